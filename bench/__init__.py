@@ -1,0 +1,1 @@
+"""Benchmarks over the tests' case table, and programs that measure."""

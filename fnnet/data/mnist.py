@@ -1,0 +1,208 @@
+"""MNIST: looked for on this machine, else downloaded, and in either case proven by its content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from fnnet.data.files import list_folder, read_head
+from fnnet.data.folder import Part
+from fnnet.data.idx import looks_like_idx, parse_idx, read_payload
+from fnnet.data.npz import read_npz
+from fnnet.errors import DataError, FnnetError, StorageError
+
+SHA256: Final = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+"""File -> SHA-256 of its decompressed bytes."""
+
+MIRRORS: Final = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    "https://raw.githubusercontent.com/fgnt/mnist/master/",
+)
+REACH_SECONDS: Final = 4.0
+"""How long to wait for any mirror to answer before doing without the network."""
+
+Payloads = dict[str, bytes]
+Notify = Callable[[str], None]
+
+
+class UnreachableError(FnnetError):
+    """No mirror answers, or the network is forbidden."""
+
+
+def find(data_dir: str | None, notify: Notify) -> tuple[Payloads, str] | None:
+    """MNIST's four files from the first place that has them all, and that place's name; None if none has.
+
+    A place that the user named (`data_dir`, the variable FNNET_DATA) raises DataError where it holds a file of
+    MNIST's name that is not MNIST's content; a damaged cache of another program is only noted.
+    """
+    for folder, named in _places(data_dir):
+        if not folder.is_dir():
+            if named:
+                notify(f"no folder {folder}; looking for MNIST elsewhere")
+            continue
+        try:
+            payloads = _collect(folder, strict=named)
+        except FnnetError as error:
+            if named:
+                raise
+            notify(f"skipped {error}")
+            continue
+        if len(payloads) == len(SHA256):
+            return payloads, str(folder)
+        if named:
+            notify(f"{folder} has {len(payloads)} of MNIST's {len(SHA256)} files; looking elsewhere")
+    return None
+
+
+def _places(data_dir: str | None) -> Iterator[tuple[Path, bool]]:
+    """Folders in which MNIST may lie, and whether the user named them."""
+    for named in (data_dir, os.environ.get("FNNET_DATA")):
+        if named:
+            yield Path(named), True
+            yield Path(named) / "MNIST" / "raw", False
+    home = Path(os.path.expanduser("~"))
+    yield cache_folder(), False
+    yield from ((root / "MNIST" / "raw", False) for root in (Path("data"), Path("."), home / "data", home / ".data"))
+    yield Path(os.environ.get("KERAS_HOME", home / ".keras")) / "datasets", False
+    yield Path(os.environ.get("TFDS_DATA_DIR", home / "tensorflow_datasets")) / "downloads", False
+    yield Path(os.environ.get("TFDS_DATA_DIR", home / "tensorflow_datasets")) / "downloads" / "extracted", False
+
+
+def cache_folder() -> Path:
+    """Where our own downloads are kept."""
+    import pooch
+
+    return Path(pooch.os_cache("fnnet")) / "mnist"
+
+
+def _collect(folder: Path, strict: bool) -> Payloads:
+    """The MNIST files in `folder`, whatever their names; from Keras's archive if there is one."""
+    archive = folder / "mnist.npz"
+    if archive.is_file():
+        return _from_keras(archive)
+    known = {digest: name for name, digest in SHA256.items()}
+    payloads: Payloads = {}
+    for path in list_folder(folder):
+        hinted = next((name for name in SHA256 if name.replace("-idx", "") in path.name.replace(".idx", "-idx")), None)
+        if not path.is_file() or path.stat().st_size > 2**26 or not (hinted or looks_like_idx(read_head(path, 4))):
+            continue
+        try:
+            payload = read_payload(path)
+        except DataError:
+            if strict:
+                raise
+            continue
+        digest = hashlib.sha256(payload).hexdigest()
+        if digest in known:
+            payloads[known[digest]] = payload
+        elif strict and path.name.removesuffix(".gz").replace(".idx", "-idx") in SHA256:
+            expected = SHA256[path.name.removesuffix(".gz").replace(".idx", "-idx")]
+            fix = f"fetch it again, or take the folder as it is with --data {folder}"
+            raise DataError("not MNIST's content", where=path, expected=f"sha256 {expected}", found=digest, fix=fix)
+    return payloads
+
+
+def complete(folder: Path) -> bool:
+    """Whether `folder` holds all of MNIST, whole."""
+    return folder.is_dir() and len(_collect(folder, strict=False)) == len(SHA256)
+
+
+def _from_keras(archive: Path) -> Payloads:
+    """The files of MNIST rebuilt from Keras's mnist.npz, and proven like them."""
+    keys = ("x_train", "y_train", "x_test", "y_test")
+    arrays = read_npz(archive, keys)
+    payloads = {}
+    for name, key in zip(SHA256, keys, strict=True):
+        array = arrays[key].astype(np.uint8, copy=False)
+        header = bytes((0, 0, 8, array.ndim)) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+        payload = header + array.tobytes()
+        if hashlib.sha256(payload).hexdigest() != SHA256[name]:
+            raise DataError("not MNIST's content", where=archive, place=key, expected=f"sha256 {SHA256[name]}")
+        payloads[name] = payload
+    return payloads
+
+
+def reachable(seconds: float = REACH_SECONDS) -> bool:
+    """Whether any mirror answers within `seconds`. A name server that never answers cannot hold this up."""
+    import requests
+
+    answered = threading.Event()
+
+    def ask(mirror: str) -> None:
+        try:
+            requests.head(mirror, timeout=seconds, allow_redirects=False)
+        except (requests.RequestException, OSError, ValueError):
+            return
+        answered.set()
+
+    asking = [threading.Thread(target=ask, args=(mirror,), daemon=True) for mirror in MIRRORS]
+    for thread in asking:
+        thread.start()
+    pause = 0.02
+    for _ in range(int(seconds / pause)):
+        if answered.wait(pause) or not any(thread.is_alive() for thread in asking):
+            break
+    return answered.is_set()
+
+
+def download(folder: Path, notify: Notify, mirrors: tuple[str, ...] | None = None) -> None:
+    """Fetch the four files into `folder`, each from the first mirror whose content is MNIST's.
+
+    Raises   UnreachableError when no mirror delivers or FNNET_OFFLINE is set, StorageError for a folder that cannot
+             be written.
+    """
+    if os.environ.get("FNNET_OFFLINE", "0") not in ("", "0"):
+        raise UnreachableError("the network is forbidden", where="FNNET_OFFLINE", fix="unset it to download")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot be made: {error.strerror}", where=folder) from None
+    for name in SHA256:
+        _download_one(folder, name, notify, MIRRORS if mirrors is None else mirrors)
+
+
+def _download_one(folder: Path, name: str, notify: Notify, mirrors: tuple[str, ...]) -> None:
+    import pooch
+    import requests
+
+    pooch.get_logger().setLevel("WARNING")
+    part, failures = folder / f".{name}.{os.getpid()}.part", []
+    for mirror in mirrors:
+        notify(f"downloading {mirror}{name}.gz")
+        try:
+            fetch = pooch.HTTPDownloader(timeout=(5, 20))
+            pooch.retrieve(f"{mirror}{name}.gz", known_hash=None, fname=part.name, path=folder, downloader=fetch)
+            digest = hashlib.sha256(read_payload(part)).hexdigest()
+            if digest != SHA256[name]:
+                raise DataError("not MNIST's content", expected=f"sha256 {SHA256[name]}", found=digest)
+            os.replace(part, folder / f"{name}.gz")
+            return
+        except (requests.RequestException, OSError, ValueError) as error:
+            reason = error.problem if isinstance(error, FnnetError) else type(error).__name__
+            failures.append(f"{mirror}: {reason}")
+        finally:
+            part.unlink(missing_ok=True)
+    raise UnreachableError(
+        f"{name} could not be downloaded", found="; ".join(failures), fix="try later, or --data digits"
+    )
+
+
+def parts(payloads: Payloads) -> tuple[Part, Part]:
+    """Training and test set from the four files."""
+    train, test = (
+        (parse_idx(payloads[images], images), parse_idx(payloads[labels], labels))
+        for images, labels in (tuple(SHA256)[:2], tuple(SHA256)[2:])
+    )
+    return (train[0].reshape(-1, 784), train[1], (28, 28)), (test[0].reshape(-1, 784), test[1], (28, 28))

@@ -1,0 +1,133 @@
+"""CSV as Kaggle's digit recogniser has it: an optional header, `label`, then one column per pixel, 0 to 255."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from fnnet.data.files import looks_like_html, open_regular, read_head, show_bytes
+from fnnet.errors import DataError
+from fnnet.params import Array
+
+MAX_LINE: Final = 65536
+PIXEL: Final = re.compile(r"pixel(\d{1,6})|(\d{1,4})x(\d{1,4})")
+
+
+def read_csv(path: str | os.PathLike[str]) -> tuple[Array, Array | None]:
+    """The pixels, uint8 (n, pixels), and the labels, uint8 (n,), or None where the file has no label column.
+
+    Columns are placed by their header's names where there is one (`pixel0`... or `1x1`..., `label` anywhere); without
+    one, a square number of fields is pixels, one more has the label first.
+    Raises   DataError with line and column; a number is never coerced.
+    """
+    head = read_head(path, MAX_LINE)
+    _check_text(head, path)
+    first = next(csv.reader([head.decode("utf-8-sig", "replace").splitlines()[0]]), [])
+    named = not all(_is_number(field) for field in first)
+    label_at, pixels_at = _columns_by_name(first, path) if named else _columns_by_count(len(first), path)
+    try:
+        with open(open_regular(path), encoding="utf-8-sig", newline=None) as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an empty table is told below
+            table = np.loadtxt(
+                file, dtype=np.uint8, delimiter=",", comments=None, quotechar='"', skiprows=int(named), ndmin=2
+            )
+    except ValueError as error:
+        raise _explain(path, len(first), int(named)) or DataError(str(error), where=path) from None
+    if table.size == 0:
+        raise DataError("empty dataset", where=path, expected="at least 1 row of numbers", found="0 rows")
+    if table.shape[1] != len(first):
+        raise _explain(path, len(first), int(named)) or DataError("uneven rows", where=path)
+    in_order = pixels_at == list(range(pixels_at[0], pixels_at[0] + len(pixels_at)))
+    pixels = table[:, pixels_at[0] : pixels_at[-1] + 1] if in_order else table[:, pixels_at]
+    return np.ascontiguousarray(pixels), None if label_at is None else table[:, label_at].copy()
+
+
+def _check_text(head: bytes, path: str | os.PathLike[str]) -> None:
+    if not head:
+        raise DataError("file is empty", where=path, expected="data", found="0 bytes")
+    if looks_like_html(head):
+        raise DataError("an HTML page, not data", where=path, place="byte 0", found=show_bytes(head))
+    if b"\x00" in head:
+        place, kind = f"byte {head.index(0)}", "UTF-8 text, IDX, gzip, NPZ or PNG"
+        raise DataError("unknown kind of file", where=path, place=place, expected=kind, found=show_bytes(head))
+    if len(head) == MAX_LINE and b"\n" not in head:
+        raise DataError("line too long", where=path, place="line 1", expected=f"at most {MAX_LINE:,} bytes")
+
+
+def _is_number(field: str) -> bool:
+    return re.fullmatch(r"\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*", field) is not None
+
+
+def _columns_by_name(header: list[str], path: str | os.PathLike[str]) -> tuple[int | None, list[int]]:
+    names = [name.strip().lower() for name in header]
+    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    if twice is not None:
+        raise DataError("column named twice", where=path, place="line 1", found=repr(twice))
+    places = {}
+    for column, name in enumerate(names):
+        match = PIXEL.fullmatch(name)
+        if match:
+            number, row, of_row = match.groups()
+            places[(int(number),) if number else (int(row), int(of_row))] = column
+        elif name != "label":
+            expected = "label, pixel0, pixel1... (or 1x1, 1x2...)"
+            place = f"line 1, column {column + 1}"
+            raise DataError("unknown column", where=path, place=place, expected=expected, found=repr(header[column]))
+    if not places or len({len(place) for place in places}) > 1:
+        raise DataError("no pixel columns", where=path, place="line 1", expected="label, pixel0, pixel1...")
+    gap = max(place[0] for place in places) - min(place[0] for place in places) + 1
+    if len(next(iter(places))) == 1 and gap != len(places):
+        raise DataError(
+            "pixel columns missing", where=path, place="line 1", expected=f"{gap} columns", found=len(places)
+        )
+    return (names.index("label") if "label" in names else None), [places[place] for place in sorted(places)]
+
+
+def _columns_by_count(count: int, path: str | os.PathLike[str]) -> tuple[int | None, list[int]]:
+    if math.isqrt(count) ** 2 == count:
+        return None, list(range(count))
+    if math.isqrt(count - 1) ** 2 == count - 1:
+        return 0, list(range(1, count))
+    expected = "a square number of pixels, such as 784, or one more with the label first"
+    raise DataError(
+        "no header and an odd number of fields", where=path, place="line 1", expected=expected, found=f"{count} fields"
+    )
+
+
+def _explain(path: str | os.PathLike[str], fields: int, skip: int) -> DataError | None:
+    """The first place at which a CSV file is not what it should be, found by reading it once more, slowly."""
+    with open(open_regular(path), encoding="utf-8-sig", errors="replace", newline=None) as file:
+        for number, line in enumerate(_lines(file), 1):
+            if len(line) > MAX_LINE:
+                expected = f"at most {MAX_LINE:,} characters"
+                return DataError("line too long", where=path, place=f"line {number}", expected=expected)
+            cells = next(csv.reader([line.rstrip("\n")]), [])
+            if number <= skip or not cells:
+                continue
+            if len(cells) != fields:
+                expected = f"{fields} fields"
+                return DataError(
+                    "wrong number of fields", where=path, place=f"line {number}", expected=expected, found=len(cells)
+                )
+            for column, cell in enumerate(cells, 1):
+                if not (re.fullmatch(r"[ \t]*\+?[0-9]+[ \t]*", cell) and int(cell) <= 255):
+                    return DataError(
+                        "not a pixel or label",
+                        where=path,
+                        place=f"line {number}, column {column}",
+                        expected="a whole number from 0 to 255",
+                        found=repr(cell[:40]),
+                    )
+    return None
+
+
+def _lines(file: object) -> Iterator[str]:
+    while line := file.readline(MAX_LINE + 2):  # type: ignore[attr-defined]
+        yield line

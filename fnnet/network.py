@@ -1,0 +1,159 @@
+"""The network, read like its equations: forward, loss, backward, predict.
+
+Shapes are checked once here; then only kernels run. `x` is (n, inputs): floats are used as they are, uint8 is divided
+by 255. Every function is pure: arguments are never changed, and what comes back owns its memory or is read-only.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from fnnet.errors import ArgumentTypeError, UsageError
+from fnnet.kernels import NUMPY, Kernels
+from fnnet.params import Array, Layer, Params, freeze, freeze_params
+
+ACTIVATIONS: Final = ("relu",)
+"""The hidden activations there are."""
+
+
+class Examples(NamedTuple):
+    """Labelled rows: `x` (n, inputs) float or uint8, `labels` (n,) int."""
+
+    x: Array
+    labels: Array
+
+
+class Activations(NamedTuple):
+    """What `forward` leaves for `backward`.
+
+    a      each layer's input: (x as float, hidden activations...), each (n, units).
+    z      each layer's output before its activation, each (n, units); the last are the logits.
+    probs  softmax of the logits, (n, classes).
+    """
+
+    a: tuple[Array, ...]
+    z: tuple[Array, ...]
+    probs: Array
+
+    @property
+    def logits(self) -> Array:
+        """The final scores, (n, classes)."""
+        return self.z[-1]
+
+
+def forward(params: Params, x: Any, *, activation: str = "relu", kernels: Kernels = NUMPY) -> Activations:
+    """Forward propagation: z = a W + b through every layer, ReLU between them, softmax at the end.
+
+    Raises   UsageError where shapes or options do not fit, ArgumentTypeError for a dtype that is no number.
+    """
+    check_activation(activation)
+    a = [as_input(x, check_params(params))]
+    z: list[Array] = []
+    for number, layer in enumerate(params.layers):
+        if number:
+            a.append(kernels.relu(z[-1]))
+        z.append(kernels.affine(a[-1], layer.W, layer.b))
+    return Activations(tuple(a), tuple(z), kernels.softmax(z[-1]))
+
+
+def loss(params: Params, x: Any, labels: Any, *, activation: str = "relu", kernels: Kernels = NUMPY) -> float:
+    """Mean cross-entropy in nats of the network's answers to `x` (n, inputs) against `labels` (n,)."""
+    logits = forward(params, x, activation=activation, kernels=kernels).logits
+    return kernels.cross_entropy(logits, check_labels(labels, logits.shape))[0]
+
+
+def backward(params: Params, activations: Activations, labels: Any, *, kernels: Kernels = NUMPY) -> Params:
+    """Backward propagation: the gradient of the mean cross-entropy, in the form of the parameters (`grads`)."""
+    return loss_and_grads(params, activations, labels, kernels=kernels)[1]
+
+
+def loss_and_grads(
+    params: Params, activations: Activations, labels: Any, *, kernels: Kernels = NUMPY
+) -> tuple[float, Params]:
+    """The loss and its gradient from one backward pass."""
+    check_activations(params, activations)
+    labels = check_labels(labels, activations.logits.shape)
+    mean_loss, dz = kernels.cross_entropy(activations.logits, labels)
+    grads = []
+    for number in reversed(range(len(params.layers))):
+        da, dW, db = kernels.affine_backward(dz, activations.a[number], params.layers[number].W, need_dx=number > 0)
+        grads.append(Layer(dW, db))
+        if da is not None:
+            dz = kernels.relu_backward(da, activations.z[number - 1])
+    return mean_loss, freeze_params(Params(tuple(reversed(grads))))
+
+
+def predict(params: Params, x: Any, *, activation: str = "relu", kernels: Kernels = NUMPY) -> Array:
+    """The most probable class of each row of `x` (n, inputs), as int64 (n,); the lowest of equals."""
+    answers: Array = forward(params, x, activation=activation, kernels=kernels).logits.argmax(axis=1)
+    return answers
+
+
+def check_activation(activation: str) -> None:
+    """UsageError unless `activation` is one of ACTIVATIONS."""
+    if activation not in ACTIVATIONS:
+        raise UsageError("unknown activation", expected=" or ".join(ACTIVATIONS), found=repr(activation))
+
+
+def check_params(params: Params) -> Params:
+    """`params` if its layers fit one another and share float32 or float64, else UsageError naming the layer."""
+    layers = getattr(params, "layers", None)
+    if not layers:
+        raise ArgumentTypeError("params is not a network", expected="Params with layers", found=type(params).__name__)
+    before = None
+    for number, (W, b) in enumerate(layers, 1):
+        if not W.dtype == b.dtype == layers[0].W.dtype or W.dtype not in (np.float32, np.float64):
+            found = f"W {W.dtype}, b {b.dtype}"
+            raise ArgumentTypeError("layer dtype", place=f"layer {number}", expected="one float dtype", found=found)
+        if W.ndim != 2 or b.shape != W.shape[1:] or before not in (None, W.shape[0]):
+            raise UsageError(
+                "layers do not fit",
+                place=f"layer {number}",
+                expected=f"W ({'inputs' if before is None else before}, outputs) and b (outputs,)",
+                found=f"W {W.shape} and b {b.shape}",
+            )
+        before = W.shape[1]
+    return params
+
+
+def as_input(x: Any, params: Params) -> Array:
+    """`x` as a read-only float array (n, inputs) of the parameters' dtype; uint8 divided by 255."""
+    W = params.layers[0].W
+    x = np.asarray(x)
+    if x.dtype != np.uint8 and x.dtype.kind != "f":
+        raise ArgumentTypeError("x has no usable dtype", expected="floats, or uint8 for bytes/255", found=x.dtype)
+    if x.ndim != 2 or x.shape[1] != W.shape[0]:
+        fix = "give one image as x[None, :]" if x.ndim == 1 else ""
+        raise UsageError("x does not fit the network", expected=f"shape (n, {W.shape[0]})", found=x.shape, fix=fix)
+    if len(x) == 0:
+        raise UsageError("x is empty", expected="at least 1 row", found="0 rows")
+    if x.dtype == np.uint8:
+        return freeze(np.divide(x, 255, dtype=W.dtype))
+    return freeze(np.asarray(x, dtype=W.dtype).view())
+
+
+def check_labels(given: Any, shape: tuple[int, ...]) -> Array:
+    """The labels `given` as an int64 array (n,) within [0, classes), for `shape` (n, classes); else UsageError."""
+    labels: Array = np.asarray(given)
+    n, classes = shape
+    if labels.dtype.kind not in "iu":
+        raise ArgumentTypeError("labels are not integers", expected="an integer dtype", found=labels.dtype)
+    if labels.shape != (n,):
+        raise UsageError("labels do not fit x", expected=f"shape ({n},)", found=labels.shape)
+    outside = (labels < 0) | (labels >= classes)
+    if outside.any():
+        index = int(outside.argmax())
+        raise UsageError(
+            "label out of range", place=f"index {index}", expected=f"0 to {classes - 1}", found=labels[index]
+        )
+    return labels.astype(np.int64, copy=False)
+
+
+def check_activations(params: Params, activations: Activations) -> None:
+    """UsageError unless `activations` could come from `forward` with these parameters."""
+    widths = [layer.W.shape for layer in check_params(params).layers]
+    found = [(a.shape[1], z.shape[1]) for a, z in zip(activations.a, activations.z, strict=False)]
+    if widths != found or len(activations.a) != len(activations.z):
+        raise UsageError("activations come from another network", expected=f"layers {widths}", found=found)

@@ -1,0 +1,80 @@
+"""Named ways to train."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from fnnet.errors import UsageError
+
+
+class Recipe(NamedTuple):
+    """A way to train; every field can be overridden by the option of its name.
+
+    batch_size    None is the full batch.
+    dev           images cut from the training set, at most a tenth of it.
+    train_images  at most so many of the rest are trained on; None for all.
+    min_steps     a small set is gone through more often than `epochs`, until so many steps are done.
+    report_every  epochs between reports.
+    """
+
+    name: str
+    what: str
+    hidden: tuple[int, ...]
+    epochs: int
+    batch_size: int | None
+    learning_rate: float
+    initialiser: str
+    dev: int
+    activation: str = "relu"
+    train_images: int | None = None
+    min_steps: int = 0
+    report_every: int = 1
+
+    def epochs_for(self, images: int) -> int:
+        """How many epochs this recipe gives a training set of so many images."""
+        steps_an_epoch = 1 if self.batch_size is None else -(-images // self.batch_size)
+        return max(self.epochs, -(-self.min_steps // steps_an_epoch))
+
+    def dev_for(self, images: int) -> int:
+        """How many of so many training images this recipe holds out."""
+        return min(self.dev, images // 10)
+
+
+RECIPES: Final = MappingProxyType(
+    {
+        recipe.name: recipe
+        for recipe in (
+            Recipe(
+                name="classic",
+                what="784-10-10, plain mini-batch gradient descent",
+                hidden=(10,),
+                epochs=20,
+                batch_size=32,
+                learning_rate=0.05,
+                initialiser="he",
+                dev=5000,
+                min_steps=4000,
+            ),
+            Recipe(
+                name="notebook",
+                what="the original run: full batch, uniform(-0.5, 0.5) start, 1,200 steps on 41,000 images",
+                hidden=(10,),
+                epochs=1200,
+                batch_size=None,
+                learning_rate=0.2,
+                initialiser="notebook",
+                dev=1000,
+                train_images=41000,
+                report_every=50,
+            ),
+        )
+    }
+)
+
+
+def get(name: str) -> Recipe:
+    """The recipe of that name, else UsageError."""
+    if name not in RECIPES:
+        raise UsageError("unknown recipe", where="--recipe", expected=" or ".join(RECIPES), found=repr(name))
+    return RECIPES[name]

@@ -1,0 +1,113 @@
+"""The one table of inputs: equality tests and benchmarks run over the same cases."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fnnet.kernels import NUMPY, OPERATIONS
+from tests import tolerance
+
+
+class Case(NamedTuple):
+    """One batch going through one layer: x (n, inputs), W, b, z, da (n, outputs), logits, labels (n,)."""
+
+    name: str
+    x: Any
+    W: Any
+    b: Any
+    z: Any
+    da: Any
+    logits: Any
+    labels: Any
+
+
+def _case(name, n, inputs, outputs, *, seed=0, dtype=np.float32, scale=1.0, zeros=0.0, lay=np.ascontiguousarray):
+    rng = np.random.default_rng([seed, n, inputs, outputs])
+    normal = lambda *shape: rng.standard_normal(shape)  # noqa: E731
+    x, W, b, z, da, logits = (
+        normal(n, inputs),
+        normal(inputs, outputs),
+        normal(outputs),
+        normal(n, outputs),
+        normal(n, outputs),
+        normal(n, outputs) * scale,
+    )
+    x[rng.random(x.shape) < zeros] = 0
+    z[rng.random(z.shape) < max(zeros, 0.05)] = 0
+    labels = rng.integers(0, outputs, n)
+    return Case(name, *(lay(array.astype(dtype)) for array in (x, W, b, z, da, logits)), lay(labels))
+
+
+def _strided(array):
+    wide = np.zeros((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
+    wide[..., ::2] = array
+    return wide[..., ::2]
+
+
+def _read_only(array):
+    array = np.ascontiguousarray(array)
+    array.flags.writeable = False
+    return array
+
+
+def _random_cases(count):
+    rng = np.random.default_rng(20261123)
+    for number in range(count):
+        n, inputs, outputs = (int(size) for size in rng.integers(1, 70, 3))
+        yield _case(f"random-{n}x{inputs}x{outputs}", n, inputs, outputs, seed=number)
+
+
+CASES = (
+    _case("batch-1", 1, 784, 10),
+    _case("batch-64", 64, 784, 10, zeros=0.81),
+    _case("ragged", 37, 784, 10, zeros=0.81),
+    _case("wide", 128, 784, 128, zeros=0.81),
+    _case("hidden", 128, 128, 10),
+    _case("one-by-one", 1, 1, 1),
+    _case("float64", 33, 50, 12, dtype=np.float64),
+    _case("strided", 21, 30, 12, lay=_strided),
+    _case("fortran", 21, 30, 12, lay=np.asfortranarray),
+    _case("reversed", 21, 30, 12, lay=lambda array: array[::-1]),
+    _case("read-only", 21, 30, 12, lay=_read_only),
+    _case("large-logits", 40, 20, 10, scale=1e4),
+    _case("zeros", 16, 20, 10, zeros=1.0, scale=0.0),
+    *_random_cases(12),
+)
+
+
+def arguments(operation, case):
+    """What `operation` is called with for `case`."""
+    return {
+        "affine": (case.x, case.W, case.b),
+        "affine_backward": (case.da, case.x, case.W),
+        "relu": (case.z,),
+        "relu_backward": (case.da, case.z),
+        "softmax": (case.logits,),
+        "cross_entropy": (case.logits, case.labels),
+        "update": (case.W, case.W[::-1], 0.1),
+    }[operation]
+
+
+def assert_equal(operation, case, found):
+    """`found`, a kernel's result for `case`, equals the definition's within the rule for `operation`."""
+    wanted = getattr(NUMPY, operation)(*arguments(operation, case))
+    n, outputs = case.z.shape
+    inputs = len(case.W)
+    size = lambda array: np.abs(array.astype(np.float64))  # noqa: E731
+    if operation == "affine":
+        tolerance.assert_sums(found, wanted, inputs + 1, size(case.x) @ size(case.W) + size(case.b))
+    elif operation == "affine_backward":
+        tolerance.assert_sums(found[0], wanted[0], outputs, size(case.da) @ size(case.W).T)
+        tolerance.assert_sums(found[1], wanted[1], n, size(case.x).T @ size(case.da))
+        tolerance.assert_sums(found[2], wanted[2], n, size(case.da).sum(axis=0))
+    elif operation == "softmax":
+        tolerance.assert_probs(found, wanted, outputs)
+    elif operation == "cross_entropy":
+        tolerance.assert_loss(found[0], wanted[0], outputs, n, case.logits.dtype)
+        tolerance.assert_probs(found[1], wanted[1], outputs)
+    else:
+        tolerance.assert_bitwise(found, wanted)
+
+
+GRID = [(operation, case) for operation in OPERATIONS for case in CASES]
+IDS = [f"{operation}-{case.name}" for operation, case in GRID]

@@ -1,0 +1,127 @@
+"""Fixtures: no test reaches the network, the user's caches, or MNIST unless it asks for it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+REAL_DATA = os.environ.get("FNNET_DATA")
+
+
+@pytest.fixture(autouse=True)
+def _no_network_no_caches(monkeypatch, tmp_path_factory):
+    """Offline, and a home folder that is empty."""
+    home = tmp_path_factory.mktemp("home")
+    for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(home))
+    for name in ("FNNET_DATA", "KERAS_HOME", "TFDS_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("FNNET_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def numba_kernels():
+    from fnnet import kernels
+
+    return kernels.load("numba")
+
+
+@pytest.fixture(scope="session", params=["numpy", "numba"])
+def kernels(request):
+    from fnnet import kernels
+
+    return kernels.load(request.param)
+
+
+@pytest.fixture
+def mnist_folder():
+    """The real MNIST, where FNNET_DATA points to it."""
+    if not REAL_DATA or not Path(ROOT, REAL_DATA).is_dir():
+        pytest.skip("needs MNIST: set FNNET_DATA to its folder")
+    return str(Path(ROOT, REAL_DATA).resolve())
+
+
+class Result:
+    """What a run of the command line left: code, out, err."""
+
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+    def failed(self, code, *parts):
+        """Assert an exit code and one line of error that holds every part, with no traceback."""
+        assert self.code == code, (self.code, self.err)
+        errors = [line for line in self.err.splitlines() if not line.startswith("note: ")]
+        assert len(errors) == 1, self.err
+        assert errors[0].startswith("error: ")
+        for part in parts:
+            assert str(part) in errors[0], (part, errors[0])
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    """Run the command line in this process, in an empty folder."""
+    from fnnet import cli
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli.signal, "signal", lambda number, handler: None)
+
+    def run_cli(*arguments):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_info:
+            cli.main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Result(exit_info.value.code, captured.out, captured.err)
+
+    return run_cli
+
+
+@pytest.fixture
+def run_process(tmp_path):
+    """Run the command line as a user does, in a process of its own."""
+
+    def run_it(*arguments, python=(), cwd=tmp_path, **environment):
+        command = [sys.executable, *python, str(ROOT / "cli.py"), *map(str, arguments)]
+        env = {**os.environ, "FNNET_OFFLINE": "1", **environment}
+        done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, timeout=300, check=False)
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    return run_it
+
+
+def idx_bytes(array):
+    """An array of bytes as the content of an IDX file."""
+    array = np.asarray(array, np.uint8)
+    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return bytes((0, 0, 8, array.ndim)) + sizes + array.tobytes()
+
+
+@pytest.fixture
+def small_images():
+    """60 easily told 28x28 images of ten classes, and their labels."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 10
+    x = rng.integers(0, 40, (60, 28, 28))
+    for image, label in zip(x, labels, strict=True):
+        image[2 * label + 2 : 2 * label + 6, 4:24] += 180
+    return x.astype(np.uint8), labels.astype(np.uint8)
+
+
+@pytest.fixture
+def idx_folder(tmp_path, small_images):
+    """A folder of four IDX files, 50 images to train and 10 to test."""
+    x, labels = small_images
+    folder = tmp_path / "idx"
+    folder.mkdir()
+    for name, part in (("train", slice(0, 50)), ("t10k", slice(50, 60))):
+        (folder / f"{name}-images-idx3-ubyte").write_bytes(idx_bytes(x[part]))
+        (folder / f"{name}-labels-idx1-ubyte").write_bytes(idx_bytes(labels[part]))
+    return folder

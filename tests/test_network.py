@@ -1,0 +1,257 @@
+"""Forward, loss, backward, update, predict: right, pure, and clear about what they refuse."""
+
+import math
+
+import numpy as np
+import pytest
+
+import fnnet
+from fnnet import gradcheck
+from fnnet.errors import ArgumentTypeError, UsageError
+from fnnet.network import loss_and_grads
+from fnnet.params import Layer, Params
+from tests.tolerance import assert_bitwise
+
+SIZES = [(6, 4), (7, 5, 4), (5, 1, 3), (6, 8, 7, 5, 3)]
+
+
+def batch(n=5, inputs=7, classes=4, dtype=np.float64):
+    rng = np.random.default_rng(n)
+    return rng.standard_normal((n, inputs)).astype(dtype), rng.integers(0, classes, n)
+
+
+def test_forward_and_loss_by_hand():
+    params = Params((Layer(np.array([[1.0, -1.0]]), np.array([0.0, 0.0])), Layer(np.eye(2), np.array([0.0, 1.0]))))
+    activations = fnnet.forward(params, np.array([[2.0], [-3.0]]))
+    np.testing.assert_array_equal(activations.a[1], [[2, 0], [0, 3]])
+    np.testing.assert_array_equal(activations.logits, [[2, 1], [0, 4]])
+    e = math.e
+    np.testing.assert_allclose(activations.probs, [[e / (e + 1), 1 / (e + 1)], [1 / (1 + e**4), e**4 / (1 + e**4)]])
+    wanted = (math.log(1 + 1 / e) + math.log(1 + e**4)) / 2
+    assert fnnet.loss(params, np.array([[2.0], [-3.0]]), [0, 0]) == pytest.approx(wanted, rel=1e-12)
+    assert fnnet.predict(params, np.array([[2.0], [-3.0]])).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("seed", range(3))
+def test_every_gradient_against_differences(sizes, seed, kernels):
+    for check in gradcheck.check_gradients(*gradcheck.example(sizes, seed), kernels=kernels):
+        assert check.passed, check
+        assert check.kinks <= check.checked
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+@pytest.mark.parametrize("field", ["W", "b"])
+def test_the_checker_finds_a_planted_error(layer, field):
+    """One single derivative, wrong by 0.1%."""
+    params, x, labels = gradcheck.example((7, 5, 4), 0)
+    grads = fnnet.backward(params, fnnet.forward(params, x), labels)
+    wrong = getattr(grads.layers[layer], field).copy()
+    wrong.flat[np.abs(wrong).argmax()] *= 1.001
+    layers = list(grads.layers)
+    layers[layer] = layers[layer]._replace(**{field: wrong})
+    checks = gradcheck.check_gradients(params, x, labels, grads=Params(tuple(layers)))
+    assert [check.passed for check in checks].count(False) == 1
+    bad = checks[2 * layer + ("W", "b").index(field)]
+    assert bad.central > gradcheck.CENTRAL_LIMIT
+    assert bad.complex_step > gradcheck.COMPLEX_LIMIT
+
+
+def test_gradient_against_jax():
+    jax = pytest.importorskip("jax", reason="needs jax: pip install jax")
+    jax.config.update("jax_enable_x64", True)
+    params, x, labels = gradcheck.example((9, 8, 7, 5), 3, images=6)
+
+    def loss(params):
+        a = x
+        for layer in params.layers[:-1]:
+            a = jax.nn.relu(a @ layer.W + layer.b)
+        logits = a @ params.layers[-1].W + params.layers[-1].b
+        return -jax.nn.log_softmax(logits)[np.arange(len(labels)), labels].mean()
+
+    value, wanted = jax.value_and_grad(loss)(params)
+    found_loss, found = loss_and_grads(params, fnnet.forward(params, x), labels)
+    assert found_loss == pytest.approx(float(value), rel=1e-14)
+    jax.tree_util.tree_map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15), found, wanted)
+
+
+def test_gradient_against_torch():
+    torch = pytest.importorskip("torch", reason="needs torch: pip install torch")
+    params, x, labels = gradcheck.example((9, 8, 7, 5), 4, images=6)
+    tensors = [[torch.tensor(array, requires_grad=True) for array in layer] for layer in params.layers]
+    a = torch.tensor(x)
+    for number, (W, b) in enumerate(tensors):
+        a = (torch.relu(a) if number else a) @ W + b
+    loss = torch.nn.functional.cross_entropy(a, torch.tensor(labels))
+    loss.backward()
+    found_loss, found = loss_and_grads(params, fnnet.forward(params, x), labels)
+    assert found_loss == pytest.approx(loss.item(), rel=1e-14)
+    for layer, pair in zip(found.layers, tensors, strict=True):
+        for gradient, tensor in zip(layer, pair, strict=True):
+            np.testing.assert_allclose(gradient, tensor.grad.numpy(), rtol=1e-12, atol=1e-15)
+
+
+# The mistakes of the notebook that this network comes from.
+
+
+def test_bias_gradient_is_one_number_per_unit():
+    params, x, labels = gradcheck.example((7, 5, 4), 0)
+    activations = fnnet.forward(params, x)
+    db = fnnet.backward(params, activations, labels).layers[-1].b
+    wanted = (activations.probs - np.eye(4)[labels]).mean(axis=0)
+    np.testing.assert_allclose(db, wanted, rtol=1e-12)
+    assert db.shape == (4,)
+    assert abs(db).max() > 0.01
+    # Summed over the units as well it would be 0, and the output bias would never learn.
+    assert abs(db.sum()) < 1e-15
+
+
+def test_gradient_is_the_mean_over_the_images_that_were_given():
+    params, x, labels = gradcheck.example((7, 5, 4), 1, images=6)
+    whole = fnnet.backward(params, fnnet.forward(params, x), labels)
+    single = [
+        fnnet.backward(params, fnnet.forward(params, x[i : i + 1]), labels[i : i + 1]).layers[0].W for i in range(6)
+    ]
+    np.testing.assert_allclose(whole.layers[0].W, np.mean(single, axis=0), rtol=1e-12)
+
+
+def test_large_scores_do_not_overflow():
+    params = Params((Layer(np.array([[1e4, -1e4]], np.float32), np.zeros(2, np.float32)),))
+    activations = fnnet.forward(params, np.ones((1, 1), np.float32))
+    assert activations.probs.tolist() == [[1.0, 0.0]]
+    assert fnnet.loss(params, np.ones((1, 1), np.float32), [1]) == 2e4
+
+
+def test_a_batch_without_the_last_class_keeps_every_column():
+    params, x, _ = gradcheck.example((7, 5, 10), 0)
+    grads = fnnet.backward(params, fnnet.forward(params, x), np.array([0, 1, 2]))
+    assert grads.layers[-1].W.shape == (5, 10)
+    assert (grads.layers[-1].b[3:] > 0).all()
+
+
+def test_same_seed_same_bits():
+    for a, b in zip(fnnet.init((6, 5, 4), 9).layers, fnnet.init((6, 5, 4), 9).layers, strict=True):
+        assert_bitwise(a.W, b.W)
+
+
+# Purity and inputs.
+
+
+def test_functions_leave_their_arguments_alone():
+    params, x, labels = gradcheck.example((7, 5, 4), 0)
+    x, labels = x.copy(), labels.copy()
+    copies = x.copy(), labels.copy()
+    activations = fnnet.forward(params, x)
+    grads = fnnet.backward(params, activations, labels)
+    stepped = fnnet.update(params, grads, 0.1)
+    np.testing.assert_array_equal(x, copies[0])
+    np.testing.assert_array_equal(labels, copies[1])
+    assert x.flags.writeable
+    for tree in (grads, stepped):
+        assert not any(array.flags.writeable for layer in tree.layers for array in layer)
+    shared = [a for a in (*activations.a, *activations.z, activations.probs) if np.shares_memory(a, x)]
+    assert not any(array.flags.writeable for array in shared)
+
+
+def test_update_is_gradient_descent(kernels):
+    params, x, labels = gradcheck.example((7, 5, 4), 0)
+    grads = fnnet.backward(params, fnnet.forward(params, x), labels)
+    stepped = fnnet.update(params, grads, 0.25, kernels=kernels)
+    for new, old, gradient in zip(stepped.layers, params.layers, grads.layers, strict=True):
+        assert_bitwise(new.W, old.W - 0.25 * gradient.W)
+        assert_bitwise(new.b, old.b - 0.25 * gradient.b)
+    assert fnnet.loss(stepped, x, labels) < fnnet.loss(params, x, labels)
+
+
+def test_bytes_are_divided_by_255(kernels):
+    params = fnnet.init((6, 4, 3), 1)
+    x = np.random.default_rng(0).integers(0, 256, (5, 6)).astype(np.uint8)
+    floats = (x / np.float32(255)).astype(np.float32)
+    assert_bitwise(
+        fnnet.forward(params, x, kernels=kernels).probs, fnnet.forward(params, floats, kernels=kernels).probs
+    )
+
+
+@pytest.mark.parametrize(
+    "lay",
+    [
+        np.asfortranarray,
+        lambda x: np.repeat(x, 2, axis=1)[:, ::2],
+        lambda x: x[::-1].copy()[::-1],
+        lambda x: x.astype(">f8"),
+        lambda x: x.tolist(),
+        lambda x: x.astype(np.longdouble),
+    ],
+    ids=["fortran", "strided", "reversed", "big-endian", "lists", "longdouble"],
+)
+def test_layouts_give_the_same(lay, kernels):
+    params = fnnet.init((6, 4, 3), 1, dtype=np.float64)
+    x, _ = batch(5, 6, 3)
+    found = fnnet.forward(params, lay(x), kernels=kernels).probs
+    np.testing.assert_allclose(found, fnnet.forward(params, x, kernels=kernels).probs, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (np.zeros(7), UsageError, r"x\[None, :\]"),
+        (np.zeros((2, 6)), UsageError, r"shape \(n, 7\)"),
+        (np.zeros((0, 7)), UsageError, "at least 1 row"),
+        (np.zeros((2, 7), int), ArgumentTypeError, "uint8"),
+        (np.zeros((2, 7), bool), ArgumentTypeError, "bool"),
+        (np.zeros((2, 7), complex), ArgumentTypeError, "complex"),
+        (np.full((2, 7), "a"), ArgumentTypeError, "dtype"),
+        (None, ArgumentTypeError, "object"),
+    ],
+)
+def test_inputs_that_are_refused(x, error, message):
+    with pytest.raises(error, match=message):
+        fnnet.forward(fnnet.init((7, 5, 4)), x)
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        ([0, 1], UsageError, r"shape \(3,\)"),
+        ([0, 1, 4], UsageError, "index 2.*0 to 3, found 4"),
+        ([0, -1, 2], UsageError, "index 1"),
+        ([0.0, 1.0, 2.0], ArgumentTypeError, "integer"),
+        (np.eye(3, 4, dtype=int), UsageError, "shape"),
+    ],
+)
+def test_labels_that_are_refused(labels, error, message):
+    with pytest.raises(error, match=message):
+        fnnet.loss(fnnet.init((7, 5, 4)), np.zeros((3, 7)), labels)
+
+
+def test_networks_that_are_refused():
+    good = fnnet.init((4, 3, 2))
+    bad = Params((good.layers[0], Layer(np.zeros((5, 2), np.float32), np.zeros(2, np.float32))))
+    with pytest.raises(UsageError, match=r"layer 2.*W \(3, outputs\).*found W \(5, 2\)"):
+        fnnet.forward(bad, np.zeros((1, 4)))
+    mixed = Params((good.layers[0], Layer(*(array.astype(np.float64) for array in good.layers[1]))))
+    with pytest.raises(ArgumentTypeError, match="layer 2"):
+        fnnet.forward(mixed, np.zeros((1, 4)))
+    with pytest.raises(ArgumentTypeError, match="Params"):
+        fnnet.forward(None, np.zeros((1, 4)))
+    with pytest.raises(UsageError, match="another network"):
+        fnnet.backward(good, fnnet.forward(fnnet.init((4, 5, 2)), np.zeros((1, 4))), [0])
+    with pytest.raises(UsageError, match="activation"):
+        fnnet.forward(good, np.zeros((1, 4)), activation="tanh")
+    with pytest.raises(UsageError, match="grads do not fit"):
+        fnnet.update(good, fnnet.init((4, 5, 2)), 0.1)
+    with pytest.raises(UsageError, match="not finite"):
+        fnnet.update(good, good, math.nan)
+
+
+def test_readme_in_ten_lines():
+    """A user trains on arrays of their own."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, 2)).astype(np.float32)
+    labels = (x[:, 0] * x[:, 1] > 0).astype(int)
+    params = fnnet.init((2, 16, 2), seed=1)
+    for _ in range(400):
+        activations = fnnet.forward(params, x)
+        grads = fnnet.backward(params, activations, labels)
+        params = fnnet.update(params, grads, learning_rate=0.5)
+    assert (fnnet.predict(params, x) == labels).mean() > 0.95

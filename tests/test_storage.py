@@ -1,0 +1,183 @@
+"""Model files: what is saved is what is loaded, and nothing damaged is loaded at all."""
+
+import hashlib
+import json
+import os
+import pickle
+
+import numpy as np
+import pytest
+
+import fnnet
+from fnnet import storage
+from fnnet.errors import ModelError, StorageError
+from fnnet.params import Layer, Model, Params
+
+SMALL = Model(fnnet.init((4, 3, 2), 1), classes=("cat", "dog"), image_shape=(2, 2), training={"seed": 1})
+
+
+@pytest.fixture
+def path(tmp_path):
+    fnnet.save_model(tmp_path / "m.safetensors", SMALL)
+    return tmp_path / "m.safetensors"
+
+
+def rewrite(path, change):
+    """The file again with its header changed and its checksum put right, as a forger would."""
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"]["sha256"] = storage.NO_DIGEST
+    change(header)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    content = len(text).to_bytes(8, "little") + text + content[8 + size :]
+    digest = hashlib.sha256(content).hexdigest()
+    path.write_bytes(content.replace(storage.NO_DIGEST.encode(), digest.encode()))
+
+
+def test_round_trip(path):
+    loaded = fnnet.load_model(path)
+    assert loaded._replace(params=None, training=None) == SMALL._replace(params=None, training=None)
+    assert dict(loaded.training) == {"seed": 1}
+    for a, b in zip(loaded.params.layers, SMALL.params.layers, strict=True):
+        assert a.W.tobytes() == b.W.tobytes()
+        assert a.b.tobytes() == b.b.tobytes()
+        assert not a.W.flags.writeable
+
+
+@pytest.mark.parametrize("lay", [np.asfortranarray, lambda W: np.repeat(W, 2, axis=1)[:, ::2]])
+def test_layouts_are_saved_as_their_values(lay, tmp_path):
+    layers = tuple(Layer(lay(W), b) for W, b in SMALL.params.layers)
+    fnnet.save_model(tmp_path / "m", SMALL._replace(params=Params(layers)))
+    np.testing.assert_array_equal(fnnet.load_model(tmp_path / "m").params.layers[0].W, SMALL.params.layers[0].W)
+
+
+def test_other_programs_read_it(path):
+    from safetensors.numpy import load_file
+
+    tensors = load_file(path)
+    assert sorted(tensors) == ["layers.0.W", "layers.0.b", "layers.1.W", "layers.1.b"]
+    assert tensors["layers.0.W"].dtype == np.float32
+
+
+def test_every_flipped_bit_is_refused(path):
+    content = path.read_bytes()
+    for byte in range(len(content)):
+        for bit in range(8):
+            flipped = bytearray(content)
+            flipped[byte] ^= 1 << bit
+            path.write_bytes(flipped)
+            with pytest.raises(ModelError):
+                fnnet.load_model(path)
+
+
+def test_every_truncation_is_refused(path):
+    content = path.read_bytes()
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        with pytest.raises(ModelError):
+            fnnet.load_model(path)
+    path.write_bytes(content + b"\0")
+    with pytest.raises(ModelError):
+        fnnet.load_model(path)
+
+
+def described(**changes):
+    def change(header):
+        about = json.loads(header["__metadata__"]["model"])
+        header["__metadata__"]["model"] = json.dumps(about | changes)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (described(sizes=[4, 4, 2]), "layer 1"),
+        (described(sizes=[4, 10**9, 2]), "too large"),
+        (described(sizes=[4, -3, 2]), ">= 1"),
+        (described(activation="os.system"), "unknown function"),
+        (described(preprocessing="eval"), "unknown function"),
+        (described(classes=["a"]), "classes"),
+        (described(surprise=1), "surprise"),
+        (lambda header: header["__metadata__"].update(version="2"), "newer fnnet"),
+        (lambda header: header["__metadata__"].update(version="zero"), "unknown format version"),
+        (lambda header: header["__metadata__"].update(model="["), "not a whole"),
+        (lambda header: header["__metadata__"].update(format="other"), "not an fnnet model"),
+        (lambda header: header.update({"layers.9.W": header.pop("layers.1.W")}), "tensors"),
+    ],
+)
+def test_well_sealed_nonsense_is_refused(change, message, path):
+    rewrite(path, change)
+    with pytest.raises(ModelError, match=message):
+        fnnet.load_model(path)
+
+
+def test_the_forger_of_these_tests_can_make_a_good_file(path):
+    rewrite(path, lambda header: None)
+    assert fnnet.load_model(path).classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_not_saved(value, tmp_path):
+    W = SMALL.params.layers[0].W.copy()
+    W[0, 0] = value
+    bad = SMALL._replace(params=Params((Layer(W, SMALL.params.layers[0].b), SMALL.params.layers[1])))
+    with pytest.raises(ModelError, match=r"layer 1.*finite"):
+        fnnet.save_model(tmp_path / "m", bad)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (pickle.dumps({"a": 1}), "never opens"),
+        (b"PK\x03\x04" + b"\0" * 100, "never opens"),
+        (b"", "empty"),
+        (b"hello, world", "not a safetensors"),
+        (b"\xff" * 100, "not a safetensors"),
+    ],
+)
+def test_other_files_are_refused(content, message, tmp_path):
+    (tmp_path / "m").write_bytes(content)
+    with pytest.raises(ModelError, match=message):
+        fnnet.load_model(tmp_path / "m")
+
+
+def test_plain_safetensors_are_refused(tmp_path):
+    from safetensors.numpy import save_file
+
+    save_file({"layers.0.W": np.zeros((2, 2), np.float32)}, tmp_path / "m")
+    with pytest.raises(ModelError, match="not an fnnet model"):
+        fnnet.load_model(tmp_path / "m")
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(StorageError, match="No such file"):
+        fnnet.load_model(tmp_path / "none")
+    with pytest.raises(StorageError, match="a folder"):
+        fnnet.load_model(tmp_path)
+    with pytest.raises(StorageError, match="cannot be written"):
+        fnnet.save_model(tmp_path / "none" / "m", SMALL)
+    with pytest.raises(StorageError, match="cannot be written"):
+        fnnet.save_model(tmp_path, SMALL)
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(call, path, monkeypatch):
+    old = path.read_bytes()
+
+    def fail(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(StorageError, match="No space left"):
+        fnnet.save_model(path, SMALL._replace(classes=("x", "y")))
+    assert path.read_bytes() == old
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_file_mode_follows_the_umask(path):
+    mask = os.umask(0)
+    os.umask(mask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~mask

@@ -1,0 +1,41 @@
+"""The only tolerances there are. Change a rule here, never one test.
+
+| comparison                                          | rule                                          |
+|-----------------------------------------------------|-----------------------------------------------|
+| relu, relu_backward, update, argmax                 | bitwise                                       |
+| affine and its gradients, K terms                   | |difference| <= K eps sum |terms| per element |
+| softmax over C classes                              | rtol = atol = 8 C eps                         |
+| mean loss over n rows                               | rtol = atol = 8 (C + sqrt n) eps              |
+| gradients, float64                                  | limits in fnnet.gradcheck                     |
+"""
+
+import numpy as np
+
+from fnnet.gradcheck import CENTRAL_LIMIT, COMPLEX_LIMIT
+
+__all__ = ["CENTRAL_LIMIT", "COMPLEX_LIMIT", "assert_bitwise", "assert_loss", "assert_probs", "assert_sums"]
+
+
+def assert_bitwise(found, wanted):
+    assert found.dtype == wanted.dtype
+    assert found.shape == wanted.shape
+    assert np.ascontiguousarray(found).tobytes() == np.ascontiguousarray(wanted).tobytes()
+
+
+def assert_sums(found, wanted, terms, magnitude):
+    """`found` and `wanted` are sums of `terms` products whose absolute values sum to `magnitude`."""
+    assert found.dtype == wanted.dtype
+    assert found.shape == wanted.shape
+    limit = terms * np.finfo(wanted.dtype).eps * magnitude
+    assert (np.abs(found.astype(np.float64) - wanted) <= limit).all()
+
+
+def assert_probs(found, wanted, classes):
+    assert found.dtype == wanted.dtype
+    limit = 8 * classes * np.finfo(wanted.dtype).eps
+    np.testing.assert_allclose(found, wanted, rtol=limit, atol=limit)
+
+
+def assert_loss(found, wanted, classes, rows, dtype=np.float32):
+    limit = 8 * (classes + rows**0.5) * np.finfo(dtype).eps
+    np.testing.assert_allclose(found, wanted, rtol=limit, atol=limit)
