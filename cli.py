@@ -1,0 +1,3 @@
+from fnnet.cli import main
+
+main()

@@ -1,0 +1,5 @@
+"""`python -m fnnet`."""
+
+from fnnet.cli import main
+
+main()

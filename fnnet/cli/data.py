@@ -1,0 +1,113 @@
+"""`fnnet data`: what there is, where it comes from, what it looks like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fnnet.cli.options import Count, data_options, json_option, quiet_option, seed_option
+from fnnet.cli.output import console, describe, notifier, print_json
+
+if TYPE_CHECKING:
+    from fnnet.data import Dataset
+
+
+@click.group()
+def data() -> None:
+    """Look at data sets and fetch MNIST."""
+
+
+def _load(options: dict[str, Any], quiet: bool = False) -> tuple[Dataset, dict[str, int]]:
+    from fnnet import data as sets
+
+    dataset = sets.load(options["data_choice"], options["data_dir"], classes=options["classes"], notify=notifier(quiet))
+    return dataset, {
+        "train": len(dataset.train.labels),
+        "test": len(dataset.test.labels) if dataset.test else 0,
+    }
+
+
+@data.command()
+@data_options
+@json_option
+def info(as_json: bool, **options: Any) -> None:
+    """Which data set would be used, where it lies, how large it is, how its classes are spread."""
+    import numpy as np
+
+    dataset, images = _load(options)
+    spread = {
+        part: np.bincount(examples.labels, minlength=len(dataset.classes)).tolist() if examples else None
+        for part, examples in (("train", dataset.train), ("test", dataset.test))
+    }
+    pixels = dataset.train.x
+    document = {
+        "dataset": dataset.name,
+        "source": dataset.source,
+        "images": images,
+        "image_shape": list(dataset.image_shape),
+        "classes": list(dataset.classes),
+        "labels": spread,
+        "mean_pixel": float(pixels.mean()),
+        "nonzero_pixels": float(np.count_nonzero(pixels) / pixels.size),
+    }
+    if as_json:
+        print_json(document)
+        return
+    from rich.table import Table
+
+    click.echo(describe(dataset, images))
+    height, width = dataset.image_shape
+    click.echo(
+        f"{height}x{width} pixels, {document['nonzero_pixels']:.1%} of them not zero, "
+        f"mean {document['mean_pixel']:.1f} of 255"
+    )
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("class", "train", "test"):
+        table.add_column(heading, justify="right")
+    for number, name in enumerate(dataset.classes):
+        table.add_row(name, *(f"{counts[number]:,}" if counts else "" for counts in spread.values()))
+    console().print(table)
+
+
+@data.command()
+@click.option("--data-dir", metavar="DIR", help="Folder to keep the files in.  [default: fnnet's cache]")
+@quiet_option
+def download(data_dir: str | None, quiet: bool) -> None:
+    """Fetch MNIST's four files (11 MB) from a public mirror and prove them by their SHA-256."""
+    from pathlib import Path
+
+    from fnnet.data import mnist
+
+    folder = Path(data_dir) if data_dir else mnist.cache_folder()
+    if mnist.complete(folder):
+        click.echo(f"MNIST is in {folder} already")
+        return
+    mnist.download(folder, notifier(quiet))
+    click.echo(f"MNIST is in {folder}")
+
+
+@data.command()
+@data_options
+@click.option("--count", type=Count(1, 1000), default=20, show_default=True, help="How many images.")
+@click.option("--output", "-o", metavar="FILE", help="Save the sheet as PNG, SVG or PDF too (extra plot).")
+@seed_option
+def show(count: int, output: str | None, seed: int, **options: Any) -> None:
+    """Draw training images, picked by the seed, with their labels."""
+    from fnnet import rng, storage
+    from fnnet.report import terminal
+
+    if output:
+        from fnnet.report.plots import check_plot, plot_sheet
+
+        check_plot(output, "--output")
+        storage.check_writable(output)
+    dataset, images = _load(options)
+    click.echo(describe(dataset, images))
+    picked = rng.order(seed, "show", images["train"])[:count]
+    sheet = [dataset.train.x[i].reshape(dataset.image_shape) for i in picked]
+    captions = [dataset.classes[dataset.train.labels[i]] for i in picked]
+    terminal.draw_sheet(sheet, captions, console())
+    if output:
+        plot_sheet(output, sheet, captions, title=dataset.name)
+        click.echo(f"saved {output}")

@@ -1,0 +1,52 @@
+"""`fnnet gradcheck`."""
+
+from __future__ import annotations
+
+import click
+
+from fnnet.cli.options import Sizes, jit_option, json_option, seed_option
+from fnnet.cli.output import console, load_kernels, notifier, print_json
+
+
+@click.command()
+@click.option("--sizes", type=Sizes(), default="784,10,10", show_default=True, help="Inputs, hidden layers, outputs.")
+@jit_option("Take the gradient")
+@seed_option
+@json_option
+def gradcheck(sizes: tuple[int, ...], jit: bool, seed: int, as_json: bool) -> int:
+    """Check the gradient of every parameter, in float64, against central differences and the complex step.
+
+    The exit code is 1 if any difference is beyond its limit.
+    """
+    from fnnet import gradcheck as checker
+
+    kernels, _ = load_kernels(jit, notifier(quiet=as_json))
+    checks = checker.check_gradients(*checker.example(sizes, seed), kernels=kernels)
+    passed = all(check.passed for check in checks)
+    if as_json:
+        limits = {"central": checker.CENTRAL_LIMIT, "complex_step": checker.COMPLEX_LIMIT}
+        arrays = [{**check._asdict(), "passed": check.passed} for check in checks]
+        print_json(
+            {"sizes": list(sizes), "seed": seed, "jit": jit, "limits": limits, "arrays": arrays, "passed": passed}
+        )
+        return 0 if passed else 1
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("array", "parameters", "at kinks", "central difference", "complex step", ""):
+        table.add_column(heading, justify="left" if heading == "array" else "right")
+    for check in checks:
+        table.add_row(
+            check.name,
+            f"{check.checked + check.kinks:,}",
+            f"{check.kinks:,}",
+            f"{check.central:.1e}",
+            f"{check.complex_step:.1e}",
+            "ok" if check.passed else "WRONG",
+        )
+    console().print(table)
+    limits_line = (
+        f"limits {checker.CENTRAL_LIMIT:.0e} and {checker.COMPLEX_LIMIT:.0e}, largest relative differences above"
+    )
+    click.echo(f"{'gradient right' if passed else 'GRADIENT WRONG'}; {limits_line}")
+    return 0 if passed else 1

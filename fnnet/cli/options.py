@@ -1,0 +1,103 @@
+"""Options that several commands share, and the kinds of value they take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from fnnet.recipes import RECIPES
+
+
+class Sizes(click.ParamType[tuple[int, ...]]):
+    """Sizes of layers: `128,64`; nothing at all is no layer."""
+
+    name = "SIZES"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> tuple[int, ...]:
+        """The sizes as a tuple of ints of at least 1."""
+        if isinstance(value, tuple):
+            return value
+        parts = value.split(",") if value.strip() else []
+        if not all(part.strip().isascii() and part.strip().isdecimal() and int(part) > 0 for part in parts):
+            self.fail(f"expected whole numbers of at least 1, such as 128,64, found {value!r}", param, context)
+        return tuple(int(part) for part in parts)
+
+
+class Count(click.ParamType[int]):
+    """A whole number from `least` on."""
+
+    name = "N"
+
+    def __init__(self, least: int, most: int | None = None, full: bool = False) -> None:
+        self.least, self.most, self.full = least, most, full
+        self.name = "N|full" if full else "N"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
+        """The number, or "full" where that is a word for all images."""
+        if isinstance(value, int) or (self.full and value == "full"):
+            return value
+        try:
+            number = int(value)
+        except ValueError:
+            number = None
+        if number is None or number < self.least or (self.most is not None and number > self.most):
+            limits = f"{self.least} or more" if self.most is None else f"{self.least} to {self.most}"
+            word = " or full" if self.full else ""
+            self.fail(f"expected a whole number, {limits}{word}, found {value!r}", param, context)
+        return number
+
+
+class Positive(click.ParamType[float]):
+    """A finite number above 0."""
+
+    name = "NUMBER"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
+        """The number as a float."""
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and number > 0):
+            self.fail(f"expected a number above 0, found {value!r}", param, context)
+        return number
+
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def jit_option(what: str) -> Decorator:
+    """--jit/--no-jit."""
+    return click.option("--jit/--no-jit", default=False, show_default=True, help=f"{what} with the Numba kernels.")
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--data, --data-dir and --classes."""
+    for option in (
+        click.option(
+            "--classes", type=Count(2, 10**6), help="Number of classes of --data PATH.  [default: 10, or the folders]"
+        ),
+        click.option("--data-dir", metavar="DIR", help="Folder to look for MNIST in first, and to download it to."),
+        click.option(
+            "--data",
+            "data_choice",
+            metavar="NAME|PATH",
+            default="auto",
+            show_default=True,
+            help="auto (MNIST if it can be had, else digits), mnist, digits, or a path: IDX files or their folder, "
+            "Kaggle CSV, NPZ, a folder of class folders of PNGs.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+seed_option = click.option("--seed", type=Count(0, 2**64 - 1), default=0, show_default=True, help="Source of chance.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress, no notices, one line of result.")
+recipe_option = click.option(
+    "--recipe", type=click.Choice(list(RECIPES)), default="classic", show_default=True, help="A named way to train."
+)

@@ -1,0 +1,109 @@
+"""What the commands print with: results on stdout, notices and progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fnnet.errors import one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fnnet.data import Dataset
+    from fnnet.kernels import Kernels
+    from fnnet.train import Progress
+
+
+def notifier(quiet: bool) -> Callable[[str], None]:
+    """A function that prints a notice on stderr, or does nothing."""
+
+    def notify(notice: str) -> None:
+        if not quiet:
+            click.echo(f"note: {one_line(notice)}", err=True)
+
+    return notify
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout; NaN and infinity, which JSON lacks, are refused."""
+    click.echo(json.dumps(document, indent=2, allow_nan=False))
+
+
+def console() -> Console:
+    """A console on stdout: colour only on a terminal, no guessing at what is in the text."""
+    from rich.console import Console
+
+    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+
+
+def describe(dataset: Dataset, images: dict[str, int]) -> str:
+    """The first line of a run: which data, how much, from where."""
+    counts = ", ".join(f"{count:,} {part}" for part, count in images.items() if count)
+    return one_line(f"data: {dataset.name}, {counts} images ({dataset.source})")
+
+
+def load_kernels(jit: bool, notify: Callable[[str], None]) -> tuple[Kernels, float]:
+    """The kernels and the seconds that compiling took."""
+    from fnnet import kernels
+
+    began = time.perf_counter()
+    if jit:
+        notify("compiling")
+    table = kernels.load("numba" if jit else "numpy")
+    return table, time.perf_counter() - began if jit else 0.0
+
+
+def threads(jit: bool) -> int:
+    """How many threads the kernels use: the compiled ones one, NumPy's as many as its BLAS takes."""
+    if jit:
+        return 1
+    import numpy as np
+    from threadpoolctl import threadpool_info
+
+    assert np.__version__
+    return max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
+
+
+@contextmanager
+def progress_bar(epochs: int, images: int, shown: bool) -> Iterator[Callable[[Progress], None] | None]:
+    """A progress bar on stderr over all epochs, where stderr is a terminal."""
+    from rich.console import Console
+
+    screen = Console(stderr=True)
+    if not (shown and screen.is_terminal and epochs):
+        yield None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+        BarColumn(bar_width=None),
+        TextColumn(
+            "loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.2%}  {task.fields[rate]:,.0f} images/s"
+        ),
+        TimeRemainingColumn(compact=True),
+    )
+    began = time.perf_counter()
+    fields: dict[str, Any] = {"epoch": 0, "epochs": epochs, "loss": 0.0, "accuracy": 0.0, "rate": 0.0}
+    with Progress(*columns, console=screen, transient=True) as bar:
+        task = bar.add_task("", total=epochs * images, **fields)
+
+        def on_block(progress: Any) -> None:
+            done = (progress.epoch - 1) * images + progress.images
+            bar.update(
+                task,
+                completed=done,
+                epoch=progress.epoch,
+                loss=progress.loss_sum / progress.images,
+                accuracy=progress.correct / progress.images,
+                rate=done / max(time.perf_counter() - began, 1e-9),
+            )
+
+        yield on_block

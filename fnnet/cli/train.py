@@ -1,0 +1,184 @@
+"""`fnnet train`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fnnet import recipes
+from fnnet.cli.options import (
+    Count,
+    Positive,
+    Sizes,
+    data_options,
+    jit_option,
+    json_option,
+    quiet_option,
+    recipe_option,
+    seed_option,
+)
+from fnnet.cli.output import console, describe, load_kernels, notifier, print_json, progress_bar, threads
+from fnnet.recipes import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fnnet.data import Dataset
+    from fnnet.train import EpochReport
+
+OVERRIDES = ("hidden", "activation", "epochs", "batch_size", "learning_rate", "dev")
+
+
+@click.command()
+@jit_option("Train")
+@data_options
+@recipe_option
+@click.option("--hidden", type=Sizes(), help="Sizes of the hidden layers, such as 128,64; '' for none.")
+@click.option("--activation", type=click.Choice(["relu"]), help="Function of the hidden units.")
+@click.option("--epochs", type=Count(0), help="Passes over the training images.")
+@click.option("--batch-size", type=Count(1, full=True), help="Images in a step, or full for all of them.")
+@click.option("--learning-rate", type=Positive(), help="Size of a step along the gradient.")
+@click.option("--dev", type=Count(0), help="Images held out of training to watch it by; 0 trains on all.")
+@seed_option
+@click.option("--out", metavar="FILE", default="model.safetensors", show_default=True, help="Where the model goes.")
+@click.option("--plot", metavar="FILE", help="Curves of loss and accuracy as PNG, SVG or PDF (extra plot).")
+@json_option
+@quiet_option
+@click.pass_obj
+def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Train a network, test it, and save it.
+
+    Options left out are the recipe's. `classic` is 784-10-10 by mini-batch gradient descent; `notebook` is the
+    original full-batch run of 1,200 steps.
+    """
+    from fnnet import data, params, storage
+
+    _check_outputs(options["out"], options["plot"])
+    notify = notifier(quiet)
+    began = time.perf_counter()
+    dataset = data.load(options["data_choice"], options["data_dir"], classes=options["classes"], notify=notify)
+    chosen = _override(recipes.get(recipe), options, len(dataset.train.labels))
+    train_set, dev_set = data.split(dataset.train, chosen.dev, options["seed"], chosen.train_images)
+    load_seconds = time.perf_counter() - began
+    images = {part: len(found.labels) if found else 0 for part, found in _parts(train_set, dev_set, dataset)}
+    line = describe(dataset, images)
+    if not quiet:
+        click.echo(line, err=as_json)
+    results, reports, model = _train_and_test(chosen, dataset, (train_set, dev_set), options, quiet)
+    document: dict[str, Any] = {
+        "dataset": dataset.name,
+        "images": images,
+        "recipe": chosen.name,
+        "sizes": list(params.layer_sizes(model.params)),
+        "parameters": params.count_parameters(params.layer_sizes(model.params)),
+        "jit": options["jit"],
+        "threads": threads(options["jit"]),
+        "seed": options["seed"],
+        "epochs": [report._asdict() for report in reports],
+        "load_seconds": load_seconds,
+        "compile_seconds": results["compile_seconds"],
+        "train_seconds": sum(report.seconds for report in reports),
+        "total_seconds": None,
+        "test_loss": results["test_loss"],
+        "test_accuracy": results["test_accuracy"],
+        "weights_sha256": params.weights_sha256(model.params),
+        "model": options["out"],
+    }
+    storage.save_model(options["out"], model)
+    if options["plot"]:
+        from fnnet.report.plots import plot_curves
+
+        plot_curves(options["plot"], reports, f"{recipe}, {'-'.join(map(str, document['sizes']))}, {dataset.name}")
+    document["total_seconds"] = time.perf_counter() - shared["began"]
+    if as_json:
+        print_json(document)
+    else:
+        _print_results(document, line, reports, quiet)
+        if options["plot"]:
+            click.echo(f"saved {options['plot']}")
+
+
+def _check_outputs(out: str, plot: str | None) -> None:
+    """Fail before the work, not after it."""
+    from fnnet import storage
+
+    storage.check_writable(out)
+    if plot:
+        from fnnet.report.plots import check_plot
+
+        check_plot(plot)
+        storage.check_writable(plot)
+
+
+def _override(recipe: Recipe, options: dict[str, Any], available: int) -> Recipe:
+    """The recipe with the options that were given, and its own figures fitted to so many images."""
+    said = {name: options[name] for name in OVERRIDES if options[name] is not None}
+    if said.get("batch_size") == "full":
+        said["batch_size"] = None
+    recipe = recipe._replace(dev=recipe.dev_for(available))._replace(**said)
+    training = min(available - recipe.dev, recipe.train_images or available)
+    epochs = recipe.epochs if "epochs" in said else recipe.epochs_for(max(training, 1))
+    return recipe._replace(epochs=epochs, report_every=max(1, min(recipe.report_every, epochs)))
+
+
+def _parts(train_set: Any, dev_set: Any, dataset: Dataset) -> tuple[tuple[str, Any], ...]:
+    return ("train", train_set), ("dev", dev_set), ("test", dataset.test)
+
+
+def _train_and_test(
+    recipe: Recipe, dataset: Dataset, sets: tuple[Any, Any], options: dict[str, Any], quiet: bool
+) -> tuple[dict[str, Any], list[EpochReport], Any]:
+    """The figures, the reports and the model that come of training by `recipe`."""
+    from fnnet import metrics, params, train
+
+    seed, (train_set, dev_set) = options["seed"], sets
+    sizes = params.check_sizes((train_set.x.shape[1], *recipe.hidden, len(dataset.classes)))
+    kernels, compile_seconds = load_kernels(options["jit"], notifier(quiet))
+    plan = train.Plan(recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.activation, recipe.report_every)
+    state = train.start(params.init(sizes, seed, scheme=recipe.initialiser), seed)
+    reports: list[EpochReport] = []
+    with progress_bar(plan.epochs, len(train_set.labels), not quiet) as on_block:
+        for reached in train.epochs(state, train_set, plan, dev=dev_set, kernels=kernels, on_block=on_block):
+            state, report = reached
+            reports.append(report)
+    tested = dataset.test and metrics.evaluate(state.params, *dataset.test, activation=plan.activation, kernels=kernels)
+    figures = {
+        "test_loss": tested.loss if tested else None,
+        "test_accuracy": tested.accuracy if tested else None,
+    }
+    training = {
+        "recipe": recipe.name,
+        "dataset": dataset.name,
+        "seed": seed,
+        "scheme": state.scheme,
+        "initialiser": recipe.initialiser,
+        "plan": plan._asdict(),
+        "images": len(train_set.labels),
+        "steps": state.step,
+        **figures,
+    }
+    model = params.Model(state.params, recipe.activation, dataset.classes, dataset.image_shape, training=training)
+    return {**figures, "compile_seconds": compile_seconds}, reports, model
+
+
+def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochReport], quiet: bool) -> None:
+    if quiet:
+        click.echo(line)
+    elif reports:
+        from fnnet.report import terminal
+
+        screen = console()
+        terminal.epoch_table(reports, screen)
+        terminal.curves(reports, screen)
+    sizes = "-".join(map(str, document["sizes"]))
+    if document["test_accuracy"] is None:
+        click.echo("no test set")
+    else:
+        click.echo(f"test accuracy {document['test_accuracy']:.2%}, loss {document['test_loss']:.4f}")
+    click.echo(
+        f"{sizes}, {document['parameters']:,} parameters, trained in {document['train_seconds']:.2f} s"
+        f" (loading {document['load_seconds']:.2f} s, compiling {document['compile_seconds']:.2f} s)"
+    )
+    click.echo(f"saved {document['model']}")

@@ -1,0 +1,146 @@
+"""Digits, curves and tables as text. Colour and block characters only where the console can show them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fnnet.params import Array
+from fnnet.train import EpochReport
+
+ROWS_SHOWN: Final = 12
+INK: Final = 96
+"""Grey level from which a pixel counts as ink where there are no shades."""
+
+
+def unicode_ok(console: Console) -> bool:
+    """Whether block and box characters reach the reader."""
+    return console.encoding.lower().startswith("utf")
+
+
+def draw(image: Array, console: Console) -> list[Text]:
+    """An image, uint8 (height, width), as lines of text: two rows of pixels to a line."""
+    if image.shape[0] % 2:
+        image = np.vstack([image, np.zeros((1, image.shape[1]), np.uint8)])
+    pairs = list(zip(image[::2], image[1::2], strict=True))
+    if console.is_terminal and console.color_system in ("truecolor", "256") and unicode_ok(console):
+        return [
+            Text.assemble(*(("▀", f"rgb({t},{t},{t}) on rgb({b},{b},{b})") for t, b in zip(top, bottom, strict=True)))
+            for top, bottom in pairs
+        ]
+    marks = " ▄▀█" if unicode_ok(console) else " .'#"
+    return [
+        Text("".join(marks[2 * int(t >= INK) + int(b >= INK)] for t, b in zip(top, bottom, strict=True)))
+        for top, bottom in pairs
+    ]
+
+
+def shrink(image: Array) -> Array:
+    """The image at half size: means of 2x2 pixels."""
+    height, width = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2
+    blocks = image[:height, :width].reshape(height // 2, 2, width // 2, 2)
+    shrunk: Array = blocks.mean(axis=(1, 3)).astype(np.uint8)
+    return shrunk
+
+
+def draw_sheet(images: Sequence[Array], captions: Sequence[str], console: Console) -> None:
+    """Print images side by side at half size, as many to a row as fit, captions beneath."""
+    small = [draw(shrink(image), console) for image in images]
+    width = small[0][0].cell_len + 2
+    per_row = max(1, console.width // width)
+    for first in range(0, len(small), per_row):
+        row = small[first : first + per_row]
+        for lines in zip(*row, strict=True):
+            console.print(Text("  ").join(lines), no_wrap=True, overflow="crop")
+        names = captions[first : first + per_row]
+        console.print(Text("".join(name.center(width - 2) + "  " for name in names)), style="bold", no_wrap=True)
+
+
+def bars(probs: Array, classes: Sequence[str], console: Console, width: int = 24) -> list[Text]:
+    """One line for each class: its name, a bar as long as its probability, the probability."""
+    full = "█" if unicode_ok(console) else "#"
+    best, longest = int(probs.argmax()), max(map(len, classes))
+    lines = []
+    for number, (name, p) in enumerate(zip(classes, probs.tolist(), strict=True)):
+        bar = full * round(width * p)
+        lines.append(
+            Text(f"{name:>{longest}}  {bar:<{width}} {p:7.2%}", style="bold green" if number == best else "dim")
+        )
+    return lines
+
+
+def beside(left: list[Text], right: list[Text], console: Console) -> None:
+    """Print two columns of lines, the shorter one centred."""
+    width = max(line.cell_len for line in left)
+    top = max(0, (len(left) - len(right)) // 2)
+    right = [Text("")] * top + right
+    for number in range(max(len(left), len(right))):
+        line = left[number].copy() if number < len(left) else Text("")
+        line.append(" " * (width - line.cell_len + 3))
+        line.append_text(right[number] if number < len(right) else Text(""))
+        line.rstrip()
+        console.print(line, no_wrap=True, overflow="crop", crop=False)
+
+
+def epoch_table(reports: Sequence[EpochReport], console: Console) -> None:
+    """Print the reports as a table; of many, an even selection with the first and the last."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("epoch", "train loss", "train accuracy", "dev loss", "dev accuracy", "seconds"):
+        table.add_column(heading, justify="right")
+    shown = np.unique(np.linspace(0, len(reports) - 1, min(len(reports), ROWS_SHOWN)).round().astype(int))
+    for before, number in zip([-1, *shown], shown, strict=False):
+        report = reports[number]
+        seconds = sum(each.seconds for each in reports[before + 1 : number + 1])
+        table.add_row(
+            f"{report.epoch:,}",
+            f"{report.train_loss:.4f}",
+            f"{report.train_accuracy:.2%}",
+            "" if report.dev_loss is None else f"{report.dev_loss:.4f}",
+            "" if report.dev_accuracy is None else f"{report.dev_accuracy:.2%}",
+            f"{seconds:.2f}",
+        )
+    console.print(table)
+
+
+def curves(reports: Sequence[EpochReport], console: Console) -> None:
+    """Print small curves of loss and accuracy over the epochs, train beside dev."""
+    from uniplot import plot_to_string
+
+    if len(reports) < 2:
+        return
+    epochs = [report.epoch for report in reports]
+    colour = console.is_terminal and console.color_system is not None
+    side_by_side = console.width >= 80
+    panels = []
+    for title, fields, unit, scale in (
+        ("loss", ("train_loss", "dev_loss"), "", 1.0),
+        ("accuracy", ("train_accuracy", "dev_accuracy"), " %", 100.0),
+    ):
+        series = [[getattr(report, field) for report in reports] for field in fields]
+        drawn = [(name, ys) for name, ys in zip(("train", "dev"), series, strict=True) if None not in ys]
+        options: dict[str, object] = {"color": ["cyan", "magenta"][: len(drawn)] if colour else False}
+        if not unicode_ok(console) or not colour:
+            # Without colour the two curves are told apart by their marks.
+            options |= {"character_set": "ascii", "force_ascii_characters": ["*", "o"][: len(drawn)]}
+        text = plot_to_string(
+            ys=[np.asarray(ys, float) * scale for _, ys in drawn],
+            xs=[epochs] * len(drawn),
+            lines=True,
+            width=28,
+            height=8,
+            title=title,
+            y_unit=unit,
+            legend_labels=[name for name, _ in drawn],
+            **options,
+        )
+        panels.append([Text.from_ansi(line) for line in text.split("\n")])
+    if side_by_side:
+        beside(panels[0], panels[1], console)
+    else:
+        for line in panels[0] + panels[1]:
+            console.print(line, no_wrap=True, overflow="crop")
