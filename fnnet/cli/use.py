@@ -205,8 +205,6 @@ def _as_json(model: Model, file: str, number: int, image: Array, row: Array) -> 
 
 
 def _print_answers(model: Model, answers: list[tuple[str, int, Array, Array]], drawn: bool) -> None:
-    from rich.text import Text
-
     from fnnet.report import terminal
 
     screen = console()
@@ -217,5 +215,4 @@ def _print_answers(model: Model, answers: list[tuple[str, int, Array, Array]], d
         click.echo(f"{name}: {model.classes[best]} ({row[best]:.2%})")
         if drawn:
             picture = terminal.draw(image.reshape(model.image_shape), screen)
-            blank = Text("")
-            terminal.beside([*picture, blank], terminal.bars(row, model.classes, screen), screen)
+            terminal.beside(picture, terminal.bars(row, model.classes, screen), screen)

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fnnet.params import Array
+from fnnet.report.chart import Line, chart
 from fnnet.train import EpochReport
 
 ROWS_SHOWN: Final = 12
@@ -109,38 +110,22 @@ def epoch_table(reports: Sequence[EpochReport], console: Console) -> None:
 
 def curves(reports: Sequence[EpochReport], console: Console) -> None:
     """Print small curves of loss and accuracy over the epochs, train beside dev."""
-    from uniplot import plot_to_string
-
     if len(reports) < 2:
         return
     epochs = [report.epoch for report in reports]
-    colour = console.is_terminal and console.color_system is not None
-    side_by_side = console.width >= 80
+    colour = console.is_terminal and console.color_system is not None and unicode_ok(console)
     panels = []
-    for title, fields, unit, scale in (
-        ("loss", ("train_loss", "dev_loss"), "", 1.0),
-        ("accuracy", ("train_accuracy", "dev_accuracy"), " %", 100.0),
-    ):
-        series = [[getattr(report, field) for report in reports] for field in fields]
-        drawn = [(name, ys) for name, ys in zip(("train", "dev"), series, strict=True) if None not in ys]
-        options: dict[str, object] = {"color": ["cyan", "magenta"][: len(drawn)] if colour else False}
-        if not unicode_ok(console) or not colour:
-            # Without colour the two curves are told apart by their marks.
-            options |= {"character_set": "ascii", "force_ascii_characters": ["*", "o"][: len(drawn)]}
-        text = plot_to_string(
-            ys=[np.asarray(ys, float) * scale for _, ys in drawn],
-            xs=[epochs] * len(drawn),
-            lines=True,
-            width=28,
-            height=8,
-            title=title,
-            y_unit=unit,
-            legend_labels=[name for name, _ in drawn],
-            **options,
-        )
-        panels.append([Text.from_ansi(line) for line in text.split("\n")])
-    if side_by_side:
+    for what, form, scale in (("loss", "{:.2f}", 1.0), ("accuracy", "{:.1f} %", 100.0)):
+        lines = [
+            Line(part, style, mark, [scale * getattr(report, f"{part}_{what}") for report in reports])
+            for part, style, mark in (("train", "cyan", "*"), ("dev", "magenta", "o"))
+            if getattr(reports[0], f"{part}_{what}") is not None
+        ]
+        panels.append(chart(what, epochs, lines, form=form, colour=colour, box=unicode_ok(console)))
+    console.print()
+    if console.width >= 2 * 40:
         beside(panels[0], panels[1], console)
     else:
         for line in panels[0] + panels[1]:
             console.print(line, no_wrap=True, overflow="crop")
+    console.print()

@@ -1,0 +1,5 @@
+"""The tests' fixtures that benchmarks share."""
+
+from tests.conftest import kernels
+
+__all__ = ["kernels"]

@@ -1,0 +1,138 @@
+"""Pictures: in the terminal and as files."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from fnnet.report import terminal
+from fnnet.report.chart import Line, chart
+from fnnet.train import EpochReport
+
+REPORTS = [EpochReport(e, 0.1, 1 / e, 1 - 0.5 / e, 1.2 / e, 1 - 0.6 / e, 0.1) for e in range(1, 40)]
+
+
+def console(width=80, encoding="utf-8", colour=False):
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    return Console(
+        file=file, width=width, force_terminal=colour, color_system="truecolor" if colour else None, highlight=False
+    )
+
+
+def printed(screen):
+    screen.file.flush()
+    return screen.file.buffer.getvalue().decode(screen.encoding)
+
+
+def test_a_chart_shows_where_the_line_is():
+    lines = chart("up", [1, 2, 3], [Line("a", "red", "*", [0.0, 1.0, 2.0])], width=3, height=3)
+    assert [line.plain for line in lines] == [
+        "     up   ** a",
+        "2.00│  *",
+        "    │ * ",
+        "0.00│*  ",
+        "    └───",
+        "     1 3",
+    ]
+
+
+def test_a_chart_joins_steep_parts_and_stays_inside():
+    lines = chart("x", [1, 2], [Line("a", "red", "*", [1.0, 0.0])], width=2, height=4)
+    assert [line.plain[5:] for line in lines[1:5]] == ["* ", " *", " *", " *"]
+    flat = chart("x", [1, 2], [Line("a", "red", "*", [1.0, 1.0])], width=4, height=4)
+    assert [line.plain[5:] for line in flat[1:5]] == ["****", "    ", "    ", "    "]
+
+
+def test_a_chart_in_colour_is_braille():
+    lines = chart("x", [1, 2], [Line("a", "red", "*", [1.0, 0.0])], width=2, height=1, colour=True)
+    assert lines[1].plain.endswith("⠉⣀") or re.search("[⠀-⣿]", lines[1].plain)
+    assert lines[1].spans[-1].style == "red"
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+@pytest.mark.parametrize("colour", [True, False])
+def test_curves_fit_the_screen(width, colour):
+    screen = console(width, colour=colour)
+    terminal.curves(REPORTS, screen)
+    text = printed(screen)
+    assert ("\x1b[" in text) is colour
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    assert max(map(len, plain.splitlines())) <= width
+    assert plain.count("train") == plain.count("dev") == 2
+
+
+def test_curves_without_dev_and_of_one_report():
+    screen = console()
+    terminal.curves([report._replace(dev_loss=None, dev_accuracy=None) for report in REPORTS], screen)
+    assert "dev" not in printed(screen)
+    screen = console()
+    terminal.curves(REPORTS[:1], screen)
+    assert printed(screen) == ""
+
+
+def test_a_long_run_is_an_even_selection():
+    screen = console()
+    terminal.epoch_table(REPORTS, screen)
+    lines = printed(screen).splitlines()
+    assert len(lines) == terminal.ROWS_SHOWN + 1
+    assert [lines[1].split()[0], lines[-1].split()[0]] == ["1", "39"]
+    assert sum(float(line.split()[-1]) for line in lines[1:]) == pytest.approx(3.9)
+
+
+def test_ascii_terminals_get_ascii():
+    screen = console(encoding="ascii")
+    terminal.epoch_table(REPORTS, screen)
+    terminal.curves(REPORTS, screen)
+    image = np.zeros((4, 4), np.uint8)
+    image[:2, 1] = 255
+    terminal.beside(terminal.draw(image, screen), terminal.bars(np.array([0.25, 0.75]), ("a", "b"), screen), screen)
+    assert printed(screen).isascii()
+
+
+def test_an_image_in_half_blocks():
+    image = np.array([[0, 255, 0, 255], [0, 0, 255, 255], [200, 0, 0, 95]], np.uint8)
+    assert [line.plain for line in terminal.draw(image, console())] == [" ▀▄█", "▀   "]
+    shaded = terminal.draw(image, console(colour=True))
+    assert [line.plain for line in shaded] == ["▀▀▀▀", "▀▀▀▀"]
+    assert str(shaded[1].spans[3].style) == "rgb(95,95,95) on rgb(0,0,0)"
+
+
+def test_plots_are_pictures_and_the_same_every_time(tmp_path):
+    plots = pytest.importorskip("fnnet.report.plots")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
+    images = [np.full((28, 28), 20 * number, np.uint8) for number in range(12)]
+    for suffix in ("png", "svg", "pdf"):
+        contents = []
+        for _ in range(2):
+            plots.plot_curves(tmp_path / f"c.{suffix}", REPORTS, "title")
+            plots.plot_sheet(tmp_path / f"s.{suffix}", images, list("abcdefghijkl"), [True] + [False] * 11, "sheet")
+            contents.append([(tmp_path / f"{name}.{suffix}").read_bytes() for name in "cs"])
+        assert contents[0] == contents[1]
+    with Image.open(tmp_path / "s.png") as sheet:
+        colours = {colour for _, colour in sheet.convert("RGB").getcolors(10**6)}
+        assert (201, 42, 42) in colours  # the mistake's frame
+    svg = (tmp_path / "c.svg").read_text()
+    assert svg.lstrip().startswith("<?xml")
+    assert "epoch" in svg or "<path" in svg
+
+
+def test_train_and_evaluate_plot(run, idx_folder, tmp_path):
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
+    assert run("train", "--data", idx_folder, "--epochs", 3, "--plot", "curves.svg").code == 0
+    assert (tmp_path / "curves.svg").stat().st_size > 1000
+    assert run("evaluate", "model.safetensors", "--data", idx_folder, "--plot").code == 0
+    with Image.open(tmp_path / "evaluation.png") as sheet:
+        assert sheet.width > 500
+
+
+def test_without_matplotlib_it_is_said_before_the_work(run, idx_folder, monkeypatch, tmp_path):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    run("train", "--data", idx_folder, "--plot", "a.png", "--quiet").failed(
+        1, "matplotlib", "pip install 'fnnet[plot]'"
+    )
+    assert not (tmp_path / "model.safetensors").exists()
