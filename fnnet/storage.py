@@ -6,7 +6,8 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -31,40 +32,47 @@ def write_file(path: str | os.PathLike[str], content: bytes) -> None:
     Raises   StorageError, leaving what was there before.
     """
     target = Path(path)
-    temporary = None
-    try:
-        if target.is_dir():
-            raise IsADirectoryError(21, "Is a directory")
-        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-        temporary = None
-        _sync_folder(target.parent)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise StorageError(f"cannot be written: {reason}", where=target, fix="choose another place") from None
-    finally:
-        if temporary is not None:
+    with _writing(target):
+        descriptor, temporary = _create_beside(target)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+        except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)
+                temporary.unlink()
+            raise
+        _sync_folder(target.parent)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """StorageError now rather than after the work, if a file at `path` could not be written."""
     target = Path(path)
+    with _writing(target):
+        descriptor, temporary = _create_beside(target)
+        os.close(descriptor)
+        temporary.unlink()
+
+
+@contextlib.contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Failures of the operating system inside as a StorageError that names `target`."""
     if target.is_dir():
         raise StorageError("cannot be written", where=target, expected="a file name", found="a folder")
     try:
-        descriptor, probe = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-        os.close(descriptor)
-        os.unlink(probe)
+        yield
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise StorageError(f"cannot be written: {reason}", where=target, fix="choose another place") from None
+
+
+def _create_beside(target: Path) -> tuple[int, Path]:
+    """A new empty file in the folder of `target`, with the mode that any new file gets there."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    return os.open(temporary, flags, 0o666), temporary
 
 
 def save_model(path: str | os.PathLike[str], model: Model) -> None:
@@ -220,12 +228,6 @@ def _layer(tensors: dict[str, Array], number: int, inputs: int, outputs: int) ->
             "weights are not finite", place=f"layer {number + 1}", expected="numbers", found="NaN or infinity"
         )
     return Layer(freeze(W.copy()), freeze(b.copy()))
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _sync_folder(folder: Path) -> None:

@@ -11,7 +11,7 @@ import click
 from fnnet.recipes import RECIPES
 
 
-class Sizes(click.ParamType[tuple[int, ...]]):
+class Sizes(click.ParamType):  # type: ignore[type-arg]
     """Sizes of layers: `128,64`; nothing at all is no layer."""
 
     name = "SIZES"
@@ -26,7 +26,7 @@ class Sizes(click.ParamType[tuple[int, ...]]):
         return tuple(int(part) for part in parts)
 
 
-class Count(click.ParamType[int]):
+class Count(click.ParamType):  # type: ignore[type-arg]
     """A whole number from `least` on."""
 
     name = "N"
@@ -50,7 +50,7 @@ class Count(click.ParamType[int]):
         return number
 
 
-class Positive(click.ParamType[float]):
+class Positive(click.ParamType):  # type: ignore[type-arg]
     """A finite number above 0."""
 
     name = "NUMBER"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -32,8 +33,16 @@ def notifier(quiet: bool) -> Callable[[str], None]:
 
 
 def print_json(document: Any) -> None:
-    """One JSON document on stdout; NaN and infinity, which JSON lacks, are refused."""
-    click.echo(json.dumps(document, indent=2, allow_nan=False))
+    """One JSON document on stdout; NaN and infinity, which JSON lacks, become null."""
+    click.echo(json.dumps(_jsonable(document), indent=2, allow_nan=False))
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _jsonable(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def console() -> Console:

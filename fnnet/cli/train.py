@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -159,7 +160,9 @@ def _train_and_test(
         "steps": state.step,
         **figures,
     }
-    model = params.Model(state.params, recipe.activation, dataset.classes, dataset.image_shape, training=training)
+    model = params.Model(
+        state.params, recipe.activation, dataset.classes, dataset.image_shape, training=MappingProxyType(training)
+    )
     return {**figures, "compile_seconds": compile_seconds}, reports, model
 
 

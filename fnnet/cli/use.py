@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -69,7 +68,7 @@ def evaluate(
                 "dataset": dataset.name,
                 "images": len(examples.labels),
                 "jit": jit,
-                "loss": result.loss if math.isfinite(result.loss) else None,
+                "loss": result.loss,
                 "accuracy": result.accuracy,
                 "classes": [{"class": name, **row._asdict()} for name, row in zip(model.classes, figures, strict=True)],
                 "confusion": matrix.tolist(),
