@@ -34,11 +34,12 @@ def read_csv(path: str | os.PathLike[str]) -> tuple[Array, Array | None]:
     label_at, pixels_at = _columns_by_name(first, path) if named else _columns_by_count(len(first), path)
     try:
         with open(open_regular(path), encoding="utf-8-sig", newline=None) as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an empty table is told below
+            warnings.simplefilter("ignore", UserWarning)  # an empty table is told below
+            warnings.simplefilter("error", DeprecationWarning)  # NumPy before 2 reads NaN as 0 and only warns
             table = np.loadtxt(
                 file, dtype=np.uint8, delimiter=",", comments=None, quotechar='"', skiprows=int(named), ndmin=2
             )
-    except ValueError as error:
+    except (ValueError, DeprecationWarning) as error:
         raise _explain(path, len(first), int(named)) or DataError(str(error), where=path) from None
     if table.size == 0:
         raise DataError("empty dataset", where=path, expected="at least 1 row of numbers", found="0 rows")
