@@ -3,35 +3,51 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+import warnings
+from typing import Any, Final
 
 import numpy as np
 
-from fnnet.data.files import open_regular
 from fnnet.errors import DataError
+from fnnet.files import open_regular, read_head, show_bytes
 from fnnet.params import Array, freeze
 
 PNG_MAGIC: Final = b"\x89PNG\r\n\x1a\n"
+MAX_PIXELS: Final = 2**24
 
 
 def read_png(path: str | os.PathLike[str], shape: tuple[int, int] | None = None) -> Array:
     """The grey image in a PNG file, read-only uint8 (height, width).
 
     Colour becomes luma (ITU-R 601), transparency is laid over black, 16 bits are scaled to 8.
-    shape    (height, width) that the image must have, or None for any up to 4096 x 4096.
+    shape    (height, width) that the image must have, or None for any of up to 16 million pixels.
     Raises   DataError for another size, a damaged file or one that is no PNG.
     """
     from PIL import Image
 
-    with open(open_regular(path), "rb") as file:
+    head = read_head(path, 16)
+    if not head.startswith(PNG_MAGIC):
+        raise DataError("not a PNG image", where=path, place="byte 0", expected="PNG", found=show_bytes(head))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with Image.open(file, formats=("PNG",)) as image:
-                _check_size(image.size, shape, path)
-                return freeze(_grey(image))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            if isinstance(error, DataError):
-                raise
-            raise DataError("not a readable PNG image", where=path, expected="PNG", found=str(error)) from None
+            with open(open_regular(path), "rb") as file:
+                with Image.open(file, formats=("PNG",)) as image:
+                    _check_size(image.size, shape, path)
+                    image.verify()  # the checksum of every chunk, which decoding does not look at
+                file.seek(0)
+                with Image.open(file, formats=("PNG",)) as image:
+                    return freeze(_grey(image))
+        except DataError:
+            raise
+        except (
+            OSError,
+            SyntaxError,
+            ValueError,
+            Image.DecompressionBombError,
+            Image.DecompressionBombWarning,
+        ) as error:
+            raise DataError("damaged PNG image", where=path, found=str(error), fix="save it again") from None
 
 
 def _check_size(size: tuple[int, int], shape: tuple[int, int] | None, path: str | os.PathLike[str]) -> None:
@@ -40,15 +56,14 @@ def _check_size(size: tuple[int, int], shape: tuple[int, int] | None, path: str 
         expected, found = f"{shape[1]}x{shape[0]} pixels", f"{width}x{height}"
         fix = "scale the image to that size, light ink on black"
         raise DataError("image size does not fit", where=path, expected=expected, found=found, fix=fix)
-    if width * height > 4096 * 4096:
+    if width * height > MAX_PIXELS:
         found = f"{width}x{height}"
-        raise DataError("image too large", where=path, expected="at most 4096x4096 pixels", found=found)
+        raise DataError("image too large", where=path, expected=f"at most {MAX_PIXELS:,} pixels", found=found)
 
 
-def _grey(image: object) -> Array:
+def _grey(image: Any) -> Array:
     from PIL import Image
 
-    assert isinstance(image, Image.Image)
     if image.mode.startswith("I"):
         deep = np.asarray(image).astype(np.int64)
         return ((deep * 255 + 32767) // 65535).astype(np.uint8)

@@ -1,7 +1,8 @@
 """The network, read like its equations: forward, loss, backward, predict.
 
-Shapes are checked once here; then only kernels run. `x` is (n, inputs): floats are used as they are, uint8 is divided
-by 255. Every function is pure: arguments are never changed, and what comes back owns its memory or is read-only.
+Shapes are checked once here; then only kernels run. `x` is (n, inputs): floats are taken in the dtype of the
+parameters, uint8 is divided by 255. Every function is pure: arguments are never changed, and what comes back owns its
+memory or is read-only.
 """
 
 from __future__ import annotations
@@ -49,13 +50,14 @@ def forward(params: Params, x: Any, *, activation: str = "relu", kernels: Kernel
     Raises   UsageError where shapes or options do not fit, ArgumentTypeError for a dtype that is no number.
     """
     check_activation(activation)
+    check_kernels(kernels)
     a = [as_input(x, check_params(params))]
     z: list[Array] = []
     for number, layer in enumerate(params.layers):
         if number:
-            a.append(kernels.relu(z[-1]))
-        z.append(kernels.affine(a[-1], layer.W, layer.b))
-    return Activations(tuple(a), tuple(z), kernels.softmax(z[-1]))
+            a.append(freeze(kernels.relu(z[-1])))
+        z.append(freeze(kernels.affine(a[-1], layer.W, layer.b)))
+    return Activations(tuple(a), tuple(z), freeze(kernels.softmax(z[-1])))
 
 
 def loss(params: Params, x: Any, labels: Any, *, activation: str = "relu", kernels: Kernels = NUMPY) -> float:
@@ -73,6 +75,7 @@ def loss_and_grads(
     params: Params, activations: Activations, labels: Any, *, kernels: Kernels = NUMPY
 ) -> tuple[float, Params]:
     """The loss and its gradient from one backward pass."""
+    check_kernels(kernels)
     check_activations(params, activations)
     labels = check_labels(labels, activations.logits.shape)
     mean_loss, dz = kernels.cross_entropy(activations.logits, labels)
@@ -86,9 +89,27 @@ def loss_and_grads(
 
 
 def predict(params: Params, x: Any, *, activation: str = "relu", kernels: Kernels = NUMPY) -> Array:
-    """The most probable class of each row of `x` (n, inputs), as int64 (n,); the lowest of equals."""
-    answers: Array = forward(params, x, activation=activation, kernels=kernels).logits.argmax(axis=1)
-    return answers
+    """The most probable class of each row of `x` (n, inputs), as int64 (n,); the lowest of equals.
+
+    Raises   UsageError also for a row whose scores are not numbers.
+    """
+    return answers(forward(params, x, activation=activation, kernels=kernels).logits)
+
+
+def answers(logits: Array) -> Array:
+    """The class with the highest score of each row, int64 (n,); UsageError for a row with NaN among its scores."""
+    best: Array = logits.argmax(axis=1)
+    unknown = np.isnan(logits[np.arange(len(logits)), best])  # argmax finds NaN first
+    if unknown.any():
+        raise UsageError("scores are not numbers", place=f"row {unknown.argmax()}", expected="numbers", found="NaN")
+    return best
+
+
+def check_kernels(kernels: Any) -> None:
+    """ArgumentTypeError unless `kernels` is a table of operations."""
+    if not isinstance(kernels, Kernels):
+        expected = "a table, as fnnet.load_kernels('numba') gives"
+        raise ArgumentTypeError("kernels", expected=expected, found=repr(kernels))
 
 
 def check_activation(activation: str) -> None:
@@ -151,8 +172,11 @@ def check_labels(given: Any, shape: tuple[int, ...]) -> Array:
     return labels.astype(np.int64, copy=False)
 
 
-def check_activations(params: Params, activations: Activations) -> None:
+def check_activations(params: Params, activations: Any) -> None:
     """UsageError unless `activations` could come from `forward` with these parameters."""
+    if not isinstance(activations, Activations):
+        kind = type(activations).__name__
+        raise ArgumentTypeError("activations", expected="what forward returns", found=kind)
     widths = [layer.W.shape for layer in check_params(params).layers]
     found = [(a.shape[1], z.shape[1]) for a, z in zip(activations.a, activations.z, strict=False)]
     if widths != found or len(activations.a) != len(activations.z):

@@ -43,6 +43,29 @@ class Model(NamedTuple):
     preprocessing: str = "bytes/255"
     training: Mapping[str, Any] = MappingProxyType({})
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A mapping proxy cannot be pickled or deep-copied; a dict can.
+        return _rebuild, (*self[:-1], thawed(self.training))
+
+
+def _rebuild(*parts: Any) -> Model:
+    params, activation, classes, image_shape, preprocessing, training = parts
+    return Model(params, activation, classes, image_shape, preprocessing, frozen(training))
+
+
+def frozen(value: Any) -> Any:
+    """`value` with every dict inside as a read-only mapping and every list as a tuple."""
+    if isinstance(value, Mapping):
+        return MappingProxyType({key: frozen(each) for key, each in value.items()})
+    return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else value
+
+
+def thawed(value: Any) -> Any:
+    """`value` with every mapping inside as a dict."""
+    if isinstance(value, Mapping):
+        return {key: thawed(each) for key, each in value.items()}
+    return [thawed(each) for each in value] if isinstance(value, (list, tuple)) else value
+
 
 def freeze(array: Array) -> Array:
     """`array` itself, made read-only. For arrays that the caller has just made."""
@@ -68,8 +91,18 @@ def count_parameters(sizes: Sequence[int]) -> int:
     return sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(sizes))
 
 
-def check_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
+def check_classes(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of classes as a tuple: texts that can be printed, each once, else UsageError."""
+    for name in names:
+        if not isinstance(name, str) or not name or not name.isprintable() or list(names).count(name) > 1:
+            raise UsageError("class name", expected="printable names, each once", found=repr(name))
+    return tuple(names)
+
+
+def check_sizes(sizes: Any) -> tuple[int, ...]:
     """`sizes` as a tuple of at least two positive ints, else UsageError."""
+    if not isinstance(sizes, Sequence) or isinstance(sizes, str):
+        raise ArgumentTypeError("sizes is no sequence", expected="inputs, hidden sizes, outputs", found=repr(sizes))
     checked = []
     for size in sizes:
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
@@ -108,6 +141,16 @@ INITIALISERS: Final = MappingProxyType({"he": _he, "glorot": _glorot, "notebook"
 """Name -> (inputs, outputs) -> the bounds of the uniform weights and biases."""
 
 
+def _float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found not in (np.float32, np.float64):
+        raise ArgumentTypeError("unsupported dtype", expected="float32 or float64", found=repr(dtype))
+    return found
+
+
 def init(sizes: Sequence[int], seed: int = 0, *, scheme: str = "he", dtype: DTypeLike = np.float32) -> Params:
     """Initial parameters for layer sizes (inputs, hidden..., outputs).
 
@@ -117,11 +160,9 @@ def init(sizes: Sequence[int], seed: int = 0, *, scheme: str = "he", dtype: DTyp
     dtype    float32, or float64 for checks.
     Raises   UsageError for sizes, seed, scheme or dtype out of range.
     """
-    sizes, seed, dtype = check_sizes(sizes), rng.check_seed(seed), np.dtype(dtype)
+    sizes, seed, dtype = check_sizes(sizes), rng.check_seed(seed), _float_dtype(dtype)
     if scheme not in INITIALISERS:
         raise UsageError("unknown initialiser", expected=" or ".join(INITIALISERS), found=repr(scheme))
-    if dtype not in (np.float32, np.float64):
-        raise ArgumentTypeError("unsupported dtype", expected="float32 or float64", found=dtype)
     layers = []
     for number, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
         count = inputs * outputs

@@ -9,6 +9,7 @@ NumPy promises the words of a bit generator across versions but not what `Genera
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -19,20 +20,26 @@ from fnnet.errors import ArgumentTypeError, UsageError
 SCHEME: Final = "philox4x64-10/1"
 """Name of the whole recipe from place to number; stored with everything that was drawn by it."""
 
-PURPOSES: Final = {"init": 1, "shuffle": 2, "split": 3, "show": 4, "check": 5}
+PURPOSES: Final = MappingProxyType({"init": 1, "shuffle": 2, "split": 3, "show": 4, "check": 5})
 
 
-def check_seed(seed: Any) -> int:
-    """`seed` as an int in [0, 2**64), else UsageError."""
+def check_seed(seed: Any, name: str = "seed") -> int:
+    """`seed`, or another number of a place, as an int in [0, 2**64), else UsageError."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise ArgumentTypeError("seed is not an integer", expected="0 to 2**64 - 1", found=repr(seed))
+        raise ArgumentTypeError(f"{name} is not an integer", expected="0 to 2**64 - 1", found=repr(seed))
     if not 0 <= seed < 2**64:
-        raise UsageError("seed out of range", expected="0 to 2**64 - 1", found=seed)
+        raise UsageError(f"{name} out of range", expected="0 to 2**64 - 1", found=seed)
     return int(seed)
 
 
 def words(seed: int, purpose: str, count: int, *, epoch: int = 0, step: int = 0, start: int = 0) -> NDArray[np.uint64]:
-    """`count` 64-bit words (uint64) of the stream (seed, purpose, epoch, step), from word `start` on."""
+    """`count` 64-bit words (uint64) of the stream (seed, purpose, epoch, step), from word `start` on.
+
+    Raises   UsageError unless the place's numbers are in [0, 2**64) and the purpose is known.
+    """
+    epoch, step, start = check_seed(epoch, "epoch"), check_seed(step, "step"), check_seed(start, "start")
+    if purpose not in PURPOSES:
+        raise UsageError("unknown purpose", expected=", ".join(PURPOSES), found=repr(purpose))
     first_block, skip = divmod(start, 4)
     # NumPy's Philox counts up before it draws, so the counter given to it is one less (modulo 2**256).
     counter = ((epoch << 128 | step << 64 | first_block) - 1) % 2**256

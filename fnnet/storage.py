@@ -2,77 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import secrets
-from collections.abc import Iterator
-from pathlib import Path
-from types import MappingProxyType
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 
-from fnnet.data.files import read_bytes, read_head, show_bytes
-from fnnet.errors import DataError, FnnetError, ModelError, StorageError
+from fnnet.errors import DataError, FnnetError, ModelError
+from fnnet.files import read_bytes, read_head, show_bytes, write_file
 from fnnet.network import ACTIVATIONS, check_params
-from fnnet.params import Array, Layer, Model, Params, check_sizes, freeze, layer_sizes
+from fnnet.params import Array, Layer, Model, Params, check_classes, check_sizes, freeze, frozen, layer_sizes
 
 FORMAT: Final = "fnnet-model"
 VERSION: Final = 1
 MAX_HEADER: Final = 2**20
 NO_DIGEST: Final = "0" * 64
-KEYS: Final = {"sizes", "activation", "classes", "image_shape", "preprocessing", "training"}
-
-
-def write_file(path: str | os.PathLike[str], content: bytes) -> None:
-    """`content` as the file `path`, all of it or nothing: temporary file, fsync, rename, fsync of the folder.
-
-    Raises   StorageError, leaving what was there before.
-    """
-    target = Path(path)
-    with _writing(target):
-        descriptor, temporary = _create_beside(target)
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-        _sync_folder(target.parent)
-
-
-def check_writable(path: str | os.PathLike[str]) -> None:
-    """StorageError now rather than after the work, if a file at `path` could not be written."""
-    target = Path(path)
-    with _writing(target):
-        descriptor, temporary = _create_beside(target)
-        os.close(descriptor)
-        temporary.unlink()
-
-
-@contextlib.contextmanager
-def _writing(target: Path) -> Iterator[None]:
-    """Failures of the operating system inside as a StorageError that names `target`."""
-    if target.is_dir():
-        raise StorageError("cannot be written", where=target, expected="a file name", found="a folder")
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise StorageError(f"cannot be written: {reason}", where=target, fix="choose another place") from None
-
-
-def _create_beside(target: Path) -> tuple[int, Path]:
-    """A new empty file in the folder of `target`, with the mode that any new file gets there."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    return os.open(temporary, flags, 0o666), temporary
+KEYS: Final = frozenset({"sizes", "activation", "classes", "image_shape", "preprocessing", "training"})
 
 
 def save_model(path: str | os.PathLike[str], model: Model) -> None:
@@ -80,6 +27,8 @@ def save_model(path: str | os.PathLike[str], model: Model) -> None:
 
     Raises   StorageError if the file cannot be written, ModelError for a model that could not be loaded again.
     """
+    if not isinstance(model, Model):
+        raise ModelError("not a model", where=path, expected="fnnet.Model(params)", found=type(model).__name__)
     content = _serialise(model)
     again = _parse(content, path)
     for layer, read in zip(model.params.layers, again.params.layers, strict=True):
@@ -115,11 +64,30 @@ def _serialise(model: Model) -> bytes:
         "classes": model.classes,
         "image_shape": model.image_shape,
         "preprocessing": model.preprocessing,
-        "training": dict(model.training),
+        "training": model.training,
     }
-    metadata = {"format": FORMAT, "version": str(VERSION), "model": json.dumps(about), "sha256": NO_DIGEST}
-    blank = save(tensors, metadata)
+    try:
+        described = json.dumps(about, allow_nan=False, default=_plain)
+    except (TypeError, ValueError) as error:
+        raise ModelError("training", expected="what JSON can hold", found=str(error)) from None
+    metadata = {"format": FORMAT, "version": str(VERSION), "model": described, "sha256": NO_DIGEST}
+    blank = _in_fixed_order(save(tensors, metadata))
     return _with_digest(blank, NO_DIGEST, hashlib.sha256(blank).hexdigest())
+
+
+def _plain(value: Any) -> Any:
+    """Mappings that are no dicts as dicts, for JSON."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} in the description")
+
+
+def _in_fixed_order(content: bytes) -> bytes:
+    """The same safetensors file with its header's keys sorted; the library leaves their order to chance."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[8 + size :]
 
 
 def _with_digest(content: bytes, old: str, new: str) -> bytes:
@@ -152,7 +120,7 @@ def _parse_content(content: bytes) -> Model:
     found = hashlib.sha256(_with_digest(content, str(digest), NO_DIGEST)).hexdigest()
     if digest != found:
         raise ModelError("damaged file", expected=f"sha256 {digest}", found=found, fix="use another copy")
-    return _model(json.loads(metadata["model"]), content)
+    return _model(_strict_json(metadata["model"]), content)
 
 
 def _header(content: bytes) -> dict[str, Any]:
@@ -163,10 +131,14 @@ def _header(content: bytes) -> dict[str, Any]:
             raise ModelError("a pickle or archive, which fnnet never opens", found=show_bytes(content))
         expected = f"a safetensors header of at most {MAX_HEADER:,} bytes"
         raise ModelError("not a safetensors file", place="byte 0", expected=expected, found=show_bytes(content))
-    header = json.loads(content[8 : 8 + size], object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+    header = _strict_json(content[8 : 8 + size])
     if not isinstance(header, dict):
         raise ModelError("not a safetensors file", place="byte 8", expected="a JSON object")
     return header
+
+
+def _strict_json(text: str | bytes) -> Any:
+    return json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -198,7 +170,9 @@ def _model(about: dict[str, Any], content: bytes) -> Model:
     if about["activation"] not in ACTIVATIONS or about["preprocessing"] != "bytes/255":
         found = f"{about['activation']!r}, {about['preprocessing']!r}"
         raise ModelError("unknown function", expected=f"{', '.join(ACTIVATIONS)} on bytes/255", found=found)
-    classes, (height, width) = tuple(map(str, about["classes"])), about["image_shape"]
+    classes, (height, width) = about["classes"], check_sizes(about["image_shape"])
+    if not isinstance(classes, list):
+        raise ModelError("classes", expected="a list of names", found=repr(classes))
     if len(classes) != sizes[-1] or height * width != sizes[0]:
         expected = f"{sizes[-1]} classes, {sizes[0]} pixels"
         raise ModelError("description", expected=expected, found=f"{len(classes)} classes, {height}x{width} pixels")
@@ -210,9 +184,9 @@ def _model(about: dict[str, Any], content: bytes) -> Model:
     if sorted(tensors) != sorted(names):
         raise ModelError("tensors", expected=", ".join(names), found=", ".join(sorted(tensors)))
     layers = tuple(_layer(tensors, number, *sizes[number : number + 2]) for number in range(len(sizes) - 1))
-    training = MappingProxyType(about["training"])
+    params, shape = check_params(Params(layers)), (height, width)
     return Model(
-        check_params(Params(layers)), about["activation"], classes, (height, width), about["preprocessing"], training
+        params, about["activation"], check_classes(classes), shape, about["preprocessing"], frozen(about["training"])
     )
 
 
@@ -228,12 +202,3 @@ def _layer(tensors: dict[str, Array], number: int, inputs: int, outputs: int) ->
             "weights are not finite", place=f"layer {number + 1}", expected="numbers", found="NaN or infinity"
         )
     return Layer(freeze(W.copy()), freeze(b.copy()))
-
-
-def _sync_folder(folder: Path) -> None:
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -83,6 +83,7 @@ def train_step(
     kernels: Kernels = NUMPY,
 ) -> tuple[TrainState, float, int]:
     """Forward, backward, update on one batch: the next state, the batch's mean loss and its right answers before it."""
+    learning_rate = check_learning_rate(learning_rate)
     activations = forward(state.params, x, activation=activation, kernels=kernels)
     loss, grads = loss_and_grads(state.params, activations, labels, kernels=kernels)
     params, optimizer_state = optimizer.update(state.params, grads, state.optimizer_state, learning_rate, kernels)
@@ -105,7 +106,8 @@ def train_block(
     With `rows` None it is one step over all examples as they lie.
 
     Returns  the state, the sum of the m losses and the number of right answers.
-    Raises   DivergedError at the first step whose loss is not finite; it names the step and the layer.
+    Raises   DivergedError at the first step whose loss is not finite, or for weights that are not finite after the
+             last; it names the step and the layer.
     """
     loss_sum, correct = 0.0, 0
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -118,6 +120,7 @@ def train_block(
                 raise diverged(before, x, loss, activation)
             loss_sum += loss * len(labels)
             correct += right
+    check_finite(state)
     return state, loss_sum, correct
 
 
@@ -138,6 +141,28 @@ def diverged(state: TrainState, x: Any, loss: float, activation: str) -> Diverge
     return DivergedError(
         "training diverged", place=place, expected="a finite loss", found=loss, fix="use a smaller learning rate"
     )
+
+
+def check_loss(loss: float, images: str) -> None:
+    """DivergedError unless the `loss` on some `images` is a finite number."""
+    if not np.isfinite(loss):
+        raise DivergedError(
+            "training diverged",
+            place=f"{images} loss",
+            expected="a finite number",
+            found=loss,
+            fix="use a smaller learning rate",
+        )
+
+
+def check_finite(state: TrainState) -> None:
+    """DivergedError naming the step and layer unless every weight is a finite number."""
+    for number, layer in enumerate(state.params.layers, 1):
+        if not all(np.isfinite(array).all() for array in layer):
+            place = f"step {state.step}, layer {number}"
+            raise DivergedError(
+                "training diverged", place=place, expected="finite weights", fix="use a smaller learning rate"
+            )
 
 
 def epochs(

@@ -63,6 +63,7 @@ CASES = (
     _case("ragged", 37, 784, 10, zeros=0.81),
     _case("wide", 128, 784, 128, zeros=0.81),
     _case("hidden", 128, 128, 10),
+    _case("many-rows", 1101, 20, 12),
     _case("one-by-one", 1, 1, 1),
     _case("float64", 33, 50, 12, dtype=np.float64),
     _case("strided", 21, 30, 12, lay=_strided),

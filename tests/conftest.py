@@ -19,7 +19,9 @@ def _no_network_no_caches(monkeypatch, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(name, str(home))
-    for name in ("FNNET_DATA", "KERAS_HOME", "TFDS_DATA_DIR"):
+    proxies = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+    screen = ("FORCE_COLOR", "NO_COLOR", "COLUMNS", "LINES", "TERM")
+    for name in ("FNNET_DATA", "KERAS_HOME", "TFDS_DATA_DIR", *proxies, *screen):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FNNET_OFFLINE", "1")
 

@@ -1,5 +1,6 @@
 """The command line: what it prints where, what it refuses, and that nothing is half-written."""
 
+import csv
 import gzip
 import json
 import os
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 import fnnet
+from fnnet.errors import FnnetError
 from fnnet.params import weights_sha256
 from tests.conftest import ROOT, idx_bytes
 from tests.test_data import ROWS, changed, csv_file
@@ -83,18 +85,7 @@ def test_train_prints_the_data_first_and_nothing_long(run, idx_folder):
     result = run("train", "--data", idx_folder, "--epochs", 30)
     lines = result.out.splitlines()
     assert lines[0].startswith("data: idx, 45 train, 5 dev, 10 test images (")
-    assert lines[1].split() == [
-        "epoch",
-        "train",
-        "loss",
-        "train",
-        "accuracy",
-        "dev",
-        "loss",
-        "dev",
-        "accuracy",
-        "seconds",
-    ]
+    assert lines[1].split() == ["epoch", *("train", "loss", "train", "acc", "dev", "loss", "dev", "acc"), "seconds"]
     assert len(lines) < 40
     assert "[" not in result.out  # no array is printed
     assert lines[-1] == "saved model.safetensors"
@@ -114,7 +105,7 @@ def test_options_override_the_recipe(run, idx_folder):
     ).json
     assert document["sizes"] == [784, 12, 5, 10]
     assert document["recipe"] == "notebook"
-    assert [epoch["epoch"] for epoch in document["epochs"]] == [7]
+    assert [epoch["epoch"] for epoch in document["epochs"]] == list(range(1, 8))
     document = run(
         *("train", "--data", idx_folder, "--json", "--epochs", 2, "--hidden", ""),
         *("--batch-size", "full", "--learning-rate", "0.01"),
@@ -231,6 +222,68 @@ def test_wrong_usage(arguments, parts, run, idx_folder, tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("rate", "parts"), [("1e30", ("test loss", "found nan")), ("1e39", ("step 1, layer 1", "finite weights"))]
+)
+def test_last_step_that_diverges_is_noticed(rate, parts, run, idx_folder, tmp_path):
+    arguments = ("--epochs", 1, "--batch-size", "full", "--learning-rate", rate, "--quiet")
+    run("train", "--data", idx_folder, *arguments).failed(1, "diverged", *parts)
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_options_that_do_not_apply_are_told(run, idx_folder):
+    run("train", "--data", "digits", "--classes", 26, "--quiet").failed(2, "--classes", "10, as digits has", "26")
+    for option in ("--data", "--out", "--plot", "--data-dir"):
+        run("train", option, "").failed(2, option, "expected a name")
+
+
+def test_usage_of_every_kind_is_one_line(run):
+    run("evaluate").failed(2, "Missing argument 'MODEL'", "fnnet evaluate --help")
+    run("trian").failed(2, "No such command 'trian'")
+    run("train", "--seed").failed(2, "--seed", "requires an argument")
+    assert run("data").out.startswith("Usage: fnnet data")
+    assert run().out.startswith("Usage: fnnet")
+    run("gradcheck", "--sizes", "").failed(2, "too few layer sizes")
+
+
+def make_link(path):
+    path.symlink_to(path.with_name("elsewhere"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
+@pytest.mark.parametrize("make", [os.mkfifo, make_link])
+def test_what_is_no_plain_file_is_not_replaced(make, run, idx_folder, tmp_path):
+    make(tmp_path / "odd")
+    before = (tmp_path / "odd").lstat()
+    run("train", "--data", idx_folder, "--out", "odd", "--quiet").failed(1, "odd", "cannot be written", "a file name")
+    assert (tmp_path / "odd").lstat().st_mode == before.st_mode
+
+
+def test_outputs_do_not_replace_inputs_or_one_another(model, run, idx_folder, tmp_path, small_images):
+    file = save_digits(tmp_path, small_images, 1)[0]
+    before = {path: path.read_bytes() for path in (model, file)}
+    run("predict", model, file, "-o", model).failed(2, "--output", "would replace", model)
+    run("predict", model, file, "-o", tmp_path / "." / file.name).failed(2, "--output", file)
+    images = idx_folder / "train-images-idx3-ubyte"
+    run("train", "--data", images, "--out", images).failed(2, "--out", "would replace")
+    run("train", "--data", idx_folder, "--out", "a.svg", "--plot", "a.svg").failed(2, "--plot", "--out writes")
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_the_result_is_told_even_if_the_picture_fails(run, idx_folder, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
+    from fnnet.report import plots
+
+    def fail(*arguments):
+        raise FnnetError("disk full", where="a.png")
+
+    monkeypatch.setattr(plots, "plot_curves", fail)
+    result = run("train", "--data", idx_folder, "--epochs", 2, "--plot", "a.png", "--quiet")
+    result.failed(1, "a.png: disk full")
+    assert "test accuracy" in result.out
+    assert (tmp_path / "model.safetensors").exists()
+
+
 def truncate(folder):
     path = folder / "train-images-idx3-ubyte"
     path.write_bytes(gzip.compress(path.read_bytes())[:-20])
@@ -248,7 +301,7 @@ def counts_differ(folder):
     ("spoil", "parts"),
     [
         (truncate, ("train-images-idx3-ubyte", "truncated", "compressed byte")),
-        (label_12, ("image 0", "0 to 9", "found 12")),
+        (label_12, ("train-labels-idx1-ubyte", "image 1", "0 to 9", "found 12")),
         (counts_differ, ("counts differ", "49", "50")),
     ],
 )
@@ -315,6 +368,7 @@ def test_an_internal_error_is_one_line_unless_debug(run, monkeypatch, idx_folder
     monkeypatch.setattr(train, "epochs", fail)
     run("train", "--data", idx_folder, "--quiet").failed(1, "internal: ZeroDivisionError: planted", "--debug")
     assert "Traceback" in run("--debug", "train", "--data", idx_folder, "--quiet").err
+    assert "Traceback" in run("train", "--data", idx_folder, "--quiet", "--debug").err
 
 
 # evaluate, predict, gradcheck, data
@@ -331,6 +385,46 @@ def test_evaluate(model, run, idx_folder):
     assert lines[0].startswith("data: idx, 10 test images")
     assert lines[-1].startswith("accuracy 100.00%")
     assert len(run("evaluate", model, "--data", idx_folder, "--quiet").out.splitlines()) == 1
+
+
+def test_test_accuracy_is_that_of_the_test_images(run, idx_folder, small_images):
+    """Test images whose labels are all wrong."""
+    (idx_folder / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes((small_images[1][50:] + 1) % 10))
+    arguments = ("--epochs", 60, "--batch-size", 10, "--json")
+    document = run("train", "--data", idx_folder, *arguments).json
+    assert document["epochs"][-1]["train_accuracy"] > 0.9
+    assert document["test_accuracy"] < 0.1
+    assert run("evaluate", "model.safetensors", "--data", idx_folder, "--json").json["accuracy"] < 0.1
+
+
+def class_folders(folder, names):
+    for number, name in enumerate(names):
+        (folder / name).mkdir(parents=True)
+        for i in range(3):
+            Image.new("L", (4, 4), 60 * number + i).save(folder / name / f"{i}.png")
+    return folder
+
+
+def test_class_names_are_compared_and_quoted(run, tmp_path):
+    pets = class_folders(tmp_path / "pets", ["cat, small", "dog"])
+    assert run("train", "--data", pets, "--epochs", 2, "--quiet").code == 0
+    assert run("evaluate", "model.safetensors", "--data", pets, "--quiet").code == 0
+    others = class_folders(tmp_path / "others", ["dog", "zebra"])
+    run("evaluate", "model.safetensors", "--data", others).failed(1, "does not fit others", "cat, small, dog", "zebra")
+    three = class_folders(tmp_path / "three", ["cat", "dog", "zebra"])
+    run("evaluate", "model.safetensors", "--data", three).failed(1, "does not fit three")
+    files = sorted(pets.rglob("*.png"))
+    assert run("predict", "model.safetensors", *files, "-o", "answers.csv").code == 0
+    with open(tmp_path / "answers.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    assert len(rows) == 7
+    assert {label for _, label in rows[1:]} <= {"cat, small", "dog"}
+
+
+def test_class_names_that_could_steer_the_terminal_are_refused(run, tmp_path):
+    folder = class_folders(tmp_path / "pets", ["cat", "dog\x1b[31m"])
+    result = run("train", "--data", folder)
+    result.failed(2, "class name", r"\x1b")
 
 
 def test_evaluate_where_there_is_no_test_set(model, run, idx_folder):
@@ -391,6 +485,7 @@ def test_predict_goes_on_after_a_bad_file(model, run, tmp_path, small_images):
     result = run("predict", model, tmp_path / "bad.png", good, "--json")
     result.failed(1, "bad.png")
     assert len(result.json["predictions"]) == 1
+    assert [failure["file"] for failure in result.json["failures"]] == [str(tmp_path / "bad.png")]
     result = run("predict", model, tmp_path / "bad.png", good, "-o", tmp_path / "out.csv")
     assert result.code == 1
     assert not (tmp_path / "out.csv").exists()
@@ -460,16 +555,22 @@ def test_json_through_a_pipe_parses(run_process, idx_folder):
     assert "\x1b" not in done.stdout
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
-def test_signals_end_it_cleanly(number, code, idx_folder, tmp_path):
-    command = [sys.executable, str(ROOT / "cli.py"), "train", "--data", str(idx_folder), "--epochs", "10000000"]
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 143)])
+@pytest.mark.parametrize("jit", ["--no-jit", "--jit"])
+def test_signals_end_it_cleanly(number, code, jit, idx_folder, tmp_path):
+    """In training, and while the kernels are being compiled."""
+    if not hasattr(signal, number):
+        pytest.skip(f"no {number} on this system")
+    command = [sys.executable, str(ROOT / "cli.py"), "train", jit, "--data", str(idx_folder), "--epochs", "10000000"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
     assert process.stdout.readline().startswith("data: ")
     time.sleep(1.0)
-    process.send_signal(number)
+    process.send_signal(getattr(signal, number))
     _, err = process.communicate(timeout=60)
     assert process.returncode == code
-    assert err.strip().splitlines() == [f"error: {'interrupted' if code == 130 else 'terminated'}"]
+    assert [line for line in err.splitlines() if line != "note: compiling"] == [
+        f"error: {'interrupted' if code == 130 else 'terminated'}"
+    ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["idx"]
 
 
@@ -477,3 +578,32 @@ def test_a_reader_that_leaves_is_no_error(idx_folder, tmp_path):
     command = f"{sys.executable} {ROOT / 'cli.py'} data info --data {idx_folder} | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("where", [">&-", "> /dev/full"])
+@pytest.mark.parametrize("arguments", ["--version", "--help", "data info --data idx", "data info --data idx --json"])
+def test_standard_output_that_is_closed_or_full(where, arguments, idx_folder, tmp_path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full on this system")
+    command = f"{sys.executable} {ROOT / 'cli.py'} {arguments} {where}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path, check=False)
+    wanted = "" if where == ">&-" else "error: standard output cannot be written: No space left on device\n"
+    assert done.stderr == wanted
+    assert done.returncode == (0 if where == ">&-" else 1)
+
+
+def test_nohup_is_respected(idx_folder, tmp_path):
+    """A process that is to ignore SIGHUP goes on after it."""
+    command = [sys.executable, str(ROOT / "cli.py"), "train", "--data", str(idx_folder), "--epochs", "10000000"]
+    handler = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    finally:
+        signal.signal(signal.SIGHUP, handler)
+    assert process.stdout.readline().startswith("data: ")
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.5)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 143

@@ -1,18 +1,26 @@
 """Data: every format read rightly, everything else refused with the place and the remedy."""
 
+import contextlib
 import gzip
 import hashlib
+import io
 import shutil
 import socket
 import threading
+import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import hypothesis.extra.numpy
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+import fnnet
 from fnnet import data, images, rng
 from fnnet.data import mnist
+from fnnet.data import npz as npz_reader
 from fnnet.data.idx import read_idx
 from fnnet.data.table import read_csv
 from fnnet.errors import DataError, FnnetError, StorageError, UsageError
@@ -54,7 +62,9 @@ def test_every_truncation_of_idx_is_refused(pack, tmp_path):
 def test_truncated_gzip_says_where(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (20, 28, 28))
     content = gzip.compress(idx_bytes(noise))
-    with pytest.raises(DataError, match=r"gzip truncated; expected 15,696 bytes decompressed, found") as error:
+    with pytest.raises(
+        DataError, match=r"gzip truncated; expected 15,696 bytes decompressed and a checksum, found"
+    ) as error:
         read_idx(write(tmp_path / "a.gz", content[:9000]))
     assert "compressed byte 9000" in str(error.value)
 
@@ -73,7 +83,7 @@ def test_truncated_gzip_says_where(tmp_path):
         (b"\0\0\x08\5" + b"\0" * 20, "IDX rank"),
         (b"\0\0\x08\3" + b"\xff" * 12, "too large"),
         (b"\0\0\x08\1" + b"\0\0\0\0", "empty dataset"),
-        (gzip.compress(b"\0\0\x08\1" + b"\x7f\0\0\0"), "too small"),
+        (gzip.compress(b"\0\0\x08\1" + b"\0\1\0\0"), "compressed file too small"),
         (b"", "empty"),
         (b"\0", "not an IDX"),
     ],
@@ -126,7 +136,11 @@ def test_one_idx_file_finds_its_labels(idx_folder):
     ("name", "array", "message"),
     [
         ("train-labels-idx1-ubyte", np.zeros(49), "counts differ; expected 49 images.*found 50"),
-        ("train-labels-idx1-ubyte", np.full(50, 12), "training image 0: label out of range; expected 0 to 9, found 12"),
+        (
+            "train-labels-idx1-ubyte",
+            np.full(50, 12),
+            "train-labels-idx1-ubyte: image 1: label out of range; expected 0 to 9, found 12",
+        ),
         ("t10k-images-idx3-ubyte", np.zeros((10, 27, 28)), "image sizes differ"),
         ("train-images-idx3-ubyte", np.zeros((50, 784)), "ranks 2 and 1"),
     ],
@@ -138,10 +152,16 @@ def test_idx_folders_that_do_not_fit(name, array, message, idx_folder):
 
 
 def test_incomplete_and_crowded_folders(idx_folder):
-    shutil.copy(idx_folder / "train-images-idx3-ubyte", idx_folder / "train-again")
+    again = idx_folder / "train-images-idx3-ubyte.gz"
+    write(again, gzip.compress((idx_folder / "train-images-idx3-ubyte").read_bytes()))
+    assert len(data.load(str(idx_folder)).train.labels) == 50  # raw and compressed side by side, as torchvision leaves
+    write(again, idx_bytes(np.ones((50, 28, 28))))
     with pytest.raises(DataError, match="more files than expected"):
         data.load(str(idx_folder))
-    (idx_folder / "train-again").unlink()
+    write(again, b"<html>")
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte.gz: byte 0: an HTML page"):
+        data.load(str(idx_folder))
+    again.unlink()
     (idx_folder / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(DataError, match="test set incomplete"):
         data.load(str(idx_folder))
@@ -149,7 +169,7 @@ def test_incomplete_and_crowded_folders(idx_folder):
 
 def test_more_classes_when_asked(idx_folder):
     write(idx_folder / "train-labels-idx1-ubyte", idx_bytes(np.full(50, 12)))
-    assert len(data.load(str(idx_folder), classes=26).classes) == 26
+    assert len(data.load(str(idx_folder), classes=list(map(str, range(26)))).classes) == 26
 
 
 # CSV
@@ -171,6 +191,10 @@ def test_kaggle_csv(header, end, tmp_path):
     np.testing.assert_array_equal(np.column_stack([dataset.train.labels, dataset.train.x]), ROWS)
     assert dataset.train.x.dtype == np.uint8
     assert dataset.test is None
+
+
+def test_a_long_csv_with_cr_line_ends(tmp_path):
+    assert read_csv(csv_file(tmp_path / "a.csv", ROWS * 20, end="\r"))[0].shape == (400, 784)
 
 
 def test_csv_columns_are_placed_by_name(tmp_path):
@@ -230,10 +254,15 @@ def test_csv_that_is_refused(rows, message, tmp_path):
     [
         (b"label,pixel0,pixel0\n1,2,3\n", "named twice"),
         (b"label,pixel0,pixel2\n1,2,3\n", "pixel columns missing"),
+        (b"label,1x1,1x3\n1,2,3\n", "pixel columns missing"),
+        (b"label,pixel0,pixel00\n1,2,3\n", "pixel named twice"),
+        (b"\n1,2\n", "first line is empty"),
+        (b"\xef\xbb\xbf", "first line is empty"),
+        (b"5,0,NaN,1,1\n", "line 1, column 3"),
         (b"label,colour\n1,2\n", "line 1, column 2: unknown column"),
         (b"label\n1\n", "no pixel columns"),
         (b"label,pixel0\n", "empty dataset"),
-        (b"1;2;3\n", "unknown column"),
+        (b"1;2;3\n", "separated by commas"),
         (b"1,2,3,4,5,6,7\n", "odd number of fields"),
         (b"<html>", "HTML"),
         ("label,pixel0\n1,2\n".encode("utf-16"), "unknown kind"),
@@ -283,9 +312,12 @@ def test_npz_integers_of_any_width(dtype, tmp_path, small_images):
             {"x_train": np.zeros((3, 4, 4)), "y_train": np.zeros(3, int)},
             "x_train: dtype; expected integers, found float64",
         ),
-        ({"x_train": np.full((3, 4, 4), 256), "y_train": np.zeros(3, int)}, "expected 0 to 255, found 256 to 256"),
+        (
+            {"x_train": np.full((3, 4, 4), 256), "y_train": np.zeros(3, int)},
+            r"x_train\[0, 0, 0\]: value out of range; expected 0 to 255, found 256",
+        ),
         ({"x_train": np.zeros((3, 4, 4), int), "y_train": np.zeros(4, int)}, "counts differ"),
-        ({"x_train": np.zeros((3, 4, 4), int), "y_train": np.full(3, -1)}, "y_train: values out of range"),
+        ({"x_train": np.zeros((3, 4, 4), int), "y_train": np.full(3, -1)}, r"y_train\[0\]: value out of range"),
         ({"x_train": np.zeros((0, 4, 4), int), "y_train": np.zeros(0, int)}, "no images"),
         ({"x_train": np.array([{}, {}]), "y_train": np.zeros(2, int)}, "damaged or unsupported NPZ"),
     ],
@@ -293,6 +325,60 @@ def test_npz_integers_of_any_width(dtype, tmp_path, small_images):
 def test_npz_that_is_refused(arrays, message, tmp_path):
     with pytest.raises(DataError, match=message):
         data.load(npz(tmp_path / "a.npz", **arrays))
+
+
+def raw_npz(path, **members):
+    """An archive of members given as bytes."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("__", "/"), content)
+    return str(path)
+
+
+def npy(array):
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def test_npz_with_odd_members(tmp_path, monkeypatch):
+    x, y = npy(np.zeros((3, 4, 4), np.uint8)), npy(np.zeros(3, np.uint8))
+    good = {"x_train.npy": x, "y_train.npy": y}
+    assert len(data.load(raw_npz(tmp_path / "good.npz", **good)).train.labels) == 3
+    lying = x.replace(b"(3, 4, 4)", b"(3, 9, 9)")
+    for number, (members, message) in enumerate(
+        [
+            (good | {"x_train.npy": lying}, "as its header says"),
+            (good | {"x_train.npy": b"no numbers"}, "damaged or unsupported"),
+            (good | {"a__b.npy": y}, "member in a folder"),
+            (good | {"x_test.npy": x}, "test set incomplete"),
+        ]
+    ):
+        with pytest.raises(DataError, match=message):
+            data.load(raw_npz(tmp_path / f"{number}.npz", **members))
+    with zipfile.ZipFile(tmp_path / "twice.npz", "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("x_train.npy", x)
+        archive.writestr("x_train.npy", x)
+    with pytest.raises(DataError, match="member stored twice"):
+        data.load(str(tmp_path / "twice.npz"))
+    monkeypatch.setattr(npz_reader, "MAX_MEMBER", 100)
+    with pytest.raises(DataError, match="member too large"):
+        data.load(str(tmp_path / "good.npz"))
+
+
+@pytest.mark.parametrize("shape", [(14, 56), (56, 14), (784, 1)])
+def test_images_of_another_shape_do_not_pass_for_their_number_of_pixels(shape, tmp_path):
+    images_idx = write(tmp_path / "a", idx_bytes(np.zeros((2, *shape))))
+    with pytest.raises(DataError, match="size does not fit"):
+        data.read_images(images_idx, (28, 28))
+    with pytest.raises(DataError, match="size does not fit"):
+        data.read_images(npz(tmp_path / "a.npz", x_test=np.zeros((2, *shape), np.uint8)), (28, 28))
+
+
+def test_flat_rows_take_the_shape_that_is_wanted(tmp_path):
+    path = npz(tmp_path / "a.npz", x_test=np.zeros((2, 24), np.uint8))
+    assert data.read_images(path, (4, 6)).shape == (2, 24)
+    assert data.load(str(csv_file(tmp_path / "a.csv", [[1, *range(24)]])), flat=(4, 6)).image_shape == (4, 6)
 
 
 def test_damaged_npz(tmp_path):
@@ -319,8 +405,6 @@ def test_class_folders(tmp_path, small_images):
     assert dataset.classes == ("2", "3", "4", "5", "6", "7", "8", "9", "10", "11")
     assert (len(dataset.train.labels), len(dataset.test.labels)) == (50, 10)
     np.testing.assert_array_equal(dataset.train.x[0].reshape(28, 28), small_images[0][0])
-    with pytest.raises(UsageError, match="classes differ"):
-        data.load(str(tmp_path / "set"), classes=3)
 
 
 def test_class_folders_without_test(tmp_path):
@@ -349,21 +433,61 @@ def test_png_conversions(tmp_path):
     deep = Image.fromarray(grey.astype(np.uint16) * 257)
     deep.save(tmp_path / "deep.png")
     np.testing.assert_array_equal(images.read_png(tmp_path / "deep.png"), grey)
+    dark = Image.fromarray(np.full((2, 2), 255, np.uint16))
+    dark.save(tmp_path / "dark.png")
+    assert (images.read_png(tmp_path / "dark.png") == 1).all()  # 255 of 65,535 is nearer 1 than 0 of 255
     half = np.dstack([np.full((2, 2), 200), np.full((2, 2), 128)]).astype(np.uint8)
     Image.fromarray(half).save(tmp_path / "half.png")
     assert (images.read_png(tmp_path / "half.png") == 100).all()
 
 
-@pytest.mark.parametrize("length", [0, 4, 20, 60])
-def test_damaged_png(length, tmp_path):
-    content = png(tmp_path / "a.png", np.random.default_rng(0).integers(0, 256, (28, 28))).read_bytes()
-    with pytest.raises(FnnetError, match=r"b\.png"):
-        images.read_png(write(tmp_path / "b.png", content[:length]))
+def test_every_truncation_and_flipped_bit_of_a_png_is_refused_or_harmless(tmp_path):
+    right = np.random.default_rng(0).integers(0, 256, (6, 6)).astype(np.uint8)
+    content = png(tmp_path / "a.png", right).read_bytes()
+    spoiled = [content[:length] for length in range(len(content))]
+    spoiled += [
+        content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :]
+        for at in range(len(content))
+        for bit in (0, 5)
+    ]
+    for each in spoiled:
+        try:
+            found = images.read_png(write(tmp_path / "b.png", each))
+        except DataError as error:
+            assert "b.png" in str(error)
+        else:
+            np.testing.assert_array_equal(found, right)
+
+
+def test_too_many_pixels(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "MAX_PIXELS", 30)
+    with pytest.raises(DataError, match="image too large; expected at most 30 pixels, found 6x6"):
+        images.read_png(png(tmp_path / "a.png", np.zeros((6, 6))))
+
+
+def test_class_folders_without_images_or_that_differ(tmp_path):
+    for name in ("train/a", "train/b", "test/a", "test/b"):
+        png(tmp_path / "set" / name / "1.png", np.zeros((4, 4)))
+    (tmp_path / "set" / "train" / ".cache").mkdir()
+    assert data.load(str(tmp_path / "set")).classes == ("a", "b")
+    (tmp_path / "set" / "test" / "c").mkdir()
+    with pytest.raises(DataError, match="classes of test and train differ; expected a, b, found a, b, c"):
+        data.load(str(tmp_path / "set"))
+    (tmp_path / "set" / "train" / "c").mkdir()
+    with pytest.raises(DataError, match=r"train/c: class without images|train.c: class without images"):
+        data.load(str(tmp_path / "set"))
+
+
+def test_more_classes_than_a_byte_can_count(tmp_path):
+    for number in range(300):
+        png(tmp_path / "set" / str(number) / "1.png", np.zeros((2, 2)))
+    dataset = data.load(str(tmp_path / "set"))
+    assert dataset.train.labels.tolist() == list(range(300))
 
 
 def test_other_images_are_refused(tmp_path):
     Image.new("L", (28, 28)).save(tmp_path / "a.gif")
-    with pytest.raises(DataError, match="not a readable PNG"):
+    with pytest.raises(DataError, match="not a PNG image; expected PNG, found b'GIF"):
         images.read_png(tmp_path / "a.gif")
     with pytest.raises(DataError, match="one image is no data set"):
         data.load(str(png(tmp_path / "a.png", np.zeros((28, 28)))))
@@ -435,7 +559,6 @@ def little_mnist(idx_folder, monkeypatch):
 @pytest.mark.parametrize(
     "place",
     [
-        ".cache/fnnet/mnist",
         "data/MNIST/raw",
         ".keras/datasets",
         "tensorflow_datasets/downloads",
@@ -450,6 +573,12 @@ def test_caches_are_searched(place, little_mnist, monkeypatch, tmp_path):
     dataset = data.load("auto")
     assert (dataset.name, len(dataset.train.labels)) == ("mnist", 50)
     assert dataset.source == str(tmp_path / place)
+
+
+def test_our_own_cache_is_searched(little_mnist):
+    mnist.cache_folder().parent.mkdir(parents=True)
+    shutil.copytree(little_mnist, mnist.cache_folder())
+    assert data.load("auto").source == str(mnist.cache_folder())
 
 
 def test_torchvision_folder_and_variable(little_mnist, monkeypatch, tmp_path):
@@ -475,6 +604,13 @@ def test_names_do_not_matter_content_does(little_mnist):
     for number, path in enumerate(sorted(little_mnist.iterdir())):
         path.rename(path.with_name(f"{number}.bin"))
     assert data.load("mnist", str(little_mnist)).name == "mnist"
+
+
+def test_a_named_folder_with_html_for_files_is_an_error(little_mnist):
+    for path in little_mnist.iterdir():
+        write(path, b"<html>404")
+    with pytest.raises(DataError, match="HTML"):
+        data.load("auto", str(little_mnist))
 
 
 def test_a_named_folder_with_damaged_files_is_an_error(little_mnist):
@@ -507,7 +643,8 @@ def server(little_mnist):
             body = {"good": gzip.compress(content), "bad": gzip.compress(content[:-1] + b"\xff"), "html": b"<html>no"}
             self.send_response(404 if kind == "gone" else 200)
             self.end_headers()
-            self.wfile.write(body.get(kind, b""))
+            with contextlib.suppress(OSError):
+                self.wfile.write(body.get(kind, b""))
 
         def log_message(self, *arguments):
             pass
@@ -539,6 +676,21 @@ def test_load_downloads_when_it_must(server, monkeypatch, tmp_path):
     assert data.load("auto", str(tmp_path / "here")).name == "mnist"
 
 
+def test_the_mirror_that_delivers_is_asked_first(server, monkeypatch):
+    mirrors = tuple(f"{server}{kind}/" for kind in ("gone", "html", "good"))
+    monkeypatch.setattr(mnist, "MIRRORS", mirrors)
+    assert mnist.reachable() == (mirrors[2], *mirrors[:2])
+
+
+@pytest.mark.parametrize(("name", "value"), [("MAX_DOWNLOAD", 10), ("DOWNLOAD_SECONDS", -1.0)])
+def test_downloads_are_bounded(name, value, server, monkeypatch, tmp_path):
+    monkeypatch.delenv("FNNET_OFFLINE")
+    monkeypatch.setattr(mnist, name, value)
+    with pytest.raises(mnist.UnreachableError, match="too large or too slow"):
+        mnist.download(tmp_path / "new", lambda notice: None, (f"{server}good/",))
+    assert list((tmp_path / "new").iterdir()) == []
+
+
 def test_nothing_of_a_bad_download_stays(server, monkeypatch, tmp_path):
     monkeypatch.delenv("FNNET_OFFLINE")
     with pytest.raises(mnist.UnreachableError, match=r"bad/: not MNIST's content.*html/: an HTML page"):
@@ -568,3 +720,24 @@ def test_real_mnist(mnist_folder):
     assert (dataset.train.x.shape, dataset.test.x.shape) == ((60000, 784), (10000, 784))
     assert dataset.train.labels[:5].tolist() == [5, 0, 4, 1, 9]
     assert np.bincount(dataset.test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+
+# Properties
+
+
+@given(hypothesis.extra.numpy.arrays(np.uint8, hypothesis.extra.numpy.array_shapes(min_dims=1, max_dims=4, max_side=9)))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_idx_round_trip(tmp_path, array):
+    for pack in (bytes, gzip.compress):
+        np.testing.assert_array_equal(read_idx(write(tmp_path / "a", pack(idx_bytes(array)))), array)
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_bytes_break_a_reader(tmp_path, content):
+    """Whatever a file holds: the right answer or an FnnetError."""
+    for start in (b"", b"\0\0\x08\3", b"\x1f\x8b\x08", b"PK\x03\x04", images.PNG_MAGIC, b"label,pixel0\n"):
+        path = write(tmp_path / "a", start + content)
+        for read in (lambda at: data.load(str(at)), lambda at: data.read_images(at, (1, 1)), fnnet.load_model):
+            with contextlib.suppress(FnnetError):
+                read(path)

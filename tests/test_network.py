@@ -7,7 +7,7 @@ import pytest
 
 import fnnet
 from fnnet import gradcheck
-from fnnet.errors import ArgumentTypeError, UsageError
+from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
 from fnnet.network import loss_and_grads
 from fnnet.params import Layer, Params
 from tests.tolerance import assert_bitwise
@@ -42,12 +42,15 @@ def test_every_gradient_against_differences(sizes, seed, kernels):
 
 @pytest.mark.parametrize("layer", [0, 1])
 @pytest.mark.parametrize("field", ["W", "b"])
-def test_the_checker_finds_a_planted_error(layer, field):
+@pytest.mark.parametrize("pick", ["largest", "median"])
+def test_the_checker_finds_a_planted_error(layer, field, pick):
     """One single derivative, wrong by 0.1%."""
     params, x, labels = gradcheck.example((7, 5, 4), 0)
     grads = fnnet.backward(params, fnnet.forward(params, x), labels)
     wrong = getattr(grads.layers[layer], field).copy()
-    wrong.flat[np.abs(wrong).argmax()] *= 1.001
+    ranked = np.argsort(np.abs(wrong), axis=None)
+    ranked = ranked[np.abs(wrong.flat[ranked]) > 0]
+    wrong.flat[ranked[-1] if pick == "largest" else ranked[len(ranked) // 2]] *= 1.001
     layers = list(grads.layers)
     layers[layer] = layers[layer]._replace(**{field: wrong})
     checks = gradcheck.check_gradients(params, x, labels, grads=Params(tuple(layers)))
@@ -55,6 +58,11 @@ def test_the_checker_finds_a_planted_error(layer, field):
     bad = checks[2 * layer + ("W", "b").index(field)]
     assert bad.central > gradcheck.CENTRAL_LIMIT
     assert bad.complex_step > gradcheck.COMPLEX_LIMIT
+
+
+def test_a_check_of_nothing_does_not_pass():
+    assert not gradcheck.Check("x", (1,), checked=0, kinks=1, central=0.0, complex_step=0.0).passed
+    assert gradcheck.Check("x", (1,), checked=1, kinks=0, central=0.0, complex_step=0.0).passed
 
 
 def test_gradient_against_jax():
@@ -242,6 +250,49 @@ def test_networks_that_are_refused():
         fnnet.update(good, fnnet.init((4, 5, 2)), 0.1)
     with pytest.raises(UsageError, match="not finite"):
         fnnet.update(good, good, math.nan)
+
+
+def test_scores_that_are_not_numbers_have_no_class(kernels):
+    x = np.array([[1.0, 2.0], [np.nan, 0.0]], np.float32)
+    with pytest.raises(UsageError, match="row 1"):
+        fnnet.predict(fnnet.init((2, 3, 2)), x, kernels=kernels)
+
+
+def test_results_are_read_only():
+    activations = fnnet.forward(fnnet.init((2, 3, 2)), np.ones((1, 2)))
+    for array in (*activations.a, *activations.z, activations.probs):
+        assert not array.flags.writeable
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.uint64])
+def test_labels_of_any_integer_dtype(dtype, kernels):
+    params, x, labels = gradcheck.example((7, 5, 4), 0)
+    found = fnnet.loss(params, x, labels.astype(dtype), kernels=kernels)
+    assert found == fnnet.loss(params, x, labels, kernels=kernels)
+
+
+def test_arguments_of_the_wrong_kind():
+    params, x, labels = gradcheck.example((7, 5, 4), 0)
+    for call in (
+        lambda: fnnet.forward(params, x, kernels="numba"),
+        lambda: fnnet.backward(params, None, labels),
+        lambda: fnnet.update(params, None, 0.1),
+        lambda: fnnet.save_model("x", params),
+    ):
+        with pytest.raises(FnnetError, match="expected"):
+            call()
+    with pytest.raises(UsageError, match="learning_rate"):
+        fnnet.update(params, params, "0.1")
+    with pytest.raises(UsageError, match="grads do not fit"):
+        fnnet.update(params, Params(tuple(Layer(W.astype("f4"), b.astype("f4")) for W, b in params.layers)), 0.1)
+
+
+def test_update_takes_what_jax_maps():
+    jax = pytest.importorskip("jax", reason="needs jax: pip install jax")
+    params = fnnet.init((4, 3, 2), 5)
+    mapped = jax.tree_util.tree_map(lambda array: jax.numpy.asarray(array), params)
+    stepped = fnnet.update(mapped, mapped, 0.5)
+    np.testing.assert_allclose(stepped.layers[0].W, params.layers[0].W / 2, rtol=1e-6)
 
 
 def test_readme_in_ten_lines():

@@ -1,5 +1,9 @@
 """State: immutable, and the same from the same seed on every machine."""
 
+import copy
+import hashlib
+import pickle
+
 import numpy as np
 import pytest
 
@@ -92,3 +96,33 @@ def test_params_are_a_jax_pytree_as_they_stand():
 def test_count_parameters():
     assert parameters.count_parameters((784, 10, 10)) == 7960
     assert parameters.layer_sizes(fnnet.init((784, 10, 10))) == (784, 10, 10)
+
+
+def test_weights_sha256_is_that_of_little_endian_bytes():
+    params = fnnet.init((3, 2), 1)
+    wanted = hashlib.sha256(params.layers[0].W.astype("<f4").tobytes() + params.layers[0].b.astype("<f4").tobytes())
+    big = fnnet.Params((fnnet.Layer(*(array.astype(">f4") for array in params.layers[0])),))
+    assert parameters.weights_sha256(params) == parameters.weights_sha256(big) == wanted.hexdigest()
+
+
+def test_a_model_is_immutable_to_the_bottom_and_can_be_copied():
+    training = parameters.frozen({"plan": {"epochs": 3}, "list": [1, {"a": 2}]})
+    model = fnnet.Model(fnnet.init((4, 2)), training=training)
+    with pytest.raises(TypeError):
+        model.training["plan"]["epochs"] = 4
+    for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert again.training == model.training
+        assert again._replace(params=None, training=None) == model._replace(params=None, training=None)
+        assert (again.params.layers[0].W == model.params.layers[0].W).all()
+
+
+@pytest.mark.parametrize("names", [["a", "a"], [""], ["a\nb"], [3]])
+def test_bad_class_names(names):
+    with pytest.raises(UsageError, match="class name"):
+        parameters.check_classes(names)
+
+
+@pytest.mark.parametrize(("arguments", "options"), [((784,), {}), (((4, 2),), {"dtype": "bogus"}), (("ab",), {})])
+def test_arguments_of_the_wrong_kind(arguments, options):
+    with pytest.raises(TypeError):
+        fnnet.init(*arguments, **options)

@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -43,6 +45,7 @@ def test_round_trip(path):
         assert a.W.tobytes() == b.W.tobytes()
         assert a.b.tobytes() == b.b.tobytes()
         assert not a.W.flags.writeable
+        assert not a.b.flags.writeable
 
 
 @pytest.mark.parametrize("lay", [np.asfortranarray, lambda W: np.repeat(W, 2, axis=1)[:, ::2]])
@@ -99,6 +102,11 @@ def described(**changes):
         (described(activation="os.system"), "unknown function"),
         (described(preprocessing="eval"), "unknown function"),
         (described(classes=["a"]), "classes"),
+        (described(classes="ab"), "classes"),
+        (described(classes=["a", "a"]), "class name"),
+        (described(image_shape=[-2, -2]), ">= 1"),
+        (described(image_shape=[2.0, 2]), "integer"),
+        (described(training=float("nan")), "finite numbers"),
         (described(surprise=1), "surprise"),
         (lambda header: header["__metadata__"].update(version="2"), "newer fnnet"),
         (lambda header: header["__metadata__"].update(version="zero"), "unknown format version"),
@@ -181,3 +189,34 @@ def test_file_mode_follows_the_umask(path):
     mask = os.umask(0)
     os.umask(mask)
     assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_the_same_model_is_the_same_file_in_every_process(path, tmp_path):
+    """safetensors leaves the order of its header to chance; ours is fixed."""
+    code = (
+        "import fnnet; fnnet.save_model('again', fnnet.Model(fnnet.init((4, 3, 2), 1), "
+        "classes=('cat', 'dog'), image_shape=(2, 2), training={'seed': 1}))"
+    )
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+        assert (tmp_path / "again").read_bytes() == path.read_bytes()
+
+
+def test_a_private_file_stays_private(path):
+    path.chmod(0o600)
+    fnnet.save_model(path, SMALL)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_training_that_json_cannot_hold(tmp_path):
+    for value in ({1, 2}, float("inf"), np.float32(1)):
+        with pytest.raises(ModelError, match="what JSON can hold"):
+            fnnet.save_model(tmp_path / "m", SMALL._replace(training={"a": value}))
+
+
+@pytest.mark.parametrize("name", ["m" * 300, "a\0b"])
+def test_names_that_the_system_refuses(name, tmp_path):
+    with pytest.raises(StorageError):
+        fnnet.save_model(tmp_path / name, SMALL)
+    with pytest.raises(StorageError):
+        fnnet.load_model(tmp_path / name)

@@ -1,5 +1,6 @@
 """Training: the generator is the loop over train_step, and equal seeds give equal bits."""
 
+import itertools
 import math
 
 import numpy as np
@@ -9,7 +10,7 @@ import fnnet
 from fnnet import data, metrics, rng, train
 from fnnet.errors import DivergedError, UsageError
 from fnnet.network import Examples
-from fnnet.params import weights_sha256
+from fnnet.params import Layer, Params, weights_sha256
 from fnnet.recipes import RECIPES
 from fnnet.train import Plan
 from tests.tolerance import assert_loss
@@ -171,3 +172,63 @@ def test_evaluation_weights_chunks_by_their_size(monkeypatch):
     assert_loss(chunked.loss, whole.loss, 3, 70)
     assert chunked.loss == pytest.approx(fnnet.loss(params, x, labels), rel=1e-6)
     assert chunked.accuracy == whole.accuracy == (fnnet.predict(params, x) == labels).mean()
+
+
+def test_a_block_is_as_short_as_it_must_be(monkeypatch):
+    """With no time to spend on a block, each is one step; with plenty they double."""
+    blocks = {}
+    for seconds in (0.0, 1e9):
+        monkeypatch.setattr(train, "BLOCK_SECONDS", seconds)
+        seen = []
+        state = train.start(fnnet.init((6, 5, 3)), 0)
+        list(train.epochs(state, examples(), Plan(1, 1, 0.1), on_block=seen.append))
+        blocks[seconds] = [progress.images for progress in seen]
+    assert blocks[0.0] == list(range(1, 71))
+    assert blocks[1e9] == [1, 3, 7, 15, 31, 63, 70]
+
+
+def test_seconds_are_those_since_the_last_report(monkeypatch):
+    """A clock that ticks once a look: every block takes one second, evaluation none."""
+    ticks = iter(range(10**6))
+    monkeypatch.setattr(train.time, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr(train, "BLOCK_SECONDS", 0.0)
+    _, reports = trained(examples(), Plan(4, 10, 0.1, report_every=2), fnnet.load_kernels(), examples(20))
+    assert [report.seconds for report in reports] == [14, 14]
+
+
+def overflowing(*sizes):
+    """A network of weights 3e38 in its last layer, 1 before it."""
+    layers = [Layer(np.ones(shape, np.float32), np.zeros(shape[1], np.float32)) for shape in itertools.pairwise(sizes)]
+    layers[-1] = layers[-1]._replace(W=np.float32(3e38) * np.array([[1, -1]], np.float32).repeat(sizes[-2], 0))
+    return Params(tuple(layers))
+
+
+@pytest.mark.parametrize(("sizes", "place"), [((1, 2), "step 1, layer 1"), ((1, 3, 2), "step 1, layer 2")])
+def test_an_infinite_loss_is_divergence(sizes, place, kernels):
+    state = train.start(overflowing(*sizes), 0)
+    with pytest.raises(DivergedError, match=place), np.errstate(all="ignore"):
+        list(
+            train.epochs(state, Examples(np.ones((1, 1), np.float32), np.array([1])), Plan(1, 1, 0.1), kernels=kernels)
+        )
+
+
+def test_weights_that_overflow_in_the_last_step_are_divergence(kernels):
+    with pytest.raises(DivergedError, match=r"step 1, layer [12]: training diverged; expected finite weights"):
+        trained(examples(), Plan(1, None, 1e39), kernels)
+
+
+def test_the_notebook_is_the_original_run():
+    """The settings of the notebook that this network comes from, and its cut of 42,000 images."""
+    notebook = RECIPES["notebook"]
+    assert (notebook.hidden, notebook.epochs, notebook.batch_size) == ((10,), 1200, None)
+    assert (notebook.learning_rate, notebook.initialiser) == (0.2, "notebook")
+    assert (notebook.train_images, notebook.dev_for(60000), notebook.dev_for(42000)) == (41000, 1000, 1000)
+    assert notebook.epochs_for(41000) == 1200
+
+
+def test_small_sets_are_gone_through_more_often():
+    classic = RECIPES["classic"]
+    assert classic.epochs_for(60000) == classic.epochs
+    assert classic.epochs_for(1294) * 41 >= classic.min_steps > (classic.epochs_for(1294) - 1) * 41
+    assert classic.dev_for(60000) == 5000
+    assert classic.dev_for(1437) == 143

@@ -20,16 +20,17 @@ from fnnet.cli.train import train
 from fnnet.cli.use import evaluate, predict
 from fnnet.errors import FnnetError, one_line
 
-INTERRUPTED, TERMINATED = 130, 143
+STOPPED = {"SIGINT": ("interrupted", 130), "SIGTERM": ("terminated", 143), "SIGHUP": ("terminated", 143)}
+"""Signal -> the word for it and the exit code."""
 
 
-class Terminated(BaseException):
-    """SIGTERM or SIGHUP arrived."""
+class Stopped(BaseException):
+    """One of the signals arrived. No KeyboardInterrupt, which libraries treat in ways of their own."""
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="fnnet")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--debug", is_flag=True, help="Show tracebacks; may stand anywhere.")
 @click.pass_context
 def cli(context: click.Context, debug: bool) -> None:
     """Recognise hand-written digits with a small neural network that reads like its mathematics.
@@ -42,7 +43,7 @@ def cli(context: click.Context, debug: bool) -> None:
     Results go to standard output, progress and notices to standard error.
     Exit codes: 0 good, 1 a failure told in one line, 2 wrong usage, 130 interrupted, 143 terminated.
     """
-    context.obj = {"began": time.perf_counter(), "debug": debug}
+    context.obj = {"began": time.perf_counter()}
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
@@ -53,60 +54,80 @@ for command in (train, evaluate, predict, gradcheck, data):
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave the process with its exit code."""
-    for name in ("SIGTERM", "SIGHUP"):
+    for name in STOPPED:
         number = getattr(signal, name, None)
         # What was told to ignore a signal, as by nohup, goes on ignoring it.
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _terminate)
+            signal.signal(number, _stop)
+    # None where the shell closed it (>&-).
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+    code = _run(list(sys.argv[1:] if arguments is None else arguments))
+    if code in {code for _, code in STOPPED.values()}:
+        # A compiling thread cannot be stopped, and must not be waited for.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Stopped(signal.Signals(number).name)
 
 
 def _run(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     try:
-        result: Any = cli.main(arguments, prog_name="fnnet", standalone_mode=False)
+        result: Any = cli.main(
+            [each for each in arguments if each != "--debug"], prog_name="fnnet", standalone_mode=False
+        )
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
-    except Terminated:
-        return _fail("terminated", TERMINATED)
-    except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted", INTERRUPTED)
+    except Stopped as stopped:
+        return _fail(*STOPPED[stopped.args[0]])
     except BrokenPipeError:
         # The reader has left (`fnnet predict ... | head`); keep the interpreter from flushing into the pipe again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except click.ClickException as error:
         return _fail(_usage(error), error.exit_code)
-    except FnnetError as error:
-        if debug:
-            traceback.print_exc()
-        return _fail(str(error), error.exit_code)
-    except MemoryError:
-        return _fail("out of memory; use a smaller batch, network or data set", 1)
     except Exception as error:
         if debug:
             traceback.print_exc()
-        return _fail(f"internal: {type(error).__name__}: {error}; run with --debug for the traceback", 1)
+        return _fail(_explain(error), getattr(error, "exit_code", 1))
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, FnnetError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "out of memory; use a smaller batch, network or data set"
+    if isinstance(error, OSError) and error.filename is None:
+        return f"standard output cannot be written: {error.strerror}"
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}"
+    return f"internal: {type(error).__name__}: {error}; run with --debug for the traceback"
 
 
 def _fail(message: str, code: int) -> int:
-    click.echo(f"error: {one_line(message)}", err=True)
+    try:
+        click.echo(f"error: {one_line(message)}", err=True)
+        sys.stdout.flush()
+    except OSError:
+        # Standard output is full or gone; its rest must not fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
 
 def _usage(error: click.ClickException) -> str:
     """A usage error on one line, with the place where help is."""
-    message = error.format_message().rstrip(".")
+    message = error.format_message()
     context = getattr(error, "ctx", None)
-    if isinstance(error, click.BadParameter) and error.param is not None:
-        names = [*error.param.opts, error.param.human_readable_name]
-        message = f"{names[0] if names[0].startswith('-') else error.param.human_readable_name}: {error.message}"
+    if isinstance(error, click.BadParameter) and error.param is not None and error.message:
+        option = error.param.opts[0]
+        message = f"{option if option.startswith('-') else error.param.human_readable_name}: {error.message}"
     where = context.command_path if context else "fnnet"
-    return f"{' '.join(message.split())}; see '{where} --help'"
+    return f"{' '.join(message.split()).rstrip('.')}; see '{where} --help'"

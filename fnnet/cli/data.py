@@ -6,29 +6,41 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fnnet.cli.options import Count, data_options, json_option, quiet_option, seed_option
-from fnnet.cli.output import console, describe, notifier, print_json
+from fnnet.cli.options import (
+    Count,
+    FileName,
+    data_dir_option,
+    data_options,
+    json_option,
+    quiet_option,
+    seed_option,
+)
+from fnnet.cli.output import check_outputs, console, describe, notifier, print_json, say
 
 if TYPE_CHECKING:
     from fnnet.data import Dataset
 
 
-@click.group()
-def data() -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def data(context: click.Context) -> None:
     """Look at data sets and fetch MNIST."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def _load(options: dict[str, Any], quiet: bool = False) -> tuple[Dataset, dict[str, int]]:
     from fnnet import data as sets
 
-    dataset = sets.load(options["data_choice"], options["data_dir"], classes=options["classes"], notify=notifier(quiet))
+    classes = [str(number) for number in range(options["classes"] or 10)]
+    dataset = sets.load(options["data_choice"], options["data_dir"], classes=classes, notify=notifier(quiet))
     return dataset, {
         "train": len(dataset.train.labels),
         "test": len(dataset.test.labels) if dataset.test else 0,
     }
 
 
-@data.command()
+@data.command(short_help="Which data, where from, how much of each class.")
 @data_options
 @json_option
 def info(as_json: bool, **options: Any) -> None:
@@ -56,7 +68,7 @@ def info(as_json: bool, **options: Any) -> None:
         return
     from rich.table import Table
 
-    click.echo(describe(dataset, images))
+    say(describe(dataset, images))
     height, width = dataset.image_shape
     click.echo(
         f"{height}x{width} pixels, {document['nonzero_pixels']:.1%} of them not zero, "
@@ -70,8 +82,8 @@ def info(as_json: bool, **options: Any) -> None:
     console().print(table)
 
 
-@data.command()
-@click.option("--data-dir", metavar="DIR", help="Folder to keep the files in.  [default: fnnet's cache]")
+@data.command(short_help="Fetch MNIST and prove it.")
+@data_dir_option("Folder to keep the files in.  [default: fnnet's cache]")
 @quiet_option
 def download(data_dir: str | None, quiet: bool) -> None:
     """Fetch MNIST's four files (11 MB) from a public mirror and prove them by their SHA-256."""
@@ -81,33 +93,33 @@ def download(data_dir: str | None, quiet: bool) -> None:
 
     folder = Path(data_dir) if data_dir else mnist.cache_folder()
     if mnist.complete(folder):
-        click.echo(f"MNIST is in {folder} already")
+        say(f"MNIST is in {folder} already")
         return
     mnist.download(folder, notifier(quiet))
-    click.echo(f"MNIST is in {folder}")
+    say(f"MNIST is in {folder}")
 
 
 @data.command()
 @data_options
 @click.option("--count", type=Count(1, 1000), default=20, show_default=True, help="How many images.")
-@click.option("--output", "-o", metavar="FILE", help="Save the sheet as PNG, SVG or PDF too (extra plot).")
+@click.option("--output", "-o", type=FileName(), help="Save the sheet as PNG, SVG or PDF too (extra plot).")
 @seed_option
 def show(count: int, output: str | None, seed: int, **options: Any) -> None:
     """Draw training images, picked by the seed, with their labels."""
-    from fnnet import rng, storage
+    from fnnet import rng
     from fnnet.report import terminal
 
     if output:
         from fnnet.report.plots import check_plot, plot_sheet
 
         check_plot(output, "--output")
-        storage.check_writable(output)
+    check_outputs({"--output": output}, (options["data_choice"],))
     dataset, images = _load(options)
-    click.echo(describe(dataset, images))
+    say(describe(dataset, images))
     picked = rng.order(seed, "show", images["train"])[:count]
     sheet = [dataset.train.x[i].reshape(dataset.image_shape) for i in picked]
     captions = [dataset.classes[dataset.train.labels[i]] for i in picked]
     terminal.draw_sheet(sheet, captions, console())
     if output:
         plot_sheet(output, sheet, captions, title=dataset.name)
-        click.echo(f"saved {output}")
+        say(f"saved {output}")

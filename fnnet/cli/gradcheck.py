@@ -8,7 +8,7 @@ from fnnet.cli.options import Sizes, jit_option, json_option, seed_option
 from fnnet.cli.output import console, load_kernels, notifier, print_json
 
 
-@click.command()
+@click.command(short_help="Is the gradient of every parameter right?")
 @click.option("--sizes", type=Sizes(), default="784,10,10", show_default=True, help="Inputs, hidden layers, outputs.")
 @jit_option("Take the gradient")
 @seed_option
@@ -19,7 +19,9 @@ def gradcheck(sizes: tuple[int, ...], jit: bool, seed: int, as_json: bool) -> in
     The exit code is 1 if any difference is beyond its limit.
     """
     from fnnet import gradcheck as checker
+    from fnnet.params import check_sizes
 
+    check_sizes(sizes)
     kernels, _ = load_kernels(jit, notifier(quiet=as_json))
     checks = checker.check_gradients(*checker.example(sizes, seed), kernels=kernels)
     passed = all(check.passed for check in checks)

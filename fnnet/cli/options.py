@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -21,9 +22,21 @@ class Sizes(click.ParamType):  # type: ignore[type-arg]
         if isinstance(value, tuple):
             return value
         parts = value.split(",") if value.strip() else []
-        if not all(part.strip().isascii() and part.strip().isdecimal() and int(part) > 0 for part in parts):
-            self.fail(f"expected whole numbers of at least 1, such as 128,64, found {value!r}", param, context)
+        if not all(re.fullmatch(r"\s*0*[1-9][0-9]{0,8}\s*", part, re.ASCII) for part in parts):
+            self.fail(f"expected whole numbers from 1 to 999999999, such as 128,64, found {value!r}", param, context)
         return tuple(int(part) for part in parts)
+
+
+class FileName(click.ParamType):  # type: ignore[type-arg]
+    """The name of a file or folder, which is not empty."""
+
+    name = "FILE"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
+        """The name as it was given."""
+        if not value:
+            self.fail("expected a name, found ''", param, context)
+        return str(value)
 
 
 class Count(click.ParamType):  # type: ignore[type-arg]
@@ -74,16 +87,22 @@ def jit_option(what: str) -> Decorator:
     return click.option("--jit/--no-jit", default=False, show_default=True, help=f"{what} with the Numba kernels.")
 
 
+def data_dir_option(what: str) -> Decorator:
+    """--data-dir."""
+    return click.option("--data-dir", type=FileName(), metavar="DIR", help=what)
+
+
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """--data, --data-dir and --classes."""
     for option in (
         click.option(
             "--classes", type=Count(2, 10**6), help="Number of classes of --data PATH.  [default: 10, or the folders]"
         ),
-        click.option("--data-dir", metavar="DIR", help="Folder to look for MNIST in first, and to download it to."),
+        data_dir_option("Folder to look for MNIST in first, and to download it to."),
         click.option(
             "--data",
             "data_choice",
+            type=FileName(),
             metavar="NAME|PATH",
             default="auto",
             show_default=True,
@@ -97,7 +116,11 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 seed_option = click.option("--seed", type=Count(0, 2**64 - 1), default=0, show_default=True, help="Source of chance.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
-quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress, no notices, one line of result.")
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress, no notices, only the results.")
 recipe_option = click.option(
-    "--recipe", type=click.Choice(list(RECIPES)), default="classic", show_default=True, help="A named way to train."
+    "--recipe",
+    type=click.Choice(list(RECIPES)),
+    default="classic",
+    show_default=True,
+    help="; ".join(f"{recipe.name}: {recipe.what}" for recipe in RECIPES.values()) + ".",
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fnnet.errors import one_line
+from fnnet.errors import UsageError, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,6 +32,11 @@ def notifier(quiet: bool) -> Callable[[str], None]:
             click.echo(f"note: {one_line(notice)}", err=True)
 
     return notify
+
+
+def say(line: str, err: bool = False) -> None:
+    """One line of result, in which nothing can steer the terminal."""
+    click.echo(one_line(line), err=err)
 
 
 def print_json(document: Any) -> None:
@@ -52,31 +59,71 @@ def console() -> Console:
     return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
 
 
+def check_outputs(outputs: dict[str, str | None], inputs: tuple[str | None, ...] = ()) -> None:
+    """Fail before the work where a file could not be written, or would replace an input or another output.
+
+    outputs  option -> file; the ones ending in plot must be pictures.
+    """
+    from fnnet.files import check_writable
+
+    taken = {os.path.realpath(path): f"the input {path}" for path in inputs if path and os.path.exists(path)}
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        if os.path.realpath(path) in taken:
+            found = taken[os.path.realpath(path)]
+            raise UsageError("would replace another file", where=option, expected="a file of its own", found=found)
+        taken[os.path.realpath(path)] = f"{path}, which {option} writes"
+        if option == "--plot":
+            from fnnet.report.plots import check_plot
+
+            check_plot(path, option)
+        check_writable(path)
+
+
 def describe(dataset: Dataset, images: dict[str, int]) -> str:
     """The first line of a run: which data, how much, from where."""
     counts = ", ".join(f"{count:,} {part}" for part, count in images.items() if count)
-    return one_line(f"data: {dataset.name}, {counts} images ({dataset.source})")
+    return f"data: {dataset.name}, {counts} images ({dataset.source})"
 
 
 def load_kernels(jit: bool, notify: Callable[[str], None]) -> tuple[Kernels, float]:
-    """The kernels and the seconds that compiling took."""
+    """The kernels and the seconds that compiling took.
+
+    Compiling happens in a thread of its own: in the main one a signal could arrive inside one of the compiler's
+    callbacks, where Python prints the exception and forgets it.
+    """
     from fnnet import kernels
 
+    if not jit:
+        return kernels.load("numpy"), 0.0
     began = time.perf_counter()
-    if jit:
-        notify("compiling")
-    table = kernels.load("numba" if jit else "numpy")
-    return table, time.perf_counter() - began if jit else 0.0
+    outcome: list[Any] = []
+
+    def compile_them() -> None:
+        try:
+            outcome.append(kernels.load("numba"))
+        except BaseException as error:
+            outcome.append(error)
+
+    notify("compiling")
+    thread = threading.Thread(target=compile_them, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.05)
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    table: Kernels = outcome[0]
+    return table, time.perf_counter() - began
 
 
 def threads(jit: bool) -> int:
     """How many threads the kernels use: the compiled ones one, NumPy's as many as its BLAS takes."""
     if jit:
         return 1
-    import numpy as np
+    import numpy as np  # noqa: F401  its BLAS is what is asked about
     from threadpoolctl import threadpool_info
 
-    assert np.__version__
     return max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
 
 
@@ -91,17 +138,17 @@ def progress_bar(epochs: int, images: int, shown: bool) -> Iterator[Callable[[Pr
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (
+    figures = "loss {task.fields[loss]:.3f}  accuracy {task.fields[accuracy]:.1%}"
+    wide = (
         TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
         BarColumn(bar_width=None),
-        TextColumn(
-            "loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.2%}  {task.fields[rate]:,.0f} images/s"
-        ),
+        TextColumn(figures + "  {task.fields[rate]:,.0f} images/s"),
         TimeRemainingColumn(compact=True),
     )
+    narrow = (wide[0], BarColumn(bar_width=8), TextColumn(figures + "  {task.fields[rate]:,.0f}/s"))
     began = time.perf_counter()
     fields: dict[str, Any] = {"epoch": 0, "epochs": epochs, "loss": 0.0, "accuracy": 0.0, "rate": 0.0}
-    with Progress(*columns, console=screen, transient=True) as bar:
+    with Progress(*(wide if screen.width >= 80 else narrow), console=screen, transient=True) as bar:
         task = bar.add_task("", total=epochs * images, **fields)
 
         def on_block(progress: Any) -> None:

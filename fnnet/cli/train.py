@@ -11,6 +11,7 @@ import click
 from fnnet import recipes
 from fnnet.cli.options import (
     Count,
+    FileName,
     Positive,
     Sizes,
     data_options,
@@ -20,7 +21,18 @@ from fnnet.cli.options import (
     recipe_option,
     seed_option,
 )
-from fnnet.cli.output import console, describe, load_kernels, notifier, print_json, progress_bar, threads
+from fnnet.cli.output import (
+    check_outputs,
+    console,
+    describe,
+    load_kernels,
+    notifier,
+    print_json,
+    progress_bar,
+    say,
+    threads,
+)
+from fnnet.errors import FnnetError, UsageError
 from fnnet.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -39,12 +51,14 @@ OVERRIDES = ("hidden", "activation", "epochs", "batch_size", "learning_rate", "d
 @click.option("--hidden", type=Sizes(), help="Sizes of the hidden layers, such as 128,64; '' for none.")
 @click.option("--activation", type=click.Choice(["relu"]), help="Function of the hidden units.")
 @click.option("--epochs", type=Count(0), help="Passes over the training images.")
-@click.option("--batch-size", type=Count(1, full=True), help="Images in a step, or full for all of them.")
+@click.option(
+    "--batch-size", type=Count(1, full=True), metavar="N|full", help="Images in a step, or full for all of them."
+)
 @click.option("--learning-rate", type=Positive(), help="Size of a step along the gradient.")
 @click.option("--dev", type=Count(0), help="Images held out of training to watch it by; 0 trains on all.")
 @seed_option
-@click.option("--out", metavar="FILE", default="model.safetensors", show_default=True, help="Where the model goes.")
-@click.option("--plot", metavar="FILE", help="Curves of loss and accuracy as PNG, SVG or PDF (extra plot).")
+@click.option("--out", type=FileName(), default="model.safetensors", show_default=True, help="Where the model goes.")
+@click.option("--plot", type=FileName(), help="Curves of loss and accuracy as PNG, SVG or PDF (extra plot).")
 @json_option
 @quiet_option
 @click.pass_obj
@@ -56,17 +70,21 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     """
     from fnnet import data, params, storage
 
-    _check_outputs(options["out"], options["plot"])
+    check_outputs({"--out": options["out"], "--plot": options["plot"]}, (options["data_choice"],))
     notify = notifier(quiet)
     began = time.perf_counter()
-    dataset = data.load(options["data_choice"], options["data_dir"], classes=options["classes"], notify=notify)
+    classes = [str(number) for number in range(options["classes"] or 10)]
+    dataset = data.load(options["data_choice"], options["data_dir"], classes=classes, notify=notify)
+    if options["classes"] not in (None, len(dataset.classes)):
+        expected = f"{len(dataset.classes)}, as {dataset.name} has"
+        raise UsageError("classes differ", where="--classes", expected=expected, found=options["classes"])
     chosen = _override(recipes.get(recipe), options, len(dataset.train.labels))
     train_set, dev_set = data.split(dataset.train, chosen.dev, options["seed"], chosen.train_images)
     load_seconds = time.perf_counter() - began
     images = {part: len(found.labels) if found else 0 for part, found in _parts(train_set, dev_set, dataset)}
     line = describe(dataset, images)
     if not quiet:
-        click.echo(line, err=as_json)
+        say(line, err=as_json)
     results, reports, model = _train_and_test(chosen, dataset, (train_set, dev_set), options, quiet)
     document: dict[str, Any] = {
         "dataset": dataset.name,
@@ -80,7 +98,7 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
         "epochs": [report._asdict() for report in reports],
         "load_seconds": load_seconds,
         "compile_seconds": results["compile_seconds"],
-        "train_seconds": sum(report.seconds for report in reports),
+        "train_seconds": float(sum(report.seconds for report in reports)),
         "total_seconds": None,
         "test_loss": results["test_loss"],
         "test_accuracy": results["test_accuracy"],
@@ -88,29 +106,28 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
         "model": options["out"],
     }
     storage.save_model(options["out"], model)
-    if options["plot"]:
-        from fnnet.report.plots import plot_curves
-
-        plot_curves(options["plot"], reports, f"{recipe}, {'-'.join(map(str, document['sizes']))}, {dataset.name}")
+    plot_error = None
+    try:
+        _plot(options["plot"], reports, document)
+    except FnnetError as error:
+        plot_error = error
     document["total_seconds"] = time.perf_counter() - shared["began"]
     if as_json:
         print_json(document)
     else:
         _print_results(document, line, reports, quiet)
-        if options["plot"]:
-            click.echo(f"saved {options['plot']}")
+    if plot_error:
+        raise plot_error
+    if options["plot"] and not as_json:
+        say(f"saved {options['plot']}")
 
 
-def _check_outputs(out: str, plot: str | None) -> None:
-    """Fail before the work, not after it."""
-    from fnnet import storage
+def _plot(path: str | None, reports: Sequence[EpochReport], document: dict[str, Any]) -> None:
+    if path:
+        from fnnet.report.plots import plot_curves
 
-    storage.check_writable(out)
-    if plot:
-        from fnnet.report.plots import check_plot
-
-        check_plot(plot)
-        storage.check_writable(plot)
+        sizes = "-".join(map(str, document["sizes"]))
+        plot_curves(path, reports, f"{document['recipe']}, {sizes}, {document['dataset']}")
 
 
 def _override(recipe: Recipe, options: dict[str, Any], available: int) -> Recipe:
@@ -118,10 +135,13 @@ def _override(recipe: Recipe, options: dict[str, Any], available: int) -> Recipe
     said = {name: options[name] for name in OVERRIDES if options[name] is not None}
     if said.get("batch_size") == "full":
         said["batch_size"] = None
+    usual = recipe.report_every / recipe.epochs
     recipe = recipe._replace(dev=recipe.dev_for(available))._replace(**said)
     training = min(available - recipe.dev, recipe.train_images or available)
     epochs = recipe.epochs if "epochs" in said else recipe.epochs_for(max(training, 1))
-    return recipe._replace(epochs=epochs, report_every=max(1, min(recipe.report_every, epochs)))
+    # As many reports as the recipe gives, however many epochs there are.
+    every = max(1, int(usual * epochs)) if recipe.report_every > 1 else 1
+    return recipe._replace(epochs=epochs, report_every=every)
 
 
 def _parts(train_set: Any, dev_set: Any, dataset: Dataset) -> tuple[tuple[str, Any], ...]:
@@ -145,6 +165,7 @@ def _train_and_test(
             state, report = reached
             reports.append(report)
     tested = dataset.test and metrics.evaluate(state.params, *dataset.test, activation=plan.activation, kernels=kernels)
+    train.check_loss(tested.loss if tested else 0.0, "test")
     figures = {
         "test_loss": tested.loss if tested else None,
         "test_accuracy": tested.accuracy if tested else None,
@@ -168,7 +189,7 @@ def _train_and_test(
 
 def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochReport], quiet: bool) -> None:
     if quiet:
-        click.echo(line)
+        say(line)
     elif reports:
         from fnnet.report import terminal
 
@@ -184,4 +205,4 @@ def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochR
         f"{sizes}, {document['parameters']:,} parameters, trained in {document['train_seconds']:.2f} s"
         f" (loading {document['load_seconds']:.2f} s, compiling {document['compile_seconds']:.2f} s)"
     )
-    click.echo(f"saved {document['model']}")
+    say(f"saved {document['model']}")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import csv
+import io
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
-from fnnet.cli.options import data_options, jit_option, json_option, quiet_option, seed_option
-from fnnet.cli.output import console, load_kernels, notifier, print_json
-from fnnet.errors import DataError, FnnetError, ModelError, one_line
+from fnnet.cli.options import FileName, data_options, jit_option, json_option, quiet_option, seed_option
+from fnnet.cli.output import check_outputs, console, load_kernels, notifier, print_json, say
+from fnnet.errors import DataError, FnnetError, ModelError
 
 if TYPE_CHECKING:
     from fnnet.data import Dataset
@@ -21,12 +23,13 @@ DRAWN: Final = 4
 SHEET: Final = 100
 
 
-@click.command()
-@click.argument("model_path", metavar="MODEL")
+@click.command(short_help="How good is a model, class by class?")
+@click.argument("model_path", metavar="MODEL", type=FileName())
 @data_options
 @jit_option("Evaluate")
 @click.option(
     "--plot",
+    type=FileName(),
     metavar="[FILE]",
     is_flag=False,
     flag_value="evaluation.png",
@@ -41,52 +44,48 @@ def evaluate(
     """How good is MODEL on the test images, class by class; on all labelled images where there is no test set."""
     from fnnet import data, metrics, storage
 
+    check_outputs({"--plot": plot}, (model_path, options["data_choice"]))
     notify = notifier(quiet)
-    if plot:
-        from fnnet.report.plots import check_plot
-
-        check_plot(plot)
-        storage.check_writable(plot)
     model = storage.load_model(model_path)
-    classes = options["classes"] or len(model.classes)
-    dataset = data.load(options["data_choice"], options["data_dir"], classes=classes, notify=notify)
+    classes = [str(number) for number in range(options["classes"])] if options["classes"] else model.classes
+    dataset = data.load(
+        options["data_choice"], options["data_dir"], classes=classes, flat=model.image_shape, notify=notify
+    )
     _check_fit(model, dataset, model_path)
     part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
     if not quiet:
-        source = one_line(f"data: {dataset.name}, {len(examples.labels):,} {part} images ({dataset.source})")
-        click.echo(source, err=as_json)
+        say(f"data: {dataset.name}, {len(examples.labels):,} {part} images ({dataset.source})", err=as_json)
     kernels, _ = load_kernels(jit, notify)
     result = metrics.evaluate(model.params, *examples, activation=model.activation, kernels=kernels)
     matrix = metrics.confusion(result.answers, examples.labels, len(model.classes))
+    if as_json:
+        figures = zip(model.classes, metrics.per_class(matrix), strict=True)
+        document = {
+            "model": model_path,
+            "dataset": dataset.name,
+            "images": len(examples.labels),
+            "jit": jit,
+            "loss": result.loss,
+            "accuracy": result.accuracy,
+            "classes": [{"class": name, **row._asdict()} for name, row in figures],
+            "confusion": matrix.tolist(),
+            "plot": plot,
+        }
+        print_json(document)
+    else:
+        if not quiet:
+            _print_classes(model, matrix)
+        say(f"accuracy {result.accuracy:.2%}, loss {result.loss:.4f} on {len(examples.labels):,} images")
     if plot:
         _plot_sheet(plot, model, dataset, examples, result, seed)
-    if as_json:
-        figures = metrics.per_class(matrix)
-        print_json(
-            {
-                "model": model_path,
-                "dataset": dataset.name,
-                "images": len(examples.labels),
-                "jit": jit,
-                "loss": result.loss,
-                "accuracy": result.accuracy,
-                "classes": [{"class": name, **row._asdict()} for name, row in zip(model.classes, figures, strict=True)],
-                "confusion": matrix.tolist(),
-                "plot": plot,
-            }
-        )
-        return
-    if not quiet:
-        _print_classes(model, matrix)
-    click.echo(f"accuracy {result.accuracy:.2%}, loss {result.loss:.4f} on {len(examples.labels):,} images")
-    if plot:
-        click.echo(f"saved {plot}")
+        if not as_json:
+            say(f"saved {plot}")
 
 
 def _check_fit(model: Model, dataset: Dataset, model_path: str) -> None:
-    if model.image_shape != dataset.image_shape or len(model.classes) != len(dataset.classes):
+    if model.image_shape != dataset.image_shape or model.classes != dataset.classes:
         expected, found = (
-            f"{height}x{width} pixels and {len(classes)} classes"
+            f"{height}x{width} pixels and classes {', '.join(classes[:12])}"
             for (height, width), classes in (
                 (model.image_shape, model.classes),
                 (dataset.image_shape, dataset.classes),
@@ -123,7 +122,7 @@ def _plot_sheet(path: str, model: Model, dataset: Dataset, examples: Examples, r
     wrong = result.answers != examples.labels
     mistakes = order[wrong[order]][: SHEET // 4]
     right = order[~wrong[order]][: SHEET - len(mistakes)]
-    shown = np.concatenate([mistakes, right])[:SHEET]
+    shown = np.concatenate([mistakes, right])
     images = [examples.x[i].reshape(dataset.image_shape) for i in shown]
     captions = [
         f"{model.classes[result.answers[i]]} (is {model.classes[examples.labels[i]]})"
@@ -136,10 +135,21 @@ def _plot_sheet(path: str, model: Model, dataset: Dataset, examples: Examples, r
     plot_sheet(path, images, captions, [bool(wrong[i]) for i in shown], title)
 
 
-@click.command()
-@click.argument("model_path", metavar="MODEL")
-@click.argument("files", metavar="IMAGE...", nargs=-1, required=True)
-@click.option("--output", "-o", metavar="FILE", help="Write the answers as CSV: ImageId,Label, counted from 1.")
+class Answer(NamedTuple):
+    """One image: the file, its number in it, how many images the file has, pixels, best class, probabilities."""
+
+    file: str
+    number: int
+    of: int
+    image: Array
+    best: int
+    probs: Array
+
+
+@click.command(short_help="Which digit is this?")
+@click.argument("model_path", metavar="MODEL", type=FileName())
+@click.argument("files", metavar="IMAGE...", nargs=-1, required=True, type=FileName())
+@click.option("--output", "-o", type=FileName(), help="Write the answers as CSV: ImageId,Label, counted from 1.")
 @jit_option("Predict")
 @json_option
 @quiet_option
@@ -148,70 +158,74 @@ def predict(model_path: str, files: tuple[str, ...], output: str | None, jit: bo
 
     A file that cannot be read is reported and the others go on; the exit code is then 1, and no -o file is written.
     """
-    from fnnet import data, storage
+    from fnnet import storage
 
-    if output:
-        storage.check_writable(output)
+    check_outputs({"--output": output}, (model_path, *files))
     model = storage.load_model(model_path)
     kernels, _ = load_kernels(jit, notifier(quiet))
-    answers: list[tuple[str, int, Array, Array]] = []
-    failures = 0
+    answers: list[Answer] = []
+    failures = []
     for file in files:
         try:
-            x = data.read_images(file, model.image_shape)
+            answers += _answers(model, file, kernels)
         except FnnetError as error:
-            failures += 1
+            failures.append({"file": file, "error": str(error)})
             click.echo(f"error: {error}", err=True)
-            continue
-        probs = _probs(model, x, kernels)
-        answers += [(file, number, image, row) for number, (image, row) in enumerate(zip(x, probs, strict=True))]
-    if output:
-        if failures:
-            raise DataError(f"{failures} of {len(files)} files could not be read", fix=f"{output} was not written")
-        lines = [f"{number},{model.classes[int(row.argmax())]}" for number, (*_, row) in enumerate(answers, 1)]
-        storage.write_file(output, "\n".join(["ImageId,Label", *lines, ""]).encode())
+    if output and not failures:
+        _write_submission(output, model, answers)
     if as_json:
-        print_json({"model": model_path, "output": output, "predictions": [_as_json(model, *each) for each in answers]})
-    elif output:
-        click.echo(f"saved {output}: {len(answers):,} answers")
-    else:
+        predictions = [_as_json(model, answer) for answer in answers]
+        written = None if failures else output
+        print_json({"model": model_path, "output": written, "predictions": predictions, "failures": failures})
+    elif not output:
         _print_answers(model, answers, drawn=not quiet and len(answers) <= DRAWN)
+    elif not failures:
+        say(f"saved {output}: {len(answers):,} answers")
+    if output and failures:
+        raise DataError(
+            "not written", where=output, expected="every file readable", found=f"{len(failures)} that are not"
+        )
     return 1 if failures else 0
 
 
-def _probs(model: Model, x: Array, kernels: Any) -> Array:
-    import numpy as np
+def _answers(model: Model, file: str, kernels: Any) -> list[Answer]:
+    from fnnet import data, metrics
+    from fnnet.network import answers
 
-    from fnnet.metrics import CHUNK
-    from fnnet.network import forward
-
-    chunks = [
-        forward(model.params, x[start : start + CHUNK], activation=model.activation, kernels=kernels).probs
-        for start in range(0, len(x), CHUNK)
-    ]
-    return np.concatenate(chunks)
+    x = data.read_images(file, model.image_shape)
+    found = []
+    for rows, activations in metrics.in_chunks(model.params, x, activation=model.activation, kernels=kernels):
+        each = zip(x[rows], answers(activations.logits).tolist(), activations.probs, strict=True)
+        found += [Answer(file, rows.start + i, len(x), *parts) for i, parts in enumerate(each)]
+    return found
 
 
-def _as_json(model: Model, file: str, number: int, image: Array, row: Array) -> dict[str, Any]:
-    best = int(row.argmax())
+def _write_submission(path: str, model: Model, answers: list[Answer]) -> None:
+    from fnnet.files import write_file
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["ImageId", "Label"])
+    writer.writerows([number, model.classes[answer.best]] for number, answer in enumerate(answers, 1))
+    write_file(path, text.getvalue().encode())
+
+
+def _as_json(model: Model, answer: Answer) -> dict[str, Any]:
     return {
-        "file": file,
-        "index": number,
-        "label": model.classes[best],
-        "probability": float(row[best]),
-        "probabilities": dict(zip(model.classes, row.tolist(), strict=True)),
+        "file": answer.file,
+        "index": answer.number,
+        "label": model.classes[answer.best],
+        "probability": float(answer.probs[answer.best]),
+        "probabilities": dict(zip(model.classes, answer.probs.tolist(), strict=True)),
     }
 
 
-def _print_answers(model: Model, answers: list[tuple[str, int, Array, Array]], drawn: bool) -> None:
+def _print_answers(model: Model, answers: list[Answer], drawn: bool) -> None:
     from fnnet.report import terminal
 
     screen = console()
-    counts = {file: sum(1 for each in answers if each[0] == file) for file in dict.fromkeys(a[0] for a in answers)}
-    for file, number, image, row in answers:
-        best = int(row.argmax())
-        name = one_line(file if counts[file] == 1 else f"{file}[{number}]")
-        click.echo(f"{name}: {model.classes[best]} ({row[best]:.2%})")
+    for answer in answers:
+        name = answer.file if answer.of == 1 else f"{answer.file}[{answer.number}]"
+        say(f"{name}: {model.classes[answer.best]} ({answer.probs[answer.best]:.2%})")
         if drawn:
-            picture = terminal.draw(image.reshape(model.image_shape), screen)
-            terminal.beside(picture, terminal.bars(row, model.classes, screen), screen)
+            terminal.draw_answer(answer.image.reshape(model.image_shape), answer.probs, model.classes, screen)

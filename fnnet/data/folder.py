@@ -2,37 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
 from pathlib import Path
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from fnnet.data.files import list_folder, read_head
 from fnnet.data.idx import looks_like_idx, read_idx
 from fnnet.errors import DataError
+from fnnet.files import list_folder, read_head
 from fnnet.images import read_png
-from fnnet.params import Array
+from fnnet.params import Array, check_classes
 
-Part = tuple[Array, Array, tuple[int, int]]
-"""Pixels uint8 (n, height x width), labels uint8 (n,), (height, width)."""
+TEST_NAME: Final = re.compile(r"(?:^|[^a-z])(?:t10k|test)(?:[^a-z]|$)", re.IGNORECASE)
+
+
+class Part(NamedTuple):
+    """Labelled images as a file has them.
+
+    x          uint8 (n, height x width).
+    labels     integers (n,).
+    shape      (height, width).
+    labels_at  the file that the labels come from, for messages.
+    """
+
+    x: Array
+    labels: Array
+    shape: tuple[int, int]
+    labels_at: str
 
 
 def idx_files(folder: Path) -> list[Path]:
-    """The files of `folder` that hold IDX data, raw or compressed, judged by content."""
-    return [path for path in list_folder(folder) if path.is_file() and looks_like_idx(read_head(path, 4))]
+    """The files of `folder` that hold IDX data, raw or compressed, or are named as if they did."""
+    named = re.compile(r"ubyte|idx[13]", re.IGNORECASE)
+    return [
+        path
+        for path in list_folder(folder)
+        if path.is_file() and (named.search(path.name) or looks_like_idx(read_head(path, 4)))
+    ]
 
 
 def read_idx_folder(folder: Path) -> tuple[Part, Part | None]:
     """Training and test set of a folder of IDX files; names with `t10k` or `test` are the test set's."""
     parts: dict[bool, dict[int, tuple[Path, Array]]] = {False: {}, True: {}}
     for path in idx_files(folder):
-        array, is_test = read_idx(path), "t10k" in path.name or "test" in path.name
-        rank = 1 if array.ndim == 1 else 3
-        if rank in parts[is_test]:
+        array, is_test = read_idx(path), TEST_NAME.search(path.name) is not None
+        before = parts[is_test].setdefault(1 if array.ndim == 1 else 3, (path, array))
+        if before[1] is not array and not np.array_equal(before[1], array):
             expected = "one file of images and one of labels for training, and for test"
-            found = f"{parts[is_test][rank][0].name} and {path.name}"
+            found = f"{before[0].name} and {path.name}"
             raise DataError("more files than expected", where=folder, expected=expected, found=found)
-        parts[is_test][rank] = path, array
     return _pair(parts[False], folder, "training"), _pair(parts[True], folder, "test") if parts[True] else None
 
 
@@ -69,38 +88,44 @@ def _part(images_path: Path, images: Array, labels_path: Path, labels: Array) ->
             expected=f"{len(labels):,} images, as many as labels in {labels_path.name}",
             found=f"{len(images):,}",
         )
-    return images.reshape(len(images), -1), labels, (images.shape[1], images.shape[2])
-
-
-def class_folders(folder: Path) -> list[Path]:
-    """The sub-folders of `folder` that hold PNG files; numbers in order of value, other names in order of text."""
-    inside = [path for path in list_folder(folder) if path.is_dir() and any(path.glob("*.[pP][nN][gG]"))]
-    return sorted(inside, key=lambda path: (not path.name.isdecimal(), int(path.name) if path.name.isdecimal() else 0))
+    return Part(images.reshape(len(images), -1), labels, (images.shape[1], images.shape[2]), str(labels_path))
 
 
 def read_class_folders(folder: Path) -> tuple[Part, Part | None, tuple[str, ...]]:
     """Training set, test set (where there are folders `train` and `test`) and the class names."""
     train, test = (folder / "train", folder / "test") if (folder / "train").is_dir() else (folder, None)
-    classes = tuple(path.name for path in class_folders(train))
+    classes = _class_names(train)
     if len(classes) < 2:
         expected = "IDX files, or one folder of PNG images for each class"
         fix = "see --data in 'fnnet train --help'"
         raise DataError("no data set", where=folder, expected=expected, found=f"{len(classes)} class folders", fix=fix)
-    has_test = test is not None and test.is_dir()
     first = _read_classes(train, classes, None)
-    return first, _read_classes(test, classes, first[2]) if test is not None and has_test else None, classes
+    if test is None or not test.is_dir():
+        return first, None, classes
+    if _class_names(test) != classes:
+        expected, found = ", ".join(classes), ", ".join(_class_names(test)) or "none"
+        raise DataError("classes of test and train differ", where=test, expected=expected, found=found)
+    return first, _read_classes(test, classes, first.shape), classes
 
 
-def _read_classes(folder: Path, classes: Iterable[str], shape: tuple[int, int] | None) -> Part:
-    images, labels = [], []
+def _class_names(folder: Path) -> tuple[str, ...]:
+    """The names of the sub-folders; numbers in order of value, other names in order of text."""
+    names = [path.name for path in list_folder(folder) if path.is_dir() and not path.name.startswith(".")]
+    names.sort(key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
+    return check_classes(names)
+
+
+def _read_classes(folder: Path, classes: tuple[str, ...], shape: tuple[int, int] | None) -> Part:
+    images: list[Array] = []
+    labels: list[int] = []
     for number, name in enumerate(classes):
-        if not (folder / name).is_dir():
-            raise DataError("class folder missing", where=folder, expected=name)
-        for path in sorted((folder / name).glob("*.[pP][nN][gG]")):
+        files = [path for path in list_folder(folder / name) if path.suffix.lower() == ".png"]
+        if not files:
+            raise DataError("class without images", where=folder / name, expected="PNG files", found="none")
+        for path in files:
             image = read_png(path, shape)
             shape = (image.shape[0], image.shape[1])
             images.append(image.reshape(-1))
             labels.append(number)
-    if shape is None or not images:
-        raise DataError("empty dataset", where=folder, expected="PNG images", found="none")
-    return np.stack(images), np.array(labels, np.uint8), shape
+    assert shape is not None
+    return Part(np.stack(images), np.array(labels), shape, str(folder))

@@ -13,10 +13,12 @@ from typing import Final
 
 import numpy as np
 
-from fnnet.data.files import looks_like_html, read_bytes, show_bytes
 from fnnet.errors import DataError
+from fnnet.files import looks_like_html, read_bytes, show_bytes
 from fnnet.params import Array, freeze
 
+TYPES: Final = (b"\x08", b"\x09", b"\x0b", b"\x0c", b"\x0d", b"\x0e")
+"""Type bytes of the format; only the first, unsigned bytes, is read here."""
 GZIP_MAGIC: Final = b"\x1f\x8b"
 MAX_PAYLOAD: Final = 2 * 2**30
 DEFLATE_BOUND: Final = 1032
@@ -24,8 +26,8 @@ DEFLATE_BOUND: Final = 1032
 
 
 def looks_like_idx(head: bytes) -> bool:
-    """Whether these first bytes are gzip's or those of an IDX file of unsigned bytes."""
-    return head.startswith((GZIP_MAGIC, b"\x00\x00\x08"))
+    """Whether these first bytes are gzip's or those of an IDX file."""
+    return head.startswith(GZIP_MAGIC) or (head[:2] == b"\x00\x00" and head[2:3] in TYPES and len(head[3:]) >= 1)
 
 
 def read_idx(path: str | os.PathLike[str]) -> Array:
@@ -103,15 +105,9 @@ def _gunzip(content: bytes, where: str | os.PathLike[str]) -> bytes:
         raise DataError("more data than declared", where=where, expected=f"{declared:,} bytes", found="more")
     if not inflater.eof:
         place = f"compressed byte {len(content)}"
-        expected = f"{declared:,} bytes decompressed"
-        raise DataError(
-            "gzip truncated",
-            where=where,
-            place=place,
-            expected=expected,
-            found=f"{len(payload):,}",
-            fix="fetch it again",
-        )
+        expected, found = f"{declared:,} bytes decompressed and a checksum", f"{len(payload):,} bytes"
+        fix = "fetch the file again"
+        raise DataError("gzip truncated", where=where, place=place, expected=expected, found=found, fix=fix)
     if inflater.unused_data:
         place = f"compressed byte {len(content) - len(inflater.unused_data)}"
         raise DataError("data after the end of gzip", where=where, place=place, expected="end of file")

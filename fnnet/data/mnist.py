@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from fnnet.data.files import list_folder, read_head
 from fnnet.data.folder import Part
-from fnnet.data.idx import looks_like_idx, parse_idx, read_payload
+from fnnet.data.idx import GZIP_MAGIC, looks_like_idx, parse_idx, read_payload
 from fnnet.data.npz import read_npz
 from fnnet.errors import DataError, FnnetError, StorageError
+from fnnet.files import check_writable, list_folder, read_head
 
 SHA256: Final = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -32,6 +34,10 @@ MIRRORS: Final = (
 )
 REACH_SECONDS: Final = 4.0
 """How long to wait for any mirror to answer before doing without the network."""
+
+DOWNLOAD_SECONDS: Final = 600.0
+"""How long all downloads together may take."""
+MAX_DOWNLOAD: Final = 16 * 2**20
 
 Payloads = dict[str, bytes]
 Notify = Callable[[str], None]
@@ -95,7 +101,7 @@ def _collect(folder: Path, strict: bool) -> Payloads:
     known = {digest: name for name, digest in SHA256.items()}
     payloads: Payloads = {}
     for path in list_folder(folder):
-        hinted = next((name for name in SHA256 if name.replace("-idx", "") in path.name.replace(".idx", "-idx")), None)
+        hinted = any(name in path.name.replace(".idx", "-idx") for name in SHA256)
         if not path.is_file() or path.stat().st_size > 2**26 or not (hinted or looks_like_idx(read_head(path, 4))):
             continue
         try:
@@ -134,55 +140,72 @@ def _from_keras(archive: Path) -> Payloads:
     return payloads
 
 
-def reachable(seconds: float = REACH_SECONDS) -> bool:
-    """Whether any mirror answers within `seconds`. A name server that never answers cannot hold this up."""
+def reachable(seconds: float = REACH_SECONDS) -> tuple[str, ...]:
+    """The mirrors, the first that delivers ahead of the others; none if none delivers within `seconds`.
+
+    A name server or a mirror that never answers cannot hold this up: each is asked in a thread of its own.
+    """
+    answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    for mirror in MIRRORS:
+        threading.Thread(target=lambda at=mirror: answers.put(_delivers(at, seconds)), daemon=True).start()
+    deadline = time.monotonic() + seconds
+    for _ in MIRRORS:
+        try:
+            first = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            break
+        if first is not None:
+            return (first, *(mirror for mirror in MIRRORS if mirror != first))
+    return ()
+
+
+def _delivers(mirror: str, seconds: float) -> str | None:
+    """`mirror` if it sends gzip for the smallest file, rather than nothing, an error or a page to log in."""
     import requests
 
-    answered = threading.Event()
+    try:
+        url = f"{mirror}{min(SHA256, key=len)}.gz"
+        with requests.get(url, timeout=seconds, stream=True) as answer:
+            return mirror if answer.ok and answer.raw.read(2) == GZIP_MAGIC else None
+    except (requests.RequestException, OSError, ValueError):
+        return None
 
-    def ask(mirror: str) -> None:
-        try:
-            requests.head(mirror, timeout=seconds, allow_redirects=False)
-        except (requests.RequestException, OSError, ValueError):
-            return
-        answered.set()
 
-    asking = [threading.Thread(target=ask, args=(mirror,), daemon=True) for mirror in MIRRORS]
-    for thread in asking:
-        thread.start()
-    pause = 0.02
-    for _ in range(int(seconds / pause)):
-        if answered.wait(pause) or not any(thread.is_alive() for thread in asking):
-            break
-    return answered.is_set()
+def offline() -> bool:
+    """Whether FNNET_OFFLINE forbids the network."""
+    return os.environ.get("FNNET_OFFLINE", "0") not in ("", "0")
 
 
 def download(folder: Path, notify: Notify, mirrors: tuple[str, ...] | None = None) -> None:
     """Fetch the four files into `folder`, each from the first mirror whose content is MNIST's.
 
     Raises   UnreachableError when no mirror delivers or FNNET_OFFLINE is set, StorageError for a folder that cannot
-             be written.
+             be made or written.
     """
-    if os.environ.get("FNNET_OFFLINE", "0") not in ("", "0"):
+    if offline():
         raise UnreachableError("the network is forbidden", where="FNNET_OFFLINE", fix="unset it to download")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"cannot be made: {error.strerror}", where=folder) from None
+        fix = "choose another with --data-dir"
+        raise StorageError(f"cannot be made: {error.strerror}", where=folder, fix=fix) from None
+    check_writable(folder / next(iter(SHA256)))
+    deadline = time.monotonic() + DOWNLOAD_SECONDS
     for name in SHA256:
-        _download_one(folder, name, notify, MIRRORS if mirrors is None else mirrors)
+        _download_one(folder, name, notify, MIRRORS if mirrors is None else mirrors, deadline)
 
 
-def _download_one(folder: Path, name: str, notify: Notify, mirrors: tuple[str, ...]) -> None:
+def _download_one(folder: Path, name: str, notify: Notify, mirrors: tuple[str, ...], deadline: float) -> None:
     import pooch
     import requests
 
-    pooch.get_logger().setLevel("WARNING")
     part, failures = folder / f".{name}.{os.getpid()}.part", []
+    log = pooch.get_logger()
+    level, fetch = log.level, _fetcher(deadline)
     for mirror in mirrors:
         notify(f"downloading {mirror}{name}.gz")
         try:
-            fetch = pooch.HTTPDownloader(timeout=(5, 20))
+            log.setLevel("WARNING")
             pooch.retrieve(f"{mirror}{name}.gz", known_hash=None, fname=part.name, path=folder, downloader=fetch)
             digest = hashlib.sha256(read_payload(part)).hexdigest()
             if digest != SHA256[name]:
@@ -193,10 +216,27 @@ def _download_one(folder: Path, name: str, notify: Notify, mirrors: tuple[str, .
             reason = error.problem if isinstance(error, FnnetError) else type(error).__name__
             failures.append(f"{mirror}: {reason}")
         finally:
+            log.setLevel(level)
             part.unlink(missing_ok=True)
     raise UnreachableError(
         f"{name} could not be downloaded", found="; ".join(failures), fix="try later, or --data digits"
     )
+
+
+def _fetcher(deadline: float) -> Callable[[str, Any, Any], None]:
+    """A downloader for pooch that gives up at `deadline` and beyond MAX_DOWNLOAD bytes, which its own does not."""
+
+    def fetch(url: str, output: Any, _: Any) -> None:
+        import requests
+
+        with requests.get(url, timeout=(5, 20), stream=True) as answer, open(output, "wb") as file:
+            answer.raise_for_status()
+            for piece in answer.iter_content(2**16):
+                if file.tell() + len(piece) > MAX_DOWNLOAD or time.monotonic() > deadline:
+                    raise DataError("download too large or too slow", expected=f"at most {MAX_DOWNLOAD:,} bytes")
+                file.write(piece)
+
+    return fetch
 
 
 def parts(payloads: Payloads) -> tuple[Part, Part]:
@@ -205,4 +245,6 @@ def parts(payloads: Payloads) -> tuple[Part, Part]:
         (parse_idx(payloads[images], images), parse_idx(payloads[labels], labels))
         for images, labels in (tuple(SHA256)[:2], tuple(SHA256)[2:])
     )
-    return (train[0].reshape(-1, 784), train[1], (28, 28)), (test[0].reshape(-1, 784), test[1], (28, 28))
+    return tuple(  # type: ignore[return-value]
+        Part(x.reshape(-1, 784), y, (28, 28), "MNIST") for x, y in (train, test)
+    )

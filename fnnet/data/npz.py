@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 import zipfile
 import zlib
-from typing import Final
+from typing import IO, Final
 
 import numpy as np
+from numpy.lib import format as npy
 
-from fnnet.data.files import open_regular
 from fnnet.errors import DataError
+from fnnet.files import open_regular
 from fnnet.params import Array
 
 MAX_MEMBER: Final = 2 * 2**30
@@ -24,16 +26,15 @@ def read_npz(path: str | os.PathLike[str], wanted: tuple[str, ...], optional: tu
     try:
         with open(open_regular(path), "rb") as file, zipfile.ZipFile(file) as archive:
             _check_directory(archive, path)
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as arrays:
-                missing = [name for name in wanted if name not in arrays]
-                if missing:
-                    expected, found = ", ".join(wanted), ", ".join(arrays.files[:8]) or "nothing"
-                    raise DataError(f"no array {missing[0]}", where=path, expected=expected, found=found)
-                return {name: arrays[name] for name in (*wanted, *optional) if name in arrays}
-    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        if isinstance(error, DataError):
-            raise
+            there = [name.removesuffix(".npy") for name in archive.namelist()]
+            missing = [name for name in wanted if name not in there]
+            if missing:
+                expected, found = ", ".join(wanted), ", ".join(there[:8]) or "nothing"
+                raise DataError(f"no array {missing[0]}", where=path, expected=expected, found=found)
+            return {name: _read(archive, name, path) for name in (*wanted, *optional) if name in there}
+    except DataError:
+        raise
+    except (ValueError, OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise DataError(f"damaged or unsupported NPZ ({error})", where=path, expected="plain numeric arrays") from None
 
 
@@ -50,10 +51,34 @@ def _check_directory(archive: zipfile.ZipFile, path: str | os.PathLike[str]) -> 
             raise DataError("member in a folder", where=path, expected="plain names", found=repr(member.filename))
 
 
-def as_images(x: Array, where: str | os.PathLike[str], name: str) -> tuple[Array, tuple[int, int]]:
+def _read(archive: zipfile.ZipFile, name: str, path: str | os.PathLike[str]) -> Array:
+    """One array, read only after its header agrees with the size in the archive's directory."""
+    member = archive.getinfo(f"{name}.npy" if f"{name}.npy" in archive.namelist() else name)
+    with archive.open(member) as stream:
+        shape, dtype = _header(stream)
+        declared = stream.tell() + math.prod(shape) * dtype.itemsize
+    if dtype.hasobject or declared != member.file_size:
+        expected, found = f"{declared:,} bytes of numbers, as its header says", f"{member.file_size:,} bytes of {dtype}"
+        raise DataError("damaged or unsupported NPZ", where=path, place=name, expected=expected, found=found)
+    with archive.open(member) as stream:
+        array: Array = npy.read_array(stream, allow_pickle=False)
+    return array
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    version = npy.read_magic(stream)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    return shape, dtype
+
+
+def as_images(
+    x: Array, where: str | os.PathLike[str], name: str, flat: tuple[int, int] | None = None
+) -> tuple[Array, tuple[int, int]]:
     """`x` as uint8 rows (n, pixels), and the height and width of an image.
 
     x        (n, height, width), (n, height, width, 1) or (n, pixels), of any integer dtype within 0 to 255.
+    flat     the height and width to take for rows of that many pixels.
     Raises   DataError for another shape or dtype, or a value out of range.
     """
     if x.ndim == 4 and x.shape[3] == 1:
@@ -61,7 +86,7 @@ def as_images(x: Array, where: str | os.PathLike[str], name: str) -> tuple[Array
     if x.ndim not in (2, 3) or 0 in x.shape:
         expected = "shape (n, height, width) or (n, pixels)"
         raise DataError("no images", where=where, place=name, expected=expected, found=f"shape {x.shape}")
-    shape = (x.shape[1], x.shape[2]) if x.ndim == 3 else image_shape(x.shape[1])
+    shape = (x.shape[1], x.shape[2]) if x.ndim == 3 else image_shape(x.shape[1], flat)
     return np.ascontiguousarray(as_bytes(x, where, name).reshape(len(x), -1)), shape
 
 
@@ -70,13 +95,17 @@ def as_bytes(values: Array, where: str | os.PathLike[str], name: str) -> Array:
     if values.dtype.kind not in "iu":
         fix = "store bytes from 0 to 255"
         raise DataError("dtype", where=where, place=name, expected="integers", found=values.dtype, fix=fix)
-    if values.dtype != np.uint8 and (values.min() < 0 or values.max() > 255):
-        found = f"{values.min()} to {values.max()}"
-        raise DataError("values out of range", where=where, place=name, expected="0 to 255", found=found)
+    outside = (values < 0) | (values > 255)
+    if outside.any():
+        at = tuple(map(int, np.argwhere(outside)[0]))
+        place = f"{name}[{', '.join(map(str, at))}]"
+        raise DataError("value out of range", where=where, place=place, expected="0 to 255", found=values[at])
     return values.astype(np.uint8)
 
 
-def image_shape(pixels: int) -> tuple[int, int]:
-    """(height, width) of an image of so many pixels: the square if it is one, else one row."""
-    side = round(pixels**0.5)
+def image_shape(pixels: int, flat: tuple[int, int] | None = None) -> tuple[int, int]:
+    """(height, width) of an image of so many pixels: `flat` if it has as many, the square, or else one row."""
+    if flat is not None and flat[0] * flat[1] == pixels:
+        return flat
+    side = math.isqrt(pixels)
     return (side, side) if side * side == pixels else (1, pixels)

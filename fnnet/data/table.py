@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from fnnet.data.files import looks_like_html, open_regular, read_head, show_bytes
 from fnnet.errors import DataError
+from fnnet.files import looks_like_html, open_regular, read_head, show_bytes
 from fnnet.params import Array
 
 MAX_LINE: Final = 65536
@@ -29,8 +29,11 @@ def read_csv(path: str | os.PathLike[str]) -> tuple[Array, Array | None]:
     """
     head = read_head(path, MAX_LINE)
     _check_text(head, path)
-    first = next(csv.reader([head.decode("utf-8-sig", "replace").splitlines()[0]]), [])
-    named = not all(_is_number(field) for field in first)
+    first_line = re.split(r"\r\n|\r|\n", head.decode("utf-8-sig", "replace"), maxsplit=1)[0]
+    first = next(csv.reader([first_line]), [])
+    if not first:
+        raise DataError("first line is empty", where=path, place="line 1", expected="a header or numbers")
+    named = not any(_is_number(field) for field in first)
     label_at, pixels_at = _columns_by_name(first, path) if named else _columns_by_count(len(first), path)
     try:
         with open(open_regular(path), encoding="utf-8-sig", newline=None) as file, warnings.catch_warnings():
@@ -58,7 +61,7 @@ def _check_text(head: bytes, path: str | os.PathLike[str]) -> None:
     if b"\x00" in head:
         place, kind = f"byte {head.index(0)}", "UTF-8 text, IDX, gzip, NPZ or PNG"
         raise DataError("unknown kind of file", where=path, place=place, expected=kind, found=show_bytes(head))
-    if len(head) == MAX_LINE and b"\n" not in head:
+    if len(head) == MAX_LINE and not re.search(rb"[\r\n]", head):
         raise DataError("line too long", where=path, place="line 1", expected=f"at most {MAX_LINE:,} bytes")
 
 
@@ -78,16 +81,19 @@ def _columns_by_name(header: list[str], path: str | os.PathLike[str]) -> tuple[i
             number, row, of_row = match.groups()
             places[(int(number),) if number else (int(row), int(of_row))] = column
         elif name != "label":
-            expected = "label, pixel0, pixel1... (or 1x1, 1x2...)"
+            expected = "label, pixel0, pixel1... (or 1x1, 1x2...), separated by commas"
             place = f"line 1, column {column + 1}"
-            raise DataError("unknown column", where=path, place=place, expected=expected, found=repr(header[column]))
+            raise DataError(
+                "unknown column", where=path, place=place, expected=expected, found=repr(header[column][:40])
+            )
     if not places or len({len(place) for place in places}) > 1:
         raise DataError("no pixel columns", where=path, place="line 1", expected="label, pixel0, pixel1...")
-    gap = max(place[0] for place in places) - min(place[0] for place in places) + 1
-    if len(next(iter(places))) == 1 and gap != len(places):
-        raise DataError(
-            "pixel columns missing", where=path, place="line 1", expected=f"{gap} columns", found=len(places)
-        )
+    if len(places) != len(names) - ("label" in names):
+        raise DataError("pixel named twice", where=path, place="line 1", expected="each pixel once")
+    spans = [max(numbers) - min(numbers) + 1 for numbers in zip(*places, strict=True)]
+    if math.prod(spans) != len(places):
+        expected = f"{math.prod(spans)} columns, without gaps"
+        raise DataError("pixel columns missing", where=path, place="line 1", expected=expected, found=len(places))
     return (names.index("label") if "label" in names else None), [places[place] for place in sorted(places)]
 
 

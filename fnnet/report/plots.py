@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from fnnet.errors import FnnetError, UsageError
+from fnnet.files import write_file
 from fnnet.params import Array
-from fnnet.storage import write_file
 from fnnet.train import EpochReport
 
 SUFFIXES: Final = (".png", ".svg", ".pdf")
@@ -27,7 +28,7 @@ def check_plot(path: str | os.PathLike[str], option: str = "--plot") -> None:
 def plot_curves(path: str | os.PathLike[str], reports: Sequence[EpochReport], title: str = "") -> None:
     """Loss and accuracy over the epochs, train beside dev."""
     figure = _figure_class()(figsize=(9, 3.6), layout="constrained")
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(title, fontsize=11, parse_math=False)
     epochs = [report.epoch for report in reports]
     marker = "o" if len(reports) <= 30 else None
     for axes, what, scale in zip(figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), strict=True):
@@ -41,7 +42,8 @@ def plot_curves(path: str | os.PathLike[str], reports: Sequence[EpochReport], ti
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False)
+        if axes.lines:
+            axes.legend(frameon=False)
     _save(figure, path)
 
 
@@ -56,7 +58,7 @@ def plot_sheet(
     columns = min(10, len(images))
     rows = -(-len(images) // columns)
     figure = _figure_class()(figsize=(columns * 1.05, rows * 1.3 + (0.4 if title else 0)), layout="constrained")
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(title, fontsize=11, parse_math=False)
     panels = figure.subplots(rows, columns, squeeze=False)
     for number, axes in enumerate(panels.flat):
         axes.set(xticks=[], yticks=[])
@@ -65,7 +67,7 @@ def plot_sheet(
             continue
         axes.imshow(images[number], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         mistake = bool(wrong is not None and wrong[number])
-        axes.set_title(captions[number], fontsize=9, pad=3, color=WRONG if mistake else "black")
+        axes.set_title(captions[number], fontsize=9, pad=3, parse_math=False, color=WRONG if mistake else "black")
         if mistake:
             axes.spines[:].set(visible=True, color=WRONG, linewidth=2.5)
     _save(figure, path)
@@ -88,6 +90,7 @@ def _save(figure: Any, path: str | os.PathLike[str]) -> None:
     buffer = io.BytesIO()
     import matplotlib as mpl
 
-    with mpl.rc_context({"svg.hashsalt": "fnnet", "savefig.facecolor": "white"}):
+    with mpl.rc_context({"svg.hashsalt": "fnnet", "savefig.facecolor": "white"}), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # letters that the font lacks are drawn as boxes
         figure.savefig(buffer, format=kind, dpi=130, metadata=metadata)
     write_file(path, buffer.getvalue())

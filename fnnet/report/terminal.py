@@ -24,12 +24,17 @@ def unicode_ok(console: Console) -> bool:
     return console.encoding.lower().startswith("utf")
 
 
+def has_colour(console: Console) -> bool:
+    """Whether colours reach the reader: on a terminal that has them, unless NO_COLOR is set."""
+    return console.is_terminal and not console.no_color and console.color_system is not None
+
+
 def draw(image: Array, console: Console) -> list[Text]:
     """An image, uint8 (height, width), as lines of text: two rows of pixels to a line."""
     if image.shape[0] % 2:
         image = np.vstack([image, np.zeros((1, image.shape[1]), np.uint8)])
     pairs = list(zip(image[::2], image[1::2], strict=True))
-    if console.is_terminal and console.color_system in ("truecolor", "256") and unicode_ok(console):
+    if has_colour(console) and console.color_system in ("truecolor", "256") and unicode_ok(console):
         return [
             Text.assemble(*(("▀", f"rgb({t},{t},{t}) on rgb({b},{b},{b})") for t, b in zip(top, bottom, strict=True)))
             for top, bottom in pairs
@@ -62,10 +67,11 @@ def draw_sheet(images: Sequence[Array], captions: Sequence[str], console: Consol
         console.print(Text("".join(name.center(width - 2) + "  " for name in names)), style="bold", no_wrap=True)
 
 
-def bars(probs: Array, classes: Sequence[str], console: Console, width: int = 24) -> list[Text]:
-    """One line for each class: its name, a bar as long as its probability, the probability."""
+def bars(probs: Array, classes: Sequence[str], console: Console, room: int) -> list[Text]:
+    """One line for each class, at most `room` wide: its name, a bar as long as its probability, the probability."""
     full = "█" if unicode_ok(console) else "#"
     best, longest = int(probs.argmax()), max(map(len, classes))
+    width = max(1, min(24, room - longest - 11))
     lines = []
     for number, (name, p) in enumerate(zip(classes, probs.tolist(), strict=True)):
         bar = full * round(width * p)
@@ -73,6 +79,17 @@ def bars(probs: Array, classes: Sequence[str], console: Console, width: int = 24
             Text(f"{name:>{longest}}  {bar:<{width}} {p:7.2%}", style="bold green" if number == best else "dim")
         )
     return lines
+
+
+def draw_answer(image: Array, probs: Array, classes: Sequence[str], console: Console) -> None:
+    """Print an image, uint8 (height, width), beside the probabilities of its classes, (classes,); below if narrow."""
+    picture = draw(image, console)
+    room = console.width - image.shape[1] - 3
+    if room >= max(map(len, classes)) + 15:
+        beside(picture, bars(probs, classes, console, room), console)
+        return
+    for line in [*picture, *bars(probs, classes, console, console.width)]:
+        console.print(line, no_wrap=True, overflow="crop")
 
 
 def beside(left: list[Text], right: list[Text], console: Console) -> None:
@@ -85,18 +102,18 @@ def beside(left: list[Text], right: list[Text], console: Console) -> None:
         line.append(" " * (width - line.cell_len + 3))
         line.append_text(right[number] if number < len(right) else Text(""))
         line.rstrip()
-        console.print(line, no_wrap=True, overflow="crop", crop=False)
+        console.print(line, no_wrap=True, overflow="crop")
 
 
 def epoch_table(reports: Sequence[EpochReport], console: Console) -> None:
-    """Print the reports as a table; of many, an even selection with the first and the last."""
+    """Print the reports as a table, seconds from the start; of many, an even selection with the first and the last."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("epoch", "train loss", "train accuracy", "dev loss", "dev accuracy", "seconds"):
+    for heading in ("epoch", "train loss", "train acc", "dev loss", "dev acc", "seconds"):
         table.add_column(heading, justify="right")
     shown = np.unique(np.linspace(0, len(reports) - 1, min(len(reports), ROWS_SHOWN)).round().astype(int))
-    for before, number in zip([-1, *shown], shown, strict=False):
+    for number in shown:
         report = reports[number]
-        seconds = sum(each.seconds for each in reports[before + 1 : number + 1])
+        seconds = sum(each.seconds for each in reports[: number + 1])
         table.add_row(
             f"{report.epoch:,}",
             f"{report.train_loss:.4f}",
@@ -113,7 +130,7 @@ def curves(reports: Sequence[EpochReport], console: Console) -> None:
     if len(reports) < 2:
         return
     epochs = [report.epoch for report in reports]
-    colour = console.is_terminal and console.color_system is not None and unicode_ok(console)
+    colour = has_colour(console) and unicode_ok(console)
     panels = []
     for what, form, scale in (("loss", "{:.2f}", 1.0), ("accuracy", "{:.1f} %", 100.0)):
         lines = [

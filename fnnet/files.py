@@ -1,0 +1,143 @@
+"""Files: read without trusting them (regular, of bounded size), written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from fnnet.errors import DataError, StorageError, one_line
+
+MAX_FILE_BYTES: Final = 4 * 2**30
+
+
+def open_regular(path: str | os.PathLike[str]) -> int:
+    """A descriptor of the regular file at `path` for reading; StorageError for what cannot be opened or is no file."""
+    try:
+        # Without O_NONBLOCK a FIFO would wait for a writer before it could be refused.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError, TypeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        where = path if isinstance(path, (str, os.PathLike)) else repr(path)
+        fix = "check the path and its permissions"
+        raise StorageError(f"cannot be opened: {reason}", where=where, fix=fix) from None
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        kind = "a folder" if stat.S_ISDIR(mode) else "a device, pipe or socket"
+        raise StorageError("cannot be read", where=path, expected="a regular file", found=kind)
+    return descriptor
+
+
+def read_bytes(path: str | os.PathLike[str], cap: int = MAX_FILE_BYTES) -> bytes:
+    """The whole content of the regular file at `path`; DataError beyond `cap` bytes or when empty."""
+    with open(open_regular(path), "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > cap:
+            raise DataError("file too large", where=path, expected=f"at most {cap:,} bytes", found=f"{size:,}")
+        try:
+            content = file.read(cap + 1)
+        except OSError as error:
+            raise StorageError(f"cannot be read: {error.strerror}", where=path) from None
+    if not content:
+        raise DataError("file is empty", where=path, expected="data", found="0 bytes")
+    return content
+
+
+def read_head(path: str | os.PathLike[str], count: int = 512) -> bytes:
+    """The first bytes of the regular file at `path`, at most `count`."""
+    with open(open_regular(path), "rb") as file:
+        try:
+            return file.read(count)
+        except OSError as error:
+            raise StorageError(f"cannot be read: {error.strerror}", where=path) from None
+
+
+def show_bytes(head: bytes) -> str:
+    """The first bytes of a file, escaped for a message."""
+    return one_line(repr(head[:16]))
+
+
+def looks_like_html(head: bytes) -> bool:
+    """Whether these bytes start an HTML page, as servers send in place of a missing file."""
+    return (
+        head.lstrip(b"\xef\xbb\xbf \t\r\n")[:15].lower().startswith((b"<!doctype html", b"<html", b"<head", b"<body"))
+    )
+
+
+def list_folder(path: str | os.PathLike[str]) -> list[Path]:
+    """The entries of a folder, sorted by name; StorageError where it cannot be listed."""
+    try:
+        return sorted(Path(path).iterdir())
+    except OSError as error:
+        raise StorageError(f"cannot be listed: {error.strerror}", where=path) from None
+
+
+def write_file(path: str | os.PathLike[str], content: bytes) -> None:
+    """`content` as the file `path`, all of it or nothing: temporary file, fsync, rename, fsync of the folder.
+
+    Raises   StorageError, leaving what was there before.
+    """
+    target = Path(path)
+    with _writing(target):
+        descriptor, temporary = _create_beside(target)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        _sync_folder(target.parent)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """StorageError now rather than after the work, if a file at `path` could not be written."""
+    target = Path(path)
+    with _writing(target):
+        descriptor, temporary = _create_beside(target)
+        os.close(descriptor)
+        temporary.unlink()
+
+
+@contextlib.contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Failures of the operating system inside as a StorageError that names `target`, which is no device or link."""
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            mode = os.lstat(target).st_mode
+            if not stat.S_ISREG(mode):
+                found = "a folder" if stat.S_ISDIR(mode) else "a link" if stat.S_ISLNK(mode) else "a device or pipe"
+                raise StorageError("cannot be written", where=target, expected="a file name", found=found)
+        yield
+    except StorageError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StorageError(f"cannot be written: {reason}", where=target, fix="choose another place") from None
+
+
+def _create_beside(target: Path) -> tuple[int, Path]:
+    """A new empty file in the folder of `target`, with that file's mode or the one that a new file gets there."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(temporary, flags, 0o666)
+    with contextlib.suppress(OSError):
+        os.chmod(temporary, stat.S_IMODE(os.lstat(target).st_mode))
+    return descriptor, temporary
+
+
+def _sync_folder(folder: Path) -> None:
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
