@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -182,7 +181,7 @@ def _train_and_test(
         **figures,
     }
     model = params.Model(
-        state.params, recipe.activation, dataset.classes, dataset.image_shape, training=MappingProxyType(training)
+        state.params, recipe.activation, dataset.classes, dataset.image_shape, training=params.frozen(training)
     )
     return {**figures, "compile_seconds": compile_seconds}, reports, model
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,7 +15,7 @@ from fnnet.params import Array
 from fnnet.report.chart import Line, chart
 from fnnet.train import EpochReport
 
-ROWS_SHOWN: Final = 12
+ROWS_SHOWN: Final = 24
 INK: Final = 96
 """Grey level from which a pixel counts as ink where there are no shades."""
 
@@ -106,13 +107,15 @@ def beside(left: list[Text], right: list[Text], console: Console) -> None:
 
 
 def epoch_table(reports: Sequence[EpochReport], console: Console) -> None:
-    """Print the reports as a table, seconds from the start; of many, an even selection with the first and the last."""
+    """Print the reports as a table, seconds from the start; of many, every 2nd, 5th, 10th... and the ends."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("epoch", "train loss", "train acc", "dev loss", "dev acc", "seconds"):
         table.add_column(heading, justify="right")
-    shown = np.unique(np.linspace(0, len(reports) - 1, min(len(reports), ROWS_SHOWN)).round().astype(int))
-    for number in shown:
-        report = reports[number]
+    strides = (factor * 10**power for power in itertools.count() for factor in (1, 2, 5))
+    stride = next(stride for stride in strides if len(reports) <= stride * ROWS_SHOWN)
+    for number, report in enumerate(reports):
+        if (number + 1) % stride and number not in (0, len(reports) - 1):
+            continue
         seconds = sum(each.seconds for each in reports[: number + 1])
         table.add_row(
             f"{report.epoch:,}",
