@@ -117,10 +117,11 @@ def train_block(
                 before, x, labels, learning_rate, activation=activation, optimizer=optimizer, kernels=kernels
             )
             if not np.isfinite(loss):
-                raise diverged(before, x, loss, activation)
+                layer = _overflowing_layer(before.params, x, activation)
+                raise diverged(f"step {state.step}, layer {layer}", "a finite loss", loss)
             loss_sum += loss * len(labels)
             correct += right
-    check_finite(state)
+    _check_weights(state)
     return state, loss_sum, correct
 
 
@@ -133,36 +134,22 @@ def _batches(examples: Examples, rows: Array | None, batch_size: int) -> Iterato
         yield Examples(examples.x[batch], examples.labels[batch])
 
 
-def diverged(state: TrainState, x: Any, loss: float, activation: str) -> DivergedError:
-    """The error for a loss that is not finite at the step after `state`; it names the first layer that overflows."""
-    z = forward(state.params, x, activation=activation).z
-    layer = next((number for number, scores in enumerate(z, 1) if not np.isfinite(scores).all()), len(z))
-    place = f"step {state.step + 1}, layer {layer}"
-    return DivergedError(
-        "training diverged", place=place, expected="a finite loss", found=loss, fix="use a smaller learning rate"
-    )
+def diverged(place: str, expected: str, found: object = None) -> DivergedError:
+    """The error for numbers that are no longer finite at `place`."""
+    fix = "use a smaller learning rate"
+    return DivergedError("training diverged", place=place, expected=expected, found=found, fix=fix)
 
 
-def check_loss(loss: float, images: str) -> None:
-    """DivergedError unless the `loss` on some `images` is a finite number."""
-    if not np.isfinite(loss):
-        raise DivergedError(
-            "training diverged",
-            place=f"{images} loss",
-            expected="a finite number",
-            found=loss,
-            fix="use a smaller learning rate",
-        )
+def _overflowing_layer(params: Params, x: Any, activation: str) -> int:
+    """The first layer, counted from 1, whose scores for `x` are not finite; the last if all are."""
+    z = forward(params, x, activation=activation).z
+    return next((number for number, scores in enumerate(z, 1) if not np.isfinite(scores).all()), len(z))
 
 
-def check_finite(state: TrainState) -> None:
-    """DivergedError naming the step and layer unless every weight is a finite number."""
+def _check_weights(state: TrainState) -> None:
     for number, layer in enumerate(state.params.layers, 1):
         if not all(np.isfinite(array).all() for array in layer):
-            place = f"step {state.step}, layer {number}"
-            raise DivergedError(
-                "training diverged", place=place, expected="finite weights", fix="use a smaller learning rate"
-            )
+            raise diverged(f"step {state.step}, layer {number}", "finite weights")
 
 
 def epochs(

@@ -592,6 +592,7 @@ def test_standard_output_that_is_closed_or_full(where, arguments, idx_folder, tm
     assert done.returncode == (0 if where == ">&-" else 1)
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP on this system")
 def test_nohup_is_respected(idx_folder, tmp_path):
     """A process that is to ignore SIGHUP goes on after it."""
     command = [sys.executable, str(ROOT / "cli.py"), "train", "--data", str(idx_folder), "--epochs", "10000000"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fnnet.data import Dataset
+    from fnnet.params import Model
     from fnnet.train import EpochReport
 
 OVERRIDES = ("hidden", "activation", "epochs", "batch_size", "learning_rate", "dev")
@@ -67,7 +69,7 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     Options left out are the recipe's. `classic` is 784-10-10 by mini-batch gradient descent; `notebook` is the
     original full-batch run of 1,200 steps.
     """
-    from fnnet import data, params, storage
+    from fnnet import data, storage
 
     check_outputs({"--out": options["out"], "--plot": options["plot"]}, (options["data_choice"],))
     notify = notifier(quiet)
@@ -80,30 +82,14 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     chosen = _override(recipes.get(recipe), options, len(dataset.train.labels))
     train_set, dev_set = data.split(dataset.train, chosen.dev, options["seed"], chosen.train_images)
     load_seconds = time.perf_counter() - began
-    images = {part: len(found.labels) if found else 0 for part, found in _parts(train_set, dev_set, dataset)}
+    parts = (("train", train_set), ("dev", dev_set), ("test", dataset.test))
+    images = {part: len(found.labels) if found else 0 for part, found in parts}
     line = describe(dataset, images)
     if not quiet:
         say(line, err=as_json)
-    results, reports, model = _train_and_test(chosen, dataset, (train_set, dev_set), options, quiet)
-    document: dict[str, Any] = {
-        "dataset": dataset.name,
-        "images": images,
-        "recipe": chosen.name,
-        "sizes": list(params.layer_sizes(model.params)),
-        "parameters": params.count_parameters(params.layer_sizes(model.params)),
-        "jit": options["jit"],
-        "threads": threads(options["jit"]),
-        "seed": options["seed"],
-        "epochs": [report._asdict() for report in reports],
-        "load_seconds": load_seconds,
-        "compile_seconds": results["compile_seconds"],
-        "train_seconds": float(sum(report.seconds for report in reports)),
-        "total_seconds": None,
-        "test_loss": results["test_loss"],
-        "test_accuracy": results["test_accuracy"],
-        "weights_sha256": params.weights_sha256(model.params),
-        "model": options["out"],
-    }
+    model, reports, compile_seconds = _train_and_test(chosen, dataset, (train_set, dev_set), options, quiet)
+    seconds = {"load_seconds": load_seconds, "compile_seconds": compile_seconds}
+    document = _document(dataset, images, reports, model, options, seconds)
     storage.save_model(options["out"], model)
     plot_error = None
     try:
@@ -119,6 +105,38 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
         raise plot_error
     if options["plot"] and not as_json:
         say(f"saved {options['plot']}")
+
+
+def _document(
+    dataset: Dataset,
+    images: dict[str, int],
+    reports: Sequence[EpochReport],
+    model: Model,
+    options: dict[str, Any],
+    seconds: dict[str, float],
+) -> dict[str, Any]:
+    """The JSON document of a run, with its total still to be filled in."""
+    from fnnet import params
+
+    sizes = params.layer_sizes(model.params)
+    return {
+        "dataset": dataset.name,
+        "images": images,
+        "recipe": model.training["recipe"],
+        "sizes": list(sizes),
+        "parameters": params.count_parameters(sizes),
+        "jit": options["jit"],
+        "threads": threads(options["jit"]),
+        "seed": options["seed"],
+        "epochs": [report._asdict() for report in reports],
+        **seconds,
+        "train_seconds": float(sum(report.seconds for report in reports)),
+        "total_seconds": None,
+        "test_loss": model.training["test_loss"],
+        "test_accuracy": model.training["test_accuracy"],
+        "weights_sha256": params.weights_sha256(model.params),
+        "model": options["out"],
+    }
 
 
 def _plot(path: str | None, reports: Sequence[EpochReport], document: dict[str, Any]) -> None:
@@ -143,14 +161,10 @@ def _override(recipe: Recipe, options: dict[str, Any], available: int) -> Recipe
     return recipe._replace(epochs=epochs, report_every=every)
 
 
-def _parts(train_set: Any, dev_set: Any, dataset: Dataset) -> tuple[tuple[str, Any], ...]:
-    return ("train", train_set), ("dev", dev_set), ("test", dataset.test)
-
-
 def _train_and_test(
     recipe: Recipe, dataset: Dataset, sets: tuple[Any, Any], options: dict[str, Any], quiet: bool
-) -> tuple[dict[str, Any], list[EpochReport], Any]:
-    """The figures, the reports and the model that come of training by `recipe`."""
+) -> tuple[Model, list[EpochReport], float]:
+    """The model that comes of training by `recipe`, the reports on the way, and the seconds that compiling took."""
     from fnnet import metrics, params, train
 
     seed, (train_set, dev_set) = options["seed"], sets
@@ -164,11 +178,8 @@ def _train_and_test(
             state, report = reached
             reports.append(report)
     tested = dataset.test and metrics.evaluate(state.params, *dataset.test, activation=plan.activation, kernels=kernels)
-    train.check_loss(tested.loss if tested else 0.0, "test")
-    figures = {
-        "test_loss": tested.loss if tested else None,
-        "test_accuracy": tested.accuracy if tested else None,
-    }
+    if tested and not math.isfinite(tested.loss):
+        raise train.diverged("test loss", "a finite number", tested.loss)
     training = {
         "recipe": recipe.name,
         "dataset": dataset.name,
@@ -178,12 +189,13 @@ def _train_and_test(
         "plan": plan._asdict(),
         "images": len(train_set.labels),
         "steps": state.step,
-        **figures,
+        "test_loss": tested.loss if tested else None,
+        "test_accuracy": tested.accuracy if tested else None,
     }
     model = params.Model(
         state.params, recipe.activation, dataset.classes, dataset.image_shape, training=params.frozen(training)
     )
-    return {**figures, "compile_seconds": compile_seconds}, reports, model
+    return model, reports, compile_seconds
 
 
 def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochReport], quiet: bool) -> None:
