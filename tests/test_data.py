@@ -726,14 +726,14 @@ def test_real_mnist(mnist_folder):
 
 
 @given(hypothesis.extra.numpy.arrays(np.uint8, hypothesis.extra.numpy.array_shapes(min_dims=1, max_dims=4, max_side=9)))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_idx_round_trip(tmp_path, array):
     for pack in (bytes, gzip.compress):
         np.testing.assert_array_equal(read_idx(write(tmp_path / "a", pack(idx_bytes(array)))), array)
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_bytes_break_a_reader(tmp_path, content):
     """Whatever a file holds: the right answer or an FnnetError."""
     for start in (b"", b"\0\0\x08\3", b"\x1f\x8b\x08", b"PK\x03\x04", images.PNG_MAGIC, b"label,pixel0\n"):
