@@ -58,6 +58,8 @@ def test_the_checker_finds_a_planted_error(layer, field, pick):
     bad = checks[2 * layer + ("W", "b").index(field)]
     assert bad.central > gradcheck.CENTRAL_LIMIT
     assert bad.complex_step > gradcheck.COMPLEX_LIMIT
+    if pick == "largest":
+        assert (bad.central, bad.complex_step) == (pytest.approx(1e-3, rel=0.01),) * 2
 
 
 def test_a_check_of_nothing_does_not_pass():
