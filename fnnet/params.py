@@ -93,9 +93,11 @@ def count_parameters(sizes: Sequence[int]) -> int:
 
 def check_classes(names: Sequence[str]) -> tuple[str, ...]:
     """Names of classes as a tuple: texts that can be printed, each once, else UsageError."""
+    seen: set[str] = set()
     for name in names:
-        if not isinstance(name, str) or not name or not name.isprintable() or list(names).count(name) > 1:
+        if not isinstance(name, str) or not name or not name.isprintable() or name in seen:
             raise UsageError("class name", expected="printable names, each once", found=repr(name))
+        seen.add(name)
     return tuple(names)
 
 

@@ -15,7 +15,7 @@ class Recipe(NamedTuple):
     dev           images cut from the training set, at most a tenth of it.
     train_images  at most so many of the rest are trained on; None for all.
     min_steps     a small set is gone through more often than `epochs`, until so many steps are done.
-    report_every  epochs between reports.
+    reports       how many reports a run gives; None for one each epoch.
     """
 
     name: str
@@ -29,12 +29,16 @@ class Recipe(NamedTuple):
     activation: str = "relu"
     train_images: int | None = None
     min_steps: int = 0
-    report_every: int = 1
+    reports: int | None = None
 
     def epochs_for(self, images: int) -> int:
         """How many epochs this recipe gives a training set of so many images."""
         steps_an_epoch = 1 if self.batch_size is None else -(-images // self.batch_size)
         return max(self.epochs, -(-self.min_steps // steps_an_epoch))
+
+    def report_every(self) -> int:
+        """Epochs between reports."""
+        return 1 if self.reports is None else max(1, self.epochs // self.reports)
 
     def dev_for(self, images: int) -> int:
         """How many of so many training images this recipe holds out."""
@@ -66,7 +70,7 @@ RECIPES: Final = MappingProxyType(
                 initialiser="notebook",
                 dev=1000,
                 train_images=41000,
-                report_every=50,
+                reports=24,
             ),
         )
     }

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from fnnet.errors import DataError, FnnetError, ModelError
-from fnnet.files import read_bytes, read_head, show_bytes, write_file
+from fnnet.files import read_bytes, show_bytes, write_file
 from fnnet.network import ACTIVATIONS, check_params
 from fnnet.params import Array, Layer, Model, Params, check_classes, check_sizes, freeze, frozen, layer_sizes
 
@@ -42,8 +42,6 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
     Raises   ModelError for anything but a whole fnnet model, StorageError if the file cannot be read.
     """
-    if read_head(path, 1) == b"":
-        raise ModelError("file is empty", where=path, expected="a model file", found="0 bytes")
     try:
         return _parse(read_bytes(path), path)
     except DataError as error:

@@ -233,6 +233,7 @@ def test_last_step_that_diverges_is_noticed(rate, parts, run, idx_folder, tmp_pa
 
 def test_options_that_do_not_apply_are_told(run, idx_folder):
     run("train", "--data", "digits", "--classes", 26, "--quiet").failed(2, "--classes", "10, as digits has", "26")
+    run("data", "info", "--data", "digits", "--classes", 26).failed(2, "--classes", "10, as digits has", "26")
     for option in ("--data", "--out", "--plot", "--data-dir"):
         run("train", option, "").failed(2, option, "expected a name")
 

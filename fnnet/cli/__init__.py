@@ -89,8 +89,8 @@ def _run(arguments: list[str]) -> int:
     except Stopped as stopped:
         return _fail(*STOPPED[stopped.args[0]])
     except BrokenPipeError:
-        # The reader has left (`fnnet predict ... | head`); keep the interpreter from flushing into the pipe again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has left: `fnnet predict ... | head`.
+        _abandon_stdout()
         return 1
     except click.ClickException as error:
         return _fail(_usage(error), error.exit_code)
@@ -117,9 +117,13 @@ def _fail(message: str, code: int) -> int:
         click.echo(f"error: {one_line(message)}", err=True)
         sys.stdout.flush()
     except OSError:
-        # Standard output is full or gone; its rest must not fail once more when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_stdout()
     return code
+
+
+def _abandon_stdout() -> None:
+    """Standard output is full or gone; what is left for it must not fail once more when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage(error: click.ClickException) -> str:

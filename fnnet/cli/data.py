@@ -15,7 +15,7 @@ from fnnet.cli.options import (
     quiet_option,
     seed_option,
 )
-from fnnet.cli.output import check_outputs, console, describe, notifier, print_json, say
+from fnnet.cli.output import check_outputs, console, describe, load_data, notifier, print_json, say
 
 if TYPE_CHECKING:
     from fnnet.data import Dataset
@@ -29,11 +29,9 @@ def data(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-def _load(options: dict[str, Any], quiet: bool = False) -> tuple[Dataset, dict[str, int]]:
-    from fnnet import data as sets
-
-    classes = [str(number) for number in range(options["classes"] or 10)]
-    dataset = sets.load(options["data_choice"], options["data_dir"], classes=classes, notify=notifier(quiet))
+def _load(options: dict[str, Any]) -> tuple[Dataset, dict[str, int]]:
+    """The data set and how many images each of its parts has."""
+    dataset = load_data(options, notifier(quiet=False))
     return dataset, {
         "train": len(dataset.train.labels),
         "test": len(dataset.test.labels) if dataset.test else 0,
@@ -66,7 +64,7 @@ def info(as_json: bool, **options: Any) -> None:
     if as_json:
         print_json(document)
         return
-    from rich.table import Table
+    from fnnet.report import terminal
 
     say(describe(dataset, images))
     height, width = dataset.image_shape
@@ -74,9 +72,7 @@ def info(as_json: bool, **options: Any) -> None:
         f"{height}x{width} pixels, {document['nonzero_pixels']:.1%} of them not zero, "
         f"mean {document['mean_pixel']:.1f} of 255"
     )
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("class", "train", "test"):
-        table.add_column(heading, justify="right")
+    table = terminal.table("class", "train", "test")
     for number, name in enumerate(dataset.classes):
         table.add_row(name, *(f"{counts[number]:,}" if counts else "" for counts in spread.values()))
     console().print(table)
@@ -109,11 +105,7 @@ def show(count: int, output: str | None, seed: int, **options: Any) -> None:
     from fnnet import rng
     from fnnet.report import terminal
 
-    if output:
-        from fnnet.report.plots import check_plot, plot_sheet
-
-        check_plot(output, "--output")
-    check_outputs({"--output": output}, (options["data_choice"],))
+    check_outputs(inputs=[options["data_choice"]], pictures={"--output": output})
     dataset, images = _load(options)
     say(describe(dataset, images))
     picked = rng.order(seed, "show", images["train"])[:count]
@@ -121,5 +113,7 @@ def show(count: int, output: str | None, seed: int, **options: Any) -> None:
     captions = [dataset.classes[dataset.train.labels[i]] for i in picked]
     terminal.draw_sheet(sheet, captions, console())
     if output:
+        from fnnet.report.plots import plot_sheet
+
         plot_sheet(output, sheet, captions, title=dataset.name)
         say(f"saved {output}")

@@ -32,11 +32,9 @@ def gradcheck(sizes: tuple[int, ...], jit: bool, seed: int, as_json: bool) -> in
             {"sizes": list(sizes), "seed": seed, "jit": jit, "limits": limits, "arrays": arrays, "passed": passed}
         )
         return 0 if passed else 1
-    from rich.table import Table
+    from fnnet.report import terminal
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("array", "parameters", "at kinks", "central difference", "complex step", ""):
-        table.add_column(heading, justify="left" if heading == "array" else "right")
+    table = terminal.table("array", "parameters", "at kinks", "central difference", "complex step", "", left="array")
     for check in checks:
         table.add_row(
             check.name,

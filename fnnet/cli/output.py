@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from fnnet.data import Dataset
     from fnnet.kernels import Kernels
+    from fnnet.params import Model
     from fnnet.train import Progress
 
 
@@ -59,26 +60,43 @@ def console() -> Console:
     return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
 
 
-def check_outputs(outputs: dict[str, str | None], inputs: tuple[str | None, ...] = ()) -> None:
+def check_outputs(
+    *, inputs: Sequence[str], files: dict[str, str | None] | None = None, pictures: dict[str, str | None] | None = None
+) -> None:
     """Fail before the work where a file could not be written, or would replace an input or another output.
 
-    outputs  option -> file; the ones ending in plot must be pictures.
+    files, pictures   option -> what it writes, if anything.
     """
     from fnnet.files import check_writable
 
-    taken = {os.path.realpath(path): f"the input {path}" for path in inputs if path and os.path.exists(path)}
-    for option, path in outputs.items():
+    taken = {os.path.realpath(path): f"the input {path}" for path in inputs if os.path.exists(path)}
+    for option, path in {**(files or {}), **(pictures or {})}.items():
         if path is None:
             continue
-        if os.path.realpath(path) in taken:
-            found = taken[os.path.realpath(path)]
-            raise UsageError("would replace another file", where=option, expected="a file of its own", found=found)
-        taken[os.path.realpath(path)] = f"{path}, which {option} writes"
-        if option == "--plot":
+        place = os.path.realpath(path)
+        if place in taken:
+            expected = "a file of its own"
+            raise UsageError("would replace another file", where=option, expected=expected, found=taken[place])
+        taken[place] = f"{path}, which {option} writes"
+        if option in (pictures or {}):
             from fnnet.report.plots import check_plot
 
             check_plot(path, option)
         check_writable(path)
+
+
+def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Model | None = None) -> Dataset:
+    """The data set that --data, --data-dir and --classes name; what a file leaves open is taken as in `model`."""
+    from fnnet import data
+
+    said = options["classes"]
+    classes = model.classes if model and said is None else [str(number) for number in range(said or 10)]
+    flat = model.image_shape if model else None
+    dataset = data.load(options["data_choice"], options["data_dir"], classes=classes, flat=flat, notify=notify)
+    if said not in (None, len(dataset.classes)):
+        expected = f"{len(dataset.classes)}, as {dataset.name} has"
+        raise UsageError("classes differ", where="--classes", expected=expected, found=said)
+    return dataset
 
 
 def describe(dataset: Dataset, images: dict[str, int]) -> str:
@@ -121,7 +139,6 @@ def threads(jit: bool) -> int:
     """How many threads the kernels use: the compiled ones one, NumPy's as many as its BLAS takes."""
     if jit:
         return 1
-    import numpy as np  # noqa: F401  its BLAS is what is asked about
     from threadpoolctl import threadpool_info
 
     return max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)

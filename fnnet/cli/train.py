@@ -25,6 +25,7 @@ from fnnet.cli.output import (
     check_outputs,
     console,
     describe,
+    load_data,
     load_kernels,
     notifier,
     print_json,
@@ -32,7 +33,7 @@ from fnnet.cli.output import (
     say,
     threads,
 )
-from fnnet.errors import FnnetError, UsageError
+from fnnet.errors import FnnetError
 from fnnet.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -71,14 +72,12 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     """
     from fnnet import data, storage
 
-    check_outputs({"--out": options["out"], "--plot": options["plot"]}, (options["data_choice"],))
+    check_outputs(
+        inputs=[options["data_choice"]], files={"--out": options["out"]}, pictures={"--plot": options["plot"]}
+    )
     notify = notifier(quiet)
     began = time.perf_counter()
-    classes = [str(number) for number in range(options["classes"] or 10)]
-    dataset = data.load(options["data_choice"], options["data_dir"], classes=classes, notify=notify)
-    if options["classes"] not in (None, len(dataset.classes)):
-        expected = f"{len(dataset.classes)}, as {dataset.name} has"
-        raise UsageError("classes differ", where="--classes", expected=expected, found=options["classes"])
+    dataset = load_data(options, notify)
     chosen = _override(recipes.get(recipe), options, len(dataset.train.labels))
     train_set, dev_set = data.split(dataset.train, chosen.dev, options["seed"], chosen.train_images)
     load_seconds = time.perf_counter() - began
@@ -152,13 +151,9 @@ def _override(recipe: Recipe, options: dict[str, Any], available: int) -> Recipe
     said = {name: options[name] for name in OVERRIDES if options[name] is not None}
     if said.get("batch_size") == "full":
         said["batch_size"] = None
-    usual = recipe.report_every / recipe.epochs
     recipe = recipe._replace(dev=recipe.dev_for(available))._replace(**said)
     training = min(available - recipe.dev, recipe.train_images or available)
-    epochs = recipe.epochs if "epochs" in said else recipe.epochs_for(max(training, 1))
-    # As many reports as the recipe gives, however many epochs there are.
-    every = max(1, int(usual * epochs)) if recipe.report_every > 1 else 1
-    return recipe._replace(epochs=epochs, report_every=every)
+    return recipe if "epochs" in said else recipe._replace(epochs=recipe.epochs_for(max(training, 1)))
 
 
 def _train_and_test(
@@ -170,7 +165,7 @@ def _train_and_test(
     seed, (train_set, dev_set) = options["seed"], sets
     sizes = params.check_sizes((train_set.x.shape[1], *recipe.hidden, len(dataset.classes)))
     kernels, compile_seconds = load_kernels(options["jit"], notifier(quiet))
-    plan = train.Plan(recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.activation, recipe.report_every)
+    plan = train.Plan(recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.activation, recipe.report_every())
     state = train.start(params.init(sizes, seed, scheme=recipe.initialiser), seed)
     reports: list[EpochReport] = []
     with progress_bar(plan.epochs, len(train_set.labels), not quiet) as on_block:

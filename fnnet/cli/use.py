@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from fnnet.cli.options import FileName, data_options, jit_option, json_option, quiet_option, seed_option
-from fnnet.cli.output import check_outputs, console, load_kernels, notifier, print_json, say
+from fnnet.cli.output import check_outputs, console, describe, load_data, load_kernels, notifier, print_json, say
 from fnnet.errors import DataError, FnnetError, ModelError
 
 if TYPE_CHECKING:
@@ -42,19 +42,16 @@ def evaluate(
     model_path: str, plot: str | None, jit: bool, seed: int, as_json: bool, quiet: bool, **options: Any
 ) -> None:
     """How good is MODEL on the test images, class by class; on all labelled images where there is no test set."""
-    from fnnet import data, metrics, storage
+    from fnnet import metrics, storage
 
-    check_outputs({"--plot": plot}, (model_path, options["data_choice"]))
+    check_outputs(inputs=[model_path, options["data_choice"]], pictures={"--plot": plot})
     notify = notifier(quiet)
     model = storage.load_model(model_path)
-    classes = [str(number) for number in range(options["classes"])] if options["classes"] else model.classes
-    dataset = data.load(
-        options["data_choice"], options["data_dir"], classes=classes, flat=model.image_shape, notify=notify
-    )
+    dataset = load_data(options, notify, model)
     _check_fit(model, dataset, model_path)
     part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
     if not quiet:
-        say(f"data: {dataset.name}, {len(examples.labels):,} {part} images ({dataset.source})", err=as_json)
+        say(describe(dataset, {part: len(examples.labels)}), err=as_json)
     kernels, _ = load_kernels(jit, notify)
     result = metrics.evaluate(model.params, *examples, activation=model.activation, kernels=kernels)
     matrix = metrics.confusion(result.answers, examples.labels, len(model.classes))
@@ -96,13 +93,11 @@ def _check_fit(model: Model, dataset: Dataset, model_path: str) -> None:
 
 
 def _print_classes(model: Model, matrix: Array) -> None:
-    from rich.table import Table
-
     from fnnet import metrics
+    from fnnet.report import terminal
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("class", "images", "precision", "recall", "F1", "most often taken for"):
-        table.add_column(heading, justify="left" if heading.startswith("most") else "right")
+    last = "most often taken for"
+    table = terminal.table("class", "images", "precision", "recall", "F1", last, left=last)
     for number, (name, row) in enumerate(zip(model.classes, metrics.per_class(matrix), strict=True)):
         wrong = matrix[number].copy()
         wrong[number] = 0
@@ -160,7 +155,7 @@ def predict(model_path: str, files: tuple[str, ...], output: str | None, jit: bo
     """
     from fnnet import storage
 
-    check_outputs({"--output": output}, (model_path, *files))
+    check_outputs(inputs=[model_path, *files], files={"--output": output})
     model = storage.load_model(model_path)
     kernels, _ = load_kernels(jit, notifier(quiet))
     answers: list[Answer] = []

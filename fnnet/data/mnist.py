@@ -101,7 +101,8 @@ def _collect(folder: Path, strict: bool) -> Payloads:
     known = {digest: name for name, digest in SHA256.items()}
     payloads: Payloads = {}
     for path in list_folder(folder):
-        hinted = any(name in path.name.replace(".idx", "-idx") for name in SHA256)
+        name = path.name.replace(".idx", "-idx").removesuffix(".gz")
+        hinted = any(known_name in name for known_name in SHA256)
         if not path.is_file() or path.stat().st_size > 2**26 or not (hinted or looks_like_idx(read_head(path, 4))):
             continue
         try:
@@ -113,10 +114,10 @@ def _collect(folder: Path, strict: bool) -> Payloads:
         digest = hashlib.sha256(payload).hexdigest()
         if digest in known:
             payloads[known[digest]] = payload
-        elif strict and path.name.removesuffix(".gz").replace(".idx", "-idx") in SHA256:
-            expected = SHA256[path.name.removesuffix(".gz").replace(".idx", "-idx")]
+        elif strict and name in SHA256:
             fix = f"fetch it again, or take the folder as it is with --data {folder}"
-            raise DataError("not MNIST's content", where=path, expected=f"sha256 {expected}", found=digest, fix=fix)
+            expected = f"sha256 {SHA256[name]}"
+            raise DataError("not MNIST's content", where=path, expected=expected, found=digest, fix=fix)
     return payloads
 
 
@@ -241,10 +242,10 @@ def _fetcher(deadline: float) -> Callable[[str, Any, Any], None]:
 
 def parts(payloads: Payloads) -> tuple[Part, Part]:
     """Training and test set from the four files."""
-    train, test = (
-        (parse_idx(payloads[images], images), parse_idx(payloads[labels], labels))
-        for images, labels in (tuple(SHA256)[:2], tuple(SHA256)[2:])
-    )
-    return tuple(  # type: ignore[return-value]
-        Part(x.reshape(-1, 784), y, (28, 28), "MNIST") for x, y in (train, test)
-    )
+
+    def part(images: str, labels: str) -> Part:
+        x, y = (parse_idx(payloads[name], name) for name in (images, labels))
+        return Part(x.reshape(-1, 784), y, (28, 28), labels)
+
+    train_images, train_labels, test_images, test_labels = SHA256
+    return part(train_images, train_labels), part(test_images, test_labels)

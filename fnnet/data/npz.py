@@ -39,11 +39,11 @@ def read_npz(path: str | os.PathLike[str], wanted: tuple[str, ...], optional: tu
 
 
 def _check_directory(archive: zipfile.ZipFile, path: str | os.PathLike[str]) -> None:
-    names = archive.namelist()
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise DataError("member stored twice", where=path, found=repr(twice))
+    seen: set[str] = set()
     for member in archive.infolist():
+        if member.filename in seen:
+            raise DataError("member stored twice", where=path, found=repr(member.filename))
+        seen.add(member.filename)
         if member.file_size > MAX_MEMBER:
             expected, found = f"at most {MAX_MEMBER:,} bytes", f"{member.file_size:,}"
             raise DataError("member too large", where=path, place=repr(member.filename), expected=expected, found=found)

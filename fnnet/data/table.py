@@ -8,7 +8,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, TextIO
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def read_csv(path: str | os.PathLike[str]) -> tuple[Array, Array | None]:
     try:
         with open(open_regular(path), encoding="utf-8-sig", newline=None) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # an empty table is told below
-            warnings.simplefilter("error", DeprecationWarning)  # NumPy before 2 reads NaN as 0 and only warns
+            warnings.simplefilter("error", DeprecationWarning)  # NumPy before 2.3 reads NaN as 0 and only warns
             table = np.loadtxt(
                 file, dtype=np.uint8, delimiter=",", comments=None, quotechar='"', skiprows=int(named), ndmin=2
             )
@@ -135,6 +135,6 @@ def _explain(path: str | os.PathLike[str], fields: int, skip: int) -> DataError 
     return None
 
 
-def _lines(file: object) -> Iterator[str]:
-    while line := file.readline(MAX_LINE + 2):  # type: ignore[attr-defined]
+def _lines(file: TextIO) -> Iterator[str]:
+    while line := file.readline(MAX_LINE + 2):
         yield line

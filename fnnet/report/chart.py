@@ -57,8 +57,9 @@ def chart(
     margin = max(map(len, labels.values()))
     side, corner, base = ("│", "└", "─") if box else ("|", "+", "-")
     left, right = f"{xs[0]:,}", f"{xs[-1]:,}"
-    legend = "  ".join(f"{'━━' if colour else line.mark * 2} {line.name}" for line in lines)
-    head = Text(f"{title:<{len(title) + 3}}").append(legend) if not colour else _legend(title, lines, box)
+    head = Text(f"{title} ")
+    for line in lines:
+        head.append(f"  {'━━' if colour else line.mark * 2} {line.name}", style=line.style if colour else "")
     return [
         Text(" " * (margin + 1)).append_text(head),
         *(
@@ -68,13 +69,6 @@ def chart(
         Text(" " * margin + corner + base * width),
         Text(" " * (margin + 1) + left + " " * max(1, width - len(left) - len(right)) + right),
     ]
-
-
-def _legend(title: str, lines: Sequence[Line], box: bool) -> Text:
-    text = Text(f"{title}  ")
-    for line in lines:
-        text.append(f" {'━━' if box else '--'} {line.name}", style=line.style)
-    return text
 
 
 def _dots(xs: Sequence[float], values: Sequence[float], low: float, high: float, shape: tuple[int, int]) -> Array:

@@ -106,18 +106,24 @@ def beside(left: list[Text], right: list[Text], console: Console) -> None:
         console.print(line, no_wrap=True, overflow="crop")
 
 
+def table(*headings: str, left: str = "") -> Table:
+    """A table without lines, columns to the right but for the one headed `left`."""
+    empty = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        empty.add_column(heading, justify="left" if heading == left else "right")
+    return empty
+
+
 def epoch_table(reports: Sequence[EpochReport], console: Console) -> None:
     """Print the reports as a table, seconds from the start; of many, every 2nd, 5th, 10th... and the ends."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("epoch", "train loss", "train acc", "dev loss", "dev acc", "seconds"):
-        table.add_column(heading, justify="right")
+    rows = table("epoch", "train loss", "train acc", "dev loss", "dev acc", "seconds")
     strides = (factor * 10**power for power in itertools.count() for factor in (1, 2, 5))
     stride = next(stride for stride in strides if len(reports) <= stride * ROWS_SHOWN)
     for number, report in enumerate(reports):
         if (number + 1) % stride and number not in (0, len(reports) - 1):
             continue
         seconds = sum(each.seconds for each in reports[: number + 1])
-        table.add_row(
+        rows.add_row(
             f"{report.epoch:,}",
             f"{report.train_loss:.4f}",
             f"{report.train_accuracy:.2%}",
@@ -125,7 +131,7 @@ def epoch_table(reports: Sequence[EpochReport], console: Console) -> None:
             "" if report.dev_accuracy is None else f"{report.dev_accuracy:.2%}",
             f"{seconds:.2f}",
         )
-    console.print(table)
+    console.print(rows)
 
 
 def curves(reports: Sequence[EpochReport], console: Console) -> None:
