@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from fnnet.errors import FnnetError
     from fnnet.kernels import Kernels
     from fnnet.kernels import load as load_kernels
-    from fnnet.network import Activations, backward, forward, loss, predict
-    from fnnet.optim import SGD, Optimizer, update
+    from fnnet.network import Activations, backward, forward, loss, predict, predictor, scores
+    from fnnet.optim import SGD, Optimizer, adam, momentum, update
     from fnnet.params import Layer, Model, Params, init
     from fnnet.storage import load_model, save_model
-    from fnnet.train import TrainState, train_step
+    from fnnet.train import TrainState, train_block, train_step
 
 __version__ = "0.1.0"
 
@@ -29,8 +29,12 @@ _HOMES = {
     "forward": "network",
     "loss": "network",
     "predict": "network",
+    "predictor": "network",
+    "scores": "network",
     "SGD": "optim",
     "Optimizer": "optim",
+    "adam": "optim",
+    "momentum": "optim",
     "update": "optim",
     "Layer": "params",
     "Model": "params",
@@ -39,6 +43,7 @@ _HOMES = {
     "load_model": "storage",
     "save_model": "storage",
     "TrainState": "train",
+    "train_block": "train",
     "train_step": "train",
 }
 
@@ -52,14 +57,19 @@ __all__ = [
     "Optimizer",
     "Params",
     "TrainState",
+    "adam",
     "backward",
     "forward",
     "init",
     "load_kernels",
     "load_model",
     "loss",
+    "momentum",
     "predict",
+    "predictor",
     "save_model",
+    "scores",
+    "train_block",
     "train_step",
     "update",
 ]

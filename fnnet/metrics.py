@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from fnnet.errors import UsageError
 from fnnet.kernels import NUMPY, Kernels
-from fnnet.network import Activations, check_labels, forward
+from fnnet.network import check_labels, scores
 from fnnet.params import Array, Params, freeze
-
-CHUNK: Final = 4096
-"""Rows evaluated at a time: bounds the memory of the float copy and of the activations."""
 
 
 class Evaluation(NamedTuple):
@@ -38,34 +34,21 @@ class ClassFigures(NamedTuple):
     f1: float
 
 
-def in_chunks(
-    params: Params, x: Array, *, activation: str = "relu", kernels: Kernels = NUMPY
-) -> Iterator[tuple[slice, Activations]]:
-    """`forward` over `x` (n, inputs), CHUNK rows at a time: the rows, and what comes of them."""
-    for start in range(0, len(x), CHUNK):
-        rows = slice(start, start + CHUNK)
-        with np.errstate(over="ignore", invalid="ignore"):
-            activations = forward(params, x[rows], activation=activation, kernels=kernels)
-        yield rows, activations
-
-
 def evaluate(
     params: Params, x: Array, labels: Array, *, activation: str = "relu", kernels: Kernels = NUMPY
 ) -> Evaluation:
-    """Loss, accuracy and answers over `x` (n, inputs), `labels` (n,), in chunks of rows weighted by their size.
+    """Loss, accuracy and answers over `x` (n, inputs), `labels` (n,).
 
     Raises   UsageError for no rows, or as `forward` does.
     """
     labels = check_labels(labels, (len(x), params.layers[-1].W.shape[1]))
     if not len(x):
         raise UsageError("x is empty", expected="at least 1 row", found="0 rows")
-    total, found = 0.0, []
-    for rows, activations in in_chunks(params, x, activation=activation, kernels=kernels):
-        with np.errstate(over="ignore", invalid="ignore"):
-            total += kernels.cross_entropy(activations.logits, labels[rows])[0] * len(labels[rows])
-        found.append(activations.logits.argmax(axis=1))
-    answer = freeze(np.concatenate(found))
-    return Evaluation(total / len(x), accuracy(answer, labels), answer)
+    logits = scores(params, x, activation=activation, kernels=kernels)
+    with np.errstate(over="ignore", invalid="ignore"):
+        loss = kernels.cross_entropy(logits, labels)[0]
+    answer = freeze(logits.argmax(axis=1))
+    return Evaluation(loss, accuracy(answer, labels), answer)
 
 
 def accuracy(answers: Array, labels: Array) -> float:

@@ -7,6 +7,7 @@ memory or is read-only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -17,6 +18,9 @@ from fnnet.params import Array, Layer, Params, freeze, freeze_params
 
 ACTIVATIONS: Final = ("relu",)
 """The hidden activations there are."""
+
+CHUNK: Final = 4096
+"""Rows that NumPy's kernels score at a time: bounds the memory of the float copy and of the activations."""
 
 
 class Examples(NamedTuple):
@@ -88,12 +92,63 @@ def loss_and_grads(
     return mean_loss, freeze_params(Params(tuple(reversed(grads))))
 
 
+def scores(params: Params, x: Any, *, activation: str = "relu", kernels: Kernels = NUMPY) -> Array:
+    """The logits of each row of `x` (n, inputs), read-only (n, classes), CHUNK rows at a time.
+
+    Compiled kernels do it in one call; each row's bits are then the same whatever rows are beside it.
+    """
+    check_activation(activation)
+    check_kernels(kernels)
+    x = check_input(x, check_params(params))
+    with np.errstate(over="ignore", invalid="ignore"):
+        if kernels.predictor is not None:
+            logits = kernels.predictor(params, kernels.threads).scores(_as_stored(x, params))[0]
+        else:
+            chunks = (x[start : start + CHUNK] for start in range(0, len(x), CHUNK))
+            each = [forward(params, chunk, activation=activation, kernels=kernels).logits for chunk in chunks]
+            logits = each[0] if len(each) == 1 else np.concatenate(each)
+    found: Array = freeze(logits)
+    return found
+
+
 def predict(params: Params, x: Any, *, activation: str = "relu", kernels: Kernels = NUMPY) -> Array:
     """The most probable class of each row of `x` (n, inputs), as int64 (n,); the lowest of equals.
 
     Raises   UsageError also for a row whose scores are not numbers.
     """
-    return answers(forward(params, x, activation=activation, kernels=kernels).logits)
+    return answers(scores(params, x, activation=activation, kernels=kernels))
+
+
+def predictor(params: Params, *, activation: str = "relu", kernels: Kernels = NUMPY) -> Callable[[Any], Array]:
+    """`predict` for many calls on one network: a function of `x` alone.
+
+    With compiled kernels the parameters are brought into their form once, and one row then takes microseconds. Several
+    threads may call it.
+    """
+    check_activation(activation)
+    check_kernels(kernels)
+    inputs, dtype = check_params(params).layers[0].W.shape[0], params.layers[0].W.dtype
+    if kernels.predictor is None:
+        return lambda x: predict(params, x, activation=activation, kernels=kernels)
+    ready, as_bytes = kernels.predictor(params, kernels.threads), np.dtype(np.uint8)
+
+    def answer(x: Any) -> Array:
+        plain = type(x) is np.ndarray and (x.dtype is as_bytes or x.dtype == dtype) and x.flags.c_contiguous
+        if not (plain and x.ndim == 2 and x.shape[1] == inputs and len(x)):
+            x = _as_stored(check_input(x, params), params)
+        best: Array = ready.best(x)
+        if best[0] < 0 or (len(best) > 1 and best.min() < 0):
+            place = f"row {int((best < 0).argmax())}"
+            raise UsageError("scores are not numbers", place=place, expected="numbers", found="NaN")
+        return best
+
+    return answer
+
+
+def _as_stored(x: Array, params: Params) -> Array:
+    """`x` contiguous, as uint8 or in the parameters' dtype."""
+    stored: Array = np.ascontiguousarray(x, dtype=np.uint8 if x.dtype == np.uint8 else params.layers[0].W.dtype)
+    return stored
 
 
 def answers(logits: Array) -> Array:
@@ -139,10 +194,10 @@ def check_params(params: Params) -> Params:
     return params
 
 
-def as_input(x: Any, params: Params) -> Array:
-    """`x` as a read-only float array (n, inputs) of the parameters' dtype; uint8 divided by 255."""
+def check_input(given: Any, params: Params) -> Array:
+    """`given` as an array x (n, inputs) of floats or uint8 that fits the network, else UsageError."""
     W = params.layers[0].W
-    x = np.asarray(x)
+    x: Array = np.asarray(given)
     if x.dtype != np.uint8 and x.dtype.kind != "f":
         raise ArgumentTypeError("x has no usable dtype", expected="floats, or uint8 for bytes/255", found=x.dtype)
     if x.ndim != 2 or x.shape[1] != W.shape[0]:
@@ -150,9 +205,16 @@ def as_input(x: Any, params: Params) -> Array:
         raise UsageError("x does not fit the network", expected=f"shape (n, {W.shape[0]})", found=x.shape, fix=fix)
     if len(x) == 0:
         raise UsageError("x is empty", expected="at least 1 row", found="0 rows")
+    return x
+
+
+def as_input(x: Any, params: Params) -> Array:
+    """`x` as a read-only float array (n, inputs) of the parameters' dtype; uint8 divided by 255."""
+    dtype = params.layers[0].W.dtype
+    x = check_input(x, params)
     if x.dtype == np.uint8:
-        return freeze(np.divide(x, 255, dtype=W.dtype))
-    return freeze(np.asarray(x, dtype=W.dtype).view())
+        return freeze(np.divide(x, 255, dtype=dtype))
+    return freeze(np.asarray(x, dtype=dtype).view())
 
 
 def check_labels(given: Any, shape: tuple[int, ...]) -> Array:

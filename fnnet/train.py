@@ -11,8 +11,18 @@ import numpy as np
 from fnnet import metrics, rng
 from fnnet.errors import ArgumentTypeError, DivergedError, UsageError
 from fnnet.kernels import NUMPY, Kernels
-from fnnet.network import Examples, as_input, check_labels, forward, loss_and_grads
-from fnnet.optim import SGD, Optimizer, check_learning_rate
+from fnnet.network import (
+    Examples,
+    as_input,
+    check_activation,
+    check_input,
+    check_labels,
+    check_params,
+    forward,
+    loss,
+    loss_and_grads,
+)
+from fnnet.optim import SGD, Moments, Optimizer, check_learning_rate
 from fnnet.params import Array, Params
 
 BLOCK_SECONDS: Final = 0.05
@@ -85,10 +95,10 @@ def train_step(
     """Forward, backward, update on one batch: the next state, the batch's mean loss and its right answers before it."""
     learning_rate = check_learning_rate(learning_rate)
     activations = forward(state.params, x, activation=activation, kernels=kernels)
-    loss, grads = loss_and_grads(state.params, activations, labels, kernels=kernels)
+    mean_loss, grads = loss_and_grads(state.params, activations, labels, kernels=kernels)
     params, optimizer_state = optimizer.update(state.params, grads, state.optimizer_state, learning_rate, kernels)
     correct = int(np.count_nonzero(activations.logits.argmax(axis=1) == np.asarray(labels)))
-    return state._replace(params=params, optimizer_state=optimizer_state, step=state.step + 1), loss, correct
+    return state._replace(params=params, optimizer_state=optimizer_state, step=state.step + 1), mean_loss, correct
 
 
 def train_block(
@@ -105,24 +115,125 @@ def train_block(
     """A run of steps over the examples numbered `rows` (m,), `batch_size` at a time; the last batch may be smaller.
     With `rows` None it is one step over all examples as they lie.
 
+    With NumPy's kernels this is the loop over `train_step`. Compiled kernels run it as one call, and equal the loop
+    within rounding: the same bits whatever their number of threads.
+
     Returns  the state, the sum of the m losses and the number of right answers.
     Raises   DivergedError at the first step whose loss is not finite, or for weights that are not finite after the
              last; it names the step and the layer.
     """
-    loss_sum, correct = 0.0, 0
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for x, labels in _batches(examples, rows, batch_size):
-            before = state
-            state, loss, right = train_step(
-                before, x, labels, learning_rate, activation=activation, optimizer=optimizer, kernels=kernels
-            )
+    if rows is not None:
+        examples = Examples(np.asarray(examples.x)[rows], np.asarray(examples.labels)[rows])
+        rows = np.arange(len(rows))
+    blocks = _blocks(state, examples, batch_size, activation, optimizer, kernels)
+    loss_sum, correct = blocks.run(rows, check_learning_rate(learning_rate))
+    return blocks.state(), loss_sum, correct
+
+
+class _Loop:
+    """Blocks of steps by their definition, the loop over `train_step`."""
+
+    def __init__(
+        self, state: TrainState, examples: Examples, batch_size: int, activation: str, optimizer: Optimizer,
+        kernels: Kernels,
+    ) -> None:  # fmt: skip
+        self._state, self._examples, self._batch_size = state, examples, batch_size
+        self._options: dict[str, Any] = {"activation": activation, "optimizer": optimizer, "kernels": kernels}
+
+    def run(self, rows: Array | None, learning_rate: float, passes: int = 1) -> tuple[float, int]:
+        """Train on the examples numbered `rows`, or `passes` times on all as they lie: the sum of the last pass's
+        losses, and how many of its answers were right."""
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            for _ in range(passes):
+                loss_sum, correct = self._run_once(rows, learning_rate)
+        _check_weights(self._state)
+        return loss_sum, correct
+
+    def _run_once(self, rows: Array | None, learning_rate: float) -> tuple[float, int]:
+        loss_sum, correct = 0.0, 0
+        for x, labels in _batches(self._examples, rows, self._batch_size):
+            before = self._state
+            self._state, loss, right = train_step(before, x, labels, learning_rate, **self._options)
             if not np.isfinite(loss):
-                layer = _overflowing_layer(before.params, x, activation)
-                raise diverged(f"step {state.step}, layer {layer}", "a finite loss", loss)
+                layer = _overflowing_layer(before.params, x, self._options["activation"])
+                raise diverged(f"step {self._state.step}, layer {layer}", "a finite loss", loss)
             loss_sum += loss * len(labels)
             correct += right
-    _check_weights(state)
-    return state, loss_sum, correct
+        return loss_sum, correct
+
+    def state(self) -> TrainState:
+        """The state after the last step."""
+        return self._state
+
+
+class _Compiled:
+    """The same by the compiled block trainer, whose parameters stay in its own vectors from block to block."""
+
+    def __init__(
+        self, state: TrainState, examples: Examples, batch_size: int, activation: str, optimizer: Optimizer,
+        kernels: Kernels,
+    ) -> None:  # fmt: skip
+        assert kernels.pixels
+        assert kernels.trainer
+        assert optimizer.rule
+        check_activation(activation)
+        dtype = check_params(state.params).layers[0].W.dtype
+        labels = check_labels(examples.labels, (len(examples.x), state.params.layers[-1].W.shape[1]))
+        self._examples, self._batch_size, self._activation = examples, batch_size, activation
+        self._start, self._steps, self._rule = state, 0, optimizer.rule
+        given = state.optimizer_state
+        trees = given.trees if isinstance(given, Moments) else ()
+        pixels = kernels.pixels(check_input(examples.x, state.params), dtype, kernels.threads)
+        self._trainer = kernels.trainer(
+            state.params,
+            trees,
+            optimizer.rule.name,
+            (pixels, np.ascontiguousarray(labels)),
+            batch_size,
+            kernels.threads,
+        )
+
+    def run(self, rows: Array | None, learning_rate: float, passes: int = 1) -> tuple[float, int]:
+        """As `_Loop.run`."""
+        rows = np.arange(len(self._examples.x)) if rows is None else rows
+        steps = passes * -(-len(rows) // self._batch_size)
+        given = self._start.optimizer_state
+        before = self._steps + (given.steps if isinstance(given, Moments) else 0)
+        rates = self._rule.coefficients(learning_rate, before + np.arange(1.0, steps + 1))
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            outcome = self._trainer.run(rows, rates)
+        self._steps += outcome.steps
+        if outcome.steps < steps:
+            first = outcome.steps * self._batch_size % len(rows)
+            self._raise_diverged(rows[first : first + self._batch_size])
+        if not self._trainer.is_finite():
+            _check_weights(self.state())
+        last = slice(-len(rows), None)
+        return float(outcome.losses[last].sum(dtype=np.float64)), int(outcome.right[last].sum())
+
+    def _raise_diverged(self, rows: Array) -> None:
+        state = self.state()
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            x, labels = np.asarray(self._examples.x)[rows], np.asarray(self._examples.labels)[rows]
+            found = loss(state.params, x, labels, activation=self._activation)
+            layer = _overflowing_layer(state.params, x, self._activation)
+        raise diverged(f"step {state.step + 1}, layer {layer}", "a finite loss", found)
+
+    def state(self) -> TrainState:
+        """The state after the last step."""
+        given = self._start.optimizer_state
+        if isinstance(given, Moments):
+            given = Moments(given.steps + self._steps, self._trainer.moments())
+        params = self._trainer.params()
+        return self._start._replace(params=params, optimizer_state=given, step=self._start.step + self._steps)
+
+
+def _blocks(
+    state: TrainState, examples: Examples, batch_size: int, activation: str, optimizer: Optimizer, kernels: Kernels
+) -> _Loop | _Compiled:
+    """What runs blocks of steps, compiled where the kernels can and know the optimizer."""
+    maker = _Compiled if kernels.trainer and optimizer.rule else _Loop
+    return maker(state, examples, batch_size, activation, optimizer, kernels)
 
 
 def _batches(examples: Examples, rows: Array | None, batch_size: int) -> Iterator[Examples]:
@@ -170,35 +281,31 @@ def epochs(
     n, classes = len(train.x), state.params.layers[-1].W.shape[1]
     train = Examples(train.x, check_labels(train.labels, (n, classes)))
     batch_size = min(plan.batch_size or n, n)
-    if batch_size == n:
+    if batch_size == n and not kernels.trainer:
         # Every step reads all images: make floats of the bytes once.
         train = Examples(as_input(train.x, state.params), train.labels)
-    steps, seconds = 1, 0.0
-    for epoch in range(1, plan.epochs + 1):
+    blocks = _blocks(state, train, batch_size, plan.activation, optimizer, kernels)
+    steps, seconds, epoch = 1, 0.0, 0
+    while epoch < plan.epochs:
+        # A block lies within one epoch; in the full batch it may be several, up to the next report.
+        passes = 1 if batch_size < n else min(steps, plan.report_every - epoch % plan.report_every, plan.epochs - epoch)
+        epoch += passes
         rows = rng.order(state.seed, "shuffle", n, epoch=epoch) if batch_size < n else None
         loss_sum, correct, done = 0.0, 0, 0
         while done < n:
             block = None if rows is None else rows[done : done + steps * batch_size]
             began = time.perf_counter()
-            state, block_loss, block_correct = train_block(
-                state,
-                train,
-                block,
-                batch_size,
-                plan.learning_rate,
-                activation=plan.activation,
-                optimizer=optimizer,
-                kernels=kernels,
-            )
+            block_loss, block_correct = blocks.run(block, plan.learning_rate, passes)
             took = time.perf_counter() - began
             images = n if block is None else len(block)
             # Sizes of blocks follow the clock; results do not depend on where blocks end.
-            steps = max(1, int(min(2.0, BLOCK_SECONDS / max(took, 1e-9)) * -(-images // batch_size)))
+            steps = max(1, int(min(2.0, BLOCK_SECONDS / max(took, 1e-9)) * passes * -(-images // batch_size)))
             done, seconds = done + images, seconds + took
             loss_sum, correct = loss_sum + block_loss, correct + block_correct
             if on_block:
                 on_block(Progress(epoch, done, loss_sum, correct))
         if epoch % plan.report_every == 0 or epoch == plan.epochs:
+            state = blocks.state()
             on_dev = dev and metrics.evaluate(state.params, *dev, activation=plan.activation, kernels=kernels)
             dev_loss, dev_accuracy = (on_dev.loss, on_dev.accuracy) if on_dev else (None, None)
             figures = (loss_sum / n, correct / n, dev_loss, dev_accuracy)

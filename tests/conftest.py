@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL_DATA = os.environ.get("FNNET_DATA")
+
+
+def pytest_configure(config):
+    """Compile the kernels once a session, in a folder of its own, unless FNNET_CACHE names one to share."""
+    if "FNNET_CACHE" not in os.environ:
+        config.compiled = tempfile.TemporaryDirectory(prefix="fnnet-kernels-")
+        os.environ["FNNET_CACHE"] = config.compiled.name
 
 
 @pytest.fixture(autouse=True)

@@ -147,7 +147,16 @@ def test_train_without_jit_never_imports_numba(run_process, idx_folder):
 
 
 def test_help_imports_nothing_heavy(run_process):
-    for command in ((), ("train",), ("evaluate",), ("predict",), ("gradcheck",), ("data",), ("data", "show")):
+    for command in (
+        (),
+        ("train",),
+        ("evaluate",),
+        ("predict",),
+        ("gradcheck",),
+        ("data",),
+        ("data", "show"),
+        ("warmup",),
+    ):
         result = run_process(*command, "--help", python=("-X", "importtime"))
         assert result.code == 0
         assert "Usage: fnnet" in result.out
@@ -557,22 +566,50 @@ def test_json_through_a_pipe_parses(run_process, idx_folder):
 
 
 @pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 143)])
-@pytest.mark.parametrize("jit", ["--no-jit", "--jit"])
-def test_signals_end_it_cleanly(number, code, jit, idx_folder, tmp_path):
-    """In training, and while the kernels are being compiled."""
+@pytest.mark.parametrize("how", ["--no-jit", "--jit", "compiling"])
+def test_signals_end_it_cleanly(number, code, how, idx_folder, tmp_path, numba_kernels):
+    """In training, and while the kernels are being compiled, which leaves no compiler behind."""
     if not hasattr(signal, number):
         pytest.skip(f"no {number} on this system")
+    jit = "--no-jit" if how == "--no-jit" else "--jit"
     command = [sys.executable, str(ROOT / "cli.py"), "train", jit, "--data", str(idx_folder), "--epochs", "10000000"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    env = {**os.environ, "FNNET_CACHE": str(tmp_path / "cold")} if how == "compiling" else None
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=env
+    )
     assert process.stdout.readline().startswith("data: ")
     time.sleep(1.0)
     process.send_signal(getattr(signal, number))
     _, err = process.communicate(timeout=60)
     assert process.returncode == code
-    assert [line for line in err.splitlines() if line != "note: compiling"] == [
-        f"error: {'interrupted' if code == 130 else 'terminated'}"
-    ]
+    notes = ["note: compiling, once on this machine"] if how == "compiling" else []
+    assert err.splitlines() == [*notes, f"error: {'interrupted' if code == 130 else 'terminated'}"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["idx"]
+
+
+def test_threads_are_an_option_and_change_no_bit(run, idx_folder, tmp_path):
+    command = ("train", "--jit", "--data", idx_folder, "--hidden", 40, "--epochs", 3, "--json")
+    documents = [run(*command, "--threads", threads).json for threads in (1, 2, 3)]
+    assert [document["threads"] for document in documents] == [1, 2, 3]
+    assert len({document["weights_sha256"] for document in documents}) == 1
+    model = tmp_path / "model.safetensors"
+    losses = {
+        run("evaluate", model, "--data", idx_folder, "--jit", "--threads", n, "--json").json["loss"] for n in (1, 4)
+    }
+    assert len(losses) == 1
+    assert run(*command).json["threads"] >= 1
+    run(*command, "--threads", 0).failed(2, "--threads", "1 to 1024")
+
+
+def test_warmup(run, run_process, tmp_path, numba_kernels):
+    document = run("warmup", "--json").json
+    assert list(document) == ["cache", "compile_seconds"]
+    assert document["cache"] == os.environ["FNNET_CACHE"]
+    assert document["compile_seconds"] < 5
+    assert run("warmup").out.startswith(f"compiled kernels ready in {document['cache']}")
+    (tmp_path / "file").write_bytes(b"")
+    result = run_process("warmup", FNNET_CACHE=str(tmp_path / "file"))
+    result.failed(1, tmp_path / "file", "cannot be kept", "set FNNET_CACHE")
 
 
 def test_a_reader_that_leaves_is_no_error(idx_folder, tmp_path):

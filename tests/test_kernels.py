@@ -13,7 +13,7 @@ from fnnet.errors import FnnetError, UsageError
 from fnnet.kernels import NUMPY, OPERATIONS
 from tests import cases
 
-COMPILED = Path(tables.__file__).with_name("compiled.py")
+NATIVE = Path(tables.__file__).with_name("native")
 
 
 @pytest.mark.parametrize(("operation", "case"), cases.GRID, ids=cases.IDS)
@@ -98,22 +98,22 @@ def test_rows_do_not_depend_on_their_batch(numba_kernels):
     cases.tolerance.assert_bitwise(alone, together)
 
 
-def test_fastmath_flags_are_within_the_rule():
-    """No core may assume that there is no NaN or infinity; `update` and `relu` may relax nothing."""
-    from fnnet.kernels import compiled
+def test_no_core_assumes_that_there_is_no_nan_or_infinity():
+    """One constant says how every core is compiled, and relaxes nothing; only a vector's lanes may be added freely."""
+    import re
 
-    assert {"contract", "reassoc", "arcp", "nsz", "afn"} >= compiled.FASTMATH
-    relaxed = set()
-    cores = [node for node in ast.parse(COMPILED.read_text()).body if isinstance(node, ast.FunctionDef)]
-    for core in cores:
-        for decorator in core.decorator_list:
-            assert isinstance(decorator, ast.Call)
-            for keyword in decorator.keywords:
-                if keyword.arg == "fastmath":
-                    assert isinstance(keyword.value, ast.Name)
-                    assert keyword.value.id == "FASTMATH"
-                    relaxed.add(core.name)
-    assert relaxed == {"_dot_rows", "_outer_sum"}
+    from fnnet.kernels import native
+
+    assert "fastmath" not in native.OPTIONS
+    flags = []
+    for path in NATIVE.glob("*.py"):
+        text = path.read_text()
+        flags += re.findall(r"fastmath=(.*?)\)\)?$", text, re.MULTILINE)
+        cores = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef) and path.stem != "vector"]
+        for core in cores if path.stem not in ("packing", "__init__") else []:
+            names = {getattr(decorator, "id", None) for decorator in core.decorator_list}
+            assert names & {"core", "intrinsic"}, (path.name, core.name)
+    assert set(flags) <= {'("reassoc",'}
 
 
 def test_other_dtypes_are_refused(numba_kernels):

@@ -19,7 +19,7 @@ ALLOWED = {
     "errors": set(),
     "rng": {"errors"},
     "params": {"errors", "rng"},
-    "kernels": GROUND,
+    "kernels": GROUND | {"files"},
     "files": {"errors"},
     "recipes": {"errors"},
     "network": GROUND,
@@ -32,8 +32,9 @@ ALLOWED = {
     "storage": GROUND | {"files", "network"},
     "report": GROUND | {"files", "train"},
 }
-HEAVY = {"numba", "matplotlib", "sklearn", "PIL", "pooch", "requests", "safetensors", "threadpoolctl"}
+HEAVY = {"numba", "llvmlite", "matplotlib", "sklearn", "PIL", "pooch", "requests", "safetensors", "threadpoolctl"}
 TOUCH_FILES = {"files", "data", "images", "storage", "report", "cli"}
+COMPILED = "kernels/cache.py"
 FILE_CALLS = {"open", "write_text", "read_text", "write_bytes", "read_bytes", "unlink", "mkdir", "remove", "rename"}
 
 
@@ -64,7 +65,7 @@ def test_who_imports_whom(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_heavy_libraries_are_imported_inside_the_door_that_needs_them(path):
-    if path.name == "compiled.py":
+    if path.parent.name == "native" or path.name == "build.py":
         return
     top = ast.parse(path.read_text()).body
     names = {
@@ -78,7 +79,7 @@ def test_files_are_touched_only_where_they_belong(path):
     called = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
     calls = {func.id for func in called if isinstance(func, ast.Name)}
     calls |= {func.attr for func in called if isinstance(func, ast.Attribute)}
-    assert not calls & FILE_CALLS or room(path) in TOUCH_FILES
+    assert not calls & FILE_CALLS or room(path) in TOUCH_FILES or path.relative_to(PACKAGE).as_posix() == COMPILED
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -6,6 +6,7 @@
 | affine and its gradients, K terms                   | |difference| <= K eps sum |terms| per element |
 | softmax over C classes                              | rtol = atol = 8 C eps                         |
 | mean loss over n rows                               | rtol = atol = 8 (C + sqrt n) eps              |
+| parameters after s steps of training                | |difference| <= 16 (s + 4) eps (1 + |value|)  |
 | gradients, float64                                  | limits in fnnet.gradcheck                     |
 """
 
@@ -13,7 +14,15 @@ import numpy as np
 
 from fnnet.gradcheck import CENTRAL_LIMIT, COMPLEX_LIMIT
 
-__all__ = ["CENTRAL_LIMIT", "COMPLEX_LIMIT", "assert_bitwise", "assert_loss", "assert_probs", "assert_sums"]
+__all__ = [
+    "CENTRAL_LIMIT",
+    "COMPLEX_LIMIT",
+    "assert_bitwise",
+    "assert_loss",
+    "assert_probs",
+    "assert_sums",
+    "assert_trained",
+]
 
 
 def assert_bitwise(found, wanted):
@@ -39,3 +48,12 @@ def assert_probs(found, wanted, classes):
 def assert_loss(found, wanted, classes, rows, dtype=np.float32):
     limit = 8 * (classes + rows**0.5) * np.finfo(dtype).eps
     np.testing.assert_allclose(found, wanted, rtol=limit, atol=limit)
+
+
+def assert_trained(found, wanted, steps):
+    """The parameters after `steps` steps, however they were made, for rates of at most 1."""
+    for ours, theirs in zip(found.layers, wanted.layers, strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            assert a.dtype == b.dtype
+            limit = 16 * (steps + 4) * np.finfo(b.dtype).eps * (1 + np.abs(b))
+            assert (np.abs(a - b) <= limit).all(), (np.abs(a - b) / limit).max()

@@ -18,6 +18,7 @@ from fnnet.cli.data import data
 from fnnet.cli.gradcheck import gradcheck
 from fnnet.cli.train import train
 from fnnet.cli.use import evaluate, predict
+from fnnet.cli.warmup import warmup
 from fnnet.errors import FnnetError, one_line
 
 STOPPED = {"SIGINT": ("interrupted", 130), "SIGTERM": ("terminated", 143), "SIGHUP": ("terminated", 143)}
@@ -48,7 +49,7 @@ def cli(context: click.Context, debug: bool) -> None:
         click.echo(context.get_help())
 
 
-for command in (train, evaluate, predict, gradcheck, data):
+for command in (train, evaluate, predict, gradcheck, data, warmup):
     cli.add_command(command)
 
 
@@ -66,11 +67,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     code = _run(list(sys.argv[1:] if arguments is None else arguments))
-    if code in {code for _, code in STOPPED.values()}:
-        # A compiling thread cannot be stopped, and must not be waited for.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
     sys.exit(code)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from fnnet.cli.options import Sizes, jit_option, json_option, seed_option
+from fnnet.cli.options import Sizes, json_option, seed_option
 from fnnet.cli.output import console, load_kernels, notifier, print_json
 
 
 @click.command(short_help="Is the gradient of every parameter right?")
 @click.option("--sizes", type=Sizes(), default="784,10,10", show_default=True, help="Inputs, hidden layers, outputs.")
-@jit_option("Take the gradient")
+@click.option("--jit/--no-jit", default=False, show_default=True, help="Take the gradient with the compiled kernels.")
 @seed_option
 @json_option
 def gradcheck(sizes: tuple[int, ...], jit: bool, seed: int, as_json: bool) -> int:
@@ -22,7 +22,7 @@ def gradcheck(sizes: tuple[int, ...], jit: bool, seed: int, as_json: bool) -> in
     from fnnet.params import check_sizes
 
     check_sizes(sizes)
-    kernels, _ = load_kernels(jit, notifier(quiet=as_json))
+    kernels, _ = load_kernels(jit, 1, notifier(quiet=as_json))
     checks = checker.check_gradients(*checker.example(sizes, seed), kernels=kernels)
     passed = all(check.passed for check in checks)
     if as_json:

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -105,40 +104,23 @@ def describe(dataset: Dataset, images: dict[str, int]) -> str:
     return f"data: {dataset.name}, {counts} images ({dataset.source})"
 
 
-def load_kernels(jit: bool, notify: Callable[[str], None]) -> tuple[Kernels, float]:
-    """The kernels and the seconds that compiling took.
-
-    Compiling happens in a thread of its own: in the main one a signal could arrive inside one of the compiler's
-    callbacks, where Python prints the exception and forgets it.
-    """
+def load_kernels(jit: bool, threads: int | None, notify: Callable[[str], None]) -> tuple[Kernels, float]:
+    """The kernels, and the seconds until they were there, nearly all of them compiling where it had to be done."""
     from fnnet import kernels
 
     if not jit:
-        return kernels.load("numpy"), 0.0
+        return kernels.load("numpy", threads=threads), 0.0
     began = time.perf_counter()
-    outcome: list[Any] = []
-
-    def compile_them() -> None:
-        try:
-            outcome.append(kernels.load("numba"))
-        except BaseException as error:
-            outcome.append(error)
-
-    notify("compiling")
-    thread = threading.Thread(target=compile_them, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(0.05)
-    if isinstance(outcome[0], BaseException):
-        raise outcome[0]
-    table: Kernels = outcome[0]
+    table = kernels.load(
+        "numba", threads=threads, notify=notify, on_compile=lambda: notify("compiling, once on this machine")
+    )
     return table, time.perf_counter() - began
 
 
-def threads(jit: bool) -> int:
-    """How many threads the kernels use: the compiled ones one, NumPy's as many as its BLAS takes."""
-    if jit:
-        return 1
+def threads_of(kernels: Kernels) -> int:
+    """How many threads the kernels use: the compiled ones what was chosen, NumPy's what its BLAS takes."""
+    if kernels.trainer:
+        return kernels.threads
     from threadpoolctl import threadpool_info
 
     return max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)

@@ -31,7 +31,7 @@ from fnnet.cli.output import (
     print_json,
     progress_bar,
     say,
-    threads,
+    threads_of,
 )
 from fnnet.errors import FnnetError
 from fnnet.recipes import Recipe
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fnnet.data import Dataset
+    from fnnet.kernels import Kernels
     from fnnet.params import Model
     from fnnet.train import EpochReport
 
@@ -86,9 +87,10 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     line = describe(dataset, images)
     if not quiet:
         say(line, err=as_json)
-    model, reports, compile_seconds = _train_and_test(chosen, dataset, (train_set, dev_set), options, quiet)
+    kernels, compile_seconds = load_kernels(options["jit"], options["threads"], notify)
+    model, reports = _train_and_test(chosen, dataset, (train_set, dev_set), options["seed"], kernels, quiet)
     seconds = {"load_seconds": load_seconds, "compile_seconds": compile_seconds}
-    document = _document(dataset, images, reports, model, options, seconds)
+    document = _document(dataset, images, reports, model, options, kernels, seconds)
     storage.save_model(options["out"], model)
     plot_error = None
     try:
@@ -112,6 +114,7 @@ def _document(
     reports: Sequence[EpochReport],
     model: Model,
     options: dict[str, Any],
+    kernels: Kernels,
     seconds: dict[str, float],
 ) -> dict[str, Any]:
     """The JSON document of a run, with its total still to be filled in."""
@@ -124,8 +127,8 @@ def _document(
         "recipe": model.training["recipe"],
         "sizes": list(sizes),
         "parameters": params.count_parameters(sizes),
-        "jit": options["jit"],
-        "threads": threads(options["jit"]),
+        "jit": kernels.trainer is not None,
+        "threads": threads_of(kernels),
         "seed": options["seed"],
         "epochs": [report._asdict() for report in reports],
         **seconds,
@@ -157,14 +160,13 @@ def _override(recipe: Recipe, options: dict[str, Any], available: int) -> Recipe
 
 
 def _train_and_test(
-    recipe: Recipe, dataset: Dataset, sets: tuple[Any, Any], options: dict[str, Any], quiet: bool
-) -> tuple[Model, list[EpochReport], float]:
-    """The model that comes of training by `recipe`, the reports on the way, and the seconds that compiling took."""
+    recipe: Recipe, dataset: Dataset, sets: tuple[Any, Any], seed: int, kernels: Kernels, quiet: bool
+) -> tuple[Model, list[EpochReport]]:
+    """The model that comes of training by `recipe`, and the reports on the way."""
     from fnnet import metrics, params, train
 
-    seed, (train_set, dev_set) = options["seed"], sets
+    train_set, dev_set = sets
     sizes = params.check_sizes((train_set.x.shape[1], *recipe.hidden, len(dataset.classes)))
-    kernels, compile_seconds = load_kernels(options["jit"], notifier(quiet))
     plan = train.Plan(recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.activation, recipe.report_every())
     state = train.start(params.init(sizes, seed, scheme=recipe.initialiser), seed)
     reports: list[EpochReport] = []
@@ -190,7 +192,7 @@ def _train_and_test(
     model = params.Model(
         state.params, recipe.activation, dataset.classes, dataset.image_shape, training=params.frozen(training)
     )
-    return model, reports, compile_seconds
+    return model, reports
 
 
 def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochReport], quiet: bool) -> None:

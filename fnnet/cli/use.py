@@ -39,7 +39,14 @@ SHEET: Final = 100
 @json_option
 @quiet_option
 def evaluate(
-    model_path: str, plot: str | None, jit: bool, seed: int, as_json: bool, quiet: bool, **options: Any
+    model_path: str,
+    plot: str | None,
+    jit: bool,
+    threads: int | None,
+    seed: int,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
 ) -> None:
     """How good is MODEL on the test images, class by class; on all labelled images where there is no test set."""
     from fnnet import metrics, storage
@@ -52,7 +59,7 @@ def evaluate(
     part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
     if not quiet:
         say(describe(dataset, {part: len(examples.labels)}), err=as_json)
-    kernels, _ = load_kernels(jit, notify)
+    kernels, _ = load_kernels(jit, threads, notify)
     result = metrics.evaluate(model.params, *examples, activation=model.activation, kernels=kernels)
     matrix = metrics.confusion(result.answers, examples.labels, len(model.classes))
     if as_json:
@@ -61,7 +68,7 @@ def evaluate(
             "model": model_path,
             "dataset": dataset.name,
             "images": len(examples.labels),
-            "jit": jit,
+            "jit": kernels.trainer is not None,
             "loss": result.loss,
             "accuracy": result.accuracy,
             "classes": [{"class": name, **row._asdict()} for name, row in figures],
@@ -148,7 +155,15 @@ class Answer(NamedTuple):
 @jit_option("Predict")
 @json_option
 @quiet_option
-def predict(model_path: str, files: tuple[str, ...], output: str | None, jit: bool, as_json: bool, quiet: bool) -> int:
+def predict(
+    model_path: str,
+    files: tuple[str, ...],
+    output: str | None,
+    jit: bool,
+    threads: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
     """Which class is each IMAGE? Files are PNG (light ink on black), IDX, CSV or NPZ, of the size that MODEL knows.
 
     A file that cannot be read is reported and the others go on; the exit code is then 1, and no -o file is written.
@@ -157,7 +172,7 @@ def predict(model_path: str, files: tuple[str, ...], output: str | None, jit: bo
 
     check_outputs(inputs=[model_path, *files], files={"--output": output})
     model = storage.load_model(model_path)
-    kernels, _ = load_kernels(jit, notifier(quiet))
+    kernels, _ = load_kernels(jit, threads, notifier(quiet))
     answers: list[Answer] = []
     failures = []
     for file in files:
@@ -184,15 +199,13 @@ def predict(model_path: str, files: tuple[str, ...], output: str | None, jit: bo
 
 
 def _answers(model: Model, file: str, kernels: Any) -> list[Answer]:
-    from fnnet import data, metrics
-    from fnnet.network import answers
+    from fnnet import data
+    from fnnet.network import answers, scores
 
     x = data.read_images(file, model.image_shape)
-    found = []
-    for rows, activations in metrics.in_chunks(model.params, x, activation=model.activation, kernels=kernels):
-        each = zip(x[rows], answers(activations.logits).tolist(), activations.probs, strict=True)
-        found += [Answer(file, rows.start + i, len(x), *parts) for i, parts in enumerate(each)]
-    return found
+    logits = scores(model.params, x, activation=model.activation, kernels=kernels)
+    each = zip(x, answers(logits).tolist(), kernels.softmax(logits), strict=True)
+    return [Answer(file, i, len(x), *parts) for i, parts in enumerate(each)]
 
 
 def _write_submission(path: str, model: Model, answers: list[Answer]) -> None:

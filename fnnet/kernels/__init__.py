@@ -1,17 +1,27 @@
-"""The table of operations and its two values: NumPy, the definition, and Numba, the speed."""
+"""The table of operations and its two values: NumPy, the definition, and the compiled twins, the speed."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from fnnet.errors import FnnetError, UsageError
+from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
 from fnnet.kernels import reference
+from fnnet.kernels.machine import available_threads
 from fnnet.params import Array
 
 
 class Kernels(NamedTuple):
-    """One implementation of every operation, all with the signatures and meaning of `kernels.reference`."""
+    """One implementation of every operation, all with the signatures and meaning of `kernels.reference`.
+
+    The last fields are what compiled code does as a whole, and None where the definition alone holds.
+
+    threads      how many threads the compiled block trainer and predictor use.
+    pixels       (x, dtype, threads) -> the rows of x as they read them.
+    trainer      the block trainer: `kernels.trainer.Trainer`.
+    predictor    compiled inference: `kernels.predictor.Predictor`.
+    """
 
     name: str
     affine: Callable[..., Array]
@@ -21,10 +31,16 @@ class Kernels(NamedTuple):
     softmax: Callable[..., Array]
     cross_entropy: Callable[..., tuple[float, Array]]
     update: Callable[..., Array]
+    threads: int = 1
+    pixels: Callable[..., Any] | None = None
+    trainer: Callable[..., Any] | None = None
+    predictor: Callable[..., Any] | None = None
 
 
-OPERATIONS: Final = Kernels._fields[1:]
+OPERATIONS: Final = Kernels._fields[1:8]
 """The names of the operations, in the order of the table."""
+
+MAX_THREADS: Final = 1024
 
 
 def _table(name: str, module: Any) -> Kernels:
@@ -37,20 +53,44 @@ def _table(name: str, module: Any) -> Kernels:
 NUMPY: Final = _table("numpy", reference)
 
 
-def load(name: str = "numpy") -> Kernels:
-    """The table `name`: "numpy", or "numba", which imports numba and compiles (seconds, once a process).
+def load(
+    name: str = "numpy",
+    *,
+    threads: int | None = None,
+    notify: Callable[[str], None] = warnings.warn,
+    on_compile: Callable[[], None] = lambda: None,
+) -> Kernels:
+    """The table `name`: "numpy", or "numba", whose first use on a machine compiles (seconds).
 
-    Raises   UsageError for another name, FnnetError where numba cannot be imported.
+    threads   of the compiled block trainer and predictor; None for as many as this process may use at once. The
+              results are the same bits for any number.
+    notify    is told, once, where Numba is absent or broken; the table is then NumPy's.
+    on_compile   is called before something is compiled.
+    Raises    UsageError for another name or number of threads.
     """
+    threads = check_threads(threads)
     if name == "numpy":
         return NUMPY
     if name != "numba":
         raise UsageError("unknown kernels", expected="numpy or numba", found=repr(name))
     try:
-        from fnnet.kernels import compiled
-    except ImportError as error:
-        raise FnnetError(
-            "numba cannot be imported", found=str(error), fix="pip install numba, or run without --jit"
-        ) from error
-    compiled.warm()
-    return _table("numba", compiled)
+        from fnnet.kernels import compiled, library, pixels, predictor, trainer
+
+        library.load_all("float32", on_compile)
+    except (FnnetError, ImportError, OSError, RuntimeError) as error:
+        reason = error.found if isinstance(error, FnnetError) and error.found else error
+        notify(f"no compiled kernels, NumPy computes instead: {reason}")
+        return NUMPY
+    table = _table("numba", compiled)
+    return table._replace(threads=threads, pixels=pixels.pixels, trainer=trainer.Trainer, predictor=predictor.Predictor)
+
+
+def check_threads(threads: Any) -> int:
+    """`threads`, or where it is None the number that can run at once, as an int from 1 to MAX_THREADS."""
+    if threads is None:
+        return available_threads()
+    if isinstance(threads, bool) or not isinstance(threads, int):
+        raise ArgumentTypeError("threads", expected="an integer", found=repr(threads))
+    if not 1 <= threads <= MAX_THREADS:
+        raise UsageError("threads out of range", expected=f"1 to {MAX_THREADS}", found=threads)
+    return threads

@@ -1,0 +1,47 @@
+"""`fnnet warmup`."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from fnnet.cli.options import json_option, quiet_option
+from fnnet.cli.output import notifier, print_json, say
+from fnnet.errors import FnnetError, StorageError
+
+
+@click.command(short_help="Compile the kernels now, once on this machine.")
+@click.option("--double", is_flag=True, help="Those for float64 too.")
+@json_option
+@quiet_option
+def warmup(double: bool, as_json: bool, quiet: bool) -> None:
+    """Compile the kernels that --jit uses and keep them in your cache folder, so that no later run waits for it.
+
+    FNNET_CACHE names another folder. Without this command the first run with --jit does the same.
+    """
+    notify, began = notifier(quiet), time.perf_counter()
+    kept, where = _warm(["float32", "float64"] if double else ["float32"], notify)
+    seconds = time.perf_counter() - began
+    if not kept:
+        raise StorageError(
+            "compiled kernels cannot be kept",
+            where=where or "no cache folder",
+            expected="a folder that only you may write",
+            fix="set FNNET_CACHE to one",
+        )
+    if as_json:
+        print_json({"cache": str(where), "compile_seconds": seconds})
+    else:
+        say(f"compiled kernels ready in {where} ({seconds:.2f} s)")
+
+
+def _warm(dtypes: list[str], notify: Any) -> tuple[bool, Any]:
+    try:
+        from fnnet.kernels import cache, library
+
+        kept = [library.load_all(dtype, lambda: notify("compiling, once on this machine")) for dtype in dtypes]
+        return all(kept), cache.folder()
+    except ImportError as error:
+        raise FnnetError("no compiled kernels", found=str(error), fix="pip install numba") from None

@@ -1,0 +1,91 @@
+"""The compiler, run as `python -m fnnet.kernels.build PART DTYPE [--assembly]`: writes an object file to stdout.
+
+It runs in a process of its own with NUMBA_OPT=0: Numba only generates LLVM's intermediate code, which is then optimised
+once, as a whole. Left to Numba, every function is optimised again in each function that calls it (14 s for 8).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any, Final
+
+import numpy as np
+from llvmlite import binding, ir
+
+from fnnet.kernels.library import KINDS, PARTS, target
+
+RUNTIME: Final = frozenset({"memset", "memcpy", "memmove", "bzero", "sched_yield", "SwitchToThread"})
+"""What the code may call from outside: the C library alone."""
+
+
+def build(part: str, dtype: str, assembly: bool = False) -> bytes:
+    """An object file, or its assembly to read, with every function of `part` compiled for `dtype`."""
+    from numba import types
+
+    machine, real = target(), getattr(types, np.dtype(dtype).name)
+    whole = binding.parse_assembly(_entries(part, real.bitwidth))
+    for name, (module, letters) in PARTS[part].items():
+        dispatcher = getattr(import_module(f"fnnet.kernels.native.{module}"), name.removesuffix("_floats"))
+        signature = []
+        for kind in (KINDS[letter] for letter in letters):
+            element = real if kind.dtype == "real" else getattr(types, kind.dtype)
+            signature.append(types.Array(element, kind.dimensions, "C") if kind.dimensions else element)
+        dispatcher.compile(tuple(signature))
+        code = binding.parse_assembly(dispatcher.inspect_llvm(tuple(signature)))
+        code.get_function(dispatcher.overloads[tuple(signature)].fndesc.llvm_func_name).name = f"fnnet_core_{name}"
+        whole.link_in(code)
+    _optimise(whole, machine, {f"fnnet_{name}" for name in PARTS[part]})
+    whole.verify()
+    foreign = {each.name for each in whole.functions if each.is_declaration and not each.name.startswith("llvm.")}
+    if foreign - RUNTIME:
+        raise RuntimeError(f"the compiled code calls {', '.join(sorted(foreign - RUNTIME))}")
+    return machine.emit_assembly(whole).encode() if assembly else bytes(machine.emit_object(whole))
+
+
+def _entries(part: str, bits: int) -> str:
+    """LLVM code of one entry for each function, which takes its arguments from a vector of 64-bit words."""
+    module, word, status, byte = ir.Module(), ir.IntType(64), ir.IntType(32), ir.IntType(8)
+    pointer, real = byte.as_pointer(), ir.FloatType() if bits == 32 else ir.DoubleType()
+    for name, (_, letters) in PARTS[part].items():
+        kinds: list[Any] = []
+        for kind in (KINDS[letter] for letter in letters):
+            if kind.dimensions:
+                kinds += [pointer, pointer, word, word, pointer, *[word] * (2 * kind.dimensions)]
+            else:
+                kinds.append(real if kind.dtype == "real" else word)
+        core = ir.Function(module, ir.FunctionType(status, [pointer, pointer, *kinds]), f"fnnet_core_{name}")
+        entry = ir.Function(module, ir.FunctionType(status, [word.as_pointer()]), f"fnnet_{name}")
+        builder = ir.IRBuilder(entry.append_basic_block())
+        outcome = builder.bitcast(builder.alloca(word, size=8), pointer)
+        arguments = []
+        for number, kind in enumerate(kinds):
+            place = builder.gep(entry.args[0], [word(number)])
+            arguments.append(builder.load(builder.bitcast(place, kind.as_pointer())))
+        builder.ret(builder.call(core, [outcome, outcome, *arguments]))
+    return str(module)
+
+
+def _optimise(module: Any, machine: Any, entries: set[str]) -> None:
+    """LLVM's optimisations at level 3 over the whole module, of which only `entries` are seen from outside."""
+    for function in module.functions:
+        if not function.is_declaration and function.name not in entries:
+            function.linkage = "internal"
+    options = binding.create_pipeline_tuning_options(3)
+    options.loop_vectorization, options.slp_vectorization = True, False
+    builder = binding.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+
+
+def main() -> None:
+    """Write the object file for sys.argv's part and dtype to standard output, to which nothing else may print."""
+    out = os.dup(1)
+    os.dup2(2, 1)
+    part, dtype, *options = sys.argv[1:]
+    with os.fdopen(out, "wb") as file:
+        file.write(build(part, dtype, assembly="--assembly" in options))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""What the processor offers to the compiled kernels, and how many threads the process may use."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+from pathlib import Path
+from typing import NamedTuple
+
+from fnnet.errors import StorageError
+from fnnet.files import read_head
+
+
+class Machine(NamedTuple):
+    """The processor as code generation sees it.
+
+    cpu, features  names that LLVM knows; part of the key of the compiled code's cache.
+    vector_bytes   width of a vector register.
+    rows           rows of a register tile: 2 vectors wide, it leaves registers for its operands.
+    fma            whether a multiply-add is one instruction that rounds once.
+    compress       whether an instruction brings a vector's chosen elements together.
+    """
+
+    cpu: str
+    features: str
+    vector_bytes: int
+    rows: int
+    fma: bool
+    compress: bool
+
+
+@functools.cache
+def machine() -> Machine:
+    """This machine. Imports llvmlite."""
+    from llvmlite import binding
+
+    cpu, features = binding.get_host_cpu_name(), binding.get_host_cpu_features()
+    arm = platform.machine().lower() in ("aarch64", "arm64")
+    wide, avx = features.get("avx512f", False), features.get("avx", False)
+    return Machine(
+        cpu,
+        features.flatten(),
+        64 if wide else 32 if avx else 16,
+        12 if wide or arm else 6,
+        arm or features.get("fma", False),
+        wide and features.get("avx512vbmi2", False),
+    )
+
+
+def available_threads() -> int:
+    """How many threads can run at once: the processors this process may use, or what its control group grants."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(processors, int(_quota(processors))))
+
+
+def _quota(otherwise: float) -> float:
+    """Processors granted by the control group of this process or one above it (version 2, else 1)."""
+    granted = [otherwise]
+    for folder in _groups():
+        limit = _read(folder / "cpu.max").split()
+        if not limit:
+            limit = [_read(folder / "cpu.cfs_quota_us").strip(), _read(folder / "cpu.cfs_period_us").strip()]
+        if len(limit) == 2 and all(number.isdigit() for number in limit) and int(limit[1]):
+            granted.append(int(limit[0]) / int(limit[1]))
+    return min(granted)
+
+
+def _groups(root: Path = Path("/sys/fs/cgroup")) -> list[Path]:
+    """The folders of the control groups that hold this process, from the root down."""
+    folders = [root, root / "cpu"]
+    for line in _read(Path("/proc/self/cgroup")).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "" or "cpu" in controllers.split(","):
+            place = root if controllers == "" else root / "cpu"
+            for part in Path(path.lstrip("/")).parts:
+                place = place / part
+                folders.append(place)
+    return folders
+
+
+def _read(path: Path) -> str:
+    try:
+        return read_head(path, 4096).decode(errors="replace")
+    except StorageError:
+        return ""

@@ -1,0 +1,164 @@
+"""A block of training steps: many mini-batches in one compiled call, by a team of threads.
+
+A step has three phases, and the team meets after each. First, where most inputs are zero, the first layer: each thread
+multiplies all rows of the batch with a part of W that is its own. Then rows: each unit takes some of them through the
+rest of the network and back, with the weights as they are. Then weights: the gradient of each is summed over all rows,
+in the order of the rows, and moves it; of the first W each thread sums and moves its own part again, which so stays in
+its cache. No sum depends on who computed it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fnnet.kernels.layout import BLOCK, CUT, FAILED, IN, PAD, PANEL, TICKET
+from fnnet.kernels.native import core
+from fnnet.kernels.native.gradient import sparse_region, weight_unit, weight_units
+from fnnet.kernels.native.network import (
+    add_parts,
+    affine,
+    gather_rows,
+    rest_backward,
+    rest_forward,
+    softmax_backward,
+)
+from fnnet.kernels.native.products import VECTOR_BYTES, ZERO
+from fnnet.kernels.native.sparse import sparse_layer
+from fnnet.kernels.native.team import fetch_add, load_acquire, meet, piece
+
+UNIT_ROWS: Final = 128
+"""Rows in a unit of the second phase, at most."""
+
+
+@core
+def region(layer, number, threads, itemsize):  # type: ignore[no-untyped-def]
+    """Region `number` of the first W: blocks block to stop of inputs, columns left to right; nothing beyond the last.
+
+    There are as many as threads, if the layer is wide enough: each thread passes over its own in both directions, so
+    that its part of W stays in its cache.
+    """
+    parts = 2 if layer[CUT] < layer[IN] else 1
+    lanes = VECTOR_BYTES // itemsize
+    vectors = layer[PAD] // lanes
+    groups = max(1, min(vectors, threads // parts))
+    if number >= parts * groups:
+        return 0, 0, 0, 0
+    cut, blocks = -(-layer[CUT] // BLOCK), -(-layer[IN] // BLOCK)
+    group, panel = number // parts, layer[PANEL] // lanes
+    left = group * vectors // groups // panel * panel
+    right = vectors if group + 1 == groups else (group + 1) * vectors // groups // panel * panel
+    if parts == 1:
+        return 0, blocks, left * lanes, right * lanes
+    if number % 2:
+        return cut, blocks, left * lanes, right * lanes
+    return 0, cut, left * lanes, right * lanes
+
+
+@core
+def regions(layer, threads, itemsize):  # type: ignore[no-untyped-def]
+    """How many regions there are."""
+    parts = 2 if layer[CUT] < layer[IN] else 1
+    return parts * max(1, min(layer[PAD] * itemsize // VECTOR_BYTES, threads // parts))
+
+
+@core
+def rows_unit(shape, p, room, dense, x, ids, labels, first, row, rows, count, log, out):  # type: ignore[no-untyped-def]
+    """Work rows row, row + 1, ..., which are ids[first], ids[first + 1], ..., through the network and back; the first
+    layer only where it is dense. Returns whether every loss is finite."""
+    work, zeros, floats = room
+    totals, shifted, right = log
+    if dense:
+        gather_rows(shape[0], x[0], x[1], ids, first, rows, work, row)
+        affine(shape[0], p, work, row, rows, zeros)
+    else:
+        add_parts(shape[0], work, row, rows)
+    rest_forward(shape, p, work, row, rows, zeros)
+    last = shape[len(shape) - 1]
+    finite = softmax_backward(last, work, row, rows, count, ids, first, labels, out, totals, shifted, right, floats)
+    rest_backward(shape, p, work, row, rows, zeros)
+    return finite
+
+
+@core
+def first_phase(rank, threads, shape, p, work, rows, ids, first, sparse, order, floats):  # type: ignore[no-untyped-def]
+    """This thread's regions of the first layer forward, for all rows of the chunk."""
+    layer = shape[0]
+    for number in range(rank, regions(layer, threads, p.itemsize), threads):
+        block, stop, left, right = region(layer, number, threads, p.itemsize)
+        sparse_layer(layer, p, work, ZERO, rows, ids, first, sparse, block, stop, left, right, order, floats)
+
+
+@core
+def last_phase(  # type: ignore[no-untyped-def]
+    rank, threads, shape, params, work, rows, ids, first, sparse, scratch, floats, chunk, last, rule, rate
+):
+    """This thread's regions of the first layer's gradient, summed over the chunk's rows."""
+    layer, itemsize = shape[0], params[0].itemsize
+    for number in range(rank, regions(layer, threads, itemsize), threads):
+        block, stop, left, right = region(layer, number, threads, itemsize)
+        sparse_region(
+            layer, block, stop, left, right, params, work, scratch, rows, ids, first, sparse, floats, chunk, last, rule,
+            rate,
+        )  # fmt: skip
+
+
+@core
+def train_block(  # type: ignore[no-untyped-def]
+    rank, threads, counters, shape, p, m, v, g, work, zeros, scratch_all, order_all, floats_all, x_bytes, x_floats,
+    starts, indices, codes, values, labels, ids, batch, chunk_rows, steps, rule, rates, totals, shifted, right, done,
+):  # fmt: skip
+    """Train `steps` batches of `batch` rows: ids[0:batch], ids[batch:2 batch], ..., and again from the start of ids.
+
+    The sparse rows are used if there are any, else x_floats, else x_bytes / 255. done[0] is the number of steps made; a
+    step with a loss that is not finite is not made, and ends the block.
+    """
+    size = piece(scratch_all, threads)
+    scratch = scratch_all[rank * size : (rank + 1) * size]
+    size = piece(order_all, threads)
+    order = order_all[rank * size : (rank + 1) * size]
+    size = piece(floats_all, threads)
+    floats = floats_all[rank * size : (rank + 1) * size]
+    sparse, log, room = (starts, indices, codes, values), (totals, shifted, right), (work, zeros, floats)
+    params, x = (p, m, v, g), (x_bytes, x_floats)
+    dense = starts.size == 0
+    weights = weight_units(shape, dense, p.itemsize)
+    constants = rates.size // steps
+    phase = base = step = chunk = 0
+    while step < steps:
+        first = step * batch % ids.size
+        count = min(batch, ids.size - first)
+        rate = rates[step * constants : (step + 1) * constants]
+        at, rows = first + chunk, min(chunk_rows, count - chunk)
+        last = chunk + rows == count
+        if not dense:
+            first_phase(rank, threads, shape, p, work, rows, ids, at, sparse, order, floats)
+            phase += 1
+            meet(counters, threads, phase)
+        unit_rows = min(UNIT_ROWS, -(-rows // threads))
+        units = -(-rows // unit_rows)
+        unit = fetch_add(counters, TICKET, 1) - base
+        while unit < units:
+            row = unit * unit_rows
+            some = min(unit_rows, rows - row)
+            out = step * batch + chunk + row
+            if not rows_unit(shape, p, room, dense, x, ids, labels, at + row, row, some, count, log, out):
+                fetch_add(counters, FAILED, 1)
+            unit = fetch_add(counters, TICKET, 1) - base
+        base += units + threads
+        phase += 1
+        meet(counters, threads, phase)
+        if load_acquire(counters, FAILED):
+            return
+        if not dense:
+            last_phase(
+                rank, threads, shape, params, work, rows, ids, at, sparse, scratch, floats, chunk, last, rule, rate
+            )
+        unit = fetch_add(counters, TICKET, 1) - base
+        while unit < weights:
+            weight_unit(unit, shape, dense, params, work, scratch, rows, chunk, last, rule, rate)
+            unit = fetch_add(counters, TICKET, 1) - base
+        base += weights + threads
+        phase += 1
+        meet(counters, threads, phase)
+        chunk, step = (0, step + 1) if last else (chunk + rows, step)
+        done[0] = step

@@ -1,0 +1,69 @@
+"""The operations of `kernels.reference` that are no matrix products, over flat arrays."""
+
+from __future__ import annotations
+
+from fnnet.kernels.native import core
+from fnnet.kernels.native.products import exp_row, row_max
+
+
+@core
+def relu(z, a):  # type: ignore[no-untyped-def]
+    """a = max(z, 0)."""
+    zero = z.dtype.type(0)
+    for i in range(z.size):
+        # NaN fails the test and is passed on; max() would lose it.
+        a[i] = zero if z[i] <= zero else z[i]  # noqa: FURB136
+
+
+@core
+def relu_backward(da, z, dz):  # type: ignore[no-untyped-def]
+    """dz = da where z > 0, else 0."""
+    zero = z.dtype.type(0)
+    for i in range(z.size):
+        value = da[i]
+        dz[i] = value if z[i] > zero else zero
+
+
+@core
+def softmax(probs, n, classes, line):  # type: ignore[no-untyped-def]
+    """Rows of logits, `line` apart, become their softmax."""
+    for i in range(n):
+        row = probs[i * line : i * line + line]
+        total = exp_row(row, classes, row_max(row, classes))
+        for j in range(classes):
+            row[j] /= total
+
+
+@core
+def cross_entropy(d, n, classes, line, labels, totals, shifted):  # type: ignore[no-untyped-def]
+    """Rows of logits become dlogits; totals and shifted are what the loss of each row needs: log(total) - shifted."""
+    one, count = d.dtype.type(1), d.dtype.type(n)
+    for i in range(n):
+        row = d[i * line : i * line + line]
+        score = row[labels[i]]
+        top = row_max(row, classes)
+        total = exp_row(row, classes, top)
+        totals[i], shifted[i] = total, score - top
+        for j in range(classes):
+            row[j] /= total
+        row[labels[i]] -= one
+        for j in range(classes):
+            row[j] /= count
+
+
+@core
+def column_sums(dz, n, columns, out):  # type: ignore[no-untyped-def]
+    """out[j] = the sum of dz[i, j] over i, i ascending."""
+    for j in range(columns):
+        out[j] = 0
+    for i in range(n):
+        row = dz[i * columns : (i + 1) * columns]
+        for j in range(columns):
+            out[j] += row[j]
+
+
+@core
+def update(value, gradient, rate, out):  # type: ignore[no-untyped-def]
+    """out = value - rate gradient, rounded twice as the definition is."""
+    for i in range(value.size):
+        out[i] = value[i] - rate * gradient[i]

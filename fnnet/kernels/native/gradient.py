@@ -1,0 +1,229 @@
+"""The gradient of some weights at a time, summed over a batch's rows in their order, and the update that moves them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fnnet.kernels.layout import (
+    BLOCK,
+    IN,
+    LINE,
+    OUT,
+    PAD,
+    PANEL,
+    PANEL_VECTORS,
+    SUMS_BYTES,
+    UNIT_INPUTS,
+    X_LINE,
+    B,
+    D,
+    T,
+    W,
+    X,
+)
+from fnnet.kernels.native import core
+from fnnet.kernels.native.products import ONE, VECTOR_BYTES, ZERO, product, sparse_outer, transpose_block
+from fnnet.kernels.native.sparse import expand, part
+from fnnet.kernels.native.vector import square_root
+
+UNIT_PANELS: Final = 4
+"""Panels of columns in a unit of a dense W, whose rows are UNIT_INPUTS."""
+
+SGD, MOMENTUM, NESTEROV, ADAM = range(4)
+"""Rules of the update."""
+
+
+@core
+def move(rule, p, m, v, at, g, count, rate):  # type: ignore[no-untyped-def]
+    """Move `count` parameters from `at` on along their gradient g; `rate` is a row of `optim.Rule.coefficients`."""
+    w = p[at : at + count]
+    speed, first, other_first, second, other_second = rate[0], rate[1], rate[2], rate[3], rate[4]
+    if rule == SGD:
+        for i in range(count):
+            w[i] -= speed * g[i]
+        return
+    mean = m[at : at + count]
+    if rule == MOMENTUM:
+        for i in range(count):
+            mean[i] = first * mean[i] + g[i]
+            w[i] -= speed * mean[i]
+        return
+    if rule == NESTEROV:
+        for i in range(count):
+            mean[i] = first * mean[i] + g[i]
+            w[i] -= speed * (g[i] + first * mean[i])
+        return
+    keep, step, root, least = rate[5], rate[6], rate[7], rate[8]
+    square = v[at : at + count]
+    for i in range(count):
+        mean[i] = first * mean[i] + other_first * g[i]
+        square[i] = second * square[i] + other_second * (g[i] * g[i])
+        w[i] = w[i] * keep - step * mean[i] / (square_root(square[i]) * root + least)
+
+
+@core
+def load_sums(g, at, line, sums, width, rows, chunk):  # type: ignore[no-untyped-def]
+    """The sums of the chunks before: rows of `width` elements, from `line` apart to one after another."""
+    if chunk == 0:
+        place = sums[: rows * width]
+        for i in range(rows * width):
+            place[i] = 0
+        return
+    for r in range(rows):
+        place = sums[r * width : (r + 1) * width]
+        before = g[at + r * line : at + r * line + width]
+        for j in range(width):
+            place[j] = before[j]
+
+
+@core
+def use_sums(params, at, line, sums, width, rows, last, rule, rate):  # type: ignore[no-untyped-def]
+    """After the last chunk of a batch move the weights, else keep the sums."""
+    p, m, v, g = params
+    if last and line == width:
+        move(rule, p, m, v, at, sums, rows * width, rate)
+        return
+    for r in range(rows):
+        some = sums[r * width : (r + 1) * width]
+        if last:
+            move(rule, p, m, v, at + r * line, some, width, rate)
+        else:
+            kept = g[at + r * line : at + r * line + width]
+            for j in range(width):
+                kept[j] = some[j]
+
+
+@core
+def bias_unit(layer, params, work, scratch, rows, chunk, last, rule, rate):  # type: ignore[no-untyped-def]
+    """Sum a layer's dz over the rows, and move its b."""
+    pad = layer[PAD]
+    sums = scratch[:pad]
+    load_sums(params[3], layer[B], pad, sums, pad, 1, chunk)
+    for r in range(rows):
+        d = work[layer[D] + r * layer[LINE] : layer[D] + r * layer[LINE] + pad]
+        for j in range(pad):
+            sums[j] += d[j]
+    use_sums(params, layer[B], pad, sums, pad, 1, last, rule, rate)
+
+
+@core
+def sparse_region(  # type: ignore[no-untyped-def]
+    layer, block, stop, left, right, params, work, scratch, rows, ids, first, sparse, floats, chunk, last, rule, rate
+):
+    """Sum x^T dz over the rows for a region of the first W, from the inputs that are not zero, and move it."""
+    starts, indices, codes, values = sparse
+    expanded = codes.size > 0
+    reals = floats if expanded else values
+    itemsize = work.itemsize
+    lanes = VECTOR_BYTES // itemsize
+    blocks = -(-layer[IN] // BLOCK)
+    while left < right:
+        start = left // layer[PANEL] * layer[PANEL]
+        panel = min(layer[PANEL], layer[PAD] - start)
+        width = min(start + panel, right) - left
+        span = max(1, SUMS_BYTES // (width * itemsize * BLOCK))
+        for from_block in range(block, stop, span):
+            to_block = min(from_block + span, stop)
+            k = from_block * BLOCK
+            count_k = min(to_block * BLOCK, layer[IN]) - k
+            at = layer[W] + start * layer[IN] + k * panel + left - start
+            load_sums(params[3], at, panel, scratch, width, count_k, chunk)
+            for r in range(rows):
+                begin, end = part(ids, first + r, starts, blocks, from_block, to_block)
+                d_at, from_value = layer[D] + r * layer[LINE] + left, begin
+                if expanded:
+                    from_value = 0
+                    expand(sparse, begin, end, floats, 0)
+                sparse_outer(
+                    reals, from_value, indices, begin, end - begin, work, d_at,
+                    scratch, -k * width, width, width // lanes,
+                )  # fmt: skip
+            use_sums(params, at, panel, scratch, width, count_k, last, rule, rate)
+        left += width
+
+
+@core
+def pack(source, at, line, rows, width, out, out_at):  # type: ignore[no-untyped-def]
+    """Rows of `width` elements that lie `line` apart, one after another."""
+    for r in range(rows):
+        row = source[at + r * line : at + r * line + width]
+        place = out[out_at + r * width : out_at + (r + 1) * width]
+        for j in range(width):
+            place[j] = row[j]
+
+
+@core
+def turn(layer, p, at, left, k, width, count_k):  # type: ignore[no-untyped-def]
+    """Copy a unit's weights to their places in W transposed."""
+    lanes = VECTOR_BYTES // p.itemsize
+    wide = -(-layer[IN] // lanes) * lanes
+    step = PANEL_VECTORS * lanes
+    for i in range(k, k + count_k, lanes):
+        panel = i // step * step
+        breadth = min(step, wide - panel)
+        for j in range(left, left + width, lanes):
+            place = layer[T] + panel * layer[OUT] + j * breadth + i - panel
+            if i + lanes <= k + count_k and j + lanes <= layer[OUT]:
+                transpose_block(p, at + (i - k) * width + j - left, width, lanes, lanes, p, place, breadth)
+            else:
+                for r in range(min(lanes, k + count_k - i)):
+                    for c in range(min(lanes, layer[OUT] - j)):
+                        p[place + c * breadth + r] = p[at + (i - k + r) * width + j - left + c]
+
+
+@core
+def dense_unit(  # type: ignore[no-untyped-def]
+    layer, number, k, count_k, left, wide, params, work, scratch, rows, chunk, last, rule, rate
+):
+    """Sum a^T dz over the rows for some rows and columns of W, and move them.
+
+    The strips of a and dz are packed first: as they lie, each row is on a page of its own, and reading them so took
+    twice as long at 1024 units.
+    """
+    step = PANEL_VECTORS * VECTOR_BYTES // work.itemsize
+    strip = UNIT_INPUTS * step
+    columns = strip + rows * UNIT_INPUTS
+    pack(work, layer[X] + k, layer[X_LINE], rows, count_k, scratch, strip)
+    j, stop = left, min(left + wide, layer[PAD])
+    while j < stop:
+        start = j // layer[PANEL] * layer[PANEL]
+        panel = min(layer[PANEL], layer[PAD] - start)
+        width = min(step, start + panel - j)
+        pack(work, layer[D] + j, layer[LINE], rows, width, scratch, columns)
+        at = layer[W] + start * layer[IN] + k * panel + j - start
+        load_sums(params[3], at, panel, scratch, width, count_k, chunk)
+        product(
+            count_k, width, rows, scratch, strip, ONE, count_k,
+            scratch, columns, width, ZERO, ZERO, scratch, ZERO, width, scratch, ZERO, width,
+        )  # fmt: skip
+        use_sums(params, at, panel, scratch, width, count_k, last, rule, rate)
+        if last and number:
+            turn(layer, params[0], at, j, k, width, count_k)
+        j += width
+
+
+@core
+def weight_units(shape, dense, itemsize):  # type: ignore[no-untyped-def]
+    """How many units the last phase has: one for each bias, and the weights of dense layers."""
+    units = len(shape)
+    wide = UNIT_PANELS * PANEL_VECTORS * VECTOR_BYTES // itemsize
+    for number in range(0 if dense else 1, len(shape)):
+        units += -(-shape[number][PAD] // wide) * -(-shape[number][IN] // UNIT_INPUTS)
+    return units
+
+
+@core
+def weight_unit(unit, shape, dense, params, work, scratch, rows, chunk, last, rule, rate):  # type: ignore[no-untyped-def]
+    """Sum the gradient of one unit over the rows of this chunk, and move it after the last."""
+    wide = UNIT_PANELS * PANEL_VECTORS * VECTOR_BYTES // work.itemsize
+    for number in range(0 if dense else 1, len(shape)):
+        layer = shape[number]
+        down = -(-layer[IN] // UNIT_INPUTS)
+        units = down * -(-layer[PAD] // wide)
+        if unit < units:
+            left, k = unit // down * wide, unit % down * UNIT_INPUTS
+            count_k = min(UNIT_INPUTS, layer[IN] - k)
+            dense_unit(layer, number, k, count_k, left, wide, params, work, scratch, rows, chunk, last, rule, rate)
+            return
+        unit -= units
+    bias_unit(shape[unit], params, work, scratch, rows, chunk, last, rule, rate)

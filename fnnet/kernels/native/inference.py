@@ -1,0 +1,96 @@
+"""Scores of many rows, or of one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fnnet.kernels.layout import BLOCK, DENSE, IN, LINE, OUT, SLACK, TICKET, D
+from fnnet.kernels.native import core
+from fnnet.kernels.native.network import add_parts, affine, gather_rows, rest_forward
+from fnnet.kernels.native.products import ZERO
+from fnnet.kernels.native.sparse import compress, sparse_whole
+from fnnet.kernels.native.team import fetch_add, piece
+
+
+@core
+def scores(  # type: ignore[no-untyped-def]
+    rank,
+    threads,
+    counters,
+    shape,
+    p,
+    work_all,
+    zeros,
+    x_bytes,
+    x_floats,
+    n,
+    unit_rows,
+    ids,
+    order_all,
+    floats_all,
+    starts_all,
+    indices_all,
+    codes_all,
+    values_all,
+    logits,
+    best,
+):
+    """logits (n, classes) and the number of the highest of each row, the lowest of equals; -1 where one is NaN.
+
+    Units of `unit_rows` rows each; x is taken from x_floats if there are any, else from x_bytes / 255. ids counts from
+    0 to unit_rows.
+    """
+    inputs, classes = shape[0, IN], shape[len(shape) - 1, OUT]
+    last = shape[len(shape) - 1]
+    blocks = -(-inputs // BLOCK)
+    size = piece(work_all, threads)
+    work = work_all[rank * size : (rank + 1) * size]
+    size = piece(indices_all, threads)
+    indices = indices_all[rank * size : (rank + 1) * size]
+    codes, values = codes_all[rank * size : (rank + 1) * size], values_all[rank * size : (rank + 1) * size]
+    size = piece(floats_all, threads)
+    floats = floats_all[rank * size : (rank + 1) * size]
+    size = piece(starts_all, threads)
+    starts = starts_all[rank * size : (rank + 1) * size]
+    size = piece(order_all, threads)
+    order = order_all[rank * size : (rank + 1) * size]
+    no_codes = codes[:0]
+    as_floats = x_floats.size > 0
+    sparse = (starts, indices, no_codes if as_floats else codes, values)
+    while True:
+        first = fetch_add(counters, TICKET, 1) * unit_rows
+        if first >= n:
+            return
+        rows = min(unit_rows, n - first)
+        some_bytes = x_bytes[first * inputs : (first + rows) * inputs]
+        some_floats = x_floats[first * inputs : (first + rows) * inputs]
+        filled = inputs * rows
+        if indices.size:
+            for r in range(rows):
+                starts[r * (blocks + 1)] = r * (inputs + SLACK)
+            if as_floats:
+                compress(some_floats, 0, rows, inputs, starts, indices, values)
+            else:
+                compress(some_bytes, 0, rows, inputs, starts, indices, codes)
+            filled = 0
+            for r in range(rows):
+                filled += np.int64(starts[r * (blocks + 1) + blocks]) - r * (inputs + SLACK)
+        # Below four rows a tile would mostly compute the last of them again.
+        if indices.size and (rows < 4 or filled < DENSE * inputs * rows):
+            sparse_whole(shape[0], p, work, ZERO, rows, ids, ZERO, sparse, order, floats)
+            add_parts(shape[0], work, 0, rows)
+        else:
+            gather_rows(shape[0], some_bytes, some_floats, ids, 0, rows, work, 0)
+            affine(shape[0], p, work, 0, rows, zeros)
+        rest_forward(shape, p, work, 0, rows, zeros)
+        for r in range(rows):
+            z = work[last[D] + r * last[LINE] : last[D] + r * last[LINE] + classes]
+            place = logits[(first + r) * classes : (first + r + 1) * classes]
+            top = 0
+            number = True
+            for j in range(classes):
+                place[j] = z[j]
+                number = number and z[j] == z[j]
+                if z[j] > z[top]:
+                    top = j
+            best[first + r] = top if number else -1

@@ -1,0 +1,208 @@
+"""Matrix products and operations element by element, over flat arrays."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from fnnet.kernels.machine import machine
+from fnnet.kernels.native import core
+from fnnet.kernels.native.vector import (
+    exp_vector,
+    make_sparse_dot,
+    make_sparse_outer,
+    make_tile,
+    max_vector,
+    transpose,
+)
+
+VECTOR_BYTES: Final = machine().vector_bytes
+ROWS: Final = machine().rows
+FEW: Final = ROWS // 3
+"""Rows of the tile for what is left below a large one."""
+
+ZERO: Final = np.int64(0)
+ONE: Final = np.int64(1)
+"""Arguments of `product` that are constant. As Python's integers they would have it compiled anew for each."""
+
+_tile_2 = make_tile(ROWS, 2)
+_tile_1 = make_tile(ROWS, 1)
+_few_2 = make_tile(FEW, 2)
+_few_1 = make_tile(FEW, 1)
+_dot_8, _dot_4, _dot_2, _dot_1 = (make_sparse_dot(1, vectors) for vectors in (8, 4, 2, 1))
+_dots_4, _dots_2, _dots_1 = (make_sparse_dot(4, vectors) for vectors in (4, 2, 1))
+_outer_8, _outer_4, _outer_2, _outer_1 = (make_sparse_outer(vectors) for vectors in (8, 4, 2, 1))
+
+
+@core
+def product(  # type: ignore[no-untyped-def]
+    m, n, k, a, a_at, a_row, a_step, b, b_at, b_step, b_panel, b_rows, init, init_at, init_row, out, out_at, out_row
+):
+    """out[i, j] = init[i, j] + sum over t of a[i, t] b[t, j] for i < m, j < n, t < k, t ascending.
+
+    Each element is one chain of multiply-adds, whatever tile it falls into. The rows of b are `b_step` apart; or, where
+    b_step is 0, b lies in panels of `b_panel` columns, each panel row by row for all `b_rows` rows, the last panel
+    perhaps narrower. n and b_panel are multiples of a vector.
+    """
+    lanes = VECTOR_BYTES // a.itemsize
+    j = 0
+    while j < n:
+        left = 0 if b_step else j // b_panel * b_panel
+        width = n if b_step else min(b_panel, n - left)
+        step = b_step or width
+        at = b_at + left * b_rows + j - left
+        two = j + 2 * lanes <= left + width
+        i = 0
+        while i < m:
+            few = m - i <= 2 * FEW
+            if two and few:
+                _few_2(
+                    k,
+                    i,
+                    m - 1,
+                    a,
+                    a_at,
+                    a_row,
+                    a_step,
+                    b,
+                    at,
+                    step,
+                    init,
+                    init_at + j,
+                    init_row,
+                    out,
+                    out_at + j,
+                    out_row,
+                )
+            elif two:
+                _tile_2(
+                    k,
+                    i,
+                    m - 1,
+                    a,
+                    a_at,
+                    a_row,
+                    a_step,
+                    b,
+                    at,
+                    step,
+                    init,
+                    init_at + j,
+                    init_row,
+                    out,
+                    out_at + j,
+                    out_row,
+                )
+            elif few:
+                _few_1(
+                    k,
+                    i,
+                    m - 1,
+                    a,
+                    a_at,
+                    a_row,
+                    a_step,
+                    b,
+                    at,
+                    step,
+                    init,
+                    init_at + j,
+                    init_row,
+                    out,
+                    out_at + j,
+                    out_row,
+                )
+            else:
+                _tile_1(
+                    k,
+                    i,
+                    m - 1,
+                    a,
+                    a_at,
+                    a_row,
+                    a_step,
+                    b,
+                    at,
+                    step,
+                    init,
+                    init_at + j,
+                    init_row,
+                    out,
+                    out_at + j,
+                    out_row,
+                )
+            i += FEW if few else ROWS
+        j += 2 * lanes if two else lanes
+
+
+@core
+def sparse_dot(values, at, indices, start, count, w, w_at, w_row, out, out_at, vectors):  # type: ignore[no-untyped-def]
+    """out[j] += sum over n < count of values[at + n] w[indices[start + n], j], n ascending, for 8, 4, 2 or 1 vectors of
+    columns."""
+    if vectors == 8:
+        _dot_8(values, (at,), indices, (start,), count, w, w_at, w_row, out, (out_at,))
+    elif vectors == 4:
+        _dot_4(values, (at,), indices, (start,), count, w, w_at, w_row, out, (out_at,))
+    elif vectors == 2:
+        _dot_2(values, (at,), indices, (start,), count, w, w_at, w_row, out, (out_at,))
+    else:
+        _dot_1(values, (at,), indices, (start,), count, w, w_at, w_row, out, (out_at,))
+
+
+@core
+def sparse_dots(values, ats, indices, starts, count, w, w_at, w_row, out, outs, vectors):  # type: ignore[no-untyped-def]
+    """The same for four rows of out at once and the first `count` of each one's values, for 4, 2 or 1 vectors."""
+    if vectors == 4:
+        _dots_4(values, ats, indices, starts, count, w, w_at, w_row, out, outs)
+    elif vectors == 2:
+        _dots_2(values, ats, indices, starts, count, w, w_at, w_row, out, outs)
+    else:
+        _dots_1(values, ats, indices, starts, count, w, w_at, w_row, out, outs)
+
+
+@core
+def sparse_outer(values, at, indices, start, count, d, d_at, g, g_at, g_row, vectors):  # type: ignore[no-untyped-def]
+    """g[indices[start + n], j] += values[at + n] d[j] for n < count and `vectors` vectors of columns, at most 8."""
+    lanes = VECTOR_BYTES // g.itemsize
+    if vectors == 8:
+        _outer_8(values, at, indices, start, count, d, d_at, g, g_at, g_row)
+        return
+    if vectors & 4:
+        _outer_4(values, at, indices, start, count, d, d_at, g, g_at, g_row)
+        d_at, g_at = d_at + 4 * lanes, g_at + 4 * lanes
+    if vectors & 2:
+        _outer_2(values, at, indices, start, count, d, d_at, g, g_at, g_row)
+        d_at, g_at = d_at + 2 * lanes, g_at + 2 * lanes
+    if vectors & 1:
+        _outer_1(values, at, indices, start, count, d, d_at, g, g_at, g_row)
+
+
+@core
+def transpose_block(source, at, row, rows, columns, out, out_at, out_row):  # type: ignore[no-untyped-def]
+    """out[j, i] = source[i, j] for i < rows and j < columns, both multiples of a vector's lanes."""
+    lanes = VECTOR_BYTES // source.itemsize
+    for i in range(0, rows, lanes):
+        for j in range(0, columns, lanes):
+            transpose(source, at + i * row + j, row, out, out_at + j * out_row + i, out_row)
+
+
+@core
+def row_max(row, classes):  # type: ignore[no-untyped-def]
+    """The largest of row[:classes]. The row ends on a vector."""
+    lanes = VECTOR_BYTES // row.itemsize
+    top = max_vector(row, 0, min(lanes, classes))
+    for j in range(lanes, classes, lanes):
+        some = max_vector(row, j, min(lanes, classes - j))
+        top = max(top, some)
+    return top
+
+
+@core
+def exp_row(row, classes, top):  # type: ignore[no-untyped-def]
+    """row[:classes] = exp(row[:classes] - top), 0 behind them; returns their sum. The row ends on a vector."""
+    lanes = VECTOR_BYTES // row.itemsize
+    total = row.dtype.type(0)
+    for j in range(0, classes, lanes):
+        total += exp_vector(row, j, top, min(lanes, classes - j))
+    return total

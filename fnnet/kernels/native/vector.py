@@ -1,0 +1,378 @@
+"""Vector code that plain Numba loops do not become: register tiles, rows of a sparse product, exp, transposition.
+
+Each maker returns an intrinsic that emits LLVM instructions on vectors as wide as the machine's registers. Arrays are
+flat; `at` counts elements. No check is made here: the callers' layouts hold every access inside its array.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from fnnet.kernels.machine import machine
+
+I32: Final = ir.IntType(32)
+I64: Final = ir.IntType(64)
+LN2_ERROR: Final = 2.3190468138462996e-17
+
+
+class Vectors:
+    """Vector types of an array's elements, and the instructions on them."""
+
+    def __init__(self, context: Any, builder: Any, array_type: Any) -> None:
+        self.builder = builder
+        self.scalar = context.get_data_type(array_type.dtype)
+        self.bytes = array_type.dtype.bitwidth // 8
+        self.lanes = machine().vector_bytes // self.bytes
+        self.type = ir.VectorType(self.scalar, self.lanes)
+        self.name = f"v{self.lanes}f{self.bytes * 8}"
+
+    def constant(self, number: float) -> Any:
+        """A vector of equal numbers."""
+        return ir.Constant(self.type, [number] * self.lanes)
+
+    def load(self, pointer: Any, at: Any) -> Any:
+        """The vector at element `at`."""
+        place = self.builder.gep(pointer, [at])
+        found = self.builder.load(self.builder.bitcast(place, self.type.as_pointer()))
+        found.align = self.bytes
+        return found
+
+    def store(self, vector: Any, pointer: Any, at: Any) -> None:
+        """Put a vector at element `at`."""
+        place = self.builder.gep(pointer, [at])
+        self.builder.store(vector, self.builder.bitcast(place, self.type.as_pointer())).align = self.bytes
+
+    def splat(self, scalar: Any) -> Any:
+        """A vector whose elements are all `scalar`."""
+        undefined = ir.Constant(self.type, ir.Undefined)
+        one = self.builder.insert_element(undefined, scalar, I32(0))
+        return self.builder.shuffle_vector(
+            one, undefined, ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
+        )
+
+    def fma(self, a: Any, b: Any, c: Any) -> Any:
+        """a b + c, rounded once where the machine can."""
+        if not machine().fma:
+            return self.builder.fadd(self.builder.fmul(a, b), c)
+        return self.call(f"llvm.fma.{self.name}", self.type, [a, b, c])
+
+    def call(self, name: str, result: Any, arguments: list[Any]) -> Any:
+        """A call of an LLVM intrinsic."""
+        kind = ir.FunctionType(result, [argument.type for argument in arguments])
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), arguments)
+
+
+class Loop:
+    """A counted loop with values carried from turn to turn; the body runs at least once."""
+
+    def __init__(self, builder: Any, first: Any, end: Any, carried: list[Any]) -> None:
+        self.builder, self.end = builder, end
+        before = builder.block
+        self.body = builder.append_basic_block("loop")
+        builder.branch(self.body)
+        builder.position_at_end(self.body)
+        self.index = builder.phi(I64)
+        self.index.add_incoming(first, before)
+        self.values = []
+        for value in carried:
+            phi = builder.phi(value.type)
+            phi.add_incoming(value, before)
+            self.values.append(phi)
+
+    def close(self, values: list[Any]) -> None:
+        """End the body; `values` are what the next turn carries, and what is left after the last."""
+        builder = self.builder
+        after = builder.add(self.index, I64(1))
+        latch = builder.block
+        self.index.add_incoming(after, latch)
+        for phi, value in zip(self.values, values, strict=True):
+            phi.add_incoming(value, latch)
+        done = builder.append_basic_block("done")
+        builder.cbranch(builder.icmp_signed("<", after, self.end), self.body, done)
+        builder.position_at_end(done)
+
+
+def pointer(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
+    """Where an array's elements start."""
+    return context.make_array(array_type)(context, builder, array).data
+
+
+def make_tile(rows: int, vectors: int) -> Any:
+    """A register tile of `rows` x `vectors`:
+
+    out[i, j] = init[i, j] + sum over t < k of a[i, t] b[t, j], t ascending, for i = first, first + 1, ... and the
+    columns of `vectors` vectors. Rows beyond `last` are computed and stored as row `last` once more, so that one tile
+    serves any number of rows. Element [i, t] of a lies at a_at + i a_row + t a_step, and so on; rows of b are b_step
+    apart, their columns contiguous. k >= 1.
+    """
+
+    @intrinsic
+    def tile(  # type: ignore[no-untyped-def]
+        typing, k, first, last, a, a_at, a_row, a_step, b, b_at, b_step, init, init_at, init_row, out, out_at, out_row
+    ):
+        def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            k, first, last, _, a_at, a_row, a_step, _, b_at, b_step, _, init_at, init_row, _, out_at, out_row = args
+            a, b, init, out = (pointer(context, builder, signature.args[i], args[i]) for i in (3, 7, 10, 13))
+            vector = Vectors(context, builder, signature.args[3])
+            numbers = []
+            for r in range(rows):
+                i = builder.add(first, I64(r))
+                numbers.append(builder.select(builder.icmp_signed("<", i, last), i, last))
+
+            def place(at: Any, row: Any, i: Any, v: int = 0) -> Any:
+                return builder.add(builder.add(at, builder.mul(i, row)), I64(v * vector.lanes))
+
+            a_rows = [builder.gep(a, [place(a_at, a_row, i)]) for i in numbers]
+            sums = [vector.load(init, place(init_at, init_row, i, v)) for i in numbers for v in range(vectors)]
+            loop = Loop(builder, I64(0), k, sums)
+            b_row = builder.add(b_at, builder.mul(loop.index, b_step))
+            columns = [vector.load(b, builder.add(b_row, I64(v * vector.lanes))) for v in range(vectors)]
+            step = builder.mul(loop.index, a_step)
+            new = []
+            for r in range(rows):
+                factor = vector.splat(builder.load(builder.gep(a_rows[r], [step])))
+                new += [vector.fma(factor, columns[v], loop.values[r * vectors + v]) for v in range(vectors)]
+            loop.close(new)
+            for n, i in enumerate(numbers):
+                for v in range(vectors):
+                    vector.store(new[n * vectors + v], out, place(out_at, out_row, i, v))
+            return context.get_dummy_value()
+
+        n = types.intp
+        return types.void(n, n, n, a, n, n, n, b, n, n, init, n, n, out, n, n), emit
+
+    return tile
+
+
+def make_sparse_dot(rows: int, vectors: int) -> Any:
+    """out[i, j] += sum over n < count of values[start_i + n] w[indices[start_i + n], j], n ascending, for `rows` rows
+    at once, whose chains of multiply-adds run beside one another, and `vectors` vectors of columns. Row i of out starts
+    at outs[i]."""
+
+    @intrinsic
+    def sparse_dot(  # type: ignore[no-untyped-def]
+        typing, values, value_starts, indices, starts, count, w, w_at, w_row, out, outs
+    ):
+        def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            _, value_starts, _, starts, count, _, w_at, w_row, _, outs = args
+            values, indices, w, out = (pointer(context, builder, signature.args[i], args[i]) for i in (0, 2, 5, 8))
+            vector = Vectors(context, builder, signature.args[0])
+            lists = [
+                (builder.gep(values, [value]), builder.gep(indices, [index]))
+                for value, index in zip(
+                    cgutils.unpack_tuple(builder, value_starts), cgutils.unpack_tuple(builder, starts), strict=True
+                )
+            ]
+            places = [
+                builder.add(place, I64(v * vector.lanes))
+                for place in cgutils.unpack_tuple(builder, outs)
+                for v in range(vectors)
+            ]
+            with builder.if_then(builder.icmp_signed("<", I64(0), count)):
+                loop = Loop(builder, I64(0), count, [vector.load(out, place) for place in places])
+                new = []
+                for r, (value, index) in enumerate(lists):
+                    number = builder.zext(builder.load(builder.gep(index, [loop.index])), I64)
+                    factor = vector.splat(builder.load(builder.gep(value, [loop.index])))
+                    row = builder.add(w_at, builder.mul(number, w_row))
+                    for v in range(vectors):
+                        weights = vector.load(w, builder.add(row, I64(v * vector.lanes)))
+                        new.append(vector.fma(factor, weights, loop.values[r * vectors + v]))
+                loop.close(new)
+                for value, place in zip(new, places, strict=True):
+                    vector.store(value, out, place)
+            return context.get_dummy_value()
+
+        n = types.intp
+        several = types.UniTuple(n, rows)
+        return types.void(values, several, indices, several, n, w, n, n, out, several), emit
+
+    return sparse_dot
+
+
+def make_sparse_outer(vectors: int) -> Any:
+    """g[indices[start + n], j] += values[value_start + n] d[j] for n < count and `vectors` vectors of columns."""
+
+    @intrinsic
+    def sparse_outer(  # type: ignore[no-untyped-def]
+        typing, values, value_start, indices, start, count, d, d_at, g, g_at, g_row
+    ):
+        def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            _, value_start, _, start, count, _, d_at, _, g_at, g_row = args
+            values, indices, d, g = (pointer(context, builder, signature.args[i], args[i]) for i in (0, 2, 5, 7))
+            value, number = builder.gep(values, [value_start]), builder.gep(indices, [start])
+            vector = Vectors(context, builder, signature.args[0])
+            with builder.if_then(builder.icmp_signed("<", I64(0), count)):
+                columns = [vector.load(d, builder.add(d_at, I64(v * vector.lanes))) for v in range(vectors)]
+                loop = Loop(builder, I64(0), count, [])
+                index = builder.zext(builder.load(builder.gep(number, [loop.index])), I64)
+                factor = vector.splat(builder.load(builder.gep(value, [loop.index])))
+                row = builder.add(g_at, builder.mul(index, g_row))
+                for v in range(vectors):
+                    place = builder.add(row, I64(v * vector.lanes))
+                    vector.store(vector.fma(factor, columns[v], vector.load(g, place)), g, place)
+                loop.close([])
+            return context.get_dummy_value()
+
+        n = types.intp
+        return types.void(values, n, indices, n, n, d, n, g, n, n), emit
+
+    return sparse_outer
+
+
+def _lanes_below(vector: Vectors, count: Any) -> Any:
+    """A mask of the first `count` lanes."""
+    kind = ir.VectorType(I64, vector.lanes)
+    undefined = ir.Constant(kind, ir.Undefined)
+    one = vector.builder.insert_element(undefined, count, I32(0))
+    every = vector.builder.shuffle_vector(
+        one, undefined, ir.Constant(ir.VectorType(I32, vector.lanes), [0] * vector.lanes)
+    )
+    return vector.builder.icmp_signed("<", ir.Constant(kind, list(range(vector.lanes))), every)
+
+
+@intrinsic
+def max_vector(typing, z, at, count):  # type: ignore[no-untyped-def]
+    """The largest of the `count` elements from z[at] on, at most a vector; NaN is passed over."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector = Vectors(context, builder, signature.args[0])
+        found = vector.load(pointer(context, builder, signature.args[0], args[0]), args[1])
+        found = builder.select(_lanes_below(vector, args[2]), found, vector.constant(-math.inf))
+        return vector.call(f"llvm.vector.reduce.fmax.{vector.name}", vector.scalar, [found])
+
+    return z.dtype(z, types.intp, types.intp), emit
+
+
+def _exp(vector: Vectors, x: Any) -> Any:
+    """exp(x) for x of at most 0; NaN stays NaN.
+
+    exp(x) = 2**n exp(r) with n the whole number nearest to x / ln 2, and the Taylor series for |r| <= ln 2 / 2. What is
+    smaller than about the least normal number becomes 0.
+    """
+    builder, double = vector.builder, vector.bytes == 8
+    terms, least, bits, mantissa = (14, -708.0, 64, 52) if double else (8, -87.0, 32, 23)
+    wholes = ir.VectorType(ir.IntType(bits), vector.lanes)
+    floor = vector.constant(least)
+    tiny = builder.fcmp_ordered("<", x, floor)
+    x = builder.select(tiny, floor, x)
+    turns = builder.fmul(x, vector.constant(1 / math.log(2)))
+    n = vector.call(f"llvm.nearbyint.{vector.name}", vector.type, [turns])
+    # ln 2 in two parts, the first short enough that n times it is exact; LN2_ERROR is what float64 lacks of ln 2.
+    kept = 32 if double else 9
+    first = math.ldexp(math.floor(math.ldexp(math.log(2), kept)), -kept)
+    second = math.log(2) - first + LN2_ERROR
+    r = vector.fma(n, vector.constant(-first), x)
+    r = vector.fma(n, vector.constant(-second), r)
+    series = vector.constant(1 / math.factorial(terms - 1))
+    for k in reversed(range(terms - 1)):
+        series = vector.fma(series, r, vector.constant(1 / math.factorial(k)))
+    exponent = vector.call(f"llvm.fptosi.sat.v{vector.lanes}i{bits}.{vector.name}", wholes, [n])
+    bias = ir.Constant(wholes, [2 ** (bits - mantissa - 2) - 1] * vector.lanes)
+    power = builder.shl(builder.add(exponent, bias), ir.Constant(wholes, [mantissa] * vector.lanes))
+    return builder.select(tiny, vector.constant(0.0), builder.fmul(series, builder.bitcast(power, vector.type)))
+
+
+@intrinsic
+def exp_vector(typing, z, at, shift, count):  # type: ignore[no-untyped-def]
+    """z[at:at + count] = exp(z[at:at + count] - shift), for differences of at most 0, and 0 up to the vector's end;
+    returns their sum."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector = Vectors(context, builder, signature.args[0])
+        data = pointer(context, builder, signature.args[0], args[0])
+        powers = _exp(vector, builder.fsub(vector.load(data, args[1]), vector.splat(args[2])))
+        result = builder.select(_lanes_below(vector, args[3]), powers, vector.constant(0.0))
+        vector.store(result, data, args[1])
+        kind = ir.FunctionType(vector.scalar, [vector.scalar, vector.type])
+        add_up = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.fadd.{vector.name}")
+        return builder.call(add_up, [vector.scalar(0.0), result], fastmath=("reassoc",))
+
+    return z.dtype(z, types.intp, z.dtype, types.intp), emit
+
+
+@intrinsic
+def softmax_columns(typing, t, at, classes, labels, share, figures, place):  # type: ignore[no-untyped-def]
+    """The softmax, its gradient and its figures for a vector of samples, which lie side by side in t: element [c, i] of
+    the logits is t[at + c lanes + i], and becomes (softmax - onehot) share.
+
+    labels[i] is sample i's class as a float. Into figures from `place` on, a vector each: the sum of
+    exp(logits - their maximum), the maximum, and the first class that has it.
+    """
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _, at, classes, _, share, _, place = args
+        t, labels, figures = (pointer(context, builder, signature.args[i], args[i]) for i in (0, 3, 5))
+        vector = Vectors(context, builder, signature.args[0])
+        zero, one = vector.constant(0.0), vector.constant(1.0)
+
+        def row(loop: Loop) -> Any:
+            return builder.add(at, builder.mul(loop.index, I64(vector.lanes)))
+
+        loop = Loop(builder, I64(0), classes, [vector.constant(-math.inf), zero, zero])
+        top, best, number = loop.values
+        z = vector.load(t, row(loop))
+        higher = builder.fcmp_ordered(">", z, top)
+        top, best = builder.select(higher, z, top), builder.select(higher, number, best)
+        loop.close([top, best, builder.fadd(number, one)])
+        loop = Loop(builder, I64(0), classes, [zero])
+        powers = _exp(vector, builder.fsub(vector.load(t, row(loop)), top))
+        vector.store(powers, t, row(loop))
+        total = builder.fadd(loop.values[0], powers)
+        loop.close([total])
+        inverse, label, scale = builder.fdiv(one, total), vector.load(labels, I64(0)), vector.splat(share)
+        loop = Loop(builder, I64(0), classes, [zero])
+        probs = builder.fmul(vector.load(t, row(loop)), inverse)
+        hot = builder.select(builder.fcmp_ordered("==", label, loop.values[0]), one, zero)
+        vector.store(builder.fmul(builder.fsub(probs, hot), scale), t, row(loop))
+        loop.close([builder.fadd(loop.values[0], one)])
+        for n, figure in enumerate((total, top, best)):
+            vector.store(figure, figures, builder.add(place, I64(n * vector.lanes)))
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(t, n, n, labels, t.dtype, figures, n), emit
+
+
+@intrinsic
+def transpose(typing, source, at, row, out, out_at, out_row):  # type: ignore[no-untyped-def]
+    """out[j, i] = source[i, j] for one square of lanes x lanes, by perfect shuffles of its rows."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _, at, row, _, out_at, out_row = args
+        vector = Vectors(context, builder, signature.args[0])
+        data, out = (pointer(context, builder, signature.args[i], args[i]) for i in (0, 3))
+        lanes = vector.lanes
+        rows = [vector.load(data, builder.add(at, builder.mul(row, I64(i)))) for i in range(lanes)]
+        mask = ir.VectorType(I32, lanes)
+        halves = [
+            ir.Constant(mask, [base + i // 2 + lanes * (i % 2) for i in range(lanes)]) for base in (0, lanes // 2)
+        ]
+        for _ in range(lanes.bit_length() - 1):
+            pairs = [(rows[i], rows[i + lanes // 2]) for i in range(lanes // 2)]
+            rows = [builder.shuffle_vector(upper, lower, half) for upper, lower in pairs for half in halves]
+        for i, vector_row in enumerate(rows):
+            vector.store(vector_row, out, builder.add(out_at, builder.mul(out_row, I64(i))))
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(source, n, n, out, n, n), emit
+
+
+@intrinsic
+def square_root(typing, x):  # type: ignore[no-untyped-def]
+    """The square root of a number, as an instruction: NumPy's and math's would call the C library."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = args[0].type
+        name = f"llvm.sqrt.f{signature.args[0].bitwidth}"
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind]), name)
+        return builder.call(function, args)
+
+    return x(x), emit

@@ -1,0 +1,303 @@
+"""Compiled code: where it is kept, what is believed, what happens without it, and that it is vector code."""
+
+import os
+import platform
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fnnet
+from fnnet import kernels
+from fnnet.errors import FnnetError, UsageError
+from fnnet.kernels import cache, library, machine
+from tests.conftest import ROOT
+
+AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+@pytest.fixture
+def fresh(monkeypatch, tmp_path, numba_kernels):
+    """A process that has loaded nothing, an empty cache, and a compiler that takes no time: it gives what is there."""
+    parts = {part: cache.read(cache.place(part, "float32")) for part in library.PARTS}
+    assert all(parts.values())
+    compiled = []
+
+    def compile_them(names, dtype):
+        compiled.extend(names)
+        return {name: parts[name] for name in names}
+
+    monkeypatch.setattr(library, "_libraries", {})
+    monkeypatch.setattr(library, "_compile", compile_them)
+    monkeypatch.setenv("FNNET_CACHE", str(tmp_path / "kernels"))
+    return compiled
+
+
+def load_again(monkeypatch):
+    monkeypatch.setattr(library, "_libraries", {})
+    table = kernels.load("numba", notify=pytest.fail)
+    x = np.ones((3, 4), np.float32)
+    np.testing.assert_array_equal(table.affine(x, x.T.copy(), np.zeros(3, np.float32)), np.full((3, 3), 4))
+
+
+def test_it_is_compiled_once(fresh, monkeypatch):
+    load_again(monkeypatch)
+    assert sorted(fresh) == sorted(library.PARTS)
+    load_again(monkeypatch)
+    assert len(fresh) == len(library.PARTS)
+    folder = cache.folder()
+    assert len(list(folder.iterdir())) == len(library.PARTS)
+    if os.name == "posix":
+        assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+
+DAMAGE = {
+    "empty": lambda content: b"",
+    "cut": lambda content: content[:-1],
+    "cut to its head": lambda content: content[:40],
+    "longer": lambda content: content + b"\0",
+    "one bit in the code": lambda content: content[:5000] + bytes([content[5000] ^ 1]) + content[5001:],
+    "one bit in the checksum": lambda content: content[:30] + bytes([content[30] ^ 1]) + content[31:],
+    "another's": lambda content: b"\x80\x04K\x01.",
+}
+
+
+@pytest.mark.parametrize("damage", sorted(DAMAGE))
+def test_a_damaged_file_is_replaced(damage, fresh, monkeypatch):
+    load_again(monkeypatch)
+    place = cache.place("infer", "float32")
+    good = place.read_bytes()
+    place.write_bytes(DAMAGE[damage](good))
+    fresh.clear()
+    load_again(monkeypatch)
+    assert fresh == ["infer"]
+    assert place.read_bytes() == good
+
+
+def test_a_file_under_another_name_is_not_believed(fresh, monkeypatch):
+    """As after a change of version: the name holds the key, and the checksum the name."""
+    load_again(monkeypatch)
+    os.replace(cache.place("infer", "float32"), cache.place("train", "float32"))
+    fresh.clear()
+    load_again(monkeypatch)
+    assert sorted(fresh) == ["infer", "train"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes and owners are POSIX")
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_what_others_may_write_is_not_believed(what, fresh, monkeypatch):
+    load_again(monkeypatch)
+    place = cache.place("infer", "float32")
+    os.chmod(place if what == "file" else place.parent, 0o777)
+    fresh.clear()
+    load_again(monkeypatch)
+    assert "infer" in fresh
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root can give a file away")
+def test_what_belongs_to_another_is_not_believed(fresh, monkeypatch):
+    load_again(monkeypatch)
+    os.chown(cache.place("infer", "float32"), 12345, -1)
+    fresh.clear()
+    load_again(monkeypatch)
+    assert fresh == ["infer"]
+
+
+def test_a_link_is_not_believed(fresh, monkeypatch, tmp_path):
+    load_again(monkeypatch)
+    place = cache.place("infer", "float32")
+    moved = tmp_path / "elsewhere.o"
+    os.replace(place, moved)
+    place.symlink_to(moved)
+    fresh.clear()
+    load_again(monkeypatch)
+    assert fresh == ["infer"]
+
+
+@pytest.mark.parametrize("place", ["a file", "below a file", "no name"])
+def test_where_nothing_can_be_kept_it_works_all_the_same(place, fresh, monkeypatch, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    folder = {"a file": tmp_path / "file", "below a file": tmp_path / "file" / "x", "no name": "/\0"}[place]
+    if place == "no name":
+        monkeypatch.setattr(cache, "folder", lambda: None)
+    else:
+        monkeypatch.setenv("FNNET_CACHE", str(folder))
+    load_again(monkeypatch)
+    load_again(monkeypatch)
+    assert len(fresh) == 2 * len(library.PARTS)
+
+
+def test_a_full_disk_is_no_failure(fresh, monkeypatch):
+    def full(path, content):
+        raise FnnetError("cannot be written: No space left on device")
+
+    monkeypatch.setattr(cache, "write_file", full)
+    load_again(monkeypatch)
+    assert len(fresh) == len(library.PARTS)
+
+
+def test_only_the_last_files_are_kept(fresh, monkeypatch):
+    folder = cache.folder()
+    folder.mkdir(mode=0o700)
+    for number in range(40):
+        old = folder / f"old-{number}.o"
+        old.write_bytes(b"")
+        os.utime(old, (number, number))
+    load_again(monkeypatch)
+    left = {file.name for file in folder.iterdir()}
+    assert len(left) == cache.KEPT
+    assert {cache.place(part, "float32").name for part in library.PARTS} <= left
+    assert "old-0.o" not in left
+
+
+def test_many_processes_at_once(run_process, numba_kernels, tmp_path):
+    """Eight start on one cold cache, whose files are damaged meanwhile: all answer alike."""
+    code = (
+        "import fnnet, numpy as np; from fnnet.kernels import library, cache;"
+        "codes = {p: open(f'{__import__(\"sys\").argv[1]}/{p}', 'rb').read() for p in library.PARTS};"
+        "library._compile = lambda parts, dtype: {p: codes[p] for p in parts};"
+        "k = fnnet.load_kernels('numba'); one = np.ones((2, 1), 'f4'); print(k.name, k.affine(one.T, one, one[0]))"
+    )
+    for part in library.PARTS:
+        (tmp_path / part).write_bytes(cache.read(cache.place(part, "float32")))
+    folder = tmp_path / "cache"
+    env = {**os.environ, "FNNET_CACHE": str(folder), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-W", "error", "-c", code, str(tmp_path)]
+    running = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) for _ in range(8)]
+    while any(process.poll() is None for process in running):
+        for file in folder.glob("*.o") if folder.is_dir() else ():
+            file.write_bytes(b"torn")
+    assert {process.communicate()[0] for process in running} == {"numba [[3.]]\n"}
+
+
+def test_a_warm_start_imports_no_numba(numba_kernels):
+    code = (
+        "import sys, fnnet, numpy as np\n"
+        "k = fnnet.load_kernels('numba', on_compile=lambda: sys.exit('compiled'))\n"
+        "assert fnnet.predict(fnnet.init((784, 10, 10)), np.zeros((2, 784), 'u1'), kernels=k).shape == (2,)\n"
+        "assert k.name == 'numba' and 'numba' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+BROKEN = {
+    "absent": "raise ModuleNotFoundError(\"No module named 'numba'\", name='numba')",
+    "broken": "raise RuntimeError('numba needs another numpy')",
+    "dying": "import os; os.write(2, b'Illegal instruction\\n'); os._exit(132)",
+}
+
+
+@pytest.mark.parametrize("how", sorted(BROKEN))
+def test_without_numba_numpy_computes_and_it_is_said_once(how, run_process, tmp_path, idx_folder):
+    (tmp_path / "bad" / "numba").mkdir(parents=True)
+    (tmp_path / "bad" / "numba" / "__init__.py").write_text(BROKEN[how])
+    env = {"PYTHONPATH": str(tmp_path / "bad"), "FNNET_CACHE": str(tmp_path / "kernels")}
+    result = run_process("train", "--jit", "--data", idx_folder, "--epochs", 2, "--json", **env)
+    assert result.code == 0, result.err
+    assert result.json["jit"] is False
+    assert result.err.count("NumPy computes instead") == 1
+    assert "Traceback" not in result.err
+    assert run_process("warmup", **env).code == 1
+
+
+def test_in_the_library_it_is_a_warning(fresh, monkeypatch):
+    def fail(parts, dtype):
+        raise FnnetError("the kernels cannot be compiled", found="a reason")
+
+    monkeypatch.setattr(library, "_compile", fail)
+    with pytest.warns(UserWarning, match="NumPy computes instead: a reason"):
+        assert fnnet.load_kernels("numba").name == "numpy"
+
+
+def test_a_thread_that_cannot_be_started(numba_kernels, monkeypatch):
+    """Where the system gives fewer threads the work goes on with those that there are."""
+    from tests import test_block as blocks
+
+    examples = blocks.data(200, 784, 10, zeros=0.8, as_bytes=True)
+    monkeypatch.setattr(blocks.trainer, "TEAM_WORK", 0)
+    wanted = blocks.block(numba_kernels, (784, 10, 10), examples, 64)[0]
+    start, started = threading.Thread.start, []
+
+    def some(thread):
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", some)
+    found = blocks.block(numba_kernels._replace(threads=8), (784, 10, 10), examples, 64)[0]
+    assert fnnet.params.weights_sha256(found.params) == fnnet.params.weights_sha256(wanted.params)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86-64 assembly")
+@pytest.mark.skipif(not machine.machine().fma, reason="needs a processor with multiply-add")
+def test_tiles_are_vector_code():
+    """The hot loop of the large tile is one multiply-add for each accumulator, whole vectors, and nothing spilled."""
+    from llvmlite import binding
+
+    done = subprocess.run(
+        [sys.executable, "-m", "fnnet.kernels.build", "operations", "float32", "--assembly"],
+        env={**os.environ, "NUMBA_OPT": "0", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert binding
+    register = {64: "zmm", 32: "ymm", 16: "xmm"}[machine.machine().vector_bytes]
+    loops = re.split(r"^\.L\w+:", done.stdout, flags=re.MULTILINE)
+    tile = max(loops, key=lambda body: len(re.findall(rf"\bvfmadd\w+\b.*%{register}", body)))
+    assert len(re.findall(rf"\bvfmadd231ps\b.*%{register}", tile)) == 2 * machine.machine().rows
+    assert not re.search(rf"%{register}\d+, -?\d*\(%rsp\)", tile)
+
+
+def test_threads_are_those_of_the_process(monkeypatch):
+    assert kernels.load(threads=None).threads >= 1
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5, 6}, raising=False)
+    monkeypatch.setattr(machine, "_quota", float)
+    assert machine.available_threads() == 3
+    assert kernels.check_threads(None) == 3
+    assert kernels.check_threads(5) == 5
+
+
+@pytest.mark.parametrize(
+    ("files", "granted"),
+    [
+        ({"cpu.max": "max 100000\n"}, 8),
+        ({"cpu.max": "150000 100000\n"}, 1.5),
+        ({"cpu.max": "50000 100000\n"}, 0.5),
+        ({"cpu.cfs_quota_us": "-1\n", "cpu.cfs_period_us": "100000\n"}, 8),
+        ({"cpu.cfs_quota_us": "200000\n", "cpu.cfs_period_us": "100000\n"}, 2),
+        ({"cpu.max": "nonsense"}, 8),
+        ({}, 8),
+    ],
+)
+def test_quotas_of_control_groups(files, granted, monkeypatch, tmp_path):
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    monkeypatch.setattr(machine, "_groups", lambda: [Path("/nowhere"), tmp_path])
+    assert machine._quota(8) == granted
+    assert machine.available_threads() >= 1
+
+
+def test_groups_are_read_from_the_root_down(monkeypatch, tmp_path):
+    monkeypatch.setattr(machine, "_read", lambda path: "0::/user.slice/x\n" if "cgroup" in path.name else "")
+    assert tmp_path / "user.slice" / "x" in machine._groups(tmp_path)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 5000, 1.5, True, "2"])
+def test_bad_numbers_of_threads(threads):
+    with pytest.raises(UsageError, match="threads"):
+        kernels.load("numba", threads=threads)
+
+
+def test_arguments_of_the_wrong_kind_never_reach_compiled_code(numba_kernels):
+    compiled = library.library("operations", "float32")
+    good = np.zeros(4, np.float32)
+    for bad in (np.zeros(4), np.zeros((2, 2), np.float32), np.zeros(8, np.float32)[::2]):
+        with pytest.raises(TypeError, match="expected contiguous float32"):
+            compiled.run("relu", bad, good)
