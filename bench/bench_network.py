@@ -1,42 +1,63 @@
-"""Whole operations of the network on MNIST-like bytes, NumPy beside Numba; equality first, then time."""
+"""The block trainer and inference on MNIST-like bytes and on dense floats, NumPy beside compiled; equality first."""
 
 import numpy as np
 import pytest
 
 import fnnet
-from fnnet import train
+from fnnet import optim, train
 from fnnet.kernels import NUMPY
 from fnnet.network import Examples
-from tests.tolerance import assert_loss
+from tests.tolerance import assert_loss, assert_trained
 
 
-def bytes_like_mnist(n):
-    """Random bytes of which 81% are zero, and random labels."""
+def images(n, kind):
+    """Random bytes of which 81% are zero, or random floats, and random labels."""
     rng = np.random.default_rng(n)
+    labels = rng.integers(0, 10, n)
+    if kind == "dense":
+        return Examples(rng.random((n, 784), dtype=np.float32), labels)
     x = rng.integers(0, 256, (n, 784)).astype(np.uint8)
     x[rng.random(x.shape) < 0.81] = 0
-    return Examples(x, rng.integers(0, 10, n))
+    return Examples(x, labels)
 
 
-@pytest.mark.parametrize("images", [1, 10_000])
+@pytest.mark.parametrize("count", [1, 10_000])
 @pytest.mark.parametrize("hidden", [10, 128])
-def bench_predict(images, hidden, kernels, benchmark):
-    benchmark.group = f"predict {images} images, 784-{hidden}-10"
-    params, (x, labels) = fnnet.init((784, hidden, 10)), bytes_like_mnist(images)
-    assert_loss(fnnet.loss(params, x, labels, kernels=kernels), fnnet.loss(params, x, labels), 10, images)
-    benchmark(fnnet.predict, params, x, kernels=kernels)
+@pytest.mark.parametrize("kind", ["bytes", "dense"])
+def bench_predict(kind, count, hidden, kernels, benchmark):
+    benchmark.group = f"predict {count} images ({kind}), 784-{hidden}-10"
+    params, (x, labels) = fnnet.init((784, hidden, 10)), images(count, kind)
+    found, wanted = (NUMPY.cross_entropy(fnnet.scores(params, x, kernels=each), labels)[0] for each in (kernels, NUMPY))
+    assert_loss(found, wanted, 10, count)
+    benchmark(fnnet.predictor(params, kernels=kernels), x)
 
 
-@pytest.mark.parametrize(
-    ("hidden", "images", "batch_size"), [(10, 6400, 64), (128, 6400, 128), (10, 4100, None)], ids=str
-)
-def bench_epoch(hidden, images, batch_size, kernels, benchmark):
-    benchmark.group = f"epoch of {images} images, 784-{hidden}-10, batch {batch_size or 'full'}"
-    examples, plan = bytes_like_mnist(images), train.Plan(1, batch_size, 0.1)
-    start = train.start(fnnet.init((784, hidden, 10)), 0)
+WORKS = [
+    ((784, 10, 10), 64, "bytes", "sgd"),
+    ((784, 10, 10), 64, "dense", "sgd"),
+    ((784, 128, 10), 128, "bytes", "sgd"),
+    ((784, 128, 10), 128, "bytes", "nesterov"),
+    ((784, 128, 10), 128, "bytes", "adam"),
+    ((784, 128, 10), 128, "dense", "sgd"),
+    ((784, 300, 100, 10), 50, "bytes", "sgd"),
+    ((784, 10, 10), None, "bytes", "sgd"),
+]
+OPTIMIZERS = {"sgd": optim.SGD, "nesterov": optim.momentum(nesterov=True), "adam": optim.adam(epsilon=1e-3)}
 
-    def epoch(kernels):
-        return next(train.epochs(start, examples, plan, kernels=kernels))[1]
 
-    assert_loss(epoch(kernels).train_loss, epoch(NUMPY).train_loss, 10, images)
-    benchmark.pedantic(epoch, args=(kernels,), rounds=5, warmup_rounds=1)
+@pytest.mark.parametrize(("sizes", "batch_size", "kind", "optimizer"), WORKS, ids=str)
+def bench_block(sizes, batch_size, kind, optimizer, kernels, benchmark):
+    n = 1600
+    shape = "-".join(map(str, sizes))
+    benchmark.group = f"{n} images ({kind}) of training, {shape}, {optimizer}, batch {batch_size or 'full'}"
+    examples, chosen = images(n, kind), OPTIMIZERS[optimizer]
+    start = train.start(fnnet.init(sizes), 0, optimizer=chosen)
+    rows = None if batch_size is None else np.random.default_rng(0).permutation(n)
+
+    def block(kernels):
+        return train.train_block(start, examples, rows, batch_size or n, 0.01, optimizer=chosen, kernels=kernels)
+
+    (found, found_loss, _), (wanted, wanted_loss, _) = block(kernels), block(NUMPY)
+    assert_loss(found_loss / n, wanted_loss / n, 10, n)
+    assert_trained(found.params, wanted.params, wanted.step)
+    benchmark.pedantic(block, args=(kernels,), rounds=5, warmup_rounds=1)

@@ -208,8 +208,7 @@ class _Compiled:
             self._raise_diverged(rows[first : first + self._batch_size])
         if not self._trainer.is_finite():
             _check_weights(self.state())
-        last = slice(-len(rows), None)
-        return float(outcome.losses[last].sum(dtype=np.float64)), int(outcome.right[last].sum())
+        return float(outcome.losses.sum(dtype=np.float64)), int(outcome.right.sum())
 
     def _raise_diverged(self, rows: Array) -> None:
         state = self.state()

@@ -30,7 +30,7 @@ PANEL_VECTORS: Final = 2
 
 NARROW: Final = 4
 """Vectors of columns up to which a first layer sums in two parts."""
-BLOCK: Final = 32
+BLOCK: Final = 16
 """Inputs in a block: a sparse row says where each block of it starts."""
 
 SLACK: Final = 16

@@ -38,7 +38,7 @@ MOMENTS: Final = (0, 1, 1, 2)
 
 
 class Outcome(NamedTuple):
-    """What a block did: steps made, and for each row met its loss and whether the answer was right."""
+    """What a block did: steps made, and for each row of its last pass the loss and whether the answer was right."""
 
     steps: int
     losses: Array
@@ -112,8 +112,9 @@ class Trainer:
             for rank in range(self.threads)
         ]  # fmt: skip
         run_team(calls, lambda threads: words_of(calls, 1, threads))
-        losses: Array = np.log(totals) - shifted
-        return Outcome(int(done[0]), losses, right)
+        last = slice(-len(ids), None)
+        losses: Array = np.log(totals[last]) - shifted[last]
+        return Outcome(int(done[0]), losses, right[last])
 
     def params(self) -> Params:
         """The parameters as they are now."""

@@ -1,7 +1,7 @@
 """A block of training steps: many mini-batches in one compiled call, by a team of threads.
 
-A step has three phases, and the team meets after each. First, where most inputs are zero, the first layer: each thread
-multiplies all rows of the batch with a part of W that is its own. Then rows: each unit takes some of them through the
+A step has three phases, and the team meets after each. First the first layer: each thread multiplies all rows of the
+batch with a part of W that is its own. Then rows: each unit takes some of them through the
 rest of the network and back, with the weights as they are. Then weights: the gradient of each is summed over all rows,
 in the order of the rows, and moves it; of the first W each thread sums and moves its own part again, which so stays in
 its cache. No sum depends on who computed it.
@@ -13,10 +13,10 @@ from typing import Final
 
 from fnnet.kernels.layout import BLOCK, CUT, FAILED, IN, PAD, PANEL, TICKET
 from fnnet.kernels.native import core
-from fnnet.kernels.native.gradient import sparse_region, weight_unit, weight_units
+from fnnet.kernels.native.gradient import dense_region, sparse_region, weight_unit, weight_units
 from fnnet.kernels.native.network import (
     add_parts,
-    affine,
+    dense_layer,
     gather_rows,
     rest_backward,
     rest_forward,
@@ -62,16 +62,12 @@ def regions(layer, threads, itemsize):  # type: ignore[no-untyped-def]
 
 
 @core
-def rows_unit(shape, p, room, dense, x, ids, labels, first, row, rows, count, log, out):  # type: ignore[no-untyped-def]
-    """Work rows row, row + 1, ..., which are ids[first], ids[first + 1], ..., through the network and back; the first
-    layer only where it is dense. Returns whether every loss is finite."""
+def rows_unit(shape, p, room, ids, labels, first, row, rows, count, log, out):  # type: ignore[no-untyped-def]
+    """Work rows row, row + 1, ..., which are ids[first], ids[first + 1], ..., from the first layer's z through the
+    network and back. Returns whether every loss is finite."""
     work, zeros, floats = room
     totals, shifted, right = log
-    if dense:
-        gather_rows(shape[0], x[0], x[1], ids, first, rows, work, row)
-        affine(shape[0], p, work, row, rows, zeros)
-    else:
-        add_parts(shape[0], work, row, rows)
+    add_parts(shape[0], work, row, rows)
     rest_forward(shape, p, work, row, rows, zeros)
     last = shape[len(shape) - 1]
     finite = softmax_backward(last, work, row, rows, count, ids, first, labels, out, totals, shifted, right, floats)
@@ -80,26 +76,42 @@ def rows_unit(shape, p, room, dense, x, ids, labels, first, row, rows, count, lo
 
 
 @core
-def first_phase(rank, threads, shape, p, work, rows, ids, first, sparse, order, floats):  # type: ignore[no-untyped-def]
+def first_phase(  # type: ignore[no-untyped-def]
+    rank, threads, shape, p, room, rows, ids, first, dense, sparse, order
+):
     """This thread's regions of the first layer forward, for all rows of the chunk."""
     layer = shape[0]
+    work, zeros, floats = room
     for number in range(rank, regions(layer, threads, p.itemsize), threads):
         block, stop, left, right = region(layer, number, threads, p.itemsize)
-        sparse_layer(layer, p, work, ZERO, rows, ids, first, sparse, block, stop, left, right, order, floats)
+        if left == right:
+            continue
+        if dense:
+            dense_layer(layer, p, work, ZERO, rows, block, stop, left, right, zeros)
+        else:
+            sparse_layer(layer, p, work, ZERO, rows, ids, first, sparse, block, stop, left, right, order, floats)
 
 
 @core
 def last_phase(  # type: ignore[no-untyped-def]
-    rank, threads, shape, params, work, rows, ids, first, sparse, scratch, floats, chunk, last, rule, rate
+    rank, threads, shape, params, room, rows, ids, first, dense, sparse, scratch, chunk, last, rule, rate
 ):
     """This thread's regions of the first layer's gradient, summed over the chunk's rows."""
     layer, itemsize = shape[0], params[0].itemsize
+    work, zeros, floats = room
     for number in range(rank, regions(layer, threads, itemsize), threads):
         block, stop, left, right = region(layer, number, threads, itemsize)
-        sparse_region(
-            layer, block, stop, left, right, params, work, scratch, rows, ids, first, sparse, floats, chunk, last, rule,
-            rate,
-        )  # fmt: skip
+        if left == right:
+            continue
+        if dense:
+            dense_region(
+                layer, block, stop, left, right, params, work, zeros, scratch, rows, chunk, last, rule, rate
+            )  # fmt: skip
+        else:
+            sparse_region(
+                layer, block, stop, left, right, params, work, scratch, rows, ids, first, sparse, floats, chunk, last,
+                rule, rate,
+            )  # fmt: skip
 
 
 @core
@@ -119,9 +131,9 @@ def train_block(  # type: ignore[no-untyped-def]
     size = piece(floats_all, threads)
     floats = floats_all[rank * size : (rank + 1) * size]
     sparse, log, room = (starts, indices, codes, values), (totals, shifted, right), (work, zeros, floats)
-    params, x = (p, m, v, g), (x_bytes, x_floats)
+    params = (p, m, v, g)
     dense = starts.size == 0
-    weights = weight_units(shape, dense, p.itemsize)
+    weights = weight_units(shape, p.itemsize)
     constants = rates.size // steps
     phase = base = step = chunk = 0
     while step < steps:
@@ -130,10 +142,14 @@ def train_block(  # type: ignore[no-untyped-def]
         rate = rates[step * constants : (step + 1) * constants]
         at, rows = first + chunk, min(chunk_rows, count - chunk)
         last = chunk + rows == count
-        if not dense:
-            first_phase(rank, threads, shape, p, work, rows, ids, at, sparse, order, floats)
+        if dense:
+            row, end = rows * rank // threads, rows * (rank + 1) // threads
+            gather_rows(shape[0], x_bytes, x_floats, ids, at + row, end - row, work, row)
             phase += 1
             meet(counters, threads, phase)
+        first_phase(rank, threads, shape, p, room, rows, ids, at, dense, sparse, order)
+        phase += 1
+        meet(counters, threads, phase)
         unit_rows = min(UNIT_ROWS, -(-rows // threads))
         units = -(-rows // unit_rows)
         unit = fetch_add(counters, TICKET, 1) - base
@@ -141,7 +157,7 @@ def train_block(  # type: ignore[no-untyped-def]
             row = unit * unit_rows
             some = min(unit_rows, rows - row)
             out = step * batch + chunk + row
-            if not rows_unit(shape, p, room, dense, x, ids, labels, at + row, row, some, count, log, out):
+            if not rows_unit(shape, p, room, ids, labels, at + row, row, some, count, log, out):
                 fetch_add(counters, FAILED, 1)
             unit = fetch_add(counters, TICKET, 1) - base
         base += units + threads
@@ -149,13 +165,10 @@ def train_block(  # type: ignore[no-untyped-def]
         meet(counters, threads, phase)
         if load_acquire(counters, FAILED):
             return
-        if not dense:
-            last_phase(
-                rank, threads, shape, params, work, rows, ids, at, sparse, scratch, floats, chunk, last, rule, rate
-            )
+        last_phase(rank, threads, shape, params, room, rows, ids, at, dense, sparse, scratch, chunk, last, rule, rate)
         unit = fetch_add(counters, TICKET, 1) - base
         while unit < weights:
-            weight_unit(unit, shape, dense, params, work, scratch, rows, chunk, last, rule, rate)
+            weight_unit(unit, shape, params, work, zeros, scratch, rows, chunk, last, rule, rate)
             unit = fetch_add(counters, TICKET, 1) - base
         base += weights + threads
         phase += 1

@@ -173,9 +173,9 @@ def turn(layer, p, at, left, k, width, count_k):  # type: ignore[no-untyped-def]
 
 @core
 def dense_unit(  # type: ignore[no-untyped-def]
-    layer, number, k, count_k, left, wide, params, work, scratch, rows, chunk, last, rule, rate
+    layer, number, k, count_k, left, right, params, work, zeros, scratch, rows, chunk, last, rule, rate
 ):
-    """Sum a^T dz over the rows for some rows and columns of W, and move them.
+    """Sum a^T dz over the rows for rows k to k + count_k and columns left to right of W, and move them.
 
     The strips of a and dz are packed first: as they lie, each row is on a page of its own, and reading them so took
     twice as long at 1024 units.
@@ -184,46 +184,59 @@ def dense_unit(  # type: ignore[no-untyped-def]
     strip = UNIT_INPUTS * step
     columns = strip + rows * UNIT_INPUTS
     pack(work, layer[X] + k, layer[X_LINE], rows, count_k, scratch, strip)
-    j, stop = left, min(left + wide, layer[PAD])
-    while j < stop:
-        start = j // layer[PANEL] * layer[PANEL]
+    while left < right:
+        start = left // layer[PANEL] * layer[PANEL]
         panel = min(layer[PANEL], layer[PAD] - start)
-        width = min(step, start + panel - j)
-        pack(work, layer[D] + j, layer[LINE], rows, width, scratch, columns)
-        at = layer[W] + start * layer[IN] + k * panel + j - start
-        load_sums(params[3], at, panel, scratch, width, count_k, chunk)
+        width = min(step, start + panel - left)
+        pack(work, layer[D] + left, layer[LINE], rows, width, scratch, columns)
+        at = layer[W] + start * layer[IN] + k * panel + left - start
+        before, line = zeros, ZERO
+        if chunk:
+            load_sums(params[3], at, panel, scratch, width, count_k, chunk)
+            before, line = scratch, width
         product(
             count_k, width, rows, scratch, strip, ONE, count_k,
-            scratch, columns, width, ZERO, ZERO, scratch, ZERO, width, scratch, ZERO, width,
+            scratch, columns, width, ZERO, ZERO, before, ZERO, line, scratch, ZERO, width,
         )  # fmt: skip
         use_sums(params, at, panel, scratch, width, count_k, last, rule, rate)
         if last and number:
-            turn(layer, params[0], at, j, k, width, count_k)
-        j += width
+            turn(layer, params[0], at, left, k, width, count_k)
+        left += width
 
 
 @core
-def weight_units(shape, dense, itemsize):  # type: ignore[no-untyped-def]
-    """How many units the last phase has: one for each bias, and the weights of dense layers."""
+def dense_region(  # type: ignore[no-untyped-def]
+    layer, block, stop, left, right, params, work, zeros, scratch, rows, chunk, last, rule, rate
+):
+    """Sum x^T dz over the rows for a region of the first W, and move it."""
+    end = min(stop * BLOCK, layer[IN])
+    for k in range(block * BLOCK, end, UNIT_INPUTS):
+        high = min(UNIT_INPUTS, end - k)
+        dense_unit(layer, ZERO, k, high, left, right, params, work, zeros, scratch, rows, chunk, last, rule, rate)
+
+
+@core
+def weight_units(shape, itemsize):  # type: ignore[no-untyped-def]
+    """How many units the last phase has: one for each bias, and the weights behind the first layer."""
     units = len(shape)
     wide = UNIT_PANELS * PANEL_VECTORS * VECTOR_BYTES // itemsize
-    for number in range(0 if dense else 1, len(shape)):
+    for number in range(1, len(shape)):
         units += -(-shape[number][PAD] // wide) * -(-shape[number][IN] // UNIT_INPUTS)
     return units
 
 
 @core
-def weight_unit(unit, shape, dense, params, work, scratch, rows, chunk, last, rule, rate):  # type: ignore[no-untyped-def]
+def weight_unit(unit, shape, params, work, zeros, scratch, rows, chunk, last, rule, rate):  # type: ignore[no-untyped-def]
     """Sum the gradient of one unit over the rows of this chunk, and move it after the last."""
     wide = UNIT_PANELS * PANEL_VECTORS * VECTOR_BYTES // work.itemsize
-    for number in range(0 if dense else 1, len(shape)):
+    for number in range(1, len(shape)):
         layer = shape[number]
         down = -(-layer[IN] // UNIT_INPUTS)
         units = down * -(-layer[PAD] // wide)
         if unit < units:
             left, k = unit // down * wide, unit % down * UNIT_INPUTS
-            count_k = min(UNIT_INPUTS, layer[IN] - k)
-            dense_unit(layer, number, k, count_k, left, wide, params, work, scratch, rows, chunk, last, rule, rate)
+            right, high = min(left + wide, layer[PAD]), min(UNIT_INPUTS, layer[IN] - k)
+            dense_unit(layer, number, k, high, left, right, params, work, zeros, scratch, rows, chunk, last, rule, rate)
             return
         unit -= units
     bias_unit(shape[unit], params, work, scratch, rows, chunk, last, rule, rate)

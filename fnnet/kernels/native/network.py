@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fnnet.kernels.layout import CUT, IN, LINE, OUT, PAD, PANEL, PANEL_VECTORS, X_LINE, B, D, T, W, X, Y, Z
+from fnnet.kernels.layout import BLOCK, CUT, IN, LINE, OUT, PAD, PANEL, PANEL_VECTORS, X_LINE, B, D, T, W, X, Y, Z
 from fnnet.kernels.native import core
 from fnnet.kernels.native.products import ONE, VECTOR_BYTES, ZERO, product
 from fnnet.kernels.native.vector import softmax_columns, transpose
@@ -43,20 +43,27 @@ def add_parts(shape, work, row, rows):  # type: ignore[no-untyped-def]
 
 
 @core
+def dense_layer(shape, p, work, row, rows, block, stop, left, right, zeros):  # type: ignore[no-untyped-def]
+    """Columns left to right of the first layer's z from all inputs in blocks block to stop: as `sparse_layer`."""
+    k, pad, inputs = block * BLOCK, shape[PAD], shape[IN]
+    x, z = shape[X] + row * shape[X_LINE] + k, (shape[Y] if block else shape[Z]) + row * shape[LINE] + left
+    start, at, step = p, shape[B] + left, ZERO
+    if block:
+        # A layer in two parts is a single panel.
+        start, at, step = zeros, ZERO, pad
+    product(
+        rows, right - left, min(stop * BLOCK, inputs) - k, work, x, shape[X_LINE], ONE,
+        p, shape[W] + left * inputs + k * pad, step, shape[PANEL], inputs, start, at, ZERO, work, z, shape[LINE],
+    )  # fmt: skip
+
+
+@core
 def affine(shape, p, work, row, rows, zeros):  # type: ignore[no-untyped-def]
     """z = x W + b for `rows` rows of the workspace from `row` on; in two parts where the layer has a CUT."""
-    x, z = shape[X] + row * shape[X_LINE], shape[Z] + row * shape[LINE]
-    cut, inputs, pad = shape[CUT], shape[IN], shape[PAD]
-    product(
-        rows, pad, cut, work, x, shape[X_LINE], ONE,
-        p, shape[W], ZERO, shape[PANEL], inputs, p, shape[B], ZERO, work, z, shape[LINE],
-    )  # fmt: skip
-    if cut < inputs:
-        y = shape[Y] + row * shape[LINE]
-        product(
-            rows, pad, inputs - cut, work, x + cut, shape[X_LINE], ONE,
-            p, shape[W] + cut * pad, pad, ZERO, ZERO, zeros, ZERO, ZERO, work, y, shape[LINE],
-        )  # fmt: skip
+    cut, blocks = -(-shape[CUT] // BLOCK), -(-shape[IN] // BLOCK)
+    dense_layer(shape, p, work, row, rows, ZERO, cut, ZERO, shape[PAD], zeros)
+    if cut < blocks:
+        dense_layer(shape, p, work, row, rows, cut, blocks, ZERO, shape[PAD], zeros)
         add_parts(shape, work, row, rows)
 
 

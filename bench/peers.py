@@ -1,0 +1,259 @@
+"""fnnet beside other libraries on the same work, in one interleaved run: `python -m bench.peers` (extra `peers`).
+
+Every peer runs in processes of its own, one with one thread and one with all, and the works go round among them:
+medians of the rounds, the peer's better setting. FNNET_DATA names the folder of MNIST.
+
+python -m bench.peers                       measure everything (about ten minutes), write docs/peers.json and the README
+python -m bench.peers --only 784-128-10     the works whose names hold this; nothing is written
+python -m bench.peers --check               only see that the README's rows are those of this program and of the JSON
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import click
+
+from bench.works import IMAGES, WORKS, Work
+from fnnet.kernels.machine import available_threads, machine
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+README: Final = ROOT / "README.md"
+RESULTS: Final = ROOT / "docs" / "peers.json"
+BEGIN, END = "<!-- bench.peers -->\n", "<!-- /bench.peers -->\n"
+PEERS: Final = ("PyTorch", "PyTorch compiled", "JAX", "scikit-learn", "ONNX Runtime", "NumPy")
+PACKAGES: Final = ("numpy", "numba", "torch", "jax", "scikit-learn", "onnxruntime")
+COUNTS: Final = {"train": IMAGES, "step": 41_000, "one": 1000, "many": 10_000}
+
+
+class Worker:
+    """A process that runs one peer with so many threads."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.name, self.threads = name, threads
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads), "KMP_BLOCKTIME": "0"}
+        env |= {"OPENBLAS_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        command = [sys.executable, "-m", "bench.workers", name, str(threads)]
+        self._process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        if threads == 1 and hasattr(os, "sched_setaffinity"):
+            # JAX has no other way to say so.
+            os.sched_setaffinity(self._process.pid, {min(os.sched_getaffinity(0))})
+
+    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        """The worker's answer; what killed it counts as not able."""
+        assert self._process.stdin
+        assert self._process.stdout
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(question) + "\n")
+            self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        answer: dict[str, Any] = json.loads(line) if line else {"able": False, "error": "the process died"}
+        return answer
+
+    def end(self) -> None:
+        """Stop it."""
+        self._process.kill()
+        self._process.wait()
+
+
+@contextlib.contextmanager
+def workers(names: Sequence[str], threads: int) -> Iterator[list[Worker]]:
+    """A process for each peer with one thread and with all."""
+    made: list[Worker] = []
+    try:
+        for name in names:
+            made += [Worker(name, count) for count in sorted({1, threads})]
+        yield made
+    finally:
+        for worker in made:
+            worker.end()
+
+
+def measure(number: int, rounds: int, threads: int) -> dict[str, Any]:
+    """The seconds of work `number`: medians over interleaved rounds, for each peer its better number of threads."""
+    work = WORKS[number]
+    seconds: dict[tuple[str, int], list[float]] = {}
+    errors = {}
+    with workers(["fnnet", *PEERS, "peak"], threads) as team:
+        able = []
+        for worker in team:
+            answer = worker.ask({"work": number, "count": COUNTS[work.kind]})
+            if answer.get("able"):
+                able.append(worker)
+            elif "error" in answer:
+                errors[worker.name] = answer["error"]
+        for _ in range(rounds):
+            for worker in able:
+                # Threads of the one before may still be looking for work.
+                time.sleep(0.2)
+                answer = worker.ask({})
+                if "seconds" in answer:
+                    seconds.setdefault((worker.name, worker.threads), []).append(answer["seconds"])
+    medians = {key: median(taken) for key, taken in seconds.items()}
+    best = {name: min(value for (other, _), value in medians.items() if other == name) for name, _ in medians}
+    peak = 1 / best.pop("peak")
+    ours = medians["fnnet", threads]
+    row = _row(work, ours, {name: value for name, value in best.items() if name != "fnnet"})
+    gflops = work.gflop(1 if work.kind == "one" else COUNTS[work.kind]) / ours
+    row |= {"fnnet, 1 thread": medians["fnnet", 1], "gflops": gflops, "peak_gflops": peak, "errors": errors}
+    return row
+
+
+def _row(work: Work, ours: float, peers: dict[str, float]) -> dict[str, Any]:
+    fastest = min(peers, key=lambda name: peers[name]) if peers else None
+    ratio = peers[fastest] / ours if fastest else None
+    return {"work": work.name, "fnnet": ours, "peers": peers, "fastest": fastest, "ratio": ratio, "must": work.must}
+
+
+def measure_programs(rounds: int) -> list[dict[str, Any]]:
+    """Whole programs, from start to saved model: seconds, and MiB at the most, of fnnet and of PyTorch."""
+    folder = os.environ.get("FNNET_DATA")
+    if folder is None:
+        return []
+    figures: dict[str, list[tuple[float, float]]] = {"fnnet": [], "PyTorch": []}
+    with tempfile.TemporaryDirectory() as out:
+        ours = ["cli.py", "train", "--jit", "--hidden", "128", "--batch-size", "128", "--epochs", "3", "--dev", "0"]
+        commands = {
+            "fnnet": [sys.executable, *ours, "--quiet", "--out", f"{out}/a.safetensors"],
+            "PyTorch": [sys.executable, "-m", "bench.torch_program", folder, f"{out}/b.pt"],
+        }
+        for turn in range(rounds + 1):
+            for name, command in commands.items():
+                began = time.perf_counter()
+                process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+                _, status, usage = os.wait4(process.pid, 0)
+                if status:
+                    raise click.ClickException(f"{' '.join(command)}: exit status {status}")
+                if turn:
+                    figures[name].append((time.perf_counter() - began, usage.ru_maxrss / 1024))
+    rows = []
+    for kind, column in (("process", 0), ("memory", 1)):
+        work = next(work for work in WORKS if work.kind == kind)
+        both = {name: median(taken[column] for taken in each) for name, each in figures.items()}
+        rows.append(_row(work, both["fnnet"], {"PyTorch": both["PyTorch"]}))
+    return rows
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows as a Markdown table."""
+    heads = ["work", "fnnet", *PEERS, "fnnet is faster by", "must"]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for row in rows:
+        work = next(work for work in WORKS if work.name == row["work"])
+        cells = [_amount(work, row["fnnet"])]
+        cells += [_amount(work, row["peers"][peer]) if peer in row["peers"] else "" for peer in PEERS]
+        ratio = f"{row['ratio']:.2f}" if row["ratio"] else ""
+        lines.append("| " + " | ".join([row["work"], *cells, f"**{ratio}**", f"{row['must']:g}"]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _amount(work: Work, value: float) -> str:
+    if work.kind == "memory":
+        return f"{value:.0f} MiB"
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value / 1e-6:.3g} us"
+
+
+def section(results: dict[str, Any]) -> str:
+    """What the README says between its two marks."""
+    machine_line = (
+        f"{results['cpu']}, {results['threads']} threads; peak {results['peak_gflops']:.0f} GFLOP/s; "
+        + ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    )
+    return f"\n{table(results['rows'])}\n{machine_line}. Written by `python -m bench.peers`.\n\n"
+
+
+def check(readme: str) -> list[str]:
+    """How the README's rows differ in kind from this program's and from the JSON's; nothing where they do not."""
+    if BEGIN not in readme or END not in readme:
+        return ["the README has no table of bench.peers"]
+    inside = readme.split(BEGIN)[1].split(END, maxsplit=1)[0]
+    results = json.loads(RESULTS.read_text())
+    faults = [] if inside == section(results) else ["the README's table is not that of docs/peers.json"]
+    found, wanted = [row["work"] for row in results["rows"]], [work.name for work in WORKS]
+    return faults + ([] if found == wanted else [f"the program has other rows: {sorted({*found} ^ {*wanted})}"])
+
+
+def cpu_name() -> str:
+    """The processor as /proc/cpuinfo names it, and what LLVM takes it for."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return f"{line.split(':', 1)[1].strip()} ({machine().cpu})"
+    return f"{platform.machine()} ({machine().cpu})"
+
+
+def versions() -> dict[str, str]:
+    """The versions of all that is compared."""
+    found = {}
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
+@click.command()
+@click.option("--rounds", default=5, show_default=True, help="Rounds, of which the medians are taken.")
+@click.option("--only", default="", help="Only works whose names hold this; nothing is written.")
+@click.option("--check", "only_check", is_flag=True, help="Only compare the README's rows with this program's.")
+@click.option("--out", default=str(RESULTS), show_default=True, help="Where the JSON goes.")
+def main(rounds: int, only: str, only_check: bool, out: str) -> None:
+    """Measure fnnet and its peers."""
+    if only_check:
+        faults = check(README.read_text())
+        for fault in faults:
+            click.echo(fault, err=True)
+        sys.exit(bool(faults))
+    rows, threads = [], available_threads()
+    for number, work in enumerate(WORKS):
+        if work.kind in COUNTS and only in work.name:
+            row = measure(number, rounds, threads)
+            rows.append(row)
+            _say(work, row)
+    if only in "program":
+        for row in measure_programs(rounds):
+            rows.append(row)
+            _say(next(work for work in WORKS if work.name == row["work"]), row)
+    if only:
+        return
+    peaks = [row["peak_gflops"] for row in rows if "peak_gflops" in row]
+    results = {"cpu": cpu_name(), "threads": threads, "rounds": rounds, "versions": versions()}
+    results |= {"peak_gflops": max(peaks), "rows": rows}
+    Path(out).write_text(json.dumps(results, indent=1) + "\n")
+    if Path(out).resolve() == RESULTS:
+        text = README.read_text()
+        before, rest = text.split(BEGIN)
+        README.write_text(before + BEGIN + section(results) + END + rest.split(END)[1])
+
+
+def _say(work: Work, row: dict[str, Any]) -> None:
+    peers = ", ".join(f"{name} {_amount(work, value)}" for name, value in sorted(row["peers"].items()))
+    share = f", {row['gflops']:.0f} of {row['peak_gflops']:.0f} GFLOP/s" if "gflops" in row else ""
+    ratio = "no peer" if row["ratio"] is None else f"{row['ratio']:.2f} times {row['fastest']} (must {row['must']:g})"
+    click.echo(f"{work.name}: {_amount(work, row['fnnet'])}{share}; {ratio}; {peers} {row.get('errors') or ''}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""The works that `bench.peers` measures: the same for fnnet and for every peer."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+IMAGES: Final = 60_000
+RATE: Final = 0.05
+
+
+class Work(NamedTuple):
+    """Something to measure.
+
+    name    as the tables call it.
+    kind    "train" an epoch, "step" a full-batch step, "one" an image, "many" images, "process" a whole program.
+    data    "mnist", or "dense" for random floats of the same shape without zeros.
+    must    times faster than the fastest peer that fnnet is to be, at least.
+    """
+
+    name: str
+    kind: str
+    sizes: tuple[int, ...]
+    batch: int
+    data: str
+    must: float
+
+    def gflop(self, images: int) -> float:
+        """Billions of floating-point operations of dense code for so many images: forward, in training back too."""
+        weights = [a * b for a, b in itertools.pairwise(self.sizes)]
+        training = self.kind in ("train", "step")
+        return images * ((6 * sum(weights) - 2 * weights[0]) if training else 2 * sum(weights)) / 1e9
+
+
+_SHAPES: Final = (
+    ((784, 10, 10), 64, 3.0),
+    ((784, 128, 10), 128, 2.5),
+    ((784, 300, 100, 10), 50, 2.0),
+    ((784, 800, 10), 128, 1.5),
+    ((784, 1024, 1024, 10), 512, 1.0),
+)
+
+
+def _title(sizes: tuple[int, ...]) -> str:
+    return "-".join(map(str, sizes))
+
+
+WORKS: Final = (
+    *(Work(f"train {_title(s)}, batch {b}", "train", s, b, "mnist", must) for s, b, must in _SHAPES),
+    *(Work(f"train {_title(s)}, batch {b}, dense", "train", s, b, "dense", 0.8) for s, b, _ in _SHAPES),
+    Work("full-batch step 784-10-10, 41,000 images", "step", (784, 10, 10), 41_000, "mnist", 6.0),
+    Work("answer 1 image, 784-10-10", "one", (784, 10, 10), 1, "mnist", 2.0),
+    Work("answer 1 image, 784-128-10", "one", (784, 128, 10), 1, "mnist", 2.0),
+    Work("answer 10,000 images, 784-10-10", "many", (784, 10, 10), 10_000, "mnist", 1.0),
+    Work("answer 10,000 images, 784-128-10", "many", (784, 128, 10), 10_000, "mnist", 1.3),
+    Work("program: 784-128-10, batch 128, 3 epochs", "process", (784, 128, 10), 128, "mnist", 3.0),
+    Work("program: peak memory", "memory", (784, 128, 10), 128, "mnist", 2.0),
+)
+"""Every row of the tables, in their order."""
+
+
+def images_and_labels(work: Work, count: int) -> tuple[Any, Any]:
+    """`count` images as bytes, or as random floats where the work is dense, and labels.
+
+    Real MNIST where FNNET_DATA has it; otherwise blots of ink as dense as digits.
+    """
+    draw = np.random.default_rng(0)
+    if work.data == "dense":
+        return draw.random((count, 784), dtype=np.float32), draw.integers(0, 10, count)
+    found = _mnist()
+    if found is None:
+        found = _blots(draw, 6000), draw.integers(0, 10, 6000)
+    x, labels = found
+    rows = np.arange(count) % len(x)
+    return np.ascontiguousarray(x[rows]), np.ascontiguousarray(labels[rows]).astype(np.int64)
+
+
+def _mnist() -> tuple[Any, Any] | None:
+    from fnnet import data
+    from fnnet.errors import FnnetError
+
+    try:
+        train = data.load("mnist").train
+    except FnnetError:
+        return None
+    return np.asarray(train.x).reshape(len(train.labels), -1), np.asarray(train.labels)
+
+
+def _blots(draw: Any, count: int) -> Any:
+    """Images in which a fifth of the pixels, near the middle, are ink."""
+    x = np.zeros((count, 28, 28), np.uint8)
+    for image in x:
+        for _ in range(4):
+            top, left = draw.integers(4, 17, 2)
+            image[top : top + 6, left : left + 7] = draw.integers(1, 256, (6, 7))
+    return x.reshape(count, 784)
