@@ -30,13 +30,13 @@ PANEL_VECTORS: Final = 2
 
 NARROW: Final = 4
 """Vectors of columns up to which a first layer sums in two parts."""
-BLOCK: Final = 16
+BLOCK: Final = 32
 """Inputs in a block: a sparse row says where each block of it starts."""
 
 SLACK: Final = 16
 """Places behind each sparse row that a vector's end may overwrite."""
 
-UNIT_INPUTS: Final = 96
+UNIT_INPUTS: Final = 192
 """Rows of a dense W whose gradient is summed at once: whole tiles, and whole squares of a transposition."""
 SUMS_BYTES: Final = 65536
 """Bytes of a sparse W's gradient that are summed at once: they stay near a processor's core."""

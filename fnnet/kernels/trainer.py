@@ -84,7 +84,7 @@ class Trainer:
             *self._spare,
             aligned(count if batch_size > rows else 0, dtype),
             aligned(self._plan.workspace, dtype),
-            aligned(widest, dtype),
+            self._constants(widest),
             aligned(self.threads * whole_lines(scratch), dtype),
             aligned(self.threads * whole_lines(2 * rows + BUCKETS + 1), np.int64),
             aligned(self.threads * whole_lines(floats), dtype),
@@ -92,6 +92,12 @@ class Trainer:
             labels,
         )
         self._rows, self._library = rows, library("train", dtype)
+
+    def _constants(self, widest: int) -> Array:
+        """Zeros for the start of sums, and behind them a one."""
+        zeros = aligned(widest + 1, self._plan.dtype)
+        zeros[-1] = 1
+        return zeros
 
     def run(self, ids: Array, rates: Array) -> Outcome:
         """Train on the rows `ids`, batch by batch, and again where there are as many as a batch; `rates` (steps, 9) are

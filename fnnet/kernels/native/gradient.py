@@ -22,11 +22,14 @@ from fnnet.kernels.layout import (
     X,
 )
 from fnnet.kernels.native import core
+from fnnet.kernels.native.packing import prefetch
 from fnnet.kernels.native.products import ONE, VECTOR_BYTES, ZERO, product, sparse_outer, transpose_block
-from fnnet.kernels.native.sparse import expand, part
+from fnnet.kernels.native.sparse import AHEAD, expand, part
 from fnnet.kernels.native.vector import square_root
 
-UNIT_PANELS: Final = 4
+FAR: Final = 1024
+"""Bytes from row to row of an activation from which on its strips are packed."""
+UNIT_PANELS: Final = 8
 """Panels of columns in a unit of a dense W, whose rows are UNIT_INPUTS."""
 
 SGD, MOMENTUM, NESTEROV, ADAM = range(4)
@@ -64,6 +67,9 @@ def move(rule, p, m, v, at, g, count, rate):  # type: ignore[no-untyped-def]
 @core
 def load_sums(g, at, line, sums, width, rows, chunk):  # type: ignore[no-untyped-def]
     """The sums of the chunks before: rows of `width` elements, from `line` apart to one after another."""
+    if line == width:
+        line = width = rows * width
+        rows = 1
     if chunk == 0:
         place = sums[: rows * width]
         for i in range(rows * width):
@@ -80,9 +86,9 @@ def load_sums(g, at, line, sums, width, rows, chunk):  # type: ignore[no-untyped
 def use_sums(params, at, line, sums, width, rows, last, rule, rate):  # type: ignore[no-untyped-def]
     """After the last chunk of a batch move the weights, else keep the sums."""
     p, m, v, g = params
-    if last and line == width:
-        move(rule, p, m, v, at, sums, rows * width, rate)
-        return
+    if line == width:
+        line = width = rows * width
+        rows = 1
     for r in range(rows):
         some = sums[r * width : (r + 1) * width]
         if last:
@@ -94,15 +100,16 @@ def use_sums(params, at, line, sums, width, rows, last, rule, rate):  # type: ig
 
 
 @core
-def bias_unit(layer, params, work, scratch, rows, chunk, last, rule, rate):  # type: ignore[no-untyped-def]
+def bias_unit(layer, params, work, zeros, scratch, rows, chunk, last, rule, rate):  # type: ignore[no-untyped-def]
     """Sum a layer's dz over the rows, and move its b."""
     pad = layer[PAD]
     sums = scratch[:pad]
     load_sums(params[3], layer[B], pad, sums, pad, 1, chunk)
-    for r in range(rows):
-        d = work[layer[D] + r * layer[LINE] : layer[D] + r * layer[LINE] + pad]
-        for j in range(pad):
-            sums[j] += d[j]
+    # The product of a row of ones with dz.
+    product(
+        ONE, pad, rows, zeros, zeros.size - 1, ZERO, ZERO,
+        work, layer[D], layer[LINE], ZERO, ZERO, sums, ZERO, ZERO, sums, ZERO, ZERO,
+    )  # fmt: skip
     use_sums(params, layer[B], pad, sums, pad, 1, last, rule, rate)
 
 
@@ -129,6 +136,9 @@ def sparse_region(  # type: ignore[no-untyped-def]
             at = layer[W] + start * layer[IN] + k * panel + left - start
             load_sums(params[3], at, panel, scratch, width, count_k, chunk)
             for r in range(rows):
+                if r + AHEAD < rows:
+                    prefetch(starts, ids[first + r + AHEAD] * (blocks + 1) + from_block)
+                    prefetch(starts, ids[first + r + AHEAD] * (blocks + 1) + to_block)
                 begin, end = part(ids, first + r, starts, blocks, from_block, to_block)
                 d_at, from_value = layer[D] + r * layer[LINE] + left, begin
                 if expanded:
@@ -177,26 +187,32 @@ def dense_unit(  # type: ignore[no-untyped-def]
 ):
     """Sum a^T dz over the rows for rows k to k + count_k and columns left to right of W, and move them.
 
-    The strips of a and dz are packed first: as they lie, each row is on a page of its own, and reading them so took
-    twice as long at 1024 units.
+    The strips of a and dz are packed first where their rows are FAR apart: each was on a page of its own, and reading
+    them so took twice as long at 1024 units.
     """
     step = PANEL_VECTORS * VECTOR_BYTES // work.itemsize
     strip = UNIT_INPUTS * step
     columns = strip + rows * UNIT_INPUTS
-    pack(work, layer[X] + k, layer[X_LINE], rows, count_k, scratch, strip)
+    a, a_at, a_line = work, layer[X] + k, layer[X_LINE]
+    if a_line * work.itemsize > FAR:
+        pack(work, a_at, a_line, rows, count_k, scratch, strip)
+        a, a_at, a_line = scratch, strip, count_k
     while left < right:
         start = left // layer[PANEL] * layer[PANEL]
         panel = min(layer[PANEL], layer[PAD] - start)
         width = min(step, start + panel - left)
-        pack(work, layer[D] + left, layer[LINE], rows, width, scratch, columns)
+        d, d_at, d_line = work, layer[D] + left, layer[LINE]
+        if d_line * work.itemsize > FAR:
+            pack(work, d_at, d_line, rows, width, scratch, columns)
+            d, d_at, d_line = scratch, columns, width
         at = layer[W] + start * layer[IN] + k * panel + left - start
         before, line = zeros, ZERO
         if chunk:
             load_sums(params[3], at, panel, scratch, width, count_k, chunk)
             before, line = scratch, width
         product(
-            count_k, width, rows, scratch, strip, ONE, count_k,
-            scratch, columns, width, ZERO, ZERO, before, ZERO, line, scratch, ZERO, width,
+            count_k, width, rows, a, a_at, ONE, a_line,
+            d, d_at, d_line, ZERO, ZERO, before, ZERO, line, scratch, ZERO, width,
         )  # fmt: skip
         use_sums(params, at, panel, scratch, width, count_k, last, rule, rate)
         if last and number:
@@ -239,4 +255,4 @@ def weight_unit(unit, shape, params, work, zeros, scratch, rows, chunk, last, ru
             dense_unit(layer, number, k, high, left, right, params, work, zeros, scratch, rows, chunk, last, rule, rate)
             return
         unit -= units
-    bias_unit(shape[unit], params, work, scratch, rows, chunk, last, rule, rate)
+    bias_unit(shape[unit], params, work, zeros, scratch, rows, chunk, last, rule, rate)

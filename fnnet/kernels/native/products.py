@@ -22,6 +22,9 @@ ROWS: Final = machine().rows
 FEW: Final = ROWS // 3
 """Rows of the tile for what is left below a large one."""
 
+DEPTH: Final = 256
+"""Terms summed at a time: a panel's piece of so many rows is 32 KiB."""
+
 ZERO: Final = np.int64(0)
 ONE: Final = np.int64(1)
 """Arguments of `product` that are constant. As Python's integers they would have it compiled anew for each."""
@@ -53,87 +56,38 @@ def product(  # type: ignore[no-untyped-def]
         step = b_step or width
         at = b_at + left * b_rows + j - left
         two = j + 2 * lanes <= left + width
-        i = 0
-        while i < m:
-            few = m - i <= 2 * FEW
-            if two and few:
-                _few_2(
-                    k,
-                    i,
-                    m - 1,
-                    a,
-                    a_at,
-                    a_row,
-                    a_step,
-                    b,
-                    at,
-                    step,
-                    init,
-                    init_at + j,
-                    init_row,
-                    out,
-                    out_at + j,
-                    out_row,
-                )
-            elif two:
-                _tile_2(
-                    k,
-                    i,
-                    m - 1,
-                    a,
-                    a_at,
-                    a_row,
-                    a_step,
-                    b,
-                    at,
-                    step,
-                    init,
-                    init_at + j,
-                    init_row,
-                    out,
-                    out_at + j,
-                    out_row,
-                )
-            elif few:
-                _few_1(
-                    k,
-                    i,
-                    m - 1,
-                    a,
-                    a_at,
-                    a_row,
-                    a_step,
-                    b,
-                    at,
-                    step,
-                    init,
-                    init_at + j,
-                    init_row,
-                    out,
-                    out_at + j,
-                    out_row,
-                )
-            else:
-                _tile_1(
-                    k,
-                    i,
-                    m - 1,
-                    a,
-                    a_at,
-                    a_row,
-                    a_step,
-                    b,
-                    at,
-                    step,
-                    init,
-                    init_at + j,
-                    init_row,
-                    out,
-                    out_at + j,
-                    out_row,
-                )
-            i += FEW if few else ROWS
+        first = 0
+        while first < k:
+            # A piece of the panel that stays in the first-level cache, under all rows of a.
+            depth = min(DEPTH, k - first)
+            a_from, b_from, to = a_at + first * a_step, at + first * step, out_at + j
+            start, start_at, start_row = init, init_at + j, init_row
+            if first:
+                start, start_at, start_row = out, to, out_row
+            _column(
+                m, depth, two, a, a_from, a_row, a_step, b, b_from, step, start, start_at, start_row, out, to, out_row
+            )
+            first += depth
         j += 2 * lanes if two else lanes
+
+
+@core
+def _column(  # type: ignore[no-untyped-def]
+    m, k, two, a, a_at, a_row, a_step, b, b_at, step, init, init_at, init_row, out, out_at, out_row
+):
+    """The same for the columns of one tile."""
+    i = 0
+    while i < m:
+        few = m - i <= 2 * FEW
+        if two and few:
+            _few_2(k, i, m - 1, a, a_at, a_row, a_step, b, b_at, step, init, init_at, init_row, out, out_at, out_row)
+        elif two:
+            _tile_2(k, i, m - 1, a, a_at, a_row, a_step, b, b_at, step, init, init_at, init_row, out, out_at, out_row)
+        elif few:
+            _few_1(k, i, m - 1, a, a_at, a_row, a_step, b, b_at, step, init, init_at, init_row, out, out_at, out_row)
+        else:
+            _tile_1(k, i, m - 1, a, a_at, a_row, a_step, b, b_at, step, init, init_at, init_row, out, out_at, out_row)
+        i += FEW if few else ROWS
 
 
 @core
