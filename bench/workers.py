@@ -76,7 +76,10 @@ def numpy_run(work: Work, count: int, threads: int) -> Run | None:
     if work.kind not in ("one", "many"):
         return None
     (W1, b1), (W2, b2) = _initial(work).layers
-    answer = lambda rows: (np.maximum(rows @ W1 + b1, 0) @ W2 + b2).argmax(axis=1)  # noqa: E731
+
+    def answer(rows: Any) -> Any:
+        return (np.maximum(rows @ W1 + b1, 0) @ W2 + b2).argmax(axis=1)
+
     return _one_by_one(answer, x) if work.kind == "one" else _timed(lambda: answer(x))
 
 
@@ -219,7 +222,10 @@ def onnx_run(work: Work, count: int, threads: int) -> Run | None:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    answer = lambda rows: session.run(None, {"x": rows})  # noqa: E731
+
+    def answer(rows: Any) -> Any:
+        return session.run(None, {"x": rows})
+
     return _one_by_one(answer, x) if work.kind == "one" else _timed(lambda: answer(x))
 
 

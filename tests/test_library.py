@@ -255,6 +255,24 @@ def test_tiles_are_vector_code():
     assert not re.search(rf"%{register}\d+, -?\d*\(%rsp\)", tile)
 
 
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="levels of x86-64")
+@pytest.mark.parametrize("level", ["x86-64", "x86-64-v3"])
+def test_older_processors(level, run_process, idx_folder):
+    """The tests of the block trainer on code for narrower vectors, without multiply-add or without compression."""
+    if level == "x86-64-v3" and not machine.machine().fma:
+        pytest.skip("this processor is older")
+    env = {**os.environ, "FNNET_CPU": level}
+    chosen = "loop_over or float32 or any_number or left_out or shuffled or outside"
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-k", chosen, "tests/test_block.py"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_an_unknown_processor_is_refused(run_process, idx_folder):
+    result = run_process("train", "--jit", "--data", idx_folder, FNNET_CPU="z80")
+    result.failed(2, "FNNET_CPU", "x86-64-v3", "'z80'")
+
+
 def test_threads_are_those_of_the_process(monkeypatch):
     assert kernels.load(threads=None).threads >= 1
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5, 6}, raising=False)

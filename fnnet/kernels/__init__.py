@@ -77,6 +77,8 @@ def load(
         from fnnet.kernels import compiled, library, pixels, predictor, trainer
 
         library.load_all("float32", on_compile)
+    except UsageError:
+        raise
     except (FnnetError, ImportError, OSError, RuntimeError) as error:
         reason = error.found if isinstance(error, FnnetError) and error.found else error
         notify(f"no compiled kernels, NumPy computes instead: {reason}")

@@ -6,9 +6,10 @@ import functools
 import os
 import platform
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
-from fnnet.errors import StorageError
+from fnnet.errors import StorageError, UsageError
 from fnnet.files import read_head
 
 
@@ -30,11 +31,31 @@ class Machine(NamedTuple):
     compress: bool
 
 
+LEVELS: Final = MappingProxyType(
+    {
+        "x86-64": (16, 6, False),
+        "x86-64-v2": (16, 6, False),
+        "x86-64-v3": (32, 6, True),
+        "x86-64-v4": (64, 12, True),
+    }
+)
+"""Levels of the x86-64 architecture: bytes of a vector, rows of a tile, multiply-add."""
+
+
 @functools.cache
 def machine() -> Machine:
-    """This machine. Imports llvmlite."""
+    """This machine, or the level of the x86-64 architecture that FNNET_CPU names, for code that several can share.
+    Imports llvmlite.
+
+    Raises   UsageError for another name.
+    """
     from llvmlite import binding
 
+    if level := os.environ.get("FNNET_CPU"):
+        if level not in LEVELS:
+            raise UsageError("unknown processor", where="FNNET_CPU", expected=" or ".join(LEVELS), found=repr(level))
+        width, rows, fma = LEVELS[level]
+        return Machine(level, "", width, rows, fma, compress=False)
     cpu, features = binding.get_host_cpu_name(), binding.get_host_cpu_features()
     arm = platform.machine().lower() in ("aarch64", "arm64")
     wide, avx = features.get("avx512f", False), features.get("avx", False)
