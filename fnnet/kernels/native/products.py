@@ -19,8 +19,8 @@ from fnnet.kernels.native.vector import (
 
 VECTOR_BYTES: Final = machine().vector_bytes
 ROWS: Final = machine().rows
-FEW: Final = ROWS // 3
-"""Rows of the tile for what is left below a large one."""
+FEW: Final = 4
+"""Rows of the tile for what is left below large ones, the last row as often as it takes."""
 
 DEPTH: Final = 256
 """Terms summed at a time: a panel's piece of so many rows is 32 KiB."""
@@ -29,8 +29,8 @@ ZERO: Final = np.int64(0)
 ONE: Final = np.int64(1)
 """Arguments of `product` that are constant. As Python's integers they would have it compiled anew for each."""
 
-_tile_2 = make_tile(ROWS, 2)
-_tile_1 = make_tile(ROWS, 1)
+_tile_2 = make_tile(ROWS, 2, together=3)
+_tile_1 = make_tile(ROWS, 1, together=3)
 _few_2 = make_tile(FEW, 2)
 _few_1 = make_tile(FEW, 1)
 _dot_8, _dot_4, _dot_2, _dot_1 = (make_sparse_dot(1, vectors) for vectors in (8, 4, 2, 1))
@@ -78,7 +78,7 @@ def _column(  # type: ignore[no-untyped-def]
     """The same for the columns of one tile."""
     i = 0
     while i < m:
-        few = m - i <= 2 * FEW
+        few = m - i < ROWS
         if two and few:
             _few_2(k, i, m - 1, a, a_at, a_row, a_step, b, b_at, step, init, init_at, init_row, out, out_at, out_row)
         elif two:

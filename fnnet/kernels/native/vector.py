@@ -103,13 +103,19 @@ def pointer(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
     return context.make_array(array_type)(context, builder, array).data
 
 
-def make_tile(rows: int, vectors: int) -> Any:
+def opaque(builder: Any, pointer: Any) -> Any:
+    """The same pointer, about which the optimiser knows nothing."""
+    return builder.asm(ir.FunctionType(pointer.type, [pointer.type]), "", "=r,0", [pointer], side_effect=False)
+
+
+def make_tile(rows: int, vectors: int, together: int = 1) -> Any:
     """A register tile of `rows` x `vectors`:
 
     out[i, j] = init[i, j] + sum over t < k of a[i, t] b[t, j], t ascending, for i = first, first + 1, ... and the
     columns of `vectors` vectors. Rows beyond `last` are computed and stored as row `last` once more, so that one tile
-    serves any number of rows. Element [i, t] of a lies at a_at + i a_row + t a_step, and so on; rows of b are b_step
-    apart, their columns contiguous. k >= 1.
+    serves any number of rows; but not where rows are reached `together`, so many (1 to 3) from one pointer. Element
+    [i, t] of a lies at a_at + i a_row + t a_step, and so on; rows of b are b_step apart, their columns contiguous.
+    k >= 1.
     """
 
     @intrinsic
@@ -120,25 +126,26 @@ def make_tile(rows: int, vectors: int) -> Any:
             k, first, last, _, a_at, a_row, a_step, _, b_at, b_step, _, init_at, init_row, _, out_at, out_row = args
             a, b, init, out = (pointer(context, builder, signature.args[i], args[i]) for i in (3, 7, 10, 13))
             vector = Vectors(context, builder, signature.args[3])
-            numbers = []
-            for r in range(rows):
-                i = builder.add(first, I64(r))
-                numbers.append(builder.select(builder.icmp_signed("<", i, last), i, last))
+            numbers = [builder.add(first, I64(r)) for r in range(rows)]
+            if together == 1:
+                numbers = [builder.select(builder.icmp_signed("<", i, last), i, last) for i in numbers]
 
             def place(at: Any, row: Any, i: Any, v: int = 0) -> Any:
                 return builder.add(builder.add(at, builder.mul(i, row)), I64(v * vector.lanes))
 
-            a_rows = [builder.gep(a, [place(a_at, a_row, i)]) for i in numbers]
+            a_rows = [builder.gep(a, [place(a_at, a_row, i)]) for i in numbers[::together]]
             sums = [vector.load(init, place(init_at, init_row, i, v)) for i in numbers for v in range(vectors)]
-            loop = Loop(builder, I64(0), k, sums)
-            b_row = builder.add(b_at, builder.mul(loop.index, b_step))
-            columns = [vector.load(b, builder.add(b_row, I64(v * vector.lanes))) for v in range(vectors)]
-            step = builder.mul(loop.index, a_step)
+            loop = Loop(builder, I64(0), k, [*sums, *a_rows, builder.gep(b, [b_at])])
+            # Opaque, or the optimiser would keep a pointer for each row: 12 of them, moved from register to register
+            # at each turn, cost a sixth of the time.
+            *heads, b_row = (opaque(builder, each) for each in loop.values[len(sums) :])
+            columns = [vector.load(b_row, I64(v * vector.lanes)) for v in range(vectors)]
             new = []
             for r in range(rows):
-                factor = vector.splat(builder.load(builder.gep(a_rows[r], [step])))
+                shift = builder.mul(a_row, I64(r % together))
+                factor = vector.splat(builder.load(builder.gep(heads[r // together], [shift])))
                 new += [vector.fma(factor, columns[v], loop.values[r * vectors + v]) for v in range(vectors)]
-            loop.close(new)
+            loop.close([*new, *(builder.gep(each, [a_step]) for each in heads), builder.gep(b_row, [b_step])])
             for n, i in enumerate(numbers):
                 for v in range(vectors):
                     vector.store(new[n * vectors + v], out, place(out_at, out_row, i, v))
