@@ -6,6 +6,7 @@ not asked again. FNNET_DATA names the folder of MNIST.
 
 python -m bench.peers                       measure everything (20 minutes), write docs/peers.json and the README
 python -m bench.peers --only 784-128-10     the works whose names hold this; nothing is written
+python -m bench.peers --only 784-128-10 --merge    the same, and put them in place of their rows of before
 python -m bench.peers --check               only see that the README's rows are those of this program and of the JSON
 """
 
@@ -239,16 +240,22 @@ def versions() -> dict[str, str]:
 @click.command()
 @click.option("--rounds", default=5, show_default=True, help="Rounds, of which the medians are taken.")
 @click.option("--only", default="", help="Only works whose names hold this; nothing is written.")
+@click.option("--merge", is_flag=True, help="With --only: replace these rows, measured on the same machine and peers.")
 @click.option("--check", "only_check", is_flag=True, help="Only compare the README's rows with this program's.")
 @click.option("--out", default=str(RESULTS), show_default=True, help="Where the JSON goes.")
-def main(rounds: int, only: str, only_check: bool, out: str) -> None:
+def main(rounds: int, only: str, merge: bool, only_check: bool, out: str) -> None:
     """Measure fnnet and its peers."""
     if only_check:
         faults = check(README.read_text())
         for fault in faults:
             click.echo(fault, err=True)
         sys.exit(bool(faults))
-    rows, threads = [], available_threads()
+    threads = available_threads()
+    results = {"cpu": cpu_name(), "threads": threads, "rounds": rounds, "versions": versions()}
+    before = json.loads(Path(out).read_text()) if merge else None
+    if before and any(before[key] != value for key, value in results.items()):
+        raise click.UsageError(f"{out} was measured on another machine, with other peers or rounds: measure everything")
+    rows = []
     for number, work in enumerate(WORKS):
         if work.kind in COUNTS and only in work.name:
             row = measure(number, rounds, threads)
@@ -258,10 +265,12 @@ def main(rounds: int, only: str, only_check: bool, out: str) -> None:
         for row in measure_programs(rounds):
             rows.append(row)
             _say(next(work for work in WORKS if work.name == row["work"]), row)
-    if only:
+    if before:
+        fresh = {row["work"]: row for row in rows}
+        rows = [fresh.get(row["work"], row) for row in before["rows"]]
+    elif only:
         return
     peaks = [row["peak_gflops"] for row in rows if "peak_gflops" in row]
-    results = {"cpu": cpu_name(), "threads": threads, "rounds": rounds, "versions": versions()}
     results |= {"peak_gflops": max(peaks), "rows": rows}
     Path(out).write_text(json.dumps(results, indent=1) + "\n")
     if Path(out).resolve() == RESULTS:

@@ -102,13 +102,21 @@ def test_same_bits_for_any_number_of_threads(case, optimizer, numba_kernels, mon
     sizes, batch, zeros, as_bytes = CASES[case]
     monkeypatch.setattr(trainer, "TEAM_WORK", 0)
     examples = data(333, sizes[0], sizes[-1], zeros=zeros, as_bytes=as_bytes)
-    results = {
-        weights_sha256(
-            block(numba_kernels._replace(threads=threads), sizes, examples, batch, OPTIMIZERS[optimizer])[0].params
-        )
-        for threads in (1, 2, 3, 4, 8)
-    }
+    results = set()
+    for chunk in (25, 512):
+        monkeypatch.setattr(trainer, "CHUNK_ROWS", chunk)
+        for threads in (1, 2, 3, 4, 8):
+            kernels = numba_kernels._replace(threads=threads)
+            results.add(weights_sha256(block(kernels, sizes, examples, batch, OPTIMIZERS[optimizer])[0].params))
     assert len(results) == 1
+
+
+def test_the_middle_of_what_is_not_zero(numba_kernels):
+    x = np.zeros((50, 320), np.uint8)
+    x[:, 200:] = 9
+    rows = numba_kernels.pixels(x, np.dtype(np.float32), 1)
+    assert rows.middle(160) == 8, "half of the ink lies before input 260, and blocks have 32"
+    assert numba_kernels.pixels(x + 1, np.dtype(np.float32), 1).middle(160) == 5
 
 
 @pytest.mark.parametrize("sizes", [(784, 10, 10), (784, 150, 10), (100, 65, 20, 3)], ids=str)

@@ -50,7 +50,7 @@ KINDS: Final = MappingProxyType(
 
 PARTS: Final = MappingProxyType(
     {
-        "train": MappingProxyType({"train_block": ("block", "iiISRRRRRRRIRBRUHBRIIiiiiRRRBI")}),
+        "train": MappingProxyType({"train_block": ("block", "iiISiRRRRRRRIRBRUHBRIIiiiiRRRBI")}),
         "infer": MappingProxyType(
             {
                 "scores": ("inference", "iiISRRRBRiiIIRUHBRRI"),

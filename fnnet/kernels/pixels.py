@@ -48,6 +48,18 @@ class Pixels(NamedTuple):
         """About the share of inputs that are not zero; 1 for dense rows."""
         return self.indices.size / max(1, self.n * self.inputs) if self.starts.size else 1.0
 
+    def middle(self, cut: int) -> int:
+        """The block before which about half of what is not zero lies; for dense rows that of input `cut`.
+
+        Two threads that sum the gradient of a narrow W have then the same work: MNIST is a tenth heavier below.
+        """
+        blocks = -(-self.inputs // BLOCK)
+        if not self.starts.size or blocks < 2:
+            return -(-cut // BLOCK)
+        starts = self.starts.reshape(self.n, blocks + 1)[:: max(1, self.n // SAMPLE)].astype(np.int64)
+        ink = (starts - starts[:, :1]).sum(axis=0)
+        return 1 + int(np.abs(2 * ink[1:blocks] - ink[-1]).argmin())
+
 
 def pixels(x: Array, dtype: np.dtype[Any], threads: int) -> Pixels:
     """`x` (n, inputs), uint8 or floats, for parameters of `dtype`."""

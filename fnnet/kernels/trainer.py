@@ -10,6 +10,8 @@ import numpy as np
 from fnnet.kernels.layout import (
     BUCKETS,
     COUNTERS,
+    CUT,
+    NARROW,
     PAD,
     PANEL_VECTORS,
     SLACK,
@@ -28,6 +30,8 @@ from fnnet.params import Array, Params, layer_sizes
 
 CHUNK_ROWS: Final = 512
 """Rows that go through the network at once; a larger batch is summed chunk by chunk."""
+NARROW_CHUNKS: Final = 4
+"""How many times as many where the first layer is narrow: its activations fit the cache, and threads meet less."""
 TEAM_WORK: Final = 50_000
 """Multiply-adds of a step from which on a second thread pays: below, it waits longer than it works."""
 
@@ -64,7 +68,8 @@ class Trainer:
         dtype = params.layers[0].W.dtype
         sizes = layer_sizes(params)
         self._rule, self._batch = RULES.index(rule), batch_size
-        rows = min(batch_size, CHUNK_ROWS)
+        width = machine().vector_bytes // dtype.itemsize
+        rows = min(batch_size, CHUNK_ROWS * (NARROW_CHUNKS if sizes[1] <= NARROW * width else 1))
         weights = [a * b for a, b in itertools.pairwise(sizes)]
         work = rows * (pixels.density() * weights[0] + sum(weights[1:]))
         self.threads = threads if work >= TEAM_WORK else 1
@@ -79,6 +84,7 @@ class Trainer:
         floats = max(4 * whole_lines(sizes[0] + SLACK), (widest + 5) * self._plan.lanes)
         self._fixed = (
             self._plan.shape,
+            pixels.middle(int(self._plan.shape[0, CUT])),
             self._p,
             *self._moments,
             *self._spare,

@@ -1,10 +1,13 @@
 """A block of training steps: many mini-batches in one compiled call, by a team of threads.
 
 A step has three phases, and the team meets after each. First the first layer: each thread multiplies all rows of the
-batch with a part of W that is its own. Then rows: each unit takes some of them through the
-rest of the network and back, with the weights as they are. Then weights: the gradient of each is summed over all rows,
-in the order of the rows, and moves it; of the first W each thread sums and moves its own part again, which so stays in
-its cache. No sum depends on who computed it.
+batch with a part of W that is its own. Then rows: each unit takes some of them through the rest of the network and
+back, with the weights as they are. Then weights: the gradient of each is summed over all rows, in the order of the
+rows, and moves it; of the first W each thread sums and moves its own part again, which so stays in its cache.
+
+A batch larger than a chunk goes through the first two phases chunk by chunk, and leaves W as it is between them. Where
+W is narrow every thread then has all of it in its cache, and takes its rows through the first layer too: the first
+phase falls away. No sum depends on who computed it.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from fnnet.kernels.native import core
 from fnnet.kernels.native.gradient import dense_region, sparse_region, weight_unit, weight_units
 from fnnet.kernels.native.network import (
     add_parts,
+    affine,
     dense_layer,
     gather_rows,
     rest_backward,
@@ -23,19 +27,19 @@ from fnnet.kernels.native.network import (
     softmax_backward,
 )
 from fnnet.kernels.native.products import VECTOR_BYTES, ZERO
-from fnnet.kernels.native.sparse import sparse_layer
+from fnnet.kernels.native.sparse import sparse_layer, sparse_whole
 from fnnet.kernels.native.team import fetch_add, load_acquire, meet, piece
 
-UNIT_ROWS: Final = 128
+UNIT_ROWS: Final = 256
 """Rows in a unit of the second phase, at most."""
 
 
 @core
-def region(layer, number, threads, itemsize):  # type: ignore[no-untyped-def]
+def region(layer, cut, number, threads, itemsize):  # type: ignore[no-untyped-def]
     """Region `number` of the first W: blocks block to stop of inputs, columns left to right; nothing beyond the last.
 
     There are as many as threads, if the layer is wide enough: each thread passes over its own in both directions, so
-    that its part of W stays in its cache.
+    that its part of W stays in its cache. A layer in two parts is cut before the block `cut`.
     """
     parts = 2 if layer[CUT] < layer[IN] else 1
     lanes = VECTOR_BYTES // itemsize
@@ -43,7 +47,7 @@ def region(layer, number, threads, itemsize):  # type: ignore[no-untyped-def]
     groups = max(1, min(vectors, threads // parts))
     if number >= parts * groups:
         return 0, 0, 0, 0
-    cut, blocks = -(-layer[CUT] // BLOCK), -(-layer[IN] // BLOCK)
+    blocks = -(-layer[IN] // BLOCK)
     group, panel = number // parts, layer[PANEL] // lanes
     left = group * vectors // groups // panel * panel
     right = vectors if group + 1 == groups else (group + 1) * vectors // groups // panel * panel
@@ -62,12 +66,25 @@ def regions(layer, threads, itemsize):  # type: ignore[no-untyped-def]
 
 
 @core
+def first_rows(  # type: ignore[no-untyped-def]
+    shape, p, room, x_bytes, x_floats, ids, first, row, rows, dense, sparse, order
+):
+    """Work rows row, row + 1, ..., which are ids[first], ids[first + 1], ..., through the whole first layer."""
+    work, zeros, floats = room
+    if dense:
+        gather_rows(shape[0], x_bytes, x_floats, ids, first, rows, work, row)
+        affine(shape[0], p, work, row, rows, zeros)
+    else:
+        sparse_whole(shape[0], p, work, row, rows, ids, first, sparse, order, floats)
+        add_parts(shape[0], work, row, rows)
+
+
+@core
 def rows_unit(shape, p, room, ids, labels, first, row, rows, count, log, out):  # type: ignore[no-untyped-def]
     """Work rows row, row + 1, ..., which are ids[first], ids[first + 1], ..., from the first layer's z through the
     network and back. Returns whether every loss is finite."""
     work, zeros, floats = room
     totals, shifted, right = log
-    add_parts(shape[0], work, row, rows)
     rest_forward(shape, p, work, row, rows, zeros)
     last = shape[len(shape) - 1]
     finite = softmax_backward(last, work, row, rows, count, ids, first, labels, out, totals, shifted, right, floats)
@@ -82,8 +99,9 @@ def first_phase(  # type: ignore[no-untyped-def]
     """This thread's regions of the first layer forward, for all rows of the chunk."""
     layer = shape[0]
     work, zeros, floats = room
+    cut = -(-layer[CUT] // BLOCK)
     for number in range(rank, regions(layer, threads, p.itemsize), threads):
-        block, stop, left, right = region(layer, number, threads, p.itemsize)
+        block, stop, left, right = region(layer, cut, number, threads, p.itemsize)
         if left == right:
             continue
         if dense:
@@ -94,13 +112,13 @@ def first_phase(  # type: ignore[no-untyped-def]
 
 @core
 def last_phase(  # type: ignore[no-untyped-def]
-    rank, threads, shape, params, room, rows, ids, first, dense, sparse, scratch, chunk, last, rule, rate
+    rank, threads, shape, middle, params, room, rows, ids, first, dense, sparse, scratch, chunk, last, rule, rate
 ):
     """This thread's regions of the first layer's gradient, summed over the chunk's rows."""
     layer, itemsize = shape[0], params[0].itemsize
     work, zeros, floats = room
     for number in range(rank, regions(layer, threads, itemsize), threads):
-        block, stop, left, right = region(layer, number, threads, itemsize)
+        block, stop, left, right = region(layer, middle, number, threads, itemsize)
         if left == right:
             continue
         if dense:
@@ -116,12 +134,14 @@ def last_phase(  # type: ignore[no-untyped-def]
 
 @core
 def train_block(  # type: ignore[no-untyped-def]
-    rank, threads, counters, shape, p, m, v, g, work, zeros, scratch_all, order_all, floats_all, x_bytes, x_floats,
-    starts, indices, codes, values, labels, ids, batch, chunk_rows, steps, rule, rates, totals, shifted, right, done,
+    rank, threads, counters, shape, middle, p, m, v, g, work, zeros, scratch_all, order_all, floats_all,
+    x_bytes, x_floats, starts, indices, codes, values, labels, ids, batch, chunk_rows, steps, rule, rates,
+    totals, shifted, right, done,
 ):  # fmt: skip
     """Train `steps` batches of `batch` rows: ids[0:batch], ids[batch:2 batch], ..., and again from the start of ids.
 
-    The sparse rows are used if there are any, else x_floats, else x_bytes / 255. done[0] is the number of steps made; a
+    The sparse rows are used if there are any, else x_floats, else x_bytes / 255. A narrow W is cut before the block
+    `middle` where its gradient is summed. done[0] is the number of steps made; a
     step with a loss that is not finite is not made, and ends the block.
     """
     size = piece(scratch_all, threads)
@@ -142,14 +162,16 @@ def train_block(  # type: ignore[no-untyped-def]
         rate = rates[step * constants : (step + 1) * constants]
         at, rows = first + chunk, min(chunk_rows, count - chunk)
         last = chunk + rows == count
-        if dense:
-            row, end = rows * rank // threads, rows * (rank + 1) // threads
-            gather_rows(shape[0], x_bytes, x_floats, ids, at + row, end - row, work, row)
+        by_rows = count > chunk_rows and shape[0, CUT] < shape[0, IN]
+        if not by_rows:
+            if dense:
+                row, end = rows * rank // threads, rows * (rank + 1) // threads
+                gather_rows(shape[0], x_bytes, x_floats, ids, at + row, end - row, work, row)
+                phase += 1
+                meet(counters, threads, phase)
+            first_phase(rank, threads, shape, p, room, rows, ids, at, dense, sparse, order)
             phase += 1
             meet(counters, threads, phase)
-        first_phase(rank, threads, shape, p, room, rows, ids, at, dense, sparse, order)
-        phase += 1
-        meet(counters, threads, phase)
         unit_rows = min(UNIT_ROWS, -(-rows // threads))
         units = -(-rows // unit_rows)
         unit = fetch_add(counters, TICKET, 1) - base
@@ -157,6 +179,10 @@ def train_block(  # type: ignore[no-untyped-def]
             row = unit * unit_rows
             some = min(unit_rows, rows - row)
             out = step * batch + chunk + row
+            if by_rows:
+                first_rows(shape, p, room, x_bytes, x_floats, ids, at + row, row, some, dense, sparse, order)
+            else:
+                add_parts(shape[0], work, row, some)
             if not rows_unit(shape, p, room, ids, labels, at + row, row, some, count, log, out):
                 fetch_add(counters, FAILED, 1)
             unit = fetch_add(counters, TICKET, 1) - base
@@ -165,7 +191,9 @@ def train_block(  # type: ignore[no-untyped-def]
         meet(counters, threads, phase)
         if load_acquire(counters, FAILED):
             return
-        last_phase(rank, threads, shape, params, room, rows, ids, at, dense, sparse, scratch, chunk, last, rule, rate)
+        last_phase(
+            rank, threads, shape, middle, params, room, rows, ids, at, dense, sparse, scratch, chunk, last, rule, rate
+        )
         unit = fetch_add(counters, TICKET, 1) - base
         while unit < weights:
             weight_unit(unit, shape, params, work, zeros, scratch, rows, chunk, last, rule, rate)
