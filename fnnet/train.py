@@ -25,7 +25,7 @@ from fnnet.network import (
 from fnnet.optim import SGD, Moments, Optimizer, check_learning_rate
 from fnnet.params import Array, Params
 
-BLOCK_SECONDS: Final = 0.05
+BLOCK_SECONDS: Final = 0.1
 """About how long a block of steps may run: Ctrl-C, the progress bar and the check for divergence wait for its end."""
 
 

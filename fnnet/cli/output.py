@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -104,6 +104,9 @@ def describe(dataset: Dataset, images: dict[str, int]) -> str:
     return f"data: {dataset.name}, {counts} images ({dataset.source})"
 
 
+COMPILING: Final = "compiling, once on this machine"
+
+
 def load_kernels(jit: bool, threads: int | None, notify: Callable[[str], None]) -> tuple[Kernels, float]:
     """The kernels, and the seconds until they were there, nearly all of them compiling where it had to be done."""
     from fnnet import kernels
@@ -111,9 +114,7 @@ def load_kernels(jit: bool, threads: int | None, notify: Callable[[str], None]) 
     if not jit:
         return kernels.load("numpy", threads=threads), 0.0
     began = time.perf_counter()
-    table = kernels.load(
-        "numba", threads=threads, notify=notify, on_compile=lambda: notify("compiling, once on this machine")
-    )
+    table = kernels.load("numba", threads=threads, notify=notify, on_compile=lambda: notify(COMPILING))
     return table, time.perf_counter() - began
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fnnet.cli.options import json_option, quiet_option
-from fnnet.cli.output import notifier, print_json, say
+from fnnet.cli.output import COMPILING, notifier, print_json, say
 from fnnet.errors import FnnetError, StorageError
 
 
@@ -41,7 +41,8 @@ def _warm(dtypes: list[str], notify: Any) -> tuple[bool, Any]:
     try:
         from fnnet.kernels import cache, library
 
-        kept = [library.load_all(dtype, lambda: notify("compiling, once on this machine")) for dtype in dtypes]
-        return all(kept), cache.folder()
+        for dtype in dtypes:
+            library.load_all(dtype, lambda: notify(COMPILING))
+        return all(library.are_kept(dtype) for dtype in dtypes), cache.folder()
     except ImportError as error:
         raise FnnetError("no compiled kernels", found=str(error), fix="pip install numba") from None

@@ -174,13 +174,14 @@ def library(part: str, dtype: DTypeLike) -> Library:
     return found or _load([part], name, lambda: None)[0]
 
 
-def load_all(dtype: DTypeLike, on_compile: Callable[[], None] = lambda: None) -> bool:
-    """Have every part for `dtype`; those that are not on disk are compiled side by side, after `on_compile`.
+def load_all(dtype: DTypeLike, on_compile: Callable[[], None] = lambda: None) -> None:
+    """Have every part for `dtype`; those that are not on disk are compiled side by side, after `on_compile`."""
+    _load(list(PARTS), np.dtype(dtype).name, on_compile)
 
-    Returns  whether all of them are on disk.
-    """
+
+def are_kept(dtype: DTypeLike) -> bool:
+    """Whether every part for `dtype` is on disk."""
     name = np.dtype(dtype).name
-    _load(list(PARTS), name, on_compile)
     return all(cache.read(cache.place(part, name)) is not None for part in PARTS)
 
 
@@ -233,9 +234,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def run_team(calls: Sequence[Call], threads_at: Callable[[int], None] = lambda threads: None) -> None:
+def run_team(calls: Sequence[Call], threads_argument: int | None = None) -> None:
     """Run calls of one function at once, a thread each; all must be running before any starts, for they wait for one
-    another. Where the system gives fewer threads, `threads_at` is told how many there are."""
+    another. Where the system gives fewer threads, the argument that tells their number is set to what there are.
+
+    With `threads_argument` None the calls do not know of one another, and all of them run.
+    """
     if len(calls) == 1:
         calls[0]()
         return
@@ -258,17 +262,16 @@ def run_team(calls: Sequence[Call], threads_at: Callable[[int], None] = lambda t
             helper.start()
             helpers.append(helper)
     except RuntimeError:
-        threads_at(len(helpers) + 1)
+        if threads_argument is not None:
+            for call in calls:
+                call.words[call.at[threads_argument]] = len(helpers) + 1
     running[0] = len(helpers) + 1
     go.set()
     calls[0]()
+    if threads_argument is None:
+        for call in calls[running[0] :]:
+            call()
     for helper in helpers:
         helper.join()
     if failures:
         raise failures[0]
-
-
-def words_of(calls: Sequence[Call], argument: int, value: int) -> None:
-    """Set a scalar argument of several calls."""
-    for call in calls:
-        call.words[call.at[argument]] = value

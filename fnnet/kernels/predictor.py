@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from fnnet.kernels.layout import BLOCK, BUCKETS, COUNTERS, PAD, SLACK, TICKET, aligned, layout, pack, whole_lines
-from fnnet.kernels.library import Call, library, run_team, words_of
+from fnnet.kernels.library import Call, library, run_team
 from fnnet.kernels.machine import machine
 from fnnet.kernels.pixels import MAX_SPARSE_INPUTS
 from fnnet.params import Array, Params, layer_sizes
@@ -17,6 +17,8 @@ UNIT_ROWS: Final = 64
 """Rows that go through the network at once."""
 TEAM_WORK: Final = 4_000_000
 """Multiply-adds from which on a second thread pays: starting one takes about 100 us."""
+THREADS: Final = 1
+"""Which argument of `scores` is the number of threads."""
 
 
 class _Place(NamedTuple):
@@ -59,7 +61,7 @@ class Predictor:
         threads = max(1, min(self._threads, -(-n // UNIT_ROWS), n * self._work // TEAM_WORK))
         counters, shared = aligned(COUNTERS, np.int64), self._buffers(UNIT_ROWS, threads)
         calls = [self._bind(rank, threads, counters, shared, x, logits, best, UNIT_ROWS) for rank in range(threads)]
-        run_team(calls, lambda number: words_of(calls, 1, number))
+        run_team(calls, THREADS)
         return logits, best
 
     def best(self, x: Array) -> Array:

@@ -23,7 +23,7 @@ from fnnet.kernels.layout import (
     unpack,
     whole_lines,
 )
-from fnnet.kernels.library import library, run_team, words_of
+from fnnet.kernels.library import library, run_team
 from fnnet.kernels.machine import machine
 from fnnet.kernels.pixels import Pixels
 from fnnet.params import Array, Params, layer_sizes
@@ -35,10 +35,10 @@ NARROW_CHUNKS: Final = 4
 TEAM_WORK: Final = 50_000
 """Multiply-adds of a step from which on a second thread pays: below, it waits longer than it works."""
 
+THREADS: Final = 1
+"""Which argument of `train_block` is the number of threads."""
 RULES: Final = ("sgd", "momentum", "nesterov", "adam")
 """The optimizers that the compiled code knows, by its numbers for them."""
-MOMENTS: Final = (0, 1, 1, 2)
-"""How many vectors like the parameters each of them carries."""
 
 
 class Outcome(NamedTuple):
@@ -123,7 +123,7 @@ class Trainer:
             )
             for rank in range(self.threads)
         ]  # fmt: skip
-        run_team(calls, lambda threads: words_of(calls, 1, threads))
+        run_team(calls, THREADS)
         last = slice(-len(ids), None)
         losses: Array = np.log(totals[last]) - shifted[last]
         return Outcome(int(done[0]), losses, right[last])

@@ -22,10 +22,9 @@ from fnnet.kernels.layout import (
     X,
 )
 from fnnet.kernels.native import core
-from fnnet.kernels.native.packing import prefetch
-from fnnet.kernels.native.products import ONE, VECTOR_BYTES, ZERO, product, sparse_outer, transpose_block
-from fnnet.kernels.native.sparse import AHEAD, expand, part
-from fnnet.kernels.native.vector import square_root
+from fnnet.kernels.native.products import ONE, VECTOR_BYTES, ZERO, product, sparse_outer
+from fnnet.kernels.native.sparse import AHEAD, expand, fetch_part, part
+from fnnet.kernels.native.vector import square_root, transpose
 
 FAR: Final = 1024
 """Bytes from row to row of an activation from which on its strips are packed."""
@@ -137,8 +136,7 @@ def sparse_region(  # type: ignore[no-untyped-def]
             load_sums(params[3], at, panel, scratch, width, count_k, chunk)
             for r in range(rows):
                 if r + AHEAD < rows:
-                    prefetch(starts, ids[first + r + AHEAD] * (blocks + 1) + from_block)
-                    prefetch(starts, ids[first + r + AHEAD] * (blocks + 1) + to_block)
+                    fetch_part(ids, first + r + AHEAD, starts, blocks, from_block, to_block)
                 begin, end = part(ids, first + r, starts, blocks, from_block, to_block)
                 d_at, from_value = layer[D] + r * layer[LINE] + left, begin
                 if expanded:
@@ -174,7 +172,7 @@ def turn(layer, p, at, left, k, width, count_k):  # type: ignore[no-untyped-def]
         for j in range(left, left + width, lanes):
             place = layer[T] + panel * layer[OUT] + j * breadth + i - panel
             if i + lanes <= k + count_k and j + lanes <= layer[OUT]:
-                transpose_block(p, at + (i - k) * width + j - left, width, lanes, lanes, p, place, breadth)
+                transpose(p, at + (i - k) * width + j - left, width, p, place, breadth)
             else:
                 for r in range(min(lanes, k + count_k - i)):
                     for c in range(min(lanes, layer[OUT] - j)):

@@ -14,7 +14,6 @@ from fnnet.kernels.native.vector import (
     make_sparse_outer,
     make_tile,
     max_vector,
-    transpose,
 )
 
 VECTOR_BYTES: Final = machine().vector_bytes
@@ -130,15 +129,6 @@ def sparse_outer(values, at, indices, start, count, d, d_at, g, g_at, g_row, vec
         d_at, g_at = d_at + 2 * lanes, g_at + 2 * lanes
     if vectors & 1:
         _outer_1(values, at, indices, start, count, d, d_at, g, g_at, g_row)
-
-
-@core
-def transpose_block(source, at, row, rows, columns, out, out_at, out_row):  # type: ignore[no-untyped-def]
-    """out[j, i] = source[i, j] for i < rows and j < columns, both multiples of a vector's lanes."""
-    lanes = VECTOR_BYTES // source.itemsize
-    for i in range(0, rows, lanes):
-        for j in range(0, columns, lanes):
-            transpose(source, at + i * row + j, row, out, out_at + j * out_row + i, out_row)
 
 
 @core

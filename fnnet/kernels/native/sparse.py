@@ -87,6 +87,14 @@ def part(ids, r, starts, blocks, block, stop):  # type: ignore[no-untyped-def]
 
 
 @core
+def fetch_part(ids, r, starts, blocks, block, stop):  # type: ignore[no-untyped-def]
+    """Ask for what `part` reads."""
+    at = ids[r] * (blocks + 1)
+    prefetch(starts, at + block)
+    prefetch(starts, at + stop)
+
+
+@core
 def fetch(sparse, start, end):  # type: ignore[no-untyped-def]
     """Ask for a sparse row: rows come in random order, and each would be waited for (a third of 784-10-10)."""
     _, indices, codes, values = sparse
@@ -112,8 +120,7 @@ def sort_rows(rows, ids, first, sparse, blocks, block, stop, order):  # type: ig
     lengths, places = order[rows : 2 * rows], order[2 * rows : 2 * rows + BUCKETS + 1]
     for r in range(rows):
         if r + AHEAD < rows:
-            prefetch(starts, ids[first + r + AHEAD] * (blocks + 1) + block)
-            prefetch(starts, ids[first + r + AHEAD] * (blocks + 1) + stop)
+            fetch_part(ids, first + r + AHEAD, starts, blocks, block, stop)
         begin, end = part(ids, first + r, starts, blocks, block, stop)
         lengths[r] = end - begin
         longest = max(longest, lengths[r])
