@@ -111,6 +111,15 @@ def test_same_bits_for_any_number_of_threads(case, optimizer, numba_kernels, mon
     assert len(results) == 1
 
 
+def test_weights_whose_sum_overflows_are_finite(numba_kernels):
+    """No warning, which would fail this test, and no divergence."""
+    params = fnnet.init((4, 3), 0)
+    large = fnnet.Params((params.layers[0]._replace(W=np.full((4, 3), 3e38, np.float32)),))
+    examples = Examples(np.zeros((8, 4), np.float32), np.zeros(8, np.int64))
+    state = train.train_block(train.start(large, 0), examples, np.arange(8), 4, 0.1, kernels=numba_kernels)[0]
+    np.testing.assert_array_equal(state.params.layers[0].W, large.layers[0].W)
+
+
 def test_the_middle_of_what_is_not_zero(numba_kernels):
     x = np.zeros((50, 320), np.uint8)
     x[:, 200:] = 9

@@ -139,4 +139,5 @@ class Trainer:
     def is_finite(self) -> bool:
         """Whether every parameter is a number."""
         # The sum is quicker, and makes no vector of answers; it may overflow though no parameter has.
-        return bool(np.isfinite(self._p.sum()) or np.isfinite(self._p).all())
+        with np.errstate(over="ignore", invalid="ignore"):
+            return bool(np.isfinite(self._p.sum()) or np.isfinite(self._p).all())
