@@ -252,6 +252,8 @@ def main(rounds: int, only: str, merge: bool, only_check: bool, out: str) -> Non
         sys.exit(bool(faults))
     threads = available_threads()
     results = {"cpu": cpu_name(), "threads": threads, "rounds": rounds, "versions": versions()}
+    if merge and not Path(out).exists():
+        raise click.UsageError(f"--merge finds no {out}: measure everything first")
     before = json.loads(Path(out).read_text()) if merge else None
     if before and any(before[key] != value for key, value in results.items()):
         raise click.UsageError(f"{out} was measured on another machine, with other peers or rounds: measure everything")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from fnnet.cli.options import Sizes, json_option, seed_option
+from fnnet.cli.options import Sizes, jit_option, json_option, seed_option
 from fnnet.cli.output import console, load_kernels, notifier, print_json
 
 
 @click.command(short_help="Is the gradient of every parameter right?")
 @click.option("--sizes", type=Sizes(), default="784,10,10", show_default=True, help="Inputs, hidden layers, outputs.")
-@click.option("--jit/--no-jit", default=False, show_default=True, help="Take the gradient with the compiled kernels.")
+@jit_option("Take the gradient")
 @seed_option
 @json_option
 def gradcheck(sizes: tuple[int, ...], jit: bool, seed: int, as_json: bool) -> int:

@@ -83,12 +83,16 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def jit_option(what: str) -> Decorator:
+    """--jit/--no-jit."""
+    return click.option("--jit/--no-jit", default=False, show_default=True, help=f"{what} with the compiled kernels.")
+
+
+def compiled_options(what: str) -> Decorator:
     """--jit/--no-jit and --threads."""
-    jit = click.option("--jit/--no-jit", default=False, show_default=True, help=f"{what} with the compiled kernels.")
     threads = click.option(
         "--threads", type=Count(1, 1024), help="Threads of the compiled kernels.  [default: all that may run at once]"
     )
-    return lambda command: jit(threads(command))
+    return lambda command: jit_option(what)(threads(command))
 
 
 def data_dir_option(what: str) -> Decorator:

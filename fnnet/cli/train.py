@@ -14,8 +14,8 @@ from fnnet.cli.options import (
     FileName,
     Positive,
     Sizes,
+    compiled_options,
     data_options,
-    jit_option,
     json_option,
     quiet_option,
     recipe_option,
@@ -48,7 +48,7 @@ OVERRIDES = ("hidden", "activation", "epochs", "batch_size", "learning_rate", "d
 
 
 @click.command()
-@jit_option("Train")
+@compiled_options("Train")
 @data_options
 @recipe_option
 @click.option("--hidden", type=Sizes(), help="Sizes of the hidden layers, such as 128,64; '' for none.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
-from fnnet.cli.options import FileName, data_options, jit_option, json_option, quiet_option, seed_option
+from fnnet.cli.options import FileName, compiled_options, data_options, json_option, quiet_option, seed_option
 from fnnet.cli.output import check_outputs, console, describe, load_data, load_kernels, notifier, print_json, say
 from fnnet.errors import DataError, FnnetError, ModelError
 
@@ -26,7 +26,7 @@ SHEET: Final = 100
 @click.command(short_help="How good is a model, class by class?")
 @click.argument("model_path", metavar="MODEL", type=FileName())
 @data_options
-@jit_option("Evaluate")
+@compiled_options("Evaluate")
 @click.option(
     "--plot",
     type=FileName(),
@@ -152,7 +152,7 @@ class Answer(NamedTuple):
 @click.argument("model_path", metavar="MODEL", type=FileName())
 @click.argument("files", metavar="IMAGE...", nargs=-1, required=True, type=FileName())
 @click.option("--output", "-o", type=FileName(), help="Write the answers as CSV: ImageId,Label, counted from 1.")
-@jit_option("Predict")
+@compiled_options("Predict")
 @json_option
 @quiet_option
 def predict(

@@ -45,6 +45,9 @@ BUCKETS: Final = 64
 DENSE: Final = 0.4
 """Share of inputs that are not zero from which on register tiles over all of them are faster. It decides on speed
 alone: the sums are the same bits either way."""
+RULES: Final = ("sgd", "momentum", "nesterov", "adam")
+SGD, MOMENTUM, NESTEROV, ADAM = range(len(RULES))
+"""The optimizers that the compiled code knows, and its numbers for them."""
 ARRIVED, TICKET, FAILED, COUNTERS = 0, 16, 32, 48
 """Places in the counters of a team of threads, each on a cache line of its own, and how many there are."""
 
@@ -80,11 +83,17 @@ def layout(sizes: Sequence[int], dtype: DTypeLike, vector_bytes: int, rows: int,
         line = _line(outputs, lanes, dtype.itemsize)
         z, free = free, free + rows * line
         d, free = (z, free) if number == layers - 1 else (free, free + rows * line)
-        cut = inputs if number or pad > NARROW * lanes else min(inputs, (-(-inputs // BLOCK) + 1) // 2 * BLOCK)
+        narrow = number == 0 and is_narrow(outputs, dtype, vector_bytes)
+        cut = inputs if not narrow else min(inputs, (-(-inputs // BLOCK) + 1) // 2 * BLOCK)
         y, free = free, free + (rows * line if cut < inputs else 0)
         shape[number] = inputs, outputs, pad, panel, weights, bias, turned, source, source_line, z, d, line, cut, y
         source, source_line = z, line
     return Layout(tuple(sizes), dtype, lanes, shape, at, free)
+
+
+def is_narrow(outputs: int, dtype: DTypeLike, vector_bytes: int) -> bool:
+    """Whether a layer has at most NARROW vectors of columns."""
+    return outputs * np.dtype(dtype).itemsize <= NARROW * vector_bytes
 
 
 def whole_lines(count: int) -> int:

@@ -11,13 +11,14 @@ from fnnet.kernels.layout import (
     BUCKETS,
     COUNTERS,
     CUT,
-    NARROW,
     PAD,
     PANEL_VECTORS,
+    RULES,
     SLACK,
     SUMS_BYTES,
     UNIT_INPUTS,
     aligned,
+    is_narrow,
     layout,
     pack,
     unpack,
@@ -31,14 +32,12 @@ from fnnet.params import Array, Params, layer_sizes
 CHUNK_ROWS: Final = 512
 """Rows that go through the network at once; a larger batch is summed chunk by chunk."""
 NARROW_CHUNKS: Final = 4
-"""How many times as many where the first layer is narrow: its activations fit the cache, and threads meet less."""
+"""How many times as many where every layer is narrow: its activations fit the cache, and threads meet less."""
 TEAM_WORK: Final = 50_000
 """Multiply-adds of a step from which on a second thread pays: below, it waits longer than it works."""
 
 THREADS: Final = 1
 """Which argument of `train_block` is the number of threads."""
-RULES: Final = ("sgd", "momentum", "nesterov", "adam")
-"""The optimizers that the compiled code knows, by its numbers for them."""
 
 
 class Outcome(NamedTuple):
@@ -68,8 +67,8 @@ class Trainer:
         dtype = params.layers[0].W.dtype
         sizes = layer_sizes(params)
         self._rule, self._batch = RULES.index(rule), batch_size
-        width = machine().vector_bytes // dtype.itemsize
-        rows = min(batch_size, CHUNK_ROWS * (NARROW_CHUNKS if sizes[1] <= NARROW * width else 1))
+        narrow = is_narrow(max(sizes[1:]), dtype, machine().vector_bytes)
+        rows = min(batch_size, CHUNK_ROWS * (NARROW_CHUNKS if narrow else 1))
         weights = [a * b for a, b in itertools.pairwise(sizes)]
         work = rows * (pixels.density() * weights[0] + sum(weights[1:]))
         self.threads = threads if work >= TEAM_WORK else 1

@@ -19,15 +19,15 @@ from fnnet.kernels.native import core
 from fnnet.kernels.native.gradient import dense_region, sparse_region, weight_unit, weight_units
 from fnnet.kernels.native.network import (
     add_parts,
-    affine,
     dense_layer,
+    first_rows,
     gather_rows,
     rest_backward,
     rest_forward,
     softmax_backward,
 )
 from fnnet.kernels.native.products import VECTOR_BYTES, ZERO
-from fnnet.kernels.native.sparse import sparse_layer, sparse_whole
+from fnnet.kernels.native.sparse import sparse_layer
 from fnnet.kernels.native.team import fetch_add, load_acquire, meet, piece
 
 UNIT_ROWS: Final = 256
@@ -35,18 +35,22 @@ UNIT_ROWS: Final = 256
 
 
 @core
-def region(layer, cut, number, threads, itemsize):  # type: ignore[no-untyped-def]
-    """Region `number` of the first W: blocks block to stop of inputs, columns left to right; nothing beyond the last.
+def regions(layer, threads, itemsize):  # type: ignore[no-untyped-def]
+    """In how many parts of inputs and how many groups of columns the first W is cut.
 
-    There are as many as threads, if the layer is wide enough: each thread passes over its own in both directions, so
-    that its part of W stays in its cache. A layer in two parts is cut before the block `cut`.
+    Parts times groups are as many as threads, if the layer is wide enough: each thread passes over its own region in
+    both directions, so that its part of W stays in its cache.
     """
     parts = 2 if layer[CUT] < layer[IN] else 1
+    return parts, max(1, min(layer[PAD] * itemsize // VECTOR_BYTES, threads // parts))
+
+
+@core
+def region(layer, cut, number, parts, groups, itemsize):  # type: ignore[no-untyped-def]
+    """Region `number` of `regions`: blocks block to stop of inputs, columns left to right. A layer in two parts is cut
+    before the block `cut`."""
     lanes = VECTOR_BYTES // itemsize
     vectors = layer[PAD] // lanes
-    groups = max(1, min(vectors, threads // parts))
-    if number >= parts * groups:
-        return 0, 0, 0, 0
     blocks = -(-layer[IN] // BLOCK)
     group, panel = number // parts, layer[PANEL] // lanes
     left = group * vectors // groups // panel * panel
@@ -56,27 +60,6 @@ def region(layer, cut, number, threads, itemsize):  # type: ignore[no-untyped-de
     if number % 2:
         return cut, blocks, left * lanes, right * lanes
     return 0, cut, left * lanes, right * lanes
-
-
-@core
-def regions(layer, threads, itemsize):  # type: ignore[no-untyped-def]
-    """How many regions there are."""
-    parts = 2 if layer[CUT] < layer[IN] else 1
-    return parts * max(1, min(layer[PAD] * itemsize // VECTOR_BYTES, threads // parts))
-
-
-@core
-def first_rows(  # type: ignore[no-untyped-def]
-    shape, p, room, x_bytes, x_floats, ids, first, row, rows, dense, sparse, order
-):
-    """Work rows row, row + 1, ..., which are ids[first], ids[first + 1], ..., through the whole first layer."""
-    work, zeros, floats = room
-    if dense:
-        gather_rows(shape[0], x_bytes, x_floats, ids, first, rows, work, row)
-        affine(shape[0], p, work, row, rows, zeros)
-    else:
-        sparse_whole(shape[0], p, work, row, rows, ids, first, sparse, order, floats)
-        add_parts(shape[0], work, row, rows)
 
 
 @core
@@ -100,8 +83,9 @@ def first_phase(  # type: ignore[no-untyped-def]
     layer = shape[0]
     work, zeros, floats = room
     cut = -(-layer[CUT] // BLOCK)
-    for number in range(rank, regions(layer, threads, p.itemsize), threads):
-        block, stop, left, right = region(layer, cut, number, threads, p.itemsize)
+    parts, groups = regions(layer, threads, p.itemsize)
+    for number in range(rank, parts * groups, threads):
+        block, stop, left, right = region(layer, cut, number, parts, groups, p.itemsize)
         if left == right:
             continue
         if dense:
@@ -111,14 +95,37 @@ def first_phase(  # type: ignore[no-untyped-def]
 
 
 @core
+def second_phase(  # type: ignore[no-untyped-def]
+    threads, counters, base, shape, p, room, x, rows, ids, first, by_rows, sparse, order, labels, count, log, out
+):
+    """Units of the chunk's rows through the network and back, with `by_rows` through the first layer too. Returns the
+    tickets drawn by the team."""
+    unit_rows = min(UNIT_ROWS, -(-rows // threads))
+    units = -(-rows // unit_rows)
+    unit = fetch_add(counters, TICKET, 1) - base
+    while unit < units:
+        row = unit * unit_rows
+        some = min(unit_rows, rows - row)
+        if by_rows:
+            first_rows(shape[0], p, room, x, ids, first + row, row, some, sparse, order)
+        else:
+            add_parts(shape[0], room[0], row, some)
+        if not rows_unit(shape, p, room, ids, labels, first + row, row, some, count, log, out + row):
+            fetch_add(counters, FAILED, 1)
+        unit = fetch_add(counters, TICKET, 1) - base
+    return units + threads
+
+
+@core
 def last_phase(  # type: ignore[no-untyped-def]
     rank, threads, shape, middle, params, room, rows, ids, first, dense, sparse, scratch, chunk, last, rule, rate
 ):
     """This thread's regions of the first layer's gradient, summed over the chunk's rows."""
     layer, itemsize = shape[0], params[0].itemsize
     work, zeros, floats = room
-    for number in range(rank, regions(layer, threads, itemsize), threads):
-        block, stop, left, right = region(layer, middle, number, threads, itemsize)
+    parts, groups = regions(layer, threads, itemsize)
+    for number in range(rank, parts * groups, threads):
+        block, stop, left, right = region(layer, middle, number, parts, groups, itemsize)
         if left == right:
             continue
         if dense:
@@ -141,8 +148,8 @@ def train_block(  # type: ignore[no-untyped-def]
     """Train `steps` batches of `batch` rows: ids[0:batch], ids[batch:2 batch], ..., and again from the start of ids.
 
     The sparse rows are used if there are any, else x_floats, else x_bytes / 255. A narrow W is cut before the block
-    `middle` where its gradient is summed. done[0] is the number of steps made; a
-    step with a loss that is not finite is not made, and ends the block.
+    `middle` where its gradient is summed. done[0] is the number of steps made; a step with a loss that is not finite is
+    not made, and ends the block.
     """
     size = piece(scratch_all, threads)
     scratch = scratch_all[rank * size : (rank + 1) * size]
@@ -150,7 +157,8 @@ def train_block(  # type: ignore[no-untyped-def]
     order = order_all[rank * size : (rank + 1) * size]
     size = piece(floats_all, threads)
     floats = floats_all[rank * size : (rank + 1) * size]
-    sparse, log, room = (starts, indices, codes, values), (totals, shifted, right), (work, zeros, floats)
+    x, sparse = (x_bytes, x_floats), (starts, indices, codes, values)
+    log, room = (totals, shifted, right), (work, zeros, floats)
     params = (p, m, v, g)
     dense = starts.size == 0
     weights = weight_units(shape, p.itemsize)
@@ -172,21 +180,10 @@ def train_block(  # type: ignore[no-untyped-def]
             first_phase(rank, threads, shape, p, room, rows, ids, at, dense, sparse, order)
             phase += 1
             meet(counters, threads, phase)
-        unit_rows = min(UNIT_ROWS, -(-rows // threads))
-        units = -(-rows // unit_rows)
-        unit = fetch_add(counters, TICKET, 1) - base
-        while unit < units:
-            row = unit * unit_rows
-            some = min(unit_rows, rows - row)
-            out = step * batch + chunk + row
-            if by_rows:
-                first_rows(shape, p, room, x_bytes, x_floats, ids, at + row, row, some, dense, sparse, order)
-            else:
-                add_parts(shape[0], work, row, some)
-            if not rows_unit(shape, p, room, ids, labels, at + row, row, some, count, log, out):
-                fetch_add(counters, FAILED, 1)
-            unit = fetch_add(counters, TICKET, 1) - base
-        base += units + threads
+        out = step * batch + chunk
+        base += second_phase(
+            threads, counters, base, shape, p, room, x, rows, ids, at, by_rows, sparse, order, labels, count, log, out
+        )
         phase += 1
         meet(counters, threads, phase)
         if load_acquire(counters, FAILED):

@@ -8,10 +8,13 @@ from fnnet.kernels.layout import (
     BLOCK,
     IN,
     LINE,
+    MOMENTUM,
+    NESTEROV,
     OUT,
     PAD,
     PANEL,
     PANEL_VECTORS,
+    SGD,
     SUMS_BYTES,
     UNIT_INPUTS,
     X_LINE,
@@ -30,9 +33,6 @@ FAR: Final = 1024
 """Bytes from row to row of an activation from which on its strips are packed."""
 UNIT_PANELS: Final = 8
 """Panels of columns in a unit of a dense W, whose rows are UNIT_INPUTS."""
-
-SGD, MOMENTUM, NESTEROV, ADAM = range(4)
-"""Rules of the update."""
 
 
 @core

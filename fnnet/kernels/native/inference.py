@@ -6,9 +6,9 @@ import numpy as np
 
 from fnnet.kernels.layout import BLOCK, DENSE, IN, LINE, OUT, SLACK, TICKET, D
 from fnnet.kernels.native import core
-from fnnet.kernels.native.network import add_parts, affine, gather_rows, rest_forward
+from fnnet.kernels.native.network import first_rows, rest_forward
 from fnnet.kernels.native.products import ZERO
-from fnnet.kernels.native.sparse import compress, sparse_whole
+from fnnet.kernels.native.sparse import compress
 from fnnet.kernels.native.team import fetch_add, piece
 
 
@@ -57,6 +57,7 @@ def scores(  # type: ignore[no-untyped-def]
     no_codes = codes[:0]
     as_floats = x_floats.size > 0
     sparse = (starts, indices, no_codes if as_floats else codes, values)
+    dense, room = (starts[:0], indices, no_codes, values), (work, zeros, floats)
     while True:
         first = fetch_add(counters, TICKET, 1) * unit_rows
         if first >= n:
@@ -64,6 +65,7 @@ def scores(  # type: ignore[no-untyped-def]
         rows = min(unit_rows, n - first)
         some_bytes = x_bytes[first * inputs : (first + rows) * inputs]
         some_floats = x_floats[first * inputs : (first + rows) * inputs]
+        x = (some_bytes, some_floats)
         filled = inputs * rows
         if indices.size:
             for r in range(rows):
@@ -76,12 +78,8 @@ def scores(  # type: ignore[no-untyped-def]
             for r in range(rows):
                 filled += np.int64(starts[r * (blocks + 1) + blocks]) - r * (inputs + SLACK)
         # Below four rows a tile would mostly compute the last of them again.
-        if indices.size and (rows < 4 or filled < DENSE * inputs * rows):
-            sparse_whole(shape[0], p, work, ZERO, rows, ids, ZERO, sparse, order, floats)
-            add_parts(shape[0], work, 0, rows)
-        else:
-            gather_rows(shape[0], some_bytes, some_floats, ids, 0, rows, work, 0)
-            affine(shape[0], p, work, 0, rows, zeros)
+        few = indices.size and (rows < 4 or filled < DENSE * inputs * rows)
+        first_rows(shape[0], p, room, x, ids, ZERO, ZERO, rows, sparse if few else dense, order)
         rest_forward(shape, p, work, 0, rows, zeros)
         for r in range(rows):
             z = work[last[D] + r * last[LINE] : last[D] + r * last[LINE] + classes]

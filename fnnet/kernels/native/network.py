@@ -7,6 +7,7 @@ import numpy as np
 from fnnet.kernels.layout import BLOCK, CUT, IN, LINE, OUT, PAD, PANEL, PANEL_VECTORS, X_LINE, B, D, T, W, X, Y, Z
 from fnnet.kernels.native import core
 from fnnet.kernels.native.products import ONE, VECTOR_BYTES, ZERO, product
+from fnnet.kernels.native.sparse import sparse_whole
 from fnnet.kernels.native.vector import softmax_columns, transpose
 
 
@@ -65,6 +66,20 @@ def affine(shape, p, work, row, rows, zeros):  # type: ignore[no-untyped-def]
     if cut < blocks:
         dense_layer(shape, p, work, row, rows, cut, blocks, ZERO, shape[PAD], zeros)
         add_parts(shape, work, row, rows)
+
+
+@core
+def first_rows(layer, p, room, x, ids, first, row, rows, sparse, order):  # type: ignore[no-untyped-def]
+    """All of the first layer's z for work rows row, row + 1, ..., which are ids[first], ids[first + 1], ...: from the
+    sparse rows if there are any, else from x, bytes and floats."""
+    work, zeros, floats = room
+    x_bytes, x_floats = x
+    if sparse[0].size:
+        sparse_whole(layer, p, work, row, rows, ids, first, sparse, order, floats)
+        add_parts(layer, work, row, rows)
+    else:
+        gather_rows(layer, x_bytes, x_floats, ids, first, rows, work, row)
+        affine(layer, p, work, row, rows, zeros)
 
 
 @core
