@@ -113,18 +113,22 @@ def train_block(
     kernels: Kernels = NUMPY,
 ) -> tuple[TrainState, float, int]:
     """A run of steps over the examples numbered `rows` (m,), `batch_size` at a time; the last batch may be smaller.
-    With `rows` None it is one step over all examples as they lie.
+    With `rows` None it is one step over all examples as they lie, whatever `batch_size`.
 
     With NumPy's kernels this is the loop over `train_step`. Compiled kernels run it as one call, and equal the loop
     within rounding: the same bits whatever their number of threads.
 
     Returns  the state, the sum of the m losses and the number of right answers.
     Raises   DivergedError at the first step whose loss is not finite, or for weights that are not finite after the
-             last; it names the step and the layer.
+             last; it names the step and the layer. UsageError for a batch size or rows that cannot be.
     """
-    if rows is not None:
-        examples = Examples(np.asarray(examples.x)[rows], np.asarray(examples.labels)[rows])
-        rows = np.arange(len(rows))
+    _check_count("batch_size", batch_size, 1)
+    x, labels = np.asarray(examples.x), np.asarray(examples.labels)
+    if rows is None:
+        examples, batch_size = Examples(x, labels), max(1, len(x))
+    else:
+        rows = _check_rows(rows, min(len(x), len(labels)))
+        examples, rows = Examples(x[rows], labels[rows]), np.arange(len(rows))
     blocks = _blocks(state, examples, batch_size, activation, optimizer, kernels)
     loss_sum, correct = blocks.run(rows, check_learning_rate(learning_rate))
     return blocks.state(), loss_sum, correct
@@ -315,10 +319,30 @@ def epochs(
 def check_plan(plan: Plan) -> None:
     """UsageError unless every figure of `plan` is within its range."""
     check_learning_rate(plan.learning_rate)
-    least = {"epochs": 0, "report_every": 1} | ({} if plan.batch_size is None else {"batch_size": 1})
-    for name, bound in least.items():
-        value = getattr(plan, name)
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-            raise ArgumentTypeError(f"{name} is not an integer", expected=f"an integer >= {bound}", found=repr(value))
-        if value < bound:
-            raise UsageError(f"{name} out of range", expected=f"an integer >= {bound}", found=value)
+    _check_count("epochs", plan.epochs, 0)
+    _check_count("report_every", plan.report_every, 1)
+    if plan.batch_size is not None:
+        _check_count("batch_size", plan.batch_size, 1)
+
+
+def _check_count(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise ArgumentTypeError(f"{name} is not an integer", expected=f"an integer >= {least}", found=repr(value))
+    if value < least:
+        raise UsageError(f"{name} out of range", expected=f"an integer >= {least}", found=value)
+
+
+def _check_rows(given: Any, n: int) -> Array:
+    rows: Array = np.asarray(given)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu":
+        found = f"shape {rows.shape}, dtype {rows.dtype}"
+        raise ArgumentTypeError(
+            "rows are not a vector of integers", expected="shape (m,), an integer dtype", found=found
+        )
+    if not rows.size:
+        raise UsageError("rows are empty", expected="at least 1 row", found="0 rows")
+    outside = (rows < 0) | (rows >= n)
+    if outside.any():
+        index = int(outside.argmax())
+        raise UsageError("row out of range", place=f"index {index}", expected=f"0 to {n - 1}", found=rows[index])
+    return rows

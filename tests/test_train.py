@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -234,3 +235,34 @@ def test_small_sets_are_gone_through_more_often():
     assert classic.epochs_for(1294) * 41 >= classic.min_steps > (classic.epochs_for(1294) - 1) * 41
     assert classic.dev_for(60000) == 5000
     assert classic.dev_for(1437) == 143
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch_size", "fault"),
+    [
+        ([0, 8], 4, "index 1: row out of range; expected 0 to 7, found 8"),
+        ([-1], 4, "index 0: row out of range"),
+        ([], 4, "rows are"),
+        ([0.5], 4, "rows are not a vector of integers"),
+        ([[0, 1]], 4, "rows are not a vector of integers"),
+        ([True] * 8, 4, "rows are not a vector of integers"),
+        ([0], 0, "batch_size out of range; expected an integer >= 1, found 0"),
+        ([0], -1, "batch_size out of range"),
+        ([0], 2.0, "batch_size is not an integer"),
+    ],
+    ids=str,
+)
+def test_bad_blocks(rows, batch_size, fault, kernels):
+    state = train.start(fnnet.init((4, 3), 0), 0)
+    examples = Examples(np.zeros((8, 4), np.float32), np.zeros(8, np.int64))
+    with pytest.raises(UsageError, match=re.escape(fault)):
+        train.train_block(state, examples, rows, batch_size, 0.1, kernels=kernels)
+
+
+def test_a_block_without_rows_is_one_step(kernels):
+    state = train.start(fnnet.init((4, 3), 0), 0)
+    examples = Examples(np.eye(4, dtype=np.float32), np.array([0, 1, 2, 0]))
+    reached = train.train_block(state, examples, None, 2, 0.1, kernels=kernels)[0]
+    wanted = train.train_step(state, *examples, 0.1)[0]
+    assert reached.step == 1
+    np.testing.assert_allclose(reached.params.layers[0].W, wanted.params.layers[0].W, rtol=1e-6)
