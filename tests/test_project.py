@@ -14,9 +14,10 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "fnnet"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-GROUND = {"errors", "rng", "params", "kernels"}
+GROUND = {"errors", "checks", "rng", "params", "kernels"}
 ALLOWED = {
     "errors": set(),
+    "checks": {"errors"},
     "rng": {"errors"},
     "params": {"errors", "rng"},
     "kernels": GROUND | {"files"},
@@ -24,6 +25,8 @@ ALLOWED = {
     "recipes": {"errors"},
     "network": GROUND,
     "optim": GROUND,
+    "schedules": GROUND,
+    "stopping": {"checks"},
     "metrics": GROUND | {"network"},
     "gradcheck": GROUND | {"network"},
     "train": GROUND | {"network", "optim", "metrics"},
