@@ -5,7 +5,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fnnet.kernels import NUMPY, OPERATIONS
+from fnnet.names import ACTIVATIONS
 from tests import tolerance
+
+SMOOTH = ("elu", "gelu", "silu", "tanh", "sigmoid")
 
 
 class Case(NamedTuple):
@@ -78,11 +81,13 @@ CASES = (
 
 def arguments(operation, case):
     """What `operation` is called with for `case`."""
+    if operation in ACTIVATIONS:
+        return (case.z,)
+    if operation.removesuffix("_backward") in ACTIVATIONS:
+        return (case.da, case.z)
     return {
         "affine": (case.x, case.W, case.b),
         "affine_backward": (case.da, case.x, case.W),
-        "relu": (case.z,),
-        "relu_backward": (case.da, case.z),
         "softmax": (case.logits,),
         "cross_entropy": (case.logits, case.labels),
         "update": (case.W, case.W[::-1], 0.1),
@@ -106,6 +111,8 @@ def assert_equal(operation, case, found):
     elif operation == "cross_entropy":
         tolerance.assert_loss(found[0], wanted[0], outputs, n, case.logits.dtype)
         tolerance.assert_probs(found[1], wanted[1], outputs)
+    elif operation.removesuffix("_backward") in SMOOTH:
+        tolerance.assert_smooth(found, wanted, case.z, case.da if operation.endswith("_backward") else 1)
     else:
         tolerance.assert_bitwise(found, wanted)
 

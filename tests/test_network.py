@@ -247,7 +247,9 @@ def test_networks_that_are_refused():
     with pytest.raises(UsageError, match="another network"):
         fnnet.backward(good, fnnet.forward(fnnet.init((4, 5, 2)), np.zeros((1, 4))), [0])
     with pytest.raises(UsageError, match="activation"):
-        fnnet.forward(good, np.zeros((1, 4)), activation="tanh")
+        fnnet.forward(good, np.zeros((1, 4)), activation="softplus")
+    with pytest.raises(UsageError, match="masks do not fit"):
+        fnnet.forward(good, np.zeros((1, 4)), masks=(np.ones((1, 4)),))
     with pytest.raises(UsageError, match="grads do not fit"):
         fnnet.update(good, fnnet.init((4, 5, 2)), 0.1)
     with pytest.raises(UsageError, match="not finite"):

@@ -2,7 +2,8 @@
 
 | comparison                                          | rule                                          |
 |-----------------------------------------------------|-----------------------------------------------|
-| relu, relu_backward, update, argmax                 | bitwise                                       |
+| relu, leaky_relu, their gradients, update, argmax   | bitwise                                       |
+| smooth activations of z; their gradients            | |difference| <= 8 eps (1 + |z|); times |da|   |
 | affine and its gradients, K terms                   | |difference| <= K eps sum |terms| per element |
 | softmax over C classes                              | rtol = atol = 8 C eps                         |
 | mean loss over n rows                               | rtol = atol = 8 (C + sqrt n) eps              |
@@ -20,6 +21,7 @@ __all__ = [
     "assert_bitwise",
     "assert_loss",
     "assert_probs",
+    "assert_smooth",
     "assert_sums",
     "assert_trained",
 ]
@@ -43,6 +45,14 @@ def assert_probs(found, wanted, classes):
     assert found.dtype == wanted.dtype
     limit = 8 * classes * np.finfo(wanted.dtype).eps
     np.testing.assert_allclose(found, wanted, rtol=limit, atol=limit)
+
+
+def assert_smooth(found, wanted, z, da):
+    """`found` and `wanted` are activations of z made of a few exponentials and quotients, or da times their slopes."""
+    assert found.dtype == wanted.dtype
+    limit = 8 * np.finfo(wanted.dtype).eps * (1 + np.abs(z)) * np.abs(da)
+    difference = np.abs(found.astype(np.float64) - wanted)
+    assert (difference <= limit).all(), np.nanmax(difference / np.maximum(limit, 1e-300))
 
 
 def assert_loss(found, wanted, classes, rows, dtype=np.float32):
