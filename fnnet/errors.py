@@ -48,7 +48,7 @@ class DataError(FnnetError, ValueError):
 
 
 class ModelError(FnnetError, ValueError):
-    """A model file that cannot be read, or a model that does not fit the data."""
+    """A model file or checkpoint that cannot be read, or a model that does not fit the data."""
 
 
 class StorageError(FnnetError, OSError):

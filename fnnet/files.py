@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from fnnet.errors import DataError, StorageError, one_line
 
 MAX_FILE_BYTES: Final = 4 * 2**30
+PIECE: Final = 2**20
+TEMPORARY: Final = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.part", re.DOTALL)
+"""The names of `write_file`'s temporary files."""
 
 
 def open_regular(path: str | os.PathLike[str]) -> int:
@@ -77,25 +82,82 @@ def list_folder(path: str | os.PathLike[str]) -> list[Path]:
         raise StorageError(f"cannot be listed: {error.strerror}", where=path) from None
 
 
-def write_file(path: str | os.PathLike[str], content: bytes) -> None:
-    """`content` as the file `path`, all of it or nothing: temporary file, fsync, rename, fsync of the folder.
+def write_file(path: str | os.PathLike[str], *chunks: bytes | memoryview) -> None:
+    """The bytes of `chunks` as the file `path`, all of them or nothing.
 
+    A temporary file beside it, fsync, what was written read back and compared, rename, fsync of the folder.
     Raises   StorageError, leaving what was there before.
     """
     target = Path(path)
     with _writing(target):
         descriptor, temporary = _create_beside(target)
         try:
-            with open(descriptor, "wb") as file:
-                file.write(content)
+            with open(descriptor, "w+b") as file:
+                file.writelines(chunks)
                 file.flush()
                 os.fsync(file.fileno())
+                file.seek(0)
+                if not all(map(functools.partial(_reads, file), chunks)) or file.read(1):
+                    raise StorageError("reads back otherwise than it was written", where=target, fix="check the disk")
             os.replace(temporary, target)
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
         _sync_folder(target.parent)
+
+
+def _reads(file: IO[bytes], chunk: bytes | memoryview) -> bool:
+    """Whether the next bytes of `file` are these."""
+    view = memoryview(chunk)
+    pieces = (view[start : start + PIECE] for start in range(0, len(view), PIECE))
+    return all(file.read(len(piece)) == bytes(piece) for piece in pieces)
+
+
+def append_line(path: str | os.PathLike[str], line: str, *, sync: bool = False) -> None:
+    """Add one line of text to the file `path`, which is made if it is not there; with `sync` also onto the disk.
+
+    Raises   StorageError, with what was written of the line taken back if that can be.
+    """
+    target, left = Path(path), memoryview(line.encode() + b"\n")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    with _writing(target):
+        descriptor = os.open(target, flags, 0o666)
+        try:
+            size = os.fstat(descriptor).st_size
+            try:
+                while left:
+                    left = left[os.write(descriptor, left) :]
+                if sync:
+                    os.fsync(descriptor)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(descriptor, size)
+                raise
+        finally:
+            os.close(descriptor)
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """A folder at `path`, made with its parents unless it is there; StorageError where that cannot be."""
+    folder = Path(path)
+    try:
+        missing = [each for each in (folder, *folder.parents) if not each.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        for each in missing:
+            _sync_folder(each.parent)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StorageError(f"cannot be made: {reason}", where=path, expected="a folder", fix="choose another") from None
+
+
+def remove_leftovers(folder: str | os.PathLike[str]) -> int:
+    """Remove the temporary files that killed writers left in `folder`, where nobody else writes now; how many."""
+    left = [path for path in list_folder(folder) if TEMPORARY.fullmatch(path.name)]
+    for path in left:
+        with contextlib.suppress(OSError):
+            path.unlink()
+    return len(left)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
@@ -127,7 +189,7 @@ def _writing(target: Path) -> Iterator[None]:
 def _create_beside(target: Path) -> tuple[int, Path]:
     """A new empty file in the folder of `target`, with that file's mode or the one that a new file gets there."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(temporary, flags, 0o666)
     with contextlib.suppress(OSError):
         os.chmod(temporary, stat.S_IMODE(os.lstat(target).st_mode))

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -565,6 +566,27 @@ def test_json_through_a_pipe_parses(run_process, idx_folder):
     assert "\x1b" not in done.stdout
 
 
+@contextmanager
+def start(command, cwd, env=None, ignored=()):
+    """A process that heeds the signals even where this one ignores them, as in a background job, and that is gone at
+    the end of the block."""
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    try:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+        process = subprocess.Popen(command, text=True, cwd=cwd, env=env, **pipes)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
 @pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 143)])
 @pytest.mark.parametrize("how", ["--no-jit", "--jit", "compiling"])
 def test_signals_end_it_cleanly(number, code, how, idx_folder, tmp_path, numba_kernels):
@@ -574,13 +596,11 @@ def test_signals_end_it_cleanly(number, code, how, idx_folder, tmp_path, numba_k
     jit = "--no-jit" if how == "--no-jit" else "--jit"
     command = [sys.executable, str(ROOT / "cli.py"), "train", jit, "--data", str(idx_folder), "--epochs", "10000000"]
     env = {**os.environ, "FNNET_CACHE": str(tmp_path / "cold")} if how == "compiling" else None
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=env
-    )
-    assert process.stdout.readline().startswith("data: ")
-    time.sleep(1.0)
-    process.send_signal(getattr(signal, number))
-    _, err = process.communicate(timeout=60)
+    with start(command, tmp_path, env) as process:
+        assert process.stdout.readline().startswith("data: ")
+        time.sleep(1.0)
+        process.send_signal(getattr(signal, number))
+        _, err = process.communicate(timeout=60)
     assert process.returncode == code
     notes = ["note: compiling, once on this machine"] if how == "compiling" else []
     assert err.splitlines() == [*notes, f"error: {'interrupted' if code == 130 else 'terminated'}"]
@@ -634,15 +654,11 @@ def test_standard_output_that_is_closed_or_full(where, arguments, idx_folder, tm
 def test_nohup_is_respected(idx_folder, tmp_path):
     """A process that is to ignore SIGHUP goes on after it."""
     command = [sys.executable, str(ROOT / "cli.py"), "train", "--data", str(idx_folder), "--epochs", "10000000"]
-    handler = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
-    finally:
-        signal.signal(signal.SIGHUP, handler)
-    assert process.stdout.readline().startswith("data: ")
-    process.send_signal(signal.SIGHUP)
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(0.5)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    with start(command, tmp_path, ignored=[signal.SIGHUP]) as process:
+        assert process.stdout.readline().startswith("data: ")
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
     assert process.returncode == 143

@@ -23,6 +23,8 @@ ALLOWED = {
     "params": {"errors", "rng"},
     "kernels": GROUND | {"files"},
     "files": {"errors"},
+    "strictjson": {"errors"},
+    "container": {"errors", "files", "params", "strictjson"},
     "recipes": {"errors"},
     "network": GROUND,
     "optim": GROUND,
@@ -37,11 +39,14 @@ ALLOWED = {
     "train": GROUND | {"augment", "metrics", "network", "optim", "plan", "steps", "stopping"},
     "images": GROUND | {"files"},
     "data": GROUND | {"files", "network", "images"},
-    "storage": GROUND | {"files", "network"},
+    "storage": GROUND | {"container", "network"},
+    "checkpoints": GROUND | {"container", "network", "optim", "storage", "strictjson", "train"},
+    "locks": {"errors", "strictjson"},
+    "runs": {"checkpoints", "errors", "files", "locks", "params", "strictjson"},
     "report": GROUND | {"files", "train"},
 }
 HEAVY = {"numba", "llvmlite", "matplotlib", "sklearn", "PIL", "pooch", "requests", "safetensors", "threadpoolctl"}
-TOUCH_FILES = {"files", "data", "images", "storage", "report", "cli"}
+TOUCH_FILES = {"files", "container", "locks", "runs", "data", "images", "storage", "report", "cli"}
 COMPILED = "kernels/cache.py"
 FILE_CALLS = {"open", "write_text", "read_text", "write_bytes", "read_bytes", "unlink", "mkdir", "remove", "rename"}
 

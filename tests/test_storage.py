@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fnnet
-from fnnet import storage
+from fnnet.container import NO_DIGEST
 from fnnet.errors import ModelError, StorageError
 from fnnet.params import Layer, Model, Params
 
@@ -29,12 +29,12 @@ def rewrite(path, change):
     content = path.read_bytes()
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size])
-    header["__metadata__"]["sha256"] = storage.NO_DIGEST
+    header["__metadata__"]["sha256"] = NO_DIGEST
     change(header)
     text = json.dumps(header, separators=(",", ":")).encode()
     content = len(text).to_bytes(8, "little") + text + content[8 + size :]
     digest = hashlib.sha256(content).hexdigest()
-    path.write_bytes(content.replace(storage.NO_DIGEST.encode(), digest.encode()))
+    path.write_bytes(content.replace(NO_DIGEST.encode(), digest.encode()))
 
 
 def test_round_trip(path):
@@ -192,7 +192,7 @@ def test_file_mode_follows_the_umask(path):
 
 
 def test_the_same_model_is_the_same_file_in_every_process(path, tmp_path):
-    """safetensors leaves the order of its header to chance; ours is fixed."""
+    """The header's keys and the arrays have a fixed order."""
     code = (
         "import fnnet; fnnet.save_model('again', fnnet.Model(fnnet.init((4, 3, 2), 1), "
         "classes=('cat', 'dog'), image_shape=(2, 2), training={'seed': 1}))"

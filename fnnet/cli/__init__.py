@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 import traceback
 from collections.abc import Sequence
-from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
 from fnnet import __version__
+from fnnet.cli import signals
 from fnnet.cli.data import data
 from fnnet.cli.gradcheck import gradcheck
+from fnnet.cli.signals import STOPPED, Stopped
 from fnnet.cli.train import train
 from fnnet.cli.use import evaluate, predict
 from fnnet.cli.warmup import warmup
 from fnnet.errors import FnnetError, one_line
-
-STOPPED = {"SIGINT": ("interrupted", 130), "SIGTERM": ("terminated", 143), "SIGHUP": ("terminated", 143)}
-"""Signal -> the word for it and the exit code."""
-
-
-class Stopped(BaseException):
-    """One of the signals arrived. No KeyboardInterrupt, which libraries treat in ways of their own."""
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,11 +48,7 @@ for command in (train, evaluate, predict, gradcheck, data, warmup):
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave the process with its exit code."""
-    for name in STOPPED:
-        number = getattr(signal, name, None)
-        # What was told to ignore a signal, as by nohup, goes on ignoring it.
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _stop)
+    signals.install()
     # None where the shell closed it (>&-).
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
@@ -68,10 +57,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             stream.reconfigure(errors="backslashreplace")
     code = _run(list(sys.argv[1:] if arguments is None else arguments))
     sys.exit(code)
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise Stopped(signal.Signals(number).name)
 
 
 def _run(arguments: list[str]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from fnnet.errors import UsageError, one_line
+from fnnet.strictjson import without_nan
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,15 +41,7 @@ def say(line: str, err: bool = False) -> None:
 
 def print_json(document: Any) -> None:
     """One JSON document on stdout; NaN and infinity, which JSON lacks, become null."""
-    click.echo(json.dumps(_jsonable(document), indent=2, allow_nan=False))
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _jsonable(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    click.echo(json.dumps(without_nan(document), indent=2, allow_nan=False))
 
 
 def console() -> Console:

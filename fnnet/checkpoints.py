@@ -1,0 +1,112 @@
+"""Checkpoints: all that training needs to go on as if it had never stopped, in one file that proves itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from fnnet import container, rng
+from fnnet.container import Kind
+from fnnet.errors import ModelError
+from fnnet.network import check_params
+from fnnet.optim import Moments
+from fnnet.params import Array, Params, check_sizes, frozen, layer_sizes
+from fnnet.steps import TrainState
+from fnnet.storage import check_keys, check_names, params_of, tensors_of
+from fnnet.strictjson import without_nan
+
+CHECKPOINT: Final = Kind("checkpoint", 1, 64 * 2**20)
+"""64 MiB of header are the reports of about 250,000 epochs."""
+KEYS: Final = frozenset({"sizes", "optimizer", "step", "seed", "scheme", "best", "history", "progress", "config"})
+EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+class Checkpoint(NamedTuple):
+    """Where training stands.
+
+    state      params, optimizer state (() or Moments), step, seed, scheme.
+    best       the best parameters so far; None where none were kept.
+    history    the reports so far, each a mapping of JSON values; floats keep every bit, NaN and infinity become None.
+    progress   where in its epoch training is, as JSON values.
+    config     what the run was started with, as JSON values.
+    """
+
+    state: TrainState
+    best: Params | None = None
+    history: tuple[Mapping[str, Any], ...] = ()
+    progress: Mapping[str, Any] = EMPTY
+    config: Mapping[str, Any] = EMPTY
+
+
+def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
+    """Write `checkpoint` as the file `path`, all of it or nothing, read back before it takes the name.
+
+    Raises   ModelError for what could not be loaded again, such as weights that are not finite; StorageError if the
+             file cannot be written.
+    """
+    if not isinstance(checkpoint, Checkpoint):
+        raise ModelError("not a checkpoint", where=path, expected="Checkpoint", found=type(checkpoint).__name__)
+    state, best = checkpoint.state, checkpoint.best
+    tensors, optimizer = tensors_of("params", check_params(state.params)), None
+    if isinstance(state.optimizer_state, Moments):
+        steps, trees = state.optimizer_state
+        optimizer = {"steps": steps, "trees": len(trees)}
+        for number, tree in enumerate(trees):
+            tensors |= tensors_of(f"moments.{number}", tree)
+    elif state.optimizer_state != ():
+        found = type(state.optimizer_state).__name__
+        raise ModelError("optimizer state", where=path, expected="() or optim.Moments", found=found)
+    if best is not None:
+        tensors |= tensors_of("best", best)
+    about = {
+        "sizes": layer_sizes(state.params),
+        "optimizer": optimizer,
+        "step": state.step,
+        "seed": state.seed,
+        "scheme": state.scheme,
+        "best": best is not None,
+        **{name: without_nan(getattr(checkpoint, name)) for name in ("history", "progress", "config")},
+    }
+    container.save(path, CHECKPOINT, about, tensors, _checkpoint)
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """The checkpoint in the file at `path`, proven by its checksum and checked throughout.
+
+    Raises   ModelError for anything but a whole checkpoint, StorageError if the file cannot be read.
+    """
+    return container.load(path, CHECKPOINT, _checkpoint)
+
+
+def _checkpoint(about: Any, tensors: Mapping[str, Array]) -> Checkpoint:
+    check_keys(about, KEYS)
+    sizes, optimizer = check_sizes(about["sizes"]), about["optimizer"]
+    step = _count("step", about["step"])
+    if about["scheme"] != rng.SCHEME:
+        raise ModelError("scheme of randomness", expected=rng.SCHEME, found=repr(about["scheme"]))
+    parts = {"history": list, "progress": dict, "config": dict, "best": bool}
+    if not all(isinstance(about[name], kind) for name, kind in parts.items()):
+        expected = ", ".join(f"{name} a {kind.__name__}" for name, kind in parts.items())
+        raise ModelError("description", expected=expected, found="something else")
+    if not all(isinstance(report, dict) for report in about["history"]):
+        raise ModelError("history", expected="a mapping for each report")
+    trees = 0 if optimizer is None else _count("trees", optimizer["trees"])
+    moments = [f"moments.{number}" for number in range(min(trees, len(tensors)))]
+    check_names(tensors, ["params", *moments, *(["best"] if about["best"] else [])], sizes)
+    params = params_of("params", tensors, sizes)
+    # An overflow in what the optimizer remembers is no divergence yet, and going on must give the same bits.
+    remembered = tuple(params_of(prefix, tensors, sizes, finite=False) for prefix in moments)
+    optimizer_state = () if optimizer is None else Moments(_count("steps", optimizer["steps"]), remembered)
+    state = TrainState(params, optimizer_state, step, rng.check_seed(about["seed"]), about["scheme"])
+    best = params_of("best", tensors, sizes) if about["best"] else None
+    if any(tree.layers[0].W.dtype != params.layers[0].W.dtype for tree in (*remembered, best) if tree):
+        raise ModelError("dtype", expected="one float dtype for weights and what goes with them")
+    return Checkpoint(state, best, *(frozen(about[name]) for name in ("history", "progress", "config")))
+
+
+def _count(name: str, value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ModelError(name, expected="an integer >= 0", found=repr(value))
+    return value

@@ -1,0 +1,70 @@
+"""Signals: the first one asks a training to come to an end, any other ends the command where it stands."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Any, Final
+
+STOPPED: Final = {"SIGINT": ("interrupted", 130), "SIGTERM": ("terminated", 143), "SIGHUP": ("terminated", 143)}
+"""Signal -> the word for it and the exit code."""
+
+
+class Stopped(BaseException):
+    """One of the signals arrived. No KeyboardInterrupt, which libraries treat in ways of their own."""
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """The handler of a command: Stopped, wherever it stands."""
+    raise Stopped(signal.Signals(number).name)
+
+
+def install() -> None:
+    """Handle each of the signals by `stop`, but for those that this process was told to ignore, as by nohup."""
+    for number in _heeded():
+        signal.signal(number, stop)
+
+
+def _heeded() -> list[signal.Signals]:
+    known = [getattr(signal, name) for name in STOPPED if hasattr(signal, name)]
+    # None is a handler that was not set from Python and could not be put back.
+    return [number for number in known if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+
+
+class Interrupts:
+    """Inside its `with` block, in the main thread, the first signal is only noted; the second is handled as it was
+    before. The handlers are put back at the end.
+
+    received    the number of the signal noted; None as long as there is none. To be read after each block of steps.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        for number in _heeded():
+            self._before[number] = signal.getsignal(number)
+            signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._restore()
+
+    @property
+    def exit_code(self) -> int:
+        """What the command leaves with: 130 or 143, 0 where no signal came."""
+        return 0 if self.received is None else STOPPED[signal.Signals(self.received).name][1]
+
+    @property
+    def word(self) -> str:
+        """What happened, for the line of error: "interrupted" or "terminated"; empty where no signal came."""
+        return "" if self.received is None else STOPPED[signal.Signals(self.received).name][0]
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.received = number
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,179 @@
+"""One writer for a folder: a file `lock` that names its owner, held by a lock of the operating system."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import platform
+import secrets
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from fnnet import strictjson
+from fnnet.errors import FnnetError, StorageError
+
+NAME: Final = "lock"
+MAX_BYTES: Final = 4096
+
+
+class Lock:
+    """A lock that is held. `check` tells whether it still is what the folder holds."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path, self._descriptor = path, descriptor
+
+    def check(self) -> None:
+        """StorageError if the lock's file has been removed or replaced, and another writer may be at work."""
+        if not _is_at(self._descriptor, self._path):
+            fix = "start again with --resume once no other training uses the folder"
+            raise StorageError("the folder was moved, deleted or unlocked", where=self._path.parent, fix=fix)
+
+
+@contextlib.contextmanager
+def lock(folder: str | os.PathLike[str]) -> Iterator[Lock]:
+    """Be the one writer of `folder` inside.
+
+    flock holds it where there is one: the system lets go of it when the process ends, however it ends, so that a file
+    left by a process of this host is taken over. Without flock the file itself is the lock, and is taken over when its
+    process is no more. A file left by another host proves nothing, for network file systems may not carry locks.
+    Raises   StorageError naming the owner where there is one, or where no file can be made.
+    """
+    path = Path(folder, NAME)
+    try:
+        descriptor = _acquire(path)
+    except StorageError:
+        raise
+    except OSError as error:
+        fix = "choose another folder"
+        raise StorageError(f"cannot be locked: {error.strerror}", where=path, fix=fix) from None
+    try:
+        yield Lock(path, descriptor)
+    finally:
+        ours = _is_at(descriptor, path)
+        # Removed before it is closed: between the two another might take it over. Windows removes no open file.
+        if ours and os.name != "nt":
+            _remove(path)
+        os.close(descriptor)
+        if ours and os.name == "nt":
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def _acquire(path: Path) -> int:
+    """A descriptor of the file `path` that holds the lock, with this process named in it."""
+    while True:
+        descriptor, fresh = _open(path)
+        try:
+            if _takes(descriptor, fresh, path):
+                about = {"pid": os.getpid(), "host": platform.node(), "started": now()}
+                os.ftruncate(descriptor, 0)
+                os.lseek(descriptor, 0, os.SEEK_SET)
+                os.write(descriptor, json.dumps(about).encode() + b"\n")
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def now() -> str:
+    """The time for people who read what is left behind; nothing is ever decided by it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _open(path: Path) -> tuple[int, bool]:
+    """A descriptor of the file, and whether it has just been made."""
+    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+    while True:
+        with contextlib.suppress(FileExistsError):
+            return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666), True
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(path, flags), False
+
+
+def _takes(descriptor: int, fresh: bool, path: Path) -> bool:
+    """Whether the lock is this process's now; False to try again, StorageError where another has it."""
+    held = _flock(descriptor)
+    if held is False:
+        raise _refused(path, _owner(descriptor))
+    if not _is_at(descriptor, path):
+        return False
+    if fresh:
+        return True
+    owner = _owner(descriptor)
+    if held:
+        if owner and owner["host"] != platform.node():
+            raise _refused(path, owner)
+        return True
+    if not owner or owner["host"] != platform.node() or _is_alive(owner["pid"]):
+        raise _refused(path, owner)
+    aside = path.with_name(f".{NAME}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    os.rename(path, aside)
+    _remove(aside)
+    return False
+
+
+def _flock(descriptor: int) -> bool | None:
+    """Whether the system gave its lock; None where it has none for this file."""
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in (errno.EWOULDBLOCK, errno.EACCES) else None
+    return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is the one that `path` names."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    return os.path.samestat(found, os.fstat(descriptor))
+
+
+def _owner(descriptor: int) -> dict[str, Any] | None:
+    """Who is named in the lock's file; None where nobody is, as when its maker was killed before it wrote."""
+    for _ in range(10):
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        with contextlib.suppress(FnnetError, ValueError, RecursionError):
+            owner = strictjson.loads(os.read(descriptor, MAX_BYTES))
+            if isinstance(owner, dict) and type(owner.get("pid")) is int and isinstance(owner.get("host"), str):
+                return owner
+        # Its maker may be about to write.
+        time.sleep(0.01)
+    return None
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process of this host lives; True where that cannot be asked without harm."""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _refused(path: Path, owner: dict[str, Any] | None) -> StorageError:
+    who = f"process {owner['pid']} on {owner['host']}" if owner else "another process"
+    if owner and isinstance(owner.get("started"), str):
+        who += f" since {owner['started']}"
+    fix = f"wait for it, or remove {NAME} if it is gone, or choose another folder"
+    return StorageError("in use by another training", where=path.parent, found=who, fix=fix)

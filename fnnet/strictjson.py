@@ -1,0 +1,58 @@
+"""JSON as files hold it: finite numbers only, and no key twice."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from fnnet.errors import DataError
+
+
+def loads(text: str | bytes) -> Any:
+    """The value of a JSON text.
+
+    Raises   DataError for a key stored twice or a number that is not finite, also one like 1e999; ValueError or
+             RecursionError for what is no JSON.
+    """
+    return json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_refuse, parse_float=_finite)
+
+
+def dumps(value: Any) -> str:
+    """`value` as JSON on one line; mappings of any kind become objects, floats keep every bit.
+
+    Raises   TypeError for what JSON cannot hold, ValueError for a number that is not finite.
+    """
+    return json.dumps(value, allow_nan=False, default=_plain)
+
+
+def without_nan(value: Any) -> Any:
+    """`value` with NaN and infinity, which JSON lacks, as None; mappings as dicts and sequences as lists."""
+    if isinstance(value, Mapping):
+        return {key: without_nan(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_nan(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} in the description")
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) < len(keys):
+        raise DataError("key stored twice", place="JSON", expected="each key once")
+    return dict(pairs)
+
+
+def _refuse(text: str) -> float:
+    raise DataError("number in JSON", expected="finite numbers", found=text[:20])
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse(text)
