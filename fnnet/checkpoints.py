@@ -16,10 +16,13 @@ from fnnet.params import Array, Params, check_sizes, frozen, layer_sizes
 from fnnet.steps import TrainState
 from fnnet.storage import check_keys, check_names, params_of, tensors_of
 from fnnet.strictjson import without_nan
+from fnnet.train import EpochReport, Training
 
 CHECKPOINT: Final = Kind("checkpoint", 1, 64 * 2**20)
 """64 MiB of header are the reports of about 250,000 epochs."""
 KEYS: Final = frozenset({"sizes", "optimizer", "step", "seed", "scheme", "best", "history", "progress", "config"})
+PROGRESS: Final = ("epoch", "images", "loss_sum", "correct", "seconds")
+"""Where in its epoch training is: those fields of `train.Training`."""
 EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -110,3 +113,16 @@ def _count(name: str, value: Any) -> int:
     if type(value) is not int or value < 0:
         raise ModelError(name, expected="an integer >= 0", found=repr(value))
     return value
+
+
+def checkpoint_of(training: Training) -> Checkpoint:
+    """What a checkpoint keeps of `training`."""
+    progress = {name: getattr(training, name) for name in PROGRESS}
+    history = tuple(report._asdict() for report in training.history)
+    return Checkpoint(training.state, training.best, history, progress)
+
+
+def training_of(checkpoint: Checkpoint) -> Training:
+    """The training that a checkpoint kept."""
+    history = tuple(EpochReport(**report) for report in checkpoint.history)
+    return Training(checkpoint.state, history, checkpoint.best, **checkpoint.progress)

@@ -1,19 +1,42 @@
-"""What `fnnet train` does with its data: training by a recipe, and the test at its end."""
+"""What `fnnet train` does with its data: training by a recipe, kept in a run directory, and the test at its end."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import math
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fnnet.cli.output import progress_bar
+from fnnet.cli.signals import Interrupts
+from fnnet.errors import DivergedError, FnnetError
 
 if TYPE_CHECKING:
     from fnnet.data import Dataset
     from fnnet.kernels import Kernels
-    from fnnet.params import Model
+    from fnnet.network import Examples
+    from fnnet.params import Array, Model
     from fnnet.plan import Plan
     from fnnet.recipes import Recipe
-    from fnnet.train import EpochReport
+    from fnnet.runs import Run
+    from fnnet.train import EpochReport, Progress, Training
+
+SHARE_OF_SAVING: Final = 0.1
+"""Between checkpoints passes so much time that saving takes at most this share of it."""
+
+
+class Job(NamedTuple):
+    """What is to be trained, and on what."""
+
+    recipe: Recipe
+    dataset: Dataset
+    train: Examples
+    dev: Examples | None
+    weights: Array | None
+    seed: int
+    kernels: Kernels
 
 
 def plan_of(recipe: Recipe) -> Plan:
@@ -27,34 +50,172 @@ def plan_of(recipe: Recipe) -> Plan:
 
 
 def train_and_test(
-    recipe: Recipe, dataset: Dataset, sets: tuple[Any, Any], seed: int, kernels: Kernels, quiet: bool
+    job: Job, run_dir: str | None, resume: bool, quiet: bool, notify: Callable[[str], None]
 ) -> tuple[Model, list[EpochReport]]:
-    """The model that comes of training by `recipe`, and the reports on the way."""
-    from fnnet import metrics, params, steps, train
+    """The model that comes of the job, and the reports on the way."""
+    from fnnet import metrics, steps, train
+    from fnnet.params import Model, check_sizes, frozen, init
+    from fnnet.plan import check_plan
 
-    train_set, dev_set = sets
-    sizes = params.check_sizes((train_set.x.shape[1], *recipe.hidden, len(dataset.classes)))
+    recipe, dataset = job.recipe, job.dataset
+    sizes = check_sizes((job.train.x.shape[1], *recipe.hidden, len(dataset.classes)))
     plan = plan_of(recipe)
-    training = train.start(params.init(sizes, seed, scheme=recipe.initialiser), seed, plan)
-    with progress_bar(plan.epochs, len(train_set.labels), not quiet) as on_block:
-        options = {"dev": dev_set, "image_shape": dataset.image_shape, "kernels": kernels, "on_block": on_block}
-        for reached in train.epochs(training, train_set, plan, **options):
-            training = reached
+    check_plan(plan, has_dev=job.dev is not None)
+    training = train.start(init(sizes, job.seed, scheme=recipe.initialiser), job.seed, plan)
+    with _keeper(job, plan, sizes, run_dir, resume, notify) as keeper:
+        training = _train(job, plan, keeper.latest(training), keeper, quiet)
     found = train.answering(training, plan)
-    tested = dataset.test and metrics.evaluate(found, *dataset.test, activation=plan.activation, kernels=kernels)
+    tested = dataset.test and metrics.evaluate(found, *dataset.test, activation=plan.activation, kernels=job.kernels)
     if tested and not math.isfinite(tested.loss):
         raise steps.diverged("test loss", None, tested.loss)
     about = {
         "recipe": recipe.name,
         "dataset": dataset.name,
-        "seed": seed,
+        "seed": job.seed,
         "scheme": training.state.scheme,
         "initialiser": recipe.initialiser,
-        "plan": plan._asdict() | {"deformation": plan.deformation and plan.deformation._asdict()},
-        "images": len(train_set.labels),
+        "plan": _described(plan),
+        "images": len(job.train.labels),
         "steps": training.state.step,
         "test_loss": tested.loss if tested else None,
         "test_accuracy": tested.accuracy if tested else None,
     }
-    model = params.Model(found, recipe.activation, dataset.classes, dataset.image_shape, training=params.frozen(about))
+    model = Model(found, recipe.activation, dataset.classes, dataset.image_shape, training=frozen(about))
     return model, list(training.history)
+
+
+def _train(job: Job, plan: Plan, training: Training, keeper: _Keeper, quiet: bool) -> Training:
+    """Training to its end, to a signal or to divergence; what it had come to is kept in all three cases."""
+    from fnnet import train
+
+    with Interrupts() as interrupts, progress_bar(plan.epochs, len(job.train.labels), not quiet) as shown:
+
+        def on_block(progress: Progress) -> None:
+            if shown:
+                shown(progress)
+            if interrupts.received:
+                reached = progress.training()
+                keeper.save(reached)
+                keeper.stopped(interrupts.word, reached)
+                error = FnnetError(interrupts.word, place=f"step {reached.state.step}", fix=keeper.fix())
+                error.exit_code = interrupts.exit_code
+                raise error
+
+        options = {"dev": job.dev, "weights": job.weights, "image_shape": job.dataset.image_shape}
+        try:
+            for reached in train.epochs(training, job.train, plan, kernels=job.kernels, on_block=on_block, **options):
+                training = reached
+                keeper.reported(training, last=training.epoch == plan.epochs)
+        except DivergedError as error:
+            keeper.save(training)
+            keeper.stopped("diverged", training)
+            raise keeper.explained(error, training) from None
+    keeper.save(training)
+    keeper.stopped("finished", training)
+    return training
+
+
+class _Keeper:
+    """What is kept of a training without a run directory: nothing."""
+
+    def latest(self, training: Training) -> Training:
+        """Where to go on from."""
+        return training
+
+    def reported(self, training: Training, last: bool) -> None:
+        """Training has come to a report."""
+
+    def save(self, training: Training) -> None:
+        """Keep `training`, if it is not kept yet."""
+
+    def stopped(self, reason: str, training: Training) -> None:
+        """Training has come to an end."""
+
+    def fix(self) -> str:
+        """What a user can do about an interruption."""
+        return "nothing is kept without --run-dir"
+
+    def explained(self, error: DivergedError, training: Training) -> DivergedError:
+        """The error, with what was kept."""
+        return error
+
+
+class _RunKeeper(_Keeper):
+    """Checkpoints and a log in a run directory."""
+
+    def __init__(self, run: Run, start: dict[str, Any]) -> None:
+        self._run, self._start = run, start
+        self._saved, self._next = -1, 0.0
+
+    def latest(self, training: Training) -> Training:
+        from fnnet.checkpoints import training_of
+
+        checkpoint = self._run.latest()
+        if checkpoint:
+            self._saved = checkpoint.state.step
+            return training_of(checkpoint)
+        self._run.log("start", **self._start)
+        self.save(training)
+        return training
+
+    def reported(self, training: Training, last: bool) -> None:
+        self._run.log("epoch", **training.history[-1]._asdict())
+        if last or time.monotonic() >= self._next:
+            self.save(training, again=True)
+
+    def save(self, training: Training, again: bool = False) -> None:
+        from fnnet.checkpoints import checkpoint_of
+
+        if training.state.step == self._saved and not again:
+            return
+        began = time.monotonic()
+        self._run.save(checkpoint_of(training))
+        ended = time.monotonic()
+        self._saved, self._next = training.state.step, ended + (ended - began) / SHARE_OF_SAVING
+
+    def stopped(self, reason: str, training: Training) -> None:
+        self._run.log("stop", reason=reason, step=training.state.step)
+
+    def fix(self) -> str:
+        return f"go on with --run-dir {self._run.path} --resume"
+
+    def explained(self, error: DivergedError, training: Training) -> DivergedError:
+        fix = f"{error.fix}; the last good state, step {training.state.step}, is kept"
+        return DivergedError(
+            error.problem, where=self._run.path, place=error.place, expected=error.expected, found=error.found, fix=fix
+        )
+
+
+@contextlib.contextmanager
+def _keeper(
+    job: Job, plan: Plan, sizes: tuple[int, ...], run_dir: str | None, resume: bool, notify: Callable[[str], None]
+) -> Iterator[_Keeper]:
+    if run_dir is None:
+        yield _Keeper()
+        return
+    from fnnet import __version__
+    from fnnet.runs import open_run
+
+    about = {"recipe": job.recipe.name, "sizes": list(sizes), "seed": job.seed}
+    config = about | {
+        "initialiser": job.recipe.initialiser,
+        "plan": _described(plan),
+        "data": {"name": job.dataset.name, "train": _fingerprint(job.train), "dev": job.dev and _fingerprint(job.dev)},
+        "weights": None if job.weights is None else hashlib.sha256(job.weights.tobytes()).hexdigest(),
+    }
+    with open_run(run_dir, config, resume=resume, notify=notify) as run:
+        yield _RunKeeper(run, about | {"version": __version__, "config": config})
+
+
+def _described(plan: Plan) -> dict[str, Any]:
+    """The plan as JSON values."""
+    return plan._asdict() | {"deformation": plan.deformation and plan.deformation._asdict()}
+
+
+def _fingerprint(examples: Examples) -> str:
+    """A digest of images and labels, in their order."""
+    import numpy as np
+
+    digest = hashlib.sha256(np.ascontiguousarray(examples.x).data)
+    digest.update(np.ascontiguousarray(examples.labels, dtype="<i8").data)
+    return digest.hexdigest()

@@ -35,7 +35,7 @@ from fnnet.cli.output import (
     say,
     threads_of,
 )
-from fnnet.errors import FnnetError
+from fnnet.errors import FnnetError, UsageError
 from fnnet.names import ACTIVATIONS, OPTIMIZERS, SCHEDULES
 from fnnet.recipes import Recipe
 
@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 
     from fnnet.data import Dataset
     from fnnet.kernels import Kernels
-    from fnnet.params import Model
+    from fnnet.network import Examples
+    from fnnet.params import Array, Model
     from fnnet.train import EpochReport
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -74,14 +75,14 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--clip-norm", type=AMOUNT, help="Largest norm of the gradient; 0 for any."),
         click.option("--ema", type=SHARE, help="Decay of the weights' moving average, which then answers; 0 for none."),
         click.option(
-            "--dropout", type=Shares(), help="Share of hidden units left out in training, or one for each layer."
+            "--dropout", type=Shares(), help="Share of hidden units left out in training, one or one a layer."
         ),
         click.option("--label-smoothing", type=SHARE, help="Share of each label spread over all classes."),
         click.option("--augment/--no-augment", default=None, help="Deform the images anew in each epoch."),
         click.option(
             "--early-stopping",
             type=Count(1),
-            help="Stop after so many epochs without a better dev loss; keep the best.",
+            help="Stop after so many reports without a better dev loss; keep the best.",
         ),
         click.option("--dev", type=Count(0), help="Images held out of training to watch it by; 0 trains on all."),
     ]
@@ -96,6 +97,18 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @recipe_option
 @plan_options
 @seed_option
+@click.option(
+    "--dev-data", type=FileName(), metavar="PATH", help="Watch training by these images, and hold none out of --data."
+)
+@click.option(
+    "--class-weights",
+    metavar="balanced|CLASS=WEIGHT,...",
+    help="How much each class counts in training, 1 unless said; balanced: as if all had as many images.",
+)
+@click.option(
+    "--run-dir", type=FileName(), metavar="DIR", help="Keep checkpoints and a log of training in this folder."
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in --run-dir, to the bit as if it had not stopped.")
 @click.option("--out", type=FileName(), default="model.safetensors", show_default=True, help="Where the model goes.")
 @click.option("--plot", type=FileName(), help="Curves of loss and accuracy as PNG, SVG or PDF (extra plot).")
 @json_option
@@ -108,16 +121,24 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     original full-batch run of 1,200 steps.
     """
     from fnnet import data, storage
-    from fnnet.cli.run import train_and_test
+    from fnnet.cli.run import Job, train_and_test
+
+    if options["resume"] and not options["run_dir"]:
+        raise UsageError("--resume needs the folder of the run", expected="--run-dir DIR", found="none")
 
     check_outputs(
-        inputs=[options["data_choice"]], files={"--out": options["out"]}, pictures={"--plot": options["plot"]}
+        inputs=[options["data_choice"], *filter(None, [options["dev_data"]])],
+        files={"--out": options["out"]},
+        pictures={"--plot": options["plot"]},
     )
     notify = notifier(quiet)
     began = time.perf_counter()
     dataset = load_data(options, notify)
+    own_dev = own_dev_set(options, dataset)
     chosen = override(recipes.get(recipe), options, len(dataset.train.labels))
     train_set, dev_set = data.split(dataset.train, chosen.dev, options["seed"], chosen.train_images)
+    dev_set = dev_set if own_dev is None else own_dev
+    weights = class_weights(options["class_weights"], train_set.labels, dataset.classes)
     load_seconds = time.perf_counter() - began
     parts = (("train", train_set), ("dev", dev_set), ("test", dataset.test))
     images = {part: len(found.labels) if found else 0 for part, found in parts}
@@ -125,7 +146,8 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     if not quiet:
         say(line, err=as_json)
     kernels, compile_seconds = load_kernels(options["jit"], options["threads"], notify)
-    model, reports = train_and_test(chosen, dataset, (train_set, dev_set), options["seed"], kernels, quiet)
+    job = Job(chosen, dataset, train_set, dev_set, weights, options["seed"], kernels)
+    model, reports = train_and_test(job, options["run_dir"], options["resume"], quiet, notify)
     seconds = {"load_seconds": load_seconds, "compile_seconds": compile_seconds}
     document = _document(dataset, images, reports, model, options, kernels, seconds)
     storage.save_model(options["out"], model)
@@ -184,6 +206,32 @@ def _plot(path: str | None, reports: Sequence[EpochReport], document: dict[str, 
 
         sizes = "-".join(map(str, document["sizes"]))
         plot_curves(path, reports, f"{document['recipe']}, {sizes}, {document['dataset']}")
+
+
+def own_dev_set(options: dict[str, Any], dataset: Dataset) -> Examples | None:
+    """The images of --dev-data, in place of which none are held out."""
+    if not options["dev_data"]:
+        return None
+    if options["dev"]:
+        raise UsageError("--dev beside --dev-data", expected="one of them", found=f"--dev {options['dev']}")
+    from fnnet import data
+
+    found = data.load(options["dev_data"], None, classes=dataset.classes, notify=lambda notice: None)
+    if found.image_shape != dataset.image_shape or found.classes != dataset.classes:
+        expected = f"{dataset.image_shape} pixels, {len(dataset.classes)} classes"
+        said = f"{found.image_shape} pixels, {len(found.classes)} classes"
+        raise UsageError("dev images differ", where=options["dev_data"], expected=expected, found=said)
+    options["dev"] = 0
+    return found.train
+
+
+def class_weights(text: str | None, labels: Array, classes: Sequence[str]) -> Array | None:
+    """The weight of each image by --class-weights; None for equal ones."""
+    if text is None:
+        return None
+    from fnnet import weights
+
+    return weights.of_classes(weights.parse(text, classes), labels, classes)
 
 
 def override(recipe: Recipe, options: dict[str, Any], available: int) -> Recipe:
