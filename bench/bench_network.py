@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fnnet
-from fnnet import optim, train
+from fnnet import optim, steps
 from fnnet.kernels import NUMPY
 from fnnet.network import Examples
 from tests.tolerance import assert_loss, assert_trained
@@ -51,11 +51,11 @@ def bench_block(sizes, batch_size, kind, optimizer, kernels, benchmark):
     shape = "-".join(map(str, sizes))
     benchmark.group = f"{n} images ({kind}) of training, {shape}, {optimizer}, batch {batch_size or 'full'}"
     examples, chosen = images(n, kind), OPTIMIZERS[optimizer]
-    start = train.start(fnnet.init(sizes), 0, optimizer=chosen)
+    start = steps.start(fnnet.init(sizes), 0, optimizer=chosen)
     rows = None if batch_size is None else np.random.default_rng(0).permutation(n)
 
     def block(kernels):
-        return train.train_block(start, examples, rows, batch_size or n, 0.01, optimizer=chosen, kernels=kernels)
+        return steps.train_block(start, examples, rows, batch_size or n, 0.01, optimizer=chosen, kernels=kernels)
 
     (found, found_loss, _), (wanted, wanted_loss, _) = block(kernels), block(NUMPY)
     assert_loss(found_loss / n, wanted_loss / n, 10, n)

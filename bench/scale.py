@@ -39,14 +39,15 @@ def point(settings: dict[str, int], kernels: str) -> dict[str, float]:
     import fnnet
     from fnnet import train
     from fnnet.network import Examples
+    from fnnet.plan import Plan
 
     sizes = (784, *[settings["width"]] * settings["depth"], 10)
     x, labels = images_and_labels(Work("", "train", sizes, settings["batch"], "mnist", 0), settings["images"])
-    plan = train.Plan(4, settings["batch"], 0.01)
+    plan = Plan(4, settings["batch"], 0.01)
     table = fnnet.load_kernels(kernels)
     before = _resident(forget=True)
     taken, began = [], time.perf_counter()
-    for _ in train.epochs(train.start(fnnet.init(sizes), 0), Examples(x, labels), plan, kernels=table):
+    for _ in train.epochs(train.start(fnnet.init(sizes), 0, plan), Examples(x, labels), plan, kernels=table):
         taken.append(time.perf_counter() - began)
         began = time.perf_counter()
     return {"seconds": median(taken[1:]), "mib": _resident() - before}

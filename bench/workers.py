@@ -52,16 +52,16 @@ def fnnet_run(work: Work, count: int, threads: int) -> Run | None:
     import fnnet
     from fnnet import train
     from fnnet.network import Examples
+    from fnnet.plan import Plan
 
     kernels = fnnet.load_kernels("numba", threads=threads)
     x, labels = images_and_labels(work, count)
     if work.kind in ("train", "step"):
         batch = work.batch if work.kind == "train" else None
         every = 1 if work.kind == "train" else 10
-        plan = train.Plan(10**9, batch, RATE, report_every=every)
-        reached: Iterator[Any] = train.epochs(
-            train.start(_initial(work), 0), Examples(x, labels), plan, kernels=kernels
-        )
+        plan = Plan(10**9, batch, RATE, report_every=every)
+        training = train.start(_initial(work), 0, plan)
+        reached: Iterator[Any] = train.epochs(training, Examples(x, labels), plan, kernels=kernels)
         timed = _timed(lambda: next(reached))
         return lambda: timed() / every
     answer = fnnet.predictor(_initial(work), kernels=kernels)

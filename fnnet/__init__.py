@@ -9,14 +9,15 @@ params = fnnet.update(params, grads, learning_rate=0.1)
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fnnet.augment import Deformation, deform
     from fnnet.errors import FnnetError
     from fnnet.kernels import Kernels
     from fnnet.kernels import load as load_kernels
     from fnnet.network import Activations, backward, forward, loss, predict, predictor, scores
-    from fnnet.optim import SGD, Optimizer, adam, momentum, update
+    from fnnet.optim import SGD, Optimizer, adam, adamw, averaged, clipped, momentum, rmsprop, sgd, update
     from fnnet.params import Layer, Model, Params, init
+    from fnnet.steps import Objective, TrainState, train_block, train_step
     from fnnet.storage import load_model, save_model
-    from fnnet.train import TrainState, train_block, train_step
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,11 @@ _HOMES = {
     "SGD": "optim",
     "Optimizer": "optim",
     "adam": "optim",
+    "adamw": "optim",
+    "averaged": "optim",
+    "clipped": "optim",
+    "rmsprop": "optim",
+    "sgd": "optim",
     "momentum": "optim",
     "update": "optim",
     "Layer": "params",
@@ -42,23 +48,32 @@ _HOMES = {
     "init": "params",
     "load_model": "storage",
     "save_model": "storage",
-    "TrainState": "train",
-    "train_block": "train",
-    "train_step": "train",
+    "Objective": "steps",
+    "TrainState": "steps",
+    "train_block": "steps",
+    "train_step": "steps",
+    "Deformation": "augment",
+    "deform": "augment",
 }
 
 __all__ = [
     "SGD",
     "Activations",
+    "Deformation",
     "FnnetError",
     "Kernels",
     "Layer",
     "Model",
+    "Objective",
     "Optimizer",
     "Params",
     "TrainState",
     "adam",
+    "adamw",
+    "averaged",
     "backward",
+    "clipped",
+    "deform",
     "forward",
     "init",
     "load_kernels",
@@ -67,8 +82,10 @@ __all__ = [
     "momentum",
     "predict",
     "predictor",
+    "rmsprop",
     "save_model",
     "scores",
+    "sgd",
     "train_block",
     "train_step",
     "update",

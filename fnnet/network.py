@@ -12,12 +12,11 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from fnnet.checks import check_share
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.kernels import NUMPY, Kernels
+from fnnet.names import ACTIVATIONS
 from fnnet.params import Array, Layer, Params, freeze, freeze_params
-
-ACTIVATIONS: Final = ("relu",)
-"""The hidden activations there are."""
 
 CHUNK: Final = 4096
 """Rows that NumPy's kernels score at a time: bounds the memory of the float copy and of the activations."""
@@ -36,11 +35,14 @@ class Activations(NamedTuple):
     a      each layer's input: (x as float, hidden activations...), each (n, units).
     z      each layer's output before its activation, each (n, units); the last are the logits.
     probs  softmax of the logits, (n, classes).
+    activation, masks   as they were given to `forward`.
     """
 
     a: tuple[Array, ...]
     z: tuple[Array, ...]
     probs: Array
+    activation: str = "relu"
+    masks: tuple[Array, ...] | None = None
 
     @property
     def logits(self) -> Array:
@@ -48,47 +50,88 @@ class Activations(NamedTuple):
         return self.z[-1]
 
 
-def forward(params: Params, x: Any, *, activation: str = "relu", kernels: Kernels = NUMPY) -> Activations:
-    """Forward propagation: z = a W + b through every layer, ReLU between them, softmax at the end.
+def forward(
+    params: Params,
+    x: Any,
+    *,
+    activation: str = "relu",
+    masks: tuple[Array, ...] | None = None,
+    kernels: Kernels = NUMPY,
+) -> Activations:
+    """Forward propagation: z = a W + b through every layer, the activation between them, softmax at the end.
 
+    masks    what each hidden layer's activations (n, units) are multiplied with, as `dropout.masks` draws them.
     Raises   UsageError where shapes or options do not fit, ArgumentTypeError for a dtype that is no number.
     """
     check_activation(activation)
     check_kernels(kernels)
     a = [as_input(x, check_params(params))]
+    check_masks(masks, len(a[0]), params)
     z: list[Array] = []
     for number, layer in enumerate(params.layers):
         if number:
-            a.append(freeze(kernels.relu(z[-1])))
+            active = getattr(kernels, activation)(z[-1])
+            a.append(freeze(active if masks is None else active * masks[number - 1]))
         z.append(freeze(kernels.affine(a[-1], layer.W, layer.b)))
-    return Activations(tuple(a), tuple(z), freeze(kernels.softmax(z[-1])))
+    return Activations(tuple(a), tuple(z), freeze(kernels.softmax(z[-1])), activation, masks)
 
 
-def loss(params: Params, x: Any, labels: Any, *, activation: str = "relu", kernels: Kernels = NUMPY) -> float:
-    """Mean cross-entropy in nats of the network's answers to `x` (n, inputs) against `labels` (n,)."""
+def loss(
+    params: Params,
+    x: Any,
+    labels: Any,
+    *,
+    activation: str = "relu",
+    weights: Any = None,
+    label_smoothing: float = 0.0,
+    kernels: Kernels = NUMPY,
+) -> float:
+    """Mean cross-entropy in nats of the network's answers to `x` (n, inputs) against `labels` (n,).
+
+    weights           of the samples (n,), the mean being sum(weight loss) / sum(weight); None for equal ones.
+    label_smoothing   share of the target spread evenly over all classes.
+    """
     logits = forward(params, x, activation=activation, kernels=kernels).logits
-    return kernels.cross_entropy(logits, check_labels(labels, logits.shape))[0]
+    labels, weights = check_labels(labels, logits.shape), check_weights(weights, len(logits))
+    return kernels.cross_entropy(logits, labels, weights, check_label_smoothing(label_smoothing))[0]
 
 
-def backward(params: Params, activations: Activations, labels: Any, *, kernels: Kernels = NUMPY) -> Params:
+def backward(
+    params: Params,
+    activations: Activations,
+    labels: Any,
+    *,
+    weights: Any = None,
+    label_smoothing: float = 0.0,
+    kernels: Kernels = NUMPY,
+) -> Params:
     """Backward propagation: the gradient of the mean cross-entropy, in the form of the parameters (`grads`)."""
-    return loss_and_grads(params, activations, labels, kernels=kernels)[1]
+    options: dict[str, Any] = {"weights": weights, "label_smoothing": label_smoothing, "kernels": kernels}
+    return loss_and_grads(params, activations, labels, **options)[1]
 
 
 def loss_and_grads(
-    params: Params, activations: Activations, labels: Any, *, kernels: Kernels = NUMPY
+    params: Params,
+    activations: Activations,
+    labels: Any,
+    *,
+    weights: Any = None,
+    label_smoothing: float = 0.0,
+    kernels: Kernels = NUMPY,
 ) -> tuple[float, Params]:
     """The loss and its gradient from one backward pass."""
     check_kernels(kernels)
     check_activations(params, activations)
-    labels = check_labels(labels, activations.logits.shape)
-    mean_loss, dz = kernels.cross_entropy(activations.logits, labels)
+    logits, masks = activations.logits, activations.masks
+    labels, weights = check_labels(labels, logits.shape), check_weights(weights, len(logits))
+    mean_loss, dz = kernels.cross_entropy(logits, labels, weights, check_label_smoothing(label_smoothing))
+    slope_of = getattr(kernels, f"{activations.activation}_backward")
     grads = []
     for number in reversed(range(len(params.layers))):
         da, dW, db = kernels.affine_backward(dz, activations.a[number], params.layers[number].W, need_dx=number > 0)
         grads.append(Layer(dW, db))
         if da is not None:
-            dz = kernels.relu_backward(da, activations.z[number - 1])
+            dz = slope_of(da if masks is None else da * masks[number - 1], activations.z[number - 1])
     return mean_loss, freeze_params(Params(tuple(reversed(grads))))
 
 
@@ -232,6 +275,38 @@ def check_labels(given: Any, shape: tuple[int, ...]) -> Array:
             "label out of range", place=f"index {index}", expected=f"0 to {classes - 1}", found=labels[index]
         )
     return labels.astype(np.int64, copy=False)
+
+
+def check_weights(given: Any, n: int) -> Array | None:
+    """The sample weights `given` as an array (n,), float64 or as it is; None stays None; else UsageError."""
+    if given is None:
+        return None
+    weights: Array = np.asarray(given)
+    if weights.dtype.kind not in "fiu":
+        raise ArgumentTypeError("weights are no numbers", expected="floats", found=weights.dtype)
+    if weights.shape != (n,):
+        raise UsageError("weights do not fit x", expected=f"shape ({n},)", found=weights.shape)
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if wrong.any():
+        index = int(wrong.argmax())
+        expected = "finite numbers >= 0"
+        raise UsageError("weight out of range", place=f"index {index}", expected=expected, found=weights[index])
+    return weights
+
+
+def check_label_smoothing(share: Any) -> float:
+    """`share` as a float in [0, 1), else UsageError."""
+    return check_share("label_smoothing", share)
+
+
+def check_masks(masks: Any, n: int, params: Params) -> None:
+    """UsageError unless `masks` is None or has an array (n, units) for each hidden layer."""
+    if masks is None:
+        return
+    wanted = [(n, layer.b.size) for layer in params.layers[:-1]]
+    found = [np.shape(mask) for mask in masks]
+    if found != wanted:
+        raise UsageError("masks do not fit the network", expected=f"shapes {wanted}", found=found)
 
 
 def check_activations(params: Params, activations: Any) -> None:

@@ -4,39 +4,61 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from fnnet.checks import check_amount, check_share
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.kernels import NUMPY, Kernels
+from fnnet.kernels.layout import (
+    BLEND,
+    CLIP,
+    CONSTANTS,
+    DECAY,
+    FIRST,
+    FIRST_REST,
+    KEEP,
+    LEAST,
+    RATE,
+    ROOT,
+    SECOND,
+    SECOND_REST,
+    STEP,
+)
 from fnnet.params import Array, Layer, Params, freeze
+
+Coefficients = Callable[[Any, Array], Array]
 
 
 class Rule(NamedTuple):
     """An optimizer as numbers, for compiled code: the name of its update and its constants.
 
-    coefficients   (learning_rate, steps) -> float64 (len(steps), 9): what the update takes at steps 1, 2, ..., counted
-                   over the optimizer's life: learning rate, beta_1, 1 - beta_1, beta_2, 1 - beta_2, factor of the
-                   weights, Adam's step size, factor of the root of its second moment, epsilon.
+    coefficients   (learning rates (n,) or one for all, steps (n,)) -> float64 (n, CONSTANTS): what the update takes at
+                   those steps, which are counted from 1 over the optimizer's life; columns as in `kernels.layout`.
+    clips          whether the gradient's norm has a limit.
     """
 
     name: str
-    coefficients: Callable[[float, Array], Array]
+    coefficients: Coefficients
+    clips: bool = False
 
 
 class Optimizer(NamedTuple):
     """How parameters move along gradients.
 
-    init    params -> optimizer state, a tuple.
-    update  (params, grads, optimizer state, learning_rate, kernels) -> (params, optimizer state).
-    rule    the same for the compiled block trainer; None for an optimizer that it does not know, which then goes step
-            by step.
+    init      params -> optimizer state, a tuple.
+    update    (params, grads, optimizer state, learning_rate, kernels) -> (params, optimizer state).
+    rule      the same for the compiled block trainer; None for an optimizer that it does not know, which then goes step
+              by step.
+    averages  whether the last tree of its state is the average of the parameters.
     """
 
     init: Callable[[Params], Any]
     update: Callable[[Params, Params, Any, float, Kernels], tuple[Params, Any]]
     rule: Rule | None = None
+    averages: bool = False
 
 
 def update(params: Params, grads: Params, learning_rate: float, *, kernels: Kernels = NUMPY) -> Params:
@@ -71,10 +93,11 @@ def _zeros(params: Params) -> Params:
 
 
 class Moments(NamedTuple):
-    """The state of an optimizer that remembers gradients.
+    """The state of an optimizer that remembers.
 
     steps   updates made so far.
-    trees   what is remembered, each shaped like the parameters: (velocity,), or Adam's (mean, square).
+    trees   what is remembered, each shaped like the parameters: (velocity,), RMSProp's (square,), Adam's (mean,
+            square); behind them the average of the parameters, where the optimizer keeps one.
     """
 
     steps: int
@@ -86,78 +109,149 @@ def _scaled(scalar: float, array: Array) -> Array:
     return scaled
 
 
-def _plain(learning_rate: float, steps: Array) -> Array:
-    table = np.zeros((len(steps), 9))
-    table[:, 0] = learning_rate
+def _constants(learning_rates: Any, steps: Array, weight_decay: float, decoupled: bool) -> Array:
+    """The columns that every rule has."""
+    table = np.zeros((len(steps), CONSTANTS))
+    table[:, RATE] = learning_rates
+    table[:, KEEP] = 1 - table[:, RATE] * weight_decay if decoupled else 1
+    table[:, DECAY] = 0 if decoupled else weight_decay
     return table
 
 
-def _sgd_update(
-    params: Params, grads: Params, state: Any, learning_rate: float, kernels: Kernels
-) -> tuple[Params, Any]:
-    return update(params, grads, learning_rate, kernels=kernels), state
+def _at(coefficients: Coefficients, learning_rate: float, state: Any) -> Array:
+    """What the update of the next step takes."""
+    steps = state.steps if isinstance(state, Moments) else 0
+    row: Array = coefficients(learning_rate, np.array([steps + 1.0]))[0]
+    return row
 
 
-SGD: Final = Optimizer(lambda params: (), _sgd_update, Rule("sgd", _plain))
-"""Plain gradient descent. Robbins and Monro 1951, doi:10.1214/aoms/1177729586."""
+def _decayed(grads: Params, params: Params, row: Array) -> Params:
+    """The gradient with that of weight decay inside the loss."""
+    return _map(lambda g, W: g + _scaled(row[DECAY], W), grads, params) if row[DECAY] else grads
 
 
-def momentum(beta: float = 0.9, *, nesterov: bool = False) -> Optimizer:
+def _moved(params: Params, along: Params, row: Array, kernels: Kernels) -> Params:
+    """The parameters, shrunk by decoupled weight decay, less the learning rate times `along`."""
+    kept = _map(lambda W: _scaled(row[KEEP], W), params) if row[KEEP] != 1 else params
+    return update(kept, along, float(row[RATE]), kernels=kernels)
+
+
+def sgd(*, weight_decay: float = 0.0, decoupled: bool = False) -> Optimizer:
+    """Plain gradient descent, W = W - rate g. Robbins and Monro 1951, doi:10.1214/aoms/1177729586.
+
+    weight_decay   coupled, as in all optimizers here: g + weight_decay W takes the place of g; `decoupled`: W is
+                   multiplied by 1 - rate weight_decay instead (Loshchilov and Hutter, arXiv:1711.05101).
+    Raises   UsageError unless weight_decay is finite and not negative.
+    """
+    weight_decay = check_amount("weight_decay", weight_decay)
+
+    def coefficients(learning_rates: Any, steps: Array) -> Array:
+        return _constants(learning_rates, steps, weight_decay, decoupled)
+
+    def step(params: Params, grads: Params, state: Any, learning_rate: float, kernels: Kernels) -> tuple[Params, Any]:
+        row = _at(coefficients, learning_rate, state)
+        return _moved(params, _decayed(grads, params, row), row, kernels), state
+
+    return Optimizer(lambda params: (), step, Rule("sgd", coefficients))
+
+
+SGD: Final = sgd()
+"""Plain gradient descent without weight decay."""
+
+
+def momentum(
+    beta: float = 0.9, *, nesterov: bool = False, weight_decay: float = 0.0, decoupled: bool = False
+) -> Optimizer:
     """Gradient descent with momentum: v = beta v + g, then W = W - rate v; with `nesterov` W = W - rate (g + beta v).
 
     Polyak 1964, doi:10.1016/0041-5553(64)90137-5; Sutskever et al., ICML 2013, for Nesterov's in this form.
-    Raises   UsageError unless 0 <= beta < 1.
+    Raises   UsageError unless 0 <= beta < 1; weight_decay as in `sgd`.
     """
-    beta = _share("momentum", beta)
+    beta, weight_decay = check_share("momentum", beta), check_amount("weight_decay", weight_decay)
+
+    def coefficients(learning_rates: Any, steps: Array) -> Array:
+        table = _constants(learning_rates, steps, weight_decay, decoupled)
+        table[:, FIRST] = beta
+        return table
 
     def step(
         params: Params, grads: Params, state: Moments, learning_rate: float, kernels: Kernels
     ) -> tuple[Params, Moments]:
+        row = _at(coefficients, learning_rate, state)
+        grads = _decayed(grads, params, row)
         velocity = _map(lambda v, g: _scaled(beta, v) + g, state.trees[0], grads)
         along = _map(lambda v, g: g + _scaled(beta, v), velocity, grads) if nesterov else velocity
-        moved = update(params, along, learning_rate, kernels=kernels)
-        return moved, Moments(state.steps + 1, (velocity,))
-
-    def coefficients(learning_rate: float, steps: Array) -> Array:
-        table = _plain(learning_rate, steps)
-        table[:, 1] = beta
-        return table
+        return _moved(params, along, row, kernels), Moments(state.steps + 1, (velocity,))
 
     rule = Rule("nesterov" if nesterov else "momentum", coefficients)
     return Optimizer(lambda params: Moments(0, (_zeros(params),)), step, rule)
 
 
-def adam(beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8, *, weight_decay: float = 0.0) -> Optimizer:
-    """Adam, Kingma and Ba 2015, arXiv:1412.6980; with `weight_decay` AdamW, Loshchilov and Hutter, arXiv:1711.05101.
+def rmsprop(
+    beta: float = 0.99, epsilon: float = 1e-8, *, weight_decay: float = 0.0, decoupled: bool = False
+) -> Optimizer:
+    """RMSProp, Tieleman and Hinton 2012.
 
-    mean = beta_1 mean + (1 - beta_1) g, square = beta_2 square + (1 - beta_2) g g, both corrected for their start at 0;
-    W = (1 - rate weight_decay) W - rate mean / (sqrt(square) + epsilon).
-    Raises   UsageError unless 0 <= beta < 1, epsilon > 0 and weight_decay >= 0.
+    square = beta square + (1 - beta) g g, W = W - rate g / (sqrt(square) + epsilon).
+    Raises   UsageError unless 0 <= beta < 1 and epsilon > 0; weight_decay as in `sgd`.
     """
-    beta_1, beta_2 = _share("beta_1", beta_1), _share("beta_2", beta_2)
-    for name, value, fits in (("epsilon", epsilon, epsilon > 0), ("weight_decay", weight_decay, weight_decay >= 0)):
-        if not (fits and math.isfinite(value)):
-            raise UsageError(f"{name} out of range", expected="a finite number, not negative", found=value)
+    beta, weight_decay = check_share("beta", beta), check_amount("weight_decay", weight_decay)
+    epsilon = check_amount("epsilon", epsilon, above=True)
 
-    def coefficients(learning_rate: float, steps: Array) -> Array:
-        table = _plain(learning_rate, steps)
-        table[:, 1:5] = beta_1, 1 - beta_1, beta_2, 1 - beta_2
-        table[:, 5] = 1 - learning_rate * weight_decay
-        table[:, 6] = learning_rate / (1 - beta_1**steps)
-        table[:, 7] = 1 / np.sqrt(1 - beta_2**steps)
-        table[:, 8] = epsilon
+    def coefficients(learning_rates: Any, steps: Array) -> Array:
+        table = _constants(learning_rates, steps, weight_decay, decoupled)
+        table[:, SECOND], table[:, SECOND_REST], table[:, LEAST] = beta, 1 - beta, epsilon
         return table
 
     def step(
         params: Params, grads: Params, state: Moments, learning_rate: float, kernels: Kernels
     ) -> tuple[Params, Moments]:
-        constants = coefficients(learning_rate, np.array([state.steps + 1.0]))[0]
-        _, first, other_first, second, other_second, keep, rate, root, least = constants
-        mean = _map(lambda m, g: _scaled(first, m) + _scaled(other_first, g), state.trees[0], grads)
-        square = _map(lambda s, g: _scaled(second, s) + _scaled(other_second, g * g), state.trees[1], grads)
+        row = _at(coefficients, learning_rate, state)
+        grads = _decayed(grads, params, row)
+        square = _map(lambda s, g: _scaled(beta, s) + _scaled(1 - beta, g * g), state.trees[0], grads)
+        along = _map(lambda g, s: g / (np.sqrt(s) + s.dtype.type(epsilon)), grads, square)
+        return _moved(params, along, row, kernels), Moments(state.steps + 1, (square,))
+
+    return Optimizer(lambda params: Moments(0, (_zeros(params),)), step, Rule("rmsprop", coefficients))
+
+
+def adam(
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-8,
+    *,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
+) -> Optimizer:
+    """Adam, Kingma and Ba 2015, arXiv:1412.6980.
+
+    mean = beta_1 mean + (1 - beta_1) g, square = beta_2 square + (1 - beta_2) g g, both corrected for their start at 0;
+    W = W - rate mean / (sqrt(square) + epsilon).
+    Raises   UsageError unless 0 <= beta < 1 and epsilon > 0; weight_decay as in `sgd`.
+    """
+    beta_1, beta_2 = check_share("beta_1", beta_1), check_share("beta_2", beta_2)
+    epsilon, weight_decay = check_amount("epsilon", epsilon, above=True), check_amount("weight_decay", weight_decay)
+
+    def coefficients(learning_rates: Any, steps: Array) -> Array:
+        table = _constants(learning_rates, steps, weight_decay, decoupled)
+        table[:, [FIRST, FIRST_REST, SECOND, SECOND_REST]] = beta_1, 1 - beta_1, beta_2, 1 - beta_2
+        table[:, STEP] = table[:, RATE] / (1 - beta_1**steps)
+        table[:, ROOT] = 1 / np.sqrt(1 - beta_2**steps)
+        table[:, LEAST] = epsilon
+        return table
+
+    def step(
+        params: Params, grads: Params, state: Moments, learning_rate: float, kernels: Kernels
+    ) -> tuple[Params, Moments]:
+        row = _at(coefficients, learning_rate, state)
+        grads = _decayed(grads, params, row)
+        first, rest, second, other = row[[FIRST, FIRST_REST, SECOND, SECOND_REST]]
+        mean = _map(lambda m, g: _scaled(first, m) + _scaled(rest, g), state.trees[0], grads)
+        square = _map(lambda s, g: _scaled(second, s) + _scaled(other, g * g), state.trees[1], grads)
 
         def move(W: Array, m: Array, s: Array) -> Array:
-            moved: Array = _scaled(keep, W) - _scaled(rate, m) / (_scaled(root, np.sqrt(s)) + W.dtype.type(least))
+            root = _scaled(row[ROOT], np.sqrt(s)) + W.dtype.type(epsilon)
+            moved: Array = _scaled(row[KEEP], W) - _scaled(row[STEP], m) / root
             return moved
 
         return _map(move, params, mean, square), Moments(state.steps + 1, (mean, square))
@@ -165,19 +259,106 @@ def adam(beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8, *, w
     return Optimizer(lambda params: Moments(0, (_zeros(params), _zeros(params))), step, Rule("adam", coefficients))
 
 
-def _share(name: str, value: Any) -> float:
-    """`value` as a float in [0, 1), else UsageError."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise ArgumentTypeError(f"{name} is not a number", expected="0 or more and less than 1", found=repr(value))
-    if not 0 <= value < 1:
-        raise UsageError(f"{name} out of range", expected="0 or more and less than 1", found=value)
-    return float(value)
+def adamw(
+    beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8, *, weight_decay: float = 0.01
+) -> Optimizer:
+    """Adam with decoupled weight decay, Loshchilov and Hutter, arXiv:1711.05101."""
+    return adam(beta_1, beta_2, epsilon, weight_decay=weight_decay, decoupled=True)
+
+
+def clipped(optimizer: Optimizer, norm: float) -> Optimizer:
+    """`optimizer` on gradients that are scaled down to `norm` where theirs, over all weights and biases, is larger.
+
+    Pascanu, Mikolov and Bengio 2013, arXiv:1211.5063.
+    Raises   UsageError unless norm is finite and above 0.
+    """
+    norm = check_amount("clip_norm", norm, above=True)
+
+    def step(params: Params, grads: Params, state: Any, learning_rate: float, kernels: Kernels) -> tuple[Params, Any]:
+        found = global_norm(grads)
+        if found > norm:
+            grads = _map(lambda g: _scaled(norm / found, g), grads)
+        return optimizer.update(params, grads, state, learning_rate, kernels)
+
+    rule = _with_column(optimizer.rule, CLIP, lambda steps: norm)
+    return optimizer._replace(update=step, rule=rule and rule._replace(clips=True))
+
+
+def global_norm(grads: Params) -> float:
+    """The Euclidean norm of all gradients together, summed in float64."""
+    squares = sum(float(np.square(each, dtype=np.float64).sum()) for layer in grads.layers for each in layer)
+    return math.sqrt(squares)
+
+
+def averaged(optimizer: Optimizer, decay: float) -> Optimizer:
+    """`optimizer` that also keeps the exponential moving average of the parameters after each step, corrected for its
+    start: after t steps step s has the weight (1 - decay) decay^(t - s) / (1 - decay^t).
+
+    Raises   UsageError unless 0 <= decay < 1.
+    """
+    decay = check_share("ema", decay)
+
+    def blend(steps: Array) -> Array:
+        return (1 - decay) / (1 - decay**steps)
+
+    def init(params: Params) -> Moments:
+        inner = optimizer.init(params)
+        return Moments(0, (*(inner.trees if isinstance(inner, Moments) else ()), _zeros(params)))
+
+    def step(
+        params: Params, grads: Params, state: Moments, learning_rate: float, kernels: Kernels
+    ) -> tuple[Params, Moments]:
+        *trees, average = state.trees
+        params, inner = optimizer.update(params, grads, Moments(state.steps, tuple(trees)), learning_rate, kernels)
+        share = float(blend(np.array(state.steps + 1.0)))
+        average = _map(lambda e, W: e + _scaled(share, W - e), average, params)
+        return params, Moments(state.steps + 1, (*inner.trees, average))
+
+    return Optimizer(init, step, _with_column(optimizer.rule, BLEND, blend), averages=True)
+
+
+def answering(params: Params, state: Any, optimizer: Optimizer) -> Params:
+    """The parameters to answer with: their average where the optimizer keeps one and has made a step, else `params`."""
+    average: Params = state.trees[-1] if optimizer.averages and state.steps else params
+    return average
+
+
+def _with_column(rule: Rule | None, column: int, value: Callable[[Array], Any]) -> Rule | None:
+    if rule is None:
+        return None
+
+    def coefficients(learning_rates: Any, steps: Array) -> Array:
+        table = rule.coefficients(learning_rates, steps)
+        table[:, column] = value(steps)
+        return table
+
+    return rule._replace(coefficients=coefficients)
+
+
+def make(
+    name: str, *, momentum_beta: float = 0.9, weight_decay: float = 0.0, clip_norm: float = 0.0, ema: float = 0.0
+) -> Optimizer:
+    """The optimizer `name` with these figures; 0 is without.
+
+    weight_decay   coupled for all but adamw.
+    """
+    nesterov = name == "nesterov"
+    makers: dict[str, Callable[..., Optimizer]] = {
+        "sgd": sgd,
+        "momentum": partial(momentum, momentum_beta, nesterov=nesterov),
+        "nesterov": partial(momentum, momentum_beta, nesterov=nesterov),
+        "rmsprop": rmsprop,
+        "adam": adam,
+        "adamw": adamw,
+    }
+    if name not in makers:
+        raise UsageError("unknown optimizer", expected=" or ".join(makers), found=repr(name))
+    made = makers[name](weight_decay=weight_decay)
+    if clip_norm:
+        made = clipped(made, clip_norm)
+    return averaged(made, ema) if ema else made
 
 
 def check_learning_rate(learning_rate: Any) -> float:
     """`learning_rate` as a finite float above 0, else UsageError."""
-    if isinstance(learning_rate, bool) or not isinstance(learning_rate, (int, float, np.number)):
-        raise ArgumentTypeError("learning_rate is not a number", expected="a number > 0", found=repr(learning_rate))
-    if not (math.isfinite(learning_rate) and learning_rate > 0):
-        raise UsageError("learning_rate out of range", expected="a finite number > 0", found=learning_rate)
-    return float(learning_rate)
+    return check_amount("learning_rate", learning_rate, above=True)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from fnnet.errors import UsageError
 
+DEFORMATION: Final[Mapping[str, float]] = MappingProxyType(
+    {"shift": 1.5, "rotation": 12.0, "scale": 0.12, "shear": 0.12, "elastic": 1.1, "correlation": 5.0}
+)
+
 
 class Recipe(NamedTuple):
-    """A way to train; every field can be overridden by the option of its name.
+    """A way to train; every field can be overridden by the option of its name. Those of a `plan.Plan` mean the same.
 
     batch_size    None is the full batch.
+    deformation   of the images, as figures of `augment.Deformation`; with `augment` they are deformed in training.
     dev           images cut from the training set, at most a tenth of it.
     train_images  at most so many of the rest are trained on; None for all.
     min_steps     a small set is gone through more often than `epochs`, until so many steps are done.
@@ -27,6 +33,17 @@ class Recipe(NamedTuple):
     initialiser: str
     dev: int
     activation: str = "relu"
+    optimizer: str = "sgd"
+    schedule: str = "constant"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0
+    ema: float = 0.0
+    dropout: tuple[float, ...] | float = 0.0
+    label_smoothing: float = 0.0
+    early_stopping: int | None = None
+    augment: bool = False
+    deformation: Mapping[str, float] = DEFORMATION
     train_images: int | None = None
     min_steps: int = 0
     reports: int | None = None

@@ -20,7 +20,9 @@ from fnnet.errors import ArgumentTypeError, UsageError
 SCHEME: Final = "philox4x64-10/1"
 """Name of the whole recipe from place to number; stored with everything that was drawn by it."""
 
-PURPOSES: Final = MappingProxyType({"init": 1, "shuffle": 2, "split": 3, "show": 4, "check": 5})
+PURPOSES: Final = MappingProxyType(
+    {"init": 1, "shuffle": 2, "split": 3, "show": 4, "check": 5, "augment": 6, "dropout": 7}
+)
 
 
 def check_seed(seed: Any, name: str = "seed") -> int:

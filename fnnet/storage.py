@@ -12,7 +12,8 @@ import numpy as np
 
 from fnnet.errors import DataError, FnnetError, ModelError
 from fnnet.files import read_bytes, show_bytes, write_file
-from fnnet.network import ACTIVATIONS, check_params
+from fnnet.names import ACTIVATIONS
+from fnnet.network import check_params
 from fnnet.params import Array, Layer, Model, Params, check_classes, check_sizes, freeze, frozen, layer_sizes
 
 FORMAT: Final = "fnnet-model"

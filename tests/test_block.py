@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fnnet
-from fnnet import optim, train
+from fnnet import optim, steps
 from fnnet.errors import DivergedError
 from fnnet.kernels import NUMPY, layout, pixels, predictor, trainer
+from fnnet.names import ACTIVATIONS
 from fnnet.network import Examples
 from fnnet.params import weights_sha256
 from tests.tolerance import assert_loss, assert_trained
@@ -19,8 +20,21 @@ OPTIMIZERS = {
     "sgd": optim.SGD,
     "momentum": optim.momentum(0.9),
     "nesterov": optim.momentum(0.8, nesterov=True),
+    "rmsprop": optim.rmsprop(0.9, 1e-2),
     "adam": optim.adam(epsilon=1e-3),
-    "adamw": optim.adam(0.8, 0.99, 1e-3, weight_decay=0.1),
+    "adamw": optim.adamw(0.8, 0.99, 1e-3, weight_decay=0.1),
+    "decayed": optim.momentum(0.8, weight_decay=0.1),
+    "shrunk": optim.sgd(weight_decay=0.1, decoupled=True),
+    "clipped": optim.clipped(optim.momentum(0.8, nesterov=True), 0.05),
+    "averaged": optim.averaged(optim.SGD, 0.9),
+    "all at once": optim.averaged(optim.clipped(optim.adam(epsilon=1e-3, weight_decay=0.1), 0.5), 0.8),
+}
+OBJECTIVES = {
+    "plain": steps.PLAIN,
+    "smooth": steps.Objective(label_smoothing=0.1),
+    "dropout": steps.Objective(dropout=0.4),
+    **{name: steps.Objective(activation=name) for name in ACTIVATIONS[1:]},
+    "all at once": steps.Objective("silu", 0.3, 0.2),
 }
 
 
@@ -33,16 +47,20 @@ def data(n, inputs, classes, *, zeros, as_bytes, dtype=np.float32, seed=0):
     return Examples(x.astype(np.uint8) if as_bytes else (x / 255).astype(dtype), labels)
 
 
-def block(kernels, sizes, examples, batch_size, optimizer=optim.SGD, *, rate=0.1, dtype=np.float32, rows=None):
+def block(
+    kernels, sizes, examples, batch_size, optimizer=optim.SGD, *, rate=0.1, dtype=np.float32, rows=None,
+    objective=steps.PLAIN, weights=None,
+):  # fmt: skip
     """One block over the examples in a shuffled order, or one step over all for batch_size None."""
     n = len(examples.x)
-    state = train.start(fnnet.init(sizes, 1, dtype=dtype), 1, optimizer=optimizer)
+    state = steps.start(fnnet.init(sizes, 1, dtype=dtype), 1, optimizer=optimizer)
     if batch_size is not None and rows is None:
         rows = np.random.default_rng(n).permutation(n)
-    return train.train_block(state, examples, rows, batch_size or n, rate, optimizer=optimizer, kernels=kernels)
+    options = {"objective": objective, "optimizer": optimizer, "weights": weights, "kernels": kernels}
+    return steps.train_block(state, examples, rows, batch_size or n, rate, **options)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=120, deadline=None, derandomize=True)
 @given(
     sizes=st.lists(st.integers(1, 70), min_size=2, max_size=5),
     n=st.integers(1, 90),
@@ -50,17 +68,25 @@ def block(kernels, sizes, examples, batch_size, optimizer=optim.SGD, *, rate=0.1
     zeros=st.sampled_from([0.0, 0.5, 0.8, 1.0]),
     as_bytes=st.booleans(),
     optimizer=st.sampled_from(sorted(OPTIMIZERS)),
+    objective=st.sampled_from(sorted(OBJECTIVES)),
+    weighted=st.booleans(),
 )
-def test_a_block_is_the_loop_over_train_step(numba_kernels, sizes, n, batch, zeros, as_bytes, optimizer):
+def test_a_block_is_the_loop_over_train_step(
+    numba_kernels, sizes, n, batch, zeros, as_bytes, optimizer, objective, weighted
+):
     examples = data(n, sizes[0], sizes[-1], zeros=zeros, as_bytes=as_bytes, dtype=np.float64)
+    options = {
+        "dtype": np.float64,
+        "objective": OBJECTIVES[objective],
+        "weights": np.random.default_rng(n).integers(0, 3, n) / 2 if weighted else None,
+    }
     (found, found_loss, found_right), (wanted, wanted_loss, wanted_right) = (
-        block(kernels, sizes, examples, batch, OPTIMIZERS[optimizer], dtype=np.float64)
-        for kernels in (numba_kernels, NUMPY)
+        block(kernels, sizes, examples, batch, OPTIMIZERS[optimizer], **options) for kernels in (numba_kernels, NUMPY)
     )
     assert_loss(found_loss / n, wanted_loss / n, sizes[-1], n, np.float64)
     assert_trained(found.params, wanted.params, wanted.step)
     assert (found.step, found_right) == (wanted.step, wanted_right)
-    if optimizer != "sgd":
+    if optimizer not in ("sgd", "shrunk"):
         assert found.optimizer_state.steps == wanted.optimizer_state.steps == wanted.step
         for ours, theirs in zip(found.optimizer_state.trees, wanted.optimizer_state.trees, strict=True):
             assert_trained(ours, theirs, wanted.step)
@@ -116,7 +142,7 @@ def test_weights_whose_sum_overflows_are_finite(numba_kernels):
     params = fnnet.init((4, 3), 0)
     large = fnnet.Params((params.layers[0]._replace(W=np.full((4, 3), 3e38, np.float32)),))
     examples = Examples(np.zeros((8, 4), np.float32), np.zeros(8, np.int64))
-    state = train.train_block(train.start(large, 0), examples, np.arange(8), 4, 0.1, kernels=numba_kernels)[0]
+    state = steps.train_block(steps.start(large, 0), examples, np.arange(8), 4, 0.1, kernels=numba_kernels)[0]
     np.testing.assert_array_equal(state.params.layers[0].W, large.layers[0].W)
 
 
@@ -260,12 +286,12 @@ def test_blocks_follow_one_another(numba_kernels):
     """Two blocks are one: momentum and the count of steps go on."""
     examples = data(100, 30, 4, zeros=0.5, as_bytes=True)
     for name, optimizer in OPTIMIZERS.items():
-        state = train.start(fnnet.init((30, 6, 4), 1), 1, optimizer=optimizer)
+        state = steps.start(fnnet.init((30, 6, 4), 1), 1, optimizer=optimizer)
         options = {"optimizer": optimizer, "kernels": numba_kernels}
         rows = np.arange(100)
-        whole, _, _ = train.train_block(state, examples, rows, 10, 0.05, **options)
-        half, _, _ = train.train_block(state, examples, rows[:50], 10, 0.05, **options)
-        both, _, _ = train.train_block(half, examples, rows[50:], 10, 0.05, **options)
+        whole, _, _ = steps.train_block(state, examples, rows, 10, 0.05, **options)
+        half, _, _ = steps.train_block(state, examples, rows[:50], 10, 0.05, **options)
+        both, _, _ = steps.train_block(half, examples, rows[50:], 10, 0.05, **options)
         assert weights_sha256(whole.params) == weights_sha256(both.params), name
         assert whole.step == both.step == 10
 
@@ -282,7 +308,7 @@ def test_arguments_stay_as_they_were(numba_kernels):
     examples = data(50, 20, 3, zeros=0.5, as_bytes=True)
     x, labels, params = examples.x.copy(), examples.labels.copy(), fnnet.init((20, 8, 3), 1)
     before = weights_sha256(params)
-    state, _, _ = train.train_block(train.start(params, 1), examples, np.arange(50), 16, 0.1, kernels=numba_kernels)
+    state, _, _ = steps.train_block(steps.start(params, 1), examples, np.arange(50), 16, 0.1, kernels=numba_kernels)
     np.testing.assert_array_equal(examples.x, x)
     np.testing.assert_array_equal(examples.labels, labels)
     assert weights_sha256(params) == before != weights_sha256(state.params)

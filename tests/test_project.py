@@ -14,10 +14,11 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "fnnet"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-GROUND = {"errors", "checks", "rng", "params", "kernels"}
+GROUND = {"errors", "checks", "names", "rng", "params", "kernels"}
 ALLOWED = {
     "errors": set(),
     "checks": {"errors"},
+    "names": set(),
     "rng": {"errors"},
     "params": {"errors", "rng"},
     "kernels": GROUND | {"files"},
@@ -29,7 +30,11 @@ ALLOWED = {
     "stopping": {"checks"},
     "metrics": GROUND | {"network"},
     "gradcheck": GROUND | {"network"},
-    "train": GROUND | {"network", "optim", "metrics"},
+    "dropout": GROUND,
+    "augment": GROUND,
+    "plan": GROUND | {"augment", "dropout", "network", "optim", "schedules"},
+    "steps": GROUND | {"dropout", "network", "optim"},
+    "train": GROUND | {"augment", "metrics", "network", "optim", "plan", "steps", "stopping"},
     "images": GROUND | {"files"},
     "data": GROUND | {"files", "network", "images"},
     "storage": GROUND | {"files", "network"},

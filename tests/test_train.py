@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import fnnet
-from fnnet import data, metrics, network, rng, train
+from fnnet import data, metrics, network, rng, steps, train
 from fnnet.errors import DivergedError, UsageError
 from fnnet.network import Examples
 from fnnet.params import Layer, Params, weights_sha256
+from fnnet.plan import Plan
 from fnnet.recipes import RECIPES
-from fnnet.train import Plan
 from tests.tolerance import assert_loss, assert_trained
 
 
@@ -24,11 +24,10 @@ def examples(n=70, inputs=6, classes=3):
 
 
 def trained(train_set, plan, kernels, dev=None, seed=3, sizes=(6, 5, 3)):
-    state, reports = train.start(fnnet.init(sizes, seed), seed), []
-    for reached in train.epochs(state, train_set, plan, dev=dev, kernels=kernels):
-        state, report = reached
-        reports.append(report)
-    return state, reports
+    training = train.start(fnnet.init(sizes, seed), seed, plan)
+    for reached in train.epochs(training, train_set, plan, dev=dev, kernels=kernels):
+        training = reached
+    return training.state, list(training.history)
 
 
 @pytest.mark.parametrize("batch_size", [1, 16, 69, 70, 1000, None])
@@ -36,13 +35,13 @@ def test_epochs_are_the_loop_over_train_step(batch_size, kernels):
     """Ragged last batches, batches larger than the set and the full batch included."""
     everything = examples()
     state, reports = trained(everything, Plan(3, batch_size, 0.2), kernels)
-    by_hand, size = train.start(fnnet.init((6, 5, 3), 3), 3), min(batch_size or 70, 70)
+    by_hand, size = steps.start(fnnet.init((6, 5, 3), 3), 3), min(batch_size or 70, 70)
     for epoch in (1, 2, 3):
         order = rng.order(3, "shuffle", 70, epoch=epoch) if size < 70 else np.arange(70)
         losses, correct = 0.0, 0
         for first in range(0, 70, size):
             rows = order[first : first + size]
-            by_hand, loss, right = train.train_step(
+            by_hand, loss, right = steps.train_step(
                 by_hand, everything.x[rows], everything.labels[rows], 0.2, kernels=kernels
             )
             losses, correct = losses + loss * len(rows), correct + right
@@ -56,7 +55,7 @@ def test_epochs_are_the_loop_over_train_step(batch_size, kernels):
 
 def test_train_step_is_forward_backward_update(kernels):
     x, labels = examples()
-    before = train.start(fnnet.init((6, 5, 3), 1), 1)
+    before = steps.start(fnnet.init((6, 5, 3), 1), 1)
     after, loss, correct = fnnet.train_step(before, x, labels, 0.3, kernels=kernels)
     activations = fnnet.forward(before.params, x, kernels=kernels)
     grads = fnnet.backward(before.params, activations, labels, kernels=kernels)
@@ -114,8 +113,9 @@ def test_no_epochs_is_no_training():
 
 def test_progress_counts_every_image():
     seen = []
-    state = train.start(fnnet.init((6, 5, 3)), 0)
-    list(train.epochs(state, examples(), Plan(2, 16, 0.1), on_block=seen.append))
+    plan = Plan(2, 16, 0.1)
+    training = train.start(fnnet.init((6, 5, 3)), 0, plan)
+    list(train.epochs(training, examples(), plan, on_block=seen.append))
     assert [progress.images for progress in seen if progress.epoch == 1][-1] == 70
     assert {progress.epoch for progress in seen} == {1, 2}
 
@@ -183,8 +183,9 @@ def test_a_block_is_as_short_as_it_must_be(monkeypatch):
     for seconds in (0.0, 1e9):
         monkeypatch.setattr(train, "BLOCK_SECONDS", seconds)
         seen = []
-        state = train.start(fnnet.init((6, 5, 3)), 0)
-        list(train.epochs(state, examples(), Plan(1, 1, 0.1), on_block=seen.append))
+        plan = Plan(1, 1, 0.1)
+        training = train.start(fnnet.init((6, 5, 3)), 0, plan)
+        list(train.epochs(training, examples(), plan, on_block=seen.append))
         blocks[seconds] = [progress.images for progress in seen]
     assert blocks[0.0] == list(range(1, 71))
     assert blocks[1e9] == [1, 3, 7, 15, 31, 63, 70]
@@ -208,11 +209,10 @@ def overflowing(*sizes):
 
 @pytest.mark.parametrize(("sizes", "place"), [((1, 2), "step 1, layer 1"), ((1, 3, 2), "step 1, layer 2")])
 def test_an_infinite_loss_is_divergence(sizes, place, kernels):
-    state = train.start(overflowing(*sizes), 0)
+    plan, one = Plan(1, 1, 0.1), Examples(np.ones((1, 1), np.float32), np.array([1]))
+    training = train.start(overflowing(*sizes), 0, plan)
     with pytest.raises(DivergedError, match=place), np.errstate(all="ignore"):
-        list(
-            train.epochs(state, Examples(np.ones((1, 1), np.float32), np.array([1])), Plan(1, 1, 0.1), kernels=kernels)
-        )
+        list(train.epochs(training, one, plan, kernels=kernels))
 
 
 def test_weights_that_overflow_in_the_last_step_are_divergence(kernels):
@@ -253,16 +253,16 @@ def test_small_sets_are_gone_through_more_often():
     ids=str,
 )
 def test_bad_blocks(rows, batch_size, fault, kernels):
-    state = train.start(fnnet.init((4, 3), 0), 0)
+    state = steps.start(fnnet.init((4, 3), 0), 0)
     examples = Examples(np.zeros((8, 4), np.float32), np.zeros(8, np.int64))
     with pytest.raises(UsageError, match=re.escape(fault)):
-        train.train_block(state, examples, rows, batch_size, 0.1, kernels=kernels)
+        steps.train_block(state, examples, rows, batch_size, 0.1, kernels=kernels)
 
 
 def test_a_block_without_rows_is_one_step(kernels):
-    state = train.start(fnnet.init((4, 3), 0), 0)
+    state = steps.start(fnnet.init((4, 3), 0), 0)
     examples = Examples(np.eye(4, dtype=np.float32), np.array([0, 1, 2, 0]))
-    reached = train.train_block(state, examples, None, 2, 0.1, kernels=kernels)[0]
-    wanted = train.train_step(state, *examples, 0.1)[0]
+    reached = steps.train_block(state, examples, None, 2, 0.1, kernels=kernels)[0]
+    wanted = steps.train_step(state, *examples, 0.1)[0]
     assert reached.step == 1
     np.testing.assert_allclose(reached.params.layers[0].W, wanted.params.layers[0].W, rtol=1e-6)

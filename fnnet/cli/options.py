@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -63,10 +63,13 @@ class Count(click.ParamType):  # type: ignore[type-arg]
         return number
 
 
-class Positive(click.ParamType):  # type: ignore[type-arg]
-    """A finite number above 0."""
+class Number(click.ParamType):  # type: ignore[type-arg]
+    """A finite number that `fits`; `expected` says which do."""
 
     name = "NUMBER"
+
+    def __init__(self, expected: str, fits: Callable[[float], bool]) -> None:
+        self.expected, self.fits = expected, fits
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
         """The number as a float."""
@@ -74,9 +77,27 @@ class Positive(click.ParamType):  # type: ignore[type-arg]
             number = float(value)
         except ValueError:
             number = math.nan
-        if not (math.isfinite(number) and number > 0):
-            self.fail(f"expected a number above 0, found {value!r}", param, context)
+        if not (math.isfinite(number) and self.fits(number)):
+            self.fail(f"expected {self.expected}, found {value!r}", param, context)
         return number
+
+
+POSITIVE: Final = Number("a number above 0", lambda number: number > 0)
+AMOUNT: Final = Number("a number of at least 0", lambda number: number >= 0)
+SHARE: Final = Number("a number of at least 0 and less than 1", lambda number: 0 <= number < 1)
+
+
+class Shares(click.ParamType):  # type: ignore[type-arg]
+    """One share, or one for each of several: `0.5` or `0.2,0.5`."""
+
+    name = "SHARES"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
+        """The share as a float, or the shares as a tuple."""
+        if not isinstance(value, str):
+            return value
+        shares = tuple(SHARE.convert(part, param, context) for part in value.split(","))
+        return shares if len(shares) > 1 else shares[0]
 
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]

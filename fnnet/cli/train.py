@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fnnet import recipes
 from fnnet.cli.options import (
+    AMOUNT,
+    POSITIVE,
+    SHARE,
     Count,
     FileName,
-    Positive,
+    Shares,
     Sizes,
     compiled_options,
     data_options,
@@ -29,11 +32,11 @@ from fnnet.cli.output import (
     load_kernels,
     notifier,
     print_json,
-    progress_bar,
     say,
     threads_of,
 )
 from fnnet.errors import FnnetError
+from fnnet.names import ACTIVATIONS, OPTIMIZERS, SCHEDULES
 from fnnet.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -44,21 +47,54 @@ if TYPE_CHECKING:
     from fnnet.params import Model
     from fnnet.train import EpochReport
 
-OVERRIDES = ("hidden", "activation", "epochs", "batch_size", "learning_rate", "dev")
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that override a recipe."""
+    options: list[Decorator] = [
+        click.option("--hidden", type=Sizes(), help="Sizes of the hidden layers, such as 128,64; '' for none."),
+        click.option("--activation", type=click.Choice(ACTIVATIONS), help="Function of the hidden units."),
+        click.option("--epochs", type=Count(0), help="Passes over the training images."),
+        click.option(
+            "--batch-size",
+            type=Count(1, full=True),
+            metavar="N|full",
+            help="Images in a step, or full for all of them.",
+        ),
+        click.option("--learning-rate", type=POSITIVE, help="Largest size of a step along the gradient."),
+        click.option("--optimizer", type=click.Choice(OPTIMIZERS), help="How the weights move along the gradient."),
+        click.option(
+            "--schedule",
+            metavar="NAME[:OPTION=N,...]",
+            help=f"How the learning rate moves: {', '.join(SCHEDULES)}; such as step:every=5,factor=0.3 (epochs).",
+        ),
+        click.option("--momentum", type=SHARE, help="Of momentum and nesterov."),
+        click.option("--weight-decay", type=AMOUNT, help="Pull of the weights to 0; decoupled for adamw."),
+        click.option("--clip-norm", type=AMOUNT, help="Largest norm of the gradient; 0 for any."),
+        click.option("--ema", type=SHARE, help="Decay of the weights' moving average, which then answers; 0 for none."),
+        click.option(
+            "--dropout", type=Shares(), help="Share of hidden units left out in training, or one for each layer."
+        ),
+        click.option("--label-smoothing", type=SHARE, help="Share of each label spread over all classes."),
+        click.option("--augment/--no-augment", default=None, help="Deform the images anew in each epoch."),
+        click.option(
+            "--early-stopping",
+            type=Count(1),
+            help="Stop after so many epochs without a better dev loss; keep the best.",
+        ),
+        click.option("--dev", type=Count(0), help="Images held out of training to watch it by; 0 trains on all."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @click.command()
 @compiled_options("Train")
 @data_options
 @recipe_option
-@click.option("--hidden", type=Sizes(), help="Sizes of the hidden layers, such as 128,64; '' for none.")
-@click.option("--activation", type=click.Choice(["relu"]), help="Function of the hidden units.")
-@click.option("--epochs", type=Count(0), help="Passes over the training images.")
-@click.option(
-    "--batch-size", type=Count(1, full=True), metavar="N|full", help="Images in a step, or full for all of them."
-)
-@click.option("--learning-rate", type=Positive(), help="Size of a step along the gradient.")
-@click.option("--dev", type=Count(0), help="Images held out of training to watch it by; 0 trains on all.")
+@plan_options
 @seed_option
 @click.option("--out", type=FileName(), default="model.safetensors", show_default=True, help="Where the model goes.")
 @click.option("--plot", type=FileName(), help="Curves of loss and accuracy as PNG, SVG or PDF (extra plot).")
@@ -72,6 +108,7 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     original full-batch run of 1,200 steps.
     """
     from fnnet import data, storage
+    from fnnet.cli.run import train_and_test
 
     check_outputs(
         inputs=[options["data_choice"]], files={"--out": options["out"]}, pictures={"--plot": options["plot"]}
@@ -79,7 +116,7 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     notify = notifier(quiet)
     began = time.perf_counter()
     dataset = load_data(options, notify)
-    chosen = _override(recipes.get(recipe), options, len(dataset.train.labels))
+    chosen = override(recipes.get(recipe), options, len(dataset.train.labels))
     train_set, dev_set = data.split(dataset.train, chosen.dev, options["seed"], chosen.train_images)
     load_seconds = time.perf_counter() - began
     parts = (("train", train_set), ("dev", dev_set), ("test", dataset.test))
@@ -88,7 +125,7 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     if not quiet:
         say(line, err=as_json)
     kernels, compile_seconds = load_kernels(options["jit"], options["threads"], notify)
-    model, reports = _train_and_test(chosen, dataset, (train_set, dev_set), options["seed"], kernels, quiet)
+    model, reports = train_and_test(chosen, dataset, (train_set, dev_set), options["seed"], kernels, quiet)
     seconds = {"load_seconds": load_seconds, "compile_seconds": compile_seconds}
     document = _document(dataset, images, reports, model, options, kernels, seconds)
     storage.save_model(options["out"], model)
@@ -149,50 +186,14 @@ def _plot(path: str | None, reports: Sequence[EpochReport], document: dict[str, 
         plot_curves(path, reports, f"{document['recipe']}, {sizes}, {document['dataset']}")
 
 
-def _override(recipe: Recipe, options: dict[str, Any], available: int) -> Recipe:
+def override(recipe: Recipe, options: dict[str, Any], available: int) -> Recipe:
     """The recipe with the options that were given, and its own figures fitted to so many images."""
-    said = {name: options[name] for name in OVERRIDES if options[name] is not None}
+    said = {name: options[name] for name in Recipe._fields if options.get(name) is not None}
     if said.get("batch_size") == "full":
         said["batch_size"] = None
     recipe = recipe._replace(dev=recipe.dev_for(available))._replace(**said)
     training = min(available - recipe.dev, recipe.train_images or available)
     return recipe if "epochs" in said else recipe._replace(epochs=recipe.epochs_for(max(training, 1)))
-
-
-def _train_and_test(
-    recipe: Recipe, dataset: Dataset, sets: tuple[Any, Any], seed: int, kernels: Kernels, quiet: bool
-) -> tuple[Model, list[EpochReport]]:
-    """The model that comes of training by `recipe`, and the reports on the way."""
-    from fnnet import metrics, params, train
-
-    train_set, dev_set = sets
-    sizes = params.check_sizes((train_set.x.shape[1], *recipe.hidden, len(dataset.classes)))
-    plan = train.Plan(recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.activation, recipe.report_every())
-    state = train.start(params.init(sizes, seed, scheme=recipe.initialiser), seed)
-    reports: list[EpochReport] = []
-    with progress_bar(plan.epochs, len(train_set.labels), not quiet) as on_block:
-        for reached in train.epochs(state, train_set, plan, dev=dev_set, kernels=kernels, on_block=on_block):
-            state, report = reached
-            reports.append(report)
-    tested = dataset.test and metrics.evaluate(state.params, *dataset.test, activation=plan.activation, kernels=kernels)
-    if tested and not math.isfinite(tested.loss):
-        raise train.diverged("test loss", "a finite number", tested.loss)
-    training = {
-        "recipe": recipe.name,
-        "dataset": dataset.name,
-        "seed": seed,
-        "scheme": state.scheme,
-        "initialiser": recipe.initialiser,
-        "plan": plan._asdict(),
-        "images": len(train_set.labels),
-        "steps": state.step,
-        "test_loss": tested.loss if tested else None,
-        "test_accuracy": tested.accuracy if tested else None,
-    }
-    model = params.Model(
-        state.params, recipe.activation, dataset.classes, dataset.image_shape, training=params.frozen(training)
-    )
-    return model, reports
 
 
 def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochReport], quiet: bool) -> None:

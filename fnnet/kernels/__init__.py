@@ -21,6 +21,7 @@ class Kernels(NamedTuple):
     pixels       (x, dtype, threads) -> the rows of x as they read them.
     trainer      the block trainer: `kernels.trainer.Trainer`.
     predictor    compiled inference: `kernels.predictor.Predictor`.
+    deform       compiled deformation of images: `kernels.deform.deform`.
     """
 
     name: str
@@ -28,6 +29,18 @@ class Kernels(NamedTuple):
     affine_backward: Callable[..., tuple[Array | None, Array, Array]]
     relu: Callable[..., Array]
     relu_backward: Callable[..., Array]
+    leaky_relu: Callable[..., Array]
+    leaky_relu_backward: Callable[..., Array]
+    elu: Callable[..., Array]
+    elu_backward: Callable[..., Array]
+    gelu: Callable[..., Array]
+    gelu_backward: Callable[..., Array]
+    silu: Callable[..., Array]
+    silu_backward: Callable[..., Array]
+    tanh: Callable[..., Array]
+    tanh_backward: Callable[..., Array]
+    sigmoid: Callable[..., Array]
+    sigmoid_backward: Callable[..., Array]
     softmax: Callable[..., Array]
     cross_entropy: Callable[..., tuple[float, Array]]
     update: Callable[..., Array]
@@ -35,9 +48,10 @@ class Kernels(NamedTuple):
     pixels: Callable[..., Any] | None = None
     trainer: Callable[..., Any] | None = None
     predictor: Callable[..., Any] | None = None
+    deform: Callable[..., Array] | None = None
 
 
-OPERATIONS: Final = Kernels._fields[1:8]
+OPERATIONS: Final = Kernels._fields[1 : Kernels._fields.index("threads")]
 """The names of the operations, in the order of the table."""
 
 MAX_THREADS: Final = 1024
@@ -74,7 +88,7 @@ def load(
     if name != "numba":
         raise UsageError("unknown kernels", expected="numpy or numba", found=repr(name))
     try:
-        from fnnet.kernels import compiled, library, pixels, predictor, trainer
+        from fnnet.kernels import compiled, deform, library, pixels, predictor, trainer
 
         library.load_all("float32", on_compile)
     except UsageError:
@@ -84,7 +98,13 @@ def load(
         notify(f"no compiled kernels, NumPy computes instead: {reason}")
         return NUMPY
     table = _table("numba", compiled)
-    return table._replace(threads=threads, pixels=pixels.pixels, trainer=trainer.Trainer, predictor=predictor.Predictor)
+    return table._replace(
+        threads=threads,
+        pixels=pixels.pixels,
+        trainer=trainer.Trainer,
+        predictor=predictor.Predictor,
+        deform=deform.deform,
+    )
 
 
 def check_threads(threads: Any) -> int:

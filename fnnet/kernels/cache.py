@@ -49,6 +49,8 @@ def _key() -> str:
         "layout.py",
         "machine.py",
         "library.py",
+        "../names.py",
+        "../rng.py",
         *sorted(f"native/{each}" for each in os.listdir(here / "native")),
     ):
         if name.endswith(".py"):

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fnnet.errors import ArgumentTypeError
-from fnnet.kernels.layout import aligned
+from fnnet.kernels.layout import aligned, whole_lines
 from fnnet.kernels.library import Library, library
 from fnnet.kernels.machine import machine
+from fnnet.names import ACTIVATIONS
 from fnnet.params import Array
 
 
@@ -79,6 +80,64 @@ def relu_backward(da: Array, z: Array) -> Array:
     return dz
 
 
+def _activated(name: str, z: Array) -> tuple[Array, Array]:
+    """The activation of z and its slope, of the shape of z."""
+    width = whole_lines(z.size)
+    a, slope = aligned(width, z.dtype), aligned(width, z.dtype)
+    a[: z.size] = _flat(z, z.dtype)
+    vectors = width * z.dtype.itemsize // machine().vector_bytes
+    _compiled(z).run("activate", ACTIVATIONS.index(name), a, 0, slope, 0, vectors)
+    return a[: z.size].reshape(z.shape).copy(), slope[: z.size].reshape(z.shape)
+
+
+def leaky_relu(z: Array) -> Array:
+    return _activated("leaky_relu", z)[0]
+
+
+def leaky_relu_backward(da: Array, z: Array) -> Array:
+    return da * _activated("leaky_relu", z)[1]
+
+
+def elu(z: Array) -> Array:
+    return _activated("elu", z)[0]
+
+
+def elu_backward(da: Array, z: Array) -> Array:
+    return da * _activated("elu", z)[1]
+
+
+def gelu(z: Array) -> Array:
+    return _activated("gelu", z)[0]
+
+
+def gelu_backward(da: Array, z: Array) -> Array:
+    return da * _activated("gelu", z)[1]
+
+
+def sigmoid(z: Array) -> Array:
+    return _activated("sigmoid", z)[0]
+
+
+def sigmoid_backward(da: Array, z: Array) -> Array:
+    return da * _activated("sigmoid", z)[1]
+
+
+def silu(z: Array) -> Array:
+    return _activated("silu", z)[0]
+
+
+def silu_backward(da: Array, z: Array) -> Array:
+    return da * _activated("silu", z)[1]
+
+
+def tanh(z: Array) -> Array:
+    return _activated("tanh", z)[0]
+
+
+def tanh_backward(da: Array, z: Array) -> Array:
+    return da * _activated("tanh", z)[1]
+
+
 def softmax(logits: Array) -> Array:
     n, classes = logits.shape
     compiled, probs = _compiled(logits), _padded(logits, logits.dtype)
@@ -86,12 +145,20 @@ def softmax(logits: Array) -> Array:
     return np.ascontiguousarray(probs[:, :classes])
 
 
-def cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
+def cross_entropy(
+    logits: Array, labels: Array, weights: Array | None = None, label_smoothing: float = 0.0
+) -> tuple[float, Array]:
     n, classes = logits.shape
     compiled, d = _compiled(logits), _padded(logits, logits.dtype)
     totals, shifted = np.empty(n, logits.dtype), np.empty(n, logits.dtype)
-    compiled.run("cross_entropy", d.reshape(-1), n, classes, d.shape[1], _flat(labels, np.int64), totals, shifted)
-    loss: float = (np.log(totals) - shifted).sum(dtype=np.float64).item() / n
+    each = np.ones(n) if weights is None else weights.astype(np.float64)
+    whole = each.sum().item() or 1.0
+    shares = (each * (1 / whole)).astype(logits.dtype)
+    compiled.run(
+        "cross_entropy", d.reshape(-1), n, classes, d.shape[1], _flat(labels, np.int64), shares, label_smoothing,
+        totals, shifted,
+    )  # fmt: skip
+    loss: float = ((np.log(totals) - shifted).astype(np.float64) * each).sum().item() / whole
     return loss, np.ascontiguousarray(d[:, :classes])
 
 

@@ -14,15 +14,17 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
+from fnnet.names import ACTIVATIONS
 from fnnet.params import Array, Layer, Params, freeze
 
-FIELDS: Final = 14
-IN, OUT, PAD, PANEL, W, B, T, X, X_LINE, Z, D, LINE, CUT, Y = range(FIELDS)
+FIELDS: Final = 17
+IN, OUT, PAD, PANEL, W, B, T, X, X_LINE, Z, D, LINE, CUT, Y, KIND, DROP, F = range(FIELDS)
 """The columns of `Layout.shape`: inputs, outputs, outputs padded, panel width; offsets in the parameters of W, b and W
 transposed; offset in the workspace of the layer's input and the distance of its rows; offsets of its output and of dz,
 and the distance of their rows. The last layer has its logits where its dz will be. A narrow first layer sums
 its inputs in two parts, so that two threads can each keep one part of W: those before CUT from b on in z, the others
-from 0 on at Y, and then both together."""
+from 0 on at Y, and then both together. KIND is the activation's number, DROP how many of 65,536 units dropout leaves
+out, F where the slopes of the activation go: only ReLU without dropout needs none."""
 
 FIRST_PANEL: Final = 8
 PANEL_VECTORS: Final = 2
@@ -45,9 +47,21 @@ BUCKETS: Final = 64
 DENSE: Final = 0.4
 """Share of inputs that are not zero from which on register tiles over all of them are faster. It decides on speed
 alone: the sums are the same bits either way."""
-RULES: Final = ("sgd", "momentum", "nesterov", "adam")
-SGD, MOMENTUM, NESTEROV, ADAM = range(len(RULES))
+RELU: Final = 0
+LEAKY_SLOPE: Final = 0.01
+RULES: Final = ("sgd", "momentum", "nesterov", "rmsprop", "adam")
+SGD, MOMENTUM, NESTEROV, RMSPROP, ADAM = range(len(RULES))
 """The optimizers that the compiled code knows, and its numbers for them."""
+MOMENTS: Final = (0, 1, 1, 1, 2)
+"""How many trees each of them remembers."""
+CONSTANTS: Final = 14
+RATE, FIRST, FIRST_REST, SECOND, SECOND_REST, KEEP, STEP, ROOT, LEAST, DECAY, CLIP, BLEND, SHARE, SMOOTH = range(
+    CONSTANTS
+)
+"""The columns of what a step takes: learning rate; beta_1, 1 - beta_1, beta_2, 1 - beta_2; factor of the weights;
+Adam's step size, factor of the root of its second moment, epsilon; weight decay within the gradient; largest norm of
+the gradient, 0 for any; share of the new weights in their average; 1 over the sum of the batch's weights; label
+smoothing."""
 ARRIVED, TICKET, FAILED, COUNTERS = 0, 16, 32, 48
 """Places in the counters of a team of threads, each on a cache line of its own, and how many there are."""
 
@@ -66,8 +80,14 @@ class Layout(NamedTuple):
     workspace: int
 
 
-def layout(sizes: Sequence[int], dtype: DTypeLike, vector_bytes: int, rows: int, threads: int = 1) -> Layout:
-    """The layout of a network with these layer sizes, and of the activations of `rows` rows."""
+def layout(
+    sizes: Sequence[int], dtype: DTypeLike, vector_bytes: int, rows: int, threads: int = 1, *,
+    activation: str = "relu", dropped: Sequence[int] = (),
+) -> Layout:  # fmt: skip
+    """The layout of a network with these layer sizes, and of the activations of `rows` rows.
+
+    dropped   of each hidden layer, how many of 65,536 units dropout leaves out; nothing where there is no training.
+    """
     dtype = np.dtype(dtype)
     lanes = vector_bytes // dtype.itemsize
     layers = len(sizes) - 1
@@ -86,7 +106,14 @@ def layout(sizes: Sequence[int], dtype: DTypeLike, vector_bytes: int, rows: int,
         narrow = number == 0 and is_narrow(outputs, dtype, vector_bytes)
         cut = inputs if not narrow else min(inputs, (-(-inputs // BLOCK) + 1) // 2 * BLOCK)
         y, free = free, free + (rows * line if cut < inputs else 0)
-        shape[number] = inputs, outputs, pad, panel, weights, bias, turned, source, source_line, z, d, line, cut, y
+        hidden, drop = number < layers - 1, dropped[number] if number < len(dropped) else 0
+        kind = ACTIVATIONS.index(activation) if hidden else 0
+        # Without training the slopes are not read, and may lie where dz would.
+        slopes, free = (free, free + rows * line) if hidden and dropped and (kind or drop) else (d, free)
+        shape[number] = (
+            inputs, outputs, pad, panel, weights, bias, turned, source, source_line, z, d, line, cut, y,
+            kind, drop, slopes,
+        )  # fmt: skip
         source, source_line = z, line
     return Layout(tuple(sizes), dtype, lanes, shape, at, free)
 

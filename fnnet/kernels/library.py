@@ -43,14 +43,17 @@ KINDS: Final = MappingProxyType(
         "B": Kind("uint8", 1),
         "H": Kind("uint16", 1),
         "U": Kind("uint32", 1),
+        "F": Kind("float32", 1),
         "I": Kind("int64", 1),
+        "D": Kind("float64", 1),
         "S": Kind("int64", 2),
     }
 )
 
 PARTS: Final = MappingProxyType(
     {
-        "train": MappingProxyType({"train_block": ("block", "iiISiRRRRRRRIRBRUHBRIIiiiiRRRBI")}),
+        "train": MappingProxyType({"train_block": ("block", "iiISiRRRRRDRRRIRBRUHBRIRIiiiiRiiRRBI")}),
+        "augment": MappingProxyType({"deform": ("deform", "BiiiiIiiDFFiiFUBB")}),
         "infer": MappingProxyType(
             {
                 "scores": ("inference", "iiISRRRBRiiIIRUHBRRI"),
@@ -66,7 +69,8 @@ PARTS: Final = MappingProxyType(
                 "relu": ("elementwise", "RR"),
                 "relu_backward": ("elementwise", "RRR"),
                 "softmax": ("elementwise", "Riii"),
-                "cross_entropy": ("elementwise", "RiiiIRR"),
+                "cross_entropy": ("elementwise", "RiiiIRrRR"),
+                "activate": ("activation", "iRiRii"),
                 "column_sums": ("elementwise", "RiiR"),
                 "update": ("elementwise", "RRrR"),
             }

@@ -44,10 +44,6 @@ class Pixels(NamedTuple):
         as_floats = self.x if self.x.dtype != np.uint8 else np.zeros(0, self.values.dtype)
         return as_bytes, as_floats, self.starts, self.indices, self.codes, self.values
 
-    def density(self) -> float:
-        """About the share of inputs that are not zero; 1 for dense rows."""
-        return self.indices.size / max(1, self.n * self.inputs) if self.starts.size else 1.0
-
     def middle(self, cut: int) -> int:
         """The block before which about half of what is not zero lies; for dense rows that of input `cut`.
 
@@ -61,14 +57,19 @@ class Pixels(NamedTuple):
         return 1 + int(np.abs(2 * ink[1:blocks] - ink[-1]).argmin())
 
 
+def density(x: Array) -> float:
+    """About the share of what is not zero in x (n, inputs)."""
+    sample = x[:: max(1, len(x) // SAMPLE)]
+    return np.count_nonzero(sample) / max(1, sample.size)
+
+
 def pixels(x: Array, dtype: np.dtype[Any], threads: int) -> Pixels:
     """`x` (n, inputs), uint8 or floats, for parameters of `dtype`."""
     as_bytes = x.dtype == np.uint8
     x = np.ascontiguousarray(x) if as_bytes else np.ascontiguousarray(x, dtype=dtype)
     n, inputs = x.shape
     flat, none = x.reshape(-1), np.zeros(0, np.uint8)
-    sample = x[:: max(1, n // SAMPLE)]
-    few = inputs <= MAX_SPARSE_INPUTS and np.count_nonzero(sample) <= DENSE * sample.size
+    few = inputs <= MAX_SPARSE_INPUTS and density(x) <= DENSE
     if not few or flat.size + n * SLACK > MAX_PLACES:
         return Pixels(n, inputs, flat, none.view(np.uint32), none.view(np.uint16), none, none.view(dtype))
     kind = "" if as_bytes else "_floats"

@@ -48,53 +48,61 @@ class Outcome(NamedTuple):
     right: Array
 
 
-class Trainer:
-    """Parameters and an optimizer's moments on their way through blocks of steps over `examples`.
+class Work(NamedTuple):
+    """What a trainer is built for.
 
-    moments   what is shaped like the parameters in the optimizer's state, first `velocity` or Adam's means.
+    rule        one of RULES, on moments that are shaped like the parameters, and `averages` whether their last is the
+                parameters' average.
+    dropped     of each hidden layer, how many of 65,536 units dropout leaves out.
+    clips       whether gradients may be clipped.
+    density     about the share of inputs that are not zero.
     """
 
-    def __init__(
-        self,
-        params: Params,
-        moments: tuple[Params, ...],
-        rule: str,
-        examples: tuple[Pixels, Array],
-        batch_size: int,
-        threads: int,
-    ) -> None:
-        pixels, labels = examples
+    batch_size: int
+    rule: str
+    averages: bool
+    activation: str
+    dropped: tuple[int, ...]
+    clips: bool
+    density: float
+    seed: int
+
+
+class Trainer:
+    """Parameters and an optimizer's moments on their way through blocks of steps."""
+
+    def __init__(self, params: Params, moments: tuple[Params, ...], work: Work, threads: int) -> None:
         dtype = params.layers[0].W.dtype
         sizes = layer_sizes(params)
-        self._rule, self._batch = RULES.index(rule), batch_size
+        self._work, self._rule = work, RULES.index(work.rule)
         narrow = is_narrow(max(sizes[1:]), dtype, machine().vector_bytes)
-        rows = min(batch_size, CHUNK_ROWS * (NARROW_CHUNKS if narrow else 1))
+        rows = min(work.batch_size, CHUNK_ROWS * (NARROW_CHUNKS if narrow else 1))
         weights = [a * b for a, b in itertools.pairwise(sizes)]
-        work = rows * (pixels.density() * weights[0] + sum(weights[1:]))
-        self.threads = threads if work >= TEAM_WORK else 1
-        self._plan = layout(sizes, dtype, machine().vector_bytes, rows, self.threads)
+        self.threads = threads if rows * (work.density * weights[0] + sum(weights[1:])) >= TEAM_WORK else 1
+        self._plan = layout(
+            sizes, dtype, machine().vector_bytes, rows, self.threads, activation=work.activation, dropped=work.dropped
+        )
         count = self._plan.parameters
         self._p = pack(params, self._plan)
         self._moments = [pack(each, self._plan) for each in moments]
-        self._spare = [aligned(0, dtype) for _ in range(2 - len(moments))]
-        widest = int(self._plan.shape[:, PAD].max())
-        panel = PANEL_VECTORS * self._plan.lanes
+        *trees, average = self._moments if work.averages else (*self._moments, aligned(0, dtype))
+        spare = [aligned(0, dtype) for _ in range(2 - len(trees))]
+        pads = self._plan.shape[:, PAD]
+        widest, panel = int(pads.max()), PANEL_VECTORS * self._plan.lanes
         scratch = max(SUMS_BYTES // dtype.itemsize, widest, UNIT_INPUTS * panel + rows * (UNIT_INPUTS + panel))
-        floats = max(4 * whole_lines(sizes[0] + SLACK), (widest + 5) * self._plan.lanes)
+        floats = max(4 * whole_lines(sizes[0] + SLACK), (widest + 7) * self._plan.lanes)
         self._fixed = (
-            self._plan.shape,
-            pixels.middle(int(self._plan.shape[0, CUT])),
             self._p,
-            *self._moments,
-            *self._spare,
-            aligned(count if batch_size > rows else 0, dtype),
+            *trees,
+            *spare,
+            aligned(count if work.clips or work.batch_size > rows else 0, dtype),
+            average,
+            np.zeros(int(pads.sum()) if work.clips else 0),
             aligned(self._plan.workspace, dtype),
             self._constants(widest),
             aligned(self.threads * whole_lines(scratch), dtype),
             aligned(self.threads * whole_lines(2 * rows + BUCKETS + 1), np.int64),
             aligned(self.threads * whole_lines(floats), dtype),
-            *pixels.arguments(),
-            labels,
         )
         self._rows, self._library = rows, library("train", dtype)
 
@@ -104,21 +112,28 @@ class Trainer:
         zeros[-1] = 1
         return zeros
 
-    def run(self, ids: Array, rates: Array) -> Outcome:
-        """Train on the rows `ids`, batch by batch, and again where there are as many as a batch; `rates` (steps, 9) are
-        the rule's constants at each step.
+    def run(self, examples: tuple[Pixels, Array, Array], ids: Array, constants: Array, first_step: int) -> Outcome:
+        """Train on the rows `ids`, batch by batch, and again where there are as many as a batch.
+
+        examples     rows, labels int64 (n,), and their weights in the parameters' dtype, none for equal ones.
+        constants    (steps, CONSTANTS), what each step takes.
+        first_step   the number of the first step, which the dropout masks are drawn for.
 
         It ends before the first step that has a loss that is not finite.
         """
-        dtype, steps = self._p.dtype, len(rates)
-        m = len(ids) * max(1, steps // -(-len(ids) // self._batch))
+        pixels, labels, sample_weights = examples
+        dtype, steps = self._p.dtype, len(constants)
+        m = len(ids) * max(1, steps // -(-len(ids) // self._work.batch_size))
         totals, shifted, right = np.ones(m, dtype), np.zeros(m, dtype), np.zeros(m, np.uint8)
         done, counters = np.zeros(1, np.int64), aligned(COUNTERS, np.int64)
-        constants = np.ascontiguousarray(rates, dtype=dtype).reshape(-1)
+        middle = pixels.middle(int(self._plan.shape[0, CUT]))
         calls = [
             self._library.bind(
-                "train_block", rank, self.threads, counters, *self._fixed, np.ascontiguousarray(ids, np.int64),
-                self._batch, self._rows, steps, self._rule, constants, totals, shifted, right, done,
+                "train_block", rank, self.threads, counters, self._plan.shape, middle, *self._fixed,
+                *pixels.arguments(), labels, sample_weights, np.ascontiguousarray(ids, np.int64),
+                self._work.batch_size, self._rows, steps, self._rule,
+                np.ascontiguousarray(constants, dtype=dtype).reshape(-1), self._work.seed, first_step,
+                totals, shifted, right, done,
             )
             for rank in range(self.threads)
         ]  # fmt: skip

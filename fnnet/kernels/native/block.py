@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from fnnet.kernels.layout import BLOCK, CUT, FAILED, IN, PAD, PANEL, TICKET
+from fnnet.kernels.layout import BLOCK, CLIP, CUT, FAILED, IN, PAD, PANEL, TICKET
 from fnnet.kernels.native import core
+from fnnet.kernels.native.clip import move_first, move_unit, scale_of, square_columns
 from fnnet.kernels.native.gradient import dense_region, sparse_region, weight_unit, weight_units
 from fnnet.kernels.native.network import (
     add_parts,
@@ -63,14 +64,12 @@ def region(layer, cut, number, parts, groups, itemsize):  # type: ignore[no-unty
 
 
 @core
-def rows_unit(shape, p, room, ids, labels, first, row, rows, count, log, out):  # type: ignore[no-untyped-def]
+def rows_unit(shape, p, room, ids, known, first, row, rows, rate, drawn, log, out):  # type: ignore[no-untyped-def]
     """Work rows row, row + 1, ..., which are ids[first], ids[first + 1], ..., from the first layer's z through the
     network and back. Returns whether every loss is finite."""
     work, zeros, floats = room
-    totals, shifted, right = log
-    rest_forward(shape, p, work, row, rows, zeros)
-    last = shape[len(shape) - 1]
-    finite = softmax_backward(last, work, row, rows, count, ids, first, labels, out, totals, shifted, right, floats)
+    rest_forward(shape, p, work, row, rows, zeros, drawn)
+    finite = softmax_backward(shape[len(shape) - 1], work, row, rows, rate, ids, first, known, out, log, floats)
     rest_backward(shape, p, work, row, rows, zeros)
     return finite
 
@@ -96,7 +95,7 @@ def first_phase(  # type: ignore[no-untyped-def]
 
 @core
 def second_phase(  # type: ignore[no-untyped-def]
-    threads, counters, base, shape, p, room, x, rows, ids, first, by_rows, sparse, order, labels, count, log, out
+    threads, counters, base, shape, p, room, x, rows, ids, first, by_rows, sparse, order, known, rate, drawn, log, out
 ):
     """Units of the chunk's rows through the network and back, with `by_rows` through the first layer too. Returns the
     tickets drawn by the team."""
@@ -110,7 +109,7 @@ def second_phase(  # type: ignore[no-untyped-def]
             first_rows(shape[0], p, room, x, ids, first + row, row, some, sparse, order)
         else:
             add_parts(shape[0], room[0], row, some)
-        if not rows_unit(shape, p, room, ids, labels, first + row, row, some, count, log, out + row):
+        if not rows_unit(shape, p, room, ids, known, first + row, row, some, rate, drawn, log, out + row):
             fetch_add(counters, FAILED, 1)
         unit = fetch_add(counters, TICKET, 1) - base
     return units + threads
@@ -141,15 +140,16 @@ def last_phase(  # type: ignore[no-untyped-def]
 
 @core
 def train_block(  # type: ignore[no-untyped-def]
-    rank, threads, counters, shape, middle, p, m, v, g, work, zeros, scratch_all, order_all, floats_all,
-    x_bytes, x_floats, starts, indices, codes, values, labels, ids, batch, chunk_rows, steps, rule, rates,
-    totals, shifted, right, done,
+    rank, threads, counters, shape, middle, p, m, v, g, e, norms, work, zeros, scratch_all, order_all, floats_all,
+    x_bytes, x_floats, starts, indices, codes, values, labels, sample_weights, ids, batch, chunk_rows, steps, rule,
+    rates, seed, first_step, totals, shifted, right, done,
 ):  # fmt: skip
     """Train `steps` batches of `batch` rows: ids[0:batch], ids[batch:2 batch], ..., and again from the start of ids.
 
-    The sparse rows are used if there are any, else x_floats, else x_bytes / 255. A narrow W is cut before the block
-    `middle` where its gradient is summed. done[0] is the number of steps made; a step with a loss that is not finite is
-    not made, and ends the block.
+    Batch row r of step s, counted from `first_step` on, has the dropout masks of (seed, s, r). The sparse rows are used
+    if there are any, else x_floats, else x_bytes / 255. A narrow W is cut before the block `middle` where its gradient
+    is summed. done[0] is the number of steps made; a step with a loss that is not finite is not made, and ends the
+    block.
     """
     size = piece(scratch_all, threads)
     scratch = scratch_all[rank * size : (rank + 1) * size]
@@ -159,7 +159,7 @@ def train_block(  # type: ignore[no-untyped-def]
     floats = floats_all[rank * size : (rank + 1) * size]
     x, sparse = (x_bytes, x_floats), (starts, indices, codes, values)
     log, room = (totals, shifted, right), (work, zeros, floats)
-    params = (p, m, v, g)
+    params, known = (p, m, v, g, e), (labels, sample_weights)
     dense = starts.size == 0
     weights = weight_units(shape, p.itemsize)
     constants = rates.size // steps
@@ -169,7 +169,9 @@ def train_block(  # type: ignore[no-untyped-def]
         count = min(batch, ids.size - first)
         rate = rates[step * constants : (step + 1) * constants]
         at, rows = first + chunk, min(chunk_rows, count - chunk)
-        last = chunk + rows == count
+        last, clips = chunk + rows == count, rate[CLIP] > 0
+        # Clipping needs the whole gradient before it moves anything.
+        moves, drawn = last and not clips, (seed, first_step + step, chunk)
         by_rows = count > chunk_rows and shape[0, CUT] < shape[0, IN]
         if not by_rows:
             if dense:
@@ -182,21 +184,32 @@ def train_block(  # type: ignore[no-untyped-def]
             meet(counters, threads, phase)
         out = step * batch + chunk
         base += second_phase(
-            threads, counters, base, shape, p, room, x, rows, ids, at, by_rows, sparse, order, labels, count, log, out
-        )
+            threads, counters, base, shape, p, room, x, rows, ids, at, by_rows, sparse, order, known, rate, drawn, log,
+            out,
+        )  # fmt: skip
         phase += 1
         meet(counters, threads, phase)
         if load_acquire(counters, FAILED):
             return
         last_phase(
-            rank, threads, shape, middle, params, room, rows, ids, at, dense, sparse, scratch, chunk, last, rule, rate
+            rank, threads, shape, middle, params, room, rows, ids, at, dense, sparse, scratch, chunk, moves, rule, rate
         )
         unit = fetch_add(counters, TICKET, 1) - base
         while unit < weights:
-            weight_unit(unit, shape, params, work, zeros, scratch, rows, chunk, last, rule, rate)
+            weight_unit(unit, shape, params, work, zeros, scratch, rows, chunk, moves, rule, rate)
             unit = fetch_add(counters, TICKET, 1) - base
         base += weights + threads
         phase += 1
         meet(counters, threads, phase)
+        if last and clips:
+            square_columns(rank, threads, shape, g, norms)
+            phase += 1
+            meet(counters, threads, phase)
+            scale = scale_of(norms, rate)
+            move_first(rank, threads, shape[0], params, rule, rate, scale)
+            for number in range(rank, weights, threads):
+                move_unit(number, shape, params, rule, rate, scale)
+            phase += 1
+            meet(counters, threads, phase)
         chunk, step = (0, step + 1) if last else (chunk + rows, step)
         done[0] = step

@@ -35,20 +35,26 @@ def softmax(probs, n, classes, line):  # type: ignore[no-untyped-def]
 
 
 @core
-def cross_entropy(d, n, classes, line, labels, totals, shifted):  # type: ignore[no-untyped-def]
-    """Rows of logits become dlogits; totals and shifted are what the loss of each row needs: log(total) - shifted."""
-    one, count = d.dtype.type(1), d.dtype.type(n)
+def cross_entropy(d, n, classes, line, labels, shares, smoothing, totals, shifted):  # type: ignore[no-untyped-def]
+    """Rows of logits become dlogits, the shares of the rows being their weights over the sum of all; totals and shifted
+    are what the loss of each row needs: log(total) - shifted."""
+    hot, even = d.dtype.type(1) - smoothing, smoothing / d.dtype.type(classes)
     for i in range(n):
         row = d[i * line : i * line + line]
         score = row[labels[i]]
         top = row_max(row, classes)
+        depth = d.dtype.type(0)
+        for j in range(classes):
+            depth += row[j] - top
         total = exp_row(row, classes, top)
-        totals[i], shifted[i] = total, score - top
+        totals[i], shifted[i] = total, hot * (score - top)
+        if smoothing:
+            shifted[i] += even * depth
         for j in range(classes):
-            row[j] /= total
-        row[labels[i]] -= one
+            row[j] = row[j] / total - even
+        row[labels[i]] -= hot
         for j in range(classes):
-            row[j] /= count
+            row[j] *= shares[i]
 
 
 @core

@@ -5,8 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from fnnet.kernels.layout import (
+    BLEND,
     BLOCK,
+    DECAY,
+    FIRST,
+    FIRST_REST,
     IN,
+    KEEP,
+    LEAST,
     LINE,
     MOMENTUM,
     NESTEROV,
@@ -14,7 +20,13 @@ from fnnet.kernels.layout import (
     PAD,
     PANEL,
     PANEL_VECTORS,
+    RATE,
+    RMSPROP,
+    ROOT,
+    SECOND,
+    SECOND_REST,
     SGD,
+    STEP,
     SUMS_BYTES,
     UNIT_INPUTS,
     X_LINE,
@@ -36,31 +48,44 @@ UNIT_PANELS: Final = 8
 
 
 @core
-def move(rule, p, m, v, at, g, count, rate):  # type: ignore[no-untyped-def]
-    """Move `count` parameters from `at` on along their gradient g; `rate` is a row of `optim.Rule.coefficients`."""
+def move(rule, params, at, g, count, rate, scale):  # type: ignore[no-untyped-def]
+    """Move `count` parameters from `at` on along their gradient, which is `scale` g; `rate` has the constants of the
+    step, as `kernels.layout` numbers them. Then bring their average, where one is kept, after them."""
+    p, m, v, _, e = params
     w = p[at : at + count]
-    speed, first, other_first, second, other_second = rate[0], rate[1], rate[2], rate[3], rate[4]
+    speed, keep, decay = rate[RATE], rate[KEEP], rate[DECAY]
     if rule == SGD:
         for i in range(count):
-            w[i] -= speed * g[i]
-        return
-    mean = m[at : at + count]
-    if rule == MOMENTUM:
+            w[i] = keep * w[i] - speed * (scale * g[i] + decay * w[i])
+    else:
+        mean = m[at : at + count]
+        first, rest, second, other = rate[FIRST], rate[FIRST_REST], rate[SECOND], rate[SECOND_REST]
+        step, root, least = rate[STEP], rate[ROOT], rate[LEAST]
+        if rule == MOMENTUM:
+            for i in range(count):
+                mean[i] = first * mean[i] + (scale * g[i] + decay * w[i])
+                w[i] = keep * w[i] - speed * mean[i]
+        elif rule == NESTEROV:
+            for i in range(count):
+                along = scale * g[i] + decay * w[i]
+                mean[i] = first * mean[i] + along
+                w[i] = keep * w[i] - speed * (along + first * mean[i])
+        elif rule == RMSPROP:
+            for i in range(count):
+                along = scale * g[i] + decay * w[i]
+                mean[i] = second * mean[i] + other * (along * along)
+                w[i] = keep * w[i] - speed * (along / (square_root(mean[i]) + least))
+        else:
+            square = v[at : at + count]
+            for i in range(count):
+                along = scale * g[i] + decay * w[i]
+                mean[i] = first * mean[i] + rest * along
+                square[i] = second * square[i] + other * (along * along)
+                w[i] = keep * w[i] - step * mean[i] / (square_root(square[i]) * root + least)
+    if e.size:
+        blend, average = rate[BLEND], e[at : at + count]
         for i in range(count):
-            mean[i] = first * mean[i] + g[i]
-            w[i] -= speed * mean[i]
-        return
-    if rule == NESTEROV:
-        for i in range(count):
-            mean[i] = first * mean[i] + g[i]
-            w[i] -= speed * (g[i] + first * mean[i])
-        return
-    keep, step, root, least = rate[5], rate[6], rate[7], rate[8]
-    square = v[at : at + count]
-    for i in range(count):
-        mean[i] = first * mean[i] + other_first * g[i]
-        square[i] = second * square[i] + other_second * (g[i] * g[i])
-        w[i] = w[i] * keep - step * mean[i] / (square_root(square[i]) * root + least)
+            average[i] += blend * (w[i] - average[i])
 
 
 @core
@@ -84,14 +109,15 @@ def load_sums(g, at, line, sums, width, rows, chunk):  # type: ignore[no-untyped
 @core
 def use_sums(params, at, line, sums, width, rows, last, rule, rate):  # type: ignore[no-untyped-def]
     """After the last chunk of a batch move the weights, else keep the sums."""
-    p, m, v, g = params
+    g = params[3]
+    one = g.dtype.type(1)
     if line == width:
         line = width = rows * width
         rows = 1
     for r in range(rows):
         some = sums[r * width : (r + 1) * width]
         if last:
-            move(rule, p, m, v, at + r * line, some, width, rate)
+            move(rule, params, at + r * line, some, width, rate, one)
         else:
             kept = g[at + r * line : at + r * line + width]
             for j in range(width):
@@ -240,17 +266,27 @@ def weight_units(shape, itemsize):  # type: ignore[no-untyped-def]
 
 
 @core
-def weight_unit(unit, shape, params, work, zeros, scratch, rows, chunk, last, rule, rate):  # type: ignore[no-untyped-def]
-    """Sum the gradient of one unit over the rows of this chunk, and move it after the last."""
-    wide = UNIT_PANELS * PANEL_VECTORS * VECTOR_BYTES // work.itemsize
+def place_of(unit, shape, itemsize):  # type: ignore[no-untyped-def]
+    """Of a unit of `weight_units`: its layer, the columns left to right and the rows k to k + high of W; a bias, whose
+    layer is counted from the last unit but `len(shape)` on, has no columns."""
+    wide = UNIT_PANELS * PANEL_VECTORS * VECTOR_BYTES // itemsize
     for number in range(1, len(shape)):
         layer = shape[number]
         down = -(-layer[IN] // UNIT_INPUTS)
         units = down * -(-layer[PAD] // wide)
         if unit < units:
             left, k = unit // down * wide, unit % down * UNIT_INPUTS
-            right, high = min(left + wide, layer[PAD]), min(UNIT_INPUTS, layer[IN] - k)
-            dense_unit(layer, number, k, high, left, right, params, work, zeros, scratch, rows, chunk, last, rule, rate)
-            return
+            return number, left, min(left + wide, layer[PAD]), k, min(UNIT_INPUTS, layer[IN] - k)
         unit -= units
-    bias_unit(shape[unit], params, work, zeros, scratch, rows, chunk, last, rule, rate)
+    return unit, ZERO, ZERO, ZERO, ZERO
+
+
+@core
+def weight_unit(unit, shape, params, work, zeros, scratch, rows, chunk, last, rule, rate):  # type: ignore[no-untyped-def]
+    """Sum the gradient of one unit over the rows of this chunk, and move it after the last."""
+    number, left, right, k, high = place_of(unit, shape, work.itemsize)
+    layer = shape[number]
+    if left == right:
+        bias_unit(layer, params, work, zeros, scratch, rows, chunk, last, rule, rate)
+    else:
+        dense_unit(layer, number, k, high, left, right, params, work, zeros, scratch, rows, chunk, last, rule, rate)

@@ -6,7 +6,7 @@ import numpy as np
 
 from fnnet.kernels.layout import BLOCK, DENSE, IN, LINE, OUT, SLACK, TICKET, D
 from fnnet.kernels.native import core
-from fnnet.kernels.native.network import first_rows, rest_forward
+from fnnet.kernels.native.network import NOTHING_DRAWN, first_rows, rest_forward
 from fnnet.kernels.native.products import ZERO
 from fnnet.kernels.native.sparse import compress
 from fnnet.kernels.native.team import fetch_add, piece
@@ -80,7 +80,7 @@ def scores(  # type: ignore[no-untyped-def]
         # Below four rows a tile would mostly compute the last of them again.
         few = indices.size and (rows < 4 or filled < DENSE * inputs * rows)
         first_rows(shape[0], p, room, x, ids, ZERO, ZERO, rows, sparse if few else dense, order)
-        rest_forward(shape, p, work, 0, rows, zeros)
+        rest_forward(shape, p, work, 0, rows, zeros, NOTHING_DRAWN)
         for r in range(rows):
             z = work[last[D] + r * last[LINE] : last[D] + r * last[LINE] + classes]
             place = logits[(first + r) * classes : (first + r + 1) * classes]

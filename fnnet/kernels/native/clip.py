@@ -1,0 +1,75 @@
+"""Clipping: a step whose gradient is summed as a whole first, then scaled to the largest norm it may have.
+
+The gradient lies in g as the weights lie in p. Each column's squares are summed over its rows in their order, and then
+the columns in theirs: the same bits however the columns are shared out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fnnet.kernels.layout import CLIP, IN, PAD, PANEL, PANEL_VECTORS, B, W
+from fnnet.kernels.native import core
+from fnnet.kernels.native.gradient import move, place_of, turn
+from fnnet.kernels.native.products import VECTOR_BYTES
+from fnnet.kernels.native.vector import square_root
+
+
+@core
+def square_columns(rank, threads, shape, g, norms):  # type: ignore[no-untyped-def]
+    """norms[c] = the sum of the squares of the gradients of column c, W's and b's, for this thread's panels."""
+    base = 0
+    for number in range(len(shape)):
+        layer = shape[number]
+        panels = -(-layer[PAD] // layer[PANEL])
+        for n in range(rank, panels, threads):
+            start = n * layer[PANEL]
+            width = min(layer[PANEL], layer[PAD] - start)
+            sums = norms[base + start : base + start + width]
+            bias = g[layer[B] + start : layer[B] + start + width]
+            for j in range(width):
+                sums[j] = np.float64(bias[j]) * np.float64(bias[j])
+            at = layer[W] + start * layer[IN]
+            for k in range(layer[IN]):
+                row = g[at + k * width : at + (k + 1) * width]
+                for j in range(width):
+                    sums[j] += np.float64(row[j]) * np.float64(row[j])
+        base += layer[PAD]
+
+
+@core
+def scale_of(norms, rate):  # type: ignore[no-untyped-def]
+    """By what the gradient is multiplied: 1 where its norm is at most rate[CLIP]."""
+    total = np.float64(0)
+    for j in range(norms.size):
+        total += norms[j]
+    norm, most = square_root(total), np.float64(rate[CLIP])
+    return rate.dtype.type(most / norm if norm > most else np.float64(1))
+
+
+@core
+def move_first(rank, threads, layer, params, rule, rate, scale):  # type: ignore[no-untyped-def]
+    """Move this thread's part of the first W."""
+    lines = layer[IN] * layer[PAD] * params[0].itemsize // VECTOR_BYTES
+    lanes = VECTOR_BYTES // params[0].itemsize
+    begin, end = lines * rank // threads * lanes, lines * (rank + 1) // threads * lanes
+    at = layer[W] + begin
+    move(rule, params, at, params[3][at : at + end - begin], end - begin, rate, scale)
+
+
+@core
+def move_unit(unit, shape, params, rule, rate, scale):  # type: ignore[no-untyped-def]
+    """Move the weights of one unit of `weight_units`."""
+    g = params[3]
+    number, left, right, k, high = place_of(unit, shape, g.itemsize)
+    layer = shape[number]
+    if left == right:
+        at, count = layer[B], layer[PAD]
+        move(rule, params, at, g[at : at + count], count, rate, scale)
+    step = PANEL_VECTORS * VECTOR_BYTES // g.itemsize
+    while left < right:
+        width = min(step, layer[PAD] - left)
+        at = layer[W] + left * layer[IN] + k * width
+        move(rule, params, at, g[at : at + high * width], high * width, rate, scale)
+        turn(layer, params[0], at, left, k, width, high)
+        left += width

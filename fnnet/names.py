@@ -1,0 +1,8 @@
+"""The names that options, recipes and model files know. Nothing is imported, so that `--help` waits for nothing."""
+
+from typing import Final
+
+ACTIVATIONS: Final = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid")
+"""The hidden activations; compiled code numbers them in this order."""
+OPTIMIZERS: Final = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lbfgs")
+SCHEDULES: Final = ("constant", "step", "exponential", "cosine", "onecycle", "plateau")

@@ -1,0 +1,141 @@
+"""How to train, as one value of plain figures that a recipe, a command line and a checkpoint can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from fnnet import augment, optim, schedules
+from fnnet.checks import check_amount, check_count, check_share
+from fnnet.dropout import dropped
+from fnnet.errors import UsageError
+from fnnet.names import OPTIMIZERS, SCHEDULES
+from fnnet.network import check_activation, check_label_smoothing
+from fnnet.optim import Optimizer, check_learning_rate
+from fnnet.schedules import Schedule
+
+OPTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        **{name: ("warmup", *options) for name, options in schedules.OPTIONS.items() if name != "onecycle"},
+        "onecycle": schedules.OPTIONS["onecycle"],
+        "plateau": ("warmup", "factor", "patience", "threshold"),
+    }
+)
+"""What can be said of a schedule: `every`, `patience` and `warmup` in epochs, but onecycle's `warmup` is a share."""
+
+
+class Plan(NamedTuple):
+    """How to train.
+
+    batch_size      None takes all images in every step.
+    learning_rate   the highest; `schedule` says how it moves: NAME, or NAME:OPTION=NUMBER,... as `step:every=5`.
+    report_every    epochs between reports.
+    momentum        of momentum and nesterov.
+    weight_decay    coupled, for adamw decoupled.
+    clip_norm       largest norm of the gradient; 0 for any.
+    ema             decay of the weights' average, which then answers; 0 for none.
+    dropout         share of hidden units left out, one for all layers or one for each.
+    early_stopping  reports without a better dev loss after which training ends, and gives back the best weights.
+    deformation     of the images, anew in each epoch; None for none.
+    """
+
+    epochs: int
+    batch_size: int | None
+    learning_rate: float
+    activation: str = "relu"
+    report_every: int = 1
+    optimizer: str = "sgd"
+    schedule: str = "constant"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0
+    ema: float = 0.0
+    dropout: float | tuple[float, ...] = 0.0
+    label_smoothing: float = 0.0
+    early_stopping: int | None = None
+    deformation: augment.Deformation | None = None
+
+
+def make_optimizer(plan: Plan) -> Optimizer:
+    """The optimizer of a plan."""
+    figures = {"weight_decay": plan.weight_decay, "clip_norm": plan.clip_norm, "ema": plan.ema}
+    return optim.make(plan.optimizer, momentum_beta=plan.momentum, **figures)
+
+
+def parse_schedule(text: str) -> tuple[str, dict[str, float]]:
+    """`NAME` or `NAME:OPTION=NUMBER,...` as name and options.
+
+    Raises   UsageError for a name not in SCHEDULES, and for options that it does not have.
+    """
+    name, _, rest = str(text).partition(":")
+    if name not in SCHEDULES:
+        raise UsageError("unknown schedule", expected=" or ".join(SCHEDULES), found=repr(text))
+    options: dict[str, float] = {}
+    for part in rest.split(",") if rest else []:
+        key, _, value = part.partition("=")
+        expected = " or ".join(f"{option}=NUMBER" for option in OPTIONS[name])
+        if key not in OPTIONS[name] or key in options:
+            raise UsageError(f"option of schedule {name}", expected=expected, found=repr(part))
+        try:
+            options[key] = float(value)
+        except ValueError:
+            raise UsageError(f"option of schedule {name}", expected=expected, found=repr(part)) from None
+    return name, options
+
+
+def make_schedule(plan: Plan, steps_an_epoch: int) -> Schedule:
+    """The learning rate of each step of a plan; a plateau's is the constant that `make_plateau` scales."""
+    name, options = parse_schedule(plan.schedule)
+    if name in ("constant", "plateau"):
+        made = schedules.constant(plan.learning_rate)
+    else:
+        if plan.epochs < 1:
+            fix = "say --epochs"
+            raise UsageError(
+                f"schedule {name} lacks its epochs", expected="an integer >= 1", found=plan.epochs, fix=fix
+            )
+        said: dict[str, Any] = {key: value for key, value in options.items() if key != "warmup" or name == "onecycle"}
+        if "every" in said:
+            said["every"] = max(1, round(check_amount("every", said["every"], above=True) * steps_an_epoch))
+        made = schedules.make(name, plan.learning_rate, plan.epochs * steps_an_epoch, **said)
+    ahead = 0.0 if name == "onecycle" else check_amount("warmup", options.get("warmup", 0.0))
+    return schedules.warm_up(made, round(ahead * steps_an_epoch)) if round(ahead * steps_an_epoch) else made
+
+
+def make_plateau(plan: Plan) -> Callable[[Sequence[float]], float]:
+    """What the rate is multiplied by after these losses: 1 but for reduce-on-plateau."""
+    name, options = parse_schedule(plan.schedule)
+    if name != "plateau":
+        return lambda losses: 1.0
+    said: dict[str, Any] = {key: value for key, value in options.items() if key != "warmup"}
+    if "patience" in said:
+        said["patience"] = check_count("patience", int(said["patience"]), 0)
+    schedules.plateau_scale([], **said)
+    return lambda losses: schedules.plateau_scale(losses, **said)
+
+
+def check_plan(plan: Plan, *, has_dev: bool = True) -> None:
+    """UsageError unless every figure of `plan` is within its range."""
+    check_learning_rate(plan.learning_rate)
+    check_count("epochs", plan.epochs, 0)
+    check_count("report_every", plan.report_every, 1)
+    if plan.batch_size is not None:
+        check_count("batch_size", plan.batch_size, 1)
+    if plan.early_stopping is not None:
+        check_count("early_stopping", plan.early_stopping, 1)
+        if not has_dev:
+            fix = "hold some out with --dev"
+            raise UsageError("early stopping", expected="dev images to watch", found="none", fix=fix)
+    check_activation(plan.activation)
+    check_share("momentum", plan.momentum)
+    check_label_smoothing(plan.label_smoothing)
+    dropped(plan.dropout, len(plan.dropout) if isinstance(plan.dropout, tuple) else 1)
+    if plan.optimizer not in OPTIMIZERS:
+        raise UsageError("unknown optimizer", expected=" or ".join(OPTIMIZERS), found=repr(plan.optimizer))
+    if plan.optimizer != "lbfgs":
+        make_optimizer(plan)
+    make_schedule(plan, 1)
+    make_plateau(plan)
+    if plan.deformation is not None:
+        augment.check_deformation(plan.deformation)

@@ -1,0 +1,316 @@
+"""Steps of training: one as the equations say, and blocks of them, compiled where the kernels can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fnnet import dropout, rng
+from fnnet.checks import check_amount, check_count
+from fnnet.errors import ArgumentTypeError, DivergedError, UsageError
+from fnnet.kernels import NUMPY, Kernels
+from fnnet.kernels.layout import SHARE, SMOOTH
+from fnnet.network import (
+    Examples,
+    check_activation,
+    check_input,
+    check_label_smoothing,
+    check_labels,
+    check_params,
+    check_weights,
+    forward,
+    loss,
+    loss_and_grads,
+)
+from fnnet.optim import SGD, Moments, Optimizer, check_learning_rate
+from fnnet.params import Array, Params, layer_sizes
+
+Rates = float | Callable[[Array], Array]
+"""A learning rate, or a schedule: a function of the steps (n,), counted from 0, that gives the rates (n,)."""
+
+
+class TrainState(NamedTuple):
+    """All that training carries from one step to the next."""
+
+    params: Params
+    optimizer_state: Any
+    step: int
+    seed: int
+    scheme: str = rng.SCHEME
+
+
+class Objective(NamedTuple):
+    """What a step goes down on: the network's activation, dropout (one rate for all hidden layers or one for each) and
+    label smoothing."""
+
+    activation: str = "relu"
+    dropout: float | tuple[float, ...] = 0.0
+    label_smoothing: float = 0.0
+
+
+PLAIN = Objective()
+
+
+def start(params: Params, seed: int, *, optimizer: Optimizer = SGD) -> TrainState:
+    """The state before the first step."""
+    return TrainState(params, optimizer.init(params), 0, rng.check_seed(seed))
+
+
+def train_step(
+    state: TrainState,
+    x: Any,
+    labels: Any,
+    learning_rate: float,
+    *,
+    weights: Any = None,
+    objective: Objective = PLAIN,
+    optimizer: Optimizer = SGD,
+    kernels: Kernels = NUMPY,
+) -> tuple[TrainState, float, int]:
+    """Forward, backward, update on one batch: the next state, the batch's mean loss and its right answers before it.
+
+    weights   of the samples (n,); None for equal ones.
+    """
+    learning_rate = check_learning_rate(learning_rate)
+    widths, dtype = layer_sizes(check_params(state.params))[1:-1], state.params.layers[0].W.dtype
+    masks = dropout.masks(state.seed, state.step, widths, len(x), objective.dropout, dtype=dtype)
+    activations = forward(state.params, x, activation=objective.activation, masks=masks, kernels=kernels)
+    mean_loss, grads = loss_and_grads(
+        state.params, activations, labels, weights=weights, label_smoothing=objective.label_smoothing, kernels=kernels
+    )
+    params, optimizer_state = optimizer.update(state.params, grads, state.optimizer_state, learning_rate, kernels)
+    correct = int(np.count_nonzero(activations.logits.argmax(axis=1) == np.asarray(labels)))
+    return state._replace(params=params, optimizer_state=optimizer_state, step=state.step + 1), mean_loss, correct
+
+
+def train_block(
+    state: TrainState,
+    examples: Examples,
+    rows: Array | None,
+    batch_size: int,
+    learning_rate: Rates,
+    *,
+    weights: Any = None,
+    objective: Objective = PLAIN,
+    optimizer: Optimizer = SGD,
+    kernels: Kernels = NUMPY,
+) -> tuple[TrainState, float, int]:
+    """A run of steps over the examples numbered `rows` (m,), `batch_size` at a time; the last batch may be smaller.
+    With `rows` None it is one step over all examples as they lie, whatever `batch_size`.
+
+    With NumPy's kernels this is the loop over `train_step`. Compiled kernels run it as one call, and equal the loop
+    within rounding: the same bits whatever their number of threads.
+
+    learning_rate   a number, or a schedule of the state's step.
+    weights         of the examples, as many as they are; None for equal ones.
+    Returns  the state, the sum of the m losses and the number of right answers.
+    Raises   DivergedError at the first step whose loss is not finite, or for weights that are not finite after the
+             last; it names the step and the layer. UsageError for a batch size or rows that cannot be.
+    """
+    check_count("batch_size", batch_size, 1)
+    x, labels, weights = np.asarray(examples.x), np.asarray(examples.labels), check_weights(weights, len(examples.x))
+    if rows is None:
+        examples, batch_size = Examples(x, labels), max(1, len(x))
+    else:
+        rows = _check_rows(rows, min(len(x), len(labels)))
+        examples, weights = Examples(x[rows], labels[rows]), None if weights is None else weights[rows]
+        rows = np.arange(len(rows))
+    steps = 1 if rows is None else -(-len(rows) // batch_size)
+    rates = rates_of(learning_rate, state.step, steps)
+    blocks = make_blocks(state, examples, batch_size, objective, optimizer, kernels)
+    blocks.use(examples, weights)
+    losses, correct = blocks.run(rows, rates)
+    return blocks.state(), add_up(0.0, losses), correct
+
+
+def rates_of(learning_rate: Rates, first: int, steps: int) -> Array:
+    """The learning rates of so many steps from `first` on, float64; UsageError for one that is not above 0."""
+    if not callable(learning_rate):
+        return np.full(steps, check_learning_rate(learning_rate))
+    rates: Array = np.asarray(learning_rate(np.arange(first, first + steps)), dtype=np.float64)
+    for rate in (rates.min(), rates.max()):
+        check_amount("learning_rate", float(rate))
+    return rates
+
+
+def add_up(before: float, losses: Array) -> float:
+    """`before` and the losses of the batches, one after another: the same bits however the batches came in blocks."""
+    return float(np.cumsum(np.concatenate([[before], losses]))[-1])
+
+
+class Loop:
+    """Blocks of steps by their definition, the loop over `train_step`."""
+
+    def __init__(
+        self, state: TrainState, examples: Examples, batch_size: int, objective: Objective, optimizer: Optimizer,
+        kernels: Kernels,
+    ) -> None:  # fmt: skip
+        self._state, self._batch_size = state, batch_size
+        self._examples = examples
+        self._weights: Array | None = None
+        self._options: dict[str, Any] = {"objective": objective, "optimizer": optimizer, "kernels": kernels}
+
+    def use(self, examples: Examples, weights: Array | None) -> None:
+        """Train on these from now on."""
+        self._examples, self._weights = examples, weights
+
+    def run(self, rows: Array | None, rates: Array, passes: int = 1) -> tuple[Array, int]:
+        """Train on the examples numbered `rows`, or `passes` times on all as they lie; `rates` are of the steps.
+
+        Returns  the sum of the losses of each batch of the last pass, and how many of its answers were right.
+        """
+        steps = len(rates) // passes
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            for number in range(passes):
+                losses, correct = self._run_once(rows, rates[number * steps : (number + 1) * steps])
+        _check_finite(self._state)
+        return losses, correct
+
+    def _run_once(self, rows: Array | None, rates: Array) -> tuple[Array, int]:
+        losses, correct = [], 0
+        for rate, batch in zip(rates.tolist(), self._batches(rows), strict=True):
+            before = self._state
+            x, labels = self._examples.x[batch], self._examples.labels[batch]
+            weights = None if self._weights is None else self._weights[batch]
+            self._state, loss, right = train_step(before, x, labels, rate, weights=weights, **self._options)
+            if not np.isfinite(loss):
+                activation = self._options["objective"].activation
+                raise diverged(before.step + 1, _overflowing_layer(before.params, x, activation), loss)
+            losses.append(loss * len(labels))
+            correct += right
+        return np.array(losses), correct
+
+    def _batches(self, rows: Array | None) -> Iterator[Any]:
+        if rows is None:
+            yield slice(None)
+            return
+        for first in range(0, len(rows), self._batch_size):
+            yield rows[first : first + self._batch_size]
+
+    def state(self) -> TrainState:
+        """The state after the last step."""
+        return self._state
+
+
+class Compiled:
+    """The same by the compiled block trainer, whose parameters stay in its own vectors from block to block."""
+
+    def __init__(
+        self, state: TrainState, examples: Examples, batch_size: int, objective: Objective, optimizer: Optimizer,
+        kernels: Kernels,
+    ) -> None:  # fmt: skip
+        from fnnet.kernels.pixels import density
+        from fnnet.kernels.trainer import Work
+
+        assert kernels.trainer
+        assert optimizer.rule
+        check_activation(objective.activation)
+        sizes, self._rule = layer_sizes(check_params(state.params)), optimizer.rule
+        self._kernels, self._batch_size, self._objective = kernels, batch_size, objective
+        self._smoothing = check_label_smoothing(objective.label_smoothing)
+        self._start, self._steps = state, 0
+        given = state.optimizer_state
+        work = Work(
+            batch_size, optimizer.rule.name, optimizer.averages, objective.activation,
+            dropout.dropped(objective.dropout, len(sizes) - 2), optimizer.rule.clips,
+            density(check_input(examples.x, state.params)), state.seed,
+        )  # fmt: skip
+        trees = given.trees if isinstance(given, Moments) else ()
+        self._trainer = kernels.trainer(state.params, trees, work, kernels.threads)
+
+    def use(self, examples: Examples, weights: Array | None) -> None:
+        """As `Loop.use`."""
+        assert self._kernels.pixels
+        params = self._start.params
+        dtype, classes = params.layers[0].W.dtype, params.layers[-1].W.shape[1]
+        labels = check_labels(examples.labels, (len(examples.x), classes))
+        pixels = self._kernels.pixels(check_input(examples.x, params), dtype, self._kernels.threads)
+        each = np.zeros(0, dtype) if weights is None else np.ascontiguousarray(weights, dtype=dtype)
+        self._examples, self._weights = examples, weights
+        self._taken = pixels, np.ascontiguousarray(labels), each
+
+    def run(self, rows: Array | None, rates: Array, passes: int = 1) -> tuple[Array, int]:
+        """As `Loop.run`."""
+        rows = np.arange(len(self._examples.x)) if rows is None else rows
+        given = self._start.optimizer_state
+        before = self._steps + (given.steps if isinstance(given, Moments) else 0)
+        constants = self._rule.coefficients(rates, before + np.arange(1.0, len(rates) + 1))
+        firsts = np.arange(0, len(rows), self._batch_size)
+        each = np.ones(len(rows)) if self._weights is None else self._weights[rows].astype(np.float64)
+        wholes = np.add.reduceat(each, firsts)
+        shares = np.divide(1.0, wholes, out=np.zeros_like(wholes), where=wholes > 0)
+        constants[:, SHARE] = np.tile(shares, passes)
+        constants[:, SMOOTH] = self._smoothing
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            outcome = self._trainer.run(self._taken, rows, constants, self._start.step + self._steps)
+        self._steps += outcome.steps
+        if outcome.steps < len(rates):
+            first = outcome.steps * self._batch_size % len(rows)
+            self._raise_diverged(rows[first : first + self._batch_size])
+        if not self._trainer.is_finite():
+            _check_finite(self.state())
+        counts = np.diff(firsts, append=len(rows))
+        losses = np.add.reduceat(outcome.losses * each, firsts) * shares * counts
+        return losses, int(outcome.right.sum())
+
+    def _raise_diverged(self, rows: Array) -> None:
+        state, activation = self.state(), self._objective.activation
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            x, labels = np.asarray(self._examples.x)[rows], np.asarray(self._examples.labels)[rows]
+            found = loss(state.params, x, labels, activation=activation)
+            raise diverged(state.step + 1, _overflowing_layer(state.params, x, activation), found)
+
+    def state(self) -> TrainState:
+        """As `Loop.state`."""
+        given = self._start.optimizer_state
+        if isinstance(given, Moments):
+            given = Moments(given.steps + self._steps, self._trainer.moments())
+        params = self._trainer.params()
+        return self._start._replace(params=params, optimizer_state=given, step=self._start.step + self._steps)
+
+
+def make_blocks(
+    state: TrainState, examples: Examples, batch_size: int, objective: Objective, optimizer: Optimizer, kernels: Kernels
+) -> Loop | Compiled:
+    """What runs blocks of steps, compiled where the kernels can and know the optimizer, on examples like these."""
+    maker = Compiled if kernels.trainer and optimizer.rule else Loop
+    return maker(state, examples, batch_size, objective, optimizer, kernels)
+
+
+def diverged(step: int | str, layer: int | None = None, found: object = None) -> DivergedError:
+    """The error for numbers that are no longer finite."""
+    place = f"step {step}" if isinstance(step, int) else step
+    expected = "finite weights" if found is None else "a finite loss"
+    place += f", layer {layer}" if layer else ""
+    fix = "use a smaller learning rate, or clip the gradient's norm"
+    return DivergedError("training diverged", place=place, expected=expected, found=found, fix=fix)
+
+
+def _overflowing_layer(params: Params, x: Any, activation: str) -> int:
+    """The first layer, counted from 1, whose scores for `x` are not finite; the last if all are."""
+    z = forward(params, x, activation=activation).z
+    return next((number for number, scores in enumerate(z, 1) if not np.isfinite(scores).all()), len(z))
+
+
+def _check_finite(state: TrainState) -> None:
+    for number, layer in enumerate(state.params.layers, 1):
+        if not all(np.isfinite(array).all() for array in layer):
+            raise diverged(state.step, number)
+
+
+def _check_rows(given: Any, n: int) -> Array:
+    rows: Array = np.asarray(given)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu":
+        found = f"shape {rows.shape}, dtype {rows.dtype}"
+        raise ArgumentTypeError(
+            "rows are not a vector of integers", expected="shape (m,), an integer dtype", found=found
+        )
+    if not rows.size:
+        raise UsageError("rows are empty", expected="at least 1 row", found="0 rows")
+    outside = (rows < 0) | (rows >= n)
+    if outside.any():
+        index = int(outside.argmax())
+        raise UsageError("row out of range", place=f"index {index}", expected=f"0 to {n - 1}", found=rows[index])
+    return rows
