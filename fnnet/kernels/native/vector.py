@@ -15,10 +15,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fnnet.kernels.machine import machine
+from fnnet.kernels.native.exponential import exp
 
 I32: Final = ir.IntType(32)
 I64: Final = ir.IntType(64)
-LN2_ERROR: Final = 2.3190468138462996e-17
 
 
 class Vectors:
@@ -255,57 +255,6 @@ def max_vector(typing, z, at, count):  # type: ignore[no-untyped-def]
         return vector.call(f"llvm.vector.reduce.fmax.{vector.name}", vector.scalar, [found])
 
     return z.dtype(z, types.intp, types.intp), emit
-
-
-def exp(vector: Vectors, x: Any) -> Any:
-    """exp(x) for x of at most 0; NaN stays NaN.
-
-    exp(x) = 2**n exp(r) with n the whole number nearest to x / ln 2, and the Taylor series for |r| <= ln 2 / 2. What is
-    smaller than about the least normal number becomes 0.
-    """
-    tiny, r, power = _reduced(vector, x)
-    series = _taylor(vector, r, 0)
-    return vector.builder.select(tiny, vector.constant(0.0), vector.builder.fmul(series, power))
-
-
-def expm1(vector: Vectors, x: Any) -> Any:
-    """exp(x) - 1 for x of at most 0, exact near 0 too: 2**n (exp(r) - 1) + (2**n - 1)."""
-    tiny, r, power = _reduced(vector, x)
-    one = vector.constant(1.0)
-    above = vector.builder.fmul(_taylor(vector, r, 1), r)
-    less = vector.fma(power, above, vector.builder.fsub(power, one))
-    return vector.builder.select(tiny, vector.constant(-1.0), less)
-
-
-def _taylor(vector: Vectors, r: Any, start: int) -> Any:
-    """The sum of r**k / (k + start)! over k."""
-    terms = 14 if vector.bytes == 8 else 8
-    series = vector.constant(1 / math.factorial(terms - 1))
-    for k in reversed(range(start, terms - 1)):
-        series = vector.fma(series, r, vector.constant(1 / math.factorial(k)))
-    return series
-
-
-def _reduced(vector: Vectors, x: Any) -> tuple[Any, Any, Any]:
-    """Whether exp(x) is 0; r and 2**n with exp(x) = 2**n exp(r) and |r| <= ln 2 / 2."""
-    builder, double = vector.builder, vector.bytes == 8
-    least, bits, mantissa = (-708.0, 64, 52) if double else (-87.0, 32, 23)
-    wholes = ir.VectorType(ir.IntType(bits), vector.lanes)
-    floor = vector.constant(least)
-    tiny = builder.fcmp_ordered("<", x, floor)
-    x = builder.select(tiny, floor, x)
-    turns = builder.fmul(x, vector.constant(1 / math.log(2)))
-    n = vector.call(f"llvm.nearbyint.{vector.name}", vector.type, [turns])
-    # ln 2 in two parts, the first short enough that n times it is exact; LN2_ERROR is what float64 lacks of ln 2.
-    kept = 32 if double else 9
-    first = math.ldexp(math.floor(math.ldexp(math.log(2), kept)), -kept)
-    second = math.log(2) - first + LN2_ERROR
-    r = vector.fma(n, vector.constant(-first), x)
-    r = vector.fma(n, vector.constant(-second), r)
-    exponent = vector.call(f"llvm.fptosi.sat.v{vector.lanes}i{bits}.{vector.name}", wholes, [n])
-    bias = ir.Constant(wholes, [2 ** (bits - mantissa - 2) - 1] * vector.lanes)
-    power = builder.shl(builder.add(exponent, bias), ir.Constant(wholes, [mantissa] * vector.lanes))
-    return tiny, r, builder.bitcast(power, vector.type)
 
 
 @intrinsic
