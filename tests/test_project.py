@@ -30,6 +30,7 @@ ALLOWED = {
     "stopping": {"checks"},
     "metrics": GROUND | {"network"},
     "gradcheck": GROUND | {"network"},
+    "weights": GROUND,
     "dropout": GROUND,
     "augment": GROUND,
     "plan": GROUND | {"augment", "dropout", "network", "optim", "schedules"},

@@ -165,7 +165,7 @@ def cross_entropy(
         dlogits /= n
         return losses.sum(dtype=double).item() / n, dlogits
     whole = weights.sum(dtype=np.float64).item() or 1.0
-    dlogits *= (weights * (1 / whole)).astype(logits.real.dtype)[:, None]
+    dlogits *= (weights / whole).astype(logits.real.dtype)[:, None]
     return (losses.astype(double) * weights).sum().item() / whole, dlogits
 
 
