@@ -9,9 +9,9 @@ import pytest
 from tests import cases
 
 
-@pytest.mark.parametrize(("operation", "case"), cases.GRID, ids=cases.IDS)
-def bench_kernel(operation, case, kernels, benchmark):
-    benchmark.group = f"{operation}, {case.name}"
-    kernel, arguments = getattr(kernels, operation), cases.arguments(operation, case)
-    cases.assert_equal(operation, case, kernel(*arguments))
+@pytest.mark.parametrize(("call", "case"), cases.GRID, ids=cases.IDS)
+def bench_kernel(call, case, kernels, benchmark):
+    benchmark.group = f"{call}, {case.name}"
+    kernel, arguments = getattr(kernels, cases.operation(call)), cases.arguments(call, case)
+    cases.assert_equal(call, case, kernel(*arguments))
     benchmark(kernel, *arguments)

@@ -24,6 +24,9 @@ COMPLEX_STEP: Final = 1e-100
 FLOOR: Final = 1e-3
 """A derivative smaller than this share of its array's largest is measured against that share, not against itself."""
 
+KINKED: Final = ("relu", "leaky_relu", "elu")
+"""Activations with a kink at 0; ELU's is in its second derivative, and central differences see that too."""
+
 
 class Check(NamedTuple):
     """One array of the network: the worst relative differences over its `checked` parameters.
@@ -44,32 +47,55 @@ class Check(NamedTuple):
         return self.checked > 0 and self.central <= CENTRAL_LIMIT and self.complex_step <= COMPLEX_LIMIT
 
 
+class _Problem(NamedTuple):
+    """All that the loss depends on beside the parameters."""
+
+    x: Array
+    labels: Array
+    activation: str
+    masks: tuple[Array, ...] | None
+    weights: Array | None
+    label_smoothing: float
+
+
 def check_gradients(
-    params: Params, x: Any, labels: Array, *, kernels: Kernels = NUMPY, grads: Params | None = None
+    params: Params,
+    x: Any,
+    labels: Array,
+    *,
+    activation: str = "relu",
+    masks: tuple[Array, ...] | None = None,
+    weights: Array | None = None,
+    label_smoothing: float = 0.0,
+    kernels: Kernels = NUMPY,
+    grads: Params | None = None,
 ) -> tuple[Check, ...]:
     """Check `backward` (or the given `grads`) at float64 `params`, `x` (n, inputs), `labels` (n,): one entry an array.
 
-    Both checks look at every single parameter; cost is seven forward passes for each.
+    The loss is that of `network.forward` and `network.loss` with these options. Both checks look at every single
+    parameter; cost is seven forward passes for each, five where the activation has no kink.
     """
     x = as_input(x, params)
     if grads is None:
-        grads = backward(params, forward(params, x, kernels=kernels), labels, kernels=kernels)
+        activations = forward(params, x, activation=activation, masks=masks, kernels=kernels)
+        grads = backward(params, activations, labels, weights=weights, label_smoothing=label_smoothing, kernels=kernels)
+    problem = _Problem(x, labels, activation, masks, weights, label_smoothing)
     return tuple(
-        _check_array(params, grads, x, labels, number, name)
+        _check_array(params, grads, problem, number, name)
         for number in range(len(params.layers))
         for name in Layer._fields
     )
 
 
-def _check_array(params: Params, grads: Params, x: Array, labels: Array, number: int, name: str) -> Check:
+def _check_array(params: Params, grads: Params, problem: _Problem, number: int, name: str) -> Check:
     gradient = getattr(grads.layers[number], name)
     central, exact = np.full(gradient.shape, np.nan), np.empty(gradient.shape)
-    pattern = _pattern(params, x)
+    pattern = _pattern(params, problem)
     for place in np.ndindex(gradient.shape):
-        exact[place] = _loss(_moved(params, number, name, place, COMPLEX_STEP * 1j), x, labels).imag / COMPLEX_STEP
+        exact[place] = _loss(_moved(params, number, name, place, COMPLEX_STEP * 1j), problem).imag / COMPLEX_STEP
         moved = [_moved(params, number, name, place, steps * STEP) for steps in (-2, -1, 1, 2)]
-        if all(_pattern(other, x) == pattern for other in (moved[0], moved[-1])):
-            a, b, c, d = (_loss(other, x, labels).real for other in moved)
+        if all(_pattern(other, problem) == pattern for other in (moved[0], moved[-1])):
+            a, b, c, d = (_loss(other, problem).real for other in moved)
             central[place] = (a - 8 * b + 8 * c - d) / (12 * STEP)
     smooth = ~np.isnan(central)
     return Check(
@@ -99,23 +125,27 @@ def _moved(params: Params, number: int, name: str, place: tuple[int, ...], by: c
     return Params(tuple(layers))
 
 
-def _layers_forward(params: Params, x: Array) -> Iterator[Array]:
+def _layers_forward(params: Params, problem: _Problem) -> Iterator[Array]:
     """Each layer's z, by the definitions alone, for real or complex parameters."""
-    a = x
-    for layer in params.layers:
+    a = problem.x
+    for number, layer in enumerate(params.layers):
         z = reference.affine(a, layer.W, layer.b)
         yield z
-        a = reference.relu(z)
+        if number < len(params.layers) - 1:
+            a = getattr(reference, problem.activation)(z)
+            a = a if problem.masks is None else a * problem.masks[number]
 
 
-def _pattern(params: Params, x: Array) -> bytes:
-    """Which hidden units are on."""
-    return b"".join((z > 0).tobytes() for z in list(_layers_forward(params, x))[:-1])
+def _pattern(params: Params, problem: _Problem) -> bytes:
+    """Which hidden units are on; nothing where the activation has no kink."""
+    if problem.activation not in KINKED:
+        return b""
+    return b"".join((z > 0).tobytes() for z in list(_layers_forward(params, problem))[:-1])
 
 
-def _loss(params: Params, x: Array, labels: Array) -> complex:
-    *_, logits = _layers_forward(params, x)
-    return reference.cross_entropy(logits, labels)[0]
+def _loss(params: Params, problem: _Problem) -> complex:
+    *_, logits = _layers_forward(params, problem)
+    return reference.cross_entropy(logits, problem.labels, problem.weights, problem.label_smoothing)[0]
 
 
 def example(sizes: tuple[int, ...], seed: int, images: int = 3) -> tuple[Params, Array, Array]:
@@ -124,3 +154,8 @@ def example(sizes: tuple[int, ...], seed: int, images: int = 3) -> tuple[Params,
     x = 2 * rng.uniform(seed, "check", images * sizes[0]).reshape(images, -1) - 1
     drawn = rng.uniform(seed, "check", images, step=1)
     return params, x, (drawn * sizes[-1]).astype(np.int64)
+
+
+def example_weights(seed: int, images: int = 3) -> Array:
+    """Weights for the batch of `example`, (images,) in [0, 1)."""
+    return rng.uniform(seed, "check", images, step=2)

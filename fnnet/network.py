@@ -60,13 +60,14 @@ def forward(
 ) -> Activations:
     """Forward propagation: z = a W + b through every layer, the activation between them, softmax at the end.
 
-    masks    what each hidden layer's activations (n, units) are multiplied with, as `dropout.masks` draws them.
+    masks    what each hidden layer's activations are multiplied with, (n, units) each, as `dropout.masks` draws them;
+             None for all ones.
     Raises   UsageError where shapes or options do not fit, ArgumentTypeError for a dtype that is no number.
     """
     check_activation(activation)
     check_kernels(kernels)
     a = [as_input(x, check_params(params))]
-    check_masks(masks, len(a[0]), params)
+    masks = check_masks(masks, len(a[0]), params)
     z: list[Array] = []
     for number, layer in enumerate(params.layers):
         if number:
@@ -122,7 +123,7 @@ def loss_and_grads(
     """The loss and its gradient from one backward pass."""
     check_kernels(kernels)
     check_activations(params, activations)
-    logits, masks = activations.logits, activations.masks
+    logits, masks = activations.logits, check_masks(activations.masks, len(activations.logits), params)
     labels, weights = check_labels(labels, logits.shape), check_weights(weights, len(logits))
     mean_loss, dz = kernels.cross_entropy(logits, labels, weights, check_label_smoothing(label_smoothing))
     slope_of = getattr(kernels, f"{activations.activation}_backward")
@@ -145,7 +146,7 @@ def scores(params: Params, x: Any, *, activation: str = "relu", kernels: Kernels
     x = check_input(x, check_params(params))
     with np.errstate(over="ignore", invalid="ignore"):
         if kernels.predictor is not None:
-            logits = kernels.predictor(params, kernels.threads).scores(_as_stored(x, params))[0]
+            logits = kernels.predictor(params, kernels.threads, activation).scores(_as_stored(x, params))[0]
         else:
             chunks = (x[start : start + CHUNK] for start in range(0, len(x), CHUNK))
             each = [forward(params, chunk, activation=activation, kernels=kernels).logits for chunk in chunks]
@@ -173,7 +174,7 @@ def predictor(params: Params, *, activation: str = "relu", kernels: Kernels = NU
     inputs, dtype = check_params(params).layers[0].W.shape[0], params.layers[0].W.dtype
     if kernels.predictor is None:
         return lambda x: predict(params, x, activation=activation, kernels=kernels)
-    ready, as_bytes = kernels.predictor(params, kernels.threads), np.dtype(np.uint8)
+    ready, as_bytes = kernels.predictor(params, kernels.threads, activation), np.dtype(np.uint8)
 
     def answer(x: Any) -> Array:
         plain = type(x) is np.ndarray and (x.dtype is as_bytes or x.dtype == dtype) and x.flags.c_contiguous
@@ -278,7 +279,7 @@ def check_labels(given: Any, shape: tuple[int, ...]) -> Array:
 
 
 def check_weights(given: Any, n: int) -> Array | None:
-    """The sample weights `given` as an array (n,), float64 or as it is; None stays None; else UsageError."""
+    """The sample weights `given` as an array (n,), not negative, their sum finite; None stays None; else UsageError."""
     if given is None:
         return None
     weights: Array = np.asarray(given)
@@ -291,6 +292,8 @@ def check_weights(given: Any, n: int) -> Array | None:
         index = int(wrong.argmax())
         expected = "finite numbers >= 0"
         raise UsageError("weight out of range", place=f"index {index}", expected=expected, found=weights[index])
+    if not np.isfinite(weights.sum(dtype=np.float64)):
+        raise UsageError("weights are too large", expected="a finite sum", found="infinity")
     return weights
 
 
@@ -299,14 +302,20 @@ def check_label_smoothing(share: Any) -> float:
     return check_share("label_smoothing", share)
 
 
-def check_masks(masks: Any, n: int, params: Params) -> None:
-    """UsageError unless `masks` is None or has an array (n, units) for each hidden layer."""
-    if masks is None:
-        return
-    wanted = [(n, layer.b.size) for layer in params.layers[:-1]]
-    found = [np.shape(mask) for mask in masks]
+def check_masks(given: Any, n: int, params: Params) -> tuple[Array, ...] | None:
+    """The masks `given`, one (n, units) of floats for each hidden layer, read-only in the parameters' dtype; None stays
+    None; else UsageError."""
+    if given is None:
+        return None
+    if not isinstance(given, (tuple, list)):
+        raise ArgumentTypeError("masks", expected="one array for each hidden layer", found=type(given).__name__)
+    masks: list[Array] = [np.asarray(mask) for mask in given]
+    wanted, found = [(n, layer.b.size) for layer in params.layers[:-1]], [mask.shape for mask in masks]
     if found != wanted:
         raise UsageError("masks do not fit the network", expected=f"shapes {wanted}", found=found)
+    if wrong := [mask.dtype for mask in masks if mask.dtype.kind != "f"]:
+        raise ArgumentTypeError("masks have no usable dtype", expected="floats", found=wrong[0])
+    return tuple(freeze(np.asarray(mask, dtype=params.layers[0].W.dtype).view()) for mask in masks)
 
 
 def check_activations(params: Params, activations: Any) -> None:
@@ -314,6 +323,7 @@ def check_activations(params: Params, activations: Any) -> None:
     if not isinstance(activations, Activations):
         kind = type(activations).__name__
         raise ArgumentTypeError("activations", expected="what forward returns", found=kind)
+    check_activation(activations.activation)
     widths = [layer.W.shape for layer in check_params(params).layers]
     found = [(a.shape[1], z.shape[1]) for a, z in zip(activations.a, activations.z, strict=False)]
     if widths != found or len(activations.a) != len(activations.z):

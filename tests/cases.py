@@ -4,15 +4,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fnnet.kernels import NUMPY, OPERATIONS
+from fnnet.kernels import NUMPY
 from fnnet.names import ACTIVATIONS
 from tests import tolerance
 
-SMOOTH = ("elu", "gelu", "silu", "tanh", "sigmoid")
-
 
 class Case(NamedTuple):
-    """One batch going through one layer: x (n, inputs), W, b, z, da (n, outputs), logits, labels (n,)."""
+    """One batch going through one layer: x (n, inputs), W, b, z, da (n, outputs), logits, labels (n,), weights (n,)."""
 
     name: str
     x: Any
@@ -22,6 +20,7 @@ class Case(NamedTuple):
     da: Any
     logits: Any
     labels: Any
+    weights: Any
 
 
 def _case(name, n, inputs, outputs, *, seed=0, dtype=np.float32, scale=1.0, zeros=0.0, lay=np.ascontiguousarray):
@@ -37,8 +36,10 @@ def _case(name, n, inputs, outputs, *, seed=0, dtype=np.float32, scale=1.0, zero
     )
     x[rng.random(x.shape) < zeros] = 0
     z[rng.random(z.shape) < max(zeros, 0.05)] = 0
+    z *= max(scale, 1)
     labels = rng.integers(0, outputs, n)
-    return Case(name, *(lay(array.astype(dtype)) for array in (x, W, b, z, da, logits)), lay(labels))
+    weights = rng.exponential(size=n) * (rng.random(n) < 0.9) * min(scale, 1)
+    return Case(name, *(lay(array.astype(dtype)) for array in (x, W, b, z, da, logits)), lay(labels), lay(weights))
 
 
 def _strided(array):
@@ -79,43 +80,56 @@ CASES = (
 )
 
 
-def arguments(operation, case):
-    """What `operation` is called with for `case`."""
-    if operation in ACTIVATIONS:
-        return (case.z,)
-    if operation.removesuffix("_backward") in ACTIVATIONS:
-        return (case.da, case.z)
-    return {
-        "affine": (case.x, case.W, case.b),
-        "affine_backward": (case.da, case.x, case.W),
-        "softmax": (case.logits,),
-        "cross_entropy": (case.logits, case.labels),
-        "update": (case.W, case.W[::-1], 0.1),
-    }[operation]
+ACTIVATED = {name: lambda case: (case.z,) for name in ACTIVATIONS}
+SLOPES = {f"{name}_backward": lambda case: (case.da, case.z) for name in ACTIVATIONS}
+CALLS = {
+    "affine": lambda case: (case.x, case.W, case.b),
+    "affine_backward": lambda case: (case.da, case.x, case.W),
+    **ACTIVATED,
+    **SLOPES,
+    "softmax": lambda case: (case.logits,),
+    "cross_entropy": lambda case: (case.logits, case.labels),
+    "cross_entropy, smoothed": lambda case: (case.logits, case.labels, None, 0.1),
+    "cross_entropy, weighted": lambda case: (case.logits, case.labels, case.weights),
+    "cross_entropy, both": lambda case: (case.logits, case.labels, case.weights, 0.3),
+    "update": lambda case: (case.W, case.W[::-1], 0.1),
+}
+"""What is called, and with what of a case: an operation, and behind a comma which way of calling it."""
 
 
-def assert_equal(operation, case, found):
-    """`found`, a kernel's result for `case`, equals the definition's within the rule for `operation`."""
-    wanted = getattr(NUMPY, operation)(*arguments(operation, case))
+def operation(call):
+    """The operation's name."""
+    return call.split(",")[0]
+
+
+def arguments(call, case):
+    """What the operation is called with for `case`."""
+    return CALLS[call](case)
+
+
+def assert_equal(call, case, found):
+    """`found`, a kernel's result for `case`, equals the definition's within the rule for the operation."""
+    name = operation(call)
+    wanted = getattr(NUMPY, name)(*arguments(call, case))
     n, outputs = case.z.shape
     inputs = len(case.W)
     size = lambda array: np.abs(array.astype(np.float64))  # noqa: E731
-    if operation == "affine":
+    if name == "affine":
         tolerance.assert_sums(found, wanted, inputs + 1, size(case.x) @ size(case.W) + size(case.b))
-    elif operation == "affine_backward":
+    elif name == "affine_backward":
         tolerance.assert_sums(found[0], wanted[0], outputs, size(case.da) @ size(case.W).T)
         tolerance.assert_sums(found[1], wanted[1], n, size(case.x).T @ size(case.da))
         tolerance.assert_sums(found[2], wanted[2], n, size(case.da).sum(axis=0))
-    elif operation == "softmax":
+    elif name == "softmax":
         tolerance.assert_probs(found, wanted, outputs)
-    elif operation == "cross_entropy":
+    elif name == "cross_entropy":
         tolerance.assert_loss(found[0], wanted[0], outputs, n, case.logits.dtype)
         tolerance.assert_probs(found[1], wanted[1], outputs)
-    elif operation.removesuffix("_backward") in SMOOTH:
-        tolerance.assert_smooth(found, wanted, case.z, case.da if operation.endswith("_backward") else 1)
-    else:
+    elif "relu" in name or name == "update":
         tolerance.assert_bitwise(found, wanted)
+    else:
+        tolerance.assert_activated(found, wanted, size(case.da) if name in SLOPES else 1.0)
 
 
-GRID = [(operation, case) for operation in OPERATIONS for case in CASES]
-IDS = [f"{operation}-{case.name}" for operation, case in GRID]
+GRID = [(call, case) for call in CALLS for case in CASES]
+IDS = [f"{call}-{case.name}" for call, case in GRID]

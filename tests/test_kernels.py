@@ -11,29 +11,35 @@ import pytest
 from fnnet import kernels as tables
 from fnnet.errors import FnnetError, UsageError
 from fnnet.kernels import NUMPY, OPERATIONS
+from fnnet.names import ACTIVATIONS
 from tests import cases
 
 NATIVE = Path(tables.__file__).with_name("native")
 
 
-@pytest.mark.parametrize(("operation", "case"), cases.GRID, ids=cases.IDS)
-def test_twins_are_equal(operation, case, numba_kernels):
-    found = getattr(numba_kernels, operation)(*cases.arguments(operation, case))
-    cases.assert_equal(operation, case, found)
+@pytest.mark.parametrize(("call", "case"), cases.GRID, ids=cases.IDS)
+def test_twins_are_equal(call, case, numba_kernels):
+    found = getattr(numba_kernels, cases.operation(call))(*cases.arguments(call, case))
+    cases.assert_equal(call, case, found)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_the_equality_check_can_fail(operation):
+def test_every_operation_has_cases():
+    assert {cases.operation(call) for call in cases.CALLS} == set(OPERATIONS)
+    assert {name for name in OPERATIONS if f"{name}_backward" in OPERATIONS} == {"affine", *ACTIVATIONS}
+
+
+@pytest.mark.parametrize("call", cases.CALLS)
+def test_the_equality_check_can_fail(call):
     case = next(case for case in cases.CASES if case.name == "batch-64")
-    right = getattr(NUMPY, operation)(*cases.arguments(operation, case))
+    right = getattr(NUMPY, cases.operation(call))(*cases.arguments(call, case))
     if not isinstance(right, tuple):
         with pytest.raises(AssertionError):
-            cases.assert_equal(operation, case, 1.001 * right)
+            cases.assert_equal(call, case, 1.001 * right)
         return
     for spoiled in range(len(right)):
         wrong = tuple(1.001 * part if number == spoiled else part for number, part in enumerate(right))
         with pytest.raises(AssertionError):
-            cases.assert_equal(operation, case, wrong)
+            cases.assert_equal(call, case, wrong)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -42,12 +48,12 @@ def test_twins_share_names_order_and_defaults(operation, numba_kernels):
     assert reference == twin
 
 
-@pytest.mark.parametrize(("operation", "case"), cases.GRID, ids=cases.IDS)
-def test_arguments_stay_and_results_are_new(operation, case, kernels):
-    arguments = cases.arguments(operation, case)
-    before = [np.array(argument) for argument in arguments]
+@pytest.mark.parametrize(("call", "case"), cases.GRID, ids=cases.IDS)
+def test_arguments_stay_and_results_are_new(call, case, kernels):
+    arguments = cases.arguments(call, case)
+    before = [None if argument is None else np.array(argument) for argument in arguments]
     writeable = [argument.flags.writeable for argument in arguments if isinstance(argument, np.ndarray)]
-    result = getattr(kernels, operation)(*arguments)
+    result = getattr(kernels, cases.operation(call))(*arguments)
     for argument, copy in zip(arguments, before, strict=True):
         np.testing.assert_array_equal(argument, copy)
     assert writeable == [argument.flags.writeable for argument in arguments if isinstance(argument, np.ndarray)]
@@ -85,10 +91,58 @@ def test_softmax_and_cross_entropy_at_large_logits(kernels):
     assert np.isfinite(dlogits).all()
 
 
-def test_relu_at_zero_and_nan(kernels):
-    z = np.array([[-1.0, 0.0, 2.0, np.nan]], np.float32)
-    np.testing.assert_array_equal(kernels.relu(z), [[0, 0, 2, np.nan]])
-    np.testing.assert_array_equal(kernels.relu_backward(np.full_like(z, 3), z), [[0, 0, 3, 0]])
+@pytest.mark.parametrize("smoothing", [0.0, 0.25])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_cross_entropy_by_hand(smoothing, weighted, kernels):
+    logits, labels = np.array([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0], [-3.0, 1.0, 1.0]]), np.array([0, 2, 1])
+    weights = np.array([0.5, 0.0, 2.0]) if weighted else np.ones(3)
+    targets = (1 - smoothing) * np.eye(3)[labels] + smoothing / 3
+    probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    losses = -(targets * np.log(probs)).sum(axis=1)
+    loss, dlogits = kernels.cross_entropy(logits, labels, weights if weighted else None, smoothing)
+    assert loss == pytest.approx((weights * losses).sum() / weights.sum(), rel=1e-14)
+    np.testing.assert_allclose(dlogits, weights[:, None] / weights.sum() * (probs - targets), rtol=1e-13, atol=1e-15)
+
+
+def test_cross_entropy_against_torch(kernels):
+    """PyTorch's class weights with the mean are our sample weights by the labels' classes. With smoothing they part:
+    there each class's share of the target is weighted too, here the sample."""
+    torch = pytest.importorskip("torch", reason="needs torch: pip install torch")
+    rng = np.random.default_rng(5)
+    logits, labels, by_class = 3 * rng.standard_normal((40, 7)), rng.integers(0, 7, 40), rng.exponential(size=7)
+    for weights, smoothing in ((None, 0.0), (None, 0.3), (by_class, 0.0)):
+        given = torch.tensor(logits, requires_grad=True)
+        weight = None if weights is None else torch.tensor(weights)
+        wanted = torch.nn.functional.cross_entropy(
+            given, torch.tensor(labels), weight=weight, label_smoothing=smoothing
+        )
+        wanted.backward()
+        loss, dlogits = kernels.cross_entropy(logits, labels, None if weights is None else weights[labels], smoothing)
+        assert loss == pytest.approx(wanted.item(), rel=1e-13)
+        np.testing.assert_allclose(dlogits, given.grad.numpy(), rtol=1e-12, atol=1e-16)
+
+
+def test_weights_of_nothing_have_no_loss(kernels):
+    loss, dlogits = kernels.cross_entropy(np.ones((3, 2), np.float32), np.zeros(3, np.int64), np.zeros(3), 0.1)
+    assert loss == 0
+    assert not dlogits.any()
+
+
+def test_equal_weights_of_any_size_are_no_weights(kernels):
+    logits, labels = np.random.default_rng(0).standard_normal((20, 5)), np.arange(20) % 5
+    plain, gradient = kernels.cross_entropy(logits, labels)
+    for size in (1e-300, 3.0, 1e300):
+        loss, dlogits = kernels.cross_entropy(logits, labels, np.full(20, size))
+        assert loss == pytest.approx(plain, rel=1e-14)
+        np.testing.assert_allclose(dlogits, gradient, rtol=1e-13)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_smoothed_loss_at_large_logits(smoothing, kernels):
+    logits = np.array([[1e4, -1e4, 0.0]], np.float32)
+    loss, dlogits = kernels.cross_entropy(logits, np.array([0]), None, smoothing)
+    assert loss == pytest.approx(smoothing * 1e4, rel=1e-6)
+    np.testing.assert_allclose(dlogits, [[smoothing * 2 / 3, -smoothing / 3, -smoothing / 3]], rtol=1e-5)
 
 
 def test_rows_do_not_depend_on_their_batch(numba_kernels):
@@ -109,11 +163,11 @@ def test_no_core_assumes_that_there_is_no_nan_or_infinity():
     for path in NATIVE.glob("*.py"):
         text = path.read_text()
         flags += re.findall(r"fastmath=(.*?)\)\)?$", text, re.MULTILINE)
-        cores = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef) and path.stem != "vector"]
-        for core in cores if path.stem not in ("packing", "__init__") else []:
+        functions = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+        # Numba types cores; what has types of its own is Python that emits code.
+        for core in functions if path.stem != "__init__" else []:
             names = {getattr(decorator, "id", None) for decorator in core.decorator_list}
-            emits = [argument.arg for argument in core.args.args][:1] in (["vector"], ["formula"])
-            assert emits or names & {"core", "intrinsic"}, (path.name, core.name)
+            assert core.returns or names & {"core", "intrinsic"}, (path.name, core.name)
     assert set(flags) <= {'("reassoc",'}
 
 

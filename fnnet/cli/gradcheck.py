@@ -2,35 +2,55 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from fnnet.cli.options import Sizes, jit_option, json_option, seed_option
+from fnnet.cli.options import SHARE, Shares, Sizes, jit_option, json_option, seed_option
 from fnnet.cli.output import console, load_kernels, notifier, print_json
+from fnnet.names import ACTIVATIONS
 
 
 @click.command(short_help="Is the gradient of every parameter right?")
 @click.option("--sizes", type=Sizes(), default="784,10,10", show_default=True, help="Inputs, hidden layers, outputs.")
+@click.option(
+    "--activation", type=click.Choice(ACTIVATIONS), default="relu", show_default=True, help="Of the hidden units."
+)
+@click.option("--dropout", type=Shares(), default=0.0, help="Share of hidden units left out, or one for each layer.")
+@click.option("--label-smoothing", type=SHARE, default=0.0, help="Share of the target spread over all classes.")
+@click.option("--weighted", is_flag=True, help="Give each image a weight of its own.")
 @jit_option("Take the gradient")
 @seed_option
 @json_option
-def gradcheck(sizes: tuple[int, ...], jit: bool, seed: int, as_json: bool) -> int:
+def gradcheck(
+    sizes: tuple[int, ...], activation: str, dropout: Any, label_smoothing: float, weighted: bool, jit: bool, seed: int,
+    as_json: bool,
+) -> int:  # fmt: skip
     """Check the gradient of every parameter, in float64, against central differences and the complex step.
 
     The exit code is 1 if any difference is beyond its limit.
     """
     from fnnet import gradcheck as checker
+    from fnnet.dropout import masks
     from fnnet.params import check_sizes
 
     check_sizes(sizes)
     kernels, _ = load_kernels(jit, 1, notifier(quiet=as_json))
-    checks = checker.check_gradients(*checker.example(sizes, seed), kernels=kernels)
+    params, x, labels = checker.example(sizes, seed)
+    checks = checker.check_gradients(
+        params, x, labels, activation=activation, masks=masks(seed, 0, sizes[1:-1], len(x), dropout, dtype="float64"),
+        weights=checker.example_weights(seed, len(x)) if weighted else None, label_smoothing=label_smoothing,
+        kernels=kernels,
+    )  # fmt: skip
     passed = all(check.passed for check in checks)
     if as_json:
         limits = {"central": checker.CENTRAL_LIMIT, "complex_step": checker.COMPLEX_LIMIT}
         arrays = [{**check._asdict(), "passed": check.passed} for check in checks]
+        options = {"activation": activation, "dropout": dropout, "label_smoothing": label_smoothing}
         print_json(
-            {"sizes": list(sizes), "seed": seed, "jit": jit, "limits": limits, "arrays": arrays, "passed": passed}
-        )
+            {"sizes": list(sizes), **options, "weighted": weighted, "seed": seed, "jit": jit, "limits": limits,
+             "arrays": arrays, "passed": passed}
+        )  # fmt: skip
         return 0 if passed else 1
     from fnnet.report import terminal
 

@@ -101,7 +101,7 @@ def _train(job: Job, plan: Plan, training: Training, keeper: _Keeper, quiet: boo
                 error.exit_code = interrupts.exit_code
                 raise error
 
-        options = {"dev": job.dev, "weights": job.weights, "image_shape": job.dataset.image_shape}
+        options: dict[str, Any] = {"dev": job.dev, "weights": job.weights, "image_shape": job.dataset.image_shape}
         try:
             for reached in train.epochs(training, job.train, plan, kernels=job.kernels, on_block=on_block, **options):
                 training = reached

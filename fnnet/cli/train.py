@@ -105,9 +105,7 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="balanced|CLASS=WEIGHT,...",
     help="How much each class counts in training, 1 unless said; balanced: as if all had as many images.",
 )
-@click.option(
-    "--run-dir", type=FileName(), metavar="DIR", help="Keep checkpoints and a log of training in this folder."
-)
+@click.option("--run-dir", type=FileName(), metavar="DIR", help="Folder for checkpoints and a log of training.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --run-dir, to the bit as if it had not stopped.")
 @click.option("--out", type=FileName(), default="model.safetensors", show_default=True, help="Where the model goes.")
 @click.option("--plot", type=FileName(), help="Curves of loss and accuracy as PNG, SVG or PDF (extra plot).")
@@ -231,7 +229,7 @@ def class_weights(text: str | None, labels: Array, classes: Sequence[str]) -> Ar
         return None
     from fnnet import weights
 
-    return weights.of_classes(weights.parse(text, classes), labels, classes)
+    return weights.class_weights(weights.parse(text, classes), labels, len(classes))
 
 
 def override(recipe: Recipe, options: dict[str, Any], available: int) -> Recipe:

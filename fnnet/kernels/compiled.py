@@ -153,7 +153,7 @@ def cross_entropy(
     totals, shifted = np.empty(n, logits.dtype), np.empty(n, logits.dtype)
     each = np.ones(n) if weights is None else weights.astype(np.float64)
     whole = each.sum().item() or 1.0
-    shares = (each * (1 / whole)).astype(logits.dtype)
+    shares = (each / whole).astype(logits.dtype)
     compiled.run(
         "cross_entropy", d.reshape(-1), n, classes, d.shape[1], _flat(labels, np.int64), shares, label_smoothing,
         totals, shifted,

@@ -49,6 +49,8 @@ DENSE: Final = 0.4
 alone: the sums are the same bits either way."""
 RELU: Final = 0
 LEAKY_SLOPE: Final = 0.01
+FAR: Final = 1000.0
+"""Beyond this a smooth activation is its limit in every dtype: exp(-FAR) is 0."""
 RULES: Final = ("sgd", "momentum", "nesterov", "rmsprop", "adam")
 SGD, MOMENTUM, NESTEROV, RMSPROP, ADAM = range(len(RULES))
 """The optimizers that the compiled code knows, and its numbers for them."""

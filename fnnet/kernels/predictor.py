@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -36,12 +37,12 @@ class _Place(NamedTuple):
 class Predictor:
     """A network ready to answer. Calls from several threads do not disturb one another."""
 
-    def __init__(self, params: Params, threads: int) -> None:
+    def __init__(self, params: Params, threads: int, activation: str = "relu") -> None:
         self.sizes = layer_sizes(params)
         self.dtype = params.layers[0].W.dtype
         self._threads, self._work = threads, sum(a * b for a, b in itertools.pairwise(self.sizes))
-        self._plan = layout(self.sizes, self.dtype, machine().vector_bytes, UNIT_ROWS)
-        self._one = layout(self.sizes, self.dtype, machine().vector_bytes, 1)
+        plan = partial(layout, self.sizes, self.dtype, machine().vector_bytes, activation=activation)
+        self._plan, self._one = plan(UNIT_ROWS), plan(1)
         self._p = pack(params, self._plan)
         self._library = library("infer", self.dtype)
         self._places: list[_Place] = []

@@ -32,11 +32,10 @@ from fnnet.kernels.layout import (
 )
 from fnnet.kernels.native import core
 from fnnet.kernels.native.activation import activate
-from fnnet.kernels.native.exponential import softmax_columns
 from fnnet.kernels.native.philox import philox
 from fnnet.kernels.native.products import ONE, VECTOR_BYTES, ZERO, product
 from fnnet.kernels.native.sparse import sparse_whole
-from fnnet.kernels.native.vector import transpose
+from fnnet.kernels.native.vector import softmax_columns, transpose
 from fnnet.rng import PURPOSES
 
 DROPOUT: Final = np.uint64(PURPOSES["dropout"])

@@ -8,8 +8,7 @@ import numpy as np
 
 from fnnet.kernels.machine import machine
 from fnnet.kernels.native import core
-from fnnet.kernels.native.exponential import exp_vector, max_vector
-from fnnet.kernels.native.vector import make_sparse_dot, make_sparse_outer, make_tile
+from fnnet.kernels.native.vector import exp_vector, make_sparse_dot, make_sparse_outer, make_tile, max_vector
 
 VECTOR_BYTES: Final = machine().vector_bytes
 ROWS: Final = machine().rows
