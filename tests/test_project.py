@@ -29,6 +29,7 @@ ALLOWED = {
     "stopping": {"checks"},
     "metrics": GROUND | {"network"},
     "gradcheck": GROUND | {"network"},
+    "lbfgs": GROUND | {"network"},
     "train": GROUND | {"network", "optim", "metrics"},
     "images": GROUND | {"files"},
     "data": GROUND | {"files", "network", "images"},
