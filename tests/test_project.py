@@ -31,10 +31,11 @@ ALLOWED = {
     "gradcheck": GROUND | {"network"},
     "lbfgs": GROUND | {"network"},
     "train": GROUND | {"network", "optim", "metrics"},
+    "lr_find": GROUND | {"network", "optim", "train"},
     "images": GROUND | {"files"},
     "data": GROUND | {"files", "network", "images"},
     "storage": GROUND | {"files", "network"},
-    "report": GROUND | {"files", "train"},
+    "report": GROUND | {"files", "train", "lr_find"},
 }
 HEAVY = {"numba", "llvmlite", "matplotlib", "sklearn", "PIL", "pooch", "requests", "safetensors", "threadpoolctl"}
 TOUCH_FILES = {"files", "data", "images", "storage", "report", "cli"}
