@@ -153,6 +153,8 @@ def test_help_imports_nothing_heavy(run_process):
         ("train",),
         ("evaluate",),
         ("predict",),
+        ("lr-find",),
+        ("plot",),
         ("gradcheck",),
         ("data",),
         ("data", "show"),

@@ -20,8 +20,40 @@ TABLE = [
     ("nesterov", optim.momentum(0.8, nesterov=True), lambda optax, rate: optax.sgd(rate, momentum=0.8, nesterov=True)),
     ("adam", optim.adam(), lambda optax, rate: optax.adam(rate)),
     ("adam-eps", optim.adam(0.8, 0.95, 0.1), lambda optax, rate: optax.adam(rate, b1=0.8, b2=0.95, eps=0.1)),
-    ("adamw", optim.adam(weight_decay=0.3), lambda optax, rate: optax.adamw(rate, weight_decay=0.3)),
+    ("adamw", optim.adamw(weight_decay=0.3), lambda optax, rate: optax.adamw(rate, weight_decay=0.3)),
+    ("rmsprop", optim.rmsprop(0.9, 1e-3), lambda optax, rate: optax.rmsprop(rate, 0.9, eps=1e-3, eps_in_sqrt=False)),
+    ("sgd-decay", optim.sgd(weight_decay=0.1), lambda optax, rate: coupled(optax, 0.1, optax.sgd(rate))),
+    (
+        "momentum-decay",
+        optim.momentum(weight_decay=0.1),
+        lambda optax, rate: coupled(optax, 0.1, optax.sgd(rate, momentum=0.9)),
+    ),
+    ("adam-decay", optim.adam(weight_decay=0.1), lambda optax, rate: coupled(optax, 0.1, optax.adam(rate))),
+    (
+        "rmsprop-decay",
+        optim.rmsprop(weight_decay=0.1),
+        lambda optax, rate: coupled(optax, 0.1, optax.rmsprop(rate, 0.99, eps=1e-8, eps_in_sqrt=False)),
+    ),
+    (
+        "momentum-decoupled",
+        optim.momentum(weight_decay=0.1, decoupled=True),
+        lambda optax, rate: optax.chain(
+            optax.trace(0.9), optax.add_decayed_weights(0.1), optax.scale_by_learning_rate(rate)
+        ),
+    ),
+    (
+        "clipped",
+        optim.clipped(optim.momentum(), 3.0),
+        lambda optax, rate: optax.chain(optax.clip_by_global_norm(3.0), optax.sgd(rate, momentum=0.9)),
+    ),
+    ("clipped-high", optim.clipped(optim.SGD, 1e6), lambda optax, rate: optax.sgd(rate)),
+    ("averaged", optim.averaged(optim.adam(), 0.8), lambda optax, rate: optax.adam(rate)),
 ]
+
+
+def coupled(optax, decay, transform):
+    """optax's form of weight decay within the gradient."""
+    return optax.chain(optax.add_decayed_weights(decay), transform)
 
 
 @pytest.fixture
@@ -57,3 +89,32 @@ def test_every_step_is_optax_s(name, ours, theirs, optax):
         wanted = optax.apply_updates(wanted, moves)
         assert all(each.dtype == np.float64 for layer in wanted.layers for each in layer)
         assert_trained(params, wanted, number + 1)
+
+
+def test_the_average_is_optax_s(optax):
+    """Corrected for its start, as optax's ema with debias."""
+    draw, ours, average = np.random.default_rng(0), optim.averaged(optim.SGD, 0.8), optax.ema(0.8, debias=True)
+    params = fnnet.init(SIZES, 1, dtype=np.float64)
+    state, their_state = ours.init(params), average.init(params)
+    assert optim.answering(params, state, ours) is params, "no step, no average"
+    for number in range(STEPS):
+        params, state = ours.update(params, random_grads(draw), state, 0.05, NUMPY)
+        wanted, their_state = average.update(params, their_state)
+        assert_trained(optim.answering(params, state, ours), wanted, number + 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: optim.momentum(1.0), "momentum out of range; expected 0 or more and less than 1, found 1.0"),
+        (lambda: optim.sgd(weight_decay=-1), "weight_decay out of range; expected a finite number >= 0"),
+        (lambda: optim.clipped(optim.SGD, 0), "clip_norm out of range; expected a finite number > 0"),
+        (lambda: optim.averaged(optim.SGD, 1.0), "ema out of range; expected 0 or more and less than 1"),
+        (lambda: optim.rmsprop(epsilon=0), "epsilon out of range; expected a finite number > 0"),
+        (lambda: optim.make("adagrad"), "unknown optimizer; expected sgd or momentum or nesterov"),
+        (lambda: optim.adam("0.9"), "beta_1 is not a number"),
+    ],
+)
+def test_bad_figures(make, message):
+    with pytest.raises(fnnet.FnnetError, match=message):
+        make()

@@ -44,7 +44,9 @@ ALLOWED = {
     "checkpoints": GROUND | {"container", "network", "optim", "steps", "storage", "strictjson", "train"},
     "locks": {"errors", "strictjson"},
     "runs": {"checkpoints", "errors", "files", "locks", "params", "strictjson"},
-    "report": GROUND | {"files", "train"},
+    "report": GROUND | {"files", "lr_find", "runs", "train"},
+    "lbfgs": GROUND | {"network", "optim", "steps"},
+    "lr_find": GROUND | {"network", "optim", "steps", "train"},
 }
 HEAVY = {"numba", "llvmlite", "matplotlib", "sklearn", "PIL", "pooch", "requests", "safetensors", "threadpoolctl"}
 TOUCH_FILES = {"files", "container", "locks", "runs", "data", "images", "storage", "report", "cli"}

@@ -28,7 +28,7 @@ def printed(screen):
 
 
 def test_a_chart_shows_where_the_line_is():
-    lines = chart("up", [1, 2, 3], [Line("a", "red", "*", [0.0, 1.0, 2.0])], width=3, height=3)
+    lines = chart("up", [Line("a", "red", "*", [1, 2, 3], [0.0, 1.0, 2.0])], width=3, height=3)
     assert [line.plain for line in lines] == [
         "     up   ** a",
         "2.00│  *",
@@ -40,14 +40,14 @@ def test_a_chart_shows_where_the_line_is():
 
 
 def test_a_chart_joins_steep_parts_and_stays_inside():
-    lines = chart("x", [1, 2], [Line("a", "red", "*", [1.0, 0.0])], width=2, height=4)
+    lines = chart("x", [Line("a", "red", "*", [1, 2], [1.0, 0.0])], width=2, height=4)
     assert [line.plain[5:] for line in lines[1:5]] == ["* ", " *", " *", " *"]
-    flat = chart("x", [1, 2], [Line("a", "red", "*", [1.0, 1.0])], width=4, height=4)
+    flat = chart("x", [Line("a", "red", "*", [1, 2], [1.0, 1.0])], width=4, height=4)
     assert [line.plain[5:] for line in flat[1:5]] == ["****", "    ", "    ", "    "]
 
 
 def test_a_chart_in_colour_is_braille():
-    lines = chart("x", [1, 2], [Line("a", "red", "*", [1.0, 0.0])], width=2, height=1, colour=True)
+    lines = chart("x", [Line("a", "red", "*", [1, 2], [1.0, 0.0])], width=2, height=1, colour=True)
     assert lines[1].plain.endswith("⠉⣀") or re.search("[⠀-⣿]", lines[1].plain)
     assert lines[1].spans[-1].style == "red"
 

@@ -15,6 +15,8 @@ from fnnet import __version__
 from fnnet.cli import signals
 from fnnet.cli.data import data
 from fnnet.cli.gradcheck import gradcheck
+from fnnet.cli.lr_find import lr_find
+from fnnet.cli.plot import plot
 from fnnet.cli.signals import STOPPED, Stopped
 from fnnet.cli.train import train
 from fnnet.cli.use import evaluate, predict
@@ -42,7 +44,7 @@ def cli(context: click.Context, debug: bool) -> None:
         click.echo(context.get_help())
 
 
-for command in (train, evaluate, predict, gradcheck, data, warmup):
+for command in (train, evaluate, predict, lr_find, plot, gradcheck, data, warmup):
     cli.add_command(command)
 
 

@@ -6,7 +6,7 @@ not); plotext keeps its figure in global state and broke its interface in versio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -19,47 +19,52 @@ DOTS: Final = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
 class Line(NamedTuple):
-    """One curve: its name, its colour, its mark where there is no colour, its values."""
+    """One curve: its name, its colour, its mark where there is no colour, its values over the increasing `xs`."""
 
     name: str
     style: str
     mark: str
+    xs: Sequence[float]
     values: Sequence[float]
 
 
 def chart(
     title: str,
-    xs: Sequence[float],
     lines: Sequence[Line],
     *,
-    form: str = "{:.2f}",
+    form: Callable[[float], str] = "{:.2f}".format,
+    x_form: Callable[[float], str] = "{:,}".format,
     width: int = 28,
     height: int = 8,
     colour: bool = False,
     box: bool = True,
+    legend: bool = True,
 ) -> list[Text]:
-    """Curves over `xs` as lines of text, `height` rows high, with a title, limits on both axes and a legend.
+    """Curves as lines of text, `height` rows high, with a title, limits on both axes and a legend beside the title.
 
-    colour   draw in braille dots and tell curves apart by colour, else draw marks.
-    box      whether box-drawing characters can be shown.
+    form, x_form   how the limits of values and xs are written; for a logarithmic axis give logarithms and a form that
+                   takes them back.
+    colour         draw in braille dots and tell curves apart by colour, else draw marks.
+    box            whether box-drawing characters can be shown.
     """
     low = min(min(line.values) for line in lines)
     high = max(max(line.values) for line in lines)
+    first, last = min(line.xs[0] for line in lines), max(line.xs[-1] for line in lines)
     cells = [[Text(" ") for _ in range(width)] for _ in range(height)]
     for line in lines:
-        dots = _dots(xs, line.values, low, high, (4 * height, 2 * width) if colour else (height, width))
+        dots = _dots(line, (first, last), (low, high), (4 * height, 2 * width) if colour else (height, width))
         for row in range(height):
             for column in range(width):
                 mark = _braille(dots, row, column) if colour else line.mark * bool(dots[row, column])
                 if mark:
                     cells[row][column] = Text(mark, style=line.style if colour else "")
-    labels = {0: form.format(high), height - 1: form.format(low)}
+    labels = {0: form(high), height - 1: form(low)}
     margin = max(map(len, labels.values()))
     side, corner, base = ("│", "└", "─") if box else ("|", "+", "-")
-    left, right = f"{xs[0]:,}", f"{xs[-1]:,}"
+    left, right = x_form(first), x_form(last)
     head = Text(f"{title} ")
-    for line in lines:
-        head.append(f"  {'━━' if colour else line.mark * 2} {line.name}", style=line.style if colour else "")
+    for line in lines if legend else ():
+        head.append(f"  {key(line, colour)} {line.name}", style=line.style if colour else "")
     return [
         Text(" " * (margin + 1)).append_text(head),
         *(
@@ -71,16 +76,27 @@ def chart(
     ]
 
 
-def _dots(xs: Sequence[float], values: Sequence[float], low: float, high: float, shape: tuple[int, int]) -> Array:
+def key(line: Line, colour: bool) -> str:
+    """What stands for a curve in a legend."""
+    return "━━" if colour else line.mark * 2
+
+
+def _dots(line: Line, span: tuple[float, float], limits: tuple[float, float], shape: tuple[int, int]) -> Array:
     """Which of `shape` (rows, columns) dots a curve covers: each column from its neighbour's height to its own."""
     rows, columns = shape
-    at = np.interp(np.linspace(xs[0], xs[-1], columns), xs, values)
-    heights = np.rint((high - at) / max(high - low, 1e-12) * (rows - 1)).astype(int)
+    (first, last), (low, high) = span, limits
+    at = np.linspace(first, last, columns)
+    # A curve covers at least the column that its only point is nearest to.
+    reach = (last - first) / max(columns - 1, 1) / 2 * (1 + 1e-9)
+    inside = (at >= line.xs[0] - reach) & (at <= line.xs[-1] + reach)
+    values = np.interp(at, line.xs, line.values)
+    heights = np.rint((high - values) / max(high - low, 1e-12) * (rows - 1)).astype(int)
     dots = np.zeros(shape, bool)
-    for column, row in enumerate(heights):
-        first, last = sorted((heights[max(column - 1, 0)], row))
+    for column in np.flatnonzero(inside):
+        row = heights[column]
+        before = heights[column - 1] if column and inside[column - 1] else row
         dots[row, column] = True
-        dots[first + 1 : last, column] = True
+        dots[min(before, row) + 1 : max(before, row), column] = True
     return dots
 
 

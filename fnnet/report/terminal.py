@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from typing import Final
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from rich.console import Console
@@ -12,10 +13,19 @@ from rich.table import Table
 from rich.text import Text
 
 from fnnet.params import Array
-from fnnet.report.chart import Line, chart
+from fnnet.report.chart import Line, chart, key
+from fnnet.report.log import Run, has_dev, points, smallest_error
 from fnnet.train import EpochReport
 
+if TYPE_CHECKING:
+    from fnnet.lr_find import RangeTest
+
 ROWS_SHOWN: Final = 24
+COLOURS: Final = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#f0e442", "#0072b2")
+"""Of curves over one another; told apart by colour-blind eyes too (Okabe and Ito 2008), the brighter ones first."""
+MARKS: Final = "*o+x#@%"
+TINY: Final = 1e-12
+"""What a logarithmic axis of losses shows for 0."""
 INK: Final = 96
 """Grey level from which a pixel counts as ink where there are no shades."""
 
@@ -143,15 +153,67 @@ def curves(reports: Sequence[EpochReport], console: Console) -> None:
     panels = []
     for what, form, scale in (("loss", "{:.2f}", 1.0), ("accuracy", "{:.1f} %", 100.0)):
         lines = [
-            Line(part, style, mark, [scale * getattr(report, f"{part}_{what}") for report in reports])
+            Line(part, style, mark, epochs, [scale * getattr(report, f"{part}_{what}") for report in reports])
             for part, style, mark in (("train", "cyan", "*"), ("dev", "magenta", "o"))
             if getattr(reports[0], f"{part}_{what}") is not None
         ]
-        panels.append(chart(what, epochs, lines, form=form, colour=colour, box=unicode_ok(console)))
+        panels.append(chart(what, lines, form=form.format, colour=colour, box=unicode_ok(console)))
+    _print_panels(panels, console)
+
+
+def run_curves(runs: Sequence[Run], console: Console) -> None:
+    """Print loss and accuracy of several runs over one another, on dev images, or on training where there are none.
+
+    The axis of the loss is logarithmic, and so is that of the accuracy in its distance from 100%.
+    """
+    colour, least = has_colour(console) and unicode_ok(console), smallest_error(runs)
+    scales: dict[str, tuple[Callable[[float], float], Callable[[float], str]]] = {
+        "loss": (lambda loss: math.log10(max(loss, TINY)), lambda y: f"{10**y:.3g}"),
+        "accuracy": (lambda share: -math.log10(max(1 - share, least)), lambda y: f"{100 * (1 - 10**-y):.2f} %"),
+    }
+    panels: list[list[Text]] = []
+    names: dict[str, Line] = {}
+    for what, (scale, form) in scales.items():
+        lines = []
+        for number, run in enumerate(runs):
+            part = "dev" if has_dev(run) else "train"
+            epochs, values = points(run, f"{part}_{what}")
+            if epochs:
+                name = run.name if part == "dev" else f"{run.name} (train)"
+                style, mark = COLOURS[number % len(COLOURS)], MARKS[number % len(MARKS)]
+                lines.append(Line(name, style, mark, epochs, [scale(value) for value in values]))
+        if lines:
+            panels.append(chart(what, lines, form=form, colour=colour, box=unicode_ok(console), legend=False))
+            names.update({line.name: line for line in lines})
+    _print_panels(panels, console)
+    for line in names.values():
+        text = Text(f"{key(line, colour)} {line.name}", style=line.style if colour else "")
+        console.print(text, no_wrap=True, overflow="ellipsis")
+
+
+def rate_curve(test: RangeTest, console: Console) -> None:
+    """Print the smoothed loss of a learning-rate range test over the logarithm of the rate."""
+    colour = has_colour(console) and unicode_ok(console)
+    line = Line("", "cyan", "*", [math.log10(rate) for rate in test.rates], test.smoothed)
+    panel = chart(
+        "smoothed loss over the learning rate",
+        [line],
+        x_form=lambda x: f"{10**x:.3g}",
+        width=min(60, max(20, console.width - 10)),
+        height=10,
+        colour=colour,
+        box=unicode_ok(console),
+        legend=False,
+    )
+    _print_panels([panel], console)
+
+
+def _print_panels(panels: Sequence[list[Text]], console: Console) -> None:
+    """Print one panel, or two side by side where they fit."""
     console.print()
-    if console.width >= 2 * 40:
+    if len(panels) == 2 and console.width >= 2 * 40:
         beside(panels[0], panels[1], console)
     else:
-        for line in panels[0] + panels[1]:
+        for line in itertools.chain(*panels):
             console.print(line, no_wrap=True, overflow="crop")
     console.print()

@@ -1,0 +1,110 @@
+"""The log of a run directory, read for its pictures."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from fnnet.errors import DataError, one_line
+from fnnet.files import read_bytes
+from fnnet.train import EpochReport
+
+LOG: Final = "log.jsonl"
+"""The log's name in its run directory: one JSON object in a line."""
+MAX_LOG_BYTES: Final = 2**26
+
+
+class Run(NamedTuple):
+    """One run: its name, what its log says of its start, and its reports in the order of their epochs."""
+
+    name: str
+    start: Mapping[str, Any]
+    epochs: tuple[EpochReport, ...]
+
+
+def read_runs(folders: Sequence[str | os.PathLike[str]]) -> tuple[Run, ...]:
+    """The runs in these run directories, each named by its folder, or by the path as given where two folders share
+    their name.
+
+    Raises   StorageError or DataError, as `read_run`.
+    """
+    short = [Path(os.path.abspath(folder)).name for folder in folders]
+    names = [name if short.count(name) == 1 else os.fspath(folder) for name, folder in zip(short, folders, strict=True)]
+    return tuple(read_run(folder, name) for folder, name in zip(folders, names, strict=True))
+
+
+def read_run(folder: str | os.PathLike[str], name: str) -> Run:
+    """The run in a run directory, from the lines of its log with the event "start" and "epoch"; others are passed over.
+
+    A last line that was not written to its end, as a killed run leaves it, is passed over too. Of an epoch that is
+    there twice the later line counts.
+    Raises   StorageError where the log cannot be read, DataError naming file and line for what is no such log.
+    """
+    path = Path(folder) / LOG
+    start: Mapping[str, Any] = MappingProxyType({})
+    reports: dict[int, EpochReport] = {}
+    *whole, torn = read_bytes(path, MAX_LOG_BYTES).split(b"\n")
+    for number, line in enumerate([*whole, torn], 1):
+        try:
+            entry = json.loads(line.decode(), parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            if number > len(whole):
+                break
+            entry = None
+        if not isinstance(entry, dict):
+            raise DataError(
+                "not an entry", where=path, place=f"line {number}", expected="a JSON object", found=_show(line)
+            )
+        if entry.get("event") == "start":
+            start = MappingProxyType(entry)
+        elif entry.get("event") == "epoch":
+            report = _report(entry, path, number)
+            reports[report.epoch] = report
+    return Run(one_line(name), start, tuple(reports[epoch] for epoch in sorted(reports)))
+
+
+def _report(entry: Mapping[str, Any], path: Path, number: int) -> EpochReport:
+    """The report in an entry. A figure that was not finite is there as null: NaN, but None for dev."""
+    figures: dict[str, Any] = {}
+    for field in EpochReport._fields:
+        value = entry.get(field, ...)
+        whole = type(value) is int and 0 <= value < 2**63
+        fits, expected = whole, "a whole number, 0 or more"
+        if field != "epoch":
+            fits, expected = whole or value is None or isinstance(value, float), "a number or null"
+        if not fits:
+            found = "nothing" if value is ... else _show(repr(value).encode())
+            raise DataError(field, where=path, place=f"line {number}", expected=expected, found=found)
+        figures[field] = math.nan if value is None and not field.startswith("dev") else value
+    return EpochReport(**figures)
+
+
+def points(run: Run, field: str) -> tuple[list[int], list[float]]:
+    """The epochs that have a finite figure `field`, and those figures."""
+    each = [(report.epoch, getattr(report, field)) for report in run.epochs]
+    known = [(epoch, value) for epoch, value in each if value is not None and math.isfinite(value)]
+    return [epoch for epoch, _ in known], [value for _, value in known]
+
+
+def has_dev(run: Run) -> bool:
+    """Whether any report has a figure of dev images."""
+    return bool(points(run, "dev_loss")[0])
+
+
+def smallest_error(runs: Sequence[Run]) -> float:
+    """Half the smallest share of wrong answers above 0 among all figures: where a logarithmic axis puts 0."""
+    shares = [value for run in runs for part in ("train", "dev") for value in points(run, f"{part}_accuracy")[1]]
+    return min((1 - share for share in shares if share < 1), default=0.02) / 2
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(constant)
+
+
+def _show(line: bytes) -> str:
+    return line[:40].decode("utf-8", "replace") + ("..." if len(line) > 40 else "")
