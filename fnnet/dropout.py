@@ -32,7 +32,7 @@ def dropped(rates: Any, layers: int) -> tuple[int, ...]:
     if not isinstance(rates, (Sequence, np.ndarray)):
         rates = [rates] * layers if check_share("dropout", rates) else [0.0] * layers
     if len(rates) != layers:
-        raise UsageError("dropout", expected=f"one number, or {layers}, one for each hidden layer", found=len(rates))
+        raise UsageError("dropout", expected=f"one number, or one for each of {layers} hidden layers", found=len(rates))
     return tuple(min(round(check_share("dropout", rate) * PARTS), PARTS - 1) for rate in rates)
 
 

@@ -292,7 +292,9 @@ def check_weights(given: Any, n: int) -> Array | None:
         index = int(wrong.argmax())
         expected = "finite numbers >= 0"
         raise UsageError("weight out of range", place=f"index {index}", expected=expected, found=weights[index])
-    if not np.isfinite(weights.sum(dtype=np.float64)):
+    with np.errstate(over="ignore"):
+        total = weights.sum(dtype=np.float64)
+    if not np.isfinite(total):
         raise UsageError("weights are too large", expected="a finite sum", found="infinity")
     return weights
 

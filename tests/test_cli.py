@@ -519,6 +519,17 @@ def test_gradcheck(jit, run):
     assert "gradient right" in run("gradcheck", "--sizes", "9,6,4").out
 
 
+def test_gradcheck_of_every_kind(run):
+    options = ("--activation", "gelu", "--dropout", "0.2,0.4", "--label-smoothing", 0.1, "--weighted")
+    document = run("gradcheck", "--sizes", "6,9,8,4", *options, "--json").json
+    assert document["passed"]
+    assert (document["activation"], document["dropout"], document["label_smoothing"]) == ("gelu", [0.2, 0.4], 0.1)
+    assert document["weighted"]
+    run("gradcheck", "--dropout", 1).failed(2, "--dropout", "less than 1")
+    run("gradcheck", "--dropout", "0.1,0.2").failed(2, "one for each of 1 hidden layers", "found 2")
+    run("gradcheck", "--label-smoothing", 1).failed(2, "--label-smoothing", "less than 1")
+
+
 def test_gradcheck_fails_on_a_wrong_gradient(run, monkeypatch):
     from fnnet.kernels import NUMPY, reference
 

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 import fnnet
-from fnnet import gradcheck
+from fnnet import dropout, gradcheck
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
+from fnnet.names import ACTIVATIONS
 from fnnet.network import loss_and_grads
 from fnnet.params import Layer, Params
+from fnnet.weights import class_weights
 from tests.tolerance import assert_bitwise
 
 SIZES = [(6, 4), (7, 5, 4), (5, 1, 3), (6, 8, 7, 5, 3)]
@@ -38,6 +40,58 @@ def test_every_gradient_against_differences(sizes, seed, kernels):
     for check in gradcheck.check_gradients(*gradcheck.example(sizes, seed), kernels=kernels):
         assert check.passed, check
         assert check.kinks <= check.checked
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("dropped", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_every_gradient_of_every_kind(activation, dropped, weighted, kernels):
+    """Label smoothing goes with the weights; the last layer alone has no activation to check."""
+    sizes = (6, 8, 7, 5)
+    params, x, labels = gradcheck.example(sizes, 1, images=4)
+    masks = dropout.masks(1, 0, sizes[1:-1], 4, (0.3, 0.5), dtype=np.float64) if dropped else None
+    options = {"weights": gradcheck.example_weights(1, 4), "label_smoothing": 0.2} if weighted else {}
+    options |= {"activation": activation, "masks": masks, "kernels": kernels}
+    for check in gradcheck.check_gradients(params, x, labels, **options):
+        assert check.passed, check
+        assert check.kinks <= check.checked
+
+
+@pytest.mark.parametrize("option", ["activation", "masks", "weights", "label_smoothing"])
+def test_the_checker_sees_what_the_gradient_left_out(option):
+    """A gradient taken without an option does not pass for the loss with it."""
+    params, x, labels = gradcheck.example((7, 6, 4), 0)
+    grads = fnnet.backward(params, fnnet.forward(params, x), labels)
+    given = {
+        "activation": "silu",
+        "masks": dropout.masks(0, 0, (6,), 3, 0.5, dtype=np.float64),
+        "weights": gradcheck.example_weights(0),
+        "label_smoothing": 0.01,
+    }
+    checks = gradcheck.check_gradients(params, x, labels, grads=grads, **{option: given[option]})
+    assert not any(check.passed for check in checks)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_gradients_of_every_activation_against_torch(activation, kernels):
+    torch = pytest.importorskip("torch", reason="needs torch: pip install torch")
+    function = getattr(torch.nn.functional, activation) if activation != "sigmoid" else torch.sigmoid
+    params, x, labels = gradcheck.example((9, 8, 7, 5), 4, images=6)
+    masks = dropout.masks(3, 1, (8, 7), 6, 0.4, dtype=np.float64)
+    tensors = [[torch.tensor(array, requires_grad=True) for array in layer] for layer in params.layers]
+    a = torch.tensor(x)
+    for number, (W, b) in enumerate(tensors):
+        a = (function(a) * torch.tensor(masks[number - 1]) if number else a) @ W + b
+    by_class = np.array([0.5, 1.0, 2.0, 0.0, 3.0])
+    wanted = torch.nn.functional.cross_entropy(a, torch.tensor(labels), weight=torch.tensor(by_class))
+    wanted.backward()
+    activations = fnnet.forward(params, x, activation=activation, masks=masks, kernels=kernels)
+    weights = class_weights(by_class, labels, 5)
+    loss, found = loss_and_grads(params, activations, labels, weights=weights, kernels=kernels)
+    assert loss == pytest.approx(wanted.item(), rel=1e-13)
+    for layer, pair in zip(found.layers, tensors, strict=True):
+        for gradient, tensor in zip(layer, pair, strict=True):
+            np.testing.assert_allclose(gradient, tensor.grad.numpy(), rtol=1e-11, atol=1e-14)
 
 
 @pytest.mark.parametrize("layer", [0, 1])
@@ -247,13 +301,84 @@ def test_networks_that_are_refused():
     with pytest.raises(UsageError, match="another network"):
         fnnet.backward(good, fnnet.forward(fnnet.init((4, 5, 2)), np.zeros((1, 4))), [0])
     with pytest.raises(UsageError, match="activation"):
-        fnnet.forward(good, np.zeros((1, 4)), activation="softplus")
+        fnnet.forward(good, np.zeros((1, 4)), activation="swish")
+    with pytest.raises(UsageError, match=r"relu or leaky_relu.*found 'swish'"):
+        fnnet.backward(good, fnnet.forward(good, np.zeros((1, 4)))._replace(activation="swish"), [0])
     with pytest.raises(UsageError, match="masks do not fit"):
         fnnet.forward(good, np.zeros((1, 4)), masks=(np.ones((1, 4)),))
     with pytest.raises(UsageError, match="grads do not fit"):
         fnnet.update(good, fnnet.init((4, 5, 2)), 0.1)
     with pytest.raises(UsageError, match="not finite"):
         fnnet.update(good, good, math.nan)
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        ([1.0, 2.0], UsageError, r"shape \(3,\)"),
+        ([1.0, -0.5, 1.0], UsageError, "index 1.*-0.5"),
+        ([1.0, 1.0, np.nan], UsageError, "index 2.*nan"),
+        ([1.0, np.inf, 1.0], UsageError, "index 1.*inf"),
+        ([1e308] * 3, UsageError, "finite sum"),
+        (["1", "2", "3"], ArgumentTypeError, "weights"),
+        ([True, False, True], ArgumentTypeError, "bool"),
+        (1.0, UsageError, "shape"),
+    ],
+)
+def test_weights_that_are_refused(weights, error, message):
+    params, x, labels = gradcheck.example((7, 5, 4), 0)
+    with pytest.raises(error, match=message):
+        fnnet.loss(params, x, labels, weights=weights)
+    with pytest.raises(error, match=message):
+        fnnet.backward(params, fnnet.forward(params, x), labels, weights=weights)
+
+
+@pytest.mark.parametrize("share", [1, 1.0, -0.1, math.nan, "0.1", None, True])
+def test_label_smoothing_that_is_refused(share):
+    params, x, labels = gradcheck.example((7, 5, 4), 0)
+    with pytest.raises(UsageError, match=r"label_smoothing.*0 or more and less than 1"):
+        fnnet.loss(params, x, labels, label_smoothing=share)
+
+
+@pytest.mark.parametrize(
+    ("masks", "error", "message"),
+    [
+        ((), UsageError, r"shapes \[\(3, 5\)\], found \[\]"),
+        ((np.ones((3, 4)),), UsageError, "masks do not fit"),
+        ((np.ones((2, 5)),), UsageError, "masks do not fit"),
+        ((np.ones((3, 5)), np.ones((3, 4))), UsageError, "masks do not fit"),
+        ((np.ones((3, 5), int),), ArgumentTypeError, "floats, found int"),
+        (np.ones((1, 3, 5)), ArgumentTypeError, "one array for each hidden layer"),
+        (0.5, ArgumentTypeError, "found float"),
+    ],
+)
+def test_masks_that_are_refused(masks, error, message):
+    params, x, _ = gradcheck.example((7, 5, 4), 0)
+    with pytest.raises(error, match=message):
+        fnnet.forward(params, x, masks=masks)
+
+
+def test_masks_are_taken_in_the_dtype_of_the_network_and_left_alone(kernels):
+    params, x = fnnet.init((7, 5, 4), 1), batch(3)[0]
+    mask = np.where(np.arange(15).reshape(3, 5) % 3, 1.5, 0.0)
+    activations = fnnet.forward(params, x, masks=[mask], kernels=kernels)
+    assert activations.a[1].dtype == activations.probs.dtype == np.float32
+    assert_bitwise(activations.a[1], fnnet.forward(params, x, kernels=kernels).a[1] * mask.astype(np.float32))
+    assert mask.flags.writeable
+    assert not any(array.flags.writeable for array in (*activations.masks, activations.a[1]))
+    grads = fnnet.backward(params, activations, [0, 1, 2], kernels=kernels)
+    assert {array.dtype for layer in grads.layers for array in layer} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_answers_know_the_activation(activation, kernels):
+    """Compiled answers come another way than `forward`, and must be the same."""
+    params, x = fnnet.init((7, 6, 5, 4), 2, dtype=np.float64), batch(70)[0]
+    wanted = fnnet.forward(params, x, activation=activation).logits
+    np.testing.assert_allclose(fnnet.scores(params, x, activation=activation, kernels=kernels), wanted, rtol=1e-12)
+    for rows in (x, x[:1]):
+        found = fnnet.predictor(params, activation=activation, kernels=kernels)(rows)
+        assert found.tolist() == wanted[: len(rows)].argmax(axis=1).tolist()
 
 
 def test_scores_that_are_not_numbers_have_no_class(kernels):
