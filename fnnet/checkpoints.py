@@ -58,7 +58,7 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
         optimizer = {"steps": steps, "trees": len(trees)}
         for number, tree in enumerate(trees):
             tensors |= tensors_of(f"moments.{number}", tree)
-    elif state.optimizer_state != ():
+    elif not (isinstance(state.optimizer_state, tuple) and len(state.optimizer_state) == 0):
         found = type(state.optimizer_state).__name__
         raise ModelError("optimizer state", where=path, expected="() or optim.Moments", found=found)
     if best is not None:

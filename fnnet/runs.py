@@ -54,12 +54,7 @@ class Run:
             raise UsageError("not the newest step", where=target, expected=f"at least {newest}", found=step)
         save_checkpoint(target, checkpoint._replace(config=self.config))
         self.log("checkpoint", step=step, file=target.name)
-        found = _checkpoints(self.path)
-        for old in sorted(found)[:-KEPT]:
-            try:
-                found[old].unlink(missing_ok=True)
-            except OSError as error:
-                self._notify(f"{found[old]}: cannot be removed: {error.strerror}")
+        _prune(self.path, step, self._notify)
         return target
 
     def latest(self) -> Checkpoint | None:
@@ -166,6 +161,16 @@ def _checkpoints(folder: Path) -> dict[int, Path]:
     return {int(match[1]): path for match, path in named if match}
 
 
+def _prune(folder: Path, good: int, notify: Callable[[str], None]) -> None:
+    """Remove the checkpoints below that of step `good`, which is whole, but for the last of them."""
+    below = sorted((step, path) for step, path in _checkpoints(folder).items() if step < good)
+    for _, path in below[: max(0, len(below) + 1 - KEPT)]:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            notify(f"{path}: cannot be removed: {error.strerror}")
+
+
 def _resume(run: Run, notify: Callable[[str], None]) -> None:
     found, log = run.latest(), run.path / LOG
     if found is None:
@@ -174,8 +179,10 @@ def _resume(run: Run, notify: Callable[[str], None]) -> None:
         notify(f"{run.path}: no checkpoint to resume, starting anew")
         return
     _check_config(run.path, found.config, run.config)
+    _prune(run.path, found.state.step, notify)
+    lines = _lines(log) if log.exists() else []
     epochs = {report.get("epoch"): report for report in found.history}
-    kept = [event for event in map(_event, _lines(log)) if event and _agrees(event, epochs, found.state.step)]
+    kept = [event for event in map(_event, lines) if event and _agrees(event, epochs, found.state.step)]
     logged = [event["epoch"] for event in kept if event["event"] == "epoch"]
     missing = [{"event": "epoch", **report} for epoch, report in epochs.items() if epoch not in logged]
     write_file(log, *(strictjson.dumps(event).encode() + b"\n" for event in (*kept, *missing)))
@@ -183,8 +190,8 @@ def _resume(run: Run, notify: Callable[[str], None]) -> None:
 
 
 def _lines(log: Path) -> list[bytes]:
-    """The lines of the log, the last without its end; none where it is empty or not there."""
-    return read_bytes(log).split(b"\n") if log.exists() and log.stat().st_size else []
+    """The lines of the log, the last of them what was not ended."""
+    return [] if log.exists() and not log.stat().st_size else read_bytes(log).split(b"\n")
 
 
 def _agrees(event: Mapping[str, Any], epochs: Container[Any], step: int) -> bool:

@@ -16,6 +16,7 @@ from fnnet.errors import ModelError, StorageError
 from fnnet.params import Layer, Model, Params
 
 SMALL = Model(fnnet.init((4, 3, 2), 1), classes=("cat", "dog"), image_shape=(2, 2), training={"seed": 1})
+GOLDEN = "8b681e42503c31cb9fe13d6f7982b81e494699f251cb4ef8cd362682d328c1a0"
 
 
 @pytest.fixture
@@ -53,6 +54,11 @@ def test_layouts_are_saved_as_their_values(lay, tmp_path):
     layers = tuple(Layer(lay(W), b) for W, b in SMALL.params.layers)
     fnnet.save_model(tmp_path / "m", SMALL._replace(params=Params(layers)))
     np.testing.assert_array_equal(fnnet.load_model(tmp_path / "m").params.layers[0].W, SMALL.params.layers[0].W)
+
+
+def test_version_1_is_written_to_the_bit_as_ever(path):
+    """What fnnet 0.1.0 wrote for this model, so that its files are read by every later one."""
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == GOLDEN
 
 
 def test_other_programs_read_it(path):
