@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import fnnet
-from fnnet import files, optim, train
+from fnnet import files, optim
+from fnnet import steps as training
 from fnnet.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fnnet.errors import ModelError, StorageError
 from fnnet.optim import Moments
@@ -83,10 +84,10 @@ def test_training_goes_on_with_the_same_bits(optimizer, tmp_path):
 
     def steps(state, count):
         for _ in range(count):
-            state, _, _ = train.train_step(state, x, labels, 0.1, optimizer=optimizer)
+            state, _, _ = training.train_step(state, x, labels, 0.1, optimizer=optimizer)
         return state
 
-    half = steps(train.start(fnnet.init(SIZES, 1), 1, optimizer=optimizer), 3)
+    half = steps(training.start(fnnet.init(SIZES, 1), 1, optimizer=optimizer), 3)
     save_checkpoint(tmp_path / "c", Checkpoint(half))
     same(Checkpoint(steps(load_checkpoint(tmp_path / "c").state, 4)), Checkpoint(steps(half, 4)))
 
@@ -127,7 +128,7 @@ def test_other_programs_read_it(path):
 
 
 def test_f39_every_flipped_bit_and_every_truncation_is_refused(tmp_path):
-    path, saved = tmp_path / "c", Checkpoint(train.start(fnnet.init((2, 1), 1), 1, optimizer=optim.momentum()))
+    path, saved = tmp_path / "c", Checkpoint(training.start(fnnet.init((2, 1), 1), 1, optimizer=optim.momentum()))
     save_checkpoint(path, saved)
     content = path.read_bytes()
     for byte in range(len(content)):
