@@ -45,7 +45,7 @@ def read_bytes(path: str | os.PathLike[str], cap: int = MAX_FILE_BYTES) -> bytes
         if size > cap:
             raise DataError("file too large", where=path, expected=f"at most {cap:,} bytes", found=f"{size:,}")
         try:
-            content = file.read(cap + 1)
+            content = file.read(size)  # what a writer adds meanwhile is left; reading `cap` would claim 4 GiB
         except OSError as error:
             raise StorageError(f"cannot be read: {error.strerror}", where=path) from None
     if not content:

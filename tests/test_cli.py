@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -615,8 +616,11 @@ def test_signals_end_it_cleanly(number, code, how, idx_folder, tmp_path, numba_k
         process.send_signal(getattr(signal, number))
         _, err = process.communicate(timeout=60)
     assert process.returncode == code
-    notes = ["note: compiling, once on this machine"] if how == "compiling" else []
-    assert err.splitlines() == [*notes, f"error: {'interrupted' if code == 130 else 'terminated'}"]
+    word = "interrupted" if code == 130 else "terminated"
+    lines = [rf"error: step \d+: {word}; nothing is kept without --run-dir"]
+    if how == "compiling":
+        lines = ["note: compiling, once on this machine", f"error: {word}"]
+    assert re.fullmatch("\n".join(lines), err.strip())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["idx"]
 
 
@@ -675,3 +679,17 @@ def test_nohup_is_respected(idx_folder, tmp_path):
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     assert process.returncode == 143
+
+
+def test_data_show_augment(run, idx_folder, tmp_path):
+    """Each image beside its deformations, the same for the same seed; as many to a row as the terminal has room for."""
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
+    result = run("data", "show", "--augment", "--data", idx_folder, "--count", 2, "-o", tmp_path / "sheet.png")
+    assert result.out.count("epoch 1") == 2
+    assert "epoch 9" not in result.out
+    assert f"saved {tmp_path / 'sheet.png'}" in result.out
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width > 3 * sheet.height
+    assert run("data", "show", "--augment", "--data", idx_folder, "--count", 2).out == result.out.replace(
+        f"saved {tmp_path / 'sheet.png'}\n", ""
+    )

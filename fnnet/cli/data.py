@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -19,6 +19,11 @@ from fnnet.cli.output import check_outputs, console, describe, load_data, notifi
 
 if TYPE_CHECKING:
     from fnnet.data import Dataset
+    from fnnet.params import Array
+
+MANY: Final = 20
+FEW: Final = 5
+"""Images on a sheet, alone and with their deformations."""
 
 
 @click.group(invoke_without_command=True)
@@ -97,23 +102,48 @@ def download(data_dir: str | None, quiet: bool) -> None:
 
 @data.command()
 @data_options
-@click.option("--count", type=Count(1, 1000), default=20, show_default=True, help="How many images.")
+@click.option("--count", type=Count(1, 1000), help="How many images.  [default: 20, or 5 with --augment]")
+@click.option("--augment", is_flag=True, help="Draw each image beside what the first epochs of training make of it.")
 @click.option("--output", "-o", type=FileName(), help="Save the sheet as PNG, SVG or PDF too (extra plot).")
 @seed_option
-def show(count: int, output: str | None, seed: int, **options: Any) -> None:
+def show(count: int | None, augment: bool, output: str | None, seed: int, **options: Any) -> None:
     """Draw training images, picked by the seed, with their labels."""
     from fnnet import rng
     from fnnet.report import terminal
+    from fnnet.report.plots import SHEET_COLUMNS
 
     check_outputs(inputs=[options["data_choice"]], pictures={"--output": output})
     dataset, images = _load(options)
     say(describe(dataset, images))
-    picked = rng.order(seed, "show", images["train"])[:count]
-    sheet = [dataset.train.x[i].reshape(dataset.image_shape) for i in picked]
+    picked = rng.order(seed, "show", images["train"])[: count or (FEW if augment else MANY)]
     captions = [dataset.classes[dataset.train.labels[i]] for i in picked]
-    terminal.draw_sheet(sheet, captions, console())
+    rows = _deformed(dataset, picked, seed) if augment else dataset.train.x[picked][:, None]
+    sheet = list(rows.reshape(-1, *dataset.image_shape))
+    if augment:
+        epochs = [f"epoch {epoch}" for epoch in range(1, SHEET_COLUMNS)]
+        captions = [name for caption in captions for name in (caption, *epochs)]
+        terminal.draw_rows(sheet, captions, SHEET_COLUMNS, console())
+        click.echo("left: images and their classes; beside each what the epochs of training make of it")
+    else:
+        terminal.draw_sheet(sheet, captions, console())
     if output:
         from fnnet.report.plots import plot_sheet
 
-        plot_sheet(output, sheet, captions, title=dataset.name)
+        plot_sheet(output, sheet, captions, title=dataset.name + (", deformed by epoch" if augment else ""))
         say(f"saved {output}")
+
+
+def _deformed(dataset: Dataset, picked: Array, seed: int) -> Array:
+    """Images number `picked` and behind each what the first epochs make of it: (images, SHEET_COLUMNS, pixels)."""
+    import numpy as np
+
+    from fnnet import recipes
+    from fnnet.augment import Deformation, deform
+    from fnnet.report.plots import SHEET_COLUMNS
+
+    deformation, x = Deformation(**recipes.DEFORMATION), np.asarray(dataset.train.x)[picked]
+    epochs = [
+        deform(x, dataset.image_shape, deformation, seed=seed, epoch=epoch, samples=picked)
+        for epoch in range(1, SHEET_COLUMNS)
+    ]
+    return np.stack([x, *epochs], axis=1)

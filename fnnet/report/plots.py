@@ -16,6 +16,7 @@ from fnnet.report.log import Run, has_dev, points, smallest_error
 from fnnet.train import EpochReport
 
 SUFFIXES: Final = (".png", ".svg", ".pdf")
+SHEET_COLUMNS: Final = 10
 TRAIN, DEV, WRONG = "#0b7285", "#c2255c", "#c92a2a"
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Of runs over one another; told apart by colour-blind eyes too (Okabe and Ito 2008), without their yellow."""
@@ -150,8 +151,8 @@ def plot_sheet(
     wrong: Sequence[bool] | None = None,
     title: str = "",
 ) -> None:
-    """Images (height, width) in rows of ten with a caption each; the wrong ones framed and captioned in red."""
-    columns = min(10, len(images))
+    """Images (height, width) in rows of SHEET_COLUMNS with captions; the wrong ones framed and captioned in red."""
+    columns = min(SHEET_COLUMNS, len(images))
     rows = -(-len(images) // columns)
     figure = _figure_class()(figsize=(columns * 1.05, rows * 1.3 + (0.4 if title else 0)), layout="constrained")
     figure.suptitle(title, fontsize=11, parse_math=False)

@@ -65,6 +65,14 @@ def shrink(image: Array) -> Array:
     return shrunk
 
 
+def draw_rows(images: Sequence[Array], captions: Sequence[str], each: int, console: Console) -> None:
+    """Print images as `draw_sheet`, `each` of them to a row, of which those that do not fit are left out."""
+    for first in range(0, len(images), each):
+        fit = max(1, console.width // (len(draw(shrink(images[first]), console)[0]) + 2))
+        some = slice(first, first + min(each, fit))
+        draw_sheet(images[some], captions[some], console)
+
+
 def draw_sheet(images: Sequence[Array], captions: Sequence[str], console: Console) -> None:
     """Print images side by side at half size, as many to a row as fit, captions beneath."""
     small = [draw(shrink(image), console) for image in images]
