@@ -28,8 +28,10 @@ def minimise(
     iterations: int,
     activation: str = "relu",
     l2: float = 0.0,
+    weights: Any = None,
+    label_smoothing: float = 0.0,
     kernels: Kernels = NUMPY,
-    on_iteration: Callable[[int, float], None] | None = None,
+    on_iteration: Callable[[int, float, Params], None] | None = None,
 ) -> tuple[Params, tuple[float, ...]]:
     """Go from `params` down to a minimum of mean cross-entropy + l2 / 2 * (sum of all squared weights, not biases).
 
@@ -37,7 +39,8 @@ def minimise(
     line search needs gradients better than float32 has. x is held once as float64, the activations of all rows too.
 
     iterations     at most so many; each reads all examples once or a few times.
-    on_iteration   is told the number of each iteration, from 1, and the loss after it.
+    weights        of the examples (n,); None for equal ones.
+    on_iteration   is told the number of each iteration, from 1, and the loss and the parameters after it.
     Returns  the parameters, in the dtype of those given, and the loss after each iteration, nats.
     Raises   DivergedError at a loss or gradient that is not finite; UsageError as `forward`, and for figures that
              are out of range.
@@ -55,7 +58,9 @@ def minimise(
         at = unflatten(vector, sizes)
         with np.errstate(over="ignore", invalid="ignore"):
             activations = forward(at, x, activation=activation, kernels=kernels)
-            loss, grads = loss_and_grads(at, activations, labels, kernels=kernels)
+            loss, grads = loss_and_grads(
+                at, activations, labels, weights=weights, label_smoothing=label_smoothing, kernels=kernels
+            )
             loss += l2 / 2 * sum(float(np.vdot(W, W)) for W, _ in at.layers)
             layers = zip(at.layers, grads.layers, strict=True)
             slope = flatten(Params(tuple(Layer(dW + l2 * W, db) for (W, _), (dW, db) in layers)))
@@ -68,7 +73,7 @@ def minimise(
     def report(intermediate_result: Any) -> None:
         history.append(float(intermediate_result.fun))
         if on_iteration:
-            on_iteration(len(history), history[-1])
+            on_iteration(len(history), history[-1], unflatten(intermediate_result.x, sizes, dtype))
 
     options = {"maxiter": iterations, "maxfun": 20 * iterations + 20, "gtol": GRADIENT, "ftol": FALL}
     found = minimize(objective, start, jac=True, method="L-BFGS-B", callback=report, options=options)

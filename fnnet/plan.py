@@ -57,6 +57,11 @@ class Plan(NamedTuple):
     deformation: augment.Deformation | None = None
 
 
+def goes_by_steps(plan: Plan) -> bool:
+    """Whether its optimizer moves batch by batch; L-BFGS looks at all images along a line before it moves."""
+    return plan.optimizer != "lbfgs"
+
+
 def make_optimizer(plan: Plan) -> Optimizer:
     """The optimizer of a plan."""
     figures = {"weight_decay": plan.weight_decay, "clip_norm": plan.clip_norm, "ema": plan.ema}
@@ -115,6 +120,23 @@ def make_plateau(plan: Plan) -> Callable[[Sequence[float]], float]:
     return lambda losses: schedules.plateau_scale(losses, **said)
 
 
+def _check_whole(plan: Plan) -> None:
+    """UsageError unless `plan` is of the full batch, without what changes from step to step."""
+    plain = {
+        "batch_size": (plan.batch_size, None, "full"),
+        "schedule": (plan.schedule, "constant", "constant"),
+        "dropout": (plan.dropout, 0.0, "0"),
+        "clip_norm": (plan.clip_norm, 0.0, "0"),
+        "ema": (plan.ema, 0.0, "0"),
+        "early_stopping": (plan.early_stopping, None, "none"),
+        "deformation": (plan.deformation, None, "none (--no-augment)"),
+    }
+    for name, (found, expected, said) in plain.items():
+        if found != expected:
+            raise UsageError(f"{name} with lbfgs", expected=said, found=found, fix="choose another optimizer")
+    check_amount("weight_decay", plan.weight_decay)
+
+
 def check_plan(plan: Plan, *, has_dev: bool = True) -> None:
     """UsageError unless every figure of `plan` is within its range."""
     check_learning_rate(plan.learning_rate)
@@ -133,8 +155,10 @@ def check_plan(plan: Plan, *, has_dev: bool = True) -> None:
     dropped(plan.dropout, len(plan.dropout) if isinstance(plan.dropout, tuple) else 1)
     if plan.optimizer not in OPTIMIZERS:
         raise UsageError("unknown optimizer", expected=" or ".join(OPTIMIZERS), found=repr(plan.optimizer))
-    if plan.optimizer != "lbfgs":
+    if goes_by_steps(plan):
         make_optimizer(plan)
+    else:
+        _check_whole(plan)
     make_schedule(plan, 1)
     make_plateau(plan)
     if plan.deformation is not None:

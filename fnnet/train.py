@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,7 +14,7 @@ from fnnet import augment, metrics, optim, rng, stopping
 from fnnet.kernels import NUMPY, Kernels
 from fnnet.network import Examples, as_input, check_labels, check_weights
 from fnnet.params import Array, Params
-from fnnet.plan import Plan, check_plan, make_optimizer, make_plateau, make_schedule
+from fnnet.plan import Plan, check_plan, goes_by_steps, make_optimizer, make_plateau, make_schedule
 from fnnet.steps import Objective, TrainState, add_up, make_blocks
 
 BLOCK_SECONDS: Final = 0.1
@@ -72,12 +73,15 @@ class Progress(NamedTuple):
 
 def start(params: Params, seed: int, plan: Plan) -> Training:
     """Training by `plan` before its first step."""
-    return Training(TrainState(params, make_optimizer(plan).init(params), 0, rng.check_seed(seed)))
+    state = make_optimizer(plan).init(params) if goes_by_steps(plan) else ()
+    return Training(TrainState(params, state, 0, rng.check_seed(seed)))
 
 
 def answering(training: Training, plan: Plan) -> Params:
     """The parameters to answer with: the best, where early stopping kept them, else the average, else the last."""
     state = training.state
+    if not goes_by_steps(plan):
+        return state.params
     return training.best or optim.answering(state.params, state.optimizer_state, make_optimizer(plan))
 
 
@@ -95,13 +99,16 @@ def epochs(
     """Train by `plan` from where `training` is, yielding it every `plan.report_every` epochs and after the last.
 
     The order of the images in epoch e is a function of (seed, e) alone, their deformation one of (seed, e, image).
-    With `plan.epochs` 0 nothing is yielded.
+    With `plan.epochs` 0 nothing is yielded. L-BFGS makes an iteration of an epoch and is yielded once, at its end.
 
     weights       of the training images (n,); None for equal ones.
     image_shape   (height, width), for the deformation.
     on_block      is told after each block.
     """
     check_plan(plan, has_dev=dev is not None)
+    if not goes_by_steps(plan):
+        yield from _minimised(training, train, plan, weights, dev, kernels, on_block)
+        return
     course = _Course(training, train, plan, weights, image_shape, kernels)
     while training.epoch < plan.epochs and not _is_over(training, plan):
         training = course.pass_over(training, on_block)
@@ -110,6 +117,45 @@ def epochs(
             yield training
         else:
             training = training._replace(images=0, loss_sum=0.0, correct=0)
+
+
+def _minimised(
+    training: Training, train: Examples, plan: Plan, weights: Any, dev: Examples | None, kernels: Kernels,
+    on_block: Callable[[Progress], None] | None,
+) -> Iterator[Training]:  # fmt: skip
+    """Training by L-BFGS, whose iterations are the epochs: all of them, or as many as the minimum takes."""
+    import scipy.optimize  # noqa: F401  here, so that it is no part of the first iteration's time
+
+    from fnnet import lbfgs
+
+    if plan.epochs < 1:
+        return
+    reached, began = [training], time.perf_counter()
+
+    def on_iteration(number: int, _: float, params: Params) -> None:
+        nonlocal began
+        took = time.perf_counter() - began
+        before, n = reached[-1], len(train.x)
+        on_train, on_dev = (
+            part and metrics.evaluate(params, *part, activation=plan.activation, kernels=kernels)
+            for part in (train, dev)
+        )
+        assert on_train
+        dev_loss, dev_accuracy = (on_dev.loss, on_dev.accuracy) if on_dev else (None, None)
+        # There is no learning rate: each step is as long as the search along its line says.
+        report = EpochReport(number, took, on_train.loss, on_train.accuracy, dev_loss, dev_accuracy, math.nan)
+        state = training.state._replace(params=params, step=training.state.step + number)
+        reached.append(Training(state, (*before.history, report), epoch=number))
+        if on_block:
+            right = round(on_train.accuracy * n)
+            on_block(Progress(number, n, on_train.loss * n, right, partial(reached.__getitem__, -1)))
+        began = time.perf_counter()
+
+    lbfgs.minimise(
+        training.state.params, train, iterations=plan.epochs, activation=plan.activation, l2=plan.weight_decay,
+        weights=weights, label_smoothing=plan.label_smoothing, kernels=kernels, on_iteration=on_iteration,
+    )  # fmt: skip
+    yield reached[-1]
 
 
 class _Course:

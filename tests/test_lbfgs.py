@@ -45,7 +45,8 @@ def test_a_hidden_layer_learns_and_every_iteration_goes_down():
     examples, told = blobs(), []
     start = fnnet.init((5, 8, 3), 0, dtype=np.float64)
     found, history = lbfgs.minimise(start, examples, iterations=40, on_iteration=lambda *each: told.append(each))
-    assert told == list(enumerate(history, 1))
+    assert [each[:2] for each in told] == list(enumerate(history, 1))
+    assert [fnnet.loss(params, *examples) for _, _, params in told] == list(history)
     assert len(history) == 40
     assert (np.diff(history) < 0).all()
     assert history[-1] < fnnet.loss(start, *examples) / 5
@@ -118,3 +119,58 @@ def test_labels_are_checked():
     examples = blobs()
     with pytest.raises(UsageError, match="0 to 1, found 2"):
         lbfgs.minimise(fnnet.init((5, 2), 0), examples, iterations=5)
+
+
+def test_weights_of_samples_are_repetitions():
+    examples, start = blobs(), fnnet.init((5, 3), 0, dtype=np.float64)
+    times = np.arange(60) % 3
+    again = Examples(*(np.repeat(part, times, axis=0) for part in examples))
+    options = {"iterations": 200, "l2": 0.01, "label_smoothing": 0.1}
+    weighted, _ = lbfgs.minimise(start, examples, weights=times, **options)
+    repeated, _ = lbfgs.minimise(start, again, **options)
+    np.testing.assert_allclose(weighted.layers[0].W, repeated.layers[0].W, atol=1e-5)
+
+
+@pytest.mark.parametrize("jit", ["--jit", "--no-jit"])
+def test_the_command_line_goes_to_the_minimum(jit, run, idx_folder):
+    command = ("train", jit, "--data", idx_folder, "--optimizer", "lbfgs", "--hidden", "", "--weight-decay", 0.1)
+    document = run(*command, "--dev", 5, "--json").json
+    reports = document["epochs"]
+    assert [report["epoch"] for report in reports] == list(range(1, len(reports) + 1))
+    assert 3 < len(reports) < 100
+    assert reports[-1]["train_accuracy"] == 1
+    assert None not in (reports[-1]["dev_loss"], reports[-1]["dev_accuracy"])
+    assert reports[-1]["learning_rate"] is None
+    from sklearn.linear_model import LogisticRegression
+
+    dataset = data.load(str(idx_folder))
+    train_set, _ = data.split(dataset.train, 5, 0)
+    x = train_set.x / 255
+    theirs = LogisticRegression(C=1 / (0.1 * len(x)), tol=1e-8, max_iter=5000).fit(x, train_set.labels)
+    found = fnnet.load_model("model.safetensors").params
+    np.testing.assert_allclose(found.layers[0].W, theirs.coef_.T, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (("--batch-size", 5), "batch_size with lbfgs; expected full"),
+        (("--schedule", "cosine"), "schedule with lbfgs; expected constant"),
+        (("--dropout", 0.5), "dropout with lbfgs; expected 0"),
+        (("--clip-norm", 1), "clip_norm with lbfgs; expected 0"),
+        (("--ema", 0.9), "ema with lbfgs; expected 0"),
+        (("--early-stopping", 3, "--dev", 5), "early_stopping with lbfgs; expected none"),
+        (("--augment",), "deformation with lbfgs; expected none"),
+        (("--run-dir", "runs"), "--run-dir keeps steps"),
+    ],
+)
+def test_what_needs_steps_is_refused(options, part, run, idx_folder, tmp_path):
+    run("train", "--data", idx_folder, "--optimizer", "lbfgs", *options).failed(2, part)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["idx"]
+
+
+def test_no_iterations_is_no_training(run, idx_folder):
+    command = ("train", "--data", idx_folder, "--optimizer", "lbfgs", "--epochs", 0, "--json")
+    document = run(*command).json
+    assert document["epochs"] == []
+    assert document["test_accuracy"] is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from fnnet.params import Array, Model
     from fnnet.train import EpochReport
 
+LBFGS_ITERATIONS: Final = 100
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -123,6 +124,9 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
 
     if options["resume"] and not options["run_dir"]:
         raise UsageError("--resume needs the folder of the run", expected="--run-dir DIR", found="none")
+    if options["run_dir"] and options["optimizer"] == "lbfgs":
+        expected = " or ".join(name for name in OPTIMIZERS if name != "lbfgs")
+        raise UsageError("--run-dir keeps steps, which lbfgs has none of", expected=expected, found="lbfgs")
 
     check_outputs(
         inputs=[options["data_choice"], *filter(None, [options["dev_data"]])],
@@ -237,7 +241,11 @@ def override(recipe: Recipe, options: dict[str, Any], available: int) -> Recipe:
     said = {name: options[name] for name in Recipe._fields if options.get(name) is not None}
     if said.get("batch_size") == "full":
         said["batch_size"] = None
-    recipe = recipe._replace(dev=recipe.dev_for(available))._replace(**said)
+    recipe = recipe._replace(dev=recipe.dev_for(available))
+    if said.get("optimizer") == "lbfgs":
+        # It goes over all images in each of its iterations; a recipe's own ways of taking steps give way.
+        recipe = recipe._replace(batch_size=None, schedule="constant", min_steps=LBFGS_ITERATIONS, epochs=1)
+    recipe = recipe._replace(**said)
     training = min(available - recipe.dev, recipe.train_images or available)
     return recipe if "epochs" in said else recipe._replace(epochs=recipe.epochs_for(max(training, 1)))
 
