@@ -206,7 +206,8 @@ def _agrees(event: Mapping[str, Any], epochs: Container[Any], step: int) -> bool
 def _check_config(path: Path, stored: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """UsageError naming the first value that differs between two descriptions of a run."""
     before, after = dict(_flat(stored)), dict(_flat(given))
-    for key in sorted({*before, *after}):
+    # In the order of the config, so that a cause such as the seed comes before its effects, such as the split.
+    for key in (*after, *(key for key in before if key not in after)):
         old, new = before.get(key, ABSENT), after.get(key, ABSENT)
         if old != new:
             fix = f"resume with {key} {old}, or train into another folder"

@@ -207,7 +207,7 @@ def test_dev_is_solid_train_dashed_and_colours_tell_runs_apart(tmp_path, monkeyp
     plots = pytest.importorskip("fnnet.report.plots")
     pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
     drawn = []
-    monkeypatch.setattr(plots, "_save", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path: drawn.append(figure))
     plots.plot_runs("a.png", [*runs(40, 40), Run("_last", {}, tuple(reports(40)))])
     left, right = drawn[0].axes
     assert [line.get_linestyle() for line in left.lines] == ["--", "-"] * 3

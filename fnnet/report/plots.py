@@ -29,12 +29,12 @@ def check_plot(path: str | os.PathLike[str], option: str = "--plot") -> None:
     """Fail before the work where no picture could be made: UsageError for its name, FnnetError without matplotlib."""
     if Path(path).suffix.lower() not in SUFFIXES:
         raise UsageError("not a picture's name", where=option, expected=" or ".join(SUFFIXES), found=repr(str(path)))
-    _figure_class()
+    figure_class()
 
 
 def plot_curves(path: str | os.PathLike[str], reports: Sequence[EpochReport], title: str = "") -> None:
     """Loss and accuracy over the epochs, train beside dev."""
-    figure = _figure_class()(figsize=(9, 3.6), layout="constrained")
+    figure = figure_class()(figsize=(9, 3.6), layout="constrained")
     figure.suptitle(title, fontsize=11, parse_math=False)
     epochs = [report.epoch for report in reports]
     marker = "o" if len(reports) <= 30 else None
@@ -51,7 +51,7 @@ def plot_curves(path: str | os.PathLike[str], reports: Sequence[EpochReport], ti
         axes.spines[["top", "right"]].set_visible(False)
         if axes.lines:
             axes.legend(frameon=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_runs(path: str | os.PathLike[str], runs: Sequence[Run], title: str = "") -> None:
@@ -60,7 +60,7 @@ def plot_runs(path: str | os.PathLike[str], runs: Sequence[Run], title: str = ""
     Both axes are logarithmic, that of the accuracy in its distance from 100%. They end a little beyond the figures of
     the dev images, as those of training may go on towards 0 for long.
     """
-    figure = _figure_class()(figsize=(11, 4.4), layout="constrained")
+    figure = figure_class()(figsize=(11, 4.4), layout="constrained")
     figure.suptitle(title, fontsize=11, parse_math=False)
     left, right = figure.subplots(1, 2)
     left.set(xlabel="epoch", ylabel="mean cross-entropy, nats", yscale="log")
@@ -81,7 +81,7 @@ def plot_runs(path: str | os.PathLike[str], runs: Sequence[Run], title: str = ""
     _tick(left, lambda loss, _: f"{loss:g}")
     _tick(right, lambda error, _: f"{100 - error:g}")
     _legend_of_runs(figure, runs)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw(axes: Any, epochs: Sequence[int], values: Sequence[float], number: int, *, dashed: bool) -> None:
@@ -127,7 +127,7 @@ def plot_lr_find(
     title: str = "",
 ) -> None:
     """The smoothed losses of a learning-rate range test over the rate, the suggestion marked, `raw` losses as dots."""
-    figure = _figure_class()(figsize=(7, 4.2), layout="constrained")
+    figure = figure_class()(figsize=(7, 4.2), layout="constrained")
     figure.suptitle(title, fontsize=11, parse_math=False)
     axes = figure.subplots()
     if raw:
@@ -141,7 +141,7 @@ def plot_lr_find(
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_sheet(
@@ -154,7 +154,7 @@ def plot_sheet(
     """Images (height, width) in rows of SHEET_COLUMNS with captions; the wrong ones framed and captioned in red."""
     columns = min(SHEET_COLUMNS, len(images))
     rows = -(-len(images) // columns)
-    figure = _figure_class()(figsize=(columns * 1.05, rows * 1.3 + (0.4 if title else 0)), layout="constrained")
+    figure = figure_class()(figsize=(columns * 1.05, rows * 1.3 + (0.4 if title else 0)), layout="constrained")
     figure.suptitle(title, fontsize=11, parse_math=False)
     panels = figure.subplots(rows, columns, squeeze=False)
     for number, axes in enumerate(panels.flat):
@@ -167,11 +167,11 @@ def plot_sheet(
         axes.set_title(captions[number], fontsize=9, pad=3, parse_math=False, color=WRONG if mistake else "black")
         if mistake:
             axes.spines[:].set(visible=True, color=WRONG, linewidth=2.5)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _figure_class() -> Any:
-    # Figure without pyplot: no global state, no display, no backend to choose.
+def figure_class() -> Any:
+    """Matplotlib's Figure, without pyplot: no global state, no display, no backend to choose. FnnetError without it."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -180,9 +180,10 @@ def _figure_class() -> Any:
     return Figure
 
 
-def _save(figure: Any, path: str | os.PathLike[str]) -> None:
+def save_figure(figure: Any, path: str | os.PathLike[str]) -> None:
+    """Write a figure as the file `path`, whose ending says in which form; the same figure makes the same bytes."""
     kind = Path(path).suffix.lower().removeprefix(".")
-    # No date and a fixed salt, so that the same run makes the same bytes.
+    # No date and a fixed salt: both would differ from run to run.
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
     buffer = io.BytesIO()
     import matplotlib as mpl

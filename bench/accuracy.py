@@ -1,0 +1,246 @@
+"""Accuracy on MNIST's test images against the time of training: `FNNET_DATA=... python -m bench.accuracy`.
+
+Every run is a process, `python cli.py train --jit --recipe ... --dev 0`, on all 60,000 training images. PyTorch runs
+`quick` beside it, and `import torch` is timed as a process beside that of `quick`; the three go round seed by seed.
+
+python -m bench.accuracy                     classic, quick, accurate, five seeds each (15 minutes)
+python -m bench.accuracy --recipe record     the record, one seed (half an hour); others keep their figures
+python -m bench.accuracy --check             is every line of docs/accuracy.json reached, and in docs/recipes.md?
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import mean, median, stdev
+from typing import Any, Final, NamedTuple
+
+import click
+
+from bench.peers import ROOT, cpu_name, versions
+from fnnet import recipes
+from fnnet.kernels.machine import available_threads
+
+RESULTS: Final = ROOT / "docs" / "accuracy.json"
+PAGE: Final = ROOT / "docs" / "recipes.md"
+PICTURE: Final = ROOT / "docs" / "accuracy.svg"
+BEGIN, END = "<!-- bench.accuracy -->\n", "<!-- /bench.accuracy -->\n"
+TORCH, IMPORT = "quick by PyTorch", "import torch"
+ORDER: Final = ("classic", "quick", TORCH, IMPORT, "accurate", "record")
+COLOURS: Final = {
+    "classic": "#56b4e9",
+    "quick": "#0072b2",
+    TORCH: "#d55e00",
+    "accurate": "#009e73",
+    "record": "#cc79a7",
+}
+
+
+class Must(NamedTuple):
+    """What a recipe must reach: a mean accuracy, and seconds of training that no run may exceed."""
+
+    accuracy: float
+    seconds: float
+
+
+MUSTS: Final = {"quick": Must(0.98, 1.0), "accurate": Must(0.993, 120.0), "record": Must(0.995, 3600.0)}
+
+
+def timed(command: Sequence[str], folder: str) -> tuple[str, float]:
+    """What a command prints, and how long its process took."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    began = time.perf_counter()
+    done = subprocess.run(command, cwd=folder, env=env, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise click.ClickException(f"{' '.join(command)}: exit status {done.returncode}")
+    return done.stdout, time.perf_counter() - began
+
+
+def run_recipe(name: str, seed: int, folder: str) -> dict[str, Any]:
+    """The figures of one run of a recipe."""
+    options = ["--jit", "--data", "mnist", "--recipe", name, "--seed", str(seed), "--dev", "0", "--json", "--quiet"]
+    printed, process = timed([sys.executable, str(ROOT / "cli.py"), "train", *options], folder)
+    found = json.loads(printed)
+    return {
+        "what": name,
+        "seed": seed,
+        "accuracy": found["test_accuracy"],
+        "seconds": found["train_seconds"],
+        "process": process,
+        "sizes": found["sizes"],
+        "parameters": found["parameters"],
+        "epochs": found["epochs"][-1]["epoch"],
+    }
+
+
+def run_torch(seed: int, folder: str, threads: int) -> list[dict[str, Any]]:
+    """PyTorch's run of `quick`, by the better number of threads, and how long importing it takes."""
+    data = str(Path(os.environ["FNNET_DATA"]).resolve())
+    best: dict[str, Any] = {}
+    for count in sorted({1, threads}):
+        command = [sys.executable, "-m", "bench.torch_accuracy", data, str(seed), str(count)]
+        printed, process = timed(command, folder)
+        found = json.loads(printed) | {"what": TORCH, "seed": seed, "process": process, "threads": count}
+        best = found if not best or found["seconds"] < best["seconds"] else best
+    _, process = timed([sys.executable, "-c", "import torch"], folder)
+    return [best, {"what": IMPORT, "seed": seed, "process": process}]
+
+
+def measure(names: Sequence[str], seeds: int) -> list[dict[str, Any]]:
+    """Every run of these recipes."""
+    threads, has_torch = available_threads(), find_spec("torch") is not None
+    if "quick" in names and not has_torch:
+        click.echo("without PyTorch: pip install -e '.[peers]' brings its rows", err=True)
+    runs: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        timed([sys.executable, str(ROOT / "cli.py"), "warmup"], folder)
+        for name in names:
+            for seed in range(1 if name == "record" else seeds):
+                runs.append(run_recipe(name, seed, folder))
+                if name == "quick" and has_torch:
+                    runs += run_torch(seed, folder, threads)
+                click.echo(json.dumps(runs[-1] if name != "quick" else runs[-3 if has_torch else -1 :]))
+    machine = {"cpu": cpu_name(), "threads": threads, "versions": versions()}
+    return [run | {"machine": machine} if "machine" not in run else run for run in runs]
+
+
+def merge(before: list[dict[str, Any]], fresh: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The runs, those of `fresh` in place of all before of the same name, in the order of the table."""
+    names = {run["what"] for run in fresh}
+    runs = [run for run in before if run["what"] not in names] + fresh
+    return sorted(runs, key=lambda run: (ORDER.index(run["what"]), run["seed"]))
+
+
+def by_name(runs: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The runs of each name, in the order of the table."""
+    return {name: some for name in ORDER if (some := [run for run in runs if run["what"] == name])}
+
+
+def reached(name: str, runs: list[dict[str, Any]]) -> bool:
+    """Whether the mean accuracy and the slowest run are what they must be."""
+    must = MUSTS[name]
+    return mean(run["accuracy"] for run in runs) >= must.accuracy and max(_seconds(runs)) <= must.seconds
+
+
+def _seconds(runs: list[dict[str, Any]]) -> list[float]:
+    return [run["seconds"] for run in runs]
+
+
+def table(runs: list[dict[str, Any]]) -> str:
+    """All runs as a Markdown table, a row for each name."""
+    heads = ["what", "network", "parameters", "epochs", "seeds", "test accuracy", "lowest to highest"]
+    heads += ["training, s", "slowest, s", "process, s", "must", "reached"]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for name, some in by_name(runs).items():
+        first, process = some[0], f"{median(run['process'] for run in some):.2f}"
+        cells = [name, "", "", "", str(len(some)), *[""] * 4, process, "", ""]
+        if "accuracy" in first:
+            accuracies = [run["accuracy"] for run in some]
+            spread = f" ± {100 * stdev(accuracies):.2f}" if len(some) > 1 else ""
+            cells[5:9] = [
+                f"**{100 * mean(accuracies):.2f}**{spread} %",
+                f"{100 * min(accuracies):.2f} to {100 * max(accuracies):.2f}",
+                f"{median(_seconds(some)):.2f}",
+                f"{max(_seconds(some)):.2f}",
+            ]
+        if "sizes" in first:
+            cells[1:4] = ["-".join(map(str, first["sizes"])), f"{first['parameters']:,}", str(first["epochs"])]
+        if name in MUSTS:
+            must = MUSTS[name]
+            cells[10:] = [
+                f"{100 * must.accuracy:.2f} %, {must.seconds:g} s",
+                "yes" if reached(name, some) else "missed",
+            ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def section(runs: list[dict[str, Any]]) -> str:
+    """What docs/recipes.md says between its two marks."""
+    machines: dict[str, list[str]] = {}
+    for name, some in by_name(runs).items():
+        for run in some:
+            found = run["machine"]
+            packages = ", ".join(f"{package} {version}" for package, version in found["versions"].items())
+            names = machines.setdefault(f"{found['cpu']}, {found['threads']} threads; {packages}", [])
+            names += [name] if name not in names else []
+    lines = [f"{', '.join(names)}: {machine}.\n" for machine, names in machines.items()]
+    return f"\n{table(runs)}\n{''.join(lines)}Written by `python -m bench.accuracy`.\n\n"
+
+
+def draw(runs: list[dict[str, Any]]) -> None:
+    """docs/accuracy.svg: errors on the test images against seconds of training, a point for each run."""
+    from fnnet.report.plots import figure_class, save_figure
+
+    figure = figure_class()(figsize=(8, 4.6), layout="constrained")
+    axes = figure.subplots()
+    for name, some in by_name(runs).items():
+        if "accuracy" not in some[0]:
+            continue
+        errors = [100 * (1 - run["accuracy"]) for run in some]
+        marker = "s" if name == TORCH else "o"
+        axes.scatter(_seconds(some), errors, s=28, color=COLOURS[name], marker=marker, alpha=0.75, linewidths=0)
+        label = f"{name}, {100 - mean(errors):.2f} %"
+        place = (median(_seconds(some)), min(errors))
+        axes.annotate(label, place, xytext=(0, -14), textcoords="offset points", ha="center", color=COLOURS[name])
+    axes.set(xscale="log", yscale="log", xlabel="training, seconds", ylabel="errors on the 10,000 test images, %")
+    axes.margins(x=0.15, y=0.15)
+    ticks = [10, 5, 2, 1, 0.5, 0.3]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    times = [0.3, 1, 3, 10, 30, 100, 300, 1000]
+    axes.set_xticks(times, [f"{tick:g}" for tick in times])
+    axes.minorticks_off()
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    save_figure(figure, PICTURE)
+
+
+def check(runs: list[dict[str, Any]], page: str) -> list[str]:
+    """What is not reached, and how the page differs; nothing where all is well."""
+    groups = by_name(runs)
+    faults = [f"{name}: no runs" for name in MUSTS if name not in groups]
+    faults += [f"{name}: missed" for name in MUSTS if name in groups and not reached(name, groups[name])]
+    if IMPORT in groups and "quick" in groups:
+        ours, theirs = (median(run["process"] for run in groups[name]) for name in ("quick", IMPORT))
+        faults += (
+            [f"the whole process of quick takes {ours:.2f} s, import torch {theirs:.2f} s"] if ours > theirs else []
+        )
+    inside = page.rsplit(BEGIN, maxsplit=1)[-1].split(END, maxsplit=1)[0]
+    return faults + (["docs/recipes.md has another table"] if inside != section(runs) else [])
+
+
+@click.command()
+@click.option(
+    "--recipe", "names", multiple=True, type=click.Choice(list(recipes.RECIPES)), help="Only these; others are kept."
+)
+@click.option("--seeds", default=5, show_default=True, help="Seeds of each recipe but `record`, which has one.")
+@click.option("--check", "only_check", is_flag=True, help="Only see whether all is reached; exit code 1 where not.")
+@click.option("--draw", "only_draw", is_flag=True, help="Only write the table and the picture again.")
+def main(names: tuple[str, ...], seeds: int, only_check: bool, only_draw: bool) -> None:
+    """Measure the recipes' accuracy and time."""
+    before = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    if only_check:
+        faults = check(before, PAGE.read_text())
+        for fault in faults:
+            click.echo(fault, err=True)
+        sys.exit(bool(faults))
+    if not only_draw:
+        if not os.environ.get("FNNET_DATA"):
+            raise click.ClickException("set FNNET_DATA to the folder of MNIST's four files")
+        os.environ["FNNET_DATA"] = str(Path(os.environ["FNNET_DATA"]).resolve())
+        before = merge(before, measure(names or ("classic", "quick", "accurate"), seeds))
+        RESULTS.write_text(json.dumps(before, indent=1) + "\n")
+    text = PAGE.read_text()
+    PAGE.write_text(text.split(BEGIN)[0] + BEGIN + section(before) + END + text.split(END)[1])
+    draw(before)
+
+
+if __name__ == "__main__":
+    main()

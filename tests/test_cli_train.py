@@ -1,0 +1,188 @@
+"""Training from the command line: kept, stopped, resumed, watched, and refused where it cannot be."""
+
+import json
+import re
+import shutil
+import signal
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import fnnet
+from fnnet import data
+from fnnet.checkpoints import load_checkpoint
+from fnnet.runs import read_log
+from tests.conftest import ROOT, idx_bytes
+from tests.test_cli import start
+
+EPOCHS = 700
+FULL = ("--hidden", "12,9", "--batch-size", 7, "--optimizer", "nesterov", "--schedule", "onecycle", "--augment")
+FULL += ("--dropout", 0.2, "--ema", 0.9, "--label-smoothing", 0.1, "--activation", "gelu", "--clip-norm", 1)
+
+
+def of(document):
+    """What must not change, whatever happened on the way: weights and figures, but no seconds."""
+    reports = [{key: value for key, value in report.items() if key != "seconds"} for report in document["epochs"]]
+    return document["weights_sha256"], reports, document["test_loss"]
+
+
+def command_of(*arguments):
+    return [sys.executable, str(ROOT / "cli.py"), "train", *map(str, arguments)]
+
+
+@pytest.mark.parametrize("jit", ["--jit", "--no-jit"])
+def test_killed_at_any_moment_and_resumed_it_is_the_same_run(jit, run, idx_folder, tmp_path, numba_kernels):
+    arguments = (jit, "--data", idx_folder, *FULL, "--epochs", EPOCHS, "--dev", 6, "--seed", 3)
+    wanted = of(run("train", *arguments, "--json").json)
+    log = tmp_path / "kept" / "log.jsonl"
+    for number, seconds in enumerate(np.random.default_rng(0).uniform(0, 0.2, 4)):
+        resume, before = ["--resume"] if number else [], log.stat().st_size if number else 0
+        with start(command_of(*arguments, "--run-dir", "kept", *resume), tmp_path) as process:
+            # From its first line on, at any moment: within a step, a report, a checkpoint.
+            while not (log.exists() and log.stat().st_size != before):
+                time.sleep(0.005)
+            time.sleep(seconds)
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    assert of(run("train", *arguments, "--run-dir", "kept", "--resume", "--json").json) == wanted
+    events = [event["event"] for event in read_log(tmp_path / "kept")]
+    assert events[0] == "start"
+    assert events[-1] == "stop"
+    assert {"epoch", "checkpoint", "resume"} <= {*events}
+    epochs = [event["epoch"] for event in read_log(tmp_path / "kept") if event["event"] == "epoch"]
+    assert epochs == list(range(1, EPOCHS + 1))
+
+
+@pytest.mark.parametrize(("number", "code", "word"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")])
+def test_a_signal_saves_says_how_to_go_on_and_loses_no_bit(number, code, word, run, idx_folder, tmp_path):
+    arguments = ("--data", idx_folder, "--batch-size", 1, "--epochs", 400, "--dev", 5)
+    with start(command_of(*arguments, "--run-dir", "kept"), tmp_path) as process:
+        while not (tmp_path / "kept" / "log.jsonl").exists():
+            time.sleep(0.02)
+        time.sleep(0.5)
+        process.send_signal(getattr(signal, number))
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    found = re.fullmatch(rf"error: step (\d+): {word}; go on with --run-dir kept --resume", err.strip())
+    assert found
+    kept = max((tmp_path / "kept").glob("step-*"))
+    assert load_checkpoint(kept).state.step == int(found[1])
+    stop = read_log(tmp_path / "kept")[-1]
+    assert (stop["event"], stop["reason"], stop["step"]) == ("stop", word, int(found[1]))
+    resumed = run("train", *arguments, "--run-dir", "kept", "--resume", "--json").json
+    assert of(resumed) == of(run("train", *arguments, "--json").json)
+
+
+def test_a_finished_run_resumed_is_the_same_model(run, idx_folder):
+    arguments = ("train", "--data", idx_folder, "--epochs", 3, "--run-dir", "kept", "--json")
+    first = run(*arguments).json
+    assert of(run(*arguments, "--resume").json) == of(first)
+
+
+def test_a_run_directory_is_neither_overwritten_nor_mixed(run, idx_folder, tmp_path):
+    arguments = ("train", "--data", idx_folder, "--epochs", 2, "--run-dir", "kept")
+    run(*arguments)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()}
+    run(*arguments).failed(2, "kept", "holds a run already", "--resume")
+    run(*arguments, "--resume", "--learning-rate", 0.3).failed(2, "plan.learning_rate", "expected 0.05", "found 0.3")
+    run(*arguments, "--resume", "--seed", 1).failed(2, "seed", "expected 0", "found 1")
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()}
+    assert {name for name in kept if name.endswith(".safetensors")} <= {*before}
+    assert kept["log.jsonl"] == before["log.jsonl"]
+    run("train", "--data", idx_folder, "--resume").failed(2, "--run-dir DIR")
+
+
+@pytest.mark.parametrize("jit", ["--jit", "--no-jit"])
+def test_divergence_keeps_the_last_good_state(jit, run, idx_folder, tmp_path):
+    arguments = ("train", jit, "--data", idx_folder, "--hidden", "8", "--epochs", 30, "--batch-size", 5)
+    result = run(*arguments, "--learning-rate", 1e30, "--run-dir", "kept")
+    result.failed(1, "training diverged", "step", "layer", "a smaller learning rate", "last good state")
+    state = load_checkpoint(max((tmp_path / "kept").glob("step-*"))).state
+    assert f"step {state.step}, is kept" in result.err
+    assert all(np.isfinite(array).all() for layer in state.params.layers for array in layer)
+    stop = read_log(tmp_path / "kept")[-1]
+    assert (stop["event"], stop["reason"]) == ("stop", "diverged")
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_early_stopping_gives_back_the_best_and_not_the_last(run, idx_folder, tmp_path):
+    """On labels that mean nothing the dev loss soon grows."""
+    x = np.random.default_rng(1).integers(0, 256, (50, 28, 28), dtype=np.uint8)
+    (idx_folder / "train-images-idx3-ubyte").write_bytes(idx_bytes(x))
+    arguments = ("train", "--data", idx_folder, "--dev", 10, "--batch-size", 4, "--learning-rate", 0.05, "--json")
+    stopped = run(*arguments, "--epochs", 200, "--early-stopping", 3).json
+    losses = [report["dev_loss"] for report in stopped["epochs"]]
+    best = int(np.argmin(losses)) + 1
+    assert len(losses) == best + 3
+    assert len(losses) < 200
+    assert stopped["weights_sha256"] == run(*arguments, "--epochs", best).json["weights_sha256"]
+    assert stopped["weights_sha256"] != run(*arguments, "--epochs", len(losses)).json["weights_sha256"]
+
+
+def test_a_dev_set_of_the_user_s_own(run, idx_folder, small_images, tmp_path):
+    x, labels = small_images
+    np.savez(tmp_path / "own.npz", x_train=x[:30], y_train=labels[:30])
+    arguments = ("train", "--data", idx_folder, "--epochs", 2)
+    document = run(*arguments, "--dev-data", "own.npz", "--json").json
+    assert document["images"] == {"train": 50, "dev": 30, "test": 10}
+    model = fnnet.load_model(tmp_path / "model.safetensors")
+    own = data.load(str(tmp_path / "own.npz")).train
+    assert document["epochs"][-1]["dev_loss"] == pytest.approx(fnnet.loss(model.params, own.x, own.labels), rel=1e-5)
+    run(*arguments, "--dev-data", "own.npz", "--dev", 5).failed(2, "--dev beside --dev-data", "one of them")
+    np.savez(tmp_path / "small.npz", x_train=x[:30, :20, :20], y_train=labels[:30])
+    run(*arguments, "--dev-data", "small.npz").failed(2, "small.npz", "(28, 28)", "(20, 20)")
+    run(*arguments, "--dev-data", "absent.npz").failed(1, "absent.npz")
+
+
+def test_class_weights_change_what_is_learned(run, idx_folder):
+    arguments = ("train", "--data", idx_folder, "--epochs", 2, "--json")
+    plain, heavy = run(*arguments).json, run(*arguments, "--class-weights", "3=5").json
+    assert plain["weights_sha256"] != heavy["weights_sha256"]
+    same = run(*arguments, "--class-weights", "3=1").json
+    assert same["epochs"][-1]["train_loss"] == pytest.approx(plain["epochs"][-1]["train_loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (("--momentum", 1), ["--momentum", "at least 0 and less than 1", "'1'"]),
+        (("--dropout", 1), ["--dropout", "at least 0 and less than 1", "'1'"]),
+        (("--dropout", "0.1,0.2,0.3"), ["dropout", "1 hidden layers", "3"]),
+        (("--label-smoothing", 1), ["--label-smoothing", "less than 1"]),
+        (("--ema", 1), ["--ema", "less than 1"]),
+        (("--weight-decay", -1), ["--weight-decay", "at least 0"]),
+        (("--clip-norm", -1), ["--clip-norm", "at least 0"]),
+        (("--learning-rate", "nan"), ["--learning-rate", "above 0", "nan"]),
+        (("--learning-rate", 0), ["--learning-rate", "above 0"]),
+        (("--early-stopping", 0), ["--early-stopping", "1 or more"]),
+        (("--early-stopping", 2, "--dev", 0), ["early stopping", "dev images", "--dev"]),
+        (("--schedule", "cubic"), ["unknown schedule", "constant or step", "cubic"]),
+        (("--schedule", "cosine", "--epochs", 0), ["schedule cosine lacks its epochs", ">= 1", "--epochs"]),
+        (("--schedule", "step:factor=2"), ["factor", "at most 1"]),
+        (("--schedule", "step:patience=2"), ["option of schedule step", "every=NUMBER", "patience=2"]),
+        (("--schedule", "plateau:patience=x"), ["option of schedule plateau", "patience=x"]),
+        (("--class-weights", "11=2"), ["class that is not there", "0, 1, 2", "11=2"]),
+        (("--class-weights", "1=2,1=3"), ["weight given twice", "1=3"]),
+        (("--class-weights", "1=-2"), ["weight of class 1", "-2"]),
+        (("--class-weights", "1=x"), ["weight of class 1", "x"]),
+        (("--optimizer", "sdg"), ["--optimizer", "sgd"]),
+        (("--activation", "rely"), ["--activation", "relu"]),
+    ],
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "",
+)
+def test_bad_values_get_one_line_that_says_what_is_allowed(options, parts, run, idx_folder, tmp_path):
+    run("train", "--data", idx_folder, *options).failed(2, *parts)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["idx"]
+
+
+def test_the_log_is_json_lines(run, idx_folder, tmp_path):
+    document = run("train", "--data", idx_folder, "--epochs", 3, "--run-dir", "kept", "--json").json
+    lines = [json.loads(line) for line in (tmp_path / "kept" / "log.jsonl").read_text().splitlines()]
+    assert [line["event"] for line in lines if line["event"] != "checkpoint"] == ["start", *["epoch"] * 3, "stop"]
+    assert [line["train_loss"] for line in lines if line["event"] == "epoch"] == [
+        report["train_loss"] for report in document["epochs"]
+    ]
+    shutil.rmtree(tmp_path / "kept")
