@@ -17,6 +17,7 @@ import torch
 
 from bench.torch_program import read
 from fnnet import recipes
+from fnnet.plan import parse_schedule
 
 
 def main() -> None:
@@ -40,8 +41,9 @@ def main() -> None:
     x, labels = sets["train"]
     epochs = recipe.epochs_for(len(x))
     steps = epochs * -(-len(x) // batch)
+    _, options = parse_schedule(recipe.schedule)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=steps, cycle_momentum=False
+        optimizer, recipe.learning_rate, steps, pct_start=options["warmup"], cycle_momentum=False
     )
     loss_of = torch.nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
     began = time.perf_counter()

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from bench import peers, works
+from bench import accuracy, peers, works
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -95,3 +95,52 @@ def test_scale_measures_a_point(tmp_path):
     rows = {axis: [dict.fromkeys(scale.KERNELS, found) for _ in values] for axis, values in scale.AXES.items()}
     scale.draw(rows, tmp_path / "scale.svg")
     assert (tmp_path / "scale.svg").read_text().startswith("<?xml")
+
+
+def run_of(what, accuracy, seconds, seed=0, process=1.0):
+    machine = {"cpu": "one", "threads": 2, "versions": {"numpy": "2"}}
+    figures = {"accuracy": accuracy, "seconds": seconds} if accuracy else {}
+    return {"what": what, "seed": seed, "process": process, "machine": machine, **figures}
+
+
+GOOD = [
+    *(run_of("quick", 0.982, 0.5, seed) for seed in range(3)),
+    run_of("accurate", 0.9941, 60.0),
+    run_of("record", 0.9955, 2000.0),
+    run_of("import torch", None, None, process=1.5),
+]
+
+
+def page_of(runs):
+    return accuracy.BEGIN + accuracy.section(runs) + accuracy.END
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ([], None),
+        ([run_of("quick", 0.979, 0.5)], "quick: missed"),
+        ([run_of("quick", 0.99, 0.5), run_of("quick", 0.99, 1.01, 1)], "quick: missed"),
+        ([run_of("accurate", 0.9929, 60.0)], "accurate: missed"),
+        ([run_of("record", 0.9955, 3601.0)], "record: missed"),
+        ([run_of("quick", 0.99, 0.5, process=1.6)], "the whole process"),
+    ],
+)
+def test_what_the_recipes_must_reach(change, fault):
+    runs = accuracy.merge(GOOD, change)
+    found = accuracy.check(runs, page_of(runs))
+    assert fault in found[0] if fault else found == []
+    assert ("missed" in accuracy.table(runs)) == (fault is not None and "missed" in fault)
+
+
+def test_new_runs_take_the_place_of_those_of_their_name():
+    runs = accuracy.merge(GOOD, [run_of("record", 0.99, 10.0)])
+    assert [run["what"] for run in runs] == ["quick"] * 3 + ["import torch", "accurate", "record"]
+    assert runs[-1]["accuracy"] == 0.99
+    assert accuracy.check([], "")[:3] == ["quick: no runs", "accurate: no runs", "record: no runs"]
+
+
+def test_the_page_of_recipes_is_that_of_the_json():
+    runs = json.loads(accuracy.RESULTS.read_text())
+    assert accuracy.section(runs) in accuracy.PAGE.read_text()
+    assert {run["what"] for run in runs} >= {"classic", "quick", "accurate"}
