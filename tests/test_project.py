@@ -37,7 +37,7 @@ ALLOWED = {
     "augment": GROUND,
     "plan": GROUND | {"augment", "dropout", "network", "optim", "schedules"},
     "steps": GROUND | {"dropout", "network", "optim"},
-    "train": GROUND | {"augment", "metrics", "network", "optim", "plan", "steps", "stopping"},
+    "train": GROUND | {"augment", "lbfgs", "metrics", "network", "optim", "plan", "steps", "stopping"},
     "images": GROUND | {"files"},
     "data": GROUND | {"files", "network", "images"},
     "storage": GROUND | {"container", "network"},
