@@ -23,6 +23,8 @@ OPTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 """What can be said of a schedule: `every`, `patience` and `warmup` in epochs, but onecycle's `warmup` is a share."""
+MOST_EPOCHS: Final = 10**9
+"""Times as many steps in each they still fit the 64-bit integers that steps are counted in."""
 
 
 class Plan(NamedTuple):
@@ -102,10 +104,16 @@ def make_schedule(plan: Plan, steps_an_epoch: int) -> Schedule:
             )
         said: dict[str, Any] = {key: value for key, value in options.items() if key != "warmup" or name == "onecycle"}
         if "every" in said:
-            said["every"] = max(1, round(check_amount("every", said["every"], above=True) * steps_an_epoch))
+            said["every"] = max(1, _in_steps(check_amount("every", said["every"], above=True), steps_an_epoch))
         made = schedules.make(name, plan.learning_rate, plan.epochs * steps_an_epoch, **said)
     ahead = 0.0 if name == "onecycle" else check_amount("warmup", options.get("warmup", 0.0))
-    return schedules.warm_up(made, round(ahead * steps_an_epoch)) if round(ahead * steps_an_epoch) else made
+    warm = _in_steps(ahead, steps_an_epoch)
+    return schedules.warm_up(made, warm) if warm else made
+
+
+def _in_steps(epochs: float, steps_an_epoch: int) -> int:
+    """How many steps so many epochs have; for more than anyone trains, a number that still fits 64 bits."""
+    return round(min(epochs * steps_an_epoch, 2.0**62))
 
 
 def make_plateau(plan: Plan) -> Callable[[Sequence[float]], float]:
@@ -115,7 +123,8 @@ def make_plateau(plan: Plan) -> Callable[[Sequence[float]], float]:
         return lambda losses: 1.0
     said: dict[str, Any] = {key: value for key, value in options.items() if key != "warmup"}
     if "patience" in said:
-        said["patience"] = check_count("patience", int(said["patience"]), 0)
+        patience = said["patience"]
+        said["patience"] = check_count("patience", int(patience) if patience.is_integer() else patience, 0)
     schedules.plateau_scale([], **said)
     return lambda losses: schedules.plateau_scale(losses, **said)
 
@@ -129,7 +138,7 @@ def _check_whole(plan: Plan) -> None:
         "clip_norm": (plan.clip_norm, 0.0, "0"),
         "ema": (plan.ema, 0.0, "0"),
         "early_stopping": (plan.early_stopping, None, "none"),
-        "deformation": (plan.deformation, None, "none (--no-augment)"),
+        "deformation": (plan.deformation and "one", None, "none (--no-augment)"),
     }
     for name, (found, expected, said) in plain.items():
         if found != expected:
@@ -140,7 +149,8 @@ def _check_whole(plan: Plan) -> None:
 def check_plan(plan: Plan, *, has_dev: bool = True) -> None:
     """UsageError unless every figure of `plan` is within its range."""
     check_learning_rate(plan.learning_rate)
-    check_count("epochs", plan.epochs, 0)
+    if check_count("epochs", plan.epochs, 0) > MOST_EPOCHS:
+        raise UsageError("epochs out of range", expected=f"at most {MOST_EPOCHS}", found=plan.epochs)
     check_count("report_every", plan.report_every, 1)
     if plan.batch_size is not None:
         check_count("batch_size", plan.batch_size, 1)

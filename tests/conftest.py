@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +107,27 @@ def run_process(tmp_path):
         return Result(done.returncode, done.stdout, done.stderr)
 
     return run_it
+
+
+@contextmanager
+def start(command, cwd, env=None, ignored=()):
+    """A process that heeds the signals even where this one ignores them, as in a background job, and that is gone at
+    the end of the block."""
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    try:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+        process = subprocess.Popen(command, text=True, cwd=cwd, env=env, **pipes)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def idx_bytes(array):

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from PIL import Image
 import fnnet
 from fnnet.errors import FnnetError
 from fnnet.params import weights_sha256
-from tests.conftest import ROOT, idx_bytes
+from tests.conftest import ROOT, idx_bytes, start
 from tests.test_data import ROWS, changed, csv_file
 
 TRAIN_KEYS = [
@@ -197,10 +196,8 @@ def test_every_option_has_help():
 
 def test_three_ways_to_start_are_one_program(run_process):
     outputs = {run_process("--version").out}
-    for start in (["-m", "fnnet"], ["-c", "from fnnet.cli import main; main()"]):
-        done = subprocess.run(
-            [sys.executable, *start, "--version"], capture_output=True, text=True, cwd=ROOT, check=True
-        )
+    for way in (["-m", "fnnet"], ["-c", "from fnnet.cli import main; main()"]):
+        done = subprocess.run([sys.executable, *way, "--version"], capture_output=True, text=True, cwd=ROOT, check=True)
         outputs.add(done.stdout)
     assert outputs == {f"fnnet, version {fnnet.__version__}\n"}
 
@@ -578,27 +575,6 @@ def test_json_through_a_pipe_parses(run_process, idx_folder):
     done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=idx_folder.parent, check=True)
     assert json.loads(done.stdout)["sizes"] == [784, 10, 10]
     assert "\x1b" not in done.stdout
-
-
-@contextmanager
-def start(command, cwd, env=None, ignored=()):
-    """A process that heeds the signals even where this one ignores them, as in a background job, and that is gone at
-    the end of the block."""
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    handlers = {number: signal.getsignal(number) for number in numbers}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    try:
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
-        process = subprocess.Popen(command, text=True, cwd=cwd, env=env, **pipes)
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 143)])

@@ -9,13 +9,13 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import fnnet
 from fnnet import data
 from fnnet.checkpoints import load_checkpoint
 from fnnet.runs import read_log
-from tests.conftest import ROOT, idx_bytes
-from tests.test_cli import start
+from tests.conftest import ROOT, idx_bytes, start
 
 EPOCHS = 700
 FULL = ("--hidden", "12,9", "--batch-size", 7, "--optimizer", "nesterov", "--schedule", "onecycle", "--augment")
@@ -89,6 +89,9 @@ def test_a_run_directory_is_neither_overwritten_nor_mixed(run, idx_folder, tmp_p
     run(*arguments).failed(2, "kept", "holds a run already", "--resume")
     run(*arguments, "--resume", "--learning-rate", 0.3).failed(2, "plan.learning_rate", "expected 0.05", "found 0.3")
     run(*arguments, "--resume", "--seed", 1).failed(2, "seed", "expected 0", "found 1")
+    # The kernels differ in the last bits.
+    run(*arguments, "--resume", "--jit").failed(2, "jit", "expected false", "found true")
+    run(*arguments, "--resume", "--class-weights", "3=2").failed(2, "weights is not the run's", "null")
     kept = {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()}
     assert {name for name in kept if name.endswith(".safetensors")} <= {*before}
     assert kept["log.jsonl"] == before["log.jsonl"]
@@ -134,7 +137,34 @@ def test_a_dev_set_of_the_user_s_own(run, idx_folder, small_images, tmp_path):
     run(*arguments, "--dev-data", "own.npz", "--dev", 5).failed(2, "--dev beside --dev-data", "one of them")
     np.savez(tmp_path / "small.npz", x_train=x[:30, :20, :20], y_train=labels[:30])
     run(*arguments, "--dev-data", "small.npz").failed(2, "small.npz", "(28, 28)", "(20, 20)")
-    run(*arguments, "--dev-data", "absent.npz").failed(1, "absent.npz")
+    run(*arguments, "--dev-data", "absent.npz").failed(1, "--dev-data: no such data set", "absent.npz")
+
+
+def test_a_dev_set_of_other_classes_is_refused_by_name(run, tmp_path):
+    for folder, names in (("pets", ("cat", "dog")), ("others", ("cat", "zebra"))):
+        for name in names:
+            (tmp_path / folder / name).mkdir(parents=True)
+            for number in range(3):
+                Image.new("L", (4, 4), 50 * number).save(tmp_path / folder / name / f"{number}.png")
+    run("train", "--data", "pets", "--dev-data", "others").failed(2, "others", "(cat, dog)", "(cat, zebra)")
+
+
+def test_a_dev_set_in_rows_has_the_shape_of_the_data(run, tmp_path):
+    """Rows of 24 numbers are images of 4x6 because those of --data are."""
+    x = np.random.default_rng(0).integers(0, 256, (20, 4, 6), dtype=np.uint8)
+    np.savez(tmp_path / "train.npz", x_train=x, y_train=np.arange(20) % 10)
+    np.savez(tmp_path / "rows.npz", x_train=x.reshape(20, 24), y_train=np.arange(20) % 10)
+    arguments = ("train", "--data", "train.npz", "--epochs", 1, "--json")
+    whole, rows = (run(*arguments, "--dev-data", name).json for name in ("train.npz", "rows.npz"))
+    assert of(whole) == of(rows)
+
+
+@pytest.mark.parametrize("option", ["--out", "--plot"])
+def test_a_run_directory_is_not_where_a_file_goes(option, run, idx_folder, tmp_path):
+    """What would show only when training is over."""
+    arguments = ("train", "--data", idx_folder, "--run-dir", tmp_path / "a.png", option, "./a.png")
+    run(*arguments).failed(2, "--run-dir", f"./a.png, which {option} writes")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["idx"]
 
 
 def test_class_weights_change_what_is_learned(run, idx_folder):
@@ -164,6 +194,11 @@ def test_class_weights_change_what_is_learned(run, idx_folder):
         (("--schedule", "step:factor=2"), ["factor", "at most 1"]),
         (("--schedule", "step:patience=2"), ["option of schedule step", "every=NUMBER", "patience=2"]),
         (("--schedule", "plateau:patience=x"), ["option of schedule plateau", "patience=x"]),
+        (("--schedule", "plateau:patience=inf"), ["patience", "an integer >= 0", "inf"]),
+        (("--schedule", "plateau:patience=nan"), ["patience", "an integer >= 0", "nan"]),
+        (("--schedule", "plateau:patience=1.5"), ["patience", "an integer >= 0", "1.5"]),
+        (("--schedule", "step:every=nan"), ["every", "> 0", "nan"]),
+        (("--schedule", "cosine", "--epochs", 10**20), ["epochs", "at most 1000000000", str(10**20)]),
         (("--class-weights", "11=2"), ["class that is not there", "0, 1, 2", "11=2"]),
         (("--class-weights", "1=2,1=3"), ["weight given twice", "1=3"]),
         (("--class-weights", "1=-2"), ["weight of class 1", "-2"]),
@@ -176,6 +211,15 @@ def test_class_weights_change_what_is_learned(run, idx_folder):
 def test_bad_values_get_one_line_that_says_what_is_allowed(options, parts, run, idx_folder, tmp_path):
     run("train", "--data", idx_folder, *options).failed(2, *parts)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["idx"]
+
+
+@pytest.mark.parametrize("schedule", ["step:every=1e308", "exponential:every=1e308", "constant:warmup=1e308"])
+def test_a_schedule_that_ends_beyond_all_steps(schedule, run, idx_folder):
+    """Drops that never come; and a rate that stays so close to 0 that nothing moves."""
+    arguments = ("train", "--data", idx_folder, "--epochs", 2, "--json")
+    found, plain = run(*arguments, "--schedule", schedule).json, run(*arguments).json
+    rates = [report["learning_rate"] for report in found["epochs"]]
+    assert all(rate < 1e-15 for rate in rates) if "warmup" in schedule else of(found) == of(plain)
 
 
 def test_the_log_is_json_lines(run, idx_folder, tmp_path):

@@ -87,8 +87,12 @@ def train_and_test(
 def _train(job: Job, plan: Plan, training: Training, keeper: _Keeper, quiet: bool) -> Training:
     """Training to its end, to a signal or to divergence; what it had come to is kept in all three cases."""
     from fnnet import train
+    from fnnet.plan import goes_by_steps
 
-    with Interrupts() as interrupts, progress_bar(plan.epochs, len(job.train.labels), not quiet) as shown:
+    interrupts = Interrupts()
+    # An iteration of L-BFGS may take seconds and nothing of it is kept: a signal need not wait for its end.
+    noted = interrupts if goes_by_steps(plan) else contextlib.nullcontext()
+    with noted, progress_bar(plan.epochs, len(job.train.labels), not quiet) as shown:
 
         def on_block(progress: Progress) -> None:
             if shown:
@@ -198,6 +202,8 @@ def _keeper(
 
     about = {"recipe": job.recipe.name, "sizes": list(sizes), "seed": job.seed}
     config = about | {
+        # The two kinds of kernels differ in the last bits.
+        "jit": job.kernels.trainer is not None,
         "initialiser": job.recipe.initialiser,
         "plan": _described(plan),
         "data": {"name": job.dataset.name, "train": _fingerprint(job.train), "dev": job.dev and _fingerprint(job.dev)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -35,7 +36,7 @@ from fnnet.cli.output import (
     say,
     threads_of,
 )
-from fnnet.errors import FnnetError, UsageError
+from fnnet.errors import DataError, FnnetError, UsageError
 from fnnet.names import ACTIVATIONS, OPTIMIZERS, SCHEDULES
 from fnnet.recipes import Recipe
 
@@ -122,12 +123,7 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     from fnnet import data, storage
     from fnnet.cli.run import Job, train_and_test
 
-    if options["resume"] and not options["run_dir"]:
-        raise UsageError("--resume needs the folder of the run", expected="--run-dir DIR", found="none")
-    if options["run_dir"] and options["optimizer"] == "lbfgs":
-        expected = " or ".join(name for name in OPTIMIZERS if name != "lbfgs")
-        raise UsageError("--run-dir keeps steps, which lbfgs has none of", expected=expected, found="lbfgs")
-
+    _check_run_dir(options)
     check_outputs(
         inputs=[options["data_choice"], *filter(None, [options["dev_data"]])],
         files={"--out": options["out"]},
@@ -167,6 +163,21 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
         raise plot_error
     if options["plot"] and not as_json:
         say(f"saved {options['plot']}")
+
+
+def _check_run_dir(options: dict[str, Any]) -> None:
+    """UsageError where --run-dir is missing, cannot keep what is to be trained, or is where a file is to go."""
+    folder = options["run_dir"]
+    if options["resume"] and not folder:
+        raise UsageError("--resume needs the folder of the run", expected="--run-dir DIR", found="none")
+    if folder and options["optimizer"] == "lbfgs":
+        expected = " or ".join(name for name in OPTIMIZERS if name != "lbfgs")
+        raise UsageError("--run-dir keeps steps, which lbfgs has none of", expected=expected, found="lbfgs")
+    for name in ("out", "plot"):
+        # Neither is there yet, so that only the end of training would show it.
+        if folder and options[name] and os.path.realpath(folder) == os.path.realpath(options[name]):
+            found = f"{options[name]}, which --{name} writes"
+            raise UsageError("is a folder", where="--run-dir", expected="a place of its own", found=found)
 
 
 def _document(
@@ -218,13 +229,26 @@ def own_dev_set(options: dict[str, Any], dataset: Dataset) -> Examples | None:
         raise UsageError("--dev beside --dev-data", expected="one of them", found=f"--dev {options['dev']}")
     from fnnet import data
 
-    found = data.load(options["dev_data"], None, classes=dataset.classes, notify=lambda notice: None)
+    place = options["dev_data"]
+    try:
+        found = data.load(place, None, classes=dataset.classes, flat=dataset.image_shape)
+    except DataError as error:
+        if error.where != "--data":
+            raise
+        expected, said = error.expected, error.found
+        raise DataError(error.problem, where="--dev-data", expected=expected, found=said) from None
     if found.image_shape != dataset.image_shape or found.classes != dataset.classes:
-        expected = f"{dataset.image_shape} pixels, {len(dataset.classes)} classes"
-        said = f"{found.image_shape} pixels, {len(found.classes)} classes"
-        raise UsageError("dev images differ", where=options["dev_data"], expected=expected, found=said)
+        expected, said = _kind_of(dataset), _kind_of(found)
+        raise UsageError("dev images differ", where=place, expected=expected, found=said)
     options["dev"] = 0
     return found.train
+
+
+def _kind_of(dataset: Dataset) -> str:
+    """Shape of images and classes, in words."""
+    names = dataset.classes
+    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    return f"{dataset.image_shape} pixels, {len(names)} classes ({shown})"
 
 
 def class_weights(text: str | None, labels: Array, classes: Sequence[str]) -> Array | None:
