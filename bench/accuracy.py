@@ -3,7 +3,7 @@
 Every run is a process, `python cli.py train --jit --recipe ... --dev 0`, on all 60,000 training images. PyTorch runs
 `quick` beside it, and `import torch` is timed as a process beside that of `quick`; the three go round seed by seed.
 
-python -m bench.accuracy                     classic, quick, accurate, five seeds each (15 minutes)
+python -m bench.accuracy                     classic, quick, accurate, five seeds each (six minutes)
 python -m bench.accuracy --recipe record     the record, one seed (half an hour); others keep their figures
 python -m bench.accuracy --check             is every line of docs/accuracy.json reached, and in docs/recipes.md?
 """
@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-from bench.peers import ROOT, cpu_name, versions
+from bench.peers import ROOT, cpu_name, rewrite, versions
 from fnnet import recipes
 from fnnet.kernels.machine import available_threads
 
@@ -34,6 +34,7 @@ PICTURE: Final = ROOT / "docs" / "accuracy.svg"
 BEGIN, END = "<!-- bench.accuracy -->\n", "<!-- /bench.accuracy -->\n"
 TORCH, IMPORT = "quick by PyTorch", "import torch"
 ORDER: Final = ("classic", "quick", TORCH, IMPORT, "accurate", "record")
+MEASURED: Final = [name for name in ORDER if name in recipes.RECIPES]
 COLOURS: Final = {
     "classic": "#56b4e9",
     "quick": "#0072b2",
@@ -82,10 +83,9 @@ def run_recipe(name: str, seed: int, folder: str) -> dict[str, Any]:
 
 def run_torch(seed: int, folder: str, threads: int) -> list[dict[str, Any]]:
     """PyTorch's run of `quick`, by the better number of threads, and how long importing it takes."""
-    data = str(Path(os.environ["FNNET_DATA"]).resolve())
     best: dict[str, Any] = {}
     for count in sorted({1, threads}):
-        command = [sys.executable, "-m", "bench.torch_accuracy", data, str(seed), str(count)]
+        command = [sys.executable, "-m", "bench.torch_accuracy", os.environ["FNNET_DATA"], str(seed), str(count)]
         printed, process = timed(command, folder)
         found = json.loads(printed) | {"what": TORCH, "seed": seed, "process": process, "threads": count}
         best = found if not best or found["seconds"] < best["seconds"] else best
@@ -103,12 +103,13 @@ def measure(names: Sequence[str], seeds: int) -> list[dict[str, Any]]:
         timed([sys.executable, str(ROOT / "cli.py"), "warmup"], folder)
         for name in names:
             for seed in range(1 if name == "record" else seeds):
-                runs.append(run_recipe(name, seed, folder))
+                fresh = [run_recipe(name, seed, folder)]
                 if name == "quick" and has_torch:
-                    runs += run_torch(seed, folder, threads)
-                click.echo(json.dumps(runs[-1] if name != "quick" else runs[-3 if has_torch else -1 :]))
+                    fresh += run_torch(seed, folder, threads)
+                click.echo(json.dumps(fresh))
+                runs += fresh
     machine = {"cpu": cpu_name(), "threads": threads, "versions": versions()}
-    return [run | {"machine": machine} if "machine" not in run else run for run in runs]
+    return [run | {"machine": machine} for run in runs]
 
 
 def merge(before: list[dict[str, Any]], fresh: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -211,17 +212,14 @@ def check(runs: list[dict[str, Any]], page: str) -> list[str]:
     faults += [f"{name}: missed" for name in MUSTS if name in groups and not reached(name, groups[name])]
     if IMPORT in groups and "quick" in groups:
         ours, theirs = (median(run["process"] for run in groups[name]) for name in ("quick", IMPORT))
-        faults += (
-            [f"the whole process of quick takes {ours:.2f} s, import torch {theirs:.2f} s"] if ours > theirs else []
-        )
+        if ours > theirs:
+            faults.append(f"the whole process of quick takes {ours:.2f} s, import torch {theirs:.2f} s")
     inside = page.rsplit(BEGIN, maxsplit=1)[-1].split(END, maxsplit=1)[0]
     return faults + (["docs/recipes.md has another table"] if inside != section(runs) else [])
 
 
 @click.command()
-@click.option(
-    "--recipe", "names", multiple=True, type=click.Choice(list(recipes.RECIPES)), help="Only these; others are kept."
-)
+@click.option("--recipe", "names", multiple=True, type=click.Choice(MEASURED), help="Only these; others are kept.")
 @click.option("--seeds", default=5, show_default=True, help="Seeds of each recipe but `record`, which has one.")
 @click.option("--check", "only_check", is_flag=True, help="Only see whether all is reached; exit code 1 where not.")
 @click.option("--draw", "only_draw", is_flag=True, help="Only write the table and the picture again.")
@@ -239,8 +237,7 @@ def main(names: tuple[str, ...], seeds: int, only_check: bool, only_draw: bool) 
         os.environ["FNNET_DATA"] = str(Path(os.environ["FNNET_DATA"]).resolve())
         before = merge(before, measure(names or ("classic", "quick", "accurate"), seeds))
         RESULTS.write_text(json.dumps(before, indent=1) + "\n")
-    text = PAGE.read_text()
-    PAGE.write_text(text.split(BEGIN)[0] + BEGIN + section(before) + END + text.split(END)[1])
+    rewrite(PAGE, BEGIN, section(before), END)
     draw(before)
 
 

@@ -207,6 +207,12 @@ def section(results: dict[str, Any]) -> str:
     return f"\n{table(results['rows'])}\n{machine_line}. Written by `python -m bench.peers`.\n\n"
 
 
+def rewrite(page: Path, begin: str, inside: str, end: str) -> None:
+    """Have a page say `inside` between its two marks."""
+    before, rest = page.read_text().split(begin)
+    page.write_text(before + begin + inside + end + rest.split(end)[1])
+
+
 def check(readme: str) -> list[str]:
     """How the README's rows differ in kind from this program's and from the JSON's; nothing where they do not."""
     if BEGIN not in readme or END not in readme:
@@ -276,9 +282,7 @@ def main(rounds: int, only: str, merge: bool, only_check: bool, out: str) -> Non
     results |= {"peak_gflops": max(peaks), "rows": rows}
     Path(out).write_text(json.dumps(results, indent=1) + "\n")
     if Path(out).resolve() == RESULTS:
-        text = README.read_text()
-        before, rest = text.split(BEGIN)
-        README.write_text(before + BEGIN + section(results) + END + rest.split(END)[1])
+        rewrite(README, BEGIN, section(results), END)
 
 
 def _say(work: Work, row: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ class EpochReport(NamedTuple):
     seconds        training alone since the last report, without evaluation.
     train_loss, train_accuracy   mean over the last pass, each image as it was met, before its step.
     dev_loss, dev_accuracy       over the dev images with the parameters as they are now; None without dev images.
-    learning_rate  of the last step.
+    learning_rate  of the last step; NaN for L-BFGS, which has none.
     """
 
     epoch: int
@@ -130,12 +130,11 @@ def _minimised(
 
     if plan.epochs < 1:
         return
-    reached, began = [training], time.perf_counter()
+    reached, began = training, time.perf_counter()
 
     def on_iteration(number: int, _: float, params: Params) -> None:
-        nonlocal began
-        took = time.perf_counter() - began
-        before, n = reached[-1], len(train.x)
+        nonlocal reached, began
+        took, n = time.perf_counter() - began, len(train.x)
         on_train, on_dev = (
             part and metrics.evaluate(params, *part, activation=plan.activation, kernels=kernels)
             for part in (train, dev)
@@ -145,17 +144,17 @@ def _minimised(
         # There is no learning rate: each step is as long as the search along its line says.
         report = EpochReport(number, took, on_train.loss, on_train.accuracy, dev_loss, dev_accuracy, math.nan)
         state = training.state._replace(params=params, step=training.state.step + number)
-        reached.append(Training(state, (*before.history, report), epoch=number))
+        reached = Training(state, (*reached.history, report), epoch=number)
         if on_block:
             right = round(on_train.accuracy * n)
-            on_block(Progress(number, n, on_train.loss * n, right, partial(reached.__getitem__, -1)))
+            on_block(Progress(number, n, on_train.loss * n, right, lambda: reached))
         began = time.perf_counter()
 
     lbfgs.minimise(
         training.state.params, train, iterations=plan.epochs, activation=plan.activation, l2=plan.weight_decay,
         weights=weights, label_smoothing=plan.label_smoothing, kernels=kernels, on_iteration=on_iteration,
     )  # fmt: skip
-    yield reached[-1]
+    yield reached
 
 
 class _Course:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import signal
 import sys
 import time
@@ -229,4 +228,3 @@ def test_the_log_is_json_lines(run, idx_folder, tmp_path):
     assert [line["train_loss"] for line in lines if line["event"] == "epoch"] == [
         report["train_loss"] for report in document["epochs"]
     ]
-    shutil.rmtree(tmp_path / "kept")

@@ -110,22 +110,18 @@ def show(count: int | None, augment: bool, output: str | None, seed: int, **opti
     """Draw training images, picked by the seed, with their labels."""
     from fnnet import rng
     from fnnet.report import terminal
-    from fnnet.report.plots import SHEET_COLUMNS
 
     check_outputs(inputs=[options["data_choice"]], pictures={"--output": output})
     dataset, images = _load(options)
     say(describe(dataset, images))
     picked = rng.order(seed, "show", images["train"])[: count or (FEW if augment else MANY)]
-    captions = [dataset.classes[dataset.train.labels[i]] for i in picked]
     rows = _deformed(dataset, picked, seed) if augment else dataset.train.x[picked][:, None]
-    sheet = list(rows.reshape(-1, *dataset.image_shape))
+    sheet, each = list(rows.reshape(-1, *dataset.image_shape)), rows.shape[1]
+    epochs = [f"epoch {epoch}" for epoch in range(1, each)]
+    captions = [name for i in picked for name in (dataset.classes[dataset.train.labels[i]], *epochs)]
+    terminal.draw_sheet(sheet, captions, console(), each if augment else None)
     if augment:
-        epochs = [f"epoch {epoch}" for epoch in range(1, SHEET_COLUMNS)]
-        captions = [name for caption in captions for name in (caption, *epochs)]
-        terminal.draw_rows(sheet, captions, SHEET_COLUMNS, console())
         click.echo("left: images and their classes; beside each what the epochs of training make of it")
-    else:
-        terminal.draw_sheet(sheet, captions, console())
     if output:
         from fnnet.report.plots import plot_sheet
 

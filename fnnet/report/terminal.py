@@ -65,20 +65,16 @@ def shrink(image: Array) -> Array:
     return shrunk
 
 
-def draw_rows(images: Sequence[Array], captions: Sequence[str], each: int, console: Console) -> None:
-    """Print images as `draw_sheet`, `each` of them to a row, of which those that do not fit are left out."""
-    for first in range(0, len(images), each):
-        fit = max(1, console.width // (len(draw(shrink(images[first]), console)[0]) + 2))
-        some = slice(first, first + min(each, fit))
-        draw_sheet(images[some], captions[some], console)
+def draw_sheet(images: Sequence[Array], captions: Sequence[str], console: Console, each: int | None = None) -> None:
+    """Print images side by side at half size, as many to a row as fit, captions beneath.
 
-
-def draw_sheet(images: Sequence[Array], captions: Sequence[str], console: Console) -> None:
-    """Print images side by side at half size, as many to a row as fit, captions beneath."""
+    each   so many belong to one row, of which those that do not fit are left out.
+    """
     small = [draw(shrink(image), console) for image in images]
     width = small[0][0].cell_len + 2
-    per_row = max(1, console.width // width)
-    for first in range(0, len(small), per_row):
+    fit = max(1, console.width // width)
+    per_row = fit if each is None else min(fit, each)
+    for first in range(0, len(small), each or per_row):
         row = small[first : first + per_row]
         for lines in zip(*row, strict=True):
             console.print(Text("  ").join(lines), no_wrap=True, overflow="crop")
