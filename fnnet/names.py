@@ -4,5 +4,7 @@ from typing import Final
 
 ACTIVATIONS: Final = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid")
 """The hidden activations; compiled code numbers them in this order."""
-OPTIMIZERS: Final = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lbfgs")
+STEPPING: Final = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw")
+"""The optimizers that move batch by batch."""
+OPTIMIZERS: Final = (*STEPPING, "lbfgs")
 SCHEDULES: Final = ("constant", "step", "exponential", "cosine", "onecycle", "plateau")

@@ -10,7 +10,7 @@ from fnnet import augment, optim, schedules
 from fnnet.checks import check_amount, check_count, check_share
 from fnnet.dropout import dropped
 from fnnet.errors import UsageError
-from fnnet.names import OPTIMIZERS, SCHEDULES
+from fnnet.names import OPTIMIZERS, SCHEDULES, STEPPING
 from fnnet.network import check_activation, check_label_smoothing
 from fnnet.optim import Optimizer, check_learning_rate
 from fnnet.schedules import Schedule
@@ -61,7 +61,7 @@ class Plan(NamedTuple):
 
 def goes_by_steps(plan: Plan) -> bool:
     """Whether its optimizer moves batch by batch; L-BFGS looks at all images along a line before it moves."""
-    return plan.optimizer != "lbfgs"
+    return plan.optimizer in STEPPING
 
 
 def make_optimizer(plan: Plan) -> Optimizer:

@@ -669,3 +669,12 @@ def test_data_show_augment(run, idx_folder, tmp_path):
     assert run("data", "show", "--augment", "--data", idx_folder, "--count", 2).out == result.out.replace(
         f"saved {tmp_path / 'sheet.png'}\n", ""
     )
+
+
+def test_data_show_draws_the_deformation_that_is_said(run, idx_folder):
+    """Figures alone are enough to have the deformations drawn; those left out are those of `--augment`."""
+    arguments = ("data", "show", "--data", idx_folder, "--count", 2)
+    usual, stronger = run(*arguments, "--augment").out, run(*arguments, "--deformation", "rotation=60").out
+    assert run(*arguments, "--deformation", "rotation=12").out == usual != stronger
+    assert stronger.count("epoch 1") == 2
+    run(*arguments, "--deformation", "rotation=-1").failed(2, "--deformation", "at least 0")

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import fnnet
-from fnnet import data
+from fnnet import data, recipes
 from fnnet.checkpoints import load_checkpoint
 from fnnet.runs import read_log
 from tests.conftest import ROOT, idx_bytes, start
@@ -174,6 +174,21 @@ def test_class_weights_change_what_is_learned(run, idx_folder):
     assert same["epochs"][-1]["train_loss"] == pytest.approx(plain["epochs"][-1]["train_loss"], rel=1e-5)
 
 
+def test_figures_of_the_deformation_take_the_place_of_the_recipe_s(run, idx_folder):
+    """Those left out stay; to give one is to deform."""
+    arguments = ("train", "--data", idx_folder, "--epochs", 2, "--json")
+    plain, own = run(*arguments).json, ",".join(f"{name}={n}" for name, n in recipes.DEFORMATION.items())
+    deformed = [
+        run(*arguments, *options).json["weights_sha256"]
+        for options in (("--augment",), ("--deformation", own), ("--deformation", "rotation=12"))
+    ]
+    assert set(deformed) == {deformed[0]} != {plain["weights_sha256"]}
+    stronger = run(*arguments, "--augment", "--deformation", "rotation=30").json
+    assert stronger["weights_sha256"] not in (deformed[0], plain["weights_sha256"])
+    still = run(*arguments, "--deformation", "shift=0,rotation=0,scale=0,shear=0,elastic=0").json
+    assert still["weights_sha256"] == plain["weights_sha256"]
+
+
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
@@ -202,6 +217,13 @@ def test_class_weights_change_what_is_learned(run, idx_folder):
         (("--class-weights", "1=2,1=3"), ["weight given twice", "1=3"]),
         (("--class-weights", "1=-2"), ["weight of class 1", "-2"]),
         (("--class-weights", "1=x"), ["weight of class 1", "x"]),
+        (("--deformation", "twist=2"), ["--deformation", "shift or rotation", "'twist=2'"]),
+        (("--deformation", "shift=1,shift=2"), ["--deformation", "each once", "'shift=2'"]),
+        (("--deformation", "shift"), ["--deformation", "at least 0", "''"]),
+        (("--deformation", "shift=-1"), ["--deformation", "at least 0", "'-1'"]),
+        (("--deformation", "rotation=180"), ["rotation", "0 to 179", "180"]),
+        (("--deformation", "correlation=0.3"), ["correlation", "at least 0.5 pixels", "0.3"]),
+        (("--deformation", "shift=1", "--no-augment"), ["--deformation", "--augment", "--no-augment"]),
         (("--optimizer", "sdg"), ["--optimizer", "sgd"]),
         (("--activation", "rely"), ["--activation", "relu"]),
     ],

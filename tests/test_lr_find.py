@@ -228,6 +228,7 @@ def test_its_picture(run, idx_folder, tmp_path):
         (("--steps", "9"), ("--steps", "10 to 1000000")),
         (("--plot", "rates.txt"), ("--plot", ".png")),
         (("--recipe", "magic"), ("--recipe",)),
+        (("--optimizer", "lbfgs"), ("--optimizer: lbfgs has no learning rate", "expected sgd or momentum")),
     ],
 )
 def test_wrong_usage(arguments, parts, run, idx_folder):

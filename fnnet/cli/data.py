@@ -11,6 +11,7 @@ from fnnet.cli.options import (
     FileName,
     data_dir_option,
     data_options,
+    deformation_option,
     json_option,
     quiet_option,
     seed_option,
@@ -18,6 +19,8 @@ from fnnet.cli.options import (
 from fnnet.cli.output import check_outputs, console, describe, load_data, notifier, print_json, say
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fnnet.data import Dataset
     from fnnet.params import Array
 
@@ -104,18 +107,27 @@ def download(data_dir: str | None, quiet: bool) -> None:
 @data_options
 @click.option("--count", type=Count(1, 1000), help="How many images.  [default: 20, or 5 with --augment]")
 @click.option("--augment", is_flag=True, help="Draw each image beside what the first epochs of training make of it.")
+@deformation_option("Draw so strong a deformation, as --augment does.  [default: that of most recipes]")
 @click.option("--output", "-o", type=FileName(), help="Save the sheet as PNG, SVG or PDF too (extra plot).")
 @seed_option
-def show(count: int | None, augment: bool, output: str | None, seed: int, **options: Any) -> None:
+def show(
+    count: int | None,
+    augment: bool,
+    deformation: dict[str, float] | None,
+    output: str | None,
+    seed: int,
+    **options: Any,
+) -> None:
     """Draw training images, picked by the seed, with their labels."""
     from fnnet import rng
     from fnnet.report import terminal
 
+    augment = augment or deformation is not None
     check_outputs(inputs=[options["data_choice"]], pictures={"--output": output})
     dataset, images = _load(options)
     say(describe(dataset, images))
     picked = rng.order(seed, "show", images["train"])[: count or (FEW if augment else MANY)]
-    rows = _deformed(dataset, picked, seed) if augment else dataset.train.x[picked][:, None]
+    rows = _deformed(dataset, picked, seed, deformation or {}) if augment else dataset.train.x[picked][:, None]
     sheet, each = list(rows.reshape(-1, *dataset.image_shape)), rows.shape[1]
     epochs = [f"epoch {epoch}" for epoch in range(1, each)]
     captions = [name for i in picked for name in (dataset.classes[dataset.train.labels[i]], *epochs)]
@@ -129,7 +141,7 @@ def show(count: int | None, augment: bool, output: str | None, seed: int, **opti
         say(f"saved {output}")
 
 
-def _deformed(dataset: Dataset, picked: Array, seed: int) -> Array:
+def _deformed(dataset: Dataset, picked: Array, seed: int, figures: Mapping[str, float]) -> Array:
     """Images number `picked` and behind each what the first epochs make of it: (images, SHEET_COLUMNS, pixels)."""
     import numpy as np
 
@@ -137,7 +149,7 @@ def _deformed(dataset: Dataset, picked: Array, seed: int) -> Array:
     from fnnet.augment import Deformation, deform
     from fnnet.report.plots import SHEET_COLUMNS
 
-    deformation, x = Deformation(**recipes.DEFORMATION), np.asarray(dataset.train.x)[picked]
+    deformation, x = Deformation(**{**recipes.DEFORMATION, **figures}), np.asarray(dataset.train.x)[picked]
     epochs = [
         deform(x, dataset.image_shape, deformation, seed=seed, epoch=epoch, samples=picked)
         for epoch in range(1, SHEET_COLUMNS)

@@ -21,6 +21,8 @@ from fnnet.cli.options import (
 )
 from fnnet.cli.output import check_outputs, console, describe, load_data, load_kernels, notifier, print_json, say
 from fnnet.cli.train import override, plan_options
+from fnnet.errors import UsageError
+from fnnet.names import STEPPING
 
 if TYPE_CHECKING:
     from fnnet.lr_find import RangeTest
@@ -52,7 +54,7 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
     from fnnet.steps import Objective
 
     check_outputs(inputs=[options["data_choice"]], pictures={"--plot": options["plot"]})
-    _check_range(options["low"], options["high"])
+    _check_range(options)
     notify = notifier(quiet)
     dataset = load_data(options, notify)
     chosen = override(recipes.get(recipe), options, len(dataset.train.labels))
@@ -95,10 +97,13 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
     _print(test, options, quiet, f"{title}, {len(test.rates):,} of {options['steps']:,} steps in {seconds:.2f} s")
 
 
-def _check_range(low: float, high: float) -> None:
+def _check_range(options: dict[str, Any]) -> None:
+    """UsageError where there is no rate to test, or no range."""
+    low, high, optimizer = options["low"], options["high"], options["optimizer"]
+    if optimizer not in (None, *STEPPING):
+        expected = " or ".join(STEPPING)
+        raise UsageError(f"{optimizer} has no learning rate", where="--optimizer", expected=expected, found=optimizer)
     if low >= high:
-        from fnnet.errors import UsageError
-
         raise UsageError("not below --high", where="--low", expected=f"less than {high:g}", found=f"{low:g}")
 
 

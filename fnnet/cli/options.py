@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from fnnet.recipes import RECIPES
+from fnnet.recipes import DEFORMATION, RECIPES
 
 
 class Sizes(click.ParamType):  # type: ignore[type-arg]
@@ -100,6 +100,25 @@ class Shares(click.ParamType):  # type: ignore[type-arg]
         return shares if len(shares) > 1 else shares[0]
 
 
+class Figures(click.ParamType):  # type: ignore[type-arg]
+    """Figures of a deformation: `shift=1,rotation=10`."""
+
+    name = "FIGURE=N,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> dict[str, float]:
+        """Name and number of each figure that is given."""
+        if isinstance(value, dict):
+            return value
+        figures: dict[str, float] = {}
+        for part in value.split(","):
+            name, _, number = part.partition("=")
+            if name not in DEFORMATION or name in figures:
+                names = " or ".join(DEFORMATION)
+                self.fail(f"expected {names}, each once, as rotation=10,shear=0, found {part!r}", param, context)
+            figures[name] = AMOUNT.convert(number, param, context)
+        return figures
+
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -114,6 +133,12 @@ def compiled_options(what: str) -> Decorator:
         "--threads", type=Count(1, 1024), help="Threads of the compiled kernels.  [default: all that may run at once]"
     )
     return lambda command: jit_option(what)(threads(command))
+
+
+def deformation_option(what: str) -> Decorator:
+    """--deformation."""
+    more = "shift (pixels), rotation (degrees), scale, shear (shares), elastic, correlation (pixels)"
+    return click.option("--deformation", type=Figures(), help=f"{what} Of {more}.")
 
 
 def data_dir_option(what: str) -> Decorator:

@@ -20,6 +20,7 @@ from fnnet.cli.options import (
     Sizes,
     compiled_options,
     data_options,
+    deformation_option,
     json_option,
     quiet_option,
     recipe_option,
@@ -37,7 +38,7 @@ from fnnet.cli.output import (
     threads_of,
 )
 from fnnet.errors import DataError, FnnetError, UsageError
-from fnnet.names import ACTIVATIONS, OPTIMIZERS, SCHEDULES
+from fnnet.names import ACTIVATIONS, OPTIMIZERS, SCHEDULES, STEPPING
 from fnnet.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--label-smoothing", type=SHARE, help="Share of each label spread over all classes."),
         click.option("--augment/--no-augment", default=None, help="Deform the images anew in each epoch."),
+        deformation_option("Deform so strongly, as --augment does; figures left out are the recipe's."),
         click.option(
             "--early-stopping",
             type=Count(1),
@@ -171,7 +173,7 @@ def _check_run_dir(options: dict[str, Any]) -> None:
     if options["resume"] and not folder:
         raise UsageError("--resume needs the folder of the run", expected="--run-dir DIR", found="none")
     if folder and options["optimizer"] == "lbfgs":
-        expected = " or ".join(name for name in OPTIMIZERS if name != "lbfgs")
+        expected = " or ".join(STEPPING)
         raise UsageError("--run-dir keeps steps, which lbfgs has none of", expected=expected, found="lbfgs")
     for name in ("out", "plot"):
         # Neither is there yet, so that only the end of training would show it.
@@ -265,6 +267,10 @@ def override(recipe: Recipe, options: dict[str, Any], available: int) -> Recipe:
     said = {name: options[name] for name in Recipe._fields if options.get(name) is not None}
     if said.get("batch_size") == "full":
         said["batch_size"] = None
+    if "deformation" in said:
+        if said.setdefault("augment", True) is False:
+            raise UsageError("nothing to deform", where="--deformation", expected="--augment", found="--no-augment")
+        said["deformation"] = {**recipe.deformation, **said["deformation"]}
     recipe = recipe._replace(dev=recipe.dev_for(available))
     if said.get("optimizer") == "lbfgs":
         # It goes over all images in each of its iterations; a recipe's own ways of taking steps give way.
