@@ -12,10 +12,10 @@ DEFORMATION: Final[Mapping[str, float]] = MappingProxyType(
     {"shift": 1.5, "rotation": 12.0, "scale": 0.12, "shear": 0.12, "elastic": 1.1, "correlation": 5.0}
 )
 
-STRONGER: Final[Mapping[str, float]] = MappingProxyType(
-    {"shift": 1.5, "rotation": 14.0, "scale": 0.14, "shear": 0.14, "elastic": 1.2, "correlation": 5.0}
+UPRIGHT: Final[Mapping[str, float]] = MappingProxyType(
+    {"shift": 1.0, "rotation": 14.0, "scale": 0.14, "shear": 0.0, "elastic": 1.2, "correlation": 5.0}
 )
-"""For networks that see each image a hundred times and more."""
+"""For networks that see each image a hundred times and more: stronger, but without shear."""
 
 
 class Recipe(NamedTuple):
@@ -125,18 +125,17 @@ RECIPES: Final = MappingProxyType(
             ),
             Recipe(
                 name="record",
-                what="784-2000-1500-1000-500-10 on deformed images, as far as a plain network goes, half an hour",
+                what="784-2000-1500-1000-500-10 on deformed images, as far as a plain network goes, under an hour",
                 hidden=(2000, 1500, 1000, 500),
-                epochs=150,
+                epochs=250,
                 batch_size=256,
                 learning_rate=0.2,
                 initialiser="he",
                 dev=0,
                 optimizer="nesterov",
                 schedule="onecycle",
-                label_smoothing=0.05,
                 augment=True,
-                deformation=STRONGER,
+                deformation=UPRIGHT,
                 min_steps=2000,
             ),
         )
