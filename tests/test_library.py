@@ -262,6 +262,22 @@ def test_tiles_are_vector_code():
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="levels of x86-64")
+def test_numba_emits_nothing_while_it_compiles():
+    """What it emits would be thrown away. Numba's engine fails here as soon as it is asked for machine code."""
+    code = """
+from llvmlite.binding import ExecutionEngine
+from fnnet.kernels import build
+def emit(*arguments):
+    raise AssertionError("machine code is emitted")
+ExecutionEngine.finalize_object = ExecutionEngine.get_global_value_address = emit
+print(len(build.build("operations", "float32")))
+"""
+    env = {**os.environ, "NUMBA_OPT": "0", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 1000
+
+
 @pytest.mark.parametrize("level", ["x86-64", "x86-64-v3"])
 def test_older_processors(level, run_process, idx_folder):
     """The tests of the block trainer on code for narrower vectors, without multiply-add or without compression."""
