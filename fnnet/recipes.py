@@ -12,14 +12,16 @@ DEFORMATION: Final[Mapping[str, float]] = MappingProxyType(
     {"shift": 1.5, "rotation": 12.0, "scale": 0.12, "shear": 0.12, "elastic": 1.1, "correlation": 5.0}
 )
 
-UPRIGHT: Final[Mapping[str, float]] = MappingProxyType(
+UNSHEARED: Final[Mapping[str, float]] = MappingProxyType(
     {"shift": 1.0, "rotation": 14.0, "scale": 0.14, "shear": 0.0, "elastic": 1.2, "correlation": 5.0}
 )
 """For networks that see each image a hundred times and more: stronger, but without shear."""
 
 
 class Recipe(NamedTuple):
-    """A way to train; every field can be overridden by the option of its name. Those of a `plan.Plan` mean the same.
+    """A way to train; the option of a field's name, where there is one, overrides it.
+
+    Fields that a `plan.Plan` has too mean the same there.
 
     batch_size    None is the full batch.
     deformation   of the images, as figures of `augment.Deformation`; with `augment` they are deformed in training.
@@ -135,7 +137,7 @@ RECIPES: Final = MappingProxyType(
                 optimizer="nesterov",
                 schedule="onecycle",
                 augment=True,
-                deformation=UPRIGHT,
+                deformation=UNSHEARED,
                 min_steps=2000,
             ),
         )
