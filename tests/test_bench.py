@@ -143,4 +143,4 @@ def test_new_runs_take_the_place_of_those_of_their_name():
 def test_the_page_of_recipes_is_that_of_the_json():
     runs = json.loads(accuracy.RESULTS.read_text())
     assert accuracy.section(runs) in accuracy.PAGE.read_text()
-    assert {run["what"] for run in runs} >= {"classic", "quick", "accurate"}
+    assert {run["what"] for run in runs} >= {"classic", *accuracy.MUSTS}

@@ -94,6 +94,8 @@ def main() -> None:
     out = os.dup(1)
     os.dup2(2, 1)
     part, dtype, *options = sys.argv[1:]
+    if part != "train" and hasattr(os, "nice"):
+        os.nice(10)  # the others are done before training's part is, even if they give way to it
     with os.fdopen(out, "wb") as file:
         file.write(build(part, dtype, assembly="--assembly" in options))
 
