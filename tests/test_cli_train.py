@@ -59,9 +59,9 @@ def test_killed_at_any_moment_and_resumed_it_is_the_same_run(jit, run, idx_folde
 def test_a_signal_saves_says_how_to_go_on_and_loses_no_bit(number, code, word, run, idx_folder, tmp_path):
     arguments = ("--data", idx_folder, "--batch-size", 1, "--epochs", 400, "--dev", 5)
     with start(command_of(*arguments, "--run-dir", "kept"), tmp_path) as process:
-        while not (tmp_path / "kept" / "log.jsonl").exists():
-            time.sleep(0.02)
-        time.sleep(0.5)
+        log = tmp_path / "kept" / "log.jsonl"
+        while not (log.exists() and log.read_text().count('"event": "epoch"') >= 9):
+            time.sleep(0.002)
         process.send_signal(getattr(signal, number))
         _, err = process.communicate(timeout=60)
     assert process.returncode == code
