@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from fnnet.kernels import Kernels
     from fnnet.kernels import load as load_kernels
     from fnnet.network import Activations, backward, forward, loss, predict, predictor, scores
-    from fnnet.optim import SGD, Optimizer, adam, adamw, averaged, clipped, momentum, rmsprop, sgd, update
+    from fnnet.optim import SGD, adam, adamw, averaged, clipped, momentum, rmsprop, sgd, update
+    from fnnet.optimizer import Optimizer
     from fnnet.params import Layer, Model, Params, init
     from fnnet.steps import Objective, TrainState, train_block, train_step
     from fnnet.storage import load_model, save_model
@@ -33,7 +34,7 @@ _HOMES = {
     "predictor": "network",
     "scores": "network",
     "SGD": "optim",
-    "Optimizer": "optim",
+    "Optimizer": "optimizer",
     "adam": "optim",
     "adamw": "optim",
     "averaged": "optim",

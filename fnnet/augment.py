@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from fnnet import rng
-from fnnet.checks import check_amount
+from fnnet.checks import check_amount, check_count
 from fnnet.errors import ArgumentTypeError, UsageError
-from fnnet.kernels import NUMPY, Kernels
+from fnnet.kernels import NUMPY, Kernels, check_kernels
 from fnnet.params import Array, freeze
 
 CHUNK: Final = 2048
@@ -73,15 +73,23 @@ def check_deformation(deformation: Any) -> Deformation:
     return deformation
 
 
+def check_image_shape(given: Any) -> tuple[int, int]:
+    """`given` as (height, width), ints of at least 1, else UsageError."""
+    try:
+        height, width = given
+    except (TypeError, ValueError):
+        raise UsageError("image shape", expected="(height, width)", found=given) from None
+    return check_count("image height", height, 1), check_count("image width", width, 1)
+
+
 def check_images(x: Any, image_shape: Any) -> Array:
     """`x` as an array if it is uint8 (n, height * width), else UsageError."""
     images: Array = np.asarray(x)
     if images.dtype != np.uint8:
         raise ArgumentTypeError("images to deform are no bytes", expected="uint8", found=images.dtype)
-    if image_shape is None or len(tuple(image_shape)) != 2:
-        raise UsageError("image shape", expected="(height, width)", found=image_shape)
-    if images.ndim != 2 or images.shape[1] != image_shape[0] * image_shape[1] or not images.shape[1]:
-        expected = f"shape (n, {image_shape[0]} * {image_shape[1]})"
+    height, width = check_image_shape(image_shape)
+    if images.ndim != 2 or images.shape[1] != height * width:
+        expected = f"shape (n, {height} * {width})"
         raise UsageError("images do not fit their shape", expected=expected, found=images.shape)
     return images
 
@@ -106,6 +114,8 @@ def deform(
     Raises   UsageError for figures out of range, images that do not fit, numbers that are not as many as images.
     """
     images, deformation = check_images(x, image_shape), check_deformation(deformation)
+    image_shape = check_image_shape(image_shape)
+    check_kernels(kernels)
     numbers: Array = np.arange(len(images)) if samples is None else np.asarray(samples)
     if numbers.shape != (len(images),) or numbers.dtype.kind not in "iu" or (numbers.size and numbers.min() < 0):
         expected = f"{len(images)} integers >= 0"
@@ -124,6 +134,9 @@ def deform(
 def _figures(deformation: Deformation, image_shape: tuple[int, int]) -> Figures:
     tangent = math.tan(math.radians(deformation.rotation) / 2)
     limits = (deformation.shift, tangent, deformation.scale, deformation.shear, float(deformation.elastic > 0))
+    if not deformation.elastic:
+        height, width = image_shape
+        return Figures(np.array(limits), np.zeros((height, 1), np.float32), np.zeros((1, width), np.float32))
     by, bx = (_splines(size, deformation.correlation) for size in image_shape)
     if by.shape[1] * bx.shape[1] > MAX_KNOTS:
         found = f"{by.shape[1]} x {bx.shape[1]} knots"

@@ -11,7 +11,7 @@ from fnnet import container, rng
 from fnnet.container import Kind
 from fnnet.errors import ModelError
 from fnnet.network import check_params
-from fnnet.optim import Moments
+from fnnet.optimizer import Moments
 from fnnet.params import Array, Params, check_sizes, frozen, layer_sizes
 from fnnet.steps import TrainState
 from fnnet.storage import check_keys, check_names, params_of, tensors_of
@@ -60,7 +60,7 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
             tensors |= tensors_of(f"moments.{number}", tree)
     elif not (isinstance(state.optimizer_state, tuple) and len(state.optimizer_state) == 0):
         found = type(state.optimizer_state).__name__
-        raise ModelError("optimizer state", where=path, expected="() or optim.Moments", found=found)
+        raise ModelError("optimizer state", where=path, expected="() or optimizer.Moments", found=found)
     if best is not None:
         tensors |= tensors_of("best", best)
     about = {

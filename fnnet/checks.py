@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import math
 import numbers
-from typing import Any
+from typing import Any, Final
 
 from fnnet.errors import ArgumentTypeError, UsageError
+
+MOST: Final = 2**63 - 1
+"""Counts are 64-bit integers where NumPy and compiled code hold them."""
+LONGEST: Final = 128
+"""Bits of an integer that a message shows."""
 
 
 def check_share(name: str, value: Any) -> float:
@@ -21,18 +26,36 @@ def check_amount(name: str, value: Any, *, above: bool = False) -> float:
     return _checked(name, value, "a finite number >= 0", lambda number: number >= 0)
 
 
+def check_finite(name: str, value: Any) -> float:
+    """`value` as a finite float, else UsageError."""
+    return _checked(name, value, "a finite number", lambda number: True)
+
+
 def _checked(name: str, value: Any, expected: str, fits: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ArgumentTypeError(f"{name} is not a number", expected=expected, found=repr(value))
-    if not (math.isfinite(value) and fits(value)):
+    try:
+        number = float(value)
+    except OverflowError:
+        raise UsageError(f"{name} out of range", expected=expected, found="a number beyond 1e308") from None
+    if not (math.isfinite(number) and fits(value)):
         raise UsageError(f"{name} out of range", expected=expected, found=value)
-    return float(value)
+    return number
 
 
-def check_count(name: str, value: Any, least: int) -> int:
-    """`value` as an int of at least `least`, else UsageError."""
+def shown(value: Any) -> str:
+    """An integer in a message; Python writes none of thousands of digits."""
+    bits = int(value).bit_length()
+    return str(value) if bits <= LONGEST else f"an integer of {bits} bits"
+
+
+def check_count(name: str, value: Any, least: int, most: int = MOST) -> int:
+    """`value` as an int from `least` to `most`, else UsageError."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise ArgumentTypeError(f"{name} is not an integer", expected=f"an integer >= {least}", found=repr(value))
-    if value < least:
-        raise UsageError(f"{name} out of range", expected=f"an integer >= {least}", found=value)
-    return int(value)
+    count = int(value)
+    if count < least:
+        raise UsageError(f"{name} out of range", expected=f"an integer >= {least}", found=shown(value))
+    if count > most:
+        raise UsageError(f"{name} out of range", expected=f"at most {most}", found=shown(value))
+    return count

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fnnet import rng
-from fnnet.checks import check_share
+from fnnet.checks import check_count, check_share
 from fnnet.errors import ArgumentTypeError, UsageError
-from fnnet.params import Array, freeze
+from fnnet.params import Array, check_dtype, freeze
 
 PARTS: Final = 65536
 """A unit's chance is one of so many: 16 bits of a word."""
@@ -47,7 +47,13 @@ def masks(
 
     widths   units of each hidden layer; rates as in `dropped`.
     first    the batch row of the first mask.
+    Raises   UsageError as `dropped`, and for counts below 0.
     """
+    if isinstance(widths, (str, bytes)) or not isinstance(widths, (Sequence, np.ndarray)):
+        raise ArgumentTypeError("widths", expected="one integer for each hidden layer", found=repr(widths))
+    widths = [check_count("width", width, 1) for width in widths]
+    n, first = check_count("n", n, 0), check_count("first", first, 0)
+    dtype = check_dtype(dtype)
     chances = dropped(rates, len(widths))
     if not any(chances):
         return None

@@ -12,7 +12,7 @@ import numpy as np
 from fnnet.checks import check_amount, check_count
 from fnnet.errors import DivergedError
 from fnnet.kernels import NUMPY, Kernels
-from fnnet.network import Examples, as_input, check_labels, check_params, forward, loss_and_grads
+from fnnet.network import Examples, as_input, check_examples, check_labels, check_params, forward, loss_and_grads
 from fnnet.params import Array, Layer, Params, freeze_params, layer_sizes
 
 GRADIENT: Final = 1e-7
@@ -49,7 +49,7 @@ def minimise(
 
     iterations, l2 = check_count("iterations", iterations, 1), check_amount("l2", l2)
     sizes, dtype = layer_sizes(check_params(params)), params.layers[0].W.dtype
-    start = flatten(params)
+    start, examples = flatten(params), check_examples(examples)
     x = as_input(examples.x, unflatten(start, sizes))
     labels = check_labels(examples.labels, (len(x), sizes[-1]))
     history: list[float] = []

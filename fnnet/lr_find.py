@@ -17,7 +17,8 @@ from fnnet.checks import check_amount, check_count
 from fnnet.errors import DivergedError, UsageError
 from fnnet.kernels import NUMPY, Kernels
 from fnnet.network import Examples
-from fnnet.optim import SGD, Optimizer
+from fnnet.optim import SGD
+from fnnet.optimizer import Optimizer
 from fnnet.params import Array
 from fnnet.steps import PLAIN, Objective, TrainState, train_block
 

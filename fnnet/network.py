@@ -14,7 +14,7 @@ import numpy as np
 
 from fnnet.checks import check_share
 from fnnet.errors import ArgumentTypeError, UsageError
-from fnnet.kernels import NUMPY, Kernels
+from fnnet.kernels import NUMPY, Kernels, check_kernels
 from fnnet.names import ACTIVATIONS
 from fnnet.params import Array, Layer, Params, freeze, freeze_params
 
@@ -204,13 +204,6 @@ def answers(logits: Array) -> Array:
     return best
 
 
-def check_kernels(kernels: Any) -> None:
-    """ArgumentTypeError unless `kernels` is a table of operations."""
-    if not isinstance(kernels, Kernels):
-        expected = "a table, as fnnet.load_kernels('numba') gives"
-        raise ArgumentTypeError("kernels", expected=expected, found=repr(kernels))
-
-
 def check_activation(activation: str) -> None:
     """UsageError unless `activation` is one of ACTIVATIONS."""
     if activation not in ACTIVATIONS:
@@ -259,6 +252,13 @@ def as_input(x: Any, params: Params) -> Array:
     if x.dtype == np.uint8:
         return freeze(np.divide(x, 255, dtype=dtype))
     return freeze(np.asarray(x, dtype=dtype).view())
+
+
+def check_examples(given: Any) -> Examples:
+    """What has `x` and `labels` as Examples, else ArgumentTypeError."""
+    if not (hasattr(given, "x") and hasattr(given, "labels")):
+        raise ArgumentTypeError("examples", expected="Examples(x, labels)", found=type(given).__name__)
+    return Examples(given.x, given.labels)
 
 
 def check_labels(given: Any, shape: tuple[int, ...]) -> Array:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
-from fnnet.checks import check_amount, check_share
-from fnnet.errors import ArgumentTypeError, UsageError
-from fnnet.kernels import NUMPY, Kernels
+from fnnet.checks import check_amount, check_finite, check_share
+from fnnet.errors import UsageError
+from fnnet.kernels import NUMPY, Kernels, check_kernels
 from fnnet.kernels.layout import (
     BLEND,
     CLIP,
@@ -27,38 +27,19 @@ from fnnet.kernels.layout import (
     SECOND_REST,
     STEP,
 )
+from fnnet.optimizer import (
+    Coefficients,
+    Moments,
+    Optimizer,
+    Rule,
+    check_like,
+    check_optimizer,
+    check_state,
+    made_of,
+    map_trees,
+    zeros,
+)
 from fnnet.params import Array, Layer, Params, freeze
-
-Coefficients = Callable[[Any, Array], Array]
-
-
-class Rule(NamedTuple):
-    """An optimizer as numbers, for compiled code: the name of its update and its constants.
-
-    coefficients   (learning rates (n,) or one for all, steps (n,)) -> float64 (n, CONSTANTS): what the update takes at
-                   those steps, which are counted from 1 over the optimizer's life; columns as in `kernels.layout`.
-    clips          whether the gradient's norm has a limit.
-    """
-
-    name: str
-    coefficients: Coefficients
-    clips: bool = False
-
-
-class Optimizer(NamedTuple):
-    """How parameters move along gradients.
-
-    init      params -> optimizer state, a tuple.
-    update    (params, grads, optimizer state, learning_rate, kernels) -> (params, optimizer state).
-    rule      the same for the compiled block trainer; None for an optimizer that it does not know, which then goes step
-              by step.
-    averages  whether the last tree of its state is the average of the parameters.
-    """
-
-    init: Callable[[Params], Any]
-    update: Callable[[Params, Params, Any, float, Kernels], tuple[Params, Any]]
-    rule: Rule | None = None
-    averages: bool = False
 
 
 def update(params: Params, grads: Params, learning_rate: float, *, kernels: Kernels = NUMPY) -> Params:
@@ -66,42 +47,15 @@ def update(params: Params, grads: Params, learning_rate: float, *, kernels: Kern
 
     Raises   UsageError where grads are not shaped and typed like params, or the rate is no finite number.
     """
-    if not isinstance(learning_rate, (int, float, np.floating)) or not math.isfinite(learning_rate):
-        raise UsageError("learning_rate is not finite", expected="a number", found=repr(learning_rate))
-    for each in (params, grads):
-        if not isinstance(each, Params):
-            raise ArgumentTypeError("not a network", expected="Params", found=type(each).__name__)
-    expected, found = ([f"{W.shape} {W.dtype}, {b.shape}" for W, b in each.layers] for each in (params, grads))
-    if expected != found:
-        raise UsageError("grads do not fit params", expected=expected, found=found)
+    learning_rate = check_finite("learning_rate", learning_rate)
+    check_kernels(kernels)
+    check_like(params, grads, "grads")
 
     def step(value: Array, gradient: Array) -> Array:
         return freeze(kernels.update(np.asarray(value), np.asarray(gradient), learning_rate))
 
     layers = zip(params.layers, grads.layers, strict=True)
     return Params(tuple(Layer(step(W, dW), step(b, db)) for (W, b), (dW, db) in layers))
-
-
-def _map(function: Callable[..., Array], *trees: Params) -> Params:
-    """`function` of the arrays at the same place of each tree, as a tree of read-only arrays."""
-    layers = zip(*(tree.layers for tree in trees), strict=True)
-    return Params(tuple(Layer(*(freeze(function(*each)) for each in zip(*parts, strict=True))) for parts in layers))
-
-
-def _zeros(params: Params) -> Params:
-    return _map(np.zeros_like, params)
-
-
-class Moments(NamedTuple):
-    """The state of an optimizer that remembers.
-
-    steps   updates made so far.
-    trees   what is remembered, each shaped like the parameters: (velocity,), RMSProp's (square,), Adam's (mean,
-            square); behind them the average of the parameters, where the optimizer keeps one.
-    """
-
-    steps: int
-    trees: tuple[Params, ...]
 
 
 def _scaled(scalar: float, array: Array) -> Array:
@@ -127,12 +81,12 @@ def _at(coefficients: Coefficients, learning_rate: float, state: Any) -> Array:
 
 def _decayed(grads: Params, params: Params, row: Array) -> Params:
     """The gradient with that of weight decay inside the loss."""
-    return _map(lambda g, W: g + _scaled(row[DECAY], W), grads, params) if row[DECAY] else grads
+    return map_trees(lambda g, W: g + _scaled(row[DECAY], W), grads, params) if row[DECAY] else grads
 
 
 def _moved(params: Params, along: Params, row: Array, kernels: Kernels) -> Params:
     """The parameters, shrunk by decoupled weight decay, less the learning rate times `along`."""
-    kept = _map(lambda W: _scaled(row[KEEP], W), params) if row[KEEP] != 1 else params
+    kept = map_trees(lambda W: _scaled(row[KEEP], W), params) if row[KEEP] != 1 else params
     return update(kept, along, float(row[RATE]), kernels=kernels)
 
 
@@ -152,7 +106,7 @@ def sgd(*, weight_decay: float = 0.0, decoupled: bool = False) -> Optimizer:
         row = _at(coefficients, learning_rate, state)
         return _moved(params, _decayed(grads, params, row), row, kernels), state
 
-    return Optimizer(lambda params: (), step, Rule("sgd", coefficients))
+    return made_of("sgd", coefficients, step)
 
 
 SGD: Final = sgd()
@@ -179,12 +133,11 @@ def momentum(
     ) -> tuple[Params, Moments]:
         row = _at(coefficients, learning_rate, state)
         grads = _decayed(grads, params, row)
-        velocity = _map(lambda v, g: _scaled(beta, v) + g, state.trees[0], grads)
-        along = _map(lambda v, g: g + _scaled(beta, v), velocity, grads) if nesterov else velocity
+        velocity = map_trees(lambda v, g: _scaled(beta, v) + g, state.trees[0], grads)
+        along = map_trees(lambda v, g: g + _scaled(beta, v), velocity, grads) if nesterov else velocity
         return _moved(params, along, row, kernels), Moments(state.steps + 1, (velocity,))
 
-    rule = Rule("nesterov" if nesterov else "momentum", coefficients)
-    return Optimizer(lambda params: Moments(0, (_zeros(params),)), step, rule)
+    return made_of("nesterov" if nesterov else "momentum", coefficients, step)
 
 
 def rmsprop(
@@ -208,11 +161,11 @@ def rmsprop(
     ) -> tuple[Params, Moments]:
         row = _at(coefficients, learning_rate, state)
         grads = _decayed(grads, params, row)
-        square = _map(lambda s, g: _scaled(beta, s) + _scaled(1 - beta, g * g), state.trees[0], grads)
-        along = _map(lambda g, s: g / (np.sqrt(s) + s.dtype.type(epsilon)), grads, square)
+        square = map_trees(lambda s, g: _scaled(beta, s) + _scaled(1 - beta, g * g), state.trees[0], grads)
+        along = map_trees(lambda g, s: g / (np.sqrt(s) + s.dtype.type(epsilon)), grads, square)
         return _moved(params, along, row, kernels), Moments(state.steps + 1, (square,))
 
-    return Optimizer(lambda params: Moments(0, (_zeros(params),)), step, Rule("rmsprop", coefficients))
+    return made_of("rmsprop", coefficients, step)
 
 
 def adam(
@@ -246,17 +199,17 @@ def adam(
         row = _at(coefficients, learning_rate, state)
         grads = _decayed(grads, params, row)
         first, rest, second, other = row[[FIRST, FIRST_REST, SECOND, SECOND_REST]]
-        mean = _map(lambda m, g: _scaled(first, m) + _scaled(rest, g), state.trees[0], grads)
-        square = _map(lambda s, g: _scaled(second, s) + _scaled(other, g * g), state.trees[1], grads)
+        mean = map_trees(lambda m, g: _scaled(first, m) + _scaled(rest, g), state.trees[0], grads)
+        square = map_trees(lambda s, g: _scaled(second, s) + _scaled(other, g * g), state.trees[1], grads)
 
         def move(W: Array, m: Array, s: Array) -> Array:
             root = _scaled(row[ROOT], np.sqrt(s)) + W.dtype.type(epsilon)
             moved: Array = _scaled(row[KEEP], W) - _scaled(row[STEP], m) / root
             return moved
 
-        return _map(move, params, mean, square), Moments(state.steps + 1, (mean, square))
+        return map_trees(move, params, mean, square), Moments(state.steps + 1, (mean, square))
 
-    return Optimizer(lambda params: Moments(0, (_zeros(params), _zeros(params))), step, Rule("adam", coefficients))
+    return made_of("adam", coefficients, step)
 
 
 def adamw(
@@ -272,15 +225,19 @@ def clipped(optimizer: Optimizer, norm: float) -> Optimizer:
     Pascanu, Mikolov and Bengio 2013, arXiv:1211.5063.
     Raises   UsageError unless norm is finite and above 0.
     """
-    norm = check_amount("clip_norm", norm, above=True)
+    norm, optimizer = check_amount("clip_norm", norm, above=True), check_optimizer(optimizer)
 
     def step(params: Params, grads: Params, state: Any, learning_rate: float, kernels: Kernels) -> tuple[Params, Any]:
+        check_like(params, grads, "grads")
         found = global_norm(grads)
         if found > norm:
-            grads = _map(lambda g: _scaled(norm / found, g), grads)
+            grads = map_trees(lambda g: _scaled(norm / found, g), grads)
         return optimizer.update(params, grads, state, learning_rate, kernels)
 
-    rule = _with_column(optimizer.rule, CLIP, lambda steps: norm)
+    # One that is clipped already keeps the smaller norm.
+    rule = _with_column(
+        optimizer.rule, CLIP, lambda steps, before: np.where(before > 0, np.minimum(before, norm), norm)
+    )
     return optimizer._replace(update=step, rule=rule and rule._replace(clips=True))
 
 
@@ -294,27 +251,31 @@ def averaged(optimizer: Optimizer, decay: float) -> Optimizer:
     """`optimizer` that also keeps the exponential moving average of the parameters after each step, corrected for its
     start: after t steps step s has the weight (1 - decay) decay^(t - s) / (1 - decay^t).
 
-    Raises   UsageError unless 0 <= decay < 1.
+    Raises   UsageError unless 0 <= decay < 1, and for an optimizer that keeps an average already.
     """
-    decay = check_share("ema", decay)
+    decay, optimizer = check_share("ema", decay), check_optimizer(optimizer)
+    if optimizer.averages:
+        raise UsageError("optimizer to average", expected="one that keeps no average", found="one that does")
 
     def blend(steps: Array) -> Array:
         return (1 - decay) / (1 - decay**steps)
 
     def init(params: Params) -> Moments:
         inner = optimizer.init(params)
-        return Moments(0, (*(inner.trees if isinstance(inner, Moments) else ()), _zeros(params)))
+        return Moments(0, (*(inner.trees if isinstance(inner, Moments) else ()), zeros(params)))
 
     def step(
         params: Params, grads: Params, state: Moments, learning_rate: float, kernels: Kernels
     ) -> tuple[Params, Moments]:
+        check_state(made, params, state)
         *trees, average = state.trees
         params, inner = optimizer.update(params, grads, Moments(state.steps, tuple(trees)), learning_rate, kernels)
         share = float(blend(np.array(state.steps + 1.0)))
-        average = _map(lambda e, W: e + _scaled(share, W - e), average, params)
+        average = map_trees(lambda e, W: e + _scaled(share, W - e), average, params)
         return params, Moments(state.steps + 1, (*inner.trees, average))
 
-    return Optimizer(init, step, _with_column(optimizer.rule, BLEND, blend), averages=True)
+    made = Optimizer(init, step, _with_column(optimizer.rule, BLEND, lambda steps, _: blend(steps)), averages=True)
+    return made
 
 
 def answering(params: Params, state: Any, optimizer: Optimizer) -> Params:
@@ -323,13 +284,14 @@ def answering(params: Params, state: Any, optimizer: Optimizer) -> Params:
     return average
 
 
-def _with_column(rule: Rule | None, column: int, value: Callable[[Array], Any]) -> Rule | None:
+def _with_column(rule: Rule | None, column: int, value: Callable[[Array, Array], Any]) -> Rule | None:
+    """`rule` with a column that is `value` of the steps and of what it was."""
     if rule is None:
         return None
 
     def coefficients(learning_rates: Any, steps: Array) -> Array:
         table = rule.coefficients(learning_rates, steps)
-        table[:, column] = value(steps)
+        table[:, column] = value(steps, table[:, column])
         return table
 
     return rule._replace(coefficients=coefficients)
@@ -351,14 +313,9 @@ def make(
         "adam": adam,
         "adamw": adamw,
     }
-    if name not in makers:
+    if not isinstance(name, str) or name not in makers:
         raise UsageError("unknown optimizer", expected=" or ".join(makers), found=repr(name))
     made = makers[name](weight_decay=weight_decay)
     if clip_norm:
         made = clipped(made, clip_norm)
     return averaged(made, ema) if ema else made
-
-
-def check_learning_rate(learning_rate: Any) -> float:
-    """`learning_rate` as a finite float above 0, else UsageError."""
-    return check_amount("learning_rate", learning_rate, above=True)

@@ -143,7 +143,8 @@ INITIALISERS: Final = MappingProxyType({"he": _he, "glorot": _glorot, "notebook"
 """Name -> (inputs, outputs) -> the bounds of the uniform weights and biases."""
 
 
-def _float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """`dtype` as float32 or float64, else ArgumentTypeError."""
     try:
         found = np.dtype(dtype)
     except TypeError:
@@ -162,8 +163,8 @@ def init(sizes: Sequence[int], seed: int = 0, *, scheme: str = "he", dtype: DTyp
     dtype    float32, or float64 for checks.
     Raises   UsageError for sizes, seed, scheme or dtype out of range.
     """
-    sizes, seed, dtype = check_sizes(sizes), rng.check_seed(seed), _float_dtype(dtype)
-    if scheme not in INITIALISERS:
+    sizes, seed, dtype = check_sizes(sizes), rng.check_seed(seed), check_dtype(dtype)
+    if not isinstance(scheme, str) or scheme not in INITIALISERS:
         raise UsageError("unknown initialiser", expected=" or ".join(INITIALISERS), found=repr(scheme))
     layers = []
     for number, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):

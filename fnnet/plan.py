@@ -12,7 +12,7 @@ from fnnet.dropout import dropped
 from fnnet.errors import UsageError
 from fnnet.names import OPTIMIZERS, SCHEDULES, STEPPING
 from fnnet.network import check_activation, check_label_smoothing
-from fnnet.optim import Optimizer, check_learning_rate
+from fnnet.optimizer import Optimizer
 from fnnet.schedules import Schedule
 
 OPTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -148,9 +148,8 @@ def _check_whole(plan: Plan) -> None:
 
 def check_plan(plan: Plan, *, has_dev: bool = True) -> None:
     """UsageError unless every figure of `plan` is within its range."""
-    check_learning_rate(plan.learning_rate)
-    if check_count("epochs", plan.epochs, 0) > MOST_EPOCHS:
-        raise UsageError("epochs out of range", expected=f"at most {MOST_EPOCHS}", found=plan.epochs)
+    check_amount("learning_rate", plan.learning_rate, above=True)
+    check_count("epochs", plan.epochs, 0, MOST_EPOCHS)
     check_count("report_every", plan.report_every, 1)
     if plan.batch_size is not None:
         check_count("batch_size", plan.batch_size, 1)

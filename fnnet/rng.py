@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fnnet.checks import shown
 from fnnet.errors import ArgumentTypeError, UsageError
 
 SCHEME: Final = "philox4x64-10/1"
@@ -30,7 +31,7 @@ def check_seed(seed: Any, name: str = "seed") -> int:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
         raise ArgumentTypeError(f"{name} is not an integer", expected="0 to 2**64 - 1", found=repr(seed))
     if not 0 <= seed < 2**64:
-        raise UsageError(f"{name} out of range", expected="0 to 2**64 - 1", found=seed)
+        raise UsageError(f"{name} out of range", expected="0 to 2**64 - 1", found=shown(seed))
     return int(seed)
 
 

@@ -7,13 +7,14 @@ same shape. One that has a number of steps stays beyond them at the value that i
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 
-from fnnet.checks import check_amount, check_count, check_share
+from fnnet.checks import MOST, check_amount, check_count, check_share
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.params import Array
 
@@ -85,7 +86,7 @@ def warm_up(schedule: Schedule, steps: int) -> Schedule:
     Raises   UsageError unless steps >= 1.
     """
     warm = check_count("steps", steps, 1)
-    return lambda steps: schedule(steps) * np.minimum((_steps(steps) + 1) / warm, 1)
+    return lambda steps: schedule(steps) * ((np.minimum(_steps(steps), warm - 1) + 1) / warm)
 
 
 def plateau_scale(losses: Sequence[float], factor: float = 0.1, patience: int = 10, threshold: float = 1e-4) -> float:
@@ -98,6 +99,8 @@ def plateau_scale(losses: Sequence[float], factor: float = 0.1, patience: int = 
     """
     factor, patience = _factor(factor), check_count("patience", patience, 0)
     threshold = check_share("threshold", threshold)
+    if not isinstance(losses, Sequence) or not all(isinstance(loss, numbers.Real) for loss in losses):
+        raise ArgumentTypeError("losses", expected="a sequence of numbers", found=type(losses).__name__)
     best, bad, scale = math.inf, 0, 1.0
     for loss in losses:
         best, bad = (loss, 0) if loss < best * (1 - threshold) else (best, bad + 1)
@@ -125,7 +128,7 @@ def make(name: str, rate: float, steps: int | None = None, **options: Any) -> Sc
     exponential   falls to a hundredth (factor) over all steps (every).
     Raises   UsageError for an unknown name or option, a value out of range, or no number of steps where it takes one.
     """
-    if name not in OPTIONS:
+    if not isinstance(name, str) or name not in OPTIONS:
         raise UsageError("unknown schedule", expected=" or ".join(OPTIONS), found=repr(name))
     unknown = [option for option in options if option not in OPTIONS[name]]
     if unknown:
@@ -149,7 +152,8 @@ def _steps(given: Any) -> Array:
         raise ArgumentTypeError("steps are not integers", expected="an integer dtype", found=steps.dtype)
     if steps.size and steps.min() < 0:
         raise UsageError("step out of range", expected="0 or more", found=steps.min())
-    return steps
+    # Steps of 8 bits would overflow in what is made of them.
+    return np.minimum(steps, np.array(MOST, np.uint64 if steps.dtype.kind == "u" else np.int64)).astype(np.int64)
 
 
 def _ease(start: float, end: float, share: Any) -> Any:

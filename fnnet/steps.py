@@ -10,11 +10,12 @@ import numpy as np
 from fnnet import dropout, rng
 from fnnet.checks import check_amount, check_count
 from fnnet.errors import ArgumentTypeError, DivergedError, UsageError
-from fnnet.kernels import NUMPY, Kernels
-from fnnet.kernels.layout import SHARE, SMOOTH
+from fnnet.kernels import NUMPY, Kernels, check_kernels
+from fnnet.kernels.layout import SMOOTH
 from fnnet.network import (
     Examples,
     check_activation,
+    check_examples,
     check_input,
     check_label_smoothing,
     check_labels,
@@ -24,7 +25,8 @@ from fnnet.network import (
     loss,
     loss_and_grads,
 )
-from fnnet.optim import SGD, Moments, Optimizer, check_learning_rate
+from fnnet.optim import SGD
+from fnnet.optimizer import Moments, Optimizer, check_optimizer, check_state
 from fnnet.params import Array, Params, layer_sizes
 
 Rates = float | Callable[[Array], Array]
@@ -72,9 +74,11 @@ def train_step(
     """Forward, backward, update on one batch: the next state, the batch's mean loss and its right answers before it.
 
     weights   of the samples (n,); None for equal ones.
+    Raises    UsageError for what does not fit: a learning rate below 0, an optimizer state of another optimizer.
     """
-    learning_rate = check_learning_rate(learning_rate)
-    widths, dtype = layer_sizes(check_params(state.params))[1:-1], state.params.layers[0].W.dtype
+    check_work(state, objective, optimizer)
+    learning_rate, x = check_amount("learning_rate", learning_rate), check_input(x, check_params(state.params))
+    widths, dtype = layer_sizes(state.params)[1:-1], state.params.layers[0].W.dtype
     masks = dropout.masks(state.seed, state.step, widths, len(x), objective.dropout, dtype=dtype)
     activations = forward(state.params, x, activation=objective.activation, masks=masks, kernels=kernels)
     mean_loss, grads = loss_and_grads(
@@ -110,11 +114,16 @@ def train_block(
              last; it names the step and the layer. UsageError for a batch size or rows that cannot be.
     """
     check_count("batch_size", batch_size, 1)
-    x, labels, weights = np.asarray(examples.x), np.asarray(examples.labels), check_weights(weights, len(examples.x))
+    check_work(state, objective, optimizer)
+    examples = check_examples(examples)
+    x, labels = check_input(examples.x, check_params(state.params)), np.asarray(examples.labels)
+    weights = check_weights(weights, len(x))
+    if labels.shape != (len(x),):
+        raise UsageError("labels do not fit x", expected=f"shape ({len(x)},)", found=labels.shape)
     if rows is None:
         examples, batch_size = Examples(x, labels), max(1, len(x))
     else:
-        rows = _check_rows(rows, min(len(x), len(labels)))
+        rows = _check_rows(rows, len(x))
         examples, weights = Examples(x[rows], labels[rows]), None if weights is None else weights[rows]
         rows = np.arange(len(rows))
     steps = 1 if rows is None else -(-len(rows) // batch_size)
@@ -126,13 +135,27 @@ def train_block(
 
 
 def rates_of(learning_rate: Rates, first: int, steps: int) -> Array:
-    """The learning rates of so many steps from `first` on, float64; UsageError for one that is not above 0."""
+    """The learning rates of so many steps from `first` on, float64; UsageError for one below 0 or not finite."""
     if not callable(learning_rate):
-        return np.full(steps, check_learning_rate(learning_rate))
-    rates: Array = np.asarray(learning_rate(np.arange(first, first + steps)), dtype=np.float64)
+        return np.full(steps, check_amount("learning_rate", learning_rate))
+    given: Array = np.asarray(learning_rate(np.arange(first, first + steps)))
+    if given.dtype.kind not in "fiu" or given.shape != (steps,):
+        found = f"shape {given.shape}, dtype {given.dtype}"
+        raise UsageError("rates of a schedule", expected=f"shape ({steps},), numbers", found=found)
+    rates: Array = given.astype(np.float64)
     for rate in (rates.min(), rates.max()):
         check_amount("learning_rate", float(rate))
     return rates
+
+
+def check_work(state: Any, objective: Any, optimizer: Any) -> None:
+    """UsageError unless these are a state, an objective and the optimizer that the state is of."""
+    for each, kind in ((state, TrainState), (objective, Objective)):
+        if not isinstance(each, kind):
+            raise ArgumentTypeError(f"not of type {kind.__name__}", expected=kind.__name__, found=type(each).__name__)
+    rng.check_seed(state.seed)
+    check_count("step", state.step, 0)
+    check_state(check_optimizer(optimizer), check_params(state.params), state.optimizer_state)
 
 
 def add_up(before: float, losses: Array) -> float:
@@ -227,9 +250,8 @@ class Compiled:
         dtype, classes = params.layers[0].W.dtype, params.layers[-1].W.shape[1]
         labels = check_labels(examples.labels, (len(examples.x), classes))
         pixels = self._kernels.pixels(check_input(examples.x, params), dtype, self._kernels.threads)
-        each = np.zeros(0, dtype) if weights is None else np.ascontiguousarray(weights, dtype=dtype)
         self._examples, self._weights = examples, weights
-        self._taken = pixels, np.ascontiguousarray(labels), each
+        self._taken = pixels, np.ascontiguousarray(labels)
 
     def run(self, rows: Array | None, rates: Array, passes: int = 1) -> tuple[Array, int]:
         """As `Loop.run`."""
@@ -239,20 +261,19 @@ class Compiled:
         constants = self._rule.coefficients(rates, before + np.arange(1.0, len(rates) + 1))
         firsts = np.arange(0, len(rows), self._batch_size)
         each = np.ones(len(rows)) if self._weights is None else self._weights[rows].astype(np.float64)
-        wholes = np.add.reduceat(each, firsts)
-        shares = np.divide(1.0, wholes, out=np.zeros_like(wholes), where=wholes > 0)
-        constants[:, SHARE] = np.tile(shares, passes)
+        counts = np.diff(firsts, append=len(rows))
+        wholes = np.repeat(np.add.reduceat(each, firsts), counts)
+        shares = np.divide(each, wholes, out=np.zeros_like(each), where=wholes > 0)
         constants[:, SMOOTH] = self._smoothing
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            outcome = self._trainer.run(self._taken, rows, constants, self._start.step + self._steps)
+            outcome = self._trainer.run(self._taken, rows, shares, constants, self._start.step + self._steps)
         self._steps += outcome.steps
         if outcome.steps < len(rates):
             first = outcome.steps * self._batch_size % len(rows)
             self._raise_diverged(rows[first : first + self._batch_size])
         if not self._trainer.is_finite():
             _check_finite(self.state())
-        counts = np.diff(firsts, append=len(rows))
-        losses = np.add.reduceat(outcome.losses * each, firsts) * shares * counts
+        losses = np.add.reduceat(outcome.losses * shares, firsts) * counts
         return losses, int(outcome.right.sum())
 
     def _raise_diverged(self, rows: Array) -> None:
@@ -275,6 +296,8 @@ def make_blocks(
     state: TrainState, examples: Examples, batch_size: int, objective: Objective, optimizer: Optimizer, kernels: Kernels
 ) -> Loop | Compiled:
     """What runs blocks of steps, compiled where the kernels can and know the optimizer, on examples like these."""
+    check_kernels(kernels)
+    check_work(state, objective, optimizer)
     maker = Compiled if kernels.trainer and optimizer.rule else Loop
     return maker(state, examples, batch_size, objective, optimizer, kernels)
 

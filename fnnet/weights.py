@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fnnet.checks import check_amount
+from fnnet.checks import check_amount, check_count
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.params import Array, freeze
 
@@ -49,7 +49,7 @@ def class_weights(weights: Any, labels: Any, classes: int) -> Array:
     Raises   UsageError for a class that is not there, another number of weights, and a weight that is negative or not
              finite; ArgumentTypeError for what is no number.
     """
-    labels = np.asarray(labels)
+    labels, classes = np.asarray(labels), check_count("classes", classes, 1)
     if labels.dtype.kind not in "iu" or labels.ndim != 1:
         found = f"{labels.dtype}, shape {labels.shape}"
         raise ArgumentTypeError("labels are not integers", expected="an integer dtype, shape (n,)", found=found)

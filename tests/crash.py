@@ -12,7 +12,7 @@ import time
 import numpy as np
 
 from fnnet.checkpoints import Checkpoint
-from fnnet.optim import Moments
+from fnnet.optimizer import Moments
 from fnnet.params import Layer, Params
 from fnnet.runs import open_run, read_log
 from fnnet.train import TrainState

@@ -78,6 +78,27 @@ def test_threads_share_the_images_and_change_no_byte(numba_kernels):
     same(found[0][:20], deform(x[:20], (28, 28), STRONG, **options))
 
 
+@pytest.mark.parametrize("shape", [(9, 6), (2, 1), (40, 1), (33, 4), (7, 3), (1, 5), (3, 17), (28, 28)], ids=str)
+@pytest.mark.parametrize("deformation", [Deformation(), STRONG], ids=["none", "strong"])
+def test_no_thread_writes_into_another_s_images(shape, deformation, numba_kernels, monkeypatch):
+    """Whichever is the last to write: a vector's end reaches over many of the narrowest rows."""
+    x = np.random.default_rng(0).integers(0, 256, (50, shape[0] * shape[1]), dtype=np.uint8)
+    wanted = deform(x, shape, deformation, seed=0, epoch=0)
+    monkeypatch.setattr(compiled, "IMAGES_A_THREAD", 1)
+    for order in (1, -1):
+        monkeypatch.setattr(compiled, "run_team", lambda calls, order=order: [call() for call in calls[::order]])
+        found = deform(x, shape, deformation, seed=0, epoch=0, kernels=numba_kernels._replace(threads=7))
+        same(found, wanted)
+
+
+def test_large_images_may_be_shifted(kernels):
+    """Where nothing bends, the knots of the grid do not matter."""
+    x = np.random.default_rng(0).integers(0, 256, (1, 700 * 700), dtype=np.uint8)
+    deform(x, (700, 700), Deformation(shift=1.0), seed=0, epoch=0, kernels=kernels)
+    with pytest.raises(UsageError, match="at most 4096 knots"):
+        deform(x, (700, 700), Deformation(elastic=1.0), seed=0, epoch=0, kernels=kernels)
+
+
 def test_golden_bytes(kernels):
     """Other machines and versions give the same bytes."""
     x = np.random.default_rng(0).integers(0, 256, (20, 784), dtype=np.uint8)
@@ -206,6 +227,12 @@ def test_figures_out_of_range(figures, part):
         {"x": np.zeros(784, np.uint8)},
         {"image_shape": None},
         {"image_shape": (28, 28, 1)},
+        {"image_shape": (-28, -28)},
+        {"image_shape": (28.0, 28.0)},
+        {"image_shape": (True, 784)},
+        {"image_shape": 784},
+        {"image_shape": "ab"},
+        {"kernels": "numba"},
         {"deformation": {"shift": 1.0}},
         {"samples": [0]},
         {"samples": [0, -1]},
@@ -218,7 +245,12 @@ def test_figures_out_of_range(figures, part):
 def test_arguments_that_cannot_be(change, kernels):
     given = {"x": images(2), "image_shape": (28, 28), "deformation": STRONG, "seed": 0, "epoch": 0, "samples": None}
     with pytest.raises((FnnetError, ArgumentTypeError)):
-        deform(**given | change, kernels=kernels)
+        deform(**{"kernels": kernels} | given | change)
+
+
+def test_the_image_shape_may_be_of_numpy_s_integers(kernels):
+    x, shape = images(2), (np.uint8(28), np.uint8(28))
+    same(deform(x, shape, STRONG, seed=0, epoch=0, kernels=kernels), deform(x, (28, 28), STRONG, seed=0, epoch=0))
 
 
 def test_training_on_deformed_images_is_the_same_in_both_paths(numba_kernels):

@@ -11,7 +11,7 @@ from fnnet import files, optim
 from fnnet import steps as training
 from fnnet.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fnnet.errors import ModelError, StorageError
-from fnnet.optim import Moments
+from fnnet.optimizer import Moments
 from fnnet.params import Layer, Model, Params
 from fnnet.train import TrainState
 from tests.test_storage import rewrite

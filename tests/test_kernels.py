@@ -137,6 +137,17 @@ def test_equal_weights_of_any_size_are_no_weights(kernels):
         np.testing.assert_allclose(dlogits, gradient, rtol=1e-13)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8])
+def test_the_dtype_of_the_weights_does_not_matter(dtype, kernels):
+    """Whose sum may be beyond it: 70,000 ones in float16."""
+    n = 70_000
+    logits, labels = np.random.default_rng(0).standard_normal((n, 3)), np.arange(n) % 3
+    plain, gradient = kernels.cross_entropy(logits, labels)
+    loss, dlogits = kernels.cross_entropy(logits, labels, np.ones(n, dtype))
+    assert loss == pytest.approx(plain, rel=1e-12)
+    np.testing.assert_allclose(dlogits, gradient, rtol=1e-13)
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_smoothed_loss_at_large_logits(smoothing, kernels):
     logits = np.array([[1e4, -1e4, 0.0]], np.float32)

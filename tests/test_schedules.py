@@ -66,6 +66,16 @@ def test_rates_have_the_shape_of_the_steps_and_depend_on_them_alone(schedule):
     assert schedule(STEPS)[0] > 0
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint64])
+def test_rates_do_not_depend_on_the_dtype_of_the_steps(schedule, dtype):
+    most = np.iinfo(dtype).max
+    steps = np.array([0, 1, 99, 126, most - 1, most], dtype)
+    with np.errstate(over="raise", invalid="raise"):
+        assert_rates(schedule(steps), [schedule(min(int(each), 2**63 - 1)) for each in steps])
+    assert (schedule(steps) >= 0).all()
+
+
 @pytest.mark.parametrize("name", ["cosine", "onecycle"])
 def test_beyond_the_last_step_the_rate_stays(name):
     schedule = make(name, 0.4, 30)
@@ -248,6 +258,12 @@ def test_plateaus_against_optax(optax, seed):
         (lambda: one_cycle(0.1, 10, 0.3, 0.5), "out of range; expected a finite number >= 1, found 0.5"),
         (lambda: one_cycle(0.1, 10, 0.3, 25.0, 0.5), "out of range; expected a finite number >= 1, found 0.5"),
         (lambda: one_cycle(0.1, 10, 0.3, math.inf), "out of range; expected a finite number >="),
+        (lambda: constant(10**400), "learning_rate out of range; expected a finite number > 0, found a number beyond"),
+        (
+            lambda: cosine(0.1, 10**5000),
+            "steps out of range; expected at most 9223372036854775807, found an integer",
+        ),
+        (lambda: plateau_scale([None]), "losses; expected a sequence of numbers"),
         (lambda: warm_up(constant(0.1), 0), "steps out of range; expected an integer >= 1, found 0"),
         (lambda: plateau_scale([1.0], factor=0.0), "factor out of range"),
         (lambda: plateau_scale([1.0], patience=-1), "patience out of range; expected an integer >= 0, found -1"),

@@ -107,6 +107,13 @@ def load(
     )
 
 
+def check_kernels(kernels: Any) -> None:
+    """ArgumentTypeError unless `kernels` is a table of operations."""
+    if not isinstance(kernels, Kernels):
+        expected = "a table, as fnnet.load_kernels('numba') gives"
+        raise ArgumentTypeError("kernels", expected=expected, found=repr(kernels))
+
+
 def check_threads(threads: Any) -> int:
     """`threads`, or where it is None the number that can run at once, as an int from 1 to MAX_THREADS."""
     if threads is None:

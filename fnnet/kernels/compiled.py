@@ -152,13 +152,12 @@ def cross_entropy(
     compiled, d = _compiled(logits), _padded(logits, logits.dtype)
     totals, shifted = np.empty(n, logits.dtype), np.empty(n, logits.dtype)
     each = np.ones(n) if weights is None else weights.astype(np.float64)
-    whole = each.sum().item() or 1.0
-    shares = (each / whole).astype(logits.dtype)
+    shares = each / (each.sum().item() or 1.0)
     compiled.run(
-        "cross_entropy", d.reshape(-1), n, classes, d.shape[1], _flat(labels, np.int64), shares, label_smoothing,
-        totals, shifted,
+        "cross_entropy", d.reshape(-1), n, classes, d.shape[1], _flat(labels, np.int64),
+        shares.astype(logits.dtype), label_smoothing, totals, shifted,
     )  # fmt: skip
-    loss: float = ((np.log(totals) - shifted).astype(np.float64) * each).sum().item() / whole
+    loss: float = ((np.log(totals) - shifted).astype(np.float64) * shares).sum().item()
     return loss, np.ascontiguousarray(d[:, :classes])
 
 

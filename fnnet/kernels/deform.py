@@ -26,7 +26,7 @@ def deform(
     line = -(-width // lanes) * lanes
     bx = np.zeros((knots_x, line), np.float32)
     bx[:, :width] = figures.bx
-    flat, out = np.ascontiguousarray(x).reshape(-1), np.empty(n * height * width + line, np.uint8)
+    flat, out = np.ascontiguousarray(x).reshape(-1), np.empty(x.shape, np.uint8)
     count = max(1, min(threads, n // IMAGES_A_THREAD))
     cuts = [n * i // count for i in range(count + 1)]
     compiled = library("augment", np.float32)
@@ -35,9 +35,10 @@ def deform(
             "deform", flat, first, end - first, height, width, np.ascontiguousarray(samples, np.int64), *place,
             figures.limits, np.ascontiguousarray(figures.by).reshape(-1), bx.reshape(-1), knots_y, knots_x,
             aligned(whole_lines(2 * knots_y * (knots_x + line) + 8), np.float32),
-            aligned(whole_lines((height + 2) * (width + 2)), np.uint32), aligned(whole_lines(line), np.uint8), out,
+            aligned(whole_lines((height + 2) * (width + 2)), np.uint32), aligned(whole_lines(line), np.uint8),
+            out.reshape(-1),
         )
         for first, end in itertools.pairwise(cuts)
     ]  # fmt: skip
     run_team(calls)
-    return out[: n * height * width].reshape(n, height * width)
+    return out

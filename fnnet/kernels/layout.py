@@ -56,14 +56,11 @@ SGD, MOMENTUM, NESTEROV, RMSPROP, ADAM = range(len(RULES))
 """The optimizers that the compiled code knows, and its numbers for them."""
 MOMENTS: Final = (0, 1, 1, 1, 2)
 """How many trees each of them remembers."""
-CONSTANTS: Final = 14
-RATE, FIRST, FIRST_REST, SECOND, SECOND_REST, KEEP, STEP, ROOT, LEAST, DECAY, CLIP, BLEND, SHARE, SMOOTH = range(
-    CONSTANTS
-)
+CONSTANTS: Final = 13
+RATE, FIRST, FIRST_REST, SECOND, SECOND_REST, KEEP, STEP, ROOT, LEAST, DECAY, CLIP, BLEND, SMOOTH = range(CONSTANTS)
 """The columns of what a step takes: learning rate; beta_1, 1 - beta_1, beta_2, 1 - beta_2; factor of the weights;
 Adam's step size, factor of the root of its second moment, epsilon; weight decay within the gradient; largest norm of
-the gradient, 0 for any; share of the new weights in their average; 1 over the sum of the batch's weights; label
-smoothing."""
+the gradient, 0 for any; share of the new weights in their average; label smoothing."""
 ARRIVED, TICKET, FAILED, COUNTERS = 0, 16, 32, 48
 """Places in the counters of a team of threads, each on a cache line of its own, and how many there are."""
 

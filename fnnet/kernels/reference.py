@@ -107,7 +107,8 @@ def tanh(z: Array) -> Array:
 
 def tanh_backward(da: Array, z: Array) -> Array:
     """dz = da (1 - tanh(z)**2), written as 4 sigmoid(2z) sigmoid(-2z), where nothing cancels."""
-    dz: Array = da * (4 * sigmoid(2 * z) * sigmoid(-2 * z))
+    twice = 2 * np.clip(z, -FAR, FAR)
+    dz: Array = da * (4 * sigmoid(twice) * sigmoid(-twice))
     return dz
 
 
@@ -165,8 +166,9 @@ def cross_entropy(
         dlogits /= n
         return losses.sum(dtype=double).item() / n, dlogits
     whole = weights.sum(dtype=np.float64).item() or 1.0
-    dlogits *= (weights / whole).astype(logits.real.dtype)[:, None]
-    return (losses.astype(double) * weights).sum().item() / whole, dlogits
+    shares = weights.astype(np.float64) / whole
+    dlogits *= shares.astype(logits.real.dtype)[:, None]
+    return (losses.astype(double) * shares).sum().item(), dlogits
 
 
 def update(value: Array, gradient: Array, learning_rate: float) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 
 from fnnet.kernels.layout import (
     BUCKETS,
+    CLIP,
     COUNTERS,
     CUT,
     PAD,
@@ -112,17 +113,24 @@ class Trainer:
         zeros[-1] = 1
         return zeros
 
-    def run(self, examples: tuple[Pixels, Array, Array], ids: Array, constants: Array, first_step: int) -> Outcome:
+    def run(
+        self, examples: tuple[Pixels, Array], ids: Array, shares: Array, constants: Array, first_step: int
+    ) -> Outcome:
         """Train on the rows `ids`, batch by batch, and again where there are as many as a batch.
 
-        examples     rows, labels int64 (n,), and their weights in the parameters' dtype, none for equal ones.
+        examples     rows, and labels int64 (n,).
+        shares       of each of the ids in the mean loss of its batch, float64.
         constants    (steps, CONSTANTS), what each step takes.
         first_step   the number of the first step, which the dropout masks are drawn for.
 
         It ends before the first step that has a loss that is not finite.
         """
-        pixels, labels, sample_weights = examples
+        pixels, labels = examples
         dtype, steps = self._p.dtype, len(constants)
+        # A limit that is too small for the dtype is still one; 0 would be none.
+        limits = constants[:, CLIP]
+        constants = constants.astype(dtype)
+        constants[(limits > 0) & (constants[:, CLIP] == 0), CLIP] = np.finfo(dtype).smallest_subnormal
         m = len(ids) * max(1, steps // -(-len(ids) // self._work.batch_size))
         totals, shifted, right = np.ones(m, dtype), np.zeros(m, dtype), np.zeros(m, np.uint8)
         done, counters = np.zeros(1, np.int64), aligned(COUNTERS, np.int64)
@@ -130,9 +138,9 @@ class Trainer:
         calls = [
             self._library.bind(
                 "train_block", rank, self.threads, counters, self._plan.shape, middle, *self._fixed,
-                *pixels.arguments(), labels, sample_weights, np.ascontiguousarray(ids, np.int64),
+                *pixels.arguments(), labels, np.ascontiguousarray(shares, dtype), np.ascontiguousarray(ids, np.int64),
                 self._work.batch_size, self._rows, steps, self._rule,
-                np.ascontiguousarray(constants, dtype=dtype).reshape(-1), self._work.seed, first_step,
+                constants.reshape(-1), self._work.seed, first_step,
                 totals, shifted, right, done,
             )
             for rank in range(self.threads)

@@ -141,12 +141,13 @@ def last_phase(  # type: ignore[no-untyped-def]
 @core
 def train_block(  # type: ignore[no-untyped-def]
     rank, threads, counters, shape, middle, p, m, v, g, e, norms, work, zeros, scratch_all, order_all, floats_all,
-    x_bytes, x_floats, starts, indices, codes, values, labels, sample_weights, ids, batch, chunk_rows, steps, rule,
+    x_bytes, x_floats, starts, indices, codes, values, labels, shares, ids, batch, chunk_rows, steps, rule,
     rates, seed, first_step, totals, shifted, right, done,
 ):  # fmt: skip
     """Train `steps` batches of `batch` rows: ids[0:batch], ids[batch:2 batch], ..., and again from the start of ids.
 
-    Batch row r of step s, counted from `first_step` on, has the dropout masks of (seed, s, r). The sparse rows are used
+    Row i of ids has the share shares[i] in the mean loss of its batch. Batch row r of step s, counted from `first_step`
+    on, has the dropout masks of (seed, s, r). The sparse rows are used
     if there are any, else x_floats, else x_bytes / 255. A narrow W is cut before the block `middle` where its gradient
     is summed. done[0] is the number of steps made; a step with a loss that is not finite is not made, and ends the
     block.
@@ -159,7 +160,7 @@ def train_block(  # type: ignore[no-untyped-def]
     floats = floats_all[rank * size : (rank + 1) * size]
     x, sparse = (x_bytes, x_floats), (starts, indices, codes, values)
     log, room = (totals, shifted, right), (work, zeros, floats)
-    params, known = (p, m, v, g, e), (labels, sample_weights)
+    params, known = (p, m, v, g, e), (labels, shares)
     dense = starts.size == 0
     weights = weight_units(shape, p.itemsize)
     constants = rates.size // steps

@@ -198,12 +198,14 @@ def deform(  # type: ignore[no-untyped-def]
             row[0] = matrix[2] * np.float32(y) + offsets[0]
             row[1] = matrix[3] * np.float32(y) + offsets[1]
             at = n * size + y * width
-            # Of a row's last vector what is too much is written over by the next row, but not behind the last one.
-            last = y == height - 1
+            # What a row's last vector has too much, the next row writes over; what would lie behind the image is cut
+            # off, for another thread's images begin there.
+            inside = y * width + line <= size
             for left in range(0, width, LANES):
                 sample(
                     quads, width, height, matrix, row, left, sums, by, y * knots_y, knots_y, line,
-                    spare if last else out, left if last else at + left,
+                    out if inside else spare, at + left if inside else left,
                 )  # fmt: skip
-        for i in range(width):
-            out[at + i] = spare[i]
+            if not inside:
+                for i in range(width):
+                    out[at + i] = spare[i]

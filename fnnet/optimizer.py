@@ -1,0 +1,127 @@
+"""The form of an optimizer: a pair of pure functions over a network's parameters, and its state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fnnet.checks import check_amount, check_count
+from fnnet.errors import ArgumentTypeError, UsageError
+from fnnet.kernels import NUMPY, Kernels, check_kernels
+from fnnet.kernels.layout import MOMENTS, RULES
+from fnnet.params import Array, Layer, Params, freeze
+
+Coefficients = Callable[[Any, Array], Array]
+
+
+class Rule(NamedTuple):
+    """An optimizer as numbers, for compiled code: the name of its update and its constants.
+
+    coefficients   (learning rates (n,) or one for all, steps (n,)) -> float64 (n, CONSTANTS): what the update takes at
+                   those steps, which are counted from 1 over the optimizer's life; columns as in `kernels.layout`.
+    clips          whether the gradient's norm has a limit.
+    """
+
+    name: str
+    coefficients: Coefficients
+    clips: bool = False
+
+    @property
+    def moments(self) -> int:
+        """How many trees it remembers."""
+        return MOMENTS[RULES.index(self.name)]
+
+
+class Optimizer(NamedTuple):
+    """How parameters move along gradients.
+
+    init      params -> optimizer state, a tuple.
+    update    (params, grads, optimizer state, learning_rate, kernels) -> (params, optimizer state).
+    rule      the same for the compiled block trainer; None for an optimizer that it does not know, which then goes step
+              by step.
+    averages  whether the last tree of its state is the average of the parameters.
+    """
+
+    init: Callable[[Params], Any]
+    update: Callable[[Params, Params, Any, float, Kernels], tuple[Params, Any]]
+    rule: Rule | None = None
+    averages: bool = False
+
+
+def check_like(params: Any, other: Any, name: str) -> None:
+    """UsageError unless `other`, called `name`, is shaped and typed like params."""
+    for each in (params, other):
+        if not isinstance(each, Params):
+            raise ArgumentTypeError("not a network", expected="Params", found=type(each).__name__)
+    expected, found = ([f"{W.shape} {W.dtype}, {b.shape}" for W, b in each.layers] for each in (params, other))
+    if expected != found:
+        raise UsageError(f"{name} do not fit params", expected=expected, found=found)
+
+
+def map_trees(function: Callable[..., Array], *trees: Params) -> Params:
+    """`function` of the arrays at the same place of each tree, as a tree of read-only arrays."""
+    layers = zip(*(tree.layers for tree in trees), strict=True)
+    return Params(tuple(Layer(*(freeze(function(*each)) for each in zip(*parts, strict=True))) for parts in layers))
+
+
+def zeros(params: Params) -> Params:
+    """What is shaped like the parameters, of zeros."""
+    return map_trees(np.zeros_like, params)
+
+
+class Moments(NamedTuple):
+    """The state of an optimizer that remembers.
+
+    steps   updates made so far.
+    trees   what is remembered, each shaped like the parameters: (velocity,), RMSProp's (square,), Adam's (mean,
+            square); behind them the average of the parameters, where the optimizer keeps one.
+    """
+
+    steps: int
+    trees: tuple[Params, ...]
+
+
+def check_optimizer(optimizer: Any) -> Optimizer:
+    """`optimizer` if it is one, else ArgumentTypeError."""
+    if not isinstance(optimizer, Optimizer):
+        raise ArgumentTypeError("optimizer", expected="one, as fnnet.momentum()", found=repr(optimizer))
+    return optimizer
+
+
+def check_state(optimizer: Optimizer, params: Params, state: Any) -> None:
+    """UsageError unless `state` can be that of `optimizer` for `params`; one without a rule looks for itself."""
+    if optimizer.rule is None:
+        return
+    wanted = optimizer.rule.moments + optimizer.averages
+    remembers = isinstance(state, Moments)
+    found = len(state.trees) if remembers else 0
+    if found != wanted or not (remembers or (isinstance(state, tuple) and not state)):
+        expected = f"{wanted} trees, as {optimizer.rule.name} remembers{' with an average' * optimizer.averages}"
+        given = f"{found} trees" if isinstance(state, tuple) else type(state).__name__
+        fix = "begin with fnnet.steps.start(params, seed, optimizer=...), or its init(params)"
+        raise UsageError("optimizer state is not of this optimizer", expected=expected, found=given, fix=fix)
+    if remembers:
+        check_count("optimizer state's steps", state.steps, 0)
+    for tree in state.trees if remembers else ():
+        check_like(params, tree, "moments")
+
+
+def made_of(name: str, coefficients: Coefficients, step: Callable[..., tuple[Params, Any]]) -> Optimizer:
+    """The optimizer of a rule that `step` says in NumPy; its update looks at what it is given first."""
+    rule = Rule(name, coefficients)
+
+    def init(params: Params) -> Any:
+        return Moments(0, tuple(zeros(params) for _ in range(rule.moments))) if rule.moments else ()
+
+    def checked(
+        params: Params, grads: Params, state: Any, learning_rate: float, kernels: Kernels = NUMPY
+    ) -> tuple[Params, Any]:
+        check_kernels(kernels)
+        check_like(params, grads, "grads")
+        check_state(made, params, state)
+        return step(params, grads, state, check_amount("learning_rate", learning_rate), kernels)
+
+    made = Optimizer(init, checked, rule)
+    return made
