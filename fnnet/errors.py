@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any, Self
 
 
 class FnnetError(Exception):
@@ -31,6 +32,11 @@ class FnnetError(Exception):
         body += [] if found is None else [f"found {found}"]
         message = "; ".join([head, *([", ".join(body)] if body else []), *([fix] if fix else [])])
         super().__init__(one_line(message))
+
+    def at(self, where: str | os.PathLike[str], *, fix: str | None = None) -> Self:
+        """The same error at the file or option `where`, with another remedy if one is given."""
+        parts: dict[str, Any] = {"place": self.place, "expected": self.expected, "found": self.found}
+        return type(self)(self.problem, where=where, fix=self.fix if fix is None else fix, **parts)
 
 
 class UsageError(FnnetError, ValueError):

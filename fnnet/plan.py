@@ -142,33 +142,54 @@ def _check_whole(plan: Plan) -> None:
     }
     for name, (found, expected, said) in plain.items():
         if found != expected:
-            raise UsageError(f"{name} with lbfgs", expected=said, found=found, fix="choose another optimizer")
+            raise UsageError("not with lbfgs", where=name, expected=said, found=found, fix="choose another optimizer")
     check_amount("weight_decay", plan.weight_decay)
 
 
 def check_plan(plan: Plan, *, has_dev: bool = True) -> None:
-    """UsageError unless every figure of `plan` is within its range."""
-    check_amount("learning_rate", plan.learning_rate, above=True)
-    check_count("epochs", plan.epochs, 0, MOST_EPOCHS)
-    check_count("report_every", plan.report_every, 1)
-    if plan.batch_size is not None:
-        check_count("batch_size", plan.batch_size, 1)
-    if plan.early_stopping is not None:
-        check_count("early_stopping", plan.early_stopping, 1)
-        if not has_dev:
-            fix = "hold some out with --dev"
-            raise UsageError("early stopping", expected="dev images to watch", found="none", fix=fix)
-    check_activation(plan.activation)
-    check_share("momentum", plan.momentum)
-    check_label_smoothing(plan.label_smoothing)
-    dropped(plan.dropout, len(plan.dropout) if isinstance(plan.dropout, tuple) else 1)
+    """UsageError unless every figure of `plan` is within its range; it is at the name of the field."""
+    checks: dict[str, Callable[[], object]] = {
+        "learning_rate": lambda: check_amount("learning_rate", plan.learning_rate, above=True),
+        "epochs": lambda: check_count("epochs", plan.epochs, 0, MOST_EPOCHS),
+        "report_every": lambda: check_count("report_every", plan.report_every, 1),
+        "batch_size": lambda: plan.batch_size is None or check_count("batch_size", plan.batch_size, 1),
+        "early_stopping": lambda: _check_early_stopping(plan, has_dev),
+        "activation": lambda: check_activation(plan.activation),
+        "momentum": lambda: check_share("momentum", plan.momentum),
+        "label_smoothing": lambda: check_label_smoothing(plan.label_smoothing),
+        "dropout": lambda: dropped(plan.dropout, len(plan.dropout) if isinstance(plan.dropout, tuple) else 1),
+        "optimizer": lambda: _check_optimizer(plan),
+        "schedule": lambda: (make_schedule(plan, 1), make_plateau(plan)),
+        "deformation": lambda: plan.deformation is None or augment.check_deformation(plan.deformation),
+    }
+    for field, check in checks.items():
+        try:
+            check()
+        except UsageError as error:
+            raise (error if error.where else error.at(field)) from None
+
+
+def check_layers(plan: Plan, hidden: int) -> None:
+    """UsageError unless `plan` fits a network with so many hidden layers."""
+    try:
+        dropped(plan.dropout, hidden)
+    except UsageError as error:
+        raise error.at("dropout") from None
+
+
+def _check_optimizer(plan: Plan) -> None:
     if plan.optimizer not in OPTIMIZERS:
         raise UsageError("unknown optimizer", expected=" or ".join(OPTIMIZERS), found=repr(plan.optimizer))
     if goes_by_steps(plan):
         make_optimizer(plan)
     else:
         _check_whole(plan)
-    make_schedule(plan, 1)
-    make_plateau(plan)
-    if plan.deformation is not None:
-        augment.check_deformation(plan.deformation)
+
+
+def _check_early_stopping(plan: Plan, has_dev: bool) -> None:
+    if plan.early_stopping is None:
+        return
+    check_count("early_stopping", plan.early_stopping, 1)
+    if not has_dev:
+        fix = "hold some out with --dev"
+        raise UsageError("nothing to watch", expected="dev images", found="none", fix=fix)

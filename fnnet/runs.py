@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +30,18 @@ KEPT: Final = 2
 
 STEP: Final = re.compile(r"step-(\d{12,})\.safetensors")
 ABSENT: Final = "nothing"
+DIVERGED: Final = "diverged"
+"""The reason of a "stop" in the log after which some values may change."""
+
+
+class OtherRunError(UsageError):
+    """A run directory holds a run of another config.
+
+    key, old, new   the first value that differs, as "outer.inner", and the JSON texts of the run's and the given one;
+                    ABSENT for none.
+    """
+
+    key = old = new = ABSENT
 
 
 class Run:
@@ -101,6 +113,7 @@ def open_run(
     config: Mapping[str, Any],
     *,
     resume: bool = False,
+    mends: Collection[str] = (),
     notify: Callable[[str], None] = lambda notice: None,
 ) -> Iterator[Run]:
     """The run directory at `path`, made where it is not there, locked for this process until the end of the block.
@@ -109,10 +122,11 @@ def open_run(
     last whole checkpoint, `Run.latest()`.
 
     config   JSON values that a resumed run must share with the one that it goes on with.
+    mends    of them those, as "outer.inner", that may be others where the run came to its end by divergence.
     notify   takes notices: of a run that starts anew, of damaged checkpoints.
     Raises   StorageError where another trainer holds the directory, or it cannot be made or written; UsageError where
-             it holds a run already and `resume` is False, or holds one of another config; ModelError where no
-             checkpoint in it is whole.
+             it holds a run already and `resume` is False, OtherRunError, one of those, where it holds one of another
+             config; ModelError where no checkpoint in it is whole.
     """
     folder = Path(path)
     try:
@@ -124,7 +138,7 @@ def open_run(
         remove_leftovers(folder)
         run = Run(folder, config, held, notify)
         if resume:
-            _resume(run, notify)
+            _resume(run, mends, notify)
         elif _checkpoints(folder) or (folder / LOG).exists():
             fix = "go on with --resume, or choose another folder"
             raise UsageError("holds a run already", where=folder, fix=fix)
@@ -171,16 +185,18 @@ def _prune(folder: Path, good: int, notify: Callable[[str], None]) -> None:
             notify(f"{path}: cannot be removed: {error.strerror}")
 
 
-def _resume(run: Run, notify: Callable[[str], None]) -> None:
+def _resume(run: Run, mends: Collection[str], notify: Callable[[str], None]) -> None:
     found, log = run.latest(), run.path / LOG
     if found is None:
         if log.exists():
             write_file(log)
         notify(f"{run.path}: no checkpoint to resume, starting anew")
         return
-    _check_config(run.path, found.config, run.config)
-    _prune(run.path, found.state.step, notify)
     lines = _lines(log) if log.exists() else []
+    ends = [event for event in map(_event, lines) if event and event["event"] in {"checkpoint", "stop"}]
+    diverged = bool(ends) and ends[-1].get("reason") == DIVERGED
+    _check_config(run.path, found.config, run.config, mends if diverged else ())
+    _prune(run.path, found.state.step, notify)
     epochs = {report.get("epoch"): report for report in found.history}
     kept = [event for event in map(_event, lines) if event and _agrees(event, epochs, found.state.step)]
     logged = [event["epoch"] for event in kept if event["event"] == "epoch"]
@@ -203,15 +219,17 @@ def _agrees(event: Mapping[str, Any], epochs: Container[Any], step: int) -> bool
     return True
 
 
-def _check_config(path: Path, stored: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """UsageError naming the first value that differs between two descriptions of a run."""
+def _check_config(path: Path, stored: Mapping[str, Any], given: Mapping[str, Any], free: Collection[str]) -> None:
+    """OtherRunError for the first value, none of those `free`, that differs between two descriptions of a run."""
     before, after = dict(_flat(stored)), dict(_flat(given))
     # In the order of the config, so that a cause such as the seed comes before its effects, such as the split.
     for key in (*after, *(key for key in before if key not in after)):
         old, new = before.get(key, ABSENT), after.get(key, ABSENT)
-        if old != new:
+        if old != new and key not in free:
             fix = f"resume with {key} {old}, or train into another folder"
-            raise UsageError(f"{key} is not the run's", where=path, expected=old, found=new, fix=fix)
+            error = OtherRunError(f"{key} is not the run's", where=path, expected=old, found=new, fix=fix)
+            error.key, error.old, error.new = key, old, new
+            raise error
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

@@ -63,7 +63,10 @@ def class_weights(weights: Any, labels: Any, classes: int) -> Array:
         each = len(labels) / (classes * np.maximum(counts, 1))
     else:
         each = np.array(_each_class(weights, classes))
-    return freeze(each[labels])
+    found = each[labels]
+    if found.size and not found.any():
+        raise UsageError("no sample has a weight", expected="more than 0 for a class that occurs", found="0 for each")
+    return freeze(found)
 
 
 def _each_class(weights: Any, classes: int) -> list[float]:

@@ -81,16 +81,35 @@ def test_a_finished_run_resumed_is_the_same_model(run, idx_folder):
     assert of(run(*arguments, "--resume").json) == of(first)
 
 
+OTHERS = [
+    (("--seed", 1), "--seed is not the run's; expected 0, found 1; resume with --seed 0"),
+    # The kernels differ in the last bits.
+    (("--jit",), "choice of kernels is not the run's; expected --no-jit, found --jit; resume with --no-jit"),
+    (("--class-weights", "3=2"), "--class-weights is not the run's; expected none, found some; resume without it"),
+    (
+        ("--dev", 0),
+        "images are not the run's; expected 45 to train, found 50; resume with the run's --data, --dev and --dev-data",
+    ),
+    (("--hidden", "9"), "--hidden is not the run's; expected 10, found 9; resume with --hidden 10"),
+    (("--hidden", ""), "--hidden is not the run's; expected 10, found ''; resume with --hidden 10"),
+    (("--augment",), "--augment is not the run's; expected --no-augment, found --augment; resume with --no-augment"),
+    (("--batch-size", "full"), "--batch-size is not the run's; expected 32, found full; resume with --batch-size 32"),
+    (("--recipe", "quick"), "--recipe is not the run's; expected classic, found quick; resume with --recipe classic"),
+    (
+        ("--early-stopping", 2),
+        "--early-stopping is not the run's; expected none, found 2; resume without",
+    ),
+]
+
+
 def test_a_run_directory_is_neither_overwritten_nor_mixed(run, idx_folder, tmp_path):
     arguments = ("train", "--data", idx_folder, "--epochs", 2, "--run-dir", "kept")
     run(*arguments)
     before = {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()}
     run(*arguments).failed(2, "kept", "holds a run already", "--resume")
-    run(*arguments, "--resume", "--learning-rate", 0.3).failed(2, "plan.learning_rate", "expected 0.05", "found 0.3")
-    run(*arguments, "--resume", "--seed", 1).failed(2, "seed", "expected 0", "found 1")
-    # The kernels differ in the last bits.
-    run(*arguments, "--resume", "--jit").failed(2, "jit", "expected false", "found true")
-    run(*arguments, "--resume", "--class-weights", "3=2").failed(2, "weights is not the run's", "null")
+    run(*arguments, "--resume", "--learning-rate", 0.3).failed(2, "kept: --learning-rate is not", "0.05", "found 0.3")
+    for options, said in OTHERS:
+        run(*arguments, "--resume", *options).failed(2, f"kept: {said}", ", or train into another folder")
     kept = {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()}
     assert {name for name in kept if name.endswith(".safetensors")} <= {*before}
     assert kept["log.jsonl"] == before["log.jsonl"]
@@ -101,13 +120,21 @@ def test_a_run_directory_is_neither_overwritten_nor_mixed(run, idx_folder, tmp_p
 def test_divergence_keeps_the_last_good_state(jit, run, idx_folder, tmp_path):
     arguments = ("train", jit, "--data", idx_folder, "--hidden", "8", "--epochs", 30, "--batch-size", 5)
     result = run(*arguments, "--learning-rate", 1e30, "--run-dir", "kept")
-    result.failed(1, "training diverged", "step", "layer", "a smaller learning rate", "last good state")
+    result.failed(
+        1, "training diverged", "step", "layer", "the last good one, is kept", "--resume and a smaller --learning-rate"
+    )
     state = load_checkpoint(max((tmp_path / "kept").glob("step-*"))).state
-    assert f"step {state.step}, is kept" in result.err
+    assert f"step {state.step}, the last good one" in result.err
     assert all(np.isfinite(array).all() for layer in state.params.layers for array in layer)
     stop = read_log(tmp_path / "kept")[-1]
     assert (stop["event"], stop["reason"]) == ("stop", "diverged")
     assert not (tmp_path / "model.safetensors").exists()
+    # Only there, and only what may help, can be another.
+    go_on = (*arguments, "--run-dir", "kept", "--resume")
+    run(*go_on, "--learning-rate", 0.01, "--ema", 0.9).failed(2, "--ema is not the run's")
+    mended = run(*go_on, "--learning-rate", 0.01, "--json").json
+    assert len(mended["epochs"]) == 30
+    run(*go_on, "--learning-rate", 0.02).failed(2, "--learning-rate is not the run's", "0.01", "0.02")
 
 
 def test_early_stopping_gives_back_the_best_and_not_the_last(run, idx_folder, tmp_path):
@@ -194,7 +221,7 @@ def test_figures_of_the_deformation_take_the_place_of_the_recipe_s(run, idx_fold
     [
         (("--momentum", 1), ["--momentum", "at least 0 and less than 1", "'1'"]),
         (("--dropout", 1), ["--dropout", "at least 0 and less than 1", "'1'"]),
-        (("--dropout", "0.1,0.2,0.3"), ["dropout", "1 hidden layers", "3"]),
+        (("--dropout", "0.1,0.2,0.3"), ["--dropout", "1 hidden layers", "3"]),
         (("--label-smoothing", 1), ["--label-smoothing", "less than 1"]),
         (("--ema", 1), ["--ema", "less than 1"]),
         (("--weight-decay", -1), ["--weight-decay", "at least 0"]),
@@ -202,10 +229,10 @@ def test_figures_of_the_deformation_take_the_place_of_the_recipe_s(run, idx_fold
         (("--learning-rate", "nan"), ["--learning-rate", "above 0", "nan"]),
         (("--learning-rate", 0), ["--learning-rate", "above 0"]),
         (("--early-stopping", 0), ["--early-stopping", "1 or more"]),
-        (("--early-stopping", 2, "--dev", 0), ["early stopping", "dev images", "--dev"]),
-        (("--schedule", "cubic"), ["unknown schedule", "constant or step", "cubic"]),
+        (("--early-stopping", 2, "--dev", 0), ["--early-stopping: nothing to watch", "dev images", "--dev"]),
+        (("--schedule", "cubic"), ["--schedule: unknown schedule", "constant or step", "cubic"]),
         (("--schedule", "cosine", "--epochs", 0), ["schedule cosine lacks its epochs", ">= 1", "--epochs"]),
-        (("--schedule", "step:factor=2"), ["factor", "at most 1"]),
+        (("--schedule", "step:factor=2"), ["--schedule: factor", "at most 1"]),
         (("--schedule", "step:patience=2"), ["option of schedule step", "every=NUMBER", "patience=2"]),
         (("--schedule", "plateau:patience=x"), ["option of schedule plateau", "patience=x"]),
         (("--schedule", "plateau:patience=inf"), ["patience", "an integer >= 0", "inf"]),
@@ -213,7 +240,8 @@ def test_figures_of_the_deformation_take_the_place_of_the_recipe_s(run, idx_fold
         (("--schedule", "plateau:patience=1.5"), ["patience", "an integer >= 0", "1.5"]),
         (("--schedule", "step:every=nan"), ["every", "> 0", "nan"]),
         (("--schedule", "cosine", "--epochs", 10**20), ["epochs", "at most 1000000000", str(10**20)]),
-        (("--class-weights", "11=2"), ["class that is not there", "0, 1, 2", "11=2"]),
+        (("--class-weights", ",".join(f"{n}=0" for n in range(10))), ["--class-weights", "more than 0 for a class"]),
+        (("--class-weights", "11=2"), ["--class-weights", "class that is not there", "0, 1, 2", "11=2"]),
         (("--class-weights", "1=2,1=3"), ["weight given twice", "1=3"]),
         (("--class-weights", "1=-2"), ["weight of class 1", "-2"]),
         (("--class-weights", "1=x"), ["weight of class 1", "x"]),
@@ -221,9 +249,13 @@ def test_figures_of_the_deformation_take_the_place_of_the_recipe_s(run, idx_fold
         (("--deformation", "shift=1,shift=2"), ["--deformation", "each once", "'shift=2'"]),
         (("--deformation", "shift"), ["--deformation", "at least 0", "''"]),
         (("--deformation", "shift=-1"), ["--deformation", "at least 0", "'-1'"]),
-        (("--deformation", "rotation=180"), ["rotation", "0 to 179", "180"]),
+        (("--deformation", "rotation=180"), ["--deformation: rotation", "0 to 179", "180"]),
         (("--deformation", "correlation=0.3"), ["correlation", "at least 0.5 pixels", "0.3"]),
         (("--deformation", "shift=1", "--no-augment"), ["--deformation", "--augment", "--no-augment"]),
+        (("--momentum", 0.5), ["--momentum: without effect", "--optimizer momentum or nesterov", "sgd"]),
+        (("--momentum", 0.5, "--optimizer", "adam"), ["--momentum: without effect", "adam"]),
+        (("--learning-rate", 1, "--optimizer", "lbfgs"), ["--learning-rate: without effect", "sgd or", "lbfgs"]),
+        (("--dropout", 0.5, "--hidden", ""), ["--dropout: without effect", "hidden layers", "none"]),
         (("--optimizer", "sdg"), ["--optimizer", "sgd"]),
         (("--activation", "rely"), ["--activation", "relu"]),
     ],

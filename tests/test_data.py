@@ -304,6 +304,29 @@ def test_npz_integers_of_any_width(dtype, tmp_path, small_images):
     np.testing.assert_array_equal(data.load(path).train.x.reshape(-1, 28, 28), x)
 
 
+@pytest.mark.parametrize("form", ["csv", "named csv", "npz"])
+def test_more_classes_than_a_byte_counts(form, tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (300, 9), dtype=np.uint8)
+    labels = np.arange(300)[::-1] * 7
+    if form == "npz":
+        path = tmp_path / "a.npz"
+        np.savez(path, x_train=x, y_train=labels)
+    else:
+        path, header = tmp_path / "a.csv", "label," + ",".join(f"pixel{number}" for number in range(9))
+        rows = [",".join(map(str, row)) for row in np.column_stack([labels, x]).tolist()]
+        path.write_text("\n".join([header, *rows] if form == "named csv" else rows))
+    found = data.load(str(path), classes=[str(number) for number in range(2100)])
+    np.testing.assert_array_equal(found.train.x, x)
+    np.testing.assert_array_equal(found.train.labels, labels)
+    with pytest.raises(DataError, match="label out of range; expected 0 to 255, found 2093"):
+        data.load(str(path), classes=[str(number) for number in range(256)])
+    if form != "npz":
+        for wrong in ("1000000," + "1," * 8 + "1", "300," + "1," * 8 + "300", "9" * 5000 + "," + "1," * 8 + "1"):
+            path.write_text("\n".join([*rows, wrong]))
+            with pytest.raises(DataError, match=r"line 301, column 10?: not a (label|pixel); expected a whole"):
+                data.load(str(path), classes=[str(number) for number in range(2100)])
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
@@ -317,6 +340,9 @@ def test_npz_integers_of_any_width(dtype, tmp_path, small_images):
             r"x_train\[0, 0, 0\]: value out of range; expected 0 to 255, found 256",
         ),
         ({"x_train": np.zeros((3, 4, 4), int), "y_train": np.zeros(4, int)}, "counts differ"),
+        ({"x_train": np.zeros((3, 4, 4), int), "y_train": np.eye(3, dtype=int)}, r"no labels.*argmax\(axis=1\)"),
+        ({"x_train": np.zeros((3, 4, 4), int), "y_train": np.zeros(3)}, "y_train: dtype.*whole numbers from 0"),
+        ({"x_train": np.zeros((3, 4, 4), int), "y_train": np.full(3, 10**6)}, "expected 0 to 999999, found 1000000"),
         ({"x_train": np.zeros((3, 4, 4), int), "y_train": np.full(3, -1)}, r"y_train\[0\]: value out of range"),
         ({"x_train": np.zeros((0, 4, 4), int), "y_train": np.zeros(0, int)}, "no images"),
         ({"x_train": np.array([{}, {}]), "y_train": np.zeros(2, int)}, "damaged or unsupported NPZ"),

@@ -107,6 +107,14 @@ def test_an_image_in_half_blocks():
     assert str(shaded[1].spans[3].style) == "rgb(95,95,95) on rgb(0,0,0)"
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 700), (9, 1), (2, 2), (3, 5)], ids=str)
+def test_the_smallest_images_are_drawn_too(shape):
+    screen, image = console(), np.full(shape, 255, np.uint8)
+    terminal.draw_sheet([image, image], ["a", "b"], screen)
+    terminal.draw_answer(image, np.array([0.25, 0.75]), ("a", "b"), screen)
+    assert "▀" in printed(screen) or "█" in printed(screen)
+
+
 def test_plots_are_pictures_and_the_same_every_time(tmp_path):
     plots = pytest.importorskip("fnnet.report.plots")
     pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")

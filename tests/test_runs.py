@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import pytest
 import fnnet
 from fnnet import files, locks
 from fnnet.checkpoints import Checkpoint
+from fnnet.cli import signals
 from fnnet.cli.signals import STOPPED, Interrupts
 from fnnet.errors import DataError, ModelError, StorageError, UsageError
 from fnnet.files import append_line, write_file
@@ -505,6 +507,39 @@ def test_f56_the_first_signal_is_noted_and_the_second_handled_as_before(name, ha
         assert interrupts.received == number
     signal.raise_signal(number)
     assert handlers == [signal.SIGTERM, number]
+
+
+@pytest.fixture
+def installed(handlers, tmp_path, monkeypatch):
+    """The handlers of a command, and a module whose import sends a signal and loses what is raised there, as what
+    imports call back from C does."""
+    body = "import signal\ntry:\n    signal.raise_signal(signal.SIGTERM)\nexcept BaseException:\n    pass\n"
+    (tmp_path / "swallows.py").write_text(body)
+    monkeypatch.syspath_prepend(tmp_path)
+    signals.install()
+    yield
+    sys.modules.pop("swallows", None)
+    signals.settle()
+    signals._arrived.clear()
+
+
+def import_and_wait():
+    import swallows  # noqa: F401
+
+    time.sleep(10)
+
+
+def lose_and_begin():
+    with contextlib.suppress(signals.Stopped):
+        signal.raise_signal(signal.SIGTERM)
+    with Interrupts():
+        pytest.fail("began its work")
+
+
+@pytest.mark.parametrize("work", [import_and_wait, lose_and_begin])
+def test_f56_a_signal_that_is_lost_ends_the_command_a_little_later(work, installed):
+    with pytest.raises(signals.Stopped, match="SIGTERM"):
+        work()
 
 
 def test_handlers_are_put_back_and_ignored_signals_stay_ignored(handlers):

@@ -58,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     code = _run(list(sys.argv[1:] if arguments is None else arguments))
+    signals.settle()
     sys.exit(code)
 
 

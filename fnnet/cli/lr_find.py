@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fnnet import recipes
+from fnnet.cli.naming import by_options
 from fnnet.cli.options import (
     POSITIVE,
     Count,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @compiled_options("Train")
 @data_options
 @recipe_option
-@plan_options
+@plan_options(course=False)
 @click.option("--low", type=POSITIVE, default=1e-5, show_default=True, help="The first learning rate.")
 @click.option("--high", type=POSITIVE, default=10.0, show_default=True, help="The last learning rate.")
 @click.option("--steps", type=Count(10, 10**6), default=200, show_default=True, help="Steps from --low to --high.")
@@ -50,7 +51,7 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
     from fnnet.augment import deform
     from fnnet.cli.run import plan_of
     from fnnet.lr_find import range_test
-    from fnnet.plan import check_plan, make_optimizer
+    from fnnet.plan import check_layers, check_plan, make_optimizer
     from fnnet.steps import Objective
 
     check_outputs(inputs=[options["data_choice"]], pictures={"--plot": options["plot"]})
@@ -59,7 +60,9 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
     dataset = load_data(options, notify)
     chosen = override(recipes.get(recipe), options, len(dataset.train.labels))
     plan = plan_of(chosen)
-    check_plan(plan)
+    with by_options():
+        check_plan(plan)
+        check_layers(plan, len(chosen.hidden))
     train_set, _ = data.split(dataset.train, chosen.dev, options["seed"], chosen.train_images)
     if plan.deformation:
         place = {"seed": options["seed"], "epoch": 1}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from fnnet.cli import signals
 from fnnet.errors import UsageError, one_line
 from fnnet.strictjson import without_nan
 
@@ -81,6 +82,7 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
     from fnnet import data
 
     said = options["classes"]
+    signals.check()
     classes = model.classes if model and said is None else [str(number) for number in range(said or 10)]
     flat = model.image_shape if model else None
     dataset = data.load(options["data_choice"], options["data_dir"], classes=classes, flat=flat, notify=notify)
@@ -103,6 +105,7 @@ def load_kernels(jit: bool, threads: int | None, notify: Callable[[str], None]) 
     """The kernels, and the seconds until they were there, nearly all of them compiling where it had to be done."""
     from fnnet import kernels
 
+    signals.check()
     if not jit:
         return kernels.load("numpy", threads=threads), 0.0
     began = time.perf_counter()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from fnnet.cli.naming import by_option, by_options
 from fnnet.cli.output import progress_bar
 from fnnet.cli.signals import Interrupts
 from fnnet.errors import DivergedError, FnnetError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from fnnet.runs import Run
     from fnnet.train import EpochReport, Progress, Training
 
+MENDS: Final = ("plan.learning_rate", "plan.clip_norm")
+"""What may be another when a run goes on that diverged."""
 SHARE_OF_SAVING: Final = 0.1
 """Between checkpoints passes so much time that saving takes at most this share of it."""
 
@@ -55,12 +58,14 @@ def train_and_test(
     """The model that comes of the job, and the reports on the way."""
     from fnnet import metrics, steps, train
     from fnnet.params import Model, check_sizes, frozen, init
-    from fnnet.plan import check_plan
+    from fnnet.plan import check_layers, check_plan
 
     recipe, dataset = job.recipe, job.dataset
     sizes = check_sizes((job.train.x.shape[1], *recipe.hidden, len(dataset.classes)))
     plan = plan_of(recipe)
-    check_plan(plan, has_dev=job.dev is not None)
+    with by_options():
+        check_plan(plan, has_dev=job.dev is not None)
+        check_layers(plan, len(sizes) - 2)
     training = train.start(init(sizes, job.seed, scheme=recipe.initialiser), job.seed, plan)
     with _keeper(job, plan, sizes, run_dir, resume, notify) as keeper:
         training = _train(job, plan, keeper.latest(training), keeper, quiet)
@@ -88,6 +93,7 @@ def _train(job: Job, plan: Plan, training: Training, keeper: _Keeper, quiet: boo
     """Training to its end, to a signal or to divergence; what it had come to is kept in all three cases."""
     from fnnet import train
     from fnnet.plan import goes_by_steps
+    from fnnet.runs import DIVERGED
 
     interrupts = Interrupts()
     # An iteration of L-BFGS may take seconds and nothing of it is kept: a signal need not wait for its end.
@@ -112,7 +118,7 @@ def _train(job: Job, plan: Plan, training: Training, keeper: _Keeper, quiet: boo
                 keeper.reported(training, last=training.epoch == plan.epochs)
         except DivergedError as error:
             keeper.save(training)
-            keeper.stopped("diverged", training)
+            keeper.stopped(DIVERGED, training)
             raise keeper.explained(error, training) from None
     keeper.save(training)
     keeper.stopped("finished", training)
@@ -184,10 +190,9 @@ class _RunKeeper(_Keeper):
         return f"go on with --run-dir {self._run.path} --resume"
 
     def explained(self, error: DivergedError, training: Training) -> DivergedError:
-        fix = f"{error.fix}; the last good state, step {training.state.step}, is kept"
-        return DivergedError(
-            error.problem, where=self._run.path, place=error.place, expected=error.expected, found=error.found, fix=fix
-        )
+        kept = f"step {training.state.step}, the last good one, is kept"
+        fix = f"{kept}: {self.fix()} and a smaller --learning-rate, or with --clip-norm"
+        return error.at(self._run.path, fix=fix)
 
 
 @contextlib.contextmanager
@@ -198,7 +203,7 @@ def _keeper(
         yield _Keeper()
         return
     from fnnet import __version__
-    from fnnet.runs import open_run
+    from fnnet.runs import OtherRunError, open_run
 
     about = {"recipe": job.recipe.name, "sizes": list(sizes), "seed": job.seed}
     config = about | {
@@ -206,10 +211,15 @@ def _keeper(
         "jit": job.kernels.trainer is not None,
         "initialiser": job.recipe.initialiser,
         "plan": _described(plan),
-        "data": {"name": job.dataset.name, "train": _fingerprint(job.train), "dev": job.dev and _fingerprint(job.dev)},
+        "images": {"data": job.dataset.name, "train": len(job.train.x), "dev": len(job.dev.x) if job.dev else 0},
+        "data": {"train": _fingerprint(job.train), "dev": job.dev and _fingerprint(job.dev)},
         "weights": None if job.weights is None else hashlib.sha256(job.weights.tobytes()).hexdigest(),
     }
-    with open_run(run_dir, config, resume=resume, notify=notify) as run:
+    with contextlib.ExitStack() as stack:
+        try:
+            run = stack.enter_context(open_run(run_dir, config, resume=resume, mends=MENDS, notify=notify))
+        except OtherRunError as error:
+            raise by_option(error) from None
         yield _RunKeeper(run, about | {"version": __version__, "config": config})
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from fnnet import recipes
+from fnnet.cli.naming import option_of
 from fnnet.cli.options import (
     AMOUNT,
     POSITIVE,
@@ -51,55 +52,79 @@ if TYPE_CHECKING:
     from fnnet.train import EpochReport
 
 LBFGS_ITERATIONS: Final = 100
+WITH_MOMENTUM: Final = ("momentum", "nesterov")
+COURSE: Final = ("epochs", "learning-rate", "schedule", "early-stopping")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that override a recipe."""
-    options: list[Decorator] = [
-        click.option("--hidden", type=Sizes(), help="Sizes of the hidden layers, such as 128,64; '' for none."),
-        click.option("--activation", type=click.Choice(ACTIVATIONS), help="Function of the hidden units."),
-        click.option("--epochs", type=Count(0), help="Passes over the training images."),
-        click.option(
+def plan_options(*, course: bool = True) -> Decorator:
+    """The options that override a recipe; without its `course` those that say how fast and how far it goes are left
+    out."""
+    options: dict[str, Decorator] = {
+        "hidden": click.option(
+            "--hidden", type=Sizes(), help="Sizes of the hidden layers, such as 128,64; '' for none."
+        ),
+        "activation": click.option(
+            "--activation", type=click.Choice(ACTIVATIONS), help="Function of the hidden units."
+        ),
+        "epochs": click.option("--epochs", type=Count(0), help="Passes over the training images."),
+        "batch-size": click.option(
             "--batch-size",
             type=Count(1, full=True),
             metavar="N|full",
             help="Images in a step, or full for all of them.",
         ),
-        click.option("--learning-rate", type=POSITIVE, help="Largest size of a step along the gradient."),
-        click.option("--optimizer", type=click.Choice(OPTIMIZERS), help="How the weights move along the gradient."),
-        click.option(
+        "learning-rate": click.option(
+            "--learning-rate", type=POSITIVE, help="Largest size of a step along the gradient."
+        ),
+        "optimizer": click.option(
+            "--optimizer", type=click.Choice(OPTIMIZERS), help="How the weights move along the gradient."
+        ),
+        "schedule": click.option(
             "--schedule",
             metavar="NAME[:OPTION=N,...]",
             help=f"How the learning rate moves: {', '.join(SCHEDULES)}; such as step:every=5,factor=0.3 (epochs).",
         ),
-        click.option("--momentum", type=SHARE, help="Of momentum and nesterov."),
-        click.option("--weight-decay", type=AMOUNT, help="Pull of the weights to 0; decoupled for adamw."),
-        click.option("--clip-norm", type=AMOUNT, help="Largest norm of the gradient; 0 for any."),
-        click.option("--ema", type=SHARE, help="Decay of the weights' moving average, which then answers; 0 for none."),
-        click.option(
+        "momentum": click.option("--momentum", type=SHARE, help="Of momentum and nesterov."),
+        "weight-decay": click.option(
+            "--weight-decay", type=AMOUNT, help="Pull of the weights to 0; decoupled for adamw."
+        ),
+        "clip-norm": click.option("--clip-norm", type=AMOUNT, help="Largest norm of the gradient; 0 for any."),
+        "ema": click.option(
+            "--ema", type=SHARE, help="Decay of the weights' moving average, which then answers; 0 for none."
+        ),
+        "dropout": click.option(
             "--dropout", type=Shares(), help="Share of hidden units left out in training, one or one a layer."
         ),
-        click.option("--label-smoothing", type=SHARE, help="Share of each label spread over all classes."),
-        click.option("--augment/--no-augment", default=None, help="Deform the images anew in each epoch."),
-        deformation_option("Deform so strongly, as --augment does; figures left out are the recipe's."),
-        click.option(
+        "label-smoothing": click.option(
+            "--label-smoothing", type=SHARE, help="Share of each label spread over all classes."
+        ),
+        "augment": click.option("--augment/--no-augment", default=None, help="Deform the images anew in each epoch."),
+        "deformation": deformation_option("Deform so strongly, as --augment does; figures left out are the recipe's."),
+        "early-stopping": click.option(
             "--early-stopping",
             type=Count(1),
             help="Stop after so many reports without a better dev loss; keep the best.",
         ),
-        click.option("--dev", type=Count(0), help="Images held out of training to watch it by; 0 trains on all."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+        "dev": click.option(
+            "--dev", type=Count(0), help="Images held out of training to watch it by; 0 trains on all."
+        ),
+    }
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for name in reversed(options):
+            if course or name not in COURSE:
+                command = options[name](command)
+        return command
+
+    return decorate
 
 
 @click.command()
 @compiled_options("Train")
 @data_options
 @recipe_option
-@plan_options
+@plan_options()
 @seed_option
 @click.option(
     "--dev-data", type=FileName(), metavar="PATH", help="Watch training by these images, and hold none out of --data."
@@ -235,10 +260,7 @@ def own_dev_set(options: dict[str, Any], dataset: Dataset) -> Examples | None:
     try:
         found = data.load(place, None, classes=dataset.classes, flat=dataset.image_shape)
     except DataError as error:
-        if error.where != "--data":
-            raise
-        expected, said = error.expected, error.found
-        raise DataError(error.problem, where="--dev-data", expected=expected, found=said) from None
+        raise (error.at("--dev-data") if error.where == "--data" else error) from None
     if found.image_shape != dataset.image_shape or found.classes != dataset.classes:
         expected, said = _kind_of(dataset), _kind_of(found)
         raise UsageError("dev images differ", where=place, expected=expected, found=said)
@@ -259,7 +281,10 @@ def class_weights(text: str | None, labels: Array, classes: Sequence[str]) -> Ar
         return None
     from fnnet import weights
 
-    return weights.class_weights(weights.parse(text, classes), labels, len(classes))
+    try:
+        return weights.class_weights(weights.parse(text, classes), labels, len(classes))
+    except UsageError as error:
+        raise error.at("--class-weights") from None
 
 
 def override(recipe: Recipe, options: dict[str, Any], available: int) -> Recipe:
@@ -276,8 +301,22 @@ def override(recipe: Recipe, options: dict[str, Any], available: int) -> Recipe:
         # It goes over all images in each of its iterations; a recipe's own ways of taking steps give way.
         recipe = recipe._replace(batch_size=None, schedule="constant", min_steps=LBFGS_ITERATIONS, epochs=1)
     recipe = recipe._replace(**said)
+    _check_effects(recipe, options)
     training = min(available - recipe.dev, recipe.train_images or available)
     return recipe if "epochs" in said else recipe._replace(epochs=recipe.epochs_for(max(training, 1)))
+
+
+def _check_effects(recipe: Recipe, options: dict[str, Any]) -> None:
+    """UsageError for an option that was given and would change nothing."""
+    optimizer = recipe.optimizer
+    without = {
+        "momentum": (optimizer not in WITH_MOMENTUM, f"--optimizer {' or '.join(WITH_MOMENTUM)}", optimizer),
+        "learning_rate": (optimizer not in STEPPING, f"--optimizer {' or '.join(STEPPING)}", optimizer),
+        "dropout": (not recipe.hidden, "hidden layers", "none"),
+    }
+    for name, (useless, expected, found) in without.items():
+        if options.get(name) and useless:
+            raise UsageError("without effect", where=option_of(name), expected=expected, found=found)
 
 
 def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochReport], quiet: bool) -> None:

@@ -14,7 +14,7 @@ from fnnet.data import mnist
 from fnnet.data.digits import TEST_IMAGES, load_digits
 from fnnet.data.folder import Part, idx_files, pair_idx, read_class_folders, read_idx_folder
 from fnnet.data.idx import looks_like_idx, read_idx
-from fnnet.data.npz import as_bytes, as_images, image_shape, read_npz
+from fnnet.data.npz import as_images, as_labels, image_shape, read_npz
 from fnnet.data.table import read_csv
 from fnnet.errors import ArgumentTypeError, DataError, FnnetError, UsageError
 from fnnet.files import read_head
@@ -124,13 +124,8 @@ def _from_file(path: Path, flat: tuple[int, int] | None) -> tuple[Part, Part | N
 
 def _npz_part(arrays: dict[str, Array], part: str, path: Path, flat: tuple[int, int] | None) -> Part:
     x, shape = as_images(arrays[f"x_{part}"], path, f"x_{part}", flat)
-    labels = arrays[f"y_{part}"]
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.shape != (len(x),):
-        expected, found = f"shape ({len(x)},), one label an image", f"shape {labels.shape}"
-        raise DataError("counts differ", where=path, place=f"y_{part}", expected=expected, found=found)
-    return Part(x, as_bytes(labels, path, f"y_{part}"), shape, f"{path}: y_{part}")
+    labels = as_labels(arrays[f"y_{part}"], len(x), path, f"y_{part}")
+    return Part(x, labels, shape, f"{path}: y_{part}")
 
 
 def _dataset(name: str, source: str, train: Part, test: Part | None, classes: tuple[str, ...]) -> Dataset:

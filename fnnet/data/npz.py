@@ -16,6 +16,8 @@ from fnnet.files import open_regular
 from fnnet.params import Array
 
 MAX_MEMBER: Final = 2 * 2**30
+MAX_LABEL: Final = 999_999
+"""A million classes are as many as --classes takes."""
 
 
 def read_npz(path: str | os.PathLike[str], wanted: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Array]:
@@ -92,15 +94,31 @@ def as_images(
 
 def as_bytes(values: Array, where: str | os.PathLike[str], name: str) -> Array:
     """Integers of any width as uint8; DataError for another dtype or a value outside 0 to 255."""
+    _check_integers(values, 255, where, name, "store bytes from 0 to 255")
+    return values.astype(np.uint8)
+
+
+def as_labels(values: Array, n: int, where: str | os.PathLike[str], name: str) -> Array:
+    """Labels of n images, integers (n,) or (n, 1), as int64 (n,); DataError for others."""
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.shape != (n,):
+        expected, found = f"shape ({n},), one label an image", f"shape {values.shape}"
+        fix = "one-hot rows become labels by argmax(axis=1)" if values.ndim == 2 and len(values) == n else ""
+        problem = "counts differ" if values.ndim == 1 else "no labels"
+        raise DataError(problem, where=where, place=name, expected=expected, found=found, fix=fix)
+    _check_integers(values, MAX_LABEL, where, name, "store whole numbers from 0")
+    return values.astype(np.int64)
+
+
+def _check_integers(values: Array, most: int, where: str | os.PathLike[str], name: str, fix: str) -> None:
     if values.dtype.kind not in "iu":
-        fix = "store bytes from 0 to 255"
         raise DataError("dtype", where=where, place=name, expected="integers", found=values.dtype, fix=fix)
-    outside = (values < 0) | (values > 255)
+    outside = (values < 0) | (values > most)
     if outside.any():
         at = tuple(map(int, np.argwhere(outside)[0]))
         place = f"{name}[{', '.join(map(str, at))}]"
-        raise DataError("value out of range", where=where, place=place, expected="0 to 255", found=values[at])
-    return values.astype(np.uint8)
+        raise DataError("value out of range", where=where, place=place, expected=f"0 to {most}", found=values[at])
 
 
 def image_shape(pixels: int, flat: tuple[int, int] | None = None) -> tuple[int, int]:

@@ -7,11 +7,13 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, TextIO
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from fnnet.data.npz import MAX_LABEL
 from fnnet.errors import DataError
 from fnnet.files import looks_like_html, open_regular, read_head, show_bytes
 from fnnet.params import Array
@@ -21,7 +23,7 @@ PIXEL: Final = re.compile(r"pixel(\d{1,6})|(\d{1,4})x(\d{1,4})")
 
 
 def read_csv(path: str | os.PathLike[str]) -> tuple[Array, Array | None]:
-    """The pixels, uint8 (n, pixels), and the labels, uint8 (n,), or None where the file has no label column.
+    """The pixels, uint8 (n, pixels), and the labels, integers (n,), or None where the file has no label column.
 
     Columns are placed by their header's names where there is one (`pixel0`... or `1x1`..., `label` anywhere); without
     one, a square number of fields is pixels, one more has the label first.
@@ -36,21 +38,32 @@ def read_csv(path: str | os.PathLike[str]) -> tuple[Array, Array | None]:
     named = not any(_is_number(field) for field in first)
     label_at, pixels_at = _columns_by_name(first, path) if named else _columns_by_count(len(first), path)
     try:
-        with open(open_regular(path), encoding="utf-8-sig", newline=None) as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # an empty table is told below
-            warnings.simplefilter("error", DeprecationWarning)  # NumPy before 2.3 reads NaN as 0 and only warns
-            table = np.loadtxt(
-                file, dtype=np.uint8, delimiter=",", comments=None, quotechar='"', skiprows=int(named), ndmin=2
-            )
+        table = _load(path, named, np.uint8)
     except (ValueError, DeprecationWarning) as error:
-        raise _explain(path, len(first), int(named)) or DataError(str(error), where=path) from None
+        if wrong := _explain(path, len(first), named, label_at):
+            raise wrong from None
+        if label_at is None:
+            raise DataError(str(error), where=path) from None
+        # Every field is right, so that some label is beyond a byte.
+        return _load(path, named, np.uint8, pixels_at), _load(path, named, np.int64, [label_at])[:, 0]
     if table.size == 0:
         raise DataError("empty dataset", where=path, expected="at least 1 row of numbers", found="0 rows")
     if table.shape[1] != len(first):
-        raise _explain(path, len(first), int(named)) or DataError("uneven rows", where=path)
+        raise _explain(path, len(first), named, label_at) or DataError("uneven rows", where=path)
     in_order = pixels_at == list(range(pixels_at[0], pixels_at[0] + len(pixels_at)))
     pixels = table[:, pixels_at[0] : pixels_at[-1] + 1] if in_order else table[:, pixels_at]
     return np.ascontiguousarray(pixels), None if label_at is None else table[:, label_at].copy()
+
+
+def _load(path: str | os.PathLike[str], named: bool, dtype: DTypeLike, columns: Sequence[int] | None = None) -> Array:
+    """The numbers of some columns, or of all."""
+    with open(open_regular(path), encoding="utf-8-sig", newline=None) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # an empty table is told by its size
+        warnings.simplefilter("error", DeprecationWarning)  # NumPy before 2.3 reads NaN as 0 and only warns
+        found: Array = np.loadtxt(
+            file, dtype, delimiter=",", comments=None, quotechar='"', skiprows=int(named), usecols=columns, ndmin=2
+        )
+    return found
 
 
 def _check_text(head: bytes, path: str | os.PathLike[str]) -> None:
@@ -108,7 +121,7 @@ def _columns_by_count(count: int, path: str | os.PathLike[str]) -> tuple[int | N
     )
 
 
-def _explain(path: str | os.PathLike[str], fields: int, skip: int) -> DataError | None:
+def _explain(path: str | os.PathLike[str], fields: int, named: bool, label_at: int | None) -> DataError | None:
     """The first place at which a CSV file is not what it should be, found by reading it once more, slowly."""
     with open(open_regular(path), encoding="utf-8-sig", errors="replace", newline=None) as file:
         for number, line in enumerate(_lines(file), 1):
@@ -116,20 +129,22 @@ def _explain(path: str | os.PathLike[str], fields: int, skip: int) -> DataError 
                 expected = f"at most {MAX_LINE:,} characters"
                 return DataError("line too long", where=path, place=f"line {number}", expected=expected)
             cells = next(csv.reader([line.rstrip("\n")]), [])
-            if number <= skip or not cells:
+            if number <= named or not cells:
                 continue
             if len(cells) != fields:
                 expected = f"{fields} fields"
                 return DataError(
                     "wrong number of fields", where=path, place=f"line {number}", expected=expected, found=len(cells)
                 )
-            for column, cell in enumerate(cells, 1):
-                if not (re.fullmatch(r"[ \t]*\+?[0-9]+[ \t]*", cell) and int(cell) <= 255):
+            for column, cell in enumerate(cells):
+                kind, most = ("label", MAX_LABEL) if column == label_at else ("pixel", 255)
+                # Digits enough for any of them: Python reads no number of thousands.
+                if not (re.fullmatch(r"[ \t]*\+?0*[0-9]{1,9}[ \t]*", cell) and int(cell) <= most):
                     return DataError(
-                        "not a pixel or label",
+                        f"not a {kind}",
                         where=path,
-                        place=f"line {number}, column {column}",
-                        expected="a whole number from 0 to 255",
+                        place=f"line {number}, column {column + 1}",
+                        expected=f"a whole number from 0 to {most}",
                         found=repr(cell[:40]),
                     )
     return None

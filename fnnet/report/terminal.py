@@ -58,7 +58,9 @@ def draw(image: Array, console: Console) -> list[Text]:
 
 
 def shrink(image: Array) -> Array:
-    """The image at half size: means of 2x2 pixels."""
+    """The image at half size: means of 2x2 pixels; as it is where a side has but one."""
+    if min(image.shape) < 2:
+        return image
     height, width = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2
     blocks = image[:height, :width].reshape(height // 2, 2, width // 2, 2)
     shrunk: Array = blocks.mean(axis=(1, 3)).astype(np.uint8)
