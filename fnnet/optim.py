@@ -251,7 +251,8 @@ def averaged(optimizer: Optimizer, decay: float) -> Optimizer:
     """`optimizer` that also keeps the exponential moving average of the parameters after each step, corrected for its
     start: after t steps step s has the weight (1 - decay) decay^(t - s) / (1 - decay^t).
 
-    Raises   UsageError unless 0 <= decay < 1, and for an optimizer that keeps an average already.
+    Raises   UsageError unless 0 <= decay < 1, and for an optimizer that keeps an average already, or whose state is
+             neither () nor Moments.
     """
     decay, optimizer = check_share("ema", decay), check_optimizer(optimizer)
     if optimizer.averages:
@@ -261,21 +262,30 @@ def averaged(optimizer: Optimizer, decay: float) -> Optimizer:
         return (1 - decay) / (1 - decay**steps)
 
     def init(params: Params) -> Moments:
-        inner = optimizer.init(params)
-        return Moments(0, (*(inner.trees if isinstance(inner, Moments) else ()), zeros(params)))
+        return Moments(0, (*_trees(optimizer.init(params)), zeros(params)))
 
     def step(
         params: Params, grads: Params, state: Moments, learning_rate: float, kernels: Kernels
     ) -> tuple[Params, Moments]:
         check_state(made, params, state)
         *trees, average = state.trees
-        params, inner = optimizer.update(params, grads, Moments(state.steps, tuple(trees)), learning_rate, kernels)
+        given = Moments(state.steps, tuple(trees)) if trees else ()
+        params, inner = optimizer.update(params, grads, given, learning_rate, kernels)
         share = float(blend(np.array(state.steps + 1.0)))
         average = map_trees(lambda e, W: e + _scaled(share, W - e), average, params)
-        return params, Moments(state.steps + 1, (*inner.trees, average))
+        return params, Moments(state.steps + 1, (*_trees(inner), average))
 
     made = Optimizer(init, step, _with_column(optimizer.rule, BLEND, lambda steps, _: blend(steps)), averages=True)
     return made
+
+
+def _trees(state: Any) -> tuple[Params, ...]:
+    """What a state remembers, that an average can be put behind."""
+    if isinstance(state, Moments):
+        return state.trees
+    if not (isinstance(state, tuple) and not state):
+        raise UsageError("optimizer to average", expected="a state () or Moments", found=type(state).__name__)
+    return ()
 
 
 def answering(params: Params, state: Any, optimizer: Optimizer) -> Params:

@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from fnnet import strictjson
@@ -37,11 +38,11 @@ DIVERGED: Final = "diverged"
 class OtherRunError(UsageError):
     """A run directory holds a run of another config.
 
-    key, old, new   the first value that differs, as "outer.inner", and the JSON texts of the run's and the given one;
-                    ABSENT for none.
+    differences   of each value that differs, as "outer.inner", the JSON texts of the run's and the given one, ABSENT
+                  for none; causes before their effects, as the config has them.
     """
 
-    key = old = new = ABSENT
+    differences: Mapping[str, tuple[str, str]] = MappingProxyType({})
 
 
 class Run:
@@ -220,16 +221,16 @@ def _agrees(event: Mapping[str, Any], epochs: Container[Any], step: int) -> bool
 
 
 def _check_config(path: Path, stored: Mapping[str, Any], given: Mapping[str, Any], free: Collection[str]) -> None:
-    """OtherRunError for the first value, none of those `free`, that differs between two descriptions of a run."""
+    """OtherRunError for the values, but those `free`, that differ between two descriptions of a run."""
     before, after = dict(_flat(stored)), dict(_flat(given))
-    # In the order of the config, so that a cause such as the seed comes before its effects, such as the split.
-    for key in (*after, *(key for key in before if key not in after)):
-        old, new = before.get(key, ABSENT), after.get(key, ABSENT)
-        if old != new and key not in free:
-            fix = f"resume with {key} {old}, or train into another folder"
-            error = OtherRunError(f"{key} is not the run's", where=path, expected=old, found=new, fix=fix)
-            error.key, error.old, error.new = key, old, new
-            raise error
+    keys = (*after, *(key for key in before if key not in after))
+    values = {key: (before.get(key, ABSENT), after.get(key, ABSENT)) for key in keys if key not in free}
+    differences = {key: (old, new) for key, (old, new) in values.items() if old != new}
+    for key, (old, new) in differences.items():
+        fix = f"resume with {key} {old}, or train into another folder"
+        error = OtherRunError(f"{key} is not the run's", where=path, expected=old, found=new, fix=fix)
+        error.differences = MappingProxyType(differences)
+        raise error
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

@@ -149,13 +149,14 @@ def rates_of(learning_rate: Rates, first: int, steps: int) -> Array:
 
 
 def check_work(state: Any, objective: Any, optimizer: Any) -> None:
-    """UsageError unless these are a state, an objective and the optimizer that the state is of."""
+    """UsageError unless these are a state of a network, an objective and an optimizer."""
     for each, kind in ((state, TrainState), (objective, Objective)):
         if not isinstance(each, kind):
             raise ArgumentTypeError(f"not of type {kind.__name__}", expected=kind.__name__, found=type(each).__name__)
     rng.check_seed(state.seed)
     check_count("step", state.step, 0)
-    check_state(check_optimizer(optimizer), check_params(state.params), state.optimizer_state)
+    check_optimizer(optimizer)
+    check_params(state.params)
 
 
 def add_up(before: float, losses: Array) -> float:
@@ -230,7 +231,8 @@ class Compiled:
         assert kernels.trainer
         assert optimizer.rule
         check_activation(objective.activation)
-        sizes, self._rule = layer_sizes(check_params(state.params)), optimizer.rule
+        check_state(optimizer, state.params, state.optimizer_state)
+        sizes, self._rule = layer_sizes(state.params), optimizer.rule
         self._kernels, self._batch_size, self._objective = kernels, batch_size, objective
         self._smoothing = check_label_smoothing(objective.label_smoothing)
         self._start, self._steps = state, 0

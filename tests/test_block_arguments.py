@@ -52,6 +52,11 @@ def test_moments_of_another_form_are_refused(kernels):
     for wrong in (fnnet.init((20, 9, 3)), fnnet.init(SIZES, dtype=np.float64)):
         state = steps.start(params, 0, optimizer=momentum)._replace(optimizer_state=Moments(0, (wrong,)))
         assert_refused(kernels, "moments do not fit params", state=state, optimizer=momentum)
+    (W, b), rest = params.layers[0], params.layers[1:]
+    start = steps.start(params, 0, optimizer=momentum)
+    for layer in (fnnet.Layer(W, b.astype(np.float64)), fnnet.Layer(W, b + 1j), fnnet.Layer(W.tolist(), b), (W, b)):
+        state = start._replace(optimizer_state=Moments(0, (fnnet.Params((layer, *rest)),)))
+        assert_refused(kernels, "moments do not fit params", state=state, optimizer=momentum)
     state = steps.start(params, 0, optimizer=momentum)
     negative = state._replace(optimizer_state=state.optimizer_state._replace(steps=-1))
     assert_refused(kernels, "optimizer state's steps", state=negative, optimizer=momentum)
@@ -142,3 +147,22 @@ def test_stacked_optimizers(name, numba_kernels):
 def test_the_average_of_an_average_is_refused():
     with pytest.raises(UsageError, match="keeps no average"):
         optim.averaged(optim.clipped(optim.averaged(optim.SGD, 0.9), 1.0), 0.9)
+
+
+def of_the_user(init, state):
+    """Plain gradient descent with a state of its own."""
+    return optim.Optimizer(init, lambda params, g, s, rate, k: (fnnet.update(params, g, rate, kernels=k), state(s)))
+
+
+def test_the_average_of_a_user_s_optimizer(kernels):
+    """Which may remember nothing, or Moments."""
+    examples = data(60, 20, 3, zeros=0.5, as_bytes=True)
+    nothing = of_the_user(lambda params: (), lambda state: ())
+    moments = of_the_user(lambda params: Moments(0, (params,)), lambda state: state)
+    wanted, *_ = block(kernels, SIZES, examples, 20, optim.averaged(optim.SGD, 0.9))
+    for optimizer in (nothing, moments):
+        found, *_ = block(kernels, SIZES, examples, 20, optim.averaged(optimizer, 0.9))
+        assert_trained(found.params, wanted.params, 3)
+        assert_trained(found.optimizer_state.trees[-1], wanted.optimizer_state.trees[-1], 3)
+    with pytest.raises(UsageError, match=r"a state \(\) or Moments, found dict"):
+        block(kernels, SIZES, examples, 20, optim.averaged(of_the_user(lambda params: {}, lambda state: state), 0.9))

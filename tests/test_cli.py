@@ -180,7 +180,7 @@ def test_help_imports_nothing_heavy(run_process):
 def test_every_option_has_help():
     import click
 
-    from fnnet.cli import cli
+    from fnnet.cli.program import cli
 
     def commands(group):
         for command in group.commands.values():

@@ -88,11 +88,14 @@ OTHERS = [
     (("--class-weights", "3=2"), "--class-weights is not the run's; expected none, found some; resume without it"),
     (
         ("--dev", 0),
-        "images are not the run's; expected 45 to train, found 50; resume with the run's --data, --dev and --dev-data",
+        "data is not the run's; expected 45 to train, found 50; resume with the run's --data, --classes",
     ),
     (("--hidden", "9"), "--hidden is not the run's; expected 10, found 9; resume with --hidden 10"),
     (("--hidden", ""), "--hidden is not the run's; expected 10, found ''; resume with --hidden 10"),
-    (("--augment",), "--augment is not the run's; expected --no-augment, found --augment; resume with --no-augment"),
+    (
+        ("--augment",),
+        "--augment is not the run's; expected --no-augment, found --augment; resume with --no-augment, without",
+    ),
     (("--batch-size", "full"), "--batch-size is not the run's; expected 32, found full; resume with --batch-size 32"),
     (("--recipe", "quick"), "--recipe is not the run's; expected classic, found quick; resume with --recipe classic"),
     (
@@ -114,6 +117,28 @@ def test_a_run_directory_is_neither_overwritten_nor_mixed(run, idx_folder, tmp_p
     assert {name for name in kept if name.endswith(".safetensors")} <= {*before}
     assert kept["log.jsonl"] == before["log.jsonl"]
     run("train", "--data", idx_folder, "--resume").failed(2, "--run-dir DIR")
+
+
+def test_the_remedy_for_another_run_is_one(run, idx_folder, small_images, tmp_path):
+    """Typed as it stands, the run goes on; a cause is named before its effects."""
+    arguments = ("train", "--data", idx_folder, "--run-dir", "kept", "--epochs", 1)
+    figures = "shift=2.0,rotation=12.0,scale=0.12,shear=0.12,elastic=0.0,correlation=5.0"
+    run(*arguments, "--deformation", "shift=2,elastic=0")
+    run(*arguments, "--resume", "--augment").failed(2, "resume with --deformation shift=2.0,elastic=0.0, or")
+    run(*arguments, "--resume").failed(2, "--augment is not", f"resume with --deformation {figures}, or")
+    for said in (figures, "shift=2.0,elastic=0.0"):
+        assert run(*arguments, "--resume", "--deformation", said).code == 0
+    x, labels = small_images
+    np.savez(tmp_path / "small.npz", x_train=x[:, :20, :20], y_train=labels)
+    np.savez(tmp_path / "same.npz", x_train=x[:50], y_train=labels[:50])
+    other = ("train", "--run-dir", "whole", "--data")
+    run(*other, "same.npz")
+    (tmp_path / "same.npz").rename(tmp_path / "renamed.npz")
+    assert run(*other, "renamed.npz", "--resume").code == 0
+    run(*other, "small.npz", "--resume").failed(2, "data is", "784 pixels an image", "400")
+    run(*other, "renamed.npz", "--classes", 11, "--resume").failed(2, "data is", "10 classes", "11")
+    run(*other, "renamed.npz", "--batch-size", 7, "--resume").failed(2, "--batch-size is")
+    run(*other, "renamed.npz", "--dev", 7, "--resume").failed(2, "data is", "to train")
 
 
 @pytest.mark.parametrize("jit", ["--jit", "--no-jit"])

@@ -165,7 +165,7 @@ def test_the_readme_names_files_that_exist():
 
 
 def test_every_command_is_in_the_readme():
-    from fnnet.cli import cli
+    from fnnet.cli.program import cli
 
     for name in cli.commands:
         assert f"`{name}" in README, name

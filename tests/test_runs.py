@@ -519,7 +519,7 @@ def installed(handlers, tmp_path, monkeypatch):
     signals.install()
     yield
     sys.modules.pop("swallows", None)
-    signals.settle()
+    signals._disarm()
     signals._arrived.clear()
 
 

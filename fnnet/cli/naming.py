@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from fnnet.errors import UsageError
 
 if TYPE_CHECKING:
     from fnnet.runs import OtherRunError
+
+
+ABSENT: Final = "nothing"
+DEFORMATION: Final = "plan.deformation."
+IMAGES: Final = {"pixels": "pixels an image", "classes": "classes", "train": "to train", "dev": "to watch it by"}
 
 
 def option_of(field: str) -> str:
@@ -31,18 +36,22 @@ def by_options() -> Iterator[None]:
 
 def by_option(error: OtherRunError) -> UsageError:
     """That a run in a folder is another one, said by the option that makes it so."""
-    name, expected, found, fix = _said(error.key, error.old, error.new)
+    name, expected, found, fix = _said(error.differences)
     fix = f"{fix}, or train into another folder"
     return UsageError(f"{name} not the run's", where=error.where, expected=expected, found=found, fix=fix)
 
 
-def _said(key: str, old: str, new: str) -> tuple[str, str, str, str]:
-    """What is another, the run's value, the one found, and what to do."""
+def _said(differences: Mapping[str, tuple[str, str]]) -> tuple[str, str, str, str]:
+    """What is another, the run's value, the one found, and what to do: of the first difference."""
+    key, (old, new) = next(iter(differences.items()))
     part, _, field = key.partition(".")
+    if field.startswith("deformation"):
+        return _said_of_deformation(differences)
+    if ABSENT in (old, new):
+        return "description is", f"{key} {old}", new, "resume with the version of fnnet that began it"
     if part in ("images", "data"):
-        counted = part == "images" and field != "data"
-        expected, found = (f"{old} to {field}", new) if counted else ("the same", "others")
-        return "images are", expected, found, "resume with the run's --data, --dev and --dev-data"
+        expected, found = ("the same", "others") if part == "data" else (f"{old} {IMAGES[field]}", new)
+        return "data is", expected, found, "resume with the run's --data, --classes, --dev and --dev-data"
     if key == "weights":
         if old == "null":
             return "--class-weights is", "none", "some", "resume without it"
@@ -50,22 +59,22 @@ def _said(key: str, old: str, new: str) -> tuple[str, str, str, str]:
     if key == "jit":
         expected, found = ("--jit", "--no-jit") if json.loads(old) else ("--no-jit", "--jit")
         return "choice of kernels is", expected, found, f"resume with {expected}"
-    if field.startswith("deformation"):
-        figure = field.partition(".")[2]
-        if not figure:
-            return "--augment is", "--augment", "--no-augment", "resume with --augment"
-        if old not in ("nothing", "null"):
-            expected = f"{figure}={old}"
-            return "--deformation is", expected, f"{figure}={new}", f"resume with --deformation {expected}"
-        return "--augment is", "--no-augment", "--augment", "resume with --no-augment"
-    if key == "sizes":
-        expected, found = (_typed("hidden", json.loads(sizes)[1:-1]) for sizes in (old, new))
-        return "--hidden is", expected, found, f"resume with --hidden {expected}"
     field = field or part
     expected, found = (_typed(field, json.loads(value)) for value in (old, new))
     option = option_of(field)
     fix = f"resume without {option}" if expected == "none" else f"resume with {option} {expected}"
     return f"{option} is", expected, found, fix
+
+
+def _said_of_deformation(differences: Mapping[str, tuple[str, str]]) -> tuple[str, str, str, str]:
+    figures = {key.rpartition(".")[2]: values for key, values in differences.items() if key.startswith(DEFORMATION)}
+    if any(new == ABSENT for _, new in figures.values()):
+        own = ",".join(f"{name}={old}" for name, (old, _) in figures.items() if old != ABSENT)
+        return "--augment is", "--augment", "--no-augment", f"resume with --deformation {own}"
+    if any(old == ABSENT for old, _ in figures.values()):
+        return "--augment is", "--no-augment", "--augment", "resume with --no-augment, without --deformation"
+    expected, found = (",".join(f"{name}={each[n]}" for name, each in figures.items()) for n in (0, 1))
+    return "--deformation is", expected, found, f"resume with --deformation {expected}"
 
 
 def _typed(field: str, value: Any) -> str:

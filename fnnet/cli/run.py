@@ -206,12 +206,17 @@ def _keeper(
     from fnnet.runs import OtherRunError, open_run
 
     about = {"recipe": job.recipe.name, "sizes": list(sizes), "seed": job.seed}
-    config = about | {
+    counts = {"train": len(job.train.x), "dev": len(job.dev.x) if job.dev else 0}
+    # Causes before their effects: a recipe's epochs follow from batches and images.
+    config = {
+        "recipe": job.recipe.name,
+        "seed": job.seed,
         # The two kinds of kernels differ in the last bits.
         "jit": job.kernels.trainer is not None,
         "initialiser": job.recipe.initialiser,
-        "plan": _described(plan),
-        "images": {"data": job.dataset.name, "train": len(job.train.x), "dev": len(job.dev.x) if job.dev else 0},
+        "images": {"pixels": sizes[0], "classes": sizes[-1], **counts},
+        "hidden": list(sizes[1:-1]),
+        "plan": dict(sorted(_described(plan).items(), key=lambda item: item[0] == "epochs")),
         "data": {"train": _fingerprint(job.train), "dev": job.dev and _fingerprint(job.dev)},
         "weights": None if job.weights is None else hashlib.sha256(job.weights.tobytes()).hexdigest(),
     }

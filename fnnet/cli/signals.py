@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from types import FrameType
 from typing import Any, Final
@@ -31,20 +32,35 @@ def stop(number: int, frame: FrameType | None) -> None:
     if ALARM is not None and _is_importing(frame):
         signal.signal(ALARM, stop)
         signal.setitimer(signal.ITIMER_REAL, AGAIN)
-        return
-    check()
+    else:
+        check()
 
 
 def check() -> None:
     """Stopped, if a signal has come. To be called where a long work begins, should the exception have been lost."""
-    if _arrived:
-        raise Stopped(_arrived[0])
+    if name := arrived():
+        _disarm()
+        raise Stopped(name)
 
 
-def settle() -> None:
-    """The work is done: a signal that still waits for the end of an import comes too late."""
-    if ALARM is not None:
+def arrived() -> str | None:
+    """The name of the first signal that has come; None where none has."""
+    return _arrived[0] if _arrived else None
+
+
+def settle(code: int) -> None:
+    """The command has come to its end: another signal ends the process at once, with this exit code."""
+    _disarm()
+    for number in _heeded():
+        signal.signal(number, lambda number, frame: os._exit(code))
+
+
+def _disarm() -> None:
+    """Do not look again at the signal that waits for the end of an import."""
+    if ALARM is not None and signal.getsignal(ALARM) is stop:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        # Python complains of a signal on its way whose handler is gone.
+        signal.signal(ALARM, lambda number, frame: None)
 
 
 def _is_importing(frame: FrameType | None) -> bool:

@@ -40,12 +40,9 @@ def read_csv(path: str | os.PathLike[str]) -> tuple[Array, Array | None]:
     try:
         table = _load(path, named, np.uint8)
     except (ValueError, DeprecationWarning) as error:
-        if wrong := _explain(path, len(first), named, label_at):
-            raise wrong from None
-        if label_at is None:
-            raise DataError(str(error), where=path) from None
-        # Every field is right, so that some label is beyond a byte.
-        return _load(path, named, np.uint8, pixels_at), _load(path, named, np.int64, [label_at])[:, 0]
+        if label_at is not None and (found := _with_large_labels(path, named, label_at, pixels_at)):
+            return found
+        raise _explain(path, len(first), named, label_at) or DataError(str(error), where=path) from None
     if table.size == 0:
         raise DataError("empty dataset", where=path, expected="at least 1 row of numbers", found="0 rows")
     if table.shape[1] != len(first):
@@ -64,6 +61,20 @@ def _load(path: str | os.PathLike[str], named: bool, dtype: DTypeLike, columns: 
             file, dtype, delimiter=",", comments=None, quotechar='"', skiprows=int(named), usecols=columns, ndmin=2
         )
     return found
+
+
+def _with_large_labels(
+    path: str | os.PathLike[str], named: bool, label_at: int, pixels_at: list[int]
+) -> tuple[Array, Array] | None:
+    """Pixels and labels where some label is beyond a byte; None where that is not all."""
+    try:
+        pixels, labels = _load(path, named, np.uint8, pixels_at), _load(path, named, np.int64, [label_at])[:, 0]
+    except (ValueError, DeprecationWarning):
+        return None
+    # Of chosen columns NumPy counts no fields.
+    with open(open_regular(path), encoding="utf-8-sig", newline=None) as file:
+        uneven = any(line.count(",") != len(pixels_at) for line in _lines(file) if line.strip())
+    return None if uneven or labels.min() < 0 or labels.max() > MAX_LABEL else (pixels, labels)
 
 
 def _check_text(head: bytes, path: str | os.PathLike[str]) -> None:

@@ -1,0 +1,112 @@
+"""All commands as one program."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from typing import Any
+
+import click
+
+from fnnet import __version__
+from fnnet.cli import signals
+from fnnet.cli.data import data
+from fnnet.cli.gradcheck import gradcheck
+from fnnet.cli.lr_find import lr_find
+from fnnet.cli.plot import plot
+from fnnet.cli.train import train
+from fnnet.cli.use import evaluate, predict
+from fnnet.cli.warmup import warmup
+from fnnet.errors import FnnetError, one_line
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fnnet")
+@click.option("--debug", is_flag=True, help="Show tracebacks; may stand anywhere.")
+@click.pass_context
+def cli(context: click.Context, debug: bool) -> None:
+    """Recognise hand-written digits with a small neural network that reads like its mathematics.
+
+    \b
+    fnnet train --jit                        train 784-10-10 and save model.safetensors
+    fnnet evaluate model.safetensors         how good is it, class by class
+    fnnet predict model.safetensors 7.png    which digit is this
+
+    Results go to standard output, progress and notices to standard error.
+    Exit codes: 0 good, 1 a failure told in one line, 2 wrong usage, 130 interrupted, 143 terminated.
+    """
+    context.obj = {"began": time.perf_counter()}
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+for command in (train, evaluate, predict, lr_find, plot, gradcheck, data, warmup):
+    cli.add_command(command)
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line; its exit code. Stopped where a signal comes."""
+    # None where the shell closed it (>&-).
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    debug = "--debug" in arguments
+    try:
+        result: Any = cli.main(
+            [each for each in arguments if each != "--debug"], prog_name="fnnet", standalone_mode=False
+        )
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except BrokenPipeError:
+        # The reader has left: `fnnet predict ... | head`.
+        _abandon_stdout()
+        return 1
+    except click.ClickException as error:
+        return _fail(_usage(error), error.exit_code)
+    except Exception as error:
+        # What a signal broke off may fail in ways of its own.
+        signals.check()
+        if debug:
+            traceback.print_exc()
+        return _fail(_explain(error), getattr(error, "exit_code", 1))
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, FnnetError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "out of memory; use a smaller batch, network or data set"
+    if isinstance(error, OSError) and error.filename is None:
+        return f"standard output cannot be written: {error.strerror}"
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}"
+    return f"internal: {type(error).__name__}: {error}; run with --debug for the traceback"
+
+
+def _fail(message: str, code: int) -> int:
+    try:
+        click.echo(f"error: {one_line(message)}", err=True)
+        sys.stdout.flush()
+    except OSError:
+        _abandon_stdout()
+    return code
+
+
+def _abandon_stdout() -> None:
+    """Standard output is full or gone; what is left for it must not fail once more when the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _usage(error: click.ClickException) -> str:
+    """A usage error on one line, with the place where help is."""
+    message = error.format_message()
+    context = getattr(error, "ctx", None)
+    if isinstance(error, click.BadParameter) and error.param is not None and error.message:
+        option = error.param.opts[0]
+        message = f"{option if option.startswith('-') else error.param.human_readable_name}: {error.message}"
+    where = context.command_path if context else "fnnet"
+    return f"{' '.join(message.split()).rstrip('.')}; see '{where} --help'"
