@@ -83,6 +83,10 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
 
     said = options["classes"]
     signals.check()
+    if options.get("jit"):
+        from fnnet.kernels.library import begin_loading
+
+        begin_loading()
     classes = model.classes if model and said is None else [str(number) for number in range(said or 10)]
     flat = model.image_shape if model else None
     dataset = data.load(options["data_choice"], options["data_dir"], classes=classes, flat=flat, notify=notify)
@@ -125,10 +129,13 @@ def threads_of(kernels: Kernels) -> int:
 @contextmanager
 def progress_bar(epochs: int, images: int, shown: bool) -> Iterator[Callable[[Progress], None] | None]:
     """A progress bar on stderr over all epochs, where stderr is a terminal."""
+    if not (shown and epochs):
+        yield None
+        return
     from rich.console import Console
 
     screen = Console(stderr=True)
-    if not (shown and screen.is_terminal and epochs):
+    if not screen.is_terminal:
         yield None
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

@@ -88,17 +88,14 @@ def _gunzip(content: bytes, where: str | os.PathLike[str]) -> bytes:
     """One gzip member holding an IDX file; never more memory than the IDX header declares, which deflate must allow."""
     inflater = zlib.decompressobj(wbits=31)
     try:
-        payload = inflater.decompress(content, 20)
+        # The header first, by itself: to put the rest behind it would copy all of it.
+        payload = zlib.decompressobj(wbits=31).decompress(content, 20)
         shape = _shape(payload, where)
         declared = 4 + 4 * len(shape) + math.prod(shape)
         if declared > DEFLATE_BOUND * len(content) + 1024:
             expected = f"at least {declared // DEFLATE_BOUND:,} compressed bytes for shape {shape}"
             raise DataError("compressed file too small", where=where, expected=expected, found=f"{len(content):,}")
-        if len(payload) <= declared:
-            payload += inflater.decompress(inflater.unconsumed_tail, declared + 1 - len(payload))
-        if not inflater.eof and len(payload) <= declared:
-            # The trailer with checksum and length may be waiting still.
-            payload += inflater.decompress(inflater.unconsumed_tail, 1)
+        payload = inflater.decompress(content, declared + 1)
     except zlib.error as error:
         raise DataError(f"damaged gzip ({error})", where=where, fix="fetch the file again") from None
     if len(payload) > declared:

@@ -152,6 +152,16 @@ class Library:
         self.bind(name, *arguments)()
 
 
+def begin_loading() -> None:
+    """Load LLVM in a thread while something else is done: it takes 0.07 s. What goes wrong shows when it is used."""
+
+    def load() -> None:
+        with contextlib.suppress(Exception):
+            import llvmlite.binding  # noqa: F401
+
+    threading.Thread(target=load, daemon=True).start()
+
+
 def target() -> Any:
     """LLVM's description of this machine."""
     from llvmlite import binding
