@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -100,25 +101,44 @@ def _collect(folder: Path, strict: bool) -> Payloads:
         return _from_keras(archive)
     known = {digest: name for name, digest in SHA256.items()}
     payloads: Payloads = {}
-    for path in list_folder(folder):
-        name = path.name.replace(".idx", "-idx").removesuffix(".gz")
-        hinted = any(known_name in name for known_name in SHA256)
-        if not path.is_file() or path.stat().st_size > 2**26 or not (hinted or looks_like_idx(read_head(path, 4))):
-            continue
-        try:
-            payload = read_payload(path)
-        except DataError:
+    candidates = [path for path in list_folder(folder) if _may_be_mnist(path)]
+    # Unpacking and hashing let another thread work: the test images are done beside those of training.
+    with ThreadPoolExecutor(2) as readers:
+        found = list(readers.map(_read, candidates))
+    for path, (payload, digest) in zip(candidates, found, strict=True):
+        name = _plain_name(path)
+        if isinstance(payload, DataError):
             if strict:
-                raise
-            continue
-        digest = hashlib.sha256(payload).hexdigest()
-        if digest in known:
+                raise payload
+        elif digest in known:
             payloads[known[digest]] = payload
         elif strict and name in SHA256:
             fix = f"fetch it again, or take the folder as it is with --data {folder}"
             expected = f"sha256 {SHA256[name]}"
             raise DataError("not MNIST's content", where=path, expected=expected, found=digest, fix=fix)
     return payloads
+
+
+def _plain_name(path: Path) -> str:
+    """The name as MNIST's own files have it."""
+    return path.name.replace(".idx", "-idx").removesuffix(".gz")
+
+
+def _may_be_mnist(path: Path) -> bool:
+    if not path.is_file() or path.stat().st_size > 2**26:
+        return False
+    return any(name in _plain_name(path) for name in SHA256) or looks_like_idx(read_head(path, 4))
+
+
+def _read(path: Path) -> tuple[bytes | DataError, str]:
+    """A file's IDX bytes, where they are MNIST's, and their SHA-256; or what is wrong with the file."""
+    try:
+        payload = read_payload(path)
+    except DataError as error:
+        return error, ""
+    digest = hashlib.sha256(payload).hexdigest()
+    # Others are not kept: EMNIST's beside them may have half a gigabyte each.
+    return payload if digest in SHA256.values() else b"", digest
 
 
 def complete(folder: Path) -> bool:
