@@ -82,8 +82,8 @@ def check_image_shape(given: Any) -> tuple[int, int]:
     return check_count("image height", height, 1), check_count("image width", width, 1)
 
 
-def check_images(x: Any, image_shape: Any) -> Array:
-    """`x` as an array if it is uint8 (n, height * width), else UsageError."""
+def check_images(x: Any, image_shape: Any) -> tuple[Array, tuple[int, int]]:
+    """`x` as an array, if it is uint8 (n, height * width), and (height, width); else UsageError."""
     images: Array = np.asarray(x)
     if images.dtype != np.uint8:
         raise ArgumentTypeError("images to deform are no bytes", expected="uint8", found=images.dtype)
@@ -91,7 +91,7 @@ def check_images(x: Any, image_shape: Any) -> Array:
     if images.ndim != 2 or images.shape[1] != height * width:
         expected = f"shape (n, {height} * {width})"
         raise UsageError("images do not fit their shape", expected=expected, found=images.shape)
-    return images
+    return images, (height, width)
 
 
 def deform(
@@ -113,8 +113,8 @@ def deform(
 
     Raises   UsageError for figures out of range, images that do not fit, numbers that are not as many as images.
     """
-    images, deformation = check_images(x, image_shape), check_deformation(deformation)
-    image_shape = check_image_shape(image_shape)
+    images, image_shape = check_images(x, image_shape)
+    deformation = check_deformation(deformation)
     check_kernels(kernels)
     numbers: Array = np.arange(len(images)) if samples is None else np.asarray(samples)
     if numbers.shape != (len(images),) or numbers.dtype.kind not in "iu" or (numbers.size and numbers.min() < 0):

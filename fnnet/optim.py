@@ -37,6 +37,7 @@ from fnnet.optimizer import (
     check_state,
     made_of,
     map_trees,
+    trees_of,
     zeros,
 )
 from fnnet.params import Array, Layer, Params, freeze
@@ -281,11 +282,10 @@ def averaged(optimizer: Optimizer, decay: float) -> Optimizer:
 
 def _trees(state: Any) -> tuple[Params, ...]:
     """What a state remembers, that an average can be put behind."""
-    if isinstance(state, Moments):
-        return state.trees
-    if not (isinstance(state, tuple) and not state):
+    trees = trees_of(state)
+    if trees is None:
         raise UsageError("optimizer to average", expected="a state () or Moments", found=type(state).__name__)
-    return ()
+    return trees
 
 
 def answering(params: Params, state: Any, optimizer: Optimizer) -> Params:

@@ -108,21 +108,26 @@ def check_optimizer(optimizer: Any) -> Optimizer:
     return optimizer
 
 
+def trees_of(state: Any) -> tuple[Params, ...] | None:
+    """What a state remembers, nothing where it is (); None for a state of another kind."""
+    if isinstance(state, Moments):
+        return state.trees
+    return () if isinstance(state, tuple) and not state else None
+
+
 def check_state(optimizer: Optimizer, params: Params, state: Any) -> None:
     """UsageError unless `state` can be that of `optimizer` for `params`; one without a rule looks for itself."""
     if optimizer.rule is None:
         return
-    wanted = optimizer.rule.moments + optimizer.averages
-    remembers = isinstance(state, Moments)
-    found = len(state.trees) if remembers else 0
-    if found != wanted or not (remembers or (isinstance(state, tuple) and not state)):
+    wanted, trees = optimizer.rule.moments + optimizer.averages, trees_of(state)
+    if trees is None or len(trees) != wanted:
         expected = f"{wanted} trees, as {optimizer.rule.name} remembers{' with an average' * optimizer.averages}"
-        given = f"{found} trees" if isinstance(state, tuple) else type(state).__name__
+        found = type(state).__name__ if trees is None else f"{len(trees)} trees"
         fix = "begin with fnnet.steps.start(params, seed, optimizer=...), or its init(params)"
-        raise UsageError("optimizer state is not of this optimizer", expected=expected, found=given, fix=fix)
-    if remembers:
+        raise UsageError("optimizer state is not of this optimizer", expected=expected, found=found, fix=fix)
+    if isinstance(state, Moments):
         check_count("optimizer state's steps", state.steps, 0)
-    for tree in state.trees if remembers else ():
+    for tree in trees:
         check_like(params, tree, "moments")
 
 

@@ -146,8 +146,13 @@ def _check_whole(plan: Plan) -> None:
     check_amount("weight_decay", plan.weight_decay)
 
 
-def check_plan(plan: Plan, *, has_dev: bool = True) -> None:
-    """UsageError unless every figure of `plan` is within its range; it is at the name of the field."""
+def check_plan(plan: Plan, *, has_dev: bool = True, hidden: int | None = None) -> None:
+    """UsageError unless every figure of `plan` is within its range; it is at the name of the field.
+
+    hidden   how many hidden layers it is for; None for as many as it says.
+    """
+    if hidden is None:
+        hidden = len(plan.dropout) if isinstance(plan.dropout, tuple) else 1
     checks: dict[str, Callable[[], object]] = {
         "learning_rate": lambda: check_amount("learning_rate", plan.learning_rate, above=True),
         "epochs": lambda: check_count("epochs", plan.epochs, 0, MOST_EPOCHS),
@@ -157,7 +162,7 @@ def check_plan(plan: Plan, *, has_dev: bool = True) -> None:
         "activation": lambda: check_activation(plan.activation),
         "momentum": lambda: check_share("momentum", plan.momentum),
         "label_smoothing": lambda: check_label_smoothing(plan.label_smoothing),
-        "dropout": lambda: dropped(plan.dropout, len(plan.dropout) if isinstance(plan.dropout, tuple) else 1),
+        "dropout": lambda: dropped(plan.dropout, hidden),
         "optimizer": lambda: _check_optimizer(plan),
         "schedule": lambda: (make_schedule(plan, 1), make_plateau(plan)),
         "deformation": lambda: plan.deformation is None or augment.check_deformation(plan.deformation),
@@ -167,14 +172,6 @@ def check_plan(plan: Plan, *, has_dev: bool = True) -> None:
             check()
         except UsageError as error:
             raise (error if error.where else error.at(field)) from None
-
-
-def check_layers(plan: Plan, hidden: int) -> None:
-    """UsageError unless `plan` fits a network with so many hidden layers."""
-    try:
-        dropped(plan.dropout, hidden)
-    except UsageError as error:
-        raise error.at("dropout") from None
 
 
 def _check_optimizer(plan: Plan) -> None:

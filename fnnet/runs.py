@@ -38,11 +38,11 @@ DIVERGED: Final = "diverged"
 class OtherRunError(UsageError):
     """A run directory holds a run of another config.
 
-    differences   of each value that differs, as "outer.inner", the JSON texts of the run's and the given one, ABSENT
-                  for none; causes before their effects, as the config has them.
+    differences   of each value that differs, as "outer.inner", the JSON texts of the run's and the given one, None
+                  where there is none; causes before their effects, as the config has them.
     """
 
-    differences: Mapping[str, tuple[str, str]] = MappingProxyType({})
+    differences: Mapping[str, tuple[str | None, str | None]] = MappingProxyType({})
 
 
 class Run:
@@ -224,13 +224,16 @@ def _check_config(path: Path, stored: Mapping[str, Any], given: Mapping[str, Any
     """OtherRunError for the values, but those `free`, that differ between two descriptions of a run."""
     before, after = dict(_flat(stored)), dict(_flat(given))
     keys = (*after, *(key for key in before if key not in after))
-    values = {key: (before.get(key, ABSENT), after.get(key, ABSENT)) for key in keys if key not in free}
+    values = {key: (before.get(key), after.get(key)) for key in keys if key not in free}
     differences = {key: (old, new) for key, (old, new) in values.items() if old != new}
-    for key, (old, new) in differences.items():
-        fix = f"resume with {key} {old}, or train into another folder"
-        error = OtherRunError(f"{key} is not the run's", where=path, expected=old, found=new, fix=fix)
-        error.differences = MappingProxyType(differences)
-        raise error
+    if not differences:
+        return
+    key, values_of_it = next(iter(differences.items()))
+    old, new = (ABSENT if value is None else value for value in values_of_it)
+    fix = f"resume with {key} {old}, or train into another folder"
+    error = OtherRunError(f"{key} is not the run's", where=path, expected=old, found=new, fix=fix)
+    error.differences = MappingProxyType(differences)
+    raise error
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

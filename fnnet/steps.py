@@ -26,7 +26,7 @@ from fnnet.network import (
     loss_and_grads,
 )
 from fnnet.optim import SGD
-from fnnet.optimizer import Moments, Optimizer, check_optimizer, check_state
+from fnnet.optimizer import Moments, Optimizer, check_optimizer, check_state, trees_of
 from fnnet.params import Array, Params, layer_sizes
 
 Rates = float | Callable[[Array], Array]
@@ -77,7 +77,7 @@ def train_step(
     Raises    UsageError for what does not fit: a learning rate below 0, an optimizer state of another optimizer.
     """
     check_work(state, objective, optimizer)
-    learning_rate, x = check_amount("learning_rate", learning_rate), check_input(x, check_params(state.params))
+    learning_rate, x = check_amount("learning_rate", learning_rate), check_input(x, state.params)
     widths, dtype = layer_sizes(state.params)[1:-1], state.params.layers[0].W.dtype
     masks = dropout.masks(state.seed, state.step, widths, len(x), objective.dropout, dtype=dtype)
     activations = forward(state.params, x, activation=objective.activation, masks=masks, kernels=kernels)
@@ -116,7 +116,7 @@ def train_block(
     check_count("batch_size", batch_size, 1)
     check_work(state, objective, optimizer)
     examples = check_examples(examples)
-    x, labels = check_input(examples.x, check_params(state.params)), np.asarray(examples.labels)
+    x, labels = check_input(examples.x, state.params), np.asarray(examples.labels)
     weights = check_weights(weights, len(x))
     if labels.shape != (len(x),):
         raise UsageError("labels do not fit x", expected=f"shape ({len(x)},)", found=labels.shape)
@@ -242,8 +242,7 @@ class Compiled:
             dropout.dropped(objective.dropout, len(sizes) - 2), optimizer.rule.clips,
             density(check_input(examples.x, state.params)), state.seed,
         )  # fmt: skip
-        trees = given.trees if isinstance(given, Moments) else ()
-        self._trainer = kernels.trainer(state.params, trees, work, kernels.threads)
+        self._trainer = kernels.trainer(state.params, trees_of(given), work, kernels.threads)
 
     def use(self, examples: Examples, weights: Array | None) -> None:
         """As `Loop.use`."""

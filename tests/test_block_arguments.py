@@ -21,12 +21,12 @@ STATES = {
 REMEMBERED = {"sgd": 0, "momentum": 1, "adam": 2, "averaged sgd": 1, "averaged adam": 3}
 
 
-def assert_refused(kernels, message, *, state, optimizer=optim.SGD, error=UsageError, rate=0.1, **options):
+def assert_refused(kernels, message, *, state, optimizer=optim.SGD, error=UsageError, **options):
     """By a block and by a step, in one line."""
     examples = data(60, 20, 3, zeros=0.5, as_bytes=True)
     for train in (
         lambda: steps.train_block(
-            state, examples, np.arange(60), 20, rate, optimizer=optimizer, kernels=kernels, **options
+            state, examples, np.arange(60), 20, 0.1, optimizer=optimizer, kernels=kernels, **options
         ),
         lambda: steps.train_step(state, *examples, 0.1, optimizer=optimizer, kernels=kernels, **options),
     ):
@@ -49,18 +49,17 @@ def test_the_state_of_another_optimizer_is_refused(given, used, kernels):
 def test_moments_of_another_form_are_refused(kernels):
     params = fnnet.init(SIZES)
     momentum = optim.momentum()
+    start = steps.start(params, 0, optimizer=momentum)
     for wrong in (fnnet.init((20, 9, 3)), fnnet.init(SIZES, dtype=np.float64)):
-        state = steps.start(params, 0, optimizer=momentum)._replace(optimizer_state=Moments(0, (wrong,)))
+        state = start._replace(optimizer_state=Moments(0, (wrong,)))
         assert_refused(kernels, "moments do not fit params", state=state, optimizer=momentum)
     (W, b), rest = params.layers[0], params.layers[1:]
-    start = steps.start(params, 0, optimizer=momentum)
     for layer in (fnnet.Layer(W, b.astype(np.float64)), fnnet.Layer(W, b + 1j), fnnet.Layer(W.tolist(), b), (W, b)):
         state = start._replace(optimizer_state=Moments(0, (fnnet.Params((layer, *rest)),)))
         assert_refused(kernels, "moments do not fit params", state=state, optimizer=momentum)
-    state = steps.start(params, 0, optimizer=momentum)
-    negative = state._replace(optimizer_state=state.optimizer_state._replace(steps=-1))
+    negative = start._replace(optimizer_state=start.optimizer_state._replace(steps=-1))
     assert_refused(kernels, "optimizer state's steps", state=negative, optimizer=momentum)
-    assert_refused(kernels, "found list", state=state._replace(optimizer_state=[]), optimizer=momentum)
+    assert_refused(kernels, "found list", state=start._replace(optimizer_state=[]), optimizer=momentum)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from fnnet.cli.options import (
     seed_option,
 )
 from fnnet.cli.output import check_outputs, console, describe, load_data, load_kernels, notifier, print_json, say
-from fnnet.cli.train import override, plan_options
+from fnnet.cli.train import COURSE, override, plan_options
 from fnnet.errors import UsageError
 from fnnet.names import STEPPING
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @compiled_options("Train")
 @data_options
 @recipe_option
-@plan_options(course=False)
+@plan_options
 @click.option("--low", type=POSITIVE, default=1e-5, show_default=True, help="The first learning rate.")
 @click.option("--high", type=POSITIVE, default=10.0, show_default=True, help="The last learning rate.")
 @click.option("--steps", type=Count(10, 10**6), default=200, show_default=True, help="Steps from --low to --high.")
@@ -51,7 +51,7 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
     from fnnet.augment import deform
     from fnnet.cli.run import plan_of
     from fnnet.lr_find import range_test
-    from fnnet.plan import check_layers, check_plan, make_optimizer
+    from fnnet.plan import check_plan, make_optimizer
     from fnnet.steps import Objective
 
     check_outputs(inputs=[options["data_choice"]], pictures={"--plot": options["plot"]})
@@ -61,8 +61,7 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
     chosen = override(recipes.get(recipe), options, len(dataset.train.labels))
     plan = plan_of(chosen)
     with by_options():
-        check_plan(plan)
-        check_layers(plan, len(chosen.hidden))
+        check_plan(plan, hidden=len(chosen.hidden))
     train_set, _ = data.split(dataset.train, chosen.dev, options["seed"], chosen.train_images)
     if plan.deformation:
         place = {"seed": options["seed"], "epoch": 1}
@@ -98,6 +97,10 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
         print_json({**settings, **more, **test._asdict(), "plot": options["plot"]})
         return
     _print(test, options, quiet, f"{title}, {len(test.rates):,} of {options['steps']:,} steps in {seconds:.2f} s")
+
+
+# A range test has a course of its own.
+lr_find.params = [param for param in lr_find.params if param.name not in COURSE]
 
 
 def _check_range(options: dict[str, Any]) -> None:

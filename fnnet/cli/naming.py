@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fnnet.runs import OtherRunError
 
 
-ABSENT: Final = "nothing"
+Differences = Mapping[str, tuple[str | None, str | None]]
 DEFORMATION: Final = "plan.deformation."
 IMAGES: Final = {"pixels": "pixels an image", "classes": "classes", "train": "to train", "dev": "to watch it by"}
 
@@ -41,14 +41,14 @@ def by_option(error: OtherRunError) -> UsageError:
     return UsageError(f"{name} not the run's", where=error.where, expected=expected, found=found, fix=fix)
 
 
-def _said(differences: Mapping[str, tuple[str, str]]) -> tuple[str, str, str, str]:
+def _said(differences: Differences) -> tuple[str, str, str, str]:
     """What is another, the run's value, the one found, and what to do: of the first difference."""
     key, (old, new) = next(iter(differences.items()))
     part, _, field = key.partition(".")
     if field.startswith("deformation"):
         return _said_of_deformation(differences)
-    if ABSENT in (old, new):
-        return "description is", f"{key} {old}", new, "resume with the version of fnnet that began it"
+    if old is None or new is None:
+        return "description is", f"{key} {old}", str(new), "resume with the version of fnnet that began it"
     if part in ("images", "data"):
         expected, found = ("the same", "others") if part == "data" else (f"{old} {IMAGES[field]}", new)
         return "data is", expected, found, "resume with the run's --data, --classes, --dev and --dev-data"
@@ -66,12 +66,12 @@ def _said(differences: Mapping[str, tuple[str, str]]) -> tuple[str, str, str, st
     return f"{option} is", expected, found, fix
 
 
-def _said_of_deformation(differences: Mapping[str, tuple[str, str]]) -> tuple[str, str, str, str]:
+def _said_of_deformation(differences: Differences) -> tuple[str, str, str, str]:
     figures = {key.rpartition(".")[2]: values for key, values in differences.items() if key.startswith(DEFORMATION)}
-    if any(new == ABSENT for _, new in figures.values()):
-        own = ",".join(f"{name}={old}" for name, (old, _) in figures.items() if old != ABSENT)
+    if any(new is None for _, new in figures.values()):
+        own = ",".join(f"{name}={old}" for name, (old, _) in figures.items() if old is not None)
         return "--augment is", "--augment", "--no-augment", f"resume with --deformation {own}"
-    if any(old == ABSENT for old, _ in figures.values()):
+    if any(old is None for old, _ in figures.values()):
         return "--augment is", "--no-augment", "--augment", "resume with --no-augment, without --deformation"
     expected, found = (",".join(f"{name}={each[n]}" for name, each in figures.items()) for n in (0, 1))
     return "--deformation is", expected, found, f"resume with --deformation {expected}"

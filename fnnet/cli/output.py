@@ -81,12 +81,12 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
     """The data set that --data, --data-dir and --classes name; what a file leaves open is taken as in `model`."""
     from fnnet import data
 
-    said = options["classes"]
     signals.check()
     if options.get("jit"):
         from fnnet.kernels.library import begin_loading
 
-        begin_loading()
+        begin_loading()  # beside the images, which take longer
+    said = options["classes"]
     classes = model.classes if model and said is None else [str(number) for number in range(said or 10)]
     flat = model.image_shape if model else None
     dataset = data.load(options["data_choice"], options["data_dir"], classes=classes, flat=flat, notify=notify)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 import traceback
@@ -16,10 +15,11 @@ from fnnet.cli.data import data
 from fnnet.cli.gradcheck import gradcheck
 from fnnet.cli.lr_find import lr_find
 from fnnet.cli.plot import plot
+from fnnet.cli.streams import abandon_stdout, tell_error
 from fnnet.cli.train import train
 from fnnet.cli.use import evaluate, predict
 from fnnet.cli.warmup import warmup
-from fnnet.errors import FnnetError, one_line
+from fnnet.errors import FnnetError
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,12 +48,6 @@ for command in (train, evaluate, predict, lr_find, plot, gradcheck, data, warmup
 
 def run(arguments: list[str]) -> int:
     """Run the command line; its exit code. Stopped where a signal comes."""
-    # None where the shell closed it (>&-).
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
     debug = "--debug" in arguments
     try:
         result: Any = cli.main(
@@ -63,7 +57,7 @@ def run(arguments: list[str]) -> int:
         return result if isinstance(result, int) else 0
     except BrokenPipeError:
         # The reader has left: `fnnet predict ... | head`.
-        _abandon_stdout()
+        abandon_stdout()
         return 1
     except click.ClickException as error:
         return _fail(_usage(error), error.exit_code)
@@ -88,17 +82,8 @@ def _explain(error: Exception) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    try:
-        click.echo(f"error: {one_line(message)}", err=True)
-        sys.stdout.flush()
-    except OSError:
-        _abandon_stdout()
+    tell_error(message)
     return code
-
-
-def _abandon_stdout() -> None:
-    """Standard output is full or gone; what is left for it must not fail once more when the interpreter ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage(error: click.ClickException) -> str:

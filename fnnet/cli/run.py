@@ -58,14 +58,13 @@ def train_and_test(
     """The model that comes of the job, and the reports on the way."""
     from fnnet import metrics, steps, train
     from fnnet.params import Model, check_sizes, frozen, init
-    from fnnet.plan import check_layers, check_plan
+    from fnnet.plan import check_plan
 
     recipe, dataset = job.recipe, job.dataset
     sizes = check_sizes((job.train.x.shape[1], *recipe.hidden, len(dataset.classes)))
     plan = plan_of(recipe)
     with by_options():
-        check_plan(plan, has_dev=job.dev is not None)
-        check_layers(plan, len(sizes) - 2)
+        check_plan(plan, has_dev=job.dev is not None, hidden=len(sizes) - 2)
     training = train.start(init(sizes, job.seed, scheme=recipe.initialiser), job.seed, plan)
     with _keeper(job, plan, sizes, run_dir, resume, notify) as keeper:
         training = _train(job, plan, keeper.latest(training), keeper, quiet)
@@ -220,12 +219,11 @@ def _keeper(
         "data": {"train": _fingerprint(job.train), "dev": job.dev and _fingerprint(job.dev)},
         "weights": None if job.weights is None else hashlib.sha256(job.weights.tobytes()).hexdigest(),
     }
-    with contextlib.ExitStack() as stack:
-        try:
-            run = stack.enter_context(open_run(run_dir, config, resume=resume, mends=MENDS, notify=notify))
-        except OtherRunError as error:
-            raise by_option(error) from None
-        yield _RunKeeper(run, about | {"version": __version__, "config": config})
+    try:
+        with open_run(run_dir, config, resume=resume, mends=MENDS, notify=notify) as run:
+            yield _RunKeeper(run, about | {"version": __version__, "config": config})
+    except OtherRunError as error:
+        raise by_option(error) from None
 
 
 def _described(plan: Plan) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Stopped(BaseException):
 
 
 _arrived: list[str] = []
-"""The name of the first signal that this process was stopped by."""
+"""The names of the signals that came to `stop`, the first of which is told."""
 
 
 def stop(number: int, frame: FrameType | None) -> None:
@@ -38,14 +38,9 @@ def stop(number: int, frame: FrameType | None) -> None:
 
 def check() -> None:
     """Stopped, if a signal has come. To be called where a long work begins, should the exception have been lost."""
-    if name := arrived():
+    if _arrived:
         _disarm()
-        raise Stopped(name)
-
-
-def arrived() -> str | None:
-    """The name of the first signal that has come; None where none has."""
-    return _arrived[0] if _arrived else None
+        raise Stopped(_arrived[0])
 
 
 def settle(code: int) -> None:

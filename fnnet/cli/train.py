@@ -53,78 +53,57 @@ if TYPE_CHECKING:
 
 LBFGS_ITERATIONS: Final = 100
 WITH_MOMENTUM: Final = ("momentum", "nesterov")
-COURSE: Final = ("epochs", "learning-rate", "schedule", "early-stopping")
+COURSE: Final = ("epochs", "learning_rate", "schedule", "early_stopping")
+"""Of plan_options those that say how fast training goes, and how far."""
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def plan_options(*, course: bool = True) -> Decorator:
-    """The options that override a recipe; without its `course` those that say how fast and how far it goes are left
-    out."""
-    options: dict[str, Decorator] = {
-        "hidden": click.option(
-            "--hidden", type=Sizes(), help="Sizes of the hidden layers, such as 128,64; '' for none."
-        ),
-        "activation": click.option(
-            "--activation", type=click.Choice(ACTIVATIONS), help="Function of the hidden units."
-        ),
-        "epochs": click.option("--epochs", type=Count(0), help="Passes over the training images."),
-        "batch-size": click.option(
+def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that override a recipe."""
+    options: list[Decorator] = [
+        click.option("--hidden", type=Sizes(), help="Sizes of the hidden layers, such as 128,64; '' for none."),
+        click.option("--activation", type=click.Choice(ACTIVATIONS), help="Function of the hidden units."),
+        click.option("--epochs", type=Count(0), help="Passes over the training images."),
+        click.option(
             "--batch-size",
             type=Count(1, full=True),
             metavar="N|full",
             help="Images in a step, or full for all of them.",
         ),
-        "learning-rate": click.option(
-            "--learning-rate", type=POSITIVE, help="Largest size of a step along the gradient."
-        ),
-        "optimizer": click.option(
-            "--optimizer", type=click.Choice(OPTIMIZERS), help="How the weights move along the gradient."
-        ),
-        "schedule": click.option(
+        click.option("--learning-rate", type=POSITIVE, help="Largest size of a step along the gradient."),
+        click.option("--optimizer", type=click.Choice(OPTIMIZERS), help="How the weights move along the gradient."),
+        click.option(
             "--schedule",
             metavar="NAME[:OPTION=N,...]",
             help=f"How the learning rate moves: {', '.join(SCHEDULES)}; such as step:every=5,factor=0.3 (epochs).",
         ),
-        "momentum": click.option("--momentum", type=SHARE, help="Of momentum and nesterov."),
-        "weight-decay": click.option(
-            "--weight-decay", type=AMOUNT, help="Pull of the weights to 0; decoupled for adamw."
-        ),
-        "clip-norm": click.option("--clip-norm", type=AMOUNT, help="Largest norm of the gradient; 0 for any."),
-        "ema": click.option(
-            "--ema", type=SHARE, help="Decay of the weights' moving average, which then answers; 0 for none."
-        ),
-        "dropout": click.option(
+        click.option("--momentum", type=SHARE, help="Of momentum and nesterov."),
+        click.option("--weight-decay", type=AMOUNT, help="Pull of the weights to 0; decoupled for adamw."),
+        click.option("--clip-norm", type=AMOUNT, help="Largest norm of the gradient; 0 for any."),
+        click.option("--ema", type=SHARE, help="Decay of the weights' moving average, which then answers; 0 for none."),
+        click.option(
             "--dropout", type=Shares(), help="Share of hidden units left out in training, one or one a layer."
         ),
-        "label-smoothing": click.option(
-            "--label-smoothing", type=SHARE, help="Share of each label spread over all classes."
-        ),
-        "augment": click.option("--augment/--no-augment", default=None, help="Deform the images anew in each epoch."),
-        "deformation": deformation_option("Deform so strongly, as --augment does; figures left out are the recipe's."),
-        "early-stopping": click.option(
+        click.option("--label-smoothing", type=SHARE, help="Share of each label spread over all classes."),
+        click.option("--augment/--no-augment", default=None, help="Deform the images anew in each epoch."),
+        deformation_option("Deform so strongly, as --augment does; figures left out are the recipe's."),
+        click.option(
             "--early-stopping",
             type=Count(1),
             help="Stop after so many reports without a better dev loss; keep the best.",
         ),
-        "dev": click.option(
-            "--dev", type=Count(0), help="Images held out of training to watch it by; 0 trains on all."
-        ),
-    }
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        for name in reversed(options):
-            if course or name not in COURSE:
-                command = options[name](command)
-        return command
-
-    return decorate
+        click.option("--dev", type=Count(0), help="Images held out of training to watch it by; 0 trains on all."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @click.command()
 @compiled_options("Train")
 @data_options
 @recipe_option
-@plan_options()
+@plan_options
 @seed_option
 @click.option(
     "--dev-data", type=FileName(), metavar="PATH", help="Watch training by these images, and hold none out of --data."

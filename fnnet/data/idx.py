@@ -86,7 +86,6 @@ def _shape(payload: bytes, where: str | os.PathLike[str]) -> tuple[int, ...]:
 
 def _gunzip(content: bytes, where: str | os.PathLike[str]) -> bytes:
     """One gzip member holding an IDX file; never more memory than the IDX header declares, which deflate must allow."""
-    inflater = zlib.decompressobj(wbits=31)
     try:
         # The header first, by itself: to put the rest behind it would copy all of it.
         payload = zlib.decompressobj(wbits=31).decompress(content, 20)
@@ -95,6 +94,7 @@ def _gunzip(content: bytes, where: str | os.PathLike[str]) -> bytes:
         if declared > DEFLATE_BOUND * len(content) + 1024:
             expected = f"at least {declared // DEFLATE_BOUND:,} compressed bytes for shape {shape}"
             raise DataError("compressed file too small", where=where, expected=expected, found=f"{len(content):,}")
+        inflater = zlib.decompressobj(wbits=31)
         payload = inflater.decompress(content, declared + 1)
     except zlib.error as error:
         raise DataError(f"damaged gzip ({error})", where=where, fix="fetch the file again") from None

@@ -126,6 +126,7 @@ class Trainer:
         It ends before the first step that has a loss that is not finite.
         """
         pixels, labels = examples
+        ids, shares = np.ascontiguousarray(ids, np.int64), np.ascontiguousarray(shares, self._p.dtype)
         dtype, steps = self._p.dtype, len(constants)
         # A limit that is too small for the dtype is still one; 0 would be none.
         limits = constants[:, CLIP]
@@ -138,7 +139,7 @@ class Trainer:
         calls = [
             self._library.bind(
                 "train_block", rank, self.threads, counters, self._plan.shape, middle, *self._fixed,
-                *pixels.arguments(), labels, np.ascontiguousarray(shares, dtype), np.ascontiguousarray(ids, np.int64),
+                *pixels.arguments(), labels, shares, ids,
                 self._work.batch_size, self._rows, steps, self._rule,
                 constants.reshape(-1), self._work.seed, first_step,
                 totals, shifted, right, done,

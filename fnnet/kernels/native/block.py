@@ -147,10 +147,9 @@ def train_block(  # type: ignore[no-untyped-def]
     """Train `steps` batches of `batch` rows: ids[0:batch], ids[batch:2 batch], ..., and again from the start of ids.
 
     Row i of ids has the share shares[i] in the mean loss of its batch. Batch row r of step s, counted from `first_step`
-    on, has the dropout masks of (seed, s, r). The sparse rows are used
-    if there are any, else x_floats, else x_bytes / 255. A narrow W is cut before the block `middle` where its gradient
-    is summed. done[0] is the number of steps made; a step with a loss that is not finite is not made, and ends the
-    block.
+    on, has the dropout masks of (seed, s, r). The sparse rows are used if there are any, else x_floats, else
+    x_bytes / 255. A narrow W is cut before the block `middle` where its gradient is summed. done[0] is the number of
+    steps made; a step with a loss that is not finite is not made, and ends the block.
     """
     size = piece(scratch_all, threads)
     scratch = scratch_all[rank * size : (rank + 1) * size]
