@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from fnnet import container, rng
 from fnnet.container import Kind
 from fnnet.errors import ModelError
+from fnnet.filesystem import DISK, FileSystem
 from fnnet.network import check_params
 from fnnet.optimizer import Moments
 from fnnet.params import Array, Params, check_sizes, frozen, layer_sizes
@@ -43,7 +44,7 @@ class Checkpoint(NamedTuple):
     config: Mapping[str, Any] = EMPTY
 
 
-def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
+def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint, disk: FileSystem = DISK) -> None:
     """Write `checkpoint` as the file `path`, all of it or nothing, read back before it takes the name.
 
     Raises   ModelError for what could not be loaded again, such as weights that are not finite; StorageError if the
@@ -72,15 +73,15 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
         "best": best is not None,
         **{name: without_nan(getattr(checkpoint, name)) for name in ("history", "progress", "config")},
     }
-    container.save(path, CHECKPOINT, about, tensors, _checkpoint)
+    container.save(path, CHECKPOINT, about, tensors, _checkpoint, disk)
 
 
-def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+def load_checkpoint(path: str | os.PathLike[str], disk: FileSystem = DISK) -> Checkpoint:
     """The checkpoint in the file at `path`, proven by its checksum and checked throughout.
 
     Raises   ModelError for anything but a whole checkpoint, StorageError if the file cannot be read.
     """
-    return container.load(path, CHECKPOINT, _checkpoint)
+    return container.load(path, CHECKPOINT, _checkpoint, disk)
 
 
 def _checkpoint(about: Any, tensors: Mapping[str, Array]) -> Checkpoint:

@@ -20,6 +20,7 @@ import numpy as np
 from fnnet import strictjson
 from fnnet.errors import FnnetError, ModelError, StorageError
 from fnnet.files import MAX_FILE_BYTES, read_bytes, show_bytes, write_file
+from fnnet.filesystem import DISK, FileSystem
 from fnnet.params import Array, freeze
 
 T = TypeVar("T")
@@ -38,7 +39,12 @@ class Kind(NamedTuple):
 
 
 def save(
-    path: str | os.PathLike[str], kind: Kind, about: Mapping[str, Any], tensors: Mapping[str, Array], parse: Parse[T]
+    path: str | os.PathLike[str],
+    kind: Kind,
+    about: Mapping[str, Any],
+    tensors: Mapping[str, Array],
+    parse: Parse[T],
+    disk: FileSystem = DISK,
 ) -> None:
     """Write a description and arrays of float32 or float64 as the file `path`, all of it or nothing.
 
@@ -52,16 +58,16 @@ def save(
             raise ModelError("description", expected="what JSON can hold", found=str(error)) from None
         parse(strictjson.loads(described), tensors)
         chunks = _seal(kind, described, tensors)
-    write_file(path, *chunks)
+    write_file(path, *chunks, disk=disk)
 
 
-def load(path: str | os.PathLike[str], kind: Kind, parse: Parse[T]) -> T:
+def load(path: str | os.PathLike[str], kind: Kind, parse: Parse[T], disk: FileSystem = DISK) -> T:
     """What `parse` makes of the description and the arrays, read-only and owning their memory, in the file `path`.
 
     Raises   ModelError for anything but a whole file of this kind, StorageError if it cannot be read.
     """
     with _naming(path, kind):
-        return parse(*_open(read_bytes(path), kind))
+        return parse(*_open(read_bytes(path, disk=disk), kind))
 
 
 @contextlib.contextmanager

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import functools
+import errno
 import os
 import re
 import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from fnnet.errors import DataError, StorageError, one_line
+from fnnet.filesystem import DISK, FileSystem
 
 MAX_FILE_BYTES: Final = 4 * 2**30
 PIECE: Final = 2**20
@@ -20,11 +21,11 @@ TEMPORARY: Final = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.part", re.DOTALL)
 """The names of `write_file`'s temporary files."""
 
 
-def open_regular(path: str | os.PathLike[str]) -> int:
+def open_regular(path: str | os.PathLike[str], disk: FileSystem = DISK) -> int:
     """A descriptor of the regular file at `path` for reading; StorageError for what cannot be opened or is no file."""
     try:
         # Without O_NONBLOCK a FIFO would wait for a writer before it could be refused.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        descriptor = disk.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0), 0)
     except (OSError, ValueError, TypeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         where = path if isinstance(path, (str, os.PathLike)) else repr(path)
@@ -32,25 +33,38 @@ def open_regular(path: str | os.PathLike[str]) -> int:
         raise StorageError(f"cannot be opened: {reason}", where=where, fix=fix) from None
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
-        os.close(descriptor)
+        disk.close(descriptor)
         kind = "a folder" if stat.S_ISDIR(mode) else "a device, pipe or socket"
         raise StorageError("cannot be read", where=path, expected="a regular file", found=kind)
     return descriptor
 
 
-def read_bytes(path: str | os.PathLike[str], cap: int = MAX_FILE_BYTES) -> bytes:
-    """The whole content of the regular file at `path`; DataError beyond `cap` bytes or when empty."""
-    with open(open_regular(path), "rb") as file:
-        size = os.fstat(file.fileno()).st_size
+def read_bytes(
+    path: str | os.PathLike[str], cap: int = MAX_FILE_BYTES, *, disk: FileSystem = DISK, empty: bool = False
+) -> bytes:
+    """The whole content of the regular file at `path`; DataError beyond `cap` bytes, or unless it may be `empty`."""
+    descriptor = open_regular(path, disk)
+    try:
+        size = os.fstat(descriptor).st_size
         if size > cap:
             raise DataError("file too large", where=path, expected=f"at most {cap:,} bytes", found=f"{size:,}")
-        try:
-            content = file.read(size)  # what a writer adds meanwhile is left; reading `cap` would claim 4 GiB
-        except OSError as error:
-            raise StorageError(f"cannot be read: {error.strerror}", where=path) from None
-    if not content:
+        # What a writer adds meanwhile is left; reading `cap` would claim 4 GiB.
+        pieces = list(_pieces(descriptor, size, disk))
+    except OSError as error:
+        raise StorageError(f"cannot be read: {error.strerror}", where=path) from None
+    finally:
+        with contextlib.suppress(OSError):
+            disk.close(descriptor)
+    if not pieces and not empty:
         raise DataError("file is empty", where=path, expected="data", found="0 bytes")
-    return content
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _pieces(descriptor: int, size: int, disk: FileSystem) -> Iterator[bytes]:
+    """The next `size` bytes, or as many as there are; the system may give fewer at a time than were asked for."""
+    while size and (piece := disk.read(descriptor, size)):
+        size -= len(piece)
+        yield piece
 
 
 def read_head(path: str | os.PathLike[str], count: int = 512) -> bytes:
@@ -74,89 +88,127 @@ def looks_like_html(head: bytes) -> bool:
     )
 
 
-def list_folder(path: str | os.PathLike[str]) -> list[Path]:
+def list_folder(path: str | os.PathLike[str], disk: FileSystem = DISK) -> list[Path]:
     """The entries of a folder, sorted by name; StorageError where it cannot be listed."""
     try:
-        return sorted(Path(path).iterdir())
+        return sorted(Path(path, name) for name in disk.listdir(path))
     except OSError as error:
         raise StorageError(f"cannot be listed: {error.strerror}", where=path) from None
 
 
-def write_file(path: str | os.PathLike[str], *chunks: bytes | memoryview) -> None:
+def write_file(path: str | os.PathLike[str], *chunks: bytes | memoryview, disk: FileSystem = DISK) -> None:
     """The bytes of `chunks` as the file `path`, all of them or nothing.
 
     A temporary file beside it, fsync, what was written read back and compared, rename, fsync of the folder.
-    Raises   StorageError, leaving what was there before.
+    Raises   StorageError, leaving what was there before; after a failed fsync of the folder either may be there.
     """
     target = Path(path)
     with _writing(target):
-        descriptor, temporary = _create_beside(target)
+        descriptor, temporary = _create_beside(target, disk)
         try:
-            with open(descriptor, "w+b") as file:
-                file.writelines(chunks)
-                file.flush()
-                os.fsync(file.fileno())
-                file.seek(0)
-                if not all(map(functools.partial(_reads, file), chunks)) or file.read(1):
+            try:
+                for chunk in chunks:
+                    _write(descriptor, chunk, disk)
+                # Where it fails the system may have dropped the bytes: a second fsync that succeeds proves nothing.
+                disk.fsync(descriptor)
+                disk.seek(descriptor, 0, os.SEEK_SET)
+                if not all(_reads(descriptor, chunk, disk) for chunk in chunks) or disk.read(descriptor, 1):
                     raise StorageError("reads back otherwise than it was written", where=target, fix="check the disk")
-            os.replace(temporary, target)
+            finally:
+                disk.close(descriptor)
+            disk.replace(temporary, target)
         except BaseException:
             with contextlib.suppress(OSError):
-                temporary.unlink()
+                disk.unlink(temporary)
             raise
-        _sync_folder(target.parent)
+        disk.sync_folder(target.parent)
 
 
-def _reads(file: IO[bytes], chunk: bytes | memoryview) -> bool:
-    """Whether the next bytes of `file` are these."""
-    view = memoryview(chunk)
-    pieces = (view[start : start + PIECE] for start in range(0, len(view), PIECE))
-    return all(file.read(len(piece)) == bytes(piece) for piece in pieces)
+def _write(descriptor: int, chunk: bytes | memoryview, disk: FileSystem) -> None:
+    """All bytes of `chunk`, of which the system may take fewer at a time."""
+    left = memoryview(chunk)
+    while left:
+        written = disk.write(descriptor, left)
+        if not written:
+            raise OSError(errno.EIO, "nothing was written")
+        left = left[written:]
 
 
-def append_line(path: str | os.PathLike[str], line: str, *, sync: bool = False) -> None:
-    """Add one line of text to the file `path`, which is made if it is not there; with `sync` also onto the disk.
+def _reads(descriptor: int, chunk: bytes | memoryview, disk: FileSystem) -> bool:
+    """Whether the next bytes of the file are these."""
+    left = memoryview(chunk)
+    while left:
+        piece = disk.read(descriptor, min(len(left), PIECE))
+        # Comparing a memoryview goes element by element.
+        if not piece or bytes(left[: len(piece)]) != piece:
+            return False
+        left = left[len(piece) :]
+    return True
 
+
+def append_line(path: str | os.PathLike[str], line: bytes, *, sync: bool = False, disk: FileSystem = DISK) -> None:
+    """Add one line to the file `path`, which is made if it is not there; with `sync` also onto the disk.
+
+    What another writer left of a line behind the last whole one is cut off first.
     Raises   StorageError, with what was written of the line taken back if that can be.
     """
-    target, left = Path(path), memoryview(line.encode() + b"\n")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    target = Path(path)
     with _writing(target):
-        descriptor = os.open(target, flags, 0o666)
+        descriptor = disk.open(target, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         try:
-            size = os.fstat(descriptor).st_size
+            size = _whole_lines(descriptor, disk)
             try:
-                while left:
-                    left = left[os.write(descriptor, left) :]
+                _write(descriptor, line + b"\n", disk)
                 if sync:
-                    os.fsync(descriptor)
+                    disk.fsync(descriptor)
             except BaseException:
                 with contextlib.suppress(OSError):
-                    os.ftruncate(descriptor, size)
+                    disk.truncate(descriptor, size)
                 raise
         finally:
-            os.close(descriptor)
+            disk.close(descriptor)
+        if sync:  # the file's name too, which may be as new as the line
+            disk.sync_folder(target.parent)
 
 
-def make_folder(path: str | os.PathLike[str]) -> None:
+def _whole_lines(descriptor: int, disk: FileSystem) -> int:
+    """Where the last whole line ends, with the file cut there and its descriptor at that place."""
+    end = size = disk.seek(descriptor, 0, os.SEEK_END)
+    while end:
+        start = max(0, end - PIECE)
+        disk.seek(descriptor, start, os.SEEK_SET)
+        newline = b"".join(_pieces(descriptor, end - start, disk)).rfind(b"\n")
+        end = start + newline + 1
+        if newline >= 0:
+            break
+    if end < size:
+        disk.truncate(descriptor, end)
+    disk.seek(descriptor, end, os.SEEK_SET)
+    return end
+
+
+def make_folder(path: str | os.PathLike[str], disk: FileSystem = DISK) -> None:
     """A folder at `path`, made with its parents unless it is there; StorageError where that cannot be."""
     folder = Path(path)
     try:
         missing = [each for each in (folder, *folder.parents) if not each.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-        for each in missing:
-            _sync_folder(each.parent)
+        for each in reversed(missing):
+            with contextlib.suppress(FileExistsError):
+                disk.mkdir(each)
+            disk.sync_folder(each.parent)
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise StorageError(f"cannot be made: {reason}", where=path, expected="a folder", fix="choose another") from None
 
 
-def remove_leftovers(folder: str | os.PathLike[str]) -> int:
+def remove_leftovers(folder: str | os.PathLike[str], disk: FileSystem = DISK) -> int:
     """Remove the temporary files that killed writers left in `folder`, where nobody else writes now; how many."""
-    left = [path for path in list_folder(folder) if TEMPORARY.fullmatch(path.name)]
+    left = [path for path in list_folder(folder, disk) if TEMPORARY.fullmatch(path.name)]
     for path in left:
         with contextlib.suppress(OSError):
-            path.unlink()
+            disk.unlink(path)
     return len(left)
 
 
@@ -164,7 +216,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """StorageError now rather than after the work, if a file at `path` could not be written."""
     target = Path(path)
     with _writing(target):
-        descriptor, temporary = _create_beside(target)
+        descriptor, temporary = _create_beside(target, DISK)
         os.close(descriptor)
         temporary.unlink()
 
@@ -186,20 +238,10 @@ def _writing(target: Path) -> Iterator[None]:
         raise StorageError(f"cannot be written: {reason}", where=target, fix="choose another place") from None
 
 
-def _create_beside(target: Path) -> tuple[int, Path]:
+def _create_beside(target: Path, disk: FileSystem) -> tuple[int, Path]:
     """A new empty file in the folder of `target`, with that file's mode or the one that a new file gets there."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(temporary, flags, 0o666)
+    descriptor = disk.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666)
     with contextlib.suppress(OSError):
         os.chmod(temporary, stat.S_IMODE(os.lstat(target).st_mode))
     return descriptor, temporary
-
-
-def _sync_folder(folder: Path) -> None:
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

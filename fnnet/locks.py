@@ -17,9 +17,11 @@ from typing import Any, Final
 
 from fnnet import strictjson
 from fnnet.errors import FnnetError, StorageError
+from fnnet.filesystem import DISK, FileSystem
 
 NAME: Final = "lock"
 MAX_BYTES: Final = 4096
+TRIES: Final = 10
 
 
 class Lock:
@@ -36,7 +38,7 @@ class Lock:
 
 
 @contextlib.contextmanager
-def lock(folder: str | os.PathLike[str]) -> Iterator[Lock]:
+def lock(folder: str | os.PathLike[str], disk: FileSystem = DISK) -> Iterator[Lock]:
     """Be the one writer of `folder` inside.
 
     flock holds it where there is one: the system lets go of it when the process ends, however it ends, so that a file
@@ -46,7 +48,7 @@ def lock(folder: str | os.PathLike[str]) -> Iterator[Lock]:
     """
     path = Path(folder, NAME)
     try:
-        descriptor = _acquire(path)
+        descriptor = _acquire(path, disk)
     except StorageError:
         raise
     except OSError as error:
@@ -58,32 +60,35 @@ def lock(folder: str | os.PathLike[str]) -> Iterator[Lock]:
         ours = _is_at(descriptor, path)
         # Removed before it is closed: between the two another might take it over. Windows removes no open file.
         if ours and os.name != "nt":
-            _remove(path)
-        os.close(descriptor)
+            _remove(path, disk)
+        with contextlib.suppress(OSError):
+            disk.close(descriptor)
         if ours and os.name == "nt":
-            _remove(path)
+            _remove(path, disk)
 
 
-def _remove(path: Path) -> None:
+def _remove(path: Path, disk: FileSystem) -> None:
     with contextlib.suppress(OSError):
-        path.unlink()
+        disk.unlink(path)
 
 
-def _acquire(path: Path) -> int:
+def _acquire(path: Path, disk: FileSystem) -> int:
     """A descriptor of the file `path` that holds the lock, with this process named in it."""
     while True:
-        descriptor, fresh = _open(path)
+        descriptor, fresh = _open(path, disk)
         try:
-            if _takes(descriptor, fresh, path):
+            if _takes(descriptor, fresh, path, disk):
                 about = {"pid": os.getpid(), "host": platform.node(), "started": now()}
-                os.ftruncate(descriptor, 0)
-                os.lseek(descriptor, 0, os.SEEK_SET)
-                os.write(descriptor, json.dumps(about).encode() + b"\n")
+                disk.truncate(descriptor, 0)
+                disk.seek(descriptor, 0, os.SEEK_SET)
+                disk.write(descriptor, json.dumps(about).encode() + b"\n")
                 return descriptor
         except BaseException:
-            os.close(descriptor)
+            if fresh:  # it names nobody, and where there is no flock it would keep everybody out
+                _remove(path, disk)
+            disk.close(descriptor)
             raise
-        os.close(descriptor)
+        disk.close(descriptor)
 
 
 def now() -> str:
@@ -91,26 +96,26 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _open(path: Path) -> tuple[int, bool]:
+def _open(path: Path, disk: FileSystem) -> tuple[int, bool]:
     """A descriptor of the file, and whether it has just been made."""
-    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     while True:
         with contextlib.suppress(FileExistsError):
-            return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666), True
+            return disk.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666), True
         with contextlib.suppress(FileNotFoundError):
-            return os.open(path, flags), False
+            return disk.open(path, flags, 0), False
 
 
-def _takes(descriptor: int, fresh: bool, path: Path) -> bool:
+def _takes(descriptor: int, fresh: bool, path: Path, disk: FileSystem) -> bool:
     """Whether the lock is this process's now; False to try again, StorageError where another has it."""
     held = _flock(descriptor)
     if held is False:
-        raise _refused(path, _owner(descriptor))
+        raise _refused(path, _owner(descriptor, disk))
     if not _is_at(descriptor, path):
         return False
     if fresh:
         return True
-    owner = _owner(descriptor)
+    owner = _owner(descriptor, disk, tries=1 if held else TRIES)
     if held:
         if owner and owner["host"] != platform.node():
             raise _refused(path, owner)
@@ -118,8 +123,8 @@ def _takes(descriptor: int, fresh: bool, path: Path) -> bool:
     if not owner or owner["host"] != platform.node() or _is_alive(owner["pid"]):
         raise _refused(path, owner)
     aside = path.with_name(f".{NAME}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    os.rename(path, aside)
-    _remove(aside)
+    disk.replace(path, aside)
+    _remove(aside, disk)
     return False
 
 
@@ -145,16 +150,16 @@ def _is_at(descriptor: int, path: Path) -> bool:
     return os.path.samestat(found, os.fstat(descriptor))
 
 
-def _owner(descriptor: int) -> dict[str, Any] | None:
+def _owner(descriptor: int, disk: FileSystem, tries: int = TRIES) -> dict[str, Any] | None:
     """Who is named in the lock's file; None where nobody is, as when its maker was killed before it wrote."""
-    for _ in range(10):
-        os.lseek(descriptor, 0, os.SEEK_SET)
+    for tried in range(tries):
+        if tried:
+            time.sleep(0.01)  # its maker may be about to write
+        disk.seek(descriptor, 0, os.SEEK_SET)
         with contextlib.suppress(FnnetError, ValueError, RecursionError):
-            owner = strictjson.loads(os.read(descriptor, MAX_BYTES))
+            owner = strictjson.loads(disk.read(descriptor, MAX_BYTES))
             if isinstance(owner, dict) and type(owner.get("pid")) is int and isinstance(owner.get("host"), str):
                 return owner
-        # Its maker may be about to write.
-        time.sleep(0.01)
     return None
 
 

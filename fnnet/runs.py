@@ -18,14 +18,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from fnnet import strictjson
+from fnnet import runlog, strictjson
 from fnnet.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from fnnet.errors import ArgumentTypeError, DataError, ModelError, StorageError, UsageError
-from fnnet.files import append_line, list_folder, make_folder, read_bytes, remove_leftovers, write_file
+from fnnet.errors import ArgumentTypeError, ModelError, StorageError, UsageError
+from fnnet.files import list_folder, make_folder, remove_leftovers
+from fnnet.filesystem import DISK, FileSystem
 from fnnet.locks import Lock, lock, now
 from fnnet.params import frozen
+from fnnet.runlog import LOG
 
-LOG: Final = "log.jsonl"
 KEPT: Final = 2
 """Checkpoints kept: the last, and the one before it should the disk lose the last."""
 
@@ -48,9 +49,11 @@ class OtherRunError(UsageError):
 class Run:
     """A run directory that this process alone writes. Made by `open_run`."""
 
-    def __init__(self, path: Path, config: Mapping[str, Any], held: Lock, notify: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: Path, config: Mapping[str, Any], held: Lock, notify: Callable[[str], None], disk: FileSystem
+    ) -> None:
         self.path, self.config = path, config
-        self._lock, self._notify = held, notify
+        self._lock, self._notify, self._disk = held, notify, disk
 
     def save(self, checkpoint: Checkpoint) -> Path:
         """Write a checkpoint with the run's config, read it back, log it, and remove all but the last two.
@@ -62,12 +65,12 @@ class Run:
         self._lock.check()
         step = checkpoint.state.step
         target = self.path / f"step-{step:012d}.safetensors"
-        newest = max(_checkpoints(self.path), default=step)
+        newest = max(_checkpoints(self.path, self._disk), default=step)
         if newest > step:
             raise UsageError("not the newest step", where=target, expected=f"at least {newest}", found=step)
-        save_checkpoint(target, checkpoint._replace(config=self.config))
+        save_checkpoint(target, checkpoint._replace(config=self.config), self._disk)
         self.log("checkpoint", step=step, file=target.name)
-        _prune(self.path, step, self._notify)
+        _prune(self.path, step, self._notify, self._disk)
         return target
 
     def latest(self) -> Checkpoint | None:
@@ -78,9 +81,9 @@ class Run:
         """
         self._lock.check()
         damaged: list[tuple[Path, Exception]] = []
-        for step, path in sorted(_checkpoints(self.path).items(), reverse=True):
+        for step, path in sorted(_checkpoints(self.path, self._disk).items(), reverse=True):
             try:
-                checkpoint = load_checkpoint(path)
+                checkpoint = load_checkpoint(path, self._disk)
                 if checkpoint.state.step != step:
                     raise ModelError("step", where=path, expected=step, found=checkpoint.state.step)
             except (ModelError, StorageError) as error:
@@ -89,7 +92,7 @@ class Run:
             for other, problem in damaged:
                 self._notify(f"{problem}; kept as {other.name}.damaged, going back to step {step}")
                 with contextlib.suppress(OSError):
-                    os.replace(other, f"{other}.damaged")
+                    self._disk.replace(other, f"{other}.damaged")
             return checkpoint
         if damaged:
             raise ModelError(
@@ -104,8 +107,8 @@ class Run:
         with the power. Raises StorageError if it cannot be written.
         """
         self._lock.check()
-        line = strictjson.dumps({"event": event, "time": now(), **strictjson.without_nan(values)})
-        append_line(self.path / LOG, line, sync=event in {"checkpoint", "stop"})
+        line = {"event": event, "time": now(), **values}
+        runlog.append(self.path, line, sync=event in {"checkpoint", "stop"}, disk=self._disk)
 
 
 @contextlib.contextmanager
@@ -116,6 +119,7 @@ def open_run(
     resume: bool = False,
     mends: Collection[str] = (),
     notify: Callable[[str], None] = lambda notice: None,
+    disk: FileSystem = DISK,
 ) -> Iterator[Run]:
     """The run directory at `path`, made where it is not there, locked for this process until the end of the block.
 
@@ -134,81 +138,52 @@ def open_run(
         config = frozen(strictjson.loads(strictjson.dumps(strictjson.without_nan(config))))
     except TypeError as error:
         raise ArgumentTypeError("config", expected="what JSON can hold", found=str(error)) from None
-    make_folder(folder)
-    with lock(folder) as held:
-        remove_leftovers(folder)
-        run = Run(folder, config, held, notify)
+    make_folder(folder, disk)
+    with lock(folder, disk) as held:
+        remove_leftovers(folder, disk)
+        run = Run(folder, config, held, notify, disk)
         if resume:
-            _resume(run, mends, notify)
-        elif _checkpoints(folder) or (folder / LOG).exists():
+            _resume(run, mends, notify, disk)
+        elif _checkpoints(folder, disk) or (folder / LOG).exists():
             fix = "go on with --resume, or choose another folder"
             raise UsageError("holds a run already", where=folder, fix=fix)
         yield run
 
 
-def read_log(path: str | os.PathLike[str]) -> tuple[dict[str, Any], ...]:
-    """The events in the log of the run directory `path`; a last line that was cut short is left out.
-
-    Raises   StorageError where there is no log, DataError for a line that is no JSON object with an event.
-    """
-    log = Path(path, LOG)
-    events = []
-    for number, line in enumerate(_lines(log)[:-1], 1):
-        event = _event(line)
-        if event is None:
-            expected = 'a JSON object with an "event"'
-            raise DataError("damaged log", where=log, place=f"line {number}", expected=expected, found=line[:40])
-        events.append(event)
-    return tuple(events)
-
-
-def _event(line: bytes) -> dict[str, Any] | None:
-    try:
-        event = strictjson.loads(line)
-    except (DataError, ValueError, RecursionError):
-        return None
-    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
-
-
-def _checkpoints(folder: Path) -> dict[int, Path]:
+def _checkpoints(folder: Path, disk: FileSystem) -> dict[int, Path]:
     """Step -> file, for all that is named like a checkpoint."""
-    named = ((STEP.fullmatch(path.name), path) for path in list_folder(folder))
+    named = ((STEP.fullmatch(path.name), path) for path in list_folder(folder, disk))
     return {int(match[1]): path for match, path in named if match}
 
 
-def _prune(folder: Path, good: int, notify: Callable[[str], None]) -> None:
+def _prune(folder: Path, good: int, notify: Callable[[str], None], disk: FileSystem) -> None:
     """Remove the checkpoints below that of step `good`, which is whole, but for the last of them."""
-    below = sorted((step, path) for step, path in _checkpoints(folder).items() if step < good)
+    below = sorted((step, path) for step, path in _checkpoints(folder, disk).items() if step < good)
     for _, path in below[: max(0, len(below) + 1 - KEPT)]:
         try:
-            path.unlink(missing_ok=True)
+            disk.unlink(path)
         except OSError as error:
             notify(f"{path}: cannot be removed: {error.strerror}")
 
 
-def _resume(run: Run, mends: Collection[str], notify: Callable[[str], None]) -> None:
-    found, log = run.latest(), run.path / LOG
+def _resume(run: Run, mends: Collection[str], notify: Callable[[str], None], disk: FileSystem) -> None:
+    found = run.latest()
     if found is None:
-        if log.exists():
-            write_file(log)
+        if (run.path / LOG).exists():
+            runlog.rewrite(run.path, (), disk)
         notify(f"{run.path}: no checkpoint to resume, starting anew")
         return
-    lines = _lines(log) if log.exists() else []
-    ends = [event for event in map(_event, lines) if event and event["event"] in {"checkpoint", "stop"}]
+    events = runlog.whole_events(run.path, disk)
+    ends = [event for event in events if event["event"] in {"checkpoint", "stop"}]
     diverged = bool(ends) and ends[-1].get("reason") == DIVERGED
     _check_config(run.path, found.config, run.config, mends if diverged else ())
-    _prune(run.path, found.state.step, notify)
+    _prune(run.path, found.state.step, notify, disk)
     epochs = {report.get("epoch"): report for report in found.history}
-    kept = [event for event in map(_event, lines) if event and _agrees(event, epochs, found.state.step)]
+    kept = [event for event in events if _agrees(event, epochs, found.state.step)]
     logged = [event["epoch"] for event in kept if event["event"] == "epoch"]
     missing = [{"event": "epoch", **report} for epoch, report in epochs.items() if epoch not in logged]
-    write_file(log, *(strictjson.dumps(event).encode() + b"\n" for event in (*kept, *missing)))
+    runlog.rewrite(run.path, (*kept, *missing), disk)
     run.log("resume", step=found.state.step)
-
-
-def _lines(log: Path) -> list[bytes]:
-    """The lines of the log, the last of them what was not ended."""
-    return [] if log.exists() and not log.stat().st_size else read_bytes(log).split(b"\n")
 
 
 def _agrees(event: Mapping[str, Any], epochs: Container[Any], step: int) -> bool:

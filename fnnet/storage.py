@@ -12,6 +12,7 @@ import numpy as np
 from fnnet import container
 from fnnet.container import Kind
 from fnnet.errors import ModelError
+from fnnet.filesystem import DISK, FileSystem
 from fnnet.names import ACTIVATIONS
 from fnnet.network import check_params
 from fnnet.params import Array, Layer, Model, Params, check_classes, check_sizes, frozen, layer_sizes
@@ -20,7 +21,7 @@ MODEL: Final = Kind("model", 1, 2**20)
 KEYS: Final = frozenset({"sizes", "activation", "classes", "image_shape", "preprocessing", "training"})
 
 
-def save_model(path: str | os.PathLike[str], model: Model) -> None:
+def save_model(path: str | os.PathLike[str], model: Model, *, disk: FileSystem = DISK) -> None:
     """Write `model` to `path` as safetensors with float32 or float64 arrays.
 
     Raises   StorageError if the file cannot be written, ModelError for a model that could not be loaded again.
@@ -35,7 +36,7 @@ def save_model(path: str | os.PathLike[str], model: Model) -> None:
         "preprocessing": model.preprocessing,
         "training": model.training,
     }
-    container.save(path, MODEL, about, tensors_of("layers", model.params), _model)
+    container.save(path, MODEL, about, tensors_of("layers", model.params), _model, disk)
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:

@@ -1,19 +1,21 @@
 """Checkpoints: every bit comes back, and nothing damaged, foreign or odd is taken for one."""
 
 import json
+import os
 from types import MappingProxyType
 
 import numpy as np
 import pytest
 
 import fnnet
-from fnnet import files, optim
+from fnnet import optim
 from fnnet import steps as training
 from fnnet.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fnnet.errors import ModelError, StorageError
 from fnnet.optimizer import Moments
 from fnnet.params import Layer, Model, Params
 from fnnet.train import TrainState
+from tests.disks import around
 from tests.test_storage import rewrite
 
 SIZES = (4, 3, 2)
@@ -256,15 +258,16 @@ def test_what_could_not_be_loaded_is_not_saved(change, message, path):
     assert [each.name for each in path.parent.iterdir()] == ["c"]
 
 
-def test_f53_a_disk_that_reads_back_otherwise_is_found_out(path, monkeypatch):
-    before, fsync = path.read_bytes(), files.os.fsync
+def test_f53_a_disk_that_reads_back_otherwise_is_found_out(path):
+    before = path.read_bytes()
 
-    def spoil(descriptor):
-        fsync(descriptor)
-        files.os.pwrite(descriptor, b"?", len(before) - 1)
+    def spoil(name, real, *arguments):
+        result = real(*arguments)
+        if name == "fsync":
+            os.pwrite(arguments[0], b"?", len(before) - 1)
+        return result
 
-    monkeypatch.setattr(files.os, "fsync", spoil)
     with pytest.raises(StorageError, match="reads back otherwise"):
-        save_checkpoint(path, make(step=8))
+        save_checkpoint(path, make(step=8), around(spoil))
     assert path.read_bytes() == before
     assert [each.name for each in path.parent.iterdir()] == ["c"]

@@ -13,7 +13,7 @@ from PIL import Image
 import fnnet
 from fnnet import data, recipes
 from fnnet.checkpoints import load_checkpoint
-from fnnet.runs import read_log
+from fnnet.runlog import read_log
 from tests.conftest import ROOT, idx_bytes, start
 
 EPOCHS = 700

@@ -22,9 +22,10 @@ ALLOWED = {
     "rng": {"errors", "checks"},
     "params": {"errors", "rng"},
     "kernels": GROUND | {"files"},
-    "files": {"errors"},
+    "filesystem": set(),
+    "files": {"errors", "filesystem"},
     "strictjson": {"errors"},
-    "container": {"errors", "files", "params", "strictjson"},
+    "container": {"errors", "files", "filesystem", "params", "strictjson"},
     "recipes": {"errors"},
     "network": GROUND,
     "optimizer": GROUND,
@@ -41,16 +42,30 @@ ALLOWED = {
     "train": GROUND | {"augment", "lbfgs", "metrics", "network", "optim", "plan", "steps", "stopping"},
     "images": GROUND | {"files"},
     "data": GROUND | {"files", "network", "images"},
-    "storage": GROUND | {"container", "network"},
-    "checkpoints": GROUND | {"container", "network", "optimizer", "steps", "storage", "strictjson", "train"},
-    "locks": {"errors", "strictjson"},
-    "runs": {"checkpoints", "errors", "files", "locks", "params", "strictjson"},
-    "report": GROUND | {"files", "lr_find", "runs", "train"},
+    "storage": GROUND | {"container", "filesystem", "network"},
+    "checkpoints": GROUND
+    | {"container", "filesystem", "network", "optimizer", "steps", "storage", "strictjson", "train"},
+    "locks": {"errors", "filesystem", "strictjson"},
+    "runlog": {"errors", "files", "filesystem", "strictjson"},
+    "runs": {"checkpoints", "errors", "files", "filesystem", "locks", "params", "runlog", "strictjson"},
+    "report": GROUND | {"files", "lr_find", "runlog", "train"},
     "lbfgs": GROUND | {"network", "optim", "steps"},
     "lr_find": GROUND | {"network", "optim", "optimizer", "steps", "train"},
 }
 HEAVY = {"numba", "llvmlite", "matplotlib", "sklearn", "PIL", "pooch", "requests", "safetensors", "threadpoolctl"}
-TOUCH_FILES = {"files", "container", "locks", "runs", "data", "images", "storage", "report", "cli"}
+TOUCH_FILES = {
+    "files",
+    "filesystem",
+    "container",
+    "locks",
+    "runlog",
+    "runs",
+    "data",
+    "images",
+    "storage",
+    "report",
+    "cli",
+}
 COMPILED = "kernels/cache.py"
 FILE_CALLS = {"open", "write_text", "read_text", "write_bytes", "read_bytes", "unlink", "mkdir", "remove", "rename"}
 

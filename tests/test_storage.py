@@ -14,6 +14,7 @@ import fnnet
 from fnnet.container import NO_DIGEST
 from fnnet.errors import ModelError, StorageError
 from fnnet.params import Layer, Model, Params
+from tests.disks import around
 
 SMALL = Model(fnnet.init((4, 3, 2), 1), classes=("cat", "dog"), image_shape=(2, 2), training={"seed": 1})
 GOLDEN = "8b681e42503c31cb9fe13d6f7982b81e494699f251cb4ef8cd362682d328c1a0"
@@ -177,16 +178,17 @@ def test_missing_file_and_folder(tmp_path):
         fnnet.save_model(tmp_path, SMALL)
 
 
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(call, path, monkeypatch):
+@pytest.mark.parametrize("call", ["open", "write", "fsync", "close", "replace"])
+def test_f51_f55_a_failed_write_leaves_the_old_file_and_nothing_else(call, path):
     old = path.read_bytes()
 
-    def fail(*arguments):
-        raise OSError(28, "No space left on device")
+    def fail(name, real, *arguments):
+        if name == call:
+            raise OSError(28, "No space left on device")
+        return real(*arguments)
 
-    monkeypatch.setattr(os, call, fail)
     with pytest.raises(StorageError, match="No space left"):
-        fnnet.save_model(path, SMALL._replace(classes=("x", "y")))
+        fnnet.save_model(path, SMALL._replace(classes=("x", "y")), disk=around(fail))
     assert path.read_bytes() == old
     assert os.listdir(path.parent) == [path.name]
 

@@ -26,7 +26,8 @@ def plot(folders: tuple[str, ...], output: str | None, as_json: bool, quiet: boo
     The axis of the loss is logarithmic, that of the accuracy in its distance from 100%. A run that is still going on
     can be drawn too.
     """
-    from fnnet.report.log import LOG, read_runs
+    from fnnet.report.log import read_runs
+    from fnnet.runlog import LOG
 
     check_outputs(inputs=[f"{folder}/{LOG}" for folder in folders], pictures={"--output": output})
     notify = notifier(quiet)

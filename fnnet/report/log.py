@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from fnnet.errors import DataError, one_line
-from fnnet.files import read_bytes
+from fnnet.runlog import LOG, read_log
 from fnnet.train import EpochReport
-
-LOG: Final = "log.jsonl"
-"""The log's name in its run directory: one JSON object in a line."""
-MAX_LOG_BYTES: Final = 2**26
 
 
 class Run(NamedTuple):
@@ -48,22 +43,11 @@ def read_run(folder: str | os.PathLike[str], name: str) -> Run:
     path = Path(folder) / LOG
     start: Mapping[str, Any] = MappingProxyType({})
     reports: dict[int, EpochReport] = {}
-    *whole, torn = read_bytes(path, MAX_LOG_BYTES).split(b"\n")
-    for number, line in enumerate([*whole, torn], 1):
-        try:
-            entry = json.loads(line.decode(), parse_constant=_refuse)
-        except (ValueError, RecursionError):
-            if number > len(whole):
-                break
-            entry = None
-        if not isinstance(entry, dict):
-            raise DataError(
-                "not an entry", where=path, place=f"line {number}", expected="a JSON object", found=_show(line)
-            )
-        if entry.get("event") == "start":
-            start = MappingProxyType(entry)
-        elif entry.get("event") == "epoch":
-            report = _report(entry, path, number)
+    for number, event in enumerate(read_log(folder), 1):
+        if event["event"] == "start":
+            start = MappingProxyType(event)
+        elif event["event"] == "epoch":
+            report = _report(event, path, number)
             reports[report.epoch] = report
     return Run(one_line(name), start, tuple(reports[epoch] for epoch in sorted(reports)))
 
@@ -78,7 +62,7 @@ def _report(entry: Mapping[str, Any], path: Path, number: int) -> EpochReport:
         if field != "epoch":
             fits, expected = whole or value is None or isinstance(value, float), "a number or null"
         if not fits:
-            found = "nothing" if value is ... else _show(repr(value).encode())
+            found = "nothing" if value is ... else repr(value)[:40]
             raise DataError(field, where=path, place=f"line {number}", expected=expected, found=found)
         figures[field] = math.nan if value is None and not field.startswith("dev") else value
     return EpochReport(**figures)
@@ -100,11 +84,3 @@ def smallest_error(runs: Sequence[Run]) -> float:
     """Half the smallest share of wrong answers above 0 among all figures: where a logarithmic axis puts 0."""
     shares = [value for run in runs for part in ("train", "dev") for value in points(run, f"{part}_accuracy")[1]]
     return min((1 - share for share in shares if share < 1), default=0.02) / 2
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(constant)
-
-
-def _show(line: bytes) -> str:
-    return line[:40].decode("utf-8", "replace") + ("..." if len(line) > 40 else "")
