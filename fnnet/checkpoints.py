@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from fnnet import container, rng
+from fnnet.checks import check_finite
 from fnnet.container import Kind
-from fnnet.errors import ModelError
+from fnnet.errors import DataError, ModelError
 from fnnet.filesystem import DISK, FileSystem
 from fnnet.network import check_params
 from fnnet.optimizer import Moments
@@ -17,7 +19,7 @@ from fnnet.params import Array, Params, check_sizes, frozen, layer_sizes
 from fnnet.steps import TrainState
 from fnnet.storage import check_keys, check_names, params_of, tensors_of
 from fnnet.strictjson import without_nan
-from fnnet.train import EpochReport, Training
+from fnnet.train import Training, report_of
 
 CHECKPOINT: Final = Kind("checkpoint", 1, 64 * 2**20)
 """64 MiB of header are the reports of about 250,000 epochs."""
@@ -51,7 +53,7 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint, disk: 
              file cannot be written.
     """
     if not isinstance(checkpoint, Checkpoint):
-        raise ModelError("not a checkpoint", where=path, expected="Checkpoint", found=type(checkpoint).__name__)
+        raise ModelError("no checkpoint", where=path, expected="one", found=type(checkpoint).__name__, fix="give one")
     state, best = checkpoint.state, checkpoint.best
     tensors, optimizer = tensors_of("params", check_params(state.params)), None
     if isinstance(state.optimizer_state, Moments):
@@ -61,7 +63,8 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint, disk: 
             tensors |= tensors_of(f"moments.{number}", tree)
     elif not (isinstance(state.optimizer_state, tuple) and len(state.optimizer_state) == 0):
         found = type(state.optimizer_state).__name__
-        raise ModelError("optimizer state", where=path, expected="() or optimizer.Moments", found=found)
+        expected, fix = "() or optimizer.Moments", "save what an fnnet optimizer made"
+        raise ModelError("optimizer state", where=path, expected=expected, found=found, fix=fix)
     if best is not None:
         tensors |= tensors_of("best", best)
     about = {
@@ -93,9 +96,9 @@ def _checkpoint(about: Any, tensors: Mapping[str, Array]) -> Checkpoint:
     parts = {"history": list, "progress": dict, "config": dict, "best": bool}
     if not all(isinstance(about[name], kind) for name, kind in parts.items()):
         expected = ", ".join(f"{name} a {kind.__name__}" for name, kind in parts.items())
-        raise ModelError("description", expected=expected, found="something else")
+        raise ModelError("entries of other kinds", expected=expected, found="something else")
     if not all(isinstance(report, dict) for report in about["history"]):
-        raise ModelError("history", expected="a mapping for each report")
+        raise ModelError("history", expected="a mapping for each report", found="something else")
     trees = 0 if optimizer is None else _count("trees", optimizer["trees"])
     moments = [f"moments.{number}" for number in range(min(trees, len(tensors)))]
     check_names(tensors, ["params", *moments, *(["best"] if about["best"] else [])], sizes)
@@ -106,8 +109,11 @@ def _checkpoint(about: Any, tensors: Mapping[str, Array]) -> Checkpoint:
     state = TrainState(params, optimizer_state, step, rng.check_seed(about["seed"]), about["scheme"])
     best = params_of("best", tensors, sizes) if about["best"] else None
     if any(tree.layers[0].W.dtype != params.layers[0].W.dtype for tree in (*remembered, best) if tree):
-        raise ModelError("dtype", expected="one float dtype for weights and what goes with them")
-    return Checkpoint(state, best, *(frozen(about[name]) for name in ("history", "progress", "config")))
+        expected = "one float dtype for weights and what goes with them"
+        raise ModelError("dtype", place="arrays", expected=expected, found="float32 and float64")
+    checkpoint = Checkpoint(state, best, *(frozen(about[name]) for name in ("history", "progress", "config")))
+    training_of(checkpoint)  # or refuse it now
+    return checkpoint
 
 
 def _count(name: str, value: Any) -> int:
@@ -124,6 +130,23 @@ def checkpoint_of(training: Training) -> Checkpoint:
 
 
 def training_of(checkpoint: Checkpoint) -> Training:
-    """The training that a checkpoint kept."""
-    history = tuple(EpochReport(**report) for report in checkpoint.history)
-    return Training(checkpoint.state, history, checkpoint.best, **checkpoint.progress)
+    """The training that a checkpoint kept.
+
+    Raises   ModelError for a history or a progress that no training has.
+    """
+    try:
+        history = tuple(report_of(report) for report in checkpoint.history)
+        progress = {name: _figure(name, value) for name, value in checkpoint.progress.items()}
+    except DataError as error:
+        raise ModelError(error.problem, place="history", expected=error.expected, found=error.found) from None
+    return Training(checkpoint.state, history, checkpoint.best, **progress)
+
+
+def _figure(name: str, value: Any) -> Any:
+    """A value of the progress, as `Training` has it."""
+    if name not in PROGRESS:
+        raise ModelError("progress", place="description", expected=", ".join(PROGRESS), found=repr(name))
+    if name in ("loss_sum", "seconds"):
+        # The sum of losses may have overflowed, which JSON has no number for.
+        return math.nan if value is None else check_finite(name, value)
+    return _count(name, value)

@@ -27,6 +27,8 @@ T = TypeVar("T")
 Parse = Callable[[Any, Mapping[str, Array]], T]
 
 NO_DIGEST: Final = "0" * 64
+ANOTHER: Final = "use another copy, or train again"
+UNFIT: Final = "give what a file can hold"
 DTYPES: Final[Mapping[str, np.dtype[Any]]] = MappingProxyType({"F32": np.dtype("<f4"), "F64": np.dtype("<f8")})
 
 
@@ -51,7 +53,7 @@ def save(
     parse    what `load` will be called with; it must take what is about to be written.
     Raises   ModelError for what could not be loaded again, StorageError if the file cannot be written.
     """
-    with _naming(path, kind):
+    with _naming(path, kind, UNFIT):
         try:
             described = strictjson.dumps(about)
         except (TypeError, ValueError) as error:
@@ -66,24 +68,25 @@ def load(path: str | os.PathLike[str], kind: Kind, parse: Parse[T], disk: FileSy
 
     Raises   ModelError for anything but a whole file of this kind, StorageError if it cannot be read.
     """
-    with _naming(path, kind):
+    with _naming(path, kind, ANOTHER):
         return parse(*_open(read_bytes(path, disk=disk), kind))
 
 
 @contextlib.contextmanager
-def _naming(path: str | os.PathLike[str], kind: Kind) -> Iterator[None]:
-    """Every failure inside as a ModelError that names `path`, but for those of the operating system."""
+def _naming(path: str | os.PathLike[str], kind: Kind, fix: str) -> Iterator[None]:
+    """Every failure inside as a ModelError that names `path`, a place and a remedy, but for the operating system's."""
     try:
         yield
     except StorageError:
         raise
     except FnnetError as error:
-        raise ModelError(
-            error.problem, where=path, place=error.place, expected=error.expected, found=error.found, fix=error.fix
-        ) from None
+        place, fix = error.place or "description", error.fix or fix
+        parts: dict[str, Any] = {"expected": error.expected, "found": error.found, "fix": fix}
+        raise ModelError(error.problem, where=path, place=place, **parts) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        found = f"{type(error).__name__}: {error}"
-        raise ModelError(f"not a whole fnnet {kind.name}", where=path, found=found) from None
+        found, expected = f"{type(error).__name__}: {error}"[:200], f"version {kind.version} of the format"
+        problem = f"not a whole fnnet {kind.name}"
+        raise ModelError(problem, where=path, place="header", expected=expected, found=found, fix=fix) from None
 
 
 def _seal(kind: Kind, described: str, tensors: Mapping[str, Array]) -> list[bytes | memoryview]:
@@ -120,7 +123,7 @@ def _with_digest(head: bytes, old: str, new: str) -> bytes:
     """The header with the value of its one `sha256` entry replaced; the checksum covers all other bytes."""
     entry = f'"sha256":"{old}"'.encode()
     if head.count(entry) != 1:
-        raise ModelError("no checksum", expected="one sha256 entry", found=head.count(entry))
+        raise ModelError("no checksum", place="header", expected="one sha256 entry", found=head.count(entry))
     return head.replace(entry, f'"sha256":"{new}"'.encode())
 
 
@@ -131,12 +134,13 @@ def _open(content: bytes, kind: Kind) -> tuple[Any, dict[str, Array]]:
     form = f"fnnet-{kind.name}"
     if not isinstance(metadata, dict) or metadata.get("format") != form:
         found = repr(metadata.get("format")) if isinstance(metadata, dict) else "no format"
-        raise ModelError(f"not an fnnet {kind.name}", expected=f"safetensors with format {form}", found=found)
+        expected = f"safetensors with format {form}"
+        raise ModelError(f"not an fnnet {kind.name}", place="header", expected=expected, found=found)
     _check_version(metadata.get("version"), kind)
     digest, data = metadata.get("sha256"), memoryview(content)[size:]
     found = _digest(_with_digest(content[:size], str(digest), NO_DIGEST), data)
     if digest != found:
-        raise ModelError("damaged file", expected=f"sha256 {digest}", found=found, fix="use another copy")
+        raise ModelError("damaged file", place="checksum", expected=f"sha256 {digest}", found=found)
     return strictjson.loads(metadata[kind.name]), _arrays(header, data)
 
 
@@ -145,12 +149,13 @@ def _header(content: bytes, kind: Kind) -> tuple[dict[str, Any], int]:
     size = int.from_bytes(content[:8], "little")
     if not 2 <= size <= min(kind.max_header, len(content) - 8) or content[8:9] != b"{":
         if content[:2] == b"PK" or content[:1] == b"\x80":
-            raise ModelError("a pickle or archive, which fnnet never opens", found=show_bytes(content))
+            problem, expected = "a pickle or archive, which fnnet never opens", "a safetensors file"
+            raise ModelError(problem, place="byte 0", expected=expected, found=show_bytes(content))
         expected = f"a safetensors header of at most {min(kind.max_header, len(content)):,} bytes"
         raise ModelError("not a safetensors file", place="byte 0", expected=expected, found=show_bytes(content))
     header = strictjson.loads(content[8 : 8 + size])
     if not isinstance(header, dict):
-        raise ModelError("not a safetensors file", place="byte 8", expected="a JSON object")
+        raise ModelError("not a safetensors file", place="byte 8", expected="a JSON object", found="other JSON")
     return header, 8 + size
 
 
@@ -159,7 +164,8 @@ def _check_version(version: Any, kind: Kind) -> None:
         newer = isinstance(version, str) and version.isdecimal() and int(version) > kind.version
         fix = "upgrade fnnet" if newer else ""
         problem = "written by a newer fnnet" if newer else "unknown format version"
-        raise ModelError(problem, expected=f"version {kind.version}", found=repr(version), fix=fix)
+        expected = f"version {kind.version}"
+        raise ModelError(problem, place="header", expected=expected, found=repr(version), fix=fix)
 
 
 def _arrays(header: dict[str, Any], data: memoryview) -> dict[str, Array]:
@@ -175,5 +181,5 @@ def _arrays(header: dict[str, Any], data: memoryview) -> dict[str, Array]:
             break
         arrays[name] = freeze(np.frombuffer(data[begin:end], dtype).reshape(shape).astype(dtype.newbyteorder("=")))
     if end != len(data):
-        raise ModelError("length", expected=f"{end:,} bytes of arrays", found=f"{len(data):,}")
+        raise ModelError("length", place="arrays", expected=f"{end:,} bytes", found=f"{len(data):,}")
     return arrays

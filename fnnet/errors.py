@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Self
+from typing import Any, Final, Self
+
+LONGEST: Final = 400
+"""Characters of what was expected or found that a message shows: files may be full of them."""
 
 
 class FnnetError(Exception):
@@ -28,8 +31,8 @@ class FnnetError(Exception):
         self.problem, self.where, self.place = problem, os.fspath(where), place
         self.expected, self.found, self.fix = expected, found, fix
         head = ": ".join(part for part in (self.where, place, problem) if part)
-        body = [] if expected is None else [f"expected {expected}"]
-        body += [] if found is None else [f"found {found}"]
+        body = [] if expected is None else [f"expected {_short(expected)}"]
+        body += [] if found is None else [f"found {_short(found)}"]
         message = "; ".join([head, *([", ".join(body)] if body else []), *([fix] if fix else [])])
         super().__init__(one_line(message))
 
@@ -63,6 +66,11 @@ class StorageError(FnnetError, OSError):
 
 class DivergedError(FnnetError, ArithmeticError):
     """Training left the finite numbers."""
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def one_line(text: str) -> str:

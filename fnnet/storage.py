@@ -27,7 +27,7 @@ def save_model(path: str | os.PathLike[str], model: Model, *, disk: FileSystem =
     Raises   StorageError if the file cannot be written, ModelError for a model that could not be loaded again.
     """
     if not isinstance(model, Model):
-        raise ModelError("not a model", where=path, expected="fnnet.Model(params)", found=type(model).__name__)
+        raise ModelError("no model", where=path, expected="fnnet.Model", found=type(model).__name__, fix="give one")
     about = {
         "sizes": layer_sizes(check_params(model.params)),
         "activation": model.activation,
@@ -76,13 +76,13 @@ def check_names(tensors: Mapping[str, Array], prefixes: list[str], sizes: tuple[
     """ModelError unless `tensors` are those of networks of these sizes under each prefix, no more and no fewer."""
     names = [f"{prefix}.{number}.{name}" for prefix in prefixes for number in range(len(sizes) - 1) for name in "Wb"]
     if sorted(tensors) != sorted(names):
-        raise ModelError("tensors", expected=", ".join(names), found=", ".join(sorted(tensors)))
+        raise ModelError("tensors", place="arrays", expected=", ".join(names), found=", ".join(sorted(tensors)))
 
 
 def check_keys(about: Any, keys: frozenset[str]) -> None:
     """ModelError unless a description has these keys."""
     if set(about) != keys:
-        raise ModelError("description", expected=", ".join(sorted(keys)), found=", ".join(sorted(about)))
+        raise ModelError("other entries", expected=", ".join(sorted(keys)), found=", ".join(sorted(about)))
 
 
 def _model(about: Any, tensors: Mapping[str, Array]) -> Model:
@@ -96,7 +96,7 @@ def _model(about: Any, tensors: Mapping[str, Array]) -> Model:
         raise ModelError("classes", expected="a list of names", found=repr(classes))
     if len(classes) != sizes[-1] or height * width != sizes[0]:
         expected = f"{sizes[-1]} classes, {sizes[0]} pixels"
-        raise ModelError("description", expected=expected, found=f"{len(classes)} classes, {height}x{width} pixels")
+        raise ModelError("does not fit", expected=expected, found=f"{len(classes)} classes, {height}x{width} pixels")
     check_names(tensors, ["layers"], sizes)
     params, shape = params_of("layers", tensors, sizes), (height, width)
     return Model(

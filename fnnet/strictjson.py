@@ -1,22 +1,30 @@
-"""JSON as files hold it: finite numbers only, and no key twice."""
+"""JSON as files hold it: UTF-8, finite numbers only, no key twice, no half of a character."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from fnnet.errors import DataError
+
+SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def loads(text: str | bytes) -> Any:
     """The value of a JSON text.
 
     Raises   DataError for a key stored twice or a number that is not finite, also one like 1e999; ValueError or
-             RecursionError for what is no JSON.
+             RecursionError for what is no JSON in UTF-8 or holds a lone surrogate.
     """
-    return json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_refuse, parse_float=_finite)
+    # json.loads would take bytes for UTF-16 or UTF-32 where they look like it.
+    text = text if isinstance(text, str) else text.decode()
+    value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_refuse, parse_float=_finite)
+    if SURROGATE.search(text):
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def dumps(value: Any) -> str:
@@ -45,12 +53,13 @@ def _plain(value: Any) -> Any:
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = [key for key, _ in pairs]
     if len(set(keys)) < len(keys):
-        raise DataError("key stored twice", place="JSON", expected="each key once")
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise DataError("key stored twice", place="JSON", expected="each key once", found=repr(twice[:40]))
     return dict(pairs)
 
 
 def _refuse(text: str) -> float:
-    raise DataError("number in JSON", expected="finite numbers", found=text[:20])
+    raise DataError("number", place="JSON", expected="finite numbers", found=text[:20])
 
 
 def _finite(text: str) -> float:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from fnnet import augment, metrics, optim, rng, stopping
+from fnnet.errors import DataError
 from fnnet.kernels import NUMPY, Kernels
 from fnnet.network import Examples, as_input, check_labels, check_weights
 from fnnet.params import Array, Params
@@ -38,6 +39,26 @@ class EpochReport(NamedTuple):
     dev_loss: float | None
     dev_accuracy: float | None
     learning_rate: float
+
+
+def report_of(values: Mapping[str, Any], place: str = "") -> EpochReport:
+    """The report that a file keeps as JSON values: a figure that was not finite is null there, and NaN here; None for
+    those of dev images.
+
+    Raises   DataError naming the field.
+    """
+    figures: dict[str, Any] = {}
+    for field in EpochReport._fields:
+        value = values.get(field, ...)
+        whole = type(value) is int and 0 <= value < 2**63
+        fits, expected = whole, "a whole number, 0 or more"
+        if field != "epoch":
+            fits, expected = whole or value is None or isinstance(value, float), "a number or null"
+        if not fits:
+            found = "nothing" if value is ... else repr(value)[:40]
+            raise DataError(field, place=place, expected=expected, found=found)
+        figures[field] = math.nan if value is None and not field.startswith("dev") else value
+    return EpochReport(**figures)
 
 
 class Training(NamedTuple):

@@ -1,6 +1,7 @@
 """Checkpoints: every bit comes back, and nothing damaged, foreign or odd is taken for one."""
 
 import json
+import math
 import os
 from types import MappingProxyType
 
@@ -10,18 +11,18 @@ import pytest
 import fnnet
 from fnnet import optim
 from fnnet import steps as training
-from fnnet.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from fnnet.checkpoints import Checkpoint, load_checkpoint, save_checkpoint, training_of
 from fnnet.errors import ModelError, StorageError
 from fnnet.optimizer import Moments
 from fnnet.params import Layer, Model, Params
-from fnnet.train import TrainState
+from fnnet.train import EpochReport, TrainState
 from tests.disks import around
-from tests.test_storage import rewrite
+from tests.test_storage import assert_whole, rewrite
 
 SIZES = (4, 3, 2)
 HISTORY = (
-    {"epoch": 1, "train_loss": 0.1 + 0.2, "seconds": 5e-324},
-    {"epoch": 2, "train_loss": 1e308, "dev_loss": None},
+    EpochReport(1, 5e-324, 0.1 + 0.2, 0.5, 0.25, 1.0, 0.1)._asdict(),
+    EpochReport(2, 1.5, 1e308, 0.0, None, None, 0.1)._asdict(),
 )
 
 
@@ -37,7 +38,11 @@ def make(dtype=np.float32, step=7):
     moments = Moments(step, (odd(dtype, 1), odd(dtype, 2)))
     state = TrainState(odd(dtype, 0), moments, step, 2**64 - 1)
     return Checkpoint(
-        state, odd(dtype, 3), HISTORY, {"epoch": 2, "done": 30}, {"plan": {"epochs": [1, 2]}, "name": "é"}
+        state,
+        odd(dtype, 3),
+        HISTORY,
+        {"epoch": 2, "images": 30, "loss_sum": 0.1, "correct": 7, "seconds": 0.5},
+        {"plan": {"epochs": [1, 2]}, "name": "é"},
     )
 
 
@@ -96,10 +101,13 @@ def test_training_goes_on_with_the_same_bits(optimizer, tmp_path):
 
 def test_what_is_no_number_is_null_in_reports_and_kept_in_moments(tmp_path):
     state = make().state._replace(optimizer_state=Moments(1, (broken(np.inf), broken(np.nan))))
-    saved = Checkpoint(state, history=({"dev_loss": float("nan"), "deep": [float("inf"), (1.5,)]},))
+    report = EpochReport(1, 0.5, float("nan"), 0.5, float("inf"), 0.5, 0.1)
+    saved = Checkpoint(state, history=(report._asdict(),), config={"deep": [float("inf"), (1.5,)]})
     save_checkpoint(tmp_path / "c", saved)
     found = load_checkpoint(tmp_path / "c")
-    assert found.history == ({"dev_loss": None, "deep": (None, (1.5,))},)
+    assert found.history == ({**report._asdict(), "train_loss": None, "dev_loss": None},)
+    assert found.config == {"deep": (None, (1.5,))}
+    assert math.isnan(training_of(found).history[0].train_loss)
     same(found._replace(history=()), saved._replace(history=()))
 
 
@@ -182,10 +190,17 @@ def entry(name, **changes):
         (described(seed=2**64), "seed"),
         (described(scheme="mersenne"), "scheme of randomness"),
         (described(best=False), "tensors"),
-        (described(best=1), "description"),
-        (described(history={}), "description"),
+        (described(best=1), "entries of other kinds"),
+        (described(history={}), "entries of other kinds"),
         (described(history=[1]), "history"),
-        (described(config=[]), "description"),
+        (described(history=[{}]), "epoch; expected a whole number, 0 or more, found nothing"),
+        (described(history=[{**HISTORY[0], "seconds": "1"}]), "seconds; expected a number or null"),
+        (described(progress={"colour": 1}), "progress; expected epoch, images.*found 'colour'"),
+        (described(progress={"epoch": -1}), "epoch; expected an integer >= 0, found -1"),
+        (described(progress={"epoch": "x"}), "epoch; expected an integer >= 0, found 'x'"),
+        (described(progress={"seconds": "x"}), "seconds is not a number"),
+        (described(config={"a": "\ud800"}), "not a whole.*surrogates not allowed"),
+        (described(config=[]), "entries of other kinds"),
         (described(progress=float("nan")), "finite numbers"),
         (described(surprise=1), "surprise"),
         (raw('{"a":1,"a":2}'), "stored twice"),
@@ -193,7 +208,7 @@ def entry(name, **changes):
         (raw("[" * 100_000), "not a whole"),
         (raw("[" * 60_000 + "]" * 60_000), "not a whole"),
         (raw("9" * 10_000), "not a whole"),
-        (raw("[]"), "description"),
+        (raw("[]"), "other entries"),
         (lambda header: header["__metadata__"].update(version="2"), "newer fnnet"),
         (lambda header: header["__metadata__"].update(format="fnnet-model"), "not an fnnet checkpoint"),
         (entry("params.0.W", dtype="F64"), "gapless"),
@@ -212,7 +227,7 @@ def test_f40_f41_f42_well_sealed_nonsense_is_refused(change, message, path):
     rewrite(path, change)
     with pytest.raises(ModelError, match=message) as caught:
         load_checkpoint(path)
-    assert caught.value.where == str(path)
+    assert_whole(caught.value, path)
 
 
 def test_the_forger_of_these_tests_can_make_a_good_file(path):
@@ -245,15 +260,17 @@ def broken(value=np.nan):
         (lambda c: c._replace(state=c.state._replace(step=np.int64(3))), "what JSON can hold"),
         (lambda c: c._replace(state=c.state._replace(scheme="other")), "scheme"),
         (lambda c: c._replace(history=(1,)), "history"),
+        (lambda c: c._replace(history=({"epoch": 1},)), "seconds; expected a number"),
         (lambda c: c._replace(config={"a": {1, 2}}), "what JSON can hold"),
-        (lambda c: c._replace(progress={"a": "x" * (65 * 2**20)}), "too large"),
-        (lambda c: c.state, "not a checkpoint"),
+        (lambda c: c._replace(config={"a": "x" * (65 * 2**20)}), "too large"),
+        (lambda c: c.state, "no checkpoint"),
     ],
 )
 def test_what_could_not_be_loaded_is_not_saved(change, message, path):
     before = path.read_bytes()
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(ModelError, match=message) as caught:
         save_checkpoint(path, change(make()))
+    assert_whole(caught.value, path, place=False)
     assert path.read_bytes() == before
     assert [each.name for each in path.parent.iterdir()] == ["c"]
 

@@ -23,7 +23,7 @@ from fnnet.files import append_line, write_file
 from fnnet.filesystem import DISK
 from fnnet.runlog import read_log
 from fnnet.runs import open_run
-from fnnet.train import TrainState
+from fnnet.train import EpochReport, TrainState
 from tests.conftest import ROOT
 from tests.disks import around
 
@@ -31,7 +31,7 @@ CONFIG = {"recipe": "classic", "plan": {"epochs": 3, "learning_rate": 0.1}}
 
 
 def make(step):
-    history = tuple({"epoch": epoch, "train_loss": 1 / epoch} for epoch in range(1, step + 1))
+    history = tuple(EpochReport(epoch, 0.5, 1 / epoch, 0.5, None, None, 0.1)._asdict() for epoch in range(1, step + 1))
     return Checkpoint(TrainState(fnnet.init((4, 3, 2), step), (), step, 1), None, history)
 
 
@@ -116,8 +116,8 @@ def test_steps_of_any_size(folder):
 
 def test_the_same_step_is_replaced_and_an_older_one_refused(folder):
     with open_run(train(folder, 5), CONFIG, resume=True) as run:
-        run.save(make(5)._replace(progress={"done": 1}))
-        assert run.latest().progress == {"done": 1}
+        run.save(make(5)._replace(progress={"images": 1}))
+        assert run.latest().progress == {"images": 1}
         with pytest.raises(UsageError, match=r"not the newest step.*at least 5, found 4"):
             run.save(make(4))
 

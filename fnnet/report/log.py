@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from fnnet.errors import DataError, one_line
 from fnnet.runlog import LOG, read_log
-from fnnet.train import EpochReport
+from fnnet.train import EpochReport, report_of
 
 
 class Run(NamedTuple):
@@ -47,25 +47,12 @@ def read_run(folder: str | os.PathLike[str], name: str) -> Run:
         if event["event"] == "start":
             start = MappingProxyType(event)
         elif event["event"] == "epoch":
-            report = _report(event, path, number)
+            try:
+                report = report_of(event, place=f"line {number}")
+            except DataError as error:
+                raise error.at(path, fix="train into a new folder") from None
             reports[report.epoch] = report
     return Run(one_line(name), start, tuple(reports[epoch] for epoch in sorted(reports)))
-
-
-def _report(entry: Mapping[str, Any], path: Path, number: int) -> EpochReport:
-    """The report in an entry. A figure that was not finite is there as null: NaN, but None for dev."""
-    figures: dict[str, Any] = {}
-    for field in EpochReport._fields:
-        value = entry.get(field, ...)
-        whole = type(value) is int and 0 <= value < 2**63
-        fits, expected = whole, "a whole number, 0 or more"
-        if field != "epoch":
-            fits, expected = whole or value is None or isinstance(value, float), "a number or null"
-        if not fits:
-            found = "nothing" if value is ... else repr(value)[:40]
-            raise DataError(field, where=path, place=f"line {number}", expected=expected, found=found)
-        figures[field] = math.nan if value is None and not field.startswith("dev") else value
-    return EpochReport(**figures)
 
 
 def points(run: Run, field: str) -> tuple[list[int], list[float]]:
