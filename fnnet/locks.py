@@ -63,7 +63,7 @@ def lock(folder: str | os.PathLike[str], disk: FileSystem = DISK) -> Iterator[Lo
             _remove(path, disk)
         with contextlib.suppress(OSError):
             disk.close(descriptor)
-        if ours and os.name == "nt":
+        if ours and os.name == "nt":  # pragma: no cover
             _remove(path, disk)
 
 
@@ -130,7 +130,7 @@ def _takes(descriptor: int, fresh: bool, path: Path, disk: FileSystem) -> bool:
 
 def _flock(descriptor: int) -> bool | None:
     """Whether the system gave its lock; None where it has none for this file."""
-    if sys.platform == "win32":
+    if sys.platform == "win32":  # pragma: no cover
         return None
     import fcntl
 
@@ -165,7 +165,7 @@ def _owner(descriptor: int, disk: FileSystem, tries: int = TRIES) -> dict[str, A
 
 def _is_alive(pid: int) -> bool:
     """Whether a process of this host lives; True where that cannot be asked without harm."""
-    if os.name == "nt":
+    if os.name == "nt":  # pragma: no cover
         return True
     try:
         os.kill(pid, 0)

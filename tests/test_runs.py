@@ -1,6 +1,7 @@
 """Run directories: nothing saved is lost, nothing damaged is resumed, one trainer at a time; and signals that wait."""
 
 import contextlib
+import hashlib
 import json
 import os
 import platform
@@ -243,6 +244,24 @@ def test_what_the_log_lost_comes_back_from_the_checkpoint(content, folder):
     assert events(folder) == [("epoch", 1), ("epoch", 2), ("resume", 2)]
 
 
+@pytest.mark.parametrize(
+    "text", ["[1]", '{"a": 1}', '{"event": 1}', '{"event": "a", "a": 1e999}', '{"event": "a", "a": }']
+)
+def test_a_sealed_line_that_is_no_event_is_damage(text, folder):
+    folder.mkdir(parents=True)
+    head = text[:-1].encode()
+    line = head + b', "sha256": "' + hashlib.sha256(head).hexdigest().encode() + b'"}'
+    (folder / "log.jsonl").write_bytes(line + b"\n")
+    with pytest.raises(DataError, match=r"log.jsonl: line 1: damaged log.*; going on with --resume"):
+        read_log(folder)
+
+
+def test_a_whole_last_line_without_its_end_counts(folder):
+    folder.mkdir(parents=True)
+    (folder / "log.jsonl").write_bytes(runlog.line_of({"event": "start"}))
+    assert read_log(folder) == ({"event": "start"},)
+
+
 def test_a_damaged_log_is_named_by_its_line(folder):
     train(folder, 1)
     lines = (folder / "log.jsonl").read_bytes().split(b"\n")
@@ -453,6 +472,31 @@ def test_f61_a_lock_that_names_nobody(content, folder, with_and_without_flock):
         return
     with pytest.raises(StorageError, match=r"another process; .*remove lock"):
         train(folder, 1)
+
+
+def test_f61_a_lock_taken_while_its_owner_leaves_is_tried_again(folder, monkeypatch):
+    is_at, answers = locks._is_at, [False]
+    monkeypatch.setattr(locks, "_is_at", lambda *arguments: answers.pop() if answers else is_at(*arguments))
+    train(folder, 1)
+    assert answers == []
+
+
+def test_f61_a_process_of_another_user_lives(folder, monkeypatch):
+    def denied(pid, number):
+        raise PermissionError(1, "Operation not permitted")
+
+    folder.mkdir(parents=True)
+    (folder / "lock").write_text(json.dumps({"pid": 1, "host": platform.node()}))
+    monkeypatch.setattr(locks, "_flock", lambda descriptor: None)
+    monkeypatch.setattr(os, "kill", denied)
+    with pytest.raises(StorageError, match="found process 1 on"):
+        train(folder, 1)
+
+
+def test_f61_a_lock_that_cannot_be_written_is_not_left_behind(folder):
+    with pytest.raises(StorageError, match="cannot be locked"), open_run(folder, {}, disk=failing("write", 1, 28)):
+        pass
+    assert names(folder) == []
 
 
 def test_f47_a_lock_that_is_no_file(folder, tmp_path):

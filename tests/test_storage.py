@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import fnnet
+from fnnet import container, storage
 from fnnet.container import NO_DIGEST
 from fnnet.errors import ModelError, StorageError
 from fnnet.params import Layer, Model, Params
@@ -160,6 +161,36 @@ def test_f44_other_files_are_refused(content, message, tmp_path):
     with pytest.raises(ModelError, match=message) as caught:
         fnnet.load_model(tmp_path / "m")
     assert_whole(caught.value, tmp_path / "m")
+
+
+def test_what_is_no_model_or_no_float_is_not_saved(tmp_path):
+    with pytest.raises(ModelError, match=r"no model; expected fnnet\.Model, found Params"):
+        fnnet.save_model(tmp_path / "m", SMALL.params)
+    with pytest.raises(ModelError, match="a: array; expected float32 or float64, found int64"):
+        container.save(tmp_path / "m", storage.MODEL, {}, {"a": np.arange(3)}, lambda about, tensors: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("old", [b'"sha256":', b'"sha256"'])
+def test_a_checksum_that_is_not_where_it_is_looked_for_is_refused(old, path):
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    text = content[8 : 8 + size].replace(old, b'"sha256" :' if old.endswith(b":") else b'"sha257"')
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
+    with pytest.raises(ModelError, match="header: no checksum; expected one sha256 entry, found 0") as caught:
+        fnnet.load_model(path)
+    assert_whole(caught.value, path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-le"])
+def test_f40_a_header_in_another_encoding_is_refused(encoding, path):
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    text = content[8 : 8 + size].decode().encode(encoding)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
+    with pytest.raises(ModelError, match="not a") as caught:
+        fnnet.load_model(path)
+    assert_whole(caught.value, path)
 
 
 def test_plain_safetensors_are_refused(tmp_path):
