@@ -29,12 +29,13 @@ def open_regular(path: str | os.PathLike[str]) -> int:
         reason = getattr(error, "strerror", None) or str(error)
         where = path if isinstance(path, (str, os.PathLike)) else repr(path)
         fix = "check the path and its permissions"
-        raise StorageError(f"cannot be opened: {reason}", where=where, fix=fix) from None
+        expected = "a file that can be read"
+        raise StorageError("cannot be opened", where=where, expected=expected, found=reason, fix=fix) from None
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
         kind = "a folder" if stat.S_ISDIR(mode) else "a device, pipe or socket"
-        raise StorageError("cannot be read", where=path, expected="a regular file", found=kind)
+        raise StorageError("cannot be read", where=path, expected="a regular file", found=kind, fix="name a file")
     return descriptor
 
 
@@ -43,13 +44,17 @@ def read_bytes(path: str | os.PathLike[str], cap: int = MAX_FILE_BYTES) -> bytes
     with open(open_regular(path), "rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size > cap:
-            raise DataError("file too large", where=path, expected=f"at most {cap:,} bytes", found=f"{size:,}")
+            expected, found = f"at most {cap:,} bytes", f"{size:,}"
+            fix = "name another file"
+            raise DataError("file too large", where=path, place="size", expected=expected, found=found, fix=fix)
         try:
             content = file.read(size)  # what a writer adds meanwhile is left; reading `cap` would claim 4 GiB
         except OSError as error:
-            raise StorageError(f"cannot be read: {error.strerror}", where=path) from None
+            raise StorageError(f"cannot be read: {error.strerror}", where=path, fix="check the disk") from None
     if not content:
-        raise DataError("file is empty", where=path, expected="data", found="0 bytes")
+        raise DataError(
+            "file is empty", where=path, place="byte 0", expected="data", found="0 bytes", fix="get it anew"
+        )
     return content
 
 
@@ -59,7 +64,7 @@ def read_head(path: str | os.PathLike[str], count: int = 512) -> bytes:
         try:
             return file.read(count)
         except OSError as error:
-            raise StorageError(f"cannot be read: {error.strerror}", where=path) from None
+            raise StorageError(f"cannot be read: {error.strerror}", where=path, fix="check the disk") from None
 
 
 def show_bytes(head: bytes) -> str:
@@ -79,7 +84,8 @@ def list_folder(path: str | os.PathLike[str]) -> list[Path]:
     try:
         return sorted(Path(path).iterdir())
     except OSError as error:
-        raise StorageError(f"cannot be listed: {error.strerror}", where=path) from None
+        fix = "check the path and its permissions"
+        raise StorageError(f"cannot be listed: {error.strerror}", where=path, fix=fix) from None
 
 
 def write_file(path: str | os.PathLike[str], *chunks: bytes | memoryview) -> None:
