@@ -50,7 +50,7 @@ def read_bytes(path: str | os.PathLike[str], cap: int = MAX_FILE_BYTES) -> bytes
         try:
             content = file.read(size)  # what a writer adds meanwhile is left; reading `cap` would claim 4 GiB
         except OSError as error:
-            raise StorageError(f"cannot be read: {error.strerror}", where=path, fix="check the disk") from None
+            raise unreadable(path, error) from None
     if not content:
         raise DataError(
             "file is empty", where=path, place="byte 0", expected="data", found="0 bytes", fix="get it anew"
@@ -64,7 +64,13 @@ def read_head(path: str | os.PathLike[str], count: int = 512) -> bytes:
         try:
             return file.read(count)
         except OSError as error:
-            raise StorageError(f"cannot be read: {error.strerror}", where=path, fix="check the disk") from None
+            raise unreadable(path, error) from None
+
+
+def unreadable(path: str | os.PathLike[str], error: OSError) -> StorageError:
+    """What to raise where the disk fails in the middle of a file."""
+    found = error.strerror or str(error)
+    return StorageError("cannot be read", where=path, expected="its content", found=found, fix="check the disk")
 
 
 def show_bytes(head: bytes) -> str:

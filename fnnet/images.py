@@ -10,8 +10,8 @@ from typing import IO, Any, Final, NamedTuple, NoReturn
 
 import numpy as np
 
-from fnnet.errors import DataError, StorageError
-from fnnet.files import looks_like_html, open_regular, show_bytes
+from fnnet.errors import DataError
+from fnnet.files import looks_like_html, open_regular, show_bytes, unreadable
 from fnnet.params import Array, freeze
 
 PNG_MAGIC: Final = b"\x89PNG\r\n\x1a\n"
@@ -85,7 +85,7 @@ def read_png(path: str | os.PathLike[str], shape: tuple[int, int] | None = None)
         except DataError:
             raise
         except OSError as error:
-            raise StorageError(f"cannot be read: {error.strerror}", where=path, fix="check the disk") from None
+            raise unreadable(path, error) from None
 
 
 def _fail(problem: str, path: str | os.PathLike[str], at: int, expected: object, found: object, fix: str) -> NoReturn:

@@ -18,7 +18,7 @@ import fnnet
 from fnnet.errors import FnnetError
 from fnnet.params import weights_sha256
 from tests.conftest import ROOT, idx_bytes, start
-from tests.test_data import ROWS, changed, csv_file
+from tests.samples import ROWS, changed, csv_file
 
 TRAIN_KEYS = [
     "dataset",

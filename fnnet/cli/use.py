@@ -191,13 +191,13 @@ def predict(
     kernels, _ = load_kernels(jit, threads, notify)
     for file in files:
         try:
-            found = _answers(model, file, kernels)
+            new = _answers(model, file, kernels)
         except FnnetError as error:
             fail(file, error)
         else:
-            answers += found
-            if dark := sum(answer.dark_on_light for answer in found):
-                which = "looks" if len(found) == 1 else f"{dark:,} of {len(found):,} images look"
+            answers += new
+            if dark := sum(answer.dark_on_light for answer in new):
+                which = "looks" if len(new) == 1 else f"{dark:,} of {len(new):,} images look"
                 notify(f"{file}: {which} like dark ink on light paper; the model knows light ink on black: invert")
     if output and not failures:
         _write_submission(output, model, answers)

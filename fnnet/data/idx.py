@@ -14,8 +14,8 @@ from typing import IO, Final, NoReturn
 import numpy as np
 
 from fnnet.data.bounds import bytes_on_disk, check_expansion
-from fnnet.errors import DataError, StorageError
-from fnnet.files import looks_like_html, open_regular, show_bytes
+from fnnet.errors import DataError
+from fnnet.files import looks_like_html, open_regular, show_bytes, unreadable
 from fnnet.params import Array, freeze
 
 TYPES: Final = (b"\x08", b"\x09", b"\x0b", b"\x0c", b"\x0d", b"\x0e")
@@ -55,7 +55,7 @@ def read_payload(path: str | os.PathLike[str]) -> Array:
         except DataError:
             raise
         except OSError as error:
-            raise StorageError(f"cannot be read: {error.strerror}", where=path, fix="check the disk") from None
+            raise unreadable(path, error) from None
 
 
 def parse_idx(payload: Array, where: str | os.PathLike[str]) -> Array:
@@ -155,7 +155,8 @@ class _Inflater:
 
     def taken(self) -> int:
         """Compressed bytes used so far."""
-        return self.read_bytes - len(self.stream.unconsumed_tail) - len(self.stream.unused_data)
+        left = self.stream.unused_data if self.stream.eof else self.stream.unconsumed_tail
+        return self.read_bytes - len(left)
 
     def read(self, most: int) -> bytes:
         """The next bytes, at most `most`; none at the end, where gzip's checksum and length have been found right."""
@@ -200,7 +201,7 @@ def _gunzip(file: IO[bytes], where: str | os.PathLike[str]) -> Array:
             source.fail("more data than declared", f"{declared:,} bytes", "more")
         payload[filled : filled + len(content)] = memoryview(content)
         filled += len(content)
-        check_expansion(filled, source.taken(), where, f"compressed byte {source.taken()}")
+        check_expansion(filled - _header(shape), source.taken(), where, f"compressed byte {source.taken()}")
         content = source.read(declared + 1 - filled)
     if filled < declared:
         source.fail("less data than declared", f"{declared:,} bytes decompressed", f"{filled:,} bytes")

@@ -13,8 +13,8 @@ from typing import IO, Any, Final, NamedTuple, NoReturn
 import numpy as np
 
 from fnnet.data.bounds import bytes_on_disk, check_expansion
-from fnnet.errors import DataError, StorageError
-from fnnet.files import open_regular, show_bytes
+from fnnet.errors import DataError
+from fnnet.files import open_regular, show_bytes, unreadable
 from fnnet.params import Array
 
 MAX_MEMBER: Final = 2 * 2**30
@@ -68,7 +68,7 @@ def read_npz(path: str | os.PathLike[str], wanted: tuple[str, ...], optional: tu
         except DataError:
             raise
         except OSError as error:
-            raise StorageError(f"cannot be read: {error.strerror}", where=path, fix="check the disk") from None
+            raise unreadable(path, error) from None
         except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, struct.error) as error:
             _fail("damaged NPZ", path, "the archive", "a whole one", str(error) or type(error).__name__, SAVE)
 

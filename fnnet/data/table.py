@@ -12,8 +12,8 @@ from typing import IO, Final, NamedTuple, NoReturn
 import numpy as np
 
 from fnnet.data.npz import MAX_LABEL
-from fnnet.errors import DataError, StorageError
-from fnnet.files import looks_like_html, open_regular, show_bytes
+from fnnet.errors import DataError
+from fnnet.files import looks_like_html, open_regular, show_bytes, unreadable
 from fnnet.params import Array
 
 MAX_LINE: Final = 65536
@@ -73,7 +73,7 @@ def _blocks(file: IO[bytes], path: str | os.PathLike[str]) -> Iterator[tuple[int
             if piece.endswith(b"\r"):
                 piece += file.read(1)
         except OSError as error:
-            raise StorageError(f"cannot be read: {error.strerror}", where=path, fix="check the disk") from None
+            raise unreadable(path, error) from None
         if line == 1 and not rest:
             _check_text(piece, path)
             piece = piece.removeprefix(b"\xef\xbb\xbf")
@@ -174,7 +174,9 @@ def _columns_by_count(count: int, path: str | os.PathLike[str]) -> tuple[int | N
 def _parse(block: bytes, line: int, columns: _Columns, path: str | os.PathLike[str]) -> tuple[Array, Array]:
     """Pixels, uint8, and labels, int64, of whole lines: all at once where they are plain, else cell by cell."""
     plain = re.sub(rb"\n\n+", b"\n", block).lstrip(b"\n")
-    found = _parse_plain(np.frombuffer(plain, np.uint8), columns) if plain.endswith(b"\n") else None
+    if not plain:
+        return np.zeros((0, len(columns.pixels_at)), np.uint8), np.zeros(0, np.int64)
+    found = _parse_plain(np.frombuffer(plain, np.uint8), columns)
     return _parse_cells(block, line, columns, path) if found is None else found
 
 
