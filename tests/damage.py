@@ -21,7 +21,7 @@ from fnnet.data.table import read_csv
 from fnnet.errors import FnnetError
 from fnnet.images import read_png
 from tests.conftest import idx_bytes
-from tests.samples import chunk, png_bytes
+from tests.samples import chunk, missing_parts, png_bytes
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.integers(0, 256, (2, 3, 3), dtype=np.uint8)
@@ -98,9 +98,8 @@ def damage(name, folder):
                 found = _as_text(read(path))
             except FnnetError as error:
                 refused += 1
-                parts = (error.where, error.place, error.expected is not None, error.found is not None, error.fix)
-                if not all(parts):
-                    wrong.append((number, f"parts missing: {error}"))
+                if missing := missing_parts(error):
+                    wrong.append((number, f"without {missing}: {error}"))
                 continue
             if found == sound:
                 right += 1

@@ -7,6 +7,8 @@ import zlib
 import numpy as np
 from PIL import Image
 
+from fnnet.errors import StorageError
+
 
 def write(path, content):
     path.write_bytes(content)
@@ -63,3 +65,12 @@ def png_bytes(width, height, colour, depth, packed, interlace=0, before=b""):
     """A PNG of packed lines, with chunks `before` them."""
     header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes((depth, colour, 0, 0, interlace))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + before + chunk(b"IDAT", packed) + chunk(b"IEND")
+
+
+def missing_parts(error):
+    """The parts that an error of a reader must have and has not; what cannot be opened has no place in it."""
+    parts = ("where", "expected", "found", "fix") if isinstance(error, StorageError) else PARTS
+    return [part for part in parts if getattr(error, part) in (None, "")] + ["one line"] * ("\n" in str(error))
+
+
+PARTS = ("where", "place", "expected", "found", "fix")

@@ -7,7 +7,7 @@ import pytest
 
 from fnnet import data
 from fnnet.data.idx import read_idx
-from fnnet.errors import DataError, StorageError
+from fnnet.errors import DataError
 from tests.conftest import idx_bytes
 from tests.samples import write
 
@@ -15,7 +15,7 @@ from tests.samples import write
 @pytest.mark.parametrize("shape", [(5,), (2, 3), (4, 3, 2), (2, 2, 2, 2)])
 @pytest.mark.parametrize("name", ["a.gz", "a-ubyte"])
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_idx_raw_or_gzip_by_content_not_by_name(shape, name, pack, tmp_path):
+def test_f05_idx_raw_or_gzip_by_content_not_by_name(shape, name, pack, tmp_path):
     array = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
     found = read_idx(write(tmp_path / name, pack(idx_bytes(array))))
     np.testing.assert_array_equal(found, array)
@@ -23,19 +23,7 @@ def test_idx_raw_or_gzip_by_content_not_by_name(shape, name, pack, tmp_path):
     assert not found.flags.writeable
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_every_truncation_of_idx_is_refused(pack, tmp_path):
-    content = pack(idx_bytes(np.arange(60).reshape(3, 4, 5)))
-    for length in range(len(content)):
-        with pytest.raises(DataError) as error:
-            read_idx(write(tmp_path / "a", content[:length]))
-        assert str(tmp_path / "a") in str(error.value)
-    for length in range(20, len(content)):
-        with pytest.raises(DataError, match=r"truncated|does not match|damaged|declared|cut short"):
-            read_idx(write(tmp_path / "a", content[:length]))
-
-
-def test_truncated_gzip_says_where(tmp_path):
+def test_f01_truncated_gzip_says_where(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (20, 28, 28))
     content = gzip.compress(idx_bytes(noise))
     with pytest.raises(
@@ -58,30 +46,22 @@ def test_truncated_gzip_says_where(tmp_path):
         (b"\0\0\x08\0", "IDX rank"),
         (b"\0\0\x08\5" + b"\0" * 20, "IDX rank"),
         (b"\0\0\x08\3" + b"\xff" * 12, "too large"),
+        (b"\0\0\x08\3" + b"\x80\0\0\0\x80\0\0\0\0\0\0\4", "too large.*18,446,744,073,709,551,616"),
         (b"\0\0\x08\1" + b"\0\0\0\0", "empty dataset"),
         (gzip.compress(b"\0\0\x08\1" + b"\0\1\0\0"), "compressed file too small"),
         (b"", "empty"),
         (b"\0", "not an IDX"),
     ],
 )
-def test_idx_that_is_refused(content, message, tmp_path):
+def test_f02_f03_f04_f06_f07_f08_f09_f11_idx_that_is_refused(content, message, tmp_path):
     with pytest.raises(DataError, match=message):
         read_idx(write(tmp_path / "a", content))
 
 
-def test_a_gzip_bomb_stops_at_the_declared_size(tmp_path):
+def test_f10_a_gzip_bomb_stops_at_the_declared_size(tmp_path):
     content = gzip.compress(idx_bytes(np.zeros(100)) + bytes(50_000_000))
     with pytest.raises(DataError, match="more data than declared; expected 108 bytes"):
         read_idx(write(tmp_path / "a.gz", content))
-
-
-def test_folders_devices_and_missing_files(tmp_path):
-    with pytest.raises(StorageError, match="a folder"):
-        read_idx(tmp_path)
-    with pytest.raises(StorageError, match="regular file"):
-        read_idx("/dev/zero")
-    with pytest.raises(StorageError, match="No such file"):
-        read_idx(tmp_path / "none")
 
 
 def test_idx_folder(idx_folder, small_images):
@@ -121,7 +101,7 @@ def test_one_idx_file_finds_its_labels(idx_folder):
         ("train-images-idx3-ubyte", np.zeros((50, 784)), "ranks 2 and 1"),
     ],
 )
-def test_idx_folders_that_do_not_fit(name, array, message, idx_folder):
+def test_f12_f13_f14_idx_folders_that_do_not_fit(name, array, message, idx_folder):
     write(idx_folder / name, idx_bytes(array))
     with pytest.raises(DataError, match=message):
         data.load(str(idx_folder))

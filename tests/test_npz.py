@@ -25,7 +25,7 @@ def test_keras_npz(tmp_path, small_images):
 
 
 @pytest.mark.parametrize("dtype", ["<i8", ">i4", "u2"])
-def test_npz_integers_of_any_width(dtype, tmp_path, small_images):
+def test_f20_npz_integers_of_any_width(dtype, tmp_path, small_images):
     x, labels = small_images
     path = npz(tmp_path / "a.npz", x_train=np.asfortranarray(x.astype(dtype)), y_train=labels.astype(dtype))
     np.testing.assert_array_equal(data.load(path).train.x.reshape(-1, 28, 28), x)
@@ -75,12 +75,12 @@ def test_more_classes_than_a_byte_counts(form, tmp_path):
         ({"x_train": np.array([{}, {}]), "y_train": np.zeros(2, int)}, "damaged or unsupported NPZ"),
     ],
 )
-def test_npz_that_is_refused(arrays, message, tmp_path):
+def test_f11_f13_f16_f19_f20_npz_that_is_refused(arrays, message, tmp_path):
     with pytest.raises(DataError, match=message):
         data.load(npz(tmp_path / "a.npz", **arrays))
 
 
-def test_npz_with_odd_members(tmp_path, monkeypatch):
+def test_f17_f18_npz_with_odd_members(tmp_path, monkeypatch):
     x, y = npy(np.zeros((3, 4, 4), np.uint8)), npy(np.zeros(3, np.uint8))
     good = {"x_train.npy": x, "y_train.npy": y}
     assert len(data.load(raw_npz(tmp_path / "good.npz", **good)).train.labels) == 3
@@ -106,7 +106,7 @@ def test_npz_with_odd_members(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("shape", [(14, 56), (56, 14), (784, 1)])
-def test_images_of_another_shape_do_not_pass_for_their_number_of_pixels(shape, tmp_path):
+def test_f14_images_of_another_shape_do_not_pass_for_their_number_of_pixels(shape, tmp_path):
     images_idx = write(tmp_path / "a", idx_bytes(np.zeros((2, *shape))))
     with pytest.raises(DataError, match="size does not fit"):
         data.read_images(images_idx, (28, 28))
@@ -120,7 +120,7 @@ def test_flat_rows_take_the_shape_that_is_wanted(tmp_path):
     assert data.load(str(csv_file(tmp_path / "a.csv", [[1, *range(24)]])), flat=(4, 6)).image_shape == (4, 6)
 
 
-def test_damaged_npz(tmp_path):
+def test_f17_damaged_npz(tmp_path):
     npz(tmp_path / "a.npz", x_train=np.zeros((3, 4, 4), np.uint8), y_train=np.zeros(3, np.uint8))
     content = (tmp_path / "a.npz").read_bytes()
     with pytest.raises(DataError, match="damaged"):
