@@ -28,7 +28,6 @@ MEMORY = 96
 """MiB above the base."""
 SECONDS = 2.0
 MIB = 2**20
-SHAPE = (28, 28)
 
 
 def flate(count, wbits):
@@ -174,7 +173,7 @@ def load(path):
 
 
 def predict(path):
-    return data.read_images(path, SHAPE)
+    return data.read_images(path, (28, 28))
 
 
 def archived(path):

@@ -13,7 +13,8 @@ import pytest
 
 from fnnet import data
 from fnnet.data import mnist
-from fnnet.errors import DataError, FnnetError
+from fnnet.errors import DataError, FnnetError, StorageError, UsageError
+from tests.conftest import idx_bytes
 from tests.samples import npz, write
 
 
@@ -198,3 +199,33 @@ def test_real_mnist(mnist_folder):
     assert (dataset.train.x.shape, dataset.test.x.shape) == ((60000, 784), (10000, 784))
     assert dataset.train.labels[:5].tolist() == [5, 0, 4, 1, 9]
     assert np.bincount(dataset.test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+
+def test_other_files_beside_mnist_are_left_aside(little_mnist, monkeypatch, tmp_path):
+    """In a cache of another program; EMNIST's, or a file cut short."""
+    raw = tmp_path / "root" / "MNIST" / "raw"
+    shutil.copytree(little_mnist, raw)
+    write(raw / "emnist-digits-idx1-ubyte", idx_bytes([1, 2]))
+    write(raw / "cut-idx1-ubyte", idx_bytes([1, 2])[:-1])
+    monkeypatch.setenv("FNNET_DATA", str(tmp_path / "root"))
+    assert data.load("mnist").source == str(raw)
+
+
+def test_a_folder_that_cannot_be_made(monkeypatch, tmp_path):
+    monkeypatch.delenv("FNNET_OFFLINE")
+    write(tmp_path / "file", b"")
+    with pytest.raises(StorageError, match=r"cannot be made.*choose another with --data-dir"):
+        mnist.download(tmp_path / "file" / "new", lambda notice: None, ())
+
+
+def test_a_download_that_is_gone_again(monkeypatch, tmp_path):
+    monkeypatch.delenv("FNNET_OFFLINE")
+    monkeypatch.setattr(mnist, "download", lambda *arguments: None)
+    with pytest.raises(DataError, match="download vanished"):
+        data.load("mnist", str(tmp_path))
+
+
+@pytest.mark.parametrize("choice", [None, 7, b"digits", ["digits"]])
+def test_what_is_no_name_of_a_data_set(choice):
+    with pytest.raises(UsageError, match="no data set; expected a name or a path"):
+        data.load(choice)
