@@ -78,9 +78,9 @@ def _mnist(data_dir: str | None, required: bool, notify: Notify) -> Dataset | No
             return None
         found = mnist.find(str(folder), notify)
         if found is None:
-            expected, found = "the files just downloaded", "not all of them"
+            expected, lacking = "the files just downloaded", "not all of them"
             raise DataError(
-                "download vanished", where=folder, place="the folder", expected=expected, found=found, fix="try again"
+                "download vanished", where=folder, place="the folder", expected=expected, found=lacking, fix="try again"
             )
     payloads, place = found
     train, test = mnist.parts(payloads)
