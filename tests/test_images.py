@@ -171,4 +171,6 @@ def test_f31_dark_ink_on_light_paper_is_seen():
     assert images.dark_on_light(faded, (28, 28)).all()
     noisy = np.maximum(digits, np.random.default_rng(0).integers(0, 40, digits.shape, dtype=np.uint8))
     assert not images.dark_on_light(noisy, (28, 28)).any()
-    assert images.dark_on_light(np.full((1, 2), 255, np.uint8), (1, 2)).tolist() == [True]
+    assert images.dark_on_light(np.array([[255, 255], [0, 0]], np.uint8), (1, 2)).tolist() == [True, False]
+    bright = np.pad(np.full((9, 9), 200, np.uint8), 2, constant_values=100)
+    assert not images.dark_on_light(bright.reshape(1, -1), (13, 13)).any()

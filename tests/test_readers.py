@@ -193,6 +193,14 @@ def test_f01_f02_f17_f34_every_truncation_and_every_flipped_bit(name, tmp_path):
         assert count.refused + count.right == count.truncations + count.flips
 
 
+@pytest.mark.parametrize("piece", [1, 6, 50])
+def test_f01_f02_damage_wherever_the_file_is_cut_into_pieces(piece, monkeypatch, tmp_path):
+    monkeypatch.setattr(idx, "PIECE", piece)
+    count = damage.damage("idx.gz", tmp_path)
+    assert count.wrong == []
+    assert count.right == 2  # bits that only fill the last byte of the compressed data
+
+
 @pytest.mark.parametrize("name", ["train.csv", "train.csv.gz"])
 def test_f05_a_name_that_says_otherwise_is_noted(name, tmp_path):
     notices = []
@@ -230,6 +238,8 @@ def test_f17_archives_of_other_kinds(tmp_path):
     assert read(write(tmp_path / "a", good))["x"].tolist() == np.arange(8).reshape(2, 2, 2).tolist()
     changes = {
         "unsupported compression": archived(method_9, x=b"1"),
+        "members overlap": bombs.local(b"")
+        + bombs.end(bombs.directory(b"", 0, 0) + bombs.directory(b"", 0, 0, name=b"x"), 41, 2),
         "found 1,100 in": archived(**{f"n{number}": b"" for number in range(1100)}),
     }
     for message, content in changes.items():
