@@ -5,7 +5,6 @@ python -m tests.bombs
 
 import gzip
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -272,11 +271,10 @@ BOMBS = {
     "png: 2^31 x 2^31": (raw(png_bytes(2**31 - 1, 2**31 - 1, 0, 8, b"")), images.read_png, False),
     "png: 65,535 x 65,535": (raw(png_bytes(65535, 65535, 0, 1, b"")), images.read_png, False),
     "png: 1 x 16 million": (picture(1, 2**24, 6, 8), images.read_png, False),
-    "png: 16 million x 1": (picture(2**24, 1, 6, 8), images.read_png, False),
     "png: 16 Mpx of RGBA": (picture(4096, 4096, 6, 8), images.read_png, True),
     "png: 16 Mpx of 16-bit grey": (picture(4096, 4096, 0, 16), images.read_png, True),
     "png: 16 Mpx of 16-bit RGBA": (picture(4096, 4096, 6, 16), images.read_png, True),
-    "png: 8 Mpx, 32,768 wide": (picture(32768, 256, 4, 16), images.read_png, True),
+    "png: 2 Mpx, 32,768 wide": (picture(32768, 64, 6, 16), images.read_png, True),
     "png: 16 Mpx, interlaced": (picture(4096, 4096, 2, 8, 1), images.read_png, True),
     "png: 16 Mpx of palette": (
         picture(4096, 4096, 3, 8, 0, chunk(b"PLTE", bytes(3)) + chunk(b"tRNS", b"\7")),
@@ -357,21 +355,23 @@ def _reset():
     """KiB in use now; where the system lets it, the peak is counted from here."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
-        return _status("VmRSS")
     except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return _peak()
+    return _status("VmRSS")
 
 
 def _peak():
+    """KiB at most since then; elsewhere since the process began."""
     try:
         return _status("VmHWM")
     except OSError:
+        import resource
+
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _status(key):
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith(key)))
+    return int(Path("/proc/self/status").read_text().partition(f"{key}:")[2].split()[0])
 
 
 def main():

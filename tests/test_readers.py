@@ -172,6 +172,7 @@ def test_f28_a_file_that_changes_while_it_is_read(change, monkeypatch, tmp_path)
     assert missing_parts(raised.value) == []
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_f07_f09_f10_f17_f26_f33_f69_bombs_cost_little_memory_and_time():
     """In a process of its own, which forks a child for each."""
     command = [sys.executable, "-m", "tests.bombs"]
