@@ -30,12 +30,13 @@ def open_regular(path: str | os.PathLike[str], disk: FileSystem = DISK) -> int:
         reason = getattr(error, "strerror", None) or str(error)
         where = path if isinstance(path, (str, os.PathLike)) else repr(path)
         fix = "check the path and its permissions"
-        raise StorageError(f"cannot be opened: {reason}", where=where, fix=fix) from None
+        expected = "a file that can be read"
+        raise StorageError("cannot be opened", where=where, expected=expected, found=reason, fix=fix) from None
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         disk.close(descriptor)
         kind = "a folder" if stat.S_ISDIR(mode) else "a device, pipe or socket"
-        raise StorageError("cannot be read", where=path, expected="a regular file", found=kind)
+        raise StorageError("cannot be read", where=path, expected="a regular file", found=kind, fix="name a file")
     return descriptor
 
 
@@ -47,16 +48,19 @@ def read_bytes(
     try:
         size = os.fstat(descriptor).st_size
         if size > cap:
-            raise DataError("file too large", where=path, expected=f"at most {cap:,} bytes", found=f"{size:,}")
+            expected, found = f"at most {cap:,} bytes", f"{size:,}"
+            fix = "name another file"
+            raise DataError("file too large", where=path, place="size", expected=expected, found=found, fix=fix)
         # What a writer adds meanwhile is left; reading `cap` would claim 4 GiB.
         pieces = list(_pieces(descriptor, size, disk))
     except OSError as error:
-        raise StorageError(f"cannot be read: {error.strerror}", where=path) from None
+        raise unreadable(path, error) from None
     finally:
         with contextlib.suppress(OSError):
             disk.close(descriptor)
     if not pieces and not empty:
-        raise DataError("file is empty", where=path, expected="data", found="0 bytes")
+        expected, found = "data", "0 bytes"
+        raise DataError("file is empty", where=path, place="byte 0", expected=expected, found=found, fix="get it anew")
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
@@ -73,7 +77,13 @@ def read_head(path: str | os.PathLike[str], count: int = 512) -> bytes:
         try:
             return file.read(count)
         except OSError as error:
-            raise StorageError(f"cannot be read: {error.strerror}", where=path) from None
+            raise unreadable(path, error) from None
+
+
+def unreadable(path: str | os.PathLike[str], error: OSError) -> StorageError:
+    """What to raise where the disk fails in the middle of a file."""
+    found = error.strerror or str(error)
+    return StorageError("cannot be read", where=path, expected="its content", found=found, fix="check the disk")
 
 
 def show_bytes(head: bytes) -> str:
@@ -93,7 +103,8 @@ def list_folder(path: str | os.PathLike[str], disk: FileSystem = DISK) -> list[P
     try:
         return sorted(Path(path, name) for name in disk.listdir(path))
     except OSError as error:
-        raise StorageError(f"cannot be listed: {error.strerror}", where=path) from None
+        fix = "check the path and its permissions"
+        raise StorageError(f"cannot be listed: {error.strerror}", where=path, fix=fix) from None
 
 
 def write_file(path: str | os.PathLike[str], *chunks: bytes | memoryview, disk: FileSystem = DISK) -> None:

@@ -18,7 +18,7 @@ import fnnet
 from fnnet.errors import FnnetError
 from fnnet.params import weights_sha256
 from tests.conftest import ROOT, idx_bytes, start
-from tests.test_data import ROWS, changed, csv_file
+from tests.samples import ROWS, changed, csv_file
 
 TRAIN_KEYS = [
     "dataset",
@@ -316,7 +316,7 @@ def counts_differ(folder):
         (counts_differ, ("counts differ", "49", "50")),
     ],
 )
-def test_bad_data(spoil, parts, run, idx_folder, tmp_path):
+def test_f01_f12_f13_bad_data(spoil, parts, run, idx_folder, tmp_path):
     spoil(idx_folder)
     before = sorted(tmp_path.rglob("*"))
     run("train", "--data", idx_folder, "--quiet").failed(1, *parts)
@@ -330,16 +330,16 @@ def test_bad_data(spoil, parts, run, idx_folder, tmp_path):
         (changed(3, 7, "NaN"), ("line 5, column 8", "NaN")),
     ],
 )
-def test_bad_csv(rows, parts, run, tmp_path):
+def test_f21_f23_bad_csv(rows, parts, run, tmp_path):
     run("train", "--data", csv_file(tmp_path / "train.csv", rows), "--quiet").failed(1, "train.csv", *parts)
     assert os.listdir(tmp_path) == ["train.csv"]
 
 
-def test_missing_data(run):
+def test_f27_missing_data(run):
     run("train", "--data", "nowhere.csv").failed(1, "--data", "nowhere.csv")
 
 
-def test_model_for_other_sizes(model, run, tmp_path):
+def test_f14_f29_model_for_other_sizes(model, run, tmp_path):
     Image.new("L", (27, 28)).save(tmp_path / "a.png")
     run("predict", model, tmp_path / "a.png").failed(1, "a.png", "28x28", "27x28")
     rows = [[0, *range(16)], [1, *range(16)]]
@@ -364,7 +364,7 @@ def test_divergence_is_told_and_nothing_saved(run, idx_folder, tmp_path):
     assert not (tmp_path / "model.safetensors").exists()
 
 
-def test_a_file_name_cannot_steer_the_terminal(run):
+def test_f38_a_file_name_cannot_steer_the_terminal(run):
     result = run("train", "--data", "a\x1b[31m\nb")
     result.failed(1, r"\x1b")
     assert "\x1b" not in result.err
@@ -490,7 +490,7 @@ def test_kaggle_submission(run, tmp_path, small_images):
     assert lines == ["ImageId,Label", *(f"{number},{label}" for number, label in enumerate(labels, 1))]
 
 
-def test_predict_goes_on_after_a_bad_file(model, run, tmp_path, small_images):
+def test_f37_predict_goes_on_after_a_bad_file(model, run, tmp_path, small_images):
     good, _ = save_digits(tmp_path, small_images, 2)
     (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     result = run("predict", model, tmp_path / "bad.png", good, "--json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
@@ -13,6 +14,8 @@ from fnnet.cli.output import check_outputs, console, describe, load_data, load_k
 from fnnet.errors import DataError, FnnetError, ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fnnet.data import Dataset
     from fnnet.metrics import Evaluation
     from fnnet.network import Examples
@@ -138,12 +141,14 @@ def _plot_sheet(path: str, model: Model, dataset: Dataset, examples: Examples, r
 
 
 class Answer(NamedTuple):
-    """One image: the file, its number in it, how many images the file has, pixels, best class, probabilities."""
+    """One image: the file, its number in it, how many images the file has, pixels, whether it looks like dark ink on
+    light paper, best class, probabilities."""
 
     file: str
     number: int
     of: int
     image: Array
+    dark_on_light: bool
     best: int
     probs: Array
 
@@ -164,47 +169,83 @@ def predict(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Which class is each IMAGE? Files are PNG (light ink on black), IDX, CSV or NPZ, of the size that MODEL knows.
+    """Which class is each IMAGE? Files are PNG (light ink on black), IDX, CSV or NPZ, of the size that MODEL knows; a
+    folder stands for the PNG files in it.
 
-    A file that cannot be read is reported and the others go on; the exit code is then 1, and no -o file is written.
+    A file that cannot be read is reported and the others go on: their answers are printed, the exit code is 1, and no
+    -o file is written. An image that looks like dark ink on light paper is noted.
     """
     from fnnet import storage
 
+    notify = notifier(quiet)
+    answers: list[Answer] = []
+    failures: list[dict[str, str]] = []
+
+    def fail(file: str, error: FnnetError) -> None:
+        failures.append({"file": file, "error": str(error)})
+        click.echo(f"error: {error}", err=True)
+
+    files = _in_folders(files, fail)
     check_outputs(inputs=[model_path, *files], files={"--output": output})
     model = storage.load_model(model_path)
-    kernels, _ = load_kernels(jit, threads, notifier(quiet))
-    answers: list[Answer] = []
-    failures = []
+    kernels, _ = load_kernels(jit, threads, notify)
     for file in files:
         try:
-            answers += _answers(model, file, kernels)
+            new = _answers(model, file, kernels)
         except FnnetError as error:
-            failures.append({"file": file, "error": str(error)})
-            click.echo(f"error: {error}", err=True)
+            fail(file, error)
+        else:
+            answers += new
+            if dark := sum(answer.dark_on_light for answer in new):
+                which = "looks" if len(new) == 1 else f"{dark:,} of {len(new):,} images look"
+                notify(f"{file}: {which} like dark ink on light paper; the model knows light ink on black: invert")
     if output and not failures:
         _write_submission(output, model, answers)
     if as_json:
         predictions = [_as_json(model, answer) for answer in answers]
         written = None if failures else output
         print_json({"model": model_path, "output": written, "predictions": predictions, "failures": failures})
-    elif not output:
+    elif not output or failures:
         _print_answers(model, answers, drawn=not quiet and len(answers) <= DRAWN)
-    elif not failures:
+    else:
         say(f"saved {output}: {len(answers):,} answers")
     if output and failures:
-        raise DataError(
-            "not written", where=output, expected="every file readable", found=f"{len(failures)} that are not"
-        )
+        found, fix = f"{len(failures)} that are not", "mend or leave out those"
+        raise DataError("not written", where=output, expected="every file readable", found=found, fix=fix)
     return 1 if failures else 0
+
+
+def _in_folders(files: tuple[str, ...], fail: Callable[[str, FnnetError], None]) -> tuple[str, ...]:
+    """`files`, with the PNG files of a folder in its place; `fail` is told of folders that have none."""
+    from fnnet.files import list_folder
+
+    found: list[str] = []
+    for file in files:
+        if not os.path.isdir(file):
+            found.append(file)
+            continue
+        try:
+            inside = [str(path) for path in list_folder(file) if path.suffix.lower() == ".png" and path.is_file()]
+            if not inside:
+                fix = "name the files"
+                raise DataError(
+                    "no images", where=file, place="the folder", expected="PNG files", found="none", fix=fix
+                )
+            found += inside
+        except FnnetError as error:
+            fail(file, error)
+    return tuple(found)
 
 
 def _answers(model: Model, file: str, kernels: Any) -> list[Answer]:
     from fnnet import data
+    from fnnet.images import dark_on_light
     from fnnet.network import answers, scores
 
     x = data.read_images(file, model.image_shape)
     logits = scores(model.params, x, activation=model.activation, kernels=kernels)
-    each = zip(x, answers(logits).tolist(), kernels.softmax(logits), strict=True)
+    dark = dark_on_light(x, model.image_shape).tolist()
+    each = zip(x, dark, answers(logits).tolist(), kernels.softmax(logits), strict=True)
     return [Answer(file, i, len(x), *parts) for i, parts in enumerate(each)]
 
 
@@ -222,6 +263,7 @@ def _as_json(model: Model, answer: Answer) -> dict[str, Any]:
     return {
         "file": answer.file,
         "index": answer.number,
+        "dark_on_light": answer.dark_on_light,
         "label": model.classes[answer.best],
         "probability": float(answer.probs[answer.best]),
         "probabilities": dict(zip(model.classes, answer.probs.tolist(), strict=True)),

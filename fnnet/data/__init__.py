@@ -13,7 +13,7 @@ from fnnet import images, rng
 from fnnet.data import mnist
 from fnnet.data.digits import TEST_IMAGES, load_digits
 from fnnet.data.folder import Part, idx_files, pair_idx, read_class_folders, read_idx_folder
-from fnnet.data.idx import looks_like_idx, read_idx
+from fnnet.data.idx import GZIP_MAGIC, looks_like_idx, read_idx
 from fnnet.data.npz import as_images, as_labels, image_shape, read_npz
 from fnnet.data.table import read_csv
 from fnnet.errors import ArgumentTypeError, DataError, FnnetError, UsageError
@@ -23,6 +23,8 @@ from fnnet.params import Array, check_classes, freeze
 
 ZIP_MAGIC = b"PK\x03\x04"
 DIGITS = tuple("0123456789")
+SEE = "see --data in 'fnnet train --help'"
+Notify = Callable[[str], None]
 
 
 class Dataset(NamedTuple):
@@ -42,7 +44,7 @@ def load(
     *,
     classes: Sequence[str] = DIGITS,
     flat: tuple[int, int] | None = None,
-    notify: Callable[[str], None] = lambda notice: None,
+    notify: Notify = lambda notice: None,
 ) -> Dataset:
     """The data set `choice`: "auto", "mnist", "digits", or a path to IDX, CSV or NPZ files or to class folders.
 
@@ -57,10 +59,10 @@ def load(
         return _digits()
     if choice in ("auto", "mnist"):
         return _mnist(data_dir, required=choice == "mnist", notify=notify) or _digits()
-    return _from_path(Path(choice), check_classes(classes), flat)
+    return _from_path(Path(choice), check_classes(classes), flat, notify)
 
 
-def _mnist(data_dir: str | None, required: bool, notify: Callable[[str], None]) -> Dataset | None:
+def _mnist(data_dir: str | None, required: bool, notify: Notify) -> Dataset | None:
     found = mnist.find(data_dir, notify)
     if found is None:
         folder = Path(data_dir) if data_dir else mnist.cache_folder()
@@ -76,7 +78,10 @@ def _mnist(data_dir: str | None, required: bool, notify: Callable[[str], None]) 
             return None
         found = mnist.find(str(folder), notify)
         if found is None:
-            raise DataError("download vanished", where=folder)
+            expected, lacking = "the files just downloaded", "not all of them"
+            raise DataError(
+                "download vanished", where=folder, place="the folder", expected=expected, found=lacking, fix="try again"
+            )
     payloads, place = found
     train, test = mnist.parts(payloads)
     return _dataset("mnist", place, train, test, DIGITS)
@@ -90,17 +95,35 @@ def _digits() -> Dataset:
     return _dataset("digits", "scikit-learn", train, test, DIGITS)
 
 
-def _from_path(path: Path, classes: tuple[str, ...], flat: tuple[int, int] | None) -> Dataset:
+def _from_path(path: Path, classes: tuple[str, ...], flat: tuple[int, int] | None, notify: Notify) -> Dataset:
     if not os.path.exists(path):
         expected = "auto, mnist, digits or a path that exists"
-        raise DataError("no such data set", where="--data", expected=expected, found=repr(str(path)))
+        raise DataError("no such data set", where="--data", expected=expected, found=repr(str(path)), fix=SEE)
+    found = idx_files(path) if path.is_dir() else [path]
+    for each in found:
+        _tell_packing(each, notify)
     if not path.is_dir():
         train, test = _from_file(path, flat)
-    elif idx_files(path):
+    elif found:
         train, test = read_idx_folder(path)
     else:
         train, test, classes = read_class_folders(path)
+    if test is not None and len(test.labels) > len(train.labels):
+        notify(_swapped(path, train, test))
     return _dataset(path.resolve().name, str(path), train, test, classes)
+
+
+def _tell_packing(path: Path, notify: Notify) -> None:
+    packed = read_head(path, 2) == GZIP_MAGIC
+    if packed != (path.suffix.lower() == ".gz"):
+        notify(f"{path} is {'gzip' if packed else 'no gzip'}, whatever its name says; read as what it is")
+
+
+def _swapped(path: Path, train: Part, test: Part) -> str:
+    name = mnist.known(test.labels)
+    proof = f", its labels are those of {name}" if name else ""
+    counts = f"{len(test.labels):,} images, the training set {len(train.labels):,}"
+    return f"{path}: the test set has {counts}{proof}; are the files swapped?"
 
 
 def _from_file(path: Path, flat: tuple[int, int] | None) -> tuple[Part, Part | None]:
@@ -110,15 +133,24 @@ def _from_file(path: Path, flat: tuple[int, int] | None) -> tuple[Part, Part | N
     if head.startswith(ZIP_MAGIC):
         arrays = read_npz(path, ("x_train", "y_train"), ("x_test", "y_test"))
         if ("x_test" in arrays) != ("y_test" in arrays):
-            raise DataError("test set incomplete", where=path, expected="both x_test and y_test, or neither")
+            expected, found = "both x_test and y_test, or neither", ", ".join(arrays)
+            fix = "add what is missing"
+            raise DataError(
+                "test set incomplete", where=path, place="the directory", expected=expected, found=found, fix=fix
+            )
         train = _npz_part(arrays, "train", path, flat)
         return train, _npz_part(arrays, "test", path, flat) if "x_test" in arrays else None
     if head.startswith(images.PNG_MAGIC):
-        raise DataError("one image is no data set", where=path, expected="a folder with a folder for each class")
+        expected = "a folder with a folder for each class"
+        raise DataError(
+            "one image is no data set", where=path, place="byte 0", expected=expected, found="a PNG image", fix=SEE
+        )
     pixels, labels = read_csv(path)
     if labels is None:
         expected = "a column named label, or the label first"
-        raise DataError("no labels", where=path, place="line 1", expected=expected, fix="use it with predict")
+        found = f"{pixels.shape[1]} pixels"
+        fix = "use it with predict"
+        raise DataError("no labels", where=path, place="line 1", expected=expected, found=found, fix=fix)
     return Part(pixels, labels, image_shape(pixels.shape[1], flat), str(path)), None
 
 
@@ -130,7 +162,9 @@ def _npz_part(arrays: dict[str, Array], part: str, path: Path, flat: tuple[int, 
 
 def _dataset(name: str, source: str, train: Part, test: Part | None, classes: tuple[str, ...]) -> Dataset:
     if test is not None and test.shape != train.shape:
-        raise DataError("image sizes differ", where=source, expected=f"test images {train.shape}", found=test.shape)
+        expected, found = f"test images {train.shape} like those of training", f"{test.shape}"
+        fix = "take both from the same set"
+        raise DataError("image sizes differ", where=source, place="test set", expected=expected, found=found, fix=fix)
     tested = None if test is None else _examples(test, len(classes))
     return Dataset(name, source, _examples(train, len(classes)), tested, classes, train.shape)
 
@@ -181,15 +215,24 @@ def read_images(path: str | os.PathLike[str], shape: tuple[int, int]) -> Array:
     if looks_like_idx(head):
         array: Any = read_idx(path)
         if array.ndim == 1:
-            raise DataError("these are labels", where=path, place="byte 3", expected="images, rank 3", found="rank 1")
+            fix = "name the file of images"
+            raise DataError(
+                "these are labels", where=path, place="byte 3", expected="images, rank 3", found="rank 1", fix=fix
+            )
+        place = "byte 8"
         x, found = array.reshape(len(array), -1), array.shape[1:]
     elif head.startswith(ZIP_MAGIC):
+        place = "x_test"
         x, found = as_images(read_npz(path, ("x_test",))["x_test"], path, "x_test", shape)
     else:
         x, _ = read_csv(path)
+        place = "line 1"
         found = image_shape(x.shape[1], shape)
     if tuple(found) != shape:
         expected = f"{shape[0]}x{shape[1]} (height x width), as the model was trained"
         size = "x".join(map(str, found))
-        raise DataError("image size does not fit the model", where=path, expected=expected, found=size)
+        fix = "scale the images to that size, or train a model for theirs"
+        raise DataError(
+            "image size does not fit the model", where=path, place=place, expected=expected, found=size, fix=fix
+        )
     return np.asarray(x)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -32,6 +32,10 @@ class Part(NamedTuple):
     labels_at: str
 
 
+def _fail(problem: str, path: Path, place: str, expected: str, found: str, fix: str) -> NoReturn:
+    raise DataError(problem, where=path, place=place, expected=expected, found=found, fix=fix)
+
+
 def idx_files(folder: Path) -> list[Path]:
     """The files of `folder` that hold IDX data, raw or compressed, or are named as if they did."""
     named = re.compile(r"ubyte|idx[13]", re.IGNORECASE)
@@ -51,7 +55,7 @@ def read_idx_folder(folder: Path) -> tuple[Part, Part | None]:
         if before[1] is not array and not np.array_equal(before[1], array):
             expected = "one file of images and one of labels for training, and for test"
             found = f"{before[0].name} and {path.name}"
-            raise DataError("more files than expected", where=folder, expected=expected, found=found)
+            _fail("more files than expected", folder, path.name, expected, found, "move what does not belong away")
     return _pair(parts[False], folder, "training"), _pair(parts[True], folder, "test") if parts[True] else None
 
 
@@ -59,35 +63,34 @@ def pair_idx(images_path: Path) -> Part:
     """An IDX file of images with the file of labels that lies beside it (`images` -> `labels`, `idx3` -> `idx1`)."""
     images = read_idx(images_path)
     if images.ndim != 3:
-        expected = "images, rank 3"
-        raise DataError("not images", where=images_path, place="byte 3", expected=expected, found=f"rank {images.ndim}")
+        found = f"rank {images.ndim}"
+        _fail("not images", images_path, "byte 3", "images, rank 3", found, "name the file of images")
     stem = images_path.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
     for name in (stem, stem + ".gz"):
         labels_path = images_path.with_name(name)
         if labels_path != images_path and labels_path.is_file():
             return _part(images_path, images, labels_path, read_idx(labels_path))
-    raise DataError("no labels", where=images_path, expected=f"{stem} or {stem}.gz beside it", found="neither")
+    expected, fix = f"{stem} or {stem}.gz beside it", "put the labels there"
+    _fail("no labels", images_path, "the folder", expected, "neither", fix)
 
 
 def _pair(files: dict[int, tuple[Path, Array]], folder: Path, part: str) -> Part:
     if set(files) != {1, 3}:
         found = ", ".join(path.name for path, _ in files.values()) or "none"
         expected = "a file of images and a file of labels"
-        raise DataError(f"{part} set incomplete", where=folder, expected=expected, found=found)
+        _fail(f"{part} set incomplete", folder, "the folder", expected, found, "fetch the files that are missing")
     return _part(*files[3], *files[1])
 
 
 def _part(images_path: Path, images: Array, labels_path: Path, labels: Array) -> Part:
     if images.ndim != 3 or labels.ndim != 1:
         found = f"ranks {images.ndim} and {labels.ndim}"
-        raise DataError("not images and labels", where=images_path, expected="ranks 3 and 1", found=found)
+        fix = "store images as (n, height, width) and labels as (n,)"
+        _fail("not images and labels", images_path, "byte 3", "ranks 3 and 1", found, fix)
     if len(images) != len(labels):
-        raise DataError(
-            "counts differ",
-            where=images_path,
-            expected=f"{len(labels):,} images, as many as labels in {labels_path.name}",
-            found=f"{len(images):,}",
-        )
+        expected = f"{len(labels):,} images, as many as labels in {labels_path.name}"
+        fix = "take both files from the same set"
+        _fail("counts differ", images_path, "byte 4", expected, f"{len(images):,}", fix)
     return Part(images.reshape(len(images), -1), labels, (images.shape[1], images.shape[2]), str(labels_path))
 
 
@@ -98,13 +101,13 @@ def read_class_folders(folder: Path) -> tuple[Part, Part | None, tuple[str, ...]
     if len(classes) < 2:
         expected = "IDX files, or one folder of PNG images for each class"
         fix = "see --data in 'fnnet train --help'"
-        raise DataError("no data set", where=folder, expected=expected, found=f"{len(classes)} class folders", fix=fix)
+        _fail("no data set", folder, "the folder", expected, f"{len(classes)} class folders", fix)
     first = _read_classes(train, classes, None)
     if test is None or not test.is_dir():
         return first, None, classes
     if _class_names(test) != classes:
         expected, found = ", ".join(classes), ", ".join(_class_names(test)) or "none"
-        raise DataError("classes of test and train differ", where=test, expected=expected, found=found)
+        _fail("classes of test and train differ", test, "the folder", expected, found, "make their folders the same")
     return first, _read_classes(test, classes, first.shape), classes
 
 
@@ -121,7 +124,7 @@ def _read_classes(folder: Path, classes: tuple[str, ...], shape: tuple[int, int]
     for number, name in enumerate(classes):
         files = [path for path in list_folder(folder / name) if path.suffix.lower() == ".png"]
         if not files:
-            raise DataError("class without images", where=folder / name, expected="PNG files", found="none")
+            _fail("class without images", folder / name, "the folder", "PNG files", "none", "add some or remove it")
         for path in files:
             image = read_png(path, shape)
             shape = (image.shape[0], image.shape[1])

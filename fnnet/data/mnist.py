@@ -15,10 +15,11 @@ from typing import Any, Final
 import numpy as np
 
 from fnnet.data.folder import Part
-from fnnet.data.idx import GZIP_MAGIC, looks_like_idx, parse_idx, read_payload
+from fnnet.data.idx import AGAIN, GZIP_MAGIC, looks_like_idx, parse_idx, read_payload
 from fnnet.data.npz import read_npz
 from fnnet.errors import DataError, FnnetError, StorageError
 from fnnet.files import check_writable, list_folder, read_head
+from fnnet.params import Array
 
 SHA256: Final = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -40,7 +41,7 @@ DOWNLOAD_SECONDS: Final = 600.0
 """How long all downloads together may take."""
 MAX_DOWNLOAD: Final = 16 * 2**20
 
-Payloads = dict[str, bytes]
+Payloads = dict[str, Array]
 Notify = Callable[[str], None]
 
 
@@ -115,7 +116,8 @@ def _collect(folder: Path, strict: bool) -> Payloads:
         elif strict and name in SHA256:
             fix = f"fetch it again, or take the folder as it is with --data {folder}"
             expected = f"sha256 {SHA256[name]}"
-            raise DataError("not MNIST's content", where=path, expected=expected, found=digest, fix=fix)
+            place = "decompressed bytes"
+            raise DataError("not MNIST's content", where=path, place=place, expected=expected, found=digest, fix=fix)
     return payloads
 
 
@@ -130,15 +132,15 @@ def _may_be_mnist(path: Path) -> bool:
     return any(name in _plain_name(path) for name in SHA256) or looks_like_idx(read_head(path, 4))
 
 
-def _read(path: Path) -> tuple[bytes | DataError, str]:
+def _read(path: Path) -> tuple[Array | DataError, str]:
     """A file's IDX bytes, where they are MNIST's, and their SHA-256; or what is wrong with the file."""
     try:
         payload = read_payload(path)
     except DataError as error:
         return error, ""
-    digest = hashlib.sha256(payload).hexdigest()
+    digest = hashlib.sha256(payload.data).hexdigest()
     # Others are not kept: EMNIST's beside them may have half a gigabyte each.
-    return payload if digest in SHA256.values() else b"", digest
+    return payload if digest in SHA256.values() else payload[:0], digest
 
 
 def complete(folder: Path) -> bool:
@@ -155,9 +157,10 @@ def _from_keras(archive: Path) -> Payloads:
         array = arrays[key].astype(np.uint8, copy=False)
         header = bytes((0, 0, 8, array.ndim)) + b"".join(size.to_bytes(4, "big") for size in array.shape)
         payload = header + array.tobytes()
-        if hashlib.sha256(payload).hexdigest() != SHA256[name]:
-            raise DataError("not MNIST's content", where=archive, place=key, expected=f"sha256 {SHA256[name]}")
-        payloads[name] = payload
+        digest, expected = hashlib.sha256(payload).hexdigest(), f"sha256 {SHA256[name]}"
+        if digest != SHA256[name]:
+            raise DataError("not MNIST's content", where=archive, place=key, expected=expected, found=digest, fix=AGAIN)
+        payloads[name] = np.frombuffer(payload, np.uint8)
     return payloads
 
 
@@ -228,7 +231,7 @@ def _download_one(folder: Path, name: str, notify: Notify, mirrors: tuple[str, .
         try:
             log.setLevel("WARNING")
             pooch.retrieve(f"{mirror}{name}.gz", known_hash=None, fname=part.name, path=folder, downloader=fetch)
-            digest = hashlib.sha256(read_payload(part)).hexdigest()
+            digest = hashlib.sha256(read_payload(part).data).hexdigest()
             if digest != SHA256[name]:
                 raise DataError("not MNIST's content", expected=f"sha256 {SHA256[name]}", found=digest)
             os.replace(part, folder / f"{name}.gz")
@@ -258,6 +261,13 @@ def _fetcher(deadline: float) -> Callable[[str, Any, Any], None]:
                 file.write(piece)
 
     return fetch
+
+
+def known(labels: Array) -> str | None:
+    """The name of MNIST's file that has these labels, if any has."""
+    content = b"\0\0\x08\1" + len(labels).to_bytes(4, "big") + labels.astype(np.uint8).tobytes()
+    digest = hashlib.sha256(content).hexdigest()
+    return next((name for name, each in SHA256.items() if each == digest), None)
 
 
 def parts(payloads: Payloads) -> tuple[Part, Part]:
