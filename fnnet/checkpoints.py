@@ -10,9 +10,8 @@ from typing import Any, Final, NamedTuple
 from fnnet import container, rng
 from fnnet.container import Kind
 from fnnet.errors import ModelError
-from fnnet.network import check_params
 from fnnet.optimizer import Moments
-from fnnet.params import Array, Params, check_sizes, frozen, layer_sizes
+from fnnet.params import Array, Params, check_params, check_sizes, frozen, layer_sizes
 from fnnet.steps import TrainState
 from fnnet.storage import check_keys, check_names, params_of, tensors_of
 from fnnet.strictjson import without_nan

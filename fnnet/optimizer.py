@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fnnet.arrays import calm
 from fnnet.checks import check_amount, check_count
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.kernels import NUMPY, Kernels, check_kernels
@@ -53,7 +54,7 @@ class Optimizer(NamedTuple):
 def check_like(params: Any, other: Any, name: str) -> None:
     """UsageError unless `other`, called `name`, is shaped and typed like params."""
     for each in (params, other):
-        if not isinstance(each, Params):
+        if not isinstance(each, Params) or not isinstance(each.layers, (tuple, list)):
             raise ArgumentTypeError("not a network", expected="Params", found=type(each).__name__)
     alike = len(params.layers) == len(other.layers) and all(map(_are_alike, params.layers, other.layers))
     if not alike:
@@ -66,16 +67,24 @@ def _are_alike(one: Any, other: Any) -> bool:
     if not (isinstance(one, Layer) and isinstance(other, Layer)):
         return False
     try:
-        return all(a.shape == b.shape and a.dtype == b.dtype for a, b in zip(one, other, strict=True))
+        pairs = zip(one, other, strict=True)
+        return all(a.shape == b.shape and a.dtype == b.dtype and _is_whole(a) and _is_whole(b) for a, b in pairs)
     except AttributeError:
         return False
+
+
+def _is_whole(array: Any) -> bool:
+    return type(array) is np.ndarray or not isinstance(array, np.ma.MaskedArray)
 
 
 def _described(layer: Any) -> str:
     """What a layer is, in a message."""
     if not isinstance(layer, Layer):
         return type(layer).__name__
-    return ", ".join(f"{each.shape} {each.dtype}" if hasattr(each, "dtype") else type(each).__name__ for each in layer)
+    return ", ".join(
+        f"{each.shape} {each.dtype}" if hasattr(each, "dtype") and _is_whole(each) else type(each).__name__
+        for each in layer
+    )
 
 
 def map_trees(function: Callable[..., Array], *trees: Params) -> Params:
@@ -133,11 +142,13 @@ def check_state(optimizer: Optimizer, params: Params, state: Any) -> None:
 
 def made_of(name: str, coefficients: Coefficients, step: Callable[..., tuple[Params, Any]]) -> Optimizer:
     """The optimizer of a rule that `step` says in NumPy; its update looks at what it is given first."""
-    rule = Rule(name, coefficients)
+    rule = Rule(name, calm(coefficients))
 
     def init(params: Params) -> Any:
+        check_like(params, params, "params")
         return Moments(0, tuple(zeros(params) for _ in range(rule.moments))) if rule.moments else ()
 
+    @calm
     def checked(
         params: Params, grads: Params, state: Any, learning_rate: float, kernels: Kernels = NUMPY
     ) -> tuple[Params, Any]:

@@ -81,6 +81,36 @@ def freeze_params(params: Params) -> Params:
     return params
 
 
+def check_params(params: Any) -> Params:
+    """`params` if its layers fit one another and share float32 or float64, else UsageError naming the layer."""
+    layers = getattr(params, "layers", None)
+    if not isinstance(params, Params) or not isinstance(layers, (tuple, list)) or not layers:
+        raise ArgumentTypeError("params is not a network", expected="Params with layers", found=type(params).__name__)
+    dtype, before = getattr(getattr(layers[0], "W", None), "dtype", None), None
+    for number, layer in enumerate(layers, 1):
+        if not (isinstance(layer, Layer) and _is_array(layer.W) and _is_array(layer.b)):
+            found = f"{type(layer).__name__} of {', '.join(type(each).__name__ for each in layer)}" if layer else layer
+            raise ArgumentTypeError("not a layer", place=f"layer {number}", expected="Layer of arrays", found=found)
+        W, b = layer
+        if not W.dtype == b.dtype == dtype or dtype not in (np.float32, np.float64):
+            found = f"W {W.dtype}, b {b.dtype}"
+            raise ArgumentTypeError("layer dtype", place=f"layer {number}", expected="one float dtype", found=found)
+        if W.ndim != 2 or b.shape != W.shape[1:] or before not in (None, W.shape[0]) or not W.size:
+            raise UsageError(
+                "layers do not fit",
+                place=f"layer {number}",
+                expected=f"W ({'inputs' if before is None else before}, outputs) and b (outputs,)",
+                found=f"W {W.shape} and b {b.shape}",
+            )
+        before = W.shape[1]
+    return params
+
+
+def _is_array(given: Any) -> bool:
+    """Whether it is an array all of whose values are ones."""
+    return type(given) is np.ndarray or (isinstance(given, np.ndarray) and not isinstance(given, np.ma.MaskedArray))
+
+
 def layer_sizes(params: Params) -> tuple[int, ...]:
     """(inputs, hidden..., outputs) of a network."""
     return (params.layers[0].W.shape[0], *(layer.W.shape[1] for layer in params.layers))
@@ -93,6 +123,8 @@ def count_parameters(sizes: Sequence[int]) -> int:
 
 def check_classes(names: Sequence[str]) -> tuple[str, ...]:
     """Names of classes as a tuple: texts that can be printed, each once, else UsageError."""
+    if not isinstance(names, Sequence) or isinstance(names, (str, bytes)):
+        raise ArgumentTypeError("class names", expected="a sequence of names", found=repr(names))
     seen: set[str] = set()
     for name in names:
         if not isinstance(name, str) or not name or not name.isprintable() or name in seen:

@@ -7,11 +7,12 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from fnnet import augment, optim, schedules
+from fnnet.arrays import check_label_smoothing
 from fnnet.checks import check_amount, check_count, check_share
 from fnnet.dropout import dropped
 from fnnet.errors import UsageError
 from fnnet.names import OPTIMIZERS, SCHEDULES, STEPPING
-from fnnet.network import check_activation, check_label_smoothing
+from fnnet.network import check_activation
 from fnnet.optimizer import Optimizer
 from fnnet.schedules import Schedule
 

@@ -11,8 +11,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from fnnet import augment, metrics, optim, rng, stopping
+from fnnet.arrays import check_labels, check_weights
 from fnnet.kernels import NUMPY, Kernels
-from fnnet.network import Examples, as_input, check_labels, check_weights
+from fnnet.network import Examples, as_input
 from fnnet.params import Array, Params
 from fnnet.plan import Plan, check_plan, goes_by_steps, make_optimizer, make_plateau, make_schedule
 from fnnet.steps import Objective, TrainState, add_up, make_blocks
