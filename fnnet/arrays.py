@@ -75,11 +75,14 @@ def check_labels(given: Any, shape: tuple[int, ...]) -> Array:
     n, classes = shape
     if labels.shape != (n,):
         raise UsageError("labels do not fit x", expected=f"shape ({n},)", found=labels.shape)
-    if n and (labels.min() < 0 or labels.max() >= classes):
+    labels, given = labels.astype(np.int64, copy=False), labels
+    # As unsigned numbers those below 0 are the largest, and those beyond int64 stay what they are.
+    if n and labels.view(np.uint64).max() >= classes:
+        labels = given
         index = int(((labels < 0) | (labels >= classes)).argmax())
         expected = f"0 to {classes - 1}"
         raise UsageError("label out of range", place=f"index {index}", expected=expected, found=labels[index])
-    return labels.astype(np.int64, copy=False)
+    return labels
 
 
 def check_weights(given: Any, n: int) -> Array | None:

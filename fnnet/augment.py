@@ -77,9 +77,9 @@ def check_deformation(deformation: Any) -> Deformation:
 def check_image_shape(given: Any) -> tuple[int, int]:
     """`given` as (height, width), ints of at least 1, else UsageError."""
     try:
-        height, width = given
+        height, width = given if isinstance(given, (tuple, list, np.ndarray)) else ()
     except (TypeError, ValueError):
-        raise UsageError("image shape", expected="(height, width)", found=given) from None
+        raise UsageError("image shape", expected="(height, width)", found=repr(given)) from None
     return check_count("image height", height, 1), check_count("image width", width, 1)
 
 

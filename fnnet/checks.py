@@ -44,10 +44,14 @@ def _checked(name: str, value: Any, expected: str, fits: Any) -> float:
     return number
 
 
-def check_numbers(name: str, values: Any) -> None:
-    """ArgumentTypeError unless `values` is a sequence of numbers, NaN being one."""
+def check_numbers(name: str, values: Any) -> list[float]:
+    """A sequence of numbers, NaN and infinity being some, as floats; else UsageError."""
     if not isinstance(values, Sequence) or not all(isinstance(value, numbers.Real) for value in values):
         raise ArgumentTypeError(name, expected="a sequence of numbers", found=type(values).__name__)
+    try:
+        return [float(value) for value in values]
+    except OverflowError:
+        raise UsageError(name, expected="numbers", found="a number beyond 1e308") from None
 
 
 def shown(value: Any) -> str:

@@ -66,9 +66,16 @@ def _are_alike(one: Any, other: Any) -> bool:
     # Of every step, so that it may take no more than a microsecond. Arrays may be JAX's.
     if not (isinstance(one, Layer) and isinstance(other, Layer)):
         return False
+    (W, b), (other_W, other_b) = one, other
     try:
-        pairs = zip(one, other, strict=True)
-        return all(a.shape == b.shape and a.dtype == b.dtype and _is_whole(a) and _is_whole(b) for a, b in pairs)
+        alike = (
+            W.shape == other_W.shape
+            and b.shape == other_b.shape
+            and W.dtype == b.dtype == other_W.dtype == other_b.dtype
+        )
+        return alike and (
+            type(W) is type(b) is type(other_W) is type(other_b) is np.ndarray or all(map(_is_whole, (*one, *other)))
+        )
     except AttributeError:
         return False
 

@@ -102,7 +102,7 @@ def plateau_scale(losses: Sequence[float], factor: float = 0.1, patience: int = 
     """
     factor, patience = _factor(factor), check_count("patience", patience, 0)
     threshold = check_share("threshold", threshold)
-    check_numbers("losses", losses)
+    losses = check_numbers("losses", losses)
     best, bad, scale = math.inf, 0, 1.0
     for loss in losses:
         best, bad = (loss, 0) if loss < best * (1 - threshold) else (best, bad + 1)

@@ -24,7 +24,7 @@ from fnnet.network import (
     loss_and_grads,
 )
 from fnnet.optim import SGD
-from fnnet.optimizer import Moments, Optimizer, check_optimizer, check_state, trees_of
+from fnnet.optimizer import Moments, Optimizer, check_optimizer, check_state, map_trees, trees_of
 from fnnet.params import Array, Params, check_params, layer_sizes
 
 Rates = float | Callable[[Array], Array]
@@ -55,7 +55,8 @@ PLAIN = Objective()
 
 def start(params: Params, seed: int, *, optimizer: Optimizer = SGD) -> TrainState:
     """The state before the first step."""
-    return TrainState(check_params(params), check_optimizer(optimizer).init(params), 0, rng.check_seed(seed))
+    params = map_trees(np.ndarray.view, check_params(params))
+    return TrainState(params, check_optimizer(optimizer).init(params), 0, rng.check_seed(seed))
 
 
 @calm
@@ -166,7 +167,6 @@ def check_work(state: Any, objective: Any, optimizer: Any) -> None:
 
 def add_up(before: float, losses: Array) -> float:
     """`before` and the losses of the batches, one after another: the same bits however the batches came in blocks."""
-    losses = as_array("losses", losses, "fiu", "numbers")
     return float(np.cumsum(np.concatenate([[before], losses]))[-1])
 
 

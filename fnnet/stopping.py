@@ -13,7 +13,7 @@ from fnnet.checks import check_count, check_numbers
 
 def best_epoch(losses: Sequence[float]) -> int | None:
     """The index of the smallest loss, of equals the earliest; NaN never is. None where there is none."""
-    check_numbers("losses", losses)
+    losses = check_numbers("losses", losses)
     known = [index for index, loss in enumerate(losses) if not math.isnan(loss)]
     return min(known, key=lambda index: losses[index], default=None)
 
