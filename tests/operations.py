@@ -5,9 +5,6 @@ The operations of the kernels take their inputs from the case table, `tests/case
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,7 +30,8 @@ from fnnet import (
 )
 from fnnet.kernels import NUMPY, OPERATIONS
 from fnnet.network import Examples
-from tests import cases, tolerance
+from tests import cases
+from tests.operation import BYTES, FLAG, FLOATS, INTEGERS, NUMBERS, OTHER, PIXELS, REALS, TREE, Operation
 
 ROOMS = (
     "network",
@@ -57,43 +55,6 @@ ROOMS = (
     "plan",
     "kernels.reference",
 )
-
-# What an argument is.
-TREE = "tree"  # Params
-PIXELS = "pixels"  # floats of any size, or uint8
-FLOATS = "floats"  # floats of any size
-REALS = "reals"  # float32 or float64, as all others of the operation
-BYTES = "bytes"  # uint8
-INTEGERS = "integers"
-NUMBERS = "numbers"  # integers or floats
-OTHER = "other"  # no array: numbers, names, values
-FLAG = "flag"  # yes or no; any value says one of them
-ARRAYS = (PIXELS, FLOATS, REALS, BYTES, INTEGERS, NUMBERS)
-
-
-class Operation(NamedTuple):
-    """A public function.
-
-    call       it, or it and what it returns, of keyword arguments.
-    arguments  a sample of all that may be wrong.
-    kinds      what each of these is.
-    fine       argument -> which of the bad values of the tests are none for it.
-    gradient   the operation that is its derivative.
-    takes      whether it takes `kernels=`, and both tables are compared.
-    steps      of training that it makes, for the tolerance.
-    errors     (changed arguments, words of the error).
-    """
-
-    name: str
-    call: Callable[..., Any]
-    arguments: Mapping[str, Any]
-    kinds: Mapping[str, str]
-    fine: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-    gradient: str | None = None
-    takes: bool = False
-    steps: int = 1
-    errors: tuple[tuple[Mapping[str, Any], str], ...] = ()
-
 
 REGISTRY: dict[str, Operation] = {}
 
@@ -146,76 +107,42 @@ for _call in cases.CALLS:
         gradient=f"kernels.reference.{GRADIENT_OF[_name]}" if _name in GRADIENT_OF else None,
     )
 
+# fmt: off
 # The network.
 
-_add(
-    "network.forward",
-    fnnet.forward,
-    {"params": _tree, "x": _x, "activation": _relu, "masks": (OTHER, MASKS)},
-    none=("masks",),
-    takes=True,
-    errors=[({"x": X[0]}, r"x\[None, :\]"), ({"x": X[:, :5]}, r"shape \(n, 6\)"), ({"x": X[:0]}, "at least 1 row")],
-)
-_add(
-    "network.loss",
-    fnnet.loss,
-    {"params": _tree, "x": _x, "labels": _labels, "weights": _weights, "label_smoothing": _smoothing},
-    none=("weights",),
-    takes=True,
-    gradient="network.backward",
-    errors=[
-        ({"labels": LABELS + 1}, "index 2: label out of range; expected 0 to 2, found 3"),
-        ({"labels": LABELS - 1}, "index 0: label out of range"),
-        ({"weights": -WEIGHTS}, "index 0: weight out"),
-        ({"weights": WEIGHTS * np.nan}, "nan"),
-        ({"label_smoothing": 1.0}, "less than 1"),
-    ],
-)
+_add("network.forward", fnnet.forward, {"params": _tree, "x": _x, "activation": _relu, "masks": (OTHER, MASKS)},
+    none=("masks",), takes=True, errors=[({"x": X[0]}, r"x\[None, :\]"), ({"x": X[:, :5]}, r"shape \(n, 6\)"),
+    ({"x": X[:0]}, "at least 1 row")])
+_add("network.loss", fnnet.loss, {"params": _tree, "x": _x, "labels": _labels, "weights": _weights,
+    "label_smoothing": _smoothing}, none=("weights",), takes=True, gradient="network.backward",
+    errors=[({"labels": LABELS + 1}, "index 2: label out of range; expected 0 to 2, found 3"),
+    ({"labels": LABELS - 1}, "index 0: label out of range"), ({"weights": -WEIGHTS}, "index 0: weight out"),
+    ({"weights": WEIGHTS * np.nan}, "nan"), ({"label_smoothing": 1.0}, "less than 1")])
 _after = {"params": _tree, "activations": (OTHER, FORWARD), "labels": _labels, "weights": _weights}
 _add("network.backward", fnnet.backward, _after | {"label_smoothing": _smoothing}, none=("weights",), takes=True)
 _add("network.loss_and_grads", network.loss_and_grads, _after, none=("weights",), takes=True)
 _add("network.scores", fnnet.scores, {"params": _tree, "x": _x, "activation": _relu}, takes=True)
-_add(
-    "network.predict",
-    fnnet.predict,
-    {"params": _tree, "x": _x, "activation": _relu},
-    takes=True,
-    errors=[({"x": X * np.nan}, "row 0: scores are not numbers")],
-)
-_add(
-    "network.predictor",
-    lambda params, x, activation, kernels=NUMPY: fnnet.predictor(params, activation=activation, kernels=kernels)(x),
-    {"params": _tree, "x": _x, "activation": _relu},
-    takes=True,
-    errors=[({"x": X * np.nan}, "row 0: scores are not numbers")],
-)
+_add("network.predict", fnnet.predict, {"params": _tree, "x": _x, "activation": _relu}, takes=True,
+    errors=[({"x": X * np.nan}, "row 0: scores are not numbers")])
+_add("network.predictor", lambda params, x, activation, kernels=NUMPY: fnnet.predictor(params, activation=activation,
+    kernels=kernels)(x), {"params": _tree, "x": _x, "activation": _relu}, takes=True, errors=[({"x": X * np.nan},
+    "row 0: scores are not numbers")])
 _add("network.answers", network.answers, {"logits": (FLOATS, X)}, errors=[({"logits": X * np.nan}, "row 0")])
 
 # Parameters.
 
-_add(
-    "params.init",
-    fnnet.init,
-    {"sizes": (OTHER, (4, 3, 2)), "seed": (OTHER, 3), "scheme": (OTHER, "he")},
-    errors=[
-        ({"sizes": (4, 0, 2)}, "integers >= 1"),
-        ({"sizes": (4, 2**40)}, "network too large"),
-        ({"seed": -1}, "0 to"),
-    ],
-)
+_add("params.init", fnnet.init, {"sizes": (OTHER, (4, 3, 2)), "seed": (OTHER, 3), "scheme": (OTHER, "he")},
+    errors=[({"sizes": (4, 0, 2)}, "integers >= 1"), ({"sizes": (4, 2**40)}, "network too large"), ({"seed": -1},
+    "0 to")])
 _add("params.check_sizes", params.check_sizes, {"sizes": (OTHER, (4, 3, 2))})
 _add("params.check_classes", params.check_classes, {"names": (OTHER, ("a", "b"))}, fine={"names": ("empty",)})
 _add("params.check_dtype", params.check_dtype, {"dtype": (OTHER, np.float32)}, fine={"dtype": ("none",)})
 
 # Optimizers: one step of each.
 
-_add(
-    "optim.update",
-    fnnet.update,
-    {"params": _tree, "grads": (TREE, GRADS), "learning_rate": (OTHER, 0.1)},
-    takes=True,
-    errors=[({"learning_rate": np.nan}, "finite"), ({"grads": fnnet.init((6, 3))}, "grads do not fit params")],
-)
+_add("optim.update", fnnet.update, {"params": _tree, "grads": (TREE, GRADS), "learning_rate": (OTHER, 0.1)},
+    takes=True, errors=[({"learning_rate": np.nan}, "finite"), ({"grads": fnnet.init((6, 3))},
+    "grads do not fit params")])
 
 
 def _stepping(maker):
@@ -243,26 +170,14 @@ for _name, _figures in {
     _betas = [({key: value}, "less than 1") for key in _figures if "beta" in key for value in (1, -0.1, np.nan)]
     _maker = getattr(optim, _name)
     _add(f"optim.{_name}", _stepping(_maker), _step | _figures, takes=True, errors=_rates + _decays + _betas)
-_add(
-    "optim.clipped",
-    _stepping(lambda optimizer, norm: optim.clipped(optimizer, norm)),
-    _step | {"optimizer": (OTHER, optim.adam()), "norm": (OTHER, 0.1)},
-    takes=True,
-    errors=[({"norm": value}, "norm") for value in (0, -1, np.nan, np.inf)],
-)
-_add(
-    "optim.averaged",
-    _stepping(lambda optimizer, decay: optim.averaged(optimizer, decay)),
-    _step | {"optimizer": (OTHER, optim.adam()), "decay": (OTHER, 0.5)},
-    takes=True,
-    errors=[({"decay": value}, "ema") for value in (1, -1, np.nan)],
-)
-_add(
-    "optim.make",
-    _stepping(lambda name, **figures: optim.make(name, **figures)),
-    _step | {"name": (OTHER, "nesterov"), "momentum_beta": (OTHER, 0.5), "weight_decay": (OTHER, 0.1)},
-    takes=True,
-)
+_add("optim.clipped", _stepping(lambda optimizer, norm: optim.clipped(optimizer, norm)), _step | {"optimizer": (OTHER,
+    optim.adam()), "norm": (OTHER, 0.1)}, takes=True, errors=[({"norm": value}, "norm") for value in (0, -1, np.nan,
+    np.inf)])
+_add("optim.averaged", _stepping(lambda optimizer, decay: optim.averaged(optimizer, decay)),
+    _step | {"optimizer": (OTHER, optim.adam()), "decay": (OTHER, 0.5)}, takes=True, errors=[({"decay": value},
+    "ema") for value in (1, -1, np.nan)])
+_add("optim.make", _stepping(lambda name, **figures: optim.make(name, **figures)), _step | {"name": (OTHER,
+    "nesterov"), "momentum_beta": (OTHER, 0.5), "weight_decay": (OTHER, 0.1)}, takes=True)
 _norm_of = ("layers: no layers", "layers: lists", "arrays: half", "arrays: axes", "arrays: empty")
 _add("optim.global_norm", optim.global_norm, {"grads": (TREE, GRADS)}, fine={"grads": _norm_of})
 _add("optimizer.check_like", optimizer.check_like, {"params": _tree, "other": (TREE, GRADS), "name": (FLAG, "grads")})
@@ -298,44 +213,23 @@ for _name, _figures, _errors in (
     ("make", {"name": (OTHER, "step"), "rate": _rate, "steps": (OTHER, 9), "factor": (OTHER, 0.5)}, _wrong_rates),
 ):
     _add(f"schedules.{_name}", _asked(getattr(schedules, _name)), _figures | {"at": _at}, errors=_errors + _wrong_at)
-_add(
-    "schedules.plateau_scale",
-    schedules.plateau_scale,
-    {"losses": (OTHER, [3.0, 3.0, 3.0]), "factor": (OTHER, 0.5), "patience": (OTHER, 1), "threshold": (OTHER, 0.1)},
-    fine={"losses": ("empty",)},
-)
+_add("schedules.plateau_scale", schedules.plateau_scale, {"losses": (OTHER, [3.0, 3.0, 3.0]), "factor": (OTHER, 0.5),
+    "patience": (OTHER, 1), "threshold": (OTHER, 0.1)}, fine={"losses": ("empty",)})
 
 # Figures of merit.
 
 _answers = {"answers": (INTEGERS, (LABELS + (LABELS > 1)) % 3), "labels": _labels}
-_add(
-    "metrics.evaluate",
-    metrics.evaluate,
-    {"params": _tree, "x": _x, "labels": _labels, "activation": _relu},
-    takes=True,
-    errors=[({"x": X[:0], "labels": LABELS[:0]}, "at least 1 row")],
-)
+_add("metrics.evaluate", metrics.evaluate, {"params": _tree, "x": _x, "labels": _labels, "activation": _relu},
+    takes=True, errors=[({"x": X[:0], "labels": LABELS[:0]}, "at least 1 row")])
 _add("metrics.accuracy", metrics.accuracy, _answers, errors=[({"labels": LABELS[1:]}, "as many")])
-_add(
-    "metrics.confusion",
-    metrics.confusion,
-    _answers | {"classes": (OTHER, 3)},
-    errors=[({"classes": 2}, "label out of range"), ({"labels": LABELS[1:]}, "shape")],
-)
-_add(
-    "metrics.per_class",
-    metrics.per_class,
-    {"matrix": (INTEGERS, np.arange(9).reshape(3, 3))},
-    errors=[({"matrix": np.ones((2, 3), int)}, "classes, classes"), ({"matrix": -np.eye(2, dtype=int)}, "counts")],
-)
+_add("metrics.confusion", metrics.confusion, _answers | {"classes": (OTHER, 3)}, errors=[({"classes": 2},
+    "label out of range"), ({"labels": LABELS[1:]}, "shape")])
+_add("metrics.per_class", metrics.per_class, {"matrix": (INTEGERS, np.arange(9).reshape(3, 3))},
+    errors=[({"matrix": np.ones((2, 3), int)}, "classes, classes"), ({"matrix": -np.eye(2, dtype=int)}, "counts")])
 _add("metrics.dead_units", metrics.dead_units, {"params": _tree, "x": _x, "activation": _relu}, takes=True)
 _add("stopping.best_epoch", stopping.best_epoch, {"losses": (OTHER, [3.0, 2.0])}, fine={"losses": ("empty",)})
-_add(
-    "stopping.is_over",
-    stopping.is_over,
-    {"losses": (OTHER, [3.0, 2.0]), "patience": (OTHER, 1)},
-    fine={"losses": ("empty",)},
-)
+_add("stopping.is_over", stopping.is_over, {"losses": (OTHER, [3.0, 2.0]), "patience": (OTHER, 1)},
+    fine={"losses": ("empty",)})
 
 # Chance, dropout, weights of classes, deformation.
 
@@ -347,132 +241,42 @@ for _name in ("words", "uniform"):
         _place | {"step": (OTHER, 2), "start": (OTHER, 3)},
         errors=[({"count": -1}, "count"), ({"seed": 2**64}, "seed"), ({"purpose": "x"}, "unknown purpose")],
     )
-_add(
-    "rng.order",
-    rng.order,
-    {"seed": (OTHER, 3), "purpose": (OTHER, "shuffle"), "n": (OTHER, 9)},
-    errors=[({"n": -1}, "n out of range")],
-)
+_add("rng.order", rng.order, {"seed": (OTHER, 3), "purpose": (OTHER, "shuffle"), "n": (OTHER, 9)}, errors=[({"n": -1},
+    "n out of range")])
 _add("rng.check_seed", rng.check_seed, {"seed": (OTHER, 3)})
 _add("dropout.dropped", dropout.dropped, {"rates": (OTHER, 0.3), "layers": (OTHER, 2)})
-_add(
-    "dropout.masks",
-    dropout.masks,
-    {
-        "seed": (OTHER, 1),
-        "step": (OTHER, 2),
-        "widths": (OTHER, (5, 4)),
-        "n": (OTHER, 3),
-        "rates": (OTHER, 0.4),
-        "first": (OTHER, 1),
-    },
-    fine={"widths": ("empty",)},
-)
+_add("dropout.masks", dropout.masks, {"seed": (OTHER, 1), "step": (OTHER, 2), "widths": (OTHER, (5, 4)), "n": (OTHER,
+    3), "rates": (OTHER, 0.4), "first": (OTHER, 1)}, fine={"widths": ("empty",)})
 _add("weights.parse", weights.parse, {"text": (OTHER, "a=2"), "classes": (OTHER, ("a", "b"))})
-_add(
-    "weights.class_weights",
-    weights.class_weights,
-    {"weights": (OTHER, [1.0, 2.0, 3.0]), "labels": _labels, "classes": (OTHER, 3)},
-    fine={"weights": ("dict",), "labels": ("empty",)},
-)
-_add(
-    "augment.deform",
-    fnnet.deform,
-    {
-        "x": (BYTES, BYTES_X),
-        "image_shape": (OTHER, (2, 3)),
-        "deformation": (OTHER, augment.Deformation(1, 9, 0.1, 0.1, 1.0)),
-        "seed": (OTHER, 1),
-        "epoch": (OTHER, 2),
-        "samples": (INTEGERS, np.arange(N)),
-    },
-    none=("samples",),
-    takes=True,
-)
+_add("weights.class_weights", weights.class_weights, {"weights": (OTHER, [1.0, 2.0, 3.0]), "labels": _labels,
+    "classes": (OTHER, 3)}, fine={"weights": ("dict",), "labels": ("empty",)})
+_add("augment.deform", fnnet.deform, {"x": (BYTES, BYTES_X), "image_shape": (OTHER, (2, 3)), "deformation": (OTHER,
+    augment.Deformation(1, 9, 0.1, 0.1, 1.0)), "seed": (OTHER, 1), "epoch": (OTHER, 2), "samples": (INTEGERS,
+    np.arange(N))}, none=("samples",), takes=True)
 
 # Training.
 
 _train = {"state": (OTHER, steps.start(PARAMS, 3, optimizer=ADAM)), "optimizer": (OTHER, ADAM)}
 _objective = {"objective": (OTHER, steps.Objective("silu", 0.3, 0.1))}
-_add(
-    "steps.train_step",
-    fnnet.train_step,
-    _train | _objective | {"x": _x, "labels": _labels, "learning_rate": (OTHER, 0.1), "weights": _weights},
-    none=("weights",),
-    takes=True,
-    errors=_rates,
-)
-_add(
-    "steps.train_block",
-    lambda x, labels, **arguments: fnnet.train_block(examples=Examples(x, labels), **arguments),
-    _train
-    | _objective
-    | {
-        "x": _x,
-        "labels": _labels,
-        "rows": (INTEGERS, np.arange(N)[::-1].copy()),
-        "batch_size": (OTHER, 3),
-        "learning_rate": (OTHER, 0.1),
-        "weights": _weights,
-    },
-    none=("weights", "rows"),
-    takes=True,
-    n_steps=3,
-    errors=[*_rates, ({"batch_size": 0}, "batch_size"), ({"rows": np.array([N])}, "row out of range")],
-)
+_add("steps.train_step", fnnet.train_step, _train | _objective | {"x": _x, "labels": _labels, "learning_rate": (OTHER,
+    0.1), "weights": _weights}, none=("weights",), takes=True, errors=_rates)
+_add("steps.train_block", lambda x, labels, **arguments: fnnet.train_block(examples=Examples(x, labels), **arguments),
+    _train | _objective | {"x": _x, "labels": _labels, "rows": (INTEGERS, np.arange(N)[::-1].copy()),
+    "batch_size": (OTHER, 3), "learning_rate": (OTHER, 0.1), "weights": _weights}, none=("weights", "rows"),
+    takes=True, n_steps=3, errors=[*_rates, ({"batch_size": 0}, "batch_size"), ({"rows": np.array([N])},
+    "row out of range")])
 _add("steps.start", lambda params, seed: steps.start(params, seed), {"params": _tree, "seed": (OTHER, 3)})
-_add(
-    "lbfgs.minimise",
-    lambda x, labels, **rest: lbfgs.minimise(examples=Examples(x, labels), **rest),
-    {
-        "params": _tree,
-        "x": _x,
-        "labels": _labels,
-        "iterations": (OTHER, 2),
-        "activation": (OTHER, "tanh"),
-        "l2": (OTHER, 0.1),
-        "weights": _weights,
-        "label_smoothing": _smoothing,
-    },
-    none=("weights",),
-    takes=True,
-    n_steps=50,
-)
-_add(
-    "lr_find.range_test",
-    lr_find.range_test,
-    {
-        "state": (OTHER, STATE),
-        "examples": (OTHER, EXAMPLES),
-        "batch_size": (OTHER, 3),
-        "low": (OTHER, 1e-3),
-        "high": (OTHER, 0.1),
-        "steps": (OTHER, 12),
-    },
-    takes=True,
-    n_steps=12,
-)
-_add(
-    "lr_find.suggest",
-    lr_find.suggest,
-    {
-        "rates": (NUMBERS, np.arange(1.0, 9.0)),
-        "losses": (NUMBERS, np.arange(8.0)[::-1].copy()),
-        "smoothed": (NUMBERS, np.arange(8.0)[::-1].copy()),
-        "window": (OTHER, 3),
-    },
-)
-_add(
-    "gradcheck.check_gradients",
-    gradcheck.check_gradients,
-    {
-        "params": (TREE, fnnet.init((3, 2, 2), 1, dtype=np.float64)),
-        "x": (PIXELS, X[:2, :3]),
-        "labels": (INTEGERS, LABELS[:2]),
-        "activation": _relu,
-    },
-    takes=True,
-)
+_add("lbfgs.minimise", lambda x, labels, **rest: lbfgs.minimise(examples=Examples(x, labels), **rest),
+    {"params": _tree, "x": _x, "labels": _labels, "iterations": (OTHER, 2), "activation": (OTHER, "tanh"),
+    "l2": (OTHER, 0.1), "weights": _weights, "label_smoothing": _smoothing}, none=("weights",), takes=True,
+    n_steps=50)
+_add("lr_find.range_test", lr_find.range_test, {"state": (OTHER, STATE), "examples": (OTHER, EXAMPLES),
+    "batch_size": (OTHER, 3), "low": (OTHER, 1e-3), "high": (OTHER, 0.1), "steps": (OTHER, 12)}, takes=True,
+    n_steps=12)
+_add("lr_find.suggest", lr_find.suggest, {"rates": (NUMBERS, np.arange(1.0, 9.0)), "losses": (NUMBERS,
+    np.arange(8.0)[::-1].copy()), "smoothed": (NUMBERS, np.arange(8.0)[::-1].copy()), "window": (OTHER, 3)})
+_add("gradcheck.check_gradients", gradcheck.check_gradients, {"params": (TREE, fnnet.init((3, 2, 2), 1,
+    dtype=np.float64)), "x": (PIXELS, X[:2, :3]), "labels": (INTEGERS, LABELS[:2]), "activation": _relu}, takes=True)
 
 
 def _epochs(training, plan, kernels=NUMPY):
@@ -481,23 +285,16 @@ def _epochs(training, plan, kernels=NUMPY):
     return [(each.state, [(*report[:1], *report[2:]) for report in each.history]) for each in found]
 
 
-_add(
-    "train.epochs",
-    _epochs,
-    {"training": (OTHER, train.start(PARAMS, 3, PLAN)), "plan": (OTHER, PLAN)},
-    takes=True,
-    n_steps=6,
-)
+_add("train.epochs", _epochs, {"training": (OTHER, train.start(PARAMS, 3, PLAN)), "plan": (OTHER, PLAN)}, takes=True,
+    n_steps=6)
 _add("train.start", train.start, {"params": _tree, "seed": (OTHER, 3), "plan": (OTHER, PLAN)})
 _add("plan.check_plan", plan.check_plan, {"plan": (OTHER, PLAN)})
 _add("plan.parse_schedule", plan.parse_schedule, {"text": (OTHER, "step:every=2")})
-_add(
-    "plan.make_schedule",
-    lambda at, **rest: plan.make_schedule(**rest)(at),
-    {"plan": (OTHER, PLAN), "steps_an_epoch": (OTHER, 3), "at": _at},
-)
+_add("plan.make_schedule", lambda at, **rest: plan.make_schedule(**rest)(at), {"plan": (OTHER, PLAN),
+    "steps_an_epoch": (OTHER, 3), "at": _at})
 _add("plan.make_optimizer", _stepping(plan.make_optimizer), _step | {"plan": (OTHER, PLAN)}, takes=True)
 
+# fmt: on
 THROUGH = {
     "network.check_activation": "network.forward",
     "network.check_input": "network.forward",
@@ -577,59 +374,3 @@ def public_functions():
         for name, value in found.items()
         if not (isinstance(value, type) and issubclass(value, kinds_of_value))
     }
-
-
-def rebuilt(value, change):
-    """`value` with `change` made to each array inside."""
-    if isinstance(value, np.ndarray):
-        return change(value)
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(rebuilt(each, change) for each in value))
-    if isinstance(value, (tuple, list)):
-        return type(value)(rebuilt(each, change) for each in value)
-    return value
-
-
-def fresh(operation, *, writeable=True):
-    """The operation's arguments with arrays of their own."""
-
-    def copied(array):
-        own = array.copy()
-        own.flags.writeable = writeable
-        return own
-
-    return {name: rebuilt(value, copied) for name, value in operation.arguments.items()}
-
-
-def arrays_of(value):
-    """All arrays inside."""
-    found = []
-    rebuilt(list(value.values()) if isinstance(value, dict) else value, found.append)
-    return found
-
-
-def leaves(value):
-    """All arrays and numbers inside, in order."""
-    if isinstance(value, (tuple, list)):
-        return [leaf for each in value for leaf in leaves(each)]
-    return [value]
-
-
-def bits(value):
-    """What tells a result to the bit."""
-    return [
-        (leaf.dtype.str, leaf.shape, leaf.tobytes()) if isinstance(leaf, np.ndarray) else repr(leaf)
-        for leaf in leaves(value)
-        if not callable(leaf)
-    ]
-
-
-def assert_same(found, wanted, n_steps=1):
-    """Two results of an operation, by the rule for what comes of so many steps; whole numbers to the bit."""
-    ours, theirs = leaves(found), leaves(wanted)
-    assert len(ours) == len(theirs)
-    for one, other in zip(ours, theirs, strict=True):
-        if isinstance(other, (float, np.floating, np.ndarray)) and np.asarray(other).dtype.kind == "f":
-            tolerance.assert_stepped(np.asarray(one), np.asarray(other), n_steps)
-        elif not callable(other):
-            assert bits([one]) == bits([other])

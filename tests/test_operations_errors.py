@@ -8,7 +8,8 @@ import pytest
 from fnnet import gradcheck
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
 from fnnet.kernels import NUMPY, OPERATIONS, reference
-from tests.operations import ARRAYS, FLAG, REALS, REGISTRY, TREE, assert_same, fresh, rebuilt
+from tests.operation import ARRAYS, FLAG, REALS, TREE, assert_same, fresh, rebuilt
+from tests.operations import REGISTRY
 from tests.tolerance import COMPLEX_LIMIT
 
 ALL = sorted(REGISTRY)
