@@ -275,8 +275,8 @@ _add("lr_find.range_test", lr_find.range_test, {"state": (OTHER, STATE), "exampl
     n_steps=12)
 _add("lr_find.suggest", lr_find.suggest, {"rates": (NUMBERS, np.arange(1.0, 9.0)), "losses": (NUMBERS,
     np.arange(8.0)[::-1].copy()), "smoothed": (NUMBERS, np.arange(8.0)[::-1].copy()), "window": (OTHER, 3)})
-_add("gradcheck.check_gradients", gradcheck.check_gradients, {"params": (TREE, fnnet.init((3, 2, 2), 1,
-    dtype=np.float64)), "x": (PIXELS, X[:2, :3]), "labels": (INTEGERS, LABELS[:2]), "activation": _relu}, takes=True)
+_add("gradcheck.check_gradients", gradcheck.check_gradients, {"params": (TREE, fnnet.init((2, 1, 2), 1,
+    dtype=np.float64)), "x": (PIXELS, X[:2, :2]), "labels": (INTEGERS, LABELS[:2]), "activation": _relu}, takes=True)
 
 
 def _epochs(training, plan, kernels=NUMPY):

@@ -74,7 +74,7 @@ def test_f71_what_is_not_finite_in_the_weights_ends_the_step(value, layer, field
 
 @pytest.mark.parametrize("rate", [1e3, 1e20, 1e30])
 def test_f71_a_rate_far_too_high_diverges_at_the_same_step_in_both_paths(rate, numba_kernels):
-    places, plan = [], Plan(400, 4, rate)
+    places, plan = [], Plan(100, 4, rate)
     for kernels in (NUMPY, numba_kernels):
         reached = training = train.start(fnnet.init(SIZES, 1), 0, plan)
         try:
