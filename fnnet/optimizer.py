@@ -119,7 +119,7 @@ class Moments(NamedTuple):
 
 def check_optimizer(optimizer: Any) -> Optimizer:
     """`optimizer` if it is one, else ArgumentTypeError."""
-    if not isinstance(optimizer, Optimizer):
+    if not (isinstance(optimizer, Optimizer) and callable(optimizer.init) and callable(optimizer.update)):
         raise ArgumentTypeError("optimizer", expected="one, as fnnet.momentum()", found=repr(optimizer))
     return optimizer
 

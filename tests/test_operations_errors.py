@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+import fnnet
 from fnnet import gradcheck
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
 from fnnet.kernels import NUMPY, OPERATIONS, reference
@@ -179,6 +180,15 @@ def test_the_gradient_of_the_loss_is_the_derivative(kernels):
     arguments = fresh(REGISTRY["network.loss"])
     for check in gradcheck.check_gradients(**arguments, kernels=kernels):
         assert check.passed, check
+
+
+def test_f81_tables_and_optimizers_of_another_kind_are_refused():
+    for name in (None, 3, ["numpy"], np.array(["numpy", "numba"]), "cuda"):
+        with pytest.raises(UsageError, match="unknown kernels; expected numpy or numba, found"):
+            fnnet.load_kernels(name)
+    for optimizer in (None, "sgd", fnnet.Optimizer(1, 2), fnnet.Optimizer(tuple, None)):
+        with pytest.raises(ArgumentTypeError, match="optimizer; expected one, as fnnet.momentum"):
+            fnnet.clipped(optimizer, 1.0)
 
 
 def test_every_gradient_has_its_function():

@@ -88,10 +88,10 @@ def load(
     Raises    UsageError for another name or number of threads.
     """
     threads = check_threads(threads)
+    if not isinstance(name, str) or name not in ("numpy", "numba"):
+        raise UsageError("unknown kernels", expected="numpy or numba", found=repr(name))
     if name == "numpy":
         return NUMPY
-    if name != "numba":
-        raise UsageError("unknown kernels", expected="numpy or numba", found=repr(name))
     try:
         from fnnet.kernels import compiled, deform, library, pixels, predictor, trainer
 
