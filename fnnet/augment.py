@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from fnnet import rng
+from fnnet.arrays import as_array, calm
 from fnnet.checks import check_amount, check_count
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.kernels import NUMPY, Kernels, check_kernels
@@ -76,15 +77,15 @@ def check_deformation(deformation: Any) -> Deformation:
 def check_image_shape(given: Any) -> tuple[int, int]:
     """`given` as (height, width), ints of at least 1, else UsageError."""
     try:
-        height, width = given
+        height, width = given if isinstance(given, (tuple, list, np.ndarray)) else ()
     except (TypeError, ValueError):
-        raise UsageError("image shape", expected="(height, width)", found=given) from None
+        raise UsageError("image shape", expected="(height, width)", found=repr(given)) from None
     return check_count("image height", height, 1), check_count("image width", width, 1)
 
 
 def check_images(x: Any, image_shape: Any) -> tuple[Array, tuple[int, int]]:
     """`x` as an array, if it is uint8 (n, height * width), and (height, width); else UsageError."""
-    images: Array = np.asarray(x)
+    images = as_array("images to deform are no bytes", x, "u", "uint8")
     if images.dtype != np.uint8:
         raise ArgumentTypeError("images to deform are no bytes", expected="uint8", found=images.dtype)
     height, width = check_image_shape(image_shape)
@@ -94,6 +95,7 @@ def check_images(x: Any, image_shape: Any) -> tuple[Array, tuple[int, int]]:
     return images, (height, width)
 
 
+@calm
 def deform(
     x: Any,
     image_shape: tuple[int, int],
@@ -116,10 +118,10 @@ def deform(
     images, image_shape = check_images(x, image_shape)
     deformation = check_deformation(deformation)
     check_kernels(kernels)
-    numbers: Array = np.arange(len(images)) if samples is None else np.asarray(samples)
-    if numbers.shape != (len(images),) or numbers.dtype.kind not in "iu" or (numbers.size and numbers.min() < 0):
-        expected = f"{len(images)} integers >= 0"
-        raise UsageError("samples", expected=expected, found=f"shape {numbers.shape}, dtype {numbers.dtype}")
+    wanted = f"{len(images)} integers >= 0"
+    numbers = np.arange(len(images)) if samples is None else as_array("samples", samples, "iu", wanted)
+    if numbers.shape != (len(images),) or (numbers.size and numbers.min() < 0):
+        raise UsageError("samples", expected=wanted, found=f"shape {numbers.shape}, dtype {numbers.dtype}")
     place = rng.check_seed(seed), rng.check_seed(epoch, "epoch")
     figures = _figures(deformation, image_shape)
     if kernels.deform is not None:

@@ -13,9 +13,8 @@ from fnnet.checks import check_finite
 from fnnet.container import Kind
 from fnnet.errors import DataError, ModelError
 from fnnet.filesystem import DISK, FileSystem
-from fnnet.network import check_params
 from fnnet.optimizer import Moments
-from fnnet.params import Array, Params, check_sizes, frozen, layer_sizes
+from fnnet.params import Array, Params, check_params, check_sizes, frozen, layer_sizes
 from fnnet.steps import TrainState
 from fnnet.storage import check_keys, check_names, params_of, tensors_of
 from fnnet.strictjson import without_nan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Sequence
 from typing import Any, Final
 
 from fnnet.errors import ArgumentTypeError, UsageError
@@ -41,6 +42,16 @@ def _checked(name: str, value: Any, expected: str, fits: Any) -> float:
     if not (math.isfinite(number) and fits(value)):
         raise UsageError(f"{name} out of range", expected=expected, found=value)
     return number
+
+
+def check_numbers(name: str, values: Any) -> list[float]:
+    """A sequence of numbers, NaN and infinity being some, as floats; else UsageError."""
+    if not isinstance(values, Sequence) or not all(isinstance(value, numbers.Real) for value in values):
+        raise ArgumentTypeError(name, expected="a sequence of numbers", found=type(values).__name__)
+    try:
+        return [float(value) for value in values]
+    except OverflowError:
+        raise UsageError(name, expected="numbers", found="a number beyond 1e308") from None
 
 
 def shown(value: Any) -> str:

@@ -27,6 +27,7 @@ def dropped(rates: Any, layers: int) -> tuple[int, ...]:
 
     Raises   UsageError unless 0 <= rate < 1, and for another number of rates.
     """
+    layers = check_count("layers", layers, 0)
     if isinstance(rates, (str, bytes)) or (isinstance(rates, np.ndarray) and rates.ndim != 1):
         raise ArgumentTypeError("dropout", expected="a number, or one for each hidden layer", found=repr(rates))
     if not isinstance(rates, (Sequence, np.ndarray)):

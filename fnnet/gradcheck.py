@@ -13,9 +13,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from fnnet import rng
+from fnnet.arrays import calm, check_labels, check_weights
 from fnnet.kernels import NUMPY, Kernels, reference
 from fnnet.network import as_input, backward, forward
-from fnnet.params import Array, Layer, Params, init
+from fnnet.params import Array, Layer, Params, check_params, init
 
 CENTRAL_LIMIT: Final = 1e-7
 COMPLEX_LIMIT: Final = 1e-12
@@ -58,6 +59,7 @@ class _Problem(NamedTuple):
     label_smoothing: float
 
 
+@calm
 def check_gradients(
     params: Params,
     x: Any,
@@ -75,7 +77,8 @@ def check_gradients(
     The loss is that of `network.forward` and `network.loss` with these options. Both checks look at every single
     parameter; cost is seven forward passes for each, five where the activation has no kink.
     """
-    x = as_input(x, params)
+    x = as_input(x, check_params(params))
+    labels, weights = check_labels(labels, (len(x), params.layers[-1].b.size)), check_weights(weights, len(x))
     if grads is None:
         activations = forward(params, x, activation=activation, masks=masks, kernels=kernels)
         grads = backward(params, activations, labels, weights=weights, label_smoothing=label_smoothing, kernels=kernels)

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from fnnet.arrays import check_labels
 from fnnet.checks import check_amount, check_count
 from fnnet.errors import DivergedError
 from fnnet.kernels import NUMPY, Kernels
-from fnnet.network import Examples, as_input, check_examples, check_labels, check_params, forward, loss_and_grads
-from fnnet.params import Array, Layer, Params, freeze_params, layer_sizes
+from fnnet.network import Examples, as_input, check_examples, forward, loss_and_grads
+from fnnet.params import Array, Layer, Params, check_params, freeze_params, layer_sizes
 
 GRADIENT: Final = 1e-7
 """At the minimum no entry of the gradient is larger than this."""

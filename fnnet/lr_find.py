@@ -13,14 +13,15 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from fnnet import rng
+from fnnet.arrays import as_array
 from fnnet.checks import check_amount, check_count
 from fnnet.errors import DivergedError, UsageError
 from fnnet.kernels import NUMPY, Kernels
-from fnnet.network import Examples
+from fnnet.network import Examples, check_examples
 from fnnet.optim import SGD
 from fnnet.optimizer import Optimizer
 from fnnet.params import Array
-from fnnet.steps import PLAIN, Objective, TrainState, train_block
+from fnnet.steps import PLAIN, Objective, TrainState, check_work, train_block
 
 MEMORY: Final = 0.9
 """Share of the smoothed loss that each step keeps."""
@@ -68,6 +69,8 @@ def range_test(
 
     Raises   UsageError unless 0 < low < high, both finite, steps >= FEWEST and batch_size >= 1.
     """
+    check_work(state, objective, optimizer)
+    examples = check_examples(examples)
     steps, batch_size = check_count("steps", steps, FEWEST), check_count("batch_size", batch_size, 1)
     low, high = check_amount("low", low, above=True), check_amount("high", high, above=True)
     if low >= high:
@@ -106,7 +109,14 @@ def suggest(
     `steepest` is the middle of those `window` steps in a row, none beyond the minimum, over which the least-squares
     line through the losses over the logarithm of the rate falls most. The losses themselves are taken, as the smoothed
     ones come late.
+
+    Raises   UsageError unless all three are numbers (n,), as many of each, and window >= 1.
     """
+    window = check_count("window", window, 1)
+    rates, losses, smoothed = (as_array("curve", each, "fiu", "numbers") for each in (rates, losses, smoothed))
+    if not (rates.ndim == 1 and rates.shape == losses.shape == smoothed.shape):
+        found = ", ".join(str(each.shape) for each in (rates, losses, smoothed))
+        raise UsageError("curve", expected="rates, losses and smoothed losses, each (n,)", found=found)
     if len(rates) < window:
         return None, None, None
     centred = np.arange(window) - (window - 1) / 2

@@ -12,11 +12,11 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from fnnet.checks import check_share
+from fnnet.arrays import as_array, calm
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.kernels import NUMPY, Kernels, check_kernels
 from fnnet.names import ACTIVATIONS
-from fnnet.params import Array, Layer, Params, freeze, freeze_params
+from fnnet.params import Array, Layer, Params, check_params, freeze, freeze_params
 
 CHUNK: Final = 4096
 """Rows that NumPy's kernels score at a time: bounds the memory of the float copy and of the activations."""
@@ -50,6 +50,7 @@ class Activations(NamedTuple):
         return self.z[-1]
 
 
+@calm
 def forward(
     params: Params,
     x: Any,
@@ -77,6 +78,7 @@ def forward(
     return Activations(tuple(a), tuple(z), freeze(kernels.softmax(z[-1])), activation, masks)
 
 
+@calm
 def loss(
     params: Params,
     x: Any,
@@ -93,10 +95,10 @@ def loss(
     label_smoothing   share of the target spread evenly over all classes.
     """
     logits = forward(params, x, activation=activation, kernels=kernels).logits
-    labels, weights = check_labels(labels, logits.shape), check_weights(weights, len(logits))
-    return kernels.cross_entropy(logits, labels, weights, check_label_smoothing(label_smoothing))[0]
+    return kernels.cross_entropy(logits, labels, weights, label_smoothing)[0]
 
 
+@calm
 def backward(
     params: Params,
     activations: Activations,
@@ -111,6 +113,7 @@ def backward(
     return loss_and_grads(params, activations, labels, **options)[1]
 
 
+@calm
 def loss_and_grads(
     params: Params,
     activations: Activations,
@@ -124,8 +127,7 @@ def loss_and_grads(
     check_kernels(kernels)
     check_activations(params, activations)
     logits, masks = activations.logits, check_masks(activations.masks, len(activations.logits), params)
-    labels, weights = check_labels(labels, logits.shape), check_weights(weights, len(logits))
-    mean_loss, dz = kernels.cross_entropy(logits, labels, weights, check_label_smoothing(label_smoothing))
+    mean_loss, dz = kernels.cross_entropy(logits, labels, weights, label_smoothing)
     slope_of = getattr(kernels, f"{activations.activation}_backward")
     grads = []
     for number in reversed(range(len(params.layers))):
@@ -136,6 +138,7 @@ def loss_and_grads(
     return mean_loss, freeze_params(Params(tuple(reversed(grads))))
 
 
+@calm
 def scores(params: Params, x: Any, *, activation: str = "relu", kernels: Kernels = NUMPY) -> Array:
     """The logits of each row of `x` (n, inputs), read-only (n, classes), CHUNK rows at a time.
 
@@ -160,7 +163,7 @@ def predict(params: Params, x: Any, *, activation: str = "relu", kernels: Kernel
 
     Raises   UsageError also for a row whose scores are not numbers.
     """
-    return answers(scores(params, x, activation=activation, kernels=kernels))
+    return freeze(answers(scores(params, x, activation=activation, kernels=kernels)))
 
 
 def predictor(params: Params, *, activation: str = "relu", kernels: Kernels = NUMPY) -> Callable[[Any], Array]:
@@ -176,6 +179,7 @@ def predictor(params: Params, *, activation: str = "relu", kernels: Kernels = NU
         return lambda x: predict(params, x, activation=activation, kernels=kernels)
     ready, as_bytes = kernels.predictor(params, kernels.threads, activation), np.dtype(np.uint8)
 
+    @calm
     def answer(x: Any) -> Array:
         plain = type(x) is np.ndarray and (x.dtype is as_bytes or x.dtype == dtype) and x.flags.c_contiguous
         if not (plain and x.ndim == 2 and x.shape[1] == inputs and len(x)):
@@ -197,6 +201,9 @@ def _as_stored(x: Array, params: Params) -> Array:
 
 def answers(logits: Array) -> Array:
     """The class with the highest score of each row, int64 (n,); UsageError for a row with NaN among its scores."""
+    logits = as_array("scores", logits, "f", "floats")
+    if logits.ndim != 2 or not logits.size:
+        raise UsageError("scores", expected="shape (n, classes)", found=logits.shape)
     best: Array = logits.argmax(axis=1)
     unknown = np.isnan(logits[np.arange(len(logits)), best])  # argmax finds NaN first
     if unknown.any():
@@ -206,37 +213,17 @@ def answers(logits: Array) -> Array:
 
 def check_activation(activation: str) -> None:
     """UsageError unless `activation` is one of ACTIVATIONS."""
-    if activation not in ACTIVATIONS:
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
         raise UsageError("unknown activation", expected=" or ".join(ACTIVATIONS), found=repr(activation))
-
-
-def check_params(params: Params) -> Params:
-    """`params` if its layers fit one another and share float32 or float64, else UsageError naming the layer."""
-    layers = getattr(params, "layers", None)
-    if not layers:
-        raise ArgumentTypeError("params is not a network", expected="Params with layers", found=type(params).__name__)
-    before = None
-    for number, (W, b) in enumerate(layers, 1):
-        if not W.dtype == b.dtype == layers[0].W.dtype or W.dtype not in (np.float32, np.float64):
-            found = f"W {W.dtype}, b {b.dtype}"
-            raise ArgumentTypeError("layer dtype", place=f"layer {number}", expected="one float dtype", found=found)
-        if W.ndim != 2 or b.shape != W.shape[1:] or before not in (None, W.shape[0]):
-            raise UsageError(
-                "layers do not fit",
-                place=f"layer {number}",
-                expected=f"W ({'inputs' if before is None else before}, outputs) and b (outputs,)",
-                found=f"W {W.shape} and b {b.shape}",
-            )
-        before = W.shape[1]
-    return params
 
 
 def check_input(given: Any, params: Params) -> Array:
     """`given` as an array x (n, inputs) of floats or uint8 that fits the network, else UsageError."""
     W = params.layers[0].W
-    x: Array = np.asarray(given)
-    if x.dtype != np.uint8 and x.dtype.kind != "f":
-        raise ArgumentTypeError("x has no usable dtype", expected="floats, or uint8 for bytes/255", found=x.dtype)
+    problem, expected = "x has no usable dtype", "floats, or uint8 for bytes/255"
+    x = as_array(problem, given, "fu", expected)
+    if x.dtype.kind == "u" and x.dtype != np.uint8:
+        raise ArgumentTypeError(problem, expected=expected, found=x.dtype)
     if x.ndim != 2 or x.shape[1] != W.shape[0]:
         fix = "give one image as x[None, :]" if x.ndim == 1 else ""
         raise UsageError("x does not fit the network", expected=f"shape (n, {W.shape[0]})", found=x.shape, fix=fix)
@@ -261,49 +248,6 @@ def check_examples(given: Any) -> Examples:
     return Examples(given.x, given.labels)
 
 
-def check_labels(given: Any, shape: tuple[int, ...]) -> Array:
-    """The labels `given` as an int64 array (n,) within [0, classes), for `shape` (n, classes); else UsageError."""
-    labels: Array = np.asarray(given)
-    n, classes = shape
-    if labels.dtype.kind not in "iu":
-        raise ArgumentTypeError("labels are not integers", expected="an integer dtype", found=labels.dtype)
-    if labels.shape != (n,):
-        raise UsageError("labels do not fit x", expected=f"shape ({n},)", found=labels.shape)
-    outside = (labels < 0) | (labels >= classes)
-    if outside.any():
-        index = int(outside.argmax())
-        raise UsageError(
-            "label out of range", place=f"index {index}", expected=f"0 to {classes - 1}", found=labels[index]
-        )
-    return labels.astype(np.int64, copy=False)
-
-
-def check_weights(given: Any, n: int) -> Array | None:
-    """The sample weights `given` as an array (n,), not negative, their sum finite; None stays None; else UsageError."""
-    if given is None:
-        return None
-    weights: Array = np.asarray(given)
-    if weights.dtype.kind not in "fiu":
-        raise ArgumentTypeError("weights are no numbers", expected="floats", found=weights.dtype)
-    if weights.shape != (n,):
-        raise UsageError("weights do not fit x", expected=f"shape ({n},)", found=weights.shape)
-    wrong = ~(np.isfinite(weights) & (weights >= 0))
-    if wrong.any():
-        index = int(wrong.argmax())
-        expected = "finite numbers >= 0"
-        raise UsageError("weight out of range", place=f"index {index}", expected=expected, found=weights[index])
-    with np.errstate(over="ignore"):
-        total = weights.sum(dtype=np.float64)
-    if not np.isfinite(total):
-        raise UsageError("weights are too large", expected="a finite sum", found="infinity")
-    return weights
-
-
-def check_label_smoothing(share: Any) -> float:
-    """`share` as a float in [0, 1), else UsageError."""
-    return check_share("label_smoothing", share)
-
-
 def check_masks(given: Any, n: int, params: Params) -> tuple[Array, ...] | None:
     """The masks `given`, one (n, units) of floats for each hidden layer, read-only in the parameters' dtype; None stays
     None; else UsageError."""
@@ -311,12 +255,10 @@ def check_masks(given: Any, n: int, params: Params) -> tuple[Array, ...] | None:
         return None
     if not isinstance(given, (tuple, list)):
         raise ArgumentTypeError("masks", expected="one array for each hidden layer", found=type(given).__name__)
-    masks: list[Array] = [np.asarray(mask) for mask in given]
+    masks = [as_array("masks have no usable dtype", mask, "f", "floats") for mask in given]
     wanted, found = [(n, layer.b.size) for layer in params.layers[:-1]], [mask.shape for mask in masks]
     if found != wanted:
         raise UsageError("masks do not fit the network", expected=f"shapes {wanted}", found=found)
-    if wrong := [mask.dtype for mask in masks if mask.dtype.kind != "f"]:
-        raise ArgumentTypeError("masks have no usable dtype", expected="floats", found=wrong[0])
     return tuple(freeze(np.asarray(mask, dtype=params.layers[0].W.dtype).view()) for mask in masks)
 
 
@@ -327,6 +269,9 @@ def check_activations(params: Params, activations: Any) -> None:
         raise ArgumentTypeError("activations", expected="what forward returns", found=kind)
     check_activation(activations.activation)
     widths = [layer.W.shape for layer in check_params(params).layers]
-    found = [(a.shape[1], z.shape[1]) for a, z in zip(activations.a, activations.z, strict=False)]
-    if widths != found or len(activations.a) != len(activations.z):
+    try:
+        found = [(a.shape[1], z.shape[1]) for a, z in zip(activations.a, activations.z, strict=True)]
+    except (AttributeError, IndexError, TypeError, ValueError):
+        found = []
+    if widths != found:
         raise UsageError("activations come from another network", expected=f"layers {widths}", found=found)

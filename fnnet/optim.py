@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from fnnet.arrays import as_array, calm
 from fnnet.checks import check_amount, check_finite, check_share
 from fnnet.errors import UsageError
 from fnnet.kernels import NUMPY, Kernels, check_kernels
@@ -43,6 +44,7 @@ from fnnet.optimizer import (
 from fnnet.params import Array, Layer, Params, freeze
 
 
+@calm
 def update(params: Params, grads: Params, learning_rate: float, *, kernels: Kernels = NUMPY) -> Params:
     """The step of gradient descent, W = W - learning_rate dW and b = b - learning_rate db, as new parameters.
 
@@ -53,7 +55,7 @@ def update(params: Params, grads: Params, learning_rate: float, *, kernels: Kern
     check_like(params, grads, "grads")
 
     def step(value: Array, gradient: Array) -> Array:
-        return freeze(kernels.update(np.asarray(value), np.asarray(gradient), learning_rate))
+        return freeze(kernels.update(value, gradient, learning_rate))
 
     layers = zip(params.layers, grads.layers, strict=True)
     return Params(tuple(Layer(step(W, dW), step(b, db)) for (W, b), (dW, db) in layers))
@@ -104,6 +106,8 @@ def sgd(*, weight_decay: float = 0.0, decoupled: bool = False) -> Optimizer:
         return _constants(learning_rates, steps, weight_decay, decoupled)
 
     def step(params: Params, grads: Params, state: Any, learning_rate: float, kernels: Kernels) -> tuple[Params, Any]:
+        if not weight_decay:  # its constants are then 1 and 0, and take longer to look up than the step
+            return update(params, grads, learning_rate, kernels=kernels), state
         row = _at(coefficients, learning_rate, state)
         return _moved(params, _decayed(grads, params, row), row, kernels), state
 
@@ -228,6 +232,7 @@ def clipped(optimizer: Optimizer, norm: float) -> Optimizer:
     """
     norm, optimizer = check_amount("clip_norm", norm, above=True), check_optimizer(optimizer)
 
+    @calm
     def step(params: Params, grads: Params, state: Any, learning_rate: float, kernels: Kernels) -> tuple[Params, Any]:
         check_like(params, grads, "grads")
         found = global_norm(grads)
@@ -242,9 +247,12 @@ def clipped(optimizer: Optimizer, norm: float) -> Optimizer:
     return optimizer._replace(update=step, rule=rule and rule._replace(clips=True))
 
 
+@calm
 def global_norm(grads: Params) -> float:
     """The Euclidean norm of all gradients together, summed in float64."""
-    squares = sum(float(np.square(each, dtype=np.float64).sum()) for layer in grads.layers for each in layer)
+    check_like(grads, grads, "grads")
+    arrays = (as_array("gradient", each, "f", "floats") for layer in grads.layers for each in layer)
+    squares = sum(float(np.square(each, dtype=np.float64).sum()) for each in arrays)
     return math.sqrt(squares)
 
 
@@ -259,12 +267,14 @@ def averaged(optimizer: Optimizer, decay: float) -> Optimizer:
     if optimizer.averages:
         raise UsageError("optimizer to average", expected="one that keeps no average", found="one that does")
 
+    @calm
     def blend(steps: Array) -> Array:
         return (1 - decay) / (1 - decay**steps)
 
     def init(params: Params) -> Moments:
         return Moments(0, (*_trees(optimizer.init(params)), zeros(params)))
 
+    @calm
     def step(
         params: Params, grads: Params, state: Moments, learning_rate: float, kernels: Kernels
     ) -> tuple[Params, Moments]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fnnet.arrays import calm
 from fnnet.checks import check_amount, check_count
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.kernels import NUMPY, Kernels, check_kernels
@@ -53,7 +54,7 @@ class Optimizer(NamedTuple):
 def check_like(params: Any, other: Any, name: str) -> None:
     """UsageError unless `other`, called `name`, is shaped and typed like params."""
     for each in (params, other):
-        if not isinstance(each, Params):
+        if not isinstance(each, Params) or not isinstance(each.layers, (tuple, list)):
             raise ArgumentTypeError("not a network", expected="Params", found=type(each).__name__)
     alike = len(params.layers) == len(other.layers) and all(map(_are_alike, params.layers, other.layers))
     if not alike:
@@ -65,17 +66,32 @@ def _are_alike(one: Any, other: Any) -> bool:
     # Of every step, so that it may take no more than a microsecond. Arrays may be JAX's.
     if not (isinstance(one, Layer) and isinstance(other, Layer)):
         return False
+    (W, b), (other_W, other_b) = one, other
     try:
-        return all(a.shape == b.shape and a.dtype == b.dtype for a, b in zip(one, other, strict=True))
+        alike = (
+            W.shape == other_W.shape
+            and b.shape == other_b.shape
+            and W.dtype == b.dtype == other_W.dtype == other_b.dtype
+        )
+        return alike and (
+            type(W) is type(b) is type(other_W) is type(other_b) is np.ndarray or all(map(_is_whole, (*one, *other)))
+        )
     except AttributeError:
         return False
+
+
+def _is_whole(array: Any) -> bool:
+    return type(array) is np.ndarray or not isinstance(array, np.ma.MaskedArray)
 
 
 def _described(layer: Any) -> str:
     """What a layer is, in a message."""
     if not isinstance(layer, Layer):
         return type(layer).__name__
-    return ", ".join(f"{each.shape} {each.dtype}" if hasattr(each, "dtype") else type(each).__name__ for each in layer)
+    return ", ".join(
+        f"{each.shape} {each.dtype}" if hasattr(each, "dtype") and _is_whole(each) else type(each).__name__
+        for each in layer
+    )
 
 
 def map_trees(function: Callable[..., Array], *trees: Params) -> Params:
@@ -103,7 +119,7 @@ class Moments(NamedTuple):
 
 def check_optimizer(optimizer: Any) -> Optimizer:
     """`optimizer` if it is one, else ArgumentTypeError."""
-    if not isinstance(optimizer, Optimizer):
+    if not (isinstance(optimizer, Optimizer) and callable(optimizer.init) and callable(optimizer.update)):
         raise ArgumentTypeError("optimizer", expected="one, as fnnet.momentum()", found=repr(optimizer))
     return optimizer
 
@@ -133,11 +149,13 @@ def check_state(optimizer: Optimizer, params: Params, state: Any) -> None:
 
 def made_of(name: str, coefficients: Coefficients, step: Callable[..., tuple[Params, Any]]) -> Optimizer:
     """The optimizer of a rule that `step` says in NumPy; its update looks at what it is given first."""
-    rule = Rule(name, coefficients)
+    rule = Rule(name, calm(coefficients))
 
     def init(params: Params) -> Any:
+        check_like(params, params, "params")
         return Moments(0, tuple(zeros(params) for _ in range(rule.moments))) if rule.moments else ()
 
+    @calm
     def checked(
         params: Params, grads: Params, state: Any, learning_rate: float, kernels: Kernels = NUMPY
     ) -> tuple[Params, Any]:

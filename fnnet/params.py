@@ -18,6 +18,7 @@ from fnnet.errors import ArgumentTypeError, UsageError
 Array = NDArray[Any]
 
 MAX_PARAMETERS: Final = 10**9
+FLOATS: Final = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 class Layer(NamedTuple):
@@ -81,6 +82,44 @@ def freeze_params(params: Params) -> Params:
     return params
 
 
+_NONE: Final[tuple[Any, Any]] = (None, None)
+
+
+def check_params(params: Any) -> Params:
+    """`params` if its layers fit one another and share float32 or float64, else UsageError naming the layer."""
+    layers = getattr(params, "layers", None)
+    if not isinstance(params, Params) or not isinstance(layers, (tuple, list)) or not layers:
+        raise ArgumentTypeError("params is not a network", expected="Params with layers", found=type(params).__name__)
+    before = None
+    for number, layer in enumerate(layers, 1):
+        # Of every step, three times: what fits may take no more than a microsecond.
+        W, b = layer if type(layer) is Layer else _NONE
+        plain = type(W) is type(b) is np.ndarray and W.dtype is b.dtype is layers[0].W.dtype in FLOATS
+        if not (plain and W.ndim == 2 and b.shape == W.shape[1:] and before in (None, W.shape[0]) and W.size):
+            _check_layer(layer, number, layers[0], before)
+        before = layer.W.shape[1]
+    return params
+
+
+def _check_layer(layer: Any, number: int, first: Any, before: int | None) -> None:
+    """UsageError unless the layer follows one of `before` units, and is of the dtype of the first."""
+    place = f"layer {number}"
+    if not (isinstance(layer, Layer) and all(map(_is_whole, layer))):
+        raise ArgumentTypeError("no layer", place=place, expected="Layer of arrays", found=type(layer).__name__)
+    W, b = layer
+    if not W.dtype == b.dtype == first.W.dtype or W.dtype not in FLOATS:
+        found = f"W {W.dtype}, b {b.dtype}"
+        raise ArgumentTypeError("layer dtype", place=place, expected="one float dtype", found=found)
+    if W.ndim != 2 or b.shape != W.shape[1:] or before not in (None, W.shape[0]) or not W.size:
+        expected = f"W ({'inputs' if before is None else before}, outputs) and b (outputs,)"
+        raise UsageError("layers do not fit", place=place, expected=expected, found=f"W {W.shape} and b {b.shape}")
+
+
+def _is_whole(given: Any) -> bool:
+    """Whether it is an array all of whose values are ones: a masked one's need not be."""
+    return isinstance(given, np.ndarray) and not isinstance(given, np.ma.MaskedArray)
+
+
 def layer_sizes(params: Params) -> tuple[int, ...]:
     """(inputs, hidden..., outputs) of a network."""
     return (params.layers[0].W.shape[0], *(layer.W.shape[1] for layer in params.layers))
@@ -93,6 +132,8 @@ def count_parameters(sizes: Sequence[int]) -> int:
 
 def check_classes(names: Sequence[str]) -> tuple[str, ...]:
     """Names of classes as a tuple: texts that can be printed, each once, else UsageError."""
+    if not isinstance(names, Sequence) or isinstance(names, (str, bytes)):
+        raise ArgumentTypeError("class names", expected="a sequence of names", found=repr(names))
     seen: set[str] = set()
     for name in names:
         if not isinstance(name, str) or not name or not name.isprintable() or name in seen:

@@ -7,11 +7,12 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from fnnet import augment, optim, schedules
+from fnnet.arrays import check_label_smoothing
 from fnnet.checks import check_amount, check_count, check_share
 from fnnet.dropout import dropped
-from fnnet.errors import UsageError
+from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.names import OPTIMIZERS, SCHEDULES, STEPPING
-from fnnet.network import check_activation, check_label_smoothing
+from fnnet.network import check_activation
 from fnnet.optimizer import Optimizer
 from fnnet.schedules import Schedule
 
@@ -59,13 +60,22 @@ class Plan(NamedTuple):
     deformation: augment.Deformation | None = None
 
 
+def check_kind(plan: Any) -> Plan:
+    """`plan` if it is one, else ArgumentTypeError."""
+    if not isinstance(plan, Plan):
+        raise ArgumentTypeError("plan", expected="a Plan", found=type(plan).__name__)
+    return plan
+
+
 def goes_by_steps(plan: Plan) -> bool:
     """Whether its optimizer moves batch by batch; L-BFGS looks at all images along a line before it moves."""
+    check_kind(plan)
     return plan.optimizer in STEPPING
 
 
 def make_optimizer(plan: Plan) -> Optimizer:
     """The optimizer of a plan."""
+    check_kind(plan)
     figures = {"weight_decay": plan.weight_decay, "clip_norm": plan.clip_norm, "ema": plan.ema}
     return optim.make(plan.optimizer, momentum_beta=plan.momentum, **figures)
 
@@ -93,6 +103,8 @@ def parse_schedule(text: str) -> tuple[str, dict[str, float]]:
 
 def make_schedule(plan: Plan, steps_an_epoch: int) -> Schedule:
     """The learning rate of each step of a plan; a plateau's is the constant that `make_plateau` scales."""
+    steps_an_epoch = check_count("steps_an_epoch", steps_an_epoch, 1)
+    check_kind(plan)
     name, options = parse_schedule(plan.schedule)
     if name in ("constant", "plateau"):
         made = schedules.constant(plan.learning_rate)
@@ -151,6 +163,7 @@ def check_plan(plan: Plan, *, has_dev: bool = True, hidden: int | None = None) -
 
     hidden   how many hidden layers it is for; None for as many as it says.
     """
+    check_kind(plan)
     if hidden is None:
         hidden = len(plan.dropout) if isinstance(plan.dropout, tuple) else 1
     checks: dict[str, Callable[[], object]] = {

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fnnet.checks import shown
+from fnnet.checks import check_count, shown
 from fnnet.errors import ArgumentTypeError, UsageError
 
 SCHEME: Final = "philox4x64-10/1"
@@ -38,10 +38,11 @@ def check_seed(seed: Any, name: str = "seed") -> int:
 def words(seed: int, purpose: str, count: int, *, epoch: int = 0, step: int = 0, start: int = 0) -> NDArray[np.uint64]:
     """`count` 64-bit words (uint64) of the stream (seed, purpose, epoch, step), from word `start` on.
 
-    Raises   UsageError unless the place's numbers are in [0, 2**64) and the purpose is known.
+    Raises   UsageError unless the place's numbers are in [0, 2**64) and the purpose is known, and for a count below 0.
     """
     epoch, step, start = check_seed(epoch, "epoch"), check_seed(step, "step"), check_seed(start, "start")
-    if purpose not in PURPOSES:
+    count = check_count("count", count, 0)
+    if not isinstance(purpose, str) or purpose not in PURPOSES:
         raise UsageError("unknown purpose", expected=", ".join(PURPOSES), found=repr(purpose))
     first_block, skip = divmod(start, 4)
     # NumPy's Philox counts up before it draws, so the counter given to it is one less (modulo 2**256).
@@ -64,7 +65,9 @@ def order(seed: int, purpose: str, n: int, *, epoch: int = 0) -> NDArray[np.int6
 
     Each index takes the place of its word's low bits, so that one plain sort of numbers that all differ gives the
     same order with any sorting algorithm.
+    Raises   UsageError as `words`, and for n below 0.
     """
+    n = check_count("n", n, 0)
     bits = np.uint64(max(n - 1, 1).bit_length())
     keyed = (words(seed, purpose, n, epoch=epoch) >> bits << bits) | np.arange(n, dtype=np.uint64)
     keyed.sort()

@@ -7,14 +7,14 @@ same shape. One that has a number of steps stays beyond them at the value that i
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 
-from fnnet.checks import MOST, check_amount, check_count, check_share
+from fnnet.arrays import as_array, calm
+from fnnet.checks import MOST, check_amount, check_count, check_numbers, check_share
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.params import Array
 
@@ -25,7 +25,7 @@ Schedule = Callable[[Any], Any]
 def constant(rate: float) -> Schedule:
     """`rate` at every step. Raises UsageError unless it is finite and above 0, as all makers here."""
     rate = _rate(rate)
-    return lambda steps: np.full(_steps(steps).shape, rate)[()]
+    return calm(lambda steps: np.full(_steps(steps).shape, rate)[()])
 
 
 def step(rate: float, every: int, factor: float = 0.1) -> Schedule:
@@ -34,7 +34,7 @@ def step(rate: float, every: int, factor: float = 0.1) -> Schedule:
     Raises   UsageError unless every >= 1 and 0 < factor <= 1.
     """
     rate, every, factor = _rate(rate), check_count("every", every, 1), _factor(factor)
-    return lambda steps: rate * factor ** (_steps(steps) // every)
+    return calm(lambda steps: rate * factor ** (_steps(steps) // every))
 
 
 def exponential(rate: float, factor: float, every: int) -> Schedule:
@@ -43,7 +43,7 @@ def exponential(rate: float, factor: float, every: int) -> Schedule:
     Raises   UsageError unless every >= 1 and 0 < factor <= 1.
     """
     rate, every, factor = _rate(rate), check_count("every", every, 1), _factor(factor)
-    return lambda steps: rate * factor ** (_steps(steps) / every)
+    return calm(lambda steps: rate * factor ** (_steps(steps) / every))
 
 
 def cosine(peak: float, steps: int, final: float = 0.0) -> Schedule:
@@ -53,7 +53,7 @@ def cosine(peak: float, steps: int, final: float = 0.0) -> Schedule:
     Raises   UsageError unless steps >= 1 and 0 <= final < 1.
     """
     peak, last, final = _rate(peak), check_count("steps", steps, 1), check_share("final", final)
-    return lambda steps: _ease(peak, peak * final, np.minimum(_steps(steps), last) / last)
+    return calm(lambda steps: _ease(peak, peak * final, np.minimum(_steps(steps), last) / last))
 
 
 def one_cycle(
@@ -71,6 +71,7 @@ def one_cycle(
     start = peak / _at_least_1("start_factor", start_factor)
     final = start / _at_least_1("final_factor", final_factor)
 
+    @calm
     def schedule(steps: Any) -> Any:
         at = np.minimum(_steps(steps), last)
         down = _ease(peak, final, np.maximum(at - top, 0) / (last - top))
@@ -86,7 +87,9 @@ def warm_up(schedule: Schedule, steps: int) -> Schedule:
     Raises   UsageError unless steps >= 1.
     """
     warm = check_count("steps", steps, 1)
-    return lambda steps: schedule(steps) * ((np.minimum(_steps(steps), warm - 1) + 1) / warm)
+    if not callable(schedule):
+        raise ArgumentTypeError("schedule", expected="a function of the steps", found=repr(schedule))
+    return calm(lambda steps: schedule(steps) * ((np.minimum(_steps(steps), warm - 1) + 1) / warm))
 
 
 def plateau_scale(losses: Sequence[float], factor: float = 0.1, patience: int = 10, threshold: float = 1e-4) -> float:
@@ -99,8 +102,7 @@ def plateau_scale(losses: Sequence[float], factor: float = 0.1, patience: int = 
     """
     factor, patience = _factor(factor), check_count("patience", patience, 0)
     threshold = check_share("threshold", threshold)
-    if not isinstance(losses, Sequence) or not all(isinstance(loss, numbers.Real) for loss in losses):
-        raise ArgumentTypeError("losses", expected="a sequence of numbers", found=type(losses).__name__)
+    losses = check_numbers("losses", losses)
     best, bad, scale = math.inf, 0, 1.0
     for loss in losses:
         best, bad = (loss, 0) if loss < best * (1 - threshold) else (best, bad + 1)
@@ -147,9 +149,7 @@ def make(name: str, rate: float, steps: int | None = None, **options: Any) -> Sc
 
 
 def _steps(given: Any) -> Array:
-    steps: Array = np.asarray(given)
-    if steps.dtype.kind not in "iu":
-        raise ArgumentTypeError("steps are not integers", expected="an integer dtype", found=steps.dtype)
+    steps = as_array("steps are not integers", given, "iu", "an integer dtype")
     if steps.size and steps.min() < 0:
         raise UsageError("step out of range", expected="0 or more", found=steps.min())
     # Steps of 8 bits would overflow in what is made of them.

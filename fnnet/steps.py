@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fnnet import dropout, rng
+from fnnet.arrays import as_array, calm, check_label_smoothing, check_labels, check_weights
 from fnnet.checks import check_amount, check_count
 from fnnet.errors import ArgumentTypeError, DivergedError, UsageError
 from fnnet.kernels import NUMPY, Kernels, check_kernels
@@ -17,17 +19,13 @@ from fnnet.network import (
     check_activation,
     check_examples,
     check_input,
-    check_label_smoothing,
-    check_labels,
-    check_params,
-    check_weights,
     forward,
     loss,
     loss_and_grads,
 )
 from fnnet.optim import SGD
-from fnnet.optimizer import Moments, Optimizer, check_optimizer, check_state, trees_of
-from fnnet.params import Array, Params, layer_sizes
+from fnnet.optimizer import Moments, Optimizer, check_optimizer, check_state, map_trees, trees_of
+from fnnet.params import Array, Params, check_params, layer_sizes
 
 Rates = float | Callable[[Array], Array]
 """A learning rate, or a schedule: a function of the steps (n,), counted from 0, that gives the rates (n,)."""
@@ -57,9 +55,11 @@ PLAIN = Objective()
 
 def start(params: Params, seed: int, *, optimizer: Optimizer = SGD) -> TrainState:
     """The state before the first step."""
-    return TrainState(params, optimizer.init(params), 0, rng.check_seed(seed))
+    params = map_trees(np.ndarray.view, check_params(params))
+    return TrainState(params, check_optimizer(optimizer).init(params), 0, rng.check_seed(seed))
 
 
+@calm
 def train_step(
     state: TrainState,
     x: Any,
@@ -74,7 +74,8 @@ def train_step(
     """Forward, backward, update on one batch: the next state, the batch's mean loss and its right answers before it.
 
     weights   of the samples (n,); None for equal ones.
-    Raises    UsageError for what does not fit: a learning rate below 0, an optimizer state of another optimizer.
+    Raises    DivergedError for a loss, or weights after the step, that are not finite; it names the step and the layer.
+              UsageError for what does not fit: a learning rate below 0, an optimizer state of another optimizer.
     """
     check_work(state, objective, optimizer)
     learning_rate, x = check_amount("learning_rate", learning_rate), check_input(x, state.params)
@@ -84,9 +85,13 @@ def train_step(
     mean_loss, grads = loss_and_grads(
         state.params, activations, labels, weights=weights, label_smoothing=objective.label_smoothing, kernels=kernels
     )
+    if not math.isfinite(mean_loss):
+        raise diverged(state.step + 1, _overflowing_layer(state.params, x, objective.activation), mean_loss)
     params, optimizer_state = optimizer.update(state.params, grads, state.optimizer_state, learning_rate, kernels)
     correct = int(np.count_nonzero(activations.logits.argmax(axis=1) == np.asarray(labels)))
-    return state._replace(params=params, optimizer_state=optimizer_state, step=state.step + 1), mean_loss, correct
+    made = state._replace(params=params, optimizer_state=optimizer_state, step=state.step + 1)
+    _check_finite(made)
+    return made, mean_loss, correct
 
 
 def train_block(
@@ -110,13 +115,14 @@ def train_block(
     learning_rate   a number, or a schedule of the state's step.
     weights         of the examples, as many as they are; None for equal ones.
     Returns  the state, the sum of the m losses and the number of right answers.
-    Raises   DivergedError at the first step whose loss is not finite, or for weights that are not finite after the
-             last; it names the step and the layer. UsageError for a batch size or rows that cannot be.
+    Raises   DivergedError at the first step whose loss is not finite, or for weights that are not finite at the
+             latest after the last; it names the step and the layer. UsageError for a batch size or rows that cannot be.
     """
     check_count("batch_size", batch_size, 1)
     check_work(state, objective, optimizer)
     examples = check_examples(examples)
-    x, labels = check_input(examples.x, state.params), np.asarray(examples.labels)
+    x = check_input(examples.x, state.params)
+    labels = as_array("labels are not integers", examples.labels, "iu", "an integer dtype")
     weights = check_weights(weights, len(x))
     if labels.shape != (len(x),):
         raise UsageError("labels do not fit x", expected=f"shape ({len(x)},)", found=labels.shape)
@@ -138,8 +144,8 @@ def rates_of(learning_rate: Rates, first: int, steps: int) -> Array:
     """The learning rates of so many steps from `first` on, float64; UsageError for one below 0 or not finite."""
     if not callable(learning_rate):
         return np.full(steps, check_amount("learning_rate", learning_rate))
-    given: Array = np.asarray(learning_rate(np.arange(first, first + steps)))
-    if given.dtype.kind not in "fiu" or given.shape != (steps,):
+    given = as_array("rates of a schedule", learning_rate(np.arange(first, first + steps)), "fiu", "numbers")
+    if given.shape != (steps,):
         found = f"shape {given.shape}, dtype {given.dtype}"
         raise UsageError("rates of a schedule", expected=f"shape ({steps},), numbers", found=found)
     rates: Array = given.astype(np.float64)
@@ -189,19 +195,14 @@ class Loop:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for number in range(passes):
                 losses, correct = self._run_once(rows, rates[number * steps : (number + 1) * steps])
-        _check_finite(self._state)
         return losses, correct
 
     def _run_once(self, rows: Array | None, rates: Array) -> tuple[Array, int]:
         losses, correct = [], 0
         for rate, batch in zip(rates.tolist(), self._batches(rows), strict=True):
-            before = self._state
             x, labels = self._examples.x[batch], self._examples.labels[batch]
             weights = None if self._weights is None else self._weights[batch]
-            self._state, loss, right = train_step(before, x, labels, rate, weights=weights, **self._options)
-            if not np.isfinite(loss):
-                activation = self._options["objective"].activation
-                raise diverged(before.step + 1, _overflowing_layer(before.params, x, activation), loss)
+            self._state, loss, right = train_step(self._state, x, labels, rate, weights=weights, **self._options)
             losses.append(loss * len(labels))
             correct += right
         return np.array(losses), correct
@@ -320,17 +321,16 @@ def _overflowing_layer(params: Params, x: Any, activation: str) -> int:
 
 def _check_finite(state: TrainState) -> None:
     for number, layer in enumerate(state.params.layers, 1):
-        if not all(np.isfinite(array).all() for array in layer):
+        # The sum of squares is quicker, and makes no vector of answers; it may overflow though no weight has.
+        if not all(math.isfinite(np.vdot(each, each)) or np.isfinite(each).all() for each in layer):
             raise diverged(state.step, number)
 
 
 def _check_rows(given: Any, n: int) -> Array:
-    rows: Array = np.asarray(given)
-    if rows.ndim != 1 or rows.dtype.kind not in "iu":
-        found = f"shape {rows.shape}, dtype {rows.dtype}"
-        raise ArgumentTypeError(
-            "rows are not a vector of integers", expected="shape (m,), an integer dtype", found=found
-        )
+    problem, expected = "rows are not a vector of integers", "shape (m,), an integer dtype"
+    rows = as_array(problem, given, "iu", expected)
+    if rows.ndim != 1:
+        raise ArgumentTypeError(problem, expected=expected, found=f"shape {rows.shape}, dtype {rows.dtype}")
     if not rows.size:
         raise UsageError("rows are empty", expected="at least 1 row", found="0 rows")
     outside = (rows < 0) | (rows >= n)

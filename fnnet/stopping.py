@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fnnet.checks import check_count
+from fnnet.checks import check_count, check_numbers
 
 
 def best_epoch(losses: Sequence[float]) -> int | None:
     """The index of the smallest loss, of equals the earliest; NaN never is. None where there is none."""
+    losses = check_numbers("losses", losses)
     known = [index for index, loss in enumerate(losses) if not math.isnan(loss)]
     return min(known, key=lambda index: losses[index], default=None)
 

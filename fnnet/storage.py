@@ -14,8 +14,7 @@ from fnnet.container import Kind
 from fnnet.errors import ModelError
 from fnnet.filesystem import DISK, FileSystem
 from fnnet.names import ACTIVATIONS
-from fnnet.network import check_params
-from fnnet.params import Array, Layer, Model, Params, check_classes, check_sizes, frozen, layer_sizes
+from fnnet.params import Array, Layer, Model, Params, check_classes, check_params, check_sizes, frozen, layer_sizes
 
 MODEL: Final = Kind("model", 1, 2**20)
 KEYS: Final = frozenset({"sizes", "activation", "classes", "image_shape", "preprocessing", "training"})

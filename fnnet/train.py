@@ -10,10 +10,11 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from fnnet import augment, metrics, optim, rng, stopping
-from fnnet.errors import DataError
+from fnnet import augment, metrics, optim, rng, steps, stopping
+from fnnet.arrays import check_labels, check_weights
+from fnnet.errors import ArgumentTypeError, DataError
 from fnnet.kernels import NUMPY, Kernels
-from fnnet.network import Examples, as_input, check_labels, check_weights
+from fnnet.network import Examples, as_input, check_examples
 from fnnet.params import Array, Params
 from fnnet.plan import Plan, check_plan, goes_by_steps, make_optimizer, make_plateau, make_schedule
 from fnnet.steps import Objective, TrainState, add_up, make_blocks
@@ -94,8 +95,8 @@ class Progress(NamedTuple):
 
 def start(params: Params, seed: int, plan: Plan) -> Training:
     """Training by `plan` before its first step."""
-    state = make_optimizer(plan).init(params) if goes_by_steps(plan) else ()
-    return Training(TrainState(params, state, 0, rng.check_seed(seed)))
+    state = steps.start(params, seed)
+    return Training(state._replace(optimizer_state=make_optimizer(plan).init(params)) if goes_by_steps(plan) else state)
 
 
 def answering(training: Training, plan: Plan) -> Params:
@@ -127,6 +128,9 @@ def epochs(
     on_block      is told after each block.
     """
     check_plan(plan, has_dev=dev is not None)
+    if not isinstance(training, Training):
+        raise ArgumentTypeError("training", expected="a Training", found=type(training).__name__)
+    train, dev = check_examples(train), None if dev is None else check_examples(dev)
     if not goes_by_steps(plan):
         yield from _minimised(training, train, plan, weights, dev, kernels, on_block)
         return

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from fnnet.arrays import as_array, check_labels
 from fnnet.checks import check_amount, check_count
 from fnnet.errors import ArgumentTypeError, UsageError
-from fnnet.params import Array, freeze
+from fnnet.params import Array, check_classes, freeze
 
 BALANCED: Final = "balanced"
 
@@ -20,6 +21,9 @@ def parse(text: str, classes: Sequence[str]) -> str | dict[int, float]:
     classes  the names.
     Raises   UsageError for what is neither, or names a class that is not there, or one twice.
     """
+    if not isinstance(text, str):
+        raise ArgumentTypeError("class weights", expected=f"CLASS=WEIGHT,... or {BALANCED}", found=repr(text))
+    classes = check_classes(classes)
     if text == BALANCED:
         return text
     found: dict[int, float] = {}
@@ -49,15 +53,12 @@ def class_weights(weights: Any, labels: Any, classes: int) -> Array:
     Raises   UsageError for a class that is not there, another number of weights, and a weight that is negative or not
              finite; ArgumentTypeError for what is no number.
     """
-    labels, classes = np.asarray(labels), check_count("classes", classes, 1)
-    if labels.dtype.kind not in "iu" or labels.ndim != 1:
+    classes = check_count("classes", classes, 1)
+    labels = as_array("labels are not integers", labels, "iu", "an integer dtype, shape (n,)")
+    if labels.ndim != 1:
         found = f"{labels.dtype}, shape {labels.shape}"
         raise ArgumentTypeError("labels are not integers", expected="an integer dtype, shape (n,)", found=found)
-    outside = (labels < 0) | (labels >= classes)
-    if outside.any():
-        index = int(outside.argmax())
-        expected = f"0 to {classes - 1}"
-        raise UsageError("label out of range", place=f"index {index}", expected=expected, found=labels[index])
+    labels = check_labels(labels, (len(labels), classes))
     if isinstance(weights, str) and weights == BALANCED:
         counts = np.bincount(labels, minlength=classes)
         each = len(labels) / (classes * np.maximum(counts, 1))
@@ -77,9 +78,13 @@ def _each_class(weights: Any, classes: int) -> list[float]:
             if not (known and 0 <= number < classes):
                 raise UsageError("weight for a class that is not there", expected=f"0 to {classes - 1}", found=number)
         weights = [weights.get(number, 1.0) for number in range(classes)]
-    elif isinstance(weights, (str, bytes)) or not (isinstance(weights, Sequence) or np.ndim(weights) == 1):
+    elif isinstance(weights, (str, bytes)) or not (
+        isinstance(weights, Sequence) or (isinstance(weights, np.ndarray) and weights.ndim == 1)
+    ):
         expected = f'one weight for each class, a mapping from classes, or "{BALANCED}"'
         raise ArgumentTypeError("class weights", expected=expected, found=repr(weights))
+    elif isinstance(weights, np.ndarray):
+        weights = as_array("class weights", weights, "fiu", "numbers").tolist()
     if len(weights) != classes:
         raise UsageError("class weights", expected=f"one for each of {classes} classes", found=len(weights))
     return [check_amount(f"weight of class {number}", weight) for number, weight in enumerate(weights)]

@@ -131,5 +131,10 @@ def assert_equal(call, case, found):
         tolerance.assert_activated(found, wanted, size(case.da) if name in SLOPES else 1.0)
 
 
+def named(name):
+    """The case of that name."""
+    return next(case for case in CASES if case.name == name)
+
+
 GRID = [(call, case) for call in CALLS for case in CASES]
 IDS = [f"{call}-{case.name}" for call, case in GRID]

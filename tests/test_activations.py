@@ -82,7 +82,7 @@ def test_slopes_are_the_derivative(name):
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_limits_zero_and_nan(name, dtype, kernels):
+def test_f75_f80_limits_zero_and_nan(name, dtype, kernels):
     z = np.array([-np.inf, np.inf, 0.0, -0.0], dtype)
     with np.errstate(all="raise", under="ignore"):
         value, slope = both(kernels, name, z)
@@ -95,7 +95,7 @@ def test_limits_zero_and_nan(name, dtype, kernels):
     assert np.isnan(getattr(kernels, name)(np.array([np.nan], dtype))).all()
 
 
-def test_relu_gradient_at_zero_and_nan(kernels):
+def test_f75_relu_gradient_at_zero_and_nan(kernels):
     z = np.array([[-1.0, 0.0, 2.0, np.nan]], np.float32)
     np.testing.assert_array_equal(kernels.relu(z), [[0, 0, 2, np.nan]])
     np.testing.assert_array_equal(kernels.relu_backward(np.full_like(z, 3), z), [[0, 0, 3, 0]])
@@ -103,7 +103,7 @@ def test_relu_gradient_at_zero_and_nan(kernels):
 
 @pytest.mark.parametrize("name", SMOOTH)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_small_numbers_keep_their_digits(name, dtype, kernels):
+def test_f80_small_numbers_keep_their_digits(name, dtype, kernels):
     """Near 0 tanh is z and not a difference of rounded numbers; far out the slopes still shrink as they should."""
     z = np.geomspace(1e-30, 1e-3, 50).astype(dtype)
     lean = {"gelu": z / 2, "silu": z / 2, "tanh": z, "sigmoid": 0.5}[name]

@@ -137,7 +137,7 @@ def test_same_bits_for_any_number_of_threads(case, optimizer, numba_kernels, mon
     assert len(results) == 1
 
 
-def test_weights_whose_sum_overflows_are_finite(numba_kernels):
+def test_f71_weights_whose_sum_overflows_are_finite(numba_kernels):
     """No warning, which would fail this test, and no divergence."""
     params = fnnet.init((4, 3), 0)
     large = fnnet.Params((params.layers[0]._replace(W=np.full((4, 3), 3e38, np.float32)),))
@@ -173,7 +173,7 @@ def test_zeros_left_out_are_the_same_bits(sizes, batch, numba_kernels, monkeypat
 @pytest.mark.parametrize("sizes", [(784, 10, 10), (784, 150, 10), (70, 5), (300, 40, 30, 12)], ids=str)
 @pytest.mark.parametrize("zeros", [0.0, 0.8])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_row_alone_in_a_batch_or_shuffled(sizes, zeros, dtype, numba_kernels, monkeypatch):
+def test_f81_a_row_alone_in_a_batch_or_shuffled(sizes, zeros, dtype, numba_kernels, monkeypatch):
     monkeypatch.setattr(predictor, "TEAM_WORK", 1)
     params = fnnet.init(sizes, 3, dtype=dtype)
     x = data(200, sizes[0], sizes[-1], zeros=zeros, as_bytes=True).x
@@ -300,7 +300,7 @@ def test_packing_and_unpacking(sizes, threads, lanes):
     assert flat.ctypes.data % 64 == 0
 
 
-def test_a_step_with_an_infinite_loss_is_not_made(numba_kernels):
+def test_f71_a_step_with_an_infinite_loss_is_not_made(numba_kernels):
     """The error names that step, and the layer whose scores overflow."""
     examples = data(64, 20, 3, zeros=0.5, as_bytes=False)
     examples.x[40] = 1e38
@@ -331,7 +331,7 @@ def test_an_optimizer_that_the_compiled_code_does_not_know(numba_kernels):
     assert_trained(found.params, wanted.params, 4)
 
 
-def test_arguments_stay_as_they_were(numba_kernels):
+def test_f82_arguments_stay_as_they_were(numba_kernels):
     examples = data(50, 20, 3, zeros=0.5, as_bytes=True)
     x, labels, params = examples.x.copy(), examples.labels.copy(), fnnet.init((20, 8, 3), 1)
     before = weights_sha256(params)

@@ -105,7 +105,7 @@ def test_schedules_that_give_no_rates(schedule, kernels):
         block(kernels, SIZES, examples, 20, rate=schedule)
 
 
-def test_a_rate_of_0_is_a_step_that_goes_nowhere(kernels):
+def test_f78_a_rate_of_0_is_a_step_that_goes_nowhere(kernels):
     """Where a schedule ends, or falls below the smallest number."""
     examples = data(60, 20, 3, zeros=0.5, as_bytes=True)
     for rate in (0.0, lambda s: np.where(s < 1, 0.1, 0.0)):

@@ -36,6 +36,7 @@ TRAIN_KEYS = [
     "total_seconds",
     "test_loss",
     "test_accuracy",
+    "dead_units",
     "weights_sha256",
     "model",
 ]

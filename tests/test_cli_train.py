@@ -142,7 +142,7 @@ def test_the_remedy_for_another_run_is_one(run, idx_folder, small_images, tmp_pa
 
 
 @pytest.mark.parametrize("jit", ["--jit", "--no-jit"])
-def test_divergence_keeps_the_last_good_state(jit, run, idx_folder, tmp_path):
+def test_f71_divergence_keeps_the_last_good_state(jit, run, idx_folder, tmp_path):
     arguments = ("train", jit, "--data", idx_folder, "--hidden", "8", "--epochs", 30, "--batch-size", 5)
     result = run(*arguments, "--learning-rate", 1e30, "--run-dir", "kept")
     result.failed(

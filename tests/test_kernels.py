@@ -49,7 +49,7 @@ def test_twins_share_names_order_and_defaults(operation, numba_kernels):
 
 
 @pytest.mark.parametrize(("call", "case"), cases.GRID, ids=cases.IDS)
-def test_arguments_stay_and_results_are_new(call, case, kernels):
+def test_f82_f83_arguments_stay_and_results_are_new(call, case, kernels):
     arguments = cases.arguments(call, case)
     before = [None if argument is None else np.array(argument) for argument in arguments]
     writeable = [argument.flags.writeable for argument in arguments if isinstance(argument, np.ndarray)]
@@ -82,7 +82,7 @@ def test_first_layer_needs_no_dx(kernels):
     assert dW.shape == case.W.shape
 
 
-def test_softmax_and_cross_entropy_at_large_logits(kernels):
+def test_f72_f73_softmax_and_cross_entropy_at_large_logits(kernels):
     logits = np.array([[1e4, -1e4, 0.0], [-1e4, -1e4, -1e4], [0.0, 0.0, -1e4]], np.float32)
     probs = kernels.softmax(logits)
     np.testing.assert_allclose(probs, [[1, 0, 0], [1 / 3] * 3, [0.5, 0.5, 0]], rtol=1e-6)
@@ -149,7 +149,7 @@ def test_the_dtype_of_the_weights_does_not_matter(dtype, kernels):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_smoothed_loss_at_large_logits(smoothing, kernels):
+def test_f74_smoothed_loss_at_large_logits(smoothing, kernels):
     logits = np.array([[1e4, -1e4, 0.0]], np.float32)
     loss, dlogits = kernels.cross_entropy(logits, np.array([0]), None, smoothing)
     assert loss == pytest.approx(smoothing * 1e4, rel=1e-6)
@@ -182,7 +182,7 @@ def test_no_core_assumes_that_there_is_no_nan_or_infinity():
     assert set(flags) <= {'("reassoc",'}
 
 
-def test_other_dtypes_are_refused(numba_kernels):
+def test_f81_other_dtypes_are_refused(numba_kernels):
     with pytest.raises(TypeError, match="float32, float64"):
         numba_kernels.relu(np.zeros((2, 2), np.float16))
 

@@ -14,10 +14,11 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "fnnet"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-GROUND = {"errors", "checks", "names", "rng", "params", "kernels"}
+GROUND = {"errors", "checks", "names", "arrays", "rng", "params", "kernels"}
 ALLOWED = {
     "errors": set(),
     "checks": {"errors"},
+    "arrays": {"errors", "checks", "params"},
     "names": set(),
     "rng": {"errors", "checks"},
     "params": {"errors", "rng"},

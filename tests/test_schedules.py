@@ -68,7 +68,7 @@ def test_rates_have_the_shape_of_the_steps_and_depend_on_them_alone(schedule):
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint64])
-def test_rates_do_not_depend_on_the_dtype_of_the_steps(schedule, dtype):
+def test_f80_rates_do_not_depend_on_the_dtype_of_the_steps(schedule, dtype):
     most = np.iinfo(dtype).max
     steps = np.array([0, 1, 99, 126, most - 1, most], dtype)
     with np.errstate(over="raise", invalid="raise"):
@@ -280,7 +280,7 @@ def test_plateaus_against_optax(optax, seed):
         (lambda: constant(0.1)(0.5), "steps are not integers; expected an integer dtype, found float64"),
     ],
 )
-def test_bad_values_are_told_in_one_line(wrong, fault):
+def test_f78_bad_values_are_told_in_one_line(wrong, fault):
     with pytest.raises(UsageError, match=re.escape(fault)) as told:
         wrong()
     assert "\n" not in str(told.value)

@@ -105,7 +105,7 @@ def test_reports_and_dev_figures():
     assert reports[0].dev_accuracy is None
 
 
-def test_no_epochs_is_no_training():
+def test_f76_no_epochs_is_no_training():
     state, reports = trained(examples(), Plan(0, 16, 0.1), fnnet.load_kernels())
     assert reports == []
     assert weights_sha256(state.params) == weights_sha256(fnnet.init((6, 5, 3), 3))
@@ -120,7 +120,7 @@ def test_progress_counts_every_image():
     assert {progress.epoch for progress in seen} == {1, 2}
 
 
-def test_divergence_names_step_and_layer(kernels):
+def test_f71_divergence_names_step_and_layer(kernels):
     with pytest.raises(DivergedError, match=r"step \d+, layer \d.*smaller learning rate"):
         trained(examples(), Plan(50, 16, 1e30), kernels)
 
@@ -139,7 +139,7 @@ def test_divergence_names_step_and_layer(kernels):
         (Plan(1, 16, 0.1, report_every=0), "report_every"),
     ],
 )
-def test_bad_plans(plan, message):
+def test_f78_bad_plans(plan, message):
     with pytest.raises(UsageError, match=message):
         trained(examples(), plan, fnnet.load_kernels())
 
@@ -151,7 +151,7 @@ def test_labels_are_checked_before_the_first_step():
 
 
 @pytest.mark.parametrize("sizes", [(6, 3), (6, 1, 3), (6, *[4] * 50, 3)], ids=["none", "one unit", "fifty layers"])
-def test_any_depth(sizes, kernels):
+def test_f77_any_depth(sizes, kernels):
     state, reports = trained(examples(), Plan(2, 16, 0.05), kernels, sizes=sizes)
     assert math.isfinite(reports[-1].train_loss)
     assert state.step == 10
@@ -166,7 +166,7 @@ def test_metrics_by_hand():
     assert two == (1, 0.0, 0.0, 0.0)
 
 
-def test_evaluation_weights_chunks_by_their_size(monkeypatch):
+def test_f76_evaluation_weights_chunks_by_their_size(monkeypatch):
     x, labels = examples()
     params = fnnet.init((6, 5, 3), 1)
     whole = metrics.evaluate(params, x, labels)
@@ -208,14 +208,14 @@ def overflowing(*sizes):
 
 
 @pytest.mark.parametrize(("sizes", "place"), [((1, 2), "step 1, layer 1"), ((1, 3, 2), "step 1, layer 2")])
-def test_an_infinite_loss_is_divergence(sizes, place, kernels):
+def test_f71_an_infinite_loss_is_divergence(sizes, place, kernels):
     plan, one = Plan(1, 1, 0.1), Examples(np.ones((1, 1), np.float32), np.array([1]))
     training = train.start(overflowing(*sizes), 0, plan)
     with pytest.raises(DivergedError, match=place), np.errstate(all="ignore"):
         list(train.epochs(training, one, plan, kernels=kernels))
 
 
-def test_weights_that_overflow_in_the_last_step_are_divergence(kernels):
+def test_f71_weights_that_overflow_in_the_last_step_are_divergence(kernels):
     with pytest.raises(DivergedError, match=r"step 1, layer [12]: training diverged; expected finite weights"):
         trained(examples(), Plan(1, None, 1e39), kernels)
 

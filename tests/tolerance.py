@@ -26,6 +26,7 @@ __all__ = [
     "assert_bitwise",
     "assert_loss",
     "assert_probs",
+    "assert_stepped",
     "assert_sums",
     "assert_trained",
 ]
@@ -68,6 +69,11 @@ def assert_trained(found, wanted, steps):
     """The parameters after `steps` steps, however they were made, for rates of at most 1."""
     for ours, theirs in zip(found.layers, wanted.layers, strict=True):
         for a, b in zip(ours, theirs, strict=True):
-            assert a.dtype == b.dtype
-            limit = 16 * (steps + 4) * np.finfo(b.dtype).eps * (1 + np.abs(b))
-            assert (np.abs(a - b) <= limit).all(), (np.abs(a - b) / limit).max()
+            assert_stepped(a, b, steps)
+
+
+def assert_stepped(found, wanted, steps):
+    assert found.dtype == wanted.dtype
+    assert found.shape == wanted.shape
+    limit = 16 * (steps + 4) * np.finfo(wanted.dtype).eps * (1 + np.abs(wanted))
+    assert (np.abs(found - wanted) <= limit).all(), (np.abs(found - wanted) / limit).max()

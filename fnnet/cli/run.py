@@ -72,6 +72,8 @@ def train_and_test(
     tested = dataset.test and metrics.evaluate(found, *dataset.test, activation=plan.activation, kernels=job.kernels)
     if tested and not math.isfinite(tested.loss):
         raise steps.diverged("test loss", None, tested.loss)
+    # Of all images, whose forward pass is stopped as soon as no unit can be dead.
+    dead = metrics.dead_units(found, job.train.x, activation=plan.activation, kernels=job.kernels)
     about = {
         "recipe": recipe.name,
         "dataset": dataset.name,
@@ -83,6 +85,7 @@ def train_and_test(
         "steps": training.state.step,
         "test_loss": tested.loss if tested else None,
         "test_accuracy": tested.accuracy if tested else None,
+        "dead_units": [count / units for count, units in dead],
     }
     model = Model(found, recipe.activation, dataset.classes, dataset.image_shape, training=frozen(about))
     return model, list(training.history)

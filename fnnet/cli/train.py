@@ -214,6 +214,7 @@ def _document(
         "total_seconds": None,
         "test_loss": model.training["test_loss"],
         "test_accuracy": model.training["test_accuracy"],
+        "dead_units": list(model.training["dead_units"]),
         "weights_sha256": params.weights_sha256(model.params),
         "model": options["out"],
     }
@@ -316,4 +317,7 @@ def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochR
         f"{sizes}, {document['parameters']:,} parameters, trained in {document['train_seconds']:.2f} s"
         f" (loading {document['load_seconds']:.2f} s, compiling {document['compile_seconds']:.2f} s)"
     )
+    for number, share in enumerate(document["dead_units"], 1):
+        if share:
+            click.echo(f"hidden layer {number}: {share:.1%} of its units are dead, 0 for every training image")
     say(f"saved {document['model']}")

@@ -8,12 +8,16 @@ from typing import Any, Final, NamedTuple
 
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
 from fnnet.kernels import reference
+from fnnet.kernels.checked import checked
 from fnnet.kernels.machine import available_threads
 from fnnet.params import Array
 
 
 class Kernels(NamedTuple):
     """One implementation of every operation, all with the signatures and meaning of `kernels.reference`.
+
+    Operations check what they are given: UsageError for arrays that do not fit one another or the operation,
+    ArgumentTypeError for what is no float32 or float64, or not the dtype of the first.
 
     The last fields are what compiled code does as a whole, and None where the definition alone holds.
 
@@ -61,7 +65,8 @@ def _table(name: str, module: Any) -> Kernels:
     missing = [operation for operation in OPERATIONS if not hasattr(module, operation)]
     if missing:
         raise FnnetError("operation has no twin", where=name, expected=", ".join(OPERATIONS), found=f"no {missing[0]}")
-    return Kernels(name, *(getattr(module, operation) for operation in OPERATIONS))
+    operations: Any = {each: checked(each, getattr(module, each)) for each in OPERATIONS}
+    return Kernels(name, **operations)
 
 
 NUMPY: Final = _table("numpy", reference)
@@ -83,10 +88,10 @@ def load(
     Raises    UsageError for another name or number of threads.
     """
     threads = check_threads(threads)
+    if not isinstance(name, str) or name not in ("numpy", "numba"):
+        raise UsageError("unknown kernels", expected="numpy or numba", found=repr(name))
     if name == "numpy":
         return NUMPY
-    if name != "numba":
-        raise UsageError("unknown kernels", expected="numpy or numba", found=repr(name))
     try:
         from fnnet.kernels import compiled, deform, library, pixels, predictor, trainer
 

@@ -1,0 +1,109 @@
+"""Arguments as arrays: one way in for all that NumPy can read as numbers, and one line for what it cannot."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+
+from fnnet.checks import check_share
+from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
+from fnnet.params import Array
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def calm(function: Callable[P, R]) -> Callable[P, R]:
+    """A pure `function` that gives what it gives whatever the caller does about overflow and underflow.
+
+    Where they are errors to the caller it runs once more with NumPy's flags ignored: what goes well costs nothing.
+    """
+
+    @functools.wraps(function)
+    def calmed(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except (FloatingPointError, RuntimeWarning):
+            with np.errstate(all="ignore"):
+                return function(*args, **kwargs)
+
+    return calmed
+
+
+def as_array(problem: str, given: Any, kinds: str, expected: str) -> Array:
+    """`given` as a plain array in this machine's byte order, whose dtype is of one of `kinds`: itself if it is one.
+
+    Lists, memory maps, matrices and what else NumPy reads as an array are taken, but no masked values: they are none.
+    Raises   ArgumentTypeError, which says the `problem` and what was `expected`, for all others.
+    """
+    if type(given) is not np.ndarray:
+        given = _read(problem, given, expected)
+    array: Array = given
+    if array.dtype.kind not in kinds:
+        raise ArgumentTypeError(problem, expected=expected, found=array.dtype)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _read(problem: str, given: Any, expected: str) -> Array:
+    if _holds_masked(given):
+        fix = "fill them in, or leave their rows out"
+        raise ArgumentTypeError(problem, expected=expected, found="masked values", fix=fix)
+    try:
+        array: Array = np.asarray(given)
+    except FnnetError:
+        raise
+    except Exception as error:  # ragged lists, and all that an object's own __array__ may raise
+        found = f"{type(given).__name__}: {error}"
+        raise ArgumentTypeError(problem, expected=expected, found=found) from None
+    return array
+
+
+def _holds_masked(given: Any) -> bool:
+    if isinstance(given, np.ma.MaskedArray):
+        return bool(np.ma.is_masked(given))
+    return isinstance(given, (list, tuple)) and any(
+        _holds_masked(each) for each in given if isinstance(each, (list, tuple, np.ndarray))
+    )
+
+
+def check_labels(given: Any, shape: tuple[int, ...]) -> Array:
+    """The labels `given` as an int64 array (n,) within [0, classes), for `shape` (n, classes); else UsageError."""
+    labels = as_array("labels are not integers", given, "iu", "an integer dtype")
+    n, classes = shape
+    if labels.shape != (n,):
+        raise UsageError("labels do not fit x", expected=f"shape ({n},)", found=labels.shape)
+    labels, given = labels.astype(np.int64, copy=False), labels
+    # As unsigned numbers those below 0 are the largest, and those beyond int64 stay what they are.
+    if n and labels.view(np.uint64).max() >= classes:
+        labels = given
+        index = int(((labels < 0) | (labels >= classes)).argmax())
+        expected = f"0 to {classes - 1}"
+        raise UsageError("label out of range", place=f"index {index}", expected=expected, found=labels[index])
+    return labels
+
+
+def check_weights(given: Any, n: int) -> Array | None:
+    """The sample weights `given` as an array (n,), not negative, their sum finite; None stays None; else UsageError."""
+    if given is None:
+        return None
+    weights = as_array("weights are no numbers", given, "fiu", "floats")
+    if weights.shape != (n,):
+        raise UsageError("weights do not fit x", expected=f"shape ({n},)", found=weights.shape)
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if wrong.any():
+        index = int(wrong.argmax())
+        expected = "finite numbers >= 0"
+        raise UsageError("weight out of range", place=f"index {index}", expected=expected, found=weights[index])
+    with np.errstate(over="ignore"):
+        total = weights.sum(dtype=np.float64)
+    if not np.isfinite(total):
+        raise UsageError("weights are too large", expected="a finite sum", found="infinity")
+    return weights
+
+
+def check_label_smoothing(share: Any) -> float:
+    """`share` as a float in [0, 1), else UsageError."""
+    return check_share("label_smoothing", share)
