@@ -1,0 +1,88 @@
+"""One reader in one process under libFuzzer. Breaches are kept, one of each kind, and the fuzzing goes on."""
+
+import contextlib
+import hashlib
+import importlib
+import inspect
+import os
+import sys
+from pathlib import Path
+
+NPY = "numpy.lib._format_impl"
+DATA = ("fnnet.data", "fnnet.files")
+MODEL = ("fnnet.container", "fnnet.storage", "fnnet.strictjson", "fnnet.checkpoints", "fnnet.params", "fnnet.network")
+MODULES = {
+    "idx": DATA,
+    "gzip": DATA,
+    "csv": DATA,
+    "npz": (*DATA, "zipfile", NPY),
+    "png": ("fnnet.images", "PIL.PngImagePlugin"),
+    "model": MODEL,
+    "checkpoint": MODEL,
+    "log": ("fnnet.runs", "fnnet.strictjson"),
+}
+"""The modules whose branches guide the fuzzer: what they parse with too, the rest of NumPy not."""
+
+
+class Place:
+    """The file in `folder` that is written over and over; `path` is what a reader takes, the file or the folder."""
+
+    def __init__(self, folder, name):
+        file = Path(folder, name)
+        self.path = str(file if name == "a" else folder)
+        self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT)
+
+    def put(self, content):
+        """Make `content` the file."""
+        os.pwrite(self._descriptor, content, 0)
+        os.ftruncate(self._descriptor, len(content))
+
+
+def instrument(atheris, names):
+    """Have the modules `names`, and those in them, report their branches; all else is imported plain, before."""
+    importlib.import_module("PIL.Image")
+    importlib.import_module("scipy")
+    packages = [name for name in names if name != NPY]
+    for name in packages:
+        sys.modules.pop(name, None)
+    with atheris.instrument_imports(include=packages, enable_loader_override=False):
+        for name in packages:
+            importlib.import_module(name)
+    if NPY in names:
+        for _, function in inspect.getmembers(importlib.import_module(NPY), inspect.isfunction):
+            with contextlib.suppress(ValueError, RuntimeError):
+                atheris.instrument_func(function)
+
+
+def main(reader, folder, breaches, flags):
+    """Fuzz `reader` in `folder` with libFuzzer's `flags`; the first breach of each kind goes to the folder `breaches`."""
+    import atheris
+
+    instrument(atheris, MODULES[reader])
+    from tests.fuzz.contract import Breach, check, limited
+    from tests.fuzz.targets import TARGETS
+
+    target = TARGETS[reader]
+    place, seen = Place(folder, target.file), set()
+
+    def hold(value):
+        return target.hold(value, place.path)
+
+    def one(data):
+        try:
+            place.put(target.build(data))
+            check(target.read, place.path, hold, target.memory)
+        except Breach as breach:
+            if breach.signature not in seen:
+                seen.add(breach.signature)
+                kept = Path(breaches, f"{reader}-{hashlib.sha256(data).hexdigest()[:12]}")
+                kept.write_bytes(data)
+                print(f"\nBREACH {kept}: {breach}", file=sys.stderr, flush=True)
+
+    with limited():
+        atheris.Setup([sys.argv[0], *flags], one)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4], sys.argv[4:])
