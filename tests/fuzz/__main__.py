@@ -5,7 +5,6 @@ What is found is kept between calls in the folder that --work names, and put int
 
 import argparse
 import importlib.util
-import os
 import re
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.fuzz.worker import MODULES
+from tests.fuzz.worker import MEMORY_FOLDER, MODULES
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = Path(__file__).parent / "corpus"
@@ -29,11 +28,10 @@ def fuzz(reader, work, limit):
     corpus.mkdir(parents=True, exist_ok=True)
     breaches.mkdir(exist_ok=True)
     seeds = [CORPUS / reader] if (CORPUS / reader).is_dir() else []
-    flags = [f"-max_len={MAX_BYTES}", f"-timeout={STUCK}", f"-artifact_prefix={breaches}/{reader}-", "-verbosity=1"]
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    flags = [f"-max_len={MAX_BYTES}", f"-timeout={STUCK}", f"-artifact_prefix={breaches}/{reader}-"]
     start = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="fnnet-fuzz-", dir=memory) as folder:
-        command = [sys.executable, "-X", "faulthandler", "-m", "tests.fuzz.worker", reader, folder, breaches, *flags]
+    with tempfile.TemporaryDirectory(prefix="fnnet-fuzz-", dir=MEMORY_FOLDER) as folder:
+        command = [sys.executable, "-m", "tests.fuzz.worker", reader, folder, breaches, *flags]
         log = Path(work, f"{reader}.log")
         with open(log, "w") as file:
             done = subprocess.run([*command, limit, corpus, *seeds], cwd=ROOT, stdout=file, stderr=file, check=False)

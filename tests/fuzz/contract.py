@@ -25,7 +25,7 @@ CHANGES |= {"os.exec", "os.system", "os.posix_spawn", "subprocess.Popen", "socke
 PRODUCT = str(Path(__file__).parents[2] / "fnnet")
 
 
-class Breach(AssertionError):
+class BreachError(AssertionError):
     """The contract broken, in one line. `signature` is the same for breaches of one cause."""
 
     def __init__(self, outcome, signature=""):
@@ -54,8 +54,8 @@ class _Watch:
 def check(read, path, hold=lambda value: None, memory=MEMORY):
     """The value that `read(path)` gave, which `hold` takes, or the FnnetError that it raised.
 
-    hold     raises Breach (or fails in any way) for a value that is not what the file says.
-    Raises   Breach for any other end: another exception, a warning, a write, an error that does not say enough, more
+    hold     raises BreachError (or fails in any way) for a value that is not what the file says.
+    Raises   BreachError for any other end: another exception, a warning, a write, an error that says too little, more
              than 2 seconds, more than `memory` bytes.
     """
     _Watch.install()
@@ -67,34 +67,38 @@ def check(read, path, hold=lambda value: None, memory=MEMORY):
             outcome = read(path)
         except FnnetError as error:
             outcome = error
+        except BreachError:
+            raise
         except Exception as error:
             place = _innermost(error)
             name = type(error).__name__
-            raise Breach(f"{name} at {place}: {str(error)[:200]}", f"{name} at {place}") from error
+            raise BreachError(f"{name} at {place}: {str(error)[:200]}", f"{name} at {place}") from error
         finally:
             _Watch.seen = None
         seconds = time.perf_counter() - start
     if written:
-        raise Breach(f"wrote: {written[0]}", "wrote")
+        raise BreachError(f"wrote: {written[0]}", "wrote")
     if seconds > SECONDS:
-        raise Breach(f"took {seconds:.1f} s", "slow")
+        raise BreachError(f"took {seconds:.1f} s", "slow")
     if _peak() - before > memory:
-        raise Breach(f"took {(_peak() - before) >> 20} MiB", "memory")
+        raise BreachError(f"took {(_peak() - before) >> 20} MiB", "memory")
     if isinstance(outcome, FnnetError):
         check_error(outcome, path)
     else:
         try:
             hold(outcome)
-        except Breach:
+        except BreachError:
             raise
         except Exception as error:
             name, place = type(error).__name__, _innermost(error)
-            raise Breach(f"the value does not hold: {name} at {place}: {error}"[:400], f"{name} at {place}") from error
+            raise BreachError(
+                f"the value does not hold: {name} at {place}: {error}"[:400], f"{name} at {place}"
+            ) from error
     return outcome
 
 
 def check_error(error, path):
-    """Breach unless `error` is one of a file: one line that can be printed, with the file and every part."""
+    """BreachError unless `error` is one of a file: one line that can be printed, with the file and every part."""
     text = str(error)
     parts = {
         "the kind of a file's error": isinstance(error, (DataError, ModelError, StorageError)),
@@ -107,7 +111,7 @@ def check_error(error, path):
     }
     lacks = [name for name, there in parts.items() if not there]
     if lacks:
-        raise Breach(f"an error without {', '.join(lacks)}: {text}", f"{error.problem.split(' (')[0]}: {lacks}")
+        raise BreachError(f"an error without {', '.join(lacks)}: {text}", f"{error.problem.split(' (')[0]}: {lacks}")
 
 
 def _innermost(error):

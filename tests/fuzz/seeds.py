@@ -49,7 +49,12 @@ def gzip_seeds():
         **{f"{name}-1": b"\1" + content for name, content in plain.items() if name != "product-overflows"},
         "good-stored": b"\2" + images,
         "good-raw": b"\0" + gzip.compress(images, mtime=0),
-        "good-named": b"\0" + gzip.compress(images, mtime=0)[:3] + b"\x08" + b"\0" * 6 + b"name\0" + gzip.compress(images, mtime=0)[10:],
+        "good-named": b"\0"
+        + gzip.compress(images, mtime=0)[:3]
+        + b"\x08"
+        + b"\0" * 6
+        + b"name\0"
+        + gzip.compress(images, mtime=0)[10:],
         "cut": b"\3\x80" + images,
         "trailing": b"\4\0\0\0\0" + images,
         "second-member": b"\4\xff\0\0\0" + images,

@@ -12,6 +12,7 @@ import warnings
 import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import numpy as np
 
@@ -19,9 +20,10 @@ import fnnet
 from fnnet import data, images, runs, storage
 from fnnet.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fnnet.data import idx, table
+from fnnet.errors import FnnetError
 from fnnet.params import Params
 from tests.fuzz import build
-from tests.fuzz.contract import MEMORY, Breach
+from tests.fuzz.contract import MEMORY, BreachError
 
 
 class Target(NamedTuple):
@@ -39,7 +41,7 @@ class Target(NamedTuple):
 
 def must(fact, what, found=""):
     if not fact:
-        raise Breach(f"the value does not hold: {what} {found}".rstrip(), what)
+        raise BreachError(f"the value does not hold: {what} {found}".rstrip(), what)
 
 
 def _array(array, dtypes, what, *, frozen):
@@ -61,6 +63,24 @@ def hold_idx(array, path):
     _array(array, (np.uint8,), "the array", frozen=True)
     must(content[:3] == b"\0\0\x08" and 1 <= rank <= 4 and array.size > 0, "the header", content[:4])
     must(array.shape == shape and array.tobytes() == content[4 + 4 * rank :], "shape or bytes")
+
+
+def read_csv(path):
+    """Read in pieces of the usual size and in tiny ones, whose ends fall anywhere; the outcome must be one."""
+    usual = getattr(table, "PIECE", None)
+    outcomes = []
+    for size in (usual, 5):
+        with mock.patch.object(table, "PIECE", size, create=True):
+            try:
+                outcomes.append(table.read_csv(path))
+            except FnnetError as error:
+                outcomes.append(error)
+    whole, pieces = outcomes
+    must(isinstance(whole, Exception) or _same(whole, pieces), "in pieces it is another")
+    if isinstance(whole, Exception):
+        must(isinstance(pieces, FnnetError), "an error, but not in pieces")
+        raise whole
+    return whole
 
 
 NUMBER = re.compile(r"[ \t]*\+?[0-9]+[ \t]*", re.ASCII)
@@ -99,7 +119,7 @@ def _place(name):
     return first * 10**5 + second[0] if second else first
 
 
-def read_npz_whole(path):
+def read_npz(path):
     return data.load(path)
 
 
@@ -192,8 +212,8 @@ def hold_log(events, path):
 TARGETS = {
     "idx": Target(build.raw, idx.read_idx, hold_idx),
     "gzip": Target(build.gzipped, idx.read_idx, hold_idx),
-    "csv": Target(build.raw, table.read_csv, hold_csv),
-    "npz": Target(build.zipped, read_npz_whole, hold_npz),
+    "csv": Target(build.raw, read_csv, hold_csv),
+    "npz": Target(build.zipped, read_npz, hold_npz),
     # 16 million pixels with transparency are 64 MiB, three times over, by contract.
     "png": Target(build.png, images.read_png, hold_png, memory=2**28),
     "model": Target(build.container("model"), fnnet.load_model, hold_model),

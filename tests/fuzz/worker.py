@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+MEMORY_FOLDER = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 NPY = "numpy.lib._format_impl"
 DATA = ("fnnet.data", "fnnet.files")
 MODEL = ("fnnet.container", "fnnet.storage", "fnnet.strictjson", "fnnet.checkpoints", "fnnet.params", "fnnet.network")
@@ -37,6 +38,10 @@ class Place:
         os.pwrite(self._descriptor, content, 0)
         os.ftruncate(self._descriptor, len(content))
 
+    def close(self):
+        """Leave the file as it is."""
+        os.close(self._descriptor)
+
 
 def instrument(atheris, names):
     """Have the modules `names`, and those in them, report their branches; all else is imported plain, before."""
@@ -55,11 +60,11 @@ def instrument(atheris, names):
 
 
 def main(reader, folder, breaches, flags):
-    """Fuzz `reader` in `folder` with libFuzzer's `flags`; the first breach of each kind goes to the folder `breaches`."""
+    """Fuzz `reader` in `folder` with libFuzzer's `flags`; the first breach of each kind goes to `breaches`."""
     import atheris
 
     instrument(atheris, MODULES[reader])
-    from tests.fuzz.contract import Breach, check, limited
+    from tests.fuzz.contract import BreachError, check, limited
     from tests.fuzz.targets import TARGETS
 
     target = TARGETS[reader]
@@ -72,7 +77,7 @@ def main(reader, folder, breaches, flags):
         try:
             place.put(target.build(data))
             check(target.read, place.path, hold, target.memory)
-        except Breach as breach:
+        except BreachError as breach:
             if breach.signature not in seen:
                 seen.add(breach.signature)
                 kept = Path(breaches, f"{reader}-{hashlib.sha256(data).hexdigest()[:12]}")
