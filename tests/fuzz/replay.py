@@ -10,13 +10,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.fuzz.contract import BreachError, check, limited
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.contract import BreachError, afresh, check, limited
 from tests.fuzz.worker import MEMORY_FOLDER, Place
 
 
 def replay(paths):
     """The outcomes of these files, one after another as they come."""
+    from tests.fuzz.targets import TARGETS
+
     with tempfile.TemporaryDirectory(prefix="fnnet-fuzz-", dir=MEMORY_FOLDER) as folder:
         for path in map(Path, paths):
             reader = path.parent.name if path.parent.name in TARGETS else path.name.split("-")[0]
@@ -40,6 +41,7 @@ def outcome(target, path):
 
 if __name__ == "__main__":
     faulthandler.enable()
+    afresh()
     with limited():
         for line in replay(sys.argv[1:]):
             print(json.dumps(line), flush=True)
