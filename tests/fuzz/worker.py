@@ -9,18 +9,18 @@ import sys
 from pathlib import Path
 
 MEMORY_FOLDER = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-NPY = "numpy.lib._format_impl"
+PLAIN = ("numpy", "fnnet.errors", "fnnet.network")
 DATA = ("fnnet.data", "fnnet.files")
-MODEL = ("fnnet.container", "fnnet.storage", "fnnet.strictjson", "fnnet.checkpoints", "fnnet.params", "fnnet.network")
+MODEL = ("fnnet.container", "fnnet.storage", "fnnet.strictjson", "fnnet.files", "fnnet.params")
 MODULES = {
     "idx": DATA,
     "gzip": DATA,
     "csv": DATA,
-    "npz": (*DATA, "zipfile", NPY),
-    "png": ("fnnet.images", "PIL.PngImagePlugin"),
+    "npz": (*DATA, "zipfile", "numpy.lib._format_impl"),
+    "png": ("fnnet.images", "fnnet.files", "PIL.PngImagePlugin"),
     "model": MODEL,
-    "checkpoint": MODEL,
-    "log": ("fnnet.runs", "fnnet.strictjson"),
+    "checkpoint": ("fnnet.checkpoints", *MODEL),
+    "log": ("fnnet.runs", "fnnet.strictjson", "fnnet.files"),
 }
 """The modules whose branches guide the fuzzer: what they parse with too, the rest of NumPy not."""
 
@@ -44,18 +44,25 @@ class Place:
 
 
 def instrument(atheris, names):
-    """Have the modules `names`, and those in them, report their branches; all else is imported plain, before."""
-    importlib.import_module("numpy")
-    packages = [name for name in names if name != NPY]
-    for name in packages:
-        sys.modules.pop(name, None)
-    with atheris.instrument_imports(include=packages, enable_loader_override=False):
-        for name in packages:
+    """Have the modules `names` report their branches; all that they only use is imported plain, before."""
+    for name in PLAIN:
+        importlib.import_module(name)
+    loaded = [name for name in names if name in sys.modules]
+    with atheris.instrument_imports(include=[name for name in names if name not in loaded]):
+        for name in names:
             importlib.import_module(name)
-    if NPY in names:
-        for _, function in inspect.getmembers(importlib.import_module(NPY), inspect.isfunction):
+    for name in loaded:
+        for function in _functions(sys.modules[name], name):
             with contextlib.suppress(ValueError, RuntimeError):
                 atheris.instrument_func(function)
+
+
+def _functions(owner, module):
+    for member in vars(owner).values():
+        if inspect.isclass(member) and member.__module__ == module:
+            yield from _functions(member, module)
+        elif inspect.isfunction(member) and member.__module__ == module:
+            yield member
 
 
 def main(reader, folder, breaches, flags):
