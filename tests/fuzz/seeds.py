@@ -292,7 +292,7 @@ def checkpoint_seeds():
 def log_seeds():
     """Logs of a run."""
     line = b'{"event": "epoch", "epoch": 1, "loss": 0.5}\n'
-    return {
+    logs = {
         "good-lines": line * 2,
         "good-cut": line + line[:20],
         "good-one": b'{"event":"x"}\n',
@@ -306,12 +306,14 @@ def log_seeds():
         "good-huge": b'{"event": "x", "a": ' + b"9" * 4000 + b"}\n",
         "not-utf8": b'{"event": "\xff"}\n',
         "surrogate": b'{"event": "\\ud800"}\n',
-        "utf16": '{"event": "x"}\n'.encode("utf-16"),
         "blank": line + b"\n" + line,
         "empty": b"",
         "nul": b"\0\n",
-        "good-crlf": line.replace(b"\n", b"\r\n"),
+        "crlf": line.replace(b"\n", b"\r\n"),
     }
+    sealed = {name: b"\1" + content for name, content in logs.items()}
+    other = {"unsealed": b"\0" + line, "seal-of-another": b"\0" + line[:-2] + b', "sha256": "' + b"0" * 64 + b'"}\n'}
+    return sealed | other | {"utf16": b"\0" + '{"event": "x"}\n'.encode("utf-16")}
 
 
 SEEDS = {

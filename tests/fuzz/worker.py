@@ -12,6 +12,7 @@ MEMORY_FOLDER = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 PLAIN = ("numpy", "fnnet.errors", "fnnet.network")
 DATA = ("fnnet.data", "fnnet.files")
 MODEL = ("fnnet.container", "fnnet.storage", "fnnet.strictjson", "fnnet.files", "fnnet.params")
+RUNLOG = "fnnet.runlog" if Path("fnnet", "runlog.py").exists() else "fnnet.runs"
 MODULES = {
     "idx": DATA,
     "gzip": DATA,
@@ -20,7 +21,7 @@ MODULES = {
     "png": ("fnnet.images", "fnnet.files", "PIL.PngImagePlugin"),
     "model": MODEL,
     "checkpoint": ("fnnet.checkpoints", *MODEL),
-    "log": ("fnnet.runs", "fnnet.strictjson", "fnnet.files"),
+    "log": (RUNLOG, "fnnet.strictjson", "fnnet.files"),
 }
 """The modules whose branches guide the fuzzer: what they parse with too, the rest of NumPy not."""
 
