@@ -17,6 +17,7 @@ from tests.fuzz.worker import MEMORY_FOLDER, MODULES
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = Path(__file__).parent / "corpus"
+WORK = Path(tempfile.gettempdir(), "fnnet-fuzz")
 MAX_BYTES = 4096
 STUCK = 10
 """Seconds after which an input that has not come back is a breach, in compiled code too."""
@@ -48,14 +49,13 @@ def fuzz(reader, work, limit):
 
 def main():
     """Fuzz what the command line names; exit 1 on breaches, 2 for wrong usage."""
-    default = Path(tempfile.gettempdir(), "fnnet-fuzz")
     parser = argparse.ArgumentParser("python -m tests.fuzz", description="Fuzz fnnet's readers.")
     parser.add_argument("readers", nargs="*", metavar="READER", help=f"{', '.join(MODULES)}; all of them unless said")
     limit = parser.add_mutually_exclusive_group(required=True)
     limit.add_argument("--seconds", type=int, metavar="N", help="of each reader")
     limit.add_argument("--runs", type=int, metavar="N", help="of each reader")
     parser.add_argument("--jobs", type=int, default=1, metavar="K", help="readers at a time (default 1)")
-    parser.add_argument("--work", type=Path, default=default, metavar="DIR", help=f"what is kept (default {default})")
+    parser.add_argument("--work", type=Path, default=WORK, metavar="DIR", help=f"what is kept (default {WORK})")
     chosen = parser.parse_args()
     unknown = [reader for reader in chosen.readers if reader not in MODULES]
     if unknown:
