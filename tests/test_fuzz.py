@@ -187,6 +187,7 @@ WRONG = {
         "turned": lambda array: locked(array.reshape(1, -1).copy()),
         "writable": np.array,
     },
+    "images": {"dtype": lambda x: x.astype(np.int16), "size": lambda x: x[:, 1:].copy()},
     "model": {
         "not finite": with_weights(lambda W: locked(np.full_like(W, np.nan))),
         "writable": with_weights(np.array),
@@ -203,7 +204,15 @@ WRONG = {
     "log": {"an event less": lambda events: events[1:], "another": lambda events: ({"event": "x"}, *events[1:])},
 }
 WRONG["gzip"] = WRONG["idx"]
-GOOD = {"idx": "images", "gzip": "images-1", "csv": "order", "npz": "pair", "png": "grey", "log": "lines"}
+GOOD = {
+    "idx": "images",
+    "gzip": "images-1",
+    "csv": "order",
+    "npz": "pair",
+    "png": "grey",
+    "images": "npz",
+    "log": "lines",
+}
 
 
 @pytest.mark.parametrize(("reader", "fault"), [(reader, fault) for reader in WRONG for fault in WRONG[reader]])

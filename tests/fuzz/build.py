@@ -182,3 +182,9 @@ def _logged(line):
         return line
     head = line[:-1]
     return head + b', "sha256": "' + hashlib.sha256(head).hexdigest().encode() + b'"}'
+
+
+def of_any_kind(data):
+    """The first byte says which of the builders takes the rest."""
+    builders = (raw, gzipped, zipped, png)
+    return builders[data[0] % len(builders)](data[1:]) if data else b""

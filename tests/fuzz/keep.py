@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.fuzz.__main__ import CORPUS, ROOT, WORK
 from tests.fuzz.worker import MODULES
 
-PER_READER = 12
+PER_READER = 6
 MAX_BYTES = 600
 
 

@@ -212,6 +212,24 @@ def png_seeds():
     }
 
 
+def image_seeds():
+    """One file to predict of each kind, and of the wrong size."""
+    idx = bytes((0, 0, 8, 3)) + struct.pack(">III", 1, 2, 2) + bytes(range(4))
+    x_test = b"\3" + bytes((2, 3, 10)) + bytes((0, 0, 3, 1, 2, 2)) + bytes(range(4))
+    return {
+        "good-idx": b"\0" + idx,
+        "good-gzip": b"\1\1" + idx,
+        "good-npz": b"\2" + x_test,
+        "good-png": b"\3" + png_seeds()["good-grey"],
+        "good-csv": b"\0" + b"0,1,2,3\n",
+        "good-labelled": b"\0" + b"label,pixel0,pixel1,pixel2,pixel3\n7,0,1,2,3\n",
+        "size-idx": b"\1\1" + idx_seeds()["good-images"],
+        "size-csv": b"\0" + b"0\n",
+        "labels": b"\0" + idx_seeds()["good-labels"],
+        "empty": b"",
+    }
+
+
 def _parts(content, kind):
     """Mode 1 and mode 2 of a container, as `build.container` reads them."""
     size = int.from_bytes(content[:8], "little")
@@ -322,6 +340,7 @@ SEEDS = {
     "csv": csv_seeds,
     "npz": npz_seeds,
     "png": png_seeds,
+    "images": image_seeds,
     "model": model_seeds,
     "checkpoint": checkpoint_seeds,
     "log": log_seeds,

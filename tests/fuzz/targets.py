@@ -235,6 +235,16 @@ def hold_log(events, path):
     must(json.dumps(events, allow_nan=False) is not None, "numbers")
 
 
+def read_images(path):
+    """The door of `predict`, for images of 2x2."""
+    return data.read_images(path, (2, 2))
+
+
+def hold_images(x, path):
+    _array(x, (np.uint8,), "x", frozen=False)
+    must(x.ndim == 2 and len(x) > 0 and x.shape[1] == 4, "x's shape", x.shape)
+
+
 TARGETS = {
     "idx": Target(build.raw, idx.read_idx, hold_idx),
     "gzip": Target(build.gzipped, idx.read_idx, hold_idx),
@@ -242,6 +252,7 @@ TARGETS = {
     "npz": Target(build.zipped, read_npz, hold_npz),
     # 16 million pixels with transparency are 64 MiB, three times over, by contract.
     "png": Target(build.png, images.read_png, hold_png, memory=2**28),
+    "images": Target(build.of_any_kind, read_images, hold_images),
     "model": Target(build.container("model"), fnnet.load_model, hold_model),
     "checkpoint": Target(build.container("checkpoint"), load_checkpoint, hold_checkpoint),
     "log": Target(build.logged, RUNLOG.read_log, hold_log, file=RUNLOG.LOG),

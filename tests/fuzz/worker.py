@@ -19,6 +19,7 @@ MODULES = {
     "csv": DATA,
     "npz": (*DATA, "zipfile", "numpy.lib._format_impl"),
     "png": ("fnnet.images", "fnnet.files", "PIL.PngImagePlugin"),
+    "images": (*DATA, "fnnet.images", "zipfile"),
     "model": MODEL,
     "checkpoint": ("fnnet.checkpoints", *MODEL),
     "log": (RUNLOG, "fnnet.strictjson", "fnnet.files"),
