@@ -289,7 +289,7 @@ def model_seeds():
     changes = {
         "activation": (b"relu", b"rela"),
         "pixels": (b"image_shape", b"image_shap"),
-        "class-twice": (b"a", b"b"),
+        "class-twice": (b'["a"', b'["b"'),
     }
     return _container_seeds(contents, "model", FAULTS | changes)
 
