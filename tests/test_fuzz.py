@@ -95,14 +95,16 @@ READERS = {
     "another file": (lambda path: fail(DataError("bad", where="/b", expected="good")), "without the file"),
     "nothing expected": (lambda path: fail(DataError("bad", where=path, fix="mend it")), "without what was expected"),
     "no problem": (lambda path: fail(DataError("", where=path, expected="good")), "without the problem"),
-    "slow": (lambda path: time.sleep(0.05), "took 0.1 s"),
+    "slow": (lambda path: [None for _ in range(10**6)], "took 0.[0-9] s of"),
+    "waits": (lambda path: time.sleep(0.06), "took 0.0 s of 0.[0-9] s"),
 }
 
 
 @pytest.mark.parametrize("fault", READERS)
 def test_a_broken_reader_is_caught(fault, place, monkeypatch):
     read, says = READERS[fault]
-    monkeypatch.setattr(contract, "SECONDS", 2.0 if fault != "slow" else 0.04)
+    monkeypatch.setattr(contract, "SECONDS", 2.0 if fault != "slow" else 0.001)
+    monkeypatch.setattr(contract, "WAIT", 10.0 if fault != "waits" else 0.04)
     with pytest.raises(BreachError, match=says):
         check(read, place)
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CORPUS = Path(__file__).parent / "corpus"
 WORK = Path(tempfile.gettempdir(), "fnnet-fuzz")
 MAX_BYTES = 4096
-STUCK = 10
+STUCK = 20
 """Seconds after which an input that has not come back is a breach, in compiled code too."""
 
 
@@ -73,4 +73,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -12,7 +12,7 @@ MEMORY_FOLDER = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 PLAIN = ("numpy", "fnnet.errors", "fnnet.network")
 DATA = ("fnnet.data", "fnnet.files")
 MODEL = ("fnnet.container", "fnnet.storage", "fnnet.strictjson", "fnnet.files", "fnnet.params")
-RUNLOG = "fnnet.runlog" if Path("fnnet", "runlog.py").exists() else "fnnet.runs"
+RUNLOG = "fnnet.runlog" if Path(__file__).parents[2].joinpath("fnnet", "runlog.py").exists() else "fnnet.runs"
 MODULES = {
     "idx": DATA,
     "gzip": DATA,
