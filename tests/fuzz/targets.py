@@ -13,7 +13,6 @@ import warnings
 import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
-from unittest import mock
 
 import numpy as np
 
@@ -68,22 +67,35 @@ def hold_idx(array, path):
     must(array.shape == shape and array.tobytes() == content[4 + 4 * rank :], "shape or bytes")
 
 
-def read_csv(path):
+PIECES = [(module, module.PIECE) for module in (idx, table, images) if hasattr(module, "PIECE")]
+
+
+def in_pieces(read):
     """Read in pieces of the usual size and in tiny ones, whose ends fall anywhere; the outcome must be one."""
-    usual = getattr(table, "PIECE", None)
-    outcomes = []
-    for size in (usual, 5):
-        with mock.patch.object(table, "PIECE", size, create=True):
-            try:
-                outcomes.append(table.read_csv(path))
-            except FnnetError as error:
-                outcomes.append(error)
-    whole, pieces = outcomes
-    must(isinstance(whole, Exception) or _same(whole, pieces), "in pieces it is another")
-    if isinstance(whole, Exception):
-        must(isinstance(pieces, FnnetError), "an error, but not in pieces")
-        raise whole
-    return whole
+
+    def both(path):
+        whole = _outcome(read, path)
+        for module, _ in PIECES:
+            module.PIECE = 5
+        try:
+            pieces = _outcome(read, path)
+        finally:
+            for module, size in PIECES:
+                module.PIECE = size
+        must(isinstance(whole, Exception) == isinstance(pieces, Exception), "in pieces it ends otherwise", pieces)
+        if isinstance(whole, Exception):
+            raise whole
+        must(_same(whole, pieces), "in pieces it is another")
+        return whole
+
+    return both
+
+
+def _outcome(read, path):
+    try:
+        return read(path)
+    except FnnetError as error:
+        return error
 
 
 NUMBER = re.compile(r"[ \t]*\+?[0-9]+[ \t]*", re.ASCII)
@@ -247,12 +259,12 @@ def hold_images(x, path):
 
 TARGETS = {
     "idx": Target(build.raw, idx.read_idx, hold_idx),
-    "gzip": Target(build.gzipped, idx.read_idx, hold_idx),
-    "csv": Target(build.raw, read_csv, hold_csv),
+    "gzip": Target(build.gzipped, in_pieces(idx.read_idx), hold_idx),
+    "csv": Target(build.raw, in_pieces(table.read_csv), hold_csv),
     "npz": Target(build.zipped, read_npz, hold_npz),
     # 16 million pixels with transparency are 64 MiB, three times over, by contract.
-    "png": Target(build.png, images.read_png, hold_png, memory=2**28),
-    "images": Target(build.of_any_kind, read_images, hold_images),
+    "png": Target(build.png, in_pieces(images.read_png), hold_png, memory=2**28),
+    "images": Target(build.of_any_kind, in_pieces(read_images), hold_images),
     "model": Target(build.container("model"), fnnet.load_model, hold_model),
     "checkpoint": Target(build.container("checkpoint"), load_checkpoint, hold_checkpoint),
     "log": Target(build.logged, RUNLOG.read_log, hold_log, file=RUNLOG.LOG),
