@@ -104,7 +104,6 @@ NUMBER = re.compile(r"[ \t]*\+?[0-9]+[ \t]*", re.ASCII)
 def hold_csv(value, path):
     """Every cell is read again by the csv module and by Python's integers."""
     pixels, labels = value
-    _array(pixels, (np.uint8,), "pixels", frozen=False)
     must(pixels.ndim == 2 and pixels.size > 0, "the pixels' shape", pixels.shape)
     # Line ends as Python has them, and those within quotes not taken apart.
     text = io.StringIO(Path(path).read_bytes().decode("utf-8-sig"), newline=None)
@@ -125,6 +124,7 @@ def hold_csv(value, path):
         numbers, names = np.delete(numbers, at, axis=1), names[:at] + names[at + 1 :]
     order = np.argsort(np.array([_place(name) for name in names]), kind="stable") if names else slice(None)
     must(np.array_equal(pixels, numbers[:, order]), "a pixel")
+    _array(pixels, (np.uint8,), "pixels", frozen=False)
 
 
 def _place(name):
