@@ -13,8 +13,9 @@ import numpy as np
 
 import fnnet
 from fnnet import optim, steps
-from fnnet.checkpoints import Checkpoint, save_checkpoint
+from fnnet.checkpoints import checkpoint_of, save_checkpoint
 from fnnet.params import Model
+from fnnet.train import EpochReport, Training
 from tests.fuzz.build import chunk, deflated
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -301,9 +302,17 @@ def checkpoint_seeds():
         path, params = Path(folder, "a"), fnnet.init((2, 2), 1)
         for name, optimizer, best in (("plain", optim.sgd(), None), ("adam", optim.adam(), params)):
             state = steps.start(params, 3, optimizer=optimizer)
-            save_checkpoint(path, Checkpoint(state, best, ({"epoch": 1, "loss": 0.5},), {"epoch": 1}, {"a": [1, None]}))
+            report = EpochReport(1, 0.25, 0.5, 0.75, None, None, 0.1)
+            training = Training(state, (report,), best, 1, 2, 0.5, 1, 0.125)
+            save_checkpoint(path, checkpoint_of(training)._replace(config={"a": [1, None]}))
             contents[name] = path.read_bytes()
-    changes = {"scheme": (b"scheme", b"schema"), "trees": (b"trees", b"tree"), "best": (b"true", b"false")}
+    changes = {
+        "report": (b"train_loss", b"train_lass"),
+        "progress": (b"loss_sum", b"loss_sam"),
+        "scheme": (b"scheme", b"schema"),
+        "trees": (b"trees", b"tree"),
+        "best": (b"true", b"false"),
+    }
     return _container_seeds(contents, "checkpoint", FAULTS | changes)
 
 

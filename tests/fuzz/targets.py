@@ -19,7 +19,7 @@ import numpy as np
 
 import fnnet
 from fnnet import data, images, runs, storage
-from fnnet.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from fnnet.checkpoints import Checkpoint, load_checkpoint, save_checkpoint, training_of
 from fnnet.data import idx, table
 from fnnet.errors import FnnetError
 from fnnet.params import Params
@@ -234,6 +234,7 @@ def hold_checkpoint(checkpoint, path):
     must(type(checkpoint) is Checkpoint, "the type")
     _params(checkpoint.state.params)
     must(type(checkpoint.state.step) is int and checkpoint.state.step >= 0, "the step")
+    training_of(checkpoint)
     _round_trip(checkpoint, path, save_checkpoint, load_checkpoint)
 
 
