@@ -1,0 +1,79 @@
+"""`python -m tests.fuzz [READER...] --seconds N | --runs N [--jobs K]`: fuzz the readers, each in a process of its own.
+
+What is found is kept between calls in the folder that --work names, and put into tests/fuzz/corpus by hand.
+"""
+
+import argparse
+import importlib.util
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.fuzz.worker import MEMORY_FOLDER, MODULES
+
+ROOT = Path(__file__).resolve().parents[2]
+CORPUS = Path(__file__).parent / "corpus"
+WORK = Path(tempfile.gettempdir(), "fnnet-fuzz")
+MAX_BYTES = 4096
+STUCK = 20
+"""Seconds after which an input that has not come back is a breach, in compiled code too."""
+
+
+def fuzz(reader, work, limit):
+    """Fuzz one reader; its line of results, and the breaches."""
+    corpus, breaches = Path(work, "corpus", reader), Path(work, "breaches")
+    corpus.mkdir(parents=True, exist_ok=True)
+    breaches.mkdir(exist_ok=True)
+    seeds = [CORPUS / reader] if (CORPUS / reader).is_dir() else []
+    flags = [f"-max_len={MAX_BYTES}", f"-timeout={STUCK}", f"-artifact_prefix={breaches}/{reader}-"]
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="fnnet-fuzz-", dir=MEMORY_FOLDER) as folder:
+        command = [sys.executable, "-m", "tests.fuzz.worker", reader, folder, breaches, *flags]
+        log = Path(work, f"{reader}.log")
+        with open(log, "w") as file:
+            done = subprocess.run([*command, limit, corpus, *seeds], cwd=ROOT, stdout=file, stderr=file, check=False)
+    text, seconds = log.read_text(errors="replace"), time.monotonic() - start
+    found = re.findall(r"^BREACH (.*)$", text, re.MULTILINE)
+    if done.returncode:
+        artifact = re.findall(r"Test unit written to (\S+)", text)
+        found.append(f"{artifact[-1] if artifact else log}: the process ended with {done.returncode}, see {log}")
+    runs = max([0, *(int(number) for number in re.findall(r"^(?:#|Done )(\d+)", text, re.MULTILINE))])
+    files = len(list(corpus.iterdir()))
+    line = f"{reader}: {runs:,} executions, {runs / seconds:,.0f}/s, {files:,} corpus files, {len(found)} breaches"
+    return line, found
+
+
+def main():
+    """Fuzz what the command line names; exit 1 on breaches, 2 for wrong usage."""
+    parser = argparse.ArgumentParser("python -m tests.fuzz", description="Fuzz fnnet's readers.")
+    parser.add_argument("readers", nargs="*", metavar="READER", help=f"{', '.join(MODULES)}; all of them unless said")
+    limit = parser.add_mutually_exclusive_group(required=True)
+    limit.add_argument("--seconds", type=int, metavar="N", help="of each reader")
+    limit.add_argument("--runs", type=int, metavar="N", help="of each reader")
+    parser.add_argument("--jobs", type=int, default=1, metavar="K", help="readers at a time (default 1)")
+    parser.add_argument("--work", type=Path, default=WORK, metavar="DIR", help=f"what is kept (default {WORK})")
+    chosen = parser.parse_args()
+    unknown = [reader for reader in chosen.readers if reader not in MODULES]
+    if unknown:
+        parser.error(f"unknown reader {unknown[0]!r}; choose from {', '.join(MODULES)}")
+    if importlib.util.find_spec("atheris") is None:
+        print("error: the fuzzer is not installed; pip install atheris", file=sys.stderr)
+        return 2
+    flag = f"-runs={chosen.runs}" if chosen.runs is not None else f"-max_total_time={chosen.seconds}"
+    failed = False
+    with ThreadPoolExecutor(max(1, chosen.jobs)) as pool:
+        for line, found in pool.map(lambda reader: fuzz(reader, chosen.work, flag), chosen.readers or MODULES):
+            print(line, *(f"  {each}" for each in found), sep="\n", flush=True)
+            failed = failed or bool(found)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
