@@ -117,9 +117,8 @@ def test_an_error_of_two_lines_is_caught(place):
 
 
 @pytest.mark.parametrize("lacks", ["place", "fix"])
-def test_a_strict_contract_asks_for_every_part(lacks, place, monkeypatch):
+def test_the_contract_asks_for_every_part(lacks, place):
     parts = {"place": "byte 0", "expected": "good", "found": "bad", "fix": "mend it"}
-    monkeypatch.setattr(contract, "STRICT", True)
     assert isinstance(check(lambda path: fail(DataError("bad", where=path, **parts)), place), DataError)
     with pytest.raises(BreachError, match=r"an error without (the place|what to do)"):
         check(lambda path: fail(DataError("bad", where=path, **parts | {lacks: ""})), place)

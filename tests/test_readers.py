@@ -116,7 +116,7 @@ def test_f27_a_file_whose_reading_fails(monkeypatch, tmp_path):
             read("/proc/self/mem")
     real = files.open_regular
 
-    def failing(path):
+    def failing(path, disk=None):
         descriptor = real(path)
         os.close(descriptor)
         return os.open("/proc/self/mem", os.O_RDONLY)

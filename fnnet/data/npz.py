@@ -27,9 +27,9 @@ END: Final = 22
 MAX_HEADER: Final = 10_000
 """NumPy's own limit for the header of an array."""
 ITEM: Final = re.compile(
-    r"""\s*['"](?:descr['"]\s*:\s*['"](?P<descr>[<>|=]?[A-Za-z][0-9]*)['"]"""
-    r"""|fortran_order['"]\s*:\s*(?P<order>True|False)"""
-    r"""|shape['"]\s*:\s*\((?P<shape>[0-9L, ]{0,80})\))\s*(?:,|$)"""
+    r""" *['"](?:descr['"] *: *['"](?P<descr>[<>|=]?[A-Za-z][0-9]*)['"]"""
+    r"""|fortran_order['"] *: *(?P<order>True|False)"""
+    r"""|shape['"] *: *\((?P<shape>|(?=.{0,80}\))[0-9]+L?,(?: *[0-9]+L?,)*(?: *[0-9]+L?)?)\)) *(?:,|$)"""
 )
 SAVE: Final = "save it again with numpy.savez"
 BYTES: Final = "store bytes from 0 to 255"
@@ -140,7 +140,8 @@ def _kind(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, path: st
         text = stream.read(length).decode("latin-1")
     start = 8 + wide + length
     found: dict[str, str] = {}
-    body = text.strip().removeprefix("{").removesuffix("}").rstrip()
+    written = re.fullmatch(r" *\{([^{}]*)\} *\n?", text)
+    body = written[1].rstrip(" ") if written else "none"
     for match in ITEM.finditer(body):
         found |= {key: value for key, value in match.groupdict().items() if value is not None}
     sizes = re.findall("[0-9]+", found.get("shape", ""))

@@ -209,7 +209,7 @@ def _parse_plain(codes: Array, columns: _Columns) -> tuple[Array, Array] | None:
         values[:, columns.label_at] = 0
     if lengths.min() < 1 or lengths.max() > 3 or values.max() > 255:
         return None
-    return values.astype(np.uint8)[:, columns.pixels_at], labels
+    return values.astype(np.uint8).take(columns.pixels_at, axis=1), labels
 
 
 def _parse_cells(block: bytes, line: int, columns: _Columns, path: str | os.PathLike[str]) -> tuple[Array, Array]:
@@ -238,7 +238,7 @@ def _parse_cells(block: bytes, line: int, columns: _Columns, path: str | os.Path
         rows.append(row if label is not None else row[1:])
     table = np.array(rows, np.int64).reshape(-1, columns.width)
     labels = table[:, columns.label_at] if columns.label_at is not None else np.zeros(len(table), np.int64)
-    return table[:, columns.pixels_at].astype(np.uint8), labels.copy()
+    return table.take(columns.pixels_at, axis=1).astype(np.uint8), labels.copy()
 
 
 def _number(cell: str, most: int, place: str, path: str | os.PathLike[str]) -> int:
