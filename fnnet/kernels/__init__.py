@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
 from fnnet.kernels import reference
-from fnnet.kernels.machine import available_threads
+from fnnet.limits import available_threads
 from fnnet.params import Array
 
 
