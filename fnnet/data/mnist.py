@@ -43,6 +43,8 @@ DOWNLOAD_SECONDS: Final = 600.0
 """How long all downloads together may take."""
 MAX_DOWNLOAD: Final = 16 * 2**20
 MAX_PAYLOAD: Final = 2**26
+NO_HOME: Final = "~/.cache/fnnet/mnist"
+"""Where nothing is kept, for a user without a home."""
 LEFT_SECONDS: Final = 3600.0
 """After so long a temporary file has nobody who writes it."""
 
@@ -97,7 +99,10 @@ def cache_folder() -> Path:
     """Where our own downloads are kept."""
     from platformdirs import user_cache_dir
 
-    return Path(user_cache_dir("fnnet")) / "mnist"
+    try:
+        return Path(user_cache_dir("fnnet")) / "mnist"
+    except RuntimeError:
+        return Path(NO_HOME)
 
 
 def _collect(folder: Path, strict: bool) -> Payloads:
@@ -212,7 +217,7 @@ def download(folder: Path, notify: Notify, mirrors: tuple[str, ...] | None = Non
         raise UnreachableError("the network is forbidden", where="FNNET_OFFLINE", fix="unset it to download")
     fix = "choose another with --data-dir"
     if folder == cache_folder() and not folder.is_absolute():
-        raise StorageError("no home folder to keep MNIST in", found=str(folder), fix="choose one with --data-dir")
+        raise StorageError("no home folder to keep MNIST in", found=str(folder), fix="name another with --data-dir")
     try:
         make_folder(folder)
     except StorageError as error:
