@@ -23,6 +23,11 @@ def available_bytes() -> tuple[int, str] | None:
     return min((max(0, most), what) for most, what in found) if found else None
 
 
+def address_space() -> int | None:
+    """How many bytes of addresses `ulimit -v` leaves this process; None where it sets no limit."""
+    return next((most for most, what in _own_limits() if what == "ulimit -v"), None)
+
+
 def _own_limits() -> Iterator[tuple[int, str]]:
     """ulimit -v and ulimit -d, less what is in use of them."""
     try:

@@ -23,6 +23,7 @@ ALLOWED = {
     "params": {"errors", "rng"},
     "kernels": GROUND | {"files", "limits"},
     "limits": {"errors", "files"},
+    "memory": {"errors", "limits", "params", "plan"},
     "files": {"errors"},
     "strictjson": {"errors"},
     "container": {"errors", "files", "params", "strictjson"},
