@@ -58,7 +58,6 @@ def test_f69_memory_that_runs_out_on_the_way_is_one_line(run, idx_folder, tmp_pa
     result.failed(1, "out of memory; found Unable to allocate 4.00 TiB", "--batch-size")
     assert not (tmp_path / "model.safetensors").exists()
     assert not [name for name in os.listdir(tmp_path / "kept") if name.startswith(".") or name == "lock"]
-    monkeypatch.undo()
 
 
 @pytest.mark.parametrize("error", [
@@ -78,12 +77,12 @@ def test_f69_the_reckoning_grows_with_what_is_kept():
     def needed(plan=PLAN, sizes=(784, 1000, 10), images=1000, compiled=False):
         return memory.of_training(sizes, images, plan, compiled=compiled)
 
-    count = 4 * (785 * 1000 + 1001 * 10)
-    assert 3 * count <= needed() <= 4 * count
-    assert needed(PLAN._replace(optimizer="adam")) == needed() + 4 * count
-    assert needed(PLAN._replace(ema=0.9)) == needed() + 2 * count
-    assert needed(PLAN._replace(batch_size=None)) > needed() + 968 * 4 * 784
-    assert needed(compiled=True) >= 3 * count
+    count, first = 4 * (785 * 1000 + 1001 * 10), 16 * 785 * 1000
+    assert needed() == count + first, "the largest layer is drawn in float64"
+    assert 7 * count <= needed(PLAN._replace(optimizer="adam")) <= 8 * count
+    assert needed(PLAN._replace(optimizer="adam", ema=0.9)) == needed(PLAN._replace(optimizer="adam")) + 2 * count
+    assert needed(PLAN._replace(batch_size=None), images=10**5) > 10**5 * 4 * 784
+    assert needed(PLAN._replace(optimizer="adam"), compiled=True) >= 9 * count
     assert needed(PLAN._replace(optimizer="lbfgs")) > 40 * count
 
 
