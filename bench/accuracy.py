@@ -26,7 +26,7 @@ import click
 
 from bench.peers import ROOT, cpu_name, rewrite, versions
 from fnnet import recipes
-from fnnet.kernels.machine import available_threads
+from fnnet.limits import available_threads
 
 RESULTS: Final = ROOT / "docs" / "accuracy.json"
 PAGE: Final = ROOT / "docs" / "recipes.md"

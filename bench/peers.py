@@ -29,7 +29,8 @@ from typing import Any, Final
 import click
 
 from bench.works import IMAGES, WORKS, Work
-from fnnet.kernels.machine import available_threads, machine
+from fnnet.kernels.machine import machine
+from fnnet.limits import available_threads
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 README: Final = ROOT / "README.md"

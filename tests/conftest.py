@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -128,6 +129,21 @@ def start(command, cwd, env=None, ignored=()):
     finally:
         process.kill()
         process.communicate()
+
+
+def forked(work, seconds=60):
+    """Whether `work` comes to its end in a forked child, within a deadline."""
+    pid = os.fork()
+    if not pid:
+        try:
+            signal.alarm(seconds)
+            work()
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+    return os.waitpid(pid, 0)[1] == 0
 
 
 def idx_bytes(array):

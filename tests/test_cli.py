@@ -16,6 +16,7 @@ from PIL import Image
 
 import fnnet
 from fnnet.errors import FnnetError
+from fnnet.kernels import cache, library
 from fnnet.params import weights_sha256
 from tests.conftest import ROOT, idx_bytes, start
 from tests.samples import ROWS, changed, csv_file
@@ -340,7 +341,7 @@ def test_f27_missing_data(run):
     run("train", "--data", "nowhere.csv").failed(1, "--data", "nowhere.csv")
 
 
-def test_f14_f29_model_for_other_sizes(model, run, tmp_path):
+def test_f14_f29_f50_model_for_other_sizes(model, run, tmp_path):
     Image.new("L", (27, 28)).save(tmp_path / "a.png")
     run("predict", model, tmp_path / "a.png").failed(1, "a.png", "28x28", "27x28")
     rows = [[0, *range(16)], [1, *range(16)]]
@@ -417,7 +418,7 @@ def class_folders(folder, names):
     return folder
 
 
-def test_class_names_are_compared_and_quoted(run, tmp_path):
+def test_f50_class_names_are_compared_and_quoted(run, tmp_path):
     pets = class_folders(tmp_path / "pets", ["cat, small", "dog"])
     assert run("train", "--data", pets, "--epochs", 2, "--quiet").code == 0
     assert run("evaluate", "model.safetensors", "--data", pets, "--quiet").code == 0
@@ -580,7 +581,7 @@ def test_json_through_a_pipe_parses(run_process, idx_folder):
 
 @pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 143)])
 @pytest.mark.parametrize("how", ["--no-jit", "--jit", "compiling"])
-def test_signals_end_it_cleanly(number, code, how, idx_folder, tmp_path, numba_kernels):
+def test_f56_signals_end_it_cleanly(number, code, how, idx_folder, tmp_path, numba_kernels):
     """In training, and while the kernels are being compiled, which leaves no compiler behind."""
     if not hasattr(signal, number):
         pytest.skip(f"no {number} on this system")
@@ -615,18 +616,21 @@ def test_threads_are_an_option_and_change_no_bit(run, idx_folder, tmp_path):
     run(*command, "--threads", 0).failed(2, "--threads", "1 to 1024")
 
 
-def test_warmup(run, run_process, tmp_path, numba_kernels):
+def test_f58_warmup(run, tmp_path, numba_kernels, monkeypatch):
     document = run("warmup", "--json").json
     assert list(document) == ["cache", "compile_seconds"]
     assert document["cache"] == os.environ["FNNET_CACHE"]
     assert document["compile_seconds"] < 5
     assert run("warmup").out.startswith(f"compiled kernels ready in {document['cache']}")
+    codes = {part: cache.read(cache.place(part, "float32")) for part in library.PARTS}
+    monkeypatch.setattr(library, "_libraries", {})
+    monkeypatch.setattr(library, "_compile", lambda parts, dtype: {part: codes[part] for part in parts})
     (tmp_path / "file").write_bytes(b"")
-    result = run_process("warmup", FNNET_CACHE=str(tmp_path / "file"))
-    result.failed(1, tmp_path / "file", "cannot be kept", "set FNNET_CACHE")
+    monkeypatch.setenv("FNNET_CACHE", str(tmp_path / "file"))
+    run("warmup").failed(1, tmp_path / "file", "cannot be kept", "set FNNET_CACHE")
 
 
-def test_a_reader_that_leaves_is_no_error(idx_folder, tmp_path):
+def test_f57_a_reader_that_leaves_is_no_error(idx_folder, tmp_path):
     command = f"{sys.executable} {ROOT / 'cli.py'} data info --data {idx_folder} | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.stderr == ""
@@ -645,7 +649,7 @@ def test_standard_output_that_is_closed_or_full(where, arguments, idx_folder, tm
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP on this system")
-def test_nohup_is_respected(idx_folder, tmp_path):
+def test_f56_nohup_is_respected(idx_folder, tmp_path):
     """A process that is to ignore SIGHUP goes on after it."""
     command = [sys.executable, str(ROOT / "cli.py"), "train", "--data", str(idx_folder), "--epochs", "10000000"]
     with start(command, tmp_path, ignored=[signal.SIGHUP]) as process:

@@ -1,7 +1,9 @@
 """Training from the command line: kept, stopped, resumed, watched, and refused where it cannot be."""
 
 import json
+import os
 import re
+import shutil
 import signal
 import sys
 import time
@@ -11,12 +13,11 @@ import pytest
 from PIL import Image
 
 import fnnet
-from fnnet import data, recipes
+from fnnet import data, recipes, train
 from fnnet.checkpoints import load_checkpoint
 from fnnet.runlog import read_log
 from tests.conftest import ROOT, idx_bytes, start
 
-EPOCHS = 700
 FULL = ("--hidden", "12,9", "--batch-size", 7, "--optimizer", "nesterov", "--schedule", "onecycle", "--augment")
 FULL += ("--dropout", 0.2, "--ema", 0.9, "--label-smoothing", 0.1, "--activation", "gelu", "--clip-norm", 1)
 
@@ -31,12 +32,12 @@ def command_of(*arguments):
     return [sys.executable, str(ROOT / "cli.py"), "train", *map(str, arguments)]
 
 
-@pytest.mark.parametrize("jit", ["--jit", "--no-jit"])
-def test_killed_at_any_moment_and_resumed_it_is_the_same_run(jit, run, idx_folder, tmp_path, numba_kernels):
-    arguments = (jit, "--data", idx_folder, *FULL, "--epochs", EPOCHS, "--dev", 6, "--seed", 3)
+@pytest.mark.parametrize(("jit", "epochs"), [("--jit", 700), ("--no-jit", 100)])
+def test_f52_killed_at_any_moment_and_resumed_it_is_the_same_run(jit, epochs, run, idx_folder, tmp_path, numba_kernels):
+    arguments = (jit, "--data", idx_folder, *FULL, "--epochs", epochs, "--dev", 6, "--seed", 3)
     wanted = of(run("train", *arguments, "--json").json)
     log = tmp_path / "kept" / "log.jsonl"
-    for number, seconds in enumerate(np.random.default_rng(0).uniform(0, 0.2, 4)):
+    for number, seconds in enumerate(np.random.default_rng(0).uniform(0, 0.2, 3)):
         resume, before = ["--resume"] if number else [], log.stat().st_size if number else 0
         with start(command_of(*arguments, "--run-dir", "kept", *resume), tmp_path) as process:
             # From its first line on, at any moment: within a step, a report, a checkpoint.
@@ -45,34 +46,98 @@ def test_killed_at_any_moment_and_resumed_it_is_the_same_run(jit, run, idx_folde
             time.sleep(seconds)
             process.send_signal(signal.SIGKILL)
             process.communicate()
-        assert process.returncode == -signal.SIGKILL
     assert of(run("train", *arguments, "--run-dir", "kept", "--resume", "--json").json) == wanted
     events = [event["event"] for event in read_log(tmp_path / "kept")]
     assert events[0] == "start"
     assert events[-1] == "stop"
     assert {"epoch", "checkpoint", "resume"} <= {*events}
-    epochs = [event["epoch"] for event in read_log(tmp_path / "kept") if event["event"] == "epoch"]
-    assert epochs == list(range(1, EPOCHS + 1))
+    logged = [event["epoch"] for event in read_log(tmp_path / "kept") if event["event"] == "epoch"]
+    assert logged == list(range(1, epochs + 1))
 
 
-@pytest.mark.parametrize(("number", "code", "word"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")])
-def test_a_signal_saves_says_how_to_go_on_and_loses_no_bit(number, code, word, run, idx_folder, tmp_path):
-    arguments = ("--data", idx_folder, "--batch-size", 1, "--epochs", 400, "--dev", 5)
-    with start(command_of(*arguments, "--run-dir", "kept"), tmp_path) as process:
-        log = tmp_path / "kept" / "log.jsonl"
-        while not (log.exists() and log.read_text().count('"event": "epoch"') >= 9):
-            time.sleep(0.002)
-        process.send_signal(getattr(signal, number))
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == code
-    found = re.fullmatch(rf"error: step (\d+): {word}; go on with --run-dir kept --resume", err.strip())
-    assert found
-    kept = max((tmp_path / "kept").glob("step-*"))
-    assert load_checkpoint(kept).state.step == int(found[1])
-    stop = read_log(tmp_path / "kept")[-1]
-    assert (stop["event"], stop["reason"], stop["step"]) == ("stop", word, int(found[1]))
-    resumed = run("train", *arguments, "--run-dir", "kept", "--resume", "--json").json
-    assert of(resumed) == of(run("train", *arguments, "--json").json)
+SLOW = """
+import time
+from fnnet import train
+run = train._Course._run
+train._Course._run = lambda *arguments: (time.sleep(0.03), run(*arguments))[1]
+from fnnet.cli import main
+main()
+"""
+"""The command line with a pause before each block, so that there is time to stop it; not a bit is another."""
+
+
+def test_f56_signals_save_say_how_to_go_on_and_lose_no_bit(run, idx_folder, tmp_path):
+    """Stopped by one and, resumed, by the other."""
+    arguments = ("--data", idx_folder, "--batch-size", 4, "--epochs", 60, "--dev", 5, "--run-dir", "kept")
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    log = tmp_path / "kept" / "log.jsonl"
+    for number, code, word in (("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")):
+        resume = ["--resume"] if log.exists() else []
+        seen = log.read_text().count('"epoch"') if resume else 0
+        command = [sys.executable, "-c", SLOW, "train", *map(str, arguments), *resume]
+        with start(command, tmp_path, env) as process:
+            while not (log.exists() and log.read_text().count('"epoch"') >= seen + 9):
+                time.sleep(0.002)
+            process.send_signal(getattr(signal, number))
+            _, err = process.communicate(timeout=60)
+        assert process.returncode == code
+        found = re.fullmatch(rf"error: step (\d+): {word}; go on with --run-dir kept --resume", err.strip())
+        assert found
+        kept = max((tmp_path / "kept").glob("step-*"))
+        assert load_checkpoint(kept).state.step == int(found[1])
+        stop = read_log(tmp_path / "kept")[-1]
+        assert (stop["event"], stop["reason"], stop["step"]) == ("stop", word, int(found[1]))
+    resumed = run("train", *arguments, "--resume", "--json").json
+    assert of(resumed) == of(run("train", *arguments[:-2], "--json").json)
+
+
+@pytest.mark.parametrize("how", ["deleted", "moved", "a file"])
+def test_f66_a_run_directory_that_is_taken_away_ends_the_run_in_one_line(how, run, idx_folder, tmp_path, monkeypatch):
+    kept, pass_over, passes = tmp_path / "kept", train._Course.pass_over, []
+
+    def taken(*arguments):
+        passes.append(1)
+        if len(passes) == 3:
+            kept.rename(tmp_path / "moved")
+            if how != "moved":
+                shutil.rmtree(tmp_path / "moved")
+            if how == "a file":
+                kept.write_bytes(b"")
+        return pass_over(*arguments)
+
+    monkeypatch.setattr(train._Course, "pass_over", taken)
+    result = run("train", "--data", idx_folder, "--epochs", 9, "--run-dir", "kept", "--quiet")
+    result.failed(1, "kept", "the folder was moved, deleted or unlocked", "--resume")
+    assert len(passes) == 3
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_f70_data_whose_content_changed_is_refused_by_name(run, small_images, tmp_path):
+    """Also where sizes and names are what they were, and where only the meaning of the numbers is another."""
+    x, labels = small_images
+    arguments = ("train", "--data", "own.npz", "--epochs", 1, "--run-dir", "kept")
+
+    def changed(**parts):
+        np.savez(tmp_path / "own.npz", **({"x_train": x, "y_train": labels} | parts))
+        return run(*arguments, "--resume")
+
+    np.savez(tmp_path / "own.npz", x_train=x, y_train=labels)
+    run(*arguments)
+    one = x.copy()
+    one[20, 5, 5] ^= 1
+    said = "kept: data is not the run's; expected the same images and labels"
+    assert changed().code == 0
+    changed(x_train=one).failed(2, said, "found others in own.npz", "--data")
+    changed(y_train=9 - labels).failed(2, said, "own.npz")
+    changed(x_train=x.reshape(60, 14, 56)).failed(2, "data is not the run's")
+
+
+def test_f70_another_version_is_told(run, idx_folder, monkeypatch):
+    arguments = ("train", "--data", idx_folder, "--epochs", 1, "--run-dir", "kept")
+    run(*arguments)
+    assert "begun by" not in run(*arguments, "--resume").err
+    monkeypatch.setattr(fnnet, "__version__", "9.9.9")
+    assert "note: kept: begun by fnnet 0.1.0, going on with 9.9.9" in run(*arguments, "--resume").err
 
 
 def test_a_finished_run_resumed_is_the_same_model(run, idx_folder):
@@ -105,7 +170,7 @@ OTHERS = [
 ]
 
 
-def test_a_run_directory_is_neither_overwritten_nor_mixed(run, idx_folder, tmp_path):
+def test_f70_a_run_directory_is_neither_overwritten_nor_mixed(run, idx_folder, tmp_path):
     arguments = ("train", "--data", idx_folder, "--epochs", 2, "--run-dir", "kept")
     run(*arguments)
     before = {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()}
@@ -119,7 +184,7 @@ def test_a_run_directory_is_neither_overwritten_nor_mixed(run, idx_folder, tmp_p
     run("train", "--data", idx_folder, "--resume").failed(2, "--run-dir DIR")
 
 
-def test_the_remedy_for_another_run_is_one(run, idx_folder, small_images, tmp_path):
+def test_f70_the_remedy_for_another_run_is_one(run, idx_folder, small_images, tmp_path):
     """Typed as it stands, the run goes on; a cause is named before its effects."""
     arguments = ("train", "--data", idx_folder, "--run-dir", "kept", "--epochs", 1)
     figures = "shift=2.0,rotation=12.0,scale=0.12,shear=0.12,elastic=0.0,correlation=5.0"

@@ -1,4 +1,4 @@
-"""Compiled code: where it is kept, what is believed, what happens without it, and that it is vector code."""
+"""Compiled code: what happens without it, on fewer threads, on older processors, and that it is vector code."""
 
 import os
 import platform
@@ -12,167 +12,10 @@ import numpy as np
 import pytest
 
 import fnnet
-from fnnet import kernels
+from fnnet import kernels, limits
 from fnnet.errors import FnnetError, UsageError
-from fnnet.kernels import cache, library, machine
+from fnnet.kernels import library, machine
 from tests.conftest import ROOT
-
-AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
-
-
-@pytest.fixture
-def fresh(monkeypatch, tmp_path, numba_kernels):
-    """A process that has loaded nothing, an empty cache, and a compiler that takes no time: it gives what is there."""
-    parts = {part: cache.read(cache.place(part, "float32")) for part in library.PARTS}
-    assert all(parts.values())
-    compiled = []
-
-    def compile_them(names, dtype):
-        compiled.extend(names)
-        return {name: parts[name] for name in names}
-
-    monkeypatch.setattr(library, "_libraries", {})
-    monkeypatch.setattr(library, "_compile", compile_them)
-    monkeypatch.setenv("FNNET_CACHE", str(tmp_path / "kernels"))
-    return compiled
-
-
-def load_again(monkeypatch):
-    monkeypatch.setattr(library, "_libraries", {})
-    table = kernels.load("numba", notify=pytest.fail)
-    x = np.ones((3, 4), np.float32)
-    np.testing.assert_array_equal(table.affine(x, x.T.copy(), np.zeros(3, np.float32)), np.full((3, 3), 4))
-
-
-def test_it_is_compiled_once(fresh, monkeypatch):
-    load_again(monkeypatch)
-    assert sorted(fresh) == sorted(library.PARTS)
-    load_again(monkeypatch)
-    assert len(fresh) == len(library.PARTS)
-    folder = cache.folder()
-    assert len(list(folder.iterdir())) == len(library.PARTS)
-    if os.name == "posix":
-        assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
-        assert folder.stat().st_mode & 0o777 == 0o700
-
-
-DAMAGE = {
-    "empty": lambda content: b"",
-    "cut": lambda content: content[:-1],
-    "cut to its head": lambda content: content[:40],
-    "longer": lambda content: content + b"\0",
-    "one bit in the code": lambda content: content[:5000] + bytes([content[5000] ^ 1]) + content[5001:],
-    "one bit in the checksum": lambda content: content[:30] + bytes([content[30] ^ 1]) + content[31:],
-    "another's": lambda content: b"\x80\x04K\x01.",
-}
-
-
-@pytest.mark.parametrize("damage", sorted(DAMAGE))
-def test_a_damaged_file_is_replaced(damage, fresh, monkeypatch):
-    load_again(monkeypatch)
-    place = cache.place("infer", "float32")
-    good = place.read_bytes()
-    place.write_bytes(DAMAGE[damage](good))
-    fresh.clear()
-    load_again(monkeypatch)
-    assert fresh == ["infer"]
-    assert place.read_bytes() == good
-
-
-def test_a_file_under_another_name_is_not_believed(fresh, monkeypatch):
-    """As after a change of version: the name holds the key, and the checksum the name."""
-    load_again(monkeypatch)
-    os.replace(cache.place("infer", "float32"), cache.place("train", "float32"))
-    fresh.clear()
-    load_again(monkeypatch)
-    assert sorted(fresh) == ["infer", "train"]
-
-
-@pytest.mark.skipif(os.name != "posix", reason="modes and owners are POSIX")
-@pytest.mark.parametrize("what", ["file", "folder"])
-def test_what_others_may_write_is_not_believed(what, fresh, monkeypatch):
-    load_again(monkeypatch)
-    place = cache.place("infer", "float32")
-    os.chmod(place if what == "file" else place.parent, 0o777)
-    fresh.clear()
-    load_again(monkeypatch)
-    assert "infer" in fresh
-
-
-@pytest.mark.skipif(not AS_ROOT, reason="only root can give a file away")
-def test_what_belongs_to_another_is_not_believed(fresh, monkeypatch):
-    load_again(monkeypatch)
-    os.chown(cache.place("infer", "float32"), 12345, -1)
-    fresh.clear()
-    load_again(monkeypatch)
-    assert fresh == ["infer"]
-
-
-def test_a_link_is_not_believed(fresh, monkeypatch, tmp_path):
-    load_again(monkeypatch)
-    place = cache.place("infer", "float32")
-    moved = tmp_path / "elsewhere.o"
-    os.replace(place, moved)
-    place.symlink_to(moved)
-    fresh.clear()
-    load_again(monkeypatch)
-    assert fresh == ["infer"]
-
-
-@pytest.mark.parametrize("place", ["a file", "below a file", "no name"])
-def test_where_nothing_can_be_kept_it_works_all_the_same(place, fresh, monkeypatch, tmp_path):
-    (tmp_path / "file").write_bytes(b"")
-    folder = {"a file": tmp_path / "file", "below a file": tmp_path / "file" / "x", "no name": "/\0"}[place]
-    if place == "no name":
-        monkeypatch.setattr(cache, "folder", lambda: None)
-    else:
-        monkeypatch.setenv("FNNET_CACHE", str(folder))
-    load_again(monkeypatch)
-    load_again(monkeypatch)
-    assert len(fresh) == 2 * len(library.PARTS)
-
-
-def test_a_full_disk_is_no_failure(fresh, monkeypatch):
-    def full(path, content):
-        raise FnnetError("cannot be written: No space left on device")
-
-    monkeypatch.setattr(cache, "write_file", full)
-    load_again(monkeypatch)
-    assert len(fresh) == len(library.PARTS)
-
-
-def test_only_the_last_files_are_kept(fresh, monkeypatch):
-    folder = cache.folder()
-    folder.mkdir(mode=0o700)
-    for number in range(40):
-        old = folder / f"old-{number}.o"
-        old.write_bytes(b"")
-        os.utime(old, (number, number))
-    load_again(monkeypatch)
-    left = {file.name for file in folder.iterdir()}
-    assert len(left) == cache.KEPT
-    assert {cache.place(part, "float32").name for part in library.PARTS} <= left
-    assert "old-0.o" not in left
-
-
-def test_many_processes_at_once(run_process, numba_kernels, tmp_path):
-    """Eight start on one cold cache, whose files are damaged meanwhile: all answer alike."""
-    code = (
-        "import fnnet, numpy as np; from fnnet.kernels import library, cache;"
-        "codes = {p: open(f'{__import__(\"sys\").argv[1]}/{p}', 'rb').read() for p in library.PARTS};"
-        "library._compile = lambda parts, dtype: {p: codes[p] for p in parts};"
-        "k = fnnet.load_kernels('numba'); one = np.ones((2, 1), 'f4'); print(k.name, k.affine(one.T, one, one[0]))"
-    )
-    for part in library.PARTS:
-        (tmp_path / part).write_bytes(cache.read(cache.place(part, "float32")))
-    folder = tmp_path / "cache"
-    env = {**os.environ, "FNNET_CACHE": str(folder), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-W", "error", "-c", code, str(tmp_path)]
-    running = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) for _ in range(8)]
-    while any(process.poll() is None for process in running):
-        for file in folder.glob("*.o") if folder.is_dir() else ():
-            file.write_bytes(b"torn")
-    assert {process.communicate()[0] for process in running} == {"numba [[3.]]\n"}
 
 
 def test_a_warm_start_imports_no_numba(numba_kernels):
@@ -193,7 +36,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("how", sorted(BROKEN))
-def test_without_numba_numpy_computes_and_it_is_said_once(how, run_process, tmp_path, idx_folder):
+def test_f87_without_numba_numpy_computes_and_it_is_said_once(how, run_process, tmp_path, idx_folder):
     (tmp_path / "bad" / "numba").mkdir(parents=True)
     (tmp_path / "bad" / "numba" / "__init__.py").write_text(BROKEN[how])
     env = {"PYTHONPATH": str(tmp_path / "bad"), "FNNET_CACHE": str(tmp_path / "kernels")}
@@ -202,10 +45,31 @@ def test_without_numba_numpy_computes_and_it_is_said_once(how, run_process, tmp_
     assert result.json["jit"] is False
     assert result.err.count("NumPy computes instead") == 1
     assert "Traceback" not in result.err
-    assert run_process("warmup", **env).code == 1
+    if how == "absent":
+        run_process("warmup", **env).failed(1, "the kernels cannot be compiled", "No module named 'numba'")
 
 
-def test_in_the_library_it_is_a_warning(fresh, monkeypatch):
+def test_f87_numba_disable_jit_is_heeded_and_said_once(run, idx_folder, monkeypatch):
+    """Also where the kernels are compiled already."""
+    arguments = ("train", "--data", idx_folder, "--epochs", 3, "--json")
+    wanted = run(*arguments).json["weights_sha256"]
+    for value, jit in (("1", False), ("0", True), ("", True)):
+        monkeypatch.setenv("NUMBA_DISABLE_JIT", value)
+        result = run(*arguments, "--jit")
+        assert result.json["jit"] is jit
+        assert (result.json["weights_sha256"] == wanted) is not jit, "to the bit what --no-jit gives"
+        said = "note: no compiled kernels, NumPy computes instead: NUMBA_DISABLE_JIT=1"
+        assert result.err.splitlines().count(said) == (not jit)
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    run("warmup").failed(1, "compiled kernels are forbidden", "NUMBA_DISABLE_JIT=1", "unset")
+    with pytest.warns(UserWarning, match="NUMBA_DISABLE_JIT=1"):
+        assert fnnet.load_kernels("numba").name == "numpy"
+
+
+def test_f87_in_the_library_it_is_a_warning(monkeypatch, tmp_path):
+    monkeypatch.setattr(library, "_libraries", {})
+    monkeypatch.setenv("FNNET_CACHE", str(tmp_path))
+
     def fail(parts, dtype):
         raise FnnetError("the kernels cannot be compiled", found="a reason")
 
@@ -214,7 +78,7 @@ def test_in_the_library_it_is_a_warning(fresh, monkeypatch):
         assert fnnet.load_kernels("numba").name == "numpy"
 
 
-def test_a_thread_that_cannot_be_started(numba_kernels, monkeypatch):
+def test_f88_a_thread_that_cannot_be_started(numba_kernels, monkeypatch):
     """Where the system gives fewer threads the work goes on with those that there are."""
     from tests import test_block as blocks
 
@@ -278,16 +142,35 @@ print(len(build.build("operations", "float32")))
     assert int(done.stdout) > 1000
 
 
-@pytest.mark.parametrize("level", ["x86-64", "x86-64-v3"])
-def test_older_processors(level, run_process, idx_folder):
-    """The tests of the block trainer on code for narrower vectors, without multiply-add or without compression."""
-    if level == "x86-64-v3" and not machine.machine().fma:
-        pytest.skip("this processor is older")
-    env = {**os.environ, "FNNET_CPU": level}
-    chosen = "loop_over or float32 or any_number or left_out or shuffled or outside"
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-k", chosen, "tests/test_block.py"]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:]
+OLDER = {
+    "x86-64": "loop_over or (shuffled and float64)",
+    "x86-64-v3": "in_float32 or any_number or left_out or (shuffled and not float64) or outside",
+}
+"""Level -> which tests of the block trainer: the strictest on vectors of two numbers, all others on those of eight."""
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="levels of x86-64")
+def test_older_processors():
+    """The tests of the block trainer on code for narrower vectors, without multiply-add or without compression.
+
+    Both levels at once, and only the parts of the code that those tests call are compiled."""
+    levels = [level for level in OLDER if level == "x86-64" or machine.machine().fma]
+    code = "import pytest, sys; from fnnet.kernels import library; library.load_all = lambda *arguments: None\n"
+    code += "sys.exit(pytest.main(['-q', '-x', '-p', 'no:cacheprovider', '-k', sys.argv[1], 'tests/test_block.py']))"
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, OLDER[level]],
+            cwd=ROOT,
+            env={**os.environ, "FNNET_CPU": level, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for level in levels
+    ]
+    said = [process.communicate()[0] for process in running]
+    for process, out in zip(running, said, strict=True):
+        assert process.returncode == 0, out[-2000:]
+        assert int(re.search(r"(\d+) passed", out)[1]) >= 9
 
 
 def test_an_unknown_processor_is_refused(run_process, idx_folder):
@@ -295,11 +178,11 @@ def test_an_unknown_processor_is_refused(run_process, idx_folder):
     result.failed(2, "FNNET_CPU", "x86-64-v3", "'z80'")
 
 
-def test_threads_are_those_of_the_process(monkeypatch):
+def test_f88_threads_are_those_of_the_process(monkeypatch):
     assert kernels.load(threads=None).threads >= 1
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5, 6}, raising=False)
-    monkeypatch.setattr(machine, "_quota", float)
-    assert machine.available_threads() == 3
+    monkeypatch.setattr(limits, "_quota", float)
+    assert limits.available_threads() == 3
     assert kernels.check_threads(None) == 3
     assert kernels.check_threads(5) == 5
 
@@ -316,17 +199,17 @@ def test_threads_are_those_of_the_process(monkeypatch):
         ({}, 8),
     ],
 )
-def test_quotas_of_control_groups(files, granted, monkeypatch, tmp_path):
+def test_f88_quotas_of_control_groups(files, granted, monkeypatch, tmp_path):
     for name, content in files.items():
         (tmp_path / name).write_text(content)
-    monkeypatch.setattr(machine, "_groups", lambda: [Path("/nowhere"), tmp_path])
-    assert machine._quota(8) == granted
-    assert machine.available_threads() >= 1
+    monkeypatch.setattr(limits, "_groups", lambda controller: [Path("/nowhere"), tmp_path])
+    assert limits._quota(8) == granted
+    assert limits.available_threads() >= 1
 
 
 def test_groups_are_read_from_the_root_down(monkeypatch, tmp_path):
-    monkeypatch.setattr(machine, "_read", lambda path: "0::/user.slice/x\n" if "cgroup" in path.name else "")
-    assert tmp_path / "user.slice" / "x" in machine._groups(tmp_path)
+    monkeypatch.setattr(limits, "_read", lambda path: "0::/user.slice/x\n" if "cgroup" in path.name else "")
+    assert tmp_path / "user.slice" / "x" in limits._groups("cpu", tmp_path)
 
 
 @pytest.mark.parametrize("threads", [0, -1, 5000, 1.5, True, "2"])

@@ -47,7 +47,7 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
     The test ends where the smoothed loss is 4 times its smallest, or training diverges. The suggestion is the smaller
     of the rate where the loss falls fastest and a tenth of the rate where it is smallest. No model is saved.
     """
-    from fnnet import data, params, train
+    from fnnet import data, memory, params, train
     from fnnet.augment import deform
     from fnnet.cli.run import plan_of
     from fnnet.lr_find import range_test
@@ -71,6 +71,7 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
         say(describe(dataset, {"train": len(train_set.labels)}), err=as_json)
     kernels, _ = load_kernels(options["jit"], options["threads"], notify)
     sizes = (dataset.train.x.shape[1], *chosen.hidden, len(dataset.classes))
+    memory.check(sizes, len(train_set.labels), plan, compiled=kernels.trainer is not None)
     state = train.start(params.init(sizes, options["seed"], scheme=chosen.initialiser), options["seed"], plan).state
     batch_size = min(chosen.batch_size or len(train_set.labels), len(train_set.labels))
     began = time.perf_counter()

@@ -34,9 +34,11 @@ def by_options() -> Iterator[None]:
         raise (error.at(option_of(error.where)) if error.where in Plan._fields else error) from None
 
 
-def by_option(error: OtherRunError) -> UsageError:
-    """That a run in a folder is another one, said by the option that makes it so."""
+def by_option(error: OtherRunError, data: str) -> UsageError:
+    """That a run in a folder is another one, said by the option that makes it so; `data` is where the images are."""
     name, expected, found, fix = _said(error.differences)
+    if next(iter(error.differences)).startswith("data."):
+        found = f"{found} in {data}"
     fix = f"{fix}, or train into another folder"
     return UsageError(f"{name} not the run's", where=error.where, expected=expected, found=found, fix=fix)
 
@@ -50,7 +52,7 @@ def _said(differences: Differences) -> tuple[str, str, str, str]:
     if old is None or new is None:
         return "description is", f"{key} {old}", str(new), "resume with the version of fnnet that began it"
     if part in ("images", "data"):
-        expected, found = ("the same", "others") if part == "data" else (f"{old} {IMAGES[field]}", new)
+        expected, found = (f"{old} {IMAGES[field]}", new) if part == "images" else _said_of_data(field, old, new)
         return "data is", expected, found, "resume with the run's --data, --classes, --dev and --dev-data"
     if key == "weights":
         if old == "null":
@@ -64,6 +66,16 @@ def _said(differences: Differences) -> tuple[str, str, str, str]:
     option = option_of(field)
     fix = f"resume without {option}" if expected == "none" else f"resume with {option} {expected}"
     return f"{option} is", expected, found, fix
+
+
+def _said_of_data(field: str, old: str, new: str) -> tuple[str, str]:
+    if field in ("shape", "classes"):
+        expected, found = (
+            "x".join(map(str, each)) if field == "shape" else ", ".join(each)[:80]
+            for each in (json.loads(old), json.loads(new))
+        )
+        return f"{field} {expected}", found
+    return f"the same images and labels {IMAGES[field]}", "others"
 
 
 def _said_of_deformation(differences: Differences) -> tuple[str, str, str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -38,6 +38,7 @@ def cli(context: click.Context, debug: bool) -> None:
     Exit codes: 0 good, 1 a failure told in one line, 2 wrong usage, 130 interrupted, 143 terminated.
     """
     context.obj = {"began": time.perf_counter()}
+    _check_addresses()
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
@@ -69,11 +70,37 @@ def run(arguments: list[str]) -> int:
         return _fail(_explain(error), getattr(error, "exit_code", 1))
 
 
+LESS: Final = "use a smaller --batch-size, network or data set, or raise the limit (ulimit -v)"
+"""What to do about too little memory."""
+
+
+LEAST: Final = 600 * 10**6
+"""Bytes of addresses below which the libraries of linear algebra fail to load, or wait for ever for room (OpenBLAS)."""
+
+
+def _check_addresses() -> None:
+    """FnnetError where there is no room for what every command loads."""
+    from fnnet.limits import address_space
+
+    left = address_space()
+    if left is not None and left < LEAST:
+        expected, found = f"at least {LEAST / 1e6:,.0f} MB", f"{max(0, left) / 1e6:,.0f} MB"
+        raise FnnetError("too little memory", where="ulimit -v", expected=expected, found=found, fix="raise the limit")
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Also where a library could not be loaded for lack of it, which the loader says in words of its own."""
+    words = ("failed to map segment", "cannot allocate memory", "cannot create shared object")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, (ImportError, OSError)) and any(each in str(error).lower() for each in words)
+    )
+
+
 def _explain(error: Exception) -> str:
     if isinstance(error, FnnetError):
         return str(error)
-    if isinstance(error, MemoryError):
-        return "out of memory; use a smaller batch, network or data set"
+    if _is_out_of_memory(error):
+        return str(FnnetError("out of memory", found=error if str(error) else None, fix=LESS))
     if isinstance(error, OSError) and error.filename is None:
         return f"standard output cannot be written: {error.strerror}"
     if isinstance(error, OSError):

@@ -56,7 +56,7 @@ def train_and_test(
     job: Job, run_dir: str | None, resume: bool, quiet: bool, notify: Callable[[str], None]
 ) -> tuple[Model, list[EpochReport]]:
     """The model that comes of the job, and the reports on the way."""
-    from fnnet import metrics, steps, train
+    from fnnet import memory, metrics, steps, train
     from fnnet.params import Model, check_sizes, frozen, init
     from fnnet.plan import check_plan
 
@@ -65,6 +65,7 @@ def train_and_test(
     plan = plan_of(recipe)
     with by_options():
         check_plan(plan, has_dev=job.dev is not None, hidden=len(sizes) - 2)
+    memory.check(sizes, len(job.train.labels), plan, compiled=job.kernels.trainer is not None)
     training = train.start(init(sizes, job.seed, scheme=recipe.initialiser), job.seed, plan)
     with _keeper(job, plan, sizes, run_dir, resume, notify) as keeper:
         training = _train(job, plan, keeper.latest(training), keeper, quiet)
@@ -155,8 +156,8 @@ class _Keeper:
 class _RunKeeper(_Keeper):
     """Checkpoints and a log in a run directory."""
 
-    def __init__(self, run: Run, start: dict[str, Any]) -> None:
-        self._run, self._start = run, start
+    def __init__(self, run: Run, start: dict[str, Any], notify: Callable[[str], None]) -> None:
+        self._run, self._start, self._notify = run, start, notify
         self._saved, self._next = -1, 0.0
 
     def latest(self, training: Training) -> Training:
@@ -165,10 +166,20 @@ class _RunKeeper(_Keeper):
         checkpoint = self._run.latest()
         if checkpoint:
             self._saved = checkpoint.state.step
+            self._tell_version()
             return training_of(checkpoint)
         self._run.log("start", **self._start)
         self.save(training)
         return training
+
+    def _tell_version(self) -> None:
+        """The same bits are promised by one version alone."""
+        from fnnet import __version__
+        from fnnet.runlog import read_log
+
+        began = [event.get("version") for event in read_log(self._run.path) if event["event"] == "start"]
+        if began and began[-1] != __version__:
+            self._notify(f"{self._run.path}: begun by fnnet {began[-1]}, going on with {__version__}")
 
     def reported(self, training: Training, last: bool) -> None:
         self._run.log("epoch", **training.history[-1]._asdict())
@@ -219,19 +230,24 @@ def _keeper(
         "images": {"pixels": sizes[0], "classes": sizes[-1], **counts},
         "hidden": list(sizes[1:-1]),
         "plan": dict(sorted(_described(plan).items(), key=lambda item: item[0] == "epochs")),
-        "data": {"train": _fingerprint(job.train), "dev": job.dev and _fingerprint(job.dev)},
+        "data": {"train": _fingerprint(job.train), "dev": job.dev and _fingerprint(job.dev), **_kind(job.dataset)},
         "weights": None if job.weights is None else hashlib.sha256(job.weights.tobytes()).hexdigest(),
     }
     try:
         with open_run(run_dir, config, resume=resume, mends=MENDS, notify=notify) as run:
-            yield _RunKeeper(run, about | {"version": __version__, "config": config})
+            yield _RunKeeper(run, about | {"version": __version__, "config": config}, notify)
     except OtherRunError as error:
-        raise by_option(error) from None
+        raise by_option(error, job.dataset.source) from None
 
 
 def _described(plan: Plan) -> dict[str, Any]:
     """The plan as JSON values."""
     return plan._asdict() | {"deformation": plan.deformation and plan.deformation._asdict()}
+
+
+def _kind(dataset: Dataset) -> dict[str, Any]:
+    """What the numbers of a data set mean."""
+    return {"shape": list(dataset.image_shape), "classes": list(dataset.classes)}
 
 
 def _fingerprint(examples: Examples) -> str:

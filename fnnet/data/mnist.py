@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import queue
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from fnnet.data import web
 from fnnet.data.folder import Part
 from fnnet.data.idx import AGAIN, GZIP_MAGIC, looks_like_idx, parse_idx, read_payload
 from fnnet.data.npz import read_npz
 from fnnet.errors import DataError, FnnetError, StorageError
-from fnnet.files import check_writable, list_folder, read_head
+from fnnet.files import check_writable, list_folder, looks_like_html, make_folder, read_head, write_file
 from fnnet.params import Array
 
 SHA256: Final = {
@@ -40,6 +43,11 @@ REACH_SECONDS: Final = 4.0
 DOWNLOAD_SECONDS: Final = 600.0
 """How long all downloads together may take."""
 MAX_DOWNLOAD: Final = 16 * 2**20
+MAX_PAYLOAD: Final = 2**26
+NO_HOME: Final = "~/.cache/fnnet/mnist"
+"""Where nothing is kept, for a user without a home."""
+LEFT_SECONDS: Final = 3600.0
+"""After so long a temporary file has nobody who writes it."""
 
 Payloads = dict[str, Array]
 Notify = Callable[[str], None]
@@ -90,9 +98,12 @@ def _places(data_dir: str | None) -> Iterator[tuple[Path, bool]]:
 
 def cache_folder() -> Path:
     """Where our own downloads are kept."""
-    import pooch
+    from platformdirs import user_cache_dir
 
-    return Path(pooch.os_cache("fnnet")) / "mnist"
+    try:
+        return Path(user_cache_dir("fnnet")) / "mnist"
+    except RuntimeError:
+        return Path(NO_HOME)
 
 
 def _collect(folder: Path, strict: bool) -> Payloads:
@@ -102,7 +113,8 @@ def _collect(folder: Path, strict: bool) -> Payloads:
         return _from_keras(archive)
     known = {digest: name for name, digest in SHA256.items()}
     payloads: Payloads = {}
-    candidates = [path for path in list_folder(folder) if _may_be_mnist(path)]
+    # Names with a dot are those of files that another download is writing.
+    candidates = [path for path in list_folder(folder) if path.name[0] != "." and _may_be_mnist(path)]
     # Unpacking and hashing let another thread work: the test images are done beside those of training.
     with ThreadPoolExecutor(2) as readers:
         found = list(readers.map(_read, candidates))
@@ -185,13 +197,9 @@ def reachable(seconds: float = REACH_SECONDS) -> tuple[str, ...]:
 
 def _delivers(mirror: str, seconds: float) -> str | None:
     """`mirror` if it sends gzip for the smallest file, rather than nothing, an error or a page to log in."""
-    import requests
-
     try:
-        url = f"{mirror}{min(SHA256, key=len)}.gz"
-        with requests.get(url, timeout=seconds, stream=True) as answer:
-            return mirror if answer.ok and answer.raw.read(2) == GZIP_MAGIC else None
-    except (requests.RequestException, OSError, ValueError):
+        return mirror if web.first_bytes(f"{mirror}{min(SHA256, key=len)}.gz", 2, seconds) == GZIP_MAGIC else None
+    except DataError:
         return None
 
 
@@ -201,66 +209,85 @@ def offline() -> bool:
 
 
 def download(folder: Path, notify: Notify, mirrors: tuple[str, ...] | None = None) -> None:
-    """Fetch the four files into `folder`, each from the first mirror whose content is MNIST's.
+    """Fetch those of the four files that `folder` lacks, each from the first mirror whose content is MNIST's.
 
+    A file is proven before it is written, whole, under its name: what is broken off leaves nothing, and goes on at the
+    file that was broken off. Several processes may download to one folder.
     Raises   UnreachableError when no mirror delivers or FNNET_OFFLINE is set, StorageError for a folder that cannot
              be made or written.
     """
     if offline():
         raise UnreachableError("the network is forbidden", where="FNNET_OFFLINE", fix="unset it to download")
+    fix = "choose another with --data-dir"
+    if folder == cache_folder() and not folder.is_absolute():
+        raise StorageError("no home folder to keep MNIST in", found=str(folder), fix="name another with --data-dir")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        fix = "choose another with --data-dir"
-        raise StorageError(f"cannot be made: {error.strerror}", where=folder, fix=fix) from None
+        make_folder(folder)
+    except StorageError as error:
+        raise error.at(folder, fix=fix) from None
     check_writable(folder / next(iter(SHA256)))
+    _remove_leftovers(folder)
     deadline = time.monotonic() + DOWNLOAD_SECONDS
+    there = _there(folder)
     for name in SHA256:
-        _download_one(folder, name, notify, MIRRORS if mirrors is None else mirrors, deadline)
+        if name not in there:
+            _download_one(folder, name, notify, MIRRORS if mirrors is None else mirrors, deadline)
+
+
+def _there(folder: Path) -> Payloads:
+    try:
+        return _collect(folder, strict=False)
+    except FnnetError:
+        return {}
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what killed downloads have left."""
+    ours = tuple(f".{name}" for name in SHA256)
+    for path in list_folder(folder):
+        if path.name.startswith(ours) and path.suffix == ".part":
+            with contextlib.suppress(OSError):
+                if time.time() - path.lstat().st_mtime > LEFT_SECONDS:
+                    path.unlink()
 
 
 def _download_one(folder: Path, name: str, notify: Notify, mirrors: tuple[str, ...], deadline: float) -> None:
-    import pooch
-    import requests
-
-    part, failures = folder / f".{name}.{os.getpid()}.part", []
-    log = pooch.get_logger()
-    level, fetch = log.level, _fetcher(deadline)
-    for mirror in mirrors:
-        notify(f"downloading {mirror}{name}.gz")
+    failures = []
+    for number, mirror in enumerate(mirrors):
+        url = f"{mirror}{name}.gz"
+        notify(f"downloading {url}")
+        # One that drips leaves the others their share of the time.
+        seconds = (deadline - time.monotonic()) / (len(mirrors) - number)
         try:
-            log.setLevel("WARNING")
-            pooch.retrieve(f"{mirror}{name}.gz", known_hash=None, fname=part.name, path=folder, downloader=fetch)
-            digest = hashlib.sha256(read_payload(part).data).hexdigest()
-            if digest != SHA256[name]:
-                raise DataError("not MNIST's content", expected=f"sha256 {SHA256[name]}", found=digest)
-            os.replace(part, folder / f"{name}.gz")
-            return
-        except (requests.RequestException, OSError, ValueError) as error:
-            reason = error.problem if isinstance(error, FnnetError) else type(error).__name__
-            failures.append(f"{mirror}: {reason}")
-        finally:
-            log.setLevel(level)
-            part.unlink(missing_ok=True)
+            content = web.fetch(url, seconds, MAX_DOWNLOAD)
+            _prove(content, name)
+        except DataError as error:
+            failures.append(f"{mirror}: {error}")
+            continue
+        # Where a server takes the compression for one of the transfer, the file comes without it.
+        write_file(folder / (f"{name}.gz" if content.startswith(GZIP_MAGIC) else name), content)
+        return
     raise UnreachableError(
         f"{name} could not be downloaded", found="; ".join(failures), fix="try later, or --data digits"
     )
 
 
-def _fetcher(deadline: float) -> Callable[[str, Any, Any], None]:
-    """A downloader for pooch that gives up at `deadline` and beyond MAX_DOWNLOAD bytes, which its own does not."""
-
-    def fetch(url: str, output: Any, _: Any) -> None:
-        import requests
-
-        with requests.get(url, timeout=(5, 20), stream=True) as answer, open(output, "wb") as file:
-            answer.raise_for_status()
-            for piece in answer.iter_content(2**16):
-                if file.tell() + len(piece) > MAX_DOWNLOAD or time.monotonic() > deadline:
-                    raise DataError("download too large or too slow", expected=f"at most {MAX_DOWNLOAD:,} bytes")
-                file.write(piece)
-
-    return fetch
+def _prove(content: bytes, name: str) -> None:
+    """DataError unless `content` is MNIST's file `name`, raw or as one whole gzip member."""
+    payload, fix = content, "fetch it again"
+    if content.startswith(GZIP_MAGIC):
+        inflater = zlib.decompressobj(wbits=31)
+        try:
+            payload = inflater.decompress(content, MAX_PAYLOAD)
+        except zlib.error as error:
+            raise DataError(f"damaged gzip ({error})", fix=fix) from None
+        if inflater.unused_data or (not inflater.eof and len(payload) < MAX_PAYLOAD):
+            found = f"{len(content):,} bytes, {len(inflater.unused_data):,} of them behind its end"
+            raise DataError("gzip truncated or with more behind it", expected="one member", found=found, fix=fix)
+    digest = hashlib.sha256(payload).hexdigest()
+    if digest != SHA256[name]:
+        problem = "an HTML page, not data" if looks_like_html(content) else "not MNIST's content"
+        raise DataError(problem, expected=f"sha256 {SHA256[name]}", found=digest)
 
 
 def known(labels: Array) -> str | None:

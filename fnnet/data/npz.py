@@ -26,11 +26,13 @@ END: Final = 22
 """The bytes of the record that ends an archive, without a comment."""
 MAX_HEADER: Final = 10_000
 """NumPy's own limit for the header of an array."""
+SIZE: Final = "(?:0|[1-9][0-9]{0,18})L?"
 ITEM: Final = re.compile(
-    r""" *['"](?:descr['"] *: *['"](?P<descr>[<>|=]?[A-Za-z][0-9]*)['"]"""
-    r"""|fortran_order['"] *: *(?P<order>True|False)"""
-    r"""|shape['"] *: *\((?P<shape>|(?=.{0,80}\))[0-9]+L?,(?: *[0-9]+L?,)*(?: *[0-9]+L?)?)\)) *(?:,|$)"""
+    r" *'(?:descr' *: *'(?P<descr>[<>|=]?[A-Za-z][0-9]*)'"
+    r"|fortran_order' *: *(?P<order>True|False)"
+    rf"|shape' *: *\((?P<shape>|{SIZE},|{SIZE}(?:, ?{SIZE})+,?)\)) *(?:,|$)"
 )
+"""An entry as NumPy writes it."""
 SAVE: Final = "save it again with numpy.savez"
 BYTES: Final = "store bytes from 0 to 255"
 
@@ -142,6 +144,7 @@ def _kind(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, path: st
     found: dict[str, str] = {}
     written = re.fullmatch(r" *\{([^{}]*)\} *\n?", text)
     body = written[1].rstrip(" ") if written else "none"
+    body = body if "'" in body else body.replace('"', "'")
     for match in ITEM.finditer(body):
         found |= {key: value for key, value in match.groupdict().items() if value is not None}
     sizes = re.findall("[0-9]+", found.get("shape", ""))

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
 from fnnet.kernels import reference
 from fnnet.kernels.checked import checked
-from fnnet.kernels.machine import available_threads
+from fnnet.limits import available_threads
 from fnnet.params import Array
 
 
@@ -83,7 +83,8 @@ def load(
 
     threads   of the compiled block trainer and predictor; None for as many as this process may use at once. The
               results are the same bits for any number.
-    notify    is told, once, where Numba is absent or broken; the table is then NumPy's.
+    notify    is told, once, where Numba is absent, broken or forbidden, and the table is then NumPy's; and where what
+              was compiled cannot be kept.
     on_compile   is called before something is compiled.
     Raises    UsageError for another name or number of threads.
     """
@@ -95,7 +96,7 @@ def load(
     try:
         from fnnet.kernels import compiled, deform, library, pixels, predictor, trainer
 
-        library.load_all("float32", on_compile)
+        library.load_all("float32", on_compile, notify)
     except UsageError:
         raise
     except (FnnetError, ImportError, OSError, RuntimeError) as error:

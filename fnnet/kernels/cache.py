@@ -2,7 +2,7 @@
 
 A file is named by what its code depends on: fnnet's source, the versions of Numba and of Python, the processor. It is
 taken only from a folder and a file that belong to this user and that nobody else may write, and only if its checksum is
-right; anything else is as if it were not there. Not being able to write is no failure either.
+right; anything else is as if it were not there. Where nothing can be kept, the work goes on without.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from fnnet.errors import FnnetError
+from fnnet.errors import FnnetError, StorageError
 from fnnet.files import read_bytes, write_file
 from fnnet.kernels.machine import machine
 
@@ -25,18 +25,21 @@ MAGIC: Final = b"fnnet compiled code 1\n"
 KEPT: Final = 24
 """Files kept in the folder, the last used ones."""
 MAX_BYTES: Final = 64 * 2**20
+FIX: Final = "set FNNET_CACHE to a folder that only you may write"
 
 
 def folder() -> Path | None:
     """The folder of compiled code, FNNET_CACHE or a place in the user's cache; None where there is no home."""
     from platformdirs import user_cache_path
 
-    if chosen := os.environ.get("FNNET_CACHE"):
-        return Path(chosen)
     try:
-        return user_cache_path("fnnet", appauthor=False) / "kernels"
+        if chosen := os.environ.get("FNNET_CACHE"):
+            return Path(os.path.realpath(chosen))
+        place = user_cache_path("fnnet", appauthor=False) / "kernels"
     except (OSError, RuntimeError):
         return None
+    # A user without a home folder has one of the name "~", wherever the program happens to run.
+    return place if place.is_absolute() else None
 
 
 @functools.cache
@@ -83,20 +86,40 @@ def read(path: Path | None) -> bytes | None:
     return code
 
 
-def write(path: Path | None, code: bytes) -> bool:
-    """Keep `code`; whether that was possible."""
+def write(path: Path | None, code: bytes) -> None:
+    """Keep `code`.
+
+    Raises   StorageError where there is no folder that only this user may write.
+    """
     if path is None:
-        return False
+        raise StorageError("no folder to keep compiled kernels in", fix=FIX)
+    folder = path.parent
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not _is_private(path.parent):
-            return False
-        write_file(path, MAGIC + _digest(path, code) + code)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StorageError(f"cannot be made: {reason}", where=folder, fix=FIX) from None
+    if not _is_private(folder):
+        found = os.lstat(folder)
+        if not stat.S_ISDIR(found.st_mode):
+            raise StorageError("cannot be made: File exists", where=folder, fix=FIX)
+        said = f"mode {stat.S_IMODE(found.st_mode):o} of user {found.st_uid}"
+        raise StorageError("others may write it", where=folder, expected="a folder of your own", found=said, fix=FIX)
+    _clear(path)
+    write_file(path, MAGIC + _digest(path, code) + code)
+    with contextlib.suppress(OSError):
         os.chmod(path, 0o600)
-        _prune(path)
-    except (FnnetError, OSError):
-        return False
-    return True
+    _prune(path)
+
+
+def _clear(path: Path) -> None:
+    """Make room where something lies that is no file of ours; a folder that is not empty stays."""
+    with contextlib.suppress(OSError):
+        mode = os.lstat(path).st_mode
+        if stat.S_ISDIR(mode):
+            os.rmdir(path)
+        elif not stat.S_ISREG(mode) or not _is_private(path):
+            os.unlink(path)
 
 
 def _digest(path: Path, code: bytes) -> bytes:
@@ -117,7 +140,12 @@ def _is_private(path: Path) -> bool:
 
 def _prune(newest: Path) -> None:
     """Remove all but the files used last."""
-    files = sorted(newest.parent.glob("*.o"), key=lambda file: file.stat().st_mtime, reverse=True)
-    for file in files[KEPT:]:
+    used: list[tuple[float, Path]] = []
+    for file in newest.parent.glob("*.o"):
+        # Another process may remove it, too.
+        with contextlib.suppress(OSError):
+            used.append((file.lstat().st_mtime, file))
+    for _, file in sorted(used, reverse=True)[KEPT:]:
         if file != newest:
-            file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                file.unlink()

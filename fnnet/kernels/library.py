@@ -12,12 +12,11 @@ import ctypes
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -178,6 +177,16 @@ _libraries: dict[tuple[str, str], Library] = {}
 _lock = threading.Lock()
 
 
+def _unlock() -> None:
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    # A child has but the thread that forked: one that was loading would never let go of the lock.
+    os.register_at_fork(after_in_child=_unlock)
+
+
 def library(part: str, dtype: DTypeLike) -> Library:
     """The compiled functions of `part` for `dtype`: from this process, else from disk, else compiled now (seconds).
 
@@ -185,21 +194,27 @@ def library(part: str, dtype: DTypeLike) -> Library:
     """
     name = np.dtype(dtype).name
     found = _libraries.get((part, name))
-    return found or _load([part], name, lambda: None)[0]
+    return found or _load([part], name)[0]
 
 
-def load_all(dtype: DTypeLike, on_compile: Callable[[], None] = lambda: None) -> None:
-    """Have every part for `dtype`; those that are not on disk are compiled side by side, after `on_compile`."""
-    _load(list(PARTS), np.dtype(dtype).name, on_compile)
+def load_all(
+    dtype: DTypeLike, on_compile: Callable[[], None] = lambda: None, notify: Callable[[str], None] = lambda notice: None
+) -> None:
+    """Have every part for `dtype`; those that are not on disk are compiled side by side, after `on_compile`.
+
+    notify   is told why they cannot be kept, where they cannot.
+    Raises   FnnetError where they cannot be compiled, or NUMBA_DISABLE_JIT forbids it.
+    """
+    if (said := os.environ.get("NUMBA_DISABLE_JIT", "0")) not in ("", "0"):
+        found = f"NUMBA_DISABLE_JIT={said}"
+        raise FnnetError("compiled kernels are forbidden", found=found, fix="unset NUMBA_DISABLE_JIT")
+    _load(list(PARTS), np.dtype(dtype).name, on_compile, notify)
 
 
-def are_kept(dtype: DTypeLike) -> bool:
-    """Whether every part for `dtype` is on disk."""
-    name = np.dtype(dtype).name
-    return all(cache.read(cache.place(part, name)) is not None for part in PARTS)
-
-
-def _load(parts: list[str], dtype: str, on_compile: Callable[[], None]) -> list[Library]:
+def _load(
+    parts: list[str], dtype: str, on_compile: Callable[[], None] = lambda: None,
+    notify: Callable[[str], None] = lambda notice: None,
+) -> list[Library]:  # fmt: skip
     with _lock:
         codes = {part: cache.read(cache.place(part, dtype)) for part in parts if (part, dtype) not in _libraries}
         absent = [part for part, code in codes.items() if code is None]
@@ -209,9 +224,17 @@ def _load(parts: list[str], dtype: str, on_compile: Callable[[], None]) -> list[
         for part, code in (codes | compiled).items():
             assert code is not None
             _libraries[part, dtype] = Library(code, part, dtype)
+        _keep(compiled, dtype, notify)
+        return [_libraries[part, dtype] for part in parts]
+
+
+def _keep(compiled: dict[str, bytes], dtype: str, notify: Callable[[str], None]) -> None:
+    """Keep what was compiled; if that cannot be, say so once."""
+    try:
         for part, code in compiled.items():
             cache.write(cache.place(part, dtype), code)
-        return [_libraries[part, dtype] for part in parts]
+    except (FnnetError, OSError) as error:
+        notify(f"compiled kernels cannot be kept, each process compiles them anew: {error}")
 
 
 def _compile(parts: list[str], dtype: str) -> dict[str, bytes]:
@@ -219,33 +242,31 @@ def _compile(parts: list[str], dtype: str) -> dict[str, bytes]:
     root = str(Path(__file__).resolve().parents[2])
     env = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
     env |= {"PYTHONPATH": os.pathsep.join(filter(None, [root, env.get("PYTHONPATH")])), "NUMBA_OPT": "0"}
-    running = []
+    running = {}
     with contextlib.ExitStack() as stack:
         for part in parts:
-            out, said = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
-            command = [sys.executable, "-m", "fnnet.kernels.build", part, dtype]
+            command, pipe = [sys.executable, "-m", "fnnet.kernels.build", part, dtype], subprocess.PIPE
             try:
-                process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=said)
+                process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
             except OSError as error:
                 raise FnnetError("the compiler cannot be started", found=str(error)) from None
             stack.callback(_end, process)
-            running.append((part, process, out, said))
-        return {part: _finished(process, out, said) for part, process, out, said in running}
+            running[part] = process
+        return {part: _finished(process) for part, process in running.items()}
 
 
-def _finished(process: subprocess.Popen[bytes], out: IO[bytes], said: IO[bytes]) -> bytes:
-    code = process.wait()
-    out.seek(0)
-    said.seek(0)
-    if code:
-        last = said.read().decode(errors="replace").strip().splitlines()[-1:] or [f"exit code {code}"]
+def _finished(process: subprocess.Popen[bytes]) -> bytes:
+    # Pipes and no files, which need a folder to write to; the others wait with what they have to say until it is read.
+    code, said = process.communicate()
+    if process.returncode or not code:
+        last = said.decode(errors="replace").strip().splitlines()[-1:] or [f"exit code {process.returncode}"]
         raise FnnetError("the kernels cannot be compiled", found=last[0])
-    return out.read()
+    return code
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.kill()
-    process.wait()
+    process.communicate()
 
 
 def run_team(calls: Sequence[Call], threads_argument: int | None = None) -> None:

@@ -1,16 +1,14 @@
-"""What the processor offers to the compiled kernels, and how many threads the process may use."""
+"""What the processor offers to the compiled kernels."""
 
 from __future__ import annotations
 
 import functools
 import os
 import platform
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from fnnet.errors import StorageError, UsageError
-from fnnet.files import read_head
+from fnnet.errors import UsageError
 
 
 class Machine(NamedTuple):
@@ -67,41 +65,3 @@ def machine() -> Machine:
         arm or features.get("fma", False),
         wide and features.get("avx512vbmi2", False),
     )
-
-
-def available_threads() -> int:
-    """How many threads can run at once: the processors this process may use, or what its control group grants."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(processors, int(_quota(processors))))
-
-
-def _quota(otherwise: float) -> float:
-    """Processors granted by the control group of this process or one above it (version 2, else 1)."""
-    granted = [otherwise]
-    for folder in _groups():
-        limit = _read(folder / "cpu.max").split()
-        if not limit:
-            limit = [_read(folder / "cpu.cfs_quota_us").strip(), _read(folder / "cpu.cfs_period_us").strip()]
-        if len(limit) == 2 and all(number.isdigit() for number in limit) and int(limit[1]):
-            granted.append(int(limit[0]) / int(limit[1]))
-    return min(granted)
-
-
-def _groups(root: Path = Path("/sys/fs/cgroup")) -> list[Path]:
-    """The folders of the control groups that hold this process, from the root down."""
-    folders = [root, root / "cpu"]
-    for line in _read(Path("/proc/self/cgroup")).splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers == "" or "cpu" in controllers.split(","):
-            place = root if controllers == "" else root / "cpu"
-            for part in Path(path.lstrip("/")).parts:
-                place = place / part
-                folders.append(place)
-    return folders
-
-
-def _read(path: Path) -> str:
-    try:
-        return read_head(path, 4096).decode(errors="replace")
-    except StorageError:
-        return ""

@@ -5,7 +5,6 @@ Values are compared with readings of our own or of other libraries, so that a si
 
 import csv
 import gzip
-import importlib
 import io
 import json
 import os
@@ -18,15 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import fnnet
-from fnnet import data, images, runs, storage
+from fnnet import data, images, runlog, storage
 from fnnet.checkpoints import Checkpoint, load_checkpoint, save_checkpoint, training_of
 from fnnet.data import idx, table
 from fnnet.errors import FnnetError
 from fnnet.params import Params
 from tests.fuzz import build
 from tests.fuzz.contract import MEMORY, BreachError
-
-RUNLOG = runs if hasattr(runs, "read_log") else importlib.import_module("fnnet.runlog")
 
 
 class Target(NamedTuple):
@@ -244,7 +241,7 @@ def _without_seal(event):
 
 def hold_log(events, path):
     must(type(events) is tuple and all(isinstance(event.get("event"), str) for event in events), "events")
-    *lines, last = Path(path, RUNLOG.LOG).read_bytes().split(b"\n")
+    *lines, last = Path(path, runlog.LOG).read_bytes().split(b"\n")
     told = [_without_seal(event) for event in events]
     wanted = [_without_seal(json.loads(line)) for line in lines]
     must(told == wanted or (last and told == [*wanted, _without_seal(json.loads(last))]), "an event")
@@ -271,5 +268,5 @@ TARGETS = {
     "images": Target(build.of_any_kind, in_pieces(read_images), hold_images),
     "model": Target(build.container("model"), fnnet.load_model, hold_model),
     "checkpoint": Target(build.container("checkpoint"), load_checkpoint, hold_checkpoint),
-    "log": Target(build.logged, RUNLOG.read_log, hold_log, file=RUNLOG.LOG),
+    "log": Target(build.logged, runlog.read_log, hold_log, file=runlog.LOG),
 }

@@ -12,7 +12,6 @@ MEMORY_FOLDER = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 PLAIN = ("numpy", "fnnet.errors", "fnnet.network")
 DATA = ("fnnet.data", "fnnet.files")
 MODEL = ("fnnet.container", "fnnet.storage", "fnnet.strictjson", "fnnet.files", "fnnet.params")
-RUNLOG = "fnnet.runlog" if Path(__file__).parents[2].joinpath("fnnet", "runlog.py").exists() else "fnnet.runs"
 MODULES = {
     "idx": DATA,
     "gzip": DATA,
@@ -22,7 +21,7 @@ MODULES = {
     "images": (*DATA, "fnnet.images", "zipfile"),
     "model": MODEL,
     "checkpoint": ("fnnet.checkpoints", *MODEL),
-    "log": (RUNLOG, "fnnet.strictjson", "fnnet.files"),
+    "log": ("fnnet.runlog", "fnnet.strictjson", "fnnet.files"),
 }
 """The modules whose branches guide the fuzzer: what they parse with too, the rest of NumPy not."""
 
