@@ -352,6 +352,7 @@ ELSEWHERE = {
     "storage.save_model": "tests/test_storage.py",
     "storage.load_model": "tests/test_storage.py",
     "kernels.load": "tests/test_library.py",
+    "train.report_of": "tests/test_checkpoints.py",
 }
 """Functions that are no mathematics, and the file that tests them."""
 
