@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import fnnet
+from tests import faults
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "fnnet"
@@ -126,6 +127,15 @@ def test_nothing_is_unpickled_or_evaluated(path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_rooms_are_not_overfull(path):
     assert len(path.read_text().splitlines()) <= 400
+
+
+def test_every_row_of_the_list_of_faults_has_a_test():
+    rows = faults.covered()
+    assert sorted({*rows, *faults.WAITING}) == list(range(1, 91))
+    for row, room in faults.WAITING.items():
+        assert row not in rows
+        assert not (PACKAGE / room).exists()
+        assert not (PACKAGE / f"{room}.py").exists()
 
 
 def test_public_names():
