@@ -17,6 +17,7 @@ from fnnet.filesystem import DISK, FileSystem
 
 MAX_FILE_BYTES: Final = 4 * 2**30
 PIECE: Final = 2**20
+NAME_BYTES: Final = 200
 TEMPORARY: Final = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.part", re.DOTALL)
 """The names of `write_file`'s temporary files."""
 
@@ -251,7 +252,9 @@ def _writing(target: Path) -> Iterator[None]:
 
 def _create_beside(target: Path, disk: FileSystem) -> tuple[int, Path]:
     """A new empty file in the folder of `target`, with that file's mode or the one that a new file gets there."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    # Names have at most 255 bytes, and the target's may have as many.
+    name = os.fsdecode(os.fsencode(target.name)[:NAME_BYTES])
+    temporary = target.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     descriptor = disk.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666)
     with contextlib.suppress(OSError):
         os.chmod(temporary, stat.S_IMODE(os.lstat(target).st_mode))

@@ -227,6 +227,16 @@ def test_f51_f55_a_failed_write_leaves_the_old_file_and_nothing_else(call, path)
     assert os.listdir(path.parent) == [path.name]
 
 
+@pytest.mark.parametrize("name", ["n" * 255, "\u00e9" * 127, "M.SAFETENSORS"])
+def test_f68_names_of_any_length_and_case(name, path):
+    model = SMALL._replace(classes=("x", "y"))
+    fnnet.save_model(path.with_name(name), model)
+    assert fnnet.load_model(path.with_name(name)).classes == ("x", "y")
+    with pytest.raises(StorageError, match="File name too long"):
+        fnnet.save_model(path.with_name("n" * 256), model)
+    assert sorted(os.listdir(path.parent)) == sorted([path.name, name])
+
+
 def test_file_mode_follows_the_umask(path):
     mask = os.umask(0)
     os.umask(mask)
