@@ -8,7 +8,6 @@ import os
 import sys
 import tempfile
 import time
-import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -20,7 +19,7 @@ from fnnet import data, images
 from fnnet.data.idx import read_idx
 from fnnet.data.npz import as_images, as_labels, read_npz
 from fnnet.errors import FnnetError
-from tests.conftest import idx_bytes
+from tests.conftest import fork, idx_bytes
 from tests.samples import chunk, missing_parts, png_bytes
 
 MEMORY = 96
@@ -319,7 +318,7 @@ def measure(name, folder):
     path.unlink(missing_ok=True)
     build(path)
     ready, told = os.pipe()
-    pid = os.fork()
+    pid = fork()
     if not pid:
         _child(read, path, told)
     os.close(told)
@@ -375,7 +374,6 @@ def _status(key):
 
 
 def main():
-    warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside NumPy's idle threads
     data.load("digits")  # what is imported late is no bomb's memory either
     results = {}
     with tempfile.TemporaryDirectory(prefix="bombs-") as folder:

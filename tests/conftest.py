@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL_DATA = os.environ.get("FNNET_DATA")
+HANDLE = signal.signal
+"""As it is where the fixture `run` takes it away."""
 
 
 def pytest_configure(config):
@@ -119,11 +122,11 @@ def start(command, cwd, env=None, ignored=()):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     try:
         for number in numbers:
-            signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+            HANDLE(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
         process = subprocess.Popen(command, text=True, cwd=cwd, env=env, **pipes)
     finally:
         for number, handler in handlers.items():
-            signal.signal(number, handler)
+            HANDLE(number, handler)
     try:
         yield process
     finally:
@@ -131,9 +134,16 @@ def start(command, cwd, env=None, ignored=()):
         process.communicate()
 
 
+def fork():
+    """os.fork, without the warnings of threads that other libraries left idle."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return os.fork()
+
+
 def forked(work, seconds=60):
     """Whether `work` comes to its end in a forked child, within a deadline."""
-    pid = os.fork()
+    pid = fork()
     if not pid:
         try:
             signal.alarm(seconds)

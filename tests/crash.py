@@ -29,6 +29,7 @@ from fnnet.plan import Plan
 from fnnet.runlog import read_log
 from fnnet.runs import open_run
 from fnnet.storage import load_model, save_model
+from tests.conftest import fork
 from tests.disks import ERRORS, Fault, Kill, KilledError, Recording, after_power_loss, lay_out, told
 
 CONFIG = {"recipe": "crash"}
@@ -227,7 +228,7 @@ def _traced(folder, options):
     """A short run in a forked process below strace; what it told."""
     ready, told_by = os.pipe()
     wait, go = os.pipe()
-    pid = os.fork()
+    pid = fork()
     if not pid:
         with contextlib.suppress(BaseException):
             os.close(go)
@@ -374,7 +375,7 @@ def _course(job, run_dir):
 def _killed_course(job, run_dir, seconds):
     """What the weights come to in a process that is killed after so many seconds; None where that is before the end."""
     ready, told_by = os.pipe()
-    pid = os.fork()
+    pid = fork()
     if not pid:
         try:
             os.write(told_by, _course(job, run_dir).encode())

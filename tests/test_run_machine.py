@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import tempfile
-import warnings
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from fnnet.errors import ModelError, StorageError
 from fnnet.runlog import read_log
 from fnnet.runs import KEPT, open_run
 from fnnet.steps import TrainState
+from tests.conftest import fork
 from tests.disks import ERRORS, Fault, Kill, KilledError
 
 CONFIG = {"recipe": "machine"}
@@ -140,9 +140,7 @@ class Directory(RuleBasedStateMachine):
     def another_process_comes(self):
         if self.damaged or self.may:
             return
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of threads, which do nothing here
-            pid = os.fork()
+        pid = fork()
         if not pid:
             os._exit(self.in_the_child())
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
