@@ -62,6 +62,12 @@ def mnist_folder():
     return str(Path(ROOT, REAL_DATA).resolve())
 
 
+@pytest.fixture
+def folder(tmp_path):
+    """Where a run directory is to be."""
+    return tmp_path / "runs" / "a"
+
+
 class Result:
     """What a run of the command line left: code, out, err."""
 

@@ -11,11 +11,11 @@ import pytest
 import fnnet
 from fnnet import optim
 from fnnet import steps as training
-from fnnet.checkpoints import Checkpoint, load_checkpoint, save_checkpoint, training_of
+from fnnet.checkpoints import Checkpoint, checkpoint_of, load_checkpoint, save_checkpoint, training_of
 from fnnet.errors import ModelError, StorageError
 from fnnet.optimizer import Moments
 from fnnet.params import Layer, Model, Params
-from fnnet.train import EpochReport, TrainState
+from fnnet.train import EpochReport, Training, TrainState
 from tests.disks import around
 from tests.test_storage import assert_whole, rewrite
 
@@ -109,6 +109,17 @@ def test_what_is_no_number_is_null_in_reports_and_kept_in_moments(tmp_path):
     assert found.config == {"deep": (None, (1.5,))}
     assert math.isnan(training_of(found).history[0].train_loss)
     same(found._replace(history=()), saved._replace(history=()))
+
+
+def test_a_training_comes_back_from_its_checkpoint(tmp_path):
+    reports = tuple(EpochReport(**report) for report in HISTORY)
+    saved = Training(make().state, reports, make().best, epoch=2, images=3, loss_sum=0.1, correct=1, seconds=0.25)
+    save_checkpoint(tmp_path / "c", checkpoint_of(saved))
+    found = training_of(load_checkpoint(tmp_path / "c"))
+    assert found._replace(state=None, best=None) == saved._replace(state=None, best=None)
+    overflown = saved._replace(loss_sum=math.inf)
+    save_checkpoint(tmp_path / "c", checkpoint_of(overflown))
+    assert math.isnan(training_of(load_checkpoint(tmp_path / "c")).loss_sum)
 
 
 def test_layouts_are_saved_as_their_values(tmp_path):

@@ -76,6 +76,9 @@ class Mirror:
             def do_torn(self, good, kind):
                 self.send(good[:-5])
 
+            def do_flipped(self, good, kind):
+                self.send(good[:30] + bytes(each ^ 255 for each in good[30:40]) + good[40:])
+
             def do_behind(self, good, kind):
                 self.send(good + b"\0")
 
@@ -168,6 +171,7 @@ REFUSED = {
     "empty": "not MNIST's content",
     "bad": r"not MNIST's content; expected sha256 [0-9a-f]{64}, found [0-9a-f]{64}",
     "torn": "gzip truncated",
+    "flipped": "damaged gzip",
     "behind": "gzip truncated or with more behind it",
     "bomb": "not MNIST's content",
     "short": "(ConnectionError|ChunkedEncodingError|gzip truncated)",
@@ -261,6 +265,13 @@ def test_f62_what_is_there_already_is_not_fetched_again(mirror, tmp_path):
     fetch(tmp_path, mirror("good"))
     assert mirror.asked == [("good", f"{second}.gz")]
     assert [name for name in os.listdir(tmp_path) if name.endswith(".part")] == [f".{first}.gz.2-00000000.part"]
+
+
+def test_f62_what_is_there_and_damaged_does_not_stop_a_download(mirror, tmp_path):
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "mnist.npz").write_bytes(b"PK\3\4 and no more")
+    fetch(tmp_path / "new", mirror("good"))
+    assert len(os.listdir(tmp_path / "new")) == 1 + len(mnist.SHA256)
 
 
 def test_f62_a_temporary_file_is_never_taken_for_one_of_mnist(mirror, tmp_path):

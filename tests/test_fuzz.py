@@ -245,9 +245,10 @@ def test_a_reader_that_is_not_there_is_wrong_usage(monkeypatch, capsys):
     assert "unknown reader 'jpeg'; choose from idx, gzip" in capsys.readouterr().err
 
 
-def test_a_campaign_counts_what_it_runs(tmp_path):
+def test_a_campaign_counts_what_it_runs(tmp_path, monkeypatch):
     if importlib.util.find_spec("atheris") is None:
         pytest.skip("needs the fuzzer: pip install atheris")
-    line, found = command.fuzz("idx", tmp_path, "-runs=500")
+    monkeypatch.setattr(command, "RUNS", 300)
+    line, found = command.fuzz("idx", tmp_path, 500, None)
     assert not found
-    assert re.fullmatch(r"idx: 5\d\d executions, [\d,]+/s, \d+ corpus files, 0 breaches", line)
+    assert re.fullmatch(r"idx: [56]\d\d executions, [\d,]+/s, \d+ corpus files, 0 breaches", line)

@@ -229,3 +229,10 @@ def test_a_download_that_is_gone_again(monkeypatch, tmp_path):
 def test_what_is_no_name_of_a_data_set(choice):
     with pytest.raises(UsageError, match="no data set; expected a name or a path"):
         data.load(choice)
+
+
+def test_mirrors_that_never_answer_are_not_waited_for(monkeypatch):
+    gone = threading.Event()
+    monkeypatch.setattr(mnist, "_delivers", lambda mirror, seconds: gone.wait(30) and None)
+    assert mnist.reachable(0.01) == ()
+    gone.set()

@@ -1,77 +1,19 @@
 """Run directories: nothing saved is lost, nothing damaged is resumed, one trainer at a time; and signals that wait."""
 
-import contextlib
-import hashlib
-import json
 import os
-import platform
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 
 import fnnet
-from fnnet import locks, runlog
-from fnnet.checkpoints import Checkpoint
-from fnnet.cli import signals
-from fnnet.cli.signals import STOPPED, Interrupts
-from fnnet.errors import DataError, ModelError, StorageError, UsageError
+from fnnet.errors import ModelError, StorageError, UsageError
 from fnnet.files import append_line, write_file
 from fnnet.filesystem import DISK
 from fnnet.runlog import read_log
 from fnnet.runs import open_run
-from fnnet.train import EpochReport, TrainState
-from tests.conftest import ROOT
 from tests.disks import around
-
-CONFIG = {"recipe": "classic", "plan": {"epochs": 3, "learning_rate": 0.1}}
-
-
-def make(step):
-    history = tuple(EpochReport(epoch, 0.5, 1 / epoch, 0.5, None, None, 0.1)._asdict() for epoch in range(1, step + 1))
-    return Checkpoint(TrainState(fnnet.init((4, 3, 2), step), (), step, 1), None, history)
-
-
-def train(folder, *steps, resume=False):
-    """A run that saves at these steps, an epoch each."""
-    with open_run(folder, CONFIG, resume=resume) as run:
-        if not resume:
-            run.log("start", config=CONFIG)
-        for step in steps:
-            run.log("epoch", **make(step).history[-1])
-            run.save(make(step))
-    return folder
-
-
-def resume(folder, config=CONFIG):
-    """The step that a run would go on from, and the notices."""
-    notices = []
-    with open_run(folder, config, resume=True, notify=notices.append) as run:
-        found = run.latest()
-    return found and found.state.step, notices
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
-
-
-def file(folder, step):
-    return folder / f"step-{step:012d}.safetensors"
-
-
-def events(folder):
-    keys = ("epoch", "step", "reason")
-    return [(event["event"], *(event[key] for key in keys if key in event)) for event in read_log(folder)]
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "runs" / "a"
-
+from tests.running import CONFIG, events, failing, file, make, names, resume, train
 
 # Saving and resuming
 
@@ -100,6 +42,17 @@ def test_f67_the_last_two_checkpoints_stay(folder):
     train(folder, 1, 2, 3, 10, 1000)
     assert names(folder)[1:] == [file(folder, 10).name, file(folder, 1000).name]
     assert resume(folder) == (1000, [])
+
+
+def test_f67_an_old_checkpoint_that_cannot_be_removed_is_noted(folder):
+    notices = []
+    with open_run(train(folder, 1, 2), CONFIG, resume=True, notify=notices.append) as run:
+        run._disk = failing("unlink", 1, 13)
+        run.save(make(3))
+        run._disk = DISK
+    assert notices == [f"{file(folder, 1)}: cannot be removed: Permission denied"]
+    assert resume(folder) == (3, [])
+    assert not file(folder, 1).exists()
 
 
 def test_f65_steps_decide_and_no_clock(folder):
@@ -213,74 +166,6 @@ def test_f45_a_newer_format_is_not_taken_for_damage(folder, monkeypatch):
     assert file(folder, 3).exists()
 
 
-# The log
-
-
-def test_the_log_agrees_with_the_checkpoint(folder):
-    train(folder, 1, 2)
-    with open_run(folder, CONFIG, resume=True) as run:
-        for epoch in (3, 4):
-            run.log("epoch", epoch=epoch)
-        run.log("stop", reason="SIGTERM")
-    runlog.append(folder, {"event": "checkpoint", "step": 3}, sync=False)
-    with open(folder / "log.jsonl", "ab") as log:
-        log.write(b'{"event": "epoch", "epo')
-    assert events(folder)[-1] == ("checkpoint", 3)
-    resume(folder)
-    assert [event for event in events(folder) if event[0] == "epoch"] == [("epoch", 1), ("epoch", 2)]
-    assert events(folder)[-3:] == [("resume", 2), ("stop", "SIGTERM"), ("resume", 2)]
-    assert (folder / "log.jsonl").read_bytes().endswith(b"}\n")
-
-
-@pytest.mark.parametrize(
-    "content", [None, b"", b"\0" * 100, b'{"event": "epoch", "epoch": 1}\n\xff\n[1]\n{"event": "epoch"}\n']
-)
-def test_what_the_log_lost_comes_back_from_the_checkpoint(content, folder):
-    train(folder, 1, 2)
-    (folder / "log.jsonl").unlink()
-    if content is not None:
-        (folder / "log.jsonl").write_bytes(content)
-    assert resume(folder) == (2, [])
-    assert events(folder) == [("epoch", 1), ("epoch", 2), ("resume", 2)]
-
-
-@pytest.mark.parametrize(
-    "text", ["[1]", '{"a": 1}', '{"event": 1}', '{"event": "a", "a": 1e999}', '{"event": "a", "a": }']
-)
-def test_a_sealed_line_that_is_no_event_is_damage(text, folder):
-    folder.mkdir(parents=True)
-    head = text[:-1].encode()
-    line = head + b', "sha256": "' + hashlib.sha256(head).hexdigest().encode() + b'"}'
-    (folder / "log.jsonl").write_bytes(line + b"\n")
-    with pytest.raises(DataError, match=r"log.jsonl: line 1: damaged log.*; going on with --resume"):
-        read_log(folder)
-
-
-def test_a_whole_last_line_without_its_end_counts(folder):
-    folder.mkdir(parents=True)
-    (folder / "log.jsonl").write_bytes(runlog.line_of({"event": "start"}))
-    assert read_log(folder) == ({"event": "start"},)
-
-
-def test_a_damaged_log_is_named_by_its_line(folder):
-    train(folder, 1)
-    lines = (folder / "log.jsonl").read_bytes().split(b"\n")
-    (folder / "log.jsonl").write_bytes(b"\n".join([lines[0], b"oops", *lines[1:]]))
-    with pytest.raises(DataError, match=r"log.jsonl: line 2: damaged log.*oops"):
-        read_log(folder)
-    with pytest.raises(StorageError, match="No such file"):
-        read_log(folder.parent)
-
-
-def test_values_that_json_cannot_hold_are_refused(folder):
-    with open_run(folder, CONFIG) as run:
-        with pytest.raises(TypeError):
-            run.log("start", value={1})
-        assert names(folder) == ["lock"]
-    with pytest.raises(UsageError, match=r"config.*what JSON can hold"), open_run(folder, {"a": {1}}):
-        pass
-
-
 # What must be the same
 
 
@@ -309,19 +194,6 @@ def test_the_same_config_in_other_clothes_is_the_same(folder):
 
 
 # Failures of the system
-
-
-def failing(name, number, error):
-    """A disk whose call `name` fails at its call `number`, counted from 1, and from then on."""
-    calls = []
-
-    def call(called, real, *arguments):
-        calls.extend([called] * (called == name))
-        if called == name and len(calls) >= number:
-            raise OSError(error, os.strerror(error))
-        return real(*arguments)
-
-    return around(call)
 
 
 @pytest.mark.parametrize("error", [28, 5])
@@ -387,201 +259,3 @@ def test_f66_a_folder_that_is_taken_away(folder):
             with pytest.raises(StorageError, match="moved, deleted or unlocked"):
                 run.save(make(1))
             other.save(make(1))
-
-
-# One trainer
-
-
-HOLD = f"""
-import sys, time
-sys.path.insert(0, {str(ROOT)!r})
-from fnnet.runs import open_run
-with open_run(sys.argv[1], {{}}) as run:
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-def test_f61_a_second_trainer_is_refused_by_the_name_of_the_first(folder):
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True) as other:
-        try:
-            assert other.stdout.readline() == "held\n"
-            for again in (False, True):
-                with pytest.raises(StorageError) as caught, open_run(folder, {}, resume=again):
-                    pass
-                assert f"in use by another training; found process {other.pid} on {platform.node()}" in str(
-                    caught.value
-                )
-        finally:
-            other.kill()
-    assert names(folder) == ["lock"]
-    with open_run(folder, {}):
-        assert json.loads((folder / "lock").read_text())["pid"] == os.getpid()
-    assert names(folder) == []
-
-
-@pytest.fixture(params=["flock", "no flock"])
-def with_and_without_flock(request, monkeypatch):
-    if request.param == "no flock":
-        monkeypatch.setattr(locks, "_flock", lambda descriptor: None)
-    return request.param == "flock"
-
-
-@pytest.fixture(scope="module")
-def dead():
-    """The number of a process that is no more."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
-
-
-def test_f61_the_same_process_is_refused_too(folder, with_and_without_flock):
-    with open_run(folder, CONFIG):
-        with pytest.raises(StorageError, match=f"process {os.getpid()} on"), open_run(folder, CONFIG):
-            pass
-        assert names(folder) == ["lock"]
-    assert names(folder) == []
-    train(folder, 1)
-
-
-def test_f61_a_lock_left_by_a_dead_process_is_taken_over(folder, with_and_without_flock, dead):
-    folder.mkdir(parents=True)
-    (folder / "lock").write_text(json.dumps({"pid": dead, "host": platform.node(), "started": "long ago" * 100}))
-    with open_run(folder, CONFIG):
-        assert json.loads((folder / "lock").read_text())["pid"] == os.getpid()
-        assert names(folder) == ["lock"]
-
-
-def test_f61_f68_a_lock_left_by_another_host_is_not(folder, with_and_without_flock, dead):
-    folder.mkdir(parents=True)
-    (folder / "lock").write_text(json.dumps({"pid": dead, "host": "far-away"}))
-    with (
-        pytest.raises(StorageError, match=f"process {dead} on far-away; wait for it, or remove lock"),
-        open_run(folder, {}),
-    ):
-        pass
-    assert names(folder) == ["lock"]
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"pid": "1", "host": 2}', b"\xff\0" * 5000])
-def test_f61_a_lock_that_names_nobody(content, folder, with_and_without_flock):
-    folder.mkdir(parents=True)
-    (folder / "lock").write_bytes(content)
-    if with_and_without_flock:
-        train(folder, 1)
-        return
-    with pytest.raises(StorageError, match=r"another process; .*remove lock"):
-        train(folder, 1)
-
-
-def test_f61_a_lock_taken_while_its_owner_leaves_is_tried_again(folder, monkeypatch):
-    is_at, answers = locks._is_at, [False]
-    monkeypatch.setattr(locks, "_is_at", lambda *arguments: answers.pop() if answers else is_at(*arguments))
-    train(folder, 1)
-    assert answers == []
-
-
-def test_f61_a_process_of_another_user_lives(folder, monkeypatch):
-    def denied(pid, number):
-        raise PermissionError(1, "Operation not permitted")
-
-    folder.mkdir(parents=True)
-    (folder / "lock").write_text(json.dumps({"pid": 1, "host": platform.node()}))
-    monkeypatch.setattr(locks, "_flock", lambda descriptor: None)
-    monkeypatch.setattr(os, "kill", denied)
-    with pytest.raises(StorageError, match="found process 1 on"):
-        train(folder, 1)
-
-
-def test_f61_a_lock_that_cannot_be_written_is_not_left_behind(folder):
-    with pytest.raises(StorageError, match="cannot be locked"), open_run(folder, {}, disk=failing("write", 1, 28)):
-        pass
-    assert names(folder) == []
-
-
-def test_f47_a_lock_that_is_no_file(folder, tmp_path):
-    folder.mkdir(parents=True)
-    (tmp_path / "victim").write_bytes(b"precious")
-    (folder / "lock").symlink_to(tmp_path / "victim")
-    with pytest.raises(StorageError, match="cannot be locked"):
-        train(folder, 1)
-    assert (tmp_path / "victim").read_bytes() == b"precious"
-    (folder / "lock").unlink()
-    (folder / "lock").mkdir()
-    with pytest.raises(StorageError, match="cannot be locked"):
-        train(folder, 1)
-
-
-# Signals
-
-
-@pytest.fixture
-def handlers(monkeypatch):
-    """The signals' handlers as a command has them: each keeps the number in a list."""
-    numbers, got = [getattr(signal, name) for name in STOPPED if hasattr(signal, name)], []
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number in numbers:
-        signal.signal(number, lambda number, frame: got.append(number))
-    yield got
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.parametrize("name", list(STOPPED))
-def test_f56_the_first_signal_is_noted_and_the_second_handled_as_before(name, handlers):
-    number = getattr(signal, name, None) or pytest.skip(f"no {name} on this system")
-    with Interrupts() as interrupts:
-        assert (interrupts.received, interrupts.exit_code, interrupts.word) == (None, 0, "")
-        signal.raise_signal(number)
-        assert (interrupts.received, handlers) == (number, [])
-        assert (interrupts.word, interrupts.exit_code) == STOPPED[name]
-        signal.raise_signal(signal.SIGTERM)
-        assert handlers == [signal.SIGTERM]
-        assert interrupts.received == number
-    signal.raise_signal(number)
-    assert handlers == [signal.SIGTERM, number]
-
-
-@pytest.fixture
-def installed(handlers, tmp_path, monkeypatch):
-    """The handlers of a command, and a module whose import sends a signal and loses what is raised there, as what
-    imports call back from C does."""
-    body = "import signal\ntry:\n    signal.raise_signal(signal.SIGTERM)\nexcept BaseException:\n    pass\n"
-    (tmp_path / "swallows.py").write_text(body)
-    monkeypatch.syspath_prepend(tmp_path)
-    signals.install()
-    yield
-    sys.modules.pop("swallows", None)
-    signals._disarm()
-    signals._arrived.clear()
-
-
-def import_and_wait():
-    import swallows  # noqa: F401
-
-    time.sleep(10)
-
-
-def lose_and_begin():
-    with contextlib.suppress(signals.Stopped):
-        signal.raise_signal(signal.SIGTERM)
-    with Interrupts():
-        pytest.fail("began its work")
-
-
-@pytest.mark.parametrize("work", [import_and_wait, lose_and_begin])
-def test_f56_a_signal_that_is_lost_ends_the_command_a_little_later(work, installed):
-    with pytest.raises(signals.Stopped, match="SIGTERM"):
-        work()
-
-
-def test_handlers_are_put_back_and_ignored_signals_stay_ignored(handlers):
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    before = signal.getsignal(signal.SIGINT)
-    with contextlib.suppress(ZeroDivisionError), Interrupts() as interrupts:
-        assert signal.getsignal(signal.SIGINT) != before
-        signal.raise_signal(signal.SIGTERM)
-        assert interrupts.received is None
-        _ = 1 / 0
-    assert signal.getsignal(signal.SIGINT) == before
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN

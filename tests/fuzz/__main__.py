@@ -19,32 +19,43 @@ ROOT = Path(__file__).resolve().parents[2]
 CORPUS = Path(__file__).parent / "corpus"
 WORK = Path(tempfile.gettempdir(), "fnnet-fuzz")
 MAX_BYTES = 4096
+RUNS = 200_000
+"""Executions in one process: the fuzzer's own memory grows, and the bounds are of the whole process."""
 STUCK = 20
 """Seconds after which an input that has not come back is a breach, in compiled code too."""
 
 
-def fuzz(reader, work, limit):
-    """Fuzz one reader; its line of results, and the breaches."""
-    corpus, breaches = Path(work, "corpus", reader), Path(work, "breaches")
+def fuzz(reader, work, runs, seconds):
+    """Fuzz one reader, in processes one after another; its line of results, and the breaches."""
+    corpus = Path(work, "corpus", reader)
     corpus.mkdir(parents=True, exist_ok=True)
+    start, done, found = time.monotonic(), 0, []
+    while runs is None or done < runs:
+        limit = f"-max_total_time={seconds}" if runs is None else f"-runs={min(RUNS, runs - done)}"
+        ran, breaches = _fuzz_once(reader, work, corpus, limit)
+        done, found = done + ran, found + breaches
+        if runs is None or breaches or not ran:
+            break
+    speed, files = done / (time.monotonic() - start), len(list(corpus.iterdir()))
+    return f"{reader}: {done:,} executions, {speed:,.0f}/s, {files:,} corpus files, {len(found)} breaches", found
+
+
+def _fuzz_once(reader, work, corpus, limit):
+    """How often one process executed the reader, and the breaches that it found."""
+    breaches, log = Path(work, "breaches"), Path(work, f"{reader}.log")
     breaches.mkdir(exist_ok=True)
     seeds = [CORPUS / reader] if (CORPUS / reader).is_dir() else []
     flags = [f"-max_len={MAX_BYTES}", f"-timeout={STUCK}", f"-artifact_prefix={breaches}/{reader}-"]
-    start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="fnnet-fuzz-", dir=MEMORY_FOLDER) as folder:
         command = [sys.executable, "-m", "tests.fuzz.worker", reader, folder, breaches, *flags]
-        log = Path(work, f"{reader}.log")
         with open(log, "w") as file:
             done = subprocess.run([*command, limit, corpus, *seeds], cwd=ROOT, stdout=file, stderr=file, check=False)
-    text, seconds = log.read_text(errors="replace"), time.monotonic() - start
+    text = log.read_text(errors="replace")
     found = re.findall(r"^BREACH (.*)$", text, re.MULTILINE)
     if done.returncode:
         artifact = re.findall(r"Test unit written to (\S+)", text)
         found.append(f"{artifact[-1] if artifact else log}: the process ended with {done.returncode}, see {log}")
-    runs = max([0, *(int(number) for number in re.findall(r"^(?:#|Done )(\d+)", text, re.MULTILINE))])
-    files = len(list(corpus.iterdir()))
-    line = f"{reader}: {runs:,} executions, {runs / seconds:,.0f}/s, {files:,} corpus files, {len(found)} breaches"
-    return line, found
+    return max([0, *(int(number) for number in re.findall(r"^(?:#|Done )(\d+)", text, re.MULTILINE))]), found
 
 
 def main():
@@ -63,10 +74,11 @@ def main():
     if importlib.util.find_spec("atheris") is None:
         print("error: the fuzzer is not installed; pip install atheris", file=sys.stderr)
         return 2
-    flag = f"-runs={chosen.runs}" if chosen.runs is not None else f"-max_total_time={chosen.seconds}"
     failed = False
     with ThreadPoolExecutor(max(1, chosen.jobs)) as pool:
-        for line, found in pool.map(lambda reader: fuzz(reader, chosen.work, flag), chosen.readers or MODULES):
+        for line, found in pool.map(
+            lambda reader: fuzz(reader, chosen.work, chosen.runs, chosen.seconds), chosen.readers or MODULES
+        ):
             print(line, *(f"  {each}" for each in found), sep="\n", flush=True)
             failed = failed or bool(found)
     return int(failed)
