@@ -35,6 +35,11 @@ class Count(NamedTuple):
     right: int
     wrong: list
 
+    @property
+    def unseen(self):
+        """Read as another legal file, where the format has no checksum."""
+        return self.truncations + self.flips - self.refused - self.right - len(self.wrong)
+
 
 def packed_idx():
     """With every optional part of gzip's header: extra field, name, comment, checksum."""
@@ -121,7 +126,7 @@ def main():
             bad += len(count.wrong)
             print(
                 f"{name:26} {count.truncations:4} truncations, {count.flips:5} flips: {count.refused:5} refused, "
-                f"{count.right:4} read rightly, {len(count.wrong)} wrong"
+                f"{count.right:4} read rightly, {count.unseen:3} unseen where nothing guards, {len(count.wrong)} wrong"
             )
             for number, found in count.wrong[:5]:
                 print(f"    {number}: {found}")
