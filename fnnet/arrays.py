@@ -48,10 +48,10 @@ def as_array(problem: str, given: Any, kinds: str, expected: str) -> Array:
 
 
 def _read(problem: str, given: Any, expected: str) -> Array:
-    if _holds_masked(given):
-        fix = "fill them in, or leave their rows out"
-        raise ArgumentTypeError(problem, expected=expected, found="masked values", fix=fix)
     try:
+        if _holds_masked(given):
+            fix = "fill them in, or leave their rows out"
+            raise ArgumentTypeError(problem, expected=expected, found="masked values", fix=fix)
         array: Array = np.asarray(given)
     except FnnetError:
         raise

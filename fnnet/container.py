@@ -170,8 +170,10 @@ def _arrays(header: dict[str, Any], data: memoryview) -> dict[str, Array]:
     """Copies of the arrays, which must fill `data` in the order of their offsets without a gap."""
     arrays, end = {}, 0
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-        begin, end_before = entry["data_offsets"][0], end
-        dtype, shape, end = DTYPES.get(entry["dtype"]), entry["shape"], entry["data_offsets"][1]
+        if sorted(entry) != ["data_offsets", "dtype", "shape"]:
+            raise ModelError("tensor", place=name, expected="dtype, shape, data_offsets", found=sorted(entry))
+        dtype, shape, end_before = DTYPES.get(entry["dtype"]), entry["shape"], end
+        begin, end = entry["data_offsets"]
         whole = all(type(number) is int and number >= 0 for number in (*shape, begin, end))
         if not whole or dtype is None or begin != end_before or end - begin != math.prod(shape) * dtype.itemsize:
             raise ModelError("tensor", place=name, expected="F32 or F64, gapless offsets that fit", found=entry)

@@ -28,7 +28,7 @@ class FnnetError(Exception):
         found: object = None,
         fix: str = "",
     ) -> None:
-        self.problem, self.where, self.place = problem, os.fspath(where), place
+        self.problem, self.where, self.place = problem, os.fsdecode(where), place
         self.expected, self.found, self.fix = expected, found, fix
         head = ": ".join(part for part in (self.where, place, problem) if part)
         body = [] if expected is None else [f"expected {_short(expected)}"]

@@ -114,7 +114,7 @@ def write_file(path: str | os.PathLike[str], *chunks: bytes | memoryview, disk: 
     A temporary file beside it, fsync, what was written read back and compared, rename, fsync of the folder.
     Raises   StorageError, leaving what was there before; after a failed fsync of the folder either may be there.
     """
-    target = Path(path)
+    target = _target(path)
     with _writing(target):
         descriptor, temporary = _create_beside(target, disk)
         try:
@@ -134,6 +134,14 @@ def write_file(path: str | os.PathLike[str], *chunks: bytes | memoryview, disk: 
                 disk.unlink(temporary)
             raise
         disk.sync_folder(target.parent)
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(os.fsdecode(path))
+    except TypeError:
+        problem, fix = "cannot be written", "name a file"
+        raise StorageError(problem, where=repr(path), expected="a path", found=type(path).__name__, fix=fix) from None
 
 
 def _write(descriptor: int, chunk: bytes | memoryview, disk: FileSystem) -> None:

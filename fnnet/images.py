@@ -297,7 +297,8 @@ def _grey(x: Array, png: _Png, shades: Array, path: str | os.PathLike[str]) -> A
         if png.colour == 0:
             grey = ((levels * 255 + most // 2) // most).astype(np.uint8)
             if png.key:
-                grey[levels == int.from_bytes(png.key, "big")] = 0
+                # Of the key only as many bits count as a sample has (PNG, section 11.3.2.1).
+                grey[levels == int.from_bytes(png.key, "big") & most] = 0
             return grey
         if levels.max() >= len(shades):
             _fail("damaged PNG: IDAT", path, 33, f"{len(shades)} colours, as PLTE has", f"number {levels.max()}", SAVE)
@@ -306,7 +307,7 @@ def _grey(x: Array, png: _Png, shades: Array, path: str | os.PathLike[str]) -> A
     if png.colour == 2:
         grey = _over_black(_weighed(x), 255)
         if png.key:
-            grey[(x == np.frombuffer(png.key, ">u2")).all(axis=2)] = 0
+            grey[(x == np.frombuffer(png.key, ">u2") & 255).all(axis=2)] = 0
         return grey
     if png.colour == 6:
         return _over_black(_weighed(x), x[..., 3])

@@ -16,7 +16,7 @@ from fnnet.arrays import as_array, calm
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.kernels import NUMPY, Kernels, check_kernels
 from fnnet.names import ACTIVATIONS
-from fnnet.params import Array, Layer, Params, check_params, freeze, freeze_params
+from fnnet.params import Array, Layer, Params, check_params, copied, freeze, freeze_params
 
 CHUNK: Final = 4096
 """Rows that NumPy's kernels score at a time: bounds the memory of the float copy and of the activations."""
@@ -176,6 +176,7 @@ def predictor(params: Params, *, activation: str = "relu", kernels: Kernels = NU
     check_kernels(kernels)
     inputs, dtype = check_params(params).layers[0].W.shape[0], params.layers[0].W.dtype
     if kernels.predictor is None:
+        params = copied(params)  # as compiled kernels do: the network is the one of now
         return lambda x: predict(params, x, activation=activation, kernels=kernels)
     ready, as_bytes = kernels.predictor(params, kernels.threads, activation), np.dtype(np.uint8)
 
@@ -186,8 +187,7 @@ def predictor(params: Params, *, activation: str = "relu", kernels: Kernels = NU
             x = _as_stored(check_input(x, params), params)
         best: Array = ready.best(x)
         if best[0] < 0 or (len(best) > 1 and best.min() < 0):
-            place = f"row {int((best < 0).argmax())}"
-            raise UsageError("scores are not numbers", place=place, expected="numbers", found="NaN")
+            raise _no_answer(int((best < 0).argmax()))
         return best
 
     return answer
@@ -200,15 +200,25 @@ def _as_stored(x: Array, params: Params) -> Array:
 
 
 def answers(logits: Array) -> Array:
-    """The class with the highest score of each row, int64 (n,); UsageError for a row with NaN among its scores."""
+    """The class with the highest score of each row, int64 (n,).
+
+    Raises   UsageError for a row with NaN among its scores, or whose highest is no finite number.
+    """
     logits = as_array("scores", logits, "f", "floats")
     if logits.ndim != 2 or not logits.size:
         raise UsageError("scores", expected="shape (n, classes)", found=logits.shape)
     best: Array = logits.argmax(axis=1)
-    unknown = np.isnan(logits[np.arange(len(logits)), best])  # argmax finds NaN first
+    unknown = ~np.isfinite(logits[np.arange(len(logits)), best])  # argmax finds NaN first
     if unknown.any():
-        raise UsageError("scores are not numbers", place=f"row {unknown.argmax()}", expected="numbers", found="NaN")
+        raise _no_answer(int(unknown.argmax()))
     return best
+
+
+def _no_answer(row: int) -> UsageError:
+    fix = "give finite inputs, or use a network whose weights are smaller"
+    return UsageError(
+        "scores are not numbers", place=f"row {row}", expected="finite numbers", found="NaN or infinity", fix=fix
+    )
 
 
 def check_activation(activation: str) -> None:

@@ -53,6 +53,10 @@ def update(params: Params, grads: Params, learning_rate: float, *, kernels: Kern
     learning_rate = check_finite("learning_rate", learning_rate)
     check_kernels(kernels)
     check_like(params, grads, "grads")
+    highest = float(np.finfo(params.layers[0].W.dtype).max)
+    if abs(learning_rate) > highest:
+        expected = f"at most {highest:.3g}, the highest {params.layers[0].W.dtype}"
+        raise UsageError("learning_rate out of range", expected=expected, found=learning_rate)
 
     def step(value: Array, gradient: Array) -> Array:
         return freeze(kernels.update(value, gradient, learning_rate))

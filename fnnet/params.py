@@ -74,6 +74,13 @@ def freeze(array: Array) -> Array:
     return array
 
 
+def copied(params: Params) -> Params:
+    """`params` whose arrays nobody can write; those that are read-only already are the same."""
+    return Params(
+        tuple(Layer(*(freeze(a.copy()) if a.flags.writeable else a for a in layer)) for layer in params.layers)
+    )
+
+
 def freeze_params(params: Params) -> Params:
     """`params` with every array made read-only in place."""
     for layer in params.layers:

@@ -21,8 +21,9 @@ from typing import Any, Final
 from fnnet import runlog, strictjson
 from fnnet.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fnnet.errors import ArgumentTypeError, ModelError, StorageError, UsageError
-from fnnet.files import list_folder, make_folder, remove_leftovers
+from fnnet.files import TEMPORARY, list_folder, make_folder, remove_leftovers
 from fnnet.filesystem import DISK, FileSystem
+from fnnet.locks import NAME as LOCK
 from fnnet.locks import Lock, lock, now
 from fnnet.params import frozen
 from fnnet.runlog import LOG
@@ -77,7 +78,7 @@ class Run:
         """The checkpoint of the highest step that is whole; None where there is none at all.
 
         Damaged ones above it are renamed to `<name>.damaged`, with a notice.
-        Raises   ModelError where there are checkpoints and none is whole.
+        Raises   ModelError where there are checkpoints and none is whole, StorageError where one cannot be read.
         """
         self._lock.check()
         damaged: list[tuple[Path, Exception]] = []
@@ -87,6 +88,10 @@ class Run:
                 if checkpoint.state.step != step:
                     raise ModelError("step", where=path, expected=step, found=checkpoint.state.step)
             except (ModelError, StorageError) as error:
+                if isinstance(error, StorageError) and path.is_file():
+                    # It may be whole: no rights, or a disk that fails now.
+                    fix = "see to its permissions and the disk, or move it away to go on from the one before"
+                    raise error.at(path, fix=fix) from None
                 damaged.append((path, error))
                 continue
             for other, problem in damaged:
@@ -148,6 +153,11 @@ def open_run(
             fix = "go on with --resume, or choose another folder"
             raise UsageError("holds a run already", where=folder, fix=fix)
         yield run
+
+
+def is_ours(name: str) -> bool:
+    """Whether a run directory has, or may come to have, a file of this name for itself."""
+    return name in (LOG, LOCK) or bool(STEP.fullmatch(name.removesuffix(".damaged")) or TEMPORARY.fullmatch(name))
 
 
 def _checkpoints(folder: Path, disk: FileSystem) -> dict[int, Path]:

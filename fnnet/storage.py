@@ -26,7 +26,7 @@ def save_model(path: str | os.PathLike[str], model: Model, *, disk: FileSystem =
     Raises   StorageError if the file cannot be written, ModelError for a model that could not be loaded again.
     """
     if not isinstance(model, Model):
-        raise ModelError("no model", where=path, expected="fnnet.Model", found=type(model).__name__, fix="give one")
+        raise ModelError("no model", expected="fnnet.Model", found=type(model).__name__, fix="give one")
     about = {
         "sizes": layer_sizes(check_params(model.params)),
         "activation": model.activation,

@@ -317,6 +317,7 @@ THROUGH = {
     "augment.check_image_shape": "augment.deform",
     "augment.check_images": "augment.deform",
     "params.freeze": "params.init",
+    "params.copied": "network.predictor",
     "params.freeze_params": "params.init",
     "params.layer_sizes": "steps.train_block",
     "params.count_parameters": "params.init",

@@ -683,3 +683,30 @@ def test_data_show_draws_the_deformation_that_is_said(run, idx_folder):
     assert run(*arguments, "--deformation", "rotation=12").out == usual != stronger
     assert stronger.count("epoch 1") == 2
     run(*arguments, "--deformation", "rotation=-1").failed(2, "--deformation", "at least 0")
+
+
+@pytest.mark.parametrize(("given", "option", "target"), [
+    ("idx", "--out", "idx/train-images-idx3-ubyte"),
+    ("idx/train-images-idx3-ubyte", "--out", "idx/train-labels-idx1-ubyte"),
+    ("idx", "--plot", "idx/t10k-labels-idx1-ubyte.png"),
+    ("classes", "--out", "classes/0/0.png"),
+    ("classes", "--plot", "classes/1/0.png"),
+])  # fmt: skip
+def test_f47_no_output_replaces_a_file_of_the_data(given, option, target, run, idx_folder, small_images, tmp_path):
+    (idx_folder / "t10k-labels-idx1-ubyte.png").write_bytes((idx_folder / "t10k-labels-idx1-ubyte").read_bytes())
+    for name in "01":
+        (tmp_path / "classes" / name).mkdir(parents=True)
+        Image.fromarray(small_images[0][int(name)]).save(tmp_path / "classes" / name / "0.png")
+    before = (tmp_path / target).read_bytes()
+    run("train", "--data", given, option, target).failed(2, option, "would replace another file", given.split("/")[0])
+    assert (tmp_path / target).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "name", ["lock", "log.jsonl", "step-000000000009.safetensors", "step-000000000009.safetensors.damaged"]
+)
+def test_f47_no_output_takes_the_name_of_a_file_of_the_run(name, run, idx_folder, tmp_path):
+    result = run("train", "--data", idx_folder, "--run-dir", "kept", "--out", f"kept/{name}")
+    result.failed(2, "--out", "would replace a file of the run", name)
+    (tmp_path / "kept").mkdir()
+    assert run("train", "--data", idx_folder, "--run-dir", "kept", "--out", "kept/model.safetensors", "-q").code == 0

@@ -56,6 +56,17 @@ def test_f30_png_conversions(tmp_path):
     assert (images.read_png(tmp_path / "half.png") == 100).all()
 
 
+@pytest.mark.parametrize(("colour", "depth"), [(0, 1), (0, 2), (0, 4), (0, 8), (2, 8)])
+def test_f30_of_a_colour_key_the_bits_of_a_sample_count(colour, depth, tmp_path):
+    samples = noise(colour, depth, 5, 7)
+    key = tuple(samples[3, 4].tolist())
+    above = tuple(each | 2**depth | 0xE000 for each in key)
+    content = [encode(samples, colour, depth, before=key_chunk(each)) for each in (key, above)]
+    found = [images.read_png(write(tmp_path / "a.png", each)) for each in content]
+    assert np.array_equal(*found)
+    assert found[0][3, 4] == 0
+
+
 def test_f33_too_many_pixels(tmp_path, monkeypatch):
     monkeypatch.setattr(images, "MAX_PIXELS", 30)
     with pytest.raises(DataError, match="image too large; expected at most 30 pixels, 32,768 a side, found 6x6"):

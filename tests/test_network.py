@@ -393,3 +393,37 @@ def test_readme_in_ten_lines():
         grads = fnnet.backward(params, activations, labels)
         params = fnnet.update(params, grads, learning_rate=0.5)
     assert (fnnet.predict(params, x) == labels).mean() > 0.95
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_f80_scores_that_are_no_finite_numbers_are_no_answer(value, kernels):
+    W = np.zeros((3, 2), np.float32)
+    params = fnnet.Params((fnnet.Layer(W, np.array([value, 0], np.float32)),))
+    x = np.zeros((2, 3), np.float32)
+    for call in (fnnet.predict, lambda *arguments, kernels: fnnet.predictor(arguments[0], kernels=kernels)(x)):
+        with pytest.raises(UsageError, match="scores are not numbers; expected finite numbers"):
+            call(params, x, kernels=kernels)
+    least = fnnet.Params((fnnet.Layer(W, np.array([-np.inf, 0], np.float32)),))
+    assert fnnet.predict(least, x, kernels=kernels).tolist() == [1, 1]
+    assert fnnet.predictor(least, kernels=kernels)(x[:1]).tolist() == [1]
+
+
+def test_f83_a_predictor_keeps_the_network_that_it_was_made_of(kernels):
+    W = np.array([[1, -1]], np.float32)
+    answer = fnnet.predictor(fnnet.Params((fnnet.Layer(W, np.zeros(2, np.float32)),)), kernels=kernels)
+    W *= -1
+    assert answer(np.ones((1, 1), np.float32)).tolist() == [0]
+
+
+def test_f81_a_list_within_itself_is_refused(kernels):
+    inside = []
+    inside.append(inside)
+    with pytest.raises(ArgumentTypeError, match=r"RecursionError|no usable dtype"):
+        fnnet.predict(fnnet.init((1, 2)), inside, kernels=kernels)
+
+
+def test_f78_a_rate_beyond_the_numbers_of_the_weights_is_refused():
+    params = fnnet.init((2, 2))
+    with pytest.raises(UsageError, match=r"learning_rate out of range; expected at most 3\.4e"):
+        fnnet.update(params, params, 1e308)
+    fnnet.update(params, params, 3e38)

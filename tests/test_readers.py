@@ -21,7 +21,7 @@ from fnnet.errors import DataError, FnnetError, StorageError
 from tests import bombs, damage
 from tests.conftest import ROOT, idx_bytes
 from tests.damaged import DAMAGED, GREY, GZIP, archived, method_9
-from tests.samples import csv_file, missing_parts, npy, raw_npz, write
+from tests.samples import csv_file, missing_parts, npy, png_bytes, raw_npz, write
 
 
 @pytest.mark.parametrize("name", DAMAGED)
@@ -284,3 +284,16 @@ def test_f17_a_member_shorter_than_its_directory_says(tmp_path):
     with pytest.raises(DataError, match="expected 4 bytes of numbers, found 3") as raised:
         npz_reader.read_npz(path, ("x_train",))
     assert missing_parts(raised.value) == []
+
+
+def test_an_image_that_is_no_png_is_not_passed_over(tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "0.png", png_bytes(1, 1, 0, 8, zlib.compress(b"\0\7")))
+    write(tmp_path / "b" / "notes.txt", b"not an image")
+    assert len(data.load(str(tmp_path)).train.labels) == 2
+    write(tmp_path / "b" / "1.JPG", b"\xff\xd8\xff")
+    with pytest.raises(
+        DataError, match=r"1.JPG: the name: an image of another kind; expected PNG files, found .JPG; save"
+    ):
+        data.load(str(tmp_path))

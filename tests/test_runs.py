@@ -259,3 +259,32 @@ def test_f66_a_folder_that_is_taken_away(folder):
             with pytest.raises(StorageError, match="moved, deleted or unlocked"):
                 run.save(make(1))
             other.save(make(1))
+
+
+@pytest.mark.parametrize("name", ["open", "read"])
+def test_f53_f67_a_checkpoint_that_cannot_be_read_now_is_not_taken_for_damaged(name, folder):
+    before = names(train(folder, 3, 4))
+    with (
+        pytest.raises(StorageError, match=r"0004.safetensors: .*; .*move it away to go on from the one before"),
+        open_run(folder, CONFIG, resume=True, disk=of_checkpoints(name, 13)),
+    ):
+        pass
+    assert names(folder) == before
+    assert resume(folder) == (4, [])
+
+
+def of_checkpoints(name, error):
+    """A disk on which `name` fails for files that are named like checkpoints."""
+    theirs = set()
+
+    def call(called, real, *arguments):
+        if called == "open" and "step-" in str(arguments[0]) and name == "open":
+            raise OSError(error, os.strerror(error))
+        if called == "read" and arguments[0] in theirs:
+            raise OSError(error, os.strerror(error))
+        result = real(*arguments)
+        if called == "open" and "step-" in str(arguments[0]):
+            theirs.add(result)
+        return result
+
+    return around(call)

@@ -272,3 +272,16 @@ def test_names_that_the_system_refuses(name, tmp_path):
         fnnet.save_model(tmp_path / name, SMALL)
     with pytest.raises(StorageError):
         fnnet.load_model(tmp_path / name)
+
+
+@pytest.mark.parametrize("place", [None, 1, 2.5, [], object()])
+def test_f47_what_is_no_path_is_refused(place):
+    with pytest.raises(StorageError, match=r"cannot be written; expected a path, found \w+; name a file"):
+        fnnet.save_model(place, SMALL)
+    with pytest.raises((StorageError, ModelError)):
+        fnnet.load_model(place)
+
+
+def test_paths_may_be_bytes(path):
+    fnnet.save_model(os.fsencode(path), SMALL._replace(classes=("x", "y")))
+    assert fnnet.load_model(os.fsencode(path)).classes == ("x", "y")

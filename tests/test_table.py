@@ -152,3 +152,16 @@ def test_f26_a_long_line_is_refused_even_if_its_fields_are_right(tmp_path):
         path = write(tmp_path / "a", b"".join([b"1," * (181**2 - 1), b"1\n", content, b"1\n" * (line[0] == "1")]))
         with pytest.raises(DataError, match="line 2: line too long" if line[0] == "255" else "line 3: wrong number"):
             read_csv(path)
+
+
+@pytest.mark.parametrize(("start", "labelled"), [(0, False), (1, False), (0, True), (1, True)])
+def test_f22_a_first_line_that_numbers_the_columns_is_a_header(start, labelled, tmp_path):
+    """As pandas writes columns without names."""
+    rows = np.arange(2 * (9 + labelled)).reshape(2, -1) + 1
+    lines = [range(start, start + 9 + labelled), *rows.tolist()]
+    write(tmp_path / "a", "".join(",".join(map(str, line)) + "\n" for line in lines).encode())
+    pixels, labels = read_csv(tmp_path / "a")
+    assert np.array_equal(pixels, rows[:, int(labelled) :])
+    assert (labels is None) != labelled
+    write(tmp_path / "b", b"0,1,2,3\n4,5,6,7\n")
+    assert len(read_csv(tmp_path / "b")[0]) == 2

@@ -16,7 +16,7 @@ from fnnet.cli.options import (
     quiet_option,
     seed_option,
 )
-from fnnet.cli.output import check_outputs, console, describe, load_data, notifier, print_json, say
+from fnnet.cli.output import check_outputs, console, data_inputs, describe, load_data, notifier, print_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,7 +123,7 @@ def show(
     from fnnet.report import terminal
 
     augment = augment or deformation is not None
-    check_outputs(inputs=[options["data_choice"]], pictures={"--output": output})
+    check_outputs(inputs=data_inputs(options), pictures={"--output": output})
     dataset, images = _load(options)
     say(describe(dataset, images))
     picked = rng.order(seed, "show", images["train"])[: count or (FEW if augment else MANY)]

@@ -20,7 +20,17 @@ from fnnet.cli.options import (
     recipe_option,
     seed_option,
 )
-from fnnet.cli.output import check_outputs, console, describe, load_data, load_kernels, notifier, print_json, say
+from fnnet.cli.output import (
+    check_outputs,
+    console,
+    data_inputs,
+    describe,
+    load_data,
+    load_kernels,
+    notifier,
+    print_json,
+    say,
+)
 from fnnet.cli.train import COURSE, override, plan_options
 from fnnet.errors import UsageError
 from fnnet.names import STEPPING
@@ -54,7 +64,7 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
     from fnnet.plan import check_plan, make_optimizer
     from fnnet.steps import Objective
 
-    check_outputs(inputs=[options["data_choice"]], pictures={"--plot": options["plot"]})
+    check_outputs(inputs=data_inputs(options), pictures={"--plot": options["plot"]})
     _check_range(options)
     notify = notifier(quiet)
     dataset = load_data(options, notify)

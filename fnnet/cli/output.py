@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -57,10 +58,14 @@ def check_outputs(
 ) -> None:
     """Fail before the work where a file could not be written, or would replace an input or another output.
 
+    inputs            files and folders of data.
     files, pictures   option -> what it writes, if anything.
     """
+    from fnnet.data.folder import is_data_of, labels_beside
     from fnnet.files import check_writable
 
+    inputs = [*inputs, *(str(path) for given in inputs if os.path.isfile(given) for path in labels_beside(Path(given)))]
+    folders = {os.path.realpath(path): path for path in inputs if os.path.isdir(path)}
     taken = {os.path.realpath(path): f"the input {path}" for path in inputs if os.path.exists(path)}
     for option, path in {**(files or {}), **(pictures or {})}.items():
         if path is None:
@@ -69,12 +74,21 @@ def check_outputs(
         if place in taken:
             expected = "a file of its own"
             raise UsageError("would replace another file", where=option, expected=expected, found=taken[place])
+        for folder, given in folders.items():
+            if os.path.isfile(place) and is_data_of(Path(folder), Path(place)):
+                expected, found = "a file of its own", f"a file of the input {given}"
+                raise UsageError("would replace another file", where=option, expected=expected, found=found)
         taken[place] = f"{path}, which {option} writes"
         if option in (pictures or {}):
             from fnnet.report.plots import check_plot
 
             check_plot(path, option)
         check_writable(path)
+
+
+def data_inputs(options: dict[str, Any]) -> list[str]:
+    """The files and folders that a command reads its images from."""
+    return [options[name] for name in ("data_choice", "data_dir", "dev_data") if options.get(name)]
 
 
 def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Model | None = None) -> Dataset:

@@ -30,6 +30,7 @@ from fnnet.cli.options import (
 from fnnet.cli.output import (
     check_outputs,
     console,
+    data_inputs,
     describe,
     load_data,
     load_kernels,
@@ -131,7 +132,7 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
 
     _check_run_dir(options)
     check_outputs(
-        inputs=[options["data_choice"], *filter(None, [options["dev_data"]])],
+        inputs=data_inputs(options),
         files={"--out": options["out"]},
         pictures={"--plot": options["plot"]},
     )
@@ -179,7 +180,13 @@ def _check_run_dir(options: dict[str, Any]) -> None:
     if folder and options["optimizer"] == "lbfgs":
         expected = " or ".join(STEPPING)
         raise UsageError("--run-dir keeps steps, which lbfgs has none of", expected=expected, found="lbfgs")
+    from fnnet.runs import is_ours
+
     for name in ("out", "plot"):
+        place = os.path.realpath(options[name] or "")
+        if folder and os.path.dirname(place) == os.path.realpath(folder) and is_ours(os.path.basename(place)):
+            expected, found = "a name that the run does not use", options[name]
+            raise UsageError("would replace a file of the run", where=f"--{name}", expected=expected, found=found)
         # Neither is there yet, so that only the end of training would show it.
         if folder and options[name] and os.path.realpath(folder) == os.path.realpath(options[name]):
             found = f"{options[name]}, which --{name} writes"

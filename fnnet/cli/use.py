@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from fnnet.cli.options import FileName, compiled_options, data_options, json_option, quiet_option, seed_option
-from fnnet.cli.output import check_outputs, console, describe, load_data, load_kernels, notifier, print_json, say
+from fnnet.cli.output import (
+    check_outputs,
+    console,
+    data_inputs,
+    describe,
+    load_data,
+    load_kernels,
+    notifier,
+    print_json,
+    say,
+)
 from fnnet.errors import DataError, FnnetError, ModelError
 
 if TYPE_CHECKING:
@@ -54,7 +64,7 @@ def evaluate(
     """How good is MODEL on the test images, class by class; on all labelled images where there is no test set."""
     from fnnet import metrics, storage
 
-    check_outputs(inputs=[model_path, options["data_choice"]], pictures={"--plot": plot})
+    check_outputs(inputs=[model_path, *data_inputs(options)], pictures={"--plot": plot})
     notify = notifier(quiet)
     model = storage.load_model(model_path)
     dataset = load_data(options, notify, model)

@@ -17,6 +17,10 @@ from fnnet.params import Array, check_classes
 TEST_NAME: Final = re.compile(r"(?:^|[^a-z])(?:t10k|test)(?:[^a-z]|$)", re.IGNORECASE)
 
 
+OTHERS: Final = frozenset({".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm"})
+"""Images that would be missed, were they passed over like other files."""
+
+
 class Part(NamedTuple):
     """Labelled images as a file has them.
 
@@ -65,13 +69,29 @@ def pair_idx(images_path: Path) -> Part:
     if images.ndim != 3:
         found = f"rank {images.ndim}"
         _fail("not images", images_path, "byte 3", "images, rank 3", found, "name the file of images")
-    stem = images_path.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
-    for name in (stem, stem + ".gz"):
-        labels_path = images_path.with_name(name)
-        if labels_path != images_path and labels_path.is_file():
-            return _part(images_path, images, labels_path, read_idx(labels_path))
+    for labels_path in labels_beside(images_path):
+        return _part(images_path, images, labels_path, read_idx(labels_path))
+    stem = _labels_name(images_path)
     expected, fix = f"{stem} or {stem}.gz beside it", "put the labels there"
     _fail("no labels", images_path, "the folder", expected, "neither", fix)
+
+
+def _labels_name(images_path: Path) -> str:
+    return images_path.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
+
+
+def labels_beside(images_path: Path) -> list[Path]:
+    """The files that may hold the labels of an IDX file of images, by their names."""
+    stem = _labels_name(images_path)
+    each = (images_path.with_name(name) for name in (stem, stem + ".gz"))
+    return [path for path in each if path != images_path and path.is_file()]
+
+
+def is_data_of(folder: Path, file: Path) -> bool:
+    """Whether `file` is one of those that make the folder a data set: IDX in it, or a PNG in a folder below."""
+    if file.parent == folder:
+        return file.name == "mnist.npz" or file in idx_files(folder)
+    return folder in file.parents and file.suffix.lower() == ".png"
 
 
 def _pair(files: dict[int, tuple[Path, Array]], folder: Path, part: str) -> Part:
@@ -122,7 +142,13 @@ def _read_classes(folder: Path, classes: tuple[str, ...], shape: tuple[int, int]
     images: list[Array] = []
     labels: list[int] = []
     for number, name in enumerate(classes):
-        files = [path for path in list_folder(folder / name) if path.suffix.lower() == ".png"]
+        there = list_folder(folder / name)
+        files = [path for path in there if path.suffix.lower() == ".png"]
+        other = next((path for path in there if path.suffix.lower() in OTHERS), None)
+        if other:
+            _fail(
+                "an image of another kind", other, "the name", "PNG files", other.suffix, "save it as PNG or remove it"
+            )
         if not files:
             _fail("class without images", folder / name, "the folder", "PNG files", "none", "add some or remove it")
         for path in files:

@@ -16,6 +16,8 @@ from fnnet.errors import DataError
 from fnnet.files import looks_like_html, open_regular, show_bytes, unreadable
 from fnnet.params import Array
 
+COUNTED: Final = 9
+"""So many columns at least, in whose numbers a first line counts, make it a header: of fewer they may be pixels."""
 MAX_LINE: Final = 65536
 PIECE: Final = 2**18
 PIXEL: Final = re.compile(r"pixel([0-9]{1,6})|([0-9]{1,4})x([0-9]{1,4})")
@@ -117,7 +119,14 @@ def _columns(first: bytes, path: str | os.PathLike[str]) -> tuple[_Columns, bool
         _fail("first line is empty", path, "line 1", expected, show_bytes(first), KAGGLE)
     named = not any(_is_number(cell) for cell in cells)
     label_at, pixels_at = _columns_by_name(cells, path) if named else _columns_by_count(len(cells), path)
-    return _Columns(label_at, np.array(pixels_at), len(cells)), named
+    return _Columns(label_at, np.array(pixels_at), len(cells)), named or _counts(cells)
+
+
+def _counts(cells: list[str]) -> bool:
+    """Whether a first line is the numbers of the columns, as pandas writes them where they have no names."""
+    return len(cells) >= COUNTED and any(
+        cells == [str(number) for number in range(start, start + len(cells))] for start in (0, 1)
+    )
 
 
 def _cells(content: bytes, line: int, path: str | os.PathLike[str]) -> list[str]:

@@ -91,4 +91,5 @@ def scores(  # type: ignore[no-untyped-def]
                 number = number and z[j] == z[j]
                 if z[j] > z[top]:
                     top = j
+            number = number and z[top] - z[top] == 0  # infinity is no answer
             best[first + r] = top if number else -1
