@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from functools import partial
@@ -53,16 +54,15 @@ def update(params: Params, grads: Params, learning_rate: float, *, kernels: Kern
     learning_rate = check_finite("learning_rate", learning_rate)
     check_kernels(kernels)
     check_like(params, grads, "grads")
-    highest = float(np.finfo(params.layers[0].W.dtype).max)
-    if abs(learning_rate) > highest:
-        expected = f"at most {highest:.3g}, the highest {params.layers[0].W.dtype}"
-        raise UsageError("learning_rate out of range", expected=expected, found=learning_rate)
 
     def step(value: Array, gradient: Array) -> Array:
         return freeze(kernels.update(value, gradient, learning_rate))
 
-    layers = zip(params.layers, grads.layers, strict=True)
-    return Params(tuple(Layer(step(W, dW), step(b, db)) for (W, b), (dW, db) in layers))
+    # A rate beyond the weights' numbers makes infinity of them, which needs no warning: training tells it.
+    beyond = abs(learning_rate) > float(np.finfo(params.layers[0].W.dtype).max)
+    with np.errstate(over="ignore", invalid="ignore") if beyond else contextlib.nullcontext():
+        layers = zip(params.layers, grads.layers, strict=True)
+        return Params(tuple(Layer(step(W, dW), step(b, db)) for (W, b), (dW, db) in layers))
 
 
 def _scaled(scalar: float, array: Array) -> Array:
