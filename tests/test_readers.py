@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from fnnet import data, files, images
-from fnnet.data import bounds, idx, mnist, table
+from fnnet.data import bounds, folder, idx, mnist, table
 from fnnet.data import npz as npz_reader
 from fnnet.errors import DataError, FnnetError, StorageError
 from tests import bombs, damage
@@ -297,3 +297,16 @@ def test_an_image_that_is_no_png_is_not_passed_over(tmp_path):
         DataError, match=r"1.JPG: the name: an image of another kind; expected PNG files, found .JPG; save"
     ):
         data.load(str(tmp_path))
+
+
+def test_f47_which_files_are_a_data_set_s(idx_folder):
+    images_path, labels_path = (idx_folder / f"train-{name}-ubyte" for name in ("images-idx3", "labels-idx1"))
+    assert folder.labels_beside(images_path) == [labels_path]
+    assert folder.labels_beside(labels_path) == []
+    write(idx_folder / "notes.txt", b"notes")
+    (idx_folder / "0").mkdir()
+    theirs = {path: folder.is_data_of(idx_folder, path) for path in (*idx_folder.iterdir(), idx_folder / "0" / "a.PNG")}
+    assert {path.name for path, is_theirs in theirs.items() if not is_theirs} == {"notes.txt", "0"}
+    assert all(theirs[path] for path in (images_path, labels_path, idx_folder / "0" / "a.PNG"))
+    assert not folder.is_data_of(idx_folder / "0", images_path)
+    assert folder.is_data_of(idx_folder, idx_folder / "mnist.npz")

@@ -11,7 +11,7 @@ from fnnet.errors import ModelError, StorageError, UsageError
 from fnnet.files import append_line, write_file
 from fnnet.filesystem import DISK
 from fnnet.runlog import read_log
-from fnnet.runs import open_run
+from fnnet.runs import is_ours, open_run
 from tests.disks import around
 from tests.running import CONFIG, events, failing, file, make, names, resume, train
 
@@ -288,3 +288,10 @@ def of_checkpoints(name, error):
         return result
 
     return around(call)
+
+
+def test_f47_the_names_that_a_run_uses(folder):
+    train(folder, 1)
+    own = [*names(folder), "lock", f"{file(folder, 2).name}.damaged", f".{file(folder, 2).name}.7-0123abcd.part"]
+    assert all(map(is_ours, own))
+    assert not any(map(is_ours, ["model.safetensors", "step-1.safetensors", "log.json", "locks"]))
