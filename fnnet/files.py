@@ -10,7 +10,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from fnnet.errors import DataError, StorageError, one_line
 from fnnet.filesystem import DISK, FileSystem
@@ -79,6 +79,13 @@ def read_head(path: str | os.PathLike[str], count: int = 512) -> bytes:
             return file.read(count)
         except OSError as error:
             raise unreadable(path, error) from None
+
+
+def refuse(
+    problem: str, path: str | os.PathLike[str], place: str, expected: object, found: object, fix: str
+) -> NoReturn:
+    """DataError about the file at `path`, with every part that such an error has."""
+    raise DataError(problem, where=path, place=place, expected=expected, found=found, fix=fix)
 
 
 def unreadable(path: str | os.PathLike[str], error: OSError) -> StorageError:

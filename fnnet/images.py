@@ -11,7 +11,7 @@ from typing import IO, Any, Final, NamedTuple, NoReturn
 import numpy as np
 
 from fnnet.errors import DataError
-from fnnet.files import looks_like_html, open_regular, show_bytes, unreadable
+from fnnet.files import looks_like_html, open_regular, refuse, show_bytes, unreadable
 from fnnet.params import Array, freeze
 
 PNG_MAGIC: Final = b"\x89PNG\r\n\x1a\n"
@@ -89,7 +89,7 @@ def read_png(path: str | os.PathLike[str], shape: tuple[int, int] | None = None)
 
 
 def _fail(problem: str, path: str | os.PathLike[str], at: int, expected: object, found: object, fix: str) -> NoReturn:
-    raise DataError(problem, where=path, place=f"byte {at}", expected=expected, found=found, fix=fix)
+    refuse(problem, path, f"byte {at}", expected, found, fix)
 
 
 class _Chunks:

@@ -10,6 +10,9 @@ from pathlib import Path
 from fnnet.errors import StorageError
 from fnnet.files import read_head
 
+SPACE, RESIDENT, DATA = 0, 1, 5
+"""Fields of /proc/self/statm, in pages: the whole address space, what is in memory, data and stack."""
+
 
 def available_threads() -> int:
     """How many threads can run at once: the processors this process may use, or what its control group grants."""
@@ -34,23 +37,25 @@ def _own_limits() -> Iterator[tuple[int, str]]:
         import resource
     except ImportError:
         return
-    pages = [int(each) for each in re.findall(r"\d+", _read(Path("/proc/self/statm")))]
-    page = os.sysconf("SC_PAGE_SIZE")
-    # Fields of statm, in pages: the whole address space, what is in memory, ..., data and stack.
-    for name, field, what in (("RLIMIT_AS", 0, "ulimit -v"), ("RLIMIT_DATA", 5, "ulimit -d")):
+    for name, field, what in (("RLIMIT_AS", SPACE, "ulimit -v"), ("RLIMIT_DATA", DATA, "ulimit -d")):
         limit = resource.getrlimit(getattr(resource, name))[0]
         if limit != resource.RLIM_INFINITY:
-            yield limit - (pages[field] * page if len(pages) > field else 0), what
+            yield limit - _in_use(field), what
 
 
 def _group_limits() -> Iterator[tuple[int, str]]:
     """What the control groups that hold this process grant it, less what it has."""
-    fields = _read(Path("/proc/self/statm")).split()
-    own = int(fields[1]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > 1 else 0
+    own = _in_use(RESIDENT)
     for folder in _groups("memory"):
         limit = _read(folder / "memory.max").strip() or _read(folder / "memory.limit_in_bytes").strip()
         if limit.isdecimal():
             yield int(limit) - own, "the control group"
+
+
+def _in_use(field: int) -> int:
+    """Bytes that this process has by one of statm's fields; 0 where the system tells none."""
+    fields = _read(Path("/proc/self/statm")).split()
+    return int(fields[field]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > field else 0
 
 
 def _machine_limit() -> Iterator[tuple[int, str]]:

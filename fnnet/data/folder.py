@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from fnnet.data.idx import looks_like_idx, read_idx
-from fnnet.errors import DataError
-from fnnet.files import list_folder, read_head
+from fnnet.files import list_folder, read_head, refuse
 from fnnet.images import read_png
 from fnnet.params import Array, check_classes
 
@@ -36,10 +35,6 @@ class Part(NamedTuple):
     labels_at: str
 
 
-def _fail(problem: str, path: Path, place: str, expected: str, found: str, fix: str) -> NoReturn:
-    raise DataError(problem, where=path, place=place, expected=expected, found=found, fix=fix)
-
-
 def idx_files(folder: Path) -> list[Path]:
     """The files of `folder` that hold IDX data, raw or compressed, or are named as if they did."""
     named = re.compile(r"ubyte|idx[13]", re.IGNORECASE)
@@ -59,7 +54,7 @@ def read_idx_folder(folder: Path) -> tuple[Part, Part | None]:
         if before[1] is not array and not np.array_equal(before[1], array):
             expected = "one file of images and one of labels for training, and for test"
             found = f"{before[0].name} and {path.name}"
-            _fail("more files than expected", folder, path.name, expected, found, "move what does not belong away")
+            refuse("more files than expected", folder, path.name, expected, found, "move what does not belong away")
     return _pair(parts[False], folder, "training"), _pair(parts[True], folder, "test") if parts[True] else None
 
 
@@ -68,12 +63,13 @@ def pair_idx(images_path: Path) -> Part:
     images = read_idx(images_path)
     if images.ndim != 3:
         found = f"rank {images.ndim}"
-        _fail("not images", images_path, "byte 3", "images, rank 3", found, "name the file of images")
-    for labels_path in labels_beside(images_path):
-        return _part(images_path, images, labels_path, read_idx(labels_path))
-    stem = _labels_name(images_path)
-    expected, fix = f"{stem} or {stem}.gz beside it", "put the labels there"
-    _fail("no labels", images_path, "the folder", expected, "neither", fix)
+        refuse("not images", images_path, "byte 3", "images, rank 3", found, "name the file of images")
+    beside = labels_beside(images_path)
+    if not beside:
+        stem = _labels_name(images_path)
+        expected, fix = f"{stem} or {stem}.gz beside it", "put the labels there"
+        refuse("no labels", images_path, "the folder", expected, "neither", fix)
+    return _part(images_path, images, beside[0], read_idx(beside[0]))
 
 
 def _labels_name(images_path: Path) -> str:
@@ -98,7 +94,7 @@ def _pair(files: dict[int, tuple[Path, Array]], folder: Path, part: str) -> Part
     if set(files) != {1, 3}:
         found = ", ".join(path.name for path, _ in files.values()) or "none"
         expected = "a file of images and a file of labels"
-        _fail(f"{part} set incomplete", folder, "the folder", expected, found, "fetch the files that are missing")
+        refuse(f"{part} set incomplete", folder, "the folder", expected, found, "fetch the files that are missing")
     return _part(*files[3], *files[1])
 
 
@@ -106,11 +102,11 @@ def _part(images_path: Path, images: Array, labels_path: Path, labels: Array) ->
     if images.ndim != 3 or labels.ndim != 1:
         found = f"ranks {images.ndim} and {labels.ndim}"
         fix = "store images as (n, height, width) and labels as (n,)"
-        _fail("not images and labels", images_path, "byte 3", "ranks 3 and 1", found, fix)
+        refuse("not images and labels", images_path, "byte 3", "ranks 3 and 1", found, fix)
     if len(images) != len(labels):
         expected = f"{len(labels):,} images, as many as labels in {labels_path.name}"
         fix = "take both files from the same set"
-        _fail("counts differ", images_path, "byte 4", expected, f"{len(images):,}", fix)
+        refuse("counts differ", images_path, "byte 4", expected, f"{len(images):,}", fix)
     return Part(images.reshape(len(images), -1), labels, (images.shape[1], images.shape[2]), str(labels_path))
 
 
@@ -121,13 +117,13 @@ def read_class_folders(folder: Path) -> tuple[Part, Part | None, tuple[str, ...]
     if len(classes) < 2:
         expected = "IDX files, or one folder of PNG images for each class"
         fix = "see --data in 'fnnet train --help'"
-        _fail("no data set", folder, "the folder", expected, f"{len(classes)} class folders", fix)
+        refuse("no data set", folder, "the folder", expected, f"{len(classes)} class folders", fix)
     first = _read_classes(train, classes, None)
     if test is None or not test.is_dir():
         return first, None, classes
     if _class_names(test) != classes:
         expected, found = ", ".join(classes), ", ".join(_class_names(test)) or "none"
-        _fail("classes of test and train differ", test, "the folder", expected, found, "make their folders the same")
+        refuse("classes of test and train differ", test, "the folder", expected, found, "make their folders the same")
     return first, _read_classes(test, classes, first.shape), classes
 
 
@@ -146,11 +142,11 @@ def _read_classes(folder: Path, classes: tuple[str, ...], shape: tuple[int, int]
         files = [path for path in there if path.suffix.lower() == ".png"]
         other = next((path for path in there if path.suffix.lower() in OTHERS), None)
         if other:
-            _fail(
+            refuse(
                 "an image of another kind", other, "the name", "PNG files", other.suffix, "save it as PNG or remove it"
             )
         if not files:
-            _fail("class without images", folder / name, "the folder", "PNG files", "none", "add some or remove it")
+            refuse("class without images", folder / name, "the folder", "PNG files", "none", "add some or remove it")
         for path in files:
             image = read_png(path, shape)
             shape = (image.shape[0], image.shape[1])

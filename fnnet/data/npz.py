@@ -8,13 +8,13 @@ import re
 import struct
 import zipfile
 import zlib
-from typing import IO, Any, Final, NamedTuple, NoReturn
+from typing import IO, Any, Final, NamedTuple
 
 import numpy as np
 
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.errors import DataError
-from fnnet.files import open_regular, show_bytes, unreadable
+from fnnet.files import open_regular, refuse, show_bytes, unreadable
 from fnnet.params import Array
 
 MAX_MEMBER: Final = 2 * 2**30
@@ -61,7 +61,7 @@ def read_npz(path: str | os.PathLike[str], wanted: tuple[str, ...], optional: tu
                 if missing:
                     found = ", ".join(list(members)[:8]) or "nothing"
                     fix = "save the arrays under these names"
-                    _fail(f"no array {missing[0]}", path, "the directory", ", ".join(wanted), found, fix)
+                    refuse(f"no array {missing[0]}", path, "the directory", ", ".join(wanted), found, fix)
                 kinds = {name: _kind(archive, members[name], name, path) for name in names}
                 needed = sum(_needed(name, kind) for name, kind in kinds.items())
                 packed = sum(members[name].compress_size for name in names)
@@ -72,13 +72,7 @@ def read_npz(path: str | os.PathLike[str], wanted: tuple[str, ...], optional: tu
         except OSError as error:
             raise unreadable(path, error) from None
         except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, struct.error) as error:
-            _fail("damaged NPZ", path, "the archive", "a whole one", str(error) or type(error).__name__, SAVE)
-
-
-def _fail(
-    problem: str, path: str | os.PathLike[str], place: str, expected: object, found: object, fix: str
-) -> NoReturn:
-    raise DataError(problem, where=path, place=place, expected=expected, found=found, fix=fix)
+            refuse("damaged NPZ", path, "the archive", "a whole one", str(error) or type(error).__name__, SAVE)
 
 
 def _check_end(file: IO[bytes], path: str | os.PathLike[str]) -> None:
@@ -90,7 +84,7 @@ def _check_end(file: IO[bytes], path: str | os.PathLike[str]) -> None:
     end = tail[-END:]
     if len(end) < END or not end.startswith(b"PK\x05\x06") or end[-2:] != b"\0\0":
         found = f"{show_bytes(end)}, {size:,} bytes in all"
-        _fail(
+        refuse(
             "damaged NPZ, cut short or with something behind", path, f"byte {size - len(end)}", "its end", found, SAVE
         )
     disks, count, length, offset = (
@@ -98,10 +92,10 @@ def _check_end(file: IO[bytes], path: str | os.PathLike[str]) -> None:
     )
     if disks or end[8:10] != end[10:12] or offset + length != size - END or tail[:4] == b"PK\x06\x07":
         expected, found = f"a directory up to byte {size - END}", f"{count} members, {length} bytes from byte {offset}"
-        _fail("damaged or unsupported NPZ", path, f"byte {size - END}", expected, found, SAVE)
+        refuse("damaged or unsupported NPZ", path, f"byte {size - END}", expected, found, SAVE)
     if count > MAX_MEMBERS or length > MAX_DIRECTORY:
         expected, found = f"at most {MAX_MEMBERS:,} in {MAX_DIRECTORY:,} bytes", f"{count:,} in {length:,} bytes"
-        _fail("too many members", path, f"byte {offset}", expected, found, "save only the arrays that are wanted")
+        refuse("too many members", path, f"byte {offset}", expected, found, "save only the arrays that are wanted")
 
 
 def _check_directory(archive: zipfile.ZipFile, path: str | os.PathLike[str]) -> dict[str, zipfile.ZipInfo]:
@@ -110,22 +104,22 @@ def _check_directory(archive: zipfile.ZipFile, path: str | os.PathLike[str]) -> 
     for member in archive.infolist():
         name, place = member.filename.removesuffix(".npy"), repr(member.filename)
         if name in members:
-            _fail("member stored twice", path, place, "each name once", "two of this name", SAVE)
+            refuse("member stored twice", path, place, "each name once", "two of this name", SAVE)
         if "/" in name or "\\" in name or name in ("", ".", ".."):
-            _fail("member in a folder", path, place, "plain names", place, SAVE)
+            refuse("member in a folder", path, place, "plain names", place, SAVE)
         if member.file_size > MAX_MEMBER:
             expected, found = f"at most {MAX_MEMBER:,} bytes", f"{member.file_size:,}"
-            _fail("member too large", path, place, expected, found, "split the data")
+            refuse("member too large", path, place, expected, found, "split the data")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.flag_bits & 0x41:
             found = f"method {member.compress_type}, flags {member.flag_bits:#x}"
-            _fail("unsupported compression", path, place, "stored or deflated, not encrypted", found, SAVE)
+            refuse("unsupported compression", path, place, "stored or deflated, not encrypted", found, SAVE)
         members[name] = member
     end = archive.start_dir
     for member in sorted(members.values(), key=lambda each: -each.header_offset):
         if member.header_offset + 30 + member.compress_size > end:
             place, expected = repr(member.filename), f"an end before byte {end}"
             found = f"{member.compress_size:,} bytes from byte {member.header_offset}"
-            _fail("damaged NPZ: members overlap", path, place, expected, found, SAVE)
+            refuse("damaged NPZ: members overlap", path, place, expected, found, SAVE)
         end = member.header_offset
     return members
 
@@ -138,7 +132,7 @@ def _kind(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, path: st
         length = int.from_bytes(stream.read(wide), "little")
         if magic[:6] != b"\x93NUMPY" or magic[6:] not in (b"\1\0", b"\2\0", b"\3\0") or length > MAX_HEADER:
             expected = f"an array with a header of at most {MAX_HEADER:,} bytes"
-            _fail("damaged or unsupported NPZ", path, name, expected, f"{show_bytes(magic)}, {length:,} bytes", SAVE)
+            refuse("damaged or unsupported NPZ", path, name, expected, f"{show_bytes(magic)}, {length:,} bytes", SAVE)
         text = stream.read(length).decode("latin-1")
     start = 8 + wide + length
     found: dict[str, str] = {}
@@ -149,17 +143,17 @@ def _kind(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, path: st
         found |= {key: value for key, value in match.groupdict().items() if value is not None}
     sizes = re.findall("[0-9]+", found.get("shape", ""))
     if len(found) != 3 or len(sizes) > 8 or ITEM.sub("", body, 3):
-        _fail("damaged or unsupported NPZ", path, name, "the header of a plain array", repr(text[:60]), SAVE)
+        refuse("damaged or unsupported NPZ", path, name, "the header of a plain array", repr(text[:60]), SAVE)
     if found["descr"].lstrip("<>|=")[0] == "O":
-        _fail("damaged or unsupported NPZ", path, name, "numbers", "pickled objects, which are never opened", BYTES)
+        refuse("damaged or unsupported NPZ", path, name, "numbers", "pickled objects, which are never opened", BYTES)
     if not re.fullmatch("[<>|=]?[iu][1248]", found["descr"]):
         fix = BYTES if name.startswith("x") else "store whole numbers from 0"
-        _fail("dtype", path, name, "integers", _said(found["descr"]), fix)
+        refuse("dtype", path, name, "integers", _said(found["descr"]), fix)
     dtype, shape = np.dtype(found["descr"]), tuple(map(int, sizes))
     declared = start + math.prod(shape) * dtype.itemsize
     if declared != member.file_size:
         expected, stored = f"{declared:,} bytes, as its header says", f"{member.file_size:,}"
-        _fail("damaged or unsupported NPZ", path, name, expected, stored, SAVE)
+        refuse("damaged or unsupported NPZ", path, name, expected, stored, SAVE)
     return _Kind(shape, dtype, found["order"] == "True", start)
 
 
@@ -196,7 +190,7 @@ def _read(
             into[filled - len(content) : filled] = memoryview(content)
             check_expansion(filled, file.tell() - member.header_offset, path, name)
     if filled != len(into):
-        _fail("damaged NPZ", path, name, f"{len(into):,} bytes of numbers", f"{filled:,}", SAVE)
+        refuse("damaged NPZ", path, name, f"{len(into):,} bytes of numbers", f"{filled:,}", SAVE)
     return array.reshape(kind.shape[::-1]).T if kind.fortran else array.reshape(kind.shape)
 
 
@@ -213,7 +207,7 @@ def as_images(
         x = x[..., 0]
     if x.ndim not in (2, 3) or 0 in x.shape:
         expected = "at least 1 image, shape (n, height, width) or (n, pixels)"
-        _fail("no images", where, name, expected, f"shape {x.shape}", "store one image a row")
+        refuse("no images", where, name, expected, f"shape {x.shape}", "store one image a row")
     shape = (x.shape[1], x.shape[2]) if x.ndim == 3 else image_shape(x.shape[1], flat)
     _check_range(x, 255, where, name)
     return np.ascontiguousarray(x, np.uint8).reshape(len(x), -1), shape
@@ -227,7 +221,7 @@ def as_labels(values: Array, n: int, where: str | os.PathLike[str], name: str) -
         rows = values.ndim == 2 and len(values) == n
         fix = "one-hot rows become labels by argmax(axis=1)" if rows else "store one label for each image"
         problem = "counts differ" if values.ndim == 1 else "no labels"
-        _fail(problem, where, name, f"shape ({n},), one label an image", f"shape {values.shape}", fix)
+        refuse(problem, where, name, f"shape ({n},), one label an image", f"shape {values.shape}", fix)
     _check_range(values, MAX_LABEL, where, name)
     return values.astype(np.int64)
 
@@ -238,7 +232,7 @@ def _check_range(values: Array, most: int, where: str | os.PathLike[str], name: 
         at = values.argmin() if values.min() < 0 else values.argmax()
         index = tuple(map(int, np.unravel_index(at, values.shape)))
         place, fix = f"{name}[{', '.join(map(str, index))}]", BYTES if most == 255 else "store whole numbers from 0"
-        _fail("value out of range", where, place, f"0 to {most}", values[index], fix)
+        refuse("value out of range", where, place, f"0 to {most}", values[index], fix)
 
 
 def image_shape(pixels: int, flat: tuple[int, int] | None = None) -> tuple[int, int]:

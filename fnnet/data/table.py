@@ -7,13 +7,12 @@ import math
 import os
 import re
 from collections.abc import Iterator
-from typing import IO, Final, NamedTuple, NoReturn
+from typing import IO, Final, NamedTuple
 
 import numpy as np
 
 from fnnet.data.npz import MAX_LABEL
-from fnnet.errors import DataError
-from fnnet.files import looks_like_html, open_regular, show_bytes, unreadable
+from fnnet.files import looks_like_html, open_regular, refuse, show_bytes, unreadable
 from fnnet.params import Array
 
 COUNTED: Final = 9
@@ -56,14 +55,8 @@ def read_csv(path: str | os.PathLike[str]) -> tuple[Array, Array | None]:
         parts += [_parse(block, line, columns, path) for line, block in blocks]
     pixels = np.concatenate([part[0] for part in parts])
     if not len(pixels):
-        _fail("empty dataset", path, "line 2", "at least 1 row of numbers", "0 rows", "fetch the file again")
+        refuse("empty dataset", path, "line 2", "at least 1 row of numbers", "0 rows", "fetch the file again")
     return pixels, None if columns.label_at is None else np.concatenate([part[1] for part in parts])
-
-
-def _fail(
-    problem: str, path: str | os.PathLike[str], place: str, expected: object, found: object, fix: str
-) -> NoReturn:
-    raise DataError(problem, where=path, place=place, expected=expected, found=found, fix=fix)
 
 
 def _blocks(file: IO[bytes], path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:
@@ -95,19 +88,19 @@ def _blocks(file: IO[bytes], path: str | os.PathLike[str]) -> Iterator[tuple[int
 def _check_line(content: bytes, line: int, path: str | os.PathLike[str]) -> None:
     if len(content) > MAX_LINE:
         found = f"{len(content):,} or more"
-        _fail("line too long", path, f"line {line}", f"at most {MAX_LINE:,} bytes", found, "put one image on a line")
+        refuse("line too long", path, f"line {line}", f"at most {MAX_LINE:,} bytes", found, "put one image on a line")
 
 
 def _check_text(head: bytes, path: str | os.PathLike[str]) -> None:
     if not head:
-        _fail("file is empty", path, "byte 0", "data", "0 bytes", "fetch the file again")
+        refuse("file is empty", path, "byte 0", "data", "0 bytes", "fetch the file again")
     if looks_like_html(head):
-        _fail("an HTML page, not data", path, "byte 0", "CSV", show_bytes(head), "fetch the file again")
+        refuse("an HTML page, not data", path, "byte 0", "CSV", show_bytes(head), "fetch the file again")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        _fail("UTF-16, an unknown kind of file", path, "byte 0", "UTF-8 text", show_bytes(head), SAVE)
+        refuse("UTF-16, an unknown kind of file", path, "byte 0", "UTF-8 text", show_bytes(head), SAVE)
     if b"\x00" in head:
         place, kind = f"byte {head.index(0)}", "UTF-8 text, IDX, gzip, NPZ or PNG"
-        _fail("unknown kind of file", path, place, kind, show_bytes(head), "save it in one of these")
+        refuse("unknown kind of file", path, place, kind, show_bytes(head), "save it in one of these")
 
 
 def _columns(first: bytes, path: str | os.PathLike[str]) -> tuple[_Columns, bool]:
@@ -116,7 +109,7 @@ def _columns(first: bytes, path: str | os.PathLike[str]) -> tuple[_Columns, bool
     cells = _cells(first, 1, path)
     if not any(cells):
         expected = "a header or numbers"
-        _fail("first line is empty", path, "line 1", expected, show_bytes(first), KAGGLE)
+        refuse("first line is empty", path, "line 1", expected, show_bytes(first), KAGGLE)
     named = not any(_is_number(cell) for cell in cells)
     label_at, pixels_at = _columns_by_name(cells, path) if named else _columns_by_count(len(cells), path)
     return _Columns(label_at, np.array(pixels_at), len(cells)), named or _counts(cells)
@@ -133,7 +126,7 @@ def _cells(content: bytes, line: int, path: str | os.PathLike[str]) -> list[str]
     try:
         return next(csv.reader([content.decode("utf-8", "replace")], strict=True), [])
     except csv.Error as error:
-        _fail(f"damaged line ({error})", path, f"line {line}", "quotes around whole fields", show_bytes(content), SAVE)
+        refuse(f"damaged line ({error})", path, f"line {line}", "quotes around whole fields", show_bytes(content), SAVE)
 
 
 def _is_number(field: str) -> bool:
@@ -146,7 +139,7 @@ def _columns_by_name(header: list[str], path: str | os.PathLike[str]) -> tuple[i
     for column, name in enumerate(names):
         if seen.setdefault(name, column) != column:
             place = f"line 1, column {column + 1}"
-            _fail("column named twice", path, place, "each name once", repr(header[column][:40]), KAGGLE)
+            refuse("column named twice", path, place, "each name once", repr(header[column][:40]), KAGGLE)
     places = {}
     for column, name in enumerate(names):
         match = PIXEL.fullmatch(name)
@@ -157,27 +150,27 @@ def _columns_by_name(header: list[str], path: str | os.PathLike[str]) -> tuple[i
             expected = "label, pixel0, pixel1... (or 1x1, 1x2...), separated by commas"
             place = f"line 1, column {column + 1}"
             fix = "rename or remove the column; fields are separated by commas"
-            _fail("unknown column", path, place, expected, repr(header[column][:40]), fix)
+            refuse("unknown column", path, place, expected, repr(header[column][:40]), fix)
     if not places or len({len(place) for place in places}) > 1:
         found = "none" if not places else "both kinds of names"
-        _fail("no pixel columns", path, "line 1", "label, pixel0, pixel1... or label, 1x1, 1x2...", found, KAGGLE)
+        refuse("no pixel columns", path, "line 1", "label, pixel0, pixel1... or label, 1x1, 1x2...", found, KAGGLE)
     if len(places) != len(names) - ("label" in names):
         found = f"{len(places)} pixels in {len(names) - ('label' in names)} columns"
-        _fail("pixel named twice", path, "line 1", "each pixel once", found, KAGGLE)
+        refuse("pixel named twice", path, "line 1", "each pixel once", found, KAGGLE)
     spans = [max(numbers) - min(numbers) + 1 for numbers in zip(*places, strict=True)]
     if math.prod(spans) != len(places):
         expected = f"{math.prod(spans)} columns, without gaps"
-        _fail("pixel columns missing", path, "line 1", expected, len(places), KAGGLE)
+        refuse("pixel columns missing", path, "line 1", expected, len(places), KAGGLE)
     return (names.index("label") if "label" in names else None), [places[place] for place in sorted(places)]
 
 
 def _columns_by_count(count: int, path: str | os.PathLike[str]) -> tuple[int | None, list[int]]:
     if math.isqrt(count) ** 2 == count:
         return None, list(range(count))
-    if math.isqrt(count - 1) ** 2 == count - 1:
-        return 0, list(range(1, count))
-    expected = "a square number of pixels, such as 784, or one more with the label first"
-    _fail("no header and an odd number of fields", path, "line 1", expected, f"{count} fields", KAGGLE)
+    if math.isqrt(count - 1) ** 2 != count - 1:
+        expected = "a square number of pixels, such as 784, or one more with the label first"
+        refuse("no header and an odd number of fields", path, "line 1", expected, f"{count} fields", KAGGLE)
+    return 0, list(range(1, count))
 
 
 def _parse(block: bytes, line: int, columns: _Columns, path: str | os.PathLike[str]) -> tuple[Array, Array]:
@@ -232,7 +225,7 @@ def _parse_cells(block: bytes, line: int, columns: _Columns, path: str | os.Path
         if len(cells) != columns.width:
             fix = "separate the fields by commas" if len(cells) == 1 else "complete or remove the line"
             expected = f"{columns.width} fields"
-            _fail("wrong number of fields", path, f"line {number}", expected, len(cells), fix)
+            refuse("wrong number of fields", path, f"line {number}", expected, len(cells), fix)
         label = None if columns.label_at is None else cells.pop(columns.label_at)
         try:
             row = [VALUES[cell] for cell in cells]
@@ -255,5 +248,5 @@ def _number(cell: str, most: int, place: str, path: str | os.PathLike[str]) -> i
     match = NUMBER.fullmatch(cell)
     if not match or int(match[1]) > most:
         kind = "pixel" if most == 255 else "label"
-        _fail(f"not a {kind}", path, place, f"a whole number from 0 to {most}", repr(cell[:40]), "correct the cell")
+        refuse(f"not a {kind}", path, place, f"a whole number from 0 to {most}", repr(cell[:40]), "correct the cell")
     return int(match[1])
