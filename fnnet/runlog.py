@@ -26,13 +26,17 @@ def line_of(event: dict[str, Any]) -> bytes:
     Raises   TypeError for what JSON cannot hold.
     """
     head = strictjson.dumps(strictjson.without_nan(event))[:-1].encode()  # without the brace at its end
-    return head + SEAL + hashlib.sha256(head).hexdigest().encode() + b'"}'
+    return head + _seal(head)
+
+
+def _seal(head: bytes) -> bytes:
+    return SEAL + hashlib.sha256(head).hexdigest().encode() + b'"}'
 
 
 def event_of(line: bytes) -> dict[str, Any] | None:
     """The event in a line; None where it is damaged or is none."""
     head, seal = line[:-SEAL_BYTES], line[-SEAL_BYTES:]
-    if seal != SEAL + hashlib.sha256(head).hexdigest().encode() + b'"}':
+    if seal != _seal(head):
         return None
     try:
         event = strictjson.loads(line)

@@ -16,6 +16,7 @@ from fnnet.params import Array, check_classes
 TEST_NAME: Final = re.compile(r"(?:^|[^a-z])(?:t10k|test)(?:[^a-z]|$)", re.IGNORECASE)
 
 
+IDX_NAME: Final = re.compile(r"ubyte|idx[13]", re.IGNORECASE)
 OTHERS: Final = frozenset({".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm"})
 """Images that would be missed, were they passed over like other files."""
 
@@ -37,12 +38,11 @@ class Part(NamedTuple):
 
 def idx_files(folder: Path) -> list[Path]:
     """The files of `folder` that hold IDX data, raw or compressed, or are named as if they did."""
-    named = re.compile(r"ubyte|idx[13]", re.IGNORECASE)
-    return [
-        path
-        for path in list_folder(folder)
-        if path.is_file() and (named.search(path.name) or looks_like_idx(read_head(path, 4)))
-    ]
+    return [path for path in list_folder(folder) if _is_idx(path)]
+
+
+def _is_idx(path: Path) -> bool:
+    return path.is_file() and (IDX_NAME.search(path.name) is not None or looks_like_idx(read_head(path, 4)))
 
 
 def read_idx_folder(folder: Path) -> tuple[Part, Part | None]:
@@ -86,7 +86,7 @@ def labels_beside(images_path: Path) -> list[Path]:
 def is_data_of(folder: Path, file: Path) -> bool:
     """Whether `file` is one of those that make the folder a data set: IDX in it, or a PNG in a folder below."""
     if file.parent == folder:
-        return file.name == "mnist.npz" or file in idx_files(folder)
+        return file.name == "mnist.npz" or _is_idx(file)
     return folder in file.parents and file.suffix.lower() == ".png"
 
 
