@@ -25,8 +25,8 @@ from typing import Any, Final, NamedTuple
 import click
 
 from bench.peers import ROOT, cpu_name, rewrite, versions
-from fnnet import recipes
 from fnnet.limits import available_threads
+from fnnet.training import recipes
 
 RESULTS: Final = ROOT / "docs" / "accuracy.json"
 PAGE: Final = ROOT / "docs" / "recipes.md"
@@ -178,7 +178,7 @@ def section(runs: list[dict[str, Any]]) -> str:
 
 def draw(runs: list[dict[str, Any]]) -> None:
     """docs/accuracy.svg: errors on the test images against seconds of training, a point for each run."""
-    from fnnet.report.plots import figure_class, save_figure
+    from fnnet.apps.report.plots import figure_class, save_figure
 
     figure = figure_class()(figsize=(8, 4.6), layout="constrained")
     axes = figure.subplots()

@@ -6,9 +6,9 @@ import numpy as np
 
 import fnnet
 from bench.bench_network import images
-from fnnet import augment, recipes, steps
-from fnnet.augment import Deformation
-from fnnet.kernels import NUMPY
+from fnnet.core.deform import Deformation
+from fnnet.core.table import NUMPY
+from fnnet.training import recipes, steps
 
 IMAGES = 2048
 DEFORMATION = Deformation(**recipes.DEFORMATION)
@@ -18,7 +18,7 @@ def bench_deform(kernels, benchmark):
     benchmark.group = f"deform {IMAGES} images"
     x = images(IMAGES, "bytes").x
 
-    deform = partial(augment.deform, x, (28, 28), DEFORMATION, seed=0, epoch=1, kernels=kernels)
+    deform = partial(fnnet.deform, x, (28, 28), DEFORMATION, seed=0, epoch=1, kernels=kernels)
     np.testing.assert_array_equal(deform(), deform(kernels=NUMPY))
     benchmark.pedantic(deform, rounds=5, warmup_rounds=1)
 

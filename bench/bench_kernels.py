@@ -6,7 +6,7 @@ pytest --benchmark-only -k "affine and batch-64"
 
 import pytest
 
-from tests import cases
+from tests.tools import cases
 
 
 @pytest.mark.parametrize(("call", "case"), cases.GRID, ids=cases.IDS)

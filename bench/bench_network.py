@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 import fnnet
-from fnnet import optim, steps
-from fnnet.kernels import NUMPY
-from fnnet.network import Examples
-from tests.tolerance import assert_loss, assert_trained
+from fnnet.core import optimizers
+from fnnet.core.state import Examples
+from fnnet.core.table import NUMPY
+from fnnet.training import steps
+from tests.tools.tolerance import assert_loss, assert_trained
 
 
 def images(n, kind):
@@ -42,7 +43,11 @@ WORKS = [
     ((784, 300, 100, 10), 50, "bytes", "sgd"),
     ((784, 10, 10), None, "bytes", "sgd"),
 ]
-OPTIMIZERS = {"sgd": optim.SGD, "nesterov": optim.momentum(nesterov=True), "adam": optim.adam(epsilon=1e-3)}
+OPTIMIZERS = {
+    "sgd": optimizers.SGD,
+    "nesterov": optimizers.momentum(nesterov=True),
+    "adam": optimizers.adam(epsilon=1e-3),
+}
 
 
 @pytest.mark.parametrize(("sizes", "batch_size", "kind", "optimizer"), WORKS, ids=str)

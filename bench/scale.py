@@ -37,9 +37,9 @@ COLOURS: Final = {"numba": "#0b7285", "numpy": "#868e96"}
 def point(settings: dict[str, int], kernels: str) -> dict[str, float]:
     """Seconds of an epoch, the median of three after a first, and the MiB that training took beside the data."""
     import fnnet
-    from fnnet import train
-    from fnnet.network import Examples
-    from fnnet.plan import Plan
+    from fnnet.core.state import Examples
+    from fnnet.training import epochs
+    from fnnet.training.plan import Plan
 
     sizes = (784, *[settings["width"]] * settings["depth"], 10)
     x, labels = images_and_labels(Work("", "train", sizes, settings["batch"], "mnist", 0), settings["images"])
@@ -47,7 +47,7 @@ def point(settings: dict[str, int], kernels: str) -> dict[str, float]:
     table = fnnet.load_kernels(kernels)
     before = _resident(forget=True)
     taken, began = [], time.perf_counter()
-    for _ in train.epochs(train.start(fnnet.init(sizes), 0, plan), Examples(x, labels), plan, kernels=table):
+    for _ in epochs.epochs(epochs.start(fnnet.init(sizes), 0, plan), Examples(x, labels), plan, kernels=table):
         taken.append(time.perf_counter() - began)
         began = time.perf_counter()
     return {"seconds": median(taken[1:]), "mib": _resident() - before}

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from bench.torch_program import read
-from fnnet import recipes
-from fnnet.plan import parse_schedule
+from fnnet.training import recipes
+from fnnet.training.plan import parse_schedule
 
 
 def main() -> None:

@@ -50,9 +50,9 @@ def _initial(work: Work) -> Any:
 def fnnet_run(work: Work, count: int, threads: int) -> Run | None:
     """This library, as a user calls it; an epoch's time holds its shuffle."""
     import fnnet
-    from fnnet import train
-    from fnnet.network import Examples
-    from fnnet.plan import Plan
+    from fnnet.core.state import Examples
+    from fnnet.training import epochs
+    from fnnet.training.plan import Plan
 
     kernels = fnnet.load_kernels("numba", threads=threads)
     x, labels = images_and_labels(work, count)
@@ -60,8 +60,8 @@ def fnnet_run(work: Work, count: int, threads: int) -> Run | None:
         batch = work.batch if work.kind == "train" else None
         every = 1 if work.kind == "train" else 10
         plan = Plan(10**9, batch, RATE, report_every=every)
-        training = train.start(_initial(work), 0, plan)
-        reached: Iterator[Any] = train.epochs(training, Examples(x, labels), plan, kernels=kernels)
+        training = epochs.start(_initial(work), 0, plan)
+        reached: Iterator[Any] = epochs.epochs(training, Examples(x, labels), plan, kernels=kernels)
         timed = _timed(lambda: next(reached))
         return lambda: timed() / every
     answer = fnnet.predictor(_initial(work), kernels=kernels)

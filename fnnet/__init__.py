@@ -9,52 +9,52 @@ params = fnnet.update(params, grads, learning_rate=0.1)
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fnnet.augment import Deformation, deform
+    from fnnet.core.deform import Deformation, deform
+    from fnnet.core.network import Activations, backward, forward, loss, predict, predictor, scores
+    from fnnet.core.optimizers import SGD, Optimizer, adam, adamw, averaged, clipped, momentum, rmsprop, sgd, update
+    from fnnet.core.params import Layer, Params, init
+    from fnnet.core.state import Objective, TrainState
+    from fnnet.core.table import Kernels
     from fnnet.errors import FnnetError
-    from fnnet.kernels import Kernels
+    from fnnet.files.model import Model, load_model, save_model
     from fnnet.kernels import load as load_kernels
-    from fnnet.network import Activations, backward, forward, loss, predict, predictor, scores
-    from fnnet.optim import SGD, adam, adamw, averaged, clipped, momentum, rmsprop, sgd, update
-    from fnnet.optimizer import Optimizer
-    from fnnet.params import Layer, Model, Params, init
-    from fnnet.steps import Objective, TrainState, train_block, train_step
-    from fnnet.storage import load_model, save_model
+    from fnnet.training.steps import train_block, train_step
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "FnnetError": "errors",
-    "Kernels": "kernels",
+    "Kernels": "core.table",
     "load_kernels": "kernels:load",
-    "Activations": "network",
-    "backward": "network",
-    "forward": "network",
-    "loss": "network",
-    "predict": "network",
-    "predictor": "network",
-    "scores": "network",
-    "SGD": "optim",
-    "Optimizer": "optimizer",
-    "adam": "optim",
-    "adamw": "optim",
-    "averaged": "optim",
-    "clipped": "optim",
-    "rmsprop": "optim",
-    "sgd": "optim",
-    "momentum": "optim",
-    "update": "optim",
-    "Layer": "params",
-    "Model": "params",
-    "Params": "params",
-    "init": "params",
-    "load_model": "storage",
-    "save_model": "storage",
-    "Objective": "steps",
-    "TrainState": "steps",
-    "train_block": "steps",
-    "train_step": "steps",
-    "Deformation": "augment",
-    "deform": "augment",
+    "Activations": "core.network",
+    "backward": "core.network",
+    "forward": "core.network",
+    "loss": "core.network",
+    "predict": "core.network",
+    "predictor": "core.network",
+    "scores": "core.network",
+    "SGD": "core.optimizers",
+    "Optimizer": "core.optimizers",
+    "adam": "core.optimizers",
+    "adamw": "core.optimizers",
+    "averaged": "core.optimizers",
+    "clipped": "core.optimizers",
+    "rmsprop": "core.optimizers",
+    "sgd": "core.optimizers",
+    "momentum": "core.optimizers",
+    "update": "core.optimizers",
+    "Layer": "core.params",
+    "Model": "files.model",
+    "Params": "core.params",
+    "init": "core.params",
+    "load_model": "files.model",
+    "save_model": "files.model",
+    "Objective": "core.state",
+    "TrainState": "core.state",
+    "train_block": "training.steps",
+    "train_step": "training.steps",
+    "Deformation": "core.deform",
+    "deform": "core.deform",
 }
 
 __all__ = [

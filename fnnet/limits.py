@@ -7,9 +7,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fnnet.errors import StorageError
-from fnnet.files import read_head
-
 SPACE, RESIDENT, DATA = 0, 1, 5
 """Fields of /proc/self/statm, in pages: the whole address space, what is in memory, data and stack."""
 
@@ -92,6 +89,7 @@ def _groups(controller: str, root: Path = Path("/sys/fs/cgroup")) -> list[Path]:
 
 def _read(path: Path) -> str:
     try:
-        return read_head(path, 4096).decode(errors="replace")
-    except StorageError:
+        with open(path, "rb") as file:
+            return file.read(4096).decode(errors="replace")
+    except OSError:
         return ""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from fnnet.cli.common import check_outputs, console, data_inputs, describe, load_data, notifier, print_json, say
 from fnnet.cli.options import (
     Count,
     FileName,
@@ -16,13 +17,12 @@ from fnnet.cli.options import (
     quiet_option,
     seed_option,
 )
-from fnnet.cli.output import check_outputs, console, data_inputs, describe, load_data, notifier, print_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fnnet.core.params import Array
     from fnnet.data import Dataset
-    from fnnet.params import Array
 
 MANY: Final = 20
 FEW: Final = 5
@@ -72,7 +72,7 @@ def info(as_json: bool, **options: Any) -> None:
     if as_json:
         print_json(document)
         return
-    from fnnet.report import terminal
+    from fnnet.apps.report import terminal
 
     say(describe(dataset, images))
     height, width = dataset.image_shape
@@ -119,8 +119,8 @@ def show(
     **options: Any,
 ) -> None:
     """Draw training images, picked by the seed, with their labels."""
-    from fnnet import rng
-    from fnnet.report import terminal
+    from fnnet.apps.report import terminal
+    from fnnet.core import rng
 
     augment = augment or deformation is not None
     check_outputs(inputs=data_inputs(options), pictures={"--output": output})
@@ -135,7 +135,7 @@ def show(
     if augment:
         click.echo("left: images and their classes; beside each what the epochs of training make of it")
     if output:
-        from fnnet.report.plots import plot_sheet
+        from fnnet.apps.report.plots import plot_sheet
 
         plot_sheet(output, sheet, captions, title=dataset.name + (", deformed by epoch" if augment else ""))
         say(f"saved {output}")
@@ -145,9 +145,9 @@ def _deformed(dataset: Dataset, picked: Array, seed: int, figures: Mapping[str, 
     """Images number `picked` and behind each what the first epochs make of it: (images, SHEET_COLUMNS, pixels)."""
     import numpy as np
 
-    from fnnet import recipes
-    from fnnet.augment import Deformation, deform
-    from fnnet.report.plots import SHEET_COLUMNS
+    from fnnet.apps.report.plots import SHEET_COLUMNS
+    from fnnet.core.deform import Deformation, deform
+    from fnnet.training import recipes
 
     deformation, x = Deformation(**{**recipes.DEFORMATION, **figures}), np.asarray(dataset.train.x)[picked]
     epochs = [

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from fnnet.cli.common import console, load_kernels, notifier, print_json
 from fnnet.cli.options import SHARE, Shares, Sizes, jit_option, json_option, seed_option
-from fnnet.cli.output import console, load_kernels, notifier, print_json
 from fnnet.names import ACTIVATIONS
 
 
@@ -30,9 +30,9 @@ def gradcheck(
 
     The exit code is 1 if any difference is beyond its limit.
     """
-    from fnnet import gradcheck as checker
-    from fnnet.dropout import masks
-    from fnnet.params import check_sizes
+    from fnnet.core import gradcheck as checker
+    from fnnet.core.dropout import masks
+    from fnnet.core.params import check_sizes
 
     check_sizes(sizes)
     kernels, _ = load_kernels(jit, 1, notifier(quiet=as_json))
@@ -52,7 +52,7 @@ def gradcheck(
              "arrays": arrays, "passed": passed}
         )  # fmt: skip
         return 0 if passed else 1
-    from fnnet.report import terminal
+    from fnnet.apps.report import terminal
 
     table = terminal.table("array", "parameters", "at kinks", "central difference", "complex step", "", left="array")
     for check in checks:

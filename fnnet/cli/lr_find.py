@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fnnet import recipes
-from fnnet.cli.naming import by_options
+from fnnet.cli.common import (
+    check_outputs,
+    console,
+    data_inputs,
+    describe,
+    load_data,
+    load_kernels,
+    notifier,
+    print_json,
+    say,
+)
+from fnnet.cli.mismatch import by_options
 from fnnet.cli.options import (
     POSITIVE,
     Count,
@@ -20,23 +30,13 @@ from fnnet.cli.options import (
     recipe_option,
     seed_option,
 )
-from fnnet.cli.output import (
-    check_outputs,
-    console,
-    data_inputs,
-    describe,
-    load_data,
-    load_kernels,
-    notifier,
-    print_json,
-    say,
-)
 from fnnet.cli.train import COURSE, override, plan_options
 from fnnet.errors import UsageError
 from fnnet.names import STEPPING
+from fnnet.training import recipes
 
 if TYPE_CHECKING:
-    from fnnet.lr_find import RangeTest
+    from fnnet.training.lr_find import RangeTest
 
 
 @click.command("lr-find", short_help="Which learning rate? The range test and its curve.")
@@ -57,12 +57,14 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
     The test ends where the smoothed loss is 4 times its smallest, or training diverges. The suggestion is the smaller
     of the rate where the loss falls fastest and a tenth of the rate where it is smallest. No model is saved.
     """
-    from fnnet import data, memory, params, train
-    from fnnet.augment import deform
+    from fnnet import data
     from fnnet.cli.run import plan_of
-    from fnnet.lr_find import range_test
-    from fnnet.plan import check_plan, make_optimizer
-    from fnnet.steps import Objective
+    from fnnet.core import params
+    from fnnet.core.deform import deform
+    from fnnet.core.state import Objective
+    from fnnet.training import epochs, memory
+    from fnnet.training.lr_find import range_test
+    from fnnet.training.plan import check_plan, make_optimizer
 
     check_outputs(inputs=data_inputs(options), pictures={"--plot": options["plot"]})
     _check_range(options)
@@ -82,7 +84,7 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
     kernels, _ = load_kernels(options["jit"], options["threads"], notify)
     sizes = (dataset.train.x.shape[1], *chosen.hidden, len(dataset.classes))
     memory.check(sizes, len(train_set.labels), plan, compiled=kernels.trainer is not None)
-    state = train.start(params.init(sizes, options["seed"], scheme=chosen.initialiser), options["seed"], plan).state
+    state = epochs.start(params.init(sizes, options["seed"], scheme=chosen.initialiser), options["seed"], plan).state
     batch_size = min(chosen.batch_size or len(train_set.labels), len(train_set.labels))
     began = time.perf_counter()
     test = range_test(
@@ -99,7 +101,7 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
     seconds = time.perf_counter() - began
     title = f"{chosen.name}, {'-'.join(map(str, sizes))}, batches of {batch_size:,}, {dataset.name}"
     if options["plot"]:
-        from fnnet.report.plots import plot_lr_find
+        from fnnet.apps.report.plots import plot_lr_find
 
         plot_lr_find(options["plot"], test.rates, test.smoothed, test.suggestion, raw=test.losses, title=title)
     if as_json:
@@ -126,7 +128,7 @@ def _check_range(options: dict[str, Any]) -> None:
 
 def _print(test: RangeTest, options: dict[str, Any], quiet: bool, line: str) -> None:
     if not quiet and len(test.rates) > 1:
-        from fnnet.report import terminal
+        from fnnet.apps.report import terminal
 
         terminal.rate_curve(test, console())
     say(line)

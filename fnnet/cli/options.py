@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from fnnet.recipes import DEFORMATION, RECIPES
+from fnnet.training.recipes import DEFORMATION, RECIPES
 
 
 class Sizes(click.ParamType):  # type: ignore[type-arg]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fnnet.cli.common import check_outputs, console, notifier, print_json, say
 from fnnet.cli.options import FileName, json_option, quiet_option
-from fnnet.cli.output import check_outputs, console, notifier, print_json, say
 from fnnet.errors import DataError
 
 if TYPE_CHECKING:
-    from fnnet.report.log import Run
+    from fnnet.apps.report.runs import Run
 
 
 @click.command(short_help="Training curves of several runs over one another.")
@@ -26,8 +26,8 @@ def plot(folders: tuple[str, ...], output: str | None, as_json: bool, quiet: boo
     The axis of the loss is logarithmic, that of the accuracy in its distance from 100%. A run that is still going on
     can be drawn too.
     """
-    from fnnet.report.log import read_runs
-    from fnnet.runlog import LOG
+    from fnnet.apps.report.runs import read_runs
+    from fnnet.files.log import LOG
 
     check_outputs(inputs=[f"{folder}/{LOG}" for folder in folders], pictures={"--output": output})
     notify = notifier(quiet)
@@ -39,7 +39,7 @@ def plot(folders: tuple[str, ...], output: str | None, as_json: bool, quiet: boo
     if not runs:
         raise DataError("nothing to draw", where=folders[0], expected="a log with epochs", found="no epoch yet")
     if output:
-        from fnnet.report.plots import plot_runs
+        from fnnet.apps.report.plots import plot_runs
 
         plot_runs(output, runs)
     if as_json:
@@ -56,7 +56,7 @@ def plot(folders: tuple[str, ...], output: str | None, as_json: bool, quiet: boo
 
 def _figures(run: Run) -> dict[str, Any]:
     """What the table shows of a run; None for what its log does not tell."""
-    from fnnet.report.log import has_dev, points
+    from fnnet.apps.report.runs import has_dev, points
 
     sizes, part = run.start.get("sizes"), "dev" if has_dev(run) else "train"
     whole = isinstance(sizes, list) and all(isinstance(size, int) for size in sizes)
@@ -75,8 +75,8 @@ def _figures(run: Run) -> dict[str, Any]:
 
 
 def _print_runs(runs: Sequence[Run]) -> None:
+    from fnnet.apps.report import terminal
     from fnnet.errors import one_line
-    from fnnet.report import terminal
 
     table = terminal.table("run", "recipe", "sizes", "epochs", "seconds", "best acc", "at", "least loss", left="run")
     for run in runs:

@@ -12,12 +12,13 @@ import click
 from fnnet import __version__
 from fnnet.cli import signals
 from fnnet.cli.data import data
+from fnnet.cli.evaluate import evaluate
 from fnnet.cli.gradcheck import gradcheck
 from fnnet.cli.lr_find import lr_find
 from fnnet.cli.plot import plot
+from fnnet.cli.predict import predict
 from fnnet.cli.streams import abandon_stdout, tell_error
 from fnnet.cli.train import train
-from fnnet.cli.use import evaluate, predict
 from fnnet.cli.warmup import warmup
 from fnnet.errors import FnnetError
 

@@ -9,20 +9,20 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from fnnet.cli.naming import by_option, by_options
-from fnnet.cli.output import progress_bar
+from fnnet.cli.common import progress_bar
+from fnnet.cli.mismatch import by_option, by_options
 from fnnet.cli.signals import Interrupts
 from fnnet.errors import DivergedError, FnnetError
 
 if TYPE_CHECKING:
+    from fnnet.core.params import Array
+    from fnnet.core.state import EpochReport, Examples, Progress, Training
+    from fnnet.core.table import Kernels
     from fnnet.data import Dataset
-    from fnnet.kernels import Kernels
-    from fnnet.network import Examples
-    from fnnet.params import Array, Model
-    from fnnet.plan import Plan
-    from fnnet.recipes import Recipe
-    from fnnet.runs import Run
-    from fnnet.train import EpochReport, Progress, Training
+    from fnnet.files.model import Model
+    from fnnet.files.runs import Run
+    from fnnet.training.plan import Plan
+    from fnnet.training.recipes import Recipe
 
 MENDS: Final = ("plan.learning_rate", "plan.clip_norm")
 """What may be another when a run goes on that diverged."""
@@ -44,8 +44,8 @@ class Job(NamedTuple):
 
 def plan_of(recipe: Recipe) -> Plan:
     """The recipe's plan."""
-    from fnnet.augment import Deformation
-    from fnnet.plan import Plan
+    from fnnet.core.deform import Deformation
+    from fnnet.training.plan import Plan
 
     shared = {name: getattr(recipe, name) for name in Plan._fields if name in recipe._fields}
     deformation = Deformation(**recipe.deformation) if recipe.augment else None
@@ -56,9 +56,12 @@ def train_and_test(
     job: Job, run_dir: str | None, resume: bool, quiet: bool, notify: Callable[[str], None]
 ) -> tuple[Model, list[EpochReport]]:
     """The model that comes of the job, and the reports on the way."""
-    from fnnet import memory, metrics, steps, train
-    from fnnet.params import Model, check_sizes, frozen, init
-    from fnnet.plan import check_plan
+    from fnnet.core import metrics
+    from fnnet.core.params import check_sizes, init
+    from fnnet.files.model import Model
+    from fnnet.files.strictjson import frozen
+    from fnnet.training import epochs, memory, steps
+    from fnnet.training.plan import check_plan
 
     recipe, dataset = job.recipe, job.dataset
     sizes = check_sizes((job.train.x.shape[1], *recipe.hidden, len(dataset.classes)))
@@ -66,10 +69,10 @@ def train_and_test(
     with by_options():
         check_plan(plan, has_dev=job.dev is not None, hidden=len(sizes) - 2)
     memory.check(sizes, len(job.train.labels), plan, compiled=job.kernels.trainer is not None)
-    training = train.start(init(sizes, job.seed, scheme=recipe.initialiser), job.seed, plan)
+    training = epochs.start(init(sizes, job.seed, scheme=recipe.initialiser), job.seed, plan)
     with _keeper(job, plan, sizes, run_dir, resume, notify) as keeper:
         training = _train(job, plan, keeper.latest(training), keeper, quiet)
-    found = train.answering(training, plan)
+    found = epochs.answering(training, plan)
     tested = dataset.test and metrics.evaluate(found, *dataset.test, activation=plan.activation, kernels=job.kernels)
     if tested and not math.isfinite(tested.loss):
         raise steps.diverged("test loss", None, tested.loss)
@@ -94,9 +97,9 @@ def train_and_test(
 
 def _train(job: Job, plan: Plan, training: Training, keeper: _Keeper, quiet: bool) -> Training:
     """Training to its end, to a signal or to divergence; what it had come to is kept in all three cases."""
-    from fnnet import train
-    from fnnet.plan import goes_by_steps
-    from fnnet.runs import DIVERGED
+    from fnnet.files.runs import DIVERGED
+    from fnnet.training import epochs
+    from fnnet.training.plan import goes_by_steps
 
     interrupts = Interrupts()
     # An iteration of L-BFGS may take seconds and nothing of it is kept: a signal need not wait for its end.
@@ -116,7 +119,7 @@ def _train(job: Job, plan: Plan, training: Training, keeper: _Keeper, quiet: boo
 
         options: dict[str, Any] = {"dev": job.dev, "weights": job.weights, "image_shape": job.dataset.image_shape}
         try:
-            for reached in train.epochs(training, job.train, plan, kernels=job.kernels, on_block=on_block, **options):
+            for reached in epochs.epochs(training, job.train, plan, kernels=job.kernels, on_block=on_block, **options):
                 training = reached
                 keeper.reported(training, last=training.epoch == plan.epochs)
         except DivergedError as error:
@@ -161,7 +164,7 @@ class _RunKeeper(_Keeper):
         self._saved, self._next = -1, 0.0
 
     def latest(self, training: Training) -> Training:
-        from fnnet.checkpoints import training_of
+        from fnnet.files.checkpoints import training_of
 
         checkpoint = self._run.latest()
         if checkpoint:
@@ -175,7 +178,7 @@ class _RunKeeper(_Keeper):
     def _tell_version(self) -> None:
         """The same bits are promised by one version alone."""
         from fnnet import __version__
-        from fnnet.runlog import read_log
+        from fnnet.files.log import read_log
 
         began = [event.get("version") for event in read_log(self._run.path) if event["event"] == "start"]
         if began and began[-1] != __version__:
@@ -187,7 +190,7 @@ class _RunKeeper(_Keeper):
             self.save(training, again=True)
 
     def save(self, training: Training, again: bool = False) -> None:
-        from fnnet.checkpoints import checkpoint_of
+        from fnnet.files.checkpoints import checkpoint_of
 
         if training.state.step == self._saved and not again:
             return
@@ -216,7 +219,7 @@ def _keeper(
         yield _Keeper()
         return
     from fnnet import __version__
-    from fnnet.runs import OtherRunError, open_run
+    from fnnet.files.runs import OtherRunError, open_run
 
     about = {"recipe": job.recipe.name, "sizes": list(sizes), "seed": job.seed}
     counts = {"train": len(job.train.x), "dev": len(job.dev.x) if job.dev else 0}

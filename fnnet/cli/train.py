@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from fnnet import recipes
-from fnnet.cli.naming import option_of
+from fnnet.cli.common import (
+    check_outputs,
+    console,
+    data_inputs,
+    describe,
+    load_data,
+    load_kernels,
+    notifier,
+    print_json,
+    say,
+    threads_of,
+)
+from fnnet.cli.mismatch import option_of
 from fnnet.cli.options import (
     AMOUNT,
     POSITIVE,
@@ -27,30 +38,19 @@ from fnnet.cli.options import (
     recipe_option,
     seed_option,
 )
-from fnnet.cli.output import (
-    check_outputs,
-    console,
-    data_inputs,
-    describe,
-    load_data,
-    load_kernels,
-    notifier,
-    print_json,
-    say,
-    threads_of,
-)
 from fnnet.errors import DataError, FnnetError, UsageError
 from fnnet.names import ACTIVATIONS, OPTIMIZERS, SCHEDULES, STEPPING
-from fnnet.recipes import Recipe
+from fnnet.training import recipes
+from fnnet.training.recipes import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fnnet.core.params import Array
+    from fnnet.core.state import EpochReport, Examples
+    from fnnet.core.table import Kernels
     from fnnet.data import Dataset
-    from fnnet.kernels import Kernels
-    from fnnet.network import Examples
-    from fnnet.params import Array, Model
-    from fnnet.train import EpochReport
+    from fnnet.files.model import Model
 
 LBFGS_ITERATIONS: Final = 100
 WITH_MOMENTUM: Final = ("momentum", "nesterov")
@@ -127,8 +127,9 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     Options left out are the recipe's. `classic` is 784-10-10 by mini-batch gradient descent; `notebook` is the
     original full-batch run of 1,200 steps.
     """
-    from fnnet import data, storage
+    from fnnet import data
     from fnnet.cli.run import Job, train_and_test
+    from fnnet.files.model import save_model
 
     _check_run_dir(options)
     check_outputs(
@@ -155,7 +156,7 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     model, reports = train_and_test(job, options["run_dir"], options["resume"], quiet, notify)
     seconds = {"load_seconds": load_seconds, "compile_seconds": compile_seconds}
     document = _document(dataset, images, reports, model, options, kernels, seconds)
-    storage.save_model(options["out"], model)
+    save_model(options["out"], model)
     plot_error = None
     try:
         _plot(options["plot"], reports, document)
@@ -180,7 +181,7 @@ def _check_run_dir(options: dict[str, Any]) -> None:
     if folder and options["optimizer"] == "lbfgs":
         expected = " or ".join(STEPPING)
         raise UsageError("--run-dir keeps steps, which lbfgs has none of", expected=expected, found="lbfgs")
-    from fnnet.runs import is_ours
+    from fnnet.files.runs import is_ours
 
     for name in ("out", "plot"):
         place = os.path.realpath(options[name] or "")
@@ -203,7 +204,7 @@ def _document(
     seconds: dict[str, float],
 ) -> dict[str, Any]:
     """The JSON document of a run, with its total still to be filled in."""
-    from fnnet import params
+    from fnnet.core import params
 
     sizes = params.layer_sizes(model.params)
     return {
@@ -229,7 +230,7 @@ def _document(
 
 def _plot(path: str | None, reports: Sequence[EpochReport], document: dict[str, Any]) -> None:
     if path:
-        from fnnet.report.plots import plot_curves
+        from fnnet.apps.report.plots import plot_curves
 
         sizes = "-".join(map(str, document["sizes"]))
         plot_curves(path, reports, f"{document['recipe']}, {sizes}, {document['dataset']}")
@@ -266,10 +267,10 @@ def class_weights(text: str | None, labels: Array, classes: Sequence[str]) -> Ar
     """The weight of each image by --class-weights; None for equal ones."""
     if text is None:
         return None
-    from fnnet import weights
+    from fnnet.training import class_weights
 
     try:
-        return weights.class_weights(weights.parse(text, classes), labels, len(classes))
+        return class_weights.class_weights(class_weights.parse(text, classes), labels, len(classes))
     except UsageError as error:
         raise error.at("--class-weights") from None
 
@@ -310,7 +311,7 @@ def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochR
     if quiet:
         say(line)
     elif reports:
-        from fnnet.report import terminal
+        from fnnet.apps.report import terminal
 
         screen = console()
         terminal.epoch_table(reports, screen)

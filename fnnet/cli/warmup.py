@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from fnnet.cli.common import COMPILING, notifier, print_json, say
 from fnnet.cli.options import json_option, quiet_option
-from fnnet.cli.output import COMPILING, notifier, print_json, say
 from fnnet.errors import FnnetError, StorageError
 
 

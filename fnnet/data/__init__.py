@@ -9,17 +9,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fnnet import images, rng
-from fnnet.data import mnist
+from fnnet.core import rng
+from fnnet.core.checks import check_classes
+from fnnet.core.params import Array, freeze
+from fnnet.core.state import Examples
+from fnnet.data import mnist, png
 from fnnet.data.digits import TEST_IMAGES, load_digits
-from fnnet.data.folder import Part, idx_files, pair_idx, read_class_folders, read_idx_folder
+from fnnet.data.folders import Part, idx_files, pair_idx, read_class_folders, read_idx_folder
 from fnnet.data.idx import GZIP_MAGIC, looks_like_idx, read_idx
+from fnnet.data.kaggle_csv import read_csv
 from fnnet.data.npz import as_images, as_labels, image_shape, read_npz
-from fnnet.data.table import read_csv
 from fnnet.errors import ArgumentTypeError, DataError, FnnetError, UsageError
-from fnnet.files import read_head
-from fnnet.network import Examples
-from fnnet.params import Array, check_classes, freeze
+from fnnet.files.disk import read_head
 
 ZIP_MAGIC = b"PK\x03\x04"
 DIGITS = tuple("0123456789")
@@ -140,7 +141,7 @@ def _from_file(path: Path, flat: tuple[int, int] | None) -> tuple[Part, Part | N
             )
         train = _npz_part(arrays, "train", path, flat)
         return train, _npz_part(arrays, "test", path, flat) if "x_test" in arrays else None
-    if head.startswith(images.PNG_MAGIC):
+    if head.startswith(png.PNG_MAGIC):
         expected = "a folder with a folder for each class"
         raise DataError(
             "one image is no data set", where=path, place="byte 0", expected=expected, found="a PNG image", fix=SEE
@@ -210,8 +211,8 @@ def read_images(path: str | os.PathLike[str], shape: tuple[int, int]) -> Array:
     Raises   DataError for a file that cannot be read, or images that are not `shape` (height, width).
     """
     head = read_head(path)
-    if head.startswith(images.PNG_MAGIC):
-        return images.read_png(path, shape).reshape(1, -1)
+    if head.startswith(png.PNG_MAGIC):
+        return png.read_png(path, shape).reshape(1, -1)
     if looks_like_idx(head):
         array: Any = read_idx(path)
         if array.ndim == 1:

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from fnnet.params import Array, freeze
+from fnnet.core.params import Array, freeze
 
 TEST_IMAGES: Final = 360
 """The last 360 images are the test set."""

@@ -13,10 +13,10 @@ from typing import IO, Final, NoReturn
 
 import numpy as np
 
+from fnnet.core.params import Array, freeze
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.errors import DataError
-from fnnet.files import looks_like_html, open_regular, show_bytes, unreadable
-from fnnet.params import Array, freeze
+from fnnet.files.disk import looks_like_html, open_regular, show_bytes, unreadable
 
 TYPES: Final = (b"\x08", b"\x09", b"\x0b", b"\x0c", b"\x0d", b"\x0e")
 """Type bytes of the format; only the first, unsigned bytes, is read here."""

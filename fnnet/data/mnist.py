@@ -16,13 +16,13 @@ from typing import Final
 
 import numpy as np
 
+from fnnet.core.params import Array
 from fnnet.data import web
-from fnnet.data.folder import Part
+from fnnet.data.folders import Part
 from fnnet.data.idx import AGAIN, GZIP_MAGIC, looks_like_idx, parse_idx, read_payload
 from fnnet.data.npz import read_npz
 from fnnet.errors import DataError, FnnetError, StorageError
-from fnnet.files import check_writable, list_folder, looks_like_html, make_folder, read_head, write_file
-from fnnet.params import Array
+from fnnet.files.disk import check_writable, list_folder, looks_like_html, make_folder, read_head, write_file
 
 SHA256: Final = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",

@@ -12,10 +12,10 @@ from typing import IO, Any, Final, NamedTuple
 
 import numpy as np
 
+from fnnet.core.params import Array
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.errors import DataError
-from fnnet.files import open_regular, refuse, show_bytes, unreadable
-from fnnet.params import Array
+from fnnet.files.disk import open_regular, refuse, show_bytes, unreadable
 
 MAX_MEMBER: Final = 2 * 2**30
 MAX_MEMBERS: Final = 1000

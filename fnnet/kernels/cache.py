@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from fnnet.errors import FnnetError, StorageError
-from fnnet.files import read_bytes, write_file
+from fnnet.files.disk import read_bytes, write_file
 from fnnet.kernels.machine import machine
 
 MAGIC: Final = b"fnnet compiled code 1\n"
@@ -53,7 +53,8 @@ def _key() -> str:
         "machine.py",
         "library.py",
         "../names.py",
-        "../rng.py",
+        "../core/rng.py",
+        "../core/operations.py",
         *sorted(f"native/{each}" for each in os.listdir(here / "native")),
     ):
         if name.endswith(".py"):

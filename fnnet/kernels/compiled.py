@@ -1,4 +1,4 @@
-"""The compiled twins of `kernels.reference`: same names, arguments, order and defaults, same results within rounding.
+"""The compiled twins of `core.operations`: same names, arguments, order and defaults, same results within rounding.
 
 A twin is a thin function that hands its arguments to compiled code as contiguous vectors. Every element is summed in
 one fixed order that depends on the widths of the layer only, never on the number of rows or threads.
@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike
 
+from fnnet.core.params import Array
 from fnnet.errors import ArgumentTypeError
 from fnnet.kernels.layout import aligned, whole_lines
 from fnnet.kernels.library import Library, library
 from fnnet.kernels.machine import machine
 from fnnet.names import ACTIVATIONS
-from fnnet.params import Array
 
 
 def _compiled(array: Array) -> Library:

@@ -1,4 +1,4 @@
-"""Compiled deformation of images, the twin of `fnnet.augment`'s definition."""
+"""Compiled deformation of images, the twin of `fnnet.core.deform`'s definition."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from fnnet.core.params import Array
 from fnnet.kernels.layout import aligned, whole_lines
 from fnnet.kernels.library import library, run_team
 from fnnet.kernels.machine import machine
-from fnnet.params import Array
 
 IMAGES_A_THREAD: Final = 256
 """From so many on a second thread pays: starting one takes as long as a hundred small images."""

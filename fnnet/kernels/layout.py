@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
+from fnnet.core.params import Array, Layer, Params, freeze
 from fnnet.names import ACTIVATIONS
-from fnnet.params import Array, Layer, Params, freeze
 
 FIELDS: Final = 17
 IN, OUT, PAD, PANEL, W, B, T, X, X_LINE, Z, D, LINE, CUT, Y, KIND, DROP, F = range(FIELDS)
@@ -48,9 +48,6 @@ DENSE: Final = 0.4
 """Share of inputs that are not zero from which on register tiles over all of them are faster. It decides on speed
 alone: the sums are the same bits either way."""
 RELU: Final = 0
-LEAKY_SLOPE: Final = 0.01
-FAR: Final = 1000.0
-"""Beyond this a smooth activation is its limit in every dtype: exp(-FAR) is 0."""
 RULES: Final = ("sgd", "momentum", "nesterov", "rmsprop", "adam")
 SGD, MOMENTUM, NESTEROV, RMSPROP, ADAM = range(len(RULES))
 """The optimizers that the compiled code knows, and its numbers for them."""

@@ -21,10 +21,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
+from fnnet.core.params import Array
 from fnnet.errors import FnnetError
 from fnnet.kernels import cache
 from fnnet.kernels.machine import machine
-from fnnet.params import Array
 
 
 class Kind(NamedTuple):

@@ -8,9 +8,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from fnnet.core.params import Array
 from fnnet.kernels.layout import BLOCK, DENSE, SLACK
 from fnnet.kernels.library import library, run_team
-from fnnet.params import Array
 
 MAX_SPARSE_INPUTS: Final = 65535
 MAX_PLACES: Final = 2**32 - 1

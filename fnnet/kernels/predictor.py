@@ -8,11 +8,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from fnnet.core.params import Array, Params, layer_sizes
 from fnnet.kernels.layout import BLOCK, BUCKETS, COUNTERS, PAD, SLACK, TICKET, aligned, layout, pack, whole_lines
 from fnnet.kernels.library import Call, library, run_team
 from fnnet.kernels.machine import machine
 from fnnet.kernels.pixels import MAX_SPARSE_INPUTS
-from fnnet.params import Array, Params, layer_sizes
 
 UNIT_ROWS: Final = 64
 """Rows that go through the network at once."""

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from fnnet.core.params import Array, Params, layer_sizes
 from fnnet.kernels.layout import (
     BUCKETS,
     CLIP,
@@ -28,7 +29,6 @@ from fnnet.kernels.layout import (
 from fnnet.kernels.library import library, run_team
 from fnnet.kernels.machine import machine
 from fnnet.kernels.pixels import Pixels
-from fnnet.params import Array, Params, layer_sizes
 
 CHUNK_ROWS: Final = 512
 """Rows that go through the network at once; a larger batch is summed chunk by chunk."""

@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fnnet.kernels.layout import FAR, LEAKY_SLOPE
+from fnnet.core.operations import FAR, LEAKY_SLOPE
 from fnnet.kernels.native import core
 from fnnet.kernels.native.exponential import exp, exp_and_expm1
 from fnnet.kernels.native.vector import I64, Loop, Vectors, pointer

@@ -1,4 +1,4 @@
-"""Deformation of images, byte for byte as `fnnet.augment` defines it: the same float operations in the same order."""
+"""Deformation of images, byte for byte as `fnnet.core.deform` defines it: the same float operations in one order."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from fnnet.core.rng import PURPOSES
 from fnnet.kernels.machine import machine
 from fnnet.kernels.native import core
 from fnnet.kernels.native.philox import philox
 from fnnet.kernels.native.vector import I32, I64, Loop, Vectors, pointer
-from fnnet.rng import PURPOSES
 
 LANES: Final = machine().vector_bytes // 4
 AUGMENT: Final = np.uint64(PURPOSES["augment"])

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from fnnet.core.rng import PURPOSES
 from fnnet.kernels.layout import (
     BLOCK,
     CUT,
@@ -35,7 +36,6 @@ from fnnet.kernels.native.philox import philox
 from fnnet.kernels.native.products import ONE, VECTOR_BYTES, ZERO, product
 from fnnet.kernels.native.sparse import sparse_whole
 from fnnet.kernels.native.vector import softmax_columns, transpose
-from fnnet.rng import PURPOSES
 
 DROPOUT: Final = np.uint64(PURPOSES["dropout"])
 NOTHING_DRAWN: Final = (ZERO, ZERO, ZERO)
@@ -138,7 +138,7 @@ def relu_backward_rows(shape, work, row, rows):  # type: ignore[no-untyped-def]
 
 @core
 def drop_rows(shape, number, work, row, rows, drawn):  # type: ignore[no-untyped-def]
-    """Activations and slopes of hidden layer `number` times the dropout masks of their rows, as `fnnet.dropout` defines
+    """Activations and slopes of hidden layer `number` times the dropout masks of their rows, as `core.dropout` defines
     them; `drawn` is (seed, step, place in the batch of row 0)."""
     seed, step, first = drawn
     layer = shape[number]

@@ -1,4 +1,4 @@
-"""Philox4x64-10, the generator of `fnnet.rng`, inside compiled code."""
+"""Philox4x64-10, the generator of `fnnet.core.rng`, inside compiled code."""
 
 from __future__ import annotations
 

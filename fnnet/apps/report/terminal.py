@@ -1,0 +1,225 @@
+"""Digits, curves and tables as text. Colour and block characters only where the console can show them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fnnet.apps.report.chart import Line, chart, key
+from fnnet.apps.report.runs import Run, has_dev, points, smallest_error
+from fnnet.core.params import Array
+from fnnet.core.state import EpochReport
+
+if TYPE_CHECKING:
+    from fnnet.training.lr_find import RangeTest
+
+ROWS_SHOWN: Final = 24
+COLOURS: Final = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#f0e442", "#0072b2")
+"""Of curves over one another; told apart by colour-blind eyes too (Okabe and Ito 2008), the brighter ones first."""
+MARKS: Final = "*o+x#@%"
+TINY: Final = 1e-12
+"""What a logarithmic axis of losses shows for 0."""
+INK: Final = 96
+"""Grey level from which a pixel counts as ink where there are no shades."""
+
+
+def unicode_ok(console: Console) -> bool:
+    """Whether block and box characters reach the reader."""
+    return console.encoding.lower().startswith("utf")
+
+
+def has_colour(console: Console) -> bool:
+    """Whether colours reach the reader: on a terminal that has them, unless NO_COLOR is set."""
+    return console.is_terminal and not console.no_color and console.color_system is not None
+
+
+def draw(image: Array, console: Console) -> list[Text]:
+    """An image, uint8 (height, width), as lines of text: two rows of pixels to a line."""
+    if image.shape[0] % 2:
+        image = np.vstack([image, np.zeros((1, image.shape[1]), np.uint8)])
+    pairs = list(zip(image[::2], image[1::2], strict=True))
+    if has_colour(console) and console.color_system in ("truecolor", "256") and unicode_ok(console):
+        return [
+            Text.assemble(*(("▀", f"rgb({t},{t},{t}) on rgb({b},{b},{b})") for t, b in zip(top, bottom, strict=True)))
+            for top, bottom in pairs
+        ]
+    marks = " ▄▀█" if unicode_ok(console) else " .'#"
+    return [
+        Text("".join(marks[2 * int(t >= INK) + int(b >= INK)] for t, b in zip(top, bottom, strict=True)))
+        for top, bottom in pairs
+    ]
+
+
+def shrink(image: Array) -> Array:
+    """The image at half size: means of 2x2 pixels; as it is where a side has but one."""
+    if min(image.shape) < 2:
+        return image
+    height, width = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2
+    blocks = image[:height, :width].reshape(height // 2, 2, width // 2, 2)
+    shrunk: Array = blocks.mean(axis=(1, 3)).astype(np.uint8)
+    return shrunk
+
+
+def draw_sheet(images: Sequence[Array], captions: Sequence[str], console: Console, each: int | None = None) -> None:
+    """Print images side by side at half size, as many to a row as fit, captions beneath.
+
+    each   so many belong to one row, of which those that do not fit are left out.
+    """
+    small = [draw(shrink(image), console) for image in images]
+    width = small[0][0].cell_len + 2
+    fit = max(1, console.width // width)
+    per_row = fit if each is None else min(fit, each)
+    for first in range(0, len(small), each or per_row):
+        row = small[first : first + per_row]
+        for lines in zip(*row, strict=True):
+            console.print(Text("  ").join(lines), no_wrap=True, overflow="crop")
+        names = captions[first : first + per_row]
+        console.print(Text("".join(name.center(width - 2) + "  " for name in names)), style="bold", no_wrap=True)
+
+
+def bars(probs: Array, classes: Sequence[str], console: Console, room: int) -> list[Text]:
+    """One line for each class, at most `room` wide: its name, a bar as long as its probability, the probability."""
+    full = "█" if unicode_ok(console) else "#"
+    best, longest = int(probs.argmax()), max(map(len, classes))
+    width = max(1, min(24, room - longest - 11))
+    lines = []
+    for number, (name, p) in enumerate(zip(classes, probs.tolist(), strict=True)):
+        bar = full * round(width * p)
+        lines.append(
+            Text(f"{name:>{longest}}  {bar:<{width}} {p:7.2%}", style="bold green" if number == best else "dim")
+        )
+    return lines
+
+
+def draw_answer(image: Array, probs: Array, classes: Sequence[str], console: Console) -> None:
+    """Print an image, uint8 (height, width), beside the probabilities of its classes, (classes,); below if narrow."""
+    picture = draw(image, console)
+    room = console.width - image.shape[1] - 3
+    if room >= max(map(len, classes)) + 15:
+        beside(picture, bars(probs, classes, console, room), console)
+        return
+    for line in [*picture, *bars(probs, classes, console, console.width)]:
+        console.print(line, no_wrap=True, overflow="crop")
+
+
+def beside(left: list[Text], right: list[Text], console: Console) -> None:
+    """Print two columns of lines, the shorter one centred."""
+    width = max(line.cell_len for line in left)
+    top = max(0, (len(left) - len(right)) // 2)
+    right = [Text("")] * top + right
+    for number in range(max(len(left), len(right))):
+        line = left[number].copy() if number < len(left) else Text("")
+        line.append(" " * (width - line.cell_len + 3))
+        line.append_text(right[number] if number < len(right) else Text(""))
+        line.rstrip()
+        console.print(line, no_wrap=True, overflow="crop")
+
+
+def table(*headings: str, left: str = "") -> Table:
+    """A table without lines, columns to the right but for the one headed `left`."""
+    empty = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        empty.add_column(heading, justify="left" if heading == left else "right")
+    return empty
+
+
+def epoch_table(reports: Sequence[EpochReport], console: Console) -> None:
+    """Print the reports as a table, seconds from the start; of many, every 2nd, 5th, 10th... and the ends."""
+    rows = table("epoch", "train loss", "train acc", "dev loss", "dev acc", "seconds")
+    strides = (factor * 10**power for power in itertools.count() for factor in (1, 2, 5))
+    stride = next(stride for stride in strides if len(reports) <= stride * ROWS_SHOWN)
+    for number, report in enumerate(reports):
+        if (number + 1) % stride and number not in (0, len(reports) - 1):
+            continue
+        seconds = sum(each.seconds for each in reports[: number + 1])
+        rows.add_row(
+            f"{report.epoch:,}",
+            f"{report.train_loss:.4f}",
+            f"{report.train_accuracy:.2%}",
+            "" if report.dev_loss is None else f"{report.dev_loss:.4f}",
+            "" if report.dev_accuracy is None else f"{report.dev_accuracy:.2%}",
+            f"{seconds:.2f}",
+        )
+    console.print(rows)
+
+
+def curves(reports: Sequence[EpochReport], console: Console) -> None:
+    """Print small curves of loss and accuracy over the epochs, train beside dev."""
+    if len(reports) < 2:
+        return
+    epochs = [report.epoch for report in reports]
+    colour = has_colour(console) and unicode_ok(console)
+    panels = []
+    for what, form, scale in (("loss", "{:.2f}", 1.0), ("accuracy", "{:.1f} %", 100.0)):
+        lines = [
+            Line(part, style, mark, epochs, [scale * getattr(report, f"{part}_{what}") for report in reports])
+            for part, style, mark in (("train", "cyan", "*"), ("dev", "magenta", "o"))
+            if getattr(reports[0], f"{part}_{what}") is not None
+        ]
+        panels.append(chart(what, lines, form=form.format, colour=colour, box=unicode_ok(console)))
+    _print_panels(panels, console)
+
+
+def run_curves(runs: Sequence[Run], console: Console) -> None:
+    """Print loss and accuracy of several runs over one another, on dev images, or on training where there are none.
+
+    The axis of the loss is logarithmic, and so is that of the accuracy in its distance from 100%.
+    """
+    colour, least = has_colour(console) and unicode_ok(console), smallest_error(runs)
+    scales: dict[str, tuple[Callable[[float], float], Callable[[float], str]]] = {
+        "loss": (lambda loss: math.log10(max(loss, TINY)), lambda y: f"{10**y:.3g}"),
+        "accuracy": (lambda share: -math.log10(max(1 - share, least)), lambda y: f"{100 * (1 - 10**-y):.2f} %"),
+    }
+    panels: list[list[Text]] = []
+    names: dict[str, Line] = {}
+    for what, (scale, form) in scales.items():
+        lines = []
+        for number, run in enumerate(runs):
+            part = "dev" if has_dev(run) else "train"
+            epochs, values = points(run, f"{part}_{what}")
+            if epochs:
+                name = run.name if part == "dev" else f"{run.name} (train)"
+                style, mark = COLOURS[number % len(COLOURS)], MARKS[number % len(MARKS)]
+                lines.append(Line(name, style, mark, epochs, [scale(value) for value in values]))
+        if lines:
+            panels.append(chart(what, lines, form=form, colour=colour, box=unicode_ok(console), legend=False))
+            names.update({line.name: line for line in lines})
+    _print_panels(panels, console)
+    for line in names.values():
+        text = Text(f"{key(line, colour)} {line.name}", style=line.style if colour else "")
+        console.print(text, no_wrap=True, overflow="ellipsis")
+
+
+def rate_curve(test: RangeTest, console: Console) -> None:
+    """Print the smoothed loss of a learning-rate range test over the logarithm of the rate."""
+    colour = has_colour(console) and unicode_ok(console)
+    line = Line("", "cyan", "*", [math.log10(rate) for rate in test.rates], test.smoothed)
+    panel = chart(
+        "smoothed loss over the learning rate",
+        [line],
+        x_form=lambda x: f"{10**x:.3g}",
+        width=min(60, max(20, console.width - 10)),
+        height=10,
+        colour=colour,
+        box=unicode_ok(console),
+        legend=False,
+    )
+    _print_panels([panel], console)
+
+
+def _print_panels(panels: Sequence[list[Text]], console: Console) -> None:
+    """Print one panel, or two side by side where they fit."""
+    console.print()
+    if len(panels) == 2 and console.width >= 2 * 40:
+        beside(panels[0], panels[1], console)
+    else:
+        for line in itertools.chain(*panels):
+            console.print(line, no_wrap=True, overflow="crop")
+    console.print()

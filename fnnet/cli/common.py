@@ -1,0 +1,181 @@
+"""What the commands print with: results on stdout, notices and progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from fnnet.cli import signals
+from fnnet.errors import UsageError, one_line
+from fnnet.files.strictjson import without_nan
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fnnet.core.state import Progress
+    from fnnet.core.table import Kernels
+    from fnnet.data import Dataset
+    from fnnet.files.model import Model
+
+
+def notifier(quiet: bool) -> Callable[[str], None]:
+    """A function that prints a notice on stderr, or does nothing."""
+
+    def notify(notice: str) -> None:
+        if not quiet:
+            click.echo(f"note: {one_line(notice)}", err=True)
+
+    return notify
+
+
+def say(line: str, err: bool = False) -> None:
+    """One line of result, in which nothing can steer the terminal."""
+    click.echo(one_line(line), err=err)
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout; NaN and infinity, which JSON lacks, become null."""
+    click.echo(json.dumps(without_nan(document), indent=2, allow_nan=False))
+
+
+def console() -> Console:
+    """A console on stdout: colour only on a terminal, no guessing at what is in the text."""
+    from rich.console import Console
+
+    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+
+
+def check_outputs(
+    *, inputs: Sequence[str], files: dict[str, str | None] | None = None, pictures: dict[str, str | None] | None = None
+) -> None:
+    """Fail before the work where a file could not be written, or would replace an input or another output.
+
+    inputs            files and folders of data.
+    files, pictures   option -> what it writes, if anything.
+    """
+    from fnnet.data.folders import is_data_of, labels_beside
+    from fnnet.files.disk import check_writable
+
+    inputs = [*inputs, *(str(path) for given in inputs if os.path.isfile(given) for path in labels_beside(Path(given)))]
+    folders = {os.path.realpath(path): path for path in inputs if os.path.isdir(path)}
+    taken = {os.path.realpath(path): f"the input {path}" for path in inputs if os.path.exists(path)}
+    for option, path in {**(files or {}), **(pictures or {})}.items():
+        if path is None:
+            continue
+        place = os.path.realpath(path)
+        if place in taken:
+            expected = "a file of its own"
+            raise UsageError("would replace another file", where=option, expected=expected, found=taken[place])
+        for folder, given in folders.items():
+            if os.path.isfile(place) and is_data_of(Path(folder), Path(place)):
+                expected, found = "a file of its own", f"a file of the input {given}"
+                raise UsageError("would replace another file", where=option, expected=expected, found=found)
+        taken[place] = f"{path}, which {option} writes"
+        if option in (pictures or {}):
+            from fnnet.apps.report.plots import check_plot
+
+            check_plot(path, option)
+        check_writable(path)
+
+
+def data_inputs(options: dict[str, Any]) -> list[str]:
+    """The files and folders that a command reads its images from."""
+    return [options[name] for name in ("data_choice", "data_dir", "dev_data") if options.get(name)]
+
+
+def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Model | None = None) -> Dataset:
+    """The data set that --data, --data-dir and --classes name; what a file leaves open is taken as in `model`."""
+    from fnnet import data
+
+    signals.check()
+    if options.get("jit"):
+        from fnnet.kernels.library import begin_loading
+
+        begin_loading()  # beside the images, which take longer
+    said = options["classes"]
+    classes = model.classes if model and said is None else [str(number) for number in range(said or 10)]
+    flat = model.image_shape if model else None
+    dataset = data.load(options["data_choice"], options["data_dir"], classes=classes, flat=flat, notify=notify)
+    if said not in (None, len(dataset.classes)):
+        expected = f"{len(dataset.classes)}, as {dataset.name} has"
+        raise UsageError("classes differ", where="--classes", expected=expected, found=said)
+    return dataset
+
+
+def describe(dataset: Dataset, images: dict[str, int]) -> str:
+    """The first line of a run: which data, how much, from where."""
+    counts = ", ".join(f"{count:,} {part}" for part, count in images.items() if count)
+    return f"data: {dataset.name}, {counts} images ({dataset.source})"
+
+
+COMPILING: Final = "compiling, once on this machine"
+
+
+def load_kernels(jit: bool, threads: int | None, notify: Callable[[str], None]) -> tuple[Kernels, float]:
+    """The kernels, and the seconds until they were there, nearly all of them compiling where it had to be done."""
+    from fnnet import kernels
+
+    signals.check()
+    if not jit:
+        return kernels.load("numpy", threads=threads), 0.0
+    began = time.perf_counter()
+    table = kernels.load("numba", threads=threads, notify=notify, on_compile=lambda: notify(COMPILING))
+    return table, time.perf_counter() - began
+
+
+def threads_of(kernels: Kernels) -> int:
+    """How many threads the kernels use: the compiled ones what was chosen, NumPy's what its BLAS takes."""
+    if kernels.trainer:
+        return kernels.threads
+    from threadpoolctl import threadpool_info
+
+    return max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
+
+
+@contextmanager
+def progress_bar(epochs: int, images: int, shown: bool) -> Iterator[Callable[[Progress], None] | None]:
+    """A progress bar on stderr over all epochs, where stderr is a terminal."""
+    if not (shown and epochs):
+        yield None
+        return
+    from rich.console import Console
+
+    screen = Console(stderr=True)
+    if not screen.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    figures = "loss {task.fields[loss]:.3f}  accuracy {task.fields[accuracy]:.1%}"
+    wide = (
+        TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+        BarColumn(bar_width=None),
+        TextColumn(figures + "  {task.fields[rate]:,.0f} images/s"),
+        TimeRemainingColumn(compact=True),
+    )
+    narrow = (wide[0], BarColumn(bar_width=8), TextColumn(figures + "  {task.fields[rate]:,.0f}/s"))
+    began = time.perf_counter()
+    fields: dict[str, Any] = {"epoch": 0, "epochs": epochs, "loss": 0.0, "accuracy": 0.0, "rate": 0.0}
+    with Progress(*(wide if screen.width >= 80 else narrow), console=screen, transient=True) as bar:
+        task = bar.add_task("", total=epochs * images, **fields)
+
+        def on_block(progress: Any) -> None:
+            done = (progress.epoch - 1) * images + progress.images
+            bar.update(
+                task,
+                completed=done,
+                epoch=progress.epoch,
+                loss=progress.loss_sum / progress.images,
+                accuracy=progress.correct / progress.images,
+                rate=done / max(time.perf_counter() - began, 1e-9),
+            )
+
+        yield on_block

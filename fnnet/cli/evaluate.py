@@ -1,0 +1,145 @@
+"""`fnnet evaluate`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from fnnet.cli.common import (
+    check_outputs,
+    console,
+    data_inputs,
+    describe,
+    load_data,
+    load_kernels,
+    notifier,
+    print_json,
+    say,
+)
+from fnnet.cli.options import FileName, compiled_options, data_options, json_option, quiet_option, seed_option
+from fnnet.errors import ModelError
+
+if TYPE_CHECKING:
+    from fnnet.core.metrics import Evaluation
+    from fnnet.core.params import Array
+    from fnnet.core.state import Examples
+    from fnnet.data import Dataset
+    from fnnet.files.model import Model
+
+SHEET: Final = 100
+
+
+@click.command(short_help="How good is a model, class by class?")
+@click.argument("model_path", metavar="MODEL", type=FileName())
+@data_options
+@compiled_options("Evaluate")
+@click.option(
+    "--plot",
+    type=FileName(),
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value="evaluation.png",
+    help="A sheet of test images with answers and labels, mistakes marked (extra plot).  [evaluation.png]",
+)
+@seed_option
+@json_option
+@quiet_option
+def evaluate(
+    model_path: str,
+    plot: str | None,
+    jit: bool,
+    threads: int | None,
+    seed: int,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """How good is MODEL on the test images, class by class; on all labelled images where there is no test set."""
+    from fnnet.core import metrics
+    from fnnet.files.model import load_model
+
+    check_outputs(inputs=[model_path, *data_inputs(options)], pictures={"--plot": plot})
+    notify = notifier(quiet)
+    model = load_model(model_path)
+    dataset = load_data(options, notify, model)
+    _check_fit(model, dataset, model_path)
+    part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
+    if not quiet:
+        say(describe(dataset, {part: len(examples.labels)}), err=as_json)
+    kernels, _ = load_kernels(jit, threads, notify)
+    result = metrics.evaluate(model.params, *examples, activation=model.activation, kernels=kernels)
+    matrix = metrics.confusion(result.answers, examples.labels, len(model.classes))
+    if as_json:
+        figures = zip(model.classes, metrics.per_class(matrix), strict=True)
+        document = {
+            "model": model_path,
+            "dataset": dataset.name,
+            "images": len(examples.labels),
+            "jit": kernels.trainer is not None,
+            "loss": result.loss,
+            "accuracy": result.accuracy,
+            "classes": [{"class": name, **row._asdict()} for name, row in figures],
+            "confusion": matrix.tolist(),
+            "plot": plot,
+        }
+        print_json(document)
+    else:
+        if not quiet:
+            _print_classes(model, matrix)
+        say(f"accuracy {result.accuracy:.2%}, loss {result.loss:.4f} on {len(examples.labels):,} images")
+    if plot:
+        _plot_sheet(plot, model, dataset, examples, result, seed)
+        if not as_json:
+            say(f"saved {plot}")
+
+
+def _check_fit(model: Model, dataset: Dataset, model_path: str) -> None:
+    if model.image_shape != dataset.image_shape or model.classes != dataset.classes:
+        expected, found = (
+            f"{height}x{width} pixels and classes {', '.join(classes[:12])}"
+            for (height, width), classes in (
+                (model.image_shape, model.classes),
+                (dataset.image_shape, dataset.classes),
+            )
+        )
+        fix = "use the data that it was trained for"
+        raise ModelError(f"does not fit {dataset.name}", where=model_path, expected=expected, found=found, fix=fix)
+
+
+def _print_classes(model: Model, matrix: Array) -> None:
+    from fnnet.apps.report import terminal
+    from fnnet.core import metrics
+
+    last = "most often taken for"
+    table = terminal.table("class", "images", "precision", "recall", "F1", last, left=last)
+    for number, (name, row) in enumerate(zip(model.classes, metrics.per_class(matrix), strict=True)):
+        wrong = matrix[number].copy()
+        wrong[number] = 0
+        taken = f"{model.classes[int(wrong.argmax())]} ({wrong.max()} times)" if wrong.any() else ""
+        table.add_row(name, f"{row.images:,}", f"{row.precision:.2%}", f"{row.recall:.2%}", f"{row.f1:.2%}", taken)
+    console().print(table)
+
+
+def _plot_sheet(path: str, model: Model, dataset: Dataset, examples: Examples, result: Evaluation, seed: int) -> None:
+    """A sheet of images drawn by the seed; up to a quarter of them are mistakes, so that some can be seen."""
+    import numpy as np
+
+    from fnnet.apps.report.plots import plot_sheet
+    from fnnet.core import rng
+
+    order = rng.order(seed, "show", len(examples.labels))
+    wrong = result.answers != examples.labels
+    mistakes = order[wrong[order]][: SHEET // 4]
+    right = order[~wrong[order]][: SHEET - len(mistakes)]
+    shown = np.concatenate([mistakes, right])
+    images = [examples.x[i].reshape(dataset.image_shape) for i in shown]
+    captions = [
+        f"{model.classes[result.answers[i]]} (is {model.classes[examples.labels[i]]})"
+        if wrong[i]
+        else model.classes[result.answers[i]]
+        for i in shown
+    ]
+    first = f"first {len(mistakes)} of {wrong.sum():,} mistakes, then right answers"
+    title = f"{dataset.name}: {result.accuracy:.2%} right; {first}"
+    plot_sheet(path, images, captions, [bool(wrong[i]) for i in shown], title)

@@ -1,0 +1,171 @@
+"""`fnnet predict`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import click
+
+from fnnet.cli.common import (
+    check_outputs,
+    console,
+    load_kernels,
+    notifier,
+    print_json,
+    say,
+)
+from fnnet.cli.options import FileName, compiled_options, json_option, quiet_option
+from fnnet.errors import DataError, FnnetError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fnnet.core.params import Array
+    from fnnet.files.model import Model
+
+DRAWN: Final = 4
+"""So many images at most are drawn by `predict`."""
+
+
+class Answer(NamedTuple):
+    """One image: the file, its number in it, how many images the file has, pixels, whether it looks like dark ink on
+    light paper, best class, probabilities."""
+
+    file: str
+    number: int
+    of: int
+    image: Array
+    dark_on_light: bool
+    best: int
+    probs: Array
+
+
+@click.command(short_help="Which digit is this?")
+@click.argument("model_path", metavar="MODEL", type=FileName())
+@click.argument("files", metavar="IMAGE...", nargs=-1, required=True, type=FileName())
+@click.option("--output", "-o", type=FileName(), help="Write the answers as CSV: ImageId,Label, counted from 1.")
+@compiled_options("Predict")
+@json_option
+@quiet_option
+def predict(
+    model_path: str,
+    files: tuple[str, ...],
+    output: str | None,
+    jit: bool,
+    threads: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Which class is each IMAGE? Files are PNG (light ink on black), IDX, CSV or NPZ, of the size that MODEL knows; a
+    folder stands for the PNG files in it.
+
+    A file that cannot be read is reported and the others go on: their answers are printed, the exit code is 1, and no
+    -o file is written. An image that looks like dark ink on light paper is noted.
+    """
+    from fnnet.files.model import load_model
+
+    notify = notifier(quiet)
+    answers: list[Answer] = []
+    failures: list[dict[str, str]] = []
+
+    def fail(file: str, error: FnnetError) -> None:
+        failures.append({"file": file, "error": str(error)})
+        click.echo(f"error: {error}", err=True)
+
+    files = _in_folders(files, fail)
+    check_outputs(inputs=[model_path, *files], files={"--output": output})
+    model = load_model(model_path)
+    kernels, _ = load_kernels(jit, threads, notify)
+    for file in files:
+        try:
+            new = _answers(model, file, kernels)
+        except FnnetError as error:
+            fail(file, error)
+        else:
+            answers += new
+            if dark := sum(answer.dark_on_light for answer in new):
+                which = "looks" if len(new) == 1 else f"{dark:,} of {len(new):,} images look"
+                notify(f"{file}: {which} like dark ink on light paper; the model knows light ink on black: invert")
+    if output and not failures:
+        _write_submission(output, model, answers)
+    if as_json:
+        predictions = [_as_json(model, answer) for answer in answers]
+        written = None if failures else output
+        print_json({"model": model_path, "output": written, "predictions": predictions, "failures": failures})
+    elif not output or failures:
+        _print_answers(model, answers, drawn=not quiet and len(answers) <= DRAWN)
+    else:
+        say(f"saved {output}: {len(answers):,} answers")
+    if output and failures:
+        found, fix = f"{len(failures)} that are not", "mend or leave out those"
+        raise DataError("not written", where=output, expected="every file readable", found=found, fix=fix)
+    return 1 if failures else 0
+
+
+def _in_folders(files: tuple[str, ...], fail: Callable[[str, FnnetError], None]) -> tuple[str, ...]:
+    """`files`, with the PNG files of a folder in its place; `fail` is told of folders that have none."""
+    from fnnet.files.disk import list_folder
+
+    found: list[str] = []
+    for file in files:
+        if not os.path.isdir(file):
+            found.append(file)
+            continue
+        try:
+            inside = [str(path) for path in list_folder(file) if path.suffix.lower() == ".png" and path.is_file()]
+            if not inside:
+                fix = "name the files"
+                raise DataError(
+                    "no images", where=file, place="the folder", expected="PNG files", found="none", fix=fix
+                )
+            found += inside
+        except FnnetError as error:
+            fail(file, error)
+    return tuple(found)
+
+
+def _answers(model: Model, file: str, kernels: Any) -> list[Answer]:
+    from fnnet import data
+    from fnnet.core.network import answers, scores
+    from fnnet.data.photo import dark_on_light
+
+    x = data.read_images(file, model.image_shape)
+    logits = scores(model.params, x, activation=model.activation, kernels=kernels)
+    dark = dark_on_light(x, model.image_shape).tolist()
+    each = zip(x, dark, answers(logits).tolist(), kernels.softmax(logits), strict=True)
+    return [Answer(file, i, len(x), *parts) for i, parts in enumerate(each)]
+
+
+def _write_submission(path: str, model: Model, answers: list[Answer]) -> None:
+    from fnnet.files.disk import write_file
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["ImageId", "Label"])
+    writer.writerows([number, model.classes[answer.best]] for number, answer in enumerate(answers, 1))
+    write_file(path, text.getvalue().encode())
+
+
+def _as_json(model: Model, answer: Answer) -> dict[str, Any]:
+    return {
+        "file": answer.file,
+        "index": answer.number,
+        "dark_on_light": answer.dark_on_light,
+        "label": model.classes[answer.best],
+        "probability": float(answer.probs[answer.best]),
+        "probabilities": dict(zip(model.classes, answer.probs.tolist(), strict=True)),
+    }
+
+
+def _print_answers(model: Model, answers: list[Answer], drawn: bool) -> None:
+    from fnnet.apps.report import terminal
+
+    screen = console()
+    for answer in answers:
+        name = answer.file if answer.of == 1 else f"{answer.file}[{answer.number}]"
+        say(f"{name}: {model.classes[answer.best]} ({answer.probs[answer.best]:.2%})")
+        if drawn:
+            terminal.draw_answer(answer.image.reshape(model.image_shape), answer.probs, model.classes, screen)

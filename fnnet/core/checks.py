@@ -1,0 +1,188 @@
+"""Figures that options and arguments give: each in its range, or one line that says what is allowed."""
+
+from __future__ import annotations
+
+import functools
+import math
+import numbers
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+import numpy as np
+
+from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
+
+MOST: Final = 2**63 - 1
+"""Counts are 64-bit integers where NumPy and compiled code hold them."""
+LONGEST: Final = 128
+"""Bits of an integer that a message shows."""
+
+
+def check_share(name: str, value: Any) -> float:
+    """`value` as a float in [0, 1), else UsageError."""
+    return _checked(name, value, "0 or more and less than 1", lambda number: 0 <= number < 1)
+
+
+def check_amount(name: str, value: Any, *, above: bool = False) -> float:
+    """`value` as a finite float of at least 0, or `above` 0, else UsageError."""
+    if above:
+        return _checked(name, value, "a finite number > 0", lambda number: number > 0)
+    return _checked(name, value, "a finite number >= 0", lambda number: number >= 0)
+
+
+def check_finite(name: str, value: Any) -> float:
+    """`value` as a finite float, else UsageError."""
+    return _checked(name, value, "a finite number", lambda number: True)
+
+
+def _checked(name: str, value: Any, expected: str, fits: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise ArgumentTypeError(f"{name} is not a number", expected=expected, found=repr(value))
+    try:
+        number = float(value)
+    except OverflowError:
+        raise UsageError(f"{name} out of range", expected=expected, found="a number beyond 1e308") from None
+    if not (math.isfinite(number) and fits(value)):
+        raise UsageError(f"{name} out of range", expected=expected, found=value)
+    return number
+
+
+def check_numbers(name: str, values: Any) -> list[float]:
+    """A sequence of numbers, NaN and infinity being some, as floats; else UsageError."""
+    if not isinstance(values, Sequence) or not all(isinstance(value, numbers.Real) for value in values):
+        raise ArgumentTypeError(name, expected="a sequence of numbers", found=type(values).__name__)
+    try:
+        return [float(value) for value in values]
+    except OverflowError:
+        raise UsageError(name, expected="numbers", found="a number beyond 1e308") from None
+
+
+def shown(value: Any) -> str:
+    """An integer in a message; Python writes none of thousands of digits."""
+    bits = int(value).bit_length()
+    return str(value) if bits <= LONGEST else f"an integer of {bits} bits"
+
+
+def check_count(name: str, value: Any, least: int, most: int = MOST) -> int:
+    """`value` as an int from `least` to `most`, else UsageError."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise ArgumentTypeError(f"{name} is not an integer", expected=f"an integer >= {least}", found=repr(value))
+    count = int(value)
+    if count < least:
+        raise UsageError(f"{name} out of range", expected=f"an integer >= {least}", found=shown(value))
+    if count > most:
+        raise UsageError(f"{name} out of range", expected=f"at most {most}", found=shown(value))
+    return count
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def calm(function: Callable[P, R]) -> Callable[P, R]:
+    """A pure `function` that gives what it gives whatever the caller does about overflow and underflow.
+
+    Where they are errors to the caller it runs once more with NumPy's flags ignored: what goes well costs nothing.
+    """
+
+    @functools.wraps(function)
+    def calmed(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except (FloatingPointError, RuntimeWarning):
+            with np.errstate(all="ignore"):
+                return function(*args, **kwargs)
+
+    return calmed
+
+
+def as_array(problem: str, given: Any, kinds: str, expected: str) -> Array:
+    """`given` as a plain array in this machine's byte order, whose dtype is of one of `kinds`: itself if it is one.
+
+    Lists, memory maps, matrices and what else NumPy reads as an array are taken, but no masked values: they are none.
+    Raises   ArgumentTypeError, which says the `problem` and what was `expected`, for all others.
+    """
+    if type(given) is not np.ndarray:
+        given = _read(problem, given, expected)
+    array: Array = given
+    if array.dtype.kind not in kinds:
+        raise ArgumentTypeError(problem, expected=expected, found=array.dtype)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _read(problem: str, given: Any, expected: str) -> Array:
+    try:
+        if _holds_masked(given):
+            fix = "fill them in, or leave their rows out"
+            raise ArgumentTypeError(problem, expected=expected, found="masked values", fix=fix)
+        array: Array = np.asarray(given)
+    except FnnetError:
+        raise
+    except Exception as error:  # ragged lists, and all that an object's own __array__ may raise
+        found = f"{type(given).__name__}: {error}"
+        raise ArgumentTypeError(problem, expected=expected, found=found) from None
+    return array
+
+
+def _holds_masked(given: Any) -> bool:
+    if isinstance(given, np.ma.MaskedArray):
+        return bool(np.ma.is_masked(given))
+    return isinstance(given, (list, tuple)) and any(
+        _holds_masked(each) for each in given if isinstance(each, (list, tuple, np.ndarray))
+    )
+
+
+def check_labels(given: Any, shape: tuple[int, ...]) -> Array:
+    """The labels `given` as an int64 array (n,) within [0, classes), for `shape` (n, classes); else UsageError."""
+    labels = as_array("labels are not integers", given, "iu", "an integer dtype")
+    n, classes = shape
+    if labels.shape != (n,):
+        raise UsageError("labels do not fit x", expected=f"shape ({n},)", found=labels.shape)
+    labels, given = labels.astype(np.int64, copy=False), labels
+    # As unsigned numbers those below 0 are the largest, and those beyond int64 stay what they are.
+    if n and labels.view(np.uint64).max() >= classes:
+        labels = given
+        index = int(((labels < 0) | (labels >= classes)).argmax())
+        expected = f"0 to {classes - 1}"
+        raise UsageError("label out of range", place=f"index {index}", expected=expected, found=labels[index])
+    return labels
+
+
+def check_weights(given: Any, n: int) -> Array | None:
+    """The sample weights `given` as an array (n,), not negative, their sum finite; None stays None; else UsageError."""
+    if given is None:
+        return None
+    weights = as_array("weights are no numbers", given, "fiu", "floats")
+    if weights.shape != (n,):
+        raise UsageError("weights do not fit x", expected=f"shape ({n},)", found=weights.shape)
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if wrong.any():
+        index = int(wrong.argmax())
+        expected = "finite numbers >= 0"
+        raise UsageError("weight out of range", place=f"index {index}", expected=expected, found=weights[index])
+    with np.errstate(over="ignore"):
+        total = weights.sum(dtype=np.float64)
+    if not np.isfinite(total):
+        raise UsageError("weights are too large", expected="a finite sum", found="infinity")
+    return weights
+
+
+def check_label_smoothing(share: Any) -> float:
+    """`share` as a float in [0, 1), else UsageError."""
+    return check_share("label_smoothing", share)
+
+
+if TYPE_CHECKING:
+    from fnnet.core.params import Array
+
+
+def check_classes(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of classes as a tuple: texts that can be printed, each once, else UsageError."""
+    if not isinstance(names, Sequence) or isinstance(names, (str, bytes)):
+        raise ArgumentTypeError("class names", expected="a sequence of names", found=repr(names))
+    seen: set[str] = set()
+    for name in names:
+        if not isinstance(name, str) or not name or not name.isprintable() or name in seen:
+            raise UsageError("class name", expected="printable names, each once", found=repr(name))
+        seen.add(name)
+    return tuple(names)

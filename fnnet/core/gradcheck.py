@@ -1,0 +1,164 @@
+"""Is the gradient right? Every parameter's derivative against two independent derivatives of the loss.
+
+Central differences use the five-point rule (error h**4): (L(-2h) - 8 L(-h) + 8 L(h) - L(2h)) / 12h.
+The complex step takes Im L(w + ih) / h, which cancels nothing and so is exact to rounding (Squire and Trapp 1998,
+doi:10.1137/S003614459631241X); it runs the NumPy definitions themselves on complex numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from fnnet.core import operations, rng
+from fnnet.core.checks import calm, check_labels, check_weights
+from fnnet.core.network import as_input, backward, forward
+from fnnet.core.params import Array, Layer, Params, check_params, init
+from fnnet.core.table import NUMPY, Kernels
+
+CENTRAL_LIMIT: Final = 1e-7
+COMPLEX_LIMIT: Final = 1e-12
+STEP: Final = 1e-3
+COMPLEX_STEP: Final = 1e-100
+FLOOR: Final = 1e-3
+"""A derivative smaller than this share of its array's largest is measured against that share, not against itself."""
+
+KINKED: Final = ("relu", "leaky_relu", "elu")
+"""Activations with a kink at 0; ELU's is in its second derivative, and central differences see that too."""
+
+
+class Check(NamedTuple):
+    """One array of the network: the worst relative differences over its `checked` parameters.
+
+    kinks   parameters left out of the central differences because the step moved some unit across its kink.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    checked: int
+    kinks: int
+    central: float
+    complex_step: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether both differences are within their limits and something was checked."""
+        return self.checked > 0 and self.central <= CENTRAL_LIMIT and self.complex_step <= COMPLEX_LIMIT
+
+
+class _Problem(NamedTuple):
+    """All that the loss depends on beside the parameters."""
+
+    x: Array
+    labels: Array
+    activation: str
+    masks: tuple[Array, ...] | None
+    weights: Array | None
+    label_smoothing: float
+
+
+@calm
+def check_gradients(
+    params: Params,
+    x: Any,
+    labels: Array,
+    *,
+    activation: str = "relu",
+    masks: tuple[Array, ...] | None = None,
+    weights: Array | None = None,
+    label_smoothing: float = 0.0,
+    kernels: Kernels = NUMPY,
+    grads: Params | None = None,
+) -> tuple[Check, ...]:
+    """Check `backward` (or the given `grads`) at float64 `params`, `x` (n, inputs), `labels` (n,): one entry an array.
+
+    The loss is that of `network.forward` and `network.loss` with these options. Both checks look at every single
+    parameter; cost is seven forward passes for each, five where the activation has no kink.
+    """
+    x = as_input(x, check_params(params))
+    labels, weights = check_labels(labels, (len(x), params.layers[-1].b.size)), check_weights(weights, len(x))
+    if grads is None:
+        activations = forward(params, x, activation=activation, masks=masks, kernels=kernels)
+        grads = backward(params, activations, labels, weights=weights, label_smoothing=label_smoothing, kernels=kernels)
+    problem = _Problem(x, labels, activation, masks, weights, label_smoothing)
+    return tuple(
+        _check_array(params, grads, problem, number, name)
+        for number in range(len(params.layers))
+        for name in Layer._fields
+    )
+
+
+def _check_array(params: Params, grads: Params, problem: _Problem, number: int, name: str) -> Check:
+    gradient = getattr(grads.layers[number], name)
+    central, exact = np.full(gradient.shape, np.nan), np.empty(gradient.shape)
+    pattern = _pattern(params, problem)
+    for place in np.ndindex(gradient.shape):
+        exact[place] = _loss(_moved(params, number, name, place, COMPLEX_STEP * 1j), problem).imag / COMPLEX_STEP
+        moved = [_moved(params, number, name, place, steps * STEP) for steps in (-2, -1, 1, 2)]
+        if all(_pattern(other, problem) == pattern for other in (moved[0], moved[-1])):
+            a, b, c, d = (_loss(other, problem).real for other in moved)
+            central[place] = (a - 8 * b + 8 * c - d) / (12 * STEP)
+    smooth = ~np.isnan(central)
+    return Check(
+        f"layer {number + 1} {name}",
+        gradient.shape,
+        int(smooth.sum()),
+        int((~smooth).sum()),
+        _worst(gradient[smooth], central[smooth]),
+        _worst(gradient, exact),
+    )
+
+
+def _worst(found: Array, wanted: Array) -> float:
+    if not found.size:
+        return 0.0
+    scale = np.maximum(np.abs(wanted), FLOOR * np.abs(wanted).max())
+    return float((np.abs(found - wanted) / np.where(scale > 0, scale, 1)).max())
+
+
+def _moved(params: Params, number: int, name: str, place: tuple[int, ...], by: complex) -> Params:
+    """`params` with one parameter moved."""
+    layer = params.layers[number]
+    array = getattr(layer, name).astype(np.result_type(by, np.float64))
+    array[place] += by
+    layers = list(params.layers)
+    layers[number] = layer._replace(**{name: array})
+    return Params(tuple(layers))
+
+
+def _layers_forward(params: Params, problem: _Problem) -> Iterator[Array]:
+    """Each layer's z, by the definitions alone, for real or complex parameters."""
+    a = problem.x
+    for number, layer in enumerate(params.layers):
+        z = operations.affine(a, layer.W, layer.b)
+        yield z
+        if number < len(params.layers) - 1:
+            a = getattr(operations, problem.activation)(z)
+            a = a if problem.masks is None else a * problem.masks[number]
+
+
+def _pattern(params: Params, problem: _Problem) -> bytes:
+    """Which hidden units are on; nothing where the activation has no kink."""
+    if problem.activation not in KINKED:
+        return b""
+    return b"".join((z > 0).tobytes() for z in list(_layers_forward(params, problem))[:-1])
+
+
+def _loss(params: Params, problem: _Problem) -> complex:
+    *_, logits = _layers_forward(params, problem)
+    return operations.cross_entropy(logits, problem.labels, problem.weights, problem.label_smoothing)[0]
+
+
+def example(sizes: tuple[int, ...], seed: int, images: int = 3) -> tuple[Params, Array, Array]:
+    """A float64 network with random biases too, and a random batch, to check on."""
+    params = init(sizes, seed, scheme="notebook" if max(sizes) < 50 else "he", dtype=np.float64)
+    x = 2 * rng.uniform(seed, "check", images * sizes[0]).reshape(images, -1) - 1
+    drawn = rng.uniform(seed, "check", images, step=1)
+    return params, x, (drawn * sizes[-1]).astype(np.int64)
+
+
+def example_weights(seed: int, images: int = 3) -> Array:
+    """Weights for the batch of `example`, (images,) in [0, 1)."""
+    return rng.uniform(seed, "check", images, step=2)

@@ -1,0 +1,114 @@
+"""How good the answers are: loss, accuracy, confusion, per-class figures."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from fnnet.core.checks import as_array, calm, check_count, check_labels
+from fnnet.core.network import CHUNK, check_input, forward, scores
+from fnnet.core.params import Array, Params, check_params, freeze
+from fnnet.core.table import NUMPY, Kernels
+from fnnet.errors import UsageError
+
+MOST_CLASSES: Final = 2**14
+FEW: Final = 256
+"""Rows that show most units alive."""
+
+
+class Evaluation(NamedTuple):
+    """The answers to a set of labelled images.
+
+    loss      mean cross-entropy, nats.
+    accuracy  share of right answers, 0 to 1.
+    answers   most probable class of each image, int64 (n,).
+    """
+
+    loss: float
+    accuracy: float
+    answers: Array
+
+
+class ClassFigures(NamedTuple):
+    """One class: how many images bear its label, and precision, recall and F1 (0 where undefined)."""
+
+    images: int
+    precision: float
+    recall: float
+    f1: float
+
+
+def evaluate(
+    params: Params, x: Array, labels: Array, *, activation: str = "relu", kernels: Kernels = NUMPY
+) -> Evaluation:
+    """Loss, accuracy and answers over `x` (n, inputs), `labels` (n,).
+
+    Raises   UsageError for no rows, or as `forward` does.
+    """
+    logits = scores(params, x, activation=activation, kernels=kernels)
+    labels = check_labels(labels, logits.shape)
+    with np.errstate(over="ignore", invalid="ignore"):
+        loss = kernels.cross_entropy(logits, labels)[0]
+    answer = freeze(logits.argmax(axis=1))
+    return Evaluation(loss, accuracy(answer, labels), answer)
+
+
+def accuracy(answers: Array, labels: Array) -> float:
+    """Share of `answers` (n,) equal to `labels` (n,), 0 to 1.
+
+    Raises   UsageError for none, or for other than integers, as many of each.
+    """
+    answers, labels = (_vector(*each) for each in (("answers", answers), ("labels", labels)))
+    if answers.shape != labels.shape or not len(labels):
+        raise UsageError("answers", expected=f"as many as labels, {len(labels)}, and at least 1", found=len(answers))
+    return int(np.count_nonzero(answers == labels)) / len(labels)
+
+
+def confusion(answers: Array, labels: Array, classes: int) -> Array:
+    """int64 (classes, classes): entry [i, j] counts the images of class i answered as class j.
+
+    Raises   UsageError unless both are integers from 0 to classes - 1, as many of each.
+    """
+    classes = check_count("classes", classes, 1, MOST_CLASSES)
+    labels = _vector("labels", labels)
+    answers, labels = (check_labels(each, (len(labels), classes)) for each in (answers, labels))
+    return np.bincount(labels * classes + answers, minlength=classes**2).reshape(classes, classes)
+
+
+def per_class(matrix: Array) -> tuple[ClassFigures, ...]:
+    """Precision, recall and F1 of each class from a confusion matrix, (classes, classes) integers >= 0."""
+    matrix = as_array("confusion matrix", matrix, "iu", "integers")
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or (matrix.size and matrix.min() < 0):
+        raise UsageError("confusion matrix", expected="shape (classes, classes), counts", found=f"shape {matrix.shape}")
+    figures = []
+    for right, images, answered in zip(matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0), strict=True):
+        precision, recall = right / max(answered, 1), right / max(images, 1)
+        f1 = 2 * right / max(images + answered, 1)
+        figures.append(ClassFigures(int(images), float(precision), float(recall), float(f1)))
+    return tuple(figures)
+
+
+def _vector(name: str, given: Any) -> Array:
+    vector = as_array(f"{name} are not integers", given, "iu", "an integer dtype, shape (n,)")
+    if vector.ndim != 1:
+        raise UsageError(name, expected="shape (n,)", found=vector.shape)
+    return vector
+
+
+@calm
+def dead_units(
+    params: Params, x: Any, *, activation: str = "relu", kernels: Kernels = NUMPY
+) -> tuple[tuple[int, int], ...]:
+    """(dead, units) of each hidden layer: how many units give 0 for every row of `x` (n, inputs), and so learn nothing.
+
+    It looks at no more rows than it takes to see every unit alive. Raises as `forward`.
+    """
+    x = check_input(x, check_params(params))
+    dead = [np.ones(layer.b.size, bool) for layer in params.layers[:-1]]
+    first, last = 0, FEW
+    while first < len(x) and any(each.any() for each in dead):
+        rows = forward(params, x[first:last], activation=activation, kernels=kernels)
+        dead = [each & ~rows.a[number].any(axis=0) for number, each in enumerate(dead, 1)]
+        first, last = last, last + CHUNK
+    return tuple((int(each.sum()), each.size) for each in dead)

@@ -1,0 +1,178 @@
+"""Learning-rate schedules: pure functions of the step.
+
+A schedule takes steps, counted from 0, as an integer or an integer array of any shape, and gives float64 rates of the
+same shape. One that has a number of steps stays beyond them at the value that it has there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+
+from fnnet.core.checks import MOST, as_array, calm, check_amount, check_count, check_numbers, check_share
+from fnnet.core.params import Array
+from fnnet.errors import ArgumentTypeError, UsageError
+
+Schedule = Callable[[Any], Any]
+"""steps, integers >= 0 -> learning rates, float64. UsageError for other steps."""
+
+
+def constant(rate: float) -> Schedule:
+    """`rate` at every step. Raises UsageError unless it is finite and above 0, as all makers here."""
+    rate = _rate(rate)
+    return calm(lambda steps: np.full(_steps(steps).shape, rate)[()])
+
+
+def step(rate: float, every: int, factor: float = 0.1) -> Schedule:
+    """rate * factor**floor(s / every) at step s: a drop every so many steps.
+
+    Raises   UsageError unless every >= 1 and 0 < factor <= 1.
+    """
+    rate, every, factor = _rate(rate), check_count("every", every, 1), _factor(factor)
+    return calm(lambda steps: rate * factor ** (_steps(steps) // every))
+
+
+def exponential(rate: float, factor: float, every: int) -> Schedule:
+    """rate * factor**(s / every) at step s: a steady fall, by `factor` over every so many steps.
+
+    Raises   UsageError unless every >= 1 and 0 < factor <= 1.
+    """
+    rate, every, factor = _rate(rate), check_count("every", every, 1), _factor(factor)
+    return calm(lambda steps: rate * factor ** (_steps(steps) / every))
+
+
+def cosine(peak: float, steps: int, final: float = 0.0) -> Schedule:
+    """Along half a cosine from `peak` at step 0 to the share `final` of it at step `steps`, the first not trained.
+
+    Loshchilov and Hutter 2017, arXiv:1608.03983, without restarts.
+    Raises   UsageError unless steps >= 1 and 0 <= final < 1.
+    """
+    peak, last, final = _rate(peak), check_count("steps", steps, 1), check_share("final", final)
+    return calm(lambda steps: _ease(peak, peak * final, np.minimum(_steps(steps), last) / last))
+
+
+def one_cycle(
+    peak: float, steps: int, warmup: float = 0.3, start_factor: float = 25.0, final_factor: float = 1e4
+) -> Schedule:
+    """Up and down again along half cosines, step s = 0 to steps - 1, where t = warmup * steps - 1:
+
+    from peak / start_factor at s = 0 to `peak` at s = t, then to peak / start_factor / final_factor at s = steps - 1.
+    Smith and Topin 2018, arXiv:1708.07120, with the phases of PyTorch's OneCycleLR, also where t < 0 leaves no room to
+    go up. Where t = 0 the first step has the peak.
+    Raises   UsageError unless steps >= 1, 0 <= warmup < 1 and both factors are >= 1.
+    """
+    peak, warmup = _rate(peak), check_share("warmup", warmup)
+    top, last = warmup * check_count("steps", steps, 1) - 1, steps - 1
+    start = peak / _at_least_1("start_factor", start_factor)
+    final = start / _at_least_1("final_factor", final_factor)
+
+    @calm
+    def schedule(steps: Any) -> Any:
+        at = np.minimum(_steps(steps), last)
+        down = _ease(peak, final, np.maximum(at - top, 0) / (last - top))
+        return np.where(at < top, _ease(start, peak, np.minimum(at / top, 1)), down)[()] if top > 0 else down
+
+    return schedule
+
+
+def warm_up(schedule: Schedule, steps: int) -> Schedule:
+    """`schedule` times min((s + 1) / steps, 1): from its share 1 / steps at step 0 to all of it at step steps - 1.
+
+    The schedule itself counts from step 0 too, so that its end stays where it was.
+    Raises   UsageError unless steps >= 1.
+    """
+    warm = check_count("steps", steps, 1)
+    if not callable(schedule):
+        raise ArgumentTypeError("schedule", expected="a function of the steps", found=repr(schedule))
+    return calm(lambda steps: schedule(steps) * ((np.minimum(_steps(steps), warm - 1) + 1) / warm))
+
+
+def plateau_scale(losses: Sequence[float], factor: float = 0.1, patience: int = 10, threshold: float = 1e-4) -> float:
+    """By how much to multiply the learning rate after epochs with these losses, first epoch first.
+
+    A loss is better than the best so far where it is below (1 - threshold) times that; NaN never is. After more than
+    `patience` epochs in a row without a better one, the rate is multiplied by `factor` and the count starts anew.
+    As PyTorch's ReduceLROnPlateau in its mode "min", "rel", without its least change of the rate (eps).
+    Raises   UsageError unless 0 < factor <= 1, patience >= 0, 0 <= threshold < 1.
+    """
+    factor, patience = _factor(factor), check_count("patience", patience, 0)
+    threshold = check_share("threshold", threshold)
+    losses = check_numbers("losses", losses)
+    best, bad, scale = math.inf, 0, 1.0
+    for loss in losses:
+        best, bad = (loss, 0) if loss < best * (1 - threshold) else (best, bad + 1)
+        if bad > patience:
+            scale, bad = scale * factor, 0
+    return scale
+
+
+OPTIONS: Final = MappingProxyType(
+    {
+        "constant": (),
+        "step": ("every", "factor"),
+        "exponential": ("factor", "every"),
+        "cosine": ("final",),
+        "onecycle": ("warmup", "start_factor", "final_factor"),
+    }
+)
+"""The command line's name of a schedule -> what can be said of it."""
+
+
+def make(name: str, rate: float, steps: int | None = None, **options: Any) -> Schedule:
+    """The schedule that the command line calls `name`, of highest rate `rate` over `steps` steps.
+
+    step          falls to a tenth (factor) twice on its way, after each third of the steps (every).
+    exponential   falls to a hundredth (factor) over all steps (every).
+    Raises   UsageError for an unknown name or option, a value out of range, or no number of steps where it takes one.
+    """
+    if not isinstance(name, str) or name not in OPTIONS:
+        raise UsageError("unknown schedule", expected=" or ".join(OPTIONS), found=repr(name))
+    unknown = [option for option in options if option not in OPTIONS[name]]
+    if unknown:
+        expected = " or ".join(OPTIONS[name]) or "no options"
+        raise UsageError(f"unknown option of schedule {name}", expected=expected, found=repr(unknown[0]))
+    if name == "constant":
+        return constant(rate)
+    if steps is None:
+        raise UsageError(f"schedule {name} lacks its number of steps", expected="an integer >= 1", found="none")
+    total = check_count("steps", steps, 1)
+    if name == "step":
+        return step(rate, **{"every": -(-total // 3), **options})
+    if name == "exponential":
+        return exponential(rate, **{"every": total, "factor": 0.01, **options})
+    return (cosine if name == "cosine" else one_cycle)(rate, total, **options)
+
+
+def _steps(given: Any) -> Array:
+    steps = as_array("steps are not integers", given, "iu", "an integer dtype")
+    if steps.size and steps.min() < 0:
+        raise UsageError("step out of range", expected="0 or more", found=steps.min())
+    # Steps of 8 bits would overflow in what is made of them.
+    return np.minimum(steps, np.array(MOST, np.uint64 if steps.dtype.kind == "u" else np.int64)).astype(np.int64)
+
+
+def _ease(start: float, end: float, share: Any) -> Any:
+    """Half a cosine from `start` at share 0 to `end` at 1."""
+    return end + (start - end) / 2 * (1 + np.cos(np.pi * share))
+
+
+def _rate(rate: Any) -> float:
+    return check_amount("learning_rate", rate, above=True)
+
+
+def _factor(given: Any) -> float:
+    factor = check_amount("factor", given, above=True)
+    if factor > 1:
+        raise UsageError("factor out of range", expected="more than 0 and at most 1", found=factor)
+    return factor
+
+
+def _at_least_1(name: str, given: Any) -> float:
+    value = check_amount(name, given)
+    if value < 1:
+        raise UsageError(f"{name} out of range", expected="a finite number >= 1", found=value)
+    return value

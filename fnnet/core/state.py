@@ -1,0 +1,122 @@
+"""State: immutable tuples that training carries from step to step and from epoch to epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from fnnet.core import rng
+from fnnet.core.params import Array, Params
+from fnnet.errors import DataError
+
+
+class Examples(NamedTuple):
+    """Labelled rows: `x` (n, inputs) float or uint8, `labels` (n,) int."""
+
+    x: Array
+    labels: Array
+
+
+class Moments(NamedTuple):
+    """The state of an optimizer that remembers.
+
+    steps   updates made so far.
+    trees   what is remembered, each shaped like the parameters: (velocity,), RMSProp's (square,), Adam's (mean,
+            square); behind them the average of the parameters, where the optimizer keeps one.
+    """
+
+    steps: int
+    trees: tuple[Params, ...]
+
+
+class TrainState(NamedTuple):
+    """All that training carries from one step to the next."""
+
+    params: Params
+    optimizer_state: Any
+    step: int
+    seed: int
+    scheme: str = rng.SCHEME
+
+
+class Objective(NamedTuple):
+    """What a step goes down on: the network's activation, dropout (one rate for all hidden layers or one for each) and
+    label smoothing."""
+
+    activation: str = "relu"
+    dropout: float | tuple[float, ...] = 0.0
+    label_smoothing: float = 0.0
+
+
+PLAIN = Objective()
+
+
+class EpochReport(NamedTuple):
+    """Where training stands. The keys of `epochs` in the JSON document.
+
+    epoch          passes over the training images so far.
+    seconds        training alone since the last report, without evaluation.
+    train_loss, train_accuracy   mean over the last pass, each image as it was met, before its step.
+    dev_loss, dev_accuracy       over the dev images with the parameters as they are now; None without dev images.
+    learning_rate  of the last step; NaN for L-BFGS, which has none.
+    """
+
+    epoch: int
+    seconds: float
+    train_loss: float
+    train_accuracy: float
+    dev_loss: float | None
+    dev_accuracy: float | None
+    learning_rate: float
+
+
+def report_of(values: Mapping[str, Any], place: str = "") -> EpochReport:
+    """The report that a file keeps as JSON values: a figure that was not finite is null there, and NaN here; None for
+    those of dev images.
+
+    Raises   DataError naming the field.
+    """
+    figures: dict[str, Any] = {}
+    for field in EpochReport._fields:
+        value = values.get(field, ...)
+        whole = type(value) is int and 0 <= value < 2**63
+        fits, expected = whole, "a whole number, 0 or more"
+        if field != "epoch":
+            fits, expected = whole or value is None or isinstance(value, float), "a number or null"
+        if not fits:
+            found = "nothing" if value is ... else repr(value)[:40]
+            raise DataError(field, place=place, expected=expected, found=found)
+        figures[field] = math.nan if value is None and not field.startswith("dev") else value
+    return EpochReport(**figures)
+
+
+class Training(NamedTuple):
+    """How far training has come: all that it must keep to go on as if it had never stopped.
+
+    history   the reports so far.
+    best      the parameters with the best dev loss so far, where early stopping asks for them.
+    epoch     whole passes so far; of the one under way `images` done, with the sum of their losses and how many answers
+              were right.
+    seconds   of training since the last report.
+    """
+
+    state: TrainState
+    history: tuple[EpochReport, ...] = ()
+    best: Params | None = None
+    epoch: int = 0
+    images: int = 0
+    loss_sum: float = 0.0
+    correct: int = 0
+    seconds: float = 0.0
+
+
+class Progress(NamedTuple):
+    """What `epochs` tells after each block: images of this pass so far with their loss sum and right answers, and how
+    to get at all that training would need to go on from here."""
+
+    epoch: int
+    images: int
+    loss_sum: float
+    correct: int
+    training: Callable[[], Training]

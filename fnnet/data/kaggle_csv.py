@@ -1,0 +1,252 @@
+"""CSV as Kaggle's digit recogniser has it: an optional header, `label`, then one column per pixel, 0 to 255."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import re
+from collections.abc import Iterator
+from typing import IO, Final, NamedTuple
+
+import numpy as np
+
+from fnnet.core.params import Array
+from fnnet.data.npz import MAX_LABEL
+from fnnet.files.disk import looks_like_html, open_regular, refuse, show_bytes, unreadable
+
+COUNTED: Final = 9
+"""So many columns at least, in whose numbers a first line counts, make it a header: of fewer they may be pixels."""
+MAX_LINE: Final = 65536
+PIECE: Final = 2**18
+PIXEL: Final = re.compile(r"pixel([0-9]{1,6})|([0-9]{1,4})x([0-9]{1,4})")
+NUMBER: Final = re.compile(r"[ \t]*\+?0*([0-9]{1,9})[ \t]*")
+VALUES: Final = {str(value): value for value in range(256)}
+SAVE: Final = "save it as CSV (comma separated, UTF-8)"
+KAGGLE: Final = "name the columns label, pixel0, pixel1..."
+
+
+class _Columns(NamedTuple):
+    """What stands where in a line.
+
+    label_at   the column of the label, or None.
+    pixels_at  the columns of the pixels, in the order of the image.
+    width      how many columns there are.
+    """
+
+    label_at: int | None
+    pixels_at: Array
+    width: int
+
+
+def read_csv(path: str | os.PathLike[str]) -> tuple[Array, Array | None]:
+    """The pixels, uint8 (n, pixels), and the labels, int64 (n,), or None where the file has no label column.
+
+    Columns are placed by their header's names where there is one (`pixel0`... or `1x1`..., `label` anywhere); without
+    one, a square number of fields is pixels, one more has the label first. The file is read once, in pieces.
+    Raises   DataError with line and column; a number is never coerced.
+    """
+    with open(open_regular(path), "rb", buffering=0) as file:
+        blocks = _blocks(file, path)
+        line, block = next(blocks)
+        first, _, rest = block.partition(b"\n")
+        columns, named = _columns(first, path)
+        parts = [_parse(rest, 2, columns, path) if named else _parse(block, line, columns, path)]
+        parts += [_parse(block, line, columns, path) for line, block in blocks]
+    pixels = np.concatenate([part[0] for part in parts])
+    if not len(pixels):
+        refuse("empty dataset", path, "line 2", "at least 1 row of numbers", "0 rows", "fetch the file again")
+    return pixels, None if columns.label_at is None else np.concatenate([part[1] for part in parts])
+
+
+def _blocks(file: IO[bytes], path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:
+    """Whole lines, many at a time, each ended by a newline whatever ended it, with the number of the first."""
+    rest, line = b"", 1
+    while True:
+        try:
+            piece = file.read(PIECE)
+            if piece.endswith(b"\r"):
+                piece += file.read(1)
+        except OSError as error:
+            raise unreadable(path, error) from None
+        if line == 1 and not rest:
+            _check_text(piece, path)
+            piece = piece.removeprefix(b"\xef\xbb\xbf")
+        lines = (rest + piece).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if not piece:
+            if lines or line == 1:
+                yield line, lines + b"\n"
+            return
+        end = lines.rfind(b"\n") + 1
+        rest = lines[end:]
+        if end:
+            yield line, lines[:end]
+            line += lines.count(b"\n")
+        _check_line(rest, line, path)
+
+
+def _check_line(content: bytes, line: int, path: str | os.PathLike[str]) -> None:
+    if len(content) > MAX_LINE:
+        found = f"{len(content):,} or more"
+        refuse("line too long", path, f"line {line}", f"at most {MAX_LINE:,} bytes", found, "put one image on a line")
+
+
+def _check_text(head: bytes, path: str | os.PathLike[str]) -> None:
+    if not head:
+        refuse("file is empty", path, "byte 0", "data", "0 bytes", "fetch the file again")
+    if looks_like_html(head):
+        refuse("an HTML page, not data", path, "byte 0", "CSV", show_bytes(head), "fetch the file again")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        refuse("UTF-16, an unknown kind of file", path, "byte 0", "UTF-8 text", show_bytes(head), SAVE)
+    if b"\x00" in head:
+        place, kind = f"byte {head.index(0)}", "UTF-8 text, IDX, gzip, NPZ or PNG"
+        refuse("unknown kind of file", path, place, kind, show_bytes(head), "save it in one of these")
+
+
+def _columns(first: bytes, path: str | os.PathLike[str]) -> tuple[_Columns, bool]:
+    """The columns that the first line tells of, and whether it names them."""
+    _check_line(first, 1, path)
+    cells = _cells(first, 1, path)
+    if not any(cells):
+        expected = "a header or numbers"
+        refuse("first line is empty", path, "line 1", expected, show_bytes(first), KAGGLE)
+    named = not any(_is_number(cell) for cell in cells)
+    label_at, pixels_at = _columns_by_name(cells, path) if named else _columns_by_count(len(cells), path)
+    return _Columns(label_at, np.array(pixels_at), len(cells)), named or _counts(cells)
+
+
+def _counts(cells: list[str]) -> bool:
+    """Whether a first line is the numbers of the columns, as pandas writes them where they have no names."""
+    return len(cells) >= COUNTED and any(
+        cells == [str(number) for number in range(start, start + len(cells))] for start in (0, 1)
+    )
+
+
+def _cells(content: bytes, line: int, path: str | os.PathLike[str]) -> list[str]:
+    try:
+        return next(csv.reader([content.decode("utf-8", "replace")], strict=True), [])
+    except csv.Error as error:
+        refuse(f"damaged line ({error})", path, f"line {line}", "quotes around whole fields", show_bytes(content), SAVE)
+
+
+def _is_number(field: str) -> bool:
+    return re.fullmatch(r"\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*", field) is not None
+
+
+def _columns_by_name(header: list[str], path: str | os.PathLike[str]) -> tuple[int | None, list[int]]:
+    names = [name.strip().lower() for name in header]
+    seen: dict[str, int] = {}
+    for column, name in enumerate(names):
+        if seen.setdefault(name, column) != column:
+            place = f"line 1, column {column + 1}"
+            refuse("column named twice", path, place, "each name once", repr(header[column][:40]), KAGGLE)
+    places = {}
+    for column, name in enumerate(names):
+        match = PIXEL.fullmatch(name)
+        if match:
+            number, row, of_row = match.groups()
+            places[(int(number),) if number else (int(row), int(of_row))] = column
+        elif name != "label":
+            expected = "label, pixel0, pixel1... (or 1x1, 1x2...), separated by commas"
+            place = f"line 1, column {column + 1}"
+            fix = "rename or remove the column; fields are separated by commas"
+            refuse("unknown column", path, place, expected, repr(header[column][:40]), fix)
+    if not places or len({len(place) for place in places}) > 1:
+        found = "none" if not places else "both kinds of names"
+        refuse("no pixel columns", path, "line 1", "label, pixel0, pixel1... or label, 1x1, 1x2...", found, KAGGLE)
+    if len(places) != len(names) - ("label" in names):
+        found = f"{len(places)} pixels in {len(names) - ('label' in names)} columns"
+        refuse("pixel named twice", path, "line 1", "each pixel once", found, KAGGLE)
+    spans = [max(numbers) - min(numbers) + 1 for numbers in zip(*places, strict=True)]
+    if math.prod(spans) != len(places):
+        expected = f"{math.prod(spans)} columns, without gaps"
+        refuse("pixel columns missing", path, "line 1", expected, len(places), KAGGLE)
+    return (names.index("label") if "label" in names else None), [places[place] for place in sorted(places)]
+
+
+def _columns_by_count(count: int, path: str | os.PathLike[str]) -> tuple[int | None, list[int]]:
+    if math.isqrt(count) ** 2 == count:
+        return None, list(range(count))
+    if math.isqrt(count - 1) ** 2 != count - 1:
+        expected = "a square number of pixels, such as 784, or one more with the label first"
+        refuse("no header and an odd number of fields", path, "line 1", expected, f"{count} fields", KAGGLE)
+    return 0, list(range(1, count))
+
+
+def _parse(block: bytes, line: int, columns: _Columns, path: str | os.PathLike[str]) -> tuple[Array, Array]:
+    """Pixels, uint8, and labels, int64, of whole lines: all at once where they are plain, else cell by cell."""
+    plain = re.sub(rb"\n\n+", b"\n", block).lstrip(b"\n")
+    if not plain:
+        return np.zeros((0, len(columns.pixels_at)), np.uint8), np.zeros(0, np.int64)
+    found = _parse_plain(np.frombuffer(plain, np.uint8), columns)
+    return _parse_cells(block, line, columns, path) if found is None else found
+
+
+def _parse_plain(codes: Array, columns: _Columns) -> tuple[Array, Array] | None:
+    """None for anything but rows of as many fields as there are columns, each of 1 to 3 digits, a label up to 6."""
+    ends = np.flatnonzero(codes < ord("0"))
+    if codes.max() > ord("9") or len(ends) % columns.width:
+        return None
+    marks = codes[ends].reshape(-1, columns.width)
+    if (marks[:, :-1] != ord(",")).any() or (marks[:, -1] != ord("\n")).any():
+        return None
+    if np.diff(ends[columns.width - 1 :: columns.width], prepend=-1).max() > MAX_LINE:
+        return None
+    lengths = np.diff(ends, prepend=-1) - 1
+    values = codes[ends - 1].astype(np.int16) - ord("0")
+    for digits, unit in ((2, 10), (3, 100)):
+        at = np.flatnonzero(lengths >= digits)
+        values[at] += (codes[ends[at] - digits].astype(np.int16) - ord("0")) * unit
+    values, lengths = values.reshape(marks.shape), lengths.reshape(marks.shape)
+    labels = np.zeros(len(values), np.int64)
+    if columns.label_at is not None:
+        labels += values[:, columns.label_at]
+        for digits in (4, 5, 6):
+            at = np.flatnonzero(lengths[:, columns.label_at] >= digits)
+            first = ends.reshape(marks.shape)[at, columns.label_at] - digits
+            labels[at] += (codes[first].astype(np.int64) - ord("0")) * 10 ** (digits - 1)
+        if lengths[:, columns.label_at].max() > 6:
+            return None
+        lengths[:, columns.label_at] = np.minimum(lengths[:, columns.label_at], 3)
+        values[:, columns.label_at] = 0
+    if lengths.min() < 1 or lengths.max() > 3 or values.max() > 255:
+        return None
+    return values.astype(np.uint8).take(columns.pixels_at, axis=1), labels
+
+
+def _parse_cells(block: bytes, line: int, columns: _Columns, path: str | os.PathLike[str]) -> tuple[Array, Array]:
+    """As `_parse_plain`, for quotes, spaces, signs and leading zeros too, and with an error for all else."""
+    rows: list[list[int]] = []
+    for number, content in enumerate(block.split(b"\n")[:-1], line):
+        if not content:
+            continue
+        _check_line(content, number, path)
+        cells = _cells(content, number, path)
+        if len(cells) != columns.width:
+            fix = "separate the fields by commas" if len(cells) == 1 else "complete or remove the line"
+            expected = f"{columns.width} fields"
+            refuse("wrong number of fields", path, f"line {number}", expected, len(cells), fix)
+        label = None if columns.label_at is None else cells.pop(columns.label_at)
+        try:
+            row = [VALUES[cell] for cell in cells]
+        except KeyError:
+            at = [column for column in range(columns.width) if column != columns.label_at]
+            row = [
+                _number(cell, 255, f"line {number}, column {column + 1}", path)
+                for column, cell in zip(at, cells, strict=True)
+            ]
+        place = f"line {number}, column {(columns.label_at or 0) + 1}"
+        row.insert(columns.label_at or 0, 0 if label is None else _number(label, MAX_LABEL, place, path))
+        rows.append(row if label is not None else row[1:])
+    table = np.array(rows, np.int64).reshape(-1, columns.width)
+    labels = table[:, columns.label_at] if columns.label_at is not None else np.zeros(len(table), np.int64)
+    return table.take(columns.pixels_at, axis=1).astype(np.uint8), labels.copy()
+
+
+def _number(cell: str, most: int, place: str, path: str | os.PathLike[str]) -> int:
+    # Digits enough for any of them: Python reads no number of thousands.
+    match = NUMBER.fullmatch(cell)
+    if not match or int(match[1]) > most:
+        kind = "pixel" if most == 255 else "label"
+        refuse(f"not a {kind}", path, place, f"a whole number from 0 to {most}", repr(cell[:40]), "correct the cell")
+    return int(match[1])

@@ -1,0 +1,1 @@
+"""Files: models, checkpoints, run directories, written whole or not at all."""

@@ -1,0 +1,95 @@
+"""The log of a run: a JSON object on each line, whose last entry is the SHA-256 of the line before that entry."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from fnnet.errors import DataError
+from fnnet.files import strictjson
+from fnnet.files.disk import DISK, FileSystem, append_line, read_bytes, write_file
+
+LOG: Final = "log.jsonl"
+"""The log's name in its run directory."""
+MAX_BYTES: Final = 2**28
+SEAL: Final = b', "sha256": "'
+SEAL_BYTES: Final = len(SEAL) + 64 + len(b'"}')
+
+
+def line_of(event: dict[str, Any]) -> bytes:
+    """An event as a line without its end; NaN and infinity become null.
+
+    Raises   TypeError for what JSON cannot hold.
+    """
+    head = strictjson.dumps(strictjson.without_nan(event))[:-1].encode()  # without the brace at its end
+    return head + _seal(head)
+
+
+def _seal(head: bytes) -> bytes:
+    return SEAL + hashlib.sha256(head).hexdigest().encode() + b'"}'
+
+
+def event_of(line: bytes) -> dict[str, Any] | None:
+    """The event in a line; None where it is damaged or is none."""
+    head, seal = line[:-SEAL_BYTES], line[-SEAL_BYTES:]
+    if seal != _seal(head):
+        return None
+    try:
+        event = strictjson.loads(line)
+    except (DataError, ValueError, RecursionError):
+        return None
+    if not (isinstance(event, dict) and isinstance(event.get("event"), str)):
+        return None
+    del event["sha256"]
+    return event
+
+
+def append(folder: Path, event: dict[str, Any], *, sync: bool, disk: FileSystem = DISK) -> None:
+    """Add an event to the log in `folder`; with `sync` it is on the disk, with all before it, when this returns."""
+    append_line(folder / LOG, line_of(event), sync=sync, disk=disk)
+
+
+def rewrite(folder: Path, events: Iterable[dict[str, Any]], disk: FileSystem = DISK) -> None:
+    """Put a log of these events in the place of that in `folder`."""
+    write_file(folder / LOG, b"".join(line_of(event) + b"\n" for event in events), disk=disk)
+
+
+def whole_events(folder: Path, disk: FileSystem = DISK) -> list[dict[str, Any]]:
+    """The events in the log in `folder` that are whole; none where there is no log."""
+    if not (folder / LOG).exists():
+        return []
+    return [event for _, event in _lines(folder / LOG, disk) if event]
+
+
+def read_log(path: str | os.PathLike[str]) -> tuple[dict[str, Any], ...]:
+    """The events in the log of the run directory `path`; a last line that was cut short, as a killed run leaves it, is
+    left out.
+
+    Raises   StorageError where there is no log, DataError for a line that is not as it was written.
+    """
+    log = Path(path, LOG)
+    events = []
+    for number, (line, event) in enumerate(_lines(log, DISK), 1):
+        if event is None:
+            raise DataError(
+                "damaged log",
+                where=log,
+                place=f"line {number}",
+                expected='a JSON object with an "event" and its sha256',
+                found=repr(line[:40].decode("utf-8", "replace")),
+                fix="going on with --resume mends it from the last checkpoint",
+            )
+        events.append(event)
+    return tuple(events)
+
+
+def _lines(log: Path, disk: FileSystem) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
+    """The lines of the log, each with the event in it; the last only if it is whole."""
+    *lines, last = read_bytes(log, MAX_BYTES, disk=disk, empty=True).split(b"\n")
+    for line in lines:
+        yield line, event_of(line)
+    if event := event_of(last):
+        yield last, event

@@ -1,0 +1,126 @@
+"""Model files: one safetensors file that proves itself by a checksum, written whole or not at all."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from fnnet.core.checks import check_classes
+from fnnet.core.params import Array, Layer, Params, check_params, check_sizes, layer_sizes
+from fnnet.errors import ModelError
+from fnnet.files import container
+from fnnet.files.container import Kind
+from fnnet.files.disk import DISK, FileSystem
+from fnnet.files.strictjson import frozen, thawed
+from fnnet.names import ACTIVATIONS
+
+MODEL: Final = Kind("model", 1, 2**20)
+KEYS: Final = frozenset({"sizes", "activation", "classes", "image_shape", "preprocessing", "training"})
+
+
+class Model(NamedTuple):
+    """A network together with what is no number but shapes its function, and how it came to be."""
+
+    params: Params
+    activation: str = "relu"
+    classes: tuple[str, ...] = tuple("0123456789")
+    image_shape: tuple[int, int] = (28, 28)
+    preprocessing: str = "bytes/255"
+    training: Mapping[str, Any] = MappingProxyType({})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A mapping proxy cannot be pickled or deep-copied; a dict can.
+        return _rebuild, (*self[:-1], thawed(self.training))
+
+
+def _rebuild(*parts: Any) -> Model:
+    params, activation, classes, image_shape, preprocessing, training = parts
+    return Model(params, activation, classes, image_shape, preprocessing, frozen(training))
+
+
+def save_model(path: str | os.PathLike[str], model: Model, *, disk: FileSystem = DISK) -> None:
+    """Write `model` to `path` as safetensors with float32 or float64 arrays.
+
+    Raises   StorageError if the file cannot be written, ModelError for a model that could not be loaded again.
+    """
+    if not isinstance(model, Model):
+        raise ModelError("no model", expected="fnnet.Model", found=type(model).__name__, fix="give one")
+    about = {
+        "sizes": layer_sizes(check_params(model.params)),
+        "activation": model.activation,
+        "classes": model.classes,
+        "image_shape": model.image_shape,
+        "preprocessing": model.preprocessing,
+        "training": model.training,
+    }
+    container.save(path, MODEL, about, tensors_of("layers", model.params), _model, disk)
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """The model in the file at `path`, proven by its checksum and checked throughout.
+
+    Raises   ModelError for anything but a whole fnnet model, StorageError if the file cannot be read.
+    """
+    return container.load(path, MODEL, _model)
+
+
+def tensors_of(prefix: str, params: Params) -> dict[str, Array]:
+    """The arrays of `params` by name: `<prefix>.0.W`, `<prefix>.0.b`, `<prefix>.1.W`, ..."""
+    return {
+        f"{prefix}.{number}.{name}": np.asarray(array)
+        for number, layer in enumerate(params.layers)
+        for name, array in zip("Wb", layer, strict=True)
+    }
+
+
+def params_of(prefix: str, tensors: Mapping[str, Array], sizes: tuple[int, ...], *, finite: bool = True) -> Params:
+    """The parameters named by `tensors_of` for layers of these sizes; ModelError for another shape or, if `finite`,
+    numbers that are not."""
+    layers = []
+    for number, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
+        W, b = (tensors[f"{prefix}.{number}.{name}"] for name in "Wb")
+        place = f"layer {number + 1} ({prefix}.{number})"
+        if W.shape != (inputs, outputs) or b.shape != (outputs,):
+            expected = f"W ({inputs}, {outputs}), b ({outputs},)"
+            raise ModelError("tensor shape", place=place, expected=expected, found=f"W {W.shape}, b {b.shape}")
+        if finite and not (np.isfinite(W).all() and np.isfinite(b).all()):
+            raise ModelError("weights are not finite", place=place, expected="numbers", found="NaN or infinity")
+        layers.append(Layer(W, b))
+    return check_params(Params(tuple(layers)))
+
+
+def check_names(tensors: Mapping[str, Array], prefixes: list[str], sizes: tuple[int, ...]) -> None:
+    """ModelError unless `tensors` are those of networks of these sizes under each prefix, no more and no fewer."""
+    names = [f"{prefix}.{number}.{name}" for prefix in prefixes for number in range(len(sizes) - 1) for name in "Wb"]
+    if sorted(tensors) != sorted(names):
+        raise ModelError("tensors", place="arrays", expected=", ".join(names), found=", ".join(sorted(tensors)))
+
+
+def check_keys(about: Any, keys: frozenset[str]) -> None:
+    """ModelError unless a description has these keys."""
+    if set(about) != keys:
+        raise ModelError("other entries", expected=", ".join(sorted(keys)), found=", ".join(sorted(about)))
+
+
+def _model(about: Any, tensors: Mapping[str, Array]) -> Model:
+    check_keys(about, KEYS)
+    sizes = check_sizes(about["sizes"])
+    if about["activation"] not in ACTIVATIONS or about["preprocessing"] != "bytes/255":
+        found = f"{about['activation']!r}, {about['preprocessing']!r}"
+        raise ModelError("unknown function", expected=f"{', '.join(ACTIVATIONS)} on bytes/255", found=found)
+    classes, (height, width) = about["classes"], check_sizes(about["image_shape"])
+    if not isinstance(classes, list):
+        raise ModelError("classes", expected="a list of names", found=repr(classes))
+    if len(classes) != sizes[-1] or height * width != sizes[0]:
+        expected = f"{sizes[-1]} classes, {sizes[0]} pixels"
+        raise ModelError("does not fit", expected=expected, found=f"{len(classes)} classes, {height}x{width} pixels")
+    check_names(tensors, ["layers"], sizes)
+    params, shape = params_of("layers", tensors, sizes), (height, width)
+    return Model(
+        params, about["activation"], check_classes(classes), shape, about["preprocessing"], frozen(about["training"])
+    )

@@ -1,0 +1,82 @@
+"""JSON as files hold it: UTF-8, finite numbers only, no key twice, no half of a character."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from fnnet.errors import DataError
+
+SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def loads(text: str | bytes) -> Any:
+    """The value of a JSON text.
+
+    Raises   DataError for a key stored twice or a number that is not finite, also one like 1e999; ValueError or
+             RecursionError for what is no JSON in UTF-8 or holds a lone surrogate.
+    """
+    # json.loads would take bytes for UTF-16 or UTF-32 where they look like it.
+    text = text if isinstance(text, str) else text.decode()
+    value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_refuse, parse_float=_finite)
+    if SURROGATE.search(text):
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def dumps(value: Any) -> str:
+    """`value` as JSON on one line; mappings of any kind become objects, floats keep every bit.
+
+    Raises   TypeError for what JSON cannot hold, ValueError for a number that is not finite.
+    """
+    return json.dumps(value, allow_nan=False, default=_plain)
+
+
+def without_nan(value: Any) -> Any:
+    """`value` with NaN and infinity, which JSON lacks, as None; mappings as dicts and sequences as lists."""
+    if isinstance(value, Mapping):
+        return {key: without_nan(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_nan(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} in the description")
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) < len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise DataError("key stored twice", place="JSON", expected="each key once", found=repr(twice[:40]))
+    return dict(pairs)
+
+
+def _refuse(text: str) -> float:
+    raise DataError("number", place="JSON", expected="finite numbers", found=text[:20])
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse(text)
+
+
+def frozen(value: Any) -> Any:
+    """`value` with every dict inside as a read-only mapping and every list as a tuple."""
+    if isinstance(value, Mapping):
+        return MappingProxyType({key: frozen(each) for key, each in value.items()})
+    return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else value
+
+
+def thawed(value: Any) -> Any:
+    """`value` with every mapping inside as a dict."""
+    if isinstance(value, Mapping):
+        return {key: thawed(each) for key, each in value.items()}
+    return [thawed(each) for each in value] if isinstance(value, (list, tuple)) else value

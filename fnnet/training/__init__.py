@@ -1,0 +1,1 @@
+"""Training: recipes, plans, steps, epochs."""

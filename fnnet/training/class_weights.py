@@ -1,0 +1,89 @@
+"""Weights of samples by their class: what is rare or dear counts for more in the mean loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from fnnet.core.checks import as_array, check_amount, check_classes, check_count, check_labels
+from fnnet.core.params import Array, freeze
+from fnnet.errors import ArgumentTypeError, UsageError
+
+BALANCED: Final = "balanced"
+
+
+def parse(text: str, classes: Sequence[str]) -> str | dict[int, float]:
+    """`balanced`, or `CLASS=WEIGHT,...` as a mapping from numbers of classes to weights.
+
+    classes  the names.
+    Raises   UsageError for what is neither, or names a class that is not there, or one twice.
+    """
+    if not isinstance(text, str):
+        raise ArgumentTypeError("class weights", expected=f"CLASS=WEIGHT,... or {BALANCED}", found=repr(text))
+    classes = check_classes(classes)
+    if text == BALANCED:
+        return text
+    found: dict[int, float] = {}
+    for part in text.split(","):
+        name, _, value = part.rpartition("=")
+        if name not in classes or classes.index(name) in found:
+            shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
+            problem = "weight given twice" if name in classes else "weight for a class that is not there"
+            expected = f"CLASS=WEIGHT,... of the classes {shown}, or {BALANCED}"
+            raise UsageError(problem, expected=expected, found=repr(part))
+        try:
+            found[classes.index(name)] = check_amount(f"weight of class {name}", float(value))
+        except ValueError as error:
+            if isinstance(error, UsageError):
+                raise
+            raise UsageError(f"weight of class {name}", expected="a finite number >= 0", found=repr(value)) from None
+    return found
+
+
+def class_weights(weights: Any, labels: Any, classes: int) -> Array:
+    """The weight of each sample, that of its label's class, for labels (n,) in [0, classes): read-only float64 (n,).
+
+    A mapping gives weights to some classes, by number, and leaves the others at 1; a sequence gives one to each.
+    "balanced" gives n / (classes count) to a class with so many labels, so that all classes that occur weigh the same
+    (King and Zeng, Political Analysis 9 (2001) 137).
+
+    Raises   UsageError for a class that is not there, another number of weights, and a weight that is negative or not
+             finite; ArgumentTypeError for what is no number.
+    """
+    classes = check_count("classes", classes, 1)
+    labels = as_array("labels are not integers", labels, "iu", "an integer dtype, shape (n,)")
+    if labels.ndim != 1:
+        found = f"{labels.dtype}, shape {labels.shape}"
+        raise ArgumentTypeError("labels are not integers", expected="an integer dtype, shape (n,)", found=found)
+    labels = check_labels(labels, (len(labels), classes))
+    if isinstance(weights, str) and weights == BALANCED:
+        counts = np.bincount(labels, minlength=classes)
+        each = len(labels) / (classes * np.maximum(counts, 1))
+    else:
+        each = np.array(_each_class(weights, classes))
+    found = each[labels]
+    if found.size and not found.any():
+        raise UsageError("no sample has a weight", expected="more than 0 for a class that occurs", found="0 for each")
+    return freeze(found)
+
+
+def _each_class(weights: Any, classes: int) -> list[float]:
+    """The weight of every class."""
+    if isinstance(weights, Mapping):
+        for number in weights:
+            known = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
+            if not (known and 0 <= number < classes):
+                raise UsageError("weight for a class that is not there", expected=f"0 to {classes - 1}", found=number)
+        weights = [weights.get(number, 1.0) for number in range(classes)]
+    elif isinstance(weights, (str, bytes)) or not (
+        isinstance(weights, Sequence) or (isinstance(weights, np.ndarray) and weights.ndim == 1)
+    ):
+        expected = f'one weight for each class, a mapping from classes, or "{BALANCED}"'
+        raise ArgumentTypeError("class weights", expected=expected, found=repr(weights))
+    elif isinstance(weights, np.ndarray):
+        weights = as_array("class weights", weights, "fiu", "numbers").tolist()
+    if len(weights) != classes:
+        raise UsageError("class weights", expected=f"one for each of {classes} classes", found=len(weights))
+    return [check_amount(f"weight of class {number}", weight) for number, weight in enumerate(weights)]

@@ -1,0 +1,97 @@
+"""L-BFGS through SciPy, for training sets small enough that every step reads all of them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from fnnet.core.checks import check_amount, check_count, check_labels
+from fnnet.core.network import as_input, check_examples, forward, loss_and_grads
+from fnnet.core.params import Array, Layer, Params, check_params, freeze_params, layer_sizes
+from fnnet.core.state import Examples
+from fnnet.core.table import NUMPY, Kernels
+from fnnet.errors import DivergedError
+
+GRADIENT: Final = 1e-7
+"""At the minimum no entry of the gradient is larger than this."""
+FALL: Final = 1e-12
+"""The fall of the loss in one iteration, relative to the loss, below which it is at the minimum."""
+
+
+def minimise(
+    params: Params,
+    examples: Examples,
+    *,
+    iterations: int,
+    activation: str = "relu",
+    l2: float = 0.0,
+    weights: Any = None,
+    label_smoothing: float = 0.0,
+    kernels: Kernels = NUMPY,
+    on_iteration: Callable[[int, float, Params], None] | None = None,
+) -> tuple[Params, tuple[float, ...]]:
+    """Go from `params` down to a minimum of mean cross-entropy + l2 / 2 * (sum of all squared weights, not biases).
+
+    Limited-memory BFGS, Liu and Nocedal 1989, doi:10.1007/BF01589116, by scipy.optimize. It computes in float64: its
+    line search needs gradients better than float32 has. x is held once as float64, the activations of all rows too.
+
+    iterations     at most so many; each reads all examples once or a few times.
+    weights        of the examples (n,); None for equal ones.
+    on_iteration   is told the number of each iteration, from 1, and the loss and the parameters after it.
+    Returns  the parameters, in the dtype of those given, and the loss after each iteration, nats.
+    Raises   DivergedError at a loss or gradient that is not finite; UsageError as `forward`, and for figures that
+             are out of range.
+    """
+    from scipy.optimize import minimize
+
+    iterations, l2 = check_count("iterations", iterations, 1), check_amount("l2", l2)
+    sizes, dtype = layer_sizes(check_params(params)), params.layers[0].W.dtype
+    start, examples = flatten(params), check_examples(examples)
+    x = as_input(examples.x, unflatten(start, sizes))
+    labels = check_labels(examples.labels, (len(x), sizes[-1]))
+    history: list[float] = []
+
+    def objective(vector: Array) -> tuple[float, Array]:
+        at = unflatten(vector, sizes)
+        with np.errstate(over="ignore", invalid="ignore"):
+            activations = forward(at, x, activation=activation, kernels=kernels)
+            loss, grads = loss_and_grads(
+                at, activations, labels, weights=weights, label_smoothing=label_smoothing, kernels=kernels
+            )
+            loss += l2 / 2 * sum(float(np.vdot(W, W)) for W, _ in at.layers)
+            layers = zip(at.layers, grads.layers, strict=True)
+            slope = flatten(Params(tuple(Layer(dW + l2 * W, db) for (W, _), (dW, db) in layers)))
+        if not (math.isfinite(loss) and np.isfinite(slope).all()):
+            place = f"iteration {len(history) + 1}"
+            fix = "start from smaller weights, or scale x down"
+            raise DivergedError("training diverged", place=place, expected="a finite loss", found=loss, fix=fix)
+        return loss, slope
+
+    def report(intermediate_result: Any) -> None:
+        history.append(float(intermediate_result.fun))
+        if on_iteration:
+            on_iteration(len(history), history[-1], unflatten(intermediate_result.x, sizes, dtype))
+
+    options = {"maxiter": iterations, "maxfun": 20 * iterations + 20, "gtol": GRADIENT, "ftol": FALL}
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", callback=report, options=options)
+    return unflatten(found.x, sizes, dtype), tuple(history)
+
+
+def flatten(params: Params) -> Array:
+    """Every W and b in order, each row by row, as one float64 vector."""
+    vector: Array = np.concatenate([each.ravel() for layer in params.layers for each in layer], dtype=np.float64)
+    return vector
+
+
+def unflatten(vector: Array, sizes: tuple[int, ...], dtype: Any = np.float64) -> Params:
+    """The parameters of layer `sizes` whose `flatten` is `vector`, as read-only copies of `dtype`."""
+    layers, done = [], 0
+    for inputs, outputs in itertools.pairwise(sizes):
+        W = vector[done : done + inputs * outputs].reshape(inputs, outputs)
+        done += (inputs + 1) * outputs
+        layers.append(Layer(W.astype(dtype), vector[done - outputs : done].astype(dtype)))
+    return freeze_params(Params(tuple(layers)))

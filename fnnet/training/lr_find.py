@@ -1,0 +1,136 @@
+"""The learning-rate range test: train once while the rate grows, and see where the loss falls fastest.
+
+Smith 2017, arXiv:1506.01186.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from fnnet.core import rng
+from fnnet.core.checks import as_array, check_amount, check_count
+from fnnet.core.network import check_examples
+from fnnet.core.optimizers import SGD, Optimizer
+from fnnet.core.params import Array
+from fnnet.core.state import PLAIN, Examples, Objective, TrainState
+from fnnet.core.table import NUMPY, Kernels
+from fnnet.errors import DivergedError, UsageError
+from fnnet.training.steps import check_work, train_block
+
+MEMORY: Final = 0.9
+"""Share of the smoothed loss that each step keeps."""
+TOO_HIGH: Final = 4.0
+"""The test ends where the smoothed loss is more than so many times its smallest."""
+FEWEST: Final = 10
+"""Steps that a curve needs before it says anything."""
+
+
+class RangeTest(NamedTuple):
+    """What the test saw at each step that it made.
+
+    rates       learning rates, growing by the same factor from step to step.
+    losses      mean loss of the step's batch, nats, before the step.
+    smoothed    their exponential average, MEMORY of which is kept at each step, corrected for its start at 0.
+    steepest    the rate where the loss falls fastest on its way to the minimum; None where it does not fall.
+    at_minimum  the rate of the smallest smoothed loss; None where too few steps were made.
+    suggestion  the smaller of `steepest` and a tenth of `at_minimum`; None without them.
+    """
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    smoothed: tuple[float, ...]
+    steepest: float | None
+    at_minimum: float | None
+    suggestion: float | None
+
+
+def range_test(
+    state: TrainState,
+    examples: Examples,
+    batch_size: int,
+    *,
+    low: float = 1e-5,
+    high: float = 10.0,
+    steps: int = 200,
+    objective: Objective = PLAIN,
+    optimizer: Optimizer = SGD,
+    kernels: Kernels = NUMPY,
+) -> RangeTest:
+    """Train from `state` on `steps` mini-batches, of the order that training has, at rates from `low` up to `high`.
+
+    It ends early where the smoothed loss exceeds TOO_HIGH times its smallest, or training diverges: that step is left
+    out. Nothing of the training is kept.
+
+    Raises   UsageError unless 0 < low < high, both finite, steps >= FEWEST and batch_size >= 1.
+    """
+    check_work(state, objective, optimizer)
+    examples = check_examples(examples)
+    steps, batch_size = check_count("steps", steps, FEWEST), check_count("batch_size", batch_size, 1)
+    low, high = check_amount("low", low, above=True), check_amount("high", high, above=True)
+    if low >= high:
+        raise UsageError("low is not below high", expected=f"low < {high:g}", found=f"{low:g}")
+    rates: list[float] = []
+    losses: list[float] = []
+    smoothed: list[float] = []
+    average, best = 0.0, math.inf
+    batches = _batches(state.seed, examples, batch_size)
+    for rate, rows in zip(np.geomspace(low, high, steps).tolist(), batches, strict=False):
+        try:
+            state, loss_sum, _ = train_block(
+                state, examples, rows, batch_size, rate, objective=objective, optimizer=optimizer, kernels=kernels
+            )
+        except DivergedError:
+            break
+        loss = loss_sum / len(rows)
+        average = MEMORY * average + (1 - MEMORY) * loss
+        now = average / (1 - MEMORY ** (len(losses) + 1))
+        if now > TOO_HIGH * best:
+            break
+        best = min(best, now)
+        rates.append(rate)
+        losses.append(loss)
+        smoothed.append(now)
+    window = max(FEWEST, steps // 8)
+    found = suggest(np.array(rates), np.array(losses), np.array(smoothed), window)
+    return RangeTest(tuple(rates), tuple(losses), tuple(smoothed), *found)
+
+
+def suggest(
+    rates: Array, losses: Array, smoothed: Array, window: int
+) -> tuple[float | None, float | None, float | None]:
+    """(steepest, at_minimum, suggestion) of a test, as `RangeTest` describes them.
+
+    `steepest` is the middle of those `window` steps in a row, none beyond the minimum, over which the least-squares
+    line through the losses over the logarithm of the rate falls most. The losses themselves are taken, as the smoothed
+    ones come late.
+
+    Raises   UsageError unless all three are numbers (n,), as many of each, and window >= 1.
+    """
+    window = check_count("window", window, 1)
+    rates, losses, smoothed = (as_array("curve", each, "fiu", "numbers") for each in (rates, losses, smoothed))
+    if not (rates.ndim == 1 and rates.shape == losses.shape == smoothed.shape):
+        found = ", ".join(str(each.shape) for each in (rates, losses, smoothed))
+        raise UsageError("curve", expected="rates, losses and smoothed losses, each (n,)", found=found)
+    if len(rates) < window:
+        return None, None, None
+    centred = np.arange(window) - (window - 1) / 2
+    lowest = int(smoothed.argmin())
+    slopes = np.correlate(losses, centred, mode="valid")[: max(lowest - window + 2, 0)]
+    if not slopes.size or slopes.min() >= 0:
+        return None, float(rates[lowest]), None
+    place, at_minimum = int(slopes.argmin()), float(rates[lowest])
+    steepest = math.sqrt(rates[place] * rates[place + window - 1])
+    return steepest, at_minimum, min(steepest, at_minimum / 10)
+
+
+def _batches(seed: int, examples: Examples, batch_size: int) -> Iterator[Array]:
+    """The rows of one mini-batch after another, epoch after epoch in the order of training."""
+    n = len(examples.x)
+    for epoch in itertools.count(1):
+        order = rng.order(seed, "shuffle", n, epoch=epoch)
+        yield from (order[first : first + batch_size] for first in range(0, n, batch_size))

@@ -1,0 +1,27 @@
+"""Early stopping: pure functions of the dev losses reported so far, first report first.
+
+For a figure of which more is better, such as accuracy, give its negative.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from fnnet.core.checks import check_count, check_numbers
+
+
+def best_epoch(losses: Sequence[float]) -> int | None:
+    """The index of the smallest loss, of equals the earliest; NaN never is. None where there is none."""
+    losses = check_numbers("losses", losses)
+    known = [index for index, loss in enumerate(losses) if not math.isnan(loss)]
+    return min(known, key=lambda index: losses[index], default=None)
+
+
+def is_over(losses: Sequence[float], patience: int) -> bool:
+    """Whether `patience` reports or more have come since the best, or at all where none was a number.
+
+    Raises   UsageError unless patience >= 1.
+    """
+    patience, best = check_count("patience", patience, 1), best_epoch(losses)
+    return len(losses) - (0 if best is None else best + 1) >= patience

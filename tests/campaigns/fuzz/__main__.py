@@ -1,0 +1,93 @@
+"""`python -m tests.campaigns.fuzz [READER...] --seconds N | --runs N [--jobs K]`: fuzz the readers.
+
+Each runs in a process of its own.
+
+What is found is kept between calls in the folder that --work names, and put into tests/campaigns/fuzz/corpus by hand.
+"""
+
+import argparse
+import importlib.util
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.campaigns.fuzz.worker import MEMORY_FOLDER, MODULES
+
+ROOT = Path(__file__).resolve().parents[3]
+CORPUS = Path(__file__).parent / "corpus"
+WORK = Path(tempfile.gettempdir(), "fnnet-fuzz")
+MAX_BYTES = 4096
+RUNS = 200_000
+"""Executions in one process: the fuzzer's own memory grows, and the bounds are of the whole process."""
+STUCK = 20
+"""Seconds after which an input that has not come back is a breach, in compiled code too."""
+
+
+def fuzz(reader, work, runs, seconds):
+    """Fuzz one reader, in processes one after another; its line of results, and the breaches."""
+    corpus = Path(work, "corpus", reader)
+    corpus.mkdir(parents=True, exist_ok=True)
+    start, done, found = time.monotonic(), 0, []
+    while runs is None or done < runs:
+        limit = f"-max_total_time={seconds}" if runs is None else f"-runs={min(RUNS, runs - done)}"
+        ran, breaches = _fuzz_once(reader, work, corpus, limit)
+        done, found = done + ran, found + breaches
+        if runs is None or breaches or not ran:
+            break
+    speed, files = done / (time.monotonic() - start), len(list(corpus.iterdir()))
+    return f"{reader}: {done:,} executions, {speed:,.0f}/s, {files:,} corpus files, {len(found)} breaches", found
+
+
+def _fuzz_once(reader, work, corpus, limit):
+    """How often one process executed the reader, and the breaches that it found."""
+    breaches, log = Path(work, "breaches"), Path(work, f"{reader}.log")
+    breaches.mkdir(exist_ok=True)
+    seeds = [CORPUS / reader] if (CORPUS / reader).is_dir() else []
+    flags = [f"-max_len={MAX_BYTES}", f"-timeout={STUCK}", f"-artifact_prefix={breaches}/{reader}-"]
+    with tempfile.TemporaryDirectory(prefix="fnnet-fuzz-", dir=MEMORY_FOLDER) as folder:
+        command = [sys.executable, "-m", "tests.campaigns.fuzz.worker", reader, folder, breaches, *flags]
+        with open(log, "w") as file:
+            done = subprocess.run([*command, limit, corpus, *seeds], cwd=ROOT, stdout=file, stderr=file, check=False)
+    text = log.read_text(errors="replace")
+    found = re.findall(r"^BREACH (.*)$", text, re.MULTILINE)
+    if done.returncode:
+        artifact = re.findall(r"Test unit written to (\S+)", text)
+        found.append(f"{artifact[-1] if artifact else log}: the process ended with {done.returncode}, see {log}")
+    return max([0, *(int(number) for number in re.findall(r"^(?:#|Done )(\d+)", text, re.MULTILINE))]), found
+
+
+def main():
+    """Fuzz what the command line names; exit 1 on breaches, 2 for wrong usage."""
+    parser = argparse.ArgumentParser("python -m tests.campaigns.fuzz", description="Fuzz fnnet's readers.")
+    parser.add_argument("readers", nargs="*", metavar="READER", help=f"{', '.join(MODULES)}; all of them unless said")
+    limit = parser.add_mutually_exclusive_group(required=True)
+    limit.add_argument("--seconds", type=int, metavar="N", help="of each reader")
+    limit.add_argument("--runs", type=int, metavar="N", help="of each reader")
+    parser.add_argument("--jobs", type=int, default=1, metavar="K", help="readers at a time (default 1)")
+    parser.add_argument("--work", type=Path, default=WORK, metavar="DIR", help=f"what is kept (default {WORK})")
+    chosen = parser.parse_args()
+    unknown = [reader for reader in chosen.readers if reader not in MODULES]
+    if unknown:
+        parser.error(f"unknown reader {unknown[0]!r}; choose from {', '.join(MODULES)}")
+    if importlib.util.find_spec("atheris") is None:
+        print("error: the fuzzer is not installed; pip install atheris", file=sys.stderr)
+        return 2
+    failed = False
+    with ThreadPoolExecutor(max(1, chosen.jobs)) as pool:
+        for line, found in pool.map(
+            lambda reader: fuzz(reader, chosen.work, chosen.runs, chosen.seconds), chosen.readers or MODULES
+        ):
+            print(line, *(f"  {each}" for each in found), sep="\n", flush=True)
+            failed = failed or bool(found)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

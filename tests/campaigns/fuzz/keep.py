@@ -1,0 +1,59 @@
+"""`python -m tests.campaigns.fuzz.keep [--work DIR]` puts what the fuzzer found into the corpus.
+
+That is the smallest input of each way to end.
+
+A way is an error but for its numbers and quotations, or a value's shape; those that a file there shows are left out.
+"""
+
+import argparse
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.campaigns.fuzz.__main__ import CORPUS, ROOT, WORK
+from tests.campaigns.fuzz.worker import MODULES
+
+PER_READER = 6
+MAX_BYTES = 600
+
+
+def way(outcome):
+    """What outcomes of one way to end have in common."""
+    says = (
+        outcome["says"].split(": ", 1)[-1] if outcome["ends"] == "error" else re.sub(r"[^\[\](,]", "", outcome["says"])
+    )
+    return outcome["ends"], re.sub(r"\W+", " ", re.sub(r"'.*?'|\".*?\"|[0-9a-f]{64}|\d[\d,.x]*", "", says))[:90]
+
+
+def outcomes(paths):
+    """How these files end; a crash of Python leaves out the rest."""
+    command = [sys.executable, "-m", "tests.campaigns.fuzz.replay", *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def keep(reader, work):
+    """Add to the corpus of one reader."""
+    folder = CORPUS / reader
+    known = {way(outcome) for outcome in outcomes(sorted(folder.iterdir()))}
+    found = [path for path in Path(work, "corpus", reader).iterdir() if path.stat().st_size <= MAX_BYTES]
+    found.sort(key=lambda path: (path.stat().st_size, path.name))
+    room = PER_READER - len(list(folder.glob("found-*")))
+    # The folder's name tells the reader.
+    for path, outcome in zip(found, outcomes(found), strict=False):
+        if room <= 0:
+            break
+        if way(outcome) not in known:
+            known.add(way(outcome))
+            content, room = path.read_bytes(), room - 1
+            (folder / f"found-{hashlib.sha256(content).hexdigest()[:8]}").write_bytes(content)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser("python -m tests.campaigns.fuzz.keep")
+    parser.add_argument("--work", type=Path, default=WORK)
+    for each in MODULES:
+        keep(each, parser.parse_args().work)

@@ -1,0 +1,47 @@
+"""`python -m tests.campaigns.fuzz.replay FILE...` puts inputs through the contract once more.
+
+One JSON line each: `reader`, `name`, `ends` ("value", "error" or "breach"), `says`. The reader is that of the folder,
+or what the name starts with.
+"""
+
+import faulthandler
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.campaigns.fuzz.contract import BreachError, afresh, check, limited
+from tests.campaigns.fuzz.worker import MEMORY_FOLDER, Place
+
+
+def replay(paths):
+    """The outcomes of these files, one after another as they come."""
+    from tests.campaigns.fuzz.targets import TARGETS
+
+    with tempfile.TemporaryDirectory(prefix="fnnet-fuzz-", dir=MEMORY_FOLDER) as folder:
+        for path in map(Path, paths):
+            reader = path.parent.name if path.parent.name in TARGETS else path.name.split("-")[0]
+            target = TARGETS[reader]
+            with tempfile.TemporaryDirectory(dir=folder) as inner:
+                place = Place(inner, target.file)
+                place.put(target.build(path.read_bytes()))
+                ends, says = outcome(target, place.path)
+                place.close()
+            yield {"reader": reader, "name": path.name, "ends": ends, "says": says}
+
+
+def outcome(target, path):
+    """How reading the file at `path` ends, and what it says."""
+    try:
+        found = check(target.read, path, lambda value: target.hold(value, path), target.memory)
+    except BreachError as breach:
+        return "breach", str(breach)
+    return ("error" if isinstance(found, Exception) else "value"), str(found)[:200]
+
+
+if __name__ == "__main__":
+    faulthandler.enable()
+    afresh()
+    with limited():
+        for line in replay(sys.argv[1:]):
+            print(json.dumps(line), flush=True)

@@ -1,0 +1,285 @@
+"""One target a reader: how a file is built from the fuzzer's bytes, what reads it, and what its value must be.
+
+Values are compared with readings of our own or of other libraries, so that a silently wrong answer is a breach too.
+"""
+
+import csv
+import gzip
+import io
+import json
+import os
+import re
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import fnnet
+from fnnet import data
+from fnnet.core.params import Params
+from fnnet.data import idx, kaggle_csv, png
+from fnnet.errors import FnnetError
+from fnnet.files import log
+from fnnet.files.checkpoints import Checkpoint, load_checkpoint, save_checkpoint, training_of
+from fnnet.names import ACTIVATIONS
+from tests.campaigns.fuzz import build
+from tests.campaigns.fuzz.contract import MEMORY, BreachError
+
+
+class Target(NamedTuple):
+    """build: bytes -> the file's content; hold(value, path): raises for a value that is not the file's.
+
+    file       the file's name, for a reader of folders below the path that is read.
+    """
+
+    build: Any
+    read: Any
+    hold: Any
+    file: str = "a"
+    memory: int = MEMORY
+
+
+def must(fact, what, found=""):
+    if not fact:
+        raise BreachError(f"the value does not hold: {what} {found}".rstrip(), what)
+
+
+def _array(array, dtypes, what, *, frozen):
+    must(type(array) is np.ndarray and array.dtype in dtypes, f"{what}'s dtype", array.dtype)
+    must(array.dtype.isnative and array.flags.c_contiguous, f"{what}'s layout")
+    must(not (frozen and array.flags.writeable), f"{what} is writable")
+    base = array
+    while isinstance(base, np.ndarray) and base.base is not None:
+        base = base.base
+    must(isinstance(base, (np.ndarray, bytes)), f"{what} does not own its memory", type(base))
+
+
+def hold_idx(array, path):
+    content = Path(path).read_bytes()
+    if content[:2] == b"\x1f\x8b":
+        content = gzip.decompress(content)
+    rank = content[3]
+    shape = tuple(int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(rank))
+    _array(array, (np.uint8,), "the array", frozen=True)
+    must(content[:3] == b"\0\0\x08" and 1 <= rank <= 4 and array.size > 0, "the header", content[:4])
+    must(array.shape == shape and array.tobytes() == content[4 + 4 * rank :], "shape or bytes")
+
+
+PIECES = [(module, module.PIECE) for module in (idx, kaggle_csv, png) if hasattr(module, "PIECE")]
+
+
+SELDOM = 8
+"""One file in so many is read in pieces too, which takes several times as long."""
+
+
+def in_pieces(read):
+    """Read in pieces of the usual size and, some, in tiny ones, whose ends fall anywhere; the outcome must be one."""
+
+    def both(path):
+        whole = _outcome(read, path)
+        if zlib.crc32(Path(path).read_bytes()) % SELDOM:
+            return _again(whole)
+        for module, _ in PIECES:
+            module.PIECE = 5 + os.path.getsize(path) // 40  # not thousands of them
+        try:
+            pieces = _outcome(read, path)
+        finally:
+            for module, size in PIECES:
+                module.PIECE = size
+        must(isinstance(whole, Exception) == isinstance(pieces, Exception), "in pieces it ends otherwise", pieces)
+        must(isinstance(whole, Exception) or _same(whole, pieces), "in pieces it is another")
+        return _again(whole)
+
+    return both
+
+
+def _again(outcome):
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def _outcome(read, path):
+    try:
+        return read(path)
+    except FnnetError as error:
+        return error
+
+
+NUMBER = re.compile(r"[ \t]*\+?[0-9]+[ \t]*", re.ASCII)
+
+
+def hold_csv(value, path):
+    """Every cell is read again by the csv module and by Python's integers."""
+    pixels, labels = value
+    must(pixels.ndim == 2 and pixels.size > 0, "the pixels' shape", pixels.shape)
+    # Line ends as Python has them, and those within quotes not taken apart.
+    text = io.StringIO(Path(path).read_bytes().decode("utf-8-sig"), newline=None)
+    rows = [row for row in csv.reader(text) if row]
+    header = [] if all(re.fullmatch(r"\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*", cell) for cell in rows[0]) else rows.pop(0)
+    odd = next((cell for row in rows for cell in row if not NUMBER.fullmatch(cell)), None)
+    must(odd is None, "a cell that is no whole number was taken for one", repr(odd))
+    numbers = np.array([[int(cell) for cell in row] for row in rows])
+    width = pixels.shape[1] + (labels is not None)
+    must(numbers.shape == (len(pixels), width), "rows or columns", (numbers.shape, pixels.shape))
+    names = [name.strip().lower() for name in header]
+    at = names.index("label") if "label" in names else None if header or labels is None else 0
+    must((at is None) == (labels is None), "the label's column", header[:4])
+    if at is not None:
+        _array(labels, (np.uint8, np.int64), "labels", frozen=False)
+        must(labels.tolist() == numbers[:, at].tolist(), "a label", labels[:4])
+        must(labels.max() <= kaggle_csv.MAX_LABEL and labels.min() >= 0, "a label's range")
+        numbers, names = np.delete(numbers, at, axis=1), names[:at] + names[at + 1 :]
+    order = np.argsort(np.array([_place(name) for name in names]), kind="stable") if names else slice(None)
+    must(np.array_equal(pixels, numbers[:, order]), "a pixel")
+    _array(pixels, (np.uint8,), "pixels", frozen=False)
+
+
+def _place(name):
+    """The order of pixel columns, `pixel7` or `3x4`, as one number."""
+    must(re.fullmatch(r"pixel[0-9]+|[0-9]+x[0-9]+", name), "a column's name", repr(name))
+    first, *second = (int(number) for number in re.findall(r"[0-9]+", name))
+    return first * 10**5 + second[0] if second else first
+
+
+def read_npz(path):
+    return data.load(path)
+
+
+def hold_npz(dataset, path):
+    """The arrays as NumPy's own reader has them; the other kinds of data sets have targets of their own."""
+    if not Path(path).read_bytes().startswith(data.ZIP_MAGIC):
+        return
+    height, width = dataset.image_shape
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    for part, examples in (("train", dataset.train), ("test", dataset.test)):
+        must((examples is not None) == (f"y_{part}" in arrays), f"the {part} set is there or not")
+        if examples is None:
+            continue
+        _array(examples.x, (np.uint8,), "x", frozen=True)
+        _array(examples.labels, (np.int64,), "labels", frozen=True)
+        x, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
+        must(examples.x.shape == (len(x), height * width) and x.size > 0, "x's shape", examples.x.shape)
+        must(np.array_equal(examples.x, x.reshape(len(x), -1)), "a pixel")
+        must(examples.labels.tolist() == labels.reshape(-1).tolist(), "a label")
+        must(examples.labels.min() >= 0 and examples.labels.max() <= 9, "a label's range")
+    with zipfile.ZipFile(path) as archive:
+        must(archive.testzip() is None, "a checksum")
+
+
+def hold_png(array, path):
+    """Up to 8 bits a sample: as Pillow has the pixels of the chunks that are the image, by weights in floats."""
+    from PIL import Image
+
+    kinds, depth = _image_chunks(Path(path).read_bytes())
+    _array(array, (np.uint8,), "the image", frozen=True)
+    must(array.size <= png.MAX_PIXELS, "pixels")
+    with Image.open(io.BytesIO(kinds), formats=("PNG",)) as image:
+        must(array.shape == image.size[::-1] and array.size > 0, "the image's size", array.shape)
+        transparent = "transparency" in image.info
+        if depth == 16 or (transparent and depth < 8 and image.mode != "P"):  # Pillow scales the samples, not the key
+            return
+        rgba = np.asarray(image.convert("RGBA"), np.float64)
+    wanted = rgba[..., :3] @ np.array([0.299, 0.587, 0.114]) * rgba[..., 3] / 255
+    must(np.abs(array - wanted).max() <= 1.01, "a pixel", (array.tolist(), wanted.tolist()))
+
+
+def _image_chunks(content):
+    """The PNG without the chunks that are not the image, and the bits of a sample."""
+    at, out = 8, content[:8]
+    while at < len(content):
+        size = int.from_bytes(content[at : at + 4], "big") + 12
+        if content[at + 4 : at + 8] in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
+            out += content[at : at + size]
+        at += size
+    return out, content[24]
+
+
+def _params(params):
+    must(isinstance(params, Params) and len(params.layers) > 0, "params")
+    inputs = params.layers[0].W.shape[0]
+    for W, b in params.layers:
+        for array in (W, b):
+            _array(array, (np.float32, np.float64), "an array", frozen=True)
+        must(W.dtype == params.layers[0].W.dtype and W.shape == (inputs, len(b)) and b.ndim == 1, "a layer's shape")
+        inputs = len(b)
+
+
+def _same(a, b):
+    """Equality to the bit, through tuples, mappings and arrays."""
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    if isinstance(a, tuple):
+        return type(a) is type(b) and len(a) == len(b) and all(map(_same, a, b))
+    return a == b and repr(a) == repr(b)
+
+
+def _round_trip(value, path, save, load):
+    again = Path(path).with_name("again")
+    save(again, value)
+    try:
+        must(_same(value, load(again)), "saved and loaded again it is another")
+    finally:
+        again.unlink()
+
+
+def hold_model(model, path):
+    _params(model.params)
+    must(all(np.isfinite(array).all() for layer in model.params.layers for array in layer), "weights are not finite")
+    must(model.activation in ACTIVATIONS and model.preprocessing == "bytes/255", "a name")
+    must(len(set(model.classes)) == len(model.classes) == len(model.params.layers[-1].b), "classes")
+    must(all(isinstance(name, str) and name.isprintable() and name for name in model.classes), "a class name")
+    height, width = model.image_shape
+    must(height * width == len(model.params.layers[0].W), "the image's shape", model.image_shape)
+    _round_trip(model, path, fnnet.save_model, fnnet.load_model)
+
+
+def hold_checkpoint(checkpoint, path):
+    must(type(checkpoint) is Checkpoint, "the type")
+    _params(checkpoint.state.params)
+    must(type(checkpoint.state.step) is int and checkpoint.state.step >= 0, "the step")
+    training_of(checkpoint)
+    _round_trip(checkpoint, path, save_checkpoint, load_checkpoint)
+
+
+def _without_seal(event):
+    return {name: value for name, value in event.items() if name != "sha256"}
+
+
+def hold_log(events, path):
+    must(type(events) is tuple and all(isinstance(event.get("event"), str) for event in events), "events")
+    *lines, last = Path(path, log.LOG).read_bytes().split(b"\n")
+    told = [_without_seal(event) for event in events]
+    wanted = [_without_seal(json.loads(line)) for line in lines]
+    must(told == wanted or (last and told == [*wanted, _without_seal(json.loads(last))]), "an event")
+    must(json.dumps(events, allow_nan=False) is not None, "numbers")
+
+
+def read_images(path):
+    """The door of `predict`, for images of 2x2."""
+    return data.read_images(path, (2, 2))
+
+
+def hold_images(x, path):
+    _array(x, (np.uint8,), "x", frozen=False)
+    must(x.ndim == 2 and len(x) > 0 and x.shape[1] == 4, "x's shape", x.shape)
+
+
+TARGETS = {
+    "idx": Target(build.raw, idx.read_idx, hold_idx),
+    "gzip": Target(build.gzipped, in_pieces(idx.read_idx), hold_idx),
+    "csv": Target(build.raw, in_pieces(kaggle_csv.read_csv), hold_csv),
+    "npz": Target(build.zipped, read_npz, hold_npz),
+    # 16 million pixels with transparency are 64 MiB, three times over, by contract.
+    "png": Target(build.png, in_pieces(png.read_png), hold_png, memory=2**28),
+    "images": Target(build.of_any_kind, in_pieces(read_images), hold_images),
+    "model": Target(build.container("model"), fnnet.load_model, hold_model),
+    "checkpoint": Target(build.container("checkpoint"), load_checkpoint, hold_checkpoint),
+    "log": Target(build.logged, log.read_log, hold_log, file=log.LOG),
+}

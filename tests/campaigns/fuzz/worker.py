@@ -1,0 +1,106 @@
+"""One reader in one process under libFuzzer. Breaches are kept, one of each kind, and the fuzzing goes on."""
+
+import contextlib
+import hashlib
+import importlib
+import inspect
+import os
+import sys
+from pathlib import Path
+
+MEMORY_FOLDER = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+PLAIN = ("numpy", "fnnet.errors", "fnnet.core.network")
+DATA = ("fnnet.data", "fnnet.files.disk")
+MODEL = (
+    "fnnet.files.disk.container",
+    "fnnet.files.disk.model",
+    "fnnet.files.disk.strictjson",
+    "fnnet.files.disk",
+    "fnnet.core.params",
+)
+MODULES = {
+    "idx": DATA,
+    "gzip": DATA,
+    "csv": DATA,
+    "npz": (*DATA, "zipfile", "numpy.lib._format_impl"),
+    "png": ("fnnet.data.png", "fnnet.files.disk", "PIL.PngImagePlugin"),
+    "images": (*DATA, "fnnet.data.png", "zipfile"),
+    "model": MODEL,
+    "checkpoint": ("fnnet.files.disk.checkpoints", *MODEL),
+    "log": ("fnnet.files.disk.log", "fnnet.files.disk.strictjson", "fnnet.files.disk"),
+}
+"""The modules whose branches guide the fuzzer: what they parse with too, the rest of NumPy not."""
+
+
+class Place:
+    """The file in `folder` that is written over and over; `path` is what a reader takes, the file or the folder."""
+
+    def __init__(self, folder, name):
+        file = Path(folder, name)
+        self.path = str(file if name == "a" else folder)
+        self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT)
+
+    def put(self, content):
+        """Make `content` the file."""
+        os.pwrite(self._descriptor, content, 0)
+        os.ftruncate(self._descriptor, len(content))
+
+    def close(self):
+        """Leave the file as it is."""
+        os.close(self._descriptor)
+
+
+def instrument(atheris, names):
+    """Have the modules `names` report their branches; all that they only use is imported plain, before."""
+    for name in PLAIN:
+        importlib.import_module(name)
+    loaded = [name for name in names if name in sys.modules]
+    with atheris.instrument_imports(include=[name for name in names if name not in loaded]):
+        for name in names:
+            importlib.import_module(name)
+    for name in loaded:
+        for function in _functions(sys.modules[name], name):
+            with contextlib.suppress(ValueError, RuntimeError):
+                atheris.instrument_func(function)
+
+
+def _functions(owner, module):
+    for member in vars(owner).values():
+        if inspect.isclass(member) and member.__module__ == module:
+            yield from _functions(member, module)
+        elif inspect.isfunction(member) and member.__module__ == module:
+            yield member
+
+
+def main(reader, folder, breaches, flags):
+    """Fuzz `reader` in `folder` with libFuzzer's `flags`; the first breach of each kind goes to `breaches`."""
+    import atheris
+
+    instrument(atheris, MODULES[reader])
+    from tests.campaigns.fuzz.contract import BreachError, check, limited
+    from tests.campaigns.fuzz.targets import TARGETS
+
+    target = TARGETS[reader]
+    place, seen = Place(folder, target.file), set()
+
+    def hold(value):
+        return target.hold(value, place.path)
+
+    def one(data):
+        try:
+            place.put(target.build(data))
+            check(target.read, place.path, hold, target.memory)
+        except BreachError as breach:
+            if breach.signature not in seen:
+                seen.add(breach.signature)
+                kept = Path(breaches, f"{reader}-{hashlib.sha256(data).hexdigest()[:12]}")
+                kept.write_bytes(data)
+                print(f"\nBREACH {kept}: {breach}", file=sys.stderr, flush=True)
+
+    with limited():
+        atheris.Setup([sys.argv[0], *flags], one)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4], sys.argv[4:])

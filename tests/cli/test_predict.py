@@ -1,0 +1,118 @@
+"""`fnnet predict`: what cannot be read is reported file by file, and what can be is answered."""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import fnnet
+from fnnet import data
+from tests.tools.samples import chunk, csv_file, write
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A model of 28x28 pixels that knows nothing."""
+    fnnet.save_model(tmp_path / "model.safetensors", fnnet.Model(fnnet.init([784, 10], 0)))
+    return tmp_path / "model.safetensors"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Ten digits as PNG."""
+    (tmp_path / "digits").mkdir()
+    for number, image in enumerate(data.load("digits").test.x[:10]):
+        Image.fromarray(image.reshape(28, 28)).save(tmp_path / "digits" / f"{number}.png")
+    return tmp_path / "digits"
+
+
+def test_f37_a_folder_stands_for_the_png_files_in_it(model, folder, run):
+    write(folder / "notes.txt", b"no image")
+    (folder / "more.png").mkdir()
+    files = sorted(str(path) for path in folder.glob("?.png"))
+    document = run("predict", model, folder, "--json").json
+    assert [each["file"] for each in document["predictions"]] == files
+    assert document == run("predict", model, *files, "--json").json
+    assert run("predict", model, folder, files[0], "-o", "out.csv").code == 0
+    assert len((folder.parent / "out.csv").read_text().splitlines()) == 12
+
+
+def test_f37_one_bad_file_in_a_folder_is_reported_and_the_others_answered(model, folder, run, tmp_path):
+    write(folder / "4.png", b"\x89PNG\r\n\x1a\nnothing")
+    result = run("predict", model, folder, "--json")
+    result.failed(1, folder / "4.png", "byte 15: PNG cut short")
+    assert len(result.json["predictions"]) == 9
+    assert [each["file"] for each in result.json["failures"]] == [str(folder / "4.png")]
+    result = run("predict", model, folder, "-o", tmp_path / "out.csv")
+    assert result.code == 1
+    assert len(result.out.splitlines()) == 9  # what could not be written is not lost
+    assert result.err.splitlines()[-1].endswith(
+        "expected every file readable, found 1 that are not; mend or leave out those"
+    )
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_f27_f37_folders_without_images_and_files_that_are_none(model, folder, run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = run("predict", model, tmp_path / "empty", folder / "1.png", tmp_path / "none", "--json")
+    assert result.code == 1
+    assert [each["file"] for each in result.json["failures"]] == [str(tmp_path / "empty"), str(tmp_path / "none")]
+    assert "no images; expected PNG files, found none; name the files" in result.json["failures"][0]["error"]
+    assert len(result.json["predictions"]) == 1
+    result = run("predict", model, tmp_path / "empty")
+    result.failed(1, "no images")
+
+
+def test_f31_dark_ink_on_light_paper_is_noted_and_told_in_json(model, folder, run):
+    with Image.open(folder / "3.png") as image:
+        Image.fromarray(255 - np.asarray(image)).save(folder / "3.png")
+    result = run("predict", model, folder, "--json")
+    assert result.code == 0
+    assert [each["dark_on_light"] for each in result.json["predictions"]] == [number == 3 for number in range(10)]
+    note = f"note: {folder / '3.png'}: looks like dark ink on light paper; the model knows light ink on black: invert"
+    assert result.err.splitlines() == [note]
+    assert run("predict", model, folder / "3.png").err.splitlines() == [note]
+    assert run("predict", model, folder / "3.png", "--quiet").err == ""
+    assert run("predict", model, folder / "2.png").err == ""
+
+
+def test_f31_many_images_of_one_file_are_noted_once(model, run, tmp_path):
+    rows = [[0] * 784, [255] * 784, [255] * 784]
+    path = csv_file(tmp_path / "a.csv", [[0, *row] for row in rows])
+    assert run("predict", model, path, "--quiet").err == ""
+    assert run("predict", model, path).err.startswith(f"note: {path}: 2 of 3 images look like dark ink on light paper")
+
+
+@pytest.mark.parametrize("size", [(27, 28), (28, 29), (280, 280), (1, 1)])
+def test_f14_f29_an_image_of_another_size_names_both_and_the_remedy(size, model, run, tmp_path):
+    Image.new("L", size).save(tmp_path / "a.png")
+    found = f"{size[0]}x{size[1]}"
+    parts = ("byte 16", "expected 28x28 pixels", f"found {found}", "scale the image to that size, light ink on black")
+    run("predict", model, tmp_path / "a.png").failed(1, tmp_path / "a.png", *parts)
+
+
+def test_f32_an_animation_is_refused(model, folder, run):
+    content = (folder / "1.png").read_bytes()
+    write(folder / "1.png", content[:33] + chunk(b"acTL", bytes(8)) + content[33:])
+    run("predict", model, folder / "1.png").failed(1, "an animation", "expected one image", "save a single frame")
+
+
+NAMES = ["a\nb.png", "\x1b[31mred.png", "\u202egnp.exe.png", "\u2028.png", "tab\t'\".png", os.fsdecode(b"\xff.png")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_f38_file_names_that_could_steer_a_terminal(name, model, folder, run):
+    """Escaped where they are printed, in results, notes and errors; whole in JSON."""
+    good, bad = (os.path.join(folder, start + name) for start in ("good ", "bad "))
+    try:
+        with open(good, "wb") as file, Image.open(folder / "1.png") as image:
+            Image.fromarray(255 - np.asarray(image)).save(file, "PNG")
+    except OSError:
+        pytest.skip("a name that this file system does not take")
+    result = run("predict", model, good, bad)
+    assert result.code == 1
+    assert all(line.isprintable() for line in (result.out + result.err).split("\n"))
+    assert [line.partition(":")[0] for line in result.err.splitlines()] == ["note", "error"]
+    document = run("predict", model, good, bad, "--json").json
+    assert [each["file"] for each in document["predictions"] + document["failures"]] == [good, bad]

@@ -1,0 +1,128 @@
+"""IDX, raw and compressed: read rightly or refused with the place and the remedy."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+from fnnet import data
+from fnnet.data.idx import read_idx
+from fnnet.errors import DataError
+from tests.conftest import idx_bytes
+from tests.tools.samples import write
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 3), (4, 3, 2), (2, 2, 2, 2)])
+@pytest.mark.parametrize("name", ["a.gz", "a-ubyte"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_f05_idx_raw_or_gzip_by_content_not_by_name(shape, name, pack, tmp_path):
+    array = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    found = read_idx(write(tmp_path / name, pack(idx_bytes(array))))
+    np.testing.assert_array_equal(found, array)
+    assert found.dtype == np.uint8
+    assert not found.flags.writeable
+
+
+def test_f01_truncated_gzip_says_where(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (20, 28, 28))
+    content = gzip.compress(idx_bytes(noise))
+    with pytest.raises(
+        DataError, match=r"gzip truncated; expected 15,696 bytes decompressed and a checksum, found"
+    ) as error:
+        read_idx(write(tmp_path / "a.gz", content[:9000]))
+    assert "compressed byte 9000" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (gzip.compress(idx_bytes(np.zeros(9)))[:-4] + b"\1\2\3\4", "damaged gzip"),
+        (gzip.compress(idx_bytes(np.zeros(9))) + b"more", "after the end"),
+        (gzip.compress(idx_bytes(np.zeros(9))) * 2, "after the end"),
+        (gzip.compress(idx_bytes(np.zeros(9)) + b"more"), "more data than declared"),
+        (idx_bytes(np.zeros(9)) + b"more", "does not match"),
+        (b"<!DOCTYPE html><html>", "HTML"),
+        (b"\0\0\x0d\1" + b"\0\0\0\1" + b"\0" * 4, "IDX type"),
+        (b"\0\0\x08\0", "IDX rank"),
+        (b"\0\0\x08\5" + b"\0" * 20, "IDX rank"),
+        (b"\0\0\x08\3" + b"\xff" * 12, "too large"),
+        (b"\0\0\x08\3" + b"\x80\0\0\0\x80\0\0\0\0\0\0\4", "too large.*18,446,744,073,709,551,616"),
+        (b"\0\0\x08\1" + b"\0\0\0\0", "empty dataset"),
+        (gzip.compress(b"\0\0\x08\1" + b"\0\1\0\0"), "compressed file too small"),
+        (b"", "empty"),
+        (b"\0", "not an IDX"),
+    ],
+)
+def test_f02_f03_f04_f06_f07_f08_f09_f11_idx_that_is_refused(content, message, tmp_path):
+    with pytest.raises(DataError, match=message):
+        read_idx(write(tmp_path / "a", content))
+
+
+def test_f10_a_gzip_bomb_stops_at_the_declared_size(tmp_path):
+    content = gzip.compress(idx_bytes(np.zeros(100)) + bytes(50_000_000))
+    with pytest.raises(DataError, match="more data than declared; expected 108 bytes"):
+        read_idx(write(tmp_path / "a.gz", content))
+
+
+def test_idx_folder(idx_folder, small_images):
+    dataset = data.load(str(idx_folder))
+    np.testing.assert_array_equal(dataset.train.x, small_images[0][:50].reshape(50, 784))
+    np.testing.assert_array_equal(dataset.test.labels, small_images[1][50:])
+    assert dataset.image_shape == (28, 28)
+    assert dataset.classes == tuple("0123456789")
+
+
+def test_idx_folder_compressed_and_renamed(idx_folder):
+    for path in list(idx_folder.iterdir()):
+        write(idx_folder / path.name.replace("-idx", ".idx"), gzip.compress(path.read_bytes()))
+        path.unlink()
+    assert len(data.load(str(idx_folder)).train.labels) == 50
+
+
+def test_one_idx_file_finds_its_labels(idx_folder):
+    dataset = data.load(str(idx_folder / "train-images-idx3-ubyte"))
+    assert len(dataset.train.labels) == 50
+    assert dataset.test is None
+    (idx_folder / "train-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataError, match=r"no labels; expected train-labels-idx1-ubyte or"):
+        data.load(str(idx_folder / "train-images-idx3-ubyte"))
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("train-labels-idx1-ubyte", np.zeros(49), "counts differ; expected 49 images.*found 50"),
+        (
+            "train-labels-idx1-ubyte",
+            np.full(50, 12),
+            "train-labels-idx1-ubyte: image 1: label out of range; expected 0 to 9, found 12",
+        ),
+        ("t10k-images-idx3-ubyte", np.zeros((10, 27, 28)), "image sizes differ"),
+        ("train-images-idx3-ubyte", np.zeros((50, 784)), "ranks 2 and 1"),
+    ],
+)
+def test_f12_f13_f14_idx_folders_that_do_not_fit(name, array, message, idx_folder):
+    write(idx_folder / name, idx_bytes(array))
+    with pytest.raises(DataError, match=message):
+        data.load(str(idx_folder))
+
+
+def test_incomplete_and_crowded_folders(idx_folder):
+    again = idx_folder / "train-images-idx3-ubyte.gz"
+    write(again, gzip.compress((idx_folder / "train-images-idx3-ubyte").read_bytes()))
+    assert len(data.load(str(idx_folder)).train.labels) == 50  # raw and compressed side by side, as torchvision leaves
+    write(again, idx_bytes(np.ones((50, 28, 28))))
+    with pytest.raises(DataError, match="more files than expected"):
+        data.load(str(idx_folder))
+    write(again, b"<html>")
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte.gz: byte 0: an HTML page"):
+        data.load(str(idx_folder))
+    again.unlink()
+    (idx_folder / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataError, match="test set incomplete"):
+        data.load(str(idx_folder))
+
+
+def test_more_classes_when_asked(idx_folder):
+    write(idx_folder / "train-labels-idx1-ubyte", idx_bytes(np.full(50, 12)))
+    assert len(data.load(str(idx_folder), classes=list(map(str, range(26)))).classes) == 26

@@ -1,0 +1,167 @@
+"""CSV: read rightly or refused with line and column."""
+
+import numpy as np
+import pytest
+
+from fnnet import data
+from fnnet.data import kaggle_csv
+from fnnet.data.kaggle_csv import read_csv
+from fnnet.errors import DataError
+from tests.tools.samples import ROWS, changed, csv_file, write
+
+
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_f22_f25_kaggle_csv(header, end, tmp_path):
+    dataset = data.load(str(csv_file(tmp_path / "train.csv", ROWS, header, end)))
+    np.testing.assert_array_equal(np.column_stack([dataset.train.labels, dataset.train.x]), ROWS)
+    assert dataset.train.x.dtype == np.uint8
+    assert dataset.test is None
+
+
+def test_a_long_csv_with_cr_line_ends(tmp_path):
+    assert read_csv(csv_file(tmp_path / "a.csv", ROWS * 20, end="\r"))[0].shape == (400, 784)
+
+
+def test_f22_f25_csv_columns_are_placed_by_name(tmp_path):
+    order = np.random.default_rng(0).permutation(785)
+    names = np.array(["label"] + [f"pixel{i}" for i in range(784)])
+    rows = [",".join(map(str, np.array(row)[order])) for row in ROWS]
+    text = "\ufeff" + "\n".join([",".join(f'"{name}"' for name in names[order]), *rows])
+    x, labels = read_csv(write(tmp_path / "a.csv", text.encode()))
+    np.testing.assert_array_equal(np.column_stack([labels, x]), ROWS)
+
+
+def test_csv_with_row_by_column_names(tmp_path):
+    names = ["label", *(f"{row}x{column}" for row in range(1, 29) for column in range(1, 29))]
+    text = "\n".join([",".join(names), *(",".join(map(str, row)) for row in ROWS)])
+    x, _ = read_csv(write(tmp_path / "a.csv", text.encode()))
+    np.testing.assert_array_equal(x, np.array(ROWS)[:, 1:])
+
+
+def test_f22_csv_without_labels_is_for_predict(tmp_path):
+    text = ",".join(f"pixel{i}" for i in range(784)) + "\n" + ",".join(["7"] * 784) + "\n"
+    path = write(tmp_path / "test.csv", text.encode())
+    assert read_csv(path)[1] is None
+    assert data.read_images(path, (28, 28)).shape == (1, 784)
+    with pytest.raises(DataError, match=r"no labels.*use it with predict"):
+        data.load(str(path))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([*ROWS[:7], ROWS[7][:-1], *ROWS[8:]], "line 9: wrong number of fields; expected 785 fields, found 784"),
+        ([*ROWS[:7], [*ROWS[7], 1], *ROWS[8:]], "line 9: wrong number of fields; expected 785 fields, found 786"),
+        *(
+            (
+                changed(4, 10, value),
+                f"line 6, column 11: not a pixel.*expected a whole number from 0 to 255, found '{value}'",
+            )
+            for value in (
+                "NaN",
+                "inf",
+                "1e3",
+                "1e400",
+                "300",
+                "-1",
+                "12.5",
+                "0x1f",
+                "",
+                "1_0",
+                "1 000",
+                "\u0663",
+                "a",
+            )
+        ),
+        (changed(0, 3, "NaN"), "line 2, column 4"),
+    ],
+)
+def test_f21_f23_f24_csv_that_is_refused(rows, message, tmp_path):
+    with pytest.raises(DataError, match=message.replace("(", r"\(")) as error:
+        read_csv(csv_file(tmp_path / "a.csv", rows))
+    assert str(error.value).startswith(str(tmp_path / "a.csv"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"label,pixel0,pixel0\n1,2,3\n", "named twice"),
+        (b"label,pixel0,pixel2\n1,2,3\n", "pixel columns missing"),
+        (b"label,1x1,1x3\n1,2,3\n", "pixel columns missing"),
+        (b"label,pixel0,pixel00\n1,2,3\n", "pixel named twice"),
+        (b"\n1,2\n", "first line is empty"),
+        (b"\xef\xbb\xbf", "first line is empty"),
+        (b"5,0,NaN,1,1\n", "line 1, column 3"),
+        (b"label,colour\n1,2\n", "line 1, column 2: unknown column"),
+        (b"label\n1\n", "no pixel columns"),
+        (b"label,pixel0\n", "empty dataset"),
+        (b"1;2;3\n", "separated by commas"),
+        (b"1,2,3,4,5,6,7\n", "odd number of fields"),
+        (b"<html>", "HTML"),
+        ("label,pixel0\n1,2\n".encode("utf-16"), "unknown kind"),
+        (b"label,pixel0\n1,\xff\n", "line 2, column 2"),
+        (b"x" * 70000, "line too long"),
+        (b"label,pixel0\n" + b"1" * 70000, "line 2: line too long"),
+        (b"", "empty"),
+    ],
+)
+def test_f22_f25_f26_f27_files_that_are_no_such_csv(content, message, tmp_path):
+    with pytest.raises(DataError, match=message):
+        read_csv(write(tmp_path / "a.csv", content))
+
+
+def test_f25_f26_lines_in_any_form_that_csv_allows(tmp_path):
+    """Empty lines, quotes, spaces, signs, leading zeros; cut into pieces anywhere, with every end of a line."""
+    lines = ["label,pixel0,pixel1", "", '"7","1",255', " 3 , +2,0003", "", "", "000123,4,5"]
+    x, labels = read_csv(write(tmp_path / "a", "\n".join(lines).encode()))
+    assert (x.tolist(), labels.tolist()) == ([[1, 255], [2, 3], [4, 5]], [7, 3, 123])
+    right = None
+    for end in (b"\n", b"\r", b"\r\n"):
+        content = b"\xef\xbb\xbf" + end.join(b"%d,%d" % (i % 9, i % 256) for i in range(60_000)) + end * 2
+        x, labels = read_csv(write(tmp_path / "a", b"label,pixel0\n" + content[3:]))
+        right = right if right is not None else (x, labels)
+        np.testing.assert_array_equal(x[:, 0], np.arange(60_000) % 256)
+        np.testing.assert_array_equal(labels, right[1])
+    assert read_csv(write(tmp_path / "a", b"label,pixel0\n1,2\n" + b"\n" * 600_000 + b"3,4"))[1].tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("good", [1, 200_000])
+def test_f21_f23_the_line_is_told_wherever_it_is(good, tmp_path):
+    """Lines are read many at a time; empty ones count, whatever ends them."""
+    for end in ("\n", "\r\n", "\r"):
+        content = end.join(["label,pixel0", *["7,8"] * good, "", "7,256", "7"])
+        with pytest.raises(DataError, match=f"line {good + 3}, column 2: not a pixel"):
+            read_csv(write(tmp_path / "a", content.encode()))
+
+
+@pytest.mark.parametrize("piece", range(1, 12))
+def test_lines_may_be_cut_anywhere(piece, monkeypatch, tmp_path):
+    monkeypatch.setattr(kaggle_csv, "PIECE", piece)
+    rows = [[i % 10, i % 256, 255 - i] for i in range(40)]
+    for end in ("\n", "\r", "\r\n"):
+        x, labels = read_csv(csv_file(tmp_path / "a.csv", rows, end=end))
+        np.testing.assert_array_equal(np.column_stack([labels, x]), rows)
+        with pytest.raises(DataError, match="line 40, column 3: not a pixel"):
+            read_csv(csv_file(tmp_path / "a.csv", [*rows[:38], [1, 2, 256], *rows], end=end))
+
+
+def test_f26_a_long_line_is_refused_even_if_its_fields_are_right(tmp_path):
+    for line in (["255"] * 181**2, ["1"] * 181**2):
+        content = (",".join(line) + "\n").encode()
+        path = write(tmp_path / "a", b"".join([b"1," * (181**2 - 1), b"1\n", content, b"1\n" * (line[0] == "1")]))
+        with pytest.raises(DataError, match="line 2: line too long" if line[0] == "255" else "line 3: wrong number"):
+            read_csv(path)
+
+
+@pytest.mark.parametrize(("start", "labelled"), [(0, False), (1, False), (0, True), (1, True)])
+def test_f22_a_first_line_that_numbers_the_columns_is_a_header(start, labelled, tmp_path):
+    """As pandas writes columns without names."""
+    rows = np.arange(2 * (9 + labelled)).reshape(2, -1) + 1
+    lines = [range(start, start + 9 + labelled), *rows.tolist()]
+    write(tmp_path / "a", "".join(",".join(map(str, line)) + "\n" for line in lines).encode())
+    pixels, labels = read_csv(tmp_path / "a")
+    assert np.array_equal(pixels, rows[:, int(labelled) :])
+    assert (labels is None) != labelled
+    write(tmp_path / "b", b"0,1,2,3\n4,5,6,7\n")
+    assert len(read_csv(tmp_path / "b")[0]) == 2

@@ -1,0 +1,127 @@
+"""NPZ archives: read rightly or refused with member and remedy."""
+
+import zipfile
+
+import numpy as np
+import pytest
+
+from fnnet import data
+from fnnet.data import npz as npz_reader
+from fnnet.errors import DataError
+from tests.conftest import idx_bytes
+from tests.tools.samples import csv_file, npy, npz, raw_npz, write
+
+
+def test_keras_npz(tmp_path, small_images):
+    x, labels = small_images
+    path = npz(
+        tmp_path / "a.npz", x_train=x[:50], y_train=labels[:50], x_test=x[50:, :, :, None], y_test=labels[50:, None]
+    )
+    dataset = data.load(path)
+    np.testing.assert_array_equal(dataset.train.x.reshape(-1, 28, 28), x[:50])
+    np.testing.assert_array_equal(dataset.test.x.reshape(-1, 28, 28), x[50:])
+    np.testing.assert_array_equal(dataset.test.labels, labels[50:])
+    assert data.read_images(path, (28, 28)).shape == (10, 784)
+
+
+@pytest.mark.parametrize("dtype", ["<i8", ">i4", "u2"])
+def test_f20_npz_integers_of_any_width(dtype, tmp_path, small_images):
+    x, labels = small_images
+    path = npz(tmp_path / "a.npz", x_train=np.asfortranarray(x.astype(dtype)), y_train=labels.astype(dtype))
+    np.testing.assert_array_equal(data.load(path).train.x.reshape(-1, 28, 28), x)
+
+
+@pytest.mark.parametrize("form", ["csv", "named csv", "npz"])
+def test_more_classes_than_a_byte_counts(form, tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (300, 9), dtype=np.uint8)
+    labels = np.arange(300)[::-1] * 7
+    if form == "npz":
+        path = tmp_path / "a.npz"
+        np.savez(path, x_train=x, y_train=labels)
+    else:
+        path, header = tmp_path / "a.csv", "label," + ",".join(f"pixel{number}" for number in range(9))
+        rows = [",".join(map(str, row)) for row in np.column_stack([labels, x]).tolist()]
+        path.write_text("\n".join([header, *rows] if form == "named csv" else rows))
+    found = data.load(str(path), classes=[str(number) for number in range(2100)])
+    np.testing.assert_array_equal(found.train.x, x)
+    np.testing.assert_array_equal(found.train.labels, labels)
+    with pytest.raises(DataError, match="label out of range; expected 0 to 255, found 2093"):
+        data.load(str(path), classes=[str(number) for number in range(256)])
+    if form != "npz":
+        for wrong in ("1000000," + "1," * 8 + "1", "300," + "1," * 8 + "300", "9" * 5000 + "," + "1," * 8 + "1"):
+            path.write_text("\n".join([*rows, wrong]))
+            with pytest.raises(DataError, match=r"line 301, column 10?: not a (label|pixel); expected a whole"):
+                data.load(str(path), classes=[str(number) for number in range(2100)])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.zeros(3)}, "no array x_train; expected x_train, y_train, found x"),
+        (
+            {"x_train": np.zeros((3, 4, 4)), "y_train": np.zeros(3, int)},
+            "x_train: dtype; expected integers, found float64",
+        ),
+        (
+            {"x_train": np.full((3, 4, 4), 256), "y_train": np.zeros(3, int)},
+            r"x_train\[0, 0, 0\]: value out of range; expected 0 to 255, found 256",
+        ),
+        ({"x_train": np.zeros((3, 4, 4), int), "y_train": np.zeros(4, int)}, "counts differ"),
+        ({"x_train": np.zeros((3, 4, 4), int), "y_train": np.eye(3, dtype=int)}, r"no labels.*argmax\(axis=1\)"),
+        ({"x_train": np.zeros((3, 4, 4), int), "y_train": np.zeros(3)}, "y_train: dtype.*whole numbers from 0"),
+        ({"x_train": np.zeros((3, 4, 4), int), "y_train": np.full(3, 10**6)}, "expected 0 to 999999, found 1000000"),
+        ({"x_train": np.zeros((3, 4, 4), int), "y_train": np.full(3, -1)}, r"y_train\[0\]: value out of range"),
+        ({"x_train": np.zeros((0, 4, 4), int), "y_train": np.zeros(0, int)}, "no images"),
+        ({"x_train": np.array([{}, {}]), "y_train": np.zeros(2, int)}, "damaged or unsupported NPZ"),
+    ],
+)
+def test_f11_f13_f16_f19_f20_npz_that_is_refused(arrays, message, tmp_path):
+    with pytest.raises(DataError, match=message):
+        data.load(npz(tmp_path / "a.npz", **arrays))
+
+
+def test_f17_f18_npz_with_odd_members(tmp_path, monkeypatch):
+    x, y = npy(np.zeros((3, 4, 4), np.uint8)), npy(np.zeros(3, np.uint8))
+    good = {"x_train.npy": x, "y_train.npy": y}
+    assert len(data.load(raw_npz(tmp_path / "good.npz", **good)).train.labels) == 3
+    lying = x.replace(b"(3, 4, 4)", b"(3, 9, 9)")
+    for number, (members, message) in enumerate(
+        [
+            (good | {"x_train.npy": lying}, "as its header says"),
+            (good | {"x_train.npy": b"no numbers"}, "damaged or unsupported"),
+            (good | {"a__b.npy": y}, "member in a folder"),
+            (good | {"x_test.npy": x}, "test set incomplete"),
+        ]
+    ):
+        with pytest.raises(DataError, match=message):
+            data.load(raw_npz(tmp_path / f"{number}.npz", **members))
+    with zipfile.ZipFile(tmp_path / "twice.npz", "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("x_train.npy", x)
+        archive.writestr("x_train.npy", x)
+    with pytest.raises(DataError, match="member stored twice"):
+        data.load(str(tmp_path / "twice.npz"))
+    monkeypatch.setattr(npz_reader, "MAX_MEMBER", 100)
+    with pytest.raises(DataError, match="member too large"):
+        data.load(str(tmp_path / "good.npz"))
+
+
+@pytest.mark.parametrize("shape", [(14, 56), (56, 14), (784, 1)])
+def test_f14_images_of_another_shape_do_not_pass_for_their_number_of_pixels(shape, tmp_path):
+    images_idx = write(tmp_path / "a", idx_bytes(np.zeros((2, *shape))))
+    with pytest.raises(DataError, match="size does not fit"):
+        data.read_images(images_idx, (28, 28))
+    with pytest.raises(DataError, match="size does not fit"):
+        data.read_images(npz(tmp_path / "a.npz", x_test=np.zeros((2, *shape), np.uint8)), (28, 28))
+
+
+def test_flat_rows_take_the_shape_that_is_wanted(tmp_path):
+    path = npz(tmp_path / "a.npz", x_test=np.zeros((2, 24), np.uint8))
+    assert data.read_images(path, (4, 6)).shape == (2, 24)
+    assert data.load(str(csv_file(tmp_path / "a.csv", [[1, *range(24)]])), flat=(4, 6)).image_shape == (4, 6)
+
+
+def test_f17_damaged_npz(tmp_path):
+    npz(tmp_path / "a.npz", x_train=np.zeros((3, 4, 4), np.uint8), y_train=np.zeros(3, np.uint8))
+    content = (tmp_path / "a.npz").read_bytes()
+    with pytest.raises(DataError, match="damaged"):
+        data.load(str(write(tmp_path / "b.npz", content[:-30])))

@@ -1,0 +1,288 @@
+"""Model files: what is saved is what is loaded, and nothing damaged is loaded at all."""
+
+import hashlib
+import json
+import os
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fnnet
+from fnnet.core.params import Layer, Params
+from fnnet.errors import ModelError, StorageError
+from fnnet.files import container, model
+from fnnet.files.container import NO_DIGEST
+from fnnet.files.model import Model
+from tests.tools.disks import around
+
+SMALL = Model(fnnet.init((4, 3, 2), 1), classes=("cat", "dog"), image_shape=(2, 2), training={"seed": 1})
+GOLDEN = "8b681e42503c31cb9fe13d6f7982b81e494699f251cb4ef8cd362682d328c1a0"
+
+
+@pytest.fixture
+def path(tmp_path):
+    fnnet.save_model(tmp_path / "m.safetensors", SMALL)
+    return tmp_path / "m.safetensors"
+
+
+def rewrite(path, change):
+    """The file again with its header changed and its checksum put right, as a forger would."""
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"]["sha256"] = NO_DIGEST
+    change(header)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    content = len(text).to_bytes(8, "little") + text + content[8 + size :]
+    digest = hashlib.sha256(content).hexdigest()
+    path.write_bytes(content.replace(NO_DIGEST.encode(), digest.encode()))
+
+
+def assert_whole(error, path, place=True):
+    """It names file, place, what was expected and found, and what to do, on one short line."""
+    assert error.where == str(path)
+    assert error.place or not place
+    assert None not in (error.expected, error.found)
+    assert error.fix
+    assert "\n" not in str(error)
+    assert len(str(error)) < 1500
+
+
+def test_round_trip(path):
+    loaded = fnnet.load_model(path)
+    assert loaded._replace(params=None, training=None) == SMALL._replace(params=None, training=None)
+    assert dict(loaded.training) == {"seed": 1}
+    for a, b in zip(loaded.params.layers, SMALL.params.layers, strict=True):
+        assert a.W.tobytes() == b.W.tobytes()
+        assert a.b.tobytes() == b.b.tobytes()
+        assert not a.W.flags.writeable
+        assert not a.b.flags.writeable
+
+
+@pytest.mark.parametrize("lay", [np.asfortranarray, lambda W: np.repeat(W, 2, axis=1)[:, ::2]])
+def test_f42_layouts_are_saved_as_their_values(lay, tmp_path):
+    layers = tuple(Layer(lay(W), b) for W, b in SMALL.params.layers)
+    fnnet.save_model(tmp_path / "m", SMALL._replace(params=Params(layers)))
+    np.testing.assert_array_equal(fnnet.load_model(tmp_path / "m").params.layers[0].W, SMALL.params.layers[0].W)
+
+
+def test_f45_version_1_is_written_to_the_bit_as_ever(path):
+    """What fnnet 0.1.0 wrote for this model, so that its files are read by every later one."""
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == GOLDEN
+
+
+def test_other_programs_read_it(path):
+    from safetensors.numpy import load_file
+
+    tensors = load_file(path)
+    assert sorted(tensors) == ["layers.0.W", "layers.0.b", "layers.1.W", "layers.1.b"]
+    assert tensors["layers.0.W"].dtype == np.float32
+
+
+def test_f39_every_flipped_bit_and_every_truncation_is_refused(path):
+    content = path.read_bytes()
+    damaged = [content[:length] for length in range(len(content))] + [content + b"\0", b"\0" + content]
+    for at in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[at // 8] ^= 1 << at % 8
+        damaged.append(bytes(flipped))
+    for each in damaged:
+        path.write_bytes(each)
+        with pytest.raises(ModelError):
+            fnnet.load_model(path)
+
+
+def described(**changes):
+    def change(header):
+        about = json.loads(header["__metadata__"]["model"])
+        header["__metadata__"]["model"] = json.dumps(about | changes)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (described(sizes=[4, 4, 2]), "layer 1"),
+        (described(sizes=[4, 10**9, 2]), "too large"),
+        (described(sizes=[4, -3, 2]), ">= 1"),
+        (described(activation="os.system"), "unknown function"),
+        (described(preprocessing="eval"), "unknown function"),
+        (described(classes=["a"]), "classes"),
+        (described(classes="ab"), "classes"),
+        (described(classes=["a", "a"]), "class name"),
+        (described(image_shape=[-2, -2]), ">= 1"),
+        (described(image_shape=[2.0, 2]), "integer"),
+        (described(training=float("nan")), "finite numbers"),
+        (described(surprise=1), "surprise"),
+        (lambda header: header["__metadata__"].update(version="2"), "newer fnnet"),
+        (lambda header: header["__metadata__"].update(version="zero"), "unknown format version"),
+        (lambda header: header["__metadata__"].update(model="["), "not a whole"),
+        (lambda header: header["__metadata__"].update(format="other"), "not an fnnet model"),
+        (lambda header: header.update({"layers.9.W": header.pop("layers.1.W")}), "tensors"),
+    ],
+)
+def test_f40_f41_f45_f46_f48_f50_well_sealed_nonsense_is_refused(change, message, path):
+    rewrite(path, change)
+    with pytest.raises(ModelError, match=message) as caught:
+        fnnet.load_model(path)
+    assert_whole(caught.value, path)
+
+
+def test_the_forger_of_these_tests_can_make_a_good_file(path):
+    rewrite(path, lambda header: None)
+    assert fnnet.load_model(path).classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_f43_weights_that_are_no_numbers_are_not_saved(value, tmp_path):
+    W = SMALL.params.layers[0].W.copy()
+    W[0, 0] = value
+    bad = SMALL._replace(params=Params((Layer(W, SMALL.params.layers[0].b), SMALL.params.layers[1])))
+    with pytest.raises(ModelError, match=r"layer 1.*finite"):
+        fnnet.save_model(tmp_path / "m", bad)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (pickle.dumps({"a": 1}), "never opens"),
+        (b"PK\x03\x04" + b"\0" * 100, "never opens"),
+        (b"", "empty"),
+        (b"hello, world", "not a safetensors"),
+        (b"\xff" * 100, "not a safetensors"),
+    ],
+)
+def test_f44_other_files_are_refused(content, message, tmp_path):
+    (tmp_path / "m").write_bytes(content)
+    with pytest.raises(ModelError, match=message) as caught:
+        fnnet.load_model(tmp_path / "m")
+    assert_whole(caught.value, tmp_path / "m")
+
+
+def test_what_is_no_model_or_no_float_is_not_saved(tmp_path):
+    with pytest.raises(ModelError, match=r"no model; expected fnnet\.Model, found Params"):
+        fnnet.save_model(tmp_path / "m", SMALL.params)
+    with pytest.raises(ModelError, match="a: array; expected float32 or float64, found int64"):
+        container.save(tmp_path / "m", model.MODEL, {}, {"a": np.arange(3)}, lambda about, tensors: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("old", [b'"sha256":', b'"sha256"'])
+def test_a_checksum_that_is_not_where_it_is_looked_for_is_refused(old, path):
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    text = content[8 : 8 + size].replace(old, b'"sha256" :' if old.endswith(b":") else b'"sha257"')
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
+    with pytest.raises(ModelError, match="header: no checksum; expected one sha256 entry, found 0") as caught:
+        fnnet.load_model(path)
+    assert_whole(caught.value, path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-le"])
+def test_f40_a_header_in_another_encoding_is_refused(encoding, path):
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    text = content[8 : 8 + size].decode().encode(encoding)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
+    with pytest.raises(ModelError, match="not a") as caught:
+        fnnet.load_model(path)
+    assert_whole(caught.value, path)
+
+
+def test_plain_safetensors_are_refused(tmp_path):
+    from safetensors.numpy import save_file
+
+    save_file({"layers.0.W": np.zeros((2, 2), np.float32)}, tmp_path / "m")
+    with pytest.raises(ModelError, match="not an fnnet model"):
+        fnnet.load_model(tmp_path / "m")
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(StorageError, match="No such file"):
+        fnnet.load_model(tmp_path / "none")
+    with pytest.raises(StorageError, match="a folder"):
+        fnnet.load_model(tmp_path)
+    with pytest.raises(StorageError, match="cannot be written"):
+        fnnet.save_model(tmp_path / "none" / "m", SMALL)
+    with pytest.raises(StorageError, match="cannot be written"):
+        fnnet.save_model(tmp_path, SMALL)
+
+
+@pytest.mark.parametrize("call", ["open", "write", "fsync", "close", "replace"])
+def test_f51_f55_a_failed_write_leaves_the_old_file_and_nothing_else(call, path):
+    old = path.read_bytes()
+
+    def fail(name, real, *arguments):
+        if name == call:
+            raise OSError(28, "No space left on device")
+        return real(*arguments)
+
+    with pytest.raises(StorageError, match="No space left"):
+        fnnet.save_model(path, SMALL._replace(classes=("x", "y")), disk=around(fail))
+    assert path.read_bytes() == old
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "\u00e9" * 127, "M.SAFETENSORS"])
+def test_f68_names_of_any_length_and_case(name, path):
+    model = SMALL._replace(classes=("x", "y"))
+    fnnet.save_model(path.with_name(name), model)
+    assert fnnet.load_model(path.with_name(name)).classes == ("x", "y")
+    with pytest.raises(StorageError, match="File name too long"):
+        fnnet.save_model(path.with_name("n" * 256), model)
+    assert sorted(os.listdir(path.parent)) == sorted([path.name, name])
+
+
+def test_file_mode_follows_the_umask(path):
+    mask = os.umask(0)
+    os.umask(mask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_the_same_model_is_the_same_file_in_every_process(path, tmp_path):
+    """The header's keys and the arrays have a fixed order."""
+    code = (
+        "import fnnet; fnnet.save_model('again', fnnet.Model(fnnet.init((4, 3, 2), 1), "
+        "classes=('cat', 'dog'), image_shape=(2, 2), training={'seed': 1}))"
+    )
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+        assert (tmp_path / "again").read_bytes() == path.read_bytes()
+
+
+def test_a_private_file_stays_private(path):
+    path.chmod(0o600)
+    fnnet.save_model(path, SMALL)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_training_that_json_cannot_hold(tmp_path):
+    for value in ({1, 2}, float("inf"), np.float32(1)):
+        with pytest.raises(ModelError, match="what JSON can hold"):
+            fnnet.save_model(tmp_path / "m", SMALL._replace(training={"a": value}))
+
+
+@pytest.mark.parametrize("name", ["m" * 300, "a\0b"])
+def test_names_that_the_system_refuses(name, tmp_path):
+    with pytest.raises(StorageError):
+        fnnet.save_model(tmp_path / name, SMALL)
+    with pytest.raises(StorageError):
+        fnnet.load_model(tmp_path / name)
+
+
+@pytest.mark.parametrize("place", [None, 1, 2.5, [], object()])
+def test_f47_what_is_no_path_is_refused(place):
+    with pytest.raises(StorageError, match=r"cannot be written; expected a path, found \w+; name a file"):
+        fnnet.save_model(place, SMALL)
+    with pytest.raises((StorageError, ModelError)):
+        fnnet.load_model(place)
+
+
+def test_paths_may_be_bytes(path):
+    fnnet.save_model(os.fsencode(path), SMALL._replace(classes=("x", "y")))
+    assert fnnet.load_model(os.fsencode(path)).classes == ("x", "y")

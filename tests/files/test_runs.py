@@ -1,0 +1,296 @@
+"""Run directories: nothing saved is lost, nothing damaged is resumed, one trainer at a time; and signals that wait."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+import fnnet
+from fnnet.errors import ModelError, StorageError, UsageError
+from fnnet.files.disk import DISK, append_line, write_file
+from fnnet.files.log import read_log
+from fnnet.files.runs import is_ours, open_run
+from tests.tools.disks import around
+from tests.tools.running import CONFIG, events, failing, file, make, names, resume, train
+
+# Saving and resuming
+
+
+def test_a_run_from_its_start_over_a_stop_to_its_end(folder):
+    train(folder, 1, 2)
+    assert names(folder) == ["log.jsonl", "step-000000000001.safetensors", "step-000000000002.safetensors"]
+    with open_run(folder, CONFIG, resume=True) as run:
+        found = run.latest()
+        assert found.config == run.config == {"recipe": "classic", "plan": {"epochs": 3, "learning_rate": 0.1}}
+        assert found.history == make(2).history
+        np.testing.assert_array_equal(found.state.params.layers[0].W, make(2).state.params.layers[0].W)
+        run.log("epoch", epoch=3, dev_loss=float("nan"))
+        assert run.save(make(3)) == file(folder, 3)
+        run.log("stop", reason="done")
+    first, second = ("epoch", 1), ("epoch", 2)
+    assert events(folder) == [
+        ("start",), first, ("checkpoint", 1), second, ("checkpoint", 2),
+        ("resume", 2), ("epoch", 3), ("checkpoint", 3), ("stop", "done"),
+    ]  # fmt: skip
+    assert read_log(folder)[6]["dev_loss"] is None
+    assert read_log(folder)[7]["file"] == file(folder, 3).name
+
+
+def test_f67_the_last_two_checkpoints_stay(folder):
+    train(folder, 1, 2, 3, 10, 1000)
+    assert names(folder)[1:] == [file(folder, 10).name, file(folder, 1000).name]
+    assert resume(folder) == (1000, [])
+
+
+def test_f67_an_old_checkpoint_that_cannot_be_removed_is_noted(folder):
+    notices = []
+    with open_run(train(folder, 1, 2), CONFIG, resume=True, notify=notices.append) as run:
+        run._disk = failing("unlink", 1, 13)
+        run.save(make(3))
+        run._disk = DISK
+    assert notices == [f"{file(folder, 1)}: cannot be removed: Permission denied"]
+    assert resume(folder) == (3, [])
+    assert not file(folder, 1).exists()
+
+
+def test_f65_steps_decide_and_no_clock(folder):
+    train(folder, 9, 10)
+    os.utime(file(folder, 10), (0, 0))
+    assert resume(folder) == (10, [])
+
+
+def test_steps_of_any_size(folder):
+    train(folder, 1)
+    with open_run(folder, CONFIG, resume=True) as run:
+        run.save(make(1)._replace(state=make(1).state._replace(step=10**12)))
+    assert resume(folder)[0] == 10**12
+
+
+def test_the_same_step_is_replaced_and_an_older_one_refused(folder):
+    with open_run(train(folder, 5), CONFIG, resume=True) as run:
+        run.save(make(5)._replace(progress={"images": 1}))
+        assert run.latest().progress == {"images": 1}
+        with pytest.raises(UsageError, match=r"not the newest step.*at least 5, found 4"):
+            run.save(make(4))
+
+
+def test_a_run_is_not_overwritten(folder):
+    with pytest.raises(UsageError, match="holds a run already; go on with --resume"):
+        train(train(folder, 1), 2)
+    (folder / "log.jsonl").unlink()
+    with pytest.raises(UsageError, match="holds a run already"):
+        train(folder, 2)
+    assert resume(folder)[0] == 1
+
+
+def test_resume_without_a_run_starts_anew_and_says_so(folder):
+    step, notices = resume(folder)
+    assert step is None
+    assert notices == [f"{folder}: no checkpoint to resume, starting anew"]
+    with open_run(folder, CONFIG) as run:
+        run.log("start")
+    assert len(resume(folder)[1]) == 1
+    assert read_log(folder) == ()
+
+
+def test_other_files_in_the_folder_are_left_alone(folder):
+    folder.mkdir(parents=True)
+    theirs = [".hidden.part", "step-1.safetensors", "model.safetensors", ".step-000000000001.safetensors.part"]
+    for name in theirs:
+        (folder / name).write_bytes(b"theirs")
+    train(folder, 1, 2, 3)
+    assert set(theirs) < set(names(folder))
+
+
+def test_f52_leftovers_of_killed_writers_are_removed(folder):
+    train(folder, 1)
+    disk = failing("replace", 1, 5)._replace(unlink=lambda path: None)
+    with pytest.raises(StorageError):
+        write_file(file(folder, 2), b"half", disk=disk)
+    assert len([name for name in names(folder) if name.endswith(".part")]) == 1
+    assert resume(folder) == (1, [])
+    assert names(folder) == ["log.jsonl", file(folder, 1).name]
+
+
+# Damage
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [
+    flip,
+    lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    lambda path: path.write_bytes(b""),
+    lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    lambda path: shutil.copy(file(path.parent, 3), path),
+    lambda path: fnnet.save_model(path, fnnet.Model(fnnet.init((4, 10)), image_shape=(2, 2))),
+    lambda path: (path.unlink(), path.mkdir()),
+], ids=["flip", "cut", "empty", "zeros", "other step", "model", "folder"])  # fmt: skip
+def test_f53_a_damaged_checkpoint_is_named_kept_and_not_resumed(damage, folder):
+    damage(file(train(folder, 3, 4), 4))
+    step, (notice,) = resume(folder)
+    assert step == 3
+    assert notice.startswith(f"{file(folder, 4)}: ")
+    assert notice.endswith(f"kept as {file(folder, 4).name}.damaged, going back to step 3")
+    assert events(folder)[-1] == ("resume", 3)
+    assert ("epoch", 4) not in events(folder)
+    assert resume(folder) == (3, [])
+    train(folder, 4, resume=True)
+    assert resume(folder) == (4, [])
+    assert f"{file(folder, 4).name}.damaged" in names(folder)
+
+
+def test_where_no_checkpoint_is_whole_nothing_is_begun(folder):
+    train(folder, 3, 4)
+    before = names(folder)
+    flip(file(folder, 3))
+    flip(file(folder, 4))
+    with pytest.raises(ModelError, match=r"no checkpoint is whole.*0004.safetensors.*another folder"):
+        resume(folder)
+    assert names(folder) == before
+
+
+def test_f45_a_newer_format_is_not_taken_for_damage(folder, monkeypatch):
+    train(folder, 3)
+    from fnnet.files import checkpoints
+
+    monkeypatch.setattr(checkpoints, "CHECKPOINT", checkpoints.CHECKPOINT._replace(version=0))
+    with pytest.raises(ModelError, match="written by a newer fnnet"):
+        resume(folder)
+    assert file(folder, 3).exists()
+
+
+# What must be the same
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({**CONFIG, "recipe": "quick"}, 'recipe is not the run\'s; expected "classic", found "quick"'),
+        ({**CONFIG, "plan": {"epochs": 5, "learning_rate": 0.1}}, "plan.epochs is not the run's; expected 3, found 5"),
+        ({**CONFIG, "plan": {"epochs": 3}}, "plan.learning_rate is not the run's; expected 0.1, found nothing"),
+        ({**CONFIG, "more": None}, "more is not the run's; expected nothing, found null"),
+        ({**CONFIG, "plan": {}}, "plan is not the run's; expected nothing, found {}"),
+    ],
+)
+def test_f70_another_config_is_refused_by_its_key(config, message, folder):
+    train(folder, 1)
+    before = (folder / "log.jsonl").read_bytes()
+    with pytest.raises(UsageError, match=r"resume with .*, or train into another folder") as caught:
+        resume(folder, config)
+    assert message in str(caught.value)
+    assert (folder / "log.jsonl").read_bytes() == before
+
+
+def test_the_same_config_in_other_clothes_is_the_same(folder):
+    train(folder, 1)
+    assert resume(folder, {"plan": {"learning_rate": np.float64(0.1), "epochs": 3}, "recipe": "classic"})[0] == 1
+
+
+# Failures of the system
+
+
+@pytest.mark.parametrize("error", [28, 5])
+@pytest.mark.parametrize(("name", "number"), [
+    ("fsync", 1), ("fsync", 2), ("sync_folder", 1), ("replace", 1), ("write", 1), ("open", 1), ("close", 1),
+])  # fmt: skip
+def test_f51_f55_a_failed_save_leaves_the_old_checkpoints(name, number, error, folder):
+    with open_run(train(folder, 1, 2), CONFIG, resume=True) as run:
+        run._disk = failing(name, number, error)
+        with pytest.raises(StorageError, match=os.strerror(error)):
+            run.save(make(3))
+        run._disk = DISK
+        left = {file(folder, 1).name, file(folder, 2).name, file(folder, 3).name, "lock", "log.jsonl"}
+        assert set(names(folder)) <= left
+        assert file(folder, 2).exists()
+        assert run.latest().state.step in (2, 3)
+        run.save(make(4))
+    assert resume(folder) == (4, [])
+    read_log(folder)
+
+
+def test_a_line_that_fails_half_way_is_taken_back(folder):
+    train(folder, 1)
+    before, calls = (folder / "log.jsonl").read_bytes(), []
+
+    def half(name, real, *arguments):
+        if name == "write":
+            calls.append(arguments)
+            if len(calls) > 1:
+                raise OSError(28, "No space left on device")
+            return real(arguments[0], arguments[1][:5])
+        return real(*arguments)
+
+    with pytest.raises(StorageError, match="No space left"):
+        append_line(folder / "log.jsonl", b'{"event": "epoch"}', disk=around(half))
+    assert len(calls) == 2
+    assert (folder / "log.jsonl").read_bytes() == before
+
+
+def test_f58_places_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    for place in ("file", "file/run", "a\0b", "n" * 300):
+        with pytest.raises(StorageError, match=r"cannot be made|cannot be locked"), open_run(tmp_path / place, CONFIG):
+            pass
+    with (
+        pytest.raises(StorageError, match="cannot be locked: Read-only file system; choose"),
+        open_run(tmp_path, CONFIG, disk=failing("open", 1, 30)),
+    ):
+        pass
+
+
+def test_f66_a_folder_that_is_taken_away(folder):
+    with open_run(folder, CONFIG) as run:
+        run.save(make(1))
+        shutil.rmtree(folder)
+        for call in (lambda: run.save(make(2)), lambda: run.log("epoch", epoch=1), run.latest):
+            with pytest.raises(StorageError, match="moved, deleted or unlocked"):
+                call()
+    assert not folder.exists()
+    with open_run(folder, CONFIG) as run:
+        shutil.rmtree(folder)
+        with open_run(folder, CONFIG) as other:
+            with pytest.raises(StorageError, match="moved, deleted or unlocked"):
+                run.save(make(1))
+            other.save(make(1))
+
+
+@pytest.mark.parametrize("name", ["open", "read"])
+def test_f53_f67_a_checkpoint_that_cannot_be_read_now_is_not_taken_for_damaged(name, folder):
+    before = names(train(folder, 3, 4))
+    with (
+        pytest.raises(StorageError, match=r"0004.safetensors: .*; .*move it away to go on from the one before"),
+        open_run(folder, CONFIG, resume=True, disk=of_checkpoints(name, 13)),
+    ):
+        pass
+    assert names(folder) == before
+    assert resume(folder) == (4, [])
+
+
+def of_checkpoints(name, error):
+    """A disk on which `name` fails for files that are named like checkpoints."""
+    theirs = set()
+
+    def call(called, real, *arguments):
+        if called == "open" and "step-" in str(arguments[0]) and name == "open":
+            raise OSError(error, os.strerror(error))
+        if called == "read" and arguments[0] in theirs:
+            raise OSError(error, os.strerror(error))
+        result = real(*arguments)
+        if called == "open" and "step-" in str(arguments[0]):
+            theirs.add(result)
+        return result
+
+    return around(call)
+
+
+def test_f47_the_names_that_a_run_uses(folder):
+    train(folder, 1)
+    own = [*names(folder), "lock", f"{file(folder, 2).name}.damaged", f".{file(folder, 2).name}.7-0123abcd.part"]
+    assert all(map(is_ours, own))
+    assert not any(map(is_ours, ["model.safetensors", "step-1.safetensors", "log.json", "locks"]))

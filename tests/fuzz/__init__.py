@@ -1,1 +1,0 @@
-"""Coverage-guided fuzzing of every reader: `python -m tests.fuzz`; tests/test_fuzz.py replays what it found."""

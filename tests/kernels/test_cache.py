@@ -1,0 +1,296 @@
+"""What is kept of compiled code: believed only if it proves itself, kept only where nobody else may write."""
+
+import faulthandler
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fnnet import kernels
+from fnnet.errors import StorageError
+from fnnet.kernels import cache, library, machine
+from tests.campaigns import cache as campaign
+from tests.conftest import ROOT, forked
+
+AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+@pytest.fixture
+def fresh(monkeypatch, tmp_path, numba_kernels):
+    """A process that has loaded nothing, an empty cache, and a compiler that takes no time: it gives what is there."""
+    parts = {part: cache.read(cache.place(part, "float32")) for part in library.PARTS}
+    assert all(parts.values())
+    compiled = []
+
+    def compile_them(names, dtype):
+        compiled.extend(names)
+        return {name: parts[name] for name in names}
+
+    monkeypatch.setattr(library, "_libraries", {})
+    monkeypatch.setattr(library, "_compile", compile_them)
+    monkeypatch.setenv("FNNET_CACHE", str(tmp_path / "kernels"))
+    return compiled
+
+
+def load_again(monkeypatch, notify=pytest.fail):
+    monkeypatch.setattr(library, "_libraries", {})
+    table = kernels.load("numba", notify=notify)
+    x = np.ones((3, 4), np.float32)
+    np.testing.assert_array_equal(table.affine(x, x.T.copy(), np.zeros(3, np.float32)), np.full((3, 3), 4))
+
+
+def test_it_is_compiled_once(fresh, monkeypatch):
+    load_again(monkeypatch)
+    assert sorted(fresh) == sorted(library.PARTS)
+    load_again(monkeypatch)
+    assert len(fresh) == len(library.PARTS)
+    folder = cache.folder()
+    assert len(list(folder.iterdir())) == len(library.PARTS)
+    if os.name == "posix":
+        assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+
+DAMAGE = {
+    "empty": lambda content: b"",
+    "cut": lambda content: content[:-1],
+    "cut to its head": lambda content: content[:40],
+    "longer": lambda content: content + b"\0",
+    "one bit in the code": lambda content: content[:5000] + bytes([content[5000] ^ 1]) + content[5001:],
+    "one bit in the checksum": lambda content: content[:30] + bytes([content[30] ^ 1]) + content[31:],
+    "another's": lambda content: b"\x80\x04K\x01.",
+}
+
+
+@pytest.mark.parametrize("damage", sorted(DAMAGE))
+def test_f85_a_damaged_file_is_replaced(damage, fresh, monkeypatch):
+    load_again(monkeypatch)
+    place = cache.place("infer", "float32")
+    good = place.read_bytes()
+    place.write_bytes(DAMAGE[damage](good))
+    fresh.clear()
+    load_again(monkeypatch)
+    assert fresh == ["infer"]
+    assert place.read_bytes() == good
+
+
+def test_f85_f86_a_file_under_another_name_is_not_believed(fresh, monkeypatch):
+    """As after a change of version: the name holds the key, and the checksum the name."""
+    load_again(monkeypatch)
+    os.replace(cache.place("infer", "float32"), cache.place("train", "float32"))
+    fresh.clear()
+    load_again(monkeypatch)
+    assert sorted(fresh) == ["infer", "train"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes and owners are POSIX")
+def test_f59_a_file_that_others_may_write_is_replaced(fresh, monkeypatch):
+    load_again(monkeypatch)
+    place = cache.place("infer", "float32")
+    os.chmod(place, 0o777)
+    fresh.clear()
+    load_again(monkeypatch)
+    load_again(monkeypatch)
+    assert fresh == ["infer"]
+    assert place.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes and owners are POSIX")
+@pytest.mark.parametrize("whose", ["anybody's", pytest.param("another's", marks=pytest.mark.skipif(
+    not AS_ROOT, reason="only root can give a folder away"))])  # fmt: skip
+def test_f59_a_folder_that_others_may_write_is_refused_and_it_is_said_once(whose, fresh, monkeypatch):
+    load_again(monkeypatch)
+    folder = cache.folder()
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    os.chmod(folder, 0o777) if whose == "anybody's" else os.chown(folder, 12345, -1)
+    fresh.clear()
+    said = []
+    load_again(monkeypatch, said.append)
+    assert sorted(fresh) == sorted(library.PARTS)
+    assert len(said) == 1
+    found = f"mode 777 of user {os.geteuid()}" if whose == "anybody's" else "mode 700 of user 12345"
+    reason = f"{folder}: others may write it; expected a folder of your own, found {found}; set FNNET_CACHE to a folder"
+    assert said[0].startswith(f"compiled kernels cannot be kept, each process compiles them anew: {reason}")
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    kernels.load("numba", notify=pytest.fail)
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root can give a file away")
+def test_f59_a_file_of_another_s_is_replaced(fresh, monkeypatch):
+    load_again(monkeypatch)
+    os.chown(cache.place("infer", "float32"), 12345, -1)
+    fresh.clear()
+    load_again(monkeypatch)
+    assert fresh == ["infer"]
+
+
+def test_f59_a_link_is_replaced(fresh, monkeypatch, tmp_path):
+    load_again(monkeypatch)
+    place = cache.place("infer", "float32")
+    moved = tmp_path / "elsewhere.o"
+    os.replace(place, moved)
+    place.symlink_to(moved)
+    fresh.clear()
+    load_again(monkeypatch)
+    load_again(monkeypatch)
+    assert fresh == ["infer"]
+    assert not place.is_symlink()
+    assert moved.exists()
+
+
+def no_home(monkeypatch):
+    """A user whom the system does not know, without HOME."""
+    monkeypatch.delenv("FNNET_CACHE")
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda number: {}[number])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="homes as POSIX has them")
+@pytest.mark.parametrize("place", ["file", "file/x", "no home", "home is a file", "home is relative", "/proc/1/x"])
+def test_f58_where_nothing_can_be_kept_it_works_and_is_said(place, fresh, monkeypatch, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    if "home" in place:
+        no_home(monkeypatch)
+        if place != "no home":
+            monkeypatch.setenv("HOME", "home" if place == "home is relative" else str(tmp_path / "file"))
+    else:
+        monkeypatch.setenv("FNNET_CACHE", str(tmp_path / place))
+    said = []
+    load_again(monkeypatch, said.append)
+    load_again(monkeypatch, said.append)
+    assert len(fresh) == 2 * len(library.PARTS)
+    assert len(said) == 2
+    assert all("cannot be kept" in each and "set FNNET_CACHE to a folder" in each for each in said)
+    assert os.listdir(tmp_path) == ["file"], "no folder of the name ~ or of a home that is relative"
+
+
+def test_f58_a_full_disk_is_no_failure(fresh, monkeypatch):
+    def full(path, content):
+        raise StorageError("cannot be written: No space left on device")
+
+    monkeypatch.setattr(cache, "write_file", full)
+    said = []
+    load_again(monkeypatch, said.append)
+    assert len(fresh) == len(library.PARTS)
+    assert len(said) == 1
+    assert "No space left" in said[0]
+
+
+def test_f58_a_linked_folder_serves(fresh, monkeypatch, tmp_path):
+    (tmp_path / "real").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to("real")
+    monkeypatch.setenv("FNNET_CACHE", str(tmp_path / "link"))
+    load_again(monkeypatch)
+    load_again(monkeypatch)
+    assert len(fresh) == len(library.PARTS) == len(os.listdir(tmp_path / "real"))
+
+
+def test_only_the_last_files_are_kept(fresh, monkeypatch):
+    folder = cache.folder()
+    folder.mkdir(mode=0o700)
+    for number in range(40):
+        old = folder / f"old-{number}.o"
+        old.write_bytes(b"")
+        os.utime(old, (number, number))
+    load_again(monkeypatch)
+    left = {file.name for file in folder.iterdir()}
+    assert len(left) == cache.KEPT
+    assert {cache.place(part, "float32").name for part in library.PARTS} <= left
+    assert "old-0.o" not in left
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes, links and FIFOs are POSIX")
+def test_f85_two_hundred_damaged_caches(numba_kernels, capsys):
+    assert campaign.run() == (campaign.CASES, 0, 0), capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_f85_the_check_of_damaged_caches_can_fail(numba_kernels, monkeypatch):
+    """A cache that believes whatever has its head."""
+
+    def credulous(path):
+        content = path.read_bytes() if path.is_file() else b""
+        return content[len(cache.MAGIC) + 32 :] if content[:22] == cache.MAGIC else None
+
+    monkeypatch.setattr(cache, "read", credulous)
+    monkeypatch.setattr(campaign, "CASES", 20)
+    monkeypatch.setattr(campaign, "RACES", 0)
+
+    def work():
+        faulthandler.disable()  # it may well come to run what is no code
+        assert campaign.run() == (20, 0, 0)
+
+    assert not forked(work)
+
+
+OTHERS = {
+    "numba": lambda patch: patch.setattr(cache.metadata, "version", lambda name: "0.0"),
+    "python": lambda patch: patch.setattr(cache.sys, "version", "4.0"),
+    "processor": lambda patch: patch.setattr(cache, "machine", lambda: machine.machine()._replace(cpu="z80")),
+    "its features": lambda patch: patch.setattr(cache, "machine", lambda: machine.machine()._replace(features="+none")),
+    "level": lambda patch: patch.setattr(cache, "machine", lambda: machine.machine()._replace(vector_bytes=8)),
+}
+
+
+@pytest.mark.parametrize("what", sorted(OTHERS))
+def test_f86_the_key_is_of_versions_and_the_processor(what, monkeypatch):
+    before = cache._key()
+    OTHERS[what](monkeypatch)
+    assert cache._key.__wrapped__() != before
+    monkeypatch.undo()
+    assert cache._key.__wrapped__() == before
+
+
+def test_f86_the_key_is_of_every_source_that_is_compiled(monkeypatch):
+    """All modules that the compiler imports of ours, found out by asking it; an edit in any is another key."""
+    code = "import sys, fnnet.kernels.build as b; from importlib import import_module as i\n"
+    code += "[i(f'fnnet.kernels.native.{m}') for part in b.PARTS.values() for m, _ in part.values()]\n"
+    code += "print(*[m.__file__ for n, m in sys.modules.items() if n.startswith('fnnet.kernels.native')])"
+    env = {**os.environ, "NUMBA_OPT": "0", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    folder = Path(cache.__file__).parent
+    sources = [*map(Path, done.stdout.split()), *(folder / name for name in ("build.py", "layout.py", "library.py"))]
+    assert len(sources) > 8
+    before, read = cache._key(), cache.read_bytes
+    for source in sources:
+
+        def edited(path, source=source):
+            return read(path) + (b"# edited" if Path(path).resolve() == source.resolve() else b"")
+
+        monkeypatch.setattr(cache, "read_bytes", edited)
+        assert cache._key.__wrapped__() != before, source
+
+
+def test_f86_another_version_s_code_is_not_taken(fresh, monkeypatch):
+    load_again(monkeypatch)
+    key = cache._key()
+    monkeypatch.setattr(cache, "_key", lambda: key[::-1])
+    fresh.clear()
+    load_again(monkeypatch)
+    assert sorted(fresh) == sorted(library.PARTS)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_f88_a_child_that_is_forked_while_another_thread_loads(fresh, monkeypatch):
+    """Its copy of the lock would never be let go of."""
+    held, go = threading.Event(), threading.Event()
+
+    def hold():
+        with library._lock:
+            held.set()
+            go.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    try:
+        assert forked(lambda: load_again(monkeypatch))
+    finally:
+        go.set()
+        thread.join()

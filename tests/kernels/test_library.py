@@ -1,0 +1,227 @@
+"""Compiled code: what happens without it, on fewer threads, on older processors, and that it is vector code."""
+
+import os
+import platform
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fnnet
+from fnnet import kernels, limits
+from fnnet.core.params import weights_sha256
+from fnnet.errors import FnnetError, UsageError
+from fnnet.kernels import library, machine
+from tests.conftest import ROOT
+
+
+def test_a_warm_start_imports_no_numba(numba_kernels):
+    code = (
+        "import sys, fnnet, numpy as np\n"
+        "k = fnnet.load_kernels('numba', on_compile=lambda: sys.exit('compiled'))\n"
+        "assert fnnet.predict(fnnet.init((784, 10, 10)), np.zeros((2, 784), 'u1'), kernels=k).shape == (2,)\n"
+        "assert k.name == 'numba' and 'numba' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+BROKEN = {
+    "absent": "raise ModuleNotFoundError(\"No module named 'numba'\", name='numba')",
+    "broken": "raise RuntimeError('numba needs another numpy')",
+    "dying": "import os; os.write(2, b'Illegal instruction\\n'); os._exit(132)",
+}
+
+
+@pytest.mark.parametrize("how", sorted(BROKEN))
+def test_f87_without_numba_numpy_computes_and_it_is_said_once(how, run_process, tmp_path, idx_folder):
+    (tmp_path / "bad" / "numba").mkdir(parents=True)
+    (tmp_path / "bad" / "numba" / "__init__.py").write_text(BROKEN[how])
+    env = {"PYTHONPATH": str(tmp_path / "bad"), "FNNET_CACHE": str(tmp_path / "kernels")}
+    result = run_process("train", "--jit", "--data", idx_folder, "--epochs", 2, "--json", **env)
+    assert result.code == 0, result.err
+    assert result.json["jit"] is False
+    assert result.err.count("NumPy computes instead") == 1
+    assert "Traceback" not in result.err
+    if how == "absent":
+        run_process("warmup", **env).failed(1, "the kernels cannot be compiled", "No module named 'numba'")
+
+
+def test_f87_numba_disable_jit_is_heeded_and_said_once(run, idx_folder, monkeypatch):
+    """Also where the kernels are compiled already."""
+    arguments = ("train", "--data", idx_folder, "--epochs", 3, "--json")
+    wanted = run(*arguments).json["weights_sha256"]
+    for value, jit in (("1", False), ("0", True), ("", True)):
+        monkeypatch.setenv("NUMBA_DISABLE_JIT", value)
+        result = run(*arguments, "--jit")
+        assert result.json["jit"] is jit
+        assert (result.json["weights_sha256"] == wanted) is not jit, "to the bit what --no-jit gives"
+        said = "note: no compiled kernels, NumPy computes instead: NUMBA_DISABLE_JIT=1"
+        assert result.err.splitlines().count(said) == (not jit)
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    run("warmup").failed(1, "compiled kernels are forbidden", "NUMBA_DISABLE_JIT=1", "unset")
+    with pytest.warns(UserWarning, match="NUMBA_DISABLE_JIT=1"):
+        assert fnnet.load_kernels("numba").name == "numpy"
+
+
+def test_f87_in_the_library_it_is_a_warning(monkeypatch, tmp_path):
+    monkeypatch.setattr(library, "_libraries", {})
+    monkeypatch.setenv("FNNET_CACHE", str(tmp_path))
+
+    def fail(parts, dtype):
+        raise FnnetError("the kernels cannot be compiled", found="a reason")
+
+    monkeypatch.setattr(library, "_compile", fail)
+    with pytest.warns(UserWarning, match="NumPy computes instead: a reason"):
+        assert fnnet.load_kernels("numba").name == "numpy"
+
+
+def test_f88_a_thread_that_cannot_be_started(numba_kernels, monkeypatch):
+    """Where the system gives fewer threads the work goes on with those that there are."""
+    from tests.kernels import test_block as blocks
+
+    examples = blocks.data(200, 784, 10, zeros=0.8, as_bytes=True)
+    monkeypatch.setattr(blocks.trainer, "TEAM_WORK", 0)
+    wanted = blocks.block(numba_kernels, (784, 10, 10), examples, 64)[0]
+    start, started = threading.Thread.start, []
+
+    def some(thread):
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", some)
+    found = blocks.block(numba_kernels._replace(threads=8), (784, 10, 10), examples, 64)[0]
+    started.clear()
+    monkeypatch.setattr(blocks.pixels, "ROWS_A_THREAD", 1)
+    rows = numba_kernels.pixels(examples.x, np.dtype(np.float32), 8)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(rows.starts, numba_kernels.pixels(examples.x, np.dtype(np.float32), 1).starts)
+    assert weights_sha256(found.params) == weights_sha256(wanted.params)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86-64 assembly")
+@pytest.mark.skipif(not machine.machine().fma, reason="needs a processor with multiply-add")
+def test_tiles_are_vector_code():
+    """The hot loop of the large tile is one multiply-add for each accumulator, whole vectors, and nothing spilled."""
+    from llvmlite import binding
+
+    done = subprocess.run(
+        [sys.executable, "-m", "fnnet.kernels.build", "operations", "float32", "--assembly"],
+        env={**os.environ, "NUMBA_OPT": "0", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert binding
+    register = {64: "zmm", 32: "ymm", 16: "xmm"}[machine.machine().vector_bytes]
+    loops = re.split(r"^\.L\w+:", done.stdout, flags=re.MULTILINE)
+    tile = max(loops, key=lambda body: len(re.findall(rf"\bvfmadd231ps\b.*%{register}", body)))
+    assert len(re.findall(rf"\bvfmadd231ps\b.*%{register}", tile)) == 2 * machine.machine().rows
+    loop = tile.split("jne")[0]
+    assert not re.search(r"\(%rsp\)|\bmov\w*\s+%r\w+, %r\w+", loop), "pointers are kept in place, one for three rows"
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="levels of x86-64")
+def test_numba_emits_nothing_while_it_compiles():
+    """What it emits would be thrown away. Numba's engine fails here as soon as it is asked for machine code."""
+    code = """
+from llvmlite.binding import ExecutionEngine
+from fnnet.kernels import build
+def emit(*arguments):
+    raise AssertionError("machine code is emitted")
+ExecutionEngine.finalize_object = ExecutionEngine.get_global_value_address = emit
+print(len(build.build("operations", "float32")))
+"""
+    env = {**os.environ, "NUMBA_OPT": "0", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 1000
+
+
+OLDER = {
+    "x86-64": "loop_over or (shuffled and float64)",
+    "x86-64-v3": "in_float32 or any_number or left_out or (shuffled and not float64) or outside",
+}
+"""Level -> which tests of the block trainer: the strictest on vectors of two numbers, all others on those of eight."""
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="levels of x86-64")
+def test_older_processors():
+    """The tests of the block trainer on code for narrower vectors, without multiply-add or without compression.
+
+    Both levels at once, and only the parts of the code that those tests call are compiled."""
+    levels = [level for level in OLDER if level == "x86-64" or machine.machine().fma]
+    code = "import pytest, sys; from fnnet.kernels import library; library.load_all = lambda *arguments: None\n"
+    code += "sys.exit(pytest.main(['-q', '-x', '-p', 'no:cacheprovider', '-k', sys.argv[1], sys.argv[2]]))"
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, OLDER[level], "tests/kernels/test_block.py"],
+            cwd=ROOT,
+            env={**os.environ, "FNNET_CPU": level, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for level in levels
+    ]
+    said = [process.communicate()[0] for process in running]
+    for process, out in zip(running, said, strict=True):
+        assert process.returncode == 0, out[-2000:]
+        assert int(re.search(r"(\d+) passed", out)[1]) >= 9
+
+
+def test_an_unknown_processor_is_refused(run_process, idx_folder):
+    result = run_process("train", "--jit", "--data", idx_folder, FNNET_CPU="z80")
+    result.failed(2, "FNNET_CPU", "x86-64-v3", "'z80'")
+
+
+def test_f88_threads_are_those_of_the_process(monkeypatch):
+    assert kernels.load(threads=None).threads >= 1
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5, 6}, raising=False)
+    monkeypatch.setattr(limits, "_quota", float)
+    assert limits.available_threads() == 3
+    assert kernels.check_threads(None) == 3
+    assert kernels.check_threads(5) == 5
+
+
+@pytest.mark.parametrize(
+    ("files", "granted"),
+    [
+        ({"cpu.max": "max 100000\n"}, 8),
+        ({"cpu.max": "150000 100000\n"}, 1.5),
+        ({"cpu.max": "50000 100000\n"}, 0.5),
+        ({"cpu.cfs_quota_us": "-1\n", "cpu.cfs_period_us": "100000\n"}, 8),
+        ({"cpu.cfs_quota_us": "200000\n", "cpu.cfs_period_us": "100000\n"}, 2),
+        ({"cpu.max": "nonsense"}, 8),
+        ({}, 8),
+    ],
+)
+def test_f88_quotas_of_control_groups(files, granted, monkeypatch, tmp_path):
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    monkeypatch.setattr(limits, "_groups", lambda controller: [Path("/nowhere"), tmp_path])
+    assert limits._quota(8) == granted
+    assert limits.available_threads() >= 1
+
+
+def test_groups_are_read_from_the_root_down(monkeypatch, tmp_path):
+    monkeypatch.setattr(limits, "_read", lambda path: "0::/user.slice/x\n" if "cgroup" in path.name else "")
+    assert tmp_path / "user.slice" / "x" in limits._groups("cpu", tmp_path)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 5000, 1.5, True, "2"])
+def test_bad_numbers_of_threads(threads):
+    with pytest.raises(UsageError, match="threads"):
+        kernels.load("numba", threads=threads)
+
+
+def test_arguments_of_the_wrong_kind_never_reach_compiled_code(numba_kernels):
+    compiled = library.library("operations", "float32")
+    good = np.zeros(4, np.float32)
+    for bad in (np.zeros(4), np.zeros((2, 2), np.float32), np.zeros(8, np.float32)[::2]):
+        with pytest.raises(TypeError, match="expected contiguous float32"):
+            compiled.run("relu", bad, good)

@@ -1,0 +1,79 @@
+"""The only tolerances there are. Change a rule here, never one test.
+
+| comparison                                          | rule                                          |
+|-----------------------------------------------------|-----------------------------------------------|
+| relu, leaky_relu, their gradients; update, argmax   | bitwise                                       |
+| the other activations                               | |difference| <= 4 eps (1 + |value|)           |
+| their gradients, from da                            | |difference| <= 4 eps (|da| + |value|)        |
+| affine and its gradients, K terms                   | |difference| <= K eps sum |terms| per element |
+| softmax over C classes                              | rtol = atol = 8 C eps                         |
+| mean loss over n rows                               | rtol = atol = 8 (C + sqrt n) eps              |
+| parameters after s steps of training                | |difference| <= 16 (s + 4) eps (1 + |value|)  |
+| gradients, float64                                  | limits in fnnet.gradcheck                     |
+
+An activation and its slope are a few roundings of numbers of their own size or of size 1: measured against mpmath,
+each path is off by at most 0.9 eps (1 + |value|), and the product with da rounds once more.
+"""
+
+import numpy as np
+
+from fnnet.core.gradcheck import CENTRAL_LIMIT, COMPLEX_LIMIT
+
+__all__ = [
+    "CENTRAL_LIMIT",
+    "COMPLEX_LIMIT",
+    "assert_activated",
+    "assert_bitwise",
+    "assert_loss",
+    "assert_probs",
+    "assert_stepped",
+    "assert_sums",
+    "assert_trained",
+]
+
+
+def assert_bitwise(found, wanted):
+    assert found.dtype == wanted.dtype
+    assert found.shape == wanted.shape
+    assert np.ascontiguousarray(found).tobytes() == np.ascontiguousarray(wanted).tobytes()
+
+
+def assert_activated(found, wanted, unit=1.0):
+    """`unit` is |da| where these are gradients."""
+    assert found.dtype == wanted.dtype
+    assert found.shape == wanted.shape
+    limit = 4 * np.finfo(wanted.dtype).eps * (unit + np.abs(wanted))
+    assert (np.abs(found.astype(np.float64) - wanted) <= limit).all()
+
+
+def assert_sums(found, wanted, terms, magnitude):
+    """`found` and `wanted` are sums of `terms` products whose absolute values sum to `magnitude`."""
+    assert found.dtype == wanted.dtype
+    assert found.shape == wanted.shape
+    limit = terms * np.finfo(wanted.dtype).eps * magnitude
+    assert (np.abs(found.astype(np.float64) - wanted) <= limit).all()
+
+
+def assert_probs(found, wanted, classes):
+    assert found.dtype == wanted.dtype
+    limit = 8 * classes * np.finfo(wanted.dtype).eps
+    np.testing.assert_allclose(found, wanted, rtol=limit, atol=limit)
+
+
+def assert_loss(found, wanted, classes, rows, dtype=np.float32):
+    limit = 8 * (classes + rows**0.5) * np.finfo(dtype).eps
+    np.testing.assert_allclose(found, wanted, rtol=limit, atol=limit)
+
+
+def assert_trained(found, wanted, steps):
+    """The parameters after `steps` steps, however they were made, for rates of at most 1."""
+    for ours, theirs in zip(found.layers, wanted.layers, strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            assert_stepped(a, b, steps)
+
+
+def assert_stepped(found, wanted, steps):
+    assert found.dtype == wanted.dtype
+    assert found.shape == wanted.shape
+    limit = 16 * (steps + 4) * np.finfo(wanted.dtype).eps * (1 + np.abs(wanted))
+    assert (np.abs(found - wanted) <= limit).all(), (np.abs(found - wanted) / limit).max()

@@ -1,0 +1,68 @@
+"""Weights of samples by class."""
+
+import numpy as np
+import pytest
+
+from fnnet.errors import ArgumentTypeError, UsageError
+from fnnet.training.class_weights import class_weights
+
+LABELS = np.array([0, 2, 2, 2, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("weights", "wanted"),
+    [
+        ([0.5, 3, 0], [0.5, 0, 0, 0, 3, 0]),
+        (np.array([1.0, 2.0, 4.0]), [1, 4, 4, 4, 2, 4]),
+        ({2: 0.25}, [1, 0.25, 0.25, 0.25, 1, 0.25]),
+        ({np.int64(0): 2, 1: 3}, [2, 1, 1, 1, 3, 1]),
+        ({}, [1] * 6),
+        ("balanced", [2, 0.5, 0.5, 0.5, 2, 0.5]),
+    ],
+)
+def test_each_sample_weighs_what_its_class_does(weights, wanted):
+    found = class_weights(weights, LABELS, 3)
+    assert found.tolist() == wanted
+    assert found.dtype == np.float64
+    assert not found.flags.writeable
+
+
+def test_balanced_is_that_of_scikit_learn():
+    compute = pytest.importorskip("sklearn.utils.class_weight").compute_sample_weight
+    labels = np.random.default_rng(0).choice(5, 200, p=[0.5, 0.2, 0.2, 0.07, 0.03])
+    np.testing.assert_allclose(class_weights("balanced", labels, 5), compute("balanced", labels), rtol=1e-15)
+
+
+def test_balanced_without_some_class():
+    found = class_weights("balanced", np.array([0, 0, 3]), 5)
+    np.testing.assert_allclose(found, [0.3, 0.3, 0.6])
+    assert class_weights("balanced", np.array([], int), 5).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        ({3: 1.0}, UsageError, "class that is not there; expected 0 to 2, found 3"),
+        ({-1: 1.0}, UsageError, "not there.*found -1"),
+        ({"1": 1.0}, UsageError, "not there"),
+        ({True: 1.0}, UsageError, "not there"),
+        ({1: -1.0}, UsageError, "weight of class 1 out of range; expected a finite number >= 0, found -1.0"),
+        ([1, 1, np.nan], UsageError, "weight of class 2 out of range"),
+        ([1, np.inf, 1], UsageError, "weight of class 1"),
+        ([1, 1], UsageError, "one for each of 3 classes, found 2"),
+        ([1, "1", 1], ArgumentTypeError, "weight of class 1 is not a number"),
+        ("even", ArgumentTypeError, "\"balanced\".*found 'even'"),
+        (2.0, ArgumentTypeError, "one weight for each class"),
+        (None, ArgumentTypeError, "one weight for each class"),
+    ],
+)
+def test_weights_that_are_refused(weights, error, message):
+    with pytest.raises(error, match=message):
+        class_weights(weights, LABELS, 3)
+
+
+def test_labels_that_are_refused():
+    with pytest.raises(UsageError, match=r"index 1.*0 to 2, found 3"):
+        class_weights("balanced", [0, 3], 3)
+    with pytest.raises(ArgumentTypeError, match="integer"):
+        class_weights("balanced", [0.0, 1.0], 3)
