@@ -133,7 +133,7 @@ def load_kernels(jit: bool, threads: int | None, notify: Callable[[str], None]) 
 
 def threads_of(kernels: Kernels) -> int:
     """How many threads the kernels use: the compiled ones what was chosen, NumPy's what its BLAS takes."""
-    if kernels.trainer:
+    if kernels.compiled:
         return kernels.threads
     from threadpoolctl import threadpool_info
 

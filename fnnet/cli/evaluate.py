@@ -76,7 +76,7 @@ def evaluate(
             "model": model_path,
             "dataset": dataset.name,
             "images": len(examples.labels),
-            "jit": kernels.trainer is not None,
+            "jit": kernels.compiled,
             "loss": result.loss,
             "accuracy": result.accuracy,
             "classes": [{"class": name, **row._asdict()} for name, row in figures],

@@ -83,7 +83,7 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
         say(describe(dataset, {"train": len(train_set.labels)}), err=as_json)
     kernels, _ = load_kernels(options["jit"], options["threads"], notify)
     sizes = (dataset.train.x.shape[1], *chosen.hidden, len(dataset.classes))
-    memory.check(sizes, len(train_set.labels), plan, compiled=kernels.trainer is not None)
+    memory.check(sizes, len(train_set.labels), plan, compiled=kernels.compiled)
     state = epochs.start(params.init(sizes, options["seed"], scheme=chosen.initialiser), options["seed"], plan).state
     batch_size = min(chosen.batch_size or len(train_set.labels), len(train_set.labels))
     began = time.perf_counter()
@@ -106,7 +106,7 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
         plot_lr_find(options["plot"], test.rates, test.smoothed, test.suggestion, raw=test.losses, title=title)
     if as_json:
         settings = {"dataset": dataset.name, "recipe": chosen.name, "sizes": list(sizes), "batch_size": batch_size}
-        more = {"jit": kernels.trainer is not None, "seed": options["seed"], "seconds": seconds}
+        more = {"jit": kernels.compiled, "seed": options["seed"], "seconds": seconds}
         print_json({**settings, **more, **test._asdict(), "plot": options["plot"]})
         return
     _print(test, options, quiet, f"{title}, {len(test.rates):,} of {options['steps']:,} steps in {seconds:.2f} s")

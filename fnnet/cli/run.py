@@ -68,7 +68,7 @@ def train_and_test(
     plan = plan_of(recipe)
     with by_options():
         check_plan(plan, has_dev=job.dev is not None, hidden=len(sizes) - 2)
-    memory.check(sizes, len(job.train.labels), plan, compiled=job.kernels.trainer is not None)
+    memory.check(sizes, len(job.train.labels), plan, compiled=job.kernels.compiled)
     training = epochs.start(init(sizes, job.seed, scheme=recipe.initialiser), job.seed, plan)
     with _keeper(job, plan, sizes, run_dir, resume, notify) as keeper:
         training = _train(job, plan, keeper.latest(training), keeper, quiet)
@@ -228,7 +228,7 @@ def _keeper(
         "recipe": job.recipe.name,
         "seed": job.seed,
         # The two kinds of kernels differ in the last bits.
-        "jit": job.kernels.trainer is not None,
+        "jit": job.kernels.compiled,
         "initialiser": job.recipe.initialiser,
         "images": {"pixels": sizes[0], "classes": sizes[-1], **counts},
         "hidden": list(sizes[1:-1]),

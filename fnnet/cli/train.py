@@ -213,7 +213,7 @@ def _document(
         "recipe": model.training["recipe"],
         "sizes": list(sizes),
         "parameters": params.count_parameters(sizes),
-        "jit": kernels.trainer is not None,
+        "jit": kernels.compiled,
         "threads": threads_of(kernels),
         "seed": options["seed"],
         "epochs": [report._asdict() for report in reports],

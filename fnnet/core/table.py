@@ -52,6 +52,11 @@ class Kernels(NamedTuple):
     predictor: Callable[..., Any] | None = None
     deform: Callable[..., Array] | None = None
 
+    @property
+    def compiled(self) -> bool:
+        """True if blocks of training run in compiled code."""
+        return self.trainer is not None
+
 
 OPERATIONS: Final = Kernels._fields[1 : Kernels._fields.index("threads")]
 """The names of the operations, in the order of the table."""

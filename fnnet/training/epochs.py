@@ -127,7 +127,7 @@ class _Course:
         self._train = Examples(train.x, check_labels(train.labels, (n, params.layers[-1].W.shape[1])))
         self._weights, self._shape = check_weights(weights, n), image_shape
         self._batch = min(plan.batch_size or n, n)
-        if self._batch == n and not kernels.trainer and not plan.deformation:
+        if self._batch == n and not kernels.compiled and not plan.deformation:
             # Every step reads all images: make floats of the bytes once.
             self._train = Examples(as_input(train.x, params), self._train.labels)
         objective = Objective(plan.activation, plan.dropout, plan.label_smoothing)
