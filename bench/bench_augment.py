@@ -29,7 +29,7 @@ def bench_epoch_beside(kernels, benchmark):
     examples, rows = images(IMAGES, "bytes"), np.random.default_rng(0).permutation(IMAGES)
     start = steps.start(fnnet.init((784, 800, 10)), 0)
     benchmark.pedantic(
-        steps.train_block,
+        fnnet.train_block,
         args=(start, examples, rows, 128, 0.05),
         kwargs={"kernels": kernels},
         rounds=5,

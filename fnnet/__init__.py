@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fnnet.core.deform import Deformation, deform
-    from fnnet.core.network import Activations, backward, forward, loss, predict, predictor, scores
-    from fnnet.core.optimizers import SGD, Optimizer, adam, adamw, averaged, clipped, momentum, rmsprop, sgd, update
-    from fnnet.core.params import Layer, Params, init
+    from fnnet.core.network import Activations
+    from fnnet.core.optimizers import Optimizer
+    from fnnet.core.params import Layer, Params
+    from fnnet.core.public import backward, forward, init, loss, predict, predictor, scores, update
+    from fnnet.core.public_optimizers import SGD, adam, adamw, averaged, clipped, lion, momentum, rmsprop, sgd
     from fnnet.core.state import Objective, TrainState
     from fnnet.core.table import Kernels
     from fnnet.errors import FnnetError
     from fnnet.files.model import Model, load_model, save_model
     from fnnet.kernels import load as load_kernels
-    from fnnet.training.steps import train_block, train_step
+    from fnnet.training.blocks import train_block
+    from fnnet.training.steps import train_step
 
 __version__ = "0.1.0"
 
@@ -27,31 +30,32 @@ _HOMES = {
     "Kernels": "core.table",
     "load_kernels": "kernels:load",
     "Activations": "core.network",
-    "backward": "core.network",
-    "forward": "core.network",
-    "loss": "core.network",
-    "predict": "core.network",
-    "predictor": "core.network",
-    "scores": "core.network",
-    "SGD": "core.optimizers",
+    "backward": "core.public",
+    "forward": "core.public",
+    "loss": "core.public",
+    "predict": "core.public",
+    "predictor": "core.public",
+    "scores": "core.public",
+    "SGD": "core.public_optimizers",
     "Optimizer": "core.optimizers",
-    "adam": "core.optimizers",
-    "adamw": "core.optimizers",
-    "averaged": "core.optimizers",
-    "clipped": "core.optimizers",
-    "rmsprop": "core.optimizers",
-    "sgd": "core.optimizers",
-    "momentum": "core.optimizers",
-    "update": "core.optimizers",
+    "adam": "core.public_optimizers",
+    "adamw": "core.public_optimizers",
+    "averaged": "core.public_optimizers",
+    "clipped": "core.public_optimizers",
+    "rmsprop": "core.public_optimizers",
+    "sgd": "core.public_optimizers",
+    "lion": "core.public_optimizers",
+    "momentum": "core.public_optimizers",
+    "update": "core.public",
     "Layer": "core.params",
     "Model": "files.model",
     "Params": "core.params",
-    "init": "core.params",
+    "init": "core.public",
     "load_model": "files.model",
     "save_model": "files.model",
     "Objective": "core.state",
     "TrainState": "core.state",
-    "train_block": "training.steps",
+    "train_block": "training.blocks",
     "train_step": "training.steps",
     "Deformation": "core.deform",
     "deform": "core.deform",
@@ -77,6 +81,7 @@ __all__ = [
     "deform",
     "forward",
     "init",
+    "lion",
     "load_kernels",
     "load_model",
     "loss",

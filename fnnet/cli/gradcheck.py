@@ -31,8 +31,8 @@ def gradcheck(
     The exit code is 1 if any difference is beyond its limit.
     """
     from fnnet.core import gradcheck as checker
+    from fnnet.core.check_network import check_sizes
     from fnnet.core.dropout import masks
-    from fnnet.core.params import check_sizes
 
     check_sizes(sizes)
     kernels, _ = load_kernels(jit, 1, notifier(quiet=as_json))

@@ -129,13 +129,13 @@ def _in_folders(files: tuple[str, ...], fail: Callable[[str, FnnetError], None])
 
 def _answers(model: Model, file: str, kernels: Any) -> list[Answer]:
     from fnnet import data
-    from fnnet.core.network import answers, scores
+    from fnnet.core.public import best_classes, scores
     from fnnet.data.photo import dark_on_light
 
     x = data.read_images(file, model.image_shape)
     logits = scores(model.params, x, activation=model.activation, kernels=kernels)
     dark = dark_on_light(x, model.image_shape).tolist()
-    each = zip(x, dark, answers(logits).tolist(), kernels.softmax(logits), strict=True)
+    each = zip(x, dark, best_classes(logits).tolist(), kernels.softmax(logits), strict=True)
     return [Answer(file, i, len(x), *parts) for i, parts in enumerate(each)]
 
 

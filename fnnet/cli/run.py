@@ -57,7 +57,8 @@ def train_and_test(
 ) -> tuple[Model, list[EpochReport]]:
     """The model that comes of the job, and the reports on the way."""
     from fnnet.core import metrics
-    from fnnet.core.params import check_sizes, init
+    from fnnet.core.check_network import check_sizes
+    from fnnet.core.public import init
     from fnnet.files.model import Model
     from fnnet.files.strictjson import frozen
     from fnnet.training import epochs, memory, steps

@@ -24,7 +24,9 @@ def check_share(name: str, value: Any) -> float:
 
 
 def check_amount(name: str, value: Any, *, above: bool = False) -> float:
-    """`value` as a finite float of at least 0, or `above` 0, else UsageError."""
+    """Return `value` as a finite float of at least 0, or `above` 0, else UsageError."""
+    if type(value) is float and 0.0 < value < math.inf:
+        return value
     if above:
         return _checked(name, value, "a finite number > 0", lambda number: number > 0)
     return _checked(name, value, "a finite number >= 0", lambda number: number >= 0)
@@ -138,9 +140,11 @@ def check_labels(given: Any, shape: tuple[int, ...]) -> Array:
     n, classes = shape
     if labels.shape != (n,):
         raise UsageError("labels do not fit x", expected=f"shape ({n},)", found=labels.shape)
-    labels, given = labels.astype(np.int64, copy=False), labels
+    given = labels
+    if labels.dtype != np.int64:
+        labels = labels.astype(np.int64)
     # As unsigned numbers those below 0 are the largest, and those beyond int64 stay what they are.
-    if n and labels.view(np.uint64).max() >= classes:
+    if n and np.maximum.reduce(labels.view(np.uint64)) >= classes:
         labels = given
         index = int(((labels < 0) | (labels >= classes)).argmax())
         expected = f"0 to {classes - 1}"

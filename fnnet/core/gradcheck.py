@@ -7,16 +7,17 @@ doi:10.1137/S003614459631241X); it runs the NumPy definitions themselves on comp
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from fnnet.core import operations, rng
-from fnnet.core.checks import calm, check_labels, check_weights
-from fnnet.core.network import as_input, backward, forward
-from fnnet.core.params import Array, Layer, Params, check_params, init
-from fnnet.core.table import NUMPY, Kernels
+from fnnet.core import network, rng
+from fnnet.core.check_network import as_input, check_activation, check_like, check_masks, check_params
+from fnnet.core.checks import calm, check_label_smoothing, check_labels, check_weights
+from fnnet.core.operations import ACTIVATIONS, OPERATIONS
+from fnnet.core.params import Array, Layer, Params
+from fnnet.core.public import init
+from fnnet.core.table import NUMPY, Kernels, check_kernels
 
 CENTRAL_LIMIT: Final = 1e-7
 COMPLEX_LIMIT: Final = 1e-12
@@ -24,9 +25,6 @@ STEP: Final = 1e-3
 COMPLEX_STEP: Final = 1e-100
 FLOOR: Final = 1e-3
 """A derivative smaller than this share of its array's largest is measured against that share, not against itself."""
-
-KINKED: Final = ("relu", "leaky_relu", "elu")
-"""Activations with a kink at 0; ELU's is in its second derivative, and central differences see that too."""
 
 
 class Check(NamedTuple):
@@ -79,9 +77,14 @@ def check_gradients(
     """
     x = as_input(x, check_params(params))
     labels, weights = check_labels(labels, (len(x), params.layers[-1].b.size)), check_weights(weights, len(x))
+    check_activation(activation)
+    check_kernels(kernels)
+    masks, label_smoothing = check_masks(masks, len(x), params), check_label_smoothing(label_smoothing)
     if grads is None:
-        activations = forward(params, x, activation=activation, masks=masks, kernels=kernels)
-        grads = backward(params, activations, labels, weights=weights, label_smoothing=label_smoothing, kernels=kernels)
+        activations = network.forward(params, x, activation, masks, kernels.operations)
+        grads = network.backward(params, activations, labels, weights, label_smoothing, kernels.operations)
+    else:
+        grads = check_like(params, grads, "grads")[1]
     problem = _Problem(x, labels, activation, masks, weights, label_smoothing)
     return tuple(
         _check_array(params, grads, problem, number, name)
@@ -128,27 +131,18 @@ def _moved(params: Params, number: int, name: str, place: tuple[int, ...], by: c
     return Params(tuple(layers))
 
 
-def _layers_forward(params: Params, problem: _Problem) -> Iterator[Array]:
-    """Each layer's z, by the definitions alone, for real or complex parameters."""
-    a = problem.x
-    for number, layer in enumerate(params.layers):
-        z = operations.affine(a, layer.W, layer.b)
-        yield z
-        if number < len(params.layers) - 1:
-            a = getattr(operations, problem.activation)(z)
-            a = a if problem.masks is None else a * problem.masks[number]
-
-
 def _pattern(params: Params, problem: _Problem) -> bytes:
-    """Which hidden units are on; nothing where the activation has no kink."""
-    if problem.activation not in KINKED:
+    """Return which hidden units are on; nothing where the activation has no kink."""
+    if not ACTIVATIONS[problem.activation].kinked:
         return b""
-    return b"".join((z > 0).tobytes() for z in list(_layers_forward(params, problem))[:-1])
+    activations = network.forward(params, problem.x, problem.activation, problem.masks)
+    return b"".join((z > 0).tobytes() for z in activations.z[:-1])
 
 
 def _loss(params: Params, problem: _Problem) -> complex:
-    *_, logits = _layers_forward(params, problem)
-    return operations.cross_entropy(logits, problem.labels, problem.weights, problem.label_smoothing)[0]
+    """Return the loss at real or complex parameters, by the definitions alone."""
+    logits = network.forward(params, problem.x, problem.activation, problem.masks).logits
+    return OPERATIONS.cross_entropy(logits, problem.labels, problem.weights, problem.label_smoothing)
 
 
 def example(sizes: tuple[int, ...], seed: int, images: int = 3) -> tuple[Params, Array, Array]:

@@ -6,9 +6,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from fnnet.core.check_network import check_input, check_params
 from fnnet.core.checks import as_array, calm, check_count, check_labels
-from fnnet.core.network import CHUNK, check_input, forward, scores
-from fnnet.core.params import Array, Params, check_params, freeze
+from fnnet.core.params import Array, Params, freeze
+from fnnet.core.public import CHUNK, forward, scores
 from fnnet.core.table import NUMPY, Kernels
 from fnnet.errors import UsageError
 
@@ -49,7 +50,7 @@ def evaluate(
     logits = scores(params, x, activation=activation, kernels=kernels)
     labels = check_labels(labels, logits.shape)
     with np.errstate(over="ignore", invalid="ignore"):
-        loss = kernels.cross_entropy(logits, labels)[0]
+        loss = kernels.operations.cross_entropy(logits, labels)
     answer = freeze(logits.argmax(axis=1))
     return Evaluation(loss, accuracy(answer, labels), answer)
 

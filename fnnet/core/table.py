@@ -1,51 +1,36 @@
-"""The table of operations."""
+"""`Kernels`: a table of operations, NumPy's or their compiled twins, whose arguments are checked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from fnnet.core import operations as reference
-from fnnet.core.checked import checked
+from fnnet.core.check_network import check_operands
+from fnnet.core.checks import calm, check_finite, check_label_smoothing, check_labels, check_weights
+from fnnet.core.operations import OPERATIONS, Activation, Operations
 from fnnet.core.params import Array
-from fnnet.errors import ArgumentTypeError, FnnetError
+from fnnet.errors import ArgumentTypeError
 
 
 class Kernels(NamedTuple):
-    """One implementation of every operation, all with the signatures and meaning of `core.operations`.
+    """One implementation of every operation.
 
-    Operations check what they are given: UsageError for arrays that do not fit one another or the operation,
-    ArgumentTypeError for what is no float32 or float64, or not the dtype of the first.
+    Its methods, and `relu`, `relu_backward` and the like for every activation, mean what the functions of
+    `fnnet.core.operations` say; they check their arguments: UsageError for arrays that do not fit one another or the
+    operation, ArgumentTypeError for what is not float32 or float64, or not the dtype of the first.
 
-    The last fields are what compiled code does as a whole, and None where the definition alone holds.
+    operations   the operations themselves, which check nothing.
+    threads      how many threads the compiled functions use.
 
-    threads      how many threads the compiled block trainer and predictor use.
-    pixels       (x, dtype, threads) -> the rows of x as they read them.
+    The last fields are what compiled code does as a whole, and None where the operations alone compute:
+    pixels       (x, dtype, threads) -> the rows of x as the block trainer reads them.
     trainer      the block trainer: `kernels.trainer.Trainer`.
     predictor    compiled inference: `kernels.predictor.Predictor`.
     deform       compiled deformation of images: `kernels.deform.deform`.
     """
 
     name: str
-    affine: Callable[..., Array]
-    affine_backward: Callable[..., tuple[Array | None, Array, Array]]
-    relu: Callable[..., Array]
-    relu_backward: Callable[..., Array]
-    leaky_relu: Callable[..., Array]
-    leaky_relu_backward: Callable[..., Array]
-    elu: Callable[..., Array]
-    elu_backward: Callable[..., Array]
-    gelu: Callable[..., Array]
-    gelu_backward: Callable[..., Array]
-    silu: Callable[..., Array]
-    silu_backward: Callable[..., Array]
-    tanh: Callable[..., Array]
-    tanh_backward: Callable[..., Array]
-    sigmoid: Callable[..., Array]
-    sigmoid_backward: Callable[..., Array]
-    softmax: Callable[..., Array]
-    cross_entropy: Callable[..., tuple[float, Array]]
-    update: Callable[..., Array]
+    operations: Operations
     threads: int = 1
     pixels: Callable[..., Any] | None = None
     trainer: Callable[..., Any] | None = None
@@ -57,20 +42,75 @@ class Kernels(NamedTuple):
         """True if blocks of training run in compiled code."""
         return self.trainer is not None
 
+    @calm
+    def affine(self, x: Any, W: Any, b: Any) -> Array:
+        """z = x W + b."""
+        return self.operations.affine(*check_operands("affine", x=x, W=W, b=b))
 
-OPERATIONS: Final = Kernels._fields[1 : Kernels._fields.index("threads")]
-"""The names of the operations, in the order of the table."""
+    @calm
+    def affine_backward(self, dz: Any, x: Any, W: Any, need_dx: bool = True) -> tuple[Array | None, Array, Array]:
+        """dx = dz W^T, or None unless `need_dx`; dW = x^T dz; db = the sum of dz over the samples."""
+        return self.operations.affine_backward(*check_operands("affine_backward", dz=dz, x=x, W=W), need_dx)
+
+    @calm
+    def softmax(self, logits: Any) -> Array:
+        """Return each row's exp(logits) divided by its sum."""
+        return self.operations.softmax(*check_operands("softmax", logits=logits))
+
+    @calm
+    def cross_entropy(self, logits: Any, labels: Any, weights: Any = None, label_smoothing: float = 0.0) -> float:
+        """Return the mean cross-entropy of logits (n, classes) against labels (n,), in nats."""
+        (logits,) = check_operands("cross_entropy", logits=logits)
+        return self.operations.cross_entropy(logits, *_check_targets(logits, labels, weights, label_smoothing))
+
+    @calm
+    def cross_entropy_backward(
+        self, probs: Any, labels: Any, weights: Any = None, label_smoothing: float = 0.0
+    ) -> Array:
+        """Return dZ = (P - Y) / n, from the probabilities (n, classes)."""
+        (probs,) = check_operands("cross_entropy_backward", probs=probs)
+        return self.operations.cross_entropy_backward(probs, *_check_targets(probs, labels, weights, label_smoothing))
+
+    @calm
+    def update(self, value: Any, gradient: Any, learning_rate: float) -> Array:
+        """Return value - learning_rate gradient."""
+        value, gradient = check_operands("update", value=value, gradient=gradient)
+        return self.operations.update(value, gradient, check_finite("learning_rate", learning_rate))
+
+    def __getattr__(self, name: str) -> Callable[..., Array]:
+        activation = self.operations.activations.get(name.removesuffix("_backward"))
+        if activation is None:
+            raise AttributeError(f"'Kernels' object has no attribute {name!r}")
+        return _checked_activation(name, activation)
+
+    def __dir__(self) -> list[str]:
+        names = self.operations.activations
+        return sorted({*object.__dir__(self), *names, *(f"{name}_backward" for name in names)})
 
 
-def _table(name: str, module: Any) -> Kernels:
-    missing = [operation for operation in OPERATIONS if not hasattr(module, operation)]
-    if missing:
-        raise FnnetError("operation has no twin", where=name, expected=", ".join(OPERATIONS), found=f"no {missing[0]}")
-    operations: Any = {each: checked(each, getattr(module, each)) for each in OPERATIONS}
-    return Kernels(name, **operations)
+def _checked_activation(name: str, activation: Activation) -> Callable[..., Array]:
+    def value(z: Any) -> Array:
+        return activation.value(*check_operands(name, z=z))
+
+    def backward(da: Any, z: Any) -> Array:
+        return activation.backward(*check_operands(name, da=da, z=z))
+
+    return calm(backward if name.endswith("_backward") else value)
 
 
-NUMPY: Final = _table("numpy", reference)
+def _check_targets(values: Array, labels: Any, weights: Any, label_smoothing: Any) -> tuple[Array, Array | None, float]:
+    share = check_label_smoothing(label_smoothing)
+    return check_labels(labels, values.shape), check_weights(weights, len(values)), share
+
+
+NAMES: Final = (
+    *(name for name in Operations._fields if name != "activations"),
+    *(name for activation in OPERATIONS.activations for name in (activation, f"{activation}_backward")),
+)
+"""Every operation of a table, by the name of its method."""
+
+NUMPY: Final = Kernels("numpy", OPERATIONS)
+"""The definition."""
 
 
 def check_kernels(kernels: Any) -> None:

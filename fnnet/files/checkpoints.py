@@ -9,8 +9,9 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from fnnet.core import rng
+from fnnet.core.check_network import check_params, check_sizes
 from fnnet.core.checks import check_finite
-from fnnet.core.params import Array, Params, check_params, check_sizes, layer_sizes
+from fnnet.core.params import Array, Params, layer_sizes
 from fnnet.core.state import Moments, Training, TrainState, report_of
 from fnnet.errors import DataError, ModelError
 from fnnet.files import container

@@ -10,8 +10,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from fnnet.core.check_network import check_params, check_sizes
 from fnnet.core.checks import check_classes
-from fnnet.core.params import Array, Layer, Params, check_params, check_sizes, layer_sizes
+from fnnet.core.params import Array, Layer, Params, layer_sizes
 from fnnet.errors import ModelError
 from fnnet.files import container
 from fnnet.files.container import Kind

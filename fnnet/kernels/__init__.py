@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Final
 
-from fnnet.core.table import NUMPY, Kernels, _table
+from fnnet.core.table import NUMPY, Kernels
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
 from fnnet.limits import available_threads
 
@@ -20,14 +20,18 @@ def load(
     notify: Callable[[str], None] = warnings.warn,
     on_compile: Callable[[], None] = lambda: None,
 ) -> Kernels:
-    """The table `name`: "numpy", or "numba", whose first use on a machine compiles (seconds).
+    """Return the table `name`: "numpy", or "numba", whose first use on a machine compiles (seconds).
 
-    threads   of the compiled block trainer and predictor; None for as many as this process may use at once. The
-              results are the same bits for any number.
-    notify    is told, once, where Numba is absent, broken or forbidden, and the table is then NumPy's; and where what
-              was compiled cannot be kept.
-    on_compile   is called before something is compiled.
+    threads   of the compiled functions; None for as many as this process may run at once. The results are the same
+              bits for any number.
+    notify    called with a message, once, where Numba is absent, broken or forbidden, and the table is then NumPy's;
+              and where what was compiled cannot be kept.
+    on_compile   called before something is compiled.
     Raises    UsageError for another name or number of threads.
+
+    >>> import fnnet
+    >>> fnnet.load_kernels("numpy").name
+    'numpy'
     """
     threads = check_threads(threads)
     if not isinstance(name, str) or name not in ("numpy", "numba"):
@@ -44,8 +48,9 @@ def load(
         reason = error.found if isinstance(error, FnnetError) and error.found else error
         notify(f"no compiled kernels, NumPy computes instead: {reason}")
         return NUMPY
-    table = _table("numba", compiled)
-    return table._replace(
+    return Kernels(
+        "numba",
+        compiled.OPERATIONS,
         threads=threads,
         pixels=pixels.pixels,
         trainer=trainer.Trainer,
@@ -55,7 +60,7 @@ def load(
 
 
 def check_threads(threads: Any) -> int:
-    """`threads`, or where it is None the number that can run at once, as an int from 1 to MAX_THREADS."""
+    """Return `threads`, or where it is None the number that can run at once, as an int from 1 to MAX_THREADS."""
     if threads is None:
         return available_threads()
     if isinstance(threads, bool) or not isinstance(threads, int):

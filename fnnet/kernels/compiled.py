@@ -6,15 +6,19 @@ one fixed order that depends on the widths of the layer only, never on the numbe
 
 from __future__ import annotations
 
+from types import MappingProxyType
+from typing import Final
+
 import numpy as np
 from numpy.typing import DTypeLike
 
+from fnnet.core.operations import ACTIVATIONS, Activation, Operations
 from fnnet.core.params import Array
 from fnnet.errors import ArgumentTypeError
 from fnnet.kernels.layout import aligned, whole_lines
 from fnnet.kernels.library import Library, library
 from fnnet.kernels.machine import machine
-from fnnet.names import ACTIVATIONS
+from fnnet.names import ACTIVATIONS as NAMES
 
 
 def _compiled(array: Array) -> Library:
@@ -86,56 +90,20 @@ def _activated(name: str, z: Array) -> tuple[Array, Array]:
     a, slope = aligned(width, z.dtype), aligned(width, z.dtype)
     a[: z.size] = _flat(z, z.dtype)
     vectors = width * z.dtype.itemsize // machine().vector_bytes
-    _compiled(z).run("activate", ACTIVATIONS.index(name), a, 0, slope, 0, vectors)
+    _compiled(z).run("activate", NAMES.index(name), a, 0, slope, 0, vectors)
     return a[: z.size].reshape(z.shape).copy(), slope[: z.size].reshape(z.shape)
 
 
-def leaky_relu(z: Array) -> Array:
-    return _activated("leaky_relu", z)[0]
+def _twin(name: str) -> Activation:
+    """Return the twin of the activation `name`."""
 
+    def value(z: Array) -> Array:
+        return _activated(name, z)[0]
 
-def leaky_relu_backward(da: Array, z: Array) -> Array:
-    return da * _activated("leaky_relu", z)[1]
+    def backward(da: Array, z: Array) -> Array:
+        return da * _activated(name, z)[1]
 
-
-def elu(z: Array) -> Array:
-    return _activated("elu", z)[0]
-
-
-def elu_backward(da: Array, z: Array) -> Array:
-    return da * _activated("elu", z)[1]
-
-
-def gelu(z: Array) -> Array:
-    return _activated("gelu", z)[0]
-
-
-def gelu_backward(da: Array, z: Array) -> Array:
-    return da * _activated("gelu", z)[1]
-
-
-def sigmoid(z: Array) -> Array:
-    return _activated("sigmoid", z)[0]
-
-
-def sigmoid_backward(da: Array, z: Array) -> Array:
-    return da * _activated("sigmoid", z)[1]
-
-
-def silu(z: Array) -> Array:
-    return _activated("silu", z)[0]
-
-
-def silu_backward(da: Array, z: Array) -> Array:
-    return da * _activated("silu", z)[1]
-
-
-def tanh(z: Array) -> Array:
-    return _activated("tanh", z)[0]
-
-
-def tanh_backward(da: Array, z: Array) -> Array:
-    return da * _activated("tanh", z)[1]
+    return Activation(value, backward, ACTIVATIONS[name].kinked)
 
 
 def softmax(logits: Array) -> Array:
@@ -145,20 +113,34 @@ def softmax(logits: Array) -> Array:
     return np.ascontiguousarray(probs[:, :classes])
 
 
-def cross_entropy(
-    logits: Array, labels: Array, weights: Array | None = None, label_smoothing: float = 0.0
-) -> tuple[float, Array]:
+def cross_entropy(logits: Array, labels: Array, weights: Array | None = None, label_smoothing: float = 0.0) -> float:
     n, classes = logits.shape
-    compiled, d = _compiled(logits), _padded(logits, logits.dtype)
+    compiled, rows = _compiled(logits), _padded(logits, logits.dtype)
     totals, shifted = np.empty(n, logits.dtype), np.empty(n, logits.dtype)
-    each = np.ones(n) if weights is None else weights.astype(np.float64)
-    shares = each / (each.sum().item() or 1.0)
     compiled.run(
-        "cross_entropy", d.reshape(-1), n, classes, d.shape[1], _flat(labels, np.int64),
-        shares.astype(logits.dtype), label_smoothing, totals, shifted,
+        "cross_entropy", rows.reshape(-1), n, classes, rows.shape[1], _flat(labels, np.int64), label_smoothing, totals,
+        shifted,
     )  # fmt: skip
-    loss: float = ((np.log(totals) - shifted).astype(np.float64) * shares).sum().item()
-    return loss, np.ascontiguousarray(d[:, :classes])
+    loss: float = ((np.log(totals) - shifted).astype(np.float64) * _shares(n, weights)).sum().item()
+    return loss
+
+
+def cross_entropy_backward(
+    probs: Array, labels: Array, weights: Array | None = None, label_smoothing: float = 0.0
+) -> Array:
+    n, classes = probs.shape
+    compiled, rows, shares = _compiled(probs), _padded(probs, probs.dtype), _shares(n, weights).astype(probs.dtype)
+    compiled.run(
+        "cross_entropy_backward", rows.reshape(-1), n, classes, rows.shape[1], _flat(labels, np.int64), shares,
+        label_smoothing,
+    )  # fmt: skip
+    return np.ascontiguousarray(rows[:, :classes])
+
+
+def _shares(n: int, weights: Array | None) -> Array:
+    each = np.ones(n) if weights is None else weights.astype(np.float64)
+    shares: Array = each / (each.sum().item() or 1.0)
+    return shares
 
 
 def update(value: Array, gradient: Array, learning_rate: float) -> Array:
@@ -166,3 +148,15 @@ def update(value: Array, gradient: Array, learning_rate: float) -> Array:
     places = _flat(value, value.dtype), _flat(gradient, value.dtype), learning_rate, stepped.reshape(-1)
     _compiled(value).run("update", *places)
     return stepped
+
+
+OPERATIONS: Final = Operations(
+    affine,
+    affine_backward,
+    softmax,
+    cross_entropy,
+    cross_entropy_backward,
+    update,
+    MappingProxyType({name: _twin(name) for name in NAMES} | {"relu": Activation(relu, relu_backward, kinked=True)}),
+)
+"""The compiled twins."""

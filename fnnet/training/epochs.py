@@ -11,15 +11,15 @@ from typing import Any, Final
 import numpy as np
 
 from fnnet.core import deform, metrics, optimizers, rng
+from fnnet.core.check_network import as_input, check_examples
 from fnnet.core.checks import check_labels, check_weights
-from fnnet.core.network import as_input, check_examples
 from fnnet.core.params import Array, Params
 from fnnet.core.state import EpochReport, Examples, Objective, Progress, Training
 from fnnet.core.table import NUMPY, Kernels
 from fnnet.errors import ArgumentTypeError
 from fnnet.training import steps, stopping
+from fnnet.training.blocks import add_up, make_blocks
 from fnnet.training.plan import Plan, check_plan, goes_by_steps, make_optimizer, make_plateau, make_schedule
-from fnnet.training.steps import add_up, make_blocks
 
 BLOCK_SECONDS: Final = 0.1
 """About how long a block of steps may run: Ctrl-C, the progress bar and the check for divergence wait for its end."""
@@ -36,7 +36,7 @@ def answering(training: Training, plan: Plan) -> Params:
     state = training.state
     if not goes_by_steps(plan):
         return state.params
-    return training.best or optimizers.answering(state.params, state.optimizer_state, make_optimizer(plan))
+    return training.best or optimizers.evaluation_params(state.params, state.optimizer_state, make_optimizer(plan))
 
 
 def epochs(
@@ -131,7 +131,7 @@ class _Course:
             # Every step reads all images: make floats of the bytes once.
             self._train = Examples(as_input(train.x, params), self._train.labels)
         objective = Objective(plan.activation, plan.dropout, plan.label_smoothing)
-        self._blocks = make_blocks(training.state, self._train, self._batch, objective, self._optimizer, kernels)
+        self._blocks = make_blocks(training.state, self._batch, objective, self._optimizer, kernels)
         if plan.deformation:
             deform.check_images(train.x, image_shape)
         else:
@@ -196,7 +196,7 @@ class _Course:
     def report(self, training: Training, dev: Examples | None) -> Training:
         """`training` after its pass, with the report of it."""
         state, plan, n = self._blocks.state(), self.plan, self._n
-        params = optimizers.answering(state.params, state.optimizer_state, self._optimizer)
+        params = optimizers.evaluation_params(state.params, state.optimizer_state, self._optimizer)
         on_dev = dev and metrics.evaluate(params, *dev, activation=plan.activation, kernels=self._kernels)
         dev_loss, dev_accuracy = (on_dev.loss, on_dev.accuracy) if on_dev else (None, None)
         rate = self._scale(training) * float(self._schedule(self._made - 1))

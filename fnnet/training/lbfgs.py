@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from fnnet.core.checks import check_amount, check_count, check_labels
-from fnnet.core.network import as_input, check_examples, forward, loss_and_grads
-from fnnet.core.params import Array, Layer, Params, check_params, freeze_params, layer_sizes
+from fnnet.core import network
+from fnnet.core.check_network import as_input, check_activation, check_examples, check_params
+from fnnet.core.checks import check_amount, check_count, check_label_smoothing, check_labels, check_weights
+from fnnet.core.params import Array, Layer, Params, freeze_params, layer_sizes
 from fnnet.core.state import Examples
-from fnnet.core.table import NUMPY, Kernels
+from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import DivergedError
 
 GRADIENT: Final = 1e-7
@@ -52,16 +53,18 @@ def minimise(
     sizes, dtype = layer_sizes(check_params(params)), params.layers[0].W.dtype
     start, examples = flatten(params), check_examples(examples)
     x = as_input(examples.x, unflatten(start, sizes))
-    labels = check_labels(examples.labels, (len(x), sizes[-1]))
+    labels, weights = check_labels(examples.labels, (len(x), sizes[-1])), check_weights(weights, len(x))
+    check_activation(activation)
+    check_kernels(kernels)
+    label_smoothing, operations = check_label_smoothing(label_smoothing), kernels.operations
     history: list[float] = []
 
     def objective(vector: Array) -> tuple[float, Array]:
         at = unflatten(vector, sizes)
         with np.errstate(over="ignore", invalid="ignore"):
-            activations = forward(at, x, activation=activation, kernels=kernels)
-            loss, grads = loss_and_grads(
-                at, activations, labels, weights=weights, label_smoothing=label_smoothing, kernels=kernels
-            )
+            activations = network.forward(at, x, activation, None, operations)
+            loss = operations.cross_entropy(activations.logits, labels, weights, label_smoothing)
+            grads = network.backward(at, activations, labels, weights, label_smoothing, operations)
             loss += l2 / 2 * sum(float(np.vdot(W, W)) for W, _ in at.layers)
             layers = zip(at.layers, grads.layers, strict=True)
             slope = flatten(Params(tuple(Layer(dW + l2 * W, db) for (W, _), (dW, db) in layers)))

@@ -13,14 +13,16 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from fnnet.core import rng
+from fnnet.core.check_network import check_examples
 from fnnet.core.checks import as_array, check_amount, check_count
-from fnnet.core.network import check_examples
-from fnnet.core.optimizers import SGD, Optimizer
+from fnnet.core.optimizers import Optimizer
 from fnnet.core.params import Array
+from fnnet.core.public_optimizers import SGD
 from fnnet.core.state import PLAIN, Examples, Objective, TrainState
 from fnnet.core.table import NUMPY, Kernels
 from fnnet.errors import DivergedError, UsageError
-from fnnet.training.steps import check_work, train_block
+from fnnet.training.blocks import train_block
+from fnnet.training.steps import check_work
 
 MEMORY: Final = 0.9
 """Share of the smoothed loss that each step keeps."""

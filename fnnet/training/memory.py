@@ -30,9 +30,8 @@ def of_training(sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool
     start = FLOAT * count + 2 * DOUBLE * max((inputs + 1) * outputs for inputs, outputs in layers)
     if not goes_by_steps(plan):
         return start + DOUBLE * (images * (sizes[0] + 2 * widths) + 2 * PAIRS * count)
-    rule = make_optimizer(plan).rule
-    trees = rule.moments + rule.clips if rule else 0
-    trees += bool(plan.ema)
+    optimizer = make_optimizer(plan)
+    trees = (optimizer.trees or 0) + ("clip_norm" in optimizer.figures)
     rows = min(plan.batch_size or images, images)
     if compiled:
         # In the trainer's own vectors, and as they came and will be given back.

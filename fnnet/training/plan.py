@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from fnnet.core import deform, optimizers, schedules
+from fnnet.core import deform, public_optimizers, schedules
+from fnnet.core.check_network import check_activation
 from fnnet.core.checks import check_amount, check_count, check_label_smoothing, check_share
 from fnnet.core.dropout import dropped
-from fnnet.core.network import check_activation
 from fnnet.core.optimizers import Optimizer
 from fnnet.core.schedules import Schedule
 from fnnet.errors import ArgumentTypeError, UsageError
@@ -76,7 +76,7 @@ def make_optimizer(plan: Plan) -> Optimizer:
     """The optimizer of a plan."""
     check_kind(plan)
     figures = {"weight_decay": plan.weight_decay, "clip_norm": plan.clip_norm, "ema": plan.ema}
-    return optimizers.make(plan.optimizer, momentum_beta=plan.momentum, **figures)
+    return public_optimizers.make(plan.optimizer, momentum_beta=plan.momentum, **figures)
 
 
 def parse_schedule(text: str) -> tuple[str, dict[str, float]]:

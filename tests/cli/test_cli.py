@@ -539,7 +539,9 @@ def test_gradcheck_fails_on_a_wrong_gradient(run, monkeypatch):
 
     from fnnet import kernels
 
-    monkeypatch.setattr(kernels, "NUMPY", NUMPY._replace(relu_backward=wrong))
+    activations = {**operations.ACTIVATIONS, "relu": operations.Activation(operations.relu, wrong, kinked=True)}
+    table = NUMPY._replace(operations=NUMPY.operations._replace(activations=activations))
+    monkeypatch.setattr(kernels, "NUMPY", table)
     result = run("gradcheck", "--sizes", "9,6,4")
     assert result.code == 1
     assert result.out.count("WRONG") == 3  # W and b of the first layer, and the verdict

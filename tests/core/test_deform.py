@@ -269,7 +269,7 @@ def test_training_on_deformed_images_is_the_same_in_both_paths(numba_kernels):
     for epoch in (1, 2):
         moved = deform(x, (8, 8), STRONG, seed=9, epoch=epoch)
         rows = rng.order(9, "shuffle", 40, epoch=epoch)
-        wanted, _, _ = steps.train_block(wanted, Examples(moved, labels), rows, 7, 0.1)
+        wanted, _, _ = fnnet.train_block(wanted, Examples(moved, labels), rows, 7, 0.1)
     for kernels in (NUMPY, numba_kernels):
         start = epochs.start(params, 9, plan)
         *_, found = epochs.epochs(start, Examples(x, labels), plan, image_shape=(8, 8), kernels=kernels)

@@ -7,7 +7,6 @@ import pytest
 
 import fnnet
 from fnnet.core import dropout, gradcheck
-from fnnet.core.network import loss_and_grads
 from fnnet.core.params import Layer, Params
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
 from fnnet.names import ACTIVATIONS
@@ -87,7 +86,8 @@ def test_gradients_of_every_activation_against_torch(activation, kernels):
     wanted.backward()
     activations = fnnet.forward(params, x, activation=activation, masks=masks, kernels=kernels)
     weights = class_weights(by_class, labels, 5)
-    loss, found = loss_and_grads(params, activations, labels, weights=weights, kernels=kernels)
+    loss = fnnet.loss(params, x, labels, activation=activations.activation, weights=weights, kernels=kernels)
+    found = fnnet.backward(params, activations, labels, weights=weights, kernels=kernels)
     assert loss == pytest.approx(wanted.item(), rel=1e-13)
     for layer, pair in zip(found.layers, tensors, strict=True):
         for gradient, tensor in zip(layer, pair, strict=True):
@@ -134,7 +134,8 @@ def test_gradient_against_jax():
         return -jax.nn.log_softmax(logits)[np.arange(len(labels)), labels].mean()
 
     value, wanted = jax.value_and_grad(loss)(params)
-    found_loss, found = loss_and_grads(params, fnnet.forward(params, x), labels)
+    found_loss = fnnet.loss(params, x, labels)
+    found = fnnet.backward(params, fnnet.forward(params, x), labels)
     assert found_loss == pytest.approx(float(value), rel=1e-14)
     jax.tree_util.tree_map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15), found, wanted)
 
@@ -148,7 +149,8 @@ def test_gradient_against_torch():
         a = (torch.relu(a) if number else a) @ W + b
     loss = torch.nn.functional.cross_entropy(a, torch.tensor(labels))
     loss.backward()
-    found_loss, found = loss_and_grads(params, fnnet.forward(params, x), labels)
+    found_loss = fnnet.loss(params, x, labels)
+    found = fnnet.backward(params, fnnet.forward(params, x), labels)
     assert found_loss == pytest.approx(loss.item(), rel=1e-14)
     for layer, pair in zip(found.layers, tensors, strict=True):
         for gradient, tensor in zip(layer, pair, strict=True):

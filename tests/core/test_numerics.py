@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 import fnnet
-from fnnet.core import dropout, metrics, optimizers, rng, schedules
+from fnnet.core import dropout, metrics, rng, schedules
+from fnnet.core import public_optimizers as optimizers
 from fnnet.core.params import Layer, Params
 from fnnet.core.state import Examples, Moments
 from fnnet.core.table import NUMPY
 from fnnet.errors import DivergedError, UsageError
 from fnnet.training import epochs, steps
 from fnnet.training.plan import Plan
+from tests.tools import cases
 from tests.tools.tolerance import assert_bitwise, assert_loss, assert_probs, assert_stepped, assert_trained
 
 SIZES = (6, 5, 3)
@@ -137,7 +139,7 @@ def test_f72_f73_f74_extreme_scores_against_60_digits(name, smoothing, dtype, ke
     for label in range(len(row)):
         probs, loss = exact(row, label, float(dtype(smoothing)))
         assert_probs(kernels.softmax(row[None]), np.array([probs], dtype), len(row))
-        found, dlogits = kernels.cross_entropy(row[None], [label], None, smoothing)
+        found, dlogits = cases.loss_and_dlogits(kernels, row[None], [label], None, smoothing)
         assert_loss(found, loss, len(row), 1, dtype)
         targets = np.full(len(row), smoothing / len(row))
         targets[label] += 1 - smoothing
@@ -155,11 +157,11 @@ def test_f73_f74_scores_of_minus_infinity(dtype, kernels):
     """An impossible class costs nothing, unless the target asks for it."""
     logits = np.array([[0.0, -np.inf, 0.0]], dtype)
     assert_probs(kernels.softmax(logits), np.array([[0.5, 0, 0.5]], dtype), 3)
-    loss, dlogits = kernels.cross_entropy(logits, [0])
+    loss, dlogits = cases.loss_and_dlogits(kernels, logits, [0])
     assert_loss(loss, math.log(2), 3, 1, dtype)
     assert_probs(dlogits, np.array([[-0.5, 0, 0.5]], dtype), 3)
     for label, smoothing in ((1, 0.0), (0, 0.1)):
-        loss, dlogits = kernels.cross_entropy(logits, [label], None, smoothing)
+        loss, dlogits = cases.loss_and_dlogits(kernels, logits, [label], None, smoothing)
         assert loss == math.inf
         assert np.isfinite(dlogits).all()
 
@@ -167,7 +169,7 @@ def test_f73_f74_scores_of_minus_infinity(dtype, kernels):
 @FLOATS
 def test_f74_one_class_has_no_loss_and_no_gradient(dtype, kernels):
     for smoothing in (0.0, 0.5):
-        loss, dlogits = kernels.cross_entropy(np.array([[3.0], [-1e4]], dtype), [0, 0], None, smoothing)
+        loss, dlogits = cases.loss_and_dlogits(kernels, np.array([[3.0], [-1e4]], dtype), [0, 0], None, smoothing)
         assert loss == 0
         assert_bitwise(dlogits, np.zeros((2, 1), dtype))
     params, examples = fnnet.init((6, 5, 1), 1, dtype=dtype), Examples(batch(dtype=dtype).x, np.zeros(8, int))

@@ -60,8 +60,8 @@ def test_the_registry_misses_what_is_not_in_it(monkeypatch):
         return x
 
     new.__module__ = "fnnet.core.metrics"
-    monkeypatch.setattr(registry.network, "ignored", new, raising=False)
-    assert "network.ignored" not in public_functions(), "it is of another room"
+    monkeypatch.setattr(registry.public, "ignored", new, raising=False)
+    assert "public.ignored" not in public_functions(), "it belongs to another module"
     monkeypatch.setattr(registry.metrics, "new", new, raising=False)
     with pytest.raises(AssertionError, match=r"metrics\.new"):
         test_f82_every_public_function_is_in_the_registry()
@@ -96,7 +96,7 @@ def test_f83_results_are_no_way_to_the_arguments(work):
 
 
 def test_the_check_of_purity_can_fail():
-    operation = REGISTRY["network.scores"]
+    operation = REGISTRY["public.scores"]
     dirty = operation._replace(call=lambda params, x, activation, kernels=NUMPY: x.sort() or x)
     with pytest.raises(ValueError, match="read-only"):
         test_f82_arguments_stay_and_the_same_gives_the_same((dirty, dirty.call))

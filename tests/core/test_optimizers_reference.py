@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import fnnet
-from fnnet.core import optimizers
+from fnnet.core import public_optimizers as optimizers
+from fnnet.core.optimizers import evaluation_params
 from fnnet.core.params import Layer, Params
-from fnnet.core.table import NUMPY
 from tests.tools.tolerance import assert_trained
 
 SIZES, STEPS = (5, 4, 3), 20
@@ -92,7 +92,7 @@ def test_every_step_is_optax_s(name, ours, theirs, optax):
     state, their_state = ours.init(params), transform.init(wanted)
     for number in range(STEPS):
         grads = random_grads(draw)
-        params, state = ours.update(params, grads, state, float(rates[number]), NUMPY)
+        params, state = ours.update(params, grads, state, float(rates[number]))
         moves, their_state = transform.update(grads, their_state, wanted)
         wanted = optax.apply_updates(wanted, moves)
         assert all(each.dtype == np.float64 for layer in wanted.layers for each in layer)
@@ -108,11 +108,11 @@ def test_the_average_is_optax_s(optax):
     )
     params = fnnet.init(SIZES, 1, dtype=np.float64)
     state, their_state = ours.init(params), average.init(params)
-    assert optimizers.answering(params, state, ours) is params, "no step, no average"
+    assert evaluation_params(params, state, ours) is params, "no step, no average"
     for number in range(STEPS):
-        params, state = ours.update(params, random_grads(draw), state, 0.05, NUMPY)
+        params, state = ours.update(params, random_grads(draw), state, 0.05)
         wanted, their_state = average.update(params, their_state)
-        assert_trained(optimizers.answering(params, state, ours), wanted, number + 1)
+        assert_trained(evaluation_params(params, state, ours), wanted, number + 1)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fnnet
-from fnnet.core import optimizers
+from fnnet.core import public_optimizers as optimizers
 from fnnet.core.params import Layer, Params
 from fnnet.core.state import EpochReport, Moments, Training, TrainState
 from fnnet.errors import ModelError, StorageError

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fnnet
-from fnnet.core import optimizers
+from fnnet.core import public_optimizers as optimizers
 from fnnet.core.params import weights_sha256
 from fnnet.core.state import Examples
 from fnnet.core.table import NUMPY
@@ -59,7 +59,7 @@ def block(
     if batch_size is not None and rows is None:
         rows = np.random.default_rng(n).permutation(n)
     options = {"objective": objective, "optimizer": optimizer, "weights": weights, "kernels": kernels}
-    return steps.train_block(state, examples, rows, batch_size or n, rate, **options)
+    return fnnet.train_block(state, examples, rows, batch_size or n, rate, **options)
 
 
 @settings(max_examples=120, deadline=None, derandomize=True)
@@ -144,7 +144,7 @@ def test_f71_weights_whose_sum_overflows_are_finite(numba_kernels):
     params = fnnet.init((4, 3), 0)
     large = fnnet.Params((params.layers[0]._replace(W=np.full((4, 3), 3e38, np.float32)),))
     examples = Examples(np.zeros((8, 4), np.float32), np.zeros(8, np.int64))
-    state = steps.train_block(steps.start(large, 0), examples, np.arange(8), 4, 0.1, kernels=numba_kernels)[0]
+    state = fnnet.train_block(steps.start(large, 0), examples, np.arange(8), 4, 0.1, kernels=numba_kernels)[0]
     np.testing.assert_array_equal(state.params.layers[0].W, large.layers[0].W)
 
 
@@ -318,16 +318,16 @@ def test_blocks_follow_one_another(numba_kernels):
         state = steps.start(fnnet.init((30, 6, 4), 1), 1, optimizer=optimizer)
         options = {"optimizer": optimizer, "kernels": numba_kernels}
         rows = np.arange(100)
-        whole, _, _ = steps.train_block(state, examples, rows, 10, 0.05, **options)
-        half, _, _ = steps.train_block(state, examples, rows[:50], 10, 0.05, **options)
-        both, _, _ = steps.train_block(half, examples, rows[50:], 10, 0.05, **options)
+        whole, _, _ = fnnet.train_block(state, examples, rows, 10, 0.05, **options)
+        half, _, _ = fnnet.train_block(state, examples, rows[:50], 10, 0.05, **options)
+        both, _, _ = fnnet.train_block(half, examples, rows[50:], 10, 0.05, **options)
         assert weights_sha256(whole.params) == weights_sha256(both.params), name
         assert whole.step == both.step == 10
 
 
 def test_an_optimizer_that_the_compiled_code_does_not_know(numba_kernels):
     """It goes step by step, with the compiled operations."""
-    own = optimizers.SGD._replace(rule=None)
+    own = optimizers.SGD._replace(update=lambda *arguments: optimizers.SGD.update(*arguments))
     examples = data(50, 20, 3, zeros=0.5, as_bytes=True)
     found, wanted = (
         block(numba_kernels, (20, 8, 3), examples, 16, optimizer)[0] for optimizer in (own, optimizers.SGD)
@@ -339,7 +339,7 @@ def test_f82_arguments_stay_as_they_were(numba_kernels):
     examples = data(50, 20, 3, zeros=0.5, as_bytes=True)
     x, labels, params = examples.x.copy(), examples.labels.copy(), fnnet.init((20, 8, 3), 1)
     before = weights_sha256(params)
-    state, _, _ = steps.train_block(steps.start(params, 1), examples, np.arange(50), 16, 0.1, kernels=numba_kernels)
+    state, _, _ = fnnet.train_block(steps.start(params, 1), examples, np.arange(50), 16, 0.1, kernels=numba_kernels)
     np.testing.assert_array_equal(examples.x, x)
     np.testing.assert_array_equal(examples.labels, labels)
     assert weights_sha256(params) == before != weights_sha256(state.params)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import fnnet
-from fnnet.core import optimizers
-from fnnet.core.state import Moments
+from fnnet.core import public_optimizers as optimizers
+from fnnet.core.state import Examples, Moments
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.training import steps
 from tests.kernels.test_block import block, data
@@ -26,7 +26,7 @@ def assert_refused(kernels, message, *, state, optimizer=optimizers.SGD, error=U
     """By a block and by a step, in one line."""
     examples = data(60, 20, 3, zeros=0.5, as_bytes=True)
     for train in (
-        lambda: steps.train_block(
+        lambda: fnnet.train_block(
             state, examples, np.arange(60), 20, 0.1, optimizer=optimizer, kernels=kernels, **options
         ),
         lambda: steps.train_step(state, *examples, 0.1, optimizer=optimizer, kernels=kernels, **options),
@@ -87,12 +87,12 @@ def test_other_kinds_of_things_are_refused(kernels):
         assert_refused(kernels, "expected", error=ArgumentTypeError, **{"state": state} | options)
     for examples in (None, 3, np.zeros((5, 20))):
         with pytest.raises(ArgumentTypeError, match="examples"):
-            steps.train_block(state, examples, None, 1, 0.1, kernels=kernels)
+            fnnet.train_block(state, examples, None, 1, 0.1, kernels=kernels)
     for x, labels in ((3, [0]), (np.zeros((2, 20)), [0]), (np.zeros((2, 20)), 0)):
         with pytest.raises(UsageError):
-            steps.train_block(state, steps.Examples(x, labels), None, 1, 0.1, kernels=kernels)
+            fnnet.train_block(state, Examples(x, labels), None, 1, 0.1, kernels=kernels)
     with pytest.raises(ArgumentTypeError, match="kernels"):
-        steps.train_block(state, data(5, 20, 3, zeros=0.5, as_bytes=True), None, 1, 0.1, kernels="numba")
+        fnnet.train_block(state, data(5, 20, 3, zeros=0.5, as_bytes=True), None, 1, 0.1, kernels="numba")
 
 
 @pytest.mark.parametrize(
@@ -151,9 +151,7 @@ def test_the_average_of_an_average_is_refused():
 
 def of_the_user(init, state):
     """Plain gradient descent with a state of its own."""
-    return optimizers.Optimizer(
-        init, lambda params, g, s, rate, k: (fnnet.update(params, g, rate, kernels=k), state(s))
-    )
+    return fnnet.Optimizer(init, lambda params, g, s, rate: (fnnet.update(params, g, rate), state(s)))
 
 
 def test_the_average_of_a_user_s_optimizer(kernels):

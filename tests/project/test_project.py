@@ -41,8 +41,6 @@ def imports(tree):
 def test_who_imports_whom(path):
     here, tree = room(path), ast.parse(path.read_text())
     used = {name.split(".")[1] for name in imports(tree) if name.startswith("fnnet.")} - {here}
-    if path.name == "optimizers.py":
-        pytest.skip("still computes with the columns of compiled code")
     if here in GROUND:
         assert used <= set(GROUND)
     elif here in LAYERS:
@@ -78,7 +76,7 @@ def test_nothing_is_unpickled_or_evaluated(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_rooms_are_not_overfull(path):
-    assert len(path.read_text().splitlines()) <= (500 if path.name == "optimizers.py" else 400)
+    assert len(path.read_text().splitlines()) <= 400
 
 
 def test_every_row_of_the_list_of_faults_has_a_test():

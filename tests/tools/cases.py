@@ -82,19 +82,31 @@ CASES = (
 
 ACTIVATED = {name: lambda case: (case.z,) for name in ACTIVATIONS}
 SLOPES = {f"{name}_backward": lambda case: (case.da, case.z) for name in ACTIVATIONS}
+TARGETS = {
+    "": lambda case: (case.labels,),
+    ", smoothed": lambda case: (case.labels, None, 0.1),
+    ", weighted": lambda case: (case.labels, case.weights),
+    ", both": lambda case: (case.labels, case.weights, 0.3),
+}
 CALLS = {
     "affine": lambda case: (case.x, case.W, case.b),
     "affine_backward": lambda case: (case.da, case.x, case.W),
     **ACTIVATED,
     **SLOPES,
     "softmax": lambda case: (case.logits,),
-    "cross_entropy": lambda case: (case.logits, case.labels),
-    "cross_entropy, smoothed": lambda case: (case.logits, case.labels, None, 0.1),
-    "cross_entropy, weighted": lambda case: (case.logits, case.labels, case.weights),
-    "cross_entropy, both": lambda case: (case.logits, case.labels, case.weights, 0.3),
+    **{f"cross_entropy{way}": lambda case, rest=rest: (case.logits, *rest(case)) for way, rest in TARGETS.items()},
+    **{
+        f"cross_entropy_backward{way}": lambda case, rest=rest: (NUMPY.softmax(case.logits), *rest(case))
+        for way, rest in TARGETS.items()
+    },
     "update": lambda case: (case.W, case.W[::-1], 0.1),
 }
 """What is called, and with what of a case: an operation, and behind a comma which way of calling it."""
+
+
+def loss_and_dlogits(kernels, logits, *targets):
+    """The mean cross-entropy of a table, and its gradient at the logits."""
+    return kernels.cross_entropy(logits, *targets), kernels.cross_entropy_backward(kernels.softmax(logits), *targets)
 
 
 def operation(call):
@@ -123,9 +135,10 @@ def assert_equal(call, case, found):
     elif name == "softmax":
         tolerance.assert_probs(found, wanted, outputs)
     elif name == "cross_entropy":
-        tolerance.assert_loss(found[0], wanted[0], outputs, n, case.logits.dtype)
-        tolerance.assert_probs(found[1], wanted[1], outputs)
-    elif "relu" in name or name == "update":
+        tolerance.assert_loss(found, wanted, outputs, n, case.logits.dtype)
+    elif name == "cross_entropy_backward":
+        tolerance.assert_probs(found, wanted, outputs)
+    elif "relu" in name or "linear" in name or name == "update":
         tolerance.assert_bitwise(found, wanted)
     else:
         tolerance.assert_activated(found, wanted, size(case.da) if name in SLOPES else 1.0)

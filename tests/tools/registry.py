@@ -9,21 +9,32 @@ import inspect
 import numpy as np
 
 import fnnet
-from fnnet.core import checks, deform, dropout, gradcheck, metrics, network, optimizers, params, rng, schedules
+from fnnet.core import (
+    check_network,
+    checks,
+    deform,
+    dropout,
+    gradcheck,
+    metrics,
+    public,
+    public_optimizers,
+    rng,
+    schedules,
+)
 from fnnet.core.state import Examples
-from fnnet.core.table import NUMPY, OPERATIONS
+from fnnet.core.table import NAMES, NUMPY
 from fnnet.training import class_weights, epochs, lbfgs, lr_find, plan, steps, stopping
 from tests.tools import cases
 from tests.tools.operation import BYTES, FLAG, FLOATS, INTEGERS, NUMBERS, OTHER, PIXELS, REALS, TREE, Operation
 
 MODULES = (
-    *(
-        "core." + name
-        for name in ("network", "params", "optimizers", "schedules", "metrics", "dropout", "deform", "rng")
-    ),
-    *("core." + name for name in ("checks", "gradcheck", "operations", "state")),
-    *("training." + name for name in ("class_weights", "stopping", "steps", "lbfgs", "lr_find", "epochs", "plan")),
+    *("core." + name for name in ("public", "public_optimizers", "check_network", "checks", "state", "rng")),
+    *("core." + name for name in ("schedules", "metrics", "dropout", "deform", "gradcheck")),
+    *("training." + name for name in ("class_weights", "stopping", "steps", "blocks", "lbfgs", "lr_find", "epochs")),
+    "training.plan",
 )
+"""Modules whose functions check their arguments. The four pages of the mathematics (params, operations, network,
+optimizers) check nothing: `core.public`, `core.public_optimizers` and the methods of `Kernels` do it for them."""
 
 REGISTRY: dict[str, Operation] = {}
 
@@ -46,7 +57,7 @@ FORWARD = fnnet.forward(PARAMS, X)
 GRADS = fnnet.backward(PARAMS, FORWARD, LABELS)
 EXAMPLES = Examples(X, LABELS)
 STATE = steps.start(PARAMS, 3)
-ADAM = optimizers.averaged(optimizers.clipped(optimizers.adam(), 0.5), 0.9)
+ADAM = public_optimizers.averaged(public_optimizers.clipped(public_optimizers.adam(), 0.5), 0.9)
 PLAN = plan.Plan(2, 3, 0.1, schedule="cosine")
 
 _tree, _x, _labels = (TREE, PARAMS), (PIXELS, X), (INTEGERS, LABELS)
@@ -54,8 +65,7 @@ _weights, _smoothing, _relu = (NUMBERS, WEIGHTS), (OTHER, 0.1), (OTHER, "relu")
 
 # The kernels: of each way of calling them in the case table, the arguments by their names.
 
-GRADIENT_OF = {name: f"{name}_backward" for name in OPERATIONS if f"{name}_backward" in OPERATIONS}
-GRADIENT_OF["cross_entropy"] = "cross_entropy"
+GRADIENT_OF = {name: f"{name}_backward" for name in NAMES if f"{name}_backward" in NAMES}
 KINDS = {"labels": INTEGERS, "weights": NUMBERS, "learning_rate": OTHER, "label_smoothing": OTHER}
 
 
@@ -79,47 +89,46 @@ for _call in cases.CALLS:
 # fmt: off
 # The network.
 
-_add("network.forward", fnnet.forward, {"params": _tree, "x": _x, "activation": _relu, "masks": (OTHER, MASKS)},
+_add("public.forward", fnnet.forward, {"params": _tree, "x": _x, "activation": _relu, "masks": (OTHER, MASKS)},
     none=("masks",), takes=True, errors=[({"x": X[0]}, r"x\[None, :\]"), ({"x": X[:, :5]}, r"shape \(n, 6\)"),
     ({"x": X[:0]}, "at least 1 row")])
-_add("network.loss", fnnet.loss, {"params": _tree, "x": _x, "labels": _labels, "weights": _weights,
-    "label_smoothing": _smoothing}, none=("weights",), takes=True, gradient="network.backward",
+_add("public.loss", fnnet.loss, {"params": _tree, "x": _x, "labels": _labels, "weights": _weights,
+    "label_smoothing": _smoothing}, none=("weights",), takes=True, gradient="public.backward",
     errors=[({"labels": LABELS + 1}, "index 2: label out of range; expected 0 to 2, found 3"),
     ({"labels": LABELS - 1}, "index 0: label out of range"), ({"weights": -WEIGHTS}, "index 0: weight out"),
     ({"weights": WEIGHTS * np.nan}, "nan"), ({"label_smoothing": 1.0}, "less than 1")])
 _after = {"params": _tree, "activations": (OTHER, FORWARD), "labels": _labels, "weights": _weights}
-_add("network.backward", fnnet.backward, _after | {"label_smoothing": _smoothing}, none=("weights",), takes=True)
-_add("network.loss_and_grads", network.loss_and_grads, _after, none=("weights",), takes=True)
-_add("network.scores", fnnet.scores, {"params": _tree, "x": _x, "activation": _relu}, takes=True)
-_add("network.predict", fnnet.predict, {"params": _tree, "x": _x, "activation": _relu}, takes=True,
+_add("public.backward", fnnet.backward, _after | {"label_smoothing": _smoothing}, none=("weights",), takes=True)
+_add("public.scores", fnnet.scores, {"params": _tree, "x": _x, "activation": _relu}, takes=True)
+_add("public.predict", fnnet.predict, {"params": _tree, "x": _x, "activation": _relu}, takes=True,
     errors=[({"x": X * np.nan}, "row 0: scores are not numbers")])
-_add("network.predictor", lambda params, x, activation, kernels=NUMPY: fnnet.predictor(params, activation=activation,
+_add("public.predictor", lambda params, x, activation, kernels=NUMPY: fnnet.predictor(params, activation=activation,
     kernels=kernels)(x), {"params": _tree, "x": _x, "activation": _relu}, takes=True, errors=[({"x": X * np.nan},
     "row 0: scores are not numbers")])
-_add("network.answers", network.answers, {"logits": (FLOATS, X)}, errors=[({"logits": X * np.nan}, "row 0")])
+_add("public.best_classes", public.best_classes, {"logits": (FLOATS, X)}, errors=[({"logits": X * np.nan}, "row 0")])
 
 # Parameters.
 
-_add("params.init", fnnet.init, {"sizes": (OTHER, (4, 3, 2)), "seed": (OTHER, 3), "scheme": (OTHER, "he")},
+_add("public.init", fnnet.init, {"sizes": (OTHER, (4, 3, 2)), "seed": (OTHER, 3), "scheme": (OTHER, "he")},
     errors=[({"sizes": (4, 0, 2)}, "integers >= 1"), ({"sizes": (4, 2**40)}, "network too large"), ({"seed": -1},
     "0 to")])
-_add("params.check_sizes", params.check_sizes, {"sizes": (OTHER, (4, 3, 2))})
+_add("check_network.check_sizes", check_network.check_sizes, {"sizes": (OTHER, (4, 3, 2))})
 _add("checks.check_classes", checks.check_classes, {"names": (OTHER, ("a", "b"))}, fine={"names": ("empty",)})
-_add("params.check_dtype", params.check_dtype, {"dtype": (OTHER, np.float32)}, fine={"dtype": ("none",)})
+_add("check_network.check_dtype", check_network.check_dtype, {"dtype": (OTHER, np.float32)}, fine={"dtype": ("none",)})
 
 # Optimizers: one step of each.
 
-_add("optimizers.update", fnnet.update, {"params": _tree, "grads": (TREE, GRADS), "learning_rate": (OTHER, 0.1)},
+_add("public.update", fnnet.update, {"params": _tree, "grads": (TREE, GRADS), "learning_rate": (OTHER, 0.1)},
     takes=True, errors=[({"learning_rate": np.nan}, "finite"), ({"grads": fnnet.init((6, 3))},
     "grads do not fit params")])
 
 
 def _stepping(maker):
-    def call(params, grads, learning_rate, kernels=NUMPY, **figures):
+    def call(params, grads, learning_rate, **figures):
         made = maker(**figures)
         state = made.init(params)
         for _ in range(2):
-            params, state = made.update(params, grads, state, learning_rate, kernels)
+            params, state = made.update(params, grads, state, learning_rate)
         return params, state
 
     return call
@@ -135,21 +144,19 @@ for _name, _figures in {
     "rmsprop": {"beta": _beta, "epsilon": (OTHER, 1e-3)} | _decay,
     "adam": {"beta_1": _beta, "beta_2": _beta, "epsilon": (OTHER, 1e-3)} | _decay,
     "adamw": {"beta_1": _beta, "beta_2": _beta, "epsilon": (OTHER, 1e-3), "weight_decay": (OTHER, 0.1)},
+    "lion": {"beta_1": _beta, "beta_2": _beta} | _decay,
 }.items():
     _betas = [({key: value}, "less than 1") for key in _figures if "beta" in key for value in (1, -0.1, np.nan)]
-    _maker = getattr(optimizers, _name)
-    _add(f"optimizers.{_name}", _stepping(_maker), _step | _figures, takes=True, errors=_rates + _decays + _betas)
-_add("optimizers.clipped", _stepping(lambda optimizer, norm: optimizers.clipped(optimizer, norm)), _step
-    | {"optimizer": (OTHER, optimizers.adam()), "norm": (OTHER, 0.1)}, takes=True,
+    _maker = getattr(public_optimizers, _name)
+    _add(f"public_optimizers.{_name}", _stepping(_maker), _step | _figures, errors=_rates + _decays + _betas)
+_add("public_optimizers.clipped", _stepping(lambda optimizer, norm: public_optimizers.clipped(optimizer, norm)), _step
+    | {"optimizer": (OTHER, public_optimizers.adam()), "norm": (OTHER, 0.1)},
     errors=[({"norm": value}, "norm") for value in (0, -1, np.nan, np.inf)])
-_add("optimizers.averaged", _stepping(lambda optimizer, decay: optimizers.averaged(optimizer, decay)),
-    _step | {"optimizer": (OTHER, optimizers.adam()), "decay": (OTHER, 0.5)}, takes=True, errors=[({"decay": value},
+_add("public_optimizers.averaged", _stepping(lambda optimizer, decay: public_optimizers.averaged(optimizer, decay)),
+    _step | {"optimizer": (OTHER, public_optimizers.adam()), "decay": (OTHER, 0.5)}, errors=[({"decay": value},
     "ema") for value in (1, -1, np.nan)])
-_add("optimizers.make", _stepping(lambda name, **figures: optimizers.make(name, **figures)), _step | {"name": (OTHER,
-    "nesterov"), "momentum_beta": (OTHER, 0.5), "weight_decay": (OTHER, 0.1)}, takes=True)
-_norm_of = ("layers: no layers", "layers: lists", "arrays: half", "arrays: axes", "arrays: empty")
-_add("optimizers.global_norm", optimizers.global_norm, {"grads": (TREE, GRADS)}, fine={"grads": _norm_of})
-_add("optimizers.check_like", optimizers.check_like, {"params": _tree, "other": (TREE, GRADS), "name": (FLAG, "grads")})
+_add("public_optimizers.make", _stepping(public_optimizers.make), _step | {"name": (OTHER, "nesterov"),
+    "momentum_beta": (OTHER, 0.5), "weight_decay": (OTHER, 0.1)})
 
 # Schedules: made, and asked for the rates of some steps.
 
@@ -229,7 +236,7 @@ _train = {"state": (OTHER, steps.start(PARAMS, 3, optimizer=ADAM)), "optimizer":
 _objective = {"objective": (OTHER, steps.Objective("silu", 0.3, 0.1))}
 _add("steps.train_step", fnnet.train_step, _train | _objective | {"x": _x, "labels": _labels, "learning_rate": (OTHER,
     0.1), "weights": _weights}, none=("weights",), takes=True, errors=_rates)
-_add("steps.train_block", lambda x, labels, **arguments: fnnet.train_block(examples=Examples(x, labels), **arguments),
+_add("blocks.train_block", lambda x, labels, **arguments: fnnet.train_block(examples=Examples(x, labels), **arguments),
     _train | _objective | {"x": _x, "labels": _labels, "rows": (INTEGERS, np.arange(N)[::-1].copy()),
     "batch_size": (OTHER, 3), "learning_rate": (OTHER, 0.1), "weights": _weights}, none=("weights", "rows"),
     takes=True, n_steps=3, errors=[*_rates, ({"batch_size": 0}, "batch_size"), ({"rows": np.array([N])},
@@ -261,50 +268,50 @@ _add("plan.check_plan", plan.check_plan, {"plan": (OTHER, PLAN)})
 _add("plan.parse_schedule", plan.parse_schedule, {"text": (OTHER, "step:every=2")})
 _add("plan.make_schedule", lambda at, **rest: plan.make_schedule(**rest)(at), {"plan": (OTHER, PLAN),
     "steps_an_epoch": (OTHER, 3), "at": _at})
-_add("plan.make_optimizer", _stepping(plan.make_optimizer), _step | {"plan": (OTHER, PLAN)}, takes=True)
+_add("plan.make_optimizer", _stepping(plan.make_optimizer), _step | {"plan": (OTHER, PLAN)})
 
 # fmt: on
 THROUGH = {
-    "network.check_activation": "network.forward",
-    "network.check_input": "network.forward",
-    "network.as_input": "network.forward",
-    "network.check_masks": "network.forward",
-    "network.check_activations": "network.backward",
-    "network.check_examples": "steps.train_block",
-    "checks.as_array": "network.forward",
-    "checks.calm": "network.forward",
-    "checks.check_labels": "network.loss",
-    "checks.check_weights": "network.loss",
-    "checks.check_label_smoothing": "network.loss",
-    "checks.check_share": "optimizers.momentum",
-    "checks.check_amount": "optimizers.sgd",
-    "checks.check_finite": "optimizers.update",
+    "check_network.check_activation": "public.forward",
+    "check_network.check_params": "public.forward",
+    "check_network.check_input": "public.forward",
+    "check_network.as_input": "public.forward",
+    "check_network.check_masks": "public.forward",
+    "check_network.check_like": "public.update",
+    "check_network.is_plain_array": "public.forward",
+    "check_network.check_activations": "public.backward",
+    "check_network.check_examples": "blocks.train_block",
+    "check_network.check_operands": "operations.affine",
+    "checks.as_array": "public.forward",
+    "checks.calm": "public.forward",
+    "checks.check_labels": "public.loss",
+    "checks.check_weights": "public.loss",
+    "checks.check_label_smoothing": "public.loss",
+    "checks.check_share": "public_optimizers.momentum",
+    "checks.check_amount": "public_optimizers.sgd",
+    "checks.check_finite": "public.update",
     "checks.check_count": "rng.order",
     "checks.check_numbers": "stopping.best_epoch",
     "checks.shown": "rng.check_seed",
     "deform.check_deformation": "deform.deform",
     "deform.check_image_shape": "deform.deform",
     "deform.check_images": "deform.deform",
-    "params.freeze": "params.init",
-    "params.copied": "network.predictor",
-    "params.freeze_params": "params.init",
-    "params.layer_sizes": "steps.train_block",
-    "params.count_parameters": "params.init",
-    "optimizers.map_trees": "optimizers.adam",
-    "optimizers.zeros": "optimizers.adam",
-    "optimizers.check_optimizer": "optimizers.clipped",
-    "optimizers.trees_of": "optimizers.averaged",
-    "optimizers.check_state": "optimizers.adam",
-    "optimizers.made_of": "optimizers.adam",
-    "optimizers.answering": "epochs.epochs",
-    "params.check_params": "network.forward",
+    "public_optimizers.check_optimizer": "public_optimizers.clipped",
+    "public_optimizers.check_state": "public_optimizers.adam",
+    "public_optimizers.checked": "public_optimizers.adam",
+    "public_optimizers.unchecked": "public_optimizers.clipped",
+    "public_optimizers.CheckedUpdate": "public_optimizers.adam",
     "plan.check_kind": "plan.check_plan",
-    "steps.rates_of": "steps.train_block",
-    "steps.add_up": "steps.train_block",
+    "blocks.rates_of": "blocks.train_block",
+    "blocks.add_up": "blocks.train_block",
+    "blocks.make_blocks": "blocks.train_block",
+    "blocks.Loop": "blocks.train_block",
+    "blocks.Compiled": "blocks.train_block",
     "steps.check_work": "steps.train_step",
-    "steps.make_blocks": "steps.train_block",
-    "steps.Loop": "steps.train_block",
-    "steps.Compiled": "steps.train_block",
+    "steps.step": "steps.train_step",
+    "steps.freeze_state": "steps.train_step",
+    "steps.check_finite_weights": "steps.train_step",
+    "steps.overflowing_layer": "steps.train_step",
     "steps.diverged": "steps.train_step",
     "epochs.answering": "epochs.start",
     "plan.goes_by_steps": "epochs.epochs",
@@ -316,7 +323,6 @@ THROUGH = {
 }
 """Functions whose faults show through another operation, which is tested."""
 ELSEWHERE = {
-    "params.weights_sha256": "tests/core/test_params.py",
     "model.save_model": "tests/files/test_model.py",
     "model.load_model": "tests/files/test_model.py",
     "kernels.load": "tests/kernels/test_library.py",
@@ -333,9 +339,10 @@ def public_functions():
         for name, value in vars(module).items():
             if callable(value) and not name.startswith("_") and getattr(value, "__module__", "") == module.__name__:
                 found[f"{place.rpartition('.')[2]}.{name}"] = value
+    found |= {f"operations.{name}": getattr(NUMPY, name) for name in NAMES}
     for name in fnnet.__all__:
         value = getattr(fnnet, name)
-        if callable(value) and not isinstance(value, optimizers.Optimizer):
+        if callable(value) and not isinstance(value, public_optimizers.Optimizer):
             found[f"{value.__module__.rpartition('.')[2]}.{value.__name__}"] = value
     kinds_of_value = (tuple, BaseException)
     return {

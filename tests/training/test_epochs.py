@@ -9,7 +9,7 @@ import pytest
 
 import fnnet
 from fnnet import data
-from fnnet.core import metrics, network, rng
+from fnnet.core import metrics, public, rng
 from fnnet.core.params import Layer, Params, weights_sha256
 from fnnet.core.state import Examples
 from fnnet.errors import DivergedError, UsageError
@@ -172,7 +172,7 @@ def test_f76_evaluation_weights_chunks_by_their_size(monkeypatch):
     x, labels = examples()
     params = fnnet.init((6, 5, 3), 1)
     whole = metrics.evaluate(params, x, labels)
-    monkeypatch.setattr(network, "CHUNK", 64)
+    monkeypatch.setattr(public, "CHUNK", 64)
     chunked = metrics.evaluate(params, x, labels)
     assert_loss(chunked.loss, whole.loss, 3, 70)
     assert chunked.loss == pytest.approx(fnnet.loss(params, x, labels), rel=1e-6)
@@ -258,13 +258,13 @@ def test_bad_blocks(rows, batch_size, fault, kernels):
     state = steps.start(fnnet.init((4, 3), 0), 0)
     examples = Examples(np.zeros((8, 4), np.float32), np.zeros(8, np.int64))
     with pytest.raises(UsageError, match=re.escape(fault)):
-        steps.train_block(state, examples, rows, batch_size, 0.1, kernels=kernels)
+        fnnet.train_block(state, examples, rows, batch_size, 0.1, kernels=kernels)
 
 
 def test_a_block_without_rows_is_one_step(kernels):
     state = steps.start(fnnet.init((4, 3), 0), 0)
     examples = Examples(np.eye(4, dtype=np.float32), np.array([0, 1, 2, 0]))
-    reached = steps.train_block(state, examples, None, 2, 0.1, kernels=kernels)[0]
+    reached = fnnet.train_block(state, examples, None, 2, 0.1, kernels=kernels)[0]
     wanted = steps.train_step(state, *examples, 0.1)[0]
     assert reached.step == 1
     np.testing.assert_allclose(reached.params.layers[0].W, wanted.params.layers[0].W, rtol=1e-6)

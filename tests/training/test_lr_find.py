@@ -7,8 +7,8 @@ import pytest
 
 import fnnet
 from fnnet.core import rng
-from fnnet.core.optimizers import adam
 from fnnet.core.params import weights_sha256
+from fnnet.core.public_optimizers import adam
 from fnnet.core.state import Examples
 from fnnet.errors import UsageError
 from fnnet.training import lr_find, steps

@@ -49,12 +49,12 @@ def test_f69_what_training_needs_is_refused_with_the_number_before_it_starts(idx
 
 
 def test_f69_memory_that_runs_out_on_the_way_is_one_line(run, idx_folder, tmp_path, monkeypatch):
-    from fnnet.training import steps
+    from fnnet.training import blocks
 
     def fail(*arguments):
         raise np._core._exceptions._ArrayMemoryError((2**40,), np.dtype("f4"))
 
-    monkeypatch.setattr(steps.Loop, "run", fail)
+    monkeypatch.setattr(blocks.Loop, "run", fail)
     result = run("train", "--data", idx_folder, "--quiet", "--run-dir", "kept")
     result.failed(1, "out of memory; found Unable to allocate 4.00 TiB", "--batch-size")
     assert not (tmp_path / "model.safetensors").exists()

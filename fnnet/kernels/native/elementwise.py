@@ -35,23 +35,30 @@ def softmax(probs, n, classes, line):  # type: ignore[no-untyped-def]
 
 
 @core
-def cross_entropy(d, n, classes, line, labels, shares, smoothing, totals, shifted):  # type: ignore[no-untyped-def]
-    """Rows of logits become dlogits, the shares of the rows being their weights over the sum of all; totals and shifted
-    are what the loss of each row needs: log(total) - shifted."""
-    hot, even = d.dtype.type(1) - smoothing, smoothing / d.dtype.type(classes)
+def cross_entropy(rows, n, classes, line, labels, smoothing, totals, shifted):  # type: ignore[no-untyped-def]
+    """totals and shifted are what the loss of each of the rows of logits needs: log(total) - shifted. The rows are
+    overwritten."""
+    hot, even = rows.dtype.type(1) - smoothing, smoothing / rows.dtype.type(classes)
     for i in range(n):
-        row = d[i * line : i * line + line]
+        row = rows[i * line : i * line + line]
         score = row[labels[i]]
         top = row_max(row, classes)
-        depth = d.dtype.type(0)
+        depth = rows.dtype.type(0)
         for j in range(classes):
             depth += row[j] - top
-        total = exp_row(row, classes, top)
-        totals[i], shifted[i] = total, hot * (score - top)
+        totals[i], shifted[i] = exp_row(row, classes, top), hot * (score - top)
         if smoothing:
             shifted[i] += even * depth
+
+
+@core
+def cross_entropy_backward(rows, n, classes, line, labels, shares, smoothing):  # type: ignore[no-untyped-def]
+    """Rows of probabilities become dlogits, the shares of the rows being their weights over the sum of all."""
+    hot, even = rows.dtype.type(1) - smoothing, smoothing / rows.dtype.type(classes)
+    for i in range(n):
+        row = rows[i * line : i * line + line]
         for j in range(classes):
-            row[j] = row[j] / total - even
+            row[j] -= even
         row[labels[i]] -= hot
         for j in range(classes):
             row[j] *= shares[i]

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import fnnet
-from fnnet.core import optimizers
+from fnnet.core import public_optimizers as optimizers
 from fnnet.core.state import EpochReport, Training
 from fnnet.files.checkpoints import checkpoint_of, save_checkpoint
 from fnnet.files.model import Model

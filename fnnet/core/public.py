@@ -1,0 +1,281 @@
+"""The public functions of the mathematics.
+
+Each checks and converts its arguments once, calls the plain function of its name, and makes the result read-only.
+
+Shapes   `x` is (n, inputs): floats, taken in the dtype of the parameters, or uint8, which is divided by 255. `labels`
+         is (n,), integers.
+Raises   UsageError for what does not fit or is out of range, ArgumentTypeError, one of those, for what is of another
+         kind. Results do not depend on the caller's `np.errstate`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from fnnet.core import network, optimizers, rng
+from fnnet.core import params as parameters
+from fnnet.core.check_network import (
+    BYTES,
+    as_input,
+    check_activation,
+    check_activations,
+    check_dtype,
+    check_input,
+    check_like,
+    check_masks,
+    check_params,
+    check_sizes,
+)
+from fnnet.core.checks import (
+    as_array,
+    calm,
+    check_finite,
+    check_label_smoothing,
+    check_labels,
+    check_weights,
+)
+from fnnet.core.network import Activations
+from fnnet.core.params import Array, Params, freeze, freeze_params
+from fnnet.core.table import NUMPY, Kernels, check_kernels
+from fnnet.errors import UsageError
+
+CHUNK: Final = 4096
+"""Rows that NumPy's kernels score at a time: bounds the memory of the float copy and of the activations."""
+
+
+def init(sizes: Sequence[int], seed: int = 0, *, scheme: str = "he", dtype: DTypeLike = np.float32) -> Params:
+    """Return initial parameters for layer sizes (inputs, hidden..., outputs).
+
+    The same seed gives the same bits on every machine.
+
+    scheme   "he", "glorot" or "notebook": uniform weights of these variances.
+    dtype    float32, or float64 for checks.
+
+    >>> import fnnet
+    >>> params = fnnet.init((784, 10, 10), seed=0)
+    >>> [layer.W.shape for layer in params.layers]
+    [(784, 10), (10, 10)]
+    """
+    sizes, seed, dtype = check_sizes(sizes), rng.check_seed(seed), check_dtype(dtype)
+    if not isinstance(scheme, str) or scheme not in parameters.INITIALISERS:
+        expected = " or ".join(parameters.INITIALISERS)
+        raise UsageError("unknown initialiser", expected=expected, found=repr(scheme))
+    return freeze_params(parameters.init(sizes, seed, scheme, dtype))
+
+
+@calm
+def forward(
+    params: Params,
+    x: Any,
+    *,
+    activation: str = "relu",
+    masks: tuple[Array, ...] | None = None,
+    kernels: Kernels = NUMPY,
+) -> Activations:
+    """Propagate forward: Z = A W + b through every layer, the activation between them, softmax at the end.
+
+    masks    what each hidden layer's activations are multiplied by, (n, units) each, as `dropout.masks` draws them;
+             None for all ones.
+
+    >>> import fnnet, numpy as np
+    >>> activations = fnnet.forward(fnnet.init((4, 3, 2)), np.zeros((5, 4)))
+    >>> activations.probs.shape, activations.probs[0].tolist()
+    ((5, 2), [0.5, 0.5])
+    """
+    check_activation(activation)
+    check_kernels(kernels)
+    x = as_input(x, check_params(params))
+    masks = None if masks is None else check_masks(masks, len(x), params)
+    activations = network.forward(params, x, activation, masks, kernels.operations)
+    for array in activations.a[1:]:  # the first is x, which is read-only already
+        array.setflags(write=False)
+    for array in activations.z:
+        array.setflags(write=False)
+    activations.probs.setflags(write=False)
+    return activations
+
+
+@calm
+def loss(
+    params: Params,
+    x: Any,
+    labels: Any,
+    *,
+    activation: str = "relu",
+    weights: Any = None,
+    label_smoothing: float = 0.0,
+    kernels: Kernels = NUMPY,
+) -> float:
+    """Return the mean cross-entropy in nats of the network at `x` (n, inputs) against `labels` (n,).
+
+    weights           of the samples (n,), the mean being sum(weight loss) / sum(weight); None for equal ones.
+    label_smoothing   share of the target spread evenly over all classes.
+
+    >>> import fnnet, numpy as np
+    >>> round(fnnet.loss(fnnet.init((4, 3, 2)), np.zeros((5, 4)), np.zeros(5, int)), 4)
+    0.6931
+    """
+    check_activation(activation)
+    check_kernels(kernels)
+    x = as_input(x, check_params(params))
+    targets = _check_targets(params, len(x), labels, weights, label_smoothing)
+    return network.loss(params, x, targets[0], activation, *targets[1:], kernels.operations)
+
+
+@calm
+def backward(
+    params: Params,
+    activations: Activations,
+    labels: Any,
+    *,
+    weights: Any = None,
+    label_smoothing: float = 0.0,
+    kernels: Kernels = NUMPY,
+) -> Params:
+    """Propagate backward: return the gradient of the mean cross-entropy, in the form of the parameters (`grads`).
+
+    activations   what `forward` returned for these parameters.
+    weights, label_smoothing   as in `loss`.
+
+    >>> import fnnet, numpy as np
+    >>> params, x, labels = fnnet.init((4, 3, 2)), np.ones((5, 4)), np.array([0, 1, 1, 0, 1])
+    >>> grads = fnnet.backward(params, fnnet.forward(params, x), labels)
+    >>> [layer.W.shape for layer in grads.layers]
+    [(4, 3), (3, 2)]
+    """
+    check_kernels(kernels)
+    activations = check_activations(check_params(params), activations)
+    targets = _check_targets(params, len(activations.probs), labels, weights, label_smoothing)
+    return freeze_params(network.backward(params, activations, *targets, kernels.operations))
+
+
+@calm
+def update(params: Params, grads: Params, learning_rate: float, *, kernels: Kernels = NUMPY) -> Params:
+    """Return the parameters after a step of gradient descent: W - learning_rate dW and b - learning_rate db.
+
+    >>> import fnnet, numpy as np
+    >>> params = fnnet.init((4, 2))
+    >>> stepped = fnnet.update(params, params, 1.0)
+    >>> bool(np.any(stepped.layers[0].W))
+    False
+    """
+    learning_rate = check_finite("learning_rate", learning_rate)
+    check_kernels(kernels)
+    params, grads = check_like(params, grads, "grads")
+    with _overflowing(params, learning_rate):
+        return freeze_params(optimizers.update(params, grads, learning_rate, kernels.operations))
+
+
+@calm
+def scores(params: Params, x: Any, *, activation: str = "relu", kernels: Kernels = NUMPY) -> Array:
+    """Return the logits of each row of `x` (n, inputs), read-only (n, classes), CHUNK rows at a time.
+
+    Compiled kernels do it in one call; each row's bits are then the same whatever rows are beside it.
+
+    >>> import fnnet, numpy as np
+    >>> fnnet.scores(fnnet.init((4, 3, 2)), np.zeros((5, 4))).shape
+    (5, 2)
+    """
+    check_activation(activation)
+    check_kernels(kernels)
+    x, dtype = check_input(x, check_params(params)), params.layers[0].W.dtype
+    with np.errstate(over="ignore", invalid="ignore"):
+        if kernels.predictor is not None:
+            return freeze(kernels.predictor(params, kernels.threads, activation).scores(_as_stored(x, params))[0])
+        chunks = (network.as_floats(x[start : start + CHUNK], dtype) for start in range(0, len(x), CHUNK))
+        each = [network.scores(params, chunk, activation, kernels.operations) for chunk in chunks]
+        return freeze(each[0] if len(each) == 1 else np.concatenate(each))
+
+
+def predict(params: Params, x: Any, *, activation: str = "relu", kernels: Kernels = NUMPY) -> Array:
+    """Return the most probable class of each row of `x` (n, inputs), as int64 (n,); the lowest of equals.
+
+    Raises   UsageError also for a row whose scores are not numbers.
+
+    >>> import fnnet, numpy as np
+    >>> fnnet.predict(fnnet.init((4, 3, 2)), np.zeros((3, 4))).tolist()
+    [0, 0, 0]
+    """
+    return freeze(best_classes(scores(params, x, activation=activation, kernels=kernels)))
+
+
+def predictor(params: Params, *, activation: str = "relu", kernels: Kernels = NUMPY) -> Callable[[Any], Array]:
+    """Return `predict` for many calls on one network: a function of `x` alone.
+
+    With compiled kernels the parameters are packed once, and one row then takes microseconds. Several threads may call
+    it.
+
+    >>> import fnnet, numpy as np
+    >>> answer = fnnet.predictor(fnnet.init((4, 3, 2)))
+    >>> answer(np.zeros((1, 4))).tolist()
+    [0]
+    """
+    check_activation(activation)
+    check_kernels(kernels)
+    inputs, dtype = check_params(params).layers[0].W.shape[0], params.layers[0].W.dtype
+    if kernels.predictor is None:
+        params = parameters.each(_read_only, params)  # as compiled kernels do: the network as it is now
+        return lambda x: predict(params, x, activation=activation, kernels=kernels)
+    ready = kernels.predictor(params, kernels.threads, activation)
+
+    @calm
+    def answer(x: Any) -> Array:
+        plain = type(x) is np.ndarray and (x.dtype is BYTES or x.dtype == dtype) and x.flags.c_contiguous
+        if not (plain and x.ndim == 2 and x.shape[1] == inputs and len(x)):
+            x = _as_stored(check_input(x, params), params)
+        best: Array = ready.best(x)
+        if best[0] < 0 or (len(best) > 1 and best.min() < 0):
+            raise _not_numbers(int((best < 0).argmax()))
+        return best
+
+    return answer
+
+
+def _read_only(array: Array) -> Array:
+    return freeze(array.copy()) if array.flags.writeable else array
+
+
+def _as_stored(x: Array, params: Params) -> Array:
+    """Return `x` contiguous, as uint8 or in the parameters' dtype."""
+    stored: Array = np.ascontiguousarray(x, dtype=BYTES if x.dtype == BYTES else params.layers[0].W.dtype)
+    return stored
+
+
+def best_classes(logits: Any) -> Array:
+    """Return the class with the highest score of each row, int64 (n,).
+
+    Raises   UsageError for a row with NaN among its scores, or whose highest is not finite.
+    """
+    logits = as_array("scores", logits, "f", "floats")
+    if logits.ndim != 2 or not logits.size:
+        raise UsageError("scores", expected="shape (n, classes)", found=logits.shape)
+    best: Array = logits.argmax(axis=1)
+    unknown = ~np.isfinite(logits[np.arange(len(logits)), best])  # argmax finds NaN first
+    if unknown.any():
+        raise _not_numbers(int(unknown.argmax()))
+    return best
+
+
+def _not_numbers(row: int) -> UsageError:
+    fix = "give finite inputs, or use a network whose weights are smaller"
+    return UsageError(
+        "scores are not numbers", place=f"row {row}", expected="finite numbers", found="NaN or infinity", fix=fix
+    )
+
+
+def _check_targets(
+    params: Params, n: int, labels: Any, weights: Any, label_smoothing: Any
+) -> tuple[Array, Array | None, float]:
+    share = check_label_smoothing(label_smoothing)
+    return check_labels(labels, (n, params.layers[-1].b.size)), check_weights(weights, n), share
+
+
+def _overflowing(params: Params, learning_rate: float) -> Any:
+    """Return a context in which a rate beyond the dtype overflows silently: training reports that itself."""
+    beyond = abs(learning_rate) > float(np.finfo(params.layers[0].W.dtype).max)
+    return np.errstate(over="ignore", invalid="ignore") if beyond else contextlib.nullcontext()

@@ -1,0 +1,263 @@
+"""The public optimizers: each checks its figures once, and its `init` and `update` check their arguments once.
+
+Training checks its arguments itself and then calls the optimizer inside, which `unchecked` returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from fnnet.core import optimizers
+from fnnet.core.check_network import check_like
+from fnnet.core.checks import calm, check_amount, check_count, check_share
+from fnnet.core.optimizers import Optimizer, trees_of
+from fnnet.core.params import Params, freeze_params
+from fnnet.core.state import Moments
+from fnnet.errors import ArgumentTypeError, UsageError
+from fnnet.names import STEPPING
+
+
+def sgd(*, weight_decay: float = 0.0, decoupled: bool = False) -> Optimizer:
+    """Return plain gradient descent, W := W - rate g. Robbins and Monro 1951, doi:10.1214/aoms/1177729586.
+
+    weight_decay   g + weight_decay W takes the place of g; `decoupled`: W is multiplied by 1 - rate weight_decay
+                   instead (Loshchilov and Hutter, arXiv:1711.05101). It applies to biases too.
+    Raises   UsageError unless weight_decay is finite and not negative.
+
+    >>> import fnnet
+    >>> optimizer, params = fnnet.sgd(), fnnet.init((4, 2))
+    >>> stepped, state = optimizer.update(params, params, optimizer.init(params), 1.0)
+    >>> float(abs(stepped.layers[0].W).max())
+    0.0
+    """
+    return checked(optimizers.sgd(check_amount("weight_decay", weight_decay), bool(decoupled)))
+
+
+def momentum(
+    beta: float = 0.9, *, nesterov: bool = False, weight_decay: float = 0.0, decoupled: bool = False
+) -> Optimizer:
+    """Return gradient descent with momentum: v := beta v + g, then W := W - rate v.
+
+    nesterov       W := W - rate (g + beta v) instead.
+    weight_decay, decoupled   as in `sgd`.
+    Sources  Polyak 1964, doi:10.1016/0041-5553(64)90137-5; Sutskever et al., ICML 2013, for Nesterov's in this form.
+    Raises   UsageError unless 0 <= beta < 1.
+
+    >>> import fnnet
+    >>> fnnet.momentum(0.8, nesterov=True).name
+    'nesterov'
+    """
+    beta, decay = check_share("momentum", beta), check_amount("weight_decay", weight_decay)
+    return checked(optimizers.momentum(beta, bool(nesterov), decay, bool(decoupled)))
+
+
+def rmsprop(
+    beta: float = 0.99, epsilon: float = 1e-8, *, weight_decay: float = 0.0, decoupled: bool = False
+) -> Optimizer:
+    """Return RMSProp: s := beta s + (1 - beta) g g, then W := W - rate g / (sqrt(s) + epsilon).
+
+    weight_decay, decoupled   as in `sgd`.
+    Source   Tieleman and Hinton 2012.
+    Raises   UsageError unless 0 <= beta < 1 and epsilon > 0.
+
+    >>> import fnnet
+    >>> fnnet.rmsprop(epsilon=1e-6).figures["epsilon"]
+    1e-06
+    """
+    beta, epsilon = check_share("beta", beta), check_amount("epsilon", epsilon, above=True)
+    return checked(optimizers.rmsprop(beta, epsilon, check_amount("weight_decay", weight_decay), bool(decoupled)))
+
+
+def adam(
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-8,
+    *,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
+) -> Optimizer:
+    """Return Adam, Kingma and Ba 2015, arXiv:1412.6980.
+
+    m := beta_1 m + (1 - beta_1) g and s := beta_2 s + (1 - beta_2) g g, both corrected for their start at 0;
+    W := W - rate m / (sqrt(s) + epsilon).
+
+    weight_decay, decoupled   as in `sgd`.
+    Raises   UsageError unless 0 <= beta < 1 and epsilon > 0.
+
+    >>> import fnnet
+    >>> optimizer, params = fnnet.adam(), fnnet.init((4, 2))
+    >>> params, state = optimizer.update(params, params, optimizer.init(params), 0.001)
+    >>> state.steps, len(state.trees)
+    (1, 2)
+    """
+    beta_1, beta_2 = check_share("beta_1", beta_1), check_share("beta_2", beta_2)
+    epsilon, decay = check_amount("epsilon", epsilon, above=True), check_amount("weight_decay", weight_decay)
+    return checked(optimizers.adam(beta_1, beta_2, epsilon, decay, bool(decoupled)))
+
+
+def adamw(
+    beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8, *, weight_decay: float = 0.01
+) -> Optimizer:
+    """Return Adam with decoupled weight decay, Loshchilov and Hutter, arXiv:1711.05101.
+
+    >>> import fnnet
+    >>> fnnet.adamw().figures["weight_decay"]
+    0.01
+    """
+    return adam(beta_1, beta_2, epsilon, weight_decay=weight_decay, decoupled=True)
+
+
+def lion(beta_1: float = 0.9, beta_2: float = 0.99, *, weight_decay: float = 0.0, decoupled: bool = True) -> Optimizer:
+    """Return Lion: W := W - rate sign(beta_1 m + (1 - beta_1) g), then m := beta_2 m + (1 - beta_2) g.
+
+    Every weight moves by the learning rate, so that it wants to be a third to a tenth of Adam's.
+
+    weight_decay   decoupled unless `decoupled` is False, as in `sgd`.
+    Source   Chen et al. 2023, arXiv:2302.06675.
+    Raises   UsageError unless 0 <= beta < 1.
+
+    >>> import fnnet, numpy as np
+    >>> optimizer, params = fnnet.lion(), fnnet.init((4, 2))
+    >>> moved, state = optimizer.update(params, params, optimizer.init(params), 0.5)
+    >>> np.unique(abs(moved.layers[0].W - params.layers[0].W)).tolist()
+    [0.5]
+    """
+    beta_1, beta_2 = check_share("beta_1", beta_1), check_share("beta_2", beta_2)
+    return checked(optimizers.lion(beta_1, beta_2, check_amount("weight_decay", weight_decay), bool(decoupled)))
+
+
+def clipped(optimizer: Optimizer, norm: float) -> Optimizer:
+    """Return `optimizer` on gradients scaled down to `norm` where theirs, over all weights and biases, is larger.
+
+    Source   Pascanu, Mikolov and Bengio 2013, arXiv:1211.5063.
+    Raises   UsageError unless norm is finite and above 0.
+
+    >>> import fnnet
+    >>> fnnet.clipped(fnnet.adam(), 1.0).figures["clip_norm"]
+    1.0
+    """
+    norm, plain = check_amount("clip_norm", norm, above=True), unchecked(check_optimizer(optimizer))
+    return checked(optimizers.clipped(plain, norm))
+
+
+def averaged(optimizer: Optimizer, decay: float) -> Optimizer:
+    """Return `optimizer` that also keeps the exponential moving average of the parameters after each step.
+
+    It is corrected for its start: after t steps, step s has the weight (1 - decay) decay^(t - s) / (1 - decay^t). The
+    average is the last tree of the state.
+
+    Raises   UsageError unless 0 <= decay < 1, and for an optimizer that keeps an average already, or whose state is
+             neither () nor Moments.
+
+    >>> import fnnet
+    >>> optimizer, params = fnnet.averaged(fnnet.sgd(), 0.9), fnnet.init((4, 2))
+    >>> params, state = optimizer.update(params, params, optimizer.init(params), 0.1)
+    >>> bool(abs(state.trees[-1].layers[0].W - params.layers[0].W).max() < 1e-6)
+    True
+    """
+    decay, optimizer = check_share("ema", decay), check_optimizer(optimizer)
+    if optimizers.averages(optimizer):
+        raise UsageError("optimizer to average", expected="one that keeps no average", found="one that does")
+    return checked(optimizers.averaged(_with_known_state(unchecked(optimizer)), decay))
+
+
+def make(
+    name: str, *, momentum_beta: float = 0.9, weight_decay: float = 0.0, clip_norm: float = 0.0, ema: float = 0.0
+) -> Optimizer:
+    """Return the optimizer that options call `name`, with these figures; 0 is without.
+
+    weight_decay   coupled, but for adamw and lion decoupled.
+    """
+    if not isinstance(name, str) or name not in STEPPING:
+        raise UsageError("unknown optimizer", expected=" or ".join(STEPPING), found=repr(name))
+    figures: dict[str, Any] = {"weight_decay": check_amount("weight_decay", weight_decay)}
+    if name in ("momentum", "nesterov"):
+        figures["beta"] = check_share("momentum", momentum_beta)
+    made = optimizers.OPTIMIZERS[name](**figures)
+    if clip_norm:
+        made = optimizers.clipped(made, check_amount("clip_norm", clip_norm, above=True))
+    return checked(optimizers.averaged(made, check_share("ema", ema)) if ema else made)
+
+
+class CheckedUpdate:
+    """The `update` of an optimizer, which checks its arguments; `plain` is the optimizer without checks."""
+
+    __slots__ = ("plain",)
+
+    def __init__(self, plain: Optimizer) -> None:
+        self.plain: Final = plain
+
+    def __call__(self, params: Params, grads: Params, state: Any, learning_rate: float, /) -> tuple[Params, Any]:
+        """Return the parameters after a step, and the optimizer's next state."""
+        return _update(self.plain, params, grads, state, learning_rate)
+
+
+@calm
+def _update(plain: Optimizer, params: Params, grads: Params, state: Any, learning_rate: float) -> tuple[Params, Any]:
+    params, grads = check_like(params, grads, "grads")
+    check_state(plain, params, state)
+    moved, state = plain.update(params, grads, state, check_amount("learning_rate", learning_rate))
+    return freeze_params(moved), _freeze_state(state)
+
+
+def checked(plain: Optimizer) -> Optimizer:
+    """Return `plain` with an `init` and an `update` that check their arguments and return read-only arrays."""
+
+    def init(params: Params) -> Any:
+        return _freeze_state(plain.init(check_like(params, params, "params")[0]))
+
+    return plain._replace(init=init, update=CheckedUpdate(plain))
+
+
+def unchecked(optimizer: Optimizer) -> Optimizer:
+    """Return the optimizer inside one that `checked` made; another one itself."""
+    return optimizer.update.plain if isinstance(optimizer.update, CheckedUpdate) else optimizer
+
+
+SGD: Final = sgd()
+"""Plain gradient descent without weight decay."""
+
+
+def check_optimizer(optimizer: Any) -> Optimizer:
+    """Return `optimizer` if it is one, else ArgumentTypeError."""
+    if not (isinstance(optimizer, Optimizer) and callable(optimizer.init) and callable(optimizer.update)):
+        raise ArgumentTypeError("optimizer", expected="one, as fnnet.momentum()", found=repr(optimizer))
+    return optimizer
+
+
+def check_state(optimizer: Optimizer, params: Params, state: Any) -> None:
+    """UsageError unless `state` can be that of `optimizer` for `params`; one of a user's own checks its own state."""
+    wanted = optimizer.trees
+    if wanted is None or (wanted == 0 and state == ()):
+        return
+    trees = state.trees if isinstance(state, Moments) else () if isinstance(state, tuple) and not state else None
+    if trees is None or len(trees) != wanted:
+        average = " with an average" if optimizers.averages(optimizer) else ""
+        expected = f"{wanted} trees, as {optimizer.name} remembers{average}"
+        found = type(state).__name__ if trees is None else f"{len(trees)} trees"
+        fix = "begin with optimizer.init(params)"
+        raise UsageError("optimizer state is not of this optimizer", expected=expected, found=found, fix=fix)
+    if isinstance(state, Moments):
+        check_count("optimizer state's steps", state.steps, 0)
+    for tree in trees:
+        check_like(params, tree, "moments")
+
+
+def _freeze_state(state: Any) -> Any:
+    for tree in trees_of(state):
+        freeze_params(tree)
+    return state
+
+
+def _with_known_state(optimizer: Optimizer) -> Optimizer:
+    """Return `optimizer` whose `init` refuses a state that an average cannot be put behind."""
+    inner: Callable[[Params], Any] = optimizer.init
+
+    def init(params: Params) -> Any:
+        state = inner(params)
+        if not (isinstance(state, Moments) or (isinstance(state, tuple) and not state)):
+            raise UsageError("optimizer to average", expected="a state () or Moments", found=type(state).__name__)
+        return state
+
+    return optimizer if optimizer.trees is not None else optimizer._replace(init=init)
