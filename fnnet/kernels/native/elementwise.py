@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fnnet.kernels.native import core
+from fnnet.kernels.native import compiled
 from fnnet.kernels.native.products import exp_row, row_max
 
 
-@core
-def relu(z, a):  # type: ignore[no-untyped-def]
+@compiled
+def relu(z, a):
     """a = max(z, 0)."""
     zero = z.dtype.type(0)
     for i in range(z.size):
@@ -15,8 +15,8 @@ def relu(z, a):  # type: ignore[no-untyped-def]
         a[i] = zero if z[i] <= zero else z[i]  # noqa: FURB136
 
 
-@core
-def relu_backward(da, z, dz):  # type: ignore[no-untyped-def]
+@compiled
+def relu_backward(da, z, dz):
     """dz = da where z > 0, else 0."""
     zero = z.dtype.type(0)
     for i in range(z.size):
@@ -24,8 +24,8 @@ def relu_backward(da, z, dz):  # type: ignore[no-untyped-def]
         dz[i] = value if z[i] > zero else zero
 
 
-@core
-def softmax(probs, n, classes, line):  # type: ignore[no-untyped-def]
+@compiled
+def softmax(probs, n, classes, line):
     """Rows of logits, `line` apart, become their softmax."""
     for i in range(n):
         row = probs[i * line : i * line + line]
@@ -34,16 +34,17 @@ def softmax(probs, n, classes, line):  # type: ignore[no-untyped-def]
             row[j] /= total
 
 
-@core
-def cross_entropy(d, n, classes, line, labels, shares, smoothing, totals, shifted):  # type: ignore[no-untyped-def]
+@compiled
+def cross_entropy(dlogits, n, classes, line, labels, shares, smoothing, totals, shifted):
     """Rows of logits become dlogits, the shares of the rows being their weights over the sum of all; totals and shifted
     are what the loss of each row needs: log(total) - shifted."""
-    hot, even = d.dtype.type(1) - smoothing, smoothing / d.dtype.type(classes)
+    real = dlogits.dtype.type
+    hot, even = real(1) - smoothing, smoothing / real(classes)
     for i in range(n):
-        row = d[i * line : i * line + line]
+        row = dlogits[i * line : i * line + line]
         score = row[labels[i]]
         top = row_max(row, classes)
-        depth = d.dtype.type(0)
+        depth = real(0)
         for j in range(classes):
             depth += row[j] - top
         total = exp_row(row, classes, top)
@@ -57,19 +58,19 @@ def cross_entropy(d, n, classes, line, labels, shares, smoothing, totals, shifte
             row[j] *= shares[i]
 
 
-@core
-def column_sums(dz, n, columns, out):  # type: ignore[no-untyped-def]
-    """out[j] = the sum of dz[i, j] over i, i ascending."""
+@compiled
+def column_sums(dz, n, columns, sums):
+    """sums[j] = the sum of dz[i, j] over i, i ascending."""
     for j in range(columns):
-        out[j] = 0
+        sums[j] = 0
     for i in range(n):
         row = dz[i * columns : (i + 1) * columns]
         for j in range(columns):
-            out[j] += row[j]
+            sums[j] += row[j]
 
 
-@core
-def update(value, gradient, rate, out):  # type: ignore[no-untyped-def]
-    """out = value - rate gradient, rounded twice as the definition is."""
+@compiled
+def update(value, gradient, rate, stepped):
+    """stepped = value - rate gradient, rounded twice as the definition is."""
     for i in range(value.size):
-        out[i] = value[i] - rate * gradient[i]
+        stepped[i] = value[i] - rate * gradient[i]
