@@ -24,7 +24,6 @@ from fnnet.kernels.layout import (
     FIRST_REST,
     KEEP,
     LEAST,
-    MOMENTS,
     RATE,
     ROOT,
     RULES,
@@ -51,7 +50,7 @@ class Rule(NamedTuple):
     @property
     def moments(self) -> int:
         """How many trees it remembers."""
-        return MOMENTS[RULES.index(self.name)]
+        return RULES[self.name]
 
 
 class Optimizer(NamedTuple):
