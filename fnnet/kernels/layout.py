@@ -61,7 +61,9 @@ DENSE: Final = 0.4
 """Fraction of nonzero inputs from which on register tiles over all inputs are faster. It decides on speed alone: the
 sums are the same bits either way."""
 RELU: Final = ACTIVATIONS.index("relu")
-RULES: Final[Mapping[str, int]] = MappingProxyType({"sgd": 0, "momentum": 1, "nesterov": 1, "rmsprop": 1, "adam": 2})
+RULES: Final[Mapping[str, int]] = MappingProxyType(
+    {"sgd": 0, "momentum": 1, "nesterov": 1, "rmsprop": 1, "adam": 2, "lion": 1}
+)
 """The optimizers that compiled code knows -> how many trees each remembers. A rule's number is its position here, and
 its loop is in `native.move.MOVES`."""
 CONSTANTS: Final = 13

@@ -159,6 +159,30 @@ def _tanh(vector: Vectors, z: Any) -> Emitted:
     return a, builder.fmul(builder.fmul(e, half), half)
 
 
+def _linear(vector: Vectors, z: Any) -> Emitted:
+    return z, vector.constant(1.0)
+
+
+def _mish(vector: Vectors, z: Any) -> Emitted:
+    """z t and t + z t' with t = tanh(log(1 + exp(z))), as quotients of polynomials in e = exp(-|z|).
+
+    t is n / d with n = 1 + 2 e and d = n + 2 e**2 for z > 0, else n = e**2 + 2 e and d = n + 2; t' is 4 e**2 (1 + e) /
+    d**2 for z > 0, else 4 e (1 + e) / d**2. All terms are positive.
+    """
+    builder, constant, positive = vector.builder, vector.constant, _positive(vector, z)
+    low, z = _bounded(vector, z)
+    e = exp(vector, builder.fneg(_magnitude(vector, z)))
+    power = builder.select(positive, builder.fmul(e, e), e)
+    twice = builder.fmul(constant(2.0), e)
+    above = builder.select(positive, builder.fadd(constant(1.0), twice), vector.fma(e, e, twice))
+    rest = builder.select(positive, builder.fmul(constant(2.0), power), constant(2.0))
+    inverse = builder.fdiv(constant(1.0), builder.fadd(above, rest))
+    t, slope = builder.fmul(above, inverse), builder.fmul(builder.fmul(constant(4.0), power), inverse)
+    slope = builder.fmul(slope, builder.fmul(builder.fadd(constant(1.0), e), inverse))
+    # The sum cancels only where the slope of mish is 0.
+    return builder.fmul(low, t), vector.fma(z, slope, t)
+
+
 FORMULAS: Final[Mapping[str, Formula]] = MappingProxyType(
     {
         "relu": _relu,
@@ -168,6 +192,8 @@ FORMULAS: Final[Mapping[str, Formula]] = MappingProxyType(
         "silu": _silu,
         "tanh": _tanh,
         "sigmoid": _sigmoid,
+        "linear": _linear,
+        "mish": _mish,
     }
 )
 """Each activation of `names.ACTIVATIONS`, whose numbers are the positions there."""

@@ -84,8 +84,30 @@ def _adam(w, g, m, s, count, constants, scale):
         w[i] = keep * w[i] - step * m[i] / (square_root(s[i]) * root + least)
 
 
+@compiled
+def _lion(w, g, m, s, count, constants, scale):
+    """The direction is a sign: 0 of 0, and NaN of NaN."""
+    rate, keep, decay = constants[RATE], constants[KEEP], constants[DECAY]
+    first, first_rest = constants[FIRST], constants[FIRST_REST]
+    second, second_rest = constants[SECOND], constants[SECOND_REST]
+    zero, one = w.dtype.type(0), w.dtype.type(1)
+    for i in range(count):
+        along = scale * g[i] + decay * w[i]
+        mixed = first * m[i] + first_rest * along
+        direction = one if mixed > zero else (-one if mixed < zero else (zero if mixed == zero else mixed))
+        w[i] = keep * w[i] - rate * direction
+        m[i] = second * m[i] + second_rest * along
+
+
 MOVES: Final[Mapping[str, Any]] = MappingProxyType(
-    {"sgd": _sgd, "momentum": _momentum, "nesterov": _nesterov, "rmsprop": _rmsprop, "adam": _adam}
+    {
+        "sgd": _sgd,
+        "momentum": _momentum,
+        "nesterov": _nesterov,
+        "rmsprop": _rmsprop,
+        "adam": _adam,
+        "lion": _lion,
+    }
 )
 """The loop of each rule of RULES, whose numbers are the positions there."""
 
