@@ -2,7 +2,7 @@
 
 from typing import Final
 
-ACTIVATIONS: Final = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid")
+ACTIVATIONS: Final = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "linear", "mish")
 """The hidden activations; compiled code numbers them in this order."""
 STEPPING: Final = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw")
 """The optimizers that move batch by batch."""

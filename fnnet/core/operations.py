@@ -130,6 +130,42 @@ def sigmoid_backward(da: Array, z: Array) -> Array:
     return dz
 
 
+def linear(z: Array) -> Array:
+    """a = z: the network is then one affine function of its input."""
+    return z.copy()
+
+
+def linear_backward(da: Array, z: Array) -> Array:
+    """dz = da."""
+    return da.copy()
+
+
+def mish(z: Array) -> Array:
+    """a = z tanh(log(1 + exp(z))). Misra, arXiv:1908.08681."""
+    t, _ = _mish_factor(z)
+    a: Array = np.maximum(z, -FAR) * t
+    return a
+
+
+def mish_backward(da: Array, z: Array) -> Array:
+    """dz = da (t + z t') with t = tanh(log(1 + exp(z)))."""
+    t, slope = _mish_factor(z)
+    dz: Array = da * (t + np.clip(z, -FAR, FAR) * slope)
+    return dz
+
+
+def _mish_factor(z: Array) -> tuple[Array, Array]:
+    """t = tanh(log(1 + exp(z))) and its derivative, by e = exp(-|z|), so that nothing overflows or cancels."""
+    positive = z.real > 0
+    e = np.exp(np.where(positive, -z, z))
+    power = np.where(positive, e * e, e)
+    above = np.where(positive, 1 + 2 * e, e * e + 2 * e)
+    below = above + 2 * np.where(positive, power, np.ones((), e.dtype))
+    t: Array = above / below
+    slope: Array = 4 * power * (1 + e) / (below * below)
+    return t, slope
+
+
 def softmax(logits: Array) -> Array:
     """Each row's exp(logits) divided by its sum; the row's maximum is subtracted first, so that exp cannot overflow.
 

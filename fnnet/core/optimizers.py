@@ -357,6 +357,33 @@ def adamw(
     return adam(beta_1, beta_2, epsilon, weight_decay=weight_decay, decoupled=True)
 
 
+def lion(beta_1: float = 0.9, beta_2: float = 0.99, *, weight_decay: float = 0.0, decoupled: bool = False) -> Optimizer:
+    """Lion, Chen et al. 2023, arXiv:2302.06675.
+
+    W = W - rate sign(beta_1 m + (1 - beta_1) g), then m = beta_2 m + (1 - beta_2) g.
+    Raises   UsageError unless 0 <= beta < 1; weight_decay as in `sgd`.
+    """
+    beta_1, beta_2 = check_share("beta_1", beta_1), check_share("beta_2", beta_2)
+    weight_decay = check_amount("weight_decay", weight_decay)
+
+    def coefficients(learning_rates: Any, steps: Array) -> Array:
+        table = _constants(learning_rates, steps, weight_decay, decoupled)
+        table[:, [FIRST, FIRST_REST, SECOND, SECOND_REST]] = beta_1, 1 - beta_1, beta_2, 1 - beta_2
+        return table
+
+    def step(
+        params: Params, grads: Params, state: Moments, learning_rate: float, kernels: Kernels
+    ) -> tuple[Params, Moments]:
+        row = _at(coefficients, learning_rate, state)
+        grads = _decayed(grads, params, row)
+        mean = state.trees[0]
+        along = map_trees(lambda m, g: np.sign(_scaled(beta_1, m) + _scaled(1 - beta_1, g)), mean, grads)
+        mean = map_trees(lambda m, g: _scaled(beta_2, m) + _scaled(1 - beta_2, g), mean, grads)
+        return _moved(params, along, row, kernels), Moments(state.steps + 1, (mean,))
+
+    return made_of("lion", coefficients, step)
+
+
 def clipped(optimizer: Optimizer, norm: float) -> Optimizer:
     """`optimizer` on gradients that are scaled down to `norm` where theirs, over all weights and biases, is larger.
 

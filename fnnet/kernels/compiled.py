@@ -143,6 +143,22 @@ def tanh_backward(da: Array, z: Array) -> Array:
     return da * _activated("tanh", z)[1]
 
 
+def linear(z: Array) -> Array:
+    return _activated("linear", z)[0]
+
+
+def linear_backward(da: Array, z: Array) -> Array:
+    return da * _activated("linear", z)[1]
+
+
+def mish(z: Array) -> Array:
+    return _activated("mish", z)[0]
+
+
+def mish_backward(da: Array, z: Array) -> Array:
+    return da * _activated("mish", z)[1]
+
+
 def softmax(logits: Array) -> Array:
     n, classes = logits.shape
     compiled, probs = _compiled(logits), _padded(logits, logits.dtype)

@@ -134,6 +134,7 @@ for _name, _figures in {
     "momentum": {"beta": _beta, "nesterov": (FLAG, True)} | _decay,
     "rmsprop": {"beta": _beta, "epsilon": (OTHER, 1e-3)} | _decay,
     "adam": {"beta_1": _beta, "beta_2": _beta, "epsilon": (OTHER, 1e-3)} | _decay,
+    "lion": {"beta_1": _beta, "beta_2": _beta} | _decay,
     "adamw": {"beta_1": _beta, "beta_2": _beta, "epsilon": (OTHER, 1e-3), "weight_decay": (OTHER, 0.1)},
 }.items():
     _betas = [({key: value}, "less than 1") for key in _figures if "beta" in key for value in (1, -0.1, np.nan)]
