@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from fnnet.core.checks import as_array
 from fnnet.core.network import Activations, as_floats
@@ -255,14 +254,3 @@ def check_sizes(sizes: Any) -> tuple[int, ...]:
         expected, found = f"at most {MAX_PARAMETERS:,} parameters", f"{count_parameters(checked):,}"
         raise UsageError("network too large", expected=expected, found=found, fix="use smaller layers")
     return tuple(checked)
-
-
-def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """Return `dtype` as float32 or float64, else ArgumentTypeError."""
-    try:
-        found = np.dtype(dtype)
-    except TypeError:
-        found = None
-    if found not in (np.float32, np.float64):
-        raise ArgumentTypeError("unsupported dtype", expected="float32 or float64", found=repr(dtype))
-    return found

@@ -9,8 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
+
+if TYPE_CHECKING:
+    from fnnet.core.params import Array
 
 MOST: Final = 2**63 - 1
 """Counts are 64-bit integers where NumPy and compiled code hold them."""
@@ -176,10 +180,6 @@ def check_label_smoothing(share: Any) -> float:
     return check_share("label_smoothing", share)
 
 
-if TYPE_CHECKING:
-    from fnnet.core.params import Array
-
-
 def check_classes(names: Sequence[str]) -> tuple[str, ...]:
     """Names of classes as a tuple: texts that can be printed, each once, else UsageError."""
     if not isinstance(names, Sequence) or isinstance(names, (str, bytes)):
@@ -190,3 +190,14 @@ def check_classes(names: Sequence[str]) -> tuple[str, ...]:
             raise UsageError("class name", expected="printable names, each once", found=repr(name))
         seen.add(name)
     return tuple(names)
+
+
+def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return `dtype` as float32 or float64, else ArgumentTypeError."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found not in (np.float32, np.float64):
+        raise ArgumentTypeError("unsupported dtype", expected="float32 or float64", found=repr(dtype))
+    return found

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fnnet.core import rng
-from fnnet.core.check_network import check_dtype
-from fnnet.core.checks import check_count, check_share
+from fnnet.core.checks import check_count, check_dtype, check_share
 from fnnet.core.params import Array, freeze
 from fnnet.errors import ArgumentTypeError, UsageError
 

@@ -24,7 +24,6 @@ from fnnet.core.check_network import (
     as_input,
     check_activation,
     check_activations,
-    check_dtype,
     check_input,
     check_like,
     check_masks,
@@ -34,6 +33,7 @@ from fnnet.core.check_network import (
 from fnnet.core.checks import (
     as_array,
     calm,
+    check_dtype,
     check_finite,
     check_label_smoothing,
     check_labels,

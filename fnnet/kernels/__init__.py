@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from fnnet.core.table import NUMPY, Kernels
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
 from fnnet.limits import available_threads
+
+if TYPE_CHECKING:
+    from fnnet.core.table import Kernels
 
 MAX_THREADS: Final = 1024
 
@@ -33,6 +35,9 @@ def load(
     >>> fnnet.load_kernels("numpy").name
     'numpy'
     """
+    # Here, for the compiler imports this package too, and the key of the cache covers what it imports.
+    from fnnet.core.table import NUMPY, Kernels
+
     threads = check_threads(threads)
     if not isinstance(name, str) or name not in ("numpy", "numba"):
         raise UsageError("unknown kernels", expected="numpy or numba", found=repr(name))

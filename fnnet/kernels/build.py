@@ -2,10 +2,13 @@
 
 It runs in a process of its own with NUMBA_OPT=0: Numba only generates LLVM's intermediate code, which is then optimised
 once, as a whole. Left to Numba, every function is optimised again in each function that calls it (14 s for 8).
+
+Each module of fnnet that this process imports is part of the cache's key, `kernels.cache.SOURCES`.
 """
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from importlib import import_module
@@ -14,28 +17,32 @@ from typing import Any, Final
 import numpy as np
 from llvmlite import binding, ir
 
-from fnnet.kernels.library import KINDS, PARTS, target
+from fnnet.kernels.machine import target
+from fnnet.kernels.signatures import PARTS, Function
 
 RUNTIME: Final = frozenset({"memset", "memcpy", "memmove", "bzero", "sched_yield", "SwitchToThread"})
-"""What the code may call from outside: the C library alone."""
+"""What the code may call from outside: functions of the C library only."""
 
 
 def build(part: str, dtype: str, assembly: bool = False) -> bytes:
-    """An object file, or its assembly to read, with every function of `part` compiled for `dtype`."""
+    """Return an object file, or its assembly to read, with every function of `part` compiled for `dtype`.
+
+    Raises   RuntimeError if a function's parameters are not those of `kernels.signatures`, or the code calls others.
+    """
     from numba import types
 
     _leave_out_machine_code()
     machine, real = target(), getattr(types, np.dtype(dtype).name)
     whole = binding.parse_assembly(_entries(part, real.bitwidth))
-    for name, (module, letters) in PARTS[part].items():
-        dispatcher = getattr(import_module(f"fnnet.kernels.native.{module}"), name.removesuffix("_floats"))
+    for name, described in PARTS[part].items():
+        dispatcher = native(name, described)
         signature = []
-        for kind in (KINDS[letter] for letter in letters):
+        for kind in described.arguments.values():
             element = real if kind.dtype == "real" else getattr(types, kind.dtype)
             signature.append(types.Array(element, kind.dimensions, "C") if kind.dimensions else element)
         dispatcher.compile(tuple(signature))
         code = binding.parse_assembly(dispatcher.inspect_llvm(tuple(signature)))
-        code.get_function(dispatcher.overloads[tuple(signature)].fndesc.llvm_func_name).name = f"fnnet_core_{name}"
+        code.get_function(dispatcher.overloads[tuple(signature)].fndesc.llvm_func_name).name = f"fnnet_native_{name}"
         whole.link_in(code)
     _optimise(whole, machine, {f"fnnet_{name}" for name in PARTS[part]})
     whole.verify()
@@ -45,9 +52,23 @@ def build(part: str, dtype: str, assembly: bool = False) -> bytes:
     return machine.emit_assembly(whole).encode() if assembly else bytes(machine.emit_object(whole))
 
 
+def native(name: str, described: Function) -> Any:
+    """Return the native function `name`, as Numba's dispatcher.
+
+    Raises   RuntimeError unless its parameters have the names and the order of `described`.
+    """
+    dispatcher = getattr(import_module(f"fnnet.kernels.native.{described.module}"), name.removesuffix("_floats"))
+    found = list(inspect.signature(dispatcher.py_func).parameters)
+    if found != list(described.arguments):
+        raise RuntimeError(f"{name} takes {', '.join(found)}, not {', '.join(described.arguments)}")
+    return dispatcher
+
+
 def _leave_out_machine_code() -> None:
-    """Keep Numba from emitting each function, and again in each that calls it, for a process that calls none of them:
-    a third of the time. Were these methods to be renamed, compiling would take longer, no more."""
+    """Keep Numba from emitting machine code for each function, and again in each that calls it: a third of the time.
+
+    This process calls none of them. If Numba renames these methods, compiling only takes longer.
+    """
     from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
 
     JITCodeLibrary._finalize_specific = lambda self: None
@@ -56,17 +77,17 @@ def _leave_out_machine_code() -> None:
 
 
 def _entries(part: str, bits: int) -> str:
-    """LLVM code of one entry for each function, which takes its arguments from a vector of 64-bit words."""
+    """Return LLVM code of an entry for each function, which takes its arguments from a vector of 64-bit words."""
     module, word, status, byte = ir.Module(), ir.IntType(64), ir.IntType(32), ir.IntType(8)
     pointer, real = byte.as_pointer(), ir.FloatType() if bits == 32 else ir.DoubleType()
-    for name, (_, letters) in PARTS[part].items():
+    for name, described in PARTS[part].items():
         kinds: list[Any] = []
-        for kind in (KINDS[letter] for letter in letters):
+        for kind in described.arguments.values():
             if kind.dimensions:
                 kinds += [pointer, pointer, word, word, pointer, *[word] * (2 * kind.dimensions)]
             else:
                 kinds.append(real if kind.dtype == "real" else word)
-        core = ir.Function(module, ir.FunctionType(status, [pointer, pointer, *kinds]), f"fnnet_core_{name}")
+        function = ir.Function(module, ir.FunctionType(status, [pointer, pointer, *kinds]), f"fnnet_native_{name}")
         entry = ir.Function(module, ir.FunctionType(status, [word.as_pointer()]), f"fnnet_{name}")
         builder = ir.IRBuilder(entry.append_basic_block())
         outcome = builder.bitcast(builder.alloca(word, size=8), pointer)
@@ -74,12 +95,12 @@ def _entries(part: str, bits: int) -> str:
         for number, kind in enumerate(kinds):
             place = builder.gep(entry.args[0], [word(number)])
             arguments.append(builder.load(builder.bitcast(place, kind.as_pointer())))
-        builder.ret(builder.call(core, [outcome, outcome, *arguments]))
+        builder.ret(builder.call(function, [outcome, outcome, *arguments]))
     return str(module)
 
 
 def _optimise(module: Any, machine: Any, entries: set[str]) -> None:
-    """LLVM's optimisations at level 3 over the whole module, of which only `entries` are seen from outside."""
+    """Run LLVM's optimisations of level 3 over the whole module, of which only `entries` are visible outside."""
     for function in module.functions:
         if not function.is_declaration and function.name not in entries:
             function.linkage = "internal"
@@ -95,7 +116,7 @@ def main() -> None:
     os.dup2(2, 1)
     part, dtype, *options = sys.argv[1:]
     if part != "train" and hasattr(os, "nice"):
-        os.nice(10)  # the others are done before training's part is, even if they give way to it
+        os.nice(10)  # the others finish before training's part does, even at a lower priority
     with os.fdopen(out, "wb") as file:
         file.write(build(part, dtype, assembly="--assembly" in options))
 

@@ -1,8 +1,8 @@
-"""Where compiled code is kept between processes: a private folder, files that prove themselves, and no failure.
+"""The cache of compiled code between processes: a private folder of files with checksums; no failure stops the work.
 
-A file is named by what its code depends on: fnnet's source, the versions of Numba and of Python, the processor. It is
-taken only from a folder and a file that belong to this user and that nobody else may write, and only if its checksum is
-right; anything else is as if it were not there. Where nothing can be kept, the work goes on without.
+A file's name holds a digest of everything that its code depends on: fnnet's sources, the versions of Numba and of
+Python, the processor. A file is read only if it and its folder belong to this user, nobody else may write them, and its
+checksum is right; otherwise it is ignored, and the code is compiled again.
 """
 
 from __future__ import annotations
@@ -23,13 +23,24 @@ from fnnet.kernels.machine import machine
 
 MAGIC: Final = b"fnnet compiled code 1\n"
 KEPT: Final = 24
-"""Files kept in the folder, the last used ones."""
+"""Files kept in the folder: the most recently used."""
 MAX_BYTES: Final = 64 * 2**20
 FIX: Final = "set FNNET_CACHE to a folder that only you may write"
+ROOT: Final = Path(__file__).parents[1]
+SOURCES: Final = (
+    "__init__.py",
+    "errors.py",
+    "limits.py",
+    "names.py",
+    *(f"core/{name}.py" for name in ("__init__", "checks", "dropout", "operations", "params", "rng")),
+    *(f"kernels/{name}.py" for name in ("__init__", "build", "layout", "machine", "signatures")),
+    "kernels/native",
+)
+"""The modules and folders of fnnet that the compiler imports, and whose text is part of the key."""
 
 
 def folder() -> Path | None:
-    """The folder of compiled code, FNNET_CACHE or a place in the user's cache; None where there is no home."""
+    """Return the folder of compiled code, FNNET_CACHE or one in the user's cache; None if there is no home folder."""
     from platformdirs import user_cache_path
 
     try:
@@ -38,40 +49,35 @@ def folder() -> Path | None:
         place = user_cache_path("fnnet", appauthor=False) / "kernels"
     except (OSError, RuntimeError):
         return None
-    # A user without a home folder has one of the name "~", wherever the program happens to run.
+    # For a user without a home folder the path begins with "~", relative to wherever the program runs.
     return place if place.is_absolute() else None
+
+
+def sources() -> list[Path]:
+    """Return the files of SOURCES."""
+    paths = [ROOT / name for name in SOURCES]
+    return [file for path in paths for file in ([path] if path.suffix else sorted(path.glob("*.py")))]
 
 
 @functools.cache
 def _key() -> str:
-    """The digest of all that compiled code depends on."""
-    here = Path(__file__).parent
+    """Return the digest of everything that compiled code depends on."""
     digest = hashlib.sha256()
-    for name in (
-        "build.py",
-        "layout.py",
-        "machine.py",
-        "library.py",
-        "../names.py",
-        "../core/rng.py",
-        "../core/operations.py",
-        *sorted(f"native/{each}" for each in os.listdir(here / "native")),
-    ):
-        if name.endswith(".py"):
-            digest.update(name.encode() + b"\0" + read_bytes(here / name))
+    for source in sources():
+        digest.update(source.relative_to(ROOT).as_posix().encode() + b"\0" + read_bytes(source))
     versions = [metadata.version("numba"), metadata.version("llvmlite"), sys.version, sys.platform]
     digest.update("\0".join([*versions, *map(str, machine())]).encode())
     return digest.hexdigest()
 
 
 def place(part: str, dtype: str) -> Path | None:
-    """The file for the code of `part` for `dtype`."""
+    """Return the file for the code of `part` for `dtype`."""
     where = folder()
     return where and where / f"{part}-{dtype}-{_key()[:32]}.o"
 
 
 def read(path: Path | None) -> bytes | None:
-    """The code in a file, or None where there is none that can be trusted."""
+    """Return the code in a file, or None if there is none that can be trusted."""
     if path is None or not (_is_private(path.parent) and _is_private(path)):
         return None
     try:
@@ -88,9 +94,9 @@ def read(path: Path | None) -> bytes | None:
 
 
 def write(path: Path | None, code: bytes) -> None:
-    """Keep `code`.
+    """Write `code` to the cache.
 
-    Raises   StorageError where there is no folder that only this user may write.
+    Raises   StorageError if there is no folder that only this user may write.
     """
     if path is None:
         raise StorageError("no folder to keep compiled kernels in", fix=FIX)
@@ -104,8 +110,8 @@ def write(path: Path | None, code: bytes) -> None:
         found = os.lstat(folder)
         if not stat.S_ISDIR(found.st_mode):
             raise StorageError("cannot be made: File exists", where=folder, fix=FIX)
-        said = f"mode {stat.S_IMODE(found.st_mode):o} of user {found.st_uid}"
-        raise StorageError("others may write it", where=folder, expected="a folder of your own", found=said, fix=FIX)
+        owner = f"mode {stat.S_IMODE(found.st_mode):o} of user {found.st_uid}"
+        raise StorageError("others may write it", where=folder, expected="a folder of your own", found=owner, fix=FIX)
     _clear(path)
     write_file(path, MAGIC + _digest(path, code) + code)
     with contextlib.suppress(OSError):
@@ -114,7 +120,7 @@ def write(path: Path | None, code: bytes) -> None:
 
 
 def _clear(path: Path) -> None:
-    """Make room where something lies that is no file of ours; a folder that is not empty stays."""
+    """Remove what lies at `path` unless it is a private file; a folder that is not empty stays."""
     with contextlib.suppress(OSError):
         mode = os.lstat(path).st_mode
         if stat.S_ISDIR(mode):
@@ -124,12 +130,12 @@ def _clear(path: Path) -> None:
 
 
 def _digest(path: Path, code: bytes) -> bytes:
-    """SHA-256 over the name and the code: a file that was renamed is not taken for another."""
+    """Return SHA-256 of the name and the code, so that a renamed file is not taken for another."""
     return hashlib.sha256(path.name.encode() + b"\0" + code).digest()
 
 
 def _is_private(path: Path) -> bool:
-    """Whether `path` is there, belongs to this user, is no link, and nobody else may write it."""
+    """Return True if `path` exists, is not a link, belongs to this user, and nobody else may write it."""
     try:
         found = os.lstat(path)
     except OSError:
@@ -140,10 +146,10 @@ def _is_private(path: Path) -> bool:
 
 
 def _prune(newest: Path) -> None:
-    """Remove all but the files used last."""
+    """Remove all but the most recently used files."""
     used: list[tuple[float, Path]] = []
     for file in newest.parent.glob("*.o"):
-        # Another process may remove it, too.
+        # Another process may remove it as well.
         with contextlib.suppress(OSError):
             used.append((file.lstat().st_mtime, file))
     for _, file in sorted(used, reverse=True)[KEPT:]:

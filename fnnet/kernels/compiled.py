@@ -51,8 +51,12 @@ def _product(a: Array, steps: tuple[int, int], k: int, b: Array, start: Array, c
     width = wide.shape[1]
     out = aligned(m * width, a.dtype)
     begin = _padded(start[None], a.dtype).reshape(-1)
-    places = (a, 0, *steps, wide.reshape(-1), 0, width, 0, 0, begin, 0, 0, out, 0, width)
-    _compiled(a).run("product", m, width, k, *places)
+    _compiled(a).run(
+        "product", m=m, n=width, k=k,
+        a=a, a_at=0, a_row=steps[0], a_step=steps[1],
+        b=wide.reshape(-1), b_at=0, b_step=width, b_panel=0, b_rows=0,
+        init=begin, init_at=0, init_row=0, out=out, out_at=0, out_row=width,
+    )  # fmt: skip
     return np.ascontiguousarray(out.reshape(m, width)[:, :columns])
 
 
@@ -68,19 +72,19 @@ def affine_backward(dz: Array, x: Array, W: Array, need_dx: bool = True) -> tupl
     dx = _product(rows, (outputs, 1), outputs, W.T, np.zeros(inputs, dtype), inputs) if need_dx else None
     dW = _product(_flat(x, dtype), (1, inputs), n, dz, np.zeros(outputs, dtype), outputs)
     db = np.empty(outputs, dtype)
-    _compiled(dz).run("column_sums", rows, n, outputs, db)
+    _compiled(dz).run("column_sums", dz=rows, n=n, columns=outputs, sums=db)
     return dx, dW, db
 
 
 def relu(z: Array) -> Array:
     a = np.empty(z.shape, z.dtype)
-    _compiled(z).run("relu", _flat(z, z.dtype), a.reshape(-1))
+    _compiled(z).run("relu", z=_flat(z, z.dtype), a=a.reshape(-1))
     return a
 
 
 def relu_backward(da: Array, z: Array) -> Array:
     dz = np.empty(da.shape, da.dtype)
-    _compiled(da).run("relu_backward", _flat(da, da.dtype), _flat(z, da.dtype), dz.reshape(-1))
+    _compiled(da).run("relu_backward", da=_flat(da, da.dtype), z=_flat(z, da.dtype), dz=dz.reshape(-1))
     return dz
 
 
@@ -90,7 +94,8 @@ def _activated(name: str, z: Array) -> tuple[Array, Array]:
     a, slope = aligned(width, z.dtype), aligned(width, z.dtype)
     a[: z.size] = _flat(z, z.dtype)
     vectors = width * z.dtype.itemsize // machine().vector_bytes
-    _compiled(z).run("activate", NAMES.index(name), a, 0, slope, 0, vectors)
+    number = NAMES.index(name)
+    _compiled(z).run("activate", number=number, z=a, z_at=0, slope=slope, slope_at=0, vectors=vectors)
     return a[: z.size].reshape(z.shape).copy(), slope[: z.size].reshape(z.shape)
 
 
@@ -109,7 +114,7 @@ def _twin(name: str) -> Activation:
 def softmax(logits: Array) -> Array:
     n, classes = logits.shape
     compiled, probs = _compiled(logits), _padded(logits, logits.dtype)
-    compiled.run("softmax", probs.reshape(-1), n, classes, probs.shape[1])
+    compiled.run("softmax", probs=probs.reshape(-1), n=n, classes=classes, line=probs.shape[1])
     return np.ascontiguousarray(probs[:, :classes])
 
 
@@ -118,8 +123,8 @@ def cross_entropy(logits: Array, labels: Array, weights: Array | None = None, la
     compiled, rows = _compiled(logits), _padded(logits, logits.dtype)
     totals, shifted = np.empty(n, logits.dtype), np.empty(n, logits.dtype)
     compiled.run(
-        "cross_entropy", rows.reshape(-1), n, classes, rows.shape[1], _flat(labels, np.int64), label_smoothing, totals,
-        shifted,
+        "cross_entropy", rows=rows.reshape(-1), n=n, classes=classes, line=rows.shape[1],
+        labels=_flat(labels, np.int64), smoothing=label_smoothing, totals=totals, shifted=shifted,
     )  # fmt: skip
     loss: float = ((np.log(totals) - shifted).astype(np.float64) * _shares(n, weights)).sum().item()
     return loss
@@ -131,8 +136,8 @@ def cross_entropy_backward(
     n, classes = probs.shape
     compiled, rows, shares = _compiled(probs), _padded(probs, probs.dtype), _shares(n, weights).astype(probs.dtype)
     compiled.run(
-        "cross_entropy_backward", rows.reshape(-1), n, classes, rows.shape[1], _flat(labels, np.int64), shares,
-        label_smoothing,
+        "cross_entropy_backward", rows=rows.reshape(-1), n=n, classes=classes, line=rows.shape[1],
+        labels=_flat(labels, np.int64), shares=shares, smoothing=label_smoothing,
     )  # fmt: skip
     return np.ascontiguousarray(rows[:, :classes])
 
@@ -145,8 +150,8 @@ def _shares(n: int, weights: Array | None) -> Array:
 
 def update(value: Array, gradient: Array, learning_rate: float) -> Array:
     stepped = np.empty(value.shape, value.dtype)
-    places = _flat(value, value.dtype), _flat(gradient, value.dtype), learning_rate, stepped.reshape(-1)
-    _compiled(value).run("update", *places)
+    given, slope = _flat(value, value.dtype), _flat(gradient, value.dtype)
+    _compiled(value).run("update", value=given, gradient=slope, rate=learning_rate, stepped=stepped.reshape(-1))
     return stepped
 
 

@@ -1,4 +1,4 @@
-"""What the processor offers to the compiled kernels."""
+"""The processor that the kernels are compiled for, as code generation sees it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 import os
 import platform
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from fnnet.errors import UsageError
 
@@ -17,8 +17,8 @@ class Machine(NamedTuple):
     cpu, features  names that LLVM knows; part of the key of the compiled code's cache.
     vector_bytes   width of a vector register.
     rows           rows of a register tile: 2 vectors wide, it leaves registers for its operands.
-    fma            whether a multiply-add is one instruction that rounds once.
-    compress       whether an instruction brings a vector's chosen elements together.
+    fma            True if a multiply-add is one instruction that rounds once.
+    compress       True if an instruction packs the chosen elements of a vector.
     """
 
     cpu: str
@@ -42,8 +42,9 @@ LEVELS: Final = MappingProxyType(
 
 @functools.cache
 def machine() -> Machine:
-    """This machine, or the level of the x86-64 architecture that FNNET_CPU names, for code that several can share.
-    Imports llvmlite.
+    """Return this machine, or the level of x86-64 that FNNET_CPU names, for code that several machines can share.
+
+    It imports llvmlite.
 
     Raises   UsageError for another name.
     """
@@ -64,4 +65,16 @@ def machine() -> Machine:
         12 if wide or arm else 6,
         arm or features.get("fma", False),
         wide and features.get("avx512vbmi2", False),
+    )
+
+
+def target() -> Any:
+    """Return LLVM's description of this machine."""
+    from llvmlite import binding
+
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    host = machine()
+    return binding.Target.from_default_triple().create_target_machine(
+        cpu=host.cpu, features=host.features, opt=3, reloc="default", codemodel="jitdefault"
     )

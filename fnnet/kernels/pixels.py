@@ -1,32 +1,33 @@
-"""Rows of inputs as the compiled code reads them: the inputs that are not zero, or all where most are not."""
+"""Rows of inputs as compiled code reads them: only the nonzero inputs, or all of them where few are zero."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.kernels.layout import BLOCK, DENSE, SLACK
-from fnnet.kernels.library import library, run_team
+from fnnet.kernels.library import library
+from fnnet.kernels.team import run_team, shares
 
 MAX_SPARSE_INPUTS: Final = 65535
 MAX_PLACES: Final = 2**32 - 1
 SAMPLE: Final = 256
-"""Rows looked at to tell how many inputs are zero. It decides on speed alone: the sums are the same bits either way."""
+"""Rows from which the fraction of nonzero inputs is estimated. It decides on speed alone: the sums are the same bits
+either way."""
 ROWS_A_THREAD: Final = 4096
+"""Rows for each thread from which on starting another pays."""
 
 
 class Pixels(NamedTuple):
     """`n` rows of `inputs` numbers.
 
-    x         flat, bytes or floats of the parameters' dtype; empty where the rows are sparse.
+    x         flat, bytes or floats of the parameters' dtype; empty if the rows are sparse.
     starts    n x (blocks + 1), flat: where each block of BLOCK inputs of a row starts, and where its last ends; empty
-              where the rows are dense.
-    indices   of the inputs that are not zero; those of two rows lie SLACK apart.
-    codes     their values as bytes, or empty,
+              if the rows are dense.
+    indices   of the nonzero inputs; those of two rows lie SLACK apart.
+    codes     their values as bytes, or empty.
     values    their values as floats, or empty.
     """
 
@@ -38,16 +39,23 @@ class Pixels(NamedTuple):
     codes: Array
     values: Array
 
-    def arguments(self) -> tuple[Array, ...]:
-        """x as bytes, x as floats, and the sparse rows, as compiled functions take them."""
+    def arguments(self) -> dict[str, Array]:
+        """Return the rows as compiled functions take them, by the names of the arguments."""
         as_bytes = self.x if self.x.dtype == np.uint8 else np.zeros(0, np.uint8)
         as_floats = self.x if self.x.dtype != np.uint8 else np.zeros(0, self.values.dtype)
-        return as_bytes, as_floats, self.starts, self.indices, self.codes, self.values
+        return {
+            "x_bytes": as_bytes,
+            "x_floats": as_floats,
+            "starts": self.starts,
+            "indices": self.indices,
+            "codes": self.codes,
+            "values": self.values,
+        }
 
     def middle(self, cut: int) -> int:
-        """The block before which about half of what is not zero lies; for dense rows that of input `cut`.
+        """Return the block before which about half of the nonzero inputs lie; for dense rows that of input `cut`.
 
-        Two threads that sum the gradient of a narrow W have then the same work: MNIST is a tenth heavier below.
+        Two threads that sum the gradient of a narrow W then have the same work: MNIST has a tenth more ink below.
         """
         blocks = -(-self.inputs // BLOCK)
         if not self.starts.size or blocks < 2:
@@ -58,13 +66,13 @@ class Pixels(NamedTuple):
 
 
 def density(x: Array) -> float:
-    """About the share of what is not zero in x (n, inputs)."""
+    """Return about the fraction of nonzero inputs in x (n, inputs), from a sample of its rows."""
     sample = x[:: max(1, len(x) // SAMPLE)]
     return np.count_nonzero(sample) / max(1, sample.size)
 
 
 def pixels(x: Array, dtype: np.dtype[Any], threads: int) -> Pixels:
-    """`x` (n, inputs), uint8 or floats, for parameters of `dtype`."""
+    """Return `x` (n, inputs), uint8 or floats, as compiled code reads it for parameters of `dtype`."""
     as_bytes = x.dtype == np.uint8
     x = np.ascontiguousarray(x) if as_bytes else np.ascontiguousarray(x, dtype=dtype)
     n, inputs = x.shape
@@ -74,22 +82,16 @@ def pixels(x: Array, dtype: np.dtype[Any], threads: int) -> Pixels:
         return Pixels(n, inputs, flat, none.view(np.uint32), none.view(np.uint16), none, none.view(dtype))
     kind = "" if as_bytes else "_floats"
     counts, blocks = np.empty(n, np.int64), -(-inputs // BLOCK)
-    compiled = library("infer", dtype)
-    shares = _shares(n, threads)
-    run_team([compiled.bind(f"count_nonzero{kind}", flat, *share, inputs, counts) for share in shares])
+    compiled, given = library("infer", dtype), {"x": flat, "inputs": inputs}
+    cuts = [{"first": first, "last": last} for first, last in shares(n, threads, ROWS_A_THREAD)]
+    run_team([compiled.bind(f"count_nonzero{kind}", **given, **cut, counts=counts) for cut in cuts])
     places = np.zeros(n + 1, np.int64)
     np.cumsum(counts + SLACK, out=places[1:])
     starts = np.empty((n, blocks + 1), np.uint32)
     starts[:, 0] = places[:-1]
     starts = starts.reshape(-1)
     indices, kept = np.empty(places[-1], np.uint16), np.empty(places[-1], x.dtype)
-    run_team([compiled.bind(f"compress{kind}", flat, *share, inputs, starts, indices, kept) for share in shares])
+    given |= {"starts": starts, "indices": indices, "values": kept}
+    run_team([compiled.bind(f"compress{kind}", **given, **cut) for cut in cuts])
     codes, values = (kept, none.view(dtype)) if as_bytes else (none, kept)
     return Pixels(n, inputs, flat[:0], starts, indices, codes, values)
-
-
-def _shares(n: int, threads: int) -> Sequence[tuple[int, int]]:
-    """Rows first to last for each thread, of which there are no more than pay."""
-    count = max(1, min(threads, n // ROWS_A_THREAD))
-    cuts = [n * i // count for i in range(count + 1)]
-    return list(itertools.pairwise(cuts))

@@ -9,21 +9,21 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from fnnet.core.params import Array, Params, layer_sizes
-from fnnet.kernels.layout import BLOCK, BUCKETS, COUNTERS, PAD, SLACK, TICKET, aligned, layout, pack, whole_lines
-from fnnet.kernels.library import Call, library, run_team
+from fnnet.kernels.layout import BLOCK, BUCKETS, COUNTERS, PAD, SLACK, TICKET, aligned, layout, whole_lines
+from fnnet.kernels.library import Call, library
 from fnnet.kernels.machine import machine
+from fnnet.kernels.pack import pack
 from fnnet.kernels.pixels import MAX_SPARSE_INPUTS
+from fnnet.kernels.team import run_team
 
 UNIT_ROWS: Final = 64
 """Rows that go through the network at once."""
 TEAM_WORK: Final = 4_000_000
 """Multiply-adds from which on a second thread pays: starting one takes about 100 us."""
-THREADS: Final = 1
-"""Which argument of `scores` is the number of threads."""
 
 
 class _Place(NamedTuple):
-    """Room for one row and what comes of it, with calls that have its arguments in place."""
+    """Buffers for one row and its scores, with calls that have them as arguments."""
 
     as_bytes: Array
     as_floats: Array
@@ -35,7 +35,7 @@ class _Place(NamedTuple):
 
 
 class Predictor:
-    """A network ready to answer. Calls from several threads do not disturb one another."""
+    """A network ready to predict. Calls from several threads do not disturb one another."""
 
     def __init__(self, params: Params, threads: int, activation: str = "relu") -> None:
         self.sizes = layer_sizes(params)
@@ -48,7 +48,7 @@ class Predictor:
         self._places: list[_Place] = []
 
     def scores(self, x: Array) -> tuple[Array, Array]:
-        """logits (n, classes), and the best class of each row (n,), -1 where a score is NaN.
+        """Return logits (n, classes), and the best class of each row (n,), -1 where a score is NaN.
 
         x   (n, inputs), contiguous, uint8 or floats of the parameters' dtype.
         """
@@ -62,11 +62,11 @@ class Predictor:
         threads = max(1, min(self._threads, -(-n // UNIT_ROWS), n * self._work // TEAM_WORK))
         counters, shared = aligned(COUNTERS, np.int64), self._buffers(UNIT_ROWS, threads)
         calls = [self._bind(rank, threads, counters, shared, x, logits, best, UNIT_ROWS) for rank in range(threads)]
-        run_team(calls, THREADS)
+        run_team(calls)
         return logits, best
 
     def best(self, x: Array) -> Array:
-        """The best class of each row alone; for one row twice as fast as `scores`."""
+        """Return only the best class of each row; for one row twice as fast as `scores`."""
         if len(x) > 1:
             return self.scores(x)[1]
         place = self._score_one(x)
@@ -75,7 +75,7 @@ class Predictor:
         return found
 
     def _score_one(self, x: Array) -> _Place:
-        """One row, in a place that no other call is using; the caller gives it back."""
+        """Score one row in buffers that no other call is using; the caller gives them back."""
         try:
             place = self._places.pop()
         except IndexError:
@@ -87,6 +87,7 @@ class Predictor:
         return place
 
     def _place(self) -> _Place:
+        """Return buffers for one more row at a time."""
         inputs, shared = self.sizes[0], self._buffers(1, 1)
         as_bytes, as_floats = np.zeros((1, inputs), np.uint8), np.zeros((1, inputs), self.dtype)
         counters = aligned(COUNTERS, np.int64)
@@ -94,34 +95,40 @@ class Predictor:
         calls = [self._bind(0, 1, counters, shared, x, logits, best, 1) for x in (as_bytes, as_floats)]
         return _Place(as_bytes, as_floats, counters, logits, best, *calls)
 
-    def _buffers(self, rows: int, threads: int) -> tuple[Array, ...]:
-        """Workspace, zeros, ids, and the sparse rows of one unit for each thread."""
+    def _buffers(self, rows: int, threads: int) -> dict[str, Array]:
+        """Return the arguments that are the workspace, zeros, ids, and the sparse rows of one unit for each thread."""
         inputs = self.sizes[0]
         plan = self._plan if rows > 1 else self._one
         places = whole_lines(rows * (inputs + SLACK)) if inputs <= MAX_SPARSE_INPUTS else 0
-        return (
-            aligned(threads * whole_lines(plan.workspace), self.dtype),
-            aligned(int(plan.shape[:, PAD].max()), self.dtype),
-            np.arange(rows),
-            aligned(threads * whole_lines(2 * rows + BUCKETS + 1), np.int64),
-            aligned(threads * 4 * whole_lines(inputs + SLACK), self.dtype),
-            aligned(threads * whole_lines(rows * (-(-inputs // BLOCK) + 1)), np.uint32),
-            aligned(threads * places, np.uint16, zero=False),
-            aligned(threads * places, np.uint8, zero=False),
-            aligned(threads * places, self.dtype, zero=False),
-        )
+        return {
+            "work_all": aligned(threads * whole_lines(plan.workspace), self.dtype),
+            "zeros": aligned(int(plan.shape[:, PAD].max()), self.dtype),
+            "ids": np.arange(rows),
+            "order_all": aligned(threads * whole_lines(2 * rows + BUCKETS + 1), np.int64),
+            "floats_all": aligned(threads * 4 * whole_lines(inputs + SLACK), self.dtype),
+            "starts_all": aligned(threads * whole_lines(rows * (-(-inputs // BLOCK) + 1)), np.uint32),
+            "indices_all": aligned(threads * places, np.uint16, zero=False),
+            "codes_all": aligned(threads * places, np.uint8, zero=False),
+            "values_all": aligned(threads * places, self.dtype, zero=False),
+        }
 
     def _bind(
-        self, rank: int, threads: int, counters: Array, shared: tuple[Array, ...],
+        self, rank: int, threads: int, counters: Array, shared: dict[str, Array],
         x: Array, logits: Array, best: Array, rows: int,
     ) -> Call:  # fmt: skip
-        work, zeros, *sparse = shared
-        shape = (self._plan if rows > 1 else self._one).shape
-        flat = x.reshape(-1)
         is_bytes = x.dtype == np.uint8
-        as_bytes = flat if is_bytes else np.empty(0, np.uint8)
-        as_floats = np.empty(0, self.dtype) if is_bytes else flat
         return self._library.bind(
-            "scores", rank, threads, counters, shape, self._p, work, zeros, as_bytes, as_floats, len(x), rows,
-            *sparse, logits.reshape(-1), best,
-        )  # fmt: skip
+            "scores",
+            **shared,
+            rank=rank,
+            threads=threads,
+            counters=counters,
+            shape=(self._plan if rows > 1 else self._one).shape,
+            parameters=self._p,
+            x_bytes=x.reshape(-1) if is_bytes else np.empty(0, np.uint8),
+            x_floats=np.empty(0, self.dtype) if is_bytes else x.reshape(-1),
+            n=len(x),
+            unit_rows=rows,
+            logits=logits.reshape(-1),
+            best=best,
+        )

@@ -531,17 +531,15 @@ def test_gradcheck_of_every_kind(run):
 
 
 def test_gradcheck_fails_on_a_wrong_gradient(run, monkeypatch):
-    from fnnet.core import operations
+    from fnnet.core import operations, table
     from fnnet.core.table import NUMPY
 
     def wrong(da, z):
         return 1.001 * operations.relu_backward(da, z)
 
-    from fnnet import kernels
-
     activations = {**operations.ACTIVATIONS, "relu": operations.Activation(operations.relu, wrong, kinked=True)}
-    table = NUMPY._replace(operations=NUMPY.operations._replace(activations=activations))
-    monkeypatch.setattr(kernels, "NUMPY", table)
+    changed = NUMPY._replace(operations=NUMPY.operations._replace(activations=activations))
+    monkeypatch.setattr(table, "NUMPY", changed)
     result = run("gradcheck", "--sizes", "9,6,4")
     assert result.code == 1
     assert result.out.count("WRONG") == 3  # W and b of the first layer, and the verdict

@@ -9,7 +9,7 @@ from fnnet.core import operations
 from fnnet.names import ACTIVATIONS
 from tests.tools.tolerance import assert_activated, assert_bitwise
 
-SMOOTH = ("gelu", "silu", "tanh", "sigmoid")
+SMOOTH = ("gelu", "silu", "tanh", "sigmoid", "mish")
 PLACES = np.concatenate([np.linspace(-12, 12, 401), -np.geomspace(1e-30, 1e4, 200), np.geomspace(1e-30, 1e4, 200)])
 LIMITS = {
     # Values at -inf and inf, then slopes.
@@ -20,6 +20,8 @@ LIMITS = {
     "silu": (0, np.inf, 0, 1),
     "tanh": (-1, 1, 0, 0),
     "sigmoid": (0, 1, 0, 0),
+    "linear": (-np.inf, np.inf, 1, 1),
+    "mish": (0, np.inf, 0, 1),
 }
 AT_ZERO = {
     # Value and slope at 0, PyTorch's where there is a kink.
@@ -30,6 +32,8 @@ AT_ZERO = {
     "silu": (0, 0.5),
     "tanh": (0, 1),
     "sigmoid": (0.5, 0.25),
+    "linear": (0, 1),
+    "mish": (0, 0.6),
 }
 BY_HAND = {
     "relu": lambda z: max(z, 0.0),
@@ -39,6 +43,8 @@ BY_HAND = {
     "silu": lambda z: z * (math.exp(min(z, 0)) / (1 + math.exp(-abs(z)))),
     "tanh": math.tanh,
     "sigmoid": lambda z: math.exp(min(z, 0)) / (1 + math.exp(-abs(z))),
+    "linear": lambda z: z,
+    "mish": lambda z: z * math.tanh(max(z, 0) + math.log1p(math.exp(-abs(z)))),
 }
 
 
@@ -60,7 +66,8 @@ def test_values_are_those_of_the_formula(name, dtype, kernels):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_values_and_slopes_are_those_of_torch(name, dtype, kernels):
     torch = pytest.importorskip("torch", reason="needs torch: pip install torch")
-    function = getattr(torch.nn.functional, name) if name != "sigmoid" else torch.sigmoid
+    own = {"sigmoid": torch.sigmoid, "linear": torch.clone}
+    function = own.get(name) or getattr(torch.nn.functional, name)
     # Not further out: there 1 - sigmoid(z), times z, has lost more of PyTorch's SiLU than the rule allows.
     places = np.concatenate([PLACES[np.abs(PLACES) <= 12], [0.0]])
     given = torch.tensor(places.astype(dtype).astype(np.float64), requires_grad=True)
@@ -106,7 +113,7 @@ def test_f75_relu_gradient_at_zero_and_nan(kernels):
 def test_f80_small_numbers_keep_their_digits(name, dtype, kernels):
     """Near 0 tanh is z and not a difference of rounded numbers; far out the slopes still shrink as they should."""
     z = np.geomspace(1e-30, 1e-3, 50).astype(dtype)
-    lean = {"gelu": z / 2, "silu": z / 2, "tanh": z, "sigmoid": 0.5}[name]
+    lean = {"gelu": z / 2, "silu": z / 2, "tanh": z, "sigmoid": 0.5, "mish": 0.6 * z}[name]
     np.testing.assert_allclose(getattr(kernels, name)(-z), -lean if name != "sigmoid" else lean, rtol=1e-3)
     far = np.linspace(10, 30, 21).astype(dtype)
     slope = both(kernels, name, far)[1]

@@ -30,6 +30,12 @@ TABLE = [
         optimizers.rmsprop(0.9, 1e-3),
         lambda optax, rate: optax.rmsprop(rate, 0.9, eps=1e-3, eps_in_sqrt=False),
     ),
+    ("lion", optimizers.lion(), lambda optax, rate: optax.lion(rate, weight_decay=0)),
+    (
+        "lion-decoupled",
+        optimizers.lion(0.8, 0.95, weight_decay=0.1, decoupled=True),
+        lambda optax, rate: optax.lion(rate, b1=0.8, b2=0.95, weight_decay=0.1),
+    ),
     ("sgd-decay", optimizers.sgd(weight_decay=0.1), lambda optax, rate: coupled(optax, 0.1, optax.sgd(rate))),
     (
         "momentum-decay",

@@ -13,7 +13,7 @@ from fnnet.core.params import weights_sha256
 from fnnet.core.state import Examples
 from fnnet.core.table import NUMPY
 from fnnet.errors import DivergedError
-from fnnet.kernels import layout, pixels, predictor, trainer
+from fnnet.kernels import layout, pack, pixels, predictor, trainer
 from fnnet.names import ACTIVATIONS
 from fnnet.training import steps
 from tests.tools.tolerance import assert_loss, assert_trained
@@ -233,7 +233,7 @@ def guarded_buffers():
         return raw[zone : zone + count]
 
     with pytest.MonkeyPatch.context() as monkeypatch:
-        for module in (layout, trainer, predictor):
+        for module in (pack, trainer, predictor):
             monkeypatch.setattr(module, "aligned", aligned)
         monkeypatch.setattr(trainer, "TEAM_WORK", 0)
         monkeypatch.setattr(predictor, "TEAM_WORK", 1)
@@ -297,8 +297,8 @@ def test_nor_outside_those_of_what_else_is_trained(
 def test_packing_and_unpacking(sizes, threads, lanes):
     params = fnnet.init(sizes, 5)
     plan = layout.layout(sizes, np.float32, lanes, 4, threads)
-    flat = layout.pack(params, plan)
-    assert weights_sha256(layout.unpack(flat, plan)) == weights_sha256(params)
+    flat = pack.pack(params, plan)
+    assert weights_sha256(pack.unpack(flat, plan)) == weights_sha256(params)
     assert flat.ctypes.data % 64 == 0
 
 

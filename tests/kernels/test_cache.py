@@ -114,7 +114,7 @@ def test_f59_a_folder_that_others_may_write_is_refused_and_it_is_said_once(whose
     assert len(said) == 1
     found = f"mode 777 of user {os.geteuid()}" if whose == "anybody's" else "mode 700 of user 12345"
     reason = f"{folder}: others may write it; expected a folder of your own, found {found}; set FNNET_CACHE to a folder"
-    assert said[0].startswith(f"compiled kernels cannot be kept, each process compiles them anew: {reason}")
+    assert said[0].startswith(f"compiled kernels cannot be kept, each process compiles them again: {reason}")
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
     kernels.load("numba", notify=pytest.fail)
 
@@ -248,15 +248,20 @@ def test_f86_the_key_is_of_versions_and_the_processor(what, monkeypatch):
 
 
 def test_f86_the_key_is_of_every_source_that_is_compiled(monkeypatch):
-    """All modules that the compiler imports of ours, found out by asking it; an edit in any is another key."""
-    code = "import sys, fnnet.kernels.build as b; from importlib import import_module as i\n"
-    code += "[i(f'fnnet.kernels.native.{m}') for part in b.PARTS.values() for m, _ in part.values()]\n"
-    code += "print(*[m.__file__ for n, m in sys.modules.items() if n.startswith('fnnet.kernels.native')])"
+    """Every module of ours that the compiler imports, as it reports them itself, and no others; an edit in any of them
+    gives another key."""
+    code = "import sys; from fnnet.kernels import build\n"
+    code += "[build.native(name, f) for part in build.PARTS.values() for name, f in part.items()]\n"
+    code += "print(*[m.__file__ for n, m in sys.modules.items() if n == 'fnnet' or n.startswith('fnnet.')])"
     env = {**os.environ, "NUMBA_OPT": "0", "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
-    folder = Path(cache.__file__).parent
-    sources = [*map(Path, done.stdout.split()), *(folder / name for name in ("build.py", "layout.py", "library.py"))]
-    assert len(sources) > 8
+    package = Path(cache.__file__).parents[1]
+    imported = {Path(file).relative_to(package).as_posix() for file in done.stdout.split()}
+    assert {"__init__.py", "kernels/build.py", "kernels/native/block.py"} <= imported
+    listed = {file.relative_to(package).as_posix() for file in cache.sources()}
+    assert sorted(imported - listed) == [], "imported by the compiler: belongs in cache.SOURCES"
+    assert sorted(listed - imported) == [], "not imported by the compiler: does not belong in cache.SOURCES"
+    sources = [package / name for name in imported]
     before, read = cache._key(), cache.read_bytes
     for source in sources:
 

@@ -224,4 +224,4 @@ def test_arguments_of_the_wrong_kind_never_reach_compiled_code(numba_kernels):
     good = np.zeros(4, np.float32)
     for bad in (np.zeros(4), np.zeros((2, 2), np.float32), np.zeros(8, np.float32)[::2]):
         with pytest.raises(TypeError, match="expected contiguous float32"):
-            compiled.run("relu", bad, good)
+            compiled.run("relu", z=bad, a=good)

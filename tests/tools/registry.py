@@ -114,7 +114,7 @@ _add("public.init", fnnet.init, {"sizes": (OTHER, (4, 3, 2)), "seed": (OTHER, 3)
     "0 to")])
 _add("check_network.check_sizes", check_network.check_sizes, {"sizes": (OTHER, (4, 3, 2))})
 _add("checks.check_classes", checks.check_classes, {"names": (OTHER, ("a", "b"))}, fine={"names": ("empty",)})
-_add("check_network.check_dtype", check_network.check_dtype, {"dtype": (OTHER, np.float32)}, fine={"dtype": ("none",)})
+_add("checks.check_dtype", checks.check_dtype, {"dtype": (OTHER, np.float32)}, fine={"dtype": ("none",)})
 
 # Optimizers: one step of each.
 

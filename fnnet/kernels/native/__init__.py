@@ -1,4 +1,4 @@
-"""The compiled kernels' code, as Numba compiles it. Only `kernels.library` imports this, and only to compile."""
+"""The compiled kernels' code, as Numba compiles it. Only `kernels.build` imports this, in a process of its own."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ OPTIONS: Final = {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
 }
-"""Options of every core. Division by zero gives infinity as in NumPy; nothing is allocated; no fastmath: a multiply-add
-is written where it is meant, so the same code gives the same bits whatever is vectorised."""
+"""Options of every compiled function. Division by zero gives infinity as in NumPy; nothing is allocated; no fastmath: a
+multiply-add is written where it is meant, so the same code gives the same bits whatever is vectorised."""
 
 
-def core(function: Any) -> Any:
-    """Compile `function` with the options of every core."""
+def compiled(function: Any) -> Any:
+    """Compile `function` with the options of every compiled function."""
     return njit(**OPTIONS)(function)

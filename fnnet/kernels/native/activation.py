@@ -1,13 +1,16 @@
 """The hidden activations: a = f(z) and the slope f'(z) in one pass, on whole vectors.
 
 All of them rest on exp of numbers that are at most 0, so nothing overflows. NaN stays NaN; infinity gives the limits.
+To add one, write its formula, put it into FORMULAS, and its name at the end of `names.ACTIVATIONS`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 from llvmlite import ir
@@ -15,9 +18,10 @@ from numba import types
 from numba.extending import intrinsic
 
 from fnnet.core.operations import FAR, LEAKY_SLOPE
-from fnnet.kernels.native import core
+from fnnet.kernels.native import compiled
+from fnnet.kernels.native.dispatch import emit_switch
 from fnnet.kernels.native.exponential import exp, exp_and_expm1
-from fnnet.kernels.native.vector import I64, Loop, Vectors, pointer
+from fnnet.kernels.native.vector import I64, VectorLoop, Vectors, pointer
 from fnnet.names import ACTIVATIONS
 
 ERFC_MIDDLE: Final = 3.0
@@ -52,9 +56,10 @@ ERFC: Final = (
 """Chebyshev coefficients of (1 + 2 x) exp(x x) erfc(x), which lies between 1 and 1.29, over
 t = (x - ERFC_MIDDLE) / (x + ERFC_MIDDLE), -1 to 1 for x from 0 on: its values at 80 Chebyshev nodes, by mpmath with
 40 digits, projected on the polynomials. Measured against mpmath, GELU is off by at most 0.6 eps (1 + |a|), its slope by
-0.9 eps (1 + |slope|); the other activations and slopes by 0.9."""
+0.9 eps (1 + |slope|); the other activations and slopes by 0.9, mish by 1.2."""
 
 Emitted = tuple[Any, Any]
+Formula = Callable[[Vectors, Any], Emitted]
 
 
 def _powers(coefficients: Sequence[float]) -> list[float]:
@@ -154,51 +159,79 @@ def _tanh(vector: Vectors, z: Any) -> Emitted:
     return a, builder.fmul(builder.fmul(e, half), half)
 
 
-def _make(formula: Callable[[Vectors, Any], Emitted]) -> Any:
-    """For `vectors` whole vectors: z from z_at on becomes the activation, slope from slope_at on its derivative."""
-
-    @intrinsic
-    def pass_over(typing, z, z_at, slope, slope_at, vectors):  # type: ignore[no-untyped-def]
-        def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            _, z_at, _, slope_at, vectors = args
-            data, out = (pointer(context, builder, signature.args[i], args[i]) for i in (0, 2))
-            vector = Vectors(context, builder, signature.args[0])
-            with builder.if_then(builder.icmp_signed("<", I64(0), vectors)):
-                loop = Loop(builder, I64(0), vectors, [])
-                step = builder.mul(loop.index, ir.Constant(I64, vector.lanes))
-                place = builder.add(z_at, step)
-                a, derivative = formula(vector, vector.load(data, place))
-                vector.store(a, data, place)
-                vector.store(derivative, out, builder.add(slope_at, step))
-                loop.close([])
-            return context.get_dummy_value()
-
-        n = types.intp
-        return types.void(z, n, slope, n, n), emit
-
-    return pass_over
+def _linear(vector: Vectors, z: Any) -> Emitted:
+    return z, vector.constant(1.0)
 
 
-relu_vectors, leaky_relu_vectors, elu_vectors, gelu_vectors, silu_vectors, tanh_vectors, sigmoid_vectors = (
-    _make(formula) for formula in (_relu, _leaky_relu, _elu, _gelu, _silu, _tanh, _sigmoid)
+def _mish(vector: Vectors, z: Any) -> Emitted:
+    """z t and t + z t' with t = tanh(log(1 + exp(z))), as quotients of polynomials in e = exp(-|z|).
+
+    t is n / d with n = 1 + 2 e and d = n + 2 e**2 for z > 0, else n = e**2 + 2 e and d = n + 2; t' is 4 e**2 (1 + e) /
+    d**2 for z > 0, else 4 e (1 + e) / d**2. All terms are positive.
+    """
+    builder, constant, positive = vector.builder, vector.constant, _positive(vector, z)
+    low, z = _bounded(vector, z)
+    e = exp(vector, builder.fneg(_magnitude(vector, z)))
+    power = builder.select(positive, builder.fmul(e, e), e)
+    twice = builder.fmul(constant(2.0), e)
+    above = builder.select(positive, builder.fadd(constant(1.0), twice), vector.fma(e, e, twice))
+    rest = builder.select(positive, builder.fmul(constant(2.0), power), constant(2.0))
+    inverse = builder.fdiv(constant(1.0), builder.fadd(above, rest))
+    t, slope = builder.fmul(above, inverse), builder.fmul(builder.fmul(constant(4.0), power), inverse)
+    slope = builder.fmul(slope, builder.fmul(builder.fadd(constant(1.0), e), inverse))
+    # The sum cancels only where the slope of mish is 0.
+    return builder.fmul(low, t), vector.fma(z, slope, t)
+
+
+FORMULAS: Final[Mapping[str, Formula]] = MappingProxyType(
+    {
+        "relu": _relu,
+        "leaky_relu": _leaky_relu,
+        "elu": _elu,
+        "gelu": _gelu,
+        "silu": _silu,
+        "tanh": _tanh,
+        "sigmoid": _sigmoid,
+        "linear": _linear,
+        "mish": _mish,
+    }
 )
-RELU, LEAKY_RELU, ELU, GELU, SILU, TANH, SIGMOID = range(len(ACTIVATIONS))
+"""Each activation of `names.ACTIVATIONS`, whose numbers are the positions there."""
 
 
-@core
-def activate(kind, z, z_at, slope, slope_at, vectors):  # type: ignore[no-untyped-def]
-    """Activation number `kind` of layout.ACTIVATIONS over so many vectors: a where z lay, and the slopes."""
-    if kind == RELU:
-        relu_vectors(z, z_at, slope, slope_at, vectors)
-    elif kind == LEAKY_RELU:
-        leaky_relu_vectors(z, z_at, slope, slope_at, vectors)
-    elif kind == ELU:
-        elu_vectors(z, z_at, slope, slope_at, vectors)
-    elif kind == GELU:
-        gelu_vectors(z, z_at, slope, slope_at, vectors)
-    elif kind == SILU:
-        silu_vectors(z, z_at, slope, slope_at, vectors)
-    elif kind == TANH:
-        tanh_vectors(z, z_at, slope, slope_at, vectors)
-    else:
-        sigmoid_vectors(z, z_at, slope, slope_at, vectors)
+def _unknown(vector: Vectors, z: Any) -> Emitted:
+    """Return NaN for a number that no activation has: the loss is then not finite, and training stops."""
+    return vector.constant(math.nan), vector.constant(math.nan)
+
+
+@intrinsic
+def _activate(typing, number, z, z_at, slope, slope_at, vectors):
+    """For `vectors` whole vectors z from z_at on becomes activation `number`, slope from slope_at on its derivative."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        number, _, z_at, _, slope_at, vectors = args
+        data, out = (pointer(context, builder, signature.args[i], args[i]) for i in (1, 3))
+        vector = Vectors(context, builder, signature.args[1])
+
+        def emit_loop(formula: Formula) -> None:
+            loop = VectorLoop(builder, I64(0), vectors, [])
+            step = builder.mul(loop.index, ir.Constant(I64, vector.lanes))
+            place = builder.add(z_at, step)
+            a, derivative = formula(vector, vector.load(data, place))
+            vector.store(a, data, place)
+            vector.store(derivative, out, builder.add(slope_at, step))
+            loop.close([])
+
+        with builder.if_then(builder.icmp_signed("<", I64(0), vectors)):
+            loops = [partial(emit_loop, FORMULAS[name]) for name in ACTIVATIONS]
+            emit_switch(builder, number, loops, partial(emit_loop, _unknown))
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(n, z, n, slope, n, n), emit
+
+
+@compiled
+def activate(number, z, z_at, slope, slope_at, vectors):
+    """Activation `number` of `names.ACTIVATIONS` over `vectors` whole vectors: a where z lay, and the slopes."""
+    _activate(number, z, z_at, slope, slope_at, vectors)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Final
 
 from fnnet.kernels.layout import BLOCK, CLIP, CUT, FAILED, IN, PAD, PANEL, TICKET
-from fnnet.kernels.native import core
+from fnnet.kernels.native import compiled
 from fnnet.kernels.native.clip import move_first, move_unit, scale_of, square_columns
 from fnnet.kernels.native.gradient import dense_region, sparse_region, weight_unit, weight_units
 from fnnet.kernels.native.network import (
@@ -35,8 +35,8 @@ UNIT_ROWS: Final = 256
 """Rows in a unit of the second phase, at most."""
 
 
-@core
-def regions(layer, threads, itemsize):  # type: ignore[no-untyped-def]
+@compiled
+def regions(layer, threads, itemsize):
     """In how many parts of inputs and how many groups of columns the first W is cut.
 
     Parts times groups are as many as threads, if the layer is wide enough: each thread passes over its own region in
@@ -46,8 +46,8 @@ def regions(layer, threads, itemsize):  # type: ignore[no-untyped-def]
     return parts, max(1, min(layer[PAD] * itemsize // VECTOR_BYTES, threads // parts))
 
 
-@core
-def region(layer, cut, number, parts, groups, itemsize):  # type: ignore[no-untyped-def]
+@compiled
+def region(layer, cut, number, parts, groups, itemsize):
     """Region `number` of `regions`: blocks block to stop of inputs, columns left to right. A layer in two parts is cut
     before the block `cut`."""
     lanes = VECTOR_BYTES // itemsize
@@ -63,24 +63,22 @@ def region(layer, cut, number, parts, groups, itemsize):  # type: ignore[no-unty
     return 0, cut, left * lanes, right * lanes
 
 
-@core
-def rows_unit(shape, p, room, ids, known, first, row, rows, rate, drawn, log, out):  # type: ignore[no-untyped-def]
+@compiled
+def rows_unit(shape, p, buffers, ids, known, first, row, rows, constants, drawn, log, out):
     """Work rows row, row + 1, ..., which are ids[first], ids[first + 1], ..., from the first layer's z through the
     network and back. Returns whether every loss is finite."""
-    work, zeros, floats = room
+    work, zeros, floats = buffers
     rest_forward(shape, p, work, row, rows, zeros, drawn)
-    finite = softmax_backward(shape[len(shape) - 1], work, row, rows, rate, ids, first, known, out, log, floats)
+    finite = softmax_backward(shape[len(shape) - 1], work, row, rows, constants, ids, first, known, out, log, floats)
     rest_backward(shape, p, work, row, rows, zeros)
     return finite
 
 
-@core
-def first_phase(  # type: ignore[no-untyped-def]
-    rank, threads, shape, p, room, rows, ids, first, dense, sparse, order
-):
+@compiled
+def first_phase(rank, threads, shape, p, buffers, rows, ids, first, dense, sparse, order):
     """This thread's regions of the first layer forward, for all rows of the chunk."""
     layer = shape[0]
-    work, zeros, floats = room
+    work, zeros, floats = buffers
     cut = -(-layer[CUT] // BLOCK)
     parts, groups = regions(layer, threads, p.itemsize)
     for number in range(rank, parts * groups, threads):
@@ -93,10 +91,11 @@ def first_phase(  # type: ignore[no-untyped-def]
             sparse_layer(layer, p, work, ZERO, rows, ids, first, sparse, block, stop, left, right, order, floats)
 
 
-@core
-def second_phase(  # type: ignore[no-untyped-def]
-    threads, counters, base, shape, p, room, x, rows, ids, first, by_rows, sparse, order, known, rate, drawn, log, out
-):
+@compiled
+def second_phase(
+    threads, counters, base, shape, p, buffers, x, rows, ids, first, by_rows, sparse, order, known, constants, drawn,
+    log, out,
+):  # fmt: skip
     """Units of the chunk's rows through the network and back, with `by_rows` through the first layer too. Returns the
     tickets drawn by the team."""
     unit_rows = min(UNIT_ROWS, -(-rows // threads))
@@ -106,22 +105,23 @@ def second_phase(  # type: ignore[no-untyped-def]
         row = unit * unit_rows
         some = min(unit_rows, rows - row)
         if by_rows:
-            first_rows(shape[0], p, room, x, ids, first + row, row, some, sparse, order)
+            first_rows(shape[0], p, buffers, x, ids, first + row, row, some, sparse, order)
         else:
-            add_parts(shape[0], room[0], row, some)
-        if not rows_unit(shape, p, room, ids, known, first + row, row, some, rate, drawn, log, out + row):
+            add_parts(shape[0], buffers[0], row, some)
+        if not rows_unit(shape, p, buffers, ids, known, first + row, row, some, constants, drawn, log, out + row):
             fetch_add(counters, FAILED, 1)
         unit = fetch_add(counters, TICKET, 1) - base
     return units + threads
 
 
-@core
-def last_phase(  # type: ignore[no-untyped-def]
-    rank, threads, shape, middle, params, room, rows, ids, first, dense, sparse, scratch, chunk, last, rule, rate
-):
+@compiled
+def last_phase(
+    rank, threads, shape, middle, params, buffers, rows, ids, first, dense, sparse, scratch, chunk, last, rule,
+    constants,
+):  # fmt: skip
     """This thread's regions of the first layer's gradient, summed over the chunk's rows."""
     layer, itemsize = shape[0], params[0].itemsize
-    work, zeros, floats = room
+    work, zeros, floats = buffers
     parts, groups = regions(layer, threads, itemsize)
     for number in range(rank, parts * groups, threads):
         block, stop, left, right = region(layer, middle, number, parts, groups, itemsize)
@@ -129,20 +129,20 @@ def last_phase(  # type: ignore[no-untyped-def]
             continue
         if dense:
             dense_region(
-                layer, block, stop, left, right, params, work, zeros, scratch, rows, chunk, last, rule, rate
+                layer, block, stop, left, right, params, work, zeros, scratch, rows, chunk, last, rule, constants
             )  # fmt: skip
         else:
             sparse_region(
                 layer, block, stop, left, right, params, work, scratch, rows, ids, first, sparse, floats, chunk, last,
-                rule, rate,
+                rule, constants,
             )  # fmt: skip
 
 
-@core
-def train_block(  # type: ignore[no-untyped-def]
-    rank, threads, counters, shape, middle, p, m, v, g, e, norms, work, zeros, scratch_all, order_all, floats_all,
-    x_bytes, x_floats, starts, indices, codes, values, labels, shares, ids, batch, chunk_rows, steps, rule,
-    rates, seed, first_step, totals, shifted, right, done,
+@compiled
+def train_block(
+    rank, threads, counters, shape, middle, parameters, first_moment, second_moment, gradient, average, norms, work,
+    zeros, scratch_all, order_all, floats_all, x_bytes, x_floats, starts, indices, codes, values, labels, shares, ids,
+    batch, chunk_rows, steps, rule, constants, seed, first_step, totals, shifted, right, done,
 ):  # fmt: skip
     """Train `steps` batches of `batch` rows: ids[0:batch], ids[batch:2 batch], ..., and again from the start of ids.
 
@@ -158,18 +158,18 @@ def train_block(  # type: ignore[no-untyped-def]
     size = piece(floats_all, threads)
     floats = floats_all[rank * size : (rank + 1) * size]
     x, sparse = (x_bytes, x_floats), (starts, indices, codes, values)
-    log, room = (totals, shifted, right), (work, zeros, floats)
-    params, known = (p, m, v, g, e), (labels, shares)
+    log, buffers = (totals, shifted, right), (work, zeros, floats)
+    params, known = (parameters, first_moment, second_moment, gradient, average), (labels, shares)
     dense = starts.size == 0
-    weights = weight_units(shape, p.itemsize)
-    constants = rates.size // steps
+    weights = weight_units(shape, parameters.itemsize)
+    columns = constants.size // steps
     phase = base = step = chunk = 0
     while step < steps:
         first = step * batch % ids.size
         count = min(batch, ids.size - first)
-        rate = rates[step * constants : (step + 1) * constants]
+        current = constants[step * columns : (step + 1) * columns]
         at, rows = first + chunk, min(chunk_rows, count - chunk)
-        last, clips = chunk + rows == count, rate[CLIP] > 0
+        last, clips = chunk + rows == count, current[CLIP] > 0
         # Clipping needs the whole gradient before it moves anything.
         moves, drawn = last and not clips, (seed, first_step + step, chunk)
         by_rows = count > chunk_rows and shape[0, CUT] < shape[0, IN]
@@ -179,36 +179,37 @@ def train_block(  # type: ignore[no-untyped-def]
                 gather_rows(shape[0], x_bytes, x_floats, ids, at + row, end - row, work, row)
                 phase += 1
                 meet(counters, threads, phase)
-            first_phase(rank, threads, shape, p, room, rows, ids, at, dense, sparse, order)
+            first_phase(rank, threads, shape, parameters, buffers, rows, ids, at, dense, sparse, order)
             phase += 1
             meet(counters, threads, phase)
         out = step * batch + chunk
         base += second_phase(
-            threads, counters, base, shape, p, room, x, rows, ids, at, by_rows, sparse, order, known, rate, drawn, log,
-            out,
+            threads, counters, base, shape, parameters, buffers, x, rows, ids, at, by_rows, sparse, order, known,
+            current, drawn, log, out,
         )  # fmt: skip
         phase += 1
         meet(counters, threads, phase)
         if load_acquire(counters, FAILED):
             return
         last_phase(
-            rank, threads, shape, middle, params, room, rows, ids, at, dense, sparse, scratch, chunk, moves, rule, rate
-        )
+            rank, threads, shape, middle, params, buffers, rows, ids, at, dense, sparse, scratch, chunk, moves, rule,
+            current,
+        )  # fmt: skip
         unit = fetch_add(counters, TICKET, 1) - base
         while unit < weights:
-            weight_unit(unit, shape, params, work, zeros, scratch, rows, chunk, moves, rule, rate)
+            weight_unit(unit, shape, params, work, zeros, scratch, rows, chunk, moves, rule, current)
             unit = fetch_add(counters, TICKET, 1) - base
         base += weights + threads
         phase += 1
         meet(counters, threads, phase)
         if last and clips:
-            square_columns(rank, threads, shape, g, norms)
+            square_columns(rank, threads, shape, gradient, norms)
             phase += 1
             meet(counters, threads, phase)
-            scale = scale_of(norms, rate)
-            move_first(rank, threads, shape[0], params, rule, rate, scale)
+            scale = scale_of(norms, current)
+            move_first(rank, threads, shape[0], params, rule, current, scale)
             for number in range(rank, weights, threads):
-                move_unit(number, shape, params, rule, rate, scale)
+                move_unit(number, shape, params, rule, current, scale)
             phase += 1
             meet(counters, threads, phase)
         chunk, step = (0, step + 1) if last else (chunk + rows, step)

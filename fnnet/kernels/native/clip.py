@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from fnnet.kernels.layout import CLIP, IN, PAD, PANEL, PANEL_VECTORS, B, W
-from fnnet.kernels.native import core
-from fnnet.kernels.native.gradient import move, place_of, turn
+from fnnet.kernels.layout import B_AT, CLIP, IN, PAD, PANEL, PANEL_VECTORS, W_AT
+from fnnet.kernels.native import compiled
+from fnnet.kernels.native.gradient import place_of, turn
+from fnnet.kernels.native.move import move
 from fnnet.kernels.native.products import VECTOR_BYTES
 from fnnet.kernels.native.vector import square_root
 
 
-@core
-def square_columns(rank, threads, shape, g, norms):  # type: ignore[no-untyped-def]
+@compiled
+def square_columns(rank, threads, shape, g, norms):
     """norms[c] = the sum of the squares of the gradients of column c, W's and b's, for this thread's panels."""
     base = 0
     for number in range(len(shape)):
@@ -26,10 +27,10 @@ def square_columns(rank, threads, shape, g, norms):  # type: ignore[no-untyped-d
             start = n * layer[PANEL]
             width = min(layer[PANEL], layer[PAD] - start)
             sums = norms[base + start : base + start + width]
-            bias = g[layer[B] + start : layer[B] + start + width]
+            bias = g[layer[B_AT] + start : layer[B_AT] + start + width]
             for j in range(width):
                 sums[j] = np.float64(bias[j]) * np.float64(bias[j])
-            at = layer[W] + start * layer[IN]
+            at = layer[W_AT] + start * layer[IN]
             for k in range(layer[IN]):
                 row = g[at + k * width : at + (k + 1) * width]
                 for j in range(width):
@@ -37,39 +38,39 @@ def square_columns(rank, threads, shape, g, norms):  # type: ignore[no-untyped-d
         base += layer[PAD]
 
 
-@core
-def scale_of(norms, rate):  # type: ignore[no-untyped-def]
-    """By what the gradient is multiplied: 1 where its norm is at most rate[CLIP]."""
+@compiled
+def scale_of(norms, constants):
+    """By what the gradient is multiplied: 1 where its norm is at most constants[CLIP]."""
     total = np.float64(0)
     for j in range(norms.size):
         total += norms[j]
-    norm, most = square_root(total), np.float64(rate[CLIP])
-    return rate.dtype.type(most / norm if norm > most else np.float64(1))
+    norm, most = square_root(total), np.float64(constants[CLIP])
+    return constants.dtype.type(most / norm if norm > most else np.float64(1))
 
 
-@core
-def move_first(rank, threads, layer, params, rule, rate, scale):  # type: ignore[no-untyped-def]
+@compiled
+def move_first(rank, threads, layer, params, rule, constants, scale):
     """Move this thread's part of the first W."""
     lines = layer[IN] * layer[PAD] * params[0].itemsize // VECTOR_BYTES
     lanes = VECTOR_BYTES // params[0].itemsize
     begin, end = lines * rank // threads * lanes, lines * (rank + 1) // threads * lanes
-    at = layer[W] + begin
-    move(rule, params, at, params[3][at : at + end - begin], end - begin, rate, scale)
+    at = layer[W_AT] + begin
+    move(rule, params, at, params[3][at : at + end - begin], end - begin, constants, scale)
 
 
-@core
-def move_unit(unit, shape, params, rule, rate, scale):  # type: ignore[no-untyped-def]
+@compiled
+def move_unit(unit, shape, params, rule, constants, scale):
     """Move the weights of one unit of `weight_units`."""
     g = params[3]
     number, left, right, k, high = place_of(unit, shape, g.itemsize)
     layer = shape[number]
     if left == right:
-        at, count = layer[B], layer[PAD]
-        move(rule, params, at, g[at : at + count], count, rate, scale)
+        at, count = layer[B_AT], layer[PAD]
+        move(rule, params, at, g[at : at + count], count, constants, scale)
     step = PANEL_VECTORS * VECTOR_BYTES // g.itemsize
     while left < right:
         width = min(step, layer[PAD] - left)
-        at = layer[W] + left * layer[IN] + k * width
-        move(rule, params, at, g[at : at + high * width], high * width, rate, scale)
+        at = layer[W_AT] + left * layer[IN] + k * width
+        move(rule, params, at, g[at : at + high * width], high * width, constants, scale)
         turn(layer, params[0], at, left, k, width, high)
         left += width

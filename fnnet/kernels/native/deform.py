@@ -11,9 +11,9 @@ from numba.extending import intrinsic
 
 from fnnet.core.rng import PURPOSES
 from fnnet.kernels.machine import machine
-from fnnet.kernels.native import core
+from fnnet.kernels.native import compiled
 from fnnet.kernels.native.philox import philox
-from fnnet.kernels.native.vector import I32, I64, Loop, Vectors, pointer
+from fnnet.kernels.native.vector import I32, I64, VectorLoop, Vectors, pointer
 
 LANES: Final = machine().vector_bytes // 4
 AUGMENT: Final = np.uint64(PURPOSES["augment"])
@@ -24,7 +24,7 @@ ELASTIC_BLOCK: Final = 2
 def _combined(vector: Vectors, factors: Any, at: Any, count: Any, rows: Any, rows_at: Any, step: Any) -> Any:
     """The sum over k < count of factors[at + k] rows[rows_at + k step], k ascending, rounded after each operation."""
     builder = vector.builder
-    loop = Loop(builder, I64(0), count, [vector.constant(0.0)])
+    loop = VectorLoop(builder, I64(0), count, [vector.constant(0.0)])
     factor = vector.splat(builder.load(builder.gep(factors, [builder.add(at, loop.index)])))
     row = vector.load(rows, builder.add(rows_at, builder.mul(loop.index, step)))
     total = builder.fadd(loop.values[0], builder.fmul(factor, row))
@@ -33,7 +33,7 @@ def _combined(vector: Vectors, factors: Any, at: Any, count: Any, rows: Any, row
 
 
 @intrinsic
-def combine(typing, factors, at, count, rows, rows_at, step, out, out_at):  # type: ignore[no-untyped-def]
+def combine(typing, factors, at, count, rows, rows_at, step, out, out_at):
     """A vector at out[out_at]: the sum over k < count of factors[at + k] rows[rows_at + k step]."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -59,7 +59,7 @@ def _split(vector: Vectors, place: Any, most: Any) -> tuple[Any, Any]:
 
 
 @intrinsic
-def sample(typing, quads, width, height, matrix, row, x, grid, by, by_at, knots, line, out, out_at):  # type: ignore[no-untyped-def]
+def sample(typing, quads, width, height, matrix, row, x, grid, by, by_at, knots, line, out, out_at):
     """A vector of deformed pixels from column x on, bytes at out[out_at].
 
     quads has at each place the four bytes that interpolation takes there, (height + 2, width + 2). matrix has m00, m10,
@@ -115,8 +115,8 @@ def sample(typing, quads, width, height, matrix, row, x, grid, by, by_at, knots,
     return types.void(quads, n, n, matrix, row, n, grid, by, n, n, n, out, n), emit
 
 
-@core
-def fill_quads(x, at, height, width, quads):  # type: ignore[no-untyped-def]
+@compiled
+def fill_quads(x, at, height, width, quads):
     """The four bytes of each place between pixels, from the image's upper left corner outward; 0 outside."""
     wide = width + 2
     for i in range(wide):
@@ -137,14 +137,14 @@ def fill_quads(x, at, height, width, quads):  # type: ignore[no-untyped-def]
             upper[i] |= lower[i] << np.uint32(16)
 
 
-@core
-def signed_unit(word):  # type: ignore[no-untyped-def]
+@compiled
+def signed_unit(word):
     """A word as a number in [-1, 1)."""
     return np.float64(word >> np.uint64(11)) * 2.0**-52 - 1.0
 
 
-@core
-def affine_map(words, more, limits, height, width, matrix, offsets):  # type: ignore[no-untyped-def]
+@compiled
+def affine_map(words, more, limits, height, width, matrix, offsets):
     """The map from a deformed pixel to its source: into matrix m00, m10, m01, m11, into offsets those of x and y."""
     shift_x, shift_y = limits[0] * signed_unit(words[0]), limits[0] * signed_unit(words[1])
     t = limits[1] * signed_unit(words[2])
@@ -159,8 +159,8 @@ def affine_map(words, more, limits, height, width, matrix, offsets):  # type: ig
     offsets[1] = y - (m10 * (x + shift_x) + m11 * (y + shift_y))
 
 
-@core
-def draw_grid(seed, epoch, sample_number, count, grid):  # type: ignore[no-untyped-def]
+@compiled
+def draw_grid(seed, epoch, sample_number, count, grid):
     """Numbers for `count` knots, those of x and behind them those of y: sums of two 16-bit pieces less their mean."""
     piece = np.uint64(0xFFFF)
     for block in range(-(-count // 4)):
@@ -171,11 +171,11 @@ def draw_grid(seed, epoch, sample_number, count, grid):  # type: ignore[no-untyp
             grid[count + at] = np.int64((word >> np.uint64(32) & piece) + (word >> np.uint64(48))) - 65535
 
 
-@core
-def deform(  # type: ignore[no-untyped-def]
-    x, first, count, height, width, samples, seed, epoch, limits, by, bx, knots_y, knots_x, floats, quads, spare, out
+@compiled
+def deform(
+    x, first, last, height, width, samples, seed, epoch, limits, by, bx, knots_y, knots_x, floats, quads, spare, out
 ):
-    """Images `first` to first + count, deformed. `limits` are shift, tangent of half the rotation, scale, shear, and
+    """Images `first` to `last`, deformed. `limits` are shift, tangent of half the rotation, scale, shear, and
     whether there is a grid; by (height, knots_y) and bx (knots_x, line) its B-splines."""
     line = bx.size // knots_x
     knots = knots_y * knots_x
@@ -183,7 +183,7 @@ def deform(  # type: ignore[no-untyped-def]
     sums, at = floats[at : at + 2 * knots_y * line], at + 2 * knots_y * line
     matrix, offsets, row = floats[at : at + 4], floats[at + 4 : at + 6], floats[at + 6 : at + 8]
     size = height * width
-    for n in range(first, first + count):
+    for n in range(first, last):
         number, key = np.uint64(samples[n]), np.uint64(seed)
         words = philox(np.uint64(0), number, np.uint64(epoch), key, AUGMENT)
         more = philox(np.uint64(1), number, np.uint64(epoch), key, AUGMENT)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fnnet.kernels.native import core
+from fnnet.kernels.native import compiled
 from fnnet.kernels.native.products import exp_row, row_max
 
 
-@core
-def relu(z, a):  # type: ignore[no-untyped-def]
+@compiled
+def relu(z, a):
     """a = max(z, 0)."""
     zero = z.dtype.type(0)
     for i in range(z.size):
@@ -15,8 +15,8 @@ def relu(z, a):  # type: ignore[no-untyped-def]
         a[i] = zero if z[i] <= zero else z[i]  # noqa: FURB136
 
 
-@core
-def relu_backward(da, z, dz):  # type: ignore[no-untyped-def]
+@compiled
+def relu_backward(da, z, dz):
     """dz = da where z > 0, else 0."""
     zero = z.dtype.type(0)
     for i in range(z.size):
@@ -24,8 +24,8 @@ def relu_backward(da, z, dz):  # type: ignore[no-untyped-def]
         dz[i] = value if z[i] > zero else zero
 
 
-@core
-def softmax(probs, n, classes, line):  # type: ignore[no-untyped-def]
+@compiled
+def softmax(probs, n, classes, line):
     """Rows of logits, `line` apart, become their softmax."""
     for i in range(n):
         row = probs[i * line : i * line + line]
@@ -34,8 +34,8 @@ def softmax(probs, n, classes, line):  # type: ignore[no-untyped-def]
             row[j] /= total
 
 
-@core
-def cross_entropy(rows, n, classes, line, labels, smoothing, totals, shifted):  # type: ignore[no-untyped-def]
+@compiled
+def cross_entropy(rows, n, classes, line, labels, smoothing, totals, shifted):
     """totals and shifted are what the loss of each of the rows of logits needs: log(total) - shifted. The rows are
     overwritten."""
     hot, even = rows.dtype.type(1) - smoothing, smoothing / rows.dtype.type(classes)
@@ -51,8 +51,8 @@ def cross_entropy(rows, n, classes, line, labels, smoothing, totals, shifted):  
             shifted[i] += even * depth
 
 
-@core
-def cross_entropy_backward(rows, n, classes, line, labels, shares, smoothing):  # type: ignore[no-untyped-def]
+@compiled
+def cross_entropy_backward(rows, n, classes, line, labels, shares, smoothing):
     """Rows of probabilities become dlogits, the shares of the rows being their weights over the sum of all."""
     hot, even = rows.dtype.type(1) - smoothing, smoothing / rows.dtype.type(classes)
     for i in range(n):
@@ -64,19 +64,19 @@ def cross_entropy_backward(rows, n, classes, line, labels, shares, smoothing):  
             row[j] *= shares[i]
 
 
-@core
-def column_sums(dz, n, columns, out):  # type: ignore[no-untyped-def]
-    """out[j] = the sum of dz[i, j] over i, i ascending."""
+@compiled
+def column_sums(dz, n, columns, sums):
+    """sums[j] = the sum of dz[i, j] over i, i ascending."""
     for j in range(columns):
-        out[j] = 0
+        sums[j] = 0
     for i in range(n):
         row = dz[i * columns : (i + 1) * columns]
         for j in range(columns):
-            out[j] += row[j]
+            sums[j] += row[j]
 
 
-@core
-def update(value, gradient, rate, out):  # type: ignore[no-untyped-def]
-    """out = value - rate gradient, rounded twice as the definition is."""
+@compiled
+def update(value, gradient, rate, stepped):
+    """stepped = value - rate gradient, rounded twice as the definition is."""
     for i in range(value.size):
-        out[i] = value[i] - rate * gradient[i]
+        stepped[i] = value[i] - rate * gradient[i]

@@ -5,41 +5,27 @@ from __future__ import annotations
 from typing import Final
 
 from fnnet.kernels.layout import (
-    BLEND,
+    B_AT,
     BLOCK,
-    DECAY,
-    FIRST,
-    FIRST_REST,
+    DZ_AT,
     IN,
-    KEEP,
-    LEAST,
     LINE,
-    MOMENTUM,
-    NESTEROV,
     OUT,
     PAD,
     PANEL,
     PANEL_VECTORS,
-    RATE,
-    RMSPROP,
-    ROOT,
-    SECOND,
-    SECOND_REST,
-    SGD,
-    STEP,
     SUMS_BYTES,
     UNIT_INPUTS,
+    W_AT,
+    WT_AT,
+    X_AT,
     X_LINE,
-    B,
-    D,
-    T,
-    W,
-    X,
 )
-from fnnet.kernels.native import core
+from fnnet.kernels.native import compiled
+from fnnet.kernels.native.move import move
 from fnnet.kernels.native.products import ONE, VECTOR_BYTES, ZERO, product, sparse_outer
 from fnnet.kernels.native.sparse import AHEAD, expand, fetch_part, part
-from fnnet.kernels.native.vector import square_root, transpose
+from fnnet.kernels.native.vector import transpose
 
 FAR: Final = 1024
 """Bytes from row to row of an activation from which on its strips are packed."""
@@ -47,49 +33,8 @@ UNIT_PANELS: Final = 8
 """Panels of columns in a unit of a dense W, whose rows are UNIT_INPUTS."""
 
 
-@core
-def move(rule, params, at, g, count, rate, scale):  # type: ignore[no-untyped-def]
-    """Move `count` parameters from `at` on along their gradient, which is `scale` g; `rate` has the constants of the
-    step, as `kernels.layout` numbers them. Then bring their average, where one is kept, after them."""
-    p, m, v, _, e = params
-    w = p[at : at + count]
-    speed, keep, decay = rate[RATE], rate[KEEP], rate[DECAY]
-    if rule == SGD:
-        for i in range(count):
-            w[i] = keep * w[i] - speed * (scale * g[i] + decay * w[i])
-    else:
-        mean = m[at : at + count]
-        first, rest, second, other = rate[FIRST], rate[FIRST_REST], rate[SECOND], rate[SECOND_REST]
-        step, root, least = rate[STEP], rate[ROOT], rate[LEAST]
-        if rule == MOMENTUM:
-            for i in range(count):
-                mean[i] = first * mean[i] + (scale * g[i] + decay * w[i])
-                w[i] = keep * w[i] - speed * mean[i]
-        elif rule == NESTEROV:
-            for i in range(count):
-                along = scale * g[i] + decay * w[i]
-                mean[i] = first * mean[i] + along
-                w[i] = keep * w[i] - speed * (along + first * mean[i])
-        elif rule == RMSPROP:
-            for i in range(count):
-                along = scale * g[i] + decay * w[i]
-                mean[i] = second * mean[i] + other * (along * along)
-                w[i] = keep * w[i] - speed * (along / (square_root(mean[i]) + least))
-        else:
-            square = v[at : at + count]
-            for i in range(count):
-                along = scale * g[i] + decay * w[i]
-                mean[i] = first * mean[i] + rest * along
-                square[i] = second * square[i] + other * (along * along)
-                w[i] = keep * w[i] - step * mean[i] / (square_root(square[i]) * root + least)
-    if e.size:
-        blend, average = rate[BLEND], e[at : at + count]
-        for i in range(count):
-            average[i] += blend * (w[i] - average[i])
-
-
-@core
-def load_sums(g, at, line, sums, width, rows, chunk):  # type: ignore[no-untyped-def]
+@compiled
+def load_sums(g, at, line, sums, width, rows, chunk):
     """The sums of the chunks before: rows of `width` elements, from `line` apart to one after another."""
     if line == width:
         line = width = rows * width
@@ -106,8 +51,8 @@ def load_sums(g, at, line, sums, width, rows, chunk):  # type: ignore[no-untyped
             place[j] = before[j]
 
 
-@core
-def use_sums(params, at, line, sums, width, rows, last, rule, rate):  # type: ignore[no-untyped-def]
+@compiled
+def use_sums(params, at, line, sums, width, rows, last, rule, constants):
     """After the last chunk of a batch move the weights, else keep the sums."""
     g = params[3]
     one = g.dtype.type(1)
@@ -117,31 +62,32 @@ def use_sums(params, at, line, sums, width, rows, last, rule, rate):  # type: ig
     for r in range(rows):
         some = sums[r * width : (r + 1) * width]
         if last:
-            move(rule, params, at + r * line, some, width, rate, one)
+            move(rule, params, at + r * line, some, width, constants, one)
         else:
             kept = g[at + r * line : at + r * line + width]
             for j in range(width):
                 kept[j] = some[j]
 
 
-@core
-def bias_unit(layer, params, work, zeros, scratch, rows, chunk, last, rule, rate):  # type: ignore[no-untyped-def]
+@compiled
+def bias_unit(layer, params, work, zeros, scratch, rows, chunk, last, rule, constants):
     """Sum a layer's dz over the rows, and move its b."""
     pad = layer[PAD]
     sums = scratch[:pad]
-    load_sums(params[3], layer[B], pad, sums, pad, 1, chunk)
+    load_sums(params[3], layer[B_AT], pad, sums, pad, 1, chunk)
     # The product of a row of ones with dz.
     product(
         ONE, pad, rows, zeros, zeros.size - 1, ZERO, ZERO,
-        work, layer[D], layer[LINE], ZERO, ZERO, sums, ZERO, ZERO, sums, ZERO, ZERO,
+        work, layer[DZ_AT], layer[LINE], ZERO, ZERO, sums, ZERO, ZERO, sums, ZERO, ZERO,
     )  # fmt: skip
-    use_sums(params, layer[B], pad, sums, pad, 1, last, rule, rate)
+    use_sums(params, layer[B_AT], pad, sums, pad, 1, last, rule, constants)
 
 
-@core
-def sparse_region(  # type: ignore[no-untyped-def]
-    layer, block, stop, left, right, params, work, scratch, rows, ids, first, sparse, floats, chunk, last, rule, rate
-):
+@compiled
+def sparse_region(
+    layer, block, stop, left, right, params, work, scratch, rows, ids, first, sparse, floats, chunk, last, rule,
+    constants,
+):  # fmt: skip
     """Sum x^T dz over the rows for a region of the first W, from the inputs that are not zero, and move it."""
     starts, indices, codes, values = sparse
     expanded = codes.size > 0
@@ -158,13 +104,13 @@ def sparse_region(  # type: ignore[no-untyped-def]
             to_block = min(from_block + span, stop)
             k = from_block * BLOCK
             count_k = min(to_block * BLOCK, layer[IN]) - k
-            at = layer[W] + start * layer[IN] + k * panel + left - start
+            at = layer[W_AT] + start * layer[IN] + k * panel + left - start
             load_sums(params[3], at, panel, scratch, width, count_k, chunk)
             for r in range(rows):
                 if r + AHEAD < rows:
                     fetch_part(ids, first + r + AHEAD, starts, blocks, from_block, to_block)
                 begin, end = part(ids, first + r, starts, blocks, from_block, to_block)
-                d_at, from_value = layer[D] + r * layer[LINE] + left, begin
+                d_at, from_value = layer[DZ_AT] + r * layer[LINE] + left, begin
                 if expanded:
                     from_value = 0
                     expand(sparse, begin, end, floats, 0)
@@ -172,12 +118,12 @@ def sparse_region(  # type: ignore[no-untyped-def]
                     reals, from_value, indices, begin, end - begin, work, d_at,
                     scratch, -k * width, width, width // lanes,
                 )  # fmt: skip
-            use_sums(params, at, panel, scratch, width, count_k, last, rule, rate)
+            use_sums(params, at, panel, scratch, width, count_k, last, rule, constants)
         left += width
 
 
-@core
-def pack(source, at, line, rows, width, out, out_at):  # type: ignore[no-untyped-def]
+@compiled
+def pack(source, at, line, rows, width, out, out_at):
     """Rows of `width` elements that lie `line` apart, one after another."""
     for r in range(rows):
         row = source[at + r * line : at + r * line + width]
@@ -186,8 +132,8 @@ def pack(source, at, line, rows, width, out, out_at):  # type: ignore[no-untyped
             place[j] = row[j]
 
 
-@core
-def turn(layer, p, at, left, k, width, count_k):  # type: ignore[no-untyped-def]
+@compiled
+def turn(layer, p, at, left, k, width, count_k):
     """Copy a unit's weights to their places in W transposed."""
     lanes = VECTOR_BYTES // p.itemsize
     wide = -(-layer[IN] // lanes) * lanes
@@ -196,7 +142,7 @@ def turn(layer, p, at, left, k, width, count_k):  # type: ignore[no-untyped-def]
         panel = i // step * step
         breadth = min(step, wide - panel)
         for j in range(left, left + width, lanes):
-            place = layer[T] + panel * layer[OUT] + j * breadth + i - panel
+            place = layer[WT_AT] + panel * layer[OUT] + j * breadth + i - panel
             if i + lanes <= k + count_k and j + lanes <= layer[OUT]:
                 transpose(p, at + (i - k) * width + j - left, width, p, place, breadth)
             else:
@@ -205,9 +151,9 @@ def turn(layer, p, at, left, k, width, count_k):  # type: ignore[no-untyped-def]
                         p[place + c * breadth + r] = p[at + (i - k + r) * width + j - left + c]
 
 
-@core
-def dense_unit(  # type: ignore[no-untyped-def]
-    layer, number, k, count_k, left, right, params, work, zeros, scratch, rows, chunk, last, rule, rate
+@compiled
+def dense_unit(
+    layer, number, k, count_k, left, right, params, work, zeros, scratch, rows, chunk, last, rule, constants
 ):
     """Sum a^T dz over the rows for rows k to k + count_k and columns left to right of W, and move them.
 
@@ -217,7 +163,7 @@ def dense_unit(  # type: ignore[no-untyped-def]
     step = PANEL_VECTORS * VECTOR_BYTES // work.itemsize
     strip = UNIT_INPUTS * step
     columns = strip + rows * UNIT_INPUTS
-    a, a_at, a_line = work, layer[X] + k, layer[X_LINE]
+    a, a_at, a_line = work, layer[X_AT] + k, layer[X_LINE]
     if a_line * work.itemsize > FAR:
         pack(work, a_at, a_line, rows, count_k, scratch, strip)
         a, a_at, a_line = scratch, strip, count_k
@@ -225,11 +171,11 @@ def dense_unit(  # type: ignore[no-untyped-def]
         start = left // layer[PANEL] * layer[PANEL]
         panel = min(layer[PANEL], layer[PAD] - start)
         width = min(step, start + panel - left)
-        d, d_at, d_line = work, layer[D] + left, layer[LINE]
+        d, d_at, d_line = work, layer[DZ_AT] + left, layer[LINE]
         if d_line * work.itemsize > FAR:
             pack(work, d_at, d_line, rows, width, scratch, columns)
             d, d_at, d_line = scratch, columns, width
-        at = layer[W] + start * layer[IN] + k * panel + left - start
+        at = layer[W_AT] + start * layer[IN] + k * panel + left - start
         before, line = zeros, ZERO
         if chunk:
             load_sums(params[3], at, panel, scratch, width, count_k, chunk)
@@ -238,25 +184,23 @@ def dense_unit(  # type: ignore[no-untyped-def]
             count_k, width, rows, a, a_at, ONE, a_line,
             d, d_at, d_line, ZERO, ZERO, before, ZERO, line, scratch, ZERO, width,
         )  # fmt: skip
-        use_sums(params, at, panel, scratch, width, count_k, last, rule, rate)
+        use_sums(params, at, panel, scratch, width, count_k, last, rule, constants)
         if last and number:
             turn(layer, params[0], at, left, k, width, count_k)
         left += width
 
 
-@core
-def dense_region(  # type: ignore[no-untyped-def]
-    layer, block, stop, left, right, params, work, zeros, scratch, rows, chunk, last, rule, rate
-):
+@compiled
+def dense_region(layer, block, stop, left, right, params, work, zeros, scratch, rows, chunk, last, rule, constants):
     """Sum x^T dz over the rows for a region of the first W, and move it."""
     end = min(stop * BLOCK, layer[IN])
     for k in range(block * BLOCK, end, UNIT_INPUTS):
         high = min(UNIT_INPUTS, end - k)
-        dense_unit(layer, ZERO, k, high, left, right, params, work, zeros, scratch, rows, chunk, last, rule, rate)
+        dense_unit(layer, ZERO, k, high, left, right, params, work, zeros, scratch, rows, chunk, last, rule, constants)
 
 
-@core
-def weight_units(shape, itemsize):  # type: ignore[no-untyped-def]
+@compiled
+def weight_units(shape, itemsize):
     """How many units the last phase has: one for each bias, and the weights behind the first layer."""
     units = len(shape)
     wide = UNIT_PANELS * PANEL_VECTORS * VECTOR_BYTES // itemsize
@@ -265,8 +209,8 @@ def weight_units(shape, itemsize):  # type: ignore[no-untyped-def]
     return units
 
 
-@core
-def place_of(unit, shape, itemsize):  # type: ignore[no-untyped-def]
+@compiled
+def place_of(unit, shape, itemsize):
     """Of a unit of `weight_units`: its layer, the columns left to right and the rows k to k + high of W; a bias, whose
     layer is counted from the last unit but `len(shape)` on, has no columns."""
     wide = UNIT_PANELS * PANEL_VECTORS * VECTOR_BYTES // itemsize
@@ -281,12 +225,14 @@ def place_of(unit, shape, itemsize):  # type: ignore[no-untyped-def]
     return unit, ZERO, ZERO, ZERO, ZERO
 
 
-@core
-def weight_unit(unit, shape, params, work, zeros, scratch, rows, chunk, last, rule, rate):  # type: ignore[no-untyped-def]
+@compiled
+def weight_unit(unit, shape, params, work, zeros, scratch, rows, chunk, last, rule, constants):
     """Sum the gradient of one unit over the rows of this chunk, and move it after the last."""
     number, left, right, k, high = place_of(unit, shape, work.itemsize)
     layer = shape[number]
     if left == right:
-        bias_unit(layer, params, work, zeros, scratch, rows, chunk, last, rule, rate)
+        bias_unit(layer, params, work, zeros, scratch, rows, chunk, last, rule, constants)
     else:
-        dense_unit(layer, number, k, high, left, right, params, work, zeros, scratch, rows, chunk, last, rule, rate)
+        dense_unit(
+            layer, number, k, high, left, right, params, work, zeros, scratch, rows, chunk, last, rule, constants
+        )

@@ -4,37 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from fnnet.kernels.layout import BLOCK, DENSE, IN, LINE, OUT, SLACK, TICKET, D
-from fnnet.kernels.native import core
+from fnnet.kernels.layout import BLOCK, DENSE, DZ_AT, IN, LINE, OUT, SLACK, TICKET
+from fnnet.kernels.native import compiled
 from fnnet.kernels.native.network import NOTHING_DRAWN, first_rows, rest_forward
 from fnnet.kernels.native.products import ZERO
 from fnnet.kernels.native.sparse import compress
 from fnnet.kernels.native.team import fetch_add, piece
 
 
-@core
-def scores(  # type: ignore[no-untyped-def]
-    rank,
-    threads,
-    counters,
-    shape,
-    p,
-    work_all,
-    zeros,
-    x_bytes,
-    x_floats,
-    n,
-    unit_rows,
-    ids,
-    order_all,
-    floats_all,
-    starts_all,
-    indices_all,
-    codes_all,
-    values_all,
-    logits,
-    best,
-):
+@compiled
+def scores(
+    rank, threads, counters, shape, parameters, work_all, zeros, x_bytes, x_floats, n, unit_rows, ids, order_all,
+    floats_all, starts_all, indices_all, codes_all, values_all, logits, best,
+):  # fmt: skip
     """logits (n, classes) and the number of the highest of each row, the lowest of equals; -1 where one is NaN.
 
     Units of `unit_rows` rows each; x is taken from x_floats if there are any, else from x_bytes / 255. ids counts from
@@ -57,7 +39,7 @@ def scores(  # type: ignore[no-untyped-def]
     no_codes = codes[:0]
     as_floats = x_floats.size > 0
     sparse = (starts, indices, no_codes if as_floats else codes, values)
-    dense, room = (starts[:0], indices, no_codes, values), (work, zeros, floats)
+    dense, buffers = (starts[:0], indices, no_codes, values), (work, zeros, floats)
     while True:
         first = fetch_add(counters, TICKET, 1) * unit_rows
         if first >= n:
@@ -79,10 +61,10 @@ def scores(  # type: ignore[no-untyped-def]
                 filled += np.int64(starts[r * (blocks + 1) + blocks]) - r * (inputs + SLACK)
         # Below four rows a tile would mostly compute the last of them again.
         few = indices.size and (rows < 4 or filled < DENSE * inputs * rows)
-        first_rows(shape[0], p, room, x, ids, ZERO, ZERO, rows, sparse if few else dense, order)
-        rest_forward(shape, p, work, 0, rows, zeros, NOTHING_DRAWN)
+        first_rows(shape[0], parameters, buffers, x, ids, ZERO, ZERO, rows, sparse if few else dense, order)
+        rest_forward(shape, parameters, work, 0, rows, zeros, NOTHING_DRAWN)
         for r in range(rows):
-            z = work[last[D] + r * last[LINE] : last[D] + r * last[LINE] + classes]
+            z = work[last[DZ_AT] + r * last[LINE] : last[DZ_AT] + r * last[LINE] + classes]
             place = logits[(first + r) * classes : (first + r + 1) * classes]
             top = 0
             number = True

@@ -6,31 +6,32 @@ from typing import Final
 
 import numpy as np
 
+from fnnet.core.dropout import PARTS, UNITS
 from fnnet.core.rng import PURPOSES
 from fnnet.kernels.layout import (
+    ACTIVATION,
+    B_AT,
     BLOCK,
     CUT,
     DROP,
+    DZ_AT,
     IN,
-    KIND,
     LINE,
     OUT,
     PAD,
     PANEL,
     PANEL_VECTORS,
+    PART_AT,
     RELU,
+    SLOPE_AT,
     SMOOTH,
+    W_AT,
+    WT_AT,
+    X_AT,
     X_LINE,
-    B,
-    D,
-    F,
-    T,
-    W,
-    X,
-    Y,
-    Z,
+    Z_AT,
 )
-from fnnet.kernels.native import core
+from fnnet.kernels.native import compiled
 from fnnet.kernels.native.activation import activate
 from fnnet.kernels.native.philox import philox
 from fnnet.kernels.native.products import ONE, VECTOR_BYTES, ZERO, product
@@ -38,12 +39,15 @@ from fnnet.kernels.native.sparse import sparse_whole
 from fnnet.kernels.native.vector import softmax_columns, transpose
 
 DROPOUT: Final = np.uint64(PURPOSES["dropout"])
+BITS: Final = PARTS.bit_length() - 1
+PIECES: Final = 64 // BITS
+"""Bits of a piece of a 64-bit word that decides on one unit, and the pieces in a word."""
 NOTHING_DRAWN: Final = (ZERO, ZERO, ZERO)
 """For `rest_forward` where there is no dropout."""
 
 
-@core
-def gather(x, scale, ids, first, rows, inputs, out, out_at, line):  # type: ignore[no-untyped-def]
+@compiled
+def gather(x, scale, ids, first, rows, inputs, out, out_at, line):
     """Row by row, out = x[ids] / scale."""
     for r in range(rows):
         row = x[ids[first + r] * inputs : (ids[first + r] + 1) * inputs]
@@ -52,45 +56,45 @@ def gather(x, scale, ids, first, rows, inputs, out, out_at, line):  # type: igno
             place[k] = place.dtype.type(row[k]) / scale
 
 
-@core
-def gather_rows(shape, x_bytes, x_floats, ids, first, rows, work, row):  # type: ignore[no-untyped-def]
+@compiled
+def gather_rows(shape, x_bytes, x_floats, ids, first, rows, work, row):
     """Rows of x, floats if there are any, else bytes, as the input of the first layer."""
-    place, line = shape[X] + row * shape[X_LINE], shape[X_LINE]
+    place, line = shape[X_AT] + row * shape[X_LINE], shape[X_LINE]
     if x_floats.size:
         gather(x_floats, work.dtype.type(1), ids, first, rows, shape[IN], work, place, line)
     else:
         gather(x_bytes, work.dtype.type(255), ids, first, rows, shape[IN], work, place, line)
 
 
-@core
-def add_parts(shape, work, row, rows):  # type: ignore[no-untyped-def]
+@compiled
+def add_parts(shape, work, row, rows):
     """z = the sum over the inputs before CUT plus the sum over the others."""
     if shape[CUT] == shape[IN]:
         return
     size = rows * shape[LINE]
-    z = work[shape[Z] + row * shape[LINE] : shape[Z] + row * shape[LINE] + size]
-    y = work[shape[Y] + row * shape[LINE] : shape[Y] + row * shape[LINE] + size]
+    z = work[shape[Z_AT] + row * shape[LINE] : shape[Z_AT] + row * shape[LINE] + size]
+    y = work[shape[PART_AT] + row * shape[LINE] : shape[PART_AT] + row * shape[LINE] + size]
     for i in range(size):
         z[i] += y[i]
 
 
-@core
-def dense_layer(shape, p, work, row, rows, block, stop, left, right, zeros):  # type: ignore[no-untyped-def]
+@compiled
+def dense_layer(shape, p, work, row, rows, block, stop, left, right, zeros):
     """Columns left to right of the first layer's z from all inputs in blocks block to stop: as `sparse_layer`."""
     k, pad, inputs = block * BLOCK, shape[PAD], shape[IN]
-    x, z = shape[X] + row * shape[X_LINE] + k, (shape[Y] if block else shape[Z]) + row * shape[LINE] + left
-    start, at, step = p, shape[B] + left, ZERO
+    x, z = shape[X_AT] + row * shape[X_LINE] + k, (shape[PART_AT] if block else shape[Z_AT]) + row * shape[LINE] + left
+    start, at, step = p, shape[B_AT] + left, ZERO
     if block:
         # A layer in two parts is a single panel.
         start, at, step = zeros, ZERO, pad
     product(
         rows, right - left, min(stop * BLOCK, inputs) - k, work, x, shape[X_LINE], ONE,
-        p, shape[W] + left * inputs + k * pad, step, shape[PANEL], inputs, start, at, ZERO, work, z, shape[LINE],
+        p, shape[W_AT] + left * inputs + k * pad, step, shape[PANEL], inputs, start, at, ZERO, work, z, shape[LINE],
     )  # fmt: skip
 
 
-@core
-def affine(shape, p, work, row, rows, zeros):  # type: ignore[no-untyped-def]
+@compiled
+def affine(shape, p, work, row, rows, zeros):
     """z = x W + b for `rows` rows of the workspace from `row` on; in two parts where the layer has a CUT."""
     cut, blocks = -(-shape[CUT] // BLOCK), -(-shape[IN] // BLOCK)
     dense_layer(shape, p, work, row, rows, ZERO, cut, ZERO, shape[PAD], zeros)
@@ -99,11 +103,11 @@ def affine(shape, p, work, row, rows, zeros):  # type: ignore[no-untyped-def]
         add_parts(shape, work, row, rows)
 
 
-@core
-def first_rows(layer, p, room, x, ids, first, row, rows, sparse, order):  # type: ignore[no-untyped-def]
+@compiled
+def first_rows(layer, p, buffers, x, ids, first, row, rows, sparse, order):
     """All of the first layer's z for work rows row, row + 1, ..., which are ids[first], ids[first + 1], ...: from the
     sparse rows if there are any, else from x, bytes and floats."""
-    work, zeros, floats = room
+    work, zeros, floats = buffers
     x_bytes, x_floats = x
     if sparse[0].size:
         sparse_whole(layer, p, work, row, rows, ids, first, sparse, order, floats)
@@ -113,22 +117,22 @@ def first_rows(layer, p, room, x, ids, first, row, rows, sparse, order):  # type
         affine(layer, p, work, row, rows, zeros)
 
 
-@core
-def relu_rows(shape, work, row, rows):  # type: ignore[no-untyped-def]
+@compiled
+def relu_rows(shape, work, row, rows):
     """a = max(z, 0) where z lay."""
     line = shape[LINE]
-    a = work[shape[Z] + row * line : shape[Z] + (row + rows) * line]
+    a = work[shape[Z_AT] + row * line : shape[Z_AT] + (row + rows) * line]
     zero = a.dtype.type(0)
     for i in range(a.size):
         a[i] = zero if a[i] <= zero else a[i]  # noqa: FURB136
 
 
-@core
-def relu_backward_rows(shape, work, row, rows):  # type: ignore[no-untyped-def]
+@compiled
+def relu_backward_rows(shape, work, row, rows):
     """dz = da where a > 0, else 0, where da lay."""
     line = shape[LINE]
-    a = work[shape[Z] + row * line : shape[Z] + (row + rows) * line]
-    d = work[shape[D] + row * line : shape[D] + (row + rows) * line]
+    a = work[shape[Z_AT] + row * line : shape[Z_AT] + (row + rows) * line]
+    d = work[shape[DZ_AT] + row * line : shape[DZ_AT] + (row + rows) * line]
     zero = a.dtype.type(0)
     for i in range(a.size):
         # Loaded before the choice: a load that depends on it would be a branch.
@@ -136,68 +140,68 @@ def relu_backward_rows(shape, work, row, rows):  # type: ignore[no-untyped-def]
         d[i] = value if a[i] > zero else zero
 
 
-@core
-def drop_rows(shape, number, work, row, rows, drawn):  # type: ignore[no-untyped-def]
+@compiled
+def drop_rows(shape, number, work, row, rows, drawn):
     """Activations and slopes of hidden layer `number` times the dropout masks of their rows, as `core.dropout` defines
     them; `drawn` is (seed, step, place in the batch of row 0)."""
     seed, step, first = drawn
     layer = shape[number]
-    line, blocks, low = layer[LINE], -(-layer[OUT] // 16), np.uint64(layer[DROP])
-    kept = work.dtype.type(65536) / work.dtype.type(65536 - layer[DROP])
+    line, blocks, low = layer[LINE], -(-layer[OUT] // UNITS), np.uint64(layer[DROP])
+    kept = work.dtype.type(PARTS) / work.dtype.type(PARTS - layer[DROP])
     zero = work.dtype.type(0)
     for r in range(row, row + rows):
-        a = work[layer[Z] + r * line : layer[Z] + (r + 1) * line]
-        slope = work[layer[F] + r * line : layer[F] + (r + 1) * line]
+        a = work[layer[Z_AT] + r * line : layer[Z_AT] + (r + 1) * line]
+        slope = work[layer[SLOPE_AT] + r * line : layer[SLOPE_AT] + (r + 1) * line]
         for block in range(blocks):
             words = philox(
                 np.uint64((first + r) * blocks + block), np.uint64(step), np.uint64(number), np.uint64(seed), DROPOUT
             )
-            for j in range(block * 16, min(block * 16 + 16, layer[OUT])):
-                piece = (words[j % 16 // 4] >> np.uint64(j % 4 * 16)) & np.uint64(0xFFFF)
+            for j in range(block * UNITS, min((block + 1) * UNITS, layer[OUT])):
+                piece = (words[j % UNITS // PIECES] >> np.uint64(j % PIECES * BITS)) & np.uint64(PARTS - 1)
                 factor = kept if piece >= low else zero
                 a[j] *= factor
                 slope[j] *= factor
 
 
-@core
-def activate_rows(shape, number, work, row, rows, drawn):  # type: ignore[no-untyped-def]
+@compiled
+def activate_rows(shape, number, work, row, rows, drawn):
     """The activation of hidden layer `number` where z lay, and its slope for `slope_rows`."""
     layer = shape[number]
-    if layer[F] == layer[D] and layer[KIND] == RELU:
+    if layer[SLOPE_AT] == layer[DZ_AT] and layer[ACTIVATION] == RELU:
         relu_rows(layer, work, row, rows)
         return
     line = layer[LINE]
     lanes = VECTOR_BYTES // work.itemsize
-    activate(layer[KIND], work, layer[Z] + row * line, work, layer[F] + row * line, rows * line // lanes)
+    activate(
+        layer[ACTIVATION], work, layer[Z_AT] + row * line, work, layer[SLOPE_AT] + row * line, rows * line // lanes
+    )
     if layer[DROP]:
         drop_rows(shape, number, work, row, rows, drawn)
 
 
-@core
-def slope_rows(shape, work, row, rows):  # type: ignore[no-untyped-def]
+@compiled
+def slope_rows(shape, work, row, rows):
     """dz = da times the activation's slope, where da lay."""
-    if shape[F] == shape[D]:
+    if shape[SLOPE_AT] == shape[DZ_AT]:
         relu_backward_rows(shape, work, row, rows)
         return
     line = shape[LINE]
-    slope = work[shape[F] + row * line : shape[F] + (row + rows) * line]
-    d = work[shape[D] + row * line : shape[D] + (row + rows) * line]
+    slope = work[shape[SLOPE_AT] + row * line : shape[SLOPE_AT] + (row + rows) * line]
+    d = work[shape[DZ_AT] + row * line : shape[DZ_AT] + (row + rows) * line]
     for i in range(d.size):
         d[i] *= slope[i]
 
 
-@core
-def rest_forward(shape, p, work, row, rows, zeros, drawn):  # type: ignore[no-untyped-def]
+@compiled
+def rest_forward(shape, p, work, row, rows, zeros, drawn):
     """From the first layer's z to the logits."""
     for number in range(1, len(shape)):
         activate_rows(shape, number - 1, work, row, rows, drawn)
         affine(shape[number], p, work, row, rows, zeros)
 
 
-@core
-def softmax_backward(  # type: ignore[no-untyped-def]
-    shape, work, row, rows, rate, ids, first, known, out, log, floats
-):
+@compiled
+def softmax_backward(shape, work, row, rows, constants, ids, first, known, out, log, floats):
     """dlogits = (softmax - target) share where the logits lay; `known` are labels of samples and shares of ids.
     For the log of row r: totals[out + r], the sum of exp(logits - their maximum), shifted[out + r], the target's part
     of the loss, and whether the label's logit was the maximum. Returns whether every loss is finite.
@@ -209,7 +213,7 @@ def softmax_backward(  # type: ignore[no-untyped-def]
     totals, shifted, right = log
     line, classes, pad = shape[LINE], shape[OUT], shape[PAD]
     lanes = VECTOR_BYTES // work.itemsize
-    smooth, finite = rate[SMOOTH], True
+    smooth, finite = constants[SMOOTH], True
     even, hot = smooth / work.dtype.type(classes), work.dtype.type(1) - smooth
     square = floats[: pad * lanes]
     label = floats[pad * lanes : (pad + 1) * lanes]
@@ -217,7 +221,7 @@ def softmax_backward(  # type: ignore[no-untyped-def]
     scores = floats[(pad + 2) * lanes : (pad + 3) * lanes]
     figures = floats[(pad + 3) * lanes : (pad + 7) * lanes]
     for block in range(0, rows, lanes):
-        at = shape[D] + (row + block) * line
+        at = shape[DZ_AT] + (row + block) * line
         some = min(lanes, rows - block)
         for i in range(lanes):
             place = first + block + min(i, some - 1)
@@ -241,8 +245,8 @@ def softmax_backward(  # type: ignore[no-untyped-def]
     return finite
 
 
-@core
-def turn_rows(source, at, line, rows, pad, square):  # type: ignore[no-untyped-def]
+@compiled
+def turn_rows(source, at, line, rows, pad, square):
     """square[c, i] = source[i, c] for a vector of rows; those beyond `rows` stay what they were."""
     lanes = VECTOR_BYTES // source.itemsize
     for c in range(0, pad, lanes):
@@ -254,8 +258,8 @@ def turn_rows(source, at, line, rows, pad, square):  # type: ignore[no-untyped-d
                     square[(c + j) * lanes + i] = source[at + i * line + c + j]
 
 
-@core
-def turn_back(square, out, at, line, rows, pad):  # type: ignore[no-untyped-def]
+@compiled
+def turn_back(square, out, at, line, rows, pad):
     """out[i, c] = square[c, i] for the first `rows` of a vector of rows."""
     lanes = VECTOR_BYTES // out.itemsize
     for c in range(0, pad, lanes):
@@ -267,30 +271,15 @@ def turn_back(square, out, at, line, rows, pad):  # type: ignore[no-untyped-def]
                     out[at + i * line + c + j] = square[(c + j) * lanes + i]
 
 
-@core
-def rest_backward(shape, p, work, row, rows, zeros):  # type: ignore[no-untyped-def]
+@compiled
+def rest_backward(shape, p, work, row, rows, zeros):
     """From dlogits to the first layer's dz, with the weights as they are."""
     lanes = VECTOR_BYTES // p.itemsize
     for number in range(len(shape) - 1, 0, -1):
         layer, before = shape[number], shape[number - 1]
         product(
-            rows,
-            before[PAD],
-            layer[OUT],
-            work,
-            layer[D] + row * layer[LINE],
-            layer[LINE],
-            ONE,
-            p,
-            layer[T],
-            ZERO,
-            PANEL_VECTORS * lanes,
-            layer[OUT],
-            zeros,
-            ZERO,
-            ZERO,
-            work,
-            before[D] + row * before[LINE],
+            rows, before[PAD], layer[OUT], work, layer[DZ_AT] + row * layer[LINE], layer[LINE], ONE, p, layer[WT_AT],
+            ZERO, PANEL_VECTORS * lanes, layer[OUT], zeros, ZERO, ZERO, work, before[DZ_AT] + row * before[LINE],
             before[LINE],
-        )
+        )  # fmt: skip
         slope_rows(before, work, row, rows)

@@ -17,7 +17,7 @@ RUN: Final = 16
 
 
 @intrinsic
-def compress_run(typing, x, at, first, indices, values, n):  # type: ignore[no-untyped-def]
+def compress_run(typing, x, at, first, indices, values, n):
     """Append the elements of x[at:at + RUN] that are not zero to values[n:], and first + their places to indices[n:];
     returns where the next goes. Up to RUN places behind it are overwritten. For machines that can `compress`."""
 
@@ -60,7 +60,7 @@ def compress_run(typing, x, at, first, indices, values, n):  # type: ignore[no-u
 
 
 @intrinsic
-def expand_run(typing, codes, at, out, out_at):  # type: ignore[no-untyped-def]
+def expand_run(typing, codes, at, out, out_at):
     """out[out_at:out_at + RUN] = codes[at:at + RUN] / 255, rounded as a division is."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -88,7 +88,7 @@ def expand_run(typing, codes, at, out, out_at):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def load_word(typing, data, at):  # type: ignore[no-untyped-def]
+def load_word(typing, data, at):
     """The eight bytes from data[at] on, as one number."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -101,7 +101,7 @@ def load_word(typing, data, at):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def prefetch(typing, array, at):  # type: ignore[no-untyped-def]
+def prefetch(typing, array, at):
     """Ask for array[at] to be brought into the first-level cache."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:

@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fnnet.kernels.native import core
+from fnnet.kernels.native import compiled
 
 MULTIPLIERS: Final = np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157)
 WEYL: Final = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBB67AE8584CAA73B)
@@ -17,7 +17,7 @@ ROUNDS: Final = 10
 
 
 @intrinsic
-def high_half(typing, a, b):  # type: ignore[no-untyped-def]
+def high_half(typing, a, b):
     """The upper 64 bits of the product of two 64-bit words."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -28,8 +28,8 @@ def high_half(typing, a, b):  # type: ignore[no-untyped-def]
     return types.uint64(types.uint64, types.uint64), emit
 
 
-@core
-def philox(block, step, epoch, seed, purpose):  # type: ignore[no-untyped-def]
+@compiled
+def philox(block, step, epoch, seed, purpose):
     """The four words of a block: words 4 block to 4 block + 3 of `rng.words` at that place. Arguments are uint64."""
     c0, c1, c2, c3 = block, step, epoch, np.uint64(0)
     k0, k1 = seed, purpose

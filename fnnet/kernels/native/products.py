@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from fnnet.kernels.machine import machine
-from fnnet.kernels.native import core
+from fnnet.kernels.native import compiled
 from fnnet.kernels.native.vector import exp_vector, make_sparse_dot, make_sparse_outer, make_tile, max_vector
 
 VECTOR_BYTES: Final = machine().vector_bytes
@@ -31,8 +31,8 @@ _dots_4, _dots_2, _dots_1 = (make_sparse_dot(4, vectors) for vectors in (4, 2, 1
 _outer_8, _outer_4, _outer_2, _outer_1 = (make_sparse_outer(vectors) for vectors in (8, 4, 2, 1))
 
 
-@core
-def product(  # type: ignore[no-untyped-def]
+@compiled
+def product(
     m, n, k, a, a_at, a_row, a_step, b, b_at, b_step, b_panel, b_rows, init, init_at, init_row, out, out_at, out_row
 ):
     """out[i, j] = init[i, j] + sum over t of a[i, t] b[t, j] for i < m, j < n, t < k, t ascending.
@@ -64,10 +64,8 @@ def product(  # type: ignore[no-untyped-def]
         j += 2 * lanes if two else lanes
 
 
-@core
-def _column(  # type: ignore[no-untyped-def]
-    m, k, two, a, a_at, a_row, a_step, b, b_at, step, init, init_at, init_row, out, out_at, out_row
-):
+@compiled
+def _column(m, k, two, a, a_at, a_row, a_step, b, b_at, step, init, init_at, init_row, out, out_at, out_row):
     """The same for the columns of one tile."""
     i = 0
     while i < m:
@@ -83,8 +81,8 @@ def _column(  # type: ignore[no-untyped-def]
         i += FEW if few else ROWS
 
 
-@core
-def sparse_dot(values, at, indices, start, count, w, w_at, w_row, out, out_at, vectors):  # type: ignore[no-untyped-def]
+@compiled
+def sparse_dot(values, at, indices, start, count, w, w_at, w_row, out, out_at, vectors):
     """out[j] += sum over n < count of values[at + n] w[indices[start + n], j], n ascending, for 8, 4, 2 or 1 vectors of
     columns."""
     if vectors == 8:
@@ -97,8 +95,8 @@ def sparse_dot(values, at, indices, start, count, w, w_at, w_row, out, out_at, v
         _dot_1(values, (at,), indices, (start,), count, w, w_at, w_row, out, (out_at,))
 
 
-@core
-def sparse_dots(values, ats, indices, starts, count, w, w_at, w_row, out, outs, vectors):  # type: ignore[no-untyped-def]
+@compiled
+def sparse_dots(values, ats, indices, starts, count, w, w_at, w_row, out, outs, vectors):
     """The same for four rows of out at once and the first `count` of each one's values, for 4, 2 or 1 vectors."""
     if vectors == 4:
         _dots_4(values, ats, indices, starts, count, w, w_at, w_row, out, outs)
@@ -108,8 +106,8 @@ def sparse_dots(values, ats, indices, starts, count, w, w_at, w_row, out, outs, 
         _dots_1(values, ats, indices, starts, count, w, w_at, w_row, out, outs)
 
 
-@core
-def sparse_outer(values, at, indices, start, count, d, d_at, g, g_at, g_row, vectors):  # type: ignore[no-untyped-def]
+@compiled
+def sparse_outer(values, at, indices, start, count, d, d_at, g, g_at, g_row, vectors):
     """g[indices[start + n], j] += values[at + n] d[j] for n < count and `vectors` vectors of columns, at most 8."""
     lanes = VECTOR_BYTES // g.itemsize
     if vectors == 8:
@@ -125,8 +123,8 @@ def sparse_outer(values, at, indices, start, count, d, d_at, g, g_at, g_row, vec
         _outer_1(values, at, indices, start, count, d, d_at, g, g_at, g_row)
 
 
-@core
-def row_max(row, classes):  # type: ignore[no-untyped-def]
+@compiled
+def row_max(row, classes):
     """The largest of row[:classes]. The row ends on a vector."""
     lanes = VECTOR_BYTES // row.itemsize
     top = max_vector(row, 0, min(lanes, classes))
@@ -136,8 +134,8 @@ def row_max(row, classes):  # type: ignore[no-untyped-def]
     return top
 
 
-@core
-def exp_row(row, classes, top):  # type: ignore[no-untyped-def]
+@compiled
+def exp_row(row, classes, top):
     """row[:classes] = exp(row[:classes] - top), 0 behind them; returns their sum. The row ends on a vector."""
     lanes = VECTOR_BYTES // row.itemsize
     total = row.dtype.type(0)

@@ -10,9 +10,21 @@ from typing import Final
 
 import numpy as np
 
-from fnnet.kernels.layout import BLOCK, BUCKETS, CUT, IN, LINE, PAD, PANEL, B, W, Y, Z
+from fnnet.kernels.layout import (
+    B_AT,
+    BLOCK,
+    BUCKETS,
+    CUT,
+    IN,
+    LINE,
+    PAD,
+    PANEL,
+    PART_AT,
+    W_AT,
+    Z_AT,
+)
 from fnnet.kernels.machine import machine
-from fnnet.kernels.native import core
+from fnnet.kernels.native import compiled
 from fnnet.kernels.native.packing import RUN, compress_run, expand_run, load_word, prefetch
 from fnnet.kernels.native.products import VECTOR_BYTES, ZERO, sparse_dot, sparse_dots
 
@@ -22,8 +34,8 @@ SPAN_BYTES: Final = 262144
 """Bytes of W that a pass over the rows keeps in the second-level cache."""
 
 
-@core
-def count_nonzero(x, first, last, inputs, counts):  # type: ignore[no-untyped-def]
+@compiled
+def count_nonzero(x, first, last, inputs, counts):
     """counts[i] = how many of row i's inputs are not zero."""
     for i in range(first, last):
         row = x[i * inputs : (i + 1) * inputs]
@@ -33,8 +45,8 @@ def count_nonzero(x, first, last, inputs, counts):  # type: ignore[no-untyped-de
         counts[i] = total
 
 
-@core
-def _compress_one_by_one(x, at, first, indices, values, n):  # type: ignore[no-untyped-def]
+@compiled
+def _compress_one_by_one(x, at, first, indices, values, n):
     """`compress_run` for machines without the instruction."""
     for half in range(0, RUN, 8):
         if x.itemsize > 1 or load_word(x, at + half) != 0:
@@ -49,8 +61,8 @@ def _compress_one_by_one(x, at, first, indices, values, n):  # type: ignore[no-u
 _run = compress_run if machine().compress else _compress_one_by_one
 
 
-@core
-def compress(x, first, last, inputs, starts, indices, values):  # type: ignore[no-untyped-def]
+@compiled
+def compress(x, first, last, inputs, starts, indices, values):
     """Each row's inputs that are not zero, their numbers and values, from starts[i (blocks + 1)] on, and where the next
     blocks start. A row needs SLACK places more than it has inputs that are not zero."""
     blocks = -(-inputs // BLOCK)
@@ -71,31 +83,31 @@ def compress(x, first, last, inputs, starts, indices, values):  # type: ignore[n
         starts[i * (blocks + 1) + blocks] = n
 
 
-@core
-def expand(sparse, start, end, out, at):  # type: ignore[no-untyped-def]
+@compiled
+def expand(sparse, start, end, out, at):
     """The values of a sparse row's part as floats, from out[at] on, if they are kept as bytes."""
     codes = sparse[2]
     for n in range(0, end - start, RUN):
         expand_run(codes, start + n, out, at + n)
 
 
-@core
-def part(ids, r, starts, blocks, block, stop):  # type: ignore[no-untyped-def]
+@compiled
+def part(ids, r, starts, blocks, block, stop):
     """Where the values of blocks block to stop of sparse row ids[r] start and end."""
     at = ids[r] * (blocks + 1)
     return np.int64(starts[at + block]), np.int64(starts[at + stop])
 
 
-@core
-def fetch_part(ids, r, starts, blocks, block, stop):  # type: ignore[no-untyped-def]
+@compiled
+def fetch_part(ids, r, starts, blocks, block, stop):
     """Ask for what `part` reads."""
     at = ids[r] * (blocks + 1)
     prefetch(starts, at + block)
     prefetch(starts, at + stop)
 
 
-@core
-def fetch(sparse, start, end):  # type: ignore[no-untyped-def]
+@compiled
+def fetch(sparse, start, end):
     """Ask for a sparse row: rows come in random order, and each would be waited for (a third of 784-10-10)."""
     _, indices, codes, values = sparse
     for n in range(start, end, 64 // indices.itemsize):
@@ -108,8 +120,8 @@ def fetch(sparse, start, end):  # type: ignore[no-untyped-def]
             prefetch(values, n)
 
 
-@core
-def sort_rows(rows, ids, first, sparse, blocks, block, stop, order):  # type: ignore[no-untyped-def]
+@compiled
+def sort_rows(rows, ids, first, sparse, blocks, block, stop, order):
     """order[:rows] = the rows by how many values they have in blocks block to stop, up to a sixty-fourth of the most.
 
     Rows of about the same length are then taken four at a time, and little is left over. The room needed in `order` is
@@ -139,8 +151,8 @@ def sort_rows(rows, ids, first, sparse, blocks, block, stop, order):  # type: ig
         places[bucket] += 1
 
 
-@core
-def sparse_whole(shape, p, work, row, rows, ids, first, sparse, order, floats):  # type: ignore[no-untyped-def]
+@compiled
+def sparse_whole(shape, p, work, row, rows, ids, first, sparse, order, floats):
     """All of the first layer's z but for the sum of its parts: see `sparse_layer` and `add_parts`."""
     cut, blocks = -(-shape[CUT] // BLOCK), -(-shape[IN] // BLOCK)
     sparse_layer(shape, p, work, row, rows, ids, first, sparse, ZERO, cut, ZERO, shape[PAD], order, floats)
@@ -148,16 +160,14 @@ def sparse_whole(shape, p, work, row, rows, ids, first, sparse, order, floats): 
         sparse_layer(shape, p, work, row, rows, ids, first, sparse, cut, blocks, ZERO, shape[PAD], order, floats)
 
 
-@core
-def sparse_rows(  # type: ignore[no-untyped-def]
-    rows, ids, first, sparse, blocks, block, stop, w, w_at, width, z, z_at, line, vectors, order, floats
-):
+@compiled
+def sparse_rows(rows, ids, first, sparse, blocks, block, stop, w, w_at, width, z, z_at, line, vectors, order, floats):
     """Rows of z at some columns += the inputs in blocks block to stop times w, four rows at a time where they are
     narrow: one row's multiply-adds wait for one another."""
     starts, indices, codes, values = sparse
     expanded = codes.size > 0
     reals = floats if expanded else values
-    room = floats.size // 4
+    quarter = floats.size // 4
     r = 0
     while vectors < 8 and r + 4 <= rows:
         r0, r1, r2, r3 = order[r], order[r + 1], order[r + 2], order[r + 3]
@@ -170,7 +180,7 @@ def sparse_rows(  # type: ignore[no-untyped-def]
             fetch(sparse, a, b)
         v0, v1, v2, v3 = a0, a1, a2, a3
         if expanded:
-            v0, v1, v2, v3 = 0, room, 2 * room, 3 * room
+            v0, v1, v2, v3 = 0, quarter, 2 * quarter, 3 * quarter
             expand(sparse, a0, b0, floats, v0)
             expand(sparse, a1, b1, floats, v1)
             expand(sparse, a2, b2, floats, v2)
@@ -197,10 +207,8 @@ def sparse_rows(  # type: ignore[no-untyped-def]
         r += 1
 
 
-@core
-def sparse_layer(  # type: ignore[no-untyped-def]
-    shape, p, work, row, rows, ids, first, sparse, block, stop, left, right, order, floats
-):
+@compiled
+def sparse_layer(shape, p, work, row, rows, ids, first, sparse, block, stop, left, right, order, floats):
     """Columns left to right of the first layer's z for work rows row, row + 1, ... from the inputs in blocks block to
     stop of the sparse rows ids[first], ids[first + 1], ... Blocks before CUT start from b, those after it from 0.
 
@@ -208,8 +216,8 @@ def sparse_layer(  # type: ignore[no-untyped-def]
     """
     inputs, pad, panel, line = shape[IN], shape[PAD], shape[PANEL], shape[LINE]
     lanes = VECTOR_BYTES // p.itemsize
-    base = (shape[Y] if block else shape[Z]) + row * line
-    bias = p[shape[B] + left : shape[B] + right]
+    base = (shape[PART_AT] if block else shape[Z_AT]) + row * line
+    bias = p[shape[B_AT] + left : shape[B_AT] + right]
     for r in range(rows):
         z = work[base + r * line + left : base + r * line + right]
         for j in range(right - left):
@@ -222,25 +230,11 @@ def sparse_layer(  # type: ignore[no-untyped-def]
         while left + vectors * lanes > min(start + width, right):
             vectors //= 2
         span = SPAN_BYTES // (BLOCK * vectors * lanes * p.itemsize)
-        at_w, at_z = shape[W] + start * inputs + left - start, base + left
+        at_w, at_z = shape[W_AT] + start * inputs + left - start, base + left
         for from_block in range(block, stop, span):
             to_block = min(from_block + span, stop)
             sparse_rows(
-                rows,
-                ids,
-                first,
-                sparse,
-                -(-inputs // BLOCK),
-                from_block,
-                to_block,
-                p,
-                at_w,
-                width,
-                work,
-                at_z,
-                line,
-                vectors,
-                order,
-                floats,
-            )
+                rows, ids, first, sparse, -(-inputs // BLOCK), from_block, to_block, p, at_w, width, work, at_z, line,
+                vectors, order, floats,
+            )  # fmt: skip
         left += vectors * lanes

@@ -14,7 +14,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from fnnet.kernels.layout import ARRIVED
-from fnnet.kernels.native import core
+from fnnet.kernels.native import compiled
 
 SPINS: Final = 2000
 """Looks at a barrier before the processor is offered to others."""
@@ -23,7 +23,7 @@ yield_processor = types.ExternalFunction("SwitchToThread" if os.name == "nt" els
 
 
 @intrinsic
-def fetch_add(typing, counters, i, amount):  # type: ignore[no-untyped-def]
+def fetch_add(typing, counters, i, amount):
     """Add `amount` to counters[i] as one step and return what was there."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -34,7 +34,7 @@ def fetch_add(typing, counters, i, amount):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def load_acquire(typing, counters, i):  # type: ignore[no-untyped-def]
+def load_acquire(typing, counters, i):
     """counters[i], and with it all that was written before it was."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -44,8 +44,8 @@ def load_acquire(typing, counters, i):  # type: ignore[no-untyped-def]
     return types.int64(counters, types.intp), emit
 
 
-@core
-def meet(counters, threads, phase):  # type: ignore[no-untyped-def]
+@compiled
+def meet(counters, threads, phase):
     """Return once `threads` threads have come to `phase`, counted from 1."""
     if threads == 1:
         return
@@ -58,7 +58,7 @@ def meet(counters, threads, phase):  # type: ignore[no-untyped-def]
             spins = 0
 
 
-@core
-def piece(array, threads):  # type: ignore[no-untyped-def]
+@compiled
+def piece(array, threads):
     """How many elements of an array each thread has to itself: whole cache lines."""
     return array.size // threads // 16 * 16

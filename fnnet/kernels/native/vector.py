@@ -68,7 +68,7 @@ class Vectors:
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), arguments)
 
 
-class Loop:
+class VectorLoop:
     """A counted loop with values carried from turn to turn; the body runs at least once."""
 
     def __init__(self, builder: Any, first: Any, end: Any, carried: list[Any]) -> None:
@@ -119,7 +119,7 @@ def make_tile(rows: int, vectors: int, together: int = 1) -> Any:
     """
 
     @intrinsic
-    def tile(  # type: ignore[no-untyped-def]
+    def tile(
         typing, k, first, last, a, a_at, a_row, a_step, b, b_at, b_step, init, init_at, init_row, out, out_at, out_row
     ):
         def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -135,7 +135,7 @@ def make_tile(rows: int, vectors: int, together: int = 1) -> Any:
 
             a_rows = [builder.gep(a, [place(a_at, a_row, i)]) for i in numbers[::together]]
             sums = [vector.load(init, place(init_at, init_row, i, v)) for i in numbers for v in range(vectors)]
-            loop = Loop(builder, I64(0), k, [*sums, *a_rows, builder.gep(b, [b_at])])
+            loop = VectorLoop(builder, I64(0), k, [*sums, *a_rows, builder.gep(b, [b_at])])
             # Opaque, or the optimiser would keep a pointer for each row: 12 of them, moved from register to register
             # at each turn, cost a sixth of the time.
             *heads, b_row = (opaque(builder, each) for each in loop.values[len(sums) :])
@@ -163,9 +163,7 @@ def make_sparse_dot(rows: int, vectors: int) -> Any:
     at outs[i]."""
 
     @intrinsic
-    def sparse_dot(  # type: ignore[no-untyped-def]
-        typing, values, value_starts, indices, starts, count, w, w_at, w_row, out, outs
-    ):
+    def sparse_dot(typing, values, value_starts, indices, starts, count, w, w_at, w_row, out, outs):
         def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             _, value_starts, _, starts, count, _, w_at, w_row, _, outs = args
             values, indices, w, out = (pointer(context, builder, signature.args[i], args[i]) for i in (0, 2, 5, 8))
@@ -182,7 +180,7 @@ def make_sparse_dot(rows: int, vectors: int) -> Any:
                 for v in range(vectors)
             ]
             with builder.if_then(builder.icmp_signed("<", I64(0), count)):
-                loop = Loop(builder, I64(0), count, [vector.load(out, place) for place in places])
+                loop = VectorLoop(builder, I64(0), count, [vector.load(out, place) for place in places])
                 new = []
                 for r, (value, index) in enumerate(lists):
                     number = builder.zext(builder.load(builder.gep(index, [loop.index])), I64)
@@ -207,9 +205,7 @@ def make_sparse_outer(vectors: int) -> Any:
     """g[indices[start + n], j] += values[value_start + n] d[j] for n < count and `vectors` vectors of columns."""
 
     @intrinsic
-    def sparse_outer(  # type: ignore[no-untyped-def]
-        typing, values, value_start, indices, start, count, d, d_at, g, g_at, g_row
-    ):
+    def sparse_outer(typing, values, value_start, indices, start, count, d, d_at, g, g_at, g_row):
         def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             _, value_start, _, start, count, _, d_at, _, g_at, g_row = args
             values, indices, d, g = (pointer(context, builder, signature.args[i], args[i]) for i in (0, 2, 5, 7))
@@ -217,7 +213,7 @@ def make_sparse_outer(vectors: int) -> Any:
             vector = Vectors(context, builder, signature.args[0])
             with builder.if_then(builder.icmp_signed("<", I64(0), count)):
                 columns = [vector.load(d, builder.add(d_at, I64(v * vector.lanes))) for v in range(vectors)]
-                loop = Loop(builder, I64(0), count, [])
+                loop = VectorLoop(builder, I64(0), count, [])
                 index = builder.zext(builder.load(builder.gep(number, [loop.index])), I64)
                 factor = vector.splat(builder.load(builder.gep(value, [loop.index])))
                 row = builder.add(g_at, builder.mul(index, g_row))
@@ -245,7 +241,7 @@ def _lanes_below(vector: Vectors, count: Any) -> Any:
 
 
 @intrinsic
-def max_vector(typing, z, at, count):  # type: ignore[no-untyped-def]
+def max_vector(typing, z, at, count):
     """The largest of the `count` elements from z[at] on, at most a vector; NaN is passed over."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -258,7 +254,7 @@ def max_vector(typing, z, at, count):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def exp_vector(typing, z, at, shift, count):  # type: ignore[no-untyped-def]
+def exp_vector(typing, z, at, shift, count):
     """z[at:at + count] = exp(z[at:at + count] - shift), for differences of at most 0, and 0 up to the vector's end;
     returns their sum."""
 
@@ -276,7 +272,7 @@ def exp_vector(typing, z, at, shift, count):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def softmax_columns(typing, t, at, classes, labels, shares, even, hot, figures, place):  # type: ignore[no-untyped-def]
+def softmax_columns(typing, t, at, classes, labels, shares, even, hot, figures, place):
     """The softmax, its gradient and its figures for a vector of samples, which lie side by side in t: element [c, i] of
     the logits is t[at + c lanes + i], and becomes (softmax - target) shares[i], where the target is `even` and for the
     label `hot` more.
@@ -291,16 +287,16 @@ def softmax_columns(typing, t, at, classes, labels, shares, even, hot, figures, 
         vector = Vectors(context, builder, signature.args[0])
         zero, one = vector.constant(0.0), vector.constant(1.0)
 
-        def row(loop: Loop) -> Any:
+        def row(loop: VectorLoop) -> Any:
             return builder.add(at, builder.mul(loop.index, I64(vector.lanes)))
 
-        loop = Loop(builder, I64(0), classes, [vector.constant(-math.inf), zero, zero])
+        loop = VectorLoop(builder, I64(0), classes, [vector.constant(-math.inf), zero, zero])
         top, best, number = loop.values
         z = vector.load(t, row(loop))
         higher = builder.fcmp_ordered(">", z, top)
         top, best = builder.select(higher, z, top), builder.select(higher, number, best)
         loop.close([top, best, builder.fadd(number, one)])
-        loop = Loop(builder, I64(0), classes, [zero, zero])
+        loop = VectorLoop(builder, I64(0), classes, [zero, zero])
         below = builder.fsub(vector.load(t, row(loop)), top)
         powers = exp(vector, below)
         vector.store(powers, t, row(loop))
@@ -308,7 +304,7 @@ def softmax_columns(typing, t, at, classes, labels, shares, even, hot, figures, 
         loop.close([total, depth])
         inverse, label, share = builder.fdiv(one, total), vector.load(labels, I64(0)), vector.load(shares, I64(0))
         cold, peak = vector.splat(even), vector.splat(builder.fadd(even, hot))
-        loop = Loop(builder, I64(0), classes, [zero])
+        loop = VectorLoop(builder, I64(0), classes, [zero])
         probs = builder.fmul(vector.load(t, row(loop)), inverse)
         target = builder.select(builder.fcmp_ordered("==", label, loop.values[0]), peak, cold)
         vector.store(builder.fmul(builder.fsub(probs, target), share), t, row(loop))
@@ -322,7 +318,7 @@ def softmax_columns(typing, t, at, classes, labels, shares, even, hot, figures, 
 
 
 @intrinsic
-def transpose(typing, source, at, row, out, out_at, out_row):  # type: ignore[no-untyped-def]
+def transpose(typing, source, at, row, out, out_at, out_row):
     """out[j, i] = source[i, j] for one square of lanes x lanes, by perfect shuffles of its rows."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -347,7 +343,7 @@ def transpose(typing, source, at, row, out, out_at, out_row):  # type: ignore[no
 
 
 @intrinsic
-def square_root(typing, x):  # type: ignore[no-untyped-def]
+def square_root(typing, x):
     """The square root of a number, as an instruction: NumPy's and math's would call the C library."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:

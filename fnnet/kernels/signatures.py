@@ -1,0 +1,180 @@
+"""The compiled functions and their arguments by name: what Python binds, and what the compiler compiles for.
+
+Both sides read this page alone. The compiler refuses a function whose own parameters have other names or another order,
+and `Library.bind` takes arguments by name only, so that no two of one kind can change places unseen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+
+class Argument(NamedTuple):
+    """A scalar, or an array of `dimensions` axes; the dtype "real" is the one that is compiled for."""
+
+    dtype: str
+    dimensions: int = 0
+
+
+class Function(NamedTuple):
+    """A function of the module `kernels.native.MODULE`, and its arguments in their order."""
+
+    module: str
+    arguments: Mapping[str, Argument]
+
+
+INTEGER: Final = Argument("int64")
+REAL: Final = Argument("real")
+REALS: Final = Argument("real", 1)
+UINT8S: Final = Argument("uint8", 1)
+UINT16S: Final = Argument("uint16", 1)
+UINT32S: Final = Argument("uint32", 1)
+INT64S: Final = Argument("int64", 1)
+FLOAT32S: Final = Argument("float32", 1)
+FLOAT64S: Final = Argument("float64", 1)
+LAYERS: Final = Argument("int64", 2)
+"""`Layout.shape`."""
+
+_TEAM = {"rank": INTEGER, "threads": INTEGER, "counters": INT64S}
+_IMAGES = {"x_bytes": UINT8S, "x_floats": REALS}
+_PIXELS = {**_IMAGES, "starts": UINT32S, "indices": UINT16S, "codes": UINT8S, "values": REALS}
+_TARGETS = {"rows": REALS, "n": INTEGER, "classes": INTEGER, "line": INTEGER, "labels": INT64S}
+_ROWS = {"first": INTEGER, "last": INTEGER, "inputs": INTEGER}
+
+_TRAIN: Final = {
+    "train_block": Function(
+        "block",
+        {
+            **_TEAM,
+            "shape": LAYERS,
+            "middle": INTEGER,
+            "parameters": REALS,
+            "first_moment": REALS,
+            "second_moment": REALS,
+            "gradient": REALS,
+            "average": REALS,
+            "norms": FLOAT64S,
+            "work": REALS,
+            "zeros": REALS,
+            "scratch_all": REALS,
+            "order_all": INT64S,
+            "floats_all": REALS,
+            **_PIXELS,
+            "labels": INT64S,
+            "shares": REALS,
+            "ids": INT64S,
+            "batch": INTEGER,
+            "chunk_rows": INTEGER,
+            "steps": INTEGER,
+            "rule": INTEGER,
+            "constants": REALS,
+            "seed": INTEGER,
+            "first_step": INTEGER,
+            "totals": REALS,
+            "shifted": REALS,
+            "right": UINT8S,
+            "done": INT64S,
+        },
+    )
+}
+_AUGMENT: Final = {
+    "deform": Function(
+        "deform",
+        {
+            "x": UINT8S,
+            "first": INTEGER,
+            "last": INTEGER,
+            "height": INTEGER,
+            "width": INTEGER,
+            "samples": INT64S,
+            "seed": INTEGER,
+            "epoch": INTEGER,
+            "limits": FLOAT64S,
+            "by": FLOAT32S,
+            "bx": FLOAT32S,
+            "knots_y": INTEGER,
+            "knots_x": INTEGER,
+            "floats": FLOAT32S,
+            "quads": UINT32S,
+            "spare": UINT8S,
+            "out": UINT8S,
+        },
+    )
+}
+_INFER: Final = {
+    "scores": Function(
+        "inference",
+        {
+            **_TEAM,
+            "shape": LAYERS,
+            "parameters": REALS,
+            "work_all": REALS,
+            "zeros": REALS,
+            **_IMAGES,
+            "n": INTEGER,
+            "unit_rows": INTEGER,
+            "ids": INT64S,
+            "order_all": INT64S,
+            "floats_all": REALS,
+            "starts_all": UINT32S,
+            "indices_all": UINT16S,
+            "codes_all": UINT8S,
+            "values_all": REALS,
+            "logits": REALS,
+            "best": INT64S,
+        },
+    ),
+    "count_nonzero": Function("sparse", {"x": UINT8S, **_ROWS, "counts": INT64S}),
+    "count_nonzero_floats": Function("sparse", {"x": REALS, **_ROWS, "counts": INT64S}),
+    "compress": Function("sparse", {"x": UINT8S, **_ROWS, "starts": UINT32S, "indices": UINT16S, "values": UINT8S}),
+    "compress_floats": Function(
+        "sparse", {"x": REALS, **_ROWS, "starts": UINT32S, "indices": UINT16S, "values": REALS}
+    ),
+}
+_OPERATIONS: Final = {
+    "product": Function(
+        "products",
+        {
+            "m": INTEGER,
+            "n": INTEGER,
+            "k": INTEGER,
+            "a": REALS,
+            "a_at": INTEGER,
+            "a_row": INTEGER,
+            "a_step": INTEGER,
+            "b": REALS,
+            "b_at": INTEGER,
+            "b_step": INTEGER,
+            "b_panel": INTEGER,
+            "b_rows": INTEGER,
+            "init": REALS,
+            "init_at": INTEGER,
+            "init_row": INTEGER,
+            "out": REALS,
+            "out_at": INTEGER,
+            "out_row": INTEGER,
+        },
+    ),
+    "relu": Function("elementwise", {"z": REALS, "a": REALS}),
+    "relu_backward": Function("elementwise", {"da": REALS, "z": REALS, "dz": REALS}),
+    "softmax": Function("elementwise", {"probs": REALS, "n": INTEGER, "classes": INTEGER, "line": INTEGER}),
+    "cross_entropy": Function(
+        "elementwise",
+        {**_TARGETS, "smoothing": REAL, "totals": REALS, "shifted": REALS},
+    ),
+    "cross_entropy_backward": Function("elementwise", {**_TARGETS, "shares": REALS, "smoothing": REAL}),
+    "activate": Function(
+        "activation",
+        {"number": INTEGER, "z": REALS, "z_at": INTEGER, "slope": REALS, "slope_at": INTEGER, "vectors": INTEGER},
+    ),
+    "column_sums": Function("elementwise", {"dz": REALS, "n": INTEGER, "columns": INTEGER, "sums": REALS}),
+    "update": Function("elementwise", {"value": REALS, "gradient": REALS, "rate": REAL, "stepped": REALS}),
+}
+
+PARTS: Final[Mapping[str, Mapping[str, Function]]] = MappingProxyType(
+    {"train": _TRAIN, "augment": _AUGMENT, "infer": _INFER, "operations": _OPERATIONS}
+)
+"""The parts that are compiled side by side, each an object file: name -> functions. `name_floats` is the native
+function `name` compiled for floats in place of bytes."""
