@@ -25,6 +25,7 @@ OPTIMIZERS = {
     "rmsprop": optimizers.rmsprop(0.9, 1e-2),
     "adam": optimizers.adam(epsilon=1e-3),
     "adamw": optimizers.adamw(0.8, 0.99, 1e-3, weight_decay=0.1),
+    "lion": optimizers.lion(0.8, 0.95, weight_decay=0.1),
     "decayed": optimizers.momentum(0.8, weight_decay=0.1),
     "shrunk": optimizers.sgd(weight_decay=0.1, decoupled=True),
     "clipped": optimizers.clipped(optimizers.momentum(0.8, nesterov=True), 0.05),
@@ -94,7 +95,8 @@ def test_a_block_is_the_loop_over_train_step(
             assert_trained(ours, theirs, wanted.step)
 
 
-@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+# Lion moves by signs: in float32 what rounding leaves of some gradient that is nearly 0 may have either.
+@pytest.mark.parametrize("optimizer", sorted({*OPTIMIZERS} - {"lion"}))
 @pytest.mark.parametrize("sizes", [(784, 10), (784, 10, 10), (784, 128, 10), (784, 150, 40, 10)], ids=str)
 def test_a_block_in_float32(optimizer, sizes, numba_kernels):
     examples = data(300, 784, 10, zeros=0.8, as_bytes=True)
