@@ -91,13 +91,29 @@ def test_every_row_of_the_list_of_faults_has_a_test():
 
 
 def test_public_names():
-    assert sorted(fnnet.__all__) == sorted(fnnet._HOMES)
+    assert fnnet.__all__ == sorted(fnnet._HOMES)
     for name in fnnet.__all__:
         value = getattr(fnnet, name)
         assert value.__doc__, name
         assert name in dir(fnnet)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = fnnet.nonsense
+
+
+def test_type_checkers_see_the_names_that_are_imported_at_their_first_use():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    assert ast.unparse(block.test) == "TYPE_CHECKING"
+    seen = {}
+    for node in block.body:
+        if isinstance(node, ast.ImportFrom):
+            home = node.module.removeprefix("fnnet.")
+            for alias in node.names:
+                seen[alias.asname] = home if alias.asname == alias.name else f"{home}:{alias.name}"
+        else:
+            assert isinstance(node, ast.Assign)
+            seen[node.targets[0].id] = seen.pop(node.value.id)
+    assert seen == fnnet._HOMES
 
 
 def test_importing_fnnet_alone_imports_no_numpy():
