@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import fnnet
-from tests.campaigns import __main__ as faults
+from tests.campaigns import __main__ as campaigns
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "fnnet"
@@ -81,13 +81,31 @@ def test_rooms_are_not_overfull(path):
     assert len(path.read_text().splitlines()) <= (500 if path.name == "optimizers.py" else 400)
 
 
-def test_every_row_of_the_list_of_faults_has_a_test():
-    rows = faults.covered()
-    assert sorted({*rows, *faults.WAITING}) == list(range(1, 91))
-    for row, room in faults.WAITING.items():
-        assert row not in rows
-        assert not (PACKAGE / "apps" / room).exists()
-        assert not (PACKAGE / "training" / f"{room}.py").exists()
+def test_every_fault_has_a_test():
+    assert list(campaigns.FAULTS) == list(range(1, 91))
+    tests = campaigns.covered()
+    assert set(tests) <= set(campaigns.FAULTS), "a test carries a number that docs/faults.md does not have"
+    for number, fault in campaigns.FAULTS.items():
+        assert bool(tests.get(number)) != bool(fault.waits_for), f"f{number:02}"
+
+
+def test_faults_wait_only_for_parts_that_do_not_exist():
+    waiting = [fault.waits_for for fault in campaigns.FAULTS.values() if fault.waits_for]
+    assert len(waiting) == 3
+    for path in waiting:
+        assert path.startswith("fnnet/")
+        assert not (ROOT / path).exists(), path
+
+
+def test_the_list_of_faults_is_printed_with_its_tests(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["campaigns", "--list"])
+    assert campaigns.main() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "f07 The sizes in a header multiply to more than any memory" in lines
+    assert "    Waits for `fnnet/apps/serve`" in lines
+    for number, fault in campaigns.FAULTS.items():
+        below = lines[lines.index(f"f{number:02} {fault.title}") + 1]
+        assert fault.waits_for or re.match(rf"    test_\w+\.py::test_\w*f{number:02}_", below), below
 
 
 def test_public_names():
