@@ -4,12 +4,14 @@ import re
 
 import pytest
 
+from fnnet.core import operations
 from tests.campaigns.__main__ import FAULTS
 from tests.conftest import ROOT
 from tests.project.test_project import GROUND, LAYERS
 
 DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
 DOCUMENTS += sorted((ROOT / "docs").glob("*.md"))
+README = (ROOT / "README.md").read_text()
 HOUSE = (ROOT / "docs" / "house.md").read_text()
 TESTS = {path.name: path for path in (ROOT / "tests").rglob("test_*.py")}
 
@@ -48,6 +50,14 @@ def test_not_yet_names_paths_that_do_not_exist():
 def test_links_lead_to_files(path):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text()):
         assert (path.parent / target).exists(), target
+
+
+def test_the_mathematics_of_the_readme_is_in_the_code():
+    section = re.search(r"## The mathematics\n(.*?)\n## ", README, re.DOTALL)[1]
+    functions = re.findall(r"\| `(\w+)` \|$", section, re.MULTILINE)
+    assert len(functions) == 8
+    for name in functions:
+        assert callable(getattr(operations, name)), name
 
 
 def test_tests_that_documents_name_exist():

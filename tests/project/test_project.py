@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = ("core", "files", "kernels", "data", "training", "apps", "cli")
 """Each folder imports only from itself and from those before it; `errors`, `names` and `limits` lie below all."""
 GROUND = ("errors", "names", "limits")
-HEAVY = {"numba", "llvmlite", "matplotlib", "sklearn", "PIL", "requests", "threadpoolctl"}
+HEAVY = {"numba", "llvmlite", "matplotlib", "sklearn", "PIL", "requests", "scipy", "threadpoolctl"}
+LIBRARIES = {"pillow": "PIL", "scikit-learn": "sklearn"}
+"""Distribution -> the module that it installs, where the names differ."""
 TOUCH_FILES = {"files", "data", "apps", "cli", "limits"}
 COMPILED = "kernels/cache.py"
 FILE_CALLS = {"open", "write_text", "read_text", "write_bytes", "read_bytes", "unlink", "mkdir", "remove", "rename"}
@@ -137,6 +140,30 @@ def test_type_checkers_see_the_names_that_are_imported_at_their_first_use():
 def test_importing_fnnet_alone_imports_no_numpy():
     code = "import sys, fnnet; assert 'numpy' not in sys.modules; fnnet.init; assert 'numpy' in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_what_is_installed_is_what_is_imported():
+    """No dependency that no code uses, and none that is missing."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    declared = [*project["dependencies"], *extras["plot"]]
+    declared = {re.split("[<>=]", requirement)[0] for requirement in declared}
+    used = {name.split(".")[0] for path in FILES for name in imports(ast.parse(path.read_text()))}
+    used -= {*sys.stdlib_module_names, "fnnet", "mpl_toolkits"}
+    assert used == {LIBRARIES.get(name, name) for name in declared}
+    assert used >= HEAVY
+    assert extras.keys() == {"plot", "test", "fuzz", "dev", "peers"}
+
+
+def test_each_library_has_its_reason_in_the_changelog():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    required = [
+        *project["dependencies"],
+        *(each for extra in project["optional-dependencies"].values() for each in extra),
+    ]
+    table = (ROOT / "CHANGELOG.md").read_text().partition("### Libraries")[2]
+    named = set(re.findall(r"[\w-]+", " ".join(re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE))))
+    assert {re.split(r"[<>=\[]", each)[0] for each in required} - {"fnnet"} <= named
 
 
 def test_the_version_is_said_once():
