@@ -76,7 +76,7 @@ TEMPORARY: Final = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.part", re.DOTALL)
 """The names of `write_file`'s temporary files."""
 
 
-def open_regular(path: str | os.PathLike[str], disk: FileSystem = DISK) -> int:
+def open_regular(path: PathName, disk: FileSystem = DISK) -> int:
     """Open the regular file `path` for reading and return its descriptor; raise StorageError if that fails."""
     try:
         # Without O_NONBLOCK, opening a FIFO would wait for a writer.
@@ -95,9 +95,7 @@ def open_regular(path: str | os.PathLike[str], disk: FileSystem = DISK) -> int:
     return descriptor
 
 
-def read_bytes(
-    path: str | os.PathLike[str], cap: int = MAX_FILE_BYTES, *, disk: FileSystem = DISK, empty: bool = False
-) -> bytes:
+def read_bytes(path: PathName, cap: int = MAX_FILE_BYTES, *, disk: FileSystem = DISK, empty: bool = False) -> bytes:
     """Return the content of the regular file `path`; raise DataError above `cap` bytes, or if empty unless `empty`."""
     descriptor = open_regular(path, disk)
     try:
@@ -128,7 +126,7 @@ def _pieces(descriptor: int, size: int, disk: FileSystem) -> Iterator[bytes]:
         yield piece
 
 
-def read_head(path: str | os.PathLike[str], count: int = 512) -> bytes:
+def read_head(path: PathName, count: int = 512) -> bytes:
     """Return the first bytes of the regular file `path`, at most `count`."""
     with open(open_regular(path), "rb") as file:
         try:
@@ -137,14 +135,12 @@ def read_head(path: str | os.PathLike[str], count: int = 512) -> bytes:
             raise unreadable(path, error) from None
 
 
-def refuse(
-    problem: str, path: str | os.PathLike[str], place: str, expected: object, found: object, fix: str
-) -> NoReturn:
+def refuse(problem: str, path: PathName, place: str, expected: object, found: object, fix: str) -> NoReturn:
     """Raise DataError about the file `path`, with every part of the message."""
     raise DataError(problem, where=path, place=place, expected=expected, found=found, fix=fix)
 
 
-def unreadable(path: str | os.PathLike[str], error: OSError) -> StorageError:
+def unreadable(path: PathName, error: OSError) -> StorageError:
     """Return the error for a disk that fails in the middle of a file."""
     found = error.strerror or str(error)
     return StorageError("cannot be read", where=path, expected="its content", found=found, fix="check the disk")
@@ -162,7 +158,7 @@ def looks_like_html(head: bytes) -> bool:
     )
 
 
-def list_folder(path: str | os.PathLike[str], disk: FileSystem = DISK) -> list[Path]:
+def list_folder(path: PathName, disk: FileSystem = DISK) -> list[Path]:
     """Return the entries of a folder, sorted by name; raise StorageError if it cannot be listed."""
     try:
         return sorted(Path(path, name) for name in disk.listdir(path))
@@ -171,7 +167,7 @@ def list_folder(path: str | os.PathLike[str], disk: FileSystem = DISK) -> list[P
         raise StorageError(f"cannot be listed: {error.strerror}", where=path, fix=fix) from None
 
 
-def write_file(path: str | os.PathLike[str], *chunks: bytes | memoryview, disk: FileSystem = DISK) -> None:
+def write_file(path: PathName, *chunks: bytes | memoryview, disk: FileSystem = DISK) -> None:
     """Write the bytes of `chunks` to the file `path`, completely or not at all.
 
     Writes a temporary file beside it, calls fsync, reads back and compares, renames, and calls fsync on the folder.
@@ -200,7 +196,7 @@ def write_file(path: str | os.PathLike[str], *chunks: bytes | memoryview, disk: 
         disk.sync_folder(target.parent)
 
 
-def _target(path: str | os.PathLike[str]) -> Path:
+def _target(path: PathName) -> Path:
     try:
         return Path(os.fsdecode(path))
     except TypeError:
@@ -230,7 +226,7 @@ def _reads(descriptor: int, chunk: bytes | memoryview, disk: FileSystem) -> bool
     return True
 
 
-def append_line(path: str | os.PathLike[str], line: bytes, *, sync: bool = False, disk: FileSystem = DISK) -> None:
+def append_line(path: PathName, line: bytes, *, sync: bool = False, disk: FileSystem = DISK) -> None:
     """Append a line to the file `path`, which is created if it does not exist; with `sync`, call fsync.
 
     An incomplete line that a killed writer left at the end is cut off first.
@@ -271,7 +267,7 @@ def _whole_lines(descriptor: int, disk: FileSystem) -> int:
     return end
 
 
-def make_folder(path: str | os.PathLike[str], disk: FileSystem = DISK) -> None:
+def make_folder(path: PathName, disk: FileSystem = DISK) -> None:
     """Create the folder `path` and its parents unless they exist; raise StorageError if that is not possible."""
     folder = Path(path)
     try:
@@ -288,7 +284,7 @@ def make_folder(path: str | os.PathLike[str], disk: FileSystem = DISK) -> None:
         raise StorageError(f"cannot be made: {reason}", where=path, expected="a folder", fix=fix) from None
 
 
-def remove_leftovers(folder: str | os.PathLike[str], disk: FileSystem = DISK) -> int:
+def remove_leftovers(folder: PathName, disk: FileSystem = DISK) -> int:
     """Remove the temporary files of killed writers from `folder`, to which nobody else writes; return their number."""
     left = [path for path in list_folder(folder, disk) if TEMPORARY.fullmatch(path.name)]
     for path in left:
@@ -297,7 +293,7 @@ def remove_leftovers(folder: str | os.PathLike[str], disk: FileSystem = DISK) ->
     return len(left)
 
 
-def check_writable(path: str | os.PathLike[str]) -> None:
+def check_writable(path: PathName) -> None:
     """Raise StorageError if a file at `path` could not be written: before the work rather than after it."""
     target = Path(path)
     with _writing(target):

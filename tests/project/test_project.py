@@ -1,4 +1,4 @@
-"""The house: who imports whom, what is public, and that the README tells the truth."""
+"""The rules of the code: who imports whom, what is public, what is documented; and that the README is true."""
 
 import ast
 import re
@@ -27,7 +27,8 @@ COMPILED = "kernels/cache.py"
 FILE_CALLS = {"open", "write_text", "read_text", "write_bytes", "read_bytes", "unlink", "mkdir", "remove", "rename"}
 
 
-def room(path):
+def folder_of(path):
+    """The folder of a module below fnnet, or its own name if it is not in one."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -42,7 +43,7 @@ def imports(tree):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_who_imports_whom(path):
-    here, tree = room(path), ast.parse(path.read_text())
+    here, tree = folder_of(path), ast.parse(path.read_text())
     used = {name.split(".")[1] for name in imports(tree) if name.startswith("fnnet.")} - {here}
     if path.name == "optimizers.py":
         pytest.skip("still computes with the columns of compiled code")
@@ -55,7 +56,7 @@ def test_who_imports_whom(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_heavy_libraries_are_imported_inside_the_door_that_needs_them(path):
+def test_heavy_libraries_are_imported_inside_the_functions_that_need_them(path):
     if path.parent.name == "native" or path.name == "build.py":
         return
     top = ast.parse(path.read_text()).body
@@ -70,7 +71,7 @@ def test_files_are_touched_only_where_they_belong(path):
     called = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
     calls = {func.id for func in called if isinstance(func, ast.Name)}
     calls |= {func.attr for func in called if isinstance(func, ast.Attribute)}
-    assert not calls & FILE_CALLS or room(path) in TOUCH_FILES or path.relative_to(PACKAGE).as_posix() == COMPILED
+    assert not calls & FILE_CALLS or folder_of(path) in TOUCH_FILES or path.relative_to(PACKAGE).as_posix() == COMPILED
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -80,7 +81,7 @@ def test_nothing_is_unpickled_or_evaluated(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_rooms_are_not_overfull(path):
+def test_modules_are_short(path):
     assert len(path.read_text().splitlines()) <= (500 if path.name == "optimizers.py" else 400)
 
 
@@ -166,7 +167,7 @@ def test_each_library_has_its_reason_in_the_changelog():
     assert {re.split(r"[<>=\[]", each)[0] for each in required} - {"fnnet"} <= named
 
 
-def test_the_version_is_said_once():
+def test_the_version_is_the_same_everywhere():
     text = (ROOT / "pyproject.toml").read_text()
     assert f'version = "{fnnet.__version__}"' in text
     assert f"## {fnnet.__version__}" in (ROOT / "CHANGELOG.md").read_text()
