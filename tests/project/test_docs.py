@@ -59,6 +59,8 @@ def test_the_mathematics_of_the_readme_is_in_the_code():
     assert len(functions) == 8
     for name in functions:
         assert callable(getattr(operations, name)), name
+        backward = f"{name}_backward"
+        assert backward in functions or not hasattr(operations, backward), backward
 
 
 def test_tests_that_documents_name_exist():
