@@ -1,114 +1,107 @@
 """A small neural network that reads like its mathematics: pure functions in NumPy, compiled twins in Numba.
 
-params = fnnet.init((784, 10, 10), seed=0)
-activations = fnnet.forward(params, x)
-grads = fnnet.backward(params, activations, labels)
-params = fnnet.update(params, grads, learning_rate=0.1)
+>>> import fnnet
+>>> from fnnet.data import load
+>>> data, params = load("digits"), fnnet.init((784, 10, 10), seed=0)
+>>> activations = fnnet.forward(params, data.train.x)
+>>> grads = fnnet.backward(params, activations, data.train.labels)
+>>> params = fnnet.update(params, grads, learning_rate=0.1)
+>>> fnnet.predict(params, data.test.x).shape == data.test.labels.shape
+True
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fnnet.core.deform import Deformation, deform
-    from fnnet.core.network import Activations
-    from fnnet.core.optimizers import Optimizer
-    from fnnet.core.params import Layer, Params
-    from fnnet.core.public import backward, forward, init, loss, predict, predictor, scores, update
-    from fnnet.core.public_optimizers import SGD, adam, adamw, averaged, clipped, lion, momentum, rmsprop, sgd
-    from fnnet.core.state import Objective, TrainState
-    from fnnet.core.table import Kernels
-    from fnnet.errors import FnnetError
-    from fnnet.files.model import Model, load_model, save_model
-    from fnnet.kernels import load as load_kernels
-    from fnnet.training.blocks import train_block
-    from fnnet.training.steps import train_step
+    from fnnet.core.deform import Deformation as Deformation
+    from fnnet.core.deform import deform as deform
+    from fnnet.core.network import Activations as Activations
+    from fnnet.core.optimizers import Optimizer as Optimizer
+    from fnnet.core.params import Layer as Layer
+    from fnnet.core.params import Params as Params
+    from fnnet.core.public import backward as backward
+    from fnnet.core.public import forward as forward
+    from fnnet.core.public import init as init
+    from fnnet.core.public import loss as loss
+    from fnnet.core.public import predict as predict
+    from fnnet.core.public import predictor as predictor
+    from fnnet.core.public import scores as scores
+    from fnnet.core.public import update as update
+    from fnnet.core.public_optimizers import SGD as SGD
+    from fnnet.core.public_optimizers import adam as adam
+    from fnnet.core.public_optimizers import adamw as adamw
+    from fnnet.core.public_optimizers import averaged as averaged
+    from fnnet.core.public_optimizers import clipped as clipped
+    from fnnet.core.public_optimizers import lion as lion
+    from fnnet.core.public_optimizers import momentum as momentum
+    from fnnet.core.public_optimizers import rmsprop as rmsprop
+    from fnnet.core.public_optimizers import sgd as sgd
+    from fnnet.core.state import Objective as Objective
+    from fnnet.core.state import TrainState as TrainState
+    from fnnet.core.table import Kernels as Kernels
+    from fnnet.errors import FnnetError as FnnetError
+    from fnnet.files.model import Model as Model
+    from fnnet.files.model import load_model as load_model
+    from fnnet.files.model import save_model as save_model
+    from fnnet.kernels import load as _load
+    from fnnet.training.blocks import train_block as train_block
+    from fnnet.training.steps import train_step as train_step
+
+    load_kernels = _load
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Activations": "core.network",
+    "Deformation": "core.deform",
     "FnnetError": "errors",
     "Kernels": "core.table",
-    "load_kernels": "kernels:load",
-    "Activations": "core.network",
-    "backward": "core.public",
-    "forward": "core.public",
-    "loss": "core.public",
-    "predict": "core.public",
-    "predictor": "core.public",
-    "scores": "core.public",
-    "SGD": "core.public_optimizers",
+    "Layer": "core.params",
+    "Model": "files.model",
+    "Objective": "core.state",
     "Optimizer": "core.optimizers",
+    "Params": "core.params",
+    "SGD": "core.public_optimizers",
+    "TrainState": "core.state",
     "adam": "core.public_optimizers",
     "adamw": "core.public_optimizers",
     "averaged": "core.public_optimizers",
+    "backward": "core.public",
     "clipped": "core.public_optimizers",
-    "rmsprop": "core.public_optimizers",
-    "sgd": "core.public_optimizers",
-    "lion": "core.public_optimizers",
-    "momentum": "core.public_optimizers",
-    "update": "core.public",
-    "Layer": "core.params",
-    "Model": "files.model",
-    "Params": "core.params",
+    "deform": "core.deform",
+    "forward": "core.public",
     "init": "core.public",
+    "lion": "core.public_optimizers",
+    "load_kernels": "kernels:load",
     "load_model": "files.model",
+    "loss": "core.public",
+    "momentum": "core.public_optimizers",
+    "predict": "core.public",
+    "predictor": "core.public",
+    "rmsprop": "core.public_optimizers",
     "save_model": "files.model",
-    "Objective": "core.state",
-    "TrainState": "core.state",
+    "scores": "core.public",
+    "sgd": "core.public_optimizers",
     "train_block": "training.blocks",
     "train_step": "training.steps",
-    "Deformation": "core.deform",
-    "deform": "core.deform",
+    "update": "core.public",
 }
+"""Public name -> the module below `fnnet` that defines it, with the name it has there behind a colon if it differs."""
 
-__all__ = [
-    "SGD",
-    "Activations",
-    "Deformation",
-    "FnnetError",
-    "Kernels",
-    "Layer",
-    "Model",
-    "Objective",
-    "Optimizer",
-    "Params",
-    "TrainState",
-    "adam",
-    "adamw",
-    "averaged",
-    "backward",
-    "clipped",
-    "deform",
-    "forward",
-    "init",
-    "lion",
-    "load_kernels",
-    "load_model",
-    "loss",
-    "momentum",
-    "predict",
-    "predictor",
-    "rmsprop",
-    "save_model",
-    "scores",
-    "sgd",
-    "train_block",
-    "train_step",
-    "update",
-]
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    # Names are fetched at their first use: `fnnet --help` then need not wait for NumPy (0.25 s).
+    # A name is imported at its first use: `fnnet --help` then does not load NumPy (0.25 s).
     if name not in _HOMES:
         raise AttributeError(f"module 'fnnet' has no attribute {name!r}")
     from importlib import import_module
 
-    home, _, original = _HOMES[name].partition(":")
-    value = getattr(import_module(f"fnnet.{home}"), original or name)
+    module, _, original = _HOMES[name].partition(":")
+    value = getattr(import_module(f"fnnet.{module}"), original or name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_HOMES})

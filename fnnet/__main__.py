@@ -1,4 +1,4 @@
-"""`python -m fnnet`."""
+"""Run the command line: `python -m fnnet`."""
 
 from fnnet.cli import main
 

@@ -1,4 +1,4 @@
-"""The one family of errors that fnnet raises for what a user can mend."""
+"""fnnet's exceptions: every error that a user can fix."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ import os
 from typing import Any, Final, Self
 
 LONGEST: Final = 400
-"""Characters of what was expected or found that a message shows: files may be full of them."""
+"""Characters of the expected and found values shown in a message; a value read from a file may be of any length."""
 
 
 class FnnetError(Exception):
-    """A failure told in one line: where it is, what is wrong, what was expected and found, what to do.
+    """A failure reported in one line: where, what is wrong, what was expected and found, how to fix it.
 
-    The parts are keyword arguments so that every message has the same order. `exit_code` is what the
-    command line leaves with.
+    The parts are keyword arguments, so that every message has them in the same order.
+
+    problem     a clause, such as "labels are not integers".
+    where       the file or the option.
+    place       the place in it: line and column, byte, key, layer.
+    expected    the values that are accepted.
+    found       the value that was found.
+    fix         an imperative.
+    exit_code   the exit code of the command line.
     """
 
     exit_code = 1
@@ -37,27 +44,27 @@ class FnnetError(Exception):
         super().__init__(one_line(message))
 
     def at(self, where: str | os.PathLike[str], *, fix: str | None = None) -> Self:
-        """The same error at the file or option `where`, with another remedy if one is given."""
+        """Return the same error at the file or option `where`, with the remedy `fix` if one is given."""
         parts: dict[str, Any] = {"place": self.place, "expected": self.expected, "found": self.found}
         return type(self)(self.problem, where=where, fix=self.fix if fix is None else fix, **parts)
 
 
 class UsageError(FnnetError, ValueError):
-    """An option or an argument outside what is allowed."""
+    """An option or argument with a value that is not allowed."""
 
     exit_code = 2
 
 
 class ArgumentTypeError(UsageError, TypeError):
-    """An argument of a kind (dtype, rank, type) that the function does not take."""
+    """An argument of a type, dtype or rank that the function does not accept."""
 
 
 class DataError(FnnetError, ValueError):
-    """A data file or image that cannot be read as what it claims to be, or does not fit the model."""
+    """A data file or image that is damaged, of an unsupported kind, or does not fit the model."""
 
 
 class ModelError(FnnetError, ValueError):
-    """A model file or checkpoint that cannot be read, or a model that does not fit the data."""
+    """A model file or checkpoint that is damaged, or a model that does not fit the data."""
 
 
 class StorageError(FnnetError, OSError):
@@ -65,7 +72,7 @@ class StorageError(FnnetError, OSError):
 
 
 class DivergedError(FnnetError, ArithmeticError):
-    """Training left the finite numbers."""
+    """A loss or a weight became infinite or NaN in training."""
 
 
 def _short(value: object) -> str:
@@ -74,6 +81,6 @@ def _short(value: object) -> str:
 
 
 def one_line(text: str) -> str:
-    """`text` on one line, with every character that could steer a terminal escaped."""
+    """Return `text` on one line, with every non-printable character escaped: none can control the terminal."""
     escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return "".join(escaped).encode("utf-8", "backslashreplace").decode()

@@ -1,10 +1,10 @@
-"""The names that options, recipes and model files know. Nothing is imported, so that `--help` waits for nothing."""
+"""The names that options, recipes and model files accept. Imports nothing heavy, so that `--help` is fast."""
 
 from typing import Final
 
 ACTIVATIONS: Final = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "linear", "mish")
-"""The hidden activations; compiled code numbers them in this order."""
+"""The activations of hidden layers; compiled code numbers them in this order."""
 STEPPING: Final = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lion")
-"""The optimizers that move batch by batch."""
+"""The optimizers that update the parameters after each batch."""
 OPTIMIZERS: Final = (*STEPPING, "lbfgs")
 SCHEDULES: Final = ("constant", "step", "exponential", "cosine", "onecycle", "plateau")

@@ -1,8 +1,8 @@
-"""Deformation of images: shift, rotation, scale, shear and elastic bending, anew in each epoch.
+"""Deformation of images: shift, rotation, scale, shear and elastic bending, different in each epoch.
 
-What becomes of an image is a function of (seed, epoch, its number) alone: not of the batch, the order or the threads.
-Every number is rounded to float32 where the definition says so, and no function of the C library takes part: the
-compiled twin gives the same bytes.
+How an image is deformed depends on (seed, epoch, image number) alone, not on the batch, the order or the threads. The
+definition fixes where numbers are rounded to float32 and calls no function of the C library, so that the compiled twin
+gives the same bytes.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import ArgumentTypeError, UsageError
 
 CHUNK: Final = 2048
-"""Images that NumPy deforms at a time."""
+"""Images that NumPy deforms in one pass."""
 AFFINE_WORDS: Final = 8
 MAX_SHIFT: Final = 1000.0
 MAX_KNOTS: Final = 4096
 
 
 class Deformation(NamedTuple):
-    """How strongly images are deformed. Each figure is drawn for each image, evenly within its limits.
+    """Limits of the deformation; each image draws its own values, uniformly within them.
 
-    shift        pixels, within plus and minus, in both directions.
-    rotation     degrees, within plus and minus, about the image's centre.
-    scale        share: width and height each become 1 - scale to 1 + scale times as large.
-    shear        share of the height by which a row moves sideways, within plus and minus.
+    shift        pixels: -shift to shift in each direction.
+    rotation     degrees: -rotation to rotation about the centre of the image.
+    scale        fraction: width and height are each multiplied by 1 - scale to 1 + scale.
+    shear        fraction of the height by which a row moves sideways: -shear to shear.
     elastic      pixels: root mean square of the displacement in each direction (Simard, Steinkraus and Platt, ICDAR
                  2003, doi:10.1109/ICDAR.2003.1227801).
-    correlation  pixels: standard deviation of the bell that smooths the displacements.
+    correlation  pixels: standard deviation of the kernel that smooths the displacements.
     """
 
     shift: float = 0.0
@@ -47,10 +47,10 @@ class Deformation(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """A deformation as numbers for images of one shape.
+    """A deformation as arrays, for images of one shape.
 
-    limits   float64: shift, tangent of half the rotation, scale, shear, and 1 where there is elastic bending.
-    by, bx   float32 (height, knots) and (knots, width): what each row and column takes of the grid's knots.
+    limits   float64: shift, tangent of half the rotation, scale, shear, and 1 with elastic bending, else 0.
+    by, bx   float32 (height, knots) and (knots, width): the weights of the grid's knots for each row and column.
     """
 
     limits: Array
@@ -59,7 +59,7 @@ class Figures(NamedTuple):
 
 
 def check_deformation(deformation: Any) -> Deformation:
-    """`deformation` if each figure is within its range, else UsageError."""
+    """Return `deformation` if each value is within its range; raise UsageError otherwise."""
     if not isinstance(deformation, Deformation):
         kind = type(deformation).__name__
         raise ArgumentTypeError("not a deformation", expected="fnnet.core.deform.Deformation", found=kind)
@@ -74,7 +74,7 @@ def check_deformation(deformation: Any) -> Deformation:
 
 
 def check_image_shape(given: Any) -> tuple[int, int]:
-    """`given` as (height, width), ints of at least 1, else UsageError."""
+    """Return `given` as (height, width), ints of at least 1; raise UsageError otherwise."""
     try:
         height, width = given if isinstance(given, (tuple, list, np.ndarray)) else ()
     except (TypeError, ValueError):
@@ -83,10 +83,10 @@ def check_image_shape(given: Any) -> tuple[int, int]:
 
 
 def check_images(x: Any, image_shape: Any) -> tuple[Array, tuple[int, int]]:
-    """`x` as an array, if it is uint8 (n, height * width), and (height, width); else UsageError."""
-    images = as_array("images to deform are no bytes", x, "u", "uint8")
+    """Return `x` as a uint8 array (n, height * width), and (height, width); raise UsageError if they do not fit."""
+    images = as_array("images to deform are not uint8", x, "u", "uint8")
     if images.dtype != np.uint8:
-        raise ArgumentTypeError("images to deform are no bytes", expected="uint8", found=images.dtype)
+        raise ArgumentTypeError("images to deform are not uint8", expected="uint8", found=images.dtype)
     height, width = check_image_shape(image_shape)
     if images.ndim != 2 or images.shape[1] != height * width:
         expected = f"shape (n, {height} * {width})"
@@ -105,14 +105,25 @@ def deform(
     samples: Any = None,
     kernels: Kernels = NUMPY,
 ) -> Array:
-    """The images x, uint8 (n, height * width), deformed as epoch `epoch` deforms images number `samples` (n,), or 0, 1,
-    ...: read-only uint8 (n, height * width), 0 where they come from outside.
+    """Deform the images `x`, uint8 (n, height * width), as epoch `epoch` does.
 
     Pixel (i, j) of the result is the image at c + M ((j, i) - c - shift) + bend(j, i), interpolated between the four
-    pixels around, c its centre and M the inverse of rotation, scale and shear. The bend is a uniform cubic B-spline
-    whose knots lie sqrt(3) correlation apart: its bells have the standard deviation `correlation`.
+    nearest pixels, where c is the image's centre and M the inverse of rotation, scale and shear. The bend is a uniform
+    cubic B-spline with knots sqrt(3) correlation apart: its basis functions have the standard deviation `correlation`.
 
-    Raises   UsageError for figures out of range, images that do not fit, numbers that are not as many as images.
+    samples  the numbers of the images in their data set, integers (n,); None for 0, 1, ...
+    Returns  read-only uint8 (n, height * width); pixels from outside the image are 0.
+    Raises   UsageError for values out of range, images that do not fit `image_shape`, or a wrong number of samples.
+
+    >>> import numpy as np
+    >>> x = np.zeros((1, 28 * 28), np.uint8)
+    >>> x[0, 28 * 14 + 14] = 255
+    >>> shifted = deform(x, (28, 28), Deformation(shift=3.0), seed=0, epoch=1)
+    >>> shifted.shape, bool((shifted == x).all())
+    ((1, 784), False)
+    >>> again = deform(x, (28, 28), Deformation(shift=3.0), seed=0, epoch=1)
+    >>> bool((shifted == again).all())
+    True
     """
     images, image_shape = check_images(x, image_shape)
     deformation = check_deformation(deformation)
@@ -149,7 +160,7 @@ def _figures(deformation: Deformation, image_shape: tuple[int, int]) -> Figures:
 
 
 def _splines(size: int, correlation: float) -> Array:
-    """Cubic B-splines at knots sqrt(3) correlation apart, centred: float64 (size, knots)."""
+    """Return cubic B-splines at centred knots sqrt(3) correlation apart: float64 (size, knots)."""
     spacing, middle = math.sqrt(3) * correlation, (size - 1) / 2
     knots = math.floor(2 * middle / spacing) + 4
     distance = np.abs((np.arange(size)[:, None] - middle) / spacing - (np.arange(knots) - (knots - 1) / 2))
@@ -159,14 +170,14 @@ def _splines(size: int, correlation: float) -> Array:
 
 
 def _words(count: int, numbers: Array, place: tuple[int, int], start: int) -> Array:
-    """So many words of each image from word `start` on, uint64 (n, count)."""
+    """Return `count` words of each image from word `start` on, uint64 (n, count)."""
     seed, epoch = place
     each = [rng.words(seed, "augment", count, epoch=epoch, step=int(n), start=start) for n in numbers]
     return np.array(each, np.uint64).reshape(len(numbers), count)
 
 
 def _affine(words: Array, limits: Array, image_shape: tuple[int, int]) -> Sequence[Array]:
-    """m00, m01, m10, m11 and what is added in x and y, for each image; float64, then rounded to float32."""
+    """Return m00, m01, m10, m11 and the offsets in x and y of each image; float64, then rounded to float32."""
     shift_x, shift_y, turn, across, along, shear = ((words[:, :6] >> np.uint64(11)) * 2.0**-52 - 1.0).T
     shift_x, shift_y, t = limits[0] * shift_x, limits[0] * shift_y, limits[1] * turn
     across, along, shear = 1.0 + limits[2] * across, 1.0 + limits[2] * along, limits[3] * shear
@@ -180,7 +191,7 @@ def _affine(words: Array, limits: Array, image_shape: tuple[int, int]) -> Sequen
 
 
 def _bends(words: Array, figures: Figures) -> tuple[Array, Array]:
-    """The displacements of each pixel in x and y, float32 (n, height, width) each."""
+    """Return the displacements of each pixel in x and y, float32 (n, height, width) each."""
     (height, knots_y), (knots_x, width) = figures.by.shape, figures.bx.shape
     pieces = words.astype("<u8").view("<u2").reshape(len(words), knots_y, knots_x, 4).astype(np.int64)
     bends = []
@@ -197,7 +208,7 @@ def _bends(words: Array, figures: Figures) -> tuple[Array, Array]:
 
 
 def _deform(x: Array, image_shape: tuple[int, int], numbers: Array, place: tuple[int, int], figures: Figures) -> Array:
-    """The definition, for a few images."""
+    """Deform a few images: the definition."""
     height, width = image_shape
     n, knots = len(x), figures.by.shape[1] * figures.bx.shape[0]
     m00, m01, m10, m11, add_x, add_y = _affine(_words(AFFINE_WORDS, numbers, place, 0), figures.limits, image_shape)
@@ -225,7 +236,7 @@ def _deform(x: Array, image_shape: tuple[int, int], numbers: Array, place: tuple
 
 
 def _split(place: Array, size: int) -> tuple[Array, Array]:
-    """A place, kept within [-1, size], as the whole number below it, one more, and the share beyond."""
+    """Return the coordinates, clipped to [-1, size], as their floor plus 1 and their fractional part."""
     place = np.clip(place, np.float32(-1), np.float32(size))
     below = np.floor(place)
     return below.astype(np.int64) + 1, place - below

@@ -1,6 +1,7 @@
-"""Dropout: hidden units left out at random, as a function of (seed, step, place in the batch, layer, unit).
+"""Dropout: hidden units dropped at random, as a function of (seed, step, row of the batch, layer, unit).
 
-Srivastava et al., JMLR 15 (2014) 1929; here the units that stay are scaled up, so that nothing changes when answering.
+Srivastava et al., JMLR 15 (2014) 1929. Inverted: the units that are kept are scaled up in training, so that prediction
+needs no correction.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ from fnnet.core.params import Array, freeze
 from fnnet.errors import ArgumentTypeError, UsageError
 
 PARTS: Final = 65536
-"""A unit's chance is one of so many: 16 bits of a word."""
+"""Dropout rates are multiples of 1 / PARTS: a unit's random number has 16 bits."""
 UNITS: Final = 16
-"""Units that a block of four words decides on."""
+"""Units per block of four 64-bit words."""
 
 
 def dropped(rates: Any, layers: int) -> tuple[int, ...]:
-    """Of each of so many hidden layers, how many of PARTS units are left out, for one rate or one for each of them.
+    """Return the dropout thresholds, one per hidden layer: the units dropped out of 65,536.
 
-    Raises   UsageError unless 0 <= rate < 1, and for another number of rates.
+    rates    one rate, or one for each of the hidden `layers`.
+    Raises   UsageError unless 0 <= rate < 1, and for a wrong number of rates.
     """
     layers = check_count("layers", layers, 0)
     if isinstance(rates, (str, bytes)) or (isinstance(rates, np.ndarray) and rates.ndim != 1):
@@ -40,15 +42,15 @@ def dropped(rates: Any, layers: int) -> tuple[int, ...]:
 def masks(
     seed: int, step: int, widths: Sequence[int], n: int, rates: Any, *, dtype: DTypeLike = np.float32, first: int = 0
 ) -> tuple[Array, ...] | None:
-    """What the hidden layers' activations of one batch are multiplied with, read-only (n, units) each; None for rate 0.
+    """Return the factors of one batch's hidden activations, read-only (n, units) per layer; None if every rate is 0.
 
     The 16-bit number of unit j of batch row r in hidden layer l is piece j % 4, the lowest first, of word j // 4 of the
     row's blocks of words, which start at block r ceil(units / 16) of the stream (seed, "dropout", epoch=l, step). The
-    unit stays if it is at least p' = round(65536 p), and is then multiplied with 65536 / (65536 - p').
+    unit is kept if its number is at least p' = round(65536 p), and its factor is then 65536 / (65536 - p').
 
     widths   units of each hidden layer; rates as in `dropped`.
-    first    the batch row of the first mask.
-    Raises   UsageError as `dropped`, and for counts below 0.
+    first    the batch row of the first row of the masks.
+    Raises   UsageError as `dropped` does, and for negative counts.
     """
     if isinstance(widths, (str, bytes)) or not isinstance(widths, (Sequence, np.ndarray)):
         raise ArgumentTypeError("widths", expected="one integer for each hidden layer", found=repr(widths))

@@ -1,8 +1,8 @@
-"""Is the gradient right? Every parameter's derivative against two independent derivatives of the loss.
+"""Gradient checking: every parameter's derivative against two independent derivatives of the loss.
 
 Central differences use the five-point rule (error h**4): (L(-2h) - 8 L(-h) + 8 L(h) - L(2h)) / 12h.
-The complex step takes Im L(w + ih) / h, which cancels nothing and so is exact to rounding (Squire and Trapp 1998,
-doi:10.1137/S003614459631241X); it runs the NumPy definitions themselves on complex numbers.
+The complex step takes Im L(w + ih) / h, which has no cancellation and is exact up to rounding (Squire and Trapp 1998,
+doi:10.1137/S003614459631241X); it evaluates the NumPy definitions on complex numbers.
 """
 
 from __future__ import annotations
@@ -24,13 +24,16 @@ COMPLEX_LIMIT: Final = 1e-12
 STEP: Final = 1e-3
 COMPLEX_STEP: Final = 1e-100
 FLOOR: Final = 1e-3
-"""A derivative smaller than this share of its array's largest is measured against that share, not against itself."""
+"""A relative error's denominator is at least this fraction of the largest derivative of the array."""
 
 
 class Check(NamedTuple):
-    """One array of the network: the worst relative differences over its `checked` parameters.
+    """One array of the network: the largest relative errors over its parameters.
 
-    kinks   parameters left out of the central differences because the step moved some unit across its kink.
+    checked        parameters compared with central differences.
+    kinks          parameters left out of them, because the step moved a unit across its activation's kink.
+    central        largest relative error against central differences.
+    complex_step   largest relative error against the complex step.
     """
 
     name: str
@@ -42,12 +45,12 @@ class Check(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Whether both differences are within their limits and something was checked."""
+        """True if both errors are within their limits and at least one parameter was checked."""
         return self.checked > 0 and self.central <= CENTRAL_LIMIT and self.complex_step <= COMPLEX_LIMIT
 
 
 class _Problem(NamedTuple):
-    """All that the loss depends on beside the parameters."""
+    """Everything that the loss depends on except the parameters."""
 
     x: Array
     labels: Array
@@ -70,10 +73,12 @@ def check_gradients(
     kernels: Kernels = NUMPY,
     grads: Params | None = None,
 ) -> tuple[Check, ...]:
-    """Check `backward` (or the given `grads`) at float64 `params`, `x` (n, inputs), `labels` (n,): one entry an array.
+    """Check `backward` (or the given `grads`) at float64 `params`, `x` (n, inputs), `labels` (n,).
 
-    The loss is that of `network.forward` and `network.loss` with these options. Both checks look at every single
-    parameter; cost is seven forward passes for each, five where the activation has no kink.
+    The loss is that of `forward` and `loss` with the same options. Both checks cover every parameter; each takes seven
+    forward passes, five if the activation has no kink.
+
+    Returns  one Check per array, in the order of the parameters.
     """
     x = as_input(x, check_params(params))
     labels, weights = check_labels(labels, (len(x), params.layers[-1].b.size)), check_weights(weights, len(x))
@@ -122,7 +127,7 @@ def _worst(found: Array, wanted: Array) -> float:
 
 
 def _moved(params: Params, number: int, name: str, place: tuple[int, ...], by: complex) -> Params:
-    """`params` with one parameter moved."""
+    """Return `params` with one parameter moved."""
     layer = params.layers[number]
     array = getattr(layer, name).astype(np.result_type(by, np.float64))
     array[place] += by
@@ -146,7 +151,7 @@ def _loss(params: Params, problem: _Problem) -> complex:
 
 
 def example(sizes: tuple[int, ...], seed: int, images: int = 3) -> tuple[Params, Array, Array]:
-    """A float64 network with random biases too, and a random batch, to check on."""
+    """Return a float64 network for a check, its biases random too, and a random batch."""
     params = init(sizes, seed, scheme="notebook" if max(sizes) < 50 else "he", dtype=np.float64)
     x = 2 * rng.uniform(seed, "check", images * sizes[0]).reshape(images, -1) - 1
     drawn = rng.uniform(seed, "check", images, step=1)
@@ -154,5 +159,5 @@ def example(sizes: tuple[int, ...], seed: int, images: int = 3) -> tuple[Params,
 
 
 def example_weights(seed: int, images: int = 3) -> Array:
-    """Weights for the batch of `example`, (images,) in [0, 1)."""
+    """Return sample weights for the batch of `example`, (images,) in [0, 1)."""
     return rng.uniform(seed, "check", images, step=2)

@@ -1,4 +1,4 @@
-"""How good the answers are: loss, accuracy, confusion, per-class figures."""
+"""Metrics of a classifier: loss, accuracy, confusion matrix, figures per class, dead units."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from fnnet.errors import UsageError
 
 MOST_CLASSES: Final = 2**14
 FEW: Final = 256
-"""Rows that show most units alive."""
+"""Rows of the first batch, which is enough to see most units active."""
 
 
 class Evaluation(NamedTuple):
-    """The answers to a set of labelled images.
+    """The predictions for a set of labelled images.
 
     loss      mean cross-entropy, nats.
-    accuracy  share of right answers, 0 to 1.
-    answers   most probable class of each image, int64 (n,).
+    accuracy  fraction of correct predictions, 0 to 1.
+    answers   the predictions: most probable class of each image, int64 (n,).
     """
 
     loss: float
@@ -32,7 +32,7 @@ class Evaluation(NamedTuple):
 
 
 class ClassFigures(NamedTuple):
-    """One class: how many images bear its label, and precision, recall and F1 (0 where undefined)."""
+    """One class: the images with its label, and precision, recall and F1 (0 where undefined)."""
 
     images: int
     precision: float
@@ -43,9 +43,9 @@ class ClassFigures(NamedTuple):
 def evaluate(
     params: Params, x: Array, labels: Array, *, activation: str = "relu", kernels: Kernels = NUMPY
 ) -> Evaluation:
-    """Loss, accuracy and answers over `x` (n, inputs), `labels` (n,).
+    """Return loss, accuracy and predictions over `x` (n, inputs), `labels` (n,).
 
-    Raises   UsageError for no rows, or as `forward` does.
+    Raises   UsageError without rows, or as `forward` does.
     """
     logits = scores(params, x, activation=activation, kernels=kernels)
     labels = check_labels(labels, logits.shape)
@@ -56,9 +56,9 @@ def evaluate(
 
 
 def accuracy(answers: Array, labels: Array) -> float:
-    """Share of `answers` (n,) equal to `labels` (n,), 0 to 1.
+    """Return the fraction of `answers` (n,) equal to `labels` (n,), 0 to 1.
 
-    Raises   UsageError for none, or for other than integers, as many of each.
+    Raises   UsageError unless both are integers, as many of one as of the other and at least one.
     """
     answers, labels = (_vector(*each) for each in (("answers", answers), ("labels", labels)))
     if answers.shape != labels.shape or not len(labels):
@@ -67,9 +67,9 @@ def accuracy(answers: Array, labels: Array) -> float:
 
 
 def confusion(answers: Array, labels: Array, classes: int) -> Array:
-    """int64 (classes, classes): entry [i, j] counts the images of class i answered as class j.
+    """Return the confusion matrix, int64 (classes, classes): entry [i, j] counts the images of class i predicted as j.
 
-    Raises   UsageError unless both are integers from 0 to classes - 1, as many of each.
+    Raises   UsageError unless both are integers from 0 to classes - 1, as many of one as of the other.
     """
     classes = check_count("classes", classes, 1, MOST_CLASSES)
     labels = _vector("labels", labels)
@@ -78,7 +78,7 @@ def confusion(answers: Array, labels: Array, classes: int) -> Array:
 
 
 def per_class(matrix: Array) -> tuple[ClassFigures, ...]:
-    """Precision, recall and F1 of each class from a confusion matrix, (classes, classes) integers >= 0."""
+    """Return precision, recall and F1 of each class, from a confusion matrix of (classes, classes) integers >= 0."""
     matrix = as_array("confusion matrix", matrix, "iu", "integers")
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or (matrix.size and matrix.min() < 0):
         raise UsageError("confusion matrix", expected="shape (classes, classes), counts", found=f"shape {matrix.shape}")
@@ -101,9 +101,9 @@ def _vector(name: str, given: Any) -> Array:
 def dead_units(
     params: Params, x: Any, *, activation: str = "relu", kernels: Kernels = NUMPY
 ) -> tuple[tuple[int, int], ...]:
-    """(dead, units) of each hidden layer: how many units give 0 for every row of `x` (n, inputs), and so learn nothing.
+    """Return (dead, units) of each hidden layer: dead units output 0 for every row of `x` (n, inputs) and cannot learn.
 
-    It looks at no more rows than it takes to see every unit alive. Raises as `forward`.
+    Rows are read only until every unit has been active. Raises as `forward` does.
     """
     x = check_input(x, check_params(params))
     dead = [np.ones(layer.b.size, bool) for layer in params.layers[:-1]]

@@ -1,1 +1,1 @@
-"""Files: models, checkpoints, run directories, written whole or not at all."""
+"""Models, checkpoints, logs and run directories on disk, written completely or not at all."""

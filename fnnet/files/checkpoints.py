@@ -1,4 +1,4 @@
-"""Checkpoints: all that training needs to go on as if it had never stopped, in one file that proves itself."""
+"""Checkpoints: the whole state of a training, in one file with a checksum, to resume it bit for bit."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ CHECKPOINT: Final = Kind("checkpoint", 1, 64 * 2**20)
 """64 MiB of header are the reports of about 250,000 epochs."""
 KEYS: Final = frozenset({"sizes", "optimizer", "step", "seed", "scheme", "best", "history", "progress", "config"})
 PROGRESS: Final = ("epoch", "images", "loss_sum", "correct", "seconds")
-"""Where in its epoch training is: those fields of `train.Training`."""
+"""The fields of `Training` that say how much of the current epoch is done."""
 EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Checkpoint(NamedTuple):
-    """Where training stands.
+    """The state of a training.
 
     state      params, optimizer state (() or Moments), step, seed, scheme.
-    best       the best parameters so far; None where none were kept.
+    best       the best parameters so far; None without early stopping.
     history    the reports so far, each a mapping of JSON values; floats keep every bit, NaN and infinity become None.
-    progress   where in its epoch training is, as JSON values.
-    config     what the run was started with, as JSON values.
+    progress   the fields PROGRESS of the training, as JSON values.
+    config     the options that the run was started with, as JSON values.
     """
 
     state: TrainState
@@ -46,13 +46,15 @@ class Checkpoint(NamedTuple):
 
 
 def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint, disk: FileSystem = DISK) -> None:
-    """Write `checkpoint` as the file `path`, all of it or nothing, read back before it takes the name.
+    """Write `checkpoint` to the file `path`, completely or not at all; it is read back before the file is renamed.
 
-    Raises   ModelError for what could not be loaded again, such as weights that are not finite; StorageError if the
-             file cannot be written.
+    Raises   ModelError for a checkpoint that could not be loaded again, such as one with weights that are not finite;
+             StorageError if the file cannot be written.
     """
     if not isinstance(checkpoint, Checkpoint):
-        raise ModelError("no checkpoint", where=path, expected="one", found=type(checkpoint).__name__, fix="give one")
+        raise ModelError(
+            "not a checkpoint", where=path, expected="Checkpoint", found=type(checkpoint).__name__, fix="pass one"
+        )
     state, best = checkpoint.state, checkpoint.best
     tensors, optimizer = tensors_of("params", check_params(state.params)), None
     if isinstance(state.optimizer_state, Moments):
@@ -62,8 +64,8 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint, disk: 
             tensors |= tensors_of(f"moments.{number}", tree)
     elif not (isinstance(state.optimizer_state, tuple) and len(state.optimizer_state) == 0):
         found = type(state.optimizer_state).__name__
-        expected, fix = "() or optimizer.Moments", "save what an fnnet optimizer made"
-        raise ModelError("optimizer state", where=path, expected=expected, found=found, fix=fix)
+        expected, fix = "() or Moments", "save the state of an fnnet optimizer"
+        raise ModelError("unknown optimizer state", where=path, expected=expected, found=found, fix=fix)
     if best is not None:
         tensors |= tensors_of("best", best)
     about = {
@@ -79,9 +81,9 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint, disk: 
 
 
 def load_checkpoint(path: str | os.PathLike[str], disk: FileSystem = DISK) -> Checkpoint:
-    """The checkpoint in the file at `path`, proven by its checksum and checked throughout.
+    """Load the checkpoint in the file `path`; its checksum and every value are checked.
 
-    Raises   ModelError for anything but a whole checkpoint, StorageError if the file cannot be read.
+    Raises   ModelError for a damaged file or one that is not a checkpoint, StorageError if the file cannot be read.
     """
     return container.load(path, CHECKPOINT, _checkpoint, disk)
 
@@ -91,27 +93,30 @@ def _checkpoint(about: Any, tensors: Mapping[str, Array]) -> Checkpoint:
     sizes, optimizer = check_sizes(about["sizes"]), about["optimizer"]
     step = _count("step", about["step"])
     if about["scheme"] != rng.SCHEME:
-        raise ModelError("scheme of randomness", expected=rng.SCHEME, found=repr(about["scheme"]))
+        raise ModelError("unknown scheme of random numbers", expected=rng.SCHEME, found=repr(about["scheme"]))
     parts = {"history": list, "progress": dict, "config": dict, "best": bool}
     if not all(isinstance(about[name], kind) for name, kind in parts.items()):
         expected = ", ".join(f"{name} a {kind.__name__}" for name, kind in parts.items())
-        raise ModelError("entries of other kinds", expected=expected, found="something else")
-    if not all(isinstance(report, dict) for report in about["history"]):
-        raise ModelError("history", expected="a mapping for each report", found="something else")
+        found = ", ".join(f"{name} a {type(about[name]).__name__}" for name in parts)
+        raise ModelError("entries of the wrong type", expected=expected, found=found)
+    strange = [repr(report)[:40] for report in about["history"] if not isinstance(report, dict)]
+    if strange:
+        expected = "one JSON object per report"
+        raise ModelError("history has an entry that is not an object", expected=expected, found=strange[0])
     trees = 0 if optimizer is None else _count("trees", optimizer["trees"])
     moments = [f"moments.{number}" for number in range(min(trees, len(tensors)))]
     check_names(tensors, ["params", *moments, *(["best"] if about["best"] else [])], sizes)
     params = params_of("params", tensors, sizes)
-    # An overflow in what the optimizer remembers is no divergence yet, and going on must give the same bits.
+    # Moments that overflowed are not a divergence yet, and resuming must give the same bits.
     remembered = tuple(params_of(prefix, tensors, sizes, finite=False) for prefix in moments)
     optimizer_state = () if optimizer is None else Moments(_count("steps", optimizer["steps"]), remembered)
     state = TrainState(params, optimizer_state, step, rng.check_seed(about["seed"]), about["scheme"])
     best = params_of("best", tensors, sizes) if about["best"] else None
     if any(tree.layers[0].W.dtype != params.layers[0].W.dtype for tree in (*remembered, best) if tree):
-        expected = "one float dtype for weights and what goes with them"
-        raise ModelError("dtype", place="arrays", expected=expected, found="float32 and float64")
+        expected = "one float dtype for weights, moments and best weights"
+        raise ModelError("dtypes differ", place="arrays", expected=expected, found="float32 and float64")
     checkpoint = Checkpoint(state, best, *(frozen(about[name]) for name in ("history", "progress", "config")))
-    training_of(checkpoint)  # or refuse it now
+    training_of(checkpoint)  # raises for a history or progress that cannot be resumed
     return checkpoint
 
 
@@ -122,16 +127,16 @@ def _count(name: str, value: Any) -> int:
 
 
 def checkpoint_of(training: Training) -> Checkpoint:
-    """What a checkpoint keeps of `training`."""
+    """Return the checkpoint of `training`."""
     progress = {name: getattr(training, name) for name in PROGRESS}
     history = tuple(report._asdict() for report in training.history)
     return Checkpoint(training.state, training.best, history, progress)
 
 
 def training_of(checkpoint: Checkpoint) -> Training:
-    """The training that a checkpoint kept.
+    """Return the training stored in `checkpoint`.
 
-    Raises   ModelError for a history or a progress that no training has.
+    Raises   ModelError for a history or progress that cannot come from a training.
     """
     try:
         history = tuple(report_of(report) for report in checkpoint.history)
@@ -142,10 +147,12 @@ def training_of(checkpoint: Checkpoint) -> Training:
 
 
 def _figure(name: str, value: Any) -> Any:
-    """A value of the progress, as `Training` has it."""
+    """Return a value of the progress with the type it has in `Training`."""
     if name not in PROGRESS:
-        raise ModelError("progress", place="description", expected=", ".join(PROGRESS), found=repr(name))
+        raise ModelError(
+            "unknown entry of progress", place="description", expected=", ".join(PROGRESS), found=repr(name)
+        )
     if name in ("loss_sum", "seconds"):
-        # The sum of losses may have overflowed, which JSON has no number for.
+        # A sum of losses that overflowed is stored as null.
         return math.nan if value is None else check_finite(name, value)
     return _count(name, value)

@@ -1,7 +1,7 @@
-"""The file that models and checkpoints share: safetensors with a description and a checksum over every byte.
+"""The file format of models and checkpoints: safetensors with a description and a checksum over every byte.
 
-The layout is that of safetensors (an 8-byte length, a JSON header, the arrays one after another); it is written here
-without a copy of the arrays, C-contiguous whatever their layout, keys in a fixed order, and read strictly.
+The layout is that of safetensors: an 8-byte length, a JSON header, the arrays one after another. Arrays are written
+C-contiguous and without an extra copy, keys in a fixed order; reading is strict.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ Parse = Callable[[Any, Mapping[str, Array]], T]
 
 NO_DIGEST: Final = "0" * 64
 ANOTHER: Final = "use another copy, or train again"
-UNFIT: Final = "give what a file can hold"
+UNFIT: Final = "pass values that a file can store"
 DTYPES: Final[Mapping[str, np.dtype[Any]]] = MappingProxyType({"F32": np.dtype("<f4"), "F64": np.dtype("<f8")})
 
 
 class Kind(NamedTuple):
-    """What such a file holds: `name` as in the format "fnnet-<name>", its version, the longest header in bytes."""
+    """A kind of file: `name` as in the format "fnnet-<name>", its version, the maximum size of its header in bytes."""
 
     name: str
     version: int
@@ -47,25 +47,25 @@ def save(
     parse: Parse[T],
     disk: FileSystem = DISK,
 ) -> None:
-    """Write a description and arrays of float32 or float64 as the file `path`, all of it or nothing.
+    """Write a description and arrays of float32 or float64 to the file `path`, completely or not at all.
 
-    parse    what `load` will be called with; it must take what is about to be written.
-    Raises   ModelError for what could not be loaded again, StorageError if the file cannot be written.
+    parse    the function that `load` will be called with; it is applied to the description and arrays first.
+    Raises   ModelError for content that could not be loaded again, StorageError if the file cannot be written.
     """
     with _naming(path, kind, UNFIT):
         try:
             described = strictjson.dumps(about)
         except (TypeError, ValueError) as error:
-            raise ModelError("description", expected="what JSON can hold", found=str(error)) from None
+            raise ModelError("not JSON", expected="values that JSON can represent", found=str(error)) from None
         parse(strictjson.loads(described), tensors)
         chunks = _seal(kind, described, tensors)
     write_file(path, *chunks, disk=disk)
 
 
 def load(path: str | os.PathLike[str], kind: Kind, parse: Parse[T], disk: FileSystem = DISK) -> T:
-    """What `parse` makes of the description and the arrays, read-only and owning their memory, in the file `path`.
+    """Read the file `path` and return `parse(description, arrays)`; the arrays are read-only and own their memory.
 
-    Raises   ModelError for anything but a whole file of this kind, StorageError if it cannot be read.
+    Raises   ModelError for a damaged file or one of another kind, StorageError if the file cannot be read.
     """
     with _naming(path, kind, ANOTHER):
         return parse(*_open(read_bytes(path, disk=disk), kind))
@@ -73,7 +73,7 @@ def load(path: str | os.PathLike[str], kind: Kind, parse: Parse[T], disk: FileSy
 
 @contextlib.contextmanager
 def _naming(path: str | os.PathLike[str], kind: Kind, fix: str) -> Iterator[None]:
-    """Every failure inside as a ModelError that names `path`, a place and a remedy, but for the operating system's."""
+    """Turn errors into a ModelError that names `path`, a place and a remedy, except those of the operating system."""
     try:
         yield
     except StorageError:
@@ -84,12 +84,12 @@ def _naming(path: str | os.PathLike[str], kind: Kind, fix: str) -> Iterator[None
         raise ModelError(error.problem, where=path, place=place, **parts) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         found, expected = f"{type(error).__name__}: {error}"[:200], f"version {kind.version} of the format"
-        problem = f"not a whole fnnet {kind.name}"
+        problem = f"damaged fnnet {kind.name}"
         raise ModelError(problem, where=path, place="header", expected=expected, found=found, fix=fix) from None
 
 
 def _seal(kind: Kind, described: str, tensors: Mapping[str, Array]) -> list[bytes | memoryview]:
-    """The file as its pieces: the header, then the bytes of each array, wide dtypes first so that all are aligned."""
+    """Return the file in pieces: the header, then the bytes of each array, float64 first so that all are aligned."""
     metadata = {"format": f"fnnet-{kind.name}", "version": str(kind.version), kind.name: described, "sha256": NO_DIGEST}
     header: dict[str, Any] = {"__metadata__": metadata}
     names = {dtype: name for name, dtype in DTYPES.items()}
@@ -98,7 +98,7 @@ def _seal(kind: Kind, described: str, tensors: Mapping[str, Array]) -> list[byte
         array = tensors[name]
         array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
         if array.dtype not in names:
-            raise ModelError("array", place=name, expected=" or ".join(map(str, names)), found=array.dtype)
+            raise ModelError("unsupported dtype", place=name, expected=" or ".join(map(str, names)), found=array.dtype)
         begin, end = end, end + array.nbytes
         header[name] = {"dtype": names[array.dtype], "shape": array.shape, "data_offsets": (begin, end)}
         pieces.append(array.reshape(-1).view(np.uint8).data)
@@ -119,7 +119,7 @@ def _digest(*pieces: bytes | memoryview) -> str:
 
 
 def _with_digest(head: bytes, old: str, new: str) -> bytes:
-    """The header with the value of its one `sha256` entry replaced; the checksum covers all other bytes."""
+    """Return the header with the value of its only `sha256` entry replaced; the checksum covers all other bytes."""
     entry = f'"sha256":"{old}"'.encode()
     if head.count(entry) != 1:
         raise ModelError("no checksum", place="header", expected="one sha256 entry", found=head.count(entry))
@@ -127,7 +127,7 @@ def _with_digest(head: bytes, old: str, new: str) -> bytes:
 
 
 def _open(content: bytes, kind: Kind) -> tuple[Any, dict[str, Array]]:
-    """The description and the arrays in these bytes, proven by their checksum."""
+    """Return the description and the arrays in these bytes, after checking their checksum."""
     header, size = _header(content, kind)
     metadata = header.pop("__metadata__", None)
     form = f"fnnet-{kind.name}"
@@ -144,7 +144,7 @@ def _open(content: bytes, kind: Kind) -> tuple[Any, dict[str, Array]]:
 
 
 def _header(content: bytes, kind: Kind) -> tuple[dict[str, Any], int]:
-    """The JSON header of safetensors bytes, and where it ends: 8 bytes of little-endian length, then the JSON."""
+    """Return the JSON header of safetensors bytes and its end: 8 bytes of little-endian length, then the JSON."""
     size = int.from_bytes(content[:8], "little")
     if not 2 <= size <= min(kind.max_header, len(content) - 8) or content[8:9] != b"{":
         if content[:2] == b"PK" or content[:1] == b"\x80":
@@ -166,19 +166,23 @@ def _check_version(version: Any, kind: Kind) -> None:
 
 
 def _arrays(header: dict[str, Any], data: memoryview) -> dict[str, Array]:
-    """Copies of the arrays, which must fill `data` in the order of their offsets without a gap."""
+    """Return copies of the arrays, which must fill `data` without gaps in the order of their offsets."""
     arrays, end = {}, 0
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
         if sorted(entry) != ["data_offsets", "dtype", "shape"]:
-            raise ModelError("tensor", place=name, expected="dtype, shape, data_offsets", found=sorted(entry))
+            raise ModelError(
+                "entries of a tensor", place=name, expected="dtype, shape, data_offsets", found=sorted(entry)
+            )
         dtype, shape, end_before = DTYPES.get(entry["dtype"]), entry["shape"], end
         begin, end = entry["data_offsets"]
         whole = all(type(number) is int and number >= 0 for number in (*shape, begin, end))
         if not whole or dtype is None or begin != end_before or end - begin != math.prod(shape) * dtype.itemsize:
-            raise ModelError("tensor", place=name, expected="F32 or F64, gapless offsets that fit", found=entry)
+            raise ModelError(
+                "invalid tensor", place=name, expected="F32 or F64, offsets without gaps that fit", found=entry
+            )
         if end > len(data):
             break
         arrays[name] = freeze(np.frombuffer(data[begin:end], dtype).reshape(shape).astype(dtype.newbyteorder("=")))
     if end != len(data):
-        raise ModelError("length", place="arrays", expected=f"{end:,} bytes", found=f"{len(data):,}")
+        raise ModelError("wrong length", place="arrays", expected=f"{end:,} bytes", found=f"{len(data):,}")
     return arrays

@@ -1,4 +1,4 @@
-"""Files: read without trusting them (regular, of bounded size), written whole or not at all."""
+"""Reading files that are not trusted (regular, of bounded size), and writing them completely or not at all."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ PathName = str | os.PathLike[str]
 
 
 class FileSystem(NamedTuple):
-    """Calls as `os` has them; each raises OSError.
+    """The calls of `os` that files are written with; each raises OSError.
 
     open         (path, flags, mode) -> descriptor.
-    read, write  (descriptor, count or bytes) -> bytes or how many were written, which may be fewer.
+    read, write  (descriptor, count or bytes) -> the bytes, or the number of bytes written; may be fewer than asked for.
     seek         (descriptor, offset, whence) -> offset.
-    truncate, fsync, close   of a descriptor.
-    replace      (old, new): rename, over what is there.
-    unlink, mkdir, listdir   of a path.
-    sync_folder  puts the names in a folder onto the disk.
+    truncate, fsync, close   take a descriptor.
+    replace      (old, new): rename, replacing an existing file.
+    unlink, mkdir, listdir   take a path.
+    sync_folder  writes the names in a folder to the disk (fsync).
     """
 
     open: Callable[[PathName, int, int], int]
@@ -76,10 +76,10 @@ TEMPORARY: Final = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.part", re.DOTALL)
 """The names of `write_file`'s temporary files."""
 
 
-def open_regular(path: str | os.PathLike[str], disk: FileSystem = DISK) -> int:
-    """A descriptor of the regular file at `path` for reading; StorageError for what cannot be opened or is no file."""
+def open_regular(path: PathName, disk: FileSystem = DISK) -> int:
+    """Open the regular file `path` for reading and return its descriptor; raise StorageError if that fails."""
     try:
-        # Without O_NONBLOCK a FIFO would wait for a writer before it could be refused.
+        # Without O_NONBLOCK, opening a FIFO would wait for a writer.
         descriptor = disk.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0), 0)
     except (OSError, ValueError, TypeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -91,22 +91,20 @@ def open_regular(path: str | os.PathLike[str], disk: FileSystem = DISK) -> int:
     if not stat.S_ISREG(mode):
         disk.close(descriptor)
         kind = "a folder" if stat.S_ISDIR(mode) else "a device, pipe or socket"
-        raise StorageError("cannot be read", where=path, expected="a regular file", found=kind, fix="name a file")
+        raise StorageError("cannot be read", where=path, expected="a regular file", found=kind, fix="give a file")
     return descriptor
 
 
-def read_bytes(
-    path: str | os.PathLike[str], cap: int = MAX_FILE_BYTES, *, disk: FileSystem = DISK, empty: bool = False
-) -> bytes:
-    """The whole content of the regular file at `path`; DataError beyond `cap` bytes, or unless it may be `empty`."""
+def read_bytes(path: PathName, cap: int = MAX_FILE_BYTES, *, disk: FileSystem = DISK, empty: bool = False) -> bytes:
+    """Return the content of the regular file `path`; raise DataError above `cap` bytes, or if empty unless `empty`."""
     descriptor = open_regular(path, disk)
     try:
         size = os.fstat(descriptor).st_size
         if size > cap:
             expected, found = f"at most {cap:,} bytes", f"{size:,}"
-            fix = "name another file"
+            fix = "give another file"
             raise DataError("file too large", where=path, place="size", expected=expected, found=found, fix=fix)
-        # What a writer adds meanwhile is left; reading `cap` would claim 4 GiB.
+        # Bytes that a writer adds meanwhile are not read; a buffer of `cap` bytes would take 4 GiB.
         pieces = list(_pieces(descriptor, size, disk))
     except OSError as error:
         raise unreadable(path, error) from None
@@ -115,19 +113,21 @@ def read_bytes(
             disk.close(descriptor)
     if not pieces and not empty:
         expected, found = "data", "0 bytes"
-        raise DataError("file is empty", where=path, place="byte 0", expected=expected, found=found, fix="get it anew")
+        raise DataError(
+            "file is empty", where=path, place="byte 0", expected=expected, found=found, fix="fetch it again"
+        )
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _pieces(descriptor: int, size: int, disk: FileSystem) -> Iterator[bytes]:
-    """The next `size` bytes, or as many as there are; the system may give fewer at a time than were asked for."""
+    """Yield the next `size` bytes, or as many as there are; the system may return fewer at a time than asked for."""
     while size and (piece := disk.read(descriptor, size)):
         size -= len(piece)
         yield piece
 
 
-def read_head(path: str | os.PathLike[str], count: int = 512) -> bytes:
-    """The first bytes of the regular file at `path`, at most `count`."""
+def read_head(path: PathName, count: int = 512) -> bytes:
+    """Return the first bytes of the regular file `path`, at most `count`."""
     with open(open_regular(path), "rb") as file:
         try:
             return file.read(count)
@@ -135,33 +135,31 @@ def read_head(path: str | os.PathLike[str], count: int = 512) -> bytes:
             raise unreadable(path, error) from None
 
 
-def refuse(
-    problem: str, path: str | os.PathLike[str], place: str, expected: object, found: object, fix: str
-) -> NoReturn:
-    """DataError about the file at `path`, with every part that such an error has."""
+def refuse(problem: str, path: PathName, place: str, expected: object, found: object, fix: str) -> NoReturn:
+    """Raise DataError about the file `path`, with every part of the message."""
     raise DataError(problem, where=path, place=place, expected=expected, found=found, fix=fix)
 
 
-def unreadable(path: str | os.PathLike[str], error: OSError) -> StorageError:
-    """What to raise where the disk fails in the middle of a file."""
+def unreadable(path: PathName, error: OSError) -> StorageError:
+    """Return the error for a disk that fails in the middle of a file."""
     found = error.strerror or str(error)
     return StorageError("cannot be read", where=path, expected="its content", found=found, fix="check the disk")
 
 
 def show_bytes(head: bytes) -> str:
-    """The first bytes of a file, escaped for a message."""
+    """Return the first bytes of a file, escaped for a message."""
     return one_line(repr(head[:16]))
 
 
 def looks_like_html(head: bytes) -> bool:
-    """Whether these bytes start an HTML page, as servers send in place of a missing file."""
+    """Return True if these bytes start an HTML page, which servers send in place of a missing file."""
     return (
         head.lstrip(b"\xef\xbb\xbf \t\r\n")[:15].lower().startswith((b"<!doctype html", b"<html", b"<head", b"<body"))
     )
 
 
-def list_folder(path: str | os.PathLike[str], disk: FileSystem = DISK) -> list[Path]:
-    """The entries of a folder, sorted by name; StorageError where it cannot be listed."""
+def list_folder(path: PathName, disk: FileSystem = DISK) -> list[Path]:
+    """Return the entries of a folder, sorted by name; raise StorageError if it cannot be listed."""
     try:
         return sorted(Path(path, name) for name in disk.listdir(path))
     except OSError as error:
@@ -169,11 +167,11 @@ def list_folder(path: str | os.PathLike[str], disk: FileSystem = DISK) -> list[P
         raise StorageError(f"cannot be listed: {error.strerror}", where=path, fix=fix) from None
 
 
-def write_file(path: str | os.PathLike[str], *chunks: bytes | memoryview, disk: FileSystem = DISK) -> None:
-    """The bytes of `chunks` as the file `path`, all of them or nothing.
+def write_file(path: PathName, *chunks: bytes | memoryview, disk: FileSystem = DISK) -> None:
+    """Write the bytes of `chunks` to the file `path`, completely or not at all.
 
-    A temporary file beside it, fsync, what was written read back and compared, rename, fsync of the folder.
-    Raises   StorageError, leaving what was there before; after a failed fsync of the folder either may be there.
+    Writes a temporary file beside it, calls fsync, reads back and compares, renames, and calls fsync on the folder.
+    Raises   StorageError; `path` is then as before, or after a failed fsync of the folder, as before or complete.
     """
     target = _target(path)
     with _writing(target):
@@ -182,11 +180,12 @@ def write_file(path: str | os.PathLike[str], *chunks: bytes | memoryview, disk: 
             try:
                 for chunk in chunks:
                     _write(descriptor, chunk, disk)
-                # Where it fails the system may have dropped the bytes: a second fsync that succeeds proves nothing.
+                # After a failure the system may have dropped the bytes: a second fsync that succeeds proves nothing.
                 disk.fsync(descriptor)
                 disk.seek(descriptor, 0, os.SEEK_SET)
                 if not all(_reads(descriptor, chunk, disk) for chunk in chunks) or disk.read(descriptor, 1):
-                    raise StorageError("reads back otherwise than it was written", where=target, fix="check the disk")
+                    fix = "check the disk"
+                    raise StorageError("what was read back differs from what was written", where=target, fix=fix)
             finally:
                 disk.close(descriptor)
             disk.replace(temporary, target)
@@ -197,16 +196,16 @@ def write_file(path: str | os.PathLike[str], *chunks: bytes | memoryview, disk: 
         disk.sync_folder(target.parent)
 
 
-def _target(path: str | os.PathLike[str]) -> Path:
+def _target(path: PathName) -> Path:
     try:
         return Path(os.fsdecode(path))
     except TypeError:
-        problem, fix = "cannot be written", "name a file"
+        problem, fix = "cannot be written", "give a file name"
         raise StorageError(problem, where=repr(path), expected="a path", found=type(path).__name__, fix=fix) from None
 
 
 def _write(descriptor: int, chunk: bytes | memoryview, disk: FileSystem) -> None:
-    """All bytes of `chunk`, of which the system may take fewer at a time."""
+    """Write all bytes of `chunk`; the system may write fewer at a time."""
     left = memoryview(chunk)
     while left:
         written = disk.write(descriptor, left)
@@ -216,22 +215,22 @@ def _write(descriptor: int, chunk: bytes | memoryview, disk: FileSystem) -> None
 
 
 def _reads(descriptor: int, chunk: bytes | memoryview, disk: FileSystem) -> bool:
-    """Whether the next bytes of the file are these."""
+    """Return True if the next bytes of the file are those of `chunk`."""
     left = memoryview(chunk)
     while left:
         piece = disk.read(descriptor, min(len(left), PIECE))
-        # Comparing a memoryview goes element by element.
+        # Comparing a memoryview is slow: element by element.
         if not piece or bytes(left[: len(piece)]) != piece:
             return False
         left = left[len(piece) :]
     return True
 
 
-def append_line(path: str | os.PathLike[str], line: bytes, *, sync: bool = False, disk: FileSystem = DISK) -> None:
-    """Add one line to the file `path`, which is made if it is not there; with `sync` also onto the disk.
+def append_line(path: PathName, line: bytes, *, sync: bool = False, disk: FileSystem = DISK) -> None:
+    """Append a line to the file `path`, which is created if it does not exist; with `sync`, call fsync.
 
-    What another writer left of a line behind the last whole one is cut off first.
-    Raises   StorageError, with what was written of the line taken back if that can be.
+    An incomplete line that a killed writer left at the end is cut off first.
+    Raises   StorageError; the part of the line that was written is removed if possible.
     """
     target = Path(path)
     with _writing(target):
@@ -248,12 +247,12 @@ def append_line(path: str | os.PathLike[str], line: bytes, *, sync: bool = False
                 raise
         finally:
             disk.close(descriptor)
-        if sync:  # the file's name too, which may be as new as the line
+        if sync:  # the name of the file too: it may be as new as the line
             disk.sync_folder(target.parent)
 
 
 def _whole_lines(descriptor: int, disk: FileSystem) -> int:
-    """Where the last whole line ends, with the file cut there and its descriptor at that place."""
+    """Cut the file behind its last complete line, seek there, and return the offset."""
     end = size = disk.seek(descriptor, 0, os.SEEK_END)
     while end:
         start = max(0, end - PIECE)
@@ -268,8 +267,8 @@ def _whole_lines(descriptor: int, disk: FileSystem) -> int:
     return end
 
 
-def make_folder(path: str | os.PathLike[str], disk: FileSystem = DISK) -> None:
-    """A folder at `path`, made with its parents unless it is there; StorageError where that cannot be."""
+def make_folder(path: PathName, disk: FileSystem = DISK) -> None:
+    """Create the folder `path` and its parents unless they exist; raise StorageError if that is not possible."""
     folder = Path(path)
     try:
         missing = [each for each in (folder, *folder.parents) if not each.exists()]
@@ -281,11 +280,12 @@ def make_folder(path: str | os.PathLike[str], disk: FileSystem = DISK) -> None:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise StorageError(f"cannot be made: {reason}", where=path, expected="a folder", fix="choose another") from None
+        fix = "choose another folder"
+        raise StorageError(f"cannot be made: {reason}", where=path, expected="a folder", fix=fix) from None
 
 
-def remove_leftovers(folder: str | os.PathLike[str], disk: FileSystem = DISK) -> int:
-    """Remove the temporary files that killed writers left in `folder`, where nobody else writes now; how many."""
+def remove_leftovers(folder: PathName, disk: FileSystem = DISK) -> int:
+    """Remove the temporary files of killed writers from `folder`, to which nobody else writes; return their number."""
     left = [path for path in list_folder(folder, disk) if TEMPORARY.fullmatch(path.name)]
     for path in left:
         with contextlib.suppress(OSError):
@@ -293,8 +293,8 @@ def remove_leftovers(folder: str | os.PathLike[str], disk: FileSystem = DISK) ->
     return len(left)
 
 
-def check_writable(path: str | os.PathLike[str]) -> None:
-    """StorageError now rather than after the work, if a file at `path` could not be written."""
+def check_writable(path: PathName) -> None:
+    """Raise StorageError if a file at `path` could not be written: before the work rather than after it."""
     target = Path(path)
     with _writing(target):
         descriptor, temporary = _create_beside(target, DISK)
@@ -304,7 +304,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 @contextlib.contextmanager
 def _writing(target: Path) -> Iterator[None]:
-    """Failures of the operating system inside as a StorageError that names `target`, which is no device or link."""
+    """Turn OSError into a StorageError that names `target`; raise one if it is a device, a link or a folder."""
     try:
         with contextlib.suppress(FileNotFoundError):
             mode = os.lstat(target).st_mode
@@ -320,8 +320,8 @@ def _writing(target: Path) -> Iterator[None]:
 
 
 def _create_beside(target: Path, disk: FileSystem) -> tuple[int, Path]:
-    """A new empty file in the folder of `target`, with that file's mode or the one that a new file gets there."""
-    # Names have at most 255 bytes, and the target's may have as many.
+    """Create an empty file in the folder of `target`, with the mode of that file, or of a new file if there is none."""
+    # A name has at most 255 bytes, and that of the target may have as many.
     name = os.fsdecode(os.fsencode(target.name)[:NAME_BYTES])
     temporary = target.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     descriptor = disk.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666)

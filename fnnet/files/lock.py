@@ -1,4 +1,4 @@
-"""One writer for a folder: a file `lock` that names its owner, held by a lock of the operating system."""
+"""One writer per folder: a file `lock` that names its owner, held by a lock of the operating system."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ TRIES: Final = 10
 
 
 class Lock:
-    """A lock that is held. `check` tells whether it still is what the folder holds."""
+    """A lock that this process holds."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path, self._descriptor = path, descriptor
 
     def check(self) -> None:
-        """StorageError if the lock's file has been removed or replaced, and another writer may be at work."""
+        """Raise StorageError if the file of the lock was removed or replaced: another writer may be at work."""
         if not _is_at(self._descriptor, self._path):
             fix = "start again with --resume once no other training uses the folder"
             raise StorageError("the folder was moved, deleted or unlocked", where=self._path.parent, fix=fix)
@@ -39,12 +39,13 @@ class Lock:
 
 @contextlib.contextmanager
 def lock(folder: str | os.PathLike[str], disk: FileSystem = DISK) -> Iterator[Lock]:
-    """Be the one writer of `folder` inside.
+    """Be the only writer of `folder` inside the `with` block.
 
-    flock holds it where there is one: the system lets go of it when the process ends, however it ends, so that a file
-    left by a process of this host is taken over. Without flock the file itself is the lock, and is taken over when its
-    process is no more. A file left by another host proves nothing, for network file systems may not carry locks.
-    Raises   StorageError naming the owner where there is one, or where no file can be made.
+    The lock is flock where the file system has it: the system releases it when the process ends, however it ends, so
+    that a file left by a dead process of this host is taken over. Without flock the file itself is the lock, and is
+    taken over once its process has ended. A file left by another host is never taken over, since network file systems
+    may not support locks.
+    Raises   StorageError that names the owner if there is one, or if the file cannot be created.
     """
     path = Path(folder, NAME)
     try:
@@ -58,7 +59,7 @@ def lock(folder: str | os.PathLike[str], disk: FileSystem = DISK) -> Iterator[Lo
         yield Lock(path, descriptor)
     finally:
         ours = _is_at(descriptor, path)
-        # Removed before it is closed: between the two another might take it over. Windows removes no open file.
+        # Remove before closing: another process might take it over in between. Windows cannot remove an open file.
         if ours and os.name != "nt":
             _remove(path, disk)
         with contextlib.suppress(OSError):
@@ -73,7 +74,7 @@ def _remove(path: Path, disk: FileSystem) -> None:
 
 
 def _acquire(path: Path, disk: FileSystem) -> int:
-    """A descriptor of the file `path` that holds the lock, with this process named in it."""
+    """Take the lock, write the name of this process into the file `path`, and return its descriptor."""
     while True:
         descriptor, fresh = _open(path, disk)
         try:
@@ -84,7 +85,7 @@ def _acquire(path: Path, disk: FileSystem) -> int:
                 disk.write(descriptor, json.dumps(about).encode() + b"\n")
                 return descriptor
         except BaseException:
-            if fresh:  # it names nobody, and where there is no flock it would keep everybody out
+            if fresh:  # it names nobody, and without flock it would keep everybody out
                 _remove(path, disk)
             disk.close(descriptor)
             raise
@@ -92,12 +93,12 @@ def _acquire(path: Path, disk: FileSystem) -> int:
 
 
 def now() -> str:
-    """The time for people who read what is left behind; nothing is ever decided by it."""
+    """Return the time as text, for people; no decision depends on it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _open(path: Path, disk: FileSystem) -> tuple[int, bool]:
-    """A descriptor of the file, and whether it has just been made."""
+    """Return a descriptor of the file, and True if it was created by this call."""
     flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     while True:
         with contextlib.suppress(FileExistsError):
@@ -107,7 +108,7 @@ def _open(path: Path, disk: FileSystem) -> tuple[int, bool]:
 
 
 def _takes(descriptor: int, fresh: bool, path: Path, disk: FileSystem) -> bool:
-    """Whether the lock is this process's now; False to try again, StorageError where another has it."""
+    """Return True if this process now holds the lock, False to try again; raise StorageError if another holds it."""
     held = _flock(descriptor)
     if held is False:
         raise _refused(path, _owner(descriptor, disk))
@@ -129,7 +130,7 @@ def _takes(descriptor: int, fresh: bool, path: Path, disk: FileSystem) -> bool:
 
 
 def _flock(descriptor: int) -> bool | None:
-    """Whether the system gave its lock; None where it has none for this file."""
+    """Return True if flock succeeded, False if another process holds it; None without flock for this file."""
     if sys.platform == "win32":  # pragma: no cover
         return None
     import fcntl
@@ -142,7 +143,7 @@ def _flock(descriptor: int) -> bool | None:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether the open file is the one that `path` names."""
+    """Return True if the open file is the one at `path`."""
     try:
         found = os.lstat(path)
     except OSError:
@@ -151,10 +152,10 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 
 def _owner(descriptor: int, disk: FileSystem, tries: int = TRIES) -> dict[str, Any] | None:
-    """Who is named in the lock's file; None where nobody is, as when its maker was killed before it wrote."""
+    """Return the owner named in the file; None if there is none, as when a process was killed before it wrote."""
     for tried in range(tries):
         if tried:
-            time.sleep(0.01)  # its maker may be about to write
+            time.sleep(0.01)  # its creator may be about to write
         disk.seek(descriptor, 0, os.SEEK_SET)
         with contextlib.suppress(FnnetError, ValueError, RecursionError):
             owner = strictjson.loads(disk.read(descriptor, MAX_BYTES))
@@ -164,7 +165,7 @@ def _owner(descriptor: int, disk: FileSystem, tries: int = TRIES) -> dict[str, A
 
 
 def _is_alive(pid: int) -> bool:
-    """Whether a process of this host lives; True where that cannot be asked without harm."""
+    """Return True if a process of this host is alive, or if that cannot be found out safely."""
     if os.name == "nt":  # pragma: no cover
         return True
     try:

@@ -1,4 +1,4 @@
-"""The log of a run: a JSON object on each line, whose last entry is the SHA-256 of the line before that entry."""
+"""The log of a run: a JSON object per line, whose last entry is the SHA-256 of the line up to that entry."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from fnnet.files import strictjson
 from fnnet.files.disk import DISK, FileSystem, append_line, read_bytes, write_file
 
 LOG: Final = "log.jsonl"
-"""The log's name in its run directory."""
+"""The name of the log in its run directory."""
 MAX_BYTES: Final = 2**28
 SEAL: Final = b', "sha256": "'
 SEAL_BYTES: Final = len(SEAL) + 64 + len(b'"}')
 
 
 def line_of(event: dict[str, Any]) -> bytes:
-    """An event as a line without its end; NaN and infinity become null.
+    """Return an event as a line without the newline; NaN and infinity become null.
 
-    Raises   TypeError for what JSON cannot hold.
+    Raises   TypeError for a value that JSON cannot represent.
     """
-    head = strictjson.dumps(strictjson.without_nan(event))[:-1].encode()  # without the brace at its end
+    head = strictjson.dumps(strictjson.without_nan(event))[:-1].encode()  # without the closing brace
     return head + _seal(head)
 
 
@@ -33,7 +33,7 @@ def _seal(head: bytes) -> bytes:
 
 
 def event_of(line: bytes) -> dict[str, Any] | None:
-    """The event in a line; None where it is damaged or is none."""
+    """Return the event in a line; None if the line is damaged or not an event."""
     head, seal = line[:-SEAL_BYTES], line[-SEAL_BYTES:]
     if seal != _seal(head):
         return None
@@ -48,27 +48,27 @@ def event_of(line: bytes) -> dict[str, Any] | None:
 
 
 def append(folder: Path, event: dict[str, Any], *, sync: bool, disk: FileSystem = DISK) -> None:
-    """Add an event to the log in `folder`; with `sync` it is on the disk, with all before it, when this returns."""
+    """Append an event to the log in `folder`; with `sync`, it and all earlier events are on the disk on return."""
     append_line(folder / LOG, line_of(event), sync=sync, disk=disk)
 
 
 def rewrite(folder: Path, events: Iterable[dict[str, Any]], disk: FileSystem = DISK) -> None:
-    """Put a log of these events in the place of that in `folder`."""
+    """Replace the log in `folder` by one of these events."""
     write_file(folder / LOG, b"".join(line_of(event) + b"\n" for event in events), disk=disk)
 
 
 def whole_events(folder: Path, disk: FileSystem = DISK) -> list[dict[str, Any]]:
-    """The events in the log in `folder` that are whole; none where there is no log."""
+    """Return the undamaged events of the log in `folder`; an empty list without a log."""
     if not (folder / LOG).exists():
         return []
     return [event for _, event in _lines(folder / LOG, disk) if event]
 
 
 def read_log(path: str | os.PathLike[str]) -> tuple[dict[str, Any], ...]:
-    """The events in the log of the run directory `path`; a last line that was cut short, as a killed run leaves it, is
-    left out.
+    """Return the events in the log of the run directory `path`.
 
-    Raises   StorageError where there is no log, DataError for a line that is not as it was written.
+    An incomplete last line, as a killed run leaves it, is skipped.
+    Raises   StorageError without a log, DataError for a damaged line.
     """
     log = Path(path, LOG)
     events = []
@@ -80,14 +80,14 @@ def read_log(path: str | os.PathLike[str]) -> tuple[dict[str, Any], ...]:
                 place=f"line {number}",
                 expected='a JSON object with an "event" and its sha256',
                 found=repr(line[:40].decode("utf-8", "replace")),
-                fix="going on with --resume mends it from the last checkpoint",
+                fix="repair it from the last checkpoint with --resume",
             )
         events.append(event)
     return tuple(events)
 
 
 def _lines(log: Path, disk: FileSystem) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
-    """The lines of the log, each with the event in it; the last only if it is whole."""
+    """Yield the lines of the log, each with its event; the last one only if it is complete."""
     *lines, last = read_bytes(log, MAX_BYTES, disk=disk, empty=True).split(b"\n")
     for line in lines:
         yield line, event_of(line)

@@ -1,4 +1,4 @@
-"""Model files: one safetensors file that proves itself by a checksum, written whole or not at all."""
+"""Model files: one safetensors file with a checksum, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,15 @@ KEYS: Final = frozenset({"sizes", "activation", "classes", "image_shape", "prepr
 
 
 class Model(NamedTuple):
-    """A network together with what is no number but shapes its function, and how it came to be."""
+    """A network with everything needed to use it, and how it was trained.
+
+    params          weights and biases.
+    activation      of the hidden layers.
+    classes         the names of the outputs.
+    image_shape     (height, width) of an input.
+    preprocessing   how pixels become inputs; "bytes/255" is the only one.
+    training        recipe, seed, plan and results of the training, as JSON values.
+    """
 
     params: Params
     activation: str = "relu"
@@ -45,12 +53,15 @@ def _rebuild(*parts: Any) -> Model:
 
 
 def save_model(path: str | os.PathLike[str], model: Model, *, disk: FileSystem = DISK) -> None:
-    """Write `model` to `path` as safetensors with float32 or float64 arrays.
+    """Write `model` to the file `path`: safetensors with a checksum, completely or not at all.
 
     Raises   StorageError if the file cannot be written, ModelError for a model that could not be loaded again.
+
+    >>> import fnnet
+    >>> save_model("small.safetensors", Model(fnnet.init((4, 2)), classes=("even", "odd"), image_shape=(2, 2)))
     """
     if not isinstance(model, Model):
-        raise ModelError("no model", expected="fnnet.Model", found=type(model).__name__, fix="give one")
+        raise ModelError("not a model", expected="fnnet.Model", found=type(model).__name__, fix="pass an fnnet.Model")
     about = {
         "sizes": layer_sizes(check_params(model.params)),
         "activation": model.activation,
@@ -63,15 +74,22 @@ def save_model(path: str | os.PathLike[str], model: Model, *, disk: FileSystem =
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:
-    """The model in the file at `path`, proven by its checksum and checked throughout.
+    """Load the model in the file `path`; its checksum and every value are checked, and no code in it is executed.
 
-    Raises   ModelError for anything but a whole fnnet model, StorageError if the file cannot be read.
+    Raises   ModelError for a damaged file or one that is not an fnnet model, StorageError if it cannot be read.
+
+    >>> import fnnet
+    >>> params = fnnet.init((784, 10, 10), seed=0)
+    >>> save_model("model.safetensors", Model(params))
+    >>> model = load_model("model.safetensors")
+    >>> model.activation, bool((model.params.layers[0].W == params.layers[0].W).all())
+    ('relu', True)
     """
     return container.load(path, MODEL, _model)
 
 
 def tensors_of(prefix: str, params: Params) -> dict[str, Array]:
-    """The arrays of `params` by name: `<prefix>.0.W`, `<prefix>.0.b`, `<prefix>.1.W`, ..."""
+    """Return the arrays of `params` by name: `<prefix>.0.W`, `<prefix>.0.b`, `<prefix>.1.W`, ..."""
     return {
         f"{prefix}.{number}.{name}": np.asarray(array)
         for number, layer in enumerate(params.layers)
@@ -80,32 +98,36 @@ def tensors_of(prefix: str, params: Params) -> dict[str, Array]:
 
 
 def params_of(prefix: str, tensors: Mapping[str, Array], sizes: tuple[int, ...], *, finite: bool = True) -> Params:
-    """The parameters named by `tensors_of` for layers of these sizes; ModelError for another shape or, if `finite`,
-    numbers that are not."""
+    """Return the parameters named as by `tensors_of`, for layers of these sizes.
+
+    Raises   ModelError for a wrong shape and, if `finite`, for NaN or infinity.
+    """
     layers = []
     for number, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
         W, b = (tensors[f"{prefix}.{number}.{name}"] for name in "Wb")
         place = f"layer {number + 1} ({prefix}.{number})"
         if W.shape != (inputs, outputs) or b.shape != (outputs,):
             expected = f"W ({inputs}, {outputs}), b ({outputs},)"
-            raise ModelError("tensor shape", place=place, expected=expected, found=f"W {W.shape}, b {b.shape}")
+            raise ModelError("wrong shape", place=place, expected=expected, found=f"W {W.shape}, b {b.shape}")
         if finite and not (np.isfinite(W).all() and np.isfinite(b).all()):
-            raise ModelError("weights are not finite", place=place, expected="numbers", found="NaN or infinity")
+            raise ModelError("weights are not finite", place=place, expected="finite numbers", found="NaN or infinity")
         layers.append(Layer(W, b))
     return check_params(Params(tuple(layers)))
 
 
 def check_names(tensors: Mapping[str, Array], prefixes: list[str], sizes: tuple[int, ...]) -> None:
-    """ModelError unless `tensors` are those of networks of these sizes under each prefix, no more and no fewer."""
+    """Raise ModelError unless `tensors` are exactly those of a network of these sizes under each prefix."""
     names = [f"{prefix}.{number}.{name}" for prefix in prefixes for number in range(len(sizes) - 1) for name in "Wb"]
     if sorted(tensors) != sorted(names):
-        raise ModelError("tensors", place="arrays", expected=", ".join(names), found=", ".join(sorted(tensors)))
+        raise ModelError(
+            "wrong names of tensors", place="arrays", expected=", ".join(names), found=", ".join(sorted(tensors))
+        )
 
 
 def check_keys(about: Any, keys: frozenset[str]) -> None:
-    """ModelError unless a description has these keys."""
+    """Raise ModelError unless a description has exactly these keys."""
     if set(about) != keys:
-        raise ModelError("other entries", expected=", ".join(sorted(keys)), found=", ".join(sorted(about)))
+        raise ModelError("wrong keys", expected=", ".join(sorted(keys)), found=", ".join(sorted(about)))
 
 
 def _model(about: Any, tensors: Mapping[str, Array]) -> Model:
@@ -113,13 +135,17 @@ def _model(about: Any, tensors: Mapping[str, Array]) -> Model:
     sizes = check_sizes(about["sizes"])
     if about["activation"] not in ACTIVATIONS or about["preprocessing"] != "bytes/255":
         found = f"{about['activation']!r}, {about['preprocessing']!r}"
-        raise ModelError("unknown function", expected=f"{', '.join(ACTIVATIONS)} on bytes/255", found=found)
+        raise ModelError(
+            "unknown activation or preprocessing", expected=f"{', '.join(ACTIVATIONS)} on bytes/255", found=found
+        )
     classes, (height, width) = about["classes"], check_sizes(about["image_shape"])
     if not isinstance(classes, list):
-        raise ModelError("classes", expected="a list of names", found=repr(classes))
+        raise ModelError("classes are not a list", expected="a list of names", found=repr(classes))
     if len(classes) != sizes[-1] or height * width != sizes[0]:
         expected = f"{sizes[-1]} classes, {sizes[0]} pixels"
-        raise ModelError("does not fit", expected=expected, found=f"{len(classes)} classes, {height}x{width} pixels")
+        raise ModelError(
+            "sizes do not fit the layers", expected=expected, found=f"{len(classes)} classes, {height}x{width} pixels"
+        )
     check_names(tensors, ["layers"], sizes)
     params, shape = params_of("layers", tensors, sizes), (height, width)
     return Model(

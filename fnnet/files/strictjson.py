@@ -1,4 +1,4 @@
-"""JSON as files hold it: UTF-8, finite numbers only, no key twice, no half of a character."""
+"""Strict JSON: UTF-8, finite numbers only, each key once, no lone surrogates."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def loads(text: str | bytes) -> Any:
-    """The value of a JSON text.
+    """Return the value of a JSON text.
 
-    Raises   DataError for a key stored twice or a number that is not finite, also one like 1e999; ValueError or
-             RecursionError for what is no JSON in UTF-8 or holds a lone surrogate.
+    Raises   DataError for a key stored twice or a number that is not finite, such as 1e999; ValueError or
+             RecursionError for text that is not JSON in UTF-8 or has a lone surrogate.
     """
-    # json.loads would take bytes for UTF-16 or UTF-32 where they look like it.
+    # json.loads would decode bytes that look like UTF-16 or UTF-32.
     text = text if isinstance(text, str) else text.decode()
     value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_refuse, parse_float=_finite)
     if SURROGATE.search(text):
@@ -29,15 +29,15 @@ def loads(text: str | bytes) -> Any:
 
 
 def dumps(value: Any) -> str:
-    """`value` as JSON on one line; mappings of any kind become objects, floats keep every bit.
+    """Return `value` as JSON on one line; any mapping becomes an object, floats keep every bit.
 
-    Raises   TypeError for what JSON cannot hold, ValueError for a number that is not finite.
+    Raises   TypeError for a value that JSON cannot represent, ValueError for a number that is not finite.
     """
     return json.dumps(value, allow_nan=False, default=_plain)
 
 
 def without_nan(value: Any) -> Any:
-    """`value` with NaN and infinity, which JSON lacks, as None; mappings as dicts and sequences as lists."""
+    """Return `value` with NaN and infinity as None, mappings as dicts and sequences as lists."""
     if isinstance(value, Mapping):
         return {key: without_nan(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -60,7 +60,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse(text: str) -> float:
-    raise DataError("number", place="JSON", expected="finite numbers", found=text[:20])
+    raise DataError("number is not finite", place="JSON", expected="finite numbers", found=text[:20])
 
 
 def _finite(text: str) -> float:
@@ -69,14 +69,14 @@ def _finite(text: str) -> float:
 
 
 def frozen(value: Any) -> Any:
-    """`value` with every dict inside as a read-only mapping and every list as a tuple."""
+    """Return `value` with every dict in it as a read-only mapping and every list as a tuple."""
     if isinstance(value, Mapping):
         return MappingProxyType({key: frozen(each) for key, each in value.items()})
     return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else value
 
 
 def thawed(value: Any) -> Any:
-    """`value` with every mapping inside as a dict."""
+    """Return `value` with every mapping in it as a dict and every sequence as a list."""
     if isinstance(value, Mapping):
         return {key: thawed(each) for key, each in value.items()}
     return [thawed(each) for each in value] if isinstance(value, (list, tuple)) else value

@@ -19,9 +19,27 @@ from tests.campaigns import bombs, cache, crash, damage
 
 TESTS = Path(__file__).resolve().parents[1]
 
-WAITING = {49: "export", 89: "distributed", 90: "serve"}
-"""Rows of the list of faults about rooms of fnnet that are not there yet."""
 
+class Fault(NamedTuple):
+    """A row of docs/faults.md: what can go wrong, and what fnnet does."""
+
+    title: str
+    answer: str
+
+    @property
+    def waits_for(self):
+        """The path of the part of fnnet that the row is about, if that does not exist yet."""
+        match = re.fullmatch("Waits for `(.+)`", self.answer)
+        return match and match[1]
+
+
+FAULTS = {
+    int(number): Fault(title, answer)
+    for number, title, answer in re.findall(
+        r"^\| f(\d\d) \| (.+) \| (.+) \|$", (TESTS.parent / "docs" / "faults.md").read_text(), re.MULTILINE
+    )
+}
+"""The rows of docs/faults.md by their numbers."""
 
 ALL = sys.maxsize
 
@@ -62,7 +80,7 @@ def run(name, most=None):
 
 
 def covered():
-    """Row of the list of faults -> the tests that carry its number."""
+    """Number of a fault -> the tests that carry it."""
     tests = collections.defaultdict(list)
     for path in sorted(TESTS.rglob("test_*.py")):
         for name in re.findall(r"^def (test_f\d\d_\w+)", path.read_text(), re.MULTILINE):
@@ -76,11 +94,12 @@ def main():
     names = [*CAMPAIGNS, *PROGRAMS]
     parser.add_argument("campaigns", nargs="*", metavar="CAMPAIGN", choices=[*names, []], help=", ".join(names))
     parser.add_argument("--cases", type=int, help="so many, evenly spread, and not all of them")
-    parser.add_argument("--list", action="store_true", help="the faults that tests cover, row by row")
+    parser.add_argument("--list", action="store_true", help="print each fault of docs/faults.md with its tests")
     chosen = parser.parse_args()
     if chosen.list:
-        for row, tests in sorted(covered().items()):
-            print(row, *tests, sep="\n    ")
+        tests = covered()
+        for number, fault in FAULTS.items():
+            print(f"f{number:02} {fault.title}", *tests[number] or [fault.answer], sep="\n    ")
         return 0
     wrong = False
     for name in chosen.campaigns or names:

@@ -1,15 +1,16 @@
-"""The house: who imports whom, what is public, and that the README tells the truth."""
+"""The rules of the code: who imports whom, what is public, what is documented; and that the README is true."""
 
 import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 import fnnet
-from tests.campaigns import __main__ as faults
+from tests.campaigns import __main__ as campaigns
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "fnnet"
@@ -18,13 +19,16 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = ("core", "files", "kernels", "data", "training", "apps", "cli")
 """Each folder imports only from itself and from those before it; `errors`, `names` and `limits` lie below all."""
 GROUND = ("errors", "names", "limits")
-HEAVY = {"numba", "llvmlite", "matplotlib", "sklearn", "PIL", "requests", "threadpoolctl"}
+HEAVY = {"numba", "llvmlite", "matplotlib", "sklearn", "PIL", "requests", "scipy", "threadpoolctl"}
+LIBRARIES = {"pillow": "PIL", "scikit-learn": "sklearn"}
+"""Distribution -> the module that it installs, where the names differ."""
 TOUCH_FILES = {"files", "data", "apps", "cli", "limits"}
 COMPILED = "kernels/cache.py"
 FILE_CALLS = {"open", "write_text", "read_text", "write_bytes", "read_bytes", "unlink", "mkdir", "remove", "rename"}
 
 
-def room(path):
+def folder_of(path):
+    """The folder of a module below fnnet, or its own name if it is not in one."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -39,7 +43,7 @@ def imports(tree):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_who_imports_whom(path):
-    here, tree = room(path), ast.parse(path.read_text())
+    here, tree = folder_of(path), ast.parse(path.read_text())
     used = {name.split(".")[1] for name in imports(tree) if name.startswith("fnnet.")} - {here}
     if here in GROUND:
         assert used <= set(GROUND)
@@ -50,7 +54,7 @@ def test_who_imports_whom(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_heavy_libraries_are_imported_inside_the_door_that_needs_them(path):
+def test_heavy_libraries_are_imported_inside_the_functions_that_need_them(path):
     if path.parent.name == "native" or path.name == "build.py":
         return
     top = ast.parse(path.read_text()).body
@@ -65,7 +69,7 @@ def test_files_are_touched_only_where_they_belong(path):
     called = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
     calls = {func.id for func in called if isinstance(func, ast.Name)}
     calls |= {func.attr for func in called if isinstance(func, ast.Attribute)}
-    assert not calls & FILE_CALLS or room(path) in TOUCH_FILES or path.relative_to(PACKAGE).as_posix() == COMPILED
+    assert not calls & FILE_CALLS or folder_of(path) in TOUCH_FILES or path.relative_to(PACKAGE).as_posix() == COMPILED
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -75,21 +79,39 @@ def test_nothing_is_unpickled_or_evaluated(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_rooms_are_not_overfull(path):
+def test_modules_are_short(path):
     assert len(path.read_text().splitlines()) <= 400
 
 
-def test_every_row_of_the_list_of_faults_has_a_test():
-    rows = faults.covered()
-    assert sorted({*rows, *faults.WAITING}) == list(range(1, 91))
-    for row, room in faults.WAITING.items():
-        assert row not in rows
-        assert not (PACKAGE / "apps" / room).exists()
-        assert not (PACKAGE / "training" / f"{room}.py").exists()
+def test_every_fault_has_a_test():
+    assert list(campaigns.FAULTS) == list(range(1, 91))
+    tests = campaigns.covered()
+    assert set(tests) <= set(campaigns.FAULTS), "a test carries a number that docs/faults.md does not have"
+    for number, fault in campaigns.FAULTS.items():
+        assert bool(tests.get(number)) != bool(fault.waits_for), f"f{number:02}"
+
+
+def test_faults_wait_only_for_parts_that_do_not_exist():
+    waiting = [fault.waits_for for fault in campaigns.FAULTS.values() if fault.waits_for]
+    assert len(waiting) == 3
+    for path in waiting:
+        assert path.startswith("fnnet/")
+        assert not (ROOT / path).exists(), path
+
+
+def test_the_list_of_faults_is_printed_with_its_tests(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["campaigns", "--list"])
+    assert campaigns.main() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "f07 The sizes in a header multiply to more than any memory" in lines
+    assert "    Waits for `fnnet/apps/serve`" in lines
+    for number, fault in campaigns.FAULTS.items():
+        below = lines[lines.index(f"f{number:02} {fault.title}") + 1]
+        assert fault.waits_for or re.match(rf"    test_\w+\.py::test_\w*f{number:02}_", below), below
 
 
 def test_public_names():
-    assert sorted(fnnet.__all__) == sorted(fnnet._HOMES)
+    assert fnnet.__all__ == sorted(fnnet._HOMES)
     for name in fnnet.__all__:
         value = getattr(fnnet, name)
         assert value.__doc__, name
@@ -98,12 +120,52 @@ def test_public_names():
         _ = fnnet.nonsense
 
 
+def test_type_checkers_see_the_names_that_are_imported_at_their_first_use():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    assert ast.unparse(block.test) == "TYPE_CHECKING"
+    seen = {}
+    for node in block.body:
+        if isinstance(node, ast.ImportFrom):
+            home = node.module.removeprefix("fnnet.")
+            for alias in node.names:
+                seen[alias.asname] = home if alias.asname == alias.name else f"{home}:{alias.name}"
+        else:
+            assert isinstance(node, ast.Assign)
+            seen[node.targets[0].id] = seen.pop(node.value.id)
+    assert seen == fnnet._HOMES
+
+
 def test_importing_fnnet_alone_imports_no_numpy():
     code = "import sys, fnnet; assert 'numpy' not in sys.modules; fnnet.init; assert 'numpy' in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-def test_the_version_is_said_once():
+def test_what_is_installed_is_what_is_imported():
+    """No dependency that no code uses, and none that is missing."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    declared = [*project["dependencies"], *extras["plot"]]
+    declared = {re.split("[<>=]", requirement)[0] for requirement in declared}
+    used = {name.split(".")[0] for path in FILES for name in imports(ast.parse(path.read_text()))}
+    used -= {*sys.stdlib_module_names, "fnnet", "mpl_toolkits"}
+    assert used == {LIBRARIES.get(name, name) for name in declared}
+    assert used >= HEAVY
+    assert extras.keys() == {"plot", "test", "fuzz", "dev", "peers"}
+
+
+def test_each_library_has_its_reason_in_the_changelog():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    required = [
+        *project["dependencies"],
+        *(each for extra in project["optional-dependencies"].values() for each in extra),
+    ]
+    table = (ROOT / "CHANGELOG.md").read_text().partition("### Libraries")[2]
+    named = set(re.findall(r"[\w-]+", " ".join(re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE))))
+    assert {re.split(r"[<>=\[]", each)[0] for each in required} - {"fnnet"} <= named
+
+
+def test_the_version_is_the_same_everywhere():
     text = (ROOT / "pyproject.toml").read_text()
     assert f'version = "{fnnet.__version__}"' in text
     assert f"## {fnnet.__version__}" in (ROOT / "CHANGELOG.md").read_text()
