@@ -1,35 +1,56 @@
-"""What the system lets this process have: threads that run at once, and memory."""
+"""Limits: the ranges of values that options and arguments take, and the threads and memory that the system allows.
+
+Light, as `--help` imports it.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+
+class Range(NamedTuple):
+    """A range of finite numbers: `words` describe it in messages, `contains` tests a number."""
+
+    words: str
+    contains: Callable[[Any], bool]
+
+
+FINITE: Final = Range("a finite number", lambda number: True)
+POSITIVE: Final = Range("a finite number > 0", lambda number: number > 0)
+NONNEGATIVE: Final = Range("a finite number >= 0", lambda number: number >= 0)
+FRACTION: Final = Range("0 or more and less than 1", lambda number: 0 <= number < 1)
+MAX_THREADS: Final = 1024
+MAX_CLASSES: Final = 10**6
+MIN_RANGE_TEST_STEPS: Final = 10
+"""Steps that the curve of a learning-rate range test needs before it says anything."""
 
 SPACE, RESIDENT, DATA = 0, 1, 5
-"""Fields of /proc/self/statm, in pages: the whole address space, what is in memory, data and stack."""
+"""Fields of /proc/self/statm, in pages: the whole address space, resident memory, data and stack."""
 
 
 def available_threads() -> int:
-    """How many threads can run at once: the processors this process may use, or what its control group grants."""
+    """Return how many threads can run at once: the processors of this process, or the share of its control group."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(processors, int(_quota(processors))))
 
 
 def available_bytes() -> tuple[int, str] | None:
-    """How many bytes this process may still claim, and what sets that limit; None where nothing is known of any."""
+    """Return the bytes this process may still allocate and the name of the limit; None if no limit is known."""
     found = [limit for limits in (_own_limits(), _group_limits(), _machine_limit()) for limit in limits]
     return min((max(0, most), what) for most, what in found) if found else None
 
 
 def address_space() -> int | None:
-    """How many bytes of addresses `ulimit -v` leaves this process; None where it sets no limit."""
+    """Return the bytes of addresses that `ulimit -v` leaves to this process; None if it sets no limit."""
     return next((most for most, what in _own_limits() if what == "ulimit -v"), None)
 
 
 def _own_limits() -> Iterator[tuple[int, str]]:
-    """ulimit -v and ulimit -d, less what is in use of them."""
+    """Yield `ulimit -v` and `ulimit -d`, less what the process uses of them."""
     try:
         import resource
     except ImportError:
@@ -41,7 +62,7 @@ def _own_limits() -> Iterator[tuple[int, str]]:
 
 
 def _group_limits() -> Iterator[tuple[int, str]]:
-    """What the control groups that hold this process grant it, less what it has."""
+    """Yield the memory limits of the control groups of this process, less its resident memory."""
     own = _in_use(RESIDENT)
     for folder in _groups("memory"):
         limit = _read(folder / "memory.max").strip() or _read(folder / "memory.limit_in_bytes").strip()
@@ -50,20 +71,20 @@ def _group_limits() -> Iterator[tuple[int, str]]:
 
 
 def _in_use(field: int) -> int:
-    """Bytes that this process has by one of statm's fields; 0 where the system tells none."""
+    """Return the bytes in one of statm's fields; 0 where the system has no statm."""
     fields = _read(Path("/proc/self/statm")).split()
     return int(fields[field]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > field else 0
 
 
 def _machine_limit() -> Iterator[tuple[int, str]]:
-    """What is free or can be freed, and the swap."""
-    said = dict(re.findall(r"^(MemAvailable|SwapFree):\s+(\d+) kB$", _read(Path("/proc/meminfo")), re.MULTILINE))
-    if "MemAvailable" in said:
-        yield 1024 * sum(map(int, said.values())), "the machine's memory"
+    """Yield the memory that is free or can be freed, swap included."""
+    found = dict(re.findall(r"^(MemAvailable|SwapFree):\s+(\d+) kB$", _read(Path("/proc/meminfo")), re.MULTILINE))
+    if "MemAvailable" in found:
+        yield 1024 * sum(map(int, found.values())), "the machine's memory"
 
 
 def _quota(otherwise: float) -> float:
-    """Processors granted by the control group of this process or one above it (version 2, else 1)."""
+    """Return the processors granted by the control group of this process or one above it (version 2, else 1)."""
     granted = [otherwise]
     for folder in _groups("cpu"):
         limit = _read(folder / "cpu.max").split()
@@ -75,7 +96,7 @@ def _quota(otherwise: float) -> float:
 
 
 def _groups(controller: str, root: Path = Path("/sys/fs/cgroup")) -> list[Path]:
-    """The folders of the control groups with this controller that hold this process, from the root down."""
+    """Return the folders of the control groups of this process that have this controller, from the root down."""
     folders = [root, root / controller]
     for line in _read(Path("/proc/self/cgroup")).splitlines():
         _, controllers, path = line.split(":", 2)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from fnnet.core.table import NUMPY, Kernels, _table
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
-from fnnet.limits import available_threads
-
-MAX_THREADS: Final = 1024
+from fnnet.limits import MAX_THREADS, available_threads
 
 
 def load(

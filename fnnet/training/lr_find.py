@@ -20,14 +20,13 @@ from fnnet.core.params import Array
 from fnnet.core.state import PLAIN, Examples, Objective, TrainState
 from fnnet.core.table import NUMPY, Kernels
 from fnnet.errors import DivergedError, UsageError
+from fnnet.limits import MIN_RANGE_TEST_STEPS
 from fnnet.training.steps import check_work, train_block
 
 MEMORY: Final = 0.9
 """Share of the smoothed loss that each step keeps."""
 TOO_HIGH: Final = 4.0
 """The test ends where the smoothed loss is more than so many times its smallest."""
-FEWEST: Final = 10
-"""Steps that a curve needs before it says anything."""
 
 
 class RangeTest(NamedTuple):
@@ -66,11 +65,11 @@ def range_test(
     It ends early where the smoothed loss exceeds TOO_HIGH times its smallest, or training diverges: that step is left
     out. Nothing of the training is kept.
 
-    Raises   UsageError unless 0 < low < high, both finite, steps >= FEWEST and batch_size >= 1.
+    Raises   UsageError unless 0 < low < high, both finite, steps >= MIN_RANGE_TEST_STEPS and batch_size >= 1.
     """
     check_work(state, objective, optimizer)
     examples = check_examples(examples)
-    steps, batch_size = check_count("steps", steps, FEWEST), check_count("batch_size", batch_size, 1)
+    steps, batch_size = check_count("steps", steps, MIN_RANGE_TEST_STEPS), check_count("batch_size", batch_size, 1)
     low, high = check_amount("low", low, above=True), check_amount("high", high, above=True)
     if low >= high:
         raise UsageError("low is not below high", expected=f"low < {high:g}", found=f"{low:g}")
@@ -95,7 +94,7 @@ def range_test(
         rates.append(rate)
         losses.append(loss)
         smoothed.append(now)
-    window = max(FEWEST, steps // 8)
+    window = max(MIN_RANGE_TEST_STEPS, steps // 8)
     found = suggest(np.array(rates), np.array(losses), np.array(smoothed), window)
     return RangeTest(tuple(rates), tuple(losses), tuple(smoothed), *found)
 
