@@ -59,8 +59,8 @@ def test_f52_killed_at_any_moment_and_resumed_it_is_the_same_run(jit, epochs, ru
 SLOW = """
 import time
 from fnnet.training import epochs
-run = epochs._Course._run
-epochs._Course._run = lambda *arguments: (time.sleep(0.03), run(*arguments))[1]
+run = epochs.EpochRunner._run_block
+epochs.EpochRunner._run_block = lambda *arguments: (time.sleep(0.03), run(*arguments))[1]
 from fnnet.cli import main
 main()
 """
@@ -94,7 +94,7 @@ def test_f56_signals_save_say_how_to_go_on_and_lose_no_bit(run, idx_folder, tmp_
 
 @pytest.mark.parametrize("how", ["deleted", "moved", "a file"])
 def test_f66_a_run_directory_that_is_taken_away_ends_the_run_in_one_line(how, run, idx_folder, tmp_path, monkeypatch):
-    kept, pass_over, passes = tmp_path / "kept", epochs._Course.pass_over, []
+    kept, run_pass, passes = tmp_path / "kept", epochs.EpochRunner.run_pass, []
 
     def taken(*arguments):
         passes.append(1)
@@ -104,9 +104,9 @@ def test_f66_a_run_directory_that_is_taken_away_ends_the_run_in_one_line(how, ru
                 shutil.rmtree(tmp_path / "moved")
             if how == "a file":
                 kept.write_bytes(b"")
-        return pass_over(*arguments)
+        return run_pass(*arguments)
 
-    monkeypatch.setattr(epochs._Course, "pass_over", taken)
+    monkeypatch.setattr(epochs.EpochRunner, "run_pass", taken)
     result = run("train", "--data", idx_folder, "--epochs", 9, "--run-dir", "kept", "--quiet")
     result.failed(1, "kept", "the folder was moved, deleted or unlocked", "--resume")
     assert len(passes) == 3
