@@ -46,7 +46,9 @@ def naming_options(source: str = "", *, only_in_text: bool = False) -> Iterator[
 
 
 def _translate(error: FnnetError, only_in_text: bool) -> FnnetError:
-    is_field = isinstance(error, UsageError) and re.fullmatch("[a-z_]+", error.where) and not only_in_text
+    is_field = not only_in_text and (
+        error.where == "dev_data" or (isinstance(error, UsageError) and re.fullmatch("[a-z_]+", error.where))
+    )
     expected = _in_text(error.expected) if isinstance(error.expected, str) else error.expected
     if is_field and error.where == "deformation" and expected == "none":
         expected = "none (--no-augment)"

@@ -185,7 +185,7 @@ def load_dev_set(path: str, dataset: Dataset) -> Examples:
             f"{each.image_shape} pixels, {len(each.classes)} classes ({_shown(each.classes)})"
             for each in (dataset, found)
         ]
-        raise UsageError("dev images differ", where=path, expected=kinds[0], found=kinds[1])
+        raise UsageError("images differ", where="dev_data", place=path, expected=kinds[0], found=kinds[1])
     return found.train
 
 
@@ -206,10 +206,10 @@ def _sample_weights(weights: Any, labels: Array, classes: tuple[str, ...]) -> Ar
 def check_run_dir(run_dir: str | os.PathLike[str] | None, resume: bool, optimizer: str) -> None:
     """Raise UsageError if a training with this optimizer cannot be kept in, or resumed from, `run_dir`."""
     if resume and not run_dir:
-        raise UsageError("needs the folder of the run", where="resume", expected="`run_dir`", found="none")
+        raise UsageError("`resume` needs the folder of the run", expected="`run_dir`", found="none")
     if run_dir and optimizer not in STEPPING:
         expected = f"`optimizer` {' or '.join(STEPPING)}"
-        raise UsageError("keeps steps, which lbfgs does not have", where="run_dir", expected=expected, found=optimizer)
+        raise UsageError("`run_dir` keeps steps, which lbfgs does not make", expected=expected, found=optimizer)
 
 
 def train(

@@ -224,7 +224,7 @@ def test_its_picture(run, idx_folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (("--low", "0"), ("--low", "above 0")),
+        (("--low", "0"), ("--low", "> 0")),
         (("--low", "1", "--high", "0.1"), ("--low", "not below --high", "less than 0.1, found 1")),
         (("--high", "inf"), ("--high",)),
         (("--steps", "9"), ("--steps", "10 to 1000000")),
