@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -79,11 +78,9 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
     if not quiet:
         say(describe(dataset, {"train": len(job.train.labels)}), err=as_json)
     kernels, _ = load_kernels(options["jit"], options["threads"], notify)
-    began = time.perf_counter()
     rates: dict[str, Any] = {name: options[name] for name in ("low", "high", "steps")}
     with naming_options():
-        test = session.find_learning_rate(job, kernels=kernels, **rates)
-    seconds = time.perf_counter() - began
+        test, seconds = session.find_learning_rate(job, kernels=kernels, **rates)
     sizes, batch_size = "-".join(map(str, job.sizes)), session.batch_size_of(job)
     title = f"{job.recipe}, {sizes}, batches of {batch_size:,}, {dataset.name}"
     if options["plot"]:

@@ -31,6 +31,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, NamedTuple, Never
@@ -44,7 +45,7 @@ from fnnet.core.params import Array, check_sizes, init
 from fnnet.core.state import EpochReport, Examples, Progress, Training
 from fnnet.core.table import NUMPY, Kernels
 from fnnet.data import Dataset
-from fnnet.errors import DataError, DivergedError, FnnetError, UsageError
+from fnnet.errors import ArgumentTypeError, DataError, DivergedError, FnnetError, UsageError
 from fnnet.files.model import Model
 from fnnet.files.runs import DIVERGED
 from fnnet.files.strictjson import frozen
@@ -100,8 +101,8 @@ def prepare(
 ) -> Job:
     """Return the job of training on `dataset` by a recipe, with `settings` in place of the recipe's.
 
-    settings        name of a field of `Plan` or `Recipe` -> its value. The figures of a `deformation` replace those of
-                    the recipe; None is no deformation.
+    settings        name of a field of `Plan` or `Recipe` -> its value. A `deformation` may be a mapping of the figures
+                    that differ from the recipe's; None is no deformation.
     dev_set         images to watch training by, in place of some that are held out; see `load_dev_set`.
     class_weights   as text, `balanced` or `CLASS=WEIGHT,...`, or as `class_weights.class_weights` takes them.
     Raises   UsageError at the name of the field that does not fit.
@@ -111,6 +112,8 @@ def prepare(
     if dev_set is not None and settings.get("dev"):
         problem = "cannot be combined with `dev_data`"
         raise UsageError(problem, where="dev", expected="one of them", found=settings["dev"])
+    if not isinstance(chosen.hidden, (tuple, list)):
+        raise ArgumentTypeError("hidden", expected="a size for each hidden layer", found=repr(chosen.hidden))
     held_out = chosen.dev if "dev" in settings else chosen.dev_for(len(dataset.train.labels))
     plan = plan_of(chosen)
     check_plan(plan, has_dev=bool(held_out) or dev_set is not None, hidden=len(chosen.hidden))
@@ -135,9 +138,9 @@ def override(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     for name in settings:
         if name not in own and name not in figures:
             raise UsageError("unknown setting", where=name, expected="a field of a plan or a recipe", found=repr(name))
-    if settings.get("deformation") is not None:
-        usual = recipe.plan.get("deformation") or recipes.DEFORMATION
-        figures["deformation"] = {**usual, **settings["deformation"]}
+    deformation = figures.get("deformation")
+    if isinstance(deformation, Mapping):
+        figures["deformation"] = {**(recipe.plan.get("deformation") or recipes.DEFORMATION), **deformation}
     if settings.get("optimizer") == "lbfgs":
         # It passes over all images in each of its iterations; the recipe's own ways of taking steps give way.
         figures = {"batch_size": None, "schedule": "constant", "epochs": 1} | figures
@@ -151,23 +154,24 @@ def _check_effects(recipe: Recipe, settings: Mapping[str, Any]) -> None:
     """Raise UsageError for a setting that would change nothing."""
     optimizer = recipe.plan.get("optimizer", Plan._field_defaults["optimizer"])
     needs = {
-        "momentum": (optimizer in WITH_MOMENTUM, f"`optimizer` {optimizer}", " or ".join(WITH_MOMENTUM)),
-        "learning_rate": (optimizer in STEPPING, f"`optimizer` {optimizer}", " or ".join(STEPPING)),
-        "dropout": (bool(recipe.hidden), "no hidden layers", "hidden layers"),
+        "momentum": (optimizer in WITH_MOMENTUM, f"with `optimizer` {optimizer}", " or ".join(WITH_MOMENTUM)),
+        "learning_rate": (optimizer in STEPPING, f"with `optimizer` {optimizer}", " or ".join(STEPPING)),
+        "dropout": (bool(recipe.hidden), "without hidden layers", "hidden layers"),
     }
-    for name, (fulfilled, found, expected) in needs.items():
+    for name, (fulfilled, reason, expected) in needs.items():
         if settings.get(name) and not fulfilled:
-            raise UsageError(f"has no effect with {found}", where=name, expected=expected)
+            raise UsageError(f"has no effect {reason}", where=name, expected=expected)
 
 
 def plan_of(recipe: Recipe) -> Plan:
     """Return the plan of a recipe."""
-    figures = recipe.plan.get("deformation")
-    try:
-        deformation = None if figures is None else Deformation(**figures)
-    except TypeError:
-        expected = " or ".join(Deformation._fields)
-        raise UsageError("unknown figure", where="deformation", expected=expected, found=figures) from None
+    deformation = recipe.plan.get("deformation")
+    if isinstance(deformation, Mapping):
+        unknown = [name for name in deformation if name not in Deformation._fields]
+        if unknown:
+            expected = " or ".join(Deformation._fields)
+            raise UsageError("unknown figure", where="deformation", expected=expected, found=repr(unknown[0]))
+        deformation = Deformation(**deformation)
     return Plan(**{**recipe.plan, "deformation": deformation})
 
 
@@ -314,15 +318,20 @@ def _tested(job: Job, training: Training, kernels: Kernels) -> Model:
 
 def find_learning_rate(
     job: Job, *, low: float = 1e-5, high: float = 10.0, steps: int = 200, kernels: Kernels = NUMPY
-) -> RangeTest:
-    """Run the learning-rate range test on the training images of a job, deformed as in its first epoch."""
+) -> tuple[RangeTest, float]:
+    """Run the learning-rate range test on the training images of a job, deformed as in its first epoch.
+
+    Returns  the test, and the seconds that its steps took.
+    Raises   as `lr_find.range_test`; FnnetError if there is not enough memory.
+    """
     plan, train_set = job.plan, job.train
     memory.check(job.sizes, len(train_set.labels), plan, compiled=kernels.compiled)
     if plan.deformation:
         place: dict[str, Any] = {"seed": job.seed, "epoch": 1, "kernels": kernels}
         train_set = train_set._replace(x=deform(train_set.x, job.dataset.image_shape, plan.deformation, **place))
     start = epochs.start(init(job.sizes, job.seed, scheme=job.initialiser), job.seed, plan)
-    return range_test(
+    began = time.perf_counter()
+    found = range_test(
         start.state,
         train_set,
         batch_size_of(job),
@@ -333,6 +342,7 @@ def find_learning_rate(
         optimizer=make_optimizer(plan),
         kernels=kernels,
     )
+    return found, time.perf_counter() - began
 
 
 def batch_size_of(job: Job) -> int:

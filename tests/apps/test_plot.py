@@ -154,9 +154,8 @@ def test_axes_are_written_as_asked():
 
 
 def runs(*counts, dev=True):
-    return [
-        RunCurves(f"run {number}", {}, tuple(reports(count, dev, 0.5 + number / 9))) for number, count in enumerate(counts)
-    ]
+    each = [reports(count, dev, 0.5 + number / 9) for number, count in enumerate(counts)]
+    return [RunCurves(f"run {number}", {}, tuple(some)) for number, some in enumerate(each)]
 
 
 @pytest.mark.parametrize("width", [50, 80, 200])
