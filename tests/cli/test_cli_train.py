@@ -352,7 +352,7 @@ def test_figures_of_the_deformation_take_the_place_of_the_recipe_s(run, idx_fold
         (("--deformation", "shift=1", "--no-augment"), ["--deformation", "--augment", "--no-augment"]),
         (("--momentum", 0.5), ["--momentum: has no effect with --optimizer sgd", "expected momentum or nesterov"]),
         (("--momentum", 0.5, "--optimizer", "adam"), ["--momentum: has no effect with --optimizer adam"]),
-        (("--learning-rate", 1, "--optimizer", "lbfgs"), ["--learning-rate: has no effect with", "lbfgs; expected sgd or"]),
+        (("--learning-rate", 1, "--optimizer", "lbfgs"), ["--learning-rate: has no effect", "lbfgs; expected sgd or"]),
         (("--dropout", 0.5, "--hidden", ""), ["--dropout: has no effect without hidden layers", "expected hidden"]),
         (("--optimizer", "sdg"), ["--optimizer", "sgd"]),
         (("--activation", "rely"), ["--activation", "relu"]),
