@@ -85,23 +85,24 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
         pictures={"--plot": options["plot"]},
     )
     notify = notifier(quiet)
-    began = time.perf_counter()
     begin_loading_kernels(options["jit"])
-    job = _prepare(recipe, settings, options, notify)
+    from fnnet.files.model import save_model
+    from fnnet.training import session
+
+    began = time.perf_counter()
+    dataset = load_data(options, notify)
+    with naming_options():
+        dev_set = session.load_dev_set(options["dev_data"], dataset) if options["dev_data"] else None
+        more = {"class_weights": options["class_weights"], "seed": options["seed"]}
+        job = session.prepare(dataset, recipe, settings, dev_set=dev_set, **more)
     seconds = {"load_seconds": time.perf_counter() - began}
-    images = {
-        "train": len(job.train.labels),
-        "dev": len(job.dev.labels) if job.dev else 0,
-        "test": len(job.dataset.test.labels) if job.dataset.test else 0,
-    }
-    line = describe(job.dataset, images)
+    images = _count_images(job)
+    line = describe(dataset, images)
     if not quiet:
         say(line, err=as_json)
     kernels, seconds["compile_seconds"] = load_kernels(options["jit"], options["threads"], notify)
     model, reports = _train(job, kernels, options, quiet, notify)
     document = _document(job, images, model, reports, kernels, seconds, options["out"])
-    from fnnet.files.model import save_model
-
     save_model(options["out"], model)
     plot_error = None
     try:
@@ -121,13 +122,15 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
 
 def _check_run_dir(options: dict[str, Any]) -> None:
     """Raise UsageError if --run-dir is missing, cannot keep what is to be trained, or is where a file is to go."""
+    folder = options["run_dir"]
+    if not (folder or options["resume"]):
+        return
     from fnnet.files.runs import is_ours
     from fnnet.training.session import check_run_dir
 
-    folder = options["run_dir"]
     with naming_options():
         check_run_dir(folder, options["resume"], options["optimizer"] or "sgd")
-    for name in ("out", "plot") if folder else ():
+    for name in ("out", "plot"):
         place = os.path.realpath(options[name] or "")
         if os.path.dirname(place) == os.path.realpath(folder) and is_ours(os.path.basename(place)):
             expected, found = "a name that the run does not use", options[name]
@@ -138,14 +141,9 @@ def _check_run_dir(options: dict[str, Any]) -> None:
             raise UsageError("is a folder", where="--run-dir", expected="a place of its own", found=found)
 
 
-def _prepare(recipe: str, settings: dict[str, Any], options: dict[str, Any], notify: Callable[[str], None]) -> Job:
-    from fnnet.training import session
-
-    dataset = load_data(options, notify)
-    with naming_options():
-        dev_set = session.load_dev_set(options["dev_data"], dataset) if options["dev_data"] else None
-        more = {"class_weights": options["class_weights"], "seed": options["seed"]}
-        return session.prepare(dataset, recipe, settings, dev_set=dev_set, **more)
+def _count_images(job: Job) -> dict[str, int]:
+    parts = (("train", job.train), ("dev", job.dev), ("test", job.dataset.test))
+    return {part: len(found.labels) if found else 0 for part, found in parts}
 
 
 def _train(
