@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from bench.torch_program import read
+from fnnet.core.schedules import parse_schedule
 from fnnet.training import recipes
-from fnnet.training.plan import parse_schedule
+from fnnet.training.session import plan_of
 
 
 def main() -> None:
@@ -25,27 +26,28 @@ def main() -> None:
     folder, seed = Path(sys.argv[1]), int(sys.argv[2])
     torch.set_num_threads(int(sys.argv[3]))
     recipe = recipes.get("quick")
+    plan = plan_of(recipe)
     sets = {}
     for part in ("train", "t10k"):
         x = torch.from_numpy(read(folder, f"{part}-images-idx3-ubyte", 16).reshape(-1, 784).astype(np.float32) / 255)
         sets[part] = x, torch.from_numpy(read(folder, f"{part}-labels-idx1-ubyte", 8).astype(np.int64))
     torch.manual_seed(seed)
-    (hidden,), batch = recipe.hidden, recipe.batch_size
+    (hidden,), batch = recipe.hidden, plan.batch_size
     assert batch
     model = torch.nn.Sequential(torch.nn.Linear(784, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, 10))
     with torch.no_grad():
         for layer in (model[0], model[2]):
             layer.weight.normal_(0, math.sqrt(2 / layer.weight.shape[1]))
             layer.bias.zero_()
-    optimizer = torch.optim.SGD(model.parameters(), recipe.learning_rate, recipe.momentum, nesterov=True, fused=True)
+    optimizer = torch.optim.SGD(model.parameters(), plan.learning_rate, plan.momentum, nesterov=True, fused=True)
     x, labels = sets["train"]
     epochs = recipe.epochs_for(len(x))
     steps = epochs * -(-len(x) // batch)
-    _, options = parse_schedule(recipe.schedule)
+    _, options = parse_schedule(plan.schedule)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, steps, pct_start=options["warmup"], cycle_momentum=False
+        optimizer, plan.learning_rate, steps, pct_start=options["warmup"], cycle_momentum=False
     )
-    loss_of = torch.nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+    loss_of = torch.nn.CrossEntropyLoss(label_smoothing=plan.label_smoothing)
     began = time.perf_counter()
     for _ in range(epochs):
         order = torch.randperm(len(x))

@@ -1,18 +1,39 @@
-"""Limits that the system sets to this process: threads that run at once, and memory."""
+"""Limits: the ranges of values that options and arguments take, and the threads and memory that the system allows.
+
+Light, as `--help` imports it.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+
+class Range(NamedTuple):
+    """A range of finite numbers: `words` describe it in messages, `contains` tests a number."""
+
+    words: str
+    contains: Callable[[Any], bool]
+
+
+FINITE: Final = Range("a finite number", lambda number: True)
+POSITIVE: Final = Range("a finite number > 0", lambda number: number > 0)
+NONNEGATIVE: Final = Range("a finite number >= 0", lambda number: number >= 0)
+FRACTION: Final = Range("0 or more and less than 1", lambda number: 0 <= number < 1)
+MAX_THREADS: Final = 1024
+MAX_CLASSES: Final = 10**6
+MIN_RANGE_TEST_STEPS: Final = 10
+"""Steps that the curve of a learning-rate range test needs before it says anything."""
 
 SPACE, RESIDENT, DATA = 0, 1, 5
-"""Fields of /proc/self/statm, in pages: the address space, the resident memory, data and stack."""
+"""Fields of /proc/self/statm, in pages: the whole address space, resident memory, data and stack."""
 
 
 def available_threads() -> int:
-    """Return how many threads can run at once: this process's processors, at most the quota of its control group."""
+    """Return how many threads can run at once: the processors of this process, or the share of its control group."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(processors, int(_quota(processors))))
 
@@ -24,12 +45,12 @@ def available_bytes() -> tuple[int, str] | None:
 
 
 def address_space() -> int | None:
-    """Return the bytes of address space that `ulimit -v` leaves this process; None if it sets no limit."""
+    """Return the bytes of addresses that `ulimit -v` leaves to this process; None if it sets no limit."""
     return next((most for most, what in _own_limits() if what == "ulimit -v"), None)
 
 
 def _own_limits() -> Iterator[tuple[int, str]]:
-    """Yield `ulimit -v` and `ulimit -d`, less the memory in use."""
+    """Yield `ulimit -v` and `ulimit -d`, less what the process uses of them."""
     try:
         import resource
     except ImportError:
@@ -50,21 +71,21 @@ def _group_limits() -> Iterator[tuple[int, str]]:
 
 
 def _in_use(field: int) -> int:
-    """Return the bytes in a field of /proc/self/statm; 0 where the system has no such file."""
+    """Return the bytes in one of statm's fields; 0 where the system has no statm."""
     fields = _read(Path("/proc/self/statm")).split()
     return int(fields[field]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > field else 0
 
 
 def _machine_limit() -> Iterator[tuple[int, str]]:
-    """Yield the memory that is free or can be freed, and the swap."""
-    sizes = dict(re.findall(r"^(MemAvailable|SwapFree):\s+(\d+) kB$", _read(Path("/proc/meminfo")), re.MULTILINE))
-    if "MemAvailable" in sizes:
-        yield 1024 * sum(map(int, sizes.values())), "the machine's memory"
+    """Yield the memory that is free or can be freed, swap included."""
+    found = dict(re.findall(r"^(MemAvailable|SwapFree):\s+(\d+) kB$", _read(Path("/proc/meminfo")), re.MULTILINE))
+    if "MemAvailable" in found:
+        yield 1024 * sum(map(int, found.values())), "the machine's memory"
 
 
-def _quota(processors: float) -> float:
-    """Return the smallest quota of processors of this process's control groups (version 2, else 1), or `processors`."""
-    granted = [processors]
+def _quota(otherwise: float) -> float:
+    """Return the processors granted by the control group of this process or one above it (version 2, else 1)."""
+    granted = [otherwise]
     for folder in _groups("cpu"):
         limit = _read(folder / "cpu.max").split()
         if not limit:
@@ -75,7 +96,7 @@ def _quota(processors: float) -> float:
 
 
 def _groups(controller: str, root: Path = Path("/sys/fs/cgroup")) -> list[Path]:
-    """Return the folders of this process's control groups that have this controller, from the root down."""
+    """Return the folders of the control groups of this process that have this controller, from the root down."""
     folders = [root, root / controller]
     for line in _read(Path("/proc/self/cgroup")).splitlines():
         _, controllers, path = line.split(":", 2)

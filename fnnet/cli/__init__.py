@@ -11,7 +11,7 @@ from fnnet.cli.signals import STOPPED, Stopped
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and leave the process with its exit code."""
+    """Run the command line and exit the process with its exit code."""
     streams.prepare()
     signals.install()
     word = ""
@@ -24,5 +24,5 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         word, code = STOPPED[stopped.args[0]]
     signals.settle(code)
     if word:
-        streams.tell_error(word)
+        streams.print_error(word)
     sys.exit(code)

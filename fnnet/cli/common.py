@@ -1,8 +1,7 @@
-"""What the commands print with: results on stdout, notices and progress on stderr."""
+"""What commands share: results on stdout, notices and progress on stderr, loading of data and kernels."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -15,7 +14,6 @@ import click
 
 from fnnet.cli import signals
 from fnnet.errors import UsageError, one_line
-from fnnet.files.strictjson import without_nan
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def notifier(quiet: bool) -> Callable[[str], None]:
-    """A function that prints a notice on stderr, or does nothing."""
+    """Return a function that prints a notice on stderr, or does nothing if `quiet`."""
 
     def notify(notice: str) -> None:
         if not quiet:
@@ -37,17 +35,21 @@ def notifier(quiet: bool) -> Callable[[str], None]:
 
 
 def say(line: str, err: bool = False) -> None:
-    """One line of result, in which nothing can steer the terminal."""
+    """Print one line of result, with characters escaped that could steer the terminal."""
     click.echo(one_line(line), err=err)
 
 
 def print_json(document: Any) -> None:
-    """One JSON document on stdout; NaN and infinity, which JSON lacks, become null."""
+    """Print one JSON document on stdout; NaN and infinity, which JSON lacks, become null."""
+    import json
+
+    from fnnet.files.strictjson import without_nan
+
     click.echo(json.dumps(without_nan(document), indent=2, allow_nan=False))
 
 
 def console() -> Console:
-    """A console on stdout: colour only on a terminal, no guessing at what is in the text."""
+    """Return a console on stdout: colour only on a terminal, no markup in the text."""
     from rich.console import Console
 
     return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
@@ -87,31 +89,27 @@ def check_outputs(
 
 
 def data_inputs(options: dict[str, Any]) -> list[str]:
-    """The files and folders that a command reads its images from."""
+    """Return the files and folders that a command reads its images from."""
     return [options[name] for name in ("data_choice", "data_dir", "dev_data") if options.get(name)]
 
 
 def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Model | None = None) -> Dataset:
-    """The data set that --data, --data-dir and --classes name; what a file leaves open is taken as in `model`."""
+    """Load the data set that --data, --data-dir and --classes name; a file of rows has the image shape of `model`."""
     from fnnet import data
 
     signals.check()
-    if options.get("jit"):
-        from fnnet.kernels.library import begin_loading
-
-        begin_loading()  # beside the images, which take longer
-    said = options["classes"]
-    classes = model.classes if model and said is None else [str(number) for number in range(said or 10)]
+    count = options["classes"]
+    classes = model.classes if model and count is None else [str(number) for number in range(count or 10)]
     flat = model.image_shape if model else None
     dataset = data.load(options["data_choice"], options["data_dir"], classes=classes, flat=flat, notify=notify)
-    if said not in (None, len(dataset.classes)):
+    if count not in (None, len(dataset.classes)):
         expected = f"{len(dataset.classes)}, as {dataset.name} has"
-        raise UsageError("classes differ", where="--classes", expected=expected, found=said)
+        raise UsageError("number of classes differs", where="--classes", expected=expected, found=count)
     return dataset
 
 
 def describe(dataset: Dataset, images: dict[str, int]) -> str:
-    """The first line of a run: which data, how much, from where."""
+    """Return the first line of a run: which data, how much, from where."""
     counts = ", ".join(f"{count:,} {part}" for part, count in images.items() if count)
     return f"data: {dataset.name}, {counts} images ({dataset.source})"
 
@@ -119,8 +117,16 @@ def describe(dataset: Dataset, images: dict[str, int]) -> str:
 COMPILING: Final = "compiling, once on this machine"
 
 
+def begin_loading_kernels(jit: bool) -> None:
+    """Load LLVM in a thread, beside what the command does next, if it is to use the compiled kernels."""
+    if jit:
+        from fnnet.kernels.library import begin_loading
+
+        begin_loading()
+
+
 def load_kernels(jit: bool, threads: int | None, notify: Callable[[str], None]) -> tuple[Kernels, float]:
-    """The kernels, and the seconds until they were there, nearly all of them compiling where it had to be done."""
+    """Load the kernels; return them and the seconds that it took, nearly all for compiling if they were not cached."""
     from fnnet import kernels
 
     signals.check()
@@ -132,7 +138,7 @@ def load_kernels(jit: bool, threads: int | None, notify: Callable[[str], None]) 
 
 
 def threads_of(kernels: Kernels) -> int:
-    """How many threads the kernels use: the compiled ones what was chosen, NumPy's what its BLAS takes."""
+    """Return how many threads the kernels use: the compiled ones as chosen, NumPy's as its BLAS does."""
     if kernels.compiled:
         return kernels.threads
     from threadpoolctl import threadpool_info
@@ -142,7 +148,7 @@ def threads_of(kernels: Kernels) -> int:
 
 @contextmanager
 def progress_bar(epochs: int, images: int, shown: bool) -> Iterator[Callable[[Progress], None] | None]:
-    """A progress bar on stderr over all epochs, where stderr is a terminal."""
+    """Show a progress bar on stderr over all epochs; yield its function of a block, None if stderr is no terminal."""
     if not (shown and epochs):
         yield None
         return

@@ -1,4 +1,4 @@
-"""`fnnet data`: what there is, where it comes from, what it looks like."""
+"""`fnnet data`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import click
 from fnnet.cli.common import check_outputs, console, data_inputs, describe, load_data, notifier, print_json, say
 from fnnet.cli.options import (
     Count,
+    FigureList,
     FileName,
     data_dir_option,
     data_options,
-    deformation_option,
+    deformation_help,
     json_option,
     quiet_option,
     seed_option,
@@ -26,19 +27,19 @@ if TYPE_CHECKING:
 
 MANY: Final = 20
 FEW: Final = 5
-"""Images on a sheet, alone and with their deformations."""
+"""Images that are drawn, alone and with their deformations."""
 
 
 @click.group(invoke_without_command=True)
 @click.pass_context
 def data(context: click.Context) -> None:
-    """Look at data sets and fetch MNIST."""
+    """Look at data sets and download MNIST."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
 def _load(options: dict[str, Any]) -> tuple[Dataset, dict[str, int]]:
-    """The data set and how many images each of its parts has."""
+    """Load the data set; return it and how many images each of its parts has."""
     dataset = load_data(options, notifier(quiet=False))
     return dataset, {
         "train": len(dataset.train.labels),
@@ -46,11 +47,11 @@ def _load(options: dict[str, Any]) -> tuple[Dataset, dict[str, int]]:
     }
 
 
-@data.command(short_help="Which data, where from, how much of each class.")
+@data.command(short_help="Which data, from where, how many images of each class.")
 @data_options
 @json_option
 def info(as_json: bool, **options: Any) -> None:
-    """Which data set would be used, where it lies, how large it is, how its classes are spread."""
+    """Show which data set would be used, where it is, and how many images of each class it has."""
     import numpy as np
 
     dataset, images = _load(options)
@@ -86,11 +87,11 @@ def info(as_json: bool, **options: Any) -> None:
     console().print(table)
 
 
-@data.command(short_help="Fetch MNIST and prove it.")
+@data.command(short_help="Download MNIST and verify it.")
 @data_dir_option("Folder to keep the files in.  [default: fnnet's cache]")
 @quiet_option
 def download(data_dir: str | None, quiet: bool) -> None:
-    """Fetch MNIST's four files (11 MB) from a public mirror and prove them by their SHA-256."""
+    """Download MNIST's four files (11 MB) from a public mirror and verify their SHA-256."""
     from pathlib import Path
 
     from fnnet.data import mnist
@@ -106,8 +107,14 @@ def download(data_dir: str | None, quiet: bool) -> None:
 @data.command()
 @data_options
 @click.option("--count", type=Count(1, 1000), help="How many images.  [default: 20, or 5 with --augment]")
-@click.option("--augment", is_flag=True, help="Draw each image beside what the first epochs of training make of it.")
-@deformation_option("Draw so strong a deformation, as --augment does.  [default: that of most recipes]")
+@click.option(
+    "--augment", is_flag=True, help="Draw each image beside its deformations in the first epochs of training."
+)
+@click.option(
+    "--deformation",
+    type=FigureList(),
+    help=deformation_help("Strength of --augment, e.g. rotation=10,shear=0; the others are those of most recipes."),
+)
 @click.option("--output", "-o", type=FileName(), help="Save the sheet as PNG, SVG or PDF too (extra plot).")
 @seed_option
 def show(
@@ -118,7 +125,7 @@ def show(
     seed: int,
     **options: Any,
 ) -> None:
-    """Draw training images, picked by the seed, with their labels."""
+    """Draw training images, chosen by the seed, with their labels."""
     from fnnet.apps.report import terminal
     from fnnet.core import rng
 
@@ -133,7 +140,7 @@ def show(
     captions = [name for i in picked for name in (dataset.classes[dataset.train.labels[i]], *epochs)]
     terminal.draw_sheet(sheet, captions, console(), each if augment else None)
     if augment:
-        click.echo("left: images and their classes; beside each what the epochs of training make of it")
+        click.echo("left: images and their classes; beside each its deformations in the epochs of training")
     if output:
         from fnnet.apps.report.plots import plot_sheet
 
@@ -142,7 +149,7 @@ def show(
 
 
 def _deformed(dataset: Dataset, picked: Array, seed: int, figures: Mapping[str, float]) -> Array:
-    """Images number `picked` and behind each what the first epochs make of it: (images, SHEET_COLUMNS, pixels)."""
+    """Return images number `picked`, each followed by its deformations: (images, SHEET_COLUMNS, pixels)."""
     import numpy as np
 
     from fnnet.apps.report.plots import SHEET_COLUMNS

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from fnnet.cli.common import (
+    begin_loading_kernels,
     check_outputs,
     console,
     data_inputs,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from fnnet.files.model import Model
 
 SHEET: Final = 100
+"""Images in the picture."""
 
 
 @click.command(short_help="How good is a model, class by class?")
@@ -40,7 +42,7 @@ SHEET: Final = 100
     metavar="[FILE]",
     is_flag=False,
     flag_value="evaluation.png",
-    help="A sheet of test images with answers and labels, mistakes marked (extra plot).  [evaluation.png]",
+    help="Picture of test images with predictions and labels, mistakes marked (extra plot).  [evaluation.png]",
 )
 @seed_option
 @json_option
@@ -55,12 +57,13 @@ def evaluate(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """How good is MODEL on the test images, class by class; on all labelled images where there is no test set."""
+    """Measure MODEL on the test images, class by class; on all labelled images if there is no test set."""
     from fnnet.core import metrics
     from fnnet.files.model import load_model
 
     check_outputs(inputs=[model_path, *data_inputs(options)], pictures={"--plot": plot})
     notify = notifier(quiet)
+    begin_loading_kernels(jit)
     model = load_model(model_path)
     dataset = load_data(options, notify, model)
     _check_fit(model, dataset, model_path)
@@ -103,7 +106,7 @@ def _check_fit(model: Model, dataset: Dataset, model_path: str) -> None:
                 (dataset.image_shape, dataset.classes),
             )
         )
-        fix = "use the data that it was trained for"
+        fix = "use data like that it was trained on"
         raise ModelError(f"does not fit {dataset.name}", where=model_path, expected=expected, found=found, fix=fix)
 
 
@@ -111,18 +114,18 @@ def _print_classes(model: Model, matrix: Array) -> None:
     from fnnet.apps.report import terminal
     from fnnet.core import metrics
 
-    last = "most often taken for"
+    last = "most often predicted as"
     table = terminal.table("class", "images", "precision", "recall", "F1", last, left=last)
     for number, (name, row) in enumerate(zip(model.classes, metrics.per_class(matrix), strict=True)):
         wrong = matrix[number].copy()
         wrong[number] = 0
-        taken = f"{model.classes[int(wrong.argmax())]} ({wrong.max()} times)" if wrong.any() else ""
-        table.add_row(name, f"{row.images:,}", f"{row.precision:.2%}", f"{row.recall:.2%}", f"{row.f1:.2%}", taken)
+        mistaken = f"{model.classes[int(wrong.argmax())]} ({wrong.max()} times)" if wrong.any() else ""
+        table.add_row(name, f"{row.images:,}", f"{row.precision:.2%}", f"{row.recall:.2%}", f"{row.f1:.2%}", mistaken)
     console().print(table)
 
 
 def _plot_sheet(path: str, model: Model, dataset: Dataset, examples: Examples, result: Evaluation, seed: int) -> None:
-    """A sheet of images drawn by the seed; up to a quarter of them are mistakes, so that some can be seen."""
+    """Draw images chosen by the seed, up to a quarter of them mistakes so that some can be seen."""
     import numpy as np
 
     from fnnet.apps.report.plots import plot_sheet
@@ -140,6 +143,6 @@ def _plot_sheet(path: str, model: Model, dataset: Dataset, examples: Examples, r
         else model.classes[result.answers[i]]
         for i in shown
     ]
-    first = f"first {len(mistakes)} of {wrong.sum():,} mistakes, then right answers"
-    title = f"{dataset.name}: {result.accuracy:.2%} right; {first}"
+    first = f"first {len(mistakes)} of {wrong.sum():,} mistakes, then correct predictions"
+    title = f"{dataset.name}: {result.accuracy:.2%} correct; {first}"
     plot_sheet(path, images, captions, [bool(wrong[i]) for i in shown], title)

@@ -7,18 +7,27 @@ from typing import Any
 import click
 
 from fnnet.cli.common import console, load_kernels, notifier, print_json
-from fnnet.cli.options import SHARE, Shares, Sizes, jit_option, json_option, seed_option
+from fnnet.cli.options import Fractions, Number, Sizes, jit_option, json_option, seed_option
+from fnnet.limits import FRACTION
 from fnnet.names import ACTIVATIONS
 
 
 @click.command(short_help="Is the gradient of every parameter right?")
 @click.option("--sizes", type=Sizes(), default="784,10,10", show_default=True, help="Inputs, hidden layers, outputs.")
 @click.option(
-    "--activation", type=click.Choice(ACTIVATIONS), default="relu", show_default=True, help="Of the hidden units."
+    "--activation",
+    type=click.Choice(ACTIVATIONS),
+    default="relu",
+    show_default=True,
+    help="Activation of the hidden units.",
 )
-@click.option("--dropout", type=Shares(), default=0.0, help="Share of hidden units left out, or one for each layer.")
-@click.option("--label-smoothing", type=SHARE, default=0.0, help="Share of the target spread over all classes.")
-@click.option("--weighted", is_flag=True, help="Give each image a weight of its own.")
+@click.option(
+    "--dropout", type=Fractions(), default=0.0, help="Fraction of hidden units dropped, one or one per layer."
+)
+@click.option(
+    "--label-smoothing", type=Number(FRACTION), default=0.0, help="Fraction of each label spread over all classes."
+)
+@click.option("--weighted", is_flag=True, help="Give each image its own weight.")
 @jit_option("Take the gradient")
 @seed_option
 @json_option
@@ -28,7 +37,7 @@ def gradcheck(
 ) -> int:  # fmt: skip
     """Check the gradient of every parameter, in float64, against central differences and the complex step.
 
-    The exit code is 1 if any difference is beyond its limit.
+    The exit code is 1 if any difference exceeds its limit.
     """
     from fnnet.core import gradcheck as checker
     from fnnet.core.check_network import check_sizes

@@ -1,13 +1,14 @@
-"""Errors about a plan or a run in the words of the command line: its options, as they are typed."""
+"""Errors about a job or a run in the words of the command line: its options, as they are typed."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from fnnet.errors import UsageError
+from fnnet.errors import FnnetError, UsageError
 
 if TYPE_CHECKING:
     from fnnet.files.runs import OtherRunError
@@ -15,82 +16,124 @@ if TYPE_CHECKING:
 
 Differences = Mapping[str, tuple[str | None, str | None]]
 DEFORMATION: Final = "plan.deformation."
-IMAGES: Final = {"pixels": "pixels an image", "classes": "classes", "train": "to train", "dev": "to watch it by"}
+UNITS: Final = {"pixels": "pixels per image", "classes": "classes", "train": "training images", "dev": "dev images"}
+SHOWN_DIGITS: Final = 12
+"""Digits of a SHA-256 that tell two data sets apart for a reader."""
 
 
 def option_of(field: str) -> str:
-    """The option of a plan's or recipe's field."""
+    """Return the option of a plan's or recipe's field."""
     return f"--{field.replace('_', '-')}"
 
 
 @contextmanager
-def by_options() -> Iterator[None]:
-    """A UsageError at a plan's field becomes one at its option."""
-    from fnnet.training.plan import Plan
+def naming_options(source: str = "", *, only_in_text: bool = False) -> Iterator[None]:
+    """Turn errors that name fields, such as `learning_rate`, into errors that name options, such as --learning-rate.
 
+    source         where the images are, for the error that a run in a folder is another one.
+    only_in_text   whether the place of an error is a file or folder, which may have the name of a field.
+    """
     try:
         yield
-    except UsageError as error:
-        raise (error.at(option_of(error.where)) if error.where in Plan._fields else error) from None
+    except FnnetError as error:
+        from fnnet.files.runs import OtherRunError
+
+        if isinstance(error, OtherRunError):
+            translated: FnnetError = translate_run_mismatch(error, source)
+        else:
+            translated = _translate(error, only_in_text)
+        raise translated.with_traceback(error.__traceback__) from None
 
 
-def by_option(error: OtherRunError, data: str) -> UsageError:
-    """That a run in a folder is another one, said by the option that makes it so; `data` is where the images are."""
-    name, expected, found, fix = _said(error.differences)
+def _translate(error: FnnetError, only_in_text: bool) -> FnnetError:
+    is_field = not only_in_text and (
+        error.where == "dev_data" or (isinstance(error, UsageError) and re.fullmatch("[a-z_]+", error.where))
+    )
+    expected = _in_text(error.expected) if isinstance(error.expected, str) else error.expected
+    if is_field and error.where == "deformation" and expected == "none":
+        expected = "none (--no-augment)"
+    return type(error)(
+        _in_text(error.problem),
+        where=option_of(error.where) if is_field else error.where,
+        place=error.place,
+        expected=expected,
+        found=error.found,
+        fix=_in_text(error.fix),
+    )
+
+
+def _in_text(text: str) -> str:
+    """Return `text` with its fields, which are in backquotes, as options."""
+    return re.sub("`([a-z_]+)`", lambda field: option_of(field[1]), text)
+
+
+def translate_run_mismatch(error: OtherRunError, source: str) -> UsageError:
+    """Return the error that a run in a folder is another one, with the option that makes it so.
+
+    source   where the images are.
+    """
+    name, expected, found, fix = _phrase_mismatch(error.differences)
     if next(iter(error.differences)).startswith("data."):
-        found = f"{found} in {data}"
+        found = f"{found} in {source}"
     fix = f"{fix}, or train into another folder"
-    return UsageError(f"{name} not the run's", where=error.where, expected=expected, found=found, fix=fix)
+    return UsageError(f"{name} differs from the run", where=error.where, expected=expected, found=found, fix=fix)
 
 
-def _said(differences: Differences) -> tuple[str, str, str, str]:
-    """What is another, the run's value, the one found, and what to do: of the first difference."""
+def _phrase_mismatch(differences: Differences) -> tuple[str, str, str, str]:
+    """Return what differs, the run's value, the value found, and the remedy, all of the first difference."""
     key, (old, new) = next(iter(differences.items()))
     part, _, field = key.partition(".")
     if field.startswith("deformation"):
-        return _said_of_deformation(differences)
+        return _phrase_deformation(differences)
     if old is None or new is None:
-        return "description is", f"{key} {old}", str(new), "resume with the version of fnnet that began it"
+        return "the description", f"{key} {old}", str(new), "resume with the version of fnnet that began it"
     if part in ("images", "data"):
-        expected, found = (f"{old} {IMAGES[field]}", new) if part == "images" else _said_of_data(field, old, new)
-        return "data is", expected, found, "resume with the run's --data, --classes, --dev and --dev-data"
+        expected, found = (f"{old} {UNITS[field]}", new) if part == "images" else _phrase_data(field, old, new)
+        return "the data", expected, found, "resume with the run's --data, --classes, --dev and --dev-data"
     if key == "weights":
-        if old == "null":
-            return "--class-weights is", "none", "some", "resume without it"
-        return "--class-weights is", "the run's", "none" if new == "null" else "others", "resume with the run's"
+        fix = "resume without it" if old == "null" else "resume with those of the run"
+        return "--class-weights", _phrase_weights(old), _phrase_weights(new), fix
     if key == "jit":
         expected, found = ("--jit", "--no-jit") if json.loads(old) else ("--no-jit", "--jit")
-        return "choice of kernels is", expected, found, f"resume with {expected}"
+        return "the choice of kernels", expected, found, f"resume with {expected}"
     field = field or part
-    expected, found = (_typed(field, json.loads(value)) for value in (old, new))
+    expected, found = (_as_typed(field, json.loads(value)) for value in (old, new))
     option = option_of(field)
     fix = f"resume without {option}" if expected == "none" else f"resume with {option} {expected}"
-    return f"{option} is", expected, found, fix
+    return option, expected, found, fix
 
 
-def _said_of_data(field: str, old: str, new: str) -> tuple[str, str]:
+def _phrase_data(field: str, old: str, new: str) -> tuple[str, str]:
     if field in ("shape", "classes"):
         expected, found = (
             "x".join(map(str, each)) if field == "shape" else ", ".join(each)[:80]
             for each in (json.loads(old), json.loads(new))
         )
         return f"{field} {expected}", found
-    return f"the same images and labels {IMAGES[field]}", "others"
+    return f"{UNITS[field]} and labels with {_phrase_digest(old)}", _phrase_digest(new)
 
 
-def _said_of_deformation(differences: Differences) -> tuple[str, str, str, str]:
+def _phrase_weights(value: str) -> str:
+    return "none" if value == "null" else f"weights with {_phrase_digest(value)}"
+
+
+def _phrase_digest(value: str) -> str:
+    return f"SHA-256 {json.loads(value)[:SHOWN_DIGITS]}..."
+
+
+def _phrase_deformation(differences: Differences) -> tuple[str, str, str, str]:
     figures = {key.rpartition(".")[2]: values for key, values in differences.items() if key.startswith(DEFORMATION)}
     if any(new is None for _, new in figures.values()):
         own = ",".join(f"{name}={old}" for name, (old, _) in figures.items() if old is not None)
-        return "--augment is", "--augment", "--no-augment", f"resume with --deformation {own}"
+        return "--augment", "--augment", "--no-augment", f"resume with --deformation {own}"
     if any(old is None for old, _ in figures.values()):
-        return "--augment is", "--no-augment", "--augment", "resume with --no-augment, without --deformation"
+        return "--augment", "--no-augment", "--augment", "resume with --no-augment, without --deformation"
     expected, found = (",".join(f"{name}={each[n]}" for name, each in figures.items()) for n in (0, 1))
-    return "--deformation is", expected, found, f"resume with --deformation {expected}"
+    return "--deformation", expected, found, f"resume with --deformation {expected}"
 
 
-def _typed(field: str, value: Any) -> str:
-    """A value as it is typed behind its option."""
+def _as_typed(field: str, value: Any) -> str:
+    """Return a value as it is typed after its option."""
     if value is None:
         return "full" if field == "batch_size" else "none"
     if isinstance(value, list):

@@ -1,24 +1,27 @@
-"""Options that several commands share, and the kinds of value they take."""
+"""Options that several commands share, and the types of their values."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import click
 
+from fnnet.errors import UsageError
+from fnnet.limits import FRACTION, MAX_CLASSES, MAX_THREADS, NONNEGATIVE, POSITIVE, Range
+from fnnet.names import ACTIVATIONS, OPTIMIZERS, SCHEDULES
 from fnnet.training.recipes import DEFORMATION, RECIPES
 
 
 class Sizes(click.ParamType):  # type: ignore[type-arg]
-    """Sizes of layers: `128,64`; nothing at all is no layer."""
+    """Sizes of layers: `128,64`; an empty text is no layer."""
 
     name = "SIZES"
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> tuple[int, ...]:
-        """The sizes as a tuple of ints of at least 1."""
+        """Return the sizes as a tuple of ints >= 1."""
         if isinstance(value, tuple):
             return value
         parts = value.split(",") if value.strip() else []
@@ -28,19 +31,19 @@ class Sizes(click.ParamType):  # type: ignore[type-arg]
 
 
 class FileName(click.ParamType):  # type: ignore[type-arg]
-    """The name of a file or folder, which is not empty."""
+    """A name of a file or folder, not empty."""
 
     name = "FILE"
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> str:
-        """The name as it was given."""
+        """Return the name as it was given."""
         if not value:
             self.fail("expected a name, found ''", param, context)
         return str(value)
 
 
 class Count(click.ParamType):  # type: ignore[type-arg]
-    """A whole number from `least` on."""
+    """A whole number >= `least`."""
 
     name = "N"
 
@@ -49,7 +52,7 @@ class Count(click.ParamType):  # type: ignore[type-arg]
         self.name = "N|full" if full else "N"
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
-        """The number, or "full" where that is a word for all images."""
+        """Return the number, or "full" if that is allowed, for all images."""
         if isinstance(value, int) or (self.full and value == "full"):
             return value
         try:
@@ -64,49 +67,44 @@ class Count(click.ParamType):  # type: ignore[type-arg]
 
 
 class Number(click.ParamType):  # type: ignore[type-arg]
-    """A finite number that `fits`; `expected` says which do."""
+    """A finite number within a range."""
 
     name = "NUMBER"
 
-    def __init__(self, expected: str, fits: Callable[[float], bool]) -> None:
-        self.expected, self.fits = expected, fits
+    def __init__(self, allowed: Range) -> None:
+        self.allowed = allowed
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
-        """The number as a float."""
+        """Return the number as a float."""
         try:
             number = float(value)
         except ValueError:
             number = math.nan
-        if not (math.isfinite(number) and self.fits(number)):
-            self.fail(f"expected {self.expected}, found {value!r}", param, context)
+        if not (math.isfinite(number) and self.allowed.contains(number)):
+            self.fail(f"expected {self.allowed.words}, found {value!r}", param, context)
         return number
 
 
-POSITIVE: Final = Number("a number above 0", lambda number: number > 0)
-AMOUNT: Final = Number("a number of at least 0", lambda number: number >= 0)
-SHARE: Final = Number("a number of at least 0 and less than 1", lambda number: 0 <= number < 1)
+class Fractions(click.ParamType):  # type: ignore[type-arg]
+    """One fraction, or one for each of several layers: `0.5` or `0.2,0.5`."""
 
-
-class Shares(click.ParamType):  # type: ignore[type-arg]
-    """One share, or one for each of several: `0.5` or `0.2,0.5`."""
-
-    name = "SHARES"
+    name = "FRACTIONS"
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
-        """The share as a float, or the shares as a tuple."""
+        """Return the fraction as a float, or the fractions as a tuple."""
         if not isinstance(value, str):
             return value
-        shares = tuple(SHARE.convert(part, param, context) for part in value.split(","))
-        return shares if len(shares) > 1 else shares[0]
+        fractions = tuple(Number(FRACTION).convert(part, param, context) for part in value.split(","))
+        return fractions if len(fractions) > 1 else fractions[0]
 
 
-class Figures(click.ParamType):  # type: ignore[type-arg]
+class FigureList(click.ParamType):  # type: ignore[type-arg]
     """Figures of a deformation: `shift=1,rotation=10`."""
 
     name = "FIGURE=N,..."
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> dict[str, float]:
-        """Name and number of each figure that is given."""
+        """Return name and number of each figure that is given."""
         if isinstance(value, dict):
             return value
         figures: dict[str, float] = {}
@@ -115,7 +113,7 @@ class Figures(click.ParamType):  # type: ignore[type-arg]
             if name not in DEFORMATION or name in figures:
                 names = " or ".join(DEFORMATION)
                 self.fail(f"expected {names}, each once, as rotation=10,shear=0, found {part!r}", param, context)
-            figures[name] = AMOUNT.convert(number, param, context)
+            figures[name] = Number(NONNEGATIVE).convert(number, param, context)
         return figures
 
 
@@ -123,34 +121,38 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def jit_option(what: str) -> Decorator:
-    """--jit/--no-jit."""
+    """Make --jit/--no-jit."""
     return click.option("--jit/--no-jit", default=False, show_default=True, help=f"{what} with the compiled kernels.")
 
 
 def compiled_options(what: str) -> Decorator:
-    """--jit/--no-jit and --threads."""
+    """Make --jit/--no-jit and --threads."""
     threads = click.option(
-        "--threads", type=Count(1, 1024), help="Threads of the compiled kernels.  [default: all that may run at once]"
+        "--threads",
+        type=Count(1, MAX_THREADS),
+        help="Threads of the compiled kernels.  [default: all that can run at once]",
     )
     return lambda command: jit_option(what)(threads(command))
 
 
-def deformation_option(what: str) -> Decorator:
-    """--deformation."""
-    more = "shift (pixels), rotation (degrees), scale, shear (shares), elastic, correlation (pixels)"
-    return click.option("--deformation", type=Figures(), help=f"{what} Of {more}.")
+def deformation_help(what: str) -> str:
+    """Return the help of a --deformation that does `what`."""
+    figures = "shift (pixels), rotation (degrees), scale, shear (fractions), elastic, correlation (pixels)"
+    return f"{what} Figures: {figures}."
 
 
 def data_dir_option(what: str) -> Decorator:
-    """--data-dir."""
+    """Make --data-dir."""
     return click.option("--data-dir", type=FileName(), metavar="DIR", help=what)
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--data, --data-dir and --classes."""
+    """Add --data, --data-dir and --classes."""
     for option in (
         click.option(
-            "--classes", type=Count(2, 10**6), help="Number of classes of --data PATH.  [default: 10, or the folders]"
+            "--classes",
+            type=Count(2, MAX_CLASSES),
+            help="Number of classes of --data PATH.  [default: 10, or the folders]",
         ),
         data_dir_option("Folder to look for MNIST in first, and to download it to."),
         click.option(
@@ -168,7 +170,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-seed_option = click.option("--seed", type=Count(0, 2**64 - 1), default=0, show_default=True, help="Source of chance.")
+seed_option = click.option("--seed", type=Count(0, 2**64 - 1), default=0, show_default=True, help="Random seed.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress, no notices, only the results.")
 recipe_option = click.option(
@@ -178,3 +180,68 @@ recipe_option = click.option(
     show_default=True,
     help="; ".join(f"{recipe.name}: {recipe.what}" for recipe in RECIPES.values()) + ".",
 )
+
+PLAN_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "--hidden": {"type": Sizes(), "help": "Sizes of the hidden layers, such as 128,64; '' for none."},
+    "--activation": {"type": click.Choice(ACTIVATIONS), "help": "Activation of the hidden units."},
+    "--epochs": {"type": Count(0), "help": "Passes over the training images."},
+    "--batch-size": {
+        "type": Count(1, full=True),
+        "metavar": "N|full",
+        "help": "Images in a step, or full for all of them.",
+    },
+    "--learning-rate": {"type": Number(POSITIVE), "help": "Highest learning rate; --schedule lowers it."},
+    "--optimizer": {"type": click.Choice(OPTIMIZERS), "help": "Rule by which a gradient changes the weights."},
+    "--schedule": {
+        "metavar": "NAME[:OPTION=N,...]",
+        "help": f"Learning-rate schedule: {', '.join(SCHEDULES)}; such as step:every=5,factor=0.3 (in epochs).",
+    },
+    "--momentum": {"type": Number(FRACTION), "help": "Momentum coefficient (momentum, nesterov)."},
+    "--weight-decay": {"type": Number(NONNEGATIVE), "help": "Weight decay (decoupled for adamw)."},
+    "--clip-norm": {"type": Number(NONNEGATIVE), "help": "Largest norm of the gradient; 0 for no limit."},
+    "--ema": {
+        "type": Number(FRACTION),
+        "help": "Decay of the moving average of the weights, which then predicts; 0 for none.",
+    },
+    "--dropout": {"type": Fractions(), "help": "Fraction of hidden units dropped in training, one or one per layer."},
+    "--label-smoothing": {"type": Number(FRACTION), "help": "Fraction of each label spread over all classes."},
+    "--augment/--no-augment": {"default": None, "help": "Deform the training images, differently in each epoch."},
+    "--deformation": {
+        "type": FigureList(),
+        "help": deformation_help("Strength of --augment, e.g. rotation=10,shear=0; the others are the recipe's."),
+    },
+    "--early-stopping": {
+        "type": Count(1),
+        "help": "Stop after N reports without a better dev loss, and keep the best weights.",
+    },
+    "--dev": {"type": Count(0), "help": "Images held out for validation; 0 trains on all."},
+}
+"""Options that override a recipe; each has the name of the field that it sets."""
+COURSE: Final = ("--epochs", "--learning-rate", "--schedule", "--early-stopping")
+"""Those that say how fast training goes, and how far."""
+
+
+def plan_options(without: Collection[str] = ()) -> Decorator:
+    """Make the options that override a recipe, all but those in `without`."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for declaration, attributes in reversed([*PLAN_OPTIONS.items()]):
+            if declaration not in without:
+                command = click.option(declaration, **attributes)(command)
+        return command
+
+    return decorate
+
+
+def settings_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a training session that the values of `plan_options` stand for."""
+    fields = [declaration.removeprefix("--").replace("-", "_") for declaration in PLAN_OPTIONS]
+    settings = {field: options[field] for field in fields if options.get(field) is not None}
+    if settings.get("batch_size") == "full":
+        settings["batch_size"] = None
+    augment = options["augment"]
+    if augment is False and "deformation" in settings:
+        raise UsageError("nothing to deform", where="--deformation", expected="--augment", found="--no-augment")
+    if augment is not None:
+        settings.setdefault("deformation", {} if augment else None)
+    return settings

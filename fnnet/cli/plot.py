@@ -12,19 +12,19 @@ from fnnet.cli.options import FileName, json_option, quiet_option
 from fnnet.errors import DataError
 
 if TYPE_CHECKING:
-    from fnnet.apps.report.runs import Run
+    from fnnet.apps.report.runs import RunCurves
 
 
-@click.command(short_help="Training curves of several runs over one another.")
+@click.command(short_help="Training curves of several runs in one chart.")
 @click.argument("folders", metavar="RUN_DIR...", nargs=-1, required=True, type=FileName())
 @click.option("--output", "-o", type=FileName(), help="The curves as PNG, SVG or PDF (extra plot).")
 @json_option
 @quiet_option
 def plot(folders: tuple[str, ...], output: str | None, as_json: bool, quiet: bool) -> None:
-    """Draw the training curves of runs over one another, from the logs that `fnnet train --run-dir` writes.
+    """Draw the training curves of several runs in one chart, from the logs that `fnnet train --run-dir` writes.
 
-    The axis of the loss is logarithmic, that of the accuracy in its distance from 100%. A run that is still going on
-    can be drawn too.
+    The axis of the loss is logarithmic, and so is that of the accuracy, in its distance from 100%. A run that is still
+    going on can be drawn too.
     """
     from fnnet.apps.report.runs import read_runs
     from fnnet.files.log import LOG
@@ -37,14 +37,14 @@ def plot(folders: tuple[str, ...], output: str | None, as_json: bool, quiet: boo
         if not run.epochs:
             notify(f"{run.name} has no epochs yet and is left out")
     if not runs:
-        raise DataError("nothing to draw", where=folders[0], expected="a log with epochs", found="no epoch yet")
+        raise DataError("nothing to draw", where=folders[0], expected="a log with epochs", found="0 epochs")
     if output:
         from fnnet.apps.report.plots import plot_runs
 
         plot_runs(output, runs)
     if as_json:
         each = [
-            {"run": run.name, **_figures(run), "epochs": [report._asdict() for report in run.epochs]} for run in runs
+            {"run": run.name, **_summary(run), "epochs": [report._asdict() for report in run.epochs]} for run in runs
         ]
         print_json({"runs": each, "output": output})
         return
@@ -54,8 +54,8 @@ def plot(folders: tuple[str, ...], output: str | None, as_json: bool, quiet: boo
         say(f"saved {output}")
 
 
-def _figures(run: Run) -> dict[str, Any]:
-    """What the table shows of a run; None for what its log does not tell."""
+def _summary(run: RunCurves) -> dict[str, Any]:
+    """Return what the table shows of a run; None for what its log does not contain."""
     from fnnet.apps.report.runs import has_dev, points
 
     sizes, part = run.start.get("sizes"), "dev" if has_dev(run) else "train"
@@ -74,22 +74,22 @@ def _figures(run: Run) -> dict[str, Any]:
     }
 
 
-def _print_runs(runs: Sequence[Run]) -> None:
+def _print_runs(runs: Sequence[RunCurves]) -> None:
     from fnnet.apps.report import terminal
     from fnnet.errors import one_line
 
     table = terminal.table("run", "recipe", "sizes", "epochs", "seconds", "best acc", "at", "least loss", left="run")
     for run in runs:
-        figures = _figures(run)
-        accuracy, loss = figures["best_accuracy"], figures["lowest_loss"]
+        summary = _summary(run)
+        accuracy, loss = summary["best_accuracy"], summary["lowest_loss"]
         table.add_row(
-            run.name if figures["measured_on"] == "dev" else f"{run.name} (train)",
-            one_line(figures["recipe"] or ""),
-            "-".join(map(str, figures["sizes"] or [])),
+            run.name if summary["measured_on"] == "dev" else f"{run.name} (train)",
+            one_line(summary["recipe"] or ""),
+            "-".join(map(str, summary["sizes"] or [])),
             f"{run.epochs[-1].epoch:,}",
-            f"{figures['seconds']:.1f}",
+            f"{summary['seconds']:.1f}",
             "" if accuracy is None else f"{accuracy:.2%}",
-            "" if accuracy is None else f"{figures['best_epoch']:,}",
+            "" if accuracy is None else f"{summary['best_epoch']:,}",
             "" if loss is None else f"{loss:.4f}",
         )
     screen = console()

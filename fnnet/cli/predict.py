@@ -27,12 +27,17 @@ if TYPE_CHECKING:
     from fnnet.files.model import Model
 
 DRAWN: Final = 4
-"""So many images at most are drawn by `predict`."""
+"""Images that are drawn at most."""
 
 
-class Answer(NamedTuple):
-    """One image: the file, its number in it, how many images the file has, pixels, whether it looks like dark ink on
-    light paper, best class, probabilities."""
+class Prediction(NamedTuple):
+    """The prediction for one image.
+
+    file, number, of   the file, the image's number in it, and how many images it has.
+    image              its pixels.
+    dark_on_light      whether it looks like dark ink on light paper.
+    best, probs        the most probable class, and the probability of each.
+    """
 
     file: str
     number: int
@@ -46,7 +51,7 @@ class Answer(NamedTuple):
 @click.command(short_help="Which digit is this?")
 @click.argument("model_path", metavar="MODEL", type=FileName())
 @click.argument("files", metavar="IMAGE...", nargs=-1, required=True, type=FileName())
-@click.option("--output", "-o", type=FileName(), help="Write the answers as CSV: ImageId,Label, counted from 1.")
+@click.option("--output", "-o", type=FileName(), help="Write the predictions as CSV: ImageId,Label, counted from 1.")
 @compiled_options("Predict")
 @json_option
 @quiet_option
@@ -62,13 +67,13 @@ def predict(
     """Which class is each IMAGE? Files are PNG (light ink on black), IDX, CSV or NPZ, of the size that MODEL knows; a
     folder stands for the PNG files in it.
 
-    A file that cannot be read is reported and the others go on: their answers are printed, the exit code is 1, and no
-    -o file is written. An image that looks like dark ink on light paper is noted.
+    A file that cannot be read is reported, and the others are predicted; the exit code is then 1, and no -o file is
+    written. An image that looks like dark ink on light paper is noted.
     """
     from fnnet.files.model import load_model
 
     notify = notifier(quiet)
-    answers: list[Answer] = []
+    predictions: list[Prediction] = []
     failures: list[dict[str, str]] = []
 
     def fail(file: str, error: FnnetError) -> None:
@@ -81,27 +86,27 @@ def predict(
     kernels, _ = load_kernels(jit, threads, notify)
     for file in files:
         try:
-            new = _answers(model, file, kernels)
+            new = _predict(model, file, kernels)
         except FnnetError as error:
             fail(file, error)
         else:
-            answers += new
-            if dark := sum(answer.dark_on_light for answer in new):
+            predictions += new
+            if dark := sum(each.dark_on_light for each in new):
                 which = "looks" if len(new) == 1 else f"{dark:,} of {len(new):,} images look"
                 notify(f"{file}: {which} like dark ink on light paper; the model knows light ink on black: invert")
     if output and not failures:
-        _write_submission(output, model, answers)
+        _write_submission(output, model, predictions)
     if as_json:
-        predictions = [_as_json(model, answer) for answer in answers]
+        document = [_as_json(model, each) for each in predictions]
         written = None if failures else output
-        print_json({"model": model_path, "output": written, "predictions": predictions, "failures": failures})
+        print_json({"model": model_path, "output": written, "predictions": document, "failures": failures})
     elif not output or failures:
-        _print_answers(model, answers, drawn=not quiet and len(answers) <= DRAWN)
+        _print_predictions(model, predictions, drawn=not quiet and len(predictions) <= DRAWN)
     else:
-        say(f"saved {output}: {len(answers):,} answers")
+        say(f"saved {output}: {len(predictions):,} predictions")
     if output and failures:
-        found, fix = f"{len(failures)} that are not", "mend or leave out those"
-        raise DataError("not written", where=output, expected="every file readable", found=found, fix=fix)
+        problem = f"submission not written: {len(failures)} of {len(files)} files could not be read"
+        raise DataError(problem, where=output, fix="fix or leave out the files reported above")
     return 1 if failures else 0
 
 
@@ -127,7 +132,7 @@ def _in_folders(files: tuple[str, ...], fail: Callable[[str, FnnetError], None])
     return tuple(found)
 
 
-def _answers(model: Model, file: str, kernels: Any) -> list[Answer]:
+def _predict(model: Model, file: str, kernels: Any) -> list[Prediction]:
     from fnnet import data
     from fnnet.core.public import best_classes, scores
     from fnnet.data.photo import dark_on_light
@@ -136,36 +141,36 @@ def _answers(model: Model, file: str, kernels: Any) -> list[Answer]:
     logits = scores(model.params, x, activation=model.activation, kernels=kernels)
     dark = dark_on_light(x, model.image_shape).tolist()
     each = zip(x, dark, best_classes(logits).tolist(), kernels.softmax(logits), strict=True)
-    return [Answer(file, i, len(x), *parts) for i, parts in enumerate(each)]
+    return [Prediction(file, i, len(x), *parts) for i, parts in enumerate(each)]
 
 
-def _write_submission(path: str, model: Model, answers: list[Answer]) -> None:
+def _write_submission(path: str, model: Model, predictions: list[Prediction]) -> None:
     from fnnet.files.disk import write_file
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["ImageId", "Label"])
-    writer.writerows([number, model.classes[answer.best]] for number, answer in enumerate(answers, 1))
+    writer.writerows([number, model.classes[each.best]] for number, each in enumerate(predictions, 1))
     write_file(path, text.getvalue().encode())
 
 
-def _as_json(model: Model, answer: Answer) -> dict[str, Any]:
+def _as_json(model: Model, prediction: Prediction) -> dict[str, Any]:
     return {
-        "file": answer.file,
-        "index": answer.number,
-        "dark_on_light": answer.dark_on_light,
-        "label": model.classes[answer.best],
-        "probability": float(answer.probs[answer.best]),
-        "probabilities": dict(zip(model.classes, answer.probs.tolist(), strict=True)),
+        "file": prediction.file,
+        "index": prediction.number,
+        "dark_on_light": prediction.dark_on_light,
+        "label": model.classes[prediction.best],
+        "probability": float(prediction.probs[prediction.best]),
+        "probabilities": dict(zip(model.classes, prediction.probs.tolist(), strict=True)),
     }
 
 
-def _print_answers(model: Model, answers: list[Answer], drawn: bool) -> None:
+def _print_predictions(model: Model, predictions: list[Prediction], drawn: bool) -> None:
     from fnnet.apps.report import terminal
 
     screen = console()
-    for answer in answers:
-        name = answer.file if answer.of == 1 else f"{answer.file}[{answer.number}]"
-        say(f"{name}: {model.classes[answer.best]} ({answer.probs[answer.best]:.2%})")
+    for each in predictions:
+        name = each.file if each.of == 1 else f"{each.file}[{each.number}]"
+        say(f"{name}: {model.classes[each.best]} ({each.probs[each.best]:.2%})")
         if drawn:
-            terminal.draw_answer(answer.image.reshape(model.image_shape), answer.probs, model.classes, screen)
+            terminal.draw_prediction(each.image.reshape(model.image_shape), each.probs, model.classes, screen)

@@ -1,29 +1,49 @@
-"""All commands as one program."""
+"""All commands as one program. A new command is a file and a line of COMMANDS."""
 
 from __future__ import annotations
 
 import sys
 import time
-import traceback
+from collections import UserDict
+from importlib import import_module
 from typing import Any, Final
 
 import click
 
 from fnnet import __version__
 from fnnet.cli import signals
-from fnnet.cli.data import data
-from fnnet.cli.evaluate import evaluate
-from fnnet.cli.gradcheck import gradcheck
-from fnnet.cli.lr_find import lr_find
-from fnnet.cli.plot import plot
-from fnnet.cli.predict import predict
-from fnnet.cli.streams import abandon_stdout, tell_error
-from fnnet.cli.train import train
-from fnnet.cli.warmup import warmup
+from fnnet.cli.streams import abandon_stdout, print_error
 from fnnet.errors import FnnetError
 
+COMMANDS: Final = {
+    "data": "fnnet.cli.data:data",
+    "evaluate": "fnnet.cli.evaluate:evaluate",
+    "gradcheck": "fnnet.cli.gradcheck:gradcheck",
+    "lr-find": "fnnet.cli.lr_find:lr_find",
+    "plot": "fnnet.cli.plot:plot",
+    "predict": "fnnet.cli.predict:predict",
+    "train": "fnnet.cli.train:train",
+    "warmup": "fnnet.cli.warmup:warmup",
+}
+"""The name of each command -> MODULE:FUNCTION."""
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+
+class LazyCommands(UserDict[str, Any]):
+    """The commands by their names; each is imported when it is first looked up."""
+
+    def __getitem__(self, name: str) -> Any:
+        command = super().__getitem__(name)
+        if isinstance(command, str):
+            module, _, function = command.partition(":")
+            self[name] = command = getattr(import_module(module), function)
+        return command
+
+
+@click.group(
+    commands=LazyCommands(COMMANDS),
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="fnnet")
 @click.option("--debug", is_flag=True, help="Show tracebacks; may stand anywhere.")
 @click.pass_context
@@ -36,7 +56,7 @@ def cli(context: click.Context, debug: bool) -> None:
     fnnet predict model.safetensors 7.png    which digit is this
 
     Results go to standard output, progress and notices to standard error.
-    Exit codes: 0 good, 1 a failure told in one line, 2 wrong usage, 130 interrupted, 143 terminated.
+    Exit codes: 0 success, 1 failure (one line on stderr), 2 usage error, 130 interrupted, 143 terminated.
     """
     context.obj = {"began": time.perf_counter()}
     _check_addresses()
@@ -44,12 +64,8 @@ def cli(context: click.Context, debug: bool) -> None:
         click.echo(context.get_help())
 
 
-for command in (train, evaluate, predict, lr_find, plot, gradcheck, data, warmup):
-    cli.add_command(command)
-
-
 def run(arguments: list[str]) -> int:
-    """Run the command line; its exit code. Stopped where a signal comes."""
+    """Run the command line and return its exit code. Raises Stopped when a signal comes."""
     debug = "--debug" in arguments
     try:
         result: Any = cli.main(
@@ -64,23 +80,23 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         return _fail(_usage(error), error.exit_code)
     except Exception as error:
-        # What a signal broke off may fail in ways of its own.
+        # Work that a signal broke off may fail in ways of its own.
         signals.check()
         if debug:
+            import traceback
+
             traceback.print_exc()
         return _fail(_explain(error), getattr(error, "exit_code", 1))
 
 
 LESS: Final = "use a smaller --batch-size, network or data set, or raise the limit (ulimit -v)"
 """What to do about too little memory."""
-
-
 LEAST: Final = 600 * 10**6
-"""Bytes of addresses below which the libraries of linear algebra fail to load, or wait for ever for room (OpenBLAS)."""
+"""Bytes of addresses below which the libraries of linear algebra fail to load, or OpenBLAS waits for ever."""
 
 
 def _check_addresses() -> None:
-    """FnnetError where there is no room for what every command loads."""
+    """Raise FnnetError if there is not enough memory for the libraries that every command loads."""
     from fnnet.limits import address_space
 
     left = address_space()
@@ -90,7 +106,7 @@ def _check_addresses() -> None:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Also where a library could not be loaded for lack of it, which the loader says in words of its own."""
+    """True for MemoryError, and for a library that could not be loaded for lack of memory."""
     words = ("failed to map segment", "cannot allocate memory", "cannot create shared object")
     return isinstance(error, MemoryError) or (
         isinstance(error, (ImportError, OSError)) and any(each in str(error).lower() for each in words)
@@ -110,12 +126,12 @@ def _explain(error: Exception) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    tell_error(message)
+    print_error(message)
     return code
 
 
 def _usage(error: click.ClickException) -> str:
-    """A usage error on one line, with the place where help is."""
+    """Return a usage error on one line, with the command that shows help."""
     message = error.format_message()
     context = getattr(error, "ctx", None)
     if isinstance(error, click.BadParameter) and error.param is not None and error.message:

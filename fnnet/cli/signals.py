@@ -1,4 +1,4 @@
-"""Signals: the first one asks a training to come to an end, any other ends the command where it stands."""
+"""Signals: the first one stops a training at the end of its block, any other ends the command at once."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ STOPPED: Final = {"SIGINT": ("interrupted", 130), "SIGTERM": ("terminated", 143)
 
 ALARM: Final = getattr(signal, "SIGALRM", None)
 AGAIN: Final = 0.02
-"""Seconds after which a signal that came within an import is looked at again."""
+"""Seconds after which a signal that came during an import is handled again."""
 
 
 class Stopped(BaseException):
-    """One of the signals arrived. No KeyboardInterrupt, which libraries treat in ways of their own."""
+    """One of the signals arrived. Not a KeyboardInterrupt, which some libraries catch."""
 
 
 _arrived: list[str] = []
-"""The names of the signals that came to `stop`, the first of which is told."""
+"""The names of the signals that `stop` handled; the first is reported."""
 
 
 def stop(number: int, frame: FrameType | None) -> None:
-    """The handler of a command: Stopped, wherever it stands, but within an import as soon as that has ended: what
-    imports calls back from C, where an exception is lost (16 of 274 early signals were)."""
+    """Handle a signal: raise Stopped, during an import as soon as that has ended.
+
+    Imports call back from C, where an exception is lost (16 of 274 early signals were).
+    """
     if number != ALARM:
         _arrived.append(signal.Signals(number).name)
     if ALARM is not None and _is_importing(frame):
@@ -37,21 +39,21 @@ def stop(number: int, frame: FrameType | None) -> None:
 
 
 def check() -> None:
-    """Stopped, if a signal has come. To be called where a long work begins, should the exception have been lost."""
+    """Raise Stopped if a signal has come. To be called before long work, in case the exception was lost."""
     if _arrived:
         _disarm()
         raise Stopped(_arrived[0])
 
 
 def settle(code: int) -> None:
-    """The command has come to its end: another signal ends the process at once, with this exit code."""
+    """Let any further signal end the process at once with this exit code; to be called at the end of a command."""
     _disarm()
     for number in _heeded():
         signal.signal(number, lambda number, frame: os._exit(code))
 
 
 def _disarm() -> None:
-    """Do not look again at the signal that waits for the end of an import."""
+    """Cancel the second handling of a signal that came during an import."""
     if ALARM is not None and signal.getsignal(ALARM) is stop:
         signal.setitimer(signal.ITIMER_REAL, 0)
         # Python complains of a signal on its way whose handler is gone.
@@ -67,8 +69,7 @@ def _is_importing(frame: FrameType | None) -> bool:
 
 
 def install() -> None:
-    """Begin anew, and handle each of the signals by `stop`, but for those that this process was told to ignore, as by
-    nohup."""
+    """Handle each of the signals by `stop`, except those that this process ignores, as under nohup."""
     _arrived.clear()
     for number in _heeded():
         signal.signal(number, stop)
@@ -81,10 +82,11 @@ def _heeded() -> list[signal.Signals]:
 
 
 class Interrupts:
-    """Inside its `with` block, in the main thread, the first signal is only noted; the second is handled as it was
-    before. The handlers are put back at the end.
+    """A context manager that only notes the first signal; the second is handled as before.
 
-    received    the number of the signal noted; None as long as there is none. To be read after each block of steps.
+    For the main thread. The handlers are restored at the end.
+
+    received    the number of the signal noted, None before one comes. To be read after each block of steps.
     """
 
     def __init__(self) -> None:
@@ -103,12 +105,12 @@ class Interrupts:
 
     @property
     def exit_code(self) -> int:
-        """What the command leaves with: 130 or 143, 0 where no signal came."""
+        """The exit code of the command: 130 or 143, 0 if no signal came."""
         return 0 if self.received is None else STOPPED[signal.Signals(self.received).name][1]
 
     @property
     def word(self) -> str:
-        """What happened, for the line of error: "interrupted" or "terminated"; empty where no signal came."""
+        """The word for the line of error: "interrupted" or "terminated"; empty if no signal came."""
         return "" if self.received is None else STOPPED[signal.Signals(self.received).name][0]
 
     def _note(self, number: int, frame: FrameType | None) -> None:

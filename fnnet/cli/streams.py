@@ -1,4 +1,4 @@
-"""Standard output and error, where they may be closed, full or gone. Light: it is needed before the commands are."""
+"""Standard output and error, which may be closed, full or gone. Light, as it is imported before the commands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fnnet.errors import one_line
 
 
 def prepare() -> None:
-    """Streams that take any text, also where the shell closed them (>&-)."""
+    """Make both streams take any text, also where the shell closed them (>&-)."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
@@ -17,8 +17,8 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def tell_error(message: str) -> None:
-    """The one line of error that a command ends with."""
+def print_error(message: str) -> None:
+    """Print the one line of error that a command ends with."""
     try:
         sys.stderr.write(f"error: {one_line(message)}\n")
         sys.stdout.flush()
@@ -27,5 +27,5 @@ def tell_error(message: str) -> None:
 
 
 def abandon_stdout() -> None:
-    """Standard output is full or gone; what is left for it must not fail once more when the interpreter ends."""
+    """Give up standard output, full or gone, so that the rest does not fail again when the interpreter exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,11 +13,11 @@ from fnnet.errors import FnnetError, StorageError
 
 
 @click.command(short_help="Compile the kernels now, once on this machine.")
-@click.option("--double", is_flag=True, help="Those for float64 too.")
+@click.option("--double", is_flag=True, help="Also compile the kernels for float64.")
 @json_option
 @quiet_option
 def warmup(double: bool, as_json: bool, quiet: bool) -> None:
-    """Compile the kernels that --jit uses and keep them in your cache folder, so that no later run waits for it.
+    """Compile the kernels that --jit uses and keep them in your cache folder, so that no later run waits for them.
 
     FNNET_CACHE names another folder. Without this command the first run with --jit does the same.
     """
@@ -31,7 +31,7 @@ def warmup(double: bool, as_json: bool, quiet: bool) -> None:
 
 
 def _warm(dtypes: list[str], notify: Any) -> Any:
-    """The folder that now has the kernels; FnnetError where they cannot be compiled or kept."""
+    """Compile the kernels and return their folder; raise FnnetError if they cannot be compiled or kept."""
     try:
         from fnnet.kernels import cache, library
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
+from fnnet.limits import FINITE, FRACTION, NONNEGATIVE, POSITIVE, Range
 
 if TYPE_CHECKING:
     from fnnet.core.params import Array
@@ -24,31 +25,30 @@ LONGEST: Final = 128
 
 def check_share(name: str, value: Any) -> float:
     """`value` as a float in [0, 1), else UsageError."""
-    return _checked(name, value, "0 or more and less than 1", lambda number: 0 <= number < 1)
+    return _checked(name, value, FRACTION)
 
 
 def check_amount(name: str, value: Any, *, above: bool = False) -> float:
     """Return `value` as a finite float of at least 0, or `above` 0, else UsageError."""
     if type(value) is float and 0.0 < value < math.inf:
         return value
-    if above:
-        return _checked(name, value, "a finite number > 0", lambda number: number > 0)
-    return _checked(name, value, "a finite number >= 0", lambda number: number >= 0)
+    return _checked(name, value, POSITIVE if above else NONNEGATIVE)
 
 
 def check_finite(name: str, value: Any) -> float:
     """`value` as a finite float, else UsageError."""
-    return _checked(name, value, "a finite number", lambda number: True)
+    return _checked(name, value, FINITE)
 
 
-def _checked(name: str, value: Any, expected: str, fits: Any) -> float:
+def _checked(name: str, value: Any, allowed: Range) -> float:
+    expected = allowed.words
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ArgumentTypeError(f"{name} is not a number", expected=expected, found=repr(value))
     try:
         number = float(value)
     except OverflowError:
         raise UsageError(f"{name} out of range", expected=expected, found="a number beyond 1e308") from None
-    if not (math.isfinite(number) and fits(value)):
+    if not (math.isfinite(number) and allowed.contains(value)):
         raise UsageError(f"{name} out of range", expected=expected, found=value)
     return number
 

@@ -1,13 +1,14 @@
-"""Learning-rate schedules: pure functions of the step.
+"""Learning-rate schedules: pure functions of the step, and the text that describes them.
 
-A schedule takes steps, counted from 0, as an integer or an integer array of any shape, and gives float64 rates of the
-same shape. One that has a number of steps stays beyond them at the value that it has there.
+A schedule takes steps, counted from 0, as an integer or an integer array of any shape, and returns float64 rates of
+the same shape. A schedule with a number of steps keeps its last value beyond them.
 """
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -22,13 +23,16 @@ Schedule = Callable[[Any], Any]
 
 
 def constant(rate: float) -> Schedule:
-    """`rate` at every step. Raises UsageError unless it is finite and above 0, as all makers here."""
+    """Make the schedule that is `rate` at every step.
+
+    Raises   UsageError unless `rate` is finite and above 0, as all functions here.
+    """
     rate = _rate(rate)
     return calm(lambda steps: np.full(_steps(steps).shape, rate)[()])
 
 
 def step(rate: float, every: int, factor: float = 0.1) -> Schedule:
-    """rate * factor**floor(s / every) at step s: a drop every so many steps.
+    """Make the schedule rate * factor**floor(s / every) at step s: a drop by `factor` every `every` steps.
 
     Raises   UsageError unless every >= 1 and 0 < factor <= 1.
     """
@@ -37,7 +41,7 @@ def step(rate: float, every: int, factor: float = 0.1) -> Schedule:
 
 
 def exponential(rate: float, factor: float, every: int) -> Schedule:
-    """rate * factor**(s / every) at step s: a steady fall, by `factor` over every so many steps.
+    """Make the schedule rate * factor**(s / every) at step s: a steady fall, by `factor` in every `every` steps.
 
     Raises   UsageError unless every >= 1 and 0 < factor <= 1.
     """
@@ -46,7 +50,7 @@ def exponential(rate: float, factor: float, every: int) -> Schedule:
 
 
 def cosine(peak: float, steps: int, final: float = 0.0) -> Schedule:
-    """Along half a cosine from `peak` at step 0 to the share `final` of it at step `steps`, the first not trained.
+    """Make the schedule along half a cosine from `peak` at step 0 to `final * peak` at step `steps`, after the last.
 
     Loshchilov and Hutter 2017, arXiv:1608.03983, without restarts.
     Raises   UsageError unless steps >= 1 and 0 <= final < 1.
@@ -58,11 +62,11 @@ def cosine(peak: float, steps: int, final: float = 0.0) -> Schedule:
 def one_cycle(
     peak: float, steps: int, warmup: float = 0.3, start_factor: float = 25.0, final_factor: float = 1e4
 ) -> Schedule:
-    """Up and down again along half cosines, step s = 0 to steps - 1, where t = warmup * steps - 1:
+    """Make the schedule that rises and falls along half cosines, step s = 0 to steps - 1, with t = warmup * steps - 1.
 
-    from peak / start_factor at s = 0 to `peak` at s = t, then to peak / start_factor / final_factor at s = steps - 1.
-    Smith and Topin 2018, arXiv:1708.07120, with the phases of PyTorch's OneCycleLR, also where t < 0 leaves no room to
-    go up. Where t = 0 the first step has the peak.
+    It goes from peak / start_factor at s = 0 to `peak` at s = t, then to peak / start_factor / final_factor at
+    s = steps - 1. Smith and Topin 2018, arXiv:1708.07120, with the phases of PyTorch's OneCycleLR, also where t < 0
+    leaves no step to rise. Where t = 0 the first step has the peak.
     Raises   UsageError unless steps >= 1, 0 <= warmup < 1 and both factors are >= 1.
     """
     peak, warmup = _rate(peak), check_share("warmup", warmup)
@@ -80,9 +84,9 @@ def one_cycle(
 
 
 def warm_up(schedule: Schedule, steps: int) -> Schedule:
-    """`schedule` times min((s + 1) / steps, 1): from its share 1 / steps at step 0 to all of it at step steps - 1.
+    """Make `schedule` times min((s + 1) / steps, 1): a linear rise to the schedule's own value at step steps - 1.
 
-    The schedule itself counts from step 0 too, so that its end stays where it was.
+    The schedule itself also counts from step 0, so that its end does not move.
     Raises   UsageError unless steps >= 1.
     """
     warm = check_count("steps", steps, 1)
@@ -92,10 +96,10 @@ def warm_up(schedule: Schedule, steps: int) -> Schedule:
 
 
 def plateau_scale(losses: Sequence[float], factor: float = 0.1, patience: int = 10, threshold: float = 1e-4) -> float:
-    """By how much to multiply the learning rate after epochs with these losses, first epoch first.
+    """Return the factor of the learning rate after epochs with these losses, first epoch first.
 
-    A loss is better than the best so far where it is below (1 - threshold) times that; NaN never is. After more than
-    `patience` epochs in a row without a better one, the rate is multiplied by `factor` and the count starts anew.
+    A loss is better than the best so far if it is below (1 - threshold) times that; NaN never is. After more than
+    `patience` epochs in a row without a better one, the rate is multiplied by `factor` and the count starts again.
     As PyTorch's ReduceLROnPlateau in its mode "min", "rel", without its least change of the rate (eps).
     Raises   UsageError unless 0 < factor <= 1, patience >= 0, 0 <= threshold < 1.
     """
@@ -110,24 +114,26 @@ def plateau_scale(losses: Sequence[float], factor: float = 0.1, patience: int = 
     return scale
 
 
-OPTIONS: Final = MappingProxyType(
+OPTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "constant": (),
         "step": ("every", "factor"),
         "exponential": ("factor", "every"),
         "cosine": ("final",),
         "onecycle": ("warmup", "start_factor", "final_factor"),
+        "plateau": ("factor", "patience", "threshold"),
     }
 )
-"""The command line's name of a schedule -> what can be said of it."""
+"""Options of each schedule, in the order of names.SCHEDULES. As text, all but onecycle also take `warmup`."""
 
 
 def make(name: str, rate: float, steps: int | None = None, **options: Any) -> Schedule:
-    """The schedule that the command line calls `name`, of highest rate `rate` over `steps` steps.
+    """Make the schedule `name`, one of OPTIONS, with the highest rate `rate` over `steps` steps.
 
-    step          falls to a tenth (factor) twice on its way, after each third of the steps (every).
+    step          drops to a tenth (factor) twice, after each third of the steps (every).
     exponential   falls to a hundredth (factor) over all steps (every).
-    Raises   UsageError for an unknown name or option, a value out of range, or no number of steps where it takes one.
+    plateau       is constant; `plateau_scale` gives the factor that depends on the losses.
+    Raises   UsageError for an unknown name or option, a value out of range, or a missing number of steps.
     """
     if not isinstance(name, str) or name not in OPTIONS:
         raise UsageError("unknown schedule", expected=" or ".join(OPTIONS), found=repr(name))
@@ -135,16 +141,90 @@ def make(name: str, rate: float, steps: int | None = None, **options: Any) -> Sc
     if unknown:
         expected = " or ".join(OPTIONS[name]) or "no options"
         raise UsageError(f"unknown option of schedule {name}", expected=expected, found=repr(unknown[0]))
-    if name == "constant":
+    if name in ("constant", "plateau"):
+        plateau_scale([], **options)
         return constant(rate)
     if steps is None:
-        raise UsageError(f"schedule {name} lacks its number of steps", expected="an integer >= 1", found="none")
+        raise UsageError(f"schedule {name} needs a number of steps", expected="an integer >= 1", found="none")
     total = check_count("steps", steps, 1)
     if name == "step":
         return step(rate, **{"every": -(-total // 3), **options})
     if name == "exponential":
         return exponential(rate, **{"every": total, "factor": 0.01, **options})
     return (cosine if name == "cosine" else one_cycle)(rate, total, **options)
+
+
+# The same as text: NAME or NAME:OPTION=NUMBER,... with `every`, `patience` and `warmup` in epochs; onecycle's `warmup`
+# is a fraction of all steps.
+
+
+def parse_schedule(text: str) -> tuple[str, Mapping[str, float]]:
+    """Return the name and the options of a schedule that is written `NAME` or `NAME:OPTION=NUMBER,...`.
+
+    Raises   UsageError for a name that is not in OPTIONS, and for options that it does not have.
+    """
+    return _parse(str(text))
+
+
+@functools.lru_cache
+def _parse(text: str) -> tuple[str, Mapping[str, float]]:
+    name, _, rest = text.partition(":")
+    if name not in OPTIONS:
+        raise UsageError("unknown schedule", expected=" or ".join(OPTIONS), found=repr(text))
+    known = OPTIONS[name] if name == "onecycle" else ("warmup", *OPTIONS[name])
+    expected = " or ".join(f"{option}=NUMBER" for option in known)
+    options: dict[str, float] = {}
+    for part in rest.split(",") if rest else []:
+        key, _, value = part.partition("=")
+        if key not in known or key in options:
+            raise UsageError(f"option of schedule {name}", expected=expected, found=repr(part))
+        try:
+            options[key] = float(value)
+        except ValueError:
+            raise UsageError(f"option of schedule {name}", expected=expected, found=repr(part)) from None
+    return name, MappingProxyType(options)
+
+
+def make_schedule(text: str, rate: float, epochs: int, steps_per_epoch: int) -> Schedule:
+    """Make the schedule that `text` describes, with the highest rate `rate`, for `epochs` epochs.
+
+    Raises   UsageError as `parse_schedule` and `make`.
+    """
+    steps_per_epoch = check_count("steps_per_epoch", steps_per_epoch, 1)
+    name, parsed = parse_schedule(text)
+    options, warm = _for_steps(name, parsed, steps_per_epoch)
+    if name not in ("constant", "plateau") and epochs < 1:
+        fix = "set `epochs`"
+        raise UsageError(f"schedule {name} needs epochs", expected="an integer >= 1", found=epochs, fix=fix)
+    made = make(name, rate, max(1, check_count("epochs", epochs, 0)) * steps_per_epoch, **options)
+    return warm_up(made, warm) if warm else made
+
+
+def make_plateau(text: str) -> Callable[[Sequence[float]], float]:
+    """Make the function from the losses so far to the factor of the rate; 1 for every schedule but plateau."""
+    name, parsed = parse_schedule(text)
+    if name != "plateau":
+        return lambda losses: 1.0
+    options, _ = _for_steps(name, parsed, 1)
+    plateau_scale([], **options)
+    return lambda losses: plateau_scale(losses, **options)
+
+
+def _for_steps(name: str, parsed: Mapping[str, float], steps_per_epoch: int) -> tuple[dict[str, Any], int]:
+    """Return the options for `make`, those that count epochs in steps, and the steps of the warm-up before it."""
+    options: dict[str, Any] = {**parsed}
+    if "every" in options:
+        options["every"] = max(1, _in_steps(check_amount("every", options["every"], above=True), steps_per_epoch))
+    if "patience" in options:
+        patience = options["patience"]
+        options["patience"] = check_count("patience", int(patience) if patience.is_integer() else patience, 0)
+    ahead = 0.0 if name == "onecycle" else check_amount("warmup", options.pop("warmup", 0.0))
+    return options, _in_steps(ahead, steps_per_epoch)
+
+
+def _in_steps(epochs: float, steps_per_epoch: int) -> int:
+    """Return the number of steps in `epochs` epochs, or a number that fits 64 bits if there are more."""
+    return round(min(epochs * steps_per_epoch, 2.0**62))
 
 
 def _steps(given: Any) -> Array:
@@ -156,7 +236,7 @@ def _steps(given: Any) -> Array:
 
 
 def _ease(start: float, end: float, share: Any) -> Any:
-    """Half a cosine from `start` at share 0 to `end` at 1."""
+    """Return the value at `share` of half a cosine from `start` at share 0 to `end` at 1."""
     return end + (start - end) / 2 * (1 + np.cos(np.pi * share))
 
 

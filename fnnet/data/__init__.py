@@ -194,7 +194,7 @@ def split(examples: Examples, dev: int, seed: int, limit: int | None = None) -> 
     if isinstance(dev, bool) or not isinstance(dev, (int, np.integer)):
         raise ArgumentTypeError("dev is not an integer", expected="an integer >= 0", found=repr(dev))
     if not 0 <= dev < n:
-        raise UsageError("dev images out of range", where="--dev", expected=f"0 to {n - 1}", found=dev)
+        raise UsageError("dev images out of range", where="dev", expected=f"0 to {n - 1}", found=dev)
     if dev == 0 and (limit is None or limit >= n):
         return examples, None
     order = rng.order(seed, "split", n)

@@ -16,12 +16,12 @@ from fnnet.core.params import Array
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.errors import DataError
 from fnnet.files.disk import open_regular, refuse, show_bytes, unreadable
+from fnnet.limits import MAX_CLASSES
 
 MAX_MEMBER: Final = 2 * 2**30
 MAX_MEMBERS: Final = 1000
 MAX_DIRECTORY: Final = 2**20
-MAX_LABEL: Final = 999_999
-"""A million classes are as many as --classes takes."""
+MAX_LABEL: Final = MAX_CLASSES - 1
 END: Final = 22
 """The bytes of the record that ends an archive, without a comment."""
 MAX_HEADER: Final = 10_000

@@ -1,11 +1,11 @@
-"""Run directories: checkpoints by step, a log of JSON lines, one trainer at a time, and going on after any end.
+"""Run directories: checkpoints by step, a log of JSON lines, one trainer at a time, and resuming after any end.
 
 RUN_DIR/lock                              who trains here now
 RUN_DIR/log.jsonl                         what happened, a JSON object on each line
 RUN_DIR/step-000000012345.safetensors     the last two checkpoints
 
-The newest checkpoint is the one of the highest step, whatever the clocks say. A checkpoint is removed only when two
-newer ones have been written and read back; one that turns out damaged is kept under another name and never loaded.
+The newest checkpoint is the one of the highest step, whatever the clocks say. A checkpoint is removed only after two
+newer ones have been written and read back; a damaged one is kept under another name and never loaded.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from fnnet.files.log import LOG
 from fnnet.files.strictjson import frozen
 
 KEPT: Final = 2
-"""Checkpoints kept: the last, and the one before it should the disk lose the last."""
+"""Checkpoints kept: the last, and the one before it in case the disk loses the last."""
 
 STEP: Final = re.compile(r"step-(\d{12,})\.safetensors")
-ABSENT: Final = "nothing"
+ABSENT: Final = "none"
 DIVERGED: Final = "diverged"
-"""The reason of a "stop" in the log after which some values may change."""
+"""The reason of a "stop" in the log after which some config keys may change."""
 
 
 class OtherRunError(UsageError):
     """A run directory holds a run of another config.
 
-    differences   of each value that differs, as "outer.inner", the JSON texts of the run's and the given one, None
-                  where there is none; causes before their effects, as the config has them.
+    differences   config key ("outer.inner") -> the JSON texts of the run's value and of the given one, None for a
+                  missing one; in the order of the config, which has causes before their effects.
     """
 
     differences: Mapping[str, tuple[str | None, str | None]] = MappingProxyType({})
@@ -60,7 +60,7 @@ class Run:
 
         Returns  the file.
         Raises   StorageError if it cannot be written, ModelError if it could not be loaded again, UsageError if there
-                 is a newer one; what was saved before stays as it was.
+                 is a newer one; earlier checkpoints then stay as they are.
         """
         self._lock.check()
         step = checkpoint.state.step
@@ -74,10 +74,10 @@ class Run:
         return target
 
     def latest(self) -> Checkpoint | None:
-        """The checkpoint of the highest step that is whole; None where there is none at all.
+        """Load the intact checkpoint of the highest step; None if there are no checkpoints.
 
         Damaged ones above it are renamed to `<name>.damaged`, with a notice.
-        Raises   ModelError where there are checkpoints and none is whole, StorageError where one cannot be read.
+        Raises   ModelError if there are checkpoints and all are damaged, StorageError if one cannot be read.
         """
         self._lock.check()
         damaged: list[tuple[Path, Exception]] = []
@@ -88,8 +88,8 @@ class Run:
                     raise ModelError("step", where=path, expected=step, found=checkpoint.state.step)
             except (ModelError, StorageError) as error:
                 if isinstance(error, StorageError) and path.is_file():
-                    # It may be whole: no rights, or a disk that fails now.
-                    fix = "see to its permissions and the disk, or move it away to go on from the one before"
+                    # It may be intact: no rights, or a disk that fails now.
+                    fix = "check its permissions and the disk, or move it away to go on from the one before"
                     raise error.at(path, fix=fix) from None
                 damaged.append((path, error))
                 continue
@@ -100,15 +100,16 @@ class Run:
             return checkpoint
         if damaged:
             raise ModelError(
-                "no checkpoint is whole", where=self.path, found=damaged[0][1], fix="choose another folder"
+                "no checkpoint is intact", where=self.path, found=damaged[0][1], fix="choose another folder"
             )
         return None
 
     def log(self, event: str, **values: Any) -> None:
         """Add a line to the log: the event, the time, and `values`, with NaN and infinity as null.
 
-        A line of "checkpoint" or "stop" is on the disk, with all before it, when this returns; others may be lost
-        with the power. Raises StorageError if it cannot be written.
+        A line of "checkpoint" or "stop" is on the disk, with all lines before it, when this returns; others may be
+        lost if the power fails.
+        Raises   StorageError if it cannot be written.
         """
         self._lock.check()
         line = {"event": event, "time": now(), **values}
@@ -121,52 +122,52 @@ def open_run(
     config: Mapping[str, Any],
     *,
     resume: bool = False,
-    mends: Collection[str] = (),
+    changeable_after_divergence: Collection[str] = (),
     notify: Callable[[str], None] = lambda notice: None,
     disk: FileSystem = DISK,
 ) -> Iterator[Run]:
-    """The run directory at `path`, made where it is not there, locked for this process until the end of the block.
+    """Open the run directory at `path`, created if it is missing, for this process alone until the end of the block.
 
     With `resume` it is put in order first: temporary files of killed runs are removed, and the log is cut back to the
-    last whole checkpoint, `Run.latest()`.
+    last intact checkpoint, `Run.latest()`.
 
     config   JSON values that a resumed run must share with the one that it goes on with.
-    mends    of them those, as "outer.inner", that may be others where the run came to its end by divergence.
-    notify   takes notices: of a run that starts anew, of damaged checkpoints.
-    Raises   StorageError where another trainer holds the directory, or it cannot be made or written; UsageError where
-             it holds a run already and `resume` is False, OtherRunError, one of those, where it holds one of another
-             config; ModelError where no checkpoint in it is whole.
+    changeable_after_divergence   config keys ("outer.inner") that may change when a diverged run is resumed.
+    notify   takes notices: of a run that starts from its beginning, of damaged checkpoints.
+    Raises   StorageError if another trainer holds the directory, or it cannot be created or written; UsageError if it
+             holds a run already and `resume` is False; OtherRunError, a UsageError, if its run has another config;
+             ModelError if all its checkpoints are damaged.
     """
     folder = Path(path)
     try:
         config = frozen(strictjson.loads(strictjson.dumps(strictjson.without_nan(config))))
     except TypeError as error:
-        raise ArgumentTypeError("config", expected="what JSON can hold", found=str(error)) from None
+        raise ArgumentTypeError("config", expected="JSON values", found=str(error)) from None
     make_folder(folder, disk)
     with lock(folder, disk) as held:
         remove_leftovers(folder, disk)
         run = Run(folder, config, held, notify, disk)
         if resume:
-            _resume(run, mends, notify, disk)
+            _resume(run, changeable_after_divergence, notify, disk)
         elif _checkpoints(folder, disk) or (folder / LOG).exists():
-            fix = "go on with --resume, or choose another folder"
+            fix = "go on with `resume`, or choose another folder"
             raise UsageError("holds a run already", where=folder, fix=fix)
         yield run
 
 
 def is_ours(name: str) -> bool:
-    """Whether a run directory has, or may come to have, a file of this name for itself."""
+    """True if a run directory has, or may come to have, a file of this name of its own."""
     return name in (LOG, LOCK) or bool(STEP.fullmatch(name.removesuffix(".damaged")) or TEMPORARY.fullmatch(name))
 
 
 def _checkpoints(folder: Path, disk: FileSystem) -> dict[int, Path]:
-    """Step -> file, for all that is named like a checkpoint."""
+    """Return step -> file, of all that are named like a checkpoint."""
     named = ((STEP.fullmatch(path.name), path) for path in list_folder(folder, disk))
     return {int(match[1]): path for match, path in named if match}
 
 
 def _prune(folder: Path, good: int, notify: Callable[[str], None], disk: FileSystem) -> None:
-    """Remove the checkpoints below that of step `good`, which is whole, but for the last of them."""
+    """Remove the checkpoints below that of step `good`, which is intact, except the last of them."""
     below = sorted((step, path) for step, path in _checkpoints(folder, disk).items() if step < good)
     for _, path in below[: max(0, len(below) + 1 - KEPT)]:
         try:
@@ -175,17 +176,17 @@ def _prune(folder: Path, good: int, notify: Callable[[str], None], disk: FileSys
             notify(f"{path}: cannot be removed: {error.strerror}")
 
 
-def _resume(run: Run, mends: Collection[str], notify: Callable[[str], None], disk: FileSystem) -> None:
+def _resume(run: Run, changeable: Collection[str], notify: Callable[[str], None], disk: FileSystem) -> None:
     found = run.latest()
     if found is None:
         if (run.path / LOG).exists():
             log.rewrite(run.path, (), disk)
-        notify(f"{run.path}: no checkpoint to resume, starting anew")
+        notify(f"{run.path}: no checkpoint to resume, starting from the beginning")
         return
     events = log.whole_events(run.path, disk)
     ends = [event for event in events if event["event"] in {"checkpoint", "stop"}]
     diverged = bool(ends) and ends[-1].get("reason") == DIVERGED
-    _check_config(run.path, found.config, run.config, mends if diverged else ())
+    _check_config(run.path, found.config, run.config, changeable if diverged else ())
     _prune(run.path, found.state.step, notify, disk)
     epochs = {report.get("epoch"): report for report in found.history}
     kept = [event for event in events if _agrees(event, epochs, found.state.step)]
@@ -196,7 +197,7 @@ def _resume(run: Run, mends: Collection[str], notify: Callable[[str], None], dis
 
 
 def _agrees(event: Mapping[str, Any], epochs: Container[Any], step: int) -> bool:
-    """Whether a line of the log is about these epochs, a checkpoint up to `step`, or neither."""
+    """True unless a line of the log is about an epoch that is not in `epochs`, or a checkpoint beyond `step`."""
     if event["event"] == "epoch":
         return isinstance(event.get("epoch"), int) and event["epoch"] in epochs
     if event["event"] == "checkpoint":
@@ -205,23 +206,23 @@ def _agrees(event: Mapping[str, Any], epochs: Container[Any], step: int) -> bool
 
 
 def _check_config(path: Path, stored: Mapping[str, Any], given: Mapping[str, Any], free: Collection[str]) -> None:
-    """OtherRunError for the values, but those `free`, that differ between two descriptions of a run."""
+    """Raise OtherRunError if two configs differ in other keys than those in `free`."""
     before, after = dict(_flat(stored)), dict(_flat(given))
     keys = (*after, *(key for key in before if key not in after))
     values = {key: (before.get(key), after.get(key)) for key in keys if key not in free}
     differences = {key: (old, new) for key, (old, new) in values.items() if old != new}
     if not differences:
         return
-    key, values_of_it = next(iter(differences.items()))
-    old, new = (ABSENT if value is None else value for value in values_of_it)
+    key, first = next(iter(differences.items()))
+    old, new = (ABSENT if value is None else value for value in first)
     fix = f"resume with {key} {old}, or train into another folder"
-    error = OtherRunError(f"{key} is not the run's", where=path, expected=old, found=new, fix=fix)
+    error = OtherRunError(f"{key} differs from the run", where=path, expected=old, found=new, fix=fix)
     error.differences = MappingProxyType(differences)
     raise error
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """The values inside as ("outer.inner", JSON text)."""
+    """Yield the values inside as ("outer.inner", JSON text)."""
     if isinstance(value, Mapping) and value:
         for key, each in value.items():
             yield from _flat(each, f"{name}.{key}" if name else key)

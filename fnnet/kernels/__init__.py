@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
-from fnnet.limits import available_threads
+from fnnet.limits import MAX_THREADS, available_threads
 
 if TYPE_CHECKING:
     from fnnet.core.table import Kernels
-
-MAX_THREADS: Final = 1024
 
 
 def load(

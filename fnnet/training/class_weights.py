@@ -1,4 +1,4 @@
-"""Weights of samples by their class: what is rare or dear counts for more in the mean loss."""
+"""Sample weights by class: rare or important classes count for more in the mean loss."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ BALANCED: Final = "balanced"
 
 
 def parse(text: str, classes: Sequence[str]) -> str | dict[int, float]:
-    """`balanced`, or `CLASS=WEIGHT,...` as a mapping from numbers of classes to weights.
+    """Return `balanced`, or `CLASS=WEIGHT,...` as a mapping from class numbers to weights.
 
-    classes  the names.
-    Raises   UsageError for what is neither, or names a class that is not there, or one twice.
+    classes  their names.
+    Raises   UsageError for any other text, for an unknown class, and for one that is named twice.
     """
     if not isinstance(text, str):
         raise ArgumentTypeError("class weights", expected=f"CLASS=WEIGHT,... or {BALANCED}", found=repr(text))
@@ -30,7 +30,7 @@ def parse(text: str, classes: Sequence[str]) -> str | dict[int, float]:
         name, _, value = part.rpartition("=")
         if name not in classes or classes.index(name) in found:
             shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
-            problem = "weight given twice" if name in classes else "weight for a class that is not there"
+            problem = "weight given twice" if name in classes else "weight for an unknown class"
             expected = f"CLASS=WEIGHT,... of the classes {shown}, or {BALANCED}"
             raise UsageError(problem, expected=expected, found=repr(part))
         try:
@@ -43,14 +43,14 @@ def parse(text: str, classes: Sequence[str]) -> str | dict[int, float]:
 
 
 def class_weights(weights: Any, labels: Any, classes: int) -> Array:
-    """The weight of each sample, that of its label's class, for labels (n,) in [0, classes): read-only float64 (n,).
+    """Return the weight of each sample, read-only float64 (n,): that of its class, for labels (n,) in [0, classes).
 
     A mapping gives weights to some classes, by number, and leaves the others at 1; a sequence gives one to each.
-    "balanced" gives n / (classes count) to a class with so many labels, so that all classes that occur weigh the same
-    (King and Zeng, Political Analysis 9 (2001) 137).
+    "balanced" gives n / (classes * count) to a class with `count` labels, so that all classes that occur weigh the
+    same (King and Zeng, Political Analysis 9 (2001) 137).
 
-    Raises   UsageError for a class that is not there, another number of weights, and a weight that is negative or not
-             finite; ArgumentTypeError for what is no number.
+    Raises   UsageError for an unknown class, a wrong number of weights, and a weight that is negative or not finite;
+             ArgumentTypeError for a weight that is not a number.
     """
     classes = check_count("classes", classes, 1)
     labels = as_array("labels are not integers", labels, "iu", "an integer dtype, shape (n,)")
@@ -70,12 +70,12 @@ def class_weights(weights: Any, labels: Any, classes: int) -> Array:
 
 
 def _each_class(weights: Any, classes: int) -> list[float]:
-    """The weight of every class."""
+    """Return the weight of every class."""
     if isinstance(weights, Mapping):
         for number in weights:
             known = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
             if not (known and 0 <= number < classes):
-                raise UsageError("weight for a class that is not there", expected=f"0 to {classes - 1}", found=number)
+                raise UsageError("weight for an unknown class", expected=f"0 to {classes - 1}", found=number)
         weights = [weights.get(number, 1.0) for number in range(classes)]
     elif isinstance(weights, (str, bytes)) or not (
         isinstance(weights, Sequence) or (isinstance(weights, np.ndarray) and weights.ndim == 1)

@@ -1,4 +1,4 @@
-"""Training by a plan: epochs as a generator of how far it has come."""
+"""Training by a plan: a generator that yields the state after each report."""
 
 from __future__ import annotations
 
@@ -14,29 +14,35 @@ from fnnet.core import deform, metrics, optimizers, rng
 from fnnet.core.check_network import as_input, check_examples
 from fnnet.core.checks import check_labels, check_weights
 from fnnet.core.params import Array, Params
-from fnnet.core.state import EpochReport, Examples, Objective, Progress, Training
+from fnnet.core.schedules import make_plateau, make_schedule
+from fnnet.core.state import EpochReport, Examples, Progress, Training
 from fnnet.core.table import NUMPY, Kernels
 from fnnet.errors import ArgumentTypeError
 from fnnet.training import steps, stopping
 from fnnet.training.blocks import add_up, make_blocks
-from fnnet.training.plan import Plan, check_plan, goes_by_steps, make_optimizer, make_plateau, make_schedule
+from fnnet.training.plan import Plan, check_kind, check_plan, make_optimizer
 
 BLOCK_SECONDS: Final = 0.1
 """About how long a block of steps may run: Ctrl-C, the progress bar and the check for divergence wait for its end."""
 
 
 def start(params: Params, seed: int, plan: Plan) -> Training:
-    """Training by `plan` before its first step."""
-    state = steps.start(params, seed)
-    return Training(state._replace(optimizer_state=make_optimizer(plan).init(params)) if goes_by_steps(plan) else state)
+    """Return the training by `plan` before its first step."""
+    stepwise = check_kind(plan).is_stepwise
+    return Training(steps.start(params, seed, **({"optimizer": make_optimizer(plan)} if stepwise else {})))
 
 
-def answering(training: Training, plan: Plan) -> Params:
-    """The parameters to answer with: the best, where early stopping kept them, else the average, else the last."""
+def trained_params(training: Training, plan: Plan) -> Params:
+    """Return the parameters to predict with: the best if early stopping kept them, else the average, else the last."""
     state = training.state
-    if not goes_by_steps(plan):
+    if not check_kind(plan).is_stepwise:
         return state.params
     return training.best or optimizers.evaluation_params(state.params, state.optimizer_state, make_optimizer(plan))
+
+
+def epoch_order(seed: int, epoch: int, images: int) -> Array:
+    """Return the order of the images in an epoch, counted from 1: a function of (seed, epoch) alone."""
+    return rng.order(seed, "shuffle", images, epoch=epoch)
 
 
 def epochs(
@@ -50,38 +56,38 @@ def epochs(
     kernels: Kernels = NUMPY,
     on_block: Callable[[Progress], None] | None = None,
 ) -> Iterator[Training]:
-    """Train by `plan` from where `training` is, yielding it every `plan.report_every` epochs and after the last.
+    """Train by `plan` from where `training` is, and yield it every `plan.report_every` epochs and after the last.
 
     The order of the images in epoch e is a function of (seed, e) alone, their deformation one of (seed, e, image).
-    With `plan.epochs` 0 nothing is yielded. L-BFGS makes an iteration of an epoch and is yielded once, at its end.
+    With `plan.epochs` 0 nothing is yielded. L-BFGS makes one iteration an epoch and is yielded once, at its end.
 
     weights       of the training images (n,); None for equal ones.
     image_shape   (height, width), for the deformation.
-    on_block      is told after each block.
+    on_block      called after each block of steps.
     """
     check_plan(plan, has_dev=dev is not None)
     if not isinstance(training, Training):
         raise ArgumentTypeError("training", expected="a Training", found=type(training).__name__)
     train, dev = check_examples(train), None if dev is None else check_examples(dev)
-    if not goes_by_steps(plan):
-        yield from _minimised(training, train, plan, weights, dev, kernels, on_block)
+    if not plan.is_stepwise:
+        yield from _run_lbfgs(training, train, plan, weights, dev, kernels, on_block)
         return
-    course = _Course(training, train, plan, weights, image_shape, kernels)
-    while training.epoch < plan.epochs and not _is_over(training, plan):
-        training = course.pass_over(training, on_block)
+    runner = EpochRunner(training, train, plan, weights, image_shape, kernels)
+    while training.epoch < plan.epochs and not _stops_early(training, plan):
+        training = runner.run_pass(training, on_block)
         if training.epoch % plan.report_every == 0 or training.epoch == plan.epochs:
-            training = course.report(training, dev)
+            training = runner.report(training, dev)
             yield training
         else:
             training = training._replace(images=0, loss_sum=0.0, correct=0)
 
 
-def _minimised(
+def _run_lbfgs(
     training: Training, train: Examples, plan: Plan, weights: Any, dev: Examples | None, kernels: Kernels,
     on_block: Callable[[Progress], None] | None,
 ) -> Iterator[Training]:  # fmt: skip
-    """Training by L-BFGS, whose iterations are the epochs: all of them, or as many as the minimum takes."""
-    import scipy.optimize  # noqa: F401  here, so that it is no part of the first iteration's time
+    """Train by L-BFGS, whose iterations are the epochs: all of them, or as many as the minimum takes."""
+    import scipy.optimize  # noqa: F401  here, so that it does not count in the first iteration's time
 
     from fnnet.training import lbfgs
 
@@ -91,20 +97,15 @@ def _minimised(
 
     def on_iteration(number: int, _: float, params: Params) -> None:
         nonlocal reached, began
-        took, n = time.perf_counter() - began, len(train.x)
-        on_train, on_dev = (
-            part and metrics.evaluate(params, *part, activation=plan.activation, kernels=kernels)
-            for part in (train, dev)
-        )
-        assert on_train
-        dev_loss, dev_accuracy = (on_dev.loss, on_dev.accuracy) if on_dev else (None, None)
-        # There is no learning rate: each step is as long as the search along its line says.
-        report = EpochReport(number, took, on_train.loss, on_train.accuracy, dev_loss, dev_accuracy, math.nan)
+        seconds, n = time.perf_counter() - began, len(train.x)
+        on_train = metrics.evaluate(params, *train, activation=plan.activation, kernels=kernels)
+        # There is no learning rate: each step is as long as the search along its line makes it.
+        figures = (on_train.loss, on_train.accuracy, *_dev_figures(params, dev, plan, kernels), math.nan)
         state = training.state._replace(params=params, step=training.state.step + number)
-        reached = Training(state, (*reached.history, report), epoch=number)
+        reached = Training(state, (*reached.history, EpochReport(number, seconds, *figures)), epoch=number)
         if on_block:
-            right = round(on_train.accuracy * n)
-            on_block(Progress(number, n, on_train.loss * n, right, lambda: reached))
+            correct = round(on_train.accuracy * n)
+            on_block(Progress(number, n, on_train.loss * n, correct, lambda: reached))
         began = time.perf_counter()
 
     lbfgs.minimise(
@@ -114,79 +115,96 @@ def _minimised(
     yield reached
 
 
-class _Course:
-    """Passes over the training images."""
+class EpochRunner:
+    """Runs passes over the training images in blocks of steps, and reports on them.
+
+    The parameters stay in the blocks, compiled or not, from step to step. `Training` says how far the passes have come.
+    """
 
     def __init__(
         self, training: Training, train: Examples, plan: Plan, weights: Any, image_shape: tuple[int, int] | None,
         kernels: Kernels,
     ) -> None:  # fmt: skip
-        self.plan, self._kernels, self._optimizer = plan, kernels, make_optimizer(plan)
-        params = training.state.params
-        self._n = n = len(train.x)
-        self._train = Examples(train.x, check_labels(train.labels, (n, params.layers[-1].W.shape[1])))
-        self._weights, self._shape = check_weights(weights, n), image_shape
-        self._batch = min(plan.batch_size or n, n)
-        if self._batch == n and not kernels.compiled and not plan.deformation:
-            # Every step reads all images: make floats of the bytes once.
+        params, self._images = training.state.params, len(train.x)
+        self._plan, self._kernels, self._optimizer = plan, kernels, make_optimizer(plan)
+        self._batch_size = min(plan.batch_size or self._images, self._images)
+        self._full_batch = self._batch_size == self._images
+        self._train = Examples(train.x, check_labels(train.labels, (self._images, params.layers[-1].W.shape[1])))
+        self._weights, self._image_shape = check_weights(weights, self._images), image_shape
+        if self._full_batch and not kernels.compiled and not plan.deformation:
+            # Every step reads all images: convert the bytes to floats once.
             self._train = Examples(as_input(train.x, params), self._train.labels)
-        objective = Objective(plan.activation, plan.dropout, plan.label_smoothing)
-        self._blocks = make_blocks(training.state, self._batch, objective, self._optimizer, kernels)
+        self._blocks = make_blocks(training.state, self._batch_size, plan.objective, self._optimizer, kernels)
         if plan.deformation:
             deform.check_images(train.x, image_shape)
         else:
             self._blocks.use(self._train, self._weights)
-        self._schedule = make_schedule(plan, -(-n // self._batch))
-        self._plateau = make_plateau(plan)
-        self._steps, self._made, self._seed = 1, training.state.step, training.state.seed
+        steps_per_epoch = -(-self._images // self._batch_size)
+        self._schedule = make_schedule(plan.schedule, plan.learning_rate, plan.epochs, steps_per_epoch)
+        self._plateau = make_plateau(plan.schedule)
+        self._seed, self._steps_done, self._steps_per_block = training.state.seed, training.state.step, 1
 
-    def pass_over(self, training: Training, on_block: Callable[[Progress], None] | None) -> Training:
-        """The rest of the pass under way; in the full batch it may be several, up to the next report."""
-        plan, n, whole = self.plan, self._n, self._batch == self._n
-        ahead = min(plan.report_every - training.epoch % plan.report_every, plan.epochs - training.epoch)
-        passes = min(self._steps, ahead) if whole and not plan.deformation else 1
+    def run_pass(self, training: Training, on_block: Callable[[Progress], None] | None) -> Training:
+        """Finish the pass that `training` is in; in the full batch, several passes up to the next report at once."""
+        n, passes = self._images, self._passes_at_once(training)
         epoch = training.epoch + passes
-        rows = None if whole else rng.order(training.state.seed, "shuffle", n, epoch=epoch)
-        done, losses, correct, seconds = training.images, training.loss_sum, training.correct, training.seconds
-        scale = self._scale(training)
-        while done < n:
-            block = None if rows is None else rows[done : done + self._steps * self._batch]
+        order = None if self._full_batch else epoch_order(self._seed, epoch, n)
+        rate_factor = self._rate_factor(training)
+        while training.images < n:
+            first = training.images
+            rows = None if order is None else order[first : first + self._steps_per_block * self._batch_size]
             began = time.perf_counter()
-            found, right = self._run(block, epoch, passes, scale)
-            took = time.perf_counter() - began
-            images = n if block is None else len(block)
-            # Sizes of blocks follow the clock; results do not depend on where blocks end.
-            self._steps = max(1, int(min(2.0, BLOCK_SECONDS / max(took, 1e-9)) * passes * -(-images // self._batch)))
-            done, seconds = done + images, seconds + took
-            losses, correct = add_up(losses, found), correct + right
+            losses, correct = self._run_block(rows, epoch, passes, rate_factor)
+            seconds = time.perf_counter() - began
+            images = n if rows is None else len(rows)
+            self._fit_block(seconds, passes * -(-images // self._batch_size))
+            training = training._replace(
+                images=first + images,
+                loss_sum=add_up(training.loss_sum, losses),
+                correct=training.correct + correct,
+                seconds=training.seconds + seconds,
+            )
             if on_block:
-                reached = training._replace(images=done, loss_sum=losses, correct=correct, seconds=seconds)
-                on_block(Progress(epoch, done, losses, correct, partial(self._now, reached, epoch)))
-        return training._replace(epoch=epoch, images=n, loss_sum=losses, correct=correct, seconds=seconds)
+                figures = (training.images, training.loss_sum, training.correct)
+                on_block(Progress(epoch, *figures, partial(self._within_pass, training, epoch)))
+        return training._replace(epoch=epoch)
 
-    def _now(self, training: Training, epoch: int) -> Training:
-        """`training`, which is at the end of a block, with its state; a pass that has ended is not reported yet."""
+    def _passes_at_once(self, training: Training) -> int:
+        """Return how many passes a block makes: more than 1 only where each is one step on the same images."""
+        if not self._full_batch or self._plan.deformation:
+            return 1
+        every = self._plan.report_every
+        until_report = min(every - training.epoch % every, self._plan.epochs - training.epoch)
+        return min(self._steps_per_block, until_report)
+
+    def _fit_block(self, seconds: float, steps_made: int) -> None:
+        """Choose the size of the next block by the time of the last. Results do not depend on where blocks end."""
+        growth = min(2.0, BLOCK_SECONDS / max(seconds, 1e-9))
+        self._steps_per_block = max(1, int(growth * steps_made))
+
+    def _within_pass(self, training: Training, epoch: int) -> Training:
+        """Return `training`, at the end of a block, with the state of its parameters; its pass is not reported yet."""
         return training._replace(state=self._blocks.state(), epoch=epoch - 1)
 
-    def _scale(self, training: Training) -> float:
-        return self._plateau([_watched(report) for report in training.history])
+    def _rate_factor(self, training: Training) -> float:
+        return self._plateau([_watched_loss(report) for report in training.history])
 
-    def _run(self, block: Array | None, epoch: int, passes: int, scale: float) -> tuple[Array, int]:
-        images = self._n if block is None else len(block)
-        steps = passes * -(-images // self._batch)
-        rates = scale * self._schedule(np.arange(self._made, self._made + steps))
-        if self.plan.deformation:
-            block = self._deform(np.arange(self._n) if block is None else block, epoch)
-        found = self._blocks.run(block, rates, passes)
-        self._made += steps
-        return found
+    def _run_block(self, rows: Array | None, epoch: int, passes: int, rate_factor: float) -> tuple[Array, int]:
+        images = self._images if rows is None else len(rows)
+        steps_ahead = passes * -(-images // self._batch_size)
+        rates = rate_factor * self._schedule(np.arange(self._steps_done, self._steps_done + steps_ahead))
+        if self._plan.deformation:
+            rows = self._deform(np.arange(self._images) if rows is None else rows, epoch)
+        outcome = self._blocks.run(rows, rates, passes)
+        self._steps_done += steps_ahead
+        return outcome
 
     def _deform(self, rows: Array, epoch: int) -> Array:
-        """Have the blocks use these images as they are in this epoch; returns their new numbers."""
-        assert self.plan.deformation
-        assert self._shape
+        """Hand these images to the blocks as they are in this epoch, and return their new numbers."""
+        assert self._plan.deformation
+        assert self._image_shape
         x = deform.deform(
-            np.asarray(self._train.x)[rows], self._shape, self.plan.deformation, seed=self._seed, epoch=epoch,
+            np.asarray(self._train.x)[rows], self._image_shape, self._plan.deformation, seed=self._seed, epoch=epoch,
             samples=rows, kernels=self._kernels,
         )  # fmt: skip
         weights = None if self._weights is None else self._weights[rows]
@@ -194,25 +212,34 @@ class _Course:
         return np.arange(len(rows))
 
     def report(self, training: Training, dev: Examples | None) -> Training:
-        """`training` after its pass, with the report of it."""
-        state, plan, n = self._blocks.state(), self.plan, self._n
+        """Return `training` after its pass, with the report of it."""
+        state, plan, n = self._blocks.state(), self._plan, self._images
         params = optimizers.evaluation_params(state.params, state.optimizer_state, self._optimizer)
-        on_dev = dev and metrics.evaluate(params, *dev, activation=plan.activation, kernels=self._kernels)
-        dev_loss, dev_accuracy = (on_dev.loss, on_dev.accuracy) if on_dev else (None, None)
-        rate = self._scale(training) * float(self._schedule(self._made - 1))
-        figures = (training.loss_sum / n, training.correct / n, dev_loss, dev_accuracy, rate)
+        rate = self._rate_factor(training) * float(self._schedule(self._steps_done - 1))
+        on_train = (training.loss_sum / n, training.correct / n)
+        figures = (*on_train, *_dev_figures(params, dev, plan, self._kernels), rate)
         history = (*training.history, EpochReport(training.epoch, training.seconds, *figures))
         best = training.best
-        if plan.early_stopping and stopping.best_epoch([_watched(each) for each in history]) == len(history) - 1:
+        if plan.early_stopping and stopping.best_epoch([_watched_loss(each) for each in history]) == len(history) - 1:
             best = params
         return Training(state, history, best, training.epoch)
 
 
-def _watched(report: EpochReport) -> float:
-    """The loss that decides: on dev images, where there are some."""
+def _dev_figures(
+    params: Params, dev: Examples | None, plan: Plan, kernels: Kernels
+) -> tuple[float, float] | tuple[None, None]:
+    """Return loss and accuracy on the dev images, None without any."""
+    if dev is None:
+        return None, None
+    found = metrics.evaluate(params, *dev, activation=plan.activation, kernels=kernels)
+    return found.loss, found.accuracy
+
+
+def _watched_loss(report: EpochReport) -> float:
+    """Return the loss that decides: on dev images, if there are any."""
     return report.train_loss if report.dev_loss is None else report.dev_loss
 
 
-def _is_over(training: Training, plan: Plan) -> bool:
-    losses = [_watched(report) for report in training.history]
-    return bool(plan.early_stopping) and stopping.is_over(losses, plan.early_stopping or 1)
+def _stops_early(training: Training, plan: Plan) -> bool:
+    losses = [_watched_loss(report) for report in training.history]
+    return plan.early_stopping is not None and stopping.is_over(losses, plan.early_stopping)

@@ -1,4 +1,4 @@
-"""The learning-rate range test: train once while the rate grows, and see where the loss falls fastest.
+"""The learning-rate range test: train once while the rate grows, and find where the loss falls fastest.
 
 Smith 2017, arXiv:1506.01186.
 """
@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from fnnet.core import rng
 from fnnet.core.check_network import check_examples
 from fnnet.core.checks import as_array, check_amount, check_count
 from fnnet.core.optimizers import Optimizer
@@ -21,25 +20,25 @@ from fnnet.core.public_optimizers import SGD
 from fnnet.core.state import PLAIN, Examples, Objective, TrainState
 from fnnet.core.table import NUMPY, Kernels
 from fnnet.errors import DivergedError, UsageError
+from fnnet.limits import MIN_RANGE_TEST_STEPS
 from fnnet.training.blocks import train_block
+from fnnet.training.epochs import epoch_order
 from fnnet.training.steps import check_work
 
 MEMORY: Final = 0.9
-"""Share of the smoothed loss that each step keeps."""
+"""Fraction of the smoothed loss that each step keeps."""
 TOO_HIGH: Final = 4.0
-"""The test ends where the smoothed loss is more than so many times its smallest."""
-FEWEST: Final = 10
-"""Steps that a curve needs before it says anything."""
+"""The test ends when the smoothed loss exceeds this many times its smallest value."""
 
 
 class RangeTest(NamedTuple):
-    """What the test saw at each step that it made.
+    """The figures of each step of a test, and what follows from them.
 
     rates       learning rates, growing by the same factor from step to step.
     losses      mean loss of the step's batch, nats, before the step.
-    smoothed    their exponential average, MEMORY of which is kept at each step, corrected for its start at 0.
-    steepest    the rate where the loss falls fastest on its way to the minimum; None where it does not fall.
-    at_minimum  the rate of the smallest smoothed loss; None where too few steps were made.
+    smoothed    their exponential average, which keeps MEMORY of itself at each step, corrected for its start at 0.
+    steepest    the rate where the loss falls fastest on its way to the minimum; None if it does not fall.
+    at_minimum  the rate of the smallest smoothed loss; None if too few steps were made.
     suggestion  the smaller of `steepest` and a tenth of `at_minimum`; None without them.
     """
 
@@ -63,16 +62,16 @@ def range_test(
     optimizer: Optimizer = SGD,
     kernels: Kernels = NUMPY,
 ) -> RangeTest:
-    """Train from `state` on `steps` mini-batches, of the order that training has, at rates from `low` up to `high`.
+    """Train from `state` on `steps` mini-batches, in the order of training, at rates from `low` up to `high`.
 
-    It ends early where the smoothed loss exceeds TOO_HIGH times its smallest, or training diverges: that step is left
-    out. Nothing of the training is kept.
+    It ends early when the smoothed loss exceeds TOO_HIGH times its smallest, or training diverges: that step is left
+    out. No state of the training is kept.
 
-    Raises   UsageError unless 0 < low < high, both finite, steps >= FEWEST and batch_size >= 1.
+    Raises   UsageError unless 0 < low < high, both finite, steps >= MIN_RANGE_TEST_STEPS and batch_size >= 1.
     """
     check_work(state, objective, optimizer)
     examples = check_examples(examples)
-    steps, batch_size = check_count("steps", steps, FEWEST), check_count("batch_size", batch_size, 1)
+    steps, batch_size = check_count("steps", steps, MIN_RANGE_TEST_STEPS), check_count("batch_size", batch_size, 1)
     low, high = check_amount("low", low, above=True), check_amount("high", high, above=True)
     if low >= high:
         raise UsageError("low is not below high", expected=f"low < {high:g}", found=f"{low:g}")
@@ -97,7 +96,7 @@ def range_test(
         rates.append(rate)
         losses.append(loss)
         smoothed.append(now)
-    window = max(FEWEST, steps // 8)
+    window = max(MIN_RANGE_TEST_STEPS, steps // 8)
     found = suggest(np.array(rates), np.array(losses), np.array(smoothed), window)
     return RangeTest(tuple(rates), tuple(losses), tuple(smoothed), *found)
 
@@ -105,13 +104,13 @@ def range_test(
 def suggest(
     rates: Array, losses: Array, smoothed: Array, window: int
 ) -> tuple[float | None, float | None, float | None]:
-    """(steepest, at_minimum, suggestion) of a test, as `RangeTest` describes them.
+    """Return (steepest, at_minimum, suggestion) of a test, as `RangeTest` describes them.
 
-    `steepest` is the middle of those `window` steps in a row, none beyond the minimum, over which the least-squares
-    line through the losses over the logarithm of the rate falls most. The losses themselves are taken, as the smoothed
-    ones come late.
+    `steepest` is the middle of the `window` consecutive steps, none beyond the minimum, over which the least-squares
+    line through the losses over the logarithm of the rate falls most. It is taken from the losses themselves, as the
+    smoothed ones lag behind.
 
-    Raises   UsageError unless all three are numbers (n,), as many of each, and window >= 1.
+    Raises   UsageError unless all three are numbers of the same shape (n,), and window >= 1.
     """
     window = check_count("window", window, 1)
     rates, losses, smoothed = (as_array("curve", each, "fiu", "numbers") for each in (rates, losses, smoothed))
@@ -131,8 +130,8 @@ def suggest(
 
 
 def _batches(seed: int, examples: Examples, batch_size: int) -> Iterator[Array]:
-    """The rows of one mini-batch after another, epoch after epoch in the order of training."""
+    """Yield the rows of one mini-batch after another, in the order of training."""
     n = len(examples.x)
     for epoch in itertools.count(1):
-        order = rng.order(seed, "shuffle", n, epoch=epoch)
+        order = epoch_order(seed, epoch, n)
         yield from (order[first : first + batch_size] for first in range(0, n, batch_size))

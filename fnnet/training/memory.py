@@ -1,4 +1,4 @@
-"""What training will claim of memory, reckoned before it starts: rather too little than too much."""
+"""A lower bound on the memory that training will need, computed before it starts."""
 
 from __future__ import annotations
 
@@ -9,41 +9,44 @@ from typing import Final
 from fnnet import limits
 from fnnet.core.params import count_parameters
 from fnnet.errors import FnnetError
-from fnnet.training.plan import Plan, goes_by_steps, make_optimizer
+from fnnet.training.plan import Plan, make_optimizer
 
 FLOAT: Final = 4
 DOUBLE: Final = 8
 PAIRS: Final = 10
-"""Steps that L-BFGS remembers, each with its gradient's."""
-CHUNK_ROWS: Final = 512
-"""At most so many rows go through the network at once where the kernels are compiled."""
+"""Steps that L-BFGS remembers, each with that of its gradient: SciPy's default (maxcor)."""
 
 
 def of_training(sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool) -> int:
-    """At least so many bytes training claims beyond its images: parameters, gradients, moments, a batch's activations.
+    """Return the bytes that training needs besides its images, at least.
+
+    Counted are the parameters, gradients, moments and the activations of a batch.
 
     sizes    of the layers, (inputs, hidden..., outputs).
-    images   of the training set.
+    images   number of training images.
     """
     layers = list(itertools.pairwise(sizes))
     widths, count = sum(sizes[1:]), count_parameters(sizes)
     start = FLOAT * count + 2 * DOUBLE * max((inputs + 1) * outputs for inputs, outputs in layers)
-    if not goes_by_steps(plan):
+    if not plan.is_stepwise:
         return start + DOUBLE * (images * (sizes[0] + 2 * widths) + 2 * PAIRS * count)
     optimizer = make_optimizer(plan)
     trees = (optimizer.trees or 0) + ("clip_norm" in optimizer.figures)
     rows = min(plan.batch_size or images, images)
     if compiled:
-        # In the trainer's own vectors, and as they came and will be given back.
+        from fnnet.kernels.trainer import CHUNK_ROWS
+
+        # In the trainer's own vectors, and as they came and will be returned. Of narrow networks more rows go through
+        # at once, but their activations are small.
         return max(start, FLOAT * (3 * count * (1 + trees) + 2 * min(rows, CHUNK_ROWS) * widths))
     # A step makes new parameters and moments of the old ones and the gradient.
     return max(start, FLOAT * (count * (3 + 2 * trees) + rows * (sizes[0] + 2 * widths)))
 
 
 def check(sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool) -> None:
-    """FnnetError where training would need more memory than this process may claim."""
+    """Raise FnnetError if training would need more memory than this process may allocate."""
     needed, limit = of_training(sizes, images, plan, compiled=compiled), limits.available_bytes()
     if limit and needed > limit[0]:
         expected = f"at most {limit[0] / 1e6:,.0f} MB, as {limit[1]} leaves"
-        fix = "use smaller --hidden or --batch-size, or raise the limit"
+        fix = "use a smaller `hidden` or `batch_size`, or raise the limit"
         raise FnnetError("not enough memory", expected=expected, found=f"at least {needed / 1e6:,.0f} MB", fix=fix)

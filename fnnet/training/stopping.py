@@ -1,6 +1,6 @@
 """Early stopping: pure functions of the dev losses reported so far, first report first.
 
-For a figure of which more is better, such as accuracy, give its negative.
+For a figure that is to grow, such as accuracy, pass its negative.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from fnnet.core.checks import check_count, check_numbers
 
 
 def best_epoch(losses: Sequence[float]) -> int | None:
-    """The index of the smallest loss, of equals the earliest; NaN never is. None where there is none."""
+    """Return the index of the smallest loss, the earliest of equal ones, NaN ignored; None if there is none."""
     losses = check_numbers("losses", losses)
     known = [index for index, loss in enumerate(losses) if not math.isnan(loss)]
     return min(known, key=lambda index: losses[index], default=None)
 
 
 def is_over(losses: Sequence[float], patience: int) -> bool:
-    """Whether `patience` reports or more have come since the best, or at all where none was a number.
+    """True if `patience` or more reports have come since the best, or in all if none was a number.
 
     Raises   UsageError unless patience >= 1.
     """

@@ -10,7 +10,7 @@ from PIL import Image
 
 from fnnet.apps.report import terminal
 from fnnet.apps.report.chart import Line, chart
-from fnnet.apps.report.runs import Run, read_run, read_runs
+from fnnet.apps.report.runs import RunCurves, read_run, read_runs
 from fnnet.core.state import EpochReport
 from fnnet.errors import DataError, StorageError
 from fnnet.files import log
@@ -154,9 +154,8 @@ def test_axes_are_written_as_asked():
 
 
 def runs(*counts, dev=True):
-    return [
-        Run(f"run {number}", {}, tuple(reports(count, dev, 0.5 + number / 9))) for number, count in enumerate(counts)
-    ]
+    each = [reports(count, dev, 0.5 + number / 9) for number, count in enumerate(counts)]
+    return [RunCurves(f"run {number}", {}, tuple(some)) for number, some in enumerate(each)]
 
 
 @pytest.mark.parametrize("width", [50, 80, 200])
@@ -183,7 +182,7 @@ def test_perfect_and_unknown_figures_are_drawn():
     perfect = EpochReport(1, 0.1, 0.0, 1.0, 0.0, 1.0, 0.1)
     unknown = EpochReport(2, 0.1, math.nan, math.nan, math.inf, None, 0.1)
     screen = console()
-    terminal.run_curves([Run("a", {}, (perfect, unknown)), Run("b", {}, (unknown,))], screen)
+    terminal.run_curves([RunCurves("a", {}, (perfect, unknown)), RunCurves("b", {}, (unknown,))], screen)
     assert "** a\n" in printed(screen)
 
 
@@ -193,8 +192,8 @@ def test_perfect_and_unknown_figures_are_drawn():
 def test_pictures_of_runs_and_rates(tmp_path):
     plots = pytest.importorskip("fnnet.apps.report.plots")
     pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
-    perfect = Run("perfect", {}, (EpochReport(1, 0.1, 0.0, 1.0, 0.0, 1.0, 0.1),))
-    named = [Run(r"$\foo$", {}, tuple(reports(3))), Run("_hidden", {}, tuple(reports(50, dev=False)))]
+    perfect = RunCurves("perfect", {}, (EpochReport(1, 0.1, 0.0, 1.0, 0.0, 1.0, 0.1),))
+    named = [RunCurves(r"$\foo$", {}, tuple(reports(3))), RunCurves("_hidden", {}, tuple(reports(50, dev=False)))]
     for suffix in ("png", "svg", "pdf"):
         contents = []
         for _ in range(2):
@@ -211,7 +210,7 @@ def test_dev_is_solid_train_dashed_and_colours_tell_runs_apart(tmp_path, monkeyp
     pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
     drawn = []
     monkeypatch.setattr(plots, "save_figure", lambda figure, path: drawn.append(figure))
-    plots.plot_runs("a.png", [*runs(40, 40), Run("_last", {}, tuple(reports(40)))])
+    plots.plot_runs("a.png", [*runs(40, 40), RunCurves("_last", {}, tuple(reports(40)))])
     left, right = drawn[0].axes
     assert [line.get_linestyle() for line in left.lines] == ["--", "-"] * 3
     assert [line.get_color() for line in right.lines] == [colour for colour in plots.COLOURS[:3] for _ in "td"]

@@ -95,7 +95,7 @@ def test_ascii_terminals_get_ascii():
     terminal.curves(REPORTS, screen)
     image = np.zeros((4, 4), np.uint8)
     image[:2, 1] = 255
-    terminal.draw_answer(image, np.array([0.25, 0.75]), ("a", "b"), screen)
+    terminal.draw_prediction(image, np.array([0.25, 0.75]), ("a", "b"), screen)
     assert printed(screen).isascii()
 
 
@@ -111,7 +111,7 @@ def test_an_image_in_half_blocks():
 def test_the_smallest_images_are_drawn_too(shape):
     screen, image = console(), np.full(shape, 255, np.uint8)
     terminal.draw_sheet([image, image], ["a", "b"], screen)
-    terminal.draw_answer(image, np.array([0.25, 0.75]), ("a", "b"), screen)
+    terminal.draw_prediction(image, np.array([0.25, 0.75]), ("a", "b"), screen)
     assert "▀" in printed(screen) or "█" in printed(screen)
 
 
@@ -162,7 +162,7 @@ def test_no_color_is_respected():
 @pytest.mark.parametrize("width", [30, 44, 60, 100])
 def test_an_answer_fits_any_screen(width):
     screen = console(width)
-    terminal.draw_answer(np.zeros((28, 28), np.uint8), np.full(10, 0.1), tuple("0123456789"), screen)
+    terminal.draw_prediction(np.zeros((28, 28), np.uint8), np.full(10, 0.1), tuple("0123456789"), screen)
     lines = printed(screen).splitlines()
     assert sum("10.00%" in line for line in lines) == 10
     assert max(map(len, lines)) <= width

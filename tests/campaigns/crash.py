@@ -108,7 +108,7 @@ def check(folder, saved, on_to_the_end=True):
             assert digest(training) == reference()[step]
             epochs = [event["epoch"] for event in read_log(folder / "run") if event["event"] == "epoch"]
             assert epochs == list(range(1, step // 3 + 1)), epochs
-        assert not [notice for notice in notices if "starting anew" not in notice], notices
+        assert not [notice for notice in notices if "starting from the beginning" not in notice], notices
     assert saved is None or (step is not None and step >= min(saved, LAST)), (step, saved)
     assert sum(name.startswith("step-") for name in os.listdir(folder / "run")) <= 2
     if os.path.lexists(folder / "model"):
@@ -351,24 +351,23 @@ def kills_in_training(base, most, seed=0):
 
 
 def _job(jit):
-    from fnnet.cli.run import Job
     from fnnet.data import Dataset
     from fnnet.kernels import load
-    from fnnet.training.recipes import RECIPES
+    from fnnet.training.session import prepare
 
     rng = np.random.default_rng(3)
     x, labels = rng.integers(0, 256, (150, 784), np.uint8), np.arange(150) % 10
     dataset = Dataset("noise", "here", Examples(x, labels), None, tuple("0123456789"), (28, 28))
-    recipe = RECIPES["quick"]._replace(hidden=(16,), batch_size=30, epochs=25, dev=0)
-    return Job(recipe, dataset, dataset.train, None, None, 1, load("numba" if jit else "numpy"))
+    settings = {"hidden": (16,), "batch_size": 30, "epochs": 25, "dev": 0}
+    return prepare(dataset, "quick", settings, seed=1), load("numba" if jit else "numpy")
 
 
 def _course(job, run_dir):
     """The SHA-256 of the weights at the end."""
-    from fnnet.cli.run import train_and_test
     from fnnet.core.params import weights_sha256
+    from fnnet.training.session import train
 
-    model, _ = train_and_test(job, run_dir and str(run_dir), run_dir is not None, True, lambda notice: None)
+    model, _ = train(job[0], kernels=job[1], run_dir=run_dir, resume=run_dir is not None)
     return weights_sha256(model.params)
 
 

@@ -210,7 +210,7 @@ def test_three_ways_to_start_are_one_program(run_process):
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (("--learning-rate", "-1"), ("--learning-rate", "above 0", "'-1'")),
+        (("--learning-rate", "-1"), ("--learning-rate", "> 0", "'-1'")),
         (("--learning-rate", "nan"), ("--learning-rate",)),
         (("--hidden", "abc"), ("--hidden", "128,64", "'abc'")),
         (("--hidden", "0"), ("--hidden",)),
@@ -683,7 +683,7 @@ def test_data_show_draws_the_deformation_that_is_said(run, idx_folder):
     usual, stronger = run(*arguments, "--augment").out, run(*arguments, "--deformation", "rotation=60").out
     assert run(*arguments, "--deformation", "rotation=12").out == usual != stronger
     assert stronger.count("epoch 1") == 2
-    run(*arguments, "--deformation", "rotation=-1").failed(2, "--deformation", "at least 0")
+    run(*arguments, "--deformation", "rotation=-1").failed(2, "--deformation", ">= 0")
 
 
 @pytest.mark.parametrize(("given", "option", "target"), [

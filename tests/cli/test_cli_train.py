@@ -59,8 +59,8 @@ def test_f52_killed_at_any_moment_and_resumed_it_is_the_same_run(jit, epochs, ru
 SLOW = """
 import time
 from fnnet.training import epochs
-run = epochs._Course._run
-epochs._Course._run = lambda *arguments: (time.sleep(0.03), run(*arguments))[1]
+run = epochs.EpochRunner._run_block
+epochs.EpochRunner._run_block = lambda *arguments: (time.sleep(0.03), run(*arguments))[1]
 from fnnet.cli import main
 main()
 """
@@ -94,7 +94,7 @@ def test_f56_signals_save_say_how_to_go_on_and_lose_no_bit(run, idx_folder, tmp_
 
 @pytest.mark.parametrize("how", ["deleted", "moved", "a file"])
 def test_f66_a_run_directory_that_is_taken_away_ends_the_run_in_one_line(how, run, idx_folder, tmp_path, monkeypatch):
-    kept, pass_over, passes = tmp_path / "kept", epochs._Course.pass_over, []
+    kept, run_pass, passes = tmp_path / "kept", epochs.EpochRunner.run_pass, []
 
     def taken(*arguments):
         passes.append(1)
@@ -104,9 +104,9 @@ def test_f66_a_run_directory_that_is_taken_away_ends_the_run_in_one_line(how, ru
                 shutil.rmtree(tmp_path / "moved")
             if how == "a file":
                 kept.write_bytes(b"")
-        return pass_over(*arguments)
+        return run_pass(*arguments)
 
-    monkeypatch.setattr(epochs._Course, "pass_over", taken)
+    monkeypatch.setattr(epochs.EpochRunner, "run_pass", taken)
     result = run("train", "--data", idx_folder, "--epochs", 9, "--run-dir", "kept", "--quiet")
     result.failed(1, "kept", "the folder was moved, deleted or unlocked", "--resume")
     assert len(passes) == 3
@@ -126,11 +126,11 @@ def test_f70_data_whose_content_changed_is_refused_by_name(run, small_images, tm
     run(*arguments)
     one = x.copy()
     one[20, 5, 5] ^= 1
-    said = "kept: data is not the run's; expected the same images and labels"
+    said = "kept: the data differs from the run; expected {} images and labels with SHA-256 "
     assert changed().code == 0
-    changed(x_train=one).failed(2, said, "found others in own.npz", "--data")
-    changed(y_train=9 - labels).failed(2, said, "own.npz")
-    changed(x_train=x.reshape(60, 14, 56)).failed(2, "data is not the run's")
+    changed(x_train=one).failed(2, said.format("dev"), "found SHA-256 ", "... in own.npz", "--data")
+    changed(y_train=9 - labels).failed(2, said.format("training"), "own.npz")
+    changed(x_train=x.reshape(60, 14, 56)).failed(2, "the data differs from the run")
 
 
 def test_f70_another_version_is_told(run, idx_folder, monkeypatch):
@@ -148,25 +148,31 @@ def test_a_finished_run_resumed_is_the_same_model(run, idx_folder):
 
 
 OTHERS = [
-    (("--seed", 1), "--seed is not the run's; expected 0, found 1; resume with --seed 0"),
+    (("--seed", 1), "--seed differs from the run; expected 0, found 1; resume with --seed 0"),
     # The kernels differ in the last bits.
-    (("--jit",), "choice of kernels is not the run's; expected --no-jit, found --jit; resume with --no-jit"),
-    (("--class-weights", "3=2"), "--class-weights is not the run's; expected none, found some; resume without it"),
+    (("--jit",), "the choice of kernels differs from the run; expected --no-jit, found --jit; resume with --no-jit"),
+    (("--class-weights", "3=2"), "--class-weights differs from the run; expected none, found weights with SHA-256 "),
     (
         ("--dev", 0),
-        "data is not the run's; expected 45 to train, found 50; resume with the run's --data, --classes",
+        "the data differs from the run; expected 45 training images, found 50; resume with the run's --data, --classes",
     ),
-    (("--hidden", "9"), "--hidden is not the run's; expected 10, found 9; resume with --hidden 10"),
-    (("--hidden", ""), "--hidden is not the run's; expected 10, found ''; resume with --hidden 10"),
+    (("--hidden", "9"), "--hidden differs from the run; expected 10, found 9; resume with --hidden 10"),
+    (("--hidden", ""), "--hidden differs from the run; expected 10, found ''; resume with --hidden 10"),
     (
         ("--augment",),
-        "--augment is not the run's; expected --no-augment, found --augment; resume with --no-augment, without",
+        "--augment differs from the run; expected --no-augment, found --augment; resume with --no-augment, without",
     ),
-    (("--batch-size", "full"), "--batch-size is not the run's; expected 32, found full; resume with --batch-size 32"),
-    (("--recipe", "quick"), "--recipe is not the run's; expected classic, found quick; resume with --recipe classic"),
+    (
+        ("--batch-size", "full"),
+        "--batch-size differs from the run; expected 32, found full; resume with --batch-size 32",
+    ),
+    (
+        ("--recipe", "quick"),
+        "--recipe differs from the run; expected classic, found quick; resume with --recipe classic",
+    ),
     (
         ("--early-stopping", 2),
-        "--early-stopping is not the run's; expected none, found 2; resume without",
+        "--early-stopping differs from the run; expected none, found 2; resume without",
     ),
 ]
 
@@ -176,13 +182,13 @@ def test_f70_a_run_directory_is_neither_overwritten_nor_mixed(run, idx_folder, t
     run(*arguments)
     before = {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()}
     run(*arguments).failed(2, "kept", "holds a run already", "--resume")
-    run(*arguments, "--resume", "--learning-rate", 0.3).failed(2, "kept: --learning-rate is not", "0.05", "found 0.3")
+    run(*arguments, "--resume", "--learning-rate", 0.3).failed(2, "kept: --learning-rate differs", "0.05", "found 0.3")
     for options, said in OTHERS:
         run(*arguments, "--resume", *options).failed(2, f"kept: {said}", ", or train into another folder")
     kept = {path.name: path.read_bytes() for path in (tmp_path / "kept").iterdir()}
     assert {name for name in kept if name.endswith(".safetensors")} <= {*before}
     assert kept["log.jsonl"] == before["log.jsonl"]
-    run("train", "--data", idx_folder, "--resume").failed(2, "--run-dir DIR")
+    run("train", "--data", idx_folder, "--resume").failed(2, "--resume needs the folder", "expected --run-dir")
 
 
 def test_f70_the_remedy_for_another_run_is_one(run, idx_folder, small_images, tmp_path):
@@ -191,7 +197,7 @@ def test_f70_the_remedy_for_another_run_is_one(run, idx_folder, small_images, tm
     figures = "shift=2.0,rotation=12.0,scale=0.12,shear=0.12,elastic=0.0,correlation=5.0"
     run(*arguments, "--deformation", "shift=2,elastic=0")
     run(*arguments, "--resume", "--augment").failed(2, "resume with --deformation shift=2.0,elastic=0.0, or")
-    run(*arguments, "--resume").failed(2, "--augment is not", f"resume with --deformation {figures}, or")
+    run(*arguments, "--resume").failed(2, "--augment differs", f"resume with --deformation {figures}, or")
     for said in (figures, "shift=2.0,elastic=0.0"):
         assert run(*arguments, "--resume", "--deformation", said).code == 0
     x, labels = small_images
@@ -201,10 +207,10 @@ def test_f70_the_remedy_for_another_run_is_one(run, idx_folder, small_images, tm
     run(*other, "same.npz")
     (tmp_path / "same.npz").rename(tmp_path / "renamed.npz")
     assert run(*other, "renamed.npz", "--resume").code == 0
-    run(*other, "small.npz", "--resume").failed(2, "data is", "784 pixels an image", "400")
-    run(*other, "renamed.npz", "--classes", 11, "--resume").failed(2, "data is", "10 classes", "11")
-    run(*other, "renamed.npz", "--batch-size", 7, "--resume").failed(2, "--batch-size is")
-    run(*other, "renamed.npz", "--dev", 7, "--resume").failed(2, "data is", "to train")
+    run(*other, "small.npz", "--resume").failed(2, "the data differs", "784 pixels per image", "400")
+    run(*other, "renamed.npz", "--classes", 11, "--resume").failed(2, "the data differs", "10 classes", "11")
+    run(*other, "renamed.npz", "--batch-size", 7, "--resume").failed(2, "--batch-size differs")
+    run(*other, "renamed.npz", "--dev", 7, "--resume").failed(2, "the data differs", "training images")
 
 
 @pytest.mark.parametrize("jit", ["--jit", "--no-jit"])
@@ -222,10 +228,10 @@ def test_f71_divergence_keeps_the_last_good_state(jit, run, idx_folder, tmp_path
     assert not (tmp_path / "model.safetensors").exists()
     # Only there, and only what may help, can be another.
     go_on = (*arguments, "--run-dir", "kept", "--resume")
-    run(*go_on, "--learning-rate", 0.01, "--ema", 0.9).failed(2, "--ema is not the run's")
+    run(*go_on, "--learning-rate", 0.01, "--ema", 0.9).failed(2, "--ema differs from the run")
     mended = run(*go_on, "--learning-rate", 0.01, "--json").json
     assert len(mended["epochs"]) == 30
-    run(*go_on, "--learning-rate", 0.02).failed(2, "--learning-rate is not the run's", "0.01", "0.02")
+    run(*go_on, "--learning-rate", 0.02).failed(2, "--learning-rate differs from the run", "0.01", "0.02")
 
 
 def test_early_stopping_gives_back_the_best_and_not_the_last(run, idx_folder, tmp_path):
@@ -251,7 +257,8 @@ def test_a_dev_set_of_the_user_s_own(run, idx_folder, small_images, tmp_path):
     model = fnnet.load_model(tmp_path / "model.safetensors")
     own = data.load(str(tmp_path / "own.npz")).train
     assert document["epochs"][-1]["dev_loss"] == pytest.approx(fnnet.loss(model.params, own.x, own.labels), rel=1e-5)
-    run(*arguments, "--dev-data", "own.npz", "--dev", 5).failed(2, "--dev beside --dev-data", "one of them")
+    both = ("--dev-data", "own.npz", "--dev", 5)
+    run(*arguments, *both).failed(2, "--dev: cannot be combined with --dev-data; expected one of them, found 5")
     np.savez(tmp_path / "small.npz", x_train=x[:30, :20, :20], y_train=labels[:30])
     run(*arguments, "--dev-data", "small.npz").failed(2, "small.npz", "(28, 28)", "(20, 20)")
     run(*arguments, "--dev-data", "absent.npz").failed(1, "--dev-data: no such data set", "absent.npz")
@@ -310,19 +317,19 @@ def test_figures_of_the_deformation_take_the_place_of_the_recipe_s(run, idx_fold
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
-        (("--momentum", 1), ["--momentum", "at least 0 and less than 1", "'1'"]),
-        (("--dropout", 1), ["--dropout", "at least 0 and less than 1", "'1'"]),
+        (("--momentum", 1), ["--momentum", "0 or more and less than 1", "'1'"]),
+        (("--dropout", 1), ["--dropout", "0 or more and less than 1", "'1'"]),
         (("--dropout", "0.1,0.2,0.3"), ["--dropout", "1 hidden layers", "3"]),
         (("--label-smoothing", 1), ["--label-smoothing", "less than 1"]),
         (("--ema", 1), ["--ema", "less than 1"]),
-        (("--weight-decay", -1), ["--weight-decay", "at least 0"]),
-        (("--clip-norm", -1), ["--clip-norm", "at least 0"]),
-        (("--learning-rate", "nan"), ["--learning-rate", "above 0", "nan"]),
-        (("--learning-rate", 0), ["--learning-rate", "above 0"]),
+        (("--weight-decay", -1), ["--weight-decay", ">= 0"]),
+        (("--clip-norm", -1), ["--clip-norm", ">= 0"]),
+        (("--learning-rate", "nan"), ["--learning-rate", "> 0", "nan"]),
+        (("--learning-rate", 0), ["--learning-rate", "> 0"]),
         (("--early-stopping", 0), ["--early-stopping", "1 or more"]),
-        (("--early-stopping", 2, "--dev", 0), ["--early-stopping: nothing to watch", "dev images", "--dev"]),
+        (("--early-stopping", 2, "--dev", 0), ["--early-stopping: no dev images", "hold some out with --dev"]),
         (("--schedule", "cubic"), ["--schedule: unknown schedule", "constant or step", "cubic"]),
-        (("--schedule", "cosine", "--epochs", 0), ["schedule cosine lacks its epochs", ">= 1", "--epochs"]),
+        (("--schedule", "cosine", "--epochs", 0), ["--schedule: schedule cosine needs epochs", ">= 1", "set --epochs"]),
         (("--schedule", "step:factor=2"), ["--schedule: factor", "at most 1"]),
         (("--schedule", "step:patience=2"), ["option of schedule step", "every=NUMBER", "patience=2"]),
         (("--schedule", "plateau:patience=x"), ["option of schedule plateau", "patience=x"]),
@@ -332,21 +339,21 @@ def test_figures_of_the_deformation_take_the_place_of_the_recipe_s(run, idx_fold
         (("--schedule", "step:every=nan"), ["every", "> 0", "nan"]),
         (("--schedule", "cosine", "--epochs", 10**20), ["epochs", "at most 1000000000", str(10**20)]),
         (("--class-weights", ",".join(f"{n}=0" for n in range(10))), ["--class-weights", "more than 0 for a class"]),
-        (("--class-weights", "11=2"), ["--class-weights", "class that is not there", "0, 1, 2", "11=2"]),
+        (("--class-weights", "11=2"), ["--class-weights", "unknown class", "0, 1, 2", "11=2"]),
         (("--class-weights", "1=2,1=3"), ["weight given twice", "1=3"]),
         (("--class-weights", "1=-2"), ["weight of class 1", "-2"]),
         (("--class-weights", "1=x"), ["weight of class 1", "x"]),
         (("--deformation", "twist=2"), ["--deformation", "shift or rotation", "'twist=2'"]),
         (("--deformation", "shift=1,shift=2"), ["--deformation", "each once", "'shift=2'"]),
-        (("--deformation", "shift"), ["--deformation", "at least 0", "''"]),
-        (("--deformation", "shift=-1"), ["--deformation", "at least 0", "'-1'"]),
+        (("--deformation", "shift"), ["--deformation", ">= 0", "''"]),
+        (("--deformation", "shift=-1"), ["--deformation", ">= 0", "'-1'"]),
         (("--deformation", "rotation=180"), ["--deformation: rotation", "0 to 179", "180"]),
         (("--deformation", "correlation=0.3"), ["correlation", "at least 0.5 pixels", "0.3"]),
         (("--deformation", "shift=1", "--no-augment"), ["--deformation", "--augment", "--no-augment"]),
-        (("--momentum", 0.5), ["--momentum: without effect", "--optimizer momentum or nesterov", "sgd"]),
-        (("--momentum", 0.5, "--optimizer", "adam"), ["--momentum: without effect", "adam"]),
-        (("--learning-rate", 1, "--optimizer", "lbfgs"), ["--learning-rate: without effect", "sgd or", "lbfgs"]),
-        (("--dropout", 0.5, "--hidden", ""), ["--dropout: without effect", "hidden layers", "none"]),
+        (("--momentum", 0.5), ["--momentum: has no effect with --optimizer sgd", "expected momentum or nesterov"]),
+        (("--momentum", 0.5, "--optimizer", "adam"), ["--momentum: has no effect with --optimizer adam"]),
+        (("--learning-rate", 1, "--optimizer", "lbfgs"), ["--learning-rate: has no effect", "lbfgs; expected sgd or"]),
+        (("--dropout", 0.5, "--hidden", ""), ["--dropout: has no effect without hidden layers", "expected hidden"]),
         (("--optimizer", "sdg"), ["--optimizer", "sgd"]),
         (("--activation", "rely"), ["--activation", "relu"]),
     ],

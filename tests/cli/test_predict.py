@@ -47,9 +47,8 @@ def test_f37_one_bad_file_in_a_folder_is_reported_and_the_others_answered(model,
     result = run("predict", model, folder, "-o", tmp_path / "out.csv")
     assert result.code == 1
     assert len(result.out.splitlines()) == 9  # what could not be written is not lost
-    assert result.err.splitlines()[-1].endswith(
-        "expected every file readable, found 1 that are not; mend or leave out those"
-    )
+    reason = "submission not written: 1 of 10 files could not be read; fix or leave out the files reported above"
+    assert result.err.splitlines()[-1] == f"error: {tmp_path / 'out.csv'}: {reason}"
     assert not (tmp_path / "out.csv").exists()
 
 

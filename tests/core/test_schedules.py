@@ -270,10 +270,10 @@ def test_plateaus_against_optax(optax, seed):
         (lambda: plateau_scale([1.0], threshold=1.0), "threshold out of range"),
         (
             lambda: make("cosine", 0.1),
-            "cosine lacks its number of steps; expected an integer >= 1, found none",
+            "cosine needs a number of steps; expected an integer >= 1, found none",
         ),
-        (lambda: make("step", 0.1), "schedule step lacks its number of steps"),
-        (lambda: make("triangle", 0.1, 10), "expected constant or step or exponential or cosine or onecycle"),
+        (lambda: make("step", 0.1), "schedule step needs a number of steps"),
+        (lambda: make("cubic", 0.1, 10), "expected constant or step or exponential or cosine or onecycle or plateau"),
         (lambda: make("cosine", 0.1, 10, every=3), "unknown option of schedule cosine; expected final, found 'every'"),
         (lambda: make("constant", 0.1, 10, factor=3), "expected no options, found 'factor'"),
         (lambda: constant(0.1)(-1), "step out of range; expected 0 or more, found -1"),

@@ -52,7 +52,7 @@ class Directory(RuleBasedStateMachine):
     def open(self):
         whole = self.whole + sorted(self.may)
         if self.damaged and not whole:
-            with pytest.raises(ModelError, match="no checkpoint is whole"), self.opened():
+            with pytest.raises(ModelError, match="no checkpoint is intact"), self.opened():
                 pass
             shutil.rmtree(self.folder)
             self.damaged = False

@@ -76,7 +76,7 @@ def test_the_same_step_is_replaced_and_an_older_one_refused(folder):
 
 
 def test_a_run_is_not_overwritten(folder):
-    with pytest.raises(UsageError, match="holds a run already; go on with --resume"):
+    with pytest.raises(UsageError, match="holds a run already; go on with `resume`"):
         train(train(folder, 1), 2)
     (folder / "log.jsonl").unlink()
     with pytest.raises(UsageError, match="holds a run already"):
@@ -87,7 +87,7 @@ def test_a_run_is_not_overwritten(folder):
 def test_resume_without_a_run_starts_anew_and_says_so(folder):
     step, notices = resume(folder)
     assert step is None
-    assert notices == [f"{folder}: no checkpoint to resume, starting anew"]
+    assert notices == [f"{folder}: no checkpoint to resume, starting from the beginning"]
     with open_run(folder, CONFIG) as run:
         run.log("start")
     assert len(resume(folder)[1]) == 1
@@ -150,7 +150,7 @@ def test_where_no_checkpoint_is_whole_nothing_is_begun(folder):
     before = names(folder)
     flip(file(folder, 3))
     flip(file(folder, 4))
-    with pytest.raises(ModelError, match=r"no checkpoint is whole.*0004.safetensors.*another folder"):
+    with pytest.raises(ModelError, match=r"no checkpoint is intact.*0004.safetensors.*another folder"):
         resume(folder)
     assert names(folder) == before
 
@@ -171,11 +171,14 @@ def test_f45_a_newer_format_is_not_taken_for_damage(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({**CONFIG, "recipe": "quick"}, 'recipe is not the run\'s; expected "classic", found "quick"'),
-        ({**CONFIG, "plan": {"epochs": 5, "learning_rate": 0.1}}, "plan.epochs is not the run's; expected 3, found 5"),
-        ({**CONFIG, "plan": {"epochs": 3}}, "plan.learning_rate is not the run's; expected 0.1, found nothing"),
-        ({**CONFIG, "more": None}, "more is not the run's; expected nothing, found null"),
-        ({**CONFIG, "plan": {}}, "plan is not the run's; expected nothing, found {}"),
+        ({**CONFIG, "recipe": "quick"}, 'recipe differs from the run; expected "classic", found "quick"'),
+        (
+            {**CONFIG, "plan": {"epochs": 5, "learning_rate": 0.1}},
+            "plan.epochs differs from the run; expected 3, found 5",
+        ),
+        ({**CONFIG, "plan": {"epochs": 3}}, "plan.learning_rate differs from the run; expected 0.1, found none"),
+        ({**CONFIG, "more": None}, "more differs from the run; expected none, found null"),
+        ({**CONFIG, "plan": {}}, "plan differs from the run; expected none, found {}"),
     ],
 )
 def test_f70_another_config_is_refused_by_its_key(config, message, folder):

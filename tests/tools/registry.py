@@ -189,6 +189,9 @@ for _name, _figures, _errors in (
     ("make", {"name": (OTHER, "step"), "rate": _rate, "steps": (OTHER, 9), "factor": (OTHER, 0.5)}, _wrong_rates),
 ):
     _add(f"schedules.{_name}", _asked(getattr(schedules, _name)), _figures | {"at": _at}, errors=_errors + _wrong_at)
+_add("schedules.parse_schedule", schedules.parse_schedule, {"text": (OTHER, "step:every=2")})
+_add("schedules.make_schedule", _asked(schedules.make_schedule), {"text": (OTHER, "cosine"), "rate": _rate,
+    "epochs": (OTHER, 2), "steps_per_epoch": (OTHER, 3), "at": _at})
 _add("schedules.plateau_scale", schedules.plateau_scale, {"losses": (OTHER, [3.0, 3.0, 3.0]), "factor": (OTHER, 0.5),
     "patience": (OTHER, 1), "threshold": (OTHER, 0.1)}, fine={"losses": ("empty",)})
 
@@ -265,9 +268,6 @@ _add("epochs.epochs", _epochs, {"training": (OTHER, epochs.start(PARAMS, 3, PLAN
     n_steps=6)
 _add("epochs.start", epochs.start, {"params": _tree, "seed": (OTHER, 3), "plan": (OTHER, PLAN)})
 _add("plan.check_plan", plan.check_plan, {"plan": (OTHER, PLAN)})
-_add("plan.parse_schedule", plan.parse_schedule, {"text": (OTHER, "step:every=2")})
-_add("plan.make_schedule", lambda at, **rest: plan.make_schedule(**rest)(at), {"plan": (OTHER, PLAN),
-    "steps_an_epoch": (OTHER, 3), "at": _at})
 _add("plan.make_optimizer", _stepping(plan.make_optimizer), _step | {"plan": (OTHER, PLAN)})
 
 # fmt: on
@@ -313,9 +313,10 @@ THROUGH = {
     "steps.check_finite_weights": "steps.train_step",
     "steps.overflowing_layer": "steps.train_step",
     "steps.diverged": "steps.train_step",
-    "epochs.answering": "epochs.start",
-    "plan.goes_by_steps": "epochs.epochs",
-    "plan.make_plateau": "epochs.epochs",
+    "epochs.trained_params": "epochs.start",
+    "epochs.epoch_order": "epochs.epochs",
+    "epochs.EpochRunner": "epochs.epochs",
+    "schedules.make_plateau": "epochs.epochs",
     "lbfgs.flatten": "lbfgs.minimise",
     "lbfgs.unflatten": "lbfgs.minimise",
     "gradcheck.example": "gradcheck.check_gradients",

@@ -73,7 +73,7 @@ def test_both_paths_agree_epoch_after_epoch(recipe, numba_kernels):
     """The NumPy and the compiled path, same seed, on the bundled digits: losses within the rule of the mean loss."""
     digits = data.load("digits")
     chosen = RECIPES[recipe]
-    plan = Plan(8, chosen.batch_size, chosen.learning_rate)
+    plan = Plan(8, chosen.plan["batch_size"], chosen.plan["learning_rate"])
     train_set, dev_set = data.split(digits.train, 100, 0)
     _, left = trained(train_set, plan, fnnet.load_kernels("numpy"), dev_set, 0, (784, 10, 10))
     _, right = trained(train_set, plan, numba_kernels, dev_set, 0, (784, 10, 10))
@@ -225,15 +225,16 @@ def test_f71_weights_that_overflow_in_the_last_step_are_divergence(kernels):
 def test_the_notebook_is_the_original_run():
     """The settings of the notebook that this network comes from, and its cut of 42,000 images."""
     notebook = RECIPES["notebook"]
-    assert (notebook.hidden, notebook.epochs, notebook.batch_size) == ((10,), 1200, None)
-    assert (notebook.learning_rate, notebook.initialiser) == (0.2, "notebook")
+    assert notebook.hidden == (10,)
+    assert notebook.plan == {"epochs": 1200, "batch_size": None, "learning_rate": 0.2}
+    assert notebook.initialiser == "notebook"
     assert (notebook.train_images, notebook.dev_for(60000), notebook.dev_for(42000)) == (41000, 1000, 1000)
     assert notebook.epochs_for(41000) == 1200
 
 
 def test_small_sets_are_gone_through_more_often():
     classic = RECIPES["classic"]
-    assert classic.epochs_for(60000) == classic.epochs
+    assert classic.epochs_for(60000) == classic.plan["epochs"]
     assert classic.epochs_for(1294) * 41 >= classic.min_steps > (classic.epochs_for(1294) - 1) * 41
     assert classic.dev_for(60000) == 5000
     assert classic.dev_for(1437) == 143

@@ -11,8 +11,9 @@ from fnnet.core.params import weights_sha256
 from fnnet.core.public_optimizers import adam
 from fnnet.core.state import Examples
 from fnnet.errors import UsageError
+from fnnet.limits import MIN_RANGE_TEST_STEPS
 from fnnet.training import lr_find, steps
-from fnnet.training.lr_find import FEWEST, MEMORY, TOO_HIGH, range_test, suggest
+from fnnet.training.lr_find import MEMORY, TOO_HIGH, range_test, suggest
 from tests.tools.tolerance import assert_loss
 
 
@@ -60,7 +61,7 @@ def test_it_ends_where_the_loss_has_grown(kernels):
     data = Examples(20 * examples().x, examples().labels)
     found = range_test(start(), data, 16, low=1e-4, high=1e6, steps=100, kernels=kernels)
     count = len(found.rates)
-    assert FEWEST < count < 100
+    assert MIN_RANGE_TEST_STEPS < count < 100
     assert found.rates[-1] == pytest.approx(1e-4 * 1e10 ** ((count - 1) / 99))
     assert all(
         now <= TOO_HIGH * best for now, best in zip(found.smoothed, np.minimum.accumulate(found.smoothed), strict=True)
@@ -223,7 +224,7 @@ def test_its_picture(run, idx_folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (("--low", "0"), ("--low", "above 0")),
+        (("--low", "0"), ("--low", "> 0")),
         (("--low", "1", "--high", "0.1"), ("--low", "not below --high", "less than 0.1, found 1")),
         (("--high", "inf"), ("--high",)),
         (("--steps", "9"), ("--steps", "10 to 1000000")),

@@ -40,7 +40,7 @@ def test_f69_what_training_needs_is_refused_with_the_number_before_it_starts(idx
     done = limited(1_200_000, tmp_path, "train", "--data", idx_folder, "--hidden", 200_000, "--quiet")
     assert done.returncode == 1
     assert done.stderr.startswith("error: not enough memory; expected at most ")
-    assert "MB, as ulimit -v leaves, found at least 3,148 MB; use smaller --hidden or" in done.stderr
+    assert "MB, as ulimit -v leaves, found at least 3,148 MB; use a smaller --hidden or" in done.stderr
     assert done.stderr.count("\n") == 1
     assert os.listdir(tmp_path) == ["idx"]
     done = limited(1_200_000, tmp_path, "train", "--data", idx_folder, "--epochs", 1, "--json")

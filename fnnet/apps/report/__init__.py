@@ -1,1 +1,1 @@
-"""Pictures and tables: in the terminal, and as files."""
+"""Pictures and tables, in the terminal and as files."""

@@ -1,7 +1,7 @@
 """Small line charts as text.
 
-Our own, after two libraries: uniplot imports numba wherever it is installed (0.5 s, and `train` without --jit must
-not); plotext keeps its figure in global state and broke its interface in version 6.
+Written here because uniplot imports numba if it is installed (0.5 s, and `train` without --jit must not), and plotext
+keeps its figure in global state and broke its interface in version 6.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DOTS: Final = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
 class Line(NamedTuple):
-    """One curve: its name, its colour, its mark where there is no colour, its values over the increasing `xs`."""
+    """One curve: its name, its colour, its mark if there is no colour, and its values over the increasing `xs`."""
 
     name: str
     style: str
@@ -40,11 +40,10 @@ def chart(
     box: bool = True,
     legend: bool = True,
 ) -> list[Text]:
-    """Curves as lines of text, `height` rows high, with a title, limits on both axes and a legend beside the title.
+    """Return curves as lines of text, `height` rows high, with a title, a legend and the limits of both axes.
 
-    form, x_form   how the limits of values and xs are written; for a logarithmic axis give logarithms and a form that
-                   takes them back.
-    colour         draw in braille dots and tell curves apart by colour, else draw marks.
+    form, x_form   format the limits of values and xs; for a logarithmic axis pass logarithms and forms that undo them.
+    colour         draw in braille dots of different colours, else in marks.
     box            whether box-drawing characters can be shown.
     """
     low = min(min(line.values) for line in lines)
@@ -77,12 +76,12 @@ def chart(
 
 
 def key(line: Line, colour: bool) -> str:
-    """What stands for a curve in a legend."""
+    """Return the symbol of a curve in a legend."""
     return "━━" if colour else line.mark * 2
 
 
 def _dots(line: Line, span: tuple[float, float], limits: tuple[float, float], shape: tuple[int, int]) -> Array:
-    """Which of `shape` (rows, columns) dots a curve covers: each column from its neighbour's height to its own."""
+    """Return which of `shape` (rows, columns) dots a curve covers: from one column's height to the next one's."""
     rows, columns = shape
     (first, last), (low, high) = span, limits
     at = np.linspace(first, last, columns)

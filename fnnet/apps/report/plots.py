@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from fnnet.apps.report.runs import Run, has_dev, points, smallest_error
+from fnnet.apps.report.runs import RunCurves, has_dev, points, smallest_error
 from fnnet.core.params import Array
 from fnnet.core.state import EpochReport
 from fnnet.errors import FnnetError, UsageError
@@ -19,21 +19,23 @@ SUFFIXES: Final = (".png", ".svg", ".pdf")
 SHEET_COLUMNS: Final = 10
 TRAIN, DEV, WRONG = "#0b7285", "#c2255c", "#c92a2a"
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""Of runs over one another; told apart by colour-blind eyes too (Okabe and Ito 2008), without their yellow."""
+"""Of the curves of runs; also distinct to colour-blind readers (Okabe and Ito 2008), without their yellow."""
 MARKERS: Final = "os^Dv"
 BEYOND: Final = 2.5
-"""By how much the axes of runs go on beyond the best figure of the dev images; at least one tick is then in sight."""
+"""Factor by which the axes of runs extend beyond the best value on dev images, so that they show at least one tick."""
 
 
 def check_plot(path: str | os.PathLike[str], option: str = "--plot") -> None:
-    """Fail before the work where no picture could be made: UsageError for its name, FnnetError without matplotlib."""
+    """Raise an error before the work if no picture can be made: for its name, or for a missing matplotlib."""
     if Path(path).suffix.lower() not in SUFFIXES:
-        raise UsageError("not a picture's name", where=option, expected=" or ".join(SUFFIXES), found=repr(str(path)))
+        raise UsageError(
+            "not the name of a picture", where=option, expected=" or ".join(SUFFIXES), found=repr(str(path))
+        )
     figure_class()
 
 
 def plot_curves(path: str | os.PathLike[str], reports: Sequence[EpochReport], title: str = "") -> None:
-    """Loss and accuracy over the epochs, train beside dev."""
+    """Draw loss and accuracy over the epochs, train and dev."""
     figure = figure_class()(figsize=(9, 3.6), layout="constrained")
     figure.suptitle(title, fontsize=11, parse_math=False)
     epochs = [report.epoch for report in reports]
@@ -54,11 +56,11 @@ def plot_curves(path: str | os.PathLike[str], reports: Sequence[EpochReport], ti
     save_figure(figure, path)
 
 
-def plot_runs(path: str | os.PathLike[str], runs: Sequence[Run], title: str = "") -> None:
-    """Loss and accuracy of several runs over their epochs, dev solid, train dashed.
+def plot_runs(path: str | os.PathLike[str], runs: Sequence[RunCurves], title: str = "") -> None:
+    """Draw loss and accuracy of several runs over their epochs, dev solid, train dashed.
 
-    Both axes are logarithmic, that of the accuracy in its distance from 100%. They end a little beyond the figures of
-    the dev images, as those of training may go on towards 0 for long.
+    Both axes are logarithmic, that of the accuracy in its distance from 100%. They end a little beyond the values on
+    the dev images, as those on the training images may approach 0.
     """
     figure = figure_class()(figsize=(11, 4.4), layout="constrained")
     figure.suptitle(title, fontsize=11, parse_math=False)
@@ -85,14 +87,14 @@ def plot_runs(path: str | os.PathLike[str], runs: Sequence[Run], title: str = ""
 
 
 def _draw(axes: Any, epochs: Sequence[int], values: Sequence[float], number: int, *, dashed: bool) -> None:
-    """The curve of the run of that number."""
+    """Draw the curve of run number `number`."""
     marker = MARKERS[number // len(COLOURS) % len(MARKERS)] if len(epochs) <= (1 if dashed else 30) else None
     look = {"linestyle": "--", "linewidth": 1, "alpha": 0.7} if dashed else {"linestyle": "-", "linewidth": 1.5}
     axes.plot(epochs, values, color=COLOURS[number % len(COLOURS)], marker=marker, markersize=3, **look)
 
 
 def _tick(axes: Any, form: Callable[[float, Any], str]) -> None:
-    """Whole epochs below, 1, 2 and 5 times each power of ten at the side."""
+    """Put ticks at whole epochs on the x axis, at 1, 2 and 5 times each power of ten on the y axis."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -103,7 +105,7 @@ def _tick(axes: Any, form: Callable[[float, Any], str]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _legend_of_runs(figure: Any, runs: Sequence[Run]) -> None:
+def _legend_of_runs(figure: Any, runs: Sequence[RunCurves]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], color=COLOURS[number % len(COLOURS)]) for number in range(len(runs))]
@@ -126,7 +128,7 @@ def plot_lr_find(
     raw: Sequence[float] = (),
     title: str = "",
 ) -> None:
-    """The smoothed losses of a learning-rate range test over the rate, the suggestion marked, `raw` losses as dots."""
+    """Draw the smoothed losses of a learning-rate range test, the suggestion, and `raw` losses as dots."""
     figure = figure_class()(figsize=(7, 4.2), layout="constrained")
     figure.suptitle(title, fontsize=11, parse_math=False)
     axes = figure.subplots()
@@ -151,7 +153,7 @@ def plot_sheet(
     wrong: Sequence[bool] | None = None,
     title: str = "",
 ) -> None:
-    """Images (height, width) in rows of SHEET_COLUMNS with captions; the wrong ones framed and captioned in red."""
+    """Draw images (height, width) with captions in rows of SHEET_COLUMNS; the wrong ones in red."""
     columns = min(SHEET_COLUMNS, len(images))
     rows = -(-len(images) // columns)
     figure = figure_class()(figsize=(columns * 1.05, rows * 1.3 + (0.4 if title else 0)), layout="constrained")
@@ -171,7 +173,7 @@ def plot_sheet(
 
 
 def figure_class() -> Any:
-    """Matplotlib's Figure, without pyplot: no global state, no display, no backend to choose. FnnetError without it."""
+    """Return matplotlib's Figure, which needs no global state and no display; raise FnnetError without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -181,7 +183,7 @@ def figure_class() -> Any:
 
 
 def save_figure(figure: Any, path: str | os.PathLike[str]) -> None:
-    """Write a figure as the file `path`, whose ending says in which form; the same figure makes the same bytes."""
+    """Write a figure as the file `path`, in the format of its suffix; the same figure makes the same bytes."""
     kind = Path(path).suffix.lower().removeprefix(".")
     # No date and a fixed salt: both would differ from run to run.
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)

@@ -1,4 +1,4 @@
-"""Digits, curves and tables as text. Colour and block characters only where the console can show them."""
+"""Digits, curves and tables as text, with colour and block characters if the console can show them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fnnet.apps.report.chart import Line, chart, key
-from fnnet.apps.report.runs import Run, has_dev, points, smallest_error
+from fnnet.apps.report.runs import RunCurves, has_dev, points, smallest_error
 from fnnet.core.params import Array
 from fnnet.core.state import EpochReport
 
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 
 ROWS_SHOWN: Final = 24
 COLOURS: Final = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#f0e442", "#0072b2")
-"""Of curves over one another; told apart by colour-blind eyes too (Okabe and Ito 2008), the brighter ones first."""
+"""Of the curves in a chart; also distinct to colour-blind readers (Okabe and Ito 2008), the brighter ones first."""
 MARKS: Final = "*o+x#@%"
 TINY: Final = 1e-12
-"""What a logarithmic axis of losses shows for 0."""
+"""The value that a logarithmic axis of losses shows for 0."""
 INK: Final = 96
-"""Grey level from which a pixel counts as ink where there are no shades."""
+"""Grey level from which a pixel counts as ink if there are no shades."""
 
 
 def unicode_ok(console: Console) -> bool:
-    """Whether block and box characters reach the reader."""
+    """True if the console shows block and box characters."""
     return console.encoding.lower().startswith("utf")
 
 
 def has_colour(console: Console) -> bool:
-    """Whether colours reach the reader: on a terminal that has them, unless NO_COLOR is set."""
+    """True if the console shows colours: a terminal that has them, unless NO_COLOR is set."""
     return console.is_terminal and not console.no_color and console.color_system is not None
 
 
 def draw(image: Array, console: Console) -> list[Text]:
-    """An image, uint8 (height, width), as lines of text: two rows of pixels to a line."""
+    """Return an image, uint8 (height, width), as lines of text, each of two rows of pixels."""
     if image.shape[0] % 2:
         image = np.vstack([image, np.zeros((1, image.shape[1]), np.uint8)])
     pairs = list(zip(image[::2], image[1::2], strict=True))
@@ -58,7 +58,7 @@ def draw(image: Array, console: Console) -> list[Text]:
 
 
 def shrink(image: Array) -> Array:
-    """The image at half size: means of 2x2 pixels; as it is where a side has but one."""
+    """Return the image at half size, means of 2x2 pixels; as it is if a side has only one pixel."""
     if min(image.shape) < 2:
         return image
     height, width = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2
@@ -68,9 +68,9 @@ def shrink(image: Array) -> Array:
 
 
 def draw_sheet(images: Sequence[Array], captions: Sequence[str], console: Console, each: int | None = None) -> None:
-    """Print images side by side at half size, as many to a row as fit, captions beneath.
+    """Print images side by side at half size, as many in a row as fit, with captions beneath.
 
-    each   so many belong to one row, of which those that do not fit are left out.
+    each   number of images that belong in one row; those that do not fit are left out.
     """
     small = [draw(shrink(image), console) for image in images]
     width = small[0][0].cell_len + 2
@@ -84,11 +84,11 @@ def draw_sheet(images: Sequence[Array], captions: Sequence[str], console: Consol
         console.print(Text("".join(name.center(width - 2) + "  " for name in names)), style="bold", no_wrap=True)
 
 
-def bars(probs: Array, classes: Sequence[str], console: Console, room: int) -> list[Text]:
-    """One line for each class, at most `room` wide: its name, a bar as long as its probability, the probability."""
+def bars(probs: Array, classes: Sequence[str], console: Console, most: int) -> list[Text]:
+    """Return a line for each class, at most `most` wide: its name, a bar of its probability, the probability."""
     full = "█" if unicode_ok(console) else "#"
     best, longest = int(probs.argmax()), max(map(len, classes))
-    width = max(1, min(24, room - longest - 11))
+    width = max(1, min(24, most - longest - 11))
     lines = []
     for number, (name, p) in enumerate(zip(classes, probs.tolist(), strict=True)):
         bar = full * round(width * p)
@@ -98,12 +98,12 @@ def bars(probs: Array, classes: Sequence[str], console: Console, room: int) -> l
     return lines
 
 
-def draw_answer(image: Array, probs: Array, classes: Sequence[str], console: Console) -> None:
+def draw_prediction(image: Array, probs: Array, classes: Sequence[str], console: Console) -> None:
     """Print an image, uint8 (height, width), beside the probabilities of its classes, (classes,); below if narrow."""
     picture = draw(image, console)
-    room = console.width - image.shape[1] - 3
-    if room >= max(map(len, classes)) + 15:
-        beside(picture, bars(probs, classes, console, room), console)
+    width = console.width - image.shape[1] - 3
+    if width >= max(map(len, classes)) + 15:
+        beside(picture, bars(probs, classes, console, width), console)
         return
     for line in [*picture, *bars(probs, classes, console, console.width)]:
         console.print(line, no_wrap=True, overflow="crop")
@@ -123,7 +123,7 @@ def beside(left: list[Text], right: list[Text], console: Console) -> None:
 
 
 def table(*headings: str, left: str = "") -> Table:
-    """A table without lines, columns to the right but for the one headed `left`."""
+    """Return an empty table without lines, its columns aligned right except the one headed `left`."""
     empty = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         empty.add_column(heading, justify="left" if heading == left else "right")
@@ -131,7 +131,7 @@ def table(*headings: str, left: str = "") -> Table:
 
 
 def epoch_table(reports: Sequence[EpochReport], console: Console) -> None:
-    """Print the reports as a table, seconds from the start; of many, every 2nd, 5th, 10th... and the ends."""
+    """Print the reports as a table, with seconds since the start; of many, every 2nd, 5th, 10th... and the ends."""
     rows = table("epoch", "train loss", "train acc", "dev loss", "dev acc", "seconds")
     strides = (factor * 10**power for power in itertools.count() for factor in (1, 2, 5))
     stride = next(stride for stride in strides if len(reports) <= stride * ROWS_SHOWN)
@@ -151,7 +151,7 @@ def epoch_table(reports: Sequence[EpochReport], console: Console) -> None:
 
 
 def curves(reports: Sequence[EpochReport], console: Console) -> None:
-    """Print small curves of loss and accuracy over the epochs, train beside dev."""
+    """Print small curves of loss and accuracy over the epochs, train and dev."""
     if len(reports) < 2:
         return
     epochs = [report.epoch for report in reports]
@@ -167,8 +167,8 @@ def curves(reports: Sequence[EpochReport], console: Console) -> None:
     _print_panels(panels, console)
 
 
-def run_curves(runs: Sequence[Run], console: Console) -> None:
-    """Print loss and accuracy of several runs over one another, on dev images, or on training where there are none.
+def run_curves(runs: Sequence[RunCurves], console: Console) -> None:
+    """Print loss and accuracy of several runs in one chart, on dev images, or on training images if there are none.
 
     The axis of the loss is logarithmic, and so is that of the accuracy in its distance from 100%.
     """

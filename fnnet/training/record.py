@@ -1,0 +1,84 @@
+"""The record of a training in its run directory: checkpoints, and a log of what happened."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from fnnet.core.state import Training
+from fnnet.files.checkpoints import checkpoint_of, training_of
+from fnnet.files.log import read_log
+from fnnet.files.runs import Run, open_run
+
+CHANGEABLE_AFTER_DIVERGENCE: Final = ("plan.learning_rate", "plan.clip_norm")
+FRACTION_SPENT_SAVING: Final = 0.1
+"""The time between checkpoints is such that saving takes at most this fraction of it."""
+
+
+class Record:
+    """Keeps a training in a run directory. Made by `open_record`."""
+
+    def __init__(self, run: Run, start: Mapping[str, Any], notify: Callable[[str], None]) -> None:
+        self._run, self._start, self._notify = run, start, notify
+        self._saved_step, self._next_save = -1, 0.0
+        self.path = run.path
+
+    def latest(self, training: Training) -> Training:
+        """Return the training to go on from: the last that was kept, else `training`, which is kept now."""
+        checkpoint = self._run.latest()
+        if checkpoint:
+            self._saved_step = checkpoint.state.step
+            self._notify_of_version()
+            return training_of(checkpoint)
+        self._run.log("start", **self._start)
+        self._save(training)
+        return training
+
+    def _notify_of_version(self) -> None:
+        """Notify if another version began the run: only the same version promises the same bits."""
+        begun, now = [event for event in read_log(self.path) if event["event"] == "start"], self._start["version"]
+        if begun and begun[-1].get("version") != now:
+            self._notify(f"{self.path}: begun by fnnet {begun[-1].get('version')}, going on with {now}")
+
+    def report(self, training: Training, *, last: bool) -> None:
+        """Log the last report of `training`, and keep it at the end or when enough time has passed."""
+        self._run.log("epoch", **training.history[-1]._asdict())
+        if last or time.monotonic() >= self._next_save:
+            self._save(training)
+
+    def end(self, training: Training, reason: str) -> None:
+        """Keep `training`, unless it is kept already, and log the reason why it ended."""
+        if training.state.step != self._saved_step:
+            self._save(training)
+        self._run.log("stop", reason=reason, step=training.state.step)
+
+    def _save(self, training: Training) -> None:
+        began = time.monotonic()
+        self._run.save(checkpoint_of(training))
+        ended = time.monotonic()
+        self._saved_step, self._next_save = training.state.step, ended + (ended - began) / FRACTION_SPENT_SAVING
+
+
+@contextlib.contextmanager
+def open_record(
+    run_dir: str | os.PathLike[str],
+    config: Mapping[str, Any],
+    *,
+    resume: bool = False,
+    notify: Callable[[str], None] = lambda notice: None,
+) -> Iterator[Record]:
+    """Open the run directory at `run_dir` for this process alone, until the end of the block.
+
+    config   the JSON values that a resumed run must share with the one that it goes on with.
+    Raises   as `files.runs.open_run`.
+    """
+    from fnnet import __version__
+
+    sizes = [config["images"]["pixels"], *config["hidden"], config["images"]["classes"]]
+    start = {"recipe": config["recipe"], "sizes": sizes, "seed": config["seed"]}
+    changeable = CHANGEABLE_AFTER_DIVERGENCE
+    with open_run(run_dir, config, resume=resume, changeable_after_divergence=changeable, notify=notify) as run:
+        yield Record(run, start | {"version": __version__, "config": config}, notify)

@@ -1,0 +1,390 @@
+"""A training session: from a data set and a recipe to a tested model, kept in a run directory on the way.
+
+It is what the command line, an estimator, a server, a sweep or a cluster calls to train. It prints nothing and handles
+no signals: callers pass functions that show progress, take notices and stop. Errors name fields, as in `learning_rate`.
+
+>>> import tempfile
+>>> from fnnet import data
+>>> from fnnet.training import session
+>>> digits = data.load("digits")
+>>> job = session.prepare(digits, "classic", {"hidden": (16,), "epochs": 3, "learning_rate": 0.1}, seed=1)
+>>> model, reports = session.train(job)
+>>> [report.epoch for report in reports], model.training["test_accuracy"] > 0.7
+([1, 2, 3], True)
+
+A run directory keeps a training that is stopped; resumed, it ends with the same weights, bit by bit.
+
+>>> run_dir = tempfile.mkdtemp()
+>>> def stop_in_epoch_2(progress):
+...     return "cancelled" if progress.epoch == 2 else None
+>>> session.train(job, run_dir=run_dir, on_block=stop_in_epoch_2)  # doctest: +ELLIPSIS
+Traceback (most recent call last):
+    ...
+fnnet.training.session.StoppedError: step ...: cancelled; go on with `resume`
+>>> resumed, _ = session.train(job, run_dir=run_dir, resume=True)
+>>> resumed.params.layers[0].W.tobytes() == model.params.layers[0].W.tobytes()
+True
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final, NamedTuple, Never
+
+import numpy as np
+
+from fnnet import data
+from fnnet.core import metrics
+from fnnet.core.check_network import check_sizes
+from fnnet.core.deform import Deformation, deform
+from fnnet.core.params import Array
+from fnnet.core.public import init
+from fnnet.core.state import EpochReport, Examples, Progress, Training
+from fnnet.core.table import NUMPY, Kernels
+from fnnet.data import Dataset
+from fnnet.errors import ArgumentTypeError, DataError, DivergedError, FnnetError, UsageError
+from fnnet.files.model import Model
+from fnnet.files.runs import DIVERGED
+from fnnet.files.strictjson import frozen
+from fnnet.names import STEPPING
+from fnnet.training import class_weights, epochs, memory, recipes, steps
+from fnnet.training.lr_find import RangeTest, range_test
+from fnnet.training.plan import Plan, check_plan, make_optimizer
+from fnnet.training.recipes import Recipe
+from fnnet.training.record import Record, open_record
+
+LBFGS_ITERATIONS: Final = 100
+WITH_MOMENTUM: Final = ("momentum", "nesterov")
+OVERRIDABLE: Final = frozenset(Recipe._fields) - {"name", "what", "plan"}
+"""Settings that are a recipe's own; all others are its plan's."""
+
+OnBlock = Callable[[Progress], str | None]
+"""Called after each block of steps, about ten times a second. A text that it returns is the reason to stop."""
+Notify = Callable[[str], None]
+
+
+class StoppedError(FnnetError):
+    """Training was stopped by `on_block`: the problem is its reason, the place the step that was reached."""
+
+
+class Job(NamedTuple):
+    """What to train, and on what; made by `prepare`.
+
+    recipe        name of the recipe that it came from.
+    initialiser   scheme of the initial weights.
+    sizes         of the layers, (inputs, hidden..., classes).
+    weights       of the training images (n,); None for equal ones.
+    """
+
+    recipe: str
+    initialiser: str
+    sizes: tuple[int, ...]
+    plan: Plan
+    dataset: Dataset
+    train: Examples
+    dev: Examples | None
+    weights: Array | None
+    seed: int
+
+
+def prepare(
+    dataset: Dataset,
+    recipe: str | Recipe = "classic",
+    settings: Mapping[str, Any] | None = None,
+    *,
+    dev_set: Examples | None = None,
+    class_weights: Any = None,
+    seed: int = 0,
+) -> Job:
+    """Return the job of training on `dataset` by a recipe, with `settings` in place of the recipe's.
+
+    settings        name of a field of `Plan` or `Recipe` -> its value. A `deformation` may be a mapping of the figures
+                    that differ from the recipe's; None is no deformation.
+    dev_set         images to watch training by, in place of some that are held out; see `load_dev_set`.
+    class_weights   as text, `balanced` or `CLASS=WEIGHT,...`, or as `class_weights.class_weights` takes them.
+    Raises   UsageError at the name of the field that does not fit.
+    """
+    settings = {} if settings is None else settings
+    chosen = override(recipes.get(recipe) if isinstance(recipe, str) else recipe, settings)
+    if dev_set is not None and settings.get("dev"):
+        problem = "cannot be combined with `dev_data`"
+        raise UsageError(problem, where="dev", expected="one of them", found=settings["dev"])
+    if not isinstance(chosen.hidden, (tuple, list)):
+        raise ArgumentTypeError("hidden", expected="a size for each hidden layer", found=repr(chosen.hidden))
+    held_out = chosen.dev if "dev" in settings else chosen.dev_for(len(dataset.train.labels))
+    plan = plan_of(chosen)
+    check_plan(plan, has_dev=bool(held_out) or dev_set is not None, hidden=len(chosen.hidden))
+    sizes = check_sizes((dataset.train.x.shape[1], *chosen.hidden, len(dataset.classes)))
+    cut = data.split(dataset.train, 0 if dev_set is not None else held_out, seed, chosen.train_images)
+    train_set, dev_set = (cut[0], cut[1] if dev_set is None else dev_set)
+    if "epochs" not in settings:
+        plan = plan._replace(epochs=chosen.epochs_for(len(train_set.labels)))
+    if "report_every" not in settings:
+        plan = plan._replace(report_every=chosen.report_every(plan.epochs))
+    weights = _sample_weights(class_weights, train_set.labels, dataset.classes)
+    return Job(chosen.name, chosen.initialiser, sizes, plan, dataset, train_set, dev_set, weights, seed)
+
+
+def override(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
+    """Return the recipe with `settings`, as `prepare` takes them, in place of its own.
+
+    Raises   UsageError for a setting that there is not, or that would have no effect.
+    """
+    own = {name: value for name, value in settings.items() if name in OVERRIDABLE}
+    figures = {name: value for name, value in settings.items() if name in Plan._fields}
+    for name in settings:
+        if name not in own and name not in figures:
+            raise UsageError("unknown setting", where=name, expected="a field of a plan or a recipe", found=repr(name))
+    deformation = figures.get("deformation")
+    if isinstance(deformation, Mapping):
+        figures["deformation"] = {**(recipe.plan.get("deformation") or recipes.DEFORMATION), **deformation}
+    if settings.get("optimizer") == "lbfgs":
+        # It passes over all images in each of its iterations; the recipe's own ways of taking steps give way.
+        figures = {"batch_size": None, "schedule": "constant", "epochs": 1} | figures
+        own = {"min_steps": LBFGS_ITERATIONS} | own
+    chosen = recipe._replace(**own, plan={**recipe.plan, **figures})
+    _check_effects(chosen, settings)
+    return chosen
+
+
+def _check_effects(recipe: Recipe, settings: Mapping[str, Any]) -> None:
+    """Raise UsageError for a setting that would change nothing."""
+    optimizer = recipe.plan.get("optimizer", Plan._field_defaults["optimizer"])
+    needs = {
+        "momentum": (optimizer in WITH_MOMENTUM, f"with `optimizer` {optimizer}", " or ".join(WITH_MOMENTUM)),
+        "learning_rate": (optimizer in STEPPING, f"with `optimizer` {optimizer}", " or ".join(STEPPING)),
+        "dropout": (bool(recipe.hidden), "without hidden layers", "hidden layers"),
+    }
+    for name, (fulfilled, reason, expected) in needs.items():
+        if settings.get(name) and not fulfilled:
+            raise UsageError(f"has no effect {reason}", where=name, expected=expected)
+
+
+def plan_of(recipe: Recipe) -> Plan:
+    """Return the plan of a recipe."""
+    deformation = recipe.plan.get("deformation")
+    if isinstance(deformation, Mapping):
+        unknown = [name for name in deformation if name not in Deformation._fields]
+        if unknown:
+            expected = " or ".join(Deformation._fields)
+            raise UsageError("unknown figure", where="deformation", expected=expected, found=repr(unknown[0]))
+        deformation = Deformation(**deformation)
+    return Plan(**{**recipe.plan, "deformation": deformation})
+
+
+def load_dev_set(path: str, dataset: Dataset) -> Examples:
+    """Load the images at `path` to watch a training on `dataset` by.
+
+    Raises   as `data.load`; UsageError for images of another shape or other classes.
+    """
+    try:
+        found = data.load(path, None, classes=dataset.classes, flat=dataset.image_shape)
+    except DataError as error:
+        raise (error.at("dev_data") if error.where == "--data" else error) from None
+    if found.image_shape != dataset.image_shape or found.classes != dataset.classes:
+        kinds = [
+            f"{each.image_shape} pixels, {len(each.classes)} classes ({_shown(each.classes)})"
+            for each in (dataset, found)
+        ]
+        raise UsageError("images differ", where="dev_data", place=path, expected=kinds[0], found=kinds[1])
+    return found.train
+
+
+def _shown(classes: tuple[str, ...]) -> str:
+    return ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
+
+
+def _sample_weights(weights: Any, labels: Array, classes: tuple[str, ...]) -> Array | None:
+    if weights is None:
+        return None
+    try:
+        parsed = class_weights.parse(weights, classes) if isinstance(weights, str) else weights
+        return class_weights.class_weights(parsed, labels, len(classes))
+    except UsageError as error:
+        raise error.at("class_weights") from None
+
+
+def check_run_dir(run_dir: str | os.PathLike[str] | None, resume: bool, optimizer: str) -> None:
+    """Raise UsageError if a training with this optimizer cannot be kept in, or resumed from, `run_dir`."""
+    if resume and not run_dir:
+        raise UsageError("`resume` needs the folder of the run", expected="`run_dir`", found="none")
+    if run_dir and optimizer not in STEPPING:
+        expected = f"`optimizer` {' or '.join(STEPPING)}"
+        raise UsageError("`run_dir` keeps steps, which lbfgs does not make", expected=expected, found=optimizer)
+
+
+def train(
+    job: Job,
+    *,
+    kernels: Kernels = NUMPY,
+    run_dir: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    on_block: OnBlock = lambda progress: None,
+    during: AbstractContextManager[Any] | None = None,
+    notify: Notify = lambda notice: None,
+) -> tuple[Model, tuple[EpochReport, ...]]:
+    """Train, test and describe the model of a job.
+
+    run_dir    folder for checkpoints and a log; None keeps nothing.
+    resume     go on with the run in `run_dir`; the result is bit-identical to that of an uninterrupted run.
+    on_block   shows progress, and may return a reason to stop.
+    during     context manager that is entered while steps are made, such as one that handles signals.
+    notify     takes notices: of damaged checkpoints, of a run begun by another version.
+
+    Returns  the model and the reports.
+    Raises   StoppedError if `on_block` returns a reason, and DivergedError; what was reached is kept in `run_dir`.
+             OtherRunError if `run_dir` holds the run of another job. FnnetError if there is not enough memory.
+    """
+    check_run_dir(run_dir, resume, job.plan.optimizer)
+    memory.check(job.sizes, len(job.train.labels), job.plan, compiled=kernels.compiled)
+    training = epochs.start(init(job.sizes, job.seed, scheme=job.initialiser), job.seed, job.plan)
+    config = _config(job, kernels) if run_dir else {}
+    with open_record(run_dir, config, resume=resume, notify=notify) if run_dir else nullcontext() as record:
+        if record:
+            training = record.latest(training)
+        training = _train(job, training, kernels, record, on_block, during or nullcontext())
+    return _tested(job, training, kernels), training.history
+
+
+def _train(
+    job: Job,
+    training: Training,
+    kernels: Kernels,
+    record: Record | None,
+    on_block: OnBlock,
+    during: AbstractContextManager[Any],
+) -> Training:
+    """Train to the end, to a reason to stop or to divergence; `record` keeps what was reached in all three cases."""
+
+    def after_block(progress: Progress) -> None:
+        reason = on_block(progress)
+        if reason:
+            _stop(reason, progress.training(), record)
+
+    try:
+        with during:
+            for reached in epochs.epochs(
+                training, job.train, job.plan, weights=job.weights, image_shape=job.dataset.image_shape, dev=job.dev,
+                kernels=kernels, on_block=after_block,
+            ):  # fmt: skip
+                training = reached
+                if record:
+                    record.report(training, last=training.epoch == job.plan.epochs)
+    except DivergedError as error:
+        if record is None:
+            raise
+        record.end(training, DIVERGED)
+        kept = f"step {training.state.step}, the last good one, is kept"
+        fix = f"{kept}: go on with `resume` and a smaller `learning_rate`, or with `clip_norm`"
+        raise error.at(record.path, fix=fix) from None
+    if record:
+        record.end(training, "finished")
+    return training
+
+
+def _stop(reason: str, training: Training, record: Record | None) -> Never:
+    if record:
+        record.end(training, reason)
+    fix = "go on with `resume`" if record else "nothing is kept without `run_dir`"
+    raise StoppedError(reason, place=f"step {training.state.step}", fix=fix)
+
+
+def _tested(job: Job, training: Training, kernels: Kernels) -> Model:
+    """Return the model that training came to, with its test figures and all that it was trained with."""
+    params, activation = epochs.trained_params(training, job.plan), job.plan.activation
+    tested = job.dataset.test and metrics.evaluate(params, *job.dataset.test, activation=activation, kernels=kernels)
+    if tested and not math.isfinite(tested.loss):
+        raise steps.diverged("test loss", None, tested.loss)
+    # Given all images: it stops at the first that show every unit alive.
+    dead = metrics.dead_units(params, job.train.x, activation=activation, kernels=kernels)
+    about = {
+        "recipe": job.recipe,
+        "dataset": job.dataset.name,
+        "seed": job.seed,
+        "scheme": training.state.scheme,
+        "initialiser": job.initialiser,
+        "plan": _as_json(job.plan),
+        "images": len(job.train.labels),
+        "steps": training.state.step,
+        "test_loss": tested.loss if tested else None,
+        "test_accuracy": tested.accuracy if tested else None,
+        "dead_units": [count / units for count, units in dead],
+    }
+    return Model(params, activation, job.dataset.classes, job.dataset.image_shape, training=frozen(about))
+
+
+def find_learning_rate(
+    job: Job, *, low: float = 1e-5, high: float = 10.0, steps: int = 200, kernels: Kernels = NUMPY
+) -> tuple[RangeTest, float]:
+    """Run the learning-rate range test on the training images of a job, deformed as in its first epoch.
+
+    Returns  the test, and the seconds that its steps took.
+    Raises   as `lr_find.range_test`; FnnetError if there is not enough memory.
+    """
+    plan, train_set = job.plan, job.train
+    memory.check(job.sizes, len(train_set.labels), plan, compiled=kernels.compiled)
+    if plan.deformation:
+        place: dict[str, Any] = {"seed": job.seed, "epoch": 1, "kernels": kernels}
+        train_set = train_set._replace(x=deform(train_set.x, job.dataset.image_shape, plan.deformation, **place))
+    start = epochs.start(init(job.sizes, job.seed, scheme=job.initialiser), job.seed, plan)
+    began = time.perf_counter()
+    found = range_test(
+        start.state,
+        train_set,
+        batch_size_of(job),
+        low=low,
+        high=high,
+        steps=steps,
+        objective=plan.objective,
+        optimizer=make_optimizer(plan),
+        kernels=kernels,
+    )
+    return found, time.perf_counter() - began
+
+
+def batch_size_of(job: Job) -> int:
+    """Return the number of images in a step."""
+    images = len(job.train.labels)
+    return min(job.plan.batch_size or images, images)
+
+
+def _config(job: Job, kernels: Kernels) -> dict[str, Any]:
+    """Return all that decides about the bits of the result, as JSON values, causes before their effects.
+
+    A recipe's epochs, for one, follow from its batches and the images.
+    """
+    images = {"train": len(job.train.x), "dev": len(job.dev.x) if job.dev else 0}
+    return {
+        "recipe": job.recipe,
+        "seed": job.seed,
+        # The results of the two kinds of kernels differ in the last bits.
+        "jit": kernels.compiled,
+        "initialiser": job.initialiser,
+        "images": {"pixels": job.sizes[0], "classes": job.sizes[-1], **images},
+        "hidden": list(job.sizes[1:-1]),
+        "plan": dict(sorted(_as_json(job.plan).items(), key=lambda item: item[0] == "epochs")),
+        "data": {
+            "train": _fingerprint(job.train),
+            "dev": job.dev and _fingerprint(job.dev),
+            "shape": list(job.dataset.image_shape),
+            "classes": list(job.dataset.classes),
+        },
+        "weights": None if job.weights is None else hashlib.sha256(job.weights.tobytes()).hexdigest(),
+    }
+
+
+def _as_json(plan: Plan) -> dict[str, Any]:
+    """Return the plan as JSON values."""
+    return plan._asdict() | {"deformation": plan.deformation and plan.deformation._asdict()}
+
+
+def _fingerprint(examples: Examples) -> str:
+    """Return a digest of images and labels, in their order."""
+    digest = hashlib.sha256(np.ascontiguousarray(examples.x).data)
+    digest.update(np.ascontiguousarray(examples.labels, dtype="<i8").data)
+    return digest.hexdigest()
