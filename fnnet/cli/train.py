@@ -93,8 +93,9 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     dataset = load_data(options, notify)
     with naming_options():
         dev_set = session.load_dev_set(options["dev_data"], dataset) if options["dev_data"] else None
-        more = {"class_weights": options["class_weights"], "seed": options["seed"]}
-        job = session.prepare(dataset, recipe, settings, dev_set=dev_set, **more)
+        job = session.prepare(
+            dataset, recipe, settings, dev_set=dev_set, class_weights=options["class_weights"], seed=options["seed"]
+        )
     seconds = {"load_seconds": time.perf_counter() - began}
     images = _count_images(job)
     line = describe(dataset, images)
