@@ -52,9 +52,7 @@ if TYPE_CHECKING:
 @recipe_option
 @plan_options()
 @seed_option
-@click.option(
-    "--dev-data", type=FileName(), metavar="PATH", help="Images for validation; none of --data are held out then."
-)
+@click.option("--dev-data", type=FileName(), metavar="PATH", help="Images for validation, in place of --dev.")
 @click.option(
     "--class-weights",
     metavar="balanced|CLASS=WEIGHT,...",
