@@ -113,9 +113,9 @@ def download(data_dir: str | None, quiet: bool) -> None:
 @click.option(
     "--deformation",
     type=FigureList(),
-    help=deformation_help("Strength of --augment, e.g. rotation=10,shear=0; the others are those of most recipes."),
+    help=deformation_help("Strength of --augment, e.g. rotation=10,shear=0; figures left out are the usual ones."),
 )
-@click.option("--output", "-o", type=FileName(), help="Save the sheet as PNG, SVG or PDF too (extra plot).")
+@click.option("--output", "-o", type=FileName(), help="Also save the picture as PNG, SVG or PDF (extra plot).")
 @seed_option
 def show(
     count: int | None,

@@ -190,8 +190,8 @@ PLAN_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "metavar": "N|full",
         "help": "Images in a step, or full for all of them.",
     },
-    "--learning-rate": {"type": Number(POSITIVE), "help": "Highest learning rate; --schedule lowers it."},
-    "--optimizer": {"type": click.Choice(OPTIMIZERS), "help": "Rule by which a gradient changes the weights."},
+    "--learning-rate": {"type": Number(POSITIVE), "help": "Highest learning rate; see --schedule."},
+    "--optimizer": {"type": click.Choice(OPTIMIZERS), "help": "Update rule of the weights."},
     "--schedule": {
         "metavar": "NAME[:OPTION=N,...]",
         "help": f"Learning-rate schedule: {', '.join(SCHEDULES)}; such as step:every=5,factor=0.3 (in epochs).",
@@ -208,7 +208,7 @@ PLAN_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "--augment/--no-augment": {"default": None, "help": "Deform the training images, differently in each epoch."},
     "--deformation": {
         "type": FigureList(),
-        "help": deformation_help("Strength of --augment, e.g. rotation=10,shear=0; the others are the recipe's."),
+        "help": deformation_help("Strength of --augment, e.g. rotation=10,shear=0; figures left out are the recipe's."),
     },
     "--early-stopping": {
         "type": Count(1),

@@ -45,7 +45,7 @@ class LazyCommands(UserDict[str, Any]):
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="fnnet")
-@click.option("--debug", is_flag=True, help="Show tracebacks; may stand anywhere.")
+@click.option("--debug", is_flag=True, help="Show tracebacks; can be given anywhere.")
 @click.pass_context
 def cli(context: click.Context, debug: bool) -> None:
     """Recognise hand-written digits with a small neural network that reads like its mathematics.

@@ -52,9 +52,7 @@ if TYPE_CHECKING:
 @recipe_option
 @plan_options()
 @seed_option
-@click.option(
-    "--dev-data", type=FileName(), metavar="PATH", help="Images for validation; none of --data are held out then."
-)
+@click.option("--dev-data", type=FileName(), metavar="PATH", help="Images for validation, in place of --dev.")
 @click.option(
     "--class-weights",
     metavar="balanced|CLASS=WEIGHT,...",
@@ -93,8 +91,9 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     dataset = load_data(options, notify)
     with naming_options():
         dev_set = session.load_dev_set(options["dev_data"], dataset) if options["dev_data"] else None
-        more = {"class_weights": options["class_weights"], "seed": options["seed"]}
-        job = session.prepare(dataset, recipe, settings, dev_set=dev_set, **more)
+        job = session.prepare(
+            dataset, recipe, settings, dev_set=dev_set, class_weights=options["class_weights"], seed=options["seed"]
+        )
     seconds = {"load_seconds": time.perf_counter() - began}
     images = _count_images(job)
     line = describe(dataset, images)

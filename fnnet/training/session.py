@@ -177,13 +177,13 @@ def plan_of(recipe: Recipe) -> Plan:
     return Plan(**{**recipe.plan, "deformation": deformation})
 
 
-def load_dev_set(path: str, dataset: Dataset) -> Examples:
+def load_dev_set(path: str | os.PathLike[str], dataset: Dataset) -> Examples:
     """Load the images at `path` to watch a training on `dataset` by.
 
     Raises   as `data.load`; UsageError for images of another shape or other classes.
     """
     try:
-        found = data.load(path, None, classes=dataset.classes, flat=dataset.image_shape)
+        found = data.load(os.fsdecode(path), None, classes=dataset.classes, flat=dataset.image_shape)
     except DataError as error:
         raise (error.at("dev_data") if error.where == "--data" else error) from None
     if found.image_shape != dataset.image_shape or found.classes != dataset.classes:
@@ -191,7 +191,7 @@ def load_dev_set(path: str, dataset: Dataset) -> Examples:
             f"{each.image_shape} pixels, {len(each.classes)} classes ({_shown(each.classes)})"
             for each in (dataset, found)
         ]
-        raise UsageError("images differ", where="dev_data", place=path, expected=kinds[0], found=kinds[1])
+        raise UsageError("images differ", where="dev_data", place=os.fsdecode(path), expected=kinds[0], found=kinds[1])
     return found.train
 
 

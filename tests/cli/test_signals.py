@@ -1,7 +1,10 @@
 """Signals: the first is noted, the second handled as before; none is lost."""
 
 import contextlib
+import os
+import re
 import signal
+import subprocess
 import sys
 import time
 
@@ -9,6 +12,7 @@ import pytest
 
 from fnnet.cli import signals
 from fnnet.cli.signals import STOPPED, Interrupts
+from tests.conftest import ROOT, start
 
 
 @pytest.fixture
@@ -81,3 +85,43 @@ def test_handlers_are_put_back_and_ignored_signals_stay_ignored(handlers):
         _ = 1 / 0
     assert signal.getsignal(signal.SIGINT) == before
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+
+
+# Of a whole process.
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 143)])
+@pytest.mark.parametrize("how", ["--no-jit", "--jit", "compiling"])
+def test_f56_signals_end_it_cleanly(number, code, how, idx_folder, tmp_path, numba_kernels):
+    """In training, and while the kernels are being compiled, which leaves no compiler behind."""
+    if not hasattr(signal, number):
+        pytest.skip(f"no {number} on this system")
+    jit = "--no-jit" if how == "--no-jit" else "--jit"
+    command = [sys.executable, str(ROOT / "cli.py"), "train", jit, "--data", str(idx_folder), "--epochs", "10000000"]
+    env = {**os.environ, "FNNET_CACHE": str(tmp_path / "cold")} if how == "compiling" else None
+    with start(command, tmp_path, env) as process:
+        assert process.stdout.readline().startswith("data: ")
+        time.sleep(1.0)
+        process.send_signal(getattr(signal, number))
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    word = "interrupted" if code == 130 else "terminated"
+    lines = [rf"error: step \d+: {word}; nothing is kept without --run-dir"]
+    if how == "compiling":
+        lines = ["note: compiling, once on this machine", f"error: {word}"]
+    assert re.fullmatch("\n".join(lines), err.strip())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["idx"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP on this system")
+def test_f56_nohup_is_respected(idx_folder, tmp_path):
+    """A process that is to ignore SIGHUP goes on after it."""
+    command = [sys.executable, str(ROOT / "cli.py"), "train", "--data", str(idx_folder), "--epochs", "10000000"]
+    with start(command, tmp_path, ignored=[signal.SIGHUP]) as process:
+        assert process.stdout.readline().startswith("data: ")
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 143

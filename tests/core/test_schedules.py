@@ -8,8 +8,21 @@ import numpy as np
 import pytest
 
 from fnnet.core import schedules
-from fnnet.core.schedules import constant, cosine, exponential, make, one_cycle, plateau_scale, step, warm_up
+from fnnet.core.schedules import (
+    constant,
+    cosine,
+    exponential,
+    make,
+    make_plateau,
+    make_schedule,
+    one_cycle,
+    parse_schedule,
+    plateau_scale,
+    step,
+    warm_up,
+)
 from fnnet.errors import ArgumentTypeError, UsageError
+from fnnet.names import SCHEDULES
 
 STEPS = np.arange(40)
 ROOT_HALF = math.sqrt(0.5)
@@ -48,10 +61,10 @@ def test_rates_by_hand(schedule, rates):
     assert_rates(found, rates)
 
 
-SCHEDULES = [make(name, 0.4, 30) for name in schedules.OPTIONS] + [warm_up(cosine(0.4, 30), 5)]
+EVERY = [make(name, 0.4, 30) for name in schedules.OPTIONS] + [warm_up(cosine(0.4, 30), 5)]
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("schedule", EVERY)
 def test_rates_have_the_shape_of_the_steps_and_depend_on_them_alone(schedule):
     rates = schedule(STEPS)
     assert_rates(schedule(STEPS[::-1].reshape(4, 10)), rates[::-1].reshape(4, 10))
@@ -66,7 +79,7 @@ def test_rates_have_the_shape_of_the_steps_and_depend_on_them_alone(schedule):
     assert schedule(STEPS)[0] > 0
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("schedule", EVERY)
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint64])
 def test_f80_rates_do_not_depend_on_the_dtype_of_the_steps(schedule, dtype):
     most = np.iinfo(dtype).max
@@ -83,7 +96,7 @@ def test_beyond_the_last_step_the_rate_stays(name):
 
 
 def test_rates_are_above_0_as_long_as_training_lasts():
-    for schedule in SCHEDULES:
+    for schedule in EVERY:
         assert (schedule(np.arange(30)) > 0).all()
 
 
@@ -95,6 +108,47 @@ def test_names_of_the_command_line():
     assert_rates(make("exponential", 0.4, 30)(STEPS), exponential(0.4, every=30, factor=0.01)(STEPS))
     assert_rates(make("cosine", 0.4, 30, final=0.1)(STEPS), cosine(0.4, 30, 0.1)(STEPS))
     assert_rates(make("onecycle", 0.4, 30, warmup=0.5)(STEPS), one_cycle(0.4, 30, 0.5)(STEPS))
+
+
+def test_the_table_of_options_has_every_name():
+    assert tuple(schedules.OPTIONS) == SCHEDULES
+
+
+@pytest.mark.parametrize(
+    ("text", "schedule"),
+    [
+        ("constant", constant(0.4)),
+        ("plateau:factor=0.5,patience=3", constant(0.4)),
+        ("step:every=2,factor=0.5", step(0.4, every=10, factor=0.5)),
+        ("step:every=0.1", step(0.4, every=1)),
+        ("exponential", exponential(0.4, factor=0.01, every=30)),
+        ("cosine:final=0.1", cosine(0.4, 30, 0.1)),
+        ("onecycle:warmup=0.5", one_cycle(0.4, 30, 0.5)),
+        ("cosine:warmup=2", warm_up(cosine(0.4, 30), 10)),
+        ("plateau:warmup=1", warm_up(constant(0.4), 5)),
+    ],
+)
+def test_text_counts_in_epochs(text, schedule):
+    """Six epochs of five steps; but onecycle's warmup is a fraction of all steps."""
+    assert_rates(make_schedule(text, 0.4, 6, 5)(STEPS), schedule(STEPS))
+
+
+def test_text_is_parsed_once_and_what_comes_of_it_is_read_only():
+    name, options = parse_schedule("step:every=2,factor=0.5")
+    assert (name, dict(options)) == ("step", {"every": 2.0, "factor": 0.5})
+    assert parse_schedule("step:every=2,factor=0.5")[1] is options
+    with pytest.raises(TypeError):
+        options["every"] = 3.0
+
+
+@pytest.mark.parametrize("text", ["plateau", "plateau:patience=1,factor=0.5", "plateau:threshold=0.5,warmup=3"])
+def test_a_plateau_as_text(text):
+    options = {name: value for name, value in parse_schedule(text)[1].items() if name != "warmup"}
+    losses = [5.0] * 30
+    if "patience" in options:
+        options["patience"] = int(options["patience"])
+    assert make_plateau(text)(losses) == plateau_scale(losses, **options) < 1
+    assert make_plateau("cosine")(losses) == 1
 
 
 @pytest.mark.parametrize(

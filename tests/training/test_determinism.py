@@ -1,6 +1,6 @@
-"""What DESIGN.md promises of randomness: the same bits in every process and for any threads; golden values elsewhere.
+"""The promises of randomness: the same bits in every process and for any threads; golden values elsewhere.
 
-Its other rows: killed at any moment and resumed, `tests/cli/test_cli_train.py`; each row alone, in a batch and
+Tested elsewhere: killed at any moment and resumed, `tests/cli/test_cli_train.py`; each row alone, in a batch and
 shuffled, and blocks for any number of threads, `tests/kernels/test_block.py`; golden streams one by one,
 `tests/core/test_rng.py`, `tests/core/test_dropout.py`, `tests/core/test_deform.py`.
 """

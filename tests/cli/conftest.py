@@ -1,0 +1,25 @@
+"""Fixtures and helpers of the command line's tests."""
+
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def model(run, idx_folder, tmp_path):
+    """A model trained on the small folder."""
+    assert run("train", "--data", idx_folder, "--epochs", 60, "--batch-size", 10, "--quiet").code == 0
+    return tmp_path / "model.safetensors"
+
+
+def class_folders(folder, names):
+    for number, name in enumerate(names):
+        (folder / name).mkdir(parents=True)
+        for i in range(3):
+            Image.new("L", (4, 4), 60 * number + i).save(folder / name / f"{i}.png")
+    return folder
+
+
+def save_digits(tmp_path, small_images, count):
+    for number in range(count):
+        Image.fromarray(small_images[0][number]).save(tmp_path / f"{number}.png")
+    return [tmp_path / f"{number}.png" for number in range(count)]

@@ -1,0 +1,37 @@
+"""`fnnet gradcheck`."""
+
+import pytest
+
+
+@pytest.mark.parametrize("jit", ["--jit", "--no-jit"])
+def test_gradcheck(jit, run):
+    document = run("gradcheck", "--sizes", "9,6,5,4", "--json", jit, "--seed", 3).json
+    assert document["passed"]
+    assert [array["name"] for array in document["arrays"]] == [f"layer {n} {name}" for n in (1, 2, 3) for name in "Wb"]
+    assert "gradient right" in run("gradcheck", "--sizes", "9,6,4").out
+
+
+def test_gradcheck_of_every_kind(run):
+    options = ("--activation", "gelu", "--dropout", "0.2,0.4", "--label-smoothing", 0.1, "--weighted")
+    document = run("gradcheck", "--sizes", "6,9,8,4", *options, "--json").json
+    assert document["passed"]
+    assert (document["activation"], document["dropout"], document["label_smoothing"]) == ("gelu", [0.2, 0.4], 0.1)
+    assert document["weighted"]
+    run("gradcheck", "--dropout", 1).failed(2, "--dropout", "less than 1")
+    run("gradcheck", "--dropout", "0.1,0.2").failed(2, "one for each of 1 hidden layers", "found 2")
+    run("gradcheck", "--label-smoothing", 1).failed(2, "--label-smoothing", "less than 1")
+
+
+def test_gradcheck_fails_on_a_wrong_gradient(run, monkeypatch):
+    from fnnet.core import operations, table
+    from fnnet.core.table import NUMPY
+
+    def wrong(da, z):
+        return 1.001 * operations.relu_backward(da, z)
+
+    activations = {**operations.ACTIVATIONS, "relu": operations.Activation(operations.relu, wrong, kinked=True)}
+    changed = NUMPY._replace(operations=NUMPY.operations._replace(activations=activations))
+    monkeypatch.setattr(table, "NUMPY", changed)
+    result = run("gradcheck", "--sizes", "9,6,4")
+    assert result.code == 1
+    assert result.out.count("WRONG") == 3  # W and b of the first layer, and the verdict

@@ -1,0 +1,127 @@
+"""The program as a whole: commands, help, usage, exit codes, pipes and streams."""
+
+import json
+import os
+import subprocess
+import sys
+
+import click
+import pytest
+
+import fnnet
+from fnnet.cli.program import COMMANDS, cli
+from tests.conftest import ROOT
+
+
+def commands_of(group, path=()):
+    """Each command and group below, with the words that call it."""
+    yield path, group
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands_of(command, (*path, name))
+
+
+EVERY = dict(commands_of(cli))
+HEAVY = {"numpy", "numba", "llvmlite", "rich", "scipy", "sklearn", "PIL", "requests", "matplotlib", "threadpoolctl"}
+HELP = """
+import contextlib, io, json, sys
+from fnnet.cli import main
+found = {}
+for path in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
+        main([*path, "--help"])
+    found[" ".join(path)] = printed.getvalue()
+print(json.dumps([found, sorted(sys.modules)]))
+"""
+
+
+def python(code, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    return done.stdout
+
+
+def test_every_command_is_a_line_of_the_table():
+    assert [path for path in EVERY if len(path) == 1] == [(name,) for name in COMMANDS]
+    for (name,), target in zip([path for path in EVERY if len(path) == 1], COMMANDS.values(), strict=True):
+        assert EVERY[name,].name == name
+        assert target == f"fnnet.cli.{name.replace('-', '_')}:{name.replace('-', '_')}"
+
+
+def test_help_imports_nothing_heavy():
+    helps, modules = json.loads(python(HELP, json.dumps([*EVERY])))
+    assert len(helps) == len(EVERY) > len(COMMANDS)
+    for path, text in helps.items():
+        assert text.startswith(f"Usage: {' '.join(['fnnet', *path.split()])} ")
+    assert "fnnet.cli.train" in modules
+    assert not {name.partition(".")[0] for name in modules} & HEAVY
+
+
+def test_a_command_imports_no_other_command():
+    _, modules = json.loads(python(HELP, json.dumps([["gradcheck"]])))
+    others = {target.partition(":")[0] for target in COMMANDS.values()} - {"fnnet.cli.gradcheck"}
+    assert "fnnet.cli.gradcheck" in modules
+    assert not others & {*modules}
+
+
+@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+def test_every_option_has_help(path):
+    command = EVERY[path]
+    assert command.help
+    for parameter in command.params:
+        assert isinstance(parameter, click.Argument) or parameter.help, parameter.name
+
+
+def test_three_ways_to_start_are_one_program(run_process):
+    outputs = {run_process("--version").out}
+    for way in (["-m", "fnnet"], ["-c", "from fnnet.cli import main; main()"]):
+        done = subprocess.run([sys.executable, *way, "--version"], capture_output=True, text=True, cwd=ROOT, check=True)
+        outputs.add(done.stdout)
+    assert outputs == {f"fnnet, version {fnnet.__version__}\n"}
+
+
+def test_usage_of_every_kind_is_one_line(run):
+    run("evaluate").failed(2, "Missing argument 'MODEL'", "fnnet evaluate --help")
+    run("trian").failed(2, "No such command 'trian'", "train")
+    run("train", "--seed").failed(2, "--seed", "requires an argument")
+    assert run("data").out.startswith("Usage: fnnet data")
+    assert run().out.startswith("Usage: fnnet")
+    run("gradcheck", "--sizes", "").failed(2, "too few layer sizes")
+
+
+def test_an_internal_error_is_one_line_unless_debug(run, monkeypatch, idx_folder):
+    from fnnet.training import epochs
+
+    def fail(*arguments, **options):
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(epochs, "epochs", fail)
+    run("train", "--data", idx_folder, "--quiet").failed(1, "internal: ZeroDivisionError: planted", "--debug")
+    assert "Traceback" in run("--debug", "train", "--data", idx_folder, "--quiet").err
+    assert "Traceback" in run("train", "--data", idx_folder, "--quiet", "--debug").err
+
+
+def test_json_through_a_pipe_parses(run_process, idx_folder):
+    train = f"{sys.executable} {ROOT / 'cli.py'} train --data {idx_folder} --epochs 2 --json"
+    command = f"{train} | {sys.executable} -m json.tool"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=idx_folder.parent, check=True)
+    assert json.loads(done.stdout)["sizes"] == [784, 10, 10]
+    assert "\x1b" not in done.stdout
+
+
+def test_f57_a_reader_that_leaves_is_no_error(idx_folder, tmp_path):
+    command = f"{sys.executable} {ROOT / 'cli.py'} data info --data {idx_folder} | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("where", [">&-", "> /dev/full"])
+@pytest.mark.parametrize("arguments", ["--version", "--help", "data info --data idx", "data info --data idx --json"])
+def test_standard_output_that_is_closed_or_full(where, arguments, idx_folder, tmp_path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full on this system")
+    command = f"{sys.executable} {ROOT / 'cli.py'} {arguments} {where}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path, check=False)
+    wanted = "" if where == ">&-" else "error: standard output cannot be written: No space left on device\n"
+    assert done.stderr == wanted
+    assert done.returncode == (0 if where == ">&-" else 1)

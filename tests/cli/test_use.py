@@ -1,0 +1,111 @@
+"""`fnnet evaluate` and `fnnet predict` with a model that was trained by `fnnet train`."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import class_folders, save_digits
+from tests.tools.samples import csv_file
+
+
+def test_evaluate(model, run, idx_folder):
+    document = run("evaluate", model, "--data", idx_folder, "--json").json
+    assert list(document) == ["model", "dataset", "images", "jit", "loss", "accuracy", "classes", "confusion", "plot"]
+    assert document["images"] == np.sum(document["confusion"]) == 10
+    assert document["accuracy"] == np.trace(document["confusion"]) / 10 == 1.0
+    assert [row["class"] for row in document["classes"]] == list("0123456789")
+    assert run("evaluate", model, "--data", idx_folder, "--json", "--jit").json["accuracy"] == 1.0
+    lines = run("evaluate", model, "--data", idx_folder).out.splitlines()
+    assert lines[0].startswith("data: idx, 10 test images")
+    assert lines[-1].startswith("accuracy 100.00%")
+    assert len(run("evaluate", model, "--data", idx_folder, "--quiet").out.splitlines()) == 1
+
+
+def test_evaluate_where_there_is_no_test_set(model, run, idx_folder):
+    result = run("evaluate", model, "--data", idx_folder / "train-images-idx3-ubyte", "--json")
+    assert result.json["images"] == 50
+    assert "50 labelled images" in result.err
+
+
+def test_f50_class_names_are_compared_and_quoted(run, tmp_path):
+    pets = class_folders(tmp_path / "pets", ["cat, small", "dog"])
+    assert run("train", "--data", pets, "--epochs", 2, "--quiet").code == 0
+    assert run("evaluate", "model.safetensors", "--data", pets, "--quiet").code == 0
+    others = class_folders(tmp_path / "others", ["dog", "zebra"])
+    run("evaluate", "model.safetensors", "--data", others).failed(1, "does not fit others", "cat, small, dog", "zebra")
+    three = class_folders(tmp_path / "three", ["cat", "dog", "zebra"])
+    run("evaluate", "model.safetensors", "--data", three).failed(1, "does not fit three")
+    files = sorted(pets.rglob("*.png"))
+    assert run("predict", "model.safetensors", *files, "-o", "answers.csv").code == 0
+    with open(tmp_path / "answers.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    assert len(rows) == 7
+    assert {label for _, label in rows[1:]} <= {"cat, small", "dog"}
+
+
+def test_f14_f29_f50_model_for_other_sizes(model, run, tmp_path):
+    Image.new("L", (27, 28)).save(tmp_path / "a.png")
+    run("predict", model, tmp_path / "a.png").failed(1, "a.png", "28x28", "27x28")
+    rows = [[0, *range(16)], [1, *range(16)]]
+    run("evaluate", model, "--data", csv_file(tmp_path / "small.csv", rows)).failed(1, "28x28", "4x4")
+
+
+@pytest.mark.parametrize("jit", ["--jit", "--no-jit"])
+def test_predict_png(jit, model, run, tmp_path, small_images):
+    files = save_digits(tmp_path, small_images, 3)
+    document = run("predict", model, *files, "--json", jit).json
+    assert [each["label"] for each in document["predictions"]] == ["0", "1", "2"]
+    assert [each["file"] for each in document["predictions"]] == [str(file) for file in files]
+    for each in document["predictions"]:
+        assert sum(each["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        assert each["probability"] == max(each["probabilities"].values()) == each["probabilities"][each["label"]]
+
+
+def test_predict_draws_the_digit_beside_its_probabilities(model, run, tmp_path, small_images):
+    lines = run("predict", model, *save_digits(tmp_path, small_images, 1)).out.splitlines()
+    assert lines[0].startswith(f"{tmp_path / '0.png'}: 0 (")
+    ink = [line for line in lines[1:] if any(mark in line for mark in "▀▄█")]
+    assert ink[0].startswith(" " * 4 + "█" * 20) or ink[0].startswith(" " * 4 + "▄" * 20)
+    assert sum("%" in line for line in lines) == 11
+
+
+def test_predict_idx_and_many(model, run, idx_folder, small_images):
+    result = run("predict", model, idx_folder / "t10k-images-idx3-ubyte")
+    lines = result.out.splitlines()
+    assert len(lines) == 10
+    assert lines[3].startswith(f"{idx_folder / 't10k-images-idx3-ubyte'}[3]: {small_images[1][53]} (")
+
+
+def test_kaggle_submission(run, tmp_path, small_images):
+    x, labels = small_images
+    rows = np.column_stack([labels, x.reshape(60, 784)]).tolist()
+    train_csv = csv_file(tmp_path / "epochs.csv", rows)
+    names = ",".join(f"pixel{i}" for i in range(784))
+    text = "\n".join([names, *(",".join(map(str, row[1:])) for row in rows)])
+    (tmp_path / "test.csv").write_text(text + "\n")
+    document = run("train", "--data", train_csv, "--json", "--epochs", 60, "--batch-size", 10).json
+    assert (document["images"]["test"], document["test_loss"], document["test_accuracy"]) == (0, None, None)
+    assert run("predict", "model.safetensors", "test.csv", "-o", "submission.csv").code == 0
+    lines = (tmp_path / "submission.csv").read_text().splitlines()
+    assert lines == ["ImageId,Label", *(f"{number},{label}" for number, label in enumerate(labels, 1))]
+
+
+def test_f37_predict_goes_on_after_a_bad_file(model, run, tmp_path, small_images):
+    good, _ = save_digits(tmp_path, small_images, 2)
+    (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    result = run("predict", model, tmp_path / "bad.png", good, "--json")
+    result.failed(1, "bad.png")
+    assert len(result.json["predictions"]) == 1
+    assert [failure["file"] for failure in result.json["failures"]] == [str(tmp_path / "bad.png")]
+    result = run("predict", model, tmp_path / "bad.png", good, "-o", tmp_path / "out.csv")
+    assert result.code == 1
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_predict_labels_and_missing_files(model, run, idx_folder):
+    run("predict", model, idx_folder / "t10k-labels-idx1-ubyte").failed(1, "these are labels")
+    run("predict", model, "none.png").failed(1, "none.png", "No such file")
+    run("predict", "none.safetensors", "none.png").failed(1, "none.safetensors")
+    run("predict", model).failed(2, "IMAGE")

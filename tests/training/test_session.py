@@ -1,0 +1,262 @@
+"""The training session: a job from data to a tested model, stopped, resumed and refused without a command line."""
+
+import contextlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fnnet
+from fnnet.core.deform import Deformation
+from fnnet.core.params import weights_sha256
+from fnnet.core.state import Examples
+from fnnet.data import Dataset
+from fnnet.errors import ArgumentTypeError, DataError, DivergedError, FnnetError, UsageError
+from fnnet.files.log import read_log
+from fnnet.files.runs import OtherRunError
+from fnnet.training import recipes
+from fnnet.training.plan import IGNORED_BY_LBFGS, USED_BY_LBFGS, Plan, check_plan
+from fnnet.training.session import StoppedError, find_learning_rate, load_dev_set, plan_of, prepare, train
+from tests.conftest import ROOT
+
+SETTINGS = {"hidden": (9,), "epochs": 4, "batch_size": 7, "optimizer": "adam", "learning_rate": 0.01, "dropout": 0.2}
+
+
+@pytest.fixture
+def dataset(small_images):
+    x, labels = small_images
+    x, labels = x.reshape(len(x), -1), labels.astype(np.int64)
+    return Dataset(
+        "small", "here", Examples(x[:50], labels[:50]), Examples(x[50:], labels[50:]), tuple("0123456789"), (28, 28)
+    )
+
+
+def without_seconds(reports):
+    return [report._replace(seconds=0.0) for report in reports]
+
+
+ALONE = """
+import doctest, signal, sys
+handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+from fnnet.training import session
+failed, tried = doctest.testmod(session)
+assert tried and not failed
+assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+print([name for name in sys.modules if name == "click" or name.startswith("fnnet.cli")])
+"""
+
+
+def test_the_digits_are_learned_stopped_and_resumed_without_the_command_line():
+    """The example of the module, in a process that never sees `fnnet.cli`; nothing is printed, no signal handled."""
+    done = subprocess.run([sys.executable, "-c", ALONE], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_a_model_and_its_reports(dataset, kernels):
+    job = prepare(dataset, "classic", SETTINGS | {"dev": 10}, seed=3)
+    assert (job.sizes, len(job.train.x), len(job.dev.x)) == ((784, 9, 10), 40, 10)
+    blocks = []
+    model, reports = train(job, kernels=kernels, on_block=blocks.append)
+    assert [report.epoch for report in reports] == [1, 2, 3, 4]
+    assert sum(report.seconds for report in reports) > 0
+    assert {progress.epoch for progress in blocks} == {1, 2, 3, 4}
+    again, _ = train(job, kernels=kernels)
+    assert weights_sha256(again.params) == weights_sha256(model.params)
+    about = model.training
+    assert (about["recipe"], about["dataset"], about["seed"], about["steps"]) == ("classic", "small", 3, 24)
+    assert about["plan"]["dropout"] == 0.2
+    found = fnnet.predict(model.params, dataset.test.x, kernels=kernels)
+    assert about["test_accuracy"] == (found == dataset.test.labels).mean()
+
+
+def test_stopped_after_every_block_and_resumed_it_is_the_same_run(dataset, kernels, tmp_path):
+    job = prepare(dataset, "classic", SETTINGS | {"dev": 10})
+    model, reports = train(job, kernels=kernels)
+    stops, place, resume = 0, tmp_path / "run", False
+    while True:
+        try:
+            resumed, history = train(
+                job, kernels=kernels, run_dir=place, resume=resume, on_block=lambda progress: "cancelled"
+            )
+            break
+        except StoppedError as stopped:
+            assert stopped.problem == "cancelled"
+            last = read_log(place)[-1]
+            assert (last["event"], last["reason"], stopped.place) == ("stop", "cancelled", f"step {last['step']}")
+            stops, resume = stops + 1, True
+    assert stops >= len(reports)
+    assert weights_sha256(resumed.params) == weights_sha256(model.params)
+    assert without_seconds(history) == without_seconds(reports)
+    assert resumed.training == model.training
+    assert read_log(place)[-1]["reason"] == "finished"
+
+
+def test_without_a_run_directory_nothing_is_kept(dataset):
+    job = prepare(dataset, "classic", SETTINGS)
+    with pytest.raises(StoppedError, match=r"step \d+: enough; nothing is kept without `run_dir`"):
+        train(job, on_block=lambda progress: "enough")
+    with pytest.raises(UsageError, match="`resume` needs the folder of the run; expected `run_dir`"):
+        train(job, resume=True)
+    with pytest.raises(UsageError, match="`run_dir` keeps steps, which lbfgs does not make"):
+        train(prepare(dataset, "classic", {"optimizer": "lbfgs", "epochs": 2}), run_dir="never-made")
+
+
+def test_divergence_is_kept_and_resumed_with_a_smaller_rate(dataset, kernels, tmp_path):
+    settings = SETTINGS | {"optimizer": "sgd"}
+    job = prepare(dataset, "classic", settings | {"learning_rate": 1e30})
+    with pytest.raises(DivergedError, match="training diverged"):
+        train(job, kernels=kernels)
+    remedy = r"step \d+, the last good one, is kept: go on with `resume` and a smaller `learning_rate`, or with `clip_"
+    with pytest.raises(DivergedError, match=remedy) as diverged:
+        train(job, kernels=kernels, run_dir=tmp_path / "run")
+    assert diverged.value.where == str(tmp_path / "run")
+    assert read_log(tmp_path / "run")[-1]["reason"] == "diverged"
+    model, reports = train(
+        prepare(dataset, "classic", settings), kernels=kernels, run_dir=tmp_path / "run", resume=True
+    )
+    assert len(reports) == 4
+    assert all(np.isfinite(array).all() for layer in model.params.layers for array in layer)
+
+
+def test_a_run_of_another_job_is_refused_by_its_key(dataset, tmp_path):
+    train(prepare(dataset, "classic", SETTINGS), run_dir=tmp_path / "run")
+    with pytest.raises(OtherRunError, match=r"plan\.dropout differs from the run; expected 0\.2, found 0\.3") as other:
+        train(prepare(dataset, "classic", SETTINGS | {"dropout": 0.3}), run_dir=tmp_path / "run", resume=True)
+    assert dict(other.value.differences) == {"plan.dropout": ("0.2", "0.3")}
+    with pytest.raises(UsageError, match="holds a run already; go on with `resume`"):
+        train(prepare(dataset, "classic", SETTINGS), run_dir=tmp_path / "run")
+
+
+@pytest.mark.parametrize("end", ["finished", "stopped", "failed"])
+def test_a_context_is_entered_while_steps_are_made(end, dataset):
+    events = []
+
+    @contextlib.contextmanager
+    def during():
+        events.append("entered")
+        try:
+            yield
+        finally:
+            events.append("left")
+
+    def on_block(progress):
+        events.append("block")
+        if end == "failed":
+            raise ZeroDivisionError
+        return "enough" if end == "stopped" else None
+
+    expected = {"stopped": StoppedError, "failed": ZeroDivisionError}.get(end)
+    with pytest.raises(expected) if expected else contextlib.nullcontext():
+        train(prepare(dataset, "classic", SETTINGS), on_block=on_block, during=during())
+    assert events[:2] == ["entered", "block"]
+    assert events[-1] == "left"
+    assert set(events[1:-1]) == {"block"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "where", "words"),
+    [
+        ({"learning_rate": 0.0}, "learning_rate", "> 0, found 0.0"),
+        ({"epochs": "3"}, "epochs", "found '3'"),
+        ({"batch_size": "full"}, "batch_size", "found 'full'"),
+        ({"schedule": "cubic"}, "schedule", "unknown schedule"),
+        ({"early_stopping": 2, "dev": 0}, "early_stopping", "hold some out with `dev`"),
+        ({"dev": 50}, "dev", "expected 0 to 49, found 50"),
+        ({"deformation": {"twist": 2}}, "deformation", "expected shift or rotation .* found 'twist'"),
+        ({"deformation": {"rotation": 180}}, "deformation", "180"),
+        ({"momentum": 0.5}, "momentum", "has no effect with `optimizer` sgd; expected momentum or nesterov"),
+        ({"dropout": 0.5, "hidden": ()}, "dropout", "has no effect without hidden layers"),
+        ({"optimizer": "lbfgs", "learning_rate": 1.0}, "learning_rate", "has no effect with `optimizer` lbfgs"),
+        ({"colour": 1}, "colour", "unknown setting"),
+        ({"plan": {}}, "plan", "unknown setting"),
+    ],
+    ids=str,
+)
+def test_errors_name_fields(settings, where, words, dataset):
+    with pytest.raises(UsageError, match=words) as refused:
+        prepare(dataset, "classic", settings)
+    assert refused.value.where == where
+
+
+def test_what_is_no_job_is_refused(dataset):
+    with pytest.raises(UsageError, match=r"recipe: unknown recipe; expected classic or notebook .* found 'magic'"):
+        prepare(dataset, "magic")
+    with pytest.raises(ArgumentTypeError, match="hidden; expected a size for each hidden layer, found 9"):
+        prepare(dataset, "classic", {"hidden": 9})
+    with pytest.raises(UsageError, match=r"class_weights: weight for an unknown class; .* found '11=2'"):
+        prepare(dataset, "classic", class_weights="11=2")
+    with pytest.raises(UsageError, match="dev: cannot be combined with `dev_data`; expected one of them, found 5"):
+        prepare(dataset, "classic", {"dev": 5}, dev_set=dataset.test)
+    with pytest.raises(FnnetError, match="network too large"):
+        prepare(dataset, "classic", {"hidden": (10**9, 10**9)})
+
+
+def test_dev_images_and_class_weights(dataset, tmp_path):
+    job = prepare(dataset, "classic", dev_set=dataset.test, class_weights={3: 2.0})
+    assert len(job.train.x) == 50
+    assert job.dev is dataset.test
+    assert job.weights.tolist() == [2.0 if label == 3 else 1.0 for label in dataset.train.labels]
+    assert prepare(dataset, "classic", class_weights="3=2").weights.max() == 2.0
+    np.savez(tmp_path / "own.npz", x_train=dataset.test.x.reshape(10, 28, 28), y_train=dataset.test.labels)
+    assert load_dev_set(tmp_path / "own.npz", dataset).x.tobytes() == dataset.test.x.tobytes()
+    np.savez(tmp_path / "small.npz", x_train=np.zeros((10, 20, 20), np.uint8), y_train=dataset.test.labels)
+    with pytest.raises(UsageError, match=r"dev_data: .*small.npz: images differ; expected \(28, 28\) pixels"):
+        load_dev_set(tmp_path / "small.npz", dataset)
+    with pytest.raises(DataError, match="dev_data: no such data set"):
+        load_dev_set(str(tmp_path / "none"), dataset)
+
+
+def test_figures_of_a_deformation_replace_those_of_the_recipe(dataset):
+    usual, record = (Deformation(**figures) for figures in (recipes.DEFORMATION, recipes.UNSHEARED))
+    assert plan_of(recipes.get("classic")).deformation is None
+    assert plan_of(recipes.get("record")).deformation == record
+    for recipe, deformation, wanted in (
+        ("classic", {}, usual),
+        ("classic", {"shift": 0.5}, usual._replace(shift=0.5)),
+        ("record", {}, record),
+        ("record", {"shear": 0.1}, record._replace(shear=0.1)),
+        ("record", None, None),
+        ("record", Deformation(shift=1.0), Deformation(shift=1.0)),
+    ):
+        assert prepare(dataset, recipe, {"deformation": deformation}).plan.deformation == wanted
+
+
+def test_a_recipe_is_fitted_to_the_images(dataset):
+    job = prepare(dataset, "notebook")
+    assert (len(job.dev.x), job.plan.epochs, job.plan.report_every) == (5, 1200, 50)
+    assert prepare(dataset, "notebook", {"epochs": 48}).plan.report_every == 2
+    assert prepare(dataset, "quick").plan.epochs == 1000  # at least as many steps, of 50 images each
+    assert prepare(dataset, "quick", {"epochs": 2}).plan.epochs == 2
+    lbfgs = prepare(dataset, "quick", {"optimizer": "lbfgs"}).plan
+    assert (lbfgs.epochs, lbfgs.batch_size, lbfgs.schedule) == (100, None, "constant")
+
+
+def test_recipes_differ_from_a_plan_only_where_they_say_so():
+    for recipe in recipes.RECIPES.values():
+        assert {"epochs", "batch_size", "learning_rate"} <= {*recipe.plan} <= {*Plan._fields}
+        for name, value in recipe.plan.items():
+            assert value != Plan._field_defaults.get(name, ...), (recipe.name, name)
+
+
+def test_lbfgs_refuses_every_field_that_it_would_ignore():
+    """Also one that is added to the plan later."""
+    plain = Plan(3, None, 0.1, optimizer="lbfgs")
+    others = {
+        "batch_size": 5, "schedule": "cosine", "clip_norm": 1.0, "ema": 0.5, "dropout": 0.5, "early_stopping": 2,
+        "deformation": Deformation(shift=1.0),
+    }  # fmt: skip
+    assert {*others, *USED_BY_LBFGS, *IGNORED_BY_LBFGS} == {*Plan._fields}
+    check_plan(plain)
+    for name, value in others.items():
+        with pytest.raises(UsageError, match=f"{name}: not with lbfgs; .*choose another optimizer"):
+            check_plan(plain._replace(**{name: value}))
+
+
+def test_the_learning_rate_range_test_of_a_job(dataset, kernels):
+    job = prepare(dataset, "classic", {"hidden": (9,), "batch_size": 10, "deformation": {}})
+    test, seconds = find_learning_rate(job, low=1e-3, high=1.0, steps=30, kernels=kernels)
+    assert seconds > 0
+    assert len(test.rates) == 30
+    plain, _ = find_learning_rate(job._replace(plan=job.plan._replace(deformation=None)), steps=30, kernels=kernels)
+    assert plain.losses != test.losses
