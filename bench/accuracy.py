@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-from bench.peers import ROOT, cpu_name, rewrite, versions
+from bench.common import ROOT, cpu_name, rewrite, versions
 from fnnet.limits import available_threads
 from fnnet.training import recipes
 

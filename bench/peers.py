@@ -15,29 +15,25 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
 import click
 
-from bench.works import IMAGES, WORKS, Work
-from fnnet.kernels.machine import machine
+from bench.common import ROOT, cpu_name, rewrite, time_text, versions
+from bench.workloads import IMAGES, WORKLOADS, Workload
 from fnnet.limits import available_threads
 
-ROOT: Final = Path(__file__).resolve().parents[1]
 README: Final = ROOT / "README.md"
 RESULTS: Final = ROOT / "docs" / "peers.json"
 BEGIN, END = "<!-- bench.peers -->\n", "<!-- /bench.peers -->\n"
 PEERS: Final = ("PyTorch", "PyTorch compiled", "JAX", "scikit-learn", "ONNX Runtime", "NumPy")
-PACKAGES: Final = ("numpy", "numba", "torch", "jax", "scikit-learn", "onnxruntime")
 COUNTS: Final = {"train": IMAGES, "step": 41_000, "one": 1000, "many": 10_000}
 
 
@@ -97,7 +93,7 @@ def workers(names: Sequence[str], threads: int) -> Iterator[list[Worker]]:
 
 def measure(number: int, rounds: int, threads: int) -> dict[str, Any]:
     """The seconds of work `number`: medians over interleaved rounds, for each peer its better number of threads."""
-    work = WORKS[number]
+    work = WORKLOADS[number]
     seconds: dict[tuple[str, int], list[float]] = {}
     errors = {}
     with workers(["fnnet", *PEERS, "peak"], threads) as team:
@@ -142,7 +138,7 @@ def _in_the_race(team: list[Worker], seconds: dict[tuple[str, int], list[float]]
     ]
 
 
-def _row(work: Work, ours: float, peers: dict[str, float]) -> dict[str, Any]:
+def _row(work: Workload, ours: float, peers: dict[str, float]) -> dict[str, Any]:
     fastest = min(peers, key=lambda name: peers[name]) if peers else None
     ratio = peers[fastest] / ours if fastest else None
     return {"work": work.name, "fnnet": ours, "peers": peers, "fastest": fastest, "ratio": ratio, "must": work.must}
@@ -171,7 +167,7 @@ def measure_programs(rounds: int) -> list[dict[str, Any]]:
                     figures[name].append((time.perf_counter() - began, usage.ru_maxrss / 1024))
     rows = []
     for kind, column in (("process", 0), ("memory", 1)):
-        work = next(work for work in WORKS if work.kind == kind)
+        work = next(work for work in WORKLOADS if work.kind == kind)
         both = {name: median(taken[column] for taken in each) for name, each in figures.items()}
         rows.append(_row(work, both["fnnet"], {"PyTorch": both["PyTorch"]}))
     return rows
@@ -182,7 +178,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     heads = ["work", "fnnet", *PEERS, "fnnet is faster by", "must"]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for row in rows:
-        work = next(work for work in WORKS if work.name == row["work"])
+        work = next(work for work in WORKLOADS if work.name == row["work"])
         cells = [_amount(work, row["fnnet"])]
         cells += [_amount(work, row["peers"][peer]) if peer in row["peers"] else "" for peer in PEERS]
         ratio = f"{row['ratio']:.2f}" if row["ratio"] else ""
@@ -190,13 +186,8 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _amount(work: Work, value: float) -> str:
-    if work.kind == "memory":
-        return f"{value:.0f} MiB"
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value / 1e-6:.3g} us"
+def _amount(work: Workload, value: float) -> str:
+    return f"{value:.0f} MiB" if work.kind == "memory" else time_text(value)
 
 
 def section(results: dict[str, Any]) -> str:
@@ -208,40 +199,16 @@ def section(results: dict[str, Any]) -> str:
     return f"\n{table(results['rows'])}\n{machine_line}. Written by `python -m bench.peers`.\n\n"
 
 
-def rewrite(page: Path, begin: str, inside: str, end: str) -> None:
-    """Have a page say `inside` between its two marks."""
-    before, rest = page.read_text().split(begin)
-    page.write_text(before + begin + inside + end + rest.split(end)[1])
-
-
 def check(readme: str) -> list[str]:
     """How the README's rows differ in kind from this program's and from the JSON's; nothing where they do not."""
     if BEGIN not in readme or END not in readme:
         return ["the README has no table of bench.peers"]
     inside = readme.split(BEGIN)[1].split(END, maxsplit=1)[0]
     results = json.loads(RESULTS.read_text())
-    found, wanted = [row["work"] for row in results["rows"]], [work.name for work in WORKS]
+    found, wanted = [row["work"] for row in results["rows"]], [work.name for work in WORKLOADS]
     if found != wanted:
         return [f"the program has other rows: {sorted({*found} ^ {*wanted})}"]
     return [] if inside == section(results) else ["the README's table is not that of docs/peers.json"]
-
-
-def cpu_name() -> str:
-    """The processor as /proc/cpuinfo names it, and what LLVM takes it for."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return f"{line.split(':', 1)[1].strip()} ({machine().cpu})"
-    return f"{platform.machine()} ({machine().cpu})"
-
-
-def versions() -> dict[str, str]:
-    """The versions of all that is compared."""
-    found = {}
-    for name in PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
 
 
 @click.command()
@@ -265,7 +232,7 @@ def main(rounds: int, only: str, merge: bool, only_check: bool, out: str) -> Non
     if before and any(before[key] != value for key, value in results.items()):
         raise click.UsageError(f"{out} was measured on another machine, with other peers or rounds: measure everything")
     rows = []
-    for number, work in enumerate(WORKS):
+    for number, work in enumerate(WORKLOADS):
         if work.kind in COUNTS and only in work.name:
             row = measure(number, rounds, threads)
             rows.append(row)
@@ -273,7 +240,7 @@ def main(rounds: int, only: str, merge: bool, only_check: bool, out: str) -> Non
     if only in "program":
         for row in measure_programs(rounds):
             rows.append(row)
-            _say(next(work for work in WORKS if work.name == row["work"]), row)
+            _say(next(work for work in WORKLOADS if work.name == row["work"]), row)
     if before:
         fresh = {row["work"]: row for row in rows}
         rows = [fresh.get(row["work"], row) for row in before["rows"]]
@@ -286,7 +253,7 @@ def main(rounds: int, only: str, merge: bool, only_check: bool, out: str) -> Non
         rewrite(README, BEGIN, section(results), END)
 
 
-def _say(work: Work, row: dict[str, Any]) -> None:
+def _say(work: Workload, row: dict[str, Any]) -> None:
     peers = ", ".join(f"{name} {_amount(work, value)}" for name, value in sorted(row["peers"].items()))
     share = f", {row['gflops']:.0f} of {row['peak_gflops']:.0f} GFLOP/s" if "gflops" in row else ""
     ratio = "no peer" if row["ratio"] is None else f"{row['ratio']:.2f} times {row['fastest']} (must {row['must']:g})"

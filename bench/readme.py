@@ -9,7 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from bench.common import ROOT
+
 DIGIT = "docs/two.png"
 DATA = os.environ.get("FNNET_DATA", "mnist")
 

@@ -19,9 +19,9 @@ from typing import Any, Final
 
 import click
 
-from bench.works import Work, images_and_labels
+from bench.common import ROOT
+from bench.workloads import Workload, images_and_labels
 
-ROOT: Final = Path(__file__).resolve().parents[1]
 AXES: Final = {
     "width": (8, 32, 128, 512, 2048),
     "depth": (1, 2, 4, 8, 16),
@@ -42,7 +42,7 @@ def point(settings: dict[str, int], kernels: str) -> dict[str, float]:
     from fnnet.training.plan import Plan
 
     sizes = (784, *[settings["width"]] * settings["depth"], 10)
-    x, labels = images_and_labels(Work("", "train", sizes, settings["batch"], "mnist", 0), settings["images"])
+    x, labels = images_and_labels(Workload("", "train", sizes, settings["batch"], "mnist", 0), settings["images"])
     plan = Plan(4, settings["batch"], 0.01)
     table = fnnet.load_kernels(kernels)
     before = _resident(forget=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.works import RATE, WORKS, Work, images_and_labels
+from bench.workloads import RATE, WORKLOADS, Workload, images_and_labels
 
 Run = Callable[[], float]
 """Do the work once; returns the seconds it took."""
@@ -36,18 +36,18 @@ def _one_by_one(answer: Callable[[Any], Any], x: Any) -> Run:
     return lambda: timed() / len(rows)
 
 
-def _floats(work: Work, count: int) -> tuple[Any, Any]:
+def _floats(work: Workload, count: int) -> tuple[Any, Any]:
     x, labels = images_and_labels(work, count)
     return (x if x.dtype == np.float32 else np.divide(x, 255, dtype=np.float32)), labels
 
 
-def _initial(work: Work) -> Any:
+def _initial(work: Workload) -> Any:
     import fnnet
 
     return fnnet.init(work.sizes, 0)
 
 
-def fnnet_run(work: Work, count: int, threads: int) -> Run | None:
+def fnnet_run(work: Workload, count: int, threads: int) -> Run | None:
     """This library, as a user calls it; an epoch's time holds its shuffle."""
     import fnnet
     from fnnet.core.state import Examples
@@ -68,7 +68,7 @@ def fnnet_run(work: Work, count: int, threads: int) -> Run | None:
     return _one_by_one(answer, x) if work.kind == "one" else _timed(lambda: answer(x))
 
 
-def numpy_run(work: Work, count: int, threads: int) -> Run | None:
+def numpy_run(work: Workload, count: int, threads: int) -> Run | None:
     """NumPy in float64, as the notebook that the full-batch recipe comes from, and in float32 for answers."""
     x, labels = _floats(work, count)
     if work.kind == "step":
@@ -104,7 +104,7 @@ def _notebook_step(x: Any, labels: Any, sizes: tuple[int, ...]) -> Callable[[], 
     return step
 
 
-def torch_run(work: Work, count: int, threads: int, compiled: bool = False) -> Run | None:
+def torch_run(work: Workload, count: int, threads: int, compiled: bool = False) -> Run | None:
     """PyTorch, eager or with its compiler, data as a tensor in memory, the fused optimizer."""
     import torch
 
@@ -143,7 +143,7 @@ def torch_run(work: Work, count: int, threads: int, compiled: bool = False) -> R
     return _timed(epoch)
 
 
-def jax_run(work: Work, count: int, threads: int) -> Run | None:
+def jax_run(work: Workload, count: int, threads: int) -> Run | None:
     """JAX, the whole epoch in one jitted scan over its batches, parameters given up to it."""
     if work.kind != "train":
         return None
@@ -177,7 +177,7 @@ def jax_run(work: Work, count: int, threads: int) -> Run | None:
     return _timed(run)
 
 
-def sklearn_run(work: Work, count: int, threads: int) -> Run | None:
+def sklearn_run(work: Workload, count: int, threads: int) -> Run | None:
     """scikit-learn's MLPClassifier: one pass of its stochastic gradient descent, or its predict."""
     if work.kind not in ("train", "one", "many"):
         return None
@@ -199,7 +199,7 @@ def sklearn_run(work: Work, count: int, threads: int) -> Run | None:
     return _one_by_one(model.predict, x) if work.kind == "one" else _timed(lambda: model.predict(x))
 
 
-def onnx_run(work: Work, count: int, threads: int) -> Run | None:
+def onnx_run(work: Workload, count: int, threads: int) -> Run | None:
     """ONNX Runtime on the same network, for answers."""
     if work.kind not in ("one", "many"):
         return None
@@ -236,7 +236,7 @@ def peak_run(threads: int) -> Run:
     return lambda: timed() / (2 * 2048**3 / 1e9)
 
 
-PEERS: dict[str, Callable[[Work, int, int], Run | None]] = {
+PEERS: dict[str, Callable[[Workload, int, int], Run | None]] = {
     "fnnet": fnnet_run,
     "NumPy": numpy_run,
     "PyTorch": torch_run,
@@ -266,7 +266,7 @@ def main() -> None:
         answer: dict[str, Any] = {}
         try:
             if "work" in asked:
-                work = WORKS[asked["work"]]
+                work = WORKLOADS[asked["work"]]
                 run = None
                 run = peak_run(threads) if name == "peak" else PEERS[name](work, asked["count"], threads)
                 if run:

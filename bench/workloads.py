@@ -11,7 +11,7 @@ IMAGES: Final = 60_000
 RATE: Final = 0.05
 
 
-class Work(NamedTuple):
+class Workload(NamedTuple):
     """Something to measure.
 
     name    as the tables call it.
@@ -47,21 +47,21 @@ def _title(sizes: tuple[int, ...]) -> str:
     return "-".join(map(str, sizes))
 
 
-WORKS: Final = (
-    *(Work(f"train {_title(s)}, batch {b}", "train", s, b, "mnist", must) for s, b, must in _SHAPES),
-    *(Work(f"train {_title(s)}, batch {b}, dense", "train", s, b, "dense", 0.8) for s, b, _ in _SHAPES),
-    Work("full-batch step 784-10-10, 41,000 images", "step", (784, 10, 10), 41_000, "mnist", 6.0),
-    Work("answer 1 image, 784-10-10", "one", (784, 10, 10), 1, "mnist", 2.0),
-    Work("answer 1 image, 784-128-10", "one", (784, 128, 10), 1, "mnist", 2.0),
-    Work("answer 10,000 images, 784-10-10", "many", (784, 10, 10), 10_000, "mnist", 1.0),
-    Work("answer 10,000 images, 784-128-10", "many", (784, 128, 10), 10_000, "mnist", 1.3),
-    Work("program: 784-128-10, batch 128, 3 epochs", "process", (784, 128, 10), 128, "mnist", 3.0),
-    Work("program: peak memory", "memory", (784, 128, 10), 128, "mnist", 2.0),
+WORKLOADS: Final = (
+    *(Workload(f"train {_title(s)}, batch {b}", "train", s, b, "mnist", must) for s, b, must in _SHAPES),
+    *(Workload(f"train {_title(s)}, batch {b}, dense", "train", s, b, "dense", 0.8) for s, b, _ in _SHAPES),
+    Workload("full-batch step 784-10-10, 41,000 images", "step", (784, 10, 10), 41_000, "mnist", 6.0),
+    Workload("answer 1 image, 784-10-10", "one", (784, 10, 10), 1, "mnist", 2.0),
+    Workload("answer 1 image, 784-128-10", "one", (784, 128, 10), 1, "mnist", 2.0),
+    Workload("answer 10,000 images, 784-10-10", "many", (784, 10, 10), 10_000, "mnist", 1.0),
+    Workload("answer 10,000 images, 784-128-10", "many", (784, 128, 10), 10_000, "mnist", 1.3),
+    Workload("program: 784-128-10, batch 128, 3 epochs", "process", (784, 128, 10), 128, "mnist", 3.0),
+    Workload("program: peak memory", "memory", (784, 128, 10), 128, "mnist", 2.0),
 )
 """Every row of the tables, in their order."""
 
 
-def images_and_labels(work: Work, count: int) -> tuple[Any, Any]:
+def images_and_labels(work: Workload, count: int) -> tuple[Any, Any]:
     """`count` images as bytes, or as random floats where the work is dense, and labels.
 
     Real MNIST where FNNET_DATA has it; otherwise blots of ink as dense as digits.
