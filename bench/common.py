@@ -8,14 +8,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from fnnet.kernels.machine import machine
-
 ROOT: Final = Path(__file__).resolve().parents[1]
+UNITS: Final = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6))
 PACKAGES: Final = ("numpy", "numba", "torch", "jax", "scikit-learn", "onnxruntime")
 
 
 def cpu_name() -> str:
     """Return the processor's name from /proc/cpuinfo, followed by LLVM's name for it."""
+    from fnnet.kernels.machine import machine
+
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -40,7 +41,6 @@ def rewrite(page: Path, begin: str, inside: str, end: str) -> None:
 
 def time_text(seconds: float) -> str:
     """Return a time with three digits and its unit: 1.23 s, 45.6 ms, 789 us."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 1e-6:.3g} us"
+    seconds = float(f"{seconds:.3g}")
+    unit, size = next(((unit, size) for unit, size in UNITS if seconds >= size), UNITS[-1])
+    return f"{seconds / size:#.3g}".rstrip(".") + f" {unit}"

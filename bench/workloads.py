@@ -77,6 +77,17 @@ def images_and_labels(work: Workload, count: int) -> tuple[Any, Any]:
     return np.ascontiguousarray(x[rows]), np.ascontiguousarray(labels[rows]).astype(np.int64)
 
 
+def random_images(count: int, dense: bool = False) -> tuple[Any, Any]:
+    """Return random bytes of which 81% are zero, as in MNIST, or random floats without zeros, and random labels."""
+    draw = np.random.default_rng(count)
+    labels = draw.integers(0, 10, count)
+    if dense:
+        return draw.random((count, 784), dtype=np.float32), labels
+    x = draw.integers(0, 256, (count, 784)).astype(np.uint8)
+    x[draw.random(x.shape) < 0.81] = 0
+    return x, labels
+
+
 def _mnist() -> tuple[Any, Any] | None:
     from fnnet import data
     from fnnet.errors import FnnetError
