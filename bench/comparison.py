@@ -136,18 +136,18 @@ def table(sections: dict[str, dict[tuple[str, str], Row]]) -> Iterator[Line]:
             times = "".join(f"{_time(row.seconds(kernels)):>8}" for kernels in ("numpy", "numba"))
             ratio = f"{_ratio(row.ratio()):>6}{'<' if row.slower else ' '}"
             line = f"  {row.label:{label}} {row.shape:{shape}}{times}{ratio}  {equal}"
-            yield line, {"red": bool(row.slower) or not row.equal}
+            yield line, {"red": not row.equal, "yellow": row.equal and bool(row.slower)}
     yield from _legend(rows)
 
 
 def _legend(rows: list[Row]) -> Iterator[Line]:
     slower = [row for row in rows if row.slower]
-    yield f"fastest rounds; ratio: NumPy's time divided by Numba's. < slower: {len(slower)} of {len(rows)} rows.", {}
+    yield f"Fastest rounds; ratio: NumPy / Numba, below 1 (<) in {len(slower)} of {len(rows)} rows.", {}
     partly = [
         f"{row.operation} {part} {row.ratio(part):.2f}" for row in slower for part in row.slower if row.ratio() >= 1
     ]
     if partly:
-        yield f"< in one part only: {', '.join(' '.join(each.split()) for each in partly)}.", {}
+        yield f"Below 1 in one part only: {', '.join(' '.join(each.split()) for each in partly)}.", {}
 
 
 def _time(seconds: float) -> str:

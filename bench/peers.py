@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,55 +26,14 @@ from typing import Any, Final
 import click
 
 from bench.common import ROOT, cpu_name, rewrite, time_text, versions
-from bench.workloads import IMAGES, WORKLOADS, Workload
+from bench.processes import Worker, run_program
+from bench.workloads import COUNTS, PROGRAM, WORKLOADS, Workload
 from fnnet.limits import available_threads
 
 README: Final = ROOT / "README.md"
 RESULTS: Final = ROOT / "docs" / "peers.json"
 BEGIN, END = "<!-- bench.peers -->\n", "<!-- /bench.peers -->\n"
 PEERS: Final = ("PyTorch", "PyTorch compiled", "JAX", "scikit-learn", "ONNX Runtime", "NumPy")
-COUNTS: Final = {"train": IMAGES, "step": 41_000, "one": 1000, "many": 10_000}
-
-
-class Worker:
-    """A process that runs one peer with so many threads."""
-
-    def __init__(self, name: str, threads: int) -> None:
-        self.name, self.threads = name, threads
-        env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads), "KMP_BLOCKTIME": "0"}
-        env |= {"OPENBLAS_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-        command = [sys.executable, "-m", "bench.workers", name, str(threads)]
-        self._process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        if threads == 1 and hasattr(os, "sched_setaffinity"):
-            # JAX has no other way to say so.
-            os.sched_setaffinity(self._process.pid, {min(os.sched_getaffinity(0))})
-
-    def send(self, question: dict[str, Any]) -> None:
-        """Ask, without waiting for the answer."""
-        assert self._process.stdin
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(question) + "\n")
-            self._process.stdin.flush()
-
-    def answer(self) -> dict[str, Any]:
-        """The worker's answer; what killed it counts as not able."""
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        answer: dict[str, Any] = json.loads(line) if line else {"able": False, "error": "the process died"}
-        return answer
-
-    def end(self) -> None:
-        """Stop it."""
-        self._process.kill()
-        self._process.wait()
 
 
 @contextlib.contextmanager
@@ -84,7 +42,9 @@ def workers(names: Sequence[str], threads: int) -> Iterator[list[Worker]]:
     made: list[Worker] = []
     try:
         for name in names:
-            made += [Worker(name, count) for count in sorted({1, threads})]
+            for count in sorted({1, threads}):
+                command = [sys.executable, "-m", "bench.workers", name, str(count)]
+                made.append(Worker(name, command, count, ROOT, {"PYTHONPATH": str(ROOT)}))
         yield made
     finally:
         for worker in made:
@@ -151,20 +111,15 @@ def measure_programs(rounds: int) -> list[dict[str, Any]]:
         return []
     figures: dict[str, list[tuple[float, float]]] = {"fnnet": [], "PyTorch": []}
     with tempfile.TemporaryDirectory() as out:
-        ours = ["cli.py", "train", "--jit", "--hidden", "128", "--batch-size", "128", "--epochs", "3", "--dev", "0"]
         commands = {
-            "fnnet": [sys.executable, *ours, "--quiet", "--out", f"{out}/a.safetensors"],
+            "fnnet": [sys.executable, "cli.py", *PROGRAM, "--quiet", "--out", f"{out}/a.safetensors"],
             "PyTorch": [sys.executable, "-m", "bench.torch_program", folder, f"{out}/b.pt"],
         }
         for turn in range(rounds + 1):
             for name, command in commands.items():
-                began = time.perf_counter()
-                process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-                _, status, usage = os.wait4(process.pid, 0)
-                if status:
-                    raise click.ClickException(f"{' '.join(command)}: exit status {status}")
+                taken = run_program(command, ROOT, {})
                 if turn:
-                    figures[name].append((time.perf_counter() - began, usage.ru_maxrss / 1024))
+                    figures[name].append(taken)
     rows = []
     for kind, column in (("process", 0), ("memory", 1)):
         work = next(work for work in WORKLOADS if work.kind == kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -9,6 +10,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from statistics import median
 from typing import Any
 
@@ -47,21 +49,31 @@ def _initial(work: Workload) -> Any:
     return fnnet.init(work.sizes, 0)
 
 
+def module(*names: str) -> Any:
+    """Return fnnet's first module of these that there is: the names in this checkout, then those in older ones."""
+    for name in names:
+        with contextlib.suppress(ModuleNotFoundError):
+            return import_module(f"fnnet.{name}")
+    raise ModuleNotFoundError(f"none of {', '.join(names)} is in fnnet")
+
+
 def fnnet_run(work: Workload, count: int, threads: int) -> Run | None:
     """This library, as a user calls it; an epoch's time holds its shuffle."""
     import fnnet
-    from fnnet.core.state import Examples
-    from fnnet.training import epochs
-    from fnnet.training.plan import Plan
 
+    epochs, plans, state = (
+        module("training.epochs", "train"),
+        module("training.plan", "plan"),
+        module("core.state", "network"),
+    )
     kernels = fnnet.load_kernels("numba", threads=threads)
     x, labels = images_and_labels(work, count)
     if work.kind in ("train", "step"):
         batch = work.batch if work.kind == "train" else None
         every = 1 if work.kind == "train" else 10
-        plan = Plan(10**9, batch, RATE, report_every=every)
+        plan = plans.Plan(10**9, batch, RATE, report_every=every)
         training = epochs.start(_initial(work), 0, plan)
-        reached: Iterator[Any] = epochs.epochs(training, Examples(x, labels), plan, kernels=kernels)
+        reached: Iterator[Any] = epochs.epochs(training, state.Examples(x, labels), plan, kernels=kernels)
         timed = _timed(lambda: next(reached))
         return lambda: timed() / every
     answer = fnnet.predictor(_initial(work), kernels=kernels)

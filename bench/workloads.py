@@ -8,7 +8,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 IMAGES: Final = 60_000
+COUNTS: Final = {"train": IMAGES, "step": 41_000, "one": 1000, "many": 10_000}
+"""How many images each kind of workload has."""
 RATE: Final = 0.05
+PROGRAM: Final = ("train", "--jit", "--hidden", "128", "--batch-size", "128", "--epochs", "3", "--dev", "0")
+"""What the whole program is, but for where the model goes."""
 
 
 class Workload(NamedTuple):
