@@ -18,13 +18,11 @@ TELLING = {
     "cross_entropy_backward": ("hidden",),
 }
 """The cases of an operation; those of other operations are `wide`."""
-LEFT_OUT = ("smoothed", "weighted")
-"""Ways of calling an operation that are measured together, as `both`."""
 
 
 def telling_cases(call):
-    operation, _, way = call.partition(", ")
-    return () if way in LEFT_OUT else TELLING.get(operation, ("wide",))
+    """The cases of a plain call; with weights or smoothing it is measured among every case only."""
+    return TELLING.get(call, ("wide",)) if call == cases.operation(call) else ()
 
 
 def grid(every):
@@ -34,14 +32,14 @@ def grid(every):
 
 
 def row_of(call, name):
-    """Where the call at the case of that name stands in the table: a slope is added to its activation."""
+    """Where the call at the case of that name is in the table: what goes backward is added to what goes forward."""
     operation, case = cases.operation(call), cases.named(name)
     sizes = case.W.shape if operation == "update" else case.z.shape
     if operation.startswith("affine"):
         sizes = (*case.x.shape, case.W.shape[1])
     shape = name if name.startswith("random") else f"{name}, {' x '.join(map(str, sizes))}"
-    if operation in cases.SLOPES:
-        return OPERATIONS, operation.removesuffix("_backward"), shape, "backward"
+    if operation.endswith("_backward") and not operation.startswith("affine"):
+        return OPERATIONS, call.replace("_backward", ""), shape, "backward"
     return OPERATIONS, call, shape
 
 

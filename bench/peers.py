@@ -1,13 +1,14 @@
-"""fnnet beside other libraries on the same work, in one interleaved run: `python -m bench.peers` (extra `peers`).
+"""Compare fnnet with other libraries on the same workloads, interleaved: `python -m bench.peers` (extra `peers`).
 
-Every peer runs in processes of its own, one with one thread and one with all, and the works go round among them:
-medians of the rounds, the peer's better setting; a peer that took twice as long as the fastest in the first round is
-not asked again. FNNET_DATA names the folder of MNIST.
+Every library runs in two processes, one with one thread and one with all, which take turns. The table has the medians
+of the rounds, for each library its faster setting; one that takes twice as long as the fastest in the first round is
+not measured again. FNNET_DATA is the folder of MNIST.
 
 python -m bench.peers                       measure everything (20 minutes), write docs/peers.json and the README
-python -m bench.peers --only 784-128-10     the works whose names hold this; nothing is written
-python -m bench.peers --only 784-128-10 --merge    the same, and put them in place of their rows of before
-python -m bench.peers --check               only see that the README's rows are those of this program and of the JSON
+python -m bench.peers --only 784-128-10     only workloads whose names contain this; nothing is written
+python -m bench.peers --only 784-128-10 --merge    the same, and replace their rows
+python -m bench.peers --write               write the README's table from docs/peers.json again
+python -m bench.peers --check               compare the README's table with docs/peers.json and this program
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ PEERS: Final = ("PyTorch", "PyTorch compiled", "JAX", "scikit-learn", "ONNX Runt
 
 @contextlib.contextmanager
 def workers(names: Sequence[str], threads: int) -> Iterator[list[Worker]]:
-    """A process for each peer with one thread and with all."""
+    """Start a process for each library with one thread and one with all."""
     made: list[Worker] = []
     try:
         for name in names:
@@ -52,7 +53,7 @@ def workers(names: Sequence[str], threads: int) -> Iterator[list[Worker]]:
 
 
 def measure(number: int, rounds: int, threads: int) -> dict[str, Any]:
-    """The seconds of work `number`: medians over interleaved rounds, for each peer its better number of threads."""
+    """Measure workload `number`: medians of interleaved rounds, for each library its faster number of threads."""
     work = WORKLOADS[number]
     seconds: dict[tuple[str, int], list[float]] = {}
     errors = {}
@@ -70,7 +71,7 @@ def measure(number: int, rounds: int, threads: int) -> dict[str, Any]:
             if turn == 1:
                 able = _in_the_race(able, seconds)
             for worker in able:
-                # Threads of the one before may still be looking for work.
+                # The previous worker's threads may still be spinning.
                 time.sleep(0.2)
                 worker.send({})
                 answer = worker.answer()
@@ -87,8 +88,10 @@ def measure(number: int, rounds: int, threads: int) -> dict[str, Any]:
 
 
 def _in_the_race(team: list[Worker], seconds: dict[tuple[str, int], list[float]]) -> list[Worker]:
-    """Those that may yet be the fastest: a peer that took twice as long as another in the first round keeps the figure
-    of that round, for the ratio is that to the fastest."""
+    """Return the workers that may still be the fastest.
+
+    A library that took twice as long as another in the first round keeps that figure: the ratio is to the fastest one.
+    """
     first = {key: taken[0] for key, taken in seconds.items()}
     fastest = min((value for (name, _), value in first.items() if name not in ("fnnet", "peak")), default=0.0)
     return [
@@ -101,11 +104,11 @@ def _in_the_race(team: list[Worker], seconds: dict[tuple[str, int], list[float]]
 def _row(work: Workload, ours: float, peers: dict[str, float]) -> dict[str, Any]:
     fastest = min(peers, key=lambda name: peers[name]) if peers else None
     ratio = peers[fastest] / ours if fastest else None
-    return {"work": work.name, "fnnet": ours, "peers": peers, "fastest": fastest, "ratio": ratio, "must": work.must}
+    return {"work": work.name, "fnnet": ours, "peers": peers, "fastest": fastest, "ratio": ratio, "target": work.target}
 
 
 def measure_programs(rounds: int) -> list[dict[str, Any]]:
-    """Whole programs, from start to saved model: seconds, and MiB at the most, of fnnet and of PyTorch."""
+    """Measure whole programs, from start to saved model: seconds and peak MiB of fnnet and of PyTorch."""
     folder = os.environ.get("FNNET_DATA")
     if folder is None:
         return []
@@ -129,15 +132,15 @@ def measure_programs(rounds: int) -> list[dict[str, Any]]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """The rows as a Markdown table."""
-    heads = ["work", "fnnet", *PEERS, "fnnet is faster by", "must"]
+    """Return the rows as a Markdown table."""
+    heads = ["work", "fnnet", *PEERS, "fnnet is faster by", "target"]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for row in rows:
         work = next(work for work in WORKLOADS if work.name == row["work"])
         cells = [_amount(work, row["fnnet"])]
         cells += [_amount(work, row["peers"][peer]) if peer in row["peers"] else "" for peer in PEERS]
         ratio = f"{row['ratio']:.2f}" if row["ratio"] else ""
-        lines.append("| " + " | ".join([row["work"], *cells, f"**{ratio}**", f"{row['must']:g}"]) + " |")
+        lines.append("| " + " | ".join([row["work"], *cells, f"**{ratio}**", f"{row['target']:g}"]) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -146,7 +149,7 @@ def _amount(work: Workload, value: float) -> str:
 
 
 def section(results: dict[str, Any]) -> str:
-    """What the README says between its two marks."""
+    """Return the README's text between the two marks."""
     machine_line = (
         f"{results['cpu']}, {results['threads']} threads; peak {results['peak_gflops']:.0f} GFLOP/s; "
         + ", ".join(f"{name} {version}" for name, version in results["versions"].items())
@@ -155,7 +158,7 @@ def section(results: dict[str, Any]) -> str:
 
 
 def check(readme: str) -> list[str]:
-    """How the README's rows differ in kind from this program's and from the JSON's; nothing where they do not."""
+    """Return how the README's table differs from docs/peers.json, and its rows from this program's."""
     if BEGIN not in readme or END not in readme:
         return ["the README has no table of bench.peers"]
     inside = readme.split(BEGIN)[1].split(END, maxsplit=1)[0]
@@ -167,25 +170,31 @@ def check(readme: str) -> list[str]:
 
 
 @click.command()
-@click.option("--rounds", default=5, show_default=True, help="Rounds, of which the medians are taken.")
-@click.option("--only", default="", help="Only works whose names hold this; nothing is written.")
-@click.option("--merge", is_flag=True, help="With --only: replace these rows, measured on the same machine and peers.")
-@click.option("--check", "only_check", is_flag=True, help="Only compare the README's rows with this program's.")
-@click.option("--out", default=str(RESULTS), show_default=True, help="Where the JSON goes.")
-def main(rounds: int, only: str, merge: bool, only_check: bool, out: str) -> None:
-    """Measure fnnet and its peers."""
+@click.option("--rounds", default=5, show_default=True, help="Rounds; the table has their medians.")
+@click.option("--only", default="", help="Only workloads whose names contain this; nothing is written.")
+@click.option("--merge", is_flag=True, help="With --only: replace their rows, if machine and libraries are the same.")
+@click.option("--check", "only_check", is_flag=True, help="Only compare the README's table.")
+@click.option("--write", "only_write", is_flag=True, help="Only write the README's table from the JSON.")
+@click.option("--out", default=str(RESULTS), show_default=True, help="The JSON file.")
+def main(rounds: int, only: str, merge: bool, only_check: bool, only_write: bool, out: str) -> None:
+    """Compare fnnet with other libraries."""
     if only_check:
         faults = check(README.read_text())
         for fault in faults:
             click.echo(fault, err=True)
         sys.exit(bool(faults))
+    if only_write:
+        rewrite(README, BEGIN, section(json.loads(RESULTS.read_text())), END)
+        return
     threads = available_threads()
     results = {"cpu": cpu_name(), "threads": threads, "rounds": rounds, "versions": versions()}
     if merge and not Path(out).exists():
-        raise click.UsageError(f"--merge finds no {out}: measure everything first")
+        raise click.UsageError(f"--merge needs {out}: measure everything first")
     before = json.loads(Path(out).read_text()) if merge else None
     if before and any(before[key] != value for key, value in results.items()):
-        raise click.UsageError(f"{out} was measured on another machine, with other peers or rounds: measure everything")
+        raise click.UsageError(
+            f"{out} was measured on another machine, or with other libraries or rounds: measure everything"
+        )
     rows = []
     for number, work in enumerate(WORKLOADS):
         if work.kind in COUNTS and only in work.name:
@@ -211,7 +220,9 @@ def main(rounds: int, only: str, merge: bool, only_check: bool, out: str) -> Non
 def _say(work: Workload, row: dict[str, Any]) -> None:
     peers = ", ".join(f"{name} {_amount(work, value)}" for name, value in sorted(row["peers"].items()))
     share = f", {row['gflops']:.0f} of {row['peak_gflops']:.0f} GFLOP/s" if "gflops" in row else ""
-    ratio = "no peer" if row["ratio"] is None else f"{row['ratio']:.2f} times {row['fastest']} (must {row['must']:g})"
+    ratio = (
+        "no peer" if row["ratio"] is None else f"{row['ratio']:.2f} times {row['fastest']} (target {row['target']:g})"
+    )
     click.echo(f"{work.name}: {_amount(work, row['fnnet'])}{share}; {ratio}; {peers} {row.get('errors') or ''}")
 
 

@@ -1,4 +1,7 @@
-"""One peer in one process: `python -m bench.workers NAME THREADS` reads works as JSON lines, answers with seconds."""
+"""One library in one process: `python -m bench.workers NAME THREADS` reads JSON lines and writes one for each.
+
+{"work": number, "count": images} prepares a workload, {} measures it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ import numpy as np
 from bench.workloads import RATE, WORKLOADS, Workload, images_and_labels
 
 Run = Callable[[], float]
-"""Do the work once; returns the seconds it took."""
+"""Runs the workload once and returns the seconds it took."""
 
 
 def _timed(action: Callable[[], Any]) -> Run:
@@ -32,7 +35,7 @@ def _timed(action: Callable[[], Any]) -> Run:
 
 
 def _one_by_one(answer: Callable[[Any], Any], x: Any) -> Run:
-    """Seconds for each of a thousand images, asked one at a time."""
+    """Return the seconds per image of a thousand images, one at a time."""
     rows = [x[i : i + 1] for i in range(min(1000, len(x)))]
     timed = _timed(lambda: [answer(row) for row in rows])
     return lambda: timed() / len(rows)
@@ -58,7 +61,7 @@ def module(*names: str) -> Any:
 
 
 def fnnet_run(work: Workload, count: int, threads: int) -> Run | None:
-    """This library, as a user calls it; an epoch's time holds its shuffle."""
+    """Run fnnet as a user calls it; an epoch includes its shuffle."""
     import fnnet
 
     epochs, plans, state = (
@@ -81,7 +84,7 @@ def fnnet_run(work: Workload, count: int, threads: int) -> Run | None:
 
 
 def numpy_run(work: Workload, count: int, threads: int) -> Run | None:
-    """NumPy in float64, as the notebook that the full-batch recipe comes from, and in float32 for answers."""
+    """Run NumPy: training in float64, as the notebook that the full-batch recipe comes from, prediction in float32."""
     x, labels = _floats(work, count)
     if work.kind == "step":
         return _timed(_notebook_step(x.astype(np.float64).T.copy(), labels, work.sizes))
@@ -117,7 +120,7 @@ def _notebook_step(x: Any, labels: Any, sizes: tuple[int, ...]) -> Callable[[], 
 
 
 def torch_run(work: Workload, count: int, threads: int, compiled: bool = False) -> Run | None:
-    """PyTorch, eager or with its compiler, data as a tensor in memory, the fused optimizer."""
+    """Run PyTorch, eager or compiled, with the data as a tensor in memory and the fused optimizer."""
     import torch
 
     torch.set_num_threads(threads)
@@ -156,7 +159,7 @@ def torch_run(work: Workload, count: int, threads: int, compiled: bool = False) 
 
 
 def jax_run(work: Workload, count: int, threads: int) -> Run | None:
-    """JAX, the whole epoch in one jitted scan over its batches, parameters given up to it."""
+    """Run JAX: the whole epoch is one jitted scan over its batches, with donated parameters."""
     if work.kind != "train":
         return None
     import jax
@@ -190,7 +193,7 @@ def jax_run(work: Workload, count: int, threads: int) -> Run | None:
 
 
 def sklearn_run(work: Workload, count: int, threads: int) -> Run | None:
-    """scikit-learn's MLPClassifier: one pass of its stochastic gradient descent, or its predict."""
+    """Run scikit-learn's MLPClassifier: one pass of stochastic gradient descent, or predict."""
     if work.kind not in ("train", "one", "many"):
         return None
     from sklearn.neural_network import MLPClassifier
@@ -212,7 +215,7 @@ def sklearn_run(work: Workload, count: int, threads: int) -> Run | None:
 
 
 def onnx_run(work: Workload, count: int, threads: int) -> Run | None:
-    """ONNX Runtime on the same network, for answers."""
+    """Run ONNX Runtime: prediction with the same network."""
     if work.kind not in ("one", "many"):
         return None
     import onnx
@@ -242,7 +245,7 @@ def onnx_run(work: Workload, count: int, threads: int) -> Run | None:
 
 
 def peak_run(threads: int) -> Run:
-    """Seconds for a billion multiply-adds' worth of a large float32 matrix product: the machine's ceiling."""
+    """Measure a large float32 matrix product, in seconds per 10^9 operations: the most the machine can do."""
     a = np.random.default_rng(0).random((2048, 2048), dtype=np.float32)
     timed = _timed(lambda: a @ a)
     return lambda: timed() / (2 * 2048**3 / 1e9)
@@ -260,7 +263,7 @@ PEERS: dict[str, Callable[[Workload, int, int], Run | None]] = {
 
 
 def settled(run: Run) -> float:
-    """The median of runs for a third of a second, the first left out: it finds caches that another process filled."""
+    """Return the median of the runs in a third of a second, without the first, which finds the caches of others."""
     taken, end = [run()], time.perf_counter() + 0.3
     while time.perf_counter() < end:
         taken.append(run())
@@ -268,7 +271,7 @@ def settled(run: Run) -> float:
 
 
 def main() -> None:
-    """Answer works until standard input ends: {"work": number, "count": images} prepares, {} runs what was prepared."""
+    """Measure until standard input ends."""
     name, threads = sys.argv[1], int(sys.argv[2])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

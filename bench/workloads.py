@@ -1,4 +1,4 @@
-"""The works that `bench.peers` measures: the same for fnnet and for every peer."""
+"""The workloads that `bench.peers` and `bench.against` measure: the same for every library and checkout."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ COUNTS: Final = {"train": IMAGES, "step": 41_000, "one": 1000, "many": 10_000}
 """How many images each kind of workload has."""
 RATE: Final = 0.05
 PROGRAM: Final = ("train", "--jit", "--hidden", "128", "--batch-size", "128", "--epochs", "3", "--dev", "0")
-"""What the whole program is, but for where the model goes."""
+"""The arguments of the whole program, without the path of its model."""
 
 
 class Workload(NamedTuple):
-    """Something to measure.
+    """What is measured.
 
-    name    as the tables call it.
+    name    in the tables.
     kind    "train" an epoch, "step" a full-batch step, "one" an image, "many" images, "process" a whole program.
     data    "mnist", or "dense" for random floats of the same shape without zeros.
-    must    times faster than the fastest peer that fnnet is to be, at least.
+    target  how many times faster than the fastest peer fnnet is to be, at least.
     """
 
     name: str
@@ -29,10 +29,10 @@ class Workload(NamedTuple):
     sizes: tuple[int, ...]
     batch: int
     data: str
-    must: float
+    target: float
 
     def gflop(self, images: int) -> float:
-        """Billions of floating-point operations of dense code for so many images: forward, in training back too."""
+        """Return the 10^9 floating-point operations of dense code for `images`: forward, and backward in training."""
         weights = [a * b for a, b in itertools.pairwise(self.sizes)]
         training = self.kind in ("train", "step")
         return images * ((6 * sum(weights) - 2 * weights[0]) if training else 2 * sum(weights)) / 1e9
@@ -52,23 +52,23 @@ def _title(sizes: tuple[int, ...]) -> str:
 
 
 WORKLOADS: Final = (
-    *(Workload(f"train {_title(s)}, batch {b}", "train", s, b, "mnist", must) for s, b, must in _SHAPES),
+    *(Workload(f"train {_title(s)}, batch {b}", "train", s, b, "mnist", target) for s, b, target in _SHAPES),
     *(Workload(f"train {_title(s)}, batch {b}, dense", "train", s, b, "dense", 0.8) for s, b, _ in _SHAPES),
     Workload("full-batch step 784-10-10, 41,000 images", "step", (784, 10, 10), 41_000, "mnist", 6.0),
-    Workload("answer 1 image, 784-10-10", "one", (784, 10, 10), 1, "mnist", 2.0),
-    Workload("answer 1 image, 784-128-10", "one", (784, 128, 10), 1, "mnist", 2.0),
-    Workload("answer 10,000 images, 784-10-10", "many", (784, 10, 10), 10_000, "mnist", 1.0),
-    Workload("answer 10,000 images, 784-128-10", "many", (784, 128, 10), 10_000, "mnist", 1.3),
+    Workload("predict 1 image, 784-10-10", "one", (784, 10, 10), 1, "mnist", 2.0),
+    Workload("predict 1 image, 784-128-10", "one", (784, 128, 10), 1, "mnist", 2.0),
+    Workload("predict 10,000 images, 784-10-10", "many", (784, 10, 10), 10_000, "mnist", 1.0),
+    Workload("predict 10,000 images, 784-128-10", "many", (784, 128, 10), 10_000, "mnist", 1.3),
     Workload("program: 784-128-10, batch 128, 3 epochs", "process", (784, 128, 10), 128, "mnist", 3.0),
     Workload("program: peak memory", "memory", (784, 128, 10), 128, "mnist", 2.0),
 )
-"""Every row of the tables, in their order."""
+"""Every row of the tables, in order."""
 
 
 def images_and_labels(work: Workload, count: int) -> tuple[Any, Any]:
-    """`count` images as bytes, or as random floats where the work is dense, and labels.
+    """Return `count` images as bytes, or as random floats for a dense workload, and labels.
 
-    Real MNIST where FNNET_DATA has it; otherwise blots of ink as dense as digits.
+    The images are MNIST's if it is found, otherwise blots of ink as dense as digits.
     """
     draw = np.random.default_rng(0)
     if work.data == "dense":
@@ -104,7 +104,7 @@ def _mnist() -> tuple[Any, Any] | None:
 
 
 def _blots(draw: Any, count: int) -> Any:
-    """Images in which a fifth of the pixels, near the middle, are ink."""
+    """Return images in which a fifth of the pixels, near the middle, are ink."""
     x = np.zeros((count, 28, 28), np.uint8)
     for image in x:
         for _ in range(4):
