@@ -127,15 +127,15 @@ def table(sections: dict[str, dict[tuple[str, str], Row]]) -> Iterator[Line]:
     """Return the lines of the table."""
     rows = [row for section in sections.values() for row in section.values()]
     label, shape = max(22, *(len(row.label) for row in rows)), max(23, *(len(row.shape) for row in rows))
-    yield f"{'':{label + shape + 3}}{'NumPy':>8}{'Numba':>8}{'ratio':>6}   equal", {"bold": True}
+    yield f"{'':{label + shape + 3}}{'NumPy':>8}{'Numba':>8}{'ratio':>6} equal", {"bold": True}
     for section, of_section in sections.items():
         if of_section:
             yield section, {"bold": True}
         for row in of_section.values():
             equal = "yes" if row.equal else "NO"
             times = "".join(f"{_time(row.seconds(kernels)):>8}" for kernels in ("numpy", "numba"))
-            ratio = f"{_ratio(row.ratio()):>6}{'<' if row.slower else ' '}"
-            line = f"  {row.label:{label}} {row.shape:{shape}}{times}{ratio}  {equal}"
+            ratio = f"{_ratio(row.ratio()):>5}{'<' if row.slower else ' '}"
+            line = f"  {row.label:{label}} {row.shape:{shape}}{times}{ratio} {equal}"
             yield line, {"red": not row.equal, "yellow": row.equal and bool(row.slower)}
     yield from _legend(rows)
 
