@@ -11,7 +11,6 @@ import pytest
 
 from bench import bench_operations, bench_prediction, bench_training
 from bench.comparison import PLUGIN_OPTIONS, Comparison, plugin_table_wanted, table
-from fnnet.core.table import OPERATIONS
 from tests.conftest import ROOT
 from tests.tools import cases
 
@@ -170,7 +169,7 @@ def test_the_table_is_read_at_a_glance():
     assert len(lines) + 1 <= 45
     assert max(map(len, lines)) < 80
     text = "\n".join(lines)
-    assert all(operation.removesuffix("_backward") in text for operation in OPERATIONS)
+    assert all(cases.operation(call).removesuffix("_backward") in text for call in cases.CALLS)
     assert "<" not in "".join(lines[:-1])
     assert all(
         "<" in line
