@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["bench.comparison"]
 BENCH = Path(__file__).parent / "bench"
 
 

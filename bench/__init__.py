@@ -1,1 +1,1 @@
-"""Benchmarks over the tests' case table, and programs that measure."""
+"""Benchmarks (`pytest --benchmark-only`), and programs that measure."""

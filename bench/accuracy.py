@@ -1,11 +1,11 @@
-"""Accuracy on MNIST's test images against the time of training: `FNNET_DATA=... python -m bench.accuracy`.
+"""Measure accuracy on MNIST's test images and the time of training: `FNNET_DATA=... python -m bench.accuracy`.
 
-Every run is a process, `python cli.py train --jit --recipe ... --dev 0`, on all 60,000 training images. PyTorch runs
-`quick` beside it, and `import torch` is timed as a process beside that of `quick`; the three go round seed by seed.
+Every run is a process, `python cli.py train --jit --recipe ... --dev 0`, on all 60,000 training images. PyTorch
+runs `quick` too, and `import torch` is timed as a process; the three take turns, seed by seed.
 
 python -m bench.accuracy                     classic, quick, accurate, five seeds each (six minutes)
-python -m bench.accuracy --recipe record     the record, one seed (45 minutes); others keep their figures
-python -m bench.accuracy --check             is every line of docs/accuracy.json reached, and in docs/recipes.md?
+python -m bench.accuracy --recipe record     the record, one seed (45 minutes); other rows are kept
+python -m bench.accuracy --check             check that every target is reached and that docs/recipes.md has the table
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-from bench.peers import ROOT, cpu_name, rewrite, versions
+from bench.common import ROOT, cpu_name, rewrite, versions
 from fnnet.limits import available_threads
 from fnnet.training import recipes
 
@@ -44,18 +44,18 @@ COLOURS: Final = {
 }
 
 
-class Must(NamedTuple):
-    """What a recipe must reach: a mean accuracy, and seconds of training that no run may exceed."""
+class Target(NamedTuple):
+    """The mean accuracy that a recipe is to reach, and the seconds of training that no run may exceed."""
 
     accuracy: float
     seconds: float
 
 
-MUSTS: Final = {"quick": Must(0.98, 1.0), "accurate": Must(0.993, 120.0), "record": Must(0.995, 3600.0)}
+TARGETS: Final = {"quick": Target(0.98, 1.0), "accurate": Target(0.993, 120.0), "record": Target(0.995, 3600.0)}
 
 
 def timed(command: Sequence[str], folder: str) -> tuple[str, float]:
-    """What a command prints, and how long its process took."""
+    """Return what a command prints, and how long its process took."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     began = time.perf_counter()
     done = subprocess.run(command, cwd=folder, env=env, stdout=subprocess.PIPE, text=True, check=False)
@@ -65,7 +65,7 @@ def timed(command: Sequence[str], folder: str) -> tuple[str, float]:
 
 
 def run_recipe(name: str, seed: int, folder: str) -> dict[str, Any]:
-    """The figures of one run of a recipe."""
+    """Return the figures of one run of a recipe."""
     options = ["--jit", "--data", "mnist", "--recipe", name, "--seed", str(seed), "--dev", "0", "--json", "--quiet"]
     printed, process = timed([sys.executable, str(ROOT / "cli.py"), "train", *options], folder)
     found = json.loads(printed)
@@ -82,7 +82,7 @@ def run_recipe(name: str, seed: int, folder: str) -> dict[str, Any]:
 
 
 def run_torch(seed: int, folder: str, threads: int) -> list[dict[str, Any]]:
-    """PyTorch's run of `quick`, by the better number of threads, and how long importing it takes."""
+    """Return PyTorch's run of `quick` with its faster number of threads, and how long importing it takes."""
     best: dict[str, Any] = {}
     for count in sorted({1, threads}):
         command = [sys.executable, "-m", "bench.torch_accuracy", os.environ["FNNET_DATA"], str(seed), str(count)]
@@ -94,10 +94,10 @@ def run_torch(seed: int, folder: str, threads: int) -> list[dict[str, Any]]:
 
 
 def measure(names: Sequence[str], seeds: int) -> list[dict[str, Any]]:
-    """Every run of these recipes."""
+    """Run these recipes with every seed."""
     threads, has_torch = available_threads(), find_spec("torch") is not None
     if "quick" in names and not has_torch:
-        click.echo("without PyTorch: pip install -e '.[peers]' brings its rows", err=True)
+        click.echo("no PyTorch, so no rows of it: pip install -e '.[peers]'", err=True)
     runs: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         timed([sys.executable, str(ROOT / "cli.py"), "warmup"], folder)
@@ -113,21 +113,21 @@ def measure(names: Sequence[str], seeds: int) -> list[dict[str, Any]]:
 
 
 def merge(before: list[dict[str, Any]], fresh: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The runs, those of `fresh` in place of all before of the same name, in the order of the table."""
+    """Return the runs in the order of the table; those in `fresh` replace earlier ones of the same name."""
     names = {run["what"] for run in fresh}
     runs = [run for run in before if run["what"] not in names] + fresh
     return sorted(runs, key=lambda run: (ORDER.index(run["what"]), run["seed"]))
 
 
 def by_name(runs: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """The runs of each name, in the order of the table."""
+    """Return the runs of each name, in the order of the table."""
     return {name: some for name in ORDER if (some := [run for run in runs if run["what"] == name])}
 
 
 def reached(name: str, runs: list[dict[str, Any]]) -> bool:
-    """Whether the mean accuracy and the slowest run are what they must be."""
-    must = MUSTS[name]
-    return mean(run["accuracy"] for run in runs) >= must.accuracy and max(_seconds(runs)) <= must.seconds
+    """Return True if the mean accuracy and the slowest run reach the target."""
+    target = TARGETS[name]
+    return mean(run["accuracy"] for run in runs) >= target.accuracy and max(_seconds(runs)) <= target.seconds
 
 
 def _seconds(runs: list[dict[str, Any]]) -> list[float]:
@@ -135,9 +135,9 @@ def _seconds(runs: list[dict[str, Any]]) -> list[float]:
 
 
 def table(runs: list[dict[str, Any]]) -> str:
-    """All runs as a Markdown table, a row for each name."""
+    """Return all runs as a Markdown table, a row for each name."""
     heads = ["what", "network", "parameters", "epochs", "seeds", "test accuracy", "lowest to highest"]
-    heads += ["training, s", "slowest, s", "process, s", "must", "reached"]
+    heads += ["training, s", "slowest, s", "process, s", "target", "reached"]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for name, some in by_name(runs).items():
         first, process = some[0], f"{median(run['process'] for run in some):.2f}"
@@ -153,10 +153,10 @@ def table(runs: list[dict[str, Any]]) -> str:
             ]
         if "sizes" in first:
             cells[1:4] = ["-".join(map(str, first["sizes"])), f"{first['parameters']:,}", str(first["epochs"])]
-        if name in MUSTS:
-            must = MUSTS[name]
+        if name in TARGETS:
+            target = TARGETS[name]
             cells[10:] = [
-                f"{100 * must.accuracy:.2f} %, {must.seconds:g} s",
+                f"{100 * target.accuracy:.2f} %, {target.seconds:g} s",
                 "yes" if reached(name, some) else "missed",
             ]
         lines.append("| " + " | ".join(cells) + " |")
@@ -164,7 +164,7 @@ def table(runs: list[dict[str, Any]]) -> str:
 
 
 def section(runs: list[dict[str, Any]]) -> str:
-    """What docs/recipes.md says between its two marks."""
+    """Return the text of docs/recipes.md between its two marks."""
     machines: dict[str, list[str]] = {}
     for name, some in by_name(runs).items():
         for run in some:
@@ -177,7 +177,7 @@ def section(runs: list[dict[str, Any]]) -> str:
 
 
 def draw(runs: list[dict[str, Any]]) -> None:
-    """docs/accuracy.svg: errors on the test images against seconds of training, a point for each run."""
+    """Draw docs/accuracy.svg: errors on the test images over seconds of training, a point for each run."""
     from fnnet.apps.report.plots import figure_class, save_figure
 
     figure = figure_class()(figsize=(8, 4.6), layout="constrained")
@@ -206,10 +206,10 @@ def draw(runs: list[dict[str, Any]]) -> None:
 
 
 def check(runs: list[dict[str, Any]], page: str) -> list[str]:
-    """What is not reached, and how the page differs; nothing where all is well."""
+    """Return the targets that are not reached, and how the page differs."""
     groups = by_name(runs)
-    faults = [f"{name}: no runs" for name in MUSTS if name not in groups]
-    faults += [f"{name}: missed" for name in MUSTS if name in groups and not reached(name, groups[name])]
+    faults = [f"{name}: no runs" for name in TARGETS if name not in groups]
+    faults += [f"{name}: missed" for name in TARGETS if name in groups and not reached(name, groups[name])]
     if IMPORT in groups and "quick" in groups:
         ours, theirs = (median(run["process"] for run in groups[name]) for name in ("quick", IMPORT))
         if ours > theirs:
@@ -219,9 +219,9 @@ def check(runs: list[dict[str, Any]], page: str) -> list[str]:
 
 
 @click.command()
-@click.option("--recipe", "names", multiple=True, type=click.Choice(MEASURED), help="Only these; others are kept.")
-@click.option("--seeds", default=5, show_default=True, help="Seeds of each recipe but `record`, which has one.")
-@click.option("--check", "only_check", is_flag=True, help="Only see whether all is reached; exit code 1 where not.")
+@click.option("--recipe", "names", multiple=True, type=click.Choice(MEASURED), help="Only these; other rows are kept.")
+@click.option("--seeds", default=5, show_default=True, help="Seeds of each recipe except `record`, which has one.")
+@click.option("--check", "only_check", is_flag=True, help="Only check; exit code 1 if a target is missed.")
 @click.option("--draw", "only_draw", is_flag=True, help="Only write the table and the picture again.")
 def main(names: tuple[str, ...], seeds: int, only_check: bool, only_draw: bool) -> None:
     """Measure the recipes' accuracy and time."""

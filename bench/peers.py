@@ -1,13 +1,14 @@
-"""fnnet beside other libraries on the same work, in one interleaved run: `python -m bench.peers` (extra `peers`).
+"""Compare fnnet with other libraries on the same workloads, interleaved: `python -m bench.peers` (extra `peers`).
 
-Every peer runs in processes of its own, one with one thread and one with all, and the works go round among them:
-medians of the rounds, the peer's better setting; a peer that took twice as long as the fastest in the first round is
-not asked again. FNNET_DATA names the folder of MNIST.
+Every library runs in two processes, one with one thread and one with all, which take turns. The table has the medians
+of the rounds, for each library its faster setting; one that takes twice as long as the fastest in the first round is
+not measured again. FNNET_DATA is the folder of MNIST.
 
 python -m bench.peers                       measure everything (20 minutes), write docs/peers.json and the README
-python -m bench.peers --only 784-128-10     the works whose names hold this; nothing is written
-python -m bench.peers --only 784-128-10 --merge    the same, and put them in place of their rows of before
-python -m bench.peers --check               only see that the README's rows are those of this program and of the JSON
+python -m bench.peers --only 784-128-10     only workloads whose names contain this; nothing is written
+python -m bench.peers --only 784-128-10 --merge    the same, and replace their rows
+python -m bench.peers --write               write the README's table from docs/peers.json again
+python -m bench.peers --check               compare the README's table with docs/peers.json and this program
 """
 
 from __future__ import annotations
@@ -15,80 +16,36 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
 import click
 
-from bench.works import IMAGES, WORKS, Work
-from fnnet.kernels.machine import machine
+from bench.common import ROOT, cpu_name, rewrite, time_text, versions
+from bench.processes import Worker, run_program
+from bench.workloads import COUNTS, PROGRAM, WORKLOADS, Workload
 from fnnet.limits import available_threads
 
-ROOT: Final = Path(__file__).resolve().parents[1]
 README: Final = ROOT / "README.md"
 RESULTS: Final = ROOT / "docs" / "peers.json"
 BEGIN, END = "<!-- bench.peers -->\n", "<!-- /bench.peers -->\n"
 PEERS: Final = ("PyTorch", "PyTorch compiled", "JAX", "scikit-learn", "ONNX Runtime", "NumPy")
-PACKAGES: Final = ("numpy", "numba", "torch", "jax", "scikit-learn", "onnxruntime")
-COUNTS: Final = {"train": IMAGES, "step": 41_000, "one": 1000, "many": 10_000}
-
-
-class Worker:
-    """A process that runs one peer with so many threads."""
-
-    def __init__(self, name: str, threads: int) -> None:
-        self.name, self.threads = name, threads
-        env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads), "KMP_BLOCKTIME": "0"}
-        env |= {"OPENBLAS_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-        command = [sys.executable, "-m", "bench.workers", name, str(threads)]
-        self._process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        if threads == 1 and hasattr(os, "sched_setaffinity"):
-            # JAX has no other way to say so.
-            os.sched_setaffinity(self._process.pid, {min(os.sched_getaffinity(0))})
-
-    def send(self, question: dict[str, Any]) -> None:
-        """Ask, without waiting for the answer."""
-        assert self._process.stdin
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(question) + "\n")
-            self._process.stdin.flush()
-
-    def answer(self) -> dict[str, Any]:
-        """The worker's answer; what killed it counts as not able."""
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        answer: dict[str, Any] = json.loads(line) if line else {"able": False, "error": "the process died"}
-        return answer
-
-    def end(self) -> None:
-        """Stop it."""
-        self._process.kill()
-        self._process.wait()
 
 
 @contextlib.contextmanager
 def workers(names: Sequence[str], threads: int) -> Iterator[list[Worker]]:
-    """A process for each peer with one thread and with all."""
+    """Start a process for each library with one thread and one with all."""
     made: list[Worker] = []
     try:
         for name in names:
-            made += [Worker(name, count) for count in sorted({1, threads})]
+            for count in sorted({1, threads}):
+                command = [sys.executable, "-m", "bench.workers", name, str(count)]
+                made.append(Worker(name, command, count, ROOT, {"PYTHONPATH": str(ROOT)}))
         yield made
     finally:
         for worker in made:
@@ -96,8 +53,8 @@ def workers(names: Sequence[str], threads: int) -> Iterator[list[Worker]]:
 
 
 def measure(number: int, rounds: int, threads: int) -> dict[str, Any]:
-    """The seconds of work `number`: medians over interleaved rounds, for each peer its better number of threads."""
-    work = WORKS[number]
+    """Measure workload `number`: medians of interleaved rounds, for each library its faster number of threads."""
+    work = WORKLOADS[number]
     seconds: dict[tuple[str, int], list[float]] = {}
     errors = {}
     with workers(["fnnet", *PEERS, "peak"], threads) as team:
@@ -114,7 +71,7 @@ def measure(number: int, rounds: int, threads: int) -> dict[str, Any]:
             if turn == 1:
                 able = _in_the_race(able, seconds)
             for worker in able:
-                # Threads of the one before may still be looking for work.
+                # The previous worker's threads may still be spinning.
                 time.sleep(0.2)
                 worker.send({})
                 answer = worker.answer()
@@ -131,8 +88,10 @@ def measure(number: int, rounds: int, threads: int) -> dict[str, Any]:
 
 
 def _in_the_race(team: list[Worker], seconds: dict[tuple[str, int], list[float]]) -> list[Worker]:
-    """Those that may yet be the fastest: a peer that took twice as long as another in the first round keeps the figure
-    of that round, for the ratio is that to the fastest."""
+    """Return the workers that may still be the fastest.
+
+    A library that took twice as long as another in the first round keeps that figure: the ratio is to the fastest one.
+    """
     first = {key: taken[0] for key, taken in seconds.items()}
     fastest = min((value for (name, _), value in first.items() if name not in ("fnnet", "peak")), default=0.0)
     return [
@@ -142,65 +101,55 @@ def _in_the_race(team: list[Worker], seconds: dict[tuple[str, int], list[float]]
     ]
 
 
-def _row(work: Work, ours: float, peers: dict[str, float]) -> dict[str, Any]:
+def _row(work: Workload, ours: float, peers: dict[str, float]) -> dict[str, Any]:
     fastest = min(peers, key=lambda name: peers[name]) if peers else None
     ratio = peers[fastest] / ours if fastest else None
-    return {"work": work.name, "fnnet": ours, "peers": peers, "fastest": fastest, "ratio": ratio, "must": work.must}
+    return {"work": work.name, "fnnet": ours, "peers": peers, "fastest": fastest, "ratio": ratio, "target": work.target}
 
 
 def measure_programs(rounds: int) -> list[dict[str, Any]]:
-    """Whole programs, from start to saved model: seconds, and MiB at the most, of fnnet and of PyTorch."""
+    """Measure whole programs, from start to saved model: seconds and peak MiB of fnnet and of PyTorch."""
     folder = os.environ.get("FNNET_DATA")
     if folder is None:
         return []
     figures: dict[str, list[tuple[float, float]]] = {"fnnet": [], "PyTorch": []}
     with tempfile.TemporaryDirectory() as out:
-        ours = ["cli.py", "train", "--jit", "--hidden", "128", "--batch-size", "128", "--epochs", "3", "--dev", "0"]
         commands = {
-            "fnnet": [sys.executable, *ours, "--quiet", "--out", f"{out}/a.safetensors"],
+            "fnnet": [sys.executable, "cli.py", *PROGRAM, "--quiet", "--out", f"{out}/a.safetensors"],
             "PyTorch": [sys.executable, "-m", "bench.torch_program", folder, f"{out}/b.pt"],
         }
         for turn in range(rounds + 1):
             for name, command in commands.items():
-                began = time.perf_counter()
-                process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-                _, status, usage = os.wait4(process.pid, 0)
-                if status:
-                    raise click.ClickException(f"{' '.join(command)}: exit status {status}")
+                taken = run_program(command, ROOT, {})
                 if turn:
-                    figures[name].append((time.perf_counter() - began, usage.ru_maxrss / 1024))
+                    figures[name].append(taken)
     rows = []
     for kind, column in (("process", 0), ("memory", 1)):
-        work = next(work for work in WORKS if work.kind == kind)
+        work = next(work for work in WORKLOADS if work.kind == kind)
         both = {name: median(taken[column] for taken in each) for name, each in figures.items()}
         rows.append(_row(work, both["fnnet"], {"PyTorch": both["PyTorch"]}))
     return rows
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """The rows as a Markdown table."""
-    heads = ["work", "fnnet", *PEERS, "fnnet is faster by", "must"]
+    """Return the rows as a Markdown table."""
+    heads = ["work", "fnnet", *PEERS, "fnnet is faster by", "target"]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for row in rows:
-        work = next(work for work in WORKS if work.name == row["work"])
+        work = next(work for work in WORKLOADS if work.name == row["work"])
         cells = [_amount(work, row["fnnet"])]
         cells += [_amount(work, row["peers"][peer]) if peer in row["peers"] else "" for peer in PEERS]
         ratio = f"{row['ratio']:.2f}" if row["ratio"] else ""
-        lines.append("| " + " | ".join([row["work"], *cells, f"**{ratio}**", f"{row['must']:g}"]) + " |")
+        lines.append("| " + " | ".join([row["work"], *cells, f"**{ratio}**", f"{row['target']:g}"]) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _amount(work: Work, value: float) -> str:
-    if work.kind == "memory":
-        return f"{value:.0f} MiB"
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value / 1e-6:.3g} us"
+def _amount(work: Workload, value: float) -> str:
+    return f"{value:.0f} MiB" if work.kind == "memory" else time_text(value)
 
 
 def section(results: dict[str, Any]) -> str:
-    """What the README says between its two marks."""
+    """Return the README's text between the two marks."""
     machine_line = (
         f"{results['cpu']}, {results['threads']} threads; peak {results['peak_gflops']:.0f} GFLOP/s; "
         + ", ".join(f"{name} {version}" for name, version in results["versions"].items())
@@ -208,64 +157,46 @@ def section(results: dict[str, Any]) -> str:
     return f"\n{table(results['rows'])}\n{machine_line}. Written by `python -m bench.peers`.\n\n"
 
 
-def rewrite(page: Path, begin: str, inside: str, end: str) -> None:
-    """Have a page say `inside` between its two marks."""
-    before, rest = page.read_text().split(begin)
-    page.write_text(before + begin + inside + end + rest.split(end)[1])
-
-
 def check(readme: str) -> list[str]:
-    """How the README's rows differ in kind from this program's and from the JSON's; nothing where they do not."""
+    """Return how the README's table differs from docs/peers.json, and its rows from this program's."""
     if BEGIN not in readme or END not in readme:
         return ["the README has no table of bench.peers"]
     inside = readme.split(BEGIN)[1].split(END, maxsplit=1)[0]
     results = json.loads(RESULTS.read_text())
-    found, wanted = [row["work"] for row in results["rows"]], [work.name for work in WORKS]
+    found, wanted = [row["work"] for row in results["rows"]], [work.name for work in WORKLOADS]
     if found != wanted:
         return [f"the program has other rows: {sorted({*found} ^ {*wanted})}"]
     return [] if inside == section(results) else ["the README's table is not that of docs/peers.json"]
 
 
-def cpu_name() -> str:
-    """The processor as /proc/cpuinfo names it, and what LLVM takes it for."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return f"{line.split(':', 1)[1].strip()} ({machine().cpu})"
-    return f"{platform.machine()} ({machine().cpu})"
-
-
-def versions() -> dict[str, str]:
-    """The versions of all that is compared."""
-    found = {}
-    for name in PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
-
-
 @click.command()
-@click.option("--rounds", default=5, show_default=True, help="Rounds, of which the medians are taken.")
-@click.option("--only", default="", help="Only works whose names hold this; nothing is written.")
-@click.option("--merge", is_flag=True, help="With --only: replace these rows, measured on the same machine and peers.")
-@click.option("--check", "only_check", is_flag=True, help="Only compare the README's rows with this program's.")
-@click.option("--out", default=str(RESULTS), show_default=True, help="Where the JSON goes.")
-def main(rounds: int, only: str, merge: bool, only_check: bool, out: str) -> None:
-    """Measure fnnet and its peers."""
+@click.option("--rounds", default=5, show_default=True, help="Rounds; the table has their medians.")
+@click.option("--only", default="", help="Only workloads whose names contain this; nothing is written.")
+@click.option("--merge", is_flag=True, help="With --only: replace their rows, if machine and libraries are the same.")
+@click.option("--check", "only_check", is_flag=True, help="Only compare the README's table.")
+@click.option("--write", "only_write", is_flag=True, help="Only write the README's table from the JSON.")
+@click.option("--out", default=str(RESULTS), show_default=True, help="The JSON file.")
+def main(rounds: int, only: str, merge: bool, only_check: bool, only_write: bool, out: str) -> None:
+    """Compare fnnet with other libraries."""
     if only_check:
         faults = check(README.read_text())
         for fault in faults:
             click.echo(fault, err=True)
         sys.exit(bool(faults))
+    if only_write:
+        rewrite(README, BEGIN, section(json.loads(RESULTS.read_text())), END)
+        return
     threads = available_threads()
     results = {"cpu": cpu_name(), "threads": threads, "rounds": rounds, "versions": versions()}
     if merge and not Path(out).exists():
-        raise click.UsageError(f"--merge finds no {out}: measure everything first")
+        raise click.UsageError(f"--merge needs {out}: measure everything first")
     before = json.loads(Path(out).read_text()) if merge else None
     if before and any(before[key] != value for key, value in results.items()):
-        raise click.UsageError(f"{out} was measured on another machine, with other peers or rounds: measure everything")
+        raise click.UsageError(
+            f"{out} was measured on another machine, or with other libraries or rounds: measure everything"
+        )
     rows = []
-    for number, work in enumerate(WORKS):
+    for number, work in enumerate(WORKLOADS):
         if work.kind in COUNTS and only in work.name:
             row = measure(number, rounds, threads)
             rows.append(row)
@@ -273,7 +204,7 @@ def main(rounds: int, only: str, merge: bool, only_check: bool, out: str) -> Non
     if only in "program":
         for row in measure_programs(rounds):
             rows.append(row)
-            _say(next(work for work in WORKS if work.name == row["work"]), row)
+            _say(next(work for work in WORKLOADS if work.name == row["work"]), row)
     if before:
         fresh = {row["work"]: row for row in rows}
         rows = [fresh.get(row["work"], row) for row in before["rows"]]
@@ -286,10 +217,12 @@ def main(rounds: int, only: str, merge: bool, only_check: bool, out: str) -> Non
         rewrite(README, BEGIN, section(results), END)
 
 
-def _say(work: Work, row: dict[str, Any]) -> None:
+def _say(work: Workload, row: dict[str, Any]) -> None:
     peers = ", ".join(f"{name} {_amount(work, value)}" for name, value in sorted(row["peers"].items()))
     share = f", {row['gflops']:.0f} of {row['peak_gflops']:.0f} GFLOP/s" if "gflops" in row else ""
-    ratio = "no peer" if row["ratio"] is None else f"{row['ratio']:.2f} times {row['fastest']} (must {row['must']:g})"
+    ratio = (
+        "no peer" if row["ratio"] is None else f"{row['ratio']:.2f} times {row['fastest']} (target {row['target']:g})"
+    )
     click.echo(f"{work.name}: {_amount(work, row['fnnet'])}{share}; {ratio}; {peers} {row.get('errors') or ''}")
 
 

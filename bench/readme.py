@@ -9,20 +9,21 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from bench.common import ROOT
+
 DIGIT = "docs/two.png"
 DATA = os.environ.get("FNNET_DATA", "mnist")
 
 
 def run(folder: Path, *arguments: str) -> str:
-    """What `python cli.py ...` prints on stdout in `folder`."""
+    """Return what `python cli.py ...` prints on stdout in `folder`."""
     command = [sys.executable, "cli.py", *arguments]
     env = {**os.environ, "FNNET_DATA": "mnist", "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=folder, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def draw_digit() -> None:
-    """A digit drawn here, in MNIST's form: 28x28, light on black, within the middle 20x20."""
+    """Draw a digit in MNIST's form: 28x28, light on black, within the middle 20x20."""
     from PIL import Image, ImageDraw
 
     large = Image.new("L", (280, 280))
@@ -32,14 +33,14 @@ def draw_digit() -> None:
 
 
 def replace_after(text: str, command: str, output: str) -> str:
-    """The README with what follows `$ command` in its block replaced by `output`."""
+    """Return the README with the output that follows `$ command` replaced."""
     pattern = re.compile(rf"(\$ [^\n]*{re.escape(command)}\n).*?(?=```)", re.DOTALL)
     assert len(pattern.findall(text)) == 1, command
     return pattern.sub(lambda match: match[1] + output, text)
 
 
 def main() -> None:
-    """Run, rewrite README.md and docs/."""
+    """Run the commands, and rewrite README.md and docs/."""
     draw_digit()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,6 +1,6 @@
-"""How time and memory of an epoch grow with width, depth, batch and images: `python -m bench.scale` (extra plot).
+"""Measure how time and memory of an epoch grow: `python -m bench.scale` (extra plot).
 
-Each point is a process of its own, compiled beside NumPy; the table goes to standard output, the picture to
+Each point is a process of its own, compiled and with NumPy. The table goes to standard output, the picture to
 docs/scale.svg.
 """
 
@@ -19,9 +19,9 @@ from typing import Any, Final
 
 import click
 
-from bench.works import Work, images_and_labels
+from bench.common import ROOT
+from bench.workloads import Workload, images_and_labels
 
-ROOT: Final = Path(__file__).resolve().parents[1]
 AXES: Final = {
     "width": (8, 32, 128, 512, 2048),
     "depth": (1, 2, 4, 8, 16),
@@ -29,20 +29,20 @@ AXES: Final = {
     "images": (1000, 4000, 16000, 64000),
 }
 PLAIN: Final = {"width": 128, "depth": 1, "batch": 64, "images": 6000}
-"""What the other three are while one grows."""
+"""The values of the other three while one grows."""
 KERNELS: Final = ("numba", "numpy")
 COLOURS: Final = {"numba": "#0b7285", "numpy": "#868e96"}
 
 
 def point(settings: dict[str, int], kernels: str) -> dict[str, float]:
-    """Seconds of an epoch, the median of three after a first, and the MiB that training took beside the data."""
+    """Return the seconds of an epoch, the median of three after a first, and the MiB of training without the data."""
     import fnnet
     from fnnet.core.state import Examples
     from fnnet.training import epochs
     from fnnet.training.plan import Plan
 
     sizes = (784, *[settings["width"]] * settings["depth"], 10)
-    x, labels = images_and_labels(Work("", "train", sizes, settings["batch"], "mnist", 0), settings["images"])
+    x, labels = images_and_labels(Workload("", "train", sizes, settings["batch"], "mnist", 0), settings["images"])
     plan = Plan(4, settings["batch"], 0.01)
     table = fnnet.load_kernels(kernels)
     before = _resident(forget=True)
@@ -54,9 +54,9 @@ def point(settings: dict[str, int], kernels: str) -> dict[str, float]:
 
 
 def _resident(forget: bool = False) -> float:
-    """The most MiB that this process has taken; with `forget` what it takes now, from where on the most counts anew.
+    """Return the peak MiB of this process; `forget` first sets the peak to what it takes now.
 
-    Loading takes more than training, so its peak is forgotten, which only Linux can.
+    Loading takes more than training, so its peak is forgotten. Only Linux can do that.
     """
     if forget:
         with contextlib.suppress(OSError):
@@ -69,7 +69,7 @@ def _resident(forget: bool = False) -> float:
 
 
 def measured(axis: str, value: int, kernels: str) -> dict[str, float]:
-    """The same from a process of its own."""
+    """Measure a point in a process of its own."""
     command = [sys.executable, "-m", "bench.scale", "--point", json.dumps({**PLAIN, axis: value}), "--kernels", kernels]
     done = subprocess.run(command, cwd=ROOT, env={**os.environ}, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout)
@@ -77,7 +77,7 @@ def measured(axis: str, value: int, kernels: str) -> dict[str, float]:
 
 
 def draw(results: dict[str, list[dict[str, Any]]], path: Path) -> None:
-    """A panel for each axis, time above, memory below, logarithmic."""
+    """Draw a panel for each axis, time above, memory below, logarithmic."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 5.4), layout="constrained")

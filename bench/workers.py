@@ -1,7 +1,11 @@
-"""One peer in one process: `python -m bench.workers NAME THREADS` reads works as JSON lines, answers with seconds."""
+"""One library in one process: `python -m bench.workers NAME THREADS` reads JSON lines and writes one for each.
+
+{"work": number, "count": images} prepares a workload, {} measures it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -9,15 +13,16 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from bench.works import RATE, WORKS, Work, images_and_labels
+from bench.workloads import RATE, WORKLOADS, Workload, images_and_labels
 
 Run = Callable[[], float]
-"""Do the work once; returns the seconds it took."""
+"""Runs the workload once and returns the seconds it took."""
 
 
 def _timed(action: Callable[[], Any]) -> Run:
@@ -30,46 +35,56 @@ def _timed(action: Callable[[], Any]) -> Run:
 
 
 def _one_by_one(answer: Callable[[Any], Any], x: Any) -> Run:
-    """Seconds for each of a thousand images, asked one at a time."""
+    """Return the seconds per image of a thousand images, one at a time."""
     rows = [x[i : i + 1] for i in range(min(1000, len(x)))]
     timed = _timed(lambda: [answer(row) for row in rows])
     return lambda: timed() / len(rows)
 
 
-def _floats(work: Work, count: int) -> tuple[Any, Any]:
+def _floats(work: Workload, count: int) -> tuple[Any, Any]:
     x, labels = images_and_labels(work, count)
     return (x if x.dtype == np.float32 else np.divide(x, 255, dtype=np.float32)), labels
 
 
-def _initial(work: Work) -> Any:
+def _initial(work: Workload) -> Any:
     import fnnet
 
     return fnnet.init(work.sizes, 0)
 
 
-def fnnet_run(work: Work, count: int, threads: int) -> Run | None:
-    """This library, as a user calls it; an epoch's time holds its shuffle."""
-    import fnnet
-    from fnnet.core.state import Examples
-    from fnnet.training import epochs
-    from fnnet.training.plan import Plan
+def module(*names: str) -> Any:
+    """Return fnnet's first module of these that there is: the names in this checkout, then those in older ones."""
+    for name in names:
+        with contextlib.suppress(ModuleNotFoundError):
+            return import_module(f"fnnet.{name}")
+    raise ModuleNotFoundError(f"none of {', '.join(names)} is in fnnet")
 
+
+def fnnet_run(work: Workload, count: int, threads: int) -> Run | None:
+    """Run fnnet as a user calls it; an epoch includes its shuffle."""
+    import fnnet
+
+    epochs, plans, state = (
+        module("training.epochs", "train"),
+        module("training.plan", "plan"),
+        module("core.state", "network"),
+    )
     kernels = fnnet.load_kernels("numba", threads=threads)
     x, labels = images_and_labels(work, count)
     if work.kind in ("train", "step"):
         batch = work.batch if work.kind == "train" else None
         every = 1 if work.kind == "train" else 10
-        plan = Plan(10**9, batch, RATE, report_every=every)
+        plan = plans.Plan(10**9, batch, RATE, report_every=every)
         training = epochs.start(_initial(work), 0, plan)
-        reached: Iterator[Any] = epochs.epochs(training, Examples(x, labels), plan, kernels=kernels)
+        reached: Iterator[Any] = epochs.epochs(training, state.Examples(x, labels), plan, kernels=kernels)
         timed = _timed(lambda: next(reached))
         return lambda: timed() / every
     answer = fnnet.predictor(_initial(work), kernels=kernels)
     return _one_by_one(answer, x) if work.kind == "one" else _timed(lambda: answer(x))
 
 
-def numpy_run(work: Work, count: int, threads: int) -> Run | None:
-    """NumPy in float64, as the notebook that the full-batch recipe comes from, and in float32 for answers."""
+def numpy_run(work: Workload, count: int, threads: int) -> Run | None:
+    """Run NumPy: training in float64, as the notebook that the full-batch recipe comes from, prediction in float32."""
     x, labels = _floats(work, count)
     if work.kind == "step":
         return _timed(_notebook_step(x.astype(np.float64).T.copy(), labels, work.sizes))
@@ -104,8 +119,8 @@ def _notebook_step(x: Any, labels: Any, sizes: tuple[int, ...]) -> Callable[[], 
     return step
 
 
-def torch_run(work: Work, count: int, threads: int, compiled: bool = False) -> Run | None:
-    """PyTorch, eager or with its compiler, data as a tensor in memory, the fused optimizer."""
+def torch_run(work: Workload, count: int, threads: int, compiled: bool = False) -> Run | None:
+    """Run PyTorch, eager or compiled, with the data as a tensor in memory and the fused optimizer."""
     import torch
 
     torch.set_num_threads(threads)
@@ -143,8 +158,8 @@ def torch_run(work: Work, count: int, threads: int, compiled: bool = False) -> R
     return _timed(epoch)
 
 
-def jax_run(work: Work, count: int, threads: int) -> Run | None:
-    """JAX, the whole epoch in one jitted scan over its batches, parameters given up to it."""
+def jax_run(work: Workload, count: int, threads: int) -> Run | None:
+    """Run JAX: the whole epoch is one jitted scan over its batches, with donated parameters."""
     if work.kind != "train":
         return None
     import jax
@@ -177,8 +192,8 @@ def jax_run(work: Work, count: int, threads: int) -> Run | None:
     return _timed(run)
 
 
-def sklearn_run(work: Work, count: int, threads: int) -> Run | None:
-    """scikit-learn's MLPClassifier: one pass of its stochastic gradient descent, or its predict."""
+def sklearn_run(work: Workload, count: int, threads: int) -> Run | None:
+    """Run scikit-learn's MLPClassifier: one pass of stochastic gradient descent, or predict."""
     if work.kind not in ("train", "one", "many"):
         return None
     from sklearn.neural_network import MLPClassifier
@@ -199,8 +214,8 @@ def sklearn_run(work: Work, count: int, threads: int) -> Run | None:
     return _one_by_one(model.predict, x) if work.kind == "one" else _timed(lambda: model.predict(x))
 
 
-def onnx_run(work: Work, count: int, threads: int) -> Run | None:
-    """ONNX Runtime on the same network, for answers."""
+def onnx_run(work: Workload, count: int, threads: int) -> Run | None:
+    """Run ONNX Runtime: prediction with the same network."""
     if work.kind not in ("one", "many"):
         return None
     import onnx
@@ -230,13 +245,13 @@ def onnx_run(work: Work, count: int, threads: int) -> Run | None:
 
 
 def peak_run(threads: int) -> Run:
-    """Seconds for a billion multiply-adds' worth of a large float32 matrix product: the machine's ceiling."""
+    """Measure a large float32 matrix product, in seconds per 10^9 operations: the most the machine can do."""
     a = np.random.default_rng(0).random((2048, 2048), dtype=np.float32)
     timed = _timed(lambda: a @ a)
     return lambda: timed() / (2 * 2048**3 / 1e9)
 
 
-PEERS: dict[str, Callable[[Work, int, int], Run | None]] = {
+PEERS: dict[str, Callable[[Workload, int, int], Run | None]] = {
     "fnnet": fnnet_run,
     "NumPy": numpy_run,
     "PyTorch": torch_run,
@@ -248,7 +263,7 @@ PEERS: dict[str, Callable[[Work, int, int], Run | None]] = {
 
 
 def settled(run: Run) -> float:
-    """The median of runs for a third of a second, the first left out: it finds caches that another process filled."""
+    """Return the median of the runs in a third of a second, without the first, which finds the caches of others."""
     taken, end = [run()], time.perf_counter() + 0.3
     while time.perf_counter() < end:
         taken.append(run())
@@ -256,7 +271,7 @@ def settled(run: Run) -> float:
 
 
 def main() -> None:
-    """Answer works until standard input ends: {"work": number, "count": images} prepares, {} runs what was prepared."""
+    """Measure until standard input ends."""
     name, threads = sys.argv[1], int(sys.argv[2])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -266,7 +281,7 @@ def main() -> None:
         answer: dict[str, Any] = {}
         try:
             if "work" in asked:
-                work = WORKS[asked["work"]]
+                work = WORKLOADS[asked["work"]]
                 run = None
                 run = peak_run(threads) if name == "peak" else PEERS[name](work, asked["count"], threads)
                 if run:

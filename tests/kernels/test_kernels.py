@@ -44,20 +44,12 @@ def test_the_equality_check_can_fail(call):
 
 @pytest.mark.parametrize("operation", NAMES)
 def test_twins_share_names_order_and_defaults(operation, numba_kernels):
-    definition, twin = (inspect.signature(plain(table.operations, operation)) for table in (NUMPY, numba_kernels))
+    definition, twin = (inspect.signature(cases.plain(table, operation)) for table in (NUMPY, numba_kernels))
     assert list(definition.parameters.values()) == list(twin.parameters.values())
     checked = inspect.signature(getattr(NUMPY, operation)).parameters
     assert [(each.name, each.default) for each in checked.values()] == [
         (each.name, each.default) for each in definition.parameters.values()
     ]
-
-
-def plain(operations, name):
-    """The operation of that name, without checks."""
-    if name in operations._fields:
-        return getattr(operations, name)
-    activation = operations.activations[name.removesuffix("_backward")]
-    return activation.backward if name.endswith("_backward") else activation.value
 
 
 @pytest.mark.parametrize(("call", "case"), cases.GRID, ids=cases.IDS)

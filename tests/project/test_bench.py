@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from bench import accuracy, peers, works
+from bench import accuracy, peers, workloads
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -22,7 +22,7 @@ def test_the_readme_has_the_rows_of_this_program():
     ("spoil", "fault"),
     [
         (lambda text: text.replace(peers.BEGIN, ""), "has no table"),
-        (lambda text: text.replace("| answer 1 image, 784-10-10 |", "| answer one image |"), "is not that of"),
+        (lambda text: text.replace("| predict 1 image, 784-10-10 |", "| predict one image |"), "is not that of"),
     ],
 )
 def test_a_readme_with_other_rows_fails(spoil, fault):
@@ -30,14 +30,14 @@ def test_a_readme_with_other_rows_fails(spoil, fault):
 
 
 def test_a_program_with_other_rows_fails(monkeypatch):
-    monkeypatch.setattr(peers, "WORKS", works.WORKS[:-1])
+    monkeypatch.setattr(peers, "WORKLOADS", workloads.WORKLOADS[:-1])
     assert "other rows" in " ".join(peers.check(README))
 
 
 def test_no_losing_row_is_hidden():
     """Every row of the JSON is in the README, with its ratio, good or bad."""
     results = json.loads(peers.RESULTS.read_text())
-    assert len(results["rows"]) == len(works.WORKS)
+    assert len(results["rows"]) == len(workloads.WORKLOADS)
     for row in results["rows"]:
         assert f"| {row['work']} |" in README
         assert f"**{row['ratio']:.2f}**" in README
@@ -47,7 +47,7 @@ def test_no_losing_row_is_hidden():
 @pytest.mark.parametrize("peer", ["fnnet", "NumPy", "scikit-learn", "peak"])
 def test_a_worker_answers(peer):
     """Each kind of work that the peer can do, on a few images; the others are refused."""
-    numbers = [0, 10, 11, 13, len(works.WORKS)]
+    numbers = [0, 10, 11, 13, len(workloads.WORKLOADS)]
     questions = [question for number in numbers for question in ({"work": number, "count": 300}, {})]
     done = subprocess.run(
         [sys.executable, "-m", "bench.workers", peer, "1"],
@@ -71,19 +71,19 @@ def test_a_worker_answers(peer):
 
 
 def test_works_have_images_like_digits(monkeypatch):
-    monkeypatch.setattr(works, "_mnist", lambda: None)
-    x, labels = works.images_and_labels(works.WORKS[0], 500)
+    monkeypatch.setattr(workloads, "_mnist", lambda: None)
+    x, labels = workloads.images_and_labels(workloads.WORKLOADS[0], 500)
     assert x.dtype == np.uint8
     assert 0.1 < np.count_nonzero(x) / x.size < 0.25
     assert labels.min() >= 0
     assert labels.max() <= 9
-    x, _ = works.images_and_labels(works.WORKS[5], 500)
+    x, _ = workloads.images_and_labels(workloads.WORKLOADS[5], 500)
     assert x.dtype == np.float32
     assert np.count_nonzero(x) > 0.99 * x.size
 
 
 def test_operations_are_counted():
-    assert works.WORKS[0].gflop(60_000) == pytest.approx(60_000 * (6 * 7940 - 2 * 7840) / 1e9)
+    assert workloads.WORKLOADS[0].gflop(60_000) == pytest.approx(60_000 * (6 * 7940 - 2 * 7840) / 1e9)
 
 
 def test_scale_measures_a_point(tmp_path):
@@ -143,4 +143,4 @@ def test_new_runs_take_the_place_of_those_of_their_name():
 def test_the_page_of_recipes_is_that_of_the_json():
     runs = json.loads(accuracy.RESULTS.read_text())
     assert accuracy.section(runs) in accuracy.PAGE.read_text()
-    assert {run["what"] for run in runs} >= {"classic", *accuracy.MUSTS}
+    assert {run["what"] for run in runs} >= {"classic", *accuracy.TARGETS}

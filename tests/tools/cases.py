@@ -109,6 +109,14 @@ def loss_and_dlogits(kernels, logits, *targets):
     return kernels.cross_entropy(logits, *targets), kernels.cross_entropy_backward(kernels.softmax(logits), *targets)
 
 
+def plain(kernels, name):
+    """The operation of that name without checks of its arguments."""
+    if name in kernels.operations._fields:
+        return getattr(kernels.operations, name)
+    activation = kernels.operations.activations[name.removesuffix("_backward")]
+    return activation.backward if name.endswith("_backward") else activation.value
+
+
 def operation(call):
     """The operation's name."""
     return call.split(",")[0]

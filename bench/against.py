@@ -1,0 +1,168 @@
+"""This checkout beside another one in one interleaved run: `python -m bench.against CHECKOUT`.
+
+Each checkout has processes and a kernel cache of its own, compiled before anything is measured. Every pair measures
+one after the other, in turns first the one and first the other; the ratio is the median of the pairs' ratios.
+
+python -m bench.against ../before                     everything (a quarter of an hour)
+python -m bench.against ../before --only NumPy        the rows whose names hold this
+python -m bench.against ../before --pairs 31          more pairs, a narrower spread
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Final, NamedTuple
+
+import click
+
+from bench.common import ROOT, cpu_name, time_text
+from bench.processes import Worker, run_program
+from bench.workloads import COUNTS, PROGRAM, WORKLOADS
+from fnnet.limits import available_threads
+
+Figures = dict[str, float]
+FORMATS: Final[dict[str, Callable[[float], str]]] = {
+    "seconds": time_text,
+    "MiB": "{:.0f} MiB".format,
+    "over bare": "{:.2f}".format,
+    "frames": "{:.0f}".format,
+}
+
+
+class Row(NamedTuple):
+    """A row of the table: one figure of a measurement."""
+
+    name: str
+    figure: str
+
+
+class Measured(NamedTuple):
+    """What is measured at once, and the rows that it gives.
+
+    name    as the worker knows it; the arguments of the command line where it is a program.
+    """
+
+    name: str | tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+STEP, ONE_ROW = "NumPy train_step, 784-10-10, batch 32", "NumPy forward, 784-10-10, one row"
+MEASURED: Final = (
+    Measured("step", (Row(STEP, "seconds"), Row(f"{STEP}, over its bare lines", "over bare"))),
+    Measured("frames", (Row(f"{STEP}, frames entered", "frames"),)),
+    Measured("one row", (Row(ONE_ROW, "seconds"), Row(f"{ONE_ROW}, over its bare lines", "over bare"))),
+    *(Measured(work.name, (Row(work.name, "seconds"),)) for work in WORKLOADS if work.kind in COUNTS),
+    Measured(PROGRAM, tuple(Row(work.name, "MiB" if work.kind == "memory" else "seconds")
+                            for work in WORKLOADS if work.kind not in COUNTS)),
+    Measured(("train", "--jit"), (Row("program: train --jit", "seconds"),)),
+)  # fmt: skip
+NEEDS_NO_KERNELS: Final = ("step", "frames", "one row")
+
+
+class Side:
+    """A checkout, with a folder whose `fnnet` is the checkout's and whose `bench` is this one."""
+
+    def __init__(self, checkout: Path, folder: Path) -> None:
+        self.checkout, self._folder = checkout, folder
+        folder.mkdir()
+        for name, target in (("fnnet", checkout / "fnnet"), ("bench", ROOT / "bench")):
+            (folder / name).symlink_to(target)
+        self._env = {"PYTHONPATH": str(folder), "FNNET_CACHE": str(folder / "kernels"), "FNNET_OFFLINE": "1"}
+
+    def worker(self, threads: int) -> Worker:
+        """Start a worker that measures it."""
+        command = [sys.executable, "-m", "bench.sides", str(threads)]
+        return Worker(str(self.checkout), command, threads, self._folder, self._env)
+
+    def run(self, *arguments: str) -> Figures:
+        """Run its command line."""
+        seconds, mib = run_program([sys.executable, str(self.checkout / "cli.py"), *arguments], self._folder, self._env)
+        return {"seconds": seconds, "MiB": mib}
+
+    def version(self) -> str:
+        """Return its commit, and whether files differ from it."""
+        command = ["git", "-C", str(self.checkout), "describe", "--always", "--dirty"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return f"{self.checkout} ({done.stdout.strip() or 'no commit'})"
+
+
+def measure(measured: Measured, sides: tuple[Side, Side], pairs: int, threads: int) -> list[tuple[Figures, Figures]]:
+    """Return the figures of both sides, pair by pair."""
+    with ExitStack() as stack:
+        if isinstance(measured.name, tuple):
+            options = [*measured.name, "--quiet", "--out", "model.safetensors"]
+            options += [] if os.environ.get("FNNET_DATA") else ["--data", "digits"]
+            asks: list[Callable[[], Figures]] = [partial(side.run, *options) for side in sides]
+            for ask in asks:
+                ask()
+        else:
+            workers = [side.worker(threads) for side in sides]
+            for worker in workers:
+                stack.callback(worker.end)
+                _asked(worker, {"prepare": measured.name})
+            asks = [partial(_asked, worker, {}) for worker in workers]
+        return list(_pairs(asks, pairs))
+
+
+def _pairs(asks: list[Callable[[], Figures]], count: int) -> Iterator[tuple[Figures, Figures]]:
+    for turn in range(count):
+        found: list[Figures] = [{}, {}]
+        for side in (0, 1) if turn % 2 else (1, 0):
+            found[side] = asks[side]()
+        yield found[0], found[1]
+
+
+def _asked(worker: Worker, question: dict[str, str]) -> Figures:
+    answer = worker.ask(question)
+    if "error" in answer:
+        raise click.ClickException(f"{worker.name}: {answer['error']}")
+    return answer
+
+
+HEAD: Final = f"{'work':58}{'this':>9}{'other':>9}{'ratio':>7}  {'quartiles':13}{'pairs':>5}"
+
+
+def line(row: Row, pairs: list[tuple[Figures, Figures]]) -> str:
+    """Return a row of the table: medians of both, median and quartiles of the pairs' ratios."""
+    values = [(this[row.figure], other[row.figure]) for this, other in pairs]
+    ratios = [this / other for this, other in values]
+    first, _, third = quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+    this, other = (FORMATS[row.figure](median(side)) for side in zip(*values, strict=True))
+    return f"{row.name:58}{this:>9}{other:>9}{median(ratios):>7.3f}  {f'{first:.3f}-{third:.3f}':13}{len(pairs):>5}"
+
+
+@click.command()
+@click.argument("checkout", type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path))
+@click.option("--only", multiple=True, help="Only the rows whose names hold this.")
+@click.option("--pairs", default=15, show_default=True, type=click.IntRange(min=1), help="Pairs of measurements.")
+def main(checkout: Path, only: tuple[str, ...], pairs: int) -> None:
+    """Measure this checkout and the one in the folder CHECKOUT."""
+    chosen = [each for each in MEASURED if not only or any(text in row.name for text in only for row in each.rows)]
+    if not chosen:
+        raise click.UsageError(f"no row has a name that holds {' or '.join(only)}")
+    if not (checkout / "fnnet").is_dir():
+        raise click.UsageError(f"{checkout} has no fnnet")
+    threads = available_threads()
+    with tempfile.TemporaryDirectory() as folder:
+        sides = Side(ROOT, Path(folder, "this")), Side(checkout, Path(folder, "other"))
+        click.echo(f"this: {sides[0].version()}; other: {sides[1].version()}; {cpu_name()}, {threads} threads")
+        if any(each.name not in NEEDS_NO_KERNELS for each in chosen):
+            for side in sides:
+                side.run("warmup", "--quiet")
+        click.echo(HEAD)
+        for each in chosen:
+            found = measure(each, sides, pairs, threads)
+            for row in each.rows:
+                click.echo(line(row, found))
+
+
+if __name__ == "__main__":
+    main()
