@@ -61,7 +61,8 @@ def check_outputs(
     inputs            files and folders of data.
     files, pictures   option -> what it writes, if anything.
     """
-    from fnnet.data.folders import is_data_of, labels_beside
+    from fnnet.data.folders import is_data_of
+    from fnnet.data.idx import labels_beside
     from fnnet.files.disk import check_writable
 
     inputs = [*inputs, *(str(path) for given in inputs if os.path.isfile(given) for path in labels_beside(Path(given)))]

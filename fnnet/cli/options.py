@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from fnnet.names import DATA_FORMATS, PICTURE_FORMATS
 from fnnet.training.recipes import DEFORMATION, RECIPES
 
 
@@ -160,8 +161,9 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="NAME|PATH",
             default="auto",
             show_default=True,
-            help="auto (MNIST if it can be had, else digits), mnist, digits, or a path: IDX files or their folder, "
-            "Kaggle CSV, NPZ, a folder of class folders of PNGs.",
+            help="auto (MNIST if available, else digits), mnist, digits, or a path: a file "
+            f"({', '.join(DATA_FORMATS)}), a folder of IDX files, or a folder with one folder of images "
+            f"({', '.join(PICTURE_FORMATS)}) for each class.",
         ),
     ):
         command = option(command)
