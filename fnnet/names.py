@@ -7,4 +7,8 @@ ACTIVATIONS: Final = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigm
 STEPPING: Final = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lion")
 """The optimizers that update the parameters after each batch."""
 OPTIMIZERS: Final = (*STEPPING, "lbfgs")
+DATA_FORMATS: Final = ("IDX", "Kaggle CSV", "NPZ")
+"""The formats of data files with many images; `fnnet.data.formats` reads them."""
+PICTURE_FORMATS: Final = ("PNG",)
+"""The formats of data files with one image."""
 SCHEDULES: Final = ("constant", "step", "exponential", "cosine", "onecycle", "plateau")

@@ -63,7 +63,8 @@ def check_outputs(
     inputs            files and folders of data.
     files, pictures   option -> what it writes, if anything.
     """
-    from fnnet.data.folders import is_data_of, labels_beside
+    from fnnet.data.folders import is_data_of
+    from fnnet.data.idx import labels_beside
     from fnnet.files.disk import check_writable
 
     inputs = [*inputs, *(str(path) for given in inputs if os.path.isfile(given) for path in labels_beside(Path(given)))]
@@ -148,7 +149,7 @@ def threads_of(kernels: Kernels) -> int:
 
 @contextmanager
 def progress_bar(epochs: int, images: int, shown: bool) -> Iterator[Callable[[Progress], None] | None]:
-    """Show a progress bar on stderr over all epochs; yield its function of a block, None if stderr is no terminal."""
+    """Show a progress bar on stderr over all epochs; yield its function of a block, None without a terminal."""
     if not (shown and epochs):
         yield None
         return

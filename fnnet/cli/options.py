@@ -11,12 +11,12 @@ import click
 
 from fnnet.errors import UsageError
 from fnnet.limits import FRACTION, MAX_CLASSES, MAX_THREADS, NONNEGATIVE, POSITIVE, Range
-from fnnet.names import ACTIVATIONS, OPTIMIZERS, SCHEDULES
+from fnnet.names import ACTIVATIONS, DATA_FORMATS, OPTIMIZERS, PICTURE_FORMATS, SCHEDULES
 from fnnet.training.recipes import DEFORMATION, RECIPES
 
 
 class Sizes(click.ParamType):  # type: ignore[type-arg]
-    """Sizes of layers: `128,64`; an empty text is no layer."""
+    """Sizes of layers: `128,64`; an empty text stands for none."""
 
     name = "SIZES"
 
@@ -162,8 +162,9 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="NAME|PATH",
             default="auto",
             show_default=True,
-            help="auto (MNIST if it can be had, else digits), mnist, digits, or a path: IDX files or their folder, "
-            "Kaggle CSV, NPZ, a folder of class folders of PNGs.",
+            help="auto (MNIST if available, else digits), mnist, digits, or a path: a file "
+            f"({', '.join(DATA_FORMATS)}), a folder of IDX files, or a folder with one folder of images "
+            f"({', '.join(PICTURE_FORMATS)}) for each class.",
         ),
     ):
         command = option(command)

@@ -19,6 +19,7 @@ from fnnet.cli.common import (
 )
 from fnnet.cli.options import FileName, compiled_options, json_option, quiet_option
 from fnnet.errors import DataError, FnnetError
+from fnnet.names import DATA_FORMATS, PICTURE_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,16 @@ class Prediction(NamedTuple):
     probs: Array
 
 
-@click.command(short_help="Which digit is this?")
+@click.command(
+    short_help="Which digit is this?",
+    help=f"""Which class is each IMAGE? Files are images (light ink on black: {", ".join(PICTURE_FORMATS)}) or
+    files of many images ({", ".join(DATA_FORMATS)}), of the size that MODEL was trained on; a folder stands for the
+    images in it.
+
+    A file that cannot be read is reported and the others are still predicted: the exit code is 1, and no -o file is
+    written. An image that looks like dark ink on light paper is reported.
+    """,
+)
 @click.argument("model_path", metavar="MODEL", type=FileName())
 @click.argument("files", metavar="IMAGE...", nargs=-1, required=True, type=FileName())
 @click.option("--output", "-o", type=FileName(), help="Write the predictions as CSV: ImageId,Label, counted from 1.")
@@ -64,12 +74,7 @@ def predict(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Which class is each IMAGE? Files are PNG (light ink on black), IDX, CSV or NPZ, of the size that MODEL knows; a
-    folder stands for the PNG files in it.
-
-    A file that cannot be read is reported, and the others are predicted; the exit code is then 1, and no -o file is
-    written. An image that looks like dark ink on light paper is noted.
-    """
+    """Predict the class of each image in the files."""
     from fnnet.files.model import load_model
 
     notify = notifier(quiet)
@@ -111,21 +116,21 @@ def predict(
 
 
 def _in_folders(files: tuple[str, ...], fail: Callable[[str, FnnetError], None]) -> tuple[str, ...]:
-    """`files`, with the PNG files of a folder in its place; `fail` is told of folders that have none."""
-    from fnnet.files.disk import list_folder
+    """Return `files` with each folder replaced by the pictures in it; call `fail` for a folder without any."""
+    from fnnet.data import formats
+    from fnnet.files.disk import list_folder, refuse
 
     found: list[str] = []
+    suffixes = formats.picture_suffixes()
     for file in files:
         if not os.path.isdir(file):
             found.append(file)
             continue
         try:
-            inside = [str(path) for path in list_folder(file) if path.suffix.lower() == ".png" and path.is_file()]
+            inside = [str(path) for path in list_folder(file) if path.suffix.lower() in suffixes and path.is_file()]
             if not inside:
-                fix = "name the files"
-                raise DataError(
-                    "no images", where=file, place="the folder", expected="PNG files", found="none", fix=fix
-                )
+                expected = f"{formats.picture_names()} files"
+                refuse("no images", file, "the folder", expected, "none", "name the files")
             found += inside
         except FnnetError as error:
             fail(file, error)

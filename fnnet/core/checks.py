@@ -1,4 +1,4 @@
-"""Figures that options and arguments give: each in its range, or one line that says what is allowed."""
+"""Checks of arguments: numbers in their ranges, arrays, labels, weights; else one line that says what is allowed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LONGEST: Final = 128
 
 
 def check_share(name: str, value: Any) -> float:
-    """`value` as a float in [0, 1), else UsageError."""
+    """Return `value` as a float in [0, 1), else UsageError."""
     return _checked(name, value, FRACTION)
 
 
@@ -36,7 +36,7 @@ def check_amount(name: str, value: Any, *, above: bool = False) -> float:
 
 
 def check_finite(name: str, value: Any) -> float:
-    """`value` as a finite float, else UsageError."""
+    """Return `value` as a finite float, else UsageError."""
     return _checked(name, value, FINITE)
 
 
@@ -54,7 +54,7 @@ def _checked(name: str, value: Any, allowed: Range) -> float:
 
 
 def check_numbers(name: str, values: Any) -> list[float]:
-    """A sequence of numbers, NaN and infinity being some, as floats; else UsageError."""
+    """Return a sequence of numbers, NaN and infinity among them, as floats; else UsageError."""
     if not isinstance(values, Sequence) or not all(isinstance(value, numbers.Real) for value in values):
         raise ArgumentTypeError(name, expected="a sequence of numbers", found=type(values).__name__)
     try:
@@ -64,13 +64,13 @@ def check_numbers(name: str, values: Any) -> list[float]:
 
 
 def shown(value: Any) -> str:
-    """An integer in a message; Python writes none of thousands of digits."""
+    """Return an integer as a message shows it: Python refuses to write thousands of digits."""
     bits = int(value).bit_length()
     return str(value) if bits <= LONGEST else f"an integer of {bits} bits"
 
 
 def check_count(name: str, value: Any, least: int, most: int = MOST) -> int:
-    """`value` as an int from `least` to `most`, else UsageError."""
+    """Return `value` as an int from `least` to `most`, else UsageError."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise ArgumentTypeError(f"{name} is not an integer", expected=f"an integer >= {least}", found=repr(value))
     count = int(value)
@@ -86,9 +86,10 @@ R = TypeVar("R")
 
 
 def calm(function: Callable[P, R]) -> Callable[P, R]:
-    """A pure `function` that gives what it gives whatever the caller does about overflow and underflow.
+    """Make a pure `function` independent of the caller's `np.errstate`.
 
-    Where they are errors to the caller it runs once more with NumPy's flags ignored: what goes well costs nothing.
+    Where overflow or underflow is an error to the caller, it runs once more with NumPy's flags ignored: calls without
+    either cost nothing.
     """
 
     @functools.wraps(function)
@@ -103,10 +104,10 @@ def calm(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def as_array(problem: str, given: Any, kinds: str, expected: str) -> Array:
-    """`given` as a plain array in this machine's byte order, whose dtype is of one of `kinds`: itself if it is one.
+    """Return `given` as a plain array in this machine's byte order, of one of `kinds` of dtype: itself if it is one.
 
-    Lists, memory maps, matrices and what else NumPy reads as an array are taken, but no masked values: they are none.
-    Raises   ArgumentTypeError, which says the `problem` and what was `expected`, for all others.
+    Accepts anything that NumPy converts to an array; masked values are rejected.
+    Raises   ArgumentTypeError with the `problem` and what was `expected`, for everything else.
     """
     if type(given) is not np.ndarray:
         given = _read(problem, given, expected)
@@ -139,7 +140,7 @@ def _holds_masked(given: Any) -> bool:
 
 
 def check_labels(given: Any, shape: tuple[int, ...]) -> Array:
-    """The labels `given` as an int64 array (n,) within [0, classes), for `shape` (n, classes); else UsageError."""
+    """Return the labels `given` as an int64 array (n,) in [0, classes), for `shape` (n, classes), else UsageError."""
     labels = as_array("labels are not integers", given, "iu", "an integer dtype")
     n, classes = shape
     if labels.shape != (n,):
@@ -157,10 +158,10 @@ def check_labels(given: Any, shape: tuple[int, ...]) -> Array:
 
 
 def check_weights(given: Any, n: int) -> Array | None:
-    """The sample weights `given` as an array (n,), not negative, their sum finite; None stays None; else UsageError."""
+    """Return the sample weights `given` as an array (n,), not negative, their sum finite; None stays None."""
     if given is None:
         return None
-    weights = as_array("weights are no numbers", given, "fiu", "floats")
+    weights = as_array("weights are not numeric", given, "fiu", "floats")
     if weights.shape != (n,):
         raise UsageError("weights do not fit x", expected=f"shape ({n},)", found=weights.shape)
     wrong = ~(np.isfinite(weights) & (weights >= 0))
@@ -176,12 +177,12 @@ def check_weights(given: Any, n: int) -> Array | None:
 
 
 def check_label_smoothing(share: Any) -> float:
-    """`share` as a float in [0, 1), else UsageError."""
+    """Return `share` as a float in [0, 1), else UsageError."""
     return check_share("label_smoothing", share)
 
 
 def check_classes(names: Sequence[str]) -> tuple[str, ...]:
-    """Names of classes as a tuple: texts that can be printed, each once, else UsageError."""
+    """Return the names of classes as a tuple of printable texts, each once, else UsageError."""
     if not isinstance(names, Sequence) or isinstance(names, (str, bytes)):
         raise ArgumentTypeError("class names", expected="a sequence of names", found=repr(names))
     seen: set[str] = set()

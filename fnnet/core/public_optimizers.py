@@ -167,7 +167,7 @@ def make(
 ) -> Optimizer:
     """Return the optimizer that options call `name`, with these figures; 0 is without.
 
-    weight_decay   coupled, but for adamw and lion decoupled.
+    weight_decay   coupled; decoupled for adamw and lion.
     """
     if not isinstance(name, str) or name not in STEPPING:
         raise UsageError("unknown optimizer", expected=" or ".join(STEPPING), found=repr(name))

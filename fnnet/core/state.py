@@ -112,8 +112,8 @@ class Training(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What `epochs` tells after each block: images of this pass so far with their loss sum and right answers, and how
-    to get at all that training would need to go on from here."""
+    """What `epochs` reports after each block: the images of this pass so far with their loss sum and their number of
+    correct predictions; `training()` returns all that is needed to continue from here."""
 
     epoch: int
     images: int

@@ -1,11 +1,11 @@
-"""Data sets by name or path, checked whole, images left as bytes."""
+"""Data sets by name or path, verified as a whole, images kept as bytes."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,19 +13,16 @@ from fnnet.core import rng
 from fnnet.core.checks import check_classes
 from fnnet.core.params import Array, freeze
 from fnnet.core.state import Examples
-from fnnet.data import mnist, png
+from fnnet.data import formats, mnist
 from fnnet.data.digits import TEST_IMAGES, load_digits
-from fnnet.data.folders import Part, idx_files, pair_idx, read_class_folders, read_idx_folder
-from fnnet.data.idx import GZIP_MAGIC, looks_like_idx, read_idx
-from fnnet.data.kaggle_csv import read_csv
-from fnnet.data.npz import as_images, as_labels, image_shape, read_npz
-from fnnet.errors import ArgumentTypeError, DataError, FnnetError, UsageError
-from fnnet.files.disk import read_head
+from fnnet.data.folders import idx_files, read_class_folders, read_idx_folder
+from fnnet.data.idx import GZIP_MAGIC
+from fnnet.data.mnist import Notify
+from fnnet.data.reader import SEE, AnyPath, Content, Wanted, size
+from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
+from fnnet.files.disk import read_head, refuse
 
-ZIP_MAGIC = b"PK\x03\x04"
 DIGITS = tuple("0123456789")
-SEE = "see --data in 'fnnet train --help'"
-Notify = Callable[[str], None]
 
 
 class Dataset(NamedTuple):
@@ -47,12 +44,18 @@ def load(
     flat: tuple[int, int] | None = None,
     notify: Notify = lambda notice: None,
 ) -> Dataset:
-    """The data set `choice`: "auto", "mnist", "digits", or a path to IDX, CSV or NPZ files or to class folders.
+    """Load the data set `choice`: "auto", "mnist", "digits", or the path of a file, of a folder of IDX files or of
+    class folders.
 
-    classes  the names of labels 0, 1... in a file of numbers; class folders bring their own.
-    flat     (height, width) of images that a file has as rows of that many pixels; a square unless said.
-    notify   is told, a line at a time, of downloads and of places that were passed over.
+    classes  the names of labels 0, 1... in a file of numbers; class folders have names of their own.
+    flat     (height, width) to give to images stored as rows of that many pixels; by default they are squares.
+    notify   called with one line for each download and each place that was skipped.
     Raises   DataError or StorageError naming file and place.
+
+    >>> from fnnet.data import load
+    >>> digits = load("digits")
+    >>> digits.train.x.shape, digits.test.x.shape, digits.image_shape
+    ((1437, 784), (360, 784), (28, 28))
     """
     if not isinstance(choice, (str, os.PathLike)):
         raise ArgumentTypeError("no data set", expected="a name or a path", found=repr(choice))
@@ -70,123 +73,83 @@ def _mnist(data_dir: str | None, required: bool, notify: Notify) -> Dataset | No
         try:
             mirrors = None if required or mnist.offline() else mnist.reachable()
             if mirrors == ():
-                raise mnist.UnreachableError("no mirror of MNIST answers")
+                raise mnist.UnreachableError("no mirror of MNIST can be reached")
             mnist.download(folder, notify, mirrors)
         except FnnetError as error:
             if required:
                 raise
-            notify(f"MNIST is not on this machine and cannot be downloaded ({error}); taking the bundled digits")
+            notify(f"MNIST is not on this machine and cannot be downloaded ({error}); using the bundled digits")
             return None
         found = mnist.find(str(folder), notify)
         if found is None:
-            expected, lacking = "the files just downloaded", "not all of them"
-            raise DataError(
-                "download vanished", where=folder, place="the folder", expected=expected, found=lacking, fix="try again"
-            )
+            refuse("download vanished", folder, "the folder", "the files just downloaded", "not all", "try again")
     payloads, place = found
-    train, test = mnist.parts(payloads)
-    return _dataset("mnist", place, train, test, DIGITS)
+    return _dataset("mnist", place, mnist.content(payloads), DIGITS)
 
 
 def _digits() -> Dataset:
     x, labels = load_digits()
     train, test = (
-        Part(x[rows], labels[rows], (28, 28), "digits") for rows in (slice(-TEST_IMAGES), slice(-TEST_IMAGES, None))
+        Content(x[rows], labels[rows], (28, 28), labels_at="digits")
+        for rows in (slice(-TEST_IMAGES), slice(-TEST_IMAGES, None))
     )
-    return _dataset("digits", "scikit-learn", train, test, DIGITS)
+    return _dataset("digits", "scikit-learn", train._replace(test=test), DIGITS)
 
 
 def _from_path(path: Path, classes: tuple[str, ...], flat: tuple[int, int] | None, notify: Notify) -> Dataset:
     if not os.path.exists(path):
         expected = "auto, mnist, digits or a path that exists"
-        raise DataError("no such data set", where="--data", expected=expected, found=repr(str(path)), fix=SEE)
+        refuse("no such data set", "--data", "", expected, repr(str(path)), SEE)
     found = idx_files(path) if path.is_dir() else [path]
     for each in found:
-        _tell_packing(each, notify)
+        _report_packing(each, notify)
     if not path.is_dir():
-        train, test = _from_file(path, flat)
+        content = formats.read(path, Wanted(labelled=True, shape=flat))
     elif found:
-        train, test = read_idx_folder(path)
+        content = read_idx_folder(path)
     else:
-        train, test, classes = read_class_folders(path)
-    if test is not None and len(test.labels) > len(train.labels):
-        notify(_swapped(path, train, test))
-    return _dataset(path.resolve().name, str(path), train, test, classes)
+        content, classes = read_class_folders(path)
+    dataset = _dataset(path.resolve().name, str(path), content, classes)
+    if dataset.test is not None and len(dataset.test.labels) > len(dataset.train.labels):
+        notify(_swapped(path, dataset.train, dataset.test))
+    return dataset
 
 
-def _tell_packing(path: Path, notify: Notify) -> None:
+def _report_packing(path: Path, notify: Notify) -> None:
     packed = read_head(path, 2) == GZIP_MAGIC
     if packed != (path.suffix.lower() == ".gz"):
-        notify(f"{path} is {'gzip' if packed else 'no gzip'}, whatever its name says; read as what it is")
+        notify(f"{path} is {'' if packed else 'not '}gzip, whatever its name says; read as what it is")
 
 
-def _swapped(path: Path, train: Part, test: Part) -> str:
+def _swapped(path: Path, train: Examples, test: Examples) -> str:
     name = mnist.known(test.labels)
-    proof = f", its labels are those of {name}" if name else ""
     counts = f"{len(test.labels):,} images, the training set {len(train.labels):,}"
-    return f"{path}: the test set has {counts}{proof}; are the files swapped?"
+    known = f", its labels are those of {name}" if name else ""
+    return f"{path}: the test set has {counts}{known}; are the files swapped?"
 
 
-def _from_file(path: Path, flat: tuple[int, int] | None) -> tuple[Part, Part | None]:
-    head = read_head(path)
-    if looks_like_idx(head):
-        return pair_idx(path), None
-    if head.startswith(ZIP_MAGIC):
-        arrays = read_npz(path, ("x_train", "y_train"), ("x_test", "y_test"))
-        if ("x_test" in arrays) != ("y_test" in arrays):
-            expected, found = "both x_test and y_test, or neither", ", ".join(arrays)
-            fix = "add what is missing"
-            raise DataError(
-                "test set incomplete", where=path, place="the directory", expected=expected, found=found, fix=fix
-            )
-        train = _npz_part(arrays, "train", path, flat)
-        return train, _npz_part(arrays, "test", path, flat) if "x_test" in arrays else None
-    if head.startswith(png.PNG_MAGIC):
-        expected = "a folder with a folder for each class"
-        raise DataError(
-            "one image is no data set", where=path, place="byte 0", expected=expected, found="a PNG image", fix=SEE
-        )
-    pixels, labels = read_csv(path)
-    if labels is None:
-        expected = "a column named label, or the label first"
-        found = f"{pixels.shape[1]} pixels"
-        fix = "use it with predict"
-        raise DataError("no labels", where=path, place="line 1", expected=expected, found=found, fix=fix)
-    return Part(pixels, labels, image_shape(pixels.shape[1], flat), str(path)), None
+def _dataset(name: str, source: str, train: Content, classes: tuple[str, ...]) -> Dataset:
+    test, shape = train.test, train.image_shape
+    if test is not None and test.image_shape != shape:
+        expected, found = f"test images {shape} like those of training", f"{test.image_shape}"
+        refuse("image sizes differ", source, "test set", expected, found, "take both from the same set")
+    tested = None if test is None else _examples(test, source, len(classes))
+    return Dataset(name, source, _examples(train, source, len(classes)), tested, classes, shape)
 
 
-def _npz_part(arrays: dict[str, Array], part: str, path: Path, flat: tuple[int, int] | None) -> Part:
-    x, shape = as_images(arrays[f"x_{part}"], path, f"x_{part}", flat)
-    labels = as_labels(arrays[f"y_{part}"], len(x), path, f"y_{part}")
-    return Part(x, labels, shape, f"{path}: y_{part}")
-
-
-def _dataset(name: str, source: str, train: Part, test: Part | None, classes: tuple[str, ...]) -> Dataset:
-    if test is not None and test.shape != train.shape:
-        expected, found = f"test images {train.shape} like those of training", f"{test.shape}"
-        fix = "take both from the same set"
-        raise DataError("image sizes differ", where=source, place="test set", expected=expected, found=found, fix=fix)
-    tested = None if test is None else _examples(test, len(classes))
-    return Dataset(name, source, _examples(train, len(classes)), tested, classes, train.shape)
-
-
-def _examples(part: Part, classes: int) -> Examples:
-    outside = part.labels >= classes
+def _examples(content: Content, source: str, classes: int) -> Examples:
+    if content.labels is None:
+        refuse("no labels", source, "the file", "a label for each image", "images alone", "use it with predict")
+    outside = content.labels >= classes
     if outside.any():
         at = int(outside.argmax())
-        raise DataError(
-            "label out of range",
-            where=part.labels_at,
-            place=f"image {at + 1}",
-            expected=f"0 to {classes - 1}",
-            found=int(part.labels[at]),
-            fix="correct it, or say --classes",
-        )
-    return Examples(freeze(part.x.view()), freeze(part.labels.astype(np.int64)))
+        place, expected, fix = f"image {at + 1}", f"0 to {classes - 1}", "correct it, or set --classes"
+        refuse("label out of range", content.labels_at, place, expected, int(content.labels[at]), fix)
+    return Examples(freeze(content.x.view()), freeze(content.labels.astype(np.int64)))
 
 
 def split(examples: Examples, dev: int, seed: int, limit: int | None = None) -> tuple[Examples, Examples | None]:
-    """Training and dev images: `dev` of them cut out by the seed, at most `limit` of the others kept.
+    """Return training and dev images: `dev` of them chosen by the seed, and at most `limit` of the others.
 
     Raises   UsageError unless at least one image remains for training.
     """
@@ -205,35 +168,15 @@ def split(examples: Examples, dev: int, seed: int, limit: int | None = None) -> 
     return train, cut if dev else None
 
 
-def read_images(path: str | os.PathLike[str], shape: tuple[int, int]) -> Array:
-    """The images in a file to predict, uint8 (n, height x width): PNG, IDX, CSV (a label column is left out) or NPZ.
+def read_images(path: AnyPath, shape: tuple[int, int]) -> Array:
+    """Return the images in a file to predict, uint8 (n, height x width); a file of any format in the table.
 
-    Raises   DataError for a file that cannot be read, or images that are not `shape` (height, width).
+    Labels are left out; of an NPZ archive, the images are `x_test`.
+    Raises   DataError for a file that cannot be read, or images that do not have `shape` (height, width).
     """
-    head = read_head(path)
-    if head.startswith(png.PNG_MAGIC):
-        return png.read_png(path, shape).reshape(1, -1)
-    if looks_like_idx(head):
-        array: Any = read_idx(path)
-        if array.ndim == 1:
-            fix = "name the file of images"
-            raise DataError(
-                "these are labels", where=path, place="byte 3", expected="images, rank 3", found="rank 1", fix=fix
-            )
-        place = "byte 8"
-        x, found = array.reshape(len(array), -1), array.shape[1:]
-    elif head.startswith(ZIP_MAGIC):
-        place = "x_test"
-        x, found = as_images(read_npz(path, ("x_test",))["x_test"], path, "x_test", shape)
-    else:
-        x, _ = read_csv(path)
-        place = "line 1"
-        found = image_shape(x.shape[1], shape)
-    if tuple(found) != shape:
-        expected = f"{shape[0]}x{shape[1]} (height x width), as the model was trained"
-        size = "x".join(map(str, found))
+    content = formats.read(path, Wanted(labelled=False, shape=shape))
+    if content.image_shape != shape:
+        problem, expected = "image size does not fit the model", f"{size(shape)}, as the model was trained"
         fix = "scale the images to that size, or train a model for theirs"
-        raise DataError(
-            "image size does not fit the model", where=path, place=place, expected=expected, found=size, fix=fix
-        )
-    return np.asarray(x)
+        refuse(problem, path, content.shape_at, expected, size(content.image_shape), fix)
+    return content.x

@@ -1,4 +1,4 @@
-"""The bundled set: 1,797 real hand-written digits in MNIST's convention.
+"""The bundled data set: 1,797 real handwritten digits in MNIST's convention.
 
 Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI machine learning repository,
 doi:10.24432/C50P49, through scikit-learn's `load_digits`: 8x8 pixels, 0 to 16.
@@ -17,10 +17,10 @@ TEST_IMAGES: Final = 360
 
 
 def load_digits() -> tuple[Array, Array]:
-    """Pixels, uint8 (1797, 784), and labels, uint8 (1797,).
+    """Return pixels, uint8 (1797, 784), and labels, uint8 (1797,).
 
-    As MNIST's makers did, each digit is scaled into 20x20 and put into 28x28 so that its centre of mass is the
-    middle. Pillow resamples bytes in integers, so the pixels are the same on every machine.
+    As in MNIST, each digit is scaled to 20x20 and placed in 28x28 with its centre of mass in the middle. Pillow
+    resamples bytes in integers, so the pixels are the same on every machine.
     """
     from PIL import Image
     from sklearn.datasets import load_digits as load_8x8
@@ -36,6 +36,6 @@ def load_digits() -> tuple[Array, Array]:
 
 
 def _offset(mass: Array) -> int:
-    """Where 20 lines of ink start among 28 so that their centre of mass comes nearest the middle."""
+    """Return where 20 lines of ink start among 28 for their centre of mass to be nearest the middle."""
     centre = float(mass @ np.arange(20)) / max(int(mass.sum()), 1)
     return min(max(round(13.5 - centre), 0), 8)

@@ -1,4 +1,4 @@
-"""CSV as Kaggle's digit recogniser has it: an optional header, `label`, then one column per pixel, 0 to 255."""
+"""CSV in the form of Kaggle's digit recogniser: an optional header, `label`, then one column per pixel, 0 to 255."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ import math
 import os
 import re
 from collections.abc import Iterator
-from typing import IO, Final, NamedTuple
+from io import BufferedReader
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.data.npz import MAX_LABEL
-from fnnet.files.disk import looks_like_html, open_regular, refuse, show_bytes, unreadable
+from fnnet.data.arrays import MAX_LABEL, image_shape
+from fnnet.data.reader import AGAIN, BINARY, AnyPath, Content, Format, Wanted, read_as
+from fnnet.files.disk import looks_like_html, refuse, show_bytes
 
 COUNTED: Final = 9
-"""So many columns at least, in whose numbers a first line counts, make it a header: of fewer they may be pixels."""
+"""A first line that numbers the columns is a header if there are at least this many; fewer numbers may be pixels."""
+START: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:[\s\w\"'+\-.,;\x80-\xff]|\Z)")
+"""What a header or a number may start with, after UTF-8's mark."""
 MAX_LINE: Final = 65536
 PIECE: Final = 2**18
 PIXEL: Final = re.compile(r"pixel([0-9]{1,6})|([0-9]{1,4})x([0-9]{1,4})")
@@ -27,11 +32,11 @@ KAGGLE: Final = "name the columns label, pixel0, pixel1..."
 
 
 class _Columns(NamedTuple):
-    """What stands where in a line.
+    """The meaning of the fields of a line.
 
     label_at   the column of the label, or None.
     pixels_at  the columns of the pixels, in the order of the image.
-    width      how many columns there are.
+    width      the number of columns.
     """
 
     label_at: int | None
@@ -39,38 +44,53 @@ class _Columns(NamedTuple):
     width: int
 
 
-def read_csv(path: str | os.PathLike[str]) -> tuple[Array, Array | None]:
-    """The pixels, uint8 (n, pixels), and the labels, int64 (n,), or None where the file has no label column.
+def read_csv(path: AnyPath) -> tuple[Array, Array | None]:
+    """Return the pixels, uint8 (n, pixels), and the labels, int64 (n,), or None if the file has no label column."""
+    content = read_as((FORMAT,), path, Wanted(labelled=False))
+    return content.x, content.labels
 
-    Columns are placed by their header's names where there is one (`pixel0`... or `1x1`..., `label` anywhere); without
-    one, a square number of fields is pixels, one more has the label first. The file is read once, in pieces.
+
+def _recognise(head: bytes, path: Path) -> bool:
+    """Return True for text that may be a table: CSV has no signature."""
+    utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return bool(head and START.match(head)) and not (utf16 or BINARY.search(head) or looks_like_html(head))
+
+
+def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
+    """Read the file once, in pieces.
+
+    Columns are placed by the names in the header (`pixel0`... or `1x1`..., `label` anywhere). Without a header, a
+    square number of fields is pixels, and one more field puts the label first.
     Raises   DataError with line and column; a number is never coerced.
     """
-    with open(open_regular(path), "rb", buffering=0) as file:
-        blocks = _blocks(file, path)
-        line, block = next(blocks)
-        first, _, rest = block.partition(b"\n")
-        columns, named = _columns(first, path)
-        parts = [_parse(rest, 2, columns, path) if named else _parse(block, line, columns, path)]
-        parts += [_parse(block, line, columns, path) for line, block in blocks]
-    pixels = np.concatenate([part[0] for part in parts])
-    if not len(pixels):
-        refuse("empty dataset", path, "line 2", "at least 1 row of numbers", "0 rows", "fetch the file again")
-    return pixels, None if columns.label_at is None else np.concatenate([part[1] for part in parts])
+    blocks = _blocks(file, path)
+    line, block = next(blocks)
+    first, _, rest = block.partition(b"\n")
+    columns, named = _columns(first, path)
+    if wanted.labelled and columns.label_at is None:
+        expected, found = "a column named label, or the label first", f"{columns.width} pixels"
+        refuse("no labels", path, "line 1", expected, found, "use it with predict")
+    parts = [_parse(rest, 2, columns, path) if named else _parse(block, line, columns, path)]
+    parts += [_parse(block, line, columns, path) for line, block in blocks]
+    x = np.concatenate([pixels for pixels, _ in parts])
+    if not len(x):
+        refuse("empty dataset", path, "line 2", "at least 1 row of numbers", "0 rows", AGAIN)
+    labels = None if columns.label_at is None else np.concatenate([labels for _, labels in parts])
+    shape = image_shape(x.shape[1], wanted.shape)
+    return Content(x, labels, shape, labels_at=os.fsdecode(path), shape_at="line 1")
 
 
-def _blocks(file: IO[bytes], path: str | os.PathLike[str]) -> Iterator[tuple[int, bytes]]:
-    """Whole lines, many at a time, each ended by a newline whatever ended it, with the number of the first."""
+FORMAT: Final = Format("Kaggle CSV", _recognise, _read)
+
+
+def _blocks(file: BufferedReader, path: AnyPath) -> Iterator[tuple[int, bytes]]:
+    """Yield many whole lines at a time, each ended by a newline whatever ended it, with the number of the first."""
     rest, line = b"", 1
     while True:
-        try:
-            piece = file.read(PIECE)
-            if piece.endswith(b"\r"):
-                piece += file.read(1)
-        except OSError as error:
-            raise unreadable(path, error) from None
+        piece = file.read(PIECE)
+        if piece.endswith(b"\r"):
+            piece += file.read(1)
         if line == 1 and not rest:
-            _check_text(piece, path)
             piece = piece.removeprefix(b"\xef\xbb\xbf")
         lines = (rest + piece).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if not piece:
@@ -85,44 +105,31 @@ def _blocks(file: IO[bytes], path: str | os.PathLike[str]) -> Iterator[tuple[int
         _check_line(rest, line, path)
 
 
-def _check_line(content: bytes, line: int, path: str | os.PathLike[str]) -> None:
+def _check_line(content: bytes, line: int, path: AnyPath) -> None:
     if len(content) > MAX_LINE:
         found = f"{len(content):,} or more"
         refuse("line too long", path, f"line {line}", f"at most {MAX_LINE:,} bytes", found, "put one image on a line")
 
 
-def _check_text(head: bytes, path: str | os.PathLike[str]) -> None:
-    if not head:
-        refuse("file is empty", path, "byte 0", "data", "0 bytes", "fetch the file again")
-    if looks_like_html(head):
-        refuse("an HTML page, not data", path, "byte 0", "CSV", show_bytes(head), "fetch the file again")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        refuse("UTF-16, an unknown kind of file", path, "byte 0", "UTF-8 text", show_bytes(head), SAVE)
-    if b"\x00" in head:
-        place, kind = f"byte {head.index(0)}", "UTF-8 text, IDX, gzip, NPZ or PNG"
-        refuse("unknown kind of file", path, place, kind, show_bytes(head), "save it in one of these")
-
-
-def _columns(first: bytes, path: str | os.PathLike[str]) -> tuple[_Columns, bool]:
-    """The columns that the first line tells of, and whether it names them."""
+def _columns(first: bytes, path: AnyPath) -> tuple[_Columns, bool]:
+    """Return the columns according to the first line, and whether that line is a header."""
     _check_line(first, 1, path)
     cells = _cells(first, 1, path)
     if not any(cells):
-        expected = "a header or numbers"
-        refuse("first line is empty", path, "line 1", expected, show_bytes(first), KAGGLE)
+        refuse("first line is empty", path, "line 1", "a header or numbers", show_bytes(first), KAGGLE)
     named = not any(_is_number(cell) for cell in cells)
     label_at, pixels_at = _columns_by_name(cells, path) if named else _columns_by_count(len(cells), path)
-    return _Columns(label_at, np.array(pixels_at), len(cells)), named or _counts(cells)
+    return _Columns(label_at, np.array(pixels_at), len(cells)), named or _numbers_columns(cells)
 
 
-def _counts(cells: list[str]) -> bool:
-    """Whether a first line is the numbers of the columns, as pandas writes them where they have no names."""
+def _numbers_columns(cells: list[str]) -> bool:
+    """Return True if the first line numbers the columns, as pandas writes columns without names."""
     return len(cells) >= COUNTED and any(
         cells == [str(number) for number in range(start, start + len(cells))] for start in (0, 1)
     )
 
 
-def _cells(content: bytes, line: int, path: str | os.PathLike[str]) -> list[str]:
+def _cells(content: bytes, line: int, path: AnyPath) -> list[str]:
     try:
         return next(csv.reader([content.decode("utf-8", "replace")], strict=True), [])
     except csv.Error as error:
@@ -133,7 +140,7 @@ def _is_number(field: str) -> bool:
     return re.fullmatch(r"\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*", field) is not None
 
 
-def _columns_by_name(header: list[str], path: str | os.PathLike[str]) -> tuple[int | None, list[int]]:
+def _columns_by_name(header: list[str], path: AnyPath) -> tuple[int | None, list[int]]:
     names = [name.strip().lower() for name in header]
     seen: dict[str, int] = {}
     for column, name in enumerate(names):
@@ -147,8 +154,7 @@ def _columns_by_name(header: list[str], path: str | os.PathLike[str]) -> tuple[i
             number, row, of_row = match.groups()
             places[(int(number),) if number else (int(row), int(of_row))] = column
         elif name != "label":
-            expected = "label, pixel0, pixel1... (or 1x1, 1x2...), separated by commas"
-            place = f"line 1, column {column + 1}"
+            place, expected = f"line 1, column {column + 1}", "label, pixel0, pixel1... (or 1x1, 1x2...)"
             fix = "rename or remove the column; fields are separated by commas"
             refuse("unknown column", path, place, expected, repr(header[column][:40]), fix)
     if not places or len({len(place) for place in places}) > 1:
@@ -164,7 +170,7 @@ def _columns_by_name(header: list[str], path: str | os.PathLike[str]) -> tuple[i
     return (names.index("label") if "label" in names else None), [places[place] for place in sorted(places)]
 
 
-def _columns_by_count(count: int, path: str | os.PathLike[str]) -> tuple[int | None, list[int]]:
+def _columns_by_count(count: int, path: AnyPath) -> tuple[int | None, list[int]]:
     if math.isqrt(count) ** 2 == count:
         return None, list(range(count))
     if math.isqrt(count - 1) ** 2 != count - 1:
@@ -173,8 +179,8 @@ def _columns_by_count(count: int, path: str | os.PathLike[str]) -> tuple[int | N
     return 0, list(range(1, count))
 
 
-def _parse(block: bytes, line: int, columns: _Columns, path: str | os.PathLike[str]) -> tuple[Array, Array]:
-    """Pixels, uint8, and labels, int64, of whole lines: all at once where they are plain, else cell by cell."""
+def _parse(block: bytes, line: int, columns: _Columns, path: AnyPath) -> tuple[Array, Array]:
+    """Return the pixels, uint8, and labels, int64, of whole lines: in one pass if they are plain, else cell by cell."""
     plain = re.sub(rb"\n\n+", b"\n", block).lstrip(b"\n")
     if not plain:
         return np.zeros((0, len(columns.pixels_at)), np.uint8), np.zeros(0, np.int64)
@@ -183,7 +189,7 @@ def _parse(block: bytes, line: int, columns: _Columns, path: str | os.PathLike[s
 
 
 def _parse_plain(codes: Array, columns: _Columns) -> tuple[Array, Array] | None:
-    """None for anything but rows of as many fields as there are columns, each of 1 to 3 digits, a label up to 6."""
+    """Return None unless every row has a field for each column: 1 to 3 digits, up to 6 for a label."""
     ends = np.flatnonzero(codes < ord("0"))
     if codes.max() > ord("9") or len(ends) % columns.width:
         return None
@@ -214,8 +220,8 @@ def _parse_plain(codes: Array, columns: _Columns) -> tuple[Array, Array] | None:
     return values.astype(np.uint8).take(columns.pixels_at, axis=1), labels
 
 
-def _parse_cells(block: bytes, line: int, columns: _Columns, path: str | os.PathLike[str]) -> tuple[Array, Array]:
-    """As `_parse_plain`, for quotes, spaces, signs and leading zeros too, and with an error for all else."""
+def _parse_cells(block: bytes, line: int, columns: _Columns, path: AnyPath) -> tuple[Array, Array]:
+    """Parse quotes, spaces, signs and leading zeros too; raise DataError for anything else."""
     rows: list[list[int]] = []
     for number, content in enumerate(block.split(b"\n")[:-1], line):
         if not content:
@@ -223,9 +229,9 @@ def _parse_cells(block: bytes, line: int, columns: _Columns, path: str | os.Path
         _check_line(content, number, path)
         cells = _cells(content, number, path)
         if len(cells) != columns.width:
+            place, expected = f"line {number}", f"{columns.width} fields"
             fix = "separate the fields by commas" if len(cells) == 1 else "complete or remove the line"
-            expected = f"{columns.width} fields"
-            refuse("wrong number of fields", path, f"line {number}", expected, len(cells), fix)
+            refuse("wrong number of fields", path, place, expected, len(cells), fix)
         label = None if columns.label_at is None else cells.pop(columns.label_at)
         try:
             row = [VALUES[cell] for cell in cells]
@@ -243,8 +249,8 @@ def _parse_cells(block: bytes, line: int, columns: _Columns, path: str | os.Path
     return table.take(columns.pixels_at, axis=1).astype(np.uint8), labels.copy()
 
 
-def _number(cell: str, most: int, place: str, path: str | os.PathLike[str]) -> int:
-    # Digits enough for any of them: Python reads no number of thousands.
+def _number(cell: str, most: int, place: str, path: AnyPath) -> int:
+    # NUMBER limits the digits: Python refuses to convert thousands of them.
     match = NUMBER.fullmatch(cell)
     if not match or int(match[1]) > most:
         kind = "pixel" if most == 255 else "label"

@@ -1,4 +1,4 @@
-"""MNIST: looked for on this machine, else downloaded, and in either case proven by its content."""
+"""MNIST: found on this machine or downloaded, and in either case verified by its SHA-256."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data import web
-from fnnet.data.folders import Part
-from fnnet.data.idx import AGAIN, GZIP_MAGIC, looks_like_idx, parse_idx, read_payload
+from fnnet.data.idx import GZIP_MAGIC, looks_like_idx, pair, parse_idx, read_payload
 from fnnet.data.npz import read_npz
+from fnnet.data.reader import AGAIN, Content
 from fnnet.errors import DataError, FnnetError, StorageError
-from fnnet.files.disk import check_writable, list_folder, looks_like_html, make_folder, read_head, write_file
+from fnnet.files.disk import check_writable, list_folder, looks_like_html, make_folder, read_head, refuse, write_file
 
 SHA256: Final = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -38,30 +38,29 @@ MIRRORS: Final = (
     "https://raw.githubusercontent.com/fgnt/mnist/master/",
 )
 REACH_SECONDS: Final = 4.0
-"""How long to wait for any mirror to answer before doing without the network."""
-
+"""Seconds to wait for any mirror before doing without the network."""
 DOWNLOAD_SECONDS: Final = 600.0
-"""How long all downloads together may take."""
+"""Seconds that all downloads together may take."""
 MAX_DOWNLOAD: Final = 16 * 2**20
 MAX_PAYLOAD: Final = 2**26
 NO_HOME: Final = "~/.cache/fnnet/mnist"
-"""Where nothing is kept, for a user without a home."""
+"""Named in messages to a user without a home folder; never written."""
 LEFT_SECONDS: Final = 3600.0
-"""After so long a temporary file has nobody who writes it."""
+"""Age in seconds after which a temporary file has no writer."""
 
 Payloads = dict[str, Array]
 Notify = Callable[[str], None]
 
 
 class UnreachableError(FnnetError):
-    """No mirror answers, or the network is forbidden."""
+    """No mirror can be reached, or the network is forbidden."""
 
 
 def find(data_dir: str | None, notify: Notify) -> tuple[Payloads, str] | None:
-    """MNIST's four files from the first place that has them all, and that place's name; None if none has.
+    """Return MNIST's four files from the first place that has them all, and that place's name; None if none has.
 
-    A place that the user named (`data_dir`, the variable FNNET_DATA) raises DataError where it holds a file of
-    MNIST's name that is not MNIST's content; a damaged cache of another program is only noted.
+    A place that the user named (`data_dir`, the variable FNNET_DATA) raises DataError if a file there has MNIST's name
+    but not MNIST's content; a damaged cache of another program is only reported.
     """
     for folder, named in _places(data_dir):
         if not folder.is_dir():
@@ -83,7 +82,7 @@ def find(data_dir: str | None, notify: Notify) -> tuple[Payloads, str] | None:
 
 
 def _places(data_dir: str | None) -> Iterator[tuple[Path, bool]]:
-    """Folders in which MNIST may lie, and whether the user named them."""
+    """Yield the folders in which MNIST may lie, and whether the user named them."""
     for named in (data_dir, os.environ.get("FNNET_DATA")):
         if named:
             yield Path(named), True
@@ -97,7 +96,7 @@ def _places(data_dir: str | None) -> Iterator[tuple[Path, bool]]:
 
 
 def cache_folder() -> Path:
-    """Where our own downloads are kept."""
+    """Return the folder of our own downloads."""
     from platformdirs import user_cache_dir
 
     try:
@@ -107,15 +106,15 @@ def cache_folder() -> Path:
 
 
 def _collect(folder: Path, strict: bool) -> Payloads:
-    """The MNIST files in `folder`, whatever their names; from Keras's archive if there is one."""
+    """Return the MNIST files in `folder`, whatever their names; from Keras's archive if there is one."""
     archive = folder / "mnist.npz"
     if archive.is_file():
         return _from_keras(archive)
     known = {digest: name for name, digest in SHA256.items()}
     payloads: Payloads = {}
-    # Names with a dot are those of files that another download is writing.
+    # A name that starts with a dot is a file that another download is writing.
     candidates = [path for path in list_folder(folder) if path.name[0] != "." and _may_be_mnist(path)]
-    # Unpacking and hashing let another thread work: the test images are done beside those of training.
+    # Unpacking and hashing release the GIL: the test images are done beside those of training.
     with ThreadPoolExecutor(2) as readers:
         found = list(readers.map(_read, candidates))
     for path, (payload, digest) in zip(candidates, found, strict=True):
@@ -126,15 +125,13 @@ def _collect(folder: Path, strict: bool) -> Payloads:
         elif digest in known:
             payloads[known[digest]] = payload
         elif strict and name in SHA256:
-            fix = f"fetch it again, or take the folder as it is with --data {folder}"
-            expected = f"sha256 {SHA256[name]}"
-            place = "decompressed bytes"
-            raise DataError("not MNIST's content", where=path, place=place, expected=expected, found=digest, fix=fix)
+            expected, fix = f"sha256 {SHA256[name]}", f"fetch it again, or use the folder as it is with --data {folder}"
+            refuse("not MNIST's content", path, "decompressed bytes", expected, digest, fix)
     return payloads
 
 
 def _plain_name(path: Path) -> str:
-    """The name as MNIST's own files have it."""
+    """Return the name in the form of MNIST's own files."""
     return path.name.replace(".idx", "-idx").removesuffix(".gz")
 
 
@@ -145,23 +142,23 @@ def _may_be_mnist(path: Path) -> bool:
 
 
 def _read(path: Path) -> tuple[Array | DataError, str]:
-    """A file's IDX bytes, where they are MNIST's, and their SHA-256; or what is wrong with the file."""
+    """Return a file's IDX bytes, if they are MNIST's, and their SHA-256; or what is wrong with the file."""
     try:
         payload = read_payload(path)
     except DataError as error:
         return error, ""
     digest = hashlib.sha256(payload.data).hexdigest()
-    # Others are not kept: EMNIST's beside them may have half a gigabyte each.
+    # Other files are not kept: those of EMNIST may have half a gigabyte each.
     return payload if digest in SHA256.values() else payload[:0], digest
 
 
 def complete(folder: Path) -> bool:
-    """Whether `folder` holds all of MNIST, whole."""
+    """Return True if `folder` holds all of MNIST, undamaged."""
     return folder.is_dir() and len(_collect(folder, strict=False)) == len(SHA256)
 
 
 def _from_keras(archive: Path) -> Payloads:
-    """The files of MNIST rebuilt from Keras's mnist.npz, and proven like them."""
+    """Return the files of MNIST rebuilt from Keras's mnist.npz, and verified like them."""
     keys = ("x_train", "y_train", "x_test", "y_test")
     arrays = read_npz(archive, keys)
     payloads = {}
@@ -171,23 +168,23 @@ def _from_keras(archive: Path) -> Payloads:
         payload = header + array.tobytes()
         digest, expected = hashlib.sha256(payload).hexdigest(), f"sha256 {SHA256[name]}"
         if digest != SHA256[name]:
-            raise DataError("not MNIST's content", where=archive, place=key, expected=expected, found=digest, fix=AGAIN)
+            refuse("not MNIST's content", archive, key, expected, digest, AGAIN)
         payloads[name] = np.frombuffer(payload, np.uint8)
     return payloads
 
 
 def reachable(seconds: float = REACH_SECONDS) -> tuple[str, ...]:
-    """The mirrors, the first that delivers ahead of the others; none if none delivers within `seconds`.
+    """Return the mirrors, the first that delivers ahead of the others; none if none delivers within `seconds`.
 
-    A name server or a mirror that never answers cannot hold this up: each is asked in a thread of its own.
+    A name server or a mirror that never replies cannot block this: each is asked in a thread of its own.
     """
-    answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    replies: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     for mirror in MIRRORS:
-        threading.Thread(target=lambda at=mirror: answers.put(_delivers(at, seconds)), daemon=True).start()
+        threading.Thread(target=lambda at=mirror: replies.put(_delivers(at, seconds)), daemon=True).start()
     deadline = time.monotonic() + seconds
     for _ in MIRRORS:
         try:
-            first = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+            first = replies.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
             break
         if first is not None:
@@ -196,7 +193,7 @@ def reachable(seconds: float = REACH_SECONDS) -> tuple[str, ...]:
 
 
 def _delivers(mirror: str, seconds: float) -> str | None:
-    """`mirror` if it sends gzip for the smallest file, rather than nothing, an error or a page to log in."""
+    """Return `mirror` if it sends gzip for the smallest file, rather than nothing, an error or a login page."""
     try:
         return mirror if web.first_bytes(f"{mirror}{min(SHA256, key=len)}.gz", 2, seconds) == GZIP_MAGIC else None
     except DataError:
@@ -204,17 +201,17 @@ def _delivers(mirror: str, seconds: float) -> str | None:
 
 
 def offline() -> bool:
-    """Whether FNNET_OFFLINE forbids the network."""
+    """Return True if FNNET_OFFLINE forbids the network."""
     return os.environ.get("FNNET_OFFLINE", "0") not in ("", "0")
 
 
 def download(folder: Path, notify: Notify, mirrors: tuple[str, ...] | None = None) -> None:
     """Fetch those of the four files that `folder` lacks, each from the first mirror whose content is MNIST's.
 
-    A file is proven before it is written, whole, under its name: what is broken off leaves nothing, and goes on at the
-    file that was broken off. Several processes may download to one folder.
-    Raises   UnreachableError when no mirror delivers or FNNET_OFFLINE is set, StorageError for a folder that cannot
-             be made or written.
+    A file is verified before it is written under its name: an interrupted download leaves nothing of the file at which
+    it stopped, and the next one continues there. Several processes may download to one folder.
+    Raises   UnreachableError if no mirror delivers or FNNET_OFFLINE is set, StorageError for a folder that cannot be
+             created or written.
     """
     if offline():
         raise UnreachableError("the network is forbidden", where="FNNET_OFFLINE", fix="unset it to download")
@@ -242,7 +239,7 @@ def _there(folder: Path) -> Payloads:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what killed downloads have left."""
+    """Remove the temporary files of killed downloads."""
     ours = tuple(f".{name}" for name in SHA256)
     for path in list_folder(folder):
         if path.name.startswith(ours) and path.suffix == ".part":
@@ -256,15 +253,15 @@ def _download_one(folder: Path, name: str, notify: Notify, mirrors: tuple[str, .
     for number, mirror in enumerate(mirrors):
         url = f"{mirror}{name}.gz"
         notify(f"downloading {url}")
-        # One that drips leaves the others their share of the time.
+        # A slow mirror leaves the others their share of the time.
         seconds = (deadline - time.monotonic()) / (len(mirrors) - number)
         try:
             content = web.fetch(url, seconds, MAX_DOWNLOAD)
-            _prove(content, name)
+            _verify(content, name)
         except DataError as error:
             failures.append(f"{mirror}: {error}")
             continue
-        # Where a server takes the compression for one of the transfer, the file comes without it.
+        # A server that takes the compression for one of the transfer sends the file without it.
         write_file(folder / (f"{name}.gz" if content.startswith(GZIP_MAGIC) else name), content)
         return
     raise UnreachableError(
@@ -272,7 +269,7 @@ def _download_one(folder: Path, name: str, notify: Notify, mirrors: tuple[str, .
     )
 
 
-def _prove(content: bytes, name: str) -> None:
+def _verify(content: bytes, name: str) -> None:
     """DataError unless `content` is MNIST's file `name`, raw or as one whole gzip member."""
     payload, fix = content, "fetch it again"
     if content.startswith(GZIP_MAGIC):
@@ -282,8 +279,8 @@ def _prove(content: bytes, name: str) -> None:
         except zlib.error as error:
             raise DataError(f"damaged gzip ({error})", fix=fix) from None
         if inflater.unused_data or (not inflater.eof and len(payload) < MAX_PAYLOAD):
-            found = f"{len(content):,} bytes, {len(inflater.unused_data):,} of them behind its end"
-            raise DataError("gzip truncated or with more behind it", expected="one member", found=found, fix=fix)
+            found = f"{len(content):,} bytes, {len(inflater.unused_data):,} of them after its end"
+            raise DataError("gzip truncated or followed by more data", expected="one member", found=found, fix=fix)
     digest = hashlib.sha256(payload).hexdigest()
     if digest != SHA256[name]:
         problem = "an HTML page, not data" if looks_like_html(content) else "not MNIST's content"
@@ -291,18 +288,13 @@ def _prove(content: bytes, name: str) -> None:
 
 
 def known(labels: Array) -> str | None:
-    """The name of MNIST's file that has these labels, if any has."""
+    """Return the name of MNIST's file that has these labels, if any has."""
     content = b"\0\0\x08\1" + len(labels).to_bytes(4, "big") + labels.astype(np.uint8).tobytes()
     digest = hashlib.sha256(content).hexdigest()
     return next((name for name, each in SHA256.items() if each == digest), None)
 
 
-def parts(payloads: Payloads) -> tuple[Part, Part]:
-    """Training and test set from the four files."""
-
-    def part(images: str, labels: str) -> Part:
-        x, y = (parse_idx(payloads[name], name) for name in (images, labels))
-        return Part(x.reshape(-1, 784), y, (28, 28), labels)
-
-    train_images, train_labels, test_images, test_labels = SHA256
-    return part(train_images, train_labels), part(test_images, test_labels)
+def content(payloads: Payloads) -> Content:
+    """Return training and test set from the four files."""
+    arrays = [(Path(name), parse_idx(payloads[name], name)) for name in SHA256]
+    return pair(*arrays[0], *arrays[1])._replace(test=pair(*arrays[2], *arrays[3]))

@@ -8,20 +8,22 @@ import re
 import struct
 import zipfile
 import zlib
-from typing import IO, Any, Final, NamedTuple
+from io import BufferedReader
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from fnnet.core.params import Array
+from fnnet.data.arrays import BYTES, WHOLE, as_images, as_labels
 from fnnet.data.bounds import bytes_on_disk, check_expansion
-from fnnet.errors import DataError
-from fnnet.files.disk import open_regular, refuse, show_bytes, unreadable
-from fnnet.limits import MAX_CLASSES
+from fnnet.data.reader import AnyPath, Content, Format, Wanted, opened
+from fnnet.errors import FnnetError
+from fnnet.files.disk import refuse, show_bytes
 
+MAGIC: Final = b"PK\x03\x04"
 MAX_MEMBER: Final = 2 * 2**30
 MAX_MEMBERS: Final = 1000
 MAX_DIRECTORY: Final = 2**20
-MAX_LABEL: Final = MAX_CLASSES - 1
 END: Final = 22
 """The bytes of the record that ends an archive, without a comment."""
 MAX_HEADER: Final = 10_000
@@ -34,11 +36,10 @@ ITEM: Final = re.compile(
 )
 """An entry as NumPy writes it."""
 SAVE: Final = "save it again with numpy.savez"
-BYTES: Final = "store bytes from 0 to 255"
 
 
 class _Kind(NamedTuple):
-    """What an array's header says of it, and where its numbers begin."""
+    """The header of an array, and the byte at which its numbers start."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -46,65 +47,67 @@ class _Kind(NamedTuple):
     start: int
 
 
-def read_npz(path: str | os.PathLike[str], wanted: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Array]:
-    """The arrays `wanted`, and those of `optional` that are there, from the archive at `path`: integers, as stored.
+def read_npz(path: AnyPath, wanted: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Array]:
+    """Return the arrays `wanted`, and those of `optional` that the archive at `path` has: integers, as stored.
 
     Raises   DataError for missing names, archives that declare too much, pickled objects and other kinds of numbers.
     """
-    with open(open_regular(path), "rb") as file:
-        try:
-            _check_end(file, path)
-            with zipfile.ZipFile(file) as archive:
-                members = _check_directory(archive, path)
-                names = [name for name in (*wanted, *optional) if name in members]
-                missing = [name for name in wanted if name not in members]
-                if missing:
-                    found = ", ".join(list(members)[:8]) or "nothing"
-                    fix = "save the arrays under these names"
-                    refuse(f"no array {missing[0]}", path, "the directory", ", ".join(wanted), found, fix)
-                kinds = {name: _kind(archive, members[name], name, path) for name in names}
-                needed = sum(_needed(name, kind) for name, kind in kinds.items())
-                packed = sum(members[name].compress_size for name in names)
-                check_expansion(needed, min(packed, bytes_on_disk(file.fileno())), path, ", ".join(names))
-                return {name: _read(archive, file, members[name], name, kinds[name], path) for name in names}
-        except DataError:
-            raise
-        except OSError as error:
-            raise unreadable(path, error) from None
-        except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, struct.error) as error:
-            refuse("damaged NPZ", path, "the archive", "a whole one", str(error) or type(error).__name__, SAVE)
+    with opened(path) as file:
+        return _arrays(file, path, wanted, optional)
 
 
-def _check_end(file: IO[bytes], path: str | os.PathLike[str]) -> None:
-    """The record at the end, before a directory of its choosing is read."""
+def _arrays(
+    file: BufferedReader, path: AnyPath, wanted: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> dict[str, Array]:
+    try:
+        _check_end(file, path)
+        with zipfile.ZipFile(file) as archive:
+            members = _check_directory(archive, path)
+            names = [name for name in (*wanted, *optional) if name in members]
+            missing = [name for name in wanted if name not in members]
+            if missing:
+                found, fix = ", ".join(list(members)[:8]) or "no arrays", "save the arrays under these names"
+                refuse(f"no array {missing[0]}", path, "the directory", ", ".join(wanted), found, fix)
+            kinds = {name: _kind(archive, members[name], name, path) for name in names}
+            needed = sum(_needed(name, kind) for name, kind in kinds.items())
+            packed = sum(members[name].compress_size for name in names)
+            check_expansion(needed, min(packed, bytes_on_disk(file.fileno())), path, ", ".join(names))
+            return {name: _read(archive, file, members[name], name, kinds[name], path) for name in names}
+    except FnnetError:
+        raise
+    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, struct.error) as error:
+        refuse("damaged NPZ", path, "the archive", "a valid archive", str(error) or type(error).__name__, SAVE)
+
+
+def _check_end(file: BufferedReader, path: AnyPath) -> None:
+    """Check the record at the end of the archive before the directory that it points to is read."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - END - 20))
     tail = file.read(END + 20)
     file.seek(0)
     end = tail[-END:]
     if len(end) < END or not end.startswith(b"PK\x05\x06") or end[-2:] != b"\0\0":
-        found = f"{show_bytes(end)}, {size:,} bytes in all"
-        refuse(
-            "damaged NPZ, cut short or with something behind", path, f"byte {size - len(end)}", "its end", found, SAVE
-        )
+        problem, found = "damaged NPZ, truncated or followed by more data", f"{show_bytes(end)}, {size:,} bytes in all"
+        refuse(problem, path, f"byte {size - len(end)}", "the end of an archive", found, SAVE)
     disks, count, length, offset = (
         int.from_bytes(end[start:stop], "little") for start, stop in ((4, 8), (10, 12), (12, 16), (16, 20))
     )
     if disks or end[8:10] != end[10:12] or offset + length != size - END or tail[:4] == b"PK\x06\x07":
-        expected, found = f"a directory up to byte {size - END}", f"{count} members, {length} bytes from byte {offset}"
-        refuse("damaged or unsupported NPZ", path, f"byte {size - END}", expected, found, SAVE)
+        found = f"{count} members, {length} bytes from byte {offset}"
+        place, expected = f"byte {size - END}", f"a directory up to byte {size - END}"
+        refuse("damaged or unsupported NPZ", path, place, expected, found, SAVE)
     if count > MAX_MEMBERS or length > MAX_DIRECTORY:
         expected, found = f"at most {MAX_MEMBERS:,} in {MAX_DIRECTORY:,} bytes", f"{count:,} in {length:,} bytes"
-        refuse("too many members", path, f"byte {offset}", expected, found, "save only the arrays that are wanted")
+        refuse("too many members", path, f"byte {offset}", expected, found, "save only the arrays that are needed")
 
 
-def _check_directory(archive: zipfile.ZipFile, path: str | os.PathLike[str]) -> dict[str, zipfile.ZipInfo]:
-    """Name of each array -> its member."""
+def _check_directory(archive: zipfile.ZipFile, path: AnyPath) -> dict[str, zipfile.ZipInfo]:
+    """Check the directory; return name of each array -> its member."""
     members: dict[str, zipfile.ZipInfo] = {}
     for member in archive.infolist():
         name, place = member.filename.removesuffix(".npy"), repr(member.filename)
         if name in members:
-            refuse("member stored twice", path, place, "each name once", "two of this name", SAVE)
+            refuse("member stored twice", path, place, "each name once", "two with this name", SAVE)
         if "/" in name or "\\" in name or name in ("", ".", ".."):
             refuse("member in a folder", path, place, "plain names", place, SAVE)
         if member.file_size > MAX_MEMBER:
@@ -124,8 +127,8 @@ def _check_directory(archive: zipfile.ZipFile, path: str | os.PathLike[str]) -> 
     return members
 
 
-def _kind(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, path: str | os.PathLike[str]) -> _Kind:
-    """What a member's header says, where that agrees with the size in the archive's directory."""
+def _kind(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, path: AnyPath) -> _Kind:
+    """Return a member's header, which must agree with the size in the archive's directory."""
     with archive.open(member) as stream:
         magic = stream.read(8)
         wide = 2 if magic[6:7] == b"\x01" else 4
@@ -147,8 +150,8 @@ def _kind(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, path: st
     if found["descr"].lstrip("<>|=")[0] == "O":
         refuse("damaged or unsupported NPZ", path, name, "numbers", "pickled objects, which are never opened", BYTES)
     if not re.fullmatch("[<>|=]?[iu][1248]", found["descr"]):
-        fix = BYTES if name.startswith("x") else "store whole numbers from 0"
-        refuse("dtype", path, name, "integers", _said(found["descr"]), fix)
+        fix = BYTES if name.startswith("x") else WHOLE
+        refuse("dtype", path, name, "integers", _dtype_name(found["descr"]), fix)
     dtype, shape = np.dtype(found["descr"]), tuple(map(int, sizes))
     declared = start + math.prod(shape) * dtype.itemsize
     if declared != member.file_size:
@@ -157,8 +160,8 @@ def _kind(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, path: st
     return _Kind(shape, dtype, found["order"] == "True", start)
 
 
-def _said(descr: str) -> str:
-    """The dtype as NumPy calls it."""
+def _dtype_name(descr: str) -> str:
+    """Return the dtype as NumPy prints it."""
     try:
         return str(np.dtype(descr))
     except TypeError:
@@ -166,21 +169,21 @@ def _said(descr: str) -> str:
 
 
 def _needed(name: str, kind: _Kind) -> int:
-    """Bytes of memory that an array comes to take: as stored and, where that is another, as what it becomes."""
+    """Return the bytes of memory that an array will take: as stored and, if that differs, as converted."""
     count = math.prod(kind.shape)
-    became = 8 if name.startswith("y") else kind.dtype.itemsize if kind.fortran else int(kind.dtype.itemsize > 1)
-    return count * (kind.dtype.itemsize + became)
+    converted = 8 if name.startswith("y") else kind.dtype.itemsize if kind.fortran else int(kind.dtype.itemsize > 1)
+    return count * (kind.dtype.itemsize + converted)
 
 
 def _read(
     archive: zipfile.ZipFile,
-    file: IO[bytes],
+    file: BufferedReader,
     member: zipfile.ZipInfo,
     name: str,
     kind: _Kind,
-    path: str | os.PathLike[str],
+    path: AnyPath,
 ) -> Array:
-    """One array, read to the end of its member, where the checksum is looked at."""
+    """Read one array to the end of its member, where zipfile verifies the checksum."""
     array = np.empty(math.prod(kind.shape), kind.dtype)
     into, filled = array.view(np.uint8), 0
     with archive.open(member) as stream:
@@ -194,50 +197,23 @@ def _read(
     return array.reshape(kind.shape[::-1]).T if kind.fortran else array.reshape(kind.shape)
 
 
-def as_images(
-    x: Array, where: str | os.PathLike[str], name: str, flat: tuple[int, int] | None = None
-) -> tuple[Array, tuple[int, int]]:
-    """`x` as uint8 rows (n, pixels), and the height and width of an image.
-
-    x        (n, height, width), (n, height, width, 1) or (n, pixels), of any integer dtype within 0 to 255.
-    flat     the height and width to take for rows of that many pixels.
-    Raises   DataError for another shape or dtype, or a value out of range.
-    """
-    if x.ndim == 4 and x.shape[3] == 1:
-        x = x[..., 0]
-    if x.ndim not in (2, 3) or 0 in x.shape:
-        expected = "at least 1 image, shape (n, height, width) or (n, pixels)"
-        refuse("no images", where, name, expected, f"shape {x.shape}", "store one image a row")
-    shape = (x.shape[1], x.shape[2]) if x.ndim == 3 else image_shape(x.shape[1], flat)
-    _check_range(x, 255, where, name)
-    return np.ascontiguousarray(x, np.uint8).reshape(len(x), -1), shape
+def _read_content(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
+    """Read the arrays of training and, if there are any, of test; without labels, the images of test alone."""
+    if not wanted.labelled:
+        return _content(_arrays(file, path, ("x_test",)), "test", path, wanted)
+    arrays = _arrays(file, path, ("x_train", "y_train"), ("x_test", "y_test"))
+    if ("x_test" in arrays) != ("y_test" in arrays):
+        expected = "both x_test and y_test, or neither"
+        refuse("test set incomplete", path, "the directory", expected, ", ".join(arrays), "add the missing array")
+    train = _content(arrays, "train", path, wanted)
+    return train._replace(test=_content(arrays, "test", path, wanted)) if "x_test" in arrays else train
 
 
-def as_labels(values: Array, n: int, where: str | os.PathLike[str], name: str) -> Array:
-    """Labels of n images, integers (n,) or (n, 1), as int64 (n,); DataError for others."""
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
-    if values.shape != (n,):
-        rows = values.ndim == 2 and len(values) == n
-        fix = "one-hot rows become labels by argmax(axis=1)" if rows else "store one label for each image"
-        problem = "counts differ" if values.ndim == 1 else "no labels"
-        refuse(problem, where, name, f"shape ({n},), one label an image", f"shape {values.shape}", fix)
-    _check_range(values, MAX_LABEL, where, name)
-    return values.astype(np.int64)
+def _content(arrays: dict[str, Array], part: str, path: AnyPath, wanted: Wanted) -> Content:
+    name = f"x_{part}"
+    x, shape = as_images(arrays[name], path, name, wanted.shape)
+    labels = as_labels(arrays[f"y_{part}"], len(x), path, f"y_{part}") if wanted.labelled else None
+    return Content(x, labels, shape, labels_at=f"{os.fsdecode(path)}: y_{part}", shape_at=name)
 
 
-def _check_range(values: Array, most: int, where: str | os.PathLike[str], name: str) -> None:
-    """The least and the greatest, for which no memory is needed."""
-    if values.min() < 0 or values.max() > most:
-        at = values.argmin() if values.min() < 0 else values.argmax()
-        index = tuple(map(int, np.unravel_index(at, values.shape)))
-        place, fix = f"{name}[{', '.join(map(str, index))}]", BYTES if most == 255 else "store whole numbers from 0"
-        refuse("value out of range", where, place, f"0 to {most}", values[index], fix)
-
-
-def image_shape(pixels: int, flat: tuple[int, int] | None = None) -> tuple[int, int]:
-    """(height, width) of an image of so many pixels: `flat` if it has as many, the square, or else one row."""
-    if flat is not None and flat[0] * flat[1] == pixels:
-        return flat
-    side = math.isqrt(pixels)
-    return (side, side) if side * side == pixels else (1, pixels)
+FORMAT: Final = Format("NPZ", lambda head, path: head.startswith(MAGIC), _read_content)

@@ -1,4 +1,4 @@
-"""What an image looks like."""
+"""Judge photos: does an image look like dark ink on light paper?"""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 from fnnet.core.params import Array
 
 GREY: Final = 64
-"""An edge below this is a black one, with noise."""
+"""An edge below this is black with noise."""
 
 
 def dark_on_light(x: Array, shape: tuple[int, int]) -> Array:
-    """Whether each image looks like dark ink on light paper, bool (n,): its edge is grey or lighter, and no darker
-    than the image is on the whole.
+    """Return True for each image that looks like dark ink on light paper, bool (n,): the median of its edge is grey or
+    lighter, and no darker than the mean of the image.
 
     x        uint8 (n, height x width).
     shape    (height, width).

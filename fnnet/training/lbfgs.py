@@ -40,9 +40,9 @@ def minimise(
     Limited-memory BFGS, Liu and Nocedal 1989, doi:10.1007/BF01589116, by scipy.optimize. It computes in float64: its
     line search needs gradients better than float32 has. x is held once as float64, the activations of all rows too.
 
-    iterations     at most so many; each reads all examples once or a few times.
+    iterations     the most iterations; each reads all examples once or a few times.
     weights        of the examples (n,); None for equal ones.
-    on_iteration   is told the number of each iteration, from 1, and the loss and the parameters after it.
+    on_iteration   called with the number of each iteration, from 1, and the loss and the parameters after it.
     Returns  the parameters, in the dtype of those given, and the loss after each iteration, nats.
     Raises   DivergedError at a loss or gradient that is not finite; UsageError as `forward`, and for figures that
              are out of range.

@@ -104,7 +104,7 @@ def prepare(
     """Return the job of training on `dataset` by a recipe, with `settings` in place of the recipe's.
 
     settings        name of a field of `Plan` or `Recipe` -> its value. A `deformation` may be a mapping of the figures
-                    that differ from the recipe's; None is no deformation.
+                    that differ from the recipe's; None is without.
     dev_set         images to watch training by, in place of some that are held out; see `load_dev_set`.
     class_weights   as text, `balanced` or `CLASS=WEIGHT,...`, or as `class_weights.class_weights` takes them.
     Raises   UsageError at the name of the field that does not fit.

@@ -1,4 +1,4 @@
-"""Downloads from mirrors that misbehave in every way: bounded, proven before they are kept, and nothing left behind."""
+"""Downloads from mirrors that misbehave in every way: bounded, verified before they are kept, nothing left behind."""
 
 import contextlib
 import gzip
@@ -172,7 +172,7 @@ REFUSED = {
     "bad": r"not MNIST's content; expected sha256 [0-9a-f]{64}, found [0-9a-f]{64}",
     "torn": "gzip truncated",
     "flipped": "damaged gzip",
-    "behind": "gzip truncated or with more behind it",
+    "behind": "gzip truncated or followed by more data",
     "bomb": "not MNIST's content",
     "short": "(ConnectionError|ChunkedEncodingError|gzip truncated)",
     "long": "gzip truncated",

@@ -1,4 +1,4 @@
-"""MNIST: found, downloaded and proven."""
+"""MNIST: found, downloaded and verified."""
 
 import contextlib
 import gzip

@@ -39,31 +39,7 @@ METAPHORS = {r"\b(?:rooms?|doors?|houses?|walls?|faces?)\b(?! (?:clock|time)\b)"
 FOUND = ("nothing", "others", "something else")
 """Not values that an error found: the value itself says more."""
 
-NOT_YET = frozenset(
-    {
-        "fnnet/cli/common.py",
-        "fnnet/cli/options.py",
-        "fnnet/cli/predict.py",
-        "fnnet/core/checks.py",
-        "fnnet/core/public_optimizers.py",
-        "fnnet/core/state.py",
-        "fnnet/data/__init__.py",
-        "fnnet/data/bounds.py",
-        "fnnet/data/idx.py",
-        "fnnet/data/kaggle_csv.py",
-        "fnnet/data/mnist.py",
-        "fnnet/data/npz.py",
-        "fnnet/data/png.py",
-        "fnnet/kernels/native/activation.py",
-        "fnnet/kernels/native/elementwise.py",
-        "fnnet/kernels/native/inference.py",
-        "fnnet/kernels/native/products.py",
-        "fnnet/kernels/native/sparse.py",
-        "fnnet/kernels/native/vector.py",
-        "fnnet/training/lbfgs.py",
-        "fnnet/training/session.py",
-    }
-)
+NOT_YET: frozenset[str] = frozenset()
 """Files still to be cleaned."""
 
 

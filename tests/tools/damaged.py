@@ -1,4 +1,4 @@
-"""Files that no reader takes, and what is told of each."""
+"""Files that every reader refuses, and what the message says of each."""
 
 import gzip
 import io
@@ -17,7 +17,7 @@ GZIP = gzip.compress(idx_bytes(np.zeros((1, 2, 2))))
 
 
 def archived(change=lambda member: None, **members):
-    """The bytes of an archive, its members as they are unless changed."""
+    """The bytes of an archive; `change` is applied to each member."""
     into = io.BytesIO()
     with zipfile.ZipFile(into, "w") as archive:
         for name, content in members.items():
@@ -36,7 +36,7 @@ def method_9(member):
 
 
 def of(text):
-    """An archive of an array with this header."""
+    """An archive with an array that has this header."""
     return archived(x_test=header(text), x_train=b"", y_train=b"")
 
 
@@ -55,7 +55,7 @@ DAMAGED = {
     "idx too large": (b"\0\0\x08\3" + b"\xff" * 12, "IDX too large"),
     "idx too short": (idx_bytes(np.zeros((2, 2, 2)))[:-1], "does not match"),
     "idx too long": (idx_bytes(np.zeros((2, 2, 2))) + b"1", "byte 24: .*does not match"),
-    "labels": (idx_bytes(np.zeros(4)), "no labels|these are labels"),
+    "labels": (idx_bytes(np.zeros(4)), "not images; expected rank 3, found rank 1"),
     "gzip of a page": (gzip.compress(b"<html>"), "HTML"),
     "gzip of nothing": (gzip.compress(b""), "file is empty"),
     "gzip cut in its header": (GZIP[:7], "compressed byte 7: gzip truncated"),
@@ -66,14 +66,14 @@ DAMAGED = {
     "gzip twice": (GZIP * 2, "data after the end"),
     "gzip with a wrong length": (GZIP[:-1] + b"\1", "damaged gzip"),
     # PNG
-    "png magic": (png.PNG_MAGIC, "byte 8: PNG cut short"),
+    "png magic": (png.MAGIC, "byte 8: PNG cut short"),
     "png chunk of no kind": (HEAD + b"\0\0\0\0\0\0\0\0", "byte 33: damaged PNG"),
-    "png without header": (png.PNG_MAGIC + IDAT + END, "IHDR first"),
+    "png without header": (png.MAGIC + IDAT + END, "IHDR first"),
     "png with two headers": (HEAD + HEAD[8:] + IDAT + END, "IHDR first"),
-    "png with a long header": (png.PNG_MAGIC + chunk(b"IHDR", bytes(14)), "IHDR; expected 13 to 13"),
+    "png with a long header": (png.MAGIC + chunk(b"IHDR", bytes(14)), "IHDR; expected 13 to 13"),
     "png without data": (HEAD + END, "damaged PNG: IDAT; expected 6 bytes"),
     "png with parted data": (HEAD + IDAT + chunk(b"tEXt", b"a\0") + IDAT + END, "each chunk in its order"),
-    "png with a late palette": (HEAD + IDAT + chunk(b"PLTE", bytes(3)) + END, "behind it"),
+    "png with a late palette": (HEAD + IDAT + chunk(b"PLTE", bytes(3)) + END, "after IDAT"),
     "png with two palettes": (HEAD + chunk(b"PLTE", bytes(3)) * 2 + IDAT + END, "in its order"),
     "png with a chunk nobody knows": (HEAD + chunk(b"IDOT", bytes(3)) + IDAT + END, "chunks that PNG knows"),
     "png checksum": (HEAD + IDAT[:-1] + b"!" + END, "checksum of IDAT"),
@@ -99,8 +99,8 @@ DAMAGED = {
     "png tRNS": (packed_picture(bytes(6), before=chunk(b"tRNS", b"1")), "tRNS; expected 0 or 2 bytes"),
     "png tRNS of 16-bit colour": (packed_picture(bytes(26), 2, 16, chunk(b"tRNS", bytes(6))), "8 bits where"),
     # NPZ
-    "zip magic": (b"PK\3\4", "cut short"),
-    "zip and more": (archived(x_test=npy(np.zeros((1, 2, 2), np.uint8))) + b"1", "something behind"),
+    "zip magic": (b"PK\3\4", "truncated or followed"),
+    "zip and more": (archived(x_test=npy(np.zeros((1, 2, 2), np.uint8))) + b"1", "followed by more data"),
     "zip without arrays": (archived(a=b""), "no array x_t"),
     "zip within a folder": (archived(**{"a/x_test": b""}), "member in a folder"),
     "zip in ..": (archived(**{"..\\x_test": b""}), "member in a folder"),
@@ -113,7 +113,7 @@ DAMAGED = {
     # CSV
     "csv of nothing but a mark": (b"\xef\xbb\xbf", "first line is empty"),
     "csv in UTF-16": ("label,pixel0\n1,2\n".encode("utf-16"), "UTF-16"),
-    "csv with zeros": (b"label,pixel0\n1,\x00\n", "unknown kind of file"),
+    "csv with zeros": (b"label,pixel0\n1,\x00\n", "byte 15: unknown kind of file"),
     "csv of names alone": (b"label,pixel0\n", "empty dataset"),
     "csv with semicolons": (b"label;pixel0\n1;2\n", "separated by commas"),
     "csv with semicolons below": (b"label,pixel0\n1;2\n", "found 1; separate the fields by commas"),

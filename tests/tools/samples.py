@@ -1,13 +1,16 @@
-"""Files of every format for the tests of the readers."""
+"""Files for the tests of the readers, and `SAMPLES`: small valid files of every format in the table."""
 
+import gzip
 import io
 import zipfile
 import zlib
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from fnnet.errors import StorageError
+from tests.conftest import idx_bytes
 
 
 def write(path, content):
@@ -36,7 +39,7 @@ def npz(path, **arrays):
 
 
 def raw_npz(path, **members):
-    """An archive of members given as bytes."""
+    """An archive whose members are the given bytes."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             archive.writestr(name.replace("__", "/"), content)
@@ -68,9 +71,91 @@ def png_bytes(width, height, colour, depth, packed, interlace=0, before=b""):
 
 
 def missing_parts(error):
-    """The parts that an error of a reader must have and has not; what cannot be opened has no place in it."""
+    """Which parts an error of a reader lacks; for a file that cannot be opened there is no place to name."""
     parts = ("where", "expected", "found", "fix") if isinstance(error, StorageError) else PARTS
     return [part for part in parts if getattr(error, part) in (None, "")] + ["one line"] * ("\n" in str(error))
 
 
 PARTS = ("where", "place", "expected", "found", "fix")
+
+
+class Sample(NamedTuple):
+    """A valid file and what it holds.
+
+    format   the name of the format in the table.
+    x        uint8 (n, pixels) of images of `SHAPE`.
+    labels   (n,), or None if the file has none.
+    guarded  True if a checksum covers the numbers, so that no damage may go unnoticed.
+    """
+
+    format: str
+    content: bytes
+    x: Any
+    labels: Any = None
+    guarded: bool = False
+
+
+SHAPE = (2, 3)
+"""Height and width of the images in the samples."""
+X = np.random.default_rng(0).integers(1, 256, (2, *SHAPE), dtype=np.uint8)
+ALPHAS = np.array([0, 9, 128, 255], np.uint8)
+
+
+def _full_gzip(content):
+    """gzip with every optional part of the header: extra field, name, comment, checksum."""
+    head = b"\x1f\x8b\x08\x1e" + bytes(6) + b"\3\0abc" + b"name\0" + b"why\0"
+    head += (zlib.crc32(head) & 0xFFFF).to_bytes(2, "little")
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = packer.compress(content) + packer.flush()
+    return head + packed + zlib.crc32(content).to_bytes(4, "little") + len(content).to_bytes(4, "little")
+
+
+def _archive(save):
+    into = io.BytesIO()
+    save(into, x_test=X)
+    return into.getvalue()
+
+
+def _grey(image, depth, before=b""):
+    """A grey PNG of `image` scaled from 8 to `depth` bits."""
+    rows = []
+    for row in image.tolist():
+        bits = "".join(f"{value * (2**depth - 1) // 255:0{depth}b}" for value in row)
+        rows.append(b"\0" + int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big"))
+    return png_bytes(image.shape[1], image.shape[0], 0, depth, zlib.compress(b"".join(rows)), 0, before)
+
+
+def _palette(image):
+    """A PNG of numbered grey colours, the first four of them transparent by `ALPHAS`."""
+    colours = chunk(b"PLTE", np.repeat(image.reshape(-1), 3).tobytes()) + chunk(b"tRNS", ALPHAS.tobytes())
+    numbers = np.arange(image.size, dtype=np.uint8).reshape(image.shape)
+    rows = b"".join(b"\0" + row.tobytes() for row in numbers)
+    return png_bytes(image.shape[1], image.shape[0], 3, 8, zlib.compress(rows), 0, colours)
+
+
+def _over_black(image):
+    opacity = np.full(image.size, 255)
+    opacity[: len(ALPHAS)] = ALPHAS
+    return (image.reshape(1, -1).astype(int) * opacity + 127) // 255
+
+
+FLAT, ONE, BITS = X.reshape(2, -1), X[:1].reshape(1, -1), np.where(X[0] > 127, 255, 0)
+CSV = "label," + ",".join(f"pixel{i}" for i in range(6)) + "\r\n"
+CSV += "".join(
+    f"{label}," + ",".join(map(str, row)) + "\r\n" for label, row in zip((1, 300), FLAT.tolist(), strict=True)
+)
+TEXT = chunk(b"gAMA", bytes(4)) + chunk(b"tEXt", b"a\0b")
+SAMPLES = {
+    "idx.gz": Sample("IDX", _full_gzip(idx_bytes(X)), FLAT, guarded=True),
+    "idx.gz as gzip writes it": Sample("IDX", gzip.compress(idx_bytes(X), mtime=0), FLAT, guarded=True),
+    "idx": Sample("IDX", idx_bytes(X), FLAT),
+    "npz stored": Sample("NPZ", _archive(np.savez), FLAT, guarded=True),
+    "npz deflated": Sample("NPZ", _archive(np.savez_compressed), FLAT, guarded=True),
+    "png grey": Sample("PNG", _grey(X[0], 8), ONE, guarded=True),
+    "png grey, 1 bit": Sample("PNG", _grey(BITS, 1), BITS.reshape(1, -1), guarded=True),
+    "png grey, 16 bits": Sample("PNG", _grey(X[0], 16, TEXT), ONE, guarded=True),
+    "png palette": Sample("PNG", _palette(X[0]), _over_black(X[0]), guarded=True),
+    "csv": Sample("Kaggle CSV", CSV.encode(), FLAT, labels=np.array([1, 300])),
+}
+"""Every format in the table has a sample here, from which its tests, its damage, its bombs and its seeds of the fuzzer
+are made."""

@@ -26,7 +26,7 @@ from fnnet.names import ACTIVATIONS
 
 ERFC_MIDDLE: Final = 3.0
 ERFC_TERMS: Final = {4: 12, 8: 24}
-"""Terms for a float of so many bytes: what is left out sums to 5e-9 and 1.1e-16."""
+"""Bytes of a float -> terms; what is left out sums to 5e-9 and 1.1e-16."""
 ERFC: Final = (
     1.17756257419656,
     0.0053539045396156768,

@@ -1,4 +1,4 @@
-"""The operations of `core.operations` that are no matrix products, over flat arrays."""
+"""The operations of `core.operations` other than matrix products, over flat arrays."""
 
 from __future__ import annotations
 

@@ -73,5 +73,5 @@ def scores(
                 number = number and z[j] == z[j]
                 if z[j] > z[top]:
                     top = j
-            number = number and z[top] - z[top] == 0  # infinity is no answer
+            number = number and z[top] - z[top] == 0  # infinity is refused
             best[first + r] = top if number else -1

@@ -16,11 +16,11 @@ FEW: Final = 4
 """Rows of the tile for what is left below large ones, the last row as often as it takes."""
 
 DEPTH: Final = 256
-"""Terms summed at a time: a panel's piece of so many rows is 32 KiB."""
+"""Terms summed at a time: as many rows of a panel are 32 KiB."""
 
 ZERO: Final = np.int64(0)
 ONE: Final = np.int64(1)
-"""Arguments of `product` that are constant. As Python's integers they would have it compiled anew for each."""
+"""Arguments of `product` that are constant. As Python's integers it would be compiled again for each of them."""
 
 _tile_2 = make_tile(ROWS, 2, together=3)
 _tile_1 = make_tile(ROWS, 1, together=3)

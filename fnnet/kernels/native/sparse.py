@@ -124,7 +124,7 @@ def fetch(sparse, start, end):
 def sort_rows(rows, ids, first, sparse, blocks, block, stop, order):
     """order[:rows] = the rows by how many values they have in blocks block to stop, up to a sixty-fourth of the most.
 
-    Rows of about the same length are then taken four at a time, and little is left over. The room needed in `order` is
+    Rows of about the same length are then taken four at a time, and little is left over. `order` needs
     2 rows + BUCKETS + 1.
     """
     starts = sparse[0]
@@ -153,7 +153,7 @@ def sort_rows(rows, ids, first, sparse, blocks, block, stop, order):
 
 @compiled
 def sparse_whole(shape, p, work, row, rows, ids, first, sparse, order, floats):
-    """All of the first layer's z but for the sum of its parts: see `sparse_layer` and `add_parts`."""
+    """All of the first layer's z except the sum of its parts: see `sparse_layer` and `add_parts`."""
     cut, blocks = -(-shape[CUT] // BLOCK), -(-shape[IN] // BLOCK)
     sparse_layer(shape, p, work, row, rows, ids, first, sparse, ZERO, cut, ZERO, shape[PAD], order, floats)
     if cut < blocks:
@@ -212,7 +212,7 @@ def sparse_layer(shape, p, work, row, rows, ids, first, sparse, block, stop, lef
     """Columns left to right of the first layer's z for work rows row, row + 1, ... from the inputs in blocks block to
     stop of the sparse rows ids[first], ids[first + 1], ... Blocks before CUT start from b, those after it from 0.
 
-    order, floats   room for `sort_rows`, and for four rows of inputs.
+    order, floats   space for `sort_rows`, and for four rows of inputs.
     """
     inputs, pad, panel, line = shape[IN], shape[PAD], shape[PANEL], shape[LINE]
     lanes = VECTOR_BYTES // p.itemsize

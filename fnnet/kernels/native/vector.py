@@ -113,7 +113,7 @@ def make_tile(rows: int, vectors: int, together: int = 1) -> Any:
 
     out[i, j] = init[i, j] + sum over t < k of a[i, t] b[t, j], t ascending, for i = first, first + 1, ... and the
     columns of `vectors` vectors. Rows beyond `last` are computed and stored as row `last` once more, so that one tile
-    serves any number of rows; but not where rows are reached `together`, so many (1 to 3) from one pointer. Element
+    serves any number of rows; but not where rows are reached `together`, 1 to 3 of them from one pointer. Element
     [i, t] of a lies at a_at + i a_row + t a_step, and so on; rows of b are b_step apart, their columns contiguous.
     k >= 1.
     """

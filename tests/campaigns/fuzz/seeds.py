@@ -1,8 +1,6 @@
-"""`python -m tests.campaigns.fuzz.seeds` writes the seeds of the corpus again.
+"""`python -m tests.campaigns.fuzz.seeds` rewrites the seeds of the corpus: small files, one of each kind and fault.
 
-They are our own small files, one of each kind and fault.
-
-A name that starts with `good` is a file that its reader takes. Files named `found-*` are the fuzzer's and are left.
+The reader accepts a file whose name starts with `good`. Files named `found-*` are the fuzzer's and are kept.
 """
 
 import gzip
@@ -20,6 +18,7 @@ from fnnet.files.checkpoints import checkpoint_of, save_checkpoint
 from fnnet.files.model import Model
 from fnnet.training import steps
 from tests.campaigns.fuzz.build import chunk, deflated
+from tests.tools.samples import SAMPLES, SHAPE
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -217,16 +216,16 @@ def png_seeds():
 
 
 def image_seeds():
-    """One file to predict of each kind, and of the wrong size."""
-    idx = bytes((0, 0, 8, 3)) + struct.pack(">III", 1, 2, 2) + bytes(range(4))
-    x_test = b"\3" + bytes((2, 3, 10)) + bytes((0, 0, 3, 1, 2, 2)) + bytes(range(4))
-    return {
-        "good-idx": b"\0" + idx,
-        "good-gzip": b"\1\1" + idx,
+    """One file to predict of each format in the table; those that `build` makes around a body; the wrong size."""
+    samples = {each.format: each.content for each in reversed(SAMPLES.values())}
+    whole = {f"good-sample-{name.replace(' ', '-')}": b"\0" + content for name, content in samples.items()}
+    idx = bytes((0, 0, 8, 3)) + struct.pack(">III", 1, *SHAPE) + bytes(range(6))
+    x_test = b"\3" + bytes((2, 3, 12)) + bytes((0, 0, 3, 1, *SHAPE)) + bytes(range(6))
+    return whole | {
+        "good-idx": b"\1\1" + idx,
         "good-npz": b"\2" + x_test,
-        "good-png": b"\3" + png_seeds()["good-grey"],
-        "good-csv": b"\0" + b"0,1,2,3\n",
-        "good-labelled": b"\0" + b"label,pixel0,pixel1,pixel2,pixel3\n7,0,1,2,3\n",
+        "good-png": b"\3\1" + samples["PNG"][8:],
+        "good-plain-csv": b"\0" + b"label,pixel0,pixel1,pixel2,pixel3,pixel4,pixel5\n7,0,1,2,3,4,5\n",
         "size-idx": b"\1\1" + idx_seeds()["good-images"],
         "size-csv": b"\0" + b"0\n",
         "labels": b"\0" + idx_seeds()["good-labels"],

@@ -1,14 +1,17 @@
-"""One target a reader: how a file is built from the fuzzer's bytes, what reads it, and what its value must be.
+"""One target per reader: how a file is built from the fuzzer's bytes, what reads it, and what its value must be.
 
-Values are compared with readings of our own or of other libraries, so that a silently wrong answer is a breach too.
+Values are compared with readings of our own or of other libraries, so that a silently wrong value is a breach too.
+`images` reads every format in the table; the others look more closely at one reader.
 """
 
 import csv
 import gzip
 import io
 import json
+import math
 import os
 import re
+import sys
 import warnings
 import zipfile
 import zlib
@@ -20,13 +23,15 @@ import numpy as np
 import fnnet
 from fnnet import data
 from fnnet.core.params import Params
-from fnnet.data import idx, kaggle_csv, png
+from fnnet.data import formats, idx, kaggle_csv, npz, png
+from fnnet.data.arrays import MAX_LABEL
 from fnnet.errors import FnnetError
 from fnnet.files import log
 from fnnet.files.checkpoints import Checkpoint, load_checkpoint, save_checkpoint, training_of
 from fnnet.names import ACTIVATIONS
 from tests.campaigns.fuzz import build
 from tests.campaigns.fuzz.contract import MEMORY, BreachError
+from tests.tools.samples import SHAPE
 
 
 class Target(NamedTuple):
@@ -68,15 +73,14 @@ def hold_idx(array, path):
     must(array.shape == shape and array.tobytes() == content[4 + 4 * rank :], "shape or bytes")
 
 
-PIECES = [(module, module.PIECE) for module in (idx, kaggle_csv, png) if hasattr(module, "PIECE")]
-
-
+READERS = [sys.modules[each.read.__module__] for each in formats.FORMATS]
+PIECES = [(module, module.PIECE) for module in READERS if hasattr(module, "PIECE")]
 SELDOM = 8
-"""One file in so many is read in pieces too, which takes several times as long."""
+"""One file in this many is read in pieces too, which takes several times as long."""
 
 
 def in_pieces(read):
-    """Read in pieces of the usual size and, some, in tiny ones, whose ends fall anywhere; the outcome must be one."""
+    """Read in pieces of the usual size and sometimes in tiny ones, which end anywhere; the outcome must be the same."""
 
     def both(path):
         whole = _outcome(read, path)
@@ -89,8 +93,8 @@ def in_pieces(read):
         finally:
             for module, size in PIECES:
                 module.PIECE = size
-        must(isinstance(whole, Exception) == isinstance(pieces, Exception), "in pieces it ends otherwise", pieces)
-        must(isinstance(whole, Exception) or _same(whole, pieces), "in pieces it is another")
+        must(isinstance(whole, Exception) == isinstance(pieces, Exception), "in pieces the outcome differs", pieces)
+        must(isinstance(whole, Exception) or _same(whole, pieces), "in pieces the value differs")
         return _again(whole)
 
     return both
@@ -131,7 +135,7 @@ def hold_csv(value, path):
     if at is not None:
         _array(labels, (np.uint8, np.int64), "labels", frozen=False)
         must(labels.tolist() == numbers[:, at].tolist(), "a label", labels[:4])
-        must(labels.max() <= kaggle_csv.MAX_LABEL and labels.min() >= 0, "a label's range")
+        must(labels.max() <= MAX_LABEL and labels.min() >= 0, "a label's range")
         numbers, names = np.delete(numbers, at, axis=1), names[:at] + names[at + 1 :]
     order = np.argsort(np.array([_place(name) for name in names]), kind="stable") if names else slice(None)
     must(np.array_equal(pixels, numbers[:, order]), "a pixel")
@@ -150,8 +154,8 @@ def read_npz(path):
 
 
 def hold_npz(dataset, path):
-    """The arrays as NumPy's own reader has them; the other kinds of data sets have targets of their own."""
-    if not Path(path).read_bytes().startswith(data.ZIP_MAGIC):
+    """The arrays as NumPy's own reader has them; the other formats have targets of their own."""
+    if not Path(path).read_bytes().startswith(npz.MAGIC):
         return
     height, width = dataset.image_shape
     with warnings.catch_warnings():
@@ -262,13 +266,13 @@ def hold_log(events, path):
 
 
 def read_images(path):
-    """The door of `predict`, for images of 2x2."""
-    return data.read_images(path, (2, 2))
+    """Read a file of any format in the table, as `predict` does."""
+    return data.read_images(path, SHAPE)
 
 
 def hold_images(x, path):
     _array(x, (np.uint8,), "x", frozen=False)
-    must(x.ndim == 2 and len(x) > 0 and x.shape[1] == 4, "x's shape", x.shape)
+    must(x.ndim == 2 and len(x) > 0 and x.shape[1] == math.prod(SHAPE), "x's shape", x.shape)
 
 
 TARGETS = {

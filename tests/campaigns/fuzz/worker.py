@@ -12,9 +12,9 @@ MEMORY_FOLDER = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 PLAIN = ("numpy", "fnnet.errors", "fnnet.core.network")
 DATA = ("fnnet.data", "fnnet.files.disk")
 MODEL = (
-    "fnnet.files.disk.container",
-    "fnnet.files.disk.model",
-    "fnnet.files.disk.strictjson",
+    "fnnet.files.container",
+    "fnnet.files.model",
+    "fnnet.files.strictjson",
     "fnnet.files.disk",
     "fnnet.core.params",
 )
@@ -26,10 +26,10 @@ MODULES = {
     "png": ("fnnet.data.png", "fnnet.files.disk", "PIL.PngImagePlugin"),
     "images": (*DATA, "fnnet.data.png", "zipfile"),
     "model": MODEL,
-    "checkpoint": ("fnnet.files.disk.checkpoints", *MODEL),
-    "log": ("fnnet.files.disk.log", "fnnet.files.disk.strictjson", "fnnet.files.disk"),
+    "checkpoint": ("fnnet.files.checkpoints", *MODEL),
+    "log": ("fnnet.files.log", "fnnet.files.strictjson", "fnnet.files.disk"),
 }
-"""The modules whose branches guide the fuzzer: what they parse with too, the rest of NumPy not."""
+"""Reader -> modules whose branches guide the fuzzer: the reader and the parsers it calls, not the rest of NumPy."""
 
 
 class Place:

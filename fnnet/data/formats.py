@@ -1,0 +1,44 @@
+"""The table of data formats. A new one is a reader with its `FORMAT`, a line here and its name in `fnnet.names`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fnnet.data import idx, kaggle_csv, npz, png
+from fnnet.data.reader import AnyPath, Content, Format, Wanted, listed, read_as, size
+from fnnet.files.disk import refuse
+
+FORMATS: tuple[Format, ...] = (idx.FORMAT, kaggle_csv.FORMAT, npz.FORMAT, png.FORMAT)
+"""Every format that fnnet reads; a file is recognised by one of them, whatever its name."""
+UNREADABLE: Final = frozenset({".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm"})
+"""Suffixes of images that must not be passed over in class folders like files of other kinds; those that a format in
+the table reads are read."""
+
+
+def read(path: AnyPath, wanted: Wanted) -> Content:
+    """Read a file of any format in the table."""
+    return read_as(FORMATS, path, wanted)
+
+
+def read_picture(path: AnyPath, shape: tuple[int, int] | None = None) -> Content:
+    """Read one image of any format of pictures; DataError unless it has `shape` (height, width), if given."""
+    content = read_as(pictures(), path, Wanted(labelled=False, shape=shape))
+    if shape not in (None, content.image_shape):
+        expected, found = size(shape), size(content.image_shape)
+        refuse("image size does not fit", path, content.shape_at, expected, found, "scale the image to that size")
+    return content
+
+
+def pictures() -> tuple[Format, ...]:
+    """Return the formats whose files hold one image."""
+    return tuple(each for each in FORMATS if each.picture)
+
+
+def picture_names() -> str:
+    """Return the names of the formats of pictures as a phrase for messages."""
+    return listed([each.name for each in pictures()])
+
+
+def picture_suffixes() -> frozenset[str]:
+    """Return the suffixes of files that hold one image, in lower case."""
+    return frozenset(suffix for each in pictures() for suffix in each.suffixes)

@@ -1,0 +1,151 @@
+"""What a reader of a data format takes and returns, and how a file finds its reader."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from io import BufferedReader
+from pathlib import Path
+from typing import Final, NamedTuple, NoReturn
+
+from fnnet.core.params import Array
+from fnnet.errors import FnnetError
+from fnnet.files.disk import looks_like_html, open_regular, refuse, show_bytes, unreadable
+
+AnyPath = str | os.PathLike[str]
+HEAD: Final = 512
+"""Bytes at the start of a file by which its format is recognised."""
+SEE: Final = "see --data in 'fnnet train --help'"
+AGAIN: Final = "fetch the file again"
+IMAGES: Final = {
+    b"GIF8": "a GIF image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"BM": "a BMP image",
+    b"II*\0": "a TIFF image",
+    b"MM\0*": "a TIFF image",
+    b"RIFF": "a WebP image",
+    b"\0\0\1\0": "an icon",
+    b"<svg": "an SVG drawing",
+    b"<?xml": "an XML or SVG file",
+    b"%PDF": "a PDF file",
+}
+"""First bytes -> what a message calls a file that is refused."""
+KINDS: Final = IMAGES | {b"\xff\xfe": "UTF-16 text", b"\xfe\xff": "UTF-16 text", b"PK": "a ZIP archive"}
+BINARY: Final = re.compile(rb"[\0-\x08\x0e-\x1f]")
+"""Bytes that no text has."""
+
+
+class Wanted(NamedTuple):
+    """What the caller needs from a file.
+
+    labelled  True for a data set: images with their labels and, if there is one, a test set. False for images alone.
+    shape     (height, width) to give to rows of that many pixels; a reader of pictures may refuse any other size before
+              it unpacks the image. None if the file alone decides.
+    """
+
+    labelled: bool
+    shape: tuple[int, int] | None = None
+
+
+class Content(NamedTuple):
+    """What a file holds.
+
+    x            uint8 (n, height x width).
+    labels       integers (n,), or None if the file has none.
+    image_shape  (height, width).
+    test         the test set, if there is one.
+    labels_at    the file or array that the labels come from, for messages.
+    shape_at     the place in the file that gives the size of an image, for messages.
+    """
+
+    x: Array
+    labels: Array | None
+    image_shape: tuple[int, int]
+    test: Content | None = None
+    labels_at: str = ""
+    shape_at: str = "byte 0"
+
+
+class Format(NamedTuple):
+    """One format of data files.
+
+    name       as help and messages call it.
+    recognise  (first bytes, path) -> whether the file has this format; no other format may recognise it too.
+    read       (file at its start, path for messages and for files beside it, what is wanted) -> what the file holds.
+               Libraries that only this format needs are imported inside.
+    picture    True if a file holds one image: such files are taken from class folders and from folders to predict.
+    suffixes   of the names of pictures, in lower case, with the dot.
+    extra      what to pip install for the libraries that `read` imports, if they are optional.
+    """
+
+    name: str
+    recognise: Callable[[bytes, Path], bool]
+    read: Callable[[BufferedReader, AnyPath, Wanted], Content]
+    picture: bool = False
+    suffixes: tuple[str, ...] = ()
+    extra: str = ""
+
+
+def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content:
+    """Read the file at `path` in the one of `formats` that recognises it.
+
+    The file is opened once, so what is recognised is what is read, whatever another program writes meanwhile.
+    Raises   DataError naming the place in the file; StorageError if it cannot be opened or read.
+    """
+    with opened(path) as file:
+        head = file.read(HEAD)
+        file.seek(0)
+        found = next((each for each in formats if each.recognise(head, Path(path))), None)
+        if found is None:
+            _refuse_kind(path, head, formats)
+        if found.picture and wanted.labelled:
+            problem, expected = "a single image is not a data set", "a folder with one folder of images for each class"
+            refuse(problem, path, "byte 0", expected, f"one {found.name} image", SEE)
+        try:
+            return found.read(file, path, wanted)
+        except ImportError as error:
+            if not found.extra:
+                raise
+            problem, fix = f"{found.name} needs an optional library", f"pip install '{found.extra}'"
+            refuse(problem, path, "byte 0", found.extra, error, fix)
+
+
+@contextlib.contextmanager
+def opened(path: AnyPath) -> Iterator[BufferedReader]:
+    """Open the regular file at `path` for reading; a disk that fails inside the block raises StorageError."""
+    with open(open_regular(path), "rb") as file:
+        try:
+            yield file
+        except FnnetError:
+            raise
+        except OSError as error:
+            raise unreadable(path, error) from None
+
+
+def _refuse_kind(path: AnyPath, head: bytes, formats: Sequence[Format]) -> NoReturn:
+    """Raise DataError for a file that none of `formats` recognises, naming its kind if its first bytes tell it."""
+    expected = listed([each.name for each in formats])
+    if not head:
+        refuse("file is empty", path, "byte 0", "data", "0 bytes", AGAIN)
+    if looks_like_html(head):
+        refuse("an HTML page, not data", path, "byte 0", expected, show_bytes(head), AGAIN)
+    start = next((start for start in KINDS if head.startswith(start)), None)
+    binary = BINARY.search(head) if start is None else None
+    place, found = f"byte {binary.start() if binary else 0}", KINDS[start] if start else show_bytes(head)
+    pictures = [each.name for each in formats if each.picture]
+    what = "image" if len(pictures) == len(formats) else "file"
+    better = listed(pictures) if start in IMAGES and pictures else expected
+    refuse(f"unknown kind of {what}", path, place, expected, found, f"save it as {better}")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a phrase: "IDX, NPZ or PNG"."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def size(shape: tuple[int, int]) -> str:
+    """Return (height, width) as a phrase."""
+    return f"{shape[0]}x{shape[1]} (height x width)"
