@@ -22,7 +22,7 @@ def read(path: AnyPath, wanted: Wanted) -> Content:
 
 def read_picture(path: AnyPath, shape: tuple[int, int] | None = None) -> Content:
     """Read one image of any format of pictures; DataError unless it has `shape` (height, width), if given."""
-    content = read_as(pictures(), path, Wanted(labelled=False, shape=shape))
+    content = read_as(pictures(), path, Wanted(False, shape))
     if shape not in (None, content.image_shape):
         expected, found = size(shape), size(content.image_shape)
         refuse("image size does not fit", path, content.shape_at, expected, found, "scale the image to that size")

@@ -17,7 +17,7 @@ import numpy as np
 
 from fnnet.core.params import Array, freeze
 from fnnet.data.bounds import bytes_on_disk, check_expansion
-from fnnet.data.reader import AGAIN, AnyPath, Content, Format, Wanted, opened
+from fnnet.data.reader import AGAIN, AnyPath, Content, Format, Opened, Wanted
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
 
 TYPES: Final = (b"\x08", b"\x09", b"\x0b", b"\x0c", b"\x0d", b"\x0e")
@@ -49,7 +49,7 @@ def read_payload(path: AnyPath) -> Array:
 
     The file is read once, in pieces, into memory of the size that its header declares and its length allows.
     """
-    with opened(path) as file:
+    with Opened(path) as file:
         return _payload(file, path)
 
 
@@ -224,7 +224,8 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     """Read a file of images; its labels lie in a file beside it (`images` -> `labels`, `idx3` -> `idx1`)."""
     images, images_path = parse_idx(_payload(file, path), path), Path(path)
     if images.ndim != 3:
-        refuse("not images", path, "byte 3", "rank 3", f"rank {images.ndim}", "name the file of images")
+        problem = "these are labels" if images.ndim == 1 else "not images"
+        refuse(problem, path, "byte 3", "images, rank 3", f"rank {images.ndim}", "name the file of images")
     if not wanted.labelled:
         return _content(images)
     beside = labels_beside(images_path)

@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Iterator
 from io import BufferedReader
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -50,7 +49,7 @@ def read_csv(path: AnyPath) -> tuple[Array, Array | None]:
     return content.x, content.labels
 
 
-def _recognise(head: bytes, path: Path) -> bool:
+def _recognise(head: bytes, path: AnyPath) -> bool:
     """Return True for text that may be a table: CSV has no signature."""
     utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
     return bool(head and START.match(head)) and not (utf16 or BINARY.search(head) or looks_like_html(head))

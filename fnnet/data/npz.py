@@ -16,7 +16,7 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.arrays import BYTES, WHOLE, as_images, as_labels
 from fnnet.data.bounds import bytes_on_disk, check_expansion
-from fnnet.data.reader import AnyPath, Content, Format, Wanted, opened
+from fnnet.data.reader import AnyPath, Content, Format, Opened, Wanted
 from fnnet.errors import FnnetError
 from fnnet.files.disk import refuse, show_bytes
 
@@ -52,7 +52,7 @@ def read_npz(path: AnyPath, wanted: tuple[str, ...], optional: tuple[str, ...] =
 
     Raises   DataError for missing names, archives that declare too much, pickled objects and other kinds of numbers.
     """
-    with opened(path) as file:
+    with Opened(path) as file:
         return _arrays(file, path, wanted, optional)
 
 

@@ -114,10 +114,10 @@ class _Chunks:
             length -= len(piece)
             checksum = zlib.crc32(piece, checksum)
             yield piece
-        expected, found = f"{checksum:08x}", self.take(4).hex()
-        if found != expected:
-            name = kind.decode("ascii")
-            refuse(f"damaged PNG: checksum of {name}", self.path, f"byte {began}", expected, found, SAVE)
+        found = self.take(4)
+        if int.from_bytes(found, "big") != checksum:
+            problem = f"damaged PNG: checksum of {kind.decode('ascii')}"
+            refuse(problem, self.path, f"byte {began}", f"{checksum:08x}", found.hex(), SAVE)
 
 
 def _read_chunks(file: BufferedReader, shape: tuple[int, int] | None, path: AnyPath) -> _Png:
@@ -125,7 +125,7 @@ def _read_chunks(file: BufferedReader, shape: tuple[int, int] | None, path: AnyP
     chunks.take(len(MAGIC))
     kept: dict[bytes, bytes] = {}
     data: list[bytes] = []
-    header, before, unpacked, aside, inflater = b"", b"", 0, 0, zlib.decompressobj()
+    header, before, wanted, unpacked, aside, inflater = b"", b"", 0, 0, 0, zlib.decompressobj()
     for kind, length in chunks:
         at = chunks.at - 8
         if (kind == b"IHDR") == bool(header) or kind in kept or (kind == b"IDAT" and data and before != kind):
@@ -134,11 +134,13 @@ def _read_chunks(file: BufferedReader, shape: tuple[int, int] | None, path: AnyP
         if kind == b"IDAT":
             for piece in chunks.content(kind, length):
                 data.append(piece)
-                unpacked = _unpack(inflater, piece, unpacked, _raw_bytes(header), chunks)
+                unpacked = _unpack(inflater, piece, unpacked, wanted, chunks)
         elif kind in SIZES:
             _check_chunk(kind, length, bool(data), chunks)
             kept[kind] = b"".join(chunks.content(kind, length))
-            header = header or _check_header(kept[kind], shape, path)
+            if kind == b"IHDR":
+                header = _check_header(kept[kind], shape, path)
+                wanted = _raw_bytes(header)
         else:
             aside += length
             _check_aside(kind, aside, chunks)
@@ -147,8 +149,8 @@ def _read_chunks(file: BufferedReader, shape: tuple[int, int] | None, path: AnyP
         before = kind
     if file.read(1):
         refuse("data after the end of the image", path, f"byte {chunks.at}", "end of file", "more bytes", SAVE)
-    if not inflater.eof or unpacked != _raw_bytes(header):
-        expected = f"{_raw_bytes(header):,} bytes unpacked"
+    if not inflater.eof or unpacked != wanted:
+        expected = f"{wanted:,} bytes unpacked"
         refuse("damaged PNG: IDAT", path, f"byte {chunks.at}", expected, f"{unpacked:,}", SAVE)
     return _Png(header, kept.get(b"PLTE", b""), kept.get(b"tRNS", b""), b"".join(data))
 

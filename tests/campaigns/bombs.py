@@ -61,11 +61,11 @@ def raw(content):
     return lambda path: path.write_bytes(content() if callable(content) else content)
 
 
-def zeros_in_npz(count, hole=0, said=None):
+def zeros_in_npz(count, hole=0, declared=None):
     text = npy(header(f"({count * MIB // 784}, 784)"))
     packed = zlib.compressobj(9, zlib.DEFLATED, -15)
     content = packed.compress(text) + packed.flush(zlib.Z_FULL_FLUSH) + flate(count, -15)
-    return zipped(content, len(text) + count * MIB // 784 * 784 if said is None else said, hole=hole)
+    return zipped(content, len(text) + count * MIB // 784 * 784 if declared is None else declared, hole=hole)
 
 
 def many_members(path):
@@ -166,7 +166,7 @@ BOMBS = {
         archived,
         True,
     ),
-    "npz: more than its directory says": (zeros_in_npz(1024, said=912), archived, False),
+    "npz: more than its directory says": (zeros_in_npz(1024, declared=912), archived, False),
     "npz: a directory that says 4 GiB": (zipped(b"", 2**32 - 2), archived, False),
     "npz: a directory that says 2 GiB": (zipped(flate(1, -15), 2**31, 2**31), archived, False),
     "npz: 100,000 members": (many_members, archived, False),
@@ -273,11 +273,11 @@ def measure(name, folder):
     path = Path(folder) / "bomb"
     path.unlink(missing_ok=True)
     build(path)
-    ready, told = os.pipe()
+    ready, report = os.pipe()
     pid = fork()
     if not pid:
-        _child(read, path, told)
-    os.close(told)
+        _child(read, path, report)
+    os.close(report)
     with open(ready, "rb") as pipe:
         line = pipe.read().decode(errors="replace")
     _, status = os.waitpid(pid, 0)
@@ -289,7 +289,7 @@ def measure(name, folder):
     return float(memory), float(seconds), outcome if right else f"WRONG: {outcome}"
 
 
-def _child(read, path, told):
+def _child(read, path, report):
     try:
         base, began = _reset(), time.process_time()
         try:
@@ -301,7 +301,7 @@ def _child(read, path, told):
         except BaseException as error:
             outcome = f"raised {error!r}"
         seconds = time.process_time() - began
-        os.write(told, f"{(_peak() - base) / 1024}\n{seconds}\n{outcome}"[:4000].encode(errors="replace"))
+        os.write(report, f"{(_peak() - base) / 1024}\n{seconds}\n{outcome}"[:4000].encode(errors="replace"))
     finally:
         os._exit(0)
 

@@ -185,7 +185,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("kind", sorted(REFUSED))
 def test_f63_f64_what_a_mirror_sends_instead(kind, mirror, tmp_path):
-    """Each is told with what was expected and found, nothing of it is kept, and the next mirror is asked."""
+    """Each is reported with what was expected and found, nothing of it is kept, and the next mirror is asked."""
     with pytest.raises(mnist.UnreachableError, match=f"{kind}/: {REFUSED[kind]}"):
         fetch(tmp_path / "new", mirror(kind))
     assert os.listdir(tmp_path / "new") == []

@@ -1,4 +1,4 @@
-"""PNG files of every kind, and the grey that each pixel is by the rules: an encoder and a definition for the tests."""
+"""PNG files of every kind, and the grey of each pixel by the rules: an encoder and a definition for the tests."""
 
 import zlib
 from fractions import Fraction
@@ -12,7 +12,7 @@ KINDS = [(colour, depth) for colour, depths in DEPTHS.items() for depth in depth
 
 
 def encode(samples, colour, depth, interlace=0, before=b""):
-    """A PNG of samples (height, width, samples a pixel), each line by the next of the five filters."""
+    """A PNG of samples (height, width, samples per pixel), each line by the next of the five filters."""
     height, width = samples.shape[:2]
     passes = ADAM7 if interlace else ((0, 0, 1, 1),)
     raw = b"".join(_lines(samples[y::down, x::by], depth) for x, y, by, down in passes)
@@ -47,7 +47,7 @@ def _paeth(left, above, corner):
 
 
 def grey(samples, colour, depth, palette=None, key=None, alphas=()):
-    """What each pixel is to be, in exact fractions rounded once, halves up."""
+    """The expected grey of each pixel, in exact fractions rounded once, halves up."""
     pixels = [_pixel(p, colour, depth, palette, key, alphas) for p in samples.reshape(-1, samples.shape[2]).tolist()]
     return np.array(pixels, np.uint8).reshape(samples.shape[:2])
 

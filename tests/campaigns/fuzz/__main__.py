@@ -1,8 +1,7 @@
 """`python -m tests.campaigns.fuzz [READER...] --seconds N | --runs N [--jobs K]`: fuzz the readers.
 
-Each runs in a process of its own.
-
-What is found is kept between calls in the folder that --work names, and put into tests/campaigns/fuzz/corpus by hand.
+Each reader runs in a process of its own. Findings are kept between calls in the folder that --work names;
+`tests.campaigns.fuzz.keep` puts them into tests/campaigns/fuzz/corpus.
 """
 
 import argparse
@@ -22,13 +21,13 @@ CORPUS = Path(__file__).parent / "corpus"
 WORK = Path(tempfile.gettempdir(), "fnnet-fuzz")
 MAX_BYTES = 4096
 RUNS = 200_000
-"""Executions in one process: the fuzzer's own memory grows, and the bounds are of the whole process."""
+"""Executions in one process: the fuzzer's own memory grows, and the limits apply to the whole process."""
 STUCK = 20
-"""Seconds after which an input that has not come back is a breach, in compiled code too."""
+"""Seconds after which an input that has not been read is a breach, in compiled code too."""
 
 
 def fuzz(reader, work, runs, seconds):
-    """Fuzz one reader, in processes one after another; its line of results, and the breaches."""
+    """Fuzz one reader in one process after another; return its line of results and the breaches."""
     corpus = Path(work, "corpus", reader)
     corpus.mkdir(parents=True, exist_ok=True)
     start, done, found = time.monotonic(), 0, []
@@ -43,7 +42,7 @@ def fuzz(reader, work, runs, seconds):
 
 
 def _fuzz_once(reader, work, corpus, limit):
-    """How often one process executed the reader, and the breaches that it found."""
+    """Return how often one process executed the reader, and the breaches that it found."""
     breaches, log = Path(work, "breaches"), Path(work, f"{reader}.log")
     breaches.mkdir(exist_ok=True)
     seeds = [CORPUS / reader] if (CORPUS / reader).is_dir() else []
@@ -61,9 +60,9 @@ def _fuzz_once(reader, work, corpus, limit):
 
 
 def main():
-    """Fuzz what the command line names; exit 1 on breaches, 2 for wrong usage."""
+    """Fuzz the readers that the command line names; return 1 for breaches, 2 for wrong usage."""
     parser = argparse.ArgumentParser("python -m tests.campaigns.fuzz", description="Fuzz fnnet's readers.")
-    parser.add_argument("readers", nargs="*", metavar="READER", help=f"{', '.join(MODULES)}; all of them unless said")
+    parser.add_argument("readers", nargs="*", metavar="READER", help=f"{', '.join(MODULES)}; default all")
     limit = parser.add_mutually_exclusive_group(required=True)
     limit.add_argument("--seconds", type=int, metavar="N", help="of each reader")
     limit.add_argument("--runs", type=int, metavar="N", help="of each reader")

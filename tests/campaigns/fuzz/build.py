@@ -1,5 +1,5 @@
-"""From the bytes that a fuzzer makes to a file: checksums, lengths and compression are put right around them, so that
-mutation reaches what lies behind. The first byte is the mode; mode 0 takes the rest as the file itself."""
+"""Files from the bytes that a fuzzer makes: checksums, lengths and compression are corrected around them, so that
+mutations reach the code behind those checks. The first byte is the mode; mode 0 takes the rest as the file itself."""
 
 import hashlib
 import json
@@ -104,7 +104,7 @@ def chunk(kind, data):
 
 
 def png(data):
-    """Mode 1: chunks whose lengths and checksums are put right. Mode 2: a header and the rows. Mode 3: (kind, length,
+    """Mode 1: chunks whose lengths and checksums are corrected. Mode 2: a header and the rows. Mode 3: (kind, length,
     data) chunks, those that hold streams compressed."""
     mode, rest = data[:1], data[1:]
     out = b"\x89PNG\r\n\x1a\n"
@@ -135,7 +135,7 @@ SEAL = re.compile(rb'"sha256":"[0-9a-f]{64}"')
 
 
 def sealed(head, data):
-    """A file of the header and the arrays, with its length and its checksum put right."""
+    """A file of the header and the arrays, with its length and its checksum corrected."""
     head += b" " * (-len(head) % 8)
     blank = SEAL.sub(b'"sha256":"' + ZEROS + b'"', head)
     size = len(head).to_bytes(8, "little")
@@ -172,7 +172,7 @@ def container(kind):
 
 
 def logged(data):
-    """Mode 1: lines, each with the checksum put right at its end."""
+    """Mode 1: lines, each with a correct checksum at its end."""
     mode, rest = data[:1], data[1:]
     return b"\n".join(map(_logged, rest.split(b"\n"))) if mode == b"\1" else rest
 
@@ -185,6 +185,6 @@ def _logged(line):
 
 
 def of_any_kind(data):
-    """The first byte says which of the builders takes the rest."""
+    """The first byte selects the builder that takes the rest."""
     builders = (raw, gzipped, zipped, png)
     return builders[data[0] % len(builders)](data[1:]) if data else b""

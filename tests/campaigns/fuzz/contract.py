@@ -1,4 +1,4 @@
-"""What a reader owes for whatever bytes: a value that holds, or one FnnetError that says all; and nothing else."""
+"""The contract of a reader for any bytes: a correct value or one complete FnnetError, and no side effect."""
 
 import contextlib
 import functools
@@ -13,10 +13,10 @@ from pathlib import Path
 from fnnet.errors import DataError, FnnetError, ModelError, StorageError
 
 SECONDS, WAIT = 2.0, 10.0
-"""Seconds of computing, and of all time: a machine that has other work is no breach."""
+"""Seconds of computing, and of waiting: a busy machine is not a breach."""
 MEMORY = 96 * 2**20
 ADDRESS_SPACE = 512 * 2**20
-"""New memory in use, and new address space, that one process of readers may take."""
+"""Additional memory, and additional address space, that one process of readers may take."""
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CHANGES = {f"os.{name}" for name in ("chmod", "link", "mkdir", "remove", "rename", "rmdir", "symlink", "truncate")}
@@ -25,7 +25,7 @@ PRODUCT = str(Path(__file__).parents[3] / "fnnet")
 
 
 class BreachError(AssertionError):
-    """The contract broken, in one line. `signature` is the same for breaches of one cause."""
+    """A breach of the contract, in one line. `signature` is the same for breaches of one cause."""
 
     def __init__(self, outcome, signature=""):
         super().__init__(outcome)
@@ -33,7 +33,7 @@ class BreachError(AssertionError):
 
 
 class _Watch:
-    """What is written, started or unpickled while `seen` is a list. An audit hook cannot be removed: one for all."""
+    """Record what is written, started or unpickled while `seen` is a list. One hook for all: it cannot be removed."""
 
     seen = None
 
@@ -51,11 +51,11 @@ class _Watch:
 
 
 def check(read, path, hold=lambda value: None, memory=MEMORY):
-    """The value that `read(path)` gave, which `hold` takes, or the FnnetError that it raised.
+    """Return the value of `read(path)`, which `hold` must accept, or the FnnetError that it raised.
 
-    hold     raises BreachError (or fails in any way) for a value that is not what the file says.
-    Raises   BreachError for any other end: another exception, a warning, a write, an error that says too little, more
-             than 2 seconds of computing or 10 of waiting, more than `memory` bytes.
+    hold     raises BreachError (or any exception) for a value that is not what the file holds.
+    Raises   BreachError for any other outcome: another exception, a warning, a write, an incomplete error, more than 2
+             seconds of computing or 10 of waiting, more than `memory` bytes.
     """
     _Watch.install()
     before, start, began, written = _peak(), time.process_time(), time.monotonic(), []
@@ -97,7 +97,7 @@ def check(read, path, hold=lambda value: None, memory=MEMORY):
 
 
 def check_error(error, path):
-    """BreachError unless `error` is one of a file: one line that can be printed, with the file and every part."""
+    """Raise BreachError unless `error` is about a file: one printable line with the file and every part."""
     text = str(error)
     parts = {
         "the kind of a file's error": isinstance(error, (DataError, ModelError, StorageError)),
@@ -114,7 +114,7 @@ def check_error(error, path):
 
 
 def _innermost(error):
-    """The last place of a traceback inside fnnet, as file:line."""
+    """Return the last place of a traceback inside fnnet, as file:line."""
     frames = traceback.extract_tb(error.__traceback__)
     inside = [frame for frame in frames if frame.filename.startswith(PRODUCT)] or frames
     return f"{Path(inside[-1].filename).name}:{inside[-1].lineno}"
@@ -125,7 +125,7 @@ def _peak():
 
 
 def afresh():
-    """Go on in a forked child, whose peak of memory is its own: a program starts with that of whoever started it."""
+    """Continue in a forked child, whose peak of memory is its own: a program inherits that of its parent."""
     child = os.fork()
     if child:
         sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
@@ -133,7 +133,7 @@ def afresh():
 
 @contextlib.contextmanager
 def limited(extra=ADDRESS_SPACE):
-    """At most `extra` bytes of address space beyond those of now, until the end of the block."""
+    """Allow at most `extra` bytes of additional address space until the end of the block."""
     before = resource.getrlimit(resource.RLIMIT_AS)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + extra

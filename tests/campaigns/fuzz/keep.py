@@ -1,8 +1,7 @@
-"""`python -m tests.campaigns.fuzz.keep [--work DIR]` puts what the fuzzer found into the corpus.
+"""`python -m tests.campaigns.fuzz.keep [--work DIR]` adds what the fuzzer found to the corpus.
 
-That is the smallest input of each way to end.
-
-A way is an error but for its numbers and quotations, or a value's shape; those that a file there shows are left out.
+That is the smallest input of each kind of outcome: an error apart from its numbers and quotations, or the shape of a
+value. Kinds that a file of the corpus shows already are left out.
 """
 
 import argparse
@@ -20,8 +19,8 @@ PER_READER = 6
 MAX_BYTES = 600
 
 
-def way(outcome):
-    """What outcomes of one way to end have in common."""
+def kind_of(outcome):
+    """Return what outcomes of one kind have in common."""
     says = (
         outcome["says"].split(": ", 1)[-1] if outcome["ends"] == "error" else re.sub(r"[^\[\](,]", "", outcome["says"])
     )
@@ -29,7 +28,7 @@ def way(outcome):
 
 
 def outcomes(paths):
-    """How these files end; a crash of Python leaves out the rest."""
+    """Return the outcome of each file; if Python crashes, those of the files before."""
     command = [sys.executable, "-m", "tests.campaigns.fuzz.replay", *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -38,17 +37,17 @@ def outcomes(paths):
 def keep(reader, work):
     """Add to the corpus of one reader."""
     folder = CORPUS / reader
-    known = {way(outcome) for outcome in outcomes(sorted(folder.iterdir()))}
+    known = {kind_of(outcome) for outcome in outcomes(sorted(folder.iterdir()))}
     found = [path for path in Path(work, "corpus", reader).iterdir() if path.stat().st_size <= MAX_BYTES]
     found.sort(key=lambda path: (path.stat().st_size, path.name))
-    room = PER_READER - len(list(folder.glob("found-*")))
-    # The folder's name tells the reader.
+    left = PER_READER - len(list(folder.glob("found-*")))
+    # replay knows the reader by the folder's name.
     for path, outcome in zip(found, outcomes(found), strict=False):
-        if room <= 0:
+        if left <= 0:
             break
-        if way(outcome) not in known:
-            known.add(way(outcome))
-            content, room = path.read_bytes(), room - 1
+        if kind_of(outcome) not in known:
+            known.add(kind_of(outcome))
+            content, left = path.read_bytes(), left - 1
             (folder / f"found-{hashlib.sha256(content).hexdigest()[:8]}").write_bytes(content)
 
 

@@ -1,7 +1,7 @@
 """`python -m tests.campaigns.fuzz.replay FILE...` puts inputs through the contract once more.
 
-One JSON line each: `reader`, `name`, `ends` ("value", "error" or "breach"), `says`. The reader is that of the folder,
-or what the name starts with.
+One JSON line each: `reader`, `name`, `ends` ("value", "error" or "breach"), `says`. The reader is named by the folder,
+or by the start of the file's name.
 """
 
 import faulthandler
@@ -15,7 +15,7 @@ from tests.campaigns.fuzz.worker import MEMORY_FOLDER, Place
 
 
 def replay(paths):
-    """The outcomes of these files, one after another as they come."""
+    """Yield the outcome of each file."""
     from tests.campaigns.fuzz.targets import TARGETS
 
     with tempfile.TemporaryDirectory(prefix="fnnet-fuzz-", dir=MEMORY_FOLDER) as folder:
@@ -31,7 +31,7 @@ def replay(paths):
 
 
 def outcome(target, path):
-    """How reading the file at `path` ends, and what it says."""
+    """Return how reading the file at `path` ends, and the value or the message."""
     try:
         found = check(target.read, path, lambda value: target.hold(value, path), target.memory)
     except BreachError as breach:

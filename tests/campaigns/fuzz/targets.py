@@ -259,9 +259,9 @@ def _without_seal(event):
 def hold_log(events, path):
     must(type(events) is tuple and all(isinstance(event.get("event"), str) for event in events), "events")
     *lines, last = Path(path, log.LOG).read_bytes().split(b"\n")
-    told = [_without_seal(event) for event in events]
+    found = [_without_seal(event) for event in events]
     wanted = [_without_seal(json.loads(line)) for line in lines]
-    must(told == wanted or (last and told == [*wanted, _without_seal(json.loads(last))]), "an event")
+    must(found == wanted or (last and found == [*wanted, _without_seal(json.loads(last))]), "an event")
     must(json.dumps(events, allow_nan=False) is not None, "numbers")
 
 
