@@ -266,22 +266,22 @@ def _train(
         if reason:
             _stop(reason, progress.training(), record)
 
-    try:
-        with during:
+    options: dict[str, Any] = {"weights": job.weights, "image_shape": job.dataset.image_shape, "dev": job.dev}
+    with during:
+        try:
             for reached in epochs.epochs(
-                training, job.train, job.plan, weights=job.weights, image_shape=job.dataset.image_shape, dev=job.dev,
-                kernels=kernels, on_block=after_block,
-            ):  # fmt: skip
+                training, job.train, job.plan, kernels=kernels, on_block=after_block, **options
+            ):
                 training = reached
                 if record:
                     record.report(training, last=training.epoch == job.plan.epochs)
-    except DivergedError as error:
-        if record is None:
-            raise
-        record.end(training, DIVERGED)
-        kept = f"step {training.state.step}, the last good one, is kept"
-        fix = f"{kept}: go on with `resume` and a smaller `learning_rate`, or with `clip_norm`"
-        raise error.at(record.path, fix=fix) from None
+        except DivergedError as error:
+            if record is None:
+                raise
+            record.end(training, DIVERGED)
+            kept = f"step {training.state.step}, the last good one, is kept"
+            fix = f"{kept}: go on with `resume` and a smaller `learning_rate`, or with `clip_norm`"
+            raise error.at(record.path, fix=fix) from None
     if record:
         record.end(training, "finished")
     return training
