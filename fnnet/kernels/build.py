@@ -8,6 +8,7 @@ Each module of fnnet that this process imports is part of the cache's key, `kern
 
 from __future__ import annotations
 
+import gc
 import inspect
 import os
 import sys
@@ -31,9 +32,9 @@ def build(part: str, dtype: str, assembly: bool = False) -> bytes:
     """
     from numba import types
 
-    _leave_out_machine_code()
+    links = _leave_work_out()
     machine, real = target(), getattr(types, np.dtype(dtype).name)
-    whole = binding.parse_assembly(_entries(part, real.bitwidth))
+    names, libraries = {}, []
     for name, described in PARTS[part].items():
         dispatcher = native(name, described)
         signature = []
@@ -41,9 +42,12 @@ def build(part: str, dtype: str, assembly: bool = False) -> bytes:
             element = real if kind.dtype == "real" else getattr(types, kind.dtype)
             signature.append(types.Array(element, kind.dimensions, "C") if kind.dimensions else element)
         dispatcher.compile(tuple(signature))
-        code = binding.parse_assembly(dispatcher.inspect_llvm(tuple(signature)))
-        code.get_function(dispatcher.overloads[tuple(signature)].fndesc.llvm_func_name).name = f"fnnet_native_{name}"
-        whole.link_in(code)
+        overload = dispatcher.overloads[tuple(signature)]
+        names[name] = overload.fndesc.llvm_func_name
+        libraries.append(overload.library)
+    whole = binding.parse_assembly(_entries(part, real.bitwidth, names))
+    for library in libraries if links else _all_called(libraries):
+        whole.link_in(binding.parse_assembly(library.get_llvm_str()))
     _optimise(whole, machine, {f"fnnet_{name}" for name in PARTS[part]})
     whole.verify()
     foreign = {each.name for each in whole.functions if each.is_declaration and not each.name.startswith("llvm.")}
@@ -64,20 +68,40 @@ def native(name: str, described: Function) -> Any:
     return dispatcher
 
 
-def _leave_out_machine_code() -> None:
-    """Keep Numba from emitting machine code for each function, and again in each that calls it: a third of the time.
+def _leave_work_out() -> bool:
+    """Keep Numba from work whose result this process throws away; return True if Numba still links each function.
 
-    This process calls none of them. If Numba renames these methods, compiling only takes longer.
+    It would emit machine code for each function, and again in each that calls it: a third of the time. It would copy
+    each function into each that calls it: a sixth. If Numba renames what is replaced here, compiling only takes longer.
     """
-    from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
+    from numba.core.codegen import CPUCodeLibrary, JITCodeLibrary, JITCPUCodegen
 
     JITCodeLibrary._finalize_specific = lambda self: None
     JITCodeLibrary.get_pointer_to_function = lambda self, name: self._ensure_finalized() or 0
     JITCPUCodegen.set_env = lambda self, name, env: None
+    if not hasattr(CPUCodeLibrary, "finalize") or "_linking_libraries" not in CPUCodeLibrary.__init__.__code__.co_names:
+        return True
+    JITCodeLibrary.finalize = lambda self: setattr(self, "_finalized", True)
+    return False
 
 
-def _entries(part: str, bits: int) -> str:
-    """Return LLVM code of an entry for each function, which takes its arguments from a vector of 64-bit words."""
+def _all_called(libraries: list[Any]) -> list[Any]:
+    """Return `libraries` and all that they call, each once."""
+    found = dict.fromkeys(libraries)
+    waiting = list(found)
+    while waiting:
+        for library in waiting.pop()._linking_libraries:
+            if library not in found:
+                found[library] = None
+                waiting.append(library)
+    return list(found)
+
+
+def _entries(part: str, bits: int, names: dict[str, str]) -> str:
+    """Return LLVM code of an entry for each function, which takes its arguments from a vector of 64-bit words.
+
+    names   of the functions, as LLVM knows them.
+    """
     module, word, status, byte = ir.Module(), ir.IntType(64), ir.IntType(32), ir.IntType(8)
     pointer, real = byte.as_pointer(), ir.FloatType() if bits == 32 else ir.DoubleType()
     for name, described in PARTS[part].items():
@@ -87,7 +111,7 @@ def _entries(part: str, bits: int) -> str:
                 kinds += [pointer, pointer, word, word, pointer, *[word] * (2 * kind.dimensions)]
             else:
                 kinds.append(real if kind.dtype == "real" else word)
-        function = ir.Function(module, ir.FunctionType(status, [pointer, pointer, *kinds]), f"fnnet_native_{name}")
+        function = ir.Function(module, ir.FunctionType(status, [pointer, pointer, *kinds]), names[name])
         entry = ir.Function(module, ir.FunctionType(status, [word.as_pointer()]), f"fnnet_{name}")
         builder = ir.IRBuilder(entry.append_basic_block())
         outcome = builder.bitcast(builder.alloca(word, size=8), pointer)
@@ -112,6 +136,7 @@ def _optimise(module: Any, machine: Any, entries: set[str]) -> None:
 
 def main() -> None:
     """Write the object file for sys.argv's part and dtype to standard output, to which nothing else may print."""
+    gc.set_threshold(100_000)  # collecting garbage took a sixteenth of the time
     out = os.dup(1)
     os.dup2(2, 1)
     part, dtype, *options = sys.argv[1:]
