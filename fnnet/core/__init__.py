@@ -1,1 +1,63 @@
-"""The mathematics in pure NumPy. It checks nothing: the functions of `fnnet` check their arguments, then call it."""
+"""The mathematics in pure NumPy, for programs that have checked their arguments already.
+
+These are the plain functions behind those of `fnnet`: the same names, the same results to the last bit. They check and
+convert nothing, and their results are not read-only: what does not fit fails in NumPy, or gives a wrong result.
+Positional arguments follow the order of `fnnet`'s; `operations=` takes the place of `kernels=`.
+
+>>> import numpy as np
+>>> from fnnet import core
+>>> params, x, labels = core.init((4, 3, 2)), np.ones((5, 4), np.float32), np.array([0, 1, 1, 0, 1])
+>>> grads = core.backward(params, core.forward(params, x), labels)
+>>> params = core.update(params, grads, 0.1)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fnnet.core.network import backward as backward
+    from fnnet.core.network import forward as forward
+    from fnnet.core.network import loss as loss
+    from fnnet.core.network import predict as predict
+    from fnnet.core.network import scores as scores
+    from fnnet.core.optimizers import adam as adam
+    from fnnet.core.optimizers import adamw as adamw
+    from fnnet.core.optimizers import averaged as averaged
+    from fnnet.core.optimizers import clipped as clipped
+    from fnnet.core.optimizers import lion as lion
+    from fnnet.core.optimizers import momentum as momentum
+    from fnnet.core.optimizers import rmsprop as rmsprop
+    from fnnet.core.optimizers import sgd as sgd
+    from fnnet.core.optimizers import update as update
+    from fnnet.core.params import init as init
+
+_HOMES = {
+    "adam": "optimizers",
+    "adamw": "optimizers",
+    "averaged": "optimizers",
+    "backward": "network",
+    "clipped": "optimizers",
+    "forward": "network",
+    "init": "params",
+    "lion": "optimizers",
+    "loss": "network",
+    "momentum": "optimizers",
+    "predict": "network",
+    "rmsprop": "optimizers",
+    "scores": "network",
+    "sgd": "optimizers",
+    "update": "optimizers",
+}
+"""Public name -> the page that defines it."""
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    # At their first use: importing a module of this package need not load all four pages.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fnnet.core' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"fnnet.core.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

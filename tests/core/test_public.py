@@ -1,0 +1,137 @@
+"""The plain functions of the mathematics, and the public ones that check for them: one each, the same results."""
+
+import ast
+import inspect
+
+import numpy as np
+import pytest
+
+import fnnet
+from fnnet import core
+from fnnet.core import check_network, checks, network, operations, optimizers, params, public, public_optimizers
+from fnnet.training import steps
+from tests.conftest import ROOT
+from tests.tools.operation import bits
+
+PAGES = (params, operations, network, optimizers)
+PLAIN = {name: getattr(core, name) for name in core.__all__}
+X, LABELS = np.random.default_rng(0).random((7, 6)), np.arange(7) % 3
+PARAMS = fnnet.init((6, 5, 3), 1, scheme="notebook", dtype=np.float64)
+
+
+def code_lines(module):
+    """The lines of a module that are neither blank nor of a docstring."""
+    text = inspect.getsource(module)
+    lines = {number for number, line in enumerate(text.splitlines(), 1) if line.strip()}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            lines -= set(range(node.lineno, node.end_lineno + 1))
+    return len(lines)
+
+
+def test_the_four_pages_are_short():
+    assert sum(map(code_lines, PAGES)) <= 500
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.__name__)
+def test_the_four_pages_import_nothing_but_one_another_numpy_and_state(page):
+    names = set()
+    for node in ast.walk(ast.parse(inspect.getsource(page))):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("fnnet"):
+            own = node.module == "fnnet.core"
+            names |= {f"{node.module}.{each.name}" if own else node.module for each in node.names}
+    assert names <= {f"fnnet.core.{name}" for name in ("params", "operations", "network", "rng", "state")}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.__name__)
+def test_the_four_pages_check_nothing(page):
+    tree = ast.parse(inspect.getsource(page))
+    assert not [node.lineno for node in ast.walk(tree) if isinstance(node, (ast.Raise, ast.Assert, ast.Try))]
+
+
+def called(function):
+    """The names that a function calls, with the module's where there is one, how often each."""
+    tree = ast.parse(inspect.getsource(inspect.unwrap(function)))
+    return [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+PLACES = {"init": "parameters", **dict.fromkeys(("forward", "backward", "loss", "scores"), "network")}
+
+
+@pytest.mark.parametrize("name", sorted(PLAIN))
+def test_each_plain_function_has_one_public_one_that_calls_it_once(name):
+    function = getattr(fnnet, name)
+    assert function is not PLAIN[name]
+    assert function.__module__ in (public.__name__, public_optimizers.__name__)
+    if name in ("predict", "adamw"):  # in two steps, by public functions of their own
+        assert called(function).count({"predict": "scores", "adamw": "adam"}[name]) == 1
+        return
+    assert called(function).count(f"{PLACES.get(name, 'optimizers')}.{name}") == 1
+
+
+def test_every_public_function_of_the_mathematics_stands_before_a_plain_one():
+    own = {"predictor", "best_classes", "make", "checked", "unchecked", "check_optimizer", "check_state"}
+    for module in (public, public_optimizers):
+        for name, value in vars(module).items():
+            if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_"):
+                assert name in PLAIN or name in own, name
+
+
+def test_plain_and_public_give_the_same_bits():
+    activations = core.forward(PARAMS, X)
+    assert bits(activations) == bits(fnnet.forward(PARAMS, X))
+    grads = core.backward(PARAMS, activations, LABELS)
+    assert bits(grads) == bits(fnnet.backward(PARAMS, fnnet.forward(PARAMS, X), LABELS))
+    assert bits(core.update(PARAMS, grads, 0.1)) == bits(fnnet.update(PARAMS, grads, 0.1))
+    assert core.loss(PARAMS, X, LABELS) == fnnet.loss(PARAMS, X, LABELS)
+    assert bits(core.scores(PARAMS, X)) == bits(fnnet.scores(PARAMS, X))
+    assert bits(core.predict(PARAMS, X)) == bits(fnnet.predict(PARAMS, X))
+    assert bits(core.init((6, 5, 3), 1)) == bits(fnnet.init((6, 5, 3), 1))
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum", "rmsprop", "adam", "adamw", "lion"])
+def test_plain_and_public_optimizers_give_the_same_bits(name):
+    grads = fnnet.init((6, 5, 3), 2, scheme="notebook", dtype=np.float64)
+    ours, plain = getattr(fnnet, name)(), getattr(core, name)()
+    found, wanted = (PARAMS, ours.init(PARAMS)), (PARAMS, plain.init(PARAMS))
+    for _ in range(3):
+        found = ours.update(found[0], grads, found[1], 0.1)
+        wanted = plain.update(wanted[0], grads, wanted[1], 0.1)
+    assert bits(found) == bits(wanted)
+    assert public_optimizers.unchecked(ours).name == plain.name
+
+
+def test_complex_numbers_pass_through_the_plain_functions():
+    """The loss at W + ih has the derivative in its imaginary part."""
+    moved = params.each(lambda array: array.astype(complex), PARAMS)
+    moved.layers[0].W[2, 3] += 1e-100j
+    found = core.loss(moved, X, LABELS, "tanh").imag / 1e-100
+    wanted = fnnet.backward(PARAMS, fnnet.forward(PARAMS, X, activation="tanh"), LABELS).layers[0].W[2, 3]
+    assert found == pytest.approx(wanted, rel=1e-13)
+
+
+def test_training_checks_a_batch_once(monkeypatch):
+    """What a step checks it checks at its own entry: the plain functions inside look at nothing again."""
+    counts = {}
+    for module, name in ((check_network, "check_params"), (checks, "check_labels"), (check_network, "check_input")):
+        original = getattr(module, name)
+
+        def counting(*arguments, name=name, original=original):
+            counts[name] = counts.get(name, 0) + 1
+            return original(*arguments)
+
+        for user in (module, public, public_optimizers, steps):
+            if hasattr(user, name):
+                monkeypatch.setattr(user, name, counting)
+    state = fnnet.TrainState(PARAMS, (), 0, 0)
+    fnnet.train_step(state, (X * 255).astype(np.uint8), LABELS, 0.1)
+    assert counts == {"check_params": 1, "check_labels": 1, "check_input": 1}
+
+
+def test_the_core_knows_its_names():
+    assert all(callable(getattr(core, name)) for name in core.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = core.nonsense
+    text = (ROOT / "fnnet" / "core" / "__init__.py").read_text()
+    for name, home in core._HOMES.items():
+        assert f"    from fnnet.core.{home} import {name} as {name}\n" in text
