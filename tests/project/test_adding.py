@@ -85,7 +85,7 @@ def clipped(''',
     ],
 }
 FORMAT = {
-    "data/grid.py": '''"""Images as text: `%grid HEIGHT WIDTH`, then a line for each image: its label, a colon, its pixels."""
+    "data/grid.py": '''"""Images as text: `%grid HEIGHT WIDTH`, then for each image a line LABEL: PIXELS."""
 
 import numpy as np
 
