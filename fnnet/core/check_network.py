@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+from numpy import ndarray
 
 from fnnet.core.checks import as_array
 from fnnet.core.network import Activations, as_floats
@@ -59,23 +60,37 @@ def check_operands(operation: str, **given: Any) -> list[Array]:
     return arrays
 
 
-_NOTHING: Final[tuple[Any, Any]] = (None, None)
-
-
 def check_params(params: Any) -> Params:
     """Return `params` if its layers fit one another and share float32 or float64, else UsageError naming the layer."""
+    return params if _are_fit(params) else _check_each_layer(params)
+
+
+def _are_fit(params: Any) -> bool:
+    """True for layers that fit one another; False also for unusual ones that do: what is usual takes 0.6 us."""
+    if type(params) is not Params or type(params.layers) is not tuple:
+        return False
+    width = dtype = None
+    try:
+        for layer in params.layers:
+            W, b = layer
+            rows, columns = W.shape
+            if width is None:
+                width, dtype = rows, W.dtype
+            arrays = type(layer) is Layer and type(W) is ndarray is type(b) and W.dtype is dtype is b.dtype
+            if not (arrays and rows == width and b.shape == (columns,) and rows and columns):
+                return False
+            width = columns
+    except (AttributeError, TypeError, ValueError):
+        return False
+    return dtype in FLOATS
+
+
+def _check_each_layer(params: Any) -> Params:
     layers = getattr(params, "layers", None)
     if not isinstance(params, Params) or not isinstance(layers, (tuple, list)) or not layers:
         raise ArgumentTypeError("params is not a network", expected="Params with layers", found=type(params).__name__)
-    before, dtype = None, None
+    before = None
     for number, layer in enumerate(layers, 1):
-        W, b = layer if type(layer) is Layer else _NOTHING
-        if type(W) is type(b) is np.ndarray:
-            shape, dtype = W.shape, W.dtype if before is None else dtype
-            fits = b.shape == shape[1:] and (before is None or shape[0] == before) and len(shape) == 2
-            if fits and W.dtype is b.dtype is dtype in FLOATS and 0 not in shape:
-                before = shape[1]
-                continue
         _check_layer(layer, number, layers[0], before)
         before = layer.W.shape[1]
     return params

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from fnnet.core.operations import OPERATIONS, Operations
-from fnnet.core.params import Array, Params, each, zeros
+from fnnet.core.params import Array, Layer, Params, each, zeros
 from fnnet.core.state import Moments
 
 Update = Callable[[Params, Params, Any, float], tuple[Params, Any]]
@@ -40,7 +40,9 @@ class Optimizer(NamedTuple):
 
 def update(params: Params, grads: Params, learning_rate: float, operations: Operations = OPERATIONS) -> Params:
     """The step of gradient descent: W := W - learning_rate dW and b := b - learning_rate db."""
-    return each(partial(operations.update, learning_rate=learning_rate), params, grads)
+    step, layers = operations.update, zip(params.layers, grads.layers, strict=True)
+    moved = [Layer(step(W, dW, learning_rate), step(b, db, learning_rate)) for (W, b), (dW, db) in layers]
+    return Params(tuple(moved))
 
 
 def sgd(weight_decay: float = 0.0, decoupled: bool = False) -> Optimizer:
