@@ -82,7 +82,7 @@ def _are_fit(params: Any) -> bool:
             width = columns
     except (AttributeError, TypeError, ValueError):
         return False
-    return dtype in FLOATS
+    return dtype is not None and dtype in FLOATS  # NumPy takes None for float64
 
 
 def _check_each_layer(params: Any) -> Params:
