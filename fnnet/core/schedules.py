@@ -190,13 +190,13 @@ def make_schedule(text: str, rate: float, epochs: int, steps_per_epoch: int) -> 
 
     Raises   UsageError as `parse_schedule` and `make`.
     """
-    steps_per_epoch = check_count("steps_per_epoch", steps_per_epoch, 1)
+    epochs, steps_per_epoch = check_count("epochs", epochs, 0), check_count("steps_per_epoch", steps_per_epoch, 1)
     name, parsed = parse_schedule(text)
     options, warm = _for_steps(name, parsed, steps_per_epoch)
     if name not in ("constant", "plateau") and epochs < 1:
         fix = "set `epochs`"
         raise UsageError(f"schedule {name} needs epochs", expected="an integer >= 1", found=epochs, fix=fix)
-    made = make(name, rate, max(1, check_count("epochs", epochs, 0)) * steps_per_epoch, **options)
+    made = make(name, rate, max(1, epochs) * steps_per_epoch, **options)
     return warm_up(made, warm) if warm else made
 
 
