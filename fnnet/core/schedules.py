@@ -190,7 +190,7 @@ def make_schedule(text: str, rate: float, epochs: int, steps_per_epoch: int) -> 
 
     Raises   UsageError as `parse_schedule` and `make`.
     """
-    steps_per_epoch, epochs = check_count("steps_per_epoch", steps_per_epoch, 1), check_count("epochs", epochs, 0)
+    epochs, steps_per_epoch = check_count("epochs", epochs, 0), check_count("steps_per_epoch", steps_per_epoch, 1)
     name, parsed = parse_schedule(text)
     options, warm = _for_steps(name, parsed, steps_per_epoch)
     if name not in ("constant", "plateau") and epochs < 1:
