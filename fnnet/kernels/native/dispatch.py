@@ -26,8 +26,16 @@ def emit_switch(builder: Any, number: Any, cases: Sequence[Callable[[], None]], 
 
 
 def emit_call(context: Any, builder: Any, function: Any, signature: Any, arguments: Sequence[Any]) -> None:
-    """Emit a call of a compiled function that returns nothing."""
-    context.get_function(types.Dispatcher(function), signature)(builder, arguments)
+    """Emit a call of a compiled function that returns nothing.
+
+    It is not inlined: a function for itself has all registers, of which its neighbours' constants would take some.
+    """
+    overload = function.overloads[signature.args]
+    callee = context.declare_function(builder.module, overload.fndesc)
+    context.add_linking_libs([overload.library])
+    context.call_conv.call_function(
+        builder, callee, overload.fndesc.restype, signature.args, arguments, attrs=("noinline",)
+    )
 
 
 def signature_of(typing: Any, function: Any, arguments: Sequence[Any]) -> Any:
