@@ -106,7 +106,7 @@ def test_f37_predict_goes_on_after_a_bad_file(model, run, tmp_path, small_images
 
 def test_predict_labels_and_missing_files(model, run, idx_folder):
     run("predict", model, idx_folder / "t10k-labels-idx1-ubyte").failed(
-        1, "byte 3", "not images", "rank 3", "rank 1", "name the file of images"
+        1, "byte 3", "these are labels", "rank 3", "rank 1", "name the file of images"
     )
     run("predict", model, "none.png").failed(1, "none.png", "No such file")
     run("predict", "none.safetensors", "none.png").failed(1, "none.safetensors")

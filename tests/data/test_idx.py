@@ -52,6 +52,7 @@ def test_f01_truncated_gzip_says_where(tmp_path):
         (b"", "empty"),
         (b"\0", "not an IDX"),
     ],
+    ids=range(15),
 )
 def test_f02_f03_f04_f06_f07_f08_f09_f11_idx_that_is_refused(content, message, tmp_path):
     with pytest.raises(DataError, match=message):

@@ -29,7 +29,8 @@ ONLY = ("--benchmark-only", "--benchmark-max-time=0.001", "--benchmark-min-round
 def start(folder, *options):
     """Start pytest in the checkout; what the plugin keeps goes to `folder`."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--benchmark-storage={folder}", *options]
-    env = {**os.environ, "COLUMNS": "80", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    env = {**own, "COLUMNS": "80", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
     return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
