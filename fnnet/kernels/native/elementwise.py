@@ -1,4 +1,4 @@
-"""The operations of `core.operations` that are no matrix products, over flat arrays."""
+"""The operations of `core.operations` other than matrix products, over flat arrays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fnnet.kernels.native.products import exp_row, row_max
 
 @compiled
 def relu(z, a):
-    """a = max(z, 0)."""
+    """Store a = max(z, 0)."""
     zero = z.dtype.type(0)
     for i in range(z.size):
         # NaN fails the test and is passed on; max() would lose it.
@@ -17,7 +17,7 @@ def relu(z, a):
 
 @compiled
 def relu_backward(da, z, dz):
-    """dz = da where z > 0, else 0."""
+    """Store dz = da where z > 0, else 0."""
     zero = z.dtype.type(0)
     for i in range(z.size):
         value = da[i]
@@ -26,7 +26,7 @@ def relu_backward(da, z, dz):
 
 @compiled
 def softmax(probs, n, classes, line):
-    """Rows of logits, `line` apart, become their softmax."""
+    """Replace rows of logits, `line` apart, by their softmax."""
     for i in range(n):
         row = probs[i * line : i * line + line]
         total = exp_row(row, classes, row_max(row, classes))
@@ -36,8 +36,10 @@ def softmax(probs, n, classes, line):
 
 @compiled
 def cross_entropy(dlogits, n, classes, line, labels, shares, smoothing, totals, shifted):
-    """Rows of logits become dlogits, the shares of the rows being their weights over the sum of all; totals and shifted
-    are what the loss of each row needs: log(total) - shifted."""
+    """Replace rows of logits by dlogits; the loss of each row is log(totals) - shifted.
+
+    shares   the weight of each row divided by the sum of all weights.
+    """
     real = dlogits.dtype.type
     hot, even = real(1) - smoothing, smoothing / real(classes)
     for i in range(n):
@@ -60,7 +62,7 @@ def cross_entropy(dlogits, n, classes, line, labels, shares, smoothing, totals, 
 
 @compiled
 def column_sums(dz, n, columns, sums):
-    """sums[j] = the sum of dz[i, j] over i, i ascending."""
+    """Store in sums[j] the sum of dz[i, j] over i, i ascending."""
     for j in range(columns):
         sums[j] = 0
     for i in range(n):
@@ -71,6 +73,6 @@ def column_sums(dz, n, columns, sums):
 
 @compiled
 def update(value, gradient, rate, stepped):
-    """stepped = value - rate gradient, rounded twice as the definition is."""
+    """Store stepped = value - rate gradient, rounded twice as the definition is."""
     for i in range(value.size):
         stepped[i] = value[i] - rate * gradient[i]
