@@ -76,6 +76,7 @@ def _leave_work_out() -> bool:
     """
     from numba.core.codegen import CPUCodeLibrary, JITCodeLibrary, JITCPUCodegen
 
+    gc.set_threshold(100_000)  # collecting garbage took a sixteenth of the time
     JITCodeLibrary._finalize_specific = lambda self: None
     JITCodeLibrary.get_pointer_to_function = lambda self, name: self._ensure_finalized() or 0
     JITCPUCodegen.set_env = lambda self, name, env: None
@@ -136,7 +137,6 @@ def _optimise(module: Any, machine: Any, entries: set[str]) -> None:
 
 def main() -> None:
     """Write the object file for sys.argv's part and dtype to standard output, to which nothing else may print."""
-    gc.set_threshold(100_000)  # collecting garbage took a sixteenth of the time
     out = os.dup(1)
     os.dup2(2, 1)
     part, dtype, *options = sys.argv[1:]

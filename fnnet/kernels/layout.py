@@ -19,8 +19,6 @@ from numpy.typing import DTypeLike, NDArray
 
 from fnnet.names import ACTIVATIONS
 
-Array = NDArray[Any]
-
 FIELDS: Final = 17
 (
     IN, OUT, PAD, PANEL, W_AT, B_AT, WT_AT, X_AT, X_LINE, Z_AT, DZ_AT, LINE, CUT, PART_AT, ACTIVATION, DROP, SLOPE_AT,
@@ -84,7 +82,7 @@ class Layout(NamedTuple):
     sizes: tuple[int, ...]
     dtype: np.dtype[Any]
     lanes: int
-    shape: Array
+    shape: NDArray[Any]
     parameters: int
     workspace: int
 
@@ -156,10 +154,10 @@ def _line(width: int, lanes: int, itemsize: int) -> int:
     return line + lanes if line * itemsize % (PAGE // 4) == 0 else line
 
 
-def aligned(count: int, dtype: DTypeLike, zero: bool = True) -> Array:
+def aligned(count: int, dtype: DTypeLike, zero: bool = True) -> NDArray[Any]:
     """Return a vector of `count` elements that starts on a cache line."""
     dtype = np.dtype(dtype)
     raw = (np.zeros if zero else np.empty)(count * dtype.itemsize + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
-    found: Array = raw[start : start + count * dtype.itemsize].view(dtype)
+    found: NDArray[Any] = raw[start : start + count * dtype.itemsize].view(dtype)
     return found

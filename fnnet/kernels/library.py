@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from fnnet.core.params import Array
 from fnnet.errors import FnnetError
 from fnnet.kernels import cache
-from fnnet.kernels.layout import Array
 from fnnet.kernels.machine import target
 from fnnet.kernels.signatures import PARTS, Argument
 

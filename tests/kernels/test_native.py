@@ -147,6 +147,6 @@ def test_lion_passes_nan_on(numba_kernels):
     spoiled = Moments(1, (fnnet.Params((fnnet.Layer(np.where(W.max() == W, np.nan, 0).astype(W.dtype), 0 * b),)),))
     state = steps.start(params, 0, optimizer=lion)._replace(optimizer_state=spoiled)
     with pytest.raises(DivergedError, match="training diverged"):
-        steps.train_block(
+        fnnet.train_block(
             state, data(16, 20, 3, zeros=0.5, as_bytes=True), None, 16, 0.1, optimizer=lion, kernels=numba_kernels
         )

@@ -26,7 +26,7 @@ from fnnet.names import ACTIVATIONS
 
 ERFC_MIDDLE: Final = 3.0
 ERFC_TERMS: Final = {4: 12, 8: 24}
-"""Bytes of a float -> terms; what is left out sums to 5e-9 and 1.1e-16."""
+"""Bytes of a float -> terms of the series: those left out sum to 5e-9 and 1.1e-16."""
 ERFC: Final = (
     1.17756257419656,
     0.0053539045396156768,
@@ -63,8 +63,10 @@ Formula = Callable[[Vectors, Any], Emitted]
 
 
 def _powers(coefficients: Sequence[float]) -> list[float]:
-    """A sum of Chebyshev polynomials as coefficients of powers, lowest first, computed exactly and rounded once. They
-    add up to 1.8 in size, so Horner's rule loses nothing."""
+    """Return a sum of Chebyshev polynomials as coefficients of powers, lowest first, computed exactly and rounded once.
+
+    Their absolute values sum to 1.8, so Horner's rule loses nothing.
+    """
     before, current = [Fraction(1)], [Fraction(0), Fraction(1)]
     powers = [Fraction(0)] * len(coefficients)
     for coefficient in coefficients:
@@ -85,7 +87,7 @@ def _positive(vector: Vectors, z: Any) -> Any:
 
 
 def _bounded(vector: Vectors, z: Any) -> tuple[Any, Any]:
-    """z, but at least -FAR; and that, but at most FAR: a share of 0 times either is 0 and not NaN."""
+    """Return z raised to at least -FAR, and that lowered to at most FAR: 0 times either is 0 rather than NaN."""
     builder, far = vector.builder, vector.constant(FAR)
     low = builder.select(builder.fcmp_ordered("<", z, vector.constant(-FAR)), vector.constant(-FAR), z)
     return low, builder.select(builder.fcmp_ordered(">", low, far), far, low)
@@ -93,7 +95,7 @@ def _bounded(vector: Vectors, z: Any) -> tuple[Any, Any]:
 
 def _relu(vector: Vectors, z: Any) -> Emitted:
     zero = vector.constant(0.0)
-    # Not more than 0, or not a number, which is passed on.
+    # NaN fails the comparison and is passed on.
     a = vector.builder.select(vector.builder.fcmp_ordered("<=", z, zero), zero, z)
     return a, vector.builder.select(_positive(vector, z), vector.constant(1.0), zero)
 
@@ -110,7 +112,7 @@ def _elu(vector: Vectors, z: Any) -> Emitted:
 
 
 def _gelu(vector: Vectors, z: Any) -> Emitted:
-    """z P(z) and P(z) + z p(z), for the normal distribution P and its density p."""
+    """Return z P(z) and P(z) + z p(z), for the normal distribution P and its density p."""
     builder, constant = vector.builder, vector.constant
     low, z = _bounded(vector, z)
     density = exp(vector, builder.fmul(builder.fmul(z, constant(-0.5)), z))
@@ -129,7 +131,7 @@ def _gelu(vector: Vectors, z: Any) -> Emitted:
 
 
 def _logistic(vector: Vectors, z: Any) -> tuple[Any, Any]:
-    """sigmoid(z) and sigmoid(-z), each without cancellation."""
+    """Return sigmoid(z) and sigmoid(-z), each without cancellation."""
     builder, one = vector.builder, vector.constant(1.0)
     e = exp(vector, builder.fneg(_magnitude(vector, z)))
     large = builder.fdiv(one, builder.fadd(one, e))
@@ -150,7 +152,7 @@ def _silu(vector: Vectors, z: Any) -> Emitted:
 
 
 def _tanh(vector: Vectors, z: Any) -> Emitted:
-    """(1 - e) / (1 + e) and 4 e / (1 + e)**2 with e = exp(-2 |z|), nothing cancelling; the sign is that of z."""
+    """Return (1 - e) / (1 + e) with the sign of z, and 4 e / (1 + e)**2, for e = exp(-2 |z|): nothing cancels."""
     builder = vector.builder
     e, less = exp_and_expm1(vector, builder.fmul(_magnitude(vector, z), vector.constant(-2.0)))
     inverse = builder.fdiv(vector.constant(1.0), builder.fadd(vector.constant(1.0), e))
@@ -164,7 +166,7 @@ def _linear(vector: Vectors, z: Any) -> Emitted:
 
 
 def _mish(vector: Vectors, z: Any) -> Emitted:
-    """z t and t + z t' with t = tanh(log(1 + exp(z))), as quotients of polynomials in e = exp(-|z|).
+    """Return z t and t + z t' with t = tanh(log(1 + exp(z))), as quotients of polynomials in e = exp(-|z|).
 
     t is n / d with n = 1 + 2 e and d = n + 2 e**2 for z > 0, else n = e**2 + 2 e and d = n + 2; t' is 4 e**2 (1 + e) /
     d**2 for z > 0, else 4 e (1 + e) / d**2. All terms are positive.
@@ -206,7 +208,7 @@ def _unknown(vector: Vectors, z: Any) -> Emitted:
 
 @intrinsic
 def _activate(typing, number, z, z_at, slope, slope_at, vectors):
-    """For `vectors` whole vectors z from z_at on becomes activation `number`, slope from slope_at on its derivative."""
+    """Replace `vectors` whole vectors of z from z_at on by activation `number`; its slope goes to slope_at and on."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         number, _, z_at, _, slope_at, vectors = args
@@ -233,5 +235,5 @@ def _activate(typing, number, z, z_at, slope, slope_at, vectors):
 
 @compiled
 def activate(number, z, z_at, slope, slope_at, vectors):
-    """Activation `number` of `names.ACTIVATIONS` over `vectors` whole vectors: a where z lay, and the slopes."""
+    """Replace `vectors` whole vectors of z by activation `number` of `names.ACTIVATIONS`, and store its slopes."""
     _activate(number, z, z_at, slope, slope_at, vectors)

@@ -32,15 +32,15 @@ from fnnet.kernels.native.sparse import sparse_layer
 from fnnet.kernels.native.team import fetch_add, load_acquire, meet, piece
 
 UNIT_ROWS: Final = 256
-"""Rows in a unit of the second phase, at most."""
+"""Most rows in a unit of the second phase."""
 
 
 @compiled
 def regions(layer, threads, itemsize):
-    """In how many parts of inputs and how many groups of columns the first W is cut.
+    """Return the number of parts of inputs and of groups of columns that the first W is cut into.
 
-    Parts times groups are as many as threads, if the layer is wide enough: each thread passes over its own region in
-    both directions, so that its part of W stays in its cache.
+    Their product is the number of threads, if the layer is wide enough: each thread passes over its own region in both
+    directions, so that its part of W stays in its cache.
     """
     parts = 2 if layer[CUT] < layer[IN] else 1
     return parts, max(1, min(layer[PAD] * itemsize // VECTOR_BYTES, threads // parts))
@@ -48,8 +48,10 @@ def regions(layer, threads, itemsize):
 
 @compiled
 def region(layer, cut, number, parts, groups, itemsize):
-    """Region `number` of `regions`: blocks block to stop of inputs, columns left to right. A layer in two parts is cut
-    before the block `cut`."""
+    """Return region `number` of `regions`: blocks block to stop of inputs, columns left to right.
+
+    A layer in two parts is cut before the block `cut`.
+    """
     lanes = VECTOR_BYTES // itemsize
     vectors = layer[PAD] // lanes
     blocks = -(-layer[IN] // BLOCK)
@@ -65,8 +67,10 @@ def region(layer, cut, number, parts, groups, itemsize):
 
 @compiled
 def rows_unit(shape, p, buffers, ids, known, first, row, rows, constants, drawn, log, out):
-    """Work rows row, row + 1, ..., which are ids[first], ids[first + 1], ..., from the first layer's z through the
-    network and back. Returns whether every loss is finite."""
+    """Take work rows from `row` on, which are ids[first] and on, from the first layer's z through the network and back.
+
+    Return True if every loss is finite.
+    """
     work, zeros, floats = buffers
     rest_forward(shape, p, work, row, rows, zeros, drawn)
     finite = softmax_backward(shape[len(shape) - 1], work, row, rows, constants, ids, first, known, out, log, floats)
@@ -76,7 +80,7 @@ def rows_unit(shape, p, buffers, ids, known, first, row, rows, constants, drawn,
 
 @compiled
 def first_phase(rank, threads, shape, p, buffers, rows, ids, first, dense, sparse, order):
-    """This thread's regions of the first layer forward, for all rows of the chunk."""
+    """Compute this thread's regions of the first layer's z, for all rows of the chunk."""
     layer = shape[0]
     work, zeros, floats = buffers
     cut = -(-layer[CUT] // BLOCK)
@@ -96,8 +100,10 @@ def second_phase(
     threads, counters, base, shape, p, buffers, x, rows, ids, first, by_rows, sparse, order, known, constants, drawn,
     log, out,
 ):  # fmt: skip
-    """Units of the chunk's rows through the network and back, with `by_rows` through the first layer too. Returns the
-    tickets drawn by the team."""
+    """Take units of the chunk's rows through the network and back, with `by_rows` through the first layer too.
+
+    Return the number of tickets that the team has drawn.
+    """
     unit_rows = min(UNIT_ROWS, -(-rows // threads))
     units = -(-rows // unit_rows)
     unit = fetch_add(counters, TICKET, 1) - base
@@ -119,7 +125,7 @@ def last_phase(
     rank, threads, shape, middle, params, buffers, rows, ids, first, dense, sparse, scratch, chunk, last, rule,
     constants,
 ):  # fmt: skip
-    """This thread's regions of the first layer's gradient, summed over the chunk's rows."""
+    """Sum this thread's regions of the first layer's gradient over the chunk's rows, and move its weights."""
     layer, itemsize = shape[0], params[0].itemsize
     work, zeros, floats = buffers
     parts, groups = regions(layer, threads, itemsize)

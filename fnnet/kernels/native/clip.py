@@ -18,7 +18,7 @@ from fnnet.kernels.native.vector import square_root
 
 @compiled
 def square_columns(rank, threads, shape, g, norms):
-    """norms[c] = the sum of the squares of the gradients of column c, W's and b's, for this thread's panels."""
+    """Store in norms[c] the sum of the squares of the gradients of column c of W and b, for this thread's panels."""
     base = 0
     for number in range(len(shape)):
         layer = shape[number]
@@ -40,7 +40,7 @@ def square_columns(rank, threads, shape, g, norms):
 
 @compiled
 def scale_of(norms, constants):
-    """By what the gradient is multiplied: 1 where its norm is at most constants[CLIP]."""
+    """Return the factor of the gradient: 1 where its norm is at most constants[CLIP]."""
     total = np.float64(0)
     for j in range(norms.size):
         total += norms[j]

@@ -22,7 +22,7 @@ ELASTIC_BLOCK: Final = 2
 
 
 def _combined(vector: Vectors, factors: Any, at: Any, count: Any, rows: Any, rows_at: Any, step: Any) -> Any:
-    """The sum over k < count of factors[at + k] rows[rows_at + k step], k ascending, rounded after each operation."""
+    """Return the sum over k < count of factors[at + k] rows[rows_at + k step], rounded after each operation."""
     builder = vector.builder
     loop = VectorLoop(builder, I64(0), count, [vector.constant(0.0)])
     factor = vector.splat(builder.load(builder.gep(factors, [builder.add(at, loop.index)])))
@@ -34,7 +34,7 @@ def _combined(vector: Vectors, factors: Any, at: Any, count: Any, rows: Any, row
 
 @intrinsic
 def combine(typing, factors, at, count, rows, rows_at, step, out, out_at):
-    """A vector at out[out_at]: the sum over k < count of factors[at + k] rows[rows_at + k step]."""
+    """Store a vector at out[out_at]: the sum over k < count of factors[at + k] rows[rows_at + k step]."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         _, at, count, _, rows_at, step, _, out_at = args
@@ -48,7 +48,7 @@ def combine(typing, factors, at, count, rows, rows_at, step, out, out_at):
 
 
 def _split(vector: Vectors, place: Any, most: Any) -> tuple[Any, Any]:
-    """A place within [-1, most] as the whole number below it, one more, and the share beyond."""
+    """Return a place within [-1, most] as the whole number below it, plus 1, and the fraction above that."""
     builder, least = vector.builder, vector.constant(-1.0)
     place = builder.select(builder.fcmp_ordered("<", place, least), least, place)
     place = builder.select(builder.fcmp_ordered(">", place, most), most, place)
@@ -60,11 +60,12 @@ def _split(vector: Vectors, place: Any, most: Any) -> tuple[Any, Any]:
 
 @intrinsic
 def sample(typing, quads, width, height, matrix, row, x, grid, by, by_at, knots, line, out, out_at):
-    """A vector of deformed pixels from column x on, bytes at out[out_at].
+    """Store a vector of deformed pixels from column x on, as bytes at out[out_at].
 
-    quads has at each place the four bytes that interpolation takes there, (height + 2, width + 2). matrix has m00, m10,
-    row what row y adds to x and y. grid has the columns' sums of x and behind them of y, knots rows of `line`; by from
-    by_at on is what this row takes of each.
+    quads    (height + 2, width + 2): the four bytes between which interpolation takes place.
+    matrix   m00, m10, and row what row y adds to x and y.
+    grid     the columns' sums of x and behind them of y, `knots` rows of `line` elements; by from by_at on has the
+             factors of these rows.
     """
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -117,7 +118,7 @@ def sample(typing, quads, width, height, matrix, row, x, grid, by, by_at, knots,
 
 @compiled
 def fill_quads(x, at, height, width, quads):
-    """The four bytes of each place between pixels, from the image's upper left corner outward; 0 outside."""
+    """Store the four bytes around each place between pixels, from the upper left corner outward; 0 outside."""
     wide = width + 2
     for i in range(wide):
         quads[i] = 0
@@ -139,13 +140,13 @@ def fill_quads(x, at, height, width, quads):
 
 @compiled
 def signed_unit(word):
-    """A word as a number in [-1, 1)."""
+    """Return a word as a number in [-1, 1)."""
     return np.float64(word >> np.uint64(11)) * 2.0**-52 - 1.0
 
 
 @compiled
 def affine_map(words, more, limits, height, width, matrix, offsets):
-    """The map from a deformed pixel to its source: into matrix m00, m10, m01, m11, into offsets those of x and y."""
+    """Store the map from a deformed pixel to its source: m00, m10, m01, m11 in matrix, the offsets of x and y."""
     shift_x, shift_y = limits[0] * signed_unit(words[0]), limits[0] * signed_unit(words[1])
     t = limits[1] * signed_unit(words[2])
     across, along = 1.0 + limits[2] * signed_unit(words[3]), 1.0 + limits[2] * signed_unit(more[0])
@@ -161,7 +162,7 @@ def affine_map(words, more, limits, height, width, matrix, offsets):
 
 @compiled
 def draw_grid(seed, epoch, sample_number, count, grid):
-    """Numbers for `count` knots, those of x and behind them those of y: sums of two 16-bit pieces less their mean."""
+    """Draw numbers for `count` knots, those of x and behind them of y: sums of two 16-bit pieces minus their mean."""
     piece = np.uint64(0xFFFF)
     for block in range(-(-count // 4)):
         words = philox(np.uint64(ELASTIC_BLOCK + block), sample_number, epoch, seed, AUGMENT)
@@ -175,8 +176,11 @@ def draw_grid(seed, epoch, sample_number, count, grid):
 def deform(
     x, first, last, height, width, samples, seed, epoch, limits, by, bx, knots_y, knots_x, floats, quads, spare, out
 ):
-    """Images `first` to `last`, deformed. `limits` are shift, tangent of half the rotation, scale, shear, and
-    whether there is a grid; by (height, knots_y) and bx (knots_x, line) its B-splines."""
+    """Deform images `first` to `last`.
+
+    limits   shift, tangent of half the rotation, scale, shear, and 1 if there is a grid.
+    by, bx   its B-splines, (height, knots_y) and (knots_x, line).
+    """
     line = bx.size // knots_x
     knots = knots_y * knots_x
     grid, at = floats[: 2 * knots], 2 * knots
@@ -198,8 +202,8 @@ def deform(
             row[0] = matrix[2] * np.float32(y) + offsets[0]
             row[1] = matrix[3] * np.float32(y) + offsets[1]
             at = n * size + y * width
-            # What a row's last vector has too much, the next row writes over; what would lie behind the image is cut
-            # off, for another thread's images begin there.
+            # The next row overwrites the excess of a row's last vector; behind the image it is cut off, for another
+            # thread's images begin there.
             inside = y * width + line <= size
             for left in range(0, width, LANES):
                 sample(

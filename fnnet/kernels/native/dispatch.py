@@ -28,7 +28,7 @@ def emit_switch(builder: Any, number: Any, cases: Sequence[Callable[[], None]], 
 def emit_call(context: Any, builder: Any, function: Any, signature: Any, arguments: Sequence[Any]) -> None:
     """Emit a call of a compiled function that returns nothing.
 
-    It is not inlined: a function for itself has all registers, of which its neighbours' constants would take some.
+    It is not inlined: a function of its own has all registers, of which its neighbours' constants would take some.
     """
     overload = function.overloads[signature.args]
     callee = context.declare_function(builder.module, overload.fndesc)

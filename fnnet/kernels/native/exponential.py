@@ -14,10 +14,10 @@ LN2_ERROR: Final = 2.3190468138462996e-17
 
 
 def exp(vector: Vectors, x: Any) -> Any:
-    """exp(x) for x of at most 0; NaN stays NaN.
+    """Return exp(x) for x of at most 0; NaN stays NaN.
 
-    exp(x) = 2**n exp(r) with n the whole number nearest to x / ln 2, and the Taylor series for |r| <= ln 2 / 2. What is
-    smaller than about the least normal number becomes 0.
+    exp(x) = 2**n exp(r) with n the whole number nearest to x / ln 2, and the Taylor series for |r| <= ln 2 / 2. Results
+    below about the least normal number become 0.
     """
     tiny, r, power = _reduced(vector, x)
     powers = vector.builder.fmul(_taylor(vector, r, 0), power)
@@ -25,7 +25,7 @@ def exp(vector: Vectors, x: Any) -> Any:
 
 
 def exp_and_expm1(vector: Vectors, x: Any) -> tuple[Any, Any]:
-    """exp(x), and exp(x) - 1 without cancellation near 0: 2**n (exp(r) - 1) + (2**n - 1)."""
+    """Return exp(x), and exp(x) - 1 without cancellation near 0: 2**n (exp(r) - 1) + (2**n - 1)."""
     builder, one = vector.builder, vector.constant(1.0)
     tiny, r, power = _reduced(vector, x)
     above = builder.fmul(_taylor(vector, r, 1), r)
@@ -34,7 +34,7 @@ def exp_and_expm1(vector: Vectors, x: Any) -> tuple[Any, Any]:
 
 
 def _taylor(vector: Vectors, r: Any, start: int) -> Any:
-    """The sum of r**k / (k + start)! over k."""
+    """Return the sum of r**k / (k + start)! over k."""
     terms = 14 if vector.bytes == 8 else 8
     series = vector.constant(1 / math.factorial(terms - 1))
     for k in reversed(range(start, terms - 1)):
@@ -43,7 +43,7 @@ def _taylor(vector: Vectors, r: Any, start: int) -> Any:
 
 
 def _reduced(vector: Vectors, x: Any) -> tuple[Any, Any, Any]:
-    """Whether exp(x) is 0; r and 2**n with exp(x) = 2**n exp(r) and |r| <= ln 2 / 2."""
+    """Return True where exp(x) is 0; r and 2**n with exp(x) = 2**n exp(r) and |r| <= ln 2 / 2."""
     builder, double = vector.builder, vector.bytes == 8
     least, bits, mantissa = (-708.0, 64, 52) if double else (-87.0, 32, 23)
     wholes = ir.VectorType(ir.IntType(bits), vector.lanes)
@@ -51,7 +51,7 @@ def _reduced(vector: Vectors, x: Any) -> tuple[Any, Any, Any]:
     tiny = builder.fcmp_ordered("<", x, floor)
     x = builder.select(tiny, floor, x)
     # Added to a number whose last bit counts ones, a float is rounded to the nearest whole, which then stands in the
-    # sum's last bits. LLVM's conversion to integers goes lane by lane: exp took three times as long.
+    # sum's last bits. LLVM's conversion to integers goes lane by lane: exp then took three times as long.
     magic = vector.constant(1.5 * 2.0**mantissa)
     sums = builder.fadd(builder.fmul(x, vector.constant(1 / math.log(2))), magic)
     n = builder.fsub(sums, magic)

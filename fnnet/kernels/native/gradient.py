@@ -35,7 +35,7 @@ UNIT_PANELS: Final = 8
 
 @compiled
 def load_sums(g, at, line, sums, width, rows, chunk):
-    """The sums of the chunks before: rows of `width` elements, from `line` apart to one after another."""
+    """Load the sums of the chunks before: rows of `width` elements, from `line` apart to one after another."""
     if line == width:
         line = width = rows * width
         rows = 1
@@ -53,7 +53,7 @@ def load_sums(g, at, line, sums, width, rows, chunk):
 
 @compiled
 def use_sums(params, at, line, sums, width, rows, last, rule, constants):
-    """After the last chunk of a batch move the weights, else keep the sums."""
+    """Move the weights after the last chunk of a batch, else keep the sums."""
     g = params[3]
     one = g.dtype.type(1)
     if line == width:
@@ -88,7 +88,7 @@ def sparse_region(
     layer, block, stop, left, right, params, work, scratch, rows, ids, first, sparse, floats, chunk, last, rule,
     constants,
 ):  # fmt: skip
-    """Sum x^T dz over the rows for a region of the first W, from the inputs that are not zero, and move it."""
+    """Sum x^T dz over the rows for a region of the first W, from the nonzero inputs, and move it."""
     starts, indices, codes, values = sparse
     expanded = codes.size > 0
     reals = floats if expanded else values
@@ -124,7 +124,7 @@ def sparse_region(
 
 @compiled
 def pack(source, at, line, rows, width, out, out_at):
-    """Rows of `width` elements that lie `line` apart, one after another."""
+    """Copy rows of `width` elements from `line` apart to one after another."""
     for r in range(rows):
         row = source[at + r * line : at + r * line + width]
         place = out[out_at + r * width : out_at + (r + 1) * width]
@@ -201,7 +201,7 @@ def dense_region(layer, block, stop, left, right, params, work, zeros, scratch, 
 
 @compiled
 def weight_units(shape, itemsize):
-    """How many units the last phase has: one for each bias, and the weights behind the first layer."""
+    """Return the number of units of the last phase: one for each bias, and those of the weights of later layers."""
     units = len(shape)
     wide = UNIT_PANELS * PANEL_VECTORS * VECTOR_BYTES // itemsize
     for number in range(1, len(shape)):
@@ -211,8 +211,10 @@ def weight_units(shape, itemsize):
 
 @compiled
 def place_of(unit, shape, itemsize):
-    """Of a unit of `weight_units`: its layer, the columns left to right and the rows k to k + high of W; a bias, whose
-    layer is counted from the last unit but `len(shape)` on, has no columns."""
+    """Return the layer of a unit of `weight_units`, its columns left to right, and its rows k to k + high of W.
+
+    The last `len(shape)` units are the biases of the layers; they have no columns.
+    """
     wide = UNIT_PANELS * PANEL_VECTORS * VECTOR_BYTES // itemsize
     for number in range(1, len(shape)):
         layer = shape[number]

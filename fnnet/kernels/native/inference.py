@@ -17,10 +17,10 @@ def scores(
     rank, threads, counters, shape, parameters, work_all, zeros, x_bytes, x_floats, n, unit_rows, ids, order_all,
     floats_all, starts_all, indices_all, codes_all, values_all, logits, best,
 ):  # fmt: skip
-    """logits (n, classes) and the number of the highest of each row, the lowest of equals; -1 where one is NaN.
+    """Store logits (n, classes) and the class of the highest of each row, the first of equals; -1 where one is NaN.
 
-    Units of `unit_rows` rows each; x is taken from x_floats if there are any, else from x_bytes / 255. ids counts from
-    0 to unit_rows.
+    Threads take units of `unit_rows` rows; x is x_floats if there are any, else x_bytes / 255. ids counts from 0 to
+    unit_rows.
     """
     inputs, classes = shape[0, IN], shape[len(shape) - 1, OUT]
     last = shape[len(shape) - 1]
@@ -73,5 +73,5 @@ def scores(
                 number = number and z[j] == z[j]
                 if z[j] > z[top]:
                     top = j
-            number = number and z[top] - z[top] == 0  # infinity is refused
+            number = number and z[top] - z[top] == 0  # infinity is not a prediction
             best[first + r] = top if number else -1

@@ -1,4 +1,4 @@
-"""A network's rows forward and backward, over flat arrays laid out as `kernels.layout` says."""
+"""A network's rows forward and backward, over flat arrays laid out as `kernels.layout` describes."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ BITS: Final = PARTS.bit_length() - 1
 PIECES: Final = 64 // BITS
 """Bits of a piece of a 64-bit word that decides on one unit, and the pieces in a word."""
 NOTHING_DRAWN: Final = (ZERO, ZERO, ZERO)
-"""For `rest_forward` where there is no dropout."""
+"""For `rest_forward` without dropout."""
 
 
 @compiled
 def gather(x, scale, ids, first, rows, inputs, out, out_at, line):
-    """Row by row, out = x[ids] / scale."""
+    """Store out = x[ids] / scale, row by row."""
     for r in range(rows):
         row = x[ids[first + r] * inputs : (ids[first + r] + 1) * inputs]
         place = out[out_at + r * line : out_at + r * line + inputs]
@@ -58,7 +58,7 @@ def gather(x, scale, ids, first, rows, inputs, out, out_at, line):
 
 @compiled
 def gather_rows(shape, x_bytes, x_floats, ids, first, rows, work, row):
-    """Rows of x, floats if there are any, else bytes, as the input of the first layer."""
+    """Store rows of x, floats if there are any, else bytes, as the input of the first layer."""
     place, line = shape[X_AT] + row * shape[X_LINE], shape[X_LINE]
     if x_floats.size:
         gather(x_floats, work.dtype.type(1), ids, first, rows, shape[IN], work, place, line)
@@ -68,7 +68,7 @@ def gather_rows(shape, x_bytes, x_floats, ids, first, rows, work, row):
 
 @compiled
 def add_parts(shape, work, row, rows):
-    """z = the sum over the inputs before CUT plus the sum over the others."""
+    """Add the sums over the inputs from CUT on to those over the inputs before it, in z."""
     if shape[CUT] == shape[IN]:
         return
     size = rows * shape[LINE]
@@ -80,7 +80,7 @@ def add_parts(shape, work, row, rows):
 
 @compiled
 def dense_layer(shape, p, work, row, rows, block, stop, left, right, zeros):
-    """Columns left to right of the first layer's z from all inputs in blocks block to stop: as `sparse_layer`."""
+    """Compute columns left to right of the first layer's z from the inputs in blocks block to stop: `sparse_layer`."""
     k, pad, inputs = block * BLOCK, shape[PAD], shape[IN]
     x, z = shape[X_AT] + row * shape[X_LINE] + k, (shape[PART_AT] if block else shape[Z_AT]) + row * shape[LINE] + left
     start, at, step = p, shape[B_AT] + left, ZERO
@@ -95,7 +95,7 @@ def dense_layer(shape, p, work, row, rows, block, stop, left, right, zeros):
 
 @compiled
 def affine(shape, p, work, row, rows, zeros):
-    """z = x W + b for `rows` rows of the workspace from `row` on; in two parts where the layer has a CUT."""
+    """Compute z = x W + b for `rows` rows of the workspace from `row` on; in two parts where the layer has a CUT."""
     cut, blocks = -(-shape[CUT] // BLOCK), -(-shape[IN] // BLOCK)
     dense_layer(shape, p, work, row, rows, ZERO, cut, ZERO, shape[PAD], zeros)
     if cut < blocks:
@@ -105,8 +105,10 @@ def affine(shape, p, work, row, rows, zeros):
 
 @compiled
 def first_rows(layer, p, buffers, x, ids, first, row, rows, sparse, order):
-    """All of the first layer's z for work rows row, row + 1, ..., which are ids[first], ids[first + 1], ...: from the
-    sparse rows if there are any, else from x, bytes and floats."""
+    """Compute the first layer's z for work rows from `row` on, which are ids[first] and on.
+
+    The sparse rows are used if there are any, else x, bytes and floats.
+    """
     work, zeros, floats = buffers
     x_bytes, x_floats = x
     if sparse[0].size:
@@ -119,7 +121,7 @@ def first_rows(layer, p, buffers, x, ids, first, row, rows, sparse, order):
 
 @compiled
 def relu_rows(shape, work, row, rows):
-    """a = max(z, 0) where z lay."""
+    """Replace z by a = max(z, 0)."""
     line = shape[LINE]
     a = work[shape[Z_AT] + row * line : shape[Z_AT] + (row + rows) * line]
     zero = a.dtype.type(0)
@@ -129,7 +131,7 @@ def relu_rows(shape, work, row, rows):
 
 @compiled
 def relu_backward_rows(shape, work, row, rows):
-    """dz = da where a > 0, else 0, where da lay."""
+    """Replace da by dz = da where a > 0, else 0."""
     line = shape[LINE]
     a = work[shape[Z_AT] + row * line : shape[Z_AT] + (row + rows) * line]
     d = work[shape[DZ_AT] + row * line : shape[DZ_AT] + (row + rows) * line]
@@ -142,8 +144,10 @@ def relu_backward_rows(shape, work, row, rows):
 
 @compiled
 def drop_rows(shape, number, work, row, rows, drawn):
-    """Activations and slopes of hidden layer `number` times the dropout masks of their rows, as `core.dropout` defines
-    them; `drawn` is (seed, step, place in the batch of row 0)."""
+    """Multiply activations and slopes of hidden layer `number` with the dropout masks of their rows.
+
+    `core.dropout` defines the masks; `drawn` is (seed, step, place of row 0 in the batch).
+    """
     seed, step, first = drawn
     layer = shape[number]
     line, blocks, low = layer[LINE], -(-layer[OUT] // UNITS), np.uint64(layer[DROP])
@@ -165,7 +169,7 @@ def drop_rows(shape, number, work, row, rows, drawn):
 
 @compiled
 def activate_rows(shape, number, work, row, rows, drawn):
-    """The activation of hidden layer `number` where z lay, and its slope for `slope_rows`."""
+    """Replace z of hidden layer `number` by its activation, and store its slope for `slope_rows`."""
     layer = shape[number]
     if layer[SLOPE_AT] == layer[DZ_AT] and layer[ACTIVATION] == RELU:
         relu_rows(layer, work, row, rows)
@@ -181,7 +185,7 @@ def activate_rows(shape, number, work, row, rows, drawn):
 
 @compiled
 def slope_rows(shape, work, row, rows):
-    """dz = da times the activation's slope, where da lay."""
+    """Replace da by dz = da times the activation's slope."""
     if shape[SLOPE_AT] == shape[DZ_AT]:
         relu_backward_rows(shape, work, row, rows)
         return
@@ -194,7 +198,7 @@ def slope_rows(shape, work, row, rows):
 
 @compiled
 def rest_forward(shape, p, work, row, rows, zeros, drawn):
-    """From the first layer's z to the logits."""
+    """Go from the first layer's z to the logits."""
     for number in range(1, len(shape)):
         activate_rows(shape, number - 1, work, row, rows, drawn)
         affine(shape[number], p, work, row, rows, zeros)
@@ -202,9 +206,11 @@ def rest_forward(shape, p, work, row, rows, zeros, drawn):
 
 @compiled
 def softmax_backward(shape, work, row, rows, constants, ids, first, known, out, log, floats):
-    """dlogits = (softmax - target) share where the logits lay; `known` are labels of samples and shares of ids.
-    For the log of row r: totals[out + r], the sum of exp(logits - their maximum), shifted[out + r], the target's part
-    of the loss, and whether the label's logit was the maximum. Returns whether every loss is finite.
+    """Replace the logits by dlogits = (softmax - target) share; return True if every loss is finite.
+
+    known   labels of samples and shares of ids.
+    log     for row r: totals[out + r], the sum of exp(logits - their maximum); shifted[out + r], the target's part of
+            the loss; right[out + r], 1 if the label's logit is the maximum.
 
     Samples are turned so that they lie side by side, a vector of them at a time: row by row, sums and maxima across a
     vector took a fifth of the time of 784-10-10.
@@ -247,7 +253,7 @@ def softmax_backward(shape, work, row, rows, constants, ids, first, known, out, 
 
 @compiled
 def turn_rows(source, at, line, rows, pad, square):
-    """square[c, i] = source[i, c] for a vector of rows; those beyond `rows` stay what they were."""
+    """Store square[c, i] = source[i, c] for a vector of rows; those beyond `rows` keep their values."""
     lanes = VECTOR_BYTES // source.itemsize
     for c in range(0, pad, lanes):
         if rows == lanes:
@@ -260,7 +266,7 @@ def turn_rows(source, at, line, rows, pad, square):
 
 @compiled
 def turn_back(square, out, at, line, rows, pad):
-    """out[i, c] = square[c, i] for the first `rows` of a vector of rows."""
+    """Store out[i, c] = square[c, i] for the first `rows` of a vector of rows."""
     lanes = VECTOR_BYTES // out.itemsize
     for c in range(0, pad, lanes):
         if rows == lanes:
@@ -273,7 +279,7 @@ def turn_back(square, out, at, line, rows, pad):
 
 @compiled
 def rest_backward(shape, p, work, row, rows, zeros):
-    """From dlogits to the first layer's dz, with the weights as they are."""
+    """Go from dlogits to the first layer's dz, with the weights before they move."""
     lanes = VECTOR_BYTES // p.itemsize
     for number in range(len(shape) - 1, 0, -1):
         layer, before = shape[number], shape[number - 1]

@@ -1,4 +1,4 @@
-"""Vector code that packs rows of inputs: the ones that are not zero brought together, bytes made floats again."""
+"""Vector code that packs rows of inputs: nonzero inputs side by side, bytes converted to floats."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ RUN: Final = 16
 
 @intrinsic
 def compress_run(typing, x, at, first, indices, values, n):
-    """Append the elements of x[at:at + RUN] that are not zero to values[n:], and first + their places to indices[n:];
-    returns where the next goes. Up to RUN places behind it are overwritten. For machines that can `compress`."""
+    """Append the nonzero elements of x[at:at + RUN] to values[n:], and first + their places to indices[n:].
+
+    Return where the next goes; up to RUN elements from there on are overwritten. For machines that can `compress`.
+    """
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         _, at, first, _, _, n = args
@@ -61,7 +63,7 @@ def compress_run(typing, x, at, first, indices, values, n):
 
 @intrinsic
 def expand_run(typing, codes, at, out, out_at):
-    """out[out_at:out_at + RUN] = codes[at:at + RUN] / 255, rounded as a division is."""
+    """Store out[out_at:out_at + RUN] = codes[at:at + RUN] / 255, rounded as a division is."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         codes, out = (pointer(context, builder, signature.args[i], args[i]) for i in (0, 2))
@@ -89,7 +91,7 @@ def expand_run(typing, codes, at, out, out_at):
 
 @intrinsic
 def load_word(typing, data, at):
-    """The eight bytes from data[at] on, as one number."""
+    """Return the eight bytes from data[at] on, as one number."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = builder.gep(pointer(context, builder, signature.args[0], args[0]), [args[1]])
@@ -102,7 +104,7 @@ def load_word(typing, data, at):
 
 @intrinsic
 def prefetch(typing, array, at):
-    """Ask for array[at] to be brought into the first-level cache."""
+    """Prefetch array[at] into the first-level cache."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         byte = ir.IntType(8).as_pointer()

@@ -18,7 +18,7 @@ ROUNDS: Final = 10
 
 @intrinsic
 def high_half(typing, a, b):
-    """The upper 64 bits of the product of two 64-bit words."""
+    """Return the upper 64 bits of the product of two 64-bit words."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         wide = ir.IntType(128)
@@ -30,7 +30,7 @@ def high_half(typing, a, b):
 
 @compiled
 def philox(block, step, epoch, seed, purpose):
-    """The four words of a block: words 4 block to 4 block + 3 of `rng.words` at that place. Arguments are uint64."""
+    """Return the four words of a block, words 4 block to 4 block + 3 of `rng.words` there. Arguments are uint64."""
     c0, c1, c2, c3 = block, step, epoch, np.uint64(0)
     k0, k1 = seed, purpose
     for _ in range(ROUNDS):

@@ -13,14 +13,14 @@ from fnnet.kernels.native.vector import exp_vector, make_sparse_dot, make_sparse
 VECTOR_BYTES: Final = machine().vector_bytes
 ROWS: Final = machine().rows
 FEW: Final = 4
-"""Rows of the tile for what is left below large ones, the last row as often as it takes."""
+"""Rows of the tile for the rows left below large ones; it repeats the last of them."""
 
 DEPTH: Final = 256
-"""Terms summed at a time: as many rows of a panel are 32 KiB."""
+"""Terms summed at a time: DEPTH rows of a panel are 32 KiB."""
 
 ZERO: Final = np.int64(0)
 ONE: Final = np.int64(1)
-"""Arguments of `product` that are constant. As Python's integers it would be compiled again for each of them."""
+"""Arguments of `product` that are constant. For each Python integer in their place it would be compiled again."""
 
 _tile_2 = make_tile(ROWS, 2, together=3)
 _tile_1 = make_tile(ROWS, 1, together=3)
@@ -35,7 +35,7 @@ _outer_8, _outer_4, _outer_2, _outer_1 = (make_sparse_outer(vectors) for vectors
 def product(
     m, n, k, a, a_at, a_row, a_step, b, b_at, b_step, b_panel, b_rows, init, init_at, init_row, out, out_at, out_row
 ):
-    """out[i, j] = init[i, j] + sum over t of a[i, t] b[t, j] for i < m, j < n, t < k, t ascending.
+    """Store out[i, j] = init[i, j] + sum over t of a[i, t] b[t, j] for i < m, j < n, t < k, t ascending.
 
     Each element is one chain of multiply-adds, whatever tile it falls into. The rows of b are `b_step` apart; or, where
     b_step is 0, b lies in panels of `b_panel` columns, each panel row by row for all `b_rows` rows, the last panel
@@ -66,7 +66,7 @@ def product(
 
 @compiled
 def _column(m, k, two, a, a_at, a_row, a_step, b, b_at, step, init, init_at, init_row, out, out_at, out_row):
-    """The same for the columns of one tile."""
+    """As `product`, for the columns of one tile."""
     i = 0
     while i < m:
         few = m - i < ROWS
@@ -83,8 +83,10 @@ def _column(m, k, two, a, a_at, a_row, a_step, b, b_at, step, init, init_at, ini
 
 @compiled
 def sparse_dot(values, at, indices, start, count, w, w_at, w_row, out, out_at, vectors):
-    """out[j] += sum over n < count of values[at + n] w[indices[start + n], j], n ascending, for 8, 4, 2 or 1 vectors of
-    columns."""
+    """Add to out[j] the sum over n < count of values[at + n] w[indices[start + n], j], n ascending.
+
+    vectors   8, 4, 2 or 1: how many vectors of columns.
+    """
     if vectors == 8:
         _dot_8(values, (at,), indices, (start,), count, w, w_at, w_row, out, (out_at,))
     elif vectors == 4:
@@ -97,7 +99,7 @@ def sparse_dot(values, at, indices, start, count, w, w_at, w_row, out, out_at, v
 
 @compiled
 def sparse_dots(values, ats, indices, starts, count, w, w_at, w_row, out, outs, vectors):
-    """The same for four rows of out at once and the first `count` of each one's values, for 4, 2 or 1 vectors."""
+    """As `sparse_dot`, for four rows of out at once, `count` values of each, and 4, 2 or 1 vectors."""
     if vectors == 4:
         _dots_4(values, ats, indices, starts, count, w, w_at, w_row, out, outs)
     elif vectors == 2:
@@ -108,7 +110,7 @@ def sparse_dots(values, ats, indices, starts, count, w, w_at, w_row, out, outs, 
 
 @compiled
 def sparse_outer(values, at, indices, start, count, d, d_at, g, g_at, g_row, vectors):
-    """g[indices[start + n], j] += values[at + n] d[j] for n < count and `vectors` vectors of columns, at most 8."""
+    """Add values[at + n] d[j] to g[indices[start + n], j] for n < count and `vectors` vectors of columns, at most 8."""
     lanes = VECTOR_BYTES // g.itemsize
     if vectors == 8:
         _outer_8(values, at, indices, start, count, d, d_at, g, g_at, g_row)
@@ -125,7 +127,7 @@ def sparse_outer(values, at, indices, start, count, d, d_at, g, g_at, g_row, vec
 
 @compiled
 def row_max(row, classes):
-    """The largest of row[:classes]. The row ends on a vector."""
+    """Return the largest of row[:classes]. The row ends on a vector."""
     lanes = VECTOR_BYTES // row.itemsize
     top = max_vector(row, 0, min(lanes, classes))
     for j in range(lanes, classes, lanes):
@@ -136,7 +138,7 @@ def row_max(row, classes):
 
 @compiled
 def exp_row(row, classes, top):
-    """row[:classes] = exp(row[:classes] - top), 0 behind them; returns their sum. The row ends on a vector."""
+    """Replace row[:classes] by exp(row[:classes] - top), with 0 behind; return the sum. The row ends on a vector."""
     lanes = VECTOR_BYTES // row.itemsize
     total = row.dtype.type(0)
     for j in range(0, classes, lanes):

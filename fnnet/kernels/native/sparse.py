@@ -1,4 +1,4 @@
-"""Rows of inputs most of which are zero: the others alone, and their product with the first layer's W.
+"""Sparse rows of inputs: only the nonzero inputs, and their product with the first layer's W.
 
 `sparse` is (starts, indices, codes, values) of `kernels.pixels.Pixels`: a row's values are bytes in codes, or floats in
 values if there are no codes.
@@ -29,14 +29,14 @@ from fnnet.kernels.native.packing import RUN, compress_run, expand_run, load_wor
 from fnnet.kernels.native.products import VECTOR_BYTES, ZERO, sparse_dot, sparse_dots
 
 AHEAD: Final = 8
-"""Rows between asking for where a row lies and looking there."""
+"""Rows between prefetching where a row lies and reading it."""
 SPAN_BYTES: Final = 262144
 """Bytes of W that a pass over the rows keeps in the second-level cache."""
 
 
 @compiled
 def count_nonzero(x, first, last, inputs, counts):
-    """counts[i] = how many of row i's inputs are not zero."""
+    """Store in counts[i] the number of nonzero inputs of row i."""
     for i in range(first, last):
         row = x[i * inputs : (i + 1) * inputs]
         total = 0
@@ -63,8 +63,10 @@ _run = compress_run if machine().compress else _compress_one_by_one
 
 @compiled
 def compress(x, first, last, inputs, starts, indices, values):
-    """Each row's inputs that are not zero, their numbers and values, from starts[i (blocks + 1)] on, and where the next
-    blocks start. A row needs SLACK places more than it has inputs that are not zero."""
+    """Store each row's nonzero inputs, numbers and values, from starts[i (blocks + 1)] on, and its blocks' starts.
+
+    A row needs SLACK elements more than it has nonzero inputs.
+    """
     blocks = -(-inputs // BLOCK)
     for i in range(first, last):
         n = np.int64(starts[i * (blocks + 1)])
@@ -85,7 +87,7 @@ def compress(x, first, last, inputs, starts, indices, values):
 
 @compiled
 def expand(sparse, start, end, out, at):
-    """The values of a sparse row's part as floats, from out[at] on, if they are kept as bytes."""
+    """Store the values of a sparse row's part, which are bytes, as floats from out[at] on."""
     codes = sparse[2]
     for n in range(0, end - start, RUN):
         expand_run(codes, start + n, out, at + n)
@@ -93,14 +95,14 @@ def expand(sparse, start, end, out, at):
 
 @compiled
 def part(ids, r, starts, blocks, block, stop):
-    """Where the values of blocks block to stop of sparse row ids[r] start and end."""
+    """Return where the values of blocks block to stop of sparse row ids[r] start and end."""
     at = ids[r] * (blocks + 1)
     return np.int64(starts[at + block]), np.int64(starts[at + stop])
 
 
 @compiled
 def fetch_part(ids, r, starts, blocks, block, stop):
-    """Ask for what `part` reads."""
+    """Prefetch what `part` reads."""
     at = ids[r] * (blocks + 1)
     prefetch(starts, at + block)
     prefetch(starts, at + stop)
@@ -108,7 +110,7 @@ def fetch_part(ids, r, starts, blocks, block, stop):
 
 @compiled
 def fetch(sparse, start, end):
-    """Ask for a sparse row: rows come in random order, and each would be waited for (a third of 784-10-10)."""
+    """Prefetch a sparse row: rows come in random order, and waiting for each took a third of 784-10-10."""
     _, indices, codes, values = sparse
     for n in range(start, end, 64 // indices.itemsize):
         prefetch(indices, n)
@@ -122,10 +124,10 @@ def fetch(sparse, start, end):
 
 @compiled
 def sort_rows(rows, ids, first, sparse, blocks, block, stop, order):
-    """order[:rows] = the rows by how many values they have in blocks block to stop, up to a sixty-fourth of the most.
+    """Store in order[:rows] the rows by their number of values in blocks block to stop, to a sixty-fourth of the most.
 
-    Rows of about the same length are then taken four at a time, and little is left over. `order` needs
-    2 rows + BUCKETS + 1.
+    Rows of about the same length are then taken four at a time, and little is left over. `order` has 2 rows + BUCKETS +
+    1 elements.
     """
     starts = sparse[0]
     longest = 0
@@ -153,7 +155,7 @@ def sort_rows(rows, ids, first, sparse, blocks, block, stop, order):
 
 @compiled
 def sparse_whole(shape, p, work, row, rows, ids, first, sparse, order, floats):
-    """All of the first layer's z except the sum of its parts: see `sparse_layer` and `add_parts`."""
+    """Compute the first layer's z, whose parts `add_parts` then sums: see `sparse_layer`."""
     cut, blocks = -(-shape[CUT] // BLOCK), -(-shape[IN] // BLOCK)
     sparse_layer(shape, p, work, row, rows, ids, first, sparse, ZERO, cut, ZERO, shape[PAD], order, floats)
     if cut < blocks:
@@ -162,8 +164,10 @@ def sparse_whole(shape, p, work, row, rows, ids, first, sparse, order, floats):
 
 @compiled
 def sparse_rows(rows, ids, first, sparse, blocks, block, stop, w, w_at, width, z, z_at, line, vectors, order, floats):
-    """Rows of z at some columns += the inputs in blocks block to stop times w, four rows at a time where they are
-    narrow: one row's multiply-adds wait for one another."""
+    """Add the inputs in blocks block to stop times w to rows of z at some columns.
+
+    Narrow rows are taken four at a time: the multiply-adds of one wait for one another.
+    """
     starts, indices, codes, values = sparse
     expanded = codes.size > 0
     reals = floats if expanded else values
@@ -209,10 +213,11 @@ def sparse_rows(rows, ids, first, sparse, blocks, block, stop, w, w_at, width, z
 
 @compiled
 def sparse_layer(shape, p, work, row, rows, ids, first, sparse, block, stop, left, right, order, floats):
-    """Columns left to right of the first layer's z for work rows row, row + 1, ... from the inputs in blocks block to
-    stop of the sparse rows ids[first], ids[first + 1], ... Blocks before CUT start from b, those after it from 0.
+    """Compute columns left to right of the first layer's z from the inputs in blocks block to stop of sparse rows.
 
-    order, floats   space for `sort_rows`, and for four rows of inputs.
+    Work rows from `row` on are the sparse rows ids[first] and on. Blocks before CUT start from b, later ones from 0.
+
+    order, floats   buffers for `sort_rows`, and for four rows of inputs.
     """
     inputs, pad, panel, line = shape[IN], shape[PAD], shape[PANEL], shape[LINE]
     lanes = VECTOR_BYTES // p.itemsize

@@ -1,8 +1,8 @@
 """Threads that meet inside compiled code: an atomic barrier and tickets for units of work, without a threading layer.
 
 T threads run the same function on shared counters. A barrier spins and then yields, so that more threads than
-processors make progress too. Tickets count up for ever: after a phase of U units that T threads have worked off, each
-of them has drawn one ticket too many, and the next phase starts at U + T further on.
+processors make progress too. Tickets are never reset: after a phase of U units each of T threads has drawn one ticket
+too many, and the next phase starts U + T further on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fnnet.kernels.layout import ARRIVED
 from fnnet.kernels.native import compiled
 
 SPINS: Final = 2000
-"""Looks at a barrier before the processor is offered to others."""
+"""Reads of a barrier before the processor is yielded."""
 
 yield_processor = types.ExternalFunction("SwitchToThread" if os.name == "nt" else "sched_yield", types.int32())
 
@@ -35,7 +35,7 @@ def fetch_add(typing, counters, i, amount):
 
 @intrinsic
 def load_acquire(typing, counters, i):
-    """counters[i], and with it all that was written before it was."""
+    """Return counters[i]; all that was written before it is then visible."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
@@ -46,7 +46,7 @@ def load_acquire(typing, counters, i):
 
 @compiled
 def meet(counters, threads, phase):
-    """Return once `threads` threads have come to `phase`, counted from 1."""
+    """Return once `threads` threads have reached `phase`, counted from 1."""
     if threads == 1:
         return
     fetch_add(counters, ARRIVED, 1)
@@ -60,5 +60,5 @@ def meet(counters, threads, phase):
 
 @compiled
 def piece(array, threads):
-    """How many elements of an array each thread has to itself: whole cache lines."""
+    """Return the number of elements of an array that each thread has to itself: whole cache lines."""
     return array.size // threads // 16 * 16

@@ -33,23 +33,23 @@ class Vectors:
         self.name = f"v{self.lanes}f{self.bytes * 8}"
 
     def constant(self, number: float) -> Any:
-        """A vector of equal numbers."""
+        """Return a vector of equal numbers."""
         return ir.Constant(self.type, [number] * self.lanes)
 
     def load(self, pointer: Any, at: Any) -> Any:
-        """The vector at element `at`."""
+        """Return the vector at element `at`."""
         place = self.builder.gep(pointer, [at])
         found = self.builder.load(self.builder.bitcast(place, self.type.as_pointer()))
         found.align = self.bytes
         return found
 
     def store(self, vector: Any, pointer: Any, at: Any) -> None:
-        """Put a vector at element `at`."""
+        """Store a vector at element `at`."""
         place = self.builder.gep(pointer, [at])
         self.builder.store(vector, self.builder.bitcast(place, self.type.as_pointer())).align = self.bytes
 
     def splat(self, scalar: Any) -> Any:
-        """A vector whose elements are all `scalar`."""
+        """Return a vector whose elements are all `scalar`."""
         undefined = ir.Constant(self.type, ir.Undefined)
         one = self.builder.insert_element(undefined, scalar, I32(0))
         return self.builder.shuffle_vector(
@@ -57,13 +57,13 @@ class Vectors:
         )
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
-        """a b + c, rounded once where the machine can."""
+        """Return a b + c, rounded once where the machine can."""
         if not machine().fma:
             return self.builder.fadd(self.builder.fmul(a, b), c)
         return self.call(f"llvm.fma.{self.name}", self.type, [a, b, c])
 
     def call(self, name: str, result: Any, arguments: list[Any]) -> Any:
-        """A call of an LLVM intrinsic."""
+        """Emit a call of an LLVM intrinsic."""
         kind = ir.FunctionType(result, [argument.type for argument in arguments])
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), arguments)
 
@@ -86,7 +86,7 @@ class VectorLoop:
             self.values.append(phi)
 
     def close(self, values: list[Any]) -> None:
-        """End the body; `values` are what the next turn carries, and what is left after the last."""
+        """End the body; `values` are carried to the next turn, and available after the last."""
         builder = self.builder
         after = builder.add(self.index, I64(1))
         latch = builder.block
@@ -99,21 +99,21 @@ class VectorLoop:
 
 
 def pointer(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
-    """Where an array's elements start."""
+    """Return where an array's elements start."""
     return context.make_array(array_type)(context, builder, array).data
 
 
 def opaque(builder: Any, pointer: Any) -> Any:
-    """The same pointer, about which the optimiser knows nothing."""
+    """Return the same pointer, but hide from the optimiser how it came about."""
     return builder.asm(ir.FunctionType(pointer.type, [pointer.type]), "", "=r,0", [pointer], side_effect=False)
 
 
 def make_tile(rows: int, vectors: int, together: int = 1) -> Any:
-    """A register tile of `rows` x `vectors`:
+    """Return an intrinsic for a register tile of `rows` x `vectors`:
 
     out[i, j] = init[i, j] + sum over t < k of a[i, t] b[t, j], t ascending, for i = first, first + 1, ... and the
     columns of `vectors` vectors. Rows beyond `last` are computed and stored as row `last` once more, so that one tile
-    serves any number of rows; but not where rows are reached `together`, 1 to 3 of them from one pointer. Element
+    serves any number of rows; but not where `together` is more than 1, the number of rows that share a pointer. Element
     [i, t] of a lies at a_at + i a_row + t a_step, and so on; rows of b are b_step apart, their columns contiguous.
     k >= 1.
     """
@@ -158,9 +158,12 @@ def make_tile(rows: int, vectors: int, together: int = 1) -> Any:
 
 
 def make_sparse_dot(rows: int, vectors: int) -> Any:
-    """out[i, j] += sum over n < count of values[start_i + n] w[indices[start_i + n], j], n ascending, for `rows` rows
-    at once, whose chains of multiply-adds run beside one another, and `vectors` vectors of columns. Row i of out starts
-    at outs[i]."""
+    """Return an intrinsic that adds products of sparse rows to rows of out:
+
+    out[i, j] += sum over n < count of values[start_i + n] w[indices[start_i + n], j], n ascending, for `rows` rows at
+    once, whose chains of multiply-adds run side by side, and `vectors` vectors of columns. Row i of out starts at
+    outs[i].
+    """
 
     @intrinsic
     def sparse_dot(typing, values, value_starts, indices, starts, count, w, w_at, w_row, out, outs):
@@ -202,7 +205,7 @@ def make_sparse_dot(rows: int, vectors: int) -> Any:
 
 
 def make_sparse_outer(vectors: int) -> Any:
-    """g[indices[start + n], j] += values[value_start + n] d[j] for n < count and `vectors` vectors of columns."""
+    """Return an intrinsic: g[indices[start + n], j] += values[value_start + n] d[j], n < count, `vectors` vectors."""
 
     @intrinsic
     def sparse_outer(typing, values, value_start, indices, start, count, d, d_at, g, g_at, g_row):
@@ -230,7 +233,7 @@ def make_sparse_outer(vectors: int) -> Any:
 
 
 def _lanes_below(vector: Vectors, count: Any) -> Any:
-    """A mask of the first `count` lanes."""
+    """Return a mask of the first `count` lanes."""
     kind = ir.VectorType(I64, vector.lanes)
     undefined = ir.Constant(kind, ir.Undefined)
     one = vector.builder.insert_element(undefined, count, I32(0))
@@ -242,7 +245,7 @@ def _lanes_below(vector: Vectors, count: Any) -> Any:
 
 @intrinsic
 def max_vector(typing, z, at, count):
-    """The largest of the `count` elements from z[at] on, at most a vector; NaN is passed over."""
+    """Return the largest of the `count` elements from z[at] on, at most a vector; NaN is ignored."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         vector = Vectors(context, builder, signature.args[0])
@@ -255,8 +258,10 @@ def max_vector(typing, z, at, count):
 
 @intrinsic
 def exp_vector(typing, z, at, shift, count):
-    """z[at:at + count] = exp(z[at:at + count] - shift), for differences of at most 0, and 0 up to the vector's end;
-    returns their sum."""
+    """Replace z[at:at + count] by exp(z[at:at + count] - shift), with 0 up to the vector's end, and return the sum.
+
+    The differences are at most 0.
+    """
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         vector = Vectors(context, builder, signature.args[0])
@@ -273,9 +278,10 @@ def exp_vector(typing, z, at, shift, count):
 
 @intrinsic
 def softmax_columns(typing, t, at, classes, labels, shares, even, hot, figures, place):
-    """The softmax, its gradient and its figures for a vector of samples, which lie side by side in t: element [c, i] of
-    the logits is t[at + c lanes + i], and becomes (softmax - target) shares[i], where the target is `even` and for the
-    label `hot` more.
+    """Compute the gradient of softmax and cross-entropy for a vector of samples, which lie side by side in t.
+
+    Element [c, i] of the logits is t[at + c lanes + i], and becomes (softmax - target) shares[i], where the target is
+    `even`, plus `hot` for the label.
 
     labels[i] is sample i's class as a float. Into figures from `place` on, a vector each: the sum of
     exp(logits - their maximum), the maximum, the first class that has it, and the sum of logits - their maximum.
@@ -319,7 +325,7 @@ def softmax_columns(typing, t, at, classes, labels, shares, even, hot, figures, 
 
 @intrinsic
 def transpose(typing, source, at, row, out, out_at, out_row):
-    """out[j, i] = source[i, j] for one square of lanes x lanes, by perfect shuffles of its rows."""
+    """Store out[j, i] = source[i, j] for one square of lanes x lanes, by perfect shuffles of its rows."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         _, at, row, _, out_at, out_row = args
@@ -344,7 +350,7 @@ def transpose(typing, source, at, row, out, out_at, out_row):
 
 @intrinsic
 def square_root(typing, x):
-    """The square root of a number, as an instruction: NumPy's and math's would call the C library."""
+    """Return the square root of a number by an instruction: NumPy's and math's would call the C library."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = args[0].type
