@@ -1,14 +1,26 @@
-"""Plain `pytest` runs tests/ and leaves bench/ alone; `pytest --benchmark-only` runs bench/ and nothing else.
+"""What every run of pytest has in common: which folders it collects, and how many processes share the tests.
 
+Plain `pytest` runs tests/ and leaves bench/ alone; `pytest --benchmark-only` runs bench/ and nothing else;
 `pytest bench --benchmark-disable` runs every benchmark once, as a test.
+
+Where pytest-xdist is installed, plain `pytest` shares all tests between processes. Tests that are chosen by a path, by
+-k or by any other option run in one process: it starts sooner. `-n 0` and `-p no:xdist` run all of them in one, too.
 """
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 pytest_plugins = ["bench.comparison"]
-BENCH = Path(__file__).parent / "bench"
+ROOT = Path(__file__).resolve().parent
+BENCH = ROOT / "bench"
+MOST_PROCESSES = 8
+# Threads of matrix products look for work between two of them, and take the processors from the other processes. The
+# tests of threads set their number themselves.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -21,3 +33,46 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def _path(argument: object) -> Path:
     return Path(str(argument).split("::", 1)[0]).resolve()
+
+
+ALONE = (
+    "benchmark_only", "keyword", "markexpr", "lf", "failedfirst", "newfirst", "stepwise", "usepdb", "trace",
+    "collectonly", "setuponly", "setupshow", "setupplan", "showfixtures", "show_fixtures_per_test", "cacheshow",
+    "hypothesis_seed", "deselect",
+)  # fmt: skip
+"""Options of a run that is not of all tests, or that is watched."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Share a run of all tests between processes."""
+    from fnnet.limits import available_threads
+
+    count = min(available_threads(), MOST_PROCESSES)
+    options = config.option
+    if (
+        count > 1
+        and not hasattr(config, "workerinput")  # this hook runs in each of the processes, too
+        and "PYTEST_CURRENT_TEST" not in os.environ  # and in a test that runs pytest
+        and config.pluginmanager.hasplugin("xdist")
+        and options.numprocesses is None
+        and options.dist == "no"
+        and not options.tx
+        and options.capture != "no"
+        and config.args_source is pytest.Config.ArgsSource.TESTPATHS
+        and not any(getattr(options, name, None) for name in ALONE)
+    ):
+        options.numprocesses, options.dist, options.benchmark_disable = count, "worksteal", True
+        config.stash[SHARED] = True
+
+
+SHARED = pytest.StashKey[bool]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile the kernels before the processes start, on all processors; each would compile them otherwise."""
+    if session.config.stash.get(SHARED, False):
+        code = "import sys; from fnnet.kernels import library; library.load_all(sys.argv[1])"
+        running = [subprocess.Popen([sys.executable, "-c", code, name], cwd=ROOT) for name in ("float32", "float64")]
+        for process in running:
+            process.wait()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from fnnet.limits import available_threads
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL_DATA = os.environ.get("FNNET_DATA")
@@ -27,31 +30,46 @@ def pytest_configure(config):
         os.environ["FNNET_CACHE"] = config.compiled.name
 
 
-@pytest.fixture(autouse=True)
-def _no_network_no_caches(monkeypatch, tmp_path_factory):
-    """Offline, and a home folder that is empty."""
-    home = tmp_path_factory.mktemp("home")
-    for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.setenv(name, str(home))
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory):
+    """Offline, with a home folder that is empty at the start of each test."""
+    folder = tmp_path_factory.mktemp("home")
     proxies = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
     screen = ("FORCE_COLOR", "NO_COLOR", "COLUMNS", "LINES", "TERM")
-    for name in ("FNNET_DATA", "KERAS_HOME", "TFDS_DATA_DIR", *proxies, *screen):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("FNNET_OFFLINE", "1")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+            patch.setenv(name, str(folder))
+        for name in ("FNNET_DATA", "KERAS_HOME", "TFDS_DATA_DIR", *proxies, *screen):
+            patch.delenv(name, raising=False)
+        patch.setenv("FNNET_OFFLINE", "1")
+        # Finding the fonts takes a second, once instead of in each process that draws.
+        patch.setenv("MPLCONFIGDIR", str(tmp_path_factory.mktemp("matplotlib")))
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def _empty_home(home):
+    for left in home.iterdir():
+        shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+
+
+def _threads():
+    """Two threads at least, on one processor too: what is tested is how they share the work."""
+    return max(2, available_threads())
 
 
 @pytest.fixture(scope="session")
 def numba_kernels():
     from fnnet import kernels
 
-    return kernels.load("numba")
+    return kernels.load("numba", threads=_threads())
 
 
 @pytest.fixture(scope="session", params=["numpy", "numba"])
 def kernels(request):
     from fnnet import kernels
 
-    return kernels.load(request.param)
+    return kernels.load(request.param, threads=_threads())
 
 
 @pytest.fixture
