@@ -18,9 +18,14 @@ pytest_plugins = ["bench.comparison"]
 ROOT = Path(__file__).resolve().parent
 BENCH = ROOT / "bench"
 MOST_PROCESSES = 8
-# Threads of matrix products look for work between two of them, and take the processors from the other processes. The
-# tests of threads set their number themselves.
+# Threads of matrix products wait for work by looking for it, which takes the processors from other processes. Tests of
+# numbers of threads set them themselves.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+if WORKER.startswith("gw") and hasattr(os, "sched_setaffinity"):
+    # Each process has processors of its own: threads that wait for one another are not in the way of other tests.
+    processors, count = sorted(os.sched_getaffinity(0)), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.sched_setaffinity(0, processors[int(WORKER[2:]) :: count] or processors)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -69,10 +74,21 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 SHARED = pytest.StashKey[bool]()
 
 
+COMPILE = """
+import sys
+from fnnet.kernels import build, cache, signatures
+for part in ("train", *signatures.PARTS):
+    place = cache.place(part, sys.argv[1])
+    if cache.read(place) is None:
+        cache.write(place, build.build(part, sys.argv[1]))
+"""
+"""All parts for a dtype in one process: they have most functions in common, and Numba is imported once."""
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Compile the kernels before the processes start, on all processors; each would compile them otherwise."""
     if session.config.stash.get(SHARED, False):
-        code = "import sys; from fnnet.kernels import library; library.load_all(sys.argv[1])"
-        running = [subprocess.Popen([sys.executable, "-c", code, name], cwd=ROOT) for name in ("float32", "float64")]
+        command, env = [sys.executable, "-c", COMPILE], {**os.environ, "NUMBA_OPT": "0"}
+        running = [subprocess.Popen([*command, dtype], cwd=ROOT, env=env) for dtype in ("float32", "float64")]
         for process in running:
             process.wait()

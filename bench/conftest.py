@@ -31,8 +31,9 @@ def pytest_collection_modifyitems(items):
     ranks = {}
 
     def rank(item):
-        params = dict(item.callspec.params) if hasattr(item, "callspec") else {}
-        row = item.nodeid if params.pop("kernels", None) is None else f"{item.function.__qualname__} {params}"
-        return ranks.setdefault(row, len(ranks))
+        if "benchmark" not in item.fixturenames:
+            return len(ranks)
+        params = {name: value for name, value in item.callspec.params.items() if name != "kernels"}
+        return ranks.setdefault(f"{item.function.__qualname__} {params}", len(ranks))
 
     items.sort(key=rank)

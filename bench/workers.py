@@ -262,9 +262,9 @@ PEERS: dict[str, Callable[[Workload, int, int], Run | None]] = {
 }
 
 
-def settled(run: Run) -> float:
-    """Return the median of the runs in a third of a second, without the first, which finds the caches of others."""
-    taken, end = [run()], time.perf_counter() + 0.3
+def settled(run: Run, seconds: float = 0.3) -> float:
+    """Return the median of the runs in `seconds`, without the first, which finds the caches of others."""
+    taken, end = [run()], time.perf_counter() + seconds
     while time.perf_counter() < end:
         taken.append(run())
     return median(taken[1:] or taken)

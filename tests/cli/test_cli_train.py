@@ -203,7 +203,7 @@ def test_f70_the_remedy_for_another_run_is_one(run, idx_folder, small_images, tm
     x, labels = small_images
     np.savez(tmp_path / "small.npz", x_train=x[:, :20, :20], y_train=labels)
     np.savez(tmp_path / "same.npz", x_train=x[:50], y_train=labels[:50])
-    other = ("train", "--run-dir", "whole", "--data")
+    other = ("train", "--run-dir", "whole", "--epochs", 1, "--data")
     run(*other, "same.npz")
     (tmp_path / "same.npz").rename(tmp_path / "renamed.npz")
     assert run(*other, "renamed.npz", "--resume").code == 0

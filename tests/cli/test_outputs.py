@@ -66,7 +66,8 @@ def test_f47_no_output_replaces_a_file_of_the_data(given, option, target, run, i
     "name", ["lock", "log.jsonl", "step-000000000009.safetensors", "step-000000000009.safetensors.damaged"]
 )
 def test_f47_no_output_takes_the_name_of_a_file_of_the_run(name, run, idx_folder, tmp_path):
-    result = run("train", "--data", idx_folder, "--run-dir", "kept", "--out", f"kept/{name}")
+    arguments = ("train", "--data", idx_folder, "--epochs", 1, "--run-dir", "kept", "--out")
+    result = run(*arguments, f"kept/{name}")
     result.failed(2, "--out", "would replace a file of the run", name)
     (tmp_path / "kept").mkdir()
-    assert run("train", "--data", idx_folder, "--run-dir", "kept", "--out", "kept/model.safetensors", "-q").code == 0
+    assert run(*arguments, "kept/model.safetensors", "-q").code == 0

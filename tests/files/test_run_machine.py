@@ -170,7 +170,7 @@ class Directory(RuleBasedStateMachine):
 
 
 Directory.TestCase.settings = settings(
-    max_examples=40,
+    max_examples=20,
     stateful_step_count=20,
     deadline=None,
     derandomize=True,
