@@ -244,11 +244,11 @@ def onnx_run(work: Workload, count: int, threads: int) -> Run | None:
     return _one_by_one(answer, x) if work.kind == "one" else _timed(lambda: answer(x))
 
 
-def peak_run(threads: int) -> Run:
+def peak_run(threads: int, size: int = 2048) -> Run:
     """Measure a large float32 matrix product, in seconds per 10^9 operations: the most the machine can do."""
-    a = np.random.default_rng(0).random((2048, 2048), dtype=np.float32)
+    a = np.random.default_rng(0).random((size, size), dtype=np.float32)
     timed = _timed(lambda: a @ a)
-    return lambda: timed() / (2 * 2048**3 / 1e9)
+    return lambda: timed() / (2 * size**3 / 1e9)
 
 
 PEERS: dict[str, Callable[[Workload, int, int], Run | None]] = {
@@ -281,8 +281,8 @@ def main() -> None:
         answer: dict[str, Any] = {}
         try:
             if "work" in asked:
-                work = WORKLOADS[asked["work"]]
                 run = None
+                work = WORKLOADS[asked["work"]]
                 run = peak_run(threads) if name == "peak" else PEERS[name](work, asked["count"], threads)
                 if run:
                     run()
