@@ -1,5 +1,6 @@
 """Model files: what is saved is what is loaded, and nothing damaged is loaded at all."""
 
+import copy
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ from fnnet.errors import ModelError, StorageError
 from fnnet.files import container, model
 from fnnet.files.container import NO_DIGEST
 from fnnet.files.model import Model
+from fnnet.files.strictjson import frozen
 from tests.tools.disks import around
 
 SMALL = Model(fnnet.init((4, 3, 2), 1), classes=("cat", "dog"), image_shape=(2, 2), training={"seed": 1})
@@ -286,3 +288,14 @@ def test_f47_what_is_no_path_is_refused(place):
 def test_paths_may_be_bytes(path):
     fnnet.save_model(os.fsencode(path), SMALL._replace(classes=("x", "y")))
     assert fnnet.load_model(os.fsencode(path)).classes == ("x", "y")
+
+
+def test_a_model_is_immutable_to_the_bottom_and_can_be_copied():
+    training = frozen({"plan": {"epochs": 3}, "list": [1, {"a": 2}]})
+    made = fnnet.Model(fnnet.init((4, 2)), training=training)
+    with pytest.raises(TypeError):
+        made.training["plan"]["epochs"] = 4
+    for again in (copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
+        assert again.training == made.training
+        assert again._replace(params=None, training=None) == made._replace(params=None, training=None)
+        assert (again.params.layers[0].W == made.params.layers[0].W).all()
