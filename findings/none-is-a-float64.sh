@@ -11,10 +11,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 found=""
-for version in 1.26.4 2.4.6; do
-  python3 -m venv "venv$version"
-  "venv$version/bin/pip" install -q --disable-pip-version-check "numpy==$version" 2>/dev/null
-  line=$("venv$version/bin/python" -W error -c '
+for package in numpy==1.26.4 numpy==2.4.6; do
+  python3 -m venv "$package"
+  "$package/bin/pip" install -q --disable-pip-version-check "$package" 2>/dev/null
+  line=$("$package/bin/python" -W error -c '
 import numpy as np
 floats = np.dtype("float32"), np.dtype("float64")
 print(np.__version__, None in floats, floats[0] == None, floats[1] == None, np.dtype("int64") == None, floats[1] == ["x"])
