@@ -88,10 +88,11 @@ def freeze(array: Array) -> Array:
 
 
 def freeze_params(params: Params) -> Params:
-    """Make every array of `params` read-only in place."""
+    """Make every array of `params` read-only in place, except arrays of other libraries."""
     for W, b in params.layers:
-        W.setflags(write=False)
-        b.setflags(write=False)
+        if isinstance(W, np.ndarray) and isinstance(b, np.ndarray):
+            W.setflags(write=False)
+            b.setflags(write=False)
     return params
 
 

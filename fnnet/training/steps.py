@@ -104,11 +104,7 @@ def _masks(state: TrainState, n: int, objective: Objective) -> tuple[Array, ...]
 def freeze_state(state: TrainState) -> TrainState:
     """Make every array of `state`, which the caller has just made, read-only and return it."""
     for tree in (state.params, *trees_of(state.optimizer_state)):
-        for W, b in tree.layers:
-            # An optimizer of a user's own may return other arrays than NumPy's.
-            if isinstance(W, np.ndarray) and isinstance(b, np.ndarray):
-                W.setflags(write=False)
-                b.setflags(write=False)
+        freeze_params(tree)
     return state
 
 
