@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from fnnet.core.checks import as_array
-from fnnet.core.network import Activations, as_floats
+from fnnet.core.network import BYTES, Activations, as_floats
 from fnnet.core.params import Array, Layer, Params, count_parameters, freeze
 from fnnet.core.params import each as tree_map
 from fnnet.core.state import Examples
@@ -21,7 +21,6 @@ from fnnet.names import ACTIVATIONS
 
 MAX_PARAMETERS: Final = 10**9
 FLOATS: Final = (np.dtype(np.float32), np.dtype(np.float64))
-BYTES: Final = np.dtype(np.uint8)
 SHAPES: Final = {
     "affine": {"x": "nk", "W": "km", "b": "m"},
     "affine_backward": {"dz": "nm", "x": "nk", "W": "km"},
@@ -74,10 +73,11 @@ def _are_fit(params: Any) -> bool:
         for layer in params.layers:
             W, b = layer
             rows, columns = W.shape
-            if width is None:
+            if dtype is None:
                 width, dtype = rows, W.dtype
-            arrays = type(layer) is Layer and type(W) is ndarray is type(b) and W.dtype is dtype is b.dtype
-            if not (arrays and rows == width and b.shape == (columns,) and rows and columns):
+            if rows != width or b.shape != (columns,) or not (rows and columns):
+                return False
+            if not (type(layer) is Layer and type(W) is ndarray is type(b) and W.dtype is dtype is b.dtype):
                 return False
             width = columns
     except (AttributeError, TypeError, ValueError):
@@ -188,12 +188,12 @@ def check_input(given: Any, params: Params) -> Array:
 def as_input(x: Any, params: Params) -> Array:
     """Return `x` as a read-only float array (n, inputs) of the parameters' dtype; uint8 divided by 255."""
     W = params.layers[0].W
-    if type(x) is np.ndarray and x.dtype is W.dtype and x.shape[1:] == W.shape[:1] and x.size:
-        floats: Array = x.view()
-    else:
-        x = check_input(x, params)
+    fits = type(x) is ndarray and x.ndim == 2 and x.shape[1] == W.shape[0] and x.size
+    if fits and x.dtype is BYTES:
         floats = as_floats(x, W.dtype)
-        floats = floats.view() if floats is x else floats
+    else:
+        x = x if fits and x.dtype is W.dtype else as_floats(check_input(x, params), W.dtype)
+        floats = x.view()
     floats.setflags(write=False)
     return floats
 

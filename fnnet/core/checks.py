@@ -149,7 +149,7 @@ def check_labels(given: Any, shape: tuple[int, ...]) -> Array:
     if labels.dtype != np.int64:
         labels = labels.astype(np.int64)
     # As unsigned numbers those below 0 are the largest, and those beyond int64 stay what they are.
-    if n and np.maximum.reduce(labels.view(np.uint64)) >= classes:
+    if n and np.maximum.reduce(labels.view(np.uint64)).item() >= classes:
         labels = given
         index = int(((labels < 0) | (labels >= classes)).argmax())
         expected = f"0 to {classes - 1}"

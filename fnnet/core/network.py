@@ -6,13 +6,17 @@ once and call them. Complex numbers pass through, which gives exact derivatives 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from fnnet.core.operations import OPERATIONS, Operations
 from fnnet.core.params import Array, Layer, Params
+
+BYTES: Final = np.dtype(np.uint8)
+LARGEST: Final = np.array(255, np.float32)
+"""The largest byte. Converting Python's 255 takes 0.3 us."""
 
 
 class Activations(NamedTuple):
@@ -38,7 +42,11 @@ class Activations(NamedTuple):
 
 def as_floats(x: Array, dtype: DTypeLike) -> Array:
     """Return `x` as floats of `dtype`: bytes are divided by 255, floats are taken as they are."""
-    return np.divide(x, 255, dtype=dtype) if x.dtype == np.uint8 else np.asarray(x, dtype)
+    if x.dtype != BYTES:
+        return np.asarray(x, dtype)
+    floats = x.astype(dtype)
+    floats /= LARGEST
+    return floats
 
 
 def forward(
@@ -49,14 +57,15 @@ def forward(
     operations: Operations = OPERATIONS,
 ) -> Activations:
     """Z = A W + b through every layer, the activation between them, softmax at the end."""
-    a: list[Array] = [x]
-    z: list[Array] = []
+    affine, value, softmax = operations.affine, operations.activations[activation].value, operations.softmax
+    a: tuple[Array, ...] = (x,)
+    z: tuple[Array, ...] = ()
     for W, b in params.layers:
         if z:
-            hidden = operations.activations[activation].value(z[-1])
-            a.append(hidden if masks is None else hidden * masks[len(z) - 1])
-        z.append(operations.affine(a[-1], W, b))
-    return Activations(tuple(a), tuple(z), operations.softmax(z[-1]), activation, masks)
+            hidden = value(z[-1])
+            a += (hidden if masks is None else hidden * masks[len(z) - 1],)
+        z += (affine(a[-1], W, b),)
+    return Activations(a, z, softmax(z[-1]), activation, masks)
 
 
 def backward(
@@ -82,9 +91,10 @@ def backward(
 
 def scores(params: Params, x: Array, activation: str = "relu", operations: Operations = OPERATIONS) -> Array:
     """The logits (n, classes): the forward pass without what backward needs."""
-    z = operations.affine(x, *params.layers[0])
+    affine, value = operations.affine, operations.activations[activation].value
+    z = affine(x, *params.layers[0])
     for W, b in params.layers[1:]:
-        z = operations.affine(operations.activations[activation].value(z), W, b)
+        z = affine(value(z), W, b)
     return z
 
 

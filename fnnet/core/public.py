@@ -20,7 +20,6 @@ from numpy.typing import DTypeLike
 from fnnet.core import network, optimizers, rng
 from fnnet.core import params as parameters
 from fnnet.core.check_network import (
-    BYTES,
     as_input,
     check_activation,
     check_activations,
@@ -39,7 +38,7 @@ from fnnet.core.checks import (
     check_labels,
     check_weights,
 )
-from fnnet.core.network import Activations
+from fnnet.core.network import BYTES, Activations
 from fnnet.core.params import Array, Params, freeze, freeze_params
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import UsageError

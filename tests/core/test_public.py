@@ -113,7 +113,7 @@ def test_complex_numbers_pass_through_the_plain_functions():
 def test_training_checks_a_batch_once(monkeypatch):
     """What a step checks it checks at its own entry: the plain functions inside look at nothing again."""
     counts = {}
-    for module, name in ((check_network, "check_params"), (checks, "check_labels"), (check_network, "check_input")):
+    for module, name in ((check_network, "check_params"), (checks, "check_labels"), (check_network, "as_input")):
         original = getattr(module, name)
 
         def counting(*arguments, name=name, original=original):
@@ -125,7 +125,7 @@ def test_training_checks_a_batch_once(monkeypatch):
                 monkeypatch.setattr(user, name, counting)
     state = fnnet.TrainState(PARAMS, (), 0, 0)
     fnnet.train_step(state, (X * 255).astype(np.uint8), LABELS, 0.1)
-    assert counts == {"check_params": 1, "check_labels": 1, "check_input": 1}
+    assert counts == {"check_params": 1, "check_labels": 1, "as_input": 1}
 
 
 def test_the_core_knows_its_names():
