@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.campaigns import bombs, cache, crash, damage
+from tests.campaigns import bombs, cache, crash, damage, levels
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -60,8 +60,8 @@ CAMPAIGNS = {
     "training": Campaign("kill -9 at any moment of training, resumed to the same bits", crash.kills_in_training, 1_000),
 }
 
-PROGRAMS = {"damage": damage.main, "bombs": bombs.main, "cache": cache.main}
-"""Campaigns that print figures of their own and return whether something went wrong."""
+PROGRAMS = {"damage": damage.main, "bombs": bombs.main, "cache": cache.main, "levels": levels.main}
+"""Campaigns that print figures of their own: given how many cases at most, they return whether something went wrong."""
 
 
 def tool_for(name):
@@ -104,7 +104,7 @@ def main():
     wrong = False
     for name in chosen.campaigns or names:
         if name in PROGRAMS:
-            wrong |= bool(PROGRAMS[name]())
+            wrong |= bool(PROGRAMS[name](chosen.cases or ALL))
             continue
         if tool := tool_for(name):
             print(f"{name}: left out, needs {tool}")

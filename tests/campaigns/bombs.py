@@ -21,6 +21,7 @@ from fnnet.data.arrays import as_images, as_labels
 from fnnet.data.idx import read_idx
 from fnnet.data.npz import read_npz
 from fnnet.errors import FnnetError
+from tests.campaigns.crash import spread
 from tests.conftest import fork, idx_bytes
 from tests.tools.archives import archive, directory, end, header, local, npy, sparse, zipped
 from tests.tools.samples import SAMPLES, SHAPE, chunk, missing_parts, png_bytes
@@ -329,11 +330,11 @@ def _status(key):
     return int(Path("/proc/self/status").read_text().partition(f"{key}:")[2].split()[0])
 
 
-def main():
+def main(most=sys.maxsize):
     data.load("digits")  # imports the rest, so that its memory does not count
     results = {}
     with tempfile.TemporaryDirectory(prefix="bombs-") as folder:
-        for name in BOMBS:
+        for name in spread(list(BOMBS), most):
             results[name] = memory, seconds, outcome = measure(name, folder)
             outcome = outcome.replace(str(Path(folder) / "bomb"), "")
             print(f"{name:49} {memory:6.1f} MiB {seconds:6.2f} s  {outcome[:150]}", flush=True)

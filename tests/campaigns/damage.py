@@ -12,6 +12,7 @@ from typing import NamedTuple
 from fnnet.data import formats
 from fnnet.data.reader import Wanted
 from fnnet.errors import FnnetError
+from tests.campaigns.crash import spread
 from tests.tools.samples import SAMPLES, SHAPE, missing_parts
 
 
@@ -66,10 +67,10 @@ def _read(path):
     return arrays, content.image_shape
 
 
-def main():
+def main(most=sys.maxsize):
     bad = 0
     with tempfile.TemporaryDirectory(prefix="damage-") as folder:
-        for name in SAMPLES:
+        for name in spread(list(SAMPLES), most):
             count = damage(name, folder)
             bad += len(count.wrong)
             print(

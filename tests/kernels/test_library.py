@@ -16,6 +16,7 @@ from fnnet import kernels, limits
 from fnnet.core.params import weights_sha256
 from fnnet.errors import FnnetError, UsageError
 from fnnet.kernels import library, machine
+from tests.campaigns import levels
 from tests.conftest import ROOT
 
 
@@ -143,45 +144,19 @@ print(len(build.build("operations", "float32")))
     assert int(done.stdout) > 1000
 
 
-OLDER = {
-    "x86-64": ("float64", "loop_over or (shuffled and float64)"),
-    "x86-64-v3": ("float32", "in_float32 or any_number or left_out or (shuffled and not float64) or outside"),
-}
-"""Level -> dtype, tests of the block trainer: the strictest on vectors of two numbers, all others on those of eight."""
-ON_A_LEVEL = """
-import sys, pytest
-from fnnet.kernels import build, cache, library
-dtype, tests = sys.argv[1:]
-for part in ("train", "infer"):
-    place = cache.place(part, dtype)
-    if cache.read(place) is None:
-        cache.write(place, build.build(part, dtype))
-library.load_all = lambda *arguments: None
-sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-k", tests, "tests/kernels/test_block.py"]))
-"""
-"""One process compiles both parts that these tests call, which have most functions in common, and runs the tests."""
+SAMPLE = "in_float32 or any_number or left_out or (shuffled and not float64) or outside"
 
 
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="levels of x86-64")
+@pytest.mark.skipif("x86-64-v3" not in levels.levels(), reason="needs a newer x86-64")
 def test_older_processors():
-    """The tests of the block trainer on code for narrower vectors, without multiply-add or without compression."""
-    # BLAS with a thread for each processor in each of two processes takes three times as long.
-    env = {**os.environ, "NUMBA_OPT": "0", "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
-    levels = [level for level in OLDER if level == "x86-64" or machine.machine().fma]
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", ON_A_LEVEL, *OLDER[level]],
-            cwd=ROOT,
-            env=env | {"FNNET_CPU": level},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for level in levels
-    ]
-    outputs = [process.communicate()[0] for process in running]
-    for process, output in zip(running, outputs, strict=True):
-        assert process.returncode == 0, output[-2000:]
-        assert int(re.search(r"(\d+) passed", output)[1]) >= 9
+    """A sample of the campaign: on vectors of eight numbers, without the instruction that compresses one."""
+    assert levels.passed(levels.start("x86-64-v3", SAMPLE, ["float32"])) >= 9
+
+
+@pytest.mark.skipif(not levels.levels(), reason="levels of x86-64")
+def test_a_failure_on_an_older_processor_is_seen():
+    with pytest.raises(AssertionError, match=r"deselected|no tests ran"):
+        levels.passed(levels.start("x86-64", "a name that no test has", []))
 
 
 def test_an_unknown_processor_is_refused(run_process, idx_folder):

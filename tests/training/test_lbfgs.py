@@ -160,9 +160,11 @@ def test_the_command_line_goes_to_the_minimum(jit, run):
     assert objective(found, examples, 0.1) == pytest.approx(objective(wanted, examples, 0.1), abs=1e-6)
 
 
-@pytest.mark.parametrize("jit", ["--jit", "--no-jit"])
-@pytest.mark.parametrize(("number", "code", "word"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")])
-def test_a_signal_ends_it_at_once(number, code, word, jit, idx_folder, tmp_path, numba_kernels):
+@pytest.mark.parametrize(
+    ("jit", "number", "code", "word"),
+    [("--jit", "SIGINT", 130, "interrupted"), ("--no-jit", "SIGTERM", 143, "terminated")],
+)
+def test_a_signal_ends_it_at_once(jit, number, code, word, idx_folder, tmp_path, numba_kernels):
     """Within an iteration, and without a word of --run-dir, which it cannot have."""
     command = [sys.executable, str(ROOT / "cli.py"), "train", jit, "--data", str(idx_folder), "--optimizer", "lbfgs"]
     # The pull of the weights keeps it from its minimum for more than a minute.
