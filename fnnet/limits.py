@@ -5,6 +5,7 @@ Light, as `--help` imports it.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -23,19 +24,42 @@ FINITE: Final = Range("a finite number", lambda number: True)
 POSITIVE: Final = Range("a finite number > 0", lambda number: number > 0)
 NONNEGATIVE: Final = Range("a finite number >= 0", lambda number: number >= 0)
 FRACTION: Final = Range("0 or more and less than 1", lambda number: 0 <= number < 1)
+WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
+DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 MAX_THREADS: Final = 1024
 MAX_CLASSES: Final = 10**6
 MIN_RANGE_TEST_STEPS: Final = 10
 """Steps that the curve of a learning-rate range test needs before it says anything."""
 
+THREAD_LIMITS: Final = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
+"""Environment variables by which users and schedulers of clusters limit the threads of programs."""
+
 SPACE, RESIDENT, DATA = 0, 1, 5
 """Fields of /proc/self/statm, in pages: the whole address space, resident memory, data and stack."""
 
 
+def whole_number(text: str) -> int | None:
+    """Return the number that a text of decimal digits writes, with or without a sign; None for any other text.
+
+    Python would take 1_000 and the digits of every script, too, which data files refuse.
+    """
+    return int(text) if WHOLE.fullmatch(text.strip()) else None
+
+
+def decimal_number(text: str) -> float:
+    """Return the number that a text writes with decimal digits, a point or an exponent; NaN for any other text."""
+    return float(text) if DECIMAL.fullmatch(text.strip()) else math.nan
+
+
 def available_threads() -> int:
-    """Return how many threads can run at once: the processors of this process, or the share of its control group."""
+    """Return how many threads can run at once: the processors of this process, or the share of its control group.
+
+    At most as many as the variables of THREAD_LIMITS allow.
+    """
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(processors, int(_quota(processors))))
+    wanted = [os.environ.get(name, "").split(",")[0].strip() for name in THREAD_LIMITS]
+    limits = [int(number) for number in wanted if number.isascii() and number.isdecimal() and int(number)]
+    return max(1, min([processors, int(_quota(processors)), *limits]))
 
 
 def available_bytes() -> tuple[int, str] | None:

@@ -20,6 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         from fnnet.cli.program import run
 
         code = run(list(sys.argv[1:] if arguments is None else arguments))
+    except ModuleNotFoundError as error:
+        streams.print_error(streams.missing(error))
+        code = 1
     except Stopped as stopped:
         word, code = STOPPED[stopped.args[0]]
     signals.settle(code)

@@ -99,6 +99,9 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
     from fnnet import data
 
     signals.check()
+    if options["data_dir"] and options["data_choice"] not in ("auto", "mnist"):
+        expected, found = "--data auto or mnist", f"--data {options['data_choice']}"
+        raise UsageError("has no effect", where="--data-dir", expected=expected, found=found)
     count = options["classes"]
     classes = model.classes if model and count is None else [str(number) for number in range(count or 10)]
     flat = model.image_shape if model else None
@@ -131,6 +134,8 @@ def load_kernels(jit: bool, threads: int | None, notify: Callable[[str], None]) 
     from fnnet import kernels
 
     signals.check()
+    if not jit and threads is not None:
+        raise UsageError("has no effect with NumPy's kernels", where="--threads", expected="--jit", found=threads)
     if not jit:
         return kernels.load("numpy", threads=threads), 0.0
     began = time.perf_counter()

@@ -58,6 +58,7 @@ def evaluate(
     **options: Any,
 ) -> None:
     """Measure MODEL on the test images, class by class; on all labelled images if there is no test set."""
+    from fnnet.apps.report import loss_text
     from fnnet.core import metrics
     from fnnet.files.model import load_model
 
@@ -90,7 +91,7 @@ def evaluate(
     else:
         if not quiet:
             _print_classes(model, matrix)
-        say(f"accuracy {result.accuracy:.2%}, loss {result.loss:.4f} on {len(examples.labels):,} images")
+        say(f"accuracy {result.accuracy:.2%}, loss {loss_text(result.loss)} on {len(examples.labels):,} images")
     if plot:
         _plot_sheet(plot, model, dataset, examples, result, seed)
         if not as_json:

@@ -10,7 +10,16 @@ from typing import Any, Final
 import click
 
 from fnnet.errors import UsageError
-from fnnet.limits import FRACTION, MAX_CLASSES, MAX_THREADS, NONNEGATIVE, POSITIVE, Range
+from fnnet.limits import (
+    FRACTION,
+    MAX_CLASSES,
+    MAX_THREADS,
+    NONNEGATIVE,
+    POSITIVE,
+    Range,
+    decimal_number,
+    whole_number,
+)
 from fnnet.names import ACTIVATIONS, DATA_FORMATS, OPTIMIZERS, PICTURE_FORMATS, SCHEDULES
 from fnnet.training.recipes import DEFORMATION, RECIPES
 
@@ -20,13 +29,19 @@ class Sizes(click.ParamType):  # type: ignore[type-arg]
 
     name = "SIZES"
 
+    def __init__(self, empty: bool = False) -> None:
+        self.empty = empty
+
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> tuple[int, ...]:
         """Return the sizes as a tuple of ints >= 1."""
         if isinstance(value, tuple):
             return value
         parts = value.split(",") if value.strip() else []
         if not all(re.fullmatch(r"\s*0*[1-9][0-9]{0,8}\s*", part, re.ASCII) for part in parts):
-            self.fail(f"expected whole numbers from 1 to 999999999, such as 128,64, found {value!r}", param, context)
+            fix = "; give '' for no hidden layer" if value.strip() == "0" and self.empty else ""
+            fix = "; separate them by commas" if re.fullmatch(r"\s*[0-9]+([\s;x-]+[0-9]+)+\s*", value) else fix
+            expected = "expected whole numbers from 1 to 999999999, such as 128,64"
+            self.fail(f"{expected}, found {value!r}{fix}", param, context)
         return tuple(int(part) for part in parts)
 
 
@@ -55,10 +70,7 @@ class Count(click.ParamType):  # type: ignore[type-arg]
         """Return the number, or "full" if that is allowed, for all images."""
         if isinstance(value, int) or (self.full and value == "full"):
             return value
-        try:
-            number = int(value)
-        except ValueError:
-            number = None
+        number = whole_number(value)
         if number is None or number < self.least or (self.most is not None and number > self.most):
             limits = f"{self.least} or more" if self.most is None else f"{self.least} to {self.most}"
             word = " or full" if self.full else ""
@@ -76,10 +88,7 @@ class Number(click.ParamType):  # type: ignore[type-arg]
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
         """Return the number as a float."""
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
+        number = decimal_number(value) if isinstance(value, str) else float(value)
         if not (math.isfinite(number) and self.allowed.contains(number)):
             self.fail(f"expected {self.allowed.words}, found {value!r}", param, context)
         return number
@@ -183,7 +192,7 @@ recipe_option = click.option(
 )
 
 PLAN_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "--hidden": {"type": Sizes(), "help": "Sizes of the hidden layers, such as 128,64; '' for none."},
+    "--hidden": {"type": Sizes(empty=True), "help": "Sizes of the hidden layers, such as 128,64; '' for none."},
     "--activation": {"type": click.Choice(ACTIVATIONS), "help": "Activation of the hidden units."},
     "--epochs": {"type": Count(0), "help": "Passes over the training images."},
     "--batch-size": {

@@ -75,7 +75,7 @@ def _summary(run: RunCurves) -> dict[str, Any]:
 
 
 def _print_runs(runs: Sequence[RunCurves]) -> None:
-    from fnnet.apps.report import terminal
+    from fnnet.apps.report import loss_text, terminal
     from fnnet.errors import one_line
 
     table = terminal.table("run", "recipe", "sizes", "epochs", "seconds", "best acc", "at", "least loss", left="run")
@@ -90,7 +90,7 @@ def _print_runs(runs: Sequence[RunCurves]) -> None:
             f"{summary['seconds']:.1f}",
             "" if accuracy is None else f"{accuracy:.2%}",
             "" if accuracy is None else f"{summary['best_epoch']:,}",
-            "" if loss is None else f"{loss:.4f}",
+            "" if loss is None else loss_text(loss),
         )
     screen = console()
     screen.print(table)

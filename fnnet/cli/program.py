@@ -12,7 +12,7 @@ import click
 
 from fnnet import __version__
 from fnnet.cli import signals
-from fnnet.cli.streams import abandon_stdout, print_error
+from fnnet.cli.streams import abandon_stdout, missing, print_error
 from fnnet.errors import FnnetError
 
 COMMANDS: Final = {
@@ -118,6 +118,8 @@ def _explain(error: Exception) -> str:
         return str(error)
     if _is_out_of_memory(error):
         return str(FnnetError("out of memory", found=error if str(error) else None, fix=LESS))
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "fnnet").startswith("fnnet"):
+        return missing(error)
     if isinstance(error, OSError) and error.filename is None:
         return f"standard output cannot be written: {error.strerror}"
     if isinstance(error, OSError):
@@ -130,8 +132,35 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
+SYNONYMS: Final = {
+    "--lr": "--learning-rate",
+    "--rate": "--learning-rate",
+    "--alpha": "--learning-rate",
+    "-e": "--epochs",
+    "-n": "--epochs",
+    "--epoch": "--epochs",
+    "--iterations": "--epochs",
+    "-b": "--batch-size",
+    "--batch": "--batch-size",
+    "--bs": "--batch-size",
+    "--layers": "--hidden",
+    "--units": "--hidden",
+    "--wd": "--weight-decay",
+    "--l2": "--weight-decay",
+    "--opt": "--optimizer",
+    "-o": "--out",
+    "--output": "--out",
+    "--numba": "--jit",
+}
+"""Options as other programs name them -> ours."""
+
+
 def _usage(error: click.ClickException) -> str:
     """Return a usage error on one line, with the command that shows help."""
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        known = {name for parameter in error.ctx.command.params for name in parameter.opts}
+        meant = SYNONYMS.get(error.option_name)
+        error.possibilities = [meant] if meant in known else error.possibilities
     message = error.format_message()
     context = getattr(error, "ctx", None)
     if isinstance(error, click.BadParameter) and error.param is not None and error.message:

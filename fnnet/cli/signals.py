@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from types import FrameType
 from typing import Any, Final
 
@@ -76,6 +77,8 @@ def install() -> None:
 
 
 def _heeded() -> list[signal.Signals]:
+    if threading.current_thread() is not threading.main_thread():
+        return []  # only the main thread may set handlers
     known = [getattr(signal, name) for name in STOPPED if hasattr(signal, name)]
     # None is a handler that was not set from Python and could not be put back.
     return [number for number in known if signal.getsignal(number) not in (signal.SIG_IGN, None)]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Callable
+from typing import Any, TextIO
 
 from fnnet.errors import one_line
 
@@ -15,6 +18,34 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    if not isinstance(sys.stderr, Dispensable):
+        sys.stderr = Dispensable(sys.stderr)  # type: ignore[assignment]
+
+
+class Dispensable:
+    """Standard error, whose failure stops nothing: what cannot be written is lost, and so is all that follows."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write `text`, or lose it."""
+        return self._try(lambda: self._stream.write(text)) or len(text)
+
+    def flush(self) -> None:
+        """Write what is buffered, or lose it."""
+        self._try(self._stream.flush)
+
+    def _try(self, action: Callable[[], Any]) -> Any:
+        try:
+            return action()
+        except (OSError, ValueError):  # ValueError: closed by the program that called this one
+            with contextlib.suppress(OSError, ValueError):
+                _abandon(self._stream)
+            return None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def print_error(message: str) -> None:
@@ -26,6 +57,16 @@ def print_error(message: str) -> None:
         abandon_stdout()
 
 
+def missing(error: ModuleNotFoundError) -> str:
+    """Return the message for a library that is not installed."""
+    library = (error.name or "a library").partition(".")[0]
+    return f"{library} is not installed; activate the environment of fnnet, or run pip install -e . in its folder"
+
+
 def abandon_stdout() -> None:
     """Give up standard output, full or gone, so that the rest does not fail again when the interpreter exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _abandon(sys.stdout)
+
+
+def _abandon(stream: TextIO) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

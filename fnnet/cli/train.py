@@ -220,6 +220,8 @@ def _plot(path: str | None, reports: Sequence[EpochReport], document: dict[str, 
 
 
 def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochReport], quiet: bool) -> None:
+    from fnnet.apps.report import loss_text
+
     if quiet:
         say(line)
     elif reports:
@@ -232,7 +234,7 @@ def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochR
     if document["test_accuracy"] is None:
         click.echo("no test set")
     else:
-        click.echo(f"test accuracy {document['test_accuracy']:.2%}, loss {document['test_loss']:.4f}")
+        click.echo(f"test accuracy {document['test_accuracy']:.2%}, loss {loss_text(document['test_loss'])}")
     click.echo(
         f"{sizes}, {document['parameters']:,} parameters, trained in {document['train_seconds']:.2f} s"
         f" (loading {document['load_seconds']:.2f} s, compiling {document['compile_seconds']:.2f} s)"

@@ -174,9 +174,10 @@ def check_input(given: Any, params: Params) -> Array:
     x: Array = given
     if not (type(x) is np.ndarray and (x.dtype is BYTES or x.dtype in FLOATS)):
         problem, expected = "x has no usable dtype", "floats, or uint8 for bytes/255"
-        x = as_array(problem, given, "fu", expected)
-        if x.dtype.kind == "u" and x.dtype != BYTES:
-            raise ArgumentTypeError(problem, expected=expected, found=x.dtype)
+        x = as_array(problem, given, "fiu", expected)
+        if x.dtype.kind in "iu" and x.dtype != BYTES:
+            fix = "give pixels from 0 to 255 as x.astype(np.uint8)"
+            raise ArgumentTypeError(problem, expected=expected, found=x.dtype, fix=fix)
     if x.ndim != 2 or x.shape[1] != inputs:
         fix = "give one image as x[None, :]" if x.ndim == 1 else ""
         raise UsageError("x does not fit the network", expected=f"shape (n, {inputs})", found=x.shape, fix=fix)

@@ -144,7 +144,8 @@ def check_labels(given: Any, shape: tuple[int, ...]) -> Array:
     labels = as_array("labels are not integers", given, "iu", "an integer dtype")
     n, classes = shape
     if labels.shape != (n,):
-        raise UsageError("labels do not fit x", expected=f"shape ({n},)", found=labels.shape)
+        fix = "give labels.argmax(axis=1) of one-hot labels" if labels.shape == shape else ""
+        raise UsageError("labels do not fit x", expected=f"shape ({n},)", found=labels.shape, fix=fix)
     given = labels
     if labels.dtype != np.int64:
         labels = labels.astype(np.int64)

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fnnet.core.operations import OPERATIONS, Operations
-from fnnet.core.params import Array, Layer, Params
+from fnnet.core.params import Array, Layer, Params, read_only_copies
 
 BYTES: Final = np.dtype(np.uint8)
 LARGEST: Final = np.array(255, np.float32)
 """The largest byte. Converting Python's 255 takes 0.3 us."""
 
 
+@read_only_copies
 class Activations(NamedTuple):
     """What `forward` leaves for `backward`.
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -21,6 +21,33 @@ from fnnet.core import rng
 Array = NDArray[Any]
 
 
+T = TypeVar("T", bound=tuple[Any, ...])
+
+
+def read_only_copies(kind: type[T]) -> type[T]:
+    """Class decorator of a NamedTuple of arrays: its pickles and deep copies have read-only arrays, as it has.
+
+    NumPy gives every array that comes from a pickle or a deep copy back writable.
+    """
+
+    def __reduce__(self: T) -> tuple[Any, ...]:
+        return _read_only, (kind, *self)
+
+    kind.__reduce__ = __reduce__  # type: ignore[method-assign, assignment]
+    kind.__copy__ = lambda self: self  # type: ignore[attr-defined]
+    return kind
+
+
+def _read_only(kind: Any, *fields: Any) -> Any:
+    """Return a tuple of this kind; its fields are arrays that a pickle has just made, tuples of them or anything else."""
+    for field in fields:
+        for array in field if isinstance(field, tuple) else (field,):
+            if isinstance(array, np.ndarray):
+                array.setflags(write=False)
+    return kind(*fields)
+
+
+@read_only_copies
 class Layer(NamedTuple):
     """One affine map: `W` (inputs, outputs) and `b` (outputs,), of one dtype."""
 

@@ -22,7 +22,8 @@ def sgd(*, weight_decay: float = 0.0, decoupled: bool = False) -> Optimizer:
     """Return plain gradient descent, W := W - rate g. Robbins and Monro 1951, doi:10.1214/aoms/1177729586.
 
     weight_decay   g + weight_decay W takes the place of g; `decoupled`: W is multiplied by 1 - rate weight_decay
-                   instead (Loshchilov and Hutter, arXiv:1711.05101). It applies to biases too.
+                   instead (Loshchilov and Hutter, arXiv:1711.05101). It applies to biases too, as in PyTorch;
+                   scikit-learn's alpha does not, and is divided by the rows of the batch.
     Raises   UsageError unless weight_decay is finite and not negative.
 
     >>> import fnnet
@@ -38,6 +39,9 @@ def momentum(
     beta: float = 0.9, *, nesterov: bool = False, weight_decay: float = 0.0, decoupled: bool = False
 ) -> Optimizer:
     """Return gradient descent with momentum: v := beta v + g, then W := W - rate v.
+
+    As in PyTorch and optax the rate stands outside the velocity; inside it in Keras and scikit-learn, which differ once
+    the rate changes.
 
     nesterov       W := W - rate (g + beta v) instead.
     weight_decay, decoupled   as in `sgd`.
@@ -56,6 +60,8 @@ def rmsprop(
     beta: float = 0.99, epsilon: float = 1e-8, *, weight_decay: float = 0.0, decoupled: bool = False
 ) -> Optimizer:
     """Return RMSProp: s := beta s + (1 - beta) g g, then W := W - rate g / (sqrt(s) + epsilon).
+
+    As in PyTorch, epsilon is added to the root; Keras and optax add it to s, and their beta is 0.9.
 
     weight_decay, decoupled   as in `sgd`.
     Source   Tieleman and Hinton 2012.
@@ -80,7 +86,8 @@ def adam(
     """Return Adam, Kingma and Ba 2015, arXiv:1412.6980.
 
     m := beta_1 m + (1 - beta_1) g and s := beta_2 s + (1 - beta_2) g g, both corrected for their start at 0;
-    W := W - rate m / (sqrt(s) + epsilon).
+    W := W - rate m / (sqrt(s) + epsilon). As in PyTorch and optax, epsilon is added to the corrected root; Keras and
+    scikit-learn add it to the uncorrected one, which differs where gradients are tiny. Keras's weight_decay is decoupled.
 
     weight_decay, decoupled   as in `sgd`.
     Raises   UsageError unless 0 <= beta < 1 and epsilon > 0.
@@ -100,6 +107,8 @@ def adamw(
     beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8, *, weight_decay: float = 0.01
 ) -> Optimizer:
     """Return Adam with decoupled weight decay, Loshchilov and Hutter, arXiv:1711.05101.
+
+    The default of `weight_decay` is PyTorch's; it is 0.004 in Keras and 0.0001 in optax.
 
     >>> import fnnet
     >>> fnnet.adamw().figures["weight_decay"]
@@ -130,6 +139,8 @@ def lion(beta_1: float = 0.9, beta_2: float = 0.99, *, weight_decay: float = 0.0
 def clipped(optimizer: Optimizer, norm: float) -> Optimizer:
     """Return `optimizer` on gradients scaled down to `norm` where theirs, over all weights and biases, is larger.
 
+    As Keras's global_clipnorm and optax's clip_by_global_norm; PyTorch divides by the norm + 1e-6.
+
     Source   Pascanu, Mikolov and Bengio 2013, arXiv:1211.5063.
     Raises   UsageError unless norm is finite and above 0.
 
@@ -145,7 +156,8 @@ def averaged(optimizer: Optimizer, decay: float) -> Optimizer:
     """Return `optimizer` that also keeps the exponential moving average of the parameters after each step.
 
     It is corrected for its start: after t steps, step s has the weight (1 - decay) decay^(t - s) / (1 - decay^t). The
-    average is the last tree of the state.
+    average is the last tree of the state. As optax's ema with debias; averages of PyTorch and Keras start from a copy of
+    the parameters.
 
     Raises   UsageError unless 0 <= decay < 1, and for an optimizer that keeps an average already, or whose state is
              neither () nor Moments.

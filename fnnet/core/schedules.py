@@ -17,6 +17,7 @@ import numpy as np
 from fnnet.core.checks import MOST, as_array, calm, check_amount, check_count, check_numbers, check_share
 from fnnet.core.params import Array
 from fnnet.errors import ArgumentTypeError, UsageError
+from fnnet.limits import decimal_number
 
 Schedule = Callable[[Any], Any]
 """steps, integers >= 0 -> learning rates, float64. UsageError for other steps."""
@@ -178,10 +179,9 @@ def _parse(text: str) -> tuple[str, Mapping[str, float]]:
         key, _, value = part.partition("=")
         if key not in known or key in options:
             raise UsageError(f"option of schedule {name}", expected=expected, found=repr(part))
-        try:
-            options[key] = float(value)
-        except ValueError:
-            raise UsageError(f"option of schedule {name}", expected=expected, found=repr(part)) from None
+        options[key] = decimal_number(value)
+        if not math.isfinite(options[key]):
+            raise UsageError(f"option of schedule {name}", expected=expected, found=repr(part))
     return name, MappingProxyType(options)
 
 

@@ -63,20 +63,21 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     Raises   DataError with line and column; a number is never coerced.
     """
     blocks = _blocks(file, path)
-    line, block = next(blocks)
+    line, block = _first_of(blocks)
     first, _, rest = block.partition(b"\n")
-    columns, named = _columns(first, path)
+    columns, named = _columns(first, line, path)
+    place = f"line {line}"
     if wanted.labelled and columns.label_at is None:
         expected, found = "a column named label, or the label first", f"{columns.width} pixels"
-        refuse("no labels", path, "line 1", expected, found, "use it with predict")
-    parts = [_parse(rest, 2, columns, path) if named else _parse(block, line, columns, path)]
+        refuse("no labels", path, place, expected, found, "use it with predict")
+    parts = [_parse(rest, line + 1, columns, path) if named else _parse(block, line, columns, path)]
     parts += [_parse(block, line, columns, path) for line, block in blocks]
     x = np.concatenate([pixels for pixels, _ in parts])
     if not len(x):
-        refuse("empty dataset", path, "line 2", "at least 1 row of numbers", "0 rows", AGAIN)
+        refuse("empty dataset", path, f"line {line + 1}", "at least 1 row of numbers", "0 rows", AGAIN)
     labels = None if columns.label_at is None else np.concatenate([labels for _, labels in parts])
     shape = image_shape(x.shape[1], wanted.shape)
-    return Content(x, labels, shape, labels_at=os.fsdecode(path), shape_at="line 1")
+    return Content(x, labels, shape, labels_at=os.fsdecode(path), shape_at=place)
 
 
 FORMAT: Final = Format("Kaggle CSV", _recognise, _read)
@@ -104,20 +105,32 @@ def _blocks(file: BufferedReader, path: AnyPath) -> Iterator[tuple[int, bytes]]:
         _check_line(rest, line, path)
 
 
+def _first_of(blocks: Iterator[tuple[int, bytes]]) -> tuple[int, bytes]:
+    """Return the first block from its first line that is not blank on, with the number of that line."""
+    line, block = next(blocks)
+    while not block.strip(b"\n"):
+        following = next(blocks, None)
+        if following is None:
+            return 1, b""
+        line, block = following
+    blank = len(block) - len(block.lstrip(b"\n"))
+    return line + blank, block[blank:]
+
+
 def _check_line(content: bytes, line: int, path: AnyPath) -> None:
     if len(content) > MAX_LINE:
         found = f"{len(content):,} or more"
         refuse("line too long", path, f"line {line}", f"at most {MAX_LINE:,} bytes", found, "put one image on a line")
 
 
-def _columns(first: bytes, path: AnyPath) -> tuple[_Columns, bool]:
+def _columns(first: bytes, line: int, path: AnyPath) -> tuple[_Columns, bool]:
     """Return the columns according to the first line, and whether that line is a header."""
-    _check_line(first, 1, path)
-    cells = _cells(first, 1, path)
+    _check_line(first, line, path)
+    cells, place = _cells(first, line, path), f"line {line}"
     if not any(cells):
-        refuse("first line is empty", path, "line 1", "a header or numbers", show_bytes(first), KAGGLE)
+        refuse("first line is empty", path, place, "a header or numbers", show_bytes(first), KAGGLE)
     named = not any(_is_number(cell) for cell in cells)
-    label_at, pixels_at = _columns_by_name(cells, path) if named else _columns_by_count(len(cells), path)
+    label_at, pixels_at = _columns_by_name(cells, place, path) if named else _columns_by_count(len(cells), place, path)
     return _Columns(label_at, np.array(pixels_at), len(cells)), named or _numbers_columns(cells)
 
 
@@ -139,12 +152,12 @@ def _is_number(field: str) -> bool:
     return re.fullmatch(r"\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*", field) is not None
 
 
-def _columns_by_name(header: list[str], path: AnyPath) -> tuple[int | None, list[int]]:
+def _columns_by_name(header: list[str], line: str, path: AnyPath) -> tuple[int | None, list[int]]:
     names = [name.strip().lower() for name in header]
     seen: dict[str, int] = {}
     for column, name in enumerate(names):
         if seen.setdefault(name, column) != column:
-            place = f"line 1, column {column + 1}"
+            place = f"{line}, column {column + 1}"
             refuse("column named twice", path, place, "each name once", repr(header[column][:40]), KAGGLE)
     places = {}
     for column, name in enumerate(names):
@@ -153,28 +166,28 @@ def _columns_by_name(header: list[str], path: AnyPath) -> tuple[int | None, list
             number, row, of_row = match.groups()
             places[(int(number),) if number else (int(row), int(of_row))] = column
         elif name != "label":
-            place, expected = f"line 1, column {column + 1}", "label, pixel0, pixel1... (or 1x1, 1x2...)"
+            place, expected = f"{line}, column {column + 1}", "label, pixel0, pixel1... (or 1x1, 1x2...)"
             fix = "rename or remove the column; fields are separated by commas"
             refuse("unknown column", path, place, expected, repr(header[column][:40]), fix)
     if not places or len({len(place) for place in places}) > 1:
         found = "none" if not places else "both kinds of names"
-        refuse("no pixel columns", path, "line 1", "label, pixel0, pixel1... or label, 1x1, 1x2...", found, KAGGLE)
+        refuse("no pixel columns", path, line, "label, pixel0, pixel1... or label, 1x1, 1x2...", found, KAGGLE)
     if len(places) != len(names) - ("label" in names):
         found = f"{len(places)} pixels in {len(names) - ('label' in names)} columns"
-        refuse("pixel named twice", path, "line 1", "each pixel once", found, KAGGLE)
+        refuse("pixel named twice", path, line, "each pixel once", found, KAGGLE)
     spans = [max(numbers) - min(numbers) + 1 for numbers in zip(*places, strict=True)]
     if math.prod(spans) != len(places):
         expected = f"{math.prod(spans)} columns, without gaps"
-        refuse("pixel columns missing", path, "line 1", expected, len(places), KAGGLE)
+        refuse("pixel columns missing", path, line, expected, len(places), KAGGLE)
     return (names.index("label") if "label" in names else None), [places[place] for place in sorted(places)]
 
 
-def _columns_by_count(count: int, path: AnyPath) -> tuple[int | None, list[int]]:
+def _columns_by_count(count: int, line: str, path: AnyPath) -> tuple[int | None, list[int]]:
     if math.isqrt(count) ** 2 == count:
         return None, list(range(count))
     if math.isqrt(count - 1) ** 2 != count - 1:
         expected = "a square number of pixels, such as 784, or one more with the label first"
-        refuse("no header and an odd number of fields", path, "line 1", expected, f"{count} fields", KAGGLE)
+        refuse("no header and an odd number of fields", path, line, expected, f"{count} fields", KAGGLE)
     return 0, list(range(1, count))
 
 

@@ -265,7 +265,7 @@ def _download_one(folder: Path, name: str, notify: Notify, mirrors: tuple[str, .
         write_file(folder / (f"{name}.gz" if content.startswith(GZIP_MAGIC) else name), content)
         return
     raise UnreachableError(
-        f"{name} could not be downloaded", found="; ".join(failures), fix="try later, or --data digits"
+        f"{name} could not be downloaded", found="; ".join(failures), fix=f"try later, put the four files into {folder}, or use --data digits"
     )
 
 

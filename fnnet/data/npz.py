@@ -25,7 +25,9 @@ MAX_MEMBER: Final = 2 * 2**30
 MAX_MEMBERS: Final = 1000
 MAX_DIRECTORY: Final = 2**20
 END: Final = 22
-"""The bytes of the record that ends an archive, without a comment."""
+"""The bytes of the record that ends an archive, without the comment that may follow."""
+COMMENT: Final = 65535
+"""The longest comment."""
 MAX_HEADER: Final = 10_000
 """NumPy's own limit for the header of an array."""
 SIZE: Final = "(?:0|[1-9][0-9]{0,18})L?"
@@ -81,18 +83,21 @@ def _arrays(
 
 def _check_end(file: BufferedReader, path: AnyPath) -> None:
     """Check the record at the end of the archive before the directory that it points to is read."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - END - 20))
-    tail = file.read(END + 20)
+    whole = file.seek(0, os.SEEK_END)
+    file.seek(max(0, whole - END - COMMENT - 20))
+    tail = file.read(END + COMMENT + 20)
     file.seek(0)
-    end = tail[-END:]
-    if len(end) < END or not end.startswith(b"PK\x05\x06") or end[-2:] != b"\0\0":
-        problem, found = "damaged NPZ, truncated or followed by more data", f"{show_bytes(end)}, {size:,} bytes in all"
-        refuse(problem, path, f"byte {size - len(end)}", "the end of an archive", found, SAVE)
+    at = tail.rfind(b"PK\x05\x06")
+    end, comment = tail[at : at + END], len(tail) - at - END
+    if at < 0 or len(end) < END or int.from_bytes(end[-2:], "little") != comment:
+        problem, last = "damaged NPZ, truncated or followed by more data", tail[-END:]
+        found = f"{show_bytes(last)}, {whole:,} bytes in all"
+        refuse(problem, path, f"byte {whole - len(last)}", "the end of an archive", found, SAVE)
+    size = whole - comment
     disks, count, length, offset = (
         int.from_bytes(end[start:stop], "little") for start, stop in ((4, 8), (10, 12), (12, 16), (16, 20))
     )
-    if disks or end[8:10] != end[10:12] or offset + length != size - END or tail[:4] == b"PK\x06\x07":
+    if disks or end[8:10] != end[10:12] or offset + length != size - END or tail[max(0, at - 20) : at].startswith(b"PK\x06\x07"):
         found = f"{count} members, {length} bytes from byte {offset}"
         place, expected = f"byte {size - END}", f"a directory up to byte {size - END}"
         refuse("damaged or unsupported NPZ", path, place, expected, found, SAVE)

@@ -70,8 +70,7 @@ def read_png(path: AnyPath, shape: tuple[int, int] | None = None) -> Array:
 def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     """Read one image.
 
-    Colour becomes luma (ITU-R 601), transparency is laid over black, 16 bits of grey are scaled to 8 and rounded, of
-    16 bits of colour the upper 8 are taken. Gamma, colour profiles and EXIF rotation are ignored: pixels are taken as
+    Colour becomes luma (ITU-R 601), transparency is laid over black, 16 bits are scaled to 8 and rounded. Gamma, colour profiles and EXIF rotation are ignored: pixels are taken as
     they are stored. Animations are refused.
     """
     grey = freeze(_decode(_read_chunks(file, wanted.shape, path), path))
@@ -226,22 +225,19 @@ def _decode(png: _Png, path: AnyPath) -> Array:
 
     Pillow gets only the chunks of the image, and two colour types under another name: a palette as grey, so that the
     numbers in the file are what is looked up, and 16 bits of grey and alpha as four samples of 8, so that no bit is
-    lost.
+    lost. Of 16 bits of colour it would drop the lower 8: see `_decode_deep`.
     """
-    from PIL import Image
-
     depth, colour = png.depth, png.colour
-    if colour == 2 and depth == 16 and png.key:
-        expected = "8 bits where a colour is transparent"
-        refuse("unsupported PNG", path, "byte 24", expected, "16 bits", "save it with 8 bits per sample")
     given = {3: (depth, 0), 4: (8, 6 if depth == 16 else 4)}.get(colour, (depth, colour))
     header = png.header[:8] + bytes(given) + png.header[10:]
-    content = MAGIC + b"".join(map(_chunk, (b"IHDR", b"IDAT", b"IEND"), (header, png.data, b"")))
     width, height = png.size
-    grey, shades = np.empty((height, width), np.uint8), _shades(png, path)
+    grey = np.empty((height, width), np.uint8)
     rows = max(1, STRIP // width)
+    shades = _shades(png, path)
     try:
-        with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+        if depth == 16 and colour in (2, 6):
+            return _decode_deep(png)
+        with _open(header, png.data) as image:
             for top in range(0, height, rows):
                 bottom = min(top + rows, height)
                 grey[top:bottom] = _grey(np.asarray(image.crop((0, top, width, bottom))), png, shades, path)
@@ -249,6 +245,74 @@ def _decode(png: _Png, path: AnyPath) -> Array:
         raise
     except (OSError, SyntaxError, ValueError) as error:
         refuse("damaged PNG: IDAT", path, "byte 33", "an image", str(error), SAVE)
+    return grey
+
+
+def _open(header: bytes, data: bytes) -> Any:
+    """Return Pillow's image of a header and of deflated rows."""
+    from PIL import Image
+
+    content = MAGIC + b"".join(map(_chunk, (b"IHDR", b"IDAT", b"IEND"), (header, data, b"")))
+    return Image.open(io.BytesIO(content), formats=("PNG",))
+
+
+def _decode_deep(png: _Png) -> Array:
+    """Unpack 16 bits of colour and convert them to grey, a strip at a time.
+
+    A filter of PNG adds bytes of one place in a sample only: the upper bytes alone are an image of 8 bits with the same
+    filters, and so are the lower ones, which Pillow unpacks. A strip begins with the row above it, which its filters
+    may refer to.
+    """
+    width, height = png.size
+    grey, channels = np.empty((height, width), np.uint8), SAMPLES[png.colour]
+    rows = _Rows(png.data)
+    for x, y, by, down in ADAM7 if png.header[12] else ((0, 0, 1, 1),):
+        columns, lines = -(-(width - x) // by), -(-(height - y) // down)
+        above = np.zeros((2, 1, columns * channels), np.uint8)
+        step = max(1, STRIP // max(1, columns))
+        for top in range(0, lines if columns else 0, step):
+            count = min(step, lines - top)
+            strip = rows.take(count, 1 + 2 * columns * channels)
+            halves = []
+            for half in (0, 1):
+                body = np.concatenate([above[half], strip[:, 1 + half :: 2]])
+                filters = np.concatenate([np.zeros((1, 1), np.uint8), strip[:, :1]])
+                size = columns.to_bytes(4, "big") + (count + 1).to_bytes(4, "big")
+                packed = zlib.compress(np.hstack([filters, body]).tobytes(), 0)
+                with _open(size + bytes((8, png.colour, 0, 0, 0)), packed) as image:
+                    halves.append(np.asarray(image))
+                above[half] = halves[half][-1].reshape(1, -1)
+            deep = halves[0][1:].astype(np.uint32) * 256 + halves[1][1:]
+            grey[y + top * down : y + (top + count) * down : down, x::by] = _grey_of_deep(deep, png)
+    return grey
+
+
+class _Rows:
+    """The rows in deflated data, each with its filter before it."""
+
+    def __init__(self, data: bytes) -> None:
+        self._pieces = (data[at : at + PIECE] for at in range(0, len(data), PIECE))
+        self._inflater, self._rest = zlib.decompressobj(), b""
+
+    def take(self, count: int, length: int) -> Array:
+        """Return the next rows, uint8 (count, length)."""
+        parts, found = [self._rest], len(self._rest)
+        while found < count * length:
+            piece = self._inflater.unconsumed_tail or next(self._pieces)
+            parts.append(self._inflater.decompress(piece, PIECE))
+            found += len(parts[-1])
+        content = b"".join(parts)
+        self._rest = content[count * length :]
+        return np.frombuffer(content, np.uint8, count * length).reshape(count, length)
+
+
+def _grey_of_deep(x: Array, png: _Png) -> Array:
+    """Convert samples of 16 bits, uint32 (rows, columns, 3 or 4), to grey bytes."""
+    most, alpha = 65535, x[..., 3] if png.colour == 6 else np.uint32(65535)
+    whole = most * most * 2**16
+    grey: Array = ((_weighed(x).astype(np.uint64) * alpha * 255 + whole // 2) // whole).astype(np.uint8)
+    if png.key:
+        grey[(x == np.frombuffer(png.key, ">u2")).all(axis=2)] = 0
     return grey
 
 
@@ -293,6 +357,7 @@ def _grey(x: Array, png: _Png, shades: Array, path: AnyPath) -> Array:
     if png.colour == 2:
         grey = _over_black(_weighed(x), 255)
         if png.key:
+            # Only the lowest bits of the key count here, too.
             grey[(x == np.frombuffer(png.key, ">u2") & 255).all(axis=2)] = 0
         return grey
     if png.colour == 6:

@@ -22,6 +22,7 @@ from fnnet.files.disk import DISK, FileSystem
 NAME: Final = "lock"
 MAX_BYTES: Final = 4096
 TRIES: Final = 10
+HEAD: Final = b'{"pid": '
 
 
 class Lock:
@@ -120,6 +121,9 @@ def _takes(descriptor: int, fresh: bool, path: Path, disk: FileSystem) -> bool:
     if held:
         if owner and owner["host"] != platform.node():
             raise _refused(path, owner)
+        if not owner and _is_foreign(descriptor, disk):
+            fix = f"move {NAME} away, or choose another folder"
+            raise StorageError("not a lock of fnnet", where=path, expected="its own or none", found="another file", fix=fix)
         return True
     if not owner or owner["host"] != platform.node() or _is_alive(owner["pid"]):
         raise _refused(path, owner)
@@ -162,6 +166,13 @@ def _owner(descriptor: int, disk: FileSystem, tries: int = TRIES) -> dict[str, A
             if isinstance(owner, dict) and type(owner.get("pid")) is int and isinstance(owner.get("host"), str):
                 return owner
     return None
+
+
+def _is_foreign(descriptor: int, disk: FileSystem) -> bool:
+    """Return True for a file with other content than a lock has, or had begun to write when its process was killed."""
+    disk.seek(descriptor, 0, os.SEEK_SET)
+    content = disk.read(descriptor, MAX_BYTES).strip(b"\0")
+    return not HEAD.startswith(content[: len(HEAD)])
 
 
 def _is_alive(pid: int) -> bool:

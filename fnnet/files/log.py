@@ -16,6 +16,7 @@ LOG: Final = "log.jsonl"
 """The name of the log in its run directory."""
 MAX_BYTES: Final = 2**28
 SEAL: Final = b', "sha256": "'
+HEAD: Final = b'{"event": "'
 SEAL_BYTES: Final = len(SEAL) + 64 + len(b'"}')
 
 
@@ -62,6 +63,12 @@ def whole_events(folder: Path, disk: FileSystem = DISK) -> list[dict[str, Any]]:
     if not (folder / LOG).exists():
         return []
     return [event for _, event in _lines(folder / LOG, disk) if event]
+
+
+def is_foreign(folder: Path, disk: FileSystem = DISK) -> bool:
+    """Return True if the log in `folder` has content, but neither an undamaged event nor the beginning of one."""
+    content = read_bytes(folder / LOG, MAX_BYTES, disk=disk, empty=True).strip(b"\0")
+    return not HEAD.startswith(content[: len(HEAD)]) and not whole_events(folder, disk)
 
 
 def read_log(path: str | os.PathLike[str]) -> tuple[dict[str, Any], ...]:

@@ -180,6 +180,9 @@ def _resume(run: Run, changeable: Collection[str], notify: Callable[[str], None]
     found = run.latest()
     if found is None:
         if (run.path / LOG).exists():
+            if log.is_foreign(run.path, disk):
+                fix = "move it away, or choose another folder"
+                raise UsageError("not a log of fnnet", where=run.path / LOG, fix=fix)
             log.rewrite(run.path, (), disk)
         notify(f"{run.path}: no checkpoint to resume, starting from the beginning")
         return

@@ -1,8 +1,8 @@
 """The cache of compiled code between processes: a private folder of files with checksums; no failure stops the work.
 
 A file's name holds a digest of everything that its code depends on: fnnet's sources, the versions of Numba and of
-Python, the processor. A file is read only if it and its folder belong to this user, nobody else may write them, and its
-checksum is right; otherwise it is ignored, and the code is compiled again.
+Python, the processor. A file is read only if nobody but this user can have written it, or root where that holds for each
+folder up to the root folder, too, and if its checksum is right; otherwise it is ignored, and the code is compiled again.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def place(part: str, dtype: str) -> Path | None:
 
 def read(path: Path | None) -> bytes | None:
     """Return the code in a file, or None if there is none that can be trusted."""
-    if path is None or not (_is_private(path.parent) and _is_private(path)):
+    if path is None or not (_is_private(path.parent) and _is_private(path) or _is_roots(path)):
         return None
     try:
         content = read_bytes(path, MAX_BYTES)
@@ -111,7 +111,9 @@ def write(path: Path | None, code: bytes) -> None:
         if not stat.S_ISDIR(found.st_mode):
             raise StorageError("cannot be made: File exists", where=folder, fix=FIX)
         owner = f"mode {stat.S_IMODE(found.st_mode):o} of user {found.st_uid}"
-        raise StorageError("others may write it", where=folder, expected="a folder of your own", found=owner, fix=FIX)
+        others = found.st_mode & 0o022
+        problem = "others may write it" if others else "belongs to another user"
+        raise StorageError(problem, where=folder, expected="a folder of your own", found=owner, fix=FIX)
     _clear(path)
     write_file(path, MAGIC + _digest(path, code) + code)
     with contextlib.suppress(OSError):
@@ -143,6 +145,22 @@ def _is_private(path: Path) -> bool:
     if not hasattr(os, "geteuid"):
         return True
     return not stat.S_ISLNK(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
+
+
+def _is_roots(path: Path) -> bool:
+    """Return True if none but root and this user can replace or change `path`, as the build of an image leaves it."""
+    if not hasattr(os, "geteuid"):
+        return False
+    try:
+        places = (path, *Path(os.path.realpath(path.parent), "x").parents)
+        found = [os.lstat(place) for place in places]
+    except OSError:
+        return False
+    return stat.S_ISREG(found[0].st_mode) and all(
+        each.st_uid in (0, os.geteuid())
+        and (not each.st_mode & 0o022 or (stat.S_ISDIR(each.st_mode) and bool(each.st_mode & stat.S_ISVTX)))
+        for each in found
+    )
 
 
 def _prune(newest: Path) -> None:

@@ -39,6 +39,22 @@ LEVELS: Final = MappingProxyType(
 )
 """Levels of the x86-64 architecture: bytes of a vector, rows of a tile, multiply-add."""
 
+FEATURES: Final = MappingProxyType(
+    {
+        "x86-64": ("sse2",),
+        "x86-64-v2": ("cx16", "popcnt", "sahf", "sse3", "sse4.1", "sse4.2", "ssse3"),
+        "x86-64-v3": ("avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"),
+        "x86-64-v4": ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
+    }
+)
+"""What each level adds to those before it, by LLVM's names."""
+
+
+def _needed(level: str) -> list[str]:
+    """Return the features of a level and of those below it."""
+    below = list(FEATURES)[: list(FEATURES).index(level) + 1]
+    return [name for each in below for name in FEATURES[each]]
+
 
 @functools.cache
 def machine() -> Machine:
@@ -53,6 +69,9 @@ def machine() -> Machine:
     if level := os.environ.get("FNNET_CPU"):
         if level not in LEVELS:
             raise UsageError("unknown processor", where="FNNET_CPU", expected=" or ".join(LEVELS), found=repr(level))
+        if lacking := [name for name in _needed(level) if not binding.get_host_cpu_features().get(name)]:
+            expected, found = f"a level that this {platform.machine()} processor has", f"{level}, which needs {lacking[0]}"
+            raise UsageError("not this processor", where="FNNET_CPU", expected=expected, found=found)
         width, rows, fma = LEVELS[level]
         return Machine(level, "", width, rows, fma, compress=False)
     cpu, features = binding.get_host_cpu_name(), binding.get_host_cpu_features()

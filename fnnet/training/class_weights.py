@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import numpy as np
 from fnnet.core.checks import as_array, check_amount, check_classes, check_count, check_labels
 from fnnet.core.params import Array, freeze
 from fnnet.errors import ArgumentTypeError, UsageError
+from fnnet.limits import decimal_number
 
 BALANCED: Final = "balanced"
 
@@ -33,12 +35,10 @@ def parse(text: str, classes: Sequence[str]) -> str | dict[int, float]:
             problem = "weight given twice" if name in classes else "weight for an unknown class"
             expected = f"CLASS=WEIGHT,... of the classes {shown}, or {BALANCED}"
             raise UsageError(problem, expected=expected, found=repr(part))
-        try:
-            found[classes.index(name)] = check_amount(f"weight of class {name}", float(value))
-        except ValueError as error:
-            if isinstance(error, UsageError):
-                raise
-            raise UsageError(f"weight of class {name}", expected="a finite number >= 0", found=repr(value)) from None
+        weight = decimal_number(value)
+        if math.isnan(weight):
+            raise UsageError(f"weight of class {name}", expected="a finite number >= 0", found=repr(value))
+        found[classes.index(name)] = check_amount(f"weight of class {name}", weight)
     return found
 
 

@@ -35,7 +35,9 @@ def minimise(
     kernels: Kernels = NUMPY,
     on_iteration: Callable[[int, float, Params], None] | None = None,
 ) -> tuple[Params, tuple[float, ...]]:
-    """Go from `params` down to a minimum of mean cross-entropy + l2 / 2 * (sum of all squared weights, not biases).
+    """Go from `params` down to a minimum of mean cross-entropy + l2 / 2 * (sum of all squared parameters).
+
+    As the `weight_decay` of every optimizer here, l2 shrinks biases too; scikit-learn's alpha leaves them out.
 
     Limited-memory BFGS, Liu and Nocedal 1989, doi:10.1007/BF01589116, by scipy.optimize. It computes in float64: its
     line search needs gradients better than float32 has. x is held once as float64, the activations of all rows too.
@@ -65,9 +67,8 @@ def minimise(
             activations = network.forward(at, x, activation, None, operations)
             loss = operations.cross_entropy(activations.logits, labels, weights, label_smoothing)
             grads = network.backward(at, activations, labels, weights, label_smoothing, operations)
-            loss += l2 / 2 * sum(float(np.vdot(W, W)) for W, _ in at.layers)
-            layers = zip(at.layers, grads.layers, strict=True)
-            slope = flatten(Params(tuple(Layer(dW + l2 * W, db) for (W, _), (dW, db) in layers)))
+            loss += l2 / 2 * float(np.vdot(vector, vector))
+            slope = flatten(grads) + l2 * vector
         if not (math.isfinite(loss) and np.isfinite(slope).all()):
             place = f"iteration {len(history) + 1}"
             fix = "start from smaller weights, or scale x down"

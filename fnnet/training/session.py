@@ -41,6 +41,7 @@ import numpy as np
 from fnnet import data
 from fnnet.core import metrics
 from fnnet.core.check_network import check_sizes
+from fnnet.core.checks import check_weights
 from fnnet.core.deform import Deformation, deform
 from fnnet.core.params import Array
 from fnnet.core.public import init
@@ -119,7 +120,10 @@ def prepare(
     held_out = chosen.dev if "dev" in settings else chosen.dev_for(len(dataset.train.labels))
     plan = plan_of(chosen)
     check_plan(plan, has_dev=bool(held_out) or dev_set is not None, hidden=len(chosen.hidden))
-    sizes = check_sizes((dataset.train.x.shape[1], *chosen.hidden, len(dataset.classes)))
+    try:
+        sizes = check_sizes((dataset.train.x.shape[1], *chosen.hidden, len(dataset.classes)))
+    except UsageError as error:
+        raise error.at("hidden") from None
     cut = data.split(dataset.train, 0 if dev_set is not None else held_out, seed, chosen.train_images)
     train_set, dev_set = (cut[0], cut[1] if dev_set is None else dev_set)
     if "epochs" not in settings:
@@ -159,10 +163,15 @@ def _check_effects(recipe: Recipe, settings: Mapping[str, Any]) -> None:
         "momentum": (optimizer in WITH_MOMENTUM, f"with `optimizer` {optimizer}", " or ".join(WITH_MOMENTUM)),
         "learning_rate": (optimizer in STEPPING, f"with `optimizer` {optimizer}", " or ".join(STEPPING)),
         "dropout": (bool(recipe.hidden), "without hidden layers", "hidden layers"),
+        "activation": (bool(recipe.hidden), "without hidden layers", "hidden layers"),
     }
     for name, (fulfilled, reason, expected) in needs.items():
         if settings.get(name) and not fulfilled:
             raise UsageError(f"has no effect {reason}", where=name, expected=expected)
+    given, figures = settings.get("deformation"), recipe.plan.get("deformation")
+    if isinstance(given, Mapping) and given.get("correlation") and isinstance(figures, Mapping):
+        if not figures.get("elastic"):
+            raise UsageError("correlation has no effect", where="deformation", expected="elastic above 0")
 
 
 def plan_of(recipe: Recipe) -> Plan:
@@ -204,7 +213,7 @@ def _sample_weights(weights: Any, labels: Array, classes: tuple[str, ...]) -> Ar
         return None
     try:
         parsed = class_weights.parse(weights, classes) if isinstance(weights, str) else weights
-        return class_weights.class_weights(parsed, labels, len(classes))
+        return check_weights(class_weights.class_weights(parsed, labels, len(classes)), len(labels))
     except UsageError as error:
         raise error.at("class_weights") from None
 

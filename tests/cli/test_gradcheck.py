@@ -35,3 +35,10 @@ def test_gradcheck_fails_on_a_wrong_gradient(run, monkeypatch):
     result = run("gradcheck", "--sizes", "9,6,4")
     assert result.code == 1
     assert result.out.count("WRONG") == 3  # W and b of the first layer, and the verdict
+
+
+@pytest.mark.parametrize("options", [("--dropout", 0.99), ("--sizes", "2,2,2")])
+def test_gradients_that_are_0_are_right(options, run):
+    """Rounding is all that a difference quotient shows of them."""
+    for seed in range(8):
+        assert run("gradcheck", *options, "--seed", seed, "--sizes", "3,2,2").code == 0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -125,3 +126,73 @@ def test_standard_output_that_is_closed_or_full(where, arguments, idx_folder, tm
     wanted = "" if where == ">&-" else "error: standard output cannot be written: No space left on device\n"
     assert done.stderr == wanted
     assert done.returncode == (0 if where == ">&-" else 1)
+
+
+def test_it_runs_in_any_thread(tmp_path, idx_folder):
+    code = (
+        "import sys, threading\n"
+        "from fnnet.cli import main\n"
+        "def work():\n"
+        "    try:\n"
+        "        main(sys.argv[1:])\n"
+        "    except SystemExit as end:\n"
+        "        codes.append(end.code)\n"
+        "codes = []\n"
+        "thread = threading.Thread(target=work)\n"
+        "thread.start(); thread.join()\n"
+        "sys.exit(codes[0])\n"
+    )
+    command = ["train", "--data", str(idx_folder), "--epochs", "2", "--quiet"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "model.safetensors").is_file()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("stderr", ["2>/dev/full", "2>&-"])
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ("train --data idx --epochs 2 --json", 0),
+        ("train --data idx --epochs 2", 0),
+        ("train --data nowhere", 1),
+        ("train --epochs x", 2),
+    ],
+)
+def test_standard_error_that_is_full_or_closed_changes_nothing(arguments, code, stderr, idx_folder, tmp_path):
+    line = f"{shlex.quote(sys.executable)} {shlex.quote(str(ROOT / 'cli.py'))} {arguments} {stderr}"
+    done = subprocess.run(line, shell=True, cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == code
+    assert (tmp_path / "model.safetensors").exists() == (code == 0)
+    if "--json" in arguments:
+        assert json.loads(done.stdout)["model"] == "model.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("train", "--epochs", "1_0"), ("--epochs", "whole number", "1_0")),
+        (("train", "--epochs", "٣"), ("--epochs", "whole number")),
+        (("train", "--learning-rate", "1_0.5"), ("--learning-rate", "1_0.5")),
+        (("train", "--dropout", "0.٥"), ("--dropout",)),
+        (("train", "--schedule", "step:every=1_0"), ("--schedule", "every=1_0")),
+        (("train", "--schedule", "step:every=nan"), ("--schedule", "every=nan")),
+        (("train", "--class-weights", "1=1_0", "--data", "digits"), ("--class-weights", "weight of class 1", "1_0")),
+        (("train", "--hidden", "", "--activation", "tanh", "--data", "digits"), ("--activation", "no effect")),
+        (("train", "--threads", 2, "--data", "digits"), ("--threads", "no effect", "--jit")),
+        (("train", "--data", "digits", "--data-dir", "."), ("--data-dir", "no effect", "--data digits")),
+        (
+            ("train", "--data", "digits", "--augment", "--deformation", "elastic=0,correlation=3"),
+            ("--deformation", "correlation", "elastic"),
+        ),
+    ],
+)
+def test_numbers_and_options_that_would_be_misread_are_refused(arguments, words, run):
+    run(*arguments).failed(2, *words)

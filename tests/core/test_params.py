@@ -1,11 +1,16 @@
 """State: immutable, and the same from the same seed on every machine."""
 
+import copy
 import hashlib
+import multiprocessing
+import pickle
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
 
 import fnnet
+from fnnet import data
 from fnnet.core import params as parameters
 from fnnet.core.checks import check_classes
 from fnnet.errors import UsageError
@@ -114,3 +119,55 @@ def test_bad_class_names(names):
 def test_arguments_of_the_wrong_kind(arguments, options):
     with pytest.raises(TypeError):
         fnnet.init(*arguments, **options)
+
+
+def copies(given):
+    """What pickles, deep copies and copies of `given` give back."""
+    pickled = [pickle.loads(pickle.dumps(given, protocol)) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
+    return [*pickled, copy.copy(given), copy.deepcopy(given)]
+
+
+def leaves(given):
+    if isinstance(given, np.ndarray):
+        return [given]
+    return [leaf for part in given for leaf in leaves(part)] if isinstance(given, tuple) else []
+
+
+PARAMS = fnnet.init((4, 3, 2))
+STATE = fnnet.TrainState(PARAMS, fnnet.adam().init(PARAMS), 0, 0)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        PARAMS,
+        PARAMS.layers[0],
+        fnnet.forward(PARAMS, np.ones((2, 4)), masks=(np.ones((2, 3)),)),
+        fnnet.train_step(STATE, np.ones((2, 4)), np.zeros(2, int), 0.1, optimizer=fnnet.adam())[0],
+        data.load("digits").train,
+        fnnet.Model(PARAMS, classes=("a", "b"), image_shape=(2, 2)),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_copies_are_read_only(given):
+    for again in copies(given):
+        assert type(again) is type(given)
+        assert len(leaves(again)) == len(leaves(given)) > 0
+        for array, original in zip(leaves(again), leaves(given), strict=True):
+            assert not array.flags.writeable
+            np.testing.assert_array_equal(array, original)
+
+
+def test_a_copy_of_writable_arrays_leaves_them_writable():
+    """Such a layer is not fnnet's own: a copy shares its arrays, a deep copy has read-only ones."""
+    layer = fnnet.Layer(np.ones((2, 2)), np.ones(2))
+    assert copy.copy(layer).W is layer.W
+    assert not copy.deepcopy(layer).W.flags.writeable
+    assert layer.W.flags.writeable
+
+
+def test_what_another_process_returns_is_read_only():
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        params = pool.submit(fnnet.init, (4, 3, 2), 5).result()
+    assert parameters.weights_sha256(params) == parameters.weights_sha256(fnnet.init((4, 3, 2), 5))
+    assert not any(array.flags.writeable for array in leaves(params))

@@ -90,7 +90,10 @@ def test_f21_f23_f24_csv_that_is_refused(rows, message, tmp_path):
         (b"label,pixel0,pixel2\n1,2,3\n", "pixel columns missing"),
         (b"label,1x1,1x3\n1,2,3\n", "pixel columns missing"),
         (b"label,pixel0,pixel00\n1,2,3\n", "pixel named twice"),
-        (b"\n1,2\n", "first line is empty"),
+        (b"\n\n\r\n", "line 1: first line is empty"),
+        (b"\n\nlabel,colour\n1,2\n", "line 3, column 2: unknown column"),
+        (b"\n1,2\n3,x\n", "line 3, column 2"),
+        (b"\n\nlabel,pixel0\n", "line 4: empty dataset"),
         (b"\xef\xbb\xbf", "first line is empty"),
         (b"5,0,NaN,1,1\n", "line 1, column 3"),
         (b"label,colour\n1,2\n", "line 1, column 2: unknown column"),
@@ -165,3 +168,12 @@ def test_f22_a_first_line_that_numbers_the_columns_is_a_header(start, labelled, 
     assert (labels is None) != labelled
     write(tmp_path / "b", b"0,1,2,3\n4,5,6,7\n")
     assert len(read_csv(tmp_path / "b")[0]) == 2
+
+
+@pytest.mark.parametrize("piece", [1, 3, 2**18])
+def test_blank_lines_before_the_first_are_passed_over(piece, monkeypatch, tmp_path):
+    monkeypatch.setattr(kaggle_csv, "PIECE", piece)
+    for end in ("\n", "\r", "\r\n"):
+        for text in (["", "", "label,pixel0", "3,4"], ["", "3,4", ""]):
+            x, labels = read_csv(write(tmp_path / "a", end.join(text).encode()))
+            assert (x.tolist(), labels.tolist()) == ([[4]], [3])

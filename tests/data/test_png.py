@@ -125,7 +125,7 @@ def test_f30_f36_every_colour_type_depth_and_interlacing(colour, depth, tmp_path
 EXIF_ROTATED = b"MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0"
 
 
-@pytest.mark.parametrize(("colour", "depth"), [kind for kind in KINDS if kind[0] in (0, 2, 3) and kind != (2, 16)])
+@pytest.mark.parametrize(("colour", "depth"), [kind for kind in KINDS if kind[0] in (0, 2, 3)])
 def test_f30_transparency_is_laid_over_black(colour, depth, tmp_path):
     samples = noise(colour, depth, 7, 9)
     key = tuple(samples[3, 4].tolist())
@@ -137,6 +137,18 @@ def test_f30_transparency_is_laid_over_black(colour, depth, tmp_path):
     found = reader.read_png(path)
     np.testing.assert_array_equal(found, wanted)
     assert palette or found[3, 4] == 0
+
+
+@pytest.mark.parametrize("strip", [1, 5, 10**6])
+@pytest.mark.parametrize("colour", [2, 6])
+def test_f30_sixteen_bits_of_colour_in_strips(colour, strip, monkeypatch, tmp_path):
+    """A row may refer to the last one of the strip before."""
+    monkeypatch.setattr(reader, "STRIP", strip)
+    monkeypatch.setattr(reader, "PIECE", 7)
+    samples = noise(colour, 16, 23, 4)
+    for interlace in (0, 1):
+        path = write(tmp_path / "a.png", encode(samples, colour, 16, interlace))
+        np.testing.assert_array_equal(reader.read_png(path), grey(samples, colour, 16))
 
 
 def test_f30_sixteen_bits_are_scaled_and_rounded(tmp_path):

@@ -132,3 +132,21 @@ def test_f47_a_lock_that_is_no_file(folder, tmp_path):
     (folder / "lock").mkdir()
     with pytest.raises(StorageError, match="cannot be locked"):
         train(folder, 1)
+
+
+@pytest.mark.parametrize("content", [b"my own notes\n", b'{"a": 1}', b"\x7fELF"])
+def test_another_file_of_that_name_is_left_alone(content, folder):
+    folder.mkdir(parents=True)
+    (folder / "lock").write_bytes(content)
+    with pytest.raises(StorageError, match=r"lock: not a lock of fnnet; .*move lock away"), open_run(folder, {}):
+        pass
+    assert (folder / "lock").read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0\0", b'{"pid": 12', b'{"p'])
+def test_what_a_killed_process_left_of_its_lock_is_taken_over(content, folder):
+    folder.mkdir(parents=True)
+    (folder / "lock").write_bytes(content)
+    with open_run(folder, {}):
+        pass
+    assert names(folder) == []

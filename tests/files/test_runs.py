@@ -297,3 +297,21 @@ def test_f47_the_names_that_a_run_uses(folder):
     own = [*names(folder), "lock", f"{file(folder, 2).name}.damaged", f".{file(folder, 2).name}.7-0123abcd.part"]
     assert all(map(is_ours, own))
     assert not any(map(is_ours, ["model.safetensors", "step-1.safetensors", "log.json", "locks"]))
+
+
+@pytest.mark.parametrize("content", [b'{"my": "log"}\n', b"started\nstopped\n", b"no newline"])
+def test_a_log_that_fnnet_did_not_write_is_left_alone(content, folder):
+    folder.mkdir(parents=True)
+    (folder / "log.jsonl").write_bytes(content)
+    with pytest.raises(UsageError, match=r"log.jsonl: not a log of fnnet"), open_run(folder, {}, resume=True):
+        pass
+    assert (folder / "log.jsonl").read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b'{"event": "epo', b"\0" * 40])
+def test_what_a_killed_process_left_of_its_log_is_begun_anew(content, folder):
+    folder.mkdir(parents=True)
+    (folder / "log.jsonl").write_bytes(content)
+    with open_run(folder, {}, resume=True):
+        pass
+    assert (folder / "log.jsonl").read_bytes() == b""

@@ -299,3 +299,40 @@ def test_f88_a_child_that_is_forked_while_another_thread_loads(fresh, monkeypatc
     finally:
         go.set()
         thread.join()
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root can be another user")
+@pytest.mark.parametrize(
+    ("spoil", "wanted"),
+    [
+        (lambda folder, file: None, True),
+        (lambda folder, file: file.chmod(0o666), False),
+        (lambda folder, file: folder.chmod(0o777), False),
+        (lambda folder, file: folder.parent.chmod(0o777), False),
+        (lambda folder, file: folder.parent.chmod(0o1777), True),
+        (lambda folder, file: os.chown(file, 54321, -1), False),
+        (lambda folder, file: os.chown(folder.parent, 54321, -1), False),
+        (lambda folder, file: os.chown(folder.parent, 12345, -1), True),
+    ],
+)
+def test_what_root_left_is_used_where_nobody_else_can_write_it(spoil, wanted, fresh, monkeypatch, tmp_path):
+    """As in an image whose build warmed the cache, and whose program runs as another user."""
+    monkeypatch.setenv("FNNET_CACHE", str(tmp_path / "built" / "kernels"))
+    load_again(monkeypatch)
+    fresh.clear()
+    for file in cache.folder().iterdir():
+        spoil(cache.folder(), file)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    notices = []
+    load_again(monkeypatch, notices.append)
+    assert (fresh == []) == wanted
+    assert len(notices) == (not wanted)
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root can be another user")
+def test_a_folder_of_another_user_is_said_to_be_one(fresh, monkeypatch, tmp_path):
+    (tmp_path / "kernels").mkdir(mode=0o755)
+    os.chown(tmp_path / "kernels", 54321, -1)
+    notices = []
+    load_again(monkeypatch, notices.append)
+    assert "belongs to another user" in notices[0]

@@ -210,3 +210,35 @@ def test_arguments_of_the_wrong_kind_never_reach_compiled_code(numba_kernels):
     for bad in (np.zeros(4), np.zeros((2, 2), np.float32), np.zeros(8, np.float32)[::2]):
         with pytest.raises(TypeError, match="expected contiguous float32"):
             compiled.run("relu", z=bad, a=good)
+
+
+@pytest.mark.parametrize(
+    ("variables", "threads"),
+    [
+        ({}, 8),
+        ({"OMP_NUM_THREADS": "3"}, 3),
+        ({"OMP_NUM_THREADS": "4,2"}, 4),
+        ({"NUMBA_NUM_THREADS": "2", "OMP_NUM_THREADS": "5"}, 2),
+        ({"OMP_NUM_THREADS": "99"}, 8),
+        ({"OMP_NUM_THREADS": "0", "NUMBA_NUM_THREADS": "many"}, 8),
+    ],
+)
+def test_threads_are_limited_by_the_variables_that_others_heed(variables, threads, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    monkeypatch.setattr(limits, "_quota", float)
+    for name in limits.THREAD_LIMITS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert kernels.check_threads(None) == threads
+
+
+def test_a_level_that_the_processor_lacks_is_refused(monkeypatch):
+    from llvmlite import binding
+
+    monkeypatch.setenv("FNNET_CPU", "x86-64-v4")
+    monkeypatch.setattr(binding, "get_host_cpu_features", lambda: dict.fromkeys(["sse2", "sse3"], True))
+    machine.machine.cache_clear()
+    with pytest.raises(UsageError, match="FNNET_CPU: not this processor; .*x86-64-v4, which needs cx16"):
+        machine.machine()
+    machine.machine.cache_clear()

@@ -58,11 +58,10 @@ def _pixel(pixel, colour, depth, palette, key, alphas):
     if colour == 3:
         opacity = Fraction((*alphas, *[255] * 256)[pixel[0]], 255)
         return _round(_luma(palette[pixel[0]]) * opacity)
-    if colour in (2, 6) and depth == 16:
-        depth, pixel = 8, [each >> 8 for each in pixel]
     most = 2**depth - 1
     opacity = Fraction(pixel[-1], most) if colour in (4, 6) else 1
-    return _round((Fraction(pixel[0] * 255, most) if colour in (0, 4) else _luma(pixel)) * opacity)
+    value = pixel[0] if colour in (0, 4) else _luma(pixel)
+    return _round(value * Fraction(255, most) * opacity)
 
 
 def _luma(rgb):

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fnnet.apps.report import loss_text
 from fnnet.apps.report.chart import Line, chart, key
 from fnnet.apps.report.runs import RunCurves, has_dev, points, smallest_error
 from fnnet.core.params import Array
@@ -141,9 +142,9 @@ def epoch_table(reports: Sequence[EpochReport], console: Console) -> None:
         seconds = sum(each.seconds for each in reports[: number + 1])
         rows.add_row(
             f"{report.epoch:,}",
-            f"{report.train_loss:.4f}",
+            loss_text(report.train_loss),
             f"{report.train_accuracy:.2%}",
-            "" if report.dev_loss is None else f"{report.dev_loss:.4f}",
+            "" if report.dev_loss is None else loss_text(report.dev_loss),
             "" if report.dev_accuracy is None else f"{report.dev_accuracy:.2%}",
             f"{seconds:.2f}",
         )
