@@ -238,4 +238,4 @@ OPTIMIZERS: Final[Mapping[str, Callable[..., Optimizer]]] = MappingProxyType(
         "lion": lion,
     }
 )
-"""Each optimizer that moves batch by batch, by the name that options and files know."""
+"""Each optimizer that moves batch by batch, by its name in options and files."""
