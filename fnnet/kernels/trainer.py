@@ -39,7 +39,7 @@ TEAM_WORK: Final = 50_000
 
 
 class Outcome(NamedTuple):
-    """The outcome of a block: the steps made, and for each row of its last pass the loss and 1 if predicted correctly."""
+    """Result of a block: the steps made, and for each row of its last pass the loss and 1 for a correct prediction."""
 
     steps: int
     losses: Array
