@@ -147,7 +147,7 @@ def main(checkout: Path, only: tuple[str, ...], pairs: int) -> None:
     """Measure this checkout and the one in the folder CHECKOUT."""
     chosen = [each for each in MEASURED if not only or any(text in row.name for text in only for row in each.rows)]
     if not chosen:
-        raise click.UsageError(f"no row has a name that holds {' or '.join(only)}")
+        raise click.UsageError(f"no row has a name that contains {' or '.join(only)}")
     if not (checkout / "fnnet").is_dir():
         raise click.UsageError(f"{checkout} has no fnnet")
     threads = available_threads()
