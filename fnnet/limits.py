@@ -26,7 +26,7 @@ FRACTION: Final = Range("0 or more and less than 1", lambda number: 0 <= number 
 MAX_THREADS: Final = 1024
 MAX_CLASSES: Final = 10**6
 MIN_RANGE_TEST_STEPS: Final = 10
-"""Steps that the curve of a learning-rate range test needs before it says anything."""
+"""The fewest steps of a learning-rate range test; a shorter curve gives no suggestion."""
 
 SPACE, RESIDENT, DATA = 0, 1, 5
 """Fields of /proc/self/statm, in pages: the whole address space, resident memory, data and stack."""

@@ -1,8 +1,8 @@
 """The optimizers' steps, one loop for each rule of `kernels.layout.RULES`.
 
 A loop moves `count` parameters w along their gradient, which is `scale` g; m and s are the moments that the rule
-remembers, and `constants` those of the step, in the columns of `kernels.layout`. To add a rule, write its loop, put it
-into MOVES, and its name at the end of RULES with the number of trees that it remembers.
+keeps, and `constants` those of the step, in the columns of `kernels.layout`. To add a rule, write its loop, put it
+into MOVES, and its name at the end of RULES of `kernels.layout` with the number of trees in its state.
 """
 
 from __future__ import annotations
