@@ -4,7 +4,7 @@ Each checkout has processes and a kernel cache of its own, compiled before anyth
 one after the other, in turns first the one and first the other; the ratio is the median of the pairs' ratios.
 
 python -m bench.against ../before                     everything (a quarter of an hour)
-python -m bench.against ../before --only NumPy        the rows whose names hold this
+python -m bench.against ../before --only NumPy        the rows whose names contain this
 python -m bench.against ../before --pairs 31          more pairs, a narrower spread
 """
 
@@ -47,7 +47,7 @@ class Row(NamedTuple):
 class Measured(NamedTuple):
     """What is measured at once, and the rows that it gives.
 
-    name    as the worker knows it; the arguments of the command line where it is a program.
+    name    as the worker takes it; the arguments of the command line where it is a program.
     """
 
     name: str | tuple[str, ...]
@@ -141,13 +141,13 @@ def line(row: Row, pairs: list[tuple[Figures, Figures]]) -> str:
 
 @click.command()
 @click.argument("checkout", type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path))
-@click.option("--only", multiple=True, help="Only the rows whose names hold this.")
+@click.option("--only", multiple=True, help="Only the rows whose names contain this.")
 @click.option("--pairs", default=15, show_default=True, type=click.IntRange(min=1), help="Pairs of measurements.")
 def main(checkout: Path, only: tuple[str, ...], pairs: int) -> None:
     """Measure this checkout and the one in the folder CHECKOUT."""
     chosen = [each for each in MEASURED if not only or any(text in row.name for text in only for row in each.rows)]
     if not chosen:
-        raise click.UsageError(f"no row has a name that holds {' or '.join(only)}")
+        raise click.UsageError(f"no row has a name that contains {' or '.join(only)}")
     if not (checkout / "fnnet").is_dir():
         raise click.UsageError(f"{checkout} has no fnnet")
     threads = available_threads()

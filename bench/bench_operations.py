@@ -1,4 +1,4 @@
-"""Each operation at the shapes that tell most, NumPy beside Numba; with --benchmark-all-cases at every one.
+"""Each operation at the most informative shapes, NumPy beside Numba; with --benchmark-all-cases at every one.
 
 pytest --benchmark-only -k "affine and batch-64"
 """
@@ -21,18 +21,18 @@ TELLING = {
 
 
 def telling_cases(call):
-    """The cases of a plain call; with weights or smoothing it is measured among every case only."""
+    """The cases of a plain call; calls with weights or smoothing are measured only with --benchmark-all-cases."""
     return TELLING.get(call, ("wide",)) if call == cases.operation(call) else ()
 
 
 def grid(every):
-    """The calls and the names of the cases at which they are measured: every one, or the telling ones."""
+    """The calls and the names of the cases at which they are measured: every one, or those of `telling_cases`."""
     names = [case.name for case in cases.CASES]
     return [(call, name) for call in cases.CALLS for name in (names if every else telling_cases(call))]
 
 
 def row_of(call, name):
-    """Where the call at the case of that name is in the table: what goes backward is added to what goes forward."""
+    """The place of a call at a case in the table: the time of a backward call is added to that of its forward call."""
     operation, case = cases.operation(call), cases.named(name)
     sizes = case.W.shape if operation == "update" else case.z.shape
     if operation.startswith("affine"):

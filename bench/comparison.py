@@ -74,7 +74,7 @@ class Row(NamedTuple):
 
 
 def describe(benchmark: Any, section: str, operation: str, shape: str, part: str = "") -> None:
-    """Say in which row of the table a benchmark belongs; the parts of one row are added up."""
+    """Assign a benchmark to a row of the table; the parts of one row are added up."""
     name = ", ".join(word for word in (operation, part, shape) if word)
     benchmark.group = name if section == OPERATIONS else f"{section}: {name}"
     benchmark.extra_info |= {"section": section, "operation": operation, "part": part, "shape": shape, "equal": False}
@@ -167,7 +167,7 @@ def plugin_table_wanted(config: pytest.Config) -> bool:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option that brings every case of the tests' table."""
-    text = "Measure every operation at every case of tests/tools/cases.py, not only where it tells most."
+    text = "Measure every operation at every case of tests/tools/cases.py, not only at the most informative ones."
     parser.getgroup("benchmark").addoption("--benchmark-all-cases", action="store_true", help=text)
 
 

@@ -41,7 +41,7 @@ class Worker:
             self._process.stdin.flush()
 
     def answer(self) -> dict[str, Any]:
-        """Return the worker's answer; a process that died is not able."""
+        """Return the worker's answer; that of a process that died has `able` False."""
         assert self._process.stdout
         line = self._process.stdout.readline()
         answer: dict[str, Any] = json.loads(line) if line else {"able": False, "error": "the process died"}
@@ -59,7 +59,7 @@ class Worker:
 
 
 def run_program(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> tuple[float, float]:
-    """Run a program to its end; return its seconds and the MiB that it took at the most."""
+    """Run a program to its end; return its seconds and its peak memory in MiB."""
     began = time.perf_counter()
     process = subprocess.Popen(command, cwd=cwd, env={**os.environ, **env}, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)

@@ -149,7 +149,7 @@ NUMPY = {"step": step, "one row": one_row, "frames": frames}
 
 
 def main() -> None:
-    """Answer until standard input ends."""
+    """Reply to each line until standard input ends."""
     threads = int(sys.argv[1])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

@@ -1,7 +1,7 @@
 """The recipe `quick` as a PyTorch user writes it: `python -m bench.torch_accuracy FOLDER SEED THREADS`, one JSON line.
 
-FOLDER has the four IDX files of MNIST. The same network, start, batches, Nesterov momentum, one cycle and label
-smoothing; the data lies in memory as floats before the clock starts.
+FOLDER has the four IDX files of MNIST. The same network, variance of the initial weights, batch size, Nesterov
+momentum, one cycle and label smoothing; the data lies in memory as floats before the clock starts.
 """
 
 from __future__ import annotations

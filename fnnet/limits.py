@@ -29,7 +29,7 @@ DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]
 MAX_THREADS: Final = 1024
 MAX_CLASSES: Final = 10**6
 MIN_RANGE_TEST_STEPS: Final = 10
-"""Steps that the curve of a learning-rate range test needs before it says anything."""
+"""The fewest steps of a learning-rate range test; a shorter curve gives no suggestion."""
 
 THREAD_LIMITS: Final = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
 """Environment variables by which users and schedulers of clusters limit the threads of programs."""

@@ -1,1 +1,1 @@
-"""What is made of a trained network or a finished run."""
+"""Programs on top of training: reports on networks and runs."""

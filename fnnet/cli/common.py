@@ -35,7 +35,7 @@ def notifier(quiet: bool) -> Callable[[str], None]:
 
 
 def say(line: str, err: bool = False) -> None:
-    """Print one line of result, with characters escaped that could steer the terminal."""
+    """Print one line of result, with characters escaped that could control the terminal."""
     click.echo(one_line(line), err=err)
 
 

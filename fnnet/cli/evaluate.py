@@ -73,7 +73,7 @@ def evaluate(
         say(describe(dataset, {part: len(examples.labels)}), err=as_json)
     kernels, _ = load_kernels(jit, threads, notify)
     result = metrics.evaluate(model.params, *examples, activation=model.activation, kernels=kernels)
-    matrix = metrics.confusion(result.answers, examples.labels, len(model.classes))
+    matrix = metrics.confusion(result.predicted, examples.labels, len(model.classes))
     if as_json:
         figures = zip(model.classes, metrics.per_class(matrix), strict=True)
         document = {
@@ -133,15 +133,15 @@ def _plot_sheet(path: str, model: Model, dataset: Dataset, examples: Examples, r
     from fnnet.core import rng
 
     order = rng.order(seed, "show", len(examples.labels))
-    wrong = result.answers != examples.labels
+    wrong = result.predicted != examples.labels
     mistakes = order[wrong[order]][: SHEET // 4]
     right = order[~wrong[order]][: SHEET - len(mistakes)]
     shown = np.concatenate([mistakes, right])
     images = [examples.x[i].reshape(dataset.image_shape) for i in shown]
     captions = [
-        f"{model.classes[result.answers[i]]} (is {model.classes[examples.labels[i]]})"
+        f"{model.classes[result.predicted[i]]} (is {model.classes[examples.labels[i]]})"
         if wrong[i]
-        else model.classes[result.answers[i]]
+        else model.classes[result.predicted[i]]
         for i in shown
     ]
     first = f"first {len(mistakes)} of {wrong.sum():,} mistakes, then correct predictions"

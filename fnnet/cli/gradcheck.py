@@ -28,7 +28,7 @@ from fnnet.names import ACTIVATIONS
     "--label-smoothing", type=Number(FRACTION), default=0.0, help="Fraction of each label spread over all classes."
 )
 @click.option("--weighted", is_flag=True, help="Give each image its own weight.")
-@jit_option("Take the gradient")
+@jit_option("Compute the gradient")
 @seed_option
 @json_option
 def gradcheck(

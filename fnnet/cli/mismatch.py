@@ -30,7 +30,7 @@ def option_of(field: str) -> str:
 def naming_options(source: str = "", *, only_in_text: bool = False) -> Iterator[None]:
     """Turn errors that name fields, such as `learning_rate`, into errors that name options, such as --learning-rate.
 
-    source         where the images are, for the error that a run in a folder is another one.
+    source         where the images are, for the error that a folder holds another run.
     only_in_text   whether the place of an error is a file or folder, which may have the name of a field.
     """
     try:
@@ -68,7 +68,7 @@ def _in_text(text: str) -> str:
 
 
 def translate_run_mismatch(error: OtherRunError, source: str) -> UsageError:
-    """Return the error that a run in a folder is another one, with the option that makes it so.
+    """Return the error that a folder holds another run, naming the option that differs.
 
     source   where the images are.
     """

@@ -207,7 +207,7 @@ PLAN_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "help": f"Learning-rate schedule: {', '.join(SCHEDULES)}; such as step:every=5,factor=0.3 (in epochs).",
     },
     "--momentum": {"type": Number(FRACTION), "help": "Momentum coefficient (momentum, nesterov)."},
-    "--weight-decay": {"type": Number(NONNEGATIVE), "help": "Weight decay (decoupled for adamw)."},
+    "--weight-decay": {"type": Number(NONNEGATIVE), "help": "Weight decay (decoupled for adamw and lion)."},
     "--clip-norm": {"type": Number(NONNEGATIVE), "help": "Largest norm of the gradient; 0 for no limit."},
     "--ema": {
         "type": Number(FRACTION),
@@ -228,7 +228,7 @@ PLAN_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 """Options that override a recipe; each has the name of the field that it sets."""
 COURSE: Final = ("--epochs", "--learning-rate", "--schedule", "--early-stopping")
-"""Those that say how fast training goes, and how far."""
+"""Options of the rate and the length of training, which `lr-find` does not have."""
 
 
 def plan_options(without: Collection[str] = ()) -> Decorator:

@@ -98,7 +98,7 @@ def predict(
             predictions += new
             if dark := sum(each.dark_on_light for each in new):
                 which = "looks" if len(new) == 1 else f"{dark:,} of {len(new):,} images look"
-                notify(f"{file}: {which} like dark ink on light paper; the model knows light ink on black: invert")
+                notify(f"{file}: {which} like dark ink on light paper; the model expects light ink on black: invert")
     if output and not failures:
         _write_submission(output, model, predictions)
     if as_json:

@@ -80,7 +80,7 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         return _fail(_usage(error), error.exit_code)
     except Exception as error:
-        # Work that a signal broke off may fail in ways of its own.
+        # Work that a signal interrupted may fail with any error.
         signals.check()
         if debug:
             import traceback

@@ -72,8 +72,8 @@ if TYPE_CHECKING:
 def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
     """Train a network, test it, and save it.
 
-    Options that are not given are the recipe's. `classic` is 784-10-10 by mini-batch gradient descent; `notebook` is
-    the original full-batch run of 1,200 steps.
+    Options that are not given have the recipe's values. `classic` is 784-10-10 by mini-batch gradient descent;
+    `notebook` is the full-batch run of 1,200 steps of the notebook that fnnet began with.
     """
     settings = settings_of(options)
     _check_run_dir(options)

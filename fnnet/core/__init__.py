@@ -1,7 +1,7 @@
 """The mathematics in pure NumPy, for programs that have checked their arguments already.
 
 These are the plain functions behind those of `fnnet`: the same names, the same results to the last bit. They check and
-convert nothing, and their results are not read-only: what does not fit fails in NumPy, or gives a wrong result.
+convert nothing: arguments that do not fit fail in NumPy or give a wrong result. Results are not read-only.
 Positional arguments follow the order of `fnnet`'s; `operations=` takes the place of `kernels=`.
 
 >>> import numpy as np
@@ -47,13 +47,13 @@ _HOMES = {
     "sgd": "optimizers",
     "update": "optimizers",
 }
-"""Public name -> the page that defines it."""
+"""Public name -> the module that defines it."""
 
 __all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    # At their first use: importing a module of this package need not load all four pages.
+    # At their first use: importing a module of this package need not load all four.
     if name not in _HOMES:
         raise AttributeError(f"module 'fnnet.core' has no attribute {name!r}")
     from importlib import import_module

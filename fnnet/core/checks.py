@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from fnnet.core.params import Array
 
 MOST: Final = 2**63 - 1
-"""Counts are 64-bit integers where NumPy and compiled code hold them."""
+"""The largest count: NumPy and compiled code hold counts as 64-bit integers."""
 LONGEST: Final = 128
-"""Bits of an integer that a message shows."""
+"""Bits of the longest integer that a message writes out."""
 
 
 def check_share(name: str, value: Any) -> float:
@@ -88,8 +88,8 @@ R = TypeVar("R")
 def calm(function: Callable[P, R]) -> Callable[P, R]:
     """Make a pure `function` independent of the caller's `np.errstate`.
 
-    Where overflow or underflow is an error to the caller, it runs once more with NumPy's flags ignored: calls without
-    either cost nothing.
+    If the caller's settings make overflow or underflow an error, the function runs again with errors ignored; a call
+    without either costs nothing.
     """
 
     @functools.wraps(function)
@@ -183,7 +183,7 @@ def check_label_smoothing(share: Any) -> float:
 
 
 def check_classes(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of classes as a tuple of printable texts, each once, else UsageError."""
+    """Return the names of classes as a tuple of printable strings, each once, else UsageError."""
     if not isinstance(names, Sequence) or isinstance(names, (str, bytes)):
         raise ArgumentTypeError("class names", expected="a sequence of names", found=repr(names))
     seen: set[str] = set()

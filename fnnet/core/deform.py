@@ -105,7 +105,7 @@ def deform(
     samples: Any = None,
     kernels: Kernels = NUMPY,
 ) -> Array:
-    """Deform the images `x`, uint8 (n, height * width), as epoch `epoch` does.
+    """Deform the images `x`, uint8 (n, height * width), as in epoch `epoch`.
 
     Pixel (i, j) of the result is the image at c + M ((j, i) - c - shift) + bend(j, i), interpolated between the four
     nearest pixels, where c is the image's centre and M the inverse of rotation, scale and shear. The bend is a uniform

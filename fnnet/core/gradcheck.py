@@ -33,7 +33,7 @@ class Check(NamedTuple):
     """One array of the network: the largest relative errors over its parameters.
 
     checked        parameters compared with central differences.
-    kinks          parameters left out of them, because the step moved a unit across its activation's kink.
+    kinks          parameters not compared, because the step moved a unit across its activation's kink.
     central        largest relative error against central differences.
     complex_step   largest relative error against the complex step.
     """

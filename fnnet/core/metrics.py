@@ -21,14 +21,14 @@ FEW: Final = 256
 class Evaluation(NamedTuple):
     """The predictions for a set of labelled images.
 
-    loss      mean cross-entropy, nats.
-    accuracy  fraction of correct predictions, 0 to 1.
-    answers   the predictions: most probable class of each image, int64 (n,).
+    loss       mean cross-entropy, nats.
+    accuracy   fraction of correct predictions, 0 to 1.
+    predicted  the most probable class of each image, int64 (n,).
     """
 
     loss: float
     accuracy: float
-    answers: Array
+    predicted: Array
 
 
 class ClassFigures(NamedTuple):
@@ -51,30 +51,31 @@ def evaluate(
     labels = check_labels(labels, logits.shape)
     with np.errstate(over="ignore", invalid="ignore"):
         loss = kernels.operations.cross_entropy(logits, labels)
-    answer = freeze(logits.argmax(axis=1))
-    return Evaluation(loss, accuracy(answer, labels), answer)
+    predicted = freeze(logits.argmax(axis=1))
+    return Evaluation(loss, accuracy(predicted, labels), predicted)
 
 
-def accuracy(answers: Array, labels: Array) -> float:
-    """Return the fraction of `answers` (n,) equal to `labels` (n,), 0 to 1.
+def accuracy(predicted: Array, labels: Array) -> float:
+    """Return the fraction of `predicted` (n,) equal to `labels` (n,), 0 to 1.
 
-    Raises   UsageError unless both are integers, as many of one as of the other and at least one.
+    Raises   UsageError unless both are integers of the same shape, with at least one element.
     """
-    answers, labels = (_vector(*each) for each in (("answers", answers), ("labels", labels)))
-    if answers.shape != labels.shape or not len(labels):
-        raise UsageError("answers", expected=f"as many as labels, {len(labels)}, and at least 1", found=len(answers))
-    return int(np.count_nonzero(answers == labels)) / len(labels)
+    predicted, labels = (_vector(*each) for each in (("predicted classes", predicted), ("labels", labels)))
+    if predicted.shape != labels.shape or not len(labels):
+        expected = f"as many as labels, {len(labels)}, and at least 1"
+        raise UsageError("predicted classes", expected=expected, found=len(predicted))
+    return int(np.count_nonzero(predicted == labels)) / len(labels)
 
 
-def confusion(answers: Array, labels: Array, classes: int) -> Array:
+def confusion(predicted: Array, labels: Array, classes: int) -> Array:
     """Return the confusion matrix, int64 (classes, classes): entry [i, j] counts the images of class i predicted as j.
 
-    Raises   UsageError unless both are integers from 0 to classes - 1, as many of one as of the other.
+    Raises   UsageError unless both are integers from 0 to classes - 1, of the same shape (n,).
     """
     classes = check_count("classes", classes, 1, MOST_CLASSES)
     labels = _vector("labels", labels)
-    answers, labels = (check_labels(each, (len(labels), classes)) for each in (answers, labels))
-    return np.bincount(labels * classes + answers, minlength=classes**2).reshape(classes, classes)
+    predicted, labels = (check_labels(each, (len(labels), classes)) for each in (predicted, labels))
+    return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
 def per_class(matrix: Array) -> tuple[ClassFigures, ...]:
@@ -83,9 +84,9 @@ def per_class(matrix: Array) -> tuple[ClassFigures, ...]:
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or (matrix.size and matrix.min() < 0):
         raise UsageError("confusion matrix", expected="shape (classes, classes), counts", found=f"shape {matrix.shape}")
     figures = []
-    for right, images, answered in zip(matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0), strict=True):
-        precision, recall = right / max(answered, 1), right / max(images, 1)
-        f1 = 2 * right / max(images + answered, 1)
+    for correct, images, predicted in zip(matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0), strict=True):
+        precision, recall = correct / max(predicted, 1), correct / max(images, 1)
+        f1 = 2 * correct / max(images + predicted, 1)
         figures.append(ClassFigures(int(images), float(precision), float(recall), float(f1)))
     return tuple(figures)
 

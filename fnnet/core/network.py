@@ -1,4 +1,4 @@
-"""The network, read like its equations: forward, loss, backward, predict.
+"""The network as its equations: forward, loss, backward, predict.
 
 `x` is (n, inputs) in the dtype of the parameters. These functions check nothing; those of `fnnet` check their arguments
 once and call them. Complex numbers pass through, which gives exact derivatives (`gradcheck`).
@@ -21,12 +21,12 @@ LARGEST: Final = np.array(255, np.float32)
 
 @read_only_copies
 class Activations(NamedTuple):
-    """What `forward` leaves for `backward`.
+    """What `forward` returns and `backward` takes.
 
     a      each layer's input: (x as float, hidden activations...), each (n, units).
     z      each layer's output before its activation, each (n, units); the last are the logits.
     probs  softmax of the logits, (n, classes).
-    activation, masks   as they were given to `forward`.
+    activation, masks   as given to `forward`.
     """
 
     a: tuple[Array, ...]
@@ -77,7 +77,7 @@ def backward(
     label_smoothing: float = 0.0,
     operations: Operations = OPERATIONS,
 ) -> Params:
-    """The gradient of the mean cross-entropy at every W and b, in the form of the parameters, last layer first."""
+    """Return the gradient of the mean cross-entropy at every W and b, as Params; computed from the last layer back."""
     a, z, probs, activation, masks = activations
     dz = operations.cross_entropy_backward(probs, labels, weights, label_smoothing)
     grads = []
@@ -91,7 +91,7 @@ def backward(
 
 
 def scores(params: Params, x: Array, activation: str = "relu", operations: Operations = OPERATIONS) -> Array:
-    """The logits (n, classes): the forward pass without what backward needs."""
+    """Return the logits (n, classes): the forward pass without what `backward` takes."""
     affine, value = operations.affine, operations.activations[activation].value
     z = affine(x, *params.layers[0])
     for W, b in params.layers[1:]:
@@ -108,11 +108,11 @@ def loss(
     label_smoothing: float = 0.0,
     operations: Operations = OPERATIONS,
 ) -> float:
-    """The mean cross-entropy in nats."""
+    """Return the mean cross-entropy in nats."""
     return operations.cross_entropy(scores(params, x, activation, operations), labels, weights, label_smoothing)
 
 
 def predict(params: Params, x: Array, activation: str = "relu", operations: Operations = OPERATIONS) -> Array:
-    """The class with the highest score of each row, int64 (n,); the lowest of equals."""
+    """Return the class with the highest score of each row, int64 (n,); of equal ones the lowest."""
     best: Array = scores(params, x, activation, operations).argmax(axis=1)
     return best

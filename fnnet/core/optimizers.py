@@ -26,9 +26,9 @@ class Optimizer(NamedTuple):
 
     init      params -> optimizer state.
     update    (params, grads, optimizer state, learning_rate) -> (params, optimizer state).
-    name      of an optimizer that compiled code knows too, as in OPTIMIZERS; another one runs step by step in NumPy.
-    figures   the numbers that it was made with.
-    trees     how many trees its state remembers; None if that is not known.
+    name      of the update rule; one that compiled code does not have runs step by step in NumPy.
+    figures   the numbers that it was made with, by name.
+    trees     number of trees (Params) in its state; None if that is not known.
     """
 
     init: Callable[[Params], Any]
@@ -144,7 +144,7 @@ def lion(beta_1: float = 0.9, beta_2: float = 0.99, weight_decay: float = 0.0, d
 def clipped(optimizer: Optimizer, norm: float) -> Optimizer:
     """`optimizer` on gradients that are scaled down to `norm` where theirs, over all weights and biases, is larger.
 
-    Pascanu, Mikolov and Bengio 2013, arXiv:1211.5063. Where it is clipped already, the smaller norm counts.
+    Pascanu, Mikolov and Bengio 2013, arXiv:1211.5063. If it is clipped already, the smaller norm applies.
     """
 
     def step(params: Params, grads: Params, state: Any, rate: float) -> tuple[Params, Any]:
@@ -184,19 +184,19 @@ def averages(optimizer: Optimizer) -> bool:
 
 
 def evaluation_params(params: Params, state: Any, optimizer: Optimizer) -> Params:
-    """The parameters to evaluate: their average if the optimizer keeps one and has made a step, else `params`."""
+    """Return the parameters to evaluate: their average if the optimizer keeps one and made a step, else `params`."""
     average: Params = state.trees[-1] if averages(optimizer) and state.steps else params
     return average
 
 
 def global_norm(grads: Params) -> float:
-    """The Euclidean norm of all gradients together, summed in float64."""
+    """Return the Euclidean norm of all gradients together, summed in float64."""
     arrays = (each for layer in grads.layers for each in layer)
     return math.sqrt(sum(float(np.square(array, dtype=np.float64).sum()) for array in arrays))
 
 
 def trees_of(state: Any) -> tuple[Params, ...]:
-    """What a state remembers: nothing where it is ()."""
+    """Return the trees of an optimizer state; () has none."""
     return state.trees if isinstance(state, Moments) else ()
 
 
@@ -208,7 +208,7 @@ def _optimizer(name: str, step: Update, trees: int, **figures: Any) -> Optimizer
 
 
 def _decay(params: Params, grads: Params, rate: float, weight_decay: float, decoupled: bool) -> tuple[Params, Params]:
-    """The parameters shrunk by decoupled weight decay, or the gradient with that of the coupled one."""
+    """Return params and grads: params shrunk by decoupled weight decay, or grads with that of coupled decay added."""
     if not weight_decay:
         return params, grads
     if decoupled:
@@ -217,13 +217,13 @@ def _decay(params: Params, grads: Params, rate: float, weight_decay: float, deco
 
 
 def _times(number: float, array: Array) -> Array:
-    """The product in the dtype of the array."""
+    """Return the product in the dtype of the array."""
     product: Array = array.dtype.type(number) * array
     return product
 
 
 def _power(base: float, exponent: int) -> Any:
-    """The power by NumPy, as compiled training has it, whose last bit may differ from Python's."""
+    """Return the power by NumPy, as in compiled training; its last bit may differ from that of Python's."""
     return (base ** np.array([exponent + 0.0]))[0]
 
 
@@ -238,4 +238,4 @@ OPTIMIZERS: Final[Mapping[str, Callable[..., Optimizer]]] = MappingProxyType(
         "lion": lion,
     }
 )
-"""Each optimizer that moves batch by batch, by the name that options and files know."""
+"""Each optimizer that moves batch by batch, by its name in options and files."""

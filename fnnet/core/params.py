@@ -1,4 +1,4 @@
-"""The parameters of a network: immutable tuples of arrays, and how they start.
+"""The parameters of a network: immutable tuples of arrays, and their initialisation.
 
 These functions check nothing; `fnnet.init` checks its arguments and calls `init`.
 """
@@ -56,7 +56,7 @@ class Layer(NamedTuple):
 
 
 class Params(NamedTuple):
-    """All weights and biases, first layer first. Also the form of a gradient. A JAX pytree as it stands."""
+    """All weights and biases, first layer first. Also the form of a gradient. A JAX pytree."""
 
     layers: tuple[Layer, ...]
 

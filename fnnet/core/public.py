@@ -1,11 +1,13 @@
 """The public functions of the mathematics.
 
-Each checks and converts its arguments once, calls the plain function of its name, and makes the result read-only.
+Each checks and converts its arguments once, calls the plain function of the same name, and makes the result read-only.
 
 Shapes   `x` is (n, inputs): floats, taken in the dtype of the parameters, or uint8, which is divided by 255. `labels`
          is (n,), integers.
-Raises   UsageError for what does not fit or is out of range, ArgumentTypeError, one of those, for what is of another
-         kind. Results do not depend on the caller's `np.errstate`.
+Raises   UsageError for an argument that does not fit or is out of range; its subclass ArgumentTypeError for a wrong
+         type or dtype.
+
+Results do not depend on the caller's `np.errstate`.
 """
 
 from __future__ import annotations
@@ -52,7 +54,8 @@ def init(sizes: Sequence[int], seed: int = 0, *, scheme: str = "he", dtype: DTyp
 
     The same seed gives the same bits on every machine.
 
-    scheme   "he", "glorot" or "notebook": uniform weights of these variances.
+    scheme   of the uniform weights: "he" (variance 2 / inputs), "glorot" (2 / (inputs + outputs)), both with biases 0,
+             or "notebook" (weights and biases in (-0.5, 0.5)).
     dtype    float32, or float64 for checks.
 
     >>> import fnnet
@@ -78,8 +81,8 @@ def forward(
 ) -> Activations:
     """Propagate forward: Z = A W + b through every layer, the activation between them, softmax at the end.
 
-    masks    what each hidden layer's activations are multiplied by, (n, units) each, as `dropout.masks` draws them;
-             None for all ones.
+    masks    factors of each hidden layer's activations, (n, units) each, as `dropout.masks` draws them; None for ones.
+    Returns  Activations: each layer's input `a` and output `z`, and the probabilities `probs` (n, classes).
 
     >>> import fnnet, numpy as np
     >>> activations = fnnet.forward(fnnet.init((4, 3, 2)), np.zeros((5, 4)))
@@ -112,8 +115,8 @@ def loss(
 ) -> float:
     """Return the mean cross-entropy in nats of the network at `x` (n, inputs) against `labels` (n,).
 
-    weights           of the samples (n,), the mean being sum(weight loss) / sum(weight); None for equal ones.
-    label_smoothing   share of the target spread evenly over all classes.
+    weights           of the samples (n,): the mean is sum(weight loss) / sum(weight). None for equal ones.
+    label_smoothing   fraction of the target spread evenly over all classes.
 
     >>> import fnnet, numpy as np
     >>> round(fnnet.loss(fnnet.init((4, 3, 2)), np.zeros((5, 4)), np.zeros(5, int)), 4)
@@ -136,7 +139,7 @@ def backward(
     label_smoothing: float = 0.0,
     kernels: Kernels = NUMPY,
 ) -> Params:
-    """Propagate backward: return the gradient of the mean cross-entropy, in the form of the parameters (`grads`).
+    """Propagate backward: return the gradient of the mean cross-entropy, as Params.
 
     activations   what `forward` returned for these parameters.
     weights, label_smoothing   as in `loss`.
@@ -172,9 +175,10 @@ def update(params: Params, grads: Params, learning_rate: float, *, kernels: Kern
 
 @calm
 def scores(params: Params, x: Any, *, activation: str = "relu", kernels: Kernels = NUMPY) -> Array:
-    """Return the logits of each row of `x` (n, inputs), read-only (n, classes), CHUNK rows at a time.
+    """Return the logits of each row of `x` (n, inputs), read-only (n, classes).
 
-    Compiled kernels do it in one call; each row's bits are then the same whatever rows are beside it.
+    NumPy's kernels take CHUNK rows at a time. Compiled kernels take all in one call; the bits of a row then do not
+    depend on the other rows.
 
     >>> import fnnet, numpy as np
     >>> fnnet.scores(fnnet.init((4, 3, 2)), np.zeros((5, 4))).shape
@@ -192,9 +196,9 @@ def scores(params: Params, x: Any, *, activation: str = "relu", kernels: Kernels
 
 
 def predict(params: Params, x: Any, *, activation: str = "relu", kernels: Kernels = NUMPY) -> Array:
-    """Return the most probable class of each row of `x` (n, inputs), as int64 (n,); the lowest of equals.
+    """Return the most probable class of each row of `x` (n, inputs), int64 (n,); the lowest of equally probable ones.
 
-    Raises   UsageError also for a row whose scores are not numbers.
+    Raises   UsageError for a row that has a NaN among its scores, or whose highest score is infinite.
 
     >>> import fnnet, numpy as np
     >>> fnnet.predict(fnnet.init((4, 3, 2)), np.zeros((3, 4))).tolist()
@@ -204,26 +208,26 @@ def predict(params: Params, x: Any, *, activation: str = "relu", kernels: Kernel
 
 
 def predictor(params: Params, *, activation: str = "relu", kernels: Kernels = NUMPY) -> Callable[[Any], Array]:
-    """Return `predict` for many calls on one network: a function of `x` alone.
+    """Return a function of `x` alone that predicts as `predict` does, for many calls on one network.
 
     With compiled kernels the parameters are packed once, and one row then takes microseconds. Several threads may call
-    it.
+    the function.
 
     >>> import fnnet, numpy as np
-    >>> answer = fnnet.predictor(fnnet.init((4, 3, 2)))
-    >>> answer(np.zeros((1, 4))).tolist()
+    >>> classify = fnnet.predictor(fnnet.init((4, 3, 2)))
+    >>> classify(np.zeros((1, 4))).tolist()
     [0]
     """
     check_activation(activation)
     check_kernels(kernels)
     inputs, dtype = check_params(params).layers[0].W.shape[0], params.layers[0].W.dtype
     if kernels.predictor is None:
-        params = parameters.each(_read_only, params)  # as compiled kernels do: the network as it is now
+        params = parameters.each(_read_only, params)  # a copy, as compiled kernels make
         return lambda x: predict(params, x, activation=activation, kernels=kernels)
     ready = kernels.predictor(params, kernels.threads, activation)
 
     @calm
-    def answer(x: Any) -> Array:
+    def classify(x: Any) -> Array:
         plain = type(x) is np.ndarray and (x.dtype is BYTES or x.dtype == dtype) and x.flags.c_contiguous
         if not (plain and x.ndim == 2 and x.shape[1] == inputs and len(x)):
             x = _as_stored(check_input(x, params), params)
@@ -232,7 +236,7 @@ def predictor(params: Params, *, activation: str = "relu", kernels: Kernels = NU
             raise _not_numbers(int((best < 0).argmax()))
         return best
 
-    return answer
+    return classify
 
 
 def _read_only(array: Array) -> Array:
@@ -275,6 +279,6 @@ def _check_targets(
 
 
 def _overflowing(params: Params, learning_rate: float) -> Any:
-    """Return a context in which a rate beyond the dtype overflows silently: training reports that itself."""
+    """Return a context in which a rate beyond the dtype's range overflows silently: training reports that itself."""
     beyond = abs(learning_rate) > float(np.finfo(params.layers[0].W.dtype).max)
     return np.errstate(over="ignore", invalid="ignore") if beyond else contextlib.nullcontext()

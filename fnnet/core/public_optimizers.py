@@ -1,4 +1,4 @@
-"""The public optimizers: each checks its figures once, and its `init` and `update` check their arguments once.
+"""The public optimizers: each checks its figures once; its `init` and `update` check their arguments.
 
 Training checks its arguments itself and then calls the optimizer inside, which `unchecked` returns.
 """
@@ -106,7 +106,7 @@ def adam(
 def adamw(
     beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8, *, weight_decay: float = 0.01
 ) -> Optimizer:
-    """Return Adam with decoupled weight decay, Loshchilov and Hutter, arXiv:1711.05101.
+    """Return Adam with decoupled weight decay, Loshchilov and Hutter, arXiv:1711.05101. Raises as `adam` does.
 
     The default of `weight_decay` is PyTorch's; it is 0.004 in Keras and 0.0001 in optax.
 
@@ -120,7 +120,7 @@ def adamw(
 def lion(beta_1: float = 0.9, beta_2: float = 0.99, *, weight_decay: float = 0.0, decoupled: bool = True) -> Optimizer:
     """Return Lion: W := W - rate sign(beta_1 m + (1 - beta_1) g), then m := beta_2 m + (1 - beta_2) g.
 
-    Every weight moves by the learning rate, so that it wants to be a third to a tenth of Adam's.
+    Every weight moves by the learning rate, which should therefore be a third to a tenth of Adam's.
 
     weight_decay   decoupled unless `decoupled` is False, as in `sgd`.
     Source   Chen et al. 2023, arXiv:2302.06675.
@@ -137,7 +137,7 @@ def lion(beta_1: float = 0.9, beta_2: float = 0.99, *, weight_decay: float = 0.0
 
 
 def clipped(optimizer: Optimizer, norm: float) -> Optimizer:
-    """Return `optimizer` on gradients scaled down to `norm` where theirs, over all weights and biases, is larger.
+    """Return `optimizer` with gradients scaled down to `norm` where their norm, over all parameters, is larger.
 
     As Keras's global_clipnorm and optax's clip_by_global_norm; PyTorch divides by the norm + 1e-6.
 
@@ -177,7 +177,7 @@ def averaged(optimizer: Optimizer, decay: float) -> Optimizer:
 def make(
     name: str, *, momentum_beta: float = 0.9, weight_decay: float = 0.0, clip_norm: float = 0.0, ema: float = 0.0
 ) -> Optimizer:
-    """Return the optimizer that options call `name`, with these figures; 0 is without.
+    """Return the optimizer that options call `name`, with these figures; 0 leaves clipping and the average out.
 
     weight_decay   coupled; decoupled for adamw and lion.
     """
@@ -223,7 +223,7 @@ def checked(plain: Optimizer) -> Optimizer:
 
 
 def unchecked(optimizer: Optimizer) -> Optimizer:
-    """Return the optimizer inside one that `checked` made; another one itself."""
+    """Return the optimizer that `checked` wrapped; `optimizer` itself if it is not wrapped."""
     return optimizer.update.plain if isinstance(optimizer.update, CheckedUpdate) else optimizer
 
 
@@ -234,19 +234,22 @@ SGD: Final = sgd()
 def check_optimizer(optimizer: Any) -> Optimizer:
     """Return `optimizer` if it is one, else ArgumentTypeError."""
     if not (isinstance(optimizer, Optimizer) and callable(optimizer.init) and callable(optimizer.update)):
-        raise ArgumentTypeError("optimizer", expected="one, as fnnet.momentum()", found=repr(optimizer))
+        raise ArgumentTypeError("optimizer", expected="an Optimizer, such as fnnet.momentum()", found=repr(optimizer))
     return optimizer
 
 
 def check_state(optimizer: Optimizer, params: Params, state: Any) -> None:
-    """UsageError unless `state` can be that of `optimizer` for `params`; one of a user's own checks its own state."""
+    """Raise UsageError unless `state` can be that of `optimizer` for `params`.
+
+    An optimizer of the user's own checks its own state.
+    """
     wanted = optimizer.trees
     if wanted is None or (wanted == 0 and state == ()):
         return
     trees = state.trees if isinstance(state, Moments) else () if isinstance(state, tuple) and not state else None
     if trees is None or len(trees) != wanted:
         average = " with an average" if optimizers.averages(optimizer) else ""
-        expected = f"{wanted} trees, as {optimizer.name} remembers{average}"
+        expected = f"{wanted} trees for {optimizer.name}{average}"
         found = type(state).__name__ if trees is None else f"{len(trees)} trees"
         fix = "begin with optimizer.init(params)"
         raise UsageError("optimizer state is not of this optimizer", expected=expected, found=found, fix=fix)
@@ -263,7 +266,7 @@ def _freeze_state(state: Any) -> Any:
 
 
 def _with_known_state(optimizer: Optimizer) -> Optimizer:
-    """Return `optimizer` whose `init` refuses a state that an average cannot be put behind."""
+    """Return `optimizer` whose `init` refuses a state that an average cannot be appended to."""
     inner: Callable[[Params], Any] = optimizer.init
 
     def init(params: Params) -> Any:

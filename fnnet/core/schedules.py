@@ -26,7 +26,7 @@ Schedule = Callable[[Any], Any]
 def constant(rate: float) -> Schedule:
     """Make the schedule that is `rate` at every step.
 
-    Raises   UsageError unless `rate` is finite and above 0, as all functions here.
+    Raises   UsageError unless `rate` is finite and above 0, as do all functions here.
     """
     rate = _rate(rate)
     return calm(lambda steps: np.full(_steps(steps).shape, rate)[()])
@@ -101,7 +101,7 @@ def plateau_scale(losses: Sequence[float], factor: float = 0.1, patience: int = 
 
     A loss is better than the best so far if it is below (1 - threshold) times that; NaN never is. After more than
     `patience` epochs in a row without a better one, the rate is multiplied by `factor` and the count starts again.
-    As PyTorch's ReduceLROnPlateau in its mode "min", "rel", without its least change of the rate (eps).
+    As PyTorch's ReduceLROnPlateau in its mode "min", "rel", without its minimum change of the rate (eps).
     Raises   UsageError unless 0 < factor <= 1, patience >= 0, 0 <= threshold < 1.
     """
     factor, patience = _factor(factor), check_count("patience", patience, 0)
@@ -231,7 +231,7 @@ def _steps(given: Any) -> Array:
     steps = as_array("steps are not integers", given, "iu", "an integer dtype")
     if steps.size and steps.min() < 0:
         raise UsageError("step out of range", expected="0 or more", found=steps.min())
-    # Steps of 8 bits would overflow in what is made of them.
+    # 8-bit steps would overflow in the arithmetic that follows.
     return np.minimum(steps, np.array(MOST, np.uint64 if steps.dtype.kind == "u" else np.int64)).astype(np.int64)
 
 

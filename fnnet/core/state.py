@@ -20,11 +20,11 @@ class Examples(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """The state of an optimizer that remembers.
+    """The state of an optimizer that keeps moments.
 
     steps   updates made so far.
-    trees   what is remembered, each shaped like the parameters: (velocity,), RMSProp's (square,), Adam's (mean,
-            square); behind them the average of the parameters, where the optimizer keeps one.
+    trees   the moments, each shaped like the parameters: (velocity,), RMSProp's (square,), Adam's (mean, square);
+            last the average of the parameters, if the optimizer keeps one.
     """
 
     steps: int
@@ -42,8 +42,8 @@ class TrainState(NamedTuple):
 
 
 class Objective(NamedTuple):
-    """What a step goes down on: the network's activation, dropout (one rate for all hidden layers or one for each) and
-    label smoothing."""
+    """What a step minimises: the loss with this activation, dropout (one rate for all hidden layers or one for each)
+    and label smoothing."""
 
     activation: str = "relu"
     dropout: float | tuple[float, ...] = 0.0
@@ -54,12 +54,12 @@ PLAIN = Objective()
 
 
 class EpochReport(NamedTuple):
-    """Where training stands. The keys of `epochs` in the JSON document.
+    """One report on training. Its fields are the keys of each entry of `epochs` in the JSON document.
 
     epoch          passes over the training images so far.
     seconds        training alone since the last report, without evaluation.
-    train_loss, train_accuracy   mean over the last pass, each image as it was met, before its step.
-    dev_loss, dev_accuracy       over the dev images with the parameters as they are now; None without dev images.
+    train_loss, train_accuracy   mean over the last pass, each image before the step that it is in.
+    dev_loss, dev_accuracy       over the dev images, after the pass; None without dev images.
     learning_rate  of the last step; NaN for L-BFGS, which has none.
     """
 
@@ -73,9 +73,9 @@ class EpochReport(NamedTuple):
 
 
 def report_of(values: Mapping[str, Any], place: str = "") -> EpochReport:
-    """The report that a file keeps as JSON values: a figure that was not finite is null there, and NaN here; None for
-    those of dev images.
+    """Return the report that a file stores as JSON values.
 
+    A figure that was not finite is null in the file: it becomes NaN, or None if it is of the dev images.
     Raises   DataError naming the field.
     """
     figures: dict[str, Any] = {}
@@ -86,19 +86,19 @@ def report_of(values: Mapping[str, Any], place: str = "") -> EpochReport:
         if field != "epoch":
             fits, expected = whole or value is None or isinstance(value, float), "a number or null"
         if not fits:
-            found = "nothing" if value is ... else repr(value)[:40]
+            found = "a missing key" if value is ... else repr(value)[:40]
             raise DataError(field, place=place, expected=expected, found=found)
         figures[field] = math.nan if value is None and not field.startswith("dev") else value
     return EpochReport(**figures)
 
 
 class Training(NamedTuple):
-    """How far training has come: all that it must keep to go on as if it had never stopped.
+    """How far training has come: all that is needed to resume it as if it had never stopped.
 
     history   the reports so far.
-    best      the parameters with the best dev loss so far, where early stopping asks for them.
-    epoch     whole passes so far; of the one under way `images` done, with the sum of their losses and how many answers
-              were right.
+    best      the parameters with the best dev loss so far, if early stopping needs them.
+    epoch     whole passes so far.
+    images, loss_sum, correct   of the current pass: images done, sum of their losses, number of correct predictions.
     seconds   of training since the last report.
     """
 

@@ -15,14 +15,14 @@ from fnnet.errors import ArgumentTypeError
 class Kernels(NamedTuple):
     """One implementation of every operation.
 
-    Its methods, and `relu`, `relu_backward` and the like for every activation, mean what the functions of
-    `fnnet.core.operations` say; they check their arguments: UsageError for arrays that do not fit one another or the
-    operation, ArgumentTypeError for what is not float32 or float64, or not the dtype of the first.
+    Its methods, and `relu`, `relu_backward` and the like for every activation, compute what the functions of
+    `fnnet.core.operations` compute, and check their arguments: UsageError for arrays that do not fit one another or the
+    operation, ArgumentTypeError for arrays that are not float32 or float64, or not all of the same dtype.
 
     operations   the operations themselves, which check nothing.
-    threads      how many threads the compiled functions use.
+    threads      number of threads of the compiled functions.
 
-    The last fields are what compiled code does as a whole, and None where the operations alone compute:
+    The last fields are whole computations in compiled code; in NumPy's table they are None:
     pixels       (x, dtype, threads) -> the rows of x as the block trainer reads them.
     trainer      the block trainer: `kernels.trainer.Trainer`.
     predictor    compiled inference: `kernels.predictor.Predictor`.
@@ -110,11 +110,11 @@ NAMES: Final = (
 """Every operation of a table, by the name of its method."""
 
 NUMPY: Final = Kernels("numpy", OPERATIONS)
-"""The definition."""
+"""NumPy's table, the definition."""
 
 
 def check_kernels(kernels: Any) -> None:
-    """ArgumentTypeError unless `kernels` is a table of operations."""
+    """Raise ArgumentTypeError unless `kernels` is a table of operations."""
     if not isinstance(kernels, Kernels):
-        expected = "a table, as fnnet.load_kernels('numba') gives"
+        expected = "a table, such as fnnet.load_kernels('numba')"
         raise ArgumentTypeError("kernels", expected=expected, found=repr(kernels))

@@ -84,7 +84,7 @@ FORMAT: Final = Format("Kaggle CSV", _recognise, _read)
 
 
 def _blocks(file: BufferedReader, path: AnyPath) -> Iterator[tuple[int, bytes]]:
-    """Yield many whole lines at a time, each ended by a newline whatever ended it, with the number of the first."""
+    """Yield many whole lines at a time, any line end as a newline, with the number of the first line."""
     rest, line = b"", 1
     while True:
         piece = file.read(PIECE)

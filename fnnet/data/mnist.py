@@ -38,7 +38,7 @@ MIRRORS: Final = (
     "https://raw.githubusercontent.com/fgnt/mnist/master/",
 )
 REACH_SECONDS: Final = 4.0
-"""Seconds to wait for any mirror before doing without the network."""
+"""Seconds to wait for any mirror before giving up on the network."""
 DOWNLOAD_SECONDS: Final = 600.0
 """Seconds that all downloads together may take."""
 MAX_DOWNLOAD: Final = 16 * 2**20
@@ -270,7 +270,7 @@ def _download_one(folder: Path, name: str, notify: Notify, mirrors: tuple[str, .
 
 
 def _verify(content: bytes, name: str) -> None:
-    """DataError unless `content` is MNIST's file `name`, raw or as one whole gzip member."""
+    """Raise DataError unless `content` is MNIST's file `name`, raw or as one whole gzip member."""
     payload, fix = content, "fetch it again"
     if content.startswith(GZIP_MAGIC):
         inflater = zlib.decompressobj(wbits=31)

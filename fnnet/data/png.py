@@ -169,7 +169,7 @@ def _check_aside(kind: bytes, total: int, chunks: _Chunks) -> None:
     if kind in (b"acTL", b"fcTL", b"fdAT"):
         refuse("an animation", chunks.path, place, "one image", name, "save a single frame")
     if kind[:1].isupper():
-        refuse("unsupported PNG", chunks.path, place, "chunks that PNG knows", name, SAVE)
+        refuse("unsupported PNG", chunks.path, place, "chunks that PNG defines", name, SAVE)
     if total > MAX_ASIDE:
         expected, fix = f"at most {MAX_ASIDE:,} bytes beside the image", "save it again without text and profiles"
         refuse("unsupported PNG", chunks.path, place, expected, f"{total:,}", fix)
@@ -205,7 +205,7 @@ def _check_header(header: bytes, shape: tuple[int, int] | None, path: AnyPath) -
         refuse("image without pixels", path, "byte 16", "1x1 or more", found, SAVE)
     depth, colour, packing, filtering, interlace = header[8:]
     if depth not in DEPTHS.get(colour, ()) or packing or filtering or interlace > 1:
-        expected = "bits, colour, compression, filter and interlacing that PNG knows"
+        expected = "bits, colour, compression, filter and interlacing that PNG defines"
         refuse("unsupported PNG", path, "byte 24", expected, tuple(header[8:]), SAVE)
     return header
 

@@ -119,7 +119,7 @@ class Opened:
         self.path = path
 
     def __enter__(self) -> BufferedReader:
-        self.file = BufferedReader(FileIO(open_regular(self.path)))  # open() would ask whether it is a terminal
+        self.file = BufferedReader(FileIO(open_regular(self.path)))  # open() would check for a terminal
         return self.file  # type: ignore[return-value]
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
@@ -129,7 +129,7 @@ class Opened:
 
 
 def _refuse_kind(path: AnyPath, head: bytes, formats: Sequence[Format]) -> NoReturn:
-    """Raise DataError for a file that none of `formats` recognises, naming its kind if its first bytes tell it."""
+    """Raise DataError for a file that none of `formats` recognises, naming its kind if its first bytes show it."""
     expected = listed([each.name for each in formats])
     if not head:
         refuse("file is empty", path, "byte 0", "data", "0 bytes", AGAIN)

@@ -1,10 +1,10 @@
 """Run directories: checkpoints by step, a log of JSON lines, one trainer at a time, and resuming after any end.
 
-RUN_DIR/lock                              who trains here now
+RUN_DIR/lock                              the process that trains here now
 RUN_DIR/log.jsonl                         what happened, a JSON object on each line
 RUN_DIR/step-000000012345.safetensors     the last two checkpoints
 
-The newest checkpoint is the one of the highest step, whatever the clocks say. A checkpoint is removed only after two
+The newest checkpoint is the one of the highest step; times do not matter. A checkpoint is removed only after two
 newer ones have been written and read back; a damaged one is kept under another name and never loaded.
 """
 

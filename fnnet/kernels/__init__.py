@@ -33,7 +33,7 @@ def load(
     >>> fnnet.load_kernels("numpy").name
     'numpy'
     """
-    # Here, for the compiler imports this package too, and the key of the cache covers what it imports.
+    # Imported here: the compiler imports this package too, and the key of the cache covers all that it imports.
     from fnnet.core.table import NUMPY, Kernels
 
     threads = check_threads(threads)

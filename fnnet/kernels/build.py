@@ -101,7 +101,7 @@ def _all_called(libraries: list[Any]) -> list[Any]:
 def _entries(part: str, bits: int, names: dict[str, str]) -> str:
     """Return LLVM code of an entry for each function, which takes its arguments from a vector of 64-bit words.
 
-    names   of the functions, as LLVM knows them.
+    names   of the functions in LLVM's code.
     """
     module, word, status, byte = ir.Module(), ir.IntType(64), ir.IntType(32), ir.IntType(8)
     pointer, real = byte.as_pointer(), ir.FloatType() if bits == 32 else ir.DoubleType()

@@ -22,7 +22,7 @@ from fnnet.names import ACTIVATIONS as NAMES
 
 
 def _compiled(array: Array) -> Library:
-    """The compiled operations for the dtype of `array`."""
+    """Return the compiled operations for the dtype of `array`."""
     if array.dtype not in (np.float32, np.float64):
         expected = "float32, float64"
         raise ArgumentTypeError("the compiled kernels do not take this dtype", expected=expected, found=array.dtype)
@@ -30,12 +30,12 @@ def _compiled(array: Array) -> Library:
 
 
 def _flat(array: Array, dtype: DTypeLike) -> Array:
-    """`array` as a contiguous vector, a copy where its layout or dtype demands one."""
+    """Return `array` as a contiguous vector; a copy if its layout or dtype needs one."""
     return np.ascontiguousarray(array, dtype=dtype).reshape(-1)
 
 
 def _padded(matrix: Array, dtype: DTypeLike) -> Array:
-    """A copy of `matrix` whose rows are whole vectors, with zeros behind their ends."""
+    """Return a copy of `matrix` whose rows are whole vectors, with zeros behind their ends."""
     rows, columns = matrix.shape
     lanes = machine().vector_bytes // np.dtype(dtype).itemsize
     width = -(-columns // lanes) * lanes
@@ -45,7 +45,7 @@ def _padded(matrix: Array, dtype: DTypeLike) -> Array:
 
 
 def _product(a: Array, steps: tuple[int, int], k: int, b: Array, start: Array, columns: int) -> Array:
-    """start + a b for a (m, k) whose elements lie `steps` apart from row to row and from column to column."""
+    """Return start + a b for a (m, k) whose elements lie `steps` apart from row to row and from column to column."""
     m = (a.size - 1 - (k - 1) * steps[1]) // steps[0] + 1
     wide = _padded(b, a.dtype)
     width = wide.shape[1]
@@ -89,7 +89,7 @@ def relu_backward(da: Array, z: Array) -> Array:
 
 
 def _activated(name: str, z: Array) -> tuple[Array, Array]:
-    """The activation of z and its slope, of the shape of z."""
+    """Return the activation of z and its slope, of the shape of z."""
     width = whole_lines(z.size)
     a, slope = aligned(width, z.dtype), aligned(width, z.dtype)
     a[: z.size] = _flat(z, z.dtype)

@@ -13,7 +13,7 @@ from fnnet.kernels.machine import machine
 from fnnet.kernels.team import run_team, shares
 
 IMAGES_A_THREAD: Final = 256
-"""Images for each thread from which on starting another pays: that takes as long as a hundred small images."""
+"""The fewest images per thread: starting one takes as long as deforming a hundred small images."""
 
 
 def deform(

@@ -2,7 +2,7 @@
 
 The columns of W are padded to whole vectors and cut into panels, each panel row by row: 8 vectors wide in the first
 layer, where rows of W are picked by the pixels that are not zero, 2 in the others, where register tiles run over
-them. Hidden layers have W transposed beside it, for the way back. Padding is zero and stays zero.
+them. Hidden layers have W transposed beside it, for the backward pass. Padding is zero and stays zero.
 
 The compiler imports this file, which therefore imports nothing of `core`; `kernels.pack` copies parameters in and out.
 """
@@ -56,14 +56,14 @@ SUMS_BYTES: Final = 65536
 BUCKETS: Final = 64
 """Classes of length into which sparse rows are sorted, so that rows of like length come together."""
 DENSE: Final = 0.4
-"""Fraction of nonzero inputs from which on register tiles over all inputs are faster. It decides on speed alone: the
+"""Fraction of nonzero inputs above which register tiles over all inputs are faster. It decides on speed alone: the
 sums are the same bits either way."""
 RELU: Final = ACTIVATIONS.index("relu")
 RULES: Final[Mapping[str, int]] = MappingProxyType(
     {"sgd": 0, "momentum": 1, "nesterov": 1, "rmsprop": 1, "adam": 2, "lion": 1}
 )
-"""The optimizers that compiled code knows -> how many trees each remembers. A rule's number is its position here, and
-its loop is in `native.move.MOVES`."""
+"""The optimizers that compiled code has -> number of trees in the state of each. A rule's number is its position here,
+and its loop is in `native.move.MOVES`."""
 CONSTANTS: Final = 13
 RATE, FIRST, FIRST_REST, SECOND, SECOND_REST, KEEP, STEP, ROOT, LEAST, DECAY, CLIP, BLEND, SMOOTH = range(CONSTANTS)
 """The columns of the constants of a step: learning rate; beta_1, 1 - beta_1, beta_2, 1 - beta_2; factor of the weights;

@@ -2,7 +2,7 @@
 
 Numba turns each function of `kernels.native` into LLVM's intermediate code; that becomes one object file, which is
 cached and loaded without importing Numba again. A warm start takes milliseconds, nothing is unpickled, and a call
-releases the interpreter's lock.
+releases the global interpreter lock.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ SAMPLE: Final = 256
 """Rows from which the fraction of nonzero inputs is estimated. It decides on speed alone: the sums are the same bits
 either way."""
 ROWS_A_THREAD: Final = 4096
-"""Rows for each thread from which on starting another pays."""
+"""The fewest rows per thread: below, starting another takes longer than it saves."""
 
 
 class Pixels(NamedTuple):

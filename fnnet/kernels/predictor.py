@@ -19,7 +19,7 @@ from fnnet.kernels.team import run_team
 UNIT_ROWS: Final = 64
 """Rows that go through the network at once."""
 TEAM_WORK: Final = 4_000_000
-"""Multiply-adds from which on a second thread pays: starting one takes about 100 us."""
+"""The fewest multiply-adds for a second thread: starting one takes about 100 us."""
 
 
 class _Place(NamedTuple):

@@ -1,4 +1,4 @@
-"""Optimizers as compiled code knows them: the number of an update rule, and the constants of each step as columns."""
+"""Optimizers in compiled code: the number of an update rule, and the constants of each step as columns."""
 
 from __future__ import annotations
 
@@ -76,6 +76,6 @@ class Rule(NamedTuple):
 
 
 def rule_of(optimizer: Optimizer) -> Rule | None:
-    """Return the rule of an optimizer; None for one that compiled code does not know."""
+    """Return the rule of an optimizer; None for one that compiled code does not have."""
     known = optimizer.name in RULES and optimizer.name in FACTORS
     return Rule(optimizer.name, optimizer.figures) if known else None

@@ -1,7 +1,7 @@
 """The compiled functions and their arguments by name: what Python binds, and what the compiler compiles for.
 
-Both sides read this page alone. The compiler refuses a function whose own parameters have other names or another order,
-and `Library.bind` takes arguments by name only, so that no two of one kind can change places unseen.
+Both sides read this module alone. The compiler refuses a function whose own parameters have other names or another
+order, and `Library.bind` takes arguments by name only, so that two of one kind cannot be swapped unnoticed.
 """
 
 from __future__ import annotations

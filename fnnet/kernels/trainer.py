@@ -35,11 +35,11 @@ CHUNK_ROWS: Final = 512
 NARROW_CHUNKS: Final = 4
 """Factor of CHUNK_ROWS if every layer is narrow: activations then fit the cache, and threads wait less often."""
 TEAM_WORK: Final = 50_000
-"""Multiply-adds of a step from which on a second thread pays: below, it waits longer than it works."""
+"""The fewest multiply-adds of a step for a second thread: below, it waits longer than it works."""
 
 
 class Outcome(NamedTuple):
-    """What a block did: the steps made, and for each row of its last pass the loss and whether its class was right."""
+    """Result of a block: the steps made, and for each row of its last pass the loss and 1 for a correct prediction."""
 
     steps: int
     losses: Array
@@ -170,6 +170,6 @@ class Trainer:
 
     def is_finite(self) -> bool:
         """Return True if every parameter is finite."""
-        # The sum is quicker, and allocates nothing; it may overflow though no parameter has.
+        # The sum is quicker and allocates nothing; it may overflow even if all parameters are finite.
         with np.errstate(over="ignore", invalid="ignore"):
             return bool(np.isfinite(self._p.sum()) or np.isfinite(self._p).all())

@@ -1,4 +1,4 @@
-"""Blocks of training steps: the loop over `train_step`, compiled as one call where the kernels can."""
+"""Blocks of training steps: the loop over `train_step`, or one call of compiled kernels."""
 
 from __future__ import annotations
 
@@ -45,15 +45,17 @@ def train_block(
 ) -> tuple[TrainState, float, int]:
     """Make steps over the examples numbered `rows` (m,), `batch_size` at a time; the last batch may be smaller.
 
-    With `rows` None it is one step over all examples as they lie, whatever `batch_size`. With NumPy's kernels this is
-    the loop over `train_step`. Compiled kernels run it as one call, and equal the loop within rounding: the same bits
+    With `rows` None it makes one step over all examples and ignores `batch_size`. NumPy's kernels run the loop over
+    `train_step`. Compiled kernels make one call: its results equal the loop's within rounding, and are the same bits
     for any number of threads.
 
+    examples        x (n, inputs), floats or uint8, and labels (n,).
     learning_rate   a number, or a schedule of the state's step.
-    weights         of the examples, one for each; None for equal ones.
-    Returns  the state, the sum of the m losses and the number of right predictions.
-    Raises   DivergedError at the first step whose loss is not finite, or for weights that are not finite at the
-             latest after the last; it names the step and the layer. UsageError for a batch size or rows out of range.
+    weights         of the examples (n,); None for equal ones.
+    Returns  the state, the sum of the m losses and the number of correct predictions, each before its step.
+    Raises   DivergedError at the first step whose loss is not finite, and after the last step at the latest for
+             parameters that are not finite; it names the step and the layer. UsageError for a batch size or rows out
+             of range.
 
     >>> import fnnet, numpy as np
     >>> from fnnet.core.state import Examples
@@ -95,7 +97,7 @@ def rates_of(learning_rate: Rates, first: int, steps: int) -> Array:
 
 
 def add_up(before: float, losses: Array) -> float:
-    """Add the losses of the batches to `before` one after another: the same bits however the batches came in blocks."""
+    """Add the losses of the batches to `before` one after another: the same bits however blocks divide the batches."""
     return float(np.cumsum(np.concatenate([[before], losses]))[-1])
 
 
@@ -111,10 +113,10 @@ class Loop:
         self._weights: Array | None = None
 
     def use(self, examples: Examples, weights: Array | None, rows: Array | None = None) -> Array | None:
-        """Train on these from now on.
+        """Train on these examples from now on.
 
         rows     the examples that `run` will ask for; None for any.
-        Returns  the numbers by which `run` knows these rows.
+        Returns  the numbers that `run` takes for these rows.
         """
         params = self._state.params
         x, classes = check_input(examples.x, params), params.layers[-1].W.shape[1]
@@ -126,9 +128,9 @@ class Loop:
         return rows
 
     def run(self, rows: Array | None, rates: Array, passes: int = 1) -> tuple[Array, int]:
-        """Train on the examples numbered `rows`, or `passes` times on all as they lie; `rates` are of the steps.
+        """Train on the examples numbered `rows`, or `passes` times on all in their order, at the `rates` of the steps.
 
-        Returns  the sum of the losses of each batch of the last pass, and its number of right predictions.
+        Returns  the sum of the losses of each batch of the last pass, and its number of correct predictions.
         """
         steps = len(rates) // passes
         with np.errstate(all="ignore"):
@@ -162,7 +164,7 @@ class Loop:
 
 
 class Compiled:
-    """The same by the compiled block trainer, whose parameters stay in its own vectors from block to block."""
+    """Blocks of steps by the compiled block trainer, whose parameters stay in its own vectors from block to block."""
 
     def __init__(self, state: TrainState, batch_size: int, objective: Objective, rule: Rule, kernels: Kernels) -> None:
         self._kernels, self._batch_size, self._objective = kernels, batch_size, objective
@@ -170,7 +172,7 @@ class Compiled:
         self._trainer: Any = None
 
     def use(self, examples: Examples, weights: Array | None, rows: Array | None = None) -> Array | None:
-        """As `Loop.use`. The rows alone are brought into the form that the trainer reads."""
+        """Do as `Loop.use`; only the given rows are converted to the form that the trainer reads."""
         if rows is not None:
             examples = Examples(examples.x[rows], examples.labels[rows])
             weights = None if weights is None else weights[rows]
@@ -199,7 +201,7 @@ class Compiled:
         return self._kernels.trainer(params, trees, work, self._kernels.threads)
 
     def run(self, rows: Array | None, rates: Array, passes: int = 1) -> tuple[Array, int]:
-        """As `Loop.run`."""
+        """Do as `Loop.run`."""
         rows = np.arange(len(self._examples.x)) if rows is None else rows
         given = self._start.optimizer_state
         before = self._steps + (given.steps if isinstance(given, Moments) else 0)
@@ -231,7 +233,7 @@ class Compiled:
         raise diverged(state.step + 1, overflowing_layer(activations.z), found)
 
     def state(self) -> TrainState:
-        """As `Loop.state`."""
+        """Do as `Loop.state`."""
         if self._trainer is None:
             return self._start
         given = self._start.optimizer_state
@@ -244,7 +246,7 @@ class Compiled:
 def make_blocks(
     state: TrainState, batch_size: int, objective: Objective, optimizer: Optimizer, kernels: Kernels
 ) -> Loop | Compiled:
-    """Return what runs blocks of steps: compiled where the kernels can and know the optimizer, else the loop."""
+    """Return the runner of blocks: `Compiled` if the kernels are and have the optimizer's rule, else `Loop`."""
     check_kernels(kernels)
     check_work(state, objective, optimizer)
     plain = unchecked(optimizer)

@@ -63,7 +63,9 @@ def epochs(
 
     weights       of the training images (n,); None for equal ones.
     image_shape   (height, width), for the deformation.
+    dev           images for validation; None for none.
     on_block      called after each block of steps.
+    Raises        DivergedError as `train_block`; UsageError for a plan or examples that do not fit.
     """
     check_plan(plan, has_dev=dev is not None)
     if not isinstance(training, Training):
@@ -86,7 +88,7 @@ def _run_lbfgs(
     training: Training, train: Examples, plan: Plan, weights: Any, dev: Examples | None, kernels: Kernels,
     on_block: Callable[[Progress], None] | None,
 ) -> Iterator[Training]:  # fmt: skip
-    """Train by L-BFGS, whose iterations are the epochs: all of them, or as many as the minimum takes."""
+    """Train by L-BFGS, whose iterations are the epochs: all of them, or fewer if the minimum is reached."""
     import scipy.optimize  # noqa: F401  here, so that it does not count in the first iteration's time
 
     from fnnet.training import lbfgs
@@ -118,7 +120,7 @@ def _run_lbfgs(
 class EpochRunner:
     """Runs passes over the training images in blocks of steps, and reports on them.
 
-    The parameters stay in the blocks, compiled or not, from step to step. `Training` says how far the passes have come.
+    The parameters stay in the blocks, compiled or not, from step to step; `Training` records the progress.
     """
 
     def __init__(
@@ -200,7 +202,7 @@ class EpochRunner:
         return outcome
 
     def _deform(self, rows: Array, epoch: int) -> Array:
-        """Hand these images to the blocks as they are in this epoch, and return their new numbers."""
+        """Deform these images as in this epoch, pass them to the blocks, and return their new numbers."""
         assert self._plan.deformation
         assert self._image_shape
         x = deform.deform(

@@ -18,9 +18,9 @@ from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import DivergedError
 
 GRADIENT: Final = 1e-7
-"""At the minimum no entry of the gradient is larger than this."""
+"""The minimum is reached when no entry of the gradient is larger than this."""
 FALL: Final = 1e-12
-"""The fall of the loss in one iteration, relative to the loss, below which it is at the minimum."""
+"""The minimum is reached when the loss falls by less than this fraction of itself in one iteration."""
 
 
 def minimise(
@@ -35,19 +35,19 @@ def minimise(
     kernels: Kernels = NUMPY,
     on_iteration: Callable[[int, float, Params], None] | None = None,
 ) -> tuple[Params, tuple[float, ...]]:
-    """Go from `params` down to a minimum of mean cross-entropy + l2 / 2 * (sum of all squared parameters).
+    """Minimise mean cross-entropy + l2 / 2 * (sum of all squared parameters), starting from `params`.
 
     As the `weight_decay` of every optimizer here, l2 shrinks biases too; scikit-learn's alpha leaves them out.
 
-    Limited-memory BFGS, Liu and Nocedal 1989, doi:10.1007/BF01589116, by scipy.optimize. It computes in float64: its
-    line search needs gradients better than float32 has. x is held once as float64, the activations of all rows too.
+    Limited-memory BFGS, Liu and Nocedal 1989, doi:10.1007/BF01589116, by scipy.optimize. It computes in float64, as its
+    line search needs gradients more precise than float32. x and the activations of all rows are held as float64.
 
-    iterations     the most iterations; each reads all examples once or a few times.
+    iterations     the maximum number of iterations; each reads all examples once or a few times.
     weights        of the examples (n,); None for equal ones.
     on_iteration   called with the number of each iteration, from 1, and the loss and the parameters after it.
     Returns  the parameters, in the dtype of those given, and the loss after each iteration, nats.
-    Raises   DivergedError at a loss or gradient that is not finite; UsageError as `forward`, and for figures that
-             are out of range.
+    Raises   DivergedError at a loss or gradient that is not finite; UsageError as `forward`, and for arguments
+             that are out of range.
     """
     from scipy.optimize import minimize
 
@@ -86,13 +86,13 @@ def minimise(
 
 
 def flatten(params: Params) -> Array:
-    """Every W and b in order, each row by row, as one float64 vector."""
+    """Return every W and b in order, each row by row, as one float64 vector."""
     vector: Array = np.concatenate([each.ravel() for layer in params.layers for each in layer], dtype=np.float64)
     return vector
 
 
 def unflatten(vector: Array, sizes: tuple[int, ...], dtype: Any = np.float64) -> Params:
-    """The parameters of layer `sizes` whose `flatten` is `vector`, as read-only copies of `dtype`."""
+    """Return the parameters of layer `sizes` whose `flatten` is `vector`, as read-only copies of `dtype`."""
     layers, done = [], 0
     for inputs, outputs in itertools.pairwise(sizes):
         W = vector[done : done + inputs * outputs].reshape(inputs, outputs)

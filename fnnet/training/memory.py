@@ -14,13 +14,13 @@ from fnnet.training.plan import Plan, make_optimizer
 FLOAT: Final = 4
 DOUBLE: Final = 8
 PAIRS: Final = 10
-"""Steps that L-BFGS remembers, each with that of its gradient: SciPy's default (maxcor)."""
+"""Steps that L-BFGS keeps, each with the change of the gradient: SciPy's default (maxcor)."""
 
 
 def of_training(sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool) -> int:
-    """Return the bytes that training needs besides its images, at least.
+    """Return the least number of bytes that training needs besides its images.
 
-    Counted are the parameters, gradients, moments and the activations of a batch.
+    It counts the parameters, gradients, moments and the activations of a batch.
 
     sizes    of the layers, (inputs, hidden..., outputs).
     images   number of training images.
@@ -36,8 +36,8 @@ def of_training(sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool
     if compiled:
         from fnnet.kernels.trainer import CHUNK_ROWS
 
-        # In the trainer's own vectors, and as they came and will be returned. Of narrow networks more rows go through
-        # at once, but their activations are small.
+        # Three copies: in the trainer's vectors, as given and as returned. Narrow networks take more rows at once, but
+        # their activations are small.
         return max(start, FLOAT * (3 * count * (1 + trees) + 2 * min(rows, CHUNK_ROWS) * widths))
     # A step makes new parameters and moments of the old ones and the gradient.
     return max(start, FLOAT * (count * (3 + 2 * trees) + rows * (sizes[0] + 2 * widths)))

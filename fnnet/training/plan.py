@@ -1,4 +1,4 @@
-"""How to train, as one value of plain figures that a recipe, a command line and a checkpoint can hold."""
+"""How to train: one tuple of plain values, which recipes, the command line and checkpoints share."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Plan(NamedTuple):
     batch_size      images in a step; None for all of them.
     learning_rate   the highest; `schedule` lowers it: NAME or NAME:OPTION=NUMBER,... as in `step:every=5`.
     report_every    epochs between reports.
-    momentum        coefficient of momentum and nesterov.
-    weight_decay    coupled; decoupled for adamw.
+    momentum        coefficient of the optimizers momentum and nesterov.
+    weight_decay    coupled; decoupled for adamw and lion.
     clip_norm       largest norm of the gradient; 0 for no limit.
     ema             decay of the moving average of the weights, which then predicts; 0 for none.
     dropout         fraction of hidden units dropped, one number or one for each layer.
@@ -57,13 +57,13 @@ class Plan(NamedTuple):
 
     @property
     def is_stepwise(self) -> bool:
-        """True if the optimizer moves batch by batch; L-BFGS evaluates all images along a line before it moves."""
+        """True if the optimizer updates the weights batch by batch; L-BFGS reads all images for each update."""
         return self.optimizer in STEPPING
 
 
 USED_BY_LBFGS: Final = ("epochs", "activation", "report_every", "optimizer", "weight_decay", "label_smoothing")
 IGNORED_BY_LBFGS: Final = ("learning_rate", "momentum")
-"""Fields that every plan sets. All others must be at their default, as L-BFGS would not do what they say."""
+"""Fields that every plan sets. All others must be at their default: L-BFGS has no use for them."""
 
 
 def check_kind(plan: Any) -> Plan:
@@ -134,4 +134,4 @@ def _check_early_stopping(plan: Plan, has_dev: bool) -> None:
     check_count("early_stopping", plan.early_stopping, 1)
     if not has_dev:
         fix = "hold some out with `dev`"
-        raise UsageError("no dev images to watch", expected="dev images", found="none", fix=fix)
+        raise UsageError("no dev images for early stopping", expected="dev images", found="none", fix=fix)

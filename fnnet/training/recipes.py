@@ -25,7 +25,7 @@ class Recipe(NamedTuple):
                   `learning_rate`. Plain values, as `--help` must not import NumPy: the deformation is a mapping.
     dev           images cut from the training set, at most a tenth of it.
     train_images  images of the rest to train on; None for all.
-    min_steps     a small set is passed over more than `epochs` times, until this many steps are made.
+    min_steps     the minimum number of steps: a small set is passed over more than `epochs` times.
     reports       reports in a run; None for one each epoch.
     """
 
@@ -69,7 +69,7 @@ RECIPES: Final = MappingProxyType(
             ),
             Recipe(
                 name="notebook",
-                what="the original run: full batch, uniform(-0.5, 0.5) start, 1,200 steps on 41,000 images",
+                what="the original notebook: full batch, uniform(-0.5, 0.5) start, 1,200 steps on 41,000 images",
                 hidden=(10,),
                 initialiser="notebook",
                 dev=1000,
@@ -112,7 +112,7 @@ RECIPES: Final = MappingProxyType(
             ),
             Recipe(
                 name="record",
-                what="784-2000-1500-1000-500-10 on deformed images, as far as a plain network goes, under an hour",
+                what="784-2000-1500-1000-500-10 on deformed images, about 99.5% in three quarters of an hour",
                 hidden=(2000, 1500, 1000, 500),
                 initialiser="he",
                 dev=0,

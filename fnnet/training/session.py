@@ -1,7 +1,7 @@
-"""A training session: from a data set and a recipe to a tested model, kept in a run directory on the way.
+"""A training session: from a data set and a recipe to a tested model, with checkpoints in a run directory.
 
-It is what the command line, an estimator, a server, a sweep or a cluster calls to train. It prints nothing and handles
-no signals: callers pass functions that show progress, take notices and stop. Errors name fields, as in `learning_rate`.
+The command line calls it, as can any other program that trains. It prints nothing and handles no signals: callers pass
+functions that show progress, take notices and stop. Errors name fields, as in `learning_rate`.
 
 >>> import tempfile
 >>> from fnnet import data
@@ -12,7 +12,7 @@ no signals: callers pass functions that show progress, take notices and stop. Er
 >>> [report.epoch for report in reports], model.training["test_accuracy"] > 0.7
 ([1, 2, 3], True)
 
-A run directory keeps a training that is stopped; resumed, it ends with the same weights, bit by bit.
+A run directory keeps a training that is stopped; resumed, it ends with the same weights, bit for bit.
 
 >>> run_dir = tempfile.mkdtemp()
 >>> def stop_in_epoch_2(progress):
@@ -105,8 +105,8 @@ def prepare(
     """Return the job of training on `dataset` by a recipe, with `settings` in place of the recipe's.
 
     settings        name of a field of `Plan` or `Recipe` -> its value. A `deformation` may be a mapping of the figures
-                    that differ from the recipe's; None is without.
-    dev_set         images to watch training by, in place of some that are held out; see `load_dev_set`.
+                    that differ from the recipe's; None for no deformation.
+    dev_set         images for validation, in place of some held out of the training set; see `load_dev_set`.
     class_weights   as text, `balanced` or `CLASS=WEIGHT,...`, or as `class_weights.class_weights` takes them.
     Raises   UsageError at the name of the field that does not fit.
     """
@@ -137,7 +137,7 @@ def prepare(
 def override(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     """Return the recipe with `settings`, as `prepare` takes them, in place of its own.
 
-    Raises   UsageError for a setting that there is not, or that would have no effect.
+    Raises   UsageError for an unknown setting, or one that would have no effect.
     """
     own = {name: value for name, value in settings.items() if name in OVERRIDABLE}
     figures = {name: value for name, value in settings.items() if name in Plan._fields}
@@ -148,7 +148,7 @@ def override(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     if isinstance(deformation, Mapping):
         figures["deformation"] = {**(recipe.plan.get("deformation") or recipes.DEFORMATION), **deformation}
     if settings.get("optimizer") == "lbfgs":
-        # It passes over all images in each of its iterations; the recipe's own ways of taking steps give way.
+        # L-BFGS passes over all images in each iteration: these defaults replace the recipe's.
         figures = {"batch_size": None, "schedule": "constant", "epochs": 1} | figures
         own = {"min_steps": LBFGS_ITERATIONS} | own
     chosen = recipe._replace(**own, plan={**recipe.plan, **figures})
@@ -187,7 +187,7 @@ def plan_of(recipe: Recipe) -> Plan:
 
 
 def load_dev_set(path: str | os.PathLike[str], dataset: Dataset) -> Examples:
-    """Load the images at `path` to watch a training on `dataset` by.
+    """Load the images at `path` for validation while training on `dataset`.
 
     Raises   as `data.load`; UsageError for images of another shape or other classes.
     """
@@ -237,7 +237,7 @@ def train(
     during: AbstractContextManager[Any] | None = None,
     notify: Notify = lambda notice: None,
 ) -> tuple[Model, tuple[EpochReport, ...]]:
-    """Train, test and describe the model of a job.
+    """Train and test the model of a job.
 
     run_dir    folder for checkpoints and a log; None keeps nothing.
     resume     go on with the run in `run_dir`; the result is bit-identical to that of an uninterrupted run.
@@ -245,7 +245,7 @@ def train(
     during     context manager that is entered while steps are made, such as one that handles signals.
     notify     takes notices: of damaged checkpoints, of a run begun by another version.
 
-    Returns  the model and the reports.
+    Returns  the Model, which records the plan and the test figures, and the reports.
     Raises   StoppedError if `on_block` returns a reason, and DivergedError; what was reached is kept in `run_dir`.
              OtherRunError if `run_dir` holds the run of another job. FnnetError if there is not enough memory.
     """
@@ -304,12 +304,12 @@ def _stop(reason: str, training: Training, record: Record | None) -> Never:
 
 
 def _tested(job: Job, training: Training, kernels: Kernels) -> Model:
-    """Return the model that training came to, with its test figures and all that it was trained with."""
+    """Return the trained model, with its test figures and everything that it was trained with."""
     params, activation = epochs.trained_params(training, job.plan), job.plan.activation
     tested = job.dataset.test and metrics.evaluate(params, *job.dataset.test, activation=activation, kernels=kernels)
     if tested and not math.isfinite(tested.loss):
         raise steps.diverged("test loss", None, tested.loss)
-    # Given all images: it stops at the first that show every unit alive.
+    # All images are given, but it stops once every unit has been active.
     dead = metrics.dead_units(params, job.train.x, activation=activation, kernels=kernels)
     about = {
         "recipe": job.recipe,

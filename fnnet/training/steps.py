@@ -1,4 +1,4 @@
-"""One step of training, as the equations say: forward, backward, update."""
+"""One step of training, as in the equations: forward, backward, update."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def train_step(
     optimizer: Optimizer = SGD,
     kernels: Kernels = NUMPY,
 ) -> tuple[TrainState, float, int]:
-    """Forward, backward, update on one batch.
+    """Make a training step on one batch, `x` (n, inputs) and `labels` (n,): forward, backward, update.
 
     weights   of the samples (n,); None for equal ones.
-    Returns   the next state, the batch's mean loss and its number of right predictions before the step.
+    Returns   the next state, the batch's mean loss and its number of correct predictions before the step.
     Raises    DivergedError for a loss, or weights after the step, that are not finite; it names the step and the layer.
-              UsageError for what does not fit: a learning rate below 0, an optimizer state of another optimizer.
+              UsageError for arguments that do not fit, a learning rate below 0 or the state of another optimizer.
 
     >>> import fnnet, numpy as np
     >>> state = fnnet.TrainState(fnnet.init((4, 3, 2)), (), step=0, seed=0)
@@ -79,7 +79,7 @@ def step(
     optimizer: Optimizer,
     operations: Operations,
 ) -> tuple[TrainState, float, int]:
-    """Forward, backward, update on one batch `x` of floats: `train_step` without checks of its arguments."""
+    """Make a training step on one batch `x` of floats: `train_step` without checks of its arguments."""
     params, (activation, _, smoothing) = state.params, objective
     masks = _masks(state, len(x), objective)
     activations = network.forward(params, x, activation, masks, operations)
@@ -109,7 +109,7 @@ def freeze_state(state: TrainState) -> TrainState:
 
 
 def check_work(state: Any, objective: Any, optimizer: Any) -> None:
-    """UsageError unless these are a state of a network, an objective and an optimizer."""
+    """Raise UsageError unless these are a state of a network, an objective and an optimizer."""
     if not isinstance(state, TrainState):
         raise ArgumentTypeError("not of type TrainState", expected="TrainState", found=type(state).__name__)
     if not isinstance(objective, Objective):
@@ -127,7 +127,7 @@ def check_work(state: Any, objective: Any, optimizer: Any) -> None:
 
 
 def diverged(step: int | str, layer: int | None = None, found: object = None) -> DivergedError:
-    """The error for numbers that are no longer finite."""
+    """Return the error for numbers that are no longer finite."""
     place = f"step {step}" if isinstance(step, int) else step
     expected = "finite weights" if found is None else "a finite loss"
     place += f", layer {layer}" if layer else ""
@@ -136,14 +136,14 @@ def diverged(step: int | str, layer: int | None = None, found: object = None) ->
 
 
 def overflowing_layer(z: tuple[Array, ...]) -> int:
-    """The first layer, counted from 1, whose outputs are not finite; the last if all are."""
+    """Return the first layer, counted from 1, whose outputs are not finite; the last if all are."""
     return next((number for number, output in enumerate(z, 1) if not np.isfinite(output).all()), len(z))
 
 
 def check_finite_weights(state: TrainState) -> None:
-    """DivergedError, naming the layer, unless every weight of `state` is finite."""
+    """Raise DivergedError, naming the layer, unless every weight of `state` is finite."""
     for number, (W, b) in enumerate(state.params.layers, 1):
-        # The sum of squares is quicker, and makes no vector of booleans; it may overflow though no weight has.
+        # The sum of squares is quicker and makes no array of booleans; it may overflow even if all weights are finite.
         finite = math.isfinite(np.vdot(W, W)) and math.isfinite(np.vdot(b, b))
         if not (finite or (np.isfinite(W).all() and np.isfinite(b).all())):
             raise diverged(state.step, number)

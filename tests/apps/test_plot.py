@@ -91,7 +91,7 @@ def test_an_epoch_that_was_done_again_counts_once(tmp_path):
         (json.dumps(entries(1)[1]), "line 2: damaged log"),
         ({}, "line 2: damaged log"),
         ({"event": 1}, "line 2: damaged log"),
-        ({"event": "epoch"}, "line 2: epoch; expected a whole number, 0 or more, found nothing"),
+        ({"event": "epoch"}, "line 2: epoch; expected a whole number, 0 or more, found a missing key"),
         ({**entries(1)[1], "epoch": -1}, "line 2: epoch; expected a whole number, 0 or more, found -1"),
         ({**entries(1)[1], "epoch": True}, "line 2: epoch"),
         ({**entries(1)[1], "epoch": 1.5}, "line 2: epoch"),

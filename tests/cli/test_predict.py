@@ -1,4 +1,4 @@
-"""`fnnet predict`: what cannot be read is reported file by file, and what can be is answered."""
+"""`fnnet predict`: what cannot be read is reported file by file, and the rest is predicted."""
 
 import os
 
@@ -69,7 +69,7 @@ def test_f31_dark_ink_on_light_paper_is_noted_and_told_in_json(model, folder, ru
     result = run("predict", model, folder, "--json")
     assert result.code == 0
     assert [each["dark_on_light"] for each in result.json["predictions"]] == [number == 3 for number in range(10)]
-    note = f"note: {folder / '3.png'}: looks like dark ink on light paper; the model knows light ink on black: invert"
+    note = f"note: {folder / '3.png'}: looks like dark ink on light paper; the model expects light ink on black: invert"
     assert result.err.splitlines() == [note]
     assert run("predict", model, folder / "3.png").err.splitlines() == [note]
     assert run("predict", model, folder / "3.png", "--quiet").err == ""

@@ -339,7 +339,7 @@ def test_masks_are_taken_in_the_dtype_of_the_network_and_left_alone(kernels):
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_answers_know_the_activation(activation, kernels):
-    """Compiled answers come another way than `forward`, and must be the same."""
+    """Compiled predictions do not go through `forward`, and must be the same."""
     params, x = fnnet.init((7, 6, 5, 4), 2, dtype=np.float64), batch(70)[0]
     wanted = fnnet.forward(params, x, activation=activation).logits
     found = fnnet.scores(params, x, activation=activation, kernels=kernels)

@@ -206,7 +206,7 @@ def entry(name, **changes):
         (described(best=1), "entries of the wrong type"),
         (described(history={}), "entries of the wrong type"),
         (described(history=[1]), "history"),
-        (described(history=[{}]), "epoch; expected a whole number, 0 or more, found nothing"),
+        (described(history=[{}]), "epoch; expected a whole number, 0 or more, found a missing key"),
         (described(history=[{**HISTORY[0], "seconds": "1"}]), "seconds; expected a number or null"),
         (described(progress={"colour": 1}), "unknown entry of progress; expected epoch, images.*found 'colour'"),
         (described(progress={"epoch": -1}), "epoch; expected an integer >= 0, found -1"),

@@ -73,7 +73,7 @@ def test_modules_are_found_at_their_new_and_at_their_old_path():
 
 @pytest.mark.parametrize(
     ("arguments", "fault"),
-    [(["--only", "nothing of this name"], "no row has a name that holds"), ([], "has no fnnet")],
+    [(["--only", "nothing of this name"], "no row has a name that contains"), ([], "has no fnnet")],
 )
 def test_what_cannot_be_measured(tmp_path, arguments, fault):
     result = CliRunner().invoke(against.main, [str(tmp_path), *arguments])

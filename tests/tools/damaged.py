@@ -76,7 +76,7 @@ DAMAGED = {
     "png with parted data": (HEAD + IDAT + chunk(b"tEXt", b"a\0") + IDAT + END, "each chunk in its order"),
     "png with a late palette": (HEAD + IDAT + chunk(b"PLTE", bytes(3)) + END, "after IDAT"),
     "png with two palettes": (HEAD + chunk(b"PLTE", bytes(3)) * 2 + IDAT + END, "in its order"),
-    "png with a chunk nobody knows": (HEAD + chunk(b"IDOT", bytes(3)) + IDAT + END, "chunks that PNG knows"),
+    "png with a chunk nobody knows": (HEAD + chunk(b"IDOT", bytes(3)) + IDAT + END, "chunks that PNG defines"),
     "png checksum": (HEAD + IDAT[:-1] + b"!" + END, "checksum of IDAT"),
     "png checksum of the header": (HEAD[:-1] + b"!" + IDAT + END, "byte 16: damaged PNG: checksum of IHDR"),
     "png with less": (packed_picture(bytes(5)), "expected 6 bytes unpacked, found 5"),

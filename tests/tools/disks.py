@@ -1,4 +1,4 @@
-"""File systems that count, fail, die or remember: instruments around `fnnet.files.disk.disk.DISK`."""
+"""File systems that count, fail, end the process or record: wrappers of `fnnet.files.disk.DISK`."""
 
 import errno
 import functools
@@ -11,7 +11,7 @@ SECTOR = 512
 
 
 class KilledError(BaseException):
-    """The process is no more: nothing that would be called after it happens."""
+    """The process has ended: no call after this takes effect."""
 
 
 def around(call, disk=DISK):
@@ -20,7 +20,7 @@ def around(call, disk=DISK):
 
 
 class Kill:
-    """Dies before the call number `at`, counted from 1; a write then leaves half of its bytes. `calls` counts."""
+    """Ends the process before call number `at`, counted from 1; a write leaves half of its bytes. `calls` counts."""
 
     def __init__(self, at=0):
         self.at, self.calls, self._dead, self._open = at, 0, False, set()
@@ -41,7 +41,7 @@ class Kill:
         return result
 
     def bury(self):
-        """Close what the dead process held open, as the system does."""
+        """Close what the ended process had open, as the system does."""
         for descriptor in self._open:
             os.close(descriptor)
         self._open.clear()
@@ -76,14 +76,14 @@ class Fault:
 
 
 class Recording:
-    """Remembers what was done to files below `root`, which is empty at first, and may lose what was not synced."""
+    """Records what was done to files below `root`, which is empty at first, and may lose what was not synced."""
 
     def __init__(self, root):
         self.root, self.log, self._files, self._numbers = Path(root), [], {}, {}
         self.disk = around(self._call)
 
     def mark(self, value):
-        """Note that by now the program has told `value`."""
+        """Note that by now the program has reported `value`."""
         self.log.append(("told", value))
 
     def _call(self, name, real, *arguments):
@@ -114,7 +114,7 @@ class Recording:
 
 
 def told(log):
-    """What the program had told at the end of this log; None for nothing."""
+    """What the program had last reported at the end of this log; None if it had not."""
     return next((entry[1] for entry in reversed(log) if entry[0] == "told"), None)
 
 

@@ -17,7 +17,7 @@ BYTES = "bytes"  # uint8
 INTEGERS = "integers"
 NUMBERS = "numbers"  # integers or floats
 OTHER = "other"  # no array: numbers, names, values
-FLAG = "flag"  # yes or no; any value says one of them
+FLAG = "flag"  # True or False; any value stands for one of them
 ARRAYS = (PIXELS, FLOATS, REALS, BYTES, INTEGERS, NUMBERS)
 
 
@@ -82,7 +82,7 @@ def leaves(value):
 
 
 def bits(value):
-    """What tells a result to the bit."""
+    """All bits of a result, for comparison."""
     return [
         (leaf.dtype.str, leaf.shape, leaf.tobytes()) if isinstance(leaf, np.ndarray) else repr(leaf)
         for leaf in leaves(value)
@@ -91,7 +91,7 @@ def bits(value):
 
 
 def assert_same(found, wanted, n_steps=1):
-    """Two results of an operation, by the rule for what comes of so many steps; whole numbers to the bit."""
+    """Two results of an operation, by the rule for what comes of so many steps; whole numbers exactly."""
     ours, theirs = leaves(found), leaves(wanted)
     assert len(ours) == len(theirs)
     for one, other in zip(ours, theirs, strict=True):

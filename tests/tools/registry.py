@@ -195,13 +195,13 @@ _add("schedules.make_schedule", _asked(schedules.make_schedule), {"text": (OTHER
 _add("schedules.plateau_scale", schedules.plateau_scale, {"losses": (OTHER, [3.0, 3.0, 3.0]), "factor": (OTHER, 0.5),
     "patience": (OTHER, 1), "threshold": (OTHER, 0.1)}, fine={"losses": ("empty",)})
 
-# Figures of merit.
+# Metrics.
 
-_answers = {"answers": (INTEGERS, (LABELS + (LABELS > 1)) % 3), "labels": _labels}
+_predicted = {"predicted": (INTEGERS, (LABELS + (LABELS > 1)) % 3), "labels": _labels}
 _add("metrics.evaluate", metrics.evaluate, {"params": _tree, "x": _x, "labels": _labels, "activation": _relu},
     takes=True, errors=[({"x": X[:0], "labels": LABELS[:0]}, "at least 1 row")])
-_add("metrics.accuracy", metrics.accuracy, _answers, errors=[({"labels": LABELS[1:]}, "as many")])
-_add("metrics.confusion", metrics.confusion, _answers | {"classes": (OTHER, 3)}, errors=[({"classes": 2},
+_add("metrics.accuracy", metrics.accuracy, _predicted, errors=[({"labels": LABELS[1:]}, "as many")])
+_add("metrics.confusion", metrics.confusion, _predicted | {"classes": (OTHER, 3)}, errors=[({"classes": 2},
     "label out of range"), ({"labels": LABELS[1:]}, "shape")])
 _add("metrics.per_class", metrics.per_class, {"matrix": (INTEGERS, np.arange(9).reshape(3, 3))},
     errors=[({"matrix": np.ones((2, 3), int)}, "classes, classes"), ({"matrix": -np.eye(2, dtype=int)}, "counts")])
@@ -210,7 +210,7 @@ _add("stopping.best_epoch", stopping.best_epoch, {"losses": (OTHER, [3.0, 2.0])}
 _add("stopping.is_over", stopping.is_over, {"losses": (OTHER, [3.0, 2.0]), "patience": (OTHER, 1)},
     fine={"losses": ("empty",)})
 
-# Chance, dropout, weights of classes, deformation.
+# Random numbers, dropout, class weights, deformation.
 
 _place = {"seed": (OTHER, 3), "purpose": (OTHER, "check"), "count": (OTHER, 5), "epoch": (OTHER, 1)}
 for _name in ("words", "uniform"):

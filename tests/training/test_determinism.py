@@ -129,7 +129,7 @@ GOLDEN = {
     "deformation": "a9ff24fc77b26906",
 }
 ACCURACY = 0.8722
-"""Of a short training on the bundled digits, share of right answers on its test images."""
+"""Of a short training on the bundled digits, fraction of correct predictions on its test images."""
 
 
 def test_golden_streams():

@@ -20,3 +20,8 @@ multiply-add is written where it is meant, so the same code gives the same bits 
 def compiled(function: Any) -> Any:
     """Compile `function` with the options of every compiled function."""
     return njit(**OPTIONS)(function)
+
+
+def inlined(function: Any) -> Any:
+    """Compile `function` as `compiled` does, but into each function that calls it."""
+    return njit(**OPTIONS, forceinline=True)(function)

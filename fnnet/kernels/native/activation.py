@@ -1,6 +1,6 @@
 """The hidden activations: a = f(z) and the slope f'(z) in one pass, on whole vectors.
 
-All of them rest on exp of numbers that are at most 0, so nothing overflows. NaN stays NaN; infinity gives the limits.
+All of them use exp of numbers that are at most 0, so nothing overflows. NaN stays NaN; infinity gives the limits.
 To add one, write its formula, put it into FORMULAS, and its name at the end of `names.ACTIVATIONS`.
 """
 

@@ -7,7 +7,7 @@ rows, and moves it; of the first W each thread sums and moves its own part again
 
 A batch larger than a chunk goes through the first two phases chunk by chunk, and leaves W as it is between them. Where
 W is narrow every thread then has all of it in its cache, and takes its rows through the first layer too: the first
-phase falls away. No sum depends on who computed it.
+phase is left out. No sum depends on who computed it.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from fnnet.kernels.native.sparse import AHEAD, expand, fetch_part, part
 from fnnet.kernels.native.vector import transpose
 
 FAR: Final = 1024
-"""Bytes from row to row of an activation from which on its strips are packed."""
+"""Bytes from row to row of an activation above which its strips are packed."""
 UNIT_PANELS: Final = 8
 """Panels of columns in a unit of a dense W, whose rows are UNIT_INPUTS."""
 

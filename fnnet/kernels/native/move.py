@@ -1,8 +1,8 @@
 """The optimizers' steps, one loop for each rule of `kernels.layout.RULES`.
 
 A loop moves `count` parameters w along their gradient, which is `scale` g; m and s are the moments that the rule
-remembers, and `constants` those of the step, in the columns of `kernels.layout`. To add a rule, write its loop, put it
-into MOVES, and its name at the end of RULES with the number of trees that it remembers.
+keeps, and `constants` those of the step, in the columns of `kernels.layout`. To add a rule, write its loop, put it
+into MOVES, and its name at the end of RULES of `kernels.layout` with the number of trees in its state.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from fnnet.kernels.layout import (
     SECOND_REST,
     STEP,
 )
-from fnnet.kernels.native import compiled
+from fnnet.kernels.native import compiled, inlined
 from fnnet.kernels.native.dispatch import emit_call, emit_switch, signature_of
 from fnnet.kernels.native.vector import square_root
 
@@ -137,9 +137,12 @@ def _move(typing, rule, w, g, m, s, count, constants, scale):
     return types.void(types.int64, *given), emit
 
 
-@compiled
+@inlined
 def move(rule, params, at, g, count, constants, scale):
-    """Move `count` parameters from `at` on by rule number `rule`; then their average, where one is kept."""
+    """Move `count` parameters from `at` on by rule number `rule`; then their average, where one is kept.
+
+    Inlined: called some dozen parameters at a time, two calls in place of one took 3% of training on dense images.
+    """
     p, first_moment, second_moment, _, e = params
     w, end = p[at : at + count], at + count
     _move(rule, w, g, first_moment[at:end], second_moment[at:end], count, constants, scale)
