@@ -208,7 +208,7 @@ def check_examples(given: Any) -> Examples:
     """Return an object that has `x` and `labels` as Examples, else ArgumentTypeError."""
     if not (hasattr(given, "x") and hasattr(given, "labels")):
         raise ArgumentTypeError("examples", expected="Examples(x, labels)", found=type(given).__name__)
-    return Examples(given.x, given.labels)
+    return given if isinstance(given, Examples) else Examples(given.x, given.labels)
 
 
 def check_masks(given: Any, n: int, params: Params) -> tuple[Array, ...] | None:

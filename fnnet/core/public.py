@@ -64,10 +64,15 @@ def init(sizes: Sequence[int], seed: int = 0, *, scheme: str = "he", dtype: DTyp
     [(784, 10), (10, 10)]
     """
     sizes, seed, dtype = check_sizes(sizes), rng.check_seed(seed), check_dtype(dtype)
+    check_initialiser(scheme)
+    return freeze_params(parameters.init(sizes, seed, scheme, dtype))
+
+
+def check_initialiser(scheme: Any) -> None:
+    """Raise UsageError unless `scheme` is one of INITIALISERS."""
     if not isinstance(scheme, str) or scheme not in parameters.INITIALISERS:
         expected = " or ".join(parameters.INITIALISERS)
         raise UsageError("unknown initialiser", expected=expected, found=repr(scheme))
-    return freeze_params(parameters.init(sizes, seed, scheme, dtype))
 
 
 @calm
