@@ -18,8 +18,6 @@ pytest_plugins = ["bench.comparison"]
 ROOT = Path(__file__).resolve().parent
 BENCH = ROOT / "bench"
 MOST_PROCESSES = 8
-# Threads of matrix products wait for work by looking for it, which takes the processors from other processes.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 if WORKER.startswith("gw") and hasattr(os, "sched_setaffinity"):
     # Each process has processors of its own: threads that wait for one another are not in the way of other tests.
@@ -68,6 +66,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     ):
         options.numprocesses, options.dist, options.benchmark_disable = count, "worksteal", True
         config.stash[SHARED] = True
+        # Threads of matrix products wait for work by looking for it, which takes the processors from other processes.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 SHARED = pytest.StashKey[bool]()

@@ -60,8 +60,11 @@ def check_operands(operation: str, **given: Any) -> list[Array]:
 
 
 def check_params(params: Any) -> Params:
-    """Return `params` if its layers fit one another and share float32 or float64, else UsageError naming the layer."""
-    return params if _are_fit(params) else _check_each_layer(params)
+    """Return `params` if its layers fit one another and share float32 or float64, else UsageError naming the layer.
+
+    Arrays of subclasses become plain ones.
+    """
+    return params if _are_fit(params) else tree_map(np.asarray, _check_each_layer(params))
 
 
 def _are_fit(params: Any) -> bool:
@@ -121,8 +124,8 @@ def check_like(params: Any, other: Any, name: str) -> tuple[Params, Params]:
     Their arrays may be JAX's, but not masked.
     """
     for each in (params, other):
-        if not isinstance(each, Params) or not isinstance(each.layers, (tuple, list)):
-            raise ArgumentTypeError("not a network", expected="Params", found=type(each).__name__)
+        if not isinstance(each, Params) or not isinstance(each.layers, (tuple, list)) or not each.layers:
+            raise ArgumentTypeError("not a network", expected="Params with layers", found=type(each).__name__)
     plain, alike = True, len(params.layers) == len(other.layers)
     for one, two in zip(params.layers, other.layers, strict=False):
         if not (alike and _are_alike(one, two)):
@@ -132,6 +135,9 @@ def check_like(params: Any, other: Any, name: str) -> tuple[Params, Params]:
     if not alike:
         expected, found = ([_describe(layer) for layer in each.layers] for each in (params, other))
         raise UsageError(f"{name} do not fit params", expected=expected, found=found)
+    for W, _ in params.layers:
+        if W.dtype not in FLOATS and np.dtype(W.dtype).newbyteorder("=") not in FLOATS:
+            raise ArgumentTypeError("dtype of params", expected="float32, float64", found=W.dtype)
     return (params, other) if plain else (tree_map(np.asarray, params), tree_map(np.asarray, other))
 
 
@@ -203,7 +209,7 @@ def check_examples(given: Any) -> Examples:
     """Return an object that has `x` and `labels` as Examples, else ArgumentTypeError."""
     if not (hasattr(given, "x") and hasattr(given, "labels")):
         raise ArgumentTypeError("examples", expected="Examples(x, labels)", found=type(given).__name__)
-    return Examples(given.x, given.labels)
+    return given if isinstance(given, Examples) else Examples(given.x, given.labels)
 
 
 def check_masks(given: Any, n: int, params: Params) -> tuple[Array, ...] | None:

@@ -82,7 +82,8 @@ def check_gradients(
 
     Returns  one Check per array, in the order of the parameters.
     """
-    x = as_input(x, check_params(params))
+    params = check_params(params)
+    x = as_input(x, params)
     labels, weights = check_labels(labels, (len(x), params.layers[-1].b.size)), check_weights(weights, len(x))
     check_activation(activation)
     check_kernels(kernels)

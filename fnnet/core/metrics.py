@@ -106,7 +106,8 @@ def dead_units(
 
     Rows are read only until every unit has been active. Raises as `forward` does.
     """
-    x = check_input(x, check_params(params))
+    params = check_params(params)
+    x = check_input(x, params)
     dead = [np.ones(layer.b.size, bool) for layer in params.layers[:-1]]
     first, last = 0, FEW
     while first < len(x) and any(each.any() for each in dead):

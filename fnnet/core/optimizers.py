@@ -37,6 +37,12 @@ class Optimizer(NamedTuple):
     figures: Mapping[str, Any] = MappingProxyType({})
     trees: int | None = None
 
+    def __hash__(self) -> int:
+        return hash((self.init, self.update, self.name))
+
+    def __deepcopy__(self, memo: Any) -> Optimizer:
+        return self
+
 
 def update(params: Params, grads: Params, learning_rate: float, operations: Operations = OPERATIONS) -> Params:
     """The step of gradient descent: W := W - learning_rate dW and b := b - learning_rate db."""

@@ -64,10 +64,15 @@ def init(sizes: Sequence[int], seed: int = 0, *, scheme: str = "he", dtype: DTyp
     [(784, 10), (10, 10)]
     """
     sizes, seed, dtype = check_sizes(sizes), rng.check_seed(seed), check_dtype(dtype)
+    check_initialiser(scheme)
+    return freeze_params(parameters.init(sizes, seed, scheme, dtype))
+
+
+def check_initialiser(scheme: Any) -> None:
+    """Raise UsageError unless `scheme` is one of INITIALISERS."""
     if not isinstance(scheme, str) or scheme not in parameters.INITIALISERS:
         expected = " or ".join(parameters.INITIALISERS)
         raise UsageError("unknown initialiser", expected=expected, found=repr(scheme))
-    return freeze_params(parameters.init(sizes, seed, scheme, dtype))
 
 
 @calm
@@ -91,7 +96,8 @@ def forward(
     """
     check_activation(activation)
     check_kernels(kernels)
-    x = as_input(x, check_params(params))
+    params = check_params(params)
+    x = as_input(x, params)
     masks = None if masks is None else check_masks(masks, len(x), params)
     activations = network.forward(params, x, activation, masks, kernels.operations)
     for array in activations.a[1:]:  # the first is x, which is read-only already
@@ -124,7 +130,8 @@ def loss(
     """
     check_activation(activation)
     check_kernels(kernels)
-    x = as_input(x, check_params(params))
+    params = check_params(params)
+    x = as_input(x, params)
     targets = _check_targets(params, len(x), labels, weights, label_smoothing)
     return network.loss(params, x, targets[0], activation, *targets[1:], kernels.operations)
 
@@ -151,7 +158,8 @@ def backward(
     [(4, 3), (3, 2)]
     """
     check_kernels(kernels)
-    activations = check_activations(check_params(params), activations)
+    params = check_params(params)
+    activations = check_activations(params, activations)
     targets = _check_targets(params, len(activations.probs), labels, weights, label_smoothing)
     return freeze_params(network.backward(params, activations, *targets, kernels.operations))
 
@@ -186,7 +194,8 @@ def scores(params: Params, x: Any, *, activation: str = "relu", kernels: Kernels
     """
     check_activation(activation)
     check_kernels(kernels)
-    x, dtype = check_input(x, check_params(params)), params.layers[0].W.dtype
+    params = check_params(params)
+    x, dtype = check_input(x, params), params.layers[0].W.dtype
     with np.errstate(over="ignore", invalid="ignore"):
         if kernels.predictor is not None:
             return freeze(kernels.predictor(params, kernels.threads, activation).scores(_as_stored(x, params))[0])
@@ -220,9 +229,10 @@ def predictor(params: Params, *, activation: str = "relu", kernels: Kernels = NU
     """
     check_activation(activation)
     check_kernels(kernels)
-    inputs, dtype = check_params(params).layers[0].W.shape[0], params.layers[0].W.dtype
+    params = check_params(params)
+    inputs, dtype = params.layers[0].W.shape[0], params.layers[0].W.dtype
     if kernels.predictor is None:
-        params = parameters.each(_read_only, params)  # a copy, as compiled kernels make
+        params = parameters.each(lambda array: freeze(array.copy()), params)  # as compiled kernels do
         return lambda x: predict(params, x, activation=activation, kernels=kernels)
     ready = kernels.predictor(params, kernels.threads, activation)
 
@@ -237,10 +247,6 @@ def predictor(params: Params, *, activation: str = "relu", kernels: Kernels = NU
         return best
 
     return classify
-
-
-def _read_only(array: Array) -> Array:
-    return freeze(array.copy()) if array.flags.writeable else array
 
 
 def _as_stored(x: Array, params: Params) -> Array:

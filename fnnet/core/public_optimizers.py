@@ -6,13 +6,16 @@ Training checks its arguments itself and then calls the optimizer inside, which 
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any, Final
+
+import numpy as np
 
 from fnnet.core import optimizers
 from fnnet.core.check_network import check_like
 from fnnet.core.checks import calm, check_amount, check_count, check_share
 from fnnet.core.optimizers import Optimizer, trees_of
-from fnnet.core.params import Params, freeze_params
+from fnnet.core.params import Params, each, freeze_params
 from fnnet.core.state import Moments
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.names import STEPPING
@@ -200,7 +203,7 @@ class CheckedUpdate:
     def __init__(self, plain: Optimizer) -> None:
         self.plain: Final = plain
 
-    def __call__(self, params: Params, grads: Params, state: Any, learning_rate: float, /) -> tuple[Params, Any]:
+    def __call__(self, params: Params, grads: Params, state: Any, learning_rate: float) -> tuple[Params, Any]:
         """Return the parameters after a step, and the optimizer's next state."""
         return _update(self.plain, params, grads, state, learning_rate)
 
@@ -223,8 +226,26 @@ def checked(plain: Optimizer) -> Optimizer:
 
 
 def unchecked(optimizer: Optimizer) -> Optimizer:
-    """Return the optimizer that `checked` wrapped; `optimizer` itself if it is not wrapped."""
-    return optimizer.update.plain if isinstance(optimizer.update, CheckedUpdate) else optimizer
+    """Return the optimizer that `checked` wrapped.
+
+    One of the user's own may return arrays that it was given: they are taken as views, which training makes read-only.
+    It has no name, as compiled code does not have its rule.
+    """
+    if isinstance(optimizer.update, CheckedUpdate):
+        return optimizer.update.plain
+    own = optimizer.update
+
+    def update(params: Params, grads: Params, state: Any, rate: float) -> tuple[Params, Any]:
+        moved, state = own(params, grads, state, rate)
+        if isinstance(state, Moments):
+            state = state._replace(trees=tuple([each(_view, tree) for tree in state.trees]))
+        return each(_view, moved), state
+
+    return optimizer._replace(update=update, name="", figures=MappingProxyType({}))
+
+
+def _view(array: Any) -> Any:
+    return array.view() if isinstance(array, np.ndarray) else array
 
 
 SGD: Final = sgd()
@@ -244,7 +265,7 @@ def check_state(optimizer: Optimizer, params: Params, state: Any) -> None:
     An optimizer of the user's own checks its own state.
     """
     wanted = optimizer.trees
-    if wanted is None or (wanted == 0 and state == ()):
+    if wanted is None or (wanted == 0 and isinstance(state, tuple) and not state):
         return
     trees = state.trees if isinstance(state, Moments) else () if isinstance(state, tuple) and not state else None
     if trees is None or len(trees) != wanted:

@@ -37,6 +37,12 @@ class Kernels(NamedTuple):
     predictor: Callable[..., Any] | None = None
     deform: Callable[..., Array] | None = None
 
+    def __hash__(self) -> int:
+        return hash((self.name, self.threads))
+
+    def __deepcopy__(self, memo: Any) -> Kernels:
+        return self
+
     @property
     def compiled(self) -> bool:
         """True if blocks of training run in compiled code."""

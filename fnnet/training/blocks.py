@@ -66,7 +66,7 @@ def train_block(
     (2, 8)
     """
     check_count("batch_size", batch_size, 1)
-    check_work(state, objective, optimizer)
+    state = check_work(state, objective, optimizer)
     examples = check_examples(examples)
     x = check_input(examples.x, state.params)
     labels = as_array("labels are not integers", examples.labels, "iu", "an integer dtype")
@@ -248,10 +248,10 @@ def make_blocks(
 ) -> Loop | Compiled:
     """Return the runner of blocks: `Compiled` if the kernels are and have the optimizer's rule, else `Loop`."""
     check_kernels(kernels)
-    check_work(state, objective, optimizer)
+    state = check_work(state, objective, optimizer)
     plain = unchecked(optimizer)
     check_state(plain, state.params, state.optimizer_state)
-    rule = None if plain is optimizer else rule_of(plain)
+    rule = rule_of(plain)
     if kernels.trainer and rule:
         return Compiled(state, batch_size, objective, rule, kernels)
     return Loop(state, batch_size, objective, optimizer, kernels)

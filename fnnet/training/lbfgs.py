@@ -52,7 +52,8 @@ def minimise(
     from scipy.optimize import minimize
 
     iterations, l2 = check_count("iterations", iterations, 1), check_amount("l2", l2)
-    sizes, dtype = layer_sizes(check_params(params)), params.layers[0].W.dtype
+    params = check_params(params)
+    sizes, dtype = layer_sizes(params), params.layers[0].W.dtype
     start, examples = flatten(params), check_examples(examples)
     x = as_input(examples.x, unflatten(start, sizes))
     labels, weights = check_labels(examples.labels, (len(x), sizes[-1])), check_weights(weights, len(x))

@@ -69,7 +69,7 @@ def range_test(
 
     Raises   UsageError unless 0 < low < high, both finite, steps >= MIN_RANGE_TEST_STEPS and batch_size >= 1.
     """
-    check_work(state, objective, optimizer)
+    state = check_work(state, objective, optimizer)
     examples = check_examples(examples)
     steps, batch_size = check_count("steps", steps, MIN_RANGE_TEST_STEPS), check_count("batch_size", batch_size, 1)
     low, high = check_amount("low", low, above=True), check_amount("high", high, above=True)

@@ -10,10 +10,12 @@ from fnnet.core.check_network import check_activation
 from fnnet.core.checks import check_amount, check_count, check_label_smoothing, check_share
 from fnnet.core.dropout import dropped
 from fnnet.core.optimizers import Optimizer
+from fnnet.core.public import check_initialiser
 from fnnet.core.schedules import make_plateau, make_schedule
 from fnnet.core.state import Objective
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.names import OPTIMIZERS, STEPPING
+from fnnet.training.recipes import Recipe
 
 MOST_EPOCHS: Final = 10**9
 """With as many steps in each, the steps still fit 64-bit integers."""
@@ -99,6 +101,9 @@ def check_plan(plan: Plan, *, has_dev: bool = True, hidden: int | None = None) -
         "momentum": lambda: check_share("momentum", plan.momentum),
         "label_smoothing": lambda: check_label_smoothing(plan.label_smoothing),
         "dropout": lambda: dropped(plan.dropout, hidden),
+        "weight_decay": lambda: check_amount("weight_decay", plan.weight_decay),
+        "clip_norm": lambda: check_amount("clip_norm", plan.clip_norm),
+        "ema": lambda: check_share("ema", plan.ema),
         "optimizer": lambda: _check_optimizer(plan),
         "schedule": lambda: (
             make_schedule(plan.schedule, plan.learning_rate, plan.epochs, 1),
@@ -113,13 +118,28 @@ def check_plan(plan: Plan, *, has_dev: bool = True, hidden: int | None = None) -
             raise (error if error.where else error.at(field)) from None
 
 
+def check_recipe(recipe: Recipe) -> None:
+    """Raise UsageError, at the name of the field, unless the fields that are a recipe's own are within their ranges."""
+    checks: dict[str, Callable[[], object]] = {
+        "dev": lambda: check_count("dev", recipe.dev, 0),
+        "train_images": lambda: recipe.train_images is None or check_count("train_images", recipe.train_images, 1),
+        "min_steps": lambda: check_count("min_steps", recipe.min_steps, 0),
+        "reports": lambda: recipe.reports is None or check_count("reports", recipe.reports, 1),
+        "initialiser": lambda: check_initialiser(recipe.initialiser),
+    }
+    for field, check in checks.items():
+        try:
+            check()
+        except UsageError as error:
+            raise error.at(field) from None
+
+
 def _check_optimizer(plan: Plan) -> None:
     if plan.optimizer not in OPTIMIZERS:
         raise UsageError("unknown optimizer", expected=" or ".join(OPTIMIZERS), found=repr(plan.optimizer))
     if plan.is_stepwise:
         make_optimizer(plan)
         return
-    check_amount("weight_decay", plan.weight_decay)
     for field, found in plan._asdict().items():
         neutral = Plan._field_defaults.get(field)
         if field not in (*USED_BY_LBFGS, *IGNORED_BY_LBFGS) and found != neutral:

@@ -40,7 +40,7 @@ import numpy as np
 
 from fnnet import data
 from fnnet.core import metrics
-from fnnet.core.check_network import check_sizes
+from fnnet.core.check_network import check_examples, check_sizes
 from fnnet.core.checks import check_weights
 from fnnet.core.deform import Deformation, deform
 from fnnet.core.params import Array
@@ -55,7 +55,7 @@ from fnnet.files.strictjson import frozen
 from fnnet.names import STEPPING
 from fnnet.training import class_weights, epochs, memory, recipes, steps
 from fnnet.training.lr_find import RangeTest, range_test
-from fnnet.training.plan import Plan, check_plan, make_optimizer
+from fnnet.training.plan import Plan, check_plan, check_recipe, make_optimizer
 from fnnet.training.recipes import Recipe
 from fnnet.training.record import Record, open_record
 
@@ -111,12 +111,19 @@ def prepare(
     Raises   UsageError at the name of the field that does not fit.
     """
     settings = {} if settings is None else settings
+    for name, given, kind in (("dataset", dataset, Dataset), ("settings", settings, Mapping)):
+        if not isinstance(given, kind):
+            raise ArgumentTypeError(name, expected=f"a {kind.__name__}", found=type(given).__name__)
+    if not isinstance(recipe, (str, Recipe)):
+        raise ArgumentTypeError("recipe", expected="a name or a Recipe", found=type(recipe).__name__)
+    dev_set = None if dev_set is None else check_examples(dev_set)
     chosen = override(recipes.get(recipe) if isinstance(recipe, str) else recipe, settings)
     if dev_set is not None and settings.get("dev"):
         problem = "cannot be combined with `dev_data`"
         raise UsageError(problem, where="dev", expected="one of them", found=settings["dev"])
     if not isinstance(chosen.hidden, (tuple, list)):
         raise ArgumentTypeError("hidden", expected="a size for each hidden layer", found=repr(chosen.hidden))
+    check_recipe(chosen)
     held_out = chosen.dev if "dev" in settings else chosen.dev_for(len(dataset.train.labels))
     plan = plan_of(chosen)
     check_plan(plan, has_dev=bool(held_out) or dev_set is not None, hidden=len(chosen.hidden))

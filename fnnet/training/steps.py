@@ -58,7 +58,7 @@ def train_step(
     >>> state.step, round(loss, 4), correct
     (1, 0.6931, 8)
     """
-    check_work(state, objective, optimizer)
+    state = check_work(state, objective, optimizer)
     check_kernels(kernels)
     learning_rate, x = check_amount("learning_rate", learning_rate), as_input(x, state.params)
     labels = check_labels(labels, (len(x), state.params.layers[-1].b.size))
@@ -108,8 +108,8 @@ def freeze_state(state: TrainState) -> TrainState:
     return state
 
 
-def check_work(state: Any, objective: Any, optimizer: Any) -> None:
-    """Raise UsageError unless these are a state of a network, an objective and an optimizer."""
+def check_work(state: Any, objective: Any, optimizer: Any) -> TrainState:
+    """Return a state with plain arrays; raise UsageError unless these are a state, an objective and an optimizer."""
     if not isinstance(state, TrainState):
         raise ArgumentTypeError("not of type TrainState", expected="TrainState", found=type(state).__name__)
     if not isinstance(objective, Objective):
@@ -119,11 +119,12 @@ def check_work(state: Any, objective: Any, optimizer: Any) -> None:
         rng.check_seed(seed)
         check_count("step", number, 0)
     check_optimizer(optimizer)
-    check_params(state.params)
+    params = check_params(state.params)
     if objective is not PLAIN:
         check_activation(objective.activation)
         dropout.dropped(objective.dropout, len(state.params.layers) - 1)
         check_label_smoothing(objective.label_smoothing)
+    return state if params is state.params else state._replace(params=params)
 
 
 def diverged(step: int | str, layer: int | None = None, found: object = None) -> DivergedError:

@@ -7,6 +7,7 @@ The fuzzing of the readers is `python -m tests.campaigns.fuzz`.
 
 import argparse
 import collections
+import contextlib
 import re
 import shutil
 import sys
@@ -115,4 +116,5 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with contextlib.suppress(BrokenPipeError):
+        sys.exit(main())

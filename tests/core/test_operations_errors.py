@@ -188,7 +188,7 @@ def test_f81_tables_and_optimizers_of_another_kind_are_refused():
         with pytest.raises(UsageError, match="unknown kernels; expected numpy or numba, found"):
             fnnet.load_kernels(name)
     for optimizer in (None, "sgd", fnnet.Optimizer(1, 2), fnnet.Optimizer(tuple, None)):
-        with pytest.raises(ArgumentTypeError, match="optimizer; expected one"):
+        with pytest.raises(ArgumentTypeError, match="optimizer; expected an Optimizer"):
             fnnet.clipped(optimizer, 1.0)
 
 

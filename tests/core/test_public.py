@@ -1,7 +1,9 @@
 """The plain functions of the mathematics, and the public ones that check for them: one each, the same results."""
 
 import ast
+import copy
 import inspect
+import warnings
 
 import numpy as np
 import pytest
@@ -9,6 +11,9 @@ import pytest
 import fnnet
 from fnnet import core
 from fnnet.core import check_network, checks, network, operations, optimizers, params, public, public_optimizers
+from fnnet.core.state import Examples
+from fnnet.core.table import NUMPY
+from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.training import steps
 from tests.conftest import ROOT
 from tests.tools.operation import bits
@@ -135,3 +140,72 @@ def test_the_core_knows_its_names():
     text = (ROOT / "fnnet" / "core" / "__init__.py").read_text()
     for name, home in core._HOMES.items():
         assert f"    from fnnet.core.{home} import {name} as {name}\n" in text
+
+
+def own_update(params, grads, state, rate):
+    """The last layer alone moves; the others are the arrays that came in."""
+    last, grad = params.layers[-1], grads.layers[-1]
+    moved = fnnet.Layer(last.W - np.float32(rate) * grad.W, last.b - np.float32(rate) * grad.b)
+    return fnnet.Params((*params.layers[:-1], moved)), state
+
+
+OWN = fnnet.Optimizer(lambda params: (), own_update)
+
+
+@pytest.mark.parametrize("wrap", [lambda own: own, lambda own: fnnet.clipped(own, 1.0)], ids=["own", "clipped"])
+def test_an_optimizer_that_returns_what_it_was_given_leaves_it_writable(wrap):
+    given = fnnet.Params(tuple(fnnet.Layer(W.copy(), b.copy()) for W, b in PARAMS.layers))
+    optimizer, x = wrap(OWN), (X * 255).astype(np.uint8)
+    state = fnnet.TrainState(given, (), 0, 0)
+    made, _, _ = fnnet.train_step(state, x, LABELS, 0.1, optimizer=optimizer)
+    examples = Examples(x, LABELS)
+    block = fnnet.train_block(state, examples, None, 7, 0.1, optimizer=optimizer)[0]
+    stepped, _ = fnnet.clipped(OWN, 1.0).update(given, given, (), 0.1)
+    assert all(array.flags.writeable for layer in given.layers for array in layer)
+    for made_of in (made.params, block.params, stepped):
+        assert not any(array.flags.writeable for layer in made_of.layers for array in layer)
+
+
+@pytest.mark.parametrize("wrap", [fnnet.clipped, fnnet.averaged])
+def test_an_own_update_under_a_known_name_is_called(wrap, numba_kernels):
+    calls = []
+
+    def update(params, grads, state, rate):
+        calls.append(rate)
+        return params, state
+
+    optimizer = wrap(fnnet.sgd()._replace(update=update), 0.5)
+    state = fnnet.TrainState(PARAMS, optimizer.init(PARAMS), 0, 0)
+    fnnet.train_block(state, Examples(X, LABELS), None, 7, 0.1, optimizer=optimizer, kernels=numba_kernels)
+    assert calls == [0.1]
+
+
+def test_matrices_are_taken_as_arrays():
+    """Of a matrix, `*` would be a product of matrices."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        given = fnnet.Params(tuple(fnnet.Layer(np.asmatrix(W), b) for W, b in PARAMS.layers))
+    wanted, found = (fnnet.forward(params, X, activation="silu") for params in (PARAMS, given))
+    np.testing.assert_array_equal(found.probs, wanted.probs)
+    assert type(found.probs) is np.ndarray
+    step, wanted_step = (fnnet.train_step(fnnet.TrainState(each, (), 0, 0), X, LABELS, 0.1) for each in (given, PARAMS))
+    assert step[1:] == wanted_step[1:]
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float16, np.longdouble, np.complex128])
+def test_updates_of_other_dtypes_are_refused(dtype):
+    given = fnnet.Params(tuple(fnnet.Layer(W.astype(dtype), b.astype(dtype)) for W, b in PARAMS.layers))
+    for update in (fnnet.update, lambda params, grads, rate: fnnet.sgd().update(params, grads, (), rate)):
+        with pytest.raises(ArgumentTypeError, match="dtype of params; expected float32, float64"):
+            update(given, given, 0.5)
+    with pytest.raises(ArgumentTypeError, match="Params with layers"):
+        fnnet.update(fnnet.Params(()), fnnet.Params(()), 0.5)
+
+
+def test_optimizers_and_kernels_can_be_copied_and_hashed():
+    for each in (fnnet.adam(), fnnet.core.adam(), NUMPY):
+        assert copy.deepcopy(each) is each
+        assert {each: 1}[each] == 1
+    assert fnnet.sgd().update(PARAMS, PARAMS, (), learning_rate=1.0)[1] == ()
+    with pytest.raises(UsageError, match="not of this optimizer"):
+        fnnet.sgd().update(PARAMS, PARAMS, np.zeros(3), 0.1)

@@ -43,7 +43,7 @@ def test_the_state_of_another_optimizer_is_refused(given, used, kernels):
     if REMEMBERED[given] == REMEMBERED[used]:
         return
     state = steps.start(fnnet.init(SIZES), 0, optimizer=STATES[given])
-    wanted = f"expected {REMEMBERED[used]} trees, .*found {REMEMBERED[given]} trees; begin with"
+    wanted = f"expected {REMEMBERED[used]} trees for .*, found {REMEMBERED[given]} trees; begin with"
     assert_refused(kernels, wanted, state=state, optimizer=STATES[used])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import fnnet
+from fnnet import data
 from fnnet.core.deform import Deformation
 from fnnet.core.params import weights_sha256
 from fnnet.core.state import Examples
@@ -260,3 +261,35 @@ def test_the_learning_rate_range_test_of_a_job(dataset, kernels):
     assert len(test.rates) == 30
     plain, _ = find_learning_rate(job._replace(plan=job.plan._replace(deformation=None)), steps=30, kernels=kernels)
     assert plain.losses != test.losses
+
+
+@pytest.mark.parametrize(
+    ("settings", "where"),
+    [
+        ({"train_images": 0}, "train_images"),
+        ({"train_images": "a"}, "train_images"),
+        ({"min_steps": "a"}, "min_steps"),
+        ({"min_steps": -1}, "min_steps"),
+        ({"initialiser": "x"}, "initialiser"),
+        ({"dev": -1}, "dev"),
+        ({"ema": 1}, "ema"),
+        ({"clip_norm": -1}, "clip_norm"),
+        ({"weight_decay": float("nan")}, "weight_decay"),
+        ({"reports": 0}, "reports"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_named_by_its_field(settings, where):
+    with pytest.raises(UsageError) as told:
+        prepare(data.load("digits"), "classic", settings)
+    assert told.value.where == where
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [((None,), "dataset"), ((data.load("digits"), 3), "recipe"), ((data.load("digits"), "classic", [1]), "settings")],
+)
+def test_arguments_of_another_kind_are_refused(arguments, word):
+    with pytest.raises(UsageError, match=word):
+        prepare(*arguments)
+    with pytest.raises(UsageError, match="Examples"):
+        prepare(data.load("digits"), dev_set=3)
