@@ -160,7 +160,8 @@ def _usage(error: click.ClickException) -> str:
     if isinstance(error, click.NoSuchOption) and error.ctx is not None:
         known = {name for parameter in error.ctx.command.params for name in parameter.opts}
         meant = SYNONYMS.get(error.option_name)
-        error.possibilities = [meant] if meant in known else error.possibilities
+        if meant in known:
+            error = click.NoSuchOption(error.option_name, possibilities=[str(meant)], ctx=error.ctx)
     message = error.format_message()
     context = getattr(error, "ctx", None)
     if isinstance(error, click.BadParameter) and error.param is not None and error.message:

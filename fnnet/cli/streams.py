@@ -19,7 +19,7 @@ def prepare() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     if not isinstance(sys.stderr, Dispensable):
-        sys.stderr = Dispensable(sys.stderr)  # type: ignore[assignment]
+        sys.stderr = Dispensable(sys.stderr)
 
 
 class Dispensable:

@@ -30,16 +30,16 @@ def read_only_copies(kind: type[T]) -> type[T]:
     NumPy gives every array that comes from a pickle or a deep copy back writable.
     """
 
-    def __reduce__(self: T) -> tuple[Any, ...]:
+    def reduce(self: T) -> tuple[Any, ...]:
         return _read_only, (kind, *self)
 
-    kind.__reduce__ = __reduce__  # type: ignore[method-assign, assignment]
+    kind.__reduce__ = reduce  # type: ignore[method-assign, assignment]
     kind.__copy__ = lambda self: self  # type: ignore[attr-defined]
     return kind
 
 
 def _read_only(kind: Any, *fields: Any) -> Any:
-    """Return a tuple of this kind; its fields are arrays that a pickle has just made, tuples of them or anything else."""
+    """Return a tuple of this kind, whose arrays, also those in tuples, a pickle has just made."""
     for field in fields:
         for array in field if isinstance(field, tuple) else (field,):
             if isinstance(array, np.ndarray):

@@ -90,7 +90,8 @@ def adam(
 
     m := beta_1 m + (1 - beta_1) g and s := beta_2 s + (1 - beta_2) g g, both corrected for their start at 0;
     W := W - rate m / (sqrt(s) + epsilon). As in PyTorch and optax, epsilon is added to the corrected root; Keras and
-    scikit-learn add it to the uncorrected one, which differs where gradients are tiny. Keras's weight_decay is decoupled.
+    scikit-learn add it to the uncorrected one, which differs where gradients are tiny. In Keras weight_decay
+    is decoupled.
 
     weight_decay, decoupled   as in `sgd`.
     Raises   UsageError unless 0 <= beta < 1 and epsilon > 0.
@@ -159,8 +160,8 @@ def averaged(optimizer: Optimizer, decay: float) -> Optimizer:
     """Return `optimizer` that also keeps the exponential moving average of the parameters after each step.
 
     It is corrected for its start: after t steps, step s has the weight (1 - decay) decay^(t - s) / (1 - decay^t). The
-    average is the last tree of the state. As optax's ema with debias; averages of PyTorch and Keras start from a copy of
-    the parameters.
+    average is the last tree of the state. As optax's ema with debias; averages of PyTorch and Keras start from a
+    copy of the parameters.
 
     Raises   UsageError unless 0 <= decay < 1, and for an optimizer that keeps an average already, or whose state is
              neither () nor Moments.

@@ -264,8 +264,11 @@ def _download_one(folder: Path, name: str, notify: Notify, mirrors: tuple[str, .
         # A server that takes the compression for one of the transfer sends the file without it.
         write_file(folder / (f"{name}.gz" if content.startswith(GZIP_MAGIC) else name), content)
         return
+    fix = f"try later, put the four files into {folder}, or use --data digits"
     raise UnreachableError(
-        f"{name} could not be downloaded", found="; ".join(failures), fix=f"try later, put the four files into {folder}, or use --data digits"
+        f"{name} could not be downloaded",
+        found="; ".join(failures),
+        fix=fix,
     )
 
 

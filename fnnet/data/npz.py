@@ -97,7 +97,12 @@ def _check_end(file: BufferedReader, path: AnyPath) -> None:
     disks, count, length, offset = (
         int.from_bytes(end[start:stop], "little") for start, stop in ((4, 8), (10, 12), (12, 16), (16, 20))
     )
-    if disks or end[8:10] != end[10:12] or offset + length != size - END or tail[max(0, at - 20) : at].startswith(b"PK\x06\x07"):
+    if (
+        disks
+        or end[8:10] != end[10:12]
+        or offset + length != size - END
+        or tail[max(0, at - 20) : at].startswith(b"PK\x06\x07")
+    ):
         found = f"{count} members, {length} bytes from byte {offset}"
         place, expected = f"byte {size - END}", f"a directory up to byte {size - END}"
         refuse("damaged or unsupported NPZ", path, place, expected, found, SAVE)

@@ -70,8 +70,8 @@ def read_png(path: AnyPath, shape: tuple[int, int] | None = None) -> Array:
 def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     """Read one image.
 
-    Colour becomes luma (ITU-R 601), transparency is laid over black, 16 bits are scaled to 8 and rounded. Gamma, colour profiles and EXIF rotation are ignored: pixels are taken as
-    they are stored. Animations are refused.
+    Colour becomes luma (ITU-R 601), transparency is laid over black, 16 bits are scaled to 8 and rounded. Gamma, colour
+    profiles and EXIF rotation are ignored: pixels are taken as they are stored. Animations are refused.
     """
     grey = freeze(_decode(_read_chunks(file, wanted.shape, path), path))
     return Content(grey.reshape(1, -1), None, grey.shape, shape_at="byte 16")

@@ -123,7 +123,9 @@ def _takes(descriptor: int, fresh: bool, path: Path, disk: FileSystem) -> bool:
             raise _refused(path, owner)
         if not owner and _is_foreign(descriptor, disk):
             fix = f"move {NAME} away, or choose another folder"
-            raise StorageError("not a lock of fnnet", where=path, expected="its own or none", found="another file", fix=fix)
+            raise StorageError(
+                "not a lock of fnnet", where=path, expected="its own or none", found="another file", fix=fix
+            )
         return True
     if not owner or owner["host"] != platform.node() or _is_alive(owner["pid"]):
         raise _refused(path, owner)

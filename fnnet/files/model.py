@@ -61,8 +61,12 @@ def save_model(path: str | os.PathLike[str], model: Model, *, disk: FileSystem =
     >>> save_model("small.safetensors", Model(fnnet.init((4, 2)), classes=("even", "odd"), image_shape=(2, 2)))
     """
     if not isinstance(model, Model):
-        fix = "pass fnnet.Model(params)" if isinstance(model, Params) else "pass an fnnet.Model"
-        raise ModelError("not a model", expected="fnnet.Model", found=type(model).__name__, fix=fix)
+        raise ModelError(
+            "not a model",
+            expected="fnnet.Model",
+            found=type(model).__name__,
+            fix="pass fnnet.Model(params)" if hasattr(model, "layers") else "pass an fnnet.Model",
+        )
     about = {
         "sizes": layer_sizes(check_params(model.params)),
         "activation": model.activation,

@@ -1,8 +1,8 @@
 """The cache of compiled code between processes: a private folder of files with checksums; no failure stops the work.
 
 A file's name holds a digest of everything that its code depends on: fnnet's sources, the versions of Numba and of
-Python, the processor. A file is read only if nobody but this user can have written it, or root where that holds for each
-folder up to the root folder, too, and if its checksum is right; otherwise it is ignored, and the code is compiled again.
+Python, the processor. A file is read only if its checksum is right and nobody but this user can have written it, or
+root where that holds for each folder up to the root folder, too; otherwise it is ignored, and the code is compiled again.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def place(part: str, dtype: str) -> Path | None:
 
 def read(path: Path | None) -> bytes | None:
     """Return the code in a file, or None if there is none that can be trusted."""
-    if path is None or not (_is_private(path.parent) and _is_private(path) or _is_roots(path)):
+    if path is None or not ((_is_private(path.parent) and _is_private(path)) or _is_roots(path)):
         return None
     try:
         content = read_bytes(path, MAX_BYTES)

@@ -70,7 +70,10 @@ def machine() -> Machine:
         if level not in LEVELS:
             raise UsageError("unknown processor", where="FNNET_CPU", expected=" or ".join(LEVELS), found=repr(level))
         if lacking := [name for name in _needed(level) if not binding.get_host_cpu_features().get(name)]:
-            expected, found = f"a level that this {platform.machine()} processor has", f"{level}, which needs {lacking[0]}"
+            expected, found = (
+                f"a level that this {platform.machine()} processor has",
+                f"{level}, which needs {lacking[0]}",
+            )
             raise UsageError("not this processor", where="FNNET_CPU", expected=expected, found=found)
         width, rows, fma = LEVELS[level]
         return Machine(level, "", width, rows, fma, compress=False)

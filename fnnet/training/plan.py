@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from fnnet.core import deform, public_optimizers
@@ -118,8 +118,15 @@ def check_plan(plan: Plan, *, has_dev: bool = True, hidden: int | None = None) -
             raise (error if error.where else error.at(field)) from None
 
 
-def check_recipe(recipe: Recipe) -> None:
-    """Raise UsageError, at the name of the field, unless the fields that are a recipe's own are within their ranges."""
+def check_recipe(recipe: Recipe, settings: Mapping[str, Any]) -> None:
+    """Raise UsageError, at the name of the field, unless the fields that are a recipe's own are within their ranges.
+
+    settings   what was given in place of the recipe's: a correlation without elastic bending changes nothing.
+    """
+    given, figures = settings.get("deformation"), recipe.plan.get("deformation")
+    bends = isinstance(figures, Mapping) and figures.get("elastic")
+    if isinstance(given, Mapping) and given.get("correlation") and not bends:
+        raise UsageError("correlation has no effect", where="deformation", expected="elastic above 0")
     checks: dict[str, Callable[[], object]] = {
         "dev": lambda: check_count("dev", recipe.dev, 0),
         "train_images": lambda: recipe.train_images is None or check_count("train_images", recipe.train_images, 1),

@@ -123,7 +123,7 @@ def prepare(
         raise UsageError(problem, where="dev", expected="one of them", found=settings["dev"])
     if not isinstance(chosen.hidden, (tuple, list)):
         raise ArgumentTypeError("hidden", expected="a size for each hidden layer", found=repr(chosen.hidden))
-    check_recipe(chosen)
+    check_recipe(chosen, settings)
     held_out = chosen.dev if "dev" in settings else chosen.dev_for(len(dataset.train.labels))
     plan = plan_of(chosen)
     check_plan(plan, has_dev=bool(held_out) or dev_set is not None, hidden=len(chosen.hidden))
@@ -175,10 +175,6 @@ def _check_effects(recipe: Recipe, settings: Mapping[str, Any]) -> None:
     for name, (fulfilled, reason, expected) in needs.items():
         if settings.get(name) and not fulfilled:
             raise UsageError(f"has no effect {reason}", where=name, expected=expected)
-    given, figures = settings.get("deformation"), recipe.plan.get("deformation")
-    if isinstance(given, Mapping) and given.get("correlation") and isinstance(figures, Mapping):
-        if not figures.get("elastic"):
-            raise UsageError("correlation has no effect", where="deformation", expected="elastic above 0")
 
 
 def plan_of(recipe: Recipe) -> Plan:

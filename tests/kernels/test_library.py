@@ -239,6 +239,6 @@ def test_a_level_that_the_processor_lacks_is_refused(monkeypatch):
     monkeypatch.setenv("FNNET_CPU", "x86-64-v4")
     monkeypatch.setattr(binding, "get_host_cpu_features", lambda: dict.fromkeys(["sse2", "sse3"], True))
     machine.machine.cache_clear()
-    with pytest.raises(UsageError, match="FNNET_CPU: not this processor; .*x86-64-v4, which needs cx16"):
+    with pytest.raises(UsageError, match=r"FNNET_CPU: not this processor; .*x86-64-v4, which needs cx16"):
         machine.machine()
     machine.machine.cache_clear()
