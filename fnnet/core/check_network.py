@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from fnnet.core.checks import as_array
 from fnnet.core.network import BYTES, Activations, as_floats
-from fnnet.core.params import Array, Layer, Params, count_parameters, freeze
+from fnnet.core.params import INITIALISERS, Array, Layer, Params, count_parameters, freeze
 from fnnet.core.params import each as tree_map
 from fnnet.core.state import Examples
 from fnnet.errors import ArgumentTypeError, UsageError
@@ -257,6 +257,13 @@ def check_activations(params: Params, activations: Any) -> Activations:
     layers = len(widths)
     checked = tuple(arrays[:layers]), tuple(arrays[layers:-1]), arrays[-1]
     return Activations(*checked, activations.activation, check_masks(masks, n, params))
+
+
+def check_initialiser(scheme: Any) -> None:
+    """Raise UsageError unless `scheme` is one of INITIALISERS."""
+    if not isinstance(scheme, str) or scheme not in INITIALISERS:
+        expected = " or ".join(INITIALISERS)
+        raise UsageError("unknown initialiser", expected=expected, found=repr(scheme))
 
 
 def check_sizes(sizes: Any) -> tuple[int, ...]:

@@ -25,6 +25,7 @@ from fnnet.core.check_network import (
     as_input,
     check_activation,
     check_activations,
+    check_initialiser,
     check_input,
     check_like,
     check_masks,
@@ -66,13 +67,6 @@ def init(sizes: Sequence[int], seed: int = 0, *, scheme: str = "he", dtype: DTyp
     sizes, seed, dtype = check_sizes(sizes), rng.check_seed(seed), check_dtype(dtype)
     check_initialiser(scheme)
     return freeze_params(parameters.init(sizes, seed, scheme, dtype))
-
-
-def check_initialiser(scheme: Any) -> None:
-    """Raise UsageError unless `scheme` is one of INITIALISERS."""
-    if not isinstance(scheme, str) or scheme not in parameters.INITIALISERS:
-        expected = " or ".join(parameters.INITIALISERS)
-        raise UsageError("unknown initialiser", expected=expected, found=repr(scheme))
 
 
 @calm

@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from fnnet.core import deform, public_optimizers
-from fnnet.core.check_network import check_activation
+from fnnet.core.check_network import check_activation, check_initialiser
 from fnnet.core.checks import check_amount, check_count, check_label_smoothing, check_share
 from fnnet.core.dropout import dropped
 from fnnet.core.optimizers import Optimizer
-from fnnet.core.public import check_initialiser
 from fnnet.core.schedules import make_plateau, make_schedule
 from fnnet.core.state import Objective
 from fnnet.errors import ArgumentTypeError, UsageError

@@ -281,6 +281,7 @@ THROUGH = {
     "check_network.is_plain_array": "public.forward",
     "check_network.check_activations": "public.backward",
     "check_network.check_examples": "blocks.train_block",
+    "check_network.check_initialiser": "public.init",
     "check_network.check_operands": "operations.affine",
     "checks.as_array": "public.forward",
     "checks.calm": "public.forward",
@@ -324,6 +325,7 @@ THROUGH = {
 }
 """Functions whose faults show through another operation, which is tested."""
 ELSEWHERE = {
+    "plan.check_recipe": "tests/training/test_session.py",
     "model.save_model": "tests/files/test_model.py",
     "model.load_model": "tests/files/test_model.py",
     "kernels.load": "tests/kernels/test_library.py",
