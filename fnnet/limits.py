@@ -5,7 +5,6 @@ Light, as `--help` imports it.
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -25,7 +24,7 @@ POSITIVE: Final = Range("a finite number > 0", lambda number: number > 0)
 NONNEGATIVE: Final = Range("a finite number >= 0", lambda number: number >= 0)
 FRACTION: Final = Range("0 or more and less than 1", lambda number: 0 <= number < 1)
 WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
-DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?(?:nan|inf)", re.IGNORECASE)
 MAX_THREADS: Final = 1024
 MAX_CLASSES: Final = 10**6
 MIN_RANGE_TEST_STEPS: Final = 10
@@ -46,9 +45,12 @@ def whole_number(text: str) -> int | None:
     return int(text) if WHOLE.fullmatch(text.strip()) else None
 
 
-def decimal_number(text: str) -> float:
-    """Return the number that a text writes with decimal digits, a point or an exponent; NaN for any other text."""
-    return float(text) if DECIMAL.fullmatch(text.strip()) else math.nan
+def decimal_number(text: str) -> float | None:
+    """Return the number that a text writes with decimal digits, a point or an exponent; None for any other text.
+
+    "nan" and "inf" are numbers here, which no range contains: messages then name the range.
+    """
+    return float(text) if DECIMAL.fullmatch(text.strip()) else None
 
 
 def available_threads() -> int:

@@ -124,7 +124,11 @@ def _phrase_digest(value: str) -> str:
 def _phrase_deformation(differences: Differences) -> tuple[str, str, str, str]:
     figures = {key.rpartition(".")[2]: values for key, values in differences.items() if key.startswith(DEFORMATION)}
     if any(new is None for _, new in figures.values()):
-        own = ",".join(f"{name}={old}" for name, (old, _) in figures.items() if old is not None)
+        bends = figures.get("elastic", ("1", None))[0] not in ("0", "0.0")  # else a correlation changes nothing
+        shown = {
+            name: old for name, (old, _) in figures.items() if old is not None and (bends or name != "correlation")
+        }
+        own = ",".join(f"{name}={old}" for name, old in shown.items())
         return "--augment", "--augment", "--no-augment", f"resume with --deformation {own}"
     if any(old is None for old, _ in figures.values()):
         return "--augment", "--no-augment", "--augment", "resume with --no-augment, without --deformation"

@@ -89,7 +89,7 @@ class Number(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
         """Return the number as a float."""
         number = decimal_number(value) if isinstance(value, str) else float(value)
-        if not (math.isfinite(number) and self.allowed.contains(number)):
+        if number is None or not (math.isfinite(number) and self.allowed.contains(number)):
             self.fail(f"expected {self.allowed.words}, found {value!r}", param, context)
         return number
 

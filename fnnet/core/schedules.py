@@ -179,9 +179,10 @@ def _parse(text: str) -> tuple[str, Mapping[str, float]]:
         key, _, value = part.partition("=")
         if key not in known or key in options:
             raise UsageError(f"option of schedule {name}", expected=expected, found=repr(part))
-        options[key] = decimal_number(value)
-        if not math.isfinite(options[key]):
+        number = decimal_number(value)
+        if number is None:
             raise UsageError(f"option of schedule {name}", expected=expected, found=repr(part))
+        options[key] = number
     return name, MappingProxyType(options)
 
 

@@ -2,7 +2,7 @@
 
 A file's name holds a digest of everything that its code depends on: fnnet's sources, the versions of Numba and of
 Python, the processor. A file is read only if its checksum is right and nobody but this user can have written it, or
-root where that holds for each folder up to the root folder, too; otherwise it is ignored, and the code is compiled again.
+root where that holds for each folder up to the root folder, too; otherwise it is ignored, and the code compiled again.
 """
 
 from __future__ import annotations
@@ -158,8 +158,8 @@ def _is_roots(path: Path) -> bool:
         return False
     return stat.S_ISREG(found[0].st_mode) and all(
         each.st_uid in (0, os.geteuid())
-        and (not each.st_mode & 0o022 or (stat.S_ISDIR(each.st_mode) and bool(each.st_mode & stat.S_ISVTX)))
-        for each in found
+        and (not each.st_mode & 0o022 or (above > 1 and bool(each.st_mode & stat.S_ISVTX)))
+        for above, each in enumerate(found)
     )
 
 

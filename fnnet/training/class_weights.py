@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -36,7 +35,7 @@ def parse(text: str, classes: Sequence[str]) -> str | dict[int, float]:
             expected = f"CLASS=WEIGHT,... of the classes {shown}, or {BALANCED}"
             raise UsageError(problem, expected=expected, found=repr(part))
         weight = decimal_number(value)
-        if math.isnan(weight):
+        if weight is None:
             raise UsageError(f"weight of class {name}", expected="a finite number >= 0", found=repr(value))
         found[classes.index(name)] = check_amount(f"weight of class {name}", weight)
     return found

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from fnnet.core import deform, public_optimizers
-from fnnet.core.check_network import check_activation, check_initialiser
+from fnnet.core.check_network import check_activation, check_initialiser, check_sizes
 from fnnet.core.checks import check_amount, check_count, check_label_smoothing, check_share
 from fnnet.core.dropout import dropped
 from fnnet.core.optimizers import Optimizer
@@ -138,6 +138,14 @@ def check_recipe(recipe: Recipe, settings: Mapping[str, Any]) -> None:
             check()
         except UsageError as error:
             raise error.at(field) from None
+
+
+def check_hidden(sizes: tuple[Any, ...]) -> tuple[int, ...]:
+    """Return the sizes of the layers; UsageError, at `hidden`, for those of hidden layers that do not fit."""
+    try:
+        return check_sizes(sizes)
+    except UsageError as error:
+        raise error.at("hidden") from None
 
 
 def _check_optimizer(plan: Plan) -> None:

@@ -40,7 +40,7 @@ import numpy as np
 
 from fnnet import data
 from fnnet.core import metrics
-from fnnet.core.check_network import check_examples, check_sizes
+from fnnet.core.check_network import check_examples
 from fnnet.core.checks import check_weights
 from fnnet.core.deform import Deformation, deform
 from fnnet.core.params import Array
@@ -55,7 +55,7 @@ from fnnet.files.strictjson import frozen
 from fnnet.names import STEPPING
 from fnnet.training import class_weights, epochs, memory, recipes, steps
 from fnnet.training.lr_find import RangeTest, range_test
-from fnnet.training.plan import Plan, check_plan, check_recipe, make_optimizer
+from fnnet.training.plan import Plan, check_hidden, check_plan, check_recipe, make_optimizer
 from fnnet.training.recipes import Recipe
 from fnnet.training.record import Record, open_record
 
@@ -127,10 +127,7 @@ def prepare(
     held_out = chosen.dev if "dev" in settings else chosen.dev_for(len(dataset.train.labels))
     plan = plan_of(chosen)
     check_plan(plan, has_dev=bool(held_out) or dev_set is not None, hidden=len(chosen.hidden))
-    try:
-        sizes = check_sizes((dataset.train.x.shape[1], *chosen.hidden, len(dataset.classes)))
-    except UsageError as error:
-        raise error.at("hidden") from None
+    sizes = check_hidden((dataset.train.x.shape[1], *chosen.hidden, len(dataset.classes)))
     cut = data.split(dataset.train, 0 if dev_set is not None else held_out, seed, chosen.train_images)
     train_set, dev_set = (cut[0], cut[1] if dev_set is None else dev_set)
     if "epochs" not in settings:

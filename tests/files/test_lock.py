@@ -85,7 +85,7 @@ def test_f61_f68_a_lock_left_by_another_host_is_not(folder, with_and_without_flo
     assert names(folder) == ["lock"]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"pid": "1", "host": 2}', b"\xff\0" * 5000])
+@pytest.mark.parametrize("content", [b"", b"{", b'{"pid": "1", "host": 2}'])
 def test_f61_a_lock_that_names_nobody(content, folder, with_and_without_flock):
     folder.mkdir(parents=True)
     (folder / "lock").write_bytes(content)

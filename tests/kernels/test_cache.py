@@ -113,7 +113,8 @@ def test_f59_a_folder_that_others_may_write_is_refused_and_it_is_said_once(whose
     assert sorted(fresh) == sorted(library.PARTS)
     assert len(said) == 1
     found = f"mode 777 of user {os.geteuid()}" if whose == "anybody's" else "mode 700 of user 12345"
-    reason = f"{folder}: others may write it; expected a folder of your own, found {found}; set FNNET_CACHE to a folder"
+    problem = "others may write it" if whose == "anybody's" else "belongs to another user"
+    reason = f"{folder}: {problem}; expected a folder of your own, found {found}; set FNNET_CACHE to a folder"
     assert said[0].startswith(f"compiled kernels cannot be kept, each process compiles them again: {reason}")
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
     kernels.load("numba", notify=pytest.fail)

@@ -156,8 +156,9 @@ def test_the_command_line_goes_to_the_minimum(jit, run):
 
     train_set, _ = data.split(data.load("digits").train, 50, 0)
     x = train_set.x / 255
-    theirs = LogisticRegression(C=1 / (0.1 * len(x)), tol=1e-6, max_iter=5000).fit(x, train_set.labels)
-    wanted = Params((Layer(theirs.coef_.T.copy(), theirs.intercept_),))
+    theirs = LogisticRegression(C=1 / (0.1 * len(x)), tol=1e-6, max_iter=5000, fit_intercept=False)
+    theirs.fit(np.hstack([x, np.ones((len(x), 1))]), train_set.labels)
+    wanted = Params((Layer(theirs.coef_.T[:-1].copy(), theirs.coef_.T[-1].copy()),))
     found = fnnet.load_model("model.safetensors").params
     np.testing.assert_allclose(found.layers[0].W, wanted.layers[0].W, atol=2e-3)
     examples = Examples(x, train_set.labels)
