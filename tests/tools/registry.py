@@ -327,7 +327,6 @@ THROUGH = {
 ELSEWHERE = {
     "plan.check_recipe": "tests/training/test_session.py",
     "plan.check_hidden": "tests/training/test_session.py",
-    "params.read_only_copies": "tests/core/test_params.py",
     "model.save_model": "tests/files/test_model.py",
     "model.load_model": "tests/files/test_model.py",
     "kernels.load": "tests/kernels/test_library.py",
