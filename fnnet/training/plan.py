@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from fnnet.core import deform, public_optimizers
@@ -110,11 +110,7 @@ def check_plan(plan: Plan, *, has_dev: bool = True, hidden: int | None = None) -
         ),
         "deformation": lambda: plan.deformation is None or deform.check_deformation(plan.deformation),
     }
-    for field, check in checks.items():
-        try:
-            check()
-        except UsageError as error:
-            raise (error if error.where else error.at(field)) from None
+    _run(checks)
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -126,11 +122,16 @@ def check_recipe(recipe: Recipe) -> None:
         "reports": lambda: recipe.reports is None or check_count("reports", recipe.reports, 1),
         "initialiser": lambda: check_initialiser(recipe.initialiser),
     }
+    _run(checks)
+
+
+def _run(checks: Mapping[str, Callable[[], object]]) -> None:
+    """Run the check of each field; an error that does not say where it is, is at the name of the field."""
     for field, check in checks.items():
         try:
             check()
         except UsageError as error:
-            raise error.at(field) from None
+            raise (error if error.where else error.at(field)) from None
 
 
 def _check_optimizer(plan: Plan) -> None:
