@@ -6,7 +6,6 @@ Training checks its arguments itself and then calls the optimizer inside, which 
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -242,7 +241,7 @@ def unchecked(optimizer: Optimizer) -> Optimizer:
             state = state._replace(trees=tuple([each(_view, tree) for tree in state.trees]))
         return each(_view, moved), state
 
-    return optimizer._replace(update=update, name="", figures=MappingProxyType({}))
+    return optimizer._replace(update=update, name="")
 
 
 def _view(array: Any) -> Any:
@@ -271,7 +270,7 @@ def check_state(optimizer: Optimizer, params: Params, state: Any) -> None:
     trees = state.trees if isinstance(state, Moments) else () if isinstance(state, tuple) and not state else None
     if trees is None or len(trees) != wanted:
         average = " with an average" if optimizers.averages(optimizer) else ""
-        expected = f"{wanted} trees for {optimizer.name}{average}"
+        expected = f"{wanted} trees for {optimizer.name or 'this optimizer'}{average}"
         found = type(state).__name__ if trees is None else f"{len(trees)} trees"
         fix = "begin with optimizer.init(params)"
         raise UsageError("optimizer state is not of this optimizer", expected=expected, found=found, fix=fix)

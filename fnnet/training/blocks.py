@@ -108,7 +108,7 @@ class Loop:
         self, state: TrainState, batch_size: int, objective: Objective, optimizer: Optimizer, kernels: Kernels
     ) -> None:
         self._state, self._batch_size = state, batch_size
-        self._objective, self._optimizer, self._operations = objective, unchecked(optimizer), kernels.operations
+        self._objective, self._optimizer, self._operations = objective, optimizer, kernels.operations
         self._examples: Examples | None = None
         self._weights: Array | None = None
 
@@ -254,7 +254,7 @@ def make_blocks(
     rule = rule_of(plain)
     if kernels.trainer and rule:
         return Compiled(state, batch_size, objective, rule, kernels)
-    return Loop(state, batch_size, objective, optimizer, kernels)
+    return Loop(state, batch_size, objective, plain, kernels)
 
 
 def _check_rows(given: Any, n: int) -> Array:

@@ -110,11 +110,7 @@ def check_plan(plan: Plan, *, has_dev: bool = True, hidden: int | None = None) -
         ),
         "deformation": lambda: plan.deformation is None or deform.check_deformation(plan.deformation),
     }
-    for field, check in checks.items():
-        try:
-            check()
-        except UsageError as error:
-            raise (error if error.where else error.at(field)) from None
+    _run(checks)
 
 
 def check_recipe(recipe: Recipe, settings: Mapping[str, Any]) -> None:
@@ -133,11 +129,16 @@ def check_recipe(recipe: Recipe, settings: Mapping[str, Any]) -> None:
         "reports": lambda: recipe.reports is None or check_count("reports", recipe.reports, 1),
         "initialiser": lambda: check_initialiser(recipe.initialiser),
     }
+    _run(checks)
+
+
+def _run(checks: Mapping[str, Callable[[], object]]) -> None:
+    """Run the check of each field; an error that does not say where it is, is at the name of the field."""
     for field, check in checks.items():
         try:
             check()
         except UsageError as error:
-            raise error.at(field) from None
+            raise (error if error.where else error.at(field)) from None
 
 
 def check_hidden(sizes: tuple[Any, ...]) -> tuple[int, ...]:
