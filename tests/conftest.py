@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fnnet.kernels.signatures import PARTS
 from fnnet.limits import available_threads
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,14 +63,14 @@ def _threads():
 def numba_kernels():
     from fnnet import kernels
 
-    return kernels.load("numba", threads=_threads())
+    return kernels.load("numba", threads=_threads(), parts=tuple(PARTS))
 
 
 @pytest.fixture(scope="session", params=["numpy", "numba"])
 def kernels(request):
     from fnnet import kernels
 
-    return kernels.load(request.param, threads=_threads())
+    return kernels.load(request.param, threads=_threads(), parts=tuple(PARTS))
 
 
 @pytest.fixture

@@ -129,8 +129,13 @@ def begin_loading_kernels(jit: bool) -> None:
         begin_loading()
 
 
-def load_kernels(jit: bool, threads: int | None, notify: Callable[[str], None]) -> tuple[Kernels, float]:
-    """Load the kernels; return them and the seconds that it took, nearly all for compiling if they were not cached."""
+def load_kernels(
+    jit: bool, threads: int | None, notify: Callable[[str], None], parts: Sequence[str]
+) -> tuple[Kernels, float]:
+    """Load the kernels; return them and the seconds that it took, nearly all for compiling if they were not cached.
+
+    parts   what the command uses of the compiled kernels.
+    """
     from fnnet import kernels
 
     signals.check()
@@ -139,7 +144,7 @@ def load_kernels(jit: bool, threads: int | None, notify: Callable[[str], None]) 
     if not jit:
         return kernels.load("numpy", threads=threads), 0.0
     began = time.perf_counter()
-    table = kernels.load("numba", threads=threads, notify=notify, on_compile=lambda: notify(COMPILING))
+    table = kernels.load("numba", threads=threads, parts=parts, notify=notify, on_compile=lambda: notify(COMPILING))
     return table, time.perf_counter() - began
 
 

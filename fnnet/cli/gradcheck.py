@@ -44,7 +44,7 @@ def gradcheck(
     from fnnet.core.dropout import masks
 
     check_sizes(sizes)
-    kernels, _ = load_kernels(jit, 1 if jit else None, notifier(quiet=as_json))
+    kernels, _ = load_kernels(jit, 1 if jit else None, notifier(quiet=as_json), ["operations"])
     params, x, labels = checker.example(sizes, seed)
     checks = checker.check_gradients(
         params, x, labels, activation=activation, masks=masks(seed, 0, sizes[1:-1], len(x), dropout, dtype="float64"),

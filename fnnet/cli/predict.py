@@ -88,7 +88,7 @@ def predict(
     files = _in_folders(files, fail)
     check_outputs(inputs=[model_path, *files], files={"--output": output})
     model = load_model(model_path)
-    kernels, _ = load_kernels(jit, threads, notify)
+    kernels, _ = load_kernels(jit, threads, notify, ["infer"])
     for file in files:
         try:
             new = _predict(model, file, kernels)

@@ -99,7 +99,9 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     line = describe(dataset, images)
     if not quiet:
         say(line, err=as_json)
-    kernels, seconds["compile_seconds"] = load_kernels(options["jit"], options["threads"], notify)
+    kernels, seconds["compile_seconds"] = load_kernels(
+        options["jit"], options["threads"], notify, job.plan.kernel_parts
+    )
     model, reports = _train(job, kernels, options, quiet, notify)
     document = _document(job, images, model, reports, kernels, seconds, options["out"])
     save_model(options["out"], model)

@@ -34,9 +34,10 @@ def _warm(dtypes: list[str], notify: Any) -> Any:
     """Compile the kernels and return their folder; raise FnnetError if they cannot be compiled or kept."""
     try:
         from fnnet.kernels import cache, library
+        from fnnet.kernels.signatures import PARTS
 
         for dtype in dtypes:
-            library.load_all(dtype, lambda: notify(COMPILING), _refuse)
+            library.load_parts(list(PARTS), dtype, lambda: notify(COMPILING), _refuse)
         return cache.folder()
     except ImportError as error:
         raise FnnetError("no compiled kernels", found=str(error), fix="pip install numba") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
@@ -17,6 +17,7 @@ def load(
     name: str = "numpy",
     *,
     threads: int | None = None,
+    parts: Sequence[str] = ("train",),
     notify: Callable[[str], None] = warnings.warn,
     on_compile: Callable[[], None] = lambda: None,
 ) -> Kernels:
@@ -24,6 +25,8 @@ def load(
 
     threads   of the compiled functions; None for as many as this process may run at once. The results are the same
               bits for any number.
+    parts     of the compiled code that are made ready now: "train", which predicts too, "infer" for predictions alone,
+              "augment" for deformed images, "operations" for the table's operations; others at their first use.
     notify    called with a message, once, where Numba is absent, broken or forbidden, and the table is then NumPy's;
               and where what was compiled cannot be kept.
     on_compile   called before something is compiled.
@@ -44,7 +47,7 @@ def load(
     try:
         from fnnet.kernels import compiled, deform, library, pixels, predictor, trainer
 
-        library.load_all("float32", on_compile, notify)
+        library.load_parts(parts, "float32", on_compile, notify)
     except UsageError:
         raise
     except (FnnetError, ImportError, OSError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""The compiler, run as `python -m fnnet.kernels.build PART DTYPE [--assembly]`: writes an object file to stdout.
+"""The compiler, run as `python -m fnnet.kernels.build DTYPE PART...`: writes object files to standard output.
 
 It runs in a process of its own with NUMBA_OPT=0: Numba only generates LLVM's intermediate code, which is then optimised
 once, as a whole. Left to Numba, every function is optimised again in each function that calls it (14 s for 8).
@@ -8,7 +8,6 @@ Each module of fnnet that this process imports is part of the cache's key, `kern
 
 from __future__ import annotations
 
-import gc
 import inspect
 import os
 import sys
@@ -19,7 +18,8 @@ import numpy as np
 from llvmlite import binding, ir
 
 from fnnet.kernels.machine import target
-from fnnet.kernels.signatures import PARTS, Function
+from fnnet.kernels.shortcuts import leave_work_out, texts
+from fnnet.kernels.signatures import NEEDS, PARTS, Function, symbol
 
 RUNTIME: Final = frozenset({"memset", "memcpy", "memmove", "bzero", "sched_yield", "SwitchToThread"})
 """What the code may call from outside: functions of the C library only."""
@@ -32,27 +32,31 @@ def build(part: str, dtype: str, assembly: bool = False) -> bytes:
     """
     from numba import types
 
-    links = _leave_work_out()
+    from fnnet.kernels.native.pieces import numba_types, result_type
+
+    kept = leave_work_out()
     machine, real = target(), getattr(types, np.dtype(dtype).name)
     names, libraries = {}, []
     for name, described in PARTS[part].items():
         dispatcher = native(name, described)
-        signature = []
-        for kind in described.arguments.values():
-            element = real if kind.dtype == "real" else getattr(types, kind.dtype)
-            signature.append(types.Array(element, kind.dimensions, "C") if kind.dimensions else element)
-        dispatcher.compile(tuple(signature))
-        overload = dispatcher.overloads[tuple(signature)]
+        signature = numba_types(described, real)
+        dispatcher.compile(signature)
+        overload = dispatcher.overloads[signature]
+        if overload.signature.return_type != result_type(described):
+            raise RuntimeError(f"{name} returns {overload.signature.return_type}, not {described.returns}")
         names[name] = overload.fndesc.llvm_func_name
         libraries.append(overload.library)
     whole = binding.parse_assembly(_entries(part, real.bitwidth, names))
-    for library in libraries if links else _all_called(libraries):
-        whole.link_in(binding.parse_assembly(library.get_llvm_str()))
-    _optimise(whole, machine, {f"fnnet_{name}" for name in PARTS[part]})
+    for text in texts(libraries, kept):
+        whole.link_in(binding.parse_assembly(text))
+    for name, found in names.items():
+        whole.get_function(found).name = symbol(name)
+    _optimise(whole, machine, {entry for name in names for entry in (f"fnnet_{name}", symbol(name))})
     whole.verify()
+    known = RUNTIME | {symbol(name) for needed in NEEDS[part] for name in PARTS[needed]}
     foreign = {each.name for each in whole.functions if each.is_declaration and not each.name.startswith("llvm.")}
-    if foreign - RUNTIME:
-        raise RuntimeError(f"the compiled code calls {', '.join(sorted(foreign - RUNTIME))}")
+    if foreign - known:
+        raise RuntimeError(f"the compiled code calls {', '.join(sorted(foreign - known))}")
     return machine.emit_assembly(whole).encode() if assembly else bytes(machine.emit_object(whole))
 
 
@@ -66,36 +70,6 @@ def native(name: str, described: Function) -> Any:
     if found != list(described.arguments):
         raise RuntimeError(f"{name} takes {', '.join(found)}, not {', '.join(described.arguments)}")
     return dispatcher
-
-
-def _leave_work_out() -> bool:
-    """Keep Numba from work whose result this process throws away; return True if Numba still links each function.
-
-    It would emit machine code for each function, and again in each that calls it: a third of the time. It would copy
-    each function into each that calls it: a sixth. If Numba renames what is replaced here, compiling only takes longer.
-    """
-    from numba.core.codegen import CPUCodeLibrary, JITCodeLibrary, JITCPUCodegen
-
-    gc.set_threshold(100_000)  # collecting garbage took a sixteenth of the time
-    JITCodeLibrary._finalize_specific = lambda self: None
-    JITCodeLibrary.get_pointer_to_function = lambda self, name: self._ensure_finalized() or 0
-    JITCPUCodegen.set_env = lambda self, name, env: None
-    if not hasattr(CPUCodeLibrary, "finalize") or "_linking_libraries" not in CPUCodeLibrary.__init__.__code__.co_names:
-        return True
-    JITCodeLibrary.finalize = lambda self: setattr(self, "_finalized", True)
-    return False
-
-
-def _all_called(libraries: list[Any]) -> list[Any]:
-    """Return `libraries` and all that they call, each once."""
-    found = dict.fromkeys(libraries)
-    waiting = list(found)
-    while waiting:
-        for library in waiting.pop()._linking_libraries:
-            if library not in found:
-                found[library] = None
-                waiting.append(library)
-    return list(found)
 
 
 def _entries(part: str, bits: int, names: dict[str, str]) -> str:
@@ -136,14 +110,18 @@ def _optimise(module: Any, machine: Any, entries: set[str]) -> None:
 
 
 def main() -> None:
-    """Write the object file for sys.argv's part and dtype to standard output, to which nothing else may print."""
+    """Write object files for sys.argv's dtype and parts to standard output, to which nothing else may print.
+
+    Each is written when it is ready, after its size as 8 bytes. With `--assembly` text to read takes their place.
+    """
     out = os.dup(1)
     os.dup2(2, 1)
-    part, dtype, *options = sys.argv[1:]
-    if part != "train" and hasattr(os, "nice"):
-        os.nice(10)  # the others finish before training's part does, even at a lower priority
+    dtype, *parts = (word for word in sys.argv[1:] if word != "--assembly")
     with os.fdopen(out, "wb") as file:
-        file.write(build(part, dtype, assembly="--assembly" in options))
+        for part in parts:
+            code = build(part, dtype, assembly="--assembly" in sys.argv)
+            file.write(code if "--assembly" in sys.argv else len(code).to_bytes(8, "little") + code)
+            file.flush()
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from fnnet.files.disk import read_bytes, write_file
 from fnnet.kernels.machine import machine
 
 MAGIC: Final = b"fnnet compiled code 1\n"
-KEPT: Final = 24
+KEPT: Final = 48
 """Files kept in the folder: the most recently used."""
 MAX_BYTES: Final = 64 * 2**20
 FIX: Final = "set FNNET_CACHE to a folder that only you may write"
@@ -33,7 +33,7 @@ SOURCES: Final = (
     "limits.py",
     "names.py",
     *(f"core/{name}.py" for name in ("__init__", "checks", "dropout", "operations", "params", "rng")),
-    *(f"kernels/{name}.py" for name in ("__init__", "build", "layout", "machine", "signatures")),
+    *(f"kernels/{name}.py" for name in ("__init__", "build", "layout", "machine", "shortcuts", "signatures")),
     "kernels/native",
 )
 """The modules and folders of fnnet that the compiler imports, and whose text is part of the key."""

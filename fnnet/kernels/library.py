@@ -1,6 +1,6 @@
 """Compiled kernels: built once by Numba, cached as object files, called through ctypes.
 
-Numba turns each function of `kernels.native` into LLVM's intermediate code; that becomes one object file, which is
+Numba turns each function of `kernels.native` into LLVM's intermediate code; a part becomes one object file, which is
 cached and loaded without importing Numba again. A warm start takes milliseconds, nothing is unpickled, and a call
 releases the global interpreter lock.
 """
@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ from fnnet.core.params import Array
 from fnnet.errors import FnnetError
 from fnnet.kernels import cache
 from fnnet.kernels.machine import target
-from fnnet.kernels.signatures import PARTS, Argument
+from fnnet.kernels.signatures import PARTS, SECONDS, Argument, closure
+from fnnet.limits import available_threads
 
 
 class Call:
@@ -76,22 +77,31 @@ def address(array: Array) -> int:
 
 
 class Library:
-    """The compiled functions of one part for one dtype, loaded from an object file."""
+    """The compiled functions for one dtype, of the parts that have been loaded from their object files."""
 
-    def __init__(self, code: bytes, part: str, dtype: DTypeLike) -> None:
+    def __init__(self, dtype: DTypeLike) -> None:
         from llvmlite import binding
 
         self._dtype = np.dtype(dtype)
         self._engine = binding.create_mcjit_compiler(binding.parse_assembly(""), target())
-        self._engine.add_object_file(binding.ObjectFileRef.from_data(code))
+        self._functions: dict[str, tuple[Any, Mapping[str, Argument]]] = {}
+        self.parts: frozenset[str] = frozenset()
+
+    def add(self, codes: Mapping[str, bytes]) -> None:
+        """Load the object files of parts, which call one another and parts that were loaded before."""
+        from llvmlite import binding
+
+        for code in codes.values():
+            self._engine.add_object_file(binding.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
         prototype = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
-        self._functions = {}
-        for name, described in PARTS[part].items():
-            place = self._engine.get_function_address(f"fnnet_{name}")
-            if not place:
-                raise FnnetError("the compiled code lacks a function", found=name)
-            self._functions[name] = prototype(place), described.arguments
+        for part in codes:
+            for name, described in PARTS[part].items():
+                place = self._engine.get_function_address(f"fnnet_{name}")
+                if not place:
+                    raise FnnetError("the compiled code lacks a function", found=name)
+                self._functions[name] = prototype(place), described.arguments
+        self.parts |= codes.keys()
 
     def bind(self, name: str, /, **arguments: Any) -> Call:
         """Return the function `name` with its arguments in place.
@@ -116,7 +126,7 @@ def begin_loading() -> None:
     threading.Thread(target=load, daemon=True).start()
 
 
-_libraries: dict[tuple[str, str], Library] = {}
+_libraries: dict[str, Library] = {}
 _lock = threading.Lock()
 
 
@@ -131,19 +141,24 @@ if hasattr(os, "register_at_fork"):
 
 
 def library(part: str, dtype: DTypeLike) -> Library:
-    """Return the functions of `part` for `dtype`: from this process, else from disk, else compiled now (seconds).
+    """Return the functions for `dtype`, `part` and what it needs among them.
+
+    They come from this process, else from disk, else they are compiled now (seconds).
 
     Raises   FnnetError if they cannot be compiled.
     """
     name = np.dtype(dtype).name
-    found = _libraries.get((part, name))
-    return found or _load([part], name)[0]
+    found = _libraries.get(name)
+    return found if found and part in found.parts else _load([part], name)
 
 
-def load_all(
-    dtype: DTypeLike, on_compile: Callable[[], None] = lambda: None, notify: Callable[[str], None] = lambda notice: None
+def load_parts(
+    parts: Sequence[str],
+    dtype: DTypeLike,
+    on_compile: Callable[[], None] = lambda: None,
+    notify: Callable[[str], None] = lambda notice: None,
 ) -> None:
-    """Load every part for `dtype`; those that are not on disk are compiled side by side, after `on_compile`.
+    """Load `parts`, and what they need; those that are not on disk are compiled side by side, after `on_compile`.
 
     notify   is called with the reason if they cannot be kept.
     Raises   FnnetError if they cannot be compiled, or NUMBA_DISABLE_JIT forbids it.
@@ -151,24 +166,26 @@ def load_all(
     if (value := os.environ.get("NUMBA_DISABLE_JIT", "0")) not in ("", "0"):
         found = f"NUMBA_DISABLE_JIT={value}"
         raise FnnetError("compiled kernels are forbidden", found=found, fix="unset NUMBA_DISABLE_JIT")
-    _load(list(PARTS), np.dtype(dtype).name, on_compile, notify)
+    _load(parts, np.dtype(dtype).name, on_compile, notify)
 
 
 def _load(
-    parts: list[str], dtype: str, on_compile: Callable[[], None] = lambda: None,
+    parts: Sequence[str], dtype: str, on_compile: Callable[[], None] = lambda: None,
     notify: Callable[[str], None] = lambda notice: None,
-) -> list[Library]:  # fmt: skip
+) -> Library:  # fmt: skip
     with _lock:
-        codes = {part: cache.read(cache.place(part, dtype)) for part in parts if (part, dtype) not in _libraries}
+        known = _libraries.get(dtype)
+        wanted = [part for part in closure(parts) if not (known and part in known.parts)]
+        codes = {part: cache.read(cache.place(part, dtype)) for part in wanted}
         absent = [part for part, code in codes.items() if code is None]
         if absent:
             on_compile()
         compiled = _compile(absent, dtype)
-        for part, code in (codes | compiled).items():
-            assert code is not None
-            _libraries[part, dtype] = Library(code, part, dtype)
+        loaded = known or Library(dtype)
+        loaded.add({part: code for part, code in (codes | compiled).items() if code is not None})
+        _libraries[dtype] = loaded
         _keep(compiled, dtype, notify)
-        return [_libraries[part, dtype] for part in parts]
+        return loaded
 
 
 def _keep(compiled: dict[str, bytes], dtype: str, notify: Callable[[str], None]) -> None:
@@ -180,31 +197,43 @@ def _keep(compiled: dict[str, bytes], dtype: str, notify: Callable[[str], None])
         notify(f"compiled kernels cannot be kept, each process compiles them again: {error}")
 
 
-def _compile(parts: list[str], dtype: str) -> dict[str, bytes]:
+def _compile(parts: Sequence[str], dtype: str) -> dict[str, bytes]:
     """Compile in processes of their own: they may be interrupted, may fail, and keep their settings apart."""
     root = str(Path(__file__).resolve().parents[2])
     env = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
     env |= {"PYTHONPATH": os.pathsep.join(filter(None, [root, env.get("PYTHONPATH")])), "NUMBA_OPT": "0"}
-    running = {}
+    running = []
     with contextlib.ExitStack() as stack:
-        for part in parts:
-            command, pipe = [sys.executable, "-m", "fnnet.kernels.build", part, dtype], subprocess.PIPE
+        for some in shared_out(parts, available_threads()):
+            command, pipe = [sys.executable, "-m", "fnnet.kernels.build", dtype, *some], subprocess.PIPE
             try:
                 process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
             except OSError as error:
                 raise FnnetError("the compiler cannot be started", found=str(error)) from None
             stack.callback(_end, process)
-            running[part] = process
-        return {part: _finished(process) for part, process in running.items()}
+            running.append((some, process))
+        return {part: code for some, process in running for part, code in _finished(some, process).items()}
 
 
-def _finished(process: subprocess.Popen[bytes]) -> bytes:
+def shared_out(parts: Sequence[str], processes: int) -> list[list[str]]:
+    """Return `parts` shared out among at most so many processes, which then take about as long as one another."""
+    shares: list[list[str]] = [[] for _ in range(max(1, min(processes, len(parts))))]
+    for part in sorted(parts, key=lambda part: -SECONDS[part]):
+        min(shares, key=lambda share: sum(SECONDS[each] for each in share)).append(part)
+    return [share for share in shares if share]
+
+
+def _finished(parts: Sequence[str], process: subprocess.Popen[bytes]) -> dict[str, bytes]:
     # Pipes rather than files, which need a folder; the other processes block on theirs until they are read.
-    code, errors = process.communicate()
-    if process.returncode or not code:
+    written, errors = process.communicate()
+    codes, at = {}, 0
+    for part in parts:
+        size = int.from_bytes(written[at : at + 8], "little")
+        codes[part], at = written[at + 8 : at + 8 + size], at + 8 + size
+    if process.returncode or not all(codes.values()) or at != len(written):
         last = errors.decode(errors="replace").strip().splitlines()[-1:] or [f"exit code {process.returncode}"]
         raise FnnetError("the kernels cannot be compiled", found=last[0])
-    return code
+    return codes
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

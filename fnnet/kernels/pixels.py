@@ -82,7 +82,7 @@ def pixels(x: Array, dtype: np.dtype[Any], threads: int) -> Pixels:
         return Pixels(n, inputs, flat, none.view(np.uint32), none.view(np.uint16), none, none.view(dtype))
     kind = "" if as_bytes else "_floats"
     counts, blocks = np.empty(n, np.int64), -(-inputs // BLOCK)
-    compiled, given = library("infer", dtype), {"x": flat, "inputs": inputs}
+    compiled, given = library("sparse", dtype), {"x": flat, "inputs": inputs}
     cuts = [{"first": first, "last": last} for first, last in shares(n, threads, ROWS_A_THREAD)]
     run_team([compiled.bind(f"count_nonzero{kind}", **given, **cut, counts=counts) for cut in cuts])
     places = np.zeros(n + 1, np.int64)

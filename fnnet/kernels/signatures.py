@@ -6,7 +6,7 @@ order, and `Library.bind` takes arguments by name only, so that two of one kind 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -19,10 +19,11 @@ class Argument(NamedTuple):
 
 
 class Function(NamedTuple):
-    """A function of the module `kernels.native.MODULE`, and its arguments in their order."""
+    """A function of the module `kernels.native.MODULE`: its arguments in their order, and the type of its result."""
 
     module: str
     arguments: Mapping[str, Argument]
+    returns: str = "none"
 
 
 INTEGER: Final = Argument("int64")
@@ -39,7 +40,10 @@ LAYERS: Final = Argument("int64", 2)
 
 _TEAM = {"rank": INTEGER, "threads": INTEGER, "counters": INT64S}
 _IMAGES = {"x_bytes": UINT8S, "x_floats": REALS}
-_PIXELS = {**_IMAGES, "starts": UINT32S, "indices": UINT16S, "codes": UINT8S, "values": REALS}
+_SPARSE_ROWS = {"starts": UINT32S, "indices": UINT16S, "codes": UINT8S, "values": REALS}
+_PIXELS = {**_IMAGES, **_SPARSE_ROWS}
+_BUFFERS = {"work": REALS, "zeros": REALS, "floats": REALS}
+_DRAWN = {"seed": INTEGER, "first_step": INTEGER, "first_row": INTEGER}
 _TARGETS = {"rows": REALS, "n": INTEGER, "classes": INTEGER, "line": INTEGER, "labels": INT64S}
 _ROWS = {"first": INTEGER, "last": INTEGER, "inputs": INTEGER}
 
@@ -103,37 +107,7 @@ _AUGMENT: Final = {
         },
     )
 }
-_INFER: Final = {
-    "scores": Function(
-        "inference",
-        {
-            **_TEAM,
-            "shape": LAYERS,
-            "parameters": REALS,
-            "work_all": REALS,
-            "zeros": REALS,
-            **_IMAGES,
-            "n": INTEGER,
-            "unit_rows": INTEGER,
-            "ids": INT64S,
-            "order_all": INT64S,
-            "floats_all": REALS,
-            "starts_all": UINT32S,
-            "indices_all": UINT16S,
-            "codes_all": UINT8S,
-            "values_all": REALS,
-            "logits": REALS,
-            "best": INT64S,
-        },
-    ),
-    "count_nonzero": Function("sparse", {"x": UINT8S, **_ROWS, "counts": INT64S}),
-    "count_nonzero_floats": Function("sparse", {"x": REALS, **_ROWS, "counts": INT64S}),
-    "compress": Function("sparse", {"x": UINT8S, **_ROWS, "starts": UINT32S, "indices": UINT16S, "values": UINT8S}),
-    "compress_floats": Function(
-        "sparse", {"x": REALS, **_ROWS, "starts": UINT32S, "indices": UINT16S, "values": REALS}
-    ),
-}
-_OPERATIONS: Final = {
+_PRODUCTS: Final = {
     "product": Function(
         "products",
         {
@@ -157,6 +131,111 @@ _OPERATIONS: Final = {
             "out_row": INTEGER,
         },
     ),
+    "activate": Function(
+        "activation",
+        {"number": INTEGER, "z": REALS, "z_at": INTEGER, "slope": REALS, "slope_at": INTEGER, "vectors": INTEGER},
+    ),
+}
+_SPARSE: Final = {
+    "count_nonzero": Function("sparse", {"x": UINT8S, **_ROWS, "counts": INT64S}),
+    "count_nonzero_floats": Function("sparse", {"x": REALS, **_ROWS, "counts": INT64S}),
+    "compress": Function("sparse", {"x": UINT8S, **_ROWS, "starts": UINT32S, "indices": UINT16S, "values": UINT8S}),
+    "compress_floats": Function(
+        "sparse", {"x": REALS, **_ROWS, "starts": UINT32S, "indices": UINT16S, "values": REALS}
+    ),
+    "sparse_layer": Function(
+        "sparse",
+        {
+            "shape": INT64S,
+            "p": REALS,
+            "work": REALS,
+            "row": INTEGER,
+            "rows": INTEGER,
+            "ids": INT64S,
+            "first": INTEGER,
+            **_SPARSE_ROWS,
+            "block": INTEGER,
+            "stop": INTEGER,
+            "left": INTEGER,
+            "right": INTEGER,
+            "order": INT64S,
+            "floats": REALS,
+        },
+    ),
+}
+_INFER: Final = {
+    "scores": Function(
+        "inference",
+        {
+            **_TEAM,
+            "shape": LAYERS,
+            "parameters": REALS,
+            "work_all": REALS,
+            "zeros": REALS,
+            **_IMAGES,
+            "n": INTEGER,
+            "unit_rows": INTEGER,
+            "ids": INT64S,
+            "order_all": INT64S,
+            "floats_all": REALS,
+            "starts_all": UINT32S,
+            "indices_all": UINT16S,
+            "codes_all": UINT8S,
+            "values_all": REALS,
+            "logits": REALS,
+            "best": INT64S,
+        },
+    ),
+    "first_rows": Function(
+        "network",
+        {
+            "layer": INT64S,
+            "p": REALS,
+            **_BUFFERS,
+            **_IMAGES,
+            "ids": INT64S,
+            "first": INTEGER,
+            "row": INTEGER,
+            "rows": INTEGER,
+            **_SPARSE_ROWS,
+            "order": INT64S,
+        },
+    ),
+    "rest_forward": Function(
+        "network",
+        {"shape": LAYERS, "p": REALS, "work": REALS, "row": INTEGER, "rows": INTEGER, "zeros": REALS, **_DRAWN},
+    ),
+}
+_BACKWARD: Final = {
+    "second_phase": Function(
+        "backward",
+        {
+            "threads": INTEGER,
+            "counters": INT64S,
+            "base": INTEGER,
+            "shape": LAYERS,
+            "p": REALS,
+            **_BUFFERS,
+            **_IMAGES,
+            "rows": INTEGER,
+            "ids": INT64S,
+            "first": INTEGER,
+            "by_rows": INTEGER,
+            **_SPARSE_ROWS,
+            "order": INT64S,
+            "labels": INT64S,
+            "shares": REALS,
+            "constants": REALS,
+            **_DRAWN,
+            "totals": REALS,
+            "shifted": REALS,
+            "right": UINT8S,
+            "out": INTEGER,
+        },
+        "int64",
+    ),
+}
+_OPERATIONS: Final = {
     "relu": Function("elementwise", {"z": REALS, "a": REALS}),
     "relu_backward": Function("elementwise", {"da": REALS, "z": REALS, "dz": REALS}),
     "softmax": Function("elementwise", {"probs": REALS, "n": INTEGER, "classes": INTEGER, "line": INTEGER}),
@@ -165,16 +244,60 @@ _OPERATIONS: Final = {
         {**_TARGETS, "smoothing": REAL, "totals": REALS, "shifted": REALS},
     ),
     "cross_entropy_backward": Function("elementwise", {**_TARGETS, "shares": REALS, "smoothing": REAL}),
-    "activate": Function(
-        "activation",
-        {"number": INTEGER, "z": REALS, "z_at": INTEGER, "slope": REALS, "slope_at": INTEGER, "vectors": INTEGER},
-    ),
     "column_sums": Function("elementwise", {"dz": REALS, "n": INTEGER, "columns": INTEGER, "sums": REALS}),
     "update": Function("elementwise", {"value": REALS, "gradient": REALS, "rate": REAL, "stepped": REALS}),
 }
 
 PARTS: Final[Mapping[str, Mapping[str, Function]]] = MappingProxyType(
-    {"train": _TRAIN, "augment": _AUGMENT, "infer": _INFER, "operations": _OPERATIONS}
+    {
+        "train": _TRAIN,
+        "infer": _INFER,
+        "sparse": _SPARSE,
+        "backward": _BACKWARD,
+        "products": _PRODUCTS,
+        "operations": _OPERATIONS,
+        "augment": _AUGMENT,
+    }
 )
-"""The parts that are compiled side by side, each an object file: name -> functions. `name_floats` is the native
-function `name` compiled for floats in place of bytes."""
+"""The parts that are compiled side by side, each an object file, the longest first: name -> functions. `name_floats` is
+the native function `name` compiled for floats in place of bytes."""
+
+NEEDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "train": ("backward", "infer", "sparse", "products"),
+        "infer": ("sparse", "products"),
+        "sparse": (),
+        "backward": ("infer", "sparse", "products"),
+        "products": (),
+        "operations": ("products",),
+        "augment": (),
+    }
+)
+"""The parts whose functions a part calls, and those that they call."""
+
+SECONDS: Final[Mapping[str, float]] = MappingProxyType(
+    {
+        "train": 4.1,
+        "infer": 1.9,
+        "sparse": 1.6,
+        "backward": 1.1,
+        "products": 0.3,
+        "operations": 0.9,
+        "augment": 0.6,
+    }
+)
+"""About how long each part took to compile, to share the parts out among processes."""
+
+FUNCTIONS: Final = MappingProxyType({name: function for part in PARTS.values() for name, function in part.items()})
+"""Every function by its name."""
+
+
+def symbol(name: str) -> str:
+    """Return the name that a function has for functions of other parts."""
+    return f"fnnet_native_{name}"
+
+
+def closure(parts: Iterable[str]) -> tuple[str, ...]:
+    """Return the `parts` and all that they need, in the order of PARTS."""
+    wanted = {each for part in parts for each in (part, *NEEDS[part])}
+    return tuple(part for part in PARTS if part in wanted)

@@ -61,6 +61,13 @@ class Plan(NamedTuple):
         """True if the optimizer updates the weights batch by batch; L-BFGS reads all images for each update."""
         return self.optimizer in STEPPING
 
+    @property
+    def kernel_parts(self) -> tuple[str, ...]:
+        """The parts of the compiled kernels that this training uses: see `fnnet.load_kernels`."""
+        if not self.is_stepwise:
+            return ("infer", "operations")
+        return ("train", "augment") if self.deformation else ("train",)
+
 
 USED_BY_LBFGS: Final = ("epochs", "activation", "report_every", "optimizer", "weight_decay", "label_smoothing")
 IGNORED_BY_LBFGS: Final = ("learning_rate", "momentum")

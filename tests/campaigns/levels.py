@@ -15,17 +15,17 @@ from tests.conftest import ROOT
 
 WORK = """
 import sys, pytest
-from fnnet.kernels import build, cache, library
+from fnnet.kernels import build, cache, library, signatures
 tests, *dtypes = sys.argv[1:]
 for dtype in dtypes:
-    for part in ("train", "infer"):
+    for part in signatures.closure(["train"]):
         place = cache.place(part, dtype)
         if cache.read(place) is None:
             cache.write(place, build.build(part, dtype))
-library.load_all = lambda *arguments: None
+library.load_parts = lambda *arguments: None
 sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-k", tests, "tests/kernels/test_block.py"]))
 """
-"""One process compiles both parts that these tests call, which have most functions in common, and runs the tests."""
+"""One process compiles the parts that these tests call, and runs the tests."""
 
 
 def levels():

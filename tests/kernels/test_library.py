@@ -112,7 +112,7 @@ def test_tiles_are_vector_code():
     from llvmlite import binding
 
     done = subprocess.run(
-        [sys.executable, "-m", "fnnet.kernels.build", "operations", "float32", "--assembly"],
+        [sys.executable, "-m", "fnnet.kernels.build", "float32", "products", "--assembly"],
         env={**os.environ, "NUMBA_OPT": "0", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

@@ -12,27 +12,14 @@ phase is left out. No sum depends on who computed it.
 
 from __future__ import annotations
 
-from typing import Final
-
 from fnnet.kernels.layout import BLOCK, CLIP, CUT, FAILED, IN, PAD, PANEL, TICKET
 from fnnet.kernels.native import compiled
 from fnnet.kernels.native.clip import move_first, move_unit, scale_of, square_columns
 from fnnet.kernels.native.gradient import dense_region, sparse_region, weight_unit, weight_units
-from fnnet.kernels.native.network import (
-    add_parts,
-    dense_layer,
-    first_rows,
-    gather_rows,
-    rest_backward,
-    rest_forward,
-    softmax_backward,
-)
+from fnnet.kernels.native.network import dense_layer, gather_rows
+from fnnet.kernels.native.pieces import second_phase, sparse_layer
 from fnnet.kernels.native.products import VECTOR_BYTES, ZERO
-from fnnet.kernels.native.sparse import sparse_layer
 from fnnet.kernels.native.team import fetch_add, load_acquire, meet, piece
-
-UNIT_ROWS: Final = 256
-"""Most rows in a unit of the second phase."""
 
 
 @compiled
@@ -66,19 +53,6 @@ def region(layer, cut, number, parts, groups, itemsize):
 
 
 @compiled
-def rows_unit(shape, p, buffers, ids, known, first, row, rows, constants, drawn, log, out):
-    """Take work rows from `row` on, which are ids[first] and on, from the first layer's z through the network and back.
-
-    Return True if every loss is finite.
-    """
-    work, zeros, floats = buffers
-    rest_forward(shape, p, work, row, rows, zeros, drawn)
-    finite = softmax_backward(shape[len(shape) - 1], work, row, rows, constants, ids, first, known, out, log, floats)
-    rest_backward(shape, p, work, row, rows, zeros)
-    return finite
-
-
-@compiled
 def first_phase(rank, threads, shape, p, buffers, rows, ids, first, dense, sparse, order):
     """Compute this thread's regions of the first layer's z, for all rows of the chunk."""
     layer = shape[0]
@@ -92,32 +66,11 @@ def first_phase(rank, threads, shape, p, buffers, rows, ids, first, dense, spars
         if dense:
             dense_layer(layer, p, work, ZERO, rows, block, stop, left, right, zeros)
         else:
-            sparse_layer(layer, p, work, ZERO, rows, ids, first, sparse, block, stop, left, right, order, floats)
-
-
-@compiled
-def second_phase(
-    threads, counters, base, shape, p, buffers, x, rows, ids, first, by_rows, sparse, order, known, constants, drawn,
-    log, out,
-):  # fmt: skip
-    """Take units of the chunk's rows through the network and back, with `by_rows` through the first layer too.
-
-    Return the number of tickets that the team has drawn.
-    """
-    unit_rows = min(UNIT_ROWS, -(-rows // threads))
-    units = -(-rows // unit_rows)
-    unit = fetch_add(counters, TICKET, 1) - base
-    while unit < units:
-        row = unit * unit_rows
-        some = min(unit_rows, rows - row)
-        if by_rows:
-            first_rows(shape[0], p, buffers, x, ids, first + row, row, some, sparse, order)
-        else:
-            add_parts(shape[0], buffers[0], row, some)
-        if not rows_unit(shape, p, buffers, ids, known, first + row, row, some, constants, drawn, log, out + row):
-            fetch_add(counters, FAILED, 1)
-        unit = fetch_add(counters, TICKET, 1) - base
-    return units + threads
+            starts, indices, codes, values = sparse
+            sparse_layer(
+                layer, p, work, ZERO, rows, ids, first, starts, indices, codes, values, block, stop, left, right, order,
+                floats,
+            )  # fmt: skip
 
 
 @compiled
@@ -163,9 +116,8 @@ def train_block(
     order = order_all[rank * size : (rank + 1) * size]
     size = piece(floats_all, threads)
     floats = floats_all[rank * size : (rank + 1) * size]
-    x, sparse = (x_bytes, x_floats), (starts, indices, codes, values)
-    log, buffers = (totals, shifted, right), (work, zeros, floats)
-    params, known = (parameters, first_moment, second_moment, gradient, average), (labels, shares)
+    sparse, buffers = (starts, indices, codes, values), (work, zeros, floats)
+    params = (parameters, first_moment, second_moment, gradient, average)
     dense = starts.size == 0
     weights = weight_units(shape, parameters.itemsize)
     columns = constants.size // steps
@@ -177,7 +129,7 @@ def train_block(
         at, rows = first + chunk, min(chunk_rows, count - chunk)
         last, clips = chunk + rows == count, current[CLIP] > 0
         # Clipping needs the whole gradient before it moves anything.
-        moves, drawn = last and not clips, (seed, first_step + step, chunk)
+        moves = last and not clips
         by_rows = count > chunk_rows and shape[0, CUT] < shape[0, IN]
         if not by_rows:
             if dense:
@@ -190,8 +142,9 @@ def train_block(
             meet(counters, threads, phase)
         out = step * batch + chunk
         base += second_phase(
-            threads, counters, base, shape, parameters, buffers, x, rows, ids, at, by_rows, sparse, order, known,
-            current, drawn, log, out,
+            threads, counters, base, shape, parameters, work, zeros, floats, x_bytes, x_floats, rows, ids, at, by_rows,
+            starts, indices, codes, values, order, labels, shares, current, seed, first_step + step, chunk, totals,
+            shifted, right, out,
         )  # fmt: skip
         phase += 1
         meet(counters, threads, phase)

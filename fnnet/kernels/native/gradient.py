@@ -23,7 +23,8 @@ from fnnet.kernels.layout import (
 )
 from fnnet.kernels.native import compiled
 from fnnet.kernels.native.move import move
-from fnnet.kernels.native.products import ONE, VECTOR_BYTES, ZERO, product, sparse_outer
+from fnnet.kernels.native.pieces import product
+from fnnet.kernels.native.products import ONE, VECTOR_BYTES, ZERO, sparse_outer
 from fnnet.kernels.native.sparse import AHEAD, expand, fetch_part, part
 from fnnet.kernels.native.vector import transpose
 

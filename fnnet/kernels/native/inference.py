@@ -6,9 +6,9 @@ import numpy as np
 
 from fnnet.kernels.layout import BLOCK, DENSE, DZ_AT, IN, LINE, OUT, SLACK, TICKET
 from fnnet.kernels.native import compiled
-from fnnet.kernels.native.network import NOTHING_DRAWN, first_rows, rest_forward
+from fnnet.kernels.native.network import first_rows, rest_forward
+from fnnet.kernels.native.pieces import compress, compress_floats
 from fnnet.kernels.native.products import ZERO
-from fnnet.kernels.native.sparse import compress
 from fnnet.kernels.native.team import fetch_add, piece
 
 
@@ -38,8 +38,6 @@ def scores(
     order = order_all[rank * size : (rank + 1) * size]
     no_codes = codes[:0]
     as_floats = x_floats.size > 0
-    sparse = (starts, indices, no_codes if as_floats else codes, values)
-    dense, buffers = (starts[:0], indices, no_codes, values), (work, zeros, floats)
     while True:
         first = fetch_add(counters, TICKET, 1) * unit_rows
         if first >= n:
@@ -47,13 +45,12 @@ def scores(
         rows = min(unit_rows, n - first)
         some_bytes = x_bytes[first * inputs : (first + rows) * inputs]
         some_floats = x_floats[first * inputs : (first + rows) * inputs]
-        x = (some_bytes, some_floats)
         filled = inputs * rows
         if indices.size:
             for r in range(rows):
                 starts[r * (blocks + 1)] = r * (inputs + SLACK)
             if as_floats:
-                compress(some_floats, 0, rows, inputs, starts, indices, values)
+                compress_floats(some_floats, 0, rows, inputs, starts, indices, values)
             else:
                 compress(some_bytes, 0, rows, inputs, starts, indices, codes)
             filled = 0
@@ -61,8 +58,11 @@ def scores(
                 filled += np.int64(starts[r * (blocks + 1) + blocks]) - r * (inputs + SLACK)
         # Below four rows a tile would mostly compute the last of them again.
         few = indices.size and (rows < 4 or filled < DENSE * inputs * rows)
-        first_rows(shape[0], parameters, buffers, x, ids, ZERO, ZERO, rows, sparse if few else dense, order)
-        rest_forward(shape, parameters, work, 0, rows, zeros, NOTHING_DRAWN)
+        first_rows(
+            shape[0], parameters, work, zeros, floats, some_bytes, some_floats, ids, ZERO, ZERO, rows,
+            starts if few else starts[:0], indices, no_codes if as_floats or not few else codes, values, order,
+        )  # fmt: skip
+        rest_forward(shape, parameters, work, 0, rows, zeros, ZERO, ZERO, ZERO)
         for r in range(rows):
             z = work[last[DZ_AT] + r * last[LINE] : last[DZ_AT] + r * last[LINE] + classes]
             place = logits[(first + r) * classes : (first + r + 1) * classes]

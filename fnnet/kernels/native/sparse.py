@@ -14,7 +14,6 @@ from fnnet.kernels.layout import (
     B_AT,
     BLOCK,
     BUCKETS,
-    CUT,
     IN,
     LINE,
     PAD,
@@ -26,7 +25,7 @@ from fnnet.kernels.layout import (
 from fnnet.kernels.machine import machine
 from fnnet.kernels.native import compiled
 from fnnet.kernels.native.packing import RUN, compress_run, expand_run, load_word, prefetch
-from fnnet.kernels.native.products import VECTOR_BYTES, ZERO, sparse_dot, sparse_dots
+from fnnet.kernels.native.products import VECTOR_BYTES, sparse_dot, sparse_dots
 
 AHEAD: Final = 8
 """Rows between prefetching where a row lies and reading it."""
@@ -154,15 +153,6 @@ def sort_rows(rows, ids, first, sparse, blocks, block, stop, order):
 
 
 @compiled
-def sparse_whole(shape, p, work, row, rows, ids, first, sparse, order, floats):
-    """Compute the first layer's z, whose parts `add_parts` then sums: see `sparse_layer`."""
-    cut, blocks = -(-shape[CUT] // BLOCK), -(-shape[IN] // BLOCK)
-    sparse_layer(shape, p, work, row, rows, ids, first, sparse, ZERO, cut, ZERO, shape[PAD], order, floats)
-    if cut < blocks:
-        sparse_layer(shape, p, work, row, rows, ids, first, sparse, cut, blocks, ZERO, shape[PAD], order, floats)
-
-
-@compiled
 def sparse_rows(rows, ids, first, sparse, blocks, block, stop, w, w_at, width, z, z_at, line, vectors, order, floats):
     """Add the inputs in blocks block to stop times w to rows of z at some columns.
 
@@ -212,13 +202,16 @@ def sparse_rows(rows, ids, first, sparse, blocks, block, stop, w, w_at, width, z
 
 
 @compiled
-def sparse_layer(shape, p, work, row, rows, ids, first, sparse, block, stop, left, right, order, floats):
+def sparse_layer(
+    shape, p, work, row, rows, ids, first, starts, indices, codes, values, block, stop, left, right, order, floats
+):  # fmt: skip
     """Compute columns left to right of the first layer's z from the inputs in blocks block to stop of sparse rows.
 
     Work rows from `row` on are the sparse rows ids[first] and on. Blocks before CUT start from b, later ones from 0.
 
     order, floats   buffers for `sort_rows`, and for four rows of inputs.
     """
+    sparse = starts, indices, codes, values
     inputs, pad, panel, line = shape[IN], shape[PAD], shape[PANEL], shape[LINE]
     lanes = VECTOR_BYTES // p.itemsize
     base = (shape[PART_AT] if block else shape[Z_AT]) + row * line

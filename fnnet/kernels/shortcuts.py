@@ -1,0 +1,99 @@
+"""Work of Numba that the compiler leaves out, because its result is thrown away or is known already.
+
+Left to itself Numba emits machine code for each function, and again in each that calls it (a third of the time), copies
+each into each that calls it (a sixth), parses, checks and prints its intermediate code several times (a tenth), and
+finds the type of `int64 + int64` anew at each place (a tenth). Where Numba renames what is replaced here, compiling
+only takes longer.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+
+@functools.cache
+def leave_work_out() -> bool:
+    """Keep Numba from needless work in this process, once.
+
+    Return True if libraries keep their code as `texts` reads it.
+    """
+    from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
+
+    gc.set_threshold(100_000)  # collecting garbage took a sixteenth of the time
+    _load_registries_once()
+    _remember_types()
+    JITCodeLibrary._finalize_specific = lambda self: None
+    JITCodeLibrary.get_pointer_to_function = lambda self, name: self._ensure_finalized() or 0
+    JITCPUCodegen.set_env = lambda self, name, env: None
+    return _keep_texts()
+
+
+def texts(libraries: Iterable[Any], kept: bool) -> Iterator[str]:
+    """Return the intermediate code of these libraries and, if it is `kept` apart, of all that they call, each once."""
+    if not kept:
+        yield from (library.get_llvm_str() for library in libraries)
+        return
+    found = dict.fromkeys(libraries)
+    waiting = list(found)
+    while waiting:
+        for library in waiting.pop()._linking_libraries:
+            if library not in found:
+                found[library] = None
+                waiting.append(library)
+    for library in found:
+        yield from library.kept_texts
+
+
+def _keep_texts() -> bool:
+    """Keep each function's code as Numba wrote it, rather than parsed, checked and linked with what it calls."""
+    from numba.core import cgutils
+    from numba.core.codegen import CodeLibrary, CPUCodeLibrary, JITCodeLibrary
+
+    made = getattr(CPUCodeLibrary.__init__, "__code__", None)
+    known = made and {"_linking_libraries", "_final_module", "_shared_module"} <= set(made.co_names)
+    if not known or not all(hasattr(CPUCodeLibrary, name) for name in ("add_ir_module", "finalize")):
+        return False
+
+    def make(self: Any, codegen: Any, name: str) -> None:
+        CodeLibrary.__init__(self, codegen, name)
+        self._linking_libraries, self.kept_texts = [], []
+
+    def keep(self: Any, module: Any) -> None:
+        self.kept_texts.append(cgutils.normalize_ir_text(str(module)))
+
+    CPUCodeLibrary.__init__, CPUCodeLibrary.add_ir_module = make, keep
+    CPUCodeLibrary._ensure_finalized = lambda self: None
+    JITCodeLibrary.finalize = lambda self: setattr(self, "_finalized", True)
+    return True
+
+
+def _load_registries_once() -> None:
+    """Let Numba look only once for implementations that modules register: it looked 1,400 times."""
+    from numba.core.cpu import CPUContext
+
+    load, loaded = CPUContext.load_additional_registries, set()
+
+    def once(self: Any) -> None:
+        if id(self) not in loaded:
+            loaded.add(id(self))
+            load(self)
+
+    CPUContext.load_additional_registries = once
+
+
+def _remember_types() -> None:
+    """Remember the types of calls of Numba's own functions: 5,600 of 5,900 had been found before."""
+    from numba.core.types.functions import BaseFunction
+
+    find, found = BaseFunction.get_call_type, {}
+
+    def remembered(self: Any, context: Any, args: Any, kws: Any) -> Any:
+        key = self, tuple(args), tuple(sorted(dict(kws).items()))
+        if key not in found:
+            found[key] = find(self, context, args, kws)
+        return found[key]
+
+    BaseFunction.get_call_type = remembered  # type: ignore[method-assign]
