@@ -216,7 +216,7 @@ def _compile(parts: Sequence[str], dtype: str) -> dict[str, bytes]:
 
 
 def shared_out(parts: Sequence[str], processes: int) -> list[list[str]]:
-    """Return `parts` shared out among at most so many processes, which then take about as long as one another."""
+    """Return `parts` shared out among at most `processes` lists, which take about as long as one another."""
     shares: list[list[str]] = [[] for _ in range(max(1, min(processes, len(parts))))]
     for part in sorted(parts, key=lambda part: -SECONDS[part]):
         min(shares, key=lambda share: sum(SECONDS[each] for each in share)).append(part)

@@ -2,7 +2,7 @@
 
 Left to itself Numba emits machine code for each function, and again in each that calls it (a third of the time), copies
 each into each that calls it (a sixth), parses, checks and prints its intermediate code several times (a tenth), and
-finds the type of `int64 + int64` anew at each place (a tenth). Where Numba renames what is replaced here, compiling
+finds the type of `int64 + int64` again at each place (a tenth). Where Numba renames what is replaced here, compiling
 only takes longer.
 """
 
