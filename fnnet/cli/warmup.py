@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
 
 from fnnet.cli.common import COMPILING, notifier, print_json, say
-from fnnet.cli.options import json_option, quiet_option
+from fnnet.cli.options import FileName, json_option, quiet_option
 from fnnet.errors import FnnetError, StorageError
 
 
 @click.command(short_help="Compile the kernels now, once on this machine.")
 @click.option("--double", is_flag=True, help="Also compile the kernels for float64.")
+@click.option("--to", type=FileName(), metavar="DIR", help="Keep them in DIR, where other users may read them.")
 @json_option
 @quiet_option
-def warmup(double: bool, as_json: bool, quiet: bool) -> None:
+def warmup(double: bool, to: str | None, as_json: bool, quiet: bool) -> None:
     """Compile the kernels that --jit uses and keep them in your cache folder, so that no later run waits for them.
 
     FNNET_CACHE names another folder. Without this command the first run with --jit does the same.
+
+    With --to DIR the folder is for others, as in the build of an image: who runs with FNNET_CACHE=DIR reads it if it
+    belongs to root or to himself, and nobody else may write it. It serves processors like this one; FNNET_CPU, set here
+    and there, names a level that several have.
     """
     notify, began = notifier(quiet), time.perf_counter()
-    where = _warm(["float32", "float64"] if double else ["float32"], notify)
+    dtypes = ["float32", "float64"] if double else ["float32"]
+    with _cache_in(to):
+        where = _warm(dtypes, notify)
+    if to:
+        _open_to_read(Path(where))
     seconds = time.perf_counter() - began
     if as_json:
         print_json({"cache": str(where), "compile_seconds": seconds})
@@ -41,6 +54,31 @@ def _warm(dtypes: list[str], notify: Any) -> Any:
         return cache.folder()
     except ImportError as error:
         raise FnnetError("no compiled kernels", found=str(error), fix="pip install numba") from None
+
+
+@contextlib.contextmanager
+def _cache_in(folder: str | None) -> Iterator[None]:
+    """Keep compiled code in `folder`, if it is not None, while the block runs."""
+    before = os.environ.get("FNNET_CACHE")
+    if folder is not None:
+        os.environ["FNNET_CACHE"] = folder
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ["FNNET_CACHE"] = before
+        elif folder is not None:
+            del os.environ["FNNET_CACHE"]
+
+
+def _open_to_read(folder: Path) -> None:
+    """Let every user read a folder and its files."""
+    try:
+        folder.chmod(0o755)
+        for file in folder.glob("*.o"):
+            file.chmod(0o644)
+    except OSError as error:
+        raise StorageError(f"cannot be opened to read: {error.strerror}", where=folder) from None
 
 
 def _refuse(notice: str) -> None:

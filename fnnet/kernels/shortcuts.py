@@ -71,15 +71,20 @@ def _keep_texts() -> bool:
 
 
 def _load_registries_once() -> None:
-    """Let Numba look only once for implementations that modules register: it looked 1,400 times."""
+    """Let Numba import the modules that register implementations once: it imported them 1,400 times.
+
+    What these modules register later, as intrinsics do, is still looked for each time.
+    """
     from numba.core.cpu import CPUContext
 
-    load, loaded = CPUContext.load_additional_registries, set()
+    load, loaded = CPUContext.load_additional_registries, list[Any]()
 
     def once(self: Any) -> None:
-        if id(self) not in loaded:
-            loaded.add(id(self))
+        if not any(registries is self._registries for registries in loaded):
+            loaded.append(self._registries)
             load(self)
+        for registry in list(self._registries):
+            self.install_registry(registry)
 
     CPUContext.load_additional_registries = once
 

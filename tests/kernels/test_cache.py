@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fnnet
 from fnnet import kernels
 from fnnet.errors import StorageError
 from fnnet.kernels import cache, library, machine
@@ -53,6 +54,20 @@ def test_it_is_compiled_once(fresh, monkeypatch):
     if os.name == "posix":
         assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
         assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_is_not_used_is_not_compiled(fresh, monkeypatch):
+    """Predictions need neither training nor deformation; a table's own operations are compiled when they are used."""
+    table = kernels.load("numba", parts=["infer"])
+    assert sorted(fresh) == ["infer", "products", "sparse"]
+    params, x = fnnet.init((9, 4, 3), 1), np.arange(45, dtype=np.uint8).reshape(5, 9)
+    np.testing.assert_allclose(fnnet.scores(params, x, kernels=table), fnnet.scores(params, x), rtol=1e-5, atol=1e-6)
+    assert sorted(fresh) == ["infer", "products", "sparse"]
+    table.relu(np.ones(3, np.float32))
+    assert sorted(fresh) == ["infer", "operations", "products", "sparse"]
+    kernels.load("numba")
+    assert sorted(set(library.PARTS) - set(fresh)) == ["augment"]
+    assert len(fresh) == len(set(fresh)), "each once"
 
 
 DAMAGE = {

@@ -15,7 +15,7 @@ import fnnet
 from fnnet import kernels, limits
 from fnnet.core.params import weights_sha256
 from fnnet.errors import FnnetError, UsageError
-from fnnet.kernels import library, machine
+from fnnet.kernels import library, machine, signatures
 from tests.campaigns import levels
 from tests.conftest import ROOT
 
@@ -242,3 +242,41 @@ def test_a_level_that_the_processor_lacks_is_refused(monkeypatch):
     with pytest.raises(UsageError, match=r"FNNET_CPU: not this processor; .*x86-64-v4, which needs cx16"):
         machine.machine()
     machine.machine.cache_clear()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 16])
+def test_parts_are_shared_out_among_processes(count):
+    """Each part once, and no process takes longer than the longest part or half as long again as the mean."""
+    parts = list(signatures.PARTS)
+    shares = library.shared_out(parts, count)
+    assert sorted(part for share in shares for part in share) == sorted(parts)
+    assert len(shares) == min(count, len(parts))
+    times = [sum(signatures.SECONDS[part] for part in share) for share in shares]
+    assert max(times) <= max(*signatures.SECONDS.values(), 1.5 * sum(times) / len(times))
+
+
+def test_parts_need_what_their_functions_call():
+    """The closure of NEEDS is closed: what a needed part needs is needed too."""
+    for part, needed in signatures.NEEDS.items():
+        assert part not in needed
+        for other in needed:
+            assert set(signatures.NEEDS[other]) <= set(needed), (part, other)
+    assert signatures.NEEDS.keys() == signatures.PARTS.keys() == signatures.SECONDS.keys()
+
+
+@pytest.mark.parametrize("flaw", ["a result of another type", "a call of a part that is not needed"])
+def test_the_compiler_refuses_parts_that_do_not_fit(flaw):
+    """Either would fail, or worse, only when the parts are joined."""
+    code = "from fnnet.kernels import signatures\n"
+    if "result" in flaw:
+        code += "f = signatures.FUNCTIONS['product']._replace(returns='int64')\n"
+        code += "signatures.PARTS = {'products': {'product': f}}\n"
+        part, message = "products", "product returns none, not int64"
+    else:
+        code += "signatures.NEEDS = {**signatures.NEEDS, 'infer': ('products',)}\n"
+        part, message = "infer", "the compiled code calls fnnet_native_compress"
+    code += f"from fnnet.kernels import build\nbuild.build({part!r}, 'float32')\n"
+    env = {**os.environ, "NUMBA_OPT": "0", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert message in done.stderr
