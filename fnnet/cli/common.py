@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fnnet.cli import signals
+from fnnet.cli.bars import compiling_bar
 from fnnet.errors import UsageError, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from fnnet.core.state import Progress
     from fnnet.core.table import Kernels
     from fnnet.data import Dataset
     from fnnet.files.model import Model
@@ -31,6 +30,7 @@ def notifier(quiet: bool) -> Callable[[str], None]:
         if not quiet:
             click.echo(f"note: {one_line(notice)}", err=True)
 
+    notify.heard = not quiet  # type: ignore[attr-defined]
     return notify
 
 
@@ -118,9 +118,6 @@ def describe(dataset: Dataset, images: dict[str, int]) -> str:
     return f"data: {dataset.name}, {counts} images ({dataset.source})"
 
 
-COMPILING: Final = "compiling, once on this machine"
-
-
 def begin_loading_kernels(jit: bool) -> None:
     """Load LLVM in a thread, beside what the command does next, if it is to use the compiled kernels."""
     if jit:
@@ -144,7 +141,10 @@ def load_kernels(
     if not jit:
         return kernels.load("numpy", threads=threads), 0.0
     began = time.perf_counter()
-    table = kernels.load("numba", threads=threads, parts=parts, notify=notify, on_compile=lambda: notify(COMPILING))
+    with compiling_bar(notify) as (on_compile, on_part):
+        table = kernels.load(
+            "numba", threads=threads, parts=parts, notify=notify, on_compile=on_compile, on_part=on_part
+        )
     return table, time.perf_counter() - began
 
 
@@ -155,44 +155,3 @@ def threads_of(kernels: Kernels) -> int:
     from threadpoolctl import threadpool_info
 
     return max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
-
-
-@contextmanager
-def progress_bar(epochs: int, images: int, shown: bool) -> Iterator[Callable[[Progress], None] | None]:
-    """Show a progress bar on stderr over all epochs; yield its function of a block, None without a terminal."""
-    if not (shown and epochs):
-        yield None
-        return
-    from rich.console import Console
-
-    screen = Console(stderr=True)
-    if not screen.is_terminal:
-        yield None
-        return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    figures = "loss {task.fields[loss]:.3f}  accuracy {task.fields[accuracy]:.1%}"
-    wide = (
-        TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
-        BarColumn(bar_width=None),
-        TextColumn(figures + "  {task.fields[rate]:,.0f} images/s"),
-        TimeRemainingColumn(compact=True),
-    )
-    narrow = (wide[0], BarColumn(bar_width=8), TextColumn(figures + "  {task.fields[rate]:,.0f}/s"))
-    began = time.perf_counter()
-    fields: dict[str, Any] = {"epoch": 0, "epochs": epochs, "loss": 0.0, "accuracy": 0.0, "rate": 0.0}
-    with Progress(*(wide if screen.width >= 80 else narrow), console=screen, transient=True) as bar:
-        task = bar.add_task("", total=epochs * images, **fields)
-
-        def on_block(progress: Any) -> None:
-            done = (progress.epoch - 1) * images + progress.images
-            bar.update(
-                task,
-                completed=done,
-                epoch=progress.epoch,
-                loss=progress.loss_sum / progress.images,
-                accuracy=progress.correct / progress.images,
-                rate=done / max(time.perf_counter() - began, 1e-9),
-            )
-
-        yield on_block

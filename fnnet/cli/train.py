@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fnnet.cli.bars import progress_bar
 from fnnet.cli.common import (
     begin_loading_kernels,
     check_outputs,
@@ -20,7 +21,6 @@ from fnnet.cli.common import (
     load_kernels,
     notifier,
     print_json,
-    progress_bar,
     say,
     threads_of,
 )

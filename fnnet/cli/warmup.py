@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from fnnet.cli.common import COMPILING, notifier, print_json, say
+from fnnet.cli.bars import compiling_bar
+from fnnet.cli.common import notifier, print_json, say
 from fnnet.cli.options import FileName, json_option, quiet_option
 from fnnet.errors import FnnetError, StorageError
 
@@ -50,7 +51,8 @@ def _warm(dtypes: list[str], notify: Any) -> Any:
         from fnnet.kernels.signatures import PARTS
 
         for dtype in dtypes:
-            library.load_parts(list(PARTS), dtype, lambda: notify(COMPILING), _refuse)
+            with compiling_bar(notify) as (on_compile, on_part):
+                library.load_parts(list(PARTS), dtype, on_compile, _refuse, on_part)
         return cache.folder()
     except ImportError as error:
         raise FnnetError("no compiled kernels", found=str(error), fix="pip install numba") from None

@@ -20,6 +20,7 @@ def load(
     parts: Sequence[str] = ("train",),
     notify: Callable[[str], None] = warnings.warn,
     on_compile: Callable[[], None] = lambda: None,
+    on_part: Callable[[float], None] = lambda done: None,
 ) -> Kernels:
     """Return the table `name`: "numpy", or "numba", whose first use on a machine compiles (seconds).
 
@@ -30,6 +31,7 @@ def load(
     notify    called with a message, once, where Numba is absent, broken or forbidden, and the table is then NumPy's;
               and where what was compiled cannot be kept.
     on_compile   called before something is compiled.
+    on_part   called with the fraction of it that is done, from time to time.
     Raises    UsageError for another name or number of threads.
 
     >>> import fnnet
@@ -47,7 +49,7 @@ def load(
     try:
         from fnnet.kernels import compiled, deform, library, pixels, predictor, trainer
 
-        library.load_parts(parts, "float32", on_compile, notify)
+        library.load_parts(parts, "float32", on_compile, notify, on_part)
     except UsageError:
         raise
     except (FnnetError, ImportError, OSError, RuntimeError) as error:

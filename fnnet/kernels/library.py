@@ -10,11 +10,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,9 +20,9 @@ from numpy.typing import DTypeLike
 from fnnet.core.params import Array
 from fnnet.errors import FnnetError
 from fnnet.kernels import cache
+from fnnet.kernels.compiler import compile_parts as _compile
 from fnnet.kernels.machine import target
-from fnnet.kernels.signatures import PARTS, SECONDS, Argument, closure
-from fnnet.limits import available_threads
+from fnnet.kernels.signatures import PARTS, Argument, closure
 
 
 class Call:
@@ -157,21 +154,23 @@ def load_parts(
     dtype: DTypeLike,
     on_compile: Callable[[], None] = lambda: None,
     notify: Callable[[str], None] = lambda notice: None,
+    on_part: Callable[[float], None] = lambda done: None,
 ) -> None:
     """Load `parts`, and what they need; those that are not on disk are compiled side by side, after `on_compile`.
 
-    notify   is called with the reason if they cannot be kept.
+    notify    is called with the reason if they cannot be kept.
+    on_part   is called with the fraction of the work that is done, after each part.
     Raises   FnnetError if they cannot be compiled, or NUMBA_DISABLE_JIT forbids it.
     """
     if (value := os.environ.get("NUMBA_DISABLE_JIT", "0")) not in ("", "0"):
         found = f"NUMBA_DISABLE_JIT={value}"
         raise FnnetError("compiled kernels are forbidden", found=found, fix="unset NUMBA_DISABLE_JIT")
-    _load(parts, np.dtype(dtype).name, on_compile, notify)
+    _load(parts, np.dtype(dtype).name, on_compile, notify, on_part)
 
 
 def _load(
     parts: Sequence[str], dtype: str, on_compile: Callable[[], None] = lambda: None,
-    notify: Callable[[str], None] = lambda notice: None,
+    notify: Callable[[str], None] = lambda notice: None, on_part: Callable[[float], None] = lambda done: None,
 ) -> Library:  # fmt: skip
     with _lock:
         known = _libraries.get(dtype)
@@ -180,7 +179,7 @@ def _load(
         absent = [part for part, code in codes.items() if code is None]
         if absent:
             on_compile()
-        compiled = _compile(absent, dtype)
+        compiled = _compile(absent, dtype, on_part)
         loaded = known or Library(dtype)
         loaded.add({part: code for part, code in (codes | compiled).items() if code is not None})
         _libraries[dtype] = loaded
@@ -195,47 +194,3 @@ def _keep(compiled: dict[str, bytes], dtype: str, notify: Callable[[str], None])
             cache.write(cache.place(part, dtype), code)
     except (FnnetError, OSError) as error:
         notify(f"compiled kernels cannot be kept, each process compiles them again: {error}")
-
-
-def _compile(parts: Sequence[str], dtype: str) -> dict[str, bytes]:
-    """Compile in processes of their own: they may be interrupted, may fail, and keep their settings apart."""
-    root = str(Path(__file__).resolve().parents[2])
-    env = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
-    env |= {"PYTHONPATH": os.pathsep.join(filter(None, [root, env.get("PYTHONPATH")])), "NUMBA_OPT": "0"}
-    running = []
-    with contextlib.ExitStack() as stack:
-        for some in shared_out(parts, available_threads()):
-            command, pipe = [sys.executable, "-m", "fnnet.kernels.build", dtype, *some], subprocess.PIPE
-            try:
-                process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
-            except OSError as error:
-                raise FnnetError("the compiler cannot be started", found=str(error)) from None
-            stack.callback(_end, process)
-            running.append((some, process))
-        return {part: code for some, process in running for part, code in _finished(some, process).items()}
-
-
-def shared_out(parts: Sequence[str], processes: int) -> list[list[str]]:
-    """Return `parts` shared out among at most `processes` lists, which take about as long as one another."""
-    shares: list[list[str]] = [[] for _ in range(max(1, min(processes, len(parts))))]
-    for part in sorted(parts, key=lambda part: -SECONDS[part]):
-        min(shares, key=lambda share: sum(SECONDS[each] for each in share)).append(part)
-    return [share for share in shares if share]
-
-
-def _finished(parts: Sequence[str], process: subprocess.Popen[bytes]) -> dict[str, bytes]:
-    # Pipes rather than files, which need a folder; the other processes block on theirs until they are read.
-    written, errors = process.communicate()
-    codes, at = {}, 0
-    for part in parts:
-        size = int.from_bytes(written[at : at + 8], "little")
-        codes[part], at = written[at + 8 : at + 8 + size], at + 8 + size
-    if process.returncode or not all(codes.values()) or at != len(written):
-        last = errors.decode(errors="replace").strip().splitlines()[-1:] or [f"exit code {process.returncode}"]
-        raise FnnetError("the kernels cannot be compiled", found=last[0])
-    return codes
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.communicate()

@@ -43,7 +43,7 @@ class Compiler:
     def __init__(self, codes):
         self.codes, self.asked = codes, []
 
-    def __call__(self, parts, dtype):
+    def __call__(self, parts, dtype, on_part):
         self.asked += parts
         return {part: self.codes[part] for part in parts}
 

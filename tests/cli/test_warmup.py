@@ -15,7 +15,7 @@ def test_f58_warmup(run, tmp_path, numba_kernels, monkeypatch):
     assert run("warmup").out.startswith(f"compiled kernels ready in {document['cache']}")
     codes = {part: cache.read(cache.place(part, "float32")) for part in library.PARTS}
     monkeypatch.setattr(library, "_libraries", {})
-    monkeypatch.setattr(library, "_compile", lambda parts, dtype: {part: codes[part] for part in parts})
+    monkeypatch.setattr(library, "_compile", lambda parts, dtype, on_part: {part: codes[part] for part in parts})
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("FNNET_CACHE", str(tmp_path / "file"))
     run("warmup").failed(1, tmp_path / "file", "cannot be kept", "set FNNET_CACHE")
@@ -26,7 +26,7 @@ def test_warmup_for_others(run, tmp_path, numba_kernels, monkeypatch):
     """A folder that others may read, and only its owner write."""
     codes = {part: cache.read(cache.place(part, "float32")) for part in library.PARTS}
     monkeypatch.setattr(library, "_libraries", {})
-    monkeypatch.setattr(library, "_compile", lambda parts, dtype: {part: codes[part] for part in parts})
+    monkeypatch.setattr(library, "_compile", lambda parts, dtype, on_part: {part: codes[part] for part in parts})
     folder, before = tmp_path / "kernels", os.environ["FNNET_CACHE"]
     assert run("warmup", "--to", folder, "--json").json["cache"] == str(folder)
     assert os.environ["FNNET_CACHE"] == before

@@ -27,7 +27,7 @@ def fresh(monkeypatch, tmp_path, numba_kernels):
     assert all(parts.values())
     compiled = []
 
-    def compile_them(names, dtype):
+    def compile_them(names, dtype, on_part):
         compiled.extend(names)
         return {name: parts[name] for name in names}
 

@@ -15,7 +15,7 @@ import fnnet
 from fnnet import kernels, limits
 from fnnet.core.params import weights_sha256
 from fnnet.errors import FnnetError, UsageError
-from fnnet.kernels import library, machine, signatures
+from fnnet.kernels import compiler, library, machine, signatures
 from tests.campaigns import levels
 from tests.conftest import ROOT
 
@@ -72,7 +72,7 @@ def test_f87_in_the_library_it_is_a_warning(monkeypatch, tmp_path):
     monkeypatch.setattr(library, "_libraries", {})
     monkeypatch.setenv("FNNET_CACHE", str(tmp_path))
 
-    def fail(parts, dtype):
+    def fail(parts, dtype, on_part):
         raise FnnetError("the kernels cannot be compiled", found="a reason")
 
     monkeypatch.setattr(library, "_compile", fail)
@@ -248,7 +248,7 @@ def test_a_level_that_the_processor_lacks_is_refused(monkeypatch):
 def test_parts_are_shared_out_among_processes(count):
     """Each part once, and no process takes longer than the longest part or half as long again as the mean."""
     parts = list(signatures.PARTS)
-    shares = library.shared_out(parts, count)
+    shares = compiler.shared_out(parts, count)
     assert sorted(part for share in shares for part in share) == sorted(parts)
     assert len(shares) == min(count, len(parts))
     times = [sum(signatures.SECONDS[part] for part in share) for share in shares]

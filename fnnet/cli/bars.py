@@ -1,0 +1,83 @@
+"""Bars on a terminal's standard error, for what takes seconds or longer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from fnnet.core.state import Progress
+
+COMPILING: Final = "compiling, once on this machine"
+
+
+@contextmanager
+def compiling_bar(
+    notify: Callable[[str], None],
+) -> Iterator[tuple[Callable[[], None], Callable[[float], None]]]:
+    """Yield what kernels are to call when compiling starts, and after each part: a note, and a bar on a terminal."""
+    with ExitStack() as stack:
+        moves: list[Callable[[float], None]] = []
+
+        def begin() -> None:
+            notify(COMPILING)
+            if moves or not getattr(notify, "heard", True):
+                return
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+            screen = Console(stderr=True)
+            if screen.is_terminal:
+                columns = TextColumn("compiling"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
+                bar = stack.enter_context(Progress(*columns, console=screen, transient=True))
+                task = bar.add_task("", total=1.0)
+                moves.append(lambda done: bar.update(task, completed=done))
+
+        def advance(done: float) -> None:
+            for move in moves:
+                move(done)
+
+        yield begin, advance
+
+
+@contextmanager
+def progress_bar(epochs: int, images: int, shown: bool) -> Iterator[Callable[[Progress], None] | None]:
+    """Show a progress bar on stderr over all epochs; yield its function of a block, None without a terminal."""
+    if not (shown and epochs):
+        yield None
+        return
+    from rich.console import Console
+
+    screen = Console(stderr=True)
+    if not screen.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    figures = "loss {task.fields[loss]:.3f}  accuracy {task.fields[accuracy]:.1%}"
+    wide = (
+        TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+        BarColumn(bar_width=None),
+        TextColumn(figures + "  {task.fields[rate]:,.0f} images/s"),
+        TimeRemainingColumn(compact=True),
+    )
+    narrow = (wide[0], BarColumn(bar_width=8), TextColumn(figures + "  {task.fields[rate]:,.0f}/s"))
+    began = time.perf_counter()
+    fields: dict[str, Any] = {"epoch": 0, "epochs": epochs, "loss": 0.0, "accuracy": 0.0, "rate": 0.0}
+    with Progress(*(wide if screen.width >= 80 else narrow), console=screen, transient=True) as bar:
+        task = bar.add_task("", total=epochs * images, **fields)
+
+        def on_block(progress: Any) -> None:
+            done = (progress.epoch - 1) * images + progress.images
+            bar.update(
+                task,
+                completed=done,
+                epoch=progress.epoch,
+                loss=progress.loss_sum / progress.images,
+                accuracy=progress.correct / progress.images,
+                rate=done / max(time.perf_counter() - began, 1e-9),
+            )
+
+        yield on_block
