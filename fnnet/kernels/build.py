@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import subprocess
 import sys
 from importlib import import_module
 from typing import Any, Final
@@ -25,16 +26,17 @@ RUNTIME: Final = frozenset({"memset", "memcpy", "memmove", "bzero", "sched_yield
 """What the code may call from outside: functions of the C library only."""
 
 
-def build(part: str, dtype: str, assembly: bool = False) -> bytes:
+def build(part: str, dtype: str, assembly: bool = False, plain: bool = False) -> bytes:
     """Return an object file, or its assembly to read, with every function of `part` compiled for `dtype`.
 
+    plain    without `shortcuts`.
     Raises   RuntimeError if a function's parameters are not those of `kernels.signatures`, or the code calls others.
     """
     from numba import types
 
     from fnnet.kernels.native.pieces import numba_types, result_type
 
-    kept = leave_work_out()
+    kept = not plain and leave_work_out()
     machine, real = target(), getattr(types, np.dtype(dtype).name)
     names, libraries = {}, []
     for name, described in PARTS[part].items():
@@ -113,14 +115,23 @@ def main() -> None:
     """Write object files for sys.argv's dtype and parts to standard output, to which nothing else may print.
 
     Each is written when it is ready, after its size as 8 bytes. With `--assembly` text to read takes their place.
+    Where `shortcuts` does not fit the Numba that is installed, a process compiles without it (`--plain`).
     """
     out = os.dup(1)
     os.dup2(2, 1)
-    dtype, *parts = (word for word in sys.argv[1:] if word != "--assembly")
+    dtype, *parts = (word for word in sys.argv[1:] if not word.startswith("--"))
+    assembly, plain = "--assembly" in sys.argv, "--plain" in sys.argv
     with os.fdopen(out, "wb") as file:
-        for part in parts:
-            code = build(part, dtype, assembly="--assembly" in sys.argv)
-            file.write(code if "--assembly" in sys.argv else len(code).to_bytes(8, "little") + code)
+        for number, part in enumerate(parts):
+            try:
+                code = build(part, dtype, assembly, plain)
+            except Exception:
+                if plain:
+                    raise
+                again = [sys.executable, "-m", "fnnet.kernels.build", *sys.argv[1:], "--plain"]
+                again = [word for word in again if word not in parts[:number]]
+                sys.exit(subprocess.run(again, stdout=file, check=False).returncode)
+            file.write(code if assembly else len(code).to_bytes(8, "little") + code)
             file.flush()
 
 

@@ -280,3 +280,28 @@ def test_the_compiler_refuses_parts_that_do_not_fit(flaw):
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert done.returncode
     assert message in done.stderr
+
+
+def test_another_numba_only_takes_longer():
+    """What replaces parts of Numba fails here at the second part; a process then compiles the rest without it."""
+    code = """
+import sys
+from fnnet.kernels import build, shortcuts
+calls = []
+def fail():
+    calls.append(True)
+    if len(calls) > 1:
+        raise AttributeError("no such thing in this Numba")
+    return shortcuts.leave_work_out()
+build.leave_work_out = fail
+sys.argv = ["build", "float32", "products", "operations"]
+build.main()
+"""
+    env = {**os.environ, "NUMBA_OPT": "0", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    first = int.from_bytes(done.stdout[:8], "little")
+    second = int.from_bytes(done.stdout[8 + first : 16 + first], "little")
+    assert first > 1000
+    assert second > 1000
+    assert len(done.stdout) == 16 + first + second
