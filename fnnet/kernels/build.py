@@ -20,7 +20,7 @@ from llvmlite import binding, ir
 
 from fnnet.kernels.machine import target
 from fnnet.kernels.shortcuts import leave_work_out, texts
-from fnnet.kernels.signatures import NEEDS, PARTS, Function, symbol
+from fnnet.kernels.signatures import FUNCTIONS, NEEDS, PARTS, Function, symbol
 
 RUNTIME: Final = frozenset({"memset", "memcpy", "memmove", "bzero", "sched_yield", "SwitchToThread"})
 """What the code may call from outside: functions of the C library only."""
@@ -37,6 +37,9 @@ def build(part: str, dtype: str, assembly: bool = False, plain: bool = False) ->
     from fnnet.kernels.native.pieces import numba_types, result_type
 
     kept = not plain and leave_work_out()
+    if plain:
+        for name in FUNCTIONS:  # Numba then emits machine code, which nobody calls, and finds what it calls
+            binding.add_symbol(symbol(name), 1)
     machine, real = target(), getattr(types, np.dtype(dtype).name)
     names, libraries = {}, []
     for name, described in PARTS[part].items():
