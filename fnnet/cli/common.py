@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from fnnet.cli import signals
+from fnnet.cli.streams import print_aside
 from fnnet.errors import UsageError, one_line
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def notifier(quiet: bool) -> Callable[[str], None]:
 
     def notify(notice: str) -> None:
         if not quiet:
-            click.echo(f"note: {one_line(notice)}", err=True)
+            print_aside("note", notice)
 
     return notify
 
@@ -115,7 +116,8 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
 def describe(dataset: Dataset, images: dict[str, int]) -> str:
     """Return the first line of a run: which data, how much, from where."""
     counts = ", ".join(f"{count:,} {part}" for part, count in images.items() if count)
-    return f"data: {dataset.name}, {counts} images ({dataset.source})"
+    noun = "image" if sum(images.values()) == 1 else "images"
+    return f"data: {dataset.name}, {counts} {noun} ({dataset.source})"
 
 
 COMPILING: Final = "compiling, once on this machine"

@@ -46,6 +46,15 @@ def test_a_chart_joins_steep_parts_and_stays_inside():
     assert [line.plain[5:] for line in flat[1:5]] == ["****", "    ", "    ", "    "]
 
 
+def test_a_chart_of_one_epoch_is_a_point_in_the_middle():
+    lines = chart("x", [Line("a", "red", "*", [1], [0.5]), Line("b", "red", "o", [1], [2.0])], width=5, height=3)
+    assert [line.plain for line in lines[1:]] == ["2.00│  o  ", "    │     ", "0.50│  *  ", "    └─────", "       1"]
+    alone = chart("x", [Line("a", "red", "*", [1], [0.5])], width=5, height=3)
+    assert [line.plain for line in alone[1:]] == ["0.50│  *  ", "    │     ", "    │     ", "    └─────", "       1"]
+    dots = chart("x", [Line("a", "red", "*", [1], [0.5])], width=5, height=3, colour=True)
+    assert re.fullmatch(r"0.50│  [⠁-⣿]  ", dots[1].plain)
+
+
 def test_a_chart_in_colour_is_braille():
     lines = chart("x", [Line("a", "red", "*", [1, 2], [1.0, 0.0])], width=2, height=1, colour=True)
     assert lines[1].plain.endswith("⠉⣀") or re.search("[⠀-⣿]", lines[1].plain)
