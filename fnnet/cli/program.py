@@ -51,7 +51,7 @@ def cli(context: click.Context, debug: bool) -> None:
     """Recognise hand-written digits with a small neural network that reads like its mathematics.
 
     \b
-    fnnet train --jit                        train 784-10-10 and save model.safetensors
+    fnnet train --jit                        train 784-10-10 and save the model
     fnnet evaluate model.safetensors         how good is it, class by class
     fnnet predict model.safetensors 7.png    which digit is this
 
