@@ -235,8 +235,9 @@ def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochR
         click.echo("no test set")
     else:
         click.echo(f"test accuracy {document['test_accuracy']:.2%}, loss {loss_text(document['test_loss'])}")
+    click.echo(f"{sizes}, {counted(document['parameters'], 'parameter')}")
     click.echo(
-        f"{sizes}, {counted(document['parameters'], 'parameter')}, trained in {document['train_seconds']:.2f} s"
+        f"trained in {document['train_seconds']:.2f} s"
         f" (loading {document['load_seconds']:.2f} s, compiling {document['compile_seconds']:.2f} s)"
     )
     for number, (fraction, units) in enumerate(zip(document["dead_units"], document["sizes"][1:], strict=False), 1):

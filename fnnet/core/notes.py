@@ -14,7 +14,7 @@ import numpy as np
 from fnnet.core.params import Array
 
 FIRST, EVERY = 16, 64
-"""Look at the first arrays of floats, and then at one of so many: a look takes 10 us."""
+"""Look at the FIRST arrays of floats, and then at one of EVERY: a look takes 10 us."""
 HERE: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 turns: Iterator[bool] = itertools.chain(itertools.repeat(True, FIRST), itertools.cycle([False] * (EVERY - 1) + [True]))

@@ -145,8 +145,8 @@ def _kind(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, path: An
         length = int.from_bytes(stream.read(wide), "little")
         if magic[:6] != b"\x93NUMPY" or magic[6:] not in (b"\1\0", b"\2\0", b"\3\0") or length > MAX_HEADER:
             expected = f"an array with a header of at most {MAX_HEADER:,} bytes"
-            found = f"{show_bytes(magic)}, {counted(length, 'byte')}"
-            refuse("damaged or unsupported NPZ", path, name, expected, found, SAVE)
+            seen = f"{show_bytes(magic)}, {counted(length, 'byte')}"
+            refuse("damaged or unsupported NPZ", path, name, expected, seen, SAVE)
         text = stream.read(length).decode("latin-1")
     start = 8 + wide + length
     found: dict[str, str] = {}

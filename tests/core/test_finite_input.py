@@ -190,7 +190,7 @@ def test_floats_that_look_like_pixels_are_noted_once_where_the_caller_stands(nam
         PIXELS / 255,
         PIXELS.astype(np.uint8),
         PIXELS + 0.5,
-        PIXELS - 1,
+        np.r_[-PIXELS[:1], PIXELS[1:]],
         PIXELS * 2,
         (PIXELS > 100).astype(np.float32),
         np.zeros_like(PIXELS),

@@ -279,6 +279,7 @@ THROUGH = {
     "check_network.check_params": "public.forward",
     "check_network.check_input": "public.forward",
     "check_network.as_input": "public.forward",
+    "check_network.check_finite_input": "public.forward",
     "check_network.check_masks": "public.forward",
     "check_network.check_like": "public.update",
     "check_network.is_plain_array": "public.forward",
