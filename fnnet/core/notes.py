@@ -13,7 +13,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 
-FIRST, EVERY = 16, 64
+FIRST, EVERY = 16, 256
 """Look at the FIRST arrays of floats, and then at one of EVERY: a look takes 10 us."""
 HERE: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
 

@@ -94,12 +94,14 @@ def forward(
     check_activation(activation)
     check_kernels(kernels)
     params = check_params(params)
-    x = as_input(x, params)
-    masks = None if masks is None else check_masks(masks, len(x), params)
-    activations = network.forward(params, x, activation, masks, kernels.operations)
-    probs = activations.probs  # a row is NaN as a whole
-    if not math.isfinite(probs.item(0) if len(probs) == 1 else np.vdot(probs, probs)):
-        check_finite_input(x, params)
+    floats = as_input(x, params)
+    masks = None if masks is None else check_masks(masks, len(floats), params)
+    activations = network.forward(params, floats, activation, masks, kernels.operations)
+    probs = activations.probs
+    if getattr(x, "dtype", None) is not network.BYTES:  # bytes are finite
+        # A row is NaN as a whole; the sum of squares is the quickest way to look at several.
+        if not math.isfinite(probs.item(0) if len(probs) == 1 else (flat := probs.ravel()).dot(flat)):
+            check_finite_input(floats, params)
     for array in activations.a[1:]:  # the first is x, which is read-only already
         array.setflags(write=False)
     for array in activations.z:

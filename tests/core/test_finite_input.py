@@ -219,7 +219,7 @@ def test_a_look_reads_three_rows(n, monkeypatch):
 
 
 def test_looks_become_rare(monkeypatch):
-    fresh = itertools.chain(itertools.repeat(True, notes.FIRST), itertools.cycle([False] * 63 + [True]))
+    fresh = itertools.chain(itertools.repeat(True, notes.FIRST), itertools.cycle([False] * 255 + [True]))
     assert list(itertools.islice(fresh, 400)) == _first_turns(400)
     looked = []
     monkeypatch.setattr(notes, "turns", itertools.cycle([True, False, False]))
