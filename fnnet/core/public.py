@@ -98,10 +98,11 @@ def forward(
     masks = None if masks is None else check_masks(masks, len(floats), params)
     activations = network.forward(params, floats, activation, masks, kernels.operations)
     probs = activations.probs
-    if getattr(x, "dtype", None) is not network.BYTES:  # bytes are finite
-        # A row is NaN as a whole; the sum of squares is the quickest way to look at several.
-        if not math.isfinite(probs.item(0) if len(probs) == 1 else (flat := probs.ravel()).dot(flat)):
-            check_finite_input(floats, params)
+    # Bytes are finite. A row of probabilities is NaN as a whole; their sum of squares is the quickest look at several.
+    if getattr(x, "dtype", None) is not network.BYTES and not math.isfinite(
+        probs.item(0) if len(probs) == 1 else (flat := probs.ravel()).dot(flat)
+    ):
+        check_finite_input(floats, params)
     for array in activations.a[1:]:  # the first is x, which is read-only already
         array.setflags(write=False)
     for array in activations.z:

@@ -182,3 +182,18 @@ def test_formulas_in_names_are_no_formulas(tmp_path):
     pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
     plots.plot_curves(tmp_path / "a.png", [], r"$\foo$")
     plots.plot_sheet(tmp_path / "b.png", [np.zeros((2, 2))], [r"$\foo$ 漢"], title=r"$\foo$")
+
+
+@pytest.mark.parametrize(("count", "ticks"), [(1, [1]), (2, [1, 2]), (4, [1, 2, 3, 4])])
+def test_ticks_are_whole_epochs(count, ticks, monkeypatch):
+    plots = pytest.importorskip("fnnet.apps.report.plots")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
+    drawn = []
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path: drawn.append(figure))
+    reports = [REPORTS[0]._replace(epoch=epoch) for epoch in range(1, count + 1)]
+    plots.plot_curves("a.png", reports)
+    plots.plot_runs("b.png", [plots.RunCurves("r", {}, tuple(reports))])
+    for axes in (axes for figure in drawn for axes in figure.axes):
+        low, high = axes.get_xlim()
+        assert [tick for tick in axes.get_xticks() if low <= tick <= high] == ticks
+        assert low < 1 < high
