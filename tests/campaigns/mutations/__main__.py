@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from tests.campaigns.mutations import hook
@@ -23,9 +24,14 @@ EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 """Mutants that change nothing that can be seen, one a line, each after a line with the reason."""
 TESTED = ("tests/core", "tests/data", "tests/files", "tests/training", "tests/kernels", "tests/apps", "tests/cli")
 SLOW = "bombs or no_bytes or twenty_new or f39_every or levels or older_processors"
-MOST_SECONDS, WIDER_SECONDS, LIMIT = 60.0, 20.0, 150
-"""Of the tests that execute the line, as they took; of the others of the room; for all of them on a busy machine."""
-QUIET = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "--benchmark-disable")
+FAULT = 99
+MOST_SECONDS, AGAIN_SECONDS, LIMIT = 12.0, 60.0, 200
+"""Of the tests that execute the line, and of the others of the room, as they took; the same where a mutant that
+survived is tried again; for all of them on a busy machine."""
+QUIET = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "--benchmark-disable", "-W",
+         "ignore::pytest.PytestAssertRewriteWarning")  # fmt: skip
+CONTROLS = 4
+"""Mutants whose tests run without them first: they must pass, else everything would count as caught."""
 
 
 def trace(out):
@@ -59,18 +65,27 @@ def trace(out):
     out.write_text(json.dumps({"seconds": seconds, "lines": lines, "failed": sorted(failed)}))
 
 
+def output_file(pid):
+    """What the tests of the latest mutant of a driver printed."""
+    return FOLDER / f"output-{pid}.txt"
+
+
 def forked(work, seconds):
     """The exit code of `work` in a fork with a group of its own; None if it took longer."""
     pid = os.fork()
     if not pid:
         os.setsid()
-        with open(FOLDER / "output.txt", "w") as output:
+        with output_file(os.getppid()).open("w") as output:
             os.dup2(output.fileno(), 1)
             os.dup2(output.fileno(), 2)
+        code = FAULT
         try:
-            os._exit(int(work()))
-        finally:
-            os._exit(99)
+            code = int(work())
+        except BaseException:
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     ends = time.monotonic() + seconds
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
@@ -86,16 +101,15 @@ def forked(work, seconds):
     return os.waitstatus_to_exitcode(status)
 
 
-def tests_of(mutant, traced):
-    """The tests that execute the mutant's line, quickest first, and those of its room that do not."""
+def tests_of(mutant, traced, most):
+    """The tests that execute the mutant's line, those of its module first, and those of its room that do not."""
     seconds = traced["seconds"]
-    near = sorted(traced["lines"].get(f"{mutant.file}:{mutant.line}", ()), key=seconds.get)
-    room = mutant.file.split("/")[1]
-    own = f"/test_{Path(mutant.file).stem}.py"
+    near = traced["lines"].get(f"{mutant.file}:{mutant.line}", ())
+    room, own = mutant.file.split("/")[1], f"/test_{Path(mutant.file).stem}.py"
     rest = [each for each in seconds if each.startswith(f"tests/{room}/") and each not in near]
     rest = [each for each in rest if each not in traced["failed"]]
-    rest.sort(key=lambda each: (own not in each, seconds[each]))
-    return _within(near, seconds, MOST_SECONDS), _within(rest, seconds, WIDER_SECONDS)
+    near, rest = (sorted(tests, key=lambda each: (own not in each, seconds[each])) for tests in (near, rest))
+    return _within(near, seconds, most), _within(rest, seconds, most / 3)
 
 
 def _within(tests, seconds, most):
@@ -109,26 +123,35 @@ def _within(tests, seconds, most):
 
 
 def fails(mutant, tests):
-    """Whether one of the tests fails with the mutant, or does not come to an end."""
+    """How one of the tests fails with the mutant, or does not come to an end; "" if all pass. None plants nothing."""
 
     def work():
         import pytest
 
-        os.environ[hook.VARIABLE] = mutant.name
+        os.environ[hook.VARIABLE] = mutant.name if mutant else ""
         os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "tests/campaigns/mutations/site"), str(ROOT)])
         hook.install()
         return pytest.main([*QUIET, *tests])
 
     code = forked(work, LIMIT)
-    if code in (4, 5):  # pytest could not even begin, as the mutant fails at import
+    if code == FAULT:
+        raise SystemExit(f"a fault of the driver: see {output_file(os.getpid())}")
+    if code in (2, 3, 4, 5):  # pytest could not even begin, as the mutant fails at import
         return "import"
     return "timeout" if code is None else "caught" if code else ""
 
 
-def try_one(mutant, traced):
-    """What became of a mutant, and by which tests."""
-    near, rest = tests_of(mutant, traced)
-    for tests in (near, rest):
+def check_controls(chosen, traced):
+    """End if tests fail that have no mutant."""
+    for mutant in chosen[:CONTROLS]:
+        for tests in tests_of(mutant, traced, MOST_SECONDS):
+            if tests and (outcome := fails(None, tests)):
+                raise SystemExit(f"{outcome} without a mutant: see {output_file(os.getpid())}")
+
+
+def try_one(mutant, traced, most):
+    """What became of a mutant."""
+    for tests in tests_of(mutant, traced, most):
         if tests and (outcome := fails(mutant, tests)):
             return outcome
     return "survived"
@@ -177,13 +200,14 @@ def main():
         forked(lambda: trace(traces), 3600)
     traced, ends = json.loads(traces.read_text()), time.monotonic() + options.seconds
     import_libraries()
+    check_controls(chosen, traced)
     for mutant in chosen:
         tried = results.get(mutant.name)
         if time.monotonic() > ends or (options.room and f"/{options.room}/" not in mutant.file):
             continue
         if tried and not (options.again and tried == "survived" and mutant.name not in equivalents()):
             continue
-        results[mutant.name] = outcome = try_one(mutant, traced)
+        results[mutant.name] = outcome = try_one(mutant, traced, AGAIN_SECONDS if options.again else MOST_SECONDS)
         with stored.open("a") as out:
             out.write(json.dumps({"name": mutant.name, "outcome": outcome}) + "\n")
     return report(results, chosen)
