@@ -80,6 +80,11 @@ def _short(value: object) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
+def counted(count: int, singular: str, plural: str = "") -> str:
+    """Return a count with its noun, as in "1 image" and "2,000 images"."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
 def one_line(text: str) -> str:
     """Return `text` on one line, with every non-printable character escaped: none can control the terminal."""
     escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,5 +1,6 @@
 """Fixtures: no test reaches the network, the user's caches, or MNIST unless it asks for it."""
 
+import itertools
 import json
 import os
 import shutil
@@ -46,6 +47,14 @@ def home(tmp_path_factory):
         # Finding the fonts takes a second, once instead of in each process that draws.
         patch.setenv("MPLCONFIGDIR", str(tmp_path_factory.mktemp("matplotlib")))
         yield folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_note_of_pixels():
+    """Numbers worked out by hand look like pixels: tests/core/test_finite_input.py looks at the note."""
+    from fnnet.core import notes
+
+    notes.turns = itertools.repeat(False)
 
 
 @pytest.fixture(autouse=True)

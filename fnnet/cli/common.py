@@ -13,6 +13,7 @@ import click
 
 from fnnet.cli import signals
 from fnnet.cli.bars import compiling_bar
+from fnnet.cli.streams import print_aside
 from fnnet.errors import UsageError, one_line
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def notifier(quiet: bool) -> Callable[[str], None]:
 
     def notify(notice: str) -> None:
         if not quiet:
-            click.echo(f"note: {one_line(notice)}", err=True)
+            print_aside("note", notice)
 
     notify.heard = not quiet  # type: ignore[attr-defined]
     return notify
@@ -115,7 +116,8 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
 def describe(dataset: Dataset, images: dict[str, int]) -> str:
     """Return the first line of a run: which data, how much, from where."""
     counts = ", ".join(f"{count:,} {part}" for part, count in images.items() if count)
-    return f"data: {dataset.name}, {counts} images ({dataset.source})"
+    noun = "image" if sum(images.values()) == 1 else "images"
+    return f"data: {dataset.name}, {counts} {noun} ({dataset.source})"
 
 
 def begin_loading_kernels(jit: bool) -> None:

@@ -140,7 +140,7 @@ def show(
     captions = [name for i in picked for name in (dataset.classes[dataset.train.labels[i]], *epochs)]
     terminal.draw_sheet(sheet, captions, console(), each if augment else None)
     if augment:
-        click.echo("left: images and their classes; beside each its deformations in the epochs of training")
+        click.echo("left: the images; beside each, its deformations in the epochs of training")
     if output:
         from fnnet.apps.report.plots import plot_sheet
 

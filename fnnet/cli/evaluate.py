@@ -19,7 +19,7 @@ from fnnet.cli.common import (
     say,
 )
 from fnnet.cli.options import FileName, compiled_options, data_options, json_option, quiet_option, seed_option
-from fnnet.errors import ModelError
+from fnnet.errors import ModelError, counted
 
 if TYPE_CHECKING:
     from fnnet.core.metrics import Evaluation
@@ -91,7 +91,9 @@ def evaluate(
     else:
         if not quiet:
             _print_classes(model, matrix)
-        say(f"accuracy {result.accuracy:.2%}, loss {loss_text(result.loss)} on {len(examples.labels):,} images")
+        say(
+            f"accuracy {result.accuracy:.2%}, loss {loss_text(result.loss)} on {counted(len(examples.labels), 'image')}"
+        )
     if plot:
         _plot_sheet(plot, model, dataset, examples, result, seed)
         if not as_json:
@@ -120,7 +122,7 @@ def _print_classes(model: Model, matrix: Array) -> None:
     for number, (name, row) in enumerate(zip(model.classes, metrics.per_class(matrix), strict=True)):
         wrong = matrix[number].copy()
         wrong[number] = 0
-        mistaken = f"{model.classes[int(wrong.argmax())]} ({wrong.max()} times)" if wrong.any() else ""
+        mistaken = f"{model.classes[int(wrong.argmax())]} ({counted(int(wrong.max()), 'time')})" if wrong.any() else ""
         table.add_row(name, f"{row.images:,}", f"{row.precision:.2%}", f"{row.recall:.2%}", f"{row.f1:.2%}", mistaken)
     console().print(table)
 
@@ -144,6 +146,6 @@ def _plot_sheet(path: str, model: Model, dataset: Dataset, examples: Examples, r
         else model.classes[result.predicted[i]]
         for i in shown
     ]
-    first = f"first {len(mistakes)} of {wrong.sum():,} mistakes, then correct predictions"
+    first = f"first {len(mistakes)} of {counted(int(wrong.sum()), 'mistake')}, then correct predictions"
     title = f"{dataset.name}: {result.accuracy:.2%} correct; {first}"
     plot_sheet(path, images, captions, [bool(wrong[i]) for i in shown], title)

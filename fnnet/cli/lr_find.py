@@ -33,7 +33,7 @@ from fnnet.cli.options import (
     seed_option,
     settings_of,
 )
-from fnnet.errors import UsageError
+from fnnet.errors import UsageError, counted
 from fnnet.limits import MIN_RANGE_TEST_STEPS, POSITIVE
 from fnnet.names import STEPPING
 
@@ -92,7 +92,8 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
         more = {"jit": kernels.compiled, "seed": options["seed"], "seconds": seconds}
         print_json({**about, **more, **test._asdict(), "plot": options["plot"]})
         return
-    _print(test, options, quiet, f"{title}, {len(test.rates):,} of {options['steps']:,} steps in {seconds:.2f} s")
+    made = f"{len(test.rates):,} of {counted(options['steps'], 'step')}"
+    _print(test, options, quiet, f"{title}, {made} in {seconds:.2f} s")
 
 
 def _check_range(options: dict[str, Any]) -> None:

@@ -18,7 +18,8 @@ from fnnet.cli.common import (
     say,
 )
 from fnnet.cli.options import FileName, compiled_options, json_option, quiet_option
-from fnnet.errors import DataError, FnnetError
+from fnnet.cli.streams import print_aside
+from fnnet.errors import DataError, FnnetError, counted
 from fnnet.names import DATA_FORMATS, PICTURE_FORMATS
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def predict(
 
     def fail(file: str, error: FnnetError) -> None:
         failures.append({"file": file, "error": str(error)})
-        click.echo(f"error: {error}", err=True)
+        print_aside("error", str(error))
 
     files = _in_folders(files, fail)
     check_outputs(inputs=[model_path, *files], files={"--output": output})
@@ -108,9 +109,9 @@ def predict(
     elif not output or failures:
         _print_predictions(model, predictions, drawn=not quiet and len(predictions) <= DRAWN)
     else:
-        say(f"saved {output}: {len(predictions):,} predictions")
+        say(f"saved {output}: {counted(len(predictions), 'prediction')}")
     if output and failures:
-        problem = f"submission not written: {len(failures)} of {len(files)} files could not be read"
+        problem = f"submission not written: {len(failures)} of {counted(len(files), 'file')} could not be read"
         raise DataError(problem, where=output, fix="fix or leave out the files reported above")
     return 1 if failures else 0
 

@@ -51,7 +51,7 @@ def cli(context: click.Context, debug: bool) -> None:
     """Recognise hand-written digits with a small neural network that reads like its mathematics.
 
     \b
-    fnnet train --jit                        train 784-10-10 and save model.safetensors
+    fnnet train --jit                        train 784-10-10 and save the model
     fnnet evaluate model.safetensors         how good is it, class by class
     fnnet predict model.safetensors 7.png    which digit is this
 
@@ -155,15 +155,19 @@ SYNONYMS: Final = {
 """Options as other programs name them -> ours."""
 
 
+def _nearest(error: click.NoSuchOption) -> str:
+    """Return which options may be meant."""
+    known = [name for parameter in error.ctx.command.params for name in parameter.opts] if error.ctx else []
+    meant = SYNONYMS.get(error.option_name)
+    near = sorted(error.possibilities or ()) if meant is None else [meant] if meant in known else []
+    return f"; perhaps {' or '.join(near)}" if near else ""
+
+
 def _usage(error: click.ClickException) -> str:
     """Return a usage error on one line, with the command that shows help."""
-    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
-        known = {name for parameter in error.ctx.command.params for name in parameter.opts}
-        meant = SYNONYMS.get(error.option_name)
-        if meant in known:
-            error = click.NoSuchOption(error.option_name, possibilities=[str(meant)], ctx=error.ctx)
-    message = error.format_message()
-    context = getattr(error, "ctx", None)
+    message, context = error.format_message(), getattr(error, "ctx", None)
+    if isinstance(error, click.NoSuchOption):
+        message = f"No such option '{error.option_name}'{_nearest(error)}"
     if isinstance(error, click.BadParameter) and error.param is not None and error.message:
         option = error.param.opts[0]
         message = f"{option if option.startswith('-') else error.param.human_readable_name}: {error.message}"

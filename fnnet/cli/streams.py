@@ -48,10 +48,28 @@ class Dispensable:
         return getattr(self._stream, name)
 
 
+def fitted(line: str) -> str:
+    """Return a line for standard error, folded at its spaces to the width of the terminal if it is one."""
+    if not sys.stderr.isatty():
+        return line
+    import shutil
+    import textwrap
+
+    # Names of files and options stay whole, so that they can be copied.
+    return textwrap.fill(
+        line, shutil.get_terminal_size().columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def print_aside(kind: str, message: str) -> None:
+    """Print a message on standard error: one line, folded on a terminal, that begins with its kind."""
+    sys.stderr.write(fitted(f"{kind}: {one_line(message)}") + "\n")
+
+
 def print_error(message: str) -> None:
     """Print the one line of error that a command ends with."""
     try:
-        sys.stderr.write(f"error: {one_line(message)}\n")
+        print_aside("error", message)
         sys.stdout.flush()
     except OSError:
         abandon_stdout()

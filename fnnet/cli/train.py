@@ -37,7 +37,7 @@ from fnnet.cli.options import (
     settings_of,
 )
 from fnnet.cli.signals import Interrupts
-from fnnet.errors import FnnetError, UsageError
+from fnnet.errors import FnnetError, UsageError, counted
 
 if TYPE_CHECKING:
     from fnnet.core.state import EpochReport, Progress
@@ -237,11 +237,14 @@ def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochR
         click.echo("no test set")
     else:
         click.echo(f"test accuracy {document['test_accuracy']:.2%}, loss {loss_text(document['test_loss'])}")
+    click.echo(f"{sizes}, {counted(document['parameters'], 'parameter')}")
     click.echo(
-        f"{sizes}, {document['parameters']:,} parameters, trained in {document['train_seconds']:.2f} s"
+        f"trained in {document['train_seconds']:.2f} s"
         f" (loading {document['load_seconds']:.2f} s, compiling {document['compile_seconds']:.2f} s)"
     )
-    for number, fraction in enumerate(document["dead_units"], 1):
+    for number, (fraction, units) in enumerate(zip(document["dead_units"], document["sizes"][1:], strict=False), 1):
         if fraction:
-            click.echo(f"hidden layer {number}: {fraction:.1%} of its units are dead, 0 for every training image")
+            one = "its only unit is" if units == 1 else f"1 of its {units:,} units is"
+            which = one if round(fraction * units) == 1 else f"{fraction:.1%} of its units are"
+            click.echo(f"hidden layer {number}: {which} dead, 0 for every training image")
     say(f"saved {document['model']}")

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy import ndarray
 
+from fnnet.core import notes
 from fnnet.core.checks import as_array
 from fnnet.core.network import BYTES, Activations, as_floats
 from fnnet.core.params import INITIALISERS, Array, Layer, Params, count_parameters, freeze
@@ -189,6 +190,8 @@ def check_input(given: Any, params: Params) -> Array:
         raise UsageError("x does not fit the network", expected=f"shape (n, {inputs})", found=x.shape, fix=fix)
     if len(x) == 0:
         raise UsageError("x is empty", expected="at least 1 row", found="0 rows")
+    if x.dtype is not BYTES and next(notes.turns) and x.dtype.kind == "f":
+        notes.note_pixels(x)
     return x
 
 
@@ -199,10 +202,30 @@ def as_input(x: Any, params: Params) -> Array:
     if fits and x.dtype is BYTES:
         floats = as_floats(x, W.dtype)
     else:
-        x = x if fits and x.dtype is W.dtype else as_floats(check_input(x, params), W.dtype)
+        if not (fits and x.dtype is W.dtype):
+            x = as_floats(check_input(x, params), W.dtype)
+        elif next(notes.turns):
+            notes.note_pixels(x)
         floats = x.view()
     floats.setflags(write=False)
     return floats
+
+
+def check_finite_input(x: Array, params: Params, numbers: Array | None = None) -> None:
+    """Raise UsageError, with row and column, if `x` (n, inputs) holds NaN or infinity in the parameters' dtype.
+
+    Called only where a result is not finite, so that finite input costs nothing: NaN goes through every layer.
+
+    numbers   of the rows, for the message; None for 0 to n - 1.
+    """
+    dtype = params.layers[0].W.dtype
+    with np.errstate(over="ignore"):
+        wrong = ~np.isfinite(as_floats(x, dtype))
+    if wrong.any():
+        row, column = divmod(int(wrong.argmax()), x.shape[1])
+        place = f"row {row if numbers is None else numbers[row]}, column {column}"
+        fix = "fill it in, as np.nan_to_num does, or leave the row out"
+        raise UsageError("x is not finite", place=place, expected=f"finite {dtype}", found=x[row, column], fix=fix)
 
 
 def check_examples(given: Any) -> Examples:

@@ -17,7 +17,7 @@ from fnnet.core import rng
 from fnnet.core.checks import as_array, calm, check_amount, check_count
 from fnnet.core.params import Array, freeze
 from fnnet.core.table import NUMPY, Kernels, check_kernels
-from fnnet.errors import ArgumentTypeError, UsageError
+from fnnet.errors import ArgumentTypeError, UsageError, counted
 
 CHUNK: Final = 2048
 """Images that NumPy deforms in one pass."""
@@ -128,7 +128,7 @@ def deform(
     images, image_shape = check_images(x, image_shape)
     deformation = check_deformation(deformation)
     check_kernels(kernels)
-    wanted = f"{len(images)} integers >= 0"
+    wanted = f"{counted(len(images), 'integer')} >= 0"
     numbers = np.arange(len(images)) if samples is None else as_array("samples", samples, "iu", wanted)
     if numbers.shape != (len(images),) or (numbers.size and numbers.min() < 0):
         raise UsageError("samples", expected=wanted, found=f"shape {numbers.shape}, dtype {numbers.dtype}")

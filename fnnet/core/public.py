@@ -3,7 +3,7 @@
 Each checks and converts its arguments once, calls the plain function of the same name, and makes the result read-only.
 
 Shapes   `x` is (n, inputs): floats, taken in the dtype of the parameters, or uint8, which is divided by 255. `labels`
-         is (n,), integers.
+         is (n,), integers. NaN in `x` is refused, and infinity where it makes a result that is not finite.
 Raises   UsageError for an argument that does not fit or is out of range; its subclass ArgumentTypeError for a wrong
          type or dtype.
 
@@ -13,6 +13,7 @@ Results do not depend on the caller's `np.errstate`.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from fnnet.core.check_network import (
     as_input,
     check_activation,
     check_activations,
+    check_finite_input,
     check_initialiser,
     check_input,
     check_like,
@@ -56,7 +58,8 @@ def init(sizes: Sequence[int], seed: int = 0, *, scheme: str = "he", dtype: DTyp
     The same seed gives the same bits on every machine.
 
     scheme   of the uniform weights: "he" (variance 2 / inputs), "glorot" (2 / (inputs + outputs)), both with biases 0,
-             or "notebook" (weights and biases in (-0.5, 0.5)).
+             or "notebook" (weights and biases in (-0.5, 0.5)). The first two are Keras's HeUniform and GlorotUniform;
+             PyTorch's Linear has the variance 1 / (3 inputs), and scikit-learn draws biases like weights.
     dtype    float32, or float64 for checks.
 
     >>> import fnnet
@@ -91,14 +94,20 @@ def forward(
     check_activation(activation)
     check_kernels(kernels)
     params = check_params(params)
-    x = as_input(x, params)
-    masks = None if masks is None else check_masks(masks, len(x), params)
-    activations = network.forward(params, x, activation, masks, kernels.operations)
+    floats = as_input(x, params)
+    masks = None if masks is None else check_masks(masks, len(floats), params)
+    activations = network.forward(params, floats, activation, masks, kernels.operations)
+    probs = activations.probs
+    # Bytes are finite. A row of probabilities is NaN as a whole; their sum of squares is the quickest look at several.
+    if getattr(x, "dtype", None) is not network.BYTES and not math.isfinite(
+        probs.item(0) if len(probs) == 1 else (flat := probs.ravel()).dot(flat)
+    ):
+        check_finite_input(floats, params)
     for array in activations.a[1:]:  # the first is x, which is read-only already
         array.setflags(write=False)
     for array in activations.z:
         array.setflags(write=False)
-    activations.probs.setflags(write=False)
+    probs.setflags(write=False)
     return activations
 
 
@@ -115,8 +124,10 @@ def loss(
 ) -> float:
     """Return the mean cross-entropy in nats of the network at `x` (n, inputs) against `labels` (n,).
 
-    weights           of the samples (n,): the mean is sum(weight loss) / sum(weight). None for equal ones.
-    label_smoothing   fraction of the target spread evenly over all classes.
+    weights           of the samples (n,): the mean is sum(weight loss) / sum(weight), 0 where all are 0. None for
+                      equal ones. Keras divides by n; PyTorch gives NaN where all are 0.
+    label_smoothing   fraction of the target spread evenly over all classes. The whole loss of a row has its weight; in
+                      PyTorch the part of the target that is spread has the weight of each class.
 
     >>> import fnnet, numpy as np
     >>> round(fnnet.loss(fnnet.init((4, 3, 2)), np.zeros((5, 4)), np.zeros(5, int)), 4)
@@ -127,7 +138,10 @@ def loss(
     params = check_params(params)
     x = as_input(x, params)
     targets = _check_targets(params, len(x), labels, weights, label_smoothing)
-    return network.loss(params, x, targets[0], activation, *targets[1:], kernels.operations)
+    mean_loss = network.loss(params, x, targets[0], activation, *targets[1:], kernels.operations)
+    if not math.isfinite(mean_loss):
+        check_finite_input(x, params)
+    return mean_loss
 
 
 @calm
@@ -192,10 +206,15 @@ def scores(params: Params, x: Any, *, activation: str = "relu", kernels: Kernels
     x, dtype = check_input(x, params), params.layers[0].W.dtype
     with np.errstate(over="ignore", invalid="ignore"):
         if kernels.predictor is not None:
-            return freeze(kernels.predictor(params, kernels.threads, activation).scores(_as_stored(x, params))[0])
-        chunks = (network.as_floats(x[start : start + CHUNK], dtype) for start in range(0, len(x), CHUNK))
-        each = [network.scores(params, chunk, activation, kernels.operations) for chunk in chunks]
-        return freeze(each[0] if len(each) == 1 else np.concatenate(each))
+            logits = kernels.predictor(params, kernels.threads, activation).scores(_as_stored(x, params))[0]
+        else:
+            chunks = (network.as_floats(x[start : start + CHUNK], dtype) for start in range(0, len(x), CHUNK))
+            each = [network.scores(params, chunk, activation, kernels.operations) for chunk in chunks]
+            logits = each[0] if len(each) == 1 else np.concatenate(each)
+        # The sum of squares is quicker and makes no array of booleans; it may overflow even if all scores are finite.
+        if not (math.isfinite(np.vdot(logits, logits)) or np.isfinite(logits).all()):
+            check_finite_input(x, params)
+    return freeze(logits)
 
 
 def predict(params: Params, x: Any, *, activation: str = "relu", kernels: Kernels = NUMPY) -> Array:
@@ -237,6 +256,7 @@ def predictor(params: Params, *, activation: str = "relu", kernels: Kernels = NU
             x = _as_stored(check_input(x, params), params)
         best: Array = ready.best(x)
         if best[0] < 0 or (len(best) > 1 and best.min() < 0):
+            check_finite_input(x, params)
             raise _not_numbers(int((best < 0).argmax()))
         return best
 

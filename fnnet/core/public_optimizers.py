@@ -16,7 +16,7 @@ from fnnet.core.checks import calm, check_amount, check_count, check_share
 from fnnet.core.optimizers import Optimizer, trees_of
 from fnnet.core.params import Params, each, freeze_params
 from fnnet.core.state import Moments
-from fnnet.errors import ArgumentTypeError, UsageError
+from fnnet.errors import ArgumentTypeError, UsageError, counted
 from fnnet.names import STEPPING
 
 
@@ -270,8 +270,8 @@ def check_state(optimizer: Optimizer, params: Params, state: Any) -> None:
     trees = state.trees if isinstance(state, Moments) else () if isinstance(state, tuple) and not state else None
     if trees is None or len(trees) != wanted:
         average = " with an average" if optimizers.averages(optimizer) else ""
-        expected = f"{wanted} trees for {optimizer.name or 'this optimizer'}{average}"
-        found = type(state).__name__ if trees is None else f"{len(trees)} trees"
+        expected = f"{counted(wanted, 'tree')} for {optimizer.name or 'this optimizer'}{average}"
+        found = type(state).__name__ if trees is None else counted(len(trees), "tree")
         fix = "begin with optimizer.init(params)"
         raise UsageError("optimizer state is not of this optimizer", expected=expected, found=found, fix=fix)
     if isinstance(state, Moments):

@@ -53,7 +53,7 @@ def exponential(rate: float, factor: float, every: int) -> Schedule:
 def cosine(peak: float, steps: int, final: float = 0.0) -> Schedule:
     """Make the schedule along half a cosine from `peak` at step 0 to `final * peak` at step `steps`, after the last.
 
-    Loshchilov and Hutter 2017, arXiv:1608.03983, without restarts.
+    Loshchilov and Hutter 2017, arXiv:1608.03983, without restarts: beyond the last step PyTorch's rises again.
     Raises   UsageError unless steps >= 1 and 0 <= final < 1.
     """
     peak, last, final = _rate(peak), check_count("steps", steps, 1), check_share("final", final)
@@ -67,7 +67,8 @@ def one_cycle(
 
     It goes from peak / start_factor at s = 0 to `peak` at s = t, then to peak / start_factor / final_factor at
     s = steps - 1. Smith and Topin 2018, arXiv:1708.07120, with the phases of PyTorch's OneCycleLR, also where t < 0
-    leaves no step to rise. Where t = 0 the first step has the peak.
+    leaves no step to rise. Where t = 0 the first step has the peak. Beyond the last step the rate stays; PyTorch
+    allows one step more, with a rate that jumps. optax's cosine_onecycle_schedule is a step longer.
     Raises   UsageError unless steps >= 1, 0 <= warmup < 1 and both factors are >= 1.
     """
     peak, warmup = _rate(peak), check_share("warmup", warmup)
@@ -101,7 +102,8 @@ def plateau_scale(losses: Sequence[float], factor: float = 0.1, patience: int = 
 
     A loss is better than the best so far if it is below (1 - threshold) times that; NaN never is. After more than
     `patience` epochs in a row without a better one, the rate is multiplied by `factor` and the count starts again.
-    As PyTorch's ReduceLROnPlateau in its mode "min", "rel", without its minimum change of the rate (eps).
+    As PyTorch's ReduceLROnPlateau in its mode "min", "rel", without its minimum change of the rate (eps); Keras and
+    optax cut the rate one epoch earlier, after `patience` epochs.
     Raises   UsageError unless 0 < factor <= 1, patience >= 0, 0 <= threshold < 1.
     """
     factor, patience = _factor(factor), check_count("patience", patience, 0)

@@ -19,7 +19,7 @@ from fnnet.data.folders import idx_files, read_class_folders, read_idx_folder
 from fnnet.data.idx import GZIP_MAGIC
 from fnnet.data.mnist import Notify
 from fnnet.data.reader import SEE, AnyPath, Content, Wanted, size
-from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
+from fnnet.errors import ArgumentTypeError, FnnetError, UsageError, counted
 from fnnet.files.disk import read_head, refuse
 
 DIGITS = tuple("0123456789")
@@ -123,7 +123,7 @@ def _report_packing(path: Path, notify: Notify) -> None:
 
 def _swapped(path: Path, train: Examples, test: Examples) -> str:
     name = mnist.known(test.labels)
-    counts = f"{len(test.labels):,} images, the training set {len(train.labels):,}"
+    counts = f"{counted(len(test.labels), 'image')}, the training set {len(train.labels):,}"
     known = f", its labels are those of {name}" if name else ""
     return f"{path}: the test set has {counts}{known}; are the files swapped?"
 

@@ -13,6 +13,7 @@ from fnnet.core.params import Array
 from fnnet.data import formats
 from fnnet.data.idx import looks_like_idx, pair, read_idx
 from fnnet.data.reader import SEE, Content
+from fnnet.errors import counted
 from fnnet.files.disk import list_folder, read_head, refuse
 
 TEST_NAME: Final = re.compile(r"(?:^|[^a-z])(?:t10k|test)(?:[^a-z]|$)", re.IGNORECASE)
@@ -56,7 +57,7 @@ def read_class_folders(folder: Path) -> tuple[Content, tuple[str, ...]]:
     classes = _class_names(train)
     if len(classes) < 2:
         expected = f"IDX files, or one folder of {formats.picture_names()} images for each class"
-        refuse("no data set", folder, "the folder", expected, f"{len(classes)} class folders", SEE)
+        refuse("no data set", folder, "the folder", expected, counted(len(classes), "class folder"), SEE)
     content = _read_classes(train, classes, None)
     if test is None or not test.is_dir():
         return content, classes

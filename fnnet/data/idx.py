@@ -18,6 +18,7 @@ import numpy as np
 from fnnet.core.params import Array, freeze
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.reader import AGAIN, AnyPath, Content, Format, Opened, Wanted
+from fnnet.errors import counted
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
 
 TYPES: Final = (b"\x08", b"\x09", b"\x0b", b"\x0c", b"\x0d", b"\x0e")
@@ -82,7 +83,7 @@ def _shape(head: bytes, where: AnyPath) -> tuple[int, ...]:
         refuse("IDX rank", where, "byte 3", "1 to 4", rank, AS_BYTES)
     if len(head) < 4 + 4 * rank:
         needed = f"{4 + 4 * rank} bytes of header"
-        refuse("IDX header cut short", where, f"byte {len(head)}", needed, f"{len(head)} bytes", AGAIN)
+        refuse("IDX header cut short", where, f"byte {len(head)}", needed, counted(len(head), "byte"), AGAIN)
     shape = tuple(int.from_bytes(head[4 + 4 * i : 8 + 4 * i], "big") for i in range(rank))
     if 0 in shape:
         place = f"byte {4 + 4 * shape.index(0)}"
@@ -98,7 +99,7 @@ def _check_length(shape: tuple[int, ...], length: int, where: AnyPath) -> None:
     declared = _header(shape) + math.prod(shape)
     if length != declared:
         problem, place = "IDX size does not match its header", f"byte {min(length, declared)}"
-        refuse(problem, where, place, f"{declared:,} bytes for shape {shape}", f"{length:,}", AGAIN)
+        refuse(problem, where, place, f"{counted(declared, 'byte')} for shape {shape}", f"{length:,}", AGAIN)
 
 
 def _needed(shape: tuple[int, ...]) -> int:
@@ -119,7 +120,7 @@ def _copy(file: BufferedReader, head: bytes, where: AnyPath) -> Array:
         filled += count
     if filled < len(payload) or payload[: len(head)].tobytes() != head[: len(payload)]:
         problem, fix = "file changed while it was read", "wait until it is written"
-        refuse(problem, where, f"byte {filled}", f"{len(payload):,} bytes", f"{filled:,}", fix)
+        refuse(problem, where, f"byte {filled}", counted(len(payload), "byte"), f"{filled:,}", fix)
     return payload
 
 
@@ -153,8 +154,8 @@ class _Inflater:
                 self.given += len(content)
                 return content
             if not piece:
-                expected = f"{self.declared:,} bytes decompressed and a checksum"
-                self.refuse("gzip truncated", expected, f"{self.given:,} bytes")
+                expected = f"{counted(self.declared, 'byte')} decompressed and a checksum"
+                self.refuse("gzip truncated", expected, counted(self.given, "byte"))
         return b""
 
     def refuse(self, problem: str, expected: str, found: str) -> NoReturn:
@@ -178,13 +179,13 @@ def _gunzip(file: BufferedReader, where: AnyPath) -> Array:
     filled, content = 0, head
     while content:
         if filled + len(content) > declared:
-            source.refuse("more data than declared", f"{declared:,} bytes", "more")
+            source.refuse("more data than declared", counted(declared, "byte"), "more")
         payload[filled : filled + len(content)] = memoryview(content)
         filled += len(content)
         check_expansion(filled - _header(shape), source.taken(), where, f"compressed byte {source.taken()}")
         content = source.read(declared + 1 - filled)
     if filled < declared:
-        source.refuse("less data than declared", f"{declared:,} bytes decompressed", f"{filled:,} bytes")
+        source.refuse("less data than declared", f"{counted(declared, 'byte')} decompressed", counted(filled, "byte"))
     if source.stream.unused_data or file.read(1):
         source.refuse("data after the end of gzip", "end of file", "more bytes")
     return payload
@@ -200,7 +201,7 @@ def pair(images_path: Path, images: Array, labels_path: Path, labels: Array) -> 
         fix = "store images as (n, height, width) and labels as (n,)"
         refuse("not images and labels", images_path, "byte 3", "ranks 3 and 1", found, fix)
     if len(images) != len(labels):
-        expected = f"{len(labels):,} images, as many as labels in {labels_path.name}"
+        expected = f"{counted(len(labels), 'image')}, as many as labels in {labels_path.name}"
         refuse("counts differ", images_path, "byte 4", expected, f"{len(images):,}", "take both files from one set")
     return _content(images)._replace(labels=labels, labels_at=str(labels_path))
 

@@ -15,6 +15,7 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.arrays import MAX_LABEL, image_shape
 from fnnet.data.reader import AGAIN, BINARY, AnyPath, Content, Format, Wanted, read_as
+from fnnet.errors import counted
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
 
 COUNTED: Final = 9
@@ -68,7 +69,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     columns, named = _columns(first, line, path)
     place = f"line {line}"
     if wanted.labelled and columns.label_at is None:
-        expected, found = "a column named label, or the label first", f"{columns.width} pixels"
+        expected, found = "a column named label, or the label first", counted(columns.width, "pixel")
         refuse("no labels", path, place, expected, found, "use it with predict")
     parts = [_parse(rest, line + 1, columns, path) if named else _parse(block, line, columns, path)]
     parts += [_parse(block, line, columns, path) for line, block in blocks]
@@ -173,7 +174,7 @@ def _columns_by_name(header: list[str], line: str, path: AnyPath) -> tuple[int |
         found = "none" if not places else "both kinds of names"
         refuse("no pixel columns", path, line, "label, pixel0, pixel1... or label, 1x1, 1x2...", found, KAGGLE)
     if len(places) != len(names) - ("label" in names):
-        found = f"{len(places)} pixels in {len(names) - ('label' in names)} columns"
+        found = f"{counted(len(places), 'pixel')} in {counted(len(names) - ('label' in names), 'column')}"
         refuse("pixel named twice", path, line, "each pixel once", found, KAGGLE)
     spans = [max(numbers) - min(numbers) + 1 for numbers in zip(*places, strict=True)]
     if math.prod(spans) != len(places):
@@ -187,7 +188,7 @@ def _columns_by_count(count: int, line: str, path: AnyPath) -> tuple[int | None,
         return None, list(range(count))
     if math.isqrt(count - 1) ** 2 != count - 1:
         expected = "a square number of pixels, such as 784, or one more with the label first"
-        refuse("no header and an odd number of fields", path, line, expected, f"{count} fields", KAGGLE)
+        refuse("no header and an odd number of fields", path, line, expected, counted(count, "field"), KAGGLE)
     return 0, list(range(1, count))
 
 
@@ -241,7 +242,7 @@ def _parse_cells(block: bytes, line: int, columns: _Columns, path: AnyPath) -> t
         _check_line(content, number, path)
         cells = _cells(content, number, path)
         if len(cells) != columns.width:
-            place, expected = f"line {number}", f"{columns.width} fields"
+            place, expected = f"line {number}", counted(columns.width, "field")
             fix = "separate the fields by commas" if len(cells) == 1 else "complete or remove the line"
             refuse("wrong number of fields", path, place, expected, len(cells), fix)
         label = None if columns.label_at is None else cells.pop(columns.label_at)

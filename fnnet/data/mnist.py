@@ -21,7 +21,7 @@ from fnnet.data import web
 from fnnet.data.idx import GZIP_MAGIC, looks_like_idx, pair, parse_idx, read_payload
 from fnnet.data.npz import read_npz
 from fnnet.data.reader import AGAIN, Content
-from fnnet.errors import DataError, FnnetError, StorageError
+from fnnet.errors import DataError, FnnetError, StorageError, counted
 from fnnet.files.disk import check_writable, list_folder, looks_like_html, make_folder, read_head, refuse, write_file
 
 SHA256: Final = {
@@ -282,7 +282,7 @@ def _verify(content: bytes, name: str) -> None:
         except zlib.error as error:
             raise DataError(f"damaged gzip ({error})", fix=fix) from None
         if inflater.unused_data or (not inflater.eof and len(payload) < MAX_PAYLOAD):
-            found = f"{len(content):,} bytes, {len(inflater.unused_data):,} of them after its end"
+            found = f"{counted(len(content), 'byte')}, {len(inflater.unused_data):,} of them after its end"
             raise DataError("gzip truncated or followed by more data", expected="one member", found=found, fix=fix)
     digest = hashlib.sha256(payload).hexdigest()
     if digest != SHA256[name]:

@@ -17,7 +17,7 @@ from fnnet.core.params import Array
 from fnnet.data.arrays import BYTES, WHOLE, as_images, as_labels
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.reader import AnyPath, Content, Format, Opened, Wanted
-from fnnet.errors import FnnetError
+from fnnet.errors import FnnetError, counted
 from fnnet.files.disk import refuse, show_bytes
 
 MAGIC: Final = b"PK\x03\x04"
@@ -91,7 +91,7 @@ def _check_end(file: BufferedReader, path: AnyPath) -> None:
     end, comment = tail[at : at + END], len(tail) - at - END
     if at < 0 or len(end) < END or int.from_bytes(end[-2:], "little") != comment:
         problem, last = "damaged NPZ, truncated or followed by more data", tail[-END:]
-        found = f"{show_bytes(last)}, {whole:,} bytes in all"
+        found = f"{show_bytes(last)}, {counted(whole, 'byte')} in all"
         refuse(problem, path, f"byte {whole - len(last)}", "the end of an archive", found, SAVE)
     size = whole - comment
     disks, count, length, offset = (
@@ -103,7 +103,7 @@ def _check_end(file: BufferedReader, path: AnyPath) -> None:
         or offset + length != size - END
         or tail[max(0, at - 20) : at].startswith(b"PK\x06\x07")
     ):
-        found = f"{count} members, {length} bytes from byte {offset}"
+        found = f"{counted(count, 'member')}, {counted(length, 'byte')} from byte {offset}"
         place, expected = f"byte {size - END}", f"a directory up to byte {size - END}"
         refuse("damaged or unsupported NPZ", path, place, expected, found, SAVE)
     if count > MAX_MEMBERS or length > MAX_DIRECTORY:
@@ -131,7 +131,7 @@ def _check_directory(archive: zipfile.ZipFile, path: AnyPath) -> dict[str, zipfi
     for member in sorted(members.values(), key=lambda each: -each.header_offset):
         if member.header_offset + 30 + member.compress_size > end:
             place, expected = repr(member.filename), f"an end before byte {end}"
-            found = f"{member.compress_size:,} bytes from byte {member.header_offset}"
+            found = f"{counted(member.compress_size, 'byte')} from byte {member.header_offset}"
             refuse("damaged NPZ: members overlap", path, place, expected, found, SAVE)
         end = member.header_offset
     return members
@@ -145,7 +145,8 @@ def _kind(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, path: An
         length = int.from_bytes(stream.read(wide), "little")
         if magic[:6] != b"\x93NUMPY" or magic[6:] not in (b"\1\0", b"\2\0", b"\3\0") or length > MAX_HEADER:
             expected = f"an array with a header of at most {MAX_HEADER:,} bytes"
-            refuse("damaged or unsupported NPZ", path, name, expected, f"{show_bytes(magic)}, {length:,} bytes", SAVE)
+            seen = f"{show_bytes(magic)}, {counted(length, 'byte')}"
+            refuse("damaged or unsupported NPZ", path, name, expected, seen, SAVE)
         text = stream.read(length).decode("latin-1")
     start = 8 + wide + length
     found: dict[str, str] = {}
@@ -165,7 +166,7 @@ def _kind(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, path: An
     dtype, shape = np.dtype(found["descr"]), tuple(map(int, sizes))
     declared = start + math.prod(shape) * dtype.itemsize
     if declared != member.file_size:
-        expected, stored = f"{declared:,} bytes, as its header says", f"{member.file_size:,}"
+        expected, stored = f"{counted(declared, 'byte')}, as its header says", f"{member.file_size:,}"
         refuse("damaged or unsupported NPZ", path, name, expected, stored, SAVE)
     return _Kind(shape, dtype, found["order"] == "True", start)
 
@@ -203,7 +204,7 @@ def _read(
             into[filled - len(content) : filled] = memoryview(content)
             check_expansion(filled, file.tell() - member.header_offset, path, name)
     if filled != len(into):
-        refuse("damaged NPZ", path, name, f"{len(into):,} bytes of numbers", f"{filled:,}", SAVE)
+        refuse("damaged NPZ", path, name, f"{counted(len(into), 'byte')} of numbers", f"{filled:,}", SAVE)
     return array.reshape(kind.shape[::-1]).T if kind.fortran else array.reshape(kind.shape)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from fnnet.core.params import Array, freeze
 from fnnet.data.reader import AnyPath, Content, Format, Wanted, read_as
-from fnnet.errors import FnnetError
+from fnnet.errors import FnnetError, counted
 from fnnet.files.disk import refuse, show_bytes
 
 MAGIC: Final = b"\x89PNG\r\n\x1a\n"
@@ -90,7 +90,8 @@ class _Chunks:
         content = self.file.read(count)
         self.at += len(content)
         if len(content) < count:
-            refuse("PNG cut short", self.path, f"byte {self.at}", f"{count} bytes more", f"{len(content)}", SAVE)
+            expected = f"{counted(count, 'byte')} more"
+            refuse("PNG cut short", self.path, f"byte {self.at}", expected, f"{len(content)}", SAVE)
         return content
 
     def __iter__(self) -> Iterator[tuple[bytes, int]]:
@@ -98,7 +99,7 @@ class _Chunks:
         for _ in range(MAX_CHUNKS):
             length, kind = int.from_bytes(self.take(4), "big"), self.take(4)
             if length >= 2**31 or not kind.isalpha():
-                found = f"{show_bytes(kind)}, {length:,} bytes"
+                found = f"{show_bytes(kind)}, {counted(length, 'byte')}"
                 refuse("damaged PNG", self.path, f"byte {self.at - 8}", "a chunk", found, SAVE)
             yield kind, length
             if kind == b"IEND":
@@ -149,7 +150,7 @@ def _read_chunks(file: BufferedReader, shape: tuple[int, int] | None, path: AnyP
     if file.read(1):
         refuse("data after the end of the image", path, f"byte {chunks.at}", "end of file", "more bytes", SAVE)
     if not inflater.eof or unpacked != wanted:
-        expected = f"{wanted:,} bytes unpacked"
+        expected = f"{counted(wanted, 'byte')} unpacked"
         refuse("damaged PNG: IDAT", path, f"byte {chunks.at}", expected, f"{unpacked:,}", SAVE)
     return _Png(header, kept.get(b"PLTE", b""), kept.get(b"tRNS", b""), b"".join(data))
 
@@ -158,7 +159,7 @@ def _check_chunk(kind: bytes, length: int, late: bool, chunks: _Chunks) -> None:
     """Check the length and the place of a chunk of the image."""
     least, most = SIZES[kind]
     if not least <= length <= most or (kind != b"IEND" and late):
-        name, found = kind.decode("ascii"), f"{length:,} bytes{' after IDAT' if late else ''}"
+        name, found = kind.decode("ascii"), f"{counted(length, 'byte')}{' after IDAT' if late else ''}"
         expected = f"{least} to {most} bytes before IDAT"
         refuse(f"damaged PNG: {name}", chunks.path, f"byte {chunks.at - 8}", expected, found, SAVE)
 
@@ -182,9 +183,8 @@ def _unpack(inflater: Any, piece: bytes, unpacked: int, wanted: int, chunks: _Ch
             content = inflater.decompress(piece, PIECE)
             unpacked, piece = unpacked + len(content), inflater.unconsumed_tail
             if unpacked > wanted or inflater.unused_data:
-                refuse(
-                    "damaged PNG: IDAT", chunks.path, f"byte {chunks.at}", f"{wanted:,} bytes unpacked", "more", SAVE
-                )
+                expected = f"{counted(wanted, 'byte')} unpacked"
+                refuse("damaged PNG: IDAT", chunks.path, f"byte {chunks.at}", expected, "more", SAVE)
             if not content and not piece:
                 break
     except zlib.error as error:
@@ -325,7 +325,7 @@ def _shades(png: _Png, path: AnyPath) -> Array:
     entries, left = divmod(len(png.palette), 3)
     keys = {0: (0, 2), 2: (0, 6), 3: range(entries + 1)}.get(png.colour)
     if png.colour == 3 and (left or not 1 <= entries <= 2**png.depth):
-        found = f"{len(png.palette)} bytes"
+        found = counted(len(png.palette), "byte")
         refuse("damaged PNG: PLTE", path, "byte 33", f"1 to {2**png.depth} entries of 3 bytes", found, SAVE)
     if keys is not None and len(png.key) not in keys:
         expected = " or ".join(map(str, (keys[0], keys[-1])))
@@ -350,7 +350,7 @@ def _grey(x: Array, png: _Png, shades: Array, path: AnyPath) -> Array:
                 grey[levels == int.from_bytes(png.key, "big") & most] = 0
             return grey
         if levels.max() >= len(shades):
-            expected = f"{len(shades)} colours, as PLTE has"
+            expected = f"{counted(len(shades), 'colour')}, as PLTE has"
             refuse("damaged PNG: IDAT", path, "byte 33", expected, f"number {levels.max()}", SAVE)
         grey = shades[levels]
         return grey

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import numpy as np
 
 from fnnet.core.params import Array, freeze
-from fnnet.errors import FnnetError, ModelError, StorageError
+from fnnet.errors import FnnetError, ModelError, StorageError, counted
 from fnnet.files import strictjson
 from fnnet.files.disk import DISK, MAX_FILE_BYTES, FileSystem, read_bytes, show_bytes, write_file
 
@@ -184,5 +184,5 @@ def _arrays(header: dict[str, Any], data: memoryview) -> dict[str, Array]:
             break
         arrays[name] = freeze(np.frombuffer(data[begin:end], dtype).reshape(shape).astype(dtype.newbyteorder("=")))
     if end != len(data):
-        raise ModelError("wrong length", place="arrays", expected=f"{end:,} bytes", found=f"{len(data):,}")
+        raise ModelError("wrong length", place="arrays", expected=counted(end, "byte"), found=f"{len(data):,}")
     return arrays

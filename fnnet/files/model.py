@@ -13,7 +13,7 @@ import numpy as np
 from fnnet.core.check_network import check_params, check_sizes
 from fnnet.core.checks import check_classes
 from fnnet.core.params import Array, Layer, Params, layer_sizes
-from fnnet.errors import ModelError
+from fnnet.errors import ModelError, counted
 from fnnet.files import container
 from fnnet.files.container import Kind
 from fnnet.files.disk import DISK, FileSystem
@@ -147,10 +147,9 @@ def _model(about: Any, tensors: Mapping[str, Array]) -> Model:
     if not isinstance(classes, list):
         raise ModelError("classes are not a list", expected="a list of names", found=repr(classes))
     if len(classes) != sizes[-1] or height * width != sizes[0]:
-        expected = f"{sizes[-1]} classes, {sizes[0]} pixels"
-        raise ModelError(
-            "sizes do not fit the layers", expected=expected, found=f"{len(classes)} classes, {height}x{width} pixels"
-        )
+        expected = f"{counted(sizes[-1], 'class', 'classes')}, {counted(sizes[0], 'pixel')}"
+        found = f"{counted(len(classes), 'class', 'classes')}, {height}x{width} pixels"
+        raise ModelError("sizes do not fit the layers", expected=expected, found=found)
     check_names(tensors, ["layers"], sizes)
     params, shape = params_of("layers", tensors, sizes), (height, width)
     return Model(

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from fnnet.core import dropout, network
-from fnnet.core.check_network import check_examples, check_input
+from fnnet.core.check_network import check_examples, check_finite_input, check_input
 from fnnet.core.checks import as_array, check_amount, check_count, check_labels, check_weights
 from fnnet.core.optimizers import Optimizer, trees_of
 from fnnet.core.params import Array
 from fnnet.core.public_optimizers import SGD, check_state, unchecked
 from fnnet.core.state import PLAIN, Examples, Moments, Objective, TrainState
 from fnnet.core.table import NUMPY, Kernels, check_kernels
-from fnnet.errors import ArgumentTypeError, UsageError
+from fnnet.errors import ArgumentTypeError, DivergedError, UsageError
 from fnnet.kernels.layout import SMOOTH
 from fnnet.kernels.rules import Rule, rule_of
 from fnnet.training.steps import (
@@ -55,7 +55,7 @@ def train_block(
     Returns  the state, the sum of the m losses and the number of correct predictions, each before its step.
     Raises   DivergedError at the first step whose loss is not finite, and after the last step at the latest for
              parameters that are not finite; it names the step and the layer. UsageError for a batch size or rows out
-             of range.
+             of range, and for an `x` that is not finite.
 
     >>> import fnnet, numpy as np
     >>> from fnnet.core.state import Examples
@@ -144,9 +144,13 @@ class Loop:
         for rate, batch in zip(rates.tolist(), self._batches(rows), strict=True):
             x, labels = network.as_floats(self._examples.x[batch], dtype), self._examples.labels[batch]
             weights = None if self._weights is None else self._weights[batch]
-            self._state, loss, right = step(
-                self._state, x, labels, rate, weights, self._objective, self._optimizer, self._operations
-            )
+            try:
+                self._state, loss, right = step(
+                    self._state, x, labels, rate, weights, self._objective, self._optimizer, self._operations
+                )
+            except DivergedError:
+                check_finite_input(x, self._state.params, None if rows is None else batch)
+                raise
             losses.append(loss * len(labels))
             correct += right
         return np.array(losses), correct
@@ -173,6 +177,7 @@ class Compiled:
 
     def use(self, examples: Examples, weights: Array | None, rows: Array | None = None) -> Array | None:
         """Do as `Loop.use`; only the given rows are converted to the form that the trainer reads."""
+        self._numbers = rows
         if rows is not None:
             examples = Examples(examples.x[rows], examples.labels[rows])
             weights = None if weights is None else weights[rows]
@@ -219,18 +224,24 @@ class Compiled:
             first = outcome.steps * self._batch_size % len(rows)
             self._raise_diverged(rows[first : first + self._batch_size])
         if not self._trainer.is_finite():
+            self._check_finite_input(rows)
             check_finite_weights(self.state())
         losses = np.add.reduceat(outcome.losses * shares, firsts) * counts
         return losses, int(outcome.right.sum())
 
     def _raise_diverged(self, rows: Array) -> None:
         """Raise the error for the step after these, whose batch is `rows`, by NumPy's forward pass."""
+        self._check_finite_input(rows)
         state, activation = self.state(), self._objective.activation
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             x = network.as_floats(self._examples.x[rows], state.params.layers[0].W.dtype)
             activations = network.forward(state.params, x, activation)
             found = NUMPY.operations.cross_entropy(activations.logits, self._examples.labels[rows])
         raise diverged(state.step + 1, overflowing_layer(activations.z), found)
+
+    def _check_finite_input(self, rows: Array) -> None:
+        numbers = rows if self._numbers is None else self._numbers[rows]
+        check_finite_input(self._examples.x[rows], self._start.params, numbers)
 
     def state(self) -> TrainState:
         """Do as `Loop.state`."""

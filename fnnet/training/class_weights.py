@@ -9,7 +9,7 @@ import numpy as np
 
 from fnnet.core.checks import as_array, check_amount, check_classes, check_count, check_labels
 from fnnet.core.params import Array, freeze
-from fnnet.errors import ArgumentTypeError, UsageError
+from fnnet.errors import ArgumentTypeError, UsageError, counted
 from fnnet.limits import decimal_number
 
 BALANCED: Final = "balanced"
@@ -48,6 +48,8 @@ def class_weights(weights: Any, labels: Any, classes: int) -> Array:
     "balanced" gives n / (classes * count) to a class with `count` labels, so that all classes that occur weigh the
     same (King and Zeng, Political Analysis 9 (2001) 137).
 
+    "balanced" is scikit-learn's where every class occurs; it leaves classes without labels out of the count.
+
     Raises   UsageError for an unknown class, a wrong number of weights, and a weight that is negative or not finite;
              ArgumentTypeError for a weight that is not a number.
     """
@@ -84,5 +86,6 @@ def _each_class(weights: Any, classes: int) -> list[float]:
     elif isinstance(weights, np.ndarray):
         weights = as_array("class weights", weights, "fiu", "numbers").tolist()
     if len(weights) != classes:
-        raise UsageError("class weights", expected=f"one for each of {classes} classes", found=len(weights))
+        expected = f"one for each of {counted(classes, 'class', 'classes')}"
+        raise UsageError("class weights", expected=expected, found=len(weights))
     return [check_amount(f"weight of class {number}", weight) for number, weight in enumerate(weights)]

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from fnnet.core import network
-from fnnet.core.check_network import as_input, check_activation, check_examples, check_params
+from fnnet.core.check_network import as_input, check_activation, check_examples, check_finite_input, check_params
 from fnnet.core.checks import check_amount, check_count, check_label_smoothing, check_labels, check_weights
 from fnnet.core.params import Array, Layer, Params, freeze_params, layer_sizes
 from fnnet.core.state import Examples
@@ -71,6 +71,7 @@ def minimise(
             loss += l2 / 2 * float(np.vdot(vector, vector))
             slope = flatten(grads) + l2 * vector
         if not (math.isfinite(loss) and np.isfinite(slope).all()):
+            check_finite_input(x, at)
             place = f"iteration {len(history) + 1}"
             fix = "start from smaller weights, or scale x down"
             raise DivergedError("training diverged", place=place, expected="a finite loss", found=loss, fix=fix)

@@ -48,7 +48,7 @@ from fnnet.core.public import init
 from fnnet.core.state import EpochReport, Examples, Progress, Training
 from fnnet.core.table import NUMPY, Kernels
 from fnnet.data import Dataset
-from fnnet.errors import ArgumentTypeError, DataError, DivergedError, FnnetError, UsageError
+from fnnet.errors import ArgumentTypeError, DataError, DivergedError, FnnetError, UsageError, counted
 from fnnet.files.model import Model
 from fnnet.files.runs import DIVERGED
 from fnnet.files.strictjson import frozen
@@ -197,7 +197,7 @@ def load_dev_set(path: str | os.PathLike[str], dataset: Dataset) -> Examples:
         raise (error.at("dev_data") if error.where == "--data" else error) from None
     if found.image_shape != dataset.image_shape or found.classes != dataset.classes:
         kinds = [
-            f"{each.image_shape} pixels, {len(each.classes)} classes ({_shown(each.classes)})"
+            f"{each.image_shape} pixels, {counted(len(each.classes), 'class', 'classes')} ({_shown(each.classes)})"
             for each in (dataset, found)
         ]
         raise UsageError("images differ", where="dev_data", place=os.fsdecode(path), expected=kinds[0], found=kinds[1])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fnnet.core import dropout, network, rng
-from fnnet.core.check_network import as_input, check_activation, check_params
+from fnnet.core.check_network import as_input, check_activation, check_finite_input, check_params
 from fnnet.core.checks import (
     MOST,
     calm,
@@ -50,7 +50,8 @@ def train_step(
     weights   of the samples (n,); None for equal ones.
     Returns   the next state, the batch's mean loss and its number of correct predictions before the step.
     Raises    DivergedError for a loss, or weights after the step, that are not finite; it names the step and the layer.
-              UsageError for arguments that do not fit, a learning rate below 0 or the state of another optimizer.
+              UsageError for arguments that do not fit, a learning rate below 0 or the state of another optimizer, and
+              for an `x` that is not finite.
 
     >>> import fnnet, numpy as np
     >>> state = fnnet.TrainState(fnnet.init((4, 3, 2)), (), step=0, seed=0)
@@ -65,7 +66,11 @@ def train_step(
     weights = None if weights is None else check_weights(weights, len(x))
     plain = unchecked(optimizer)
     check_state(plain, state.params, state.optimizer_state)
-    made, mean_loss, correct = step(state, x, labels, learning_rate, weights, objective, plain, kernels.operations)
+    try:
+        made, mean_loss, correct = step(state, x, labels, learning_rate, weights, objective, plain, kernels.operations)
+    except DivergedError:
+        check_finite_input(x, state.params)
+        raise
     return freeze_state(made), mean_loss, correct
 
 

@@ -21,6 +21,8 @@ def best_epoch(losses: Sequence[float]) -> int | None:
 def is_over(losses: Sequence[float], patience: int) -> bool:
     """True if `patience` or more reports have come since the best, or in all if none was a number.
 
+    As in Keras; scikit-learn stops one epoch later, and asks for an improvement by its tol.
+
     Raises   UsageError unless patience >= 1.
     """
     patience, best = check_count("patience", patience, 1), best_epoch(losses)

@@ -46,6 +46,15 @@ def test_a_chart_joins_steep_parts_and_stays_inside():
     assert [line.plain[5:] for line in flat[1:5]] == ["****", "    ", "    ", "    "]
 
 
+def test_a_chart_of_one_epoch_is_a_point_in_the_middle():
+    lines = chart("x", [Line("a", "red", "*", [1], [0.5]), Line("b", "red", "o", [1], [2.0])], width=5, height=3)
+    assert [line.plain for line in lines[1:]] == ["2.00│  o  ", "    │     ", "0.50│  *  ", "    └─────", "       1"]
+    alone = chart("x", [Line("a", "red", "*", [1], [0.5])], width=5, height=3)
+    assert [line.plain for line in alone[1:]] == ["0.50│  *  ", "    │     ", "    │     ", "    └─────", "       1"]
+    dots = chart("x", [Line("a", "red", "*", [1], [0.5])], width=5, height=3, colour=True)
+    assert re.fullmatch(r"0.50│  [⠁-⣿]  ", dots[1].plain)
+
+
 def test_a_chart_in_colour_is_braille():
     lines = chart("x", [Line("a", "red", "*", [1, 2], [1.0, 0.0])], width=2, height=1, colour=True)
     assert lines[1].plain.endswith("⠉⣀") or re.search("[⠀-⣿]", lines[1].plain)
@@ -173,3 +182,18 @@ def test_formulas_in_names_are_no_formulas(tmp_path):
     pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
     plots.plot_curves(tmp_path / "a.png", [], r"$\foo$")
     plots.plot_sheet(tmp_path / "b.png", [np.zeros((2, 2))], [r"$\foo$ 漢"], title=r"$\foo$")
+
+
+@pytest.mark.parametrize(("count", "ticks"), [(1, [1]), (2, [1, 2]), (4, [1, 2, 3, 4])])
+def test_ticks_are_whole_epochs(count, ticks, monkeypatch):
+    plots = pytest.importorskip("fnnet.apps.report.plots")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
+    drawn = []
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path: drawn.append(figure))
+    reports = [REPORTS[0]._replace(epoch=epoch) for epoch in range(1, count + 1)]
+    plots.plot_curves("a.png", reports)
+    plots.plot_runs("b.png", [plots.RunCurves("r", {}, tuple(reports))])
+    for axes in (axes for figure in drawn for axes in figure.axes):
+        low, high = axes.get_xlim()
+        assert [tick for tick in axes.get_xticks() if low <= tick <= high] == ticks
+        assert low < 1 < high

@@ -195,3 +195,20 @@ def test_standard_error_that_is_full_or_closed_changes_nothing(arguments, code, 
 )
 def test_numbers_and_options_that_would_be_misread_are_refused(arguments, words, run):
     run(*arguments).failed(2, *words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("train --lr 0.1", "'--lr'; perhaps --learning-rate; see"),
+        ("train -e 5", "'-e'; perhaps --epochs; see"),
+        ("train --batch 5", "'--batch'; perhaps --batch-size; see"),
+        ("lr-find --batch 5", "'--batch'; perhaps --batch-size; see"),
+        ("train --epohcs 5", "'--epohcs'; perhaps --epochs; see"),
+        ("train --no-dev", "'--no-dev'; perhaps --dev or --no-augment or --no-jit; see"),
+        ("evaluate --batch 5", "'--batch'; see"),
+        ("train --xyzzy 5", "'--xyzzy'; see"),
+    ],
+)
+def test_an_unknown_option_names_the_one_that_is_meant(arguments, told, run):
+    run(*arguments.split()).failed(2, f"No such option {told} 'fnnet {arguments.split()[0]} --help'")

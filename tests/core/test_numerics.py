@@ -59,7 +59,8 @@ WAYS = pytest.mark.parametrize("way", ["step", "block", "epoch"])
 def test_f71_what_is_not_finite_in_x_ends_the_step(value, dtype, way, kernels):
     examples = batch(dtype=dtype)
     examples.x[3, 2] = value
-    with pytest.raises(DivergedError, match=r"step 1, layer 1: training diverged; expected finite|a finite"):
+    told = f"row 3, column 2: x is not finite; expected finite {np.dtype(dtype)}, found {value}; fill it in"
+    with pytest.raises(UsageError, match=told):
         one_step(kernels, fnnet.init(SIZES, 1, dtype=dtype), examples, way=way)
 
 
@@ -256,6 +257,21 @@ def test_f76_one_image_trains_and_none_is_refused(kernels):
         assert fnnet.loss(state.params, *one) < fnnet.loss(fnnet.init(SIZES, 1), *one)
         with pytest.raises(UsageError, match="x is empty; expected at least 1 row"):
             one_step(kernels, fnnet.init(SIZES, 1), Examples(one.x[:0], one.labels[:0]), way=way)
+
+
+@pytest.mark.parametrize("limit", [1.0, 1e20])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_f71_the_norm_of_a_gradient_whose_squares_float32_cannot_hold(depth, limit, kernels):
+    """Weights of 0 have the probabilities 1/2: the gradient of one row is half of x and its negative."""
+    layers = [Layer(np.eye(2, dtype=np.float32), np.zeros(2, np.float32))] * (depth - 1)
+    params = Params((*layers, Layer(np.zeros((2, 2), np.float32), np.zeros(2, np.float32))))
+    examples, size = Examples(np.array([[6e19, 0]], np.float32), np.array([0])), 3e19
+    for way in ("step", "block"):
+        optimizer = optimizers.clipped(optimizers.sgd(), limit)
+        found = one_step(kernels, params, examples, rate=0.5, way=way, optimizer=optimizer).params.layers[-1]
+        share = 0.5 * min(1, limit / (math.sqrt(2) * size))
+        np.testing.assert_allclose(found.W, share * size * np.array([[1, -1], [0, 0]]), rtol=1e-6)
+        np.testing.assert_allclose(found.b, share * np.array([0.5, -0.5]), rtol=1e-6)
 
 
 # Figures that cannot be.

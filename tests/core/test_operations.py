@@ -178,8 +178,15 @@ EITHER = {"matrix": _matrix, "dlpack": _ByDlpack, "object": lambda array: array.
 REFUSED = {
     "masked": lambda array: np.ma.MaskedArray(array, mask=np.arange(array.size).reshape(array.shape) == 1),
     "rows masked": lambda array: [np.ma.MaskedArray(row, mask=np.ones(np.shape(row), bool)) for row in array],
+    "nested masked": lambda array: _nested(array.tolist()),
+    "nested masked at the end": lambda array: (*array.tolist()[:-1], _nested(array.tolist()[-1])),
     "broken": lambda array: _Broken(),
 }
+
+
+def _nested(values):
+    """Return the values in tuples and lists, the first of all of them masked."""
+    return (_nested(values[0]), *values[1:]) if isinstance(values, list) else np.ma.masked
 
 
 def _changes(operation, kinds):

@@ -209,3 +209,17 @@ def test_optimizers_and_kernels_can_be_copied_and_hashed():
     assert fnnet.sgd().update(PARAMS, PARAMS, (), learning_rate=1.0)[1] == ()
     with pytest.raises(UsageError, match="not of this optimizer"):
         fnnet.sgd().update(PARAMS, PARAMS, np.zeros(3), 0.1)
+
+
+@pytest.mark.parametrize("n", [4095, 4096, 4097, 8192, 8193])
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_scores_of_more_rows_than_a_chunk(n, dtype, kernels):
+    """Whole numbers, whose sums are exact: row i has the scores 2 i + 1 and -i."""
+    W, b = np.array([[510, -255], [510 * 255, -255 * 255]], np.float32), np.array([1, 0], np.float32)
+    numbers = np.arange(n)
+    x = np.stack([numbers % 255, numbers // 255], axis=1).astype(dtype)
+    unit = np.float32(1 if dtype == np.uint8 else 255)  # bytes are divided by 255
+    found = fnnet.scores(params.Params((params.Layer(W / unit, b),)), x, kernels=kernels)
+    assert found.shape == (n, 2)
+    np.testing.assert_allclose(found, np.stack([2 * numbers + 1, -numbers], axis=1), rtol=1e-5, atol=1e-3)
+    assert fnnet.predict(params.Params((params.Layer(W / unit, b),)), x, kernels=kernels).tolist() == [0] * n

@@ -89,6 +89,34 @@ def test_f80_rates_do_not_depend_on_the_dtype_of_the_steps(schedule, dtype):
     assert (schedule(steps) >= 0).all()
 
 
+LONG = [make(name, 0.4, 30_000) for name in schedules.OPTIONS] + [
+    warm_up(cosine(0.4, 30_000), 200),
+    warm_up(constant(0.4), 40_000),
+    step(0.4, every=300),
+    exponential(0.4, 0.5, every=40_000),
+]
+
+
+@pytest.mark.parametrize("schedule", LONG)
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16])
+def test_f80_a_schedule_may_be_longer_than_the_dtype_of_the_steps_counts(schedule, dtype):
+    steps = np.array([0, 1, 57, 126, 127], dtype)
+    with np.errstate(over="raise", invalid="raise"):
+        rates = schedule(steps)
+    assert rates.dtype == np.float64
+    assert_rates(rates, [schedule(int(each)) for each in steps])
+
+
+@pytest.mark.parametrize(
+    ("every", "steps_per_epoch", "steps"),
+    [(0.5, 5, 2), (0.5, 7, 4), (0.35, 5, 2), (0.3, 5, 2), (0.1, 5, 1), (1.5, 5, 8)],
+)
+def test_parts_of_epochs_are_rounded_to_steps(every, steps_per_epoch, steps):
+    """To the nearest number of steps, of two equally near ones to the even one, and to 1 at least."""
+    found = make_schedule(f"step:every={every},factor=0.5", 0.4, 8, steps_per_epoch)(STEPS)
+    assert_rates(found, step(0.4, every=steps, factor=0.5)(STEPS))
+
+
 @pytest.mark.parametrize("name", ["cosine", "onecycle"])
 def test_beyond_the_last_step_the_rate_stays(name):
     schedule = make(name, 0.4, 30)

@@ -157,6 +157,22 @@ def test_f26_a_long_line_is_refused_even_if_its_fields_are_right(tmp_path):
             read_csv(path)
 
 
+LABELS = [0, 9, 10, 999, 1000, 1001, 9999, 10_000, 12_345, 98_765, 99_999, 100_000, 123_456, 654_321, 999_999]
+
+
+@pytest.mark.parametrize("where", ["first", "last"])
+def test_labels_of_four_to_six_digits(where, monkeypatch, tmp_path):
+    """By the quick way of whole columns, and cell by cell."""
+    names = ["label", "pixel0", "pixel1"] if where == "first" else ["pixel0", "pixel1", "label"]
+    rows = [[label, 7, 250] if where == "first" else [7, 250, label] for label in LABELS]
+    text = "\n".join(",".join(map(str, row)) for row in [names, *rows]) + "\n"
+    slow = read_csv(write(tmp_path / "slow", text.replace("250", "+250").encode()))
+    monkeypatch.setattr(kaggle_csv, "_parse_cells", None)
+    for x, labels in (slow, read_csv(write(tmp_path / "quick", text.encode()))):
+        assert labels.tolist() == LABELS
+        assert x.tolist() == [[7, 250]] * len(LABELS)
+
+
 @pytest.mark.parametrize(("start", "labelled"), [(0, False), (1, False), (0, True), (1, True)])
 def test_f22_a_first_line_that_numbers_the_columns_is_a_header(start, labelled, tmp_path):
     """As pandas writes columns without names."""

@@ -203,10 +203,12 @@ def test_a_predictor_answers_as_predict_does(kernels):
         assert [int(answer(row[None])[0]) for row in images] == wanted.tolist()
     with pytest.raises(fnnet.FnnetError, match="one image as"):
         answer(x[0])
-    with pytest.raises(fnnet.FnnetError, match="row 1: scores are not numbers"):
-        answer(np.array([[0.0] * 60, [np.nan] * 60]))
-    with pytest.raises(fnnet.FnnetError, match="row 0: scores are not numbers"):
-        answer(np.full((1, 60), np.nan))
+    large = 3e38 * np.sign(params.layers[0].W[:, 0])  # each product is finite, their sum is not
+    for row, fault in ((np.full(60, np.nan), ", column 0: x is not finite"), (large, ": scores are not numbers")):
+        with pytest.raises(fnnet.FnnetError, match=f"row 1{fault}"):
+            answer(np.array([np.zeros(60), row]))
+        with pytest.raises(fnnet.FnnetError, match=f"row 0{fault}"):
+            answer(row[None])
 
 
 def test_a_predictor_serves_several_threads(numba_kernels):

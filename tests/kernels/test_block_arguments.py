@@ -20,6 +20,7 @@ STATES = {
     "averaged adam": optimizers.averaged(optimizers.adam(), 0.9),
 }
 REMEMBERED = {"sgd": 0, "momentum": 1, "adam": 2, "averaged sgd": 1, "averaged adam": 3}
+TREES = ("0 trees", "1 tree", "2 trees", "3 trees")
 
 
 def assert_refused(kernels, message, *, state, optimizer=optimizers.SGD, error=UsageError, **options):
@@ -43,7 +44,7 @@ def test_the_state_of_another_optimizer_is_refused(given, used, kernels):
     if REMEMBERED[given] == REMEMBERED[used]:
         return
     state = steps.start(fnnet.init(SIZES), 0, optimizer=STATES[given])
-    wanted = f"expected {REMEMBERED[used]} trees for .*, found {REMEMBERED[given]} trees; begin with"
+    wanted = f"expected {TREES[REMEMBERED[used]]} for .*, found {TREES[REMEMBERED[given]]}; begin with"
     assert_refused(kernels, wanted, state=state, optimizer=STATES[used])
 
 

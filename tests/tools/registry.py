@@ -51,6 +51,8 @@ N, SIZES, STEPS = 7, (6, 5, 4, 3), np.arange(8)
 _draw = np.random.default_rng(0)
 PARAMS = fnnet.init(SIZES, 1, scheme="notebook", dtype=np.float64)
 X, BYTES_X = _draw.random((N, 6)), _draw.integers(0, 256, (N, 6)).astype(np.uint8)
+NAN = np.where((np.arange(N) == 4)[:, None] & (np.arange(6) == 2), np.nan, X)
+NAN_TOLD = "row 4, column 2: x is not finite; expected finite float64, found nan; fill it in"
 LABELS, WEIGHTS = np.arange(N) % 3, _draw.random(N) + 0.1
 MASKS = tuple(_draw.integers(0, 2, (N, width)) * 2.0 for width in SIZES[1:-1])
 FORWARD = fnnet.forward(PARAMS, X)
@@ -91,20 +93,21 @@ for _call in cases.CALLS:
 
 _add("public.forward", fnnet.forward, {"params": _tree, "x": _x, "activation": _relu, "masks": (OTHER, MASKS)},
     none=("masks",), takes=True, errors=[({"x": X[0]}, r"x\[None, :\]"), ({"x": X[:, :5]}, r"shape \(n, 6\)"),
-    ({"x": X[:0]}, "at least 1 row")])
+    ({"x": X[:0]}, "at least 1 row"), ({"x": NAN}, NAN_TOLD)])
 _add("public.loss", fnnet.loss, {"params": _tree, "x": _x, "labels": _labels, "weights": _weights,
     "label_smoothing": _smoothing}, none=("weights",), takes=True, gradient="public.backward",
     errors=[({"labels": LABELS + 1}, "index 2: label out of range; expected 0 to 2, found 3"),
     ({"labels": LABELS - 1}, "index 0: label out of range"), ({"weights": -WEIGHTS}, "index 0: weight out"),
-    ({"weights": WEIGHTS * np.nan}, "nan"), ({"label_smoothing": 1.0}, "less than 1")])
+    ({"weights": WEIGHTS * np.nan}, "nan"), ({"label_smoothing": 1.0}, "less than 1"), ({"x": NAN}, NAN_TOLD)])
 _after = {"params": _tree, "activations": (OTHER, FORWARD), "labels": _labels, "weights": _weights}
 _add("public.backward", fnnet.backward, _after | {"label_smoothing": _smoothing}, none=("weights",), takes=True)
-_add("public.scores", fnnet.scores, {"params": _tree, "x": _x, "activation": _relu}, takes=True)
+_add("public.scores", fnnet.scores, {"params": _tree, "x": _x, "activation": _relu}, takes=True,
+    errors=[({"x": NAN}, NAN_TOLD)])
 _add("public.predict", fnnet.predict, {"params": _tree, "x": _x, "activation": _relu}, takes=True,
-    errors=[({"x": X * np.nan}, "row 0: scores are not numbers")])
+    errors=[({"x": NAN}, NAN_TOLD)])
 _add("public.predictor", lambda params, x, activation, kernels=NUMPY: fnnet.predictor(params, activation=activation,
-    kernels=kernels)(x), {"params": _tree, "x": _x, "activation": _relu}, takes=True, errors=[({"x": X * np.nan},
-    "row 0: scores are not numbers")])
+    kernels=kernels)(x), {"params": _tree, "x": _x, "activation": _relu}, takes=True,
+    errors=[({"x": NAN}, NAN_TOLD)])
 _add("public.best_classes", public.best_classes, {"logits": (FLOATS, X)}, errors=[({"logits": X * np.nan}, "row 0")])
 
 # Parameters.
@@ -238,17 +241,17 @@ _add("deform.deform", fnnet.deform, {"x": (BYTES, BYTES_X), "image_shape": (OTHE
 _train = {"state": (OTHER, steps.start(PARAMS, 3, optimizer=ADAM)), "optimizer": (OTHER, ADAM)}
 _objective = {"objective": (OTHER, steps.Objective("silu", 0.3, 0.1))}
 _add("steps.train_step", fnnet.train_step, _train | _objective | {"x": _x, "labels": _labels, "learning_rate": (OTHER,
-    0.1), "weights": _weights}, none=("weights",), takes=True, errors=_rates)
+    0.1), "weights": _weights}, none=("weights",), takes=True, errors=[*_rates, ({"x": NAN}, NAN_TOLD)])
 _add("blocks.train_block", lambda x, labels, **arguments: fnnet.train_block(examples=Examples(x, labels), **arguments),
     _train | _objective | {"x": _x, "labels": _labels, "rows": (INTEGERS, np.arange(N)[::-1].copy()),
     "batch_size": (OTHER, 3), "learning_rate": (OTHER, 0.1), "weights": _weights}, none=("weights", "rows"),
     takes=True, n_steps=3, errors=[*_rates, ({"batch_size": 0}, "batch_size"), ({"rows": np.array([N])},
-    "row out of range")])
+    "row out of range"), ({"x": NAN}, NAN_TOLD), ({"x": NAN, "rows": None}, NAN_TOLD)])
 _add("steps.start", lambda params, seed: steps.start(params, seed), {"params": _tree, "seed": (OTHER, 3)})
 _add("lbfgs.minimise", lambda x, labels, **rest: lbfgs.minimise(examples=Examples(x, labels), **rest),
     {"params": _tree, "x": _x, "labels": _labels, "iterations": (OTHER, 2), "activation": (OTHER, "tanh"),
     "l2": (OTHER, 0.1), "weights": _weights, "label_smoothing": _smoothing}, none=("weights",), takes=True,
-    n_steps=50)
+    n_steps=50, errors=[({"x": NAN}, NAN_TOLD)])
 _add("lr_find.range_test", lr_find.range_test, {"state": (OTHER, STATE), "examples": (OTHER, EXAMPLES),
     "batch_size": (OTHER, 3), "low": (OTHER, 1e-3), "high": (OTHER, 0.1), "steps": (OTHER, 12)}, takes=True,
     n_steps=12)
@@ -276,6 +279,7 @@ THROUGH = {
     "check_network.check_params": "public.forward",
     "check_network.check_input": "public.forward",
     "check_network.as_input": "public.forward",
+    "check_network.check_finite_input": "public.forward",
     "check_network.check_masks": "public.forward",
     "check_network.check_like": "public.update",
     "check_network.is_plain_array": "public.forward",

@@ -9,7 +9,7 @@ import pytest
 
 import fnnet
 from fnnet import data
-from fnnet.core import metrics, public, rng
+from fnnet.core import metrics, public, rng, schedules
 from fnnet.core.params import Layer, Params, weights_sha256
 from fnnet.core.state import Examples
 from fnnet.errors import DivergedError, UsageError
@@ -105,6 +105,22 @@ def test_reports_and_dev_figures():
     _, reports = trained(examples(), Plan(1, None, 0.5), fnnet.load_kernels())
     assert reports[0].dev_loss is None
     assert reports[0].dev_accuracy is None
+
+
+@pytest.mark.parametrize("batch_size", [16, None])
+@pytest.mark.parametrize("text", ["step:every=1,factor=0.5", "exponential", "cosine:warmup=1", "onecycle", "plateau"])
+def test_a_report_has_the_rate_of_its_last_step(text, batch_size, kernels):
+    """Seven epochs of five steps, or of one: reports after steps 15, 30 and 35, or 3, 6 and 7."""
+    text = "plateau:patience=0,factor=0.5,threshold=0.99" if text == "plateau" else text
+    plan = Plan(7, batch_size, 0.1, report_every=3, schedule=text)
+    _, reports = trained(examples(), plan, kernels)
+    steps_per_epoch = 5 if batch_size else 1
+    schedule = schedules.make_schedule(text, 0.1, 7, steps_per_epoch)
+    rates = [float(schedule(report.epoch * steps_per_epoch - 1)) for report in reports]
+    if text.startswith("plateau"):  # the first loss is the best, each after it halves the rate of the steps that follow
+        rates = [0.1, 0.1, 0.05]
+    assert [report.learning_rate for report in reports] == pytest.approx(rates, rel=1e-12)
+    assert len(set(rates)) > 1
 
 
 def test_f76_no_epochs_is_no_training():

@@ -57,10 +57,13 @@ def chart(
                 mark = _braille(dots, row, column) if colour else line.mark * bool(dots[row, column])
                 if mark:
                     cells[row][column] = Text(mark, style=line.style if colour else "")
-    labels = {0: form(high), height - 1: form(low)}
+    labels = {0: form(high), height - 1: form(low) if low < high else ""}
     margin = max(map(len, labels.values()))
     side, corner, base = ("│", "└", "─") if box else ("|", "+", "-")
     left, right = x_form(first), x_form(last)
+    below = left + " " * max(1, width - len(left) - len(right)) + right
+    if first == last:
+        below = " " * (width // 2 - len(left) // 2) + left
     head = Text(f"{title} ")
     for line in lines if legend else ():
         head.append(f"  {key(line, colour)} {line.name}", style=line.style if colour else "")
@@ -71,7 +74,7 @@ def chart(
             for row in range(height)
         ),
         Text(" " * margin + corner + base * width),
-        Text(" " * (margin + 1) + left + " " * max(1, width - len(left) - len(right)) + right),
+        Text(" " * (margin + 1) + below),
     ]
 
 
@@ -84,6 +87,8 @@ def _dots(line: Line, span: tuple[float, float], limits: tuple[float, float], sh
     """Return which of `shape` (rows, columns) dots a curve covers: from one column's height to the next one's."""
     rows, columns = shape
     (first, last), (low, high) = span, limits
+    if first == last:
+        first, last = first - 1.0, last + 1.0  # one point, in the middle
     at = np.linspace(first, last, columns)
     # A curve covers at least the column that its only point is nearest to.
     reach = (last - first) / max(columns - 1, 1) / 2 * (1 + 1e-9)

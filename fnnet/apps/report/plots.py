@@ -48,7 +48,7 @@ def plot_curves(path: str | os.PathLike[str], reports: Sequence[EpochReport], ti
                 axes.plot(epochs, values, color=colour, marker=marker, markersize=3, label=part)
         axes.set_xlabel("epoch")
         axes.set_ylabel("mean cross-entropy, nats" if what == "loss" else "accuracy, %")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         if axes.lines:
@@ -97,7 +97,7 @@ def _tick(axes: Any, form: Callable[[float, Any], str]) -> None:
     """Put ticks at whole epochs on the x axis, at 1, 2 and 5 times each power of ten on the y axis."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(form))
