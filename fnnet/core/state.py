@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from fnnet.core import rng
-from fnnet.core.params import Array, Params, read_only_copies
+from fnnet.core.params import Array, Params, array_tuple
 from fnnet.errors import DataError
 
 
-@read_only_copies
+@array_tuple
 class Examples(NamedTuple):
     """Labelled rows: `x` (n, inputs) float or uint8, `labels` (n,) int."""
 
