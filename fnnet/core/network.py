@@ -97,8 +97,7 @@ def backpropagate(
         da, dW, db = operations.affine_backward(dz, a[number], params.layers[number].W, need_dx=number > 0)
         grads.append(Layer(dW, db))
         if da is not None:
-            da = da if masks is None else da * masks[number - 1]
-            dz = formula.backward(da, z[number - 1])
+            dz = formula.backward(da if masks is None else da * masks[number - 1], z[number - 1])
     return Params(tuple(reversed(grads)))
 
 
@@ -106,7 +105,8 @@ def input_gradient(
     params: Params, activations: Activations, dlogits: Array, operations: Operations = OPERATIONS
 ) -> Array:
     """Return dX = dZ W^T of the first layer, the gradient at the inputs, (n, inputs)."""
-    return _times_transposed(_dz(params, activations, dlogits, operations)[0], params.layers[0].W, operations)
+    dz, W = _dz(params, activations, dlogits, operations)[0], params.layers[0].W
+    return operations.affine(dz, W.T, np.zeros(len(W), W.dtype))
 
 
 def sample_gradients(
@@ -123,23 +123,20 @@ def _dz(params: Params, activations: Activations, dlogits: Array, operations: Op
     formula = operations.activations[activation] if isinstance(activation, str) else activation
     dz = [dlogits]
     for number in reversed(range(1, len(params.layers))):
-        da = _times_transposed(dz[0], params.layers[number].W, operations)
+        W = params.layers[number].W
+        da = operations.affine(dz[0], W.T, np.zeros(len(W), W.dtype))
         dz.insert(0, formula.backward(da if masks is None else da * masks[number - 1], z[number - 1]))
     return dz
 
 
-def _times_transposed(dz: Array, W: Array, operations: Operations) -> Array:
-    """Return dz W^T."""
-    return operations.affine(dz, W.T, np.zeros(len(W), W.dtype))
-
-
-def scores(params: Params, x: Array, activation: str | Activation = "relu", operations: Operations = OPERATIONS) -> Array:
+def scores(
+    params: Params, x: Array, activation: str | Activation = "relu", operations: Operations = OPERATIONS
+) -> Array:
     """Return the logits (n, classes): the forward pass without what `backward` takes."""
     formula = operations.activations[activation] if isinstance(activation, str) else activation
-    affine, value = operations.affine, formula.value
-    z = affine(x, *params.layers[0])
+    z = operations.affine(x, *params.layers[0])
     for W, b in params.layers[1:]:
-        z = affine(value(z), W, b)
+        z = operations.affine(formula.value(z), W, b)
     return z
 
 
@@ -156,7 +153,9 @@ def loss(
     return operations.cross_entropy(scores(params, x, activation, operations), labels, weights, label_smoothing)
 
 
-def predict(params: Params, x: Array, activation: str | Activation = "relu", operations: Operations = OPERATIONS) -> Array:
+def predict(
+    params: Params, x: Array, activation: str | Activation = "relu", operations: Operations = OPERATIONS
+) -> Array:
     """Return the class with the highest score of each row, int64 (n,); of equal ones the lowest."""
     best: Array = scores(params, x, activation, operations).argmax(axis=1)
     return best

@@ -30,19 +30,17 @@ def array_tuple(kind: type[T]) -> type[T]:
     Two are equal if they have the same arrays, by shape, dtype and values; the hash is that of shapes and dtypes.
     NumPy gives every array that comes from a pickle or a deep copy back writable; in these tuples they are read-only.
     """
-    names: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
 
-    def fields(self: T) -> tuple[Any, ...]:
-        return tuple([getattr(self, name) for name in names])
-
-    def equal(self: T, other: object) -> bool:
-        return self is other or (type(other) is kind and _are_equal(fields(self), fields(other)))
+    def fields(self: Any) -> tuple[Any, ...]:
+        return tuple([getattr(self, name) for name in self._fields])
 
     methods: dict[str, Any] = {
-        "__eq__": equal,
-        "__ne__": lambda self, other: not equal(self, other),
+        "__eq__": lambda self, other: type(other) is kind and _are_equal(fields(self), fields(other)),
+        "__ne__": lambda self, other: not self == other,
         "__hash__": lambda self: hash((kind.__name__, _form(fields(self)))),
-        "__repr__": lambda self: f"{kind.__name__}({', '.join(map('{}={}'.format, names, map(show, fields(self))))})",
+        "__repr__": lambda self: (
+            f"{kind.__name__}({', '.join(map('{}={}'.format, self._fields, map(show, fields(self))))})"
+        ),
         "__reduce__": lambda self: (_read_only, (kind, *fields(self))),
         "__copy__": lambda self: self,
     }
@@ -52,13 +50,11 @@ def array_tuple(kind: type[T]) -> type[T]:
 
 
 def _are_equal(one: Any, other: Any) -> bool:
-    if one is other:
-        return True
-    if isinstance(one, tuple):
+    if isinstance(one, tuple) and one is not other:
         return type(one) is type(other) and len(one) == len(other) and all(map(_are_equal, one, other))
-    if hasattr(one, "shape") or hasattr(other, "shape"):
+    if one is not other and (hasattr(one, "shape") or hasattr(other, "shape")):
         return getattr(one, "dtype", None) == getattr(other, "dtype", None) and np.array_equal(one, other)
-    return bool(one == other)
+    return one is other or bool(one == other)
 
 
 def _form(value: Any) -> Any:
@@ -93,8 +89,10 @@ class Layer(NamedTuple):
 
 
 if TYPE_CHECKING:
-    # Type checkers take the items of a NamedTuple for its fields; those of Params are its layers.
+
     class Params(tuple[Layer, ...]):
+        """Type checkers take the items of a NamedTuple for its fields; those of Params are its layers."""
+
         layers: tuple[Layer, ...]
 
         def __new__(cls, layers: tuple[Layer, ...]) -> Self: ...
@@ -125,7 +123,7 @@ else:
             return layer in self.layers
 
     def _new(kind, layers, *more):
-        # Libraries rebuild a NamedTuple from its items as kind(*items).
+        """Make Params also of its items, from which libraries rebuild a NamedTuple."""
         return tuple.__new__(kind, ((layers, *more) if more or type(layers) is Layer else layers,))
 
     def _show_network(self):
@@ -139,8 +137,7 @@ else:
 
     Params = array_tuple(Params)
     Params.__new__, Params.__repr__ = _new, _show_network
-    Params._make = classmethod(lambda kind, fields: kind(*fields))
-    Params._asdict = lambda self: {"layers": self.layers}
+    Params._make, Params._asdict = classmethod(lambda kind, fields: kind(*fields)), lambda self: {"layers": self.layers}
     Params._replace = Params.__replace__ = lambda self, **fields: Params(**({"layers": self.layers} | fields))
 
 
