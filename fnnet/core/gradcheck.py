@@ -160,7 +160,7 @@ def check_gradient(
     at = as_array("at", at, "f", "a float64 array or Params")
     if at.dtype != np.float64:
         raise ArgumentTypeError("at", expected="float64", found=at.dtype, fix="give at.astype(np.float64)")
-    gradient = as_array("gradient", gradient, "f", "floats")
+    gradient = as_array("gradient", gradient, "fiu", "floats")
     if gradient.shape != at.shape or not at.size:
         raise UsageError("gradient does not fit", expected=f"shape {at.shape}, not empty", found=gradient.shape)
     return (_check_function("at", at, gradient, function, step, bool(complex_step)),)

@@ -36,11 +36,9 @@ def array_tuple(kind: type[T]) -> type[T]:
 
     methods: dict[str, Any] = {
         "__eq__": lambda self, other: type(other) is kind and _are_equal(fields(self), fields(other)),
-        "__ne__": lambda self, other: not self == other,
+        "__ne__": lambda self, other: not kind.__eq__(self, other),
         "__hash__": lambda self: hash((kind.__name__, _form(fields(self)))),
-        "__repr__": lambda self: (
-            f"{kind.__name__}({', '.join(map('{}={}'.format, self._fields, map(show, fields(self))))})"
-        ),
+        "__repr__": lambda self: f"{kind.__name__}({', '.join(map('{}={}'.format, self._fields, map(show, self)))})",
         "__reduce__": lambda self: (_read_only, (kind, *fields(self))),
         "__copy__": lambda self: self,
     }
@@ -95,7 +93,7 @@ if TYPE_CHECKING:
 
         layers: tuple[Layer, ...]
 
-        def __new__(cls, layers: tuple[Layer, ...]) -> Self: ...
+        def __new__(cls, layers: tuple[Layer, ...]) -> Self: ...  # noqa: D102
         def _replace(self, *, layers: tuple[Layer, ...]) -> Self: ...
         def _asdict(self) -> dict[str, tuple[Layer, ...]]: ...
 
@@ -127,13 +125,10 @@ else:
         return tuple.__new__(kind, ((layers, *more) if more or type(layers) is Layer else layers,))
 
     def _show_network(self):
-        try:
-            sizes, dtype = layer_sizes(self), self.layers[0].W.dtype
-            if all(W.shape == pair for (W, _), pair in zip(self.layers, itertools.pairwise(sizes), strict=True)):
-                return f"Params({'-'.join(map(str, sizes))}, {dtype}, {count_parameters(sizes):,} parameters)"
-        except (AttributeError, IndexError, TypeError, ValueError):
-            pass
-        return f"Params(layers={show(self.layers)})"
+        if not (self.layers and all(type(each) is Layer and np.ndim(each.W) == 2 for each in self.layers)):
+            return f"Params(layers={show(self.layers)})"
+        sizes, dtype = "-".join(map(str, layer_sizes(self))), self.layers[0].W.dtype
+        return f"Params({sizes}, {dtype}, {sum(each.W.size + np.size(each.b) for each in self.layers):,} parameters)"
 
     Params = array_tuple(Params)
     Params.__new__, Params.__repr__ = _new, _show_network
