@@ -7,7 +7,8 @@ from fnnet.data import load
 SIZES, EPOCHS, BATCH_SIZE, LEARNING_RATE, SEED = (784, 30, 10), 20, 32, 0.1, 0
 
 data = load("digits")
-x, labels = data.train
+(x, labels), test = data.train, data.test
+assert test
 params = fnnet.init(SIZES, SEED)
 
 for epoch in range(EPOCHS):
@@ -22,5 +23,5 @@ for epoch in range(EPOCHS):
         params = fnnet.update(params, grads, LEARNING_RATE)
     print(f"epoch {epoch + 1:2}: loss {fnnet.loss(params, x, labels):.4f}")
 
-predicted = fnnet.predict(params, data.test.x)
-print(f"test accuracy: {(predicted == data.test.labels).mean():.2%}")
+predicted = fnnet.predict(params, test.x)
+print(f"test accuracy: {(predicted == test.labels).mean():.2%}")

@@ -3,6 +3,9 @@
 Signum moves each weight by the sign of its momentum (Bernstein et al., arXiv:1802.04434).
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 import fnnet
@@ -12,19 +15,20 @@ from fnnet.data import load
 EPOCHS, BATCH_SIZE, LEARNING_RATE, SEED = 20, 32, 0.0005, 0
 
 
-def each(function, *trees):
+def each(function: Callable[..., Any], *trees: fnnet.Params) -> fnnet.Params:
     """Apply `function` to the arrays at the same place in each network, gradient or state."""
-    layers = zip(*(tree.layers for tree in trees), strict=True)
-    return fnnet.Params(tuple(fnnet.Layer(*map(function, *parts)) for parts in layers))
+    return fnnet.Params(tuple(fnnet.Layer(*map(function, *layers)) for layers in zip(*trees, strict=True)))
 
 
-def signum(beta=0.9):
+def signum(beta: float = 0.9) -> fnnet.Optimizer:
     """v = beta v + (1 - beta) g, W = W - rate sign(v)."""
 
-    def init(params):
+    def init(params: fnnet.Params) -> fnnet.Params:
         return each(np.zeros_like, params)
 
-    def update(params, grads, velocity, learning_rate):
+    def update(
+        params: fnnet.Params, grads: fnnet.Params, velocity: fnnet.Params, learning_rate: float
+    ) -> tuple[fnnet.Params, fnnet.Params]:
         velocity = each(lambda v, g: beta * v + (1 - beta) * g, velocity, grads)
         return each(lambda W, v: W - learning_rate * np.sign(v), params, velocity), velocity
 
@@ -32,6 +36,7 @@ def signum(beta=0.9):
 
 
 data, optimizer = load("digits"), signum()
+assert data.test
 params = fnnet.init((784, 30, 10), SEED)
 state = fnnet.TrainState(params, optimizer.init(params), step=0, seed=SEED)
 

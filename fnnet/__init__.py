@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fnnet.core.deform import Deformation as Deformation
     from fnnet.core.deform import deform as deform
+    from fnnet.core.gradcheck import check_gradient as check_gradient
     from fnnet.core.network import Activations as Activations
+    from fnnet.core.operations import Activation as Activation
     from fnnet.core.optimizers import Optimizer as Optimizer
     from fnnet.core.params import Layer as Layer
     from fnnet.core.params import Params as Params
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from fnnet.core.public import predictor as predictor
     from fnnet.core.public import scores as scores
     from fnnet.core.public import update as update
+    from fnnet.core.public_gradients import backpropagate as backpropagate
+    from fnnet.core.public_gradients import input_gradient as input_gradient
+    from fnnet.core.public_gradients import sample_gradients as sample_gradients
     from fnnet.core.public_optimizers import SGD as SGD
     from fnnet.core.public_optimizers import adam as adam
     from fnnet.core.public_optimizers import adamw as adamw
@@ -36,11 +41,11 @@ if TYPE_CHECKING:
     from fnnet.core.public_optimizers import momentum as momentum
     from fnnet.core.public_optimizers import rmsprop as rmsprop
     from fnnet.core.public_optimizers import sgd as sgd
+    from fnnet.core.state import Model as Model
     from fnnet.core.state import Objective as Objective
     from fnnet.core.state import TrainState as TrainState
     from fnnet.core.table import Kernels as Kernels
     from fnnet.errors import FnnetError as FnnetError
-    from fnnet.files.model import Model as Model
     from fnnet.files.model import load_model as load_model
     from fnnet.files.model import save_model as save_model
     from fnnet.kernels import load as _load
@@ -52,12 +57,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Activation": "core.operations",
     "Activations": "core.network",
     "Deformation": "core.deform",
     "FnnetError": "errors",
     "Kernels": "core.table",
     "Layer": "core.params",
-    "Model": "files.model",
+    "Model": "core.state",
     "Objective": "core.state",
     "Optimizer": "core.optimizers",
     "Params": "core.params",
@@ -66,11 +72,14 @@ _HOMES = {
     "adam": "core.public_optimizers",
     "adamw": "core.public_optimizers",
     "averaged": "core.public_optimizers",
+    "backpropagate": "core.public_gradients",
     "backward": "core.public",
+    "check_gradient": "core.gradcheck",
     "clipped": "core.public_optimizers",
     "deform": "core.deform",
     "forward": "core.public",
     "init": "core.public",
+    "input_gradient": "core.public_gradients",
     "lion": "core.public_optimizers",
     "load_kernels": "kernels:load",
     "load_model": "files.model",
@@ -79,6 +88,7 @@ _HOMES = {
     "predict": "core.public",
     "predictor": "core.public",
     "rmsprop": "core.public_optimizers",
+    "sample_gradients": "core.public_gradients",
     "save_model": "files.model",
     "scores": "core.public",
     "sgd": "core.public_optimizers",

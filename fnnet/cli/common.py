@@ -19,9 +19,9 @@ from fnnet.errors import UsageError, one_line
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from fnnet.core.state import Model
     from fnnet.core.table import Kernels
     from fnnet.data import Dataset
-    from fnnet.files.model import Model
 
 
 def notifier(quiet: bool) -> Callable[[str], None]:

@@ -24,9 +24,8 @@ from fnnet.errors import ModelError, counted
 if TYPE_CHECKING:
     from fnnet.core.metrics import Evaluation
     from fnnet.core.params import Array
-    from fnnet.core.state import Examples
+    from fnnet.core.state import Examples, Model
     from fnnet.data import Dataset
-    from fnnet.files.model import Model
 
 SHEET: Final = 100
 """Images in the picture."""

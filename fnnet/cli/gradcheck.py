@@ -70,7 +70,7 @@ def gradcheck(
             f"{check.checked + check.kinks:,}",
             f"{check.kinks:,}",
             f"{check.central:.1e}",
-            f"{check.complex_step:.1e}",
+            "" if check.complex_step is None else f"{check.complex_step:.1e}",
             "ok" if check.passed else "WRONG",
         )
     console().print(table)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fnnet.core.params import Array
-    from fnnet.files.model import Model
+    from fnnet.core.state import Model
 
 DRAWN: Final = 4
 """Images that are drawn at most."""

@@ -40,9 +40,8 @@ from fnnet.cli.signals import Interrupts
 from fnnet.errors import FnnetError, UsageError, counted
 
 if TYPE_CHECKING:
-    from fnnet.core.state import EpochReport, Progress
+    from fnnet.core.state import EpochReport, Model, Progress
     from fnnet.core.table import Kernels
-    from fnnet.files.model import Model
     from fnnet.training.session import Job
 
 

@@ -14,10 +14,13 @@ Positional arguments follow the order of `fnnet`'s; `operations=` takes the plac
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fnnet.core.network import backpropagate as backpropagate
     from fnnet.core.network import backward as backward
     from fnnet.core.network import forward as forward
+    from fnnet.core.network import input_gradient as input_gradient
     from fnnet.core.network import loss as loss
     from fnnet.core.network import predict as predict
+    from fnnet.core.network import sample_gradients as sample_gradients
     from fnnet.core.network import scores as scores
     from fnnet.core.optimizers import adam as adam
     from fnnet.core.optimizers import adamw as adamw
@@ -34,15 +37,18 @@ _HOMES = {
     "adam": "optimizers",
     "adamw": "optimizers",
     "averaged": "optimizers",
+    "backpropagate": "network",
     "backward": "network",
     "clipped": "optimizers",
     "forward": "network",
     "init": "params",
+    "input_gradient": "network",
     "lion": "optimizers",
     "loss": "network",
     "momentum": "optimizers",
     "predict": "network",
     "rmsprop": "optimizers",
+    "sample_gradients": "network",
     "scores": "network",
     "sgd": "optimizers",
     "update": "optimizers",

@@ -5,18 +5,19 @@ Every public call makes them: arguments that fit take a microsecond at most; the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy import ndarray
 
 from fnnet.core import notes
-from fnnet.core.checks import as_array
+from fnnet.core.checks import as_array, check_untraced
 from fnnet.core.network import BYTES, Activations, as_floats
+from fnnet.core.operations import Activation
 from fnnet.core.params import INITIALISERS, Array, Layer, Params, count_parameters, freeze
 from fnnet.core.params import each as tree_map
-from fnnet.core.state import Examples
+from fnnet.core.state import Examples, Model
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.names import ACTIVATIONS
 
@@ -63,9 +64,24 @@ def check_operands(operation: str, **given: Any) -> list[Array]:
 def check_params(params: Any) -> Params:
     """Return `params` if its layers fit one another and share float32 or float64, else UsageError naming the layer.
 
-    Arrays of subclasses become plain ones.
+    Arrays of subclasses of NumPy's and of other libraries, as jax.tree.map returns them, become plain ones.
     """
-    return params if _are_fit(params) else tree_map(np.asarray, _check_each_layer(params))
+    return params if _are_fit(params) else _check_each_layer(params)
+
+
+def check_network(network: Any, activation: Any) -> tuple[Params, str | Activation]:
+    """Return the parameters and the activation of Params, by default relu, or of a Model, whose own it is.
+
+    Raises   UsageError for another activation than the model's.
+    """
+    if not isinstance(network, Model):
+        activation = check_activation("relu" if activation is None else activation)
+        return check_params(network), activation
+    own = network.activation
+    if activation is not None and activation != own:
+        fix = "leave `activation` out, or pass model.params"
+        raise UsageError("activation is not the model's", expected=own, found=repr(activation), fix=fix)
+    return check_params(network.params), check_activation(own)
 
 
 def _are_fit(params: Any) -> bool:
@@ -92,31 +108,49 @@ def _are_fit(params: Any) -> bool:
 def _check_each_layer(params: Any) -> Params:
     layers = getattr(params, "layers", None)
     if not isinstance(params, Params) or not isinstance(layers, (tuple, list)) or not layers:
-        raise ArgumentTypeError("params is not a network", expected="Params with layers", found=type(params).__name__)
-    before = None
+        found, expected = type(params).__name__, "Params with layers"
+        fix = "pass model.params, with activation=model.activation" if isinstance(params, Model) else ""
+        raise ArgumentTypeError("params is not a network", expected=expected, found=found, fix=fix)
+    checked: list[Layer] = []
     for number, layer in enumerate(layers, 1):
-        _check_layer(layer, number, layers[0], before)
-        before = layer.W.shape[1]
-    return params
+        place = f"layer {number}"
+        if not (isinstance(layer, Layer) and all(hasattr(array, "__array__") for array in layer)):
+            raise ArgumentTypeError("not a layer", place=place, expected="Layer of arrays", found=type(layer).__name__)
+        plain = Layer(*(_plain(array, place) for array in layer))
+        _check_layer(plain, place, (checked or [plain])[0].W.dtype, checked[-1].W.shape[1] if checked else None)
+        checked.append(plain)
+    return Params(tuple(checked))
 
 
-def _check_layer(layer: Any, number: int, first: Any, before: int | None) -> None:
-    """Raise UsageError unless the layer follows one of `before` units, and is of the dtype of the first."""
-    place = f"layer {number}"
-    if not (isinstance(layer, Layer) and all(map(is_plain_array, layer))):
-        raise ArgumentTypeError("not a layer", place=place, expected="Layer of arrays", found=type(layer).__name__)
+def _plain(array: Any, place: str = "params") -> Array:
+    """Return an array of another library, or of a subclass, as a plain one; ArgumentTypeError for one that cannot be.
+
+    A masked array cannot, whatever its mask; a tracer stands for an array that is not known yet.
+    """
+    if type(array) is ndarray:
+        return array
+    if isinstance(array, np.ma.MaskedArray):
+        fix = "fill the values in with array.filled(0)"
+        raise ArgumentTypeError("not a layer", place=place, expected="arrays without a mask", found="masked", fix=fix)
+    try:
+        plain: Array = np.asarray(array)
+    except Exception as error:  # all that an object's own __array__ may raise
+        check_untraced(array)
+        found = f"{type(array).__name__}: {error}"
+        raise ArgumentTypeError("not a layer", place=place, expected="Layer of arrays", found=found) from None
+    return plain
+
+
+def _check_layer(layer: Layer, place: str, dtype: Any, before: int | None) -> None:
+    """Raise UsageError unless the layer follows one of `before` units, and is of `dtype`."""
     W, b = layer
-    if not W.dtype == b.dtype == first.W.dtype or W.dtype not in FLOATS:
-        found = f"W {W.dtype}, b {b.dtype}"
-        raise ArgumentTypeError("layer dtype", place=place, expected="one float dtype", found=found)
+    if not W.dtype == b.dtype == dtype or W.dtype not in FLOATS:
+        expected, found = "float32 or float64, the same in all layers", f"W {W.dtype}, b {b.dtype}"
+        fix = "convert each array with array.astype('float32')" if W.dtype.kind in "fV" else ""
+        raise ArgumentTypeError("layer dtype", place=place, expected=expected, found=found, fix=fix)
     if W.ndim != 2 or b.shape != W.shape[1:] or before not in (None, W.shape[0]) or not W.size:
         expected = f"W ({'inputs' if before is None else before}, outputs) and b (outputs,)"
         raise UsageError("layers do not fit", place=place, expected=expected, found=f"W {W.shape} and b {b.shape}")
-
-
-def is_plain_array(given: Any) -> bool:
-    """True for an ndarray without a mask."""
-    return isinstance(given, np.ndarray) and not isinstance(given, np.ma.MaskedArray)
 
 
 def check_like(params: Any, other: Any, name: str) -> tuple[Params, Params]:
@@ -139,7 +173,7 @@ def check_like(params: Any, other: Any, name: str) -> tuple[Params, Params]:
     for W, _ in params.layers:
         if W.dtype not in FLOATS and np.dtype(W.dtype).newbyteorder("=") not in FLOATS:
             raise ArgumentTypeError("dtype of params", expected="float32, float64", found=W.dtype)
-    return (params, other) if plain else (tree_map(np.asarray, params), tree_map(np.asarray, other))
+    return (params, other) if plain else (tree_map(_plain, params), tree_map(_plain, other))
 
 
 def _are_alike(one: Any, other: Any) -> bool:
@@ -169,10 +203,47 @@ def _describe(layer: Any) -> str:
     )
 
 
-def check_activation(activation: Any) -> None:
-    """Raise UsageError unless `activation` is one of ACTIVATIONS."""
-    if not isinstance(activation, str) or activation not in ACTIVATIONS:
-        raise UsageError("unknown activation", expected=" or ".join(ACTIVATIONS), found=repr(activation))
+def check_activation(activation: Any) -> str | Activation:
+    """Return `activation` if it is one of ACTIVATIONS, or an Activation, whose functions then check their results.
+
+    Raises   UsageError for another name, ArgumentTypeError for functions that cannot be called.
+    """
+    if isinstance(activation, str) and activation in ACTIVATIONS:
+        return activation
+    if not isinstance(activation, Activation):
+        expected = " or ".join((*ACTIVATIONS, "an fnnet.Activation"))
+        raise UsageError("unknown activation", expected=expected, found=repr(activation))
+    functions: tuple[Any, ...] = activation
+    value, backward, kinked = functions
+    if isinstance(value, _Own):
+        return activation
+    if not (callable(value) and callable(backward)):
+        expected = "functions value(z) and backward(da, z)"
+        raise ArgumentTypeError("activation", expected=expected, found=f"{value!r}, {backward!r}"[:80])
+    return Activation(_Own("value", value), _Own("backward", backward), bool(kinked))
+
+
+class _Own:
+    """A function of the user's own activation, whose result has the shape and the dtype of z, else UsageError."""
+
+    __slots__ = ("_function", "_name")
+
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        self._name, self._function = name, function
+
+    def __call__(self, *given: Array) -> Array:
+        z, problem = given[-1], f"{self._name} of the activation"
+        made = as_array(problem, self._function(*given), "fc" if z.dtype.kind == "c" else "f", "floats")
+        if made.shape != z.shape:
+            raise UsageError(problem, expected=f"the shape of z, {z.shape}", found=made.shape)
+        # The caller makes the result read-only; an array that the function keeps stays as it is.
+        return made.astype(z.dtype, copy=False).view()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Own) and self._function == other._function
+
+    def __hash__(self) -> int:
+        return hash(self._function)
 
 
 def check_input(given: Any, params: Params) -> Array:
@@ -187,6 +258,7 @@ def check_input(given: Any, params: Params) -> Array:
             raise ArgumentTypeError(problem, expected=expected, found=x.dtype, fix=fix)
     if x.ndim != 2 or x.shape[1] != inputs:
         fix = "give one image as x[None, :]" if x.ndim == 1 else ""
+        fix = "give images as x.reshape(len(x), -1)" if x.ndim > 2 and x[:1].size == inputs else fix
         raise UsageError("x does not fit the network", expected=f"shape (n, {inputs})", found=x.shape, fix=fix)
     if len(x) == 0:
         raise UsageError("x is empty", expected="at least 1 row", found="0 rows")
@@ -259,7 +331,7 @@ def check_activations(params: Params, activations: Any) -> Activations:
     if not isinstance(activations, Activations):
         kind = type(activations).__name__
         raise ArgumentTypeError("activations", expected="what forward returns", found=kind)
-    check_activation(activations.activation)
+    activation = check_activation(activations.activation)
     a, z, probs, _, masks = activations
     widths, dtype = [layer.W.shape for layer in params.layers], params.layers[0].W.dtype
     try:
@@ -279,7 +351,15 @@ def check_activations(params: Params, activations: Any) -> Activations:
         raise ArgumentTypeError("activations come from another network", expected=dtype, found=found_dtypes)
     layers = len(widths)
     checked = tuple(arrays[:layers]), tuple(arrays[layers:-1]), arrays[-1]
-    return Activations(*checked, activations.activation, check_masks(masks, n, params))
+    return Activations(*checked, activation, check_masks(masks, n, params))
+
+
+def check_dlogits(given: Any, probs: Array) -> Array:
+    """Return a loss's gradient at the logits, (n, classes), in the dtype of `probs`, else UsageError."""
+    dlogits = as_array("dlogits have no usable dtype", given, "fiu", "floats")
+    if dlogits.shape != probs.shape:
+        raise UsageError("dlogits do not fit the logits", expected=f"shape {probs.shape}", found=dlogits.shape)
+    return dlogits.astype(probs.dtype, copy=False)
 
 
 def check_initialiser(scheme: Any) -> None:

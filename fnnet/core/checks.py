@@ -126,9 +126,17 @@ def _read(problem: str, given: Any, expected: str) -> Array:
     except FnnetError:
         raise
     except Exception as error:  # ragged lists, and all that an object's own __array__ may raise
+        check_untraced(given)
         found = f"{type(given).__name__}: {error}"
         raise ArgumentTypeError(problem, expected=expected, found=found) from None
     return array
+
+
+def check_untraced(given: Any) -> None:
+    """Raise ArgumentTypeError for a tracer, which stands for an array while JAX compiles or differentiates."""
+    if any("Tracer" in kind.__name__ for kind in type(given).__mro__):
+        fix = "call it outside jax.jit, jax.grad and jax.vmap, or through jax.pure_callback"
+        raise ArgumentTypeError("fnnet's functions cannot be traced", expected="arrays", found="a JAX tracer", fix=fix)
 
 
 def _holds_masked(given: Any) -> bool:

@@ -8,8 +8,10 @@ import numpy as np
 
 from fnnet.core.check_network import check_input, check_params
 from fnnet.core.checks import as_array, calm, check_count, check_labels
+from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Params, freeze
 from fnnet.core.public import CHUNK, forward, scores
+from fnnet.core.state import Model
 from fnnet.core.table import NUMPY, Kernels
 from fnnet.errors import UsageError
 
@@ -41,9 +43,16 @@ class ClassFigures(NamedTuple):
 
 
 def evaluate(
-    params: Params, x: Array, labels: Array, *, activation: str = "relu", kernels: Kernels = NUMPY
+    params: Params | Model,
+    x: Array,
+    labels: Array,
+    *,
+    activation: str | Activation | None = None,
+    kernels: Kernels = NUMPY,
 ) -> Evaluation:
     """Return loss, accuracy and predictions over `x` (n, inputs), `labels` (n,).
+
+    params, activation   as in `loss`.
 
     Raises   UsageError without rows, or as `forward` does.
     """
@@ -100,7 +109,7 @@ def _vector(name: str, given: Any) -> Array:
 
 @calm
 def dead_units(
-    params: Params, x: Any, *, activation: str = "relu", kernels: Kernels = NUMPY
+    params: Params, x: Any, *, activation: str | Activation = "relu", kernels: Kernels = NUMPY
 ) -> tuple[tuple[int, int], ...]:
     """Return (dead, units) of each hidden layer: dead units output 0 for every row of `x` (n, inputs) and cannot learn.
 

@@ -37,6 +37,9 @@ class Optimizer(NamedTuple):
     figures: Mapping[str, Any] = MappingProxyType({})
     trees: int | None = None
 
+    def __repr__(self) -> str:
+        return f"Optimizer({', '.join([self.name or 'own', *map('{0[0]}={0[1]}'.format, self.figures.items())])})"
+
     def __hash__(self) -> int:
         return hash((self.init, self.update, self.name))
 

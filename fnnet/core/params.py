@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -24,18 +24,49 @@ Array = NDArray[Any]
 T = TypeVar("T", bound=tuple[Any, ...])
 
 
-def read_only_copies(kind: type[T]) -> type[T]:
-    """Class decorator of a NamedTuple of arrays: its pickles and deep copies have read-only arrays, as it has.
+def array_tuple(kind: type[T]) -> type[T]:
+    """Class decorator of a NamedTuple of arrays: it is compared by value, shown on one line, and copied read-only.
 
-    NumPy gives every array that comes from a pickle or a deep copy back writable.
+    Two are equal if they have the same arrays, by shape, dtype and values; the hash is that of shapes and dtypes.
+    NumPy gives every array that comes from a pickle or a deep copy back writable; in these tuples they are read-only.
     """
 
-    def reduce(self: T) -> tuple[Any, ...]:
-        return _read_only, (kind, *self)
+    def fields(self: Any) -> tuple[Any, ...]:
+        return tuple([getattr(self, name) for name in self._fields])
 
-    kind.__reduce__ = reduce  # type: ignore[method-assign, assignment]
-    kind.__copy__ = lambda self: self  # type: ignore[attr-defined]
+    methods: dict[str, Any] = {
+        "__eq__": lambda self, other: type(other) is kind and _are_equal(fields(self), fields(other)),
+        "__ne__": lambda self, other: not kind.__eq__(self, other),
+        "__hash__": lambda self: hash((kind.__name__, _form(fields(self)))),
+        "__repr__": lambda self: f"{kind.__name__}({', '.join(map('{}={}'.format, self._fields, map(show, self)))})",
+        "__reduce__": lambda self: (_read_only, (kind, *fields(self))),
+        "__copy__": lambda self: self,
+    }
+    for name, method in methods.items():
+        setattr(kind, name, method)
     return kind
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    if isinstance(one, tuple) and one is not other:
+        return type(one) is type(other) and len(one) == len(other) and all(map(_are_equal, one, other))
+    if one is not other and (hasattr(one, "shape") or hasattr(other, "shape")):
+        return getattr(one, "dtype", None) == getattr(other, "dtype", None) and np.array_equal(one, other)
+    return one is other or bool(one == other)
+
+
+def _form(value: Any) -> Any:
+    """Return `value` with the shape and dtype of an array in its place, so that it has a hash."""
+    if isinstance(value, tuple):
+        return tuple(map(_form, value))
+    return (value.shape, str(value.dtype)) if hasattr(value, "shape") else value
+
+
+def show(value: Any) -> str:
+    """Return `value` as a representation shows it: an array as its dtype and shape."""
+    if type(value) is tuple:
+        return f"({', '.join(map(show, value))})"
+    return f"{value.dtype} {value.shape}" if hasattr(value, "shape") else repr(value)
 
 
 def _read_only(kind: Any, *fields: Any) -> Any:
@@ -47,7 +78,7 @@ def _read_only(kind: Any, *fields: Any) -> Any:
     return kind(*fields)
 
 
-@read_only_copies
+@array_tuple
 class Layer(NamedTuple):
     """One affine map: `W` (inputs, outputs) and `b` (outputs,), of one dtype."""
 
@@ -55,10 +86,54 @@ class Layer(NamedTuple):
     b: Array
 
 
-class Params(NamedTuple):
-    """All weights and biases, first layer first. Also the form of a gradient. A JAX pytree."""
+if TYPE_CHECKING:
 
-    layers: tuple[Layer, ...]
+    class Params(tuple[Layer, ...]):
+        """Type checkers take the items of a NamedTuple for its fields; those of Params are its layers."""
+
+        layers: tuple[Layer, ...]
+
+        def __new__(cls, layers: tuple[Layer, ...]) -> Self: ...  # noqa: D102
+        def _replace(self, *, layers: tuple[Layer, ...]) -> Self: ...
+        def _asdict(self) -> dict[str, tuple[Layer, ...]]: ...
+
+else:
+
+    class Params(NamedTuple):
+        """All weights and biases, first layer first. Also the form of a gradient. A JAX pytree.
+
+        It is the tuple of its layers: `params[0]` is the first, `params[-1]` the last, `len(params)` their number, and
+        `==` compares shapes, dtypes and values. As a NamedTuple it has the field `layers`, the same as a plain tuple.
+        """
+
+        layers: tuple[Layer, ...]
+
+        def __getitem__(self, at):
+            return self.layers[at]
+
+        def __len__(self):
+            return len(self.layers)
+
+        def __iter__(self):
+            return iter(self.layers)
+
+        def __contains__(self, layer):
+            return layer in self.layers
+
+    def _new(kind, layers, *more):
+        """Make Params also of its items, from which libraries rebuild a NamedTuple."""
+        return tuple.__new__(kind, ((layers, *more) if more or type(layers) is Layer else layers,))
+
+    def _show_network(self):
+        if not (self.layers and all(type(each) is Layer and np.ndim(each.W) == 2 for each in self.layers)):
+            return f"Params(layers={show(self.layers)})"
+        sizes, dtype = "-".join(map(str, layer_sizes(self))), self.layers[0].W.dtype
+        return f"Params({sizes}, {dtype}, {sum(each.W.size + np.size(each.b) for each in self.layers):,} parameters)"
+
+    Params = array_tuple(Params)
+    Params.__new__, Params.__repr__ = _new, _show_network
+    Params._make, Params._asdict = classmethod(lambda kind, fields: kind(*fields)), lambda self: {"layers": self.layers}
+    Params._replace = Params.__replace__ = lambda self, **fields: Params(**({"layers": self.layers} | fields))
 
 
 def he(inputs: int, outputs: int) -> tuple[float, float]:

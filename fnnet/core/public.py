@@ -31,6 +31,7 @@ from fnnet.core.check_network import (
     check_input,
     check_like,
     check_masks,
+    check_network,
     check_params,
     check_sizes,
 )
@@ -44,7 +45,9 @@ from fnnet.core.checks import (
     check_weights,
 )
 from fnnet.core.network import BYTES, Activations
+from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Params, freeze, freeze_params
+from fnnet.core.state import Model
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import UsageError
 
@@ -77,12 +80,13 @@ def forward(
     params: Params,
     x: Any,
     *,
-    activation: str = "relu",
+    activation: str | Activation = "relu",
     masks: tuple[Array, ...] | None = None,
     kernels: Kernels = NUMPY,
 ) -> Activations:
     """Propagate forward: Z = A W + b through every layer, the activation between them, softmax at the end.
 
+    activation   of the hidden layers: a name, or an Activation of your own.
     masks    factors of each hidden layer's activations, (n, units) each, as `dropout.masks` draws them; None for ones.
     Returns  Activations: each layer's input `a` and output `z`, and the probabilities `probs` (n, classes).
 
@@ -91,18 +95,20 @@ def forward(
     >>> activations.probs.shape, activations.probs[0].tolist()
     ((5, 2), [0.5, 0.5])
     """
-    check_activation(activation)
+    checked = check_activation(activation)
     check_kernels(kernels)
     params = check_params(params)
     floats = as_input(x, params)
     masks = None if masks is None else check_masks(masks, len(floats), params)
-    activations = network.forward(params, floats, activation, masks, kernels.operations)
+    activations = network.forward(params, floats, checked, masks, kernels.operations)
     probs = activations.probs
     # Bytes are finite. A row of probabilities is NaN as a whole; their sum of squares is the quickest look at several.
     if getattr(x, "dtype", None) is not network.BYTES and not math.isfinite(
         probs.item(0) if len(probs) == 1 else (flat := probs.ravel()).dot(flat)
     ):
         check_finite_input(floats, params)
+    if checked is not activation:
+        activations = activations._replace(activation=activation)
     for array in activations.a[1:]:  # the first is x, which is read-only already
         array.setflags(write=False)
     for array in activations.z:
@@ -113,17 +119,19 @@ def forward(
 
 @calm
 def loss(
-    params: Params,
+    params: Params | Model,
     x: Any,
     labels: Any,
     *,
-    activation: str = "relu",
+    activation: str | Activation | None = None,
     weights: Any = None,
     label_smoothing: float = 0.0,
     kernels: Kernels = NUMPY,
 ) -> float:
     """Return the mean cross-entropy in nats of the network at `x` (n, inputs) against `labels` (n,).
 
+    params            or a Model, whose activation is used.
+    activation        a name, or an Activation of your own; None for the model's, or for relu.
     weights           of the samples (n,): the mean is sum(weight loss) / sum(weight), 0 where all are 0. None for
                       equal ones. Keras divides by n; PyTorch gives NaN where all are 0.
     label_smoothing   fraction of the target spread evenly over all classes. The whole loss of a row has its weight; in
@@ -133,12 +141,11 @@ def loss(
     >>> round(fnnet.loss(fnnet.init((4, 3, 2)), np.zeros((5, 4)), np.zeros(5, int)), 4)
     0.6931
     """
-    check_activation(activation)
+    params, formula = check_network(params, activation)
     check_kernels(kernels)
-    params = check_params(params)
     x = as_input(x, params)
     targets = _check_targets(params, len(x), labels, weights, label_smoothing)
-    mean_loss = network.loss(params, x, targets[0], activation, *targets[1:], kernels.operations)
+    mean_loss = network.loss(params, x, targets[0], formula, *targets[1:], kernels.operations)
     if not math.isfinite(mean_loss):
         check_finite_input(x, params)
     return mean_loss
@@ -190,8 +197,12 @@ def update(params: Params, grads: Params, learning_rate: float, *, kernels: Kern
 
 
 @calm
-def scores(params: Params, x: Any, *, activation: str = "relu", kernels: Kernels = NUMPY) -> Array:
+def scores(
+    params: Params | Model, x: Any, *, activation: str | Activation | None = None, kernels: Kernels = NUMPY
+) -> Array:
     """Return the logits of each row of `x` (n, inputs), read-only (n, classes).
+
+    params, activation   as in `loss`.
 
     NumPy's kernels take CHUNK rows at a time. Compiled kernels take all in one call; the bits of a row then do not
     depend on the other rows.
@@ -200,16 +211,15 @@ def scores(params: Params, x: Any, *, activation: str = "relu", kernels: Kernels
     >>> fnnet.scores(fnnet.init((4, 3, 2)), np.zeros((5, 4))).shape
     (5, 2)
     """
-    check_activation(activation)
+    params, formula = check_network(params, activation)
     check_kernels(kernels)
-    params = check_params(params)
     x, dtype = check_input(x, params), params.layers[0].W.dtype
     with np.errstate(over="ignore", invalid="ignore"):
-        if kernels.predictor is not None:
-            logits = kernels.predictor(params, kernels.threads, activation).scores(_as_stored(x, params))[0]
+        if kernels.predictor is not None and isinstance(formula, str):
+            logits = kernels.predictor(params, kernels.threads, formula).scores(_as_stored(x, params))[0]
         else:
             chunks = (network.as_floats(x[start : start + CHUNK], dtype) for start in range(0, len(x), CHUNK))
-            each = [network.scores(params, chunk, activation, kernels.operations) for chunk in chunks]
+            each = [network.scores(params, chunk, formula, kernels.operations) for chunk in chunks]
             logits = each[0] if len(each) == 1 else np.concatenate(each)
         # The sum of squares is quicker and makes no array of booleans; it may overflow even if all scores are finite.
         if not (math.isfinite(np.vdot(logits, logits)) or np.isfinite(logits).all()):
@@ -217,10 +227,14 @@ def scores(params: Params, x: Any, *, activation: str = "relu", kernels: Kernels
     return freeze(logits)
 
 
-def predict(params: Params, x: Any, *, activation: str = "relu", kernels: Kernels = NUMPY) -> Array:
+def predict(
+    params: Params | Model, x: Any, *, activation: str | Activation | None = None, kernels: Kernels = NUMPY
+) -> Array:
     """Return the most probable class of each row of `x` (n, inputs), int64 (n,); the lowest of equally probable ones.
 
-    Raises   UsageError for a row that has a NaN among its scores, or whose highest score is infinite.
+    params, activation   as in `loss`: a Model predicts with its own activation.
+    Raises   UsageError for a row that has a NaN among its scores, or whose highest score is infinite; for another
+             activation than the model's.
 
     >>> import fnnet, numpy as np
     >>> fnnet.predict(fnnet.init((4, 3, 2)), np.zeros((3, 4))).tolist()
@@ -229,7 +243,9 @@ def predict(params: Params, x: Any, *, activation: str = "relu", kernels: Kernel
     return freeze(best_classes(scores(params, x, activation=activation, kernels=kernels)))
 
 
-def predictor(params: Params, *, activation: str = "relu", kernels: Kernels = NUMPY) -> Callable[[Any], Array]:
+def predictor(
+    params: Params | Model, *, activation: str | Activation | None = None, kernels: Kernels = NUMPY
+) -> Callable[[Any], Array]:
     """Return a function of `x` alone that predicts as `predict` does, for many calls on one network.
 
     With compiled kernels the parameters are packed once, and one row then takes microseconds. Several threads may call
@@ -240,14 +256,13 @@ def predictor(params: Params, *, activation: str = "relu", kernels: Kernels = NU
     >>> classify(np.zeros((1, 4))).tolist()
     [0]
     """
-    check_activation(activation)
+    params, formula = check_network(params, activation)
     check_kernels(kernels)
-    params = check_params(params)
     inputs, dtype = params.layers[0].W.shape[0], params.layers[0].W.dtype
-    if kernels.predictor is None:
-        params = parameters.each(lambda array: freeze(array.copy()), params)  # as compiled kernels do
-        return lambda x: predict(params, x, activation=activation, kernels=kernels)
-    ready = kernels.predictor(params, kernels.threads, activation)
+    if kernels.predictor is None or not isinstance(formula, str):
+        kept = parameters.each(lambda array: freeze(array.copy()), params)  # as compiled kernels do
+        return lambda x: predict(kept, x, activation=formula, kernels=kernels)
+    ready = kernels.predictor(params, kernels.threads, formula)
 
     @calm
     def classify(x: Any) -> Array:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fnnet.core import rng
-from fnnet.core.params import Array, Params, read_only_copies
+from fnnet.core.operations import Activation
+from fnnet.core.params import Array, Params, array_tuple
 from fnnet.errors import DataError
 
 
-@read_only_copies
+@array_tuple
 class Examples(NamedTuple):
     """Labelled rows: `x` (n, inputs) float or uint8, `labels` (n,) int."""
 
@@ -42,15 +44,64 @@ class TrainState(NamedTuple):
 
 
 class Objective(NamedTuple):
-    """What a step minimises: the loss with this activation, dropout (one rate for all hidden layers or one for each)
-    and label smoothing."""
+    """What a step minimises: the loss with this activation, by name or one of the user's own, dropout (one rate for all
+    hidden layers or one for each) and label smoothing."""
 
-    activation: str = "relu"
+    activation: str | Activation = "relu"
     dropout: float | tuple[float, ...] = 0.0
     label_smoothing: float = 0.0
 
 
 PLAIN = Objective()
+
+
+class Model(NamedTuple):
+    """A network with everything needed to use it, and how it was trained.
+
+    params          weights and biases.
+    activation      of the hidden layers; an Activation of the user's own cannot be saved.
+    classes         the names of the outputs.
+    image_shape     (height, width) of an input.
+    preprocessing   how pixels become inputs; "bytes/255" is the only one.
+    training        recipe, seed, plan and results of the training, as JSON values.
+
+    `fnnet.predict`, `scores`, `loss` and `predictor` take a model in place of its params, and use its activation.
+    """
+
+    params: Params
+    activation: str | Activation = "relu"
+    classes: tuple[str, ...] = tuple("0123456789")
+    image_shape: tuple[int, int] = (28, 28)
+    preprocessing: str = "bytes/255"
+    training: Mapping[str, Any] = MappingProxyType({})
+
+    def __repr__(self) -> str:
+        network = repr(self.params).removeprefix("Params(").removesuffix(")")
+        activation = repr(self.activation) if isinstance(self.activation, Activation) else self.activation
+        return f"Model({network}, {activation}, {len(self.classes)} classes)"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A mapping proxy cannot be pickled or deep-copied; a dict can.
+        return _rebuild, (*self[:-1], thawed(self.training))
+
+
+def _rebuild(*parts: Any) -> Model:
+    params, activation, classes, image_shape, preprocessing, training = parts
+    return Model(params, activation, classes, image_shape, preprocessing, frozen(training))
+
+
+def frozen(value: Any) -> Any:
+    """Return `value` with every dict in it as a read-only mapping and every list as a tuple."""
+    if isinstance(value, Mapping):
+        return MappingProxyType({key: frozen(each) for key, each in value.items()})
+    return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else value
+
+
+def thawed(value: Any) -> Any:
+    """Return `value` with every mapping in it as a dict and every sequence as a list."""
+    if isinstance(value, Mapping):
+        return {key: thawed(each) for key, each in value.items()}
+    return [thawed(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 class EpochReport(NamedTuple):

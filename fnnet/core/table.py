@@ -37,6 +37,9 @@ class Kernels(NamedTuple):
     predictor: Callable[..., Any] | None = None
     deform: Callable[..., Array] | None = None
 
+    def __repr__(self) -> str:
+        return f"Kernels({self.name}, threads={self.threads})" if self.compiled else f"Kernels({self.name})"
+
     def __hash__(self) -> int:
         return hash((self.name, self.threads))
 

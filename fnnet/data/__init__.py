@@ -35,6 +35,11 @@ class Dataset(NamedTuple):
     classes: tuple[str, ...]
     image_shape: tuple[int, int]
 
+    def __repr__(self) -> str:
+        (height, width), test = self.image_shape, len(self.test.labels) if self.test else 0
+        counts = f"{len(self.train.labels):,} train, {test:,} test images"
+        return f"Dataset({self.name}, {counts} of {height}x{width}, {len(self.classes)} classes)"
+
 
 def load(
     choice: str = "auto",

@@ -12,13 +12,13 @@ from fnnet.core import rng
 from fnnet.core.check_network import check_params, check_sizes
 from fnnet.core.checks import check_finite
 from fnnet.core.params import Array, Params, layer_sizes
-from fnnet.core.state import Moments, Training, TrainState, report_of
+from fnnet.core.state import Moments, Training, TrainState, frozen, report_of
 from fnnet.errors import DataError, ModelError
 from fnnet.files import container
 from fnnet.files.container import Kind
 from fnnet.files.disk import DISK, FileSystem
 from fnnet.files.model import check_keys, check_names, params_of, tensors_of
-from fnnet.files.strictjson import frozen, without_nan
+from fnnet.files.strictjson import without_nan
 
 CHECKPOINT: Final = Kind("checkpoint", 1, 64 * 2**20)
 """64 MiB of header are the reports of about 250,000 epochs."""

@@ -5,51 +5,23 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
 from fnnet.core.check_network import check_params, check_sizes
 from fnnet.core.checks import check_classes
+from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Layer, Params, layer_sizes
+from fnnet.core.state import Model, frozen
 from fnnet.errors import ModelError, counted
 from fnnet.files import container
 from fnnet.files.container import Kind
 from fnnet.files.disk import DISK, FileSystem
-from fnnet.files.strictjson import frozen, thawed
 from fnnet.names import ACTIVATIONS
 
 MODEL: Final = Kind("model", 1, 2**20)
 KEYS: Final = frozenset({"sizes", "activation", "classes", "image_shape", "preprocessing", "training"})
-
-
-class Model(NamedTuple):
-    """A network with everything needed to use it, and how it was trained.
-
-    params          weights and biases.
-    activation      of the hidden layers.
-    classes         the names of the outputs.
-    image_shape     (height, width) of an input.
-    preprocessing   how pixels become inputs; "bytes/255" is the only one.
-    training        recipe, seed, plan and results of the training, as JSON values.
-    """
-
-    params: Params
-    activation: str = "relu"
-    classes: tuple[str, ...] = tuple("0123456789")
-    image_shape: tuple[int, int] = (28, 28)
-    preprocessing: str = "bytes/255"
-    training: Mapping[str, Any] = MappingProxyType({})
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # A mapping proxy cannot be pickled or deep-copied; a dict can.
-        return _rebuild, (*self[:-1], thawed(self.training))
-
-
-def _rebuild(*parts: Any) -> Model:
-    params, activation, classes, image_shape, preprocessing, training = parts
-    return Model(params, activation, classes, image_shape, preprocessing, frozen(training))
 
 
 def save_model(path: str | os.PathLike[str], model: Model, *, disk: FileSystem = DISK) -> None:
@@ -66,6 +38,13 @@ def save_model(path: str | os.PathLike[str], model: Model, *, disk: FileSystem =
             expected="fnnet.Model",
             found=type(model).__name__,
             fix="pass fnnet.Model(params)" if hasattr(model, "layers") else "pass an fnnet.Model",
+        )
+    if isinstance(model.activation, Activation):
+        raise ModelError(
+            "the activation is a function, and a model file stores no code",
+            expected=", ".join(ACTIVATIONS),
+            found="an Activation",
+            fix="store the parameters with numpy.savez, and keep the Activation in the program",
         )
     about = {
         "sizes": layer_sizes(check_params(model.params)),

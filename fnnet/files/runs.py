@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from fnnet.core.state import frozen
 from fnnet.errors import ArgumentTypeError, ModelError, StorageError, UsageError
 from fnnet.files import log, strictjson
 from fnnet.files.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
@@ -25,7 +26,6 @@ from fnnet.files.disk import DISK, TEMPORARY, FileSystem, list_folder, make_fold
 from fnnet.files.lock import NAME as LOCK
 from fnnet.files.lock import Lock, lock, now
 from fnnet.files.log import LOG
-from fnnet.files.strictjson import frozen
 
 KEPT: Final = 2
 """Checkpoints kept: the last, and the one before it in case the disk loses the last."""

@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Final
 
 from fnnet.errors import DataError
@@ -66,17 +65,3 @@ def _refuse(text: str) -> float:
 def _finite(text: str) -> float:
     value = float(text)
     return value if math.isfinite(value) else _refuse(text)
-
-
-def frozen(value: Any) -> Any:
-    """Return `value` with every dict in it as a read-only mapping and every list as a tuple."""
-    if isinstance(value, Mapping):
-        return MappingProxyType({key: frozen(each) for key, each in value.items()})
-    return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else value
-
-
-def thawed(value: Any) -> Any:
-    """Return `value` with every mapping in it as a dict and every sequence as a list."""
-    if isinstance(value, Mapping):
-        return {key: thawed(each) for key, each in value.items()}
-    return [thawed(each) for each in value] if isinstance(value, (list, tuple)) else value

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fnnet.core import dropout, network
-from fnnet.core.check_network import check_examples, check_finite_input, check_input
+from fnnet.core.check_network import check_activation, check_examples, check_finite_input, check_input
 from fnnet.core.checks import as_array, check_amount, check_count, check_labels, check_weights
 from fnnet.core.optimizers import Optimizer, trees_of
 from fnnet.core.params import Array
@@ -107,6 +107,7 @@ class Loop:
     def __init__(
         self, state: TrainState, batch_size: int, objective: Objective, optimizer: Optimizer, kernels: Kernels
     ) -> None:
+        objective = objective._replace(activation=check_activation(objective.activation))
         self._state, self._batch_size = state, batch_size
         self._objective, self._optimizer, self._operations = objective, optimizer, kernels.operations
         self._examples: Examples | None = None
@@ -196,10 +197,11 @@ class Compiled:
         from fnnet.kernels.trainer import Work
 
         assert self._kernels.trainer
-        params, rule, objective = self._start.params, self._rule, self._objective
-        dropped = dropout.dropped(objective.dropout, len(params.layers) - 1)
+        params, rule, activation = self._start.params, self._rule, self._objective.activation
+        assert isinstance(activation, str)
+        dropped = dropout.dropped(self._objective.dropout, len(params.layers) - 1)
         work = Work(
-            self._batch_size, rule.name, rule.averages, objective.activation, dropped, rule.clips, density(x),
+            self._batch_size, rule.name, rule.averages, activation, dropped, rule.clips, density(x),
             self._start.seed,
         )  # fmt: skip
         trees = trees_of(self._start.optimizer_state)
@@ -257,13 +259,16 @@ class Compiled:
 def make_blocks(
     state: TrainState, batch_size: int, objective: Objective, optimizer: Optimizer, kernels: Kernels
 ) -> Loop | Compiled:
-    """Return the runner of blocks: `Compiled` if the kernels are and have the optimizer's rule, else `Loop`."""
+    """Return the runner of blocks: `Compiled` if the kernels are and have the optimizer's rule, else `Loop`.
+
+    An activation of the user's own runs in the loop too, between the operations of the table.
+    """
     check_kernels(kernels)
     state = check_work(state, objective, optimizer)
     plain = unchecked(optimizer)
     check_state(plain, state.params, state.optimizer_state)
     rule = rule_of(plain)
-    if kernels.trainer and rule:
+    if kernels.trainer and rule and isinstance(objective.activation, str):
         return Compiled(state, batch_size, objective, rule, kernels)
     return Loop(state, batch_size, objective, plain, kernels)
 

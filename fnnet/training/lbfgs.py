@@ -12,6 +12,7 @@ import numpy as np
 from fnnet.core import network
 from fnnet.core.check_network import as_input, check_activation, check_examples, check_finite_input, check_params
 from fnnet.core.checks import check_amount, check_count, check_label_smoothing, check_labels, check_weights
+from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Layer, Params, freeze_params, layer_sizes
 from fnnet.core.state import Examples
 from fnnet.core.table import NUMPY, Kernels, check_kernels
@@ -28,7 +29,7 @@ def minimise(
     examples: Examples,
     *,
     iterations: int,
-    activation: str = "relu",
+    activation: str | Activation = "relu",
     l2: float = 0.0,
     weights: Any = None,
     label_smoothing: float = 0.0,
@@ -57,7 +58,7 @@ def minimise(
     start, examples = flatten(params), check_examples(examples)
     x = as_input(examples.x, unflatten(start, sizes))
     labels, weights = check_labels(examples.labels, (len(x), sizes[-1])), check_weights(weights, len(x))
-    check_activation(activation)
+    activation = check_activation(activation)
     check_kernels(kernels)
     label_smoothing, operations = check_label_smoothing(label_smoothing), kernels.operations
     history: list[float] = []

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from fnnet.core import deform, public_optimizers
-from fnnet.core.check_network import check_activation, check_initialiser, check_sizes
+from fnnet.core.check_network import check_initialiser, check_sizes
 from fnnet.core.checks import check_amount, check_count, check_label_smoothing, check_share
 from fnnet.core.dropout import dropped
 from fnnet.core.optimizers import Optimizer
 from fnnet.core.schedules import make_plateau, make_schedule
 from fnnet.core.state import Objective
 from fnnet.errors import ArgumentTypeError, UsageError
-from fnnet.names import OPTIMIZERS, STEPPING
+from fnnet.names import ACTIVATIONS, OPTIMIZERS, STEPPING
 from fnnet.training.recipes import Recipe
 
 MOST_EPOCHS: Final = 10**9
@@ -103,7 +103,7 @@ def check_plan(plan: Plan, *, has_dev: bool = True, hidden: int | None = None) -
         "report_every": lambda: check_count("report_every", plan.report_every, 1),
         "batch_size": lambda: plan.batch_size is None or check_count("batch_size", plan.batch_size, 1),
         "early_stopping": lambda: _check_early_stopping(plan, has_dev),
-        "activation": lambda: check_activation(plan.activation),
+        "activation": lambda: _check_activation(plan.activation),
         "momentum": lambda: check_share("momentum", plan.momentum),
         "label_smoothing": lambda: check_label_smoothing(plan.label_smoothing),
         "dropout": lambda: dropped(plan.dropout, hidden),
@@ -154,6 +154,12 @@ def check_hidden(sizes: tuple[Any, ...]) -> tuple[int, ...]:
         return check_sizes(sizes)
     except UsageError as error:
         raise error.at("hidden") from None
+
+
+def _check_activation(activation: Any) -> None:
+    """Raise UsageError unless a file can store the activation: its name."""
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
+        raise UsageError("unknown activation", expected=" or ".join(ACTIVATIONS), found=repr(activation))
 
 
 def _check_optimizer(plan: Plan) -> None:

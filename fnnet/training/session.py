@@ -45,13 +45,11 @@ from fnnet.core.checks import check_weights
 from fnnet.core.deform import Deformation, deform
 from fnnet.core.params import Array
 from fnnet.core.public import init
-from fnnet.core.state import EpochReport, Examples, Progress, Training
+from fnnet.core.state import EpochReport, Examples, Model, Progress, Training, frozen
 from fnnet.core.table import NUMPY, Kernels
 from fnnet.data import Dataset
 from fnnet.errors import ArgumentTypeError, DataError, DivergedError, FnnetError, UsageError, counted
-from fnnet.files.model import Model
 from fnnet.files.runs import DIVERGED
-from fnnet.files.strictjson import frozen
 from fnnet.names import STEPPING
 from fnnet.training import class_weights, epochs, memory, recipes, steps
 from fnnet.training.lr_find import RangeTest, range_test

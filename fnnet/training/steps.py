@@ -64,6 +64,8 @@ def train_step(
     learning_rate, x = check_amount("learning_rate", learning_rate), as_input(x, state.params)
     labels = check_labels(labels, (len(x), state.params.layers[-1].b.size))
     weights = None if weights is None else check_weights(weights, len(x))
+    if not isinstance(objective.activation, str):
+        objective = objective._replace(activation=check_activation(objective.activation))
     plain = unchecked(optimizer)
     check_state(plain, state.params, state.optimizer_state)
     try:

@@ -10,7 +10,17 @@ import pytest
 
 import fnnet
 from fnnet import core
-from fnnet.core import check_network, checks, network, operations, optimizers, params, public, public_optimizers
+from fnnet.core import (
+    check_network,
+    checks,
+    network,
+    operations,
+    optimizers,
+    params,
+    public,
+    public_gradients,
+    public_optimizers,
+)
 from fnnet.core.state import Examples
 from fnnet.core.table import NUMPY
 from fnnet.errors import ArgumentTypeError, UsageError
@@ -60,14 +70,15 @@ def called(function):
     return [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
 
 
-PLACES = {"init": "parameters", **dict.fromkeys(("forward", "backward", "loss", "scores"), "network")}
+GRADIENTS = ("backpropagate", "input_gradient", "sample_gradients")
+PLACES = {"init": "parameters", **dict.fromkeys(("forward", "backward", "loss", "scores", *GRADIENTS), "network")}
 
 
 @pytest.mark.parametrize("name", sorted(PLAIN))
 def test_each_plain_function_has_one_public_one_that_calls_it_once(name):
     function = getattr(fnnet, name)
     assert function is not PLAIN[name]
-    assert function.__module__ in (public.__name__, public_optimizers.__name__)
+    assert function.__module__ in (public.__name__, public_gradients.__name__, public_optimizers.__name__)
     if name in ("predict", "adamw"):  # in two steps, by public functions of their own
         assert called(function).count({"predict": "scores", "adamw": "adam"}[name]) == 1
         return
@@ -76,7 +87,7 @@ def test_each_plain_function_has_one_public_one_that_calls_it_once(name):
 
 def test_every_public_function_of_the_mathematics_stands_before_a_plain_one():
     own = {"predictor", "best_classes", "make", "checked", "unchecked", "check_optimizer", "check_state"}
-    for module in (public, public_optimizers):
+    for module in (public, public_gradients, public_optimizers):
         for name, value in vars(module).items():
             if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_"):
                 assert name in PLAIN or name in own, name

@@ -13,11 +13,11 @@ import pytest
 
 import fnnet
 from fnnet.core.params import Layer, Params
+from fnnet.core.state import frozen
 from fnnet.errors import ModelError, StorageError
 from fnnet.files import container, model
 from fnnet.files.container import NO_DIGEST
 from fnnet.files.model import Model
-from fnnet.files.strictjson import frozen
 from tests.tools.disks import around
 
 SMALL = Model(fnnet.init((4, 3, 2), 1), classes=("cat", "dog"), image_shape=(2, 2), training={"seed": 1})

@@ -1,6 +1,7 @@
 """The rules of the code: who imports whom, what is public, what is documented; and that the README is true."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -163,6 +164,22 @@ def test_each_library_has_its_reason_in_the_changelog():
     table = (ROOT / "CHANGELOG.md").read_text().partition("### Libraries")[2]
     named = set(re.findall(r"[\w-]+", " ".join(re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE))))
     assert {re.split(r"[<>=\[]", each)[0] for each in required} - {"fnnet"} <= named
+
+
+def test_an_editable_install_is_a_plain_path():
+    """Where setuptools finds the package in the folder of `package-dir`, it writes one, which mypy reads."""
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert setup["package-dir"] == {"": "."}
+
+
+def test_a_plain_path_is_found_before_a_folder_of_the_name(tmp_path):
+    """As in the folder that holds the clone, which has the name of the package."""
+    (tmp_path / "clone" / "fnnet").mkdir(parents=True)
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "fnnet.pth").write_text(f"{ROOT}\n")
+    code = f"import site; site.addsitedir({str(tmp_path / 'site')!r}); import fnnet; fnnet.init((4, 3))"
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path / "clone", env=env)
 
 
 def test_the_version_is_the_same_everywhere():

@@ -28,7 +28,10 @@ from tests.tools import cases
 from tests.tools.operation import BYTES, FLAG, FLOATS, INTEGERS, NUMBERS, OTHER, PIXELS, REALS, TREE, Operation
 
 MODULES = (
-    *("core." + name for name in ("public", "public_optimizers", "check_network", "checks", "state", "rng")),
+    *(
+        "core." + name
+        for name in ("public", "public_gradients", "public_optimizers", "check_network", "checks", "state", "rng")
+    ),
     *("core." + name for name in ("schedules", "metrics", "dropout", "deform", "gradcheck")),
     *("training." + name for name in ("class_weights", "stopping", "steps", "blocks", "lbfgs", "lr_find", "epochs")),
     "training.plan",
@@ -99,14 +102,20 @@ _add("public.loss", fnnet.loss, {"params": _tree, "x": _x, "labels": _labels, "w
     errors=[({"labels": LABELS + 1}, "index 2: label out of range; expected 0 to 2, found 3"),
     ({"labels": LABELS - 1}, "index 0: label out of range"), ({"weights": -WEIGHTS}, "index 0: weight out"),
     ({"weights": WEIGHTS * np.nan}, "nan"), ({"label_smoothing": 1.0}, "less than 1"), ({"x": NAN}, NAN_TOLD)])
+_default = {"activation": ("none",)}
+_width = [({"x": X.reshape(N, 2, 3)}, r"x\.reshape\(len\(x\), -1\)")]
 _after = {"params": _tree, "activations": (OTHER, FORWARD), "labels": _labels, "weights": _weights}
 _add("public.backward", fnnet.backward, _after | {"label_smoothing": _smoothing}, none=("weights",), takes=True)
-_add("public.scores", fnnet.scores, {"params": _tree, "x": _x, "activation": _relu}, takes=True,
-    errors=[({"x": NAN}, NAN_TOLD)])
-_add("public.predict", fnnet.predict, {"params": _tree, "x": _x, "activation": _relu}, takes=True,
-    errors=[({"x": NAN}, NAN_TOLD)])
+_from = {"params": _tree, "activations": (OTHER, FORWARD), "dlogits": (NUMBERS, FORWARD.logits - 1)}
+for _name in ("backpropagate", "input_gradient", "sample_gradients"):
+    _add(f"public_gradients.{_name}", getattr(fnnet, _name), _from, takes=True, errors=[({"dlogits": X},
+        r"dlogits do not fit the logits; expected shape \(7, 3\), found \(7, 6\)")])
+_add("public.scores", fnnet.scores, {"params": _tree, "x": _x, "activation": _relu}, takes=True, fine=_default,
+    errors=[*_width, ({"x": NAN}, NAN_TOLD)])
+_add("public.predict", fnnet.predict, {"params": _tree, "x": _x, "activation": _relu}, takes=True, fine=_default,
+    errors=[*_width, ({"x": NAN}, NAN_TOLD)])
 _add("public.predictor", lambda params, x, activation, kernels=NUMPY: fnnet.predictor(params, activation=activation,
-    kernels=kernels)(x), {"params": _tree, "x": _x, "activation": _relu}, takes=True,
+    kernels=kernels)(x), {"params": _tree, "x": _x, "activation": _relu}, takes=True, fine=_default,
     errors=[({"x": NAN}, NAN_TOLD)])
 _add("public.best_classes", public.best_classes, {"logits": (FLOATS, X)}, errors=[({"logits": X * np.nan}, "row 0")])
 
@@ -202,7 +211,7 @@ _add("schedules.plateau_scale", schedules.plateau_scale, {"losses": (OTHER, [3.0
 
 _predicted = {"predicted": (INTEGERS, (LABELS + (LABELS > 1)) % 3), "labels": _labels}
 _add("metrics.evaluate", metrics.evaluate, {"params": _tree, "x": _x, "labels": _labels, "activation": _relu},
-    takes=True, errors=[({"x": X[:0], "labels": LABELS[:0]}, "at least 1 row")])
+    takes=True, fine=_default, errors=[({"x": X[:0], "labels": LABELS[:0]}, "at least 1 row")])
 _add("metrics.accuracy", metrics.accuracy, _predicted, errors=[({"labels": LABELS[1:]}, "as many")])
 _add("metrics.confusion", metrics.confusion, _predicted | {"classes": (OTHER, 3)}, errors=[({"classes": 2},
     "label out of range"), ({"labels": LABELS[1:]}, "shape")])
@@ -259,6 +268,10 @@ _add("lr_find.suggest", lr_find.suggest, {"rates": (NUMBERS, np.arange(1.0, 9.0)
     np.arange(8.0)[::-1].copy()), "smoothed": (NUMBERS, np.arange(8.0)[::-1].copy()), "window": (OTHER, 3)})
 _add("gradcheck.check_gradients", gradcheck.check_gradients, {"params": (TREE, fnnet.init((2, 1, 2), 1,
     dtype=np.float64)), "x": (PIXELS, X[:2, :2]), "labels": (INTEGERS, LABELS[:2]), "activation": _relu}, takes=True)
+_add("gradcheck.check_gradient", lambda at, gradient, step: gradcheck.check_gradient(lambda x: float((x**3).sum()), at,
+    gradient, step=step), {"at": (OTHER, X[:2]), "gradient": (NUMBERS, 3 * X[:2] ** 2), "step": (OTHER, 1e-3)},
+    errors=[({"at": X.astype("f")}, r"at\.astype\(np\.float64\)"), ({"gradient": X}, "gradient does not fit"),
+    ({"at": fnnet.init((2, 2))}, "dtype='float64'"), ({"step": 0.0}, "step")])
 
 
 def _epochs(training, plan, kernels=NUMPY):
@@ -282,13 +295,15 @@ THROUGH = {
     "check_network.check_finite_input": "public.forward",
     "check_network.check_masks": "public.forward",
     "check_network.check_like": "public.update",
-    "check_network.is_plain_array": "public.forward",
+    "check_network.check_network": "public.loss",
+    "check_network.check_dlogits": "public_gradients.backpropagate",
     "check_network.check_activations": "public.backward",
     "check_network.check_examples": "blocks.train_block",
     "check_network.check_initialiser": "public.init",
     "check_network.check_operands": "operations.affine",
     "checks.as_array": "public.forward",
     "checks.calm": "public.forward",
+    "checks.check_untraced": "public.forward",
     "checks.check_labels": "public.loss",
     "checks.check_weights": "public.loss",
     "checks.check_label_smoothing": "public.loss",
@@ -335,6 +350,8 @@ ELSEWHERE = {
     "model.load_model": "tests/files/test_model.py",
     "kernels.load": "tests/kernels/test_library.py",
     "state.report_of": "tests/files/test_checkpoints.py",
+    "state.frozen": "tests/files/test_model.py",
+    "state.thawed": "tests/files/test_model.py",
 }
 """Functions that are no mathematics, and the file that tests them."""
 
