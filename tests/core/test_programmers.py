@@ -86,6 +86,8 @@ def test_what_differs_is_not_equal():
         assert (other != PARAMS) is True
     assert (PARAMS[0] == tuple(PARAMS[0])) is False
     assert fnnet.forward(PARAMS, X) != fnnet.forward(PARAMS, X, activation="tanh")
+    narrow = fnnet.init((3, 2))
+    assert narrow != fnnet.Params(tuple(fnnet.Layer(*(array.astype(np.float64) for array in each)) for each in narrow))
     zeros = fnnet.Layer(np.zeros((1, 1)), np.zeros(1))
     negative = fnnet.Layer(-zeros.W, zeros.b)
     assert zeros == negative
