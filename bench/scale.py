@@ -1,4 +1,4 @@
-"""Measure how time and memory of an epoch grow: `python -m bench.scale` (extra plot).
+"""Measure how time and memory of an epoch grow: `python -m bench.scale`.
 
 Each point is a process of its own, compiled and with NumPy. The table goes to standard output, the picture to
 docs/scale.svg.

@@ -115,7 +115,7 @@ def download(data_dir: str | None, quiet: bool) -> None:
     type=FigureList(),
     help=deformation_help("Strength of --augment, e.g. rotation=10,shear=0; figures left out are the usual ones."),
 )
-@click.option("--output", "-o", type=FileName(), help="Also save the picture as PNG, SVG or PDF (extra plot).")
+@click.option("--output", "-o", type=FileName(), help="Also save the picture as PNG, SVG or PDF.")
 @seed_option
 def show(
     count: int | None,

@@ -41,7 +41,7 @@ SHEET: Final = 100
     metavar="[FILE]",
     is_flag=False,
     flag_value="evaluation.png",
-    help="Picture of test images with predictions and labels, mistakes marked (extra plot).  [evaluation.png]",
+    help="Picture of test images with predictions and labels, mistakes marked.  [evaluation.png]",
 )
 @seed_option
 @json_option

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     help="Steps from --low to --high.",
 )
 @seed_option
-@click.option("--plot", type=FileName(), help="The curve as PNG, SVG or PDF (extra plot).")
+@click.option("--plot", type=FileName(), help="The curve as PNG, SVG or PDF.")
 @json_option
 @quiet_option
 def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:

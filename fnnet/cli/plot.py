@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Training curves of several runs in one chart.")
 @click.argument("folders", metavar="RUN_DIR...", nargs=-1, required=True, type=FileName())
-@click.option("--output", "-o", type=FileName(), help="The curves as PNG, SVG or PDF (extra plot).")
+@click.option("--output", "-o", type=FileName(), help="The curves as PNG, SVG or PDF.")
 @json_option
 @quiet_option
 def plot(folders: tuple[str, ...], output: str | None, as_json: bool, quiet: bool) -> None:

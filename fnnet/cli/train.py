@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     help="Resume the run in --run-dir; the result is bit-identical to an uninterrupted run.",
 )
 @click.option("--out", type=FileName(), default="model.safetensors", show_default=True, help="File of the model.")
-@click.option("--plot", type=FileName(), help="Curves of loss and accuracy as PNG, SVG or PDF (extra plot).")
+@click.option("--plot", type=FileName(), help="Curves of loss and accuracy as PNG, SVG or PDF.")
 @json_option
 @quiet_option
 @click.pass_obj

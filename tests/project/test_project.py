@@ -146,13 +146,12 @@ def test_what_is_installed_is_what_is_imported():
     """No dependency that no code uses, and none that is missing."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    declared = [*project["dependencies"], *extras["plot"]]
-    declared = {re.split("[<>=]", requirement)[0] for requirement in declared}
+    declared = {re.split("[<>=]", requirement)[0] for requirement in project["dependencies"]}
     used = {name.split(".")[0] for path in FILES for name in imports(ast.parse(path.read_text()))}
     used -= {*sys.stdlib_module_names, "fnnet", "mpl_toolkits"}
     assert used == {LIBRARIES.get(name, name) for name in declared}
     assert used >= HEAVY
-    assert extras.keys() == {"plot", "test", "fuzz", "dev", "peers"}
+    assert extras.keys() == {"test", "fuzz", "dev", "peers"}
 
 
 def test_each_library_has_its_reason_in_the_changelog():

@@ -177,7 +177,7 @@ def figure_class() -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        fix = "pip install 'fnnet[plot]'"
+        fix = "pip install matplotlib"
         raise FnnetError("pictures need matplotlib", expected="matplotlib", found=str(error), fix=fix) from None
     return Figure
 
