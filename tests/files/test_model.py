@@ -299,3 +299,11 @@ def test_a_model_is_immutable_to_the_bottom_and_can_be_copied():
         assert again.training == made.training
         assert again._replace(params=None, training=None) == made._replace(params=None, training=None)
         assert (again.params.layers[0].W == made.params.layers[0].W).all()
+
+
+def test_an_activation_of_your_own_is_not_stored(tmp_path):
+    """A file holds no code; a name in its place would load another network."""
+    model = Model(fnnet.init((4, 3, 2)), fnnet.Activation(np.sin, lambda da, z: da * np.cos(z)), ("a", "b"), (2, 2))
+    with pytest.raises(ModelError, match="stores no code"):
+        fnnet.save_model(tmp_path / "model.safetensors", model)
+    assert not list(tmp_path.iterdir())
