@@ -49,6 +49,8 @@ def main(checkout: Path, pairs: int) -> None:
     for side in sides:
         compileall.compile_dir(side / "fnnet", quiet=1)
     print(f"compiling at the first run; {cpu_name()}, {available_threads()} threads, {pairs} pairs")
+    carries = [side for side in sides if any((side / "fnnet" / "kernels").glob("code/*"))]
+    print(f"code of a wheel: {', '.join(map(str, carries)) or 'in neither'}")
     print(f"{'command':16}{'this':>9}{'other':>9}{'ratio':>7}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,5 +1,8 @@
 """The compiler, run as `python -m fnnet.kernels.build DTYPE PART...`: writes object files to standard output.
 
+`python -m fnnet.kernels.build --ship` writes what Numba makes into the package instead, for a wheel to carry: see
+`kernels.shipped`.
+
 It runs in a process of its own with NUMBA_OPT=0: Numba only generates LLVM's intermediate code, which is then optimised
 once, as a whole. Left to Numba, every function is optimised again in each function that calls it (14 s for 8).
 
@@ -18,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 from llvmlite import binding, ir
 
+from fnnet.kernels import shipped
 from fnnet.kernels.machine import target
 from fnnet.kernels.shortcuts import leave_work_out, texts
 from fnnet.kernels.signatures import FUNCTIONS, NEEDS, PARTS, Function, symbol
@@ -29,9 +33,34 @@ RUNTIME: Final = frozenset({"memset", "memcpy", "memmove", "bzero", "sched_yield
 def build(part: str, dtype: str, assembly: bool = False, plain: bool = False) -> bytes:
     """Return an object file, or its assembly to read, with every function of `part` compiled for `dtype`.
 
+    What Numba makes of it is taken from `kernels.shipped` if it is there: Numba is then not imported.
+
     plain    without `shortcuts`.
     Raises   RuntimeError if a function's parameters are not those of `kernels.signatures`, or the code calls others.
     """
+    machine = target()
+    whole = _shipped(part, dtype) or numba_code(part, dtype, plain)
+    whole.triple, whole.data_layout = machine.triple, str(machine.target_data)
+    _optimise(whole, machine, {entry for name in PARTS[part] for entry in (f"fnnet_{name}", symbol(name))})
+    whole.verify()
+    known = RUNTIME | {symbol(name) for needed in NEEDS[part] for name in PARTS[needed]}
+    foreign = {each.name for each in whole.functions if each.is_declaration and not each.name.startswith("llvm.")}
+    if foreign - known:
+        raise RuntimeError(f"the compiled code calls {', '.join(sorted(foreign - known))}")
+    return machine.emit_assembly(whole).encode() if assembly else bytes(machine.emit_object(whole))
+
+
+def _shipped(part: str, dtype: str) -> Any:
+    """Return the module of a part that a wheel carries; None if there is none that this LLVM reads."""
+    code = shipped.read(part, dtype)
+    try:
+        return code and binding.parse_bitcode(code)
+    except RuntimeError:  # from a newer LLVM
+        return None
+
+
+def numba_code(part: str, dtype: str, plain: bool = False) -> Any:
+    """Return what Numba makes of a part, as a module of LLVM that is not optimised yet."""
     from numba import types
 
     from fnnet.kernels.native.pieces import numba_types, result_type
@@ -40,7 +69,7 @@ def build(part: str, dtype: str, assembly: bool = False, plain: bool = False) ->
     if plain:
         for name in FUNCTIONS:  # Numba then emits machine code, which nobody calls, and finds what it calls
             binding.add_symbol(symbol(name), 1)
-    machine, real = target(), getattr(types, np.dtype(dtype).name)
+    real = getattr(types, np.dtype(dtype).name)
     names, libraries = {}, []
     for name, described in PARTS[part].items():
         dispatcher = native(name, described)
@@ -56,13 +85,7 @@ def build(part: str, dtype: str, assembly: bool = False, plain: bool = False) ->
         whole.link_in(binding.parse_assembly(text))
     for name, found in names.items():
         whole.get_function(found).name = symbol(name)
-    _optimise(whole, machine, {entry for name in names for entry in (f"fnnet_{name}", symbol(name))})
-    whole.verify()
-    known = RUNTIME | {symbol(name) for needed in NEEDS[part] for name in PARTS[needed]}
-    foreign = {each.name for each in whole.functions if each.is_declaration and not each.name.startswith("llvm.")}
-    if foreign - known:
-        raise RuntimeError(f"the compiled code calls {', '.join(sorted(foreign - known))}")
-    return machine.emit_assembly(whole).encode() if assembly else bytes(machine.emit_object(whole))
+    return whole
 
 
 def native(name: str, described: Function) -> Any:
@@ -114,12 +137,24 @@ def _optimise(module: Any, machine: Any, entries: set[str]) -> None:
     builder.getModulePassManager().run(module, builder)
 
 
+def _ship() -> None:
+    """Write the code of every part, for both dtypes, for the vectors of this machine, or of the level FNNET_CPU."""
+    for dtype in ("float32", "float64"):
+        for part in PARTS:
+            shipped.write(part, dtype, numba_code(part, dtype).as_bitcode())
+    sys.stderr.write(f"written for {shipped.vectors()} to {shipped.FOLDER}\n")
+
+
 def main() -> None:
     """Write object files for sys.argv's dtype and parts to standard output, to which nothing else may print.
 
     Each is written when it is ready, after its size as 8 bytes. With `--assembly` text to read takes their place.
-    Where `shortcuts` does not fit the Numba that is installed, a process compiles without it (`--plain`).
+    With `--ship` see `_ship`. Where `shortcuts` does not fit the Numba that is installed, a process compiles without it
+    (`--plain`).
     """
+    if "--ship" in sys.argv:
+        _ship()
+        return
     out = os.dup(1)
     os.dup2(2, 1)
     dtype, *parts = (word for word in sys.argv[1:] if not word.startswith("--"))

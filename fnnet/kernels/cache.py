@@ -33,7 +33,10 @@ SOURCES: Final = (
     "limits.py",
     "names.py",
     *(f"core/{name}.py" for name in ("__init__", "checks", "dropout", "operations", "params", "rng")),
-    *(f"kernels/{name}.py" for name in ("__init__", "build", "layout", "machine", "shortcuts", "signatures")),
+    *(
+        f"kernels/{name}.py"
+        for name in ("__init__", "build", "layout", "machine", "shipped", "shortcuts", "signatures")
+    ),
     "kernels/native",
 )
 """The modules and folders of fnnet that the compiler imports, and whose text is part of the key."""

@@ -15,7 +15,7 @@ import fnnet
 from fnnet import kernels, limits
 from fnnet.core.params import weights_sha256
 from fnnet.errors import FnnetError, UsageError
-from fnnet.kernels import compiler, library, machine, signatures
+from fnnet.kernels import compiler, library, machine, shipped, signatures
 from tests.campaigns import levels
 from tests.conftest import ROOT
 
@@ -305,3 +305,48 @@ build.main()
     assert first > 1000
     assert second > 1000
     assert len(done.stdout) == 16 + first + second
+
+
+SHIPPED = """
+import sys
+from pathlib import Path
+from fnnet.kernels import build, shipped
+shipped.FOLDER = Path(sys.argv[1])
+if "write" in sys.argv:
+    shipped.write("products", "float32", build.numba_code("products", "float32").as_bitcode())
+else:
+    sys.modules["numba"] = None  # cannot be imported
+    print(len(build.build("products", "float32")))
+"""
+
+
+def shipped_run(folder, *words):
+    env = {**os.environ, "NUMBA_OPT": "0", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", SHIPPED, str(folder), *words]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+def test_a_wheel_s_code_compiles_without_numba(tmp_path):
+    """Code that is damaged is not read: Numba is then asked for."""
+    assert "numba" in shipped_run(tmp_path).stderr, "nothing is shipped"
+    done = shipped_run(tmp_path, "write")
+    assert done.returncode == 0, done.stderr
+    (file,) = tmp_path.iterdir()
+    good = file.read_bytes()
+    assert int(shipped_run(tmp_path).stdout) > 1000
+    for damaged in (good[:-1], good[:40] + bytes([good[40] ^ 1]) + good[41:], b""):
+        file.write_bytes(damaged)
+        assert "numba" in shipped_run(tmp_path).stderr
+
+
+def test_a_wheel_s_code_is_of_these_sources_and_this_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "code")
+    shipped.write("products", "float32", b"code")
+    assert shipped.read("products", "float32") == b"code"
+    assert shipped.read("products", "float64") is None
+    with monkeypatch.context() as changed:
+        changed.setattr(shipped, "_sources", lambda: b"other")
+        assert shipped.read("products", "float32") is None
+    host = machine.machine()
+    monkeypatch.setattr(shipped, "machine", lambda: host._replace(rows=3))
+    assert shipped.read("products", "float32") is None
