@@ -178,7 +178,8 @@ def averaged(optimizer: Optimizer, decay: float) -> Optimizer:
 
     def step(params: Params, grads: Params, state: Moments, rate: float) -> tuple[Params, Moments]:
         *trees, average = state.trees
-        params, inner = optimizer.update(params, grads, Moments(state.steps, tuple(trees)) if trees else (), rate)
+        counts = trees or isinstance(optimizer.init(params), Moments)
+        params, inner = optimizer.update(params, grads, Moments(state.steps, tuple(trees)) if counts else (), rate)
         share = float((1 - decay) / (1 - _power(decay, state.steps + 1)))
         average = each(lambda e, W: e + _times(share, W - e), average, params)
         return params, Moments(state.steps + 1, (*trees_of(inner), average))

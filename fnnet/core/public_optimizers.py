@@ -211,7 +211,7 @@ class CheckedUpdate:
 @calm
 def _update(plain: Optimizer, params: Params, grads: Params, state: Any, learning_rate: float) -> tuple[Params, Any]:
     params, grads = check_like(params, grads, "grads")
-    check_state(plain, params, state)
+    state = check_state(plain, params, state)
     moved, state = plain.update(params, grads, state, check_amount("learning_rate", learning_rate))
     return freeze_params(moved), _freeze_state(state)
 
@@ -228,24 +228,51 @@ def checked(plain: Optimizer) -> Optimizer:
 def unchecked(optimizer: Optimizer) -> Optimizer:
     """Return the optimizer that `checked` wrapped.
 
-    One of the user's own may return arrays that it was given: they are taken as views, which training makes read-only.
+    What one of the user's own returns is checked. It may be arrays that it was given: taken as read-only views.
     It has no name, as compiled code does not have its rule.
     """
     if isinstance(optimizer.update, CheckedUpdate):
         return optimizer.update.plain
+    if _is_of_core(optimizer.update):
+        return optimizer
     own = optimizer.update
 
     def update(params: Params, grads: Params, state: Any, rate: float) -> tuple[Params, Any]:
-        moved, state = own(params, grads, state, rate)
-        if isinstance(state, Moments):
-            state = state._replace(trees=tuple([each(_view, tree) for tree in state.trees]))
-        return each(_view, moved), state
+        returned = own(params, grads, state, rate)
+        if not (isinstance(returned, tuple) and len(returned) == 2) or isinstance(returned, Params):
+            found = f"a tuple of {len(returned)}" if isinstance(returned, tuple) else type(returned).__name__
+            raise ArgumentTypeError("result of the optimizer's update", expected="(params, state)", found=found)
+        try:
+            moved = check_like(params, returned[0], "params that the optimizer's update returned")[1]
+            state = check_state(optimizer, params, returned[1])
+        except UsageError as error:
+            raise (error if error.where else error.at("optimizer.update")) from None
+        return each(_view, moved), _views(state)
 
     return optimizer._replace(update=update, name="")
 
 
+def _is_of_core(update: Any) -> bool:
+    """True for the update of one of core's optimizers, whose rule is known; not for what wraps another's."""
+    known = getattr(update, "__module__", None) == optimizers.__name__
+    return known and update.__qualname__.partition(".")[0] in optimizers.OPTIMIZERS
+
+
 def _view(array: Any) -> Any:
-    return array.view() if isinstance(array, np.ndarray) else array
+    if not isinstance(array, np.ndarray):
+        return array
+    view = array.view()
+    view.setflags(write=False)
+    return view
+
+
+def _views(state: Any) -> Any:
+    """Return a state whose arrays, in the forms that states usually have, are read-only views."""
+    if isinstance(state, Moments):
+        return state._replace(trees=_views(state.trees))
+    if isinstance(state, Params):
+        return each(_view, state)
+    return tuple(map(_views, state)) if type(state) is tuple else _view(state)
 
 
 SGD: Final = sgd()
@@ -259,14 +286,16 @@ def check_optimizer(optimizer: Any) -> Optimizer:
     return optimizer
 
 
-def check_state(optimizer: Optimizer, params: Params, state: Any) -> None:
-    """Raise UsageError unless `state` can be that of `optimizer` for `params`.
+def check_state(optimizer: Optimizer, params: Params, state: Any) -> Any:
+    """Return `state`, its moments plain arrays, if it can be that of `optimizer` for `params`, else UsageError.
 
     An optimizer of the user's own checks its own state.
     """
     wanted = optimizer.trees
+    if wanted is None and optimizers.averages(optimizer):
+        wanted = max(1, len(trees_of(state)))
     if wanted is None or (wanted == 0 and isinstance(state, tuple) and not state):
-        return
+        return state
     trees = state.trees if isinstance(state, Moments) else () if isinstance(state, tuple) and not state else None
     if trees is None or len(trees) != wanted:
         average = " with an average" if optimizers.averages(optimizer) else ""
@@ -276,8 +305,9 @@ def check_state(optimizer: Optimizer, params: Params, state: Any) -> None:
         raise UsageError("optimizer state is not of this optimizer", expected=expected, found=found, fix=fix)
     if isinstance(state, Moments):
         check_count("optimizer state's steps", state.steps, 0)
-    for tree in trees:
-        check_like(params, tree, "moments")
+    plain = tuple([check_like(params, tree, "moments")[1] for tree in trees])
+    same = all(one is other for one, other in zip(plain, trees, strict=True))
+    return state if same else state._replace(trees=plain)
 
 
 def _freeze_state(state: Any) -> Any:
@@ -294,6 +324,8 @@ def _with_known_state(optimizer: Optimizer) -> Optimizer:
         state = inner(params)
         if not (isinstance(state, Moments) or (isinstance(state, tuple) and not state)):
             raise UsageError("optimizer to average", expected="a state () or Moments", found=type(state).__name__)
+        if isinstance(state, Moments) and state.steps != 0:
+            raise UsageError("optimizer to average", expected="a state that begins at step 0", found=state.steps)
         return state
 
     return optimizer if optimizer.trees is not None else optimizer._replace(init=init)

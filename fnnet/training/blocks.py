@@ -266,7 +266,9 @@ def make_blocks(
     check_kernels(kernels)
     state = check_work(state, objective, optimizer)
     plain = unchecked(optimizer)
-    check_state(plain, state.params, state.optimizer_state)
+    moments = check_state(plain, state.params, state.optimizer_state)
+    if moments is not state.optimizer_state:
+        state = state._replace(optimizer_state=moments)
     rule = rule_of(plain)
     if kernels.trainer and rule and isinstance(objective.activation, str):
         return Compiled(state, batch_size, objective, rule, kernels)

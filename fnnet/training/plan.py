@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
+
+import numpy as np
 
 from fnnet.core import deform, public_optimizers
 from fnnet.core.check_network import check_initialiser, check_sizes
@@ -183,3 +186,18 @@ def _check_early_stopping(plan: Plan, has_dev: bool) -> None:
     if not has_dev:
         fix = "hold some out with `dev`"
         raise UsageError("no dev images for early stopping", expected="dev images", found="none", fix=fix)
+
+
+def plain_values(value: Any) -> Any:
+    """Return settings with Python's own numbers and texts, which can be stored, in place of NumPy's and others."""
+    if isinstance(value, Mapping):
+        return {name: plain_values(each) for name, each in value.items()}
+    if isinstance(value, (tuple, list)) and not hasattr(value, "_fields"):
+        return tuple(map(plain_values, value))
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray) and value.ndim <= 1:
+        return plain_values(value.tolist())
+    if type(value) not in (bool, int, float) and isinstance(value, numbers.Real):
+        return float(value)
+    return value

@@ -39,7 +39,7 @@ from typing import Any, Final, NamedTuple, Never
 import numpy as np
 
 from fnnet import data
-from fnnet.core import metrics
+from fnnet.core import metrics, rng
 from fnnet.core.check_network import check_examples
 from fnnet.core.checks import check_weights
 from fnnet.core.deform import Deformation, deform
@@ -53,7 +53,7 @@ from fnnet.files.runs import DIVERGED
 from fnnet.names import STEPPING
 from fnnet.training import class_weights, epochs, memory, recipes, steps
 from fnnet.training.lr_find import RangeTest, range_test
-from fnnet.training.plan import Plan, check_hidden, check_plan, check_recipe, make_optimizer
+from fnnet.training.plan import Plan, check_hidden, check_plan, check_recipe, make_optimizer, plain_values
 from fnnet.training.recipes import Recipe
 from fnnet.training.record import Record, open_record
 
@@ -115,6 +115,7 @@ def prepare(
     if not isinstance(recipe, (str, Recipe)):
         raise ArgumentTypeError("recipe", expected="a name or a Recipe", found=type(recipe).__name__)
     dev_set = None if dev_set is None else check_examples(dev_set)
+    settings, seed = plain_values(settings), rng.check_seed(seed)
     chosen = override(recipes.get(recipe) if isinstance(recipe, str) else recipe, settings)
     if dev_set is not None and settings.get("dev"):
         problem = "cannot be combined with `dev_data`"
@@ -145,7 +146,9 @@ def override(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     figures = {name: value for name, value in settings.items() if name in Plan._fields}
     for name in settings:
         if name not in own and name not in figures:
-            raise UsageError("unknown setting", where=name, expected="a field of a plan or a recipe", found=repr(name))
+            raise UsageError(
+                "unknown setting", where=str(name), expected="a field of a plan or a recipe", found=repr(name)
+            )
     deformation = figures.get("deformation")
     if isinstance(deformation, Mapping):
         figures["deformation"] = {**(recipe.plan.get("deformation") or recipes.DEFORMATION), **deformation}

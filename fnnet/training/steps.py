@@ -67,7 +67,9 @@ def train_step(
     if not isinstance(objective.activation, str):
         objective = objective._replace(activation=check_activation(objective.activation))
     plain = unchecked(optimizer)
-    check_state(plain, state.params, state.optimizer_state)
+    moments = check_state(plain, state.params, state.optimizer_state)
+    if moments is not state.optimizer_state:
+        state = state._replace(optimizer_state=moments)
     try:
         made, mean_loss, correct = step(state, x, labels, learning_rate, weights, objective, plain, kernels.operations)
     except DivergedError:

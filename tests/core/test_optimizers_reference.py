@@ -129,7 +129,7 @@ def test_the_average_is_optax_s(optax):
         (lambda: optimizers.clipped(optimizers.SGD, 0), "clip_norm out of range; expected a finite number > 0"),
         (lambda: optimizers.averaged(optimizers.SGD, 1.0), "ema out of range; expected 0 or more and less than 1"),
         (lambda: optimizers.rmsprop(epsilon=0), "epsilon out of range; expected a finite number > 0"),
-        (lambda: optimizers.make("adagrad"), "unknown optimizer; expected sgd or momentum or nesterov"),
+        (lambda: optimizers.make("no_such_rule"), "unknown optimizer; expected sgd or momentum or nesterov"),
         (lambda: optimizers.adam("0.9"), "beta_1 is not a number"),
     ],
 )

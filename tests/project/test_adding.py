@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import ROOT
 
 ACTIVATION = {
-    "names.py": [('"linear", "mish")', '"linear", "mish", "softplus")')],
+    "names.py": [('"linear", "mish"', '"linear", "mish", "softplus"')],
     "core/operations.py": [
         (
             "class Activation(NamedTuple):",
@@ -59,7 +59,7 @@ FORMULAS: Final''',
     ],
 }
 OPTIMIZER = {
-    "names.py": [('"adamw", "lion")', '"adamw", "lion", "adamax")')],
+    "names.py": [('"adamw", "lion"', '"adamw", "lion", "adamax"')],
     "core/optimizers.py": [
         (
             "def clipped(",
@@ -106,7 +106,7 @@ def _read(file, path, wanted):
 
 FORMAT = Format("grid", _recognise, _read)
 ''',
-    "names.py": [('"NPZ")', '"NPZ", "grid")')],
+    "names.py": [('"NPZ"', '"NPZ", "grid"')],
     "data/formats.py": [
         ("import idx, ", "import grid, idx, "),
         ("(idx.FORMAT, ", "(grid.FORMAT, idx.FORMAT, "),
