@@ -16,6 +16,7 @@ import zlib
 from pathlib import Path
 from typing import Final
 
+from fnnet.errors import FnnetError
 from fnnet.kernels.machine import machine
 
 FOLDER: Final = Path(__file__).with_name("code")
@@ -31,20 +32,27 @@ def vectors() -> str:
 
 def read(part: str, dtype: str) -> bytes | None:
     """Return the code of a part, as LLVM's bitcode; None if there is none for this machine and these sources."""
-    try:
-        content = _place(part, dtype).read_bytes()
-    except OSError:
+    place = _place(part, dtype)
+    if not place.exists():  # before `files.disk`, whose import takes longer than this
         return None
-    if len(content) > MAX_BYTES or content[:32] != _digest(content[32:]):
+    from fnnet.files.disk import read_bytes
+
+    try:
+        content = read_bytes(place, MAX_BYTES)
+    except FnnetError:
+        return None
+    if content[:32] != _digest(content[32:]):
         return None
     return zlib.decompress(content[32:])
 
 
 def write(part: str, dtype: str, code: bytes) -> None:
     """Keep the code of a part in the package."""
+    from fnnet.files.disk import write_file
+
     FOLDER.mkdir(exist_ok=True)
     packed = zlib.compress(code, 9)
-    _place(part, dtype).write_bytes(_digest(packed) + packed)
+    write_file(_place(part, dtype), _digest(packed), packed)
 
 
 def _place(part: str, dtype: str) -> Path:
@@ -58,9 +66,10 @@ def _digest(packed: bytes) -> bytes:
 @functools.cache
 def _sources() -> bytes:
     """Return a digest of the sources of what is compiled."""
+    from fnnet.files.disk import read_bytes
     from fnnet.kernels.cache import ROOT, sources
 
     digest = hashlib.sha256()
     for source in sources():
-        digest.update(source.relative_to(ROOT).as_posix().encode() + b"\0" + source.read_bytes())
+        digest.update(source.relative_to(ROOT).as_posix().encode() + b"\0" + read_bytes(source))
     return digest.digest()

@@ -344,6 +344,7 @@ THROUGH = {
 }
 """Functions whose faults show through another operation, which is tested."""
 ELSEWHERE = {
+    "plan.plain_values": "tests/training/test_session.py",
     "plan.check_recipe": "tests/training/test_session.py",
     "plan.check_hidden": "tests/training/test_session.py",
     "model.save_model": "tests/files/test_model.py",

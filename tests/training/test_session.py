@@ -1,6 +1,7 @@
 """The training session: a job from data to a tested model, stopped, resumed and refused without a command line."""
 
 import contextlib
+import fractions
 import subprocess
 import sys
 
@@ -293,3 +294,28 @@ def test_arguments_of_another_kind_are_refused(arguments, word):
         prepare(*arguments)
     with pytest.raises(UsageError, match="Examples"):
         prepare(data.load("digits"), dev_set=3)
+
+
+def test_numbers_of_other_kinds_are_stored_as_python_s_own(dataset, tmp_path):
+    """Where one cannot be stored, the training would be lost at its end."""
+    settings = {
+        "epochs": np.int64(2),
+        "learning_rate": fractions.Fraction(1, 10),
+        "hidden": np.array([3, 4]),
+        "dropout": (np.float32(0.25), np.float64(0.5)),
+        "batch_size": np.int32(8),
+        "label_smoothing": np.float32(0.125),
+        "deformation": {"shift": np.float32(1)},
+        "activation": np.str_("tanh"),
+    }
+    job = prepare(dataset, "classic", settings, seed=np.int64(3))
+    kinds = {
+        type(value) for value in (*job.plan._asdict().values(), *job.plan.dropout, *job.plan.deformation, job.seed)
+    }
+    assert not {kind for kind in kinds if kind.__module__ == "numpy"}
+    assert job.plan.learning_rate == 0.1
+    assert job.sizes[1:-1] == (3, 4)
+    model, _ = train(job, run_dir=tmp_path / "run")
+    fnnet.save_model(tmp_path / "model.safetensors", model)
+    with pytest.raises(UsageError, match="seed"):
+        prepare(dataset, "classic", seed=1.5)
