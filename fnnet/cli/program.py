@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import UserDict
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final
 
@@ -159,7 +160,10 @@ def _nearest(error: click.NoSuchOption) -> str:
     """Return which options may be meant."""
     known = [name for parameter in error.ctx.command.params for name in parameter.opts] if error.ctx else []
     meant = SYNONYMS.get(error.option_name)
-    near = sorted(error.possibilities or ()) if meant is None else [meant] if meant in known else []
+    return _perhaps(sorted(error.possibilities or ()) if meant is None else [meant] if meant in known else [])
+
+
+def _perhaps(near: Sequence[str]) -> str:
     return f"; perhaps {' or '.join(near)}" if near else ""
 
 
@@ -168,6 +172,11 @@ def _usage(error: click.ClickException) -> str:
     message, context = error.format_message(), getattr(error, "ctx", None)
     if isinstance(error, click.NoSuchOption):
         message = f"No such option '{error.option_name}'{_nearest(error)}"
+    elif message.startswith("No such command ") and context is not None and isinstance(context.command, click.Group):
+        from difflib import get_close_matches
+
+        name = message.split("'")[1]
+        message = f"No such command '{name}'{_perhaps(get_close_matches(name, context.command.list_commands(context)))}"
     if isinstance(error, click.BadParameter) and error.param is not None and error.message:
         option = error.param.opts[0]
         message = f"{option if option.startswith('-') else error.param.human_readable_name}: {error.message}"

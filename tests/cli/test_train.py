@@ -77,6 +77,7 @@ def test_quiet_train(run, idx_folder):
     result = run("train", "--data", idx_folder, "--epochs", 2, "--quiet")
     assert result.err == ""
     assert len(result.out.splitlines()) == 5
+    assert "784-10-10, 7,960 parameters" in result.out.splitlines()
 
 
 def test_options_override_the_recipe(run, idx_folder):

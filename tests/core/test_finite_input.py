@@ -218,6 +218,15 @@ def test_a_look_reads_three_rows(n, monkeypatch):
     assert seen == [min(n, 3) if n != 4 else 2]
 
 
+@pytest.mark.usefixtures("untold")
+@pytest.mark.parametrize("n", [1, 2])
+def test_the_least_that_looks_like_a_pixel_is_2(n):
+    x = np.zeros((n, SIZES[0]), np.float32)
+    x[0, 0] = 2
+    with pytest.warns(UserWarning, match=TOLD):
+        fnnet.scores(fnnet.init(SIZES, 1), x)
+
+
 def test_looks_become_rare(monkeypatch):
     fresh = itertools.chain(itertools.repeat(True, notes.FIRST), itertools.cycle([False] * 255 + [True]))
     assert list(itertools.islice(fresh, 400)) == _first_turns(400)

@@ -120,6 +120,36 @@ def test_flat_rows_take_the_shape_that_is_wanted(tmp_path):
     assert data.load(str(csv_file(tmp_path / "a.csv", [[1, *range(24)]])), flat=(4, 6)).image_shape == (4, 6)
 
 
+@pytest.mark.parametrize("length", [1, 21, 22, 300, 65535])
+def test_an_archive_with_a_comment_is_read(length, tmp_path, small_images):
+    x, y = small_images
+    path = tmp_path / "a.npz"
+    np.savez(path, x_train=x, y_train=y)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = b"c" * length
+    np.testing.assert_array_equal(data.load(path).train.x.reshape(x.shape), x)
+    content = path.read_bytes()
+    for wrong in (content[:-1], content + b"c"):
+        write(path, wrong)
+        with pytest.raises(DataError, match="damaged NPZ, truncated or followed by more data"):
+            data.load(path)
+
+
+def test_an_archive_of_64_bits_is_refused(tmp_path, small_images):
+    """Its true directory is elsewhere than the record at the end says."""
+    path = tmp_path / "a.npz"
+    np.savez(path, x_train=small_images[0], y_train=small_images[1])
+    content = path.read_bytes()
+    ends = content.rindex(b"PK\5\6")
+    locator = b"PK\6\7" + bytes(16)
+    offset = int.from_bytes(content[ends + 16 : ends + 20], "little")
+    length = (ends + 20 - offset).to_bytes(4, "little")  # the locator passes as a part of the directory
+    record = content[ends : ends + 12] + length + content[ends + 16 :]
+    write(path, content[:ends] + locator + record)
+    with pytest.raises(DataError, match="damaged or unsupported NPZ; expected a directory up to byte"):
+        data.load(path)
+
+
 def test_f17_damaged_npz(tmp_path):
     npz(tmp_path / "a.npz", x_train=np.zeros((3, 4, 4), np.uint8), y_train=np.zeros(3, np.uint8))
     content = (tmp_path / "a.npz").read_bytes()

@@ -8,7 +8,7 @@ from PIL import Image
 
 from fnnet import data
 from fnnet.data import png as reader
-from fnnet.data.photo import dark_on_light
+from fnnet.data.photo import GREY, dark_on_light
 from fnnet.errors import DataError
 from tests.tools.png import KINDS, encode, grey, key_chunk, noise, palette_chunks
 from tests.tools.samples import chunk, missing_parts, png, png_bytes, write
@@ -203,3 +203,19 @@ def test_f31_dark_ink_on_light_paper_is_seen():
     assert dark_on_light(np.array([[255, 255], [0, 0]], np.uint8), (1, 2)).tolist() == [True, False]
     bright = np.pad(np.full((9, 9), 200, np.uint8), 2, constant_values=100)
     assert not dark_on_light(bright.reshape(1, -1), (13, 13)).any()
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+def test_paper_is_known_by_all_four_edges(turns):
+    """Two light edges and the ends of the others are 18 of 28 pixels, one edge and two ends are 9."""
+    image = np.zeros((7, 7), np.uint8)
+    for light in (0, -1):
+        image[light] = 200
+        wanted = light == -1
+        for turned in (np.rot90(image, turns), np.rot90(image, turns + 2)):
+            assert dark_on_light(np.ascontiguousarray(turned).reshape(1, -1), (7, 7)).tolist() == [wanted]
+
+
+def test_paper_as_dark_as_the_mean_and_as_grey_as_can_be():
+    for value, light in ((GREY, True), (GREY - 1, False)):
+        assert dark_on_light(np.full((1, 25), value, np.uint8), (5, 5)).tolist() == [light]

@@ -235,6 +235,14 @@ def test_f15_training_and_test_set_swapped(idx_folder, monkeypatch):
     assert "its labels are those of train-labels-idx1-ubyte; are" in notices[1]
 
 
+def test_f15_sets_of_the_same_size_are_not_called_swapped(idx_folder):
+    for kind in ("images-idx3", "labels-idx1"):
+        write(idx_folder / f"t10k-{kind}-ubyte", (idx_folder / f"train-{kind}-ubyte").read_bytes())
+    notices = []
+    assert len(data.load(str(idx_folder), notify=notices.append).test.labels) == 50
+    assert notices == []
+
+
 def test_f17_archives_of_other_kinds(tmp_path):
     good = archived(x=npy(np.arange(8, dtype=">u2").reshape(2, 2, 2)))
     assert read_npz(write(tmp_path / "a", good))["x"].tolist() == np.arange(8).reshape(2, 2, 2).tolist()

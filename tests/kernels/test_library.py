@@ -109,8 +109,6 @@ def test_f88_a_thread_that_cannot_be_started(numba_kernels, monkeypatch):
 @pytest.mark.skipif(not machine.machine().fma, reason="needs a processor with multiply-add")
 def test_tiles_are_vector_code():
     """The hot loop of the large tile is one multiply-add for each accumulator, whole vectors, and nothing spilled."""
-    from llvmlite import binding
-
     done = subprocess.run(
         [sys.executable, "-m", "fnnet.kernels.build", "float32", "products", "--assembly"],
         env={**os.environ, "NUMBA_OPT": "0", "PYTHONPATH": str(ROOT)},
@@ -118,9 +116,10 @@ def test_tiles_are_vector_code():
         text=True,
         check=True,
     )
-    assert binding
     register = {64: "zmm", 32: "ymm", 16: "xmm"}[machine.machine().vector_bytes]
     loops = re.split(r"^\.L\w+:", done.stdout, flags=re.MULTILINE)
+    # Those that shift are exponentials, which LLVM 15 unrolls.
+    loops = [body for body in loops if "vpslld" not in body]
     tile = max(loops, key=lambda body: len(re.findall(rf"\bvfmadd231ps\b.*%{register}", body)))
     assert len(re.findall(rf"\bvfmadd231ps\b.*%{register}", tile)) == 2 * machine.machine().rows
     loop = tile.split("jne")[0]

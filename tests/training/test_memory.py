@@ -51,8 +51,10 @@ def test_f69_what_training_needs_is_refused_with_the_number_before_it_starts(idx
 def test_f69_memory_that_runs_out_on_the_way_is_one_line(run, idx_folder, tmp_path, monkeypatch):
     from fnnet.training import blocks
 
+    core = np._core if hasattr(np, "_core") else np.core  # before NumPy 2
+
     def fail(*arguments):
-        raise np._core._exceptions._ArrayMemoryError((2**40,), np.dtype("f4"))
+        raise core._exceptions._ArrayMemoryError((2**40,), np.dtype("f4"))
 
     monkeypatch.setattr(blocks.Loop, "run", fail)
     result = run("train", "--data", idx_folder, "--quiet", "--run-dir", "kept")

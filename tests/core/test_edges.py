@@ -1,0 +1,97 @@
+"""Edges of ranges, defaults and last rows: each test fails with one small change that no other test noticed."""
+
+import math
+
+import numpy as np
+import pytest
+
+import fnnet
+from fnnet.core import metrics, optimizers, public_optimizers, rng, schedules
+from fnnet.core.deform import Deformation, check_deformation, deform
+from fnnet.core.params import Layer, Params
+from fnnet.errors import UsageError
+
+LIMITS = {"shift": 1000.0, "rotation": 179.0, "scale": 0.9, "shear": 10.0, "elastic": 1000.0}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_deformation_may_have_its_limit_and_no_more(name):
+    assert getattr(check_deformation(Deformation(**{name: LIMITS[name]})), name) == LIMITS[name]
+    with pytest.raises(UsageError, match=f"{name} out of range; expected 0 to {LIMITS[name]:g}, found"):
+        check_deformation(Deformation(**{name: math.nextafter(LIMITS[name], math.inf)}))
+
+
+def test_the_least_correlation():
+    assert check_deformation(Deformation(correlation=0.5)).correlation == 0.5
+    with pytest.raises(UsageError, match=r"correlation out of range; expected at least 0\.5 pixels"):
+        check_deformation(Deformation(correlation=math.nextafter(0.5, 0)))
+
+
+@pytest.mark.parametrize("elastic", [0.5, 1.0])
+def test_elastic_deformation_of_a_pixel_or_less(elastic, kernels):
+    x = np.random.default_rng(0).integers(0, 256, (3, 100)).astype(np.uint8)
+    still = deform(x, (10, 10), Deformation(), seed=1, epoch=1, kernels=kernels)
+    moved = deform(x, (10, 10), Deformation(elastic=elastic, correlation=2.0), seed=1, epoch=1, kernels=kernels)
+    np.testing.assert_array_equal(still, x)
+    assert (moved != x).mean() > 0.5
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_dead_units_where_the_rows_end_with_a_part(parts, beyond, kernels):
+    W = np.array([[1.0, -1.0]], np.float32)
+    params = Params((Layer(W, np.zeros(2, np.float32)), Layer(W.T, np.zeros(1, np.float32))))
+    rows = metrics.FEW + (parts - 1) * metrics.CHUNK + beyond
+    assert metrics.dead_units(params, np.ones((rows, 1)), kernels=kernels) == ((1, 2),)
+    last = np.r_[np.ones((rows - 1, 1)), [[-1.0]]]  # what only the last row shows
+    assert metrics.dead_units(params, last, kernels=kernels) == ((0, 2),)
+
+
+def test_an_order_without_an_epoch_is_that_of_epoch_0():
+    assert rng.order(3, "show", 50).tolist() == rng.order(3, "show", 50, epoch=0).tolist()
+    assert rng.order(3, "show", 50).tolist() != rng.order(3, "show", 50, epoch=1).tolist()
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_an_optimizer_by_its_name_alone_has_no_extras(name):
+    made, plain = public_optimizers.make(name), getattr(fnnet, name)()
+    assert made.figures == plain.figures
+    assert made.figures["weight_decay"] == 0
+    assert made.trees == plain.trees
+
+
+def test_lion_decouples_its_weight_decay():
+    assert optimizers.lion(weight_decay=0.1).figures["decoupled"] is True
+
+
+def test_one_cycle_between_two_steps():
+    """Its top is at step 0.5: step 1 is 0.5 of 3.5 steps down."""
+    schedule = schedules.one_cycle(1.0, 5, warmup=0.3, start_factor=10.0, final_factor=10.0)
+    down = [0.01 + 0.99 * (1 + math.cos(math.pi * (step - 0.5) / 3.5)) / 2 for step in range(1, 5)]
+    np.testing.assert_allclose(schedule(np.arange(5)), [0.1, *down], rtol=1e-12)
+
+
+def test_one_cycle_with_factors_of_1_is_flat():
+    flat = schedules.one_cycle(0.5, 10, start_factor=1.0, final_factor=1.0)
+    np.testing.assert_allclose(flat(np.arange(12)), 0.5, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(4, 0), (0, 3)])
+def test_a_layer_without_units_or_inputs_is_no_network(shape):
+    params = Params((Layer(np.zeros(shape, np.float32), np.zeros(shape[1], np.float32)),))
+    for call in (fnnet.forward, fnnet.scores, fnnet.predict):
+        with pytest.raises(UsageError):
+            call(params, np.zeros((2, shape[0])))
+
+
+def test_only_labels_of_the_shape_of_the_scores_are_called_one_hot():
+    params, x = fnnet.init((4, 3), 0), np.zeros((5, 4))
+    with pytest.raises(UsageError, match=r"give labels.argmax\(axis=1\) of one-hot labels"):
+        fnnet.loss(params, x, np.zeros((5, 3), int))
+    with pytest.raises(UsageError, match="labels do not fit x") as told:
+        fnnet.loss(params, x, np.zeros(4, int))
+    assert "argmax" not in str(told.value)
+
+
+def test_one_row_of_floats_and_one_class(kernels):
+    assert fnnet.forward(fnnet.init((4, 1), 0), np.ones((1, 4)), kernels=kernels).probs.tolist() == [[1.0]]
