@@ -26,6 +26,9 @@ from fnnet.kernels.machine import target
 from fnnet.kernels.shortcuts import leave_work_out, texts
 from fnnet.kernels.signatures import FUNCTIONS, NEEDS, PARTS, Function, symbol
 
+INLINED: Final = {"infer": ("compress", "compress_floats", "product", "sparse_layer")}
+"""Functions of other parts that a part has for itself, too: called for one image, they took a tenth of its time."""
+
 RUNTIME: Final = frozenset({"memset", "memcpy", "memmove", "bzero", "sched_yield", "SwitchToThread"})
 """What the code may call from outside: functions of the C library only."""
 
@@ -71,7 +74,8 @@ def numba_code(part: str, dtype: str, plain: bool = False) -> Any:
             binding.add_symbol(symbol(name), 1)
     real = getattr(types, np.dtype(dtype).name)
     names, libraries = {}, []
-    for name, described in PARTS[part].items():
+    inlined = {name: FUNCTIONS[name] for name in INLINED.get(part, ())}
+    for name, described in {**PARTS[part], **inlined}.items():
         dispatcher = native(name, described)
         signature = numba_types(described, real)
         dispatcher.compile(signature)
@@ -80,7 +84,7 @@ def numba_code(part: str, dtype: str, plain: bool = False) -> Any:
             raise RuntimeError(f"{name} returns {overload.signature.return_type}, not {described.returns}")
         names[name] = overload.fndesc.llvm_func_name
         libraries.append(overload.library)
-    whole = binding.parse_assembly(_entries(part, real.bitwidth, names))
+    whole = binding.parse_assembly(_entries(part, real.bitwidth, {name: names[name] for name in PARTS[part]}))
     for text in texts(libraries, kept):
         whole.link_in(binding.parse_assembly(text))
     for name, found in names.items():

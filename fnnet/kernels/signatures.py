@@ -278,7 +278,7 @@ NEEDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 SECONDS: Final[Mapping[str, float]] = MappingProxyType(
     {
         "train": 4.1,
-        "infer": 1.9,
+        "infer": 3.0,
         "sparse": 1.6,
         "backward": 1.1,
         "products": 0.3,
