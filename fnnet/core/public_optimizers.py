@@ -272,7 +272,11 @@ def _views(state: Any) -> Any:
         return state._replace(trees=_views(state.trees))
     if isinstance(state, Params):
         return each(_view, state)
-    return tuple(map(_views, state)) if type(state) is tuple else _view(state)
+    if isinstance(state, tuple) and hasattr(state, "_fields"):
+        return type(state)(*map(_views, state))
+    if type(state) in (tuple, list):
+        return type(state)(map(_views, state))
+    return {name: _views(value) for name, value in state.items()} if type(state) is dict else _view(state)
 
 
 SGD: Final = sgd()
