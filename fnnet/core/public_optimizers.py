@@ -309,9 +309,12 @@ def check_state(optimizer: Optimizer, params: Params, state: Any) -> Any:
         raise UsageError("optimizer state is not of this optimizer", expected=expected, found=found, fix=fix)
     if isinstance(state, Moments):
         check_count("optimizer state's steps", state.steps, 0)
-    plain = tuple([check_like(params, tree, "moments")[1] for tree in trees])
-    same = all(one is other for one, other in zip(plain, trees, strict=True))
-    return state if same else state._replace(trees=plain)
+    plain, same = [], True
+    for tree in trees:  # a loop: comprehensions are frames of their own, in every step
+        converted = check_like(params, tree, "moments")[1]
+        same = same and converted is tree
+        plain.append(converted)
+    return state if same else state._replace(trees=tuple(plain))
 
 
 def _freeze_state(state: Any) -> Any:

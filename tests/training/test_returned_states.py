@@ -1,5 +1,6 @@
 """Optimizers of the user's own, and of core: what they return is checked, taken read-only, and run as it is."""
 
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import fnnet
 from fnnet import core
 from fnnet.core.params import each, weights_sha256
+from fnnet.core.public_optimizers import check_state
 from fnnet.core.state import PLAIN, Examples, Moments, TrainState
 from fnnet.errors import UsageError
 from fnnet.training import blocks
@@ -104,6 +106,20 @@ def test_states_of_any_form_share_no_writable_memory(train):
         state = train(made, TrainState(PARAMS, PARAMS, 0, 0))
         kept = state.optimizer_state if isinstance(state.optimizer_state, fnnet.Params) else state.optimizer_state[0]
         assert not any(array.flags.writeable for tree in (state.params, kept) for layer in tree for array in layer)
+
+
+def test_the_check_of_a_state_makes_no_frames_of_its_own():
+    """It is part of every step."""
+    optimizer, frames = fnnet.adam(), []
+    state = optimizer.init(PARAMS)
+    sys.setprofile(lambda frame, event, _: frames.append(frame.f_code.co_name) if event == "call" else None)
+    try:
+        found = check_state(optimizer, PARAMS, state)
+    finally:
+        sys.setprofile(None)
+    assert found is state
+    assert frames.count("check_like") == 2
+    assert not {"<genexpr>", "<listcomp>"} & {*frames}
 
 
 class Pair(NamedTuple):
