@@ -309,7 +309,8 @@ def check_state(optimizer: Optimizer, params: Params, state: Any) -> Any:
         raise UsageError("optimizer state is not of this optimizer", expected=expected, found=found, fix=fix)
     if isinstance(state, Moments):
         check_count("optimizer state's steps", state.steps, 0)
-    plain, same = [], True
+    plain: list[Params] = []
+    same = True
     for tree in trees:  # a loop: comprehensions are frames of their own, in every step
         converted = check_like(params, tree, "moments")[1]
         same = same and converted is tree
