@@ -126,7 +126,7 @@ def _check_run_dir(options: dict[str, Any]) -> None:
     if not (folder or options["resume"]):
         return
     from fnnet.files.runs import is_ours
-    from fnnet.training.session import check_run_dir
+    from fnnet.training.plan import check_run_dir
 
     with naming_options():
         check_run_dir(folder, options["resume"], options["optimizer"] or "sgd")

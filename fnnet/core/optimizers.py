@@ -173,12 +173,14 @@ def averaged(optimizer: Optimizer, decay: float) -> Optimizer:
     average is the last tree of the state.
     """
 
+    stateless = optimizer.name == "sgd" and optimizer.trees == 0  # known without a call of its `init` in each step
+
     def init(params: Params) -> Moments:
         return Moments(0, (*trees_of(optimizer.init(params)), zeros(params)))
 
     def step(params: Params, grads: Params, state: Moments, rate: float) -> tuple[Params, Moments]:
         *trees, average = state.trees
-        counts = trees or isinstance(optimizer.init(params), Moments)
+        counts = trees or (not stateless and isinstance(optimizer.init(params), Moments))
         params, inner = optimizer.update(params, grads, Moments(state.steps, tuple(trees)) if counts else (), rate)
         share = float((1 - decay) / (1 - _power(decay, state.steps + 1)))
         average = each(lambda e, W: e + _times(share, W - e), average, params)

@@ -272,7 +272,11 @@ def _views(state: Any) -> Any:
         return state._replace(trees=_views(state.trees))
     if isinstance(state, Params):
         return each(_view, state)
-    return tuple(map(_views, state)) if type(state) is tuple else _view(state)
+    if isinstance(state, tuple) and hasattr(state, "_fields"):
+        return type(state)(*map(_views, state))
+    if type(state) in (tuple, list):
+        return type(state)(map(_views, state))
+    return {name: _views(value) for name, value in state.items()} if type(state) is dict else _view(state)
 
 
 SGD: Final = sgd()
@@ -305,9 +309,13 @@ def check_state(optimizer: Optimizer, params: Params, state: Any) -> Any:
         raise UsageError("optimizer state is not of this optimizer", expected=expected, found=found, fix=fix)
     if isinstance(state, Moments):
         check_count("optimizer state's steps", state.steps, 0)
-    plain = tuple([check_like(params, tree, "moments")[1] for tree in trees])
-    same = all(one is other for one, other in zip(plain, trees, strict=True))
-    return state if same else state._replace(trees=plain)
+    plain: list[Params] = []
+    same = True
+    for tree in trees:  # a loop: comprehensions are frames of their own, in every step
+        converted = check_like(params, tree, "moments")[1]
+        same = same and converted is tree
+        plain.append(converted)
+    return state if same else state._replace(trees=tuple(plain))
 
 
 def _freeze_state(state: Any) -> Any:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import numbers
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from fnnet.core import deform, public_optimizers
-from fnnet.core.check_network import check_initialiser, check_sizes
-from fnnet.core.checks import check_amount, check_count, check_label_smoothing, check_share
+from fnnet.core.check_network import check_examples, check_initialiser, check_sizes
+from fnnet.core.checks import as_array, check_amount, check_count, check_label_smoothing, check_labels, check_share
 from fnnet.core.dropout import dropped
 from fnnet.core.optimizers import Optimizer
 from fnnet.core.schedules import make_plateau, make_schedule
-from fnnet.core.state import Objective
+from fnnet.core.state import Examples, Objective
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.names import ACTIVATIONS, OPTIMIZERS, STEPPING
 from fnnet.training.recipes import Recipe
@@ -72,6 +73,7 @@ class Plan(NamedTuple):
         return ("train", "augment") if self.deformation else ("train",)
 
 
+WITH_MOMENTUM: Final = ("momentum", "nesterov")
 USED_BY_LBFGS: Final = ("epochs", "activation", "report_every", "optimizer", "weight_decay", "label_smoothing")
 IGNORED_BY_LBFGS: Final = ("learning_rate", "momentum")
 """Fields that every plan sets. All others must be at their default: L-BFGS has no use for them."""
@@ -142,6 +144,61 @@ def check_recipe(recipe: Recipe, settings: Mapping[str, Any]) -> None:
     _run(checks)
 
 
+def check_effects(recipe: Recipe, settings: Mapping[str, Any]) -> None:
+    """Raise UsageError for a setting that would change nothing."""
+    optimizer = recipe.plan.get("optimizer", Plan._field_defaults["optimizer"])
+    needs = {
+        "momentum": (optimizer in WITH_MOMENTUM, f"with `optimizer` {optimizer}", " or ".join(WITH_MOMENTUM)),
+        "learning_rate": (optimizer in STEPPING, f"with `optimizer` {optimizer}", " or ".join(STEPPING)),
+        "dropout": (bool(recipe.hidden), "without hidden layers", "hidden layers"),
+        "activation": (bool(recipe.hidden), "without hidden layers", "hidden layers"),
+    }
+    for name, (fulfilled, reason, expected) in needs.items():
+        if settings.get(name) and not fulfilled:
+            raise UsageError(f"has no effect {reason}", where=name, expected=expected)
+
+
+def check_parts(recipe: Recipe) -> Recipe:
+    """Return a recipe with plain values, else UsageError unless it has a name and the fields that every plan needs."""
+    recipe = Recipe(*map(plain_values, recipe))
+    if not isinstance(recipe.name, str):
+        raise ArgumentTypeError("name of the recipe", where="recipe", expected="a text", found=repr(recipe.name))
+    if not isinstance(recipe.plan, Mapping):
+        raise ArgumentTypeError("plan", where="recipe", expected="a mapping", found=type(recipe.plan).__name__)
+    for name in ("epochs", "batch_size", "learning_rate"):
+        if name not in recipe.plan:
+            found = ", ".join(map(str, recipe.plan)) or "none"
+            raise UsageError("plan without a field", where="recipe", expected=name, found=found)
+    for name in recipe.plan:
+        if name not in Plan._fields:
+            raise UsageError("plan with an unknown field", where="recipe", expected="a field of Plan", found=repr(name))
+    return recipe
+
+
+def check_dev_set(given: Any, pixels: int, classes: int) -> Examples:
+    """Return dev images (n, `pixels`) with labels in [0, `classes`), else UsageError."""
+    examples = check_examples(given)
+    shape = as_array("images", examples.x, "fiub", "numbers").shape
+    if len(shape) != 2 or shape[1] != pixels:
+        raise UsageError("images differ", where="dev_set", expected=f"shape (n, {pixels})", found=shape)
+    try:
+        check_labels(examples.labels, (shape[0], classes))
+    except UsageError as error:
+        raise error.at("dev_set") from None
+    return examples
+
+
+def check_run_dir(run_dir: str | os.PathLike[str] | None, resume: bool, optimizer: str) -> None:
+    """Raise UsageError if a training with this optimizer cannot be kept in, or resumed from, `run_dir`."""
+    if not (run_dir is None or isinstance(run_dir, (str, os.PathLike))):
+        raise ArgumentTypeError("run_dir", expected="the path of a folder", found=repr(run_dir))
+    if resume and not run_dir:
+        raise UsageError("`resume` needs the folder of the run", expected="`run_dir`", found="none")
+    if run_dir and optimizer not in STEPPING:
+        expected = f"`optimizer` {' or '.join(STEPPING)}"
+        raise UsageError("`run_dir` keeps steps, which lbfgs does not make", expected=expected, found=optimizer)
+
+
 def _run(checks: Mapping[str, Callable[[], object]]) -> None:
     """Run the check of each field; an error that does not say where it is, is at the name of the field."""
     for field, check in checks.items():
@@ -194,6 +251,8 @@ def plain_values(value: Any) -> Any:
         return {name: plain_values(each) for name, each in value.items()}
     if isinstance(value, (tuple, list)) and not hasattr(value, "_fields"):
         return tuple(map(plain_values, value))
+    if isinstance(value, deform.Deformation):
+        return deform.Deformation(*map(plain_values, value))
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray) and value.ndim <= 1:

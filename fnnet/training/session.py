@@ -40,25 +40,34 @@ import numpy as np
 
 from fnnet import data
 from fnnet.core import metrics, rng
-from fnnet.core.check_network import check_examples
 from fnnet.core.checks import check_weights
 from fnnet.core.deform import Deformation, deform
 from fnnet.core.params import Array
 from fnnet.core.public import init
 from fnnet.core.state import EpochReport, Examples, Model, Progress, Training, frozen
-from fnnet.core.table import NUMPY, Kernels
+from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.data import Dataset
 from fnnet.errors import ArgumentTypeError, DataError, DivergedError, FnnetError, UsageError, counted
 from fnnet.files.runs import DIVERGED
 from fnnet.names import STEPPING
 from fnnet.training import class_weights, epochs, memory, recipes, steps
 from fnnet.training.lr_find import RangeTest, range_test
-from fnnet.training.plan import Plan, check_hidden, check_plan, check_recipe, make_optimizer, plain_values
+from fnnet.training.plan import (
+    Plan,
+    check_dev_set,
+    check_effects,
+    check_hidden,
+    check_parts,
+    check_plan,
+    check_recipe,
+    check_run_dir,
+    make_optimizer,
+    plain_values,
+)
 from fnnet.training.recipes import Recipe
 from fnnet.training.record import Record, open_record
 
 LBFGS_ITERATIONS: Final = 100
-WITH_MOMENTUM: Final = ("momentum", "nesterov")
 OVERRIDABLE: Final = frozenset(Recipe._fields) - {"name", "what", "plan"}
 """Settings that are a recipe's own; all others are its plan's."""
 
@@ -114,9 +123,10 @@ def prepare(
             raise ArgumentTypeError(name, expected=f"a {kind.__name__}", found=type(given).__name__)
     if not isinstance(recipe, (str, Recipe)):
         raise ArgumentTypeError("recipe", expected="a name or a Recipe", found=type(recipe).__name__)
-    dev_set = None if dev_set is None else check_examples(dev_set)
+    if dev_set is not None:
+        dev_set = check_dev_set(dev_set, dataset.train.x.shape[1], len(dataset.classes))
     settings, seed = plain_values(settings), rng.check_seed(seed)
-    chosen = override(recipes.get(recipe) if isinstance(recipe, str) else recipe, settings)
+    chosen = override(recipes.get(recipe) if isinstance(recipe, str) else check_parts(recipe), settings)
     if dev_set is not None and settings.get("dev"):
         problem = "cannot be combined with `dev_data`"
         raise UsageError(problem, where="dev", expected="one of them", found=settings["dev"])
@@ -146,9 +156,8 @@ def override(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     figures = {name: value for name, value in settings.items() if name in Plan._fields}
     for name in settings:
         if name not in own and name not in figures:
-            raise UsageError(
-                "unknown setting", where=str(name), expected="a field of a plan or a recipe", found=repr(name)
-            )
+            expected = "a field of a plan or a recipe"
+            raise UsageError("unknown setting", where=str(name), expected=expected, found=repr(name))
     deformation = figures.get("deformation")
     if isinstance(deformation, Mapping):
         figures["deformation"] = {**(recipe.plan.get("deformation") or recipes.DEFORMATION), **deformation}
@@ -157,22 +166,8 @@ def override(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
         figures = {"batch_size": None, "schedule": "constant", "epochs": 1} | figures
         own = {"min_steps": LBFGS_ITERATIONS} | own
     chosen = recipe._replace(**own, plan={**recipe.plan, **figures})
-    _check_effects(chosen, settings)
+    check_effects(chosen, settings)
     return chosen
-
-
-def _check_effects(recipe: Recipe, settings: Mapping[str, Any]) -> None:
-    """Raise UsageError for a setting that would change nothing."""
-    optimizer = recipe.plan.get("optimizer", Plan._field_defaults["optimizer"])
-    needs = {
-        "momentum": (optimizer in WITH_MOMENTUM, f"with `optimizer` {optimizer}", " or ".join(WITH_MOMENTUM)),
-        "learning_rate": (optimizer in STEPPING, f"with `optimizer` {optimizer}", " or ".join(STEPPING)),
-        "dropout": (bool(recipe.hidden), "without hidden layers", "hidden layers"),
-        "activation": (bool(recipe.hidden), "without hidden layers", "hidden layers"),
-    }
-    for name, (fulfilled, reason, expected) in needs.items():
-        if settings.get(name) and not fulfilled:
-            raise UsageError(f"has no effect {reason}", where=name, expected=expected)
 
 
 def plan_of(recipe: Recipe) -> Plan:
@@ -195,7 +190,8 @@ def load_dev_set(path: str | os.PathLike[str], dataset: Dataset) -> Examples:
     try:
         found = data.load(os.fsdecode(path), None, classes=dataset.classes, flat=dataset.image_shape)
     except DataError as error:
-        raise (error.at("dev_data") if error.where == "--data" else error) from None
+        # Its remedy is a command.
+        raise (error.at("dev_data", fix="") if error.where == "--data" else error) from None
     if found.image_shape != dataset.image_shape or found.classes != dataset.classes:
         kinds = [
             f"{each.image_shape} pixels, {counted(len(each.classes), 'class', 'classes')} ({_shown(each.classes)})"
@@ -217,15 +213,6 @@ def _sample_weights(weights: Any, labels: Array, classes: tuple[str, ...]) -> Ar
         return check_weights(class_weights.class_weights(parsed, labels, len(classes)), len(labels))
     except UsageError as error:
         raise error.at("class_weights") from None
-
-
-def check_run_dir(run_dir: str | os.PathLike[str] | None, resume: bool, optimizer: str) -> None:
-    """Raise UsageError if a training with this optimizer cannot be kept in, or resumed from, `run_dir`."""
-    if resume and not run_dir:
-        raise UsageError("`resume` needs the folder of the run", expected="`run_dir`", found="none")
-    if run_dir and optimizer not in STEPPING:
-        expected = f"`optimizer` {' or '.join(STEPPING)}"
-        raise UsageError("`run_dir` keeps steps, which lbfgs does not make", expected=expected, found=optimizer)
 
 
 def train(
@@ -250,6 +237,7 @@ def train(
     Raises   StoppedError if `on_block` returns a reason, and DivergedError; what was reached is kept in `run_dir`.
              OtherRunError if `run_dir` holds the run of another job. FnnetError if there is not enough memory.
     """
+    _check_job(job, kernels)
     check_run_dir(run_dir, resume, job.plan.optimizer)
     memory.check(job.sizes, len(job.train.labels), job.plan, compiled=kernels.compiled)
     training = epochs.start(init(job.sizes, job.seed, scheme=job.initialiser), job.seed, job.plan)
@@ -259,6 +247,12 @@ def train(
             training = record.latest(training)
         training = _train(job, training, kernels, record, on_block, during or nullcontext())
     return _tested(job, training, kernels), training.history
+
+
+def _check_job(job: Any, kernels: Any) -> None:
+    if not isinstance(job, Job):
+        raise ArgumentTypeError("job", expected="a Job, as prepare returns it", found=type(job).__name__)
+    check_kernels(kernels)
 
 
 def _train(
@@ -334,9 +328,13 @@ def find_learning_rate(
     """Run the learning-rate range test on the training images of a job, deformed as in its first epoch.
 
     Returns  the test, and the seconds that its steps took.
-    Raises   as `lr_find.range_test`; FnnetError if there is not enough memory.
+    Raises   as `lr_find.range_test`; UsageError for lbfgs; FnnetError if there is not enough memory.
     """
+    _check_job(job, kernels)
     plan, train_set = job.plan, job.train
+    if not plan.is_stepwise:
+        problem = "has no learning rate"
+        raise UsageError(problem, where="optimizer", expected=" or ".join(STEPPING), found=plan.optimizer)
     memory.check(job.sizes, len(train_set.labels), plan, compiled=kernels.compiled)
     if plan.deformation:
         place: dict[str, Any] = {"seed": job.seed, "epoch": 1, "kernels": kernels}

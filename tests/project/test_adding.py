@@ -3,6 +3,7 @@
 Each place is a line or a function; nothing else of the copy is changed, and the thing works throughout.
 """
 
+import ast
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ import pytest
 from tests.conftest import ROOT
 
 ACTIVATION = {
-    "names.py": [('"linear", "mish"', '"linear", "mish", "softplus"')],
+    "names.py": [("ACTIVATIONS", '"softplus"')],
     "core/operations.py": [
         (
             "class Activation(NamedTuple):",
@@ -59,7 +60,7 @@ FORMULAS: Final''',
     ],
 }
 OPTIMIZER = {
-    "names.py": [('"adamw", "lion"', '"adamw", "lion", "adamax"')],
+    "names.py": [("STEPPING", '"adamax"')],
     "core/optimizers.py": [
         (
             "def clipped(",
@@ -106,7 +107,7 @@ def _read(file, path, wanted):
 
 FORMAT = Format("grid", _recognise, _read)
 ''',
-    "names.py": [('"NPZ"', '"NPZ", "grid"')],
+    "names.py": [("DATA_FORMATS", '"grid"')],
     "data/formats.py": [
         ("import idx, ", "import grid, idx, "),
         ("(idx.FORMAT, ", "(grid.FORMAT, idx.FORMAT, "),
@@ -161,6 +162,20 @@ for kernels in (table.NUMPY, table.NUMPY._replace(name="numba", trainer=lambda *
 """
 
 
+def changed(text, old, new):
+    """Return a module's text with `new` in place of `old`, or at the end of the tuple whose name `old` is."""
+    if not old.isidentifier():
+        assert text.count(old) == 1, (old, text.count(old))
+        return text.replace(old, new)
+    (items,) = (
+        node.value.elts for node in ast.parse(text).body if isinstance(node, ast.AnnAssign) and node.target.id == old
+    )
+    lines = text.splitlines(keepends=True)
+    line, column = items[-1].end_lineno - 1, items[-1].end_col_offset
+    lines[line] = f"{lines[line][:column]}, {new}{lines[line][column:]}"
+    return "".join(lines)
+
+
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
     """A copy of the package to which one of each is added."""
@@ -175,9 +190,7 @@ def copy(tmp_path_factory):
                 path.write_text(changes)
                 continue
             for old, new in changes:
-                text = path.read_text()
-                assert text.count(old) == 1, (name, old, text.count(old))
-                path.write_text(text.replace(old, new))
+                path.write_text(changed(path.read_text(), old, new))
     return root
 
 
@@ -191,6 +204,16 @@ def python(copy, tmp_path):
         return done.stdout
 
     return run
+
+
+@pytest.mark.parametrize("form", ['("a", "b")', '(\n    "a",\n    "b",\n)', '(\n    "a", "b",\n)'])
+def test_a_name_is_added_at_the_end_of_a_tuple_of_any_form(form):
+    """So that a name that somebody else has added does not matter."""
+    text = f'NAMES: Final = {form}\n"""Names (all)."""\nOTHERS: Final = (*NAMES, "x")\n'
+    twice = changed(changed(text, "NAMES", '"c"'), "NAMES", '"d"')
+    first, _, last = ast.parse(twice).body
+    assert ast.literal_eval(first.value) == ("a", "b", "c", "d")
+    assert ast.unparse(last) == "OTHERS: Final = (*NAMES, 'x')"
 
 
 @pytest.mark.parametrize("thing", ADDED)

@@ -1,10 +1,14 @@
 """Optimizers of the user's own, and of core: what they return is checked, taken read-only, and run as it is."""
 
+import sys
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
 import fnnet
 from fnnet import core
+from fnnet.core import public_optimizers
 from fnnet.core.params import each, weights_sha256
 from fnnet.core.state import PLAIN, Examples, Moments, TrainState
 from fnnet.errors import UsageError
@@ -102,6 +106,52 @@ def test_states_of_any_form_share_no_writable_memory(train):
         state = train(made, TrainState(PARAMS, PARAMS, 0, 0))
         kept = state.optimizer_state if isinstance(state.optimizer_state, fnnet.Params) else state.optimizer_state[0]
         assert not any(array.flags.writeable for tree in (state.params, kept) for layer in tree for array in layer)
+
+
+def test_the_check_of_a_state_makes_no_frames_of_its_own():
+    """It is part of every step."""
+    optimizer, frames = fnnet.adam(), []
+    state = optimizer.init(PARAMS)
+    sys.setprofile(lambda frame, event, _: frames.append(frame.f_code) if event == "call" else None)
+    try:
+        found = public_optimizers.check_state(optimizer, PARAMS, state)
+    finally:
+        sys.setprofile(None)
+    assert found is state
+    assert [code.co_name for code in frames].count("check_like") == 2
+    assert [code.co_name for code in frames if code.co_filename == public_optimizers.__file__] == ["check_state"]
+
+
+class Pair(NamedTuple):
+    count: int
+    tree: fnnet.Params
+
+
+@pytest.mark.parametrize("train", [step, block])
+@pytest.mark.parametrize(
+    "form", [Pair(3, PARAMS), [3, PARAMS], {"count": 3, "tree": PARAMS}], ids=lambda f: type(f).__name__
+)
+def test_containers_of_a_state_keep_their_kind_and_lose_their_writable_arrays(train, form):
+    def filled(tree):
+        return {"count": 3, "tree": tree} if type(form) is dict else Pair(3, tree) if type(form) is Pair else [3, tree]
+
+    def update(params, grads, state, rate):
+        moved = core.update(params, grads, rate)
+        return moved, filled(moved)
+
+    found = train(fnnet.Optimizer(lambda params: form, update), TrainState(PARAMS, form, 0, 0)).optimizer_state
+    assert type(found) is type(form)
+    tree = found["tree"] if type(found) is dict else found[1]
+    assert not any(array.flags.writeable for layer in tree for array in layer)
+
+
+def test_the_average_of_plain_descent_asks_for_no_state_in_each_step():
+    calls, plain = [], core.sgd()
+    optimizer = core.averaged(plain._replace(init=lambda params: calls.append(1) or ()), 0.9)
+    state = optimizer.init(PARAMS)
+    assert len(calls) == 1
+    optimizer.update(PARAMS, PARAMS, state, 0.1)
+    assert len(calls) == 1
 
 
 def test_the_average_of_an_optimizer_that_only_counts():
