@@ -11,10 +11,12 @@ Each module of fnnet that this process imports is part of the cache's key, `kern
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final
 
@@ -26,8 +28,7 @@ from fnnet.kernels.machine import target
 from fnnet.kernels.shortcuts import leave_work_out, texts
 from fnnet.kernels.signatures import FUNCTIONS, NEEDS, PARTS, Function, symbol
 
-INLINED: Final = {"infer": ("compress", "compress_floats", "product", "sparse_layer")}
-"""Functions of other parts that a part has for itself, too: called for one image, they took a tenth of its time."""
+STATUS, WORD, POINTER = ir.IntType(32), ir.IntType(64), ir.IntType(8).as_pointer()
 
 RUNTIME: Final = frozenset({"memset", "memcpy", "memmove", "bzero", "sched_yield", "SwitchToThread"})
 """What the code may call from outside: functions of the C library only."""
@@ -64,31 +65,29 @@ def _shipped(part: str, dtype: str) -> Any:
 
 def numba_code(part: str, dtype: str, plain: bool = False) -> Any:
     """Return what Numba makes of a part, as a module of LLVM that is not optimised yet."""
+    kept = not plain and leave_work_out()
+
     from numba import types
 
-    from fnnet.kernels.native.pieces import numba_types, result_type
+    from fnnet.kernels.native.pieces import numba_types
 
-    kept = not plain and leave_work_out()
     if plain:
         for name in FUNCTIONS:  # Numba then emits machine code, which nobody calls, and finds what it calls
             binding.add_symbol(symbol(name), 1)
     real = getattr(types, np.dtype(dtype).name)
     names, libraries = {}, []
-    inlined = {name: FUNCTIONS[name] for name in INLINED.get(part, ())}
-    for name, described in {**PARTS[part], **inlined}.items():
+    for name, described in PARTS[part].items():
         dispatcher = native(name, described)
         signature = numba_types(described, real)
         dispatcher.compile(signature)
         overload = dispatcher.overloads[signature]
-        if overload.signature.return_type != result_type(described):
-            raise RuntimeError(f"{name} returns {overload.signature.return_type}, not {described.returns}")
+        if overload.signature.return_type != types.none:
+            raise RuntimeError(f"{name} returns {overload.signature.return_type}, not nothing")
         names[name] = overload.fndesc.llvm_func_name
         libraries.append(overload.library)
-    whole = binding.parse_assembly(_entries(part, real.bitwidth, {name: names[name] for name in PARTS[part]}))
+    whole = binding.parse_assembly(_entries(part, real.bitwidth, names))
     for text in texts(libraries, kept):
         whole.link_in(binding.parse_assembly(text))
-    for name, found in names.items():
-        whole.get_function(found).name = symbol(name)
     return whole
 
 
@@ -104,30 +103,50 @@ def native(name: str, described: Function) -> Any:
     return dispatcher
 
 
-def _entries(part: str, bits: int, names: dict[str, str]) -> str:
-    """Return LLVM code of an entry for each function, which takes its arguments from a vector of 64-bit words.
+def _entries(part: str, bits: int, names: Mapping[str, str]) -> str:
+    """Return LLVM code of two functions for each of a part: that which other parts call, and the entry for Python.
 
-    names   of the functions in LLVM's code.
+    An entry takes the arguments of the first from a vector of 64-bit words.
+
+    names   of the functions in Numba's code.
     """
-    module, word, status, byte = ir.Module(), ir.IntType(64), ir.IntType(32), ir.IntType(8)
-    pointer, real = byte.as_pointer(), ir.FloatType() if bits == 32 else ir.DoubleType()
+    module, real = ir.Module(), ir.FloatType() if bits == 32 else ir.DoubleType()
     for name, described in PARTS[part].items():
         kinds: list[Any] = []
         for kind in described.arguments.values():
-            if kind.dimensions:
-                kinds += [pointer, pointer, word, word, pointer, *[word] * (2 * kind.dimensions)]
-            else:
-                kinds.append(real if kind.dtype == "real" else word)
-        function = ir.Function(module, ir.FunctionType(status, [pointer, pointer, *kinds]), names[name])
-        entry = ir.Function(module, ir.FunctionType(status, [word.as_pointer()]), f"fnnet_{name}")
+            number = real if kind.dtype == "real" else WORD
+            kinds += [POINTER, *[WORD] * kind.dimensions] if kind.dimensions else [number]
+        function = ir.Function(module, ir.FunctionType(STATUS, kinds), symbol(name))
+        builder = ir.IRBuilder(function.append_basic_block())
+        arguments = _numba_arguments(builder, described, bits // 8, function.args)
+        outcome = builder.bitcast(builder.alloca(WORD, size=8), POINTER)
+        numba = ir.FunctionType(STATUS, [each.type for each in (outcome, outcome, *arguments)])
+        builder.ret(builder.call(ir.Function(module, numba, names[name]), [outcome, outcome, *arguments]))
+        entry = ir.Function(module, ir.FunctionType(STATUS, [WORD.as_pointer()]), f"fnnet_{name}")
         builder = ir.IRBuilder(entry.append_basic_block())
-        outcome = builder.bitcast(builder.alloca(word, size=8), pointer)
-        arguments = []
-        for number, kind in enumerate(kinds):
-            place = builder.gep(entry.args[0], [word(number)])
-            arguments.append(builder.load(builder.bitcast(place, kind.as_pointer())))
-        builder.ret(builder.call(function, [outcome, outcome, *arguments]))
+        places = [builder.gep(entry.args[0], [WORD(number)]) for number in range(len(kinds))]
+        words = [builder.bitcast(place, kind.as_pointer()) for place, kind in zip(places, kinds, strict=True)]
+        builder.ret(builder.call(function, [builder.load(word) for word in words]))
     return str(module)
+
+
+def _numba_arguments(builder: Any, described: Function, real_bytes: int, given: Sequence[Any]) -> list[Any]:
+    """Return the arguments of a function as Numba passes them.
+
+    An array is its owner, twice, its elements, the bytes of one, its address, its axes, and their strides.
+    """
+    rest, found = iter(given), list[Any]()
+    for kind in described.arguments.values():
+        if not kind.dimensions:
+            found.append(next(rest))
+            continue
+        itemsize = real_bytes if kind.dtype == "real" else np.dtype(kind.dtype).itemsize
+        address, axes, strides = next(rest), [next(rest) for _ in range(kind.dimensions)], [WORD(itemsize)]
+        for axis in reversed(axes[1:]):
+            strides.insert(0, builder.mul(strides[0], axis))
+        elements = functools.reduce(builder.mul, axes)
+        found += [POINTER(None), POINTER(None), elements, WORD(itemsize), address, *axes, *strides]
+    return found
 
 
 def _optimise(module: Any, machine: Any, entries: set[str]) -> None:
@@ -179,3 +198,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    sys.stderr.flush()
+    os._exit(0)  # freeing what Numba made takes half a second

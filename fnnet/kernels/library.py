@@ -45,7 +45,7 @@ class Call:
             argument, self.at[name] = arguments[name], len(words)
             if kind.dimensions:
                 self._check(name, kind, argument)
-                words += [0, 0, argument.size, argument.itemsize, address(argument), *argument.shape, *argument.strides]
+                words += [address(argument), *argument.shape]
             elif kind.dtype == "real":
                 words.append(int.from_bytes(np.asarray(argument, real).tobytes(), "little"))
             else:

@@ -263,14 +263,16 @@ def test_parts_need_what_their_functions_call():
     assert signatures.NEEDS.keys() == signatures.PARTS.keys() == signatures.SECONDS.keys()
 
 
-@pytest.mark.parametrize("flaw", ["a result of another type", "a call of a part that is not needed"])
+@pytest.mark.parametrize("flaw", ["a result", "a call of a part that is not needed"])
 def test_the_compiler_refuses_parts_that_do_not_fit(flaw):
     """Either would fail, or worse, only when the parts are joined."""
     code = "from fnnet.kernels import signatures\n"
     if "result" in flaw:
-        code += "f = signatures.FUNCTIONS['product']._replace(returns='int64')\n"
-        code += "signatures.PARTS = {'products': {'product': f}}\n"
-        part, message = "products", "product returns none, not int64"
+        code += "row, place = signatures.UINT32S, signatures.INTEGER\n"
+        code += "names = {'ids': signatures.INT64S, 'r': place, 'starts': row}\n"
+        code += "f = signatures.Function('sparse', {**names, 'blocks': place, 'block': place, 'stop': place})\n"
+        code += "signatures.PARTS = {'sparse': {'part': f}}\n"
+        part, message = "sparse", "part returns UniTuple(int64 x 2), not nothing"
     else:
         code += "signatures.NEEDS = {**signatures.NEEDS, 'infer': ('products',)}\n"
         part, message = "infer", "the compiled code calls fnnet_native_compress"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from fnnet.kernels.layout import DZ_AT, FAILED, LINE, OUT, PAD, PANEL_VECTORS, SLOPE_AT, SMOOTH, TICKET, WT_AT, Z_AT
@@ -13,9 +11,6 @@ from fnnet.kernels.native.pieces import first_rows, product, rest_forward
 from fnnet.kernels.native.products import ONE, VECTOR_BYTES, ZERO
 from fnnet.kernels.native.team import fetch_add
 from fnnet.kernels.native.vector import softmax_columns, transpose
-
-UNIT_ROWS: Final = 256
-"""Most rows in a unit of the second phase."""
 
 
 @compiled
@@ -147,16 +142,12 @@ def rows_unit(shape, p, buffers, ids, known, first, row, rows, constants, drawn,
 
 @compiled
 def second_phase(
-    threads, counters, base, shape, p, work, zeros, floats, x_bytes, x_floats, rows, ids, first, by_rows, starts,
+    unit_rows, counters, base, shape, p, work, zeros, floats, x_bytes, x_floats, rows, ids, first, by_rows, starts,
     indices, codes, values, order, labels, shares, constants, seed, first_step, first_row, totals, shifted, right, out,
 ):  # fmt: skip
-    """Take units of the chunk's rows through the network and back, with `by_rows` through the first layer too.
-
-    Return the number of tickets that the team has drawn.
-    """
+    """Take units of the chunk's rows through the network and back, with `by_rows` through the first layer too."""
     buffers, known, log = (work, zeros, floats), (labels, shares), (totals, shifted, right)
     drawn = seed, first_step, first_row
-    unit_rows = min(UNIT_ROWS, -(-rows // threads))
     units = -(-rows // unit_rows)
     unit = fetch_add(counters, TICKET, 1) - base
     while unit < units:
@@ -172,4 +163,3 @@ def second_phase(
         if not rows_unit(shape, p, buffers, ids, known, first + row, row, some, constants, drawn, log, out + row):
             fetch_add(counters, FAILED, 1)
         unit = fetch_add(counters, TICKET, 1) - base
-    return units + threads

@@ -12,6 +12,8 @@ phase is left out. No sum depends on who computed it.
 
 from __future__ import annotations
 
+from typing import Final
+
 from fnnet.kernels.layout import BLOCK, CLIP, CUT, FAILED, IN, PAD, PANEL, TICKET
 from fnnet.kernels.native import compiled
 from fnnet.kernels.native.clip import move_first, move_unit, scale_of, square_columns
@@ -20,6 +22,9 @@ from fnnet.kernels.native.network import dense_layer, gather_rows
 from fnnet.kernels.native.pieces import second_phase, sparse_layer
 from fnnet.kernels.native.products import VECTOR_BYTES, ZERO
 from fnnet.kernels.native.team import fetch_add, load_acquire, meet, piece
+
+UNIT_ROWS: Final = 256
+"""Most rows in a unit of the second phase."""
 
 
 @compiled
@@ -141,11 +146,13 @@ def train_block(
             phase += 1
             meet(counters, threads, phase)
         out = step * batch + chunk
-        base += second_phase(
-            threads, counters, base, shape, parameters, work, zeros, floats, x_bytes, x_floats, rows, ids, at, by_rows,
-            starts, indices, codes, values, order, labels, shares, current, seed, first_step + step, chunk, totals,
-            shifted, right, out,
+        unit_rows = min(UNIT_ROWS, -(-rows // threads))
+        second_phase(
+            unit_rows, counters, base, shape, parameters, work, zeros, floats, x_bytes, x_floats, rows, ids, at,
+            by_rows, starts, indices, codes, values, order, labels, shares, current, seed, first_step + step, chunk,
+            totals, shifted, right, out,
         )  # fmt: skip
+        base += -(-rows // unit_rows) + threads
         phase += 1
         meet(counters, threads, phase)
         if load_acquire(counters, FAILED):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from inspect import Parameter, Signature
 from typing import Any, Final
 
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.typing import signature
@@ -16,6 +17,8 @@ from numba.extending import lower_builtin, type_callable
 
 from fnnet.kernels.signatures import FUNCTIONS, Function, symbol
 
+POINTER: Final = ir.IntType(8).as_pointer()
+STATUS: Final = ir.IntType(32)
 POSITIONAL: Final = Parameter.POSITIONAL_OR_KEYWORD
 
 
@@ -26,11 +29,6 @@ def numba_types(described: Function, real: Any) -> tuple[Any, ...]:
         element = real if kind.dtype == "real" else getattr(types, kind.dtype)
         found.append(types.Array(element, kind.dimensions, "C") if kind.dimensions else element)
     return tuple(found)
-
-
-def result_type(described: Function) -> Any:
-    """Return the type of a function's result."""
-    return getattr(types, described.returns)
 
 
 def _elsewhere(name: str) -> Any:
@@ -44,7 +42,7 @@ def _elsewhere(name: str) -> Any:
     def typed(context: Any) -> Any:
         def typer(*given: Any) -> Any:
             real = given[reals[0]].dtype if reals else None
-            return signature(result_type(described), *numba_types(described, real))
+            return signature(types.none, *numba_types(described, real))
 
         typer.__signature__ = Signature(  # type: ignore[attr-defined]
             [Parameter(name, POSITIONAL) for name in described.arguments]
@@ -53,10 +51,16 @@ def _elsewhere(name: str) -> Any:
 
     @lower_builtin(call, types.VarArg(types.Any))
     def emit(context: Any, builder: Any, its: Any, args: Any) -> Any:
-        kind = context.call_conv.get_function_type(its.return_type, its.args)
-        function = cgutils.get_or_insert_function(builder.module, kind, symbol(name))
-        _, result = context.call_conv.call_function(builder, function, its.return_type, its.args, args)
-        return result if described.returns != "none" else context.get_dummy_value()
+        words: list[Any] = []
+        for kind, given in zip(its.args, args, strict=True):
+            if isinstance(kind, types.Array):
+                array = context.make_array(kind)(context, builder, given)
+                words += [builder.bitcast(array.data, POINTER), *cgutils.unpack_tuple(builder, array.shape)]
+            else:
+                words.append(given)
+        kind = ir.FunctionType(STATUS, [word.type for word in words])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol(name)), words)
+        return context.get_dummy_value()
 
     return call
 
