@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from fnnet.core.params import Array, Params, layer_sizes
-from fnnet.kernels.layout import BLOCK, BUCKETS, COUNTERS, PAD, SLACK, TICKET, aligned, layout, whole_lines
+from fnnet.kernels.layout import BLOCK, BUCKETS, COUNTERS, PAD, SLACK, aligned, layout, whole_lines
 from fnnet.kernels.library import Call, library
 from fnnet.kernels.machine import machine
 from fnnet.kernels.pack import pack
@@ -27,7 +27,6 @@ class _Place(NamedTuple):
 
     as_bytes: Array
     as_floats: Array
-    counters: Array
     logits: Array
     best: Array
     call_bytes: Call
@@ -82,7 +81,6 @@ class Predictor:
             place = self._place()
         is_bytes = x.dtype.itemsize == 1
         (place.as_bytes if is_bytes else place.as_floats)[...] = x
-        place.counters[TICKET] = 0
         (place.call_bytes if is_bytes else place.call_floats)()
         return place
 
@@ -93,7 +91,7 @@ class Predictor:
         counters = aligned(COUNTERS, np.int64)
         logits, best = np.zeros((1, self.sizes[-1]), self.dtype), np.zeros(1, np.int64)
         calls = [self._bind(0, 1, counters, shared, x, logits, best, 1) for x in (as_bytes, as_floats)]
-        return _Place(as_bytes, as_floats, counters, logits, best, *calls)
+        return _Place(as_bytes, as_floats, logits, best, *calls)
 
     def _buffers(self, rows: int, threads: int) -> dict[str, Array]:
         """Return the arguments that are the workspace, zeros, ids, and the sparse rows of one unit for each thread."""

@@ -38,8 +38,11 @@ def scores(
     order = order_all[rank * size : (rank + 1) * size]
     no_codes = codes[:0]
     as_floats = x_floats.size > 0
+    unit = 0
     while True:
-        first = fetch_add(counters, TICKET, 1) * unit_rows
+        if threads > 1:  # one alone needs no tickets, nor counters that start from 0
+            unit = fetch_add(counters, TICKET, 1)
+        first = unit * unit_rows
         if first >= n:
             return
         rows = min(unit_rows, n - first)
@@ -75,3 +78,4 @@ def scores(
                     top = j
             number = number and z[top] - z[top] == 0  # infinity is not a prediction
             best[first + r] = top if number else -1
+        unit += 1
