@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from fnnet.core.public_optimizers import sgd as sgd
     from fnnet.core.state import Model as Model
     from fnnet.core.state import Objective as Objective
+    from fnnet.core.state import Preprocessing as Preprocessing
     from fnnet.core.state import TrainState as TrainState
     from fnnet.core.table import Kernels as Kernels
     from fnnet.errors import FnnetError as FnnetError
@@ -67,6 +68,7 @@ _HOMES = {
     "Objective": "core.state",
     "Optimizer": "core.optimizers",
     "Params": "core.params",
+    "Preprocessing": "core.state",
     "SGD": "core.public_optimizers",
     "TrainState": "core.state",
     "adam": "core.public_optimizers",

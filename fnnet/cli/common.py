@@ -13,6 +13,7 @@ import click
 
 from fnnet.cli import signals
 from fnnet.cli.bars import compiling_bar
+from fnnet.cli.options import reading_of
 from fnnet.cli.streams import print_aside
 from fnnet.errors import UsageError, one_line
 
@@ -24,15 +25,23 @@ if TYPE_CHECKING:
     from fnnet.data import Dataset
 
 
-def notifier(quiet: bool) -> Callable[[str], None]:
-    """Return a function that prints a notice on stderr, or does nothing if `quiet`."""
+class Notices:
+    """Prints each notice that it is called with on stderr, unless `quiet`.
 
-    def notify(notice: str) -> None:
-        if not quiet:
+    heard   whether they are printed.
+    notes   those about the data, for the JSON document: a code and the line.
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        self.heard = not quiet
+        self.notes: list[dict[str, str]] = []
+
+    def __call__(self, notice: str) -> None:
+        """Print one line."""
+        if code := getattr(notice, "code", ""):
+            self.notes.append({"code": code, "note": str(notice)})
+        if self.heard:
             print_aside("note", notice)
-
-    notify.heard = not quiet  # type: ignore[attr-defined]
-    return notify
 
 
 def say(line: str, err: bool = False) -> None:
@@ -98,6 +107,7 @@ def data_inputs(options: dict[str, Any]) -> list[str]:
 def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Model | None = None) -> Dataset:
     """Load the data set that --data, --data-dir and --classes name; a file of rows has the image shape of `model`."""
     from fnnet import data
+    from fnnet.data.preprocess import Reading
 
     signals.check()
     if options["data_dir"] and options["data_choice"] not in ("auto", "mnist"):
@@ -106,7 +116,15 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
     count = options["classes"]
     classes = model.classes if model and count is None else [str(number) for number in range(count or 10)]
     flat = model.image_shape if model else None
-    dataset = data.load(options["data_choice"], options["data_dir"], classes=classes, flat=flat, notify=notify)
+    dataset = data.load(
+        options["data_choice"],
+        options["data_dir"],
+        classes=classes,
+        flat=flat,
+        reading=Reading(**reading_of(options)),
+        preprocessing=model and model.preprocessing,
+        notify=notify,
+    )
     if count not in (None, len(dataset.classes)):
         expected = f"{len(dataset.classes)}, as {dataset.name} has"
         raise UsageError("number of classes differs", where="--classes", expected=expected, found=count)

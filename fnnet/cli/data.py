@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from fnnet.cli.common import check_outputs, console, data_inputs, describe, load_data, notifier, print_json, say
+from fnnet.cli.common import Notices, check_outputs, console, data_inputs, describe, load_data, print_json, say
 from fnnet.cli.options import (
     Count,
     FigureList,
@@ -16,6 +16,7 @@ from fnnet.cli.options import (
     deformation_help,
     json_option,
     quiet_option,
+    reading_options,
     seed_option,
 )
 
@@ -38,23 +39,26 @@ def data(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-def _load(options: dict[str, Any]) -> tuple[Dataset, dict[str, int]]:
-    """Load the data set; return it and how many images each of its parts has."""
-    dataset = load_data(options, notifier(quiet=False))
-    return dataset, {
+def _load(options: dict[str, Any]) -> tuple[Dataset, dict[str, int], list[dict[str, str]]]:
+    """Load the data set; return it, how many images each of its parts has, and the notes about it."""
+    notify = Notices(quiet=False)
+    dataset = load_data(options, notify)
+    images = {
         "train": len(dataset.train.labels),
         "test": len(dataset.test.labels) if dataset.test else 0,
     }
+    return dataset, images, notify.notes
 
 
 @data.command(short_help="Which data, from where, how many images of each class.")
 @data_options
+@reading_options
 @json_option
 def info(as_json: bool, **options: Any) -> None:
     """Show which data set would be used, where it is, and how many images of each class it has."""
     import numpy as np
 
-    dataset, images = _load(options)
+    dataset, images, notes = _load(options)
     spread = {
         part: np.bincount(examples.labels, minlength=len(dataset.classes)).tolist() if examples else None
         for part, examples in (("train", dataset.train), ("test", dataset.test))
@@ -69,6 +73,8 @@ def info(as_json: bool, **options: Any) -> None:
         "labels": spread,
         "mean_pixel": float(pixels.mean()),
         "nonzero_pixels": float(np.count_nonzero(pixels) / pixels.size),
+        "preprocessing": dataset.preprocessing._asdict(),
+        "notes": notes,
     }
     if as_json:
         print_json(document)
@@ -100,12 +106,13 @@ def download(data_dir: str | None, quiet: bool) -> None:
     if mnist.complete(folder):
         say(f"MNIST is in {folder} already")
         return
-    mnist.download(folder, notifier(quiet))
+    mnist.download(folder, Notices(quiet))
     say(f"MNIST is in {folder}")
 
 
 @data.command()
 @data_options
+@reading_options
 @click.option("--count", type=Count(1, 1000), help="How many images.  [default: 20, or 5 with --augment]")
 @click.option(
     "--augment", is_flag=True, help="Draw each image beside its deformations in the first epochs of training."
@@ -131,7 +138,7 @@ def show(
 
     augment = augment or deformation is not None
     check_outputs(inputs=data_inputs(options), pictures={"--output": output})
-    dataset, images = _load(options)
+    dataset, images, _ = _load(options)
     say(describe(dataset, images))
     picked = rng.order(seed, "show", images["train"])[: count or (FEW if augment else MANY)]
     rows = _deformed(dataset, picked, seed, deformation or {}) if augment else dataset.train.x[picked][:, None]

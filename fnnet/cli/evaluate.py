@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from fnnet.cli.common import (
+    Notices,
     begin_loading_kernels,
     check_outputs,
     console,
@@ -14,7 +15,6 @@ from fnnet.cli.common import (
     describe,
     load_data,
     load_kernels,
-    notifier,
     print_json,
     say,
 )
@@ -62,7 +62,7 @@ def evaluate(
     from fnnet.files.model import load_model
 
     check_outputs(inputs=[model_path, *data_inputs(options)], pictures={"--plot": plot})
-    notify = notifier(quiet)
+    notify = Notices(quiet)
     begin_loading_kernels(jit)
     model = load_model(model_path)
     dataset = load_data(options, notify, model)
@@ -85,6 +85,7 @@ def evaluate(
             "classes": [{"class": name, **row._asdict()} for name, row in figures],
             "confusion": matrix.tolist(),
             "plot": plot,
+            "notes": notify.notes,
         }
         print_json(document)
     else:

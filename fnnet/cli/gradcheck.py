@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from fnnet.cli.common import console, load_kernels, notifier, print_json
+from fnnet.cli.common import Notices, console, load_kernels, print_json
 from fnnet.cli.options import Fractions, Number, Sizes, jit_option, json_option, seed_option
 from fnnet.limits import FRACTION
 from fnnet.names import ACTIVATIONS
@@ -44,7 +44,7 @@ def gradcheck(
     from fnnet.core.dropout import masks
 
     check_sizes(sizes)
-    kernels, _ = load_kernels(jit, 1 if jit else None, notifier(quiet=as_json), ["operations"])
+    kernels, _ = load_kernels(jit, 1 if jit else None, Notices(quiet=as_json), ["operations"])
     params, x, labels = checker.example(sizes, seed)
     checks = checker.check_gradients(
         params, x, labels, activation=activation, masks=masks(seed, 0, sizes[1:-1], len(x), dropout, dtype="float64"),

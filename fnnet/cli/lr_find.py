@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fnnet.cli.common import (
+    Notices,
     begin_loading_kernels,
     check_outputs,
     console,
@@ -14,7 +15,6 @@ from fnnet.cli.common import (
     describe,
     load_data,
     load_kernels,
-    notifier,
     print_json,
     say,
 )
@@ -29,6 +29,7 @@ from fnnet.cli.options import (
     json_option,
     plan_options,
     quiet_option,
+    reading_options,
     recipe_option,
     seed_option,
     settings_of,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 @click.command("lr-find", short_help="Which learning rate? The range test and its curve.")
 @compiled_options("Train")
 @data_options
+@reading_options
 @recipe_option
 @plan_options(without=COURSE)
 @click.option("--low", type=Number(POSITIVE), default=1e-5, show_default=True, help="The first learning rate.")
@@ -68,7 +70,7 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
     settings = settings_of(options)
     check_outputs(inputs=data_inputs(options), pictures={"--plot": options["plot"]})
     _check_range(options)
-    notify = notifier(quiet)
+    notify = Notices(quiet)
     begin_loading_kernels(options["jit"])
     from fnnet.training import session
 

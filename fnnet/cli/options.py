@@ -58,22 +58,22 @@ class FileName(click.ParamType):  # type: ignore[type-arg]
 
 
 class Count(click.ParamType):  # type: ignore[type-arg]
-    """A whole number >= `least`."""
+    """A whole number >= `least`, or a word in its place."""
 
     name = "N"
 
-    def __init__(self, least: int, most: int | None = None, full: bool = False) -> None:
-        self.least, self.most, self.full = least, most, full
-        self.name = "N|full" if full else "N"
+    def __init__(self, least: int, most: int | None = None, word: str = "") -> None:
+        self.least, self.most, self.word = least, most, word
+        self.name = f"N|{word}" if word else "N"
 
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> Any:
-        """Return the number, or "full" if that is allowed, for all images."""
-        if isinstance(value, int) or (self.full and value == "full"):
+        """Return the number, or the word if that is allowed."""
+        if isinstance(value, int) or (self.word and value == self.word):
             return value
         number = whole_number(value)
         if number is None or number < self.least or (self.most is not None and number > self.most):
             limits = f"{self.least} or more" if self.most is None else f"{self.least} to {self.most}"
-            word = " or full" if self.full else ""
+            word = f" or {self.word}" if self.word else ""
             self.fail(f"expected a whole number, {limits}{word}, found {value!r}", param, context)
         return number
 
@@ -180,6 +180,39 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --pixel-max, --ink and --transpose, which describe the images of --data PATH."""
+    for option in (
+        click.option(
+            "--transpose", is_flag=True, help="The files of --data PATH store images column by column, as EMNIST's do."
+        ),
+        click.option(
+            "--ink",
+            type=click.Choice(("auto", "light", "dark")),
+            help="Ink in --data PATH; dark ink is read as light ink on black.  [default: auto, as most images show]",
+        ),
+        click.option(
+            "--pixel-max",
+            type=Count(1, 255, word="auto"),
+            help="Largest value of a pixel in --data PATH; auto: of the training images.  [default: 255]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def reading_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the values of `reading_options` say, as fields of `fnnet.data.Reading`.
+
+    Raises   UsageError for one that is given for MNIST or digits.
+    """
+    given = {name: options[name] for name in ("pixel_max", "ink", "transpose") if options.get(name)}
+    if given and options["data_choice"] in ("auto", "mnist", "digits"):
+        where, found = f"--{next(iter(given)).replace('_', '-')}", f"--data {options['data_choice']}"
+        raise UsageError("has no effect", where=where, expected="--data PATH", found=found)
+    return given
+
+
 seed_option = click.option("--seed", type=Count(0, 2**64 - 1), default=0, show_default=True, help="Random seed.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress, no notices, only the results.")
@@ -196,7 +229,7 @@ PLAN_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "--activation": {"type": click.Choice(ACTIVATIONS), "help": "Activation of the hidden units."},
     "--epochs": {"type": Count(0), "help": "Passes over the training images."},
     "--batch-size": {
-        "type": Count(1, full=True),
+        "type": Count(1, word="full"),
         "metavar": "N|full",
         "help": "Images in a step, or full for all of them.",
     },

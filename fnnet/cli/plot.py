@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fnnet.cli.common import check_outputs, console, notifier, print_json, say
+from fnnet.cli.common import Notices, check_outputs, console, print_json, say
 from fnnet.cli.options import FileName, json_option, quiet_option
 from fnnet.errors import DataError
 
@@ -30,7 +30,7 @@ def plot(folders: tuple[str, ...], output: str | None, as_json: bool, quiet: boo
     from fnnet.files.log import LOG
 
     check_outputs(inputs=[f"{folder}/{LOG}" for folder in folders], pictures={"--output": output})
-    notify = notifier(quiet)
+    notify = Notices(quiet)
     found = read_runs(folders)
     runs = [run for run in found if run.epochs]
     for run in found:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from fnnet.cli.common import (
+    Notices,
     check_outputs,
     console,
     load_kernels,
-    notifier,
     print_json,
     say,
 )
@@ -37,7 +37,7 @@ class Prediction(NamedTuple):
 
     file, number, of   the file, the image's number in it, and how many images it has.
     image              its pixels.
-    dark_on_light      whether it looks like dark ink on light paper.
+    other_ink          whether its ink is dark where that of the training images is light, or the other way round.
     best, probs        the most probable class, and the probability of each.
     """
 
@@ -45,19 +45,20 @@ class Prediction(NamedTuple):
     number: int
     of: int
     image: Array
-    dark_on_light: bool
+    other_ink: bool
     best: int
     probs: Array
 
 
 @click.command(
     short_help="Which digit is this?",
-    help=f"""Which class is each IMAGE? Files are images (light ink on black: {", ".join(PICTURE_FORMATS)}) or
+    help=f"""Which class is each IMAGE? Files are images ({", ".join(PICTURE_FORMATS)}) or
     files of many images ({", ".join(DATA_FORMATS)}), of the size that MODEL was trained on; a folder stands for the
     images in it.
 
     A file that cannot be read is reported and the others are still predicted: the exit code is 1, and no -o file is
-    written. An image that looks like dark ink on light paper is reported.
+    written. An image whose ink is dark where that of the training images is light, or
+    the other way round, is reported.
     """,
 )
 @click.argument("model_path", metavar="MODEL", type=FileName())
@@ -76,9 +77,10 @@ def predict(
     quiet: bool,
 ) -> int:
     """Predict the class of each image in the files."""
+    from fnnet.data.preprocess import other_ink_in
     from fnnet.files.model import load_model
 
-    notify = notifier(quiet)
+    notify = Notices(quiet)
     predictions: list[Prediction] = []
     failures: list[dict[str, str]] = []
 
@@ -97,15 +99,22 @@ def predict(
             fail(file, error)
         else:
             predictions += new
-            if dark := sum(each.dark_on_light for each in new):
-                which = "looks" if len(new) == 1 else f"{dark:,} of {len(new):,} images look"
-                notify(f"{file}: {which} like dark ink on light paper; the model expects light ink on black: invert")
+            if count := sum(each.other_ink for each in new):
+                notify(other_ink_in(file, count, len(new), model.preprocessing))
     if output and not failures:
         _write_submission(output, model, predictions)
     if as_json:
         document = [_as_json(model, each) for each in predictions]
         written = None if failures else output
-        print_json({"model": model_path, "output": written, "predictions": document, "failures": failures})
+        print_json(
+            {
+                "model": model_path,
+                "output": written,
+                "predictions": document,
+                "failures": failures,
+                "notes": notify.notes,
+            }
+        )
     elif not output or failures:
         _print_predictions(model, predictions, drawn=not quiet and len(predictions) <= DRAWN)
     else:
@@ -143,7 +152,7 @@ def _predict(model: Model, file: str, kernels: Any) -> list[Prediction]:
     from fnnet.core.public import best_classes, scores
     from fnnet.data.photo import dark_on_light
 
-    x = data.read_images(file, model.image_shape)
+    x = data.read_images(file, model.image_shape, model.preprocessing)
     logits = scores(model.params, x, activation=model.activation, kernels=kernels)
     dark = dark_on_light(x, model.image_shape).tolist()
     each = zip(x, dark, best_classes(logits).tolist(), kernels.softmax(logits), strict=True)
@@ -164,7 +173,7 @@ def _as_json(model: Model, prediction: Prediction) -> dict[str, Any]:
     return {
         "file": prediction.file,
         "index": prediction.number,
-        "dark_on_light": prediction.dark_on_light,
+        "other_ink": prediction.other_ink,
         "label": model.classes[prediction.best],
         "probability": float(prediction.probs[prediction.best]),
         "probabilities": dict(zip(model.classes, prediction.probs.tolist(), strict=True)),

@@ -12,6 +12,7 @@ import click
 
 from fnnet.cli.bars import progress_bar
 from fnnet.cli.common import (
+    Notices,
     begin_loading_kernels,
     check_outputs,
     console,
@@ -19,7 +20,6 @@ from fnnet.cli.common import (
     describe,
     load_data,
     load_kernels,
-    notifier,
     print_json,
     say,
     threads_of,
@@ -32,6 +32,7 @@ from fnnet.cli.options import (
     json_option,
     plan_options,
     quiet_option,
+    reading_options,
     recipe_option,
     seed_option,
     settings_of,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 @click.command()
 @compiled_options("Train")
 @data_options
+@reading_options
 @recipe_option
 @plan_options()
 @seed_option
@@ -81,15 +83,16 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
         files={"--out": options["out"]},
         pictures={"--plot": options["plot"]},
     )
-    notify = notifier(quiet)
+    notify = Notices(quiet)
     begin_loading_kernels(options["jit"])
     from fnnet.files.model import save_model
     from fnnet.training import session
+    from fnnet.training.dev_set import load_dev_set
 
     began = time.perf_counter()
     dataset = load_data(options, notify)
     with naming_options():
-        dev_set = session.load_dev_set(options["dev_data"], dataset) if options["dev_data"] else None
+        dev_set = load_dev_set(options["dev_data"], dataset, notify) if options["dev_data"] else None
         job = session.prepare(
             dataset, recipe, settings, dev_set=dev_set, class_weights=options["class_weights"], seed=options["seed"]
         )
@@ -102,7 +105,7 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
         options["jit"], options["threads"], notify, job.plan.kernel_parts
     )
     model, reports = _train(job, kernels, options, quiet, notify)
-    document = _document(job, images, model, reports, kernels, seconds, options["out"])
+    document = _document(job, images, model, reports, kernels, seconds, options["out"]) | {"notes": notify.notes}
     save_model(options["out"], model)
     plot_error = None
     try:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from fnnet.cli.bars import compiling_bar
-from fnnet.cli.common import notifier, print_json, say
+from fnnet.cli.common import Notices, print_json, say
 from fnnet.cli.options import FileName, json_option, quiet_option
 from fnnet.errors import FnnetError, StorageError
 
@@ -31,7 +31,7 @@ def warmup(double: bool, to: str | None, as_json: bool, quiet: bool) -> None:
     belongs to root or to himself, and nobody else may write it. It serves processors like this one; FNNET_CPU, set here
     and there, names a level that several have.
     """
-    notify, began = notifier(quiet), time.perf_counter()
+    notify, began = Notices(quiet), time.perf_counter()
     dtypes = ["float32", "float64"] if double else ["float32"]
     with _cache_in(to):
         where = _warm(dtypes, notify)

@@ -55,6 +55,23 @@ class Objective(NamedTuple):
 PLAIN = Objective()
 
 
+class Preprocessing(NamedTuple):
+    """How the pixels of image files become the bytes that a network takes, where a file is read.
+
+    pixel_max   the largest value that a pixel may have, 1 to 255.
+    paper, ink  the values of the ground and of the ink: paper becomes 0 and ink 255, what lies between them in
+                proportion.
+    transpose   True if the files store images column by column.
+    colour      how colours become grey; "luma", with the weights of ITU-R 601, is the only one.
+    """
+
+    pixel_max: int = 255
+    paper: int = 0
+    ink: int = 255
+    transpose: bool = False
+    colour: str = "luma"
+
+
 class Model(NamedTuple):
     """A network with everything needed to use it, and how it was trained.
 
@@ -62,7 +79,7 @@ class Model(NamedTuple):
     activation      of the hidden layers; an Activation of the user's own cannot be saved.
     classes         the names of the outputs.
     image_shape     (height, width) of an input.
-    preprocessing   how pixels become inputs; "bytes/255" is the only one.
+    preprocessing   how pixels become bytes where a file is read; the network takes bytes / 255.
     training        recipe, seed, plan and results of the training, as JSON values.
 
     `fnnet.predict`, `scores`, `loss` and `predictor` take a model in place of its params, and use its activation.
@@ -72,7 +89,7 @@ class Model(NamedTuple):
     activation: str | Activation = "relu"
     classes: tuple[str, ...] = tuple("0123456789")
     image_shape: tuple[int, int] = (28, 28)
-    preprocessing: str = "bytes/255"
+    preprocessing: Preprocessing = Preprocessing()
     training: Mapping[str, Any] = MappingProxyType({})
 
     def __repr__(self) -> str:

@@ -10,6 +10,10 @@ from fnnet.core.params import Array
 
 GREY: Final = 64
 """An edge below this is black with noise."""
+NOISE: Final = 32
+"""Pixels of paper differ by at most this."""
+SMALLEST: Final = 4
+"""Rows and columns of the smallest image on paper."""
 
 
 def dark_on_light(x: Array, shape: tuple[int, int]) -> Array:
@@ -19,9 +23,30 @@ def dark_on_light(x: Array, shape: tuple[int, int]) -> Array:
     x        uint8 (n, height x width).
     shape    (height, width).
     """
+    return _is_dark(x, _edges(x, shape))
+
+
+def dark_on_paper(x: Array, shape: tuple[int, int]) -> tuple[Array, Array]:
+    """Return two truths for each image, bool (n,): dark ink on light paper, and ink on paper at all, light or dark.
+
+    Half of the edge of an image on paper is of nearly one value, and its ink is of another; a photo is not like that,
+    nor an empty page, nor an image that is hardly more than edge.
+    """
+    if min(shape) < SMALLEST:
+        return np.zeros(len(x), bool), np.zeros(len(x), bool)
+    edges = _edges(x, shape)
+    paper, least, most = np.median(edges, axis=1), x.min(axis=1), x.max(axis=1)
+    flat = (np.abs(edges - paper[:, None]) <= NOISE).mean(axis=1) >= 0.5
+    on_paper: Array = flat & (np.maximum(paper - least, most - paper) > NOISE)
+    return on_paper & _is_dark(x, edges) & (paper - least > NOISE), on_paper
+
+
+def _edges(x: Array, shape: tuple[int, int]) -> Array:
     images = x.reshape(-1, *shape)
-    edge = np.median(
-        np.concatenate([images[:, [0, -1]].reshape(len(x), -1), images[:, :, [0, -1]].reshape(len(x), -1)], 1), 1
-    )
-    light: Array = (edge >= GREY) & (edge >= x.mean(axis=1))
-    return light
+    return np.concatenate([images[:, [0, -1]].reshape(len(x), -1), images[:, :, [0, -1]].reshape(len(x), -1)], 1)
+
+
+def _is_dark(x: Array, edges: Array) -> Array:
+    edge = np.median(edges, axis=1)
+    dark: Array = (edge >= GREY) & (edge >= x.mean(axis=1))
+    return dark

@@ -32,11 +32,13 @@ DTYPES: Final[Mapping[str, np.dtype[Any]]] = MappingProxyType({"F32": np.dtype("
 
 
 class Kind(NamedTuple):
-    """A kind of file: `name` as in the format "fnnet-<name>", its version, the maximum size of its header in bytes."""
+    """A kind of file: `name` as in the format "fnnet-<name>", its version, the maximum size of its header in bytes, and
+    the oldest version that can be read, 0 for none but its own."""
 
     name: str
     version: int
     max_header: int
+    oldest: int = 0
 
 
 def save(
@@ -157,7 +159,7 @@ def _header(content: bytes, kind: Kind) -> tuple[dict[str, Any], int]:
 
 
 def _check_version(version: Any, kind: Kind) -> None:
-    if version != str(kind.version):
+    if version not in map(str, range(kind.oldest or kind.version, kind.version + 1)):
         newer = isinstance(version, str) and version.isdecimal() and int(version) > kind.version
         fix = "upgrade fnnet" if newer else ""
         problem = "written by a newer fnnet" if newer else "unknown format version"

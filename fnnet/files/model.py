@@ -13,14 +13,15 @@ from fnnet.core.check_network import check_params, check_sizes
 from fnnet.core.checks import check_classes
 from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Layer, Params, layer_sizes
-from fnnet.core.state import Model, frozen
+from fnnet.core.state import Model, Preprocessing, frozen
 from fnnet.errors import ModelError, counted
 from fnnet.files import container
 from fnnet.files.container import Kind
 from fnnet.files.disk import DISK, FileSystem
 from fnnet.names import ACTIVATIONS
 
-MODEL: Final = Kind("model", 1, 2**20)
+MODEL: Final = Kind("model", 2, 2**20, 1)
+COLOUR: Final = Preprocessing().colour
 KEYS: Final = frozenset({"sizes", "activation", "classes", "image_shape", "preprocessing", "training"})
 
 
@@ -46,12 +47,13 @@ def save_model(path: str | os.PathLike[str], model: Model, *, disk: FileSystem =
             found="an Activation",
             fix="store the parameters with numpy.savez, and keep the Activation in the program",
         )
+    preprocessing = model.preprocessing
     about = {
         "sizes": layer_sizes(check_params(model.params)),
         "activation": model.activation,
         "classes": model.classes,
         "image_shape": model.image_shape,
-        "preprocessing": model.preprocessing,
+        "preprocessing": preprocessing._asdict() if isinstance(preprocessing, Preprocessing) else preprocessing,
         "training": model.training,
     }
     container.save(path, MODEL, about, tensors_of("layers", model.params), _model, disk)
@@ -117,11 +119,10 @@ def check_keys(about: Any, keys: frozenset[str]) -> None:
 def _model(about: Any, tensors: Mapping[str, Array]) -> Model:
     check_keys(about, KEYS)
     sizes = check_sizes(about["sizes"])
-    if about["activation"] not in ACTIVATIONS or about["preprocessing"] != "bytes/255":
-        found = f"{about['activation']!r}, {about['preprocessing']!r}"
-        raise ModelError(
-            "unknown activation or preprocessing", expected=f"{', '.join(ACTIVATIONS)} on bytes/255", found=found
-        )
+    if about["activation"] not in ACTIVATIONS:
+        expected = ", ".join(ACTIVATIONS)
+        raise ModelError("unknown activation", expected=expected, found=repr(about["activation"]))
+    preprocessing = _preprocessing(about["preprocessing"])
     classes, (height, width) = about["classes"], check_sizes(about["image_shape"])
     if not isinstance(classes, list):
         raise ModelError("classes are not a list", expected="a list of names", found=repr(classes))
@@ -131,6 +132,23 @@ def _model(about: Any, tensors: Mapping[str, Array]) -> Model:
         raise ModelError("sizes do not fit the layers", expected=expected, found=found)
     check_names(tensors, ["layers"], sizes)
     params, shape = params_of("layers", tensors, sizes), (height, width)
-    return Model(
-        params, about["activation"], check_classes(classes), shape, about["preprocessing"], frozen(about["training"])
-    )
+    return Model(params, about["activation"], check_classes(classes), shape, preprocessing, frozen(about["training"]))
+
+
+def _preprocessing(about: Any) -> Preprocessing:
+    """Return the preprocessing that a file describes; version 1 of the format had a single one."""
+    if about == "bytes/255":
+        return Preprocessing()
+    if not isinstance(about, dict) or set(about) != set(Preprocessing._fields):
+        expected = f"an object of {', '.join(Preprocessing._fields)}"
+        raise ModelError("unknown preprocessing", expected=expected, found=repr(about)[:80])
+    found = Preprocessing(**about)
+    most, *levels = found[:3]
+    whole = all(type(each) is int for each in found[:3])
+    if not whole or not 1 <= most <= 255 or not all(0 <= each <= most for each in levels) or levels[0] == levels[1]:
+        expected = "pixel_max from 1 to 255, paper and ink two values up to it"
+        raise ModelError("unknown preprocessing", expected=expected, found=(most, *levels))
+    if not isinstance(found.transpose, bool) or found.colour != COLOUR:
+        expected, seen = f"transpose true or false, colour {COLOUR}", (found.transpose, found.colour)
+        raise ModelError("unknown preprocessing", expected=expected, found=seen)
+    return found

@@ -10,12 +10,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from fnnet.core import deform, public_optimizers
-from fnnet.core.check_network import check_examples, check_initialiser, check_sizes
-from fnnet.core.checks import as_array, check_amount, check_count, check_label_smoothing, check_labels, check_share
+from fnnet.core.check_network import check_initialiser, check_sizes
+from fnnet.core.checks import check_amount, check_count, check_label_smoothing, check_share
 from fnnet.core.dropout import dropped
 from fnnet.core.optimizers import Optimizer
 from fnnet.core.schedules import make_plateau, make_schedule
-from fnnet.core.state import Examples, Objective
+from fnnet.core.state import Objective
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.names import ACTIVATIONS, OPTIMIZERS, STEPPING
 from fnnet.training.recipes import Recipe
@@ -173,19 +173,6 @@ def check_parts(recipe: Recipe) -> Recipe:
         if name not in Plan._fields:
             raise UsageError("plan with an unknown field", where="recipe", expected="a field of Plan", found=repr(name))
     return recipe
-
-
-def check_dev_set(given: Any, pixels: int, classes: int) -> Examples:
-    """Return dev images (n, `pixels`) with labels in [0, `classes`), else UsageError."""
-    examples = check_examples(given)
-    shape = as_array("images", examples.x, "fiub", "numbers").shape
-    if len(shape) != 2 or shape[1] != pixels:
-        raise UsageError("images differ", where="dev_set", expected=f"shape (n, {pixels})", found=shape)
-    try:
-        check_labels(examples.labels, (shape[0], classes))
-    except UsageError as error:
-        raise error.at("dev_set") from None
-    return examples
 
 
 def check_run_dir(run_dir: str | os.PathLike[str] | None, resume: bool, optimizer: str) -> None:

@@ -47,14 +47,14 @@ from fnnet.core.public import init
 from fnnet.core.state import EpochReport, Examples, Model, Progress, Training, frozen
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.data import Dataset
-from fnnet.errors import ArgumentTypeError, DataError, DivergedError, FnnetError, UsageError, counted
+from fnnet.errors import ArgumentTypeError, DivergedError, FnnetError, UsageError
 from fnnet.files.runs import DIVERGED
 from fnnet.names import STEPPING
 from fnnet.training import class_weights, epochs, memory, recipes, steps
+from fnnet.training.dev_set import check_dev_set
 from fnnet.training.lr_find import RangeTest, range_test
 from fnnet.training.plan import (
     Plan,
-    check_dev_set,
     check_effects,
     check_hidden,
     check_parts,
@@ -113,7 +113,7 @@ def prepare(
 
     settings        name of a field of `Plan` or `Recipe` -> its value. A `deformation` may be a mapping of the figures
                     that differ from the recipe's; None for no deformation.
-    dev_set         images for validation, in place of some held out of the training set; see `load_dev_set`.
+    dev_set         images for validation, in place of some held out of the training set; see `dev_set.load_dev_set`.
     class_weights   as text, `balanced` or `CLASS=WEIGHT,...`, or as `class_weights.class_weights` takes them.
     Raises   UsageError at the name of the field that does not fit.
     """
@@ -180,29 +180,6 @@ def plan_of(recipe: Recipe) -> Plan:
             raise UsageError("unknown figure", where="deformation", expected=expected, found=repr(unknown[0]))
         deformation = Deformation(**deformation)
     return Plan(**{**recipe.plan, "deformation": deformation})
-
-
-def load_dev_set(path: str | os.PathLike[str], dataset: Dataset) -> Examples:
-    """Load the images at `path` for validation while training on `dataset`.
-
-    Raises   as `data.load`; UsageError for images of another shape or other classes.
-    """
-    try:
-        found = data.load(os.fsdecode(path), None, classes=dataset.classes, flat=dataset.image_shape)
-    except DataError as error:
-        # Its remedy is a command.
-        raise (error.at("dev_data", fix="") if error.where == "--data" else error) from None
-    if found.image_shape != dataset.image_shape or found.classes != dataset.classes:
-        kinds = [
-            f"{each.image_shape} pixels, {counted(len(each.classes), 'class', 'classes')} ({_shown(each.classes)})"
-            for each in (dataset, found)
-        ]
-        raise UsageError("images differ", where="dev_data", place=os.fsdecode(path), expected=kinds[0], found=kinds[1])
-    return found.train
-
-
-def _shown(classes: tuple[str, ...]) -> str:
-    return ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
 
 
 def _sample_weights(weights: Any, labels: Array, classes: tuple[str, ...]) -> Array | None:
@@ -319,7 +296,8 @@ def _tested(job: Job, training: Training, kernels: Kernels) -> Model:
         "test_accuracy": tested.accuracy if tested else None,
         "dead_units": [count / units for count, units in dead],
     }
-    return Model(params, activation, job.dataset.classes, job.dataset.image_shape, training=frozen(about))
+    given = job.dataset
+    return Model(params, activation, given.classes, given.image_shape, given.preprocessing, frozen(about))
 
 
 def find_learning_rate(

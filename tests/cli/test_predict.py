@@ -68,9 +68,10 @@ def test_f31_dark_ink_on_light_paper_is_noted_and_told_in_json(model, folder, ru
         Image.fromarray(255 - np.asarray(image)).save(folder / "3.png")
     result = run("predict", model, folder, "--json")
     assert result.code == 0
-    assert [each["dark_on_light"] for each in result.json["predictions"]] == [number == 3 for number in range(10)]
-    note = f"note: {folder / '3.png'}: looks like dark ink on light paper; the model expects light ink on black: invert"
+    assert [each["other_ink"] for each in result.json["predictions"]] == [number == 3 for number in range(10)]
+    note = f"note: {folder / '3.png'}: looks like dark ink; the model was trained on light ink: invert"
     assert result.err.splitlines() == [note]
+    assert result.json["notes"] == [{"code": "other-ink", "note": note.removeprefix("note: ")}]
     assert run("predict", model, folder / "3.png").err.splitlines() == [note]
     assert run("predict", model, folder / "3.png", "--quiet").err == ""
     assert run("predict", model, folder / "2.png").err == ""
@@ -80,7 +81,7 @@ def test_f31_many_images_of_one_file_are_noted_once(model, run, tmp_path):
     rows = [[0] * 784, [255] * 784, [255] * 784]
     path = csv_file(tmp_path / "a.csv", [[0, *row] for row in rows])
     assert run("predict", model, path, "--quiet").err == ""
-    assert run("predict", model, path).err.startswith(f"note: {path}: 2 of 3 images look like dark ink on light paper")
+    assert run("predict", model, path).err.startswith(f"note: {path}: 2 of 3 images look like dark ink")
 
 
 @pytest.mark.parametrize("size", [(27, 28), (28, 29), (280, 280), (1, 1)])

@@ -26,6 +26,7 @@ TRAIN_KEYS = [
     "dead_units",
     "weights_sha256",
     "model",
+    "notes",
 ]
 
 EPOCH_KEYS = ["epoch", "seconds", "train_loss", "train_accuracy", "dev_loss", "dev_accuracy", "learning_rate"]

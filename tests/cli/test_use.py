@@ -12,7 +12,18 @@ from tests.tools.samples import csv_file
 
 def test_evaluate(model, run, idx_folder):
     document = run("evaluate", model, "--data", idx_folder, "--json").json
-    assert list(document) == ["model", "dataset", "images", "jit", "loss", "accuracy", "classes", "confusion", "plot"]
+    assert list(document) == [
+        "model",
+        "dataset",
+        "images",
+        "jit",
+        "loss",
+        "accuracy",
+        "classes",
+        "confusion",
+        "plot",
+        "notes",
+    ]
     assert document["images"] == np.sum(document["confusion"]) == 10
     assert document["accuracy"] == np.trace(document["confusion"]) / 10 == 1.0
     assert [row["class"] for row in document["classes"]] == list("0123456789")

@@ -7,13 +7,14 @@ import os
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fnnet
 from fnnet.core.params import Layer, Params
-from fnnet.core.state import frozen
+from fnnet.core.state import Preprocessing, frozen
 from fnnet.errors import ModelError, StorageError
 from fnnet.files import container, model
 from fnnet.files.container import NO_DIGEST
@@ -21,7 +22,7 @@ from fnnet.files.model import Model
 from tests.tools.disks import around
 
 SMALL = Model(fnnet.init((4, 3, 2), 1), classes=("cat", "dog"), image_shape=(2, 2), training={"seed": 1})
-GOLDEN = "8b681e42503c31cb9fe13d6f7982b81e494699f251cb4ef8cd362682d328c1a0"
+GOLDEN = "f5902b5e727e2cf4274829b021a58b90c83f8cbc80e9f8d3808c2ccc7473874f"
 
 
 @pytest.fixture
@@ -71,9 +72,48 @@ def test_f42_layouts_are_saved_as_their_values(lay, tmp_path):
     np.testing.assert_array_equal(fnnet.load_model(tmp_path / "m").params.layers[0].W, SMALL.params.layers[0].W)
 
 
-def test_f45_version_1_is_written_to_the_bit_as_ever(path):
+def test_f45_version_2_is_written_to_the_bit_as_ever(path):
     """What fnnet 0.1.0 wrote for this model, so that its files are read by every later one."""
     assert hashlib.sha256(path.read_bytes()).hexdigest() == GOLDEN
+
+
+def test_f45_version_1_is_read(path):
+    """It knew a single preprocessing, by the name bytes/255; the file is what the version of 28 November wrote."""
+    old, new = fnnet.load_model(Path(__file__).with_name("version-1.safetensors")), fnnet.load_model(path)
+    assert old.preprocessing == Preprocessing()
+    assert old._replace(params=None, training=None) == new._replace(params=None, training=None)
+    assert old.params == new.params
+    named = SMALL._replace(preprocessing="bytes/255")
+    fnnet.save_model(path, named)
+    assert fnnet.load_model(path).preprocessing == Preprocessing()
+
+
+PREPROCESSING = [
+    Preprocessing(paper=255, ink=0),
+    Preprocessing(16, 0, 16, transpose=True),
+    Preprocessing(200, 180, 3),
+]
+
+
+@pytest.mark.parametrize("preprocessing", PREPROCESSING, ids=str)
+def test_preprocessing_is_kept(preprocessing, tmp_path):
+    fnnet.save_model(tmp_path / "m", SMALL._replace(preprocessing=preprocessing))
+    assert fnnet.load_model(tmp_path / "m").preprocessing == preprocessing
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pixel_max": 0}, {"pixel_max": 256}, {"pixel_max": 16.0}, {"pixel_max": True}, {"paper": -1}, {"paper": "0"},
+        {"ink": 256}, {"ink": 0}, {"pixel_max": 16}, {"transpose": 1}, {"transpose": None}, {"colour": "mean"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_preprocessing_that_no_reader_has(change, tmp_path):
+    """Neither written nor read."""
+    with pytest.raises(ModelError, match="unknown preprocessing"):
+        fnnet.save_model(tmp_path / "m", SMALL._replace(preprocessing=Preprocessing()._replace(**change)))
+    assert not (tmp_path / "m").exists()
 
 
 def test_other_programs_read_it(path):
@@ -111,8 +151,9 @@ def described(**changes):
         (described(sizes=[4, 4, 2]), "layer 1"),
         (described(sizes=[4, 10**9, 2]), "too large"),
         (described(sizes=[4, -3, 2]), ">= 1"),
-        (described(activation="os.system"), "unknown activation or preprocessing"),
-        (described(preprocessing="eval"), "unknown activation or preprocessing"),
+        (described(activation="os.system"), "unknown activation"),
+        (described(preprocessing="eval"), "unknown preprocessing"),
+        (described(preprocessing={"pixel_max": 255}), "unknown preprocessing"),
         (described(classes=["a"]), "classes"),
         (described(classes="ab"), "classes"),
         (described(classes=["a", "a"]), "class name"),
@@ -120,7 +161,7 @@ def described(**changes):
         (described(image_shape=[2.0, 2]), "integer"),
         (described(training=float("nan")), "finite numbers"),
         (described(surprise=1), "surprise"),
-        (lambda header: header["__metadata__"].update(version="2"), "newer fnnet"),
+        (lambda header: header["__metadata__"].update(version="3"), "newer fnnet"),
         (lambda header: header["__metadata__"].update(version="zero"), "unknown format version"),
         (lambda header: header["__metadata__"].update(model="["), "damaged fnnet model"),
         (lambda header: header["__metadata__"].update(format="other"), "not an fnnet model"),

@@ -349,7 +349,6 @@ ELSEWHERE = {
     "plan.check_hidden": "tests/training/test_session.py",
     "plan.check_effects": "tests/training/test_session.py",
     "plan.check_parts": "tests/training/test_settings.py",
-    "plan.check_dev_set": "tests/training/test_settings.py",
     "plan.check_run_dir": "tests/training/test_settings.py",
     "model.save_model": "tests/files/test_model.py",
     "model.load_model": "tests/files/test_model.py",

@@ -18,8 +18,9 @@ from fnnet.errors import ArgumentTypeError, DataError, DivergedError, FnnetError
 from fnnet.files.log import read_log
 from fnnet.files.runs import OtherRunError
 from fnnet.training import recipes
+from fnnet.training.dev_set import load_dev_set
 from fnnet.training.plan import IGNORED_BY_LBFGS, USED_BY_LBFGS, Plan, check_plan
-from fnnet.training.session import StoppedError, find_learning_rate, load_dev_set, plan_of, prepare, train
+from fnnet.training.session import StoppedError, find_learning_rate, plan_of, prepare, train
 from tests.conftest import ROOT
 
 SETTINGS = {"hidden": (9,), "epochs": 4, "batch_size": 7, "optimizer": "adam", "learning_rate": 0.01, "dropout": 0.2}

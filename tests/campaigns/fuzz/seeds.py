@@ -20,6 +20,7 @@ from fnnet.training import steps
 from tests.campaigns.fuzz.build import chunk, deflated
 from tests.tools.samples import SAMPLES, SHAPE
 
+ROOT = Path(__file__).resolve().parents[3]
 CORPUS = Path(__file__).parent / "corpus"
 
 
@@ -289,8 +290,11 @@ def model_seeds():
             model = Model(fnnet.init(sizes, 1, dtype=dtype), "relu", ("a", "b"), shape, training={"epochs": 2})
             fnnet.save_model(path, model)
             contents[name] = path.read_bytes()
+    contents["version-1"] = (ROOT / "tests" / "files" / "version-1.safetensors").read_bytes()
     changes = {
         "activation": (b"relu", b"rela"),
+        "ink": (b'"ink": 255', b'"ink": 000'),
+        "transpose": (b'"transpose": false', b'"transpose": 00000'),
         "pixels": (b"image_shape", b"image_shap"),
         "class-twice": (b'["a"', b'["b"'),
     }

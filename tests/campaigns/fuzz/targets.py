@@ -25,6 +25,7 @@ from fnnet import data
 from fnnet.core.params import Params
 from fnnet.data import formats, idx, kaggle_csv, npz, png
 from fnnet.data.arrays import MAX_LABEL
+from fnnet.data.preprocess import table
 from fnnet.errors import FnnetError
 from fnnet.files import log
 from fnnet.files.checkpoints import Checkpoint, load_checkpoint, save_checkpoint, training_of
@@ -236,7 +237,8 @@ def _round_trip(value, path, save, load):
 def hold_model(model, path):
     _params(model.params)
     must(all(np.isfinite(array).all() for layer in model.params.layers for array in layer), "weights are not finite")
-    must(model.activation in ACTIVATIONS and model.preprocessing == "bytes/255", "a name")
+    must(model.activation in ACTIVATIONS and model.preprocessing.colour == "luma", "a name")
+    must(table(model.preprocessing)[[model.preprocessing.paper, model.preprocessing.ink]].tolist() == [0, 255], "ink")
     must(len(set(model.classes)) == len(model.classes) == len(model.params.layers[-1].b), "classes")
     must(all(isinstance(name, str) and name.isprintable() and name for name in model.classes), "a class name")
     height, width = model.image_shape

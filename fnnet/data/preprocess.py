@@ -1,0 +1,177 @@
+"""From the pixels in files to the bytes that a network takes: their range, the colours of ink and paper, the order.
+
+All of it happens where images are read, by a table of 256 bytes: inverted images train to the same bits as the images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+
+from fnnet.core import rng
+from fnnet.core.params import Array
+from fnnet.core.state import Preprocessing
+from fnnet.data.photo import dark_on_paper
+from fnnet.data.reader import AnyPath
+from fnnet.errors import counted
+from fnnet.files.disk import refuse
+
+SAMPLE: Final = 300
+"""Images of a data set that are looked at: it takes 3 ms."""
+MOST: Final = 0.9
+"""The fraction of these that decides for all."""
+LOW: Final = 127
+"""A largest pixel of at most this is noted."""
+PURE: Final = 32
+"""Paper and ink this near to white and black are taken as white and black."""
+
+Ink = Literal["auto", "light", "dark"]
+
+
+class Note(str):
+    """One line about the data that the user should know, with a code for programs."""
+
+    __slots__ = ("code",)
+    code: str
+
+    def __new__(cls, code: str, text: str) -> Note:
+        """Return the line `text` with its code."""
+        note = super().__new__(cls, text)
+        note.code = code
+        return note
+
+
+class Reading(NamedTuple):
+    """What the user says about the images in a data set.
+
+    pixel_max   the largest value of a pixel; "auto" for the largest in the training set; None for 255.
+    ink         "light" or "dark" ink; "auto" for what most training images show.
+    transpose   True if the files store images column by column.
+    """
+
+    pixel_max: int | Literal["auto"] | None = None
+    ink: Ink = "auto"
+    transpose: bool = False
+
+
+def table(preprocessing: Preprocessing) -> Array:
+    """Return the byte that each value of a pixel becomes, uint8 (256,).
+
+    >>> from fnnet.core.state import Preprocessing
+    >>> table(Preprocessing(paper=255, ink=0))[[0, 1, 255]].tolist()
+    [255, 254, 0]
+    >>> table(Preprocessing(pixel_max=16, ink=16))[[0, 1, 8, 16]].tolist()
+    [0, 16, 128, 255]
+    """
+    paper, ink = preprocessing.paper, preprocessing.ink
+    scaled = (np.arange(256) - paper) * (510 if ink > paper else -510) + abs(ink - paper)
+    return (scaled // (2 * abs(ink - paper))).clip(0, 255).astype(np.uint8)
+
+
+def apply(preprocessing: Preprocessing, x: Array, shape: tuple[int, int], where: AnyPath) -> Array:
+    """Return images as a network takes them, uint8 (n, height x width).
+
+    x       as the file stores them, uint8 (n, pixels).
+    shape   (height, width) of the result.
+    where   names the file in messages.
+    Raises   DataError for a pixel above the largest.
+    """
+    most = preprocessing.pixel_max
+    if most < 255 and x.max() > most:
+        number = int((x.max(axis=1) > most).argmax())
+        expected, fix = f"0 to {most}", "scale the images alike, or set --pixel-max"
+        refuse("pixel above the largest", where, f"image {number + 1}", expected, int(x[number].max()), fix)
+    if preprocessing.transpose:
+        height, width = shape
+        x = np.ascontiguousarray(x.reshape(-1, width, height).transpose(0, 2, 1)).reshape(len(x), -1)
+    return x if (preprocessing.paper, preprocessing.ink) == (0, 255) else np.take(table(preprocessing), x)
+
+
+def measure(reading: Reading, x: Array, shape: tuple[int, int]) -> tuple[Preprocessing, list[Note]]:
+    """Return how the images of a training set are to be read, and notes about them.
+
+    x, shape   as the file stores them: uint8 (n, pixels), (height, width).
+    """
+    if not len(x):
+        return Preprocessing(), []
+    sample = spread(x)
+    most, notes = _pixel_max(reading, x, int(sample.max()))
+    paper, ink, more = _polarity(reading.ink, sample, shape, most)
+    if ink < paper:  # it fills the range
+        notes = [note for note in notes if note.code != "dim-pixels"]
+    return Preprocessing(most, paper, ink, reading.transpose), [*notes, *more]
+
+
+def other_ink(x: Array, shape: tuple[int, int], part: str) -> Iterator[Note]:
+    """Yield a note if nearly all of the images of a part, as a network takes them, are of the other ink."""
+    if _share(*dark_on_paper(spread(x), shape)) >= MOST:
+        text = f"the {part} images show ink of the other kind than those of training, dark for light or light for dark"
+        yield Note("other-ink", text)
+
+
+def other_ink_in(file: str, count: int, of: int, preprocessing: Preprocessing) -> Note:
+    """Return the note that `count` of `of` images in a file are of the other ink than those of training."""
+    seen, trained = ("light", "dark") if preprocessing.ink < preprocessing.paper else ("dark", "light")
+    which = "looks" if of == 1 else f"{count:,} of {of:,} images look"
+    text = f"{file}: {which} like {seen} ink; the model was trained on {trained} ink: invert"
+    return Note("other-ink", text)
+
+
+def spread(x: Array) -> Array:
+    """Return at most SAMPLE rows of x, spread over it."""
+    if len(x) <= SAMPLE:
+        return x
+    # One of each of as many equal parts: every second image, say, may be of another kind.
+    within = rng.words(0, "show", SAMPLE) >> np.uint64(11)
+    return x[((np.arange(SAMPLE) + within * 2.0**-53) * (len(x) / SAMPLE)).astype(np.int64)]
+
+
+def _pixel_max(reading: Reading, x: Array, seen: int) -> tuple[int, list[Note]]:
+    if isinstance(reading.pixel_max, int):
+        return reading.pixel_max, []
+    if seen > LOW or (largest := int(x.max())) > LOW:
+        return 255, []
+    if reading.pixel_max == "auto":
+        return max(largest, 1), [Note("pixel-max", f"pixels from 0 to {max(largest, 1)} are scaled to 0 to 255")]
+    fix = f"if it is the brightest there can be, say --pixel-max {largest or 'N'}"
+    return 255, [Note("dim-pixels", f"the largest pixel is {largest} of 255: images so dim train badly; {fix}")]
+
+
+def _polarity(wanted: Ink, sample: Array, shape: tuple[int, int], most: int) -> tuple[int, int, list[Note]]:
+    """Return the values of paper and ink."""
+    if wanted == "light":
+        return 0, most, []
+    scaled = np.take(table(Preprocessing(most, ink=most)), sample) if most < 255 else sample
+    dark, flat = dark_on_paper(scaled, shape)
+    share = _share(dark, flat)
+    if wanted == "auto" and share < MOST:
+        return 0, most, list(_mixed(share, int(dark.sum()), int(flat.sum())))
+    paper, ink = _paper_and_ink(scaled[dark] if dark.any() else scaled, shape)
+    if paper - ink < PURE and wanted == "auto":
+        return 0, most, []
+    if paper - ink < PURE or (paper >= 255 - PURE and ink <= PURE):
+        paper, ink = 255, 0
+    kind = "black ink on white paper" if (paper, ink) == (255, 0) else f"ink of {ink} on paper of {paper}"
+    note = Note("dark-ink", f"dark ink on light paper: read as light ink on black ({kind}), as the model will keep")
+    return round(paper * most / 255), round(ink * most / 255), [note]
+
+
+def _paper_and_ink(x: Array, shape: tuple[int, int]) -> tuple[int, int]:
+    """Return the median of the edges of images, and their darkest pixels: of the darkest thousandth the lightest."""
+    images = x.reshape(-1, *shape)
+    edges = np.concatenate([images[:, [0, -1]].ravel(), images[:, :, [0, -1]].ravel()])
+    darkest = np.bincount(x.ravel(), minlength=256).cumsum() > x.size // 1000
+    return int(np.median(edges)), int(darkest.argmax())
+
+
+def _share(dark: Array, flat: Array) -> float:
+    """Return the fraction of dark ink among images of ink on paper; 0 if most images are something else."""
+    return float(dark.sum() / flat.sum()) if flat.sum() > len(flat) / 2 else 0.0
+
+
+def _mixed(share: float, dark: int, count: int) -> Iterator[Note]:
+    if share > 1 - MOST:
+        seen = f"{dark} of {counted(count, 'image')} looked at have dark ink on light paper, the others light ink"
+        yield Note("mixed-ink", f"{seen}: a network learns both badly; invert one kind")

@@ -1,0 +1,60 @@
+"""Images for validation while training: those in a file or folder of their own, or in arrays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from fnnet import data
+from fnnet.core.check_network import check_examples
+from fnnet.core.checks import as_array, check_labels
+from fnnet.core.state import Examples
+from fnnet.data import Dataset
+from fnnet.errors import DataError, UsageError, counted
+
+
+def load_dev_set(
+    path: str | os.PathLike[str], dataset: Dataset, notify: Callable[[str], None] = lambda notice: None
+) -> Examples:
+    """Load the images at `path` for validation while training on `dataset`.
+
+    notify   called with each note about them.
+    Raises   as `data.load`; UsageError for images of another shape or other classes.
+    """
+    try:
+        found = data.load(
+            os.fsdecode(path),
+            None,
+            classes=dataset.classes,
+            flat=dataset.image_shape,
+            preprocessing=dataset.preprocessing,
+            notify=notify,
+        )
+    except DataError as error:
+        # Its remedy is a command.
+        raise (error.at("dev_data", fix="") if error.where == "--data" else error) from None
+    if found.image_shape != dataset.image_shape or found.classes != dataset.classes:
+        kinds = [
+            f"{each.image_shape} pixels, {counted(len(each.classes), 'class', 'classes')} ({_shown(each.classes)})"
+            for each in (dataset, found)
+        ]
+        raise UsageError("images differ", where="dev_data", place=os.fsdecode(path), expected=kinds[0], found=kinds[1])
+    return found.train
+
+
+def _shown(classes: tuple[str, ...]) -> str:
+    return ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
+
+
+def check_dev_set(given: Any, pixels: int, classes: int) -> Examples:
+    """Return dev images (n, `pixels`) with labels in [0, `classes`), else UsageError."""
+    examples = check_examples(given)
+    shape = as_array("images", examples.x, "fiub", "numbers").shape
+    if len(shape) != 2 or shape[1] != pixels:
+        raise UsageError("images differ", where="dev_set", expected=f"shape (n, {pixels})", found=shape)
+    try:
+        check_labels(examples.labels, (shape[0], classes))
+    except UsageError as error:
+        raise error.at("dev_set") from None
+    return examples
