@@ -9,6 +9,6 @@ STEPPING: Final = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "l
 OPTIMIZERS: Final = (*STEPPING, "lbfgs")
 DATA_FORMATS: Final = ("IDX", "Kaggle CSV", "NPZ")
 """The formats of data files with many images; `fnnet.data.formats` reads them."""
-PICTURE_FORMATS: Final = ("PNG",)
+PICTURE_FORMATS: Final = ("PNG", "JPEG", "WebP", "BMP", "GIF", "netpbm")
 """The formats of data files with one image."""
 SCHEDULES: Final = ("constant", "step", "exponential", "cosine", "onecycle", "plateau")

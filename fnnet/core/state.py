@@ -61,6 +61,7 @@ class Preprocessing(NamedTuple):
     pixel_max   the largest value that a pixel may have, 1 to 255.
     paper, ink  the values of the ground and of the ink: paper becomes 0 and ink 255, what lies between them in
                 proportion.
+    blank       what differs from paper by at most this is paper: lossy formats leave blank pixels nearly blank.
     transpose   True if the files store images column by column.
     colour      how colours become grey; "luma", with the weights of ITU-R 601, is the only one.
     """
@@ -68,6 +69,7 @@ class Preprocessing(NamedTuple):
     pixel_max: int = 255
     paper: int = 0
     ink: int = 255
+    blank: int = 0
     transpose: bool = False
     colour: str = "luma"
 

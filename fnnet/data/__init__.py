@@ -149,7 +149,7 @@ def _from_path(
         content, classes = read_class_folders(path)
     compared = BOTH if known else BOTH[1:]
     if known is None:
-        known, more = preprocess.measure(reading, content.x, content.image_shape)
+        known, more = preprocess.measure(reading, content.x, content.image_shape, content.lossy)
         notes += [*more, *_transposed(path, reading)]
     return _dataset(path.resolve().name, str(path), content, classes, known, notify, notes, compared)
 

@@ -78,6 +78,7 @@ def _read_classes(folder: Path, classes: tuple[str, ...], shape: tuple[int, int]
     readable, names = formats.picture_suffixes(), formats.picture_names()
     images: list[Array] = []
     labels: list[int] = []
+    lossy = False
     for number, name in enumerate(classes):
         there = list_folder(folder / name)
         files = [path for path in there if path.suffix.lower() in readable]
@@ -93,8 +94,9 @@ def _read_classes(folder: Path, classes: tuple[str, ...], shape: tuple[int, int]
             shape = content.image_shape
             images.append(content.x)
             labels.append(number)
+            lossy = lossy or content.lossy
     assert shape is not None
-    return Content(np.concatenate(images), np.array(labels), shape, labels_at=str(folder))
+    return Content(np.concatenate(images), np.array(labels), shape, labels_at=str(folder), lossy=lossy)
 
 
 def is_data_of(folder: Path, file: Path) -> bool:

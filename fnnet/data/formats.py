@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from fnnet.data import idx, kaggle_csv, npz, png
+from fnnet.data import idx, kaggle_csv, npz, pictures, png
 from fnnet.data.reader import AnyPath, Content, Format, Wanted, listed, read_as, size
 from fnnet.files.disk import refuse
 
-FORMATS: tuple[Format, ...] = (idx.FORMAT, kaggle_csv.FORMAT, npz.FORMAT, png.FORMAT)
+FORMATS: tuple[Format, ...] = (idx.FORMAT, kaggle_csv.FORMAT, npz.FORMAT, png.FORMAT, *pictures.FORMATS)
 """Every format that fnnet reads; a file is recognised by one of them, whatever its name."""
-UNREADABLE: Final = frozenset({".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm"})
+UNREADABLE: Final = frozenset({".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".svg"})
 """Suffixes of images that must not be passed over in class folders like files of other kinds; those that a format in
 the table reads are read."""
 
@@ -22,23 +22,23 @@ def read(path: AnyPath, wanted: Wanted) -> Content:
 
 def read_picture(path: AnyPath, shape: tuple[int, int] | None = None) -> Content:
     """Read one image of any format of pictures; DataError unless it has `shape` (height, width), if given."""
-    content = read_as(pictures(), path, Wanted(False, shape))
+    content = read_as(picture_formats(), path, Wanted(False, shape))
     if shape not in (None, content.image_shape):
         expected, found = size(shape), size(content.image_shape)
         refuse("image size does not fit", path, content.shape_at, expected, found, "scale the image to that size")
     return content
 
 
-def pictures() -> tuple[Format, ...]:
+def picture_formats() -> tuple[Format, ...]:
     """Return the formats whose files hold one image."""
     return tuple(each for each in FORMATS if each.picture)
 
 
 def picture_names() -> str:
     """Return the names of the formats of pictures as a phrase for messages."""
-    return listed([each.name for each in pictures()])
+    return listed([each.name for each in picture_formats()])
 
 
 def picture_suffixes() -> frozenset[str]:
     """Return the suffixes of files that hold one image, in lower case."""
-    return frozenset(suffix for each in pictures() for suffix in each.suffixes)
+    return frozenset(suffix for each in picture_formats() for suffix in each.suffixes)

@@ -14,7 +14,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.arrays import MAX_LABEL, image_shape
-from fnnet.data.reader import AGAIN, BINARY, AnyPath, Content, Format, Wanted, read_as
+from fnnet.data.reader import AGAIN, BINARY, AnyPath, Content, Format, Wanted, looks_like_netpbm, read_as
 from fnnet.errors import counted
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
 
@@ -53,7 +53,8 @@ def read_csv(path: AnyPath) -> tuple[Array, Array | None]:
 def _recognise(head: bytes, path: AnyPath) -> bool:
     """Return True for text that may be a table: CSV has no signature."""
     utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
-    return bool(head and START.match(head)) and not (utf16 or BINARY.search(head) or looks_like_html(head))
+    other = utf16 or looks_like_netpbm(head) or looks_like_html(head)
+    return bool(head and START.match(head)) and not (other or BINARY.search(head))
 
 
 def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:

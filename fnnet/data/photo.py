@@ -23,7 +23,7 @@ def dark_on_light(x: Array, shape: tuple[int, int]) -> Array:
     x        uint8 (n, height x width).
     shape    (height, width).
     """
-    return _is_dark(x, _edges(x, shape))
+    return _is_dark(x, edges(x, shape))
 
 
 def dark_on_paper(x: Array, shape: tuple[int, int]) -> tuple[Array, Array]:
@@ -34,19 +34,20 @@ def dark_on_paper(x: Array, shape: tuple[int, int]) -> tuple[Array, Array]:
     """
     if min(shape) < SMALLEST:
         return np.zeros(len(x), bool), np.zeros(len(x), bool)
-    edges = _edges(x, shape)
-    paper, least, most = np.median(edges, axis=1), x.min(axis=1), x.max(axis=1)
-    flat = (np.abs(edges - paper[:, None]) <= NOISE).mean(axis=1) >= 0.5
+    border = edges(x, shape)
+    paper, least, most = np.median(border, axis=1), x.min(axis=1), x.max(axis=1)
+    flat = (np.abs(border - paper[:, None]) <= NOISE).mean(axis=1) >= 0.5
     on_paper: Array = flat & (np.maximum(paper - least, most - paper) > NOISE)
-    return on_paper & _is_dark(x, edges) & (paper - least > NOISE), on_paper
+    return on_paper & _is_dark(x, border) & (paper - least > NOISE), on_paper
 
 
-def _edges(x: Array, shape: tuple[int, int]) -> Array:
+def edges(x: Array, shape: tuple[int, int]) -> Array:
+    """Return the pixels of the edge of each image, uint8 (n, 2 (height + width)); the corners are there twice."""
     images = x.reshape(-1, *shape)
     return np.concatenate([images[:, [0, -1]].reshape(len(x), -1), images[:, :, [0, -1]].reshape(len(x), -1)], 1)
 
 
-def _is_dark(x: Array, edges: Array) -> Array:
-    edge = np.median(edges, axis=1)
+def _is_dark(x: Array, border: Array) -> Array:
+    edge = np.median(border, axis=1)
     dark: Array = (edge >= GREY) & (edge >= x.mean(axis=1))
     return dark

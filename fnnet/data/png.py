@@ -310,7 +310,7 @@ def _grey_of_deep(x: Array, png: _Png) -> Array:
     """Convert samples of 16 bits, uint32 (rows, columns, 3 or 4), to grey bytes."""
     most, alpha = 65535, x[..., 3] if png.colour == 6 else np.uint32(65535)
     whole = most * most * 2**16
-    grey: Array = ((_weighed(x).astype(np.uint64) * alpha * 255 + whole // 2) // whole).astype(np.uint8)
+    grey: Array = ((weighed(x).astype(np.uint64) * alpha * 255 + whole // 2) // whole).astype(np.uint8)
     if png.key:
         grey[(x == np.frombuffer(png.key, ">u2")).all(axis=2)] = 0
     return grey
@@ -333,7 +333,7 @@ def _shades(png: _Png, path: AnyPath) -> Array:
     if png.colour != 3:
         return np.zeros(0, np.uint8)
     alpha = np.frombuffer(png.key + b"\xff" * (entries - len(png.key)), np.uint8)
-    return _over_black(_weighed(np.frombuffer(png.palette, np.uint8).reshape(entries, 3)), alpha)
+    return over_black(weighed(np.frombuffer(png.palette, np.uint8).reshape(entries, 3)), alpha)
 
 
 def _grey(x: Array, png: _Png, shades: Array, path: AnyPath) -> Array:
@@ -355,25 +355,25 @@ def _grey(x: Array, png: _Png, shades: Array, path: AnyPath) -> Array:
         grey = shades[levels]
         return grey
     if png.colour == 2:
-        grey = _over_black(_weighed(x), 255)
+        grey = over_black(weighed(x), 255)
         if png.key:
             # Only the lowest bits of the key count here, too.
             grey[(x == np.frombuffer(png.key, ">u2") & 255).all(axis=2)] = 0
         return grey
     if png.colour == 6:
-        return _over_black(_weighed(x), x[..., 3])
+        return over_black(weighed(x), x[..., 3])
     if not deep:
-        return _over_black(x[..., 0].astype(np.uint32) * 2**16, x[..., 1])
+        return over_black(x[..., 0].astype(np.uint32) * 2**16, x[..., 1])
     value, alpha = (x[..., i].astype(np.uint64) * 256 + x[..., i + 1] for i in (0, 2))
     return ((value * alpha * 255 + 65535**2 // 2) // 65535**2).astype(np.uint8)
 
 
-def _weighed(rgb: Array) -> Array:
+def weighed(rgb: Array) -> Array:
     """Return 2**16 times the luma of ITU-R 601, with the weights of Pillow and libjpeg."""
     r, g, b = (rgb[..., i].astype(np.uint32) for i in range(3))
     return r * 19595 + g * 38470 + b * 7471
 
 
-def _over_black(weighed: Array, alpha: Array | int) -> Array:
+def over_black(weighed: Array, alpha: Array | int) -> Array:
     """Lay 2**16 times grey, uint32, with opacity 0 to 255 over black, rounded to bytes."""
     return ((weighed * alpha + 255 * 2**15) // (255 * 2**16)).astype(np.uint8)

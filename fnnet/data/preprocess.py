@@ -13,7 +13,7 @@ import numpy as np
 from fnnet.core import rng
 from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing
-from fnnet.data.photo import dark_on_paper
+from fnnet.data.photo import dark_on_paper, edges
 from fnnet.data.reader import AnyPath
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
@@ -66,7 +66,9 @@ def table(preprocessing: Preprocessing) -> Array:
     [0, 16, 128, 255]
     """
     paper, ink = preprocessing.paper, preprocessing.ink
-    scaled = (np.arange(256) - paper) * (510 if ink > paper else -510) + abs(ink - paper)
+    from_paper = np.arange(256) - paper
+    scaled = from_paper * (510 if ink > paper else -510) + abs(ink - paper)
+    scaled[np.abs(from_paper) <= preprocessing.blank] = 0
     return (scaled // (2 * abs(ink - paper))).clip(0, 255).astype(np.uint8)
 
 
@@ -86,13 +88,17 @@ def apply(preprocessing: Preprocessing, x: Array, shape: tuple[int, int], where:
     if preprocessing.transpose:
         height, width = shape
         x = np.ascontiguousarray(x.reshape(-1, width, height).transpose(0, 2, 1)).reshape(len(x), -1)
-    return x if (preprocessing.paper, preprocessing.ink) == (0, 255) else np.take(table(preprocessing), x)
+    as_it_is = (preprocessing.paper, preprocessing.ink, preprocessing.blank) == (0, 255, 0)
+    return x if as_it_is else np.take(table(preprocessing), x)
 
 
-def measure(reading: Reading, x: Array, shape: tuple[int, int]) -> tuple[Preprocessing, list[Note]]:
+def measure(
+    reading: Reading, x: Array, shape: tuple[int, int], lossy: bool = False
+) -> tuple[Preprocessing, list[Note]]:
     """Return how the images of a training set are to be read, and notes about them.
 
     x, shape   as the file stores them: uint8 (n, pixels), (height, width).
+    lossy      True if the files do not keep every pixel.
     """
     if not len(x):
         return Preprocessing(), []
@@ -101,7 +107,8 @@ def measure(reading: Reading, x: Array, shape: tuple[int, int]) -> tuple[Preproc
     paper, ink, more = _polarity(reading.ink, sample, shape, most)
     if ink < paper:  # it fills the range
         notes = [note for note in notes if note.code != "dim-pixels"]
-    return Preprocessing(most, paper, ink, reading.transpose), [*notes, *more]
+    blank = _noise(sample, shape, paper, ink) if lossy or ink < paper else 0
+    return Preprocessing(most, paper, ink, blank, reading.transpose), [*notes, *more]
 
 
 def other_ink(x: Array, shape: tuple[int, int], part: str) -> Iterator[Note]:
@@ -160,10 +167,22 @@ def _polarity(wanted: Ink, sample: Array, shape: tuple[int, int], most: int) -> 
 
 def _paper_and_ink(x: Array, shape: tuple[int, int]) -> tuple[int, int]:
     """Return the median of the edges of images, and their darkest pixels: of the darkest thousandth the lightest."""
-    images = x.reshape(-1, *shape)
-    edges = np.concatenate([images[:, [0, -1]].ravel(), images[:, :, [0, -1]].ravel()])
     darkest = np.bincount(x.ravel(), minlength=256).cumsum() > x.size // 1000
-    return int(np.median(edges)), int(darkest.argmax())
+    return int(np.median(edges(x, shape))), int(darkest.argmax())
+
+
+def _noise(x: Array, shape: tuple[int, int], paper: int, ink: int) -> int:
+    """Return by how much the edges of images on paper differ from it: of each hundred pixels all but one by no more.
+
+    With that, 97% of the blank pixels of MNIST as JPEG of quality 75 are zero again, of 77%; and 96 to 98% of quality
+    50 and 95 and of WebP.
+    """
+    dark, on_paper = dark_on_paper(x, shape)
+    alike = on_paper & (dark == (ink < paper))
+    if 2 * alike.sum() <= len(x):
+        return 0
+    noise = np.percentile(np.abs(edges(x[alike], shape) - np.int64(paper)), 99)
+    return int(min(noise, abs(ink - paper) // 8))
 
 
 def _share(dark: Array, flat: Array) -> float:

@@ -21,9 +21,9 @@ IMAGES: Final = {
     b"GIF8": "a GIF image",
     b"\xff\xd8\xff": "a JPEG image",
     b"BM": "a BMP image",
+    b"RIFF": "a WebP image",
     b"II*\0": "a TIFF image",
     b"MM\0*": "a TIFF image",
-    b"RIFF": "a WebP image",
     b"\0\0\1\0": "an icon",
     b"<svg": "an SVG drawing",
     b"<?xml": "an XML or SVG file",
@@ -31,6 +31,7 @@ IMAGES: Final = {
 }
 """First bytes -> what a message calls a file that is refused."""
 KINDS: Final = IMAGES | {b"\xff\xfe": "UTF-16 text", b"\xfe\xff": "UTF-16 text", b"PK": "a ZIP archive"}
+NETPBM: Final = (b"1", b"2", b"3", b"4", b"5", b"6")
 BINARY: Final = re.compile(rb"[\0-\x08\x0e-\x1f]")
 """Bytes that no text has."""
 
@@ -56,6 +57,7 @@ class Content(NamedTuple):
     test         the test set, if there is one.
     labels_at    the file or array that the labels come from, for messages.
     shape_at     the place in the file that gives the size of an image, for messages.
+    lossy        True if the file does not keep every pixel: blank ones may be nearly blank.
     """
 
     x: Array
@@ -64,6 +66,7 @@ class Content(NamedTuple):
     test: Content | None = None
     labels_at: str = ""
     shape_at: str = "byte 0"
+    lossy: bool = False
 
 
 class Format(NamedTuple):
@@ -140,8 +143,14 @@ def _refuse_kind(path: AnyPath, head: bytes, formats: Sequence[Format]) -> NoRet
     place, found = f"byte {binary.start() if binary else 0}", KINDS[start] if start else show_bytes(head)
     pictures = [each.name for each in formats if each.picture]
     what = "image" if len(pictures) == len(formats) else "file"
-    better = listed(pictures) if start in IMAGES and pictures else expected
+    tables = [each.name for each in formats if not each.picture]
+    better = pictures[0] if pictures and (start in IMAGES or not tables) else listed(tables)
     refuse(f"unknown kind of {what}", path, place, expected, found, f"save it as {better}")
+
+
+def looks_like_netpbm(head: bytes) -> bool:
+    """Return True if these first bytes are those of a netpbm image, which may be all text."""
+    return head[:1] == b"P" and head[1:2] in NETPBM and (head[2:3].isspace() or head[2:3] == b"#")
 
 
 def listed(names: Sequence[str]) -> str:

@@ -143,11 +143,11 @@ def _preprocessing(about: Any) -> Preprocessing:
         expected = f"an object of {', '.join(Preprocessing._fields)}"
         raise ModelError("unknown preprocessing", expected=expected, found=repr(about)[:80])
     found = Preprocessing(**about)
-    most, *levels = found[:3]
-    whole = all(type(each) is int for each in found[:3])
-    if not whole or not 1 <= most <= 255 or not all(0 <= each <= most for each in levels) or levels[0] == levels[1]:
-        expected = "pixel_max from 1 to 255, paper and ink two values up to it"
-        raise ModelError("unknown preprocessing", expected=expected, found=(most, *levels))
+    most, paper, ink, blank = found[:4]
+    whole = all(type(each) is int for each in found[:4])
+    if not (whole and 1 <= most <= 255 and 0 <= paper <= most and 0 <= ink <= most and 0 <= blank < abs(ink - paper)):
+        expected = "pixel_max from 1 to 255, paper and ink two values up to it, blank less than they differ by"
+        raise ModelError("unknown preprocessing", expected=expected, found=found[:4])
     if not isinstance(found.transpose, bool) or found.colour != COLOUR:
         expected, seen = f"transpose true or false, colour {COLOUR}", (found.transpose, found.colour)
         raise ModelError("unknown preprocessing", expected=expected, found=seen)

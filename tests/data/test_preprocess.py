@@ -31,6 +31,16 @@ levels = st.integers(1, 255).flatmap(
 )
 
 
+@given(levels, st.integers(0, 254))
+def test_nearly_blank_becomes_blank_and_nothing_else_changes(drawn, blank):
+    most, paper, ink = drawn
+    blank %= abs(ink - paper)
+    found, exact = table(Preprocessing(most, paper, ink, blank)), table(Preprocessing(most, paper, ink))
+    near = np.abs(np.arange(256) - paper) <= blank
+    assert (found[near] == 0).all()
+    assert (found[~near] == exact[~near]).all()
+
+
 @given(levels)
 def test_the_table_takes_paper_to_0_and_ink_to_255_in_proportion(drawn):
     most, paper, ink = drawn

@@ -22,7 +22,7 @@ from fnnet.files.model import Model
 from tests.tools.disks import around
 
 SMALL = Model(fnnet.init((4, 3, 2), 1), classes=("cat", "dog"), image_shape=(2, 2), training={"seed": 1})
-GOLDEN = "f5902b5e727e2cf4274829b021a58b90c83f8cbc80e9f8d3808c2ccc7473874f"
+GOLDEN = "7897610cb5407664c052536c1e8e5b0da3615c7b77c868458e6506cc4aa300cb"
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_f45_version_1_is_read(path):
 PREPROCESSING = [
     Preprocessing(paper=255, ink=0),
     Preprocessing(16, 0, 16, transpose=True),
-    Preprocessing(200, 180, 3),
+    Preprocessing(200, 180, 3, 12),
 ]
 
 
@@ -104,8 +104,9 @@ def test_preprocessing_is_kept(preprocessing, tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        {"pixel_max": 0}, {"pixel_max": 256}, {"pixel_max": 16.0}, {"pixel_max": True}, {"paper": -1}, {"paper": "0"},
-        {"ink": 256}, {"ink": 0}, {"pixel_max": 16}, {"transpose": 1}, {"transpose": None}, {"colour": "mean"},
+        {"pixel_max": 0}, {"pixel_max": 256}, {"pixel_max": 16.0}, {"pixel_max": True}, {"pixel_max": 16},
+        {"paper": -1}, {"paper": "0"}, {"ink": 256}, {"ink": 0}, {"blank": -1}, {"blank": 255}, {"blank": 1.0},
+        {"transpose": 1}, {"transpose": None}, {"colour": "mean"},
     ],
     ids=str,
 )  # fmt: skip

@@ -139,6 +139,19 @@ def _over_black(image):
     return (image.reshape(1, -1).astype(int) * opacity + 127) // 255
 
 
+def _saved(kind, **options):
+    """The first image as Pillow writes it."""
+    into = io.BytesIO()
+    Image.fromarray(X[0]).save(into, kind, **options)
+    return into.getvalue()
+
+
+def _decoded(content):
+    with Image.open(io.BytesIO(content)) as image:
+        return np.asarray(image.convert("L")).reshape(1, -1)
+
+
+JPEG = _saved("JPEG", quality=90)
 FLAT, ONE, BITS = X.reshape(2, -1), X[:1].reshape(1, -1), np.where(X[0] > 127, 255, 0)
 CSV = "label," + ",".join(f"pixel{i}" for i in range(6)) + "\r\n"
 CSV += "".join(
@@ -155,6 +168,11 @@ SAMPLES = {
     "png grey, 1 bit": Sample("PNG", _grey(BITS, 1), BITS.reshape(1, -1), guarded=True),
     "png grey, 16 bits": Sample("PNG", _grey(X[0], 16, TEXT), ONE, guarded=True),
     "png palette": Sample("PNG", _palette(X[0]), _over_black(X[0]), guarded=True),
+    "jpeg": Sample("JPEG", JPEG, _decoded(JPEG)),
+    "webp": Sample("WebP", _saved("WEBP", lossless=True), ONE),
+    "bmp": Sample("BMP", _saved("BMP"), ONE),
+    "gif": Sample("GIF", _saved("GIF"), ONE),
+    "netpbm": Sample("netpbm", _saved("PPM"), ONE),
     "csv": Sample("Kaggle CSV", CSV.encode(), FLAT, labels=np.array([1, 300])),
 }
 """Every format in the table has a sample here, from which its tests, its damage, its bombs and its seeds of the fuzzer

@@ -1,0 +1,123 @@
+"""JPEG, WebP, BMP, GIF and netpbm images as grey bytes, through Pillow: 0 the background, 255 the ink.
+
+Pillow unpacks; what its conversions to grey would lose, 16 bits for one, is converted here, as `png` does it.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from collections.abc import Callable
+from functools import partial
+from io import BufferedReader
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from fnnet.core.params import Array, freeze
+from fnnet.data.png import MAX_PIXELS, MAX_SIDE, over_black, weighed
+from fnnet.data.reader import AnyPath, Content, Format, Wanted, looks_like_netpbm
+from fnnet.errors import FnnetError
+from fnnet.files.disk import refuse
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_FILE: Final = 2**26
+"""Bytes of a file: four for each of the most pixels."""
+TURNED: Final = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
+"""EXIF's orientation -> quarter turns to the left, and whether the columns are then exchanged."""
+ORIENTATION: Final = 274
+SAVE: Final = "save it again as PNG"
+FAILURES: Final = (
+    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error, AttributeError,
+)  # fmt: skip
+"""What Pillow raises for damaged files, besides warnings."""
+
+
+def _read(file: BufferedReader, path: AnyPath, wanted: Wanted, *, name: str, plugins: tuple[str, ...]) -> Content:
+    """Read one image, turned as EXIF says; colour profiles are ignored.
+
+    Raises   DataError for another size, an animation, a damaged or too large file.
+    """
+    from PIL import Image
+
+    content = file.read(MAX_FILE + 1)
+    if len(content) > MAX_FILE:
+        refuse("file too large", path, "the file", f"at most {MAX_FILE:,} bytes", "more", "scale the image down")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on text beside the image
+        try:
+            with Image.open(io.BytesIO(content), formats=plugins) as image:
+                quarters, mirrored = TURNED.get(_orientation(image), (0, False))
+                _check(image, quarters, wanted, path, name)
+                grey = np.rot90(_grey(image), quarters)
+                lossy = _is_lossy(name, content)
+        except FnnetError:
+            raise
+        except Image.DecompressionBombError:
+            expected = f"at most {MAX_PIXELS:,} pixels, {MAX_SIDE:,} a side"
+            refuse("image too large", path, "the header", expected, "more", "scale it down")
+        except FAILURES as error:
+            found = str(error).partition("\n")[0][:80] or type(error).__name__
+            refuse(f"damaged {name} image", path, "the file", "a whole image", found, SAVE)
+    grey = freeze(np.ascontiguousarray(grey[:, ::-1] if mirrored else grey))
+    return Content(grey.reshape(1, -1), None, grey.shape, shape_at="the header", lossy=lossy)
+
+
+def _orientation(image: Image) -> int:
+    found = image.getexif().get(ORIENTATION, 1)
+    return found if isinstance(found, int) else 1
+
+
+def _check(image: Image, quarters: int, wanted: Wanted, path: AnyPath, name: str) -> None:
+    """Check size and number of images before anything is unpacked."""
+    (width, height), place = image.size, "the header"
+    shape = (width, height) if quarters % 2 else (height, width)
+    if wanted.shape is not None and shape != wanted.shape:
+        fix = "scale the image to that size, light ink on black"
+        expected = f"{wanted.shape[1]}x{wanted.shape[0]} pixels"
+        refuse("image size does not fit", path, place, expected, f"{shape[1]}x{shape[0]}", fix)
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        expected = f"at most {MAX_PIXELS:,} pixels, {MAX_SIDE:,} a side"
+        refuse("image too large", path, place, expected, f"{width}x{height}", "scale it down")
+    # A phone's JPEG may carry a second picture, made from the first.
+    if image.format != "MPO" and (getattr(image, "is_animated", False) or getattr(image, "n_frames", 1) > 1):
+        refuse("an animation", path, place, "one image", f"{name} of several", "save a single frame")
+
+
+def _grey(image: Image) -> Array:
+    """Return the pixels as grey bytes (height, width), before they are turned."""
+    if image.mode.startswith("I"):  # 16 bits
+        deep = np.asarray(image).astype(np.uint64)
+        if deep.size and deep.max() > 65535:
+            raise ValueError("pixels of more than 16 bits")
+        return ((deep * 255 + 32767) // 65535).astype(np.uint8)
+    if image.mode == "1":
+        return np.asarray(image).astype(np.uint8) * np.uint8(255)
+    if image.mode == "L" and "transparency" not in image.info:
+        return np.asarray(image)
+    transparent = "transparency" in image.info or image.mode in ("LA", "PA", "RGBA", "La", "RGBa")
+    pixels = np.asarray(image.convert("RGBA" if transparent else "RGB"))
+    return over_black(weighed(pixels), pixels[..., 3] if transparent else 255)
+
+
+def _is_lossy(name: str, content: bytes) -> bool:
+    """Return True if blank pixels may have become nearly blank."""
+    return name == "JPEG" or (name == "WebP" and b"VP8 " in content[12:64])
+
+
+def _format(name: str, starts: Callable[[bytes], bool], plugins: tuple[str, ...], *suffixes: str) -> Format:
+    read: Any = partial(_read, name=name, plugins=plugins)
+    return Format(name, lambda head, path: starts(head), read, picture=True, suffixes=suffixes)
+
+
+FORMATS: Final = (
+    _format("JPEG", lambda head: head.startswith(b"\xff\xd8\xff"), ("JPEG", "MPO"), ".jpg", ".jpeg", ".jpe", ".jfif"),
+    _format("WebP", lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP", ("WEBP",), ".webp"),
+    _format("BMP", lambda head: head.startswith(b"BM"), ("BMP",), ".bmp", ".dib"),
+    _format("GIF", lambda head: head.startswith((b"GIF87a", b"GIF89a")), ("GIF",), ".gif"),
+    _format("netpbm", looks_like_netpbm, ("PPM",), ".pgm", ".pbm", ".ppm", ".pnm"),
+)
+"""The formats of pictures that Pillow unpacks."""
