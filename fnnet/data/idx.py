@@ -17,6 +17,7 @@ import numpy as np
 
 from fnnet.core.params import Array, freeze
 from fnnet.data.bounds import bytes_on_disk, check_expansion
+from fnnet.data.kinds import kind_of
 from fnnet.data.reader import AGAIN, AnyPath, Content, Format, Opened, Wanted
 from fnnet.errors import counted
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
@@ -75,7 +76,8 @@ def _shape(head: bytes, where: AnyPath) -> tuple[int, ...]:
         refuse("file is empty", where, "byte 0", "data", "0 bytes", AGAIN)
     if not head.startswith(b"\x00\x00") or len(head) < 4:
         problem = "an HTML page, not data" if looks_like_html(head) else "not an IDX file"
-        refuse(problem, where, "byte 0", "bytes 00 00 08 (IDX) or 1f 8b (gzip)", show_bytes(head), AGAIN)
+        found, fix = kind_of(head) or (show_bytes(head), AGAIN)
+        refuse(problem, where, "byte 0", "bytes 00 00 08 (IDX) or 1f 8b (gzip)", found, fix)
     if head[2] != 8:
         refuse("IDX type", where, "byte 2", "8 (unsigned byte)", head[2], AS_BYTES)
     rank = head[3]

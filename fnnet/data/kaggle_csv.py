@@ -14,6 +14,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.arrays import MAX_LABEL, image_shape
+from fnnet.data.kinds import looks_like_pointer
 from fnnet.data.reader import AGAIN, BINARY, AnyPath, Content, Format, Wanted, looks_like_netpbm, read_as
 from fnnet.errors import counted
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
@@ -53,7 +54,7 @@ def read_csv(path: AnyPath) -> tuple[Array, Array | None]:
 def _recognise(head: bytes, path: AnyPath) -> bool:
     """Return True for text that may be a table: CSV has no signature."""
     utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
-    other = utf16 or looks_like_netpbm(head) or looks_like_html(head)
+    other = utf16 or looks_like_netpbm(head) or looks_like_html(head) or looks_like_pointer(head)
     return bool(head and START.match(head)) and not (other or BINARY.search(head))
 
 

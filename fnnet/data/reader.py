@@ -9,6 +9,7 @@ from io import BufferedReader, FileIO
 from typing import Final, NamedTuple, NoReturn
 
 from fnnet.core.params import Array
+from fnnet.data.kinds import kind_of
 from fnnet.errors import FnnetError
 from fnnet.files.disk import looks_like_html, open_regular, refuse, show_bytes, unreadable
 
@@ -17,20 +18,6 @@ HEAD: Final = 512
 """Bytes at the start of a file by which its format is recognised."""
 SEE: Final = "see --data in 'fnnet train --help'"
 AGAIN: Final = "fetch the file again"
-IMAGES: Final = {
-    b"GIF8": "a GIF image",
-    b"\xff\xd8\xff": "a JPEG image",
-    b"BM": "a BMP image",
-    b"RIFF": "a WebP image",
-    b"II*\0": "a TIFF image",
-    b"MM\0*": "a TIFF image",
-    b"\0\0\1\0": "an icon",
-    b"<svg": "an SVG drawing",
-    b"<?xml": "an XML or SVG file",
-    b"%PDF": "a PDF file",
-}
-"""First bytes -> what a message calls a file that is refused."""
-KINDS: Final = IMAGES | {b"\xff\xfe": "UTF-16 text", b"\xfe\xff": "UTF-16 text", b"PK": "a ZIP archive"}
 NETPBM: Final = (b"1", b"2", b"3", b"4", b"5", b"6")
 BINARY: Final = re.compile(rb"[\0-\x08\x0e-\x1f]")
 """Bytes that no text has."""
@@ -138,14 +125,12 @@ def _refuse_kind(path: AnyPath, head: bytes, formats: Sequence[Format]) -> NoRet
         refuse("file is empty", path, "byte 0", "data", "0 bytes", AGAIN)
     if looks_like_html(head):
         refuse("an HTML page, not data", path, "byte 0", expected, show_bytes(head), AGAIN)
-    start = next((start for start in KINDS if head.startswith(start)), None)
-    binary = BINARY.search(head) if start is None else None
-    place, found = f"byte {binary.start() if binary else 0}", KINDS[start] if start else show_bytes(head)
-    pictures = [each.name for each in formats if each.picture]
-    what = "image" if len(pictures) == len(formats) else "file"
+    known = kind_of(head)
+    binary = BINARY.search(head) if known is None else None
+    place, found = f"byte {binary.start() if binary else 0}", known[0] if known else show_bytes(head)
     tables = [each.name for each in formats if not each.picture]
-    better = pictures[0] if pictures and (start in IMAGES or not tables) else listed(tables)
-    refuse(f"unknown kind of {what}", path, place, expected, found, f"save it as {better}")
+    fix = known[1] if known else f"save it as {listed(tables) if tables else formats[0].name}"
+    refuse(f"unknown kind of {'file' if tables else 'image'}", path, place, expected, found, fix)
 
 
 def looks_like_netpbm(head: bytes) -> bool:

@@ -176,7 +176,8 @@ def test_f30_sixteen_bits_are_scaled_and_rounded(tmp_path):
 )
 def test_f35_other_kinds_by_any_name_are_named_and_refused(content, kind, tmp_path):
     path = write(tmp_path / "a.png", content + bytes(100))
-    with pytest.raises(DataError, match=f"byte 0: unknown kind of image; expected PNG, found {kind}; save it as PNG"):
+    fix = {"UTF-16 text": "save it as CSV", "a ZIP archive": "unpack it"}.get(kind, "save it as PNG")
+    with pytest.raises(DataError, match=f"byte 0: unknown kind of image; expected PNG, found {kind}; {fix}"):
         reader.read_png(path)
 
 

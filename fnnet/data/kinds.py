@@ -1,0 +1,80 @@
+"""Files that are not read, named for what they are by their first bytes, with the way to something that is read."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+SAVEZ: Final = "numpy.savez(file, x_train=..., y_train=...)"
+AS_PNG: Final = "save it as PNG"
+UNPACK: Final = "unpack it, and name the folder or the files in it"
+AS_UTF8: Final = "save it as CSV (UTF-8)"
+BY_ITS_LIBRARY: Final = f"read it with {{}}, and write {SAVEZ}"
+
+IMAGES: Final = {
+    b"GIF8": "a GIF image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"BM": "a BMP image",
+    b"II*\0": "a TIFF image",
+    b"MM\0*": "a TIFF image",
+    b"RIFF": "a WebP image",
+    b"\0\0\1\0": "an icon",
+    b"<svg": "an SVG drawing",
+    b"<?xml": "an XML or SVG file",
+    b"%PDF": "a PDF file",
+}
+"""First bytes -> what a message calls a picture."""
+FILES: Final = {
+    b"\xff\xfe": ("UTF-16 text", AS_UTF8),
+    b"\xfe\xff": ("UTF-16 text", AS_UTF8),
+    b"PK": ("a ZIP archive", UNPACK),
+    b"7z\xbc\xaf\x27\x1c": ("a 7z archive", UNPACK),
+    b"Rar!": ("a RAR archive", UNPACK),
+    b"\x93NUMPY": ("a single array of NumPy", f"write images and labels with {SAVEZ}"),
+    b"\x89HDF\r\n\x1a\n": ("an HDF5 file", BY_ITS_LIBRARY.format("h5py")),
+    b"MATLAB 5.0": ("a MATLAB file", BY_ITS_LIBRARY.format("scipy.io.loadmat")),
+    b"PAR1": ("a Parquet file", BY_ITS_LIBRARY.format("pandas.read_parquet")),
+    b"ARROW1": ("an Arrow file", BY_ITS_LIBRARY.format("pandas.read_feather")),
+    b"SQLite format 3\0": ("an SQLite database", f"read its table, and write {SAVEZ}"),
+    b"@relation": ("an ARFF file", BY_ITS_LIBRARY.format("scipy.io.arff.loadarff")),
+    b"@RELATION": ("an ARFF file", BY_ITS_LIBRARY.format("scipy.io.arff.loadarff")),
+    b"version https://git-lfs": ("a pointer of Git LFS, not the file", "fetch the file itself: git lfs pull"),
+}
+"""First bytes -> what a message calls a file, and what to do."""
+PICKLE: Final = re.compile(rb"\x80[\x02-\x05][\x95}\](cK-X\x8c-\x94]")
+"""How protocols 2 to 5 begin: a number, then an instruction."""
+
+
+def looks_like_pointer(head: bytes) -> bool:
+    """Return True if these first bytes are those of the text that Git LFS leaves in place of a large file."""
+    return head.startswith(b"version https://git-lfs")
+
+
+def kind_of(head: bytes) -> tuple[str, str] | None:
+    """Return what a message calls a file with these first bytes, and what to do; None if it is not known."""
+    if PICKLE.match(head):
+        return "a Python pickle, which is never opened", f"load it where you trust it, and write {SAVEZ}"
+    if head[257:262] == b"ustar":
+        return "a tar archive", UNPACK
+    if _is_record(head):
+        return "a TFRecord file", BY_ITS_LIBRARY.format("tensorflow_datasets")
+    if head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < 2**32:
+        return "a safetensors file, such as a model", "name a file of images"
+    found = next((name for start, name in IMAGES.items() if head.startswith(start)), None)
+    if found:
+        return found, AS_PNG
+    return next((named for start, named in FILES.items() if head.startswith(start)), None)
+
+
+def _is_record(head: bytes) -> bool:
+    """Return True for the length of a record, its checksum, and a protocol buffer that one field fills."""
+    length = int.from_bytes(head[:8], "little")
+    if len(head) < 16 or not 2 <= length < 2**32 or head[12:13] != b"\n":
+        return False
+    size, shift, at = 0, 0, 13
+    while at < len(head) and at < 18:
+        size |= (head[at] & 127) << shift
+        at, shift = at + 1, shift + 7
+        if head[at - 1] < 128:
+            return size + at - 12 == length
+    return False

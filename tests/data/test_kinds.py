@@ -1,0 +1,104 @@
+"""Files that are not read are named for what they are, with the way to something that is read."""
+
+import gzip
+import io
+import pickle
+import sqlite3
+import struct
+import tarfile
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fnnet
+from fnnet import data
+from fnnet.data.kinds import FILES, IMAGES, kind_of
+from fnnet.errors import DataError
+from tests.tools.samples import SAMPLES, missing_parts, npy, write
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
+
+
+def tar():
+    into = io.BytesIO()
+    with tarfile.open(fileobj=into, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("train/a.png"))
+    return into.getvalue()
+
+
+def database(folder):
+    connection = sqlite3.connect(folder / "a")
+    connection.execute("create table digits (label)")
+    connection.commit()
+    connection.close()
+    return (folder / "a").read_bytes()
+
+
+def record(features):
+    """A record of TensorFlow: length, checksum, an Example with one field, checksum."""
+    size = len(features)
+    varint = bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])
+    body = b"\n" + varint + features
+    return struct.pack("<Q", len(body)) + b"\1\2\3\4" + body + b"\5\6\7\x08"
+
+
+def model(folder):
+    fnnet.save_model(folder / "a", fnnet.Model(fnnet.init((4, 2)), classes=("a", "b"), image_shape=(2, 2)))
+    return (folder / "a").read_bytes()
+
+
+KINDS = {
+    "pickle": (lambda folder: pickle.dumps([np.zeros(3)], 2), "a Python pickle, which is never opened"),
+    "lfs": (lambda folder: POINTER, "a pointer of Git LFS"),
+    "tar": (lambda folder: tar(), "a tar archive"),
+    "array": (lambda folder: npy(np.zeros((2, 2), np.uint8)), "a single array of NumPy"),
+    "sqlite": (database, "an SQLite database"),
+    "short record": (lambda folder: record(bytes(100)), "a TFRecord file"),
+    "long record": (lambda folder: record(bytes(900)), "a TFRecord file"),
+    "model": (model, "a safetensors file, such as a model"),
+    "hdf5": (lambda folder: b"\x89HDF\r\n\x1a\n" + bytes(90), "an HDF5 file"),
+    "matlab": (lambda folder: b"MATLAB 5.0 MAT-file, Platform: GLNXA64".ljust(124) + b"\0\1IM", "a MATLAB file"),
+    "parquet": (lambda folder: b"PAR1\x15\x04\x15\x10" + bytes(90) + b"PAR1", "a Parquet file"),
+    "arff": (lambda folder: b"@relation digits\n@attribute a numeric\n@data\n1\n", "an ARFF file"),
+    "7z": (lambda folder: b"7z\xbc\xaf\x27\x1c\0\4" + bytes(90), "a 7z archive"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("file", ["a", "a.csv", "train.npz"])
+def test_a_file_is_named_by_its_first_bytes(name, file, tmp_path):
+    make, kind = KINDS[name]
+    content = make(tmp_path)
+    path = write(tmp_path / file, content)
+    for read in (data.load, lambda at: data.read_images(at, (28, 28))):
+        with pytest.raises(DataError) as raised:
+            read(path)
+        assert kind in str(raised.value)
+        assert missing_parts(raised.value) == []
+        assert "bytes" not in raised.value.fix
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("value", [((np.zeros(3), np.zeros(2)),), {"data": b"1"}, [1, 2], "text", 7, np.zeros(2), None])
+def test_a_pickle_of_any_protocol_is_named_compressed_too(value, protocol, tmp_path):
+    content = pickle.dumps(value, protocol)
+    assert kind_of(content)[0].startswith("a Python pickle")
+    for path in (write(tmp_path / "mnist.pkl.gz", gzip.compress(content)), write(tmp_path / "mnist.pkl", content)):
+        with pytest.raises(DataError, match="a Python pickle, which is never opened; load it where you trust it"):
+            data.load(path)
+
+
+def test_what_is_read_has_no_such_name():
+    pictures = {"jpeg", "webp", "bmp", "gif"}
+    for name, sample in SAMPLES.items():
+        known = kind_of(sample.content[:512])
+        assert (known is not None) == (name in pictures or sample.format == "NPZ"), name
+
+
+@given(st.binary(max_size=64))
+def test_any_bytes_have_a_name_or_none(head):
+    known = kind_of(head)
+    starts = (*IMAGES, *FILES, b"\x80")
+    assert known is None or head.startswith(starts) or head[8:10] == b'{"' or head[12:13] == b"\n"
