@@ -18,7 +18,8 @@ from fnnet.data.digits import TEST_IMAGES, load_digits
 from fnnet.data.folders import idx_files, read_class_folders, read_idx_folder
 from fnnet.data.idx import GZIP_MAGIC
 from fnnet.data.mnist import Notify
-from fnnet.data.preprocess import Note, Reading, other_ink
+from fnnet.data.notes import Note
+from fnnet.data.preprocess import Reading, other_ink
 from fnnet.data.reader import SEE, AnyPath, Content, Wanted, size
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError, counted
 from fnnet.files.disk import read_head, refuse
@@ -196,7 +197,7 @@ def _dataset(
     shape = stored[::-1] if preprocessing.transpose else stored
     examples = _examples(train, source, len(classes), preprocessing, shape)
     tested = test and _examples(test, source, len(classes), preprocessing, shape)
-    told = [*notes, *_swapped(source, examples, tested)]
+    told = [*notes, *train.notes, *(test.notes if test else ()), *_swapped(source, examples, tested)]
     parts = {"training": examples, "test": tested}
     told += [note for part in compared if (each := parts[part]) for note in other_ink(each.x, shape, part)]
     for note in told:

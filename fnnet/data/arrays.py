@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.data.reader import AnyPath
+from fnnet.data.notes import Note
+from fnnet.data.png import over_black, weighed
+from fnnet.data.reader import AnyPath, Content
 from fnnet.files.disk import refuse
 from fnnet.limits import MAX_CLASSES
 
@@ -16,44 +20,122 @@ MAX_LABEL: Final = MAX_CLASSES - 1
 """--classes takes at most a million classes."""
 BYTES: Final = "store bytes from 0 to 255"
 WHOLE: Final = "store whole numbers from 0"
+COLOURS: Final = (1, 3, 4)
+"""Channels of an image: grey, RGB, RGB and alpha."""
+PIECE: Final = 2**20
+"""Numbers that are converted at a time."""
+
+
+def as_content(
+    x: Array, labels: Array | None, where: AnyPath, name: str, flat: tuple[int, int] | None,
+    labels_at: str = "", labels_name: str = "",
+) -> Content:  # fmt: skip
+    """Return images, with their labels if there are any, as a reader returns them; see `as_images`, `as_labels`."""
+    notes: list[Note] = []
+    pixels, shape = as_images(x, where, name, flat, notes)
+    known = None if labels is None else as_labels(labels, len(pixels), labels_at or where, labels_name, notes)
+    place = labels_at or f"{os.fsdecode(where)}: {labels_name}"
+    return Content(pixels, known, shape, labels_at=place, shape_at=name, notes=tuple(notes))
 
 
 def as_images(
-    x: Array, where: AnyPath, name: str, flat: tuple[int, int] | None = None
+    x: Array, where: AnyPath, name: str, flat: tuple[int, int] | None, notes: list[Note]
 ) -> tuple[Array, tuple[int, int]]:
     """Return `x` as uint8 rows (n, pixels), and the (height, width) of an image.
 
-    x        (n, height, width), (n, height, width, 1) or (n, pixels), of any integer dtype, from 0 to 255.
+    x        (n, height, width), with 1, 3 or 4 channels last or first, or (n, pixels): integers or whole floats from 0
+             to 255, floats from 0 to 1, truth values. Colour becomes luma (ITU-R 601).
     flat     the height and width to give to rows of that many pixels.
+    notes    takes what the user should know.
     Raises   DataError for another shape or a value out of range.
     """
-    if x.ndim == 4 and x.shape[3] == 1:
-        x = x[..., 0]
-    if x.ndim not in (2, 3) or 0 in x.shape:
+    if x.ndim == 4 and x.shape[3] not in COLOURS and x.shape[1] in COLOURS:
+        x = np.moveaxis(x, 1, 3)
+    colours = x.ndim == 4 and x.shape[3] in COLOURS
+    if (x.ndim not in (2, 3) and not colours) or 0 in x.shape:
         expected = "at least 1 image, shape (n, height, width) or (n, pixels)"
         refuse("no images", where, name, expected, f"shape {x.shape}", "store one image per row")
-    shape = (x.shape[1], x.shape[2]) if x.ndim == 3 else image_shape(x.shape[1], flat)
+    shape = image_shape(x.shape[1], flat) if x.ndim == 2 else (x.shape[1], x.shape[2])
+    pixels = _as_bytes(x, where, name, notes)
+    if colours:
+        pixels = _as_grey(pixels)
+    return np.ascontiguousarray(pixels).reshape(len(x), -1), shape
+
+
+def _as_grey(x: Array) -> Array:
+    """Return the grey of bytes (n, height, width, channels)."""
+    if x.shape[3] == 1:
+        return x[..., 0]
+    found = np.empty(x.shape[:3], np.uint8)
+    for part in _pieces(len(x), x[0].size):
+        found[part] = over_black(weighed(x[part]), 255 if x.shape[3] == 3 else x[part][..., 3])
+    return found
+
+
+def _as_bytes(x: Array, where: AnyPath, name: str, notes: list[Note]) -> Array:
+    """Return numbers as bytes."""
+    if x.dtype == bool:
+        return x.astype(np.uint8) * np.uint8(255)
+    if x.dtype.kind in "iu":
+        _check_range(x, 255, where, name)
+        return x.astype(np.uint8, copy=False)
     _check_range(x, 255, where, name)
-    return np.ascontiguousarray(x, np.uint8).reshape(len(x), -1), shape
+    unit = x.max() <= 1
+    if unit:
+        notes.append(Note("unit-pixels", f"{name}: pixels from 0 to 1 are scaled to 0 to 255"))
+    found = np.empty(x.shape, np.uint8)
+    for part in _pieces(len(x), x[0].size):
+        values = x[part].astype(np.float64) * (255 if unit else 1)
+        whole = np.rint(values)
+        if not unit and (whole != values).any():
+            at = tuple(map(int, np.argwhere(whole != values)[0]))
+            place = f"{name}[{', '.join(map(str, (at[0] + part.start, *at[1:])))}]"
+            expected = "whole numbers from 0 to 255, or from 0 to 1"
+            refuse("pixel is not a whole number", where, place, expected, x[part][at], "round them, or divide by 255")
+        found[part] = whole
+    return found
 
 
-def as_labels(values: Array, n: int, where: AnyPath, name: str) -> Array:
-    """Return the labels of n images, integers (n,) or (n, 1), as int64 (n,); DataError for anything else."""
+def _pieces(count: int, size: int) -> Iterator[slice]:
+    """Yield the rows that are converted at a time."""
+    step = max(1, PIECE // max(1, size))
+    return (slice(start, min(start + step, count)) for start in range(0, count, step))
+
+
+def as_labels(values: Array, n: int, where: AnyPath, name: str, notes: list[Note]) -> Array:
+    """Return the labels of n images as int64 (n,); DataError for anything else.
+
+    values   whole numbers (n,) or (n, 1), or rows (n, classes) with a single 1 at the class.
+    notes    takes what the user should know.
+    """
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
+    if values.ndim == 2 and len(values) == n and n and _is_one_hot(values):
+        notes.append(Note("one-hot", f"{name}: rows with a single 1 are read as the class where it is"))
+        classes: Array = values.argmax(axis=1).astype(np.int64)
+        return classes
     if values.shape != (n,):
-        one_hot = values.ndim == 2 and len(values) == n
-        fix = "turn one-hot rows into labels by argmax(axis=1)" if one_hot else "store one label for each image"
         problem = "counts differ" if values.ndim == 1 else "no labels"
+        fix = "store one label for each image, or rows with a single 1"
         refuse(problem, where, name, f"shape ({n},), one label per image", f"shape {values.shape}", fix)
     _check_range(values, MAX_LABEL, where, name)
-    return values.astype(np.int64)
+    labels: Array = values.astype(np.int64)
+    if values.dtype.kind == "f" and (labels != values).any():
+        at = int((labels != values).argmax())
+        refuse("label is not a whole number", where, f"{name}[{at}]", "0, 1, 2...", values[at], WHOLE)
+    return labels
+
+
+def _is_one_hot(values: Array) -> bool:
+    ones = values == 1
+    return bool((ones | (values == 0)).all() and (ones.sum(axis=1) == 1).all())
 
 
 def _check_range(values: Array, most: int, where: AnyPath, name: str) -> None:
-    """Compare the smallest and the largest value, which takes no memory."""
-    if values.min() < 0 or values.max() > most:
-        at = values.argmin() if values.min() < 0 else values.argmax()
+    """Compare the smallest and the largest value, which takes no memory; NaN is neither."""
+    if not (values.min() >= 0 and values.max() <= most):
+        wrong = ~((values >= 0) & (values <= most)) if values.dtype.kind == "f" else None
+        at = wrong.argmax() if wrong is not None else values.argmin() if values.min() < 0 else values.argmax()
         index = tuple(map(int, np.unravel_index(at, values.shape)))
         place, fix = f"{name}[{', '.join(map(str, index))}]", BYTES if most == 255 else WHOLE
         refuse("value out of range", where, place, f"0 to {most}", values[index], fix)

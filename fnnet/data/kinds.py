@@ -30,7 +30,6 @@ FILES: Final = {
     b"PK": ("a ZIP archive", UNPACK),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", UNPACK),
     b"Rar!": ("a RAR archive", UNPACK),
-    b"\x93NUMPY": ("a single array of NumPy", f"write images and labels with {SAVEZ}"),
     b"\x89HDF\r\n\x1a\n": ("an HDF5 file", BY_ITS_LIBRARY.format("h5py")),
     b"MATLAB 5.0": ("a MATLAB file", BY_ITS_LIBRARY.format("scipy.io.loadmat")),
     b"PAR1": ("a Parquet file", BY_ITS_LIBRARY.format("pandas.read_parquet")),

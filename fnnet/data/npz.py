@@ -1,22 +1,26 @@
-"""NPZ archives as Keras has them: `x_train`, `y_train` and, if there is a test set, `x_test`, `y_test`."""
+"""NPZ archives: arrays of images and labels, named as Keras (`x_train`, `y_train`), MedMNIST or others name them."""
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable, Mapping, Sequence
 from io import BufferedReader
-from typing import Any, Final, NamedTuple
+from pathlib import Path
+from typing import Final, NoReturn
 
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.data.arrays import BYTES, WHOLE, as_images, as_labels
+from fnnet.data.arrays import as_content
 from fnnet.data.bounds import bytes_on_disk, check_expansion
+from fnnet.data.notes import Note
+from fnnet.data.npy import Header, needed, read_header
 from fnnet.data.reader import AnyPath, Content, Format, Opened, Wanted
+from fnnet.data.roles import PARTS, Role, beside, role_of
 from fnnet.errors import FnnetError, counted
 from fnnet.files.disk import refuse, show_bytes
 
@@ -28,57 +32,51 @@ END: Final = 22
 """The bytes of the record that ends an archive, without the comment that may follow."""
 COMMENT: Final = 65535
 """The longest comment."""
-MAX_HEADER: Final = 10_000
-"""NumPy's own limit for the header of an array."""
-SIZE: Final = "(?:0|[1-9][0-9]{0,18})L?"
-ITEM: Final = re.compile(
-    r" *'(?:descr' *: *'(?P<descr>[<>|=]?[A-Za-z][0-9]*)'"
-    r"|fortran_order' *: *(?P<order>True|False)"
-    rf"|shape' *: *\((?P<shape>|{SIZE},|{SIZE}(?:, ?{SIZE})+,?)\)) *(?:,|$)"
-)
-"""An entry as NumPy writes it."""
 SAVE: Final = "save it again with numpy.savez"
 
 
-class _Kind(NamedTuple):
-    """The header of an array, and the byte at which its numbers start."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    fortran: bool
-    start: int
-
-
 def read_npz(path: AnyPath, wanted: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Array]:
-    """Return the arrays `wanted`, and those of `optional` that the archive at `path` has: integers, as stored.
+    """Return the arrays `wanted`, and those of `optional` that the archive at `path` has, as stored.
 
-    Raises   DataError for missing names, archives that declare too much, pickled objects and other kinds of numbers.
+    Raises   DataError for missing names, archives that declare too much, pickled objects and other kinds of elements.
     """
+
+    def chosen(there: Sequence[str]) -> list[str]:
+        missing = [name for name in wanted if name not in there]
+        if missing:
+            _refuse_names(f"no array {missing[0]}", path, ", ".join(wanted), there)
+        return [name for name in (*wanted, *optional) if name in there]
+
     with Opened(path) as file:
-        return _arrays(file, path, wanted, optional)
+        return _arrays(file, path, chosen)
 
 
-def _arrays(
-    file: BufferedReader, path: AnyPath, wanted: tuple[str, ...], optional: tuple[str, ...] = ()
-) -> dict[str, Array]:
+def _refuse_names(problem: str, path: AnyPath, expected: str, there: Sequence[str]) -> NoReturn:
+    found = ", ".join(there[:8]) or "no arrays"
+    refuse(problem, path, "the directory", expected, found, "save the arrays under these names")
+
+
+def _arrays(file: BufferedReader, path: AnyPath, chosen: Callable[[Sequence[str]], Sequence[str]]) -> dict[str, Array]:
+    """Return those arrays of an archive that `chosen` returns of all their names."""
     try:
         _check_end(file, path)
         with zipfile.ZipFile(file) as archive:
             members = _check_directory(archive, path)
-            names = [name for name in (*wanted, *optional) if name in members]
-            missing = [name for name in wanted if name not in members]
-            if missing:
-                found, fix = ", ".join(list(members)[:8]) or "no arrays", "save the arrays under these names"
-                refuse(f"no array {missing[0]}", path, "the directory", ", ".join(wanted), found, fix)
-            kinds = {name: _kind(archive, members[name], name, path) for name in names}
-            needed = sum(_needed(name, kind) for name, kind in kinds.items())
+            names = chosen(list(members))
+            headers = {name: _header(archive, members[name], name, path) for name in names}
+            total = sum(needed(header, _is_labels(name)) for name, header in headers.items())
             packed = sum(members[name].compress_size for name in names)
-            check_expansion(needed, min(packed, bytes_on_disk(file.fileno())), path, ", ".join(names))
-            return {name: _read(archive, file, members[name], name, kinds[name], path) for name in names}
+            check_expansion(total, min(packed, bytes_on_disk(file.fileno())), path, ", ".join(names))
+            return {name: _read(archive, file, members[name], name, headers[name], path) for name in names}
     except FnnetError:
         raise
     except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, struct.error) as error:
         refuse("damaged NPZ", path, "the archive", "a valid archive", str(error) or type(error).__name__, SAVE)
+
+
+def _is_labels(name: str) -> bool:
+    role = role_of(name)
+    return role is not None and role.labels
 
 
 def _check_end(file: BufferedReader, path: AnyPath) -> None:
@@ -137,53 +135,10 @@ def _check_directory(archive: zipfile.ZipFile, path: AnyPath) -> dict[str, zipfi
     return members
 
 
-def _kind(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, path: AnyPath) -> _Kind:
-    """Return a member's header, which must agree with the size in the archive's directory."""
+def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, path: AnyPath) -> Header:
+    """Return the header of a member, which must agree with the size in the archive's directory."""
     with archive.open(member) as stream:
-        magic = stream.read(8)
-        wide = 2 if magic[6:7] == b"\x01" else 4
-        length = int.from_bytes(stream.read(wide), "little")
-        if magic[:6] != b"\x93NUMPY" or magic[6:] not in (b"\1\0", b"\2\0", b"\3\0") or length > MAX_HEADER:
-            expected = f"an array with a header of at most {MAX_HEADER:,} bytes"
-            seen = f"{show_bytes(magic)}, {counted(length, 'byte')}"
-            refuse("damaged or unsupported NPZ", path, name, expected, seen, SAVE)
-        text = stream.read(length).decode("latin-1")
-    start = 8 + wide + length
-    found: dict[str, str] = {}
-    written = re.fullmatch(r" *\{([^{}]*)\} *\n?", text)
-    body = written[1].rstrip(" ") if written else "none"
-    body = body if "'" in body else body.replace('"', "'")
-    for match in ITEM.finditer(body):
-        found |= {key: value for key, value in match.groupdict().items() if value is not None}
-    sizes = re.findall("[0-9]+", found.get("shape", ""))
-    if len(found) != 3 or len(sizes) > 8 or ITEM.sub("", body, 3):
-        refuse("damaged or unsupported NPZ", path, name, "the header of a plain array", repr(text[:60]), SAVE)
-    if found["descr"].lstrip("<>|=")[0] == "O":
-        refuse("damaged or unsupported NPZ", path, name, "numbers", "pickled objects, which are never opened", BYTES)
-    if not re.fullmatch("[<>|=]?[iu][1248]", found["descr"]):
-        fix = BYTES if name.startswith("x") else WHOLE
-        refuse("dtype", path, name, "integers", _dtype_name(found["descr"]), fix)
-    dtype, shape = np.dtype(found["descr"]), tuple(map(int, sizes))
-    declared = start + math.prod(shape) * dtype.itemsize
-    if declared != member.file_size:
-        expected, stored = f"{counted(declared, 'byte')}, as its header says", f"{member.file_size:,}"
-        refuse("damaged or unsupported NPZ", path, name, expected, stored, SAVE)
-    return _Kind(shape, dtype, found["order"] == "True", start)
-
-
-def _dtype_name(descr: str) -> str:
-    """Return the dtype as NumPy prints it."""
-    try:
-        return str(np.dtype(descr))
-    except TypeError:
-        return descr
-
-
-def _needed(name: str, kind: _Kind) -> int:
-    """Return the bytes of memory that an array will take: as stored and, if that differs, as converted."""
-    count = math.prod(kind.shape)
-    converted = 8 if name.startswith("y") else kind.dtype.itemsize if kind.fortran else int(kind.dtype.itemsize > 1)
-    return count * (kind.dtype.itemsize + converted)
+        return read_header(stream, member.file_size, path, name, "NPZ", SAVE)
 
 
 def _read(
@@ -191,40 +146,93 @@ def _read(
     file: BufferedReader,
     member: zipfile.ZipInfo,
     name: str,
-    kind: _Kind,
+    header: Header,
     path: AnyPath,
 ) -> Array:
     """Read one array to the end of its member, where zipfile verifies the checksum."""
-    array = np.empty(math.prod(kind.shape), kind.dtype)
+    array = np.empty(header.elements, header.dtype)
     into, filled = array.view(np.uint8), 0
     with archive.open(member) as stream:
-        stream.read(kind.start)
+        stream.read(header.start)
         while content := stream.read(2**20):
             filled += len(content)
             into[filled - len(content) : filled] = memoryview(content)
             check_expansion(filled, file.tell() - member.header_offset, path, name)
     if filled != len(into):
         refuse("damaged NPZ", path, name, f"{counted(len(into), 'byte')} of numbers", f"{filled:,}", SAVE)
-    return array.reshape(kind.shape[::-1]).T if kind.fortran else array.reshape(kind.shape)
+    return header.shaped(array)
 
 
 def _read_content(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
-    """Read the arrays of training and, if there are any, of test; without labels, the images of test alone."""
+    """Read the arrays of training and, if there are any, of test; without labels, the images of test, else all."""
+    names: dict[Role, str] = {}
+    left_out: list[str] = []
+
+    def chosen(there: Sequence[str]) -> list[str]:
+        if list(there) == ["arr_0"]:
+            names[Role("", labels=False)] = "arr_0"
+        for name in there:
+            role = role_of(name)
+            if role and role.part == "val":
+                left_out.append(name)
+            elif role:
+                role = role if role.part or wanted.labelled else role._replace(part="")
+                if role in names:
+                    _refuse_names("two arrays of one kind", path, "one of images and one of labels a part", there)
+                names[role] = name
+        roles = _wanted_roles(names, wanted.labelled)
+        if not roles:
+            expected = "x_train, y_train" if wanted.labelled else "x_test"
+            _refuse_names(f"no array {expected.partition(',')[0]}", path, expected, there)
+        return [names[role] for role in roles]
+
+    arrays = _arrays(file, path, chosen)
     if not wanted.labelled:
-        return _content(_arrays(file, path, ("x_test",)), "test", path, wanted)
-    arrays = _arrays(file, path, ("x_train", "y_train"), ("x_test", "y_test"))
-    if ("x_test" in arrays) != ("y_test" in arrays):
-        expected = "both x_test and y_test, or neither"
-        refuse("test set incomplete", path, "the directory", expected, ", ".join(arrays), "add the missing array")
-    train = _content(arrays, "train", path, wanted)
-    return train._replace(test=_content(arrays, "test", path, wanted)) if "x_test" in arrays else train
+        ((name, x),) = arrays.items()
+        return as_content(x, None, path, name, wanted.shape)
+    by_role = {role: (name, arrays[name]) for role, name in names.items() if name in arrays}
+    train, *test = [role for role in by_role if not role.labels]
+    content = _part(by_role, train, path, wanted)
+    if left_out:
+        text = f"{os.fsdecode(path)}: {', '.join(left_out)} not used: validation takes images of training"
+        content = content._replace(notes=(*content.notes, Note("not-used", text)))
+    return content._replace(test=_part(by_role, test[0], path, wanted)) if test else content
 
 
-def _content(arrays: dict[str, Array], part: str, path: AnyPath, wanted: Wanted) -> Content:
-    name = f"x_{part}"
-    x, shape = as_images(arrays[name], path, name, wanted.shape)
-    labels = as_labels(arrays[f"y_{part}"], len(x), path, f"y_{part}") if wanted.labelled else None
-    return Content(x, labels, shape, labels_at=f"{os.fsdecode(path)}: y_{part}", shape_at=name)
+def _wanted_roles(names: Mapping[Role, str], labelled: bool) -> list[Role]:
+    """Return the roles of the arrays that are read: those of the test images alone, or of all that have labels."""
+    parts = ["train" if Role("train", labels=False) in names else "", "test"]
+    if not labelled:
+        return [role for part in reversed(parts) if (role := Role(part, labels=False)) in names][:1]
+    images = [Role(part, labels=False) for part in parts]
+    if images[0] not in names:
+        return []
+    wanted = [*images, *(role._replace(labels=True) for role in images)]
+    return [role for role in wanted if role in names]
+
+
+def _part(arrays: Mapping[Role, tuple[str, Array]], images: Role, path: AnyPath, wanted: Wanted) -> Content:
+    """Return images with their labels, which are in the archive or, if it holds a single array, in one beside it."""
+    (name, x), labels = arrays[images], arrays.get(images._replace(labels=True))
+    if labels:
+        return as_content(x, labels[1], path, name, wanted.shape, labels_name=labels[0])
+    found = beside(Path(os.fsdecode(path)), labels=True) if name == "arr_0" else None
+    if found is None:
+        expected, there = "images and labels of each part", ", ".join(each for each, _ in arrays.values())
+        refuse("labels missing", path, "the directory", expected, there, f"add the labels of {name}")
+    values = read_npz(found, ("arr_0",))["arr_0"]
+    content = as_content(x, values, path, name, wanted.shape, str(found), "arr_0")
+    test = beside(Path(os.fsdecode(path)), "test", labels=False)
+    if test is None or role_of_part(path) != "train":
+        return content
+    with Opened(test) as file:
+        return content._replace(test=_read_content(file, test, wanted))
+
+
+def role_of_part(path: AnyPath) -> str:
+    """Return the part of a data set that the name of a file says."""
+    words = re.split(r"[^a-z0-9]+", Path(os.fsdecode(path)).stem.lower())
+    return next((PARTS[word] for word in words if word in PARTS), "")
 
 
 FORMAT: Final = Format("NPZ", lambda head, path: head.startswith(MAGIC), _read_content)

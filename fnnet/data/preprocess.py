@@ -13,6 +13,7 @@ import numpy as np
 from fnnet.core import rng
 from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing
+from fnnet.data.notes import Note
 from fnnet.data.photo import dark_on_paper, edges
 from fnnet.data.reader import AnyPath
 from fnnet.errors import counted
@@ -28,19 +29,6 @@ PURE: Final = 32
 """Paper and ink this near to white and black are taken as white and black."""
 
 Ink = Literal["auto", "light", "dark"]
-
-
-class Note(str):
-    """One line about the data that the user should know, with a code for programs."""
-
-    __slots__ = ("code",)
-    code: str
-
-    def __new__(cls, code: str, text: str) -> Note:
-        """Return the line `text` with its code."""
-        note = super().__new__(cls, text)
-        note.code = code
-        return note
 
 
 class Reading(NamedTuple):

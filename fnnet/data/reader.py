@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from fnnet.core.params import Array
 from fnnet.data.kinds import kind_of
+from fnnet.data.notes import Note
 from fnnet.errors import FnnetError
 from fnnet.files.disk import looks_like_html, open_regular, refuse, show_bytes, unreadable
 
@@ -44,6 +45,7 @@ class Content(NamedTuple):
     test         the test set, if there is one.
     labels_at    the file or array that the labels come from, for messages.
     shape_at     the place in the file that gives the size of an image, for messages.
+    notes        what the user should know.
     lossy        True if the file does not keep every pixel: blank ones may be nearly blank.
     """
 
@@ -54,6 +56,7 @@ class Content(NamedTuple):
     labels_at: str = ""
     shape_at: str = "byte 0"
     lossy: bool = False
+    notes: tuple[Note, ...] = ()
 
 
 class Format(NamedTuple):

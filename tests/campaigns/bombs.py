@@ -125,8 +125,12 @@ def predict(path):
 def archived(path):
     """The arrays as `data.load` takes them, but y_train may be missing."""
     arrays = read_npz(path, ("x_train",), ("y_train",))
-    x, _ = as_images(arrays["x_train"], path, "x_train") if arrays["x_train"].ndim > 1 else (arrays["x_train"], None)
-    return x if "y_train" not in arrays else as_labels(arrays["y_train"], len(x), path, "y_train")
+    x, _ = (
+        as_images(arrays["x_train"], path, "x_train", None, [])
+        if arrays["x_train"].ndim > 1
+        else (arrays["x_train"], None)
+    )
+    return x if "y_train" not in arrays else as_labels(arrays["y_train"], len(x), path, "y_train", [])
 
 
 GOOD = gzip.compress(idx_bytes(np.zeros((1, 28, 28))))

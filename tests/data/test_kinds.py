@@ -16,7 +16,7 @@ import fnnet
 from fnnet import data
 from fnnet.data.kinds import FILES, IMAGES, kind_of
 from fnnet.errors import DataError
-from tests.tools.samples import SAMPLES, missing_parts, npy, write
+from tests.tools.samples import SAMPLES, missing_parts, write
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
 
@@ -53,7 +53,6 @@ KINDS = {
     "pickle": (lambda folder: pickle.dumps([np.zeros(3)], 2), "a Python pickle, which is never opened"),
     "lfs": (lambda folder: POINTER, "a pointer of Git LFS"),
     "tar": (lambda folder: tar(), "a tar archive"),
-    "array": (lambda folder: npy(np.zeros((2, 2), np.uint8)), "a single array of NumPy"),
     "sqlite": (database, "an SQLite database"),
     "short record": (lambda folder: record(bytes(100)), "a TFRecord file"),
     "long record": (lambda folder: record(bytes(900)), "a TFRecord file"),

@@ -164,6 +164,7 @@ SAMPLES = {
     "idx": Sample("IDX", idx_bytes(X), FLAT),
     "npz stored": Sample("NPZ", _archive(np.savez), FLAT, guarded=True),
     "npz deflated": Sample("NPZ", _archive(np.savez_compressed), FLAT, guarded=True),
+    "npy": Sample("NPY", npy(X), FLAT),
     "png grey": Sample("PNG", _grey(X[0], 8), ONE, guarded=True),
     "png grey, 1 bit": Sample("PNG", _grey(BITS, 1), BITS.reshape(1, -1), guarded=True),
     "png grey, 16 bits": Sample("PNG", _grey(X[0], 16, TEXT), ONE, guarded=True),

@@ -1,0 +1,19 @@
+"""What the user should know about a data set: lines with codes."""
+
+from __future__ import annotations
+
+
+class Note(str):
+    """One line about the data that the user should know, with a code for programs."""
+
+    __slots__ = ("code",)
+    code: str
+
+    def __new__(cls, code: str, text: str) -> Note:
+        """Return the line `text` with its code."""
+        note = super().__new__(cls, text)
+        note.code = code
+        return note
+
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        return self.code, str(self)

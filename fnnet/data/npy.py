@@ -1,0 +1,152 @@
+"""NumPy's own files of one array: a magic string, a header in the syntax of a Python dict, the numbers."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from io import BufferedReader
+from pathlib import Path
+from typing import IO, Final, NamedTuple
+
+import numpy as np
+
+from fnnet.core.params import Array
+from fnnet.data.arrays import BYTES, WHOLE, as_content
+from fnnet.data.bounds import bytes_on_disk, check_expansion
+from fnnet.data.reader import AGAIN, AnyPath, Content, Format, Opened, Wanted
+from fnnet.data.roles import beside, role_of
+from fnnet.errors import counted
+from fnnet.files.disk import refuse, show_bytes
+
+MAGIC: Final = b"\x93NUMPY"
+MAX_HEADER: Final = 10_000
+"""NumPy's own limit for the header of an array."""
+MAX_ARRAY: Final = 4 * 2**30
+SIZE: Final = "(?:0|[1-9][0-9]{0,18})L?"
+ITEM: Final = re.compile(
+    r" *'(?:descr' *: *'(?P<descr>[<>|=]?[A-Za-z?][0-9]*)'"
+    r"|fortran_order' *: *(?P<order>True|False)"
+    rf"|shape' *: *\((?P<shape>|{SIZE},|{SIZE}(?:, ?{SIZE})+,?)\)) *(?:,|$)"
+)
+"""An entry as NumPy writes it."""
+SAVE: Final = "save it again with numpy.save"
+
+
+class Header(NamedTuple):
+    """The header of an array, and the byte at which its numbers start."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+    fortran: bool
+    start: int
+
+    @property
+    def elements(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    def shaped(self, values: Array) -> Array:
+        """Return the numbers in the array's shape."""
+        return values.reshape(self.shape[::-1]).T if self.fortran else values.reshape(self.shape)
+
+
+def read_header(stream: IO[bytes], size: int, where: AnyPath, name: str, kind: str, fix: str) -> Header:
+    """Return the header of an array, which must agree with its size in bytes.
+
+    name       of the array, for messages; images or labels by its role.
+    kind, fix  what a message calls the file, and what to do with a damaged one.
+    """
+    problem = f"damaged or unsupported {kind}"
+    magic = stream.read(8)
+    wide = 2 if magic[6:7] == b"\x01" else 4
+    length = int.from_bytes(stream.read(wide), "little")
+    if magic[:6] != MAGIC or magic[6:] not in (b"\1\0", b"\2\0", b"\3\0") or length > MAX_HEADER:
+        expected = f"an array with a header of at most {MAX_HEADER:,} bytes"
+        refuse(problem, where, name, expected, f"{show_bytes(magic)}, {counted(length, 'byte')}", fix)
+    text = stream.read(length).decode("latin-1")
+    found: dict[str, str] = {}
+    written = re.fullmatch(r" *\{([^{}]*)\} *\n?", text)
+    body = written[1].rstrip(" ") if written else "none"
+    body = body if "'" in body else body.replace('"', "'")
+    for match in ITEM.finditer(body):
+        found |= {key: value for key, value in match.groupdict().items() if value is not None}
+    sizes = re.findall("[0-9]+", found.get("shape", ""))
+    if len(found) != 3 or len(sizes) > 8 or ITEM.sub("", body, 3):
+        refuse(problem, where, name, "the header of a plain array", repr(text[:60]), fix)
+    role = role_of(name)
+    better = WHOLE if role and role.labels else BYTES
+    if found["descr"].lstrip("<>|=")[0] == "O":
+        refuse(problem, where, name, "numbers", "pickled objects, which are never opened", better)
+    if not re.fullmatch(r"[<>|=]?(?:[iu][1248]|f[248]|b1|\?)", found["descr"]):
+        refuse("dtype", where, name, "integers, floats or truth values", _dtype_name(found["descr"]), better)
+    header = Header(tuple(map(int, sizes)), np.dtype(found["descr"]), found["order"] == "True", 8 + wide + length)
+    declared = header.start + header.elements * header.dtype.itemsize
+    if declared != size:
+        expected, stored = f"{counted(declared, 'byte')}, as its header says", f"{size:,}"
+        refuse(problem, where, name, expected, stored, fix)
+    return header
+
+
+def _dtype_name(descr: str) -> str:
+    """Return the dtype as NumPy prints it."""
+    try:
+        return str(np.dtype(descr))
+    except TypeError:
+        return descr
+
+
+def needed(header: Header, labels: bool) -> int:
+    """Return the bytes of memory that an array will take: as stored and, if that differs, as converted."""
+    size = header.dtype.itemsize
+    converted = 8 if labels else size if header.fortran else int(size > 1)
+    return header.elements * (size + converted)
+
+
+def read_array(path: AnyPath) -> Array:
+    """Return the numbers in a file of one array, as stored.
+
+    Raises   DataError for a damaged file, pickled objects and other kinds of elements.
+    """
+    with Opened(path) as file:
+        return _array(file, path)
+
+
+def _array(file: BufferedReader, path: AnyPath) -> Array:
+    size, name = os.fstat(file.fileno()).st_size, Path(os.fsdecode(path)).stem
+    if size > MAX_ARRAY:
+        refuse("array too large", path, name, f"at most {MAX_ARRAY:,} bytes", f"{size:,}", "split the data")
+    header = read_header(file, size, path, name, "NPY", SAVE)
+    check_expansion(needed(header, labels=True), bytes_on_disk(file.fileno()), path, name)
+    values = np.empty(header.elements, header.dtype)
+    into, filled = values.view(np.uint8).data, 0
+    while filled < len(into) and (read := file.readinto(into[filled:])):
+        filled += read
+    if filled < len(into):
+        refuse("damaged NPY", path, f"byte {header.start + filled}", counted(size, "byte"), "fewer", AGAIN)
+    return header.shaped(values)
+
+
+def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
+    """Read an array of images; its labels, and the test set, lie in files beside it."""
+    images_path = Path(os.fsdecode(path))
+    role = role_of(images_path.stem)
+    if role and role.labels:
+        refuse("these are labels", path, "the name", "a file of images", images_path.name, "name the file of images")
+    x = _array(file, path)
+    if not wanted.labelled:
+        return as_content(x, None, path, images_path.stem, wanted.shape)
+    content = _labelled(x, images_path, wanted)
+    test = beside(images_path, "test", labels=False) if role and role.part == "train" else None
+    return content._replace(test=_labelled(read_array(test), test, wanted)) if test else content
+
+
+def _labelled(x: Array, path: Path, wanted: Wanted) -> Content:
+    labels = beside(path, labels=True)
+    if labels is None:
+        expected = "a file of labels beside it, such as y_train.npy beside x_train.npy"
+        refuse("no labels", path, "the folder", expected, "none", "put the labels there")
+    return as_content(x, read_array(labels), path, path.stem, wanted.shape, str(labels), labels.stem)
+
+
+FORMAT: Final = Format("NPY", lambda head, path: head.startswith(MAGIC), _read)

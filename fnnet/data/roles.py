@@ -1,0 +1,84 @@
+"""What an array is, by its name: images or labels, of which part of a data set."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final, NamedTuple
+
+WORDS: Final = ("labels", "label", "targets", "target")
+IMAGES: Final = {"x": ("y",)} | dict.fromkeys(("images", "image", "imgs", "img", "data", "features", "pixels"), WORDS)
+"""Words in the names of images -> those in the names of their labels, the most likely first."""
+LABELS: Final = ("y", *WORDS)
+PARTS: Final = {
+    "train": "train", "training": "train",
+    "test": "test", "testing": "test", "t10k": "test",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val",
+}  # fmt: skip
+"""Words in names -> the part of a data set."""
+WORD: Final = re.compile(r"[^a-z0-9]+")
+
+
+class Role(NamedTuple):
+    """The role of an array.
+
+    part     "train", "test" or "val"; "" if the name says none.
+    labels   True for labels, False for images.
+    """
+
+    part: str
+    labels: bool
+
+
+def role_of(name: str) -> Role | None:
+    """Return the role that a name such as `x_train`, `train_images`, `Xtest` or `labels` says; None if it says none.
+
+    >>> role_of("val_labels")
+    Role(part='val', labels=True)
+    >>> role_of("X")
+    Role(part='', labels=False)
+    """
+    words = [word for word in WORD.split(name.lower()) if word]
+    joined = re.fullmatch(r"([xy])(train|test|val|valid)|(train|test|val|valid)([xy])", "".join(words))
+    if joined:
+        words = [group for group in joined.groups() if group]
+    parts = {PARTS[word] for word in words if word in PARTS}
+    kinds = {word in LABELS for word in words if word in IMAGES or word in LABELS}
+    rest = [word for word in words if word not in PARTS and word not in IMAGES and word not in LABELS]
+    if len(parts) > 1 or len(kinds) != 1 or rest:
+        return None
+    return Role("".join(parts), kinds.pop())
+
+
+def beside(path: Path, part: str = "", *, labels: bool) -> Path | None:
+    """Return the file beside `path` whose name differs in its role alone: of labels, or of another part.
+
+    part   the part that it is of; "" for the same.
+    """
+    pieces = re.split(r"([A-Za-z]+)", path.name)
+    lower = [piece.lower() for piece in pieces]
+    suffix = len(path.suffix.lstrip("."))  # its letters are no word
+    places = [i for i, word in enumerate(lower) if word in IMAGES and i < len(pieces) - 1 - bool(suffix)]
+    swapped = [list(pieces)]
+    if labels:
+        swapped = [
+            [*pieces[:i], each, *pieces[i + 1 :]] for i in places for word in IMAGES[lower[i]] for each in _cases(word)
+        ]
+    if part:
+        words = [word for word, means in PARTS.items() if means == part]
+        swapped = [
+            [*each[:i], new, *each[i + 1 :]]
+            for each in swapped
+            for i, piece in enumerate(each)
+            if PARTS.get(piece.lower()) not in (None, part)
+            for word in words
+            for new in _cases(word)
+        ]
+    names = ["".join(each) for each in swapped]
+    found = [path.with_name(name) for name in dict.fromkeys(names) if name != path.name]
+    there = [each for each in found if each.is_file()]
+    return there[0] if there else None
+
+
+def _cases(word: str) -> tuple[str, ...]:
+    return word, word.capitalize(), word.upper()

@@ -1,0 +1,210 @@
+"""Arrays of NumPy as people name, shape and type them, in NPZ and in NPY: the same bytes and labels, or refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fnnet import data
+from fnnet.core.params import freeze
+from fnnet.data import arrays
+from fnnet.data.roles import Role, beside, role_of
+from fnnet.errors import DataError
+from tests.tools.samples import npy, write
+
+RNG = np.random.default_rng(5)
+X = freeze(RNG.integers(0, 256, (12, 6, 5), dtype=np.uint8))
+Y = freeze(np.arange(12) % 3)
+NAMES = [
+    ("x_train", "y_train", "x_test", "y_test"),
+    ("X_train", "y_train", "X_test", "y_test"),
+    ("train_images", "train_labels", "test_images", "test_labels"),
+    ("train_x", "train_y", "test_x", "test_y"),
+    ("trainX", "trainy", "testX", "testy"),
+    ("training_images", "training_labels", "testing_images", "testing_labels"),
+    ("x", "y", "x_test", "y_test"),
+    ("images", "labels", None, None),
+    ("data", "target", None, None),
+    ("X", "y", None, None),
+    ("features", "targets", None, None),
+]
+SHAPES = {
+    "as it is": lambda x: x,
+    "channel last": lambda x: x[..., None],
+    "channel first": lambda x: x[:, None],
+    "three equal channels": lambda x: np.repeat(x[..., None], 3, axis=3),
+    "three equal channels first": lambda x: np.repeat(x[:, None], 3, axis=1),
+    "opaque": lambda x: np.concatenate([np.repeat(x[..., None], 3, 3), np.full((*x.shape, 1), x.dtype.type(255))], 3),
+    "Fortran's order": np.asfortranarray,
+}
+TYPES = ["uint8", "int64", ">i2", "uint16", "float32", ">f8"]
+LABELS = {
+    "as they are": lambda y: y,
+    "a column": lambda y: y[:, None],
+    "bytes": lambda y: y.astype(np.uint8),
+    "floats": lambda y: y.astype(np.float32),
+    "one-hot": lambda y: np.eye(3, dtype=np.float32)[y],
+    "one-hot integers": lambda y: np.eye(3, dtype=int)[y],
+}
+
+
+def load(path):
+    return data.load(path, classes=("a", "b", "c"))
+
+
+def codes(dataset):
+    return [note.code for note in dataset.notes]
+
+
+def same(examples, x, labels):
+    np.testing.assert_array_equal(examples.x.reshape(x.shape), x)
+    np.testing.assert_array_equal(examples.labels, labels)
+
+
+@given(
+    st.sampled_from(NAMES),
+    st.sampled_from([*SHAPES]),
+    st.sampled_from(TYPES),
+    st.sampled_from([*LABELS]),
+    st.booleans(),
+)
+def test_archives_of_any_names_shapes_and_types(tmp_path_factory, names, shape, dtype, labels, val):
+    path = tmp_path_factory.mktemp("a") / "a.npz"
+    make, code = SHAPES[shape], LABELS[labels]
+    members = {names[0]: make(X[:8].astype(dtype)), names[1]: code(Y[:8])}
+    if names[2]:
+        members |= {names[2]: make(X[8:].astype(dtype)), names[3]: code(Y[8:])}
+    if val:
+        members |= {"val_images": X[:2], "val_labels": Y[:2]}
+    np.savez(path, **members)
+    found = load(path)
+    same(found.train, X[:8], Y[:8])
+    assert (found.test is None) == (names[2] is None)
+    if found.test:
+        same(found.test, X[8:], Y[8:])
+    assert found.image_shape == (6, 5)
+    assert codes(found).count("one-hot") == ("one-hot" in labels) * (1 + bool(names[2]))
+    assert codes(found).count("not-used") == val
+    to_predict = X[8:] if names[2] else X[:8]
+    np.testing.assert_array_equal(data.read_images(path, (6, 5)).reshape(to_predict.shape), to_predict)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_floats_from_0_to_1_are_scaled(dtype, tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=(X / 255).astype(dtype), y_train=Y)
+    found = load(tmp_path / "a.npz")
+    same(found.train, X, Y)
+    assert codes(found) == ["unit-pixels"]
+
+
+def test_truth_values_are_black_and_white(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=X > 127, y_train=Y)
+    found = load(tmp_path / "a.npz")
+    same(found.train, np.where(X > 127, 255, 0), Y)
+    assert "unit-pixels" not in codes(found)
+
+
+def test_colour_becomes_luma_and_alpha_lies_on_black(tmp_path):
+    colour = RNG.integers(0, 256, (12, 6, 5, 4), dtype=np.uint8)
+    weighed = colour[..., :3].astype(int) @ [19595, 38470, 7471]
+    for channels, exact in (
+        (3, (weighed + 2**15) // 2**16),
+        (4, (weighed * colour[..., 3] + 255 * 2**15) // (255 * 2**16)),
+    ):
+        np.savez(tmp_path / "a.npz", x=colour[..., :channels], y=Y)
+        same(load(tmp_path / "a.npz").train, exact, Y)
+
+
+def test_large_arrays_are_converted_in_pieces(monkeypatch, tmp_path):
+    monkeypatch.setattr(arrays, "PIECE", 64)
+    np.savez(tmp_path / "a.npz", x=np.repeat((X / 255)[..., None], 3, axis=3), y=Y)
+    same(load(tmp_path / "a.npz").train, X, Y)
+    wrong = X.astype(float)
+    wrong[9, 2, 3] = 7.5
+    np.savez(tmp_path / "a.npz", x=wrong, y=Y)
+    with pytest.raises(DataError, match=r"x\[9, 2, 3\]: pixel is not a whole number; .* found 7.5; round them"):
+        load(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(
+    ("names", "test"),
+    [
+        (("x_train.npy", "y_train.npy"), ("x_test.npy", "y_test.npy")),
+        (("X_train.npy", "Y_train.npy"), ("X_test.npy", "Y_test.npy")),
+        (("train_images.npy", "train_labels.npy"), ("test_images.npy", "test_labels.npy")),
+        (("images.npy", "labels.npy"), None),
+        (("data.npy", "target.npy"), None),
+        (("digits-data.npy", "digits-targets.npy"), None),
+    ],
+)
+def test_arrays_in_files_of_their_own(names, test, tmp_path):
+    write(tmp_path / names[0], npy(X[:8]))
+    with pytest.raises(DataError, match="no labels; expected a file of labels beside it"):
+        load(tmp_path / names[0])
+    write(tmp_path / names[1], npy(Y[:8]))
+    assert load(tmp_path / names[0]).test is None
+    if test:
+        write(tmp_path / test[0], npy(X[8:]))
+        write(tmp_path / test[1], npy(Y[8:]))
+        same(load(tmp_path / names[0]).test, X[8:], Y[8:])
+    same(load(tmp_path / names[0]).train, X[:8], Y[:8])
+    if test:
+        with pytest.raises(DataError, match="these are labels; expected a file of images"):
+            load(tmp_path / names[1])
+
+
+def test_kuzushiji_s_archives(tmp_path):
+    """A single unnamed array in each of four files."""
+    for part, rows in (("train", slice(8)), ("test", slice(8, None))):
+        np.savez_compressed(tmp_path / f"kmnist-{part}-imgs.npz", X[rows])
+        with pytest.raises(DataError, match="labels missing"):
+            load(tmp_path / f"kmnist-{part}-imgs.npz")
+        np.savez_compressed(tmp_path / f"kmnist-{part}-labels.npz", Y[rows])
+    found = load(tmp_path / "kmnist-train-imgs.npz")
+    same(found.train, X[:8], Y[:8])
+    same(found.test, X[8:], Y[8:])
+    found = load(tmp_path / "kmnist-test-imgs.npz")
+    same(found.train, X[8:], Y[8:])
+    assert found.test is None
+    assert data.read_images(tmp_path / "kmnist-test-imgs.npz", (6, 5)).shape == (4, 30)
+
+
+def test_cut_and_huge_arrays_are_refused(tmp_path, monkeypatch):
+    content = npy(X)
+    write(tmp_path / "labels.npy", npy(Y))
+    for length in range(6, len(content), 7):
+        with pytest.raises(DataError):
+            load(write(tmp_path / "images.npy", content[:length]))
+    monkeypatch.setattr("fnnet.data.npy.MAX_ARRAY", 100)
+    with pytest.raises(DataError, match="array too large"):
+        load(write(tmp_path / "images.npy", content))
+
+
+def test_a_file_that_shrinks_while_it_is_read(tmp_path, monkeypatch):
+    path = write(tmp_path / "images.npy", npy(X))
+
+    def shrink(*arguments):
+        path.write_bytes(b"\x93NUMPY")
+
+    monkeypatch.setattr("fnnet.data.npy.check_expansion", shrink)
+    monkeypatch.setattr("io.DEFAULT_BUFFER_SIZE", 1)
+    large = write(path, npy(np.zeros((2000, 30, 30), np.uint8)))
+    with pytest.raises(DataError, match="damaged NPY"):
+        data.read_images(large, (30, 30))
+
+
+@given(st.text(max_size=20))
+def test_any_name_has_a_role_or_none(name):
+    role = role_of(name)
+    assert role is None or role.part in ("", "train", "test", "val")
+
+
+@pytest.mark.parametrize("name", ["a", "x_y", "train_test_x", "x_image", "labels_x", "train", "x_train_old", ""])
+def test_names_that_say_no_role_or_two(name):
+    assert role_of(name) in (None, Role("", labels=False))
+    assert role_of(name) is None or name == "x_image"
+
+
+def test_a_suffix_is_no_word(tmp_path):
+    (tmp_path / "digits.labels").touch()
+    assert beside(tmp_path / "digits.data", labels=True) is None
