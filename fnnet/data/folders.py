@@ -11,13 +11,13 @@ import numpy as np
 from fnnet.core.checks import check_classes
 from fnnet.core.params import Array
 from fnnet.data import formats
-from fnnet.data.idx import looks_like_idx, pair, read_idx
+from fnnet.data.idx import is_labels, looks_like_idx, pair, read_idx
 from fnnet.data.reader import SEE, Content
 from fnnet.errors import counted
 from fnnet.files.disk import list_folder, read_head, refuse
 
 TEST_NAME: Final = re.compile(r"(?:^|[^a-z])(?:t10k|test)(?:[^a-z]|$)", re.IGNORECASE)
-IDX_NAME: Final = re.compile(r"ubyte|idx[13]", re.IGNORECASE)
+IDX_NAME: Final = re.compile(r"ubyte|idx[123]", re.IGNORECASE)
 
 
 def idx_files(folder: Path) -> list[Path]:
@@ -34,7 +34,7 @@ def read_idx_folder(folder: Path) -> Content:
     parts: dict[bool, dict[int, tuple[Path, Array]]] = {False: {}, True: {}}
     for path in idx_files(folder):
         array, is_test = read_idx(path), TEST_NAME.search(path.name) is not None
-        before = parts[is_test].setdefault(1 if array.ndim == 1 else 3, (path, array))
+        before = parts[is_test].setdefault(1 if is_labels(array) else 3, (path, array))
         if before[1] is not array and not np.array_equal(before[1], array):
             expected = "one file of images and one of labels for training, and for test"
             found = f"{before[0].name} and {path.name}"

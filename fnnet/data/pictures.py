@@ -114,7 +114,7 @@ def _format(name: str, starts: Callable[[bytes], bool], plugins: tuple[str, ...]
 
 
 FORMATS: Final = (
-    _format("JPEG", lambda head: head.startswith(b"\xff\xd8\xff"), ("JPEG", "MPO"), ".jpg", ".jpeg", ".jpe", ".jfif"),
+    _format("JPEG", lambda head: head.startswith(b"\xff\xd8\xff"), ("JPEG",), ".jpg", ".jpeg", ".jpe", ".jfif"),
     _format("WebP", lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP", ("WEBP",), ".webp"),
     _format("BMP", lambda head: head.startswith(b"BM"), ("BMP",), ".bmp", ".dib"),
     _format("GIF", lambda head: head.startswith((b"GIF87a", b"GIF89a")), ("GIF",), ".gif"),

@@ -57,7 +57,7 @@ def beside(path: Path, part: str = "", *, labels: bool) -> Path | None:
     """
     pieces = re.split(r"([A-Za-z]+)", path.name)
     lower = [piece.lower() for piece in pieces]
-    suffix = len(path.suffix.lstrip("."))  # its letters are no word
+    suffix = len(path.suffix.lstrip("."))  # its letters do not count
     places = [i for i, word in enumerate(lower) if word in IMAGES and i < len(pieces) - 1 - bool(suffix)]
     swapped = [list(pieces)]
     if labels:

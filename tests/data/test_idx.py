@@ -1,6 +1,7 @@
 """IDX, raw and compressed: read rightly or refused with the place and the remedy."""
 
 import gzip
+import itertools
 
 import numpy as np
 import pytest
@@ -38,11 +39,12 @@ def test_f01_truncated_gzip_says_where(tmp_path):
     [
         (gzip.compress(idx_bytes(np.zeros(9)))[:-4] + b"\1\2\3\4", "damaged gzip"),
         (gzip.compress(idx_bytes(np.zeros(9))) + b"more", "after the end"),
-        (gzip.compress(idx_bytes(np.zeros(9))) * 2, "after the end"),
+        (gzip.compress(idx_bytes(np.zeros(9))) * 2, "more data than declared"),
+        (gzip.compress(idx_bytes(np.zeros(9))) + b"\x1f", "after the end"),
         (gzip.compress(idx_bytes(np.zeros(9)) + b"more"), "more data than declared"),
         (idx_bytes(np.zeros(9)) + b"more", "does not match"),
         (b"<!DOCTYPE html><html>", "HTML"),
-        (b"\0\0\x0d\1" + b"\0\0\0\1" + b"\0" * 4, "IDX type"),
+        (b"\0\0\x0a\1" + b"\0\0\0\1" + b"\0" * 4, "IDX type"),
         (b"\0\0\x08\0", "IDX rank"),
         (b"\0\0\x08\5" + b"\0" * 20, "IDX rank"),
         (b"\0\0\x08\3" + b"\xff" * 12, "too large"),
@@ -52,7 +54,7 @@ def test_f01_truncated_gzip_says_where(tmp_path):
         (b"", "empty"),
         (b"\0", "not an IDX"),
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_f02_f03_f04_f06_f07_f08_f09_f11_idx_that_is_refused(content, message, tmp_path):
     with pytest.raises(DataError, match=message):
@@ -127,3 +129,52 @@ def test_incomplete_and_crowded_folders(idx_folder):
 def test_more_classes_when_asked(idx_folder):
     write(idx_folder / "train-labels-idx1-ubyte", idx_bytes(np.full(50, 12)))
     assert len(data.load(str(idx_folder), classes=list(map(str, range(26)))).classes) == 26
+
+
+def idx_of(array):
+    """IDX of any type."""
+    code = {"u1": 8, "i1": 9, "i2": 11, "i4": 12, "f4": 13, "f8": 14}[array.dtype.str[1:]]
+    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return bytes((0, 0, code, array.ndim)) + sizes + array.astype(array.dtype.newbyteorder(">")).tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "f4", "f8"])
+def test_numbers_of_every_type(dtype, tmp_path, small_images):
+    x, labels = small_images[0][:20] // 2, small_images[1][:20]
+    write(tmp_path / "a-images-idx3-x", idx_of(x.astype(dtype)))
+    write(tmp_path / "a-labels-idx1-x", idx_of(labels.astype(dtype)))
+    found = data.load(tmp_path / "a-images-idx3-x")
+    np.testing.assert_array_equal(found.train.x.reshape(x.shape), x)
+    np.testing.assert_array_equal(found.train.labels, labels)
+    write(tmp_path / "a-images-idx3-x", idx_of(np.full((20, 3, 3), -1, dtype)))
+    with pytest.raises(DataError, match=r"the images\[0, 0, 0\]: value out of range; expected 0 to 255, found -1"):
+        data.load(tmp_path / "a-images-idx3-x")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_qmnist_s_labels_are_the_first_of_eight_columns(packed, tmp_path, small_images):
+    x, labels = small_images[0][:20], small_images[1][:20]
+    rows = np.column_stack([labels, *(np.arange(20) + 1000 * column for column in range(7))]).astype("i4")
+    suffix, pack = (".gz", gzip.compress) if packed else ("", bytes)
+    for part in ("train", "test"):
+        write(tmp_path / f"qmnist-{part}-images-idx3-ubyte{suffix}", pack(idx_bytes(x)))
+        write(tmp_path / f"qmnist-{part}-labels-idx2-int{suffix}", pack(idx_of(rows)))
+    for path in (tmp_path, tmp_path / f"qmnist-train-images-idx3-ubyte{suffix}"):
+        found = data.load(path)
+        np.testing.assert_array_equal(found.train.labels, labels)
+        assert {note.code for note in found.notes} == {"qmnist"}
+    with pytest.raises(DataError, match="these are labels"):
+        data.load(tmp_path / f"qmnist-train-labels-idx2-int{suffix}")
+
+
+@pytest.mark.parametrize("cuts", [[5], [20, 21, 22], [1, 100, 5000, 15000], []])
+def test_gzip_of_several_members(cuts, tmp_path, small_images):
+    content = idx_bytes(small_images[0])
+    ends = [0, *cuts, len(content)]
+    members = [gzip.compress(content[a:b]) for a, b in itertools.pairwise(ends)]
+    for packed in (members, [gzip.compress(b""), *members, gzip.compress(b"")]):
+        found = read_idx(write(tmp_path / "a.gz", b"".join(packed)))
+        np.testing.assert_array_equal(found, small_images[0])
+    for damaged in (members[:-1], [*members, b"\0"], [*members, b"\x1f\x8b"], [*members, gzip.compress(b"1")]):
+        with pytest.raises(DataError):
+            read_idx(write(tmp_path / "a.gz", b"".join(damaged)))

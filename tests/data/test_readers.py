@@ -259,7 +259,7 @@ def test_f17_archives_of_other_kinds(tmp_path):
 
 def test_f13_f19_f20_arrays_that_do_not_fit_have_all_parts(tmp_path):
     x = npy(np.zeros((3, 4, 4), np.uint8))
-    for labels in (np.zeros(4, int), np.eye(3, dtype=int), np.full(3, -1), np.full(3, 10**6)):
+    for labels in (np.zeros(4, int), np.ones((3, 3), int), np.full(3, -1), np.full(3, 10**6)):
         with pytest.raises(DataError) as raised:
             data.load(raw_npz(tmp_path / "a.npz", **{"x_train.npy": x, "y_train.npy": npy(labels)}))
         assert missing_parts(raised.value) == []
@@ -300,10 +300,8 @@ def test_an_image_of_another_kind_is_not_passed_over(tmp_path):
         write(tmp_path / name / "0.png", png_bytes(1, 1, 0, 8, zlib.compress(b"\0\7")))
     write(tmp_path / "b" / "notes.txt", b"not an image")
     assert len(data.load(str(tmp_path)).train.labels) == 2
-    write(tmp_path / "b" / "1.JPG", b"\xff\xd8\xff")
-    with pytest.raises(
-        DataError, match=r"1.JPG: the name: an image of another kind; expected PNG files, found .JPG; save it as PNG or"
-    ):
+    write(tmp_path / "b" / "1.HEIC", b"\0\0\0\x18ftypheic")
+    with pytest.raises(DataError, match=r"1\.HEIC: the name: an image of another kind; expected PNG, .* found \.HEIC"):
         data.load(str(tmp_path))
 
 

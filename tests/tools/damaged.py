@@ -48,7 +48,7 @@ DAMAGED = {
     # IDX and gzip
     "nothing": (b"", "file is empty"),
     "an HTML page": (b"\n <!DOCTYPE html><html>", "HTML"),
-    "idx type": (b"\0\0\x0d\1\0\0\0\1", "IDX type"),
+    "idx type": (b"\0\0\x0a\1\0\0\0\1", "IDX type|unknown kind"),
     "idx rank 0": (b"\0\0\x08\0", "IDX rank"),
     "idx cut in its header": (b"\0\0\x08\3\0\0\0\1", "header cut short"),
     "idx without rows": (b"\0\0\x08\3\0\0\0\1\0\0\0\0\0\0\0\1", "byte 8: empty dataset"),
@@ -64,7 +64,7 @@ DAMAGED = {
     "gzip of less": (gzip.compress(idx_bytes(np.zeros((9, 9, 9)))[:-1]), "less data than declared"),
     "gzip of more": (gzip.compress(idx_bytes(np.zeros((1, 2, 2))) + b"1"), "more data than declared"),
     "gzip and more": (GZIP + b"1", rf"compressed byte {len(GZIP)}: data after the end"),
-    "gzip twice": (GZIP * 2, "data after the end"),
+    "gzip twice": (GZIP * 2, "more data than declared"),
     "gzip with a wrong length": (GZIP[:-1] + b"\1", "damaged gzip"),
     # PNG
     "png magic": (png.MAGIC, "byte 8: PNG cut short"),
@@ -105,7 +105,10 @@ DAMAGED = {
     "zip within a folder": (archived(**{"a/x_test": b""}), "member in a folder"),
     "zip in ..": (archived(**{"..\\x_test": b""}), "member in a folder"),
     "npz of text": (archived(x_test=b"some text, no array", x_train=b"", y_train=b""), "damaged or unsupported NPZ"),
-    "npz of floats": (archived(x_test=npy(np.zeros((1, 2, 2))), x_train=b"", y_train=b""), "dtype|unsupported"),
+    "npz of complex numbers": (
+        archived(x_test=npy(np.zeros((1, 2, 2), complex)), x_train=b"", y_train=b""),
+        "dtype|unsupported",
+    ),
     "npz of objects": (of(b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }"), "pickled objects"),
     "npz without order": (of(b"{'descr': '|u1', 'shape': (1,), }"), "the header of a plain array"),
     "npz of 9 ranks": (of(b"{'descr': '|u1', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1), }"), "plain array"),

@@ -69,9 +69,10 @@ def hold_idx(array, path):
         content = gzip.decompress(content)
     rank = content[3]
     shape = tuple(int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(rank))
-    _array(array, (np.uint8,), "the array", frozen=True)
-    must(content[:3] == b"\0\0\x08" and 1 <= rank <= 4 and array.size > 0, "the header", content[:4])
-    must(array.shape == shape and array.tobytes() == content[4 + 4 * rank :], "shape or bytes")
+    dtype = np.dtype({8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}[content[2]])
+    _array(array, (dtype.newbyteorder("="),), "the array", frozen=True)
+    must(content[:2] == b"\0\0" and 1 <= rank <= 4 and array.size > 0, "the header", content[:4])
+    must(array.shape == shape and array.astype(dtype).tobytes() == content[4 + 4 * rank :], "shape or bytes")
 
 
 READERS = [sys.modules[each.read.__module__] for each in formats.FORMATS]
