@@ -113,8 +113,13 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
     if options["data_dir"] and options["data_choice"] not in ("auto", "mnist"):
         expected, found = "--data auto or mnist", f"--data {options['data_choice']}"
         raise UsageError("has no effect", where="--data-dir", expected=expected, found=found)
-    count = options["classes"]
-    classes = model.classes if model and count is None else [str(number) for number in range(count or 10)]
+    count, names = options["classes"], options["class_names"]
+    if names and options["data_choice"] in ("auto", "mnist", "digits"):
+        expected, found = "--data PATH", f"--data {options['data_choice']}"
+        raise UsageError("has no effect", where="--class-names", expected=expected, found=found)
+    if names and count not in (None, len(names)):
+        raise UsageError("number of classes differs", where="--classes", expected=len(names), found=count)
+    classes = names or (model.classes if model and count is None else [str(each) for each in range(count or 10)])
     flat = model.image_shape if model else None
     dataset = data.load(
         options["data_choice"],
@@ -125,6 +130,9 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
         preprocessing=model and model.preprocessing,
         notify=notify,
     )
+    if names and dataset.classes != names:
+        expected = f"{', '.join(dataset.classes[:12])}, as the folders are named"
+        raise UsageError("names differ", where="--class-names", expected=expected, found=", ".join(names[:12]))
     if count not in (None, len(dataset.classes)):
         expected = f"{len(dataset.classes)}, as {dataset.name} has"
         raise UsageError("number of classes differs", where="--classes", expected=expected, found=count)

@@ -57,6 +57,7 @@ def evaluate(
     **options: Any,
 ) -> None:
     """Measure MODEL on the test images, class by class; on all labelled images if there is no test set."""
+    from fnnet import data
     from fnnet.apps.report import loss_text
     from fnnet.core import metrics
     from fnnet.files.model import load_model
@@ -65,7 +66,10 @@ def evaluate(
     notify = Notices(quiet)
     begin_loading_kernels(jit)
     model = load_model(model_path)
-    dataset = load_data(options, notify, model)
+    dataset = data.with_classes(load_data(options, notify, model), model.classes)
+    for note in dataset.notes:
+        if note.code == "classes-missing":
+            notify(note)
     _check_fit(model, dataset, model_path)
     part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
     if not quiet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
@@ -126,6 +127,27 @@ class FigureList(click.ParamType):  # type: ignore[type-arg]
         return figures
 
 
+class ClassNames(click.ParamType):  # type: ignore[type-arg]
+    """Names separated by commas, or the path of a file with one on each line."""
+
+    name = "A,B,...|FILE"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> tuple[str, ...]:
+        """Return the names."""
+        if not isinstance(value, str):
+            return tuple(value)
+        if os.path.isfile(value):
+            from fnnet.files.disk import read_bytes
+
+            text = read_bytes(value).decode("utf-8-sig", "replace")
+            names = [line.strip() for line in text.splitlines() if line.strip()]
+        else:
+            names = [name.strip() for name in value.split(",")]
+        if len(names) < 2 or len(set(names)) < len(names) or not all(name and name.isprintable() for name in names):
+            self.fail(f"expected two or more names, each once, found {', '.join(names)[:80]!r}", param, context)
+        return tuple(names)
+
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -156,8 +178,18 @@ def data_dir_option(what: str) -> Decorator:
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --data, --data-dir and --classes."""
+    """Add --data, --data-dir, --classes, --class-names and --first-label."""
     for option in (
+        click.option(
+            "--first-label",
+            type=Count(0, MAX_CLASSES),
+            help="Label of the first class in a file of numbers.  [default: 0]",
+        ),
+        click.option(
+            "--class-names",
+            type=ClassNames(),
+            help="Names of the classes of a file of numbers, or the file of these names, one a line.",
+        ),
         click.option(
             "--classes",
             type=Count(2, MAX_CLASSES),
@@ -206,7 +238,7 @@ def reading_of(options: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises   UsageError for one that is given for MNIST or digits.
     """
-    given = {name: options[name] for name in ("pixel_max", "ink", "transpose") if options.get(name)}
+    given = {name: options[name] for name in ("pixel_max", "ink", "transpose", "first_label") if options.get(name)}
     if given and options["data_choice"] in ("auto", "mnist", "digits"):
         where, found = f"--{next(iter(given)).replace('_', '-')}", f"--data {options['data_choice']}"
         raise UsageError("has no effect", where=where, expected="--data PATH", found=found)

@@ -148,11 +148,26 @@ def _from_path(
         content = read_idx_folder(path)
     else:
         content, classes = read_class_folders(path)
+    if reading.first_label:
+        content = _from_label(content, reading.first_label)
     compared = BOTH if known else BOTH[1:]
     if known is None:
         known, more = preprocess.measure(reading, content.x, content.image_shape, content.lossy)
         notes += [*more, *_transposed(path, reading)]
     return _dataset(path.resolve().name, str(path), content, classes, known, notify, notes, compared)
+
+
+def _from_label(content: Content, first: int) -> Content:
+    """Return the content with `first` as the label of the first class."""
+    if content.labels is None:
+        return content
+    labels = content.labels.astype(np.int64) - first
+    if (labels < 0).any():
+        at = int((labels < 0).argmax())
+        expected, fix = f"{first} or more, as --first-label says", "correct it, or set --first-label"
+        refuse("label below the first", content.labels_at, f"image {at + 1}", expected, int(content.labels[at]), fix)
+    test = content.test and _from_label(content.test, first)
+    return content._replace(labels=labels, test=test)
 
 
 def _packing(path: Path) -> Iterator[Note]:
@@ -213,10 +228,29 @@ def _examples(
     outside = content.labels >= classes
     if outside.any():
         at = int(outside.argmax())
-        place, expected, fix = f"image {at + 1}", f"0 to {classes - 1}", "correct it, or set --classes"
+        place, expected = f"image {at + 1}", f"0 to {classes - 1}"
+        fix = f"correct it, or set --classes{' or --first-label' if content.labels.min() > 0 else ''}"
         refuse("label out of range", content.labels_at, place, expected, int(content.labels[at]), fix)
     x = preprocess.apply(preprocessing, content.x, shape, source)
     return Examples(freeze(x.view()), freeze(content.labels.astype(np.int64)))
+
+
+def with_classes(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
+    """Return a data set of some of `classes` as one of all of them, with labels in their order.
+
+    The data set is returned as it is if it has the same classes, or others.
+    """
+    if dataset.classes == classes or not set(dataset.classes) <= set(classes):
+        return dataset
+    order = np.array([classes.index(name) for name in dataset.classes])
+    train, test = dataset.train, dataset.test
+    train = train._replace(labels=freeze(order[train.labels]))
+    test = test and test._replace(labels=freeze(order[test.labels]))
+    notes, missing = list(dataset.notes), [name for name in classes if name not in dataset.classes]
+    if missing:
+        text = f"{counted(len(missing), 'class', 'classes')} without images: {', '.join(missing[:12])}"
+        notes.append(Note("classes-missing", f"{dataset.source}: {text}"))
+    return dataset._replace(train=train, test=test, classes=classes, notes=tuple(notes))
 
 
 def split(examples: Examples, dev: int, seed: int, limit: int | None = None) -> tuple[Examples, Examples | None]:

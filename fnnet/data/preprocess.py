@@ -37,11 +37,13 @@ class Reading(NamedTuple):
     pixel_max   the largest value of a pixel; "auto" for the largest in the training set; None for 255.
     ink         "light" or "dark" ink; "auto" for what most training images show.
     transpose   True if the files store images column by column.
+    first_label   the label of the first class in a file of numbers.
     """
 
     pixel_max: int | Literal["auto"] | None = None
     ink: Ink = "auto"
     transpose: bool = False
+    first_label: int = 0
 
 
 def table(preprocessing: Preprocessing) -> Array:

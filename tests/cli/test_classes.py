@@ -1,0 +1,108 @@
+"""Names of classes for files of numbers, labels that do not begin at 0, data sets with some of a model's classes."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import fnnet
+from fnnet import data
+from fnnet.data.preprocess import Reading
+from fnnet.errors import DataError
+from tests.tools.samples import csv_file, write
+
+DIGITS = data.load("digits").train
+X, Y = DIGITS.x[:120], DIGITS.labels[:120]
+NAMES = "zero,one,two,three,four,five,six,seven,eight,nine"
+
+
+def table(path, labels):
+    return csv_file(path, np.column_stack([labels, X]).tolist())
+
+
+def train(run, path, *options):
+    return run("train", "--data", path, "--epochs", 1, "--dev", 10, "--json", "--quiet", *options)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+@pytest.mark.parametrize("given", ["list", "file"])
+def test_names_are_kept_in_the_model(given, end, run, tmp_path):
+    path = table(tmp_path / "a.csv", Y)
+    write(tmp_path / "names.txt", ("\ufeff" + NAMES.replace(",", end) + end).encode())
+    names = NAMES if given == "list" else tmp_path / "names.txt"
+    assert train(run, path, "--class-names", names, "--out", "m").code == 0
+    assert fnnet.load_model("m").classes == tuple(NAMES.split(","))
+    document = run("evaluate", "m", "--data", path, "--json").json
+    assert [row["class"] for row in document["classes"]] == NAMES.split(",")
+    labels = {each["label"] for each in run("predict", "m", path, "--json").json["predictions"]}
+    assert labels <= set(NAMES.split(","))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--class-names", "a"), "--class-names: expected two or more names"),
+        (("--class-names", "a,a,b"), "--class-names: expected two or more names"),
+        (("--class-names", "a,,b"), "--class-names: expected two or more names"),
+        (("--class-names", NAMES, "--classes", 9), "--classes: number of classes differs; expected 10, found 9"),
+        (("--first-label", "-1"), "--first-label"),
+    ],
+)
+def test_names_that_do_not_fit(options, words, run, tmp_path):
+    result = train(run, table(tmp_path / "a.csv", Y), *options)
+    assert result.code == 2
+    assert words in result.err.replace("'--class-names'", "--class-names").replace("error: ", "")
+
+
+@pytest.mark.parametrize("options", [("--class-names", NAMES), ("--first-label", "1")])
+def test_known_data_sets_have_names_and_labels(options, run):
+    run("train", "--data", "digits", *options).failed(2, f"{options[0]}: has no effect", "expected --data PATH")
+
+
+@pytest.mark.parametrize("first", [1, 5, 100])
+def test_labels_from_another_number(first, run, tmp_path):
+    path = table(tmp_path / "a.csv", Y + first)
+    found = data.load(path, reading=Reading(first_label=first))
+    np.testing.assert_array_equal(found.train.labels, Y)
+    train(run, path).failed(1, "label out of range", "or --first-label")
+    plain = train(run, table(tmp_path / "b.csv", Y), "--out", "m").json
+    moved = train(run, path, "--first-label", first, "--out", "m").json
+    assert moved["weights_sha256"] == plain["weights_sha256"]
+    options = ("--data", path, "--first-label", first, "--json")
+    assert (
+        run("evaluate", "m", *options).json["accuracy"]
+        == run("evaluate", "m", "--data", "b.csv", "--json").json["accuracy"]
+    )
+    with pytest.raises(DataError, match="label below the first; expected 101 or more"):
+        data.load(path, reading=Reading(first_label=101))
+
+
+def test_both_parts_begin_at_the_same_label(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=X[:50], y_train=Y[:50] + 1, x_test=X[50:], y_test=Y[50:] + 1)
+    found = data.load(tmp_path / "a.npz", reading=Reading(first_label=1))
+    np.testing.assert_array_equal(found.test.labels, Y[50:])
+
+
+def folders(path, chosen):
+    for number, (image, label) in enumerate(zip(X, Y, strict=True)):
+        if str(label) in chosen:
+            (path / str(label)).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image.reshape(28, 28)).save(path / str(label) / f"{number}.png")
+    return path
+
+
+def test_a_data_set_with_some_of_the_model_s_classes(run, tmp_path):
+    """Compared by name, in the model's order, and the others are noted."""
+    assert train(run, folders(tmp_path / "all", set("0123456789")), "--epochs", 30, "--out", "m").code == 0
+    document = run("evaluate", "m", "--data", folders(tmp_path / "some", {"7", "2"}), "--json").json
+    images = {row["class"]: row["images"] for row in document["classes"]}
+    assert images == {str(label): int((label == Y).sum()) * (label in (2, 7)) for label in range(10)}
+    assert document["accuracy"] > 0.8
+    assert [note["code"] for note in document["notes"]] == ["classes-missing"]
+    (tmp_path / "some" / "2").rename(tmp_path / "some" / "x")
+    run("evaluate", "m", "--data", tmp_path / "some").failed(1, "does not fit some")
+
+
+def test_class_folders_have_names_of_their_own(run, tmp_path):
+    path = folders(tmp_path / "a", {"3", "5"})
+    train(run, path, "--class-names", "b,c").failed(2, "--class-names: names differ", "expected 3, 5")
+    assert train(run, path, "--class-names", "3,5").code == 0
