@@ -11,4 +11,6 @@ DATA_FORMATS: Final = ("IDX", "Kaggle CSV", "NPZ", "NPY")
 """The formats of data files with many images; `fnnet.data.formats` reads them."""
 PICTURE_FORMATS: Final = ("PNG", "JPEG", "WebP", "BMP", "GIF", "netpbm")
 """The formats of data files with one image."""
+FORMS: Final = ("npz", "csv", "idx", "png")
+"""What `fnnet data convert` writes."""
 SCHEDULES: Final = ("constant", "step", "exponential", "cosine", "onecycle", "plateau")

@@ -19,6 +19,7 @@ from fnnet.cli.options import (
     reading_options,
     seed_option,
 )
+from fnnet.names import FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,6 +92,35 @@ def info(as_json: bool, **options: Any) -> None:
     for number, name in enumerate(dataset.classes):
         table.add_row(name, *(f"{counts[number]:,}" if counts else "" for counts in spread.values()))
     console().print(table)
+
+
+@data.command(short_help="Write a data set as NPZ, CSV, IDX or folders of PNG images.")
+@click.argument("target", metavar="OUT", type=FileName())
+@click.option("--to", type=click.Choice(FORMS), help="What to write.  [default: as OUT ends; a folder of PNG images]")
+@data_options
+@reading_options
+@json_option
+@quiet_option
+def convert(target: str, to: str | None, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Write the images of --data, as they are trained on, to OUT: light ink on black, from 0 to 255.
+
+    OUT is a file (.npz; .csv, one for each part) or a new folder: class folders of PNG images, or with --to idx the
+    files that MNIST has.
+    """
+    from fnnet.data.convert import convert, form_of
+
+    form = form_of(target, to)
+    check_outputs(inputs=data_inputs(options), files={"OUT": target if form in ("npz", "csv") else None})
+    notify = Notices(quiet)
+    dataset = load_data(options, notify)
+    written = convert(dataset, target, form)
+    images = {"train": len(dataset.train.labels), "test": len(dataset.test.labels) if dataset.test else 0}
+    if as_json:
+        print_json({"dataset": dataset.name, "images": images, "written": written, "notes": notify.notes})
+        return
+    if not quiet:
+        say(describe(dataset, images))
+    say(f"saved {', '.join(written)}")
 
 
 @data.command(short_help="Download MNIST and verify it.")

@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -168,7 +168,12 @@ def list_folder(path: PathName, disk: FileSystem = DISK) -> list[Path]:
 
 
 def write_file(path: PathName, *chunks: bytes | memoryview, disk: FileSystem = DISK) -> None:
-    """Write the bytes of `chunks` to the file `path`, completely or not at all.
+    """Write the bytes of `chunks` to the file `path`, completely or not at all: see `write_pieces`."""
+    write_pieces(path, chunks, disk=disk)
+
+
+def write_pieces(path: PathName, chunks: Iterable[bytes | memoryview], *, disk: FileSystem = DISK) -> None:
+    """Write the bytes of `chunks`, which are gone through twice, to the file `path`, completely or not at all.
 
     Writes a temporary file beside it, calls fsync, reads back and compares, renames, and calls fsync on the folder.
     Raises   StorageError; `path` is then as before, or after a failed fsync of the folder, as before or complete.
