@@ -12,6 +12,7 @@ from fnnet.core.checks import check_classes
 from fnnet.core.params import Array
 from fnnet.data import formats
 from fnnet.data.idx import is_labels, looks_like_idx, pair, read_idx
+from fnnet.data.many import read_pictures
 from fnnet.data.reader import SEE, Content
 from fnnet.errors import counted
 from fnnet.files.disk import list_folder, read_head, refuse
@@ -76,9 +77,8 @@ def _class_names(folder: Path) -> tuple[str, ...]:
 
 def _read_classes(folder: Path, classes: tuple[str, ...], shape: tuple[int, int] | None) -> Content:
     readable, names = formats.picture_suffixes(), formats.picture_names()
-    images: list[Array] = []
+    pictures: list[Path] = []
     labels: list[int] = []
-    lossy = False
     for number, name in enumerate(classes):
         there = list_folder(folder / name)
         files = [path for path in there if path.suffix.lower() in readable]
@@ -89,14 +89,10 @@ def _read_classes(folder: Path, classes: tuple[str, ...], shape: tuple[int, int]
         if not files:
             fix = "add some or remove the folder"
             refuse("class without images", folder / name, "the folder", f"{names} files", "none", fix)
-        for path in files:
-            content = formats.read_picture(path, shape)
-            shape = content.image_shape
-            images.append(content.x)
-            labels.append(number)
-            lossy = lossy or content.lossy
-    assert shape is not None
-    return Content(np.concatenate(images), np.array(labels), shape, labels_at=str(folder), lossy=lossy)
+        pictures += files
+        labels += [number] * len(files)
+    x, shape, lossy = read_pictures(pictures, shape)
+    return Content(x, np.array(labels), shape, labels_at=str(folder), lossy=lossy)
 
 
 def is_data_of(folder: Path, file: Path) -> bool:
