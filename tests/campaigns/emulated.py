@@ -1,7 +1,7 @@
 """The tests of the compiled code on emulated processors: older ones of x86-64, and others by `tests.campaigns.aarch64`.
 
 Unlike `levels`, an emulated processor stops at an instruction that it lacks. Python, NumPy and LLVM run there too, so
-that what they choose for the processor is tested. NumPy 2.4 needs x86-64-v2, which Nehalem was the first to have.
+that what LLVM finds there and chooses is tested. NumPy 2.4 needs x86-64-v2, which Nehalem was the first to have.
 """
 
 import platform
