@@ -8,6 +8,7 @@ libraries imported, but nothing of fnnet; `--jobs` such processes share the samp
 import argparse
 import collections
 import contextlib
+import gc
 import json
 import multiprocessing
 import os
@@ -27,7 +28,7 @@ EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 TESTED = ("tests/core", "tests/data", "tests/files", "tests/training", "tests/kernels", "tests/apps", "tests/cli")
 SLOW = "bombs or no_bytes or twenty_new or f39_every or levels or older_processors"
 FAULT = 99
-FIRST_SECONDS, MOST_SECONDS, AGAIN_SECONDS = 1.5, 12.0, 60.0
+FIRST_SECONDS, MOST_SECONDS, AGAIN_SECONDS = 1.5, 6.0, 60.0
 """How long the tests take: those of one file that run first, all that execute the line, and the same where a mutant
 that survived is tried again. The others of the room take a third as long."""
 LIMIT, SLOWER = 20.0, 4.0
@@ -248,24 +249,24 @@ def main():
     return report(stored(), chosen)
 
 
+LIBRARIES = (
+    "numpy.ma", "numpy.testing", "scipy.special", "scipy.optimize", "sklearn.datasets", "hypothesis.extra.numpy",
+    "hypothesis.stateful", "click", "requests", "rich.table", "rich.progress", "PIL.Image", "pytest", "threadpoolctl",
+    "llvmlite.binding", "unittest.mock", "_hypothesis_pytestplugin", "pytest_benchmark.plugin",
+)  # fmt: skip
+
+
 def import_libraries():
-    """Import what most tests need before the process forks."""
+    """Import what most tests need before the process forks, and keep the collector of garbage from copying it."""
     import importlib
 
-    for name in (
-        *(
-            "numpy",
-            "scipy.special",
-            "scipy.optimize",
-            "sklearn.datasets",
-            "hypothesis.extra.numpy",
-            "click",
-            "requests",
-        ),
-        *("rich.table", "rich.progress", "PIL.Image", "pytest", "threadpoolctl", "llvmlite.binding"),
-    ):
+    from _pytest.config import default_plugins
+
+    for name in (*LIBRARIES, *(f"_pytest.{plugin}" for plugin in default_plugins)):
         importlib.import_module(name)
     assert not any(name.split(".")[0] == "fnnet" for name in sys.modules)
+    gc.collect()
+    gc.freeze()
 
 
 if __name__ == "__main__":
