@@ -9,6 +9,7 @@ import argparse
 import collections
 import contextlib
 import gc
+import hashlib
 import json
 import multiprocessing
 import os
@@ -30,7 +31,10 @@ SLOW = "bombs or no_bytes or twenty_new or f39_every or levels or older_processo
 FAULT = 99
 FIRST_SECONDS, MOST_SECONDS, AGAIN_SECONDS = 1.5, 6.0, 60.0
 """How long the tests take: those of one file that run first, all that execute the line, and the same where a mutant
-that survived is tried again. The others of the room take a third as long."""
+that survived is tried again. Others of the module, and of its room, take a third as long each.
+"""
+AT_IMPORT = 2
+"""Of the tests that execute a line there are fewer if it is executed at import."""
 LIMIT, SLOWER = 20.0, 4.0
 """Tests that have not ended after LIMIT seconds and SLOWER times their own never end."""
 QUIET = ("-q", "-x", "--tb=native", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "--benchmark-disable",
@@ -39,8 +43,8 @@ CONTROLS = 4
 """Mutants whose tests run without them first: they must pass, else everything would count as caught."""
 
 
-def trace(out):
-    """Run all tests once, and store for each function its seconds and the lines that it executes."""
+def trace(traced, paths):
+    """Run the tests in `paths`, and store for each function its seconds and the lines that it executes."""
     import coverage
     import pytest
 
@@ -60,15 +64,41 @@ def trace(out):
                 failed.add(name)
 
     measured.start()
-    pytest.main([*(each for each in QUIET if each != "-x"), "-k", f"not ({SLOW})", *TESTED], plugins=[Plugin()])
+    pytest.main([*(each for each in QUIET if each != "-x"), "-k", f"not ({SLOW})", *paths], plugins=[Plugin()])
     measured.stop()
-    lines, data = collections.defaultdict(list), measured.get_data()
+    files = _test_files()
+    kept = {each for each in traced["seconds"] if each.split("::")[0] in files and each.split("::")[0] not in paths}
+    lines = collections.defaultdict(
+        list, {at: [each for each in tests if each in kept] for at, tests in traced["lines"].items()}
+    )
+    data = measured.get_data()
     for path in data.measured_files():
         name = Path(path).relative_to(ROOT).as_posix()
         for line, contexts in data.contexts_by_lineno(path).items():
-            lines[f"{name}:{line}"] = sorted(each for each in contexts if each and each not in failed)
-    out.write_text(json.dumps({"seconds": seconds, "lines": lines, "failed": sorted(failed)}))
+            lines[f"{name}:{line}"] += sorted(each for each in contexts if each and each not in failed)
+    TRACES.write_text(json.dumps({
+        "files": files,
+        "seconds": {each: traced["seconds"][each] for each in kept} | seconds,
+        "lines": lines,
+        "failed": sorted(failed.union(kept.intersection(traced["failed"]))),
+    }))  # fmt: skip
     return 0
+
+
+def _test_files():
+    """Each file of tests and the checksum of its content."""
+    paths = sorted(path for folder in TESTED for path in (ROOT / folder).rglob("test_*.py"))
+    return {path.relative_to(ROOT).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def traces():
+    """What the tests execute; those of files that have changed are traced again."""
+    empty = {"files": {}, "seconds": {}, "lines": {}, "failed": []}
+    traced = json.loads(TRACES.read_text()) if TRACES.exists() else empty
+    changed = [path for path, checksum in _test_files().items() if traced["files"].get(path) != checksum]
+    if changed:
+        forked(lambda: trace(traced, changed), 3600)
+    return json.loads(TRACES.read_text())
 
 
 def output_file(pid):
@@ -111,18 +141,30 @@ def tests_of(mutant, traced, most):
     """Two lists: quick tests of one file that execute the mutant's line, and all that are tried after them.
 
     The first begin soonest, as one file of tests is imported, and most mutants fail there. The others are those that
-    execute the line, and those of the room that do not.
+    execute the line, those that execute others of its module, and those of the room, which may start processes. A line
+    that is executed at import, as that of a constant, is traced in no test: those of the module stand for it.
     """
-    seconds = traced["seconds"]
-    near = sorted(traced["lines"].get(f"{mutant.file}:{mutant.line}", ()), key=seconds.__getitem__)
+    seconds, lines = traced["seconds"], traced["lines"]
     room, own = mutant.file.split("/")[1], f"/test_{Path(mutant.file).stem}.py"
+    known = [each for each in seconds if each not in traced["failed"]]
+    of_module = {each for line, tests in lines.items() if line.startswith(f"{mutant.file}:") for each in tests}
+    of_line = set(lines.get(f"{mutant.file}:{mutant.line}", ()))
+    if len(of_line) < AT_IMPORT:
+        of_line |= of_module
+    near, module, others = (
+        sorted(tests, key=seconds.__getitem__)
+        for tests in (
+            [each for each in known if each in of_line],
+            [each for each in known if each in of_module and each not in of_line],
+            [each for each in known if each.startswith(f"tests/{room}/") and each not in of_module],
+        )
+    )
     files = collections.Counter(each.split("::")[0] for each in near)
     file = max(files, key=lambda each: (each.endswith(own), f"/{room}/" in each, files[each]), default="")
     first = _within([each for each in near if each.startswith(file)], seconds, FIRST_SECONDS)
-    rest = [each for each in seconds if each.startswith(f"tests/{room}/") and each not in near]
-    rest = sorted((each for each in rest if each not in traced["failed"]), key=seconds.__getitem__)
-    near = _within([each for each in near if each not in first], seconds, most)
-    return first, near + _within(rest, seconds, most / 3)
+    rest = [each for each in near if each not in first]
+    after = (_within(tests, seconds, part) for tests, part in ((rest, most), (module, most / 3), (others, most / 3)))
+    return first, [each for tests in after for each in tests]
 
 
 def _within(tests, seconds, most):
@@ -233,9 +275,7 @@ def main():
     if options.list:
         return report(results, chosen)
     os.chdir(ROOT)
-    if not TRACES.exists():
-        forked(lambda: trace(TRACES), 3600)
-    traced, ends = json.loads(TRACES.read_text()), time.monotonic() + options.seconds
+    traced, ends = traces(), time.monotonic() + options.seconds
     import_libraries()
     check_controls(chosen, traced)
 
