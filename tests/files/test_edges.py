@@ -1,0 +1,126 @@
+"""Edges of what is kept on disk: each test fails with one small change that no other test noticed."""
+
+import errno
+import fcntl
+import json
+import os
+import platform
+
+import pytest
+
+import fnnet
+from fnnet.errors import DataError, ModelError
+from fnnet.files import checkpoints, disk, lock, log, model, runs, strictjson
+from fnnet.files.model import Model
+from tests.tools.disks import around
+from tests.tools.running import names, train
+
+MIB = 2**20
+
+
+@pytest.mark.parametrize(
+    ("limit", "documented"),
+    [
+        (checkpoints.CHECKPOINT, ("checkpoint", 1, 64 * MIB)),
+        (model.MODEL, ("model", 1, MIB)),
+        (runs.KEPT, 2),
+        (disk.MAX_FILE_BYTES, 4096 * MIB),
+        (log.MAX_BYTES, 256 * MIB),
+        (lock.MAX_BYTES, 4096),
+    ],
+)
+def test_limits_stay(limit, documented):
+    """A file that one version writes is read by the next."""
+    assert limit == documented
+
+
+def test_a_run_keeps_two_checkpoints(tmp_path):
+    train(tmp_path, 1, 2, 3, 4)
+    assert [name for name in names(tmp_path) if name.startswith("step-")] == [
+        "step-000000000003.safetensors",
+        "step-000000000004.safetensors",
+    ]
+
+
+@pytest.mark.parametrize("at", [-1, -4, -20])
+def test_a_flipped_bit_of_a_weight_is_the_checksum_s_to_see(at, tmp_path):
+    """The weight is a finite number all the same."""
+    path = tmp_path / "m.safetensors"
+    fnnet.save_model(path, Model(fnnet.init((4, 3, 2), 1), classes=("cat", "dog"), image_shape=(2, 2)))
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"checksum: damaged file; expected sha256 [0-9a-f]{64}, found [0-9a-f]{64}"):
+        fnnet.load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"), [(errno.EWOULDBLOCK, False), (errno.EACCES, False), (errno.ENOLCK, None), (errno.EIO, None)]
+)
+def test_what_flock_says(error, wanted, tmp_path, monkeypatch):
+    """Another process holds the lock, or the file system has none."""
+
+    def refuse(descriptor, operation):
+        assert operation == fcntl.LOCK_EX | fcntl.LOCK_NB
+        raise OSError(error, "")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (tmp_path / "lock").open("w") as file:
+        assert lock._flock(file.fileno()) is wanted
+
+
+def test_a_lock_taken_by_another_as_this_one_ends_stays(tmp_path):
+    """Between the end of the lock and the last look at its file."""
+
+    def call(name, real, *arguments):
+        found = real(*arguments)
+        if name == "close":
+            (tmp_path / "lock").write_bytes(b"another's")
+        return found
+
+    with lock.lock(tmp_path, around(call)):
+        pass
+    assert (tmp_path / "lock").read_bytes() == b"another's"
+
+
+def test_a_dead_lock_is_taken_over_and_leaves_nothing(tmp_path, monkeypatch):
+    """Without flock its file is moved aside first."""
+    (tmp_path / "lock").write_text(json.dumps({"pid": 2**22 + 1, "host": platform.node()}))  # above any process
+    monkeypatch.setattr(lock, "_flock", lambda descriptor: None)
+    with lock.lock(tmp_path):
+        assert names(tmp_path) == ["lock"]
+        assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
+    assert names(tmp_path) == []
+
+
+def test_on_windows_no_process_is_asked_whether_it_lives(monkeypatch):
+    """os.kill would end it there."""
+
+    def kill(pid, number):
+        raise AssertionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "name", "nt")
+        patch.setattr(os, "kill", kill)
+        alive = lock._is_alive(1)
+    assert alive is True
+
+
+def test_what_is_added_to_a_file_while_it_is_read_is_left_out(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"12345678")
+
+    def call(name, real, *arguments):
+        if name != "read":
+            return real(*arguments)
+        found = real(arguments[0], min(arguments[1], 3))
+        with path.open("ab") as file:
+            file.write(b"9")
+        return found
+
+    assert disk.read_bytes(path, disk=around(call)) == b"12345678"
+
+
+def test_the_key_that_is_stored_twice_is_named():
+    with pytest.raises(DataError, match="key stored twice; expected each key once, found 'b'"):
+        strictjson.loads('{"a": 1, "b": 2, "c": 3, "b": 4}')
