@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import fnnet
-from fnnet.core import metrics, optimizers, public_optimizers, rng, schedules
+from fnnet.core import gradcheck, metrics, optimizers, public_optimizers, rng, schedules
+from fnnet.core.check_network import check_operands, check_sizes
 from fnnet.core.deform import Deformation, check_deformation, deform
 from fnnet.core.params import Layer, Params
 from fnnet.errors import UsageError
@@ -95,3 +96,39 @@ def test_only_labels_of_the_shape_of_the_scores_are_called_one_hot():
 
 def test_one_row_of_floats_and_one_class(kernels):
     assert fnnet.forward(fnnet.init((4, 1), 0), np.ones((1, 4)), kernels=kernels).probs.tolist() == [[1.0]]
+
+
+@pytest.mark.parametrize(("kink", "checked"), [(1.9, 0), (2.1, 1)])
+def test_a_kink_within_the_points_of_the_five_point_rule(kink, checked):
+    at, step = np.array([1.0]), gradcheck.STEP
+    for sign in (-1, 1):
+        found = gradcheck._check_array(
+            "at",
+            at,
+            np.array([2.0]),
+            lambda array: array[0] ** 2,
+            False,
+            lambda array, sign=sign: bool(sign * (array[0] - 1.0) > kink * step),
+        )
+        assert (found.checked, found.kinks) == (checked, 1 - checked)
+        assert found.passed is bool(checked)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3,), (2, 3, 1), (2, 4), ()])
+def test_operands_that_do_not_fit(shape):
+    with pytest.raises(UsageError, match=r"affine: (x|W) does not fit; expected shape"):
+        check_operands("affine", x=np.zeros(shape), W=np.zeros((3, 2)), b=np.zeros(2))
+
+
+def test_the_largest_network():
+    assert check_sizes((10**9 - 1, 1)) == (10**9 - 1, 1)
+    with pytest.raises(UsageError, match="expected at most 1,000,000,000 parameters, found 1,000,000,001"):
+        check_sizes((10**9, 1))
+
+
+@pytest.mark.parametrize(("value", "least"), [(0.0, 1e-11), (1.0, 1e-11), (-3.0, 3e-11)])
+def test_a_gradient_of_0_may_be_wrong_by_what_rounding_leaves(value, least):
+    """1e-7 of 1e-4, times the size of the value above 1."""
+    for share in (0.9, 1.1):
+        (check,) = fnnet.check_gradient(lambda x: value, np.zeros(1), np.full(1, share * least))
+        assert check.passed is (share < 1)

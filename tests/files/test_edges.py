@@ -124,3 +124,25 @@ def test_what_is_added_to_a_file_while_it_is_read_is_left_out(tmp_path):
 def test_the_key_that_is_stored_twice_is_named():
     with pytest.raises(DataError, match="key stored twice; expected each key once, found 'b'"):
         strictjson.loads('{"a": 1, "b": 2, "c": 3, "b": 4}')
+
+
+def test_an_append_to_whole_lines_cuts_nothing(tmp_path):
+    calls = []
+
+    def call(name, real, *arguments):
+        calls.append(name)
+        return real(*arguments)
+
+    for line in (b"1", b"2"):
+        disk.append_line(tmp_path / "a", line, disk=around(call))
+    assert "truncate" not in calls
+    (tmp_path / "a").write_bytes(b"1\n2\n3")
+    disk.append_line(tmp_path / "a", b"4", disk=around(call))
+    assert calls.count("truncate") == 1
+    assert (tmp_path / "a").read_bytes() == b"1\n2\n4\n"
+
+
+def test_an_append_where_the_first_line_is_empty(tmp_path):
+    (tmp_path / "a").write_bytes(b"\n12")
+    disk.append_line(tmp_path / "a", b"3")
+    assert (tmp_path / "a").read_bytes() == b"\n3\n"
