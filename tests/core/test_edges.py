@@ -8,9 +8,11 @@ import pytest
 import fnnet
 from fnnet.core import gradcheck, metrics, optimizers, public_optimizers, rng, schedules
 from fnnet.core.check_network import check_operands, check_sizes
+from fnnet.core.checks import as_array
 from fnnet.core.deform import Deformation, check_deformation, deform
 from fnnet.core.params import Layer, Params
-from fnnet.errors import UsageError
+from fnnet.errors import ArgumentTypeError, UsageError
+from fnnet.names import ACTIVATIONS
 
 LIMITS = {"shift": 1000.0, "rotation": 179.0, "scale": 0.9, "shear": 10.0, "elastic": 1000.0}
 
@@ -132,3 +134,28 @@ def test_a_gradient_of_0_may_be_wrong_by_what_rounding_leaves(value, least):
     for share in (0.9, 1.1):
         (check,) = fnnet.check_gradient(lambda x: value, np.zeros(1), np.full(1, share * least))
         assert check.passed is (share < 1)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_kinks_are_looked_for_where_an_activation_has_one(name):
+    """The step moves the hidden unit across 0."""
+    params = Params((Layer(np.full((1, 1), 5e-4), np.zeros(1)), Layer(np.array([[1.0, -1.0]]), np.zeros(2))))
+    first = gradcheck.check_gradients(params, np.ones((1, 1)), [0], activation=name)[0]
+    assert (first.checked, first.kinks) == ((0, 1) if name in {"relu", "leaky_relu", "elu"} else (1, 0))
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 1), (2, 5), (2, 3), (0, 4), (4,), (3, 4, 2)])
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_a_predictor_refuses_other_shapes(shape, dtype, kernels):
+    """Compiled code reads as many numbers as the network has inputs."""
+    classify = fnnet.predictor(fnnet.init((4, 3, 2)), kernels=kernels)
+    with pytest.raises(UsageError, match=r"x (does not fit the network|is empty)"):
+        classify(np.zeros(shape, dtype))
+
+
+@pytest.mark.parametrize("held", [lambda row: row, lambda row: [row], lambda row: ([0.0], (row,)[0])])
+def test_masked_values_are_refused_however_they_are_held(held):
+    masked, plain = (np.ma.MaskedArray([1.0], mask=[mask]) for mask in (True, False))
+    with pytest.raises(ArgumentTypeError, match="a; expected floats, found masked values"):
+        as_array("a", held(masked), "f", "floats")
+    assert as_array("a", held(plain), "f", "floats").max() == 1

@@ -9,7 +9,7 @@ import platform
 import pytest
 
 import fnnet
-from fnnet.errors import DataError, ModelError
+from fnnet.errors import DataError, ModelError, StorageError
 from fnnet.files import checkpoints, disk, lock, log, model, runs, strictjson
 from fnnet.files.model import Model
 from tests.tools.disks import around
@@ -146,3 +146,16 @@ def test_an_append_where_the_first_line_is_empty(tmp_path):
     (tmp_path / "a").write_bytes(b"\n12")
     disk.append_line(tmp_path / "a", b"3")
     assert (tmp_path / "a").read_bytes() == b"\n3\n"
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="needs a folder of the open files")
+def test_nothing_stays_open(tmp_path):
+    before = os.listdir("/dev/fd")
+    with lock.lock(tmp_path):
+        disk.write_file(tmp_path / "a", b"1")
+        disk.append_line(tmp_path / "a", b"2", sync=True)
+        assert disk.read_bytes(tmp_path / "a") == b"2\n"  # 1 was no whole line
+        disk.check_writable(tmp_path / "a")
+    with pytest.raises(StorageError):
+        disk.open_regular("/dev/null")
+    assert os.listdir("/dev/fd") == before
