@@ -159,3 +159,13 @@ def test_masked_values_are_refused_however_they_are_held(held):
     with pytest.raises(ArgumentTypeError, match="a; expected floats, found masked values"):
         as_array("a", held(masked), "f", "floats")
     assert as_array("a", held(plain), "f", "floats").max() == 1
+
+
+@pytest.mark.parametrize("classes", [1, 2, 5])
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_nan_in_any_row_is_refused_by_forward(rows, classes):
+    params, x = fnnet.init((3, classes)), np.ones((rows, 3), np.float32)
+    assert fnnet.forward(params, x).probs.sum() == pytest.approx(rows)
+    for row in range(rows):
+        with pytest.raises(UsageError, match=f"row {row}, column 2: x is not finite"):
+            fnnet.forward(params, np.where(np.arange(3 * rows).reshape(rows, 3) == 3 * row + 2, np.nan, x))

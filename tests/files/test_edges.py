@@ -6,11 +6,12 @@ import json
 import os
 import platform
 
+import numpy as np
 import pytest
 
 import fnnet
 from fnnet.errors import DataError, ModelError, StorageError
-from fnnet.files import checkpoints, disk, lock, log, model, runs, strictjson
+from fnnet.files import checkpoints, container, disk, lock, log, model, runs, strictjson
 from fnnet.files.model import Model
 from tests.tools.disks import around
 from tests.tools.running import names, train
@@ -159,3 +160,34 @@ def test_nothing_stays_open(tmp_path):
     with pytest.raises(StorageError):
         disk.open_regular("/dev/null")
     assert os.listdir("/dev/fd") == before
+
+
+def test_a_lock_that_is_held_stays_whomever_its_file_names(tmp_path):
+    """A process that was forked holds it on when the one that is named has ended."""
+    content = json.dumps({"pid": 2**22 + 1, "host": platform.node()})
+    (tmp_path / "lock").write_text(content)
+    with (tmp_path / "lock").open("r+") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(StorageError, match=f"in use by another training; found process {2**22 + 1} on"):
+            lock.lock(tmp_path).__enter__()
+    assert (tmp_path / "lock").read_text() == content
+
+
+def test_numbers_of_8_bytes_lie_first_and_all_are_aligned(tmp_path):
+    arrays = {"a": np.ones(3, np.float32), "b": np.full(2, 2.0), "c": np.ones(1, np.float32), "d": np.full(1, 3.0)}
+    kind = container.Kind("test", 1, MIB)
+    container.save(tmp_path / "a", kind, {}, arrays, lambda about, found: None)
+    content = (tmp_path / "a").read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    assert size % 8 == 0
+    assert {name: header[name]["data_offsets"] for name in arrays} == {
+        "a": [24, 36],
+        "b": [0, 16],
+        "c": [36, 40],
+        "d": [16, 24],
+    }
+    found = container.load(tmp_path / "a", kind, lambda about, found: found)
+    assert {name: array.tolist() for name, array in found.items()} == {
+        name: array.tolist() for name, array in arrays.items()
+    }
