@@ -225,3 +225,10 @@ def test_a_download_of_the_largest_size(length, declared, monkeypatch):
     with pytest.raises(DataError, match="too large or too slow; expected at most 10 bytes, found") as caught:
         web._get("http://a", 10, threading.Event())
     assert caught.value.found == ("11" if declared == "11" else "more")
+
+
+def test_a_folder_with_a_damaged_file_of_mnist_is_not_complete(tmp_path):
+    for name in mnist.SHA256:
+        write(tmp_path / name, idx_bytes(np.zeros(3)))
+    assert mnist.complete(tmp_path) is False
+    assert mnist.complete(tmp_path / "none") is False

@@ -191,3 +191,21 @@ def test_numbers_of_8_bytes_lie_first_and_all_are_aligned(tmp_path):
     assert {name: array.tolist() for name, array in found.items()} == {
         name: array.tolist() for name, array in arrays.items()
     }
+
+
+def test_without_flock_a_lock_that_is_being_written_is_read_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "_flock", lambda descriptor: None)
+    (tmp_path / "lock").write_bytes(b'{"pid": ')
+    about = {"pid": os.getpid(), "host": platform.node()}
+    monkeypatch.setattr(lock.time, "sleep", lambda seconds: (tmp_path / "lock").write_text(json.dumps(about)))
+    with pytest.raises(StorageError, match=f"found process {os.getpid()} on"):
+        lock.lock(tmp_path).__enter__()
+
+
+def test_with_flock_nobody_is_waited_for(tmp_path, monkeypatch):
+    """Who would write the lock would hold it."""
+    (tmp_path / "lock").write_bytes(b'{"pid": ')
+    sleeps = []
+    monkeypatch.setattr(lock.time, "sleep", sleeps.append)
+    with lock.lock(tmp_path):
+        assert sleeps == []
