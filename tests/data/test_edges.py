@@ -232,3 +232,31 @@ def test_a_folder_with_a_damaged_file_of_mnist_is_not_complete(tmp_path):
         write(tmp_path / name, idx_bytes(np.zeros(3)))
     assert mnist.complete(tmp_path) is False
     assert mnist.complete(tmp_path / "none") is False
+
+
+@pytest.mark.parametrize(("blocks", "found"), [(0, 10_000), (1, 512), (19, 9728), (20, 10_000), (None, 10_000)])
+def test_holes_take_no_bytes_on_disk(blocks, found, monkeypatch):
+    """Some file systems do not count blocks; the last may be longer than the file."""
+    status = types.SimpleNamespace(st_size=10_000, **({} if blocks is None else {"st_blocks": blocks}))
+    with monkeypatch.context() as patch:
+        patch.setattr(bounds.os, "fstat", lambda descriptor: status)
+        counted = bounds.bytes_on_disk(0)
+    assert counted == found
+
+
+def test_threads_that_wait_for_the_network_let_the_program_end(monkeypatch):
+    over, daemons = threading.Event(), []
+
+    def wait(*arguments):
+        daemons.append(threading.current_thread().daemon)
+        over.wait(60)
+
+    monkeypatch.setattr(mnist, "_delivers", wait)
+    monkeypatch.setattr(web, "_get", wait)
+    try:
+        assert mnist.reachable(0.1) == ()
+        with pytest.raises(DataError, match="too large or too slow; expected the end within 0 s"):
+            web.fetch("http://a", 0.1, 1)
+    finally:
+        over.set()
+    assert daemons == [True] * (len(mnist.MIRRORS) + 1)
