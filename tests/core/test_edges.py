@@ -11,6 +11,7 @@ from fnnet.core.check_network import check_operands, check_sizes
 from fnnet.core.checks import as_array
 from fnnet.core.deform import Deformation, check_deformation, deform
 from fnnet.core.params import Layer, Params
+from fnnet.core.state import Moments
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.names import ACTIVATIONS
 
@@ -169,3 +170,44 @@ def test_nan_in_any_row_is_refused_by_forward(rows, classes):
     for row in range(rows):
         with pytest.raises(UsageError, match=f"row {row}, column 2: x is not finite"):
             fnnet.forward(params, np.where(np.arange(3 * rows).reshape(rows, 3) == 3 * row + 2, np.nan, x))
+
+
+def test_states_of_any_form_become_read_only_views():
+    made = fnnet.init((3, 2))
+    arrays = [np.zeros(2) for _ in range(4)]
+    state = {"a": (arrays[0], [arrays[1], 7]), "b": Layer(arrays[2], arrays[3]), "c": Moments(3, (made,)), "d": made}
+    found = public_optimizers._views(state)
+    assert found["a"][1][1] == 7
+    assert (type(found["a"]), type(found["a"][1]), type(found["b"]), found["c"].steps) == (tuple, list, Layer, 3)
+    seen = [found["a"][0], found["a"][1][0], *found["b"]]
+    for array, view in zip(arrays, seen, strict=True):
+        assert np.shares_memory(array, view)
+        assert (array.flags.writeable, view.flags.writeable) == (True, False)
+    for tree in (found["d"], *found["c"].trees):
+        for mine, given in zip(tree.layers[0], made.layers[0], strict=True):
+            assert np.shares_memory(mine, given)
+            assert not mine.flags.writeable
+
+
+def test_lion_by_hand():
+    """The sign of 0.9 m + 0.1 g, where the two disagree; then 0.99 m + 0.01 g."""
+    lion, params = fnnet.lion(), Params((Layer(np.array([[1.0, 2.0, 3.0]]), np.array([4.0, 5.0, 6.0])),))
+    first = Params((Layer(np.array([[100.0, -100.0, 0.0]]), np.array([100.0, 100.0, -1.0])),))
+    then = Params((Layer(np.array([[-8.0, 8.0, -1.0]]), np.array([-9.5, 0.0, 0.0])),))
+    params, state = lion.update(params, first, lion.init(params), 0.5)
+    assert params.layers[0].W.tolist() == [[0.5, 2.5, 3.0]]
+    assert params.layers[0].b.tolist() == [3.5, 4.5, 6.5]
+    params, state = lion.update(params, then, state, 0.5)
+    assert params.layers[0].W.tolist() == [[0.0, 3.0, 3.5]]  # and more than 0.8
+    assert params.layers[0].b.tolist() == [4.0, 4.0, 7.0]  # 0.9 is less than 0.95
+    assert state.steps == 2
+    np.testing.assert_allclose(state.trees[0].layers[0].b, [0.895, 0.99, -0.0099], rtol=1e-12)
+
+
+def test_a_check_passes_up_to_its_limits():
+    central, exact = gradcheck.CENTRAL_LIMIT, gradcheck.COMPLEX_LIMIT
+    assert (central, exact) == (1e-7, 1e-12)
+    assert gradcheck.Check("a", (1,), 1, 0, central, exact).passed
+    assert not gradcheck.Check("a", (1,), 0, 1, 0.0, 0.0).passed
+    assert not gradcheck.Check("a", (1,), 1, 0, math.nextafter(central, 1), None).passed
+    assert not gradcheck.Check("a", (1,), 1, 0, central, math.nextafter(exact, 1)).passed

@@ -260,3 +260,43 @@ def test_threads_that_wait_for_the_network_let_the_program_end(monkeypatch):
     finally:
         over.set()
     assert daemons == [True] * (len(mnist.MIRRORS) + 1)
+
+
+def test_each_mirror_has_its_share_of_the_time_that_is_left(tmp_path, monkeypatch):
+    given = []
+
+    def fetch(url, seconds, most):
+        given.append((seconds, most))
+        raise DataError("nothing came")
+
+    monkeypatch.setattr(mnist.time, "monotonic", lambda: 40.0)
+    monkeypatch.setattr(web, "fetch", fetch)
+    with pytest.raises(mnist.UnreachableError, match="a: nothing came; b: nothing came; c: nothing came"):
+        mnist._download_one(tmp_path, next(iter(mnist.SHA256)), lambda notice: None, ("a", "b", "c"), 100.0)
+    assert given == [(20.0, mnist.MAX_DOWNLOAD), (30.0, mnist.MAX_DOWNLOAD), (60.0, mnist.MAX_DOWNLOAD)]
+
+
+@pytest.mark.parametrize(("count", "length"), [(0, 0), (1, 0), (0, 1)])
+def test_npz_with_the_largest_directory(count, length, tmp_path, monkeypatch):
+    path = raw_npz(tmp_path / "a.npz", **{"x.npy": npy(np.ones(3, np.uint8)), "y.npy": npy(np.ones(3, np.uint8))})
+    end = (tmp_path / "a.npz").read_bytes()[-npz.END :]
+    size = int.from_bytes(end[12:16], "little")
+    monkeypatch.setattr(npz, "MAX_MEMBERS", 2 - count)
+    monkeypatch.setattr(npz, "MAX_DIRECTORY", size - length)
+    if count == length:
+        assert npz.read_npz(path, ("x",))["x"].tolist() == [1, 1, 1]
+        return
+    with pytest.raises(DataError, match=f"too many members; expected at most .*, found 2 in {size:,} bytes"):
+        npz.read_npz(path, ("x",))
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3, 4])
+def test_idx_whose_header_is_cut_short(rank, tmp_path):
+    content = idx_bytes(np.ones((1,) * rank))
+    assert len(content) == 4 + 4 * rank + 1
+    for length in (4, 4 + 4 * rank - 1):
+        with pytest.raises(DataError, match=f"byte {length}: IDX header cut short; expected {4 + 4 * rank} bytes"):
+            idx.read_idx(write(tmp_path / "a", content[:length]))
+    with pytest.raises(DataError, match=f"byte {4 + 4 * rank}: IDX size does not match its header"):
+        idx.read_idx(write(tmp_path / "a", content[: 4 + 4 * rank]))
+    assert idx.read_idx(write(tmp_path / "a", content)).tolist() == np.ones((1,) * rank).tolist()

@@ -202,6 +202,16 @@ def test_without_flock_a_lock_that_is_being_written_is_read_again(tmp_path, monk
         lock.lock(tmp_path).__enter__()
 
 
+def test_without_flock_a_lock_that_names_nobody_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "_flock", lambda descriptor: None)
+    (tmp_path / "lock").write_bytes(b'{"pid": ')
+    sleeps = []
+    monkeypatch.setattr(lock.time, "sleep", sleeps.append)
+    with pytest.raises(StorageError, match="found another process"):
+        lock.lock(tmp_path).__enter__()
+    assert sleeps == [0.01] * 9
+
+
 def test_with_flock_nobody_is_waited_for(tmp_path, monkeypatch):
     """Who would write the lock would hold it."""
     (tmp_path / "lock").write_bytes(b'{"pid": ')
@@ -209,3 +219,14 @@ def test_with_flock_nobody_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(lock.time, "sleep", sleeps.append)
     with lock.lock(tmp_path):
         assert sleeps == []
+
+
+@pytest.mark.parametrize(
+    ("shape", "offsets"),
+    [([True, 2], [0, 8]), ([2.0], [0, 8]), ([-1, -2], [0, 8]), ([2], [False, 8]), ([2], [0, 8.0]), ([2], [-8, 0])],
+)
+def test_sizes_and_offsets_of_tensors_are_whole_numbers(shape, offsets):
+    entry = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+    assert container._arrays({"a": entry}, memoryview(bytes(8)))["a"].tolist() == [0, 0]
+    with pytest.raises(ModelError, match="a: invalid tensor; expected F32 or F64, offsets without gaps that fit"):
+        container._arrays({"a": entry | {"shape": shape, "data_offsets": offsets}}, memoryview(bytes(8)))
