@@ -56,7 +56,7 @@ def test_an_order_without_an_epoch_is_that_of_epoch_0():
     assert rng.order(3, "show", 50).tolist() != rng.order(3, "show", 50, epoch=1).tolist()
 
 
-@pytest.mark.parametrize("name", ["sgd", "adam"])
+@pytest.mark.parametrize("name", ["sgd", "adam", "momentum"])
 def test_an_optimizer_by_its_name_alone_has_no_extras(name):
     made, plain = public_optimizers.make(name), getattr(fnnet, name)()
     assert made.figures == plain.figures
@@ -211,3 +211,14 @@ def test_a_check_passes_up_to_its_limits():
     assert not gradcheck.Check("a", (1,), 0, 1, 0.0, 0.0).passed
     assert not gradcheck.Check("a", (1,), 1, 0, math.nextafter(central, 1), None).passed
     assert not gradcheck.Check("a", (1,), 1, 0, central, math.nextafter(exact, 1)).passed
+
+
+def test_hashes_tell_shapes_and_dtypes_apart():
+    made = [fnnet.init(sizes, dtype=dtype) for sizes in ((3, 2), (2, 3), (3, 2, 2)) for dtype in ("float32", "float64")]
+    assert len({hash(params) for params in made}) == len(made)
+    assert len({hash(params.layers[0]) for params in made}) == 4
+    assert hash(made[0]) == hash(fnnet.init((3, 2), 7))
+
+
+def test_a_confusion_matrix_of_one_class():
+    assert metrics.confusion([0, 0], [0, 0], 1).tolist() == [[2]]

@@ -300,3 +300,18 @@ def test_idx_whose_header_is_cut_short(rank, tmp_path):
     with pytest.raises(DataError, match=f"byte {4 + 4 * rank}: IDX size does not match its header"):
         idx.read_idx(write(tmp_path / "a", content[: 4 + 4 * rank]))
     assert idx.read_idx(write(tmp_path / "a", content)).tolist() == np.ones((1,) * rank).tolist()
+
+
+def test_once_the_time_is_over_no_mirror_is_waited_for(monkeypatch):
+    """The first reply came late, and says that nothing can be reached."""
+    waits, clock = [], iter([100.0, 101.0, 105.0, 109.0])
+
+    class Queue(mnist.queue.SimpleQueue):
+        def get(self, timeout):
+            waits.append(timeout)
+
+    monkeypatch.setattr(mnist, "_delivers", lambda mirror, seconds: None)
+    monkeypatch.setattr(mnist, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(mnist, "queue", types.SimpleNamespace(SimpleQueue=Queue, Empty=mnist.queue.Empty))
+    assert mnist.reachable(4.0) == ()
+    assert waits == [3.0, 0.0, 0.0]

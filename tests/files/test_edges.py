@@ -230,3 +230,11 @@ def test_sizes_and_offsets_of_tensors_are_whole_numbers(shape, offsets):
     assert container._arrays({"a": entry}, memoryview(bytes(8)))["a"].tolist() == [0, 0]
     with pytest.raises(ModelError, match="a: invalid tensor; expected F32 or F64, offsets without gaps that fit"):
         container._arrays({"a": entry | {"shape": shape, "data_offsets": offsets}}, memoryview(bytes(8)))
+
+
+def test_why_a_folder_cannot_be_made(tmp_path):
+    """In the words of the system, or of Python where that refuses the path."""
+    (tmp_path / "a").write_bytes(b"")
+    for path, reason in (("a", "Not a directory"), ("b\0", "embedded null byte")):
+        with pytest.raises(StorageError, match=f"cannot be made: {reason}; expected a folder"):
+            disk.make_folder(tmp_path / path)
