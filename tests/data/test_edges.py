@@ -315,3 +315,13 @@ def test_once_the_time_is_over_no_mirror_is_waited_for(monkeypatch):
     monkeypatch.setattr(mnist, "queue", types.SimpleNamespace(SimpleQueue=Queue, Empty=mnist.queue.Empty))
     assert mnist.reachable(4.0) == ()
     assert waits == [3.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("before", [b"", b"1,2,3,4\n"])
+def test_a_line_that_never_ends_is_not_read_to_its_end(before, tmp_path):
+    path = write(tmp_path / "a.csv", before + b"1," * 2**20)
+    with pytest.raises(
+        DataError, match=f"line {1 + len(before) // 8}: line too long; expected at most 65,536"
+    ) as caught:
+        kaggle_csv.read_csv(path)
+    assert caught.value.found == f"{kaggle_csv.PIECE - len(before):,} or more"
