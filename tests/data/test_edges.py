@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fnnet import data
-from fnnet.data import bounds, idx, kaggle_csv, mnist, npz, png, web
+from fnnet.data import bounds, digits, idx, kaggle_csv, mnist, npz, png, web
 from fnnet.data.photo import dark_on_light
 from fnnet.errors import DataError
 from fnnet.files.disk import show_bytes
@@ -325,3 +325,11 @@ def test_a_line_that_never_ends_is_not_read_to_its_end(before, tmp_path):
     ) as caught:
         kaggle_csv.read_csv(path)
     assert caught.value.found == f"{kaggle_csv.PIECE - len(before):,} or more"
+
+
+@pytest.mark.parametrize("amount", [0, 1, 2, 900])
+def test_where_ink_of_one_line_is_placed(amount):
+    for at in range(20):
+        mass = np.zeros(20, np.int64)
+        mass[at] = amount
+        assert digits._offset(mass) == (min(max(round(13.5 - at), 0), 8) if amount else 8)

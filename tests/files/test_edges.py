@@ -238,3 +238,18 @@ def test_why_a_folder_cannot_be_made(tmp_path):
     for path, reason in (("a", "Not a directory"), ("b\0", "embedded null byte")):
         with pytest.raises(StorageError, match=f"cannot be made: {reason}; expected a folder"):
             disk.make_folder(tmp_path / path)
+
+
+def test_the_largest_file_is_one_that_can_be_read(tmp_path, monkeypatch):
+    arrays, kind = {"a": np.ones(3, np.float32)}, container.Kind("test", 1, MIB)
+    container.save(tmp_path / "a", kind, {}, arrays, lambda about, found: None)
+    size = (tmp_path / "a").stat().st_size
+    monkeypatch.setattr(container, "MAX_FILE_BYTES", size)
+    container.save(tmp_path / "a", kind, {}, arrays, lambda about, found: None)
+    monkeypatch.setattr(container, "MAX_FILE_BYTES", size - 1)
+    with pytest.raises(ModelError, match=f"too large; .* found {size - 20:,} and {size:,}"):
+        container.save(tmp_path / "a", kind, {}, arrays, lambda about, found: None)
+    monkeypatch.setattr(container, "MAX_FILE_BYTES", size)
+    container.save(tmp_path / "a", kind._replace(max_header=size - 20), {}, arrays, lambda about, found: None)
+    with pytest.raises(ModelError, match="too large"):
+        container.save(tmp_path / "a", kind._replace(max_header=size - 21), {}, arrays, lambda about, found: None)
