@@ -253,3 +253,23 @@ def test_the_largest_file_is_one_that_can_be_read(tmp_path, monkeypatch):
     container.save(tmp_path / "a", kind._replace(max_header=size - 20), {}, arrays, lambda about, found: None)
     with pytest.raises(ModelError, match="too large"):
         container.save(tmp_path / "a", kind._replace(max_header=size - 21), {}, arrays, lambda about, found: None)
+
+
+def test_flags_that_a_system_does_not_have_are_left_out(tmp_path, monkeypatch):
+    """As on Windows, where neither is defined."""
+    flags = []
+
+    def call(name, real, *arguments):
+        if name == "open":
+            flags.append(arguments[1])
+        return real(*arguments)
+
+    monkeypatch.delattr(os, "O_NOFOLLOW")
+    monkeypatch.delattr(os, "O_NONBLOCK")
+    recording = around(call)
+    with lock.lock(tmp_path, recording):
+        disk.write_file(tmp_path / "a", b"1\n", disk=recording)
+        disk.append_line(tmp_path / "a", b"2", disk=recording)
+        assert disk.read_bytes(tmp_path / "a", disk=recording) == b"1\n2\n"
+    new = os.O_CREAT | os.O_EXCL
+    assert flags == [os.O_RDWR | new, os.O_RDWR | new, os.O_RDWR | os.O_CREAT, os.O_RDONLY]
