@@ -1,19 +1,22 @@
 """Edges of ranges, defaults and last rows: each test fails with one small change that no other test noticed."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 import fnnet
-from fnnet.core import gradcheck, metrics, optimizers, public_optimizers, rng, schedules
-from fnnet.core.check_network import check_operands, check_sizes
+from fnnet.core import gradcheck, metrics, operations, optimizers, public_optimizers, rng, schedules
+from fnnet.core.check_network import check_operands, check_params, check_sizes
 from fnnet.core.checks import as_array
 from fnnet.core.deform import Deformation, check_deformation, deform
 from fnnet.core.params import Layer, Params
 from fnnet.core.state import Moments
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.names import ACTIVATIONS
+from tests.conftest import ROOT
 
 LIMITS = {"shift": 1000.0, "rotation": 179.0, "scale": 0.9, "shear": 10.0, "elastic": 1000.0}
 
@@ -222,3 +225,41 @@ def test_hashes_tell_shapes_and_dtypes_apart():
 
 def test_a_confusion_matrix_of_one_class():
     assert metrics.confusion([0, 0], [0, 0], 1).tolist() == [[2]]
+
+
+def test_plain_parameters_are_taken_as_they_are():
+    for params in (fnnet.init((3, 2)), fnnet.init((4, 3, 2), dtype="float64")):
+        assert check_params(params) is params
+    odd = Params([*fnnet.init((3, 2)).layers])
+    assert check_params(odd) is not odd
+    assert type(check_params(odd).layers) is tuple
+
+
+def test_layers_of_arrays_and_of_numbers_are_compared():
+    arrays, numbers = Layer(np.zeros(2), np.zeros(2)), Layer(0, 0)
+    assert arrays != numbers
+    assert numbers != arrays
+    assert arrays == Layer(np.zeros(2), np.zeros(2))
+
+
+def test_a_warm_up_is_of_a_schedule():
+    with pytest.raises(ArgumentTypeError, match=r"schedule; expected a function of the steps, found 0\.1"):
+        schedules.warm_up(0.1, 5)
+
+
+def test_the_gradient_at_the_input_of_an_affine_map_is_made_unless_it_is_not_wanted():
+    dz, x, W = np.ones((2, 3)), np.ones((2, 4)), np.full((4, 3), 2.0)
+    assert operations.affine_backward(dz, x, W)[0].tolist() == [[6.0] * 4] * 2
+    assert operations.affine_backward(dz, x, W, False)[0] is None
+
+
+@pytest.mark.parametrize(("bend", "kinks"), [(5e-11, 0), (5e-9, 1)])
+def test_a_kink_is_one_next_to_the_largest_derivative(bend, kinks):
+    """A limit of 1e-7 of a thousandth of that, 10."""
+    (check,) = fnnet.check_gradient(lambda x: 10 * x[0] + bend * abs(x[1]), np.zeros(2), np.array([10.0, 0.0]))
+    assert (check.checked, check.kinks, check.passed) == (2 - kinks, kinks, True)
+
+
+def test_the_plain_mathematics_is_imported_at_its_first_use():
+    code = "import sys, fnnet.core as core; assert 'numpy' not in sys.modules; core.sgd; assert 'numpy' in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

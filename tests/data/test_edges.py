@@ -333,3 +333,14 @@ def test_where_ink_of_one_line_is_placed(amount):
         mass = np.zeros(20, np.int64)
         mass[at] = amount
         assert digits._offset(mass) == (min(max(round(13.5 - at), 0), 8) if amount else 8)
+
+
+def test_what_deflate_can_hold_is_not_refused(tmp_path, monkeypatch):
+    """A bound of so many bytes for each that is packed, and 1,024 besides."""
+    monkeypatch.setattr(idx, "DEFLATE_BOUND", 3)
+    packed = {n: gzip.compress(idx_bytes(np.zeros(n)), mtime=0) for n in range(1000, 1300)}
+    largest = max(n for n, content in packed.items() if 8 + n <= 3 * len(content) + 1024)
+    assert 1000 < largest < 1299
+    assert idx.read_idx(write(tmp_path / "a", packed[largest])).shape == (largest,)
+    with pytest.raises(DataError, match="compressed file too small; expected at least"):
+        idx.read_idx(write(tmp_path / "a", packed[largest + 1]))

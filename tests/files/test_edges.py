@@ -273,3 +273,15 @@ def test_flags_that_a_system_does_not_have_are_left_out(tmp_path, monkeypatch):
         assert disk.read_bytes(tmp_path / "a", disk=recording) == b"1\n2\n"
     new = os.O_CREAT | os.O_EXCL
     assert flags == [os.O_RDWR | new, os.O_RDWR | new, os.O_RDWR | os.O_CREAT, os.O_RDONLY]
+
+
+def test_new_files_have_the_rights_that_the_user_s_mask_leaves(tmp_path):
+    old = os.umask(0)
+    try:
+        disk.write_file(tmp_path / "a", b"1")
+        disk.append_line(tmp_path / "b", b"1")
+        with lock.lock(tmp_path):
+            modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    finally:
+        os.umask(old)
+    assert modes == {"a": 0o666, "b": 0o666, "lock": 0o666}
