@@ -285,3 +285,11 @@ def test_new_files_have_the_rights_that_the_user_s_mask_leaves(tmp_path):
     finally:
         os.umask(old)
     assert modes == {"a": 0o666, "b": 0o666, "lock": 0o666}
+
+
+@pytest.mark.parametrize(("at", "shape"), [("W", (4, 2)), ("W", (3, 3)), ("b", (2,)), ("b", (3, 1))])
+def test_either_array_of_a_layer_must_fit_its_sizes(at, shape):
+    tensors = {"layers.0.W": np.ones((4, 3)), "layers.0.b": np.ones(3)}
+    assert model.params_of("layers", tensors, (4, 3)).layers[0].b.tolist() == [1, 1, 1]
+    with pytest.raises(ModelError, match="wrong shape; expected W"):
+        model.params_of("layers", tensors | {f"layers.0.{at}": np.ones(shape)}, (4, 3))

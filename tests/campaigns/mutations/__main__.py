@@ -29,7 +29,7 @@ EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 TESTED = ("tests/core", "tests/data", "tests/files", "tests/training", "tests/kernels", "tests/apps", "tests/cli")
 SLOW = "bombs or no_bytes or twenty_new or f39_every or levels or older_processors"
 FAULT = 99
-FIRST_SECONDS, MOST_SECONDS, AGAIN_SECONDS = 1.5, 6.0, 60.0
+FIRST_SECONDS, MOST_SECONDS, AGAIN_SECONDS = 1.5, 6.0, 24.0
 """How long the tests take: those of one file that run first, all that execute the line, and the same where a mutant
 that survived is tried again. Others of the module, and of its room, take a third as long each.
 """
