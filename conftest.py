@@ -29,8 +29,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     inside = BENCH in (collection_path, *collection_path.parents)
     if config.getoption("benchmark_only", default=False):
         return True if collection_path.is_file() and not inside else None
+    if not inside:
+        return None  # without a look at each argument, of which there may be hundreds
     named = any(BENCH in (path, *path.parents) for path in map(_path, config.invocation_params.args))
-    return True if inside and not named else None
+    return None if named else True
 
 
 def _path(argument: object) -> Path:

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.campaigns import bombs, cache, crash, damage, levels
+from tests.campaigns import bombs, cache, crash, damage, emulated, levels
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -61,7 +61,13 @@ CAMPAIGNS = {
     "training": Campaign("kill -9 at any moment of training, resumed to the same bits", crash.kills_in_training, 1_000),
 }
 
-PROGRAMS = {"damage": damage.main, "bombs": bombs.main, "cache": cache.main, "levels": levels.main}
+PROGRAMS = {
+    "damage": damage.main,
+    "bombs": bombs.main,
+    "cache": cache.main,
+    "levels": levels.main,
+    "emulated": emulated.main,
+}
 """Campaigns that print figures of their own: given how many cases at most, they return whether something went wrong."""
 
 

@@ -14,18 +14,33 @@ from fnnet.kernels import machine
 from tests.conftest import ROOT
 
 WORK = """
-import sys, pytest
-from fnnet.kernels import build, cache, library, signatures
-tests, *dtypes = sys.argv[1:]
-for dtype in dtypes:
-    for part in signatures.closure(["train"]):
-        place = cache.place(part, dtype)
-        if cache.read(place) is None:
-            cache.write(place, build.build(part, dtype))
-library.load_parts = lambda *arguments: None
-sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-k", tests, "tests/kernels/test_block.py"]))
+import sys, llvmlite.binding, pytest
+from fnnet.kernels import library
+from tests.campaigns import levels
+tests, dtypes, parts, *files = sys.argv[1:]
+levels.compile_here(parts.split(), dtypes.split())
+def compile_parts(absent, *arguments):
+    assert not absent, f"not compiled: {absent}"
+    return {}
+library.load_parts, library._compile = lambda *arguments: None, compile_parts
+print("on", llvmlite.binding.get_host_cpu_name(), flush=True)
+sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", tests, *files]))
 """
 """One process compiles the parts that these tests call, and runs the tests."""
+
+
+def compile_here(parts, dtypes):
+    """Compile parts that are not in the cache in this process, whose processor may be one that children do not have."""
+    from fnnet.kernels import build, cache, signatures
+
+    for dtype in dtypes:
+        for part in signatures.closure(parts):
+            place = cache.place(part, dtype)
+            if cache.read(place) is None:
+                cache.write(place, build.build(part, dtype))
+    # Numba's import of SciPy is forbidden by `kernels.shortcuts`, but NumPy's GELU needs it.
+    for name in [name for name, module in sys.modules.items() if module is None]:
+        del sys.modules[name]
 
 
 def levels():
@@ -35,18 +50,23 @@ def levels():
     return ("x86-64", "x86-64-v3") if machine.machine().fma else ("x86-64",)
 
 
+def environment(**names):
+    """The environment of a process that compiles and tests."""
+    # BLAS with a thread for each processor in each of two processes takes three times as long.
+    return {**os.environ, "NUMBA_OPT": "0", "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", **names}
+
+
 def start(level, tests="", dtypes=("float32", "float64")):
     """A process that runs the tests of the block trainer whose names hold `tests` on code for `level`."""
-    # BLAS with a thread for each processor in each of two processes takes three times as long.
-    env = {**os.environ, "NUMBA_OPT": "0", "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "FNNET_CPU": level}
-    command = [sys.executable, "-c", WORK, tests, *dtypes]
-    return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", WORK, tests, " ".join(dtypes), "train", "tests/kernels/test_block.py"]
+    return subprocess.Popen(command, cwd=ROOT, env=environment(FNNET_CPU=level), stdout=subprocess.PIPE, text=True)
 
 
-def passed(process):
-    """How many tests passed; AssertionError if one failed."""
+def passed(process, processor=""):
+    """How many tests passed; AssertionError if one failed, or LLVM named another processor."""
     output = process.communicate()[0]
     assert process.returncode == 0, output[-2000:]
+    assert f"on {processor}" in output, output[:2000]
     return int(re.search(r"(\d+) passed", output)[1])
 
 

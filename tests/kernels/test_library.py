@@ -158,6 +158,17 @@ def test_a_failure_on_an_older_processor_is_seen():
         levels.passed(levels.start("x86-64", "a name that no test has", []))
 
 
+def test_numpy_s_gelu_computes_where_kernels_were_compiled():
+    """Compiling leaves SciPy out; the campaign `levels` failed on an empty cache."""
+    code = (
+        "from fnnet.kernels import shortcuts; from tests.campaigns import levels; shortcuts.leave_work_out();"
+        "levels.compile_here((), ()); import fnnet, numpy as np; print(fnnet.forward(fnnet.init((2, 2, 2)),"
+        "np.ones((1, 2)), activation='gelu').logits.shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout == "(1, 2)\n", done.stderr
+
+
 def test_an_unknown_processor_is_refused(run_process, idx_folder):
     result = run_process("train", "--jit", "--data", idx_folder, FNNET_CPU="z80")
     result.failed(2, "FNNET_CPU", "x86-64-v3", "'z80'")

@@ -1,14 +1,17 @@
 """Plant a seeded sample of mutants and run the tests that execute their lines; go on where the last run ended.
 
 A first run traces which test functions execute which lines. For each mutant those tests run, quickest first, until one
-fails; then, if all pass, the other tests of its room that are quick. Each mutant is a fork of one process that has the
-libraries imported, but nothing of fnnet.
+fails; then, if all pass, the other tests of its room that are quick. Each mutant is a fork of a process that has the
+libraries imported, but nothing of fnnet; `--jobs` such processes share the sample.
 """
 
 import argparse
 import collections
 import contextlib
+import gc
+import hashlib
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -20,22 +23,28 @@ from tests.campaigns.mutations import hook
 from tests.campaigns.mutations.mutants import ROOMS, ROOT, sample
 
 FOLDER = ROOT / "build" / "mutations"
+TRACES, STORED = FOLDER / "traces.json", FOLDER / "results.jsonl"
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 """Mutants that change nothing that can be seen, one a line, each after a line with the reason."""
 TESTED = ("tests/core", "tests/data", "tests/files", "tests/training", "tests/kernels", "tests/apps", "tests/cli")
 SLOW = "bombs or no_bytes or twenty_new or f39_every or levels or older_processors"
 FAULT = 99
-MOST_SECONDS, AGAIN_SECONDS, LIMIT = 12.0, 60.0, 200
-"""Of the tests that execute the line, and of the others of the room, as they took; the same where a mutant that
-survived is tried again; for all of them on a busy machine."""
-QUIET = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "--benchmark-disable", "-W",
-         "ignore::pytest.PytestAssertRewriteWarning")  # fmt: skip
+FIRST_SECONDS, MOST_SECONDS, AGAIN_SECONDS = 1.5, 6.0, 24.0
+"""How long the tests take: those of one file that run first, all that execute the line, and the same where a mutant
+that survived is tried again. Others of the module, and of its room, take a third as long each.
+"""
+AT_IMPORT = 2
+"""Of the tests that execute a line there are fewer if it is executed at import."""
+LIMIT, SLOWER = 20.0, 4.0
+"""Tests that have not ended after LIMIT seconds and SLOWER times their own never end."""
+QUIET = ("-q", "-x", "--tb=native", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "--benchmark-disable",
+         "-W", "ignore::pytest.PytestAssertRewriteWarning")  # fmt: skip
 CONTROLS = 4
 """Mutants whose tests run without them first: they must pass, else everything would count as caught."""
 
 
-def trace(out):
-    """Run all tests once, and store for each function its seconds and the lines that it executes."""
+def trace(traced, paths):
+    """Run the tests in `paths`, and store for each function its seconds and the lines that it executes."""
     import coverage
     import pytest
 
@@ -55,14 +64,41 @@ def trace(out):
                 failed.add(name)
 
     measured.start()
-    pytest.main([*(each for each in QUIET if each != "-x"), "-k", f"not ({SLOW})", *TESTED], plugins=[Plugin()])
+    pytest.main([*(each for each in QUIET if each != "-x"), "-k", f"not ({SLOW})", *paths], plugins=[Plugin()])
     measured.stop()
-    lines, data = collections.defaultdict(list), measured.get_data()
+    files = _test_files()
+    kept = {each for each in traced["seconds"] if each.split("::")[0] in files and each.split("::")[0] not in paths}
+    lines = collections.defaultdict(
+        list, {at: [each for each in tests if each in kept] for at, tests in traced["lines"].items()}
+    )
+    data = measured.get_data()
     for path in data.measured_files():
         name = Path(path).relative_to(ROOT).as_posix()
         for line, contexts in data.contexts_by_lineno(path).items():
-            lines[f"{name}:{line}"] = sorted(each for each in contexts if each and each not in failed)
-    out.write_text(json.dumps({"seconds": seconds, "lines": lines, "failed": sorted(failed)}))
+            lines[f"{name}:{line}"] += sorted(each for each in contexts if each and each not in failed)
+    TRACES.write_text(json.dumps({
+        "files": files,
+        "seconds": {each: traced["seconds"][each] for each in kept} | seconds,
+        "lines": lines,
+        "failed": sorted(failed.union(kept.intersection(traced["failed"]))),
+    }))  # fmt: skip
+    return 0
+
+
+def _test_files():
+    """Each file of tests and the checksum of its content."""
+    paths = sorted(path for folder in TESTED for path in (ROOT / folder).rglob("test_*.py"))
+    return {path.relative_to(ROOT).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def traces():
+    """What the tests execute; those of files that have changed are traced again."""
+    empty = {"files": {}, "seconds": {}, "lines": {}, "failed": []}
+    traced = json.loads(TRACES.read_text()) if TRACES.exists() else empty
+    changed = [path for path, checksum in _test_files().items() if traced["files"].get(path) != checksum]
+    if changed:
+        forked(lambda: trace(traced, changed), 3600)
+    return json.loads(TRACES.read_text())
 
 
 def output_file(pid):
@@ -102,14 +138,33 @@ def forked(work, seconds):
 
 
 def tests_of(mutant, traced, most):
-    """The tests that execute the mutant's line, those of its module first, and those of its room that do not."""
-    seconds = traced["seconds"]
-    near = traced["lines"].get(f"{mutant.file}:{mutant.line}", ())
+    """Two lists: quick tests of one file that execute the mutant's line, and all that are tried after them.
+
+    The first begin soonest, as one file of tests is imported, and most mutants fail there. The others are those that
+    execute the line, those that execute others of its module, and those of the room, which may start processes. A line
+    that is executed at import, as that of a constant, is traced in no test: those of the module stand for it.
+    """
+    seconds, lines = traced["seconds"], traced["lines"]
     room, own = mutant.file.split("/")[1], f"/test_{Path(mutant.file).stem}.py"
-    rest = [each for each in seconds if each.startswith(f"tests/{room}/") and each not in near]
-    rest = [each for each in rest if each not in traced["failed"]]
-    near, rest = (sorted(tests, key=lambda each: (own not in each, seconds[each])) for tests in (near, rest))
-    return _within(near, seconds, most), _within(rest, seconds, most / 3)
+    known = [each for each in seconds if each not in traced["failed"]]
+    of_module = {each for line, tests in lines.items() if line.startswith(f"{mutant.file}:") for each in tests}
+    of_line = set(lines.get(f"{mutant.file}:{mutant.line}", ()))
+    if len(of_line) < AT_IMPORT:
+        of_line |= of_module
+    near, module, others = (
+        sorted(tests, key=seconds.__getitem__)
+        for tests in (
+            [each for each in known if each in of_line],
+            [each for each in known if each in of_module and each not in of_line],
+            [each for each in known if each.startswith(f"tests/{room}/") and each not in of_module],
+        )
+    )
+    files = collections.Counter(each.split("::")[0] for each in near)
+    file = max(files, key=lambda each: (each.endswith(own), f"/{room}/" in each, files[each]), default="")
+    first = _within([each for each in near if each.startswith(file)], seconds, FIRST_SECONDS)
+    rest = [each for each in near if each not in first]
+    after = (_within(tests, seconds, part) for tests, part in ((rest, most), (module, most / 3), (others, most / 3)))
+    return first, [each for tests in after for each in tests]
 
 
 def _within(tests, seconds, most):
@@ -122,8 +177,10 @@ def _within(tests, seconds, most):
     return chosen
 
 
-def fails(mutant, tests):
+def fails(mutant, tests, seconds):
     """How one of the tests fails with the mutant, or does not come to an end; "" if all pass. None plants nothing."""
+    if not tests:
+        return ""
 
     def work():
         import pytest
@@ -133,7 +190,7 @@ def fails(mutant, tests):
         hook.install()
         return pytest.main([*QUIET, *tests])
 
-    code = forked(work, LIMIT)
+    code = forked(work, LIMIT + SLOWER * sum(seconds[each] for each in tests))
     if code == FAULT:
         raise SystemExit(f"a fault of the driver: see {output_file(os.getpid())}")
     if code in (2, 3, 4, 5):  # pytest could not even begin, as the mutant fails at import
@@ -145,16 +202,40 @@ def check_controls(chosen, traced):
     """End if tests fail that have no mutant."""
     for mutant in chosen[:CONTROLS]:
         for tests in tests_of(mutant, traced, MOST_SECONDS):
-            if tests and (outcome := fails(None, tests)):
+            if outcome := fails(None, tests, traced["seconds"]):
                 raise SystemExit(f"{outcome} without a mutant: see {output_file(os.getpid())}")
 
 
-def try_one(mutant, traced, most):
-    """What became of a mutant."""
-    for tests in tests_of(mutant, traced, most):
-        if tests and (outcome := fails(mutant, tests)):
-            return outcome
-    return "survived"
+def try_each(mutants, traced, most, jobs, ends):
+    """Store what becomes of each mutant; `jobs` processes take them one by one, and none after `ends`."""
+    context = multiprocessing.get_context("fork")
+    taken = context.Value("i", 0)
+
+    def work():
+        while time.monotonic() < ends:
+            with taken.get_lock():
+                at, taken.value = taken.value, taken.value + 1
+            if at >= len(mutants):
+                return
+            mutant = mutants[at]
+            outcomes = (fails(mutant, tests, traced["seconds"]) for tests in tests_of(mutant, traced, most))
+            outcome = next(filter(None, outcomes), "survived")
+            with STORED.open("a") as out:
+                out.write(json.dumps({"name": mutant.name, "outcome": outcome}) + "\n")
+
+    workers = [context.Process(target=work) for _ in range(jobs)]
+    for each in workers:
+        each.start()
+    for each in workers:
+        each.join()
+    if any(each.exitcode for each in workers):
+        raise SystemExit("a process that tries mutants failed")
+
+
+def stored():
+    """What became of each mutant that was tried, by name."""
+    lines = STORED.read_text().splitlines() if STORED.exists() else []
+    return {each["name"]: each["outcome"] for each in map(json.loads, lines)}
 
 
 def equivalents():
@@ -184,53 +265,48 @@ def main():
     parser.add_argument("--count", type=int, default=1000, help="mutants of the sample")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no mutant after so many seconds")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=1, help="processes that share the mutants")
     parser.add_argument("--room", choices=ROOMS, help="only the mutants of the sample in this folder")
     parser.add_argument("--again", action="store_true", help="try those that survived once more")
     parser.add_argument("--list", action="store_true", help="print what is known, and try none")
     options = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
-    traces, stored = FOLDER / "traces.json", FOLDER / "results.jsonl"
-    chosen = sample(options.count, options.seed)
-    lines = stored.read_text().splitlines() if stored.exists() else []
-    results = {each["name"]: each["outcome"] for each in map(json.loads, lines)}
+    chosen, results, known = sample(options.count, options.seed), stored(), equivalents()
     if options.list:
         return report(results, chosen)
     os.chdir(ROOT)
-    if not traces.exists():
-        forked(lambda: trace(traces), 3600)
-    traced, ends = json.loads(traces.read_text()), time.monotonic() + options.seconds
+    traced, ends = traces(), time.monotonic() + options.seconds
     import_libraries()
     check_controls(chosen, traced)
-    for mutant in chosen:
-        tried = results.get(mutant.name)
-        if time.monotonic() > ends or (options.room and f"/{options.room}/" not in mutant.file):
-            continue
-        if tried and not (options.again and tried == "survived" and mutant.name not in equivalents()):
-            continue
-        results[mutant.name] = outcome = try_one(mutant, traced, AGAIN_SECONDS if options.again else MOST_SECONDS)
-        with stored.open("a") as out:
-            out.write(json.dumps({"name": mutant.name, "outcome": outcome}) + "\n")
-    return report(results, chosen)
+
+    def wanted(mutant):
+        outcome = results.get(mutant.name)
+        again = options.again and outcome == "survived" and mutant.name not in known
+        return (outcome is None or again) and (not options.room or f"/{options.room}/" in mutant.file)
+
+    most = AGAIN_SECONDS if options.again else MOST_SECONDS
+    try_each([each for each in chosen if wanted(each)], traced, most, options.jobs, ends)
+    return report(stored(), chosen)
+
+
+LIBRARIES = (
+    "numpy.ma", "numpy.testing", "scipy.special", "scipy.optimize", "sklearn.datasets", "hypothesis.extra.numpy",
+    "hypothesis.stateful", "click", "requests", "rich.table", "rich.progress", "PIL.Image", "pytest", "threadpoolctl",
+    "llvmlite.binding", "unittest.mock", "_hypothesis_pytestplugin", "pytest_benchmark.plugin",
+)  # fmt: skip
 
 
 def import_libraries():
-    """Import what most tests need before the process forks."""
+    """Import what most tests need before the process forks, and keep the collector of garbage from copying it."""
     import importlib
 
-    for name in (
-        *(
-            "numpy",
-            "scipy.special",
-            "scipy.optimize",
-            "sklearn.datasets",
-            "hypothesis.extra.numpy",
-            "click",
-            "requests",
-        ),
-        *("rich.table", "rich.progress", "PIL.Image", "pytest", "threadpoolctl", "llvmlite.binding"),
-    ):
+    from _pytest.config import default_plugins
+
+    for name in (*LIBRARIES, *(f"_pytest.{plugin}" for plugin in default_plugins)):
         importlib.import_module(name)
     assert not any(name.split(".")[0] == "fnnet" for name in sys.modules)
+    gc.collect()
+    gc.freeze()
 
 
 if __name__ == "__main__":
