@@ -263,3 +263,13 @@ def test_a_kink_is_one_next_to_the_largest_derivative(bend, kinks):
 def test_the_plain_mathematics_is_imported_at_its_first_use():
     code = "import sys, fnnet.core as core; assert 'numpy' not in sys.modules; core.sgd; assert 'numpy' in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize(("n", "bits"), [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (8, 3), (9, 4)])
+def test_an_index_replaces_no_more_bits_of_a_word_than_it_needs(n, bits, monkeypatch):
+    """Words that differ in the lowest of the other bits alone are in their order, and others in that of the index."""
+    words = np.arange(n, dtype=np.uint64)[::-1] << np.uint64(bits)
+    monkeypatch.setattr(rng, "words", lambda *arguments, **options: words.copy())
+    assert rng.order(1, "show", n).tolist() == list(range(n))[::-1]
+    words = np.arange(n, dtype=np.uint64)[::-1] & np.uint64(2**bits - 1)
+    assert rng.order(1, "show", n).tolist() == list(range(n))

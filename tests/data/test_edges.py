@@ -235,7 +235,7 @@ def test_a_folder_with_a_damaged_file_of_mnist_is_not_complete(tmp_path):
 
 
 @pytest.mark.parametrize(("blocks", "found"), [(0, 10_000), (1, 512), (19, 9728), (20, 10_000), (None, 10_000)])
-def test_holes_take_no_bytes_on_disk(blocks, found, monkeypatch):
+def test_holes_count_for_nothing(blocks, found, monkeypatch):
     """Some file systems do not count blocks; the last may be longer than the file."""
     status = types.SimpleNamespace(st_size=10_000, **({} if blocks is None else {"st_blocks": blocks}))
     with monkeypatch.context() as patch:
