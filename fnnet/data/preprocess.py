@@ -130,9 +130,11 @@ def _pixel_max(reading: Reading, x: Array, seen: int) -> tuple[int, list[Note]]:
         return reading.pixel_max, []
     if seen > LOW or (largest := int(x.max())) > LOW:
         return 255, []
+    if not largest:
+        return 255, [Note("blank", "every image is blank: all pixels are 0")]
     if reading.pixel_max == "auto":
-        return max(largest, 1), [Note("pixel-max", f"pixels from 0 to {max(largest, 1)} are scaled to 0 to 255")]
-    fix = f"if it is the brightest there can be, say --pixel-max {largest or 'N'}"
+        return largest, [Note("pixel-max", f"pixels from 0 to {largest} are scaled to 0 to 255")]
+    fix = f"if it is the brightest there can be, say --pixel-max {largest}"
     return 255, [Note("dim-pixels", f"the largest pixel is {largest} of 255: images so dim train badly; {fix}")]
 
 

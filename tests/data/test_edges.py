@@ -12,6 +12,7 @@ import pytest
 
 from fnnet import data
 from fnnet.data import bounds, digits, idx, kaggle_csv, mnist, npz, png, web
+from fnnet.data import npy as npy_reader
 from fnnet.data.photo import dark_on_light
 from fnnet.errors import DataError
 from fnnet.files.disk import show_bytes
@@ -64,12 +65,12 @@ def test_npz_of_many_dimensions(dimensions, tmp_path):
         npz.read_npz(path, ("x",))
 
 
-@pytest.mark.parametrize("length", [npz.MAX_HEADER, npz.MAX_HEADER + 1])
+@pytest.mark.parametrize("length", [npy_reader.MAX_HEADER, npy_reader.MAX_HEADER + 1])
 def test_npz_with_the_longest_header(length, tmp_path):
     text = b"{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }".ljust(length - 1) + b"\n"
     content = b"\x93NUMPY\2\0" + length.to_bytes(4, "little") + text + b"\1\2"
     path = raw_npz(tmp_path / "a.npz", **{"x.npy": content})
-    if length == npz.MAX_HEADER:
+    if length == npy_reader.MAX_HEADER:
         assert npz.read_npz(path, ("x",))["x"].tolist() == [1, 2]
         return
     with pytest.raises(DataError, match=r"a header of at most 10,000 bytes, found .*, 10,001 bytes"):
@@ -147,12 +148,12 @@ def test_photos_are_judged_by_all_four_edges_at_the_limits():
 
 def test_as_many_test_images_as_training_images_are_not_swapped(tmp_path):
     for name, n in (("train", 3), ("t10k", 3)):
-        write(tmp_path / f"{name}-images-idx3-ubyte", idx_bytes(np.zeros((n, 2, 2))))
+        write(tmp_path / f"{name}-images-idx3-ubyte", idx_bytes(np.full((n, 2, 2), 200)))
         write(tmp_path / f"{name}-labels-idx1-ubyte", idx_bytes(np.zeros(n)))
     notes = []
     data.load(str(tmp_path), notify=notes.append)
     assert notes == []
-    write(tmp_path / "t10k-images-idx3-ubyte", idx_bytes(np.zeros((4, 2, 2))))
+    write(tmp_path / "t10k-images-idx3-ubyte", idx_bytes(np.full((4, 2, 2), 200)))
     write(tmp_path / "t10k-labels-idx1-ubyte", idx_bytes(np.zeros(4)))
     data.load(str(tmp_path), notify=notes.append)
     assert len(notes) == 1

@@ -108,6 +108,12 @@ def test_dim_images_are_noted_and_scaled_if_asked(most):
     assert (apply(inverted, most - x, SHAPE, "a") == apply(found, x, SHAPE, "a")).all()
 
 
+@pytest.mark.parametrize("wanted", [None, "auto"])
+def test_images_that_are_all_blank_are_noted(wanted):
+    found, notes = measured(np.zeros((4, 784), np.uint8), pixel_max=wanted)
+    assert (found, codes(notes)) == (Preprocessing(), ["blank"])
+
+
 @pytest.mark.parametrize("most", [128, 254, 255])
 def test_images_that_are_bright_enough_are_not_dim(most):
     x = (DIGITS.x.astype(int) * most // 255).astype(np.uint8)
