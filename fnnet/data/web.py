@@ -22,6 +22,8 @@ def fetch(url: str, seconds: float, most: int) -> bytes:
     reply, or a server that sends a byte every second, in headers or body, would outlast any timeout of a socket.
     Raises   DataError with what came instead.
     """
+    if seconds <= 0:
+        raise DataError("download too large or too slow", expected="time left", found="none")
     replies: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
     given_up = threading.Event()
 
@@ -33,9 +35,9 @@ def fetch(url: str, seconds: float, most: int) -> bytes:
 
     threading.Thread(target=work, daemon=True).start()
     try:
-        found = replies.get(timeout=max(0.0, seconds))
+        found = replies.get(timeout=seconds)
     except queue.Empty:
-        expected = f"the end within {max(0.0, seconds):.0f} s"
+        expected = f"the end within {seconds:.0f} s"
         raise DataError("download too large or too slow", expected=expected) from None
     finally:
         given_up.set()
