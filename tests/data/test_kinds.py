@@ -101,3 +101,8 @@ def test_any_bytes_have_a_name_or_none(head):
     known = kind_of(head)
     starts = (*IMAGES, *FILES, b"\x80")
     assert known is None or head.startswith(starts) or head[8:10] == b'{"' or head[12:13] == b"\n"
+
+
+@pytest.mark.parametrize("size", [b"\xff" * 5, b"\x80" * 5, b"\xff"])
+def test_a_record_whose_field_has_no_end_is_none(size):
+    assert kind_of(struct.pack("<Q", 300) + b"\1\2\3\4\n" + size) is None

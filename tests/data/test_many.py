@@ -116,6 +116,13 @@ def test_rows_that_do_not_fit_are_left_to_the_reader(rows, why, tmp_path):
         many.read_pictures([path])
 
 
+def test_rows_that_are_not_deflated_are_left_to_the_reader(tmp_path):
+    path = write(tmp_path / "a.png", png_bytes(4, 3, 0, 8, b"not deflated"))
+    assert many._plain(path) is None
+    with pytest.raises(DataError, match="damaged PNG: IDAT"):
+        many.read_pictures([path])
+
+
 @pytest.mark.parametrize("size", [(0, 3), (4, 0), (300, 300)])
 def test_sizes_that_are_left_to_the_reader(size, tmp_path):
     width, height = size

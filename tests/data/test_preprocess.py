@@ -1,5 +1,8 @@
 """Pixels of any range, ink and order become the same bytes; what the user should know is noted, with a code."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +11,7 @@ from hypothesis import strategies as st
 import fnnet
 from fnnet import data
 from fnnet.core.state import Preprocessing
+from fnnet.data.notes import Note
 from fnnet.data.preprocess import SAMPLE, Reading, apply, measure, spread, table
 from fnnet.errors import DataError
 from tests.conftest import idx_bytes
@@ -274,3 +278,21 @@ def test_the_options_reach_the_model(run, tmp_path):
     document = run("data", "info", "--data", path, "--json").json
     assert codes_of(document) == ["dim-pixels"]
     assert document["preprocessing"] == Preprocessing()._asdict()
+
+
+def test_a_note_is_text_with_a_code_that_can_be_copied():
+    note = Note("code", "line")
+    again = pickle.loads(pickle.dumps(note))
+    assert (again, again.code) == ("line", "code") == (copy.deepcopy(note), copy.deepcopy(note).code)
+
+
+def test_a_speck_is_no_ink():
+    x = np.full((50, 64 * 64), 200, np.uint8)
+    x[:, 2000] = 0
+    assert measure(Reading(), x, (64, 64)) == (Preprocessing(), [])
+
+
+def test_dark_ink_by_the_user_s_word_without_a_light_paper():
+    """Too little contrast to measure: plain inversion."""
+    assert measured(np.full((3, 784), 200, np.uint8), ink="dark")[0] == Preprocessing(paper=255, ink=0)
+    assert measured(DIGITS.x // 2 + 100, ink="light") == (Preprocessing(), [])
