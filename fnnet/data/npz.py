@@ -16,9 +16,10 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.arrays import BYTES, WHOLE, as_images, as_labels
 from fnnet.data.bounds import bytes_on_disk, check_expansion
-from fnnet.data.reader import AnyPath, Content, Format, Opened, Wanted
+from fnnet.data.reader import BINARY, AnyPath, Content, Format, Opened, Wanted
+from fnnet.data.unpacked import packed_head
 from fnnet.errors import FnnetError, counted
-from fnnet.files.disk import refuse, show_bytes
+from fnnet.files.disk import looks_like_html, refuse, show_bytes
 
 MAGIC: Final = b"PK\x03\x04"
 MAX_MEMBER: Final = 2 * 2**30
@@ -227,4 +228,10 @@ def _content(arrays: dict[str, Array], part: str, path: AnyPath, wanted: Wanted)
     return Content(x, labels, shape, labels_at=f"{os.fsdecode(path)}: y_{part}", shape_at=name)
 
 
-FORMAT: Final = Format("NPZ", lambda head, path: head.startswith(MAGIC), _read_content)
+def _recognise(head: bytes, path: AnyPath) -> bool:
+    """Return True for a ZIP archive, unless its first member is text."""
+    inside = packed_head(head) if head.startswith(MAGIC) else b""
+    return head.startswith(MAGIC) and (not inside or BINARY.search(inside) is not None or looks_like_html(inside))
+
+
+FORMAT: Final = Format("NPZ", _recognise, _read_content)

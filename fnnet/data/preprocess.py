@@ -49,11 +49,16 @@ class Reading(NamedTuple):
     pixel_max   the largest value of a pixel; "auto" for the largest in the training set; None for 255.
     ink         "light" or "dark" ink; "auto" for what most training images show.
     transpose   True if the files store images column by column.
+    label_column   the column of labels in a table of numbers: "first", "last", its name, its number counted from 1, or
+                "none"; None to find it by the header or the values.
+    image       True if the rows of a table are images, however few columns there are.
     """
 
     pixel_max: int | Literal["auto"] | None = None
     ink: Ink = "auto"
     transpose: bool = False
+    label_column: str | None = None
+    image: bool = False
 
 
 def table(preprocessing: Preprocessing) -> Array:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fnnet import data
-from fnnet.data import kaggle_csv
+from fnnet.data import csv_numbers, kaggle_csv
 from fnnet.data.kaggle_csv import read_csv
 from fnnet.errors import DataError
 from tests.tools.samples import ROWS, changed, csv_file, write
@@ -167,7 +167,7 @@ def test_labels_of_four_to_six_digits(where, monkeypatch, tmp_path):
     rows = [[label, 7, 250] if where == "first" else [7, 250, label] for label in LABELS]
     text = "\n".join(",".join(map(str, row)) for row in [names, *rows]) + "\n"
     slow = read_csv(write(tmp_path / "slow", text.replace("250", "+250").encode()))
-    monkeypatch.setattr(kaggle_csv, "_parse_cells", None)
+    monkeypatch.setattr(csv_numbers, "_parse_cells", None)
     for x, labels in (slow, read_csv(write(tmp_path / "quick", text.encode()))):
         assert labels.tolist() == LABELS
         assert x.tolist() == [[7, 250]] * len(LABELS)
