@@ -105,7 +105,7 @@ def check_line(content: bytes, line: int, path: AnyPath) -> None:
 
 def separator_of(first: bytes, line: int, path: AnyPath) -> str:
     """Return what separates the cells of the first line; DataError for decimal commas."""
-    text = re.sub(r'"[^"]*"', "", first.decode("utf-8", "replace")).strip(" ")
+    text = re.sub(r'"[^"]*"', "0", first.decode("utf-8", "replace")).strip(" ")
     for separator in (";", "\t", None):
         cells = text.split(separator)
         with_commas = [cell for cell in cells if "," in cell]

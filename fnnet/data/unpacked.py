@@ -42,8 +42,9 @@ def packed_head(head: bytes) -> bytes | None:
         if head.startswith(GZIP):
             return zlib.decompressobj(31).decompress(head, 256)
         start = 30 + int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
-        deflated = head[8:10] == b"\x08\0"
-        return zlib.decompressobj(-15).decompress(head[start:], 256) if deflated else head[start : start + 256]
+        if head[8:10] == b"\x08\0":
+            return zlib.decompressobj(-15).decompress(head[start:], 256)
+        return head[start : start + min(256, int.from_bytes(head[18:22], "little"))]
     except zlib.error:
         return b""
 
