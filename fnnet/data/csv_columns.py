@@ -44,7 +44,7 @@ class Columns(NamedTuple):
     pixels     the same as an index; a slice if they lie side by side.
     labels_at  the column of labels; or the first and the last column of the image, one of which holds the labels.
     label_at   the column of labels if the first line shows it.
-    header     True if the first line is no image.
+    header     True if the first line holds names.
     notes      on what is passed over.
     """
 
@@ -79,7 +79,7 @@ class _First(NamedTuple):
 def columns_of(cells: list[str], place: str, path: AnyPath, wanted: Wanted) -> Columns:
     """Return what the columns are.
 
-    Raises   DataError for names that it does not know and for a line that is no image.
+    Raises   DataError for unknown names and for numbers of columns that images cannot have.
     """
     header = is_header(cells)
     names = [cell.strip().lower() for cell in cells] if header else []

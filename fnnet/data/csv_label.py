@@ -20,7 +20,7 @@ EACH: Final = 0.2
 LESS: Final = 3.0
 """How much less probable than the pixels beside it a pixel may be, as a logarithm."""
 LARGEST: Final = 9999
-"""A larger label is not told by the values alone."""
+"""Larger values are not taken for labels unless the user says so."""
 
 
 def label_column(first: Array, last: Array, pixels: Array, unit: bool = False) -> Literal["first", "last"] | None:

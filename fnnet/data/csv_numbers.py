@@ -27,7 +27,7 @@ class Part(NamedTuple):
 
     x         pixels, uint8 (n, pixels): the columns that are pixels in any case.
     labels    the exact values of the columns that are or may be labels, (n, candidates).
-    fraction  "" if the pixels are whole numbers; else the place of the first that is none, and they are fractions of 1,
+    fraction  "" if the pixels are whole numbers; else the place of the first fraction, and all are fractions of 1,
               of which x has 255 times as much.
     """
 
@@ -40,7 +40,7 @@ def parse(block: bytes, line: int, columns: Columns, lines: Lines) -> Part:
     """Return the numbers of whole lines: in one pass if they are plain, else cell by cell.
 
     line     the number of the first of them.
-    Raises   DataError with line and column for a cell that is no pixel or label.
+    Raises   DataError with line and column for a cell that neither a pixel nor a label can have.
     """
     plain = lines.plain(block)
     if plain == b"":
@@ -109,7 +109,7 @@ def _parse_numbers(plain: bytes, codes: Array, columns: Columns) -> Array | None
 def _parse_cells(block: bytes, line: int, columns: Columns, lines: Lines) -> Array:
     """Return the numbers, float64 (n, width), of lines with quotes, names of rows and the like.
 
-    Raises   DataError for anything that is no pixel and no label.
+    Raises   DataError for any other cell.
     """
     rows: list[list[float]] = []
     read = columns.read()

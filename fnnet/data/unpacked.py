@@ -35,12 +35,17 @@ def is_packed(head: bytes) -> bool:
 
 
 def packed_head(head: bytes) -> bytes | None:
-    """Return the first bytes that a packed file unpacks to, b"" if it is damaged; None if so few do not show them."""
+    """Return the first bytes that a packed file unpacks to; None if so few do not show them.
+
+    Nothing for a damaged file and for an archive of arrays.
+    """
     if not head.startswith((GZIP, ZIP)):
         return None
     try:
         if head.startswith(GZIP):
             return zlib.decompressobj(31).decompress(head, 256)
+        if head[30 : 30 + int.from_bytes(head[26:28], "little")].endswith(b".npy"):
+            return b""
         start = 30 + int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
         if head[8:10] == b"\x08\0":
             return zlib.decompressobj(-15).decompress(head[start:], 256)

@@ -134,7 +134,9 @@ def test_columns_are_found_by_name_wherever_they_are(tmp_path, data):
     row_names = data.draw(st.sampled_from(["id", "ImageId", "index", "Unnamed: 0", None]))
     if row_names:
         columns[row_names] = data.draw(st.sampled_from([[*range(n)], [f"row {i}" for i in range(n)], [70_000] * n]))
-    order = data.draw(st.permutations(list(columns)))
+    # Numbers in another order may be pixels as well as names, unless there is a name beside them.
+    named = name or row_names or pattern != "{}"
+    order = data.draw(st.permutations(list(columns))) if named else list(columns)
     separator = data.draw(st.sampled_from([",", ";", "\t"]))
     rows = zip(*(columns[each] for each in order), strict=True)
     first = data.draw(st.booleans())
