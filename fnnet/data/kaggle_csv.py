@@ -120,22 +120,15 @@ def _pixels(parts: Sequence[Part], lines: Lines, edge: Array | None, at: int) ->
 
     edge   the values of the first (at = -1) or last (at = 0) pixel, if they are apart; None if not.
     """
-    edges = edge is not None and bool((edge != np.floor(edge)).any())
     fraction = next((part.fraction for part in parts if part.fraction), "")
-    unit = bool(fraction) or edges
-    if unit:
+    if fraction:
         for part in parts:
             if not part.fraction and part.x.max() > 1:
-                mixed(fraction or "the pixel at the edge", "other pixels above 1", lines)
+                mixed(fraction, "other pixels above 1", lines)
         parts = [part if part.fraction else part._replace(x=part.x * np.uint8(255)) for part in parts]
     if edge is None:
-        return np.concatenate([part.x for part in parts]), unit
-    if edge.max() > (1 if unit else 255) or edge.min() < 0:
-        row = int(edge.argmax())
-        expected = f"0 to {1 if unit else 255}"
-        place = f"row {row + 1}, {'first' if at else 'last'} pixel"
-        refuse("not a pixel", lines.path, place, expected, f"{edge[row]:g}", "correct the cell")
+        return np.concatenate([part.x for part in parts]), bool(fraction)
     x = np.empty((len(edge), parts[0].x.shape[1] + 1), np.uint8)
     np.concatenate([part.x for part in parts], out=x[:, 1:] if at else x[:, :-1])
-    x[:, 0 if at else -1] = scaled(edge) if unit else edge
-    return x, unit
+    x[:, 0 if at else -1] = scaled(edge) if fraction else edge
+    return x, bool(fraction)

@@ -12,8 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fnnet import data
+from fnnet.data import kaggle_csv, unpacked
+from fnnet.data.csv_label import label_column
 from fnnet.data.kaggle_csv import read_csv
-from fnnet.data.preprocess import Reading
+from fnnet.data.preprocess import Reading, spread
 from fnnet.errors import DataError, FnnetError
 from tests.tools.samples import write
 
@@ -290,3 +292,45 @@ def test_every_command_takes_the_label_column(run, tmp_path):
         assert np.mean([int(each["label"]) for each in answers["predictions"]] == labels) > 0.9
         assert [note["code"] for note in answers["notes"]] == ["label-column"] * (not more)
     assert run("data", "info", "--data", path, *told, "--json").json["notes"] == []
+
+
+def test_one_value_among_many_that_no_label_or_no_pixel_has_is_enough_to_refuse():
+    """All values count, not only those of the rows that are looked at."""
+    n, generator = 1000, np.random.default_rng(0)
+    x, labels = np.zeros((n, 64)), generator.integers(0, 10, n).astype(float)
+    x[:, 1:-1] = generator.integers(0, 2, (n, 62))
+    assert label_column(labels, x[:, -1], x[:, :-1].astype(np.uint8)) == "first"
+    unseen = min({*range(n)}.difference(spread(np.arange(n)).tolist()))
+    for column, value in ((labels, 0.5), (labels, 20_000.0), (x[:, -1], 256.0), (x[:, -1], 0.5)):
+        before = column[unseen]
+        column[unseen] = value
+        assert label_column(labels, x[:, -1], x[:, :-1].astype(np.uint8)) is None
+        assert label_column(labels + 0.5, x[:, -1] + 0.5, x[:, :-1].astype(np.uint8)) is None
+        column[unseen] = before
+
+
+def test_fractions_and_other_numbers_in_different_pieces(monkeypatch, tmp_path):
+    monkeypatch.setattr(kaggle_csv, "PIECE", 20)
+    start = b"label,pixel0,pixel1\n" + b"1,0,1\n" * 30
+    x, _ = read_csv(write(tmp_path / "a", start + b"1,0.2,1\n"))
+    assert x.tolist() == [[0, 255]] * 30 + [[51, 255]]
+    with pytest.raises(DataError, match="line 32, column 2: not a pixel: a fraction; expected whole numbers"):
+        read_csv(write(tmp_path / "a", start + b"1,0.2,1\n" + b"1,0,1\n" * 30 + b"1,7,1\n"))
+
+
+def test_numbers_too_long_and_too_few_columns(tmp_path):
+    with pytest.raises(DataError, match="line 2, column 2: not a pixel"):
+        read_csv(write(tmp_path / "a", b"label,pixel0\n1,1." + b"0" * 70 + b"\n"))
+    with pytest.raises(DataError, match=r"the first or the last column is the labels.*--label-column"):
+        read_csv(write(tmp_path / "a", b"1,2\n3,4\n"), image=True)
+
+
+def test_archives_that_are_refused(monkeypatch, tmp_path):
+    content = bytearray(packed(b"label,pixel0\n1,2\n" * 9, "zip"))
+    for start, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        content[content.find(start) + at] |= 1
+    with pytest.raises(DataError, match="an encrypted archive"):
+        read_csv(write(tmp_path / "a", bytes(content)))
+    monkeypatch.setattr(unpacked, "MAX_FILE_BYTES", 20)
+    with pytest.raises(DataError, match="file too large; expected at most 20 bytes"):
+        read_csv(write(tmp_path / "a", gzip.compress(b"label,pixel0\n" + b"1,2\n" * 9)))

@@ -77,7 +77,7 @@ def csv_seeds():
     texts = {
         "good-header": f"{head}\n{rows}",
         "good-label-last": "".join("0," * 64 + f"{number % 10}\n" for number in range(40)),
-        "good-square": ("0,1,2,3" * 16 + "\n") * 2,
+        "good-square": (",".join(["0,1,2,3"] * 16) + "\n") * 2,
         "small": rows,
         "good-crlf": f"{head}\n{rows}".replace("\n", "\r\n"),
         "good-cr": f"{head}\n{rows}".replace("\n", "\r"),
