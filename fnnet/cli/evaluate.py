@@ -18,7 +18,15 @@ from fnnet.cli.common import (
     print_json,
     say,
 )
-from fnnet.cli.options import FileName, compiled_options, data_options, json_option, quiet_option, seed_option
+from fnnet.cli.options import (
+    FileName,
+    compiled_options,
+    data_options,
+    json_option,
+    label_column_option,
+    quiet_option,
+    seed_option,
+)
 from fnnet.errors import ModelError, counted
 
 if TYPE_CHECKING:
@@ -34,6 +42,7 @@ SHEET: Final = 100
 @click.command(short_help="How good is a model, class by class?")
 @click.argument("model_path", metavar="MODEL", type=FileName())
 @data_options
+@label_column_option
 @compiled_options("Evaluate")
 @click.option(
     "--plot",

@@ -20,7 +20,7 @@ from fnnet.data.idx import GZIP_MAGIC
 from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import Reading, other_ink
-from fnnet.data.reader import SEE, AnyPath, Content, Wanted, size
+from fnnet.data.reader import SEE, AnyPath, Content, Wanted, check_columns, size
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError, counted
 from fnnet.files.disk import read_head, refuse
 
@@ -143,11 +143,11 @@ def _from_path(
     notes = [note for each in found for note in _packing(each)]
     if not path.is_dir():
         transposed = known.transpose if known else reading.transpose
-        content = formats.read(path, Wanted(labelled=True, shape=flat and flat[::-1] if transposed else flat))
-    elif found:
-        content = read_idx_folder(path)
+        shape = flat and flat[::-1] if transposed else flat
+        content = formats.read(path, Wanted(True, shape, reading.label_column, reading.image))
     else:
-        content, classes = read_class_folders(path)
+        check_columns(reading.label_column, reading.image, f"the folder {path}")
+        content, classes = (read_idx_folder(path), classes) if found else read_class_folders(path)
     if reading.first_label:
         content = _from_label(content, reading.first_label)
     compared = BOTH if known else BOTH[1:]
@@ -273,17 +273,28 @@ def split(examples: Examples, dev: int, seed: int, limit: int | None = None) -> 
     return train, cut if dev else None
 
 
-def read_images(path: AnyPath, shape: tuple[int, int], preprocessing: Preprocessing = PLAIN) -> Array:
+def read_images(
+    path: AnyPath,
+    shape: tuple[int, int],
+    preprocessing: Preprocessing = PLAIN,
+    *,
+    label_column: str | None = None,
+    notify: Notify = lambda notice: None,
+) -> Array:
     """Return the images in a file to predict, uint8 (n, height x width); a file of any format in the table.
 
     Labels are left out; of an NPZ archive, the images are `x_test`.
+    label_column   the column of labels in a table, as in `Reading`; "none" if it has none.
+    notify   called with each note about how the file was read.
     Raises   DataError for a file that cannot be read, images that do not have `shape` (height, width), or a pixel above
              the largest.
     """
     stored = shape[::-1] if preprocessing.transpose else shape
-    content = formats.read(path, Wanted(labelled=False, shape=stored))
+    content = formats.read(path, Wanted(labelled=False, shape=stored, label_column=label_column))
     if content.image_shape != stored:
         problem, expected = "image size does not fit the model", f"{size(stored)}, as the model was trained"
         fix = "scale the images to that size, or train a model for theirs"
         refuse(problem, path, content.shape_at, expected, size(content.image_shape), fix)
+    for note in content.notes:
+        notify(note)
     return preprocess.apply(preprocessing, content.x, shape, path)

@@ -20,7 +20,8 @@ from fnnet.data.arrays import as_content, as_labels
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.kinds import kind_of
 from fnnet.data.notes import Note
-from fnnet.data.reader import AGAIN, AnyPath, Content, Format, Opened, Wanted
+from fnnet.data.reader import AGAIN, BINARY, AnyPath, Content, Format, Opened, Wanted
+from fnnet.data.unpacked import packed_head
 from fnnet.errors import counted
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
 
@@ -284,4 +285,10 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     return pair(images_path, images, beside[0], read_idx(beside[0]))
 
 
-FORMAT: Final = Format("IDX", lambda head, path: looks_like_idx(head), _read)
+def _recognise(head: bytes, path: AnyPath) -> bool:
+    """Return True for what may be IDX; gzip of text is not."""
+    inside = packed_head(head) if head.startswith(GZIP_MAGIC) else None
+    return looks_like_idx(head) and (not inside or BINARY.search(inside) is not None or looks_like_html(inside))
+
+
+FORMAT: Final = Format("IDX", _recognise, _read)

@@ -19,10 +19,11 @@ from fnnet.data.arrays import as_content
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.notes import Note
 from fnnet.data.npy import Header, needed, read_header
-from fnnet.data.reader import AnyPath, Content, Format, Opened, Wanted
+from fnnet.data.reader import BINARY, AnyPath, Content, Format, Opened, Wanted
 from fnnet.data.roles import PARTS, Role, beside, role_of
+from fnnet.data.unpacked import packed_head
 from fnnet.errors import FnnetError, counted
-from fnnet.files.disk import refuse, show_bytes
+from fnnet.files.disk import looks_like_html, refuse, show_bytes
 
 MAGIC: Final = b"PK\x03\x04"
 MAX_MEMBER: Final = 2 * 2**30
@@ -235,4 +236,10 @@ def role_of_part(path: AnyPath) -> str:
     return next((PARTS[word] for word in words if word in PARTS), "")
 
 
-FORMAT: Final = Format("NPZ", lambda head, path: head.startswith(MAGIC), _read_content)
+def _recognise(head: bytes, path: AnyPath) -> bool:
+    """Return True for a ZIP archive, unless its first member is text."""
+    inside = packed_head(head) if head.startswith(MAGIC) else b""
+    return head.startswith(MAGIC) and (not inside or BINARY.search(inside) is not None or looks_like_html(inside))
+
+
+FORMAT: Final = Format("NPZ", _recognise, _read_content)

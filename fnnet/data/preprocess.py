@@ -38,12 +38,17 @@ class Reading(NamedTuple):
     ink         "light" or "dark" ink; "auto" for what most training images show.
     transpose   True if the files store images column by column.
     first_label   the label of the first class in a file of numbers.
+    label_column   the column of labels in a table of numbers: "first", "last", its name, its number counted from 1, or
+                "none"; None to find it by the header or the values.
+    image       True if the rows of a table are images, however few columns there are.
     """
 
     pixel_max: int | Literal["auto"] | None = None
     ink: Ink = "auto"
     transpose: bool = False
     first_label: int = 0
+    label_column: str | None = None
+    image: bool = False
 
 
 def table(preprocessing: Preprocessing) -> Array:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, NoReturn
 from fnnet.core.params import Array
 from fnnet.data.kinds import kind_of
 from fnnet.data.notes import Note
-from fnnet.errors import FnnetError
+from fnnet.errors import FnnetError, UsageError
 from fnnet.files.disk import looks_like_html, open_regular, refuse, show_bytes, unreadable
 
 AnyPath = str | os.PathLike[str]
@@ -30,10 +30,14 @@ class Wanted(NamedTuple):
     labelled  True for a data set: images with their labels and, if there is one, a test set. False for images alone.
     shape     (height, width) to give to rows of that many pixels; a reader of pictures may refuse any other size before
               it unpacks the image. None if the file alone decides.
+    label_column   the column of labels in a table of numbers, as `Reading` has it; None if the file shows it.
+    image     True if the rows of a table are images, whatever it looks like.
     """
 
     labelled: bool
     shape: tuple[int, int] | None = None
+    label_column: str | None = None
+    image: bool = False
 
 
 class Content(NamedTuple):
@@ -45,7 +49,7 @@ class Content(NamedTuple):
     test         the test set, if there is one.
     labels_at    the file or array that the labels come from, for messages.
     shape_at     the place in the file that gives the size of an image, for messages.
-    notes        what the user should know.
+    notes        what the user should know about how the file was read.
     lossy        True if the file does not keep every pixel: blank ones may be nearly blank.
     """
 
@@ -69,6 +73,7 @@ class Format(NamedTuple):
     picture    True if a file holds one image: such files are taken from class folders and from folders to predict.
     suffixes   of the names of pictures, in lower case, with the dot.
     extra      what to pip install for the libraries that `read` imports, if they are optional.
+    columns    True if labels are a column among those of the pixels, so that `Wanted.label_column` can name it.
     """
 
     name: str
@@ -77,6 +82,7 @@ class Format(NamedTuple):
     picture: bool = False
     suffixes: tuple[str, ...] = ()
     extra: str = ""
+    columns: bool = False
 
 
 def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content:
@@ -93,6 +99,8 @@ def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content
         if found.picture and wanted.labelled:
             problem, expected = "a single image is not a data set", "a folder with one folder of images for each class"
             refuse(problem, path, "byte 0", expected, f"one {found.name} image", SEE)
+        if wanted.labelled and not found.columns:
+            check_columns(wanted.label_column, wanted.image, f"{os.fsdecode(path)}, {found.name}")
         try:
             return found.read(file, path, wanted)
         except ImportError as error:
@@ -139,6 +147,13 @@ def _refuse_kind(path: AnyPath, head: bytes, formats: Sequence[Format]) -> NoRet
 def looks_like_netpbm(head: bytes) -> bool:
     """Return True if these first bytes are those of a netpbm image, which may be all text."""
     return head[:1] == b"P" and head[1:2] in NETPBM and (head[2:3].isspace() or head[2:3] == b"#")
+
+
+def check_columns(label_column: str | None, image: bool, found: str) -> None:
+    """Raise UsageError if columns are described where there are none, in the data `found`."""
+    where = "--label-column" if label_column is not None else "--image" if image else ""
+    if where:
+        raise UsageError("has no effect", where=where, expected="a table of numbers, such as CSV", found=found)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -11,15 +11,20 @@ from fnnet.core.check_network import check_examples
 from fnnet.core.checks import as_array, check_labels
 from fnnet.core.state import Examples
 from fnnet.data import Dataset
+from fnnet.data.preprocess import Reading
 from fnnet.errors import DataError, UsageError, counted
 
 
 def load_dev_set(
-    path: str | os.PathLike[str], dataset: Dataset, notify: Callable[[str], None] = lambda notice: None
+    path: str | os.PathLike[str],
+    dataset: Dataset,
+    notify: Callable[[str], None] = lambda notice: None,
+    label_column: str | None = None,
 ) -> Examples:
     """Load the images at `path` for validation while training on `dataset`.
 
     notify   called with each note about them.
+    label_column   the column of labels in a table, as in `fnnet.data.preprocess.Reading`.
     Raises   as `data.load`; UsageError for images of another shape or other classes.
     """
     try:
@@ -28,6 +33,7 @@ def load_dev_set(
             None,
             classes=dataset.classes,
             flat=dataset.image_shape,
+            reading=Reading(label_column=label_column),
             preprocessing=dataset.preprocessing,
             notify=notify,
         )

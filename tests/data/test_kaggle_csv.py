@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fnnet import data
-from fnnet.data import kaggle_csv
+from fnnet.data import csv_numbers, kaggle_csv
 from fnnet.data.kaggle_csv import read_csv
 from fnnet.errors import DataError
 from tests.tools.samples import ROWS, changed, csv_file, write
@@ -92,14 +92,18 @@ def test_f21_f23_f24_csv_that_is_refused(rows, message, tmp_path):
         (b"label,pixel0,pixel00\n1,2,3\n", "pixel named twice"),
         (b"\n\n\r\n", "line 1: first line is empty"),
         (b"\n\nlabel,colour\n1,2\n", "line 3, column 2: unknown column"),
-        (b"\n1,2\n3,x\n", "line 3, column 2"),
+        (b"\nlabel,pixel0\n3,x\n", "line 3, column 2"),
         (b"\n\nlabel,pixel0\n", "line 4: empty dataset"),
         (b"\xef\xbb\xbf", "first line is empty"),
-        (b"5,0,NaN,1,1\n", "line 1, column 3"),
+        (b"5,0,NaN,1,1\n", "a table, or images too small to tell.*say --image"),
+        (b"5,0,NaN" + b",1" * 62 + b"\n", "line 1, column 3"),
         (b"label,colour\n1,2\n", "line 1, column 2: unknown column"),
         (b"label\n1\n", "no pixel columns"),
         (b"label,pixel0\n", "empty dataset"),
-        (b"1;2;3\n", "separated by commas"),
+        (b"1;2;3\n", "odd number of fields"),
+        (b"label;pixel0\n1;0,5\n", "line 2, column 2: a decimal comma"),
+        (b"0,5;1,5;2\n", "line 1: a decimal comma"),
+        (b"0,5 1,5\n", "line 1: a decimal comma"),
         (b"1,2,3,4,5,6,7\n", "odd number of fields"),
         (b"<html>", "HTML"),
         ("label,pixel0\n1,2\n".encode("utf-16"), "unknown kind"),
@@ -167,7 +171,7 @@ def test_labels_of_four_to_six_digits(where, monkeypatch, tmp_path):
     rows = [[label, 7, 250] if where == "first" else [7, 250, label] for label in LABELS]
     text = "\n".join(",".join(map(str, row)) for row in [names, *rows]) + "\n"
     slow = read_csv(write(tmp_path / "slow", text.replace("250", "+250").encode()))
-    monkeypatch.setattr(kaggle_csv, "_parse_cells", None)
+    monkeypatch.setattr(csv_numbers, "_parse_cells", None)
     for x, labels in (slow, read_csv(write(tmp_path / "quick", text.encode()))):
         assert labels.tolist() == LABELS
         assert x.tolist() == [[7, 250]] * len(LABELS)
@@ -179,11 +183,12 @@ def test_f22_a_first_line_that_numbers_the_columns_is_a_header(start, labelled, 
     rows = np.arange(2 * (9 + labelled)).reshape(2, -1) + 1
     lines = [range(start, start + 9 + labelled), *rows.tolist()]
     write(tmp_path / "a", "".join(",".join(map(str, line)) + "\n" for line in lines).encode())
-    pixels, labels = read_csv(tmp_path / "a")
+    told = "first" if labelled else None
+    pixels, labels = read_csv(tmp_path / "a", told, image=True)
     assert np.array_equal(pixels, rows[:, int(labelled) :])
     assert (labels is None) != labelled
     write(tmp_path / "b", b"0,1,2,3\n4,5,6,7\n")
-    assert len(read_csv(tmp_path / "b")[0]) == 2
+    assert len(read_csv(tmp_path / "b", image=True)[0]) == 2
 
 
 @pytest.mark.parametrize("piece", [1, 3, 2**18])
@@ -191,5 +196,5 @@ def test_blank_lines_before_the_first_are_passed_over(piece, monkeypatch, tmp_pa
     monkeypatch.setattr(kaggle_csv, "PIECE", piece)
     for end in ("\n", "\r", "\r\n"):
         for text in (["", "", "label,pixel0", "3,4"], ["", "3,4", ""]):
-            x, labels = read_csv(write(tmp_path / "a", end.join(text).encode()))
+            x, labels = read_csv(write(tmp_path / "a", end.join(text).encode()), "first", image=True)
             assert (x.tolist(), labels.tolist()) == ([[4]], [3])

@@ -7,6 +7,7 @@ import pytest
 
 from fnnet import data
 from fnnet.data import npz as npz_reader
+from fnnet.data.preprocess import Reading
 from fnnet.errors import DataError
 from tests.conftest import idx_bytes
 from tests.tools.samples import csv_file, npy, npz, raw_npz, write
@@ -42,16 +43,17 @@ def test_more_classes_than_a_byte_counts(form, tmp_path):
         path, header = tmp_path / "a.csv", "label," + ",".join(f"pixel{number}" for number in range(9))
         rows = [",".join(map(str, row)) for row in np.column_stack([labels, x]).tolist()]
         path.write_text("\n".join([header, *rows] if form == "named csv" else rows))
-    found = data.load(str(path), classes=[str(number) for number in range(2100)])
+    told = Reading(label_column="first", image=True) if form == "csv" else Reading()
+    found = data.load(str(path), classes=[str(number) for number in range(2100)], reading=told)
     np.testing.assert_array_equal(found.train.x, x)
     np.testing.assert_array_equal(found.train.labels, labels)
     with pytest.raises(DataError, match="label out of range; expected 0 to 255, found 2093"):
-        data.load(str(path), classes=[str(number) for number in range(256)])
-    if form != "npz":
+        data.load(str(path), classes=[str(number) for number in range(256)], reading=told)
+    if form == "csv":
         for wrong in ("1000000," + "1," * 8 + "1", "300," + "1," * 8 + "300", "9" * 5000 + "," + "1," * 8 + "1"):
             path.write_text("\n".join([*rows, wrong]))
             with pytest.raises(DataError, match=r"line 301, column 10?: not a (label|pixel); expected a whole"):
-                data.load(str(path), classes=[str(number) for number in range(2100)])
+                data.load(str(path), classes=[str(number) for number in range(2100)], reading=told)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import csv
 import gzip
 import io
 import itertools
-import math
 
 import numpy as np
 import pytest
@@ -137,9 +136,7 @@ def test_tables(tmp_path, data):
         writer.writerow([row[column] for column in columns])
     bom = data.draw(st.sampled_from([b"", b"\xef\xbb\xbf"]))
     (tmp_path / "a").write_bytes(bom + text.getvalue().encode())
-    if not header and math.isqrt(side * side + 1) ** 2 == side * side + 1:
-        return
-    pixels, found = read_csv(tmp_path / "a")
+    pixels, found = read_csv(tmp_path / "a", None if header else "first", image=True)
     assert np.array_equal(pixels, x)
     assert np.array_equal(found, labels)
 

@@ -118,7 +118,7 @@ DAMAGED = {
     "csv in UTF-16": ("label,pixel0\n1,2\n".encode("utf-16"), "UTF-16"),
     "csv with zeros": (b"label,pixel0\n1,\x00\n", "byte 15: unknown kind of file"),
     "csv of names alone": (b"label,pixel0\n", "empty dataset"),
-    "csv with semicolons": (b"label;pixel0\n1;2\n", "separated by commas"),
+    "csv with decimal commas": (b"label;pixel0\n1;0,5\n", "line 2, column 2: a decimal comma"),
     "csv with semicolons below": (b"label,pixel0\n1;2\n", "found 1; separate the fields by commas"),
     "csv named twice": (b"label,pixel0,pixel0\n1,2,3\n", "column 3: column named twice"),
     "csv with a pixel twice": (b"label,pixel0,pixel00\n1,2,3\n", "pixel named twice"),

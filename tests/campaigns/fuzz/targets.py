@@ -25,6 +25,7 @@ from fnnet import data
 from fnnet.core.params import Params
 from fnnet.data import formats, idx, kaggle_csv, npz, png
 from fnnet.data.arrays import MAX_LABEL
+from fnnet.data.csv_columns import LABELS
 from fnnet.data.preprocess import table
 from fnnet.errors import FnnetError
 from fnnet.files import log
@@ -115,40 +116,59 @@ def _outcome(read, path):
         return error
 
 
-NUMBER = re.compile(r"[ \t]*\+?[0-9]+[ \t]*", re.ASCII)
+NUMBER = re.compile(r"[ \t]*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?[ \t]*", re.ASCII)
 
 
 def hold_csv(value, path):
-    """Every cell is read again by the csv module and by Python's integers."""
+    """Every cell is read again by the csv module and by Python's floats; the pixels are in the order of their names."""
     pixels, labels = value
     must(pixels.ndim == 2 and pixels.size > 0, "the pixels' shape", pixels.shape)
-    # Line ends as Python has them, and those within quotes not taken apart.
-    text = io.StringIO(Path(path).read_bytes().decode("utf-8-sig"), newline=None)
-    rows = [row for row in csv.reader(text) if row]
-    header = [] if all(re.fullmatch(r"\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*", cell) for cell in rows[0]) else rows.pop(0)
-    odd = next((cell for row in rows for cell in row if not NUMBER.fullmatch(cell)), None)
-    must(odd is None, "a cell that is no whole number was taken for one", repr(odd))
-    numbers = np.array([[int(cell) for cell in row] for row in rows])
-    width = pixels.shape[1] + (labels is not None)
-    must(numbers.shape == (len(pixels), width), "rows or columns", (numbers.shape, pixels.shape))
-    names = [name.strip().lower() for name in header]
-    at = names.index("label") if "label" in names else None if header or labels is None else 0
-    must((at is None) == (labels is None), "the label's column", header[:4])
-    if at is not None:
-        _array(labels, (np.uint8, np.int64), "labels", frozen=False)
-        must(labels.tolist() == numbers[:, at].tolist(), "a label", labels[:4])
-        must(labels.max() <= MAX_LABEL and labels.min() >= 0, "a label's range")
-        numbers, names = np.delete(numbers, at, axis=1), names[:at] + names[at + 1 :]
-    order = np.argsort(np.array([_place(name) for name in names]), kind="stable") if names else slice(None)
-    must(np.array_equal(pixels, numbers[:, order]), "a pixel")
     _array(pixels, (np.uint8,), "pixels", frozen=False)
+    if labels is not None:
+        _array(labels, (np.int64,), "labels", frozen=False)
+        must(labels.shape == (len(pixels),) and labels.min() >= 0 and labels.max() <= MAX_LABEL, "the labels")
+    content = Path(path).read_bytes()
+    if content.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"PK")):
+        return
+    # Line ends as Python has them, and those within quotes not taken apart.
+    lines = io.StringIO(content.decode("utf-8-sig"), newline=None).read().split("\n")
+    lines = [re.sub(" +", " ", line.replace("\t", " ").strip(" ")) if "," not in line else line for line in lines]
+    width = pixels.shape[1] + (labels is not None)
+    rows = [_cells(line, width) for line in lines if line]
+    must(len(rows) - len(pixels) in (0, 1), "rows", (len(rows), len(pixels)))
+    names = rows.pop(0) if len(rows) > len(pixels) else [str(column) for column in range(len(rows[0]))]
+    numbered = {_place(name.strip().lower()): column for column, name in enumerate(names) if re.search("[0-9]", name)}
+    at = [numbered[place] for place in sorted(numbered)]
+    cells = [[row[column] for column in at] for row in rows]
+    odd = next((cell for row in cells for cell in row if not NUMBER.fullmatch(cell)), None)
+    must(odd is None, "a cell that is no number was taken for one", repr(odd))
+    numbers = np.array([[float(cell) for cell in row] for row in cells])
+    if len(at) > pixels.shape[1]:  # one of the outer columns is the labels
+        told = [side for side in (slice(1, None), slice(0, -1)) if _same_pixels(numbers[:, side], pixels)]
+        edges = [numbers[:, 0 if side.start else -1].tolist() for side in told]
+        must(labels is not None and labels.tolist() in edges, "the label's column")
+        return
+    must(_same_pixels(numbers, pixels), "a pixel")
+    named = [column for column, name in enumerate(names) if name.strip().lower() in LABELS]
+    must((labels is None) == (not named), "the label's column", names[:4])
+    must(not named or labels.tolist() == [float(row[named[0]]) for row in rows], "a label")
+
+
+def _cells(line, width):
+    """The cells of a line, whatever separates them: there are at least `width`."""
+    each = [next(csv.reader([line], delimiter=mark)) for mark in ",;\t "]
+    return next((cells for cells in each if len(cells) >= width), each[0])
+
+
+def _same_pixels(numbers, pixels):
+    whole = (numbers == np.floor(numbers)).all()
+    return np.array_equal(numbers if whole else np.floor(numbers * 255 + 0.5), pixels)
 
 
 def _place(name):
-    """The order of pixel columns, `pixel7` or `3x4`, as one number."""
-    must(re.fullmatch(r"pixel[0-9]+|[0-9]+x[0-9]+", name), "a column's name", repr(name))
-    first, *second = (int(number) for number in re.findall(r"[0-9]+", name))
-    return first * 10**5 + second[0] if second else first
+    """The order of pixel columns, `pixel7` or `3x4`, as numbers."""
+    found = re.fullmatch(r"(?:pixel|px?|x|v|column)?[ _]?([0-9]+)(?:[x_]([0-9]+))?", name)
+    return tuple(int(number) for number in found.groups() if number) if found else (-1,)
 
 
 def read_npz(path):

@@ -1,0 +1,238 @@
+"""What the columns of a table are, by its first line: pixels, labels, names of rows."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from fnnet.core.params import Array
+from fnnet.data.notes import Note
+from fnnet.data.reader import AnyPath, Wanted
+from fnnet.errors import counted
+from fnnet.files.disk import refuse
+
+COUNTED: Final = 9
+"""A first line that numbers the columns is a header if there are at least this many; fewer numbers may be pixels."""
+ENOUGH: Final = 64
+"""Columns without names of pixels are images if there are at least this many: fewer are measurements as often."""
+LABELS: Final = frozenset({"label", "class", "target", "digit"})
+ROW_NAMES: Final = re.compile(r"id|image[ _]?id|index|row[ _.]?names?|unnamed: [0-9]+(\.[0-9]+)?")
+PIXELS: Final = (
+    re.compile(r"pixel[ _]?([0-9]{1,6})"),
+    re.compile(r"([0-9]{1,4})x([0-9]{1,4})"),
+    re.compile(r"pixel_([0-9]{1,4})_([0-9]{1,4})"),
+)
+"""Names that only pixels have."""
+NUMBERED: Final = tuple(re.compile(f"{prefix}([0-9]{{1,6}})") for prefix in ("p_?", "px_?", "x_?", "v", "column_?", ""))
+"""Names that any columns may have; such as V1, V2... by R and 0, 1... by pandas for columns without names."""
+IS_NUMBER: Final = re.compile(r"\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*")
+READ_AS_NAME: Final = re.compile(r"(X?[0-9]+(?:\.[0-9]+)?)(?:\.|_duplicated_)([0-9]{1,6})")
+KAGGLE: Final = "name the columns label, pixel0, pixel1..."
+OPTION: Final = "say --label-column first, last, NAME, NUMBER or none"
+Pixels = dict[tuple[int, ...], int]
+
+
+class Columns(NamedTuple):
+    """The meaning of the cells of a line.
+
+    width      the number of columns.
+    pixels_at  the columns that are pixels in any case, in the order of the image.
+    pixels     the same as an index; a slice if they lie side by side.
+    labels_at  the column of labels; or the first and the last column of the image, one of which holds the labels.
+    label_at   the column of labels if the first line shows it.
+    header     True if the first line holds names.
+    notes      on what is passed over.
+    """
+
+    width: int
+    pixels_at: Array
+    pixels: slice | Array
+    labels_at: tuple[int, ...]
+    label_at: int | None
+    header: bool
+    notes: tuple[Note, ...] = ()
+
+    def read(self) -> list[int]:
+        """Return the columns that hold pixels or labels."""
+        return sorted((*self.pixels_at.tolist(), *self.labels_at))
+
+
+class _First(NamedTuple):
+    """The first line and what is wanted from the file, for all that judges them."""
+
+    cells: list[str]
+    names: list[str]
+    place: str
+    path: AnyPath
+    wanted: Wanted
+
+    def refuse(self, problem: str, expected: object, found: object, fix: str, column: int | None = None) -> None:
+        """Raise DataError about the first line, or a column in it."""
+        place = self.place if column is None else f"{self.place}, column {column + 1}"
+        refuse(problem, self.path, place, expected, found, fix)
+
+
+def columns_of(cells: list[str], place: str, path: AnyPath, wanted: Wanted) -> Columns:
+    """Return what the columns are.
+
+    Raises   DataError for unknown names and for numbers of columns that images cannot have.
+    """
+    header = is_header(cells)
+    names = [cell.strip().lower() for cell in cells] if header else []
+    first = _First(cells, names, place, path, wanted)
+    if made_of_an_image(cells):
+        fix = "write the file from a table that was read without a header (pandas: header=None)"
+        first.refuse("the header is made of the first image", "names of columns", repr(",".join(cells[:6]))[:40], fix)
+    for column, name in enumerate(names):
+        if names.index(name) != column:
+            first.refuse("column named twice", "each name once", repr(cells[column][:40]), KAGGLE, column)
+    told = _told(first)
+    if header:
+        return _by_name(first, told)
+    return _by_count({(column,): column for column in range(len(cells)) if column != told}, first, told, [])
+
+
+def is_header(cells: list[str]) -> bool:
+    """Return True if a first line names or numbers the columns."""
+    if _numbers_columns(cells) or not any(map(IS_NUMBER.fullmatch, cells)):
+        return True
+    if not cells[0].strip():
+        return _numbers_columns(cells[1:], 1)
+    names = [cell.strip().lower() for cell in cells]
+    return any(name in LABELS or ROW_NAMES.fullmatch(name) for name in names)
+
+
+def _numbers_columns(cells: list[str], least: int = COUNTED) -> bool:
+    """Return True if these cells number the columns, as pandas writes columns without names."""
+    return len(cells) >= least and any(
+        cells == [str(number) for number in range(start, start + len(cells))] for start in (0, 1)
+    )
+
+
+def made_of_an_image(cells: list[str]) -> bool:
+    """Return True if a reader made these names of numbers: it numbers those that occur again.
+
+    >>> made_of_an_image(["7", "0", "0.1", "0.2", "18", "0.3"])  # pandas
+    True
+    >>> made_of_an_image(["7", "0", "0_duplicated_0"]), made_of_an_image(["X7", "X0", "X0.1"])  # Polars, R
+    (True, True)
+    >>> made_of_an_image(["7", "0", "0", "0.1"])
+    False
+    """
+    seen: dict[str, int] = {}
+    again = 0
+    for cell in map(str.strip, cells):
+        match = READ_AS_NAME.fullmatch(cell)
+        if match and seen.get(match[1]) == int(match[2]) + ("_" in cell):
+            seen[match[1]] += 1
+            again += 1
+        elif cell in seen or not IS_NUMBER.fullmatch(cell.removeprefix("X")):
+            return False
+        else:
+            seen[cell] = 1
+    return again > 0
+
+
+def _told(first: _First) -> int | None:
+    """Return the column that the user says holds the labels; None if the user says none, or nothing."""
+    choice, width = first.wanted.label_column, len(first.cells)
+    if choice is None or choice == "none":
+        return None
+    found = {column for column, name in enumerate(first.names) if name == choice.strip().lower()}
+    if choice in ("first", "last"):
+        found.add(0 if choice == "first" else width - 1)
+    elif choice.isascii() and choice.isdigit() and len(choice) < 7 and 1 <= int(choice) <= width:
+        found.add(int(choice) - 1)
+    if len(found) != 1:
+        expected = "first, last, none, a name in the header, or " + f"1 to {width}"
+        problem = "two columns may be meant by --label-column" if found else "no such column for --label-column"
+        first.refuse(problem, expected, repr(choice), "name another, or say its number")
+    return found.pop()
+
+
+def _by_name(first: _First, told: int | None) -> Columns:
+    labels: list[int] = []
+    row_names: list[int] = []
+    families: dict[int, Pixels] = {}
+    for column, name in enumerate(first.names):
+        kind = next((kind for kind, each in enumerate((*PIXELS, *NUMBERED)) if each.fullmatch(name)), None)
+        if column == told:
+            continue
+        if name in LABELS:
+            labels.append(column)
+        elif ROW_NAMES.fullmatch(name) or (not name and column == 0):
+            row_names.append(column)
+        elif kind is None:
+            expected = "label, pixel0, pixel1... (or 1x1, 1x2...)"
+            fix = "rename or remove the column"
+            first.refuse("unknown column", expected, repr(first.cells[column][:40]), fix, column)
+        else:
+            number = tuple(map(int, (*PIXELS, *NUMBERED)[kind].fullmatch(name).groups()))  # type: ignore[union-attr]
+            pixels = families.setdefault(kind, {})
+            if pixels.setdefault(number, column) != column:
+                first.refuse("pixel named twice", "each pixel once", repr(name[:40]), KAGGLE, column)
+    if len(labels) > 1 and first.wanted.label_column is None:
+        found = " and ".join(repr(first.cells[column][:40]) for column in labels)
+        first.refuse("several columns may be the labels", "one", found, OPTION)
+    if told is None and first.wanted.label_column is None and labels:
+        told = labels.pop()
+    if len(families) != 1:
+        found = "none" if not families else "both kinds of names"
+        first.refuse("no pixel columns", "label, pixel0, pixel1... or label, 1x1, 1x2...", found, KAGGLE)
+    [(kind, pixels)] = families.items()
+    spans = [max(numbers) - min(numbers) + 1 for numbers in zip(*pixels, strict=True)]
+    if math.prod(spans) != len(pixels):
+        expected = f"{math.prod(spans)} columns, without gaps"
+        first.refuse("pixel columns missing", expected, len(pixels), KAGGLE)
+    over = sorted([*labels, *row_names])
+    notes = [_passed_over(first.cells[column], column, column in labels) for column in over]
+    if kind < len(PIXELS):
+        return _columns(first, [pixels[number] for number in sorted(pixels)], told, notes)
+    return _by_count(pixels, first, told, notes)
+
+
+def _passed_over(name: str, column: int, label: bool) -> Note:
+    what = "another column is the labels, or none" if label else "it names the rows"
+    return Note("column-passed-over", f"column {column + 1}, {name[:40]!r}, is passed over: {what}")
+
+
+def _by_count(pixels: Pixels, first: _First, told: int | None, notes: Sequence[Note]) -> Columns:
+    """Return the columns of a table whose columns are only numbered: as many as an image has, or one more."""
+    at, shape = [pixels[number] for number in sorted(pixels)], first.wanted.shape
+    count = len(at)
+    open_label = told is None and first.wanted.label_column is None and _fits(count - 1, shape)
+    if not _fits(count, shape) and not open_label:
+        expected = "a square number of pixels, such as 784, or one more with the label first or last"
+        problem = "names without 'pixel'" if first.names else "no header"
+        first.refuse(f"{problem} and an odd number of fields", expected, counted(len(first.cells), "field"), KAGGLE)
+    images = count - open_label
+    if not first.wanted.image and images < ENOUGH and (shape is None or images != math.prod(shape)):
+        expected = f"names such as pixel0, or at least {ENOUGH} columns of pixels"
+        fix = "tables are not read yet; if each row is an image, say --image"
+        first.refuse("a table, or images too small to tell", expected, counted(images, "column"), fix)
+    return _columns(first, at, told, notes, open_label)
+
+
+def _fits(count: int, shape: tuple[int, int] | None) -> bool:
+    """Return True if an image may have this many pixels."""
+    return count > 0 and (math.isqrt(count) ** 2 == count or (shape is not None and math.prod(shape) == count))
+
+
+def _columns(
+    first: _First, at: list[int], label_at: int | None, notes: Sequence[Note], open_label: bool = False
+) -> Columns:
+    if open_label and len(at) < 3:
+        expected = "more columns than that of one pixel and that of the labels"
+        first.refuse("the first or the last column is the labels", expected, counted(len(at), "column"), OPTION)
+    labels_at = (at[0], at[-1]) if open_label else () if label_at is None else (label_at,)
+    if first.wanted.labelled and not labels_at:
+        expected, found = "a column named label, or one column more", counted(len(at), "pixel")
+        first.refuse("no labels", expected, found, f"use it with predict, or {OPTION}")
+    at = at[1:-1] if open_label else at
+    beside = at == [*range(at[0], at[0] + len(at))]
+    pixels = slice(at[0], at[-1] + 1) if beside else np.array(at)
+    return Columns(len(first.cells), np.array(at), pixels, labels_at, label_at, bool(first.names), tuple(notes))

@@ -1,0 +1,180 @@
+"""Numbers of a table: text -> bytes of pixels and exact values of labels, many lines at a time."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from fnnet.core.params import Array
+from fnnet.data.arrays import MAX_LABEL
+from fnnet.data.csv_columns import Columns
+from fnnet.data.csv_lines import MAX_LINE, Lines, check_line, decimal_comma
+from fnnet.errors import counted
+from fnnet.files.disk import refuse
+
+LONGEST: Final = 60
+"""Characters of a number: Python refuses to convert thousands of digits."""
+NUMBER: Final = re.compile(r"[ \t]*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,4})?[ \t]*")
+IN_NUMBERS: Final = np.isin(np.arange(256), list(b"0123456789.eE+-,\n\t "))
+"""The bytes of lines that hold only numbers."""
+VALUES: Final = {str(value): float(value) for value in range(256)}
+
+
+class Part(NamedTuple):
+    """What some of the lines hold, a row for each.
+
+    x         pixels, uint8 (n, pixels): the columns that are pixels in any case.
+    labels    the exact values of the columns that are or may be labels, (n, candidates).
+    fraction  "" if the pixels are whole numbers; else the place of the first fraction, and all are fractions of 1,
+              of which x has 255 times as much.
+    """
+
+    x: Array
+    labels: Array
+    fraction: str = ""
+
+
+def parse(block: bytes, line: int, columns: Columns, lines: Lines) -> Part:
+    """Return the numbers of whole lines: in one pass if they are plain, else cell by cell.
+
+    line     the number of the first of them.
+    Raises   DataError with line and column for a cell that neither a pixel nor a label can have.
+    """
+    plain = lines.plain(block)
+    if plain == b"":
+        return Part(np.zeros((0, len(columns.pixels_at)), np.uint8), np.zeros((0, len(columns.labels_at)), np.int64))
+    if plain is not None:
+        codes = np.frombuffer(plain, np.uint8)
+        found = _parse_digits(codes, columns)
+        if found is not None:
+            return found
+        values = _parse_numbers(plain, codes, columns)
+        if values is not None and not _wrong(values, columns).any():
+            return _part(values, block, line, columns, lines)
+    return _part(_parse_cells(block, line, columns, lines), block, line, columns, lines)
+
+
+def _parse_digits(codes: Array, columns: Columns) -> Part | None:
+    """Return None unless every row has a field for each column: 1 to 3 digits, up to 6 for a label."""
+    ends = np.flatnonzero(codes < ord("0"))
+    if codes.max() > ord("9") or not _is_grid(codes, ends, columns.width):
+        return None
+    lengths = np.diff(ends, prepend=-1) - 1
+    values = codes[ends - 1].astype(np.int16) - ord("0")
+    for digits, unit in ((2, 10), (3, 100)):
+        at = np.flatnonzero(lengths >= digits)
+        values[at] += (codes[ends[at] - digits].astype(np.int16) - ord("0")) * unit
+    values, lengths = values.reshape(-1, columns.width), lengths.reshape(-1, columns.width)
+    labels = np.zeros((len(values), len(columns.labels_at)), np.int64)
+    for number, column in enumerate(columns.labels_at):
+        labels[:, number] = values[:, column]
+        for digits in (4, 5, 6):
+            at = np.flatnonzero(lengths[:, column] >= digits)
+            first = ends.reshape(-1, columns.width)[at, column] - digits
+            labels[at, number] += (codes[first].astype(np.int64) - ord("0")) * 10 ** (digits - 1)
+        if not 1 <= lengths[:, column].min() <= lengths[:, column].max() <= 6:
+            return None
+    pixels, of_pixels = values[:, columns.pixels], lengths[:, columns.pixels]
+    if of_pixels.min() < 1 or of_pixels.max() > 3 or pixels.max() > 255:
+        return None
+    return Part(pixels.astype(np.uint8), labels)
+
+
+def _is_grid(codes: Array, ends: Array, width: int) -> bool:
+    """Return True if these ends of cells make rows of `width` cells."""
+    if len(ends) % width:
+        return False
+    marks = codes[ends].reshape(-1, width)
+    if (marks[:, :-1] != ord(",")).any() or (marks[:, -1] != ord("\n")).any():
+        return False
+    return bool(np.diff(ends[width - 1 :: width], prepend=-1).max() <= MAX_LINE)
+
+
+def _parse_numbers(plain: bytes, codes: Array, columns: Columns) -> Array | None:
+    """Return the numbers, float64 (n, width), however they are written; None if there is anything else."""
+    ends = np.flatnonzero((codes == ord(",")) | (codes == ord("\n")))
+    if not IN_NUMBERS[codes].all() or not _is_grid(codes, ends, columns.width):
+        return None
+    if np.diff(ends, prepend=-1).max() > LONGEST:
+        return None
+    try:
+        cells = plain.replace(b"\n", b",").split(b",")[:-1]
+        return np.array([float(cell) for cell in cells]).reshape(-1, columns.width)
+    except ValueError:
+        return None
+
+
+def _parse_cells(block: bytes, line: int, columns: Columns, lines: Lines) -> Array:
+    """Return the numbers, float64 (n, width), of lines with quotes, names of rows and the like.
+
+    Raises   DataError for any other cell.
+    """
+    rows: list[list[float]] = []
+    read = columns.read()
+    for number, content in enumerate(block.split(b"\n")[:-1], line):
+        if not content:
+            continue
+        check_line(content, number, lines.path)
+        cells = lines.cells(content, number)
+        if len(cells) != columns.width:
+            place, expected = f"line {number}", counted(columns.width, "field")
+            fix = "separate the fields by commas" if len(cells) == 1 else "complete or remove the line"
+            refuse("wrong number of fields", lines.path, place, expected, len(cells), fix)
+        row = [0.0] * columns.width
+        for column in read:
+            cell = cells[column]
+            value = VALUES.get(cell)
+            row[column] = _number(cell, column, number, columns, lines) if value is None else value
+        rows.append(row)
+    return np.array(rows).reshape(-1, columns.width)
+
+
+def _number(cell: str, column: int, line: int, columns: Columns, lines: Lines) -> float:
+    """Return the value of a cell; DataError if neither a pixel nor, in a column of labels, a label can have it."""
+    place = f"line {line}, column {column + 1}"
+    if lines.separator != "," and re.search("[0-9],[0-9]", cell):
+        decimal_comma(cell, place, lines.path)
+    value = float(cell) if len(cell) <= LONGEST and NUMBER.fullmatch(cell) else -1.0
+    kind, most = ("label", MAX_LABEL) if column in columns.labels_at else ("pixel", 255)
+    fits = 0 <= value <= most and (value.is_integer() or value < 1)
+    if not fits or (columns.label_at == column and not value.is_integer()):
+        expected = f"a whole number from 0 to {most}"
+        refuse(f"not a {kind}", lines.path, place, expected, repr(cell[:40]), "correct the cell")
+    return value
+
+
+def _wrong(values: Array, columns: Columns) -> Array:
+    """Return which values no pixel, and in columns of labels no label, can have; as `_number`."""
+    most = np.full(columns.width, 255)
+    most[list(columns.labels_at)] = MAX_LABEL
+    whole = values == np.floor(values)
+    wrong = ~((values >= 0) & (values <= most) & (whole | (values < 1)))
+    if columns.label_at is not None:
+        wrong[:, columns.label_at] |= ~whole[:, columns.label_at]
+    return np.asarray(wrong[:, columns.read()])
+
+
+def _part(values: Array, block: bytes, line: int, columns: Columns, lines: Lines) -> Part:
+    x, labels = values[:, columns.pixels], values[:, list(columns.labels_at)]
+    fractions = x != np.floor(x)
+    if not fractions.any():
+        return Part(x.astype(np.uint8), labels)
+    row, pixel = map(int, np.unravel_index(fractions.argmax(), x.shape))
+    numbers = [number for number, content in enumerate(block.split(b"\n")[:-1], line) if lines.plain(content) != b""]
+    place = f"line {numbers[row]}, column {columns.pixels_at[pixel] + 1}"
+    if x.max() > 1:
+        mixed(place, f"{x[row, pixel]:g}", lines)
+    return Part(scaled(x), labels, place)
+
+
+def mixed(place: str, found: str, lines: Lines) -> None:
+    """Raise DataError for a fraction among pixels above 1."""
+    expected = "whole numbers from 0 to 255, or all of them from 0 to 1"
+    refuse("not a pixel: a fraction", lines.path, place, expected, found, "scale all images alike")
+
+
+def scaled(fractions: Array) -> Array:
+    """Return fractions of 1 as bytes, uint8."""
+    return np.floor(fractions * 255 + 0.5).astype(np.uint8)

@@ -1,0 +1,117 @@
+"""Text that is packed by gzip, bzip2, xz or in a ZIP archive of one file, unpacked in pieces within bounds."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from typing import Any, Final, NoReturn
+
+from fnnet.data.bounds import bytes_on_disk, check_expansion
+from fnnet.data.csv_lines import Source
+from fnnet.data.reader import AGAIN, AnyPath
+from fnnet.errors import FnnetError
+from fnnet.files.disk import MAX_FILE_BYTES, refuse
+
+GZIP: Final = b"\x1f\x8b"
+ZIP: Final = b"PK\x03\x04"
+OPEN: Final[dict[bytes, tuple[str, Callable[[Any], Any]]]] = {
+    GZIP: ("gzip", lambda file: gzip.GzipFile(fileobj=file)),
+    b"BZh": ("bzip2", bz2.BZ2File),
+    b"\xfd7zXZ\0": ("xz", lzma.LZMAFile),
+}
+"""First bytes -> what packed a file, and what unpacks it."""
+DAMAGED: Final = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, ValueError, RuntimeError)
+
+
+def is_packed(head: bytes) -> bool:
+    """Return True if these first bytes are those of a file that `unpacked` unpacks."""
+    return head.startswith((*OPEN, ZIP))
+
+
+def packed_head(head: bytes) -> bytes | None:
+    """Return the first bytes that a packed file unpacks to; None if so few do not show them.
+
+    Nothing for a damaged file and for an archive of arrays.
+    """
+    if not head.startswith((GZIP, ZIP)):
+        return None
+    try:
+        if head.startswith(GZIP):
+            return zlib.decompressobj(31).decompress(head, 256)
+        if head[30 : 30 + int.from_bytes(head[26:28], "little")].endswith(b".npy"):
+            return b""
+        start = 30 + int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
+        if head[8:10] == b"\x08\0":
+            return zlib.decompressobj(-15).decompress(head[start:], 256)
+        return head[start : start + min(256, int.from_bytes(head[18:22], "little"))]
+    except zlib.error:
+        return b""
+
+
+@contextmanager
+def unpacked(file: BufferedReader, path: AnyPath) -> Iterator[Source]:
+    """Yield what to read the text of a file from: itself, or what it unpacks to.
+
+    Raises   DataError, while reading, for a damaged file and for one that unpacks to far more than its size.
+    """
+    head = file.peek(6)
+    kind = next((each for each in OPEN if head.startswith(each)), None)
+    if kind is None and not head.startswith(ZIP):
+        yield file
+        return
+    name, opened = OPEN[kind] if kind else ("ZIP", lambda file: _only_member(file, path))
+    try:
+        with opened(file) as stream:
+            yield _Bounded(stream, file, name, path)
+    except FnnetError:
+        raise
+    except DAMAGED as error:
+        _damaged(name, path, error)
+
+
+class _Bounded:
+    """The bytes that a file unpacks to, within bounds."""
+
+    def __init__(self, stream: Any, file: BufferedReader, name: str, path: AnyPath) -> None:
+        self.stream, self.file, self.name, self.path = stream, file, name, path
+        self.given = 0
+        self.packed = bytes_on_disk(file.fileno())
+
+    def read(self, count: int, /) -> bytes:
+        """Return at most `count` bytes, none at the end."""
+        content: bytes = self.stream.read(count)
+        self.given += len(content)
+        place = f"unpacked byte {self.given}"
+        check_expansion(self.given, self.packed, self.path, place)
+        if self.given > MAX_FILE_BYTES:
+            expected = f"at most {MAX_FILE_BYTES:,} bytes"
+            refuse("file too large", self.path, place, expected, "more", "split the data")
+        return content
+
+
+def _only_member(file: BufferedReader, path: AnyPath) -> Any:
+    with zipfile.ZipFile(file) as archive:
+        members = [each for each in archive.infolist() if not each.is_dir() and not _passed_over(each.filename)]
+        if len(members) != 1:
+            found = ", ".join(each.filename for each in members[:4]) or "none"
+            refuse(
+                "not one file in the archive", path, "the directory", "one file", found, "unpack it and name the file"
+            )
+        if members[0].flag_bits & 0x41:
+            refuse("an encrypted archive", path, "the directory", "no password", "one", "unpack it and name the file")
+        return archive.open(members[0])
+
+
+def _passed_over(name: str) -> bool:
+    return name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith(("._", ".DS_Store"))
+
+
+def _damaged(name: str, path: AnyPath, error: Exception) -> NoReturn:
+    problem = f"damaged {name}"
+    refuse(problem, path, "the packed data", "a whole file", str(error) or type(error).__name__, AGAIN)

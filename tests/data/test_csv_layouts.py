@@ -1,0 +1,336 @@
+"""CSV as people have it: whatever is drawn, the file is read rightly or refused, never read wrongly."""
+
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fnnet import data
+from fnnet.data import kaggle_csv, unpacked
+from fnnet.data.csv_label import label_column
+from fnnet.data.kaggle_csv import read_csv
+from fnnet.data.preprocess import Reading, spread
+from fnnet.errors import DataError, FnnetError
+from tests.tools.samples import write
+
+DIGITS = data.load("digits").train
+few = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+KINDS = ("digits", "inverted", "small", "noise", "dim noise", "mask", "noise mask", "cloth", "rounded")
+
+
+def images(kind, n, generator):
+    """Images of a kind, uint8 (n, pixels)."""
+    x = DIGITS.x[generator.permutation(len(DIGITS.x))[:n]]
+    noise = generator.integers(0, 256, (n, 784)).astype(np.uint8)
+    cloth = np.where((np.indices((28, 28)).sum(0).reshape(-1) % 55 > 3), noise // 2 + 60, noise // 100)
+    return {
+        "digits": x,
+        "inverted": 255 - x,
+        "small": (x.reshape(n, 28, 28)[:, 2:26:3, 2:26:3].reshape(n, 64) // 15).clip(0, 16),
+        "noise": noise,
+        "dim noise": noise[:, :64] // 16,
+        "mask": (x > 127).astype(np.uint8),
+        "noise mask": noise % 2,
+        "cloth": cloth.astype(np.uint8),
+        "rounded": np.where(np.arange(784) % 783 == 0, 0, noise // 2 + 50).astype(np.uint8),
+    }[kind]
+
+
+def table(x, labels, where):
+    rows = x.astype(object)
+    return {
+        "none": rows,
+        "first": np.column_stack([labels, rows]),
+        "last": np.column_stack([rows, labels]),
+    }[where]
+
+
+def text(rows, separator=",", header=()):
+    lines = [separator.join(header)] * bool(header)
+    return "".join(line + "\n" for line in [*lines, *(separator.join(map(str, row)) for row in rows)]).encode()
+
+
+@few
+@given(
+    st.sampled_from(KINDS),
+    st.sampled_from(["first", "last", "none"]),
+    st.integers(1, 120),
+    st.sampled_from([1, 2, 3, 10, 26]),
+    st.sampled_from(["random", "mostly 0", "sorted", "cyclic"]),
+    st.sampled_from(["none", "numbers", "V"]),
+    st.integers(0, 2**32 - 1),
+)
+def test_labels_without_a_name_are_never_read_wrongly(tmp_path, kind, where, n, classes, order, header, seed):
+    generator = np.random.default_rng(seed)
+    x = images(kind, n, generator)
+    labels = generator.integers(0, classes, n)
+    labels = {
+        "random": labels,
+        "mostly 0": labels * (generator.random(n) < 0.1),
+        "sorted": np.sort(labels),
+        "cyclic": np.arange(n) % classes,
+    }[order]
+    rows = table(x, labels, where)
+    names = {"none": (), "numbers": map(str, range(rows.shape[1])), "V": (f"V{i + 1}" for i in range(rows.shape[1]))}
+    path = write(tmp_path / "a", text(rows, header=tuple(names[header])))
+    try:
+        found, found_labels = read_csv(path)
+    except DataError as error:
+        assert where != "none", error
+        assert "--label-column first, last, NAME, NUMBER or none" in str(error)
+    else:
+        assert np.array_equal(found, x)
+        assert np.array_equal(found_labels, labels) if where != "none" else found_labels is None
+    if where != "none":
+        number = "1" if where == "first" else str(rows.shape[1])
+        for told in (where, number) if header != "numbers" else (where,):
+            found, found_labels = read_csv(path, told)
+            assert np.array_equal(found, x)
+            assert np.array_equal(found_labels, labels)
+
+
+@pytest.mark.parametrize("kind", ["digits", "inverted", "small", "noise", "cloth", "mask"])
+@pytest.mark.parametrize("where", ["first", "last"])
+@pytest.mark.parametrize("n", [60, 400])
+def test_labels_of_usual_images_are_found(kind, where, n, tmp_path):
+    generator = np.random.default_rng(n)
+    x, labels = images(kind, n, generator), generator.integers(0, 10, n)
+    path = write(tmp_path / "a.csv", text(table(x, labels, where)))
+    found = data.load(path)
+    assert np.array_equal(found.train.labels, labels)
+    assert np.array_equal(read_csv(path)[0], x)
+    assert "label-column" in [note.code for note in found.notes]
+    side = int(x.shape[1] ** 0.5)
+    assert np.array_equal(data.read_images(path, (side, side)), x)
+
+
+def test_names_of_rows_are_never_labels(tmp_path):
+    x = DIGITS.x[:50]
+    for names in (range(50), range(1, 51), np.random.default_rng(0).permutation(50)):
+        path = write(tmp_path / "a.csv", text(table(x, names, "first")))
+        with pytest.raises(DataError, match="the first or the last column is the labels"):
+            read_csv(path)
+
+
+LABEL_NAMES = ["label", "Class", "TARGET", " digit "]
+PIXEL_NAMES = ["pixel{}", "pixel_{}", "p{}", "px{}", "x{}", "{}", "V{}", "column_{}"]
+
+
+@few
+@given(st.data())
+def test_columns_are_found_by_name_wherever_they_are(tmp_path, data):
+    generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    n, start = 7, data.draw(st.integers(0, 1))
+    x, labels = generator.integers(0, 256, (n, 64)), generator.integers(0, 9, n)
+    pattern = data.draw(st.sampled_from(PIXEL_NAMES))
+    columns = {pattern.format(number + start): x[:, number].tolist() for number in range(64)}
+    name = data.draw(st.sampled_from([*LABEL_NAMES, None]))
+    if name:
+        columns[name] = labels.tolist()
+    row_names = data.draw(st.sampled_from(["id", "ImageId", "index", "Unnamed: 0", None]))
+    if row_names:
+        columns[row_names] = data.draw(st.sampled_from([[*range(n)], [f"row {i}" for i in range(n)], [70_000] * n]))
+    # Numbers in another order may be pixels as well as names, unless there is a name beside them.
+    named = name or row_names or pattern != "{}"
+    order = data.draw(st.permutations(list(columns))) if named else list(columns)
+    separator = data.draw(st.sampled_from([",", ";", "\t"]))
+    rows = zip(*(columns[each] for each in order), strict=True)
+    first = data.draw(st.booleans())
+    content = text(rows, separator, order)
+    if first and not row_names:  # as R and pandas write names of rows
+        lines = content.decode().splitlines()
+        quoted = [f'"{number}"{separator}{line}' for number, line in enumerate(lines)]
+        content = "\n".join(['""' + quoted[0][3:], *quoted[1:]]).encode()
+    found, found_labels = read_csv(write(tmp_path / "a", content))
+    assert np.array_equal(found, x)
+    assert np.array_equal(found_labels, labels) if name else found_labels is None
+
+
+FORMS = [str, lambda value: f"{value}.0", "{:.2e}".format, "{:+d}".format, "{:>4d}".format, '"{}"'.format]
+
+
+@few
+@given(st.lists(st.sampled_from(FORMS), min_size=1), st.sampled_from([",", ";", "\t", " "]), st.integers(0, 2**32 - 1))
+def test_whole_numbers_however_they_are_written(tmp_path, forms, separator, seed):
+    generator = np.random.default_rng(seed)
+    rows = generator.integers(0, 100, (5, 65))
+    cells = [[forms[(i + j) % len(forms)](value) for j, value in enumerate(row)] for i, row in enumerate(rows.tolist())]
+    found, labels = read_csv(write(tmp_path / "a", text(cells, separator)), "last")
+    assert np.array_equal(found, rows[:, :-1])
+    assert np.array_equal(labels, rows[:, -1])
+
+
+@pytest.mark.parametrize("where", ["first", "last", "named"])
+@pytest.mark.parametrize("blank", ["0", "0.0"])
+def test_fractions_of_1_are_scaled_by_255(where, blank, tmp_path):
+    x, labels = DIGITS.x[:100], DIGITS.labels[:100]
+    cells = [[repr(float(value) / 255) if value else blank for value in row] for row in x.tolist()]
+    header = ["label", *(f"pixel{i}" for i in range(784))] if where == "named" else ()
+    rows = table(np.array(cells, object), labels, "last" if where == "last" else "first")
+    found = data.load(write(tmp_path / "a", text(rows, header=header)))
+    assert np.array_equal(found.train.x, x)
+    assert np.array_equal(found.train.labels, labels)
+    assert "unit-pixels" in [note.code for note in found.notes]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([[3, 0, 7], [4, 0.5, 0]], "line 3, column 2: not a pixel: a fraction"),
+        ([[3, 0.5, 1], [4, 0, 7]], "line 2, column 2: not a pixel: a fraction"),
+        ([[3, 0.5, 7]], "line 2, column 2: not a pixel: a fraction"),
+        ([[3, 0, 7.5]], "line 2, column 3: not a pixel.*found '7.5'"),
+        ([[3.5, 0, 7]], "line 2, column 1: not a label.*found '3.5'"),
+        ([["1.5", "0", '"7"']], "line 2, column 1: not a label.*found '1.5'"),
+    ],
+)
+def test_other_fractions_are_refused_with_their_place(rows, message, tmp_path):
+    with pytest.raises(DataError, match=message):
+        read_csv(write(tmp_path / "a", text(rows, header=["label", "pixel0", "pixel1"])))
+
+
+def packed(content, kind):
+    if kind != "zip":
+        return {"gz": gzip, "bz2": bz2, "xz": lzma}[kind].compress(content)
+    into = io.BytesIO()
+    with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("train.csv", content)
+        archive.writestr("__MACOSX/._train.csv", b"\0\1")
+    return into.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zip"])
+def test_packed_tables_are_read_and_damaged_ones_refused(kind, tmp_path):
+    rows = table(DIGITS.x[:100], DIGITS.labels[:100], "last")
+    content = packed(text(rows), kind)
+    found = data.load(write(tmp_path / f"a.csv.{kind}", content))
+    assert np.array_equal(found.train.x, DIGITS.x[:100])
+    for size in range(0, len(content), len(content) // 50):
+        for damaged in (content[:size], content[:size] + bytes([content[size] ^ 255]) + content[size + 1 :]):
+            try:
+                again, labels = read_csv(write(tmp_path / "b", damaged))
+            except FnnetError as error:
+                assert error.fix
+            else:
+                assert np.array_equal(again, DIGITS.x[:100])
+                assert np.array_equal(labels, DIGITS.labels[:100])
+    bomb = packed(b"label,pixel0\n" + b"1,1\n" * 2**25, kind)
+    with pytest.raises(DataError, match="expands to far more than its size"):
+        read_csv(write(tmp_path / "bomb", bomb))
+
+
+def test_an_archive_of_several_tables_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.csv", "label,pixel0\n1,2\n")
+        archive.writestr("b.csv", "label,pixel0\n1,2\n")
+    with pytest.raises(DataError, match=r"not one file in the archive; expected one file, found a\.csv, b\.csv"):
+        read_csv(tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["5,0,0.1,0.2,18,0.3", "5,0,0_duplicated_0,0_duplicated_1,18", "X5,X0,X0.1,X0.2,X18", "5.0,0.0,0.0.1,0.0.2"],
+)
+def test_a_header_made_of_the_first_image_is_refused_by_name(header, tmp_path):
+    with pytest.raises(DataError, match=r"line 1: the header is made of the first image.*header=None"):
+        read_csv(write(tmp_path / "a", (header + "\n" + "1," * header.count(",") + "1\n").encode()))
+
+
+@pytest.mark.parametrize(
+    ("header", "told", "message"),
+    [
+        ("label,class,pixel0", None, "several columns may be the labels.*--label-column"),
+        ("label,pixel0", "nothing", "no such column for --label-column"),
+        ("label,pixel0", "3", "no such column for --label-column"),
+        ("pixel0,first", "first", "two columns may be meant by --label-column"),
+    ],
+)
+def test_label_columns_that_are_refused(header, told, message, tmp_path):
+    path = write(tmp_path / "a", (header + "\n" + "1," * header.count(",") + "1\n").encode())
+    with pytest.raises(DataError, match=message):
+        read_csv(path, told)
+
+
+@pytest.mark.parametrize("told", ["class", "CLASS", "2", "none"])
+def test_another_column_than_that_named_label(told, tmp_path):
+    path = write(tmp_path / "a", b"label,class,pixel0\n1,2,3\n4,5,6\n")
+    x, labels = read_csv(path, told)
+    assert x.tolist() == [[3], [6]]
+    assert labels is None if told == "none" else labels.tolist() == [2, 5]
+
+
+def test_tables_of_few_columns_are_images_only_if_told(tmp_path):
+    path = write(tmp_path / "a", text(np.random.default_rng(0).integers(0, 100, (20, 17))))
+    with pytest.raises(DataError, match=r"tables are not read yet; if each row is an image, say --image"):
+        data.load(path, reading=Reading(label_column="last"))
+    found = data.load(path, classes=list(map(str, range(100))), reading=Reading(label_column="last", image=True))
+    assert found.image_shape == (4, 4)
+    assert data.read_images(path, (4, 4), label_column="last").shape == (20, 16)
+
+
+@pytest.mark.parametrize("option", [("--label-column", "last"), ("--image",)])
+def test_the_options_are_for_tables(option, run, idx_folder):
+    run("data", "info", "--data", idx_folder, *option).failed(2, f"{option[0]}: has no effect", "table of numbers")
+    file = idx_folder / "train-images-idx3-ubyte"
+    run("data", "info", "--data", file, *option).failed(2, f"{option[0]}: has no effect", "table of numbers")
+
+
+def test_every_command_takes_the_label_column(run, tmp_path):
+    x, labels = DIGITS.x[:100], DIGITS.labels[:100]
+    path = write(tmp_path / "a.csv", text(table(x, labels, "last")))
+    told = ("--label-column", "last")
+    run("train", "--data", path, *told, "--epochs", 30, "--dev", 0, "--batch-size", 10, "--quiet")
+    assert run("evaluate", "model.safetensors", "--data", path, *told, "--json").json["accuracy"] > 0.9
+    for more in ((), told):
+        answers = run("predict", "model.safetensors", path, *more, "--json").json
+        assert np.mean([int(each["label"]) for each in answers["predictions"]] == labels) > 0.9
+        assert [note["code"] for note in answers["notes"]] == ["label-column"] * (not more)
+    assert run("data", "info", "--data", path, *told, "--json").json["notes"] == []
+
+
+def test_one_value_among_many_that_no_label_or_no_pixel_has_is_enough_to_refuse():
+    """All values count, not only those of the rows that are looked at."""
+    n, generator = 1000, np.random.default_rng(0)
+    x, labels = np.zeros((n, 64)), generator.integers(0, 10, n).astype(float)
+    x[:, 1:-1] = generator.integers(0, 2, (n, 62))
+    assert label_column(labels, x[:, -1], x[:, :-1].astype(np.uint8)) == "first"
+    unseen = min({*range(n)}.difference(spread(np.arange(n)).tolist()))
+    for column, value in ((labels, 0.5), (labels, 20_000.0), (x[:, -1], 256.0), (x[:, -1], 0.5)):
+        before = column[unseen]
+        column[unseen] = value
+        assert label_column(labels, x[:, -1], x[:, :-1].astype(np.uint8)) is None
+        assert label_column(labels + 0.5, x[:, -1] + 0.5, x[:, :-1].astype(np.uint8)) is None
+        column[unseen] = before
+
+
+def test_fractions_and_other_numbers_in_different_pieces(monkeypatch, tmp_path):
+    monkeypatch.setattr(kaggle_csv, "PIECE", 20)
+    start = b"label,pixel0,pixel1\n" + b"1,0,1\n" * 30
+    x, _ = read_csv(write(tmp_path / "a", start + b"1,0.2,1\n"))
+    assert x.tolist() == [[0, 255]] * 30 + [[51, 255]]
+    with pytest.raises(DataError, match="line 32, column 2: not a pixel: a fraction; expected whole numbers"):
+        read_csv(write(tmp_path / "a", start + b"1,0.2,1\n" + b"1,0,1\n" * 30 + b"1,7,1\n"))
+
+
+def test_numbers_too_long_and_too_few_columns(tmp_path):
+    with pytest.raises(DataError, match="line 2, column 2: not a pixel"):
+        read_csv(write(tmp_path / "a", b"label,pixel0\n1,1." + b"0" * 70 + b"\n"))
+    with pytest.raises(DataError, match=r"the first or the last column is the labels.*--label-column"):
+        read_csv(write(tmp_path / "a", b"1,2\n3,4\n"), image=True)
+
+
+def test_archives_that_are_refused(monkeypatch, tmp_path):
+    content = bytearray(packed(b"label,pixel0\n1,2\n" * 9, "zip"))
+    for start, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        content[content.find(start) + at] |= 1
+    with pytest.raises(DataError, match="an encrypted archive"):
+        read_csv(write(tmp_path / "a", bytes(content)))
+    monkeypatch.setattr(unpacked, "MAX_FILE_BYTES", 20)
+    with pytest.raises(DataError, match="file too large; expected at most 20 bytes"):
+        read_csv(write(tmp_path / "a", gzip.compress(b"label,pixel0\n" + b"1,2\n" * 9)))
