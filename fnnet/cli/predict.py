@@ -129,17 +129,19 @@ def predict(
 
 def _in_folders(files: tuple[str, ...], fail: Callable[[str, FnnetError], None]) -> tuple[str, ...]:
     """Return `files` with each folder replaced by the pictures in it; call `fail` for a folder without any."""
+    from pathlib import Path
+
     from fnnet.data import formats
-    from fnnet.files.disk import list_folder, refuse
+    from fnnet.data.layout import entries, pictures
+    from fnnet.files.disk import refuse
 
     found: list[str] = []
-    suffixes = formats.picture_suffixes()
     for file in files:
         if not os.path.isdir(file):
             found.append(file)
             continue
         try:
-            inside = [str(path) for path in list_folder(file) if path.suffix.lower() in suffixes and path.is_file()]
+            inside = [str(path) for path in pictures(entries(Path(file))) if path.is_file()]
             if not inside:
                 expected = f"{formats.picture_names()} files"
                 refuse("no images", file, "the folder", expected, "none", "name the files")

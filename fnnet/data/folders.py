@@ -8,14 +8,14 @@ from typing import Final
 
 import numpy as np
 
-from fnnet.core.checks import check_classes
 from fnnet.core.params import Array
 from fnnet.data import formats
 from fnnet.data.idx import is_labels, looks_like_idx, pair, read_idx
+from fnnet.data.layout import entries, find_layout, shown
 from fnnet.data.many import read_pictures
-from fnnet.data.reader import SEE, Content
-from fnnet.errors import counted
-from fnnet.files.disk import list_folder, read_head, refuse
+from fnnet.data.notes import Note
+from fnnet.data.reader import Content
+from fnnet.files.disk import read_head, refuse
 
 TEST_NAME: Final = re.compile(r"(?:^|[^a-z])(?:t10k|test)(?:[^a-z]|$)", re.IGNORECASE)
 IDX_NAME: Final = re.compile(r"ubyte|idx[123]", re.IGNORECASE)
@@ -23,7 +23,7 @@ IDX_NAME: Final = re.compile(r"ubyte|idx[123]", re.IGNORECASE)
 
 def idx_files(folder: Path) -> list[Path]:
     """Return the files of `folder` that hold IDX data, raw or compressed, or whose names say that they do."""
-    return [path for path in list_folder(folder) if _is_idx(path)]
+    return [path for path in entries(folder) if _is_idx(path)]
 
 
 def _is_idx(path: Path) -> bool:
@@ -53,46 +53,37 @@ def _pair(files: dict[int, tuple[Path, Array]], folder: Path, part: str) -> Cont
 
 
 def read_class_folders(folder: Path) -> tuple[Content, tuple[str, ...]]:
-    """Return training set and test set (if there are folders `train` and `test`), and the class names."""
-    train, test = (folder / "train", folder / "test") if (folder / "train").is_dir() else (folder, None)
-    classes = _class_names(train)
-    if len(classes) < 2:
-        expected = f"IDX files, or one folder of {formats.picture_names()} images for each class"
-        refuse("no data set", folder, "the folder", expected, counted(len(classes), "class folder"), SEE)
-    content = _read_classes(train, classes, None)
-    if test is None or not test.is_dir():
-        return content, classes
-    if _class_names(test) != classes:
-        expected, found = ", ".join(classes), ", ".join(_class_names(test)) or "none"
-        refuse("classes of test and train differ", test, "the folder", expected, found, "give both the same folders")
-    return content._replace(test=_read_classes(test, classes, content.image_shape)), classes
-
-
-def _class_names(folder: Path) -> tuple[str, ...]:
-    """Return the names of the sub-folders; numbers in order of value, other names in alphabetical order."""
-    names = [path.name for path in list_folder(folder) if path.is_dir() and not path.name.startswith(".")]
-    names.sort(key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
-    return check_classes(names)
+    """Return the training set, with the test set if there is one, and the class names; see `find_layout`."""
+    layout = find_layout(folder)
+    content = _read_classes(layout.train, layout.classes, None)
+    content = content._replace(notes=(*layout.notes, *content.notes))
+    if layout.test is None:
+        return content, layout.classes
+    test = _read_classes(layout.test, layout.classes, content.image_shape)
+    return content._replace(test=test), layout.classes
 
 
 def _read_classes(folder: Path, classes: tuple[str, ...], shape: tuple[int, int] | None) -> Content:
     readable, names = formats.picture_suffixes(), formats.picture_names()
     pictures: list[Path] = []
     labels: list[int] = []
+    unused: list[str] = []
     for number, name in enumerate(classes):
-        there = list_folder(folder / name)
+        there = entries(folder / name)
         files = [path for path in there if path.suffix.lower() in readable]
         other = next((path for path in there if path.suffix.lower() in formats.UNREADABLE - readable), None)
         if other:
             fix = f"save it as {names} or remove it"
             refuse("an image of another kind", other, "the name", f"{names} files", other.suffix, fix)
+        unused += [f"{name}/{path.name}" for path in there if path.suffix.lower() not in readable]
         if not files:
-            fix = "add some or remove the folder"
-            refuse("class without images", folder / name, "the folder", f"{names} files", "none", fix)
+            fix, found = "add some or remove the folder", shown([path.name for path in there]) if there else "none"
+            refuse("class without images", folder / name, "the folder", f"{names} files", found, fix)
         pictures += files
         labels += [number] * len(files)
     x, shape, lossy = read_pictures(pictures, shape)
-    return Content(x, np.array(labels), shape, labels_at=str(folder), lossy=lossy)
+    notes = (Note("not-used", f"{folder}: not used: {shown(unused)}, no pictures by their names"),) if unused else ()
+    return Content(x, np.array(labels), shape, labels_at=str(folder), lossy=lossy, notes=notes)
 
 
 def is_data_of(folder: Path, file: Path) -> bool:

@@ -1,0 +1,164 @@
+"""Which folders of a data set are parts, such as `train` and `test`, and which are classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, NoReturn
+
+from fnnet.core.checks import check_classes
+from fnnet.data import formats
+from fnnet.data.notes import Note
+from fnnet.data.reader import SEE, listed
+from fnnet.data.roles import PARTS
+from fnnet.errors import counted
+from fnnet.files.disk import list_folder, refuse
+
+LEFT: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+"""Names, in lower case, of what systems leave in folders; names that begin with a dot are left by them too."""
+PART_NAME: Final = re.compile(
+    r"(?:{0})*({1})(?:{0})*".format(
+        r"data|sets?|images?|imgs?|pictures?|pics?|samples?|examples?|files?|folders?|digits?|split|[\W_]",
+        "|".join(word for word in PARTS if word.isalpha()),
+    )
+)
+DATA_FILES: Final = frozenset({".csv", ".tsv", ".npz", ".npy", ".gz", ".zip", ".bz2", ".xz", ".parquet", ".pkl"})
+"""Suffixes of files that may be what the user meant."""
+SHOWN: Final = 5
+"""Names in a message at most."""
+
+
+class Layout(NamedTuple):
+    """The class folders of a data set.
+
+    train, test   the folders that hold a folder for each class.
+    classes       their names, in order.
+    notes         what is not used.
+    """
+
+    train: Path
+    test: Path | None
+    classes: tuple[str, ...]
+    notes: tuple[Note, ...]
+
+
+def entries(folder: Path) -> list[Path]:
+    """Return what is in a folder in natural order, `2.png` before `10.png`, without what systems leave there."""
+    there = [path for path in list_folder(folder) if path.name[0] != "." and path.name.lower() not in LEFT]
+    return sorted(there, key=lambda path: natural(path.name))
+
+
+def natural(name: str) -> tuple[list[str | int], str]:
+    """Return a key that sorts names with the numbers in them by value.
+
+    >>> sorted(["10.png", "2.png", "a"], key=natural)
+    ['2.png', '10.png', 'a']
+    """
+    pieces = re.split(r"(\d+)", name)
+    return [int(piece) if number % 2 else piece for number, piece in enumerate(pieces)], name
+
+
+def part_of(name: str) -> str:
+    """Return the part that a folder is by its name, "train", "test" or "val"; "" for a class.
+
+    >>> part_of("Training Set"), part_of("valid_images"), part_of("testbed")
+    ('train', 'val', '')
+    """
+    found = PART_NAME.fullmatch(name.lower())
+    return PARTS[found[1]] if found else ""
+
+
+def find_layout(folder: Path) -> Layout:
+    """Return which folders below `folder` hold the images of which part and class.
+
+    Names decide which folders are parts; all others are classes. Inside a part, every folder is a class. A part
+    without folders for its classes has no labels.
+    Raises   DataError unless there are two classes of training images, alike in the test set.
+    """
+    inside = entries(folder)
+    folders = [path for path in inside if path.is_dir()]
+    parts: dict[str, Path] = {}
+    for path in folders:
+        part = part_of(path.name)
+        if part and parts.setdefault(part, path) != path:
+            found = f"{parts[part].name} and {path.name}"
+            refuse("two folders of one part", folder, "the folder", f"one of {part}", found, "move one away")
+    labelled = {part: path for part, path in parts.items() if _class_folders(path)}
+    others = [path for path in folders if not part_of(path.name)]
+    if "train" in parts and "train" not in labelled:
+        _refuse_part(parts["train"])
+    train, test = labelled.get("train", folder), labelled.get("test")
+    classes = _names(_class_folders(train) if train != folder else others)
+    if len(classes) < 2:
+        beside = list(parts.values()) if train == folder else []
+        _refuse(train, inside if train == folder else entries(train), classes, beside)
+    if test and _names(_class_folders(test)) != classes:
+        expected, found = ", ".join(classes), ", ".join(_names(_class_folders(test)))
+        refuse("classes of test and train differ", test, "the folder", expected, found, "give both the same folders")
+    notes = [*_unused_parts(parts, labelled), *_unused(folder, inside, others if train != folder else ())]
+    return Layout(train, test, classes, tuple(notes))
+
+
+def _class_folders(folder: Path) -> list[Path]:
+    """Return the folders in a folder; a name decides what is a picture: there may be thousands."""
+    suffixes = formats.picture_suffixes()
+    return [path for path in entries(folder) if path.suffix.lower() not in suffixes and path.is_dir()]
+
+
+def pictures(paths: Sequence[Path]) -> list[Path]:
+    """Return those of `paths` whose names say that they are pictures of a format that is read."""
+    suffixes = formats.picture_suffixes()
+    return [path for path in paths if path.suffix.lower() in suffixes]
+
+
+def _names(folders: Sequence[Path]) -> tuple[str, ...]:
+    """Return the names of class folders; numbers in order of value, other names in alphabetical order."""
+    names = [path.name for path in folders]
+    names.sort(key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
+    return check_classes(names)
+
+
+def _refuse_part(train: Path) -> NoReturn:
+    expected = "one folder of images for each class"
+    found = counted(len(pictures(entries(train))), "picture")
+    fix = "make them; if it is a class, put all class folders into a folder named train"
+    refuse("training images without classes", train, "the folder", expected, f"{found} and no folder", fix)
+
+
+def _refuse(folder: Path, inside: Sequence[Path], classes: Sequence[str], parts: Sequence[Path]) -> NoReturn:
+    """Raise DataError for a folder without class folders, naming what it holds instead."""
+    expected = f"IDX files, or one folder of {formats.picture_names()} images for each class"
+    files = [path for path in inside if path.suffix.lower() in DATA_FILES]
+    loose = sum(path.is_file() for path in pictures(inside))
+    found = [counted(len(classes), "class folder")]
+    found += [f"{path.name}, a part by its name" for path in parts]
+    found += [counted(loose, "picture")] if loose else []
+    found += [shown([path.name for path in files])] if files else []
+    fix = f"name the file: --data {files[0]}" if files else SEE
+    if parts and not files:
+        fix = "put the folders of all classes into a folder named train"
+    refuse("no data set", folder, "the folder", expected, "; ".join(found), fix)
+
+
+def _unused_parts(parts: dict[str, Path], labelled: dict[str, Path]) -> Iterator[Note]:
+    for part, path in parts.items():
+        if part not in labelled:
+            yield Note("unlabelled-part", f"{path}: not used: it has no folders of classes, so no labels")
+        elif part == "val":
+            text = f"{path}: not used: validation takes images of training, or with --dev-data {path} these"
+            yield Note("not-used", text)
+
+
+def _unused(folder: Path, inside: Sequence[Path], folders: Sequence[Path]) -> Iterator[Note]:
+    loose = sum(path.is_file() for path in pictures(inside))
+    found = [f"folders {shown([path.name for path in folders])}"] if folders else []
+    found += [f"{counted(loose, 'picture')} in no class folder"] if loose else []
+    if found:
+        yield Note("not-used", f"{folder}: not used: {' and '.join(found)}")
+
+
+def shown(names: Sequence[str]) -> str:
+    """Return the first names as a phrase, and how many more there are."""
+    more = len(names) - SHOWN
+    return f"{', '.join(names[:SHOWN])} and {more:,} more" if more > 0 else listed(names).replace(" or ", " and ")

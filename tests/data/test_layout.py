@@ -1,0 +1,182 @@
+"""Folders as data sets: which are parts, which are classes, what is not used and how it is said."""
+
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fnnet import data
+from fnnet.data.layout import entries, natural, part_of
+from fnnet.errors import DataError
+from tests.tools.samples import missing_parts, png_bytes, write
+
+WORDS = {
+    "train": ("train", "training"),
+    "test": ("test", "testing"),
+    "val": ("val", "valid", "validation", "dev"),
+}
+SPELLED = ("{}", "{}_set", "{}-set", "{}set", "{} images", "{}_data", "images_{}", "data-{}")
+CASES = (str, str.upper, str.title)
+LEFT = (".DS_Store", "Thumbs.db", "desktop.ini", "._1.png", ".ipynb_checkpoints/1.png", "__MACOSX/0/._1.png")
+
+
+def picture(value):
+    return png_bytes(1, 1, 0, 8, zlib.compress(bytes((0, value))))
+
+
+def put(folder, name, value=7):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return write(path, picture(value))
+
+
+def load(folder):
+    """The data set, and the codes and lines of its notes without those about pixels."""
+    told = []
+    found = data.load(str(folder), notify=told.append)
+    codes = ("not-used", "unlabelled-part")
+    return found, [(note.code, str(note)) for note in told if getattr(note, "code", "") in codes]
+
+
+def spelled(part):
+    return st.builds(
+        lambda word, form, case: case(form.format(word)),
+        st.sampled_from(WORDS[part]),
+        st.sampled_from(SPELLED),
+        st.sampled_from(CASES),
+    )
+
+
+kinds = st.sampled_from(("absent", "labelled", "flat", "empty"))
+classes = st.lists(st.sampled_from(("a", "b", "7", "10", "testbed", "trainer", "contest", "values")), unique=True)
+
+
+@given(st.data(), kinds, kinds, kinds, classes, classes, st.sets(st.sampled_from(LEFT)))
+def test_every_layout_is_read_as_its_names_say_or_refused(tmp_path_factory, draw, train, test, val, inner, outer, left):
+    """Never a part as a class, never a class as a part; what is not used is said."""
+    folder = tmp_path_factory.mktemp("set")
+    parts = {"train": train, "test": test, "val": val}
+    names = {part: draw.draw(spelled(part)) for part in parts}
+    for name in outer:
+        put(folder, f"{name}/1.png")
+    for part, kind in parts.items():
+        if kind == "labelled":
+            (folder / names[part]).mkdir()
+            for name in inner:
+                put(folder / names[part], f"{name}/1.png")
+        elif kind == "flat":
+            put(folder, f"{names[part]}/1.png")
+        elif kind == "empty":
+            (folder / names[part]).mkdir()
+    for name in left:
+        for inside in (folder, *(path for path in folder.iterdir() if path.name[0] not in "._")):
+            if inside.is_dir():
+                put(inside, name)
+    parts = {part: kind if inner or kind != "labelled" else "empty" for part, kind in parts.items()}
+    is_train = parts["train"] != "absent"
+    used = inner if is_train else outer
+    right = (
+        parts["train"] in ("absent", "labelled")
+        and len(used) >= 2
+        and (parts["test"] != "labelled" or set(inner) == set(used))
+    )
+    if not right:
+        with pytest.raises(DataError) as raised:
+            load(folder)
+        assert missing_parts(raised.value) == []
+        return
+    found, notes = load(folder)
+    assert set(found.classes) == set(used)
+    assert len(found.train.labels) == len(used)
+    assert (found.test is not None) == (parts["test"] == "labelled")
+    unlabelled = [part for part in ("test", "val") if parts[part] in ("flat", "empty")]
+    lines = [line for code, line in notes if code == "unlabelled-part"]
+    assert sorted(line.partition(":")[0] for line in lines) == sorted(str(folder / names[part]) for part in unlabelled)
+    lines = [line for code, line in notes if code == "not-used"]
+    assert any(f"--dev-data {folder / names['val']}" in line for line in lines) == (parts["val"] == "labelled")
+    assert any("folders" in line for line in lines) == (is_train and bool(outer))
+    assert len(lines) == (parts["val"] == "labelled") + (is_train and bool(outer))
+
+
+NO_PARTS = ("contest", "tests2", "trained", "pretrain", "testbed", "value", "device", "set", "data", "")
+
+
+@pytest.mark.parametrize("name", NO_PARTS)
+def test_names_that_are_no_parts(name):
+    assert part_of(name) == ""
+
+
+def test_a_long_name_is_told_at_once():
+    assert part_of("data_set" * 30 + "x") == ""
+
+
+def test_two_folders_of_one_part_are_refused(tmp_path):
+    for name in ("a", "b", "test", "testing"):
+        put(tmp_path, f"{name}/1.png")
+    with pytest.raises(DataError, match="two folders of one part; expected one of test, found test and testing"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("more", ["train/c", "test/c"])
+def test_parts_of_other_classes_are_refused(more, tmp_path):
+    for name in ("train/a", "train/b", "test/a", "test/b", more):
+        put(tmp_path, f"{name}/1.png")
+    with pytest.raises(DataError, match="classes of test and train differ"):
+        load(tmp_path)
+
+
+def test_classes_that_are_named_like_parts(tmp_path):
+    """Refused where they may be parts; inside a part every folder is a class, which is the remedy."""
+    for name in ("bus", "car", "train"):
+        put(tmp_path / "one", f"{name}/1.png")
+        put(tmp_path / "two" / "train", f"{name}/1.png")
+    with pytest.raises(DataError, match=r"training images without classes; .* if it is a class, put all class folders"):
+        load(tmp_path / "one")
+    assert load(tmp_path / "two")[0].classes == ("bus", "car", "train")
+    put(tmp_path / "three", "valid/1.png")
+    put(tmp_path / "three", "invalid/1.png")
+    with pytest.raises(DataError, match=r"found 1 class folder; valid, a part by its name; put the folders of all"):
+        load(tmp_path / "three")
+
+
+def test_files_that_may_be_meant_are_named(tmp_path):
+    write(tmp_path / "digits.csv", b"label,pixel0\n1,2\n")
+    put(tmp_path, "1.png")
+    put(tmp_path / "train", "x/1.png")
+    with pytest.raises(DataError, match=r"found 1 class folder; see --data"):
+        load(tmp_path)
+    (tmp_path / "train" / "x" / "1.png").unlink()
+    (tmp_path / "train" / "x").rmdir()
+    (tmp_path / "train").rmdir()
+    with pytest.raises(DataError, match=r"found 0 class folders; 1 picture; digits\.csv; name the file: --data .*csv"):
+        load(tmp_path)
+
+
+def test_files_that_are_not_used_are_said(tmp_path):
+    for name in ("a/1.png", "b/1.png", "3.png", "a/deeper/1.png"):
+        put(tmp_path, name)
+    for number in range(7):
+        write(tmp_path / "b" / f"{number}.txt", b"text")
+    lines = [line for _, line in load(tmp_path)[1]]
+    assert lines == [
+        f"{tmp_path}: not used: 1 picture in no class folder",
+        f"{tmp_path}: not used: a/deeper, b/0.txt, b/1.txt, b/2.txt, b/3.txt and 3 more, no pictures by their names",
+    ]
+
+
+@given(st.permutations(range(12)))
+def test_pictures_are_taken_in_natural_order(tmp_path_factory, order):
+    folder = tmp_path_factory.mktemp("set")
+    for number in order:
+        put(folder, f"a/{number}.png", number)
+    put(folder, "b/0.png")
+    assert load(folder)[0].train.x[:12, 0].tolist() == list(range(12))
+    assert [path.name for path in entries(folder / "a")] == [f"{number}.png" for number in range(12)]
+
+
+@given(st.lists(st.text(st.sampled_from("a1٣0_."), max_size=6), unique=True), st.randoms())
+def test_any_names_have_an_order(names, random):
+    assert len({(tuple(pieces), name) for pieces, name in map(natural, names)}) == len(names)
+    other = random.sample(names, len(names))
+    assert sorted(names, key=natural) == sorted(other, key=natural)
