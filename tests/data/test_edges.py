@@ -321,9 +321,7 @@ def test_once_the_time_is_over_no_mirror_is_waited_for(monkeypatch):
 @pytest.mark.parametrize("before", [b"", b"1," * 64 + b"1\n"])
 def test_a_line_that_never_ends_is_not_read_to_its_end(before, tmp_path):
     path = write(tmp_path / "a.csv", before + b"1," * 2**20)
-    with pytest.raises(
-        DataError, match=f"line {1 + bool(before)}: line too long; expected at most 65,536"
-    ) as caught:
+    with pytest.raises(DataError, match=f"line {1 + bool(before)}: line too long; expected at most 65,536") as caught:
         kaggle_csv.read_csv(path)
     assert caught.value.found == f"{kaggle_csv.PIECE - len(before):,} or more"
 
