@@ -66,11 +66,12 @@ def _unlike(labels: Array, beside_labels: Array, corner: Array, beside_corner: A
     if not blank and len(counts) <= len(np.unique(labels)):
         return False
     most, brightest = int(labels.max()), int(pixels.max())
-    if brightest // 4 < most <= brightest:  # a pixel may have these values, but hardly each of them as often
-        each = np.bincount(labels.astype(np.int64))[int(labels.min()) :]
-        if most == brightest or each.min() < EVEN * len(labels) / len(each):
-            return False
-    next_to = beside_labels[:, 0].astype(np.float64)
+    if not brightest // 4 < most <= brightest:
+        return True
+    # Pixels may have these values, but hardly each of them as often, and they are like the pixel beside them.
+    each, next_to = np.bincount(labels.astype(np.int64))[int(labels.min()) :], beside_labels[:, 0].astype(np.float64)
+    if most == brightest or each.min() < EVEN * len(labels) / len(each):
+        return False
     return not np.ptp(next_to) or bool(abs(np.corrcoef(labels, next_to)[0, 1]) < ALIKE)
 
 
