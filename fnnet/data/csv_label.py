@@ -16,9 +16,15 @@ UNSEEN: Final = 0.05
 """Added to the count of each value: the probability of one that was not seen."""
 CERTAIN: Final = 15.0
 """The logarithm of the odds that decide, and for many rows `EACH` of them for each."""
-EACH: Final = 0.2
+EACH: Final = 0.5
 LESS: Final = 3.0
 """How much less probable than the pixels beside it a pixel may be, as a logarithm."""
+BLANK: Final = 0.8
+"""The share of images whose corner has the usual value, if corners are blank."""
+EVEN: Final = 0.25
+"""The share of an even number of images that each class has at least, where pixels have as small values."""
+ALIKE: Final = 0.3
+"""The correlation with the pixel beside it that a pixel reaches, and labels rarely."""
 LARGEST: Final = 9999
 """Larger values are not taken for labels unless the user says so."""
 
@@ -32,8 +38,8 @@ def label_column(first: Array, last: Array, pixels: Array, unit: bool = False) -
 
     Two readings are compared: the first column is the labels and the last one a pixel, or the other way round. Labels
     are independent draws from few classes; a pixel is distributed as those beside it, or differs from the next one as
-    these do from one another. The more probable reading is taken if it is certain, and if its labels can be labels:
-    each class occurs, some more than once.
+    these do from one another, or is mostly blank. The more probable reading is taken if it is certain, and if its
+    labels can be labels: each class occurs, some more than once.
     """
     near_first, near_last = pixels[:, :BESIDE], pixels[:, ::-1][:, :BESIDE]
     rows = spread(np.arange(len(first)))
@@ -43,10 +49,30 @@ def label_column(first: Array, last: Array, pixels: Array, unit: bool = False) -
     odds = if_first - if_last if np.isfinite((if_first, if_last)).any() else 0.0
     enough = max(CERTAIN, EACH * len(rows))
     if odds >= enough and _may_be_label(first) and _may_be_pixel(other, rows, near_last):
-        return "first"
+        return "first" if _unlike(first, near_first, other, near_last, pixels) else None
     if odds <= -enough and _may_be_label(last) and _may_be_pixel(one, rows, near_first):
-        return "last"
+        return "last" if _unlike(last, near_last, one, near_first, pixels) else None
     return None
+
+
+def _unlike(labels: Array, beside_labels: Array, corner: Array, beside_corner: Array, pixels: Array) -> bool:
+    """Return True if the labels are unlike pixels and the corner is unlike labels.
+
+    Where only one or two classes occur, the pixels of images with ink in the corners pass for labels of more classes.
+    """
+    values, counts = np.unique(corner, return_counts=True)
+    usual = np.bincount(beside_corner.ravel()).argmax()
+    blank = counts.max() >= BLANK * len(corner) and values[counts.argmax()] == usual
+    if not blank and len(counts) <= len(np.unique(labels)):
+        return False
+    most, brightest = int(labels.max()), int(pixels.max())
+    if not brightest // 4 < most <= brightest:
+        return True
+    # Pixels may have these values, but hardly each of them as often, and they are like the pixel beside them.
+    each, next_to = np.bincount(labels.astype(np.int64))[int(labels.min()) :], beside_labels[:, 0].astype(np.float64)
+    if most == brightest or each.min() < EVEN * len(labels) / len(each):
+        return False
+    return not np.ptp(next_to) or bool(abs(np.corrcoef(labels, next_to)[0, 1]) < ALIKE)
 
 
 def _may_be_label(values: Array) -> bool:
@@ -92,4 +118,8 @@ def _as_pixel(values: Array, near: Array) -> float:
     seen = np.bincount(known.ravel(), minlength=256) + UNSEEN
     steps = np.bincount((known[:, :-1] - known[:, 1:]).ravel() + 255, minlength=511) + UNSEEN
     probability = seen[pixels] / seen.sum() + steps[pixels - known[:, 0] + 255] / steps.sum()
-    return float(np.log(probability / 2).sum())
+    beside = float(np.log(probability / 2).sum())
+    counts = np.bincount(pixels)
+    blank = int(counts.argmax())
+    # A corner is mostly blank, whatever is drawn beside it.
+    return max(beside, _as_label(values)) if 2 * counts[blank] > len(pixels) and seen[blank] >= 1 else beside
