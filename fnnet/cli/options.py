@@ -238,6 +238,7 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--pixel-max",
             type=Count(1, 255, word="auto"),
+            metavar="N|auto",
             help="Largest value of a pixel in --data PATH; auto: of the training images.  [default: 255]",
         ),
     ):
