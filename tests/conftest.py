@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from fnnet.kernels.signatures import PARTS
 from fnnet.limits import available_threads
@@ -23,6 +24,10 @@ ROOT = Path(__file__).resolve().parents[1]
 REAL_DATA = os.environ.get("FNNET_DATA")
 HANDLE = signal.signal
 """As it is where the fixture `run` takes it away."""
+
+# The same examples in every run, however busy the machine is; `--hypothesis-profile default` draws others.
+settings.register_profile("fnnet", deadline=None, derandomize=True)
+settings.load_profile("fnnet")
 
 
 def pytest_configure(config):

@@ -170,6 +170,17 @@ def _from_label(content: Content, first: int) -> Content:
     return content._replace(labels=labels, test=test)
 
 
+def _without_images(source: str, labels: Array, classes: tuple[str, ...]) -> Iterator[Note]:
+    counts = np.bincount(labels, minlength=len(classes))
+    if len(labels) > 1 and not counts.all():
+        names = [name for name, count in zip(classes, counts, strict=True) if not count]
+        some = f"{', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
+        text = f"{counted(len(names), 'class', 'classes')} of {len(classes):,} without training images: {some}"
+        last = int(labels.max()) + 1
+        fix = f"; if there are {last}, say --classes {last}" if counts[:last].all() else ""
+        yield Note("empty-class", f"{source}: {text}{fix}")
+
+
 def _packing(path: Path) -> Iterator[Note]:
     packed = read_head(path, 2) == GZIP_MAGIC
     if packed != (path.suffix.lower() == ".gz"):
@@ -215,6 +226,7 @@ def _dataset(
     told = [*notes, *train.notes, *(test.notes if test else ()), *_swapped(source, examples, tested)]
     parts = {"training": examples, "test": tested}
     told += [note for part in compared if (each := parts[part]) for note in other_ink(each.x, shape, part)]
+    told += _without_images(source, examples.labels, classes)
     for note in told:
         notify(note)
     return Dataset(name, source, examples, tested, classes, shape, preprocessing, tuple(told))
@@ -256,6 +268,7 @@ def with_classes(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
 def split(examples: Examples, dev: int, seed: int, limit: int | None = None) -> tuple[Examples, Examples | None]:
     """Return training and dev images: `dev` of them chosen by the seed, and at most `limit` of the others.
 
+    A class whose images would all be dev images gets one back for training.
     Raises   UsageError unless at least one image remains for training.
     """
     n = len(examples.labels)
@@ -266,11 +279,14 @@ def split(examples: Examples, dev: int, seed: int, limit: int | None = None) -> 
     if dev == 0 and (limit is None or limit >= n):
         return examples, None
     order = rng.order(seed, "split", n)
+    cut_rows, rows = order[:dev], order[dev:]
+    lost = np.setdiff1d(examples.labels[cut_rows], examples.labels[rows])
+    back = np.array([cut_rows[examples.labels[cut_rows] == label][0] for label in lost], np.int64)
+    rows, cut_rows = np.concatenate([back, rows])[:limit], np.setdiff1d(cut_rows, back)
     train, cut = (
-        Examples(freeze(examples.x[rows]), freeze(examples.labels[rows]))
-        for rows in (np.sort(order[dev:][:limit]), np.sort(order[:dev]))
+        Examples(freeze(examples.x[each]), freeze(examples.labels[each])) for each in (np.sort(rows), cut_rows)
     )
-    return train, cut if dev else None
+    return train, cut if len(cut_rows) else None
 
 
 def read_images(

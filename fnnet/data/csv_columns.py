@@ -100,9 +100,11 @@ def is_header(cells: list[str]) -> bool:
     """Return True if a first line names or numbers the columns."""
     if _numbers_columns(cells) or not any(map(IS_NUMBER.fullmatch, cells)):
         return True
-    if not cells[0].strip():
-        return _numbers_columns(cells[1:], 1)
     names = [cell.strip().lower() for cell in cells]
+    if not names[0]:
+        if _numbers_columns(cells[1:], 1):
+            return True
+        names = names[1:]
     return any(name in LABELS or ROW_NAMES.fullmatch(name) for name in names)
 
 

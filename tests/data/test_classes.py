@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 import fnnet
 from fnnet import data
+from fnnet.core import rng
+from fnnet.core.state import Examples
 from fnnet.data.preprocess import Reading
 from fnnet.errors import DataError
 from tests.tools.samples import csv_file, write
@@ -106,3 +110,34 @@ def test_class_folders_have_names_of_their_own(run, tmp_path):
     path = folders(tmp_path / "a", {"3", "5"})
     train(run, path, "--class-names", "b,c").failed(2, "--class-names: names differ", "expected 3, 5")
     assert train(run, path, "--class-names", "3,5").code == 0
+
+
+@given(st.lists(st.integers(0, 6), min_size=2, max_size=40), st.data())
+def test_no_class_loses_its_training_images_to_dev(labels, drawn):
+    """And the draw is as it always was where none would."""
+    labels = np.array(labels)
+    x = np.arange(len(labels), dtype=np.uint8)[:, None]
+    dev, seed = drawn.draw(st.integers(1, len(labels) - 1)), drawn.draw(st.integers(0, 99))
+    train, cut = data.split(Examples(x, labels), dev, seed)
+    kept = set(cut.x.ravel().tolist()) if cut else set()
+    assert set(train.labels.tolist()) == set(labels.tolist())
+    assert sorted([*train.x.ravel().tolist(), *kept]) == list(range(len(labels)))
+    order = rng.order(seed, "split", len(labels))
+    assert kept <= set(order[:dev].tolist())
+    lost = set(labels[order[:dev]].tolist()) - set(labels[order[dev:]].tolist())
+    assert dev - len(kept) == len(lost)
+    for part in (train, cut):
+        assert part is None or part.x.ravel().tolist() == sorted(part.x.ravel().tolist())
+
+
+def test_classes_without_training_images_are_noted(tmp_path):
+    path = table(tmp_path / "a.csv", np.where(Y == 3, 4, Y))
+    (note,) = data.load(path).notes
+    assert note.code == "empty-class"
+    assert note.endswith("1 class of 10 without training images: 3")
+    (note,) = data.load(table(tmp_path / "b.csv", Y % 3)).notes
+    assert note.endswith(
+        "7 classes of 10 without training images: 3, 4, 5, 6, 7, 8, 9; if there are 3, say --classes 3"
+    )
+    (note,) = data.load(path, classes=tuple("0123456789abcdef")).notes
+    assert note.endswith("7 classes of 16 without training images: 3, a, b, c, d, e, f")

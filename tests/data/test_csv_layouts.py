@@ -153,6 +153,15 @@ def test_columns_are_found_by_name_wherever_they_are(tmp_path, data):
     assert np.array_equal(found_labels, labels) if name else found_labels is None
 
 
+def test_numbers_beside_a_label_name_columns_after_names_of_rows(tmp_path):
+    rows = [[row, *X8[row], row % 3] for row in range(7)]
+    path = write(tmp_path / "a", text(rows, header=("", *map(str, range(64)), "label")))
+    found, labels = read_csv(path)
+    assert np.array_equal(found, X8)
+    assert labels.tolist() == [row % 3 for row in range(7)]
+
+
+X8 = np.random.default_rng(1).integers(0, 256, (7, 64))
 FORMS = [str, lambda value: f"{value}.0", "{:.2e}".format, "{:+d}".format, "{:>4d}".format, '"{}"'.format]
 
 

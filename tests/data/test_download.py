@@ -208,7 +208,7 @@ def test_f64_what_is_odd_and_right_is_taken(kind, mirror, tmp_path):
 @pytest.mark.parametrize("kind", ["drip", "dripping_head", "silent", "endless"])
 def test_f64_what_never_ends_costs_its_share_of_the_deadline(kind, mirror, tmp_path, monkeypatch):
     """One after which there are other mirrors leaves them time."""
-    monkeypatch.setattr(mnist, "DOWNLOAD_SECONDS", 2.0)
+    monkeypatch.setattr(mnist, "DOWNLOAD_SECONDS", 4.0)
     if kind == "endless":
         monkeypatch.setattr(mnist, "MAX_DOWNLOAD", 2**20)
     began = time.monotonic()

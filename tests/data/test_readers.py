@@ -207,7 +207,7 @@ def test_f01_f02_damage_wherever_the_file_is_cut_into_pieces(piece, monkeypatch,
 @pytest.mark.parametrize("name", ["train.csv", "train.csv.gz"])
 def test_f05_a_name_that_says_otherwise_is_noted(name, tmp_path):
     notices = []
-    data.load(str(csv_file(tmp_path / name, [[1, 2], [3, 200]])), notify=notices.append)
+    data.load(str(csv_file(tmp_path / name, [[0, 2], [1, 200]])), classes=("a", "b"), notify=notices.append)
     assert len(notices) == name.endswith(".gz")
     assert all("is not gzip, whatever its name says" in notice for notice in notices)
 
