@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from fnnet.kernels.signatures import PARTS
 from fnnet.limits import available_threads
@@ -25,13 +24,15 @@ REAL_DATA = os.environ.get("FNNET_DATA")
 HANDLE = signal.signal
 """As it is where the fixture `run` takes it away."""
 
-# The same examples in every run, however busy the machine is; `--hypothesis-profile default` draws others.
-settings.register_profile("fnnet", deadline=None, derandomize=True)
-settings.load_profile("fnnet")
-
 
 def pytest_configure(config):
     """Compile the kernels once a session, in a folder of its own, unless FNNET_CACHE names one to share."""
+    from hypothesis import settings
+
+    # The same examples in every run, however busy the machine is; `--hypothesis-profile default` draws others.
+    settings.register_profile("fnnet", deadline=None, derandomize=True)
+    if not config.getoption("--hypothesis-profile", None):
+        settings.load_profile("fnnet")
     if "FNNET_CACHE" not in os.environ:
         config.compiled = tempfile.TemporaryDirectory(prefix="fnnet-kernels-")
         os.environ["FNNET_CACHE"] = config.compiled.name
