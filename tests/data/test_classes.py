@@ -141,3 +141,22 @@ def test_classes_without_training_images_are_noted(tmp_path):
     )
     (note,) = data.load(path, classes=tuple("0123456789abcdef")).notes
     assert note.endswith("7 classes of 16 without training images: 3, a, b, c, d, e, f")
+
+
+def test_the_same_classes_in_another_order_are_put_in_the_model_s():
+    dataset = data.load("digits")
+    turned = tuple(reversed(dataset.classes))
+    found = data.with_classes(dataset, turned)
+    assert (found.classes, found.notes) == (turned, dataset.notes)
+    assert (found.train.labels == 9 - dataset.train.labels).all()
+    assert data.with_classes(dataset, dataset.classes) is dataset
+    assert data.with_classes(dataset._replace(test=None), turned).test is None
+
+
+def test_images_without_labels_have_no_first_label(monkeypatch, tmp_path):
+    """Refused as without one."""
+    path = table(tmp_path / "a.csv", Y)
+    content = data.formats.read(path, data.Wanted(labelled=True))._replace(labels=None)
+    monkeypatch.setattr(data.formats, "read", lambda path, wanted: content)
+    with pytest.raises(DataError, match="no labels; expected a label for each image"):
+        data.load(path, reading=Reading(first_label=1))
