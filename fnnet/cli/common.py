@@ -113,10 +113,7 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
     if options["data_dir"] and options["data_choice"] not in ("auto", "mnist"):
         expected, found = "--data auto or mnist", f"--data {options['data_choice']}"
         raise UsageError("has no effect", where="--data-dir", expected=expected, found=found)
-    count, names = options["classes"], options["class_names"]
-    if names and options["data_choice"] in ("auto", "mnist", "digits"):
-        expected, found = "--data PATH", f"--data {options['data_choice']}"
-        raise UsageError("has no effect", where="--class-names", expected=expected, found=found)
+    reading, count, names = Reading(**reading_of(options)), options["classes"], options["class_names"]
     if names and count not in (None, len(names)):
         raise UsageError("number of classes differs", where="--classes", expected=len(names), found=count)
     classes = names or (model.classes if model and count is None else [str(each) for each in range(count or 10)])
@@ -126,7 +123,7 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
         options["data_dir"],
         classes=classes,
         flat=flat,
-        reading=Reading(**reading_of(options)),
+        reading=reading,
         preprocessing=model and model.preprocessing,
         notify=notify,
     )

@@ -40,9 +40,9 @@ def data(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-def _load(options: dict[str, Any]) -> tuple[Dataset, dict[str, int], list[dict[str, str]]]:
+def _load(options: dict[str, Any], quiet: bool = False) -> tuple[Dataset, dict[str, int], list[dict[str, str]]]:
     """Load the data set; return it, how many images each of its parts has, and the notes about it."""
-    notify = Notices(quiet=False)
+    notify = Notices(quiet)
     dataset = load_data(options, notify)
     images = {
         "train": len(dataset.train.labels),
@@ -111,12 +111,10 @@ def convert(target: str, to: str | None, as_json: bool, quiet: bool, **options: 
 
     form = form_of(target, to)
     check_outputs(inputs=data_inputs(options), files={"OUT": target if form in ("npz", "csv") else None})
-    notify = Notices(quiet)
-    dataset = load_data(options, notify)
+    dataset, images, notes = _load(options, quiet)
     written = convert(dataset, target, form)
-    images = {"train": len(dataset.train.labels), "test": len(dataset.test.labels) if dataset.test else 0}
     if as_json:
-        print_json({"dataset": dataset.name, "images": images, "written": written, "notes": notify.notes})
+        print_json({"dataset": dataset.name, "images": images, "written": written, "notes": notes})
         return
     if not quiet:
         say(describe(dataset, images))

@@ -75,10 +75,7 @@ def evaluate(
     notify = Notices(quiet)
     begin_loading_kernels(jit)
     model = load_model(model_path)
-    dataset = data.with_classes(load_data(options, notify, model), model.classes)
-    for note in dataset.notes:
-        if note.code == "classes-missing":
-            notify(note)
+    dataset = data.with_classes(load_data(options, notify, model), model.classes, notify)
     _check_fit(model, dataset, model_path)
     part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
     if not quiet:

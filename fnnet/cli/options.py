@@ -249,14 +249,14 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def reading_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the values of `reading_options` say, as fields of `fnnet.data.Reading`.
 
-    Raises   UsageError for one that is given for MNIST or digits.
+    Raises   UsageError for one, or --class-names, that is given for MNIST or digits.
     """
     names = ("pixel_max", "ink", "transpose", "first_label", "label_column", "image")
-    given = {name: options[name] for name in names if options.get(name)}
+    given = {name: options[name] for name in (*names, "class_names") if options.get(name)}
     if given and options["data_choice"] in ("auto", "mnist", "digits"):
         where, found = f"--{next(iter(given)).replace('_', '-')}", f"--data {options['data_choice']}"
         raise UsageError("has no effect", where=where, expected="--data PATH", found=found)
-    return given
+    return {name: value for name, value in given.items() if name in names}
 
 
 seed_option = click.option("--seed", type=Count(0, 2**64 - 1), default=0, show_default=True, help="Random seed.")

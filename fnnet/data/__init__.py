@@ -16,11 +16,11 @@ from fnnet.core.state import Examples, Preprocessing
 from fnnet.data import formats, mnist, preprocess
 from fnnet.data.digits import TEST_IMAGES, load_digits
 from fnnet.data.folders import idx_files, read_class_folders, read_idx_folder
-from fnnet.data.idx import GZIP_MAGIC
 from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import Reading, other_ink
 from fnnet.data.reader import SEE, AnyPath, Content, Wanted, check_columns, size
+from fnnet.data.unpacked import GZIP
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError, counted
 from fnnet.files.disk import read_head, refuse
 
@@ -106,9 +106,7 @@ def _mnist(data_dir: str | None, required: bool, known: Preprocessing, notify: N
         if found is None:
             refuse("download vanished", folder, "the folder", "the files just downloaded", "not all", "try again")
     payloads, place = found
-    return _dataset(
-        "mnist", place, mnist.content(payloads), DIGITS, known, notify, compared=() if known == PLAIN else BOTH
-    )
+    return _verified("mnist", place, mnist.content(payloads), known, notify)
 
 
 def _digits(known: Preprocessing, notify: Notify) -> Dataset:
@@ -117,15 +115,12 @@ def _digits(known: Preprocessing, notify: Notify) -> Dataset:
         Content(x[rows], labels[rows], (28, 28), labels_at="digits")
         for rows in (slice(-TEST_IMAGES), slice(-TEST_IMAGES, None))
     )
-    return _dataset(
-        "digits",
-        "scikit-learn",
-        train._replace(test=test),
-        DIGITS,
-        known,
-        notify,
-        compared=() if known == PLAIN else BOTH,
-    )
+    return _verified("digits", "scikit-learn", train._replace(test=test), known, notify)
+
+
+def _verified(name: str, source: str, content: Content, known: Preprocessing, notify: Notify) -> Dataset:
+    """Return a data set whose images are known: they are looked at only for a model of other images."""
+    return _dataset(name, source, content, DIGITS, known, notify, compared=() if known == PLAIN else BOTH)
 
 
 def _from_path(
@@ -148,26 +143,12 @@ def _from_path(
     else:
         check_columns(reading.label_column, reading.image, f"the folder {path}")
         content, classes = (read_idx_folder(path), classes) if found else read_class_folders(path)
-    if reading.first_label:
-        content = _from_label(content, reading.first_label)
     compared = BOTH if known else BOTH[1:]
     if known is None:
         known, more = preprocess.measure(reading, content.x, content.image_shape, content.lossy)
         notes += [*more, *_transposed(path, reading)]
-    return _dataset(path.resolve().name, str(path), content, classes, known, notify, notes, compared)
-
-
-def _from_label(content: Content, first: int) -> Content:
-    """Return the content with `first` as the label of the first class."""
-    if content.labels is None:
-        return content
-    labels = content.labels.astype(np.int64) - first
-    if (labels < 0).any():
-        at = int((labels < 0).argmax())
-        expected, fix = f"{first} or more, as --first-label says", "correct it, or set --first-label"
-        refuse("label below the first", content.labels_at, f"image {at + 1}", expected, int(content.labels[at]), fix)
-    test = content.test and _from_label(content.test, first)
-    return content._replace(labels=labels, test=test)
+    name, first = path.resolve().name, reading.first_label
+    return _dataset(name, str(path), content, classes, known, notify, notes, compared, first)
 
 
 def _without_images(source: str, labels: Array, classes: tuple[str, ...]) -> Iterator[Note]:
@@ -182,7 +163,7 @@ def _without_images(source: str, labels: Array, classes: tuple[str, ...]) -> Ite
 
 
 def _packing(path: Path) -> Iterator[Note]:
-    packed = read_head(path, 2) == GZIP_MAGIC
+    packed = read_head(path, 2) == GZIP
     if packed != (path.suffix.lower() == ".gz"):
         text = f"{path} is {'' if packed else 'not '}gzip, whatever its name says; read as what it is"
         yield Note("gzip-name", text)
@@ -211,18 +192,20 @@ def _dataset(
     notify: Notify,
     notes: Sequence[Note] = (),
     compared: Sequence[str] = BOTH,
+    first_label: int = 0,
 ) -> Dataset:
     """Return the data set of what files hold, with its images as networks take them.
 
-    compared   the parts whose ink is compared with that of `preprocessing`.
+    compared      the parts whose ink is compared with that of `preprocessing`.
+    first_label   the label of the first class in the files.
     """
     test, stored = train.test, train.image_shape
     if test is not None and test.image_shape != stored:
         expected, found = f"test images {stored} like those of training", f"{test.image_shape}"
         refuse("image sizes differ", source, "test set", expected, found, "take both from the same set")
     shape = stored[::-1] if preprocessing.transpose else stored
-    examples = _examples(train, source, len(classes), preprocessing, shape)
-    tested = test and _examples(test, source, len(classes), preprocessing, shape)
+    examples = _examples(train, source, len(classes), preprocessing, shape, first_label)
+    tested = test and _examples(test, source, len(classes), preprocessing, shape, first_label)
     told = [*notes, *train.notes, *(test.notes if test else ()), *_swapped(source, examples, tested)]
     parts = {"training": examples, "test": tested}
     told += [note for part in compared if (each := parts[part]) for note in other_ink(each.x, shape, part)]
@@ -233,24 +216,29 @@ def _dataset(
 
 
 def _examples(
-    content: Content, source: str, classes: int, preprocessing: Preprocessing, shape: tuple[int, int]
+    content: Content, source: str, classes: int, preprocessing: Preprocessing, shape: tuple[int, int], first: int
 ) -> Examples:
     if content.labels is None:
         refuse("no labels", source, "the file", "a label for each image", "images alone", "use it with predict")
-    outside = content.labels >= classes
-    if outside.any():
-        at = int(outside.argmax())
-        place, expected = f"image {at + 1}", f"0 to {classes - 1}"
-        fix = f"correct it, or set --classes{' or --first-label' if content.labels.min() > 0 else ''}"
-        refuse("label out of range", content.labels_at, place, expected, int(content.labels[at]), fix)
+    labels = content.labels.astype(np.int64)
+    for outside, problem, expected, fix in (
+        (labels < first, "label below the first", f"{first} or more, as --first-label says", "--first-label"),
+        (labels >= first + classes, "label out of range", f"{first} to {first + classes - 1}", "--classes"),
+    ):
+        if outside.any():
+            at = int(outside.argmax())
+            other = " or --first-label" if fix == "--classes" and labels.min() > first else ""
+            place, remedy = f"image {at + 1}", f"correct it, or set {fix}{other}"
+            refuse(problem, content.labels_at, place, expected, int(labels[at]), remedy)
     x = preprocess.apply(preprocessing, content.x, shape, source)
-    return Examples(freeze(x.view()), freeze(content.labels.astype(np.int64)))
+    return Examples(freeze(x.view()), freeze(labels - first))
 
 
-def with_classes(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
+def with_classes(dataset: Dataset, classes: tuple[str, ...], notify: Notify = lambda notice: None) -> Dataset:
     """Return a data set of some of `classes` as one of all of them, with labels in their order.
 
     The data set is returned as it is if it has the same classes, or others.
+    notify   called with a note of the classes that it has not.
     """
     if dataset.classes == classes or not set(dataset.classes) <= set(classes):
         return dataset
@@ -262,6 +250,7 @@ def with_classes(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
     if missing:
         text = f"{counted(len(missing), 'class', 'classes')} without images: {', '.join(missing[:12])}"
         notes.append(Note("classes-missing", f"{dataset.source}: {text}"))
+        notify(notes[-1])
     return dataset._replace(train=train, test=test, classes=classes, notes=tuple(notes))
 
 

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from fnnet.core.params import Array
+from fnnet.data.grey import over_black, weighed
 from fnnet.data.notes import Note
-from fnnet.data.png import over_black, weighed
 from fnnet.data.reader import AnyPath, Content
 from fnnet.files.disk import refuse
 from fnnet.limits import MAX_CLASSES
@@ -76,10 +76,9 @@ def _as_bytes(x: Array, where: AnyPath, name: str, notes: list[Note]) -> Array:
     """Return numbers as bytes."""
     if x.dtype == bool:
         return x.astype(np.uint8) * np.uint8(255)
-    if x.dtype.kind in "iu":
-        _check_range(x, 255, where, name)
-        return x.astype(np.uint8, copy=False)
     _check_range(x, 255, where, name)
+    if x.dtype.kind in "iu":
+        return x.astype(np.uint8, copy=False)
     unit = x.max() <= 1
     if unit:
         notes.append(Note("unit-pixels", f"{name}: pixels from 0 to 1 are scaled to 0 to 255"))

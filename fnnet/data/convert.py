@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -66,10 +66,9 @@ def _write_npz(path: Path, parts: dict[str, Examples], shape: tuple[int, int]) -
     arrays: dict[str, Array] = {}
     for part, examples in parts.items():
         arrays |= {f"x_{part}": examples.x.reshape(-1, *shape), f"y_{part}": examples.labels}
-    with tempfile.TemporaryFile() as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
-        file.seek(0)
-        write_file(path, file.read())
+    into = io.BytesIO()
+    np.savez_compressed(into, allow_pickle=False, **arrays)
+    write_file(path, into.getbuffer())
 
 
 class _Table:

@@ -20,8 +20,8 @@ from fnnet.data.arrays import as_content, as_labels
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.kinds import kind_of
 from fnnet.data.notes import Note
-from fnnet.data.reader import AGAIN, BINARY, AnyPath, Content, Format, Opened, Wanted
-from fnnet.data.unpacked import packed_head
+from fnnet.data.reader import AGAIN, AnyPath, Content, Format, Opened, Wanted
+from fnnet.data.unpacked import GZIP, packs_text
 from fnnet.errors import counted
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
 
@@ -29,7 +29,6 @@ TYPES: Final = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 """Type byte of the format -> dtype."""
 QMNIST: Final = 8
 """Columns of QMNIST's labels; the first is the class."""
-GZIP_MAGIC: Final = b"\x1f\x8b"
 MAX_PAYLOAD: Final = 2 * 2**30
 MAX_HEADER: Final = 20
 DEFLATE_BOUND: Final = 1032
@@ -40,7 +39,7 @@ AS_BYTES: Final = "store images of rank 3 or labels of rank 1"
 
 def looks_like_idx(head: bytes) -> bool:
     """Return True if these first bytes are gzip's or those of an IDX file."""
-    return head.startswith(GZIP_MAGIC) or (head[:2] == b"\x00\x00" and len(head) >= 4 and head[2] in TYPES)
+    return head.startswith(GZIP) or (head[:2] == b"\x00\x00" and len(head) >= 4 and head[2] in TYPES)
 
 
 def read_idx(path: AnyPath) -> Array:
@@ -62,7 +61,7 @@ def read_payload(path: AnyPath) -> Array:
 
 def _payload(file: BufferedReader, path: AnyPath) -> Array:
     head = file.read(MAX_HEADER)
-    return freeze(_gunzip(file, path) if head.startswith(GZIP_MAGIC) else _copy(file, head, path))
+    return freeze(_gunzip(file, path) if head.startswith(GZIP) else _copy(file, head, path))
 
 
 def parse_idx(payload: Array, where: AnyPath) -> Array:
@@ -189,7 +188,7 @@ class _Inflater:
         rest = self.stream.unused_data or self._take()
         if len(rest) == 1:
             rest += self._take()
-        if rest and not rest.startswith(GZIP_MAGIC):
+        if rest and not rest.startswith(GZIP):
             self.refuse("data after the end of gzip", "end of file or another member", "more bytes")
         if rest:
             self.stream, self.next = zlib.decompressobj(wbits=31), rest
@@ -287,8 +286,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
 
 def _recognise(head: bytes, path: AnyPath) -> bool:
     """Return True for what may be IDX; gzip of text is not."""
-    inside = packed_head(head) if head.startswith(GZIP_MAGIC) else None
-    return looks_like_idx(head) and (not inside or BINARY.search(inside) is not None or looks_like_html(inside))
+    return looks_like_idx(head) and not packs_text(head)
 
 
 FORMAT: Final = Format("IDX", _recognise, _read)

@@ -9,6 +9,7 @@ SAVEZ: Final = "numpy.savez(file, x_train=..., y_train=...)"
 AS_PNG: Final = "save it as PNG"
 UNPACK: Final = "unpack it, and name the folder or the files in it"
 AS_UTF8: Final = "save it as CSV (UTF-8)"
+POINTER: Final = b"version https://git-lfs"
 BY_ITS_LIBRARY: Final = f"read it with {{}}, and write {SAVEZ}"
 
 IMAGES: Final = {
@@ -37,7 +38,7 @@ FILES: Final = {
     b"SQLite format 3\0": ("an SQLite database", f"read its table, and write {SAVEZ}"),
     b"@relation": ("an ARFF file", BY_ITS_LIBRARY.format("scipy.io.arff.loadarff")),
     b"@RELATION": ("an ARFF file", BY_ITS_LIBRARY.format("scipy.io.arff.loadarff")),
-    b"version https://git-lfs": ("a pointer of Git LFS, not the file", "fetch the file itself: git lfs pull"),
+    POINTER: ("a pointer of Git LFS, not the file", "fetch the file itself: git lfs pull"),
 }
 """First bytes -> what a message calls a file, and what to do."""
 PICKLE: Final = re.compile(rb"\x80[\x02-\x05][\x95}\](cK-X\x8c-\x94]")
@@ -46,7 +47,7 @@ PICKLE: Final = re.compile(rb"\x80[\x02-\x05][\x95}\](cK-X\x8c-\x94]")
 
 def looks_like_pointer(head: bytes) -> bool:
     """Return True if these first bytes are those of the text that Git LFS leaves in place of a large file."""
-    return head.startswith(b"version https://git-lfs")
+    return head.startswith(POINTER)
 
 
 def kind_of(head: bytes) -> tuple[str, str] | None:

@@ -18,9 +18,10 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data import web
-from fnnet.data.idx import GZIP_MAGIC, looks_like_idx, pair, parse_idx, read_payload
+from fnnet.data.idx import looks_like_idx, pair, parse_idx, read_payload
 from fnnet.data.npz import read_npz
 from fnnet.data.reader import AGAIN, Content
+from fnnet.data.unpacked import GZIP
 from fnnet.errors import DataError, FnnetError, StorageError, counted
 from fnnet.files.disk import check_writable, list_folder, looks_like_html, make_folder, read_head, refuse, write_file
 
@@ -195,7 +196,7 @@ def reachable(seconds: float = REACH_SECONDS) -> tuple[str, ...]:
 def _delivers(mirror: str, seconds: float) -> str | None:
     """Return `mirror` if it sends gzip for the smallest file, rather than nothing, an error or a login page."""
     try:
-        return mirror if web.first_bytes(f"{mirror}{min(SHA256, key=len)}.gz", 2, seconds) == GZIP_MAGIC else None
+        return mirror if web.first_bytes(f"{mirror}{min(SHA256, key=len)}.gz", 2, seconds) == GZIP else None
     except DataError:
         return None
 
@@ -262,7 +263,7 @@ def _download_one(folder: Path, name: str, notify: Notify, mirrors: tuple[str, .
             failures.append(f"{mirror}: {error}")
             continue
         # A server that takes the compression for one of the transfer sends the file without it.
-        write_file(folder / (f"{name}.gz" if content.startswith(GZIP_MAGIC) else name), content)
+        write_file(folder / (f"{name}.gz" if content.startswith(GZIP) else name), content)
         return
     fix = f"try later, put the four files into {folder}, or use --data digits"
     raise UnreachableError(
@@ -275,7 +276,7 @@ def _download_one(folder: Path, name: str, notify: Notify, mirrors: tuple[str, .
 def _verify(content: bytes, name: str) -> None:
     """Raise DataError unless `content` is MNIST's file `name`, raw or as one whole gzip member."""
     payload, fix = content, "fetch it again"
-    if content.startswith(GZIP_MAGIC):
+    if content.startswith(GZIP):
         inflater = zlib.decompressobj(wbits=31)
         try:
             payload = inflater.decompress(content, MAX_PAYLOAD)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import struct
 import zipfile
 import zlib
@@ -19,13 +18,12 @@ from fnnet.data.arrays import as_content
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.notes import Note
 from fnnet.data.npy import Header, needed, read_header
-from fnnet.data.reader import BINARY, AnyPath, Content, Format, Opened, Wanted
-from fnnet.data.roles import PARTS, Role, beside, role_of
-from fnnet.data.unpacked import packed_head
+from fnnet.data.reader import AnyPath, Content, Format, Opened, Wanted
+from fnnet.data.roles import Role, beside, part_in, role_of
+from fnnet.data.unpacked import ZIP, packs_text
 from fnnet.errors import FnnetError, counted
-from fnnet.files.disk import looks_like_html, refuse, show_bytes
+from fnnet.files.disk import refuse, show_bytes
 
-MAGIC: Final = b"PK\x03\x04"
 MAX_MEMBER: Final = 2 * 2**30
 MAX_MEMBERS: Final = 1000
 MAX_DIRECTORY: Final = 2**20
@@ -224,22 +222,15 @@ def _part(arrays: Mapping[Role, tuple[str, Array]], images: Role, path: AnyPath,
     values = read_npz(found, ("arr_0",))["arr_0"]
     content = as_content(x, values, path, name, wanted.shape, str(found), "arr_0")
     test = beside(Path(os.fsdecode(path)), "test", labels=False)
-    if test is None or role_of_part(path) != "train":
+    if test is None or part_in(Path(os.fsdecode(path)).stem) != "train":
         return content
     with Opened(test) as file:
         return content._replace(test=_read_content(file, test, wanted))
 
 
-def role_of_part(path: AnyPath) -> str:
-    """Return the part of a data set that the name of a file says."""
-    words = re.split(r"[^a-z0-9]+", Path(os.fsdecode(path)).stem.lower())
-    return next((PARTS[word] for word in words if word in PARTS), "")
-
-
 def _recognise(head: bytes, path: AnyPath) -> bool:
     """Return True for a ZIP archive, unless its first member is text."""
-    inside = packed_head(head) if head.startswith(MAGIC) else b""
-    return head.startswith(MAGIC) and (not inside or BINARY.search(inside) is not None or looks_like_html(inside))
+    return head.startswith(ZIP) and not packs_text(head)
 
 
 FORMAT: Final = Format("NPZ", _recognise, _read_content)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from fnnet.core.params import Array, freeze
-from fnnet.data.png import MAX_PIXELS, MAX_SIDE, over_black, weighed
+from fnnet.data.grey import over_black, weighed
+from fnnet.data.png import MAX_PIXELS, MAX_SIDE
 from fnnet.data.reader import AnyPath, Content, Format, Wanted, looks_like_netpbm
 from fnnet.errors import FnnetError
 from fnnet.files.disk import refuse

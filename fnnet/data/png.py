@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from fnnet.core.params import Array, freeze
+from fnnet.data.grey import over_black, weighed
 from fnnet.data.reader import AnyPath, Content, Format, Wanted, read_as
 from fnnet.errors import FnnetError, counted
 from fnnet.files.disk import refuse, show_bytes
@@ -366,14 +367,3 @@ def _grey(x: Array, png: _Png, shades: Array, path: AnyPath) -> Array:
         return over_black(x[..., 0].astype(np.uint32) * 2**16, x[..., 1])
     value, alpha = (x[..., i].astype(np.uint64) * 256 + x[..., i + 1] for i in (0, 2))
     return ((value * alpha * 255 + 65535**2 // 2) // 65535**2).astype(np.uint8)
-
-
-def weighed(rgb: Array) -> Array:
-    """Return 2**16 times the luma of ITU-R 601, with the weights of Pillow and libjpeg."""
-    r, g, b = (rgb[..., i].astype(np.uint32) for i in range(3))
-    return r * 19595 + g * 38470 + b * 7471
-
-
-def over_black(weighed: Array, alpha: Array | int) -> Array:
-    """Lay 2**16 times grey, uint32, with opacity 0 to 255 over black, rounded to bytes."""
-    return ((weighed * alpha + 255 * 2**15) // (255 * 2**16)).astype(np.uint8)

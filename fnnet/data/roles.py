@@ -50,6 +50,15 @@ def role_of(name: str) -> Role | None:
     return Role("".join(parts), kinds.pop())
 
 
+def part_in(name: str) -> str:
+    """Return the part that a word in a name says, whatever the others are; "" if none does.
+
+    >>> part_in("kmnist-train-imgs")
+    'train'
+    """
+    return next((PARTS[word] for word in WORD.split(name.lower()) if word in PARTS), "")
+
+
 def beside(path: Path, part: str = "", *, labels: bool) -> Path | None:
     """Return the file beside `path` whose name differs in its role alone: of labels, or of another part.
 

@@ -14,9 +14,9 @@ from typing import Any, Final, NoReturn
 
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.csv_lines import Source
-from fnnet.data.reader import AGAIN, AnyPath
+from fnnet.data.reader import AGAIN, BINARY, AnyPath
 from fnnet.errors import FnnetError
-from fnnet.files.disk import MAX_FILE_BYTES, refuse
+from fnnet.files.disk import MAX_FILE_BYTES, looks_like_html, refuse
 
 GZIP: Final = b"\x1f\x8b"
 ZIP: Final = b"PK\x03\x04"
@@ -52,6 +52,12 @@ def packed_head(head: bytes) -> bytes | None:
         return head[start : start + min(256, int.from_bytes(head[18:22], "little"))]
     except zlib.error:
         return b""
+
+
+def packs_text(head: bytes) -> bool:
+    """Return True if these first bytes are those of gzip or ZIP, and show that it packs text."""
+    inside = packed_head(head)
+    return inside is not None and inside != b"" and not (BINARY.search(inside) or looks_like_html(inside))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -20,7 +21,7 @@ import numpy as np
 from llvmlite import binding
 
 from fnnet.kernels import machine
-from tests.campaigns.levels import compile_here, environment, passed
+from tests.campaigns.levels import compile_here, environment, fails, figures
 from tests.conftest import ROOT
 
 EMULATOR, COMPILER = "qemu-aarch64", "aarch64-linux-gnu-gcc"
@@ -188,17 +189,12 @@ def main(most=sys.maxsize):
     if missing():
         print(f"aarch64: left out, needs {missing()}: {INSTALL}")
         return False
-    began, wrong = time.monotonic(), False
+    began = time.monotonic()
     with tempfile.TemporaryDirectory() as cache:
         # All at once: one compiles while another waits.
-        for processor, process in {name: start(name, cache) for name in list(PROCESSORS)[:most]}.items():
-            try:
-                count = passed(process, processor)
-                print(f"aarch64: {processor}: {count} tests passed, {time.monotonic() - began:.0f} s", flush=True)
-            except AssertionError as error:
-                wrong = True
-                print(f"aarch64: {processor}: {error}", file=sys.stderr)
-    return wrong
+        started = {name: start(name, cache) for name in list(PROCESSORS)[:most]}
+        wrong = [fails(f"aarch64: {name}", partial(figures, each, name), began) for name, each in started.items()]
+    return any(wrong)
 
 
 if __name__ == "__main__":

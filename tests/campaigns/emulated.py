@@ -16,7 +16,7 @@ from functools import partial
 
 from tests.campaigns import aarch64
 from tests.campaigns.aarch64 import FILES, PARTS
-from tests.campaigns.levels import WORK, environment, passed
+from tests.campaigns.levels import WORK, environment, fails, figures
 from tests.conftest import ROOT
 
 EMULATOR, INSTALL = "qemu-x86_64", "apt-get install qemu-user"
@@ -131,7 +131,7 @@ def check_levels(cache):
 
 
 def _tested(processor, level, cache, **chosen):
-    return f"{passed(start(processor, level, cache, **chosen), processor.lower())} tests passed"
+    return figures(start(processor, level, cache, **chosen), processor.lower())
 
 
 def checks(cache):
@@ -144,16 +144,6 @@ def checks(cache):
     return found
 
 
-def _check(about, check, began):
-    """True if something is wrong."""
-    try:
-        print(f"emulated: {about}: {check()}, {time.monotonic() - began:.0f} s", flush=True)
-    except AssertionError as error:
-        print(f"emulated: {about}: {error}", file=sys.stderr)
-        return True
-    return False
-
-
 def main(most=sys.maxsize):
     began = time.monotonic()
     if missing():
@@ -162,7 +152,8 @@ def main(most=sys.maxsize):
     with tempfile.TemporaryDirectory() as cache, ThreadPoolExecutor(2) as pool:
         for level in LEVELS.values():
             compile_for(level, cache)
-        wrong = list(pool.map(lambda each: _check(*each, began), list(checks(cache).items())[:most]))
+        found = list(checks(cache).items())[:most]
+        wrong = list(pool.map(lambda each: fails(f"emulated: {each[0]}", each[1], began), found))
     return aarch64.main(most) or any(wrong)
 
 

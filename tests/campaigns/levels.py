@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from functools import partial
 
 from fnnet.kernels import machine
 from tests.conftest import ROOT
@@ -70,16 +71,26 @@ def passed(process, processor=""):
     return int(re.search(r"(\d+) passed", output)[1])
 
 
+def fails(about, check, began):
+    """Run a check and print the figures that it returns and the seconds since `began`; True if something is wrong."""
+    try:
+        print(f"{about}: {check()}, {time.monotonic() - began:.0f} s", flush=True)
+    except AssertionError as error:
+        print(f"{about}: {error}", file=sys.stderr)
+        return True
+    return False
+
+
+def figures(process, processor=""):
+    """How many tests passed, in words."""
+    return f"{passed(process, processor)} tests passed"
+
+
 def main(most=sys.maxsize):
     began = time.monotonic()
-    wrong = False
-    for level, process in {level: start(level) for level in levels()[:most]}.items():
-        try:
-            print(f"levels: {level}: {passed(process)} tests passed, {time.monotonic() - began:.0f} s", flush=True)
-        except AssertionError as error:
-            wrong = True
-            print(f"levels: {level}: {error}", file=sys.stderr)
-    return wrong
+    started = {level: start(level) for level in levels()[:most]}
+    wrong = [fails(f"levels: {level}", partial(figures, each), began) for level, each in started.items()]
+    return any(wrong)
 
 
 if __name__ == "__main__":

@@ -23,10 +23,11 @@ import numpy as np
 import fnnet
 from fnnet import data
 from fnnet.core.params import Params
-from fnnet.data import formats, idx, kaggle_csv, npz, png
+from fnnet.data import formats, idx, kaggle_csv, png
 from fnnet.data.arrays import MAX_LABEL
 from fnnet.data.csv_columns import LABELS
 from fnnet.data.preprocess import table
+from fnnet.data.unpacked import ZIP
 from fnnet.errors import FnnetError
 from fnnet.files import log
 from fnnet.files.checkpoints import Checkpoint, load_checkpoint, save_checkpoint, training_of
@@ -177,7 +178,7 @@ def read_npz(path):
 
 def hold_npz(dataset, path):
     """The arrays as NumPy's own reader has them; the other formats have targets of their own."""
-    if not Path(path).read_bytes().startswith(npz.MAGIC):
+    if not Path(path).read_bytes().startswith(ZIP):
         return
     height, width = dataset.image_shape
     with warnings.catch_warnings():
