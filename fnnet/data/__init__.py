@@ -14,7 +14,7 @@ from fnnet.core.checks import check_classes
 from fnnet.core.params import Array, freeze
 from fnnet.core.state import Examples, Preprocessing
 from fnnet.data import formats, mnist, preprocess
-from fnnet.data.digits import TEST_IMAGES, load_digits
+from fnnet.data.digits import SOURCE, TEST_IMAGES, load_digits
 from fnnet.data.folders import idx_files, read_class_folders, read_idx_folder
 from fnnet.data.idx import GZIP_MAGIC
 from fnnet.data.mnist import Notify
@@ -118,7 +118,7 @@ def _digits(known: Preprocessing, notify: Notify) -> Dataset:
     )
     return _dataset(
         "digits",
-        "scikit-learn",
+        SOURCE,
         train._replace(test=test),
         DIGITS,
         known,

@@ -222,7 +222,6 @@ def import_libraries():
             "numpy",
             "scipy.special",
             "scipy.optimize",
-            "sklearn.datasets",
             "hypothesis.extra.numpy",
             "click",
             "requests",
