@@ -30,7 +30,7 @@ def load_digits() -> tuple[Array, Array]:
     As in MNIST, each digit is scaled to 20x20 and placed in 28x28 with its centre of mass, counted in pixels from 0,
     nearest 14.0: that of every training image of MNIST is in 13.48 to 14.50, and in their mean 14.0. Pillow resamples
     bytes in integers, so the pixels are the same on every machine.
-    Raises   DataError if the package's own file is missing or damaged.
+    Raises   DataError if the file of the package is damaged, StorageError if it is missing.
 
     >>> from fnnet.data.digits import load_digits
     >>> x, labels = load_digits()
@@ -51,7 +51,7 @@ def load_digits() -> tuple[Array, Array]:
 
 def _read() -> Array:
     """Return uint8 (1797, 65): a digit's 64 pixels and its label in a row."""
-    content = read_bytes(FILE)
+    content = read_bytes(FILE, empty=True)
     digest = hashlib.sha256(content).hexdigest()
     if digest != SHA256:
         refuse("not the bundled digits", FILE, "content", f"sha256 {SHA256}", digest, "install fnnet again")
