@@ -14,7 +14,7 @@ from fnnet.core.checks import check_classes
 from fnnet.core.params import Array, freeze
 from fnnet.core.state import Examples, Preprocessing
 from fnnet.data import formats, mnist, preprocess
-from fnnet.data.digits import TEST_IMAGES, load_digits
+from fnnet.data.digits import SOURCE, TEST_IMAGES, load_digits
 from fnnet.data.folders import idx_files, read_class_folders, read_idx_folder
 from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
@@ -115,7 +115,7 @@ def _digits(known: Preprocessing, notify: Notify) -> Dataset:
         Content(x[rows], labels[rows], (28, 28), labels_at="digits")
         for rows in (slice(-TEST_IMAGES), slice(-TEST_IMAGES, None))
     )
-    return _verified("digits", "scikit-learn", train._replace(test=test), known, notify)
+    return _verified("digits", SOURCE, train._replace(test=test), known, notify)
 
 
 def _verified(name: str, source: str, content: Content, known: Preprocessing, notify: Notify) -> Dataset:

@@ -295,7 +295,7 @@ def test_the_options_are_for_tables(option, run, idx_folder):
 
 
 def test_every_command_takes_the_label_column(run, tmp_path):
-    x, labels = DIGITS.x[:100], DIGITS.labels[:100]
+    x, labels = DIGITS.x[:300], DIGITS.labels[:300]
     path = write(tmp_path / "a.csv", text(table(x, labels, "last")))
     told = ("--label-column", "last")
     run("train", "--data", path, *told, "--epochs", 30, "--dev", 0, "--batch-size", 10, "--quiet")

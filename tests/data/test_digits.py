@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import hashlib
+import zlib
 
 import hypothesis.extra.numpy
 import numpy as np
@@ -14,10 +15,11 @@ import fnnet
 from fnnet import data
 from fnnet.core import rng
 from fnnet.core.state import Examples
-from fnnet.data import png
+from fnnet.data import digits, png
 from fnnet.data.idx import read_idx
 from fnnet.errors import FnnetError, UsageError
 from tests.conftest import idx_bytes
+from tests.tools import pack_digits
 from tests.tools.samples import write
 
 
@@ -30,16 +32,54 @@ def test_digits_are_as_they_always_were():
     assert np.bincount(dataset.test.labels).tolist() == [35, 36, 35, 37, 37, 37, 37, 36, 33, 37]
 
 
+def centres(images):
+    """Of mass, (2, n): rows, then columns, counted in pixels from 0."""
+    x = images.reshape(-1, 28, 28).astype(float)
+    return np.stack([x.sum(axis=2) @ np.arange(28), x.sum(axis=1) @ np.arange(28)]) / x.sum(axis=(1, 2))
+
+
 def test_digits_follow_the_convention_of_mnist():
-    x = data.load("digits").train.x.reshape(-1, 28, 28).astype(float)
-    rows, columns = x.sum(axis=2) @ np.arange(28), x.sum(axis=1) @ np.arange(28)
-    centres = np.stack([rows, columns]) / x.sum(axis=(1, 2))
-    assert abs(centres - 13.5).max() <= 1.0
-    assert abs(centres.mean() - 13.5) < 0.1
-    assert x.max() == 255
+    dataset = data.load("digits")
+    for part in (dataset.train, dataset.test):
+        found = centres(part.x)
+        assert found.min() >= 13.5
+        assert found.max() <= 14.5
+        assert abs(found.mean() - 14) < 0.05
+        assert part.x.max() == 255
 
 
-DIGITS_SHA256 = "9f1879f9410157ca9d58c59c4d43e02a3e965e0ac2a32e8b1c4d25a35142d8eb"
+def test_the_convention_of_mnist(mnist_folder):
+    found = centres(data.load(str(mnist_folder)).train.x)
+    assert 13.48 <= found.min() <= found.max() <= 14.5
+    assert abs(found.mean(axis=1) - 14).max() < 0.01
+
+
+def test_the_file_of_the_digits_is_what_made_it():
+    table = pack_digits.table()
+    np.testing.assert_array_equal(digits._read(), table)
+    np.testing.assert_array_equal(np.frombuffer(zlib.decompress(pack_digits.pack(table)), np.uint8), table.T.ravel())
+
+
+@pytest.mark.parametrize("change", ["flipped", "cut", "empty", "missing"])
+def test_a_damaged_file_of_the_digits_is_refused(change, monkeypatch, tmp_path):
+    content, path = digits.FILE.read_bytes(), tmp_path / "digits.zlib"
+    changed = {"flipped": content[:99] + bytes([content[99] ^ 1]) + content[100:], "cut": content[:-1], "empty": b""}
+    if change in changed:
+        path.write_bytes(changed[change])
+    monkeypatch.setattr(digits, "FILE", path)
+    with pytest.raises(FnnetError, match=r"digits\.zlib"):
+        data.load("digits")
+
+
+def test_whose_the_digits_are_is_said_where_they_are():
+    licence = digits.FILE.with_suffix(".LICENSE").read_text()
+    said = data.load("digits").source
+    for words in ("E. Alpaydin", "C. Kaynak", "UCI", "CC BY 4.0"):
+        assert words in licence, words
+        assert words in said, words
+
+
+DIGITS_SHA256 = "022d957d2ece5d6cd6e6c06de7e957fb7f56cc695c6edb448615540e431d2f79"
 
 
 def test_split_by_the_seed():

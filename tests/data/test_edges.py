@@ -331,7 +331,7 @@ def test_where_ink_of_one_line_is_placed(amount):
     for at in range(20):
         mass = np.zeros(20, np.int64)
         mass[at] = amount
-        assert digits._offset(mass) == (min(max(round(13.5 - at), 0), 8) if amount else 8)
+        assert digits._offset(mass) == (min(max(round(14.0 - at), 0), 8) if amount else 8)
 
 
 def test_what_deflate_can_hold_is_not_refused(tmp_path, monkeypatch):

@@ -20,8 +20,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = ("core", "files", "kernels", "data", "training", "apps", "cli")
 """Each folder imports only from itself and from those before it; `errors`, `names` and `limits` lie below all."""
 GROUND = ("errors", "names", "limits")
-HEAVY = {"numba", "llvmlite", "matplotlib", "sklearn", "PIL", "requests", "scipy", "threadpoolctl"}
-LIBRARIES = {"pillow": "PIL", "scikit-learn": "sklearn"}
+HEAVY = {"numba", "llvmlite", "matplotlib", "PIL", "requests", "scipy", "threadpoolctl"}
+LIBRARIES = {"pillow": "PIL"}
 """Distribution -> the module that it installs, where the names differ."""
 TOUCH_FILES = {"files", "data", "apps", "cli", "limits"}
 COMPILED = ("kernels/cache.py", "kernels/shipped.py")

@@ -290,7 +290,6 @@ def main():
 
 
 LIBRARIES = (
-    "numpy.ma", "numpy.testing", "scipy.special", "scipy.optimize", "sklearn.datasets", "hypothesis.extra.numpy",
     "hypothesis.stateful", "click", "requests", "rich.table", "rich.progress", "PIL.Image", "pytest", "threadpoolctl",
     "llvmlite.binding", "unittest.mock", "_hypothesis_pytestplugin", "pytest_benchmark.plugin",
 )  # fmt: skip
