@@ -1,3 +1,3 @@
-from fnnet.cli import main
+from fnnet.cli import launch
 
-main()
+launch()

@@ -1,5 +1,5 @@
 """Run the command line: `python -m fnnet`."""
 
-from fnnet.cli import main
+from fnnet.cli import launch
 
-main()
+launch()

@@ -128,7 +128,6 @@ def run(capsys, tmp_path, monkeypatch):
     from fnnet import cli
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli.signals.signal, "signal", lambda number, handler: None)
 
     def run_cli(*arguments):
         capsys.readouterr()

@@ -10,22 +10,49 @@ from fnnet.cli import signals, streams
 from fnnet.cli.signals import STOPPED, Stopped
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit the process with its exit code."""
+def launch() -> NoReturn:
+    """Run the command line as the program of this process: a further signal while it ends changes nothing."""
     streams.prepare()
     signals.install()
-    word = ""
+    word, code = _run(sys.argv[1:])
+    signals.settle(code)
+    _end(word, code)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and raise SystemExit with its exit code; streams and handlers of signals are left as found.
+
+    arguments   without the name of the program; None for those of the process.
+
+    >>> import fnnet.cli
+    >>> try:  # doctest: +ELLIPSIS
+    ...     fnnet.cli.main(["--version"])
+    ... except SystemExit as ended:
+    ...     print("exit code", ended.code)
+    fnnet, version ...
+    exit code 0
+    """
+    with streams.prepared():
+        with signals.installed():
+            word, code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        _end(word, code)
+
+
+def _run(arguments: list[str]) -> tuple[str, int]:
+    """Return the word for the signal that ended the command, if one did, and the exit code."""
     try:
         # Only now: importing the commands takes most of a tenth of a second, in which a signal may come.
         from fnnet.cli.program import run
 
-        code = run(list(sys.argv[1:] if arguments is None else arguments))
+        return "", run(arguments)
     except ModuleNotFoundError as error:
         streams.print_error(streams.missing(error))
-        code = 1
+        return "", 1
     except Stopped as stopped:
-        word, code = STOPPED[stopped.args[0]]
-    signals.settle(code)
+        return STOPPED[stopped.args[0]]
+
+
+def _end(word: str, code: int) -> NoReturn:
     if word:
         streams.print_error(word)
     sys.exit(code)

@@ -51,7 +51,7 @@ def gradcheck(
         weights=checker.example_weights(seed, len(x)) if weighted else None, label_smoothing=label_smoothing,
         kernels=kernels,
     )  # fmt: skip
-    passed = all(check.passed for check in checks)
+    passed = checks.passed
     if as_json:
         limits = {"central": checker.CENTRAL_LIMIT, "complex_step": checker.COMPLEX_LIMIT}
         arrays = [{**check._asdict(), "passed": check.passed} for check in checks]

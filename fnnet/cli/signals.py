@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any, Final
 
@@ -74,6 +76,18 @@ def install() -> None:
     _arrived.clear()
     for number in _heeded():
         signal.signal(number, stop)
+
+
+@contextlib.contextmanager
+def installed() -> Iterator[None]:
+    """Context manager: the signals are handled by `stop`, and as before after the block."""
+    with contextlib.ExitStack() as before:  # it goes on where a signal comes between two of them
+        heeded = _heeded()
+        for number in [*heeded, ALARM] if heeded and ALARM else heeded:
+            before.callback(signal.signal, number, signal.getsignal(number))
+        before.callback(_disarm)
+        install()
+        yield
 
 
 def _heeded() -> list[signal.Signals]:

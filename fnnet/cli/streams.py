@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 from fnnet.errors import one_line
@@ -20,6 +20,22 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
     if not isinstance(sys.stderr, Dispensable):
         sys.stderr = Dispensable(sys.stderr)
+
+
+@contextlib.contextmanager
+def prepared() -> Iterator[None]:
+    """Context manager: the streams are prepared, and as before after the block."""
+    before = sys.stdout, sys.stderr
+    errors = [getattr(stream, "errors", None) for stream in before]
+    prepare()
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+        for stream, kept in zip(before, errors, strict=True):
+            with contextlib.suppress(OSError, ValueError):  # full or closed
+                if hasattr(stream, "reconfigure"):
+                    stream.reconfigure(errors=kept)
 
 
 class Dispensable:

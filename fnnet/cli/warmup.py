@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,11 @@ def warmup(double: bool, to: str | None, as_json: bool, quiet: bool) -> None:
     """
     notify, began = Notices(quiet), time.perf_counter()
     dtypes = ["float32", "float64"] if double else ["float32"]
-    with _cache_in(to):
-        where = _warm(dtypes, notify)
+    try:
+        with _cache_in(to):
+            where = _warm(dtypes, notify)
+    except StorageError as error:
+        raise (error.at(error.where, fix="name a folder that only you may write with --to") if to else error) from None
     if to:
         _open_to_read(Path(where))
     seconds = time.perf_counter() - began
@@ -52,7 +56,12 @@ def _warm(dtypes: list[str], notify: Any) -> Any:
 
         for dtype in dtypes:
             with compiling_bar(notify) as (on_compile, on_part):
-                library.load_parts(list(PARTS), dtype, on_compile, _refuse, on_part)
+
+                def begin(on_compile: Callable[[], None] = on_compile) -> None:
+                    cache.check_folder(cache.folder())  # before minutes of work that could not be kept
+                    on_compile()
+
+                library.load_parts(list(PARTS), dtype, begin, _refuse, on_part)
         return cache.folder()
     except ImportError as error:
         raise FnnetError("no compiled kernels", found=str(error), fix="pip install numba") from None
@@ -74,11 +83,11 @@ def _cache_in(folder: str | None) -> Iterator[None]:
 
 
 def _open_to_read(folder: Path) -> None:
-    """Let every user read a folder and its files."""
+    """Let every user read a folder and its files, which may be another's if they are open already."""
     try:
-        folder.chmod(0o755)
-        for file in folder.glob("*.o"):
-            file.chmod(0o644)
+        for path, mode in ((folder, 0o755), *((file, 0o644) for file in folder.glob("*.o"))):
+            if stat.S_IMODE(path.stat().st_mode) != mode:
+                path.chmod(mode)
     except OSError as error:
         raise StorageError(f"cannot be opened to read: {error.strerror}", where=folder) from None
 

@@ -16,7 +16,6 @@ from fnnet.core.checks import as_array, check_untraced
 from fnnet.core.network import BYTES, Activations, as_floats
 from fnnet.core.operations import Activation
 from fnnet.core.params import INITIALISERS, Array, Layer, Params, count_parameters, freeze
-from fnnet.core.params import each as tree_map
 from fnnet.core.state import Examples, Model
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.names import ACTIVATIONS
@@ -116,13 +115,13 @@ def _check_each_layer(params: Any) -> Params:
         place = f"layer {number}"
         if not (isinstance(layer, Layer) and all(hasattr(array, "__array__") for array in layer)):
             raise ArgumentTypeError("not a layer", place=place, expected="Layer of arrays", found=type(layer).__name__)
-        plain = Layer(*(_plain(array, place) for array in layer))
+        plain = Layer(*(as_plain(array, place) for array in layer))
         _check_layer(plain, place, (checked or [plain])[0].W.dtype, checked[-1].W.shape[1] if checked else None)
         checked.append(plain)
     return Params(tuple(checked))
 
 
-def _plain(array: Any, place: str = "params") -> Array:
+def as_plain(array: Any, place: str = "params") -> Array:
     """Return an array of another library, or of a subclass, as a plain one; ArgumentTypeError for one that cannot be.
 
     A masked array cannot, whatever its mask; a tracer stands for an array that is not known yet.
@@ -151,56 +150,6 @@ def _check_layer(layer: Layer, place: str, dtype: Any, before: int | None) -> No
     if W.ndim != 2 or b.shape != W.shape[1:] or before not in (None, W.shape[0]) or not W.size:
         expected = f"W ({'inputs' if before is None else before}, outputs) and b (outputs,)"
         raise UsageError("layers do not fit", place=place, expected=expected, found=f"W {W.shape} and b {b.shape}")
-
-
-def check_like(params: Any, other: Any, name: str) -> tuple[Params, Params]:
-    """Return both as trees of NumPy arrays if `other`, called `name`, is shaped and typed like params, else UsageError.
-
-    Their arrays may be JAX's, but not masked.
-    """
-    for each in (params, other):
-        if not isinstance(each, Params) or not isinstance(each.layers, (tuple, list)) or not each.layers:
-            raise ArgumentTypeError("not a network", expected="Params with layers", found=type(each).__name__)
-    plain, alike = True, len(params.layers) == len(other.layers)
-    for one, two in zip(params.layers, other.layers, strict=False):
-        if not (alike and _are_alike(one, two)):
-            alike = False
-            break
-        plain = plain and type(one.W) is type(one.b) is type(two.W) is type(two.b) is np.ndarray
-    if not alike:
-        expected, found = ([_describe(layer) for layer in each.layers] for each in (params, other))
-        raise UsageError(f"{name} do not fit params", expected=expected, found=found)
-    for W, _ in params.layers:
-        if W.dtype not in FLOATS and np.dtype(W.dtype).newbyteorder("=") not in FLOATS:
-            raise ArgumentTypeError("dtype of params", expected="float32, float64", found=W.dtype)
-    return (params, other) if plain else (tree_map(_plain, params), tree_map(_plain, other))
-
-
-def _are_alike(one: Any, other: Any) -> bool:
-    """True for two layers of the same shapes and dtype, none of whose arrays is masked."""
-    if not (isinstance(one, Layer) and isinstance(other, Layer)):
-        return False
-    (W, b), (other_W, other_b) = one, other
-    try:
-        if W.shape != other_W.shape or b.shape != other_b.shape:
-            return False
-        if not W.dtype == b.dtype == other_W.dtype == other_b.dtype:
-            return False
-    except AttributeError:
-        return False
-    return not any(isinstance(array, np.ma.MaskedArray) for array in (W, b, other_W, other_b))
-
-
-def _describe(layer: Any) -> str:
-    """Return what a layer is, for a message."""
-    if not isinstance(layer, Layer):
-        return type(layer).__name__
-    return ", ".join(
-        f"{each.shape} {each.dtype}"
-        if hasattr(each, "dtype") and not isinstance(each, np.ma.MaskedArray)
-        else type(each).__name__
-        for each in layer
-    )
 
 
 def check_activation(activation: Any) -> str | Activation:
@@ -233,11 +182,26 @@ class _Own:
 
     def __call__(self, *given: Array) -> Array:
         z, problem = given[-1], f"{self._name} of the activation"
-        made = as_array(problem, self._function(*given), "fc" if z.dtype.kind == "c" else "f", "floats")
+        made = as_array(problem, self._call(problem, given), "fc" if z.dtype.kind == "c" else "f", "floats")
         if made.shape != z.shape:
             raise UsageError(problem, expected=f"the shape of z, {z.shape}", found=made.shape)
         # The caller makes the result read-only; an array that the function keeps stays as it is.
         return made.astype(z.dtype, copy=False).view()
+
+    def _call(self, problem: str, given: tuple[Array, ...]) -> Any:
+        views = [array.view() for array in given]
+        for view in views:
+            view.setflags(write=False)  # what it wrote into z would be wrong in every derivative
+        try:
+            return self._function(*views)
+        except ValueError as error:
+            if "read-only" not in str(error):
+                raise
+            expected, fix = (
+                "a function that leaves its arguments as they are",
+                "make a new array, without out=z or z[...] =",
+            )
+            raise UsageError(problem, expected=expected, found=error, fix=fix) from None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Own) and self._function == other._function
@@ -359,7 +323,14 @@ def check_dlogits(given: Any, probs: Array) -> Array:
     dlogits = as_array("dlogits have no usable dtype", given, "fiu", "floats")
     if dlogits.shape != probs.shape:
         raise UsageError("dlogits do not fit the logits", expected=f"shape {probs.shape}", found=dlogits.shape)
-    return dlogits.astype(probs.dtype, copy=False)
+    dlogits = dlogits.astype(probs.dtype, copy=False)
+    if not (finite := np.isfinite(dlogits)).all():
+        row, column = divmod(int(finite.argmin()), probs.shape[1])
+        place = f"row {row}, column {column}"
+        raise UsageError(
+            "dlogits are not finite", place=place, expected=f"finite {probs.dtype}", found=given[row][column]
+        )
+    return dlogits
 
 
 def check_initialiser(scheme: Any) -> None:

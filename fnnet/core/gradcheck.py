@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from fnnet.core import network, rng
-from fnnet.core.check_network import as_input, check_activation, check_like, check_masks, check_params
+from fnnet.core.check_network import as_input, check_activation, check_masks, check_params
+from fnnet.core.check_trees import check_finite_grads, check_like
 from fnnet.core.checks import as_array, calm, check_amount, check_label_smoothing, check_labels, check_weights
 from fnnet.core.operations import ACTIVATIONS, OPERATIONS, Activation
 from fnnet.core.params import Array, Layer, Params
@@ -29,14 +30,16 @@ COMPLEX_STEP: Final = 1e-100
 FLOOR: Final = 1e-3
 """A relative error's denominator is at least this fraction of the largest derivative of the array."""
 LEAST: Final = 1e-4
-"""And at least this: rounding leaves 1e-12 of a loss of some nats in a central difference whose true value is 0."""
+"""And at least this fraction of the function's size: rounding leaves 1e-12 of it where the true derivative is 0."""
+TINY: Final = 1e-290
+"""Stands for the size of a function that is 0: no number is divided by 0."""
 
 
 class Check(NamedTuple):
-    """One array of the network: the largest relative errors over its parameters.
+    """One array: the largest relative errors over its elements. It is true if it passed.
 
-    checked        parameters compared with central differences.
-    kinks          parameters not compared, because the step moved a unit across its activation's kink.
+    checked        elements compared with central differences.
+    kinks          elements not compared, because the step moved a unit across its activation's kink.
     central        largest relative error against central differences.
     complex_step   largest relative error against the complex step; None where it is not taken.
     """
@@ -50,9 +53,34 @@ class Check(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """True if both errors are within their limits and at least one parameter was checked."""
+        """True if both errors are within their limits and at least one element was checked."""
         exact = self.complex_step is None or self.complex_step <= COMPLEX_LIMIT
         return self.checked > 0 and self.central <= CENTRAL_LIMIT and exact
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __repr__(self) -> str:
+        exact = "" if self.complex_step is None else f", complex step {self.complex_step:.1e}"
+        counts = f"{self.checked} checked, {self.kinks} at kinks"
+        return f"Check({self.name}: {'passed' if self else 'WRONG'}, {counts}, central {self.central:.1e}{exact})"
+
+
+class Checks(tuple[Check, ...]):
+    """One Check for each array, in order; true if all of them passed."""
+
+    __slots__ = ()
+
+    @property
+    def passed(self) -> bool:
+        """True if every Check passed."""
+        return all(self)
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self))
 
 
 class _Problem(NamedTuple):
@@ -78,14 +106,14 @@ def check_gradients(
     label_smoothing: float = 0.0,
     kernels: Kernels = NUMPY,
     grads: Params | None = None,
-) -> tuple[Check, ...]:
+) -> Checks:
     """Check `backward` (or the given `grads`) at float64 `params`, `x` (n, inputs), `labels` (n,).
 
     The loss is that of `forward` and `loss` with the same options. Both checks cover every parameter; each takes seven
     forward passes, five if the activation has no kink. The complex step is left out for an Activation of the user's
     own, which need not take complex numbers.
 
-    Returns  one Check per array, in the order of the parameters.
+    Returns  Checks: one for each array, in the order of the parameters; true if all passed.
     """
     params = check_params(params)
     x = as_input(x, params)
@@ -111,7 +139,7 @@ def check_gradients(
         at, gradient = (getattr(tree.layers[number], name) for tree in (params, grads))
         return _check_array(f"layer {number + 1} {name}", at, gradient, value, exact, crosses)
 
-    return tuple(check(number, name) for number in range(len(params.layers)) for name in Layer._fields)
+    return Checks(check(number, name) for number in range(len(params.layers)) for name in Layer._fields)
 
 
 @calm
@@ -122,7 +150,7 @@ def check_gradient(
     *,
     step: float = STEP,
     complex_step: bool = False,
-) -> tuple[Check, ...]:
+) -> Checks:
     """Check the `gradient` of any `function` at the point `at` by central differences.
 
     function       of an array or of Params to a number; it is called nine times for each element of `at`.
@@ -132,22 +160,25 @@ def check_gradient(
                    across a kink, the element is not compared and counts in `kinks`.
     complex_step   compare with the complex step too: for functions that take complex numbers and are analytic, without
                    abs, conj, real parts or comparisons.
-    Returns  one Check for an array, and one for each array of Params; `all(check.passed for check in checks)`.
+    Returns  Checks: one Check for an array, one for each array of Params; true if all passed. An element passes if it
+             differs from the central difference by at most 1e-7 of the largest of: the difference itself; 1e-3 of the
+             steepest slope of its array; 1e-4 of the largest value of the function, below which differences are noise.
     Raises   ArgumentTypeError for other dtypes, and a function whose values are not numbers; UsageError for a gradient
-             of another shape, and values that are not finite.
+             of another shape, and for values and gradients that are not finite.
 
     >>> import fnnet, numpy as np
     >>> at = np.linspace(-1.0, 1.0, 5)
-    >>> [check.passed for check in fnnet.check_gradient(lambda x: (x**3).sum(), at, 3 * at**2)]
-    [True]
-    >>> [check.passed for check in fnnet.check_gradient(lambda x: (x**3).sum(), at, 2 * at**2)]
-    [False]
+    >>> bool(fnnet.check_gradient(lambda x: (x**3).sum(), at, 3 * at**2))
+    True
+    >>> fnnet.check_gradient(lambda x: (x**3).sum(), at, 2 * at**2)
+    Check(at: WRONG, 5 checked, 0 at kinks, central 3.3e-01)
     """
     if not callable(function):
         raise ArgumentTypeError("function", expected="a function of `at`", found=repr(function))
     step = check_amount("step", step, above=True)
     if isinstance(at, Params):
         params, grads = check_like(_float64_params(at), gradient, "gradient")
+        check_finite_grads(grads)
 
         def check(number: int, name: str) -> Check:
             def value(array: Array) -> float:
@@ -156,14 +187,19 @@ def check_gradient(
             at, gradient = (getattr(tree.layers[number], name) for tree in (params, grads))
             return _check_function(f"layer {number + 1} {name}", at, gradient, value, step, bool(complex_step))
 
-        return tuple(check(number, name) for number in range(len(params.layers)) for name in Layer._fields)
+        return Checks(check(number, name) for number in range(len(params.layers)) for name in Layer._fields)
     at = as_array("at", at, "f", "a float64 array or Params")
     if at.dtype != np.float64:
         raise ArgumentTypeError("at", expected="float64", found=at.dtype, fix="give at.astype(np.float64)")
     gradient = as_array("gradient", gradient, "fiu", "floats")
     if gradient.shape != at.shape or not at.size:
         raise UsageError("gradient does not fit", expected=f"shape {at.shape}, not empty", found=gradient.shape)
-    return (_check_function("at", at, gradient, function, step, bool(complex_step)),)
+    if not (finite := np.isfinite(gradient)).all():
+        place = tuple(map(int, np.unravel_index(int(finite.argmin()), at.shape)))
+        raise UsageError(
+            "gradient is not finite", place=f"at {place}", expected="finite numbers", found=gradient[place]
+        )
+    return Checks([_check_function("at", at, gradient, function, step, bool(complex_step))])
 
 
 def _float64_params(params: Params) -> Params:
@@ -188,19 +224,22 @@ def _check_function(
             raise UsageError("value of the function", place=name, expected="a finite number", found=found)
         return complex(found)
 
-    return _check_array(name, at, gradient, value, exact, None, step, LEAST * max(1.0, abs(value(at.copy()))))
+    return _check_array(name, at, gradient, value, exact, None, step)
 
 
 def _check_array(
     name: str, at: Array, gradient: Array, value: Callable[[Array], complex], exact: bool,
-    crosses: Callable[[Array], bool] | None, step: float = STEP, least: float = LEAST,
+    crosses: Callable[[Array], bool] | None, step: float = STEP,
 ) -> Check:  # fmt: skip
     """Compare the gradient of `value` at each element of the array `at`.
 
     crosses   whether a kink lies between `at` and an array; None to find kinks by the differences of half the step.
     """
     central, complex_step = np.full(at.shape, np.nan), np.zeros(at.shape)
-    doubts, middle = np.zeros(at.shape), 0.0 if crosses else value(at.copy()).real
+    doubts, middle, least = np.zeros(at.shape), 0.0, LEAST  # of a loss of a nat
+    if not crosses:
+        middle = value(at.copy()).real
+        least = LEAST * max(abs(middle), TINY)
     for place in np.ndindex(at.shape):
 
         def moved(by: complex, place: tuple[int, ...] = place) -> Array:
@@ -220,6 +259,9 @@ def _check_array(
             # At a kink the second difference is proportional to the step, elsewhere to its square.
             bends = abs((b - 2 * middle + c) - 4 * (e - 2 * middle + f)) / step
             doubts[place] = max(float(slopes), float(bends))
+            # Where the values differ by their rounding and that of `at` alone, as at a minimum of 0.
+            steepest = FLOOR * max(abs(b - middle), abs(c - middle)) / step
+            least = max(least, LEAST * max(map(abs, (a, b, c, d))), steepest)
     if not crosses:
         scale = np.maximum(np.abs(central), max(least, FLOOR * np.abs(central).max()))
         central[doubts > CENTRAL_LIMIT * scale] = np.nan

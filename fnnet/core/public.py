@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fnnet.core import network, optimizers, rng
+from fnnet.core import network, notes, optimizers, rng
 from fnnet.core import params as parameters
 from fnnet.core.check_network import (
     as_input,
@@ -29,12 +29,12 @@ from fnnet.core.check_network import (
     check_finite_input,
     check_initialiser,
     check_input,
-    check_like,
     check_masks,
     check_network,
     check_params,
     check_sizes,
 )
+from fnnet.core.check_trees import check_finite_grads, check_like
 from fnnet.core.checks import (
     as_array,
     calm,
@@ -183,6 +183,8 @@ def backward(
 def update(params: Params, grads: Params, learning_rate: float, *, kernels: Kernels = NUMPY) -> Params:
     """Return the parameters after a step of gradient descent: W - learning_rate dW and b - learning_rate db.
 
+    Raises   UsageError for gradients that do not fit or are not finite.
+
     >>> import fnnet, numpy as np
     >>> params = fnnet.init((4, 2))
     >>> stepped = fnnet.update(params, params, 1.0)
@@ -192,6 +194,7 @@ def update(params: Params, grads: Params, learning_rate: float, *, kernels: Kern
     learning_rate = check_finite("learning_rate", learning_rate)
     check_kernels(kernels)
     params, grads = check_like(params, grads, "grads")
+    check_finite_grads(grads)
     with _overflowing(params, learning_rate):
         return freeze_params(optimizers.update(params, grads, learning_rate, kernels.operations))
 
@@ -269,6 +272,8 @@ def predictor(
         plain = type(x) is np.ndarray and (x.dtype is BYTES or x.dtype == dtype) and x.flags.c_contiguous
         if not (plain and x.ndim == 2 and x.shape[1] == inputs and len(x)):
             x = _as_stored(check_input(x, params), params)
+        elif x.dtype is not BYTES and next(notes.turns):
+            notes.note_pixels(x)
         best: Array = ready.best(x)
         if best[0] < 0 or (len(best) > 1 and best.min() < 0):
             check_finite_input(x, params)

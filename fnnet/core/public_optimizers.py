@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from fnnet.core import optimizers
-from fnnet.core.check_network import check_like
+from fnnet.core.check_trees import check_finite_grads, check_like
 from fnnet.core.checks import calm, check_amount, check_count, check_share
 from fnnet.core.optimizers import Optimizer, trees_of
 from fnnet.core.params import Params, each, freeze_params
@@ -211,6 +211,7 @@ class CheckedUpdate:
 @calm
 def _update(plain: Optimizer, params: Params, grads: Params, state: Any, learning_rate: float) -> tuple[Params, Any]:
     params, grads = check_like(params, grads, "grads")
+    check_finite_grads(grads)
     state = check_state(plain, params, state)
     moved, state = plain.update(params, grads, state, check_amount("learning_rate", learning_rate))
     return freeze_params(moved), _freeze_state(state)

@@ -14,6 +14,8 @@ from fnnet.files.disk import DISK, FileSystem, append_line, read_bytes, write_fi
 
 LOG: Final = "log.jsonl"
 """The name of the log in its run directory."""
+OTHER_LOG: Final = "log.jsonl.before"
+"""A copy of a log with lines that fnnet did not write, which going on leaves out."""
 MAX_BYTES: Final = 2**28
 SEAL: Final = b', "sha256": "'
 HEAD: Final = b'{"event": "'
@@ -63,6 +65,18 @@ def whole_events(folder: Path, disk: FileSystem = DISK) -> list[dict[str, Any]]:
     if not (folder / LOG).exists():
         return []
     return [event for _, event in _lines(folder / LOG, disk) if event]
+
+
+def keep_others(folder: Path, disk: FileSystem = DISK) -> int:
+    """Return how many lines of the log in `folder` are not fnnet's; if there are any, copy it to OTHER_LOG.
+
+    Damaged ones do not count: what a loss of power cuts or fills with zeros comes back from the checkpoint.
+    """
+    strange = (line.strip(b"\0") for line, event in _lines(folder / LOG, disk) if event is None)
+    others = sum(not HEAD.startswith(line[: len(HEAD)]) for line in strange)
+    if others:
+        write_file(folder / OTHER_LOG, read_bytes(folder / LOG, MAX_BYTES, disk=disk, empty=True), disk=disk)
+    return others
 
 
 def is_foreign(folder: Path, disk: FileSystem = DISK) -> bool:

@@ -19,13 +19,13 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from fnnet.core.state import frozen
-from fnnet.errors import ArgumentTypeError, ModelError, StorageError, UsageError
+from fnnet.errors import ArgumentTypeError, ModelError, StorageError, UsageError, counted
 from fnnet.files import log, strictjson
 from fnnet.files.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fnnet.files.disk import DISK, TEMPORARY, FileSystem, list_folder, make_folder, remove_leftovers
 from fnnet.files.lock import NAME as LOCK
 from fnnet.files.lock import Lock, lock, now
-from fnnet.files.log import LOG
+from fnnet.files.log import LOG, OTHER_LOG
 
 KEPT: Final = 2
 """Checkpoints kept: the last, and the one before it in case the disk loses the last."""
@@ -147,9 +147,13 @@ def open_run(
     with lock(folder, disk) as held:
         remove_leftovers(folder, disk)
         run = Run(folder, config, held, notify, disk)
+        kept = _checkpoints(folder, disk)
+        if (folder / LOG).exists() and log.is_foreign(folder, disk):
+            fix = "move it away, or choose another folder"
+            raise UsageError("not a log of fnnet", where=folder / LOG, fix=fix)
         if resume:
             _resume(run, changeable_after_divergence, notify, disk)
-        elif _checkpoints(folder, disk) or (folder / LOG).exists():
+        elif kept or (folder / LOG).exists():
             fix = "go on with `resume`, or choose another folder"
             raise UsageError("holds a run already", where=folder, fix=fix)
         yield run
@@ -157,7 +161,9 @@ def open_run(
 
 def is_ours(name: str) -> bool:
     """True if a run directory has, or may come to have, a file of this name of its own."""
-    return name in (LOG, LOCK) or bool(STEP.fullmatch(name.removesuffix(".damaged")) or TEMPORARY.fullmatch(name))
+    return name in (LOG, OTHER_LOG, LOCK) or bool(
+        STEP.fullmatch(name.removesuffix(".damaged")) or TEMPORARY.fullmatch(name)
+    )
 
 
 def _checkpoints(folder: Path, disk: FileSystem) -> dict[int, Path]:
@@ -180,12 +186,12 @@ def _resume(run: Run, changeable: Collection[str], notify: Callable[[str], None]
     found = run.latest()
     if found is None:
         if (run.path / LOG).exists():
-            if log.is_foreign(run.path, disk):
-                fix = "move it away, or choose another folder"
-                raise UsageError("not a log of fnnet", where=run.path / LOG, fix=fix)
             log.rewrite(run.path, (), disk)
         notify(f"{run.path}: no checkpoint to resume, starting from the beginning")
         return
+    if (run.path / LOG).exists() and (others := log.keep_others(run.path, disk)):
+        lines = counted(others, "line is", "lines are")
+        notify(f"{run.path / LOG}: {lines} not fnnet's; kept in {OTHER_LOG}, going on without")
     events = log.whole_events(run.path, disk)
     ends = [event for event in events if event["event"] in {"checkpoint", "stop"}]
     diverged = bool(ends) and ends[-1].get("reason") == DIVERGED

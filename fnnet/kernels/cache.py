@@ -102,8 +102,23 @@ def write(path: Path | None, code: bytes) -> None:
     Raises   StorageError if there is no folder that only this user may write.
     """
     if path is None:
+        check_folder(None)
+        return
+    check_folder(path.parent)
+    _clear(path)
+    write_file(path, MAGIC + _digest(path, code) + code)
+    with contextlib.suppress(OSError):
+        os.chmod(path, 0o600)
+    _prune(path)
+
+
+def check_folder(folder: Path | None) -> Path:
+    """Return the folder of compiled code, made if it is missing.
+
+    Raises   StorageError if there is none, or it is not one that this user, and nobody else, may write.
+    """
+    if folder is None:
         raise StorageError("no folder to keep compiled kernels in", fix=FIX)
-    folder = path.parent
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except (OSError, ValueError) as error:
@@ -117,11 +132,13 @@ def write(path: Path | None, code: bytes) -> None:
         others = found.st_mode & 0o022
         problem = "others may write it" if others else "belongs to another user"
         raise StorageError(problem, where=folder, expected="a folder of your own", found=owner, fix=FIX)
-    _clear(path)
-    write_file(path, MAGIC + _digest(path, code) + code)
-    with contextlib.suppress(OSError):
-        os.chmod(path, 0o600)
-    _prune(path)
+    import tempfile
+
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise StorageError(f"cannot be written: {error.strerror}", where=folder, fix=FIX) from None
+    return folder
 
 
 def _clear(path: Path) -> None:

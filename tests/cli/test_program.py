@@ -1,8 +1,10 @@
 """The program as a whole: commands, help, usage, exit codes, pipes and streams."""
 
+import io
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -10,6 +12,7 @@ import click
 import pytest
 
 import fnnet
+from fnnet.cli import main
 from fnnet.cli.program import COMMANDS, cli
 from tests.conftest import ROOT
 
@@ -128,6 +131,60 @@ def test_standard_output_that_is_closed_or_full(where, arguments, idx_folder, tm
     wanted = "" if where == ">&-" else "error: standard output cannot be written: No space left on device\n"
     assert done.stderr == wanted
     assert done.returncode == (0 if where == ">&-" else 1)
+
+
+class Stream(io.TextIOWrapper):
+    """A host's stream, which takes only ASCII."""
+
+    def __init__(self):
+        super().__init__(io.BytesIO(), encoding="ascii", errors="strict")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--version"], 0), (["data", "info", "--data", "missing"], 1), (["data", "info", "--data", "é"], 1), (["-x"], 2)],
+)
+def test_a_program_that_calls_main_keeps_its_streams_and_its_handlers(arguments, code, monkeypatch):
+    streams = Stream(), Stream()
+    monkeypatch.setattr(sys, "stdout", streams[0])
+    monkeypatch.setattr(sys, "stderr", streams[1])
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM") if hasattr(signal, name)]
+    before = [signal.signal(number, lambda number, frame: None) for number in numbers]
+    try:
+        handlers = [signal.getsignal(number) for number in numbers]
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == code
+        assert [signal.getsignal(number) for number in numbers] == handlers
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+    assert (sys.stdout, sys.stderr) == streams
+    assert [stream.errors for stream in streams] == ["strict", "strict"]
+    assert [bool(stream.buffer.getvalue()) for stream in streams] == [code == 0, code != 0]
+
+
+def test_a_signal_ends_the_command_and_not_the_program_that_called_it(tmp_path, idx_folder):
+    code = (
+        "import signal, sys, threading, time\n"
+        "from fnnet.cli import main\n"
+        "threading.Timer(2, lambda: signal.raise_signal(signal.SIGTERM)).start()\n"
+        "try:\n"
+        "    main(sys.argv[1:])\n"
+        "except SystemExit as end:\n"
+        "    print('ended', end.code)\n"
+        "print('before', signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)\n"
+        "try:\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+    )
+    command = ["train", "--data", str(idx_folder), "--epochs", "10000000", "--no-jit"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.splitlines()[-3:] == ["ended 143", "before True", "interrupted"]
+    assert ": terminated;" in done.stderr.splitlines()[-1]
 
 
 def test_it_runs_in_any_thread(tmp_path, idx_folder):

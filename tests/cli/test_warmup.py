@@ -1,6 +1,8 @@
 """`fnnet warmup`."""
 
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +20,7 @@ def test_f58_warmup(run, tmp_path, numba_kernels, monkeypatch):
     monkeypatch.setattr(library, "_compile", lambda parts, dtype, on_part: {part: codes[part] for part in parts})
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("FNNET_CACHE", str(tmp_path / "file"))
-    run("warmup").failed(1, tmp_path / "file", "cannot be kept", "set FNNET_CACHE")
+    run("warmup").failed(1, tmp_path / "file", "cannot be made", "set FNNET_CACHE")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
@@ -35,3 +37,30 @@ def test_warmup_for_others(run, tmp_path, numba_kernels, monkeypatch):
     assert len(list(folder.iterdir())) == len(library.PARTS)
     monkeypatch.setenv("FNNET_CACHE", str(folder))
     assert all(cache.read(cache.place(part, "float32")) == code for part, code in codes.items())
+
+
+def no_compiling(parts, dtype, on_part):
+    pytest.fail("compiled what cannot be kept")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no folder that nobody can write")
+@pytest.mark.parametrize("place", ["file", "file/inside", "/proc/self", "/proc/self/inside"])
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(place, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(library, "_libraries", {})
+    monkeypatch.setattr(library, "_compile", no_compiling)
+    monkeypatch.setenv("FNNET_CACHE", str(tmp_path / "empty"))
+    (tmp_path / "file").write_bytes(b"")
+    run("warmup", "--to", tmp_path / place).failed(
+        1, os.path.realpath(tmp_path / place), "cannot be ", "name a folder", "with --to"
+    )
+    monkeypatch.setenv("FNNET_CACHE", str(tmp_path / place))
+    run("warmup").failed(1, os.path.realpath(tmp_path / place), "cannot be ", "set FNNET_CACHE to a folder")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
+def test_what_is_open_already_is_left_to_its_owner(run, tmp_path, numba_kernels, monkeypatch):
+    folder = shutil.copytree(os.environ["FNNET_CACHE"], tmp_path / "kernels")
+    run("warmup", "--to", folder)
+    monkeypatch.setattr(Path, "chmod", lambda path, mode: pytest.fail("changed what belongs to another"))
+    monkeypatch.setattr(library, "_libraries", {})
+    assert run("warmup", "--to", folder).code == 0

@@ -169,7 +169,7 @@ def untold(monkeypatch):
 
 
 @pytest.mark.usefixtures("untold")
-@pytest.mark.parametrize("name", [name for name in CALLS if name != "predictor"])
+@pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_floats_that_look_like_pixels_are_noted_once_where_the_caller_stands(name, dtype, kernels):
     params, line = fnnet.init(SIZES, 1), inspect.currentframe().f_lineno + 2

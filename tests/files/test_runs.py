@@ -303,9 +303,34 @@ def test_f47_the_names_that_a_run_uses(folder):
 def test_a_log_that_fnnet_did_not_write_is_left_alone(content, folder):
     folder.mkdir(parents=True)
     (folder / "log.jsonl").write_bytes(content)
+    for again in (True, False):
+        with pytest.raises(UsageError, match=r"log.jsonl: not a log of fnnet"), open_run(folder, {}, resume=again):
+            pass
+        assert (folder / "log.jsonl").read_bytes() == content
+
+
+def test_a_log_that_is_not_fnnets_beside_checkpoints_is_left_alone(folder):
+    train(folder, 2)
+    (folder / "log.jsonl").write_bytes(b"my own\nnotes\n")
     with pytest.raises(UsageError, match=r"log.jsonl: not a log of fnnet"), open_run(folder, {}, resume=True):
         pass
-    assert (folder / "log.jsonl").read_bytes() == content
+    assert (folder / "log.jsonl").read_bytes() == b"my own\nnotes\n"
+
+
+@pytest.mark.parametrize("lines", [[b"a note of mine"], [b'{"my": "log"}', b"text", b"\xff"]])
+def test_lines_that_are_not_fnnets_are_kept_and_said(lines, folder):
+    train(folder, 2)
+    told, log = [], folder / "log.jsonl"
+    before = log.read_bytes()
+    first, rest = before.split(b"\n", 1)
+    content = b"\n".join([first, *lines, rest])
+    log.write_bytes(content)
+    with open_run(folder, CONFIG, resume=True, notify=told.append):
+        pass
+    count = "1 line is" if len(lines) == 1 else "3 lines are"
+    assert told == [f"{log}: {count} not fnnet's; kept in log.jsonl.before, going on without"]
+    assert (folder / "log.jsonl.before").read_bytes() == content
+    assert log.read_bytes().startswith(before)
 
 
 @pytest.mark.parametrize("content", [b"", b'{"event": "epo', b"\0" * 40])

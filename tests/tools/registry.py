@@ -30,7 +30,16 @@ from tests.tools.operation import BYTES, FLAG, FLOATS, INTEGERS, NUMBERS, OTHER,
 MODULES = (
     *(
         "core." + name
-        for name in ("public", "public_gradients", "public_optimizers", "check_network", "checks", "state", "rng")
+        for name in (
+            "public",
+            "public_gradients",
+            "public_optimizers",
+            "check_network",
+            "check_trees",
+            "checks",
+            "state",
+            "rng",
+        )
     ),
     *("core." + name for name in ("schedules", "metrics", "dropout", "deform", "gradcheck")),
     *("training." + name for name in ("class_weights", "stopping", "steps", "blocks", "lbfgs", "lr_find", "epochs")),
@@ -294,7 +303,9 @@ THROUGH = {
     "check_network.as_input": "public.forward",
     "check_network.check_finite_input": "public.forward",
     "check_network.check_masks": "public.forward",
-    "check_network.check_like": "public.update",
+    "check_network.as_plain": "public.forward",
+    "check_trees.check_like": "public.update",
+    "check_trees.check_finite_grads": "public.update",
     "check_network.check_network": "public.loss",
     "check_network.check_dlogits": "public_gradients.backpropagate",
     "check_network.check_activations": "public.backward",
