@@ -143,12 +143,21 @@ def describe(dataset: Dataset, images: dict[str, int]) -> str:
     return f"data: {dataset.name}, {counts} {noun} ({dataset.source})"
 
 
-def begin_loading_kernels(jit: bool) -> None:
-    """Load LLVM in a thread, beside what the command does next, if it is to use the compiled kernels."""
+def begin_loading_kernels(jit: bool, threads: int | None) -> None:
+    """Load LLVM in a thread, beside what the command does next, if it is to use the compiled kernels.
+
+    Raises   UsageError for threads of NumPy's kernels.
+    """
+    _check_threads(jit, threads)
     if jit:
         from fnnet.kernels.library import begin_loading
 
         begin_loading()
+
+
+def _check_threads(jit: bool, threads: int | None) -> None:
+    if not jit and threads is not None:
+        raise UsageError("has no effect with NumPy's kernels", where="--threads", expected="--jit", found=threads)
 
 
 def load_kernels(
@@ -161,8 +170,7 @@ def load_kernels(
     from fnnet import kernels
 
     signals.check()
-    if not jit and threads is not None:
-        raise UsageError("has no effect with NumPy's kernels", where="--threads", expected="--jit", found=threads)
+    _check_threads(jit, threads)
     if not jit:
         return kernels.load("numpy", threads=threads), 0.0
     began = time.perf_counter()

@@ -73,7 +73,7 @@ def evaluate(
 
     check_outputs(inputs=[model_path, *data_inputs(options)], pictures={"--plot": plot})
     notify = Notices(quiet)
-    begin_loading_kernels(jit)
+    begin_loading_kernels(jit, threads)
     model = load_model(model_path)
     dataset = data.with_classes(load_data(options, notify, model), model.classes, notify)
     _check_fit(model, dataset, model_path)

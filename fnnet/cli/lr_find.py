@@ -71,9 +71,11 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
     check_outputs(inputs=data_inputs(options), pictures={"--plot": options["plot"]})
     _check_range(options)
     notify = Notices(quiet)
-    begin_loading_kernels(options["jit"])
+    begin_loading_kernels(options["jit"], options["threads"])
     from fnnet.training import session
 
+    with naming_options():
+        session.check_settings(recipe, settings)
     dataset = load_data(options, notify)
     with naming_options():
         job = session.prepare(dataset, recipe, settings, seed=options["seed"])

@@ -41,6 +41,7 @@ class Sizes(click.ParamType):  # type: ignore[type-arg]
         if not all(re.fullmatch(r"\s*0*[1-9][0-9]{0,8}\s*", part, re.ASCII) for part in parts):
             fix = "; give '' for no hidden layer" if value.strip() == "0" and self.empty else ""
             fix = "; separate them by commas" if re.fullmatch(r"\s*[0-9]+([\s;x-]+[0-9]+)+\s*", value) else fix
+            fix = "; leave out the comma at its end" if value.strip().endswith(",") else fix
             expected = "expected whole numbers from 1 to 999999999, such as 128,64"
             self.fail(f"{expected}, found {value!r}{fix}", param, context)
         return tuple(int(part) for part in parts)

@@ -84,12 +84,14 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
         pictures={"--plot": options["plot"]},
     )
     notify = Notices(quiet)
-    begin_loading_kernels(options["jit"])
+    begin_loading_kernels(options["jit"], options["threads"])
     from fnnet.files.model import save_model
     from fnnet.training import session
     from fnnet.training.dev_set import load_dev_set
 
     began = time.perf_counter()
+    with naming_options():
+        session.check_settings(recipe, settings)
     dataset = load_data(options, notify)
     with naming_options():
         dev_set = (

@@ -114,7 +114,9 @@ def _check_each_layer(params: Any) -> Params:
     for number, layer in enumerate(layers, 1):
         place = f"layer {number}"
         if not (isinstance(layer, Layer) and all(hasattr(array, "__array__") for array in layer)):
-            raise ArgumentTypeError("not a layer", place=place, expected="Layer of arrays", found=type(layer).__name__)
+            kinds = [type(each).__name__ for each in layer] if isinstance(layer, Layer) else []
+            found = f"Layer of {kinds[0]} and {kinds[1]}" if kinds else type(layer).__name__
+            raise ArgumentTypeError("not a layer", place=place, expected="Layer of arrays", found=found)
         plain = Layer(*(as_plain(array, place) for array in layer))
         _check_layer(plain, place, (checked or [plain])[0].W.dtype, checked[-1].W.shape[1] if checked else None)
         checked.append(plain)

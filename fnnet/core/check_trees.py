@@ -10,6 +10,7 @@ import numpy as np
 from fnnet.core.check_network import FLOATS, as_plain
 from fnnet.core.params import Layer, Params
 from fnnet.core.params import each as tree_map
+from fnnet.core.state import Model
 from fnnet.errors import ArgumentTypeError, UsageError
 
 
@@ -20,7 +21,8 @@ def check_like(params: Any, other: Any, name: str) -> tuple[Params, Params]:
     """
     for each in (params, other):
         if not isinstance(each, Params) or not isinstance(each.layers, (tuple, list)) or not each.layers:
-            raise ArgumentTypeError("not a network", expected="Params with layers", found=type(each).__name__)
+            fix = "pass model.params" if isinstance(each, Model) else ""
+            raise ArgumentTypeError("not a network", expected="Params with layers", found=type(each).__name__, fix=fix)
     plain, alike = True, len(params.layers) == len(other.layers)
     for one, two in zip(params.layers, other.layers, strict=False):
         if not (alike and _are_alike(one, two)):

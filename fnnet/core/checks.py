@@ -113,7 +113,10 @@ def as_array(problem: str, given: Any, kinds: str, expected: str) -> Array:
         given = _read(problem, given, expected)
     array: Array = given
     if array.dtype.kind not in kinds:
-        raise ArgumentTypeError(problem, expected=expected, found=array.dtype)
+        # bfloat16 and other types that NumPy does not know are kind V.
+        is_float = "f" in kinds and "float" in array.dtype.name
+        fix = "convert it with array.astype(np.float32)" if is_float else ""
+        raise ArgumentTypeError(problem, expected=expected, found=array.dtype, fix=fix)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
@@ -149,8 +152,11 @@ def _holds_masked(given: Any) -> bool:
 
 def check_labels(given: Any, shape: tuple[int, ...]) -> Array:
     """Return the labels `given` as an int64 array (n,) in [0, classes), for `shape` (n, classes), else UsageError."""
-    labels = as_array("labels are not integers", given, "iu", "an integer dtype")
     n, classes = shape
+    labels = as_array("labels are not integers", given, "iuf", "an integer dtype")
+    if labels.dtype.kind == "f":
+        fix = "give labels.argmax(axis=1) of one-hot labels" if labels.shape == shape else "give labels.astype(int)"
+        raise ArgumentTypeError("labels are not integers", expected="an integer dtype", found=labels.dtype, fix=fix)
     if labels.shape != (n,):
         fix = "give labels.argmax(axis=1) of one-hot labels" if labels.shape == shape else ""
         raise UsageError("labels do not fit x", expected=f"shape ({n},)", found=labels.shape, fix=fix)

@@ -34,12 +34,7 @@ def save_model(path: str | os.PathLike[str], model: Model, *, disk: FileSystem =
     >>> save_model("small.safetensors", Model(fnnet.init((4, 2)), classes=("even", "odd"), image_shape=(2, 2)))
     """
     if not isinstance(model, Model):
-        raise ModelError(
-            "not a model",
-            expected="fnnet.Model",
-            found=type(model).__name__,
-            fix="pass fnnet.Model(params)" if hasattr(model, "layers") else "pass an fnnet.Model",
-        )
+        raise ModelError("not a model", expected="fnnet.Model", found=type(model).__name__, fix=_as_model(model))
     if isinstance(model.activation, Activation):
         raise ModelError(
             "the activation is a function, and a model file stores no code",
@@ -57,6 +52,16 @@ def save_model(path: str | os.PathLike[str], model: Model, *, disk: FileSystem =
         "training": model.training,
     }
     container.save(path, MODEL, about, tensors_of("layers", model.params), _model, disk)
+
+
+def _as_model(params: Any) -> str:
+    """Return how to make a model of what was given in place of one."""
+    if not isinstance(params, Params):
+        return "pass an fnnet.Model"
+    sizes = layer_sizes(check_params(params))
+    plain = Model(params)
+    usual = (sizes[0], sizes[-1]) == (plain.image_shape[0] * plain.image_shape[1], len(plain.classes))
+    return f"pass fnnet.Model(params{'' if usual else ', classes=..., image_shape=(height, width)'})"
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:

@@ -178,9 +178,11 @@ def main() -> None:
     if "--ship" in sys.argv:
         _ship()
         return
+    dtype, *parts = [word for word in sys.argv[1:] if not word.startswith("--")] or [""]
+    if dtype not in ("float32", "float64") or not parts or not set(parts) <= set(PARTS):
+        sys.exit(f"error: expected float32 or float64, and parts among {', '.join(PARTS)}; or --ship")
     out = os.dup(1)
     os.dup2(2, 1)
-    dtype, *parts = (word for word in sys.argv[1:] if not word.startswith("--"))
     assembly, plain = "--assembly" in sys.argv, "--plain" in sys.argv
     with os.fdopen(out, "wb") as file:
         for number, part in enumerate(parts):

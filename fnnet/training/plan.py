@@ -134,6 +134,9 @@ def check_recipe(recipe: Recipe, settings: Mapping[str, Any]) -> None:
     bends = isinstance(figures, Mapping) and figures.get("elastic")
     if isinstance(given, Mapping) and given.get("correlation") and not bends:
         raise UsageError("correlation has no effect", where="deformation", expected="elastic above 0")
+    if isinstance(figures, Mapping) and not any(figures[name] for name in figures if name != "correlation"):
+        fix = "leave the deformation out"
+        raise UsageError("has no effect", where="deformation", expected="a figure above 0", found="0 for all", fix=fix)
     checks: dict[str, Callable[[], object]] = {
         "dev": lambda: check_count("dev", recipe.dev, 0),
         "train_images": lambda: recipe.train_images is None or check_count("train_images", recipe.train_images, 1),

@@ -121,18 +121,13 @@ def prepare(
     for name, given, kind in (("dataset", dataset, Dataset), ("settings", settings, Mapping)):
         if not isinstance(given, kind):
             raise ArgumentTypeError(name, expected=f"a {kind.__name__}", found=type(given).__name__)
-    if not isinstance(recipe, (str, Recipe)):
-        raise ArgumentTypeError("recipe", expected="a name or a Recipe", found=type(recipe).__name__)
     if dev_set is not None:
         dev_set = check_dev_set(dev_set, dataset.train.x.shape[1], len(dataset.classes))
     settings, seed = plain_values(settings), rng.check_seed(seed)
-    chosen = override(recipes.get(recipe) if isinstance(recipe, str) else check_parts(recipe), settings)
+    chosen = _chosen(recipe, settings)
     if dev_set is not None and settings.get("dev"):
         problem = "cannot be combined with `dev_data`"
         raise UsageError(problem, where="dev", expected="one of them", found=settings["dev"])
-    if not isinstance(chosen.hidden, (tuple, list)):
-        raise ArgumentTypeError("hidden", expected="a size for each hidden layer", found=repr(chosen.hidden))
-    check_recipe(chosen, settings)
     held_out = chosen.dev if "dev" in settings else chosen.dev_for(len(dataset.train.labels))
     plan = plan_of(chosen)
     check_plan(plan, has_dev=bool(held_out) or dev_set is not None, hidden=len(chosen.hidden))
@@ -145,6 +140,26 @@ def prepare(
         plan = plan._replace(report_every=chosen.report_every(plan.epochs))
     weights = _sample_weights(class_weights, train_set.labels, dataset.classes)
     return Job(chosen.name, chosen.initialiser, sizes, plan, dataset, train_set, dev_set, weights, seed)
+
+
+def check_settings(recipe: str | Recipe, settings: Mapping[str, Any]) -> None:
+    """Check what `prepare` is to be given, as far as that is possible before there are data.
+
+    Raises   UsageError at the name of the field that does not fit.
+    """
+    chosen = _chosen(recipe, plain_values(settings))
+    check_plan(plan_of(chosen), has_dev=True, hidden=len(chosen.hidden))
+
+
+def _chosen(recipe: str | Recipe, settings: Mapping[str, Any]) -> Recipe:
+    """Return the recipe with `settings` in place of its own, all but its plan checked."""
+    if not isinstance(recipe, (str, Recipe)):
+        raise ArgumentTypeError("recipe", expected="a name or a Recipe", found=type(recipe).__name__)
+    chosen = override(recipes.get(recipe) if isinstance(recipe, str) else check_parts(recipe), settings)
+    if not isinstance(chosen.hidden, (tuple, list)):
+        raise ArgumentTypeError("hidden", expected="a size for each hidden layer", found=repr(chosen.hidden))
+    check_recipe(chosen, settings)
+    return chosen
 
 
 def override(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:

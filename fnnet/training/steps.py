@@ -141,7 +141,7 @@ def diverged(step: int | str, layer: int | None = None, found: object = None) ->
     place = f"step {step}" if isinstance(step, int) else step
     expected = "finite weights" if found is None else "a finite loss"
     place += f", layer {layer}" if layer else ""
-    fix = "use a smaller learning rate, or clip the gradient's norm"
+    fix = "use a smaller learning rate or weight decay, or clip the gradient's norm"
     return DivergedError("training diverged", place=place, expected=expected, found=found, fix=fix)
 
 

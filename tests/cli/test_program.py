@@ -250,10 +250,48 @@ def test_standard_error_that_is_full_or_closed_changes_nothing(arguments, code, 
             ("train", "--data", "digits", "--augment", "--deformation", "elastic=0,correlation=3"),
             ("--deformation", "correlation", "elastic"),
         ),
+        (
+            ("train", "--data", "digits", "--deformation", "shift=0,rotation=0,scale=0,shear=0,elastic=0"),
+            ("--deformation", "no effect", "0 for all"),
+        ),
+        (("train", "--hidden", "10,"), ("--hidden", "leave out the comma at its end")),
     ],
 )
 def test_numbers_and_options_that_would_be_misread_are_refused(arguments, words, run):
     run(*arguments).failed(2, *words)
+
+
+@pytest.mark.parametrize("command", ["train", "lr-find"])
+@pytest.mark.parametrize(
+    "option", [("--threads", 2), ("--activation", "tanh", "--hidden", ""), ("--schedule", "step:every=0")]
+)
+def test_options_are_checked_before_the_data_is_looked_for(command, option, run, monkeypatch):
+    monkeypatch.setattr("fnnet.data.load", lambda *given, **options: pytest.fail("looked for the data"))
+    run(command, "--data", "mnist", *option).failed(2, option[0])
+
+
+def test_evaluate_checks_its_options_before_the_data(run, monkeypatch):
+    monkeypatch.setattr("fnnet.data.load", lambda *given, **options: pytest.fail("looked for the data"))
+    run("evaluate", "model.safetensors", "--threads", 2).failed(2, "--threads")
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["float32"], ["float16", "infer"], ["float32", "infer", "nonsense"], ["--plain"]]
+)
+def test_the_compiler_names_what_it_takes(words):
+    command = [sys.executable, "-m", "fnnet.kernels.build", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: expected float32 or float64, and parts among ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_copy_of_the_program_without_its_package(tmp_path):
+    copy = tmp_path / "cli.py"
+    copy.write_text((ROOT / "cli.py").read_text())
+    done = subprocess.run([sys.executable, "-S", "-I", str(copy), "train"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "error: fnnet is not installed; run pip install -e . in the folder of fnnet\n"
 
 
 @pytest.mark.parametrize(

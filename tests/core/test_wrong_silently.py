@@ -5,7 +5,7 @@ import pytest
 
 import fnnet
 from fnnet.core.gradcheck import Check, Checks
-from fnnet.errors import UsageError
+from fnnet.errors import ArgumentTypeError, ModelError, UsageError
 
 PARAMS = fnnet.init((4, 3, 2), dtype=np.float64)
 X = np.linspace(-1, 1, 20).reshape(5, 4)
@@ -136,3 +136,46 @@ def test_other_errors_of_an_own_activation_are_its_own():
 
     with pytest.raises(ValueError, match="mine"):
         fnnet.forward(PARAMS, X, activation=fnnet.Activation(value, value))
+
+
+# Remedies: what is given in place of what is wanted.
+
+MODEL = fnnet.Model(PARAMS, classes=("even", "odd"), image_shape=(2, 2))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: fnnet.loss(PARAMS, X, np.eye(2)[[0, 1, 1, 0, 1]]), r"found float64; give labels.argmax\(axis=1\)"),
+        (lambda: fnnet.loss(PARAMS, X, np.zeros(5)), r"expected an integer dtype, found float64; give labels.astype"),
+        (lambda: fnnet.update(MODEL, MODEL, 0.1), r"found Model; pass model.params"),
+        (lambda: fnnet.adam().init(MODEL), r"found Model; pass model.params"),
+        (
+            lambda: fnnet.predict(fnnet.Params((fnnet.Layer(None, None),)), X),
+            r"layer 1: not a layer; expected Layer of arrays, found Layer of NoneType and NoneType",
+        ),
+    ],
+)
+def test_messages_name_the_remedy(call, message):
+    with pytest.raises(UsageError, match=message):
+        call()
+
+
+def test_floats_that_numpy_does_not_know_are_refused_with_a_remedy():
+    ml_dtypes = pytest.importorskip("ml_dtypes", reason="needs bfloat16: pip install ml_dtypes")
+    with pytest.raises(ArgumentTypeError, match=r"found bfloat16; convert it with array.astype\(np.float32\)"):
+        fnnet.predict(PARAMS, X.astype(ml_dtypes.bfloat16))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "fix"),
+    [
+        ((784, 10, 10), r"pass fnnet.Model\(params\)$"),
+        ((784, 3), r"pass fnnet.Model\(params, classes=..., image_shape=\(height, width\)\)$"),
+        ((4, 10), r"pass fnnet.Model\(params, classes=..., image_shape=\(height, width\)\)$"),
+    ],
+)
+def test_parameters_are_not_saved_as_a_model(sizes, fix, tmp_path):
+    with pytest.raises(ModelError, match=fix):
+        fnnet.save_model(tmp_path / "m", fnnet.init(sizes))
+    assert not list(tmp_path.iterdir())
