@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
+import optax  # type: ignore[import-untyped, unused-ignore]
 
 import fnnet
 from fnnet.core.rng import order
