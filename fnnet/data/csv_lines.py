@@ -56,7 +56,8 @@ class Lines(NamedTuple):
                 block = re.sub(rb"[ \t]+", b",", block)
             else:
                 block = block.replace(self.separator.encode(), b",")
-        return re.sub(rb"\n\n+", b"\n", block).lstrip(b"\n")
+        block = re.sub(rb"\n\n+", b"\n", block) if b"\n\n" in block else block
+        return block.lstrip(b"\n")
 
 
 def blocks(file: Source, path: AnyPath, size: int) -> Iterator[tuple[int, bytes]]:
@@ -71,7 +72,9 @@ def blocks(file: Source, path: AnyPath, size: int) -> Iterator[tuple[int, bytes]
             piece += file.read(1)
         if line == 1 and not rest:
             piece = piece.removeprefix(b"\xef\xbb\xbf")
-        lines = (rest + piece).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        lines = rest + piece
+        if b"\r" in lines:
+            lines = lines.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if not piece:
             if lines or line == 1:
                 yield line, lines + b"\n"

@@ -42,13 +42,14 @@ def parse(block: bytes, line: int, columns: Columns, lines: Lines) -> Part:
     line     the number of the first of them.
     Raises   DataError with line and column for a cell that neither a pixel nor a label can have.
     """
+    if block and lines.separator == "," and (found := _parse_digits(np.frombuffer(block, np.uint8), columns)):
+        return found
     plain = lines.plain(block)
     if plain == b"":
         return Part(np.zeros((0, len(columns.pixels_at)), np.uint8), np.zeros((0, len(columns.labels_at)), np.int64))
     if plain is not None:
         codes = np.frombuffer(plain, np.uint8)
-        found = _parse_digits(codes, columns)
-        if found is not None:
+        if plain != block and (found := _parse_digits(codes, columns)):
             return found
         values = _parse_numbers(plain, codes, columns)
         if values is not None and not _wrong(values, columns).any():
@@ -58,38 +59,53 @@ def parse(block: bytes, line: int, columns: Columns, lines: Lines) -> Part:
 
 def _parse_digits(codes: Array, columns: Columns) -> Part | None:
     """Return None unless every row has a field for each column: 1 to 3 digits, up to 6 for a label."""
-    ends = np.flatnonzero(codes < ord("0"))
+    separators = codes < ord("0")
+    ends = np.flatnonzero(separators)
     if codes.max() > ord("9") or not _is_grid(codes, ends, columns.width):
         return None
-    lengths = np.diff(ends, prepend=-1) - 1
-    values = codes[ends - 1].astype(np.int16) - ord("0")
-    for digits, unit in ((2, 10), (3, 100)):
-        at = np.flatnonzero(lengths >= digits)
-        values[at] += (codes[ends[at] - digits].astype(np.int16) - ord("0")) * unit
-    values, lengths = values.reshape(-1, columns.width), lengths.reshape(-1, columns.width)
-    labels = np.zeros((len(values), len(columns.labels_at)), np.int64)
-    for number, column in enumerate(columns.labels_at):
-        labels[:, number] = values[:, column]
-        for digits in (4, 5, 6):
-            at = np.flatnonzero(lengths[:, column] >= digits)
-            first = ends.reshape(-1, columns.width)[at, column] - digits
-            labels[at, number] += (codes[first].astype(np.int64) - ord("0")) * 10 ** (digits - 1)
-        if not 1 <= lengths[:, column].min() <= lengths[:, column].max() <= 6:
-            return None
-    pixels, of_pixels = values[:, columns.pixels], lengths[:, columns.pixels]
-    if of_pixels.min() < 1 or of_pixels.max() > 3 or pixels.max() > 255:
+    if separators[0] or (separators[1:] & separators[:-1]).any():
         return None
-    return Part(pixels.astype(np.uint8), labels)
+    values, large = _numbers_before(codes, ~separators)
+    cells, at = values.take(ends).reshape(-1, columns.width), ends.reshape(-1, columns.width)
+    if len(large) and np.isin(np.searchsorted(ends, large) % columns.width, columns.pixels_at).any():
+        return None
+    labels = np.zeros((len(cells), len(columns.labels_at)), np.int64)
+    for number, column in enumerate(columns.labels_at):
+        before = at[:, column - 1] if column else np.concatenate([[-1], at[:-1, -1]])
+        lengths = at[:, column] - before - 1
+        if lengths.max() > 6:
+            return None
+        for digit in range(1, int(lengths.max()) + 1):
+            rows = np.flatnonzero(lengths >= digit)
+            labels[rows, number] += (codes[at[rows, column] - digit].astype(np.int64) - ord("0")) * 10 ** (digit - 1)
+    return Part(cells[:, columns.pixels], labels)
+
+
+def _numbers_before(codes: Array, digits: Array) -> tuple[Array, Array]:
+    """Return for each byte the number that ends before it, modulo 256, and the places of digits that end one above 255.
+
+    Sums over all bytes, of which each number needs one: they take a third of the time of one gather of its digits.
+    """
+    ones = (codes - np.uint8(ord("0"))) * digits.view(np.uint8)
+    two = np.zeros(len(codes) + 1, np.uint8)  # two[i]: of the digits at i - 1 and i - 2
+    two[1:] = ones
+    two[2:] += ones[:-1] * np.uint8(10)
+    hundreds = ones[:-2] * digits[1:-1].view(np.uint8)
+    large = (hundreds > 2) | ((hundreds == 2) & (two[3:] > 55))
+    large[1:] |= digits[2:-1] & digits[1:-2] & digits[:-3]
+    large &= digits[2:]
+    two[3:] += hundreds * np.uint8(100)
+    return two[:-1], np.flatnonzero(large) + 2
 
 
 def _is_grid(codes: Array, ends: Array, width: int) -> bool:
     """Return True if these ends of cells make rows of `width` cells."""
-    if len(ends) % width:
+    newlines = np.flatnonzero(codes == ord("\n"))
+    if len(ends) % width or not np.array_equal(ends[width - 1 :: width], newlines):
         return False
-    marks = codes[ends].reshape(-1, width)
-    if (marks[:, :-1] != ord(",")).any() or (marks[:, -1] != ord("\n")).any():
+    if np.count_nonzero(codes == ord(",")) + len(newlines) != len(ends):
         return False
-    return bool(np.diff(ends[width - 1 :: width], prepend=-1).max() <= MAX_LINE)
+    return bool(np.diff(newlines, prepend=-1).max() <= MAX_LINE)
 
 
 def _parse_numbers(plain: bytes, codes: Array, columns: Columns) -> Array | None:
