@@ -34,6 +34,8 @@ def warmup(double: bool, to: str | None, as_json: bool, quiet: bool) -> None:
     """
     notify, began = Notices(quiet), time.perf_counter()
     dtypes = ["float32", "float64"] if double else ["float32"]
+    if to:
+        _check_own(Path(to))
     try:
         with _cache_in(to):
             where = _warm(dtypes, notify)
@@ -61,7 +63,7 @@ def _warm(dtypes: list[str], notify: Any) -> Any:
                     cache.check_folder(cache.folder())  # before minutes of work that could not be kept
                     on_compile()
 
-                library.load_parts(list(PARTS), dtype, begin, _refuse, on_part)
+                library.keep_parts(list(PARTS), dtype, begin, _refuse, on_part)
         return cache.folder()
     except ImportError as error:
         raise FnnetError("no compiled kernels", found=str(error), fix="pip install numba") from None
@@ -82,10 +84,27 @@ def _cache_in(folder: str | None) -> Iterator[None]:
             del os.environ["FNNET_CACHE"]
 
 
+def _check_own(folder: Path) -> None:
+    """Raise StorageError if a folder holds other files: every user could then read them."""
+    from fnnet.files.disk import TEMPORARY
+    from fnnet.kernels import cache
+
+    others: list[str] = []
+    with contextlib.suppress(OSError):
+        own = {path.name for path in cache.files(folder)}
+        others = [path.name for path in folder.iterdir() if path.name not in own]
+    others = [name for name in others if not TEMPORARY.fullmatch(name)]
+    if others:
+        expected, fix = "compiled kernels alone", "name a new folder with --to"
+        raise StorageError("holds other files", where=folder, expected=expected, found=min(others), fix=fix)
+
+
 def _open_to_read(folder: Path) -> None:
     """Let every user read a folder and its files, which may be another's if they are open already."""
+    from fnnet.kernels import cache
+
     try:
-        for path, mode in ((folder, 0o755), *((file, 0o644) for file in folder.glob("*.o"))):
+        for path, mode in ((folder, 0o755), *((file, 0o644) for file in cache.files(folder))):
             if stat.S_IMODE(path.stat().st_mode) != mode:
                 path.chmod(mode)
     except OSError as error:

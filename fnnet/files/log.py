@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -14,8 +16,8 @@ from fnnet.files.disk import DISK, FileSystem, append_line, read_bytes, write_fi
 
 LOG: Final = "log.jsonl"
 """The name of the log in its run directory."""
-OTHER_LOG: Final = "log.jsonl.before"
-"""A copy of a log with lines that fnnet did not write, which going on leaves out."""
+OTHER_LOG: Final = re.compile(r"log\.jsonl\.before(-[0-9]+)?")
+"""Copies of logs with lines that fnnet did not write, which going on leaves out."""
 MAX_BYTES: Final = 2**28
 SEAL: Final = b', "sha256": "'
 HEAD: Final = b'{"event": "'
@@ -67,22 +69,34 @@ def whole_events(folder: Path, disk: FileSystem = DISK) -> list[dict[str, Any]]:
     return [event for _, event in _lines(folder / LOG, disk) if event]
 
 
-def keep_others(folder: Path, disk: FileSystem = DISK) -> int:
-    """Return how many lines of the log in `folder` are not fnnet's; if there are any, copy it to OTHER_LOG.
+def keep_others(folder: Path, disk: FileSystem = DISK) -> tuple[int, str]:
+    """Copy the log in `folder` if it has lines that are not fnnet's; return how many, and the name of the copy.
 
-    Damaged ones do not count: what a loss of power cuts or fills with zeros comes back from the checkpoint.
+    Damaged lines do not count: what a loss of power cuts or fills with zeros comes back from the checkpoint.
     """
-    strange = (line.strip(b"\0") for line, event in _lines(folder / LOG, disk) if event is None)
-    others = sum(not HEAD.startswith(line[: len(HEAD)]) for line in strange)
-    if others:
-        write_file(folder / OTHER_LOG, read_bytes(folder / LOG, MAX_BYTES, disk=disk, empty=True), disk=disk)
-    return others
+    content = _content(folder, disk)
+    others = sum(map(_is_others, content.split(b"\n")))
+    if not others:
+        return 0, ""
+    names = (f"{LOG}.before{f'-{number}' if number > 1 else ''}" for number in itertools.count(1))
+    name = next(name for name in names if not (folder / name).exists())
+    write_file(folder / name, content, disk=disk)
+    return others, name
 
 
 def is_foreign(folder: Path, disk: FileSystem = DISK) -> bool:
-    """Return True if the log in `folder` has content, but neither an undamaged event nor the beginning of one."""
-    content = read_bytes(folder / LOG, MAX_BYTES, disk=disk, empty=True).strip(b"\0")
-    return not HEAD.startswith(content[: len(HEAD)]) and not whole_events(folder, disk)
+    """Return True if the log in `folder` has lines that are not fnnet's and no undamaged event."""
+    return any(map(_is_others, _content(folder, disk).split(b"\n"))) and not whole_events(folder, disk)
+
+
+def _content(folder: Path, disk: FileSystem) -> bytes:
+    return read_bytes(folder / LOG, MAX_BYTES, disk=disk, empty=True) if (folder / LOG).exists() else b""
+
+
+def _is_others(line: bytes) -> bool:
+    """True for a line that fnnet did not write: neither an event, nor damaged, nor the beginning of one."""
+    text = line.strip(b"\0 \t\r")
+    return bool(text) and SEAL not in text and (not HEAD.startswith(text[: len(HEAD)]) or text.endswith(b"}"))
 
 
 def read_log(path: str | os.PathLike[str]) -> tuple[dict[str, Any], ...]:

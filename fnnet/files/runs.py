@@ -148,7 +148,7 @@ def open_run(
         remove_leftovers(folder, disk)
         run = Run(folder, config, held, notify, disk)
         kept = _checkpoints(folder, disk)
-        if (folder / LOG).exists() and log.is_foreign(folder, disk):
+        if log.is_foreign(folder, disk):
             fix = "move it away, or choose another folder"
             raise UsageError("not a log of fnnet", where=folder / LOG, fix=fix)
         if resume:
@@ -161,8 +161,8 @@ def open_run(
 
 def is_ours(name: str) -> bool:
     """True if a run directory has, or may come to have, a file of this name of its own."""
-    return name in (LOG, OTHER_LOG, LOCK) or bool(
-        STEP.fullmatch(name.removesuffix(".damaged")) or TEMPORARY.fullmatch(name)
+    return name in (LOG, LOCK) or bool(
+        OTHER_LOG.fullmatch(name) or STEP.fullmatch(name.removesuffix(".damaged")) or TEMPORARY.fullmatch(name)
     )
 
 
@@ -183,15 +183,16 @@ def _prune(folder: Path, good: int, notify: Callable[[str], None], disk: FileSys
 
 
 def _resume(run: Run, changeable: Collection[str], notify: Callable[[str], None], disk: FileSystem) -> None:
+    others, kept_as = log.keep_others(run.path, disk)
+    if others:
+        lines = counted(others, "line is", "lines are")
+        notify(f"{run.path / LOG}: {lines} not fnnet's; kept in {kept_as}, going on without")
     found = run.latest()
     if found is None:
         if (run.path / LOG).exists():
             log.rewrite(run.path, (), disk)
         notify(f"{run.path}: no checkpoint to resume, starting from the beginning")
         return
-    if (run.path / LOG).exists() and (others := log.keep_others(run.path, disk)):
-        lines = counted(others, "line is", "lines are")
-        notify(f"{run.path / LOG}: {lines} not fnnet's; kept in {OTHER_LOG}, going on without")
     events = log.whole_events(run.path, disk)
     ends = [event for event in events if event["event"] in {"checkpoint", "stop"}]
     diverged = bool(ends) and ends[-1].get("reason") == DIVERGED

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import hashlib
 import os
+import re
 import stat
 import sys
 from importlib import metadata
@@ -22,6 +23,7 @@ from fnnet.files.disk import read_bytes, write_file
 from fnnet.kernels.machine import machine
 
 MAGIC: Final = b"fnnet compiled code 1\n"
+NAME: Final = re.compile(r"[a-z]+-float(32|64)-[0-9a-f]{32}\.o")
 KEPT: Final = 48
 """Files kept in the folder: the most recently used."""
 MAX_BYTES: Final = 64 * 2**20
@@ -183,10 +185,15 @@ def _is_roots(path: Path) -> bool:
     )
 
 
+def files(folder: Path) -> list[Path]:
+    """Return the files of compiled code in `folder`."""
+    return [path for path in folder.iterdir() if NAME.fullmatch(path.name)]
+
+
 def _prune(newest: Path) -> None:
     """Remove all but the most recently used files."""
     used: list[tuple[float, Path]] = []
-    for file in newest.parent.glob("*.o"):
+    for file in files(newest.parent):
         # Another process may remove it as well.
         with contextlib.suppress(OSError):
             used.append((file.lstat().st_mtime, file))

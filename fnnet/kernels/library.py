@@ -162,10 +162,34 @@ def load_parts(
     on_part   is called with the fraction of the work that is done, after each part.
     Raises   FnnetError if they cannot be compiled, or NUMBA_DISABLE_JIT forbids it.
     """
+    _check_allowed()
+    _load(parts, np.dtype(dtype).name, on_compile, notify, on_part)
+
+
+def keep_parts(
+    parts: Sequence[str],
+    dtype: DTypeLike,
+    on_compile: Callable[[], None],
+    notify: Callable[[str], None],
+    on_part: Callable[[float], None],
+) -> None:
+    """Compile those of `parts`, and of what they need, that are not on disk, and keep them; load none.
+
+    Arguments and errors are those of `load_parts`.
+    """
+    _check_allowed()
+    name = np.dtype(dtype).name
+    with _lock:
+        absent = [part for part in closure(parts) if cache.read(cache.place(part, name)) is None]
+        if absent:
+            on_compile()
+        _keep(_compile(absent, name, on_part), name, notify)
+
+
+def _check_allowed() -> None:
     if (value := os.environ.get("NUMBA_DISABLE_JIT", "0")) not in ("", "0"):
         found = f"NUMBA_DISABLE_JIT={value}"
         raise FnnetError("compiled kernels are forbidden", found=found, fix="unset NUMBA_DISABLE_JIT")
-    _load(parts, np.dtype(dtype).name, on_compile, notify, on_part)
 
 
 def _load(

@@ -44,7 +44,7 @@ def no_compiling(parts, dtype, on_part):
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no folder that nobody can write")
-@pytest.mark.parametrize("place", ["file", "file/inside", "/proc/self", "/proc/self/inside"])
+@pytest.mark.parametrize("place", ["file", "file/inside", "/proc/self/inside"])
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(place, run, tmp_path, monkeypatch):
     monkeypatch.setattr(library, "_libraries", {})
     monkeypatch.setattr(library, "_compile", no_compiling)
@@ -64,3 +64,28 @@ def test_what_is_open_already_is_left_to_its_owner(run, tmp_path, numba_kernels,
     monkeypatch.setattr(Path, "chmod", lambda path, mode: pytest.fail("changed what belongs to another"))
     monkeypatch.setattr(library, "_libraries", {})
     assert run("warmup", "--to", folder).code == 0
+
+
+def test_a_folder_with_other_files_is_left_alone(run, tmp_path):
+    """Every user could then read what is in it."""
+    folder = tmp_path / "mine"
+    folder.mkdir(mode=0o700)
+    for number in range(60):
+        (folder / f"mine{number}.o").write_bytes(b"1")
+    run("warmup", "--to", folder).failed(1, folder, "holds other files", "mine0.o", "new folder")
+    assert len(list(folder.iterdir())) == 60
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_process_that_has_loaded_kernels_keeps_them_where_it_is_told(run, tmp_path, numba_kernels, monkeypatch):
+    codes = {part: cache.read(cache.place(part, "float32")) for part in library.PARTS}
+    monkeypatch.setattr(library, "_compile", lambda parts, dtype, on_part: {part: codes[part] for part in parts})
+    library.load_parts(list(library.PARTS), "float32")
+    for way in ("--to", "FNNET_CACHE"):
+        folder = tmp_path / way
+        if way == "--to":
+            run("warmup", "--to", folder)
+        else:
+            monkeypatch.setenv(way, str(folder))
+            run("warmup")
+        assert len(cache.files(folder)) == len(library.PARTS)

@@ -29,7 +29,9 @@ def test_the_log_agrees_with_the_checkpoint(folder):
     assert (folder / "log.jsonl").read_bytes().endswith(b"}\n")
 
 
-@pytest.mark.parametrize("content", [None, b"", b"\0" * 100, b'{"event": "epoch", "epoch": 1}\n{"event": "epoch"}\n'])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"\0" * 100, b'{"event": "epoch", "epoch": 1, "sha256": "0"}\n{"event": "epo\n']
+)
 def test_what_the_log_lost_comes_back_from_the_checkpoint(content, folder):
     train(folder, 1, 2)
     (folder / "log.jsonl").unlink()

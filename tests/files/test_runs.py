@@ -299,7 +299,16 @@ def test_f47_the_names_that_a_run_uses(folder):
     assert not any(map(is_ours, ["model.safetensors", "step-1.safetensors", "log.json", "locks"]))
 
 
-@pytest.mark.parametrize("content", [b'{"my": "log"}\n', b"started\nstopped\n", b"no newline"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"my": "log"}\n',
+        b"started\nstopped\n",
+        b"no newline",
+        b'{"event": "login"}\n',
+        b'{"event": "a"}\n{"event": "b"}\n',
+    ],
+)
 def test_a_log_that_fnnet_did_not_write_is_left_alone(content, folder):
     folder.mkdir(parents=True)
     (folder / "log.jsonl").write_bytes(content)
@@ -317,10 +326,15 @@ def test_a_log_that_is_not_fnnets_beside_checkpoints_is_left_alone(folder):
     assert (folder / "log.jsonl").read_bytes() == b"my own\nnotes\n"
 
 
-@pytest.mark.parametrize("lines", [[b"a note of mine"], [b'{"my": "log"}', b"text", b"\xff"]])
-def test_lines_that_are_not_fnnets_are_kept_and_said(lines, folder):
+@pytest.mark.parametrize(
+    "lines", [[b"a note of mine"], [b'{"event": "comment", "text": "mine"}'], [b'{"my": "log"}', b"text", b"\xff"]]
+)
+@pytest.mark.parametrize("checkpoints", [True, False])
+def test_lines_that_are_not_fnnets_are_kept_and_said(lines, checkpoints, folder):
     train(folder, 2)
     told, log = [], folder / "log.jsonl"
+    for step in () if checkpoints else folder.glob("step-*"):
+        step.unlink()
     before = log.read_bytes()
     first, rest = before.split(b"\n", 1)
     content = b"\n".join([first, *lines, rest])
@@ -328,9 +342,22 @@ def test_lines_that_are_not_fnnets_are_kept_and_said(lines, folder):
     with open_run(folder, CONFIG, resume=True, notify=told.append):
         pass
     count = "1 line is" if len(lines) == 1 else "3 lines are"
-    assert told == [f"{log}: {count} not fnnet's; kept in log.jsonl.before, going on without"]
+    assert told[0] == f"{log}: {count} not fnnet's; kept in log.jsonl.before, going on without"
     assert (folder / "log.jsonl.before").read_bytes() == content
-    assert log.read_bytes().startswith(before)
+    assert log.read_bytes().startswith(before) == checkpoints
+
+
+def test_the_last_line_may_be_cut_and_every_copy_has_a_name_of_its_own(folder):
+    train(folder, 2)
+    log, told = folder / "log.jsonl", []
+    for name in ("before", "before-2", "before-3"):
+        content = log.read_bytes() + f"notes for {name}".encode()
+        log.write_bytes(content)
+        with open_run(folder, CONFIG, resume=True, notify=told.append):
+            pass
+        assert (folder / f"log.jsonl.{name}").read_bytes() == content
+        assert is_ours(f"log.jsonl.{name}")
+        assert told.pop() == f"{log}: 1 line is not fnnet's; kept in log.jsonl.{name}, going on without"
 
 
 @pytest.mark.parametrize("content", [b"", b'{"event": "epo', b"\0" * 40])

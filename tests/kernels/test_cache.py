@@ -211,14 +211,18 @@ def test_only_the_last_files_are_kept(fresh, monkeypatch):
     folder = cache.folder()
     folder.mkdir(mode=0o700)
     for number in range(60):
-        old = folder / f"old-{number}.o"
-        old.write_bytes(b"")
-        os.utime(old, (number, number))
+        for name in (f"old-float32-{number:032x}.o", f"mine{number}.o", f"{number}.txt"):
+            old = folder / name
+            old.write_bytes(b"")
+            os.utime(old, (number, number))
     load_again(monkeypatch)
     left = {file.name for file in folder.iterdir()}
+    theirs = {f"mine{number}.o" for number in range(60)} | {f"{number}.txt" for number in range(60)}
+    assert theirs <= left
+    left -= theirs
     assert len(left) == cache.KEPT
     assert {cache.place(part, "float32").name for part in library.PARTS} <= left
-    assert "old-0.o" not in left
+    assert f"old-float32-{0:032x}.o" not in left
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes, links and FIFOs are POSIX")
