@@ -228,7 +228,9 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         label_column_option,
         click.option(
-            "--transpose", is_flag=True, help="The files of --data PATH store images column by column, as EMNIST's do."
+            "--transpose/--no-transpose",
+            default=None,
+            help="The files of --data PATH store images column by column, as EMNIST's do, or row by row.",
         ),
         click.option(
             "--ink",
@@ -253,6 +255,7 @@ def reading_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     names = ("pixel_max", "ink", "transpose", "first_label", "label_column", "image")
     given = {name: options[name] for name in (*names, "class_names") if options.get(name)}
+    given |= {"transpose": False} if options.get("transpose") is False else {}
     if given and options["data_choice"] in ("auto", "mnist", "digits"):
         where, found = f"--{next(iter(given)).replace('_', '-')}", f"--data {options['data_choice']}"
         raise UsageError("has no effect", where=where, expected="--data PATH", found=found)

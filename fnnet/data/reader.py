@@ -32,12 +32,14 @@ class Wanted(NamedTuple):
               it unpacks the image. None if the file alone decides.
     label_column   the column of labels in a table of numbers, as `Reading` has it; None if the file shows it.
     image     True if the rows of a table are images, whatever it looks like.
+    transpose   True if the files store images column by column, False if row by row; None if nobody said it.
     """
 
     labelled: bool
     shape: tuple[int, int] | None = None
     label_column: str | None = None
     image: bool = False
+    transpose: bool | None = None
 
 
 class Content(NamedTuple):
@@ -51,6 +53,7 @@ class Content(NamedTuple):
     shape_at     the place in the file that gives the size of an image, for messages.
     notes        what the user should know about how the file was read.
     lossy        True if the file does not keep every pixel: blank ones may be nearly blank.
+    classes      the names of labels 0, 1..., if the file says them.
     """
 
     x: Array
@@ -61,6 +64,7 @@ class Content(NamedTuple):
     shape_at: str = "byte 0"
     lossy: bool = False
     notes: tuple[Note, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 class Format(NamedTuple):
