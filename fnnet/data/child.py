@@ -52,7 +52,7 @@ ALONE: Final = {
 ERRORS: Final = {
     each.__name__: each for each in (errors.DataError, errors.StorageError, errors.UsageError, errors.FnnetError)
 }
-DTYPES: Final = {"|u1": np.dtype(np.uint8), "<i8": np.dtype(np.int64)}
+DTYPES: Final[dict[str, np.dtype[Any]]] = {"|u1": np.dtype(np.uint8), "<i8": np.dtype(np.int64)}
 """The dtypes of images and labels."""
 
 inside = False
@@ -67,15 +67,15 @@ class Limits(NamedTuple):
     seconds: int
 
 
-class Reader(NamedTuple):
+class Reader:
     """The function `read` of a format: reads the file in a child with the function `read` of a module.
 
     name     of the format, for messages.
     module   of `fnnet.data`.
     """
 
-    name: str
-    module: str
+    def __init__(self, name: str, module: str) -> None:
+        self.name, self.module = name, module
 
     def __call__(self, file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         """Return what the file holds; see `read_in_child`."""
@@ -218,7 +218,7 @@ class Child:
         self.socket.settimeout(max(0.001, self.end - time.monotonic()))
 
     def _receive(self, into: Array) -> Array:
-        view, filled = memoryview(into).cast("B"), 0
+        view, filled = into.data.cast("B"), 0
         while filled < len(view):
             self._in_time()
             count = self.socket.recv_into(view[filled:])

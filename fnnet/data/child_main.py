@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 from io import BufferedReader, FileIO
-from typing import Any
+from typing import Any, NoReturn
 
 from fnnet.core.params import Array
 from fnnet.data import child
@@ -46,8 +46,8 @@ def serve(connection: socket.socket) -> None:
         request = json.loads(_receive(connection, int.from_bytes(head, "little")))
         limit(request["memory"], request["seconds"])
         arrays: list[Array] = []
-        with BufferedReader(FileIO(descriptors[0])) as file:  # type: ignore[type-var]
-            header = answer(request, file, arrays)
+        with BufferedReader(FileIO(descriptors[0])) as file:
+            header = answer(request, file, arrays)  # type: ignore[arg-type]
         header["arrays"] = [(each.dtype.str, each.shape) for each in arrays]
         text = json.dumps(header).encode()
         connection.sendall(len(text).to_bytes(4, "little") + text)
@@ -102,7 +102,7 @@ def answer(request: dict[str, Any], file: BufferedReader, arrays: list[Array]) -
         return {"memory": True}
 
 
-def damaged(name: str, path: str, error: Exception) -> None:
+def damaged(name: str, path: str, error: Exception) -> NoReturn:
     """Raise DataError for a file that its library does not read."""
     found = str(error).partition("\n")[0][:120] or type(error).__name__
     refuse(f"damaged or unsupported {name} file", path, "the file", f"a whole {name} file", found, AGAIN)

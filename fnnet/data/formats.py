@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from fnnet.data import hdf5, idx, kaggle_csv, mat, npy, npz, pictures, png
+from fnnet.data import arrow, hdf5, idx, kaggle_csv, mat, npy, npz, pictures, png
 from fnnet.data.reader import AnyPath, Content, Format, Wanted, listed, read_as, size
 from fnnet.files.disk import refuse
 
 FORMATS: tuple[Format, ...] = (
-    idx.FORMAT, kaggle_csv.FORMAT, npz.FORMAT, npy.FORMAT, hdf5.FORMAT, mat.FORMAT,
+    idx.FORMAT, kaggle_csv.FORMAT, npz.FORMAT, npy.FORMAT, hdf5.FORMAT, mat.FORMAT, *arrow.FORMATS,
     png.FORMAT, *pictures.FORMATS,
 )  # fmt: skip
 """Every format that fnnet reads; a file is recognised by one of them, whatever its name."""

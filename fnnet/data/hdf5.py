@@ -11,7 +11,6 @@ from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
 from fnnet.data.named import assemble, choose
 from fnnet.data.reader import AnyPath, Content, Format, Wanted
-from fnnet.errors import counted
 from fnnet.files.disk import refuse
 
 MAGIC: Final = b"\x89HDF\r\n\x1a\n"
@@ -34,7 +33,8 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     with h5py.File(file, "r") as archive:
         found = datasets(archive, path)
         if "model_weights" in archive:
-            refuse("a Keras model, not data", path, "the root group", "images", "model_weights", "name a file of images")
+            fix = "name a file of images"
+            refuse("a Keras model, not data", path, "the root group", "images", "model_weights", fix)
         chosen = choose(list(found), wanted.labelled, path, "the groups")
         arrays = load({name: found[name] for name in chosen.names.values()}, file, path)
     flat = wanted.shape
@@ -81,13 +81,13 @@ def datasets(archive: Any, path: AnyPath) -> dict[str, Any]:
 
 
 def load(chosen: dict[str, Any], file: BufferedReader, path: AnyPath) -> dict[str, Array]:
-    """Return the numbers of datasets, once they are known to be numbers, to lie in the file and to be of bounded size."""
+    """Return the numbers of datasets; DataError unless they are numbers, lie in the file and are of bounded size."""
     needed = stored = 0
     for name, each in chosen.items():
         if each.external or each.is_virtual:
             refuse("numbers in another file", path, name, "numbers in this file", "a reference to one", SAVE)
         if each.dtype.kind not in "iufb" or each.shape is None:
-            found = "text or references" if each.dtype.kind in "OSU" else "nothing stored" if each.shape is None else each.dtype
+            found = "none" if each.shape is None else "text or references" if each.dtype.kind in "OS" else each.dtype
             refuse("not numbers", path, name, "integers, floats or truth values", found, SAVE)
         needed += each.size * (each.dtype.itemsize + 1)
         stored += each.id.get_storage_size()

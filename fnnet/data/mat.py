@@ -1,7 +1,7 @@
 """MATLAB's files: version 5 by SciPy, version 7.3, which is HDF5 with reversed axes, by h5py.
 
-MATLAB stores columns first and puts the images of an array along its last axis, Python along its first. Where the number
-of labels, or the size of an image, does not say which, the file is refused. Nor does an array of rows of pixels say
+MATLAB stores columns first and puts the images of an array along its last axis, Python along its first. Where neither
+the number of labels nor the size of an image shows which, the file is refused. Nor does an array of rows of pixels show
 whether an image was taken row by row or column by column.
 """
 
@@ -78,7 +78,7 @@ def _common(labels: Array, x: Array, name: str, path: AnyPath) -> int:
     if len(common) != 1:
         problem, expected = "the number of images is not clear", "one axis of images and labels alike"
         refuse(problem, path, name, expected, f"shapes {x.shape} and {labels.shape}", "store one label for each image")
-    return common.pop()
+    return int(common.pop())
 
 
 def images_first(x: Array, n: int | None, shape: tuple[int, int] | None, name: str, path: AnyPath) -> Array:

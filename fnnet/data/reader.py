@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from io import BufferedReader, FileIO
+from io import BufferedReader, BytesIO, FileIO
 from typing import Final, NamedTuple, NoReturn
 
 from fnnet.core.params import Array
@@ -114,6 +114,16 @@ def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content
             refuse(problem, path, "byte 0", found.extra, error, fix)
 
 
+class Packed(os.PathLike[str]):
+    """A file within another: its content, and a name for messages, which stands in place of a path."""
+
+    def __init__(self, name: str, content: bytes) -> None:
+        self.name, self.content = name, content
+
+    def __fspath__(self) -> str:
+        return self.name
+
+
 class Opened:
     """Context manager: the regular file at `path` for reading; a disk that fails inside the block raises StorageError.
 
@@ -124,7 +134,9 @@ class Opened:
         self.path = path
 
     def __enter__(self) -> BufferedReader:
-        self.file = BufferedReader(FileIO(open_regular(self.path)))  # open() would check for a terminal
+        # open() would check for a terminal
+        raw = BytesIO(self.path.content) if isinstance(self.path, Packed) else FileIO(open_regular(self.path))
+        self.file = BufferedReader(raw)
         return self.file  # type: ignore[return-value]
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 WORDS: Final = ("labels", "label", "targets", "target")
-IMAGES: Final = {"x": ("y",), "fea": ("gnd",)} | dict.fromkeys(("images", "image", "imgs", "img", "data", "features", "pixels"), WORDS)
+KINDS: Final = ("images", "image", "imgs", "img", "data", "features", "pixels")
+IMAGES: Final = {"x": ("y",), "fea": ("gnd",)} | dict.fromkeys(KINDS, WORDS)
 """Words in the names of images -> those in the names of their labels, the most likely first."""
 LABELS: Final = ("y", *WORDS, "gnd")
 PARTS: Final = {
