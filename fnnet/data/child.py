@@ -99,15 +99,15 @@ def read_in_child(reader: Reader, file: BufferedReader, path: AnyPath, wanted: W
              allows; ImportError if the library is missing.
     """
     packed = bounds.bytes_on_disk(file.fileno())
-    limits = limits_of(packed)
     request = {
         "module": reader.module,
         "name": reader.name,
         "path": os.fsdecode(path),
         "wanted": wanted._asdict(),
-        **limits._asdict(),
     }
     with _child() as child:
+        limits = limits_of(packed, child.available)
+        request |= limits._asdict()
         header, arrays = child.ask(request, file.fileno(), limits, packed, path, reader.name)
     if "missing" in header:
         raise ImportError(header["missing"])
@@ -119,12 +119,10 @@ def read_in_child(reader: Reader, file: BufferedReader, path: AnyPath, wanted: W
     return content_of(header["content"], iter(arrays))
 
 
-def limits_of(packed: int) -> Limits:
-    """Return what reading a file of `packed` bytes may take."""
+def limits_of(packed: int, available: int) -> Limits:
+    """Return what reading a file of `packed` bytes may take, of the bytes of memory that are available."""
     most = min(max(bounds.FREE, bounds.RATIO * packed), MAX_FILE_BYTES)
-    there = available_bytes()
-    memory = OWN + COPIES * most
-    return Limits(min(memory, there[0]) if there else memory, START + most // SPEED)
+    return Limits(min(OWN + COPIES * most, available), START + most // SPEED)
 
 
 def _refuse_memory(limits: Limits, path: AnyPath) -> NoReturn:
@@ -166,6 +164,8 @@ class Child:
     """A process that reads files."""
 
     def __init__(self) -> None:
+        there = available_bytes()
+        self.available = there[0] if there else sys.maxsize
         ours, theirs = socket.socketpair()
         self.socket = ours
         number = theirs.fileno()
