@@ -48,7 +48,7 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         if head.startswith(PARQUET):
             from pyarrow.parquet import ParquetFile
 
-            parquet = ParquetFile(source, pre_buffer=False)
+            parquet = ParquetFile(source, pre_buffer=False, page_checksum_verification=True)
             columns = chosen_columns(parquet.schema_arrow, path, wanted, packed)
             _check_parquet(parquet.metadata, columns.names, packed, path)
             return columns.read(parquet.iter_batches(ROWS, columns=list(columns.names), use_threads=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -254,6 +255,9 @@ class Images:
             if each is None:
                 refuse("no picture", source.path, place, "its bytes", "null", "store the pictures in the file")
             packed.append(Packed(f"{source.path}: {place}", each))
+        if shape is None:
+            shape = read_pictures(packed[:1]).shape
+        source.check((first + len(packed)) * math.prod(shape))
         return read_pictures(packed, shape)
 
     def _arrays(self, column: Any, first: int) -> Array:

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from io import BufferedReader
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import numpy as np
 
@@ -58,13 +58,18 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted, *, name: str, plu
         except FnnetError:
             raise
         except Image.DecompressionBombError:
-            expected = f"at most {MAX_PIXELS:,} pixels, {MAX_SIDE:,} a side"
-            refuse("image too large", path, "the header", expected, "more", "scale it down")
+            refuse_size(path, "more")
         except FAILURES as error:
             found = str(error).partition("\n")[0][:80] or type(error).__name__
             refuse(f"damaged {name} image", path, "the file", "a whole image", found, SAVE)
     turned = freeze(np.ascontiguousarray(turned[:, ::-1] if mirrored else turned))
     return Content(turned.reshape(1, -1), None, turned.shape, shape_at="the header", lossy=lossy)
+
+
+def refuse_size(path: AnyPath, found: str) -> NoReturn:
+    """Raise DataError for too many pixels."""
+    expected = f"at most {MAX_PIXELS:,} pixels, {MAX_SIDE:,} a side"
+    refuse("image too large", path, "the header", expected, found, "scale it down")
 
 
 def _orientation(image: Image) -> int:
@@ -81,8 +86,7 @@ def check(image: Image, quarters: int, wanted: Wanted, path: AnyPath, name: str)
         expected = f"{wanted.shape[1]}x{wanted.shape[0]} pixels"
         refuse("image size does not fit", path, place, expected, f"{shape[1]}x{shape[0]}", fix)
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-        expected = f"at most {MAX_PIXELS:,} pixels, {MAX_SIDE:,} a side"
-        refuse("image too large", path, place, expected, f"{width}x{height}", "scale it down")
+        refuse_size(path, f"{width}x{height}")
     # A phone's JPEG may carry a second picture, made from the first.
     if image.format != "MPO" and (getattr(image, "is_animated", False) or getattr(image, "n_frames", 1) > 1):
         refuse("an animation", path, place, "one image", f"{name} of several", "save a single frame")

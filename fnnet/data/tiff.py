@@ -52,6 +52,8 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         except UnidentifiedImageError:
             expected = "grey of 1 to 16 bits or 32, a palette, RGB, RGBA or CMYK"
             refuse("unknown or damaged kind of TIFF", path, "the tags", expected, "another kind", pictures.SAVE)
+        except Image.DecompressionBombError:
+            pictures.refuse_size(path, "more")
         with image:
             tags: Any = image.tag_v2  # type: ignore[attr-defined]
             tags = {tag: tags.get(tag) for tag in (KIND, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES)}
