@@ -158,7 +158,7 @@ class _Parts:
     """The function `read` of a format."""
 
     def __init__(self, name: str) -> None:
-        self.reader = Reader(name, "arrow")
+        self.reader = Reader(name, __name__)
 
     def __call__(self, file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         return _read_parts(self.reader, file, path, wanted)

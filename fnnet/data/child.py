@@ -71,7 +71,7 @@ class Reader:
     """The function `read` of a format: reads the file in a child with the function `read` of a module.
 
     name     of the format, for messages.
-    module   of `fnnet.data`.
+    module   that has the function `read`.
     """
 
     def __init__(self, name: str, module: str) -> None:
@@ -88,7 +88,7 @@ def direct(module: str) -> Callable[[BufferedReader, AnyPath, Wanted], Content]:
     """Return the function that reads a format in this process."""
     from importlib import import_module
 
-    read: Callable[[BufferedReader, AnyPath, Wanted], Content] = import_module(f"fnnet.data.{module}").read
+    read: Callable[[BufferedReader, AnyPath, Wanted], Content] = import_module(module).read
     return read
 
 
@@ -180,8 +180,9 @@ class Child:
             )  # fmt: skip
         except (OSError, ValueError) as error:
             ours.close()
-            fix = "check sys.executable"
-            raise FnnetError("the process that reads the file cannot be started", found=str(error), fix=fix) from None
+            problem, where = "the process that reads the file cannot be started", "sys.executable"
+            expected, fix = "the path of Python", "run Python from its own folder"
+            raise FnnetError(problem, where=where, expected=expected, found=str(error), fix=fix) from None
         finally:
             theirs.close()
 
@@ -247,7 +248,8 @@ class Child:
         if code == -signal.SIGKILL:
             _refuse_memory(limits, path)
         if code is None or code >= 0:
-            raise FnnetError("the process that reads the file ended", where=path, found=f"exit code {code}")
+            problem, expected, found = "the process that reads the file ended", "an answer", f"exit code {code}"
+            raise FnnetError(problem, where=path, expected=expected, found=found, fix="install fnnet again")
         found, fix = signal.Signals(-code).name, f"{AGAIN}, or write it in another format"
         refuse(f"the library that reads {name} crashed", path, "the file", f"a whole {name} file", found, fix)
 

@@ -96,5 +96,5 @@ def load(chosen: dict[str, Any], file: BufferedReader, path: AnyPath) -> dict[st
 
 
 FORMAT: Final = Format(
-    "HDF5", lambda head, path: head.startswith(MAGIC), Reader("HDF5", "hdf5"), extra="fnnet[formats]"
+    "HDF5", lambda head, path: head.startswith(MAGIC), Reader("HDF5", __name__), extra="fnnet[formats]"
 )

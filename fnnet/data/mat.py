@@ -15,7 +15,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data import hdf5
-from fnnet.data.arrays import as_content, image_shape
+from fnnet.data.arrays import COLOURS, as_content, image_shape
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
 from fnnet.data.named import assemble, choose
@@ -29,6 +29,7 @@ ITEMS: Final = {
     "int8": 1, "int16": 2, "int32": 4, "int64": 8, "uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8,
 }  # fmt: skip
 """Classes of arrays of numbers -> bytes of an element."""
+CHANNELS: Final = [(colours,) for colours in COLOURS]
 DEEPEST: Final = 3
 """Structures within one another."""
 ORDER: Final = "say --transpose for column by column, as MATLAB stores them, or --no-transpose for row by row"
@@ -100,12 +101,20 @@ def images_first(x: Array, n: int | None, shape: tuple[int, int] | None, name: s
     elif x.ndim == 2:
         first, last = x.shape[1] == math.prod(shape), x.shape[0] == math.prod(shape)
     else:
-        inner = [x.shape[1:3], x.shape[2:4]], [x.shape[:2], x.shape[1:3]]
-        first, last = (shape in each[: x.ndim - 2] for each in inner)
+        first, last = _is_image(x.shape[1:], shape), _is_image(x.shape[:-1], shape)
     if first and last:
         expected = "images along the first or the last axis"
         refuse("the axis of the images is not clear", path, name, expected, f"shape {x.shape}", IMAGES_LAST)
     return np.moveaxis(x, -1, 0) if last else x
+
+
+def _is_image(axes: tuple[int, ...], shape: tuple[int, int]) -> bool:
+    """Return True for the axes of an image of this height and width, grey or with channels last or first."""
+    return (
+        axes == shape
+        or (axes[:2] == shape and axes[2:] in CHANNELS)
+        or (axes[1:] == shape and axes[:1] in CHANNELS)
+    )
 
 
 def _version_5(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str, Any]:
@@ -162,5 +171,5 @@ def _text(value: Any) -> str:
 
 
 FORMAT: Final = Format(
-    "MATLAB", lambda head, path: head.startswith(STARTS), Reader("MATLAB", "mat"), extra="fnnet[formats]"
+    "MATLAB", lambda head, path: head.startswith(STARTS), Reader("MATLAB", __name__), extra="fnnet[formats]"
 )

@@ -45,13 +45,14 @@ def choose(there: Sequence[str], labelled: bool, where: AnyPath, place: str = "t
 
 
 def _roles(there: Sequence[str]) -> list[Role | None]:
-    """Return the role of each name; the name of a folder that holds all of them says nothing, unless it is a part."""
+    """Return the role of each name; if none is of images, the first folder of a path says nothing."""
     if list(there) == ["arr_0"]:
         return [Role("", labels=False)]
     pieces = [re.split(r"[/.]", name) for name in there]
-    folders = {each[0] for each in pieces if len(each) > 1 and not part_in(each[0])}
-    common = len(folders) == 1 and all(each[0] in folders for each in pieces)
-    return [role_of("_".join(each[1:] if common else each)) for each in pieces]
+    roles = [role_of("_".join(each)) for each in pieces]
+    if any(role and not role.labels for role in roles):
+        return roles
+    return [role_of("_".join(each[1:])) if len(each) > 1 and not part_in(each[0]) else None for each in pieces]
 
 
 def refuse_names(
