@@ -216,16 +216,14 @@ label_column_option = click.option(
     "--label-column",
     type=FileName(),
     metavar="first|last|NAME|NUMBER|none",
-    help="Column of the labels in a CSV file, counted from 1.  [default: by its name or its values]",
+    help="Column of the labels in a table, counted from 1.  [default: by its name or its values]",
 )
 
 
 def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --label-column, --image, --pixel-max, --ink and --transpose, which describe the images of --data PATH."""
     for option in (
-        click.option(
-            "--image", is_flag=True, help="Each row of a CSV file is an image, however few columns there are."
-        ),
+        click.option("--image", is_flag=True, help="Each row of a table is an image, however few columns there are."),
         label_column_option,
         click.option(
             "--transpose/--no-transpose",

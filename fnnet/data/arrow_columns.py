@@ -50,7 +50,7 @@ class Source(NamedTuple):
         refuse(problem, self.path, SCHEMA, expected, ", ".join(names[:8]) or "no columns", fix)
 
     def check(self, needed: int) -> None:
-        """Raise DataError if so many bytes are far more than the file takes."""
+        """Raise DataError if the bytes that are needed are far more than the file takes."""
         check_expansion(needed, self.packed, self.path, "the rows")
 
 

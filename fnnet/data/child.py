@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from io import BufferedReader
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -79,17 +80,22 @@ class Reader:
 
     def __call__(self, file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         """Return what the file holds; see `read_in_child`."""
-        if inside:
-            return direct(self.module)(file, path, wanted)
-        return read_in_child(self, file, path, wanted)
+        return self.direct(file, path, wanted) if inside else read_in_child(self, file, path, wanted)
 
+    def direct(self, file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
+        """Return what the file holds, read in this process.
 
-def direct(module: str) -> Callable[[BufferedReader, AnyPath, Wanted], Content]:
-    """Return the function that reads a format in this process."""
-    from importlib import import_module
-
-    read: Callable[[BufferedReader, AnyPath, Wanted], Content] = import_module(module).read
-    return read
+        Raises   DataError for whatever a library raises: a file that it does not expect.
+        """
+        read: Callable[[BufferedReader, AnyPath, Wanted], Content] = import_module(self.module).read
+        try:
+            return read(file, path, wanted)
+        except (FnnetError, ImportError, MemoryError):
+            raise
+        except Exception as error:
+            found = str(error).partition("\n")[0][:120] or type(error).__name__
+            problem, expected = f"damaged or unsupported {self.name} file", f"a whole {self.name} file"
+            refuse(problem, path, "the file", expected, found, AGAIN)
 
 
 def read_in_child(reader: Reader, file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:

@@ -13,13 +13,12 @@ import signal
 import socket
 import sys
 from io import BufferedReader, FileIO
-from typing import Any, NoReturn
+from typing import Any
 
 from fnnet.core.params import Array
 from fnnet.data import child
-from fnnet.data.reader import AGAIN, Wanted
+from fnnet.data.reader import Wanted
 from fnnet.errors import FnnetError
-from fnnet.files.disk import refuse
 from fnnet.limits import DATA, in_use
 
 
@@ -66,7 +65,7 @@ def _receive(connection: socket.socket, count: int) -> bytes:
 
 
 def limit(memory: int, seconds: int) -> None:
-    """Let this process take so many bytes and seconds more, where the system has such limits."""
+    """Let this process take `memory` bytes and `seconds` more, where the system has such limits."""
     with contextlib.suppress(ImportError):
         import resource
 
@@ -83,12 +82,7 @@ def answer(request: dict[str, Any], file: BufferedReader, arrays: list[Array]) -
     path = os.fsdecode(os.fsencode(request["path"]))
     try:
         file.seek(0)
-        try:
-            content = child.direct(request["module"])(file, path, wanted)
-        except (FnnetError, ImportError, MemoryError):
-            raise
-        except Exception as error:  # of a library, for a file that it does not expect
-            damaged(request["name"], path, error)
+        content = child.Reader(request["name"], request["module"]).direct(file, path, wanted)
         return {"content": child.described(content, arrays)}
     except FnnetError as error:
         kind = next(name for name, each in child.ERRORS.items() if isinstance(error, each))
@@ -100,12 +94,6 @@ def answer(request: dict[str, Any], file: BufferedReader, arrays: list[Array]) -
     except MemoryError:
         arrays.clear()
         return {"memory": True}
-
-
-def damaged(name: str, path: str, error: Exception) -> NoReturn:
-    """Raise DataError for a file that its library does not read."""
-    found = str(error).partition("\n")[0][:120] or type(error).__name__
-    refuse(f"damaged or unsupported {name} file", path, "the file", f"a whole {name} file", found, AGAIN)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,10 @@ PART_NAME: Final = re.compile(
         "|".join(word for word in PARTS if word.isalpha()),
     )
 )
-DATA_FILES: Final = frozenset({".csv", ".tsv", ".npz", ".npy", ".gz", ".zip", ".bz2", ".xz", ".parquet", ".pkl"})
+DATA_FILES: Final = frozenset({
+    ".csv", ".tsv", ".npz", ".npy", ".gz", ".zip", ".bz2", ".xz", ".pkl", ".h5", ".hdf5", ".mat",
+    ".parquet", ".arrow", ".feather",
+})  # fmt: skip
 """Suffixes of files that may be what the user meant."""
 SHOWN: Final = 5
 """Names in a message at most."""

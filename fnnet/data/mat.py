@@ -91,6 +91,8 @@ def images_first(x: Array, n: int | None, shape: tuple[int, int] | None, name: s
     """
     if n is not None:
         first, last = x.shape[0] == n, x.ndim > 1 and x.shape[-1] == n
+        if first and last and shape is not None and x.ndim > 2:
+            first, last = _is_image(x.shape[1:], shape), _is_image(x.shape[:-1], shape)
         if not (first or last):
             expected = f"{n:,} images, as many as labels, along the first or the last axis"
             refuse("counts differ", path, name, expected, f"shape {x.shape}", "store one label for each image")
@@ -110,11 +112,7 @@ def images_first(x: Array, n: int | None, shape: tuple[int, int] | None, name: s
 
 def _is_image(axes: tuple[int, ...], shape: tuple[int, int]) -> bool:
     """Return True for the axes of an image of this height and width, grey or with channels last or first."""
-    return (
-        axes == shape
-        or (axes[:2] == shape and axes[2:] in CHANNELS)
-        or (axes[1:] == shape and axes[:1] in CHANNELS)
-    )
+    return axes == shape or (axes[:2] == shape and axes[2:] in CHANNELS) or (axes[1:] == shape and axes[:1] in CHANNELS)
 
 
 def _version_5(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Wanted(NamedTuple):
               it unpacks the image. None if the file alone decides.
     label_column   the column of labels in a table of numbers, as `Reading` has it; None if the file shows it.
     image     True if the rows of a table are images, whatever it looks like.
-    transpose   True if the files store images column by column, False if row by row; None if nobody said it.
+    transpose   True if the files store images column by column, False if row by row; None if it is not given.
     """
 
     labelled: bool

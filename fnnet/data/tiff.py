@@ -92,5 +92,9 @@ def _scaled(values: Array, most: int, light: bool, path: AnyPath) -> Array:
 
 
 FORMAT: Final = Format(
-    "TIFF", lambda head, path: head.startswith(STARTS), Reader("TIFF", __name__), picture=True, suffixes=(".tif", ".tiff")
+    "TIFF",
+    lambda head, path: head.startswith(STARTS),
+    Reader("TIFF", __name__),
+    picture=True,
+    suffixes=(".tif", ".tiff"),
 )

@@ -3,6 +3,7 @@
 python -m tests.campaigns.bombs
 """
 
+import contextlib
 import gzip
 import os
 import sys
@@ -345,10 +346,8 @@ def _peaks_of_children():
     peaks, close = [0], child.Child.close
 
     def measured(self):
-        try:
+        with contextlib.suppress(OSError, IndexError):  # it crashed
             peaks.append(_status("VmHWM", self.process.pid))
-        except (OSError, IndexError):  # it crashed
-            pass
         close(self)
 
     child.Child.close = measured

@@ -1,4 +1,4 @@
-"""Files of the formats that need a child process are read by one for all tests of a process: starting it takes 0.3 s."""
+"""Files of the formats that need a child process are read by one for all tests: starting it takes 0.3 s."""
 
 import pytest
 

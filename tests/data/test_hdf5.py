@@ -70,9 +70,7 @@ def test_any_layout_that_h5py_writes(tmp_path, names, stored, options, version, 
 def test_one_set_without_a_part_and_one_for_validation(tmp_path):
     assert data.load(save(tmp_path / "a", images=X, labels=Y)).test is None
     path = save(tmp_path / "b", train__data=X, train__target=Y, valid__data=X, valid__target=Y)
-    assert data.load(path).notes == (
-        f"{path}: valid/data, valid/target not used: validation takes images of training",
-    )
+    assert data.load(path).notes == (f"{path}: valid/data, valid/target not used: validation takes images of training",)
 
 
 def test_what_lies_in_another_file_is_not_read(tmp_path):
@@ -84,7 +82,9 @@ def test_what_lies_in_another_file_is_not_read(tmp_path):
     with h5py.File(tmp_path / "external", "w") as file:
         file.create_dataset("x", X.shape, "u1", external=[(str(tmp_path / "raw"), 0, X.nbytes)])
         file["y"] = Y
-    refused(tmp_path / "external", "x: numbers in another file; expected numbers in this file, found a reference to one")
+    refused(
+        tmp_path / "external", "x: numbers in another file; expected numbers in this file, found a reference to one"
+    )
     layout = h5py.VirtualLayout(X.shape, "u1")
     layout[:] = h5py.VirtualSource(str(other), "x", X.shape)
     with h5py.File(tmp_path / "virtual", "w") as file:
@@ -97,7 +97,9 @@ def test_what_is_not_images_and_labels(tmp_path):
     refused(save(tmp_path / "a", x=X, y=["a"] * 20), "y: not numbers; expected integers, .* found text or references")
     refused(save(tmp_path / "a", x=h5py.Empty("f"), y=Y), "x: not numbers; .* found none")
     refused(save(tmp_path / "a", x=X.astype(complex), y=Y), "x: not numbers; .* found complex128")
-    refused(save(tmp_path / "a", x=X), "the groups: labels missing; expected images and labels of each part, found x; add")
+    refused(
+        save(tmp_path / "a", x=X), "the groups: labels missing; expected images and labels of each part, found x; add"
+    )
     refused(save(tmp_path / "a", x=X, images=X, y=Y), "two arrays of one kind")
     refused(save(tmp_path / "a", other=X), "no array x_train; expected x_train, y_train, found other")
     refused(save(tmp_path / "a", model_weights=X), "the root group: a Keras model, not data; expected images")

@@ -81,7 +81,9 @@ def test_rows_of_pixels_are_read_as_the_user_says(tmp_path, n, side, save, rows,
     x, y = images(n, side, side)
     stored = ROWS[rows](x.transpose(0, 2, 1) if by_column else x)
     path = save(tmp_path / "a.mat", X=stored, y=y[:, None])
-    refused(path, rf"X: an image may be stored row by row or column by column; .* found rows of {side**2} pixels; say --t")
+    refused(
+        path, rf"X: an image may be stored row by row or column by column; .* found rows of {side**2} pixels; say --t"
+    )
     dataset = data.load(path, reading=Reading(transpose=by_column))
     assert np.array_equal(dataset.train.x, x.reshape(n, -1))
     assert dataset.preprocessing.transpose == by_column
@@ -103,7 +105,9 @@ def test_axes_that_may_be_either_are_refused(save, tmp_path):
     path = tmp_path / "a.mat"
     message = r"X: the axis of the images is not clear; .* found shape \(16, 16\); store images as \(height, width, n\)"
     refused(save(path, X=x.reshape(16, 16), y=y), message)
-    refused(save(path, X=np.zeros((16, 16, 16)), y=y), r"the axis of the images is not clear; .* found shape \(16, 16, 16")
+    refused(
+        save(path, X=np.zeros((16, 16, 16)), y=y), r"the axis of the images is not clear; .* found shape \(16, 16, 16"
+    )
     refused(path, r"found shape \(16, 16, 16\)", lambda path: data.read_images(path, (16, 16)))
     refused(save(path, X=x.reshape(16, 16)), "the axis of the images", lambda path: data.read_images(path, (4, 4)))
     refused(save(path, X=x, y=y[:9]), r"X: counts differ; expected 9 images, .* found shape \(16, 4, 4\)")
@@ -160,7 +164,7 @@ def test_only_variables_of_numbers_count(tmp_path):
 def test_ten_stands_for_zero(tmp_path, run):
     x, y = images(20, 3, 3)
     path = version_5(tmp_path / "a.mat", X=np.moveaxis(x, 0, -1), y=y[:, None] + 1)
-    fix = "where 10 stands for the digit 0, say --first-label 1 --class-names 1,2,3,4,5,6,7,8,9,0; else correct it, or set"
+    fix = "where 10 stands for the digit 0, say --first-label 1 --class-names 1,2,3,4,5,6,7,8,9,0; else correct it"
     refused(path, f"y: image 10: label out of range; expected 0 to 9, found 10; {fix}")
     options = ("--first-label", 1, "--class-names", "1,2,3,4,5,6,7,8,9,0")
     document = run("data", "info", "--data", path, *options, "--json").json

@@ -162,9 +162,7 @@ def written(name):
 JPEG = _saved("JPEG", quality=90)
 FLAT, ONE, BITS = X.reshape(2, -1), X[:1].reshape(1, -1), np.where(X[0] > 127, 255, 0)
 CSV = "label," + ",".join(f"pixel{i}" for i in range(6)) + "\r\n"
-CSV += "".join(
-    f"{label}," + ",".join(map(str, row)) + "\r\n" for label, row in zip(LABELS, FLAT.tolist(), strict=True)
-)
+CSV += "".join(f"{label}," + ",".join(map(str, row)) + "\r\n" for label, row in zip(LABELS, FLAT.tolist(), strict=True))
 TEXT = chunk(b"gAMA", bytes(4)) + chunk(b"tEXt", b"a\0b")
 SAMPLES = {
     "idx.gz": Sample("IDX", _full_gzip(idx_bytes(X)), FLAT, guarded=True),
