@@ -214,8 +214,6 @@ class Images:
         source, labels, parts = self.source, list[Array](), list[Any]()
         rows, packed = 0, _bytes_of(source.schema.field(self.images).type)
         for batch in batches:
-            if not batch.num_rows:
-                continue
             column = batch.column(self.images)
             if self.labels is not None:
                 labels.append(_numbers(batch.column(self.labels), self.labels, rows, source))

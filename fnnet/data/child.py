@@ -236,8 +236,7 @@ class Child:
 
     def _array(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
         array = np.empty(shape, dtype)
-        if array.size:
-            self._receive(array.reshape(-1))
+        self._receive(array.reshape(-1))
         return array
 
     def _refuse_time(self, limits: Limits, path: AnyPath) -> NoReturn:

@@ -96,5 +96,5 @@ def answer(request: dict[str, Any], file: BufferedReader, arrays: list[Array]) -
         return {"memory": True}
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no cover - only in a child
     main(sys.argv[1])

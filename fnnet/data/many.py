@@ -51,7 +51,7 @@ def read_pictures(paths: Sequence[Path | Packed], shape: tuple[int, int] | None 
 def _read_pictures(paths: Sequence[Path | Packed], shape: tuple[int, int] | None) -> Pictures:
     x, lossy, waiting = np.empty((0, 0), np.uint8), False, list[tuple[int, bytes]]()
     for row, path in enumerate(paths):
-        plain = _plain(_start_of(path))
+        plain = _plain(path)
         if plain is None or shape not in (None, plain[0]):
             content = formats.read_picture(path, shape)
             shape, lossy = content.image_shape, lossy or content.lossy
@@ -88,8 +88,9 @@ def _start_of(path: Path | Packed) -> bytes:
         os.close(descriptor)
 
 
-def _plain(content: bytes) -> tuple[tuple[int, int], bytes] | None:
+def _plain(path: Path | Packed) -> tuple[tuple[int, int], bytes] | None:
     """Return (height, width) and the filtered rows of a plain PNG that is whole; None for any other file."""
+    content = _start_of(path)
     size = int.from_bytes(content[33:37], "big")
     if not (
         content.startswith(START)

@@ -144,9 +144,7 @@ def _flatten(name: str, value: Array, found: dict[str, Array], depth: int) -> No
         found[name] = value
     elif value.dtype.names and value.size == 1 and depth <= DEEPEST:
         for field in value.dtype.names:
-            inner = value[field].item()
-            if isinstance(inner, np.ndarray):
-                _flatten(f"{name}.{field}", inner, found, depth + 1)
+            _flatten(f"{name}.{field}", value[field].item(), found, depth + 1)
 
 
 def _version_7(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str, Any]:

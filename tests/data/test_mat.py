@@ -115,6 +115,13 @@ def test_axes_that_may_be_either_are_refused(save, tmp_path):
     refused(save(path, X=x), "the variables: labels missing; expected images and labels of each part, found X; add")
 
 
+def test_a_known_size_decides_where_labels_do_not(tmp_path):
+    x, y = images(6, 6, 5)
+    path = version_5(tmp_path / "a.mat", X=np.moveaxis(x, 0, -1), y=y)
+    refused(path, "the axis of the images is not clear")
+    assert np.array_equal(data.load(path, flat=(6, 5)).train.x, x.reshape(6, -1))
+
+
 @pytest.mark.parametrize("save", [version_5, matlab_7])
 def test_images_to_predict(save, tmp_path):
     x, _ = images(5, 3, 2)
