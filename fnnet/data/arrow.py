@@ -28,8 +28,8 @@ ROWS: Final = 2048
 """Rows that are unpacked at a time."""
 SIZES: Final = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "FLOAT": 4, "DOUBLE": 8}
 """Parquet's types -> bytes of a number."""
-SHARD: Final = re.compile(r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?:-[0-9a-f]+)?")
-"""How hubs name the pieces of a part."""
+SHARD: Final = re.compile(r"(.*)-(\d{5})-of-(\d{5})(?:-[0-9a-f]+)?|()(0\d{3,4})")
+"""How hubs name the pieces of a part: train-00000-of-00002, or 0000 in a folder of its own."""
 
 
 def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
@@ -110,42 +110,54 @@ def _joined(reader: Reader, paths: Sequence[Path], wanted: Wanted) -> Content:
     )
 
 
-def _pieces(path: Path) -> list[Path]:
-    """Return all pieces of the part that a file is a piece of, in order; DataError if one is missing."""
+def _piece(path: Path) -> tuple[str, int, int] | None:
+    """Return name, number and count of the pieces that a file is one of; a count of 0 if it is not stated."""
     match = SHARD.fullmatch(path.stem)
     if not match:
+        return None
+    name, number, count = match.groups()[:3] if match[2] else (*match.groups()[3:], "0")
+    return name, int(number), int(count)
+
+
+def _pieces(path: Path) -> list[Path]:
+    """Return all pieces of the part that a file is a piece of, in order; DataError if one is missing."""
+    own = _piece(path)
+    if not own:
         return [path]
     from fnnet.data.layout import entries  # which needs the table of formats
 
     found: dict[int, Path] = {}
     for each in entries(path.parent):
-        other = SHARD.fullmatch(each.stem)
-        if other and each.suffix == path.suffix and other.group("stem", "count") == match.group("stem", "count"):
-            found.setdefault(int(other["number"]), each)
-    count = int(match["count"])
+        other = _piece(each)
+        if other and each.suffix == path.suffix and (other[0], other[2]) == (own[0], own[2]):
+            found.setdefault(other[1], each)
+    count = own[2] or max(found) + 1
     missing = [number for number in range(count) if number not in found]
     if missing:
-        expected, there = f"{counted(count, 'file')} of one part, as its name says", f"{len(found):,}"
+        expected, there = f"{counted(count, 'file')} of one part, as the names say", f"{len(found):,}"
         refuse("a piece is missing", path, "the folder", expected, there, f"fetch number {missing[0]:05} too")
     return [found[number] for number in range(count)]
 
 
 def _test_beside(path: Path) -> list[Path]:
-    """Return the files of the test set beside one of training, by their names."""
-    from fnnet.data.layout import entries
+    """Return the files of the test set beside one of training, by their names or those of their folders."""
+    from fnnet.data.layout import entries, part_of
 
-    name = _part_named(path)
-    if "train" not in name:
+    name, folders = _part_named(path), [path.parent]
+    if part_of(path.absolute().parent.name) == "train":
+        folders = [each for each in entries(path.absolute().parent.parent) if part_of(each.name) == "test"]
+    elif "train" not in name:
         return []
     wanted = [word if word != "train" else "test" for word in name]
-    found = [each for each in entries(path.parent) if each.suffix == path.suffix and _part_named(each) == wanted]
+    inside = [each for folder in folders for each in entries(folder) if each.suffix == path.suffix]
+    found = [each for each in inside if _part_named(each) == wanted]
     return _pieces(found[0]) if found else []
 
 
 def _part_named(path: Path) -> list[str]:
     """Return the name of a part in pieces, the word for the part as "train", "test" or "val"."""
-    match = SHARD.fullmatch(path.stem)
-    pieces = re.split(r"([A-Za-z]+)", match["stem"] if match else path.stem)
+    own = _piece(path)
+    pieces = re.split(r"([A-Za-z]+)", own[0] if own else path.stem)
     return [PARTS.get(piece.lower(), piece) for piece in pieces]
 
 

@@ -124,8 +124,11 @@ def _names(folders: Sequence[Path]) -> tuple[str, ...]:
 
 def _refuse_part(train: Path) -> NoReturn:
     expected = "one folder of images for each class"
-    found = counted(len(pictures(entries(train))), "picture")
+    inside = entries(train)
+    found = counted(len(pictures(inside)), "picture")
+    files = [path for path in inside if path.suffix.lower() in DATA_FILES]
     fix = "make them; if it is a class, put all class folders into a folder named train"
+    fix = f"name the file: --data {files[0]}" if files else fix
     refuse("training images without classes", train, "the folder", expected, f"{found} and no folder", fix)
 
 

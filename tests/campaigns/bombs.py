@@ -259,7 +259,7 @@ BOMBS = {
     ),
     "csv: a pixel of 60,000 digits": (raw(b"label,pixel" + b"9" * 60000 + b"\n1,2\n"), load, False),
     "csv: a cell of a million digits": (raw(b"label,pixel0\n1," + b"9" * 10**6 + b"\n"), load, False),
-    "csv: a cell of 60,000 zeros": (raw(b"label,pixel0\n1," + b"0" * 60000 + b"7\n"), load, True),
+    "csv: a cell of 60,000 zeros": (raw(b"label,pixel0\n1," + b"0" * 60000 + b"7\n"), load, False),
     "csv: quotes that never close": (raw(b"label,pixel0\n" + b'1,"2\n' * 10**6), load, False),
     "csv: 60,000 quotes": (raw(b"label,pixel0\n1," + b'"' * 60000 + b"\n"), load, False),
     "csv: 8 MB of empty lines": (raw(b"label,pixel0\n" + b"\n" * 8_000_000 + b"1,2\n"), load, True),

@@ -332,11 +332,41 @@ def test_a_test_set_beside_a_whole_file(tmp_path):
     assert data.load(tmp_path / "test.parquet").test is None
 
 
+@pytest.mark.parametrize("names", [("0000", "0001"), ("data-00000-of-00002", "data-00001-of-00002")])
+def test_parts_in_folders_of_their_own(names, tmp_path, monkeypatch, run):
+    """As hubs convert them, and as `datasets` saves them."""
+    for part, rows in (("train", 30), ("test", 8), ("validation", 6)):
+        (tmp_path / part).mkdir()
+        for number, name in enumerate(names):
+            half = slice(rows // 2 * number, rows // 2 * (number + 1))
+            table = pa.table({"image": [packed(each) for each in X[half]], "label": Y[half]})
+            write(tmp_path / part / f"{name}.parquet", parquet(table))
+    monkeypatch.chdir(tmp_path / "train")
+    for path in (tmp_path / "train" / f"{names[1]}.parquet", f"{names[0]}.parquet"):
+        dataset = data.load(path)
+        holds(dataset)
+        assert np.array_equal(dataset.test.x, FLAT[:8])
+    assert data.load(tmp_path / "test" / f"{names[0]}.parquet").test is None
+    first = tmp_path / "train" / f"{names[0]}.parquet"
+    run("data", "info", "--data", tmp_path).failed(1, f"name the file: --data {first}")
+    first.unlink()
+    refused(
+        tmp_path / "train" / f"{names[1]}.parquet", "a piece is missing; expected 2 files of one part, as the names"
+    )
+
+
+@pytest.mark.parametrize("name", ["a-0001", "12345-of-1", "x-00000-of-1", "2024"])
+def test_numbers_in_names_that_say_nothing(name, tmp_path):
+    path = write(tmp_path / f"{name}.parquet", parquet(pa.table({"image": [packed(each) for each in X], "label": Y})))
+    write(tmp_path / "a-0002.parquet", path.read_bytes())
+    holds(data.load(path))
+
+
 def test_pieces_that_are_missing_or_differ(tmp_path):
     parts = pieces(tmp_path, "train", 3)
     parts[1].unlink()
     refused(
-        parts[0], "the folder: a piece is missing; expected 3 files of one part, as its name says, found 2; fetch num"
+        parts[0], "the folder: a piece is missing; expected 3 files of one part, as the names say, found 2; fetch num"
     )
     write(parts[1], parquet(described(pa.table({"image": [packed(X[0])], "label": [0]}), label=NAMES[:5])))
     refused(parts[0], r"00001-of-00003.parquet: the columns: pieces differ; expected 8x8 .* found .*, 5 classes; fetch")
