@@ -84,19 +84,19 @@ def _own_limits() -> Iterator[tuple[int, str]]:
     for name, field, what in (("RLIMIT_AS", SPACE, "ulimit -v"), ("RLIMIT_DATA", DATA, "ulimit -d")):
         limit = resource.getrlimit(getattr(resource, name))[0]
         if limit != resource.RLIM_INFINITY:
-            yield limit - _in_use(field), what
+            yield limit - in_use(field), what
 
 
 def _group_limits() -> Iterator[tuple[int, str]]:
     """Yield the memory limits of the control groups of this process, less its resident memory."""
-    own = _in_use(RESIDENT)
+    own = in_use(RESIDENT)
     for folder in _groups("memory"):
         limit = _read(folder / "memory.max").strip() or _read(folder / "memory.limit_in_bytes").strip()
         if limit.isdecimal():
             yield int(limit) - own, "the control group"
 
 
-def _in_use(field: int) -> int:
+def in_use(field: int) -> int:
     """Return the bytes in one of statm's fields; 0 where the system has no statm."""
     fields = _read(Path("/proc/self/statm")).split()
     return int(fields[field]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > field else 0

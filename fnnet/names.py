@@ -7,9 +7,9 @@ ACTIVATIONS: Final = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigm
 STEPPING: Final = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lion")
 """The optimizers that update the parameters after each batch."""
 OPTIMIZERS: Final = (*STEPPING, "lbfgs")
-DATA_FORMATS: Final = ("IDX", "Kaggle CSV", "NPZ", "NPY")
+DATA_FORMATS: Final = ("IDX", "Kaggle CSV", "NPZ", "NPY", "HDF5", "MATLAB", "Parquet", "Arrow")
 """The formats of data files with many images; `fnnet.data.formats` reads them."""
-PICTURE_FORMATS: Final = ("PNG", "JPEG", "WebP", "BMP", "GIF", "netpbm")
+PICTURE_FORMATS: Final = ("PNG", "JPEG", "WebP", "BMP", "GIF", "netpbm", "TIFF")
 """The formats of data files with one image."""
 FORMS: Final = ("npz", "csv", "idx", "png")
 """What `fnnet data convert` writes."""

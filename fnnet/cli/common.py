@@ -116,7 +116,8 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
     reading, count, names = Reading(**reading_of(options)), options["classes"], options["class_names"]
     if names and count not in (None, len(names)):
         raise UsageError("number of classes differs", where="--classes", expected=len(names), found=count)
-    classes = names or (model.classes if model and count is None else [str(each) for each in range(count or 10)])
+    numbers = [str(label) for label in range(reading.first_label, reading.first_label + (count or 10))]
+    classes = names or (model.classes if model and count is None else numbers)
     flat = model.image_shape if model else None
     dataset = data.load(
         options["data_choice"],

@@ -217,19 +217,19 @@ label_column_option = click.option(
     "--label-column",
     type=FileName(),
     metavar="first|last|NAME|NUMBER|none",
-    help="Column of the labels in a CSV file, counted from 1.  [default: by its name or its values]",
+    help="Column of the labels in a table, counted from 1.  [default: by its name or its values]",
 )
 
 
 def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --label-column, --image, --pixel-max, --ink and --transpose, which describe the images of --data PATH."""
     for option in (
-        click.option(
-            "--image", is_flag=True, help="Each row of a CSV file is an image, however few columns there are."
-        ),
+        click.option("--image", is_flag=True, help="Each row of a table is an image, however few columns there are."),
         label_column_option,
         click.option(
-            "--transpose", is_flag=True, help="The files of --data PATH store images column by column, as EMNIST's do."
+            "--transpose/--no-transpose",
+            default=None,
+            help="The files of --data PATH store images column by column, as EMNIST's do, or row by row.",
         ),
         click.option(
             "--ink",
@@ -254,6 +254,7 @@ def reading_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     names = ("pixel_max", "ink", "transpose", "first_label", "label_column", "image")
     given = {name: options[name] for name in (*names, "class_names") if options.get(name)}
+    given |= {"transpose": False} if options.get("transpose") is False else {}
     if given and options["data_choice"] in ("auto", "mnist", "digits"):
         where, found = f"--{next(iter(given)).replace('_', '-')}", f"--data {options['data_choice']}"
         raise UsageError("has no effect", where=where, expected="--data PATH", found=found)

@@ -79,6 +79,7 @@ def predict(
     quiet: bool,
 ) -> int:
     """Predict the class of each image in the files."""
+    from fnnet.data.child import kept
     from fnnet.data.preprocess import other_ink_in
     from fnnet.files.model import load_model
 
@@ -94,15 +95,16 @@ def predict(
     check_outputs(inputs=[model_path, *files], files={"--output": output})
     model = load_model(model_path)
     kernels, _ = load_kernels(jit, threads, notify, ["infer"])
-    for file in files:
-        try:
-            new = _predict(model, file, kernels, label_column, notify)
-        except FnnetError as error:
-            fail(file, error)
-        else:
-            predictions += new
-            if count := sum(each.other_ink for each in new):
-                notify(other_ink_in(file, count, len(new), model.preprocessing))
+    with kept():
+        for file in files:
+            try:
+                new = _predict(model, file, kernels, label_column, notify)
+            except FnnetError as error:
+                fail(file, error)
+            else:
+                predictions += new
+                if count := sum(each.other_ink for each in new):
+                    notify(other_ink_in(file, count, len(new), model.preprocessing))
     if output and not failures:
         _write_submission(output, model, predictions)
     if as_json:

@@ -27,6 +27,7 @@ from fnnet.files.disk import read_head, refuse
 DIGITS = tuple("0123456789")
 PLAIN = Preprocessing()
 AUTOMATIC = Reading()
+TEN_FOR_ZERO = "--first-label 1 --class-names 1,2,3,4,5,6,7,8,9,0"
 BOTH: tuple[str, ...] = ("training", "test")
 
 
@@ -65,7 +66,8 @@ def load(
     """Load the data set `choice`: "auto", "mnist", "digits", or the path of a file, of a folder of IDX files or of
     class folders.
 
-    classes  the names of labels 0, 1... in a file of numbers; class folders have names of their own.
+    classes  the names of labels 0, 1... in a file of numbers; class folders have names of their own, and so have some
+             files.
     flat     (height, width) to give to images stored as rows of that many pixels; by default they are squares.
     reading  what the user says about the images.
     preprocessing   that of the model or the data set that the images are for; None to find it from `reading` and the
@@ -139,7 +141,8 @@ def _from_path(
     if not path.is_dir():
         transposed = known.transpose if known else reading.transpose
         shape = flat and flat[::-1] if transposed else flat
-        content = formats.read(path, Wanted(True, shape, reading.label_column, reading.image))
+        content = formats.read(path, Wanted(True, shape, reading.label_column, reading.image, transposed))
+        classes = content.classes if content.classes and classes == DIGITS else classes
     else:
         check_columns(reading.label_column, reading.image, f"the folder {path}")
         content, classes = (read_idx_folder(path), classes) if found else read_class_folders(path)
@@ -170,7 +173,7 @@ def _packing(path: Path) -> Iterator[Note]:
 
 
 def _transposed(path: Path, reading: Reading) -> Iterator[Note]:
-    if "emnist" in path.resolve().name.lower() and not reading.transpose:
+    if "emnist" in path.resolve().name.lower() and reading.transpose is None:
         text = f"{path}: EMNIST's own files store images column by column; look with 'data show', or say --transpose"
         yield Note("transpose-name", text)
 
@@ -229,6 +232,8 @@ def _examples(
             at = int(outside.argmax())
             other = " or --first-label" if fix == "--classes" and labels.min() > first else ""
             place, remedy = f"image {at + 1}", f"correct it, or set {fix}{other}"
+            if (classes, first, int(labels.min()), int(labels.max())) == (10, 0, 1, 10):
+                remedy = f"where 10 stands for the digit 0, say {TEN_FOR_ZERO}; else {remedy}"
             refuse(problem, content.labels_at, place, expected, int(labels[at]), remedy)
     x = preprocess.apply(preprocessing, content.x, shape, source)
     return Examples(freeze(x.view()), freeze(labels - first))
@@ -295,7 +300,8 @@ def read_images(
              the largest.
     """
     stored = shape[::-1] if preprocessing.transpose else shape
-    content = formats.read(path, Wanted(labelled=False, shape=stored, label_column=label_column))
+    transpose = preprocessing.transpose
+    content = formats.read(path, Wanted(False, stored, label_column, transpose=transpose))
     if content.image_shape != stored:
         problem, expected = "image size does not fit the model", f"{size(stored)}, as the model was trained"
         fix = "scale the images to that size, or train a model for theirs"

@@ -52,7 +52,7 @@ def parse(block: bytes, line: int, columns: Columns, lines: Lines) -> Part:
         if plain != block and (found := _parse_digits(codes, columns)):
             return found
         values = _parse_numbers(plain, codes, columns)
-        if values is not None and not _wrong(values, columns).any():
+        if values is not None and not wrong_numbers(values, columns).any():
             return _part(values, block, line, columns, lines)
     return _part(_parse_cells(block, line, columns, lines), block, line, columns, lines)
 
@@ -161,7 +161,7 @@ def _number(cell: str, column: int, line: int, columns: Columns, lines: Lines) -
     return value
 
 
-def _wrong(values: Array, columns: Columns) -> Array:
+def wrong_numbers(values: Array, columns: Columns) -> Array:
     """Return which values no pixel, and in columns of labels no label, can have; as `_number`."""
     most = np.full(columns.width, 255)
     most[list(columns.labels_at)] = MAX_LABEL

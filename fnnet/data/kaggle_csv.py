@@ -70,7 +70,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     notes = list(columns.notes)
     if lines.separator != ",":
         notes.append(Note("separator", f"{os.fsdecode(path)}: cells are separated by {SEPARATORS[lines.separator]}"))
-    x, labels, more = _assemble(parts, columns, lines)
+    x, labels, more = assemble(parts, columns, lines)
     shape = image_shape(x.shape[1], wanted.shape)
     return Content(x, labels, shape, labels_at=os.fsdecode(path), shape_at=place, notes=(*notes, *more))
 
@@ -78,7 +78,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
 FORMAT: Final = Format("Kaggle CSV", _recognise, _read, columns=True)
 
 
-def _assemble(parts: Sequence[Part], columns: Columns, lines: Lines) -> tuple[Array, Array | None, list[Note]]:
+def assemble(parts: Sequence[Part], columns: Columns, lines: Lines) -> tuple[Array, Array | None, list[Note]]:
     """Return pixels, labels and notes of the whole file."""
     parts = [part for part in parts if len(part.x)]
     labels = np.concatenate([part.labels for part in parts])

@@ -9,6 +9,7 @@ SAVEZ: Final = "numpy.savez(file, x_train=..., y_train=...)"
 AS_PNG: Final = "save it as PNG"
 UNPACK: Final = "unpack it, and name the folder or the files in it"
 AS_UTF8: Final = "save it as CSV (UTF-8)"
+MANY: Final = "it may hold many images: name it by itself, as --data"
 POINTER: Final = b"version https://git-lfs"
 BY_ITS_LIBRARY: Final = f"read it with {{}}, and write {SAVEZ}"
 
@@ -31,10 +32,13 @@ FILES: Final = {
     b"PK": ("a ZIP archive", UNPACK),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", UNPACK),
     b"Rar!": ("a RAR archive", UNPACK),
-    b"\x89HDF\r\n\x1a\n": ("an HDF5 file", BY_ITS_LIBRARY.format("h5py")),
-    b"MATLAB 5.0": ("a MATLAB file", BY_ITS_LIBRARY.format("scipy.io.loadmat")),
-    b"PAR1": ("a Parquet file", BY_ITS_LIBRARY.format("pandas.read_parquet")),
-    b"ARROW1": ("an Arrow file", BY_ITS_LIBRARY.format("pandas.read_feather")),
+    b"\x89HDF\r\n\x1a\n": ("an HDF5 file", MANY),
+    b"MATLAB": ("a MATLAB file", MANY),
+    b"PAR1": ("a Parquet file", MANY),
+    b"PARE": ("an encrypted Parquet file", "decrypt it"),
+    b"ARROW1": ("an Arrow file", MANY),
+    b"\xff\xff\xff\xff": ("an Arrow stream", MANY),
+    b"FEA1": ("a Feather file of version 1", "write it again as version 2: pandas.DataFrame.to_feather"),
     b"SQLite format 3\0": ("an SQLite database", f"read its table, and write {SAVEZ}"),
     b"@relation": ("an ARFF file", BY_ITS_LIBRARY.format("scipy.io.arff.loadarff")),
     b"@RELATION": ("an ARFF file", BY_ITS_LIBRARY.format("scipy.io.arff.loadarff")),

@@ -23,7 +23,10 @@ PART_NAME: Final = re.compile(
         "|".join(word for word in PARTS if word.isalpha()),
     )
 )
-DATA_FILES: Final = frozenset({".csv", ".tsv", ".npz", ".npy", ".gz", ".zip", ".bz2", ".xz", ".parquet", ".pkl"})
+DATA_FILES: Final = frozenset({
+    ".csv", ".tsv", ".npz", ".npy", ".gz", ".zip", ".bz2", ".xz", ".pkl", ".h5", ".hdf5", ".mat",
+    ".parquet", ".arrow", ".feather",
+})  # fmt: skip
 """Suffixes of files that may be what the user meant."""
 SHOWN: Final = 5
 """Names in a message at most."""
@@ -121,8 +124,11 @@ def _names(folders: Sequence[Path]) -> tuple[str, ...]:
 
 def _refuse_part(train: Path) -> NoReturn:
     expected = "one folder of images for each class"
-    found = counted(len(pictures(entries(train))), "picture")
+    inside = entries(train)
+    found = counted(len(pictures(inside)), "picture")
+    files = [path for path in inside if path.suffix.lower() in DATA_FILES]
     fix = "make them; if it is a class, put all class folders into a folder named train"
+    fix = f"name the file: --data {files[0]}" if files else fix
     refuse("training images without classes", train, "the folder", expected, f"{found} and no folder", fix)
 
 

@@ -15,7 +15,9 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data import formats
+from fnnet.data.child import kept
 from fnnet.data.png import MAGIC
+from fnnet.data.reader import Packed
 from fnnet.files.disk import open_regular
 
 BATCH: Final = 4096
@@ -36,11 +38,17 @@ class Pictures(NamedTuple):
     lossy: bool
 
 
-def read_pictures(paths: Sequence[Path], shape: tuple[int, int] | None = None) -> Pictures:
-    """Read at least one picture; they must have `shape` (height, width), or that of the first.
+def read_pictures(paths: Sequence[Path | Packed], shape: tuple[int, int] | None = None) -> Pictures:
+    """Read at least one picture, from files or packed in one; they must have `shape`, or that of the first.
 
+    shape    (height, width).
     Raises   as `formats.read_picture` does, for the first file that it refuses.
     """
+    with kept():
+        return _read_pictures(paths, shape)
+
+
+def _read_pictures(paths: Sequence[Path | Packed], shape: tuple[int, int] | None) -> Pictures:
     x, lossy, waiting = np.empty((0, 0), np.uint8), False, list[tuple[int, bytes]]()
     for row, path in enumerate(paths):
         plain = _plain(path)
@@ -64,18 +72,25 @@ def read_pictures(paths: Sequence[Path], shape: tuple[int, int] | None = None) -
     return Pictures(x, shape, lossy)
 
 
-def _plain(path: Path) -> tuple[tuple[int, int], bytes] | None:
-    """Return (height, width) and the filtered rows of a plain PNG that is whole; None for any other file."""
+def _start_of(path: Path | Packed) -> bytes:
+    """Return the first bytes of a file, one more than a plain file has; none if it cannot be read."""
+    if isinstance(path, Packed):
+        return path.content[: MOST_BYTES + 1]
     try:
         descriptor = open_regular(path)
     except OSError:
-        return None
+        return b""
     try:
-        content = os.read(descriptor, MOST_BYTES + 1)
+        return os.read(descriptor, MOST_BYTES + 1)
     except OSError:
-        return None
+        return b""
     finally:
         os.close(descriptor)
+
+
+def _plain(path: Path | Packed) -> tuple[tuple[int, int], bytes] | None:
+    """Return (height, width) and the filtered rows of a plain PNG that is whole; None for any other file."""
+    content = _start_of(path)
     size = int.from_bytes(content[33:37], "big")
     if not (
         content.startswith(START)

@@ -9,17 +9,17 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from io import BufferedReader
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.arrays import as_content
 from fnnet.data.bounds import bytes_on_disk, check_expansion
-from fnnet.data.notes import Note
+from fnnet.data.named import Chosen, assemble, choose, refuse_names
 from fnnet.data.npy import Header, needed, read_header
 from fnnet.data.reader import AnyPath, Content, Format, Opened, Wanted
-from fnnet.data.roles import Role, beside, part_in, role_of
+from fnnet.data.roles import beside, part_in, role_of
 from fnnet.data.unpacked import ZIP, packs_text
 from fnnet.errors import FnnetError, counted
 from fnnet.files.disk import refuse, show_bytes
@@ -43,16 +43,11 @@ def read_npz(path: AnyPath, wanted: tuple[str, ...], optional: tuple[str, ...] =
     def chosen(there: Sequence[str]) -> list[str]:
         missing = [name for name in wanted if name not in there]
         if missing:
-            _refuse_names(f"no array {missing[0]}", path, ", ".join(wanted), there)
+            refuse_names(f"no array {missing[0]}", path, ", ".join(wanted), there)
         return [name for name in (*wanted, *optional) if name in there]
 
     with Opened(path) as file:
         return _arrays(file, path, chosen)
-
-
-def _refuse_names(problem: str, path: AnyPath, expected: str, there: Sequence[str]) -> NoReturn:
-    found = ", ".join(there[:8]) or "no arrays"
-    refuse(problem, path, "the directory", expected, found, "save the arrays under these names")
 
 
 def _arrays(file: BufferedReader, path: AnyPath, chosen: Callable[[Sequence[str]], Sequence[str]]) -> dict[str, Array]:
@@ -164,60 +159,26 @@ def _read(
 
 def _read_content(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     """Read the arrays of training and, if there are any, of test; without labels, the images of test, else all."""
-    names: dict[Role, str] = {}
-    left_out: list[str] = []
+    found: list[Chosen] = []
 
     def chosen(there: Sequence[str]) -> list[str]:
-        if list(there) == ["arr_0"]:
-            names[Role("", labels=False)] = "arr_0"
-        for name in there:
-            role = role_of(name)
-            if role and role.part == "val":
-                left_out.append(name)
-            elif role:
-                role = role if role.part or wanted.labelled else role._replace(part="")
-                if role in names:
-                    _refuse_names("two arrays of one kind", path, "one of images and one of labels a part", there)
-                names[role] = name
-        roles = _wanted_roles(names, wanted.labelled)
-        if not roles:
-            expected = "x_train, y_train" if wanted.labelled else "x_test"
-            _refuse_names(f"no array {expected.partition(',')[0]}", path, expected, there)
-        return [names[role] for role in roles]
+        found.append(choose(there, wanted.labelled, path))
+        return list(found[0].names.values())
 
     arrays = _arrays(file, path, chosen)
-    if not wanted.labelled:
-        ((name, x),) = arrays.items()
-        return as_content(x, None, path, name, wanted.shape)
-    by_role = {role: (name, arrays[name]) for role, name in names.items() if name in arrays}
-    train, *test = [role for role in by_role if not role.labels]
-    content = _part(by_role, train, path, wanted)
-    if left_out:
-        text = f"{os.fsdecode(path)}: {', '.join(left_out)} not used: validation takes images of training"
-        content = content._replace(notes=(*content.notes, Note("not-used", text)))
-    return content._replace(test=_part(by_role, test[0], path, wanted)) if test else content
+    return assemble(found[0], path, wanted, lambda name, labels: _part(arrays, name, labels, path, wanted))
 
 
-def _wanted_roles(names: Mapping[Role, str], labelled: bool) -> list[Role]:
-    """Return the roles of the arrays that are read: those of the test images alone, or of all that have labels."""
-    parts = ["train" if Role("train", labels=False) in names else "", "test"]
-    if not labelled:
-        return [role for part in reversed(parts) if (role := Role(part, labels=False)) in names][:1]
-    images = [Role(part, labels=False) for part in parts]
-    if images[0] not in names:
-        return []
-    wanted = [*images, *(role._replace(labels=True) for role in images)]
-    return [role for role in wanted if role in names]
-
-
-def _part(arrays: Mapping[Role, tuple[str, Array]], images: Role, path: AnyPath, wanted: Wanted) -> Content:
+def _part(arrays: Mapping[str, Array], name: str, labels: str | None, path: AnyPath, wanted: Wanted) -> Content:
     """Return images with their labels, which are in the archive or, if it holds a single array, in one beside it."""
-    (name, x), labels = arrays[images], arrays.get(images._replace(labels=True))
+    x = arrays[name]
+    if not wanted.labelled:
+        return as_content(x, None, path, name, wanted.shape)
     if labels:
-        return as_content(x, labels[1], path, name, wanted.shape, labels_name=labels[0])
+        return as_content(x, arrays[labels], path, name, wanted.shape, labels_name=labels)
     found = beside(Path(os.fsdecode(path)), labels=True) if name == "arr_0" else None
     if found is None:
-        expected, there = "images and labels of each part", ", ".join(each for each, _ in arrays.values())
+        expected, there = "images and labels of each part", ", ".join(arrays)
         refuse("labels missing", path, "the directory", expected, there, f"add the labels of {name}")
     values = read_npz(found, ("arr_0",))["arr_0"]
     content = as_content(x, values, path, name, wanted.shape, str(found), "arr_0")

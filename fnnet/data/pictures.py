@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from io import BufferedReader
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import numpy as np
 
@@ -52,19 +52,24 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted, *, name: str, plu
         try:
             with Image.open(io.BytesIO(content), formats=plugins) as image:
                 quarters, mirrored = TURNED.get(_orientation(image), (0, False))
-                _check(image, quarters, wanted, path, name)
-                grey = np.rot90(_grey(image), quarters)
+                check(image, quarters, wanted, path, name)
+                turned = np.rot90(grey(image), quarters)
                 lossy = _is_lossy(name, content)
         except FnnetError:
             raise
         except Image.DecompressionBombError:
-            expected = f"at most {MAX_PIXELS:,} pixels, {MAX_SIDE:,} a side"
-            refuse("image too large", path, "the header", expected, "more", "scale it down")
+            refuse_size(path, "more")
         except FAILURES as error:
             found = str(error).partition("\n")[0][:80] or type(error).__name__
             refuse(f"damaged {name} image", path, "the file", "a whole image", found, SAVE)
-    grey = freeze(np.ascontiguousarray(grey[:, ::-1] if mirrored else grey))
-    return Content(grey.reshape(1, -1), None, grey.shape, shape_at="the header", lossy=lossy)
+    turned = freeze(np.ascontiguousarray(turned[:, ::-1] if mirrored else turned))
+    return Content(turned.reshape(1, -1), None, turned.shape, shape_at="the header", lossy=lossy)
+
+
+def refuse_size(path: AnyPath, found: str) -> NoReturn:
+    """Raise DataError for too many pixels."""
+    expected = f"at most {MAX_PIXELS:,} pixels, {MAX_SIDE:,} a side"
+    refuse("image too large", path, "the header", expected, found, "scale it down")
 
 
 def _orientation(image: Image) -> int:
@@ -72,7 +77,7 @@ def _orientation(image: Image) -> int:
     return found if isinstance(found, int) else 1
 
 
-def _check(image: Image, quarters: int, wanted: Wanted, path: AnyPath, name: str) -> None:
+def check(image: Image, quarters: int, wanted: Wanted, path: AnyPath, name: str) -> None:
     """Check size and number of images before anything is unpacked."""
     (width, height), place = image.size, "the header"
     shape = (width, height) if quarters % 2 else (height, width)
@@ -81,14 +86,13 @@ def _check(image: Image, quarters: int, wanted: Wanted, path: AnyPath, name: str
         expected = f"{wanted.shape[1]}x{wanted.shape[0]} pixels"
         refuse("image size does not fit", path, place, expected, f"{shape[1]}x{shape[0]}", fix)
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-        expected = f"at most {MAX_PIXELS:,} pixels, {MAX_SIDE:,} a side"
-        refuse("image too large", path, place, expected, f"{width}x{height}", "scale it down")
+        refuse_size(path, f"{width}x{height}")
     # A phone's JPEG may carry a second picture, made from the first.
     if image.format != "MPO" and (getattr(image, "is_animated", False) or getattr(image, "n_frames", 1) > 1):
         refuse("an animation", path, place, "one image", f"{name} of several", "save a single frame")
 
 
-def _grey(image: Image) -> Array:
+def grey(image: Image) -> Array:
     """Return the pixels as grey bytes (height, width), before they are turned."""
     if image.mode.startswith("I"):  # 16 bits, of netpbm's
         return ((np.asarray(image).astype(np.uint64) * 255 + 32767) // 65535).astype(np.uint8)

@@ -37,7 +37,8 @@ class Reading(NamedTuple):
 
     pixel_max   the largest value of a pixel; "auto" for the largest in the training set; None for 255.
     ink         "light" or "dark" ink; "auto" for what most training images show.
-    transpose   True if the files store images column by column.
+    transpose   True if the files store images column by column, False if row by row; None for row by row, unless the
+                format leaves it open.
     first_label   the label of the first class in a file of numbers.
     label_column   the column of labels in a table of numbers: "first", "last", its name, its number counted from 1, or
                 "none"; None to find it by the header or the values.
@@ -46,7 +47,7 @@ class Reading(NamedTuple):
 
     pixel_max: int | Literal["auto"] | None = None
     ink: Ink = "auto"
-    transpose: bool = False
+    transpose: bool | None = None
     first_label: int = 0
     label_column: str | None = None
     image: bool = False
@@ -104,7 +105,7 @@ def measure(
     if ink < paper:  # it fills the range
         notes = [note for note in notes if note.code != "dim-pixels"]
     blank = _noise(sample, shape, paper, ink) if lossy or ink < paper else 0
-    return Preprocessing(most, paper, ink, blank, reading.transpose), [*notes, *more]
+    return Preprocessing(most, paper, ink, blank, bool(reading.transpose)), [*notes, *more]
 
 
 def other_ink(x: Array, shape: tuple[int, int], part: str) -> Iterator[Note]:

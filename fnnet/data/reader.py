@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from io import BufferedReader, FileIO
+from io import BufferedReader, BytesIO, FileIO
 from typing import Final, NamedTuple, NoReturn
 
 from fnnet.core.params import Array
@@ -32,12 +32,14 @@ class Wanted(NamedTuple):
               it unpacks the image. None if the file alone decides.
     label_column   the column of labels in a table of numbers, as `Reading` has it; None if the file shows it.
     image     True if the rows of a table are images, whatever it looks like.
+    transpose   True if the files store images column by column, False if row by row; None if it is not given.
     """
 
     labelled: bool
     shape: tuple[int, int] | None = None
     label_column: str | None = None
     image: bool = False
+    transpose: bool | None = None
 
 
 class Content(NamedTuple):
@@ -51,6 +53,7 @@ class Content(NamedTuple):
     shape_at     the place in the file that gives the size of an image, for messages.
     notes        what the user should know about how the file was read.
     lossy        True if the file does not keep every pixel: blank ones may be nearly blank.
+    classes      the names of labels 0, 1..., if the file says them.
     """
 
     x: Array
@@ -61,6 +64,7 @@ class Content(NamedTuple):
     shape_at: str = "byte 0"
     lossy: bool = False
     notes: tuple[Note, ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 class Format(NamedTuple):
@@ -110,6 +114,16 @@ def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content
             refuse(problem, path, "byte 0", found.extra, error, fix)
 
 
+class Packed(os.PathLike[str]):
+    """A file within another: its content, and a name for messages, which stands in place of a path."""
+
+    def __init__(self, name: str, content: bytes) -> None:
+        self.name, self.content = name, content
+
+    def __fspath__(self) -> str:
+        return self.name
+
+
 class Opened:
     """Context manager: the regular file at `path` for reading; a disk that fails inside the block raises StorageError.
 
@@ -120,7 +134,9 @@ class Opened:
         self.path = path
 
     def __enter__(self) -> BufferedReader:
-        self.file = BufferedReader(FileIO(open_regular(self.path)))  # open() would check for a terminal
+        # open() would check for a terminal
+        raw = BytesIO(self.path.content) if isinstance(self.path, Packed) else FileIO(open_regular(self.path))
+        self.file = BufferedReader(raw)
         return self.file  # type: ignore[return-value]
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:

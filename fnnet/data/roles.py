@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 WORDS: Final = ("labels", "label", "targets", "target")
-IMAGES: Final = {"x": ("y",)} | dict.fromkeys(("images", "image", "imgs", "img", "data", "features", "pixels"), WORDS)
+KINDS: Final = ("images", "image", "imgs", "img", "data", "features", "pixels")
+IMAGES: Final = {"x": ("y",), "fea": ("gnd",)} | dict.fromkeys(KINDS, WORDS)
 """Words in the names of images -> those in the names of their labels, the most likely first."""
-LABELS: Final = ("y", *WORDS)
+LABELS: Final = ("y", *WORDS, "gnd")
 PARTS: Final = {
     "train": "train", "training": "train",
     "test": "test", "testing": "test", "t10k": "test",

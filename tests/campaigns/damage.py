@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from fnnet.data import formats
+from fnnet.data import child, formats
 from fnnet.data.reader import Wanted
 from fnnet.errors import FnnetError
 from tests.campaigns.crash import spread
@@ -31,8 +31,8 @@ class Count(NamedTuple):
         return self.truncations + self.flips - self.refused - self.right - len(self.wrong)
 
 
-def damage(name, folder):
-    """Damage one sample in every way and count the outcomes."""
+def damage(name, folder, most=sys.maxsize):
+    """Damage one sample in every way, or in at most twice `most` ways, and count the outcomes."""
     _, content, _, _, guarded = SAMPLES[name]
     path = Path(folder) / "damaged"
     path.write_bytes(content)
@@ -40,9 +40,10 @@ def damage(name, folder):
     cuts = [content[:length] for length in range(len(content))]
     bits = [(at, bit) for at in range(len(content)) for bit in range(8)]
     flips = [content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :] for at, bit in bits]
+    cuts, flips = spread(cuts, most), spread(flips, most)
     refused = right = 0
     wrong = []
-    with open(path, "r+b", buffering=0) as file:
+    with child.kept(), open(path, "r+b", buffering=0) as file:
         for number, damaged in enumerate(cuts + flips):
             file.seek(0)
             file.write(damaged)

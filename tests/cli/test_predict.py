@@ -58,7 +58,7 @@ def test_f27_f37_folders_without_images_and_files_that_are_none(model, folder, r
     assert result.code == 1
     assert [each["file"] for each in result.json["failures"]] == [str(tmp_path / "empty"), str(tmp_path / "none")]
     assert (
-        "no images; expected PNG, JPEG, WebP, BMP, GIF or netpbm files, found none; name the files"
+        "no images; expected PNG, JPEG, WebP, BMP, GIF, netpbm or TIFF files, found none; name the files"
         in result.json["failures"][0]["error"]
     )
     assert len(result.json["predictions"]) == 1

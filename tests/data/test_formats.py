@@ -65,7 +65,9 @@ def test_a_format_added_to_the_table_is_read_by_load_and_predict(monkeypatch, tm
     ):
         data.read_images(path, (2, 2))
     write(path, b"unknown\0kind")
-    with pytest.raises(DataError, match="byte 7: unknown kind of file; expected grid, IDX, Kaggle CSV, NPZ, NPY, PNG"):
+    with pytest.raises(
+        DataError, match="byte 7: unknown kind of file; expected grid, IDX, Kaggle CSV, NPZ, NPY, HDF5, "
+    ):
         data.load(str(path))
 
 
@@ -74,7 +76,7 @@ def read_picture(file, path, wanted):
     return content._replace(x=content.x[:1], labels=None)
 
 
-PICTURE = Format("grid", recognise, read_picture, picture=True, suffixes=(".grid", ".tif"))
+PICTURE = Format("grid", recognise, read_picture, picture=True, suffixes=(".grid", ".avif"))
 
 
 @pytest.fixture
@@ -90,8 +92,8 @@ def class_folders(tmp_path):
 def test_a_format_of_pictures_is_taken_from_class_folders_and_from_folders_to_predict(monkeypatch, class_folders, run):
     """Beside pictures of another format; the suffix finds them, the content says which reader."""
     assert len(data.load(str(class_folders)).train.labels) == 2
-    write(class_folders / "dark" / "3.TIF", b"%grid 2 2\n0: 5 6 7 8\n")
-    with pytest.raises(DataError, match=r"an image of another kind; expected PNG, .* or netpbm files, found \.TIF"):
+    write(class_folders / "dark" / "3.AVIF", b"%grid 2 2\n0: 5 6 7 8\n")
+    with pytest.raises(DataError, match=r"an image of another kind; expected PNG, .* or TIFF files, found \.AVIF"):
         data.load(str(class_folders))
     add(monkeypatch, PICTURE)
     dataset = data.load(str(class_folders))
@@ -107,7 +109,7 @@ def test_a_format_of_pictures_is_taken_from_class_folders_and_from_folders_to_pr
     with pytest.raises(DataError, match=r"a single image is not a data set; .* found one grid image"):
         data.load(str(target))
     (class_folders / "none").mkdir()
-    with pytest.raises(DataError, match=r"class without images; expected grid, PNG, .* or netpbm files, found none"):
+    with pytest.raises(DataError, match=r"class without images; expected grid, PNG, .* or TIFF files, found none"):
         data.load(str(class_folders))
 
 
@@ -219,14 +221,10 @@ def test_a_sample_is_refused_by_the_readers_of_other_formats(name, entry, tmp_pa
     assert missing_parts(raised.value) == []
 
 
-@pytest.mark.parametrize(
-    "sample", [b"", b"<html>", "label,pixel0\n1,2\n".encode("utf-16"), b"II*\0\1\0", b"%PDF-1.7\n"]
-)
+@pytest.mark.parametrize("sample", [b"", b"<html>", "label,pixel0\n1,2\n".encode("utf-16"), b"%PDF-1.7\n"])
 def test_what_no_format_recognises_is_named(sample, tmp_path):
     path = write(tmp_path / "a", sample)
     assert not [each.name for each in formats.FORMATS if each.recognise(sample, path)]
-    with pytest.raises(
-        DataError, match=r"empty|HTML|UTF-16 text; save|a TIFF image; save it as PNG|a PDF file"
-    ) as raised:
+    with pytest.raises(DataError, match=r"empty|HTML|UTF-16 text; save|a PDF file") as raised:
         data.load(str(path))
     assert missing_parts(raised.value) == []

@@ -184,13 +184,18 @@ def test_f07_f09_f10_f17_f26_f33_f69_bombs_cost_little_memory_and_time():
     assert re.match(r"30 bombs: worst \d+ MiB above the base", done.stdout.splitlines()[-1])
 
 
+IN_A_CHILD = ("HDF5", "MATLAB", "Parquet", "Arrow")
+"""Formats of which only some damage is tried here: crashes take time. The campaign `damage` tries all."""
+
+
 @pytest.mark.parametrize("name", SAMPLES)
 def test_f01_f02_f17_f34_every_truncation_and_every_flipped_bit(name, tmp_path):
     """Refused with all parts, or read as if undamaged."""
     content, guarded = SAMPLES[name].content, SAMPLES[name].guarded
-    count = damage.damage(name, tmp_path)
+    most = 500 if SAMPLES[name].format in IN_A_CHILD else sys.maxsize
+    count = damage.damage(name, tmp_path, most)
     assert count.wrong == []
-    assert (count.truncations, count.flips) == (len(content), 8 * len(content))
+    assert (count.truncations, count.flips) == (min(most, len(content)), min(most, 8 * len(content)))
     assert count.refused >= count.truncations if guarded else count.refused > 0
     if guarded:
         assert count.refused + count.right == count.truncations + count.flips

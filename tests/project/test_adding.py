@@ -109,8 +109,8 @@ FORMAT = Format("grid", _recognise, _read)
 ''',
     "names.py": [("DATA_FORMATS", '"grid"')],
     "data/formats.py": [
-        ("import idx, ", "import grid, idx, "),
-        ("(idx.FORMAT, ", "(grid.FORMAT, idx.FORMAT, "),
+        ("import arrow, ", "import arrow, grid, "),
+        ("    idx.FORMAT, ", "    grid.FORMAT, idx.FORMAT, "),
     ],
 }
 COMMAND = {

@@ -11,6 +11,7 @@ from PIL import Image
 
 from fnnet.errors import StorageError
 from tests.conftest import idx_bytes
+from tests.tools.written import FOLDER
 
 
 def write(path, content):
@@ -98,6 +99,7 @@ class Sample(NamedTuple):
 SHAPE = (2, 3)
 """Height and width of the images in the samples."""
 X = np.random.default_rng(0).integers(1, 256, (2, *SHAPE), dtype=np.uint8)
+LABELS = np.array([1, 300])
 ALPHAS = np.array([0, 9, 128, 255], np.uint8)
 
 
@@ -151,12 +153,16 @@ def _decoded(content):
         return np.asarray(image.convert("L")).reshape(1, -1)
 
 
+def written(name):
+    """A file that another library wrote; see tests/tools/written.py."""
+    path = FOLDER / name
+    return path.read_bytes() if path.exists() else b""
+
+
 JPEG = _saved("JPEG", quality=90)
 FLAT, ONE, BITS = X.reshape(2, -1), X[:1].reshape(1, -1), np.where(X[0] > 127, 255, 0)
 CSV = "label," + ",".join(f"pixel{i}" for i in range(6)) + "\r\n"
-CSV += "".join(
-    f"{label}," + ",".join(map(str, row)) + "\r\n" for label, row in zip((1, 300), FLAT.tolist(), strict=True)
-)
+CSV += "".join(f"{label}," + ",".join(map(str, row)) + "\r\n" for label, row in zip(LABELS, FLAT.tolist(), strict=True))
 TEXT = chunk(b"gAMA", bytes(4)) + chunk(b"tEXt", b"a\0b")
 SAMPLES = {
     "idx.gz": Sample("IDX", _full_gzip(idx_bytes(X)), FLAT, guarded=True),
@@ -174,7 +180,14 @@ SAMPLES = {
     "bmp": Sample("BMP", _saved("BMP"), ONE),
     "gif": Sample("GIF", _saved("GIF"), ONE),
     "netpbm": Sample("netpbm", _saved("PPM"), ONE),
-    "csv": Sample("Kaggle CSV", CSV.encode(), FLAT, labels=np.array([1, 300])),
+    "csv": Sample("Kaggle CSV", CSV.encode(), FLAT, labels=LABELS),
+    "hdf5": Sample("HDF5", written("a.h5"), FLAT, labels=LABELS),
+    "matlab": Sample("MATLAB", written("a.mat"), FLAT, labels=LABELS),
+    "matlab 7.3": Sample("MATLAB", written("b.mat"), FLAT, labels=LABELS),
+    "parquet": Sample("Parquet", written("a.parquet"), FLAT, labels=LABELS),
+    "arrow": Sample("Arrow", written("a.feather"), FLAT, labels=LABELS),
+    "arrow stream": Sample("Arrow", written("a.arrow"), FLAT, labels=LABELS),
+    "tiff": Sample("TIFF", written("a.tiff"), ONE),
 }
 """Every format in the table has a sample here, from which its tests, its damage, its bombs and its seeds of the fuzzer
 are made."""

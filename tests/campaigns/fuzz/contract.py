@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib
 import os
 import resource
 import sys
@@ -10,6 +11,7 @@ import traceback
 import warnings
 from pathlib import Path
 
+from fnnet.data import child
 from fnnet.errors import DataError, FnnetError, ModelError, StorageError
 
 SECONDS, WAIT = 2.0, 10.0
@@ -129,6 +131,13 @@ def afresh():
     child = os.fork()
     if child:
         sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+def read_here():
+    """Have this process read the formats of the child process, with libraries that are loaded before limits apply."""
+    for name in ("h5py", "pyarrow.parquet", "scipy.io", "PIL.TiffImagePlugin"):
+        importlib.import_module(name)
+    child.inside = True
 
 
 @contextlib.contextmanager

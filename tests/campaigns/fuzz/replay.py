@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.campaigns.fuzz.contract import BreachError, afresh, check, limited
+from tests.campaigns.fuzz.contract import BreachError, afresh, check, limited, read_here
 from tests.campaigns.fuzz.worker import MEMORY_FOLDER, Place
 
 
@@ -42,6 +42,7 @@ def outcome(target, path):
 if __name__ == "__main__":
     faulthandler.enable()
     afresh()
+    read_here()
     with limited():
         for line in replay(sys.argv[1:]):
             print(json.dumps(line), flush=True)

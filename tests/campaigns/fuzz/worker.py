@@ -77,7 +77,7 @@ def main(reader, folder, breaches, flags):
     import atheris
 
     instrument(atheris, MODULES[reader])
-    from tests.campaigns.fuzz.contract import BreachError, check, limited
+    from tests.campaigns.fuzz.contract import BreachError, check, limited, read_here
     from tests.campaigns.fuzz.targets import TARGETS
 
     target = TARGETS[reader]
@@ -97,6 +97,7 @@ def main(reader, folder, breaches, flags):
                 kept.write_bytes(data)
                 print(f"\nBREACH {kept}: {breach}", file=sys.stderr, flush=True)
 
+    read_here()
     with limited():
         atheris.Setup([sys.argv[0], *flags], one)
         atheris.Fuzz()

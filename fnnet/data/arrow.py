@@ -1,0 +1,187 @@
+"""Parquet and Arrow: tables of numbers as CSV holds them, data sets of packed pictures as model hubs store them, and
+columns of lists; by pyarrow. See `arrow_columns` for what columns hold.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from io import BufferedReader
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from fnnet.data.bounds import bytes_on_disk, check_expansion
+from fnnet.data.child import Reader, kept
+from fnnet.data.reader import AnyPath, Content, Format, Opened, Wanted, size
+from fnnet.data.roles import PARTS
+from fnnet.errors import counted
+from fnnet.files.disk import refuse
+
+PARQUET: Final = b"PAR1"
+FILE: Final = b"ARROW1\0\0"
+NEXT: Final = b"\xff\xff\xff\xff"
+"""Before each message of a stream."""
+ROWS: Final = 2048
+"""Rows that are unpacked at a time."""
+SIZES: Final = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "FLOAT": 4, "DOUBLE": 8}
+"""Parquet's types -> bytes of a number."""
+SHARD: Final = re.compile(r"(.*)-(\d{5})-of-(\d{5})(?:-[0-9a-f]+)?|()(0\d{3,4})")
+"""How hubs name the pieces of a part: train-00000-of-00002, or 0000 in a folder of its own."""
+
+
+def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
+    """Read one file; to be called in a child: damaged files may crash pyarrow.
+
+    Raises   DataError for columns that are not images and labels; whatever pyarrow raises for a damaged file.
+    """
+    import pyarrow as pa
+
+    from fnnet.data.arrow_columns import chosen_columns
+
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
+    packed, head = bytes_on_disk(file.fileno()), file.peek(4)
+    with pa.PythonFile(file, mode="r") as source:
+        if head.startswith(PARQUET):
+            from pyarrow.parquet import ParquetFile
+
+            parquet = ParquetFile(source, pre_buffer=False, page_checksum_verification=True)
+            columns = chosen_columns(parquet.schema_arrow, path, wanted, packed)
+            _check_parquet(parquet.metadata, columns.names, packed, path)
+            return columns.read(parquet.iter_batches(ROWS, columns=list(columns.names), use_threads=False))
+        options = pa.ipc.IpcReadOptions(use_threads=False)
+        if head.startswith(FILE[:4]):
+            arrow = pa.ipc.open_file(source, options=options)
+            batches: Iterator[Any] = (arrow.get_batch(number) for number in range(arrow.num_record_batches))
+        else:
+            arrow = pa.ipc.open_stream(source, options=options)
+            batches = iter(arrow)
+        columns = chosen_columns(arrow.schema, path, wanted, packed)
+        pieces = (batch.slice(at, ROWS) for batch in batches for at in range(0, batch.num_rows, ROWS))
+        return columns.read(piece.select(list(columns.names)) for piece in pieces)
+
+
+def _check_parquet(metadata: Any, names: Sequence[str], packed: int, path: AnyPath) -> None:
+    """Raise DataError if the columns would unpack to far more than they take in the file."""
+    needed = stored = 0
+    for group in range(metadata.num_row_groups):
+        row_group = metadata.row_group(group)
+        for number in range(row_group.num_columns):
+            column = row_group.column(number)
+            if column.path_in_schema.partition(".")[0] in names:
+                needed += max(column.num_values * SIZES.get(column.physical_type, 1), column.total_uncompressed_size)
+                stored += column.total_compressed_size
+    check_expansion(needed, min(packed, stored), path, "the row groups")
+
+
+def _read_parts(reader: Reader, file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
+    """Read a file and, for a data set, the other pieces of its part and the test set beside it."""
+    if not wanted.labelled:
+        return reader(file, path, wanted)
+    here = Path(os.fsdecode(path))
+    with kept():
+        content = _joined(reader, _pieces(here), wanted)
+        test = _test_beside(here)
+        return content._replace(test=_joined(reader, test, wanted)) if test else content
+
+
+def _joined(reader: Reader, paths: Sequence[Path], wanted: Wanted) -> Content:
+    contents: list[Content] = []
+    for path in paths:
+        with Opened(path) as file:
+            contents.append(reader(file, path, wanted))
+    first = contents[0]
+    for path, each in zip(paths[1:], contents[1:], strict=True):
+        if (each.image_shape, each.classes) != (first.image_shape, first.classes):
+            expected = f"{size(first.image_shape)} and the classes of {paths[0].name}"
+            found = f"{size(each.image_shape)}, {counted(len(each.classes), 'class', 'classes')}"
+            refuse("pieces differ", path, "the columns", expected, found, "fetch all pieces of one set")
+    if len(contents) == 1:
+        return first
+    labels = [each.labels for each in contents if each.labels is not None]
+    return first._replace(
+        x=np.concatenate([each.x for each in contents]),
+        labels=np.concatenate(labels),
+        lossy=any(each.lossy for each in contents),
+        notes=tuple(dict.fromkeys(note for each in contents for note in each.notes)),
+    )
+
+
+def _piece(path: Path) -> tuple[str, int, int] | None:
+    """Return name, number and count of the pieces that a file is one of; a count of 0 if it is not stated."""
+    match = SHARD.fullmatch(path.stem)
+    if not match:
+        return None
+    name, number, count = match.groups()[:3] if match[2] else (*match.groups()[3:], "0")
+    return name, int(number), int(count)
+
+
+def _pieces(path: Path) -> list[Path]:
+    """Return all pieces of the part that a file is a piece of, in order; DataError if one is missing."""
+    own = _piece(path)
+    if not own:
+        return [path]
+    from fnnet.data.layout import entries  # which needs the table of formats
+
+    found: dict[int, Path] = {}
+    for each in entries(path.parent):
+        other = _piece(each)
+        if other and each.suffix == path.suffix and (other[0], other[2]) == (own[0], own[2]):
+            found.setdefault(other[1], each)
+    count = own[2] or max(found) + 1
+    missing = [number for number in range(count) if number not in found]
+    if missing:
+        expected, there = f"{counted(count, 'file')} of one part, as the names say", f"{len(found):,}"
+        refuse("a piece is missing", path, "the folder", expected, there, f"fetch number {missing[0]:05} too")
+    return [found[number] for number in range(count)]
+
+
+def _test_beside(path: Path) -> list[Path]:
+    """Return the files of the test set beside one of training, by their names or those of their folders."""
+    from fnnet.data.layout import entries, part_of
+
+    name, folders = _part_named(path), [path.parent]
+    if part_of(path.absolute().parent.name) == "train":
+        folders = [each for each in entries(path.absolute().parent.parent) if part_of(each.name) == "test"]
+    elif "train" not in name:
+        return []
+    wanted = [word if word != "train" else "test" for word in name]
+    inside = [each for folder in folders for each in entries(folder) if each.suffix == path.suffix]
+    found = [each for each in inside if _part_named(each) == wanted]
+    return _pieces(found[0]) if found else []
+
+
+def _part_named(path: Path) -> list[str]:
+    """Return the name of a part in pieces, the word for the part as "train", "test" or "val"."""
+    own = _piece(path)
+    pieces = re.split(r"([A-Za-z]+)", own[0] if own else path.stem)
+    return [PARTS.get(piece.lower(), piece) for piece in pieces]
+
+
+def _is_stream(head: bytes) -> bool:
+    length = int.from_bytes(head[4:8], "little")
+    return head.startswith(NEXT) and 0 < length < 2**24 and length % 8 == 0
+
+
+class _Parts:
+    """The function `read` of a format."""
+
+    def __init__(self, name: str) -> None:
+        self.reader = Reader(name, __name__)
+
+    def __call__(self, file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
+        return _read_parts(self.reader, file, path, wanted)
+
+
+FORMATS: Final = (
+    Format(
+        "Parquet", lambda head, path: head.startswith(PARQUET), _Parts("Parquet"), extra="fnnet[formats]", columns=True
+    ),
+    Format(
+        "Arrow", lambda head, path: head.startswith(FILE) or _is_stream(head), _Parts("Arrow"), extra="fnnet[formats]",
+        columns=True,
+    ),
+)  # fmt: skip

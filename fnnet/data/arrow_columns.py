@@ -1,0 +1,289 @@
+"""Columns of Parquet and Arrow as images and labels: numbers, packed pictures, lists."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from fnnet.core.params import Array
+from fnnet.data import csv_columns
+from fnnet.data.arrays import MAX_LABEL, as_content, as_labels, image_shape
+from fnnet.data.bounds import check_expansion
+from fnnet.data.csv_columns import OPTION, Columns, columns_of, is_header
+from fnnet.data.csv_lines import Lines
+from fnnet.data.csv_numbers import Part, mixed, scaled, wrong_numbers
+from fnnet.data.kaggle_csv import assemble
+from fnnet.data.many import Pictures, read_pictures
+from fnnet.data.notes import Note
+from fnnet.data.reader import AnyPath, Content, Packed, Wanted, check_columns
+from fnnet.data.roles import LABELS, role_of
+from fnnet.files.disk import refuse
+from fnnet.limits import MAX_CLASSES
+
+NAMES: Final = frozenset({*csv_columns.LABELS, *LABELS})
+"""Names of columns of labels beside images."""
+INDEX: Final = re.compile(r"__index_level_[0-9]+__")
+"""How pandas names the numbers of the rows."""
+SCHEMA: Final = "the schema"
+
+
+class Source(NamedTuple):
+    """What the columns of a file are read from and for.
+
+    schema   pyarrow's.
+    packed   the bytes of the file on disk.
+    """
+
+    schema: Any
+    path: AnyPath
+    wanted: Wanted
+    packed: int
+
+    def refuse_columns(self, problem: str, expected: str, names: Sequence[str], fix: str) -> None:
+        """Raise DataError for the columns `names`."""
+        refuse(problem, self.path, SCHEMA, expected, ", ".join(names[:8]) or "no columns", fix)
+
+    def check(self, needed: int) -> None:
+        """Raise DataError if the bytes that are needed are far more than the file takes."""
+        check_expansion(needed, self.packed, self.path, "the rows")
+
+
+def chosen_columns(schema: Any, path: AnyPath, wanted: Wanted, packed: int) -> Table | Images:
+    """Return which columns are read, and how.
+
+    Images are a column of packed pictures or of lists, if there is one; else each row of numbers is an image.
+    Raises   DataError if columns are not images and labels, or may be either.
+    """
+    source = Source(schema, path, wanted, packed)
+    found = [field.name for field in schema if _holds_images(field.type)]
+    if len(set(schema.names)) < len(schema.names):
+        source.refuse_columns("column named twice", "each name once", schema.names, "rename one")
+    named = [name for name in found if (role := role_of(name)) and not role.labels]
+    found = named if len(named) == 1 else found
+    if len(found) > 1:
+        source.refuse_columns("several columns may be the images", "one", found, "leave out the others")
+    return Images(source, found[0]) if found else Table(source)
+
+
+def _holds_images(kind: Any) -> bool:
+    return _bytes_of(kind) is not None or _numbers_of(kind) is not None
+
+
+def _bytes_of(kind: Any) -> str | None:
+    """Return the field of a column that holds packed pictures, "" for the column itself; None if none does."""
+    from pyarrow import types
+
+    if types.is_binary(kind) or types.is_large_binary(kind):
+        return ""
+    if types.is_struct(kind):
+        fields = [kind.field(number) for number in range(kind.num_fields)]
+        return next((each.name for each in fields if each.name == "bytes" and _bytes_of(each.type) == ""), None)
+    return None
+
+
+def _numbers_of(kind: Any) -> Any:
+    """Return the type of the numbers in lists; None for other types."""
+    from pyarrow import types
+
+    if hasattr(kind, "storage_type"):
+        kind = kind.storage_type
+    if not _is_list(kind):
+        return None
+    while _is_list(kind):
+        kind = kind.value_type
+    return kind if _is_number(kind) or types.is_boolean(kind) else None
+
+
+def _is_list(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def _is_number(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
+
+
+def _numbers(array: Any, name: str, first: int, source: Source) -> Array:
+    """Return the numbers of a column; DataError for an empty cell and for anything else."""
+    if not _is_number(array.type):
+        refuse("not numbers", source.path, f"column {name}", "integers, floats or truth values", array.type, OPTION)
+    if array.null_count:
+        row = first + int(np.argmax(np.asarray(array.is_null()))) + 1
+        place = f"row {row}, column {name}"
+        refuse("an empty cell", source.path, place, "a number", "null", "fill it or remove the row")
+    found: Array = array.to_numpy(zero_copy_only=False)
+    return found
+
+
+class Table:
+    """Rows of numbers, each an image; what the columns are is found as in CSV."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        there = [name for name in source.schema.names if not INDEX.fullmatch(name)]
+        if not there or not is_header(there):
+            fix = "name them label, pixel0, pixel1..."
+            source.refuse_columns("columns without names", "names of pixels", there, fix)
+        self.columns: Columns = columns_of(there, SCHEMA, source.path, source.wanted)
+        self.at = self.columns.read()
+        self.there, self.names = there, tuple(there[column] for column in self.at)
+
+    def read(self, batches: Iterator[Any]) -> Content:
+        """Return the images."""
+        source, columns, parts = self.source, self.columns, list[Part]()
+        rows = 0
+        for batch in batches:
+            parts.append(self._part(batch, rows))
+            rows += batch.num_rows
+            source.check(rows * len(columns.pixels_at))
+        if not rows:
+            refuse("empty dataset", source.path, SCHEMA, "at least 1 row of numbers", "0 rows", "fetch the file again")
+        x, labels, notes = assemble(parts, columns, Lines(",", source.path))
+        shape = image_shape(x.shape[1], source.wanted.shape)
+        told = (*columns.notes, *notes)
+        names = class_names(source.schema, self.there[columns.label_at]) if columns.label_at is not None else ()
+        return Content(x, labels, shape, labels_at=str(source.path), shape_at=SCHEMA, notes=told, classes=names)
+
+    def _part(self, batch: Any, first: int) -> Part:
+        columns, source = self.columns, self.source
+        values = np.zeros((batch.num_rows, columns.width))
+        for column in self.at:
+            name = self.there[column]
+            values[:, column] = _numbers(batch.column(name), name, first, source)
+        x, labels = values[:, columns.pixels], values[:, list(columns.labels_at)]
+        if all(source.schema.field(name).type == "bool" for name in (self.there[each] for each in columns.pixels_at)):
+            x = x * 255
+        whole = np.floor(x) == x
+        wrong = wrong_numbers(values, columns)
+        if wrong.any():
+            row, number = np.argwhere(wrong)[0].tolist()
+            at = self.at[number]
+            kind, most = ("label", MAX_LABEL) if at in columns.labels_at else ("pixel", 255)
+            expected, found = f"a whole number from 0 to {most}", values[row, at]
+            refuse(f"not a {kind}", source.path, self._place(first + row, at), expected, found, "correct the cell")
+        if whole.all():
+            return Part(x.astype(np.uint8), labels)
+        row, number = np.argwhere(~whole)[0].tolist()
+        place = self._place(first + row, columns.pixels_at[number])
+        if x.max() > 1:
+            mixed(place, f"{x[row, number]:g}", Lines(",", source.path))
+        return Part(scaled(x), labels, place)
+
+    def _place(self, row: int, column: int) -> str:
+        return f"row {row + 1}, column {self.there[column]}"
+
+
+class Images:
+    """A column of images, packed pictures or lists of numbers, and one of labels."""
+
+    def __init__(self, source: Source, images: str) -> None:
+        check_columns(None, source.wanted.image, f"{os.fsdecode(source.path)}, a column of images")
+        self.source, self.images = source, images
+        self.labels = self._label_column() if source.wanted.labelled else None
+        self.names = (images,) if self.labels is None else (images, self.labels)
+
+    def _label_column(self) -> str:
+        source = self.source
+        names = [name for name in source.schema.names if name != self.images and not INDEX.fullmatch(name)]
+        if source.wanted.label_column is not None:
+            cells = list(source.schema.names)
+            lower = [name.lower() for name in cells]
+            first = csv_columns._First(cells, lower, SCHEMA, source.path, source.wanted)
+            told = csv_columns._told(first)
+            found: list[str] = [] if told is None else [cells[told]]
+        else:
+            found = [name for name in names if name.lower() in NAMES]
+            found = found or [name for name in names if class_names(source.schema, name)]
+        if len(found) > 1:
+            source.refuse_columns("several columns may be the labels", "one", found, OPTION)
+        if not found or found[0] == self.images:
+            source.refuse_columns("no labels", "a column named label", names, f"use it with predict, or {OPTION}")
+        return found[0]
+
+    def read(self, batches: Iterator[Any]) -> Content:
+        """Return the images, with their labels if they are wanted."""
+        source, labels, parts = self.source, list[Array](), list[Any]()
+        rows, packed = 0, _bytes_of(source.schema.field(self.images).type)
+        for batch in batches:
+            column = batch.column(self.images)
+            if self.labels is not None:
+                labels.append(_numbers(batch.column(self.labels), self.labels, rows, source))
+            if packed is None:
+                parts.append(self._arrays(column, rows))
+                needed = sum(each.nbytes for each in parts)
+            else:
+                parts.append(self._pictures(column, packed, rows, parts[0].shape if parts else source.wanted.shape))
+                needed = sum(each.x.nbytes for each in parts)
+            rows += batch.num_rows
+            source.check(needed)
+        if not rows:
+            refuse("empty dataset", source.path, SCHEMA, "at least 1 row", "0 rows", "fetch the file again")
+        known = np.concatenate(labels) if labels else None
+        content = self._content(parts, known, packed is not None)
+        return content._replace(classes=class_names(source.schema, self.labels) if self.labels else ())
+
+    def _content(self, parts: list[Any], labels: Array | None, packed: bool) -> Content:
+        source, name = self.source, self.labels or ""
+        if not packed:
+            if len({each.shape[1:] for each in parts}) > 1:
+                shapes = " and ".join(sorted({str(each.shape[1:]) for each in parts}))
+                refuse("images differ in size", source.path, self.images, "one size", shapes, "scale them alike")
+            x, flat = np.concatenate(parts), source.wanted.shape
+            return as_content(x, labels, source.path, self.images, flat, labels_name=name)
+        x, notes = np.concatenate([each.x for each in parts]), list[Note]()
+        known = None if labels is None else as_labels(labels, len(x), source.path, name, notes)
+        lossy = any(each.lossy for each in parts)
+        place = f"{source.path}: {name}"
+        return Content(x, known, parts[0].shape, None, place, self.images, lossy, tuple(notes))
+
+    def _pictures(self, column: Any, field: str, first: int, shape: tuple[int, int] | None) -> Pictures:
+        """Return the pictures that are packed in the cells of a column."""
+        source, packed = self.source, list[Packed]()
+        for row, each in enumerate((column.field(field) if field else column).to_pylist(), first + 1):
+            place = f"row {row}, column {self.images}"
+            if each is None:
+                refuse("no picture", source.path, place, "its bytes", "null", "store the pictures in the file")
+            packed.append(Packed(f"{source.path}: {place}", each))
+        if shape is None:
+            shape = read_pictures(packed[:1]).shape
+        source.check((first + len(packed)) * math.prod(shape))
+        return read_pictures(packed, shape)
+
+    def _arrays(self, column: Any, first: int) -> Array:
+        """Return lists of numbers as an array (n, ...); DataError unless all are of one length."""
+        source, rows, shape = self.source, len(column), list[int]()
+        kind, known = column.type, None
+        if hasattr(column, "storage"):
+            known, column = getattr(kind, "shape", None), column.storage
+            order = getattr(kind, "permutation", None)
+            if order not in (None, list(range(len(known or ())))):
+                refuse("axes in another order", source.path, self.images, "rows of pixels", order, "reorder them")
+        while _is_list(column.type):
+            lengths = np.unique(column.value_lengths().to_numpy(zero_copy_only=False))
+            if column.null_count or len(lengths) != 1 or not lengths[0]:
+                place = f"rows {first + 1} to {first + rows}, column {self.images}"
+                found = "null" if column.null_count else f"lists of {', '.join(map(str, lengths[:4].tolist()))}"
+                refuse("images differ in size", source.path, place, "lists of one length", found, "scale them alike")
+            shape.append(int(lengths[0]))
+            column = column.flatten()
+        return _numbers(column, self.images, first, source).reshape(rows, *(known or shape))
+
+
+def class_names(schema: Any, column: str) -> tuple[str, ...]:
+    """Return the names of the classes of a column as hubs describe it in the schema; none if there is nothing."""
+    try:
+        described = json.loads((schema.metadata or {})[b"huggingface"])
+        names = described["info"]["features"][column]["names"]
+    except (KeyError, TypeError, ValueError):
+        return ()
+    plain = isinstance(names, list) and all(isinstance(name, str) and name.isprintable() and name for name in names)
+    return tuple(names) if plain and 2 <= len(names) == len(set(names)) <= MAX_CLASSES else ()

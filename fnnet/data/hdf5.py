@@ -1,0 +1,100 @@
+"""HDF5: datasets of images and labels, named as in NPZ archives or lying in groups such as train and test."""
+
+from __future__ import annotations
+
+from io import BufferedReader
+from typing import Any, Final, NoReturn
+
+from fnnet.core.params import Array
+from fnnet.data.arrays import as_content
+from fnnet.data.bounds import bytes_on_disk, check_expansion
+from fnnet.data.child import Reader
+from fnnet.data.named import assemble, choose
+from fnnet.data.reader import AnyPath, Content, Format, Wanted
+from fnnet.files.disk import refuse
+
+MAGIC: Final = b"\x89HDF\r\n\x1a\n"
+DEEPEST: Final = 4
+"""Groups within one another."""
+MOST: Final = 1000
+"""Objects that are looked at."""
+SAVE: Final = "store the numbers themselves, with h5py"
+
+
+def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
+    """Read the datasets of training and, if there are any, of test; without labels, the images of test, else all.
+
+    Nothing outside the file is read. To be called in a child: damaged files may crash HDF5.
+    Raises   DataError for missing names, datasets that lie in other files, elements that are not numbers; whatever
+             h5py raises for a damaged file.
+    """
+    import h5py
+
+    with h5py.File(file, "r") as archive:
+        found = datasets(archive, path)
+        if "model_weights" in archive:
+            fix = "name a file of images"
+            refuse("a Keras model, not data", path, "the root group", "images", "model_weights", fix)
+        chosen = choose(list(found), wanted.labelled, path, "the groups")
+        arrays = load({name: found[name] for name in chosen.names.values()}, file, path)
+    flat = wanted.shape
+
+    def part(images: str, labels: str | None) -> Content:
+        if wanted.labelled and labels is None:
+            refuse_labels(path, "the groups", images, list(found))
+        numbers = arrays[labels] if labels and wanted.labelled else None
+        return as_content(arrays[images], numbers, path, images, flat, labels_name=labels or "")
+
+    return assemble(chosen, path, wanted, part)
+
+
+def refuse_labels(path: AnyPath, place: str, images: str, there: list[str]) -> NoReturn:
+    """Raise DataError for images without labels."""
+    expected, found = "images and labels of each part", ", ".join(there[:8])
+    refuse("labels missing", path, place, expected, found, f"add the labels of {images}")
+
+
+def datasets(archive: Any, path: AnyPath) -> dict[str, Any]:
+    """Return the path of each dataset in a file -> the dataset; links to other files are not followed.
+
+    Raises   DataError for more objects than images and labels can be.
+    """
+    import h5py
+
+    found: dict[str, Any] = {}
+    waiting, seen = [("", archive, 1)], 0
+    while waiting:
+        prefix, group, depth = waiting.pop()
+        for name in group:
+            seen += 1
+            if seen > MOST:
+                expected = f"at most {MOST:,} groups and datasets"
+                refuse("too many objects", path, prefix or "/", expected, "more", "store only images and labels")
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                continue
+            each = group[name]
+            if isinstance(each, h5py.Dataset):
+                found[prefix + name] = each
+            elif isinstance(each, h5py.Group) and depth < DEEPEST and not name.startswith("#"):
+                waiting.append((f"{prefix}{name}/", each, depth + 1))
+    return found
+
+
+def load(chosen: dict[str, Any], file: BufferedReader, path: AnyPath) -> dict[str, Array]:
+    """Return the numbers of datasets; DataError unless they are numbers, lie in the file and are of bounded size."""
+    needed = stored = 0
+    for name, each in chosen.items():
+        if each.external or each.is_virtual:
+            refuse("numbers in another file", path, name, "numbers in this file", "a reference to one", SAVE)
+        if each.dtype.kind not in "iufb" or each.shape is None:
+            found = "none" if each.shape is None else "text or references" if each.dtype.kind in "OS" else each.dtype
+            refuse("not numbers", path, name, "integers, floats or truth values", found, SAVE)
+        needed += each.size * (each.dtype.itemsize + 1)
+        stored += each.id.get_storage_size()
+    check_expansion(needed, min(stored, bytes_on_disk(file.fileno())), path, ", ".join(chosen))
+    return {name: each[()] for name, each in chosen.items()}
+
+
+FORMAT: Final = Format(
+    "HDF5", lambda head, path: head.startswith(MAGIC), Reader("HDF5", __name__), extra="fnnet[formats]"
+)

@@ -1,0 +1,171 @@
+"""MATLAB's files: version 5 by SciPy, version 7.3, which is HDF5 with reversed axes, by h5py.
+
+MATLAB stores columns first and puts the images of an array along its last axis, Python along its first. Where neither
+the number of labels nor the size of an image shows which, the file is refused. Nor does an array of rows of pixels show
+whether an image was taken row by row or column by column.
+"""
+
+from __future__ import annotations
+
+import math
+from io import BufferedReader
+from typing import Any, Final
+
+import numpy as np
+
+from fnnet.core.params import Array
+from fnnet.data import hdf5
+from fnnet.data.arrays import COLOURS, as_content, image_shape
+from fnnet.data.bounds import bytes_on_disk, check_expansion
+from fnnet.data.child import Reader
+from fnnet.data.named import assemble, choose
+from fnnet.data.notes import Note
+from fnnet.data.reader import AnyPath, Content, Format, Wanted
+from fnnet.files.disk import refuse
+
+STARTS: Final = (b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file")
+ITEMS: Final = {
+    "double": 8, "single": 4, "logical": 1,
+    "int8": 1, "int16": 2, "int32": 4, "int64": 8, "uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8,
+}  # fmt: skip
+"""Classes of arrays of numbers -> bytes of an element."""
+CHANNELS: Final = [(colours,) for colours in COLOURS]
+DEEPEST: Final = 3
+"""Structures within one another."""
+ORDER: Final = "say --transpose for column by column, as MATLAB stores them, or --no-transpose for row by row"
+IMAGES_LAST: Final = "store images as (height, width, n)"
+
+
+def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
+    """Read the variables of training and, if there are any, of test, named as in NPZ archives; also within structures.
+
+    To be called in a child: damaged files may crash the libraries.
+    Raises   DataError for missing names, axes that may be either, elements that are not numbers; whatever SciPy or h5py
+             raises for a damaged file.
+    """
+    found = _version_7(file, path, wanted) if file.peek(8).startswith(STARTS[1]) else _version_5(file, path, wanted)
+    chosen = choose(list(found), wanted.labelled, path, "the variables")
+
+    def part(images: str, labels: str | None) -> Content:
+        if wanted.labelled and labels is None:
+            hdf5.refuse_labels(path, "the variables", images, list(found))
+        numbers = found[labels] if labels and wanted.labelled else None
+        return _part(found[images], numbers, images, labels or "", path, wanted)
+
+    return assemble(chosen, path, wanted, part)
+
+
+def _part(x: Array, labels: Array | None, name: str, labels_name: str, path: AnyPath, wanted: Wanted) -> Content:
+    if labels is not None and labels.ndim == 2 and 1 in labels.shape:
+        labels = labels.reshape(-1)
+    if labels is not None and labels.ndim == 2 and x.ndim > 1:  # rows or columns with a single 1
+        n = _common(labels, x, name, path)
+        labels = labels if len(labels) == n else labels.T
+    x = images_first(x, None if labels is None else len(labels), wanted.shape, name, path)
+    notes: tuple[Note, ...] = ()
+    if x.ndim == 2 and 1 not in image_shape(x.shape[1], wanted.shape):
+        if wanted.transpose is None:
+            problem, expected = "an image may be stored row by row or column by column", "to know which"
+            refuse(problem, path, name, expected, f"rows of {x.shape[1]:,} pixels", ORDER)
+        order = "column by column" if wanted.transpose else "row by row"
+        notes = (Note("pixel-order", f"{name}: the pixels of an image are taken {order}"),)
+    content = as_content(x, labels, path, name, wanted.shape, labels_name=labels_name)
+    return content._replace(notes=(*notes, *content.notes))
+
+
+def _common(labels: Array, x: Array, name: str, path: AnyPath) -> int:
+    """Return the number of images: the length of an axis of both arrays."""
+    common = {*labels.shape} & {x.shape[0], x.shape[-1]}
+    if len(common) != 1:
+        problem, expected = "the number of images is not clear", "one axis of images and labels alike"
+        refuse(problem, path, name, expected, f"shapes {x.shape} and {labels.shape}", "store one label for each image")
+    return int(common.pop())
+
+
+def images_first(x: Array, n: int | None, shape: tuple[int, int] | None, name: str, path: AnyPath) -> Array:
+    """Return `x` with the images along its first axis, a view.
+
+    n       the number of images if labels say it.
+    shape   (height, width) of an image if it is known; needed without labels.
+    Raises   DataError if they may lie along the first axis or the last.
+    """
+    if n is not None:
+        first, last = x.shape[0] == n, x.ndim > 1 and x.shape[-1] == n
+        if first and last and shape is not None and x.ndim > 2:
+            first, last = _is_image(x.shape[1:], shape), _is_image(x.shape[:-1], shape)
+        if not (first or last):
+            expected = f"{n:,} images, as many as labels, along the first or the last axis"
+            refuse("counts differ", path, name, expected, f"shape {x.shape}", "store one label for each image")
+    elif shape is None:
+        first, last = x.ndim < 3, x.ndim > 2
+    elif x.shape == shape and math.prod(shape) not in shape:
+        return x.reshape(1, *shape)
+    elif x.ndim == 2:
+        first, last = x.shape[1] == math.prod(shape), x.shape[0] == math.prod(shape)
+    else:
+        first, last = _is_image(x.shape[1:], shape), _is_image(x.shape[:-1], shape)
+    if first and last:
+        expected = "images along the first or the last axis"
+        refuse("the axis of the images is not clear", path, name, expected, f"shape {x.shape}", IMAGES_LAST)
+    return np.moveaxis(x, -1, 0) if last else x
+
+
+def _is_image(axes: tuple[int, ...], shape: tuple[int, int]) -> bool:
+    """Return True for the axes of an image of this height and width, grey or with channels last or first."""
+    return axes == shape or (axes[:2] == shape and axes[2:] in CHANNELS) or (axes[1:] == shape and axes[:1] in CHANNELS)
+
+
+def _version_5(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str, Any]:
+    """Return name -> numbers of the variables that are read, and name -> None of the others."""
+    from scipy.io import loadmat, whosmat
+
+    listed = whosmat(file)
+    numbers = {name: math.prod(shape) * (ITEMS[kind] + 1) for name, shape, kind in listed if kind in ITEMS}
+    structures = [name for name, shape, kind in listed if kind == "struct" and math.prod(shape) == 1]
+    packed = bytes_on_disk(file.fileno())
+    if structures and not numbers:
+        file.seek(0)
+        found: dict[str, Array] = {}
+        for name, value in loadmat(file, variable_names=structures).items():
+            if name in structures:
+                _flatten(name, value, found, 1)
+        check_expansion(sum(each.nbytes for each in found.values()), packed, path, ", ".join(structures))
+        return found
+    chosen = choose(list(numbers), wanted.labelled, path, "the variables").names.values() if numbers else ()
+    check_expansion(sum(numbers[name] for name in chosen), packed, path, ", ".join(chosen))
+    file.seek(0)
+    loaded = loadmat(file, variable_names=[*chosen]) if chosen else {}
+    return {name: loaded.get(name) for name in numbers}
+
+
+def _flatten(name: str, value: Array, found: dict[str, Array], depth: int) -> None:
+    """Add the arrays of numbers in a structure to `found`, named structure.field."""
+    if value.dtype.kind in "iufb":
+        found[name] = value
+    elif value.dtype.names and value.size == 1 and depth <= DEEPEST:
+        for field in value.dtype.names:
+            _flatten(f"{name}.{field}", value[field].item(), found, depth + 1)
+
+
+def _version_7(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str, Any]:
+    """As `_version_5`, for HDF5."""
+    import h5py
+
+    with h5py.File(file, "r") as archive:
+        there = {
+            name: each
+            for name, each in hdf5.datasets(archive, path).items()
+            if _text(each.attrs.get("MATLAB_class")) in ITEMS
+        }
+        chosen = choose(list(there), wanted.labelled, path, "the variables").names.values()
+        loaded = hdf5.load({name: there[name] for name in chosen}, file, path)
+    return {name: loaded[name].T if name in loaded else None for name in there}
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+FORMAT: Final = Format(
+    "MATLAB", lambda head, path: head.startswith(STARTS), Reader("MATLAB", __name__), extra="fnnet[formats]"
+)

@@ -1,0 +1,92 @@
+"""Arrays with names, as archives hold them: which are images and labels, of which part; one rule for all formats."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, NoReturn
+
+from fnnet.data.notes import Note
+from fnnet.data.reader import AnyPath, Content, Wanted
+from fnnet.data.roles import Role, part_in, role_of
+from fnnet.files.disk import refuse
+
+
+class Chosen(NamedTuple):
+    """The arrays that are read.
+
+    names      role -> name.
+    left_out   the names of arrays for validation.
+    """
+
+    names: dict[Role, str]
+    left_out: tuple[str, ...]
+
+
+def choose(there: Sequence[str], labelled: bool, where: AnyPath, place: str = "the directory") -> Chosen:
+    """Return which of the arrays `there` are read: images and labels of each part, or only the images of one.
+
+    Names may be paths, such as train/data. Without labels the images of the test set are read, else all.
+    Raises   DataError if there are no images, or two arrays of one role.
+    """
+    names: dict[Role, str] = {}
+    left_out: list[str] = []
+    for name, role in zip(there, _roles(there), strict=True):
+        if role and role.part == "val":
+            left_out.append(name)
+        elif role and names.setdefault(role, name) != name:
+            refuse_names("two arrays of one kind", where, "one of images and one of labels a part", there, place)
+    roles = _wanted(names, labelled)
+    if not roles:
+        expected = "x_train, y_train" if labelled else "x_test"
+        refuse_names(f"no array {expected.partition(',')[0]}", where, expected, there, place)
+    return Chosen({role: names[role] for role in roles}, tuple(left_out))
+
+
+def _roles(there: Sequence[str]) -> list[Role | None]:
+    """Return the role of each name; if none is of images, the first folder of a path says nothing."""
+    if list(there) == ["arr_0"]:
+        return [Role("", labels=False)]
+    pieces = [re.split(r"[/.]", name) for name in there]
+    roles = [role_of("_".join(each)) for each in pieces]
+    if any(role and not role.labels for role in roles):
+        return roles
+    return [role_of("_".join(each[1:])) if len(each) > 1 and not part_in(each[0]) else None for each in pieces]
+
+
+def refuse_names(
+    problem: str, path: AnyPath, expected: str, there: Sequence[str], place: str = "the directory"
+) -> NoReturn:
+    """Raise DataError for the names of arrays."""
+    found = ", ".join(there[:8]) or "no arrays"
+    refuse(problem, path, place, expected, found, "save the arrays under these names")
+
+
+def _wanted(names: Mapping[Role, str], labelled: bool) -> list[Role]:
+    """Return the roles of the arrays that are read: those of the test images alone, or of all that have labels."""
+    parts = ["train" if Role("train", labels=False) in names else "", "test"]
+    if not labelled:
+        return [role for part in reversed(parts) if (role := Role(part, labels=False)) in names][:1]
+    images = [Role(part, labels=False) for part in parts]
+    if images[0] not in names:
+        return []
+    wanted = [*images, *(role._replace(labels=True) for role in images)]
+    return [role for role in wanted if role in names]
+
+
+Part = Callable[[str, str | None], Content]
+"""(name of images, name of their labels if there are any) -> their content."""
+
+
+def assemble(chosen: Chosen, path: AnyPath, wanted: Wanted, part: Part) -> Content:
+    """Return the content of the chosen arrays: a training set with its test set, or images alone."""
+    images = [role for role in chosen.names if not role.labels]
+    parts = [part(chosen.names[role], chosen.names.get(role._replace(labels=True))) for role in images]
+    if not wanted.labelled:
+        return parts[0]
+    content = parts[0]
+    if chosen.left_out:
+        text = f"{os.fsdecode(path)}: {', '.join(chosen.left_out)} not used: validation takes images of training"
+        content = content._replace(notes=(*content.notes, Note("not-used", text)))
+    return content._replace(test=parts[1]) if len(parts) > 1 else content

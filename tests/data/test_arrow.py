@@ -1,0 +1,381 @@
+"""Parquet and Arrow as pandas, pyarrow and hubs write them: tables, packed pictures, lists, pieces."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from fnnet import data
+from fnnet.data import Reading, arrow, arrow_columns, bounds
+from fnnet.errors import DataError, UsageError
+from tests.tools.samples import missing_parts, write
+from tests.tools.written import arrow as arrow_file
+from tests.tools.written import parquet
+
+pa = pytest.importorskip("pyarrow")
+pytestmark = pytest.mark.usefixtures("inside")
+rng = np.random.default_rng(4)
+X = rng.integers(0, 256, (30, 8, 8), dtype=np.uint8)
+Y = np.arange(30) % 10
+FLAT = X.reshape(30, -1)
+NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+SAVES = {
+    "parquet": parquet,
+    "parquet, small groups": lambda table: parquet(table, row_group_size=7, compression="gzip"),
+    "parquet, checksums": lambda table: parquet(table, write_page_checksum=True, use_dictionary=False),
+    "arrow": arrow_file,
+    "arrow, pieces": lambda table: arrow_file(table, rows=11),
+    "arrow, zstd": lambda table: arrow_file(table, options=pa.ipc.IpcWriteOptions(compression="zstd")),
+    "stream": lambda table: arrow_file(table, stream=True, rows=13),
+}
+saves = st.sampled_from(list(SAVES.values()))
+drawn = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+
+
+def described(table, **names):
+    """As a hub describes the columns of a data set."""
+    features = {name: {"_type": "ClassLabel", "names": each} for name, each in names.items()}
+    return table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def packed(image, kind="PNG", **options):
+    into = io.BytesIO()
+    Image.fromarray(image).save(into, kind, **options)
+    return into.getvalue()
+
+
+def structs(cells):
+    kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    return pa.array([{"bytes": each, "path": f"{number}.png"} for number, each in enumerate(cells)], kind)
+
+
+def refused(path, message, reading=data.AUTOMATIC, error=DataError):
+    with pytest.raises(error, match=message) as raised:
+        data.load(path, reading=reading)
+    assert error is UsageError or missing_parts(raised.value) == []
+
+
+def holds(dataset, x=FLAT, y=Y):
+    assert np.array_equal(dataset.train.x, x)
+    assert np.array_equal(dataset.train.labels, y)
+    assert dataset.image_shape == (8, 8)
+
+
+# Tables
+
+DTYPES = [np.uint8, np.int64, np.int16, np.float32, np.float64, "unit"]
+
+
+@drawn
+@given(
+    saves, st.sampled_from(DTYPES), st.sampled_from(["label", "class", "target", "Digit"]), st.integers(0, 64),
+    st.sampled_from(["pixel{}", "pixel_{}", "{}", "p{}", "V{}"]), st.booleans(),
+)  # fmt: skip
+def test_tables_of_any_columns(tmp_path, save, dtype, label, at, pixel, index):
+    cells = FLAT / 255 if dtype == "unit" else FLAT.astype(dtype)
+    columns = [(pixel.format(number), cells[:, number]) for number in range(64)]
+    columns.insert(at, (label, Y))
+    columns += [("__index_level_0__", np.arange(30)), ("id", np.arange(30))] if index else []
+    path = write(tmp_path / "a", save(pa.table(dict(columns))))
+    holds(data.load(path))
+    assert np.array_equal(data.read_images(path, (8, 8)), FLAT)
+
+
+@drawn
+@given(saves, st.booleans(), st.booleans())
+def test_numbered_columns_are_told_by_their_values(tmp_path, save, last, unit):
+    cells = [*(FLAT / 255 if unit else FLAT).T]
+    cells.insert(64 if last else 0, Y.astype(float) if unit else Y)
+    path = write(tmp_path / "a", save(pa.table({str(number): each for number, each in enumerate(cells)})))
+    dataset = data.load(path)
+    holds(dataset)
+    assert dataset.notes[0].code == "label-column"
+
+
+def test_tables_of_pandas(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(FLAT, columns=[f"pixel{number}" for number in range(64)])
+    frame.insert(0, "label", Y)
+    frame.sample(frac=1, random_state=0).to_parquet(tmp_path / "a")
+    frame.to_feather(tmp_path / "b")
+    holds(data.load(tmp_path / "b"))
+    assert len(data.load(tmp_path / "a").train.x) == 30
+
+
+def test_the_classes_of_a_table_have_names(tmp_path):
+    table = pa.table({"label": Y, **{f"pixel{number}": FLAT[:, number] for number in range(64)}})
+    path = write(tmp_path / "a", parquet(described(table, label=NAMES)))
+    assert data.load(path).classes == tuple(NAMES)
+    assert data.load(path, classes=[*"abcdefghij"]).classes == tuple("abcdefghij")
+    for other in ([*NAMES[:9], "zero"], "names", ["one"], [1, 2], ["a\n", "b"]):
+        path = write(tmp_path / "a", parquet(described(table, label=other)))
+        assert data.load(path).classes == data.DIGITS
+
+
+def table(**changed):
+    columns = {"label": Y, **{f"pixel{number}": FLAT[:, number] for number in range(64)}} | changed
+    return pa.table({name: each for name, each in columns.items() if each is not None})
+
+
+@pytest.mark.parametrize("save", ["parquet", "stream"])
+def test_columns_that_are_not_pixels_and_labels(save, tmp_path):
+    path = tmp_path / "a"
+    for columns, message in (
+        ({"pixel3": -1}, "row 1, column pixel3: not a pixel; expected a whole number from 0 to 255, found -1.0;"),
+        ({"pixel3": 256}, "row 1, column pixel3: not a pixel; .* found 256.0"),
+        ({"pixel3": 1.5}, "row 1, column pixel3: not a pixel; .* found 1.5"),
+        ({"pixel3": np.nan}, "row 1, column pixel3: not a pixel; .* found nan"),
+        ({"label": -1}, "row 1, column label: not a label; expected a whole number from 0 to 999999, found -1.0"),
+        ({"label": 0.5}, "row 1, column label: not a label; .* found 0.5"),
+        ({"pixel3": 0.5}, "row 1, column pixel3: not a pixel: a fraction; expected whole numbers from 0 to 255"),
+        ({"pixel3": "7"}, "column pixel3: not numbers; expected integers, floats or truth values, found string"),
+        ({"label": None}, "the schema: no labels; expected a column named label, or one column more, found 64 pixels"),
+        ({"pixel3": None}, "the schema: pixel columns missing; expected 64 columns, without gaps, found 63"),
+        ({"colour": 1}, "the schema, column 66: unknown column; expected label, pixel0"),
+    ):  # fmt: skip
+        (name, value), *_ = columns.items()
+        changed = table(**{name: None if value is None else [value] * 30})
+        refused(write(path, SAVES[save](changed)), message)
+    cells = pa.array([1, None] * 15)
+    empty = "row 2, column pixel3: an empty cell; expected a number, found null"
+    refused(write(path, SAVES[save](table(pixel3=cells))), empty)
+    refused(
+        write(path, SAVES[save](table().slice(0, 0))), "the schema: empty dataset; expected at least 1 row of numbers"
+    )
+    refused(write(path, SAVES[save](table().slice(0, 0).select([]))), "columns without names; .* found no columns")
+    numbers = {f"{7 * number + 3}": each for number, each in enumerate([Y, *FLAT.T])}
+    refused(
+        write(path, SAVES[save](pa.table(numbers))), "columns without names; expected names of pixels, found 3, 10, 17"
+    )
+    both = pa.Table.from_arrays([pa.array(Y)] * 2, ["a", "a"])
+    refused(
+        write(path, SAVES[save](both)), "the schema: column named twice; expected each name once, found a, a; rename"
+    )
+
+
+def test_truth_values_are_black_and_white(tmp_path):
+    bits = X > 127
+    path = write(tmp_path / "a", parquet(table(**{f"pixel{n}": bits.reshape(30, -1)[:, n] for n in range(64)})))
+    holds(data.load(path), bits.reshape(30, -1) * np.uint8(255))
+
+
+# Packed pictures
+
+KINDS = {
+    "PNG": lambda image: packed(image),
+    "colour": lambda image: packed(np.repeat(image[..., None], 3, -1)),
+    "BMP": lambda image: packed(image, "BMP"),
+    "WebP": lambda image: packed(image, "WEBP", lossless=True),
+    "TIFF": lambda image: packed(image, "TIFF"),
+    "TIFF, 32 bits": lambda image: packed(image.astype(np.int32), "TIFF"),
+    "TIFF, floats": lambda image: packed(image.astype(np.float32) / 255, "TIFF"),
+    "TIFF, 16 bits": lambda image: packed(image.astype(np.uint16) * 257, "TIFF"),
+}
+
+
+@drawn
+@given(
+    saves, st.lists(st.sampled_from(list(KINDS.values())), min_size=1, max_size=4), st.booleans(),
+    st.sampled_from(["image", "img", "photo"]), st.sampled_from(["label", "labels", "Target", "y", "kind"]),
+)  # fmt: skip
+def test_data_sets_of_packed_pictures(tmp_path, save, kinds, as_structs, image, label):
+    """The bytes of each picture say its format; a column of classes is found by its name or its description."""
+    cells = [kinds[number % len(kinds)](each) for number, each in enumerate(X)]
+    content = pa.table({image: structs(cells) if as_structs else cells, label: Y, "id": [str(n) for n in Y]})
+    path = write(tmp_path / "a", save(described(content, **{label: NAMES})))
+    dataset = data.load(path)
+    holds(dataset)
+    assert dataset.classes == tuple(NAMES)
+    assert np.array_equal(data.read_images(path, (8, 8)), FLAT)
+    with pytest.raises(DataError, match="image size does not fit"):
+        data.read_images(path, (9, 8))
+
+
+def test_a_lossy_picture_makes_the_set_lossy(tmp_path):
+    cells = [packed(each, "JPEG" if number == 3 else "PNG") for number, each in enumerate(X)]
+    path = write(tmp_path / "a", parquet(pa.table({"image": cells, "label": Y})))
+    assert arrow.read(open(path, "rb"), path, arrow_columns.Wanted(True)).lossy  # noqa: SIM115
+
+
+@pytest.mark.parametrize("save", ["parquet", "arrow, pieces"])
+def test_pictures_and_labels_that_are_not_clear(save, tmp_path):
+    path, cells = tmp_path / "a", [packed(each) for each in X]
+    write(path, SAVES[save](pa.table({"img": cells, "fine_label": Y, "coarse_label": Y // 2})))
+    refused(path, "the schema: no labels; expected a column named label, found fine_label, coarse_label; use it with")
+    holds(data.load(path, reading=Reading(label_column="Fine_Label")))
+    holds(data.load(path, reading=Reading(label_column="3")), y=Y // 2)
+    refused(path, "no labels", Reading(label_column="none"))
+    refused(path, "no labels", Reading(label_column="img"))
+    refused(path, "no such column for --label-column", Reading(label_column="kind"))
+    refused(path, "--image: has no effect; .* found .*a column of images", Reading(image=True), UsageError)
+    write(path, SAVES[save](described(pa.table({"img": cells, "a": Y, "b": Y}), a=NAMES, b=NAMES)))
+    refused(path, "several columns may be the labels; expected one, found a, b; say --label-column")
+    write(path, SAVES[save](pa.table({"left": cells, "right": cells, "label": Y})))
+    refused(path, "several columns may be the images; expected one, found left, right; leave out the others")
+    write(path, SAVES[save](pa.table({"image": cells, "mask": cells, "label": Y})))
+    holds(data.load(path))
+    write(path, SAVES[save](pa.table({"image": structs([*cells[:3], None, *cells[4:]]), "label": Y})))
+    refused(path, "row 4, column image: no picture; expected its bytes, found null; store the pictures in the file")
+    write(path, SAVES[save](pa.table({"image": [*cells[:3], b"GIF8", *cells[4:]], "label": Y})))
+    refused(path, "a: row 4, column image: .*(damaged|unknown)")
+    write(path, SAVES[save](pa.table({"image": [*cells[:3], packed(X[0, :5]), *cells[4:]], "label": Y})))
+    refused(path, "a: row 4, column image: .*image size does not fit; expected 8x8")
+    write(path, SAVES[save](pa.table({"image": cells, "label": [str(each) for each in Y]})))
+    refused(path, "column label: not numbers; .* found string")
+    write(path, SAVES[save](pa.table({"image": cells, "label": Y}).slice(0, 0)))
+    refused(path, "the schema: empty dataset; expected at least 1 row, found 0 rows")
+    write(path, SAVES[save](pa.table({"image": pa.array([{"a": 1}] * 30), "label": Y})))
+    refused(path, "unknown column")
+
+
+# Lists
+
+LISTS = {
+    "flat": lambda x: pa.array([*x.reshape(30, -1)]),
+    "rows": lambda x: pa.array([each.tolist() for each in x], pa.list_(pa.list_(pa.from_numpy_dtype(x.dtype)))),
+    "large": lambda x: pa.array([*x.reshape(30, -1)], pa.large_list(pa.from_numpy_dtype(x.dtype))),
+    "fixed": lambda x: pa.FixedSizeListArray.from_arrays(pa.array(x.ravel()), 64),
+    "tensor": lambda x: pa.FixedShapeTensorArray.from_numpy_ndarray(x),
+    "colour": lambda x: pa.FixedShapeTensorArray.from_numpy_ndarray(np.repeat(x[..., None], 3, -1)),
+}
+
+
+@drawn
+@given(saves, st.sampled_from(list(LISTS)), st.sampled_from([np.uint8, np.int64, np.float32, np.float64, "unit"]))
+def test_images_as_lists(tmp_path, save, shape, dtype):
+    x = X / 255 if dtype == "unit" else X.astype(dtype)
+    path = write(tmp_path / "a", save(pa.table({"label": Y, "pixels": LISTS[shape](x)})))
+    holds(data.load(path))
+    assert np.array_equal(data.read_images(path, (8, 8)), FLAT)
+
+
+def test_lists_that_are_not_images(tmp_path):
+    path, rows = tmp_path / "a", [each.tolist() for each in X]
+    for cells, message in (
+        ([*rows[:3], rows[3][:5], *rows[4:]], "rows 1 to 30, column image: images differ in .* found lists of 5, 8"),
+        ([None, *rows[1:]], "rows 1 to 30, column image: images differ in .* one length, found null"),
+        ([[]] * 30, "found lists of 0"),
+        ([[[1, None]]] * 30, "row 2, column image: an empty cell"),
+    ):  # fmt: skip
+        write(path, parquet(pa.table({"image": pa.array(cells, pa.list_(pa.list_(pa.int64()))), "label": Y})))
+        refused(path, message)
+    write(path, arrow_file(pa.table({"image": [[1] * 64] * 15 + [[1] * 81] * 15, "label": Y}), rows=15))
+    refused(path, r"image: images differ in size; expected one size, found \(64,\) and \(81,\); scale them alike")
+    kind = pa.fixed_shape_tensor(pa.uint8(), (8, 8), permutation=[1, 0])
+    storage = pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), 64)
+    write(path, arrow_file(pa.table({"image": pa.ExtensionArray.from_storage(kind, storage), "label": Y})))
+    refused(path, r"image: axes in another order; expected rows of pixels, found \[1, 0\]; reorder them")
+    write(path, parquet(pa.table({"image": pa.array([["a"]] * 30), "label": Y})))
+    refused(path, "unknown column")
+
+
+# Bounds
+
+
+def test_what_unpacks_to_far_more_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(bounds, "FREE", 10_000)
+    zeros = np.zeros((3000, 64), np.uint8)
+    blank = packed(np.zeros((8, 8), np.uint8))
+    labels = np.zeros(3000, np.uint8)
+    tables = {
+        "numbers": pa.table({"label": labels, **{f"pixel{number}": zeros[:, number] for number in range(64)}}),
+        "lists": pa.table({"label": labels, "image": pa.FixedSizeListArray.from_arrays(pa.array(zeros.ravel()), 64)}),
+        "pictures": pa.table({"label": labels, "image": [blank] * 3000}),
+    }
+    for name, each in tables.items():
+        for save in ("parquet", "arrow, zstd"):
+            path = write(tmp_path / "a", SAVES[save](each))
+            monkeypatch.setattr(bounds, "RATIO", 2)
+            refused(path, r"the (row groups|rows): expands to far more than its size on disk")
+            monkeypatch.setattr(bounds, "RATIO", 10**6)
+            assert len(data.load(path, classes=("a", "b")).train.x) == 3000, name
+
+
+# Pieces of a set
+
+
+def pieces(folder, part, count, x=X, y=Y, names=NAMES, ending=".parquet"):
+    content = described(pa.table({"image": [packed(each) for each in x], "label": y}), label=names)
+    step = -(-len(x) // count)
+    return [
+        write(folder / f"{part}-{number:05}-of-{count:05}{ending}", parquet(content.slice(number * step, step)))
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("ending", [".parquet", "-0123456789abcdef.parquet"])
+@pytest.mark.parametrize(("train", "test"), [("train", "test"), ("mnist-train", "mnist-test"), ("Training", "Test")])
+def test_all_pieces_of_a_set_are_read_with_the_test_set(train, test, ending, tmp_path):
+    parts = pieces(tmp_path, train, 3, ending=ending)
+    pieces(tmp_path, test, 2, X[:9], Y[:9], ending=ending)
+    pieces(tmp_path, "other", 1, ending=ending)
+    write(tmp_path / "notes.txt", b"")
+    for path in parts:
+        dataset = data.load(path)
+        holds(dataset)
+        assert np.array_equal(dataset.test.x, FLAT[:9])
+        assert len(data.read_images(path, (8, 8))) == 10
+    assert data.load(tmp_path / f"other-00000-of-00001{ending}").test is None
+    assert len(data.load(tmp_path / f"{test}-00001-of-00002{ending}").train.x) == 9
+
+
+def test_a_test_set_beside_a_whole_file(tmp_path):
+    for name, part in (("train.parquet", slice(30)), ("test.parquet", slice(7)), ("validation.parquet", slice(5))):
+        write(tmp_path / name, parquet(pa.table({"image": [packed(each) for each in X[part]], "label": Y[part]})))
+    dataset = data.load(tmp_path / "train.parquet")
+    holds(dataset)
+    assert len(dataset.test.x) == 7
+    assert data.load(tmp_path / "test.parquet").test is None
+
+
+@pytest.mark.parametrize("names", [("0000", "0001"), ("data-00000-of-00002", "data-00001-of-00002")])
+def test_parts_in_folders_of_their_own(names, tmp_path, monkeypatch, run):
+    """As hubs convert them, and as `datasets` saves them."""
+    for part, rows in (("train", 30), ("test", 8), ("validation", 6)):
+        (tmp_path / part).mkdir()
+        for number, name in enumerate(names):
+            half = slice(rows // 2 * number, rows // 2 * (number + 1))
+            table = pa.table({"image": [packed(each) for each in X[half]], "label": Y[half]})
+            write(tmp_path / part / f"{name}.parquet", parquet(table))
+    monkeypatch.chdir(tmp_path / "train")
+    for path in (tmp_path / "train" / f"{names[1]}.parquet", f"{names[0]}.parquet"):
+        dataset = data.load(path)
+        holds(dataset)
+        assert np.array_equal(dataset.test.x, FLAT[:8])
+    assert data.load(tmp_path / "test" / f"{names[0]}.parquet").test is None
+    first = tmp_path / "train" / f"{names[0]}.parquet"
+    run("data", "info", "--data", tmp_path).failed(1, f"name the file: --data {first}")
+    first.unlink()
+    refused(
+        tmp_path / "train" / f"{names[1]}.parquet", "a piece is missing; expected 2 files of one part, as the names"
+    )
+
+
+@pytest.mark.parametrize("name", ["a-0001", "12345-of-1", "x-00000-of-1", "2024"])
+def test_numbers_in_names_that_say_nothing(name, tmp_path):
+    path = write(tmp_path / f"{name}.parquet", parquet(pa.table({"image": [packed(each) for each in X], "label": Y})))
+    write(tmp_path / "a-0002.parquet", path.read_bytes())
+    holds(data.load(path))
+
+
+def test_pieces_that_are_missing_or_differ(tmp_path):
+    parts = pieces(tmp_path, "train", 3)
+    parts[1].unlink()
+    refused(
+        parts[0], "the folder: a piece is missing; expected 3 files of one part, as the names say, found 2; fetch num"
+    )
+    write(parts[1], parquet(described(pa.table({"image": [packed(X[0])], "label": [0]}), label=NAMES[:5])))
+    refused(parts[0], r"00001-of-00003.parquet: the columns: pieces differ; expected 8x8 .* found .*, 5 classes; fetch")
+    write(parts[1], parquet(pa.table({"image": [packed(X[0, :5])], "label": [0]})))
+    refused(parts[2], "pieces differ")
+
+
+@pytest.mark.parametrize(
+    "head", [b"\xff\xff\xff\xff\x10\0\0\0", b"\xff\xff\xff\xff\0\0\0\0", b"\xff\xff\xff\xff\x0f\0\0\0", b"\xff" * 8]
+)
+def test_the_start_of_a_stream(head):
+    assert arrow.FORMATS[1].recognise(head, "a") == (head[4] == 16)

@@ -1,0 +1,142 @@
+"""HDF5 as h5py writes it: groups and names, chunks, references to other files."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fnnet import data
+from fnnet.data import hdf5
+from fnnet.data.roles import role_of
+from fnnet.errors import DataError
+from tests.tools.samples import SAMPLES, SHAPE, missing_parts
+
+h5py = pytest.importorskip("h5py")
+pytestmark = pytest.mark.usefixtures("inside")
+X = np.random.default_rng(3).integers(0, 256, (20, 5, 5), dtype=np.uint8)
+Y = np.arange(20) % 10
+NAMES = st.sampled_from(
+    [
+        ("train/data", "train/target", "test/data", "test/target"),
+        ("x_train", "y_train", "x_test", "y_test"),
+        ("set/train_images", "set/train_labels", "set/test_images", "set/test_labels"),
+        ("train_img", "train_labels", "test_img", "test_labels"),
+        ("a/Xtrain", "a/ytrain", "a/Xtest", "a/ytest"),
+    ]
+)
+STORED = st.sampled_from(
+    [
+        lambda x: x, lambda x: x.reshape(len(x), -1), lambda x: x[..., None], lambda x: x[:, None], lambda x: x / 255,
+        lambda x: (x / 255).astype(np.float32), lambda x: x.astype(">i4"), lambda x: np.repeat(x[..., None], 3, -1),
+        lambda x: x.astype(np.float16),
+    ]
+)  # fmt: skip
+OPTIONS = st.sampled_from(
+    [{}, {"compression": "gzip"}, {"chunks": True, "shuffle": True, "fletcher32": True}, {"compression": "lzf"}]
+)
+
+
+def save(path, **arrays):
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file[name.replace("__", "/")] = array
+    return path
+
+
+def refused(path, message, read=data.load):
+    with pytest.raises(DataError, match=message) as raised:
+        read(path)
+    assert missing_parts(raised.value) == []
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(NAMES, STORED, OPTIONS, st.sampled_from(["earliest", "latest"]), st.permutations(range(4)))
+def test_any_layout_that_h5py_writes(tmp_path, names, stored, options, version, order):
+    arrays = [stored(X), Y, stored(X[:7]), Y[:7]]
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", libver=version) as file:
+        for number in order:
+            file.create_dataset(names[number], data=arrays[number], **options)
+        file.create_group("notes")["text"] = "no numbers"
+    dataset = data.load(path)
+    assert np.array_equal(dataset.train.x, X.reshape(20, -1))
+    assert np.array_equal(dataset.test.x, X[:7].reshape(7, -1))
+    assert np.array_equal(dataset.train.labels, Y)
+    assert np.array_equal(dataset.test.labels, Y[:7])
+    assert dataset.image_shape == (5, 5)
+    assert np.array_equal(data.read_images(path, (5, 5)), X[:7].reshape(7, -1))
+
+
+def test_one_set_without_a_part_and_one_for_validation(tmp_path):
+    assert data.load(save(tmp_path / "a", images=X, labels=Y)).test is None
+    path = save(tmp_path / "b", train__data=X, train__target=Y, valid__data=X, valid__target=Y)
+    assert data.load(path).notes == (f"{path}: valid/data, valid/target not used: validation takes images of training",)
+
+
+def test_what_lies_in_another_file_is_not_read(tmp_path):
+    other = save(tmp_path / "other.h5", x=X, y=Y)
+    X.tofile(tmp_path / "raw")
+    with h5py.File(tmp_path / "link", "w") as file:
+        file["x"], file["y"] = h5py.ExternalLink(other, "/x"), Y
+    refused(tmp_path / "link", "the groups: no array x_train; expected x_train, y_train, found y; save the arrays")
+    with h5py.File(tmp_path / "external", "w") as file:
+        file.create_dataset("x", X.shape, "u1", external=[(str(tmp_path / "raw"), 0, X.nbytes)])
+        file["y"] = Y
+    refused(
+        tmp_path / "external", "x: numbers in another file; expected numbers in this file, found a reference to one"
+    )
+    layout = h5py.VirtualLayout(X.shape, "u1")
+    layout[:] = h5py.VirtualSource(str(other), "x", X.shape)
+    with h5py.File(tmp_path / "virtual", "w") as file:
+        file.create_virtual_dataset("x", layout)
+        file["y"] = Y
+    refused(tmp_path / "virtual", "x: numbers in another file")
+
+
+def test_what_is_not_images_and_labels(tmp_path):
+    refused(save(tmp_path / "a", x=X, y=["a"] * 20), "y: not numbers; expected integers, .* found text or references")
+    refused(save(tmp_path / "a", x=h5py.Empty("f"), y=Y), "x: not numbers; .* found none")
+    refused(save(tmp_path / "a", x=X.astype(complex), y=Y), "x: not numbers; .* found complex128")
+    refused(
+        save(tmp_path / "a", x=X), "the groups: labels missing; expected images and labels of each part, found x; add"
+    )
+    refused(save(tmp_path / "a", x=X, images=X, y=Y), "two arrays of one kind")
+    refused(save(tmp_path / "a", other=X), "no array x_train; expected x_train, y_train, found other")
+    refused(save(tmp_path / "a", model_weights=X), "the root group: a Keras model, not data; expected images")
+    refused(save(tmp_path / "a", other=X), "no array x_test", lambda path: data.read_images(path, (5, 5)))
+    with h5py.File(tmp_path / "many", "w") as file:
+        for number in range(20):
+            file[f"g{number}"] = file["/"]
+    refused(tmp_path / "many", "too many objects; expected at most 1,000 groups and datasets, found more; store")
+    with h5py.File(tmp_path / "deep", "w") as file:
+        file["/".join("abcdx")] = X
+    refused(tmp_path / "deep", "no array x_train; .* found no arrays")
+
+
+def test_what_unpacks_to_far_more_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(hdf5, "check_expansion", lambda needed, packed, *place: seen.append((needed, packed)))
+    seen = []
+    with h5py.File(tmp_path / "a", "w") as file:
+        file.create_dataset("x", data=np.zeros((99, 100, 100)), chunks=(9, 100, 100), compression="gzip")
+        file["y"] = np.zeros(99, np.uint8)
+    data.load(tmp_path / "a")
+    [(needed, packed)] = seen
+    assert needed == 99 * 100 * 100 * 9 + 99 * 2
+    assert packed < 20_000
+
+
+def test_the_child_reads_what_this_process_reads(tmp_path, monkeypatch):
+    from fnnet.data import child
+
+    path = tmp_path / "a.h5"
+    path.write_bytes(SAMPLES["hdf5"].content)
+    here = data.read_images(path, SHAPE)
+    monkeypatch.setattr(child, "inside", False)
+    assert np.array_equal(data.read_images(path, SHAPE), here)
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "labels"), [("fea", "", False), ("gnd", "", True), ("train_fea", "train", False)]
+)
+def test_names_that_matlab_s_data_sets_have(name, part, labels):
+    assert role_of(name) == (part, labels)

@@ -1,0 +1,192 @@
+"""MATLAB's files as SciPy writes version 5 and as MATLAB writes version 7.3: which axis, which order of pixels."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from scipy.io import savemat
+
+from fnnet import data
+from fnnet.data import Reading, mat
+from fnnet.errors import DataError
+from tests.tools.samples import missing_parts
+from tests.tools.written import matlab_7
+
+pytest.importorskip("h5py")
+pytestmark = pytest.mark.usefixtures("inside")
+
+
+def version_5(path, **arrays):
+    savemat(path, arrays)
+    return path
+
+
+def compressed(path, **arrays):
+    savemat(path, arrays, do_compression=True)
+    return path
+
+
+SAVES = st.sampled_from([version_5, compressed, matlab_7])
+ARRAYS = {
+    "last": lambda x: np.moveaxis(x, 0, -1),
+    "first": lambda x: x,
+    "colour last": lambda x: np.repeat(np.moveaxis(x, 0, -1)[:, :, None], 3, 2),
+    "colour first": lambda x: np.repeat(x[..., None], 3, -1),
+    "channel last": lambda x: np.moveaxis(x[:, None], 0, -1),
+}
+"""Arrays whose axes say which pixel is which."""
+ROWS = {
+    "rows": lambda x: x.reshape(len(x), -1),
+    "columns": lambda x: x.reshape(len(x), -1).T,
+}
+LABELS = {
+    "column": lambda y: y[:, None],
+    "row": lambda y: y[None],
+    "ones in rows": lambda y: np.eye(10)[y],
+    "ones in columns": lambda y: np.eye(10, dtype=np.uint8)[y].T,
+}
+
+
+def images(n, height, width):
+    return np.random.default_rng(n).integers(0, 256, (n, height, width), dtype=np.uint8), np.arange(n) % 10
+
+
+def refused(path, message, read=data.load):
+    with pytest.raises(DataError, match=message) as raised:
+        read(path)
+    assert missing_parts(raised.value) == []
+
+
+sizes = st.tuples(st.integers(11, 30), st.integers(5, 9), st.integers(5, 9))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
+@given(sizes, SAVES, st.sampled_from(list(ARRAYS)), st.sampled_from(list(LABELS)), st.booleans())
+def test_images_along_either_end(tmp_path, size, save, array, labels, fractions):
+    """The number of labels says which; the rows and columns are as MATLAB shows them."""
+    x, y = images(*size)
+    stored = ARRAYS[array](x / 255 if fractions else x)
+    dataset = data.load(save(tmp_path / "a.mat", X=stored, y=LABELS[labels](y)))
+    assert dataset.image_shape == size[1:]
+    assert np.array_equal(dataset.train.x, x.reshape(len(x), -1))
+    assert np.array_equal(dataset.train.labels, y)
+    assume(size[0] not in size[1:])
+    assert np.array_equal(data.read_images(tmp_path / "a.mat", size[1:]), x.reshape(len(x), -1))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
+@given(st.integers(11, 40), st.integers(2, 6), SAVES, st.sampled_from(list(ROWS)), st.booleans())
+def test_rows_of_pixels_are_read_as_the_user_says(tmp_path, n, side, save, rows, by_column):
+    assume(n != side * side)
+    x, y = images(n, side, side)
+    stored = ROWS[rows](x.transpose(0, 2, 1) if by_column else x)
+    path = save(tmp_path / "a.mat", X=stored, y=y[:, None])
+    refused(
+        path, rf"X: an image may be stored row by row or column by column; .* found rows of {side**2} pixels; say --t"
+    )
+    dataset = data.load(path, reading=Reading(transpose=by_column))
+    assert np.array_equal(dataset.train.x, x.reshape(n, -1))
+    assert dataset.preprocessing.transpose == by_column
+    order = "column by column" if by_column else "row by row"
+    assert dataset.notes[0] == f"X: the pixels of an image are taken {order}"
+    assert dataset.notes[0].code == "pixel-order"
+    found = data.read_images(path, (side, side), dataset.preprocessing)
+    assert np.array_equal(found, x.reshape(n, -1))
+
+
+def test_one_row_of_pixels_has_one_order(tmp_path):
+    x, y = images(12, 1, 3)
+    assert data.load(version_5(tmp_path / "a.mat", X=x[:, 0], y=y)).image_shape == (1, 3)
+
+
+@pytest.mark.parametrize("save", [version_5, matlab_7])
+def test_axes_that_may_be_either_are_refused(save, tmp_path):
+    x, y = images(16, 4, 4)
+    path = tmp_path / "a.mat"
+    message = r"X: the axis of the images is not clear; .* found shape \(16, 16\); store images as \(height, width, n\)"
+    refused(save(path, X=x.reshape(16, 16), y=y), message)
+    refused(
+        save(path, X=np.zeros((16, 16, 16)), y=y), r"the axis of the images is not clear; .* found shape \(16, 16, 16"
+    )
+    refused(path, r"found shape \(16, 16, 16\)", lambda path: data.read_images(path, (16, 16)))
+    refused(save(path, X=x.reshape(16, 16)), "the axis of the images", lambda path: data.read_images(path, (4, 4)))
+    refused(save(path, X=x, y=y[:9]), r"X: counts differ; expected 9 images, .* found shape \(16, 4, 4\)")
+    refused(save(path, X=x, y=np.zeros((4, 16))), "the number of images is not clear; expected one axis of images and")
+    refused(save(path, X=x), "the variables: labels missing; expected images and labels of each part, found X; add")
+
+
+def test_a_known_size_decides_where_labels_do_not(tmp_path):
+    x, y = images(6, 6, 5)
+    path = version_5(tmp_path / "a.mat", X=np.moveaxis(x, 0, -1), y=y)
+    refused(path, "the axis of the images is not clear")
+    assert np.array_equal(data.load(path, flat=(6, 5)).train.x, x.reshape(6, -1))
+
+
+@pytest.mark.parametrize("save", [version_5, matlab_7])
+def test_images_to_predict(save, tmp_path):
+    x, _ = images(5, 3, 2)
+    path, want = tmp_path / "a.mat", x.reshape(5, -1)
+    for stored in (x, np.moveaxis(x, 0, -1), x[:, None], want, want.T, np.moveaxis(x[..., None], 0, -1)):
+        found = data.read_images(save(path, X=stored), (3, 2))
+        assert np.array_equal(found, want), stored.shape
+    assert np.array_equal(data.read_images(save(path, X=x[0]), (3, 2)), want[:1])
+    refused(save(path, X=x), "image size does not fit the model", lambda path: data.read_images(path, (5, 4)))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_without_a_size_images_lie_as_matlab_lays_them(ndim):
+    x = np.zeros((3, 4, 5)[:ndim])
+    assert mat.images_first(x, None, None, "X", "a").shape == ((3, 4) if ndim == 2 else (5, 3, 4))
+
+
+def test_structures_as_emnist_has_them(tmp_path):
+    x, y = images(12, 3, 3)
+    train = {"images": x.reshape(12, -1), "labels": y[:, None], "writers": y[:, None]}
+    test = {"images": x[:5].reshape(5, -1), "labels": y[:5, None]}
+    path = version_5(tmp_path / "a.mat", dataset={"train": train, "test": test, "mapping": np.eye(2), "text": "a"})
+    dataset = data.load(path, reading=Reading(transpose=False))
+    assert np.array_equal(dataset.train.x, x.reshape(12, -1))
+    assert np.array_equal(dataset.test.x, x[:5].reshape(5, -1))
+    deep = {"a": {"b": {"c": {"x": x, "y": y}}}}
+    refused(version_5(path, s=deep), "no array x_train; .* found no arrays")
+    refused(version_5(path, s=np.array([[("a",), ("b",)]], [("x", object)])), "no array x_train")
+    refused(version_5(path, text="abc", cell=np.array([1, "b"], object)), "no array x_train; .* found no arrays")
+    refused(version_5(path, s={"x": np.array([1, "b"], object)}), "no array x_train")
+
+
+def test_only_variables_of_numbers_count(tmp_path):
+    import h5py
+
+    x, y = images(12, 3, 3)
+    found = data.load(version_5(tmp_path / "a.mat", X=x, y=y, labels=["a", "b"], test_images="text"))
+    assert np.array_equal(found.train.x, x.reshape(12, -1))
+    path = matlab_7(tmp_path / "b.mat", X=x, y=y)
+    with h5py.File(path, "r+") as file:
+        file["labels"] = np.zeros(3, np.uint16)
+        file["labels"].attrs["MATLAB_class"] = "char"
+        file["#refs#/images"] = np.zeros(3)
+    assert np.array_equal(data.load(path).train.x, x.reshape(12, -1))
+
+
+def test_ten_stands_for_zero(tmp_path, run):
+    x, y = images(20, 3, 3)
+    path = version_5(tmp_path / "a.mat", X=np.moveaxis(x, 0, -1), y=y[:, None] + 1)
+    fix = "where 10 stands for the digit 0, say --first-label 1 --class-names 1,2,3,4,5,6,7,8,9,0; else correct it"
+    refused(path, f"y: image 10: label out of range; expected 0 to 9, found 10; {fix}")
+    options = ("--first-label", 1, "--class-names", "1,2,3,4,5,6,7,8,9,0")
+    document = run("data", "info", "--data", path, *options, "--json").json
+    assert document["classes"] == ["1", "2", "3", "4", "5", "6", "7", "8", "9", "0"]
+    assert run("data", "info", "--data", path, "--first-label", 1, "--json").json["classes"][-1] == "10"
+
+
+@pytest.mark.parametrize(("option", "kept"), [("--transpose", True), ("--no-transpose", False)])
+def test_the_option_on_the_command_line(option, kept, run, tmp_path):
+    x, y = images(20, 3, 3)
+    path = version_5(tmp_path / "a.mat", X=x.reshape(20, -1), y=y[:, None])
+    run("data", "info", "--data", path).failed(1, "--transpose for column by column", "--no-transpose")
+    run("train", "--data", path, "--dev", 0, "--epochs", 1, "--hidden", "", option, "--out", "m", "--quiet")
+    from fnnet.files.model import load_model
+
+    assert load_model("m").preprocessing.transpose == kept
+    run("data", "info", "--data", "digits", option).failed(2, "--transpose: has no effect")
+    assert run("evaluate", "m", "--data", path, "--json").json["notes"][0]["code"] == "pixel-order"
