@@ -19,7 +19,7 @@ from fnnet.data.folders import idx_files, read_class_folders, read_idx_folder
 from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import Reading, other_ink
-from fnnet.data.reader import SEE, AnyPath, Content, Wanted, check_columns, size
+from fnnet.data.reader import SEE, AnyPath, Content, Wanted, check_columns, check_first_index, size
 from fnnet.data.unpacked import GZIP
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError, counted
 from fnnet.files.disk import read_head, refuse
@@ -139,8 +139,9 @@ def _from_path(
     if not path.is_dir():
         transposed = known.transpose if known else reading.transpose
         shape = flat and flat[::-1] if transposed else flat
-        content = formats.read(path, Wanted(True, shape, reading.label_column, reading.image))
+        content = formats.read(path, Wanted(True, shape, reading.label_column, reading.image, reading.first_index))
     else:
+        check_first_index(reading.first_index, f"the folder {path}")
         check_columns(reading.label_column, reading.image, f"the folder {path}")
         content, classes = (read_idx_folder(path), classes) if found else read_class_folders(path)
     compared = BOTH if known else BOTH[1:]
@@ -284,18 +285,21 @@ def read_images(
     preprocessing: Preprocessing = PLAIN,
     *,
     label_column: str | None = None,
+    first_index: int | None = None,
     notify: Notify = lambda notice: None,
 ) -> Array:
     """Return the images in a file to predict, uint8 (n, height x width); a file of any format in the table.
 
     Labels are left out; of an NPZ archive, the images are `x_test`.
     label_column   the column of labels in a table, as in `Reading`; "none" if it has none.
+    first_index    the number of the first pixel in text of index:value pairs, as in `Reading`.
     notify   called with each note about how the file was read.
     Raises   DataError for a file that cannot be read, images that do not have `shape` (height, width), or a pixel above
              the largest.
     """
     stored = shape[::-1] if preprocessing.transpose else shape
-    content = formats.read(path, Wanted(labelled=False, shape=stored, label_column=label_column))
+    wanted = Wanted(False, stored, label_column, first_index=first_index)
+    content = formats.read(path, wanted)
     if content.image_shape != stored:
         problem, expected = "image size does not fit the model", f"{size(stored)}, as the model was trained"
         fix = "scale the images to that size, or train a model for theirs"

@@ -17,6 +17,7 @@ from fnnet.data.csv_label import label_column
 from fnnet.data.csv_lines import SEPARATORS, Lines, blocks, check_line, first_of, separator_of
 from fnnet.data.csv_numbers import Part, mixed, parse, scaled
 from fnnet.data.kinds import looks_like_pointer
+from fnnet.data.libsvm import looks_like_libsvm
 from fnnet.data.notes import Note
 from fnnet.data.reader import AGAIN, BINARY, AnyPath, Content, Format, Wanted, looks_like_netpbm, read_as
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
@@ -36,7 +37,7 @@ def read_csv(path: AnyPath, label_column: str | None = None, image: bool = False
 def _recognise(head: bytes, path: AnyPath) -> bool:
     """Return True for text that may be a table, plain or packed: CSV has no signature."""
     inside = packed_head(head) if is_packed(head) else head
-    return inside is None or (_is_text(inside) and inside != b"")
+    return inside is None or (_is_text(inside) and inside != b"" and not looks_like_libsvm(inside))
 
 
 def _is_text(head: bytes) -> bool:

@@ -20,11 +20,12 @@ def load_dev_set(
     dataset: Dataset,
     notify: Callable[[str], None] = lambda notice: None,
     label_column: str | None = None,
+    first_index: int | None = None,
 ) -> Examples:
     """Load the images at `path` for validation while training on `dataset`.
 
     notify   called with each note about them.
-    label_column   the column of labels in a table, as in `fnnet.data.preprocess.Reading`.
+    label_column, first_index   as in `fnnet.data.preprocess.Reading`.
     Raises   as `data.load`; UsageError for images of another shape or other classes.
     """
     try:
@@ -33,7 +34,7 @@ def load_dev_set(
             None,
             classes=dataset.classes,
             flat=dataset.image_shape,
-            reading=Reading(label_column=label_column),
+            reading=Reading(label_column=label_column, first_index=first_index),
             preprocessing=dataset.preprocessing,
             notify=notify,
         )

@@ -238,6 +238,23 @@ def test_packed_tables_are_read_and_damaged_ones_refused(kind, tmp_path):
         read_csv(write(tmp_path / "bomb", bomb))
 
 
+@few
+@given(st.sampled_from(["gz", "bz2", "xz"]), st.integers(1, 3), st.binary(max_size=40), st.integers(1, 400))
+def test_streams_one_after_another_are_read_and_other_data_after_them_refused(tmp_path, kind, streams, rest, piece):
+    content = text(np.arange(2 * 65).reshape(2, 65), header=["label", *(f"pixel{i}" for i in range(64))])
+    step = len(content) // streams + 1
+    whole = b"".join(packed(content[start : start + step], kind) for start in range(0, len(content), step))
+    before = unpacked.PIECE
+    unpacked.PIECE = piece
+    try:
+        assert np.array_equal(read_csv(write(tmp_path / "a", whole))[0][1], np.arange(66, 130))
+        if rest:
+            with pytest.raises(DataError, match=r"damaged (gzip|bzip2|xz); expected a whole file, found"):
+                read_csv(write(tmp_path / "a", whole + rest))
+    finally:
+        unpacked.PIECE = before
+
+
 def test_an_archive_of_several_tables_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("a.csv", "label,pixel0\n1,2\n")

@@ -157,6 +157,10 @@ CSV = "label," + ",".join(f"pixel{i}" for i in range(6)) + "\r\n"
 CSV += "".join(
     f"{label}," + ",".join(map(str, row)) + "\r\n" for label, row in zip((1, 300), FLAT.tolist(), strict=True)
 )
+LIBSVM = "".join(
+    f"{label} " + " ".join(f"{number}:{value}" for number, value in enumerate(row, 1)) + " \n"
+    for label, row in zip((1, 300), FLAT.tolist(), strict=True)
+)
 TEXT = chunk(b"gAMA", bytes(4)) + chunk(b"tEXt", b"a\0b")
 SAMPLES = {
     "idx.gz": Sample("IDX", _full_gzip(idx_bytes(X)), FLAT, guarded=True),
@@ -175,6 +179,7 @@ SAMPLES = {
     "gif": Sample("GIF", _saved("GIF"), ONE),
     "netpbm": Sample("netpbm", _saved("PPM"), ONE),
     "csv": Sample("Kaggle CSV", CSV.encode(), FLAT, labels=np.array([1, 300])),
+    "libsvm": Sample("libsvm", LIBSVM.encode(), FLAT, labels=np.array([1, 300])),
 }
 """Every format in the table has a sample here, from which its tests, its damage, its bombs and its seeds of the fuzzer
 are made."""

@@ -120,6 +120,34 @@ def csv_seeds():
     return {name: text.encode() for name, text in texts.items()} | faults
 
 
+def libsvm_seeds():
+    """libsvm's text of images of 2 x 3, and its faults."""
+    texts = {
+        "good-plain": "5 1:3 2:18 6:255 \n0 3:7 \n",
+        "good-from-0": "5 0:3 5:255\n7 2:1\n",
+        "good-every": "1 1:1 2:2 3:3 4:4 5:5 6:6\n",
+        "good-unit": "1.000000 1:0.5 2:1 3:1e-3\n+2 6:0.25\n",
+        "good-signed": "+1 1:-1 2:1 3:-0.25\n-1 6:0.5\n",
+        "good-comments": "# Column indices are zero-based\n\n3 1:2 # 4:5\r\n\t4\t2:3\r",
+        "good-blank": "3\n4 1:0\n",
+        "good-bom": "\ufeff3 2:2\n",
+        "query": "3 qid:1 1:2\n",
+        "no-label": "1:2 2:3\n",
+        "labels": "1,2 1:2\n",
+        "below": "-1 1:2\n2 1:3\n",
+        "order": "1 2:3 1:4\n",
+        "twice": "1 2:3 2:3\n",
+        "beyond": "1 7:3\n",
+        "far": "1 99999999999:3\n",
+        "large": "1 1:256\n",
+        "mixed": "1 1:0.5 2:7\n",
+        "nan": "1 1:nan\n",
+        "text": "1 1:2 x\n",
+        "space": "1 1: 2\n",
+    }
+    return {name: text.encode() for name, text in texts.items()}
+
+
 def _npy(array):
     import io
 
@@ -358,6 +386,7 @@ SEEDS = {
     "idx": idx_seeds,
     "gzip": gzip_seeds,
     "csv": csv_seeds,
+    "libsvm": libsvm_seeds,
     "npz": npz_seeds,
     "png": png_seeds,
     "images": image_seeds,

@@ -23,10 +23,11 @@ import numpy as np
 import fnnet
 from fnnet import data
 from fnnet.core.params import Params
-from fnnet.data import formats, idx, kaggle_csv, png
+from fnnet.data import formats, idx, kaggle_csv, libsvm, png
 from fnnet.data.arrays import MAX_LABEL
 from fnnet.data.csv_columns import LABELS
 from fnnet.data.preprocess import table
+from fnnet.data.reader import Wanted, read_as
 from fnnet.data.unpacked import ZIP
 from fnnet.errors import FnnetError
 from fnnet.files import log
@@ -299,10 +300,43 @@ def hold_images(x, path):
     must(x.ndim == 2 and len(x) > 0 and x.shape[1] == math.prod(SHAPE), "x's shape", x.shape)
 
 
+def read_libsvm(path):
+    """Read libsvm's text, with the shape of the samples."""
+    return read_as((libsvm.FORMAT,), path, Wanted(labelled=True, shape=SHAPE))
+
+
+def hold_libsvm(content, path):
+    """Every pair is read again by Python's floats."""
+    x, labels, notes = content.x, content.labels, content.notes
+    _array(x, (np.uint8,), "x", frozen=False)
+    _array(labels, (np.int64,), "labels", frozen=False)
+    must(x.shape == (len(labels), math.prod(SHAPE)) and len(x) > 0, "x's shape", x.shape)
+    text = Path(path).read_bytes()
+    if text.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"PK")):
+        return
+    lines = io.StringIO(text.decode("utf-8-sig", "replace"), newline=None).read().split("\n")
+    rows = [fields for line in lines if (fields := line.partition("#")[0].split())]
+    must(len(rows) == len(x), "rows", (len(rows), len(x)))
+    pairs = [
+        [(int(number), float(value)) for number, _, value in (each.partition(":") for each in row[1:])] for row in rows
+    ]
+    first = 0 if any("numbered from 0" in note for note in notes) else 1
+    low = -1 if any("from -1" in note for note in notes) else 0
+    scale = 255 / (1 - low) if any(note.code == "unit-pixels" for note in notes) else 1
+    wanted = np.full(x.shape, -low * scale)
+    for row, each in enumerate(pairs):
+        for number, value in each:
+            wanted[row, number - first] = (value - low) * scale
+    must(np.abs(wanted - x).max() <= 0.5 + 1e-3, "a pixel")
+    signed = any(note.code == "signed-labels" for note in notes)
+    must([float(row[0]) for row in rows] == [2 * each - 1 if signed else each for each in labels.tolist()], "a label")
+
+
 TARGETS = {
     "idx": Target(build.raw, idx.read_idx, hold_idx),
     "gzip": Target(build.gzipped, in_pieces(idx.read_idx), hold_idx),
     "csv": Target(build.raw, in_pieces(kaggle_csv.read_csv), hold_csv),
+    "libsvm": Target(build.raw, in_pieces(read_libsvm), hold_libsvm),
     "npz": Target(build.zipped, read_npz, hold_npz),
     # 16 million pixels with transparency are 64 MiB, three times over, by contract.
     "png": Target(build.png, in_pieces(png.read_png), hold_png, memory=2**28),

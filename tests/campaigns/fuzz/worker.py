@@ -22,6 +22,7 @@ MODULES = {
     "idx": DATA,
     "gzip": DATA,
     "csv": DATA,
+    "libsvm": (*DATA, "fnnet.data.libsvm", "fnnet.data.sparse"),
     "npz": (*DATA, "zipfile", "numpy.lib._format_impl"),
     "png": ("fnnet.data.png", "fnnet.files.disk", "PIL.PngImagePlugin"),
     "images": (*DATA, "fnnet.data.png", "zipfile"),
