@@ -7,7 +7,7 @@ ACTIVATIONS: Final = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigm
 STEPPING: Final = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lion")
 """The optimizers that update the parameters after each batch."""
 OPTIMIZERS: Final = (*STEPPING, "lbfgs")
-DATA_FORMATS: Final = ("IDX", "Kaggle CSV", "libsvm", "NPZ", "NPY")
+DATA_FORMATS: Final = ("IDX", "Kaggle CSV", "ARFF", "libsvm", "NPZ", "NPY")
 """The formats of data files with many images; `fnnet.data.formats` reads them."""
 PICTURE_FORMATS: Final = ("PNG", "JPEG", "WebP", "BMP", "GIF", "netpbm")
 """The formats of data files with one image."""

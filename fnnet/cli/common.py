@@ -132,7 +132,7 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
         expected, found = "x".join(map(str, dataset.image_shape)), "x".join(map(str, wanted))
         raise UsageError("images have another size", where="--image-size", expected=expected, found=found)
     if names and dataset.classes != names:
-        expected = f"{', '.join(dataset.classes[:12])}, as the folders are named"
+        expected = f"{', '.join(dataset.classes[:12])}, as the data names them"
         raise UsageError("names differ", where="--class-names", expected=expected, found=", ".join(names[:12]))
     if count not in (None, len(dataset.classes)):
         expected = f"{len(dataset.classes)}, as {dataset.name} has"

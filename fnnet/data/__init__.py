@@ -65,7 +65,7 @@ def load(
     """Load the data set `choice`: "auto", "mnist", "digits", or the path of a file, of a folder of IDX files or of
     class folders.
 
-    classes  the names of labels 0, 1... in a file of numbers; class folders have names of their own.
+    classes  the names of labels 0, 1... in a file of numbers; class folders, and ARFF's nominal labels, have their own.
     flat     (height, width) to give to images stored as rows of that many pixels; by default they are squares.
     reading  what the user says about the images.
     preprocessing   that of the model or the data set that the images are for; None to find it from `reading` and the
@@ -144,6 +144,11 @@ def _from_path(
         check_first_index(reading.first_index, f"the folder {path}")
         check_columns(reading.label_column, reading.image, f"the folder {path}")
         content, classes = (read_idx_folder(path), classes) if found else read_class_folders(path)
+    if content.classes:
+        if reading.first_label:
+            expected, named = "labels that are numbers", f"{path}, which names its classes"
+            raise UsageError("has no effect", where="--first-label", expected=expected, found=named)
+        classes = check_classes(content.classes)
     compared = BOTH if known else BOTH[1:]
     if known is None:
         known, more = preprocess.measure(reading, content.x, content.image_shape, content.lossy)

@@ -76,19 +76,21 @@ class _First(NamedTuple):
         refuse(problem, self.path, place, expected, found, fix)
 
 
-def columns_of(cells: list[str], place: str, path: AnyPath, wanted: Wanted) -> Columns:
+def columns_of(cells: list[str], place: str, path: AnyPath, wanted: Wanted, named: bool = False) -> Columns:
     """Return what the columns are.
 
+    named    True if the cells are names in any case, False if the values of a first image are possible.
     Raises   DataError for unknown names and for numbers of columns that images cannot have.
     """
-    header = is_header(cells)
+    header = named or is_header(cells)
     names = [cell.strip().lower() for cell in cells] if header else []
     first = _First(cells, names, place, path, wanted)
-    if made_of_an_image(cells):
+    if not named and made_of_an_image(cells):
         fix = "write the file from a table that was read without a header (pandas: header=None)"
         first.refuse("the header is made of the first image", "names of columns", repr(",".join(cells[:6]))[:40], fix)
+    places: dict[str, int] = {}
     for column, name in enumerate(names):
-        if names.index(name) != column:
+        if places.setdefault(name, column) != column:
             first.refuse("column named twice", "each name once", repr(cells[column][:40]), KAGGLE, column)
     told = _told(first)
     if header:

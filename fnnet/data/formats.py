@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from fnnet.data import idx, kaggle_csv, libsvm, npy, npz, pictures, png
+from fnnet.data import arff, idx, kaggle_csv, libsvm, npy, npz, pictures, png
 from fnnet.data.reader import AnyPath, Content, Format, Wanted, listed, read_as, size
 from fnnet.files.disk import refuse
 
-FORMATS: tuple[Format, ...] = (idx.FORMAT, kaggle_csv.FORMAT, libsvm.FORMAT, npz.FORMAT, npy.FORMAT,
-    png.FORMAT, *pictures.FORMATS)  # fmt: skip
+FORMATS: tuple[Format, ...] = (idx.FORMAT, kaggle_csv.FORMAT, arff.FORMAT, libsvm.FORMAT, npz.FORMAT,
+    npy.FORMAT, png.FORMAT, *pictures.FORMATS)  # fmt: skip
 """Every format that fnnet reads; a file is recognised by one of them, whatever its name."""
 UNREADABLE: Final = frozenset({".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".svg"})
 """Suffixes of images that must not be passed over in class folders like files of other kinds; those that a format in

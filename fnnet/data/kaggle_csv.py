@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from fnnet.core.params import Array
+from fnnet.data.arff_header import looks_like_arff
 from fnnet.data.arrays import image_shape
 from fnnet.data.csv_columns import KAGGLE, OPTION, Columns, columns_of
 from fnnet.data.csv_label import label_column
@@ -37,7 +38,11 @@ def read_csv(path: AnyPath, label_column: str | None = None, image: bool = False
 def _recognise(head: bytes, path: AnyPath) -> bool:
     """Return True for text that may be a table, plain or packed: CSV has no signature."""
     inside = packed_head(head) if is_packed(head) else head
-    return inside is None or (_is_text(inside) and inside != b"" and not looks_like_libsvm(inside))
+    return inside is None or (_is_text(inside) and inside != b"" and not _is_other(inside))
+
+
+def _is_other(text: bytes) -> bool:
+    return looks_like_libsvm(text) or looks_like_arff(text)
 
 
 def _is_text(head: bytes) -> bool:
@@ -69,7 +74,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     notes = list(columns.notes)
     if lines.separator != ",":
         notes.append(Note("separator", f"{os.fsdecode(path)}: cells are separated by {SEPARATORS[lines.separator]}"))
-    x, labels, more = _assemble(parts, columns, lines)
+    x, labels, more = assemble(parts, columns, lines)
     shape = image_shape(x.shape[1], wanted.shape)
     return Content(x, labels, shape, labels_at=os.fsdecode(path), shape_at=place, notes=(*notes, *more))
 
@@ -77,7 +82,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
 FORMAT: Final = Format("Kaggle CSV", _recognise, _read, columns=True)
 
 
-def _assemble(parts: Sequence[Part], columns: Columns, lines: Lines) -> tuple[Array, Array | None, list[Note]]:
+def assemble(parts: Sequence[Part], columns: Columns, lines: Lines) -> tuple[Array, Array | None, list[Note]]:
     """Return pixels, labels and notes of the whole file."""
     parts = [part for part in parts if len(part.x)]
     labels = np.concatenate([part.labels for part in parts])

@@ -36,8 +36,6 @@ FILES: Final = {
     b"PAR1": ("a Parquet file", BY_ITS_LIBRARY.format("pandas.read_parquet")),
     b"ARROW1": ("an Arrow file", BY_ITS_LIBRARY.format("pandas.read_feather")),
     b"SQLite format 3\0": ("an SQLite database", f"read its table, and write {SAVEZ}"),
-    b"@relation": ("an ARFF file", BY_ITS_LIBRARY.format("scipy.io.arff.loadarff")),
-    b"@RELATION": ("an ARFF file", BY_ITS_LIBRARY.format("scipy.io.arff.loadarff")),
     POINTER: ("a pointer of Git LFS, not the file", "fetch the file itself: git lfs pull"),
 }
 """First bytes -> what a message calls a file, and what to do."""

@@ -26,8 +26,8 @@ from fnnet.data.unpacked import is_packed, packed_head, unpacked
 from fnnet.files.disk import refuse
 
 FIRST_LINE: Final = re.compile(
-    rb"(?:\xef\xbb\xbf)?(?:[ \t]*(?:#[^\n\r]*|[-+.\w]{0,60})[ \t]*[\r\n]+)*"
-    rb"[ \t]*(?:[-+.,\w]{1,60}[ \t]+)?(?:qid|[0-9]{1,9}):[-+.0-9]"
+    rb"(?:\xef\xbb\xbf)?(?:[ \t]*+(?:#[^\n\r]*+|[-+.\w]{0,60}+)[ \t]*+[\r\n])*+"
+    rb"[ \t]*+(?:[-+.,\w]{1,60}[ \t]+)?(?:qid|[0-9]{1,9}):[-+.0-9]"
 )
 """How such text begins: comments and images without ink, then the first pixel."""
 TOLD: Final = re.compile(rb"^#.*\b(?:(zero)|one)-based", re.MULTILINE)

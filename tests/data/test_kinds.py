@@ -60,7 +60,6 @@ KINDS = {
     "hdf5": (lambda folder: b"\x89HDF\r\n\x1a\n" + bytes(90), "an HDF5 file"),
     "matlab": (lambda folder: b"MATLAB 5.0 MAT-file, Platform: GLNXA64".ljust(124) + b"\0\1IM", "a MATLAB file"),
     "parquet": (lambda folder: b"PAR1\x15\x04\x15\x10" + bytes(90) + b"PAR1", "a Parquet file"),
-    "arff": (lambda folder: b"@relation digits\n@attribute a numeric\n@data\n1\n", "an ARFF file"),
     "7z": (lambda folder: b"7z\xbc\xaf\x27\x1c\0\4" + bytes(90), "a 7z archive"),
 }
 

@@ -161,6 +161,14 @@ LIBSVM = "".join(
     f"{label} " + " ".join(f"{number}:{value}" for number, value in enumerate(row, 1)) + " \n"
     for label, row in zip((1, 300), FLAT.tolist(), strict=True)
 )
+ARFF = "% images\n@RELATION 'a b'\n" + "".join(
+    f"@ATTRIBUTE {name} real\n" for name in ("class", *(f"pixel{i}" for i in range(6)))
+)
+ARFF += "@DATA\n"
+SPARSE = "".join(
+    f"{{0 {label}, " + ", ".join(f"{number} {value}" for number, value in enumerate(row, 1)) + "}\n"
+    for label, row in zip((1, 300), FLAT.tolist(), strict=True)
+)
 TEXT = chunk(b"gAMA", bytes(4)) + chunk(b"tEXt", b"a\0b")
 SAMPLES = {
     "idx.gz": Sample("IDX", _full_gzip(idx_bytes(X)), FLAT, guarded=True),
@@ -179,6 +187,8 @@ SAMPLES = {
     "gif": Sample("GIF", _saved("GIF"), ONE),
     "netpbm": Sample("netpbm", _saved("PPM"), ONE),
     "csv": Sample("Kaggle CSV", CSV.encode(), FLAT, labels=np.array([1, 300])),
+    "arff": Sample("ARFF", (ARFF + CSV.partition("\r\n")[2]).encode(), FLAT, labels=np.array([1, 300])),
+    "arff sparse": Sample("ARFF", (ARFF + SPARSE).encode(), FLAT, labels=np.array([1, 300])),
     "libsvm": Sample("libsvm", LIBSVM.encode(), FLAT, labels=np.array([1, 300])),
 }
 """Every format in the table has a sample here, from which its tests, its damage, its bombs and its seeds of the fuzzer

@@ -148,6 +148,38 @@ def libsvm_seeds():
     return {name: text.encode() for name, text in texts.items()}
 
 
+def arff_seeds():
+    """ARFF of images of two pixels, dense and sparse, and its faults."""
+    numeric = "@relation a\n@attribute pixel1 real\n@attribute pixel2 REAL\n@attribute class integer\n@data\n"
+    nominal = numeric.replace("integer", "{b,a}")
+    texts = {
+        "good-dense": numeric + "1,2,3\n255,0,9\n",
+        "good-nominal": nominal + "1,2,a\n3,4,b\n",
+        "good-sparse": numeric + "{0 1, 2 3}\n{}\n{1 5}\n",
+        "good-sparse-nominal": nominal + "{0 1, 2 a}\n{1 7}\n",
+        "good-comments": "% a\n" + nominal.upper().replace("\n", "\r\n") + "% b\r\n1, 2, A\r\n\r\n3 ,4 ,B\r\n",
+        "good-quotes": "@relation 'a b'\n@attribute 'pixel1' real\n@attribute class {'a b','c,d'}\n@data\n"
+        "1,'c,d'\n2,\"a b\"\n",
+        "good-unit": numeric + "0.5,1,3\n0,0.25,2\n",
+        "good-numbers": numeric.replace("integer", "{7,5,10}") + "1,2,10\n3,4,5\n",
+        "good-pixels": numeric.replace("pixel1 real", "pixel1 {0,255}") + "255,2,1\n0,1,0\n",
+        "good-names": numeric.replace("@data", "@attribute id string\n@data") + "1,2,3,'x y'\n4,5,6,z\n",
+        "missing": numeric + "?,2,3\n",
+        "weight": numeric + "1,2,3,{5}\n",
+        "sparse-weight": numeric + "{0 1},{5}\n",
+        "beyond": numeric + "{3 1}\n",
+        "twice": numeric + "{0 1, 0 2}\n",
+        "colon": numeric + "{0:1}\n",
+        "unknown": nominal + "1,2,c\n",
+        "no-data": numeric.replace("@data\n", ""),
+        "no-rows": numeric + "% none\n",
+        "date": numeric.replace("pixel2 REAL", "pixel2 date"),
+        "relational": numeric.replace("pixel2 REAL", "pixel2 relational"),
+        "unclosed": nominal + "1,2,'a\n",
+    }
+    return {name: text.encode() for name, text in texts.items()}
+
+
 def _npy(array):
     import io
 
@@ -386,6 +418,7 @@ SEEDS = {
     "idx": idx_seeds,
     "gzip": gzip_seeds,
     "csv": csv_seeds,
+    "arff": arff_seeds,
     "libsvm": libsvm_seeds,
     "npz": npz_seeds,
     "png": png_seeds,
