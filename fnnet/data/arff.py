@@ -21,7 +21,7 @@ from fnnet.data.bounds import bytes_on_disk
 from fnnet.data.csv_columns import LABELS, OPTION, Columns, columns_of
 from fnnet.data.csv_lines import Lines, blocks, check_line
 from fnnet.data.csv_numbers import NUMBER, parse
-from fnnet.data.kaggle_csv import assemble
+from fnnet.data.kaggle_csv import assemble, check_images
 from fnnet.data.notes import Note
 from fnnet.data.reader import AGAIN, AnyPath, Content, Format, Wanted
 from fnnet.data.sparse import Pairs, dense, parse_pairs
@@ -96,6 +96,8 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
             x, labels, more = assemble(cells, table.columns, lines)
     notes += [*table.columns.notes, *more]
     at, shape = os.fsdecode(path), image_shape(x.shape[1], wanted.shape)
+    unit = any(note.code == "unit-pixels" for note in more)
+    check_images(x, shape, table.columns, unit=unit, path=path, wanted=wanted)
     return Content(x, labels, shape, labels_at=at, shape_at=PLACE, notes=tuple(notes), classes=tuple(table.classes))
 
 

@@ -22,6 +22,7 @@ from fnnet.data.libsvm import looks_like_libsvm
 from fnnet.data.notes import Note
 from fnnet.data.reader import AGAIN, BINARY, AnyPath, Content, Format, Wanted, looks_like_netpbm, read_as
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
+from fnnet.data.width import width_of
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
 
 START: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:[\s\w\"'+\-.,;\x80-\xff]|\Z)")
@@ -76,10 +77,24 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         notes.append(Note("separator", f"{os.fsdecode(path)}: cells are separated by {SEPARATORS[lines.separator]}"))
     x, labels, more = assemble(parts, columns, lines)
     shape = image_shape(x.shape[1], wanted.shape)
+    check_images(x, shape, columns, unit=any(note.code == "unit-pixels" for note in more), path=path, wanted=wanted)
     return Content(x, labels, shape, labels_at=os.fsdecode(path), shape_at=place, notes=(*notes, *more))
 
 
 FORMAT: Final = Format("Kaggle CSV", _recognise, _read, columns=True)
+
+
+def check_images(
+    x: Array, shape: tuple[int, int], columns: Columns, *, unit: bool, path: AnyPath, wanted: Wanted
+) -> None:
+    """Raise DataError for fractions in columns without names of pixels, unless their rows show that they are images.
+
+    Whole numbers up to 255 are hardly anything else; numbers from 0 to 1 are measurements as often.
+    """
+    if unit and not (columns.sure or wanted.image or wanted.shape == shape) and width_of(x, shape[1]) != shape[1]:
+        expected = "names such as pixel0, whole numbers from 0 to 255, or rows like those below them"
+        fix = "tables are not read yet; if each row is an image, say --image"
+        refuse("a table, or images", path, "the columns", expected, f"{x.shape[1]:,} of numbers from 0 to 1", fix)
 
 
 def assemble(parts: Sequence[Part], columns: Columns, lines: Lines) -> tuple[Array, Array | None, list[Note]]:

@@ -19,10 +19,10 @@ from fnnet.core.params import Array
 from fnnet.data.bounds import bytes_on_disk
 from fnnet.data.csv_lines import blocks
 from fnnet.data.notes import Note
-from fnnet.data.preprocess import spread
 from fnnet.data.reader import BINARY, AnyPath, Content, Format, Wanted, size
 from fnnet.data.sparse import Pairs, dense, parse_pairs
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
+from fnnet.data.width import width_of
 from fnnet.files.disk import refuse
 
 FIRST_LINE: Final = re.compile(
@@ -121,7 +121,7 @@ def _check_width(x: Array, shape: tuple[int, int], pixels: int, path: AnyPath, g
     """
     if pixels == x.shape[1] or (given and (len(x) < MANY or pixels > x.shape[1] - shape[1])):
         return
-    width = _width_of(x, shape[1])
+    width = width_of(x, shape[1])
     if width == shape[1] or (given and not width):
         return
     place, found = f"index {pixels}", f"rows that look {width} wide" if width else "blank images"
@@ -129,14 +129,6 @@ def _check_width(x: Array, shape: tuple[int, int], pixels: int, path: AnyPath, g
         refuse("image size does not fit", path, place, size(shape), found, OTHER)
     expected = "rows of one width in a square image"
     refuse("the size of an image is not certain", path, place, expected, f"{found}, not {shape[1]}", SIZE)
-
-
-def _width_of(x: Array, width: int) -> int:
-    """Return by how many pixels images must be shifted to be most like themselves, from half `width` to its double."""
-    sample = spread(x).astype(np.float32)
-    shifts = range(max(2, width // 2), min(2 * width + 1, x.shape[1]))
-    alike = [float((sample[:, :-shift] * sample[:, shift:]).sum()) for shift in shifts]
-    return shifts[int(np.argmax(alike))] if max(alike, default=0) > 0 else 0
 
 
 def _labels(parts: Sequence[Pairs], path: AnyPath) -> tuple[Array, list[Note]]:
