@@ -95,10 +95,10 @@ def _attribute(text: str, place: str, path: AnyPath) -> Attribute:
 
 
 def cells_of(text: str) -> list[str]:
-    """Return the texts between commas; those in single or double quotes without these.
+    r"""Return the texts between commas; those in single or double quotes without these.
 
-    >>> cells_of(r"a, 'b, c', \"d\", 'it\\'s'")
-    ['a', 'b, c', 'd', "it's"]
+    >>> cells_of(r"a, 'b, c' , 'd\'s'")
+    ['a', 'b, c', "d's"]
     """
     matches = [*CELLS.finditer(text)]
     if len(matches) > 1 and not matches[-2][2]:

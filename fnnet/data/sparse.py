@@ -82,15 +82,20 @@ def _parse_plain(plain: bytes) -> Pairs | None:
     lines = np.flatnonzero(after == NEWLINE)
     if np.diff(ends[lines], prepend=-1).max() > MAX_LINE:
         return None
-    numbers = _numbers(plain, codes, starts, ends)
-    if numbers is None:
+    found = _numbers(plain, codes, starts, ends)
+    if found is None:
         return None
-    values, whole = numbers
+    values, whole = found
     index, labels, pixels = before == BLANK, before == NEWLINE, before == COLON
+    if not (whole[index].all() and _are_right(values[labels], values[pixels])):
+        return None
     counts = np.diff(np.cumsum(index)[lines], prepend=0)
-    found = Pairs(values[labels], counts, values[index].astype(np.int32), values[pixels].astype(np.float32))
-    right = whole[index].all() and _are_right(found)
-    return found if right else None
+    numbers = values[index].astype(np.int32)
+    ascending = np.diff(numbers, prepend=-1) > 0
+    ascending[(np.cumsum(counts) - counts)[counts > 0]] = True
+    if not ascending.all() or numbers.max(initial=0) > MOST_PIXELS:
+        return None
+    return Pairs(values[labels], counts, numbers, values[pixels].astype(np.float32))
 
 
 def _numbers(plain: bytes, codes: Array, starts: Array, ends: Array) -> tuple[Array, Array] | None:
@@ -114,14 +119,11 @@ def _numbers(plain: bytes, codes: Array, starts: Array, ends: Array) -> tuple[Ar
     return values, whole
 
 
-def _are_right(pairs: Pairs) -> bool:
-    labels, counts, numbers, values, _ = pairs
-    ascending = np.diff(numbers, prepend=-1) > 0
-    first = np.cumsum(counts) - counts
-    ascending[first[counts > 0]] = True
+def _are_right(labels: Array, values: Array) -> bool:
+    """Return True if labels and pixels can have these values, which may be infinite."""
     fits = (values >= -1) & (values <= 255) & ((values == np.floor(values)) | (values < 1))
     right = (labels >= -1) & (labels <= MAX_LABEL) & (labels == np.floor(labels))
-    return bool(ascending.all() and fits.all() and right.all() and numbers.max(initial=0) <= MOST_PIXELS)
+    return bool(fits.all() and right.all())
 
 
 def _parse_lines(block: bytes, line: int, path: AnyPath) -> Pairs:
