@@ -150,7 +150,7 @@ def _pixels(parts: Sequence[Part], lines: Lines, edge: Array | None, at: int) ->
                 mixed(fraction, "other pixels above 1", lines)
         parts = [part if part.fraction else part._replace(x=part.x * np.uint8(255)) for part in parts]
     if edge is None:
-        return np.concatenate([part.x for part in parts]), bool(fraction)
+        return np.ascontiguousarray(np.concatenate([part.x for part in parts])), bool(fraction)
     x = np.empty((len(edge), parts[0].x.shape[1] + 1), np.uint8)
     np.concatenate([part.x for part in parts], out=x[:, 1:] if at else x[:, :-1])
     x[:, 0 if at else -1] = scaled(edge) if fraction else edge

@@ -109,7 +109,7 @@ FORMAT = Format("grid", _recognise, _read)
 ''',
     "names.py": [("DATA_FORMATS", '"grid"')],
     "data/formats.py": [
-        ("import arff, idx, ", "import grid, idx, "),
+        ("import arff, idx, ", "import arff, grid, idx, "),
         ("(idx.FORMAT, ", "(grid.FORMAT, idx.FORMAT, "),
     ],
 }
