@@ -16,6 +16,7 @@ from fnnet.core.state import Examples, Preprocessing
 from fnnet.data import formats, mnist, preprocess
 from fnnet.data.digits import SOURCE, TEST_IMAGES, load_digits
 from fnnet.data.folders import idx_files, read_class_folders, read_idx_folder
+from fnnet.data.layout import entries, shown
 from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import Reading, other_ink
@@ -142,6 +143,7 @@ def _from_path(
         content = formats.read(path, Wanted(True, shape, reading.label_column, reading.image, reading.first_index))
     else:
         check_first_index(reading.first_index, f"the folder {path}")
+        notes += _beside_idx(path) if found else ()
         check_columns(reading.label_column, reading.image, f"the folder {path}")
         content, classes = (read_idx_folder(path), classes) if found else read_class_folders(path)
     if content.classes:
@@ -151,6 +153,8 @@ def _from_path(
         classes = check_classes(content.classes)
     compared = BOTH if known else BOTH[1:]
     if known is None:
+        if reading.pixel_max == 1 and any(note.code == "unit-pixels" for note in content.notes):
+            reading = reading._replace(pixel_max=None)  # 1 has become 255 where the file was read
         known, more = preprocess.measure(reading, content.x, content.image_shape, content.lossy)
         notes += [*more, *_transposed(path, reading)]
     name, first = path.resolve().name, reading.first_label
@@ -173,6 +177,12 @@ def _packing(path: Path) -> Iterator[Note]:
     if packed != (path.suffix.lower() == ".gz"):
         text = f"{path} is {'' if packed else 'not '}gzip, whatever its name says; read as what it is"
         yield Note("gzip-name", text)
+
+
+def _beside_idx(path: Path) -> Iterator[Note]:
+    folders = [each.name for each in entries(path) if each.is_dir()]
+    if folders:
+        yield Note("not-used", f"{path}: not used: folders {shown(folders)}; the IDX files beside them are read")
 
 
 def _transposed(path: Path, reading: Reading) -> Iterator[Note]:

@@ -10,9 +10,9 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.arrays import MAX_LABEL
 from fnnet.data.csv_columns import Columns
-from fnnet.data.csv_lines import MAX_LINE, Lines, check_line, decimal_comma
+from fnnet.data.csv_lines import MARK, MAX_LINE, Lines, check_line, decimal_comma
 from fnnet.errors import counted
-from fnnet.files.disk import refuse
+from fnnet.files.disk import refuse, show_bytes
 
 LONGEST: Final = 60
 """Characters of a number: Python refuses to convert thousands of digits."""
@@ -114,9 +114,12 @@ def _parse_cells(block: bytes, line: int, columns: Columns, lines: Lines) -> Arr
     rows: list[list[float]] = []
     read = columns.read()
     for number, content in enumerate(block.split(b"\n")[:-1], line):
-        if not content:
+        if lines.is_blank(content):
             continue
         check_line(content, number, lines.path)
+        if content.startswith(MARK):
+            found, fix = show_bytes(content), "it joins files: take the mark and the second header out"
+            refuse("a byte order mark within the file", lines.path, f"line {number}", "one at its start", found, fix)
         cells = lines.cells(content, number)
         if len(cells) != columns.width:
             place, expected = f"line {number}", counted(columns.width, "field")
@@ -162,7 +165,7 @@ def _part(values: Array, block: bytes, line: int, columns: Columns, lines: Lines
     if not fractions.any():
         return Part(x.astype(np.uint8), labels)
     row, pixel = map(int, np.unravel_index(fractions.argmax(), x.shape))
-    numbers = [number for number, content in enumerate(block.split(b"\n")[:-1], line) if lines.plain(content) != b""]
+    numbers = [number for number, content in enumerate(block.split(b"\n")[:-1], line) if not lines.is_blank(content)]
     place = f"line {numbers[row]}, column {columns.pixels_at[pixel] + 1}"
     if x.max() > 1:
         mixed(place, f"{x[row, pixel]:g}", lines)

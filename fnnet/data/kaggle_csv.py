@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Sequence
@@ -68,7 +69,13 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         if not any(cells):
             refuse("first line is empty", path, place, "a header or numbers", show_bytes(first), KAGGLE)
         columns = columns_of(cells, place, path, wanted)
-        parts = [parse(rest, line + 1, columns, lines) if columns.header else parse(block, line, columns, lines)]
+        if columns.header:
+            after, block = first_of(itertools.chain([(line + 1, rest)], pieces), lines.separator == "\t")
+            if _names_rows(block, after, columns.width, lines):
+                columns = columns_of(["", *cells], place, path, wanted, named=True)
+        else:
+            after = line
+        parts = [parse(block, after, columns, lines)]
         parts += [parse(block, line, columns, lines) for line, block in pieces]
     if not any(len(part.x) for part in parts):
         refuse("empty dataset", path, f"line {line + 1}", "at least 1 row of numbers", "0 rows", AGAIN)
@@ -79,6 +86,14 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     shape = image_shape(x.shape[1], wanted.shape)
     check_images(x, shape, columns, unit=any(note.code == "unit-pixels" for note in more), path=path, wanted=wanted)
     return Content(x, labels, shape, labels_at=os.fsdecode(path), shape_at=place, notes=(*notes, *more))
+
+
+def _names_rows(block: bytes, line: int, width: int, lines: Lines) -> bool:
+    """Return True if the first of these lines has a cell more than the header: R's write.table names rows there."""
+    if not block:
+        return False
+    cells = lines.cells(block[: block.index(b"\n")], line)
+    return len(cells) == width + 1 and bool(cells[-1].strip())
 
 
 FORMAT: Final = Format("Kaggle CSV", _recognise, _read, columns=True)

@@ -186,16 +186,22 @@ def _read_content(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Conten
         return [names[role] for role in roles]
 
     arrays = _arrays(file, path, chosen)
+    beside_parts = [name for role, name in names.items() if not role.part and name not in arrays]
     if not wanted.labelled:
         ((name, x),) = arrays.items()
-        return as_content(x, None, path, name, wanted.shape)
+        return _noting(as_content(x, None, path, name, wanted.shape), path, beside_parts, f"{name} is")
     by_role = {role: (name, arrays[name]) for role, name in names.items() if name in arrays}
     train, *test = [role for role in by_role if not role.labels]
     content = _part(by_role, train, path, wanted)
-    if left_out:
-        text = f"{os.fsdecode(path)}: {', '.join(left_out)} not used: validation takes images of training"
-        content = content._replace(notes=(*content.notes, Note("not-used", text)))
+    content = _noting(content, path, left_out, "validation takes images of training")
+    content = _noting(content, path, beside_parts, f"{by_role[train][0]} is")
     return content._replace(test=_part(by_role, test[0], path, wanted)) if test else content
+
+
+def _noting(content: Content, path: AnyPath, unused: Sequence[str], why: str) -> Content:
+    """Return `content` with a note of the arrays that are not used, if there are any."""
+    text = f"{os.fsdecode(path)}: {', '.join(unused)} not used: {why}"
+    return content._replace(notes=(*content.notes, Note("not-used", text))) if unused else content
 
 
 def _wanted_roles(names: Mapping[Role, str], labelled: bool) -> list[Role]:

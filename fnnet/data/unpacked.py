@@ -177,7 +177,20 @@ class _Bounded:
         return content
 
 
+def _check_end(file: BufferedReader) -> None:
+    """Raise ValueError unless a ZIP archive's last record ends the file."""
+    whole = file.seek(0, io.SEEK_END)
+    file.seek(max(0, whole - 22 - 65535))  # the record, and the longest comment
+    tail = file.read()
+    at = tail.rfind(b"PK\x05\x06")
+    end = at + 22 + int.from_bytes(tail[at + 20 : at + 22], "little")
+    if at >= 0 and end != len(tail):
+        raise ValueError(f"other data after its end: {show_bytes(tail[end:])}")
+    file.seek(0)
+
+
 def _only_member(file: BufferedReader, path: AnyPath) -> Any:
+    _check_end(file)
     with zipfile.ZipFile(file) as archive:
         members = [each for each in archive.infolist() if not each.is_dir() and not _passed_over(each.filename)]
         if len(members) != 1:

@@ -11,6 +11,7 @@ from fnnet.core.check_network import check_examples
 from fnnet.core.checks import as_array, check_labels
 from fnnet.core.state import Examples
 from fnnet.data import Dataset
+from fnnet.data.notes import Note
 from fnnet.data.preprocess import Reading
 from fnnet.errors import DataError, UsageError, counted
 
@@ -47,6 +48,9 @@ def load_dev_set(
             for each in (dataset, found)
         ]
         raise UsageError("images differ", where="dev_data", place=os.fsdecode(path), expected=kinds[0], found=kinds[1])
+    if found.test is not None:
+        text = f"{os.fsdecode(path)}: its test part is not used: validation takes its training images"
+        notify(Note("not-used", text))
     return found.train
 
 

@@ -388,3 +388,102 @@ def test_columns_numbered_behind_an_unnamed_one(tmp_path):
     x, labels = read_csv(write(tmp_path / "a", "\n".join(lines).encode()))
     assert np.array_equal(x, rows)
     assert labels is None
+
+
+@few
+@given(st.data(), st.sampled_from([",", ";", "\t", " "]), st.integers(1, 400))
+def test_names_of_rows_under_a_header_that_is_one_short(tmp_path, draws, separator, piece):
+    """As R's write.table writes them, quoted or not, wherever the file is cut."""
+    quote = draws.draw(st.sampled_from(['"{}"', "{}"]))
+    names = [*(f"pixel{i}" for i in range(64))]
+    at = draws.draw(st.sampled_from([0, 5, 64, None]))
+    rows = X8.tolist()
+    if at is not None:
+        names.insert(at, "label")
+        rows = [[*row[:at], number % 3, *row[at:]] for number, row in enumerate(rows)]
+    start = draws.draw(st.integers(0, 1000))
+    lines = [separator.join(map(quote.format, names))]
+    lines += [separator.join([quote.format(start + number), *map(str, row)]) for number, row in enumerate(rows)]
+    before = kaggle_csv.PIECE
+    kaggle_csv.PIECE = piece
+    try:
+        x, labels = read_csv(write(tmp_path / "a", "\n".join(lines).encode()))
+    finally:
+        kaggle_csv.PIECE = before
+    assert np.array_equal(x, X8)
+    assert labels is None if at is None else labels.tolist() == [number % 3 for number in range(7)]
+
+
+def test_cells_that_are_one_too_many_but_name_no_rows_are_refused(tmp_path):
+    for rows in ("1,2,\n3,4,\n", "1,2\n3,4,5\n", "7,1,2\n3,4\n", "1,2,3,4\n"):
+        with pytest.raises(DataError, match=r"wrong number of fields|not a"):
+            read_csv(write(tmp_path / "a", b"label,pixel0\n" + rows.encode()))
+
+
+@few
+@given(
+    st.lists(st.sampled_from(["", " ", "\t", " \t "]), max_size=3),
+    st.sampled_from([",", ";", " "]),
+    st.sampled_from(["\n", "\r\n"]),
+    st.integers(1, 60),
+    st.booleans(),
+)
+def test_lines_with_blanks_alone_are_blank(tmp_path, blanks, separator, end, piece, fractions):
+    rows = [[1, 0, 7], [2, 9, 255]] if not fractions else [[1, 0, "0.5"], [2, "1.0", "0.25"]]
+    lines = [separator.join(map(str, row)) for row in (["label", "pixel0", "pixel1"], *rows)]
+    content = "".join(end.join([*blanks, line, ""]) for line in lines) + end.join(blanks)
+    before = kaggle_csv.PIECE
+    kaggle_csv.PIECE = piece
+    try:
+        x, labels = read_csv(write(tmp_path / "a", content.encode()))
+        assert x.tolist() == ([[0, 7], [9, 255]] if not fractions else [[0, 128], [255, 64]])
+        assert labels.tolist() == [1, 2]
+        wrong = content + end + separator.join("1x0") + end
+        line = content.count("\n") + 2
+        with pytest.raises(DataError, match=f"line {line}, column 2: not a pixel"):
+            read_csv(write(tmp_path / "a", wrong.encode()))
+    finally:
+        kaggle_csv.PIECE = before
+    with pytest.raises(DataError, match="line 2: wrong number of fields"):
+        read_csv(write(tmp_path / "a", b"label\tpixel0\tpixel1\n\t\t\t\n1\t2\t3\n"))
+
+
+@pytest.mark.parametrize("joined", [1, 3000])
+def test_files_that_were_joined_are_named(joined, tmp_path):
+    one = b"\xef\xbb\xbflabel,pixel0\n" + b"1,2\n" * joined
+    with pytest.raises(DataError, match=f"line {joined + 2}: a byte order mark within the file; .*second header"):
+        read_csv(write(tmp_path / "a", one * 2))
+
+
+@pytest.mark.parametrize("form", ["csv", "npz", "libsvm"])
+def test_a_largest_pixel_of_1_is_that_of_fractions(form, tmp_path):
+    x, labels = DIGITS.x[:50], DIGITS.labels[:50]
+    path = tmp_path / "a"
+    if form == "npz":
+        with open(path, "wb") as file:
+            np.savez(file, x=x.reshape(-1, 28, 28) / 255, y=labels)
+    elif form == "csv":
+        cells = [[f"{value / 255:.6g}" for value in row] for row in x.tolist()]
+        write(
+            path,
+            text(table(np.array(cells, object), labels, "first"), header=["label", *(f"pixel{i}" for i in range(784))]),
+        )
+    else:
+        lines = [" ".join(f"{i}:{v / 255:.6g}" for i, v in enumerate(row, 1)) for row in x.tolist()]
+        write(path, "".join(f"{label} {line}\n" for label, line in zip(labels, lines, strict=True)).encode())
+    for most in (1, "auto", None):
+        found = data.load(path, reading=Reading(pixel_max=most))
+        assert np.array_equal(found.train.x, x)
+        assert found.preprocessing.pixel_max == 255
+    with pytest.raises(DataError, match="pixel above the largest"):
+        data.load(path, reading=Reading(pixel_max=16))
+    whole = write(path, b"label,pixel0,pixel1\n1,0,1\n2,1,0\n")
+    assert data.load(whole, reading=Reading(pixel_max=1)).train.x.tolist() == [[0, 255], [255, 0]]
+
+
+def test_data_after_a_zip_archive_is_refused(tmp_path):
+    whole = packed(b"label,pixel0\n1,2\n" * 1 + b"3,4\n", "zip")
+    assert read_csv(write(tmp_path / "a", whole))[0].tolist() == [[2], [4]]
+    for rest in (b"x", b"label,pixel0\n1,2\n"):
+        with pytest.raises(DataError, match="damaged ZIP; expected a whole file, found other data after its end"):
+            read_csv(write(tmp_path / "a", whole + rest))
