@@ -212,7 +212,17 @@ def _check_sparse(attributes: list[Attribute], table: Table) -> None:
 def _sparse(block: bytes, line: int, table: Table) -> Pairs:
     """Return the numbers of lines such as `{0 5, 153 3}`, those of columns in place of those of pixels."""
     content = [_sparse_line(each.strip(), number, table) for number, each in enumerate(block.split(b"\n"), line)]
-    return parse_pairs(b"\n".join(content), line, table.path)
+    pairs = parse_pairs(b"\n".join(content), line, table.path)
+    order = np.full(table.columns.width + 1, -1, np.int32)
+    order[table.columns.pixels_at] = np.arange(len(table.columns.pixels_at))
+    pixels = order[np.minimum(pairs.numbers, table.columns.width)]
+    if len(pixels) and pixels.min() < 0:
+        at = int(pixels.argmin())
+        row = int(np.searchsorted(pairs.counts.cumsum(), at, side="right"))
+        place = f"line {[number for number, each in enumerate(content, line) if each][row]}"
+        expected = f"each column once, 0 to {table.columns.width - 1}"
+        refuse("a column beyond the last, or twice", table.path, place, expected, int(pairs.numbers[at]), FIX)
+    return pairs._replace(numbers=pixels)
 
 
 def _sparse_line(content: bytes, line: int, table: Table) -> bytes:
@@ -254,12 +264,6 @@ def _taken(body: bytes, column: int) -> tuple[bytes | None, bytes]:
 def _of_pairs(parts: list[Pairs], table: Table, packed: int) -> tuple[Array, Array | None, list[Note]]:
     """Return the images, the labels and the notes of sparse lines."""
     columns, path = table.columns, table.path
-    last = max(int(part.numbers.max(initial=0)) for part in parts)
-    if last >= columns.width:
-        refuse("a column beyond the last", path, "the data", f"0 to {columns.width - 1}", last, "correct the header")
-    order = np.zeros(columns.width, np.int32)
-    order[columns.pixels_at] = np.arange(len(columns.pixels_at))
-    parts = [part._replace(numbers=order[part.numbers]) for part in parts]
     x, notes = dense(parts, 0, len(columns.pixels_at), path, packed)
     if columns.label_at is None:
         return x, None, notes

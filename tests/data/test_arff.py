@@ -109,6 +109,20 @@ def test_types_and_names_of_columns(tmp_path):
 
 
 @few
+@given(st.integers(1, 4), st.sampled_from([*CLASSES]), st.integers(0, 2**32 - 1))
+def test_a_column_twice_in_a_sparse_line_is_refused(tmp_path, n, kind, seed):
+    generator = np.random.default_rng(seed)
+    x = generator.integers(1, 256, (n, 64))
+    at, again = generator.integers(0, 65, 2).tolist()
+    content = arff_of(x, (np.arange(n) % 9 + 1).tolist(), CLASSES[kind], at, sparse=True)
+    items = content.rstrip(b"}\n").rpartition(b"{")[2].split(b",")
+    items = items if kind != "quoted" else [b"0 1", b"1 2"]
+    content = content.rpartition(b"{")[0] + b"{" + b",".join([*items, items[again % len(items)]]) + b"}\n"
+    with pytest.raises(DataError):
+        data.load(write(tmp_path / "a", content))
+
+
+@few
 @given(st.booleans(), st.booleans(), st.integers(0, 63))
 def test_a_single_nominal_column_is_the_labels_whatever_its_name(tmp_path, sparse, words, at):
     x = np.random.default_rng(at).integers(0, 256, (6, 64))
@@ -152,7 +166,10 @@ def test_a_numeric_label_without_a_name_is_found_by_the_values(tmp_path):
         (PLAIN + "{0:1}\n", "line 6: not a sparse line"),
         (PLAIN + "{0 1,0 2}\n", "line 6, field 3: numbers of pixels do not ascend"),
         (PLAIN + "{0 1, 1 2, 2 a, 2 b}\n", "not index:value|not a class|beyond|do not ascend|a pixel"),
-        (PLAIN + "{3 1}\n", "a column beyond the last; expected 0 to 2, found 3"),
+        (PLAIN + "{0 1}\n%\n{3 1}\n", "line 8: a column beyond the last, or twice; expected .*0 to 2, found 3"),
+        (PLAIN + "{0 1}\n{1 1, 2 a, 2 b}\n", "line 7|not index:value|a pixel"),
+        (PLAIN.replace("{a,b}", "real") + "{0 1}\n{2 1, 2 3}\n", "line 7: a column beyond the last, or twice"),
+        (PLAIN.replace("pixel0", "id") + "{1 1}\n\n{0 1, 0 1}\n", "line 8: a column beyond the last, or twice"),
         (PLAIN + "{0 ?}\n", "line 6, field 2: not a pixel"),
         (PLAIN + "{0}\n", "line 6, field 2: not index:value"),
         (PLAIN + "{2 c}\n", "line 6: not a class of the header"),
