@@ -14,3 +14,9 @@ PICTURE_FORMATS: Final = ("PNG", "JPEG", "WebP", "BMP", "GIF", "netpbm")
 FORMS: Final = ("npz", "csv", "idx", "png")
 """What `fnnet data convert` writes."""
 SCHEDULES: Final = ("constant", "step", "exponential", "cosine", "onecycle", "plateau")
+PIXEL_NAMES: Final = (
+    r"pixel[ _]?([0-9]{1,6})",
+    r"([0-9]{1,4})x([0-9]{1,4})",
+    r"pixel_([0-9]{1,4})_([0-9]{1,4})",
+)
+"""Names of columns, in lower case, that only pixels have."""

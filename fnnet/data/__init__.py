@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from fnnet.core.state import Examples, Preprocessing
 from fnnet.data import formats, mnist, preprocess
 from fnnet.data.digits import SOURCE, TEST_IMAGES, load_digits
 from fnnet.data.folders import idx_files, read_class_folders, read_idx_folder
+from fnnet.data.frames import read_frame
 from fnnet.data.layout import entries, shown
 from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
@@ -151,14 +152,56 @@ def _from_path(
             expected, named = "labels that are numbers", f"{path}, which names its classes"
             raise UsageError("has no effect", where="--first-label", expected=expected, found=named)
         classes = check_classes(content.classes)
-    compared = BOTH if known else BOTH[1:]
+    name = path.resolve().name
+    return _measured(name, str(path), content, classes, reading, known, notify, notes, _transposed(path, reading))
+
+
+def from_frame(
+    frame: Any,
+    *,
+    classes: Sequence[str] = DIGITS,
+    flat: tuple[int, int] | None = None,
+    reading: Reading = AUTOMATIC,
+    preprocessing: Preprocessing | None = None,
+    notify: Notify = lambda notice: None,
+) -> Dataset:
+    """Return a data set of the rows of a DataFrame of pandas or Polars; its index is ignored.
+
+    Columns are found as in CSV: pixels and labels by their names or, where these do not show them, by their values;
+    `reading=Reading(label_column="y")` names the labels. Numbers of any dtype are pixels from 0 to 255, or from 0 to 1.
+    classes, flat, reading, preprocessing, notify   as in `load`.
+    Raises   DataError or ArgumentTypeError naming row and column.
+
+    >>> import pandas
+    >>> frame = pandas.DataFrame({"label": [1, 0], "pixel0": [0, 255], "pixel1": [7, 0]})
+    >>> from_frame(frame).train.x.tolist()
+    [[0, 7], [255, 0]]
+    """
+    shape = flat and flat[::-1] if (preprocessing or reading).transpose else flat
+    content = read_frame(frame, Wanted(True, shape, reading.label_column, reading.image))
+    check_first_index(reading.first_index, "a frame")
+    return _measured("frame", "frame", content, check_classes(classes), reading, preprocessing, notify)
+
+
+def _measured(
+    name: str,
+    source: str,
+    content: Content,
+    classes: tuple[str, ...],
+    reading: Reading,
+    known: Preprocessing | None,
+    notify: Notify,
+    notes: Sequence[Note] = (),
+    unless_known: Iterable[Note] = (),
+) -> Dataset:
+    """Return the data set of images whose preprocessing is found, unless it is `known`."""
+    compared, told = BOTH if known else BOTH[1:], [*notes]
     if known is None:
         if reading.pixel_max == 1 and any(note.code == "unit-pixels" for note in content.notes):
             reading = reading._replace(pixel_max=None)  # 1 has become 255 where the file was read
         known, more = preprocess.measure(reading, content.x, content.image_shape, content.lossy)
-        notes += [*more, *_transposed(path, reading)]
-    name, first = path.resolve().name, reading.first_label
-    return _dataset(name, str(path), content, classes, known, notify, notes, compared, first)
+        told += [*more, *unless_known]
+    return _dataset(name, source, content, classes, known, notify, told, compared, reading.first_label)
 
 
 def _without_images(source: str, labels: Array, classes: tuple[str, ...]) -> Iterator[Note]:

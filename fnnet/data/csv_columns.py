@@ -14,6 +14,7 @@ from fnnet.data.notes import Note
 from fnnet.data.reader import AnyPath, Wanted
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
+from fnnet.names import PIXEL_NAMES
 
 COUNTED: Final = 9
 """A first line that numbers the columns is a header if there are at least this many; fewer numbers may be pixels."""
@@ -21,12 +22,7 @@ ENOUGH: Final = 64
 """Columns without names of pixels are images if there are at least this many: fewer are measurements as often."""
 LABELS: Final = frozenset({"label", "class", "target", "digit"})
 ROW_NAMES: Final = re.compile(r"id|image[ _]?id|index|row[ _.]?names?|unnamed: [0-9]+(\.[0-9]+)?")
-PIXELS: Final = (
-    re.compile(r"pixel[ _]?([0-9]{1,6})"),
-    re.compile(r"([0-9]{1,4})x([0-9]{1,4})"),
-    re.compile(r"pixel_([0-9]{1,4})_([0-9]{1,4})"),
-)
-"""Names that only pixels have."""
+PIXELS: Final = tuple(map(re.compile, PIXEL_NAMES))
 NUMBERED: Final = re.compile(r"([a-z_ .-]*)([0-9]{1,6})")
 """Names that any columns may have: numbers behind one word, as V1, V2... by R, or alone, as pandas writes them."""
 IS_NUMBER: Final = re.compile(r"\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*")

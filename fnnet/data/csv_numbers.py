@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -51,7 +52,7 @@ def parse(block: bytes, line: int, columns: Columns, lines: Lines) -> Part:
         if found is not None:
             return found
         values = _parse_numbers(plain, codes, columns)
-        if values is not None and not _wrong(values, columns).any():
+        if values is not None and not wrong_in(values, columns).any():
             return _part(values, block, line, columns, lines)
     return _part(_parse_cells(block, line, columns, lines), block, line, columns, lines)
 
@@ -148,8 +149,8 @@ def _number(cell: str, column: int, line: int, columns: Columns, lines: Lines) -
     return value
 
 
-def _wrong(values: Array, columns: Columns) -> Array:
-    """Return which values no pixel, and in columns of labels no label, can have; as `_number`."""
+def wrong_in(values: Array, columns: Columns) -> Array:
+    """Return which values no pixel, and in columns of labels no label, can have, of the columns read; as `_number`."""
     most = np.full(columns.width, 255)
     most[list(columns.labels_at)] = MAX_LABEL
     whole = values == np.floor(values)
@@ -160,16 +161,27 @@ def _wrong(values: Array, columns: Columns) -> Array:
 
 
 def _part(values: Array, block: bytes, line: int, columns: Columns, lines: Lines) -> Part:
+    def place(row: int, column: int) -> str:
+        numbers = [number for number, each in enumerate(block.split(b"\n")[:-1], line) if not lines.is_blank(each)]
+        return f"line {numbers[row]}, column {column + 1}"
+
+    return part_of(values, columns, lines, place)
+
+
+def part_of(values: Array, columns: Columns, lines: Lines, place: Callable[[int, int], str]) -> Part:
+    """Return numbers (n, width), none of them `wrong_in` these columns, as a part.
+
+    place   (row, column) -> the place in words.
+    """
     x, labels = values[:, columns.pixels], values[:, list(columns.labels_at)]
     fractions = x != np.floor(x)
     if not fractions.any():
         return Part(x.astype(np.uint8), labels)
     row, pixel = map(int, np.unravel_index(fractions.argmax(), x.shape))
-    numbers = [number for number, content in enumerate(block.split(b"\n")[:-1], line) if not lines.is_blank(content)]
-    place = f"line {numbers[row]}, column {columns.pixels_at[pixel] + 1}"
+    at = place(row, int(columns.pixels_at[pixel]))
     if x.max() > 1:
-        mixed(place, f"{x[row, pixel]:g}", lines)
-    return Part(scaled(x), labels, place)
+        mixed(at, f"{x[row, pixel]:g}", lines)
+    return Part(scaled(x), labels, at)
 
 
 def mixed(place: str, found: str, lines: Lines) -> None:
