@@ -21,7 +21,19 @@ from tests.tools.samples import write
 
 DIGITS = data.load("digits").train
 few = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-KINDS = ("digits", "inverted", "small", "noise", "dim noise", "mask", "noise mask", "cloth", "rounded")
+KINDS = (
+    "digits",
+    "inverted",
+    "small",
+    "noise",
+    "dim noise",
+    "mask",
+    "noise mask",
+    "cloth",
+    "rounded",
+    "faces",
+    "garments",
+)
 
 
 def images(kind, n, generator):
@@ -29,7 +41,14 @@ def images(kind, n, generator):
     x = DIGITS.x[generator.permutation(len(DIGITS.x))[:n]]
     noise = generator.integers(0, 256, (n, 784)).astype(np.uint8)
     cloth = np.where((np.indices((28, 28)).sum(0).reshape(-1) % 55 > 3), noise // 2 + 60, noise // 100)
+    rows, columns = np.indices((28, 28)).reshape(2, 1, 784)
+    light = generator.uniform(20, 200, (4, n, 1))
+    faces = light[0] + light[1] * rows / 28 - light[2] * columns / 56 + generator.normal(0, 5, (n, 784))
+    wide = np.abs(columns - 13.5) < generator.uniform(3, 15, (n, 1)) + rows * generator.uniform(-0.1, 0.2, (n, 1))
+    garments = wide * (light[3] + 20 * np.sin(rows * light[0] / 50) + generator.normal(0, 9, (n, 784)))
     return {
+        "faces": faces.clip(0, 255).astype(np.uint8),
+        "garments": garments.clip(0, 255).astype(np.uint8),
         "digits": x,
         "inverted": 255 - x,
         "small": (x.reshape(n, 28, 28)[:, 2:26:3, 2:26:3].reshape(n, 64) // 15).clip(0, 16),
@@ -95,7 +114,7 @@ def test_labels_without_a_name_are_never_read_wrongly(tmp_path, kind, where, n, 
             assert np.array_equal(found_labels, labels)
 
 
-@pytest.mark.parametrize("kind", ["digits", "inverted", "small", "noise", "mask"])
+@pytest.mark.parametrize("kind", ["digits", "inverted", "small", "noise", "mask", "faces", "garments"])
 @pytest.mark.parametrize("where", ["first", "last"])
 @pytest.mark.parametrize("n", [60, 400])
 def test_labels_of_usual_images_are_found(kind, where, n, tmp_path):
