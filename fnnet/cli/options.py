@@ -231,7 +231,7 @@ label_column_option = click.option(
     "--label-column",
     type=FileName(),
     metavar="first|last|NAME|NUMBER|none",
-    help="Column of the labels in a CSV file, counted from 1.  [default: by its name or its values]",
+    help="Column of the labels in a CSV or ARFF file, counted from 1.  [default: by its name or its values]",
 )
 
 
@@ -249,11 +249,14 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--image-size",
             type=ImageSize(),
+            metavar="HxW",
             help="Height and width of the images in a file of rows of numbers.  [default: squares]",
         ),
         first_index_option,
         click.option(
-            "--image", is_flag=True, help="Each row of a CSV file is an image, however few columns there are."
+            "--image",
+            is_flag=True,
+            help="Each row of a table is an image, however few its columns are and whatever their names.",
         ),
         label_column_option,
         click.option(

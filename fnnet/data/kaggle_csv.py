@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import BufferedReader
 from typing import Final
 
@@ -73,6 +73,8 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
             after, block = first_of(itertools.chain([(line + 1, rest)], pieces), lines.separator == "\t")
             if _names_rows(block, after, columns.width, lines):
                 columns = columns_of(["", *cells], place, path, wanted, named=True)
+                pieces = _all_named(pieces, lines)
+                block = _check_named(block, after, lines)
         else:
             after = line
         parts = [parse(block, after, columns, lines)]
@@ -89,11 +91,30 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
 
 
 def _names_rows(block: bytes, line: int, width: int, lines: Lines) -> bool:
-    """Return True if the first of these lines has a cell more than the header: R's write.table names rows there."""
-    if not block:
-        return False
-    cells = lines.cells(block[: block.index(b"\n")], line)
-    return len(cells) == width + 1 and bool(cells[-1].strip())
+    """Return True if the first of these lines has a cell more than the header, a name in quotes before plain cells.
+
+    So R's write.table names rows. Without the quotes the header may be cut, and the first cell a label.
+    """
+    first = block.partition(b"\n")[0]
+    return _named(lines).match(first) is not None and len(lines.cells(first, line)) == width + 1
+
+
+def _named(lines: Lines) -> re.Pattern[bytes]:
+    return re.compile(rb'"(?:[^"\n]|"")*+"[%s](?!["\n])' % lines.separator.encode())
+
+
+def _all_named(pieces: Iterator[tuple[int, bytes]], lines: Lines) -> Iterator[tuple[int, bytes]]:
+    return ((line, _check_named(block, line, lines)) for line, block in pieces)
+
+
+def _check_named(block: bytes, line: int, lines: Lines) -> bytes:
+    """Return the block; DataError for a line that does not begin with the name of a row."""
+    named = _named(lines)
+    for number, content in enumerate(block.split(b"\n"), line):
+        if not (lines.is_blank(content) or named.match(content)):
+            expected, found = "a name in quotes, as the lines before it have", show_bytes(content)
+            refuse("no name of the row", lines.path, f"line {number}", expected, found, "complete or remove the line")
+    return block
 
 
 FORMAT: Final = Format("Kaggle CSV", _recognise, _read, columns=True)

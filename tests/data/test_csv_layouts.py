@@ -412,7 +412,7 @@ def test_columns_numbered_behind_an_unnamed_one(tmp_path):
 @few
 @given(st.data(), st.sampled_from([",", ";", "\t", " "]), st.integers(1, 400))
 def test_names_of_rows_under_a_header_that_is_one_short(tmp_path, draws, separator, piece):
-    """As R's write.table writes them, quoted or not, wherever the file is cut."""
+    """As R's write.table writes them, wherever the file is cut; without quotes the header may as well be cut."""
     quote = draws.draw(st.sampled_from(['"{}"', "{}"]))
     names = [*(f"pixel{i}" for i in range(64))]
     at = draws.draw(st.sampled_from([0, 5, 64, None]))
@@ -423,19 +423,29 @@ def test_names_of_rows_under_a_header_that_is_one_short(tmp_path, draws, separat
     start = draws.draw(st.integers(0, 1000))
     lines = [separator.join(map(quote.format, names))]
     lines += [separator.join([quote.format(start + number), *map(str, row)]) for number, row in enumerate(rows)]
+    path = write(tmp_path / "a", "\n".join(lines).encode())
+    broken = draws.draw(st.sampled_from([None, *range(1, 7)]))
     before = kaggle_csv.PIECE
     kaggle_csv.PIECE = piece
     try:
-        x, labels = read_csv(write(tmp_path / "a", "\n".join(lines).encode()))
+        if quote == "{}":
+            with pytest.raises(DataError, match="line 2: wrong number of fields"):
+                read_csv(path)
+            return
+        x, labels = read_csv(path)
+        assert np.array_equal(x, X8)
+        assert labels is None if at is None else labels.tolist() == [number % 3 for number in range(7)]
+        if broken:
+            lines[broken + 1] = lines[broken + 1].replace('"', "")
+            with pytest.raises(DataError, match=f"line {broken + 2}: no name of the row"):
+                read_csv(write(path, "\n".join(lines).encode()))
     finally:
         kaggle_csv.PIECE = before
-    assert np.array_equal(x, X8)
-    assert labels is None if at is None else labels.tolist() == [number % 3 for number in range(7)]
 
 
 def test_cells_that_are_one_too_many_but_name_no_rows_are_refused(tmp_path):
-    for rows in ("1,2,\n3,4,\n", "1,2\n3,4,5\n", "7,1,2\n3,4\n", "1,2,3,4\n"):
-        with pytest.raises(DataError, match=r"wrong number of fields|not a"):
+    for rows in ("1,2,\n", "1,2\n3,4,5\n", "7,1,2\n", "1,2,3,4\n", '"7","1","2"\n', '"7",1,2\n3,4,5\n', '"7,1,2\n'):
+        with pytest.raises(DataError, match=r"wrong number of fields|not a|no name of the row|damaged line"):
             read_csv(write(tmp_path / "a", b"label,pixel0\n" + rows.encode()))
 
 

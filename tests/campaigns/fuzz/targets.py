@@ -139,6 +139,7 @@ def hold_csv(value, path):
     rows = [_cells(line, width) for line in lines if line]
     must(len(rows) - len(pixels) in (0, 1), "rows", (len(rows), len(pixels)))
     names = rows.pop(0) if len(rows) > len(pixels) else [str(column) for column in range(len(rows[0]))]
+    names = ["", *names] if rows and len(rows[0]) == len(names) + 1 else names  # R's names of rows have none
     numbered = {_place(name.strip().lower()): column for column, name in enumerate(names) if re.search("[0-9]", name)}
     at = [numbered[place] for place in sorted(numbered)]
     cells = [[row[column] for column in at] for row in rows]
