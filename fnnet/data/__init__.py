@@ -11,17 +11,18 @@ import numpy as np
 
 from fnnet.core import rng
 from fnnet.core.checks import check_classes
+from fnnet.core.frames import is_frame
 from fnnet.core.params import Array, freeze
 from fnnet.core.state import Examples, Preprocessing
 from fnnet.data import formats, mnist, preprocess
 from fnnet.data.digits import SOURCE, TEST_IMAGES, load_digits
 from fnnet.data.folders import idx_files, read_class_folders, read_idx_folder
-from fnnet.data.frames import read_frame
+from fnnet.data.frames import FRAME, read_frame
 from fnnet.data.layout import entries, shown
 from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import Reading, other_ink
-from fnnet.data.reader import SEE, AnyPath, Content, Wanted, check_columns, check_first_index, size
+from fnnet.data.reader import SEE, Content, Wanted, check_columns, check_first_index, size
 from fnnet.data.unpacked import GZIP
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError, counted
 from fnnet.files.disk import read_head, refuse
@@ -169,7 +170,7 @@ def from_frame(
 
     Columns are found as in CSV: pixels and labels by their names or, where these do not show them, by their values;
     `reading=Reading(label_column="y")` names the labels. Numbers of any dtype are pixels from 0 to 255, or from 0 to 1.
-    classes, flat, reading, preprocessing, notify   as in `load`.
+    classes, flat, reading, preprocessing, notify   as in `load`; `read_images` reads a frame without labels.
     Raises   DataError or ArgumentTypeError naming row and column.
 
     >>> import pandas
@@ -338,7 +339,7 @@ def split(examples: Examples, dev: int, seed: int, limit: int | None = None) -> 
 
 
 def read_images(
-    path: AnyPath,
+    path: Any,
     shape: tuple[int, int],
     preprocessing: Preprocessing = PLAIN,
     *,
@@ -346,8 +347,9 @@ def read_images(
     first_index: int | None = None,
     notify: Notify = lambda notice: None,
 ) -> Array:
-    """Return the images in a file to predict, uint8 (n, height x width); a file of any format in the table.
+    """Return the images in a file to predict, uint8 (n, height x width): of any format in the table; or in a frame.
 
+    path   of the file; or a DataFrame of pandas or Polars, whose columns are found as in CSV.
     Labels are left out; of an NPZ archive, the images are `x_test`.
     label_column   the column of labels in a table, as in `Reading`; "none" if it has none.
     first_index    the number of the first pixel in text of index:value pairs, as in `Reading`.
@@ -357,11 +359,12 @@ def read_images(
     """
     stored = shape[::-1] if preprocessing.transpose else shape
     wanted = Wanted(False, stored, label_column, first_index=first_index)
-    content = formats.read(path, wanted)
+    content = read_frame(path, wanted) if is_frame(path) else formats.read(path, wanted)
+    where = FRAME if is_frame(path) else path
     if content.image_shape != stored:
         problem, expected = "image size does not fit the model", f"{size(stored)}, as the model was trained"
         fix = "scale the images to that size, or train a model for theirs"
-        refuse(problem, path, content.shape_at, expected, size(content.image_shape), fix)
+        refuse(problem, where, content.shape_at, expected, size(content.image_shape), fix)
     for note in content.notes:
         notify(note)
-    return preprocess.apply(preprocessing, content.x, shape, path)
+    return preprocess.apply(preprocessing, content.x, shape, where)

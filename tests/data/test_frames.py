@@ -139,3 +139,17 @@ def test_a_frame_is_trained_on():
     job = session.prepare(data.from_frame(frame), "classic", {"epochs": 1, "hidden": (8,), "dev": 0})
     other = session.prepare(data.load("digits")._replace(test=None), "classic", {"epochs": 1, "hidden": (8,), "dev": 0})
     assert session.train(job)[0].params == session.train(other)[0].params
+
+
+@pytest.mark.parametrize("library", [pd, pl])
+def test_images_of_a_frame_are_read_as_a_model_was_trained(library):
+    names = [f"pixel{i}" for i in range(784)]
+    columns = {name: 255 - DIGITS.x[:9, i].astype(int) for i, name in enumerate(names)}
+    dark = data.from_frame(library.DataFrame({**columns, "label": DIGITS.labels[:9]})).preprocessing
+    assert (dark.paper, dark.ink) == (255, 0)
+    for frame in (library.DataFrame(columns), library.DataFrame({**columns, "label": DIGITS.labels[:9]})):
+        assert np.array_equal(data.read_images(frame, (28, 28), dark), DIGITS.x[:9])
+    with pytest.raises(DataError, match=r"frame: the columns: image size does not fit the model; expected 8x8"):
+        data.read_images(frame, (8, 8))
+    with pytest.raises(DataError, match="frame: image 1: pixel above the largest"):
+        data.read_images(frame, (28, 28), dark._replace(pixel_max=16))
