@@ -7,10 +7,18 @@ ACTIVATIONS: Final = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigm
 STEPPING: Final = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lion")
 """The optimizers that update the parameters after each batch."""
 OPTIMIZERS: Final = (*STEPPING, "lbfgs")
-DATA_FORMATS: Final = ("IDX", "Kaggle CSV", "NPZ", "NPY", "HDF5", "MATLAB", "Parquet", "Arrow")
+DATA_FORMATS: Final = (
+    "IDX", "Kaggle CSV", "ARFF", "libsvm", "NPZ", "NPY", "HDF5", "MATLAB", "Parquet", "Arrow",
+)  # fmt: skip
 """The formats of data files with many images; `fnnet.data.formats` reads them."""
 PICTURE_FORMATS: Final = ("PNG", "JPEG", "WebP", "BMP", "GIF", "netpbm", "TIFF")
 """The formats of data files with one image."""
 FORMS: Final = ("npz", "csv", "idx", "png")
 """What `fnnet data convert` writes."""
 SCHEDULES: Final = ("constant", "step", "exponential", "cosine", "onecycle", "plateau")
+PIXEL_NAMES: Final = (
+    r"pixel[ _]?([0-9]{1,6})",
+    r"([0-9]{1,4})x([0-9]{1,4})",
+    r"pixel_([0-9]{1,4})_([0-9]{1,4})",
+)
+"""Names of columns, in lower case, that only pixels have."""

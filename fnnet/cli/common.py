@@ -118,7 +118,8 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
         raise UsageError("number of classes differs", where="--classes", expected=len(names), found=count)
     numbers = [str(label) for label in range(reading.first_label, reading.first_label + (count or 10))]
     classes = names or (model.classes if model and count is None else numbers)
-    flat = model.image_shape if model else None
+    wanted = options.get("image_size")
+    flat = wanted or (model.image_shape if model else None)
     dataset = data.load(
         options["data_choice"],
         options["data_dir"],
@@ -128,8 +129,11 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
         preprocessing=model and model.preprocessing,
         notify=notify,
     )
+    if wanted and dataset.image_shape != wanted:
+        expected, found = "x".join(map(str, dataset.image_shape)), "x".join(map(str, wanted))
+        raise UsageError("images have another size", where="--image-size", expected=expected, found=found)
     if names and dataset.classes != names:
-        expected = f"{', '.join(dataset.classes[:12])}, as the folders are named"
+        expected = f"{', '.join(dataset.classes[:12])}, as the data names them"
         raise UsageError("names differ", where="--class-names", expected=expected, found=", ".join(names[:12]))
     if count not in (None, len(dataset.classes)):
         expected = f"{len(dataset.classes)}, as {dataset.name} has"

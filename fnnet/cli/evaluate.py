@@ -22,6 +22,7 @@ from fnnet.cli.options import (
     FileName,
     compiled_options,
     data_options,
+    first_index_option,
     json_option,
     label_column_option,
     quiet_option,
@@ -43,6 +44,7 @@ SHEET: Final = 100
 @click.argument("model_path", metavar="MODEL", type=FileName())
 @data_options
 @label_column_option
+@first_index_option
 @compiled_options("Evaluate")
 @click.option(
     "--plot",

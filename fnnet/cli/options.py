@@ -149,6 +149,21 @@ class ClassNames(click.ParamType):  # type: ignore[type-arg]
         return tuple(names)
 
 
+class ImageSize(click.ParamType):  # type: ignore[type-arg]
+    """Height and width: `28x28`."""
+
+    name = "HxW"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> tuple[int, int]:
+        """Return (height, width), each >= 1."""
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(r"0*([1-9][0-9]{0,4})x0*([1-9][0-9]{0,4})", value, re.ASCII)
+        if not found:
+            self.fail(f"expected height and width, such as 28x28, found {value!r}", param, context)
+        return int(found[1]), int(found[2])
+
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -221,10 +236,29 @@ label_column_option = click.option(
 )
 
 
+first_index_option = click.option(
+    "--first-index",
+    type=Count(0, 1),
+    metavar="0|1",
+    help="Number of the first pixel in libsvm text.  [default: 0 if it occurs, or 1]",
+)
+
+
 def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --label-column, --image, --pixel-max, --ink and --transpose, which describe the images of --data PATH."""
+    """Add the options that describe the images of --data PATH: fields of `Reading`, and --image-size."""
     for option in (
-        click.option("--image", is_flag=True, help="Each row of a table is an image, however few columns there are."),
+        click.option(
+            "--image-size",
+            type=ImageSize(),
+            metavar="HxW",
+            help="Height and width of the images in a file of rows of numbers.  [default: squares]",
+        ),
+        first_index_option,
+        click.option(
+            "--image",
+            is_flag=True,
+            help="Each row of a table is an image, however few its columns are and whatever their names.",
+        ),
         label_column_option,
         click.option(
             "--transpose/--no-transpose",
@@ -250,11 +284,15 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def reading_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the values of `reading_options` say, as fields of `fnnet.data.Reading`.
 
-    Raises   UsageError for one, or --class-names, that is given for MNIST or digits.
+    Raises   UsageError for one, --class-names or --image-size, that is given for MNIST or digits.
     """
-    names = ("pixel_max", "ink", "transpose", "first_label", "label_column", "image")
-    given = {name: options[name] for name in (*names, "class_names") if options.get(name)}
-    given |= {"transpose": False} if options.get("transpose") is False else {}
+    names = ("pixel_max", "ink", "transpose", "first_label", "label_column", "image", "first_index")
+    falsy = {"first_index": 0, "transpose": False}
+    given = {
+        name: value
+        for name in (*names, "class_names", "image_size")
+        if (value := options.get(name)) or (value is not None and name in falsy)
+    }
     if given and options["data_choice"] in ("auto", "mnist", "digits"):
         where, found = f"--{next(iter(given)).replace('_', '-')}", f"--data {options['data_choice']}"
         raise UsageError("has no effect", where=where, expected="--data PATH", found=found)

@@ -17,7 +17,14 @@ from fnnet.cli.common import (
     print_json,
     say,
 )
-from fnnet.cli.options import FileName, compiled_options, json_option, label_column_option, quiet_option
+from fnnet.cli.options import (
+    FileName,
+    compiled_options,
+    first_index_option,
+    json_option,
+    label_column_option,
+    quiet_option,
+)
 from fnnet.cli.streams import print_aside
 from fnnet.errors import DataError, FnnetError, counted
 from fnnet.names import DATA_FORMATS, PICTURE_FORMATS
@@ -65,6 +72,7 @@ class Prediction(NamedTuple):
 @click.argument("files", metavar="IMAGE...", nargs=-1, required=True, type=FileName())
 @click.option("--output", "-o", type=FileName(), help="Write the predictions as CSV: ImageId,Label, counted from 1.")
 @label_column_option
+@first_index_option
 @compiled_options("Predict")
 @json_option
 @quiet_option
@@ -73,6 +81,7 @@ def predict(
     files: tuple[str, ...],
     output: str | None,
     label_column: str | None,
+    first_index: int | None,
     jit: bool,
     threads: int | None,
     as_json: bool,
@@ -95,10 +104,11 @@ def predict(
     check_outputs(inputs=[model_path, *files], files={"--output": output})
     model = load_model(model_path)
     kernels, _ = load_kernels(jit, threads, notify, ["infer"])
+    columns = {"label_column": label_column, "first_index": first_index}
     with kept():
         for file in files:
             try:
-                new = _predict(model, file, kernels, label_column, notify)
+                new = _predict(model, file, kernels, columns, notify)
             except FnnetError as error:
                 fail(file, error)
             else:
@@ -153,12 +163,12 @@ def _in_folders(files: tuple[str, ...], fail: Callable[[str, FnnetError], None])
     return tuple(found)
 
 
-def _predict(model: Model, file: str, kernels: Any, label_column: str | None, notify: Notices) -> list[Prediction]:
+def _predict(model: Model, file: str, kernels: Any, columns: dict[str, Any], notify: Notices) -> list[Prediction]:
     from fnnet import data
     from fnnet.core.public import best_classes, scores
     from fnnet.data.photo import dark_on_light
 
-    x = data.read_images(file, model.image_shape, model.preprocessing, label_column=label_column, notify=notify)
+    x = data.read_images(file, model.image_shape, model.preprocessing, **columns, notify=notify)
     logits = scores(model.params, x, activation=model.activation, kernels=kernels)
     dark = dark_on_light(x, model.image_shape).tolist()
     each = zip(x, dark, best_classes(logits).tolist(), kernels.softmax(logits), strict=True)

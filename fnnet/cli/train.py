@@ -94,9 +94,8 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
         session.check_settings(recipe, settings)
     dataset = load_data(options, notify)
     with naming_options():
-        dev_set = (
-            load_dev_set(options["dev_data"], dataset, notify, options["label_column"]) if options["dev_data"] else None
-        )
+        columns = (options["label_column"], options["first_index"])
+        dev_set = load_dev_set(options["dev_data"], dataset, notify, *columns) if options["dev_data"] else None
         job = session.prepare(
             dataset, recipe, settings, dev_set=dev_set, class_weights=options["class_weights"], seed=options["seed"]
         )

@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from fnnet.core import notes
 from fnnet.core.checks import as_array, check_untraced
+from fnnet.core.frames import is_frame, pixels_of
 from fnnet.core.network import BYTES, Activations, as_floats
 from fnnet.core.operations import Activation
 from fnnet.core.params import INITIALISERS, Array, Layer, Params, count_parameters, freeze
@@ -218,7 +219,7 @@ def check_input(given: Any, params: Params) -> Array:
     x: Array = given
     if not (type(x) is np.ndarray and (x.dtype is BYTES or x.dtype in FLOATS)):
         problem, expected = "x has no usable dtype", "floats, or uint8 for bytes/255"
-        x = as_array(problem, given, "fiu", expected)
+        x = as_array(problem, pixels_of(problem, given, expected) if is_frame(given) else given, "fiu", expected)
         if x.dtype.kind in "iu" and x.dtype != BYTES:
             fix = "give pixels from 0 to 255 as x.astype(np.uint8)"
             raise ArgumentTypeError(problem, expected=expected, found=x.dtype, fix=fix)
@@ -270,6 +271,8 @@ def check_examples(given: Any) -> Examples:
     """Return an object that has `x` and `labels` as Examples, else ArgumentTypeError."""
     if not (hasattr(given, "x") and hasattr(given, "labels")):
         raise ArgumentTypeError("examples", expected="Examples(x, labels)", found=type(given).__name__)
+    if is_frame(given.x):
+        return Examples(pixels_of("x has no usable dtype", given.x, "floats, or uint8 for bytes/255"), given.labels)
     return given if isinstance(given, Examples) else Examples(given.x, given.labels)
 
 

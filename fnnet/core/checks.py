@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike
 
+from fnnet.core.frames import check_series, is_series
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
 from fnnet.limits import FINITE, FRACTION, NONNEGATIVE, POSITIVE, Range
 
@@ -125,6 +126,8 @@ def _read(problem: str, given: Any, expected: str) -> Array:
         if _holds_masked(given):
             fix = "fill them in, or leave their rows out"
             raise ArgumentTypeError(problem, expected=expected, found="masked values", fix=fix)
+        if is_series(given):
+            check_series(problem, given, expected)
         array: Array = np.asarray(given)
     except FnnetError:
         raise

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fnnet.core import rng
 from fnnet.core.checks import check_classes
+from fnnet.core.frames import is_frame
 from fnnet.core.params import Array, freeze
 from fnnet.core.state import Examples, Preprocessing
 from fnnet.data import formats, mnist, preprocess
 from fnnet.data.digits import SOURCE, TEST_IMAGES, load_digits
 from fnnet.data.folders import idx_files, read_class_folders, read_idx_folder
+from fnnet.data.frames import FRAME, read_frame
+from fnnet.data.layout import entries, shown
 from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import Reading, other_ink
-from fnnet.data.reader import SEE, AnyPath, Content, Wanted, check_columns, size
+from fnnet.data.reader import SEE, Content, Wanted, check_columns, check_first_index, size
 from fnnet.data.unpacked import GZIP
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError, counted
 from fnnet.files.disk import read_head, refuse
@@ -141,17 +144,68 @@ def _from_path(
     if not path.is_dir():
         transposed = known.transpose if known else reading.transpose
         shape = flat and flat[::-1] if transposed else flat
-        content = formats.read(path, Wanted(True, shape, reading.label_column, reading.image, transposed))
-        classes = content.classes if content.classes and classes == DIGITS else classes
+        wanted = Wanted(True, shape, reading.label_column, reading.image, transposed, reading.first_index)
+        content = formats.read(path, wanted)
     else:
+        check_first_index(reading.first_index, f"the folder {path}")
+        notes += _beside_idx(path) if found else ()
         check_columns(reading.label_column, reading.image, f"the folder {path}")
         content, classes = (read_idx_folder(path), classes) if found else read_class_folders(path)
-    compared = BOTH if known else BOTH[1:]
+    if content.classes:
+        if reading.first_label:
+            expected, named = "labels that are numbers", f"{path}, which names its classes"
+            raise UsageError("has no effect", where="--first-label", expected=expected, found=named)
+        classes = check_classes(content.classes)
+    name = path.resolve().name
+    return _measured(name, str(path), content, classes, reading, known, notify, notes, _transposed(path, reading))
+
+
+def from_frame(
+    frame: Any,
+    *,
+    classes: Sequence[str] = DIGITS,
+    flat: tuple[int, int] | None = None,
+    reading: Reading = AUTOMATIC,
+    preprocessing: Preprocessing | None = None,
+    notify: Notify = lambda notice: None,
+) -> Dataset:
+    """Return a data set of the rows of a DataFrame of pandas or Polars; its index is ignored.
+
+    Columns are found as in CSV: pixels and labels by their names or, where these do not show them, by their values;
+    `reading=Reading(label_column="y")` names the labels. Numbers of any dtype are pixels from 0 to 255, or from 0 to 1.
+    classes, flat, reading, preprocessing, notify   as in `load`; `read_images` reads a frame without labels.
+    Raises   DataError or ArgumentTypeError naming row and column.
+
+    >>> import pandas
+    >>> frame = pandas.DataFrame({"label": [1, 0], "pixel0": [0, 255], "pixel1": [7, 0]})
+    >>> from_frame(frame).train.x.tolist()
+    [[0, 7], [255, 0]]
+    """
+    shape = flat and flat[::-1] if (preprocessing or reading).transpose else flat
+    content = read_frame(frame, Wanted(True, shape, reading.label_column, reading.image))
+    check_first_index(reading.first_index, "a frame")
+    return _measured("frame", "frame", content, check_classes(classes), reading, preprocessing, notify)
+
+
+def _measured(
+    name: str,
+    source: str,
+    content: Content,
+    classes: tuple[str, ...],
+    reading: Reading,
+    known: Preprocessing | None,
+    notify: Notify,
+    notes: Sequence[Note] = (),
+    unless_known: Iterable[Note] = (),
+) -> Dataset:
+    """Return the data set of images whose preprocessing is found, unless it is `known`."""
+    compared, told = BOTH if known else BOTH[1:], [*notes]
     if known is None:
+        if reading.pixel_max == 1 and any(note.code == "unit-pixels" for note in content.notes):
+            reading = reading._replace(pixel_max=None)  # 1 has become 255 where the file was read
         known, more = preprocess.measure(reading, content.x, content.image_shape, content.lossy)
-        notes += [*more, *_transposed(path, reading)]
-    name, first = path.resolve().name, reading.first_label
-    return _dataset(name, str(path), content, classes, known, notify, notes, compared, first)
+        told += [*more, *unless_known]
+    return _dataset(name, source, content, classes, known, notify, told, compared, reading.first_label)
 
 
 def _without_images(source: str, labels: Array, classes: tuple[str, ...]) -> Iterator[Note]:
@@ -170,6 +224,12 @@ def _packing(path: Path) -> Iterator[Note]:
     if packed != (path.suffix.lower() == ".gz"):
         text = f"{path} is {'' if packed else 'not '}gzip, whatever its name says; read as what it is"
         yield Note("gzip-name", text)
+
+
+def _beside_idx(path: Path) -> Iterator[Note]:
+    folders = [each.name for each in entries(path) if each.is_dir()]
+    if folders:
+        yield Note("not-used", f"{path}: not used: folders {shown(folders)}; the IDX files beside them are read")
 
 
 def _transposed(path: Path, reading: Reading) -> Iterator[Note]:
@@ -284,28 +344,33 @@ def split(examples: Examples, dev: int, seed: int, limit: int | None = None) -> 
 
 
 def read_images(
-    path: AnyPath,
+    path: Any,
     shape: tuple[int, int],
     preprocessing: Preprocessing = PLAIN,
     *,
     label_column: str | None = None,
+    first_index: int | None = None,
     notify: Notify = lambda notice: None,
 ) -> Array:
-    """Return the images in a file to predict, uint8 (n, height x width); a file of any format in the table.
+    """Return the images in a file to predict, uint8 (n, height x width): of any format in the table; or in a frame.
 
+    path   of the file; or a DataFrame of pandas or Polars, whose columns are found as in CSV.
     Labels are left out; of an NPZ archive, the images are `x_test`.
     label_column   the column of labels in a table, as in `Reading`; "none" if it has none.
+    first_index    the number of the first pixel in text of index:value pairs, as in `Reading`.
     notify   called with each note about how the file was read.
     Raises   DataError for a file that cannot be read, images that do not have `shape` (height, width), or a pixel above
              the largest.
     """
     stored = shape[::-1] if preprocessing.transpose else shape
     transpose = preprocessing.transpose
-    content = formats.read(path, Wanted(False, stored, label_column, transpose=transpose))
+    wanted = Wanted(False, stored, label_column, transpose=transpose, first_index=first_index)
+    content = read_frame(path, wanted) if is_frame(path) else formats.read(path, wanted)
+    where = FRAME if is_frame(path) else path
     if content.image_shape != stored:
         problem, expected = "image size does not fit the model", f"{size(stored)}, as the model was trained"
         fix = "scale the images to that size, or train a model for theirs"
-        refuse(problem, path, content.shape_at, expected, size(content.image_shape), fix)
+        refuse(problem, where, content.shape_at, expected, size(content.image_shape), fix)
     for note in content.notes:
         notify(note)
-    return preprocess.apply(preprocessing, content.x, shape, path)
+    return preprocess.apply(preprocessing, content.x, shape, where)

@@ -14,6 +14,7 @@ from fnnet.data.notes import Note
 from fnnet.data.reader import AnyPath, Wanted
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
+from fnnet.names import PIXEL_NAMES
 
 COUNTED: Final = 9
 """A first line that numbers the columns is a header if there are at least this many; fewer numbers may be pixels."""
@@ -21,14 +22,9 @@ ENOUGH: Final = 64
 """Columns without names of pixels are images if there are at least this many: fewer are measurements as often."""
 LABELS: Final = frozenset({"label", "class", "target", "digit"})
 ROW_NAMES: Final = re.compile(r"id|image[ _]?id|index|row[ _.]?names?|unnamed: [0-9]+(\.[0-9]+)?")
-PIXELS: Final = (
-    re.compile(r"pixel[ _]?([0-9]{1,6})"),
-    re.compile(r"([0-9]{1,4})x([0-9]{1,4})"),
-    re.compile(r"pixel_([0-9]{1,4})_([0-9]{1,4})"),
-)
-"""Names that only pixels have."""
-NUMBERED: Final = tuple(re.compile(f"{prefix}([0-9]{{1,6}})") for prefix in ("p_?", "px_?", "x_?", "v", "column_?", ""))
-"""Names that any columns may have; such as V1, V2... by R and 0, 1... by pandas for columns without names."""
+PIXELS: Final = tuple(map(re.compile, PIXEL_NAMES))
+NUMBERED: Final = re.compile(r"([a-z_ .-]*)([0-9]{1,6})")
+"""Names that any columns may have: numbers behind one word, as V1, V2... by R, or alone, as pandas writes them."""
 IS_NUMBER: Final = re.compile(r"\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*")
 READ_AS_NAME: Final = re.compile(r"(X?[0-9]+(?:\.[0-9]+)?)(?:\.|_duplicated_)([0-9]{1,6})")
 KAGGLE: Final = "name the columns label, pixel0, pixel1..."
@@ -46,6 +42,7 @@ class Columns(NamedTuple):
     label_at   the column of labels if the first line shows it.
     header     True if the first line holds names.
     notes      on what is passed over.
+    sure       True if the names are those of pixels.
     """
 
     width: int
@@ -55,6 +52,7 @@ class Columns(NamedTuple):
     label_at: int | None
     header: bool
     notes: tuple[Note, ...] = ()
+    sure: bool = False
 
     def read(self) -> list[int]:
         """Return the columns that hold pixels or labels."""
@@ -76,19 +74,21 @@ class _First(NamedTuple):
         refuse(problem, self.path, place, expected, found, fix)
 
 
-def columns_of(cells: list[str], place: str, path: AnyPath, wanted: Wanted) -> Columns:
+def columns_of(cells: list[str], place: str, path: AnyPath, wanted: Wanted, named: bool = False) -> Columns:
     """Return what the columns are.
 
+    named    True if the cells are names in any case, False if the values of a first image are possible.
     Raises   DataError for unknown names and for numbers of columns that images cannot have.
     """
-    header = is_header(cells)
+    header = named or is_header(cells)
     names = [cell.strip().lower() for cell in cells] if header else []
     first = _First(cells, names, place, path, wanted)
-    if made_of_an_image(cells):
+    if not named and made_of_an_image(cells):
         fix = "write the file from a table that was read without a header (pandas: header=None)"
         first.refuse("the header is made of the first image", "names of columns", repr(",".join(cells[:6]))[:40], fix)
+    places: dict[str, int] = {}
     for column, name in enumerate(names):
-        if names.index(name) != column:
+        if places.setdefault(name, column) != column:
             first.refuse("column named twice", "each name once", repr(cells[column][:40]), KAGGLE, column)
     told = _told(first)
     if header:
@@ -159,42 +159,69 @@ def _told(first: _First) -> int | None:
 def _by_name(first: _First, told: int | None) -> Columns:
     labels: list[int] = []
     row_names: list[int] = []
-    families: dict[int, Pixels] = {}
+    others: list[int] = []
+    families: dict[int | str, Pixels] = {}
     for column, name in enumerate(first.names):
-        kind = next((kind for kind, each in enumerate((*PIXELS, *NUMBERED)) if each.fullmatch(name)), None)
         if column == told:
             continue
         if name in LABELS:
             labels.append(column)
         elif ROW_NAMES.fullmatch(name) or (not name and column == 0):
             row_names.append(column)
-        elif kind is None:
-            expected = "label, pixel0, pixel1... (or 1x1, 1x2...)"
-            fix = "rename or remove the column"
-            first.refuse("unknown column", expected, repr(first.cells[column][:40]), fix, column)
+        elif (found := _family(name)) is None:
+            others.append(column)
         else:
-            number = tuple(map(int, (*PIXELS, *NUMBERED)[kind].fullmatch(name).groups()))  # type: ignore[union-attr]
-            pixels = families.setdefault(kind, {})
-            if pixels.setdefault(number, column) != column:
+            pixels = families.setdefault(found[0], {})
+            if pixels.setdefault(found[1], column) != column:
                 first.refuse("pixel named twice", "each pixel once", repr(name[:40]), KAGGLE, column)
     if len(labels) > 1 and first.wanted.label_column is None:
-        found = " and ".join(repr(first.cells[column][:40]) for column in labels)
-        first.refuse("several columns may be the labels", "one", found, OPTION)
+        shown = " and ".join(repr(first.cells[column][:40]) for column in labels)
+        first.refuse("several columns may be the labels", "one", shown, OPTION)
     if told is None and first.wanted.label_column is None and labels:
         told = labels.pop()
-    if len(families) != 1:
-        found = "none" if not families else "both kinds of names"
-        first.refuse("no pixel columns", "label, pixel0, pixel1... or label, 1x1, 1x2...", found, KAGGLE)
-    [(kind, pixels)] = families.items()
+    notes = [_passed_over(first.cells[column], column, column in labels) for column in sorted([*labels, *row_names])]
+    if first.wanted.image and not any(isinstance(family, int) for family in families) and (others or len(families) > 1):
+        inside = sorted([*others, *(column for each in families.values() for column in each.values())])
+        return _by_count({(column,): column for column in inside}, first, told, notes)
+    _check_names(first, families, others, told)
+    [(family, pixels)] = families.items()
     spans = [max(numbers) - min(numbers) + 1 for numbers in zip(*pixels, strict=True)]
     if math.prod(spans) != len(pixels):
         expected = f"{math.prod(spans)} columns, without gaps"
         first.refuse("pixel columns missing", expected, len(pixels), KAGGLE)
-    over = sorted([*labels, *row_names])
-    notes = [_passed_over(first.cells[column], column, column in labels) for column in over]
-    if kind < len(PIXELS):
-        return _columns(first, [pixels[number] for number in sorted(pixels)], told, notes)
+    if isinstance(family, int):
+        return _columns(first, [pixels[number] for number in sorted(pixels)], told, notes)._replace(sure=True)
     return _by_count(pixels, first, told, notes)
+
+
+def _family(name: str) -> tuple[int | str, tuple[int, ...]] | None:
+    """Return which kind of names of pixels a name is, or the word before its number, and its numbers."""
+    for kind, each in enumerate(PIXELS):
+        if match := each.fullmatch(name):
+            return kind, tuple(map(int, match.groups()))
+    numbered = NUMBERED.fullmatch(name)
+    return (numbered[1], (int(numbered[2]),)) if numbered else None
+
+
+def _check_names(first: _First, families: dict[int | str, Pixels], others: Sequence[int], told: int | None) -> None:
+    """Raise DataError unless all columns beside labels and names of rows have names of one kind."""
+    expected = "label, pixel0, pixel1... (or 1x1, 1x2...)"
+    if len(families) > 1:
+        largest = max(families.values(), key=len)
+        found = [column for each in families.values() if each is not largest for column in each.values()]
+        if len(found) >= len(largest):
+            first.refuse("no pixel columns", expected, "both kinds of names", KAGGLE)
+        others = sorted([*others, *found])
+    if others:
+        name = first.cells[others[0]][:40]
+        fix = "rename or remove the column"
+        if len(others) == 1 and told is None:
+            fix = f"if it is the labels, say --label-column {others[0] + 1}, or {fix}"
+        elif len(others) > 1 and not any(isinstance(family, int) for family in families):
+            fix = "tables are not read yet; if each row is an image, say --image"
+        first.refuse("unknown column", expected, repr(name), fix, others[0])
+    if not families:
+        first.refuse("no pixel columns", expected, "none", KAGGLE)
 
 
 def _passed_over(name: str, column: int, label: bool) -> Note:
@@ -210,7 +237,8 @@ def _by_count(pixels: Pixels, first: _First, told: int | None, notes: Sequence[N
     if not _fits(count, shape) and not open_label:
         expected = "a square number of pixels, such as 784, or one more with the label first or last"
         problem = "names without 'pixel'" if first.names else "no header"
-        first.refuse(f"{problem} and an odd number of fields", expected, counted(len(first.cells), "field"), KAGGLE)
+        fix = f"if each row is an image, say --image-size HxW, or {KAGGLE}; tables are not read yet"
+        first.refuse(f"{problem} and an odd number of fields", expected, counted(len(first.cells), "field"), fix)
     images = count - open_label
     if not first.wanted.image and images < ENOUGH and (shape is None or images != math.prod(shape)):
         expected = f"names such as pixel0, or at least {ENOUGH} columns of pixels"

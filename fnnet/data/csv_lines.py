@@ -10,6 +10,10 @@ from typing import Final, NamedTuple, Protocol
 from fnnet.data.reader import AnyPath
 from fnnet.files.disk import refuse, show_bytes
 
+BLANK: Final = re.compile(rb"(?:[ \t]*+\n)*+")
+NO_CELLS: Final = re.compile(rb"(?: *+\n)*+")
+MARK: Final = b"\xef\xbb\xbf"
+"""UTF-8's mark, which may begin a file."""
 MAX_LINE: Final = 65536
 SAVE: Final = "save it as CSV (comma separated, UTF-8)"
 DECIMAL_COMMA: Final = re.compile(r"\s*[-+]?[0-9]*,[0-9]+([eE][-+]?[0-9]+)?\s*")
@@ -46,6 +50,10 @@ class Lines(NamedTuple):
             found = show_bytes(content)
             refuse(f"damaged line ({error})", self.path, f"line {line}", "quotes around whole fields", found, SAVE)
 
+    def is_blank(self, content: bytes) -> bool:
+        """Return True for a line without cells: empty, or with blanks and tabs alone."""
+        return not content.strip(b" " if self.separator == "\t" else b" \t")
+
     def plain(self, block: bytes) -> bytes | None:
         """Return whole lines with commas between the cells and without blank lines; None if that needs more care."""
         if self.separator != ",":
@@ -71,7 +79,7 @@ def blocks(file: Source, path: AnyPath, size: int) -> Iterator[tuple[int, bytes]
         if piece.endswith(b"\r"):
             piece += file.read(1)
         if line == 1 and not rest:
-            piece = piece.removeprefix(b"\xef\xbb\xbf")
+            piece = piece.removeprefix(MARK)
         lines = rest + piece
         if b"\r" in lines:
             lines = lines.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -87,16 +95,17 @@ def blocks(file: Source, path: AnyPath, size: int) -> Iterator[tuple[int, bytes]
         check_line(rest, line, path)
 
 
-def first_of(pieces: Iterator[tuple[int, bytes]]) -> tuple[int, bytes]:
-    """Return the first block from its first line that is not blank on, with the number of that line."""
-    line, block = next(pieces)
-    while not block.strip(b"\n"):
-        following = next(pieces, None)
-        if following is None:
-            return 1, b""
-        line, block = following
-    blank = len(block) - len(block.lstrip(b"\n"))
-    return line + blank, block[blank:]
+def first_of(pieces: Iterator[tuple[int, bytes]], tabs: bool = False) -> tuple[int, bytes]:
+    """Return the first block from its first line that is not blank on, with the number of that line.
+
+    tabs   True if tabs separate cells: a line of them is not blank.
+    """
+    for line, block in pieces:
+        blank = (NO_CELLS if tabs else BLANK).match(block)
+        end = blank.end() if blank else 0
+        if end < len(block):
+            return line + block.count(b"\n", 0, end), block[end:]
+    return 1, b""
 
 
 def check_line(content: bytes, line: int, path: AnyPath) -> None:

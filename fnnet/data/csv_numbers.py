@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -10,9 +11,9 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.arrays import MAX_LABEL
 from fnnet.data.csv_columns import Columns
-from fnnet.data.csv_lines import MAX_LINE, Lines, check_line, decimal_comma
+from fnnet.data.csv_lines import MARK, MAX_LINE, Lines, check_line, decimal_comma
 from fnnet.errors import counted
-from fnnet.files.disk import refuse
+from fnnet.files.disk import refuse, show_bytes
 
 LONGEST: Final = 60
 """Characters of a number: Python refuses to convert thousands of digits."""
@@ -130,9 +131,12 @@ def _parse_cells(block: bytes, line: int, columns: Columns, lines: Lines) -> Arr
     rows: list[list[float]] = []
     read = columns.read()
     for number, content in enumerate(block.split(b"\n")[:-1], line):
-        if not content:
+        if lines.is_blank(content):
             continue
         check_line(content, number, lines.path)
+        if content.startswith(MARK):
+            found, fix = show_bytes(content), "it joins files: take the mark and the second header out"
+            refuse("a byte order mark within the file", lines.path, f"line {number}", "one at its start", found, fix)
         cells = lines.cells(content, number)
         if len(cells) != columns.width:
             place, expected = f"line {number}", counted(columns.width, "field")
@@ -162,7 +166,7 @@ def _number(cell: str, column: int, line: int, columns: Columns, lines: Lines) -
 
 
 def wrong_numbers(values: Array, columns: Columns) -> Array:
-    """Return which values no pixel, and in columns of labels no label, can have; as `_number`."""
+    """Return which values no pixel, and in columns of labels no label, can have, of the columns read; as `_number`."""
     most = np.full(columns.width, 255)
     most[list(columns.labels_at)] = MAX_LABEL
     whole = values == np.floor(values)
@@ -173,16 +177,27 @@ def wrong_numbers(values: Array, columns: Columns) -> Array:
 
 
 def _part(values: Array, block: bytes, line: int, columns: Columns, lines: Lines) -> Part:
+    def place(row: int, column: int) -> str:
+        numbers = [number for number, each in enumerate(block.split(b"\n")[:-1], line) if not lines.is_blank(each)]
+        return f"line {numbers[row]}, column {column + 1}"
+
+    return part_of(values, columns, lines, place)
+
+
+def part_of(values: Array, columns: Columns, lines: Lines, place: Callable[[int, int], str]) -> Part:
+    """Return numbers (n, width), none of them `wrong_numbers` of these columns, as a part.
+
+    place   (row, column) -> the place in words.
+    """
     x, labels = values[:, columns.pixels], values[:, list(columns.labels_at)]
     fractions = x != np.floor(x)
     if not fractions.any():
         return Part(x.astype(np.uint8), labels)
     row, pixel = map(int, np.unravel_index(fractions.argmax(), x.shape))
-    numbers = [number for number, content in enumerate(block.split(b"\n")[:-1], line) if lines.plain(content) != b""]
-    place = f"line {numbers[row]}, column {columns.pixels_at[pixel] + 1}"
+    at = place(row, int(columns.pixels_at[pixel]))
     if x.max() > 1:
-        mixed(place, f"{x[row, pixel]:g}", lines)
-    return Part(scaled(x), labels, place)
+        mixed(at, f"{x[row, pixel]:g}", lines)
+    return Part(scaled(x), labels, at)
 
 
 def mixed(place: str, found: str, lines: Lines) -> None:

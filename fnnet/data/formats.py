@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from fnnet.data import arrow, hdf5, idx, kaggle_csv, mat, npy, npz, pictures, png, tiff
+from fnnet.data import arff, arrow, hdf5, idx, kaggle_csv, libsvm, mat, npy, npz, pictures, png, tiff
 from fnnet.data.reader import AnyPath, Content, Format, Wanted, listed, read_as, size
 from fnnet.files.disk import refuse
 
 FORMATS: tuple[Format, ...] = (
-    idx.FORMAT, kaggle_csv.FORMAT, npz.FORMAT, npy.FORMAT, hdf5.FORMAT, mat.FORMAT, *arrow.FORMATS,
-    png.FORMAT, *pictures.FORMATS, tiff.FORMAT,
+    idx.FORMAT, kaggle_csv.FORMAT, arff.FORMAT, libsvm.FORMAT, npz.FORMAT, npy.FORMAT, hdf5.FORMAT, mat.FORMAT,
+    *arrow.FORMATS, png.FORMAT, *pictures.FORMATS, tiff.FORMAT,
 )  # fmt: skip
 """Every format that fnnet reads; a file is recognised by one of them, whatever its name."""
 UNREADABLE: Final = frozenset({".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".svg"})

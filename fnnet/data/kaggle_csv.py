@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import BufferedReader
 from typing import Final
 
 import numpy as np
 
 from fnnet.core.params import Array
+from fnnet.data.arff_header import looks_like_arff
 from fnnet.data.arrays import image_shape
 from fnnet.data.csv_columns import KAGGLE, OPTION, Columns, columns_of
 from fnnet.data.csv_label import label_column
 from fnnet.data.csv_lines import SEPARATORS, Lines, blocks, check_line, first_of, separator_of
 from fnnet.data.csv_numbers import Part, mixed, parse, scaled
 from fnnet.data.kinds import looks_like_pointer
+from fnnet.data.libsvm import looks_like_libsvm
 from fnnet.data.notes import Note
 from fnnet.data.reader import AGAIN, BINARY, AnyPath, Content, Format, Wanted, looks_like_netpbm, read_as
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
+from fnnet.data.width import width_of
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
 
 START: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:[\s\w\"'+\-.,;\x80-\xff]|\Z)")
@@ -38,7 +42,11 @@ def read_csv(path: AnyPath, label_column: str | None = None, image: bool = False
 def _recognise(head: bytes, path: AnyPath) -> bool:
     """Return True for text that may be a table, plain or packed: CSV has no signature."""
     inside = packed_head(head) if is_packed(head) else head
-    return inside is None or (_is_text(inside) and inside != b"")
+    return inside is None or (_is_text(inside) and inside != b"" and not _is_other(inside))
+
+
+def _is_other(text: bytes) -> bool:
+    return looks_like_libsvm(text) or looks_like_arff(text)
 
 
 def _is_text(head: bytes) -> bool:
@@ -63,7 +71,15 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         if not any(cells):
             refuse("first line is empty", path, place, "a header or numbers", show_bytes(first), KAGGLE)
         columns = columns_of(cells, place, path, wanted)
-        parts = [parse(rest, line + 1, columns, lines) if columns.header else parse(block, line, columns, lines)]
+        if columns.header:
+            after, block = first_of(itertools.chain([(line + 1, rest)], pieces), lines.separator == "\t")
+            if _names_rows(block, after, columns.width, lines):
+                columns = columns_of(["", *cells], place, path, wanted, named=True)
+                pieces = _all_named(pieces, lines)
+                block = _check_named(block, after, lines)
+        else:
+            after = line
+        parts = [parse(block, after, columns, lines)]
         parts += [parse(block, line, columns, lines) for line, block in pieces]
     if not any(len(part.x) for part in parts):
         refuse("empty dataset", path, f"line {line + 1}", "at least 1 row of numbers", "0 rows", AGAIN)
@@ -72,10 +88,51 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         notes.append(Note("separator", f"{os.fsdecode(path)}: cells are separated by {SEPARATORS[lines.separator]}"))
     x, labels, more = assemble(parts, columns, lines)
     shape = image_shape(x.shape[1], wanted.shape)
+    check_images(x, shape, columns, unit=any(note.code == "unit-pixels" for note in more), path=path, wanted=wanted)
     return Content(x, labels, shape, labels_at=os.fsdecode(path), shape_at=place, notes=(*notes, *more))
 
 
+def _names_rows(block: bytes, line: int, width: int, lines: Lines) -> bool:
+    """Return True if the first of these lines has a cell more than the header, a name in quotes before plain cells.
+
+    So R's write.table names rows. Without the quotes the header may be cut, and the first cell a label.
+    """
+    first = block.partition(b"\n")[0]
+    return _named(lines).match(first) is not None and len(lines.cells(first, line)) == width + 1
+
+
+def _named(lines: Lines) -> re.Pattern[bytes]:
+    return re.compile(rb'"(?:[^"\n]|"")*+"[%s](?!["\n])' % lines.separator.encode())
+
+
+def _all_named(pieces: Iterator[tuple[int, bytes]], lines: Lines) -> Iterator[tuple[int, bytes]]:
+    return ((line, _check_named(block, line, lines)) for line, block in pieces)
+
+
+def _check_named(block: bytes, line: int, lines: Lines) -> bytes:
+    """Return the block; DataError for a line that does not begin with the name of a row."""
+    named = _named(lines)
+    for number, content in enumerate(block.split(b"\n"), line):
+        if not (lines.is_blank(content) or named.match(content)):
+            expected, found = "a name in quotes, as the lines before it have", show_bytes(content)
+            refuse("no name of the row", lines.path, f"line {number}", expected, found, "complete or remove the line")
+    return block
+
+
 FORMAT: Final = Format("Kaggle CSV", _recognise, _read, columns=True)
+
+
+def check_images(
+    x: Array, shape: tuple[int, int], columns: Columns, *, unit: bool, path: AnyPath, wanted: Wanted
+) -> None:
+    """Raise DataError for fractions in columns without names of pixels, unless their rows show that they are images.
+
+    Whole numbers up to 255 are hardly anything else; numbers from 0 to 1 are measurements as often.
+    """
+    if unit and not (columns.sure or wanted.image or wanted.shape == shape) and width_of(x, shape[1]) != shape[1]:
+        expected = "names such as pixel0, whole numbers from 0 to 255, or rows like those below them"
+        fix = "tables are not read yet; if each row is an image, say --image"
+        refuse("a table, or images", path, "the columns", expected, f"{x.shape[1]:,} of numbers from 0 to 1", fix)
 
 
 def assemble(parts: Sequence[Part], columns: Columns, lines: Lines) -> tuple[Array, Array | None, list[Note]]:
@@ -131,7 +188,7 @@ def _pixels(parts: Sequence[Part], lines: Lines, edge: Array | None, at: int) ->
                 mixed(fraction, "other pixels above 1", lines)
         parts = [part if part.fraction else part._replace(x=part.x * np.uint8(255)) for part in parts]
     if edge is None:
-        return np.concatenate([part.x for part in parts]), bool(fraction)
+        return np.ascontiguousarray(np.concatenate([part.x for part in parts])), bool(fraction)
     x = np.empty((len(edge), parts[0].x.shape[1] + 1), np.uint8)
     np.concatenate([part.x for part in parts], out=x[:, 1:] if at else x[:, :-1])
     x[:, 0 if at else -1] = scaled(edge) if fraction else edge

@@ -40,8 +40,6 @@ FILES: Final = {
     b"\xff\xff\xff\xff": ("an Arrow stream", MANY),
     b"FEA1": ("a Feather file of version 1", "write it again as version 2: pandas.DataFrame.to_feather"),
     b"SQLite format 3\0": ("an SQLite database", f"read its table, and write {SAVEZ}"),
-    b"@relation": ("an ARFF file", BY_ITS_LIBRARY.format("scipy.io.arff.loadarff")),
-    b"@RELATION": ("an ARFF file", BY_ITS_LIBRARY.format("scipy.io.arff.loadarff")),
     POINTER: ("a pointer of Git LFS, not the file", "fetch the file itself: git lfs pull"),
 }
 """First bytes -> what a message calls a file, and what to do."""

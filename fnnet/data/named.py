@@ -18,10 +18,12 @@ class Chosen(NamedTuple):
 
     names      role -> name.
     left_out   the names of arrays for validation.
+    beside     the names of arrays of no part, beside those of parts.
     """
 
     names: dict[Role, str]
     left_out: tuple[str, ...]
+    beside: tuple[str, ...]
 
 
 def choose(there: Sequence[str], labelled: bool, where: AnyPath, place: str = "the directory") -> Chosen:
@@ -41,7 +43,8 @@ def choose(there: Sequence[str], labelled: bool, where: AnyPath, place: str = "t
     if not roles:
         expected = "x_train, y_train" if labelled else "x_test"
         refuse_names(f"no array {expected.partition(',')[0]}", where, expected, there, place)
-    return Chosen({role: names[role] for role in roles}, tuple(left_out))
+    beside = tuple(name for role, name in names.items() if not role.part and role not in roles)
+    return Chosen({role: names[role] for role in roles}, tuple(left_out), beside)
 
 
 def _roles(there: Sequence[str]) -> list[Role | None]:
@@ -83,10 +86,13 @@ def assemble(chosen: Chosen, path: AnyPath, wanted: Wanted, part: Part) -> Conte
     """Return the content of the chosen arrays: a training set with its test set, or images alone."""
     images = [role for role in chosen.names if not role.labels]
     parts = [part(chosen.names[role], chosen.names.get(role._replace(labels=True))) for role in images]
-    if not wanted.labelled:
-        return parts[0]
-    content = parts[0]
-    if chosen.left_out:
-        text = f"{os.fsdecode(path)}: {', '.join(chosen.left_out)} not used: validation takes images of training"
-        content = content._replace(notes=(*content.notes, Note("not-used", text)))
+    left_out = chosen.left_out if wanted.labelled else ()
+    content = _noting(parts[0], path, left_out, "validation takes images of training")
+    content = _noting(content, path, chosen.beside, f"{chosen.names[images[0]]} is")
     return content._replace(test=parts[1]) if len(parts) > 1 else content
+
+
+def _noting(content: Content, path: AnyPath, unused: Sequence[str], why: str) -> Content:
+    """Return `content` with a note of the arrays that are not used, if there are any."""
+    text = f"{os.fsdecode(path)}: {', '.join(unused)} not used: {why}"
+    return content._replace(notes=(*content.notes, Note("not-used", text))) if unused else content

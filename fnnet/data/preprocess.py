@@ -43,6 +43,7 @@ class Reading(NamedTuple):
     label_column   the column of labels in a table of numbers: "first", "last", its name, its number counted from 1, or
                 "none"; None to find it by the header or the values.
     image       True if the rows of a table are images, however few columns there are.
+    first_index   the number of the first pixel in text of index:value pairs, 0 or 1; None to find it.
     """
 
     pixel_max: int | Literal["auto"] | None = None
@@ -51,6 +52,7 @@ class Reading(NamedTuple):
     first_label: int = 0
     label_column: str | None = None
     image: bool = False
+    first_index: int | None = None
 
 
 def table(preprocessing: Preprocessing) -> Array:

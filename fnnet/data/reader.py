@@ -19,6 +19,10 @@ HEAD: Final = 512
 """Bytes at the start of a file by which its format is recognised."""
 SEE: Final = "see --data in 'fnnet train --help'"
 AGAIN: Final = "fetch the file again"
+BZIP2: Final = b"BZh"
+XZ: Final = b"\xfd7zXZ\0"
+SHOWS: Final = 2**20
+"""Bytes of a file packed by bzip2 or xz that show the beginning of what it packs: bzip2's blocks have 900,000."""
 NETPBM: Final = (b"1", b"2", b"3", b"4", b"5", b"6")
 BINARY: Final = re.compile(rb"[\0-\x08\x0e-\x1f]")
 """Bytes that no text has."""
@@ -33,6 +37,7 @@ class Wanted(NamedTuple):
     label_column   the column of labels in a table of numbers, as `Reading` has it; None if the file shows it.
     image     True if the rows of a table are images, whatever it looks like.
     transpose   True if the files store images column by column, False if row by row; None if it is not given.
+    first_index   the number of the first pixel where pixels are numbered, 0 or 1; None if the file shows it.
     """
 
     labelled: bool
@@ -40,6 +45,7 @@ class Wanted(NamedTuple):
     label_column: str | None = None
     image: bool = False
     transpose: bool | None = None
+    first_index: int | None = None
 
 
 class Content(NamedTuple):
@@ -52,8 +58,8 @@ class Content(NamedTuple):
     labels_at    the file or array that the labels come from, for messages.
     shape_at     the place in the file that gives the size of an image, for messages.
     notes        what the user should know about how the file was read.
+    classes      the names of the labels 0, 1..., if the file names them.
     lossy        True if the file does not keep every pixel: blank ones may be nearly blank.
-    classes      the names of labels 0, 1..., if the file says them.
     """
 
     x: Array
@@ -78,6 +84,7 @@ class Format(NamedTuple):
     suffixes   of the names of pictures, in lower case, with the dot.
     extra      what to pip install for the libraries that `read` imports, if they are optional.
     columns    True if labels are a column among those of the pixels, so that `Wanted.label_column` can name it.
+    numbered   True if each pixel has its number, so that `Wanted.first_index` says where they begin.
     """
 
     name: str
@@ -87,6 +94,7 @@ class Format(NamedTuple):
     suffixes: tuple[str, ...] = ()
     extra: str = ""
     columns: bool = False
+    numbered: bool = False
 
 
 def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content:
@@ -96,15 +104,18 @@ def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content
     Raises   DataError naming the place in the file; StorageError if it cannot be opened or read.
     """
     with Opened(path) as file:
-        head = file.peek(HEAD)[:HEAD]
+        head = _first_bytes(file)
         found = next((each for each in formats if each.recognise(head, path)), None)
         if found is None:
             _refuse_kind(path, head, formats)
         if found.picture and wanted.labelled:
             problem, expected = "a single image is not a data set", "a folder with one folder of images for each class"
             refuse(problem, path, "byte 0", expected, f"one {found.name} image", SEE)
+        where = f"{os.fsdecode(path)}, {found.name}"
         if wanted.labelled and not found.columns:
-            check_columns(wanted.label_column, wanted.image, f"{os.fsdecode(path)}, {found.name}")
+            check_columns(wanted.label_column, wanted.image, where)
+        if wanted.labelled and not found.numbered:
+            check_first_index(wanted.first_index, where)
         try:
             return found.read(file, path, wanted)
         except ImportError as error:
@@ -122,6 +133,15 @@ class Packed(os.PathLike[str]):
 
     def __fspath__(self) -> str:
         return self.name
+
+
+def _first_bytes(file: BufferedReader) -> bytes:
+    """Return the first bytes of a file, as many as show what it is; it is then at its start."""
+    head = file.peek(HEAD)[:HEAD]
+    if head.startswith((BZIP2, XZ)):
+        head = file.read(SHOWS)
+        file.seek(0)
+    return head
 
 
 class Opened:
@@ -170,6 +190,13 @@ def check_columns(label_column: str | None, image: bool, found: str) -> None:
     where = "--label-column" if label_column is not None else "--image" if image else ""
     if where:
         raise UsageError("has no effect", where=where, expected="a table of numbers, such as CSV", found=found)
+
+
+def check_first_index(first_index: int | None, found: str) -> None:
+    """Raise UsageError if the first number of a pixel is given where they have none, in the data `found`."""
+    if first_index is not None:
+        expected = "a table of index:value pairs, such as libsvm"
+        raise UsageError("has no effect", where="--first-index", expected=expected, found=found)
 
 
 def listed(names: Sequence[str]) -> str:

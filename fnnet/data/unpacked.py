@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bz2
-import gzip
+import io
 import lzma
 import zipfile
 import zlib
@@ -14,24 +14,57 @@ from typing import Any, Final, NoReturn
 
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.csv_lines import Source
-from fnnet.data.reader import AGAIN, BINARY, AnyPath
+from fnnet.data.reader import AGAIN, BINARY, BZIP2, HEAD, XZ, AnyPath
 from fnnet.errors import FnnetError
-from fnnet.files.disk import MAX_FILE_BYTES, looks_like_html, refuse
+from fnnet.files.disk import MAX_FILE_BYTES, looks_like_html, refuse, show_bytes
 
 GZIP: Final = b"\x1f\x8b"
 ZIP: Final = b"PK\x03\x04"
-OPEN: Final[dict[bytes, tuple[str, Callable[[Any], Any]]]] = {
-    GZIP: ("gzip", lambda file: gzip.GzipFile(fileobj=file)),
-    b"BZh": ("bzip2", bz2.BZ2File),
-    b"\xfd7zXZ\0": ("xz", lzma.LZMAFile),
+XZ_MEMORY: Final = 2**27
+"""Bytes of memory that unpacking xz may take: twice what its highest preset needs."""
+PIECE: Final = 2**16
+
+
+class _Gzip:
+    """A stream of gzip unpacked by the methods of `bz2.BZ2Decompressor`."""
+
+    def __init__(self) -> None:
+        self.stream, self.full = zlib.decompressobj(31), False
+
+    def decompress(self, packed: bytes, most: int) -> bytes:
+        """Return at most the next `most` bytes."""
+        content = self.stream.decompress(self.stream.unconsumed_tail + packed, most)
+        self.full = len(content) == most
+        return content
+
+    @property
+    def needs_input(self) -> bool:
+        """True if the next bytes need more of the file."""
+        return not (self.full or self.stream.unconsumed_tail)
+
+    @property
+    def eof(self) -> bool:
+        """True at the end of the stream."""
+        return self.stream.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        """What follows that end."""
+        return self.stream.unused_data
+
+
+UNPACKERS: Final[dict[bytes, tuple[str, Callable[[], Any]]]] = {
+    GZIP: ("gzip", _Gzip),
+    BZIP2: ("bzip2", bz2.BZ2Decompressor),
+    XZ: ("xz", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, XZ_MEMORY)),
 }
-"""First bytes -> what packed a file, and what unpacks it."""
+"""First bytes -> what packed a file, and what unpacks a stream of it."""
 DAMAGED: Final = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, ValueError, RuntimeError)
 
 
 def is_packed(head: bytes) -> bool:
     """Return True if these first bytes are those of a file that `unpacked` unpacks."""
-    return head.startswith((*OPEN, ZIP))
+    return head.startswith((*UNPACKERS, ZIP))
 
 
 def packed_head(head: bytes) -> bytes | None:
@@ -39,18 +72,18 @@ def packed_head(head: bytes) -> bytes | None:
 
     Nothing for a damaged file and for an archive of arrays.
     """
-    if not head.startswith((GZIP, ZIP)):
-        return None
     try:
-        if head.startswith(GZIP):
-            return zlib.decompressobj(31).decompress(head, 256)
+        for kind, (_, unpacker) in UNPACKERS.items():
+            if head.startswith(kind):
+                inside: bytes = unpacker().decompress(head, HEAD)
+                return inside or (None if len(head) >= HEAD else b"")
         if head[30 : 30 + int.from_bytes(head[26:28], "little")].endswith(b".npy"):
             return b""
         start = 30 + int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
         if head[8:10] == b"\x08\0":
             return zlib.decompressobj(-15).decompress(head[start:], 256)
         return head[start : start + min(256, int.from_bytes(head[18:22], "little"))]
-    except zlib.error:
+    except (zlib.error, lzma.LZMAError, OSError):
         return b""
 
 
@@ -67,18 +100,61 @@ def unpacked(file: BufferedReader, path: AnyPath) -> Iterator[Source]:
     Raises   DataError, while reading, for a damaged file and for one that unpacks to far more than its size.
     """
     head = file.peek(6)
-    kind = next((each for each in OPEN if head.startswith(each)), None)
+    kind = next((each for each in UNPACKERS if head.startswith(each)), None)
     if kind is None and not head.startswith(ZIP):
         yield file
         return
-    name, opened = OPEN[kind] if kind else ("ZIP", lambda file: _only_member(file, path))
+    name = UNPACKERS[kind][0] if kind else "ZIP"
     try:
-        with opened(file) as stream:
+        with io.BufferedReader(_Streams(file, kind)) if kind else _only_member(file, path) as stream:
             yield _Bounded(stream, file, name, path)
     except FnnetError:
         raise
     except DAMAGED as error:
         _damaged(name, path, error)
+
+
+class _Streams(io.RawIOBase):
+    """What the streams in a file unpack to, one after another, with nothing after them.
+
+    The classes of `bz2` and `lzma` pass over what follows the last stream without a word, that of `gzip` over zeros,
+    which it reads one by one.
+    """
+
+    def __init__(self, file: BufferedReader, kind: bytes) -> None:
+        self.file, self.kind = file, kind
+        self.unpacker = UNPACKERS[kind][1]()
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, into: Any) -> int:
+        """Fill `into` with the next bytes; return how many they are, 0 at the end."""
+        content = b""
+        while not content:
+            packed = b""
+            if self.unpacker.eof:
+                packed = self._next_stream()
+                if not packed:
+                    return 0
+                self.unpacker = UNPACKERS[self.kind][1]()
+            elif self.unpacker.needs_input:
+                packed = self.file.read(PIECE)
+                if not packed:
+                    raise EOFError("cut short")
+            content = self.unpacker.decompress(packed, len(into))
+        into[: len(content)] = content
+        return len(content)
+
+    def _next_stream(self) -> bytes:
+        """Return the first bytes of the next stream; none at the end of the file."""
+        rest: bytes = self.unpacker.unused_data
+        while len(rest) < len(self.kind) and (more := self.file.read(PIECE)):
+            rest += more
+        if rest and not rest.startswith(self.kind):
+            raise ValueError(f"other data after its end: {show_bytes(rest)}")
+        return rest
 
 
 class _Bounded:
@@ -101,7 +177,20 @@ class _Bounded:
         return content
 
 
+def _check_end(file: BufferedReader) -> None:
+    """Raise ValueError unless a ZIP archive's last record ends the file."""
+    whole = file.seek(0, io.SEEK_END)
+    file.seek(max(0, whole - 22 - 65535))  # the record, and the longest comment
+    tail = file.read()
+    at = tail.rfind(b"PK\x05\x06")
+    end = at + 22 + int.from_bytes(tail[at + 20 : at + 22], "little")
+    if at >= 0 and end != len(tail):
+        raise ValueError(f"other data after its end: {show_bytes(tail[end:])}")
+    file.seek(0)
+
+
 def _only_member(file: BufferedReader, path: AnyPath) -> Any:
+    _check_end(file)
     with zipfile.ZipFile(file) as archive:
         members = [each for each in archive.infolist() if not each.is_dir() and not _passed_over(each.filename)]
         if len(members) != 1:

@@ -11,6 +11,7 @@ from fnnet.core.check_network import check_examples
 from fnnet.core.checks import as_array, check_labels
 from fnnet.core.state import Examples
 from fnnet.data import Dataset
+from fnnet.data.notes import Note
 from fnnet.data.preprocess import Reading
 from fnnet.errors import DataError, UsageError, counted
 
@@ -20,11 +21,12 @@ def load_dev_set(
     dataset: Dataset,
     notify: Callable[[str], None] = lambda notice: None,
     label_column: str | None = None,
+    first_index: int | None = None,
 ) -> Examples:
     """Load the images at `path` for validation while training on `dataset`.
 
     notify   called with each note about them.
-    label_column   the column of labels in a table, as in `fnnet.data.preprocess.Reading`.
+    label_column, first_index   as in `fnnet.data.preprocess.Reading`.
     Raises   as `data.load`; UsageError for images of another shape or other classes.
     """
     try:
@@ -33,7 +35,7 @@ def load_dev_set(
             None,
             classes=dataset.classes,
             flat=dataset.image_shape,
-            reading=Reading(label_column=label_column),
+            reading=Reading(label_column=label_column, first_index=first_index),
             preprocessing=dataset.preprocessing,
             notify=notify,
         )
@@ -46,6 +48,9 @@ def load_dev_set(
             for each in (dataset, found)
         ]
         raise UsageError("images differ", where="dev_data", place=os.fsdecode(path), expected=kinds[0], found=kinds[1])
+    if found.test is not None:
+        text = f"{os.fsdecode(path)}: its test part is not used: validation takes its training images"
+        notify(Note("not-used", text))
     return found.train
 
 

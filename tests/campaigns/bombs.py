@@ -138,6 +138,7 @@ def archived(path):
 
 
 GOOD = gzip.compress(idx_bytes(np.zeros((1, 28, 28))))
+ARFF = b"@relation a\n@attribute pixel0 real\n@attribute pixel1 real\n@attribute class {a,b}\n@data\n"
 NAMES = b"label," + b",".join(b"pixel%d" % i for i in range(784)) + b"\n"
 BOMBS = {
     # name: (what builds it, what reads it, whether it is to be read)
@@ -264,6 +265,35 @@ BOMBS = {
     "csv: 60,000 quotes": (raw(b"label,pixel0\n1," + b'"' * 60000 + b"\n"), load, False),
     "csv: 8 MB of empty lines": (raw(b"label,pixel0\n" + b"\n" * 8_000_000 + b"1,2\n"), load, True),
     "csv: 8 MB of carriage returns": (raw(b"label,pixel0\r" + b"\r" * 8_000_000), load, False),
+    "libsvm: a line of 1 GiB of hole": (lambda p: sparse(p, b"1 1:2 2:3", 2**30), load, False),
+    "libsvm: pixels far apart": (raw(b"1 1048576:1\n" * 100_000), load, False),
+    "libsvm: 500 empty lines": (raw(b"\n" * 510 + b"1"), load, False),
+    "libsvm: 100 blank lines": (raw(b" \t\n" * 170 + b"x"), load, False),
+    "libsvm: labels alone": (raw(b"1 \n" * 2_000_000), load, False),
+    "libsvm: a value of 60,000 digits": (raw(b"1 1:" + b"9" * 60_000 + b"\n"), load, False),
+    "libsvm: tabs": (raw(b"1" + b"\t" * 60_000 + b"1:2\n"), load, False),
+    "arff: a line of 1 GiB of hole": (lambda p: sparse(p, b"@relation a", 2**30), load, False),
+    "arff: comments alone": (raw(b"% \n" * 3_000_000), load, False),
+    "arff: a million columns": (raw(b"@relation a\n" + b"@attribute a real\n" * 10**6), load, False),
+    "arff: 30,000 names": (
+        raw(b"@relation a\n@attribute class {" + b",".join(b"%d" % i for i in range(10_000)) + b"}\n@data\n1\n"),
+        load,
+        False,
+    ),
+    "arff: 60,000 blanks in a cell": (raw(ARFF + b"1," + b" " * 60_000 + b"x,'a'\n"), load, False),
+    "arff: 60,000 blanks in a sparse line": (raw(ARFF + b"{0 1, 2 " + b" " * 60_000 + b"a b}\n"), load, False),
+    "arff: quotes that never close": (raw(ARFF + b"'," * 30_000 + b"\n"), load, False),
+    "arff: quotes within quotes": (raw(ARFF + b"\"'a'b," * 8_000 + b"\n"), load, False),
+    "arff: sparse lines of a wide table": (
+        raw(
+            b"@relation a\n"
+            + b"".join(b"@attribute pixel%d real\n" % i for i in range(40_000))
+            + b"@attribute class {a,b}\n@data\n"
+            + b"{1 1}\n" * 10_000
+        ),
+        load,
+        False,
+    ),
 }
 
 

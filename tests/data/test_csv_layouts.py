@@ -21,7 +21,19 @@ from tests.tools.samples import write
 
 DIGITS = data.load("digits").train
 few = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-KINDS = ("digits", "inverted", "small", "noise", "dim noise", "mask", "noise mask", "cloth", "rounded")
+KINDS = (
+    "digits",
+    "inverted",
+    "small",
+    "noise",
+    "dim noise",
+    "mask",
+    "noise mask",
+    "cloth",
+    "rounded",
+    "faces",
+    "garments",
+)
 
 
 def images(kind, n, generator):
@@ -29,7 +41,14 @@ def images(kind, n, generator):
     x = DIGITS.x[generator.permutation(len(DIGITS.x))[:n]]
     noise = generator.integers(0, 256, (n, 784)).astype(np.uint8)
     cloth = np.where((np.indices((28, 28)).sum(0).reshape(-1) % 55 > 3), noise // 2 + 60, noise // 100)
+    rows, columns = np.indices((28, 28)).reshape(2, 1, 784)
+    light = generator.uniform(20, 200, (4, n, 1))
+    faces = light[0] + light[1] * rows / 28 - light[2] * columns / 56 + generator.normal(0, 5, (n, 784))
+    wide = np.abs(columns - 13.5) < generator.uniform(3, 15, (n, 1)) + rows * generator.uniform(-0.1, 0.2, (n, 1))
+    garments = wide * (light[3] + 20 * np.sin(rows * light[0] / 50) + generator.normal(0, 9, (n, 784)))
     return {
+        "faces": faces.clip(0, 255).astype(np.uint8),
+        "garments": garments.clip(0, 255).astype(np.uint8),
         "digits": x,
         "inverted": 255 - x,
         "small": (x.reshape(n, 28, 28)[:, 2:26:3, 2:26:3].reshape(n, 64) // 15).clip(0, 16),
@@ -95,7 +114,7 @@ def test_labels_without_a_name_are_never_read_wrongly(tmp_path, kind, where, n, 
             assert np.array_equal(found_labels, labels)
 
 
-@pytest.mark.parametrize("kind", ["digits", "inverted", "small", "noise", "mask"])
+@pytest.mark.parametrize("kind", ["digits", "inverted", "small", "noise", "mask", "faces", "garments"])
 @pytest.mark.parametrize("where", ["first", "last"])
 @pytest.mark.parametrize("n", [60, 400])
 def test_labels_of_usual_images_are_found(kind, where, n, tmp_path):
@@ -238,6 +257,23 @@ def test_packed_tables_are_read_and_damaged_ones_refused(kind, tmp_path):
         read_csv(write(tmp_path / "bomb", bomb))
 
 
+@few
+@given(st.sampled_from(["gz", "bz2", "xz"]), st.integers(1, 3), st.binary(max_size=40), st.integers(1, 400))
+def test_streams_one_after_another_are_read_and_other_data_after_them_refused(tmp_path, kind, streams, rest, piece):
+    content = text(np.arange(2 * 65).reshape(2, 65), header=["label", *(f"pixel{i}" for i in range(64))])
+    step = len(content) // streams + 1
+    whole = b"".join(packed(content[start : start + step], kind) for start in range(0, len(content), step))
+    before = unpacked.PIECE
+    unpacked.PIECE = piece
+    try:
+        assert np.array_equal(read_csv(write(tmp_path / "a", whole))[0][1], np.arange(66, 130))
+        if rest:
+            with pytest.raises(DataError, match=r"damaged (gzip|bzip2|xz); expected a whole file, found"):
+                read_csv(write(tmp_path / "a", whole + rest))
+    finally:
+        unpacked.PIECE = before
+
+
 def test_an_archive_of_several_tables_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("a.csv", "label,pixel0\n1,2\n")
@@ -371,3 +407,112 @@ def test_columns_numbered_behind_an_unnamed_one(tmp_path):
     x, labels = read_csv(write(tmp_path / "a", "\n".join(lines).encode()))
     assert np.array_equal(x, rows)
     assert labels is None
+
+
+@few
+@given(st.data(), st.sampled_from([",", ";", "\t", " "]), st.integers(1, 400))
+def test_names_of_rows_under_a_header_that_is_one_short(tmp_path, draws, separator, piece):
+    """As R's write.table writes them, wherever the file is cut; without quotes the header may as well be cut."""
+    quote = draws.draw(st.sampled_from(['"{}"', "{}"]))
+    names = [*(f"pixel{i}" for i in range(64))]
+    at = draws.draw(st.sampled_from([0, 5, 64, None]))
+    rows = X8.tolist()
+    if at is not None:
+        names.insert(at, "label")
+        rows = [[*row[:at], number % 3, *row[at:]] for number, row in enumerate(rows)]
+    start = draws.draw(st.integers(0, 1000))
+    lines = [separator.join(map(quote.format, names))]
+    lines += [separator.join([quote.format(start + number), *map(str, row)]) for number, row in enumerate(rows)]
+    path = write(tmp_path / "a", "\n".join(lines).encode())
+    broken = draws.draw(st.sampled_from([None, *range(1, 7)]))
+    before = kaggle_csv.PIECE
+    kaggle_csv.PIECE = piece
+    try:
+        if quote == "{}":
+            with pytest.raises(DataError, match="line 2: wrong number of fields"):
+                read_csv(path)
+            return
+        x, labels = read_csv(path)
+        assert np.array_equal(x, X8)
+        assert labels is None if at is None else labels.tolist() == [number % 3 for number in range(7)]
+        if broken:
+            lines[broken + 1] = lines[broken + 1].replace('"', "")
+            with pytest.raises(DataError, match=f"line {broken + 2}: no name of the row"):
+                read_csv(write(path, "\n".join(lines).encode()))
+    finally:
+        kaggle_csv.PIECE = before
+
+
+def test_cells_that_are_one_too_many_but_name_no_rows_are_refused(tmp_path):
+    for rows in ("1,2,\n", "1,2\n3,4,5\n", "7,1,2\n", "1,2,3,4\n", '"7","1","2"\n', '"7",1,2\n3,4,5\n', '"7,1,2\n'):
+        with pytest.raises(DataError, match=r"wrong number of fields|not a|no name of the row|damaged line"):
+            read_csv(write(tmp_path / "a", b"label,pixel0\n" + rows.encode()))
+
+
+@few
+@given(
+    st.lists(st.sampled_from(["", " ", "\t", " \t "]), max_size=3),
+    st.sampled_from([",", ";", " "]),
+    st.sampled_from(["\n", "\r\n"]),
+    st.integers(1, 60),
+    st.booleans(),
+)
+def test_lines_with_blanks_alone_are_blank(tmp_path, blanks, separator, end, piece, fractions):
+    rows = [[1, 0, 7], [2, 9, 255]] if not fractions else [[1, 0, "0.5"], [2, "1.0", "0.25"]]
+    lines = [separator.join(map(str, row)) for row in (["label", "pixel0", "pixel1"], *rows)]
+    content = "".join(end.join([*blanks, line, ""]) for line in lines) + end.join(blanks)
+    before = kaggle_csv.PIECE
+    kaggle_csv.PIECE = piece
+    try:
+        x, labels = read_csv(write(tmp_path / "a", content.encode()))
+        assert x.tolist() == ([[0, 7], [9, 255]] if not fractions else [[0, 128], [255, 64]])
+        assert labels.tolist() == [1, 2]
+        wrong = content + end + separator.join("1x0") + end
+        line = content.count("\n") + 2
+        with pytest.raises(DataError, match=f"line {line}, column 2: not a pixel"):
+            read_csv(write(tmp_path / "a", wrong.encode()))
+    finally:
+        kaggle_csv.PIECE = before
+    with pytest.raises(DataError, match="line 2: wrong number of fields"):
+        read_csv(write(tmp_path / "a", b"label\tpixel0\tpixel1\n\t\t\t\n1\t2\t3\n"))
+
+
+@pytest.mark.parametrize("joined", [1, 3000])
+def test_files_that_were_joined_are_named(joined, tmp_path):
+    one = b"\xef\xbb\xbflabel,pixel0\n" + b"1,2\n" * joined
+    with pytest.raises(DataError, match=f"line {joined + 2}: a byte order mark within the file; .*second header"):
+        read_csv(write(tmp_path / "a", one * 2))
+
+
+@pytest.mark.parametrize("form", ["csv", "npz", "libsvm"])
+def test_a_largest_pixel_of_1_is_that_of_fractions(form, tmp_path):
+    x, labels = DIGITS.x[:50], DIGITS.labels[:50]
+    path = tmp_path / "a"
+    if form == "npz":
+        with open(path, "wb") as file:
+            np.savez(file, x=x.reshape(-1, 28, 28) / 255, y=labels)
+    elif form == "csv":
+        cells = [[f"{value / 255:.6g}" for value in row] for row in x.tolist()]
+        write(
+            path,
+            text(table(np.array(cells, object), labels, "first"), header=["label", *(f"pixel{i}" for i in range(784))]),
+        )
+    else:
+        lines = [" ".join(f"{i}:{v / 255:.6g}" for i, v in enumerate(row, 1)) for row in x.tolist()]
+        write(path, "".join(f"{label} {line}\n" for label, line in zip(labels, lines, strict=True)).encode())
+    for most in (1, "auto", None):
+        found = data.load(path, reading=Reading(pixel_max=most))
+        assert np.array_equal(found.train.x, x)
+        assert found.preprocessing.pixel_max == 255
+    with pytest.raises(DataError, match="pixel above the largest"):
+        data.load(path, reading=Reading(pixel_max=16))
+    whole = write(path, b"label,pixel0,pixel1\n1,0,1\n2,1,0\n")
+    assert data.load(whole, reading=Reading(pixel_max=1)).train.x.tolist() == [[0, 255], [255, 0]]
+
+
+def test_data_after_a_zip_archive_is_refused(tmp_path):
+    whole = packed(b"label,pixel0\n1,2\n" * 1 + b"3,4\n", "zip")
+    assert read_csv(write(tmp_path / "a", whole))[0].tolist() == [[2], [4]]
+    for rest in (b"x", b"label,pixel0\n1,2\n"):
+        with pytest.raises(DataError, match="damaged ZIP; expected a whole file, found other data after its end"):
+            read_csv(write(tmp_path / "a", whole + rest))

@@ -57,7 +57,6 @@ KINDS = {
     "short record": (lambda folder: record(bytes(100)), "a TFRecord file"),
     "long record": (lambda folder: record(bytes(900)), "a TFRecord file"),
     "model": (model, "a safetensors file, such as a model"),
-    "arff": (lambda folder: b"@relation digits\n@attribute a numeric\n@data\n1\n", "an ARFF file"),
     "7z": (lambda folder: b"7z\xbc\xaf\x27\x1c\0\4" + bytes(90), "a 7z archive"),
 }
 

@@ -180,3 +180,17 @@ def test_any_names_have_an_order(names, random):
     assert len({(tuple(pieces), name) for pieces, name in map(natural, names)}) == len(names)
     other = random.sample(names, len(names))
     assert sorted(names, key=natural) == sorted(other, key=natural)
+
+
+def test_folders_beside_idx_files_are_noted(idx_folder, run):
+    assert "not-used" not in [note.code for note in data.load(idx_folder).notes]
+    for name in ("zero", "one", ".git", "__MACOSX"):
+        (idx_folder / name).mkdir()
+    notes = [str(note) for note in data.load(idx_folder).notes if note.code == "not-used"]
+    assert notes == [f"{idx_folder}: not used: folders one and zero; the IDX files beside them are read"]
+
+
+def test_the_test_part_of_images_for_validation_is_noted(idx_folder, run):
+    done = run("train", "--data", idx_folder, "--dev-data", idx_folder, "--epochs", 1, "--json")
+    notes = [note["note"] for note in done.json["notes"] if note["code"] == "not-used"]
+    assert notes == [f"{idx_folder}: its test part is not used: validation takes its training images"]

@@ -109,7 +109,7 @@ FORMAT = Format("grid", _recognise, _read)
 ''',
     "names.py": [("DATA_FORMATS", '"grid"')],
     "data/formats.py": [
-        ("import arrow, ", "import arrow, grid, "),
+        ("import arff, arrow, ", "import arff, arrow, grid, "),
         ("    idx.FORMAT, ", "    grid.FORMAT, idx.FORMAT, "),
     ],
 }

@@ -61,7 +61,7 @@ def test_the_corpus_is_small_and_the_seeds_are_those_that_the_program_writes():
         names = {path.name for path in FILES[reader]}
         assert set(made) <= names
         assert all(name.startswith("found-") for name in names - set(made)), reader
-        if reader in ("idx", "csv", "log"):  # how well the others compress is zlib's own affair
+        if reader in ("idx", "csv", "arff", "libsvm", "log"):  # how well the others compress is zlib's own affair
             assert all((CORPUS / reader / name).read_bytes() == content for name, content in made.items())
 
 
@@ -176,6 +176,19 @@ WRONG = {
         "dtype": lambda value: (value[0].astype(np.uint16), value[1]),
         "columns apart": lambda value: (np.asfortranarray(value[0]), value[1]),
     },
+    "arff": {
+        "a pixel": lambda c: c._replace(x=changed(c.x)),
+        "a label": lambda c: c._replace(labels=changed(c.labels)),
+        "a row less": lambda c: c._replace(x=c.x[1:].copy(), labels=c.labels[1:].copy()),
+        "columns": lambda c: c._replace(x=c.x[:, ::-1].copy()),
+        "a class less": lambda c: c._replace(classes=c.classes[:1]),
+    },
+    "libsvm": {
+        "a pixel": lambda c: c._replace(x=changed(c.x)),
+        "a label": lambda c: c._replace(labels=changed(c.labels)),
+        "a row less": lambda c: c._replace(x=c.x[1:].copy(), labels=c.labels[1:].copy()),
+        "shape": lambda c: c._replace(x=c.x[:, 1:].copy()),
+    },
     "npz": {
         "a pixel": lambda d: d._replace(train=d.train._replace(x=locked(changed(d.train.x)))),
         "a label": lambda d: d._replace(train=d.train._replace(labels=locked(changed(d.train.labels)))),
@@ -209,6 +222,8 @@ GOOD = {
     "idx": "images",
     "gzip": "images-1",
     "csv": "order",
+    "arff": "nominal",
+    "libsvm": "plain",
     "npz": "pair",
     "png": "grey",
     "images": "npz",
@@ -222,7 +237,7 @@ def test_a_silently_wrong_value_is_caught(reader, fault, tmp_path):
     place = Place(tmp_path, target.file)
     name = "good-" + GOOD.get(reader, "small-description" if reader == "model" else "plain-description")
     if fault in ("a row less", "columns apart"):
-        name = "good-header"
+        name = {"csv": "good-header", "arff": "good-nominal"}.get(reader, "good-plain")
     place.put(target.build((CORPUS / reader / name).read_bytes()))
     place.close()
     value = check(target.read, place.path, lambda value: target.hold(value, place.path))

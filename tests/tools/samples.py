@@ -163,6 +163,18 @@ JPEG = _saved("JPEG", quality=90)
 FLAT, ONE, BITS = X.reshape(2, -1), X[:1].reshape(1, -1), np.where(X[0] > 127, 255, 0)
 CSV = "label," + ",".join(f"pixel{i}" for i in range(6)) + "\r\n"
 CSV += "".join(f"{label}," + ",".join(map(str, row)) + "\r\n" for label, row in zip(LABELS, FLAT.tolist(), strict=True))
+LIBSVM = "".join(
+    f"{label} " + " ".join(f"{number}:{value}" for number, value in enumerate(row, 1)) + " \n"
+    for label, row in zip(LABELS, FLAT.tolist(), strict=True)
+)
+ARFF = "% images\n@RELATION 'a b'\n" + "".join(
+    f"@ATTRIBUTE {name} real\n" for name in ("class", *(f"pixel{i}" for i in range(6)))
+)
+ARFF += "@DATA\n"
+SPARSE = "".join(
+    f"{{0 {label}, " + ", ".join(f"{number} {value}" for number, value in enumerate(row, 1)) + "}\n"
+    for label, row in zip(LABELS, FLAT.tolist(), strict=True)
+)
 TEXT = chunk(b"gAMA", bytes(4)) + chunk(b"tEXt", b"a\0b")
 SAMPLES = {
     "idx.gz": Sample("IDX", _full_gzip(idx_bytes(X)), FLAT, guarded=True),
@@ -188,6 +200,9 @@ SAMPLES = {
     "arrow": Sample("Arrow", written("a.feather"), FLAT, labels=LABELS),
     "arrow stream": Sample("Arrow", written("a.arrow"), FLAT, labels=LABELS),
     "tiff": Sample("TIFF", written("a.tiff"), ONE),
+    "arff": Sample("ARFF", (ARFF + CSV.partition("\r\n")[2]).encode(), FLAT, labels=LABELS),
+    "arff sparse": Sample("ARFF", (ARFF + SPARSE).encode(), FLAT, labels=LABELS),
+    "libsvm": Sample("libsvm", LIBSVM.encode(), FLAT, labels=LABELS),
 }
 """Every format in the table has a sample here, from which its tests, its damage, its bombs and its seeds of the fuzzer
 are made."""

@@ -102,6 +102,10 @@ def csv_seeds():
         "good-tabs": "label\tpixel0\n1\t2\n",
         "good-floats": "label,pixel0,pixel1\n1.0,2.55e+02,0.0\n",
         "good-fractions": "label,pixel0,pixel1\n1,0.5,1\n2,0,0.25\n",
+        "good-row-names": '"label" "pixel0"\n"1" 7 255\n"b c" 1 0\n',
+        "good-blanks": " \n\t\nlabel,pixel0\n \n1,2\n\t\n",
+        "short-header": "label,pixel0\n1,0,0\n",
+        "joined": "\ufefflabel,pixel0\n1,2\n" * 2,
         "decimal-commas": "label;pixel0\n1;0,5\n",
         "twice": "label,pixel0,pixel0\n1,2,3\n",
         "gap": "label,pixel0,pixel2\n1,2,3\n",
@@ -118,6 +122,66 @@ def csv_seeds():
     }
     faults = {"utf16": utf16, "nul": b"label,pixel0\n1,\0\n", "latin": b"label,pixel0\n1,\xe9\n", "empty": b""}
     return {name: text.encode() for name, text in texts.items()} | faults
+
+
+def libsvm_seeds():
+    """libsvm's text of images of 2 x 3, and its faults."""
+    texts = {
+        "good-plain": "5 1:3 2:18 6:255 \n0 3:7 \n",
+        "good-from-0": "5 0:3 5:255\n7 2:1\n",
+        "good-every": "1 1:1 2:2 3:3 4:4 5:5 6:6\n",
+        "good-unit": "1.000000 1:0.5 2:1 3:1e-3\n+2 6:0.25\n",
+        "good-signed": "+1 1:-1 2:1 3:-0.25\n-1 6:0.5\n",
+        "good-comments": "# Column indices are zero-based\n\n3 1:2 # 4:5\r\n\t4\t2:3\r",
+        "good-blank": "3\n4 1:0\n",
+        "good-bom": "\ufeff3 2:2\n",
+        "query": "3 qid:1 1:2\n",
+        "no-label": "1:2 2:3\n",
+        "labels": "1,2 1:2\n",
+        "below": "-1 1:2\n2 1:3\n",
+        "order": "1 2:3 1:4\n",
+        "twice": "1 2:3 2:3\n",
+        "beyond": "1 7:3\n",
+        "far": "1 99999999999:3\n",
+        "large": "1 1:256\n",
+        "mixed": "1 1:0.5 2:7\n",
+        "nan": "1 1:nan\n",
+        "text": "1 1:2 x\n",
+        "space": "1 1: 2\n",
+    }
+    return {name: text.encode() for name, text in texts.items()}
+
+
+def arff_seeds():
+    """ARFF of images of two pixels, dense and sparse, and its faults."""
+    numeric = "@relation a\n@attribute pixel1 real\n@attribute pixel2 REAL\n@attribute class integer\n@data\n"
+    nominal = numeric.replace("integer", "{b,a}")
+    texts = {
+        "good-dense": numeric + "1,2,3\n255,0,9\n",
+        "good-nominal": nominal + "1,2,a\n3,4,b\n",
+        "good-sparse": numeric + "{0 1, 2 3}\n{}\n{1 5}\n",
+        "good-sparse-nominal": nominal + "{0 1, 2 a}\n{1 7}\n",
+        "good-comments": "% a\n" + nominal.upper().replace("\n", "\r\n") + "% b\r\n1, 2, A\r\n\r\n3 ,4 ,B\r\n",
+        "good-quotes": "@relation 'a b'\n@attribute 'pixel1' real\n@attribute class {'a b','c,d'}\n@data\n"
+        "1,'c,d'\n2,\"a b\"\n",
+        "good-unit": numeric + "0.5,1,3\n0,0.25,2\n",
+        "good-numbers": numeric.replace("integer", "{7,5,10}") + "1,2,10\n3,4,5\n",
+        "good-pixels": numeric.replace("pixel1 real", "pixel1 {0,255}") + "255,2,1\n0,1,0\n",
+        "good-names": numeric.replace("@data", "@attribute id string\n@data") + "1,2,3,'x y'\n4,5,6,z\n",
+        "missing": numeric + "?,2,3\n",
+        "weight": numeric + "1,2,3,{5}\n",
+        "sparse-weight": numeric + "{0 1},{5}\n",
+        "beyond": numeric + "{3 1}\n",
+        "twice": numeric + "{0 1, 0 2}\n",
+        "colon": numeric + "{0:1}\n",
+        "unknown": nominal + "1,2,c\n",
+        "no-data": numeric.replace("@data\n", ""),
+        "no-rows": numeric + "% none\n",
+        "date": numeric.replace("pixel2 REAL", "pixel2 date"),
+        "relational": numeric.replace("pixel2 REAL", "pixel2 relational"),
+        "unclosed": nominal + "1,2,'a\n",
+    }
+    return {name: text.encode() for name, text in texts.items()}
 
 
 def _npy(array):
@@ -358,6 +422,8 @@ SEEDS = {
     "idx": idx_seeds,
     "gzip": gzip_seeds,
     "csv": csv_seeds,
+    "arff": arff_seeds,
+    "libsvm": libsvm_seeds,
     "npz": npz_seeds,
     "png": png_seeds,
     "images": image_seeds,

@@ -23,10 +23,11 @@ import numpy as np
 import fnnet
 from fnnet import data
 from fnnet.core.params import Params
-from fnnet.data import formats, idx, kaggle_csv, png
+from fnnet.data import arff, formats, idx, kaggle_csv, libsvm, png
 from fnnet.data.arrays import MAX_LABEL
 from fnnet.data.csv_columns import LABELS
 from fnnet.data.preprocess import table
+from fnnet.data.reader import Wanted, read_as
 from fnnet.data.unpacked import ZIP
 from fnnet.errors import FnnetError
 from fnnet.files import log
@@ -129,15 +130,16 @@ def hold_csv(value, path):
         _array(labels, (np.int64,), "labels", frozen=False)
         must(labels.shape == (len(pixels),) and labels.min() >= 0 and labels.max() <= MAX_LABEL, "the labels")
     content = Path(path).read_bytes()
-    if content.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"PK")):
-        return
+    if content.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"PK")) or re.search(rb"(?m)^\t", content):
+        return  # packed, or with names of rows under an empty name and tabs, which blanks below would hide
     # Line ends as Python has them, and those within quotes not taken apart.
-    lines = io.StringIO(content.decode("utf-8-sig"), newline=None).read().split("\n")
+    lines = io.StringIO(content.decode("utf-8-sig", "replace"), newline=None).read().split("\n")
     lines = [re.sub(" +", " ", line.replace("\t", " ").strip(" ")) if "," not in line else line for line in lines]
     width = pixels.shape[1] + (labels is not None)
     rows = [_cells(line, width) for line in lines if line]
     must(len(rows) - len(pixels) in (0, 1), "rows", (len(rows), len(pixels)))
     names = rows.pop(0) if len(rows) > len(pixels) else [str(column) for column in range(len(rows[0]))]
+    names = ["", *names] if rows and len(rows[0]) == len(names) + 1 else names  # R's names of rows have none
     numbered = {_place(name.strip().lower()): column for column, name in enumerate(names) if re.search("[0-9]", name)}
     at = [numbered[place] for place in sorted(numbered)]
     cells = [[row[column] for column in at] for row in rows]
@@ -299,10 +301,90 @@ def hold_images(x, path):
     must(x.ndim == 2 and len(x) > 0 and x.shape[1] == math.prod(SHAPE), "x's shape", x.shape)
 
 
+def read_libsvm(path):
+    """Read libsvm's text, with the shape of the samples."""
+    return read_as((libsvm.FORMAT,), path, Wanted(labelled=True, shape=SHAPE))
+
+
+def hold_libsvm(content, path):
+    """Every pair is read again by Python's floats."""
+    x, labels, notes = content.x, content.labels, content.notes
+    _array(x, (np.uint8,), "x", frozen=False)
+    _array(labels, (np.int64,), "labels", frozen=False)
+    must(x.shape == (len(labels), math.prod(SHAPE)) and len(x) > 0, "x's shape", x.shape)
+    text = Path(path).read_bytes()
+    if text.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"PK")):
+        return
+    lines = io.StringIO(text.decode("utf-8-sig", "replace"), newline=None).read().split("\n")
+    rows = [fields for line in lines if (fields := line.partition("#")[0].split())]
+    must(len(rows) == len(x), "rows", (len(rows), len(x)))
+    pairs = [
+        [(int(number), float(value)) for number, _, value in (each.partition(":") for each in row[1:])] for row in rows
+    ]
+    first = 0 if any("numbered from 0" in note for note in notes) else 1
+    low = -1 if any("from -1" in note for note in notes) else 0
+    scale = 255 / (1 - low) if any(note.code == "unit-pixels" for note in notes) else 1
+    wanted = np.full(x.shape, -low * scale)
+    for row, each in enumerate(pairs):
+        for number, value in each:
+            wanted[row, number - first] = (value - low) * scale
+    must(np.abs(wanted - x).max() <= 0.5 + 1e-3, "a pixel")
+    signed = any(note.code == "signed-labels" for note in notes)
+    must([float(row[0]) for row in rows] == [2 * each - 1 if signed else each for each in labels.tolist()], "a label")
+
+
+def read_arff(path):
+    """Read an ARFF file."""
+    return read_as((arff.FORMAT,), path, Wanted(labelled=True))
+
+
+def hold_arff(content, path):
+    """Lines without quotes are read again by splitting them, the columns found by the rule of CSV."""
+    x, labels, classes = content.x, content.labels, content.classes
+    _array(x, (np.uint8,), "x", frozen=False)
+    _array(labels, (np.int64,), "labels", frozen=False)
+    must(len(x) == len(labels) > 0 and labels.min() >= 0 and labels.max() <= MAX_LABEL, "the labels")
+    must(not classes or labels.max() < len(classes), "a class")
+    text = Path(path).read_bytes()
+    if re.search(rb"['\"]", text) or text.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"PK")):
+        return
+    lines = [line.strip() for line in io.StringIO(text.decode("utf-8-sig", "replace"), newline=None).read().split("\n")]
+    lines = [line for line in lines if line and not line.startswith("%")]
+    data_at = next(i for i, line in enumerate(lines) if re.split("[ \t]", line)[0].lower() == "@data")
+    columns = [
+        re.split(r"\s+|(?={)", line, maxsplit=2) for line in lines[:data_at] if line.lower().startswith("@attribute")
+    ]
+    label = [i for i, column in enumerate(columns) if column[1].lower() == "class"]
+    order = [i for i, column in enumerate(columns) if re.fullmatch("pixel[0-9]+", column[1].lower())]
+    if len(label) != 1 or len(order) + 1 != len(columns):
+        return
+    order.sort(key=lambda i: int(columns[i][1][5:]))
+    values = [name.strip() for name in columns[label[0]][2].strip(" \t{}").split(",")] if classes else []
+    rows = [_row(line, len(columns), label[0], values) for line in lines[data_at + 1 :]]
+    must(len(rows) == len(x), "rows", (len(rows), len(x)))
+    scale = 255 if any(note.code == "unit-pixels" for note in content.notes) else 1
+    for row, pixels, number in zip(rows, x.tolist(), labels.tolist(), strict=True):
+        must(all(abs(float(row[i]) * scale - pixel) <= 0.5 for i, pixel in zip(order, pixels, strict=True)), "a pixel")
+        must(row[label[0]] == classes[number] if classes else float(row[label[0]]) == number, "a label")
+
+
+def _row(line, width, label, values):
+    if not line.startswith("{"):
+        return [cell.strip() for cell in line.split(",")]
+    row = ["0"] * width
+    row[label] = values[0] if values else "0"
+    for item in filter(None, line.strip("{} \t").split(",")):
+        number, value = item.split()
+        row[int(number)] = value
+    return row
+
+
 TARGETS = {
     "idx": Target(build.raw, idx.read_idx, hold_idx),
     "gzip": Target(build.gzipped, in_pieces(idx.read_idx), hold_idx),
     "csv": Target(build.raw, in_pieces(kaggle_csv.read_csv), hold_csv),
+    "libsvm": Target(build.raw, in_pieces(read_libsvm), hold_libsvm),
+    "arff": Target(build.raw, in_pieces(read_arff), hold_arff),
     "npz": Target(build.zipped, read_npz, hold_npz),
     # 16 million pixels with transparency are 64 MiB, three times over, by contract.
     "png": Target(build.png, in_pieces(png.read_png), hold_png, memory=2**28),

@@ -22,6 +22,8 @@ MODULES = {
     "idx": DATA,
     "gzip": DATA,
     "csv": DATA,
+    "arff": (*DATA, "fnnet.data.arff", "fnnet.data.arff_header", "fnnet.data.sparse"),
+    "libsvm": (*DATA, "fnnet.data.libsvm", "fnnet.data.sparse"),
     "npz": (*DATA, "zipfile", "numpy.lib._format_impl"),
     "png": ("fnnet.data.png", "fnnet.files.disk", "PIL.PngImagePlugin"),
     "images": (*DATA, "fnnet.data.png", "zipfile"),

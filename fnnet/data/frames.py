@@ -1,0 +1,71 @@
+"""Frames of pandas and Polars as data sets: columns and labels are found as in CSV."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from fnnet.core.frames import is_frame, names_of, numbers_of
+from fnnet.core.params import Array
+from fnnet.data.arrays import image_shape
+from fnnet.data.csv_columns import Columns, columns_of
+from fnnet.data.csv_lines import Lines
+from fnnet.data.csv_numbers import Part, part_of, wrong_numbers
+from fnnet.data.kaggle_csv import assemble, check_images
+from fnnet.data.reader import Content, Wanted
+from fnnet.errors import ArgumentTypeError
+from fnnet.files.disk import refuse
+
+FRAME: Final = "frame"
+ROWS: Final = 1024
+"""Rows that are converted at a time."""
+
+
+def read_frame(frame: Any, wanted: Wanted) -> Content:
+    """Return what a frame holds, by the rule of CSV: names of columns show pixels and labels, or the values do.
+
+    Raises   DataError, ArgumentTypeError with the name of the column.
+    """
+    if not is_frame(frame):
+        expected = "a DataFrame of pandas or Polars"
+        raise ArgumentTypeError("not a frame", expected=expected, found=type(frame).__name__)
+    names = names_of(frame)
+    if not names or not len(frame):
+        refuse("empty dataset", FRAME, "the rows", "at least 1 row of numbers", f"{len(frame)} rows", "give another")
+    columns = columns_of(names, "the columns", FRAME, wanted, named=True)
+    read = columns.read()
+    numbers = numbers_of("a column that is not read", frame.iloc[:, read] if hasattr(frame, "iloc") else frame[:, read])
+    inside = _inside(columns, read)
+    parts = [_part(numbers[row : row + ROWS], row, inside, names, read) for row in range(0, len(numbers), ROWS)]
+    x, labels, notes = assemble(parts, inside, Lines(",", FRAME))
+    shape = image_shape(x.shape[1], wanted.shape)
+    unit = any(note.code == "unit-pixels" for note in notes)
+    check_images(x, shape, columns, unit=unit, path=FRAME, wanted=wanted)
+    notes = [*columns.notes, *notes]
+    return Content(x, labels, shape, labels_at=FRAME, shape_at="the columns", notes=tuple(notes))
+
+
+def _inside(columns: Columns, read: list[int]) -> Columns:
+    """Return the same columns, counted among those that are read."""
+    place = {column: number for number, column in enumerate(read)}
+    at = np.array([place[column] for column in columns.pixels_at.tolist()])
+    labels_at = tuple(place[column] for column in columns.labels_at)
+    label_at = None if columns.label_at is None else place[columns.label_at]
+    return columns._replace(width=len(read), pixels_at=at, pixels=at, labels_at=labels_at, label_at=label_at)
+
+
+def _part(values: Array, first: int, columns: Columns, names: list[str], read: list[int]) -> Part:
+    """Return rows from number `first` on; DataError with row and column for what neither pixel nor label can be."""
+
+    def place(row: int, column: int) -> str:
+        return f"row {first + row}, column {names[read[column]][:40]!r}"
+
+    values = values.astype(np.float64)
+    wrong = wrong_numbers(values, columns)
+    if wrong.any():
+        row, column = map(int, np.argwhere(wrong)[0])
+        kind = "label" if column in columns.labels_at else "pixel"
+        expected = "a whole number from 0" if kind == "label" else "a whole number from 0 to 255, or from 0 to 1"
+        refuse(f"not a {kind}", FRAME, place(row, column), expected, f"{values[row, column]:g}", "correct the cell")
+    return part_of(values, columns, Lines(",", FRAME), place)

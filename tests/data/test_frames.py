@@ -1,0 +1,155 @@
+"""Data sets of frames: read as the CSV file that the frame writes, or refused with row and column."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as with_settings
+from hypothesis import strategies as st
+
+from fnnet import data
+from fnnet.data import frames
+from fnnet.data.preprocess import Reading
+from fnnet.errors import ArgumentTypeError, DataError, FnnetError, UsageError
+from fnnet.training import session
+from tests.tools.samples import missing_parts
+
+DIGITS = data.load("digits").train
+few = with_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PATTERNS = ["pixel{}", "pixel_{}", "{}", "V{}", "feature {}"]
+
+
+@few
+@given(
+    st.booleans(),
+    st.sampled_from(PATTERNS),
+    st.sampled_from(["label", "Class", None]),
+    st.booleans(),
+    st.sampled_from(["i8", "u1", "f8", "fractions", "some floats"]),
+    st.sampled_from([None, "digits", "dark"]),
+    st.integers(0, 2**32 - 1),
+)
+def test_a_frame_is_read_as_the_csv_that_it_writes(tmp_path, pandas, pattern, label, shuffled, dtype, kind, seed):
+    generator = np.random.default_rng(seed)
+    x = generator.integers(0, 256, (60, 784)) if kind is None else DIGITS.x[:60].astype(int)
+    x = 255 - x if kind == "dark" else x
+    columns = {
+        pattern.format(i): x[:, i].astype("i8" if dtype in ("fractions", "some floats") else dtype) for i in range(784)
+    }
+    if dtype == "fractions":
+        columns = {name: (values / 255).round(6) for name, values in columns.items()}
+    if dtype == "some floats":
+        columns[pattern.format(3)] = columns[pattern.format(3)].astype(float)
+    if label:
+        columns[label] = DIGITS.labels[:60]
+    names = [*columns]
+    if shuffled and (label or pattern != "{}"):
+        names = [names[i] for i in generator.permutation(len(names))]
+    frame = (pd if pandas else pl).DataFrame({name: columns[name] for name in names})
+    frame.to_csv(tmp_path / "a.csv", index=False) if pandas else frame.write_csv(tmp_path / "a.csv")
+    outcomes = []
+    for read in (lambda: data.load(tmp_path / "a.csv"), lambda: data.from_frame(frame)):
+        try:
+            found = read()
+            outcomes.append((found.train.x.tobytes(), found.train.labels.tolist(), found.preprocessing))
+        except FnnetError as error:
+            outcomes.append(error.problem)
+    assert outcomes[0] == outcomes[1]
+    if label and dtype != "fractions" and kind != "dark":
+        assert outcomes[1][:2] == (x.astype(np.uint8).tobytes(), DIGITS.labels[:60].tolist())
+
+
+def of(**columns):
+    return [pd.DataFrame(columns), pl.DataFrame(columns)]
+
+
+@pytest.mark.parametrize("most", [1, 3, 1024])
+def test_cells_that_are_refused_with_row_and_column(most, monkeypatch):
+    monkeypatch.setattr(frames, "ROWS", most)
+    for value, column, message in (
+        (256, "pixel1", "row 3, column 'pixel1': not a pixel"),
+        (-1, "pixel0", "row 3, column 'pixel0': not a pixel"),
+        (2.5, "pixel1", "row 3, column 'pixel1': not a pixel"),
+        (0.5, "pixel1", "row 3, column 'pixel1': not a pixel: a fraction"),
+        (1.5, "label", "row 3, column 'label': not a label"),
+        (-1, "label", "row 3, column 'label': not a label"),
+    ):
+        columns = {"label": [1, 2, 3, 4, 5], "pixel0": [1, 2, 3, 4, 5], "pixel1": [7, 8, 9, 9, 9]}
+        columns[column] = [float(each) if value % 1 else each for each in columns[column]]
+        columns[column][3] = value
+        for frame in of(**columns):
+            with pytest.raises(DataError, match=message) as raised:
+                data.from_frame(frame)
+            assert missing_parts(raised.value) == []
+
+
+def test_columns_that_are_refused_by_name():
+    for frame in of(label=[1, 2], pixel0=["a", "b"]):
+        with pytest.raises(ArgumentTypeError, match="column 'pixel0': a column that is not read; expected numbers"):
+            data.from_frame(frame)
+    for frame in of(label=["a", "b"], pixel0=[1, 2]):
+        with pytest.raises(ArgumentTypeError, match="column 'label'"):
+            data.from_frame(frame)
+    for frame in of(label=[1, None], pixel0=[1, 2]):
+        with pytest.raises(ArgumentTypeError, match=r"column 'label'.*missing values"):
+            data.from_frame(frame)
+    for frame in of(label=[1, 2], pixel0=[1, 2], name=["x", "y"]):
+        with pytest.raises(DataError, match="frame: the columns, column 3: unknown column"):
+            data.from_frame(frame)
+    for frame in of(label=[1, 2], pixel0=[1, 2], id=["x", "y"]):
+        assert data.from_frame(frame).train.x.tolist() == [[1], [2]]
+    for frame in (pd.DataFrame(), pl.DataFrame(), pd.DataFrame({"label": [], "pixel0": []})):
+        with pytest.raises(DataError, match="empty dataset"):
+            data.from_frame(frame)
+    for other in (DIGITS.x, [1], None, pl.DataFrame({"a": [1]}).lazy()):
+        with pytest.raises(ArgumentTypeError, match="not a frame; expected a DataFrame of pandas or Polars"):
+            data.from_frame(other)
+
+
+def test_what_the_user_says_of_a_frame():
+    frame = pd.DataFrame(DIGITS.x[:99].astype(int)).assign(y=DIGITS.labels[:99] + 1)
+    reading = Reading(label_column="y", first_label=1)
+    found = data.from_frame(frame, reading=reading, classes=[*"abcdefghij"])
+    assert np.array_equal(found.train.x, DIGITS.x[:99])
+    assert np.array_equal(found.train.labels, DIGITS.labels[:99])
+    assert found.classes == tuple("abcdefghij")
+    assert repr(found).startswith("Dataset(frame, 99 train, 0 test images of 28x28, 10 classes)")
+    turned = data.from_frame(frame, reading=reading._replace(transpose=True), flat=(28, 28))
+    assert np.array_equal(turned.train.x[0].reshape(28, 28).T.reshape(-1), DIGITS.x[0])
+    with pytest.raises(UsageError, match="--first-index: has no effect"):
+        data.from_frame(frame, reading=reading._replace(first_index=1))
+    nullable = pd.DataFrame(DIGITS.x[:99]).assign(y=DIGITS.labels[:99]).convert_dtypes()
+    assert np.array_equal(data.from_frame(nullable, reading=Reading(label_column="y")).train.x, DIGITS.x[:99])
+
+
+def test_the_label_is_found_by_the_values_and_the_index_ignored():
+    frame = pd.DataFrame(np.column_stack([DIGITS.x, DIGITS.labels]), index=np.arange(len(DIGITS.x))[::-1])
+    told = []
+    found = data.from_frame(frame, notify=told.append)
+    assert np.array_equal(found.train.x, DIGITS.x)
+    assert np.array_equal(found.train.labels, DIGITS.labels)
+    assert "label-column" in [note.code for note in told]
+
+
+def test_a_frame_is_trained_on():
+    frame = pl.DataFrame(DIGITS.x, schema=[f"pixel{i}" for i in range(784)]).with_columns(
+        label=pl.Series(DIGITS.labels)
+    )
+    job = session.prepare(data.from_frame(frame), "classic", {"epochs": 1, "hidden": (8,), "dev": 0})
+    other = session.prepare(data.load("digits")._replace(test=None), "classic", {"epochs": 1, "hidden": (8,), "dev": 0})
+    assert session.train(job)[0].params == session.train(other)[0].params
+
+
+@pytest.mark.parametrize("library", [pd, pl])
+def test_images_of_a_frame_are_read_as_a_model_was_trained(library):
+    names = [f"pixel{i}" for i in range(784)]
+    columns = {name: 255 - DIGITS.x[:9, i].astype(int) for i, name in enumerate(names)}
+    dark = data.from_frame(library.DataFrame({**columns, "label": DIGITS.labels[:9]})).preprocessing
+    assert (dark.paper, dark.ink) == (255, 0)
+    for frame in (library.DataFrame(columns), library.DataFrame({**columns, "label": DIGITS.labels[:9]})):
+        assert np.array_equal(data.read_images(frame, (28, 28), dark), DIGITS.x[:9])
+    with pytest.raises(DataError, match=r"frame: the columns: image size does not fit the model; expected 8x8"):
+        data.read_images(frame, (8, 8))
+    with pytest.raises(DataError, match="frame: image 1: pixel above the largest"):
+        data.read_images(frame, (28, 28), dark._replace(pixel_max=16))
