@@ -190,7 +190,7 @@ def test_pictures_of_any_tree_are_found_in_natural_order(tmp_path_factory, place
     """Those of a folder before those of the folders in it; a folder may have the name of a picture."""
     folder = tmp_path_factory.mktemp("set")
     for inside, number in places:
-        put(folder, f"{inside}/{number}.png")
+        put(folder / inside, f"{number}.png")
     if other:
         (folder / "b").mkdir(exist_ok=True)
         write(folder / "b" / "list.txt", b"")
