@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.data.grey import over_black, weighed
+from fnnet.data.grey import ink_of, over_black, weighed
 from fnnet.data.notes import Note
 from fnnet.data.reader import AnyPath, Content
 from fnnet.files.disk import refuse
@@ -63,12 +63,15 @@ def as_images(
 
 
 def _as_grey(x: Array) -> Array:
-    """Return the grey of bytes (n, height, width, channels)."""
+    """Return the grey of bytes (n, height, width, channels), as rows."""
+    flat = x.reshape(len(x), -1, x.shape[3])
     if x.shape[3] == 1:
-        return x[..., 0]
-    found = np.empty(x.shape[:3], np.uint8)
+        return flat[..., 0]
+    found = np.empty(flat.shape[:2], np.uint8)
     for part in _pieces(len(x), x[0].size):
-        found[part] = over_black(weighed(x[part]), 255 if x.shape[3] == 3 else x[part][..., 3])
+        colours, alpha = flat[part][..., :3], flat[part][..., 3:].squeeze(-1) if x.shape[3] == 4 else None
+        grey = over_black(weighed(colours), 255 if alpha is None else alpha)
+        found[part] = grey if alpha is None else ink_of(grey, colours, alpha)
     return found
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from fnnet.core.params import Array, freeze
-from fnnet.data.grey import over_black, weighed
+from fnnet.data.grey import WHOLE, Canvas, over_black, weighed
 from fnnet.data.png import MAX_PIXELS, MAX_SIDE
 from fnnet.data.reader import AnyPath, Content, Format, Wanted, looks_like_netpbm
 from fnnet.errors import FnnetError
@@ -53,7 +53,8 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted, *, name: str, plu
             with Image.open(io.BytesIO(content), formats=plugins) as image:
                 quarters, mirrored = TURNED.get(_orientation(image), (0, False))
                 _check(image, quarters, wanted, path, name)
-                grey = np.rot90(_grey(image), quarters)
+                canvas = _canvas(image, wanted.colours)
+                grey = np.rot90(canvas.image(), quarters)
                 lossy = _is_lossy(name, content)
         except FnnetError:
             raise
@@ -64,7 +65,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted, *, name: str, plu
             found = str(error).partition("\n")[0][:80] or type(error).__name__
             refuse(f"damaged {name} image", path, "the file", "a whole image", found, SAVE)
     grey = freeze(np.ascontiguousarray(grey[:, ::-1] if mirrored else grey))
-    return Content(grey.reshape(1, -1), None, grey.shape, shape_at="the header", lossy=lossy)
+    return Content(grey.reshape(1, -1), None, grey.shape, shape_at="the header", lossy=lossy, colours=canvas.colours)
 
 
 def _orientation(image: Image) -> int:
@@ -88,17 +89,22 @@ def _check(image: Image, quarters: int, wanted: Wanted, path: AnyPath, name: str
         refuse("an animation", path, place, "one image", f"{name} of several", "save a single frame")
 
 
-def _grey(image: Image) -> Array:
+def _canvas(image: Image, wanted: bool) -> Canvas:
     """Return the pixels as grey bytes (height, width), before they are turned."""
-    if image.mode.startswith("I"):  # 16 bits, of netpbm's
-        return ((np.asarray(image).astype(np.uint64) * 255 + 32767) // 65535).astype(np.uint8)
-    if image.mode == "1":
-        return np.asarray(image).astype(np.uint8) * np.uint8(255)
-    if image.mode == "L" and "transparency" not in image.info:
-        return np.asarray(image)
+    canvas = Canvas((image.height, image.width), wanted)
     transparent = "transparency" in image.info or image.mode in ("LA", "PA", "RGBA", "La", "RGBa")
-    pixels = np.asarray(image.convert("RGBA" if transparent else "RGB"))
-    return over_black(weighed(pixels), pixels[..., 3] if transparent else 255)
+    if image.mode.startswith("I"):  # 16 bits, of netpbm's
+        canvas.put(WHOLE, ((np.asarray(image).astype(np.uint64) * 255 + 32767) // 65535).astype(np.uint8))
+    elif image.mode == "1":
+        canvas.put(WHOLE, np.asarray(image).astype(np.uint8) * np.uint8(255))
+    elif image.mode == "L" and not transparent:
+        canvas.put(WHOLE, np.asarray(image))
+    else:
+        pixels = np.asarray(image.convert("RGBA" if transparent else "RGB"))
+        alpha = pixels[..., 3] if transparent else None
+        grey = over_black(weighed(pixels), 255 if alpha is None else alpha)
+        canvas.put(WHOLE, grey, pixels[..., :3], alpha)
+    return canvas
 
 
 def _is_lossy(name: str, content: bytes) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from fnnet.core.params import Array, freeze
-from fnnet.data.grey import over_black, weighed
+from fnnet.data.grey import Canvas, over_black, weighed
 from fnnet.data.reader import AnyPath, Content, Format, Wanted, read_as
 from fnnet.errors import FnnetError, counted
 from fnnet.files.disk import refuse, show_bytes
@@ -71,11 +71,13 @@ def read_png(path: AnyPath, shape: tuple[int, int] | None = None) -> Array:
 def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     """Read one image.
 
-    Colour becomes luma (ITU-R 601), transparency is laid over black, 16 bits are scaled to 8 and rounded. Gamma, colour
-    profiles and EXIF rotation are ignored: pixels are taken as they are stored. Animations are refused.
+    Colour becomes luma (ITU-R 601), transparency is laid over black, except in an image of one colour, which is its
+    opacity; 16 bits are scaled to 8 and rounded. Gamma, colour profiles and EXIF rotation are ignored: pixels are taken
+    as they are stored. Animations are refused.
     """
-    grey = freeze(_decode(_read_chunks(file, wanted.shape, path), path))
-    return Content(grey.reshape(1, -1), None, grey.shape, shape_at="byte 16")
+    canvas = _decode(_read_chunks(file, wanted.shape, path), path, wanted.colours)
+    grey = freeze(canvas.image())
+    return Content(grey.reshape(1, -1), None, grey.shape, shape_at="byte 16", colours=canvas.colours)
 
 
 FORMAT: Final = Format("PNG", lambda head, path: head.startswith(MAGIC), _read, picture=True, suffixes=(".png",))
@@ -221,7 +223,7 @@ def _raw_bytes(header: bytes) -> int:
     )
 
 
-def _decode(png: _Png, path: AnyPath) -> Array:
+def _decode(png: _Png, path: AnyPath, colours: bool) -> Canvas:
     """Unpack the samples with Pillow and convert them to grey, a strip at a time.
 
     Pillow gets only the chunks of the image, and two colour types under another name: a palette as grey, so that the
@@ -232,21 +234,23 @@ def _decode(png: _Png, path: AnyPath) -> Array:
     given = {3: (depth, 0), 4: (8, 6 if depth == 16 else 4)}.get(colour, (depth, colour))
     header = png.header[:8] + bytes(given) + png.header[10:]
     width, height = png.size
-    grey = np.empty((height, width), np.uint8)
+    canvas = Canvas((height, width), colours)
     rows = max(1, STRIP // width)
     shades = _shades(png, path)
     try:
         if depth == 16 and colour in (2, 6):
-            return _decode_deep(png)
+            return _decode_deep(png, canvas)
         with _open(header, png.data) as image:
             for top in range(0, height, rows):
                 bottom = min(top + rows, height)
-                grey[top:bottom] = _grey(np.asarray(image.crop((0, top, width, bottom))), png, shades, path)
+                x = np.asarray(image.crop((0, top, width, bottom)))
+                grey = _grey(x, png, shades, path)
+                canvas.put((slice(top, bottom), slice(None)), grey, *_colours(x, png, colours))
     except FnnetError:
         raise
     except (OSError, SyntaxError, ValueError) as error:
         refuse("damaged PNG: IDAT", path, "byte 33", "an image", str(error), SAVE)
-    return grey
+    return canvas
 
 
 def _open(header: bytes, data: bytes) -> Any:
@@ -257,7 +261,7 @@ def _open(header: bytes, data: bytes) -> Any:
     return Image.open(io.BytesIO(content), formats=("PNG",))
 
 
-def _decode_deep(png: _Png) -> Array:
+def _decode_deep(png: _Png, canvas: Canvas) -> Canvas:
     """Unpack 16 bits of colour and convert them to grey, a strip at a time.
 
     A filter of PNG adds bytes of one place in a sample only: the upper bytes alone are an image of 8 bits with the same
@@ -265,7 +269,7 @@ def _decode_deep(png: _Png) -> Array:
     may refer to.
     """
     width, height = png.size
-    grey, channels = np.empty((height, width), np.uint8), SAMPLES[png.colour]
+    channels = SAMPLES[png.colour]
     rows = _Rows(png.data)
     for x, y, by, down in ADAM7 if png.header[12] else ((0, 0, 1, 1),):
         columns, lines = -(-(width - x) // by), -(-(height - y) // down)
@@ -284,8 +288,9 @@ def _decode_deep(png: _Png) -> Array:
                     halves.append(np.asarray(image))
                 above[half] = halves[half][-1].reshape(1, -1)
             deep = halves[0][1:].astype(np.uint32) * 256 + halves[1][1:]
-            grey[y + top * down : y + (top + count) * down : down, x::by] = _grey_of_deep(deep, png)
-    return grey
+            where = slice(y + top * down, y + (top + count) * down, down), slice(x, None, by)
+            canvas.put(where, _grey_of_deep(deep, png), *_colours_of_deep(deep, png))
+    return canvas
 
 
 class _Rows:
@@ -317,6 +322,19 @@ def _grey_of_deep(x: Array, png: _Png) -> Array:
     return grey
 
 
+def _colours_of_deep(x: Array, png: _Png) -> tuple[Array, Array | None]:
+    """Return samples of 16 bits as colours from 0 to 255, and the opacity if it may differ."""
+    alpha = ((x[..., 3] * np.uint32(255) + 32767) // 65535).astype(np.uint8) if png.colour == 6 else None
+    if png.key:
+        alpha = _seen((x != np.frombuffer(png.key, ">u2")).any(axis=2))
+    return x[..., :3] / np.float32(257), alpha
+
+
+def _seen(where: Array) -> Array:
+    """Return opacity: 255 where true, 0 elsewhere."""
+    return where.astype(np.uint8) * np.uint8(255)
+
+
 def _chunk(kind: bytes, content: bytes) -> bytes:
     return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(content, zlib.crc32(kind)).to_bytes(4, "big")
 
@@ -342,8 +360,7 @@ def _grey(x: Array, png: _Png, shades: Array, path: AnyPath) -> Array:
     deep = png.depth == 16
     grey: Array
     if png.colour in (0, 3):
-        most = 2**png.depth - 1
-        levels = x.astype(np.uint32) if deep else x.astype(np.uint32) * (255 if x.dtype == bool else 1) * most // 255
+        most, levels = 2**png.depth - 1, _levels(x, png)
         if png.colour == 0:
             grey = ((levels * 255 + most // 2) // most).astype(np.uint8)
             if png.key:
@@ -367,3 +384,37 @@ def _grey(x: Array, png: _Png, shades: Array, path: AnyPath) -> Array:
         return over_black(x[..., 0].astype(np.uint32) * 2**16, x[..., 1])
     value, alpha = (x[..., i].astype(np.uint64) * 256 + x[..., i + 1] for i in (0, 2))
     return ((value * alpha * 255 + 65535**2 // 2) // 65535**2).astype(np.uint8)
+
+
+def _levels(x: Array, png: _Png) -> Array:
+    """Return the samples of some rows of grey or of a palette as the file has them, uint32."""
+    if png.depth == 16:
+        return x.astype(np.uint32)
+    found: Array = x.astype(np.uint32) * (255 if x.dtype == bool else 1) * (2**png.depth - 1) // 255
+    return found
+
+
+def _colours(x: Array, png: _Png, wanted: bool) -> tuple[Array | None, Array | None]:
+    """Return the colours of some rows from 0 to 255, (rows, columns, channels), and the opacity if it may differ.
+
+    wanted   True if the colours are to be looked at; else they count only beside opacity.
+    """
+    if not png.key and png.colour not in (4, 6) and not (wanted and png.colour):
+        return None, None
+    if png.colour == 3:
+        levels = _levels(x, png)
+        palette = np.frombuffer(png.palette, np.uint8).reshape(-1, 3)
+        opacity = np.frombuffer(png.key + b"\xff" * (len(palette) - len(png.key)), np.uint8)
+        return palette[levels], opacity[levels] if png.key else None
+    if png.colour == 0:
+        levels, most = _levels(x, png), 2**png.depth - 1
+        seen = _seen(levels != (int.from_bytes(png.key, "big") & most))
+        return (levels * np.float32(255 / most))[..., None], seen
+    if png.colour == 2:
+        return x, _seen((x != np.frombuffer(png.key, ">u2") & 255).any(axis=2)) if png.key else None
+    if png.colour == 6:
+        return x[..., :3], x[..., 3]
+    if png.depth == 8:
+        return x[..., :1], x[..., 1]
+    value, alpha = (x[..., i] + x[..., i + 1] / np.float32(256) for i in (0, 2))
+    return value[..., None], alpha.astype(np.uint8)

@@ -32,12 +32,14 @@ class Wanted(NamedTuple):
               it unpacks the image. None if the file alone decides.
     label_column   the column of labels in a table of numbers, as `Reading` has it; None if the file shows it.
     image     True if the rows of a table are images, whatever it looks like.
+    colours   True if the colours of a picture are to be looked at.
     """
 
     labelled: bool
     shape: tuple[int, int] | None = None
     label_column: str | None = None
     image: bool = False
+    colours: bool = False
 
 
 class Content(NamedTuple):
@@ -51,6 +53,7 @@ class Content(NamedTuple):
     shape_at     the place in the file that gives the size of an image, for messages.
     notes        what the user should know about how the file was read.
     lossy        True if the file does not keep every pixel: blank ones may be nearly blank.
+    colours      those of a picture at some places, as `Canvas` has them, if they are wanted and it has any.
     """
 
     x: Array
@@ -61,6 +64,7 @@ class Content(NamedTuple):
     shape_at: str = "byte 0"
     lossy: bool = False
     notes: tuple[Note, ...] = ()
+    colours: Array | None = None
 
 
 class Format(NamedTuple):
