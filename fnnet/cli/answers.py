@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fnnet.data.notes import Note
-from fnnet.errors import UsageError
+from fnnet.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from fnnet.core.params import Array
@@ -23,6 +23,7 @@ class Prediction(NamedTuple):
     file, number, of   the file, the image's number in it, and how many images it has.
     image              its pixels.
     other_ink          whether its ink is dark where that of the training images is light, or the other way round.
+    blank              whether there is nothing on it: it is given no class, except in Kaggle's form.
     best, probs        the most probable class, and the probability of each.
     """
 
@@ -31,6 +32,7 @@ class Prediction(NamedTuple):
     of: int
     image: Array
     other_ink: bool
+    blank: bool
     best: int
     probs: Array
 
@@ -41,19 +43,24 @@ class Prediction(NamedTuple):
 
 
 def document_of(model: Model, prediction: Prediction) -> dict[str, Any]:
-    """Return a prediction as JSON values."""
+    """Return a prediction as JSON values. Those of a blank image are null: a program must not find a class in them."""
+    found, probs, blank = prediction.best, prediction.probs.tolist(), prediction.blank
     return {
         "file": prediction.file,
         "index": prediction.number,
         "other_ink": prediction.other_ink,
-        "label": model.classes[prediction.best],
-        "probability": float(prediction.probs[prediction.best]),
-        "probabilities": dict(zip(model.classes, prediction.probs.tolist(), strict=True)),
+        "blank": blank,
+        "label": None if blank else model.classes[found],
+        "probability": None if blank else probs[found],
+        "probabilities": None if blank else dict(zip(model.classes, probs, strict=True)),
     }
 
 
 def as_csv(model: Model, predictions: Sequence[Prediction]) -> bytes:
-    """Return predictions as a table: of each image the file, its number in it, the class and its probability."""
+    """Return predictions as a table: of each image the file, its number in it, the class and its probability.
+
+    Class and probability of a blank image are empty.
+    """
     columns = ("file", "index", "label", "probability")
     documents = (document_of(model, each) for each in predictions)
     return _table(columns, ([document[column] for column in columns] for document in documents))
@@ -70,6 +77,11 @@ def as_kaggle(model: Model, predictions: Sequence[Prediction]) -> tuple[bytes, l
     if not ids:
         notes.append(Note("counted-ids", "ImageId counts the images from 1, in their order: not all names are numbers"))
         ids = list(range(1, len(predictions) + 1))
+    if count := sum(each.blank for each in predictions):
+        text = (
+            f"{counted(count, 'blank image')} of {len(predictions):,} got a class all the same, as Kaggle's form needs"
+        )
+        notes.append(Note("blank-class", text))
     rows = ([number, model.classes[each.best]] for number, each in zip(ids, predictions, strict=True))
     return _table(("ImageId", "Label"), rows), notes
 

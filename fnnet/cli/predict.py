@@ -31,7 +31,7 @@ DRAWN: Final = 4
 
     A file that cannot be read is reported and the others are still predicted: the exit code is 1, and no -o file is
     written. An image whose ink is dark where that of the training images is light, or
-    the other way round, is reported.
+    the other way round, is reported. An image with nothing on it is blank: it gets no class.
     """,
 )
 @click.argument("model_path", metavar="MODEL", type=FileName())
@@ -59,6 +59,7 @@ def predict(
     quiet: bool,
 ) -> int:
     """Predict the class of each image in the files."""
+    from fnnet.data.blank import blank_predicted
     from fnnet.data.preprocess import other_ink_in
     from fnnet.files.model import load_model
 
@@ -85,6 +86,8 @@ def predict(
             predictions += new
             if count := sum(each.other_ink for each in new):
                 notify(other_ink_in(file, count, len(new), model.preprocessing))
+    if blanks := [each.name for each in predictions if each.blank]:
+        notify(blank_predicted(len(blanks), len(predictions), blanks[0]))
     if output and not failures:
         _write(output, model, predictions, kaggle, notify)
     if as_json:
@@ -134,12 +137,14 @@ def _in_folders(files: tuple[str, ...], fail: Callable[[str, FnnetError], None],
 def _predict(model: Model, file: str, kernels: Any, label_column: str | None, notify: Notices) -> list[Prediction]:
     from fnnet import data
     from fnnet.core.public import best_classes, scores
+    from fnnet.data.blank import is_blank
     from fnnet.data.photo import dark_on_light
 
     x = data.read_images(file, model.image_shape, model.preprocessing, label_column=label_column, notify=notify)
     logits = scores(model.params, x, activation=model.activation, kernels=kernels)
-    dark = dark_on_light(x, model.image_shape).tolist()
-    each = zip(x, dark, best_classes(logits).tolist(), kernels.softmax(logits), strict=True)
+    blank = is_blank(x, model.image_shape, model.preprocessing.faint)
+    dark = dark_on_light(x, model.image_shape) & ~blank
+    each = zip(x, dark.tolist(), blank.tolist(), best_classes(logits).tolist(), kernels.softmax(logits), strict=True)
     return [Prediction(file, i, len(x), *parts) for i, parts in enumerate(each)]
 
 
@@ -157,6 +162,7 @@ def _print_predictions(model: Model, predictions: list[Prediction], drawn: bool)
 
     screen = console()
     for each in predictions:
-        say(f"{each.name}: {model.classes[each.best]} ({each.probs[each.best]:.2%})")
-        if drawn:
+        found = "blank" if each.blank else f"{model.classes[each.best]} ({each.probs[each.best]:.2%})"
+        say(f"{each.name}: {found}")
+        if drawn and not each.blank:
             terminal.draw_prediction(each.image.reshape(model.image_shape), each.probs, model.classes, screen)

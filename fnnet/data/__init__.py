@@ -14,6 +14,7 @@ from fnnet.core.checks import check_classes
 from fnnet.core.params import Array, freeze
 from fnnet.core.state import Examples, Preprocessing
 from fnnet.data import formats, mnist, preprocess
+from fnnet.data.blank import blank_in
 from fnnet.data.digits import SOURCE, TEST_IMAGES, load_digits
 from fnnet.data.folders import idx_files, read_class_folders, read_idx_folder
 from fnnet.data.mnist import Notify
@@ -196,7 +197,7 @@ def _dataset(
 ) -> Dataset:
     """Return the data set of what files hold, with its images as networks take them.
 
-    compared      the parts whose ink is compared with that of `preprocessing`.
+    compared      the parts whose ink is compared with that of `preprocessing`, and whose blank images are counted.
     first_label   the label of the first class in the files.
     """
     test, stored = train.test, train.image_shape
@@ -208,7 +209,10 @@ def _dataset(
     tested = test and _examples(test, source, len(classes), preprocessing, shape, first_label)
     told = [*notes, *train.notes, *(test.notes if test else ()), *_swapped(source, examples, tested)]
     parts = {"training": examples, "test": tested}
-    told += [note for part in compared if (each := parts[part]) for note in other_ink(each.x, shape, part)]
+    for part in compared:
+        if each := parts[part]:
+            told += [*other_ink(each.x, shape, part)]
+            told += blank_in(preprocess.spread(each.x), shape, len(each.x), part, preprocessing.faint)
     told += _without_images(source, examples.labels, classes)
     for note in told:
         notify(note)

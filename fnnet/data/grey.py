@@ -80,7 +80,7 @@ class Canvas:
             return
         if alpha is not None and (grey.shape != self.shape or alpha.min() < 255):
             if self._alpha is None:
-                self._alpha = np.full(self.shape, 255, np.uint8)
+                self._alpha = np.empty(self.shape, np.uint8)
             self._alpha[where] = alpha
             low, high = one_colour(colours.reshape(1, alpha.size, -1), alpha.reshape(1, -1))
             self._low, self._high = np.maximum(self._low, low[0]), np.minimum(self._high, high[0])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from fnnet.core.params import Array, freeze
+from fnnet.core.params import freeze
 from fnnet.data.grey import WHOLE, Canvas, over_black, weighed
 from fnnet.data.png import MAX_PIXELS, MAX_SIDE
 from fnnet.data.reader import AnyPath, Content, Format, Wanted, looks_like_netpbm

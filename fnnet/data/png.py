@@ -6,12 +6,13 @@ import io
 import zlib
 from collections.abc import Iterator
 from io import BufferedReader
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
 from fnnet.core.params import Array, freeze
-from fnnet.data.grey import Canvas, over_black, weighed
+from fnnet.data.grey import Canvas
+from fnnet.data.png_samples import SAVE, Png, colours_of, colours_of_deep, grey_of, grey_of_deep, shades_of
 from fnnet.data.reader import AnyPath, Content, Format, Wanted, read_as
 from fnnet.errors import FnnetError, counted
 from fnnet.files.disk import refuse, show_bytes
@@ -25,37 +26,12 @@ MAX_ASIDE: Final = 16 * 2**20
 PIECE: Final = 2**16
 STRIP: Final = 2**18
 """Pixels converted at a time."""
-SAVE: Final = "save it again as PNG"
 DEPTHS: Final = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """Colour type of the format (grey, RGB, palette, grey and alpha, RGB and alpha) -> bits of a sample."""
 SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 SIZES: Final = {b"IHDR": (13, 13), b"PLTE": (3, 768), b"tRNS": (1, 256), b"IEND": (0, 0)}
 ADAM7: Final = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """First column and row, steps in x and y of the passes of an interlaced image."""
-
-
-class _Png(NamedTuple):
-    """The chunks of a PNG, with checksums and the length of the unpacked data verified."""
-
-    header: bytes
-    palette: bytes
-    key: bytes
-    data: bytes
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height."""
-        return int.from_bytes(self.header[:4], "big"), int.from_bytes(self.header[4:8], "big")
-
-    @property
-    def depth(self) -> int:
-        """Bits of a sample."""
-        return self.header[8]
-
-    @property
-    def colour(self) -> int:
-        """Colour type."""
-        return self.header[9]
 
 
 def read_png(path: AnyPath, shape: tuple[int, int] | None = None) -> Array:
@@ -123,7 +99,7 @@ class _Chunks:
             refuse(problem, self.path, f"byte {began}", f"{checksum:08x}", found.hex(), SAVE)
 
 
-def _read_chunks(file: BufferedReader, shape: tuple[int, int] | None, path: AnyPath) -> _Png:
+def _read_chunks(file: BufferedReader, shape: tuple[int, int] | None, path: AnyPath) -> Png:
     chunks = _Chunks(file, path)
     chunks.take(len(MAGIC))
     kept: dict[bytes, bytes] = {}
@@ -155,7 +131,7 @@ def _read_chunks(file: BufferedReader, shape: tuple[int, int] | None, path: AnyP
     if not inflater.eof or unpacked != wanted:
         expected = f"{counted(wanted, 'byte')} unpacked"
         refuse("damaged PNG: IDAT", path, f"byte {chunks.at}", expected, f"{unpacked:,}", SAVE)
-    return _Png(header, kept.get(b"PLTE", b""), kept.get(b"tRNS", b""), b"".join(data))
+    return Png(header, kept.get(b"PLTE", b""), kept.get(b"tRNS", b""), b"".join(data))
 
 
 def _check_chunk(kind: bytes, length: int, late: bool, chunks: _Chunks) -> None:
@@ -223,7 +199,7 @@ def _raw_bytes(header: bytes) -> int:
     )
 
 
-def _decode(png: _Png, path: AnyPath, colours: bool) -> Canvas:
+def _decode(png: Png, path: AnyPath, colours: bool) -> Canvas:
     """Unpack the samples with Pillow and convert them to grey, a strip at a time.
 
     Pillow gets only the chunks of the image, and two colour types under another name: a palette as grey, so that the
@@ -236,7 +212,7 @@ def _decode(png: _Png, path: AnyPath, colours: bool) -> Canvas:
     width, height = png.size
     canvas = Canvas((height, width), colours)
     rows = max(1, STRIP // width)
-    shades = _shades(png, path)
+    shades = shades_of(png, path)
     try:
         if depth == 16 and colour in (2, 6):
             return _decode_deep(png, canvas)
@@ -244,8 +220,8 @@ def _decode(png: _Png, path: AnyPath, colours: bool) -> Canvas:
             for top in range(0, height, rows):
                 bottom = min(top + rows, height)
                 x = np.asarray(image.crop((0, top, width, bottom)))
-                grey = _grey(x, png, shades, path)
-                canvas.put((slice(top, bottom), slice(None)), grey, *_colours(x, png, colours))
+                grey = grey_of(x, png, shades, path)
+                canvas.put((slice(top, bottom), slice(None)), grey, *colours_of(x, png, colours))
     except FnnetError:
         raise
     except (OSError, SyntaxError, ValueError) as error:
@@ -261,7 +237,7 @@ def _open(header: bytes, data: bytes) -> Any:
     return Image.open(io.BytesIO(content), formats=("PNG",))
 
 
-def _decode_deep(png: _Png, canvas: Canvas) -> Canvas:
+def _decode_deep(png: Png, canvas: Canvas) -> Canvas:
     """Unpack 16 bits of colour and convert them to grey, a strip at a time.
 
     A filter of PNG adds bytes of one place in a sample only: the upper bytes alone are an image of 8 bits with the same
@@ -289,7 +265,7 @@ def _decode_deep(png: _Png, canvas: Canvas) -> Canvas:
                 above[half] = halves[half][-1].reshape(1, -1)
             deep = halves[0][1:].astype(np.uint32) * 256 + halves[1][1:]
             where = slice(y + top * down, y + (top + count) * down, down), slice(x, None, by)
-            canvas.put(where, _grey_of_deep(deep, png), *_colours_of_deep(deep, png))
+            canvas.put(where, grey_of_deep(deep, png), *colours_of_deep(deep, png))
     return canvas
 
 
@@ -312,109 +288,5 @@ class _Rows:
         return np.frombuffer(content, np.uint8, count * length).reshape(count, length)
 
 
-def _grey_of_deep(x: Array, png: _Png) -> Array:
-    """Convert samples of 16 bits, uint32 (rows, columns, 3 or 4), to grey bytes."""
-    most, alpha = 65535, x[..., 3] if png.colour == 6 else np.uint32(65535)
-    whole = most * most * 2**16
-    grey: Array = ((weighed(x).astype(np.uint64) * alpha * 255 + whole // 2) // whole).astype(np.uint8)
-    if png.key:
-        grey[(x == np.frombuffer(png.key, ">u2")).all(axis=2)] = 0
-    return grey
-
-
-def _colours_of_deep(x: Array, png: _Png) -> tuple[Array, Array | None]:
-    """Return samples of 16 bits as colours from 0 to 255, and the opacity if it may differ."""
-    alpha = ((x[..., 3] * np.uint32(255) + 32767) // 65535).astype(np.uint8) if png.colour == 6 else None
-    if png.key:
-        alpha = _seen((x != np.frombuffer(png.key, ">u2")).any(axis=2))
-    return x[..., :3] / np.float32(257), alpha
-
-
-def _seen(where: Array) -> Array:
-    """Return opacity: 255 where true, 0 elsewhere."""
-    return where.astype(np.uint8) * np.uint8(255)
-
-
 def _chunk(kind: bytes, content: bytes) -> bytes:
     return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(content, zlib.crc32(kind)).to_bytes(4, "big")
-
-
-def _shades(png: _Png, path: AnyPath) -> Array:
-    """Return the grey of each entry of the palette; an empty array without a palette."""
-    entries, left = divmod(len(png.palette), 3)
-    keys = {0: (0, 2), 2: (0, 6), 3: range(entries + 1)}.get(png.colour)
-    if png.colour == 3 and (left or not 1 <= entries <= 2**png.depth):
-        found = counted(len(png.palette), "byte")
-        refuse("damaged PNG: PLTE", path, "byte 33", f"1 to {2**png.depth} entries of 3 bytes", found, SAVE)
-    if keys is not None and len(png.key) not in keys:
-        expected = " or ".join(map(str, (keys[0], keys[-1])))
-        refuse("damaged PNG: tRNS", path, "byte 33", f"{expected} bytes", len(png.key), SAVE)
-    if png.colour != 3:
-        return np.zeros(0, np.uint8)
-    alpha = np.frombuffer(png.key + b"\xff" * (entries - len(png.key)), np.uint8)
-    return over_black(weighed(np.frombuffer(png.palette, np.uint8).reshape(entries, 3)), alpha)
-
-
-def _grey(x: Array, png: _Png, shades: Array, path: AnyPath) -> Array:
-    """Convert the samples of some rows, as Pillow returns them, to grey bytes."""
-    deep = png.depth == 16
-    grey: Array
-    if png.colour in (0, 3):
-        most, levels = 2**png.depth - 1, _levels(x, png)
-        if png.colour == 0:
-            grey = ((levels * 255 + most // 2) // most).astype(np.uint8)
-            if png.key:
-                # Only the lowest bits of the key count, as many as a sample has (PNG, section 11.3.2.1).
-                grey[levels == int.from_bytes(png.key, "big") & most] = 0
-            return grey
-        if levels.max() >= len(shades):
-            expected = f"{counted(len(shades), 'colour')}, as PLTE has"
-            refuse("damaged PNG: IDAT", path, "byte 33", expected, f"number {levels.max()}", SAVE)
-        grey = shades[levels]
-        return grey
-    if png.colour == 2:
-        grey = over_black(weighed(x), 255)
-        if png.key:
-            # Only the lowest bits of the key count here, too.
-            grey[(x == np.frombuffer(png.key, ">u2") & 255).all(axis=2)] = 0
-        return grey
-    if png.colour == 6:
-        return over_black(weighed(x), x[..., 3])
-    if not deep:
-        return over_black(x[..., 0].astype(np.uint32) * 2**16, x[..., 1])
-    value, alpha = (x[..., i].astype(np.uint64) * 256 + x[..., i + 1] for i in (0, 2))
-    return ((value * alpha * 255 + 65535**2 // 2) // 65535**2).astype(np.uint8)
-
-
-def _levels(x: Array, png: _Png) -> Array:
-    """Return the samples of some rows of grey or of a palette as the file has them, uint32."""
-    if png.depth == 16:
-        return x.astype(np.uint32)
-    found: Array = x.astype(np.uint32) * (255 if x.dtype == bool else 1) * (2**png.depth - 1) // 255
-    return found
-
-
-def _colours(x: Array, png: _Png, wanted: bool) -> tuple[Array | None, Array | None]:
-    """Return the colours of some rows from 0 to 255, (rows, columns, channels), and the opacity if it may differ.
-
-    wanted   True if the colours are to be looked at; else they count only beside opacity.
-    """
-    if not png.key and png.colour not in (4, 6) and not (wanted and png.colour):
-        return None, None
-    if png.colour == 3:
-        levels = _levels(x, png)
-        palette = np.frombuffer(png.palette, np.uint8).reshape(-1, 3)
-        opacity = np.frombuffer(png.key + b"\xff" * (len(palette) - len(png.key)), np.uint8)
-        return palette[levels], opacity[levels] if png.key else None
-    if png.colour == 0:
-        levels, most = _levels(x, png), 2**png.depth - 1
-        seen = _seen(levels != (int.from_bytes(png.key, "big") & most))
-        return (levels * np.float32(255 / most))[..., None], seen
-    if png.colour == 2:
-        return x, _seen((x != np.frombuffer(png.key, ">u2") & 255).any(axis=2)) if png.key else None
-    if png.colour == 6:
-        return x[..., :3], x[..., 3]
-    if png.depth == 8:
-        return x[..., :1], x[..., 1]
-    value, alpha = (x[..., i] + x[..., i + 1] / np.float32(256) for i in (0, 2))
-    return value[..., None], alpha.astype(np.uint8)

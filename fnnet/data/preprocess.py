@@ -13,6 +13,7 @@ import numpy as np
 from fnnet.core import rng
 from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing
+from fnnet.data.blank import faint_of
 from fnnet.data.notes import Note
 from fnnet.data.photo import dark_on_paper, edges
 from fnnet.data.reader import AnyPath
@@ -103,7 +104,10 @@ def measure(
     if ink < paper:  # it fills the range
         notes = [note for note in notes if note.code != "dim-pixels"]
     blank = _noise(sample, shape, paper, ink) if lossy or ink < paper else 0
-    return Preprocessing(most, paper, ink, blank, reading.transpose), [*notes, *more]
+    found = Preprocessing(most, paper, ink, blank, reading.transpose)
+    faint, blanks = faint_of(np.take(table(found), sample), shape, len(x))
+    empty = any(note.code == "blank" for note in notes)
+    return found._replace(faint=faint), [*notes, *more, *([] if empty else blanks)]
 
 
 def other_ink(x: Array, shape: tuple[int, int], part: str) -> Iterator[Note]:

@@ -84,7 +84,7 @@ def test_f31_dark_ink_on_light_paper_is_noted_and_told_in_json(model, folder, ru
 
 
 def test_f31_many_images_of_one_file_are_noted_once(model, run, tmp_path):
-    rows = [[0] * 784, [255] * 784, [255] * 784]
+    rows = [[0] * 384 + [255] * 400, [255] * 384 + [0] * 400, [255] * 484 + [0] * 300]
     path = csv_file(tmp_path / "a.csv", [[0, *row] for row in rows])
     assert run("predict", model, path, "--quiet").err == ""
     assert run("predict", model, path).err.startswith(f"note: {path}: 2 of 3 images look like dark ink")

@@ -82,7 +82,7 @@ def test_what_is_no_picture_in_a_folder_is_noted_and_links_back_end(model, run, 
 
 def kaggle(*names, of=1):
     probs = np.zeros(10)
-    each = [Prediction(name, i, of, None, False, i % 10, probs) for i, name in enumerate(names)]
+    each = [Prediction(name, i, of, None, False, False, i % 10, probs) for i, name in enumerate(names)]
     content, notes = as_kaggle(MODEL, each)
     head, *rows = csv.reader(io.StringIO(content.decode()))
     assert head == ["ImageId", "Label"]

@@ -54,6 +54,19 @@ def test_colours_stored_multiplied_by_their_opacity_are_one(colour):
     np.testing.assert_array_equal(found[0], DIGIT.ravel())
 
 
+@given(colours, st.integers(0, 2**31), st.integers(0, 200).map(lambda off: off / 100))
+def test_one_level_of_255_is_the_limit(colour, seed, off):
+    """Laid over black, each pixel may be that much lighter or darker than one and the same colour."""
+    rng = np.random.default_rng(seed)
+    alpha = np.array([[255, 255, *rng.integers(1, 256, 30)]], np.uint8)
+    at = rng.uniform(-1, 1, (1, 32, 3)) * min(off, 1) * 255 / alpha[..., None]
+    at[0, 0], at[0, 1] = -off, off
+    grey = np.zeros(alpha.shape, np.uint8)
+    found = ink_of(grey, (np.array(colour) + at).astype(np.float32), alpha)
+    if abs(off - 1) > 0.01:
+        np.testing.assert_array_equal(found, alpha if off < 1 else grey)
+
+
 @given(colours, st.integers(0, 2), st.integers(6, 255), st.integers(0, 2**31))
 def test_a_second_colour_makes_it_a_picture_over_black(colour, channel, off, seed):
     """Anywhere, in any channel, where it is opaque enough to be seen."""
