@@ -207,7 +207,8 @@ def _dataset(
     shape = stored[::-1] if preprocessing.transpose else stored
     examples = _examples(train, source, len(classes), preprocessing, shape, first_label)
     tested = test and _examples(test, source, len(classes), preprocessing, shape, first_label)
-    told = [*notes, *train.notes, *(test.notes if test else ()), *_swapped(source, examples, tested)]
+    more = [note for note in (test.notes if test else ()) if note.code != "colour"]
+    told = [*notes, *train.notes, *more, *_swapped(source, examples, tested)]
     parts = {"training": examples, "test": tested}
     for part in compared:
         if each := parts[part]:

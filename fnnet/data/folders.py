@@ -10,10 +10,13 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data import formats
+from fnnet.data.colour import colour_notes
+from fnnet.data.grey import POINTS
 from fnnet.data.idx import is_labels, looks_like_idx, pair, read_idx
 from fnnet.data.layout import entries, find_layout, shown
 from fnnet.data.many import read_pictures
 from fnnet.data.notes import Note
+from fnnet.data.preprocess import spread
 from fnnet.data.reader import Content
 from fnnet.files.disk import read_head, refuse
 
@@ -81,9 +84,14 @@ def _read_classes(folder: Path, classes: tuple[str, ...], shape: tuple[int, int]
             refuse("class without images", folder / name, "the folder", f"{names} files", found, fix)
         pictures += files
         labels += [number] * len(files)
-    x, shape, lossy = read_pictures(pictures, shape)
-    notes = (Note("not-used", f"{folder}: not used: {shown(unused)}, no pictures by their names"),) if unused else ()
-    return Content(x, np.array(labels), shape, labels_at=str(folder), lossy=lossy, notes=notes)
+    looked_at = spread(np.arange(len(pictures))) if shape is None else np.arange(0)
+    x, shape, lossy, colours = read_pictures(pictures, shape, frozenset(looked_at.tolist()))
+    notes = [Note("not-used", f"{folder}: not used: {shown(unused)}, no pictures by their names")] if unused else []
+    if colours:
+        grey = np.zeros((POINTS, POINTS, 3), np.uint8)
+        seen = np.stack([colours.get(row, grey) for row in looked_at.tolist()])
+        notes += colour_notes(x[looked_at], shape, seen, np.array(labels)[looked_at], str(folder))
+    return Content(x, np.array(labels), shape, labels_at=str(folder), lossy=lossy, notes=tuple(notes))
 
 
 def is_data_of(folder: Path, file: Path) -> bool:

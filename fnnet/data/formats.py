@@ -20,9 +20,12 @@ def read(path: AnyPath, wanted: Wanted) -> Content:
     return read_as(FORMATS, path, wanted)
 
 
-def read_picture(path: AnyPath, shape: tuple[int, int] | None = None) -> Content:
-    """Read one image of any format of pictures; DataError unless it has `shape` (height, width), if given."""
-    content = read_as(picture_formats(), path, Wanted(False, shape))
+def read_picture(path: AnyPath, shape: tuple[int, int] | None = None, *, colours: bool = False) -> Content:
+    """Read one image of any format of pictures; DataError unless it has `shape` (height, width), if given.
+
+    colours   True to look at its colours, too.
+    """
+    content = read_as(picture_formats(), path, Wanted(False, shape, colours=colours))
     if shape not in (None, content.image_shape):
         expected, found = size(shape), size(content.image_shape)
         refuse("image size does not fit", path, content.shape_at, expected, found, "scale the image to that size")

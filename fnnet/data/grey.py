@@ -110,3 +110,10 @@ def _range(where: slice, size: int) -> range:
 def points(size: int) -> list[int]:
     """Return the rows, or the columns, of an image of `size` that is looked at."""
     return [(2 * k + 1) * size // (2 * POINTS) for k in range(POINTS)]
+
+
+def colours_at(x: Array) -> Array:
+    """Return the colours of images, uint8 (n, height, width, 3 or 4), as `Canvas` has them, (n, POINTS, POINTS, 3)."""
+    found = x[:, points(x.shape[1])][:, :, points(x.shape[2])]
+    seen = found[..., :3] if x.shape[3] == 3 else found[..., :3] * (found[..., 3:] / np.float32(255))
+    return seen.astype(np.uint8)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -29,24 +29,36 @@ END: Final = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 class Pictures(NamedTuple):
-    """Images of one size: x uint8 (n, height x width); lossy as in `Content`."""
+    """Images of one size.
+
+    x        uint8 (n, height x width).
+    lossy    as in `Content`.
+    colours  row -> colours, as in `Content`, of those that were looked at.
+    """
 
     x: Array
     shape: tuple[int, int]
     lossy: bool
+    colours: dict[int, Array]
 
 
-def read_pictures(paths: Sequence[Path], shape: tuple[int, int] | None = None) -> Pictures:
+def read_pictures(
+    paths: Sequence[Path], shape: tuple[int, int] | None = None, looked_at: Container[int] = ()
+) -> Pictures:
     """Read at least one picture; they must have `shape` (height, width), or that of the first.
 
+    looked_at   the rows of those whose colours are looked at.
     Raises   as `formats.read_picture` does, for the first file that it refuses.
     """
     x, lossy, waiting = np.empty((0, 0), np.uint8), False, list[tuple[int, bytes]]()
+    colours: dict[int, Array] = {}
     for row, path in enumerate(paths):
         plain = _plain(path)
         if plain is None or shape not in (None, plain[0]):
-            content = formats.read_picture(path, shape)
+            content = formats.read_picture(path, shape, colours=row in looked_at)
             shape, lossy = content.image_shape, lossy or content.lossy
+            if content.colours is not None:
+                colours[row] = content.colours
         else:
             shape = plain[0]
         if not x.size:
@@ -61,7 +73,7 @@ def read_pictures(paths: Sequence[Path], shape: tuple[int, int] | None = None) -
     assert shape is not None
     if waiting:
         _unpack(waiting, shape, x)
-    return Pictures(x, shape, lossy)
+    return Pictures(x, shape, lossy, colours)
 
 
 def _plain(path: Path) -> tuple[tuple[int, int], bytes] | None:

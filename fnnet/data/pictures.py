@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from fnnet.core.params import freeze
+from fnnet.core.params import Array, freeze
 from fnnet.data.grey import WHOLE, Canvas, over_black, weighed
 from fnnet.data.png import MAX_PIXELS, MAX_SIDE
 from fnnet.data.reader import AnyPath, Content, Format, Wanted, looks_like_netpbm
@@ -54,7 +54,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted, *, name: str, plu
                 quarters, mirrored = TURNED.get(_orientation(image), (0, False))
                 _check(image, quarters, wanted, path, name)
                 canvas = _canvas(image, wanted.colours)
-                grey = np.rot90(canvas.image(), quarters)
+                grey, colours = canvas.image(), canvas.colours
                 lossy = _is_lossy(name, content)
         except FnnetError:
             raise
@@ -64,8 +64,14 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted, *, name: str, plu
         except FAILURES as error:
             found = str(error).partition("\n")[0][:80] or type(error).__name__
             refuse(f"damaged {name} image", path, "the file", "a whole image", found, SAVE)
-    grey = freeze(np.ascontiguousarray(grey[:, ::-1] if mirrored else grey))
-    return Content(grey.reshape(1, -1), None, grey.shape, shape_at="the header", lossy=lossy, colours=canvas.colours)
+    grey = freeze(_turned(grey, quarters, mirrored))
+    seen = None if colours is None else _turned(colours, quarters, mirrored)
+    return Content(grey.reshape(1, -1), None, grey.shape, shape_at="the header", lossy=lossy, colours=seen)
+
+
+def _turned(pixels: Array, quarters: int, mirrored: bool) -> Array:
+    pixels = np.rot90(pixels, quarters)
+    return np.ascontiguousarray(pixels[:, ::-1] if mirrored else pixels)
 
 
 def _orientation(image: Image) -> int:
