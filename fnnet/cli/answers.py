@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fnnet.data.notes import Note
 from fnnet.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from fnnet.core.params import Array
     from fnnet.core.state import Model
+    from fnnet.data.notes import Note
 
 
 class Prediction(NamedTuple):
@@ -73,7 +73,9 @@ def as_kaggle(model: Model, predictions: Sequence[Prediction]) -> tuple[bytes, l
     images are counted from 1.
     Raises   UsageError for two images of one id.
     """
-    ids, notes = _ids(predictions), []
+    from fnnet.data.notes import Note
+
+    ids, notes = _ids(predictions), list[Note]()
     if not ids:
         notes.append(Note("counted-ids", "ImageId counts the images from 1, in their order: not all names are numbers"))
         ids = list(range(1, len(predictions) + 1))

@@ -14,6 +14,7 @@ from fnnet.errors import UsageError
 from fnnet.limits import (
     FRACTION,
     MAX_CLASSES,
+    MAX_SIZE,
     MAX_THREADS,
     NONNEGATIVE,
     POSITIVE,
@@ -106,6 +107,22 @@ class Fractions(click.ParamType):  # type: ignore[type-arg]
             return value
         fractions = tuple(Number(FRACTION).convert(part, param, context) for part in value.split(","))
         return fractions if len(fractions) > 1 else fractions[0]
+
+
+class ImageSize(click.ParamType):  # type: ignore[type-arg]
+    """The height and width of images: `28`, or `28x32`."""
+
+    name = "N|HxW"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> tuple[int, int]:
+        """Return height and width."""
+        if isinstance(value, tuple):
+            return value
+        sides = [whole_number(side) or 0 for side in value.lower().split("x")]
+        if len(sides) > 2 or not all(1 <= side <= MAX_SIZE for side in sides):
+            expected = f"expected N or HEIGHTxWIDTH, such as 28 or 28x32, each from 1 to {MAX_SIZE}"
+            self.fail(f"{expected}, found {value!r}", param, context)
+        return sides[0], sides[-1]
 
 
 class FigureList(click.ParamType):  # type: ignore[type-arg]
@@ -221,8 +238,15 @@ label_column_option = click.option(
 
 
 def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --label-column, --image, --pixel-max, --ink and --transpose, which describe the images of --data PATH."""
+    """Add --label-column, --image, --size, --pixel-max, --ink and --transpose, about the images of --data PATH."""
     for option in (
+        click.option(
+            "--size",
+            metavar="N|HxW",
+            type=ImageSize(),
+            help="Scale the pictures in class folders to N x N pixels, or height x width: as large as fits, in the "
+            "middle. The model remembers it.  [default: all must have one size]",
+        ),
         click.option(
             "--image", is_flag=True, help="Each row of a CSV file is an image, however few columns there are."
         ),
@@ -251,7 +275,7 @@ def reading_of(options: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises   UsageError for one, or --class-names, that is given for MNIST or digits.
     """
-    names = ("pixel_max", "ink", "transpose", "first_label", "label_column", "image")
+    names = ("pixel_max", "ink", "transpose", "first_label", "label_column", "image", "size")
     given = {name: options[name] for name in (*names, "class_names") if options.get(name)}
     if given and options["data_choice"] in ("auto", "mnist", "digits"):
         where, found = f"--{next(iter(given)).replace('_', '-')}", f"--data {options['data_choice']}"

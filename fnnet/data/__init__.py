@@ -67,7 +67,8 @@ def load(
     class folders.
 
     classes  the names of labels 0, 1... in a file of numbers; class folders have names of their own.
-    flat     (height, width) to give to images stored as rows of that many pixels; by default they are squares.
+    flat     (height, width) to give to images stored as rows of that many pixels; by default they are squares. With a
+             `preprocessing` that scales pictures, their size.
     reading  what the user says about the images.
     preprocessing   that of the model or the data set that the images are for; None to find it from `reading` and the
              training images.
@@ -136,14 +137,20 @@ def _from_path(
         expected = "auto, mnist, digits or a path that exists"
         refuse("no such data set", "--data", "", expected, repr(str(path)), SEE)
     found = idx_files(path) if path.is_dir() else [path]
+    transposed = known.transpose if known else reading.transpose
+    if found and reading.size:
+        expected, seen = "class folders of pictures", f"{path}, {'IDX files' if path.is_dir() else 'a file'}"
+        raise UsageError("has no effect", where="--size", expected=expected, found=seen)
     notes = [note for each in found for note in _packing(each)]
     if not path.is_dir():
-        transposed = known.transpose if known else reading.transpose
         shape = flat and flat[::-1] if transposed else flat
         content = formats.read(path, Wanted(True, shape, reading.label_column, reading.image))
     else:
         check_columns(reading.label_column, reading.image, f"the folder {path}")
-        content, classes = (read_idx_folder(path), classes) if found else read_class_folders(path)
+        size = (flat if known.resize else None) if known else reading.size
+        stored = size and size[::-1] if transposed else size
+        fix = f"scale the images alike, or {'train a model with' if known else 'set'} --size"
+        content, classes = (read_idx_folder(path), classes) if found else read_class_folders(path, stored, fix)
     compared = BOTH if known else BOTH[1:]
     if known is None:
         known, more = preprocess.measure(reading, content.x, content.image_shape, content.lossy)
@@ -296,14 +303,15 @@ def read_images(
     Labels are left out; of an NPZ archive, the images are `x_test`.
     label_column   the column of labels in a table, as in `Reading`; "none" if it has none.
     notify   called with each note about how the file was read.
-    Raises   DataError for a file that cannot be read, images that do not have `shape` (height, width), or a pixel above
-             the largest.
+    Raises   DataError for a file that cannot be read, images that do not have `shape` (height, width), except pictures
+             for a model that scales them, or a pixel above the largest.
     """
     stored = shape[::-1] if preprocessing.transpose else shape
-    content = formats.read(path, Wanted(labelled=False, shape=stored, label_column=label_column))
+    wanted = Wanted(labelled=False, shape=stored, label_column=label_column, resize=preprocessing.resize)
+    content = formats.read(path, wanted)
     if content.image_shape != stored:
         problem, expected = "image size does not fit the model", f"{size(stored)}, as the model was trained"
-        fix = "scale the images to that size, or train a model for theirs"
+        fix = "scale the images to that size, or train a model for theirs, or with --size"
         refuse(problem, path, content.shape_at, expected, size(content.image_shape), fix)
     for note in content.notes:
         notify(note)

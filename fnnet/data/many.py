@@ -16,6 +16,8 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data import formats
 from fnnet.data.png import MAGIC
+from fnnet.data.reader import MISFIT
+from fnnet.errors import DataError
 from fnnet.files.disk import open_regular
 
 BATCH: Final = 4096
@@ -43,30 +45,39 @@ class Pictures(NamedTuple):
 
 
 def read_pictures(
-    paths: Sequence[Path], shape: tuple[int, int] | None = None, looked_at: Container[int] = ()
+    paths: Sequence[Path],
+    shape: tuple[int, int] | None = None,
+    looked_at: Container[int] = (),
+    *,
+    resize: bool = False,
+    fix: str = "",
 ) -> Pictures:
     """Read at least one picture; they must have `shape` (height, width), or that of the first.
 
     looked_at   the rows of those whose colours are looked at.
+    resize      True to scale them to `shape`.
+    fix         what to do with pictures of several sizes.
     Raises   as `formats.read_picture` does, for the first file that it refuses.
     """
     x, lossy, waiting = np.empty((0, 0), np.uint8), False, list[tuple[int, bytes]]()
     colours: dict[int, Array] = {}
     for row, path in enumerate(paths):
-        plain = _plain(path)
-        if plain is None or shape not in (None, plain[0]):
-            content = formats.read_picture(path, shape, colours=row in looked_at)
+        plain, content = _plain(path), None
+        if plain is not None and shape in (None, plain[0]):
+            shape = plain[0]
+            waiting.append((row, plain[1]))
+        else:
+            try:
+                content = formats.read_picture(path, shape, colours=row in looked_at, resize=resize)
+            except DataError as error:
+                raise (error.at(error.where, fix=fix) if fix and error.problem == MISFIT else error) from None
             shape, lossy = content.image_shape, lossy or content.lossy
             if content.colours is not None:
                 colours[row] = content.colours
-        else:
-            shape = plain[0]
         if not x.size:
             x = np.empty((len(paths), shape[0] * shape[1]), np.uint8)
-        if plain is None:
+        if content is not None:
             x[row] = content.x[0]
-        else:
-            waiting.append((row, plain[1]))
         if len(waiting) == BATCH:
             _unpack(waiting, shape, x)
             waiting.clear()

@@ -18,7 +18,7 @@ import numpy as np
 from fnnet.core.params import Array, freeze
 from fnnet.data.grey import WHOLE, Canvas, over_black, weighed
 from fnnet.data.png import MAX_PIXELS, MAX_SIDE
-from fnnet.data.reader import AnyPath, Content, Format, Wanted, looks_like_netpbm
+from fnnet.data.reader import MISFIT, AnyPath, Content, Format, Wanted, looks_like_netpbm
 from fnnet.errors import FnnetError
 from fnnet.files.disk import refuse
 
@@ -86,7 +86,7 @@ def _check(image: Image, quarters: int, wanted: Wanted, path: AnyPath, name: str
     if wanted.shape is not None and shape != wanted.shape:
         fix = "scale the image to that size, light ink on black"
         expected = f"{wanted.shape[1]}x{wanted.shape[0]} pixels"
-        refuse("image size does not fit", path, place, expected, f"{shape[1]}x{shape[0]}", fix)
+        refuse(MISFIT, path, place, expected, f"{shape[1]}x{shape[0]}", fix)
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         expected = f"at most {MAX_PIXELS:,} pixels, {MAX_SIDE:,} a side"
         refuse("image too large", path, place, expected, f"{width}x{height}", "scale it down")

@@ -13,7 +13,7 @@ import numpy as np
 from fnnet.core.params import Array, freeze
 from fnnet.data.grey import Canvas
 from fnnet.data.png_samples import SAVE, Png, colours_of, colours_of_deep, grey_of, grey_of_deep, shades_of
-from fnnet.data.reader import AnyPath, Content, Format, Wanted, read_as
+from fnnet.data.reader import MISFIT, AnyPath, Content, Format, Wanted, read_as
 from fnnet.errors import FnnetError, counted
 from fnnet.files.disk import refuse, show_bytes
 
@@ -176,7 +176,7 @@ def _check_header(header: bytes, shape: tuple[int, int] | None, path: AnyPath) -
     found = f"{width}x{height}"
     if shape is not None and (height, width) != shape:
         fix = "scale the image to that size, light ink on black"
-        refuse("image size does not fit", path, "byte 16", f"{shape[1]}x{shape[0]} pixels", found, fix)
+        refuse(MISFIT, path, "byte 16", f"{shape[1]}x{shape[0]} pixels", found, fix)
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         expected = f"at most {MAX_PIXELS:,} pixels, {MAX_SIDE:,} a side"
         refuse("image too large", path, "byte 16", expected, found, "scale it down")

@@ -42,6 +42,7 @@ class Reading(NamedTuple):
     label_column   the column of labels in a table of numbers: "first", "last", its name, its number counted from 1, or
                 "none"; None to find it by the header or the values.
     image       True if the rows of a table are images, however few columns there are.
+    size        (height, width) that the pictures in class folders are scaled to; None if they are of one size.
     """
 
     pixel_max: int | Literal["auto"] | None = None
@@ -50,6 +51,7 @@ class Reading(NamedTuple):
     first_label: int = 0
     label_column: str | None = None
     image: bool = False
+    size: tuple[int, int] | None = None
 
 
 def table(preprocessing: Preprocessing) -> Array:
@@ -107,7 +109,7 @@ def measure(
     found = Preprocessing(most, paper, ink, blank, reading.transpose)
     faint, blanks = faint_of(np.take(table(found), sample), shape, len(x))
     empty = any(note.code == "blank" for note in notes)
-    return found._replace(faint=faint), [*notes, *more, *([] if empty else blanks)]
+    return found._replace(faint=faint, resize=reading.size is not None), [*notes, *more, *([] if empty else blanks)]
 
 
 def other_ink(x: Array, shape: tuple[int, int], part: str) -> Iterator[Note]:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from io import BufferedReader, FileIO
 from typing import Final, NamedTuple, NoReturn
 
-from fnnet.core.params import Array
+from fnnet.core.params import Array, freeze
 from fnnet.data.kinds import kind_of
 from fnnet.data.notes import Note
+from fnnet.data.scale import fitted
 from fnnet.errors import FnnetError, UsageError
 from fnnet.files.disk import looks_like_html, open_regular, refuse, show_bytes, unreadable
 
@@ -18,6 +19,7 @@ AnyPath = str | os.PathLike[str]
 HEAD: Final = 512
 """Bytes at the start of a file by which its format is recognised."""
 SEE: Final = "see --data in 'fnnet train --help'"
+MISFIT: Final = "image size does not fit"
 AGAIN: Final = "fetch the file again"
 NETPBM: Final = (b"1", b"2", b"3", b"4", b"5", b"6")
 BINARY: Final = re.compile(rb"[\0-\x08\x0e-\x1f]")
@@ -33,6 +35,7 @@ class Wanted(NamedTuple):
     label_column   the column of labels in a table of numbers, as `Reading` has it; None if the file shows it.
     image     True if the rows of a table are images, whatever it looks like.
     colours   True if the colours of a picture are to be looked at.
+    resize    True if a picture of another size is scaled to `shape`.
     """
 
     labelled: bool
@@ -40,6 +43,7 @@ class Wanted(NamedTuple):
     label_column: str | None = None
     image: bool = False
     colours: bool = False
+    resize: bool = False
 
 
 class Content(NamedTuple):
@@ -105,13 +109,21 @@ def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content
             refuse(problem, path, "byte 0", expected, f"one {found.name} image", SEE)
         if wanted.labelled and not found.columns:
             check_columns(wanted.label_column, wanted.image, f"{os.fsdecode(path)}, {found.name}")
+        resized = wanted.shape if found.picture and wanted.resize else None
         try:
-            return found.read(file, path, wanted)
+            content = found.read(file, path, wanted._replace(shape=None) if resized else wanted)
         except ImportError as error:
             if not found.extra:
                 raise
             problem, fix = f"{found.name} needs an optional library", f"pip install '{found.extra}'"
             refuse(problem, path, "byte 0", found.extra, error, fix)
+    return _resized(content, resized) if resized else content
+
+
+def _resized(content: Content, shape: tuple[int, int]) -> Content:
+    """Return the content of a picture scaled to `shape`."""
+    image = fitted(content.x.reshape(content.image_shape), shape)
+    return content._replace(x=freeze(image).reshape(1, -1), image_shape=shape)
 
 
 class Opened:
