@@ -77,7 +77,8 @@ def as_kaggle(model: Model, predictions: Sequence[Prediction]) -> tuple[bytes, l
 
     ids, notes = _ids(predictions), list[Note]()
     if not ids:
-        notes.append(Note("counted-ids", "ImageId counts the images from 1, in their order: not all names are numbers"))
+        why = ": not all names of files are numbers" if len({each.file for each in predictions}) > 1 else ""
+        notes.append(Note("counted-ids", f"ImageId counts the images from 1, in their order{why}"))
         ids = list(range(1, len(predictions) + 1))
     if count := sum(each.blank for each in predictions):
         text = (

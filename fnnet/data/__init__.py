@@ -300,7 +300,8 @@ def read_images(
 ) -> Array:
     """Return the images in a file to predict, uint8 (n, height x width); a file of any format in the table.
 
-    Labels are left out; of an NPZ archive, the images are `x_test`.
+    Labels are left out; of an NPZ archive, the images are `x_test`. The opacity of a picture of one colour is light ink
+    on black, whatever ink the model was trained on.
     label_column   the column of labels in a table, as in `Reading`; "none" if it has none.
     notify   called with each note about how the file was read.
     Raises   DataError for a file that cannot be read, images that do not have `shape` (height, width), except pictures
@@ -315,4 +316,6 @@ def read_images(
         refuse(problem, path, content.shape_at, expected, size(content.image_shape), fix)
     for note in content.notes:
         notify(note)
+    if content.ink:
+        preprocessing = PLAIN._replace(transpose=preprocessing.transpose)
     return preprocess.apply(preprocessing, content.x, shape, path)

@@ -34,12 +34,14 @@ def as_content(
 ) -> Content:  # fmt: skip
     """Return images, with their labels if there are any, as a reader returns them; see `as_images`, `as_labels`."""
     notes: list[Note] = []
+    if labels is None:
+        pixels, shape = as_images(x, where, name, flat, notes)
+        return Content(pixels, None, shape, shape_at=name, notes=tuple(notes))
     stored = _as_stored(x, where, name, notes)
     pixels, shape = _in_rows(stored, flat)
-    known = None if labels is None else as_labels(labels, len(pixels), labels_at or where, labels_name, notes)
-    if known is not None and stored.ndim == 4 and stored.shape[3] > 1:
-        rows = spread(np.arange(len(pixels)))
-        place = f"{os.fsdecode(where)}: {name}"
+    known = as_labels(labels, len(pixels), labels_at or where, labels_name, notes)
+    if stored.ndim == 4 and stored.shape[3] > 1:
+        rows, place = spread(np.arange(len(pixels))), f"{os.fsdecode(where)}: {name}"
         notes += colour_notes(pixels[rows], shape, colours_at(stored[rows]), known[rows], place)
     place = labels_at or f"{os.fsdecode(where)}: {labels_name}"
     return Content(pixels, known, shape, labels_at=place, shape_at=name, notes=tuple(notes))

@@ -8,6 +8,8 @@ import numpy as np
 
 from fnnet.core.params import Array
 
+STRIP: Final = 2**18
+"""Pixels that are converted at a time."""
 POINTS: Final = 16
 """Rows and columns of an image at which its colours are looked at."""
 Where = tuple[slice, slice]
@@ -95,12 +97,12 @@ class Canvas:
             seen = colours[out] if alpha is None else colours[out] * (alpha[out][..., None] / np.float32(255))
             self.colours[into] = seen
 
-    def image(self) -> Array:
-        """Return the image, uint8 (height, width)."""
+    def image(self) -> tuple[Array, bool]:
+        """Return the image, uint8 (height, width), and whether it is the opacity of ink."""
         alpha = self._alpha
         if alpha is None or not np.all(self._low <= self._high) or alpha.min() == alpha.max():
-            return self.grey
-        return alpha
+            return self.grey, False
+        return alpha, True
 
 
 def _range(where: slice, size: int) -> range:

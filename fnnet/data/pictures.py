@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from fnnet.core.params import Array, freeze
-from fnnet.data.grey import WHOLE, Canvas, over_black, weighed
+from fnnet.data.grey import STRIP, WHOLE, Canvas, over_black, weighed
 from fnnet.data.png import MAX_PIXELS, MAX_SIDE
 from fnnet.data.reader import MISFIT, AnyPath, Content, Format, Wanted, looks_like_netpbm
 from fnnet.errors import FnnetError
@@ -54,7 +54,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted, *, name: str, plu
                 quarters, mirrored = TURNED.get(_orientation(image), (0, False))
                 _check(image, quarters, wanted, path, name)
                 canvas = _canvas(image, wanted.colours)
-                grey, colours = canvas.image(), canvas.colours
+                (grey, ink), colours = canvas.image(), canvas.colours
                 lossy = _is_lossy(name, content)
         except FnnetError:
             raise
@@ -66,7 +66,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted, *, name: str, plu
             refuse(f"damaged {name} image", path, "the file", "a whole image", found, SAVE)
     grey = freeze(_turned(grey, quarters, mirrored))
     seen = None if colours is None else _turned(colours, quarters, mirrored)
-    return Content(grey.reshape(1, -1), None, grey.shape, shape_at="the header", lossy=lossy, colours=seen)
+    return Content(grey.reshape(1, -1), None, grey.shape, shape_at="the header", lossy=lossy, colours=seen, ink=ink)
 
 
 def _turned(pixels: Array, quarters: int, mirrored: bool) -> Array:
@@ -107,9 +107,12 @@ def _canvas(image: Image, wanted: bool) -> Canvas:
         canvas.put(WHOLE, np.asarray(image))
     else:
         pixels = np.asarray(image.convert("RGBA" if transparent else "RGB"))
-        alpha = pixels[..., 3] if transparent else None
-        grey = over_black(weighed(pixels), 255 if alpha is None else alpha)
-        canvas.put(WHOLE, grey, pixels[..., :3], alpha)
+        step = max(1, STRIP // image.width)
+        for top in range(0, image.height, step):
+            strip = pixels[top : top + step]
+            alpha = strip[..., 3] if transparent else None
+            grey = over_black(weighed(strip), 255 if alpha is None else alpha)
+            canvas.put((slice(top, top + step), slice(None)), grey, strip[..., :3], alpha)
     return canvas
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from fnnet.core.params import Array, freeze
-from fnnet.data.grey import Canvas
+from fnnet.data.grey import STRIP, Canvas
 from fnnet.data.png_samples import SAVE, Png, colours_of, colours_of_deep, grey_of, grey_of_deep, shades_of
 from fnnet.data.reader import MISFIT, AnyPath, Content, Format, Wanted, read_as
 from fnnet.errors import FnnetError, counted
@@ -24,8 +24,6 @@ MAX_CHUNKS: Final = 2**15
 MAX_ASIDE: Final = 16 * 2**20
 """Bytes of chunks that are not the image: text, profiles."""
 PIECE: Final = 2**16
-STRIP: Final = 2**18
-"""Pixels converted at a time."""
 DEPTHS: Final = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """Colour type of the format (grey, RGB, palette, grey and alpha, RGB and alpha) -> bits of a sample."""
 SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -52,8 +50,8 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     as they are stored. Animations are refused.
     """
     canvas = _decode(_read_chunks(file, wanted.shape, path), path, wanted.colours)
-    grey = freeze(canvas.image())
-    return Content(grey.reshape(1, -1), None, grey.shape, shape_at="byte 16", colours=canvas.colours)
+    image, ink = canvas.image()
+    return Content(freeze(image).reshape(1, -1), None, image.shape, shape_at="byte 16", colours=canvas.colours, ink=ink)
 
 
 FORMAT: Final = Format("PNG", lambda head, path: head.startswith(MAGIC), _read, picture=True, suffixes=(".png",))

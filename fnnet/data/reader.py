@@ -58,6 +58,7 @@ class Content(NamedTuple):
     notes        what the user should know about how the file was read.
     lossy        True if the file does not keep every pixel: blank ones may be nearly blank.
     colours      those of a picture at some places, as `Canvas` has them, if they are wanted and it has any.
+    ink          True if a picture is of one colour, and x its opacity: 255 is ink, whatever it is in other files.
     """
 
     x: Array
@@ -69,6 +70,7 @@ class Content(NamedTuple):
     lossy: bool = False
     notes: tuple[Note, ...] = ()
     colours: Array | None = None
+    ink: bool = False
 
 
 class Format(NamedTuple):

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fnnet import data
-from fnnet.data import formats, png
+from fnnet.core.state import Preprocessing
+from fnnet.data import formats, pictures, png
 from fnnet.data.grey import Canvas, ink_of, over_black, weighed
 from tests.tools.samples import write
 
@@ -87,15 +88,18 @@ def test_an_even_opacity_is_no_image(alpha, tmp_path):
     assert np.unique(found).tolist() == [round(200 * alpha / 255)]
 
 
-def test_pixels_put_down_in_any_pieces_are_one_image(monkeypatch, tmp_path):
-    monkeypatch.setattr(png, "STRIP", 28 * 3)
+@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("WEBP", {"lossless": True, "exact": True})])
+def test_pixels_put_down_in_any_pieces_are_one_image(kind, options, monkeypatch, tmp_path):
+    for module in (png, pictures):
+        monkeypatch.setattr(module, "STRIP", 28 * 3)
     black = drawn(0)
-    np.testing.assert_array_equal(read(tmp_path, saved(black)), DIGIT)
+    np.testing.assert_array_equal(read(tmp_path, saved(black, kind, **options)), DIGIT)
     black[20, 14] = (0, 90, 0, 255)  # in a later strip
-    np.testing.assert_array_equal(read(tmp_path, saved(black)), over_black(weighed(black), black[..., 3]))
+    found = read(tmp_path, saved(black, kind, **options))
+    np.testing.assert_array_equal(found, over_black(weighed(black), black[..., 3]))
     mixed = drawn(60)
     mixed[:14, :, 3] = 255  # the first strips are opaque
-    np.testing.assert_array_equal(read(tmp_path, saved(mixed)), mixed[..., 3])
+    np.testing.assert_array_equal(read(tmp_path, saved(mixed, kind, **options)), mixed[..., 3])
 
 
 @pytest.mark.parametrize("mode", ["LA", "P", "1", "L", "RGB"])
@@ -166,5 +170,17 @@ def test_a_folder_of_black_ink_trains_as_one_of_white(tmp_path):
 def test_a_canvas_without_opacity_is_its_grey():
     canvas = Canvas((2, 3))
     canvas.put((slice(0, 2), slice(0, 3)), np.arange(6).reshape(2, 3))
-    assert canvas.image().tolist() == [[0, 1, 2], [3, 4, 5]]
+    image, ink = canvas.image()
+    assert (image.tolist(), ink) == ([[0, 1, 2], [3, 4, 5]], False)
     assert canvas.colours is None
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_ink_is_ink_to_a_model_of_either(dark, tmp_path):
+    """Drawn in a browser, say, for a model that was trained on photographs of paper."""
+    preprocessing = Preprocessing(paper=255 * dark, ink=255 * (not dark))
+    for value in (0, 255):
+        path = write(tmp_path / "a.png", saved(drawn(value)))
+        np.testing.assert_array_equal(data.read_images(path, (28, 28), preprocessing)[0], DIGIT.ravel())
+    turned = data.read_images(path, (28, 28), preprocessing._replace(transpose=True))
+    np.testing.assert_array_equal(turned[0], DIGIT.T.ravel())
