@@ -201,8 +201,10 @@ def hold_npz(dataset, path):
 
 
 def hold_png(array, path):
-    """Up to 8 bits a sample: as Pillow has the pixels of the chunks that are the image, by weights in floats; where they
-    are of one colour but for rounding, their opacity."""
+    """Up to 8 bits a sample: as Pillow has the pixels of the chunks that are the image, by weights in floats.
+
+    Where they are of one colour, but for rounding, the image is their opacity.
+    """
     from PIL import Image
 
     kinds, depth = _image_chunks(Path(path).read_bytes())
