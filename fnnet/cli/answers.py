@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fnnet.errors import UsageError, counted
+from fnnet.errors import UsageError
 
 if TYPE_CHECKING:
     from fnnet.core.params import Array
@@ -80,11 +80,6 @@ def as_kaggle(model: Model, predictions: Sequence[Prediction]) -> tuple[bytes, l
         why = ": not all names of files are numbers" if len({each.file for each in predictions}) > 1 else ""
         notes.append(Note("counted-ids", f"ImageId counts the images from 1, in their order{why}"))
         ids = list(range(1, len(predictions) + 1))
-    if count := sum(each.blank for each in predictions):
-        text = (
-            f"{counted(count, 'blank image')} of {len(predictions):,} got a class all the same, as Kaggle's form needs"
-        )
-        notes.append(Note("blank-class", text))
     rows = ([number, model.classes[each.best]] for number, each in zip(ids, predictions, strict=True))
     return _table(("ImageId", "Label"), rows), notes
 

@@ -87,7 +87,7 @@ def predict(
             if count := sum(each.other_ink for each in new):
                 notify(other_ink_in(file, count, len(new), model.preprocessing))
     if blanks := [each.name for each in predictions if each.blank]:
-        notify(blank_predicted(len(blanks), len(predictions), blanks[0]))
+        notify(blank_predicted(len(blanks), len(predictions), blanks[0], kaggle))
     if output and not failures:
         _write(output, model, predictions, kaggle, notify)
     if as_json:
