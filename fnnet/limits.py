@@ -27,6 +27,8 @@ WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
 DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?(?:nan|inf)", re.IGNORECASE)
 MAX_THREADS: Final = 1024
 MAX_CLASSES: Final = 10**6
+MAX_SIZE: Final = 512
+"""Height and width that pictures are scaled to, at most."""
 MIN_RANGE_TEST_STEPS: Final = 10
 """The fewest steps of a learning-rate range test; a shorter curve gives no suggestion."""
 

@@ -14,6 +14,7 @@ from fnnet.errors import UsageError
 from fnnet.limits import (
     FRACTION,
     MAX_CLASSES,
+    MAX_SIZE,
     MAX_THREADS,
     NONNEGATIVE,
     POSITIVE,
@@ -109,6 +110,22 @@ class Fractions(click.ParamType):  # type: ignore[type-arg]
         return fractions if len(fractions) > 1 else fractions[0]
 
 
+class ImageSize(click.ParamType):  # type: ignore[type-arg]
+    """The height and width of images: `28`, or `28x32`."""
+
+    name = "N|HxW"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> tuple[int, int]:
+        """Return height and width."""
+        if isinstance(value, tuple):
+            return value
+        sides = [whole_number(side) or 0 for side in value.lower().split("x")]
+        if len(sides) > 2 or not all(1 <= side <= MAX_SIZE for side in sides):
+            expected = f"expected N or HEIGHTxWIDTH, such as 28 or 28x32, each from 1 to {MAX_SIZE}"
+            self.fail(f"{expected}, found {value!r}", param, context)
+        return sides[0], sides[-1]
+
+
 class FigureList(click.ParamType):  # type: ignore[type-arg]
     """Figures of a deformation: `shift=1,rotation=10`."""
 
@@ -147,21 +164,6 @@ class ClassNames(click.ParamType):  # type: ignore[type-arg]
         if len(names) < 2 or len(set(names)) < len(names) or not all(name and name.isprintable() for name in names):
             self.fail(f"expected two or more names, each once, found {', '.join(names)[:80]!r}", param, context)
         return tuple(names)
-
-
-class ImageSize(click.ParamType):  # type: ignore[type-arg]
-    """Height and width: `28x28`."""
-
-    name = "HxW"
-
-    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> tuple[int, int]:
-        """Return (height, width), each >= 1."""
-        if isinstance(value, tuple):
-            return value
-        found = re.fullmatch(r"0*([1-9][0-9]{0,4})x0*([1-9][0-9]{0,4})", value, re.ASCII)
-        if not found:
-            self.fail(f"expected height and width, such as 28x28, found {value!r}", param, context)
-        return int(found[1]), int(found[2])
 
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -250,10 +252,17 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--image-size",
             type=ImageSize(),
-            metavar="HxW",
+            metavar="N|HxW",
             help="Height and width of the images in a file of rows of numbers.  [default: squares]",
         ),
         first_index_option,
+        click.option(
+            "--size",
+            metavar="N|HxW",
+            type=ImageSize(),
+            help="Scale the pictures in class folders to N x N pixels, or height x width: as large as fits, in the "
+            "middle. The model remembers it.  [default: all must have one size]",
+        ),
         click.option(
             "--image",
             is_flag=True,
@@ -286,7 +295,7 @@ def reading_of(options: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises   UsageError for one, --class-names or --image-size, that is given for MNIST or digits.
     """
-    names = ("pixel_max", "ink", "transpose", "first_label", "label_column", "image", "first_index")
+    names = ("pixel_max", "ink", "transpose", "first_label", "label_column", "image", "first_index", "size")
     falsy = {"first_index": 0, "transpose": False}
     given = {
         name: value

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from fnnet.cli.common import (
-    Notices,
-    check_outputs,
-    console,
-    load_kernels,
-    print_json,
-    say,
-)
+from fnnet.cli.answers import Prediction, as_csv, as_kaggle, document_of
+from fnnet.cli.common import Notices, check_outputs, console, load_kernels, print_json, say
 from fnnet.cli.options import (
     FileName,
     compiled_options,
@@ -26,51 +18,38 @@ from fnnet.cli.options import (
     quiet_option,
 )
 from fnnet.cli.streams import print_aside
-from fnnet.errors import DataError, FnnetError, counted
+from fnnet.errors import DataError, FnnetError, UsageError, counted
 from fnnet.names import DATA_FORMATS, PICTURE_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fnnet.core.params import Array
     from fnnet.core.state import Model
 
 DRAWN: Final = 4
 """Images that are drawn at most."""
 
 
-class Prediction(NamedTuple):
-    """The prediction for one image.
-
-    file, number, of   the file, the image's number in it, and how many images it has.
-    image              its pixels.
-    other_ink          whether its ink is dark where that of the training images is light, or the other way round.
-    best, probs        the most probable class, and the probability of each.
-    """
-
-    file: str
-    number: int
-    of: int
-    image: Array
-    other_ink: bool
-    best: int
-    probs: Array
-
-
 @click.command(
     short_help="Which digit is this?",
     help=f"""Which class is each IMAGE? Files are images ({", ".join(PICTURE_FORMATS)}) or
     files of many images ({", ".join(DATA_FORMATS)}), of the size that MODEL was trained on; a folder stands for the
-    images in it.
+    images in it and in its folders, 2.png before 10.png.
 
     A file that cannot be read is reported and the others are still predicted: the exit code is 1, and no -o file is
     written. An image whose ink is dark where that of the training images is light, or
-    the other way round, is reported.
+    the other way round, is reported. An image with nothing on it is blank: it gets no class.
     """,
 )
 @click.argument("model_path", metavar="MODEL", type=FileName())
 @click.argument("files", metavar="IMAGE...", nargs=-1, required=True, type=FileName())
-@click.option("--output", "-o", type=FileName(), help="Write the predictions as CSV: ImageId,Label, counted from 1.")
+@click.option("--output", "-o", type=FileName(), help="Write the predictions as CSV: file, index, label, probability.")
+@click.option(
+    "--kaggle",
+    is_flag=True,
+    help="Write -o as Kaggle takes it: ImageId, Label; ids are the names of the files if all are numbers, else counted "
+    "from 1.",
+)
 @label_column_option
 @first_index_option
 @compiled_options("Predict")
@@ -80,6 +59,7 @@ def predict(
     model_path: str,
     files: tuple[str, ...],
     output: str | None,
+    kaggle: bool,
     label_column: str | None,
     first_index: int | None,
     jit: bool,
@@ -88,10 +68,13 @@ def predict(
     quiet: bool,
 ) -> int:
     """Predict the class of each image in the files."""
+    from fnnet.data.blank import blank_predicted
     from fnnet.data.child import kept
     from fnnet.data.preprocess import other_ink_in
     from fnnet.files.model import load_model
 
+    if kaggle and not output:
+        raise UsageError("has no effect", where="--kaggle", expected="--output FILE", found="no --output")
     notify = Notices(quiet)
     predictions: list[Prediction] = []
     failures: list[dict[str, str]] = []
@@ -100,7 +83,7 @@ def predict(
         failures.append({"file": file, "error": str(error)})
         print_aside("error", str(error))
 
-    files = _in_folders(files, fail)
+    files = _in_folders(files, fail, notify)
     check_outputs(inputs=[model_path, *files], files={"--output": output})
     model = load_model(model_path)
     kernels, _ = load_kernels(jit, threads, notify, ["infer"])
@@ -115,10 +98,12 @@ def predict(
                 predictions += new
                 if count := sum(each.other_ink for each in new):
                     notify(other_ink_in(file, count, len(new), model.preprocessing))
+    if blanks := [each.name for each in predictions if each.blank]:
+        notify(blank_predicted(len(blanks), len(predictions), blanks[0], kaggle))
     if output and not failures:
-        _write_submission(output, model, predictions)
+        _write(output, model, predictions, kaggle, notify)
     if as_json:
-        document = [_as_json(model, each) for each in predictions]
+        document = [document_of(model, each) for each in predictions]
         written = None if failures else output
         print_json(
             {
@@ -134,18 +119,16 @@ def predict(
     else:
         say(f"saved {output}: {counted(len(predictions), 'prediction')}")
     if output and failures:
-        problem = f"submission not written: {len(failures)} of {counted(len(files), 'file')} could not be read"
+        problem = f"predictions not written: {len(failures)} of {counted(len(files), 'file')} could not be read"
         raise DataError(problem, where=output, fix="fix or leave out the files reported above")
     return 1 if failures else 0
 
 
-def _in_folders(files: tuple[str, ...], fail: Callable[[str, FnnetError], None]) -> tuple[str, ...]:
+def _in_folders(files: tuple[str, ...], fail: Callable[[str, FnnetError], None], notify: Notices) -> tuple[str, ...]:
     """Return `files` with each folder replaced by the pictures in it; call `fail` for a folder without any."""
     from pathlib import Path
 
-    from fnnet.data import formats
-    from fnnet.data.layout import entries, pictures
-    from fnnet.files.disk import refuse
+    from fnnet.data.layout import pictures_below
 
     found: list[str] = []
     for file in files:
@@ -153,47 +136,37 @@ def _in_folders(files: tuple[str, ...], fail: Callable[[str, FnnetError], None])
             found.append(file)
             continue
         try:
-            inside = [str(path) for path in pictures(entries(Path(file))) if path.is_file()]
-            if not inside:
-                expected = f"{formats.picture_names()} files"
-                refuse("no images", file, "the folder", expected, "none", "name the files")
-            found += inside
+            inside, notes = pictures_below(Path(file))
         except FnnetError as error:
             fail(file, error)
+        else:
+            found += map(str, inside)
+            for note in notes:
+                notify(note)
     return tuple(found)
 
 
 def _predict(model: Model, file: str, kernels: Any, columns: dict[str, Any], notify: Notices) -> list[Prediction]:
     from fnnet import data
     from fnnet.core.public import best_classes, scores
+    from fnnet.data.blank import is_blank
     from fnnet.data.photo import dark_on_light
 
     x = data.read_images(file, model.image_shape, model.preprocessing, **columns, notify=notify)
     logits = scores(model.params, x, activation=model.activation, kernels=kernels)
-    dark = dark_on_light(x, model.image_shape).tolist()
-    each = zip(x, dark, best_classes(logits).tolist(), kernels.softmax(logits), strict=True)
+    blank = is_blank(x, model.image_shape, model.preprocessing.faint)
+    dark = dark_on_light(x, model.image_shape) & ~blank
+    each = zip(x, dark.tolist(), blank.tolist(), best_classes(logits).tolist(), kernels.softmax(logits), strict=True)
     return [Prediction(file, i, len(x), *parts) for i, parts in enumerate(each)]
 
 
-def _write_submission(path: str, model: Model, predictions: list[Prediction]) -> None:
+def _write(path: str, model: Model, predictions: list[Prediction], kaggle: bool, notify: Notices) -> None:
     from fnnet.files.disk import write_file
 
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["ImageId", "Label"])
-    writer.writerows([number, model.classes[each.best]] for number, each in enumerate(predictions, 1))
-    write_file(path, text.getvalue().encode())
-
-
-def _as_json(model: Model, prediction: Prediction) -> dict[str, Any]:
-    return {
-        "file": prediction.file,
-        "index": prediction.number,
-        "other_ink": prediction.other_ink,
-        "label": model.classes[prediction.best],
-        "probability": float(prediction.probs[prediction.best]),
-        "probabilities": dict(zip(model.classes, prediction.probs.tolist(), strict=True)),
-    }
+    content, notes = as_kaggle(model, predictions) if kaggle else (as_csv(model, predictions), [])
+    write_file(path, content)
+    for note in notes:
+        notify(note)
 
 
 def _print_predictions(model: Model, predictions: list[Prediction], drawn: bool) -> None:
@@ -201,7 +174,7 @@ def _print_predictions(model: Model, predictions: list[Prediction], drawn: bool)
 
     screen = console()
     for each in predictions:
-        name = each.file if each.of == 1 else f"{each.file}[{each.number}]"
-        say(f"{name}: {model.classes[each.best]} ({each.probs[each.best]:.2%})")
-        if drawn:
+        found = "blank" if each.blank else f"{model.classes[each.best]} ({each.probs[each.best]:.2%})"
+        say(f"{each.name}: {found}")
+        if drawn and not each.blank:
             terminal.draw_prediction(each.image.reshape(model.image_shape), each.probs, model.classes, screen)

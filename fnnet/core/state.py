@@ -64,6 +64,9 @@ class Preprocessing(NamedTuple):
     blank       what differs from paper by at most this is paper: lossy formats leave blank pixels nearly blank.
     transpose   True if the files store images column by column.
     colour      how colours become grey; "luma", with the weights of ITU-R 601, is the only one.
+    faint       an image whose pixels, all but three, differ from their median by at most this is blank; -1 if none is,
+                for a network that was trained on blank images too.
+    resize      True if pictures of any size are scaled to that of the model's images.
     """
 
     pixel_max: int = 255
@@ -72,6 +75,8 @@ class Preprocessing(NamedTuple):
     blank: int = 0
     transpose: bool = False
     colour: str = "luma"
+    faint: int = 24
+    resize: bool = False
 
 
 class Model(NamedTuple):

@@ -15,6 +15,7 @@ from fnnet.core.frames import is_frame
 from fnnet.core.params import Array, freeze
 from fnnet.core.state import Examples, Preprocessing
 from fnnet.data import formats, mnist, preprocess
+from fnnet.data.blank import blank_in
 from fnnet.data.digits import SOURCE, TEST_IMAGES, load_digits
 from fnnet.data.folders import idx_files, read_class_folders, read_idx_folder
 from fnnet.data.frames import FRAME, read_frame
@@ -71,7 +72,8 @@ def load(
 
     classes  the names of labels 0, 1... in a file of numbers; class folders have names of their own, and so have some
              files.
-    flat     (height, width) to give to images stored as rows of that many pixels; by default they are squares.
+    flat     (height, width) to give to images stored as rows of that many pixels; by default they are squares. With a
+             `preprocessing` that scales pictures, their size.
     reading  what the user says about the images.
     preprocessing   that of the model or the data set that the images are for; None to find it from `reading` and the
              training images.
@@ -140,9 +142,12 @@ def _from_path(
         expected = "auto, mnist, digits or a path that exists"
         refuse("no such data set", "--data", "", expected, repr(str(path)), SEE)
     found = idx_files(path) if path.is_dir() else [path]
+    transposed = known.transpose if known else reading.transpose
+    if found and reading.size:
+        expected, seen = "class folders of pictures", f"{path}, {'IDX files' if path.is_dir() else 'a file'}"
+        raise UsageError("has no effect", where="--size", expected=expected, found=seen)
     notes = [note for each in found for note in _packing(each)]
     if not path.is_dir():
-        transposed = known.transpose if known else reading.transpose
         shape = flat and flat[::-1] if transposed else flat
         wanted = Wanted(True, shape, reading.label_column, reading.image, transposed, reading.first_index)
         content = formats.read(path, wanted)
@@ -150,7 +155,10 @@ def _from_path(
         check_first_index(reading.first_index, f"the folder {path}")
         notes += _beside_idx(path) if found else ()
         check_columns(reading.label_column, reading.image, f"the folder {path}")
-        content, classes = (read_idx_folder(path), classes) if found else read_class_folders(path)
+        size = (flat if known.resize else None) if known else reading.size
+        stored = size and size[::-1] if transposed else size
+        fix = f"scale the images alike, or {'train a model with' if known else 'set'} --size"
+        content, classes = (read_idx_folder(path), classes) if found else read_class_folders(path, stored, fix)
     if content.classes:
         if reading.first_label:
             expected, named = "labels that are numbers", f"{path}, which names its classes"
@@ -259,7 +267,7 @@ def _dataset(
 ) -> Dataset:
     """Return the data set of what files hold, with its images as networks take them.
 
-    compared      the parts whose ink is compared with that of `preprocessing`.
+    compared      the parts whose ink is compared with that of `preprocessing`, and whose blank images are counted.
     first_label   the label of the first class in the files.
     """
     test, stored = train.test, train.image_shape
@@ -269,9 +277,13 @@ def _dataset(
     shape = stored[::-1] if preprocessing.transpose else stored
     examples = _examples(train, source, len(classes), preprocessing, shape, first_label)
     tested = test and _examples(test, source, len(classes), preprocessing, shape, first_label)
-    told = [*notes, *train.notes, *(test.notes if test else ()), *_swapped(source, examples, tested)]
+    more = [note for note in (test.notes if test else ()) if note.code != "colour"]
+    told = [*notes, *train.notes, *more, *_swapped(source, examples, tested)]
     parts = {"training": examples, "test": tested}
-    told += [note for part in compared if (each := parts[part]) for note in other_ink(each.x, shape, part)]
+    for part in compared:
+        if each := parts[part]:
+            told += [*other_ink(each.x, shape, part)]
+            told += blank_in(preprocess.spread(each.x), shape, len(each.x), part, preprocessing.faint)
     told += _without_images(source, examples.labels, classes)
     for note in told:
         notify(note)
@@ -355,22 +367,27 @@ def read_images(
     """Return the images in a file to predict, uint8 (n, height x width): of any format in the table; or in a frame.
 
     path   of the file; or a DataFrame of pandas or Polars, whose columns are found as in CSV.
-    Labels are left out; of an NPZ archive, the images are `x_test`.
+    Labels are left out; of an NPZ archive, the images are `x_test`. The opacity of a picture of one colour is light ink
+    on black, whatever ink the model was trained on.
     label_column   the column of labels in a table, as in `Reading`; "none" if it has none.
     first_index    the number of the first pixel in text of index:value pairs, as in `Reading`.
     notify   called with each note about how the file was read.
-    Raises   DataError for a file that cannot be read, images that do not have `shape` (height, width), or a pixel above
-             the largest.
+    Raises   DataError for a file that cannot be read, images that do not have `shape` (height, width), except pictures
+             for a model that scales them, or a pixel above the largest.
     """
     stored = shape[::-1] if preprocessing.transpose else shape
-    transpose = preprocessing.transpose
-    wanted = Wanted(False, stored, label_column, transpose=transpose, first_index=first_index)
+    wanted = Wanted(
+        labelled=False, shape=stored, label_column=label_column, transpose=preprocessing.transpose,
+        first_index=first_index, resize=preprocessing.resize,
+    )  # fmt: skip
     content = read_frame(path, wanted) if is_frame(path) else formats.read(path, wanted)
     where = FRAME if is_frame(path) else path
     if content.image_shape != stored:
         problem, expected = "image size does not fit the model", f"{size(stored)}, as the model was trained"
-        fix = "scale the images to that size, or train a model for theirs"
+        fix = "scale the images to that size, or train a model for theirs, or with --size"
         refuse(problem, where, content.shape_at, expected, size(content.image_shape), fix)
     for note in content.notes:
         notify(note)
+    if content.ink:
+        preprocessing = PLAIN._replace(transpose=preprocessing.transpose)
     return preprocess.apply(preprocessing, content.x, shape, where)

@@ -10,8 +10,10 @@ from typing import Final
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.data.grey import over_black, weighed
+from fnnet.data.colour import colour_notes
+from fnnet.data.grey import colours_at, ink_of, over_black, weighed
 from fnnet.data.notes import Note
+from fnnet.data.preprocess import spread
 from fnnet.data.reader import AnyPath, Content
 from fnnet.files.disk import refuse
 from fnnet.limits import MAX_CLASSES
@@ -32,8 +34,15 @@ def as_content(
 ) -> Content:  # fmt: skip
     """Return images, with their labels if there are any, as a reader returns them; see `as_images`, `as_labels`."""
     notes: list[Note] = []
-    pixels, shape = as_images(x, where, name, flat, notes)
-    known = None if labels is None else as_labels(labels, len(pixels), labels_at or where, labels_name, notes)
+    if labels is None:
+        pixels, shape = as_images(x, where, name, flat, notes)
+        return Content(pixels, None, shape, shape_at=name, notes=tuple(notes))
+    stored = _as_stored(x, where, name, notes)
+    pixels, shape = _in_rows(stored, flat)
+    known = as_labels(labels, len(pixels), labels_at or where, labels_name, notes)
+    if stored.ndim == 4 and stored.shape[3] > 1:
+        rows, place = spread(np.arange(len(pixels))), f"{os.fsdecode(where)}: {name}"
+        notes += colour_notes(pixels[rows], shape, colours_at(stored[rows]), known[rows], place)
     place = labels_at or f"{os.fsdecode(where)}: {labels_name}"
     return Content(pixels, known, shape, labels_at=place, shape_at=name, notes=tuple(notes))
 
@@ -49,26 +58,36 @@ def as_images(
     notes    takes what the user should know.
     Raises   DataError for another shape or a value out of range.
     """
+    return _in_rows(_as_stored(x, where, name, notes), flat)
+
+
+def _as_stored(x: Array, where: AnyPath, name: str, notes: list[Note]) -> Array:
+    """Return images as bytes in their shape, channels last."""
     if x.ndim == 4 and x.shape[3] not in COLOURS and x.shape[1] in COLOURS:
         x = np.moveaxis(x, 1, 3)
     colours = x.ndim == 4 and x.shape[3] in COLOURS
     if (x.ndim not in (2, 3) and not colours) or 0 in x.shape:
         expected = "at least 1 image, shape (n, height, width) or (n, pixels)"
         refuse("no images", where, name, expected, f"shape {x.shape}", "store one image per row")
+    return _as_bytes(x, where, name, notes)
+
+
+def _in_rows(x: Array, flat: tuple[int, int] | None) -> tuple[Array, tuple[int, int]]:
+    """Return images as grey rows, and the (height, width) of one."""
     shape = image_shape(x.shape[1], flat) if x.ndim == 2 else (x.shape[1], x.shape[2])
-    pixels = _as_bytes(x, where, name, notes)
-    if colours:
-        pixels = _as_grey(pixels)
-    return np.ascontiguousarray(pixels).reshape(len(x), -1), shape
+    return np.ascontiguousarray(_as_grey(x) if x.ndim == 4 else x).reshape(len(x), -1), shape
 
 
 def _as_grey(x: Array) -> Array:
-    """Return the grey of bytes (n, height, width, channels)."""
+    """Return the grey of bytes (n, height, width, channels), as rows."""
+    flat = x.reshape(len(x), -1, x.shape[3])
     if x.shape[3] == 1:
-        return x[..., 0]
-    found = np.empty(x.shape[:3], np.uint8)
+        return flat[..., 0]
+    found = np.empty(flat.shape[:2], np.uint8)
     for part in _pieces(len(x), x[0].size):
-        found[part] = over_black(weighed(x[part]), 255 if x.shape[3] == 3 else x[part][..., 3])
+        colours, alpha = flat[part][..., :3], flat[part][..., 3:].squeeze(-1) if x.shape[3] == 4 else None
+        grey = over_black(weighed(colours), 255 if alpha is None else alpha)
+        found[part] = grey if alpha is None else ink_of(grey, colours, alpha)
     return found
 
 

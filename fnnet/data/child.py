@@ -26,6 +26,7 @@ import numpy as np
 from fnnet import errors
 from fnnet.core.params import Array, freeze
 from fnnet.data import bounds
+from fnnet.data.grey import POINTS
 from fnnet.data.notes import Note
 from fnnet.data.reader import AGAIN, AnyPath, Content, Wanted
 from fnnet.errors import FnnetError
@@ -267,7 +268,9 @@ def described(content: Content, arrays: list[Array]) -> dict[str, Any]:
     arrays.append(np.ascontiguousarray(content.x))
     if content.labels is not None:
         arrays.append(np.ascontiguousarray(content.labels, np.int64))
-    fields: dict[str, Any] = content._asdict()
+    if content.colours is not None:
+        arrays.append(np.ascontiguousarray(content.colours))
+    fields: dict[str, Any] = content._asdict() | {"colours": content.colours is not None}
     fields |= {"x": True, "labels": content.labels is not None, "notes": [[note.code, note] for note in content.notes]}
     return fields | {"test": content.test and described(content.test, arrays)}
 
@@ -276,10 +279,13 @@ def content_of(fields: dict[str, Any], arrays: Iterator[Array]) -> Content:
     """Return the content that `described` describes."""
     x = next(arrays)
     labels = next(arrays) if fields["labels"] else None
+    colours = next(arrays) if fields["colours"] else None
     height, width = fields["image_shape"]
     if x.dtype != np.uint8 or x.shape[1:] != (height * width,) or (labels is not None and labels.shape != (len(x),)):
         raise FnnetError("the process that reads the file answers in another form", found=f"shape {x.shape}")
     notes = tuple(Note(code, text) for code, text in fields["notes"])
     test = fields["test"] and content_of(fields["test"], arrays)
     values = {"x": freeze(x), "labels": labels, "image_shape": (height, width), "notes": notes, "test": test}
-    return Content(**fields | values | {"classes": tuple(fields["classes"])})
+    if colours is not None and (colours.dtype != np.uint8 or colours.shape != (POINTS, POINTS, 3)):
+        raise FnnetError("the process that reads the file answers in another form", found=f"shape {colours.shape}")
+    return Content(**fields | values | {"colours": colours, "classes": tuple(fields["classes"])})

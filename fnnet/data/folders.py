@@ -10,10 +10,13 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data import formats
+from fnnet.data.colour import colour_notes
+from fnnet.data.grey import POINTS
 from fnnet.data.idx import is_labels, looks_like_idx, pair, read_idx
 from fnnet.data.layout import entries, find_layout, shown
 from fnnet.data.many import read_pictures
 from fnnet.data.notes import Note
+from fnnet.data.preprocess import spread
 from fnnet.data.reader import Content
 from fnnet.files.disk import read_head, refuse
 
@@ -52,18 +55,26 @@ def _pair(files: dict[int, tuple[Path, Array]], folder: Path, part: str) -> Cont
     return pair(*files[3], *files[1])
 
 
-def read_class_folders(folder: Path) -> tuple[Content, tuple[str, ...]]:
-    """Return the training set, with the test set if there is one, and the class names; see `find_layout`."""
+def read_class_folders(
+    folder: Path, size: tuple[int, int] | None = None, fix: str = ""
+) -> tuple[Content, tuple[str, ...]]:
+    """Return the training set, with the test set if there is one, and the class names; see `find_layout`.
+
+    size   (height, width) that pictures of any size are scaled to; None if all must have that of the first.
+    fix    what to do with pictures of several sizes.
+    """
     layout = find_layout(folder)
-    content = _read_classes(layout.train, layout.classes, None)
+    content = _read_classes(layout.train, layout.classes, size, True, size is not None, fix)
     content = content._replace(notes=(*layout.notes, *content.notes))
     if layout.test is None:
         return content, layout.classes
-    test = _read_classes(layout.test, layout.classes, content.image_shape)
+    test = _read_classes(layout.test, layout.classes, content.image_shape, False, size is not None, fix)
     return content._replace(test=test), layout.classes
 
 
-def _read_classes(folder: Path, classes: tuple[str, ...], shape: tuple[int, int] | None) -> Content:
+def _read_classes(
+    folder: Path, classes: tuple[str, ...], shape: tuple[int, int] | None, training: bool, resize: bool, fix: str
+) -> Content:
     readable, names = formats.picture_suffixes(), formats.picture_names()
     pictures: list[Path] = []
     labels: list[int] = []
@@ -81,9 +92,14 @@ def _read_classes(folder: Path, classes: tuple[str, ...], shape: tuple[int, int]
             refuse("class without images", folder / name, "the folder", f"{names} files", found, fix)
         pictures += files
         labels += [number] * len(files)
-    x, shape, lossy = read_pictures(pictures, shape)
-    notes = (Note("not-used", f"{folder}: not used: {shown(unused)}, no pictures by their names"),) if unused else ()
-    return Content(x, np.array(labels), shape, labels_at=str(folder), lossy=lossy, notes=notes)
+    looked_at = spread(np.arange(len(pictures))) if training else np.arange(0)
+    x, shape, lossy, colours = read_pictures(pictures, shape, frozenset(looked_at.tolist()), resize=resize, fix=fix)
+    notes = [Note("not-used", f"{folder}: not used: {shown(unused)}, no pictures by their names")] if unused else []
+    if colours:
+        grey = np.zeros((POINTS, POINTS, 3), np.uint8)
+        seen = np.stack([colours.get(row, grey) for row in looked_at.tolist()])
+        notes += colour_notes(x[looked_at], shape, seen, np.array(labels)[looked_at], str(folder))
+    return Content(x, np.array(labels), shape, labels_at=str(folder), lossy=lossy, notes=tuple(notes))
 
 
 def is_data_of(folder: Path, file: Path) -> bool:

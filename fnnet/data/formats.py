@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from fnnet.data import arff, arrow, hdf5, idx, kaggle_csv, libsvm, mat, npy, npz, pictures, png, tiff
-from fnnet.data.reader import AnyPath, Content, Format, Wanted, listed, read_as, size
+from fnnet.data.reader import MISFIT, AnyPath, Content, Format, Wanted, listed, read_as, size
 from fnnet.files.disk import refuse
 
 FORMATS: tuple[Format, ...] = (
@@ -23,12 +23,18 @@ def read(path: AnyPath, wanted: Wanted) -> Content:
     return read_as(FORMATS, path, wanted)
 
 
-def read_picture(path: AnyPath, shape: tuple[int, int] | None = None) -> Content:
-    """Read one image of any format of pictures; DataError unless it has `shape` (height, width), if given."""
-    content = read_as(picture_formats(), path, Wanted(False, shape))
+def read_picture(
+    path: AnyPath, shape: tuple[int, int] | None = None, *, colours: bool = False, resize: bool = False
+) -> Content:
+    """Read one image of any format of pictures; DataError unless it has `shape` (height, width), if given.
+
+    colours   True to look at its colours, too.
+    resize    True to scale it to `shape`, whatever size it has.
+    """
+    content = read_as(picture_formats(), path, Wanted(False, shape, colours=colours, resize=resize))
     if shape not in (None, content.image_shape):
         expected, found = size(shape), size(content.image_shape)
-        refuse("image size does not fit", path, content.shape_at, expected, found, "scale the image to that size")
+        refuse(MISFIT, path, content.shape_at, expected, found, "scale the image to that size")
     return content
 
 

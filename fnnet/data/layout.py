@@ -115,6 +115,35 @@ def pictures(paths: Sequence[Path]) -> list[Path]:
     return [path for path in paths if path.suffix.lower() in suffixes]
 
 
+def pictures_below(folder: Path) -> tuple[list[Path], list[Note]]:
+    """Return the pictures in a folder and in the folders in it, in natural order, and a note of all else.
+
+    Images of kinds that cannot be read are among them: who reads them says so.
+    Raises   DataError if there are none.
+    """
+    kinds = formats.picture_suffixes() | formats.UNREADABLE
+    found: list[Path] = []
+    left: list[str] = []
+    waiting, known = [folder], {folder.resolve()}
+    while waiting:
+        folders: list[Path] = []
+        for path in entries(waiting.pop()):
+            if path.suffix.lower() in kinds and path.is_file():
+                found.append(path)
+            elif path.is_dir() and (real := path.resolve()) not in known:  # links may lead back
+                folders.append(path)
+                known.add(real)
+            else:
+                left.append(str(path.relative_to(folder)))
+        waiting += reversed(folders)
+    others = shown(left) if left else ""
+    if not found:
+        expected = f"{formats.picture_names()} files"
+        refuse("no images", folder, "the folder", expected, others or "none", "name the files")
+    note = Note("not-used", f"{folder}: not used: {others}, no pictures by their names")
+    return found, [note] if left else []
+
+
 def _names(folders: Sequence[Path]) -> tuple[str, ...]:
     """Return the names of class folders; numbers in order of value, other names in alphabetical order."""
     names = [path.name for path in folders]

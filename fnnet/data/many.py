@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,7 +17,8 @@ from fnnet.core.params import Array
 from fnnet.data import formats
 from fnnet.data.child import kept
 from fnnet.data.png import MAGIC
-from fnnet.data.reader import Packed
+from fnnet.data.reader import MISFIT, Packed
+from fnnet.errors import DataError
 from fnnet.files.disk import open_regular
 
 BATCH: Final = 4096
@@ -31,45 +32,68 @@ END: Final = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 class Pictures(NamedTuple):
-    """Images of one size: x uint8 (n, height x width); lossy as in `Content`."""
+    """Images of one size.
+
+    x        uint8 (n, height x width).
+    lossy    as in `Content`.
+    colours  row -> colours, as in `Content`, of those that were looked at.
+    """
 
     x: Array
     shape: tuple[int, int]
     lossy: bool
+    colours: dict[int, Array]
 
 
-def read_pictures(paths: Sequence[Path | Packed], shape: tuple[int, int] | None = None) -> Pictures:
+def read_pictures(
+    paths: Sequence[Path | Packed],
+    shape: tuple[int, int] | None = None,
+    looked_at: Container[int] = (),
+    *,
+    resize: bool = False,
+    fix: str = "",
+) -> Pictures:
     """Read at least one picture, from files or packed in one; they must have `shape`, or that of the first.
 
-    shape    (height, width).
+    shape       (height, width).
+    looked_at   the rows of those whose colours are looked at.
+    resize      True to scale them to `shape`.
+    fix         what to do with pictures of several sizes.
     Raises   as `formats.read_picture` does, for the first file that it refuses.
     """
     with kept():
-        return _read_pictures(paths, shape)
+        return _read_pictures(paths, shape, looked_at, resize, fix)
 
 
-def _read_pictures(paths: Sequence[Path | Packed], shape: tuple[int, int] | None) -> Pictures:
+def _read_pictures(
+    paths: Sequence[Path | Packed], shape: tuple[int, int] | None, looked_at: Container[int], resize: bool, fix: str
+) -> Pictures:
     x, lossy, waiting = np.empty((0, 0), np.uint8), False, list[tuple[int, bytes]]()
+    colours: dict[int, Array] = {}
     for row, path in enumerate(paths):
-        plain = _plain(path)
-        if plain is None or shape not in (None, plain[0]):
-            content = formats.read_picture(path, shape)
-            shape, lossy = content.image_shape, lossy or content.lossy
-        else:
+        plain, content = _plain(path), None
+        if plain is not None and shape in (None, plain[0]):
             shape = plain[0]
+            waiting.append((row, plain[1]))
+        else:
+            try:
+                content = formats.read_picture(path, shape, colours=row in looked_at, resize=resize)
+            except DataError as error:
+                raise (error.at(error.where, fix=fix) if fix and error.problem == MISFIT else error) from None
+            shape, lossy = content.image_shape, lossy or content.lossy
+            if content.colours is not None:
+                colours[row] = content.colours
         if not x.size:
             x = np.empty((len(paths), shape[0] * shape[1]), np.uint8)
-        if plain is None:
+        if content is not None:
             x[row] = content.x[0]
-        else:
-            waiting.append((row, plain[1]))
         if len(waiting) == BATCH:
             _unpack(waiting, shape, x)
             waiting.clear()
     assert shape is not None
     if waiting:
         _unpack(waiting, shape, x)
-    return Pictures(x, shape, lossy)
+    return Pictures(x, shape, lossy, colours)
 
 
 def _start_of(path: Path | Packed) -> bytes:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import numpy as np
 
 from fnnet.core.params import Array, freeze
-from fnnet.data.grey import over_black, weighed
+from fnnet.data.grey import STRIP, WHOLE, Canvas, over_black, weighed
 from fnnet.data.png import MAX_PIXELS, MAX_SIDE
-from fnnet.data.reader import AnyPath, Content, Format, Wanted, looks_like_netpbm
+from fnnet.data.reader import MISFIT, AnyPath, Content, Format, Wanted, looks_like_netpbm
 from fnnet.errors import FnnetError
 from fnnet.files.disk import refuse
 
@@ -53,7 +53,8 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted, *, name: str, plu
             with Image.open(io.BytesIO(content), formats=plugins) as image:
                 quarters, mirrored = TURNED.get(_orientation(image), (0, False))
                 check(image, quarters, wanted, path, name)
-                turned = np.rot90(grey(image), quarters)
+                canvas = canvas_of(image, wanted.colours)
+                (grey, ink), colours = canvas.image(), canvas.colours
                 lossy = _is_lossy(name, content)
         except FnnetError:
             raise
@@ -62,8 +63,14 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted, *, name: str, plu
         except FAILURES as error:
             found = str(error).partition("\n")[0][:80] or type(error).__name__
             refuse(f"damaged {name} image", path, "the file", "a whole image", found, SAVE)
-    turned = freeze(np.ascontiguousarray(turned[:, ::-1] if mirrored else turned))
-    return Content(turned.reshape(1, -1), None, turned.shape, shape_at="the header", lossy=lossy)
+    grey = freeze(_turned(grey, quarters, mirrored))
+    seen = None if colours is None else _turned(colours, quarters, mirrored)
+    return Content(grey.reshape(1, -1), None, grey.shape, shape_at="the header", lossy=lossy, colours=seen, ink=ink)
+
+
+def _turned(pixels: Array, quarters: int, mirrored: bool) -> Array:
+    pixels = np.rot90(pixels, quarters)
+    return np.ascontiguousarray(pixels[:, ::-1] if mirrored else pixels)
 
 
 def refuse_size(path: AnyPath, found: str) -> NoReturn:
@@ -84,7 +91,7 @@ def check(image: Image, quarters: int, wanted: Wanted, path: AnyPath, name: str)
     if wanted.shape is not None and shape != wanted.shape:
         fix = "scale the image to that size, light ink on black"
         expected = f"{wanted.shape[1]}x{wanted.shape[0]} pixels"
-        refuse("image size does not fit", path, place, expected, f"{shape[1]}x{shape[0]}", fix)
+        refuse(MISFIT, path, place, expected, f"{shape[1]}x{shape[0]}", fix)
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         refuse_size(path, f"{width}x{height}")
     # A phone's JPEG may carry a second picture, made from the first.
@@ -92,17 +99,28 @@ def check(image: Image, quarters: int, wanted: Wanted, path: AnyPath, name: str)
         refuse("an animation", path, place, "one image", f"{name} of several", "save a single frame")
 
 
-def grey(image: Image) -> Array:
-    """Return the pixels as grey bytes (height, width), before they are turned."""
-    if image.mode.startswith("I"):  # 16 bits, of netpbm's
-        return ((np.asarray(image).astype(np.uint64) * 255 + 32767) // 65535).astype(np.uint8)
-    if image.mode == "1":
-        return np.asarray(image).astype(np.uint8) * np.uint8(255)
-    if image.mode == "L" and "transparency" not in image.info:
-        return np.asarray(image)
+def canvas_of(image: Image, wanted: bool, grey: Array | None = None) -> Canvas:
+    """Return the pixels as grey bytes (height, width), before they are turned; those of `grey`, if given."""
+    canvas = Canvas((image.height, image.width), wanted)
+    if grey is not None:
+        canvas.put(WHOLE, grey)
+        return canvas
     transparent = "transparency" in image.info or image.mode in ("LA", "PA", "RGBA", "La", "RGBa")
-    pixels = np.asarray(image.convert("RGBA" if transparent else "RGB"))
-    return over_black(weighed(pixels), pixels[..., 3] if transparent else 255)
+    if image.mode.startswith("I"):  # 16 bits, of netpbm's
+        canvas.put(WHOLE, ((np.asarray(image).astype(np.uint64) * 255 + 32767) // 65535).astype(np.uint8))
+    elif image.mode == "1":
+        canvas.put(WHOLE, np.asarray(image).astype(np.uint8) * np.uint8(255))
+    elif image.mode == "L" and not transparent:
+        canvas.put(WHOLE, np.asarray(image))
+    else:
+        pixels = np.asarray(image.convert("RGBA" if transparent else "RGB"))
+        step = max(1, STRIP // image.width)
+        for top in range(0, image.height, step):
+            strip = pixels[top : top + step]
+            alpha = strip[..., 3] if transparent else None
+            grey = over_black(weighed(strip), 255 if alpha is None else alpha)
+            canvas.put((slice(top, top + step), slice(None)), grey, strip[..., :3], alpha)
+    return canvas
 
 
 def _is_lossy(name: str, content: bytes) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing
+from fnnet.data.blank import faint_of
 from fnnet.data.notes import Note
 from fnnet.data.photo import dark_on_paper, edges
 from fnnet.data.reader import AnyPath
@@ -44,6 +45,7 @@ class Reading(NamedTuple):
                 "none"; None to find it by the header or the values.
     image       True if the rows of a table are images, however few columns there are.
     first_index   the number of the first pixel in text of index:value pairs, 0 or 1; None to find it.
+    size        (height, width) that the pictures in class folders are scaled to; None if they are of one size.
     """
 
     pixel_max: int | Literal["auto"] | None = None
@@ -53,6 +55,7 @@ class Reading(NamedTuple):
     label_column: str | None = None
     image: bool = False
     first_index: int | None = None
+    size: tuple[int, int] | None = None
 
 
 def table(preprocessing: Preprocessing) -> Array:
@@ -107,7 +110,10 @@ def measure(
     if ink < paper:  # it fills the range
         notes = [note for note in notes if note.code != "dim-pixels"]
     blank = _noise(sample, shape, paper, ink) if lossy or ink < paper else 0
-    return Preprocessing(most, paper, ink, blank, bool(reading.transpose)), [*notes, *more]
+    found = Preprocessing(most, paper, ink, blank, bool(reading.transpose))
+    faint, blanks = faint_of(np.take(table(found), sample), shape, len(x))
+    empty = any(note.code == "blank" for note in notes)
+    return found._replace(faint=faint, resize=reading.size is not None), [*notes, *more, *([] if empty else blanks)]
 
 
 def other_ink(x: Array, shape: tuple[int, int], part: str) -> Iterator[Note]:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from io import BufferedReader, BytesIO, FileIO
 from typing import Final, NamedTuple, NoReturn
 
-from fnnet.core.params import Array
+from fnnet.core.params import Array, freeze
 from fnnet.data.kinds import kind_of
 from fnnet.data.notes import Note
+from fnnet.data.scale import fitted
 from fnnet.errors import FnnetError, UsageError
 from fnnet.files.disk import looks_like_html, open_regular, refuse, show_bytes, unreadable
 
@@ -18,6 +19,7 @@ AnyPath = str | os.PathLike[str]
 HEAD: Final = 512
 """Bytes at the start of a file by which its format is recognised."""
 SEE: Final = "see --data in 'fnnet train --help'"
+MISFIT: Final = "image size does not fit"
 AGAIN: Final = "fetch the file again"
 BZIP2: Final = b"BZh"
 XZ: Final = b"\xfd7zXZ\0"
@@ -38,6 +40,8 @@ class Wanted(NamedTuple):
     image     True if the rows of a table are images, whatever it looks like.
     transpose   True if the files store images column by column, False if row by row; None if it is not given.
     first_index   the number of the first pixel where pixels are numbered, 0 or 1; None if the file shows it.
+    colours   True if the colours of a picture are to be looked at.
+    resize    True if a picture of another size is scaled to `shape`.
     """
 
     labelled: bool
@@ -46,6 +50,8 @@ class Wanted(NamedTuple):
     image: bool = False
     transpose: bool | None = None
     first_index: int | None = None
+    colours: bool = False
+    resize: bool = False
 
 
 class Content(NamedTuple):
@@ -60,6 +66,8 @@ class Content(NamedTuple):
     notes        what the user should know about how the file was read.
     classes      the names of the labels 0, 1..., if the file names them.
     lossy        True if the file does not keep every pixel: blank ones may be nearly blank.
+    colours      those of a picture at some places, as `Canvas` has them, if they are wanted and it has any.
+    ink          True if a picture is of one colour, and x its opacity: 255 is ink, whatever it is in other files.
     """
 
     x: Array
@@ -71,6 +79,8 @@ class Content(NamedTuple):
     lossy: bool = False
     notes: tuple[Note, ...] = ()
     classes: tuple[str, ...] = ()
+    colours: Array | None = None
+    ink: bool = False
 
 
 class Format(NamedTuple):
@@ -116,13 +126,21 @@ def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content
             check_columns(wanted.label_column, wanted.image, where)
         if wanted.labelled and not found.numbered:
             check_first_index(wanted.first_index, where)
+        resized = wanted.shape if found.picture and wanted.resize else None
         try:
-            return found.read(file, path, wanted)
+            content = found.read(file, path, wanted._replace(shape=None) if resized else wanted)
         except ImportError as error:
             if not found.extra:
                 raise
             problem, fix = f"{found.name} needs an optional library", f"pip install '{found.extra}'"
             refuse(problem, path, "byte 0", found.extra, error, fix)
+    return _resized(content, resized) if resized else content
+
+
+def _resized(content: Content, shape: tuple[int, int]) -> Content:
+    """Return the content of a picture scaled to `shape`."""
+    image = fitted(content.x.reshape(content.image_shape), shape)
+    return content._replace(x=freeze(image).reshape(1, -1), image_shape=shape)
 
 
 class Packed(os.PathLike[str]):

@@ -62,12 +62,18 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
                 fix = "develop the photo, and save it as PNG"
                 refuse("a raw photo", path, "the tags", "an image", "a reduced copy of one", fix)
             image.load()
-            grey = freeze(np.ascontiguousarray(_grey(image, tags, path)))
-    return Content(grey.reshape(1, -1), None, grey.shape, shape_at="the header", lossy=tags[COMPRESSION] in LOSSY)
+            special = _special(image, tags, path)
+            canvas = pictures.canvas_of(image.convert("LA") if image.mode == "La" else image, wanted.colours, special)
+    grey, ink = canvas.image()
+    grey = freeze(np.ascontiguousarray(grey))
+    lossy = tags[COMPRESSION] in LOSSY
+    return Content(
+        grey.reshape(1, -1), None, grey.shape, shape_at="the header", lossy=lossy, colours=canvas.colours, ink=ink
+    )
 
 
-def _grey(image: Image, tags: dict[int, Any], path: AnyPath) -> Array:
-    """Return the pixels as grey bytes (height, width)."""
+def _special(image: Image, tags: dict[int, Any], path: AnyPath) -> Array | None:
+    """Return the pixels as grey bytes (height, width) where Pillow's conversion would lose some; None elsewhere."""
     light = tags[PHOTOMETRIC] == 0
     bits = max(tags[BITS] or (1,))
     if image.mode.startswith("I;16"):
@@ -76,10 +82,11 @@ def _grey(image: Image, tags: dict[int, Any], path: AnyPath) -> Array:
         values = np.asarray(image)
         if light:
             values = (1 if values.max() <= 1 else 255) - values
-        return as_images(values[None], path, PLACE, None, [])[0].reshape(values.shape)
+        grey: Array = as_images(values[None], path, PLACE, None, [])[0].reshape(values.shape)
+        return grey
     if image.mode == "L" and 2 in (tags[SAMPLES] or ()):
         refuse("signed samples", path, "the tags", "samples from 0", "numbers below 0 too", pictures.SAVE)
-    return pictures.grey(image.convert("LA") if image.mode == "La" else image)
+    return None
 
 
 def _scaled(values: Array, most: int, light: bool, path: AnyPath) -> Array:

@@ -20,8 +20,10 @@ from fnnet.files.container import Kind
 from fnnet.files.disk import DISK, FileSystem
 from fnnet.names import ACTIVATIONS
 
-MODEL: Final = Kind("model", 2, 2**20, 1)
+MODEL: Final = Kind("model", 3, 2**20, 1)
 COLOUR: Final = Preprocessing().colour
+ADDED: Final = frozenset({"faint", "resize"})
+"""Fields of the preprocessing that version 2 of the format did not have: they are as by default."""
 KEYS: Final = frozenset({"sizes", "activation", "classes", "image_shape", "preprocessing", "training"})
 
 
@@ -144,16 +146,18 @@ def _preprocessing(about: Any) -> Preprocessing:
     """Return the preprocessing that a file describes; version 1 of the format had a single one."""
     if about == "bytes/255":
         return Preprocessing()
-    if not isinstance(about, dict) or set(about) != set(Preprocessing._fields):
+    fields = frozenset(Preprocessing._fields)
+    if not isinstance(about, dict) or set(about) not in (fields, fields - ADDED):
         expected = f"an object of {', '.join(Preprocessing._fields)}"
         raise ModelError("unknown preprocessing", expected=expected, found=repr(about)[:80])
     found = Preprocessing(**about)
     most, paper, ink, blank = found[:4]
-    whole = all(type(each) is int for each in found[:4])
+    whole = all(type(each) is int for each in (*found[:4], found.faint))
     if not (whole and 1 <= most <= 255 and 0 <= paper <= most and 0 <= ink <= most and 0 <= blank < abs(ink - paper)):
         expected = "pixel_max from 1 to 255, paper and ink two values up to it, blank less than they differ by"
         raise ModelError("unknown preprocessing", expected=expected, found=found[:4])
-    if not isinstance(found.transpose, bool) or found.colour != COLOUR:
-        expected, seen = f"transpose true or false, colour {COLOUR}", (found.transpose, found.colour)
-        raise ModelError("unknown preprocessing", expected=expected, found=seen)
+    flags = isinstance(found.transpose, bool) and isinstance(found.resize, bool)
+    if not (flags and found.colour == COLOUR and -1 <= found.faint <= 255):
+        expected = f"transpose and resize true or false, colour {COLOUR}, faint from -1 to 255"
+        raise ModelError("unknown preprocessing", expected=expected, found=found[4:])
     return found

@@ -53,7 +53,7 @@ def test_f50_class_names_are_compared_and_quoted(run, tmp_path):
     with open(tmp_path / "answers.csv", newline="") as file:
         rows = list(csv.reader(file))
     assert len(rows) == 7
-    assert {label for _, label in rows[1:]} <= {"cat, small", "dog"}
+    assert {label for _, _, label, _ in rows[1:]} <= {"cat, small", "dog"}
 
 
 def test_f14_f29_f50_model_for_other_sizes(model, run, tmp_path):
@@ -98,7 +98,7 @@ def test_kaggle_submission(run, tmp_path, small_images):
     (tmp_path / "test.csv").write_text(text + "\n")
     document = run("train", "--data", train_csv, "--json", "--epochs", 60, "--batch-size", 10).json
     assert (document["images"]["test"], document["test_loss"], document["test_accuracy"]) == (0, None, None)
-    assert run("predict", "model.safetensors", "test.csv", "-o", "submission.csv").code == 0
+    assert run("predict", "model.safetensors", "test.csv", "-o", "submission.csv", "--kaggle").code == 0
     lines = (tmp_path / "submission.csv").read_text().splitlines()
     assert lines == ["ImageId,Label", *(f"{number},{label}" for number, label in enumerate(labels, 1))]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fnnet import data
-from fnnet.data.layout import entries, natural, part_of
+from fnnet.data.layout import entries, natural, part_of, pictures_below
 from fnnet.errors import DataError
 from tests.tools.samples import missing_parts, png_bytes, write
 
@@ -194,3 +194,33 @@ def test_the_test_part_of_images_for_validation_is_noted(idx_folder, run):
     done = run("train", "--data", idx_folder, "--dev-data", idx_folder, "--epochs", 1, "--json")
     notes = [note["note"] for note in done.json["notes"] if note["code"] == "not-used"]
     assert notes == [f"{idx_folder}: its test part is not used: validation takes its training images"]
+
+
+@given(
+    st.sets(st.tuples(st.sampled_from(["", "a", "b/2", "b/10", "c.png"]), st.integers(0, 30)), min_size=1),
+    st.booleans(),
+)
+def test_pictures_of_any_tree_are_found_in_natural_order(tmp_path_factory, places, other):
+    """Those of a folder before those of the folders in it; a folder may have the name of a picture."""
+    folder = tmp_path_factory.mktemp("set")
+    for inside, number in places:
+        put(folder / inside, f"{number}.png")
+    if other:
+        (folder / "b").mkdir(exist_ok=True)
+        write(folder / "b" / "list.txt", b"")
+        (folder / "b" / "back").symlink_to(folder)
+    found, notes = pictures_below(folder)
+    rank = {"": 0, "a": 1, "b/2": 2, "b/10": 3, "c.png": 4}
+    order = sorted(places, key=lambda place: (rank[place[0]], place[1]))
+    assert found == [folder / inside / f"{number}.png" for inside, number in order]
+    lines = [f"{folder}: not used: b/back and b/list.txt, no pictures by their names"]
+    assert notes == lines * other
+
+
+def test_a_folder_without_pictures_names_what_is_there(tmp_path):
+    with pytest.raises(DataError, match=r"no images; expected PNG, .*, found none; name the files"):
+        pictures_below(tmp_path)
+    (tmp_path / "a").mkdir()
+    write(tmp_path / "a" / "images.csv", b"1,2")
+    with pytest.raises(DataError, match=r"found a/images\.csv; name the files"):
+        pictures_below(tmp_path)

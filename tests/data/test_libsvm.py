@@ -261,7 +261,7 @@ def test_every_command_takes_it(tmp_path, run):
     info = run("data", "info", "--data", path, "--json").json
     assert [note["code"] for note in info["notes"]] == ["first-index"]
     run("data", "info", "--data", path, "--image-size", "28x29").failed(1, "image size does not fit", "28 wide")
-    run("data", "info", "--data", path, "--image-size", "28").failed(2, "height and width, such as 28x28")
+    run("data", "info", "--data", path, "--image-size", "28x").failed(2, "N or HEIGHTxWIDTH, such as 28 or 28x32")
     run("data", "info", "--data", csv, "--image-size", "8x8").failed(2, "--image-size: images have another size")
     train = ("train", "--data", path, "--epochs", 2, "--dev", 0, "--quiet", "--image-size", "28x28")
     assert run(*train, "--dev-data", path, "--first-index", 1).code == 0

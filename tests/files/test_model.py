@@ -22,7 +22,7 @@ from fnnet.files.model import Model
 from tests.tools.disks import around
 
 SMALL = Model(fnnet.init((4, 3, 2), 1), classes=("cat", "dog"), image_shape=(2, 2), training={"seed": 1})
-GOLDEN = "7897610cb5407664c052536c1e8e5b0da3615c7b77c868458e6506cc4aa300cb"
+GOLDEN = "95e4ea66cf28fb821df4827959a79bf0ba38a610d1610559e7aab92699e61124"
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_f42_layouts_are_saved_as_their_values(lay, tmp_path):
     np.testing.assert_array_equal(fnnet.load_model(tmp_path / "m").params.layers[0].W, SMALL.params.layers[0].W)
 
 
-def test_f45_version_2_is_written_to_the_bit_as_ever(path):
+def test_f45_version_3_is_written_to_the_bit_as_ever(path):
     """What fnnet 0.1.0 wrote for this model, so that its files are read by every later one."""
     assert hashlib.sha256(path.read_bytes()).hexdigest() == GOLDEN
 
@@ -88,7 +88,19 @@ def test_f45_version_1_is_read(path):
     assert fnnet.load_model(path).preprocessing == Preprocessing()
 
 
+def test_f45_version_2_is_read(path):
+    """It did not know of blank images and other sizes; the file is what the version of 28 November wrote."""
+    old = fnnet.load_model(Path(__file__).with_name("version-2.safetensors"))
+    assert old.preprocessing == Preprocessing(200, 180, 3, 12, transpose=True)
+    fnnet.save_model(path, old)
+    again = fnnet.load_model(path)
+    assert again._replace(training=None) == old._replace(training=None)
+    assert again.params == old.params == SMALL.params
+
+
 PREPROCESSING = [
+    Preprocessing(faint=-1, resize=True),
+    Preprocessing(faint=3),
     Preprocessing(paper=255, ink=0),
     Preprocessing(16, 0, 16, transpose=True),
     Preprocessing(200, 180, 3, 12),
@@ -107,6 +119,7 @@ def test_preprocessing_is_kept(preprocessing, tmp_path):
         {"pixel_max": 0}, {"pixel_max": 256}, {"pixel_max": 16.0}, {"pixel_max": True}, {"pixel_max": 16},
         {"paper": -1}, {"paper": "0"}, {"ink": 256}, {"ink": 0}, {"blank": -1}, {"blank": 255}, {"blank": 1.0},
         {"transpose": 1}, {"transpose": None}, {"colour": "mean"},
+        {"faint": -2}, {"faint": 256}, {"faint": 24.0}, {"faint": None}, {"resize": 1}, {"resize": [28, 28]},
     ],
     ids=str,
 )  # fmt: skip
@@ -162,7 +175,7 @@ def described(**changes):
         (described(image_shape=[2.0, 2]), "integer"),
         (described(training=float("nan")), "finite numbers"),
         (described(surprise=1), "surprise"),
-        (lambda header: header["__metadata__"].update(version="3"), "newer fnnet"),
+        (lambda header: header["__metadata__"].update(version="4"), "newer fnnet"),
         (lambda header: header["__metadata__"].update(version="zero"), "unknown format version"),
         (lambda header: header["__metadata__"].update(model="["), "damaged fnnet model"),
         (lambda header: header["__metadata__"].update(format="other"), "not an fnnet model"),

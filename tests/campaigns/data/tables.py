@@ -125,7 +125,7 @@ def read():
     """The rows that are read."""
     column = {"label_column": "last"}
     ones = np.where(X > 127, 1, 0)
-    sixteenths = np.rint(X / 255 * 16).astype(int)
+    sixteenths = np.rint(IMAGES[:, 10:18, 10:18].reshape(-1, 64) / 255 * 16).astype(int)
     yield "as Kaggle's train.csv: a header, the label first", "pandas", by_pandas()
     yield "the label last, by its name", "pandas", by_pandas(lambda: frame(at=-1))
     for name in ("class", "target", "digit", "Label"):
@@ -217,9 +217,9 @@ def read():
     yield (
         "8x8 pixels from 0 to 16, the label last: UCI's optdigits",
         "numpy",
-        by_savetxt(np.column_stack([sixteenths[:, :64], LABELS]), fmt="%d", delimiter=","),
+        by_savetxt(np.column_stack([sixteenths, LABELS]), fmt="%d", delimiter=","),
         {"pixel_max": 16, **column},
-        (np.rint(sixteenths[:, :64] * 255 / 16).astype(np.uint8), LABELS),
+        (np.rint(sixteenths * 255 / 16).astype(np.uint8), LABELS),
     )
     yield (
         "0 and 1",

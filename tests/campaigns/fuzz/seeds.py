@@ -359,7 +359,8 @@ def model_seeds():
             model = Model(fnnet.init(sizes, 1, dtype=dtype), "relu", ("a", "b"), shape, training={"epochs": 2})
             fnnet.save_model(path, model)
             contents[name] = path.read_bytes()
-    contents["version-1"] = (ROOT / "tests" / "files" / "version-1.safetensors").read_bytes()
+    for version in ("version-1", "version-2"):
+        contents[version] = (ROOT / "tests" / "files" / f"{version}.safetensors").read_bytes()
     changes = {
         "activation": (b"relu", b"rela"),
         "ink": (b'"ink": 255', b'"ink": 000'),

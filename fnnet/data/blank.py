@@ -1,0 +1,117 @@
+"""Images on which there is nothing, as a network takes them: empty pages, with the noise of scanners and of JPEG."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from fnnet.core.params import Array
+from fnnet.core.state import Preprocessing
+from fnnet.data.notes import Note
+from fnnet.data.photo import SMALLEST
+from fnnet.errors import counted
+
+FAINT: Final = Preprocessing().faint
+"""What is paler than this is not read. Of MNIST's test digits, as pale as that, `quick` reads 53%, and 20% where the
+paper is noisy; as they are, 98%. The palest image of MNIST and of the bundled digits differs from its paper by 206, of
+784 pixels of paper with noise of a standard deviation of 5 by at most 18, and with a shadow of 30 levels by 18."""
+SPECKS: Final = 3
+"""Pixels that may differ by more: dust."""
+PARTS: Final = 8
+"""Of a training set that is paler, this part of the contrast that half of its images have is the limit."""
+SOME: Final = 0.02
+"""With a larger part of a training set blank than this, and more than FEW images, a network knows what they are."""
+FEW: Final = 2
+MOST_PIXELS: Final = 300 * 1024
+"""Pixels of a data set that are looked at: it takes 3 ms."""
+
+
+def is_blank(x: Array, shape: tuple[int, int], faint: int) -> Array:
+    """Return True for each blank image, bool (n,).
+
+    x       as a network takes it, uint8 (n, height x width).
+    shape   (height, width); an image of fewer than four rows or columns is never blank.
+    faint   as in `Preprocessing`.
+    """
+    blank = np.zeros(len(x), bool)
+    if faint < 0 or min(shape) < SMALLEST or not len(x):
+        return blank
+    # The mean of a blank image is near its median: most images are settled by it, in a tenth of the time.
+    mean, reach = x.mean(axis=1), 2 * faint + 255 * SPECKS / x.shape[1] + 1
+    low, high = ((mean + sign * reach).clip(0, 255).astype(np.uint8)[:, None] for sign in (-1, 1))
+    rows = np.flatnonzero(((x < low) | (x > high)).sum(axis=1) <= SPECKS)
+    blank[rows] = contrast(x[rows]) <= faint
+    return blank
+
+
+def contrast(x: Array) -> Array:
+    """Return by how much the pixels of each image, all but SPECKS, differ from their median at most, (n,)."""
+    n, pixels = x.shape
+    if not n:
+        return np.zeros(0)
+    middle = (pixels - 1) // 2, pixels // 2
+    few = range(min(SPECKS + 1, pixels))
+    places = sorted({*few, *middle, *(pixels - 1 - k for k in few)})
+    ordered = np.partition(x, places, axis=1)[:, [*middle, *few, *(pixels - 1 - k for k in few)]].astype(np.float64)
+    median, least, most = (
+        ordered[:, 0] / 2 + ordered[:, 1] / 2,
+        ordered[:, 2 : 2 + len(few)],
+        ordered[:, 2 + len(few) :],
+    )
+    # What is left when k of the darkest pixels and SPECKS - k of the lightest are passed over.
+    left = np.maximum(median[:, None] - least, most[:, ::-1] - median[:, None])
+    found: Array = left.min(axis=1)
+    return found
+
+
+def faint_of(sample: Array, shape: tuple[int, int], n: int) -> tuple[int, list[Note]]:
+    """Return up to which contrast images of the kind of a training set are blank, and a note if some of it are.
+
+    sample   images of the set, as a network takes them, uint8 (images, pixels), at least one.
+    n        the images of the set.
+    """
+    if min(shape) < SMALLEST:
+        return FAINT, []
+    sample = _few(sample)
+    seen = contrast(sample)
+    faint = min(FAINT, int(np.median(seen)) // PARTS)
+    count = int((seen <= faint).sum())
+    known = count > max(FEW, SOME * len(sample)) or 2 * count > len(sample)
+    also = ": the model will take blank images as it does others" if known else ""
+    notes = [Note("blank", f"{_counts(count, len(sample), n, 'training')}{also}")] if count else []
+    return -1 if known else faint, notes
+
+
+def blank_in(sample: Array, shape: tuple[int, int], n: int, part: str, faint: int) -> list[Note]:
+    """Return a note if some images of a part of a data set are blank; see `faint_of`."""
+    sample = _few(sample)
+    count = int(is_blank(sample, shape, faint).sum())
+    return [Note("blank", _counts(count, len(sample), n, part))] if count else []
+
+
+def _few(sample: Array) -> Array:
+    """Return fewer images of a sample if they are large."""
+    return sample[:: -(-sample.size // MOST_PIXELS)]
+
+
+def blank_predicted(count: int, of: int, first: str, kaggle: bool = False) -> Note:
+    """Return the note that `count` of `of` images to predict are blank.
+
+    first    the name of the first.
+    kaggle   True if they are given a class in Kaggle's form, which has no place for none.
+    """
+    what = "Kaggle's form gives a class all the same" if kaggle else "no class is given"
+    if of == 1:
+        return Note("blank", f"{first}: blank or nearly blank: {what}")
+    text = f"{count:,} of {of:,} images {_are(count)} blank or nearly blank: {what}; the first is {first}"
+    return Note("blank", text)
+
+
+def _counts(count: int, of: int, n: int, part: str) -> str:
+    looked = " looked at" if of < n else ""
+    return f"{count:,} of {counted(of, f'{part} image')}{looked} {_are(count)} blank or nearly blank"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

@@ -1,0 +1,186 @@
+"""Pictures of one colour, whose opacity is the ink: black on a transparent ground as white on it, in every format."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from fnnet import data
+from fnnet.core.state import Preprocessing
+from fnnet.data import formats, pictures, png
+from fnnet.data.grey import Canvas, ink_of, over_black, weighed
+from tests.tools.samples import write
+
+DIGIT = data.load("digits").train.x[0].reshape(28, 28)
+colours = st.tuples(*[st.integers(0, 255)] * 3)
+RNG = np.random.default_rng(5)
+
+
+def saved(image, kind="PNG", **options):
+    out = io.BytesIO()
+    Image.fromarray(image).save(out, kind, **options)
+    return out.getvalue()
+
+
+def read(folder, content):
+    return formats.read_picture(write(folder / "a", content)).x.reshape(28, 28)
+
+
+def drawn(colour, alpha=DIGIT, hidden=None):
+    """A stroke of one colour; `hidden` is the colour of what is transparent."""
+    image = np.empty((28, 28, 4), np.uint8)
+    image[..., :3], image[..., 3] = colour, alpha
+    if hidden is not None:
+        image[alpha == 0, :3] = hidden
+    return image
+
+
+@given(colours, colours, st.sampled_from(["PNG", "WEBP"]))
+def test_ink_of_any_colour_on_a_transparent_ground_is_its_opacity(tmp_path_factory, colour, hidden, kind):
+    content = saved(drawn(colour, hidden=hidden), kind, **({} if kind == "PNG" else {"lossless": True, "exact": True}))
+    np.testing.assert_array_equal(read(tmp_path_factory.mktemp("a"), content), DIGIT)
+
+
+@given(colours)
+def test_colours_stored_multiplied_by_their_opacity_are_one(colour):
+    """As browsers keep them: what comes back is off by rounding, the more the less opaque it is."""
+    alpha = DIGIT.astype(np.int64)
+    kept = (np.array(colour) * alpha[..., None] + 127) // 255
+    back = np.where(alpha[..., None] > 0, (kept * 255 + alpha[..., None] // 2) // np.maximum(alpha, 1)[..., None], 0)
+    image = np.minimum(back, 255).astype(np.uint8).reshape(1, -1, 3)
+    found = ink_of(np.zeros((1, 784), np.uint8), image, DIGIT.reshape(1, -1))
+    np.testing.assert_array_equal(found[0], DIGIT.ravel())
+
+
+@given(colours, st.integers(0, 2**31), st.integers(0, 200).map(lambda off: off / 100))
+def test_one_level_of_255_is_the_limit(colour, seed, off):
+    """Laid over black, each pixel may be that much lighter or darker than one and the same colour."""
+    rng = np.random.default_rng(seed)
+    alpha = np.array([[255, 255, *rng.integers(1, 256, 30)]], np.uint8)
+    at = rng.uniform(-1, 1, (1, 32, 3)) * min(off, 1) * 255 / alpha[..., None]
+    at[0, 0], at[0, 1] = -off, off
+    grey = np.zeros(alpha.shape, np.uint8)
+    found = ink_of(grey, (np.array(colour) + at).astype(np.float32), alpha)
+    if abs(off - 1) > 0.01:
+        np.testing.assert_array_equal(found, alpha if off < 1 else grey)
+
+
+@given(colours, st.integers(0, 2), st.integers(6, 255), st.integers(0, 2**31))
+def test_a_second_colour_makes_it_a_picture_over_black(colour, channel, off, seed):
+    """Anywhere, in any channel, where it is opaque enough to be seen."""
+    image = drawn(colour)
+    at = tuple(np.random.default_rng(seed).choice(np.argwhere(DIGIT >= 170)))
+    value = int(image[at][channel])
+    image[at][channel] = value + off if value + off <= 255 else max(0, value - off)
+    grey = over_black(weighed(image), image[..., 3])
+    if abs(int(image[at][channel]) - value) >= 6:
+        found = ink_of(grey.reshape(1, -1), image[..., :3].reshape(1, -1, 3), image[..., 3].reshape(1, -1))
+        np.testing.assert_array_equal(found[0], grey.ravel())
+
+
+@pytest.mark.parametrize("alpha", [0, 100, 255])
+def test_an_even_opacity_is_no_image(alpha, tmp_path):
+    """A page of one colour stays one."""
+    found = read(tmp_path, saved(drawn((200, 200, 200), np.full((28, 28), alpha, np.uint8))))
+    assert np.unique(found).tolist() == [round(200 * alpha / 255)]
+
+
+@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("WEBP", {"lossless": True, "exact": True})])
+def test_pixels_put_down_in_any_pieces_are_one_image(kind, options, monkeypatch, tmp_path):
+    for module in (png, pictures):
+        monkeypatch.setattr(module, "STRIP", 28 * 3)
+    black = drawn(0)
+    np.testing.assert_array_equal(read(tmp_path, saved(black, kind, **options)), DIGIT)
+    black[20, 14] = (0, 90, 0, 255)  # in a later strip
+    found = read(tmp_path, saved(black, kind, **options))
+    np.testing.assert_array_equal(found, over_black(weighed(black), black[..., 3]))
+    mixed = drawn(60)
+    mixed[:14, :, 3] = 255  # the first strips are opaque
+    np.testing.assert_array_equal(read(tmp_path, saved(mixed, kind, **options)), mixed[..., 3])
+
+
+@pytest.mark.parametrize("mode", ["LA", "P", "1", "L", "RGB"])
+def test_every_way_to_be_transparent(mode, tmp_path):
+    """Grey and alpha, a palette, and a colour that stands for transparent: black ink on it."""
+    mask = np.where(DIGIT > 127, 255, 0).astype(np.uint8)
+    if mode == "LA":
+        image, expected = Image.fromarray(np.dstack([np.zeros_like(DIGIT), DIGIT]), "LA"), DIGIT
+        image.save(tmp_path / "a", "PNG")
+    elif mode == "P":
+        image, expected = Image.fromarray(DIGIT, "P"), DIGIT
+        image.putpalette([30, 60, 90] * 256)
+        image.save(tmp_path / "a", "PNG", transparency=bytes(range(256)))
+    else:
+        image, expected = Image.fromarray(255 - mask).convert(mode), mask
+        image.save(tmp_path / "a", "PNG", transparency={"1": 1, "L": 255, "RGB": (255, 255, 255)}[mode])
+    np.testing.assert_array_equal(read(tmp_path, (tmp_path / "a").read_bytes()), expected)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_sixteen_bits(mode, tmp_path):
+    samples = np.zeros((28, 28, len(mode)), np.uint16)
+    samples[..., :-1], samples[..., -1] = 12345, DIGIT.astype(np.uint16) * 257
+    np.testing.assert_array_equal(read(tmp_path, deep_png(samples)), DIGIT)
+    samples[3, 3] = [20000, *[12345] * (len(mode) - 2), 65535]
+    assert read(tmp_path, deep_png(samples)).max() < 100
+
+
+def deep_png(samples):
+    import zlib
+
+    from tests.tools.samples import png_bytes
+
+    rows = samples.astype(">u2").tobytes()
+    stride = samples.shape[1] * samples.shape[2] * 2
+    filtered = b"".join(b"\0" + rows[k : k + stride] for k in range(0, len(rows), stride))
+    return png_bytes(28, 28, {2: 4, 4: 6}[samples.shape[2]], 16, zlib.compress(filtered))
+
+
+def test_a_transparent_gif_of_one_colour(tmp_path):
+    image = Image.fromarray((DIGIT > 127).astype(np.uint8), "P")
+    image.putpalette([255, 255, 255, 0, 0, 0])
+    image.save(tmp_path / "a", "GIF", transparency=0)
+    np.testing.assert_array_equal(read(tmp_path, (tmp_path / "a").read_bytes()), np.where(DIGIT > 127, 255, 0))
+
+
+@pytest.mark.parametrize("scale", [1, 255])
+def test_arrays_of_four_channels(scale, tmp_path):
+    """Each image by itself."""
+    x = np.stack([drawn(0), drawn((10, 200, 30)), RNG.integers(0, 256, (28, 28, 4), np.uint8)])
+    np.savez(tmp_path / "a.npz", x_train=x if scale == 1 else x / 255, y_train=[0, 1, 2])
+    found = data.load(tmp_path / "a.npz").train.x.reshape(3, 28, 28)
+    for image, expected in zip(found, (DIGIT, DIGIT, over_black(weighed(x[2]), x[2, ..., 3])), strict=True):
+        np.testing.assert_array_equal(image, expected)
+
+
+def test_a_folder_of_black_ink_trains_as_one_of_white(tmp_path):
+    for name, value in (("black", 0), ("white", 255)):
+        for number, image in enumerate(data.load("digits").train.x[:20].reshape(-1, 28, 28)):
+            (tmp_path / name / str(number % 2)).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(drawn(value, image)).save(tmp_path / name / str(number % 2) / f"{number}.png")
+    black, white = (data.load(tmp_path / name) for name in ("black", "white"))
+    np.testing.assert_array_equal(black.train.x, white.train.x)
+    assert black.notes == white.notes == ()
+    assert black.preprocessing == white.preprocessing
+
+
+def test_a_canvas_without_opacity_is_its_grey():
+    canvas = Canvas((2, 3))
+    canvas.put((slice(0, 2), slice(0, 3)), np.arange(6).reshape(2, 3))
+    image, ink = canvas.image()
+    assert (image.tolist(), ink) == ([[0, 1, 2], [3, 4, 5]], False)
+    assert canvas.colours is None
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_ink_is_ink_to_a_model_of_either(dark, tmp_path):
+    """Drawn in a browser, say, for a model that was trained on photographs of paper."""
+    preprocessing = Preprocessing(paper=255 * dark, ink=255 * (not dark))
+    for value in (0, 255):
+        path = write(tmp_path / "a.png", saved(drawn(value)))
+        np.testing.assert_array_equal(data.read_images(path, (28, 28), preprocessing)[0], DIGIT.ravel())
+    turned = data.read_images(path, (28, 28), preprocessing._replace(transpose=True))
+    np.testing.assert_array_equal(turned[0], DIGIT.T.ravel())
