@@ -176,14 +176,15 @@ class Child:
         ours, theirs = socket.socketpair()
         self.socket = ours
         number = theirs.fileno()
-        # As here, modules are found; but not in the current folder unless they are here.
+        # Modules are found as here; not in the current folder unless they are here. In a group of its own, Ctrl-C does
+        # not reach the child: this process ends it.
         paths = os.pathsep.join(dict.fromkeys(each for each in sys.path if each))
         command = [sys.executable, "-P", "-W", "ignore", "-m", "fnnet.data.child_main", str(number)]
         null = subprocess.DEVNULL
         try:
             self.process = subprocess.Popen(
                 command, env={**os.environ, **ALONE, "PYTHONPATH": paths}, pass_fds=(number,),
-                stdin=null, stdout=null, stderr=null,
+                process_group=0, stdin=null, stdout=null, stderr=null,
             )  # fmt: skip
         except (OSError, ValueError) as error:
             ours.close()

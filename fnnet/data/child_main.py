@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
 import sys
 from io import BufferedReader, FileIO
@@ -24,7 +23,6 @@ from fnnet.limits import DATA, in_use
 
 def main(descriptor: str) -> None:
     """Answer requests until the other end of the socket is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
     child.inside = True
     with contextlib.suppress(ImportError):
         import resource
