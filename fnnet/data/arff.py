@@ -18,7 +18,7 @@ from fnnet.core.params import Array
 from fnnet.data.arff_header import ITEM, Attribute, cells_of, looks_like_arff, read_header, unquoted
 from fnnet.data.arrays import image_shape
 from fnnet.data.bounds import bytes_on_disk
-from fnnet.data.csv_columns import LABELS, OPTION, Columns, columns_of
+from fnnet.data.csv_columns import LABELS, OPTION, Columns, columns_of, is_pixel
 from fnnet.data.csv_lines import Lines, blocks, check_line
 from fnnet.data.csv_numbers import NUMBER, parse
 from fnnet.data.kaggle_csv import assemble, check_images
@@ -49,6 +49,7 @@ class Table(NamedTuple):
     classes     the name of each class -> its number, if the column of labels is nominal.
     left_out    the label of a sparse line that has none.
     unread      the columns that are neither.
+    ignored     True if labels are not wanted: those of images to predict are often `?`.
     """
 
     path: AnyPath
@@ -56,9 +57,12 @@ class Table(NamedTuple):
     classes: dict[str, int]
     left_out: bytes
     unread: tuple[int, ...]
+    ignored: bool
 
     def label(self, text: bytes, line: int) -> bytes:
         """Return the number of a label that is written as `text`; a number of a numeric column as it is."""
+        if self.ignored:
+            return b"0"
         name = unquoted(text.decode("utf-8", "replace"))
         if not self.classes:
             return name.encode()
@@ -98,6 +102,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     at, shape = os.fsdecode(path), image_shape(x.shape[1], wanted.shape)
     unit = any(note.code == "unit-pixels" for note in more)
     check_images(x, shape, table.columns, unit=unit, path=path, wanted=wanted)
+    labels = None if table.ignored else labels
     return Content(x, labels, shape, labels_at=at, shape_at=PLACE, notes=tuple(notes), classes=tuple(table.classes))
 
 
@@ -128,7 +133,7 @@ def _rows(line: int, block: bytes, pieces: Pieces) -> Pieces:
 def _table(attributes: list[Attribute], path: AnyPath, wanted: Wanted) -> tuple[Table, list[Note]]:
     """Return what the columns are: by their names, as in CSV, and their types."""
     names = [each.name for each in attributes]
-    nominal = [column for column, each in enumerate(attributes) if each.values]
+    nominal = [column for column, each in enumerate(attributes) if each.values and not is_pixel(each.name)]
     notes: list[Note] = []
     if wanted.label_column is None and len(nominal) == 1 and not LABELS & {name.strip().lower() for name in names}:
         [column] = nominal
@@ -147,7 +152,8 @@ def _table(attributes: list[Attribute], path: AnyPath, wanted: Wanted) -> tuple[
     classes, left_out = _classes(() if columns.label_at is None else attributes[columns.label_at].values)
     read = set(columns.read())
     unread = tuple(column for column in range(len(names)) if column not in read)
-    return Table(path, columns, classes, left_out, unread), notes
+    ignored = not wanted.labelled and columns.label_at is not None
+    return Table(path, columns, classes, left_out, unread, ignored), notes
 
 
 def _classes(values: tuple[str, ...]) -> tuple[dict[str, int], bytes]:
@@ -159,7 +165,7 @@ def _classes(values: tuple[str, ...]) -> tuple[dict[str, int], bytes]:
 
 def _dense(block: bytes, line: int, table: Table) -> bytes:
     """Return lines of cells as CSV has them: labels by their numbers, columns that are not read as 0, no comments."""
-    if not (table.classes or table.unread or b"%" in block or b"{" in block or QUOTES.search(block)):
+    if not (table.classes or table.ignored or table.unread or b"%" in block or b"{" in block or QUOTES.search(block)):
         return block
     return b"\n".join(
         _dense_line(content.strip(), number, table) for number, content in enumerate(block.split(b"\n"), line)
@@ -174,7 +180,7 @@ def _dense_line(content: bytes, line: int, table: Table) -> bytes:
     quoted = QUOTES.search(content)
     if content.endswith(b"}") and not quoted:
         refuse("a weight, or a sparse line", table.path, f"line {line}", "cells alone", show_bytes(content[-16:]), FIX)
-    if not (table.unread or quoted) and table.classes and label in (0, width - 1):
+    if not (table.unread or quoted) and (table.classes or table.ignored) and label in (0, width - 1):
         if label:
             rest, _, name = content.rpartition(b",")
             return rest + b"," + table.label(name.strip(), line)

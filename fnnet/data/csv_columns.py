@@ -194,6 +194,11 @@ def _by_name(first: _First, told: int | None) -> Columns:
     return _by_count(pixels, first, told, notes)
 
 
+def is_pixel(name: str) -> bool:
+    """Return True for a name that only pixels have."""
+    return any(each.fullmatch(name.strip().lower()) for each in PIXELS)
+
+
 def _family(name: str) -> tuple[int | str, tuple[int, ...]] | None:
     """Return which kind of names of pixels a name is, or the word before its number, and its numbers."""
     for kind, each in enumerate(PIXELS):

@@ -90,7 +90,7 @@ def _numbering(parts: Sequence[Pairs], told: int | None, path: AnyPath, wanted: 
     if told is not None:
         return told, last, [Note("first-index", f"{at}: pixels are numbered from {told}, as a comment in it says")]
     why = "as the format has it; if they begin at 0, say --first-index 0"
-    if wanted.shape and last == math.prod(wanted.shape):
+    if last == (math.prod(wanted.shape) if wanted.shape else math.isqrt(last) ** 2):
         why = "as the largest number shows"
     return 1, last, [Note("first-index", f"{at}: pixels are numbered from 1, {why}")]
 

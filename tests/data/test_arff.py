@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import re
 
 import numpy as np
 import pytest
@@ -86,6 +87,34 @@ def test_whatever_is_drawn_is_read_rightly(tmp_path, draws, kind, sparse, seed):
     assert np.array_equal(data.read_images(path, (8, 8), label_column="class"), x)
     if not classes:
         assert np.array_equal(data.read_images(path, (8, 8), label_column="none"), x)
+
+
+@few
+@given(st.sampled_from([*CLASSES]), st.booleans(), st.sampled_from([None, 0, 7]), st.booleans(), st.integers(1, 9))
+def test_labels_that_are_missing_do_not_matter_to_predict(tmp_path, kind, sparse, at, row_names, n):
+    """Weka's files to predict have `?` in their place."""
+    x, classes = np.random.default_rng(n).integers(0, 256, (n, 64)), CLASSES[kind]
+    content = arff_of(x, [1] * n, classes, at, sparse=sparse, row_names=row_names)
+    head, _, rows = content.rpartition(b"@DATA\n")
+    label, where = (quoted(classes[1]) if classes else "1").encode(), (64 if at is None else at) + row_names
+    lines = []
+    for row in rows.splitlines():
+        if sparse:
+            lines.append(re.sub(rb"(?<![0-9])%d %b" % (where, re.escape(label)), b"%d ?" % where, row))
+        else:
+            lines.append(row[: -len(label)] + b"?" if at is None else row)
+    path = write(tmp_path / "a", head + b"@DATA\n" + b"\n".join(lines) + b"\n")
+    assert np.array_equal(data.read_images(path, (8, 8)), x)
+    if b"?" in path.read_bytes():
+        with pytest.raises(DataError):
+            data.load(path)
+
+
+def test_a_nominal_pixel_is_no_label(tmp_path):
+    text = "@relation a\n@attribute pixel1 {0}\n@attribute pixel2 real\n@data\n0,7\n0,9\n"
+    assert data.read_images(write(tmp_path / "a", text.encode()), (1, 2)).tolist() == [[0, 7], [0, 9]]
+    with pytest.raises(DataError, match="no labels"):
+        data.load(tmp_path / "a")
 
 
 def header(*types):
@@ -187,6 +216,8 @@ def test_a_numeric_label_without_a_name_is_found_by_the_values(tmp_path):
         (PLAIN.replace("pixel0 real", "'pixel0 real"), "line 2: damaged attribute"),
         (PLAIN.replace("{a,b}", "{a,a}"), "line 4: damaged attribute; expected printable names, each once"),
         (PLAIN.replace("{a,b}", "{a,,b}"), "line 4: damaged attribute"),
+        (PLAIN.replace("{a,b}", "{a,b,}"), "line 4: damaged attribute"),
+        (PLAIN + "'1',2,a,\n", "line 6: wrong number of fields; expected 3 fields, found 4"),
         (PLAIN.replace("{a,b}", "string") + "1,2,a\n", "column 3, 'class': a column that is not read"),
         (PLAIN.replace("pixel0 real", "pixel0 {x,y}") + "1,2,a\n", "column 1, 'pixel0': a column that is not read"),
         (PLAIN.replace("pixel0 real", "pixel0 string") + "1,2,a\n", "found text or dates"),

@@ -119,6 +119,9 @@ def test_the_first_number_by_evidence(tmp_path):
         found = read(tmp_path / "a", text(x, labels, first), (8, 8))
         assert np.array_equal(found.train.x, x)
         assert any(says in note for note in found.notes)
+        squares = read(tmp_path / "a", text(x, labels, first))
+        assert np.array_equal(squares.train.x, x)
+        assert any(says in note for note in squares.notes)
     with pytest.raises(DataError, match=r"index 0: a pixel before the first; .* say --first-index 0"):
         read(tmp_path / "a", text(x, labels, 0), first_index=1)
     with pytest.raises(DataError, match=r"index 64: image size does not fit: numbers of pixels; expected 0 to 63"):
