@@ -63,7 +63,8 @@ if TYPE_CHECKING:
 @click.option(
     "--resume",
     is_flag=True,
-    help="Resume the run in --run-dir; the result is bit-identical to an uninterrupted run.",
+    help="Resume the run in --run-dir; the result is bit-identical to an uninterrupted run. With other --epochs, a "
+    "finished run goes on for more, a stopped one for more or less; with a larger --early-stopping, one that it ended.",
 )
 @click.option("--out", type=FileName(), default="model.safetensors", show_default=True, help="File of the model.")
 @click.option("--plot", type=FileName(), help="Curves of loss and accuracy as PNG, SVG or PDF.")

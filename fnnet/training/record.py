@@ -11,7 +11,7 @@ from typing import Any, Final
 from fnnet.core.state import Training
 from fnnet.files.checkpoints import checkpoint_of, training_of
 from fnnet.files.log import read_log
-from fnnet.files.runs import Run, open_run
+from fnnet.files.runs import AS_IT_WAS, Run, Terms, open_run
 
 CHANGEABLE_AFTER_DIVERGENCE: Final = ("plan.learning_rate", "plan.clip_norm")
 FRACTION_SPENT_SAVING: Final = 0.1
@@ -25,6 +25,11 @@ class Record:
         self._run, self._start, self._notify = run, start, notify
         self._saved_step, self._next_save = -1, 0.0
         self.path = run.path
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The config of the run, which may have been resumed for more epochs."""
+        return self._run.config
 
     def latest(self, training: Training) -> Training:
         """Return the training to go on from: the last that was kept, else `training`, which is kept now."""
@@ -68,11 +73,12 @@ def open_record(
     config: Mapping[str, Any],
     *,
     resume: bool = False,
+    terms: Terms = AS_IT_WAS,
     notify: Callable[[str], None] = lambda notice: None,
 ) -> Iterator[Record]:
     """Open the run directory at `run_dir` for this process alone, until the end of the block.
 
-    config   the JSON values that a resumed run must share with the one that it goes on with.
+    config   the JSON values that a resumed run must share with the one that it goes on with, except by `terms`.
     Raises   as `files.runs.open_run`.
     """
     from fnnet import __version__
@@ -80,5 +86,6 @@ def open_record(
     sizes = [config["images"]["pixels"], *config["hidden"], config["images"]["classes"]]
     start = {"recipe": config["recipe"], "sizes": sizes, "seed": config["seed"]}
     changeable = CHANGEABLE_AFTER_DIVERGENCE
-    with open_run(run_dir, config, resume=resume, changeable_after_divergence=changeable, notify=notify) as run:
+    options: dict[str, Any] = {"resume": resume, "terms": terms, "notify": notify}
+    with open_run(run_dir, config, changeable_after_divergence=changeable, **options) as run:
         yield Record(run, start | {"version": __version__, "config": config}, notify)

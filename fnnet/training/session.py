@@ -28,15 +28,12 @@ True
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, NamedTuple, Never
-
-import numpy as np
 
 from fnnet import data
 from fnnet.core import metrics, rng
@@ -50,7 +47,8 @@ from fnnet.data import Dataset
 from fnnet.errors import ArgumentTypeError, DivergedError, FnnetError, UsageError
 from fnnet.files.runs import DIVERGED
 from fnnet.names import STEPPING
-from fnnet.training import class_weights, epochs, memory, recipes, steps
+from fnnet.training import class_weights, epochs, going_on, memory, recipes, steps
+from fnnet.training.config import config_of, plan_as_json
 from fnnet.training.dev_set import check_dev_set
 from fnnet.training.lr_find import RangeTest, range_test
 from fnnet.training.plan import (
@@ -87,6 +85,7 @@ class Job(NamedTuple):
     initialiser   scheme of the initial weights.
     sizes         of the layers, (inputs, hidden..., classes).
     weights       of the training images (n,); None for equal ones.
+    given         names of the settings that were given in place of the recipe's.
     """
 
     recipe: str
@@ -98,6 +97,7 @@ class Job(NamedTuple):
     dev: Examples | None
     weights: Array | None
     seed: int
+    given: frozenset[str] = frozenset()
 
 
 def prepare(
@@ -144,7 +144,8 @@ def prepare(
     if "report_every" not in settings:
         plan = plan._replace(report_every=chosen.report_every(plan.epochs))
     weights = _sample_weights(class_weights, train_set.labels, dataset.classes)
-    return Job(chosen.name, chosen.initialiser, sizes, plan, dataset, train_set, dev_set, weights, seed)
+    names = frozenset(settings)
+    return Job(chosen.name, chosen.initialiser, sizes, plan, dataset, train_set, dev_set, weights, seed, names)
 
 
 def override(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
@@ -205,7 +206,8 @@ def train(
     """Train and test the model of a job.
 
     run_dir    folder for checkpoints and a log; None keeps nothing.
-    resume     go on with the run in `run_dir`; the result is bit-identical to that of an uninterrupted run.
+    resume     go on with the run in `run_dir`; the result is bit-identical to that of an uninterrupted run. A job
+               whose settings name `epochs` may have others than the run, and a larger `early_stopping`: see `going_on`.
     on_block   shows progress, and may return a reason to stop.
     during     context manager that is entered while steps are made, such as one that handles signals.
     notify     takes notices: of damaged checkpoints, of a run begun by another version.
@@ -218,12 +220,19 @@ def train(
     check_run_dir(run_dir, resume, job.plan.optimizer)
     memory.check(job.sizes, len(job.train.labels), job.plan, compiled=kernels.compiled)
     training = epochs.start(init(job.sizes, job.seed, scheme=job.initialiser), job.seed, job.plan)
-    config = _config(job, kernels) if run_dir else {}
-    with open_record(run_dir, config, resume=resume, notify=notify) if run_dir else nullcontext() as record:
+    with _record(job, kernels, run_dir, resume, notify) if run_dir else nullcontext() as record:
         if record:
             training = record.latest(training)
+            job = job._replace(plan=going_on.plan_of(job.plan, record.config))
         training = _train(job, training, kernels, record, on_block, during or nullcontext())
     return _tested(job, training, kernels), training.history
+
+
+def _record(
+    job: Job, kernels: Kernels, run_dir: str | os.PathLike[str], resume: bool, notify: Notify
+) -> AbstractContextManager[Record]:
+    terms = going_on.terms(job.plan, job.given)
+    return open_record(run_dir, config_of(job, kernels), resume=resume, terms=terms, notify=notify)
 
 
 def _check_job(job: Any, kernels: Any) -> None:
@@ -289,7 +298,7 @@ def _tested(job: Job, training: Training, kernels: Kernels) -> Model:
         "seed": job.seed,
         "scheme": training.state.scheme,
         "initialiser": job.initialiser,
-        "plan": _as_json(job.plan),
+        "plan": plan_as_json(job.plan),
         "images": len(job.train.labels),
         "steps": training.state.step,
         "test_loss": tested.loss if tested else None,
@@ -337,40 +346,3 @@ def batch_size_of(job: Job) -> int:
     """Return the number of images in a step."""
     images = len(job.train.labels)
     return min(job.plan.batch_size or images, images)
-
-
-def _config(job: Job, kernels: Kernels) -> dict[str, Any]:
-    """Return all that decides about the bits of the result, as JSON values, causes before their effects.
-
-    A recipe's epochs, for one, follow from its batches and the images.
-    """
-    images = {"train": len(job.train.x), "dev": len(job.dev.x) if job.dev else 0}
-    return {
-        "recipe": job.recipe,
-        "seed": job.seed,
-        # The results of the two kinds of kernels differ in the last bits.
-        "jit": kernels.compiled,
-        "initialiser": job.initialiser,
-        "images": {"pixels": job.sizes[0], "classes": job.sizes[-1], **images},
-        "hidden": list(job.sizes[1:-1]),
-        "plan": dict(sorted(_as_json(job.plan).items(), key=lambda item: item[0] == "epochs")),
-        "data": {
-            "train": _fingerprint(job.train),
-            "dev": job.dev and _fingerprint(job.dev),
-            "shape": list(job.dataset.image_shape),
-            "classes": list(job.dataset.classes),
-        },
-        "weights": None if job.weights is None else hashlib.sha256(job.weights.tobytes()).hexdigest(),
-    }
-
-
-def _as_json(plan: Plan) -> dict[str, Any]:
-    """Return the plan as JSON values."""
-    return plan._asdict() | {"deformation": plan.deformation and plan.deformation._asdict()}
-
-
-def _fingerprint(examples: Examples) -> str:
-    """Return a digest of images and labels, in their order."""
-    digest = hashlib.sha256(np.ascontiguousarray(examples.x).data)
-    digest.update(np.ascontiguousarray(examples.labels, dtype="<i8").data)
-    return digest.hexdigest()
