@@ -53,6 +53,13 @@ if TYPE_CHECKING:
 @recipe_option
 @plan_options()
 @seed_option
+@click.option(
+    "--start",
+    type=FileName(),
+    metavar="MODEL",
+    help="Model to train further: its hidden layers, activation and way of reading pixels, and the outputs of classes "
+    "that it knows.",
+)
 @click.option("--dev-data", type=FileName(), metavar="PATH", help="Images for validation, in place of --dev.")
 @click.option(
     "--class-weights",
@@ -80,7 +87,7 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     settings = settings_of(options)
     _check_run_dir(options)
     check_outputs(
-        inputs=data_inputs(options),
+        inputs=[*data_inputs(options), *([options["start"]] if options["start"] else [])],
         files={"--out": options["out"]},
         pictures={"--plot": options["plot"]},
     )
@@ -91,14 +98,14 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     from fnnet.training.dev_set import load_dev_set
 
     began = time.perf_counter()
-    dataset = load_data(options, notify)
+    start = _start(options)
+    dataset = load_data(options, notify, start)
     with naming_options():
         dev_set = (
             load_dev_set(options["dev_data"], dataset, notify, options["label_column"]) if options["dev_data"] else None
         )
-        job = session.prepare(
-            dataset, recipe, settings, dev_set=dev_set, class_weights=options["class_weights"], seed=options["seed"]
-        )
+        given = {"class_weights": options["class_weights"], "seed": options["seed"], "start": start}
+        job = session.prepare(dataset, recipe, settings, dev_set=dev_set, **given)
     seconds = {"load_seconds": time.perf_counter() - began}
     images = _count_images(job)
     line = describe(dataset, images)
@@ -124,6 +131,28 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
         raise plot_error
     if options["plot"] and not as_json:
         say(f"saved {options['plot']}")
+
+
+def _start(options: dict[str, Any]) -> Model | None:
+    """Return the model of --start, or that of the run to resume; UsageError for an option that contradicts it."""
+    from fnnet.files.model import load_model
+    from fnnet.training.starting import start_of
+
+    with naming_options(only_in_text=True):
+        kept = start_of(options["run_dir"]) if options["resume"] and not options["start"] else None
+        model = load_model(options["start"]) if options["start"] else kept
+    if model is None:
+        return None
+    known = model.preprocessing
+    ink = "dark" if known.ink < known.paper else "light"
+    for option, expected, found, differs in (
+        ("--pixel-max", known.pixel_max, options["pixel_max"], options["pixel_max"] not in (None, known.pixel_max)),
+        ("--ink", ink, options["ink"], options["ink"] not in (None, "auto", ink)),
+        ("--transpose", "none", "--transpose", options["transpose"] and not known.transpose),
+    ):
+        if differs:
+            raise UsageError("contradicts --start", where=option, expected=expected, found=found, fix="leave it out")
+    return model
 
 
 def _check_run_dir(options: dict[str, Any]) -> None:

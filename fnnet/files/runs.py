@@ -2,6 +2,7 @@
 
 RUN_DIR/lock                              the process that trains here now
 RUN_DIR/log.jsonl                         what happened, a JSON object on each line
+RUN_DIR/start.safetensors                 the model that training started from, if it started from one
 RUN_DIR/step-000000012345.safetensors     the last two checkpoints
 
 The newest checkpoint is the one of the highest step; times do not matter. A checkpoint is removed only after two
@@ -18,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from fnnet.core.state import frozen
+from fnnet.core.state import Model, frozen
 from fnnet.errors import ArgumentTypeError, ModelError, StorageError, UsageError
 from fnnet.files import log, strictjson
 from fnnet.files.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
@@ -26,10 +27,12 @@ from fnnet.files.disk import DISK, TEMPORARY, FileSystem, list_folder, make_fold
 from fnnet.files.lock import NAME as LOCK
 from fnnet.files.lock import Lock, lock, now
 from fnnet.files.log import LOG
+from fnnet.files.model import save_model
 
 KEPT: Final = 2
 """Checkpoints kept: the last, and the one before it in case the disk loses the last."""
 
+START: Final = "start.safetensors"
 STEP: Final = re.compile(r"step-(\d{12,})\.safetensors")
 ABSENT: Final = "none"
 DIVERGED: Final = "diverged"
@@ -133,6 +136,15 @@ class Run:
             )
         return None
 
+    def keep_start(self, model: Model) -> None:
+        """Write the model that the run starts from, unless it is there.
+
+        Raises   ModelError and StorageError as `save_model`.
+        """
+        self._lock.check()
+        if not (self.path / START).exists():
+            save_model(self.path / START, model, disk=self._disk)
+
     def log(self, event: str, **values: Any) -> None:
         """Add a line to the log: the event, the time, and `values`, with NaN and infinity as null.
 
@@ -180,7 +192,7 @@ def open_run(
         run = Run(folder, config, held, terms, notify, disk)
         if resume:
             _resume(run, changeable_after_divergence, terms, notify, disk)
-        elif _checkpoints(folder, disk) or (folder / LOG).exists():
+        elif _checkpoints(folder, disk) or any((folder / name).exists() for name in (LOG, START)):
             fix = "go on with `resume`, or choose another folder"
             raise UsageError("holds a run already", where=folder, fix=fix)
         yield run
@@ -188,7 +200,9 @@ def open_run(
 
 def is_ours(name: str) -> bool:
     """True if a run directory has, or may come to have, a file of this name of its own."""
-    return name in (LOG, LOCK) or bool(STEP.fullmatch(name.removesuffix(".damaged")) or TEMPORARY.fullmatch(name))
+    return name in (LOG, LOCK, START) or bool(
+        STEP.fullmatch(name.removesuffix(".damaged")) or TEMPORARY.fullmatch(name)
+    )
 
 
 def _checkpoints(folder: Path, disk: FileSystem) -> dict[int, Path]:

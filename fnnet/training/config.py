@@ -10,6 +10,7 @@ import numpy as np
 from fnnet.core.state import Examples
 from fnnet.core.table import Kernels
 from fnnet.training.plan import Plan
+from fnnet.training.starting import digest_of_start
 
 if TYPE_CHECKING:
     from fnnet.training.session import Job
@@ -27,6 +28,7 @@ def config_of(job: Job, kernels: Kernels) -> dict[str, Any]:
         # The results of the two kinds of kernels differ in the last bits.
         "jit": kernels.compiled,
         "initialiser": job.initialiser,
+        **({"start": digest_of_start(job.start)} if job.start else {}),
         "images": {"pixels": job.sizes[0], "classes": job.sizes[-1], **images},
         "hidden": list(job.sizes[1:-1]),
         "plan": plan_config(job.plan),

@@ -39,8 +39,7 @@ from fnnet import data
 from fnnet.core import metrics, rng
 from fnnet.core.checks import check_weights
 from fnnet.core.deform import Deformation, deform
-from fnnet.core.params import Array
-from fnnet.core.public import init
+from fnnet.core.params import Array, weights_sha256
 from fnnet.core.state import EpochReport, Examples, Model, Progress, Training, frozen
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.data import Dataset
@@ -64,6 +63,7 @@ from fnnet.training.plan import (
 )
 from fnnet.training.recipes import Recipe
 from fnnet.training.record import Record, open_record
+from fnnet.training.starting import first_params, note_of_start, with_model
 
 LBFGS_ITERATIONS: Final = 100
 OVERRIDABLE: Final = frozenset(Recipe._fields) - {"name", "what", "plan"}
@@ -86,6 +86,7 @@ class Job(NamedTuple):
     sizes         of the layers, (inputs, hidden..., classes).
     weights       of the training images (n,); None for equal ones.
     given         names of the settings that were given in place of the recipe's.
+    start         model to train further; None for new parameters.
     """
 
     recipe: str
@@ -98,6 +99,7 @@ class Job(NamedTuple):
     weights: Array | None
     seed: int
     given: frozenset[str] = frozenset()
+    start: Model | None = None
 
 
 def prepare(
@@ -108,6 +110,7 @@ def prepare(
     dev_set: Examples | None = None,
     class_weights: Any = None,
     seed: int = 0,
+    start: Model | None = None,
 ) -> Job:
     """Return the job of training on `dataset` by a recipe, with `settings` in place of the recipe's.
 
@@ -115,6 +118,7 @@ def prepare(
                     that differ from the recipe's; None for no deformation.
     dev_set         images for validation, in place of some held out of the training set; see `dev_set.load_dev_set`.
     class_weights   as text, `balanced` or `CLASS=WEIGHT,...`, or as `class_weights.class_weights` takes them.
+    start           model to train further, in place of new parameters; see `starting`.
     Raises   UsageError at the name of the field that does not fit.
     """
     settings = {} if settings is None else settings
@@ -126,7 +130,8 @@ def prepare(
     if dev_set is not None:
         dev_set = check_dev_set(dev_set, dataset.train.x.shape[1], len(dataset.classes))
     settings, seed = plain_values(settings), rng.check_seed(seed)
-    chosen = override(recipes.get(recipe) if isinstance(recipe, str) else check_parts(recipe), settings)
+    chosen = recipes.get(recipe) if isinstance(recipe, str) else check_parts(recipe)
+    chosen = override(with_model(chosen, start, dataset, settings) if start is not None else chosen, settings)
     if dev_set is not None and settings.get("dev"):
         problem = "cannot be combined with `dev_data`"
         raise UsageError(problem, where="dev", expected="one of them", found=settings["dev"])
@@ -145,7 +150,8 @@ def prepare(
         plan = plan._replace(report_every=chosen.report_every(plan.epochs))
     weights = _sample_weights(class_weights, train_set.labels, dataset.classes)
     names = frozenset(settings)
-    return Job(chosen.name, chosen.initialiser, sizes, plan, dataset, train_set, dev_set, weights, seed, names)
+    parts = (train_set, dev_set, weights, seed, names, start)
+    return Job(chosen.name, chosen.initialiser, sizes, plan, dataset, *parts)
 
 
 def override(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
@@ -219,7 +225,9 @@ def train(
     _check_job(job, kernels)
     check_run_dir(run_dir, resume, job.plan.optimizer)
     memory.check(job.sizes, len(job.train.labels), job.plan, compiled=kernels.compiled)
-    training = epochs.start(init(job.sizes, job.seed, scheme=job.initialiser), job.seed, job.plan)
+    training = epochs.start(first_params(job), job.seed, job.plan)
+    if job.start and not resume and (note := note_of_start(job.start, job.dataset.classes)):
+        notify(note)
     with _record(job, kernels, run_dir, resume, notify) if run_dir else nullcontext() as record:
         if record:
             training = record.latest(training)
@@ -231,8 +239,8 @@ def train(
 def _record(
     job: Job, kernels: Kernels, run_dir: str | os.PathLike[str], resume: bool, notify: Notify
 ) -> AbstractContextManager[Record]:
-    terms = going_on.terms(job.plan, job.given)
-    return open_record(run_dir, config_of(job, kernels), resume=resume, terms=terms, notify=notify)
+    options: dict[str, Any] = {"terms": going_on.terms(job.plan, job.given), "start": job.start, "notify": notify}
+    return open_record(run_dir, config_of(job, kernels), resume=resume, **options)
 
 
 def _check_job(job: Any, kernels: Any) -> None:
@@ -305,6 +313,8 @@ def _tested(job: Job, training: Training, kernels: Kernels) -> Model:
         "test_accuracy": tested.accuracy if tested else None,
         "dead_units": [count / units for count, units in dead],
     }
+    if job.start:
+        about["start"] = weights_sha256(job.start.params)
     given = job.dataset
     return Model(params, activation, given.classes, given.image_shape, given.preprocessing, frozen(about))
 
@@ -326,7 +336,7 @@ def find_learning_rate(
     if plan.deformation:
         place: dict[str, Any] = {"seed": job.seed, "epoch": 1, "kernels": kernels}
         train_set = train_set._replace(x=deform(train_set.x, job.dataset.image_shape, plan.deformation, **place))
-    start = epochs.start(init(job.sizes, job.seed, scheme=job.initialiser), job.seed, plan)
+    start = epochs.start(first_params(job), job.seed, plan)
     began = time.perf_counter()
     found = range_test(
         start.state,

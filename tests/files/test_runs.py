@@ -241,6 +241,25 @@ def test_terms_that_cannot_be_met_leave_the_run_as_it_is(folder):
     assert (folder / "log.jsonl").read_bytes() == before
 
 
+def test_the_model_that_a_run_started_from_is_kept_once(folder):
+    first, other = (fnnet.Model(fnnet.init((4, 10), seed), image_shape=(2, 2)) for seed in (1, 2))
+    with open_run(folder, CONFIG) as run:
+        run.keep_start(first)
+        run.keep_start(other)
+    assert names(folder) == ["start.safetensors"]
+    kept = fnnet.load_model(folder / "start.safetensors")
+    np.testing.assert_array_equal(kept.params.layers[0].W, first.params.layers[0].W)
+    assert is_ours("start.safetensors")
+    with pytest.raises(UsageError, match="holds a run already"), open_run(folder, CONFIG):
+        pass
+    with open_run(folder, CONFIG, resume=True) as run:
+        (folder / "start.safetensors").unlink()
+        run._disk = failing("write", 1, 28)
+        with pytest.raises(StorageError, match="No space left"):
+            run.keep_start(first)
+    assert names(folder) == []
+
+
 # Failures of the system
 
 
