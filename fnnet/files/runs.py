@@ -25,9 +25,10 @@ from fnnet.files import log, strictjson
 from fnnet.files.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fnnet.files.disk import DISK, TEMPORARY, FileSystem, list_folder, make_folder, remove_leftovers
 from fnnet.files.lock import NAME as LOCK
-from fnnet.files.lock import Lock, lock, now
+from fnnet.files.lock import Lock, lock
 from fnnet.files.log import LOG
 from fnnet.files.model import save_model
+from fnnet.files.owner import now
 
 KEPT: Final = 2
 """Checkpoints kept: the last, and the one before it in case the disk loses the last."""
@@ -187,7 +188,7 @@ def open_run(
     except TypeError as error:
         raise ArgumentTypeError("config", expected="JSON values", found=str(error)) from None
     make_folder(folder, disk)
-    with lock(folder, disk) as held:
+    with lock(folder, disk, notify) as held:
         remove_leftovers(folder, disk)
         run = Run(folder, config, held, terms, notify, disk)
         if resume:
