@@ -61,8 +61,7 @@ def lock(
         raise StorageError(f"cannot be locked: {error.strerror}", where=path, fix=fix) from None
     beat = None
     try:
-        if os.utime in os.supports_fd:
-            beat = Heartbeat(descriptor)
+        beat = Heartbeat(descriptor) if os.utime in os.supports_fd else None
         yield Lock(path, descriptor)
     finally:
         if beat:

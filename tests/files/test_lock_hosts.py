@@ -382,6 +382,23 @@ def test_f61_a_holder_whose_name_cannot_be_read_is_refused_all_the_same(folder):
         pass
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_sign_of_life_where_times_cannot_be_set(refused, folder, monkeypatch):
+    def utime(file):
+        if refused:
+            raise OSError(1, "Operation not permitted")
+
+    folder.mkdir(parents=True)
+    (folder / "lock").write_bytes(b"content")
+    before = (folder / "lock").stat().st_mtime_ns
+    monkeypatch.setattr(os, "utime", utime)
+    with open(folder / "lock", "r+b") as file:
+        time.sleep(0.02)
+        heartbeat.touch(file.fileno())
+    assert (folder / "lock").stat().st_mtime_ns > before
+    assert (folder / "lock").read_bytes() == b"content"
+
+
 def test_a_heartbeat_ends_with_its_lock(folder, quick, monkeypatch):
     def beats():
         return [thread for thread in threading.enumerate() if thread.name == "fnnet lock"]
