@@ -85,6 +85,8 @@ def _phrase_mismatch(differences: Differences) -> tuple[str, str, str, str]:
     part, _, field = key.partition(".")
     if field.startswith("deformation"):
         return _phrase_deformation(differences)
+    if key == "start":
+        return _phrase_start(old, new)
     if old is None or new is None:
         return "the description", f"{key} {old}", str(new), "resume with the version of fnnet that began it"
     if part in ("images", "data"):
@@ -115,6 +117,13 @@ def _phrase_data(field: str, old: str, new: str) -> tuple[str, str]:
 
 def _phrase_weights(value: str) -> str:
     return "none" if value == "null" else f"weights with {_phrase_digest(value)}"
+
+
+def _phrase_start(old: str | None, new: str | None) -> tuple[str, str, str, str]:
+    """Return the phrases for a run that was started from another model, or from none."""
+    expected, found = (f"a model with {_phrase_digest(value)}" if value else "none" for value in (old, new))
+    fix = "resume without --start" if new else "resume with the model that it was started from as --start"
+    return "--start", expected, found, fix
 
 
 def _phrase_digest(value: str) -> str:

@@ -53,6 +53,13 @@ if TYPE_CHECKING:
 @recipe_option
 @plan_options()
 @seed_option
+@click.option(
+    "--start",
+    type=FileName(),
+    metavar="MODEL",
+    help="Model to train further: its hidden layers, activation and way of reading pixels, and the outputs of classes "
+    "that it knows.",
+)
 @click.option("--dev-data", type=FileName(), metavar="PATH", help="Images for validation, in place of --dev.")
 @click.option(
     "--class-weights",
@@ -63,7 +70,8 @@ if TYPE_CHECKING:
 @click.option(
     "--resume",
     is_flag=True,
-    help="Resume the run in --run-dir; the result is bit-identical to an uninterrupted run.",
+    help="Resume the run in --run-dir; the result is bit-identical to an uninterrupted run. With other --epochs, a "
+    "finished run goes on for more, a stopped one for more or less; with a larger --early-stopping, one that it ended.",
 )
 @click.option("--out", type=FileName(), default="model.safetensors", show_default=True, help="File of the model.")
 @click.option("--plot", type=FileName(), help="Curves of loss and accuracy as PNG, SVG or PDF.")
@@ -79,7 +87,7 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     settings = settings_of(options)
     _check_run_dir(options)
     check_outputs(
-        inputs=data_inputs(options),
+        inputs=[*data_inputs(options), *([options["start"]] if options["start"] else [])],
         files={"--out": options["out"]},
         pictures={"--plot": options["plot"]},
     )
@@ -90,15 +98,16 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     from fnnet.training.dev_set import load_dev_set
 
     began = time.perf_counter()
-    with naming_options():
-        session.check_settings(recipe, settings)
-    dataset = load_data(options, notify)
+    start = _start(options)
+    if start is None:  # else the model says what the settings go with
+        with naming_options():
+            session.check_settings(recipe, settings)
+    dataset = load_data(options, notify, start)
     with naming_options():
         columns = (options["label_column"], options["first_index"])
         dev_set = load_dev_set(options["dev_data"], dataset, notify, *columns) if options["dev_data"] else None
-        job = session.prepare(
-            dataset, recipe, settings, dev_set=dev_set, class_weights=options["class_weights"], seed=options["seed"]
-        )
+        given = {"class_weights": options["class_weights"], "seed": options["seed"], "start": start}
+        job = session.prepare(dataset, recipe, settings, dev_set=dev_set, **given)
     seconds = {"load_seconds": time.perf_counter() - began}
     images = _count_images(job)
     line = describe(dataset, images)
@@ -124,6 +133,28 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
         raise plot_error
     if options["plot"] and not as_json:
         say(f"saved {options['plot']}")
+
+
+def _start(options: dict[str, Any]) -> Model | None:
+    """Return the model of --start, or that of the run to resume; UsageError for an option that contradicts it."""
+    from fnnet.files.model import load_model
+    from fnnet.training.starting import start_of
+
+    with naming_options(only_in_text=True):
+        kept = start_of(options["run_dir"]) if options["resume"] and not options["start"] else None
+        model = load_model(options["start"]) if options["start"] else kept
+    if model is None:
+        return None
+    known = model.preprocessing
+    ink = "dark" if known.ink < known.paper else "light"
+    for option, expected, found, differs in (
+        ("--pixel-max", known.pixel_max, options["pixel_max"], options["pixel_max"] not in (None, known.pixel_max)),
+        ("--ink", ink, options["ink"], options["ink"] not in (None, "auto", ink)),
+        ("--transpose", "none", "--transpose", options["transpose"] and not known.transpose),
+    ):
+        if differs:
+            raise UsageError("contradicts --start", where=option, expected=expected, found=found, fix="leave it out")
+    return model
 
 
 def _check_run_dir(options: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ the same shape. A schedule with a number of steps keeps its last value beyond th
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -188,12 +189,55 @@ def _parse(text: str) -> tuple[str, Mapping[str, float]]:
     return name, MappingProxyType(options)
 
 
-def make_schedule(text: str, rate: float, epochs: int, steps_per_epoch: int) -> Schedule:
+def follows_length(text: str) -> bool:
+    """True if the schedule that `text` describes depends on the number of epochs.
+
+    `cosine` and `onecycle` always do, `step` and `exponential` without `every`.
+    Raises   UsageError as `parse_schedule`.
+    """
+    name, options = parse_schedule(text)
+    return name in ("cosine", "onecycle") or (name in ("step", "exponential") and "every" not in options)
+
+
+def make_schedule(text: str, rate: float, epochs: int, steps_per_epoch: int, cycles: Sequence[int] = ()) -> Schedule:
     """Make the schedule that `text` describes, with the highest rate `rate`, for `epochs` epochs.
 
-    Raises   UsageError as `parse_schedule` and `make`.
+    cycles   the epochs after which the schedule starts again, with its warm-up, for the epochs up to the next of them
+             or the last; only for a schedule of which `follows_length` is true.
+    Raises   UsageError as `parse_schedule` and `make`, and for cycles that do not fit.
     """
     epochs, steps_per_epoch = check_count("epochs", epochs, 0), check_count("steps_per_epoch", steps_per_epoch, 1)
+    bounds = (0, *check_cycles(cycles, text, epochs), epochs)
+    made = [_one_schedule(text, rate, end - begin, steps_per_epoch) for begin, end in itertools.pairwise(bounds)]
+    if len(made) == 1:
+        return made[0]
+
+    @calm
+    def schedule(steps: Any) -> Any:
+        at, rates = _steps(steps), made[0](steps)
+        for begin, later in zip(bounds[1:-1], made[1:], strict=True):
+            first = begin * steps_per_epoch
+            rates = np.where(at >= first, later(np.maximum(at - first, 0)), rates)
+        return rates[()]
+
+    return schedule
+
+
+def check_cycles(cycles: Any, text: str, epochs: int) -> tuple[int, ...]:
+    """Return `cycles`, as `make_schedule` takes them; UsageError unless they rise, above 0 and below `epochs`."""
+    if isinstance(cycles, str) or not isinstance(cycles, Sequence):
+        raise ArgumentTypeError("cycles", expected="a sequence of epochs", found=repr(cycles))
+    known = tuple(check_count("cycles", each, 1) for each in cycles)
+    if any(later <= earlier for earlier, later in itertools.pairwise((*known, epochs))):
+        expected, found = f"rising numbers below {epochs}, the epochs", ", ".join(map(str, known))
+        raise UsageError("cycles out of order", expected=expected, found=found)
+    if known and not follows_length(text):
+        expected, found = "a schedule that depends on the number of epochs", repr(text)
+        raise UsageError("cycles have no effect", expected=expected, found=found)
+    return known
+
+
+def _one_schedule(text: str, rate: float, epochs: int, steps_per_epoch: int) -> Schedule:
     name, parsed = parse_schedule(text)
     options, warm = _for_steps(name, parsed, steps_per_epoch)
     if name not in ("constant", "plateau") and epochs < 1:

@@ -6,21 +6,20 @@ import contextlib
 import errno
 import json
 import os
-import platform
 import secrets
 import sys
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from fnnet.errors import FnnetError, StorageError
-from fnnet.files import strictjson
+from fnnet.errors import StorageError
+from fnnet.files import heartbeat
 from fnnet.files.disk import DISK, FileSystem
+from fnnet.files.heartbeat import MAX_BYTES, Heartbeat, Seen
+from fnnet.files.owner import Owner, Where, is_alive, owner_in, this_process, where_is
 
 NAME: Final = "lock"
-MAX_BYTES: Final = 4096
 TRIES: Final = 10
 HEAD: Final = b'{"pid": '
 
@@ -39,26 +38,34 @@ class Lock:
 
 
 @contextlib.contextmanager
-def lock(folder: str | os.PathLike[str], disk: FileSystem = DISK) -> Iterator[Lock]:
+def lock(
+    folder: str | os.PathLike[str], disk: FileSystem = DISK, notify: Callable[[str], None] = lambda notice: None
+) -> Iterator[Lock]:
     """Be the only writer of `folder` inside the `with` block.
 
-    The lock is flock where the file system has it: the system releases it when the process ends, however it ends, so
-    that a file left by a dead process of this host is taken over. Without flock the file itself is the lock, and is
-    taken over once its process has ended. A file left by another host is never taken over, since network file systems
-    may not support locks.
+    The lock is flock where the file system has it: who holds it is alive, and the system releases it when the process
+    ends, however it ends. Without flock the file itself is the lock. A file that nobody holds is taken over at once if
+    its process ran under this kernel and has ended. If it ran elsewhere, or its file names nobody, the lock may not
+    reach this host: the file is taken over after `heartbeat.QUIET` seconds without a sign of life.
+
+    notify   takes the notice that a file is watched for signs of life.
     Raises   StorageError that names the owner if there is one, or if the file cannot be created.
     """
     path = Path(folder, NAME)
     try:
-        descriptor = _acquire(path, disk)
+        descriptor = _acquire(path, disk, notify)
     except StorageError:
         raise
     except OSError as error:
         fix = "choose another folder"
         raise StorageError(f"cannot be locked: {error.strerror}", where=path, fix=fix) from None
+    beat = None
     try:
+        beat = Heartbeat(descriptor) if os.utime in os.supports_fd else None
         yield Lock(path, descriptor)
     finally:
+        if beat:
+            beat.stop()
         ours = _is_at(descriptor, path)
         # Remove before closing: another process might take it over in between. Windows cannot remove an open file.
         if ours and os.name != "nt":
@@ -74,16 +81,15 @@ def _remove(path: Path, disk: FileSystem) -> None:
         disk.unlink(path)
 
 
-def _acquire(path: Path, disk: FileSystem) -> int:
+def _acquire(path: Path, disk: FileSystem, notify: Callable[[str], None]) -> int:
     """Take the lock, write the name of this process into the file `path`, and return its descriptor."""
     while True:
         descriptor, fresh = _open(path, disk)
         try:
-            if _takes(descriptor, fresh, path, disk):
-                about = {"pid": os.getpid(), "host": platform.node(), "started": now()}
+            if _takes(descriptor, fresh, path, disk, notify):
                 disk.truncate(descriptor, 0)
                 disk.seek(descriptor, 0, os.SEEK_SET)
-                disk.write(descriptor, json.dumps(about).encode() + b"\n")
+                disk.write(descriptor, json.dumps(this_process()._asdict()).encode() + b"\n")
                 return descriptor
         except BaseException:
             if fresh:  # it names nobody, and without flock it would keep everybody out
@@ -91,11 +97,6 @@ def _acquire(path: Path, disk: FileSystem) -> int:
             disk.close(descriptor)
             raise
         disk.close(descriptor)
-
-
-def now() -> str:
-    """Return the time as text, for people; no decision depends on it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _open(path: Path, disk: FileSystem) -> tuple[int, bool]:
@@ -108,7 +109,7 @@ def _open(path: Path, disk: FileSystem) -> tuple[int, bool]:
             return disk.open(path, flags, 0), False
 
 
-def _takes(descriptor: int, fresh: bool, path: Path, disk: FileSystem) -> bool:
+def _takes(descriptor: int, fresh: bool, path: Path, disk: FileSystem, notify: Callable[[str], None]) -> bool:
     """Return True if this process now holds the lock, False to try again; raise StorageError if another holds it."""
     held = _flock(descriptor)
     if held is False:
@@ -117,22 +118,50 @@ def _takes(descriptor: int, fresh: bool, path: Path, disk: FileSystem) -> bool:
         return False
     if fresh:
         return True
-    owner = _owner(descriptor, disk, tries=1 if held else TRIES)
-    if held:
-        if owner and owner["host"] != platform.node():
-            raise _refused(path, owner)
-        if not owner and _is_foreign(descriptor, disk):
-            fix = f"move {NAME} away, or choose another folder"
-            raise StorageError(
-                "not a lock of fnnet", where=path, expected="its own or none", found="another file", fix=fix
-            )
+    owner = _owner(descriptor, disk)
+    if not owner and _is_foreign(descriptor, disk):
+        fix = f"move {NAME} away, or choose another folder"
+        raise StorageError("not a lock of fnnet", where=path, expected="its own or none", found="another file", fix=fix)
+    if held and (not owner or where_is(owner) is not Where.ELSEWHERE):
         return True
-    if not owner or owner["host"] != platform.node() or _is_alive(owner["pid"]):
-        raise _refused(path, owner)
-    aside = path.with_name(f".{NAME}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    disk.replace(path, aside)
-    _remove(aside, disk)
+    if _has_ended(owner, path, notify):
+        _put_aside(descriptor, path, disk)
     return False
+
+
+def _has_ended(owner: Owner | None, path: Path, notify: Callable[[str], None]) -> bool:
+    """Return True if the owner of a lock that the system does not decide about has ended, False if its file went;
+    raise StorageError if the owner may be alive."""
+    where = where_is(owner) if owner else Where.ELSEWHERE
+    if where is Where.ENDED:
+        return True
+    alive = is_alive(owner) if owner and where is Where.HERE else None
+    if alive is not None:
+        if alive:
+            raise _refused(path, owner)
+        return True
+    if os.utime not in os.supports_fd:  # pragma: no cover
+        raise _refused(path, owner)
+    who = str(owner) if owner else "a process without a name"
+    notify(f"{path}: left by {who}; waiting up to {heartbeat.QUIET:.0f} s for a sign of life")
+    seen = heartbeat.watch(path)
+    if seen is Seen.ALIVE:
+        raise _refused(path, owner)
+    return seen is Seen.QUIET
+
+
+def _put_aside(descriptor: int, path: Path, disk: FileSystem) -> None:
+    """Remove the file of a lock whose owner has ended; that of somebody who took it over meanwhile is put back.
+
+    It is another file afterwards: an owner that had only been held up finds itself without its lock.
+    """
+    aside = path.with_name(f".{NAME}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    with contextlib.suppress(FileNotFoundError):
+        disk.replace(path, aside)
+        if _is_at(descriptor, aside):
+            _remove(aside, disk)
+        else:
+            disk.replace(aside, path)
 
 
 def _flock(descriptor: int) -> bool | None:
@@ -157,16 +186,18 @@ def _is_at(descriptor: int, path: Path) -> bool:
     return os.path.samestat(found, os.fstat(descriptor))
 
 
-def _owner(descriptor: int, disk: FileSystem, tries: int = TRIES) -> dict[str, Any] | None:
+def _owner(descriptor: int, disk: FileSystem) -> Owner | None:
     """Return the owner named in the file; None if there is none, as when a process was killed before it wrote."""
-    for tried in range(tries):
+    for tried in range(TRIES):
         if tried:
             time.sleep(0.01)  # its creator may be about to write
-        disk.seek(descriptor, 0, os.SEEK_SET)
-        with contextlib.suppress(FnnetError, ValueError, RecursionError):
-            owner = strictjson.loads(disk.read(descriptor, MAX_BYTES))
-            if isinstance(owner, dict) and type(owner.get("pid")) is int and isinstance(owner.get("host"), str):
-                return owner
+        try:
+            disk.seek(descriptor, 0, os.SEEK_SET)
+            content = disk.read(descriptor, MAX_BYTES)
+        except PermissionError:
+            return None  # over SMB, the holder's lock keeps others from reading
+        if owner := owner_in(content):
+            return owner
     return None
 
 
@@ -177,22 +208,7 @@ def _is_foreign(descriptor: int, disk: FileSystem) -> bool:
     return not HEAD.startswith(content[: len(HEAD)])
 
 
-def _is_alive(pid: int) -> bool:
-    """Return True if a process of this host is alive, or if that cannot be found out safely."""
-    if os.name == "nt":  # pragma: no cover
-        return True
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def _refused(path: Path, owner: dict[str, Any] | None) -> StorageError:
-    who = f"process {owner['pid']} on {owner['host']}" if owner else "another process"
-    if owner and isinstance(owner.get("started"), str):
-        who += f" since {owner['started']}"
+def _refused(path: Path, owner: Owner | None) -> StorageError:
     fix = f"wait for it, or remove {NAME} if it is gone, or choose another folder"
-    return StorageError("in use by another training", where=path.parent, found=who, fix=fix)
+    found = str(owner) if owner else "another process"
+    return StorageError("in use by another training", where=path.parent, found=found, fix=fix)

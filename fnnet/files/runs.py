@@ -2,6 +2,7 @@
 
 RUN_DIR/lock                              the process that trains here now
 RUN_DIR/log.jsonl                         what happened, a JSON object on each line
+RUN_DIR/start.safetensors                 the model that training started from, if it started from one
 RUN_DIR/step-000000012345.safetensors     the last two checkpoints
 
 The newest checkpoint is the one of the highest step; times do not matter. A checkpoint is removed only after two
@@ -16,20 +17,23 @@ import re
 from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from fnnet.core.state import frozen
+from fnnet.core.state import Model, frozen
 from fnnet.errors import ArgumentTypeError, ModelError, StorageError, UsageError, counted
 from fnnet.files import log, strictjson
 from fnnet.files.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fnnet.files.disk import DISK, TEMPORARY, FileSystem, list_folder, make_folder, remove_leftovers
 from fnnet.files.lock import NAME as LOCK
-from fnnet.files.lock import Lock, lock, now
+from fnnet.files.lock import Lock, lock
 from fnnet.files.log import LOG, OTHER_LOG
+from fnnet.files.model import save_model
+from fnnet.files.owner import now
 
 KEPT: Final = 2
 """Checkpoints kept: the last, and the one before it in case the disk loses the last."""
 
+START: Final = "start.safetensors"
 STEP: Final = re.compile(r"step-(\d{12,})\.safetensors")
 ABSENT: Final = "none"
 DIVERGED: Final = "diverged"
@@ -46,14 +50,38 @@ class OtherRunError(UsageError):
     differences: Mapping[str, tuple[str | None, str | None]] = MappingProxyType({})
 
 
+class Terms(NamedTuple):
+    """What a resumed run may have otherwise than it was begun.
+
+    changeable   takes the run's config; returns the keys ("outer.inner") that the given one may have otherwise.
+    adapt        takes the run's last checkpoint and the given config, which agree in all other keys; returns the
+                 checkpoint to go on from, with the run's config from now on, and a notice of what is new, or "".
+    """
+
+    changeable: Callable[[Mapping[str, Any]], Collection[str]]
+    adapt: Callable[[Checkpoint, Mapping[str, Any]], tuple[Checkpoint, str]]
+
+
+AS_IT_WAS: Final = Terms(lambda config: (), lambda found, config: (found._replace(config=config), ""))
+
+
 class Run:
-    """A run directory that this process alone writes. Made by `open_run`."""
+    """A run directory that this process alone writes. Made by `open_run`.
+
+    config   what every checkpoint saved from now on has as its config.
+    """
 
     def __init__(
-        self, path: Path, config: Mapping[str, Any], held: Lock, notify: Callable[[str], None], disk: FileSystem
+        self,
+        path: Path,
+        config: Mapping[str, Any],
+        held: Lock,
+        terms: Terms,
+        notify: Callable[[str], None],
+        disk: FileSystem,
     ) -> None:
         self.path, self.config = path, config
-        self._lock, self._notify, self._disk = held, notify, disk
+        self._lock, self._terms, self._notify, self._disk = held, terms, notify, disk
 
     def save(self, checkpoint: Checkpoint) -> Path:
         """Write a checkpoint with the run's config, read it back, log it, and remove all but the last two.
@@ -74,11 +102,16 @@ class Run:
         return target
 
     def latest(self) -> Checkpoint | None:
-        """Load the intact checkpoint of the highest step; None if there are no checkpoints.
+        """Load the intact checkpoint of the highest step, as the terms adapt it; None if there are no checkpoints.
 
         Damaged ones above it are renamed to `<name>.damaged`, with a notice.
         Raises   ModelError if there are checkpoints and all are damaged, StorageError if one cannot be read.
         """
+        found = self._newest()
+        return found and self._terms.adapt(found, self.config)[0]
+
+    def _newest(self) -> Checkpoint | None:
+        """Load the intact checkpoint of the highest step as it is."""
         self._lock.check()
         damaged: list[tuple[Path, Exception]] = []
         for step, path in sorted(_checkpoints(self.path, self._disk).items(), reverse=True):
@@ -104,6 +137,15 @@ class Run:
             )
         return None
 
+    def keep_start(self, model: Model) -> None:
+        """Write the model that the run starts from, unless it is there.
+
+        Raises   ModelError and StorageError as `save_model`.
+        """
+        self._lock.check()
+        if not (self.path / START).exists():
+            save_model(self.path / START, model, disk=self._disk)
+
     def log(self, event: str, **values: Any) -> None:
         """Add a line to the log: the event, the time, and `values`, with NaN and infinity as null.
 
@@ -123,6 +165,7 @@ def open_run(
     *,
     resume: bool = False,
     changeable_after_divergence: Collection[str] = (),
+    terms: Terms = AS_IT_WAS,
     notify: Callable[[str], None] = lambda notice: None,
     disk: FileSystem = DISK,
 ) -> Iterator[Run]:
@@ -133,7 +176,8 @@ def open_run(
 
     config   JSON values that a resumed run must share with the one that it goes on with.
     changeable_after_divergence   config keys ("outer.inner") that may change when a diverged run is resumed.
-    notify   takes notices: of a run that starts from its beginning, of damaged checkpoints.
+    terms    what else may change when a run is resumed.
+    notify   takes notices: of a run that starts from its beginning, of damaged checkpoints, of what is new by `terms`.
     Raises   StorageError if another trainer holds the directory, or it cannot be created or written; UsageError if it
              holds a run already and `resume` is False; OtherRunError, a UsageError, if its run has another config;
              ModelError if all its checkpoints are damaged.
@@ -144,16 +188,15 @@ def open_run(
     except TypeError as error:
         raise ArgumentTypeError("config", expected="JSON values", found=str(error)) from None
     make_folder(folder, disk)
-    with lock(folder, disk) as held:
+    with lock(folder, disk, notify) as held:
         remove_leftovers(folder, disk)
-        run = Run(folder, config, held, notify, disk)
-        kept = _checkpoints(folder, disk)
         if log.is_foreign(folder, disk):
             fix = "move it away, or choose another folder"
             raise UsageError("not a log of fnnet", where=folder / LOG, fix=fix)
+        run = Run(folder, config, held, terms, notify, disk)
         if resume:
-            _resume(run, changeable_after_divergence, notify, disk)
-        elif kept or (folder / LOG).exists():
+            _resume(run, changeable_after_divergence, terms, notify, disk)
+        elif _checkpoints(folder, disk) or any((folder / name).exists() for name in (LOG, START)):
             fix = "go on with `resume`, or choose another folder"
             raise UsageError("holds a run already", where=folder, fix=fix)
         yield run
@@ -161,7 +204,7 @@ def open_run(
 
 def is_ours(name: str) -> bool:
     """True if a run directory has, or may come to have, a file of this name of its own."""
-    return name in (LOG, LOCK) or bool(
+    return name in (LOG, LOCK, START) or bool(
         OTHER_LOG.fullmatch(name) or STEP.fullmatch(name.removesuffix(".damaged")) or TEMPORARY.fullmatch(name)
     )
 
@@ -182,12 +225,14 @@ def _prune(folder: Path, good: int, notify: Callable[[str], None], disk: FileSys
             notify(f"{path}: cannot be removed: {error.strerror}")
 
 
-def _resume(run: Run, changeable: Collection[str], notify: Callable[[str], None], disk: FileSystem) -> None:
+def _resume(
+    run: Run, changeable: Collection[str], terms: Terms, notify: Callable[[str], None], disk: FileSystem
+) -> None:
     others, kept_as = log.keep_others(run.path, disk)
     if others:
         lines = counted(others, "line is", "lines are")
         notify(f"{run.path / LOG}: {lines} not fnnet's; kept in {kept_as}, going on without")
-    found = run.latest()
+    found = run._newest()
     if found is None:
         if (run.path / LOG).exists():
             log.rewrite(run.path, (), disk)
@@ -196,14 +241,28 @@ def _resume(run: Run, changeable: Collection[str], notify: Callable[[str], None]
     events = log.whole_events(run.path, disk)
     ends = [event for event in events if event["event"] in {"checkpoint", "stop"}]
     diverged = bool(ends) and ends[-1].get("reason") == DIVERGED
-    _check_config(run.path, found.config, run.config, changeable if diverged else ())
+    free = {*(changeable if diverged else ()), *terms.changeable(found.config)}
+    _check_config(run.path, found.config, run.config, free)
+    found, notice = _adapt(run, found, terms)
     _prune(run.path, found.state.step, notify, disk)
     epochs = {report.get("epoch"): report for report in found.history}
     kept = [event for event in events if _agrees(event, epochs, found.state.step)]
     logged = [event["epoch"] for event in kept if event["event"] == "epoch"]
     missing = [{"event": "epoch", **report} for epoch, report in epochs.items() if epoch not in logged]
     log.rewrite(run.path, (*kept, *missing), disk)
-    run.log("resume", step=found.state.step)
+    run.log("resume", step=found.state.step, **({"note": notice} if notice else {}))
+    if notice:
+        notify(notice)
+
+
+def _adapt(run: Run, found: Checkpoint, terms: Terms) -> tuple[Checkpoint, str]:
+    """Return the checkpoint to go on from, and a notice or ""; until the next is saved, the run stays as it was."""
+    try:
+        found, notice = terms.adapt(found, run.config)
+    except UsageError as error:
+        raise error.at(run.path) from None
+    run.config = found.config
+    return found, notice
 
 
 def _agrees(event: Mapping[str, Any], epochs: Container[Any], step: int) -> bool:

@@ -34,10 +34,12 @@ def start(params: Params, seed: int, plan: Plan) -> Training:
 
 def trained_params(training: Training, plan: Plan) -> Params:
     """Return the parameters to predict with: the best if early stopping kept them, else the average, else the last."""
-    state = training.state
+    state, history = training.state, training.history
     if not check_kind(plan).is_stepwise:
         return state.params
-    return training.best or optimizers.evaluation_params(state.params, state.optimizer_state, make_optimizer(plan))
+    if training.best and not (_is_extra(history[-1], plan) and _ends_with_best(history)):
+        return training.best
+    return optimizers.evaluation_params(state.params, state.optimizer_state, make_optimizer(plan))
 
 
 def epoch_order(seed: int, epoch: int, images: int) -> Array:
@@ -75,7 +77,7 @@ def epochs(
         yield from _run_lbfgs(training, train, plan, weights, dev, kernels, on_block)
         return
     runner = EpochRunner(training, train, plan, weights, image_shape, kernels)
-    while training.epoch < plan.epochs and not _stops_early(training, plan):
+    while training.epoch < plan.epochs and not stops_early(training, plan):
         training = runner.run_pass(training, on_block)
         if training.epoch % plan.report_every == 0 or training.epoch == plan.epochs:
             training = runner.report(training, dev)
@@ -142,7 +144,8 @@ class EpochRunner:
         else:
             self._blocks.use(self._train, self._weights)
         steps_per_epoch = -(-self._images // self._batch_size)
-        self._schedule = make_schedule(plan.schedule, plan.learning_rate, plan.epochs, steps_per_epoch)
+        length = (plan.epochs, steps_per_epoch, plan.cycles)
+        self._schedule = make_schedule(plan.schedule, plan.learning_rate, *length)
         self._plateau = make_plateau(plan.schedule)
         self._seed, self._steps_done, self._steps_per_block = training.state.seed, training.state.step, 1
 
@@ -222,7 +225,8 @@ class EpochRunner:
         figures = (*on_train, *_dev_figures(params, dev, plan, self._kernels), rate)
         history = (*training.history, EpochReport(training.epoch, training.seconds, *figures))
         best = training.best
-        if plan.early_stopping and stopping.best_epoch([_watched_loss(each) for each in history]) == len(history) - 1:
+        # An extra report leaves the best of those before it, for a run that goes on; `trained_params` looks at both.
+        if plan.early_stopping and _ends_with_best(history) and not _is_extra(history[-1], plan):
             best = params
         return Training(state, history, best, training.epoch)
 
@@ -242,6 +246,24 @@ def _watched_loss(report: EpochReport) -> float:
     return report.train_loss if report.dev_loss is None else report.dev_loss
 
 
-def _stops_early(training: Training, plan: Plan) -> bool:
+def _ends_with_best(history: tuple[EpochReport, ...]) -> bool:
+    return stopping.best_epoch([_watched_loss(each) for each in history]) == len(history) - 1
+
+
+def _is_extra(report: EpochReport, plan: Plan) -> bool:
+    """True for the report after the last epoch, if it is not one of those every `report_every` epochs."""
+    return report.epoch % plan.report_every != 0
+
+
+def stops_early(training: Training, plan: Plan) -> bool:
+    """True if early stopping ends the training where it is."""
     losses = [_watched_loss(report) for report in training.history]
     return plan.early_stopping is not None and stopping.is_over(losses, plan.early_stopping)
+
+
+def without_extra_report(training: Training, plan: Plan) -> Training:
+    """Return a training to go on with beyond its last epoch, as it would be if that had not been the last."""
+    history = training.history
+    if not (history and _is_extra(history[-1], plan)):
+        return training
+    return training._replace(history=history[:-1], seconds=training.seconds + history[-1].seconds)

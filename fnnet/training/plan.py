@@ -14,7 +14,7 @@ from fnnet.core.check_network import check_initialiser, check_sizes
 from fnnet.core.checks import check_amount, check_count, check_label_smoothing, check_share
 from fnnet.core.dropout import dropped
 from fnnet.core.optimizers import Optimizer
-from fnnet.core.schedules import make_plateau, make_schedule
+from fnnet.core.schedules import check_cycles, make_plateau, make_schedule
 from fnnet.core.state import Objective
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.names import ACTIVATIONS, OPTIMIZERS, STEPPING
@@ -37,6 +37,8 @@ class Plan(NamedTuple):
     dropout         fraction of hidden units dropped, one number or one for each layer.
     early_stopping  reports without a better dev loss after which training ends and the best weights are returned.
     deformation     of the images, drawn again in each epoch; None for none.
+    cycles          epochs after which a schedule that depends on their number starts again; a run that was resumed for
+                    more epochs has them.
     """
 
     epochs: int
@@ -54,6 +56,7 @@ class Plan(NamedTuple):
     label_smoothing: float = 0.0
     early_stopping: int | None = None
     deformation: deform.Deformation | None = None
+    cycles: tuple[int, ...] = ()
 
     @property
     def objective(self) -> Objective:
@@ -121,6 +124,7 @@ def check_plan(plan: Plan, *, has_dev: bool = True, hidden: int | None = None) -
             make_plateau(plan.schedule),
         ),
         "deformation": lambda: plan.deformation is None or deform.check_deformation(plan.deformation),
+        "cycles": lambda: check_cycles(plan.cycles, plan.schedule, plan.epochs),
     }
     _run(checks)
 

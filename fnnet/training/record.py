@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from fnnet.core.state import Training
+from fnnet.core.state import Model, Training
 from fnnet.files.checkpoints import checkpoint_of, training_of
 from fnnet.files.log import read_log
-from fnnet.files.runs import Run, open_run
+from fnnet.files.runs import AS_IT_WAS, Run, Terms, open_run
 
 CHANGEABLE_AFTER_DIVERGENCE: Final = ("plan.learning_rate", "plan.clip_norm")
 FRACTION_SPENT_SAVING: Final = 0.1
@@ -21,13 +21,20 @@ FRACTION_SPENT_SAVING: Final = 0.1
 class Record:
     """Keeps a training in a run directory. Made by `open_record`."""
 
-    def __init__(self, run: Run, start: Mapping[str, Any], notify: Callable[[str], None]) -> None:
-        self._run, self._start, self._notify = run, start, notify
+    def __init__(self, run: Run, start: Mapping[str, Any], model: Model | None, notify: Callable[[str], None]) -> None:
+        self._run, self._start, self._model, self._notify = run, start, model, notify
         self._saved_step, self._next_save = -1, 0.0
         self.path = run.path
 
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The config of the run, which may have been resumed for more epochs."""
+        return self._run.config
+
     def latest(self, training: Training) -> Training:
         """Return the training to go on from: the last that was kept, else `training`, which is kept now."""
+        if self._model:
+            self._run.keep_start(self._model)
         checkpoint = self._run.latest()
         if checkpoint:
             self._saved_step = checkpoint.state.step
@@ -68,17 +75,21 @@ def open_record(
     config: Mapping[str, Any],
     *,
     resume: bool = False,
+    terms: Terms = AS_IT_WAS,
+    start: Model | None = None,
     notify: Callable[[str], None] = lambda notice: None,
 ) -> Iterator[Record]:
     """Open the run directory at `run_dir` for this process alone, until the end of the block.
 
-    config   the JSON values that a resumed run must share with the one that it goes on with.
+    config   the JSON values that a resumed run must share with the one that it goes on with, except by `terms`.
+    start    the model that training starts from, which is kept there.
     Raises   as `files.runs.open_run`.
     """
     from fnnet import __version__
 
     sizes = [config["images"]["pixels"], *config["hidden"], config["images"]["classes"]]
-    start = {"recipe": config["recipe"], "sizes": sizes, "seed": config["seed"]}
+    about = {"recipe": config["recipe"], "sizes": sizes, "seed": config["seed"]}
     changeable = CHANGEABLE_AFTER_DIVERGENCE
-    with open_run(run_dir, config, resume=resume, changeable_after_divergence=changeable, notify=notify) as run:
-        yield Record(run, start | {"version": __version__, "config": config}, notify)
+    options: dict[str, Any] = {"resume": resume, "terms": terms, "notify": notify}
+    with open_run(run_dir, config, changeable_after_divergence=changeable, **options) as run:
+        yield Record(run, about | {"version": __version__, "config": config}, start, notify)

@@ -28,7 +28,6 @@ True
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import time
@@ -36,21 +35,19 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, NamedTuple, Never
 
-import numpy as np
-
 from fnnet import data
 from fnnet.core import metrics, rng
 from fnnet.core.checks import check_weights
 from fnnet.core.deform import Deformation, deform
-from fnnet.core.params import Array
-from fnnet.core.public import init
+from fnnet.core.params import Array, weights_sha256
 from fnnet.core.state import EpochReport, Examples, Model, Progress, Training, frozen
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.data import Dataset
 from fnnet.errors import ArgumentTypeError, DivergedError, FnnetError, UsageError
 from fnnet.files.runs import DIVERGED
 from fnnet.names import STEPPING
-from fnnet.training import class_weights, epochs, memory, recipes, steps
+from fnnet.training import class_weights, epochs, going_on, memory, recipes, steps
+from fnnet.training.config import config_of, plan_as_json
 from fnnet.training.dev_set import check_dev_set
 from fnnet.training.lr_find import RangeTest, range_test
 from fnnet.training.plan import (
@@ -66,6 +63,7 @@ from fnnet.training.plan import (
 )
 from fnnet.training.recipes import Recipe
 from fnnet.training.record import Record, open_record
+from fnnet.training.starting import first_params, note_of_start, with_model
 
 LBFGS_ITERATIONS: Final = 100
 OVERRIDABLE: Final = frozenset(Recipe._fields) - {"name", "what", "plan"}
@@ -87,6 +85,8 @@ class Job(NamedTuple):
     initialiser   scheme of the initial weights.
     sizes         of the layers, (inputs, hidden..., classes).
     weights       of the training images (n,); None for equal ones.
+    given         names of the settings that were given in place of the recipe's.
+    start         model to train further; None for new parameters.
     """
 
     recipe: str
@@ -98,6 +98,8 @@ class Job(NamedTuple):
     dev: Examples | None
     weights: Array | None
     seed: int
+    given: frozenset[str] = frozenset()
+    start: Model | None = None
 
 
 def prepare(
@@ -108,6 +110,7 @@ def prepare(
     dev_set: Examples | None = None,
     class_weights: Any = None,
     seed: int = 0,
+    start: Model | None = None,
 ) -> Job:
     """Return the job of training on `dataset` by a recipe, with `settings` in place of the recipe's.
 
@@ -115,6 +118,7 @@ def prepare(
                     that differ from the recipe's; None for no deformation.
     dev_set         images for validation, in place of some held out of the training set; see `dev_set.load_dev_set`.
     class_weights   as text, `balanced` or `CLASS=WEIGHT,...`, or as `class_weights.class_weights` takes them.
+    start           model to train further, in place of new parameters; see `starting`.
     Raises   UsageError at the name of the field that does not fit.
     """
     settings = {} if settings is None else settings
@@ -124,7 +128,7 @@ def prepare(
     if dev_set is not None:
         dev_set = check_dev_set(dev_set, dataset.train.x.shape[1], len(dataset.classes))
     settings, seed = plain_values(settings), rng.check_seed(seed)
-    chosen = _chosen(recipe, settings)
+    chosen = _chosen(recipe, settings, lambda own: own if start is None else with_model(own, start, dataset, settings))
     if dev_set is not None and settings.get("dev"):
         problem = "cannot be combined with `dev_data`"
         raise UsageError(problem, where="dev", expected="one of them", found=settings["dev"])
@@ -139,7 +143,9 @@ def prepare(
     if "report_every" not in settings:
         plan = plan._replace(report_every=chosen.report_every(plan.epochs))
     weights = _sample_weights(class_weights, train_set.labels, dataset.classes)
-    return Job(chosen.name, chosen.initialiser, sizes, plan, dataset, train_set, dev_set, weights, seed)
+    names = frozenset(settings)
+    parts = (train_set, dev_set, weights, seed, names, start)
+    return Job(chosen.name, chosen.initialiser, sizes, plan, dataset, *parts)
 
 
 def check_settings(recipe: str | Recipe, settings: Mapping[str, Any]) -> None:
@@ -151,11 +157,13 @@ def check_settings(recipe: str | Recipe, settings: Mapping[str, Any]) -> None:
     check_plan(plan_of(chosen), has_dev=True, hidden=len(chosen.hidden))
 
 
-def _chosen(recipe: str | Recipe, settings: Mapping[str, Any]) -> Recipe:
-    """Return the recipe with `settings` in place of its own, all but its plan checked."""
+def _chosen(
+    recipe: str | Recipe, settings: Mapping[str, Any], adapted: Callable[[Recipe], Recipe] = lambda own: own
+) -> Recipe:
+    """Return the recipe, as `adapted`, with `settings` in place of its own, all but its plan checked."""
     if not isinstance(recipe, (str, Recipe)):
         raise ArgumentTypeError("recipe", expected="a name or a Recipe", found=type(recipe).__name__)
-    chosen = override(recipes.get(recipe) if isinstance(recipe, str) else check_parts(recipe), settings)
+    chosen = override(adapted(recipes.get(recipe) if isinstance(recipe, str) else check_parts(recipe)), settings)
     if not isinstance(chosen.hidden, (tuple, list)):
         raise ArgumentTypeError("hidden", expected="a size for each hidden layer", found=repr(chosen.hidden))
     check_recipe(chosen, settings)
@@ -220,7 +228,8 @@ def train(
     """Train and test the model of a job.
 
     run_dir    folder for checkpoints and a log; None keeps nothing.
-    resume     go on with the run in `run_dir`; the result is bit-identical to that of an uninterrupted run.
+    resume     go on with the run in `run_dir`; the result is bit-identical to that of an uninterrupted run. A job
+               whose settings name `epochs` may have others than the run, and a larger `early_stopping`: see `going_on`.
     on_block   shows progress, and may return a reason to stop.
     during     context manager that is entered while steps are made, such as one that handles signals.
     notify     takes notices: of damaged checkpoints, of a run begun by another version.
@@ -232,13 +241,22 @@ def train(
     _check_job(job, kernels)
     check_run_dir(run_dir, resume, job.plan.optimizer)
     memory.check(job.sizes, len(job.train.labels), job.plan, compiled=kernels.compiled)
-    training = epochs.start(init(job.sizes, job.seed, scheme=job.initialiser), job.seed, job.plan)
-    config = _config(job, kernels) if run_dir else {}
-    with open_record(run_dir, config, resume=resume, notify=notify) if run_dir else nullcontext() as record:
+    training = epochs.start(first_params(job), job.seed, job.plan)
+    if job.start and not resume and (note := note_of_start(job.start, job.dataset.classes)):
+        notify(note)
+    with _record(job, kernels, run_dir, resume, notify) if run_dir else nullcontext() as record:
         if record:
             training = record.latest(training)
+            job = job._replace(plan=going_on.plan_of(job.plan, record.config))
         training = _train(job, training, kernels, record, on_block, during or nullcontext())
     return _tested(job, training, kernels), training.history
+
+
+def _record(
+    job: Job, kernels: Kernels, run_dir: str | os.PathLike[str], resume: bool, notify: Notify
+) -> AbstractContextManager[Record]:
+    options: dict[str, Any] = {"terms": going_on.terms(job.plan, job.given), "start": job.start, "notify": notify}
+    return open_record(run_dir, config_of(job, kernels), resume=resume, **options)
 
 
 def _check_job(job: Any, kernels: Any) -> None:
@@ -304,13 +322,15 @@ def _tested(job: Job, training: Training, kernels: Kernels) -> Model:
         "seed": job.seed,
         "scheme": training.state.scheme,
         "initialiser": job.initialiser,
-        "plan": _as_json(job.plan),
+        "plan": plan_as_json(job.plan),
         "images": len(job.train.labels),
         "steps": training.state.step,
         "test_loss": tested.loss if tested else None,
         "test_accuracy": tested.accuracy if tested else None,
         "dead_units": [count / units for count, units in dead],
     }
+    if job.start:
+        about["start"] = weights_sha256(job.start.params)
     given = job.dataset
     return Model(params, activation, given.classes, given.image_shape, given.preprocessing, frozen(about))
 
@@ -332,7 +352,7 @@ def find_learning_rate(
     if plan.deformation:
         place: dict[str, Any] = {"seed": job.seed, "epoch": 1, "kernels": kernels}
         train_set = train_set._replace(x=deform(train_set.x, job.dataset.image_shape, plan.deformation, **place))
-    start = epochs.start(init(job.sizes, job.seed, scheme=job.initialiser), job.seed, plan)
+    start = epochs.start(first_params(job), job.seed, plan)
     began = time.perf_counter()
     found = range_test(
         start.state,
@@ -352,40 +372,3 @@ def batch_size_of(job: Job) -> int:
     """Return the number of images in a step."""
     images = len(job.train.labels)
     return min(job.plan.batch_size or images, images)
-
-
-def _config(job: Job, kernels: Kernels) -> dict[str, Any]:
-    """Return all that decides about the bits of the result, as JSON values, causes before their effects.
-
-    A recipe's epochs, for one, follow from its batches and the images.
-    """
-    images = {"train": len(job.train.x), "dev": len(job.dev.x) if job.dev else 0}
-    return {
-        "recipe": job.recipe,
-        "seed": job.seed,
-        # The results of the two kinds of kernels differ in the last bits.
-        "jit": kernels.compiled,
-        "initialiser": job.initialiser,
-        "images": {"pixels": job.sizes[0], "classes": job.sizes[-1], **images},
-        "hidden": list(job.sizes[1:-1]),
-        "plan": dict(sorted(_as_json(job.plan).items(), key=lambda item: item[0] == "epochs")),
-        "data": {
-            "train": _fingerprint(job.train),
-            "dev": job.dev and _fingerprint(job.dev),
-            "shape": list(job.dataset.image_shape),
-            "classes": list(job.dataset.classes),
-        },
-        "weights": None if job.weights is None else hashlib.sha256(job.weights.tobytes()).hexdigest(),
-    }
-
-
-def _as_json(plan: Plan) -> dict[str, Any]:
-    """Return the plan as JSON values."""
-    return plan._asdict() | {"deformation": plan.deformation and plan.deformation._asdict()}
-
-
-def _fingerprint(examples: Examples) -> str:
-    """Return a digest of images and labels, in their order."""
-    digest = hashlib.sha256(np.ascontiguousarray(examples.x).data)
-    digest.update(np.ascontiguousarray(examples.labels, dtype="<i8").data)
-    return digest.hexdigest()

@@ -147,6 +147,66 @@ def test_a_finished_run_resumed_is_the_same_model(run, idx_folder):
     assert of(run(*arguments, "--resume").json) == of(first)
 
 
+@pytest.mark.parametrize("jit", ["--jit", "--no-jit"])
+def test_f52_f70_killed_at_any_moment_while_it_goes_on_for_more_epochs(jit, run, idx_folder, tmp_path, numba_kernels):
+    """Killed and resumed for more each time, it is the run that had all epochs from its start."""
+    arguments = (jit, "--data", idx_folder, *FULL, "--schedule", "exponential:every=40", "--dev", 6)
+    log, ends = tmp_path / "kept" / "log.jsonl", (100, 300, 500, 700) if jit == "--jit" else (15, 45, 75, 100)
+    run("train", *arguments, "--epochs", ends[0], "--run-dir", "kept")
+    for end, seconds in zip(ends[1:], np.random.default_rng(0).uniform(0, 0.2, 3), strict=True):
+        before = log.stat().st_size
+        resumed = ("--run-dir", "kept", "--resume", "--epochs", end)
+        with start(command_of(*arguments, *resumed), tmp_path) as process:
+            while log.stat().st_size == before:
+                time.sleep(0.005)
+            time.sleep(seconds)
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+    found = run("train", *arguments, *resumed, "--json")
+    assert of(found.json) == of(run("train", *arguments, "--epochs", ends[-1], "--json").json)
+    logged = [event["epoch"] for event in read_log(tmp_path / "kept") if event["event"] == "epoch"]
+    assert logged == list(range(1, ends[-1] + 1))
+
+
+def test_a_finished_run_goes_on_for_more_epochs(run, idx_folder, tmp_path):
+    arguments = ("train", "--data", idx_folder, "--run-dir", "kept")
+    run(*arguments, "--epochs", 3)
+    more = run(*arguments, "--epochs", 6, "--resume", "--json")
+    assert "note: resumed for 6 epochs in place of 3\n" in more.err
+    assert of(more.json) == of(run("train", "--data", idx_folder, "--epochs", 6, "--json").json)
+    assert [event["epoch"] for event in read_log(tmp_path / "kept") if event["event"] == "epoch"] == [1, 2, 3, 4, 5, 6]
+    said = "kept: fewer --epochs than the run has made; expected 6 or more, found 5; resume with --epochs 6, or train"
+    run(*arguments, "--epochs", 5, "--resume").failed(2, said)
+    # Without --epochs no other number is asked for: the recipe's is not the run's.
+    run(*arguments, "--resume").failed(2, "--epochs differs from the run; expected 6, found", "--epochs 6")
+    kept = run(*arguments, "--epochs", 6, "--resume", "--json")
+    assert of(kept.json) == of(more.json)
+    assert kept.json["notes"] == []
+
+
+def test_a_new_cycle_is_told(run, idx_folder, tmp_path):
+    arguments = ("train", "--data", idx_folder, "--recipe", "quick", "--batch-size", 7, "--run-dir", "kept")
+    run(*arguments, "--epochs", 3)
+    found = run(*arguments, "--epochs", 5, "--resume", "--json", "--plot", "curves.svg")
+    told = "resumed for 5 epochs in place of 3; schedule onecycle begins a new cycle of 2 epochs after epoch 3"
+    assert found.json["notes"] == [{"code": "more-epochs", "note": told}]
+    rates = [report["learning_rate"] for report in found.json["epochs"]]
+    assert rates[3] > rates[2]
+    assert rates[4] < rates[3]
+    assert fnnet.load_model(tmp_path / "model.safetensors").training["plan"]["cycles"] == (3,)
+    assert run("plot", "kept", "-o", "curves.svg").code == 0
+
+
+def test_early_stopping_that_ended_a_run_is_named(run, idx_folder):
+    arguments = ("train", "--data", idx_folder, "--dev", 5, "--learning-rate", 5, "--run-dir", "kept")
+    ended = len(run(*arguments, "--epochs", 40, "--early-stopping", 2, "--json").json["epochs"])
+    assert ended < 40
+    more = (*arguments, "--resume", "--epochs", 60, "--early-stopping")
+    said = f"kept: ended by early stopping after epoch {ended}: more --epochs would change nothing"
+    run(*more, 2).failed(2, said, "expected --early-stopping of more reports, found 2")
+    assert len(run(*more, 9, "--json").json["epochs"]) > ended
+
+
 OTHERS = [
     (("--seed", 1), "--seed differs from the run; expected 0, found 1; resume with --seed 0"),
     # The kernels differ in the last bits.

@@ -128,6 +128,26 @@ def test_rates_are_above_0_as_long_as_training_lasts():
         assert (schedule(np.arange(30)) > 0).all()
 
 
+@pytest.mark.parametrize("text", ["cosine", "onecycle", "cosine:warmup=2", "step", "exponential:warmup=0.5"])
+def test_each_cycle_is_the_schedule_of_its_epochs(text):
+    found = make_schedule(text, 0.4, 9, 5, (2, 3))(np.arange(60).reshape(4, 15))
+    parts = [(make_schedule(text, 0.4, epochs, 5), 5 * epochs) for epochs in (2, 1)]
+    wanted = [schedule(np.arange(steps)) for schedule, steps in parts]
+    np.testing.assert_array_equal(
+        found.ravel(), [*wanted[0], *wanted[1], *make_schedule(text, 0.4, 6, 5)(np.arange(45))]
+    )
+    assert isinstance(make_schedule(text, 0.4, 9, 5, (2, 3))(12), float)
+
+
+@pytest.mark.parametrize("cycles", [(0,), (9,), (3, 3), (4, 2), (-1,), (1.5,), 3, "3"])
+def test_cycles_that_do_not_fit(cycles):
+    with pytest.raises(UsageError, match="cycles"):
+        make_schedule("cosine", 0.4, 9, 5, cycles)
+    for text in ("constant", "plateau", "step:every=2", "exponential:every=2"):
+        with pytest.raises(UsageError, match="cycles have no effect"):
+            make_schedule(text, 0.4, 9, 5, (3,))
+
+
 def test_names_of_the_command_line():
     assert_rates(make("constant", 0.4)(STEPS), constant(0.4)(STEPS))
     assert_rates(make("step", 0.4, 30)(STEPS), step(0.4, every=10, factor=0.1)(STEPS))

@@ -74,28 +74,6 @@ def test_f61_a_lock_left_by_a_dead_process_is_taken_over(folder, with_and_withou
         assert names(folder) == ["lock"]
 
 
-def test_f61_f68_a_lock_left_by_another_host_is_not(folder, with_and_without_flock, dead):
-    folder.mkdir(parents=True)
-    (folder / "lock").write_text(json.dumps({"pid": dead, "host": "far-away"}))
-    with (
-        pytest.raises(StorageError, match=f"process {dead} on far-away; wait for it, or remove lock"),
-        open_run(folder, {}),
-    ):
-        pass
-    assert names(folder) == ["lock"]
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b'{"pid": "1", "host": 2}'])
-def test_f61_a_lock_that_names_nobody(content, folder, with_and_without_flock):
-    folder.mkdir(parents=True)
-    (folder / "lock").write_bytes(content)
-    if with_and_without_flock:
-        train(folder, 1)
-        return
-    with pytest.raises(StorageError, match=r"another process; .*remove lock"):
-        train(folder, 1)
-
-
 def test_f61_a_lock_taken_while_its_owner_leaves_is_tried_again(folder, monkeypatch):
     is_at, answers = lock._is_at, [False]
     monkeypatch.setattr(lock, "_is_at", lambda *arguments: answers.pop() if answers else is_at(*arguments))

@@ -8,9 +8,10 @@ import pytest
 
 import fnnet
 from fnnet.errors import ModelError, StorageError, UsageError
+from fnnet.files.checkpoints import load_checkpoint
 from fnnet.files.disk import DISK, append_line, write_file
 from fnnet.files.log import read_log
-from fnnet.files.runs import is_ours, open_run
+from fnnet.files.runs import AS_IT_WAS, Terms, is_ours, open_run
 from tests.tools.disks import around
 from tests.tools.running import CONFIG, events, failing, file, make, names, resume, train
 
@@ -193,6 +194,70 @@ def test_f70_another_config_is_refused_by_its_key(config, message, folder):
 def test_the_same_config_in_other_clothes_is_the_same(folder):
     train(folder, 1)
     assert resume(folder, {"plan": {"learning_rate": np.float64(0.1), "epochs": 3}, "recipe": "classic"})[0] == 1
+
+
+@pytest.mark.parametrize("notice", ["longer", ""])
+def test_a_resumed_run_may_differ_by_its_terms(notice, folder):
+    """It is another from its next checkpoint on; a history that is shorter shortens the log."""
+    longer, notices = {**CONFIG, "plan": {"epochs": 5, "learning_rate": 0.1}}, []
+
+    def adapt(found, config):
+        return found._replace(config=config, history=found.history[:-1]), notice
+
+    def go_on(config, *steps):
+        terms = Terms(lambda stored: ["plan.epochs"] if stored["plan"]["epochs"] < 5 else [], adapt)
+        with open_run(folder, config, resume=True, terms=terms, notify=notices.append) as run:
+            assert run.config == run.latest().config == config
+            assert len(run.latest().history) == 1
+            for step in steps:
+                run.save(make(step))
+
+    train(folder, 1, 2)
+    go_on(longer)
+    assert [event for event in read_log(folder) if event["event"] == "epoch"][-1]["epoch"] == 1
+    assert read_log(folder)[-1].get("note", "") == notice
+    assert notices == [notice][: len(notice)]
+    assert resume(folder)[0] == 2
+    assert events(folder).count(("epoch", 2)) == 1
+    with pytest.raises(UsageError, match=r"plan\.learning_rate differs"):
+        go_on({**CONFIG, "plan": {"epochs": 5, "learning_rate": 1.0}})
+    go_on(longer, 3)
+    assert load_checkpoint(file(folder, 3)).config == longer
+    with pytest.raises(UsageError, match=r"plan\.epochs differs from the run; expected 5, found 3"):
+        go_on(CONFIG)
+
+
+def test_terms_that_cannot_be_met_leave_the_run_as_it_is(folder):
+    def adapt(found, config):
+        raise UsageError("too few", expected="7 or more", found=3)
+
+    before = (train(folder, 1) / "log.jsonl").read_bytes()
+    terms = AS_IT_WAS._replace(adapt=adapt)
+    with (
+        pytest.raises(UsageError, match=f"^{folder}: too few; expected 7 or more, found 3$"),
+        open_run(folder, CONFIG, resume=True, terms=terms),
+    ):
+        pass
+    assert (folder / "log.jsonl").read_bytes() == before
+
+
+def test_the_model_that_a_run_started_from_is_kept_once(folder):
+    first, other = (fnnet.Model(fnnet.init((4, 10), seed), image_shape=(2, 2)) for seed in (1, 2))
+    with open_run(folder, CONFIG) as run:
+        run.keep_start(first)
+        run.keep_start(other)
+    assert names(folder) == ["start.safetensors"]
+    kept = fnnet.load_model(folder / "start.safetensors")
+    np.testing.assert_array_equal(kept.params.layers[0].W, first.params.layers[0].W)
+    assert is_ours("start.safetensors")
+    with pytest.raises(UsageError, match="holds a run already"), open_run(folder, CONFIG):
+        pass
+    with open_run(folder, CONFIG, resume=True) as run:
+        (folder / "start.safetensors").unlink()
+        run._disk = failing("write", 1, 28)
+        with pytest.raises(StorageError, match="No space left"):
+            run.keep_start(first)
+    assert names(folder) == []
 
 
 # Failures of the system
