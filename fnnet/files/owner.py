@@ -23,7 +23,7 @@ class Where(Enum):
 
     HERE = "under this system's kernel, perhaps in another container"
     ENDED = "on this machine before it was started again"
-    ELSEWHERE = "on another machine, as far as can be told"
+    ELSEWHERE = "on another machine, or perhaps there"
 
 
 class Owner(NamedTuple):
