@@ -7,12 +7,14 @@ JSON and the arrays.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
+import signal
 import socket
 import sys
 from io import BufferedReader, FileIO
-from typing import Any
+from typing import Any, Final
 
 from fnnet.core.params import Array
 from fnnet.data import child
@@ -20,10 +22,13 @@ from fnnet.data.reader import Wanted
 from fnnet.errors import FnnetError
 from fnnet.limits import DATA, in_use
 
+PR_SET_PDEATHSIG: Final = 1
+
 
 def main(descriptor: str) -> None:
     """Answer requests until the other end of the socket is closed."""
     child.inside = True
+    end_with_parent()
     with contextlib.suppress(ImportError):
         import resource
 
@@ -31,6 +36,12 @@ def main(descriptor: str) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it writes no file
     with socket.socket(fileno=int(descriptor)) as connection, contextlib.suppress(ConnectionError):
         serve(connection)
+
+
+def end_with_parent() -> None:
+    """Have Linux end this process when the thread that started it ends, however that ends."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def serve(connection: socket.socket) -> None:

@@ -244,7 +244,7 @@ read_as((test.FORMAT,), sys.argv[1], Wanted(True))
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_process_is_left(number, tmp_path):
     """Ctrl-C does not reach the child, which is left to the parent."""
-    path = write(tmp_path / "a", b"sleep" if number == signal.SIGINT else b"loop")
+    path = write(tmp_path / "a", b"sleep")
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with start([sys.executable, "-c", INTERRUPTED, str(path)], tmp_path, environment) as process:
         assert process.stdout.readline() == "started\n"
@@ -255,8 +255,6 @@ def test_no_process_is_left(number, tmp_path):
         time.sleep(0.5)
         process.send_signal(number)
         process.wait(30)
-    if number == signal.SIGKILL:  # nobody can end it then but its limit of time
-        os.kill(children[0], signal.SIGKILL)
     while Path(f"/proc/{children[0]}").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not Path(f"/proc/{children[0]}").exists()
@@ -320,12 +318,26 @@ def test_a_request_that_is_cut_short_ends_the_child(limits, monkeypatch):
     given = []
     monkeypatch.setattr(resource, "setrlimit", lambda what, limits: given.append(what))
     monkeypatch.setattr(child, "inside", False)
+    monkeypatch.setattr(child_main, "end_with_parent", lambda: None)
     ours, theirs = socket.socketpair()
     ours.sendall(b"\x09\0\0\0{")
     ours.close()
     child_main.main(str(theirs.detach()))
     assert given == [resource.RLIMIT_CORE, resource.RLIMIT_FSIZE]
     assert child.inside
+
+
+def test_the_child_ends_with_its_parent_where_the_system_can_do_it(monkeypatch):
+    class Library:
+        def __init__(self, name):
+            self.prctl = lambda *each: asked.append(each)
+
+    asked = []
+    monkeypatch.setattr(child_main.ctypes, "CDLL", Library)
+    child_main.end_with_parent()
+    monkeypatch.setattr(child_main.ctypes, "CDLL", lambda name: object())
+    child_main.end_with_parent()
+    assert asked == [(1, signal.SIGKILL)]
 
 
 @pytest.mark.parametrize("hard", [-1, 7])

@@ -104,7 +104,7 @@ def test_what_is_not_images_and_labels(tmp_path):
     refused(save(tmp_path / "a", other=X), "no array x_train; expected x_train, y_train, found other")
     refused(save(tmp_path / "a", model_weights=X), "the root group: a Keras model, not data; expected images")
     refused(save(tmp_path / "a", other=X), "no array x_test", lambda path: data.read_images(path, (5, 5)))
-    refused(save(tmp_path / "a", test__x=X, test__y=Y), "no array x_train; .* found test/x, test/y")
+    refused(save(tmp_path / "a", test_batch__x=X, test_batch__y=Y), "no array x_train; .* found test_batch/x, test_b")
     with h5py.File(tmp_path / "many", "w") as file:
         for number in range(20):
             file[f"g{number}"] = file["/"]
