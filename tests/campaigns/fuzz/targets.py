@@ -130,7 +130,7 @@ def hold_csv(value, path):
         _array(labels, (np.int64,), "labels", frozen=False)
         must(labels.shape == (len(pixels),) and labels.min() >= 0 and labels.max() <= MAX_LABEL, "the labels")
     content = Path(path).read_bytes()
-    if content.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"PK")) or re.search(rb"(?m)^\t", content):
+    if content.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"PK")) or re.search(rb"(?:\A|[\r\n])\t", content):
         return  # packed, or with names of rows under an empty name and tabs, which blanks below would hide
     # Line ends as Python has them, and those within quotes not taken apart.
     lines = io.StringIO(content.decode("utf-8-sig", "replace"), newline=None).read().split("\n")
