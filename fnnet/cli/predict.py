@@ -19,7 +19,7 @@ from fnnet.cli.common import (
 )
 from fnnet.cli.options import FileName, compiled_options, json_option, label_column_option, quiet_option
 from fnnet.cli.streams import print_aside
-from fnnet.errors import DataError, FnnetError, counted
+from fnnet.errors import DataError, FnnetError, UsageError, counted
 from fnnet.names import DATA_FORMATS, PICTURE_FORMATS
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ def predict(
     for file in files:
         try:
             new = _predict(model, file, kernels, label_column, notify)
+        except UsageError:  # of an option, not of the file
+            raise
         except FnnetError as error:
             fail(file, error)
         else:

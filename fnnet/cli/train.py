@@ -91,7 +91,9 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
 
     began = time.perf_counter()
     with naming_options():
-        session.check_settings(recipe, settings)
+        session.check_settings(
+            recipe, settings, has_dev_set=bool(options["dev_data"]), class_weights=options["class_weights"]
+        )
     dataset = load_data(options, notify)
     with naming_options():
         dev_set = (
@@ -104,7 +106,7 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     images = _count_images(job)
     line = describe(dataset, images)
     if not quiet:
-        say(line, err=as_json)
+        click.echo(line, err=as_json)
     kernels, seconds["compile_seconds"] = load_kernels(
         options["jit"], options["threads"], notify, job.plan.kernel_parts
     )
@@ -132,6 +134,7 @@ def _check_run_dir(options: dict[str, Any]) -> None:
     folder = options["run_dir"]
     if not (folder or options["resume"]):
         return
+    from fnnet.files.disk import check_folder
     from fnnet.files.runs import is_ours
     from fnnet.training.plan import check_run_dir
 
@@ -146,6 +149,7 @@ def _check_run_dir(options: dict[str, Any]) -> None:
         if options[name] and os.path.realpath(folder) == place:
             found = f"{options[name]}, which --{name} writes"
             raise UsageError("is a folder", where="--run-dir", expected="a place of its own", found=found)
+    check_folder(folder)
 
 
 def _count_images(job: Job) -> dict[str, int]:
@@ -231,7 +235,7 @@ def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochR
     from fnnet.apps.report import loss_text
 
     if quiet:
-        say(line)
+        click.echo(line)
     elif reports:
         from fnnet.apps.report import terminal
 

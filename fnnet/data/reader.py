@@ -99,7 +99,7 @@ def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content
         if found.picture and wanted.labelled:
             problem, expected = "a single image is not a data set", "a folder with one folder of images for each class"
             refuse(problem, path, "byte 0", expected, f"one {found.name} image", SEE)
-        if wanted.labelled and not found.columns:
+        if not found.columns:
             check_columns(wanted.label_column, wanted.image, f"{os.fsdecode(path)}, {found.name}")
         try:
             return found.read(file, path, wanted)
