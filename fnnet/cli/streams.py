@@ -163,6 +163,7 @@ def fitted(line: str) -> str:
 def print_aside(kind: str, message: str) -> None:
     """Print a message on standard error: one line, folded on a terminal, that begins with its kind."""
     sys.stderr.write(fitted(f"{kind}: {one_line(message)}") + "\n")
+    sys.stderr.flush()  # a host's may be buffered, and it may end without it
 
 
 def print_error(message: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from fnnet.errors import ArgumentTypeError, UsageError, counted
 from fnnet.limits import decimal_number
 
 BALANCED: Final = "balanced"
-Found = TypeVar("Found")
 
 
 def parse(text: str, classes: Sequence[str]) -> str | dict[int, float]:
@@ -67,14 +66,14 @@ def sample_weights(weights: Any, labels: Array, classes: Sequence[str]) -> Array
     Raises   as the two do, at `class_weights`.
     """
 
-    def found() -> Array:
+    def found() -> Array | None:
         parsed = parse(weights, classes) if isinstance(weights, str) else weights
         return check_weights(class_weights(parsed, labels, len(classes)), len(labels))
 
     return None if weights is None else _at_its_field(found)
 
 
-def _at_its_field(work: Callable[[], Found]) -> Found:
+def _at_its_field(work: Callable[[], Any]) -> Any:
     try:
         return work()
     except UsageError as error:
