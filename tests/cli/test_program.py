@@ -269,8 +269,6 @@ def test_numbers_and_options_that_would_be_misread_are_refused(arguments, words,
         ["float16", "infer"],
         ["float32", "infer", "nonsense"],
         ["--plain"],
-        ["--ship", "foo"],
-        ["--ship", "float32", "infer"],
         ["--bogus", "float32", "infer"],
         ["-p", "float32", "infer"],
     ],
@@ -281,6 +279,21 @@ def test_the_compiler_names_what_it_takes(words):
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: expected float32 or float64, and parts among ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--ship", "foo"], ["foo", "--ship"], ["--ship", "--plain"], ["--ship"] * 2])
+def test_the_compiler_ships_only_if_nothing_else_is_said(words, monkeypatch):
+    from fnnet.kernels import build
+
+    monkeypatch.setattr(build, "_ship", lambda: pytest.fail("writes into the package"))
+    monkeypatch.setattr(sys, "argv", ["build", *words])
+    with pytest.raises(SystemExit, match=r"error: expected float32 or float64, .* or --ship alone"):
+        build.main()
+    shipped = []
+    monkeypatch.setattr(build, "_ship", lambda: shipped.append(True))
+    monkeypatch.setattr(sys, "argv", ["build", "--ship"])
+    build.main()
+    assert shipped
 
 
 @pytest.mark.parametrize(

@@ -216,9 +216,11 @@ except SystemExit as end:
 
 def test_a_module_that_calls_it_while_it_is_imported_can_be_interrupted(idx_folder, tmp_path):
     (tmp_path / "calls.py").write_text(IMPORTED)
-    command = [sys.executable, "-c", "import calls", "train", "--data", str(idx_folder), "--epochs", "10000000"]
+    words = ["lr-find", "--data", str(idx_folder), "--steps", "1000000", "--low", "1e-30", "--high", "1e-29"]
+    command = [sys.executable, "-c", "import calls", *words]
     with start(command, tmp_path, {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}) as process:
         assert process.stdout.readline().startswith("data: ")
+        time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=20)
     assert out.splitlines()[-1] == "ended 130"
@@ -253,6 +255,55 @@ thread.join()
 print(*(key for key, count in sorted(ends.items()) if count), file=sys.__stdout__)
 """
 )
+
+
+EVERYWHERE = (
+    HOST
+    + """
+import collections, contextlib
+import fnnet.cli.program
+from fnnet.cli import signals, streams
+ours = sys.stdout, sys.stderr = open(os.devnull, "w"), open(os.devnull, "w")
+files = {each.__file__ for each in (fnnet.cli, signals, streams, contextlib)}
+ends = collections.Counter()
+place = events = 0
+def trace(frame, event, argument):
+    global events
+    if frame.f_code.co_filename not in files:
+        return None
+    events += 1
+    if events == place:
+        signal.raise_signal(signal.SIGTERM)
+    return trace
+while events >= place:
+    place, events = place + 1, 0
+    try:
+        sys.settrace(trace)
+        fnnet.cli.main(["--version"])
+    except SystemExit as end:
+        sys.settrace(None)
+        code = str(end.code)
+    except BaseException as error:
+        sys.settrace(None)
+        code = repr(error)
+    ends[code] += 1
+    ends["lost"] += events >= place and (code == "143") == bool(got)
+    ends["handler lost"] += any(signal.getsignal(getattr(signal, name)) is not mine for name in names)
+    ends["stream lost"] += (sys.stdout, sys.stderr) != ours
+    got.clear()
+    if place > 10000:
+        break
+print(*(key for key, count in sorted(ends.items()) if count), place > 300, file=sys.__stdout__)
+"""
+)
+
+
+def test_wherever_a_signal_comes_it_ends_with_an_exit_code_and_puts_all_back(tmp_path):
+    """At each line of the modules that install and restore, one after the other. Who began last is told of it."""
+    done = subprocess.run(
+        [sys.executable, "-c", EVERYWHERE], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.split() == ["0", "143", "True"]
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="os.kill ends the process on this system")
