@@ -16,7 +16,8 @@ def launch() -> NoReturn:
     signals.install()
     word, code = _run(sys.argv[1:])
     signals.settle(code)
-    _end(word, code)
+    _tell(word)
+    sys.exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -32,19 +33,23 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     fnnet, version ...
     exit code 0
     """
-    with streams.prepared():
-        with signals.installed():
-            word, code = _run(list(sys.argv[1:] if arguments is None else arguments))
-        _end(word, code)
+    with signals.installed(), streams.prepared():
+        word, code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        _tell(word)
+    sys.exit(code)
 
 
 def _run(arguments: list[str]) -> tuple[str, int]:
     """Return the word for the signal that ended the command, if one did, and the exit code."""
-    try:
+
+    def work() -> int:
         # Only now: importing the commands takes most of a tenth of a second, in which a signal may come.
         from fnnet.cli.program import run
 
-        return "", run(arguments)
+        return run(arguments)
+
+    try:
+        return "", signals.stoppable(work)
     except ModuleNotFoundError as error:
         streams.print_error(streams.missing(error))
         return "", 1
@@ -52,7 +57,6 @@ def _run(arguments: list[str]) -> tuple[str, int]:
         return STOPPED[stopped.args[0]]
 
 
-def _end(word: str, code: int) -> NoReturn:
+def _tell(word: str) -> None:
     if word:
         streams.print_error(word)
-    sys.exit(code)

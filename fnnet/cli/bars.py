@@ -25,11 +25,12 @@ def compiling_bar(
             notify(COMPILING)
             if moves or not getattr(notify, "heard", True):
                 return
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+            from fnnet.apps.report.screen import Console
 
             screen = Console(stderr=True)
             if screen.is_terminal:
+                from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
                 columns = TextColumn("compiling"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
                 bar = stack.enter_context(Progress(*columns, console=screen, transient=True))
                 task = bar.add_task("", total=1.0)
@@ -48,7 +49,7 @@ def progress_bar(epochs: int, images: int, shown: bool) -> Iterator[Callable[[Pr
     if not (shown and epochs):
         yield None
         return
-    from rich.console import Console
+    from fnnet.apps.report.screen import Console
 
     screen = Console(stderr=True)
     if not screen.is_terminal:

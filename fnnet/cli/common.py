@@ -18,8 +18,7 @@ from fnnet.cli.streams import print_aside
 from fnnet.errors import UsageError, one_line
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from fnnet.apps.report.screen import Console
     from fnnet.core.state import Model
     from fnnet.core.table import Kernels
     from fnnet.data import Dataset
@@ -60,7 +59,7 @@ def print_json(document: Any) -> None:
 
 def console() -> Console:
     """Return a console on stdout: colour only on a terminal, no markup in the text."""
-    from rich.console import Console
+    from fnnet.apps.report.screen import Console
 
     return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
 
@@ -142,10 +141,19 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
 
 
 def describe(dataset: Dataset, images: dict[str, int]) -> str:
-    """Return the first line of a run: which data, how much, from where."""
+    """Return the first line of a run: which data, how much, from where; the source on a line of its own if it is long.
+
+    Characters that could control the terminal are escaped.
+    """
+    import shutil
+
     counts = ", ".join(f"{count:,} {part}" for part, count in images.items() if count)
     noun = "image" if sum(images.values()) == 1 else "images"
-    return f"data: {dataset.name}, {counts} {noun} ({dataset.source})"
+    line, source = one_line(f"data: {dataset.name}, {counts} {noun}"), one_line(f"({dataset.source})")
+    fits = len(line) + 1 + len(source) <= shutil.get_terminal_size().columns
+    # In a pipe, what is known of a file stays one line.
+    between = " " if fits or (os.path.exists(dataset.source) and not sys.stdout.isatty()) else "\n  "
+    return f"{line}{between}{source}"
 
 
 def begin_loading_kernels(jit: bool, threads: int | None) -> None:
@@ -190,6 +198,10 @@ def threads_of(kernels: Kernels) -> int:
     """Return how many threads the kernels use: the compiled ones as chosen, NumPy's as its BLAS does."""
     if kernels.compiled:
         return kernels.threads
+    name = "KMP_DUPLICATE_LIB_OK"
+    found = os.environ.get(name)
     from threadpoolctl import threadpool_info
 
+    if found is None:
+        os.environ.pop(name, None)  # set by the import, for this process and those that it starts
     return max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from fnnet.cli.common import Notices, check_outputs, console, data_inputs, describe, load_data, print_json, say
+from fnnet.cli.mismatch import naming_options
 from fnnet.cli.options import (
     Count,
     FigureList,
@@ -19,11 +20,13 @@ from fnnet.cli.options import (
     reading_options,
     seed_option,
 )
+from fnnet.errors import UsageError
 from fnnet.names import FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fnnet.core.deform import Deformation
     from fnnet.core.params import Array
     from fnnet.data import Dataset
 
@@ -82,7 +85,7 @@ def info(as_json: bool, **options: Any) -> None:
         return
     from fnnet.apps.report import terminal
 
-    say(describe(dataset, images))
+    click.echo(describe(dataset, images))
     height, width = dataset.image_shape
     click.echo(
         f"{height}x{width} pixels, {document['nonzero_pixels']:.1%} of them not zero, "
@@ -117,7 +120,7 @@ def convert(target: str, to: str | None, as_json: bool, quiet: bool, **options: 
         print_json({"dataset": dataset.name, "images": images, "written": written, "notes": notes})
         return
     if not quiet:
-        say(describe(dataset, images))
+        click.echo(describe(dataset, images))
     say(f"saved {', '.join(written)}")
 
 
@@ -166,10 +169,11 @@ def show(
 
     augment = augment or deformation is not None
     check_outputs(inputs=data_inputs(options), pictures={"--output": output})
+    figures = _figures(deformation)
     dataset, images, _ = _load(options)
-    say(describe(dataset, images))
+    click.echo(describe(dataset, images))
     picked = rng.order(seed, "show", images["train"])[: count or (FEW if augment else MANY)]
-    rows = _deformed(dataset, picked, seed, deformation or {}) if augment else dataset.train.x[picked][:, None]
+    rows = _deformed(dataset, picked, seed, figures) if augment else dataset.train.x[picked][:, None]
     sheet, each = list(rows.reshape(-1, *dataset.image_shape)), rows.shape[1]
     epochs = [f"epoch {epoch}" for epoch in range(1, each)]
     captions = [name for i in picked for name in (dataset.classes[dataset.train.labels[i]], *epochs)]
@@ -183,15 +187,28 @@ def show(
         say(f"saved {output}")
 
 
-def _deformed(dataset: Dataset, picked: Array, seed: int, figures: Mapping[str, float]) -> Array:
+def _figures(given: Mapping[str, float] | None) -> Deformation:
+    """Return the deformation that --deformation stands for; UsageError if it is out of range or changes nothing."""
+    from fnnet.core.deform import Deformation, check_deformation
+    from fnnet.training import plan, recipes
+
+    figures = {**recipes.DEFORMATION, **(given or {})}
+    with naming_options():
+        plan.check_figures(figures, given)
+        try:
+            return check_deformation(Deformation(**figures))
+        except UsageError as error:
+            raise error.at("deformation") from None
+
+
+def _deformed(dataset: Dataset, picked: Array, seed: int, deformation: Deformation) -> Array:
     """Return images number `picked`, each followed by its deformations: (images, SHEET_COLUMNS, pixels)."""
     import numpy as np
 
     from fnnet.apps.report.plots import SHEET_COLUMNS
-    from fnnet.core.deform import Deformation, deform
-    from fnnet.training import recipes
+    from fnnet.core.deform import deform
 
-    deformation, x = Deformation(**{**recipes.DEFORMATION, **figures}), np.asarray(dataset.train.x)[picked]
+    x = np.asarray(dataset.train.x)[picked]
     epochs = [
         deform(x, dataset.image_shape, deformation, seed=seed, epoch=epoch, samples=picked)
         for epoch in range(1, SHEET_COLUMNS)

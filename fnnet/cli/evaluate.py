@@ -81,7 +81,7 @@ def evaluate(
     _check_fit(model, dataset, model_path)
     part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
     if not quiet:
-        say(describe(dataset, {part: len(examples.labels)}), err=as_json)
+        click.echo(describe(dataset, {part: len(examples.labels)}), err=as_json)
     kernels, _ = load_kernels(jit, threads, notify, ["infer"])
     result = metrics.evaluate(model.params, *examples, activation=model.activation, kernels=kernels)
     matrix = metrics.confusion(result.predicted, examples.labels, len(model.classes))

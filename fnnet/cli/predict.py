@@ -92,6 +92,8 @@ def predict(
         for file in files:
             try:
                 new = _predict(model, file, kernels, columns, notify)
+            except UsageError:  # of an option, not of the file
+                raise
             except FnnetError as error:
                 fail(file, error)
             else:

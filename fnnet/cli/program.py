@@ -122,7 +122,7 @@ def _explain(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and not (error.name or "fnnet").startswith("fnnet"):
         return missing(error)
     if isinstance(error, OSError) and error.filename is None:
-        return f"standard output cannot be written: {error.strerror}"
+        return f"standard output cannot be written: {error.strerror or error}"
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}"
     return f"internal: {type(error).__name__}: {error}; run with --debug for the traceback"

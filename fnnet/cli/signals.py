@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Final
 
@@ -14,7 +16,6 @@ STOPPED: Final = {"SIGINT": ("interrupted", 130), "SIGTERM": ("terminated", 143)
 """Signal -> the word for it and the exit code."""
 
 
-ALARM: Final = getattr(signal, "SIGALRM", None)
 AGAIN: Final = 0.02
 """Seconds after which a signal that came during an import is handled again."""
 
@@ -23,29 +24,45 @@ class Stopped(BaseException):
     """One of the signals arrived. Not a KeyboardInterrupt, which some libraries catch."""
 
 
-_arrived: list[str] = []
-"""The names of the signals that `stop` handled; the first is reported."""
+_arrived: list[int] = []
+"""The signals that came in the work of the command; the first is reported."""
+_outside: list[int] = []
+"""Those that came before or after it."""
+_awaited: list[object] = []
+"""The ticket of the thread that will send a signal again, if there is one."""
+_lock: Final = threading.RLock()  # handlers run at any place, also where the main thread holds it
+
+
+def stoppable(work: Callable[[], int]) -> int:
+    """Return what `work` returns. Raises Stopped where a signal comes, but never once it has returned or raised."""
+    check()
+    return work()
 
 
 def stop(number: int, frame: FrameType | None) -> None:
-    """Handle a signal: raise Stopped, during an import as soon as that has ended.
+    """Handle a signal: raise Stopped in the work of the command, during an import of it as soon as that has ended.
 
-    Imports call back from C, where an exception is lost (16 of 274 early signals were).
+    Imports call back from C, where an exception is lost (16 of 274 early signals were). Only frames tell where an
+    exception will be caught: a flag is set a little too late or too early.
     """
-    if number != ALARM:
-        _arrived.append(signal.Signals(number).name)
-    if ALARM is not None and _is_importing(frame):
-        signal.signal(ALARM, stop)
-        signal.setitimer(signal.ITIMER_REAL, AGAIN)
-    else:
+    inside, importing = _place(frame)
+    if not inside:
+        _outside.append(number)
+        return
+    _arrived.append(number)
+    if not (importing and _send_again(number)):
         check()
 
 
 def check() -> None:
     """Raise Stopped if a signal has come. To be called before long work, in case the exception was lost."""
+    if threading.current_thread() is not threading.main_thread():
+        return  # signals are for the command that runs there
+    while _outside:  # those that came before the work
+        _arrived.append(_outside.pop(0))
     if _arrived:
         _disarm()
-        raise Stopped(_arrived[0])
+        raise Stopped(signal.Signals(_arrived[0]).name)
 
 
 def settle(code: int) -> None:
@@ -55,39 +72,100 @@ def settle(code: int) -> None:
         signal.signal(number, lambda number, frame: os._exit(code))
 
 
+def _place(frame: FrameType | None) -> tuple[bool, bool]:
+    """Return whether a frame is in the work of the command, and whether in an import that began there."""
+    importing = False
+    while frame is not None:
+        if frame.f_code is stoppable.__code__:
+            return True, importing
+        importing = importing or frame.f_code.co_filename.startswith("<frozen importlib")
+        frame = frame.f_back
+    return False, False
+
+
+def _send_again(number: int) -> bool:
+    """Send a signal to the main thread again in a moment; return whether it will be.
+
+    A timer would do without a thread, but a process has only one, which may be in use.
+    """
+    ticket, receiver = object(), threading.main_thread().ident
+
+    def send() -> None:
+        time.sleep(AGAIN)
+        with _lock:
+            if ticket not in _awaited:
+                return
+            _awaited.clear()
+            if receiver is not None and hasattr(signal, "pthread_kill"):
+                signal.pthread_kill(receiver, number)  # it also ends a system call that waits
+            else:
+                signal.raise_signal(number)
+
+    with _lock:
+        if not _awaited:
+            try:
+                _thread.start_new_thread(send, ())  # `threading` may be at work in the frame that was interrupted
+            except RuntimeError:  # no more threads
+                return False
+            _awaited.append(ticket)
+        return True
+
+
 def _disarm() -> None:
     """Cancel the second handling of a signal that came during an import."""
-    if ALARM is not None and signal.getsignal(ALARM) is stop:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        # Python complains of a signal on its way whose handler is gone.
-        signal.signal(ALARM, lambda number, frame: None)
+    with _lock:
+        _awaited.clear()
 
 
-def _is_importing(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
-            return True
-        frame = frame.f_back
-    return False
+def install() -> list[tuple[signal.Signals, Any]]:
+    """Handle each of the signals by `stop`, except those that this process ignores, as under nohup.
 
-
-def install() -> None:
-    """Handle each of the signals by `stop`, except those that this process ignores, as under nohup."""
-    _arrived.clear()
-    for number in _heeded():
-        signal.signal(number, stop)
+    Returns  what handled them before.
+    """
+    before: list[tuple[signal.Signals, Any]] = []
+    heeded = _heeded()
+    if heeded:
+        _arrived.clear()
+        _outside.clear()
+    try:
+        for number in heeded:
+            before.append((number, signal.getsignal(number)))
+            signal.signal(number, stop)
+    except BaseException:  # a handler that was there raises
+        _put_back(before)
+        raise
+    return before
 
 
 @contextlib.contextmanager
 def installed() -> Iterator[None]:
-    """Context manager: the signals are handled by `stop`, and as before after the block."""
-    with contextlib.ExitStack() as before:  # it goes on where a signal comes between two of them
-        heeded = _heeded()
-        for number in [*heeded, ALARM] if heeded and ALARM else heeded:
-            before.callback(signal.signal, number, signal.getsignal(number))
-        before.callback(_disarm)
-        install()
+    """Context manager: the signals are handled by `stop`, and as before after the block.
+
+    A signal that comes in the block after the work of the command is sent again at the end, to its handler from before.
+    """
+    before = install()
+    try:
         yield
+    finally:
+        if before:
+            _disarm()
+            _arrived.clear()
+            try:
+                _put_back(before)
+            finally:
+                for number in dict.fromkeys(_outside):
+                    signal.raise_signal(number)
+
+
+def _put_back(before: list[tuple[signal.Signals, Any]]) -> None:
+    """Set the handlers that were there before, all of them, even where one that is set already raises meanwhile."""
+    try:
+        while before:
+            signal.signal(*before[-1])
+            before.pop()
+    finally:
+        if before:
+            _put_back(before)
 
 
 def _heeded() -> list[signal.Signals]:

@@ -101,7 +101,9 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     start = _start(options)
     if start is None:  # else the model says what the settings go with
         with naming_options():
-            session.check_settings(recipe, settings)
+            session.check_settings(
+                recipe, settings, has_dev_set=bool(options["dev_data"]), class_weights=options["class_weights"]
+            )
     dataset = load_data(options, notify, start)
     with naming_options():
         columns = (options["label_column"], options["first_index"])
@@ -112,7 +114,7 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     images = _count_images(job)
     line = describe(dataset, images)
     if not quiet:
-        say(line, err=as_json)
+        click.echo(line, err=as_json)
     kernels, seconds["compile_seconds"] = load_kernels(
         options["jit"], options["threads"], notify, job.plan.kernel_parts
     )
@@ -162,6 +164,7 @@ def _check_run_dir(options: dict[str, Any]) -> None:
     folder = options["run_dir"]
     if not (folder or options["resume"]):
         return
+    from fnnet.files.disk import check_folder
     from fnnet.files.runs import is_ours
     from fnnet.training.plan import check_run_dir
 
@@ -176,6 +179,7 @@ def _check_run_dir(options: dict[str, Any]) -> None:
         if options[name] and os.path.realpath(folder) == place:
             found = f"{options[name]}, which --{name} writes"
             raise UsageError("is a folder", where="--run-dir", expected="a place of its own", found=found)
+    check_folder(folder)
 
 
 def _count_images(job: Job) -> dict[str, int]:
@@ -261,7 +265,7 @@ def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochR
     from fnnet.apps.report import loss_text
 
     if quiet:
-        say(line)
+        click.echo(line)
     elif reports:
         from fnnet.apps.report import terminal
 

@@ -122,9 +122,9 @@ def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content
             problem, expected = "a single image is not a data set", "a folder with one folder of images for each class"
             refuse(problem, path, "byte 0", expected, f"one {found.name} image", SEE)
         where = f"{os.fsdecode(path)}, {found.name}"
-        if wanted.labelled and not found.columns:
+        if not found.columns:
             check_columns(wanted.label_column, wanted.image, where)
-        if wanted.labelled and not found.numbered:
+        if not found.numbered:
             check_first_index(wanted.first_index, where)
         resized = wanted.shape if found.picture and wanted.resize else None
         try:

@@ -284,9 +284,25 @@ def make_folder(path: PathName, disk: FileSystem = DISK) -> None:
         if not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        fix = "choose another folder"
-        raise StorageError(f"cannot be made: {reason}", where=path, expected="a folder", fix=fix) from None
+        raise _not_made(path, error) from None
+
+
+def check_folder(path: PathName) -> None:
+    """Raise StorageError if the folder `path` could not be made, or no files made in it: before the work."""
+    folder = Path(path)
+    try:
+        above = next(each for each in (folder, *folder.parents) if each.exists())
+        # Another process may be making the folder itself.
+        trial = above / f".run.{os.getpid()}-{secrets.token_hex(4)}.part"
+        trial.mkdir()
+        trial.rmdir()
+    except (OSError, ValueError) as error:
+        raise _not_made(path, error) from None
+
+
+def _not_made(folder: PathName, error: Exception) -> StorageError:
+    reason, fix = getattr(error, "strerror", None) or str(error), "choose another folder"
+    return StorageError(f"cannot be made: {reason}", where=folder, expected="a folder", fix=fix)
 
 
 def remove_leftovers(folder: PathName, disk: FileSystem = DISK) -> int:

@@ -23,6 +23,7 @@ from typing import Any, Final
 import numpy as np
 from llvmlite import binding, ir
 
+from fnnet.errors import FnnetError
 from fnnet.kernels import shipped
 from fnnet.kernels.machine import target
 from fnnet.kernels.shortcuts import leave_work_out, texts
@@ -175,19 +176,31 @@ def main() -> None:
     With `--ship` see `_ship`. Where `shortcuts` does not fit the Numba that is installed, a process compiles without it
     (`--plain`).
     """
-    if "--ship" in sys.argv:
+    if sys.argv[1:] == ["--ship"]:
         _ship()
         return
-    dtype, *parts = [word for word in sys.argv[1:] if not word.startswith("--")] or [""]
-    if dtype not in ("float32", "float64") or not parts or not set(parts) <= set(PARTS):
-        sys.exit(f"error: expected float32 or float64, and parts among {', '.join(PARTS)}; or --ship")
+    flags = {word for word in sys.argv[1:] if word.startswith("-")}
+    dtype, *parts = [word for word in sys.argv[1:] if word not in flags] or [""]
+    known = flags <= {"--assembly", "--plain"} and set(parts) <= set(PARTS)
+    if dtype not in ("float32", "float64") or not parts or not known:
+        sys.exit(f"error: expected float32 or float64, and parts among {', '.join(PARTS)}; or --ship alone")
+    try:
+        _write(dtype, parts, "--assembly" in flags, "--plain" in flags)
+    except OSError as error:
+        sys.exit(f"error: {error.filename or 'standard output cannot be written'}: {error.strerror}")
+
+
+def _write(dtype: str, parts: Sequence[str], assembly: bool, plain: bool) -> None:
+    if sys.stdout is None:  # closed by the shell: what is opened next may get its number
+        sys.exit("error: standard output cannot be written: closed")
     out = os.dup(1)
     os.dup2(2, 1)
-    assembly, plain = "--assembly" in sys.argv, "--plain" in sys.argv
     with os.fdopen(out, "wb") as file:
         for number, part in enumerate(parts):
             try:
                 code = build(part, dtype, assembly, plain)
+            except FnnetError:
+                raise
             except Exception:
                 if plain:
                     raise
@@ -199,6 +212,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FnnetError as error:
+        sys.exit(f"error: {error}")
     sys.stderr.flush()
     os._exit(0)  # freeing what Numba made takes half a second

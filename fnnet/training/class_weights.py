@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
-from fnnet.core.checks import as_array, check_amount, check_classes, check_count, check_labels
+from fnnet.core.checks import as_array, check_amount, check_classes, check_count, check_labels, check_weights
 from fnnet.core.params import Array, freeze
 from fnnet.errors import ArgumentTypeError, UsageError, counted
 from fnnet.limits import decimal_number
@@ -26,19 +26,58 @@ def parse(text: str, classes: Sequence[str]) -> str | dict[int, float]:
     classes = check_classes(classes)
     if text == BALANCED:
         return text
-    found: dict[int, float] = {}
-    for part in text.split(","):
-        name, _, value = part.rpartition("=")
-        if name not in classes or classes.index(name) in found:
+    parts = _split(text)
+    for name, part in zip(parts, text.split(","), strict=True):
+        if name not in classes:
             shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
-            problem = "weight given twice" if name in classes else "weight for an unknown class"
             expected = f"CLASS=WEIGHT,... of the classes {shown}, or {BALANCED}"
-            raise UsageError(problem, expected=expected, found=repr(part))
+            raise UsageError("weight for an unknown class", expected=expected, found=repr(part))
+    return {classes.index(name): weight for name, weight in parts.items()}
+
+
+def _split(text: str) -> dict[str, float]:
+    """Return the weights that `CLASS=WEIGHT,...` gives to names of classes; none for `balanced`.
+
+    Raises   UsageError for any other text, a name that is given twice, and a weight that is negative.
+    """
+    found: dict[str, float] = {}
+    for part in text.split(",") if text != BALANCED else ():
+        name, equals, value = part.rpartition("=")
+        if not equals or name in found:
+            problem = "weight given twice" if equals else "no weight of a class"
+            raise UsageError(problem, expected=f"CLASS=WEIGHT,... or {BALANCED}", found=repr(part))
         weight = decimal_number(value)
         if weight is None:
             raise UsageError(f"weight of class {name}", expected="a finite number >= 0", found=repr(value))
-        found[classes.index(name)] = check_amount(f"weight of class {name}", weight)
+        found[name] = check_amount(f"weight of class {name}", weight)
     return found
+
+
+def check_text(weights: Any) -> None:
+    """Raise UsageError, at `class_weights`, for a text that `parse` refuses whatever the classes are."""
+    if isinstance(weights, str):
+        _at_its_field(lambda: _split(weights))
+
+
+def sample_weights(weights: Any, labels: Array, classes: Sequence[str]) -> Array | None:
+    """Return what `class_weights` does, of a text for `parse` or of anything that it takes itself; None for None.
+
+    classes  their names.
+    Raises   as the two do, at `class_weights`.
+    """
+
+    def found() -> Array | None:
+        parsed = parse(weights, classes) if isinstance(weights, str) else weights
+        return check_weights(class_weights(parsed, labels, len(classes)), len(labels))
+
+    return None if weights is None else _at_its_field(found)
+
+
+def _at_its_field(work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except UsageError as error:
+        raise error.at("class_weights") from None
 
 
 def class_weights(weights: Any, labels: Any, classes: int) -> Array:

@@ -134,13 +134,7 @@ def check_recipe(recipe: Recipe, settings: Mapping[str, Any]) -> None:
 
     settings   what was given in place of the recipe's: a correlation without elastic bending changes nothing.
     """
-    given, figures = settings.get("deformation"), recipe.plan.get("deformation")
-    bends = isinstance(figures, Mapping) and figures.get("elastic")
-    if isinstance(given, Mapping) and given.get("correlation") and not bends:
-        raise UsageError("correlation has no effect", where="deformation", expected="elastic above 0")
-    if isinstance(figures, Mapping) and not any(figures[name] for name in figures if name != "correlation"):
-        fix = "leave the deformation out"
-        raise UsageError("has no effect", where="deformation", expected="a figure above 0", found="0 for all", fix=fix)
+    check_figures(recipe.plan.get("deformation"), settings.get("deformation"))
     checks: dict[str, Callable[[], object]] = {
         "dev": lambda: check_count("dev", recipe.dev, 0),
         "train_images": lambda: recipe.train_images is None or check_count("train_images", recipe.train_images, 1),
@@ -149,6 +143,22 @@ def check_recipe(recipe: Recipe, settings: Mapping[str, Any]) -> None:
         "initialiser": lambda: check_initialiser(recipe.initialiser),
     }
     _run(checks)
+
+
+def check_figures(figures: Any, given: Any) -> None:
+    """Raise UsageError, at `deformation`, for a deformation that changes nothing, or figures in it that do not.
+
+    figures   the deformation, as a Deformation or a mapping.
+    given     what was given in place of a recipe's; None if nothing was.
+    """
+    known = figures._asdict() if isinstance(figures, deform.Deformation) else figures
+    if not isinstance(known, Mapping):
+        return
+    if isinstance(given, Mapping) and given.get("correlation") and not known.get("elastic"):
+        raise UsageError("correlation has no effect", where="deformation", expected="elastic above 0")
+    if not any(known[name] for name in known if name != "correlation"):
+        fix = "leave the deformation out"
+        raise UsageError("has no effect", where="deformation", expected="a figure above 0", found="0 for all", fix=fix)
 
 
 def check_effects(recipe: Recipe, settings: Mapping[str, Any]) -> None:

@@ -37,7 +37,6 @@ from typing import Any, Final, NamedTuple, Never
 
 from fnnet import data
 from fnnet.core import metrics, rng
-from fnnet.core.checks import check_weights
 from fnnet.core.deform import Deformation, deform
 from fnnet.core.params import Array, weights_sha256
 from fnnet.core.state import EpochReport, Examples, Model, Progress, Training, frozen
@@ -46,7 +45,8 @@ from fnnet.data import Dataset
 from fnnet.errors import ArgumentTypeError, DivergedError, FnnetError, UsageError
 from fnnet.files.runs import DIVERGED
 from fnnet.names import STEPPING
-from fnnet.training import class_weights, epochs, going_on, memory, recipes, steps
+from fnnet.training import epochs, going_on, memory, recipes, steps
+from fnnet.training.class_weights import check_text, sample_weights
 from fnnet.training.config import config_of, plan_as_json
 from fnnet.training.dev_set import check_dev_set
 from fnnet.training.lr_find import RangeTest, range_test
@@ -129,9 +129,7 @@ def prepare(
         dev_set = check_dev_set(dev_set, dataset.train.x.shape[1], len(dataset.classes))
     settings, seed = plain_values(settings), rng.check_seed(seed)
     chosen = _chosen(recipe, settings, lambda own: own if start is None else with_model(own, start, dataset, settings))
-    if dev_set is not None and settings.get("dev"):
-        problem = "cannot be combined with `dev_data`"
-        raise UsageError(problem, where="dev", expected="one of them", found=settings["dev"])
+    _check_dev(settings, dev_set is not None)
     held_out = chosen.dev if "dev" in settings else chosen.dev_for(len(dataset.train.labels))
     plan = plan_of(chosen)
     check_plan(plan, has_dev=bool(held_out) or dev_set is not None, hidden=len(chosen.hidden))
@@ -142,19 +140,33 @@ def prepare(
         plan = plan._replace(epochs=chosen.epochs_for(len(train_set.labels)))
     if "report_every" not in settings:
         plan = plan._replace(report_every=chosen.report_every(plan.epochs))
-    weights = _sample_weights(class_weights, train_set.labels, dataset.classes)
+    weights = sample_weights(class_weights, train_set.labels, dataset.classes)
     names = frozenset(settings)
     parts = (train_set, dev_set, weights, seed, names, start)
     return Job(chosen.name, chosen.initialiser, sizes, plan, dataset, *parts)
 
 
-def check_settings(recipe: str | Recipe, settings: Mapping[str, Any]) -> None:
+def check_settings(
+    recipe: str | Recipe, settings: Mapping[str, Any], *, has_dev_set: bool = False, class_weights: Any = None
+) -> None:
     """Check what `prepare` is to be given, as far as that is possible before there are data.
 
-    Raises   UsageError at the name of the field that does not fit.
+    has_dev_set   whether there will be images for validation in place of some held out.
+    Raises   UsageError at the name of the field that does not fit; FnnetError if there is not enough memory for the
+             network alone.
     """
     chosen = _chosen(recipe, plain_values(settings))
-    check_plan(plan_of(chosen), has_dev=True, hidden=len(chosen.hidden))
+    plan = plan_of(chosen)
+    _check_dev(settings, has_dev_set)
+    check_plan(plan, has_dev=has_dev_set or bool(chosen.dev), hidden=len(chosen.hidden))
+    memory.check(check_hidden((1, *chosen.hidden, 1)), 1, plan, compiled=False)
+    check_text(class_weights)
+
+
+def _check_dev(settings: Mapping[str, Any], has_dev_set: bool) -> None:
+    if has_dev_set and settings.get("dev"):
+        problem = "cannot be combined with `dev_data`"
+        raise UsageError(problem, where="dev", expected="one of them", found=settings["dev"])
 
 
 def _chosen(
@@ -203,16 +215,6 @@ def plan_of(recipe: Recipe) -> Plan:
             raise UsageError("unknown figure", where="deformation", expected=expected, found=repr(unknown[0]))
         deformation = Deformation(**deformation)
     return Plan(**{**recipe.plan, "deformation": deformation})
-
-
-def _sample_weights(weights: Any, labels: Array, classes: tuple[str, ...]) -> Array | None:
-    if weights is None:
-        return None
-    try:
-        parsed = class_weights.parse(weights, classes) if isinstance(weights, str) else weights
-        return check_weights(class_weights.class_weights(parsed, labels, len(classes)), len(labels))
-    except UsageError as error:
-        raise error.at("class_weights") from None
 
 
 def train(

@@ -261,28 +261,57 @@ def test_numbers_and_options_that_would_be_misread_are_refused(arguments, words,
     run(*arguments).failed(2, *words)
 
 
-@pytest.mark.parametrize("command", ["train", "lr-find"])
 @pytest.mark.parametrize(
-    "option", [("--threads", 2), ("--activation", "tanh", "--hidden", ""), ("--schedule", "step:every=0")]
-)
-def test_options_are_checked_before_the_data_is_looked_for(command, option, run, monkeypatch):
-    monkeypatch.setattr("fnnet.data.load", lambda *given, **options: pytest.fail("looked for the data"))
-    run(command, "--data", "mnist", *option).failed(2, option[0])
-
-
-def test_evaluate_checks_its_options_before_the_data(run, monkeypatch):
-    monkeypatch.setattr("fnnet.data.load", lambda *given, **options: pytest.fail("looked for the data"))
-    run("evaluate", "model.safetensors", "--threads", 2).failed(2, "--threads")
-
-
-@pytest.mark.parametrize(
-    "words", [[], ["float32"], ["float16", "infer"], ["float32", "infer", "nonsense"], ["--plain"]]
+    "words",
+    [
+        [],
+        ["float32"],
+        ["float16", "infer"],
+        ["float32", "infer", "nonsense"],
+        ["--plain"],
+        ["--bogus", "float32", "infer"],
+        ["-p", "float32", "infer"],
+    ],
 )
 def test_the_compiler_names_what_it_takes(words):
     command = [sys.executable, "-m", "fnnet.kernels.build", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: expected float32 or float64, and parts among ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--ship", "foo"], ["foo", "--ship"], ["--ship", "--plain"], ["--ship"] * 2])
+def test_the_compiler_ships_only_if_nothing_else_is_said(words, monkeypatch):
+    from fnnet.kernels import build
+
+    monkeypatch.setattr(build, "_ship", lambda: pytest.fail("writes into the package"))
+    monkeypatch.setattr(sys, "argv", ["build", *words])
+    with pytest.raises(SystemExit, match=r"error: expected float32 or float64, .* or --ship alone"):
+        build.main()
+    shipped = []
+    monkeypatch.setattr(build, "_ship", lambda: shipped.append(True))
+    monkeypatch.setattr(sys, "argv", ["build", "--ship"])
+    build.main()
+    assert shipped
+
+
+@pytest.mark.parametrize(
+    ("where", "level", "told"),
+    [
+        (">/dev/full", "", "standard output cannot be written: No space left on device"),
+        (">&-", "", "standard output cannot be written: closed"),
+        (">/dev/null", "bogus", "FNNET_CPU: unknown processor; expected x86-64"),
+    ],
+)
+def test_what_stops_the_compiler_is_one_line(where, level, told):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full on this system")
+    command = f"{shlex.quote(sys.executable)} -m fnnet.kernels.build float32 products {where}"
+    env = {**os.environ, "FNNET_CPU": level}
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, env=env, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {told}")
     assert done.stderr.count("\n") == 1
 
 

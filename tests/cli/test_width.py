@@ -54,6 +54,29 @@ def test_tables_and_results_fit(run, idx_folder):
         assert_fits(result.out + result.err)
 
 
+@pytest.mark.parametrize(
+    "arguments", [("train", "--epochs", 1), ("train", "--epochs", 1, "-q"), ("data", "info"), ("data", "show")]
+)
+def test_the_line_of_the_bundled_digits_fits(arguments, run):
+    result = run(*arguments, "--data", "digits")
+    assert result.code == 0
+    assert_fits(result.out)
+    lines = result.out.splitlines()
+    assert lines[0].startswith("data: digits, 1,")
+    assert lines[1] == "  (E. Alpaydin and C. Kaynak, UCI, CC BY 4.0)"
+
+
+def test_a_long_path_of_data_stays_whole_and_in_a_pipe_on_the_line(run, idx_folder, monkeypatch):
+    place = idx_folder.parent / ("long " * 12) / "idx"
+    place.parent.mkdir()
+    idx_folder.rename(place)
+    first = run("data", "info", "--data", place).out.splitlines()[0]
+    assert first == f"data: idx, 50 train, 10 test images ({place})"
+    monkeypatch.setattr(streams.Borrowed, "isatty", lambda stream: True)
+    lines = run("data", "info", "--data", place).out.splitlines()
+    assert lines[:2] == ["data: idx, 50 train, 10 test images", f"  ({place})"]
+
+
 WRONG = [
     ("train", "--activation", "cubic", "--hidden", "128,64"),
     ("train", "--data", "nowhere/at/all", "--optimizer", "adam", "--momentum", "0.5"),

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+import fnnet
 from fnnet import data
 from fnnet.data import kaggle_csv, unpacked
 from fnnet.data.csv_label import label_column
 from fnnet.data.kaggle_csv import read_csv
 from fnnet.data.preprocess import Reading, spread
-from fnnet.errors import DataError, FnnetError
+from fnnet.errors import DataError, FnnetError, UsageError
 from tests.tools.samples import write
 
 DIGITS = data.load("digits").train
@@ -328,6 +330,28 @@ def test_the_options_are_for_tables(option, run, idx_folder):
     run("data", "info", "--data", idx_folder, *option).failed(2, f"{option[0]}: has no effect", "table of numbers")
     file = idx_folder / "train-images-idx3-ubyte"
     run("data", "info", "--data", file, *option).failed(2, f"{option[0]}: has no effect", "table of numbers")
+
+
+@pytest.mark.parametrize("kind", ["png", "npy", "npz", "idx"])
+@pytest.mark.parametrize("column", ["first", "none", "label"])
+def test_predict_takes_a_label_column_only_for_tables(kind, column, run, tmp_path, idx_folder):
+    """Beside a table too: the answers of the others are none that the option was meant for."""
+    fnnet.save_model(tmp_path / "m", fnnet.Model(fnnet.init((784, 3, 10))))
+    x = np.zeros((2, 28, 28), np.uint8)
+    files = {name: tmp_path / f"x.{name}" for name in ("png", "npy", "npz")}
+    files["idx"] = idx_folder / "t10k-images-idx3-ubyte"
+    Image.fromarray(x[0]).save(files["png"])
+    np.save(files["npy"], x)
+    np.savez(files["npz"], x_test=x)
+    names = [*(["label"] if column != "none" else []), *(f"pixel{i}" for i in range(784))]
+    table = write(tmp_path / "a.csv", ",".join(names).encode() + b"\n" + text(np.zeros((3, len(names)), int)))
+    for others in ([], [table]):
+        result = run("predict", "m", *others, files[kind], "--label-column", column)
+        result.failed(2, "--label-column: has no effect", "a table of numbers", files[kind].name)
+        assert result.out == ""
+    with pytest.raises(UsageError, match="--label-column: has no effect"):
+        data.read_images(files[kind], (28, 28), label_column=column)
+    assert run("predict", "m", files[kind]).code == 0
 
 
 def test_every_command_takes_the_label_column(run, tmp_path):

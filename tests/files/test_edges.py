@@ -232,6 +232,10 @@ def test_why_a_folder_cannot_be_made(tmp_path):
     for path, reason in (("a", "Not a directory"), ("b\0", "embedded null byte")):
         with pytest.raises(StorageError, match=f"cannot be made: {reason}; expected a folder"):
             disk.make_folder(tmp_path / path)
+    with pytest.raises(StorageError, match="cannot be made: Not a directory; expected a folder"):
+        disk.check_folder(tmp_path / "a" / "b")
+    disk.check_folder(tmp_path / "c" / "d")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_the_largest_file_is_one_that_can_be_read(tmp_path, monkeypatch):

@@ -8,13 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from fnnet.apps.report import loss_text
 from fnnet.apps.report.chart import Line, chart, key
 from fnnet.apps.report.runs import RunCurves, has_dev, points, smallest_error
+from fnnet.apps.report.screen import Console, Table, Text
 from fnnet.core.params import Array
 from fnnet.core.state import EpochReport
 
