@@ -5,7 +5,7 @@ Every public call makes them: arguments that fit take a microsecond at most; the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from fnnet.core import notes
 from fnnet.core.checks import as_array, check_untraced
 from fnnet.core.network import BYTES, Activations, as_floats
 from fnnet.core.operations import Activation
+from fnnet.core.own import Own
 from fnnet.core.params import INITIALISERS, Array, Layer, Params, count_parameters, freeze
 from fnnet.core.state import Examples, Model
 from fnnet.errors import ArgumentTypeError, UsageError
@@ -166,50 +167,12 @@ def check_activation(activation: Any) -> str | Activation:
         raise UsageError("unknown activation", expected=expected, found=repr(activation))
     functions: tuple[Any, ...] = activation
     value, backward, kinked = functions
-    if isinstance(value, _Own):
+    if isinstance(value, Own):
         return activation
     if not (callable(value) and callable(backward)):
         expected = "functions value(z) and backward(da, z)"
         raise ArgumentTypeError("activation", expected=expected, found=f"{value!r}, {backward!r}"[:80])
-    return Activation(_Own("value", value), _Own("backward", backward), bool(kinked))
-
-
-class _Own:
-    """A function of the user's own activation, whose result has the shape and the dtype of z, else UsageError."""
-
-    __slots__ = ("_function", "_name")
-
-    def __init__(self, name: str, function: Callable[..., Any]) -> None:
-        self._name, self._function = name, function
-
-    def __call__(self, *given: Array) -> Array:
-        z, problem = given[-1], f"{self._name} of the activation"
-        made = as_array(problem, self._call(problem, given), "fc" if z.dtype.kind == "c" else "f", "floats")
-        if made.shape != z.shape:
-            raise UsageError(problem, expected=f"the shape of z, {z.shape}", found=made.shape)
-        # The caller makes the result read-only; an array that the function keeps stays as it is.
-        return made.astype(z.dtype, copy=False).view()
-
-    def _call(self, problem: str, given: tuple[Array, ...]) -> Any:
-        views = [array.view() for array in given]
-        for view in views:
-            view.setflags(write=False)  # what it wrote into z would be wrong in every derivative
-        try:
-            return self._function(*views)
-        except ValueError as error:
-            if "read-only" not in str(error):
-                raise
-            expected, fix = (
-                "a function that leaves its arguments as they are",
-                "make a new array, without out=z or z[...] =",
-            )
-            raise UsageError(problem, expected=expected, found=error, fix=fix) from None
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Own) and self._function == other._function
-
-    def __hash__(self) -> int:
-        return hash(self._function)
+    return Activation(Own("value", value), Own("backward", backward), bool(kinked))
 
 
 def check_input(given: Any, params: Params) -> Array:

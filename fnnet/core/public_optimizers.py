@@ -14,6 +14,7 @@ from fnnet.core import optimizers
 from fnnet.core.check_trees import check_finite_grads, check_like
 from fnnet.core.checks import calm, check_amount, check_count, check_share
 from fnnet.core.optimizers import Optimizer, trees_of
+from fnnet.core.own import call_own, read_only
 from fnnet.core.params import Params, each, freeze_params
 from fnnet.core.state import Moments
 from fnnet.errors import ArgumentTypeError, UsageError, counted
@@ -239,7 +240,7 @@ def unchecked(optimizer: Optimizer) -> Optimizer:
     own = optimizer.update
 
     def update(params: Params, grads: Params, state: Any, rate: float) -> tuple[Params, Any]:
-        returned = own(params, grads, state, rate)
+        returned = call_own("update of the optimizer", own, params, grads, state, rate)
         if not (isinstance(returned, tuple) and len(returned) == 2) or isinstance(returned, Params):
             found = f"a tuple of {len(returned)}" if isinstance(returned, tuple) else type(returned).__name__
             raise ArgumentTypeError("result of the optimizer's update", expected="(params, state)", found=found)
@@ -248,7 +249,7 @@ def unchecked(optimizer: Optimizer) -> Optimizer:
             state = check_state(optimizer, params, returned[1])
         except UsageError as error:
             raise (error if error.where else error.at("optimizer.update")) from None
-        return each(_view, moved), _views(state)
+        return each(read_only, moved), read_only(state)
 
     return optimizer._replace(update=update, name="")
 
@@ -257,27 +258,6 @@ def _is_of_core(update: Any) -> bool:
     """True for the update of one of core's optimizers, whose rule is known; not for what wraps another's."""
     known = getattr(update, "__module__", None) == optimizers.__name__
     return known and update.__qualname__.partition(".")[0] in optimizers.OPTIMIZERS
-
-
-def _view(array: Any) -> Any:
-    if not isinstance(array, np.ndarray):
-        return array
-    view = array.view()
-    view.setflags(write=False)
-    return view
-
-
-def _views(state: Any) -> Any:
-    """Return a state whose arrays, in the forms that states usually have, are read-only views."""
-    if isinstance(state, Moments):
-        return state._replace(trees=_views(state.trees))
-    if isinstance(state, Params):
-        return each(_view, state)
-    if isinstance(state, tuple) and hasattr(state, "_fields"):
-        return type(state)(*map(_views, state))
-    if type(state) in (tuple, list):
-        return type(state)(map(_views, state))
-    return {name: _views(value) for name, value in state.items()} if type(state) is dict else _view(state)
 
 
 SGD: Final = sgd()
