@@ -22,6 +22,7 @@ from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.names import ACTIVATIONS
 
 MAX_PARAMETERS: Final = 10**9
+MOST_DOUBLE: Final = float(np.finfo(np.float64).max)
 FLOATS: Final = (np.dtype(np.float32), np.dtype(np.float64))
 SHAPES: Final = {
     "affine": {"x": "nk", "W": "km", "b": "m"},
@@ -212,21 +213,25 @@ def as_input(x: Any, params: Params) -> Array:
     return floats
 
 
-def check_finite_input(x: Array, params: Params, numbers: Array | None = None) -> None:
-    """Raise UsageError, with row and column, if `x` (n, inputs) holds NaN or infinity in the parameters' dtype.
+def check_finite_input(given: Any, params: Params, numbers: Array | None = None) -> None:
+    """Raise UsageError, with row and column, if x (n, inputs), `given`, has NaN or infinity in the parameters' dtype.
 
     Called only where a result is not finite, so that finite input costs nothing: NaN goes through every layer.
 
     numbers   of the rows, for the message; None for 0 to n - 1.
     """
+    x: Array = np.asarray(given)
     dtype = params.layers[0].W.dtype
-    with np.errstate(over="ignore"):
-        wrong = ~np.isfinite(as_floats(x, dtype))
+    wrong = ~np.isfinite(as_floats(x, dtype))
     if wrong.any():
         row, column = divmod(int(wrong.argmax()), x.shape[1])
-        place = f"row {row if numbers is None else numbers[row]}, column {column}"
+        place, number = f"row {row if numbers is None else numbers[row]}, column {column}", x[row, column]
         fix = "fill it in, as np.nan_to_num does, or leave the row out"
-        raise UsageError("x is not finite", place=place, expected=f"finite {dtype}", found=x[row, column], fix=fix)
+        if np.isinf(number):
+            fix = "bring x into a range, as np.clip does, or leave the row out"
+        elif not np.isnan(number):
+            fix = "scale x, or use a network of float64" if abs(number) < MOST_DOUBLE else "scale x"
+        raise UsageError("x is not finite", place=place, expected=f"finite {dtype}", found=number, fix=fix)
 
 
 def check_examples(given: Any) -> Examples:
@@ -288,7 +293,8 @@ def check_dlogits(given: Any, probs: Array) -> Array:
     dlogits = as_array("dlogits have no usable dtype", given, "fiu", "floats")
     if dlogits.shape != probs.shape:
         raise UsageError("dlogits do not fit the logits", expected=f"shape {probs.shape}", found=dlogits.shape)
-    dlogits = dlogits.astype(probs.dtype, copy=False)
+    with np.errstate(over="ignore"):
+        dlogits = dlogits.astype(probs.dtype, copy=False)
     if not (finite := np.isfinite(dlogits)).all():
         row, column = divmod(int(finite.argmin()), probs.shape[1])
         place = f"row {row}, column {column}"

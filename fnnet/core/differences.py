@@ -11,6 +11,7 @@ the place where they are largest.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -18,6 +19,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from fnnet.core.params import Array
+from fnnet.errors import UsageError
 
 LIMIT: Final = 1e-7
 """Of a relative error."""
@@ -40,7 +42,7 @@ NARROWINGS: Final = 20
 
 
 class Slopes(NamedTuple):
-    """The derivative at each element, or what is known in its place; all are shaped like the point.
+    """The derivative at each element, or what is known in its place, in the order of the point's elements.
 
     slopes      the derivatives divided by `unit`; NaN where there is none to compare with.
     tolerance   what a right derivative may differ by, divided by `unit`.
@@ -83,7 +85,7 @@ class _Line:
 
 
 def differentiate(
-    value: Callable[[tuple[int, ...], float], float],
+    value: Callable[[int, float], float],
     middle: float,
     at: Array,
     step: float,
@@ -92,41 +94,44 @@ def differentiate(
 ) -> Slopes:
     """Return the derivatives of a function at `at`, and what each may be wrong by.
 
-    value      of the function where the element at a place is moved by a distance; `middle` at `at` itself.
+    value      of the function where the element of a number is moved by a distance; `middle` at `at` itself.
+    at         the point, (n,).
     step       a power of 2 that is not lost beside any element.
     epsilon    the relative rounding of the function's values so far.
     gradient   what they are compared with: a derivative that differs from it by little is computed more exactly.
+    Raises     UsageError for a function whose values are too small for float64.
     """
 
-    def line(place: tuple[int, ...]) -> _Line:
-        return _Line(lambda distance: value(place, distance), middle)
-
-    lines = {place: line(place) for place in np.ndindex(at.shape)}
+    lines = [_Line(functools.partial(value, number), middle) for number in range(len(at))]
     coarse, fine = (np.empty(at.shape) for _ in range(2))
-    for place, each in lines.items():
+    for each in lines:
         for distance in (-2, -1, -0.5, 0.5, 1, 2):
             each(distance * step)
-    unit = max(TINY, *(each.largest() for each in lines.values()))
-    for place, each in lines.items():
+    size = max(each.largest() for each in lines)
+    if 0 < size < TINY:
+        expected, fix = f"values of at least {TINY:g}, or 0", "multiply the function and its gradient by a large number"
+        raise UsageError("values of the function are too small to differ", expected=expected, found=size, fix=fix)
+    unit = max(TINY, size)
+    for place, each in enumerate(lines):
         each.unit = unit
         coarse[place], fine[place] = each.slope(step), each.slope(step / 2)
-    steep = {place: each.steepness(step) for place, each in lines.items()}
-    steepest = max(steep.values())
+    steep = np.array([each.steepness(step) for each in lines])
+    steepest = float(steep.max())
     # A function rounds its argument too, and what it makes of it on the way to its value: numbers of a thousand steps.
-    shaken = max(1024 * step * steepest, sum(abs(float(at[place])) * steepness for place, steepness in steep.items()))
+    shaken = max(1024 * step * steepest, float((abs(at) * steep).sum()))
     rounding = 2 * (epsilon() * (1 + shaken) + 5e-324 / unit) / (step / 2)
     slopes, found = (16 * fine - coarse) / 15, np.zeros(at.shape)
     alike = abs(fine - coarse) <= np.maximum(abs(fine), abs(coarse)) / 10
     bounds = _bounds(slopes, slopes[alike], steepest, rounding)
     kinks = np.zeros(at.shape, bool)
-    for place, each in lines.items():
+    for place, each in enumerate(lines):
         bound = bounds[place]
         if abs(fine[place] - coarse[place]) <= bound / 4 and each.bend(step / 2) <= bound:
             continue
         least = float(np.spacing(abs(at[place]) + 2 * step))
-        kinks[place] = _has_kink(each, step, bound, least, epsilon())
+        kinks[place] = _has_kink(each, step, float(bound), least, epsilon())
         if not kinks[place]:
-            slopes[place], found[place] = _refined(each, step, bound, least, steepest)
+            slopes[place], found[place] = _refined(each, step, float(bound), least, steepest)
     slopes[kinks] = np.nan
     unknown = 8 * found > _coarsest(_largest(slopes[found == 0]), steepest)
     slopes[unknown] = np.nan
@@ -135,7 +140,7 @@ def differentiate(
     with np.errstate(over="ignore"):
         errors = abs(gradient / unit - slopes)
     small = errors <= np.maximum(100 * tolerance, _coarsest(_largest(slopes), steepest))
-    for place in zip(*np.nonzero((errors > tolerance) & small), strict=True):
+    for place in np.flatnonzero((errors > tolerance) & small):
         # It may be chance that two differences agreed, where rounding is more than the values show.
         least = float(np.spacing(abs(at[place]) + 2 * step))
         slope, error = _refined(lines[place], step, 0.0, least, steepest)
@@ -221,4 +226,4 @@ def _refined(line: _Line, step: float, bound: float, least: float, steepest: flo
 
 def _error(errors: list[float], number: int) -> float:
     """Return the error of the slope of this number: rounding doubles with every one that follows."""
-    return max(error / 2**later for later, error in enumerate(errors[number:]))
+    return max(math.ldexp(error, -later) for later, error in enumerate(errors[number:]))

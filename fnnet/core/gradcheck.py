@@ -78,7 +78,7 @@ class Check(NamedTuple):
 
 
 class Checks(tuple[Check, ...]):
-    """One Check for each array, in order; true if there is one and all of them passed. Parts and sums are Checks too."""
+    """One Check for each array, in order; true if there is one and all passed. Parts and sums are Checks too."""
 
     __slots__ = ()
 
@@ -187,17 +187,18 @@ def check_gradient(
                    abs, conj, real parts or comparisons.
     Returns  Checks: one Check for an array, one for each array of Params; true if all passed.
 
-    An element passes if it differs from the central difference by at most 1e-7 of the largest of: the difference itself;
-    1e-3 of the steepest slope of its array; 1e-4 of the largest value of the function, below which differences are
-    noise, but no more than 1e-6 of the steepest slope near `at`. Where the differences of one step and of half of it
-    differ, the step is halved until they agree, or rounding parts them: an element may then also differ by 8 times
-    what is left.
+    An element passes if it differs from the central difference by at most 1e-7 of the largest of: the difference
+    itself; 1e-3 of the largest difference of its array; 1e-4 of the largest value of the function, below which
+    differences are noise, but then by at most 4e-6 of the steepest slope within a step of `at`. Where the differences
+    of one step and of half of it differ, the step is halved until they agree, or rounding parts them: an element may
+    then also differ by 8 times what is left.
 
     An element is not compared, and counts in `kinks`, if the slope jumps within two steps of it and still jumps
-    where the step is halved up to 20 times: there abs, relu and max have no derivative to compare with. It is not
-    compared, and counts in `undecided`, if what is left exceeds 1e-6 of the steepest slope: the values jump or are
-    rounded, as those of float32, or the step is too small. A Check is true if at least one element was compared, all
-    that were are right, and none is undecided; what `gradient` holds at kinks is not looked at.
+    where the step is halved 20 times, or as often as rounding lets it: there abs, relu and max have no derivative to
+    compare with. It is not compared, and counts in `undecided`, if what is left exceeds 4e-6 of the steepest slope
+    (1e-4 at a minimum, where all differences are less than a hundredth of it): the values jump or are rounded, as those
+    of float32, or the step is too small. A Check is true if at least one element was compared, all that were are right,
+    and none is undecided; what `gradient` holds at kinks is not looked at.
 
     Raises   ArgumentTypeError for other dtypes, and a function whose values are not numbers; UsageError for a gradient
              of another shape, for values and gradients that are not finite, for a function that writes into its
@@ -219,13 +220,14 @@ def check_gradient(
 
         def check(number: int, name: str) -> Check:
             def value(array: Array) -> float:
-                return call_own("function", function, _replaced(params, number, name, array))
+                made: float = call_own("function", function, _replaced(params, number, name, array))
+                return made
 
             at, gradient = (getattr(tree.layers[number], name) for tree in (params, grads))
             return _check_function(f"layer {number + 1} {name}", at, gradient, value, step, bool(complex_step))
 
         return Checks(check(number, name) for number in range(len(params.layers)) for name in Layer._fields)
-    at = as_array("at", at, "fiu", "a float64 array or Params")
+    at = as_array("at", at, "fiub", "a float64 array or Params")
     if at.dtype != np.float64:
         raise ArgumentTypeError("at", expected="float64", found=at.dtype, fix="give at.astype(np.float64)")
     gradient = as_array("gradient", gradient, "fiu", "floats")
@@ -251,6 +253,7 @@ def _check_function(
     name: str, at: Array, gradient: Array, function: Callable[[Array], Any], step: float, exact: bool
 ) -> Check:
     step, epsilon = _fitting_step(name, at, step), [float(np.finfo(np.float64).eps)]
+    gradient = gradient.astype(np.float64)
 
     def value(array: Array) -> complex:
         found = call_own("function", function, array)
@@ -271,16 +274,18 @@ def _check_function(
         array[place] += by
         return value(array)
 
-    slopes, tolerance, kinks, unit = differentiate(
-        lambda place, distance: moved(place, distance).real, value(at.copy()).real, at, step, lambda: epsilon[0], gradient
-    )
+    def along(number: int, distance: float) -> float:
+        return moved(places[number], distance).real
+
+    places, gradient, middle = list(np.ndindex(at.shape)), gradient.ravel(), value(at.copy()).real
+    slopes, tolerance, kinks, unit = differentiate(along, middle, at.ravel(), step, lambda: epsilon[0], gradient)
     compared = ~np.isnan(slopes)
     with np.errstate(over="ignore"):
         errors = LIMIT * (abs(gradient / unit - slopes) / tolerance)[compared]
     complex_error = None
     if exact:
-        by_complex_step = [moved(place, COMPLEX_STEP * 1j).imag / COMPLEX_STEP / unit for place in np.ndindex(at.shape)]
-        complex_error = _worst(gradient / unit, np.reshape(by_complex_step, at.shape), LEAST)
+        by_complex_step = [moved(place, COMPLEX_STEP * 1j).imag / COMPLEX_STEP / unit for place in places]
+        complex_error = _worst(gradient / unit, np.array(by_complex_step), LEAST)
     central = float(errors.max()) if errors.size else 0.0
     return Check(name, at.shape, int(compared.sum()), int(kinks.sum()), central, complex_error)
 
@@ -291,7 +296,10 @@ def _fitting_step(name: str, at: Array, step: float) -> float:
     place = np.unravel_index(int(abs(at).argmax()), at.shape)
     largest = float(abs(at[place]))
     # From there on the points lie apart as far as they should.
-    least = 256 * float(np.spacing(largest)) if math.isfinite(largest) else math.nan
+    least = 256 * float(np.spacing(largest)) if math.isfinite(largest) else math.inf
+    if math.isinf(least):
+        place = tuple(map(int, place))
+        raise UsageError("at is not finite", place=f"{name}, element {place}", expected="finite", found=at[place])
     if not power >= least:
         raise UsageError(
             "step is lost in rounding", place=f"{name}, element {tuple(map(int, place))}, which is {at[place]:g}",

@@ -63,6 +63,7 @@ class Own:
         self._name, self._function = name, function
 
     def __call__(self, *given: Array) -> Array:
+        """Return the function's value at z, or at da and z."""
         z, problem = given[-1], f"{self._name} of the activation"
         made = call_own(problem, self._function, *[array.copy() for array in given])
         made = as_array(problem, made, "fc" if z.dtype.kind == "c" else "f", "floats")

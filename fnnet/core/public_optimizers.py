@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-import numpy as np
-
 from fnnet.core import optimizers
 from fnnet.core.check_trees import check_finite_grads, check_like
-from fnnet.core.checks import calm, check_amount, check_count, check_share
+from fnnet.core.checks import calm, check_amount, check_count, check_share, whole
 from fnnet.core.optimizers import Optimizer, trees_of
 from fnnet.core.own import call_own, read_only
 from fnnet.core.params import Params, each, freeze_params
@@ -289,7 +287,8 @@ def check_state(optimizer: Optimizer, params: Params, state: Any) -> Any:
         fix = "begin with optimizer.init(params)"
         raise UsageError("optimizer state is not of this optimizer", expected=expected, found=found, fix=fix)
     if isinstance(state, Moments):
-        check_count("optimizer state's steps", state.steps, 0)
+        steps = check_count("optimizer state's steps", whole(state.steps), 0)
+        state = state if steps is state.steps else state._replace(steps=steps)
     plain: list[Params] = []
     same = True
     for tree in trees:  # a loop: comprehensions are frames of their own, in every step

@@ -41,7 +41,7 @@ MODULES = (
             "rng",
         )
     ),
-    *("core." + name for name in ("schedules", "metrics", "dropout", "deform", "gradcheck")),
+    *("core." + name for name in ("schedules", "metrics", "dropout", "deform", "differences", "gradcheck")),
     *("training." + name for name in ("class_weights", "stopping", "steps", "blocks", "lbfgs", "lr_find", "epochs")),
     "training.plan",
 )
@@ -350,6 +350,7 @@ THROUGH = {
     "schedules.make_plateau": "epochs.epochs",
     "lbfgs.flatten": "lbfgs.minimise",
     "lbfgs.unflatten": "lbfgs.minimise",
+    "differences.differentiate": "gradcheck.check_gradient",
     "gradcheck.example": "gradcheck.check_gradients",
     "gradcheck.example_weights": "gradcheck.check_gradients",
 }
