@@ -129,7 +129,7 @@ def differentiate(
         if abs(fine[place] - coarse[place]) <= bound / 4 and each.bend(step / 2) <= bound:
             continue
         least = float(np.spacing(abs(at[place]) + 2 * step))
-        kinks[place] = _has_kink(each, step, float(bound), least, epsilon())
+        kinks[place] = _has_kink(each, step, max(float(bound), 1024 * rounding), least, epsilon())
         if not kinks[place]:
             slopes[place], found[place] = _refined(each, step, float(bound), least, steepest)
     slopes[kinks] = np.nan
@@ -140,7 +140,7 @@ def differentiate(
     with np.errstate(over="ignore"):
         errors = abs(gradient / unit - slopes)
     small = errors <= np.maximum(100 * tolerance, _coarsest(_largest(slopes), steepest))
-    for place in np.flatnonzero((errors > tolerance) & small):
+    for place in np.flatnonzero((errors > tolerance) & small).tolist():
         # It may be chance that two differences agreed, where rounding is more than the values show.
         least = float(np.spacing(abs(at[place]) + 2 * step))
         slope, error = _refined(lines[place], step, 0.0, least, steepest)

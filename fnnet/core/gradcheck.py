@@ -293,16 +293,15 @@ def _check_function(
 def _fitting_step(name: str, at: Array, step: float) -> float:
     """Return the power of 2 next to `step`, else UsageError if it is lost beside an element of `at`."""
     power = 2.0 ** max(-1074, min(1023, round(math.log2(step))))
-    place = np.unravel_index(int(abs(at).argmax()), at.shape)
+    place = tuple(map(int, np.unravel_index(int(abs(at).argmax()), at.shape)))
     largest = float(abs(at[place]))
     # From there on the points lie apart as far as they should.
     least = 256 * float(np.spacing(largest)) if math.isfinite(largest) else math.inf
     if math.isinf(least):
-        place = tuple(map(int, place))
         raise UsageError("at is not finite", place=f"{name}, element {place}", expected="finite", found=at[place])
     if not power >= least:
         raise UsageError(
-            "step is lost in rounding", place=f"{name}, element {tuple(map(int, place))}, which is {at[place]:g}",
+            "step is lost in rounding", place=f"{name}, element {place}, which is {at[place]:g}",
             expected=f"a step of at least {least:.1e}", found=step, fix="give a larger step, or scale `at`",
         )  # fmt: skip
     return power
