@@ -313,6 +313,8 @@ THROUGH = {
     "check_network.check_initialiser": "public.init",
     "check_network.check_operands": "operations.affine",
     "checks.as_array": "public.forward",
+    "checks.as_integers": "public.loss",
+    "checks.whole": "public_optimizers.adam",
     "checks.calm": "public.forward",
     "checks.check_untraced": "public.forward",
     "checks.check_labels": "public.loss",
