@@ -1,12 +1,12 @@
-"""Derivatives of a function of many numbers by central differences, each with its error; kinks are distinguished from curvature.
+"""Derivatives of a function of many numbers by central differences, each with its error; kinks apart from curvature.
 
 The five-point rule of a step w is (f(-2w) - 8 f(-w) + 8 f(w) - f(2w)) / 12w, whose error is proportional to w**4; from
 those of w and w/2 follows one with an error of w**6 (Richardson 1911, doi:10.1098/rsta.1911.0009). Where they differ by
 too much, w is halved until they agree, or rounding makes them differ more.
 
-A kink is distinguished from curvature by fourth differences divided by w: halving w leaves them as they are at a kink, divides
-them by 8 where the function is smooth, and doubles them where rounding or a jump makes them. They are followed to
-the place where they are largest.
+A kink is found by fourth differences divided by w: halving w leaves them as they are at a kink, divides them by 8 where
+the function is smooth, and doubles them where rounding or a jump makes them. They are followed to the place where they
+are largest.
 """
 
 from __future__ import annotations
