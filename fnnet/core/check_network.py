@@ -5,7 +5,7 @@ Every public call makes them: arguments that fit take a microsecond at most; the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -16,12 +16,14 @@ from fnnet.core.checks import as_array, check_untraced
 from fnnet.core.frames import is_frame, pixels_of
 from fnnet.core.network import BYTES, Activations, as_floats
 from fnnet.core.operations import Activation
+from fnnet.core.own import Own
 from fnnet.core.params import INITIALISERS, Array, Layer, Params, count_parameters, freeze
 from fnnet.core.state import Examples, Model
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.names import ACTIVATIONS
 
 MAX_PARAMETERS: Final = 10**9
+MOST_DOUBLE: Final = float(np.finfo(np.float64).max)
 FLOATS: Final = (np.dtype(np.float32), np.dtype(np.float64))
 SHAPES: Final = {
     "affine": {"x": "nk", "W": "km", "b": "m"},
@@ -167,50 +169,12 @@ def check_activation(activation: Any) -> str | Activation:
         raise UsageError("unknown activation", expected=expected, found=repr(activation))
     functions: tuple[Any, ...] = activation
     value, backward, kinked = functions
-    if isinstance(value, _Own):
+    if isinstance(value, Own):
         return activation
     if not (callable(value) and callable(backward)):
         expected = "functions value(z) and backward(da, z)"
         raise ArgumentTypeError("activation", expected=expected, found=f"{value!r}, {backward!r}"[:80])
-    return Activation(_Own("value", value), _Own("backward", backward), bool(kinked))
-
-
-class _Own:
-    """A function of the user's own activation, whose result has the shape and the dtype of z, else UsageError."""
-
-    __slots__ = ("_function", "_name")
-
-    def __init__(self, name: str, function: Callable[..., Any]) -> None:
-        self._name, self._function = name, function
-
-    def __call__(self, *given: Array) -> Array:
-        z, problem = given[-1], f"{self._name} of the activation"
-        made = as_array(problem, self._call(problem, given), "fc" if z.dtype.kind == "c" else "f", "floats")
-        if made.shape != z.shape:
-            raise UsageError(problem, expected=f"the shape of z, {z.shape}", found=made.shape)
-        # The caller makes the result read-only; an array that the function keeps stays as it is.
-        return made.astype(z.dtype, copy=False).view()
-
-    def _call(self, problem: str, given: tuple[Array, ...]) -> Any:
-        views = [array.view() for array in given]
-        for view in views:
-            view.setflags(write=False)  # what it wrote into z would be wrong in every derivative
-        try:
-            return self._function(*views)
-        except ValueError as error:
-            if "read-only" not in str(error):
-                raise
-            expected, fix = (
-                "a function that leaves its arguments as they are",
-                "make a new array, without out=z or z[...] =",
-            )
-            raise UsageError(problem, expected=expected, found=error, fix=fix) from None
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Own) and self._function == other._function
-
-    def __hash__(self) -> int:
-        return hash(self._function)
+    return Activation(Own("value", value), Own("backward", backward), bool(kinked))
 
 
 def check_input(given: Any, params: Params) -> Array:
@@ -250,21 +214,25 @@ def as_input(x: Any, params: Params) -> Array:
     return floats
 
 
-def check_finite_input(x: Array, params: Params, numbers: Array | None = None) -> None:
-    """Raise UsageError, with row and column, if `x` (n, inputs) holds NaN or infinity in the parameters' dtype.
+def check_finite_input(given: Any, params: Params, numbers: Array | None = None) -> None:
+    """Raise UsageError, with row and column, if x (n, inputs), `given`, has NaN or infinity in the parameters' dtype.
 
     Called only where a result is not finite, so that finite input costs nothing: NaN goes through every layer.
 
     numbers   of the rows, for the message; None for 0 to n - 1.
     """
+    x: Array = np.asarray(given)
     dtype = params.layers[0].W.dtype
-    with np.errstate(over="ignore"):
-        wrong = ~np.isfinite(as_floats(x, dtype))
+    wrong = ~np.isfinite(as_floats(x, dtype))
     if wrong.any():
         row, column = divmod(int(wrong.argmax()), x.shape[1])
-        place = f"row {row if numbers is None else numbers[row]}, column {column}"
+        place, number = f"row {row if numbers is None else numbers[row]}, column {column}", x[row, column]
         fix = "fill it in, as np.nan_to_num does, or leave the row out"
-        raise UsageError("x is not finite", place=place, expected=f"finite {dtype}", found=x[row, column], fix=fix)
+        if np.isinf(number):
+            fix = "bring x into a range, as np.clip does, or leave the row out"
+        elif not np.isnan(number):
+            fix = "scale x, or use a network of float64" if abs(number) < MOST_DOUBLE else "scale x"
+        raise UsageError("x is not finite", place=place, expected=f"finite {dtype}", found=number, fix=fix)
 
 
 def check_examples(given: Any) -> Examples:
@@ -328,7 +296,8 @@ def check_dlogits(given: Any, probs: Array) -> Array:
     dlogits = as_array("dlogits have no usable dtype", given, "fiu", "floats")
     if dlogits.shape != probs.shape:
         raise UsageError("dlogits do not fit the logits", expected=f"shape {probs.shape}", found=dlogits.shape)
-    dlogits = dlogits.astype(probs.dtype, copy=False)
+    with np.errstate(over="ignore"):
+        dlogits = dlogits.astype(probs.dtype, copy=False)
     if not (finite := np.isfinite(dlogits)).all():
         row, column = divmod(int(finite.argmin()), probs.shape[1])
         place = f"row {row}, column {column}"

@@ -117,6 +117,8 @@ def as_array(problem: str, given: Any, kinds: str, expected: str) -> Array:
         # bfloat16 and other types that NumPy does not know are kind V.
         is_float = "f" in kinds and "float" in array.dtype.name
         fix = "convert it with array.astype(np.float32)" if is_float else ""
+        if array.dtype.kind == "b":
+            fix = f"give 0 and 1, as array.astype({'np.float32' if 'f' in kinds else 'int'})"
         raise ArgumentTypeError(problem, expected=expected, found=array.dtype, fix=fix)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
@@ -156,12 +158,9 @@ def _holds_masked(given: Any) -> bool:
 def check_labels(given: Any, shape: tuple[int, ...]) -> Array:
     """Return the labels `given` as an int64 array (n,) in [0, classes), for `shape` (n, classes), else UsageError."""
     n, classes = shape
-    labels = as_array("labels are not integers", given, "iuf", "an integer dtype")
-    if labels.dtype.kind == "f":
-        fix = "give labels.argmax(axis=1) of one-hot labels" if labels.shape == shape else "give labels.astype(int)"
-        raise ArgumentTypeError("labels are not integers", expected="an integer dtype", found=labels.dtype, fix=fix)
+    labels = as_integers(given, shape)
     if labels.shape != (n,):
-        fix = "give labels.argmax(axis=1) of one-hot labels" if labels.shape == shape else ""
+        fix = _one_axis(labels, shape)
         raise UsageError("labels do not fit x", expected=f"shape ({n},)", found=labels.shape, fix=fix)
     given = labels
     if labels.dtype != np.int64:
@@ -173,6 +172,33 @@ def check_labels(given: Any, shape: tuple[int, ...]) -> Array:
         expected = f"0 to {classes - 1}"
         raise UsageError("label out of range", place=f"index {index}", expected=expected, found=labels[index])
     return labels
+
+
+def as_integers(given: Any, shape: tuple[int, ...]) -> Array:
+    """Return labels as an array of integers of any shape, for `shape` (n, classes), else ArgumentTypeError."""
+    labels = as_array("labels are not integers", given, "iufb", "an integer dtype")
+    if labels.dtype.kind in "fb":
+        fix = _one_axis(labels, shape)
+        if "argmax" not in fix:
+            is_whole = labels.dtype.kind == "b" or (np.isfinite(labels) & (labels == np.floor(labels))).all()
+            fix = f"{fix or 'give labels'}.astype(int)" if is_whole else "give the number of the class of each row"
+        raise ArgumentTypeError("labels are not integers", expected="an integer dtype", found=labels.dtype, fix=fix)
+    return labels
+
+
+def _one_axis(labels: Array, shape: tuple[int, ...]) -> str:
+    """Return what to give in place of labels with two axes."""
+    if labels.shape == shape and shape[1] > 1:
+        return "give labels.argmax(axis=1) of one-hot labels"
+    return "give labels.ravel()" if labels.shape == (shape[0], 1) else ""
+
+
+def whole(value: Any) -> Any:
+    """Return `value`, or a Python int in the place of an array of integers without axes, of any library."""
+    if getattr(value, "shape", None) != () or type(value) is int:
+        return value
+    array = np.asarray(value)
+    return int(array) if array.dtype.kind in "iu" else value
 
 
 def check_weights(given: Any, n: int) -> Array | None:

@@ -1,15 +1,17 @@
 """Gradient checking: every derivative against two independent derivatives of the loss, or of any function.
 
-Central differences use the five-point rule (error h**4): (L(-2h) - 8 L(-h) + 8 L(h) - L(2h)) / 12h.
+Central differences use the five-point rule (error h**4): (L(-2h) - 8 L(-h) + 8 L(h) - L(2h)) / 12h. Those of a function
+that is not the loss of a network are in `differences`.
 The complex step takes Im L(w + ih) / h, which has no cancellation and is exact up to rounding (Squire and Trapp 1998,
 doi:10.1137/S003614459631241X); it evaluates the NumPy definitions on complex numbers.
 """
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, SupportsIndex, overload
 
 import numpy as np
 
@@ -17,29 +19,27 @@ from fnnet.core import network, rng
 from fnnet.core.check_network import as_input, check_activation, check_masks, check_params
 from fnnet.core.check_trees import check_finite_grads, check_like
 from fnnet.core.checks import as_array, calm, check_amount, check_label_smoothing, check_labels, check_weights
+from fnnet.core.differences import FLOOR, LEAST, LIMIT, differentiate
 from fnnet.core.operations import ACTIVATIONS, OPERATIONS, Activation
+from fnnet.core.own import call_own
 from fnnet.core.params import Array, Layer, Params
 from fnnet.core.public import init
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import ArgumentTypeError, UsageError
 
-CENTRAL_LIMIT: Final = 1e-7
+CENTRAL_LIMIT: Final = LIMIT
 COMPLEX_LIMIT: Final = 1e-12
 STEP: Final = 1e-3
 COMPLEX_STEP: Final = 1e-100
-FLOOR: Final = 1e-3
-"""A relative error's denominator is at least this fraction of the largest derivative of the array."""
-LEAST: Final = 1e-4
-"""And at least this fraction of the function's size: rounding leaves 1e-12 of it where the true derivative is 0."""
-TINY: Final = 1e-290
-"""Stands for the size of a function that is 0: no number is divided by 0."""
+ROUGH: Final = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+"""The relative rounding of values that are not float64."""
 
 
 class Check(NamedTuple):
     """One array: the largest relative errors over its elements. It is true if it passed.
 
     checked        elements compared with central differences.
-    kinks          elements not compared, because the step moved a unit across its activation's kink.
+    kinks          elements not compared, because the slope jumps within two steps of them.
     central        largest relative error against central differences.
     complex_step   largest relative error against the complex step; None where it is not taken.
     """
@@ -52,10 +52,19 @@ class Check(NamedTuple):
     complex_step: float | None
 
     @property
+    def undecided(self) -> int:
+        """Elements not compared for another reason than a kink: their differences are too rough, or do not agree."""
+        return max(0, math.prod(self.shape) - self.checked - self.kinks)
+
+    @property
     def passed(self) -> bool:
-        """True if both errors are within their limits and at least one element was checked."""
+        """True if both errors are within their limits, an element was compared, and all others are at kinks."""
+        return self._right and self.checked > 0 and not self.undecided
+
+    @property
+    def _right(self) -> bool:
         exact = self.complex_step is None or self.complex_step <= COMPLEX_LIMIT
-        return self.checked > 0 and self.central <= CENTRAL_LIMIT and exact
+        return self.central <= CENTRAL_LIMIT and exact
 
     def __bool__(self) -> bool:
         return self.passed
@@ -63,24 +72,40 @@ class Check(NamedTuple):
     def __repr__(self) -> str:
         exact = "" if self.complex_step is None else f", complex step {self.complex_step:.1e}"
         counts = f"{self.checked} checked, {self.kinks} at kinks"
-        return f"Check({self.name}: {'passed' if self else 'WRONG'}, {counts}, central {self.central:.1e}{exact})"
+        counts += f", {self.undecided} not decided" if self.undecided else ""
+        verdict = "passed" if self else "not decided" if self._right else "WRONG"
+        return f"Check({self.name}: {verdict}, {counts}, central {self.central:.1e}{exact})"
 
 
 class Checks(tuple[Check, ...]):
-    """One Check for each array, in order; true if all of them passed."""
+    """One Check for each array, in order; true if there is one and all passed. Parts and sums are Checks too."""
 
     __slots__ = ()
 
     @property
     def passed(self) -> bool:
         """True if every Check passed."""
-        return all(self)
+        return len(self) > 0 and all(self)
 
     def __bool__(self) -> bool:
         return self.passed
 
     def __repr__(self) -> str:
         return "\n".join(map(repr, self))
+
+    @overload
+    def __getitem__(self, at: SupportsIndex) -> Check: ...
+    @overload
+    def __getitem__(self, at: slice) -> Checks: ...
+    def __getitem__(self, at: Any) -> Any:
+        part = super().__getitem__(at)
+        return Checks(part) if isinstance(at, slice) else part
+
+    def __add__(self, other: Any) -> Any:
+        return Checks(super().__add__(other)) if isinstance(other, tuple) else NotImplemented
+
+    def __radd__(self, other: Any) -> Any:
+        return Checks(other + tuple(self)) if isinstance(other, tuple) else NotImplemented
 
 
 class _Problem(NamedTuple):
@@ -153,18 +178,31 @@ def check_gradient(
 ) -> Checks:
     """Check the `gradient` of any `function` at the point `at` by central differences.
 
-    function       of an array or of Params to a number; it is called nine times for each element of `at`.
+    function       of an array or of Params to a number in float64; it leaves its argument as it is. It is called six
+                   times for each element of `at`, and up to 150 times where the differences do not agree at once.
     at             a float64 array of any shape, or float64 Params.
     gradient       what is to be checked, shaped like `at`.
-    step           of the differences. Where those of this step and of half of it differ by more than the limit, as
-                   across a kink, the element is not compared and counts in `kinks`.
+    step           of the differences; the power of 2 next to it is taken, so that `at` is moved by exactly that.
     complex_step   compare with the complex step too: for functions that take complex numbers and are analytic, without
                    abs, conj, real parts or comparisons.
-    Returns  Checks: one Check for an array, one for each array of Params; true if all passed. An element passes if it
-             differs from the central difference by at most 1e-7 of the largest of: the difference itself; 1e-3 of the
-             steepest slope of its array; 1e-4 of the largest value of the function, below which differences are noise.
+    Returns  Checks: one Check for an array, one for each array of Params; true if all passed.
+
+    An element passes if it differs from the central difference by at most 1e-7 of the largest of: the difference
+    itself; 1e-3 of the largest difference of its array; 1e-4 of the largest value of the function, below which
+    differences are noise, but then by at most 4e-6 of the steepest slope within a step of `at`. Where the differences
+    of one step and of half of it differ, the step is halved until they agree, or rounding parts them: an element may
+    then also differ by 8 times what is left.
+
+    An element is not compared, and counts in `kinks`, if the slope jumps within two steps of it and still jumps
+    where the step is halved 20 times, or as often as rounding lets it: there abs, relu and max have no derivative to
+    compare with. It is not compared, and counts in `undecided`, if what is left exceeds 4e-6 of the steepest slope
+    (1e-4 at a minimum, where all differences are less than a hundredth of it): the values jump or are rounded, as those
+    of float32, or the step is too small. A Check is true if at least one element was compared, all that were are right,
+    and none is undecided; what `gradient` holds at kinks is not looked at.
+
     Raises   ArgumentTypeError for other dtypes, and a function whose values are not numbers; UsageError for a gradient
-             of another shape, and for values and gradients that are not finite.
+             of another shape, for values and gradients that are not finite, for a function that writes into its
+             argument, and for a step that is lost in rounding beside `at`.
 
     >>> import fnnet, numpy as np
     >>> at = np.linspace(-1.0, 1.0, 5)
@@ -182,13 +220,14 @@ def check_gradient(
 
         def check(number: int, name: str) -> Check:
             def value(array: Array) -> float:
-                return function(_replaced(params, number, name, array))
+                made: float = call_own("function", function, _replaced(params, number, name, array))
+                return made
 
             at, gradient = (getattr(tree.layers[number], name) for tree in (params, grads))
             return _check_function(f"layer {number + 1} {name}", at, gradient, value, step, bool(complex_step))
 
         return Checks(check(number, name) for number in range(len(params.layers)) for name in Layer._fields)
-    at = as_array("at", at, "f", "a float64 array or Params")
+    at = as_array("at", at, "fiub", "a float64 array or Params")
     if at.dtype != np.float64:
         raise ArgumentTypeError("at", expected="float64", found=at.dtype, fix="give at.astype(np.float64)")
     gradient = as_array("gradient", gradient, "fiu", "floats")
@@ -213,33 +252,76 @@ def _float64_params(params: Params) -> Params:
 def _check_function(
     name: str, at: Array, gradient: Array, function: Callable[[Array], Any], step: float, exact: bool
 ) -> Check:
+    step, epsilon = _fitting_step(name, at, step), [float(np.finfo(np.float64).eps)]
+    gradient = gradient.astype(np.float64)
+
     def value(array: Array) -> complex:
-        array.setflags(write=False)
-        found = function(array)
-        found = found.item() if isinstance(found, np.ndarray) and found.ndim == 0 else found
+        found = call_own("function", function, array)
+        if str(getattr(found, "dtype", "")) in ROUGH:
+            epsilon[0] = max(epsilon[0], ROUGH[str(found.dtype)])
+        if not isinstance(found, numbers.Number) and _is_scalar(found):
+            found = complex(found) if array.dtype.kind == "c" else float(found)
         if not isinstance(found, numbers.Complex if array.dtype.kind == "c" else numbers.Real):
             found = f"shape {np.shape(found)}" if isinstance(found, np.ndarray) else repr(found)[:80]
             raise ArgumentTypeError("value of the function", place=name, expected="a number", found=found)
         if not np.isfinite(complex(found)):
-            raise UsageError("value of the function", place=name, expected="a finite number", found=found)
+            fix = "give a point two steps inside the function's domain, or a smaller step"
+            raise UsageError("value of the function", place=name, expected="a finite number", found=found, fix=fix)
         return complex(found)
 
-    return _check_array(name, at, gradient, value, exact, None, step)
+    def moved(place: tuple[int, ...], by: complex) -> complex:
+        array = at.astype(np.result_type(by, np.float64))
+        array[place] += by
+        return value(array)
+
+    def along(number: int, distance: float) -> float:
+        return moved(places[number], distance).real
+
+    places, gradient, middle = list(np.ndindex(at.shape)), gradient.ravel(), value(at.copy()).real
+    slopes, tolerance, kinks, unit = differentiate(along, middle, at.ravel(), step, lambda: epsilon[0], gradient)
+    compared = ~np.isnan(slopes)
+    with np.errstate(over="ignore"):
+        errors = LIMIT * (abs(gradient / unit - slopes) / tolerance)[compared]
+    complex_error = None
+    if exact:
+        by_complex_step = [moved(place, COMPLEX_STEP * 1j).imag / COMPLEX_STEP / unit for place in places]
+        complex_error = _worst(gradient / unit, np.array(by_complex_step), LEAST)
+    central = float(errors.max()) if errors.size else 0.0
+    return Check(name, at.shape, int(compared.sum()), int(kinks.sum()), central, complex_error)
+
+
+def _fitting_step(name: str, at: Array, step: float) -> float:
+    """Return the power of 2 next to `step`, else UsageError if it is lost beside an element of `at`."""
+    power = 2.0 ** max(-1074, min(1023, round(math.log2(step))))
+    place = tuple(map(int, np.unravel_index(int(abs(at).argmax()), at.shape)))
+    largest = float(abs(at[place]))
+    # From there on the points lie apart as far as they should.
+    least = 256 * float(np.spacing(largest)) if math.isfinite(largest) else math.inf
+    if math.isinf(least):
+        raise UsageError("at is not finite", place=f"{name}, element {place}", expected="finite", found=at[place])
+    if not power >= least:
+        raise UsageError(
+            "step is lost in rounding", place=f"{name}, element {place}, which is {at[place]:g}",
+            expected=f"a step of at least {least:.1e}", found=step, fix="give a larger step, or scale `at`",
+        )  # fmt: skip
+    return power
+
+
+def _is_scalar(found: Any) -> bool:
+    """True for an array without axes, of any library; not for text."""
+    numeric = not isinstance(found, np.ndarray) or found.dtype.kind in "fiuc"
+    return numeric and getattr(found, "shape", None) == () and hasattr(found, "__float__")
 
 
 def _check_array(
     name: str, at: Array, gradient: Array, value: Callable[[Array], complex], exact: bool,
-    crosses: Callable[[Array], bool] | None, step: float = STEP,
+    crosses: Callable[[Array], bool],
 ) -> Check:  # fmt: skip
-    """Compare the gradient of `value` at each element of the array `at`.
+    """Compare the gradient of a loss at each element of the array `at`.
 
-    crosses   whether a kink lies between `at` and an array; None to find kinks by the differences of half the step.
+    crosses   whether a kink lies between `at` and an array.
     """
     central, complex_step = np.full(at.shape, np.nan), np.zeros(at.shape)
-    doubts, middle, least = np.zeros(at.shape), 0.0, LEAST  # of a loss of a nat
-    if not crosses:
-        middle = value(at.copy()).real
-        least = LEAST * max(abs(middle), TINY)
     for place in np.ndindex(at.shape):
 
         def moved(by: complex, place: tuple[int, ...] = place) -> Array:
@@ -249,23 +331,12 @@ def _check_array(
 
         if exact:
             complex_step[place] = value(moved(COMPLEX_STEP * 1j)).imag / COMPLEX_STEP
-        if crosses and (crosses(moved(-2 * step)) or crosses(moved(2 * step))):
+        if crosses(moved(-2 * STEP)) or crosses(moved(2 * STEP)):
             continue
-        a, b, c, d = (value(moved(steps * step)).real for steps in (-2, -1, 1, 2))
-        central[place] = (a - 8 * b + 8 * c - d) / (12 * step)
-        if not crosses:
-            e, f = (value(moved(steps * step)).real for steps in (-0.5, 0.5))
-            slopes = abs((b - 8 * e + 8 * f - c) / (6 * step) - central[place])
-            # At a kink the second difference is proportional to the step, elsewhere to its square.
-            bends = abs((b - 2 * middle + c) - 4 * (e - 2 * middle + f)) / step
-            doubts[place] = max(float(slopes), float(bends))
-            # Where the values differ by their rounding and that of `at` alone, as at a minimum of 0.
-            steepest = FLOOR * max(abs(b - middle), abs(c - middle)) / step
-            least = max(least, LEAST * max(map(abs, (a, b, c, d))), steepest)
-    if not crosses:
-        scale = np.maximum(np.abs(central), max(least, FLOOR * np.abs(central).max()))
-        central[doubts > CENTRAL_LIMIT * scale] = np.nan
+        a, b, c, d = (value(moved(steps * STEP)).real for steps in (-2, -1, 1, 2))
+        central[place] = (a - 8 * b + 8 * c - d) / (12 * STEP)
     smooth = ~np.isnan(central)
+    least = LEAST  # of a loss of a nat
     return Check(
         name,
         at.shape,

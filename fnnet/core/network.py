@@ -44,7 +44,8 @@ class Activations(NamedTuple):
 def as_floats(x: Array, dtype: DTypeLike) -> Array:
     """Return `x` as floats of `dtype`: bytes are divided by 255, floats are taken as they are."""
     if x.dtype != BYTES:
-        return np.asarray(x, dtype)
+        with np.errstate(over="ignore"):
+            return np.asarray(x, dtype)
     floats = x.astype(dtype)
     floats /= LARGEST
     return floats

@@ -100,13 +100,14 @@ def forward(
     params = check_params(params)
     floats = as_input(x, params)
     masks = None if masks is None else check_masks(masks, len(floats), params)
-    activations = network.forward(params, floats, checked, masks, kernels.operations)
+    with np.errstate(over="ignore", invalid="ignore"):
+        activations = network.forward(params, floats, checked, masks, kernels.operations)
     probs = activations.probs
     # Bytes are finite. A row of probabilities is NaN as a whole; their sum of squares is the quickest look at several.
     if getattr(x, "dtype", None) is not network.BYTES and not math.isfinite(
         probs.item(0) if len(probs) == 1 else (flat := probs.ravel()).dot(flat)
     ):
-        check_finite_input(floats, params)
+        check_finite_input(x, params)
     if checked is not activation:
         activations = activations._replace(activation=activation)
     for array in activations.a[1:]:  # the first is x, which is read-only already
@@ -143,9 +144,10 @@ def loss(
     """
     params, formula = check_network(params, activation)
     check_kernels(kernels)
-    x = as_input(x, params)
-    targets = _check_targets(params, len(x), labels, weights, label_smoothing)
-    mean_loss = network.loss(params, x, targets[0], formula, *targets[1:], kernels.operations)
+    floats = as_input(x, params)
+    targets = _check_targets(params, len(floats), labels, weights, label_smoothing)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean_loss = network.loss(params, floats, targets[0], formula, *targets[1:], kernels.operations)
     if not math.isfinite(mean_loss):
         check_finite_input(x, params)
     return mean_loss
@@ -285,7 +287,8 @@ def predictor(
 
 def _as_stored(x: Array, params: Params) -> Array:
     """Return `x` contiguous, as uint8 or in the parameters' dtype."""
-    stored: Array = np.ascontiguousarray(x, dtype=BYTES if x.dtype == BYTES else params.layers[0].W.dtype)
+    with np.errstate(over="ignore"):
+        stored: Array = np.ascontiguousarray(x, dtype=BYTES if x.dtype == BYTES else params.layers[0].W.dtype)
     return stored
 
 

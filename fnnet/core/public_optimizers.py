@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-import numpy as np
-
 from fnnet.core import optimizers
 from fnnet.core.check_trees import check_finite_grads, check_like
-from fnnet.core.checks import calm, check_amount, check_count, check_share
+from fnnet.core.checks import calm, check_amount, check_count, check_share, whole
 from fnnet.core.optimizers import Optimizer, trees_of
+from fnnet.core.own import call_own, read_only
 from fnnet.core.params import Params, each, freeze_params
 from fnnet.core.state import Moments
 from fnnet.errors import ArgumentTypeError, UsageError, counted
@@ -239,7 +238,7 @@ def unchecked(optimizer: Optimizer) -> Optimizer:
     own = optimizer.update
 
     def update(params: Params, grads: Params, state: Any, rate: float) -> tuple[Params, Any]:
-        returned = own(params, grads, state, rate)
+        returned = call_own("update of the optimizer", own, params, grads, state, rate)
         if not (isinstance(returned, tuple) and len(returned) == 2) or isinstance(returned, Params):
             found = f"a tuple of {len(returned)}" if isinstance(returned, tuple) else type(returned).__name__
             raise ArgumentTypeError("result of the optimizer's update", expected="(params, state)", found=found)
@@ -248,7 +247,7 @@ def unchecked(optimizer: Optimizer) -> Optimizer:
             state = check_state(optimizer, params, returned[1])
         except UsageError as error:
             raise (error if error.where else error.at("optimizer.update")) from None
-        return each(_view, moved), _views(state)
+        return each(read_only, moved), read_only(state)
 
     return optimizer._replace(update=update, name="")
 
@@ -257,27 +256,6 @@ def _is_of_core(update: Any) -> bool:
     """True for the update of one of core's optimizers, whose rule is known; not for what wraps another's."""
     known = getattr(update, "__module__", None) == optimizers.__name__
     return known and update.__qualname__.partition(".")[0] in optimizers.OPTIMIZERS
-
-
-def _view(array: Any) -> Any:
-    if not isinstance(array, np.ndarray):
-        return array
-    view = array.view()
-    view.setflags(write=False)
-    return view
-
-
-def _views(state: Any) -> Any:
-    """Return a state whose arrays, in the forms that states usually have, are read-only views."""
-    if isinstance(state, Moments):
-        return state._replace(trees=_views(state.trees))
-    if isinstance(state, Params):
-        return each(_view, state)
-    if isinstance(state, tuple) and hasattr(state, "_fields"):
-        return type(state)(*map(_views, state))
-    if type(state) in (tuple, list):
-        return type(state)(map(_views, state))
-    return {name: _views(value) for name, value in state.items()} if type(state) is dict else _view(state)
 
 
 SGD: Final = sgd()
@@ -309,7 +287,8 @@ def check_state(optimizer: Optimizer, params: Params, state: Any) -> Any:
         fix = "begin with optimizer.init(params)"
         raise UsageError("optimizer state is not of this optimizer", expected=expected, found=found, fix=fix)
     if isinstance(state, Moments):
-        check_count("optimizer state's steps", state.steps, 0)
+        steps = check_count("optimizer state's steps", whole(state.steps), 0)
+        state = state if steps is state.steps else state._replace(steps=steps)
     plain: list[Params] = []
     same = True
     for tree in trees:  # a loop: comprehensions are frames of their own, in every step

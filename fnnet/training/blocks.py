@@ -9,7 +9,7 @@ import numpy as np
 
 from fnnet.core import dropout, network
 from fnnet.core.check_network import check_activation, check_examples, check_finite_input, check_input
-from fnnet.core.checks import as_array, check_amount, check_count, check_labels, check_weights
+from fnnet.core.checks import as_array, as_integers, check_amount, check_count, check_labels, check_weights
 from fnnet.core.optimizers import Optimizer, trees_of
 from fnnet.core.params import Array
 from fnnet.core.public_optimizers import SGD, check_state, unchecked
@@ -69,7 +69,7 @@ def train_block(
     state = check_work(state, objective, optimizer)
     examples = check_examples(examples)
     x = check_input(examples.x, state.params)
-    labels = as_array("labels are not integers", examples.labels, "iu", "an integer dtype")
+    labels = as_integers(examples.labels, (len(x), state.params.layers[-1].b.size))
     weights = check_weights(weights, len(x))
     if labels.shape != (len(x),):
         raise UsageError("labels do not fit x", expected=f"shape ({len(x)},)", found=labels.shape)
@@ -150,7 +150,7 @@ class Loop:
                     self._state, x, labels, rate, weights, self._objective, self._optimizer, self._operations
                 )
             except DivergedError:
-                check_finite_input(x, self._state.params, None if rows is None else batch)
+                check_finite_input(self._examples.x[batch], self._state.params, None if rows is None else batch)
                 raise
             losses.append(loss * len(labels))
             correct += right

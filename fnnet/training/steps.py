@@ -61,17 +61,19 @@ def train_step(
     """
     state = check_work(state, objective, optimizer)
     check_kernels(kernels)
-    learning_rate, x = check_amount("learning_rate", learning_rate), as_input(x, state.params)
-    labels = check_labels(labels, (len(x), state.params.layers[-1].b.size))
-    weights = None if weights is None else check_weights(weights, len(x))
+    learning_rate, floats = check_amount("learning_rate", learning_rate), as_input(x, state.params)
+    labels = check_labels(labels, (len(floats), state.params.layers[-1].b.size))
+    weights = None if weights is None else check_weights(weights, len(floats))
     if not isinstance(objective.activation, str):
         objective = objective._replace(activation=check_activation(objective.activation))
     plain = unchecked(optimizer)
     moments = check_state(plain, state.params, state.optimizer_state)
     if moments is not state.optimizer_state:
         state = state._replace(optimizer_state=moments)
+    work = (labels, learning_rate, weights, objective, plain, kernels.operations)
     try:
-        made, mean_loss, correct = step(state, x, labels, learning_rate, weights, objective, plain, kernels.operations)
+        with np.errstate(all="ignore"):  # what is not finite is an error, as in blocks
+            made, mean_loss, correct = step(state, floats, *work)
     except DivergedError:
         check_finite_input(x, state.params)
         raise

@@ -59,7 +59,8 @@ WAYS = pytest.mark.parametrize("way", ["step", "block", "epoch"])
 def test_f71_what_is_not_finite_in_x_ends_the_step(value, dtype, way, kernels):
     examples = batch(dtype=dtype)
     examples.x[3, 2] = value
-    told = f"row 3, column 2: x is not finite; expected finite {np.dtype(dtype)}, found {value}; fill it in"
+    told = f"row 3, column 2: x is not finite; expected finite {np.dtype(dtype)}, found {value}; "
+    told += "fill it in" if np.isnan(value) else r"bring x into a range, as np\.clip does, or leave"
     with pytest.raises(UsageError, match=told):
         one_step(kernels, fnnet.init(SIZES, 1, dtype=dtype), examples, way=way)
 

@@ -1,10 +1,13 @@
 """What was wrong without a word: gradients that are not finite, checks that were true, activations that write."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 import fnnet
 from fnnet.core.gradcheck import Check, Checks
+from fnnet.core.state import Examples
 from fnnet.errors import ArgumentTypeError, ModelError, UsageError
 
 PARAMS = fnnet.init((4, 3, 2), dtype=np.float64)
@@ -179,3 +182,151 @@ def test_parameters_are_not_saved_as_a_model(sizes, fix, tmp_path):
     with pytest.raises(ModelError, match=fix):
         fnnet.save_model(tmp_path / "m", fnnet.init(sizes))
     assert not list(tmp_path.iterdir())
+
+
+# Activations of one's own that hide NaN, write all the same, or give the same array out again.
+
+HIDING = {
+    "where": lambda z: np.where(z > 0, z, 0),
+    "fmax": lambda z: np.fmax(z, 0),
+    "nan_to_num": lambda z: np.maximum(np.nan_to_num(z), 0),
+}
+
+
+@pytest.mark.parametrize("name", HIDING)
+@pytest.mark.parametrize("call", ["forward", "scores", "predict", "predictor", "loss", "train_step", "train_block"])
+def test_nan_is_refused_whatever_an_own_activation_makes_of_it(name, call, kernels):
+    own = fnnet.Activation(HIDING[name], lambda da, z: da * (z > 0))
+    x, labels, state = X.copy(), np.zeros(5, int), fnnet.TrainState(PARAMS, (), 0, 0)
+    x[3, 1] = np.nan
+    objective, options = fnnet.Objective(own), {"activation": own, "kernels": kernels}
+    calls = {
+        "predictor": lambda: fnnet.predictor(PARAMS, **options)(x),
+        "loss": lambda: fnnet.loss(PARAMS, x, labels, **options),
+        "train_step": lambda: fnnet.train_step(state, x, labels, 0.1, objective=objective, kernels=kernels),
+        "train_block": lambda: fnnet.train_block(
+            state, Examples(x, labels), np.arange(5), 2, 0.1, objective=objective, kernels=kernels
+        ),
+    }
+    with pytest.raises(UsageError, match="row 3, column 1: x is not finite; expected finite float64, found nan"):
+        calls.get(call, lambda: getattr(fnnet, call)(PARAMS, x, **options))()
+    x[3, 1] = -np.inf
+    x[3, 0] = np.inf  # their difference is NaN
+    with pytest.raises(UsageError, match="row 3, column 0: x is not finite; expected finite float64, found inf"):
+        calls.get(call, lambda: getattr(fnnet, call)(PARAMS, x, **options))()
+
+
+DEEP = fnnet.init((4, 6, 6, 2), 1, dtype="float64")
+
+
+def grads_of(value, backward=lambda da, z: da * (1 - np.tanh(z) ** 2)):
+    own = fnnet.Activation(value, backward)
+    return fnnet.backward(DEEP, fnnet.forward(DEEP, X, activation=own), np.array([0, 1, 1, 0, 1]))
+
+
+def test_a_buffer_that_is_given_out_again_changes_nothing():
+    buffer, other = np.empty((5, 6)), np.empty((5, 6))
+
+    def backward(da, z):
+        return np.multiply(da, 1 - np.tanh(z) ** 2, out=other)
+
+    assert grads_of(lambda z: np.tanh(z, out=buffer), backward) == grads_of(np.tanh)
+    assert grads_of(lambda z: np.tanh(z, out=buffer)[:]) == grads_of(np.tanh)
+
+
+def test_writing_through_the_flags_changes_nothing():
+    def value(z):
+        made = np.tanh(z)
+        z.setflags(write=True)
+        z[...] = 7
+        return made
+
+    assert grads_of(value) == grads_of(np.tanh)
+
+
+@pytest.mark.parametrize("words", ["my file is read-only", "array of mine: read-only", "read-only"])
+def test_an_error_that_speaks_of_read_only_is_its_own(words):
+    def value(z):
+        raise ValueError(words)
+
+    with pytest.raises(ValueError, match=words) as told:
+        fnnet.forward(PARAMS, X, activation=fnnet.Activation(value, value))
+    assert type(told.value) is ValueError
+    with pytest.raises(ValueError, match=words) as told:
+        fnnet.check_gradient(value, np.ones(2), np.ones(2))
+    assert type(told.value) is ValueError
+
+
+WRITERS = {
+    "params": lambda params, grads, state, rate: params[0].W.__imul__(0.5),
+    "grads": lambda params, grads, state, rate: np.clip(grads[0].W, -1, 1, out=grads[0].W),
+    "state": lambda params, grads, state, rate: state["v"].sort(),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_an_own_optimizer_cannot_change_its_arguments(name):
+    own = fnnet.Optimizer(lambda params: {"v": np.ones(3)}, WRITERS[name])
+    params = fnnet.Params(tuple(fnnet.Layer(W.copy(), b.copy()) for W, b in PARAMS))
+    state = fnnet.TrainState(params, own.init(params), 0, 0)
+    with pytest.raises(UsageError, match="update of the optimizer; expected a function that leaves its arguments"):
+        fnnet.train_step(state, X, np.zeros(5, int), 0.1, optimizer=own)
+    assert params == PARAMS
+
+
+@pytest.mark.parametrize("name", ["forward", "loss", "scores", "train_step", "backpropagate", "input_gradient"])
+def test_nothing_is_warned_of_before_a_refusal(name):
+    single, x, labels = fnnet.init((4, 3, 2)), X.copy(), np.zeros(5, int)
+    x[2, 1] = 1e39
+    calls = {
+        "forward": lambda: fnnet.forward(single, x),
+        "loss": lambda: fnnet.loss(single, x, labels),
+        "scores": lambda: fnnet.scores(single, x),
+        "train_step": lambda: fnnet.train_step(fnnet.TrainState(single, (), 0, 0), x, labels, 0.1),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        if name in calls:
+            told = r"row 2, column 1: x is not finite; expected finite float32, found 1e\+39; scale x, or use a network"
+            with pytest.raises(UsageError, match=told):
+                calls[name]()
+        else:
+            activations = fnnet.forward(single, X)
+            with pytest.raises(UsageError, match=r"found 1e\+39"):
+                getattr(fnnet, name)(single, activations, x[:, :2])
+
+
+def test_steps_may_be_an_array_without_axes():
+    optimizer, moved = fnnet.adam(), []
+    for steps in (0, np.array(0), np.int32(0)):
+        moments = optimizer.init(PARAMS)._replace(steps=steps)
+        state = fnnet.TrainState(PARAMS, moments, 0, 0)
+        made = fnnet.train_step(state, X, np.zeros(5, int), 0.1, optimizer=optimizer)[0]
+        assert type(made.optimizer_state.steps) is int
+        moved.append(made.params)
+    assert moved[0] == moved[1] == moved[2]
+    with pytest.raises(ArgumentTypeError, match="steps is not an integer"):
+        optimizer.update(PARAMS, PARAMS, optimizer.init(PARAMS)._replace(steps=np.array(0.5)), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("labels", "fix"),
+    [
+        (np.zeros(5, bool), r"found bool; give labels\.astype\(int\)"),
+        (np.zeros((5, 1), int), r"found \(5, 1\); give labels\.ravel\(\)$"),
+        (np.zeros((5, 1)), r"give labels\.ravel\(\)\.astype\(int\)"),
+        (np.eye(2, dtype=bool)[[0, 1, 1, 0, 1]], r"give labels\.argmax\(axis=1\)"),
+        (np.array([0, 0.5, 1, 0, 1]), "give the number of the class of each row$"),
+        (np.array([0, np.nan, 1, 0, 1]), "give the number of the class of each row$"),
+    ],
+)
+def test_labels_are_refused_with_a_remedy_that_works(labels, fix):
+    with pytest.raises(UsageError, match=fix):
+        fnnet.loss(PARAMS, X, labels)
+    with pytest.raises(UsageError, match="labels"):
+        fnnet.train_block(fnnet.TrainState(PARAMS, (), 0, 0), Examples(X, labels), np.arange(5), 2, 0.1)
+
+
+def test_truth_values_as_input_are_refused_with_a_remedy():
+    with pytest.raises(ArgumentTypeError, match=r"found bool; give 0 and 1, as array\.astype\(np\.float32\)"):
+        fnnet.predict(PARAMS, X > 0)

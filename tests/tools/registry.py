@@ -41,7 +41,7 @@ MODULES = (
             "rng",
         )
     ),
-    *("core." + name for name in ("schedules", "metrics", "dropout", "deform", "gradcheck")),
+    *("core." + name for name in ("schedules", "metrics", "dropout", "deform", "differences", "gradcheck")),
     *("training." + name for name in ("class_weights", "stopping", "steps", "blocks", "lbfgs", "lr_find", "epochs")),
     "training.plan",
 )
@@ -316,6 +316,8 @@ THROUGH = {
     "check_network.check_initialiser": "public.init",
     "check_network.check_operands": "operations.affine",
     "checks.as_array": "public.forward",
+    "checks.as_integers": "public.loss",
+    "checks.whole": "public_optimizers.adam",
     "checks.calm": "public.forward",
     "checks.check_untraced": "public.forward",
     "checks.check_labels": "public.loss",
@@ -353,6 +355,7 @@ THROUGH = {
     "schedules.make_plateau": "epochs.epochs",
     "lbfgs.flatten": "lbfgs.minimise",
     "lbfgs.unflatten": "lbfgs.minimise",
+    "differences.differentiate": "gradcheck.check_gradient",
     "gradcheck.example": "gradcheck.check_gradients",
     "gradcheck.example_weights": "gradcheck.check_gradients",
 }

@@ -118,6 +118,6 @@ def of_pillow(path: Path, known: Any) -> tuple[Any, Any]:
 
 def cases() -> list[Case]:
     """Return all rows, in the order of the table."""
-    from tests.campaigns.data import arrays, pictures, strangers, tables
+    from tests.campaigns.data import arrays, extras, pictures, strangers, tables
 
-    return [*tables.cases(), *arrays.cases(), *pictures.cases(), *strangers.cases()]
+    return [*tables.cases(), *arrays.cases(), *pictures.cases(), *extras.cases(), *strangers.cases()]

@@ -20,13 +20,19 @@ blank again. A row names the options that it needs; notes are lines on standard 
 {versions}
 """
 DISTRIBUTIONS = {"PIL": "Pillow", "sklearn": "scikit-learn", "arff": "liac-arff"}
-OPTIONS = {"label_column": "--label-column", "pixel_max": "--pixel-max", "transpose": "--transpose", "image": "--image",
-           "first_label": "--first-label", "classes": "--classes", "ink": "--ink", "size": "--size"}  # fmt: skip
+OPTIONS = {
+    "label_column": "--label-column", "pixel_max": "--pixel-max", "transpose": "--transpose", "image": "--image",
+    "first_label": "--first-label", "classes": "--classes", "ink": "--ink", "size": "--size",
+    "first_index": "--first-index", "flat": "--image-size",
+}  # fmt: skip
 
 
 def shown(reading):
     """The options of a row."""
-    values = {name: len(value) if name == "classes" else value for name, value in reading.items()}
+    values = {
+        name: "x".join(map(str, value)) if name == "flat" else len(value) if name == "classes" else value
+        for name, value in reading.items()
+    }
     words = (f"`{OPTIONS.get(name, name)}{'' if value is True else f' {value}'}`" for name, value in values.items())
     return " ".join(words)
 
@@ -37,10 +43,16 @@ def version(name):
     return f"{distribution} {metadata.version(distribution)}"
 
 
+def order(case):
+    """The place of the heading that a row stands under."""
+    groups = list(dict.fromkeys(each.group for each in cases()))
+    return groups.index(case.group)
+
+
 def main():
     """Run every row, write the page, and return the number of rows that are wrong."""
     lines, counts, libraries, wrong = [], Counter(), set(), 0
-    for group, rows in groupby(cases(), lambda case: case.group):
+    for group, rows in groupby(sorted(cases(), key=order), lambda case: case.group):
         lines += [f"## {group}", "", "| variant | written by | options | what fnnet does |", "|---|---|---|---|"]
         for case in rows:
             if case.missing:

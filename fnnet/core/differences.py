@@ -1,0 +1,229 @@
+"""Derivatives of a function of many numbers by central differences, each with its error; kinks apart from curvature.
+
+The five-point rule of a step w is (f(-2w) - 8 f(-w) + 8 f(w) - f(2w)) / 12w, whose error is proportional to w**4; from
+those of w and w/2 follows one with an error of w**6 (Richardson 1911, doi:10.1098/rsta.1911.0009). Where they differ by
+too much, w is halved until they agree, or rounding makes them differ more.
+
+A kink is found by fourth differences divided by w: halving w leaves them as they are at a kink, divides them by 8 where
+the function is smooth, and doubles them where rounding or a jump makes them. They are followed to the place where they
+are largest.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from fnnet.core.params import Array
+from fnnet.errors import UsageError
+
+LIMIT: Final = 1e-7
+"""Of a relative error."""
+FLOOR: Final = 1e-3
+"""A relative error's denominator is at least this fraction of the largest derivative of the array."""
+LEAST: Final = 1e-4
+"""And at least this fraction of the function's size: rounding leaves 1e-12 of it where the true derivative is 0."""
+TINY: Final = 1e-305
+"""Stands for the size of a function that is 0: no number is divided by 0."""
+COARSEST: Final = 4e-6
+"""Differences whose error may be a larger fraction of the steepest slope decide nothing."""
+AT_MINIMUM: Final = 1e-4
+"""The same fraction where all derivatives are less than 1e-2 of the slopes a step away: rounding shows more there."""
+HALVINGS: Final = 20
+"""Of the step, at most, until the differences agree."""
+ENOUGH: Final = 5
+"""Halvings beyond the best step: what rounding does there tells what it does to the best."""
+NARROWINGS: Final = 20
+"""Of the step, at most, around a kink: down to a millionth of it."""
+
+
+class Slopes(NamedTuple):
+    """The derivative at each element, or what is known in its place, in the order of the point's elements.
+
+    slopes      the derivatives divided by `unit`; NaN where there is none to compare with.
+    tolerance   what a right derivative may differ by, divided by `unit`.
+    kinks       True where a kink was found.
+    unit        the largest value of the function.
+    """
+
+    slopes: Array
+    tolerance: Array
+    kinks: Array
+    unit: float
+
+
+class _Line:
+    """The function along one coordinate, at distances from the point, each computed once."""
+
+    def __init__(self, value: Callable[[float], float], middle: float) -> None:
+        self._value, self._known, self.unit = value, {0.0: middle}, 1.0
+
+    def __call__(self, distance: float) -> float:
+        if distance not in self._known:
+            self._known[distance] = self._value(distance)
+        return self._known[distance] / self.unit
+
+    def largest(self) -> float:
+        """Return the largest value so far."""
+        return max(map(abs, self._known.values()))
+
+    def steepness(self, w: float) -> float:
+        """Return the larger of the slopes to both sides, without their signs."""
+        return max(abs(self(w) - self(0.0)), abs(self(0.0) - self(-w))) / w
+
+    def slope(self, w: float) -> float:
+        """Return the five-point rule of step w."""
+        return (self(-2 * w) - 8 * self(-w) + 8 * self(w) - self(2 * w)) / (12 * w)
+
+    def bend(self, w: float) -> float:
+        """Return the fourth difference about the point, divided by w: twice the jump of the slope at a kink there."""
+        return abs(self(-2 * w) - 4 * self(-w) + 6 * self(0.0) - 4 * self(w) + self(2 * w)) / w
+
+
+def differentiate(
+    value: Callable[[int, float], float],
+    middle: float,
+    at: Array,
+    step: float,
+    epsilon: Callable[[], float],
+    gradient: Array,
+) -> Slopes:
+    """Return the derivatives of a function at `at`, and what each may be wrong by.
+
+    value      of the function where the element of a number is moved by a distance; `middle` at `at` itself.
+    at         the point, (n,).
+    step       a power of 2 that is not lost beside any element.
+    epsilon    the relative rounding of the function's values so far.
+    gradient   what they are compared with: a derivative that differs from it by little is computed more exactly.
+    Raises     UsageError for a function whose values are too small for float64.
+    """
+
+    lines = [_Line(functools.partial(value, number), middle) for number in range(len(at))]
+    coarse, fine = (np.empty(at.shape) for _ in range(2))
+    for each in lines:
+        for distance in (-2, -1, -0.5, 0.5, 1, 2):
+            each(distance * step)
+    size = max(each.largest() for each in lines)
+    if 0 < size < TINY:
+        expected, fix = f"values of at least {TINY:g}, or 0", "multiply the function and its gradient by a large number"
+        raise UsageError("values of the function are too small to differ", expected=expected, found=size, fix=fix)
+    unit = max(TINY, size)
+    for place, each in enumerate(lines):
+        each.unit = unit
+        coarse[place], fine[place] = each.slope(step), each.slope(step / 2)
+    steep = np.array([each.steepness(step) for each in lines])
+    steepest = float(steep.max())
+    # A function rounds its argument too, and what it makes of it on the way to its value: numbers of a thousand steps.
+    shaken = max(1024 * step * steepest, float((abs(at) * steep).sum()))
+    rounding = 2 * (epsilon() * (1 + shaken) + 5e-324 / unit) / (step / 2)
+    slopes, found = (16 * fine - coarse) / 15, np.zeros(at.shape)
+    alike = abs(fine - coarse) <= np.maximum(abs(fine), abs(coarse)) / 10
+    bounds = _bounds(slopes, slopes[alike], steepest, rounding)
+    kinks = np.zeros(at.shape, bool)
+    for place, each in enumerate(lines):
+        bound = bounds[place]
+        if abs(fine[place] - coarse[place]) <= bound / 4 and each.bend(step / 2) <= bound:
+            continue
+        least = float(np.spacing(abs(at[place]) + 2 * step))
+        kinks[place] = _has_kink(each, step, max(float(bound), 1024 * rounding), least, epsilon())
+        if not kinks[place]:
+            slopes[place], found[place] = _refined(each, step, float(bound), least, steepest)
+    slopes[kinks] = np.nan
+    unknown = 8 * found > _coarsest(_largest(slopes[found == 0]), steepest)
+    slopes[unknown] = np.nan
+    bounds = _bounds(slopes, slopes, steepest, rounding)
+    tolerance = np.where(found > bounds / 4, np.maximum(bounds, 8 * found), bounds)
+    with np.errstate(over="ignore"):
+        errors = abs(gradient / unit - slopes)
+    small = errors <= np.maximum(100 * tolerance, _coarsest(_largest(slopes), steepest))
+    for place in np.flatnonzero((errors > tolerance) & small).tolist():
+        # It may be chance that two differences agreed, where rounding is more than the values show.
+        least = float(np.spacing(abs(at[place]) + 2 * step))
+        slope, error = _refined(lines[place], step, 0.0, least, steepest)
+        if 8 * error <= _coarsest(_largest(slopes), steepest):
+            slopes[place], tolerance[place] = slope, max(tolerance[place], 8 * error)
+        elif errors[place] <= 8 * error:
+            slopes[place] = np.nan
+    largest = _largest(slopes)
+    constant = max(largest, steepest) <= 16 * rounding
+    if rounding > (LIMIT * LEAST if constant else _coarsest(largest, steepest)):
+        slopes[:] = np.nan
+    return Slopes(slopes, tolerance, kinks, unit)
+
+
+def _bounds(slopes: Array, known: Array, steepest: float, rounding: float) -> Array:
+    """Return what each slope may differ by; `known` are the slopes whose largest counts."""
+    largest = _largest(known)
+    big, least = max(largest, steepest), LIMIT * LEAST
+    if big > 16 * rounding:  # else the function is constant as far as its values show
+        least = min(least, COARSEST * big)
+    bounds: Array = np.maximum(LIMIT * np.fmax(abs(slopes), FLOOR * largest), max(least, rounding))
+    return bounds
+
+
+def _coarsest(largest: float, steepest: float) -> float:
+    """Return the error of differences that still decide, next to the largest derivative and the steepest slope."""
+    return max(COARSEST * max(largest, steepest), AT_MINIMUM * steepest if largest < steepest / 100 else 0.0)
+
+
+def _largest(slopes: Array) -> float:
+    finite = abs(slopes[np.isfinite(slopes)])
+    return float(finite.max()) if finite.size else 0.0
+
+
+def _has_kink(line: _Line, step: float, bound: float, least: float, epsilon: float) -> bool:
+    """Return whether the slope jumps within two steps of the point.
+
+    The sum of the fourth differences of nine values, divided by w, is 2 to 4 times the jump: it must stay within these
+    over the last four halvings of w, the last down to rounding or NARROWINGS.
+    """
+    w, centre, sums = step / 2, 0.0, list[float]()
+    for _ in range(NARROWINGS):
+        values = np.array([line(centre + number * w) for number in range(-4, 5)])
+        fourths = abs(values[:-4] - 4 * values[1:-3] + 6 * values[2:-2] - 4 * values[3:-1] + values[4:])
+        sums.append(float(fourths.sum()) / w)
+        grows = len(sums) > 3 and sums[-1] > 3 * sums[-3] and sums[-1] > 6 * sums[-4]
+        if sums[-1] <= bound or grows:
+            return False
+        centre += (int(fourths.argmax()) - 2) * w
+        w /= 2
+        if w < least or 80 * epsilon / w > sums[-1] / 4:
+            break
+    last = sums[-4:]
+    return len(last) == 4 and max(last) <= 2.2 * min(last)
+
+
+def _refined(line: _Line, step: float, bound: float, least: float, steepest: float) -> tuple[float, float]:
+    """Return the slope at the point, from the step at which the differences agree best, and its error.
+
+    They agree if those of three steps do, and the slope does not jump at the point at all steps.
+    """
+    w, coarse, before = step / 2, line.slope(step), math.nan
+    slopes, errors, bends, best = list[float](), list[float](), list[float](), 0
+    for _ in range(HALVINGS):
+        if w < least:
+            break
+        fine = line.slope(w)
+        slope = (16 * fine - coarse) / 15
+        bends.append(line.bend(w))
+        if not math.isnan(before):
+            slopes.append(slope)
+            errors.append(max(abs(slope - before), abs(slope - fine)))
+            best = min(range(len(errors)), key=lambda number: _error(errors, number))
+            if min(errors) <= bound / 4 and min(bends) <= bound:
+                return slopes[errors.index(min(errors))], min(errors)
+            if len(errors) > best + ENOUGH and 8 * min(bends) <= COARSEST * steepest:
+                break
+        w, coarse, before = w / 2, fine, slope
+    if not errors or min(bends) > max(bound, _coarsest(0.0, steepest) / 8):
+        return math.nan, math.inf
+    return slopes[best], _error(errors, best)
+
+
+def _error(errors: list[float], number: int) -> float:
+    """Return the error of the slope of this number: rounding doubles with every one that follows."""
+    return max(math.ldexp(error, -later) for later, error in enumerate(errors[number:]))
