@@ -34,7 +34,7 @@ SOURCES: Final = (
     "errors.py",
     "limits.py",
     "names.py",
-    *(f"core/{name}.py" for name in ("__init__", "checks", "dropout", "operations", "params", "rng")),
+    *(f"core/{name}.py" for name in ("__init__", "checks", "dropout", "frames", "operations", "params", "rng")),
     *(
         f"kernels/{name}.py"
         for name in ("__init__", "build", "layout", "machine", "shipped", "shortcuts", "signatures")

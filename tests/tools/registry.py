@@ -212,10 +212,10 @@ for _name, _figures, _errors in (
     _add(f"schedules.{_name}", _asked(getattr(schedules, _name)), _figures | {"at": _at}, errors=_errors + _wrong_at)
 _add("schedules.parse_schedule", schedules.parse_schedule, {"text": (OTHER, "step:every=2")})
 _add("schedules.make_schedule", _asked(schedules.make_schedule), {"text": (OTHER, "cosine"), "rate": _rate,
-    "epochs": (OTHER, 2), "steps_per_epoch": (OTHER, 3), "cycles": (OTHER, (1,)), "at": _at})
+    "epochs": (OTHER, 2), "steps_per_epoch": (OTHER, 3), "cycles": (OTHER, (1,)), "at": _at}, fine={"cycles": ("empty",)})
 _add("schedules.follows_length", schedules.follows_length, {"text": (OTHER, "step:every=2")})
 _add("schedules.check_cycles", schedules.check_cycles, {"cycles": (OTHER, (1, 2)), "text": (OTHER, "cosine"),
-    "epochs": (OTHER, 3)})
+    "epochs": (OTHER, 3)}, fine={"cycles": ("empty",)})
 _add("schedules.plateau_scale", schedules.plateau_scale, {"losses": (OTHER, [3.0, 3.0, 3.0]), "factor": (OTHER, 0.5),
     "patience": (OTHER, 1), "threshold": (OTHER, 0.1)}, fine={"losses": ("empty",)})
 
@@ -352,6 +352,8 @@ THROUGH = {
     "epochs.trained_params": "epochs.start",
     "epochs.epoch_order": "epochs.epochs",
     "epochs.EpochRunner": "epochs.epochs",
+    "epochs.stops_early": "epochs.epochs",
+    "class_weights.sample_weights": "class_weights.class_weights",
     "schedules.make_plateau": "epochs.epochs",
     "lbfgs.flatten": "lbfgs.minimise",
     "lbfgs.unflatten": "lbfgs.minimise",
@@ -363,6 +365,9 @@ THROUGH = {
 ELSEWHERE = {
     "plan.plain_values": "tests/training/test_session.py",
     "plan.check_recipe": "tests/training/test_session.py",
+    "plan.check_figures": "tests/cli/test_options_first.py",
+    "class_weights.check_text": "tests/cli/test_options_first.py",
+    "epochs.without_extra_report": "tests/training/test_going_on.py",
     "plan.check_hidden": "tests/training/test_session.py",
     "plan.check_effects": "tests/training/test_session.py",
     "plan.check_parts": "tests/training/test_settings.py",
