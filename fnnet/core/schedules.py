@@ -227,11 +227,11 @@ def check_cycles(cycles: Any, text: str, epochs: int) -> tuple[int, ...]:
     """Return `cycles`, as `make_schedule` takes them; UsageError unless they rise, above 0 and below `epochs`."""
     if isinstance(cycles, str) or not isinstance(cycles, Sequence):
         raise ArgumentTypeError("cycles", expected="a sequence of epochs", found=repr(cycles))
-    known = tuple(check_count("cycles", each, 1) for each in cycles)
+    known, epochs = tuple(check_count("cycles", each, 1) for each in cycles), check_count("epochs", epochs, 0)
     if any(later <= earlier for earlier, later in itertools.pairwise((*known, epochs))):
         expected, found = f"rising numbers below {epochs}, the epochs", ", ".join(map(str, known))
         raise UsageError("cycles out of order", expected=expected, found=found)
-    if known and not follows_length(text):
+    if not follows_length(text) and known:
         expected, found = "a schedule that depends on the number of epochs", repr(text)
         raise UsageError("cycles have no effect", expected=expected, found=found)
     return known

@@ -212,7 +212,8 @@ for _name, _figures, _errors in (
     _add(f"schedules.{_name}", _asked(getattr(schedules, _name)), _figures | {"at": _at}, errors=_errors + _wrong_at)
 _add("schedules.parse_schedule", schedules.parse_schedule, {"text": (OTHER, "step:every=2")})
 _add("schedules.make_schedule", _asked(schedules.make_schedule), {"text": (OTHER, "cosine"), "rate": _rate,
-    "epochs": (OTHER, 2), "steps_per_epoch": (OTHER, 3), "cycles": (OTHER, (1,)), "at": _at}, fine={"cycles": ("empty",)})
+    "epochs": (OTHER, 2), "steps_per_epoch": (OTHER, 3), "cycles": (OTHER, (1,)), "at": _at},
+    fine={"cycles": ("empty",)})
 _add("schedules.follows_length", schedules.follows_length, {"text": (OTHER, "step:every=2")})
 _add("schedules.check_cycles", schedules.check_cycles, {"cycles": (OTHER, (1, 2)), "text": (OTHER, "cosine"),
     "epochs": (OTHER, 3)}, fine={"cycles": ("empty",)})
