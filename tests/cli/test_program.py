@@ -168,6 +168,7 @@ def test_a_signal_ends_the_command_and_not_the_program_that_called_it(tmp_path, 
     code = (
         "import signal, sys, threading, time\n"
         "from fnnet.cli import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in a background job
         "threading.Timer(2, lambda: signal.raise_signal(signal.SIGTERM)).start()\n"
         "try:\n"
         "    main(sys.argv[1:])\n"
