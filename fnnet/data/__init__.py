@@ -5,56 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final
 
-import numpy as np
-
-from fnnet.core import rng
 from fnnet.core.checks import check_classes
 from fnnet.core.frames import is_frame
-from fnnet.core.params import Array, freeze
-from fnnet.core.state import Examples, Preprocessing
+from fnnet.core.params import Array
+from fnnet.core.state import Preprocessing
 from fnnet.data import formats, mnist, preprocess
-from fnnet.data.blank import blank_in
+from fnnet.data.dataset import BOTH, DIGITS, PLAIN, Dataset, dataset_of, split, with_classes
 from fnnet.data.digits import SOURCE, TEST_IMAGES, load_digits
 from fnnet.data.folders import idx_files, read_class_folders, read_idx_folder
 from fnnet.data.frames import FRAME, read_frame
 from fnnet.data.layout import entries, shown
 from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
-from fnnet.data.preprocess import Reading, other_ink
+from fnnet.data.preprocess import Reading
 from fnnet.data.reader import SEE, Content, Wanted, check_columns, check_first_index, size
 from fnnet.data.unpacked import GZIP
-from fnnet.errors import ArgumentTypeError, FnnetError, UsageError, counted
+from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
 from fnnet.files.disk import read_head, refuse
 
-DIGITS = tuple("0123456789")
-PLAIN = Preprocessing()
-AUTOMATIC = Reading()
-TEN_FOR_ZERO = "--first-label 1 --class-names 1,2,3,4,5,6,7,8,9,0"
-BOTH: tuple[str, ...] = ("training", "test")
-
-
-class Dataset(NamedTuple):
-    """Labelled images: x uint8 (n, height x width), labels int64 (n,), all read-only.
-
-    preprocessing   how the pixels in the files became those in x.
-    notes           what the user should know about the data; each a line with a code.
-    """
-
-    name: str
-    source: str
-    train: Examples
-    test: Examples | None
-    classes: tuple[str, ...]
-    image_shape: tuple[int, int]
-    preprocessing: Preprocessing = PLAIN
-    notes: tuple[Note, ...] = ()
-
-    def __repr__(self) -> str:
-        (height, width), test = self.image_shape, len(self.test.labels) if self.test else 0
-        counts = f"{len(self.train.labels):,} train, {test:,} test images"
-        return f"Dataset({self.name}, {counts} of {height}x{width}, {len(self.classes)} classes)"
+AUTOMATIC: Final = Reading()
+__all__ = ["DIGITS", "PLAIN", "Dataset", "from_frame", "load", "read_images", "split", "with_classes"]
 
 
 def load(
@@ -127,7 +99,7 @@ def _digits(known: Preprocessing, notify: Notify) -> Dataset:
 
 def _verified(name: str, source: str, content: Content, known: Preprocessing, notify: Notify) -> Dataset:
     """Return a data set whose images are known: they are looked at only for a model of other images."""
-    return _dataset(name, source, content, DIGITS, known, notify, compared=() if known == PLAIN else BOTH)
+    return dataset_of(name, source, content, DIGITS, known, notify, compared=() if known == PLAIN else BOTH)
 
 
 def _from_path(
@@ -213,18 +185,7 @@ def _measured(
             reading = reading._replace(pixel_max=None)  # 1 has become 255 where the file was read
         known, more = preprocess.measure(reading, content.x, content.image_shape, content.lossy)
         told += [*more, *unless_known]
-    return _dataset(name, source, content, classes, known, notify, told, compared, reading.first_label)
-
-
-def _without_images(source: str, labels: Array, classes: tuple[str, ...]) -> Iterator[Note]:
-    counts = np.bincount(labels, minlength=len(classes))
-    if len(labels) > 1 and not counts.all():
-        names = [name for name, count in zip(classes, counts, strict=True) if not count]
-        some = f"{', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
-        text = f"{counted(len(names), 'class', 'classes')} of {len(classes):,} without training images: {some}"
-        last = int(labels.max()) + 1
-        fix = f"; if there are {last}, say --classes {last}" if counts[:last].all() else ""
-        yield Note("empty-class", f"{source}: {text}{fix}")
+    return dataset_of(name, source, content, classes, known, notify, told, compared, reading.first_label)
 
 
 def _packing(path: Path) -> Iterator[Note]:
@@ -244,115 +205,6 @@ def _transposed(path: Path, reading: Reading) -> Iterator[Note]:
     if "emnist" in path.resolve().name.lower() and reading.transpose is None:
         text = f"{path}: EMNIST's own files store images column by column; look with 'data show', or say --transpose"
         yield Note("transpose-name", text)
-
-
-def _swapped(source: str, train: Examples, test: Examples | None) -> Iterator[Note]:
-    if test is not None and len(test.labels) > len(train.labels):
-        name = mnist.known(test.labels)
-        counts = f"{counted(len(test.labels), 'image')}, the training set {len(train.labels):,}"
-        known = f", its labels are those of {name}" if name else ""
-        yield Note("swapped", f"{source}: the test set has {counts}{known}; are the files swapped?")
-
-
-def _dataset(
-    name: str,
-    source: str,
-    train: Content,
-    classes: tuple[str, ...],
-    preprocessing: Preprocessing,
-    notify: Notify,
-    notes: Sequence[Note] = (),
-    compared: Sequence[str] = BOTH,
-    first_label: int = 0,
-) -> Dataset:
-    """Return the data set of what files hold, with its images as networks take them.
-
-    compared      the parts whose ink is compared with that of `preprocessing`, and whose blank images are counted.
-    first_label   the label of the first class in the files.
-    """
-    test, stored = train.test, train.image_shape
-    if test is not None and test.image_shape != stored:
-        expected, found = f"test images {stored} like those of training", f"{test.image_shape}"
-        refuse("image sizes differ", source, "test set", expected, found, "take both from the same set")
-    shape = stored[::-1] if preprocessing.transpose else stored
-    examples = _examples(train, source, len(classes), preprocessing, shape, first_label)
-    tested = test and _examples(test, source, len(classes), preprocessing, shape, first_label)
-    more = [note for note in (test.notes if test else ()) if note.code != "colour"]
-    told = [*notes, *train.notes, *more, *_swapped(source, examples, tested)]
-    parts = {"training": examples, "test": tested}
-    for part in compared:
-        if each := parts[part]:
-            told += [*other_ink(each.x, shape, part)]
-            told += blank_in(preprocess.spread(each.x), shape, len(each.x), part, preprocessing.faint)
-    told += _without_images(source, examples.labels, classes)
-    for note in told:
-        notify(note)
-    return Dataset(name, source, examples, tested, classes, shape, preprocessing, tuple(told))
-
-
-def _examples(
-    content: Content, source: str, classes: int, preprocessing: Preprocessing, shape: tuple[int, int], first: int
-) -> Examples:
-    if content.labels is None:
-        refuse("no labels", source, "the file", "a label for each image", "images alone", "use it with predict")
-    labels = content.labels.astype(np.int64)
-    for outside, problem, expected, fix in (
-        (labels < first, "label below the first", f"{first} or more, as --first-label says", "--first-label"),
-        (labels >= first + classes, "label out of range", f"{first} to {first + classes - 1}", "--classes"),
-    ):
-        if outside.any():
-            at = int(outside.argmax())
-            other = " or --first-label" if fix == "--classes" and labels.min() > first else ""
-            place, remedy = f"image {at + 1}", f"correct it, or set {fix}{other}"
-            if (classes, first, int(labels.min()), int(labels.max())) == (10, 0, 1, 10):
-                remedy = f"where 10 stands for the digit 0, say {TEN_FOR_ZERO}; else {remedy}"
-            refuse(problem, content.labels_at, place, expected, int(labels[at]), remedy)
-    x = preprocess.apply(preprocessing, content.x, shape, source)
-    return Examples(freeze(x.view()), freeze(labels - first))
-
-
-def with_classes(dataset: Dataset, classes: tuple[str, ...], notify: Notify = lambda notice: None) -> Dataset:
-    """Return a data set of some of `classes` as one of all of them, with labels in their order.
-
-    The data set is returned as it is if it has the same classes, or others.
-    notify   called with a note of the classes that it has not.
-    """
-    if dataset.classes == classes or not set(dataset.classes) <= set(classes):
-        return dataset
-    order = np.array([classes.index(name) for name in dataset.classes])
-    train, test = dataset.train, dataset.test
-    train = train._replace(labels=freeze(order[train.labels]))
-    test = test and test._replace(labels=freeze(order[test.labels]))
-    notes, missing = list(dataset.notes), [name for name in classes if name not in dataset.classes]
-    if missing:
-        text = f"{counted(len(missing), 'class', 'classes')} without images: {', '.join(missing[:12])}"
-        notes.append(Note("classes-missing", f"{dataset.source}: {text}"))
-        notify(notes[-1])
-    return dataset._replace(train=train, test=test, classes=classes, notes=tuple(notes))
-
-
-def split(examples: Examples, dev: int, seed: int, limit: int | None = None) -> tuple[Examples, Examples | None]:
-    """Return training and dev images: `dev` of them chosen by the seed, and at most `limit` of the others.
-
-    A class whose images would all be dev images gets one back for training.
-    Raises   UsageError unless at least one image remains for training.
-    """
-    n = len(examples.labels)
-    if isinstance(dev, bool) or not isinstance(dev, (int, np.integer)):
-        raise ArgumentTypeError("dev is not an integer", expected="an integer >= 0", found=repr(dev))
-    if not 0 <= dev < n:
-        raise UsageError("dev images out of range", where="dev", expected=f"0 to {n - 1}", found=dev)
-    if dev == 0 and (limit is None or limit >= n):
-        return examples, None
-    order = rng.order(seed, "split", n)
-    cut_rows, rows = order[:dev], order[dev:]
-    lost = np.setdiff1d(examples.labels[cut_rows], examples.labels[rows])
-    back = np.array([cut_rows[examples.labels[cut_rows] == label][0] for label in lost], np.int64)
-    rows, cut_rows = np.concatenate([back, rows])[:limit], np.setdiff1d(cut_rows, back)
-    train, cut = (
-        Examples(freeze(examples.x[each]), freeze(examples.labels[each])) for each in (np.sort(rows), cut_rows)
-    )
-    return train, cut if len(cut_rows) else None
 
 
 def read_images(

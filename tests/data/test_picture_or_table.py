@@ -8,7 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fnnet import data
+from fnnet.data import formats
 from fnnet.data.preprocess import Reading
+from fnnet.data.reader import Wanted
 from fnnet.errors import DataError
 from tests.tools.samples import missing_parts, write
 
@@ -85,7 +87,7 @@ def test_pictures_are_read_and_tables_refused_naming_the_option(tmp_path, names,
             pixels = found.train.x
             assert np.array_equal(found.train.labels, labels)
         else:
-            pixels = data.formats.read(path, data.Wanted(False, None, "none", image)).x
+            pixels = formats.read(path, Wanted(False, None, "none", image)).x
     except DataError as error:
         assert missing_parts(error) == []
         if x is None:
