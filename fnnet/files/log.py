@@ -21,6 +21,11 @@ OTHER_LOG: Final = re.compile(r"log\.jsonl\.before(-[0-9]+)?")
 MAX_BYTES: Final = 2**28
 SEAL: Final = b', "sha256": "'
 HEAD: Final = b'{"event": "'
+EVENTS: Final = ("start", "epoch", "checkpoint", "resume", "stop")
+OWN: Final = tuple(HEAD + event.encode() + b'"' for event in EVENTS)
+"""How the events of a run begin."""
+SEALED: Final = re.compile(rb'[0-9a-f]{0,64}("\}?)?')
+"""What may follow SEAL."""
 SEAL_BYTES: Final = len(SEAL) + 64 + len(b'"}')
 
 
@@ -94,9 +99,17 @@ def _content(folder: Path, disk: FileSystem) -> bytes:
 
 
 def _is_others(line: bytes) -> bool:
-    """True for a line that fnnet did not write: neither an event, nor damaged, nor the beginning of one."""
+    """True for a line that fnnet did not write: neither an event, nor damaged, nor the beginning of one.
+
+    A damaged one has zeros, or begins as an event of a run does and ends within its seal, or before it.
+    """
     text = line.strip(b"\0 \t\r")
-    return bool(text) and SEAL not in text and (not HEAD.startswith(text[: len(HEAD)]) or text.endswith(b"}"))
+    if not text or b"\0" in text:
+        return False
+    if not any(own.startswith(text[: len(own)]) for own in OWN):
+        return True
+    head, seal, rest = text.rpartition(SEAL)
+    return not SEALED.fullmatch(rest) if seal else head.endswith(b"}") or rest.endswith(b"}")
 
 
 def read_log(path: str | os.PathLike[str]) -> tuple[dict[str, Any], ...]:

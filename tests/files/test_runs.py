@@ -392,7 +392,16 @@ def test_a_log_that_is_not_fnnets_beside_checkpoints_is_left_alone(folder):
 
 
 @pytest.mark.parametrize(
-    "lines", [[b"a note of mine"], [b'{"event": "comment", "text": "mine"}'], [b'{"my": "log"}', b"text", b"\xff"]]
+    "lines",
+    [
+        [b"a note of mine"],
+        [b'{"event": "comment", "text": "mine"}'],
+        [b'{"event": "upload", "file": "x", "sha256": "abc"}'],
+        [b'{"event": "keepme"},'],
+        [b'{"event": "keepme"}  # mine'],
+        [b'{"event": "epoch", "epoch": 1, "sha256": "%s"} and a note' % (b"0" * 64)],
+        [b'{"my": "log"}', b"text", b"\xff"],
+    ],
 )
 @pytest.mark.parametrize("checkpoints", [True, False])
 def test_lines_that_are_not_fnnets_are_kept_and_said(lines, checkpoints, folder):
