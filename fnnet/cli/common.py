@@ -34,9 +34,13 @@ class Notices:
     def __init__(self, quiet: bool) -> None:
         self.heard = not quiet
         self.notes: list[dict[str, str]] = []
+        self._told: set[str] = set()
 
     def __call__(self, notice: str) -> None:
-        """Print one line."""
+        """Print one line, unless it was printed before."""
+        if notice in self._told:
+            return
+        self._told.add(notice)
         if code := getattr(notice, "code", ""):
             self.notes.append({"code": code, "note": str(notice)})
         if self.heard:
@@ -126,6 +130,7 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
         flat=flat,
         reading=reading,
         preprocessing=model and model.preprocessing,
+        by_name=model is not None and classes == model.classes and not names,
         notify=notify,
     )
     if wanted and dataset.image_shape != wanted:

@@ -94,7 +94,7 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
     if as_json:
         about = {"dataset": dataset.name, "recipe": job.recipe, "sizes": list(job.sizes), "batch_size": batch_size}
         more = {"jit": kernels.compiled, "seed": options["seed"], "seconds": seconds}
-        print_json({**about, **more, **test._asdict(), "plot": options["plot"]})
+        print_json({**about, **more, **test._asdict(), "plot": options["plot"], "notes": notify.notes})
         return
     made = f"{len(test.rates):,} of {counted(options['steps'], 'step')}"
     _print(test, options, quiet, f"{title}, {made} in {seconds:.2f} s")

@@ -98,8 +98,11 @@ def predict(
                 fail(file, error)
             else:
                 predictions += new
-                if count := sum(each.other_ink for each in new):
-                    notify(other_ink_in(file, count, len(new), model.preprocessing))
+    if others := [each for each in predictions if each.other_ink]:
+        counts = {each.file: each.of for each in others}
+        first, *more = counts
+        name = f"{first} and {counted(len(more), 'other file')}" if more else first
+        notify(other_ink_in(name, len(others), sum(counts.values()), model.preprocessing))
     if blanks := [each.name for each in predictions if each.blank]:
         notify(blank_predicted(len(blanks), len(predictions), blanks[0], kaggle))
     if output and not failures:

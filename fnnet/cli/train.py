@@ -149,10 +149,18 @@ def _start(options: dict[str, Any]) -> Model | None:
         return None
     known = model.preprocessing
     ink = "dark" if known.ink < known.paper else "light"
+    size = "x".join(map(str, model.image_shape)) if known.resize else "none"
     for option, expected, found, differs in (
         ("--pixel-max", known.pixel_max, options["pixel_max"], options["pixel_max"] not in (None, known.pixel_max)),
         ("--ink", ink, options["ink"], options["ink"] not in (None, "auto", ink)),
         ("--transpose", "none", "--transpose", options["transpose"] and not known.transpose),
+        ("--no-transpose", "none", "--no-transpose", options["transpose"] is False and known.transpose),
+        (
+            "--size",
+            size,
+            options["size"],
+            options["size"] and (not known.resize or options["size"] != model.image_shape),
+        ),
     ):
         if differs:
             raise UsageError("contradicts --start", where=option, expected=expected, found=found, fix="leave it out")

@@ -12,7 +12,7 @@ from fnnet.core.frames import is_frame
 from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing
 from fnnet.data import formats, mnist, preprocess
-from fnnet.data.dataset import BOTH, DIGITS, PLAIN, Dataset, dataset_of, split, with_classes
+from fnnet.data.dataset import BOTH, DIGITS, PLAIN, TURNED, Dataset, dataset_of, numbered, split, with_classes
 from fnnet.data.digits import SOURCE, TEST_IMAGES, load_digits
 from fnnet.data.folders import idx_files, read_class_folders, read_idx_folder
 from fnnet.data.frames import FRAME, read_frame
@@ -37,6 +37,7 @@ def load(
     flat: tuple[int, int] | None = None,
     reading: Reading = AUTOMATIC,
     preprocessing: Preprocessing | None = None,
+    by_name: bool = False,
     notify: Notify = lambda notice: None,
 ) -> Dataset:
     """Load the data set `choice`: "auto", "mnist", "digits", or the path of a file, of a folder of IDX files or of
@@ -49,6 +50,8 @@ def load(
     reading  what the user says about the images.
     preprocessing   that of the model or the data set that the images are for; None to find it from `reading` and the
              training images.
+    by_name  True if `classes` are those of a model or of another data set: labels in a file of numbers are then their
+             names where these are numbers, and else their places, which is noted.
     notify   called with one line for each download, each place that was skipped and each of the data set's notes.
     Raises   DataError or StorageError naming file and place.
 
@@ -64,7 +67,7 @@ def load(
         return _digits(known, notify)
     if choice in ("auto", "mnist"):
         return _mnist(data_dir, choice == "mnist", known, notify) or _digits(known, notify)
-    return _from_path(Path(choice), check_classes(classes), flat, reading, preprocessing, notify)
+    return _from_path(Path(choice), check_classes(classes), flat, reading, preprocessing, notify, by_name)
 
 
 def _mnist(data_dir: str | None, required: bool, known: Preprocessing, notify: Notify) -> Dataset | None:
@@ -98,7 +101,8 @@ def _digits(known: Preprocessing, notify: Notify) -> Dataset:
 
 
 def _verified(name: str, source: str, content: Content, known: Preprocessing, notify: Notify) -> Dataset:
-    """Return a data set whose images are known: they are looked at only for a model of other images."""
+    """Return a data set whose images are known: they are looked at only for a model of other images, and upright."""
+    known = known._replace(transpose=False)
     return dataset_of(name, source, content, DIGITS, known, notify, compared=() if known == PLAIN else BOTH)
 
 
@@ -109,6 +113,7 @@ def _from_path(
     reading: Reading,
     known: Preprocessing | None,
     notify: Notify,
+    by_name: bool,
 ) -> Dataset:
     if not os.path.exists(path):
         expected = "auto, mnist, digits or a path that exists"
@@ -119,6 +124,7 @@ def _from_path(
         expected, seen = "class folders of pictures", f"{path}, {'IDX files' if path.is_dir() else 'a file'}"
         raise UsageError("has no effect", where="--size", expected=expected, found=seen)
     notes = [note for each in found for note in _packing(each)]
+    notes += [TURNED] if known and known.transpose else []
     if not path.is_dir():
         shape = flat and flat[::-1] if transposed else flat
         wanted = Wanted(True, shape, reading.label_column, reading.image, transposed, reading.first_index)
@@ -136,6 +142,9 @@ def _from_path(
             expected, named = "labels that are numbers", f"{path}, which names its classes"
             raise UsageError("has no effect", where="--first-label", expected=expected, found=named)
         classes = check_classes(content.classes)
+    elif by_name and content.labels is not None and not reading.first_label and (found or not path.is_dir()):
+        content, more = numbered(content, classes, str(path))
+        notes += more
     name = path.resolve().name
     return _measured(name, str(path), content, classes, reading, known, notify, notes, _transposed(path, reading))
 
@@ -238,7 +247,7 @@ def read_images(
         problem, expected = "image size does not fit the model", f"{size(stored)}, as the model was trained"
         fix = "scale the images to that size, or train a model for theirs, or with --size"
         refuse(problem, where, content.shape_at, expected, size(content.image_shape), fix)
-    for note in content.notes:
+    for note in (*content.notes, *((TURNED,) if preprocessing.transpose else ())):
         notify(note)
     if content.ink:
         preprocessing = PLAIN._replace(transpose=preprocessing.transpose)

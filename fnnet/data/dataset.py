@@ -22,6 +22,10 @@ from fnnet.files.disk import refuse
 DIGITS: Final = tuple("0123456789")
 PLAIN: Final = Preprocessing()
 TEN_FOR_ZERO: Final = "--first-label 1 --class-names 1,2,3,4,5,6,7,8,9,0"
+TURNED: Final = Note(
+    "transposed",
+    "images are read column by column, as the files that the model was trained on are; upright ones are turned by it",
+)
 BOTH: Final[tuple[str, ...]] = ("training", "test")
 
 
@@ -81,6 +85,41 @@ def dataset_of(
     for note in told:
         notify(note)
     return Dataset(name, source, examples, tested, classes, shape, preprocessing, tuple(told))
+
+
+def numbered(content: Content, classes: tuple[str, ...], source: str) -> tuple[Content, list[Note]]:
+    """Return what a file of numbers holds with its labels as places in `classes`, and a note if they were that already.
+
+    Classes whose names are numbers are found by these: a label of 3 is the class called 3, wherever it stands.
+    Raises   DataError for any other label.
+    """
+    if classes == tuple(map(str, range(len(classes)))):
+        return content, []
+    if not all(name.isascii() and name.isdecimal() and str(int(name)) == name for name in classes):
+        some = ", ".join(f"{number} is {name}" for number, name in enumerate(classes[:12]))
+        text = f"{source}: labels are numbers, taken as the places of the classes: {some}"
+        return content, [Note("numbered-classes", f"{text}; --class-names says otherwise")]
+    places = {int(name): place for place, name in enumerate(classes)}
+    return _renumbered(content, places, classes), []
+
+
+def _renumbered(content: Content, places: dict[int, int], classes: tuple[str, ...]) -> Content:
+    assert content.labels is not None
+    names = np.array(sorted(places))
+    at = np.searchsorted(names, content.labels).clip(0, len(names) - 1)
+    unknown = names[at] != content.labels
+    if unknown.any():
+        number = int(unknown.argmax())
+        fix = "name the classes of the file with --class-names, in the order of their labels from --first-label"
+        place, expected = f"image {number + 1}", f"{' or '.join(classes[:12])}, as the classes are called"
+        refuse("label of no class", content.labels_at, place, expected, int(content.labels[number]), fix)
+    labels = np.array([places[name] for name in names.tolist()])[at]
+    test = (
+        content.test
+        if content.test is None or content.test.labels is None
+        else _renumbered(content.test, places, classes)
+    )
+    return content._replace(labels=labels, test=test)
 
 
 def _examples(

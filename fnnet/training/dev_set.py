@@ -37,8 +37,10 @@ def load_dev_set(
             flat=dataset.image_shape,
             reading=Reading(label_column=label_column, first_index=first_index),
             preprocessing=dataset.preprocessing,
+            by_name=True,
             notify=notify,
         )
+        found = data.with_classes(found, dataset.classes, notify)
     except DataError as error:
         # Its remedy is a command.
         raise (error.at("dev_data", fix="") if error.where == "--data" else error) from None

@@ -119,6 +119,6 @@ def test_f38_file_names_that_could_steer_a_terminal(name, model, folder, run):
     result = run("predict", model, good, bad)
     assert result.code == 1
     assert all(line.isprintable() for line in (result.out + result.err).split("\n"))
-    assert [line.partition(":")[0] for line in result.err.splitlines()] == ["note", "error"]
+    assert [line.partition(":")[0] for line in result.err.splitlines()] == ["error", "note"]
     document = run("predict", model, good, bad, "--json").json
     assert [each["file"] for each in document["predictions"] + document["failures"]] == [good, bad]

@@ -166,7 +166,8 @@ def test_bad_values(options, fault):
 
 # The command.
 
-KEYS = ["dataset", "recipe", "sizes", "batch_size", "jit", "seed", "seconds", *lr_find.RangeTest._fields, "plot"]
+ABOUT = ["dataset", "recipe", "sizes", "batch_size", "jit", "seed", "seconds"]
+KEYS = [*ABOUT, *lr_find.RangeTest._fields, "plot", "notes"]
 
 
 @pytest.mark.parametrize("jit", ["--jit", "--no-jit"])
