@@ -104,6 +104,11 @@ class Checks(tuple[Check, ...]):
     def __add__(self, other: Any) -> Any:
         return Checks(super().__add__(other)) if isinstance(other, tuple) else NotImplemented
 
+    def __mul__(self, count: SupportsIndex) -> Checks:
+        return Checks(super().__mul__(count))
+
+    __rmul__ = __mul__
+
     def __radd__(self, other: Any) -> Any:
         return Checks(other + tuple(self)) if isinstance(other, tuple) else NotImplemented
 

@@ -18,7 +18,7 @@ REFUSAL: Final = re.compile(r"(assignment destination|(output |sort |partition |
 
 
 def call_own(problem: str, function: Callable[..., Any], *given: Any) -> Any:
-    """Return what the user's `function` makes of read-only views; UsageError with the `problem` if it writes there.
+    """Return what the user's `function` makes of read-only copies; UsageError with the `problem` if it writes there.
 
     All else that it raises is its own.
     """
@@ -33,11 +33,14 @@ def call_own(problem: str, function: Callable[..., Any], *given: Any) -> Any:
 
 
 def read_only(value: Any) -> Any:
-    """Return `value` with read-only views in the place of NumPy's arrays, in the forms that trees usually have."""
+    """Return `value` with read-only copies in the place of NumPy's arrays, in the forms that trees usually have.
+
+    Copies, not views: a view can be made writable again, and a function may use an array that it returned once more.
+    """
     if isinstance(value, np.ndarray):
-        view = value.view()
-        view.setflags(write=False)
-        return view
+        copy = value.copy()
+        copy.setflags(write=False)
+        return copy
     if isinstance(value, Moments):
         return value._replace(trees=read_only(value.trees))
     if isinstance(value, Params):
@@ -65,7 +68,7 @@ class Own:
     def __call__(self, *given: Array) -> Array:
         """Return the function's value at z, or at da and z."""
         z, problem = given[-1], f"{self._name} of the activation"
-        made = call_own(problem, self._function, *[array.copy() for array in given])
+        made = call_own(problem, self._function, *given)
         made = as_array(problem, made, "fc" if z.dtype.kind == "c" else "f", "floats")
         if made.shape != z.shape:
             raise UsageError(problem, expected=f"the shape of z, {z.shape}", found=made.shape)

@@ -228,7 +228,7 @@ def checked(plain: Optimizer) -> Optimizer:
 def unchecked(optimizer: Optimizer) -> Optimizer:
     """Return the optimizer that `checked` wrapped.
 
-    What one of the user's own returns is checked. It may be arrays that it was given: taken as read-only views.
+    One of the user's own is given copies, and what it returns is checked and copied.
     It has no name, as compiled code does not have its rule.
     """
     if isinstance(optimizer.update, CheckedUpdate):

@@ -330,3 +330,52 @@ def test_labels_are_refused_with_a_remedy_that_works(labels, fix):
 def test_truth_values_as_input_are_refused_with_a_remedy():
     with pytest.raises(ArgumentTypeError, match=r"found bool; give 0 and 1, as array\.astype\(np\.float32\)"):
         fnnet.predict(PARAMS, X > 0)
+
+
+# Functions of the user's own that go round a read-only array.
+
+
+def made_writable(array):
+    array.setflags(write=True)
+    return array
+
+
+def test_an_own_optimizer_cannot_change_what_it_is_given_nor_what_it_returned():
+    buffer = [np.empty_like(layer.W) for layer in PARAMS.layers]
+
+    def update(params, grads, state, rate):
+        for layer in params.layers:
+            made_writable(layer.W)[...] *= 2
+        layers = [
+            layer._replace(W=np.subtract(layer.W, 1, out=into))
+            for layer, into in zip(params.layers, buffer, strict=True)
+        ]
+        return fnnet.Params(tuple(layers)), state
+
+    own = fnnet.sgd()._replace(update=update, name="own")
+    before = [layer.W.copy() for layer in PARAMS.layers]
+    start = fnnet.TrainState(PARAMS, (), step=0, seed=0)
+    first, *_ = fnnet.train_step(start, X, np.zeros(5, int), 0.1, optimizer=own)
+    kept = [layer.W.copy() for layer in first.params.layers]
+    second, *_ = fnnet.train_step(first, X, np.zeros(5, int), 0.1, optimizer=own)
+    assert all(np.array_equal(layer.W, W) for layer, W in zip(PARAMS.layers, before, strict=True))
+    assert all(np.array_equal(layer.W, W) for layer, W in zip(first.params.layers, kept, strict=True))
+    assert not np.array_equal(second.params[0].W, first.params[0].W)
+
+
+def test_a_checked_function_cannot_change_the_parameters():
+    before = PARAMS[1].W.copy()
+
+    def function(params):
+        made_writable(params[1].W)[...] *= 0.5
+        return float((params[0].W ** 2).sum())
+
+    grads = fnnet.Params(tuple(layer._replace(W=layer.W * 0, b=layer.b * 0) for layer in PARAMS.layers))
+    fnnet.check_gradient(function, PARAMS, grads)
+    assert np.array_equal(PARAMS[1].W, before)
+
+
+def test_checks_that_are_repeated_are_checks():
+    wrong = fnnet.check_gradient(lambda x: (x**2).sum(), np.ones(3), np.ones(3))
+    assert not wrong * 2
+    assert not 2 * wrong
