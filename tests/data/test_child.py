@@ -1,5 +1,6 @@
 """Files that a child process reads: limits, crashes, what is left behind."""
 
+import json
 import os
 import signal
 import socket
@@ -15,7 +16,7 @@ import pytest
 
 from fnnet import data
 from fnnet.data import bounds, child, child_main, formats
-from fnnet.data.reader import Format, Opened, Wanted, read_as
+from fnnet.data.reader import Content, Format, Opened, Wanted, read_as
 from fnnet.errors import DataError, FnnetError, StorageError, UsageError
 from tests.conftest import ROOT, start
 from tests.tools.faulty import DOES
@@ -388,3 +389,20 @@ def test_every_format_of_a_child_says_so():
     inside = [each for each in formats.FORMATS if isinstance(each.read, child.Reader) or hasattr(each.read, "reader")]
     assert [each.name for each in inside] == ["HDF5", "MATLAB", "Parquet", "Arrow", "TIFF"]
     assert {each.extra for each in inside} == {"fnnet[formats]", ""}
+
+
+@pytest.mark.parametrize("colours", [None, np.arange(768, dtype=np.uint8).reshape(16, 16, 3)])
+def test_the_colours_of_a_picture_come_through(colours):
+    content = Content(np.zeros((1, 4), np.uint8), None, (2, 2), colours=colours, ink=colours is None)
+    arrays = []
+    found = child.content_of(json.loads(json.dumps(child.described(content, arrays))), iter(arrays))
+    assert found.ink == content.ink
+    assert (found.colours is None) if colours is None else np.array_equal(found.colours, colours)
+
+
+def test_colours_of_another_form_are_refused():
+    content = Content(np.zeros((1, 4), np.uint8), None, (2, 2), colours=np.zeros((2, 2, 3), np.uint8))
+    arrays = []
+    fields = child.described(content, arrays)
+    with pytest.raises(FnnetError, match=r"answers in another form; found shape \(2, 2, 3\)"):
+        child.content_of(fields, iter(arrays))

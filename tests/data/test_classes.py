@@ -71,11 +71,14 @@ def test_labels_from_another_number(first, run, tmp_path):
     plain = train(run, table(tmp_path / "b.csv", Y), "--out", "m").json
     moved = train(run, path, "--first-label", first, "--out", "m").json
     assert moved["weights_sha256"] == plain["weights_sha256"]
-    options = ("--data", path, "--first-label", first, "--json")
-    assert (
-        run("evaluate", "m", *options).json["accuracy"]
-        == run("evaluate", "m", "--data", "b.csv", "--json").json["accuracy"]
+    names = [str(first + number) for number in range(10)]
+    ways = (
+        ("--data", path),
+        ("--data", path, "--first-label", first),
+        ("--data", "b.csv", "--class-names", ",".join(names)),
     )
+    assert len({run("evaluate", "m", *way, "--json").json["accuracy"] for way in ways}) == 1
+    run("evaluate", "m", "--data", "b.csv").failed(1, "label of no class", "--class-names", "--first-label")
     with pytest.raises(DataError, match="label below the first; expected 101 or more"):
         data.load(path, reading=Reading(first_label=101))
 

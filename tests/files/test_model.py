@@ -362,3 +362,9 @@ def test_an_activation_of_your_own_is_not_stored(tmp_path):
     with pytest.raises(ModelError, match="stores no code"):
         fnnet.save_model(tmp_path / "model.safetensors", model)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("given", [None, [], "model", np.zeros((4, 2))])
+def test_what_is_no_model_is_not_saved(given, tmp_path):
+    with pytest.raises(ModelError, match=r"not a model; expected fnnet.Model, found .*; pass an fnnet.Model"):
+        fnnet.save_model(tmp_path / "m", given)
