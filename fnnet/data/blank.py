@@ -9,7 +9,7 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing
 from fnnet.data.notes import Note
-from fnnet.data.photo import SMALLEST
+from fnnet.data.photo import SMALLEST, medians
 from fnnet.errors import counted
 
 FAINT: Final = Preprocessing().faint
@@ -75,7 +75,7 @@ def faint_of(sample: Array, shape: tuple[int, int], n: int) -> tuple[int, list[N
         return FAINT, []
     sample = _few(sample)
     seen = contrast(sample)
-    faint = min(FAINT, int(np.median(seen)) // PARTS)
+    faint = min(FAINT, int(medians(seen[None])[0]) // PARTS)
     count = int((seen <= faint).sum())
     known = count > max(FEW, SOME * len(sample)) or 2 * count > len(sample)
     also = ": the model will take blank images as it does others" if known else ""

@@ -79,8 +79,9 @@ def dataset_of(
     parts = {"training": examples, "test": tested}
     for part in compared:
         if each := parts[part]:
-            told += [*other_ink(each.x, shape, part)]
-            told += blank_in(preprocess.spread(each.x), shape, len(each.x), part, preprocessing.faint)
+            sample = preprocess.spread(each.x)
+            told += [*other_ink(sample, shape, part)]
+            told += blank_in(sample, shape, len(each.x), part, preprocessing.faint)
     told += _without_images(source, examples.labels, classes)
     for note in told:
         notify(note)

@@ -35,7 +35,7 @@ def dark_on_paper(x: Array, shape: tuple[int, int]) -> tuple[Array, Array]:
     if min(shape) < SMALLEST:
         return np.zeros(len(x), bool), np.zeros(len(x), bool)
     border = edges(x, shape)
-    paper, least, most = np.median(border, axis=1), x.min(axis=1), x.max(axis=1)
+    paper, least, most = medians(border), x.min(axis=1), x.max(axis=1)
     flat = (np.abs(border - paper[:, None]) <= NOISE).mean(axis=1) >= 0.5
     on_paper: Array = flat & (np.maximum(paper - least, most - paper) > NOISE)
     return on_paper & _is_dark(x, border) & (paper - least > NOISE), on_paper
@@ -47,7 +47,14 @@ def edges(x: Array, shape: tuple[int, int]) -> Array:
     return np.concatenate([images[:, [0, -1]].reshape(len(x), -1), images[:, :, [0, -1]].reshape(len(x), -1)], 1)
 
 
+def medians(x: Array) -> Array:
+    """Return the median of each row, float64 (n,): that of np.median, whose first call imports numpy.ma in 8 ms."""
+    middle = [(x.shape[1] - 1) // 2, x.shape[1] // 2]
+    found: Array = np.partition(x, middle, axis=1)[:, middle].mean(axis=1)
+    return found
+
+
 def _is_dark(x: Array, border: Array) -> Array:
-    edge = np.median(border, axis=1)
+    edge = medians(border)
     dark: Array = (edge >= GREY) & (edge >= x.mean(axis=1))
     return dark

@@ -14,7 +14,7 @@ from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing
 from fnnet.data.blank import faint_of
 from fnnet.data.notes import Note
-from fnnet.data.photo import NOISE, dark_on_paper, edges
+from fnnet.data.photo import NOISE, dark_on_paper, edges, medians
 from fnnet.data.reader import AnyPath
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
@@ -116,9 +116,9 @@ def measure(
     return found._replace(faint=faint, resize=reading.size is not None), [*notes, *more, *([] if empty else blanks)]
 
 
-def other_ink(x: Array, shape: tuple[int, int], part: str) -> Iterator[Note]:
-    """Yield a note if nearly all of the images of a part, as a network takes them, are of the other ink."""
-    if _share(*dark_on_paper(spread(x), shape)) >= MOST:
+def other_ink(sample: Array, shape: tuple[int, int], part: str) -> Iterator[Note]:
+    """Yield a note if nearly all of a sample of a part's images, as a network takes them, are of the other ink."""
+    if _share(*dark_on_paper(sample, shape)) >= MOST:
         text = f"the {part} images show ink of the other kind than those of training, dark for light or light for dark"
         yield Note("other-ink", text)
 
@@ -175,7 +175,7 @@ def _polarity(wanted: Ink, sample: Array, shape: tuple[int, int], most: int) -> 
 def _paper_and_ink(x: Array, shape: tuple[int, int]) -> tuple[int, int]:
     """Return the median of the edges of images, and their darkest pixels: of the darkest thousandth the lightest."""
     darkest = np.bincount(x.ravel(), minlength=256).cumsum() > x.size // 1000
-    return int(np.median(edges(x, shape))), int(darkest.argmax())
+    return int(medians(edges(x, shape).reshape(1, -1))[0]), int(darkest.argmax())
 
 
 def _noise(x: Array, shape: tuple[int, int], paper: int, ink: int, lossy: bool) -> int:
@@ -191,7 +191,7 @@ def _noise(x: Array, shape: tuple[int, int], paper: int, ink: int, lossy: bool) 
     alike = on_paper & (dark == (ink < paper))
     if 2 * alike.sum() <= len(x):
         return 0
-    noise = np.percentile(np.abs(edges(x[alike], shape) - np.int64(paper)), 99)
+    noise = np.percentile(off[alike], 99)
     return int(min(noise, abs(ink - paper) // 8))
 
 

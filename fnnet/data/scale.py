@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from fnnet.core.params import Array, freeze
-from fnnet.data.photo import edges
+from fnnet.data.photo import edges, medians
 
 STRIP: Final = 2048
 """Rows and columns that are weighed at a time."""
@@ -28,7 +28,7 @@ def fitted(x: Array, shape: tuple[int, int]) -> Array:
     tall = height * columns <= width * rows  # it fills the height
     sides = (height, _nearest(columns * height, rows)) if tall else (_nearest(rows * width, columns), width)
     inner = max(1, sides[0]), max(1, sides[1])
-    paper = int(np.median(edges(x.reshape(1, -1), x.shape)))
+    paper = int(medians(edges(x.reshape(1, -1), x.shape))[0])
     found = np.full(shape, paper, np.uint8)
     top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
     found[top : top + inner[0], left : left + inner[1]] = area_means(x, inner)

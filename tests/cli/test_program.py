@@ -164,6 +164,19 @@ def test_a_program_that_calls_main_keeps_its_streams_and_its_handlers(arguments,
     assert [bool(stream.buffer.getvalue()) for stream in streams] == [code == 0, code != 0]
 
 
+def hosted(code, arguments, folder):
+    """Run a program that calls `main` with these arguments."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
 def test_a_signal_ends_the_command_and_not_the_program_that_called_it(tmp_path, idx_folder):
     code = (
         "import signal, sys, threading, time\n"
@@ -181,9 +194,7 @@ def test_a_signal_ends_the_command_and_not_the_program_that_called_it(tmp_path, 
         "    print('interrupted')\n"
     )
     command = ["train", "--data", str(idx_folder), "--epochs", "10000000", "--no-jit"]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
-    )
+    done = hosted(code, command, tmp_path)
     assert done.stdout.splitlines()[-3:] == ["ended 143", "before True", "interrupted"]
     assert ": terminated;" in done.stderr.splitlines()[-1]
 
@@ -203,14 +214,7 @@ def test_it_runs_in_any_thread(tmp_path, idx_folder):
         "sys.exit(codes[0])\n"
     )
     command = ["train", "--data", str(idx_folder), "--epochs", "2", "--quiet"]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *command],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = hosted(code, command, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "model.safetensors").is_file()
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import fnnet
 from fnnet import data
 from fnnet.core.state import Preprocessing
+from fnnet.data import photo
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import SAMPLE, Reading, apply, measure, spread, table
 from fnnet.errors import DataError
@@ -299,3 +300,10 @@ def test_dark_ink_by_the_user_s_word_without_a_light_paper():
     """Too little contrast to measure: plain inversion."""
     assert measured(np.full((3, 784), 200, np.uint8), ink="dark")[0] == Preprocessing(paper=255, ink=0)
     assert measured(DIGITS.x // 2 + 100, ink="light") == (Preprocessing(), [])
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 783, 784])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+def test_medians_are_those_of_numpy(width, dtype):
+    x = np.random.default_rng(width).integers(0, 256, (7, width)).astype(dtype)
+    assert np.array_equal(photo.medians(x), np.median(x, axis=1))

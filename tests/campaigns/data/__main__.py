@@ -43,18 +43,15 @@ def version(name):
     return f"{distribution} {metadata.version(distribution)}"
 
 
-def order(case):
-    """The place of the heading that a row stands under."""
-    groups = list(dict.fromkeys(each.group for each in cases()))
-    return groups.index(case.group)
-
-
 def main():
     """Run every row, write the page, and return the number of rows that are wrong."""
+    rows = cases()
+    groups = list(dict.fromkeys(case.group for case in rows))
+    rows.sort(key=lambda case: groups.index(case.group))
     lines, counts, libraries, wrong = [], Counter(), set(), 0
-    for group, rows in groupby(sorted(cases(), key=order), lambda case: case.group):
+    for group, under in groupby(rows, lambda case: case.group):
         lines += [f"## {group}", "", "| variant | written by | options | what fnnet does |", "|---|---|---|---|"]
-        for case in rows:
+        for case in under:
             if case.missing:
                 print(f"{group}: {case.what}: needs {case.missing}", file=sys.stderr)
                 wrong += 1
