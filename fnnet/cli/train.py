@@ -118,8 +118,11 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     kernels, seconds["compile_seconds"] = load_kernels(
         options["jit"], options["threads"], notify, job.plan.kernel_parts
     )
-    model, reports = _train(job, kernels, options, quiet, notify)
-    document = _document(job, images, model, reports, kernels, seconds, options["out"]) | {"notes": notify.notes}
+    model, reports, used = _train(job, kernels, options, quiet, notify)
+    threads = threads_of(kernels)
+    counts = {"threads": threads, "threads_used": threads if used is None else round(used, 2)}
+    document = _document(job, images, model, reports, kernels, counts, seconds, options["out"])
+    document["notes"] = notify.notes
     save_model(options["out"], model)
     plot_error = None
     try:
@@ -197,21 +200,26 @@ def _count_images(job: Job) -> dict[str, int]:
 
 def _train(
     job: Job, kernels: Kernels, options: dict[str, Any], quiet: bool, notify: Callable[[str], None]
-) -> tuple[Model, Sequence[EpochReport]]:
-    """Train under a progress bar; the first signal stops training after the block of steps that it comes in."""
+) -> tuple[Model, Sequence[EpochReport], float | None]:
+    """Train under a progress bar; the first signal stops training after the block of steps that it comes in.
+
+    Returns  the model, the reports, and the mean number of compiled threads, None if NumPy trained.
+    """
     from fnnet.training import session
 
-    run_dir, interrupts = options["run_dir"], Interrupts()
+    run_dir, interrupts, used = options["run_dir"], Interrupts(), None
     with progress_bar(job.plan.epochs, len(job.train.labels), not quiet) as show:
 
         def on_block(progress: Progress) -> str:
+            nonlocal used
+            used = progress.threads
             if show:
                 show(progress)
             return interrupts.word
 
         try:
             with naming_options(job.dataset.source, only_in_text=True):
-                return session.train(
+                model, reports = session.train(
                     job,
                     kernels=kernels,
                     run_dir=run_dir,
@@ -226,6 +234,7 @@ def _train(
             error = FnnetError(stopped.problem, place=stopped.place, fix=fix)
             error.exit_code = interrupts.exit_code
             raise error from None
+    return model, reports, used
 
 
 def _document(
@@ -234,6 +243,7 @@ def _document(
     model: Model,
     reports: Sequence[EpochReport],
     kernels: Kernels,
+    counts: dict[str, float],
     seconds: dict[str, float],
     out: str,
 ) -> dict[str, Any]:
@@ -247,7 +257,7 @@ def _document(
         "sizes": list(job.sizes),
         "parameters": params.count_parameters(job.sizes),
         "jit": kernels.compiled,
-        "threads": threads_of(kernels),
+        **counts,
         "seed": job.seed,
         "epochs": [report._asdict() for report in reports],
         **seconds,

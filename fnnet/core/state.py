@@ -189,10 +189,12 @@ class Training(NamedTuple):
 
 class Progress(NamedTuple):
     """What `epochs` reports after each block: the images of this pass so far with their loss sum and their number of
-    correct predictions; `training()` returns all that is needed to continue from here."""
+    correct predictions; `training()` returns all that is needed to continue from here. `threads` is the mean number of
+    compiled threads since the start, None where NumPy trains."""
 
     epoch: int
     images: int
     loss_sum: float
     correct: int
     training: Callable[[], Training]
+    threads: float | None = None

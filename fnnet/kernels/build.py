@@ -31,7 +31,7 @@ from fnnet.kernels.signatures import FUNCTIONS, NEEDS, PARTS, Function, symbol
 
 STATUS, WORD, POINTER = ir.IntType(32), ir.IntType(64), ir.IntType(8).as_pointer()
 
-RUNTIME: Final = frozenset({"memset", "memcpy", "memmove", "bzero", "sched_yield", "SwitchToThread"})
+RUNTIME: Final = frozenset({"memset", "memcpy", "memmove", "bzero", "sched_yield", "SwitchToThread", "syscall"})
 """What the code may call from outside: functions of the C library only."""
 
 

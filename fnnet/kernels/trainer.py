@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import time
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -13,10 +15,12 @@ from fnnet.kernels.layout import (
     CLIP,
     COUNTERS,
     CUT,
+    FAILED,
     PAD,
     PANEL_VECTORS,
     RULES,
     SLACK,
+    SLEPT,
     SUMS_BYTES,
     UNIT_INPUTS,
     aligned,
@@ -24,8 +28,9 @@ from fnnet.kernels.layout import (
     layout,
     whole_lines,
 )
-from fnnet.kernels.library import library
+from fnnet.kernels.library import Call, library
 from fnnet.kernels.machine import machine
+from fnnet.kernels.pace import NEVER, Measured, Pace
 from fnnet.kernels.pack import pack, unpack
 from fnnet.kernels.pixels import Pixels
 from fnnet.kernels.team import run_team
@@ -110,6 +115,7 @@ class Trainer:
             "seed": work.seed,
         }
         self._library = library("train", dtype)
+        self.pace = Pace(self.threads)
 
     def _zeros(self, widest: int) -> Array:
         """Return zeros for the start of sums, and behind them a one."""
@@ -142,6 +148,9 @@ class Trainer:
         given = self._fixed | {
             "threads": self.threads,
             "counters": counters,
+            "begin": 0,
+            "end": steps,
+            "sleeps": NEVER,
             "middle": pixels.middle(int(self._plan.shape[0, CUT])),
             **pixels.arguments(),
             "labels": labels,
@@ -155,10 +164,28 @@ class Trainer:
             "right": right,
             "done": done,
         }
-        run_team([self._library.bind("train_block", rank=rank, **given) for rank in range(self.threads)])
+        self._run_turns(
+            [self._library.bind("train_block", rank=rank, **given) for rank in range(self.threads)],
+            counters, done, steps,
+        )  # fmt: skip
         last = slice(-len(ids), None)
         losses: Array = np.log(totals[last]) - shifted[last]
         return Outcome(int(done[0]), losses, right[last])
+
+    def _run_turns(self, calls: Sequence[Call], counters: Array, done: Array, steps: int) -> None:
+        """Run the calls until all steps are made or one is not, with as many threads as bring the most."""
+        while done[0] < steps and not counters[FAILED]:
+            begin, turn = int(done[0]), self.pace.turn(steps - int(done[0]))
+            team = calls[: turn.threads]
+            for call in team:
+                places = {"threads": turn.threads, "begin": begin, "end": begin + turn.steps, "sleeps": turn.sleeps}
+                for name, value in places.items():
+                    call.words[call.at[name]] = value
+            counters[:] = 0
+            start, computed = time.perf_counter(), time.thread_time()
+            run_team(team)
+            seconds, computing = time.perf_counter() - start, time.thread_time() - computed
+            self.pace.note(Measured(int(done[0]) - begin, seconds, computing, int(counters[SLEPT])))
 
     def params(self) -> Params:
         """Return the current parameters."""

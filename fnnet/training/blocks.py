@@ -163,6 +163,11 @@ class Loop:
         for first in range(0, len(rows), self._batch_size):
             yield rows[first : first + self._batch_size]
 
+    @property
+    def threads_used(self) -> float | None:
+        """The mean number of compiled threads; None without them."""
+        return None
+
     def state(self) -> TrainState:
         """Return the state after the last step."""
         return freeze_state(self._state)
@@ -244,6 +249,12 @@ class Compiled:
     def _check_finite_input(self, rows: Array) -> None:
         numbers = rows if self._numbers is None else self._numbers[rows]
         check_finite_input(self._examples.x[rows], self._start.params, numbers)
+
+    @property
+    def threads_used(self) -> float | None:
+        """Do as `Loop.threads_used`."""
+        used: float | None = self._trainer and self._trainer.pace.used
+        return used
 
     def state(self) -> TrainState:
         """Do as `Loop.state`."""

@@ -171,7 +171,8 @@ class EpochRunner:
             )
             if on_block:
                 figures = (training.images, training.loss_sum, training.correct)
-                on_block(Progress(epoch, *figures, partial(self._within_pass, training, epoch)))
+                within = partial(self._within_pass, training, epoch)
+                on_block(Progress(epoch, *figures, within, self._blocks.threads_used))
         return training._replace(epoch=epoch)
 
     def _passes_at_once(self, training: Training) -> int:

@@ -15,6 +15,7 @@ TRAIN_KEYS = [
     "parameters",
     "jit",
     "threads",
+    "threads_used",
     "seed",
     "epochs",
     "load_seconds",
@@ -44,6 +45,7 @@ def test_train_json_has_exactly_its_keys(jit, run, idx_folder, tmp_path):
     assert document["parameters"] == 7960
     assert document["jit"] is (jit == "--jit")
     assert document["threads"] >= 1
+    assert 1 <= document["threads_used"] <= document["threads"]
     assert (document["recipe"], document["seed"], document["dataset"]) == ("classic", 4, "idx")
     assert [epoch["epoch"] for epoch in document["epochs"]] == [1, 2, 3]
     seconds = sum(epoch["seconds"] for epoch in document["epochs"])

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from fnnet.kernels.layout import BLOCK, CLIP, CUT, FAILED, IN, PAD, PANEL, TICKET
+from fnnet.kernels.layout import BLOCK, CLIP, CUT, ENDED, FAILED, IN, PAD, PANEL, SLEPT, TICKET
 from fnnet.kernels.native import compiled
 from fnnet.kernels.native.clip import move_first, move_unit, scale_of, square_columns
 from fnnet.kernels.native.gradient import dense_region, sparse_region, weight_unit, weight_units
 from fnnet.kernels.native.network import dense_layer, gather_rows
 from fnnet.kernels.native.pieces import second_phase, sparse_layer
 from fnnet.kernels.native.products import VECTOR_BYTES, ZERO
-from fnnet.kernels.native.team import fetch_add, load_acquire, meet, piece
+from fnnet.kernels.native.team import fetch_add, load, meet, piece
 
 UNIT_ROWS: Final = 256
 """Most rows in a unit of the second phase."""
@@ -106,14 +106,15 @@ def last_phase(
 def train_block(
     rank, threads, counters, shape, middle, parameters, first_moment, second_moment, gradient, average, norms, work,
     zeros, scratch_all, order_all, floats_all, x_bytes, x_floats, starts, indices, codes, values, labels, shares, ids,
-    batch, chunk_rows, steps, rule, constants, seed, first_step, totals, shifted, right, done,
+    batch, chunk_rows, steps, begin, end, sleeps, rule, constants, seed, first_step, totals, shifted, right, done,
 ):  # fmt: skip
-    """Train `steps` batches of `batch` rows: ids[0:batch], ids[batch:2 batch], ..., and again from the start of ids.
+    """Train on batches `begin` to `end` of `steps`: ids[0:batch], ids[batch:2 batch], ..., and again from the start.
 
     Row i of ids has the share shares[i] in the mean loss of its batch. Batch row r of step s, counted from `first_step`
     on, has the dropout masks of (seed, s, r). The sparse rows are used if there are any, else x_floats, else
     x_bytes / 255. A narrow W is cut before the block `middle` where its gradient is summed. done[0] is the number of
-    steps made; a step with a loss that is not finite is not made, and ends the block.
+    batches before the next; one with a loss that is not finite is not made, and ends the block. It also ends after the
+    step in which the team's threads fell asleep `sleeps` times in all: they then wait for one that does not run.
     """
     size = piece(scratch_all, threads)
     scratch = scratch_all[rank * size : (rank + 1) * size]
@@ -126,8 +127,9 @@ def train_block(
     dense = starts.size == 0
     weights = weight_units(shape, parameters.itemsize)
     columns = constants.size // steps
-    phase = base = step = chunk = 0
-    while step < steps:
+    phase = base = chunk = 0
+    step = begin
+    while step < end:
         first = step * batch % ids.size
         count = min(batch, ids.size - first)
         current = constants[step * columns : (step + 1) * columns]
@@ -138,8 +140,8 @@ def train_block(
         by_rows = count > chunk_rows and shape[0, CUT] < shape[0, IN]
         if not by_rows:
             if dense:
-                row, end = rows * rank // threads, rows * (rank + 1) // threads
-                gather_rows(shape[0], x_bytes, x_floats, ids, at + row, end - row, work, row)
+                row, below = rows * rank // threads, rows * (rank + 1) // threads
+                gather_rows(shape[0], x_bytes, x_floats, ids, at + row, below - row, work, row)
                 phase += 1
                 meet(counters, threads, phase)
             first_phase(rank, threads, shape, parameters, buffers, rows, ids, at, dense, sparse, order)
@@ -155,7 +157,7 @@ def train_block(
         base += -(-rows // unit_rows) + threads
         phase += 1
         meet(counters, threads, phase)
-        if load_acquire(counters, FAILED):
+        if load(counters, FAILED):
             return
         last_phase(
             rank, threads, shape, middle, params, buffers, rows, ids, at, dense, sparse, scratch, chunk, moves, rule,
@@ -166,6 +168,8 @@ def train_block(
             weight_unit(unit, shape, params, work, zeros, scratch, rows, chunk, moves, rule, current)
             unit = fetch_add(counters, TICKET, 1) - base
         base += weights + threads
+        if rank == 0 and load(counters, SLEPT) >= sleeps:
+            fetch_add(counters, ENDED, 1)
         phase += 1
         meet(counters, threads, phase)
         if last and clips:
@@ -180,3 +184,6 @@ def train_block(
             meet(counters, threads, phase)
         chunk, step = (0, step + 1) if last else (chunk + rows, step)
         done[0] = step
+        # Written before the step's last barriers: all see the same.
+        if last and load(counters, ENDED):
+            return

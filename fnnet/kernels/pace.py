@@ -1,0 +1,116 @@
+"""How many threads train on a machine that others use too: as many as make the most steps in a second.
+
+Threads that meet at every step wait for one that does not run. Where they fall asleep over it often, fewer are tried;
+where a thread alone has its processor to itself, more are. What is faster stays, and the next trial comes later. The
+bits of the result do not depend on the number.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+SLEEPS: Final = 4
+"""How often a team falls asleep before it looks whether fewer threads are faster."""
+OFTEN: Final = 50.0
+"""Falling asleep so many times in a second is a sign that threads do not run; now and then it is chance."""
+TRIAL: Final = 0.02
+"""Seconds of a trial: some slices of time that a busy machine gives."""
+PIECE: Final = 0.05
+"""Seconds between looks at the machine with fewer threads than there are."""
+FIRST_WAIT, LAST_WAIT = 0.1, 1.6
+"""Seconds until the next trial, after the first that brought nothing, and at most."""
+GAIN: Final = 1.03
+"""A trial brings something if it is faster by this factor."""
+FREE: Final = 0.9
+"""A thread has a processor to itself if it runs this part of the time."""
+NEVER: Final = 2**62
+
+
+class Turn(NamedTuple):
+    """What to run next: the threads, the most steps, and how often threads may fall asleep until it ends early."""
+
+    threads: int
+    steps: int
+    sleeps: int
+
+
+class Measured(NamedTuple):
+    """What a turn took: steps made, seconds on the clock and of the first thread's computing, sleeps of the team."""
+
+    steps: int
+    seconds: float
+    computing: float
+    sleeps: int
+
+
+class Pace:
+    """Chooses the threads of each turn, by what the turns before it took.
+
+    most   the threads that there are.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._levels = sorted({most, -(-most * 3 // 4), -(-most // 2), -(-most // 4), 1}, reverse=True)
+        self._at, self._from = 0, 0
+        self._rates: dict[int, float] = {}
+        self._now, self._next, self._wait = 0.0, 0.0, FIRST_WAIT
+        self._trial: list[Measured] | None = None
+        self._used = self._spent = 0.0
+
+    @property
+    def used(self) -> float:
+        """The mean number of threads over all the time."""
+        return self._used / self._spent if self._spent else float(self._levels[0])
+
+    def turn(self, left: int) -> Turn:
+        """Return what to run next, of the `left` steps."""
+        threads = self._levels[self._at]
+        sleeps = SLEEPS if threads > 1 and (self._trial is not None or self._now >= self._next) else NEVER
+        if self._at == 0 and self._trial is None:
+            return Turn(threads, left, sleeps)
+        rate = self._rates.get(self._at) or self._rates.get(self._from, 0.0)
+        seconds = PIECE if self._trial is None else TRIAL
+        return Turn(threads, max(1, min(left, int(rate * seconds))), sleeps)
+
+    def note(self, found: Measured) -> None:
+        """Take what the turn took into account."""
+        self._now += found.seconds
+        self._used += found.seconds * self._levels[self._at]
+        self._spent += found.seconds
+        if len(self._levels) == 1:
+            return
+        if self._trial is not None:
+            self._trial.append(found)
+            self._judge(self._trial, found)
+            return
+        self._rates[self._at] = _rate([found])
+        if self._now < self._next:
+            return
+        often = found.sleeps > OFTEN * found.seconds
+        if often and self._at + 1 < len(self._levels):
+            self._try(self._at + 1)
+        elif self._at and (found.computing > FREE * found.seconds if self._levels[self._at] == 1 else not often):
+            self._try(self._at - 1)
+
+    def _try(self, level: int) -> None:
+        self._from, self._at, self._trial = self._at, level, []
+
+    def _judge(self, trial: list[Measured], last: Measured) -> None:
+        """End a trial that took long enough: stay where it was faster, go back where not."""
+        seconds = sum(each.seconds for each in trial)
+        if seconds < TRIAL / 2 and last.sleeps < SLEEPS:
+            self._rates[self._at] = _rate(trial)
+            return
+        rate, before = _rate(trial), self._rates[self._from]
+        self._rates[self._at], self._trial = rate, None
+        if rate > GAIN * before:
+            # What helped once may help again at once.
+            self._next, self._wait = self._now, FIRST_WAIT
+            return
+        self._at = self._from
+        self._next, self._wait = self._now + self._wait, min(2 * self._wait, LAST_WAIT)
+
+
+def _rate(turns: list[Measured]) -> float:
+    """Return the steps in a second."""
+    return sum(each.steps for each in turns) / max(1e-9, sum(each.seconds for each in turns))
