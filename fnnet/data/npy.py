@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import warnings
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, Final, NamedTuple
@@ -90,10 +91,12 @@ def read_header(stream: IO[bytes], size: int, where: AnyPath, name: str, kind: s
 
 def _dtype_name(descr: str) -> str:
     """Return the dtype as NumPy prints it."""
-    try:
-        return str(np.dtype(descr))
-    except TypeError:
-        return descr
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # for aliases that NumPy no longer has
+        try:
+            return str(np.dtype(descr))
+        except TypeError:
+            return descr
 
 
 def needed(header: Header, labels: bool) -> int:

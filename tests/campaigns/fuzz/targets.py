@@ -33,8 +33,8 @@ from fnnet.errors import FnnetError
 from fnnet.files import log
 from fnnet.files.checkpoints import Checkpoint, load_checkpoint, save_checkpoint, training_of
 from fnnet.names import ACTIVATIONS
-from tests.campaigns.fuzz import build
-from tests.campaigns.fuzz.contract import MEMORY, BreachError
+from tests.campaigns.fuzz import build, decoded
+from tests.campaigns.fuzz.contract import MEMORY, must
 from tests.tools.samples import SHAPE
 
 
@@ -49,11 +49,6 @@ class Target(NamedTuple):
     hold: Any
     file: str = "a"
     memory: int = MEMORY
-
-
-def must(fact, what, found=""):
-    if not fact:
-        raise BreachError(f"the value does not hold: {what} {found}".rstrip(), what)
 
 
 def _array(array, dtypes, what, *, frozen):
@@ -397,6 +392,10 @@ TARGETS = {
     # 16 million pixels with transparency are 64 MiB, three times over, by contract.
     "png": Target(build.png, in_pieces(png.read_png), hold_png, memory=2**28),
     "images": Target(build.of_any_kind, in_pieces(read_images), hold_images),
+    **{
+        name: Target(build.raw, decoded.read(formats, labelled), hold)
+        for name, (formats, labelled, hold) in decoded.READERS.items()
+    },
     "model": Target(build.container("model"), fnnet.load_model, hold_model),
     "checkpoint": Target(build.container("checkpoint"), load_checkpoint, hold_checkpoint),
     "log": Target(build.logged, log.read_log, hold_log, file=log.LOG),
