@@ -70,6 +70,8 @@ def hold_npy(content, path):
     must(not plain or array.tobytes("C") == content.x.tobytes(), "a pixel")
 
 
+MEMORY = 2**28
+"""The libraries take memory of their own; in use `child.limits_of` bounds them."""
 READERS = {
     "npy": ((npy.FORMAT,), False, hold_npy),
     "pictures": (pictures.FORMATS, False, hold_picture),
@@ -79,5 +81,5 @@ READERS = {
     "arrow": (arrow.FORMATS, True, hold),
 }
 """Reader -> its formats, True if it reads labels too, and what its value must be."""
-CONTAINED = frozenset({"tiff", "hdf5", "mat", "arrow"})
-"""Readers whose library runs in the child process, which contains its crashes."""
+CONTAINED = frozenset({"tiff", "hdf5", "mat", "arrow", "images"})
+"""Readers of formats whose library runs in the child process, which contains its crashes."""

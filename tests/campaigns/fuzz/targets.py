@@ -393,7 +393,7 @@ TARGETS = {
     "png": Target(build.png, in_pieces(png.read_png), hold_png, memory=2**28),
     "images": Target(build.of_any_kind, in_pieces(read_images), hold_images),
     **{
-        name: Target(build.raw, decoded.read(formats, labelled), hold)
+        name: Target(build.raw, decoded.read(formats, labelled), hold, memory=decoded.MEMORY)
         for name, (formats, labelled, hold) in decoded.READERS.items()
     },
     "model": Target(build.container("model"), fnnet.load_model, hold_model),
