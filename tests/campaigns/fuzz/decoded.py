@@ -18,11 +18,16 @@ from tests.tools.samples import SHAPE
 
 
 def read(formats, labelled):
-    """A reader of files of these formats; too much memory is an error, as in the child."""
+    """A reader of files of these formats."""
+    return within_memory(lambda path: read_as(formats, path, Wanted(labelled, SHAPE)))
+
+
+def within_memory(read):
+    """A reader to which too much memory is an error, as to the child."""
 
     def reader(path):
         try:
-            return read_as(formats, path, Wanted(labelled, SHAPE))
+            return read(path)
         except MemoryError:
             raise DataError("memory", where=path, place="the file", expected="less", fix="split it") from None
 

@@ -391,7 +391,9 @@ TARGETS = {
     "npz": Target(build.zipped, read_npz, hold_npz),
     # 16 million pixels with transparency are 64 MiB, three times over, by contract.
     "png": Target(build.png, in_pieces(png.read_png), hold_png, memory=2**28),
-    "images": Target(build.of_any_kind, in_pieces(read_images), hold_images),
+    "images": Target(
+        build.of_any_kind, in_pieces(decoded.within_memory(read_images)), hold_images, memory=decoded.MEMORY
+    ),
     **{
         name: Target(build.raw, decoded.read(formats, labelled), hold, memory=decoded.MEMORY)
         for name, (formats, labelled, hold) in decoded.READERS.items()
