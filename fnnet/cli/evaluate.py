@@ -27,6 +27,7 @@ from fnnet.cli.options import (
     label_column_option,
     quiet_option,
     seed_option,
+    transpose_option,
 )
 from fnnet.errors import ModelError, counted
 
@@ -45,6 +46,7 @@ SHEET: Final = 100
 @data_options
 @label_column_option
 @first_index_option
+@transpose_option
 @compiled_options("Evaluate")
 @click.option(
     "--plot",

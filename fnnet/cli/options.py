@@ -238,6 +238,14 @@ label_column_option = click.option(
 )
 
 
+transpose_option = click.option(
+    "--transpose/--no-transpose",
+    default=None,
+    help="Files store images column by column, as EMNIST's do, or row by row.  [default: by the names of EMNIST's own "
+    "files, else as those the model was trained on; pictures: row by row]",
+)
+
+
 first_index_option = click.option(
     "--first-index",
     type=Count(0, 1),
@@ -269,11 +277,7 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Each row of a table is an image, however few its columns are and whatever their names.",
         ),
         label_column_option,
-        click.option(
-            "--transpose/--no-transpose",
-            default=None,
-            help="The files of --data PATH store images column by column, as EMNIST's do, or row by row.",
-        ),
+        transpose_option,
         click.option(
             "--ink",
             type=click.Choice(("auto", "light", "dark")),

@@ -16,6 +16,7 @@ from fnnet.cli.options import (
     json_option,
     label_column_option,
     quiet_option,
+    transpose_option,
 )
 from fnnet.cli.streams import print_aside
 from fnnet.errors import DataError, FnnetError, UsageError, counted
@@ -52,6 +53,7 @@ DRAWN: Final = 4
 )
 @label_column_option
 @first_index_option
+@transpose_option
 @compiled_options("Predict")
 @json_option
 @quiet_option
@@ -62,6 +64,7 @@ def predict(
     kaggle: bool,
     label_column: str | None,
     first_index: int | None,
+    transpose: bool | None,
     jit: bool,
     threads: int | None,
     as_json: bool,
@@ -87,7 +90,7 @@ def predict(
     check_outputs(inputs=[model_path, *files], files={"--output": output})
     model = load_model(model_path)
     kernels, _ = load_kernels(jit, threads, notify, ["infer"])
-    columns = {"label_column": label_column, "first_index": first_index}
+    columns = {"label_column": label_column, "first_index": first_index, "transpose": transpose}
     with kept():
         for file in files:
             try:

@@ -43,6 +43,7 @@ class Columns(NamedTuple):
     header     True if the first line holds names.
     notes      on what is passed over.
     sure       True if the names are those of pixels.
+    shape      (height, width) of an image if the names say the row and the column of each pixel.
     """
 
     width: int
@@ -53,6 +54,7 @@ class Columns(NamedTuple):
     header: bool
     notes: tuple[Note, ...] = ()
     sure: bool = False
+    shape: tuple[int, int] | None = None
 
     def read(self) -> list[int]:
         """Return the columns that hold pixels or labels."""
@@ -190,7 +192,8 @@ def _by_name(first: _First, told: int | None) -> Columns:
         expected = f"{math.prod(spans)} columns, without gaps"
         first.refuse("pixel columns missing", expected, len(pixels), KAGGLE)
     if isinstance(family, int):
-        return _columns(first, [pixels[number] for number in sorted(pixels)], told, notes)._replace(sure=True)
+        columns = _columns(first, [pixels[number] for number in sorted(pixels)], told, notes)
+        return columns._replace(sure=True, shape=(spans[0], spans[1]) if len(spans) == 2 else None)
     return _by_count(pixels, first, told, notes)
 
 

@@ -22,10 +22,6 @@ from fnnet.files.disk import refuse
 DIGITS: Final = tuple("0123456789")
 PLAIN: Final = Preprocessing()
 TEN_FOR_ZERO: Final = "--first-label 1 --class-names 1,2,3,4,5,6,7,8,9,0"
-TURNED: Final = Note(
-    "transposed",
-    "images are read column by column, as the files that the model was trained on are; upright ones are turned by it",
-)
 BOTH: Final[tuple[str, ...]] = ("training", "test")
 
 

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from io import BufferedReader
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,7 @@ from fnnet.data.csv_numbers import Part, mixed, parse, scaled
 from fnnet.data.kinds import looks_like_pointer
 from fnnet.data.libsvm import looks_like_libsvm
 from fnnet.data.notes import Note
-from fnnet.data.reader import AGAIN, BINARY, AnyPath, Content, Format, Wanted, looks_like_netpbm, read_as
+from fnnet.data.reader import AGAIN, BINARY, AnyPath, Content, Format, Packed, Wanted, looks_like_netpbm, read_as
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
 from fnnet.data.width import width_of
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
@@ -87,9 +88,26 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     if lines.separator != ",":
         notes.append(Note("separator", f"{os.fsdecode(path)}: cells are separated by {SEPARATORS[lines.separator]}"))
     x, labels, more = assemble(parts, columns, lines)
-    shape = image_shape(x.shape[1], wanted.shape)
+    shape = columns.shape or image_shape(x.shape[1], wanted.shape)
     check_images(x, shape, columns, unit=any(note.code == "unit-pixels" for note in more), path=path, wanted=wanted)
-    return Content(x, labels, shape, labels_at=os.fsdecode(path), shape_at=place, notes=(*notes, *more))
+    content = Content(
+        x, labels, shape, labels_at=os.fsdecode(path), shape_at=place, notes=(*notes, *more),
+        by_row=columns.shape is not None,
+    )  # fmt: skip
+    return _with_test(content, path, columns, wanted) if wanted.labelled else content
+
+
+def _with_test(content: Content, path: AnyPath, columns: Columns, wanted: Wanted) -> Content:
+    """Return the content with the test set in the file beside it whose name has -test at its end, if there is one."""
+    beside = Path(os.fsdecode(path))
+    beside = beside.with_stem(f"{beside.stem}-test")
+    if isinstance(path, Packed) or beside.suffix.lower() != ".csv" or not beside.is_file():
+        return content
+    test = read_as((FORMAT,), beside, wanted._replace(labelled=False))
+    if test.labels is None:
+        text = f"{beside}: not used as the test set of {os.fsdecode(path)}: it has no labels"
+        return content._replace(notes=(*content.notes, Note("not-used", text)))
+    return content._replace(test=test)
 
 
 def _names_rows(block: bytes, line: int, width: int, lines: Lines) -> bool:

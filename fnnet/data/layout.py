@@ -96,11 +96,23 @@ def find_layout(folder: Path) -> Layout:
     if len(classes) < 2:
         beside = list(parts.values()) if train == folder else []
         _refuse(train, inside if train == folder else entries(train), classes, beside)
-    if test and _names(_class_folders(test)) != classes:
-        expected, found = ", ".join(classes), ", ".join(_names(_class_folders(test)))
+    tested = _names(_class_folders(test)) if test else classes
+    if test and not set(tested) <= set(classes):
+        expected, found = ", ".join(classes), ", ".join(tested)
         refuse("classes of test and train differ", test, "the folder", expected, found, "give both the same folders")
-    notes = [*_unused_parts(parts, labelled), *_unused(folder, inside, others if train != folder else ())]
+    missing = [name for name in classes if name not in tested]
+    notes = [
+        *_lacking(test, missing),
+        *_unused_parts(parts, labelled),
+        *_unused(folder, inside, others if train != folder else ()),
+    ]
     return Layout(train, test, classes, tuple(notes))
+
+
+def _lacking(test: Path | None, missing: Sequence[str]) -> Iterator[Note]:
+    if missing:
+        text = f"{counted(len(missing), 'class', 'classes')} without test images: {shown(missing)}"
+        yield Note("classes-missing", f"{test}: {text}")
 
 
 def _class_folders(folder: Path) -> list[Path]:
@@ -145,10 +157,19 @@ def pictures_below(folder: Path) -> tuple[list[Path], list[Note]]:
 
 
 def _names(folders: Sequence[Path]) -> tuple[str, ...]:
-    """Return the names of class folders; numbers in order of value, other names in alphabetical order."""
-    names = [path.name for path in folders]
-    names.sort(key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
-    return check_classes(names)
+    """Return the names of class folders in their order."""
+    return check_classes(in_order([path.name for path in folders]))
+
+
+def in_order(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return names of classes as folders give them: numbers in order of value, other names in alphabetical order."""
+    return tuple(sorted(classes, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)))
+
+
+def is_class_name(name: str) -> bool:
+    """Return True if a folder of this name inside a part is a class."""
+    left = name.startswith(".") or name.lower() in LEFT
+    return not left and Path(name).suffix.lower() not in formats.picture_suffixes()
 
 
 def _refuse_part(train: Path) -> NoReturn:

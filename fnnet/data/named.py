@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from fnnet.data.notes import Note
 from fnnet.data.reader import AnyPath, Content, Wanted
 from fnnet.data.roles import Role, part_in, role_of
 from fnnet.files.disk import refuse
+
+CLASS_NAMES: Final = "class_names"
+"""The array of the names of the classes, in archives that say the order of pixels."""
+PIXEL_ORDER: Final = "pixel_order"
+"""The array of the order of pixels, which says ROWS_FIRST: `fnnet data convert` writes both."""
+ROWS_FIRST: Final = "row by row"
 
 
 class Chosen(NamedTuple):

@@ -68,6 +68,7 @@ class Content(NamedTuple):
     lossy        True if the file does not keep every pixel: blank ones may be nearly blank.
     colours      those of a picture at some places, as `Canvas` has them, if they are wanted and it has any.
     ink          True if a picture is of one colour, and x its opacity: 255 is ink, whatever it is in other files.
+    by_row       True if the file says that it holds images row by row.
     """
 
     x: Array
@@ -81,6 +82,7 @@ class Content(NamedTuple):
     classes: tuple[str, ...] = ()
     colours: Array | None = None
     ink: bool = False
+    by_row: bool = False
 
 
 class Format(NamedTuple):
@@ -135,6 +137,13 @@ def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content
             problem, fix = f"{found.name} needs an optional library", f"pip install '{found.extra}'"
             refuse(problem, path, "byte 0", found.extra, error, fix)
     return _resized(content, resized) if resized else content
+
+
+def format_of(formats: Sequence[Format], path: AnyPath) -> Format | None:
+    """Return the one of `formats` that recognises the file at `path`, if any does."""
+    with Opened(path) as file:
+        head = _first_bytes(file)
+    return next((each for each in formats if each.recognise(head, path)), None)
 
 
 def _resized(content: Content, shape: tuple[int, int]) -> Content:

@@ -118,12 +118,21 @@ def test_two_folders_of_one_part_are_refused(tmp_path):
         load(tmp_path)
 
 
-@pytest.mark.parametrize("more", ["train/c", "test/c"])
-def test_parts_of_other_classes_are_refused(more, tmp_path):
-    for name in ("train/a", "train/b", "test/a", "test/b", more):
+def test_a_test_part_of_other_classes_is_refused(tmp_path):
+    for name in ("train/a", "train/b", "test/a", "test/b", "test/c"):
         put(tmp_path, f"{name}/1.png")
     with pytest.raises(DataError, match="classes of test and train differ"):
         load(tmp_path)
+
+
+def test_a_test_part_of_some_of_the_classes_is_noted(tmp_path):
+    for name in ("train/a", "train/b", "train/c", "test/c", "test/a"):
+        put(tmp_path, f"{name}/1.png")
+    found = data.load(tmp_path)
+    assert found.test.labels.tolist() == [0, 2]
+    assert [str(note) for note in found.notes if note.code == "classes-missing"] == [
+        f"{tmp_path / 'test'}: 1 class without test images: b"
+    ]
 
 
 def test_classes_that_are_named_like_parts(tmp_path):

@@ -104,7 +104,7 @@ def of_idx():
             "emnist-digits-train-images-idx3-ubyte",
         ),
         {},
-        (IMAGES.transpose(0, 2, 1).reshape(-1, 784), LABELS),
+        None,
         ("transpose-name",),
     )
 
