@@ -48,8 +48,8 @@ DRAWN: Final = 4
 @click.option(
     "--kaggle",
     is_flag=True,
-    help="Write -o as Kaggle takes it: ImageId, Label; ids are the names of the files if all are numbers, else counted "
-    "from 1.",
+    help="Write -o as Kaggle takes it: ImageId, Label; ids are those in a column named id or ImageId, or the names of "
+    "the files if all are numbers, else counted from 1.",
 )
 @label_column_option
 @first_index_option
@@ -95,6 +95,7 @@ def predict(
         for file in files:
             try:
                 new = _predict(model, file, kernels, columns, notify)
+                new = _with_ids(new, file, model.image_shape, notify) if kaggle else new
             except UsageError:  # of an option, not of the file
                 raise
             except FnnetError as error:
@@ -166,6 +167,18 @@ def _predict(model: Model, file: str, kernels: Any, columns: dict[str, Any], not
     dark = dark_on_light(x, model.image_shape) & ~blank
     each = zip(x, dark.tolist(), blank.tolist(), best_classes(logits).tolist(), kernels.softmax(logits), strict=True)
     return [Prediction(file, i, len(x), *parts) for i, parts in enumerate(each)]
+
+
+def _with_ids(predictions: list[Prediction], file: str, shape: tuple[int, int], notify: Notices) -> list[Prediction]:
+    """Return the predictions with the ids of their images, if the file is a table that has a column of them."""
+    from fnnet.data.ids import read_ids
+
+    ids, notes = read_ids(file, shape)
+    for note in notes:
+        notify(note)
+    if ids is None:
+        return predictions
+    return [each._replace(id=number) for each, number in zip(predictions, ids.tolist(), strict=True)]
 
 
 def _write(path: str, model: Model, predictions: list[Prediction], kaggle: bool, notify: Notices) -> None:

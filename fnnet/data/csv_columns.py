@@ -11,7 +11,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.notes import Note
-from fnnet.data.reader import AnyPath, Wanted
+from fnnet.data.reader import NO_COLUMN, AnyPath, Wanted
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
 from fnnet.names import PIXEL_NAMES
@@ -153,7 +153,7 @@ def _told(first: _First) -> int | None:
         found.add(int(choice) - 1)
     if len(found) != 1:
         expected = "first, last, none, a name in the header, or " + f"1 to {width}"
-        problem = "two columns may be meant by --label-column" if found else "no such column for --label-column"
+        problem = "two columns may be meant by --label-column" if found else NO_COLUMN
         first.refuse(problem, expected, repr(choice), "name another, or say its number")
     return found.pop()
 

@@ -19,6 +19,7 @@ AnyPath = str | os.PathLike[str]
 HEAD: Final = 512
 """Bytes at the start of a file by which its format is recognised."""
 SEE: Final = "see --data in 'fnnet train --help'"
+NO_COLUMN: Final = "no such column for --label-column"
 MISFIT: Final = "image size does not fit"
 AGAIN: Final = "fetch the file again"
 BZIP2: Final = b"BZh"

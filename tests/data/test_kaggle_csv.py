@@ -64,7 +64,7 @@ def test_f22_csv_without_labels_is_for_predict(tmp_path):
                 "1e3",
                 "1e400",
                 "300",
-                "-1",
+                "-1.5",
                 "12.5",
                 "0x1f",
                 "",
@@ -74,6 +74,7 @@ def test_f22_csv_without_labels_is_for_predict(tmp_path):
                 "a",
             )
         ),
+        (changed(4, 10, "-1"), "line 6, column 11: not a pixel: a number below 0; .* from 0 to 255.* found -1;"),
         (changed(0, 3, "NaN"), "line 2, column 4"),
     ],
 )
