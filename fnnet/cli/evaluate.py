@@ -23,6 +23,7 @@ from fnnet.cli.options import (
     compiled_options,
     data_options,
     first_index_option,
+    image_option,
     json_option,
     label_column_option,
     quiet_option,
@@ -45,6 +46,7 @@ SHEET: Final = 100
 @click.argument("model_path", metavar="MODEL", type=FileName())
 @data_options
 @label_column_option
+@image_option
 @first_index_option
 @transpose_option
 @compiled_options("Evaluate")

@@ -238,6 +238,13 @@ label_column_option = click.option(
 )
 
 
+image_option = click.option(
+    "--image",
+    is_flag=True,
+    help="Each row of a table is an image, however few its columns are and whatever their names.",
+)
+
+
 transpose_option = click.option(
     "--transpose/--no-transpose",
     default=None,
@@ -271,11 +278,7 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Scale the pictures in class folders to N x N pixels, or height x width: as large as fits, in the "
             "middle. The model remembers it.  [default: all must have one size]",
         ),
-        click.option(
-            "--image",
-            is_flag=True,
-            help="Each row of a table is an image, however few its columns are and whatever their names.",
-        ),
+        image_option,
         label_column_option,
         transpose_option,
         click.option(

@@ -13,6 +13,7 @@ from fnnet.cli.options import (
     FileName,
     compiled_options,
     first_index_option,
+    image_option,
     json_option,
     label_column_option,
     quiet_option,
@@ -52,6 +53,7 @@ DRAWN: Final = 4
     "the files if all are numbers, else counted from 1.",
 )
 @label_column_option
+@image_option
 @first_index_option
 @transpose_option
 @compiled_options("Predict")
@@ -63,6 +65,7 @@ def predict(
     output: str | None,
     kaggle: bool,
     label_column: str | None,
+    image: bool,
     first_index: int | None,
     transpose: bool | None,
     jit: bool,
@@ -90,7 +93,7 @@ def predict(
     check_outputs(inputs=[model_path, *files], files={"--output": output})
     model = load_model(model_path)
     kernels, _ = load_kernels(jit, threads, notify, ["infer"])
-    columns = {"label_column": label_column, "first_index": first_index, "transpose": transpose}
+    columns = {"label_column": label_column, "first_index": first_index, "transpose": transpose, "image": image}
     with kept():
         for file in files:
             try:

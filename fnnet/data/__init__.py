@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,10 +21,10 @@ from fnnet.data.layout import entries, shown
 from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
 from fnnet.data.order import Order, order_of
-from fnnet.data.preprocess import Reading
+from fnnet.data.preprocess import ABOVE, Reading
 from fnnet.data.reader import SEE, Content, Wanted, check_columns, check_first_index, size
 from fnnet.data.unpacked import GZIP
-from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
+from fnnet.errors import ArgumentTypeError, DataError, FnnetError, UsageError
 from fnnet.files.disk import read_head, refuse
 
 AUTOMATIC: Final = Reading()
@@ -129,7 +130,9 @@ def _from_path(
     notes = [*order.notes, *(note for each in found for note in _packing(each))]
     if not path.is_dir():
         shape = flat and flat[::-1] if transposed else flat
-        wanted = Wanted(True, shape, reading.label_column, reading.image, transposed, reading.first_index)
+        wanted = Wanted(
+            True, shape, reading.label_column, reading.image, transposed, reading.first_index, known=known is not None
+        )
         content = formats.read(path, wanted)
     else:
         check_first_index(reading.first_index, f"the folder {path}")
@@ -201,13 +204,25 @@ def _measured(
     notes: Sequence[Note] = (),
 ) -> Dataset:
     """Return the data set of images whose preprocessing is found, unless it is `known`."""
-    compared, told = BOTH if known else BOTH[1:], [*notes]
+    given, named = known is not None, known is not None or bool(content.classes)
+    compared, told = BOTH if given else BOTH[1:], [*notes]
     if known is None:
         if reading.pixel_max == 1 and any(note.code == "unit-pixels" for note in content.notes):
             reading = reading._replace(pixel_max=None)  # 1 has become 255 where the file was read
         known, more = preprocess.measure(reading, content.x, content.image_shape, content.lossy)
         told += more
-    return dataset_of(name, source, content, classes, known, notify, told, compared, reading.first_label)
+    with _for_a_model() if given else nullcontext():
+        return dataset_of(name, source, content, classes, known, notify, told, compared, reading.first_label, named)
+
+
+@contextmanager
+def _for_a_model() -> Iterator[None]:
+    """Leave the options of training out of the remedy for pixels that a model was not trained on."""
+    try:
+        yield
+    except DataError as error:
+        alike = "scale the images as those that the model was trained on"
+        raise (error.at(error.where, fix=alike) if error.problem == ABOVE else error) from None
 
 
 def _packing(path: Path) -> Iterator[Note]:
@@ -229,6 +244,7 @@ def read_images(
     preprocessing: Preprocessing = PLAIN,
     *,
     label_column: str | None = None,
+    image: bool = False,
     first_index: int | None = None,
     transpose: bool | None = None,
     notify: Notify = lambda notice: None,
@@ -239,6 +255,7 @@ def read_images(
     Labels are left out; of an NPZ archive, the images are `x_test`. The opacity of a picture of one colour is light ink
     on black, whatever ink the model was trained on.
     label_column   the column of labels in a table, as in `Reading`; "none" if it has none.
+    image          True if the rows of a table are images, as in `Reading`.
     first_index    the number of the first pixel in text of index:value pairs, as in `Reading`.
     transpose      True if the file stores images column by column, False if row by row; None for what its name shows,
                    else as `preprocessing` has it. Pictures are then upright.
@@ -253,8 +270,8 @@ def read_images(
     preprocessing = preprocessing._replace(transpose=bool(order.transpose))
     stored = shape[::-1] if preprocessing.transpose else shape
     wanted = Wanted(
-        labelled=False, shape=stored, label_column=label_column, transpose=preprocessing.transpose,
-        first_index=first_index, resize=preprocessing.resize,
+        labelled=False, shape=stored, label_column=label_column, image=image, transpose=preprocessing.transpose,
+        first_index=first_index, resize=preprocessing.resize, known=True,
     )  # fmt: skip
     if is_frame(path):
         with naming_arguments():
@@ -271,4 +288,5 @@ def read_images(
         notify(with_arguments(note) if is_frame(path) else note)
     if content.ink:
         preprocessing = PLAIN._replace(transpose=preprocessing.transpose)
-    return preprocess.apply(preprocessing, content.x, shape, where)
+    with _for_a_model():
+        return preprocess.apply(preprocessing, content.x, shape, where)

@@ -245,7 +245,8 @@ def _by_count(pixels: Pixels, first: _First, told: int | None, notes: Sequence[N
     if not _fits(count, shape) and not open_label:
         expected = "a square number of pixels, such as 784, or one more with the label first or last"
         problem = "names without 'pixel'" if first.names else "no header"
-        fix = f"if each row is an image, say --image-size HxW, or {KAGGLE}; tables are not read yet"
+        sized = "" if first.wanted.known else "say --image-size HxW, or "
+        fix = f"if each row is an image, {sized}{KAGGLE}; tables are not read yet"
         first.refuse(f"{problem} and an odd number of fields", expected, counted(len(first.cells), "field"), fix)
     images = count - open_label
     if not first.wanted.image and images < ENOUGH and (shape is None or images != math.prod(shape)):

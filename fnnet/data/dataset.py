@@ -57,11 +57,13 @@ def dataset_of(
     notes: Sequence[Note] = (),
     compared: Sequence[str] = BOTH,
     first_label: int = 0,
+    named: bool = False,
 ) -> Dataset:
     """Return the data set of what files hold, with its images as networks take them.
 
     compared      the parts whose ink is compared with that of `preprocessing`, and whose blank images are counted.
     first_label   the label of the first class in the files.
+    named         True if the files or a model name the classes, so that their number is not the user's to say.
     """
     test, stored = train.test, train.image_shape
     if test is not None and test.image_shape != stored:
@@ -78,7 +80,7 @@ def dataset_of(
             sample = preprocess.spread(each.x)
             told += [*other_ink(sample, shape, part)]
             told += blank_in(sample, shape, len(each.x), part, preprocessing.faint)
-    told += _without_images(source, examples.labels, classes)
+    told += _without_images(source, examples.labels, classes, numbered=not named)
     for note in told:
         notify(note)
     return Dataset(name, source, examples, tested, classes, shape, preprocessing, tuple(told))
@@ -140,14 +142,14 @@ def _examples(
     return Examples(freeze(x.view()), freeze(labels - first))
 
 
-def _without_images(source: str, labels: Array, classes: tuple[str, ...]) -> Iterator[Note]:
+def _without_images(source: str, labels: Array, classes: tuple[str, ...], numbered: bool) -> Iterator[Note]:
     counts = np.bincount(labels, minlength=len(classes))
     if len(labels) > 1 and not counts.all():
         names = [name for name, count in zip(classes, counts, strict=True) if not count]
         some = f"{', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
         text = f"{counted(len(names), 'class', 'classes')} of {len(classes):,} without training images: {some}"
         last = int(labels.max()) + 1
-        fix = f"; if there are {last}, say --classes {last}" if counts[:last].all() else ""
+        fix = f"; if there are {last}, say --classes {last}" if numbered and counts[:last].all() else ""
         yield Note("empty-class", f"{source}: {text}{fix}")
 
 

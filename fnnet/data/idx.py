@@ -261,7 +261,9 @@ def labels_beside(images_path: Path) -> list[Path]:
 
 
 def _labels_name(images_path: Path) -> str:
-    return images_path.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1").replace("idx4", "idx1")
+    return (
+        images_path.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1").replace("idx4", "idx1")
+    )
 
 
 def is_images(array: Array) -> bool:
@@ -281,7 +283,14 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     images, images_path = parse_idx(_payload(file, path), path), Path(path)
     if not is_images(images):
         problem = "these are labels" if is_labels(images) else "not images"
-        refuse(problem, path, "byte 3", "images, rank 3, or 4 with colours", f"rank {images.ndim}", "name the file of images")
+        refuse(
+            problem,
+            path,
+            "byte 3",
+            "images, rank 3, or 4 with colours",
+            f"rank {images.ndim}",
+            "name the file of images",
+        )
     if not wanted.labelled:
         return _content(images, images_path)
     beside = labels_beside(images_path)

@@ -43,6 +43,7 @@ class Wanted(NamedTuple):
     first_index   the number of the first pixel where pixels are numbered, 0 or 1; None if the file shows it.
     colours   True if the colours of a picture are to be looked at.
     resize    True if a picture of another size is scaled to `shape`.
+    known     True if `shape` is that of a model or another data set: no other fits, whatever the user says.
     """
 
     labelled: bool
@@ -53,6 +54,7 @@ class Wanted(NamedTuple):
     first_index: int | None = None
     colours: bool = False
     resize: bool = False
+    known: bool = False
 
 
 class Content(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -42,8 +43,9 @@ def load_dev_set(
         )
         found = data.with_classes(found, dataset.classes, notify)
     except DataError as error:
-        # Its remedy is a command.
-        raise (error.at("dev_data", fix="") if error.where == "--data" else error) from None
+        # Its remedies are those of the other data set.
+        where, fix = ("dev_data", "") if error.where == "--data" else (error.where, error.fix)
+        raise error.at(where, fix=re.sub("--data(?= )", "`dev_data`", fix)) from None
     if found.image_shape != dataset.image_shape or found.classes != dataset.classes:
         kinds = [
             f"{each.image_shape} pixels, {counted(len(each.classes), 'class', 'classes')} ({_shown(each.classes)})"
