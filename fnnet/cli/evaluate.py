@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -30,7 +31,7 @@ from fnnet.cli.options import (
     seed_option,
     transpose_option,
 )
-from fnnet.errors import ModelError, counted
+from fnnet.errors import DataError, ModelError, counted
 
 if TYPE_CHECKING:
     from fnnet.core.metrics import Evaluation
@@ -81,7 +82,10 @@ def evaluate(
     notify = Notices(quiet)
     begin_loading_kernels(jit, threads)
     model = load_model(model_path)
-    dataset = data.with_classes(load_data(options, notify, model), model.classes, notify)
+    try:
+        dataset = data.with_classes(load_data(options, notify, model), model.classes, notify)
+    except DataError as error:  # the number of the classes is the model's
+        raise error.at(error.where, fix=re.sub("--classes or |, or set --classes$", "", error.fix)) from None
     _check_fit(model, dataset, model_path)
     part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
     if not quiet:

@@ -70,8 +70,10 @@ def dataset_of(
         expected, found = f"test images {stored} like those of training", f"{test.image_shape}"
         refuse("image sizes differ", source, "test set", expected, found, "take both from the same set")
     shape = stored[::-1] if preprocessing.transpose else stored
-    examples = _examples(train, source, len(classes), preprocessing, shape, first_label)
-    tested = test and _examples(test, source, len(classes), preprocessing, shape, first_label)
+    examples, tested = (
+        part and _examples(part, source, len(classes), preprocessing, shape, first_label) for part in (train, test)
+    )
+    assert examples is not None
     more = [note for note in (test.notes if test else ()) if note.code != "colour"]
     told = [*notes, *train.notes, *more, *_swapped(source, examples, tested)]
     parts = {"training": examples, "test": tested}
@@ -122,7 +124,12 @@ def _renumbered(content: Content, places: dict[int, int], classes: tuple[str, ..
 
 
 def _examples(
-    content: Content, source: str, classes: int, preprocessing: Preprocessing, shape: tuple[int, int], first: int
+    content: Content,
+    source: str,
+    classes: int,
+    preprocessing: Preprocessing,
+    shape: tuple[int, int],
+    first: int,
 ) -> Examples:
     if content.labels is None:
         refuse("no labels", source, "the file", "a label for each image", "images alone", "use it with predict")

@@ -45,6 +45,7 @@ def load_dev_set(
     except DataError as error:
         # Its remedies are those of the other data set.
         where, fix = ("dev_data", "") if error.where == "--data" else (error.where, error.fix)
+        fix = "label its images as those of training" if error.problem.startswith("label ") else fix
         raise error.at(where, fix=re.sub("--data(?= )", "`dev_data`", fix)) from None
     if found.image_shape != dataset.image_shape or found.classes != dataset.classes:
         kinds = [

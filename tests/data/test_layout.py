@@ -273,7 +273,9 @@ def test_parts_of_each_class_are_refused(tmp_path):
     """Four classes as they stand, whose halves would be told from one another."""
     for name in ("cat_train", "cat_test", "dog_train", "dog_test"):
         put(tmp_path, f"{name}/1.png")
-    with pytest.raises(DataError, match="several folders of training; expected one of each part, found cat_test") as raised:
+    with pytest.raises(
+        DataError, match="several folders of training; expected one of each part, found cat_test"
+    ) as raised:
         data.load(tmp_path)
     assert missing_parts(raised.value) == []
 
