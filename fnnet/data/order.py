@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from fnnet.data.notes import Note
 from fnnet.data.reader import AnyPath
 
-ITS_OWN: Final = re.compile(r"emnist-(?:balanced|byclass|bymerge|digits|letters|mnist)(?![^\W_])", re.IGNORECASE)
+ITS_OWN: Final = re.compile(
+    r"emnist-(?:(?:balanced|byclass|bymerge|digits|letters|mnist)(?![^\W_])|.*images-idx3)", re.IGNORECASE
+)
 """How the names of EMNIST's own files begin; all of these are stored column by column."""
 
 
@@ -31,7 +34,7 @@ def order_of(
     """Return how files are stored: as the user says, else as their kind or names show, else as those of training.
 
     where      names the data in notes.
-    names      of the files, and of the folder if one is given.
+    names      of the files; the name of a folder is a hint at most, as anyone gives it.
     told       what the user says, as `Reading.transpose`.
     trained    whether the files that a model was trained on were stored column by column; None without a model.
     pictures   True for files of one picture, which are stored upright.
@@ -49,7 +52,7 @@ def order_of(
     if trained:
         text = f"{shown}: read column by column, as what the model was trained on; if row by row, say --no-transpose"
         return Order(True, (Note("transposed", text),))
-    if any("emnist" in name.lower() for name in names):
+    if any("emnist" in name.lower() for name in (*names, Path(shown).resolve().name)):
         text = f"{shown}: EMNIST's own files store images column by column; look with 'data show', or say --transpose"
         return Order(trained, (Note("transpose-name", text),))
     return Order(trained)

@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -96,10 +97,12 @@ def datasets(draw):
     return Dataset("a", "a", part(1), test, tuple(names), shape, transposed)
 
 
-@given(datasets(), st.sampled_from([*OUT]))
+@given(datasets(), st.sampled_from([*OUT]), st.booleans())
 @with_settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_data_set_is_read_back_or_what_is_not_held_is_said_before(tmp_path_factory, dataset, form):
+def test_every_data_set_is_read_back_or_what_is_not_held_is_said_before(tmp_path_factory, dataset, form, emnist):
+    """Whatever it is called."""
     folder = tmp_path_factory.mktemp("out")
+    out = folder / (f"emnist-letters{Path(OUT[form]).suffix}" if emnist else OUT[form])
     notes = []
 
     def hear(note):
@@ -107,7 +110,7 @@ def test_every_data_set_is_read_back_or_what_is_not_held_is_said_before(tmp_path
         notes.append(note)
 
     try:
-        written = convert(dataset, folder / OUT[form], form, notify=hear)
+        written = convert(dataset, out, form, notify=hear)
     except UsageError as error:
         assert os.listdir(folder) == []
         assert form == "png", error

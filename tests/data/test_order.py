@@ -83,7 +83,7 @@ def test_the_user_s_word_decides_then_the_kind_then_the_name_then_the_model(
     elif trained:
         assert "transposed" in codes
     else:
-        assert ("transpose-name" in codes) == ("emnist" in name.lower())
+        assert ("transpose-name" in codes) == ("emnist" in name.lower())  # the name of a folder is a hint
     for note in found.notes:
         assert note.code not in ("transposed", "transpose-name") or "transpose" in note.split("say ")[1]
 
@@ -121,6 +121,15 @@ def test_names_that_are_not_those_of_its_own_files_decide_nothing(name):
     order = order_of("a", [name], None, None)
     assert (order.transpose, [note.code for note in order.notes]) == (None, ["transpose-name"])
     assert order_of("a", [name], None, False).transpose is False
+
+
+@pytest.mark.parametrize("name", ["emnist-digits", "emnist"])
+def test_the_name_of_a_folder_is_a_hint_alone(name, tmp_path):
+    path = tmp_path / name
+    path.mkdir()
+    found = data.load(stored(path, "idx folder", X, "a"))
+    assert np.array_equal(found.train.x, X.reshape(40, -1))
+    assert [note.code for note in found.notes] == ["transpose-name"]
 
 
 def test_the_commands_take_the_user_s_word(run, tmp_path):
