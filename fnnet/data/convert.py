@@ -1,7 +1,7 @@
 """Data sets written in another format: NPZ, IDX, CSV or class folders of PNG images.
 
 What is written is read back as it was: images, labels, names of classes, sizes, training and test set. What a format
-cannot hold is said before anything is written, with the option that makes up for it, or refused.
+cannot hold is noted before anything is written, with the option that makes up for it, or refused.
 """
 
 from __future__ import annotations

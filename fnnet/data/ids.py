@@ -12,7 +12,7 @@ from fnnet.data.reader import NO_COLUMN, AnyPath, Wanted
 from fnnet.errors import DataError, UsageError
 
 NAMES: Final = ("id", "imageid", "image_id", "image id")
-"""Columns of ids, in lower case; numbers of rows, as pandas writes them, are none."""
+"""Columns of ids, in lower case; numbers of rows, as pandas writes them, do not count."""
 
 
 def read_ids(path: AnyPath, shape: tuple[int, int]) -> tuple[Array | None, list[Note]]:

@@ -29,21 +29,21 @@ class Order(NamedTuple):
 
 
 def order_of(
-    where: AnyPath, names: Sequence[str], told: bool | None, trained: bool | None, *, pictures: bool = False
+    where: AnyPath, names: Sequence[str], given: bool | None, trained: bool | None, *, pictures: bool = False
 ) -> Order:
     """Return how files are stored: as the user says, else as their kind or names show, else as those of training.
 
     where      names the data in notes.
     names      of the files; the name of a folder is a hint at most, as anyone gives it.
-    told       what the user says, as `Reading.transpose`.
+    given      what the user says, as `Reading.transpose`.
     trained    whether the files that a model was trained on were stored column by column; None without a model.
     pictures   True for files of one picture, which are stored upright.
     """
     shown = os.fsdecode(where)
-    if told is not None:
-        turned = pictures and told and trained is None
+    if given is not None:
+        turned = pictures and given and trained is None
         text = f"{shown}: pictures are turned, as --transpose says; later commands read pictures upright without it"
-        return Order(told, (Note("turned-pictures", text),) if turned else ())
+        return Order(given, (Note("turned-pictures", text),) if turned else ())
     if pictures:
         return Order(False)
     if any(map(ITS_OWN.match, names)):
