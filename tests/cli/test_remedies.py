@@ -161,6 +161,8 @@ def test_options_that_are_named_exist(command, fault, models, run, tmp_path):
         said = OTHER_COMMAND.sub("", result.err.replace(str(tmp_path), ""))
         named = set(NAMED.findall(said))
         assert named <= options, (named - options, result.err)
+        if command == "dev":
+            assert not named & {"--transpose", "--no-transpose", "--class-names", "--classes", "--first-label"}
         for remedy in {each.strip() for each in REMEDY.findall(said) if command != "dev"}:
             again = run(*filled, *remedy.split())
             assert again.code != 2 or remedy.split()[0] not in again.err, (remedy, again.err)
