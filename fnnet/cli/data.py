@@ -43,15 +43,14 @@ def data(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-def _load(options: dict[str, Any], quiet: bool = False) -> tuple[Dataset, dict[str, int], list[dict[str, str]]]:
-    """Load the data set; return it, how many images each of its parts has, and the notes about it."""
-    notify = Notices(quiet)
+def _load(options: dict[str, Any], notify: Notices) -> tuple[Dataset, dict[str, int]]:
+    """Load the data set; return it, and how many images each of its parts has."""
     dataset = load_data(options, notify)
     images = {
         "train": len(dataset.train.labels),
         "test": len(dataset.test.labels) if dataset.test else 0,
     }
-    return dataset, images, notify.notes
+    return dataset, images
 
 
 @data.command(short_help="Which data, from where, how many images of each class.")
@@ -62,7 +61,8 @@ def info(as_json: bool, **options: Any) -> None:
     """Show which data set would be used, where it is, and how many images of each class it has."""
     import numpy as np
 
-    dataset, images, notes = _load(options)
+    notify = Notices(quiet=False)
+    dataset, images = _load(options, notify)
     spread = {
         part: np.bincount(examples.labels, minlength=len(dataset.classes)).tolist() if examples else None
         for part, examples in (("train", dataset.train), ("test", dataset.test))
@@ -78,7 +78,7 @@ def info(as_json: bool, **options: Any) -> None:
         "mean_pixel": float(pixels.mean()),
         "nonzero_pixels": float(np.count_nonzero(pixels) / pixels.size),
         "preprocessing": dataset.preprocessing._asdict(),
-        "notes": notes,
+        "notes": notify.notes,
     }
     if as_json:
         print_json(document)
@@ -114,10 +114,11 @@ def convert(target: str, to: str | None, as_json: bool, quiet: bool, **options: 
 
     form = form_of(target, to)
     check_outputs(inputs=data_inputs(options), files={"OUT": target if form in ("npz", "csv") else None})
-    dataset, images, notes = _load(options, quiet)
-    written = convert(dataset, target, form)
+    notify = Notices(quiet)
+    dataset, images = _load(options, notify)
+    written = convert(dataset, target, form, notify)
     if as_json:
-        print_json({"dataset": dataset.name, "images": images, "written": written, "notes": notes})
+        print_json({"dataset": dataset.name, "images": images, "written": written, "notes": notify.notes})
         return
     if not quiet:
         click.echo(describe(dataset, images))
@@ -170,7 +171,7 @@ def show(
     augment = augment or deformation is not None
     check_outputs(inputs=data_inputs(options), pictures={"--output": output})
     figures = _figures(deformation)
-    dataset, images, _ = _load(options)
+    dataset, images = _load(options, Notices(quiet=False))
     click.echo(describe(dataset, images))
     picked = rng.order(seed, "show", images["train"])[: count or (FEW if augment else MANY)]
     rows = _deformed(dataset, picked, seed, figures) if augment else dataset.train.x[picked][:, None]

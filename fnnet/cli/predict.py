@@ -13,9 +13,11 @@ from fnnet.cli.options import (
     FileName,
     compiled_options,
     first_index_option,
+    image_option,
     json_option,
     label_column_option,
     quiet_option,
+    transpose_option,
 )
 from fnnet.cli.streams import print_aside
 from fnnet.errors import DataError, FnnetError, UsageError, counted
@@ -47,11 +49,13 @@ DRAWN: Final = 4
 @click.option(
     "--kaggle",
     is_flag=True,
-    help="Write -o as Kaggle takes it: ImageId, Label; ids are the names of the files if all are numbers, else counted "
-    "from 1.",
+    help="Write -o as Kaggle takes it: ImageId, Label; ids are those in a column named id or ImageId, or the names of "
+    "the files if all are numbers, else counted from 1.",
 )
 @label_column_option
+@image_option
 @first_index_option
+@transpose_option
 @compiled_options("Predict")
 @json_option
 @quiet_option
@@ -61,7 +65,9 @@ def predict(
     output: str | None,
     kaggle: bool,
     label_column: str | None,
+    image: bool,
     first_index: int | None,
+    transpose: bool | None,
     jit: bool,
     threads: int | None,
     as_json: bool,
@@ -87,11 +93,12 @@ def predict(
     check_outputs(inputs=[model_path, *files], files={"--output": output})
     model = load_model(model_path)
     kernels, _ = load_kernels(jit, threads, notify, ["infer"])
-    columns = {"label_column": label_column, "first_index": first_index}
+    columns = {"label_column": label_column, "first_index": first_index, "transpose": transpose, "image": image}
     with kept():
         for file in files:
             try:
                 new = _predict(model, file, kernels, columns, notify)
+                new = _with_ids(new, file, model.image_shape, notify) if kaggle else new
             except UsageError:  # of an option, not of the file
                 raise
             except FnnetError as error:
@@ -163,6 +170,18 @@ def _predict(model: Model, file: str, kernels: Any, columns: dict[str, Any], not
     dark = dark_on_light(x, model.image_shape) & ~blank
     each = zip(x, dark.tolist(), blank.tolist(), best_classes(logits).tolist(), kernels.softmax(logits), strict=True)
     return [Prediction(file, i, len(x), *parts) for i, parts in enumerate(each)]
+
+
+def _with_ids(predictions: list[Prediction], file: str, shape: tuple[int, int], notify: Notices) -> list[Prediction]:
+    """Return the predictions with the ids of their images, if the file is a table that has a column of them."""
+    from fnnet.data.ids import read_ids
+
+    ids, notes = read_ids(file, shape)
+    for note in notes:
+        notify(note)
+    if ids is None:
+        return predictions
+    return [each._replace(id=number) for each, number in zip(predictions, ids.tolist(), strict=True)]
 
 
 def _write(path: str, model: Model, predictions: list[Prediction], kaggle: bool, notify: Notices) -> None:

@@ -153,8 +153,6 @@ def _start(options: dict[str, Any]) -> Model | None:
     for option, expected, found, differs in (
         ("--pixel-max", known.pixel_max, options["pixel_max"], options["pixel_max"] not in (None, known.pixel_max)),
         ("--ink", ink, options["ink"], options["ink"] not in (None, "auto", ink)),
-        ("--transpose", "none", "--transpose", options["transpose"] and not known.transpose),
-        ("--no-transpose", "none", "--no-transpose", options["transpose"] is False and known.transpose),
         (
             "--size",
             size,

@@ -53,7 +53,7 @@ def as_images(
     """Return `x` as uint8 rows (n, pixels), and the (height, width) of an image.
 
     x        (n, height, width), with 1, 3 or 4 channels last or first, or (n, pixels): integers or whole floats from 0
-             to 255, floats from 0 to 1, truth values. Colour becomes luma (ITU-R 601).
+             to 255, floats from 0 to 1 or from -1 to 1, truth values. Colour becomes luma (ITU-R 601).
     flat     the height and width to give to rows of that many pixels.
     notes    takes what the user should know.
     Raises   DataError for another shape or a value out of range.
@@ -95,15 +95,18 @@ def _as_bytes(x: Array, where: AnyPath, name: str, notes: list[Note]) -> Array:
     """Return numbers as bytes."""
     if x.dtype == bool:
         return x.astype(np.uint8) * np.uint8(255)
-    _check_range(x, 255, where, name)
+    lowest = -1 if x.dtype.kind == "f" and x.min() == -1 and 0 < x.max() <= 1 else 0
+    if not lowest:
+        _check_range(x, 255, where, name)
     if x.dtype.kind in "iu":
         return x.astype(np.uint8, copy=False)
     unit = x.max() <= 1
     if unit:
-        notes.append(Note("unit-pixels", f"{name}: pixels from 0 to 1 are scaled to 0 to 255"))
+        notes.append(Note("unit-pixels", f"{name}: pixels from {lowest} to 1 are scaled to 0 to 255"))
     found = np.empty(x.shape, np.uint8)
     for part in _pieces(len(x), x[0].size):
-        values = x[part].astype(np.float64) * (255 if unit else 1)
+        values = x[part].astype(np.float64)
+        values = (values - lowest) * (255 / (1 - lowest)) if unit else values
         whole = np.rint(values)
         if not unit and (whole != values).any():
             at = tuple(map(int, np.argwhere(whole != values)[0]))

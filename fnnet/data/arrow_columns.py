@@ -17,7 +17,7 @@ from fnnet.data.arrays import MAX_LABEL, as_content, as_labels, image_shape
 from fnnet.data.bounds import check_expansion
 from fnnet.data.csv_columns import OPTION, Columns, columns_of, is_header
 from fnnet.data.csv_lines import Lines
-from fnnet.data.csv_numbers import Part, mixed, scaled, wrong_numbers
+from fnnet.data.csv_numbers import Part, part_of, wrong_numbers
 from fnnet.data.kaggle_csv import assemble
 from fnnet.data.many import Pictures, read_pictures
 from fnnet.data.notes import Note
@@ -148,10 +148,19 @@ class Table:
         if not rows:
             refuse("empty dataset", source.path, SCHEMA, "at least 1 row of numbers", "0 rows", "fetch the file again")
         x, labels, notes = assemble(parts, columns, Lines(",", source.path))
-        shape = image_shape(x.shape[1], source.wanted.shape)
+        shape = columns.shape or image_shape(x.shape[1], source.wanted.shape)
         told = (*columns.notes, *notes)
         names = class_names(source.schema, self.there[columns.label_at]) if columns.label_at is not None else ()
-        return Content(x, labels, shape, labels_at=str(source.path), shape_at=SCHEMA, notes=told, classes=names)
+        return Content(
+            x,
+            labels,
+            shape,
+            labels_at=str(source.path),
+            shape_at=SCHEMA,
+            notes=told,
+            classes=names,
+            by_row=columns.shape is not None,
+        )
 
     def _part(self, batch: Any, first: int) -> Part:
         columns, source = self.columns, self.source
@@ -159,10 +168,8 @@ class Table:
         for column in self.at:
             name = self.there[column]
             values[:, column] = _numbers(batch.column(name), name, first, source)
-        x, labels = values[:, columns.pixels], values[:, list(columns.labels_at)]
         if all(source.schema.field(name).type == "bool" for name in (self.there[each] for each in columns.pixels_at)):
-            x = x * 255
-        whole = np.floor(x) == x
+            values[:, columns.pixels] *= 255
         wrong = wrong_numbers(values, columns)
         if wrong.any():
             row, number = np.argwhere(wrong)[0].tolist()
@@ -170,13 +177,7 @@ class Table:
             kind, most = ("label", MAX_LABEL) if at in columns.labels_at else ("pixel", 255)
             expected, found = f"a whole number from 0 to {most}", values[row, at]
             refuse(f"not a {kind}", source.path, self._place(first + row, at), expected, found, "correct the cell")
-        if whole.all():
-            return Part(x.astype(np.uint8), labels)
-        row, number = np.argwhere(~whole)[0].tolist()
-        place = self._place(first + row, columns.pixels_at[number])
-        if x.max() > 1:
-            mixed(place, f"{x[row, number]:g}", Lines(",", source.path))
-        return Part(scaled(x), labels, place)
+        return part_of(values, columns, Lines(",", source.path), lambda row, column: self._place(first + row, column))
 
     def _place(self, row: int, column: int) -> str:
         return f"row {row + 1}, column {self.there[column]}"

@@ -80,6 +80,8 @@ def _read_classes(
     labels: list[int] = []
     unused: list[str] = []
     for number, name in enumerate(classes):
+        if not training and not (folder / name).is_dir():
+            continue  # noted where the folders were found
         there = entries(folder / name)
         files = [path for path in there if path.suffix.lower() in readable]
         other = next((path for path in there if path.suffix.lower() in formats.UNREADABLE - readable), None)

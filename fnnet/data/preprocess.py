@@ -25,6 +25,7 @@ GOLDEN: Final = (5**0.5 - 1) / 2
 """Its multiples, modulo 1, are spread over 0 to 1 without a period; numpy.random would be 8 ms to import."""
 MOST: Final = 0.9
 """The fraction of these that decides for all."""
+ABOVE: Final = "pixel above the largest"
 LOW: Final = 127
 """A largest pixel of at most this is noted."""
 PURE: Final = 32
@@ -86,7 +87,7 @@ def apply(preprocessing: Preprocessing, x: Array, shape: tuple[int, int], where:
     if most < 255 and x.max() > most:
         number = int((x.max(axis=1) > most).argmax())
         expected, fix = f"0 to {most}", "scale the images alike, or set --pixel-max"
-        refuse("pixel above the largest", where, f"image {number + 1}", expected, int(x[number].max()), fix)
+        refuse(ABOVE, where, f"image {number + 1}", expected, int(x[number].max()), fix)
     if preprocessing.transpose:
         height, width = shape
         x = np.ascontiguousarray(x.reshape(-1, width, height).transpose(0, 2, 1)).reshape(len(x), -1)

@@ -61,7 +61,8 @@ def with_model(recipe: Recipe, model: Any, dataset: Dataset, settings: Mapping[s
         (height, width), (rows, columns) = model.image_shape, dataset.image_shape
         expected, found = f"{height}x{width}, as the model has", f"{rows}x{columns}"
         raise UsageError("images of another size", where="start", expected=expected, found=found)
-    if dataset.preprocessing != model.preprocessing:
+    # The order of pixels belongs to the files: what a model takes is upright whatever they are.
+    if dataset.preprocessing._replace(transpose=False) != model.preprocessing._replace(transpose=False):
         expected, found = (str(each.preprocessing) for each in (model, dataset))
         fix = "load the data set with `preprocessing` of the model"
         raise UsageError("pixels read in another way", where="start", expected=expected, found=found, fix=fix)

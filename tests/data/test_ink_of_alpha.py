@@ -183,4 +183,6 @@ def test_ink_is_ink_to_a_model_of_either(dark, tmp_path):
         path = write(tmp_path / "a.png", saved(drawn(value)))
         np.testing.assert_array_equal(data.read_images(path, (28, 28), preprocessing)[0], DIGIT.ravel())
     turned = data.read_images(path, (28, 28), preprocessing._replace(transpose=True))
+    np.testing.assert_array_equal(turned[0], DIGIT.ravel(), "pictures are upright")
+    turned = data.read_images(path, (28, 28), preprocessing, transpose=True)
     np.testing.assert_array_equal(turned[0], DIGIT.T.ravel())
