@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import click
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from fnnet.cli import signals
 from fnnet.cli.bars import compiling_bar
 from fnnet.cli.options import reading_of
-from fnnet.cli.streams import print_aside
+from fnnet.cli.streams import echo, out, print_aside
 from fnnet.errors import UsageError, one_line
 
 if TYPE_CHECKING:
@@ -49,7 +46,7 @@ class Notices:
 
 def say(line: str, err: bool = False) -> None:
     """Print one line of result, with characters escaped that could control the terminal."""
-    click.echo(one_line(line), err=err)
+    echo(one_line(line), err=err)
 
 
 def print_json(document: Any) -> None:
@@ -58,14 +55,14 @@ def print_json(document: Any) -> None:
 
     from fnnet.files.strictjson import without_nan
 
-    click.echo(json.dumps(without_nan(document), indent=2, allow_nan=False))
+    echo(json.dumps(without_nan(document), indent=2, allow_nan=False))
 
 
 def console() -> Console:
     """Return a console on stdout: colour only on a terminal, no markup in the text."""
     from fnnet.apps.report.screen import Console
 
-    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    return Console(file=cast(TextIO, out()), highlight=False, markup=False, emoji=False)
 
 
 def check_outputs(
@@ -157,7 +154,7 @@ def describe(dataset: Dataset, images: dict[str, int]) -> str:
     line, source = one_line(f"data: {dataset.name}, {counts} {noun}"), one_line(f"({dataset.source})")
     fits = len(line) + 1 + len(source) <= shutil.get_terminal_size().columns
     # In a pipe, what is known of a file stays one line.
-    between = " " if fits or (os.path.exists(dataset.source) and not sys.stdout.isatty()) else "\n  "
+    between = " " if fits or (os.path.exists(dataset.source) and not out().isatty()) else "\n  "
     return f"{line}{between}{source}"
 
 

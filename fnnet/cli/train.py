@@ -38,6 +38,7 @@ from fnnet.cli.options import (
     settings_of,
 )
 from fnnet.cli.signals import Interrupts
+from fnnet.cli.streams import echo
 from fnnet.errors import FnnetError, UsageError, counted
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     images = _count_images(job)
     line = describe(dataset, images)
     if not quiet:
-        click.echo(line, err=as_json)
+        echo(line, err=as_json)
     kernels, seconds["compile_seconds"] = load_kernels(
         options["jit"], options["threads"], notify, job.plan.kernel_parts
     )
@@ -273,7 +274,7 @@ def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochR
     from fnnet.apps.report import loss_text
 
     if quiet:
-        click.echo(line)
+        echo(line)
     elif reports:
         from fnnet.apps.report import terminal
 
@@ -282,11 +283,11 @@ def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochR
         terminal.curves(reports, screen)
     sizes = "-".join(map(str, document["sizes"]))
     if document["test_accuracy"] is None:
-        click.echo("no test set")
+        echo("no test set")
     else:
-        click.echo(f"test accuracy {document['test_accuracy']:.2%}, loss {loss_text(document['test_loss'])}")
-    click.echo(f"{sizes}, {counted(document['parameters'], 'parameter')}")
-    click.echo(
+        echo(f"test accuracy {document['test_accuracy']:.2%}, loss {loss_text(document['test_loss'])}")
+    echo(f"{sizes}, {counted(document['parameters'], 'parameter')}")
+    echo(
         f"trained in {document['train_seconds']:.2f} s"
         f" (loading {document['load_seconds']:.2f} s, compiling {document['compile_seconds']:.2f} s)"
     )
@@ -294,5 +295,5 @@ def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochR
         if fraction:
             one = "its only unit is" if units == 1 else f"1 of its {units:,} units is"
             which = one if round(fraction * units) == 1 else f"{fraction:.1%} of its units are"
-            click.echo(f"hidden layer {number}: {which} dead, 0 for every training image")
+            echo(f"hidden layer {number}: {which} dead, 0 for every training image")
     say(f"saved {document['model']}")
