@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 from fnnet.cli import signals
 from fnnet.cli.bars import compiling_bar
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from fnnet.core.state import Model
     from fnnet.core.table import Kernels
     from fnnet.data import Dataset
+
+
+_lock: Final = threading.Lock()
 
 
 class Notices:
@@ -200,10 +205,18 @@ def threads_of(kernels: Kernels) -> int:
     """Return how many threads the kernels use: the compiled ones as chosen, NumPy's as its BLAS does."""
     if kernels.compiled:
         return kernels.threads
-    name = "KMP_DUPLICATE_LIB_OK"
-    found = os.environ.get(name)
-    from threadpoolctl import threadpool_info
+    return max((pool["num_threads"] for pool in _threadpool_info() if pool["user_api"] == "blas"), default=1)
 
-    if found is None:
-        os.environ.pop(name, None)  # set by the import, for this process and those that it starts
-    return max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
+
+def _threadpool_info() -> list[dict[str, Any]]:
+    """Return threadpoolctl's list of libraries; the variable that its import sets, for this process and those that it
+    starts, is removed unless it was there.
+    """
+    name = "KMP_DUPLICATE_LIB_OK"
+    with _lock:  # of two threads, the second would take it for the program's
+        was_there = name in os.environ or "threadpoolctl" in sys.modules
+        from threadpoolctl import threadpool_info
+
+        if not was_there:
+            os.environ.pop(name, None)
+    return threadpool_info()  # type: ignore[no-any-return]

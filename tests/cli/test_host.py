@@ -259,7 +259,10 @@ def test_no_model_is_lost_with_standard_error(make, bar, tmp_path, idx_folder, m
 @pytest.mark.parametrize("errors", [io.StringIO, lambda: None])
 def test_a_pipe_that_breaks_ends_a_command_and_leaves_the_streams(errors, monkeypatch):
     """click and rich would replace or close standard output."""
-    streams = like("pipe", write=raising(BrokenPipeError(32, "Broken pipe")), fileno=raising(AssertionError))(), errors()
+    streams = (
+        like("pipe", write=raising(BrokenPipeError(32, "Broken pipe")), fileno=raising(AssertionError))(),
+        errors(),
+    )
     monkeypatch.setattr(sys, "stdout", streams[0])
     monkeypatch.setattr(sys, "stderr", streams[1])
     for arguments in (["--version"], CHECK):
