@@ -27,7 +27,7 @@ _lock: Final = threading.Lock()
 
 
 class Notices:
-    """Prints each notice that it is called with on stderr, unless `quiet`.
+    """Prints each notice that it is called with on stderr, unless `quiet`: then only those that explain a silence.
 
     heard   whether they are printed.
     notes   those about the data, for the JSON document: a code and the line.
@@ -45,7 +45,7 @@ class Notices:
         self._told.add(notice)
         if code := getattr(notice, "code", ""):
             self.notes.append({"code": code, "note": str(notice)})
-        if self.heard:
+        if self.heard or getattr(notice, "explains_silence", False):
             print_aside("note", notice)
 
 
