@@ -213,10 +213,10 @@ OTHERS = [
     (("--seed", 1), "--seed differs from the run; expected 0, found 1; resume with --seed 0"),
     # The kernels differ in the last bits.
     (("--jit",), "the choice of kernels differs from the run; expected --no-jit, found --jit; resume with --no-jit"),
-    (("--class-weights", "3=2"), "--class-weights differs from the run; expected none, found weights with SHA-256 "),
+    (("--class-weights", "3=2"), "--class-weights differs from the run; expected none, found 3=2; resume without it"),
     (
         ("--dev", 0),
-        "the data differs from the run; expected 45 training images, found 50; resume with the run's --data, --classes",
+        "the data differs from the run; expected 5 dev images, found 0; resume with the run's --data, --classes",
     ),
     (("--hidden", "9"), "--hidden differs from the run; expected 10, found 9; resume with --hidden 10"),
     (("--hidden", ""), "--hidden differs from the run; expected 10, found ''; resume with --hidden 10"),
