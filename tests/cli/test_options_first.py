@@ -265,17 +265,3 @@ def test_a_run_that_diverged_may_have_another_rate_before_the_data_too(run, idx_
     arguments = ("train", "--data", idx_folder, "--epochs", 5, "--run-dir", "run", "--learning-rate")
     run(*arguments, 1e30).failed(1, "diverged")
     assert run(*arguments, 0.1, "--resume").code == 0
-
-
-def test_a_run_of_another_process_is_left_as_it_is(runs, run, tmp_path, monkeypatch):
-    """What is looked at before the data is not locked: a checkpoint may vanish, and is not renamed."""
-    from fnnet.files import runs as runs_of
-
-    shutil.copytree(runs, tmp_path, dirs_exist_ok=True)
-    vanishing = {10**6: tmp_path / "run" / "step-000001000000.safetensors"}
-    real = runs_of._checkpoints
-    monkeypatch.setattr(runs_of, "_checkpoints", lambda *given: real(*given) | vanishing)
-    assert runs_of.newest("run") is not None
-    monkeypatch.setattr(runs_of, "_checkpoints", lambda *given: vanishing)
-    assert runs_of.newest("run") is None
-    assert runs_of.newest("nowhere") is None
