@@ -117,6 +117,7 @@ def runs(tmp_path_factory):
         train(*options, "--run-dir", "weighted", "--class-weights", "1=2")
         train("--run-dir", "started", "--start", "old.safetensors", "--epochs", 2)
         train("--hidden", 4, "--epochs", 1, "--out", "other.safetensors")
+        train("--batch-size", 1, "--dev", 10, "--run-dir", "own")  # as many epochs as the recipe finds for the images
         params = fnnet.init((784, 4, 10))
         save_model("mnist.safetensors", fnnet.Model(params))
         save_model("dark.safetensors", fnnet.Model(params, preprocessing=Preprocessing(paper=255, ink=0)))
@@ -238,6 +239,7 @@ def test_what_a_file_contradicts_is_told_before_the_data_is_looked_for(words, sa
 
 
 TAKEN = [
+    "--batch-size 1 --dev 10 --run-dir own --resume",
     "--run-dir new",
     "--run-dir new --resume",
     RUN,
