@@ -70,7 +70,7 @@ def check(options: Mapping[str, Any], recipe: str, settings: Mapping[str, Any], 
     weights, dev_data, choice = options["class_weights"], options["dev_data"], options["data_choice"]
     count = options["classes"]
     if choice in NAMED and count not in (None, len(DIGITS)):
-        expected = f"{len(DIGITS)}, as --data {choice} has"
+        expected = f"{len(DIGITS)}, as {'MNIST and digits have' if choice == 'auto' else f'{choice} has'}"
         raise UsageError("number of classes differs", where="--classes", expected=expected, found=count)
     with naming_options():
         given = {"class_weights": weights, "start": start}

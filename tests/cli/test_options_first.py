@@ -203,7 +203,7 @@ REFUSED = [
     )),
     ("--start images.npz", "images.npz: byte 0: a pickle or archive"),
     # What belongs to each other, or can be looked up at once.
-    ("--data mnist --classes 5", "--classes: number of classes differs; expected 10, as --data mnist has, found 5"),
+    ("--data mnist --classes 5", "--classes: number of classes differs; expected 10, as mnist has, found 5"),
     ("--data digits --image-size 8", "--image-size: has no effect"),
     ("--data images.npz --classes 4 --class-names a,b,c", "--classes: number of classes differs"),
     ("--data images.npz --data-dir x", "--data-dir: has no effect"),
