@@ -8,18 +8,18 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from fnnet.cli.common import NAMED, check_count
 from fnnet.cli.mismatch import naming_options
 from fnnet.core.state import Model
 from fnnet.data import DIGITS, PLAIN
 from fnnet.errors import DataError, FnnetError, UsageError
 from fnnet.files.model import load_model
+from fnnet.kernels import library
 from fnnet.training import before_data, session
 from fnnet.training.config import Known
 from fnnet.training.starting import check_shape
 from fnnet.training.starting import start_of as started_from
 
-NAMED: Final = ("auto", "mnist", "digits")
-"""Data sets whose images are of one shape and show the ten digits."""
 SHAPE: Final = (28, 28)
 OF_THE_MODEL: Final = ("--pixel-max", "--ink", "--transpose", "--no-transpose", "--size")
 """Options that say how pixels are read, which a model says, too."""
@@ -68,10 +68,7 @@ def _remedy(model: Model, option: str, value: object) -> str:
 def check(options: Mapping[str, Any], recipe: str, settings: Mapping[str, Any], start: Model | None) -> None:
     """Raise UsageError for what is wrong whatever the data are, FnnetError if memory cannot hold the network."""
     weights, dev_data, choice = options["class_weights"], options["dev_data"], options["data_choice"]
-    count = options["classes"]
-    if choice in NAMED and count not in (None, len(DIGITS)):
-        expected = f"{len(DIGITS)}, as {'MNIST and digits have' if choice == 'auto' else f'{choice} has'}"
-        raise UsageError("number of classes differs", where="--classes", expected=expected, found=count)
+    check_count(options)
     with naming_options():
         given = {"class_weights": weights, "start": start}
         session.check_settings(recipe, settings, has_dev_set=bool(dev_data), **given)
@@ -82,7 +79,8 @@ def check(options: Mapping[str, Any], recipe: str, settings: Mapping[str, Any], 
         raise DataError("no such data set", where="--dev-data", expected=expected, found=repr(dev_data))
     if options["run_dir"]:
         with naming_options(choice, only_in_text=True):
-            more = {"seed": options["seed"], "compiled": options["jit"], "known": _known(options, start), **given}
+            compiled = options["jit"] and library.possible()
+            more = {"seed": options["seed"], "compiled": compiled, "known": _known(options, start), **given}
             before_data.check_run(options["run_dir"], options["resume"], recipe, settings, **more)
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from fnnet.data import Dataset
 
 
+NAMED: Final = ("auto", "mnist", "digits")
+"""Data sets whose images are of one shape and show the ten digits."""
 _lock: Final = threading.Lock()
 
 
@@ -109,12 +111,21 @@ def data_inputs(options: dict[str, Any]) -> list[str]:
     return [options[name] for name in ("data_choice", "data_dir", "dev_data") if options.get(name)]
 
 
+def check_count(options: Mapping[str, Any]) -> None:
+    """Raise UsageError for a --classes that is not that of a data set with a name."""
+    choice, count = options["data_choice"], options["classes"]
+    if choice in NAMED and count not in (None, 10):
+        expected = f"10, as {'MNIST and digits have' if choice == 'auto' else f'{choice} has'}"
+        raise UsageError("number of classes differs", where="--classes", expected=expected, found=count)
+
+
 def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Model | None = None) -> Dataset:
     """Load the data set that --data, --data-dir and --classes name; a file of rows has the image shape of `model`."""
     from fnnet import data
     from fnnet.data.preprocess import Reading
 
     signals.check()
+    check_count(options)
     if options["data_dir"] and options["data_choice"] not in ("auto", "mnist"):
         expected, found = "--data auto or mnist", f"--data {options['data_choice']}"
         raise UsageError("has no effect", where="--data-dir", expected=expected, found=found)

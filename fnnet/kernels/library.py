@@ -12,6 +12,7 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,17 @@ def keep_parts(
             on_compile()
         _keep(_compile(absent, name, on_part), name, notify, folder)
     return [place for place in places.values() if place]
+
+
+def possible() -> bool:
+    """Return True unless it is clear without compiling that NumPy will compute: forbidden, or not installed."""
+    try:
+        _check_allowed()
+        for name in ("numba", "llvmlite"):
+            metadata.version(name)
+    except (FnnetError, ImportError):
+        return False
+    return True
 
 
 def _check_allowed() -> None:

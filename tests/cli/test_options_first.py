@@ -267,3 +267,20 @@ def test_a_run_that_diverged_may_have_another_rate_before_the_data_too(run, idx_
     arguments = ("train", "--data", idx_folder, "--epochs", 5, "--run-dir", "run", "--learning-rate")
     run(*arguments, 1e30).failed(1, "diverged")
     assert run(*arguments, 0.1, "--resume").code == 0
+
+
+@pytest.mark.parametrize("reason", ["forbidden", "not installed"])
+def test_a_run_that_numpy_computed_in_place_of_compiled_kernels_goes_on(reason, run, idx_folder, monkeypatch):
+    if reason == "forbidden":
+        monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    else:
+        monkeypatch.setattr("importlib.metadata.version", absent)
+        monkeypatch.setattr("fnnet.kernels.library.load_parts", absent)
+    arguments = ("train", "--data", idx_folder, "--epochs", 2, "--run-dir", "run", "--jit")
+    assert run(*arguments).code == 0
+    assert run(*arguments, "--resume").code == 0
+    assert run(*arguments, "--resume", "--no-jit").code == 0
+
+
+def absent(*given):
+    raise ImportError("no module named numba")
