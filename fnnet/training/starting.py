@@ -71,7 +71,7 @@ def check_shape(model: Model, shape: tuple[int, int]) -> None:
 def check_dataset(model: Model, dataset: Dataset) -> None:
     """Raise UsageError at `start` unless the images of a data set are like those of the model."""
     check_shape(model, dataset.image_shape)
-    # How the files store an image is no matter of the model: MNIST's are upright whatever those of training were.
+    # How the files store an image does not concern the model: MNIST's are upright whatever those of training were.
     if dataset.preprocessing._replace(transpose=False) != model.preprocessing._replace(transpose=False):
         expected, found = (str(each.preprocessing) for each in (model, dataset))
         fix = "load the data set with preprocessing=model.preprocessing"
