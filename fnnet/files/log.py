@@ -128,7 +128,7 @@ def read_log(path: str | os.PathLike[str]) -> tuple[dict[str, Any], ...]:
                 place=f"line {number}",
                 expected='a JSON object with an "event" and its sha256',
                 found=repr(line[:40].decode("utf-8", "replace")),
-                fix="repair it from the last checkpoint with --resume",
+                fix="repair it from the last checkpoint with 'fnnet train --resume'",
             )
         events.append(event)
     return tuple(events)
