@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from fnnet.core import notes
-from fnnet.core.checks import as_array, check_untraced
+from fnnet.core.checks import as_array, check_untraced, one_number
 from fnnet.core.frames import is_frame, pixels_of
 from fnnet.core.network import BYTES, Activations, as_floats
 from fnnet.core.operations import Activation
@@ -317,10 +317,13 @@ def check_initialiser(scheme: Any) -> None:
 def check_sizes(sizes: Any) -> tuple[int, ...]:
     """Return `sizes` as a tuple of at least two positive ints, else UsageError."""
     if not isinstance(sizes, Sequence) or isinstance(sizes, str):
-        raise ArgumentTypeError("sizes is not a sequence", expected="inputs, hidden sizes, outputs", found=repr(sizes))
+        found, fix = repr(sizes), "give sizes.tolist()" if isinstance(sizes, ndarray) else ""
+        expected = "inputs, hidden sizes, outputs"
+        raise ArgumentTypeError("sizes is not a sequence", expected=expected, found=found, fix=fix)
     checked = []
-    for size in sizes:
-        if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
+    for given in sizes:
+        size = one_number("layer size is not an integer", given, "iu", "integers >= 1")
+        if not isinstance(size, (int, np.integer)):
             raise ArgumentTypeError("layer size is not an integer", expected="integers >= 1", found=repr(size))
         if size < 1:
             raise UsageError("layer size out of range", expected="integers >= 1", found=size)

@@ -43,8 +43,10 @@ def check_finite(name: str, value: Any) -> float:
 
 def _checked(name: str, value: Any, allowed: Range) -> float:
     expected = allowed.words
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise ArgumentTypeError(f"{name} is not a number", expected=expected, found=repr(value))
+    value = one_number(f"{name} is not a number", value, "fiu", expected)
+    if not isinstance(value, numbers.Real):
+        fix = "give its value at the step, as schedule(step)" if callable(value) else ""
+        raise ArgumentTypeError(f"{name} is not a number", expected=expected, found=repr(value), fix=fix)
     try:
         number = float(value)
     except OverflowError:
@@ -52,6 +54,22 @@ def _checked(name: str, value: Any, allowed: Range) -> float:
     if not (math.isfinite(number) and allowed.contains(value)):
         raise UsageError(f"{name} out of range", expected=expected, found=value)
     return number
+
+
+def one_number(problem: str, value: Any, kinds: str, expected: str) -> Any:
+    """Return `value`, or the number in an array of one, of any library and one of `kinds` of dtype.
+
+    Raises   ArgumentTypeError with the `problem` for True and False, and for an array of several numbers or none.
+    """
+    if isinstance(value, bool) or str(getattr(value, "dtype", "")) == "bool":
+        raise ArgumentTypeError(problem, expected=expected, found=repr(value), fix="give 1 or 0 if that is meant")
+    if isinstance(value, numbers.Number) or not hasattr(value, "shape"):
+        return value
+    array = as_array(problem, value, kinds, expected)
+    if array.size != 1:
+        fix = "give one of them, as array.item(0)" if array.size else ""
+        raise ArgumentTypeError(problem, expected=expected, found=f"an array of shape {array.shape}", fix=fix)
+    return array.item()
 
 
 def check_numbers(name: str, values: Any) -> list[float]:
@@ -72,7 +90,9 @@ def shown(value: Any) -> str:
 
 def check_count(name: str, value: Any, least: int, most: int = MOST) -> int:
     """Return `value` as an int from `least` to `most`, else UsageError."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+    if type(value) is not int:
+        value = one_number(f"{name} is not an integer", value, "iu", f"an integer >= {least}")
+    if not isinstance(value, numbers.Integral):
         raise ArgumentTypeError(f"{name} is not an integer", expected=f"an integer >= {least}", found=repr(value))
     count = int(value)
     if count < least:

@@ -127,8 +127,7 @@ def check_work(state: Any, objective: Any, optimizer: Any) -> TrainState:
         raise ArgumentTypeError("not of type Objective", expected="Objective", found=type(objective).__name__)
     seed, number = state.seed, state.step
     if not (type(seed) is type(number) is int and 0 <= seed < 2**64 and 0 <= number <= MOST):
-        rng.check_seed(seed)
-        check_count("step", number, 0)
+        state = state._replace(seed=rng.check_seed(seed), step=check_count("step", number, 0))
     check_optimizer(optimizer)
     params = check_params(state.params)
     if objective is not PLAIN:
