@@ -134,7 +134,8 @@ def check_work(state: Any, objective: Any, optimizer: Any) -> TrainState:
         check_activation(objective.activation)
         dropout.dropped(objective.dropout, len(state.params.layers) - 1)
         check_label_smoothing(objective.label_smoothing)
-    return state if params is state.params else state._replace(params=params)
+    checked: TrainState = state if params is state.params else state._replace(params=params)
+    return checked
 
 
 def diverged(step: int | str, layer: int | None = None, found: object = None) -> DivergedError:

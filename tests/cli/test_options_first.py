@@ -191,8 +191,6 @@ REFUSED = [
         ("dim", "--pixel-max 255 --data images.npz", "--pixel-max: contradicts --start; expected 16, found 255"),
         ("mnist", "--ink dark --data images.npz", "--ink: contradicts --start; expected light, found dark"),
         ("dark", "--ink light --data images.npz", "--ink: contradicts --start; expected dark, found light"),
-        ("mnist", "--transpose --data images.npz", "--transpose: contradicts --start; expected none"),
-        ("turned", "--no-transpose --data images.npz", "--no-transpose: contradicts --start; expected none"),
         ("mnist", "--size 9x8 --data images.npz", "--size: contradicts --start; expected none, found 9x8"),
         ("mnist", "--image-size 9x8 --data images.npz", "--image-size: contradicts --start; expected 28x28, found 9x8"),
         ("old", "--data mnist", "--start: images of another size; expected 6x5, as the model has, found 28x28"),
