@@ -20,6 +20,7 @@ from fnnet.cli.options import (
     reading_options,
     seed_option,
 )
+from fnnet.cli.streams import echo
 from fnnet.errors import UsageError
 from fnnet.names import FORMS
 
@@ -40,7 +41,7 @@ FEW: Final = 5
 def data(context: click.Context) -> None:
     """Look at data sets and download MNIST."""
     if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+        echo(context.get_help())
 
 
 def _load(options: dict[str, Any], notify: Notices) -> tuple[Dataset, dict[str, int]]:
@@ -85,9 +86,9 @@ def info(as_json: bool, **options: Any) -> None:
         return
     from fnnet.apps.report import terminal
 
-    click.echo(describe(dataset, images))
+    echo(describe(dataset, images))
     height, width = dataset.image_shape
-    click.echo(
+    echo(
         f"{height}x{width} pixels, {document['nonzero_pixels']:.1%} of them not zero, "
         f"mean {document['mean_pixel']:.1f} of 255"
     )
@@ -121,7 +122,7 @@ def convert(target: str, to: str | None, as_json: bool, quiet: bool, **options: 
         print_json({"dataset": dataset.name, "images": images, "written": written, "notes": notify.notes})
         return
     if not quiet:
-        click.echo(describe(dataset, images))
+        echo(describe(dataset, images))
     say(f"saved {', '.join(written)}")
 
 
@@ -172,7 +173,7 @@ def show(
     check_outputs(inputs=data_inputs(options), pictures={"--output": output})
     figures = _figures(deformation)
     dataset, images = _load(options, Notices(quiet=False))
-    click.echo(describe(dataset, images))
+    echo(describe(dataset, images))
     picked = rng.order(seed, "show", images["train"])[: count or (FEW if augment else MANY)]
     rows = _deformed(dataset, picked, seed, figures) if augment else dataset.train.x[picked][:, None]
     sheet, each = list(rows.reshape(-1, *dataset.image_shape)), rows.shape[1]
@@ -180,7 +181,7 @@ def show(
     captions = [name for i in picked for name in (dataset.classes[dataset.train.labels[i]], *epochs)]
     terminal.draw_sheet(sheet, captions, console(), each if augment else None)
     if augment:
-        click.echo("left: the images; beside each, its deformations in the epochs of training")
+        echo("left: the images; beside each, its deformations in the epochs of training")
     if output:
         from fnnet.apps.report.plots import plot_sheet
 

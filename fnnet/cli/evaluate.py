@@ -31,6 +31,7 @@ from fnnet.cli.options import (
     seed_option,
     transpose_option,
 )
+from fnnet.cli.streams import echo
 from fnnet.errors import DataError, ModelError, counted
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def evaluate(
     _check_fit(model, dataset, model_path)
     part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
     if not quiet:
-        click.echo(describe(dataset, {part: len(examples.labels)}), err=as_json)
+        echo(describe(dataset, {part: len(examples.labels)}), err=as_json)
     kernels, _ = load_kernels(jit, threads, notify, ["infer"])
     result = metrics.evaluate(model.params, *examples, activation=model.activation, kernels=kernels)
     matrix = metrics.confusion(result.predicted, examples.labels, len(model.classes))

@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from tests.conftest import ROOT
 
 WRONG = ["train", "--data", "nowhere"]
 CHECK = ["gradcheck", "--sizes", "4,3,2"]
+INFO = ["data", "info", "--data", "digits"]
 
 
 def call(arguments):
@@ -123,7 +125,8 @@ LEAST = [OnlyWrite, WriteAndFlush, io.StringIO]
 @pytest.mark.parametrize("make", [*LOST, *LEAST], ids=lambda make: make.__name__)
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
 @pytest.mark.parametrize(
-    ("arguments", "code"), [(["--version"], 0), (["train", "-h"], 0), (WRONG, 1), (["-x"], 2), (CHECK, 0)]
+    ("arguments", "code"),
+    [(["--version"], 0), (["train", "-h"], 0), (WRONG, 1), (["-x"], 2), (CHECK, 0), (INFO, 0), (["data"], 0)],
 )
 def test_streams_of_every_kind(arguments, code, name, make, monkeypatch):
     stream, other = make(), io.StringIO()
@@ -228,7 +231,9 @@ IGNORE = [like("write is none", write=None), object, int, str, like("closed for 
 
 @pytest.mark.parametrize("make", [*FAIL, *SHOW, *IGNORE], ids=lambda make: make.__name__)
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
-@pytest.mark.parametrize(("arguments", "code"), [(["--help"], 0), (WRONG, 1), (["-x"], 2), (CHECK, 0)])
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["--help"], 0), (WRONG, 1), (["-x"], 2), (CHECK, 0), (INFO, 0), (["data"], 0)]
+)
 def test_whatever_a_stream_lacks_or_raises_it_is_as_one_that_is_full(arguments, code, name, make, monkeypatch):
     """Standard error changes no exit code; without standard output, results are lost, and that is an error."""
     stream, other = make(), io.StringIO()
@@ -434,3 +439,11 @@ def test_training_leaves_the_environment_and_the_random_numbers(more, tmp_path, 
         assert json.loads(changed) == []
         assert numbers.startswith("the same")
         assert numbers.endswith(str(more[0] != "--quiet"))  # else nothing is tested
+
+
+def test_every_command_prints_where_the_program_wants_it():
+    """`print` and `click.echo` look at `sys.stdout`, which is not replaced."""
+    for path in (ROOT / "fnnet" / "cli").glob("*.py"):
+        words = path.read_text()
+        if path.name != "streams.py":
+            assert not re.search(r"click\.s?echo|(?m:^ *print\()|sys\.std(out|err)\.", words), path

@@ -79,6 +79,8 @@ def place(tmp_path_factory):
             with pytest.raises(SystemExit):
                 cli.main(["train", "-q", "--data", "images.npz", "--epochs", "2", *words.split()])
         shutil.copytree("run", "torn")
+        (folder / "foreign").mkdir()
+        (folder / "foreign" / "log.jsonl").write_text("my own\n")
         (folder / "torn" / "log.jsonl").write_text('{"event": "start"}\n{"event": "epoch", "sha256": "0"}\n{}\n')
     return folder
 
@@ -169,6 +171,7 @@ ALONE = [
     "lr-find --lr 3",
     "plot torn",
     "plot nowhere",
+    "plot foreign",
     "warmup --to images.npz",
     "warmup --to .",
     "gradcheck --sizes 3",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fnnet
-from fnnet.errors import ModelError, StorageError, UsageError
+from fnnet.errors import DataError, ModelError, StorageError, UsageError
 from fnnet.files import runs
 from fnnet.files.checkpoints import load_checkpoint
 from fnnet.files.disk import DISK, append_line, write_file
@@ -432,6 +432,9 @@ def test_a_log_that_fnnet_did_not_write_is_left_alone(content, folder):
         with pytest.raises(UsageError, match=r"log.jsonl: not a log of fnnet"), open_run(folder, {}, resume=again):
             pass
         assert (folder / "log.jsonl").read_bytes() == content
+    (folder / "log.jsonl").write_bytes(content + b"\n")
+    with pytest.raises(DataError, match=r"log.jsonl: line 1: damaged log; .*; give another folder"):
+        read_log(folder)  # resuming would not repair it
 
 
 def test_a_log_that_is_not_fnnets_beside_checkpoints_is_left_alone(folder):
@@ -483,6 +486,18 @@ def test_the_last_line_may_be_cut_and_every_copy_has_a_name_of_its_own(folder):
         assert (folder / f"log.jsonl.{name}").read_bytes() == content
         assert is_ours(f"log.jsonl.{name}")
         assert told.pop() == f"{log}: 1 line is not fnnet's; kept in log.jsonl.{name}, going on without"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links are POSIX")
+def test_a_link_in_the_place_of_a_copy_is_left_as_it_is(folder, tmp_path):
+    train(folder, 1)
+    with open(folder / "log.jsonl", "ab") as log:
+        log.write(b"my notes\n")
+    (folder / "log.jsonl.before").symlink_to(tmp_path / "elsewhere")
+    assert resume(folder)[0] == 1
+    assert (folder / "log.jsonl.before").is_symlink()
+    assert not (tmp_path / "elsewhere").exists()
+    assert b"my notes" in (folder / "log.jsonl.before-2").read_bytes()
 
 
 @pytest.mark.parametrize("content", [b"", b'{"event": "epo', b"\0" * 40])
