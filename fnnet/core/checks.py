@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fnnet.core.frames import check_series, is_series
-from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
+from fnnet.errors import ArgumentTypeError, FnnetError, UsageError, counted
 from fnnet.limits import FINITE, FRACTION, NONNEGATIVE, POSITIVE, Range
 
 if TYPE_CHECKING:
@@ -63,13 +63,18 @@ def one_number(problem: str, value: Any, kinds: str, expected: str) -> Any:
     """
     if isinstance(value, bool) or str(getattr(value, "dtype", "")) == "bool":
         raise ArgumentTypeError(problem, expected=expected, found=repr(value), fix="give 1 or 0 if that is meant")
-    if isinstance(value, numbers.Number) or not hasattr(value, "shape"):
+    if not hasattr(value, "shape") or (isinstance(value, numbers.Number) and not is_span(value)):
         return value
     array = as_array(problem, value, kinds, expected)
     if array.size != 1:
         fix = "give one of them, as array.item(0)" if array.size else ""
         raise ArgumentTypeError(problem, expected=expected, found=f"an array of shape {array.shape}", fix=fix)
     return array.item()
+
+
+def is_span(value: Any) -> bool:
+    """True for a span of time: NumPy's is a numbers.Integral."""
+    return str(getattr(value, "dtype", "")).startswith("timedelta")
 
 
 def check_numbers(name: str, values: Any) -> list[float]:
@@ -208,9 +213,12 @@ def as_integers(given: Any, shape: tuple[int, ...]) -> Array:
 
 def _one_axis(labels: Array, shape: tuple[int, ...]) -> str:
     """Return what to give in place of labels with two axes."""
-    if labels.shape == shape and shape[1] > 1:
-        return "give labels.argmax(axis=1) of one-hot labels"
-    return "give labels.ravel()" if labels.shape == (shape[0], 1) else ""
+    n, classes = shape
+    if labels.ndim != 2 or labels.shape == (n, 1) or (labels.shape != shape and labels.shape == (1, n)):
+        return "give labels.ravel()" if labels.ndim == 2 else ""
+    columns = labels.shape[1]
+    differ = "" if columns == classes else f"; they have {counted(columns, 'column')}, the network {classes} classes"
+    return f"give labels.argmax(axis=1) of one-hot labels{differ}"
 
 
 def whole(value: Any) -> Any:

@@ -18,7 +18,7 @@ import numpy as np
 from fnnet.core import network, rng
 from fnnet.core.check_network import as_input, check_activation, check_masks, check_params
 from fnnet.core.check_trees import check_finite_grads, check_like
-from fnnet.core.checks import as_array, calm, check_amount, check_label_smoothing, check_labels, check_weights
+from fnnet.core.checks import as_array, calm, check_amount, check_label_smoothing, check_labels, check_weights, is_span
 from fnnet.core.differences import (
     COMPLEX_STEP,
     FLOOR,
@@ -39,6 +39,7 @@ from fnnet.errors import ArgumentTypeError, UsageError
 CENTRAL_LIMIT: Final = LIMIT
 COMPLEX_LIMIT: Final = 1e-12
 STEP: Final = 1e-3
+MOST: Final = int(np.finfo(np.float64).max)
 ROUGH: Final = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 """The relative rounding of values that are not float64."""
 
@@ -275,11 +276,14 @@ def _check_function(
         found = call_own("function", function, array)
         if str(getattr(found, "dtype", "")) in ROUGH:
             epsilon[0] = max(epsilon[0], ROUGH[str(found.dtype)])
-        if not isinstance(found, numbers.Number) and _is_scalar(found):
+        if not isinstance(found, numbers.Number) and _is_scalar(found, array.dtype.kind == "c"):
             found = complex(found) if array.dtype.kind == "c" else float(found)
-        if not isinstance(found, numbers.Complex if array.dtype.kind == "c" else numbers.Real):
-            found = f"shape {np.shape(found)}" if isinstance(found, np.ndarray) else repr(found)[:80]
+        kinds = numbers.Complex if array.dtype.kind == "c" else numbers.Real
+        if not isinstance(found, kinds) or is_span(found):
+            found = f"shape {np.shape(found)}, {found.dtype}" if isinstance(found, np.ndarray) else repr(found)[:80]
             raise ArgumentTypeError("value of the function", place=name, expected="a number", found=found)
+        if isinstance(found, numbers.Rational) and abs(found.numerator) > MOST * found.denominator:
+            raise UsageError("value of the function", place=name, expected="a finite number", found="one beyond 1e308")
         if not np.isfinite(complex(found)):
             fix = "give a point two steps inside the function's domain, or a smaller step"
             raise UsageError("value of the function", place=name, expected="a finite number", found=found, fix=fix)
@@ -307,10 +311,13 @@ def _check_function(
     return Check(name, at.shape, int(compared.sum()), int(kinks.sum()), central, complex_error)
 
 
-def _is_scalar(found: Any) -> bool:
-    """True for an array without axes, of any library; not for text."""
-    numeric = not isinstance(found, np.ndarray) or found.dtype.kind in "fiuc"
-    return numeric and getattr(found, "shape", None) == () and hasattr(found, "__float__")
+def _is_scalar(found: Any, is_complex: bool) -> bool:
+    """True for an array without axes, of any library, of a real number, or a complex one where that is asked."""
+    if isinstance(found, (np.ndarray, np.generic)) and found.dtype.kind not in ("fiuc" if is_complex else "fiu"):
+        return False
+    if found is np.ma.masked or (not is_complex and "complex" in str(getattr(found, "dtype", ""))):
+        return False
+    return getattr(found, "shape", None) == () and hasattr(found, "__float__")
 
 
 def _check_array(

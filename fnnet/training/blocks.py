@@ -107,7 +107,7 @@ def _rates_at(schedule: Callable[[Any], Any], steps: Array) -> Any:
     except (
         TypeError,
         ValueError,
-    ):  # of `if step < 10` or math.cos(step); what is no fault of the array is raised again
+    ):  # of `if step < 10` or math.cos(step); other errors are raised again
         rates = 0.0
     if np.size(rates) == 1 != len(steps) or np.ndim(rates) == 0:
         each = [schedule(step) for step in steps.tolist()]

@@ -359,6 +359,8 @@ THROUGH = {
     "lbfgs.flatten": "lbfgs.minimise",
     "lbfgs.unflatten": "lbfgs.minimise",
     "differences.differentiate": "gradcheck.check_gradient",
+    "differences.fitting_step": "gradcheck.check_gradient",
+    "differences.fitting_complex_step": "gradcheck.check_gradient",
     "gradcheck.example": "gradcheck.check_gradients",
     "gradcheck.example_weights": "gradcheck.check_gradients",
 }
