@@ -121,7 +121,7 @@ def _from_path(
         expected = "auto, mnist, digits or a path that exists"
         refuse("no such data set", "--data", "", expected, repr(str(path)), SEE)
     found = idx_files(path) if path.is_dir() else [path]
-    names = [name for each in found for name in (each.name, each.resolve().name)]
+    names = [name for each in found for name in (each.name, os.path.basename(os.path.realpath(each)))]
     order = order_of(path, names, reading.transpose, known and known.transpose, pictures=not found)
     transposed = order.transpose
     if found and reading.size:

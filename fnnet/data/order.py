@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from fnnet.data.notes import Note
@@ -52,7 +51,7 @@ def order_of(
     if trained:
         text = f"{shown}: read column by column, as what the model was trained on; if row by row, say --no-transpose"
         return Order(True, (Note("transposed", text),))
-    if any("emnist" in name.lower() for name in (*names, Path(shown).resolve().name)):
+    if any("emnist" in name.lower() for name in (*names, os.path.basename(os.path.realpath(shown)))):
         text = f"{shown}: EMNIST's own files store images column by column; look with 'data show', or say --transpose"
         return Order(trained, (Note("transpose-name", text),))
     return Order(trained)

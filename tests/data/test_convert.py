@@ -270,3 +270,23 @@ def test_from_the_command_line(run, tmp_path):
     run("data", "convert", path, "--data", path).failed(2, "would replace another file")
     run("data", "convert", "a.txt", "--data", path).failed(2, "unknown form")
     assert data.load(path, reading=Reading(ink="light")).train.x.tolist() == (255 - x).tolist()
+
+
+@pytest.mark.parametrize("form", OUT)
+def test_dark_ink_that_was_kept_is_noted(form, tmp_path):
+    dark = SMALL._replace(train=SMALL.train._replace(x=255 - SMALL.train.x), test=None)
+    notes = []
+    convert(dark, tmp_path / OUT[form], form, notify=notes.append)
+    assert [note.code for note in notes] == ["ink-not-held"]
+    assert notes[0].endswith("with --ink light")
+    same(data.load(tmp_path / OUT[form], reading=Reading(ink="light")).train, dark.train)
+
+
+def test_a_stop_leaves_nothing(monkeypatch, tmp_path):
+    def stop(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("PIL.Image.Image.save", stop)
+    with pytest.raises(KeyboardInterrupt):
+        convert(SMALL, tmp_path / "out", "png")
+    assert os.listdir(tmp_path) == []

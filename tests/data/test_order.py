@@ -173,3 +173,17 @@ def test_the_commands_take_the_user_s_word(run, tmp_path):
         assert other.code == 0
         assert fnnet.load_model(tmp_path / "further").params == fnnet.load_model(tmp_path / "same").params
     run("evaluate", "turned", "--data", "digits", "--transpose").failed(2, "--transpose: has no effect")
+
+
+@pytest.mark.parametrize("told", [None, True, False])
+def test_tables_that_name_the_row_and_the_column_of_each_pixel(told, tmp_path):
+    """They are row by row to a model of turned files, to predict too, unless the user says otherwise."""
+    image = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
+    names = [f"{row}x{column}" for row in range(1, 5) for column in range(1, 7)]
+    path = tmp_path / "emnist-digits.csv"
+    path.write_text("\n".join([",".join(names), ",".join(map(str, image.ravel().tolist()))]) + "\n")
+    notes = []
+    shape = (6, 4) if told else (4, 6)
+    x = data.read_images(path, shape, Preprocessing(transpose=True), transpose=told, notify=notes.append)
+    assert x.tolist() == [(image.T if told else image).ravel().tolist()]
+    assert notes == []

@@ -98,3 +98,15 @@ def test_labels_below_zero_are_no_pixels(pixels, tmp_path):
     )
     with pytest.raises(DataError, match="not a label"):
         data.load(tmp_path / "b.csv")
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_part_of_the_file_that_has_only_0_and_1(first, tmp_path):
+    """Half grey and white, since other lines have pixels of -1."""
+    generator = np.random.default_rng(0)
+    plain, signed = generator.integers(0, 2, (400, 784)), DIGITS.x[:40].astype(int) / 127.5 - 1
+    x = np.concatenate([plain, signed] if first else [signed, plain])
+    names = ",".join(["label", *(f"pixel{i}" for i in range(784))])
+    rows = "".join(",".join(["3", *(f"{v:g}" for v in row)]) + "\n" for row in x)
+    (tmp_path / "a.csv").write_text(f"{names}\n{rows}")
+    assert np.array_equal(data.load(tmp_path / "a.csv").train.x, np.floor((x + 1) / 2 * 255 + 0.5))
