@@ -155,12 +155,12 @@ def _predict(model: Model, file: str, kernels: Any, columns: dict[str, Any], not
     from fnnet import data
     from fnnet.core.public import best_classes, scores
     from fnnet.data.blank import is_blank
-    from fnnet.data.photo import dark_on_light
+    from fnnet.data.strokes import looks_dark
 
     x = data.read_images(file, model.image_shape, model.preprocessing, **columns, notify=notify)
     logits = scores(model.params, x, activation=model.activation, kernels=kernels)
     blank = is_blank(x, model.image_shape, model.preprocessing.faint)
-    dark = dark_on_light(x, model.image_shape) & ~blank
+    dark = looks_dark(x, model.image_shape) & ~blank
     each = zip(x, dark.tolist(), blank.tolist(), best_classes(logits).tolist(), kernels.softmax(logits), strict=True)
     return [Prediction(file, i, len(x), *parts) for i, parts in enumerate(each)]
 

@@ -192,7 +192,7 @@ def _measured(
     if known is None:
         if reading.pixel_max == 1 and any(note.code == "unit-pixels" for note in content.notes):
             reading = reading._replace(pixel_max=None)  # 1 has become 255 where the file was read
-        known, more = preprocess.measure(reading, content.x, content.image_shape, content.lossy)
+        known, more = preprocess.measure(reading, content.x, content.image_shape, content.lossy, content.ink)
         told += [*more, *unless_known]
     return dataset_of(name, source, content, classes, known, notify, told, compared, reading.first_label)
 
@@ -249,6 +249,4 @@ def read_images(
         refuse(problem, where, content.shape_at, expected, size(content.image_shape), fix)
     for note in (*content.notes, *((TURNED,) if preprocessing.transpose else ())):
         notify(note)
-    if content.ink:
-        preprocessing = PLAIN._replace(transpose=preprocessing.transpose)
-    return preprocess.apply(preprocessing, content.x, shape, where)
+    return preprocess.apply(preprocessing, content.x, shape, where, content.ink)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fnnet import data
+from fnnet.data.canvas import Canvas
 from fnnet.data.colour import colour_notes
-from fnnet.data.grey import POINTS, Canvas, colours_at, points, weighed
+from fnnet.data.grey import POINTS, colours_at, points, weighed
 from tests.tools.samples import write
 
 DIGITS = data.load("digits").train.x.reshape(-1, 28, 28)

@@ -11,7 +11,8 @@ from PIL import Image
 from fnnet import data
 from fnnet.core.state import Preprocessing
 from fnnet.data import formats, pictures, png
-from fnnet.data.grey import Canvas, ink_of, over_black, weighed
+from fnnet.data.canvas import Canvas
+from fnnet.data.grey import ink_of, over_black, weighed
 from tests.tools.samples import write
 
 DIGIT = data.load("digits").train.x[0].reshape(28, 28)
