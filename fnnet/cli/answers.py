@@ -25,6 +25,7 @@ class Prediction(NamedTuple):
     other_ink          whether its ink is dark where that of the training images is light, or the other way round.
     blank              whether there is nothing on it: it is given no class, except in Kaggle's form.
     best, probs        the most probable class, and the probability of each.
+    dim                whether light and dark differ little on it.
     """
 
     file: str
@@ -35,6 +36,7 @@ class Prediction(NamedTuple):
     blank: bool
     best: int
     probs: Array
+    dim: bool = False
 
     @property
     def name(self) -> str:

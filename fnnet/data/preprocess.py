@@ -17,7 +17,7 @@ from fnnet.data.grey import INKED
 from fnnet.data.notes import Note
 from fnnet.data.photo import NOISE, dark_on_paper, edges, medians
 from fnnet.data.reader import AnyPath
-from fnnet.data.strokes import dark_strokes, in_border
+from fnnet.data.strokes import dark_strokes, in_border, strokes
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
 
@@ -156,11 +156,56 @@ def _beside_opacity(
     return found._replace(faint=faint), [*told, *blanks]
 
 
-def other_ink(sample: Array, shape: tuple[int, int], part: str) -> Iterator[Note]:
-    """Yield a note if nearly all of a sample of a part's images, as a network takes them, are of the other ink."""
-    if shows_dark(sample, shape):
-        text = f"the {part} images show ink of the other kind than those of training, dark for light or light for dark"
+def other_ink(sample: Array, shape: tuple[int, int], part: str, training: Array | None = None) -> Iterator[Note]:
+    """Yield a note if nearly all of a sample of a part's images, as a network takes them, are of the other ink.
+
+    training   the images of the data set for training; None if a model has been trained.
+    """
+    if shows_dark(sample, shape) and not (training is not None and shows_dark(spread(training), shape)):
+        others = "those of training" if training is not None else "those that the model was trained on"
+        text = f"the {part} images show ink of the other kind than {others}, dark for light or light for dark"
         yield Note("other-ink", text)
+
+
+def dim_in(
+    sample: Array, stored: Array, part: str, preprocessing: Preprocessing, training: Array | None = None
+) -> Iterator[Note]:
+    """Yield a note if a part's images, as a network takes them, are dim, and those of training are not.
+
+    sample     of the part's images, as a network takes them.
+    stored     all of them, as the file stores them.
+    training   as in `other_ink`.
+    """
+    span = int(sample.max()) - int(sample.min())
+    if not max(preprocessing.faint, 0) < span <= LOW:
+        return
+    if training is None:
+        most = f"{preprocessing.pixel_max}, that of the model"
+    elif np.ptp(spread(training)) > LOW:
+        most = f"{preprocessing.pixel_max}, as for training"
+    else:
+        return
+    if preprocessing.ink > preprocessing.paper:
+        seen = f"the largest pixel of the {part} images is {int(stored.max())} of {most}"
+    else:
+        seen = f"light and dark differ in the {part} images by at most {span} of 255 levels, from 0 to {most}"
+    yield Note("dim-pixels", f"{seen}: images so dim are read badly; scale them alike")
+
+
+def is_dim(x: Array) -> Array:
+    """Return True for each image, as a network takes it, whose pixels differ by at most LOW of 255, bool (n,)."""
+    found: Array = x.max(axis=1) - x.min(axis=1) <= LOW
+    return found
+
+
+def dim_predicted(count: int, of: int, first: str) -> Note:
+    """Return the note that `count` of `of` images to predict are dim.
+
+    first   the name of the first.
+    """
+    which = f"{first}: dim" if of == 1 else f"{count:,} of {of:,} images {'is' if count == 1 else 'are'} dim"
+    text = f"{which}: light and dark differ by at most {LOW} of the 255 levels that the model takes"
+    return Note("dim-pixels", text if of == 1 else f"{text}; the first is {first}")
 
 
 def other_ink_in(file: str, count: int, of: int, preprocessing: Preprocessing) -> Note:
@@ -202,7 +247,7 @@ def _polarity(wanted: Ink, sample: Array, shape: tuple[int, int], most: int) -> 
     share = _share_inside(dark, flat, scaled, shape)
     uneven = _uneven(share, scaled, shape)
     if wanted == "auto" and share < MOST and uneven is None:
-        return 0, most, list(_mixed(share, int(dark.sum()), int(flat.sum())))
+        return 0, most, list(_mixed(share, int(dark.sum()), int(flat.sum()), scaled, shape))
     if uneven is not None:
         paper, ink = _light_and_dark(uneven)
     else:
@@ -212,8 +257,16 @@ def _polarity(wanted: Ink, sample: Array, shape: tuple[int, int], most: int) -> 
     if paper - ink < PURE or (paper >= 255 - PURE and ink <= PURE):
         paper, ink = 255, 0
     kind = "black ink on white paper" if (paper, ink) == (255, 0) else f"ink of {ink} on paper of {paper}"
-    note = Note("dark-ink", f"dark ink on light paper: read as light ink on black ({kind}), as the model will keep")
-    return round(paper * most / 255), round(ink * most / 255), [note]
+    text = f"dark ink on light paper: read as light ink on black ({kind}), as the model will keep"
+    if uneven is not None:
+        framed = (in_border(uneven, shape) != 0).mean() > 0.5
+        fix = (
+            "has a black border, which is read as ink: cut it off"
+            if framed
+            else "is unevenly lit, which costs accuracy"
+        )
+        text = f"{text}; the paper {fix}"
+    return round(paper * most / 255), round(ink * most / 255), [Note("dark-ink", text)]
 
 
 def _paper_and_ink(x: Array, shape: tuple[int, int]) -> tuple[int, int]:
@@ -270,7 +323,8 @@ def _share_inside(dark: Array, flat: Array, sample: Array, shape: tuple[int, int
     return 0.0 if len(few) and (in_border(few, shape) > 0).mean() >= MOST_DARK else share
 
 
-def _mixed(share: float, dark: int, count: int) -> Iterator[Note]:
-    if share > 1 - MOST:
+def _mixed(share: float, dark: int, count: int, sample: Array, shape: tuple[int, int]) -> Iterator[Note]:
+    # Edges of light ink in uneven light look like both; its strokes do not.
+    if share > 1 - MOST and (strokes(spread(sample, UNEVEN), shape) > 0).mean() < MOST_DARK:
         seen = f"{dark} of {counted(count, 'image')} looked at have dark ink on light paper, the others light ink"
         yield Note("mixed-ink", f"{seen}: a network learns both badly; invert one kind")

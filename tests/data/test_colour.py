@@ -183,7 +183,7 @@ def test_pieces_of_a_canvas_give_the_colours_of_the_whole(height, width, step, s
             passes.put(where, image[0][where][..., 0], image[0][where])
     for canvas in (rows, passes):
         np.testing.assert_array_equal(canvas.colours, expected)
-        np.testing.assert_array_equal(canvas.image()[0], image[0, ..., 0])
+        np.testing.assert_array_equal(canvas.content("").x[0], image[0, ..., 0].ravel())
 
 
 def test_a_turned_picture_has_its_colours_turned(tmp_path):
