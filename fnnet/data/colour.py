@@ -56,6 +56,8 @@ def colour_notes(
     if in_colour < LEAST or sure < SURE or in_grey >= in_colour / 2:
         return []
     text = f"{where}: the classes differ in colour more than in grey, and only grey is read: what colours show is lost"
+    if inked.all():
+        text = f"{where}: the classes differ in the colour of ink, of which only the opacity is read: colours are lost"
     return [Note("colour", text)]
 
 

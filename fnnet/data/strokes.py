@@ -64,10 +64,12 @@ def dark_strokes(x: Array, shape: tuple[int, int]) -> Array:
 
 
 def looks_dark(x: Array, shape: tuple[int, int]) -> Array:
-    """Return True for each image that looks like dark ink on light paper, by its edge or by its strokes, bool (n,)."""
+    """Return True for each image that looks like dark ink on light paper, bool (n,): by its strokes or, where
+    they do not show it, by its edge.
+    """
     found = dark_on_light(x, shape)
     rows = np.flatnonzero(found)
-    found[rows] = in_border(x[rows], shape) <= 0
+    found[rows] = strokes(x[rows], shape) <= 0
     return found | dark_strokes(x, shape)
 
 
