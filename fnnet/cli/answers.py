@@ -26,6 +26,7 @@ class Prediction(NamedTuple):
     blank              whether there is nothing on it: it is given no class, except in Kaggle's form.
     best, probs        the most probable class, and the probability of each.
     id                 the id that the file gives the image, if it gives any.
+    dim                whether light and dark differ little on it.
     """
 
     file: str
@@ -37,6 +38,7 @@ class Prediction(NamedTuple):
     best: int
     probs: Array
     id: int | None = None
+    dim: bool = False
 
     @property
     def name(self) -> str:

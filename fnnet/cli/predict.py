@@ -74,9 +74,7 @@ def predict(
     quiet: bool,
 ) -> int:
     """Predict the class of each image in the files."""
-    from fnnet.data.blank import blank_predicted
     from fnnet.data.child import kept
-    from fnnet.data.preprocess import other_ink_in
     from fnnet.files.model import load_model
 
     if kaggle and not output:
@@ -105,13 +103,7 @@ def predict(
                 fail(file, error)
             else:
                 predictions += new
-    if others := [each for each in predictions if each.other_ink]:
-        counts = {each.file: each.of for each in others}
-        first, *more = counts
-        name = f"{first} and {counted(len(more), 'other file')}" if more else first
-        notify(other_ink_in(name, len(others), sum(counts.values()), model.preprocessing))
-    if blanks := [each.name for each in predictions if each.blank]:
-        notify(blank_predicted(len(blanks), len(predictions), blanks[0], kaggle))
+    _note(predictions, model, kaggle, notify)
     if output and not failures:
         _write(output, model, predictions, kaggle, notify)
     if as_json:
@@ -134,6 +126,22 @@ def predict(
         problem = f"predictions not written: {len(failures)} of {counted(len(files), 'file')} could not be read"
         raise DataError(problem, where=output, fix="fix or leave out the files reported above")
     return 1 if failures else 0
+
+
+def _note(predictions: list[Prediction], model: Model, kaggle: bool, notify: Notices) -> None:
+    """Note images of another ink than the model's, blank ones and dim ones: one line of each kind."""
+    from fnnet.data.blank import blank_predicted
+    from fnnet.data.preprocess import dim_predicted, other_ink_in
+
+    if others := [each for each in predictions if each.other_ink]:
+        counts = {each.file: each.of for each in others}
+        first, *more = counts
+        name = f"{first} and {counted(len(more), 'other file')}" if more else first
+        notify(other_ink_in(name, len(others), sum(counts.values()), model.preprocessing))
+    if blanks := [each.name for each in predictions if each.blank]:
+        notify(blank_predicted(len(blanks), len(predictions), blanks[0], kaggle))
+    if dims := [each.name for each in predictions if each.dim]:
+        notify(dim_predicted(len(dims), len(predictions), dims[0]))
 
 
 def _in_folders(files: tuple[str, ...], fail: Callable[[str, FnnetError], None], notify: Notices) -> tuple[str, ...]:
@@ -162,13 +170,15 @@ def _predict(model: Model, file: str, kernels: Any, columns: dict[str, Any], not
     from fnnet import data
     from fnnet.core.public import best_classes, scores
     from fnnet.data.blank import is_blank
-    from fnnet.data.photo import dark_on_light
+    from fnnet.data.preprocess import is_dim
+    from fnnet.data.strokes import looks_dark
 
     x = data.read_images(file, model.image_shape, model.preprocessing, **columns, notify=notify)
     logits = scores(model.params, x, activation=model.activation, kernels=kernels)
     blank = is_blank(x, model.image_shape, model.preprocessing.faint)
-    dark = dark_on_light(x, model.image_shape) & ~blank
-    each = zip(x, dark.tolist(), blank.tolist(), best_classes(logits).tolist(), kernels.softmax(logits), strict=True)
+    dark = looks_dark(x, model.image_shape) & ~blank
+    best, dim = best_classes(logits).tolist(), (is_dim(x) & ~blank).tolist()
+    each = zip(x, dark.tolist(), blank.tolist(), best, kernels.softmax(logits), dim, strict=True)
     return [Prediction(file, i, len(x), *parts) for i, parts in enumerate(each)]
 
 

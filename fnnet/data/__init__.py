@@ -209,7 +209,7 @@ def _measured(
     if known is None:
         if reading.pixel_max == 1 and any(note.code == "unit-pixels" for note in content.notes):
             reading = reading._replace(pixel_max=None)  # 1 has become 255 where the file was read
-        known, more = preprocess.measure(reading, content.x, content.image_shape, content.lossy)
+        known, more = preprocess.measure(reading, content.x, content.image_shape, content.lossy, content.ink)
         told += more
     with _for_a_model() if given else nullcontext():
         return dataset_of(name, source, content, classes, known, notify, told, compared, reading.first_label, named)
@@ -286,7 +286,5 @@ def read_images(
         refuse(problem, where, content.shape_at, expected, size(content.image_shape), fix)
     for note in (*order.notes, *content.notes):
         notify(with_arguments(note) if is_frame(path) else note)
-    if content.ink:
-        preprocessing = PLAIN._replace(transpose=preprocessing.transpose)
     with _for_a_model():
-        return preprocess.apply(preprocessing, content.x, shape, where)
+        return preprocess.apply(preprocessing, content.x, shape, where, content.ink)

@@ -11,7 +11,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.colour import colour_notes
-from fnnet.data.grey import colours_at, ink_of, over_black, weighed
+from fnnet.data.grey import colours_at, ink_of, opacity_notes, over_black, weighed
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import spread
 from fnnet.data.reader import AnyPath, Content
@@ -35,16 +35,19 @@ def as_content(
     """Return images, with their labels if there are any, as a reader returns them; see `as_images`, `as_labels`."""
     notes: list[Note] = []
     if labels is None:
-        pixels, shape = as_images(x, where, name, flat, notes)
-        return Content(pixels, None, shape, shape_at=name, notes=tuple(notes))
+        pixels, shape, ink = _in_rows(_as_stored(x, where, name, notes), flat)
+        return Content(pixels, None, shape, shape_at=name, notes=(*notes, *opacity_notes(ink)), ink=ink)
     stored = _as_stored(x, where, name, notes)
-    pixels, shape = _in_rows(stored, flat)
+    pixels, shape, ink = _in_rows(stored, flat)
+    notes += opacity_notes(ink)
     known = as_labels(labels, len(pixels), labels_at or where, labels_name, notes)
     if stored.ndim == 4 and stored.shape[3] > 1:
         rows, place = spread(np.arange(len(pixels))), f"{os.fsdecode(where)}: {name}"
-        notes += colour_notes(pixels[rows], shape, colours_at(stored[rows]), known[rows], place)
+        notes += colour_notes(
+            pixels[rows], shape, colours_at(stored[rows]), known[rows], place, None if ink is None else ink[rows]
+        )
     place = labels_at or f"{os.fsdecode(where)}: {labels_name}"
-    return Content(pixels, known, shape, labels_at=place, shape_at=name, notes=tuple(notes))
+    return Content(pixels, known, shape, labels_at=place, shape_at=name, notes=tuple(notes), ink=ink)
 
 
 def as_images(
@@ -58,7 +61,7 @@ def as_images(
     notes    takes what the user should know.
     Raises   DataError for another shape or a value out of range.
     """
-    return _in_rows(_as_stored(x, where, name, notes), flat)
+    return _in_rows(_as_stored(x, where, name, notes), flat)[:2]
 
 
 def _as_stored(x: Array, where: AnyPath, name: str, notes: list[Note]) -> Array:
@@ -72,23 +75,24 @@ def _as_stored(x: Array, where: AnyPath, name: str, notes: list[Note]) -> Array:
     return _as_bytes(x, where, name, notes)
 
 
-def _in_rows(x: Array, flat: tuple[int, int] | None) -> tuple[Array, tuple[int, int]]:
-    """Return images as grey rows, and the (height, width) of one."""
+def _in_rows(x: Array, flat: tuple[int, int] | None) -> tuple[Array, tuple[int, int], Array | None]:
+    """Return images as grey rows, the (height, width) of one, and their kinds, as `Content` has them."""
     shape = image_shape(x.shape[1], flat) if x.ndim == 2 else (x.shape[1], x.shape[2])
-    return np.ascontiguousarray(_as_grey(x) if x.ndim == 4 else x).reshape(len(x), -1), shape
+    grey, kinds = _as_grey(x) if x.ndim == 4 else (x, None)
+    return np.ascontiguousarray(grey).reshape(len(x), -1), shape, kinds
 
 
-def _as_grey(x: Array) -> Array:
-    """Return the grey of bytes (n, height, width, channels), as rows."""
+def _as_grey(x: Array) -> tuple[Array, Array | None]:
+    """Return the grey of bytes (n, height, width, channels), as rows, and the kinds of the images."""
     flat = x.reshape(len(x), -1, x.shape[3])
     if x.shape[3] == 1:
-        return flat[..., 0]
-    found = np.empty(flat.shape[:2], np.uint8)
+        return flat[..., 0], None
+    found, kinds = np.empty(flat.shape[:2], np.uint8), np.zeros(len(x), np.uint8)
     for part in _pieces(len(x), x[0].size):
         colours, alpha = flat[part][..., :3], flat[part][..., 3:].squeeze(-1) if x.shape[3] == 4 else None
         grey = over_black(weighed(colours), 255 if alpha is None else alpha)
-        found[part] = grey if alpha is None else ink_of(grey, colours, alpha)
-    return found
+        found[part], kinds[part] = (grey, 0) if alpha is None else ink_of(grey, colours, alpha)
+    return found, kinds if kinds.any() else None
 
 
 def _as_bytes(x: Array, where: AnyPath, name: str, notes: list[Note]) -> Array:

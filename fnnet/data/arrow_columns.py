@@ -18,9 +18,11 @@ from fnnet.data.bounds import check_expansion
 from fnnet.data.csv_columns import OPTION, Columns, columns_of, is_header
 from fnnet.data.csv_lines import Lines
 from fnnet.data.csv_numbers import Part, part_of, wrong_numbers
+from fnnet.data.grey import opacity_notes
 from fnnet.data.kaggle_csv import assemble
-from fnnet.data.many import Pictures, read_pictures
+from fnnet.data.many import Pictures, colour_notes_of, joined, read_pictures
 from fnnet.data.notes import Note
+from fnnet.data.preprocess import SAMPLE, spread
 from fnnet.data.reader import AnyPath, Content, Packed, Wanted, check_columns
 from fnnet.data.roles import LABELS, role_of
 from fnnet.files.disk import refuse
@@ -189,6 +191,7 @@ class Images:
     def __init__(self, source: Source, images: str) -> None:
         check_columns(None, source.wanted.image, f"{os.fsdecode(source.path)}, a column of images")
         self.source, self.images = source, images
+        self.looked_at: list[Array] = []
         self.labels = self._label_column() if source.wanted.labelled else None
         self.names = (images,) if self.labels is None else (images, self.labels)
 
@@ -240,11 +243,14 @@ class Images:
                 refuse("images differ in size", source.path, self.images, "one size", shapes, "scale them alike")
             x, flat = np.concatenate(parts), source.wanted.shape
             return as_content(x, labels, source.path, self.images, flat, labels_name=name)
-        x, notes = np.concatenate([each.x for each in parts]), list[Note]()
-        known = None if labels is None else as_labels(labels, len(x), source.path, name, notes)
-        lossy = any(each.lossy for each in parts)
-        place = f"{source.path}: {name}"
-        return Content(x, known, parts[0].shape, None, place, self.images, lossy, tuple(notes))
+        found, notes, place = joined(parts), list[Note](), f"{source.path}: {name}"
+        notes += opacity_notes(found.ink)
+        known = None if labels is None else as_labels(labels, len(found.x), source.path, name, notes)
+        if known is not None:
+            where = f"{source.path}: {self.images}"
+            notes += colour_notes_of(found, np.concatenate(self.looked_at), known, where)
+        content = Content(found.x, known, found.shape, None, place, self.images, found.lossy, tuple(notes))
+        return content._replace(ink=found.ink)
 
     def _pictures(self, column: Any, field: str, first: int, shape: tuple[int, int] | None) -> Pictures:
         """Return the pictures that are packed in the cells of a column."""
@@ -257,7 +263,10 @@ class Images:
         if shape is None:
             shape = read_pictures(packed[:1]).shape
         source.check((first + len(packed)) * math.prod(shape))
-        return read_pictures(packed, shape)
+        # The number of rows to come is not known: of each batch some are looked at, fewer and fewer.
+        rows = spread(np.arange(len(packed)), source.wanted.labelled * SAMPLE // (1 + len(self.looked_at)))
+        self.looked_at.append(first - 1 + rows)
+        return read_pictures(packed, shape, frozenset(rows.tolist()))
 
     def _arrays(self, column: Any, first: int) -> Array:
         """Return lists of numbers as an array (n, ...); DataError unless all are of one length."""

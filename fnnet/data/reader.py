@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from io import BufferedReader, BytesIO, FileIO
 from typing import Final, NamedTuple, NoReturn
 
+import numpy as np
+
 from fnnet.core.params import Array, freeze
 from fnnet.data.kinds import kind_of
 from fnnet.data.notes import Note
@@ -70,7 +72,8 @@ class Content(NamedTuple):
     classes      the names of the labels 0, 1..., if the file names them.
     lossy        True if the file does not keep every pixel: blank ones may be nearly blank.
     colours      those of a picture at some places, as `Canvas` has them, if they are wanted and it has any.
-    ink          True if a picture is of one colour, and x its opacity: 255 is ink, whatever it is in other files.
+    ink          uint8 (n,): INKED for images that are the opacity of ink, 255, whatever ink other images have; DOUBTFUL
+                 for those of light and dark colours on a transparent ground; None if there are neither.
     by_row       True if the file says that it holds images row by row.
     """
 
@@ -84,8 +87,15 @@ class Content(NamedTuple):
     notes: tuple[Note, ...] = ()
     classes: tuple[str, ...] = ()
     colours: Array | None = None
-    ink: bool = False
+    ink: Array | None = None
     by_row: bool = False
+
+
+def joined_ink(parts: Sequence[tuple[Array | None, int]]) -> Array | None:
+    """Return the kinds of images in parts one after another, each the kinds in it and the number of its images."""
+    if all(kinds is None for kinds, _ in parts):
+        return None
+    return np.concatenate([np.zeros(n, np.uint8) if kinds is None else kinds for kinds, n in parts])
 
 
 class Format(NamedTuple):
