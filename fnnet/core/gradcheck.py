@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, Final, NamedTuple, SupportsIndex, overload
 
 import numpy as np
@@ -282,7 +283,7 @@ def _check_function(
         if not isinstance(found, kinds) or is_span(found):
             found = f"shape {np.shape(found)}, {found.dtype}" if isinstance(found, np.ndarray) else repr(found)[:80]
             raise ArgumentTypeError("value of the function", place=name, expected="a number", found=found)
-        if isinstance(found, numbers.Rational) and abs(found.numerator) > MOST * found.denominator:
+        if isinstance(found, (int, Fraction)) and abs(found) > MOST:
             raise UsageError("value of the function", place=name, expected="a finite number", found="one beyond 1e308")
         if not np.isfinite(complex(found)):
             fix = "give a point two steps inside the function's domain, or a smaller step"
