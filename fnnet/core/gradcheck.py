@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, Final, NamedTuple, SupportsIndex, overload
 
 import numpy as np
@@ -39,7 +40,6 @@ from fnnet.errors import ArgumentTypeError, UsageError
 CENTRAL_LIMIT: Final = LIMIT
 COMPLEX_LIMIT: Final = 1e-12
 STEP: Final = 1e-3
-MOST: Final = int(np.finfo(np.float64).max)
 ROUGH: Final = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 """The relative rounding of values that are not float64."""
 
@@ -282,12 +282,15 @@ def _check_function(
         if not isinstance(found, kinds) or is_span(found):
             found = f"shape {np.shape(found)}, {found.dtype}" if isinstance(found, np.ndarray) else repr(found)[:80]
             raise ArgumentTypeError("value of the function", place=name, expected="a number", found=found)
-        if isinstance(found, numbers.Rational) and abs(found.numerator) > MOST * found.denominator:
-            raise UsageError("value of the function", place=name, expected="a finite number", found="one beyond 1e308")
-        if not np.isfinite(complex(found)):
+        try:
+            number = complex(found)
+        except OverflowError:  # integers and fractions of any size
+            number = complex(math.inf)
+        if not np.isfinite(number):
             fix = "give a point two steps inside the function's domain, or a smaller step"
-            raise UsageError("value of the function", place=name, expected="a finite number", found=found, fix=fix)
-        return complex(found)
+            given = "one beyond 1e308" if isinstance(found, (int, Fraction)) else found
+            raise UsageError("value of the function", place=name, expected="a finite number", found=given, fix=fix)
+        return number
 
     def moved(place: tuple[int, ...], by: complex) -> complex:
         array = at.astype(np.result_type(by, np.float64))
