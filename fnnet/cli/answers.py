@@ -25,8 +25,8 @@ class Prediction(NamedTuple):
     other_ink          whether its ink is dark where that of the training images is light, or the other way round.
     blank              whether there is nothing on it: it is given no class, except in Kaggle's form.
     best, probs        the most probable class, and the probability of each.
-    id                 the id that the file gives the image, if it gives any.
     dim                whether light and dark differ little on it.
+    id                 the id that the file gives the image, if it gives any.
     """
 
     file: str
@@ -37,8 +37,8 @@ class Prediction(NamedTuple):
     blank: bool
     best: int
     probs: Array
-    id: int | None = None
     dim: bool = False
+    id: int | None = None
 
     @property
     def name(self) -> str:

@@ -31,6 +31,8 @@ ABOVE: Final = "pixel above the largest"
 MOST_DARK: Final = 0.75
 """The fraction whose strokes must be dark where edges do not show it: of MNIST's images none are, of those in shadow or
 with a border 83% or more, of tight crops 89%; of noise and textures at most 27%."""
+FEW: Final = 20
+"""Fewer images show nothing by their strokes: a few of noise all look dark by chance."""
 UNEVEN: Final = 100
 """Images that are looked at for it: 1 ms where they are light."""
 LOW: Final = 127
@@ -283,6 +285,8 @@ def _uneven(share: float, sample: Array, shape: tuple[int, int]) -> Array | None
     share   as the edges show it.
     """
     if share >= MOST:
+        return None
+    if len(sample) < FEW:
         return None
     sample = spread(sample, UNEVEN)
     dark = dark_strokes(sample, shape)
