@@ -37,7 +37,8 @@ AT_IMPORT = 2
 """Of the tests that execute a line there are fewer if it is executed at import."""
 LIMIT, SLOWER = 60.0, 4.0
 """Tests that have not ended after LIMIT seconds and SLOWER times their own never end."""
-QUIET = ("-q", "-x", "--tb=native", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:unraisableexception", "--no-header",
+QUIET = ("-q", "-x", "--tb=native", "-p", "no:cacheprovider", "-p", "no:xdist",
+         "-p", "no:unraisableexception", "--no-header",
          "--benchmark-disable",
          "-W", "ignore::pytest.PytestAssertRewriteWarning")  # fmt: skip
 CONTROLS = 4
