@@ -25,6 +25,8 @@ class Prediction(NamedTuple):
     other_ink          whether its ink is dark where that of the training images is light, or the other way round.
     blank              whether there is nothing on it: it is given no class, except in Kaggle's form.
     best, probs        the most probable class, and the probability of each.
+    dim                whether light and dark differ little on it.
+    id                 the id that the file gives the image, if it gives any.
     """
 
     file: str
@@ -35,6 +37,8 @@ class Prediction(NamedTuple):
     blank: bool
     best: int
     probs: Array
+    dim: bool = False
+    id: int | None = None
 
     @property
     def name(self) -> str:
@@ -69,8 +73,8 @@ def as_csv(model: Model, predictions: Sequence[Prediction]) -> bytes:
 def as_kaggle(model: Model, predictions: Sequence[Prediction]) -> tuple[bytes, list[Note]]:
     """Return predictions as Kaggle takes them, ImageId and Label, and notes.
 
-    The ids are the names of the files if each holds one image and has a number for its name, such as `0012.png`. Else
-    images are counted from 1.
+    The ids are those that the files give, or the names of the files if each holds one image and has a number for its
+    name, such as `0012.png`. Else images are counted from 1.
     Raises   UsageError for two images of one id.
     """
     from fnnet.data.notes import Note
@@ -78,6 +82,7 @@ def as_kaggle(model: Model, predictions: Sequence[Prediction]) -> tuple[bytes, l
     ids, notes = _ids(predictions), list[Note]()
     if not ids:
         why = ": not all names of files are numbers" if len({each.file for each in predictions}) > 1 else ""
+        why = ": not all files have ids" if any(each.id is not None for each in predictions) else why
         notes.append(Note("counted-ids", f"ImageId counts the images from 1, in their order{why}"))
         ids = list(range(1, len(predictions) + 1))
     rows = ([number, model.classes[each.best]] for number, each in zip(ids, predictions, strict=True))
@@ -85,18 +90,22 @@ def as_kaggle(model: Model, predictions: Sequence[Prediction]) -> tuple[bytes, l
 
 
 def _ids(predictions: Sequence[Prediction]) -> list[int]:
-    """Return the numbers that the files are named by; none unless all are."""
+    """Return the ids that the files hold, or the numbers that they are named by; none unless all have one."""
     names = [Path(each.file).stem for each in predictions]
-    if any(each.of > 1 for each in predictions) or not all(name.isascii() and name.isdecimal() for name in names):
+    ids = [each.id for each in predictions if each.id is not None]
+    single = all(each.of == 1 for each in predictions)
+    if not ids and single and all(name.isascii() and name.isdecimal() for name in names):
+        ids = [int(name) for name in names]
+    if len(ids) < len(predictions):
         return []
     files: dict[int, str] = {}
-    for name, each in zip(names, predictions, strict=True):
-        if (number := int(name)) in files:
-            found, fix = f"{files[number]} and {each.file}", "leave one out, or write the table without --kaggle"
+    for number, each in zip(ids, predictions, strict=True):
+        if number in files:
+            found, fix = f"{files[number]} and {each.name}", "leave one out, or write the table without --kaggle"
             raise UsageError(
                 "two images of one id", where="--kaggle", expected="each number once", found=found, fix=fix
             )
-        files[number] = each.file
+        files[number] = each.name
     return list(files)
 
 

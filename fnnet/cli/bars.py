@@ -5,12 +5,44 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
+
+from fnnet.cli.streams import err
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import ProgressColumn
+
+    from fnnet.apps.report.screen import Console
     from fnnet.core.state import Progress
 
 COMPILING: Final = "compiling, once on this machine"
+
+
+def _screen() -> Console:
+    """Return a console on standard error."""
+    from fnnet.apps.report.screen import Console
+
+    return Console(file=cast(TextIO, err()))
+
+
+@contextmanager
+def _bar(screen: Console, *columns: ProgressColumn) -> Iterator[Bar]:
+    """Show a bar, above which lines of standard error are printed.
+
+    rich would replace `sys.stdout` and `sys.stderr` for that, even those of a host.
+    """
+    from rich.progress import Progress as Bar
+
+    plain: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False, "soft_wrap": True}
+    stream = err()
+    with Bar(*columns, console=screen, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
+        stream.above = partial(screen.print, **plain)
+        try:
+            yield bar
+        finally:
+            stream.above = None
 
 
 @contextmanager
@@ -25,14 +57,12 @@ def compiling_bar(
             notify(COMPILING)
             if moves or not getattr(notify, "heard", True):
                 return
-            from fnnet.apps.report.screen import Console
-
-            screen = Console(stderr=True)
+            screen = _screen()
             if screen.is_terminal:
-                from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+                from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
                 columns = TextColumn("compiling"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
-                bar = stack.enter_context(Progress(*columns, console=screen, transient=True))
+                bar = stack.enter_context(_bar(screen, *columns))
                 task = bar.add_task("", total=1.0)
                 moves.append(lambda done: bar.update(task, completed=done))
 
@@ -49,13 +79,11 @@ def progress_bar(epochs: int, images: int, shown: bool) -> Iterator[Callable[[Pr
     if not (shown and epochs):
         yield None
         return
-    from fnnet.apps.report.screen import Console
-
-    screen = Console(stderr=True)
+    screen = _screen()
     if not screen.is_terminal:
         yield None
         return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
     figures = "loss {task.fields[loss]:.3f}  accuracy {task.fields[accuracy]:.1%}"
     wide = (
@@ -67,7 +95,7 @@ def progress_bar(epochs: int, images: int, shown: bool) -> Iterator[Callable[[Pr
     narrow = (wide[0], BarColumn(bar_width=8), TextColumn(figures + "  {task.fields[rate]:,.0f}/s"))
     began = time.perf_counter()
     fields: dict[str, Any] = {"epoch": 0, "epochs": epochs, "loss": 0.0, "accuracy": 0.0, "rate": 0.0}
-    with Progress(*(wide if screen.width >= 80 else narrow), console=screen, transient=True) as bar:
+    with _bar(screen, *(wide if screen.width >= 80 else narrow)) as bar:
         task = bar.add_task("", total=epochs * images, **fields)
 
         def on_block(progress: Any) -> None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import click
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 from fnnet.cli import signals
 from fnnet.cli.bars import compiling_bar
 from fnnet.cli.options import reading_of
-from fnnet.cli.streams import print_aside
+from fnnet.cli.streams import echo, out, print_aside
 from fnnet.errors import UsageError, one_line
 
 if TYPE_CHECKING:
@@ -24,8 +23,13 @@ if TYPE_CHECKING:
     from fnnet.data import Dataset
 
 
+NAMED: Final = ("auto", "mnist", "digits")
+"""Data sets whose images are of one shape and show the ten digits."""
+_lock: Final = threading.Lock()
+
+
 class Notices:
-    """Prints each notice that it is called with on stderr, unless `quiet`.
+    """Prints each notice that it is called with on stderr, unless `quiet`: then only those that explain a silence.
 
     heard   whether they are printed.
     notes   those about the data, for the JSON document: a code and the line.
@@ -43,13 +47,13 @@ class Notices:
         self._told.add(notice)
         if code := getattr(notice, "code", ""):
             self.notes.append({"code": code, "note": str(notice)})
-        if self.heard:
+        if self.heard or getattr(notice, "explains_silence", False):
             print_aside("note", notice)
 
 
 def say(line: str, err: bool = False) -> None:
     """Print one line of result, with characters escaped that could control the terminal."""
-    click.echo(one_line(line), err=err)
+    echo(one_line(line), err=err)
 
 
 def print_json(document: Any) -> None:
@@ -58,14 +62,14 @@ def print_json(document: Any) -> None:
 
     from fnnet.files.strictjson import without_nan
 
-    click.echo(json.dumps(without_nan(document), indent=2, allow_nan=False))
+    echo(json.dumps(without_nan(document), indent=2, allow_nan=False))
 
 
 def console() -> Console:
     """Return a console on stdout: colour only on a terminal, no markup in the text."""
     from fnnet.apps.report.screen import Console
 
-    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    return Console(file=cast(TextIO, out()), highlight=False, markup=False, emoji=False)
 
 
 def check_outputs(
@@ -107,12 +111,21 @@ def data_inputs(options: dict[str, Any]) -> list[str]:
     return [options[name] for name in ("data_choice", "data_dir", "dev_data") if options.get(name)]
 
 
+def check_count(options: Mapping[str, Any]) -> None:
+    """Raise UsageError for a --classes that is not that of a data set with a name."""
+    choice, count = options["data_choice"], options["classes"]
+    if choice in NAMED and count not in (None, 10):
+        expected = f"10, as {'MNIST and digits have' if choice == 'auto' else f'{choice} has'}"
+        raise UsageError("number of classes differs", where="--classes", expected=expected, found=count)
+
+
 def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Model | None = None) -> Dataset:
     """Load the data set that --data, --data-dir and --classes name; a file of rows has the image shape of `model`."""
     from fnnet import data
     from fnnet.data.preprocess import Reading
 
     signals.check()
+    check_count(options)
     if options["data_dir"] and options["data_choice"] not in ("auto", "mnist"):
         expected, found = "--data auto or mnist", f"--data {options['data_choice']}"
         raise UsageError("has no effect", where="--data-dir", expected=expected, found=found)
@@ -157,7 +170,7 @@ def describe(dataset: Dataset, images: dict[str, int]) -> str:
     line, source = one_line(f"data: {dataset.name}, {counts} {noun}"), one_line(f"({dataset.source})")
     fits = len(line) + 1 + len(source) <= shutil.get_terminal_size().columns
     # In a pipe, what is known of a file stays one line.
-    between = " " if fits or (os.path.exists(dataset.source) and not sys.stdout.isatty()) else "\n  "
+    between = " " if fits or (os.path.exists(dataset.source) and not out().isatty()) else "\n  "
     return f"{line}{between}{source}"
 
 
@@ -203,10 +216,18 @@ def threads_of(kernels: Kernels) -> int:
     """Return how many threads the kernels use: the compiled ones as chosen, NumPy's as its BLAS does."""
     if kernels.compiled:
         return kernels.threads
-    name = "KMP_DUPLICATE_LIB_OK"
-    found = os.environ.get(name)
-    from threadpoolctl import threadpool_info
+    return max((pool["num_threads"] for pool in _threadpool_info() if pool["user_api"] == "blas"), default=1)
 
-    if found is None:
-        os.environ.pop(name, None)  # set by the import, for this process and those that it starts
-    return max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
+
+def _threadpool_info() -> list[dict[str, Any]]:
+    """Return threadpoolctl's list of libraries; the variable that its import sets, for this process and those that it
+    starts, is removed unless it was there.
+    """
+    name = "KMP_DUPLICATE_LIB_OK"
+    with _lock:  # of two threads, the second would take it for the program's
+        was_there = name in os.environ or "threadpoolctl" in sys.modules
+        from threadpoolctl import threadpool_info
+
+        if not was_there:
+            os.environ.pop(name, None)
+    return threadpool_info()  # type: ignore[no-any-return]

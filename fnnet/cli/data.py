@@ -20,6 +20,7 @@ from fnnet.cli.options import (
     reading_options,
     seed_option,
 )
+from fnnet.cli.streams import echo
 from fnnet.errors import UsageError
 from fnnet.names import FORMS
 
@@ -40,18 +41,17 @@ FEW: Final = 5
 def data(context: click.Context) -> None:
     """Look at data sets and download MNIST."""
     if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+        echo(context.get_help())
 
 
-def _load(options: dict[str, Any], quiet: bool = False) -> tuple[Dataset, dict[str, int], list[dict[str, str]]]:
-    """Load the data set; return it, how many images each of its parts has, and the notes about it."""
-    notify = Notices(quiet)
+def _load(options: dict[str, Any], notify: Notices) -> tuple[Dataset, dict[str, int]]:
+    """Load the data set; return it, and how many images each of its parts has."""
     dataset = load_data(options, notify)
     images = {
         "train": len(dataset.train.labels),
         "test": len(dataset.test.labels) if dataset.test else 0,
     }
-    return dataset, images, notify.notes
+    return dataset, images
 
 
 @data.command(short_help="Which data, from where, how many images of each class.")
@@ -62,7 +62,8 @@ def info(as_json: bool, **options: Any) -> None:
     """Show which data set would be used, where it is, and how many images of each class it has."""
     import numpy as np
 
-    dataset, images, notes = _load(options)
+    notify = Notices(quiet=False)
+    dataset, images = _load(options, notify)
     spread = {
         part: np.bincount(examples.labels, minlength=len(dataset.classes)).tolist() if examples else None
         for part, examples in (("train", dataset.train), ("test", dataset.test))
@@ -78,16 +79,16 @@ def info(as_json: bool, **options: Any) -> None:
         "mean_pixel": float(pixels.mean()),
         "nonzero_pixels": float(np.count_nonzero(pixels) / pixels.size),
         "preprocessing": dataset.preprocessing._asdict(),
-        "notes": notes,
+        "notes": notify.notes,
     }
     if as_json:
         print_json(document)
         return
     from fnnet.apps.report import terminal
 
-    click.echo(describe(dataset, images))
+    echo(describe(dataset, images))
     height, width = dataset.image_shape
-    click.echo(
+    echo(
         f"{height}x{width} pixels, {document['nonzero_pixels']:.1%} of them not zero, "
         f"mean {document['mean_pixel']:.1f} of 255"
     )
@@ -114,13 +115,14 @@ def convert(target: str, to: str | None, as_json: bool, quiet: bool, **options: 
 
     form = form_of(target, to)
     check_outputs(inputs=data_inputs(options), files={"OUT": target if form in ("npz", "csv") else None})
-    dataset, images, notes = _load(options, quiet)
-    written = convert(dataset, target, form)
+    notify = Notices(quiet)
+    dataset, images = _load(options, notify)
+    written = convert(dataset, target, form, notify)
     if as_json:
-        print_json({"dataset": dataset.name, "images": images, "written": written, "notes": notes})
+        print_json({"dataset": dataset.name, "images": images, "written": written, "notes": notify.notes})
         return
     if not quiet:
-        click.echo(describe(dataset, images))
+        echo(describe(dataset, images))
     say(f"saved {', '.join(written)}")
 
 
@@ -170,8 +172,8 @@ def show(
     augment = augment or deformation is not None
     check_outputs(inputs=data_inputs(options), pictures={"--output": output})
     figures = _figures(deformation)
-    dataset, images, _ = _load(options)
-    click.echo(describe(dataset, images))
+    dataset, images = _load(options, Notices(quiet=False))
+    echo(describe(dataset, images))
     picked = rng.order(seed, "show", images["train"])[: count or (FEW if augment else MANY)]
     rows = _deformed(dataset, picked, seed, figures) if augment else dataset.train.x[picked][:, None]
     sheet, each = list(rows.reshape(-1, *dataset.image_shape)), rows.shape[1]
@@ -179,7 +181,7 @@ def show(
     captions = [name for i in picked for name in (dataset.classes[dataset.train.labels[i]], *epochs)]
     terminal.draw_sheet(sheet, captions, console(), each if augment else None)
     if augment:
-        click.echo("left: the images; beside each, its deformations in the epochs of training")
+        echo("left: the images; beside each, its deformations in the epochs of training")
     if output:
         from fnnet.apps.report.plots import plot_sheet
 

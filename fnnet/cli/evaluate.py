@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -23,12 +24,15 @@ from fnnet.cli.options import (
     compiled_options,
     data_options,
     first_index_option,
+    image_option,
     json_option,
     label_column_option,
     quiet_option,
     seed_option,
+    transpose_option,
 )
-from fnnet.errors import ModelError, counted
+from fnnet.cli.streams import echo
+from fnnet.errors import DataError, ModelError, counted
 
 if TYPE_CHECKING:
     from fnnet.core.metrics import Evaluation
@@ -44,7 +48,9 @@ SHEET: Final = 100
 @click.argument("model_path", metavar="MODEL", type=FileName())
 @data_options
 @label_column_option
+@image_option
 @first_index_option
+@transpose_option
 @compiled_options("Evaluate")
 @click.option(
     "--plot",
@@ -77,11 +83,14 @@ def evaluate(
     notify = Notices(quiet)
     begin_loading_kernels(jit, threads)
     model = load_model(model_path)
-    dataset = data.with_classes(load_data(options, notify, model), model.classes, notify)
+    try:
+        dataset = data.with_classes(load_data(options, notify, model), model.classes, notify)
+    except DataError as error:  # the number of the classes is the model's
+        raise error.at(error.where, fix=re.sub("--classes or |, or set --classes$", "", error.fix)) from None
     _check_fit(model, dataset, model_path)
     part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
     if not quiet:
-        click.echo(describe(dataset, {part: len(examples.labels)}), err=as_json)
+        echo(describe(dataset, {part: len(examples.labels)}), err=as_json)
     kernels, _ = load_kernels(jit, threads, notify, ["infer"])
     result = metrics.evaluate(model.params, *examples, activation=model.activation, kernels=kernels)
     matrix = metrics.confusion(result.predicted, examples.labels, len(model.classes))

@@ -8,6 +8,7 @@ import click
 
 from fnnet.cli.common import Notices, console, load_kernels, print_json
 from fnnet.cli.options import Fractions, Number, Sizes, jit_option, json_option, seed_option
+from fnnet.cli.streams import echo
 from fnnet.limits import FRACTION
 from fnnet.names import ACTIVATIONS
 
@@ -77,5 +78,5 @@ def gradcheck(
     limits_line = (
         f"limits {checker.CENTRAL_LIMIT:.0e} and {checker.COMPLEX_LIMIT:.0e}, largest relative differences above"
     )
-    click.echo(f"{'gradient right' if passed else 'GRADIENT WRONG'}; {limits_line}")
+    echo(f"{'gradient right' if passed else 'GRADIENT WRONG'}; {limits_line}")
     return 0 if passed else 1

@@ -34,6 +34,7 @@ from fnnet.cli.options import (
     seed_option,
     settings_of,
 )
+from fnnet.cli.streams import echo
 from fnnet.errors import UsageError, counted
 from fnnet.limits import MIN_RANGE_TEST_STEPS, POSITIVE
 from fnnet.names import STEPPING
@@ -80,7 +81,7 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
     with naming_options():
         job = session.prepare(dataset, recipe, settings, seed=options["seed"])
     if not quiet:
-        click.echo(describe(dataset, {"train": len(job.train.labels)}), err=as_json)
+        echo(describe(dataset, {"train": len(job.train.labels)}), err=as_json)
     kernels, _ = load_kernels(options["jit"], options["threads"], notify, job.plan.kernel_parts)
     rates: dict[str, Any] = {name: options[name] for name in ("low", "high", "steps")}
     with naming_options():

@@ -238,6 +238,21 @@ label_column_option = click.option(
 )
 
 
+image_option = click.option(
+    "--image",
+    is_flag=True,
+    help="Each row of a table is an image, however few its columns are and whatever their names.",
+)
+
+
+transpose_option = click.option(
+    "--transpose/--no-transpose",
+    default=None,
+    help="Files store images column by column, as EMNIST's do, or row by row.  [default: by the names of EMNIST's own "
+    "files, else as those the model was trained on; pictures: row by row]",
+)
+
+
 first_index_option = click.option(
     "--first-index",
     type=Count(0, 1),
@@ -263,17 +278,9 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Scale the pictures in class folders to N x N pixels, or height x width: as large as fits, in the "
             "middle. The model remembers it.  [default: all must have one size]",
         ),
-        click.option(
-            "--image",
-            is_flag=True,
-            help="Each row of a table is an image, however few its columns are and whatever their names.",
-        ),
+        image_option,
         label_column_option,
-        click.option(
-            "--transpose/--no-transpose",
-            default=None,
-            help="The files of --data PATH store images column by column, as EMNIST's do, or row by row.",
-        ),
+        transpose_option,
         click.option(
             "--ink",
             type=click.Choice(("auto", "light", "dark")),

@@ -13,9 +13,11 @@ from fnnet.cli.options import (
     FileName,
     compiled_options,
     first_index_option,
+    image_option,
     json_option,
     label_column_option,
     quiet_option,
+    transpose_option,
 )
 from fnnet.cli.streams import print_aside
 from fnnet.errors import DataError, FnnetError, UsageError, counted
@@ -47,11 +49,13 @@ DRAWN: Final = 4
 @click.option(
     "--kaggle",
     is_flag=True,
-    help="Write -o as Kaggle takes it: ImageId, Label; ids are the names of the files if all are numbers, else counted "
-    "from 1.",
+    help="Write -o as Kaggle takes it: ImageId, Label; ids are those in a column named id or ImageId, or the names of "
+    "the files if all are numbers, else counted from 1.",
 )
 @label_column_option
+@image_option
 @first_index_option
+@transpose_option
 @compiled_options("Predict")
 @json_option
 @quiet_option
@@ -61,16 +65,16 @@ def predict(
     output: str | None,
     kaggle: bool,
     label_column: str | None,
+    image: bool,
     first_index: int | None,
+    transpose: bool | None,
     jit: bool,
     threads: int | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
     """Predict the class of each image in the files."""
-    from fnnet.data.blank import blank_predicted
     from fnnet.data.child import kept
-    from fnnet.data.preprocess import other_ink_in
     from fnnet.files.model import load_model
 
     if kaggle and not output:
@@ -87,24 +91,19 @@ def predict(
     check_outputs(inputs=[model_path, *files], files={"--output": output})
     model = load_model(model_path)
     kernels, _ = load_kernels(jit, threads, notify, ["infer"])
-    columns = {"label_column": label_column, "first_index": first_index}
+    columns = {"label_column": label_column, "first_index": first_index, "transpose": transpose, "image": image}
     with kept():
         for file in files:
             try:
                 new = _predict(model, file, kernels, columns, notify)
+                new = _with_ids(new, file, model.image_shape, notify) if kaggle else new
             except UsageError:  # of an option, not of the file
                 raise
             except FnnetError as error:
                 fail(file, error)
             else:
                 predictions += new
-    if others := [each for each in predictions if each.other_ink]:
-        counts = {each.file: each.of for each in others}
-        first, *more = counts
-        name = f"{first} and {counted(len(more), 'other file')}" if more else first
-        notify(other_ink_in(name, len(others), sum(counts.values()), model.preprocessing))
-    if blanks := [each.name for each in predictions if each.blank]:
-        notify(blank_predicted(len(blanks), len(predictions), blanks[0], kaggle))
+    _note(predictions, model, kaggle, notify)
     if output and not failures:
         _write(output, model, predictions, kaggle, notify)
     if as_json:
@@ -127,6 +126,22 @@ def predict(
         problem = f"predictions not written: {len(failures)} of {counted(len(files), 'file')} could not be read"
         raise DataError(problem, where=output, fix="fix or leave out the files reported above")
     return 1 if failures else 0
+
+
+def _note(predictions: list[Prediction], model: Model, kaggle: bool, notify: Notices) -> None:
+    """Note images of another ink than the model's, blank ones and dim ones: one line of each kind."""
+    from fnnet.data.blank import blank_predicted
+    from fnnet.data.preprocess import dim_predicted, other_ink_in
+
+    if others := [each for each in predictions if each.other_ink]:
+        counts = {each.file: each.of for each in others}
+        first, *more = counts
+        name = f"{first} and {counted(len(more), 'other file')}" if more else first
+        notify(other_ink_in(name, len(others), sum(counts.values()), model.preprocessing))
+    if blanks := [each.name for each in predictions if each.blank]:
+        notify(blank_predicted(len(blanks), len(predictions), blanks[0], kaggle))
+    if dims := [each.name for each in predictions if each.dim]:
+        notify(dim_predicted(len(dims), len(predictions), dims[0]))
 
 
 def _in_folders(files: tuple[str, ...], fail: Callable[[str, FnnetError], None], notify: Notices) -> tuple[str, ...]:
@@ -155,14 +170,28 @@ def _predict(model: Model, file: str, kernels: Any, columns: dict[str, Any], not
     from fnnet import data
     from fnnet.core.public import best_classes, scores
     from fnnet.data.blank import is_blank
-    from fnnet.data.photo import dark_on_light
+    from fnnet.data.preprocess import is_dim
+    from fnnet.data.strokes import looks_dark
 
     x = data.read_images(file, model.image_shape, model.preprocessing, **columns, notify=notify)
     logits = scores(model.params, x, activation=model.activation, kernels=kernels)
     blank = is_blank(x, model.image_shape, model.preprocessing.faint)
-    dark = dark_on_light(x, model.image_shape) & ~blank
-    each = zip(x, dark.tolist(), blank.tolist(), best_classes(logits).tolist(), kernels.softmax(logits), strict=True)
+    dark = looks_dark(x, model.image_shape) & ~blank
+    best, dim = best_classes(logits).tolist(), (is_dim(x) & ~blank).tolist()
+    each = zip(x, dark.tolist(), blank.tolist(), best, kernels.softmax(logits), dim, strict=True)
     return [Prediction(file, i, len(x), *parts) for i, parts in enumerate(each)]
+
+
+def _with_ids(predictions: list[Prediction], file: str, shape: tuple[int, int], notify: Notices) -> list[Prediction]:
+    """Return the predictions with the ids of their images, if the file is a table that has a column of them."""
+    from fnnet.data.ids import read_ids
+
+    ids, notes = read_ids(file, shape)
+    for note in notes:
+        notify(note)
+    if ids is None:
+        return predictions
+    return [each._replace(id=number) for each, number in zip(predictions, ids.tolist(), strict=True)]
 
 
 def _write(path: str, model: Model, predictions: list[Prediction], kaggle: bool, notify: Notices) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+import os
+import threading
 import time
 from collections import UserDict
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import click
 
 from fnnet import __version__
 from fnnet.cli import signals
-from fnnet.cli.streams import abandon_stdout, missing, print_error
+from fnnet.cli.streams import OutputError, echo, err, missing, out, print_error
 from fnnet.errors import FnnetError
 
 COMMANDS: Final = {
@@ -29,6 +30,38 @@ COMMANDS: Final = {
 """The name of each command -> MODULE:FUNCTION."""
 
 
+_lock: Final = threading.Lock()
+"""Held where a command gets its help: a host may call several at a time."""
+
+
+def _print_help(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
+    if asked:
+        echo(context.get_help())
+        context.exit()
+
+
+def _print_version(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
+    if asked:
+        echo(f"fnnet, version {__version__}")
+        context.exit()
+
+
+def _eager(names: Sequence[str], callback: Any, text: str) -> click.Option:
+    return click.Option([*names], is_flag=True, expose_value=False, is_eager=True, callback=callback, help=text)
+
+
+def _with_help(command: click.Command) -> click.Command:
+    """Give a command, and those in it, a --help that is written as all else: click's goes to `sys.stdout`."""
+    with _lock:
+        if command.add_help_option:
+            command.params = [*command.params, _eager(("-h", "--help"), _print_help, "Show this message and exit.")]
+            command.add_help_option = False
+    inside = command.commands if isinstance(command, click.Group) else {}
+    for each in () if isinstance(inside, LazyCommands) else inside.values():
+        _with_help(each)
+    return command
+
+
 class LazyCommands(UserDict[str, Any]):
     """The commands by their names; each is imported when it is first looked up."""
 
@@ -36,16 +69,11 @@ class LazyCommands(UserDict[str, Any]):
         command = super().__getitem__(name)
         if isinstance(command, str):
             module, _, function = command.partition(":")
-            self[name] = command = getattr(import_module(module), function)
+            self[name] = command = _with_help(getattr(import_module(module), function))
         return command
 
 
-@click.group(
-    commands=LazyCommands(COMMANDS),
-    invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-@click.version_option(__version__, prog_name="fnnet")
+@click.group(commands=LazyCommands(COMMANDS), invoke_without_command=True)
 @click.option("--debug", is_flag=True, help="Show tracebacks; can be given anywhere.")
 @click.pass_context
 def cli(context: click.Context, debug: bool) -> None:
@@ -62,34 +90,50 @@ def cli(context: click.Context, debug: bool) -> None:
     context.obj = {"began": time.perf_counter()}
     _check_addresses()
     if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+        echo(context.get_help())
+
+
+cli.params.insert(0, _eager(("--version",), _print_version, "Show the version and exit."))
+_with_help(cli)
 
 
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code. Raises Stopped when a signal comes."""
     debug = "--debug" in arguments
     try:
-        result: Any = cli.main(
-            [each for each in arguments if each != "--debug"], prog_name="fnnet", standalone_mode=False
-        )
-        sys.stdout.flush()
-        return result if isinstance(result, int) else 0
-    except BrokenPipeError:
-        # The reader has left: `fnnet predict ... | head`.
-        abandon_stdout()
-        return 1
+        code = _call([each for each in arguments if each != "--debug"])
+        out().flush()
+        return code
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except click.ClickException as error:
         return _fail(_usage(error), error.exit_code)
     except Exception as error:
         # Work that a signal interrupted may fail with any error.
         signals.check()
+        if isinstance(error, BrokenPipeError) or (isinstance(error, OutputError) and error.gone):
+            out().abandon()
+            return 1
         if debug:
             import traceback
 
-            traceback.print_exc()
+            traceback.print_exc(file=err())
         return _fail(_explain(error), getattr(error, "exit_code", 1))
 
 
+def _call(arguments: list[str]) -> int:
+    """Call the command and return its exit code. Not by `cli.main`, which replaces the streams where a pipe breaks."""
+    if instruction := os.environ.get(COMPLETE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cli, {}, "fnnet", COMPLETE, instruction)
+    with cli.make_context("fnnet", arguments) as context:
+        result = cli.invoke(context)
+    return result if isinstance(result, int) else 0
+
+
+COMPLETE: Final = "_FNNET_COMPLETE"
+"""The variable by which a shell asks for what may follow on its line."""
 LESS: Final = "use a smaller --batch-size, network or data set, or raise the limit (ulimit -v)"
 """What to do about too little memory."""
 LEAST: Final = 600 * 10**6

@@ -38,6 +38,7 @@ from fnnet.cli.options import (
     settings_of,
 )
 from fnnet.cli.signals import Interrupts
+from fnnet.cli.streams import echo
 from fnnet.errors import FnnetError, UsageError, counted
 
 if TYPE_CHECKING:
@@ -93,19 +94,17 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     )
     notify = Notices(quiet)
     begin_loading_kernels(options["jit"], options["threads"])
+    from fnnet.cli import before_data
     from fnnet.files.model import save_model
     from fnnet.training import session
     from fnnet.training.dev_set import load_dev_set
 
     began = time.perf_counter()
-    start = _start(options)
-    if start is None:  # else the model says what the settings go with
-        with naming_options():
-            session.check_settings(
-                recipe, settings, has_dev_set=bool(options["dev_data"]), class_weights=options["class_weights"]
-            )
-    dataset = load_data(options, notify, start)
-    with naming_options():
+    start = before_data.start_of(options)
+    before_data.check(options, recipe, settings, start)
+    with before_data.reading_as(start):
+        dataset = load_data(options, notify, start)
+    with naming_options(), before_data.reading_as(start):
         columns = (options["label_column"], options["first_index"])
         dev_set = load_dev_set(options["dev_data"], dataset, notify, *columns) if options["dev_data"] else None
         given = {"class_weights": options["class_weights"], "seed": options["seed"], "start": start}
@@ -114,7 +113,7 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     images = _count_images(job)
     line = describe(dataset, images)
     if not quiet:
-        click.echo(line, err=as_json)
+        echo(line, err=as_json)
     kernels, seconds["compile_seconds"] = load_kernels(
         options["jit"], options["threads"], notify, job.plan.kernel_parts
     )
@@ -138,36 +137,6 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
         raise plot_error
     if options["plot"] and not as_json:
         say(f"saved {options['plot']}")
-
-
-def _start(options: dict[str, Any]) -> Model | None:
-    """Return the model of --start, or that of the run to resume; UsageError for an option that contradicts it."""
-    from fnnet.files.model import load_model
-    from fnnet.training.starting import start_of
-
-    with naming_options(only_in_text=True):
-        kept = start_of(options["run_dir"]) if options["resume"] and not options["start"] else None
-        model = load_model(options["start"]) if options["start"] else kept
-    if model is None:
-        return None
-    known = model.preprocessing
-    ink = "dark" if known.ink < known.paper else "light"
-    size = "x".join(map(str, model.image_shape)) if known.resize else "none"
-    for option, expected, found, differs in (
-        ("--pixel-max", known.pixel_max, options["pixel_max"], options["pixel_max"] not in (None, known.pixel_max)),
-        ("--ink", ink, options["ink"], options["ink"] not in (None, "auto", ink)),
-        ("--transpose", "none", "--transpose", options["transpose"] and not known.transpose),
-        ("--no-transpose", "none", "--no-transpose", options["transpose"] is False and known.transpose),
-        (
-            "--size",
-            size,
-            options["size"],
-            options["size"] and (not known.resize or options["size"] != model.image_shape),
-        ),
-    ):
-        if differs:
-            raise UsageError("contradicts --start", where=option, expected=expected, found=found, fix="leave it out")
-    return model
 
 
 def _check_run_dir(options: dict[str, Any]) -> None:
@@ -283,7 +252,7 @@ def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochR
     from fnnet.apps.report import loss_text
 
     if quiet:
-        click.echo(line)
+        echo(line)
     elif reports:
         from fnnet.apps.report import terminal
 
@@ -292,11 +261,11 @@ def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochR
         terminal.curves(reports, screen)
     sizes = "-".join(map(str, document["sizes"]))
     if document["test_accuracy"] is None:
-        click.echo("no test set")
+        echo("no test set")
     else:
-        click.echo(f"test accuracy {document['test_accuracy']:.2%}, loss {loss_text(document['test_loss'])}")
-    click.echo(f"{sizes}, {counted(document['parameters'], 'parameter')}")
-    click.echo(
+        echo(f"test accuracy {document['test_accuracy']:.2%}, loss {loss_text(document['test_loss'])}")
+    echo(f"{sizes}, {counted(document['parameters'], 'parameter')}")
+    echo(
         f"trained in {document['train_seconds']:.2f} s"
         f" (loading {document['load_seconds']:.2f} s, compiling {document['compile_seconds']:.2f} s)"
     )
@@ -304,5 +273,5 @@ def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochR
         if fraction:
             one = "its only unit is" if units == 1 else f"1 of its {units:,} units is"
             which = one if round(fraction * units) == 1 else f"{fraction:.1%} of its units are"
-            click.echo(f"hidden layer {number}: {which} dead, 0 for every training image")
+            echo(f"hidden layer {number}: {which} dead, 0 for every training image")
     say(f"saved {document['model']}")

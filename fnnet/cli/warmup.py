@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +36,11 @@ def warmup(double: bool, to: str | None, as_json: bool, quiet: bool) -> None:
     if to:
         _check_own(Path(to))
     try:
-        with _cache_in(to):
-            where = _warm(dtypes, notify)
+        where, files = _warm(dtypes, to, notify)
     except StorageError as error:
         raise (error.at(error.where, fix="name a folder that only you may write with --to") if to else error) from None
     if to:
-        _open_to_read(Path(where))
+        _open_to_read(where, files)
     seconds = time.perf_counter() - began
     if as_json:
         print_json({"cache": str(where), "compile_seconds": seconds})
@@ -50,38 +48,28 @@ def warmup(double: bool, to: str | None, as_json: bool, quiet: bool) -> None:
         say(f"compiled kernels ready in {where} ({seconds:.2f} s)")
 
 
-def _warm(dtypes: list[str], notify: Any) -> Any:
-    """Compile the kernels and return their folder; raise FnnetError if they cannot be compiled or kept."""
+def _warm(dtypes: list[str], to: str | None, notify: Any) -> tuple[Path, list[Path]]:
+    """Compile the kernels, keep them in `to` or the user's folder, and return the folder and the files.
+
+    Raises   FnnetError if they cannot be compiled or kept.
+    """
+    files: list[Path] = []
     try:
         from fnnet.kernels import cache, library
         from fnnet.kernels.signatures import PARTS
 
+        folder = cache.folder(to)
         for dtype in dtypes:
             with compiling_bar(notify) as (on_compile, on_part):
 
                 def begin(on_compile: Callable[[], None] = on_compile) -> None:
-                    cache.check_folder(cache.folder())  # before minutes of work that could not be kept
+                    cache.check_folder(folder)  # before minutes of work that could not be kept
                     on_compile()
 
-                library.keep_parts(list(PARTS), dtype, begin, _refuse, on_part)
-        return cache.folder()
+                files += library.keep_parts(list(PARTS), dtype, folder, begin, _refuse, on_part)
+        return folder or cache.check_folder(folder), files
     except ImportError as error:
         raise FnnetError("no compiled kernels", found=str(error), fix="pip install numba") from None
-
-
-@contextlib.contextmanager
-def _cache_in(folder: str | None) -> Iterator[None]:
-    """Keep compiled code in `folder`, if it is not None, while the block runs."""
-    before = os.environ.get("FNNET_CACHE")
-    if folder is not None:
-        os.environ["FNNET_CACHE"] = folder
-    try:
-        yield
-    finally:
-        if before is not None:
-            os.environ["FNNET_CACHE"] = before
-        elif folder is not None:
-            del os.environ["FNNET_CACHE"]
 
 
 def _check_own(folder: Path) -> None:
@@ -99,14 +87,15 @@ def _check_own(folder: Path) -> None:
         raise StorageError("holds other files", where=folder, expected=expected, found=min(others), fix=fix)
 
 
-def _open_to_read(folder: Path) -> None:
+def _open_to_read(folder: Path, files: list[Path]) -> None:
     """Let every user read a folder and its files, which may be another's if they are open already."""
     from fnnet.kernels import cache
 
     try:
-        for path, mode in ((folder, 0o755), *((file, 0o644) for file in cache.files(folder))):
-            if stat.S_IMODE(path.stat().st_mode) != mode:
-                path.chmod(mode)
+        for file in files:
+            cache.open_to_read(file)
+        if stat.S_IMODE(folder.stat().st_mode) != 0o755:
+            folder.chmod(0o755)
     except OSError as error:
         raise StorageError(f"cannot be opened to read: {error.strerror}", where=folder) from None
 

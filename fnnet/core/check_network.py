@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from fnnet.core import notes
-from fnnet.core.checks import as_array, check_untraced
+from fnnet.core.checks import as_array, check_untraced, one_number
 from fnnet.core.frames import is_frame, pixels_of
 from fnnet.core.network import BYTES, Activations, as_floats
 from fnnet.core.operations import Activation
@@ -185,8 +185,7 @@ def check_input(given: Any, params: Params) -> Array:
         problem, expected = "x has no usable dtype", "floats, or uint8 for bytes/255"
         x = as_array(problem, pixels_of(problem, given, expected) if is_frame(given) else given, "fiu", expected)
         if x.dtype.kind in "iu" and x.dtype != BYTES:
-            fix = "give pixels from 0 to 255 as x.astype(np.uint8)"
-            raise ArgumentTypeError(problem, expected=expected, found=x.dtype, fix=fix)
+            raise ArgumentTypeError(problem, expected=expected, found=x.dtype, fix=_remedy(x))
     if x.ndim != 2 or x.shape[1] != inputs:
         fix = "give one image as x[None, :]" if x.ndim == 1 else ""
         fix = "give images as x.reshape(len(x), -1)" if x.ndim > 2 and x[:1].size == inputs else fix
@@ -196,6 +195,21 @@ def check_input(given: Any, params: Params) -> Array:
     if x.dtype is not BYTES and next(notes.turns) and x.dtype.kind == "f":
         notes.note_pixels(x)
     return x
+
+
+def _remedy(x: Array) -> str:
+    """Return what to give in place of integers x that are not bytes, by their range: uint8 would wrap others."""
+    low, high = (int(x.min()), int(x.max())) if x.size else (0, 255)
+    if low < 0:
+        as_pixels = "np.clip(x, 0, 255).astype(np.uint8) if they are pixels"
+        return f"x goes from {low} to {high}: give x.astype(np.float32), or {as_pixels}"
+    if high <= 1:
+        return "give x.astype(np.float32), as bytes are divided by 255"
+    if high <= 255:
+        return f"give pixels from 0 to 255 as x.astype(np.uint8), other numbers as x / {high}"
+    bits = high.bit_length()
+    divisors = f"x / {2**bits - 1} for pixels of {bits} bits, else x / {high}"
+    return f"x goes from {low} to {high}: give {divisors}, and divide all data by the same"
 
 
 def as_input(x: Any, params: Params) -> Array:
@@ -317,10 +331,13 @@ def check_initialiser(scheme: Any) -> None:
 def check_sizes(sizes: Any) -> tuple[int, ...]:
     """Return `sizes` as a tuple of at least two positive ints, else UsageError."""
     if not isinstance(sizes, Sequence) or isinstance(sizes, str):
-        raise ArgumentTypeError("sizes is not a sequence", expected="inputs, hidden sizes, outputs", found=repr(sizes))
+        found, fix = repr(sizes), "give sizes.tolist()" if isinstance(sizes, ndarray) else ""
+        expected = "inputs, hidden sizes, outputs"
+        raise ArgumentTypeError("sizes is not a sequence", expected=expected, found=found, fix=fix)
     checked = []
-    for size in sizes:
-        if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
+    for given in sizes:
+        size = one_number("layer size is not an integer", given, "iu", "integers >= 1")
+        if not isinstance(size, (int, np.integer)):
             raise ArgumentTypeError("layer size is not an integer", expected="integers >= 1", found=repr(size))
         if size < 1:
             raise UsageError("layer size out of range", expected="integers >= 1", found=size)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fnnet.core.frames import check_series, is_series
-from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
+from fnnet.errors import ArgumentTypeError, FnnetError, UsageError, counted
 from fnnet.limits import FINITE, FRACTION, NONNEGATIVE, POSITIVE, Range
 
 if TYPE_CHECKING:
@@ -43,8 +43,10 @@ def check_finite(name: str, value: Any) -> float:
 
 def _checked(name: str, value: Any, allowed: Range) -> float:
     expected = allowed.words
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise ArgumentTypeError(f"{name} is not a number", expected=expected, found=repr(value))
+    value = one_number(f"{name} is not a number", value, "fiu", expected)
+    if not isinstance(value, numbers.Real):
+        fix = "give its value at the step, as schedule(step)" if callable(value) else ""
+        raise ArgumentTypeError(f"{name} is not a number", expected=expected, found=repr(value), fix=fix)
     try:
         number = float(value)
     except OverflowError:
@@ -52,6 +54,27 @@ def _checked(name: str, value: Any, allowed: Range) -> float:
     if not (math.isfinite(number) and allowed.contains(value)):
         raise UsageError(f"{name} out of range", expected=expected, found=value)
     return number
+
+
+def one_number(problem: str, value: Any, kinds: str, expected: str) -> Any:
+    """Return `value`, or the number in an array of one, of any library and one of `kinds` of dtype.
+
+    Raises   ArgumentTypeError with the `problem` for True and False, and for an array of several numbers or none.
+    """
+    if isinstance(value, bool) or str(getattr(value, "dtype", "")) == "bool":
+        raise ArgumentTypeError(problem, expected=expected, found=repr(value), fix="give 1 or 0 if that is meant")
+    if not hasattr(value, "shape") or (isinstance(value, numbers.Number) and not is_span(value)):
+        return value
+    array = as_array(problem, value, kinds, expected)
+    if array.size != 1:
+        fix = "give one of them, as array.item(0)" if array.size else ""
+        raise ArgumentTypeError(problem, expected=expected, found=f"an array of shape {array.shape}", fix=fix)
+    return array.item()
+
+
+def is_span(value: Any) -> bool:
+    """True for a span of time: NumPy's is a numbers.Integral."""
+    return str(getattr(value, "dtype", "")).startswith("timedelta")
 
 
 def check_numbers(name: str, values: Any) -> list[float]:
@@ -72,7 +95,9 @@ def shown(value: Any) -> str:
 
 def check_count(name: str, value: Any, least: int, most: int = MOST) -> int:
     """Return `value` as an int from `least` to `most`, else UsageError."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+    if type(value) is not int:
+        value = one_number(f"{name} is not an integer", value, "iu", f"an integer >= {least}")
+    if not isinstance(value, numbers.Integral):
         raise ArgumentTypeError(f"{name} is not an integer", expected=f"an integer >= {least}", found=repr(value))
     count = int(value)
     if count < least:
@@ -188,9 +213,12 @@ def as_integers(given: Any, shape: tuple[int, ...]) -> Array:
 
 def _one_axis(labels: Array, shape: tuple[int, ...]) -> str:
     """Return what to give in place of labels with two axes."""
-    if labels.shape == shape and shape[1] > 1:
-        return "give labels.argmax(axis=1) of one-hot labels"
-    return "give labels.ravel()" if labels.shape == (shape[0], 1) else ""
+    n, classes = shape
+    if labels.ndim != 2 or labels.shape == (n, 1) or (labels.shape != shape and labels.shape == (1, n)):
+        return "give labels.ravel()" if labels.ndim == 2 else ""
+    columns = labels.shape[1]
+    differ = "" if columns == classes else f"; they have {counted(columns, 'column')}, the network {classes} classes"
+    return f"give labels.argmax(axis=1) of one-hot labels{differ}"
 
 
 def whole(value: Any) -> Any:

@@ -29,6 +29,7 @@ LEAST: Final = 1e-4
 """And at least this fraction of the function's size: rounding leaves 1e-12 of it where the true derivative is 0."""
 TINY: Final = 1e-305
 """Stands for the size of a function that is 0: no number is divided by 0."""
+COMPLEX_STEP: Final = 1e-100
 COARSEST: Final = 4e-6
 """Differences whose error may be a larger fraction of the steepest slope decide nothing."""
 AT_MINIMUM: Final = 1e-4
@@ -79,9 +80,46 @@ class _Line:
         """Return the five-point rule of step w."""
         return (self(-2 * w) - 8 * self(-w) + 8 * self(w) - self(2 * w)) / (12 * w)
 
+    def rounding(self, w: float, epsilon: float) -> float:
+        """Return what rounding values by `epsilon` makes of the slope of step w."""
+        return epsilon * max(abs(self(-2 * w)), abs(self(-w)), abs(self(w)), abs(self(2 * w))) / w
+
     def bend(self, w: float) -> float:
         """Return the fourth difference about the point, divided by w: twice the jump of the slope at a kink there."""
         return abs(self(-2 * w) - 4 * self(-w) + 6 * self(0.0) - 4 * self(w) + self(2 * w)) / w
+
+
+def fitting_step(name: str, at: Array, step: float) -> float:
+    """Return the power of 2 next to `step`, else UsageError if it is lost beside an element of `at`."""
+    power = 2.0 ** max(-1074, min(1023, round(math.log2(step))))
+    place = tuple(map(int, np.unravel_index(int(abs(at).argmax()), at.shape)))
+    largest = float(abs(at[place]))
+    # From there on the points lie apart as far as they should.
+    least = 256 * float(np.spacing(largest)) if math.isfinite(largest) else math.inf
+    if math.isinf(least):
+        raise UsageError("at is not finite", place=f"{name}, element {place}", expected="finite", found=at[place])
+    if not power >= least:
+        raise UsageError(
+            "step is lost in rounding", place=f"{name}, element {place}, which is {at[place]:g}",
+            expected=f"a step of at least {least:.1e}", found=step,
+            fix=f"give step={largest / 1000:.0e}, which suits elements of that size, or scale `at`",
+        )  # fmt: skip
+    return power
+
+
+def fitting_complex_step(name: str, unit: float) -> float:
+    """Return the complex step for a function as large as `unit`, else UsageError: times it, it must be a number still.
+
+    The complex step's error is proportional to its square, 1e-14 at most.
+    """
+    small = COMPLEX_STEP if unit <= TINY else max(COMPLEX_STEP, 1e-306 / unit)
+    if small > 1e-7:
+        problem, fix = (
+            "values too small for the complex step",
+            "multiply the function and its gradient by a large number",
+        )
+        raise UsageError(problem, place=name, expected="values of at least 1e-299, or 0", found=f"{unit:.1e}", fix=fix)
+    return small
 
 
 def differentiate(
@@ -131,28 +169,43 @@ def differentiate(
         least = float(np.spacing(abs(at[place]) + 2 * step))
         kinks[place] = _has_kink(each, step, max(float(bound), 1024 * rounding), least, epsilon())
         if not kinks[place]:
-            slopes[place], found[place] = _refined(each, step, float(bound), least, steepest)
+            slopes[place], found[place] = _refined(each, step, float(bound), least, steepest, epsilon())
     slopes[kinks] = np.nan
     unknown = 8 * found > _coarsest(_largest(slopes[found == 0]), steepest)
     slopes[unknown] = np.nan
     bounds = _bounds(slopes, slopes, steepest, rounding)
     tolerance = np.where(found > bounds / 4, np.maximum(bounds, 8 * found), bounds)
     with np.errstate(over="ignore"):
-        errors = abs(gradient / unit - slopes)
-    small = errors <= np.maximum(100 * tolerance, _coarsest(_largest(slopes), steepest))
-    for place in np.flatnonzero((errors > tolerance) & small).tolist():
-        # It may be chance that two differences agreed, where rounding is more than the values show.
-        least = float(np.spacing(abs(at[place]) + 2 * step))
-        slope, error = _refined(lines[place], step, 0.0, least, steepest)
-        if 8 * error <= _coarsest(_largest(slopes), steepest):
-            slopes[place], tolerance[place] = slope, max(tolerance[place], 8 * error)
-        elif errors[place] <= 8 * error:
-            slopes[place] = np.nan
+        given = gradient / unit
+    _look_again(lines, given, slopes, tolerance, found, (step, steepest, epsilon()), at)
     largest = _largest(slopes)
     constant = max(largest, steepest) <= 16 * rounding
     if rounding > (LIMIT * LEAST if constant else _coarsest(largest, steepest)):
         slopes[:] = np.nan
     return Slopes(slopes, tolerance, kinks, unit)
+
+
+def _look_again(
+    lines: list[_Line], given: Array, slopes: Array, tolerance: Array, found: Array,
+    scales: tuple[float, float, float], at: Array,
+) -> None:  # fmt: skip
+    """Change `slopes` and `tolerance` where a gradient differs by little, and rounding may be why.
+
+    It may be chance that two differences agreed, where rounding is more than the values show. Terms that cancel in the
+    values leave a rounding that may show at one element only, as what was `found` there.
+    """
+    step, steepest, epsilon = scales
+    errors = abs(given - slopes)
+    small = errors <= np.maximum(100 * tolerance, _coarsest(_largest(slopes), steepest))
+    for place in np.flatnonzero((errors > tolerance) & small).tolist():
+        least = float(np.spacing(abs(at[place]) + 2 * step))
+        slope, error = _refined(lines[place], step, 0.0, least, steepest, epsilon)
+        if 8 * error <= _coarsest(_largest(slopes), steepest):
+            slopes[place], tolerance[place] = slope, max(tolerance[place], 8 * error)
+        elif errors[place] <= 8 * error:
+            slopes[place] = np.nan
+    errors = abs(given - slopes)
+    slopes[(errors > tolerance) & (errors <= 8 * found[~np.isnan(slopes)].max(initial=0.0))] = np.nan
 
 
 def _bounds(slopes: Array, known: Array, steepest: float, rounding: float) -> Array:
@@ -197,12 +250,17 @@ def _has_kink(line: _Line, step: float, bound: float, least: float, epsilon: flo
     return len(last) == 4 and max(last) <= 2.2 * min(last)
 
 
-def _refined(line: _Line, step: float, bound: float, least: float, steepest: float) -> tuple[float, float]:
+def _refined(
+    line: _Line, step: float, bound: float, least: float, steepest: float, epsilon: float
+) -> tuple[float, float]:
     """Return the slope at the point, from the step at which the differences agree best, and its error.
 
-    They agree if those of three steps do, and the slope does not jump at the point at all steps.
+    They agree if those of three steps do, and the slope does not jump at the point at all steps. Where the second
+    derivative jumps, halving w halves the error of the differences, and two of them may agree by chance. So an error
+    is taken to be at least an eighth of the one before and of the fourth differences, at least the rounding of the
+    values, and at least half of the one after it.
     """
-    w, coarse, before = step / 2, line.slope(step), math.nan
+    w, coarse, before, gap = step / 2, line.slope(step), math.nan, 0.0
     slopes, errors, bends, best = list[float](), list[float](), list[float](), 0
     for _ in range(HALVINGS):
         if w < least:
@@ -211,11 +269,12 @@ def _refined(line: _Line, step: float, bound: float, least: float, steepest: flo
         slope = (16 * fine - coarse) / 15
         bends.append(line.bend(w))
         if not math.isnan(before):
+            earlier, gap = gap, max(abs(slope - before), abs(slope - fine))
             slopes.append(slope)
-            errors.append(max(abs(slope - before), abs(slope - fine)))
+            errors.append(max(gap, earlier / 8, bends[-1] / 8, line.rounding(w, epsilon)))
             best = min(range(len(errors)), key=lambda number: _error(errors, number))
-            if min(errors) <= bound / 4 and min(bends) <= bound:
-                return slopes[errors.index(min(errors))], min(errors)
+            if best < len(errors) - 1 and _error(errors, best) <= bound / 4 and min(bends) <= bound:
+                break
             if len(errors) > best + ENOUGH and 8 * min(bends) <= COARSEST * steepest:
                 break
         w, coarse, before = w / 2, fine, slope

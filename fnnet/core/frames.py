@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fnnet.core.params import Array
 
 PIXELS: Final = tuple(map(re.compile, PIXEL_NAMES))
+NUMBERED: Final = re.compile(r"(.*?)([0-9]{1,6})", re.DOTALL)
 FILL: Final = "fill them in, or leave their rows out"
 
 
@@ -77,9 +78,13 @@ def pixels_of(problem: str, frame: Any, expected: str) -> Array:
         raise UsageError(
             "a column beside the pixels", place=_column(names[at]), expected="pixels", found=names[at], fix=fix
         )
-    if named != sorted(named) or len(set(named)) < len(named):
+    numbered = named or _numbered(names)
+    if numbered != sorted(numbered) or len(set(named)) < len(named):
         fix = "put them in order, or make a data set with fnnet.data.from_frame"
-        raise UsageError("columns of pixels are not in order", expected=names[0], found=", ".join(names[:4]), fix=fix)
+        fix += "" if named else "; frame.to_numpy() takes them as they stand"
+        in_order = [names[at] for at in sorted(range(len(names)), key=numbered.__getitem__)]
+        expected, found = (", ".join(each[:4]) for each in (in_order, names))
+        raise UsageError("columns of pixels are not in order", expected=expected, found=found, fix=fix)
     numbers = numbers_of(problem, frame)
     dtypes = [*frame.dtypes]
     kinds = [_kind(dtype) for dtype in dtypes]
@@ -105,6 +110,16 @@ def _pixel(name: str) -> tuple[int, ...] | None:
     """Return the numbers in the name of a pixel; None for another name."""
     found = next((match for each in PIXELS if (match := each.fullmatch(name.strip().lower()))), None)
     return tuple(map(int, found.groups())) if found else None
+
+
+def _numbered(names: list[str]) -> list[tuple[int, ...]]:
+    """Return the numbers of columns that are all called by one word and a number, without gaps; else an empty list."""
+    found = [NUMBERED.fullmatch(name.strip()) for name in names]
+    if len({match[1] if match else None for match in found}) != 1:
+        return []
+    numbers = [int(match[2]) for match in found if match]
+    gaps = len(set(numbers)) < len(names) or max(numbers, default=0) - min(numbers, default=0) >= len(names)
+    return [] if gaps else [(number,) for number in numbers]
 
 
 def _column(name: str) -> str:

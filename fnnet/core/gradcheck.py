@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, Final, NamedTuple, SupportsIndex, overload
 
 import numpy as np
@@ -18,19 +19,27 @@ import numpy as np
 from fnnet.core import network, rng
 from fnnet.core.check_network import as_input, check_activation, check_masks, check_params
 from fnnet.core.check_trees import check_finite_grads, check_like
-from fnnet.core.checks import as_array, calm, check_amount, check_label_smoothing, check_labels, check_weights
-from fnnet.core.differences import FLOOR, LEAST, LIMIT, differentiate
+from fnnet.core.checks import as_array, calm, check_amount, check_label_smoothing, check_labels, check_weights, is_span
+from fnnet.core.differences import (
+    COMPLEX_STEP,
+    FLOOR,
+    LEAST,
+    LIMIT,
+    differentiate,
+    fitting_complex_step,
+    fitting_step,
+)
 from fnnet.core.operations import ACTIVATIONS, OPERATIONS, Activation
 from fnnet.core.own import call_own
 from fnnet.core.params import Array, Layer, Params
 from fnnet.core.public import init
+from fnnet.core.state import Model
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import ArgumentTypeError, UsageError
 
 CENTRAL_LIMIT: Final = LIMIT
 COMPLEX_LIMIT: Final = 1e-12
 STEP: Final = 1e-3
-COMPLEX_STEP: Final = 1e-100
 ROUGH: Final = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 """The relative rounding of values that are not float64."""
 
@@ -207,7 +216,8 @@ def check_gradient(
 
     Raises   ArgumentTypeError for other dtypes, and a function whose values are not numbers; UsageError for a gradient
              of another shape, for values and gradients that are not finite, for a function that writes into its
-             argument, and for a step that is lost in rounding beside `at`.
+             argument, for a step that is lost in rounding beside `at`, and for values below 1e-305 (1e-299 with
+             `complex_step`).
 
     >>> import fnnet, numpy as np
     >>> at = np.linspace(-1.0, 1.0, 5)
@@ -232,6 +242,8 @@ def check_gradient(
             return _check_function(f"layer {number + 1} {name}", at, gradient, value, step, bool(complex_step))
 
         return Checks(check(number, name) for number in range(len(params.layers)) for name in Layer._fields)
+    if isinstance(at, Model):
+        raise ArgumentTypeError("at", expected="a float64 array or Params", found="Model", fix="pass model.params")
     at = as_array("at", at, "fiub", "a float64 array or Params")
     if at.dtype != np.float64:
         raise ArgumentTypeError("at", expected="float64", found=at.dtype, fix="give at.astype(np.float64)")
@@ -257,22 +269,28 @@ def _float64_params(params: Params) -> Params:
 def _check_function(
     name: str, at: Array, gradient: Array, function: Callable[[Array], Any], step: float, exact: bool
 ) -> Check:
-    step, epsilon = _fitting_step(name, at, step), [float(np.finfo(np.float64).eps)]
+    step, epsilon = fitting_step(name, at, step), [float(np.finfo(np.float64).eps)]
     gradient = gradient.astype(np.float64)
 
     def value(array: Array) -> complex:
         found = call_own("function", function, array)
         if str(getattr(found, "dtype", "")) in ROUGH:
             epsilon[0] = max(epsilon[0], ROUGH[str(found.dtype)])
-        if not isinstance(found, numbers.Number) and _is_scalar(found):
+        if not isinstance(found, numbers.Number) and _is_scalar(found, array.dtype.kind == "c"):
             found = complex(found) if array.dtype.kind == "c" else float(found)
-        if not isinstance(found, numbers.Complex if array.dtype.kind == "c" else numbers.Real):
-            found = f"shape {np.shape(found)}" if isinstance(found, np.ndarray) else repr(found)[:80]
+        kinds = numbers.Complex if array.dtype.kind == "c" else numbers.Real
+        if not isinstance(found, kinds) or is_span(found):
+            found = f"shape {np.shape(found)}, {found.dtype}" if isinstance(found, np.ndarray) else repr(found)[:80]
             raise ArgumentTypeError("value of the function", place=name, expected="a number", found=found)
-        if not np.isfinite(complex(found)):
+        try:
+            number = complex(found)
+        except OverflowError:  # integers and fractions of any size
+            number = complex(math.inf)
+        if not np.isfinite(number):
             fix = "give a point two steps inside the function's domain, or a smaller step"
-            raise UsageError("value of the function", place=name, expected="a finite number", found=found, fix=fix)
-        return complex(found)
+            given = "one beyond 1e308" if isinstance(found, (int, Fraction)) else found
+            raise UsageError("value of the function", place=name, expected="a finite number", found=given, fix=fix)
+        return number
 
     def moved(place: tuple[int, ...], by: complex) -> complex:
         array = at.astype(np.result_type(by, np.float64))
@@ -289,33 +307,20 @@ def _check_function(
         errors = LIMIT * (abs(gradient / unit - slopes) / tolerance)[compared]
     complex_error = None
     if exact:
-        by_complex_step = [moved(place, COMPLEX_STEP * 1j).imag / COMPLEX_STEP / unit for place in places]
+        small = fitting_complex_step(name, unit)
+        by_complex_step = [moved(place, small * 1j).imag / small / unit for place in places]
         complex_error = _worst(gradient / unit, np.array(by_complex_step), LEAST)
     central = float(errors.max()) if errors.size else 0.0
     return Check(name, at.shape, int(compared.sum()), int(kinks.sum()), central, complex_error)
 
 
-def _fitting_step(name: str, at: Array, step: float) -> float:
-    """Return the power of 2 next to `step`, else UsageError if it is lost beside an element of `at`."""
-    power = 2.0 ** max(-1074, min(1023, round(math.log2(step))))
-    place = tuple(map(int, np.unravel_index(int(abs(at).argmax()), at.shape)))
-    largest = float(abs(at[place]))
-    # From there on the points lie apart as far as they should.
-    least = 256 * float(np.spacing(largest)) if math.isfinite(largest) else math.inf
-    if math.isinf(least):
-        raise UsageError("at is not finite", place=f"{name}, element {place}", expected="finite", found=at[place])
-    if not power >= least:
-        raise UsageError(
-            "step is lost in rounding", place=f"{name}, element {place}, which is {at[place]:g}",
-            expected=f"a step of at least {least:.1e}", found=step, fix="give a larger step, or scale `at`",
-        )  # fmt: skip
-    return power
-
-
-def _is_scalar(found: Any) -> bool:
-    """True for an array without axes, of any library; not for text."""
-    numeric = not isinstance(found, np.ndarray) or found.dtype.kind in "fiuc"
-    return numeric and getattr(found, "shape", None) == () and hasattr(found, "__float__")
+def _is_scalar(found: Any, is_complex: bool) -> bool:
+    """True for an array without axes, of any library, of a real number, or a complex one where that is asked."""
+    if isinstance(found, (np.ndarray, np.generic)) and found.dtype.kind not in ("fiuc" if is_complex else "fiu"):
+        return False
+    if found is np.ma.masked or (not is_complex and "complex" in str(getattr(found, "dtype", ""))):
+        return False
+    return getattr(found, "shape", None) == () and hasattr(found, "__float__")
 
 
 def _check_array(

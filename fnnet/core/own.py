@@ -11,10 +11,18 @@ import numpy as np
 from fnnet.core.checks import as_array
 from fnnet.core.params import Array, Params, each
 from fnnet.core.state import Moments
-from fnnet.errors import UsageError
+from fnnet.errors import LONGEST, FnnetError, UsageError
 
-REFUSAL: Final = re.compile(r"(assignment destination|(output |sort |partition |buffer source )?array) is read-only")
-"""NumPy's words where a function writes into an array that is read-only."""
+REFUSAL: Final = re.compile(
+    r"(assignment destination|((put: |putmask: )?output |sort |partition |buffer source |underlying )?array|out"
+    r"|operand array with iterator write flag set|WRITEBACKIFCOPY base|array to be byte-swapped) is read-only"
+    r"|cannot modify read-only memory|.*must be read-write bytes-like object, not numpy\.ndarray"
+    r"|(?s:.*)Cannot modify readonly array of type: (?s:.*)"
+)
+"""The words of NumPy, Python's buffers and Numba where a function writes into an array that is read-only.
+
+np.dot and the `out` of random generators name several reasons in one sentence: those errors stay NumPy's.
+"""
 
 
 def call_own(problem: str, function: Callable[..., Any], *given: Any) -> Any:
@@ -24,12 +32,13 @@ def call_own(problem: str, function: Callable[..., Any], *given: Any) -> Any:
     """
     try:
         return function(*map(read_only, given))
-    except ValueError as error:
-        if not REFUSAL.fullmatch(str(error)):
+    except Exception as error:
+        if isinstance(error, FnnetError) or not (words := REFUSAL.fullmatch(str(error))):
             raise
         expected = "a function that leaves its arguments as they are"
-        fix = "make a new array, without out=, += or [...] = on an argument"
-        raise UsageError(problem, expected=expected, found=error, fix=fix) from None
+        fix = "make a new array, or write into a copy, as z.copy() makes it"
+        found = words[0] if len(words[0]) < LONGEST else "a compiled function that writes into an argument"
+        raise UsageError(problem, expected=expected, found=found, fix=fix) from None
 
 
 def read_only(value: Any) -> Any:

@@ -104,6 +104,8 @@ else:
 
         It is the tuple of its layers: `params[0]` is the first, `params[-1]` the last, `len(params)` their number, and
         `==` compares shapes, dtypes and values. As a NamedTuple it has the field `layers`, the same as a plain tuple.
+
+        Its arrays are read-only: NumPy refuses to write into them, in its own words; `params[0].W.copy()` is writable.
         """
 
         layers: tuple[Layer, ...]

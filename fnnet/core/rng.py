@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fnnet.core.checks import check_count, shown
+from fnnet.core.checks import check_count, one_number, shown
 from fnnet.errors import ArgumentTypeError, UsageError
 
 SCHEME: Final = "philox4x64-10/1"
@@ -27,8 +27,13 @@ PURPOSES: Final = MappingProxyType(
 
 
 def check_seed(seed: Any, name: str = "seed") -> int:
-    """Return `seed`, or another part of a stream's key, as an int in [0, 2**64); raise UsageError otherwise."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+    """Return `seed`, or another part of a stream's key, as an int in [0, 2**64); raise UsageError otherwise.
+
+    It may also be an array of one integer, of any library.
+    """
+    if type(seed) is not int:
+        seed = one_number(f"{name} is not an integer", seed, "iu", "0 to 2**64 - 1")
+    if not isinstance(seed, (int, np.integer)):
         raise ArgumentTypeError(f"{name} is not an integer", expected="0 to 2**64 - 1", found=repr(seed))
     if not 0 <= seed < 2**64:
         raise UsageError(f"{name} out of range", expected="0 to 2**64 - 1", found=shown(seed))

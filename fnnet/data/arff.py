@@ -99,11 +99,12 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
             ]
             x, labels, more = assemble(cells, table.columns, lines)
     notes += [*table.columns.notes, *more]
-    at, shape = os.fsdecode(path), image_shape(x.shape[1], wanted.shape)
+    at, shape = os.fsdecode(path), table.columns.shape or image_shape(x.shape[1], wanted.shape)
     unit = any(note.code == "unit-pixels" for note in more)
     check_images(x, shape, table.columns, unit=unit, path=path, wanted=wanted)
     labels = None if table.ignored else labels
-    return Content(x, labels, shape, labels_at=at, shape_at=PLACE, notes=tuple(notes), classes=tuple(table.classes))
+    by_row, classes = table.columns.shape is not None, tuple(table.classes)
+    return Content(x, labels, shape, labels_at=at, shape_at=PLACE, notes=tuple(notes), classes=classes, by_row=by_row)
 
 
 FORMAT: Final = Format("ARFF", _recognise, _read, columns=True)

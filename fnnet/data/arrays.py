@@ -11,7 +11,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.colour import colour_notes
-from fnnet.data.grey import colours_at, ink_of, over_black, weighed
+from fnnet.data.grey import colours_at, ink_of, opacity_notes, over_black, weighed
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import spread
 from fnnet.data.reader import AnyPath, Content
@@ -35,16 +35,19 @@ def as_content(
     """Return images, with their labels if there are any, as a reader returns them; see `as_images`, `as_labels`."""
     notes: list[Note] = []
     if labels is None:
-        pixels, shape = as_images(x, where, name, flat, notes)
-        return Content(pixels, None, shape, shape_at=name, notes=tuple(notes))
+        pixels, shape, ink = _in_rows(_as_stored(x, where, name, notes), flat)
+        return Content(pixels, None, shape, shape_at=name, notes=(*notes, *opacity_notes(ink)), ink=ink)
     stored = _as_stored(x, where, name, notes)
-    pixels, shape = _in_rows(stored, flat)
+    pixels, shape, ink = _in_rows(stored, flat)
+    notes += opacity_notes(ink)
     known = as_labels(labels, len(pixels), labels_at or where, labels_name, notes)
     if stored.ndim == 4 and stored.shape[3] > 1:
         rows, place = spread(np.arange(len(pixels))), f"{os.fsdecode(where)}: {name}"
-        notes += colour_notes(pixels[rows], shape, colours_at(stored[rows]), known[rows], place)
+        notes += colour_notes(
+            pixels[rows], shape, colours_at(stored[rows]), known[rows], place, None if ink is None else ink[rows]
+        )
     place = labels_at or f"{os.fsdecode(where)}: {labels_name}"
-    return Content(pixels, known, shape, labels_at=place, shape_at=name, notes=tuple(notes))
+    return Content(pixels, known, shape, labels_at=place, shape_at=name, notes=tuple(notes), ink=ink)
 
 
 def as_images(
@@ -53,12 +56,12 @@ def as_images(
     """Return `x` as uint8 rows (n, pixels), and the (height, width) of an image.
 
     x        (n, height, width), with 1, 3 or 4 channels last or first, or (n, pixels): integers or whole floats from 0
-             to 255, floats from 0 to 1, truth values. Colour becomes luma (ITU-R 601).
+             to 255, floats from 0 to 1 or from -1 to 1, truth values. Colour becomes luma (ITU-R 601).
     flat     the height and width to give to rows of that many pixels.
     notes    takes what the user should know.
     Raises   DataError for another shape or a value out of range.
     """
-    return _in_rows(_as_stored(x, where, name, notes), flat)
+    return _in_rows(_as_stored(x, where, name, notes), flat)[:2]
 
 
 def _as_stored(x: Array, where: AnyPath, name: str, notes: list[Note]) -> Array:
@@ -72,38 +75,42 @@ def _as_stored(x: Array, where: AnyPath, name: str, notes: list[Note]) -> Array:
     return _as_bytes(x, where, name, notes)
 
 
-def _in_rows(x: Array, flat: tuple[int, int] | None) -> tuple[Array, tuple[int, int]]:
-    """Return images as grey rows, and the (height, width) of one."""
+def _in_rows(x: Array, flat: tuple[int, int] | None) -> tuple[Array, tuple[int, int], Array | None]:
+    """Return images as grey rows, the (height, width) of one, and their kinds, as `Content` has them."""
     shape = image_shape(x.shape[1], flat) if x.ndim == 2 else (x.shape[1], x.shape[2])
-    return np.ascontiguousarray(_as_grey(x) if x.ndim == 4 else x).reshape(len(x), -1), shape
+    grey, kinds = _as_grey(x) if x.ndim == 4 else (x, None)
+    return np.ascontiguousarray(grey).reshape(len(x), -1), shape, kinds
 
 
-def _as_grey(x: Array) -> Array:
-    """Return the grey of bytes (n, height, width, channels), as rows."""
+def _as_grey(x: Array) -> tuple[Array, Array | None]:
+    """Return the grey of bytes (n, height, width, channels), as rows, and the kinds of the images."""
     flat = x.reshape(len(x), -1, x.shape[3])
     if x.shape[3] == 1:
-        return flat[..., 0]
-    found = np.empty(flat.shape[:2], np.uint8)
+        return flat[..., 0], None
+    found, kinds = np.empty(flat.shape[:2], np.uint8), np.zeros(len(x), np.uint8)
     for part in _pieces(len(x), x[0].size):
         colours, alpha = flat[part][..., :3], flat[part][..., 3:].squeeze(-1) if x.shape[3] == 4 else None
         grey = over_black(weighed(colours), 255 if alpha is None else alpha)
-        found[part] = grey if alpha is None else ink_of(grey, colours, alpha)
-    return found
+        found[part], kinds[part] = (grey, 0) if alpha is None else ink_of(grey, colours, alpha)
+    return found, kinds if kinds.any() else None
 
 
 def _as_bytes(x: Array, where: AnyPath, name: str, notes: list[Note]) -> Array:
     """Return numbers as bytes."""
     if x.dtype == bool:
         return x.astype(np.uint8) * np.uint8(255)
-    _check_range(x, 255, where, name)
+    lowest = -1 if x.dtype.kind == "f" and x.min() == -1 and 0 < x.max() <= 1 else 0
+    if not lowest:
+        _check_range(x, 255, where, name)
     if x.dtype.kind in "iu":
         return x.astype(np.uint8, copy=False)
     unit = x.max() <= 1
     if unit:
-        notes.append(Note("unit-pixels", f"{name}: pixels from 0 to 1 are scaled to 0 to 255"))
+        notes.append(Note("unit-pixels", f"{name}: pixels from {lowest} to 1 are scaled to 0 to 255"))
     found = np.empty(x.shape, np.uint8)
     for part in _pieces(len(x), x[0].size):
-        values = x[part].astype(np.float64) * (255 if unit else 1)
+        values = x[part].astype(np.float64)
+        values = (values - lowest) * (255 / (1 - lowest)) if unit else values
         whole = np.rint(values)
         if not unit and (whole != values).any():
             at = tuple(map(int, np.argwhere(whole != values)[0]))

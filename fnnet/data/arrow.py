@@ -15,7 +15,7 @@ import numpy as np
 
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader, kept
-from fnnet.data.reader import AnyPath, Content, Format, Opened, Wanted, size
+from fnnet.data.reader import AnyPath, Content, Format, Opened, Wanted, joined_ink, size
 from fnnet.data.roles import PARTS
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
@@ -106,6 +106,7 @@ def _joined(reader: Reader, paths: Sequence[Path], wanted: Wanted) -> Content:
         x=np.concatenate([each.x for each in contents]),
         labels=np.concatenate(labels),
         lossy=any(each.lossy for each in contents),
+        ink=joined_ink([(each.ink, len(each.x)) for each in contents]),
         notes=tuple(dict.fromkeys(note for each in contents for note in each.notes)),
     )
 

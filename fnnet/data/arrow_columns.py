@@ -17,10 +17,12 @@ from fnnet.data.arrays import MAX_LABEL, as_content, as_labels, image_shape
 from fnnet.data.bounds import check_expansion
 from fnnet.data.csv_columns import OPTION, Columns, columns_of, is_header
 from fnnet.data.csv_lines import Lines
-from fnnet.data.csv_numbers import Part, mixed, scaled, wrong_numbers
+from fnnet.data.csv_numbers import Part, part_of, wrong_numbers
+from fnnet.data.grey import opacity_notes
 from fnnet.data.kaggle_csv import assemble
-from fnnet.data.many import Pictures, read_pictures
+from fnnet.data.many import Pictures, colour_notes_of, joined, read_pictures
 from fnnet.data.notes import Note
+from fnnet.data.preprocess import SAMPLE, spread
 from fnnet.data.reader import AnyPath, Content, Packed, Wanted, check_columns
 from fnnet.data.roles import LABELS, role_of
 from fnnet.files.disk import refuse
@@ -148,10 +150,19 @@ class Table:
         if not rows:
             refuse("empty dataset", source.path, SCHEMA, "at least 1 row of numbers", "0 rows", "fetch the file again")
         x, labels, notes = assemble(parts, columns, Lines(",", source.path))
-        shape = image_shape(x.shape[1], source.wanted.shape)
+        shape = columns.shape or image_shape(x.shape[1], source.wanted.shape)
         told = (*columns.notes, *notes)
         names = class_names(source.schema, self.there[columns.label_at]) if columns.label_at is not None else ()
-        return Content(x, labels, shape, labels_at=str(source.path), shape_at=SCHEMA, notes=told, classes=names)
+        return Content(
+            x,
+            labels,
+            shape,
+            labels_at=str(source.path),
+            shape_at=SCHEMA,
+            notes=told,
+            classes=names,
+            by_row=columns.shape is not None,
+        )
 
     def _part(self, batch: Any, first: int) -> Part:
         columns, source = self.columns, self.source
@@ -159,10 +170,8 @@ class Table:
         for column in self.at:
             name = self.there[column]
             values[:, column] = _numbers(batch.column(name), name, first, source)
-        x, labels = values[:, columns.pixels], values[:, list(columns.labels_at)]
         if all(source.schema.field(name).type == "bool" for name in (self.there[each] for each in columns.pixels_at)):
-            x = x * 255
-        whole = np.floor(x) == x
+            values[:, columns.pixels] *= 255
         wrong = wrong_numbers(values, columns)
         if wrong.any():
             row, number = np.argwhere(wrong)[0].tolist()
@@ -170,13 +179,7 @@ class Table:
             kind, most = ("label", MAX_LABEL) if at in columns.labels_at else ("pixel", 255)
             expected, found = f"a whole number from 0 to {most}", values[row, at]
             refuse(f"not a {kind}", source.path, self._place(first + row, at), expected, found, "correct the cell")
-        if whole.all():
-            return Part(x.astype(np.uint8), labels)
-        row, number = np.argwhere(~whole)[0].tolist()
-        place = self._place(first + row, columns.pixels_at[number])
-        if x.max() > 1:
-            mixed(place, f"{x[row, number]:g}", Lines(",", source.path))
-        return Part(scaled(x), labels, place)
+        return part_of(values, columns, Lines(",", source.path), lambda row, column: self._place(first + row, column))
 
     def _place(self, row: int, column: int) -> str:
         return f"row {row + 1}, column {self.there[column]}"
@@ -188,6 +191,7 @@ class Images:
     def __init__(self, source: Source, images: str) -> None:
         check_columns(None, source.wanted.image, f"{os.fsdecode(source.path)}, a column of images")
         self.source, self.images = source, images
+        self.looked_at: list[Array] = []
         self.labels = self._label_column() if source.wanted.labelled else None
         self.names = (images,) if self.labels is None else (images, self.labels)
 
@@ -239,11 +243,14 @@ class Images:
                 refuse("images differ in size", source.path, self.images, "one size", shapes, "scale them alike")
             x, flat = np.concatenate(parts), source.wanted.shape
             return as_content(x, labels, source.path, self.images, flat, labels_name=name)
-        x, notes = np.concatenate([each.x for each in parts]), list[Note]()
-        known = None if labels is None else as_labels(labels, len(x), source.path, name, notes)
-        lossy = any(each.lossy for each in parts)
-        place = f"{source.path}: {name}"
-        return Content(x, known, parts[0].shape, None, place, self.images, lossy, tuple(notes))
+        found, notes, place = joined(parts), list[Note](), f"{source.path}: {name}"
+        notes += opacity_notes(found.ink)
+        known = None if labels is None else as_labels(labels, len(found.x), source.path, name, notes)
+        if known is not None:
+            where = f"{source.path}: {self.images}"
+            notes += colour_notes_of(found, np.concatenate(self.looked_at), known, where)
+        content = Content(found.x, known, found.shape, None, place, self.images, found.lossy, tuple(notes))
+        return content._replace(ink=found.ink)
 
     def _pictures(self, column: Any, field: str, first: int, shape: tuple[int, int] | None) -> Pictures:
         """Return the pictures that are packed in the cells of a column."""
@@ -256,7 +263,10 @@ class Images:
         if shape is None:
             shape = read_pictures(packed[:1]).shape
         source.check((first + len(packed)) * math.prod(shape))
-        return read_pictures(packed, shape)
+        # The number of rows to come is not known: of each batch some are looked at, fewer and fewer.
+        rows = spread(np.arange(len(packed)), source.wanted.labelled * SAMPLE // (1 + len(self.looked_at)))
+        self.looked_at.append(first - 1 + rows)
+        return read_pictures(packed, shape, frozenset(rows.tolist()))
 
     def _arrays(self, column: Any, first: int) -> Array:
         """Return lists of numbers as an array (n, ...); DataError unless all are of one length."""

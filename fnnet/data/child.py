@@ -271,7 +271,11 @@ def described(content: Content, arrays: list[Array]) -> dict[str, Any]:
         arrays.append(np.ascontiguousarray(content.labels, np.int64))
     if content.colours is not None:
         arrays.append(np.ascontiguousarray(content.colours))
-    fields: dict[str, Any] = content._asdict() | {"colours": content.colours is not None}
+    if content.ink is not None:
+        arrays.append(np.ascontiguousarray(content.ink))
+    fields: dict[str, Any] = content._asdict() | {
+        name: getattr(content, name) is not None for name in ("colours", "ink")
+    }
     fields |= {"x": True, "labels": content.labels is not None, "notes": [[note.code, note] for note in content.notes]}
     return fields | {"test": content.test and described(content.test, arrays)}
 
@@ -281,6 +285,7 @@ def content_of(fields: dict[str, Any], arrays: Iterator[Array]) -> Content:
     x = next(arrays)
     labels = next(arrays) if fields["labels"] else None
     colours = next(arrays) if fields["colours"] else None
+    ink = next(arrays) if fields["ink"] else None
     height, width = fields["image_shape"]
     if x.dtype != np.uint8 or x.shape[1:] != (height * width,) or (labels is not None and labels.shape != (len(x),)):
         raise FnnetError("the process that reads the file answers in another form", found=f"shape {x.shape}")
@@ -289,4 +294,6 @@ def content_of(fields: dict[str, Any], arrays: Iterator[Array]) -> Content:
     values = {"x": freeze(x), "labels": labels, "image_shape": (height, width), "notes": notes, "test": test}
     if colours is not None and (colours.dtype != np.uint8 or colours.shape != (POINTS, POINTS, 3)):
         raise FnnetError("the process that reads the file answers in another form", found=f"shape {colours.shape}")
-    return Content(**fields | values | {"colours": colours, "classes": tuple(fields["classes"])})
+    if ink is not None and (ink.dtype != np.uint8 or ink.shape != (len(x),)):
+        raise FnnetError("the process that reads the file answers in another form", found=f"shape {ink.shape}")
+    return Content(**fields | values | {"colours": colours, "ink": ink, "classes": tuple(fields["classes"])})

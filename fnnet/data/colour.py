@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.data.grey import POINTS, points
+from fnnet.data.grey import INKED, POINTS, points
 from fnnet.data.notes import Note
 
 VIVID: Final = 48
@@ -25,30 +25,39 @@ FEWEST: Final = 10
 """Images that can show it."""
 
 
-def colour_notes(grey: Array, shape: tuple[int, int], colours: Array, labels: Array, where: str) -> list[Note]:
+def colour_notes(
+    grey: Array, shape: tuple[int, int], colours: Array, labels: Array, where: str, ink: Array | None = None
+) -> list[Note]:
     """Return a note if the classes of images differ in colour and less than half as much in grey.
 
     grey     the images as they are read, uint8 (n, height x width); some of a data set do.
     shape    (height, width).
     colours  theirs at some points, uint8 (n, POINTS, POINTS, 3); zeros for images without colours.
     labels   (n,).
+    ink      the kinds of images, as in `Content`: of those that are opacity, the lightness of the ink is lost, too.
     """
     classes = len(np.unique(labels))
     if len(labels) < max(FEWEST, classes + 2) or classes < 2:
         return []
     red, green, blue = (np.ascontiguousarray(colours[..., k]) for k in range(3))
     vivid = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue) > VIVID
-    if not vivid.any():
+    inked = np.zeros(len(labels), bool) if ink is None else ink == INKED
+    if not (vivid.any() or inked.any()):
         return []
     luma = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
     chroma = [(each - luma) * vivid for each in (red, blue)]
-    in_colour, sure = _explained(np.concatenate([_parts(each) for each in chroma], axis=1), labels)
     images = grey.reshape(-1, *shape)[:, points(shape[0])][:, :, points(shape[1])]
+    # How light ink is where it is opaque; as grey in images that show it.
+    light = np.where(inked[:, None, None], luma, images.astype(np.float32)) if inked.any() else luma[..., :0]
+    lost = [*chroma, light] if light.size else chroma
+    in_colour, sure = _explained(np.concatenate([_parts(each) for each in lost], axis=1), labels)
     shades = np.column_stack([_parts(images), grey.min(axis=1), grey.max(axis=1), grey.mean(axis=1)])
     in_grey, _ = _explained(shades.astype(np.float32), labels)
     if in_colour < LEAST or sure < SURE or in_grey >= in_colour / 2:
         return []
     text = f"{where}: the classes differ in colour more than in grey, and only grey is read: what colours show is lost"
+    if inked.all():
+        text = f"{where}: the classes differ in the colour of ink, of which only the opacity is read: colours are lost"
     return [Note("colour", text)]
 
 

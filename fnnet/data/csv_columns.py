@@ -11,7 +11,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.notes import Note
-from fnnet.data.reader import AnyPath, Wanted
+from fnnet.data.reader import NO_COLUMN, AnyPath, Wanted
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
 from fnnet.names import PIXEL_NAMES
@@ -43,6 +43,7 @@ class Columns(NamedTuple):
     header     True if the first line holds names.
     notes      on what is passed over.
     sure       True if the names are those of pixels.
+    shape      (height, width) of an image if the names say the row and the column of each pixel.
     """
 
     width: int
@@ -53,6 +54,7 @@ class Columns(NamedTuple):
     header: bool
     notes: tuple[Note, ...] = ()
     sure: bool = False
+    shape: tuple[int, int] | None = None
 
     def read(self) -> list[int]:
         """Return the columns that hold pixels or labels."""
@@ -151,7 +153,7 @@ def _told(first: _First) -> int | None:
         found.add(int(choice) - 1)
     if len(found) != 1:
         expected = "first, last, none, a name in the header, or " + f"1 to {width}"
-        problem = "two columns may be meant by --label-column" if found else "no such column for --label-column"
+        problem = "two columns may be meant by --label-column" if found else NO_COLUMN
         first.refuse(problem, expected, repr(choice), "name another, or say its number")
     return found.pop()
 
@@ -190,7 +192,8 @@ def _by_name(first: _First, told: int | None) -> Columns:
         expected = f"{math.prod(spans)} columns, without gaps"
         first.refuse("pixel columns missing", expected, len(pixels), KAGGLE)
     if isinstance(family, int):
-        return _columns(first, [pixels[number] for number in sorted(pixels)], told, notes)._replace(sure=True)
+        columns = _columns(first, [pixels[number] for number in sorted(pixels)], told, notes)
+        return columns._replace(sure=True, shape=(spans[0], spans[1]) if len(spans) == 2 else None)
     return _by_count(pixels, first, told, notes)
 
 
@@ -242,7 +245,8 @@ def _by_count(pixels: Pixels, first: _First, told: int | None, notes: Sequence[N
     if not _fits(count, shape) and not open_label:
         expected = "a square number of pixels, such as 784, or one more with the label first or last"
         problem = "names without 'pixel'" if first.names else "no header"
-        fix = f"if each row is an image, say --image-size HxW, or {KAGGLE}; tables are not read yet"
+        sized = "" if first.wanted.known else "say --image-size HxW, or "
+        fix = f"if each row is an image, {sized}{KAGGLE}; tables are not read yet"
         first.refuse(f"{problem} and an odd number of fields", expected, counted(len(first.cells), "field"), fix)
     images = count - open_label
     if not first.wanted.image and images < ENOUGH and (shape is None or images != math.prod(shape)):

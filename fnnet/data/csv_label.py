@@ -29,12 +29,14 @@ LARGEST: Final = 9999
 """Larger values are not taken for labels unless the user says so."""
 
 
-def label_column(first: Array, last: Array, pixels: Array, unit: bool = False) -> Literal["first", "last"] | None:
+def label_column(
+    first: Array, last: Array, pixels: Array, lowest: int | None = None
+) -> Literal["first", "last"] | None:
     """Return which column is the labels; None if either may be.
 
     first, last   the values of the columns, (n,).
     pixels        what lies between them, uint8 (n, at least 1).
-    unit          True if pixels in the file are fractions of 1, of which `pixels` has 255 times as much.
+    lowest        0 or -1 if pixels in the file are from there to 1, which `pixels` has scaled to bytes; None if not.
 
     Two readings are compared: the first column is the labels and the last one a pixel, or the other way round. Labels
     are independent draws from few classes; a pixel is distributed as those beside it, or differs from the next one as
@@ -43,7 +45,9 @@ def label_column(first: Array, last: Array, pixels: Array, unit: bool = False) -
     """
     near_first, near_last = pixels[:, :BESIDE], pixels[:, ::-1][:, :BESIDE]
     rows = spread(np.arange(len(first)))
-    one, other = (np.floor(each * 255 + 0.5) if unit else each for each in (first, last))
+    one, other = (
+        each if lowest is None else np.floor((each - lowest) / (1 - lowest) * 255 + 0.5) for each in (first, last)
+    )
     if_first = _as_label(first[rows]) + _as_pixel(other[rows], near_last[rows])
     if_last = _as_label(last[rows]) + _as_pixel(one[rows], near_first[rows])
     odds = if_first - if_last if np.isfinite((if_first, if_last)).any() else 0.0
@@ -77,7 +81,7 @@ def _unlike(labels: Array, beside_labels: Array, corner: Array, beside_corner: A
 
 def _may_be_label(values: Array) -> bool:
     """Return True if the values may be labels: whole, of several classes, each of which occurs if there are many."""
-    if (values != np.floor(values)).any() or values.max() > LARGEST:
+    if (values != np.floor(values)).any() or values.max() > LARGEST or values.min() < 0:
         return False
     counts = np.bincount(values.astype(np.int64))
     least, classes = int(values.min()), int(np.count_nonzero(counts))
@@ -103,7 +107,7 @@ def _are_bytes(values: Array) -> bool:
 
 def _as_label(values: Array) -> float:
     """Return the logarithm of the probability of the values as labels, whatever the shares of the classes."""
-    if (values != np.floor(values)).any():
+    if (values != np.floor(values)).any() or values.min() < 0:
         return -np.inf
     _, counts = np.unique(values, return_counts=True)
     classes = max(2, int(values.max()) + 1)

@@ -28,13 +28,17 @@ class Part(NamedTuple):
 
     x         pixels, uint8 (n, pixels): the columns that are pixels in any case.
     labels    the exact values of the columns that are or may be labels, (n, candidates).
-    fraction  "" if the pixels are whole numbers; else the place of the first fraction, and all are fractions of 1,
-              of which x has 255 times as much.
+    fraction  "" if the pixels are whole numbers from 0; else the place of the first that is not, and all are at most 1:
+              x has 255 times as much of those above 0.
+    signed    x if the numbers of the file are from -1 to 1; given with `fraction`.
+    least     the least number; given with `fraction`.
     """
 
     x: Array
     labels: Array
     fraction: str = ""
+    signed: Array | None = None
+    least: float = 0.0
 
 
 def parse(block: bytes, line: int, columns: Columns, lines: Lines) -> Part:
@@ -156,10 +160,10 @@ def _number(cell: str, column: int, line: int, columns: Columns, lines: Lines) -
     place = f"line {line}, column {column + 1}"
     if lines.separator != "," and re.search("[0-9],[0-9]", cell):
         decimal_comma(cell, place, lines.path)
-    value = float(cell) if len(cell) <= LONGEST and NUMBER.fullmatch(cell) else -1.0
+    value = float(cell) if len(cell) <= LONGEST and NUMBER.fullmatch(cell) else -2.0
     kind, most = ("label", MAX_LABEL) if column in columns.labels_at else ("pixel", 255)
-    fits = 0 <= value <= most and (value.is_integer() or value < 1)
-    if not fits or (columns.label_at == column and not value.is_integer()):
+    fits = (0 <= value <= most and value.is_integer()) or -1 <= value < 1
+    if not fits or (columns.label_at == column and not (value >= 0 and value.is_integer())):
         expected = f"a whole number from 0 to {most}"
         refuse(f"not a {kind}", lines.path, place, expected, repr(cell[:40]), "correct the cell")
     return value
@@ -170,9 +174,9 @@ def wrong_numbers(values: Array, columns: Columns) -> Array:
     most = np.full(columns.width, 255)
     most[list(columns.labels_at)] = MAX_LABEL
     whole = values == np.floor(values)
-    wrong = ~((values >= 0) & (values <= most) & (whole | (values < 1)))
+    wrong = ~((values >= 0) & (values <= most) & whole) & ~((values >= -1) & (values < 1))
     if columns.label_at is not None:
-        wrong[:, columns.label_at] |= ~whole[:, columns.label_at]
+        wrong[:, columns.label_at] |= ~whole[:, columns.label_at] | (values[:, columns.label_at] < 0)
     return np.asarray(wrong[:, columns.read()])
 
 
@@ -190,20 +194,21 @@ def part_of(values: Array, columns: Columns, lines: Lines, place: Callable[[int,
     place   (row, column) -> the place in words.
     """
     x, labels = values[:, columns.pixels], values[:, list(columns.labels_at)]
-    fractions = x != np.floor(x)
+    fractions = (x != np.floor(x)) | (x < 0)
     if not fractions.any():
         return Part(x.astype(np.uint8), labels)
     row, pixel = map(int, np.unravel_index(fractions.argmax(), x.shape))
     at = place(row, int(columns.pixels_at[pixel]))
     if x.max() > 1:
-        mixed(at, f"{x[row, pixel]:g}", lines)
-    return Part(scaled(x), labels, at)
+        mixed(at, f"{x[row, pixel]:g}", lines, "a fraction" if x[row, pixel] > 0 else "a number below 0")
+    least = float(x.min())
+    return Part(scaled(np.maximum(x, 0)), labels, at, scaled((x + 1) / 2), least)
 
 
-def mixed(place: str, found: str, lines: Lines) -> None:
-    """Raise DataError for a fraction among pixels above 1."""
-    expected = "whole numbers from 0 to 255, or all of them from 0 to 1"
-    refuse("not a pixel: a fraction", lines.path, place, expected, found, "scale all images alike")
+def mixed(place: str, found: str, lines: Lines, what: str = "a fraction") -> None:
+    """Raise DataError for a fraction, or a number below 0, among pixels of another range."""
+    expected = "whole numbers from 0 to 255, or all of them from 0 to 1 or from -1 to 1"
+    refuse(f"not a pixel: {what}", lines.path, place, expected, found, "scale all images alike")
 
 
 def scaled(fractions: Array) -> Array:

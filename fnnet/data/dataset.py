@@ -14,7 +14,7 @@ from fnnet.data import mnist, preprocess
 from fnnet.data.blank import blank_in
 from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
-from fnnet.data.preprocess import other_ink
+from fnnet.data.preprocess import dim_in, other_ink
 from fnnet.data.reader import Content
 from fnnet.errors import ArgumentTypeError, UsageError, counted
 from fnnet.files.disk import refuse
@@ -22,10 +22,6 @@ from fnnet.files.disk import refuse
 DIGITS: Final = tuple("0123456789")
 PLAIN: Final = Preprocessing()
 TEN_FOR_ZERO: Final = "--first-label 1 --class-names 1,2,3,4,5,6,7,8,9,0"
-TURNED: Final = Note(
-    "transposed",
-    "images are read column by column, as the files that the model was trained on are; upright ones are turned by it",
-)
 BOTH: Final[tuple[str, ...]] = ("training", "test")
 
 
@@ -61,28 +57,35 @@ def dataset_of(
     notes: Sequence[Note] = (),
     compared: Sequence[str] = BOTH,
     first_label: int = 0,
+    named: bool = False,
 ) -> Dataset:
     """Return the data set of what files hold, with its images as networks take them.
 
     compared      the parts whose ink is compared with that of `preprocessing`, and whose blank images are counted.
     first_label   the label of the first class in the files.
+    named         True if the files or a model name the classes, so that their number is not the user's to say.
     """
     test, stored = train.test, train.image_shape
     if test is not None and test.image_shape != stored:
         expected, found = f"test images {stored} like those of training", f"{test.image_shape}"
         refuse("image sizes differ", source, "test set", expected, found, "take both from the same set")
     shape = stored[::-1] if preprocessing.transpose else stored
-    examples = _examples(train, source, len(classes), preprocessing, shape, first_label)
-    tested = test and _examples(test, source, len(classes), preprocessing, shape, first_label)
+    examples, tested = (
+        part and _examples(part, source, len(classes), preprocessing, shape, first_label) for part in (train, test)
+    )
+    assert examples is not None
     more = [note for note in (test.notes if test else ()) if note.code != "colour"]
     told = [*notes, *train.notes, *more, *_swapped(source, examples, tested)]
-    parts = {"training": examples, "test": tested}
-    for part in compared:
-        if each := parts[part]:
+    known = compared == BOTH  # by a model, or by the data set that this one is to be like
+    name_of_first = "labelled" if known and tested is None else "training"
+    beside = None if known else examples.x
+    for part, each, stored_x in ((name_of_first, examples, train.x), ("test", tested, test.x if test else train.x)):
+        if each and (part == "test" or known) and compared:
             sample = preprocess.spread(each.x)
-            told += [*other_ink(sample, shape, part)]
+            told += other_ink(sample, shape, part, beside)
+            told += dim_in(sample, stored_x, part, preprocessing, beside)
             told += blank_in(sample, shape, len(each.x), part, preprocessing.faint)
-    told += _without_images(source, examples.labels, classes)
+    told += _without_images(source, examples.labels, classes, name_of_first, numbered=not named)
     for note in told:
         notify(note)
     return Dataset(name, source, examples, tested, classes, shape, preprocessing, tuple(told))
@@ -124,7 +127,12 @@ def _renumbered(content: Content, places: dict[int, int], classes: tuple[str, ..
 
 
 def _examples(
-    content: Content, source: str, classes: int, preprocessing: Preprocessing, shape: tuple[int, int], first: int
+    content: Content,
+    source: str,
+    classes: int,
+    preprocessing: Preprocessing,
+    shape: tuple[int, int],
+    first: int,
 ) -> Examples:
     if content.labels is None:
         refuse("no labels", source, "the file", "a label for each image", "images alone", "use it with predict")
@@ -140,18 +148,20 @@ def _examples(
             if (classes, first, int(labels.min()), int(labels.max())) == (10, 0, 1, 10):
                 remedy = f"where 10 stands for the digit 0, say {TEN_FOR_ZERO}; else {remedy}"
             refuse(problem, content.labels_at, place, expected, int(labels[at]), remedy)
-    x = preprocess.apply(preprocessing, content.x, shape, source)
+    x = preprocess.apply(preprocessing, content.x, shape, source, content.ink)
     return Examples(freeze(x.view()), freeze(labels - first))
 
 
-def _without_images(source: str, labels: Array, classes: tuple[str, ...]) -> Iterator[Note]:
+def _without_images(
+    source: str, labels: Array, classes: tuple[str, ...], part: str, *, numbered: bool
+) -> Iterator[Note]:
     counts = np.bincount(labels, minlength=len(classes))
     if len(labels) > 1 and not counts.all():
         names = [name for name, count in zip(classes, counts, strict=True) if not count]
         some = f"{', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
-        text = f"{counted(len(names), 'class', 'classes')} of {len(classes):,} without training images: {some}"
+        text = f"{counted(len(names), 'class', 'classes')} of {len(classes):,} without {part} images: {some}"
         last = int(labels.max()) + 1
-        fix = f"; if there are {last}, say --classes {last}" if counts[:last].all() else ""
+        fix = f"; if there are {last}, say --classes {last}" if numbered and counts[:last].all() else ""
         yield Note("empty-class", f"{source}: {text}{fix}")
 
 

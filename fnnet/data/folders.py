@@ -10,11 +10,10 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data import formats
-from fnnet.data.colour import colour_notes
-from fnnet.data.grey import POINTS
+from fnnet.data.grey import opacity_notes
 from fnnet.data.idx import is_labels, looks_like_idx, pair, read_idx
 from fnnet.data.layout import entries, find_layout, shown
-from fnnet.data.many import read_pictures
+from fnnet.data.many import colour_notes_of, read_pictures
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import spread
 from fnnet.data.reader import Content
@@ -80,6 +79,8 @@ def _read_classes(
     labels: list[int] = []
     unused: list[str] = []
     for number, name in enumerate(classes):
+        if not training and not (folder / name).is_dir():
+            continue  # noted where the folders were found
         there = entries(folder / name)
         files = [path for path in there if path.suffix.lower() in readable]
         other = next((path for path in there if path.suffix.lower() in formats.UNREADABLE - readable), None)
@@ -93,13 +94,11 @@ def _read_classes(
         pictures += files
         labels += [number] * len(files)
     looked_at = spread(np.arange(len(pictures))) if training else np.arange(0)
-    x, shape, lossy, colours = read_pictures(pictures, shape, frozenset(looked_at.tolist()), resize=resize, fix=fix)
+    read = read_pictures(pictures, shape, frozenset(looked_at.tolist()), resize=resize, fix=fix)
     notes = [Note("not-used", f"{folder}: not used: {shown(unused)}, no pictures by their names")] if unused else []
-    if colours:
-        grey = np.zeros((POINTS, POINTS, 3), np.uint8)
-        seen = np.stack([colours.get(row, grey) for row in looked_at.tolist()])
-        notes += colour_notes(x[looked_at], shape, seen, np.array(labels)[looked_at], str(folder))
-    return Content(x, np.array(labels), shape, labels_at=str(folder), lossy=lossy, notes=tuple(notes))
+    known = np.array(labels)
+    notes += [*opacity_notes(read.ink), *colour_notes_of(read, looked_at, known, str(folder))]
+    return Content(read.x, known, read.shape, labels_at=str(folder), lossy=read.lossy, notes=tuple(notes), ink=read.ink)
 
 
 def is_data_of(folder: Path, file: Path) -> bool:

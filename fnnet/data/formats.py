@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from fnnet.data import arff, arrow, hdf5, idx, kaggle_csv, libsvm, mat, npy, npz, pictures, png, tiff
-from fnnet.data.reader import MISFIT, AnyPath, Content, Format, Wanted, listed, read_as, size
+from fnnet.data.reader import MISFIT, AnyPath, Content, Format, Wanted, format_of, listed, read_as, size
 from fnnet.files.disk import refuse
 
 FORMATS: tuple[Format, ...] = (
@@ -21,6 +21,12 @@ the table reads are read."""
 def read(path: AnyPath, wanted: Wanted) -> Content:
     """Read a file of any format in the table."""
     return read_as(FORMATS, path, wanted)
+
+
+def is_picture(path: AnyPath) -> bool:
+    """Return True if a file is of a format of pictures, by its first bytes."""
+    found = format_of(FORMATS, path)
+    return found is not None and found.picture
 
 
 def read_picture(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
@@ -13,13 +16,44 @@ from fnnet.data.csv_columns import Columns, columns_of
 from fnnet.data.csv_lines import Lines
 from fnnet.data.csv_numbers import Part, part_of, wrong_numbers
 from fnnet.data.kaggle_csv import assemble, check_images
+from fnnet.data.notes import Note
 from fnnet.data.reader import Content, Wanted
-from fnnet.errors import ArgumentTypeError
+from fnnet.errors import ArgumentTypeError, FnnetError
 from fnnet.files.disk import refuse
 
 FRAME: Final = "frame"
 ROWS: Final = 1024
 """Rows that are converted at a time."""
+ARGUMENTS: Final = {
+    "--label-column": "label_column", "--image-size HxW": "flat=(height, width)", "--image": "Reading(image=True)",
+    "--class-names": "classes", "--classes": "the length of classes", "--first-label": "first_label",
+    "--first-index": "first_index", "--pixel-max": "pixel_max", "--no-transpose": "transpose=False",
+    "--transpose": "transpose=True",
+}  # fmt: skip
+"""Options of the command line, which readers name, and the arguments in Python that they stand for."""
+OPTION: Final = re.compile("|".join(sorted(ARGUMENTS, key=len, reverse=True)))
+
+
+@contextmanager
+def naming_arguments() -> Iterator[None]:
+    """Turn errors that name options of the command line into errors that name arguments in Python."""
+    try:
+        yield
+    except FnnetError as error:
+        parts = (error.problem, error.where, error.place, error.expected, error.found, error.fix)
+        problem, where, place, expected, found, fix = (as_arguments(part) for part in parts)
+        translated = type(error)(problem, where=where, place=place, expected=expected, found=found, fix=fix)
+        raise translated.with_traceback(error.__traceback__) from None
+
+
+def as_arguments(text: Any) -> Any:
+    """Return text with arguments in place of options; anything else as it is."""
+    return OPTION.sub(lambda found: ARGUMENTS[found[0]], text) if isinstance(text, str) else text
+
+
+def with_arguments(note: Note) -> Note:
+    """Return a note with arguments in place of options."""
+    return Note(note.code, as_arguments(str(note)))
 
 
 def read_frame(frame: Any, wanted: Wanted) -> Content:
@@ -39,11 +73,13 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
     inside = _inside(columns, read)
     parts = [_part(numbers[row : row + ROWS], row, inside, names, read) for row in range(0, len(numbers), ROWS)]
     x, labels, notes = assemble(parts, inside, Lines(",", FRAME))
-    shape = image_shape(x.shape[1], wanted.shape)
+    shape = columns.shape or image_shape(x.shape[1], wanted.shape)
     unit = any(note.code == "unit-pixels" for note in notes)
     check_images(x, shape, columns, unit=unit, path=FRAME, wanted=wanted)
     notes = [*columns.notes, *notes]
-    return Content(x, labels, shape, labels_at=FRAME, shape_at="the columns", notes=tuple(notes))
+    return Content(
+        x, labels, shape, labels_at=FRAME, shape_at="the columns", notes=tuple(notes), by_row=columns.shape is not None
+    )
 
 
 def _inside(columns: Columns, read: list[int]) -> Columns:

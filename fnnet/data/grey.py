@@ -7,13 +7,24 @@ from typing import Final
 import numpy as np
 
 from fnnet.core.params import Array
+from fnnet.data.notes import Note
 
 STRIP: Final = 2**18
 """Pixels that are converted at a time."""
 POINTS: Final = 16
 """Rows and columns of an image at which its colours are looked at."""
-Where = tuple[slice, slice]
-WHOLE: Final[Where] = (slice(None), slice(None))
+INKED, DOUBTFUL = 1, 2
+"""Kinds of images with transparency."""
+SHADES: Final = 32
+"""Ink is of one kind if the standard deviation of its luma is at most this: a gradient from 0 to 110, say."""
+COVERED: Final = 0.5
+"""Ink covers at most this of an image; an object that was cut out, with colours of its own, may cover more."""
+MOST_COVERED: Final = 0.75
+"""What covers more than this has no ground."""
+DARK: Final = 64
+"""Colours below this are hardly seen over black..."""
+LOST: Final = 0.02
+"""... and are lost where they are more than this of what is not transparent."""
 
 
 def weighed(rgb: Array) -> Array:
@@ -52,61 +63,60 @@ def one_colour(colours: Array, alpha: Array) -> tuple[Array, Array]:
     return low, high
 
 
-def ink_of(grey: Array, colours: Array, alpha: Array) -> Array:
-    """Return images, uint8 (n, pixels), as their opacity where it alone makes the image, else as `grey`.
+class Tones:
+    """Sums over the pixels of images, weighed by their opacity: how light colours are, and how much that varies."""
+
+    def __init__(self, n: int) -> None:
+        self.weight, self.light, self.squares, self.dark = (np.zeros(n) for _ in range(4))
+
+    def add(self, colours: Array, alpha: Array) -> None:
+        """Add pixels: (n, pixels, channels), uint8 (n, pixels)."""
+        luma = (weighed(colours) >> 16 if colours.shape[2] == 3 else colours[..., 0]).astype(np.float64)
+        weights = alpha.astype(np.float64)
+        self.weight += weights.sum(axis=1)
+        self.light += (weights * luma).sum(axis=1)
+        self.squares += (weights * luma**2).sum(axis=1)
+        self.dark += (weights * (luma < DARK)).sum(axis=1)
+
+    def kinds(self, same: Array, least: Array, most: Array, pixels: int) -> Array:
+        """Return INKED for images whose opacity is ink, DOUBTFUL for those whose colours may be it, else 0, uint8 (n,).
+
+        same          whether all pixels of an image have one colour.
+        least, most   the opacities of each.
+        pixels        of an image.
+        """
+        weight = np.maximum(self.weight, 1)
+        mean = self.light / weight
+        varied = np.sqrt(np.maximum(self.squares / weight - mean**2, 0)) > SHADES
+        covered = self.weight / (np.maximum(most, 1) * float(pixels))
+        differs = least < most
+        inked = differs & (same | (~varied & (covered <= COVERED)))
+        doubtful = differs & ~inked & (self.dark > LOST * weight) & (covered <= MOST_COVERED)
+        return (inked * INKED + doubtful * DOUBTFUL).astype(np.uint8)
+
+
+def ink_of(grey: Array, colours: Array, alpha: Array) -> tuple[Array, Array]:
+    """Return images, uint8 (n, pixels), as their opacity where it makes the image, else as `grey`, and their kinds.
 
     Black ink on a transparent ground is black all over without its opacity, and so is white ink white.
     """
     low, high = one_colour(colours, alpha)
-    inked = (low <= high).all(axis=1) & (alpha.min(axis=1) < alpha.max(axis=1))
-    return np.where(inked[:, None], alpha, grey)
+    tones = Tones(len(alpha))
+    tones.add(colours, alpha)
+    least, most = alpha.min(axis=1), alpha.max(axis=1)
+    same = np.asarray((low <= high).all(axis=1))
+    kinds = tones.kinds(same, least, most, alpha.shape[1])
+    return np.where((kinds == INKED)[:, None], alpha, grey), kinds
 
 
-class Canvas:
-    """The grey of one image, whose pixels are put down in pieces, and what else is known of it.
-
-    colours   at POINTS x POINTS places, uint8 (rows, columns, 3), if they are wanted and the image has any.
-    """
-
-    def __init__(self, shape: tuple[int, int], wanted: bool = False) -> None:
-        self.shape, self.wanted = shape, wanted
-        self.grey = np.empty(shape, np.uint8)
-        self.colours: Array | None = None
-        self._alpha: Array | None = None
-        self._low, self._high = -np.inf, np.inf
-
-    def put(self, where: Where, grey: Array, colours: Array | None = None, alpha: Array | None = None) -> None:
-        """Put down some pixels: their grey, their colours (rows, columns, channels) and, if it may differ, opacity."""
-        self.grey[where] = grey
-        if colours is None:
-            return
-        if alpha is not None and (grey.shape != self.shape or alpha.min() < 255):
-            if self._alpha is None:
-                self._alpha = np.empty(self.shape, np.uint8)
-            self._alpha[where] = alpha
-            low, high = one_colour(colours.reshape(1, alpha.size, -1), alpha.reshape(1, -1))
-            self._low, self._high = np.maximum(self._low, low[0]), np.minimum(self._high, high[0])
-        if self.wanted and colours.shape[2] == 3:
-            if self.colours is None:
-                self.colours = np.zeros((POINTS, POINTS, 3), np.uint8)
-            rows, columns = (
-                [(k, there.index(at)) for k, at in enumerate(points(size)) if at in there]
-                for size, there in zip(self.shape, map(_range, where, self.shape), strict=True)
-            )
-            into, out = (np.ix_([row[i] for row in rows], [column[i] for column in columns]) for i in (0, 1))
-            seen = colours[out] if alpha is None else colours[out] * (alpha[out][..., None] / np.float32(255))
-            self.colours[into] = seen
-
-    def image(self) -> tuple[Array, bool]:
-        """Return the image, uint8 (height, width), and whether it is the opacity of ink."""
-        alpha = self._alpha
-        if alpha is None or not np.all(self._low <= self._high) or alpha.min() == alpha.max():
-            return self.grey, False
-        return alpha, True
-
-
-def _range(where: slice, size: int) -> range:
-    return range(size)[where]
+def opacity_notes(kinds: Array | None) -> list[Note]:
+    """Return a note if some images, of these kinds, may be meant by their opacity or by their colours."""
+    count = 0 if kinds is None else int((kinds == DOUBTFUL).sum())
+    if kinds is None or not count:
+        return []
+    which = f"{count:,} of {len(kinds):,} images have" if len(kinds) > 1 else "there is"
+    text = f"{which} ink of light and dark colours on a transparent ground: it is read laid over black, where dark ink"
+    return [Note("opacity", f"{text} is lost; lay it over a ground that shows it, and save it without transparency")]
 
 
 def points(size: int) -> list[int]:

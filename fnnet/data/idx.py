@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 import numpy as np
 
 from fnnet.core.params import Array, freeze
-from fnnet.data.arrays import as_content, as_labels
+from fnnet.data.arrays import COLOURS, as_content, as_labels
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.kinds import kind_of
 from fnnet.data.notes import Note
@@ -34,7 +34,7 @@ MAX_HEADER: Final = 20
 DEFLATE_BOUND: Final = 1032
 """No deflate stream expands by more than 1032 to 1 (zlib's technical notes)."""
 PIECE: Final = 2**18
-AS_BYTES: Final = "store images of rank 3 or labels of rank 1"
+AS_BYTES: Final = "store images of rank 3, or 4 with colours, or labels of rank 1"
 
 
 def looks_like_idx(head: bytes) -> bool:
@@ -235,19 +235,20 @@ def is_labels(array: Array) -> bool:
 
 def pair(images_path: Path, images: Array, labels_path: Path, labels: Array) -> Content:
     """Return the content of a file of images and its file of labels; DataError unless they fit."""
-    if images.ndim != 3 or not is_labels(labels):
+    if not is_images(images) or not is_labels(labels):
         found = f"ranks {images.ndim} and {labels.ndim}"
-        fix = "store images as (n, height, width) and labels as (n,)"
-        refuse("not images and labels", images_path, "byte 3", "ranks 3 and 1", found, fix)
+        fix = "store images as (n, height, width), colours behind these, and labels as (n,)"
+        refuse("not images and labels", images_path, "byte 3", "ranks 3 or 4 and 1", found, fix)
     if len(images) != len(labels):
         expected = f"{counted(len(labels), 'image')}, as many as labels in {labels_path.name}"
         refuse("counts differ", images_path, "byte 4", expected, f"{len(images):,}", "take both files from one set")
-    content, notes = _content(images, images_path), list[Note]()
+    notes = list[Note]()
     if labels.ndim == 2:
         text = f"{labels_path}: the first of {QMNIST} columns is read as the class, as QMNIST has it"
         labels, notes = labels[:, 0], [Note("qmnist", text)]
     if labels.dtype != np.uint8:
         labels = as_labels(labels, len(images), labels_path, "the labels", notes)
+    content = _content(images, images_path, labels)
     return content._replace(labels=labels, labels_at=str(labels_path), notes=(*content.notes, *notes))
 
 
@@ -260,21 +261,36 @@ def labels_beside(images_path: Path) -> list[Path]:
 
 
 def _labels_name(images_path: Path) -> str:
-    return images_path.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
+    return (
+        images_path.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1").replace("idx4", "idx1")
+    )
 
 
-def _content(images: Array, path: Path) -> Content:
-    if images.dtype != np.uint8:
-        return as_content(images, None, path, "the images", None)._replace(shape_at="byte 8")
+def is_images(array: Array) -> bool:
+    """Return True for images, one behind the other, grey or with colours behind or before height and width."""
+    return array.ndim == 3 or (array.ndim == 4 and bool({array.shape[1], array.shape[3]} & {*COLOURS}))
+
+
+def _content(images: Array, path: Path, labels: Array | None = None) -> Content:
+    """Return images as bytes; their labels show whether colours carry the class."""
+    if images.dtype != np.uint8 or images.ndim == 4:
+        return as_content(images, labels, path, "the images", None)._replace(shape_at="byte 8")
     return Content(images.reshape(len(images), -1), None, images.shape[1:], shape_at="byte 8")
 
 
 def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     """Read a file of images; its labels lie in a file beside it (`images` -> `labels`, `idx3` -> `idx1`)."""
     images, images_path = parse_idx(_payload(file, path), path), Path(path)
-    if images.ndim != 3:
+    if not is_images(images):
         problem = "these are labels" if is_labels(images) else "not images"
-        refuse(problem, path, "byte 3", "images, rank 3", f"rank {images.ndim}", "name the file of images")
+        refuse(
+            problem,
+            path,
+            "byte 3",
+            "images, rank 3, or 4 with colours",
+            f"rank {images.ndim}",
+            "name the file of images",
+        )
     if not wanted.labelled:
         return _content(images, images_path)
     beside = labels_beside(images_path)

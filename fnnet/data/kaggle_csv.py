@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from io import BufferedReader
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,7 @@ from fnnet.data.csv_numbers import Part, mixed, parse, scaled
 from fnnet.data.kinds import looks_like_pointer
 from fnnet.data.libsvm import looks_like_libsvm
 from fnnet.data.notes import Note
-from fnnet.data.reader import AGAIN, BINARY, AnyPath, Content, Format, Wanted, looks_like_netpbm, read_as
+from fnnet.data.reader import AGAIN, BINARY, AnyPath, Content, Format, Packed, Wanted, looks_like_netpbm, read_as
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
 from fnnet.data.width import width_of
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
@@ -87,9 +88,26 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     if lines.separator != ",":
         notes.append(Note("separator", f"{os.fsdecode(path)}: cells are separated by {SEPARATORS[lines.separator]}"))
     x, labels, more = assemble(parts, columns, lines)
-    shape = image_shape(x.shape[1], wanted.shape)
+    shape = columns.shape or image_shape(x.shape[1], wanted.shape)
     check_images(x, shape, columns, unit=any(note.code == "unit-pixels" for note in more), path=path, wanted=wanted)
-    return Content(x, labels, shape, labels_at=os.fsdecode(path), shape_at=place, notes=(*notes, *more))
+    content = Content(
+        x, labels, shape, labels_at=os.fsdecode(path), shape_at=place, notes=(*notes, *more),
+        by_row=columns.shape is not None,
+    )  # fmt: skip
+    return _with_test(content, path, columns, wanted) if wanted.labelled else content
+
+
+def _with_test(content: Content, path: AnyPath, columns: Columns, wanted: Wanted) -> Content:
+    """Return the content with the test set in the file beside it whose name has -test at its end, if there is one."""
+    beside = Path(os.fsdecode(path))
+    beside = beside.with_stem(f"{beside.stem}-test")
+    if isinstance(path, Packed) or beside.suffix.lower() != ".csv" or not beside.is_file():
+        return content
+    test = read_as((FORMAT,), beside, wanted._replace(labelled=False))
+    if test.labels is None:
+        text = f"{beside}: not used as the test set of {os.fsdecode(path)}: it has no labels"
+        return content._replace(notes=(*content.notes, Note("not-used", text)))
+    return content._replace(test=test)
 
 
 def _names_rows(block: bytes, line: int, width: int, lines: Lines) -> bool:
@@ -132,38 +150,37 @@ def check_images(
     if unit and not (columns.sure or wanted.image or wanted.shape == shape) and width_of(x, shape[1]) != shape[1]:
         expected = "names such as pixel0, whole numbers from 0 to 255, or rows like those below them"
         fix = "tables are not read yet; if each row is an image, say --image"
-        refuse("a table, or images", path, "the columns", expected, f"{x.shape[1]:,} of numbers from 0 to 1", fix)
+        refuse("a table, or images", path, "the columns", expected, f"{x.shape[1]:,} of fractions", fix)
 
 
 def assemble(parts: Sequence[Part], columns: Columns, lines: Lines) -> tuple[Array, Array | None, list[Note]]:
     """Return pixels, labels and notes of the whole file."""
     parts = [part for part in parts if len(part.x)]
     labels = np.concatenate([part.labels for part in parts])
+    parts, lowest = _in_one_range(parts, labels if len(columns.labels_at) > 1 else None, lines)
     if len(columns.labels_at) < 2:
-        x, unit = _pixels(parts, lines, None, 0)
+        x = np.ascontiguousarray(np.concatenate([part.x for part in parts]))
         found = labels[:, 0].astype(np.int64) if columns.labels_at else None
-        return x, found, _notes(unit)
-    at = _by_values(parts, labels, columns, lines)
-    x, unit = _pixels(parts, lines, labels[:, 1 - at], -at)
+        return x, found, _notes(lowest)
+    at = _by_values(parts, labels, columns, lines, lowest)
+    x = _with_edge(parts, labels[:, 1 - at], -at, lowest)
     what = "the first" if at == 0 else "the last"
     note = Note(
         "label-column", f"the values show that {what} column, number {columns.labels_at[at] + 1}, is the labels"
     )
-    return x, labels[:, at].astype(np.int64), [note, *_notes(unit)]
+    return x, labels[:, at].astype(np.int64), [note, *_notes(lowest)]
 
 
-def _notes(unit: bool) -> list[Note]:
-    return [Note("unit-pixels", "pixels from 0 to 1 are scaled to 0 to 255")] if unit else []
+def _notes(lowest: int | None) -> list[Note]:
+    text = f"pixels from {lowest} to 1 are scaled to 0 to 255"
+    return [] if lowest is None else [Note("unit-pixels", text)]
 
 
-def _by_values(parts: Sequence[Part], labels: Array, columns: Columns, lines: Lines) -> int:
+def _by_values(parts: Sequence[Part], labels: Array, columns: Columns, lines: Lines, lowest: int | None) -> int:
     """Return which of the two candidates is the labels: 0 or 1; DataError if either may be."""
     near = [_beside(part.x) for part in parts]
-    unit = any(part.fraction for part in parts)
-    if unit:
-        near = [each if part.fraction else scaled(np.minimum(each, 1)) for each, part in zip(near, parts, strict=True)]
     first, last = labels.T
-    found = label_column(first, last, np.concatenate(near), unit)
+    found = label_column(first, last, np.concatenate(near), lowest)
     if found is None:
         place = f"columns {columns.labels_at[0] + 1} and {columns.labels_at[1] + 1}"
         expected = "values that show which one is the labels"
@@ -176,20 +193,32 @@ def _beside(x: Array) -> Array:
     return x if x.shape[1] <= 8 else np.concatenate([x[:, :4], x[:, -4:]], axis=1)
 
 
-def _pixels(parts: Sequence[Part], lines: Lines, edge: Array | None, at: int) -> tuple[Array, bool]:
-    """Return the pixels of all lines, and whether they are fractions of 1.
+def _in_one_range(parts: Sequence[Part], edges: Array | None, lines: Lines) -> tuple[Sequence[Part], int | None]:
+    """Return parts whose x are bytes of one range, and its lowest number, 0 or -1; None if they are bytes in the file.
 
-    edge   the values of the first (at = -1) or last (at = 0) pixel, if they are apart; None if not.
+    edges   the columns of which one is a pixel, if they are apart.
+    Raises   DataError for pixels of several ranges.
     """
     fraction = next((part.fraction for part in parts if part.fraction), "")
-    if fraction:
-        for part in parts:
-            if not part.fraction and part.x.max() > 1:
-                mixed(fraction, "other pixels above 1", lines)
-        parts = [part if part.fraction else part._replace(x=part.x * np.uint8(255)) for part in parts]
-    if edge is None:
-        return np.ascontiguousarray(np.concatenate([part.x for part in parts])), bool(fraction)
+    if not fraction:
+        return parts, None
+    for part in parts:
+        if not part.fraction and part.x.max() > 1:
+            mixed(fraction, "other pixels above 1", lines)
+    least = min(part.least for part in parts)
+    if edges is not None and edges.min() < least:
+        mixed(fraction, f"{edges.min():g}", lines)
+    if least >= 0:
+        return [part if part.fraction else part._replace(x=part.x * np.uint8(255)) for part in parts], 0
+    if least != -1 or not any(part.x.any() for part in parts):
+        mixed(fraction, f"pixels from {least:g}", lines)
+    whole = scaled((np.arange(2) + 1) / 2)
+    return [part._replace(x=whole[part.x] if part.signed is None else part.signed) for part in parts], -1
+
+
+def _with_edge(parts: Sequence[Part], edge: Array, at: int, lowest: int | None) -> Array:
+    """Return the pixels of all lines with those of the first (at = -1) or last (at = 0) column, which are apart."""
     x = np.empty((len(edge), parts[0].x.shape[1] + 1), np.uint8)
     np.concatenate([part.x for part in parts], out=x[:, 1:] if at else x[:, :-1])
-    x[:, 0 if at else -1] = scaled(edge) if fraction else edge
-    return x, bool(fraction)
+    x[:, 0 if at else -1] = edge if lowest is None else scaled((edge - lowest) / (1 - lowest))
+    return x

@@ -23,6 +23,10 @@ PART_NAME: Final = re.compile(
         "|".join(word for word in PARTS if word.isalpha()),
     )
 )
+AFFIXED: Final = re.compile(
+    "(.*?)(?<![a-z])({})(?![a-z])(.*)".format("|".join(word for word in PARTS if word.isalpha())), re.DOTALL
+)
+"""A name with the word of a part in it: what is before it, the word, what is behind it."""
 DATA_FILES: Final = frozenset({
     ".csv", ".tsv", ".npz", ".npy", ".gz", ".zip", ".bz2", ".xz", ".pkl", ".h5", ".hdf5", ".mat",
     ".parquet", ".arrow", ".feather",
@@ -72,6 +76,39 @@ def part_of(name: str) -> str:
     return PARTS[found[1]] if found else ""
 
 
+def _parts_in(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    """Return the part that each folder in `folder` is; "" for a class.
+
+    Where no name alone says the training set, names that differ in the word of the part alone do, if one of them is
+    of training: seg_train and seg_test, train1 and test1.
+    Raises   DataError for several such families, as cat_train, cat_test, dog_train, dog_test.
+    """
+    found = {name: part_of(name) for name in names}
+    if "train" in found.values():
+        return found
+    families: dict[tuple[str, str], dict[str, str]] = {}
+    for name in names:
+        match = AFFIXED.fullmatch(name.lower())
+        if match and not AFFIXED.fullmatch(match[3]) and not found[name]:
+            families.setdefault((match[1], match[3]), {})[name] = PARTS[match[2]]
+    families = {
+        affix: family
+        for affix, family in families.items()
+        if "train" in family.values() and len({*family.values()}) > 1
+    }
+    if len(families) > 1:
+        some = shown([name for family in families.values() for name in family])
+        fix = "put the classes of each part into a folder: train/cat, test/cat"
+        refuse("several folders of training", folder, "the folder", "one of each part", some, fix)
+    return found | {name: part for family in families.values() for name, part in family.items()}
+
+
+def _inner(part: Path) -> Path:
+    """Return the folder of a part, or the one in it that alone is there and has its name, as some archives unpack."""
+    there = entries(part)
+    return there[0] if [path.name for path in there] == [part.name] and there[0].is_dir() else part
+
+
 def find_layout(folder: Path) -> Layout:
     """Return which folders below `folder` hold the images of which part and class.
 
@@ -82,13 +119,15 @@ def find_layout(folder: Path) -> Layout:
     inside = entries(folder)
     folders = [path for path in inside if path.is_dir()]
     parts: dict[str, Path] = {}
+    part_in = _parts_in(folder, [path.name for path in folders])
     for path in folders:
-        part = part_of(path.name)
+        part = part_in[path.name]
         if part and parts.setdefault(part, path) != path:
             found = f"{parts[part].name} and {path.name}"
             refuse("two folders of one part", folder, "the folder", f"one of {part}", found, "move one away")
+    parts = {part: _inner(path) for part, path in parts.items()}
     labelled = {part: path for part, path in parts.items() if _class_folders(path)}
-    others = [path for path in folders if not part_of(path.name)]
+    others = [path for path in folders if not part_in[path.name]]
     if "train" in parts and "train" not in labelled:
         _refuse_part(parts["train"])
     train, test = labelled.get("train", folder), labelled.get("test")
@@ -96,11 +135,23 @@ def find_layout(folder: Path) -> Layout:
     if len(classes) < 2:
         beside = list(parts.values()) if train == folder else []
         _refuse(train, inside if train == folder else entries(train), classes, beside)
-    if test and _names(_class_folders(test)) != classes:
-        expected, found = ", ".join(classes), ", ".join(_names(_class_folders(test)))
+    tested = _names(_class_folders(test)) if test else classes
+    if test and not set(tested) <= set(classes):
+        expected, found = ", ".join(classes), ", ".join(tested)
         refuse("classes of test and train differ", test, "the folder", expected, found, "give both the same folders")
-    notes = [*_unused_parts(parts, labelled), *_unused(folder, inside, others if train != folder else ())]
+    missing = [name for name in classes if name not in tested]
+    notes = [
+        *_lacking(test, missing),
+        *_unused_parts(parts, labelled),
+        *_unused(folder, inside, others if train != folder else ()),
+    ]
     return Layout(train, test, classes, tuple(notes))
+
+
+def _lacking(test: Path | None, missing: Sequence[str]) -> Iterator[Note]:
+    if missing:
+        text = f"{counted(len(missing), 'class', 'classes')} without test images: {shown(missing)}"
+        yield Note("classes-missing", f"{test}: {text}")
 
 
 def _class_folders(folder: Path) -> list[Path]:
@@ -145,10 +196,19 @@ def pictures_below(folder: Path) -> tuple[list[Path], list[Note]]:
 
 
 def _names(folders: Sequence[Path]) -> tuple[str, ...]:
-    """Return the names of class folders; numbers in order of value, other names in alphabetical order."""
-    names = [path.name for path in folders]
-    names.sort(key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
-    return check_classes(names)
+    """Return the names of class folders in their order."""
+    return check_classes(in_order([path.name for path in folders]))
+
+
+def in_order(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return names of classes as folders give them: numbers in order of value, other names in alphabetical order."""
+    return tuple(sorted(classes, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)))
+
+
+def is_class_name(name: str) -> bool:
+    """Return True if a folder of this name inside a part is a class."""
+    left = name.startswith(".") or name.lower() in LEFT
+    return not left and Path(name).suffix.lower() not in formats.picture_suffixes()
 
 
 def _refuse_part(train: Path) -> NoReturn:
@@ -181,7 +241,7 @@ def _unused_parts(parts: dict[str, Path], labelled: dict[str, Path]) -> Iterator
         if part not in labelled:
             yield Note("unlabelled-part", f"{path}: not used: it has no folders of classes, so no labels")
         elif part == "val":
-            text = f"{path}: not used: validation takes images of training, or with --dev-data {path} these"
+            text = f"{path}: not used: validation takes images of training, or with 'train --dev-data {path}' these"
             yield Note("not-used", text)
 
 

@@ -38,7 +38,8 @@ LEAST: Final = 64
 MANY: Final = 20
 """Images that show their width."""
 SIZE: Final = "say --image-size HxW"
-OTHER: Final = "give images of that size, or say theirs: --image-size HxW"
+THAT_SIZE: Final = "give images of that size"
+OTHER: Final = f"{THAT_SIZE}, or say theirs: --image-size HxW"
 
 
 def looks_like_libsvm(head: bytes) -> bool:
@@ -63,9 +64,9 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     first, last, notes = _numbering(parts, told, path, wanted)
     every = all((part.counts == last - first + 1).all() for part in parts)
     shape = wanted.shape or _square(last - first + 1, every, path)
-    _check_fits(shape, first, last, every, path)
+    _check_fits(shape, first, last, every, path, THAT_SIZE if wanted.known else OTHER)
     x, more = dense(parts, first, math.prod(shape), path, bytes_on_disk(file.fileno()))
-    _check_width(x, shape, last - first + 1, path, given=wanted.shape is not None)
+    _check_width(x, shape, last - first + 1, path, wanted)
     labels, of_labels = _labels(parts, path)
     at = os.fsdecode(path)
     notes += [*more, *of_labels]
@@ -105,20 +106,21 @@ def _square(pixels: int, every: bool, path: AnyPath) -> tuple[int, int]:
     return side, side
 
 
-def _check_fits(shape: tuple[int, int], first: int, last: int, every: bool, path: AnyPath) -> None:
+def _check_fits(shape: tuple[int, int], first: int, last: int, every: bool, path: AnyPath, fix: str) -> None:
     pixels = math.prod(shape)
     if last - first >= pixels or (every and last - first + 1 != pixels):
         expected = f"{first} to {first + pixels - 1}, for images of {size(shape)}"
         found = f"{first} to {last} in every line" if every else f"{last}"
-        refuse("image size does not fit: numbers of pixels", path, f"index {last}", expected, found, OTHER)
+        refuse("image size does not fit: numbers of pixels", path, f"index {last}", expected, found, fix)
 
 
-def _check_width(x: Array, shape: tuple[int, int], pixels: int, path: AnyPath, given: bool) -> None:
+def _check_width(x: Array, shape: tuple[int, int], pixels: int, path: AnyPath, wanted: Wanted) -> None:
     """Raise DataError if rows of another width than that of `shape` are more like those below them.
 
     Of any 20 images of MNIST the rows of 28 are; a largest number of 729 or less would make them 27 wide.
     A given shape is doubted only where the last row of many images is blank.
     """
+    given = wanted.shape is not None
     if pixels == x.shape[1] or (given and (len(x) < MANY or pixels > x.shape[1] - shape[1])):
         return
     width = width_of(x, shape[1])
@@ -126,7 +128,7 @@ def _check_width(x: Array, shape: tuple[int, int], pixels: int, path: AnyPath, g
         return
     place, found = f"index {pixels}", f"rows that look {width} wide" if width else "blank images"
     if given:
-        refuse("image size does not fit", path, place, size(shape), found, OTHER)
+        refuse("image size does not fit", path, place, size(shape), found, THAT_SIZE if wanted.known else OTHER)
     expected = "rows of one width in a square image"
     refuse("the size of an image is not certain", path, place, expected, f"{found}, not {shape[1]}", SIZE)
 

@@ -16,8 +16,11 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data import formats
 from fnnet.data.child import kept
+from fnnet.data.colour import colour_notes
+from fnnet.data.grey import POINTS
+from fnnet.data.notes import Note
 from fnnet.data.png import MAGIC
-from fnnet.data.reader import MISFIT, Packed
+from fnnet.data.reader import MISFIT, Packed, joined_ink
 from fnnet.errors import DataError
 from fnnet.files.disk import open_regular
 
@@ -37,12 +40,14 @@ class Pictures(NamedTuple):
     x        uint8 (n, height x width).
     lossy    as in `Content`.
     colours  row -> colours, as in `Content`, of those that were looked at.
+    ink      as in `Content`.
     """
 
     x: Array
     shape: tuple[int, int]
     lossy: bool
     colours: dict[int, Array]
+    ink: Array | None
 
 
 def read_pictures(
@@ -70,6 +75,7 @@ def _read_pictures(
 ) -> Pictures:
     x, lossy, waiting = np.empty((0, 0), np.uint8), False, list[tuple[int, bytes]]()
     colours: dict[int, Array] = {}
+    ink = np.zeros(len(paths), np.uint8)
     for row, path in enumerate(paths):
         plain, content = _plain(path), None
         if plain is not None and shape in (None, plain[0]):
@@ -83,6 +89,8 @@ def _read_pictures(
             shape, lossy = content.image_shape, lossy or content.lossy
             if content.colours is not None:
                 colours[row] = content.colours
+            if content.ink is not None:
+                ink[row] = content.ink[0]
         if not x.size:
             x = np.empty((len(paths), shape[0] * shape[1]), np.uint8)
         if content is not None:
@@ -93,7 +101,31 @@ def _read_pictures(
     assert shape is not None
     if waiting:
         _unpack(waiting, shape, x)
-    return Pictures(x, shape, lossy, colours)
+    return Pictures(x, shape, lossy, colours, ink if ink.any() else None)
+
+
+def joined(parts: Sequence[Pictures]) -> Pictures:
+    """Return pictures of one size, one part after another."""
+    first = np.cumsum([0, *(len(each.x) for each in parts)])
+    each_first = zip(first.tolist(), parts, strict=False)
+    colours = {at + row: seen for at, each in each_first for row, seen in each.colours.items()}
+    ink = joined_ink([(each.ink, len(each.x)) for each in parts])
+    x, lossy = np.concatenate([each.x for each in parts]), any(each.lossy for each in parts)
+    return Pictures(x, parts[0].shape, lossy, colours, ink)
+
+
+def colour_notes_of(pictures: Pictures, looked_at: Array, labels: Array, where: str) -> list[Note]:
+    """Return a note if the classes of pictures differ in colours that are not read; see `colour_notes`.
+
+    looked_at   the rows of those whose colours were looked at.
+    labels      of all.
+    """
+    if not pictures.colours:
+        return []
+    grey = np.zeros((POINTS, POINTS, 3), np.uint8)
+    seen = np.stack([pictures.colours.get(row, grey) for row in looked_at.tolist()])
+    ink = None if pictures.ink is None else pictures.ink[looked_at]
+    return colour_notes(pictures.x[looked_at], pictures.shape, seen, labels[looked_at], where, ink)
 
 
 def _start_of(path: Path | Packed) -> bytes:

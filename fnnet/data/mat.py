@@ -18,7 +18,7 @@ from fnnet.data import hdf5
 from fnnet.data.arrays import COLOURS, as_content, image_shape
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
-from fnnet.data.named import assemble, choose
+from fnnet.data.named import assemble, choose, has_images
 from fnnet.data.notes import Note
 from fnnet.data.reader import AnyPath, Content, Format, Wanted
 from fnnet.files.disk import refuse
@@ -121,13 +121,15 @@ def _version_5(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str,
 
     listed = whosmat(file)
     numbers = {name: math.prod(shape) * (ITEMS[kind] + 1) for name, shape, kind in listed if kind in ITEMS}
+    kinds = {name: kind for name, _, kind in listed}
     structures = [name for name, shape, kind in listed if kind == "struct" and math.prod(shape) == 1]
     packed = bytes_on_disk(file.fileno())
-    if structures and not numbers:
+    if structures and not has_images(list(numbers)):
+        check_expansion(sum(numbers.values()), packed, path, ", ".join(numbers))
         file.seek(0)
         found: dict[str, Array] = {}
-        for name, value in loadmat(file, variable_names=structures).items():
-            if name in structures:
+        for name, value in loadmat(file, variable_names=[*structures, *numbers], mat_dtype=True).items():
+            if name in kinds:
                 _flatten(name, value, found, 1)
         check_expansion(sum(each.nbytes for each in found.values()), packed, path, ", ".join(structures))
         return found
@@ -135,7 +137,15 @@ def _version_5(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str,
     check_expansion(sum(numbers[name] for name in chosen), packed, path, ", ".join(chosen))
     file.seek(0)
     loaded = loadmat(file, variable_names=[*chosen]) if chosen else {}
-    return {name: loaded.get(name) for name in numbers}
+    return {name: _of_class(loaded[name], kinds[name]) if name in loaded else None for name in numbers}
+
+
+def _of_class(values: Array, kind: str) -> Array:
+    """Return numbers as MATLAB has them; files keep truth values, and whole numbers of any class, as bytes."""
+    if kind == "logical":
+        return values.astype(bool)
+    whole = kind in ("double", "single") and values.dtype.kind in "iu"
+    return values.astype(np.float32) if whole and values.size and values.max() <= 1 else values
 
 
 def _flatten(name: str, value: Array, found: dict[str, Array], depth: int) -> None:
@@ -159,7 +169,8 @@ def _version_7(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str,
         }
         chosen = choose(list(there), wanted.labelled, path, "the variables").names.values()
         loaded = hdf5.load({name: there[name] for name in chosen}, file, path)
-    return {name: loaded[name].T if name in loaded else None for name in there}
+        kinds = {name: _text(each.attrs.get("MATLAB_class")) for name, each in there.items()}
+    return {name: _of_class(loaded[name].T, kinds[name]) if name in loaded else None for name in there}
 
 
 def _text(value: Any) -> str:

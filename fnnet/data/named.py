@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from fnnet.data.notes import Note
 from fnnet.data.reader import AnyPath, Content, Wanted
-from fnnet.data.roles import Role, part_in, role_of
+from fnnet.data.roles import IMAGES, LABELS, PARTS, WORD, Role, part_in, role_of
 from fnnet.files.disk import refuse
+
+CLASS_NAMES: Final = "class_names"
+"""The array of the names of the classes, in archives that say the order of pixels."""
+PIXEL_ORDER: Final = "pixel_order"
+"""The array of the order of pixels, which says ROWS_FIRST: `fnnet data convert` writes both."""
+ROWS_FIRST: Final = "row by row"
 
 
 class Chosen(NamedTuple):
@@ -52,10 +58,32 @@ def _roles(there: Sequence[str]) -> list[Role | None]:
     if list(there) == ["arr_0"]:
         return [Role("", labels=False)]
     pieces = [re.split(r"[/.]", name) for name in there]
-    roles = [role_of("_".join(each)) for each in pieces]
+    roles = [_role_of(each) for each in pieces]
     if any(role and not role.labels for role in roles):
         return roles
     return [role_of("_".join(each[1:])) if len(each) > 1 and not part_in(each[0]) else None for each in pieces]
+
+
+def _role_of(pieces: Sequence[str]) -> Role | None:
+    """Return the role of a path: of all its words; if these say both images and labels, of those other than data.
+
+    So `data.y` is labels and so is `labels/data`; of `images.labels`, the last word decides.
+    """
+    found = role_of("_".join(pieces))
+    if found or len(pieces) == 1:
+        return found
+    words = [word for piece in pieces for word in WORD.split(piece.lower()) if word]
+    found = role_of("_".join(word for word in words if word != "data"))
+    last = role_of(pieces[-1])
+    if found or last is None or not all(word in PARTS or word in IMAGES or word in LABELS for word in words):
+        return found
+    parts = {PARTS[word] for word in words if word in PARTS}
+    return Role("".join(parts), last.labels) if len(parts) < 2 else None
+
+
+def has_images(there: Sequence[str]) -> bool:
+    """Return True if one of the names is of images that are read."""
+    return any(role and not role.labels and role.part != "val" for role in _roles(there))
 
 
 def refuse_names(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fnnet.errors import one_line
+
 
 class Note(str):
     """One line about the data that the user should know, with a code for programs."""
@@ -10,8 +12,8 @@ class Note(str):
     code: str
 
     def __new__(cls, code: str, text: str) -> Note:
-        """Return the line `text` with its code."""
-        note = super().__new__(cls, text)
+        """Return the line `text` with its code; what a file's names have in them that cannot be printed is escaped."""
+        note = super().__new__(cls, one_line(text))
         note.code = code
         return note
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import warnings
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, Final, NamedTuple
@@ -51,11 +52,14 @@ class Header(NamedTuple):
         return values.reshape(self.shape[::-1]).T if self.fortran else values.reshape(self.shape)
 
 
-def read_header(stream: IO[bytes], size: int, where: AnyPath, name: str, kind: str, fix: str) -> Header:
+def read_header(
+    stream: IO[bytes], size: int, where: AnyPath, name: str, kind: str, fix: str, *, words: bool = False
+) -> Header:
     """Return the header of an array, which must agree with its size in bytes.
 
     name       of the array, for messages; images or labels by its role.
     kind, fix  what a message calls the file, and what to do with a damaged one.
+    words      True if text of a fixed length is allowed, too.
     """
     problem = f"damaged or unsupported {kind}"
     magic = stream.read(8)
@@ -78,7 +82,8 @@ def read_header(stream: IO[bytes], size: int, where: AnyPath, name: str, kind: s
     better = WHOLE if role and role.labels else BYTES
     if found["descr"].lstrip("<>|=")[0] == "O":
         refuse(problem, where, name, "numbers", "pickled objects, which are never opened", better)
-    if not re.fullmatch(r"[<>|=]?(?:[iu][1248]|f[248]|b1|\?)", found["descr"]):
+    is_text = words and re.fullmatch(r"[<>]U[1-9][0-9]{0,3}", found["descr"])
+    if not is_text and not re.fullmatch(r"[<>|=]?(?:[iu][1248]|f[248]|b1|\?)", found["descr"]):
         refuse("dtype", where, name, "integers, floats or truth values", _dtype_name(found["descr"]), better)
     header = Header(tuple(map(int, sizes)), np.dtype(found["descr"]), found["order"] == "True", 8 + wide + length)
     declared = header.start + header.elements * header.dtype.itemsize
@@ -90,10 +95,12 @@ def read_header(stream: IO[bytes], size: int, where: AnyPath, name: str, kind: s
 
 def _dtype_name(descr: str) -> str:
     """Return the dtype as NumPy prints it."""
-    try:
-        return str(np.dtype(descr))
-    except TypeError:
-        return descr
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # for aliases that NumPy no longer has
+        try:
+            return str(np.dtype(descr))
+        except TypeError:
+            return descr
 
 
 def needed(header: Header, labels: bool) -> int:

@@ -13,15 +13,16 @@ from typing import Final
 
 import numpy as np
 
+from fnnet.core.checks import check_classes
 from fnnet.core.params import Array
 from fnnet.data.arrays import as_content
 from fnnet.data.bounds import bytes_on_disk, check_expansion
-from fnnet.data.named import Chosen, assemble, choose, refuse_names
+from fnnet.data.named import CLASS_NAMES, PIXEL_ORDER, ROWS_FIRST, Chosen, assemble, choose, refuse_names
 from fnnet.data.npy import Header, needed, read_header
 from fnnet.data.reader import AnyPath, Content, Format, Opened, Wanted
 from fnnet.data.roles import beside, part_in, role_of
 from fnnet.data.unpacked import ZIP, packs_text
-from fnnet.errors import FnnetError, counted
+from fnnet.errors import FnnetError, UsageError, counted
 from fnnet.files.disk import refuse, show_bytes
 
 MAX_MEMBER: Final = 2 * 2**30
@@ -32,6 +33,8 @@ END: Final = 22
 COMMENT: Final = 65535
 """The longest comment."""
 SAVE: Final = "save it again with numpy.savez"
+TEXTS: Final = (CLASS_NAMES, PIXEL_ORDER)
+"""Arrays of text."""
 
 
 def read_npz(path: AnyPath, wanted: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Array]:
@@ -56,7 +59,7 @@ def _arrays(file: BufferedReader, path: AnyPath, chosen: Callable[[Sequence[str]
         _check_end(file, path)
         with zipfile.ZipFile(file) as archive:
             members = _check_directory(archive, path)
-            names = chosen(list(members))
+            names = [*chosen(list(members)), *(name for name in TEXTS if PIXEL_ORDER in members and name in members)]
             headers = {name: _header(archive, members[name], name, path) for name in names}
             total = sum(needed(header, _is_labels(name)) for name, header in headers.items())
             packed = sum(members[name].compress_size for name in names)
@@ -132,7 +135,7 @@ def _check_directory(archive: zipfile.ZipFile, path: AnyPath) -> dict[str, zipfi
 def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, path: AnyPath) -> Header:
     """Return the header of a member, which must agree with the size in the archive's directory."""
     with archive.open(member) as stream:
-        return read_header(stream, member.file_size, path, name, "NPZ", SAVE)
+        return read_header(stream, member.file_size, path, name, "NPZ", SAVE, words=name in TEXTS)
 
 
 def _read(
@@ -166,7 +169,21 @@ def _read_content(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Conten
         return list(found[0].names.values())
 
     arrays = _arrays(file, path, chosen)
-    return assemble(found[0], path, wanted, lambda name, labels: _part(arrays, name, labels, path, wanted))
+    content = assemble(found[0], path, wanted, lambda name, labels: _part(arrays, name, labels, path, wanted))
+    if PIXEL_ORDER not in arrays or arrays[PIXEL_ORDER].tolist() != ROWS_FIRST:
+        return content
+    return content._replace(by_row=True, classes=_class_names(arrays, path))
+
+
+def _class_names(arrays: Mapping[str, Array], path: AnyPath) -> tuple[str, ...]:
+    """Return the names of the classes that an archive of our own holds, if it does."""
+    names = arrays.get(CLASS_NAMES)
+    if names is None or names.dtype.kind != "U" or names.ndim != 1:
+        return ()
+    try:
+        return check_classes(names.tolist())
+    except UsageError as error:
+        refuse("class names", path, CLASS_NAMES, error.expected, error.found, SAVE)
 
 
 def _part(arrays: Mapping[str, Array], name: str, labels: str | None, path: AnyPath, wanted: Wanted) -> Content:

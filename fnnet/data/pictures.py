@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import numpy as np
 
-from fnnet.core.params import Array, freeze
-from fnnet.data.grey import STRIP, WHOLE, Canvas, over_black, weighed
+from fnnet.core.params import Array
+from fnnet.data.canvas import WHOLE, Canvas
+from fnnet.data.grey import STRIP, over_black, weighed
 from fnnet.data.png import MAX_PIXELS, MAX_SIDE
 from fnnet.data.reader import MISFIT, AnyPath, Content, Format, Wanted, looks_like_netpbm
+from fnnet.data.turn import ORIENTATION, is_on_its_side
 from fnnet.errors import FnnetError
 from fnnet.files.disk import refuse
 
@@ -27,9 +29,6 @@ if TYPE_CHECKING:
 
 MAX_FILE: Final = 2**26
 """Bytes of a file: four for each of the most pixels."""
-TURNED: Final = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
-"""EXIF's orientation -> quarter turns to the left, and whether the columns are then exchanged."""
-ORIENTATION: Final = 274
 SAVE: Final = "save it again as PNG"
 FAILURES: Final = (
     OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error, AttributeError,
@@ -51,10 +50,9 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted, *, name: str, plu
         warnings.simplefilter("ignore")  # on text beside the image
         try:
             with Image.open(io.BytesIO(content), formats=plugins) as image:
-                quarters, mirrored = TURNED.get(_orientation(image), (0, False))
-                check(image, quarters, wanted, path, name)
+                orientation = _orientation(image)
+                check(image, is_on_its_side(orientation), wanted, path, name)
                 canvas = canvas_of(image, wanted.colours)
-                (grey, ink), colours = canvas.image(), canvas.colours
                 lossy = _is_lossy(name, content)
         except FnnetError:
             raise
@@ -63,14 +61,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted, *, name: str, plu
         except FAILURES as error:
             found = str(error).partition("\n")[0][:80] or type(error).__name__
             refuse(f"damaged {name} image", path, "the file", "a whole image", found, SAVE)
-    grey = freeze(_turned(grey, quarters, mirrored))
-    seen = None if colours is None else _turned(colours, quarters, mirrored)
-    return Content(grey.reshape(1, -1), None, grey.shape, shape_at="the header", lossy=lossy, colours=seen, ink=ink)
-
-
-def _turned(pixels: Array, quarters: int, mirrored: bool) -> Array:
-    pixels = np.rot90(pixels, quarters)
-    return np.ascontiguousarray(pixels[:, ::-1] if mirrored else pixels)
+    return canvas.content("the header", orientation)._replace(lossy=lossy)
 
 
 def refuse_size(path: AnyPath, found: str) -> NoReturn:
@@ -84,10 +75,10 @@ def _orientation(image: Image) -> int:
     return found if isinstance(found, int) else 1
 
 
-def check(image: Image, quarters: int, wanted: Wanted, path: AnyPath, name: str) -> None:
+def check(image: Image, on_its_side: bool, wanted: Wanted, path: AnyPath, name: str) -> None:
     """Check size and number of images before anything is unpacked."""
     (width, height), place = image.size, "the header"
-    shape = (width, height) if quarters % 2 else (height, width)
+    shape = (width, height) if on_its_side else (height, width)
     if wanted.shape is not None and shape != wanted.shape:
         fix = "scale the image to that size, light ink on black"
         expected = f"{wanted.shape[1]}x{wanted.shape[0]} pixels"

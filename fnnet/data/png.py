@@ -10,10 +10,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from fnnet.core.params import Array, freeze
-from fnnet.data.grey import STRIP, Canvas
+from fnnet.core.params import Array
+from fnnet.data.canvas import Canvas
+from fnnet.data.grey import STRIP
 from fnnet.data.png_samples import SAVE, Png, colours_of, colours_of_deep, grey_of, grey_of_deep, shades_of
 from fnnet.data.reader import MISFIT, AnyPath, Content, Format, Wanted, read_as
+from fnnet.data.turn import MAX_EXIF, is_on_its_side, orientation_in
 from fnnet.errors import FnnetError, counted
 from fnnet.files.disk import refuse, show_bytes
 
@@ -45,13 +47,12 @@ def read_png(path: AnyPath, shape: tuple[int, int] | None = None) -> Array:
 def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     """Read one image.
 
-    Colour becomes luma (ITU-R 601), transparency is laid over black, except in an image of one colour, which is its
-    opacity; 16 bits are scaled to 8 and rounded. Gamma, colour profiles and EXIF rotation are ignored: pixels are taken
-    as they are stored. Animations are refused.
+    Colour becomes luma (ITU-R 601), transparency is laid over black, except that ink on a transparent ground is
+    its opacity; 16 bits are scaled to 8 and rounded. It is turned as EXIF says. Gamma and colour profiles are ignored.
+    Animations are refused.
     """
-    canvas = _decode(_read_chunks(file, wanted.shape, path), path, wanted.colours)
-    image, ink = canvas.image()
-    return Content(freeze(image).reshape(1, -1), None, image.shape, shape_at="byte 16", colours=canvas.colours, ink=ink)
+    png = _read_chunks(file, wanted.shape, path)
+    return _decode(png, path, wanted.colours).content("byte 16", png.orientation)
 
 
 FORMAT: Final = Format("PNG", lambda head, path: head.startswith(MAGIC), _read, picture=True, suffixes=(".png",))
@@ -102,7 +103,7 @@ def _read_chunks(file: BufferedReader, shape: tuple[int, int] | None, path: AnyP
     chunks.take(len(MAGIC))
     kept: dict[bytes, bytes] = {}
     data: list[bytes] = []
-    header, before, wanted, unpacked, aside, inflater = b"", b"", 0, 0, 0, zlib.decompressobj()
+    header, before, exif, wanted, unpacked, aside, inflater = b"", b"", b"", 0, 0, 0, zlib.decompressobj()
     for kind, length in chunks:
         at = chunks.at - 8
         if (kind == b"IHDR") == bool(header) or kind in kept or (kind == b"IDAT" and data and before != kind):
@@ -121,15 +122,18 @@ def _read_chunks(file: BufferedReader, shape: tuple[int, int] | None, path: AnyP
         else:
             aside += length
             _check_aside(kind, aside, chunks)
-            for _ in chunks.content(kind, length):
-                pass
+            for piece in chunks.content(kind, length):
+                if kind == b"eXIf" and len(exif) < MAX_EXIF:
+                    exif += piece
         before = kind
     if file.read(1):
         refuse("data after the end of the image", path, f"byte {chunks.at}", "end of file", "more bytes", SAVE)
     if not inflater.eof or unpacked != wanted:
         expected = f"{counted(wanted, 'byte')} unpacked"
         refuse("damaged PNG: IDAT", path, f"byte {chunks.at}", expected, f"{unpacked:,}", SAVE)
-    return Png(header, kept.get(b"PLTE", b""), kept.get(b"tRNS", b""), b"".join(data))
+    orientation = orientation_in(exif)
+    _check_shape(header, is_on_its_side(orientation), shape, path)
+    return Png(header, kept.get(b"PLTE", b""), kept.get(b"tRNS", b""), b"".join(data), orientation)
 
 
 def _check_chunk(kind: bytes, length: int, late: bool, chunks: _Chunks) -> None:
@@ -172,9 +176,8 @@ def _unpack(inflater: Any, piece: bytes, unpacked: int, wanted: int, chunks: _Ch
 def _check_header(header: bytes, shape: tuple[int, int] | None, path: AnyPath) -> bytes:
     width, height = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big")
     found = f"{width}x{height}"
-    if shape is not None and (height, width) != shape:
-        fix = "scale the image to that size, light ink on black"
-        refuse(MISFIT, path, "byte 16", f"{shape[1]}x{shape[0]} pixels", found, fix)
+    if (width, height) != shape:  # else EXIF, which comes later, may turn it
+        _check_shape(header, False, shape, path)
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         expected = f"at most {MAX_PIXELS:,} pixels, {MAX_SIDE:,} a side"
         refuse("image too large", path, "byte 16", expected, found, "scale it down")
@@ -185,6 +188,14 @@ def _check_header(header: bytes, shape: tuple[int, int] | None, path: AnyPath) -
         expected = "bits, colour, compression, filter and interlacing that PNG defines"
         refuse("unsupported PNG", path, "byte 24", expected, tuple(header[8:]), SAVE)
     return header
+
+
+def _check_shape(header: bytes, on_its_side: bool, shape: tuple[int, int] | None, path: AnyPath) -> None:
+    sides = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big")
+    width, height = sides[::-1] if on_its_side else sides
+    if shape is not None and (height, width) != shape:
+        fix = "scale the image to that size, light ink on black"
+        refuse(MISFIT, path, "byte 16", f"{shape[1]}x{shape[0]} pixels", f"{width}x{height}", fix)
 
 
 def _raw_bytes(header: bytes) -> int:

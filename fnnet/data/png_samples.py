@@ -16,12 +16,13 @@ SAVE: Final = "save it again as PNG"
 
 
 class Png(NamedTuple):
-    """The chunks of a PNG, with checksums and the length of the unpacked data verified."""
+    """The chunks of a PNG, with checksums and the length of the unpacked data verified, and EXIF's orientation."""
 
     header: bytes
     palette: bytes
     key: bytes
     data: bytes
+    orientation: int = 1
 
     @property
     def size(self) -> tuple[int, int]:

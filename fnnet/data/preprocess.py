@@ -13,9 +13,11 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing
 from fnnet.data.blank import faint_of
+from fnnet.data.grey import INKED
 from fnnet.data.notes import Note
 from fnnet.data.photo import NOISE, dark_on_paper, edges, medians
 from fnnet.data.reader import AnyPath
+from fnnet.data.strokes import dark_strokes, in_border, strokes
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
 
@@ -25,6 +27,14 @@ GOLDEN: Final = (5**0.5 - 1) / 2
 """Its multiples, modulo 1, are spread over 0 to 1 without a period; numpy.random would be 8 ms to import."""
 MOST: Final = 0.9
 """The fraction of these that decides for all."""
+ABOVE: Final = "pixel above the largest"
+MOST_DARK: Final = 0.75
+"""The fraction whose strokes must be dark where edges do not show it: of MNIST's images none are, of those in shadow or
+with a border 83% or more, of tight crops 89%; of noise and textures at most 27%."""
+FEW: Final = 20
+"""Fewer images show nothing by their strokes: a few of noise all look dark by chance."""
+UNEVEN: Final = 100
+"""Images that are looked at for it: 1 ms where they are light."""
 LOW: Final = 127
 """A largest pixel of at most this is noted."""
 PURE: Final = 32
@@ -74,36 +84,48 @@ def table(preprocessing: Preprocessing) -> Array:
     return (scaled // (2 * abs(ink - paper))).clip(0, 255).astype(np.uint8)
 
 
-def apply(preprocessing: Preprocessing, x: Array, shape: tuple[int, int], where: AnyPath) -> Array:
+def apply(
+    preprocessing: Preprocessing, x: Array, shape: tuple[int, int], where: AnyPath, kinds: Array | None = None
+) -> Array:
     """Return images as a network takes them, uint8 (n, height x width).
 
     x       as the file stores them, uint8 (n, pixels).
     shape   (height, width) of the result.
     where   names the file in messages.
+    kinds   of the images, as `Content.ink`: what is the opacity of ink is light ink on black already, whatever
+            the ink of other images is.
     Raises   DataError for a pixel above the largest.
     """
     most = preprocessing.pixel_max
-    if most < 255 and x.max() > most:
-        number = int((x.max(axis=1) > most).argmax())
+    inked = np.zeros(len(x), bool) if kinds is None else kinds == INKED
+    if most < 255 and (above := (x.max(axis=1) > most) & ~inked).any():
+        number = int(above.argmax())
         expected, fix = f"0 to {most}", "scale the images alike, or set --pixel-max"
-        refuse("pixel above the largest", where, f"image {number + 1}", expected, int(x[number].max()), fix)
+        refuse(ABOVE, where, f"image {number + 1}", expected, int(x[number].max()), fix)
     if preprocessing.transpose:
         height, width = shape
         x = np.ascontiguousarray(x.reshape(-1, width, height).transpose(0, 2, 1)).reshape(len(x), -1)
     as_it_is = (preprocessing.paper, preprocessing.ink, preprocessing.blank) == (0, 255, 0)
-    return x if as_it_is else np.take(table(preprocessing), x)
+    if as_it_is:
+        return x
+    found: Array = np.take(table(preprocessing), x)
+    found[inked] = x[inked]
+    return found
 
 
 def measure(
-    reading: Reading, x: Array, shape: tuple[int, int], lossy: bool = False
+    reading: Reading, x: Array, shape: tuple[int, int], lossy: bool = False, kinds: Array | None = None
 ) -> tuple[Preprocessing, list[Note]]:
     """Return how the images of a training set are to be read, and notes about them.
 
     x, shape   as the file stores them: uint8 (n, pixels), (height, width).
     lossy      True if the files do not keep every pixel.
+    kinds      of the images, as `Content.ink`.
     """
     if not len(x):
         return Preprocessing(), []
+    if kinds is not None and (kinds == INKED).any():
+        return _beside_opacity(reading, x, shape, lossy, kinds == INKED)
     sample = spread(x)
     most, notes = _pixel_max(reading, x, int(sample.max()))
     paper, ink, more = _polarity(reading.ink, sample, shape, most)
@@ -116,11 +138,77 @@ def measure(
     return found._replace(faint=faint, resize=reading.size is not None), [*notes, *more, *([] if empty else blanks)]
 
 
-def other_ink(sample: Array, shape: tuple[int, int], part: str) -> Iterator[Note]:
-    """Yield a note if nearly all of a sample of a part's images, as a network takes them, are of the other ink."""
-    if _share(*dark_on_paper(sample, shape)) >= MOST:
-        text = f"the {part} images show ink of the other kind than those of training, dark for light or light for dark"
+def shows_dark(sample: Array, shape: tuple[int, int]) -> bool:
+    """Return True if nearly all images of a sample have dark ink on light paper."""
+    share = _share_inside(*dark_on_paper(sample, shape), sample, shape)
+    return share >= MOST or _uneven(share, sample, shape) is not None
+
+
+def _beside_opacity(
+    reading: Reading, x: Array, shape: tuple[int, int], lossy: bool, inked: Array
+) -> tuple[Preprocessing, list[Note]]:
+    """Return what `measure` does, of images some of which are the opacity of ink: they show nothing of the others."""
+    if inked.all():
+        found, notes = measure(reading._replace(pixel_max=None, ink="light"), x, shape, lossy)
+        return (found._replace(paper=255, ink=0) if reading.ink == "dark" else found), notes
+    found, notes = measure(reading, x[~inked], shape, lossy)
+    kinds = np.where(inked, INKED, 0).astype(np.uint8)
+    rows = spread(np.arange(len(x)))
+    faint, blanks = faint_of(apply(found, x[rows], shape, "", kinds[rows]), shape, len(x))
+    told = [note for note in notes if note.code != "blank" or "every" in note]
+    return found._replace(faint=faint), [*told, *blanks]
+
+
+def other_ink(sample: Array, shape: tuple[int, int], part: str, training: Array | None = None) -> Iterator[Note]:
+    """Yield a note if nearly all of a sample of a part's images, as a network takes them, are of the other ink.
+
+    training   the images of the data set for training; None if a model has been trained.
+    """
+    if shows_dark(sample, shape) and not (training is not None and shows_dark(spread(training), shape)):
+        others = "those of training" if training is not None else "those that the model was trained on"
+        text = f"the {part} images show ink of the other kind than {others}, dark for light or light for dark"
         yield Note("other-ink", text)
+
+
+def dim_in(
+    sample: Array, stored: Array, part: str, preprocessing: Preprocessing, training: Array | None = None
+) -> Iterator[Note]:
+    """Yield a note if a part's images, as a network takes them, are dim, and those of training are not.
+
+    sample     of the part's images, as a network takes them.
+    stored     all of them, as the file stores them.
+    training   as in `other_ink`.
+    """
+    span = int(sample.max()) - int(sample.min())
+    if not max(preprocessing.faint, 0) < span <= LOW:
+        return
+    if training is None:
+        most = f"{preprocessing.pixel_max}, that of the model"
+    elif np.ptp(spread(training)) > LOW:
+        most = f"{preprocessing.pixel_max}, as for training"
+    else:
+        return
+    if preprocessing.ink > preprocessing.paper:
+        seen = f"the largest pixel of the {part} images is {int(stored.max())} of {most}"
+    else:
+        seen = f"light and dark differ in the {part} images by at most {span} of 255 levels, from 0 to {most}"
+    yield Note("dim-pixels", f"{seen}: images so dim are read badly; scale them alike")
+
+
+def is_dim(x: Array) -> Array:
+    """Return True for each image, as a network takes it, whose pixels differ by at most LOW of 255, bool (n,)."""
+    found: Array = x.max(axis=1) - x.min(axis=1) <= LOW
+    return found
+
+
+def dim_predicted(count: int, of: int, first: str) -> Note:
+    """Return the note that `count` of `of` images to predict are dim.
+
+    first   the name of the first.
+    """
+    which = f"{first}: dim" if of == 1 else f"{count:,} of {of:,} images {'is' if count == 1 else 'are'} dim"
+    text = f"{which}: light and dark differ by at most {LOW} of the 255 levels that the model takes"
+    return Note("dim-pixels", text if of == 1 else f"{text}; the first is {first}")
 
 
 def other_ink_in(file: str, count: int, of: int, preprocessing: Preprocessing) -> Note:
@@ -131,13 +219,13 @@ def other_ink_in(file: str, count: int, of: int, preprocessing: Preprocessing) -
     return Note("other-ink", text)
 
 
-def spread(x: Array) -> Array:
-    """Return at most SAMPLE rows of x, spread over it."""
-    if len(x) <= SAMPLE:
+def spread(x: Array, count: int = SAMPLE) -> Array:
+    """Return at most `count` rows of x, spread over it."""
+    if len(x) <= count:
         return x
     # One of each of as many equal parts: every second image, say, may be of another kind.
-    number = np.arange(SAMPLE)
-    return x[((number + number * GOLDEN % 1) * (len(x) / SAMPLE)).astype(np.int64)]
+    number = np.arange(count)
+    return x[((number + number * GOLDEN % 1) * (len(x) / max(count, 1))).astype(np.int64)]
 
 
 def _pixel_max(reading: Reading, x: Array, seen: int) -> tuple[int, list[Note]]:
@@ -159,23 +247,56 @@ def _polarity(wanted: Ink, sample: Array, shape: tuple[int, int], most: int) -> 
         return 0, most, []
     scaled = np.take(table(Preprocessing(most, ink=most)), sample) if most < 255 else sample
     dark, flat = dark_on_paper(scaled, shape)
-    share = _share(dark, flat)
-    if wanted == "auto" and share < MOST:
-        return 0, most, list(_mixed(share, int(dark.sum()), int(flat.sum())))
-    paper, ink = _paper_and_ink(scaled[dark] if dark.any() else scaled, shape)
+    share = _share_inside(dark, flat, scaled, shape)
+    uneven = _uneven(share, scaled, shape)
+    if wanted == "auto" and share < MOST and uneven is None:
+        return 0, most, list(_mixed(share, int(dark.sum()), int(flat.sum()), scaled, shape))
+    if uneven is not None:
+        paper, ink = _light_and_dark(uneven)
+    else:
+        paper, ink = _paper_and_ink(scaled[dark] if dark.any() else scaled, shape)
     if paper - ink < PURE and wanted == "auto":
         return 0, most, []
     if paper - ink < PURE or (paper >= 255 - PURE and ink <= PURE):
         paper, ink = 255, 0
     kind = "black ink on white paper" if (paper, ink) == (255, 0) else f"ink of {ink} on paper of {paper}"
-    note = Note("dark-ink", f"dark ink on light paper: read as light ink on black ({kind}), as the model will keep")
-    return round(paper * most / 255), round(ink * most / 255), [note]
+    text = f"dark ink on light paper: read as light ink on black ({kind}), as the model will keep"
+    if uneven is not None:
+        framed = (in_border(uneven, shape) != 0).mean() > 0.5
+        fix = (
+            "has a black border, which is read as ink: cut it off"
+            if framed
+            else "is unevenly lit, which costs accuracy"
+        )
+        text = f"{text}; the paper {fix}"
+    return round(paper * most / 255), round(ink * most / 255), [Note("dark-ink", text)]
 
 
 def _paper_and_ink(x: Array, shape: tuple[int, int]) -> tuple[int, int]:
     """Return the median of the edges of images, and their darkest pixels: of the darkest thousandth the lightest."""
     darkest = np.bincount(x.ravel(), minlength=256).cumsum() > x.size // 1000
     return int(medians(edges(x, shape).reshape(1, -1))[0]), int(darkest.argmax())
+
+
+def _uneven(share: float, sample: Array, shape: tuple[int, int]) -> Array | None:
+    """Return the images of a sample with dark strokes if nearly all have them, though the edges do not show it: paper
+    in a shadow, or with the black border of a scanner; else None.
+
+    share   as the edges show it.
+    """
+    if share >= MOST:
+        return None
+    if len(sample) < FEW:
+        return None
+    sample = spread(sample, UNEVEN)
+    dark = dark_strokes(sample, shape)
+    return sample[dark] if dark.mean() >= MOST_DARK else None
+
+
+def _light_and_dark(x: Array) -> tuple[int, int]:
+    """Return the lightest and the darkest pixels of images: of the lightest tenth the darkest, and as for ink."""
+    counts = np.bincount(x.ravel(), minlength=256).cumsum()
+    return int((counts >= 0.9 * x.size).argmax()), int((counts > x.size // 1000).argmax())
 
 
 def _noise(x: Array, shape: tuple[int, int], paper: int, ink: int, lossy: bool) -> int:
@@ -200,7 +321,15 @@ def _share(dark: Array, flat: Array) -> float:
     return float(dark.sum() / flat.sum()) if flat.sum() > len(flat) / 2 else 0.0
 
 
-def _mixed(share: float, dark: int, count: int) -> Iterator[Note]:
-    if share > 1 - MOST:
+def _share_inside(dark: Array, flat: Array, sample: Array, shape: tuple[int, int]) -> float:
+    """Return what `_share` does; 0 for light ink on black inside a white border, which is the edge."""
+    share = _share(dark, flat)
+    few = spread(sample, UNEVEN) if share >= MOST else sample[:0]
+    return 0.0 if len(few) and (in_border(few, shape) > 0).mean() >= MOST_DARK else share
+
+
+def _mixed(share: float, dark: int, count: int, sample: Array, shape: tuple[int, int]) -> Iterator[Note]:
+    # Edges of light ink in uneven light look like both; its strokes do not.
+    if share > 1 - MOST and (strokes(spread(sample, UNEVEN), shape) > 0).mean() < MOST_DARK:
         seen = f"{dark} of {counted(count, 'image')} looked at have dark ink on light paper, the others light ink"
         yield Note("mixed-ink", f"{seen}: a network learns both badly; invert one kind")

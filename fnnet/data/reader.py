@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from io import BufferedReader, BytesIO, FileIO
 from typing import Final, NamedTuple, NoReturn
 
+import numpy as np
+
 from fnnet.core.params import Array, freeze
 from fnnet.data.kinds import kind_of
 from fnnet.data.notes import Note
@@ -19,6 +21,7 @@ AnyPath = str | os.PathLike[str]
 HEAD: Final = 512
 """Bytes at the start of a file by which its format is recognised."""
 SEE: Final = "see --data in 'fnnet train --help'"
+NO_COLUMN: Final = "no such column for --label-column"
 MISFIT: Final = "image size does not fit"
 AGAIN: Final = "fetch the file again"
 BZIP2: Final = b"BZh"
@@ -42,6 +45,7 @@ class Wanted(NamedTuple):
     first_index   the number of the first pixel where pixels are numbered, 0 or 1; None if the file shows it.
     colours   True if the colours of a picture are to be looked at.
     resize    True if a picture of another size is scaled to `shape`.
+    known     True if `shape` is that of a model or another data set: no other fits, whatever the user says.
     """
 
     labelled: bool
@@ -52,6 +56,7 @@ class Wanted(NamedTuple):
     first_index: int | None = None
     colours: bool = False
     resize: bool = False
+    known: bool = False
 
 
 class Content(NamedTuple):
@@ -67,7 +72,9 @@ class Content(NamedTuple):
     classes      the names of the labels 0, 1..., if the file names them.
     lossy        True if the file does not keep every pixel: blank ones may be nearly blank.
     colours      those of a picture at some places, as `Canvas` has them, if they are wanted and it has any.
-    ink          True if a picture is of one colour, and x its opacity: 255 is ink, whatever it is in other files.
+    ink          uint8 (n,): INKED for images that are the opacity of ink, 255, whatever ink other images have; DOUBTFUL
+                 for those of light and dark colours on a transparent ground; None if there are neither.
+    by_row       True if the file says that it holds images row by row.
     """
 
     x: Array
@@ -80,7 +87,15 @@ class Content(NamedTuple):
     notes: tuple[Note, ...] = ()
     classes: tuple[str, ...] = ()
     colours: Array | None = None
-    ink: bool = False
+    ink: Array | None = None
+    by_row: bool = False
+
+
+def joined_ink(parts: Sequence[tuple[Array | None, int]]) -> Array | None:
+    """Return the kinds of images in parts one after another, each the kinds in it and the number of its images."""
+    if all(kinds is None for kinds, _ in parts):
+        return None
+    return np.concatenate([np.zeros(n, np.uint8) if kinds is None else kinds for kinds, n in parts])
 
 
 class Format(NamedTuple):
@@ -135,6 +150,13 @@ def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content
             problem, fix = f"{found.name} needs an optional library", f"pip install '{found.extra}'"
             refuse(problem, path, "byte 0", found.extra, error, fix)
     return _resized(content, resized) if resized else content
+
+
+def format_of(formats: Sequence[Format], path: AnyPath) -> Format | None:
+    """Return the one of `formats` that recognises the file at `path`, if any does."""
+    with Opened(path) as file:
+        head = _first_bytes(file)
+    return next((each for each in formats if each.recognise(head, path)), None)
 
 
 def _resized(content: Content, shape: tuple[int, int]) -> Content:

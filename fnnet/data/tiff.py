@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from fnnet.core.params import Array, freeze
+from fnnet.core.params import Array
 from fnnet.data import pictures
 from fnnet.data.arrays import as_images
 from fnnet.data.child import Reader
@@ -57,19 +57,14 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         with image:
             tags: Any = image.tag_v2  # type: ignore[attr-defined]
             tags = {tag: tags.get(tag) for tag in (KIND, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES)}
-            pictures.check(image, 0, wanted, path, "TIFF")
+            pictures.check(image, False, wanted, path, "TIFF")
             if isinstance(tags[KIND], int) and tags[KIND] & 1:
                 fix = "develop the photo, and save it as PNG"
                 refuse("a raw photo", path, "the tags", "an image", "a reduced copy of one", fix)
             image.load()
             special = _special(image, tags, path)
             canvas = pictures.canvas_of(image.convert("LA") if image.mode == "La" else image, wanted.colours, special)
-    grey, ink = canvas.image()
-    grey = freeze(np.ascontiguousarray(grey))
-    lossy = tags[COMPRESSION] in LOSSY
-    return Content(
-        grey.reshape(1, -1), None, grey.shape, shape_at="the header", lossy=lossy, colours=canvas.colours, ink=ink
-    )
+    return canvas.content("the header")._replace(lossy=tags[COMPRESSION] in LOSSY)
 
 
 def _special(image: Image, tags: dict[int, Any], path: AnyPath) -> Array | None:

@@ -192,7 +192,7 @@ def _check_end(file: BufferedReader) -> None:
 def _only_member(file: BufferedReader, path: AnyPath) -> Any:
     _check_end(file)
     with zipfile.ZipFile(file) as archive:
-        members = [each for each in archive.infolist() if not each.is_dir() and not _passed_over(each.filename)]
+        members = [each for each in archive.infolist() if not _passed_over(each.filename)]
         if len(members) != 1:
             found = ", ".join(each.filename for each in members[:4]) or "none"
             refuse(
@@ -204,7 +204,8 @@ def _only_member(file: BufferedReader, path: AnyPath) -> Any:
 
 
 def _passed_over(name: str) -> bool:
-    return name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith(("._", ".DS_Store"))
+    # Not `ZipInfo.is_dir`, which fails for an empty name.
+    return name.endswith("/") or name.startswith("__MACOSX/") or name.rpartition("/")[2].startswith(("._", ".DS_Store"))
 
 
 def _damaged(name: str, path: AnyPath, error: Exception) -> NoReturn:

@@ -24,6 +24,13 @@ TRIES: Final = 10
 HEAD: Final = b'{"pid": '
 
 
+class Waiting(str):
+    """A notice that explains a silence, which a program shows even where it was asked for no notices."""
+
+    __slots__ = ()
+    explains_silence: Final = True
+
+
 class Lock:
     """A lock that this process holds."""
 
@@ -48,7 +55,7 @@ def lock(
     its process ran under this kernel and has ended. If it ran elsewhere, or its file names nobody, the lock may not
     reach this host: the file is taken over after `heartbeat.QUIET` seconds without a sign of life.
 
-    notify   takes the notice that a file is watched for signs of life.
+    notify   takes the notice, a `Waiting`, that a file is watched for signs of life.
     Raises   StorageError that names the owner if there is one, or if the file cannot be created.
     """
     path = Path(folder, NAME)
@@ -143,7 +150,7 @@ def _has_ended(owner: Owner | None, path: Path, notify: Callable[[str], None]) -
     if os.utime not in os.supports_fd:  # pragma: no cover
         raise _refused(path, owner)
     who = str(owner) if owner else "a process without a name"
-    notify(f"{path}: left by {who}; waiting up to {heartbeat.QUIET:.0f} s for a sign of life")
+    notify(Waiting(f"{path}: left by {who}; waiting up to {heartbeat.QUIET:.0f} s for a sign of life"))
     seen = heartbeat.watch(path)
     if seen is Seen.ALIVE:
         raise _refused(path, owner)

@@ -84,7 +84,7 @@ def keep_others(folder: Path, disk: FileSystem = DISK) -> tuple[int, str]:
     if not others:
         return 0, ""
     names = (f"{LOG}.before{f'-{number}' if number > 1 else ''}" for number in itertools.count(1))
-    name = next(name for name in names if not (folder / name).exists())
+    name = next(name for name in names if not os.path.lexists(folder / name))
     write_file(folder / name, content, disk=disk)
     return others, name
 
@@ -122,13 +122,14 @@ def read_log(path: str | os.PathLike[str]) -> tuple[dict[str, Any], ...]:
     events = []
     for number, (line, event) in enumerate(_lines(log, DISK), 1):
         if event is None:
+            ours = not is_foreign(log.parent)  # a training refuses to go on with others'
             raise DataError(
                 "damaged log",
                 where=log,
                 place=f"line {number}",
                 expected='a JSON object with an "event" and its sha256',
                 found=repr(line[:40].decode("utf-8", "replace")),
-                fix="repair it from the last checkpoint with --resume",
+                fix="repair it from the last checkpoint with 'fnnet train --resume'" if ours else "give another folder",
             )
         events.append(event)
     return tuple(events)

@@ -14,13 +14,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from fnnet.core.state import Model, frozen
-from fnnet.errors import ArgumentTypeError, ModelError, StorageError, UsageError, counted
+from fnnet.errors import ArgumentTypeError, FnnetError, ModelError, StorageError, UsageError, counted
 from fnnet.files import log, strictjson
 from fnnet.files.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fnnet.files.disk import DISK, TEMPORARY, FileSystem, list_folder, make_folder, remove_leftovers
@@ -113,29 +113,16 @@ class Run:
     def _newest(self) -> Checkpoint | None:
         """Load the intact checkpoint of the highest step as it is."""
         self._lock.check()
-        damaged: list[tuple[Path, Exception]] = []
-        for step, path in sorted(_checkpoints(self.path, self._disk).items(), reverse=True):
-            try:
-                checkpoint = load_checkpoint(path, self._disk)
-                if checkpoint.state.step != step:
-                    raise ModelError("step", where=path, expected=step, found=checkpoint.state.step)
-            except (ModelError, StorageError) as error:
-                if isinstance(error, StorageError) and path.is_file():
-                    # It may be intact: no rights, or a disk that fails now.
-                    fix = "check its permissions and the disk, or move it away to go on from the one before"
-                    raise error.at(path, fix=fix) from None
-                damaged.append((path, error))
-                continue
+        checkpoint, damaged = _intact(self.path, self._disk)
+        if checkpoint:
+            step = checkpoint.state.step
             for other, problem in damaged:
                 self._notify(f"{problem}; kept as {other.name}.damaged, going back to step {step}")
                 with contextlib.suppress(OSError):
                     self._disk.replace(other, f"{other}.damaged")
-            return checkpoint
-        if damaged:
-            raise ModelError(
-                "no checkpoint is intact", where=self.path, found=damaged[0][1], fix="choose another folder"
-            )
-        return None
+        elif damaged:
+            raise _none_intact(self.path, damaged)
+        return checkpoint
 
     def keep_start(self, model: Model) -> None:
         """Write the model that the run starts from, unless it is there.
@@ -182,24 +169,95 @@ def open_run(
              holds a run already and `resume` is False; OtherRunError, a UsageError, if its run has another config;
              ModelError if all its checkpoints are damaged.
     """
-    folder = Path(path)
-    try:
-        config = frozen(strictjson.loads(strictjson.dumps(strictjson.without_nan(config))))
-    except TypeError as error:
-        raise ArgumentTypeError("config", expected="JSON values", found=str(error)) from None
+    folder, config = Path(path), _as_json(config)
     make_folder(folder, disk)
     with lock(folder, disk, notify) as held:
         remove_leftovers(folder, disk)
-        if log.is_foreign(folder, disk):
-            fix = "move it away, or choose another folder"
-            raise UsageError("not a log of fnnet", where=folder / LOG, fix=fix)
         run = Run(folder, config, held, terms, notify, disk)
         if resume:
+            _check_log(folder, disk)
             _resume(run, changeable_after_divergence, terms, notify, disk)
-        elif _checkpoints(folder, disk) or any((folder / name).exists() for name in (LOG, START)):
-            fix = "go on with `resume`, or choose another folder"
-            raise UsageError("holds a run already", where=folder, fix=fix)
+        else:
+            check_new(folder, disk)
         yield run
+
+
+def _as_json(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        return frozen(strictjson.loads(strictjson.dumps(strictjson.without_nan(config))))  # type: ignore[no-any-return]
+    except TypeError as error:
+        raise ArgumentTypeError("config", expected="JSON values", found=str(error)) from None
+
+
+def _check_log(folder: Path, disk: FileSystem) -> None:
+    if log.is_foreign(folder, disk):
+        fix = "move it away, or choose another folder"
+        raise UsageError("not a log of fnnet", where=folder / LOG, fix=fix)
+
+
+def _intact(folder: Path, disk: FileSystem) -> tuple[Checkpoint | None, list[tuple[Path, FnnetError]]]:
+    """Load the intact checkpoint of the highest step; return it, if there is one, and the damaged ones above it."""
+    damaged: list[tuple[Path, FnnetError]] = []
+    for step, path in sorted(_checkpoints(folder, disk).items(), reverse=True):
+        try:
+            checkpoint = load_checkpoint(path, disk)
+            if checkpoint.state.step != step:
+                raise ModelError("step", where=path, expected=step, found=checkpoint.state.step)
+        except (ModelError, StorageError) as error:
+            if isinstance(error, StorageError) and path.is_file():
+                # It may be intact: no rights, or a disk that fails now.
+                fix = "check its permissions and the disk, or move it away to go on from the one before"
+                raise error.at(path, fix=fix) from None
+            damaged.append((path, error))
+        else:
+            return checkpoint, damaged
+    return None, damaged
+
+
+def _none_intact(folder: Path, damaged: Sequence[tuple[Path, FnnetError]]) -> ModelError:
+    return ModelError("no checkpoint is intact", where=folder, found=damaged[0][1], fix="choose another folder")
+
+
+def check_new(path: str | os.PathLike[str], disk: FileSystem = DISK) -> None:
+    """Raise UsageError if the folder at `path` holds a run already, or a log that fnnet did not write."""
+    folder = Path(path)
+    _check_log(folder, disk)
+    if folder.exists() and (_checkpoints(folder, disk) or any((folder / name).exists() for name in (LOG, START))):
+        fix = "go on with `resume`, or choose another folder"
+        raise UsageError("holds a run already", where=folder, fix=fix)
+
+
+def newest(path: str | os.PathLike[str], disk: FileSystem = DISK) -> Checkpoint | None:
+    """Load the checkpoint that a run in the folder at `path` would go on from; None if there is none, or no folder.
+
+    Nothing is changed, so that another process may be at work there.
+    Raises   as `open_run`.
+    """
+    folder = Path(path)
+    _check_log(folder, disk)
+    checkpoint, damaged = _intact(folder, disk) if folder.exists() else (None, [])
+    if not checkpoint and damaged and all(other.exists() for other, _ in damaged):  # else another process removed it
+        raise _none_intact(folder, damaged)
+    return checkpoint
+
+
+def check_resumable(
+    path: str | os.PathLike[str],
+    found: Checkpoint,
+    config: Mapping[str, Any],
+    *,
+    unknown: Collection[str] = (),
+    changeable_after_divergence: Collection[str] = (),
+    terms: Terms = AS_IT_WAS,
+    disk: FileSystem = DISK,
+) -> None:
+    """Raise what `open_run` would raise for a run that goes on from the checkpoint `found` with this config.
+
+    unknown   config keys ("outer" or "outer.inner") whose values are not known yet.
+    """
+    events, config = log.whole_events(Path(path), disk), _as_json(config)
+    _check_terms(Path(path), found, config, changeable_after_divergence, terms, events, unknown)
+    _adapted(Path(path), found, config, terms)
 
 
 def is_ours(name: str) -> bool:
@@ -239,11 +297,10 @@ def _resume(
         notify(f"{run.path}: no checkpoint to resume, starting from the beginning")
         return
     events = log.whole_events(run.path, disk)
-    ends = [event for event in events if event["event"] in {"checkpoint", "stop"}]
-    diverged = bool(ends) and ends[-1].get("reason") == DIVERGED
-    free = {*(changeable if diverged else ()), *terms.changeable(found.config)}
-    _check_config(run.path, found.config, run.config, free)
-    found, notice = _adapt(run, found, terms)
+    _check_terms(run.path, found, run.config, changeable, terms, events)
+    # Until the next checkpoint is saved, the run stays as it was.
+    found, notice = _adapted(run.path, found, run.config, terms)
+    run.config = found.config
     _prune(run.path, found.state.step, notify, disk)
     epochs = {report.get("epoch"): report for report in found.history}
     kept = [event for event in events if _agrees(event, epochs, found.state.step)]
@@ -255,14 +312,28 @@ def _resume(
         notify(notice)
 
 
-def _adapt(run: Run, found: Checkpoint, terms: Terms) -> tuple[Checkpoint, str]:
-    """Return the checkpoint to go on from, and a notice or ""; until the next is saved, the run stays as it was."""
+def _check_terms(
+    path: Path,
+    found: Checkpoint,
+    config: Mapping[str, Any],
+    changeable: Collection[str],
+    terms: Terms,
+    events: Sequence[Mapping[str, Any]],
+    unknown: Collection[str] = (),
+) -> None:
+    """Raise OtherRunError if a config differs from that of a checkpoint where it may not, unless it is unknown."""
+    ends = [event for event in events if event["event"] in {"checkpoint", "stop"}]
+    diverged = bool(ends) and ends[-1].get("reason") == DIVERGED
+    free = {*(changeable if diverged else ()), *terms.changeable(found.config)}
+    _check_config(path, found.config, config, free, unknown)
+
+
+def _adapted(path: Path, found: Checkpoint, config: Mapping[str, Any], terms: Terms) -> tuple[Checkpoint, str]:
+    """Return the checkpoint to go on from, and a notice or ""."""
     try:
-        found, notice = terms.adapt(found, run.config)
+        return terms.adapt(found, config)
     except UsageError as error:
-        raise error.at(run.path) from None
-    run.config = found.config
-    return found, notice
+        raise error.at(path) from None
 
 
 def _agrees(event: Mapping[str, Any], epochs: Container[Any], step: int) -> bool:
@@ -274,11 +345,16 @@ def _agrees(event: Mapping[str, Any], epochs: Container[Any], step: int) -> bool
     return True
 
 
-def _check_config(path: Path, stored: Mapping[str, Any], given: Mapping[str, Any], free: Collection[str]) -> None:
-    """Raise OtherRunError if two configs differ in other keys than those in `free`."""
+def _check_config(
+    path: Path, stored: Mapping[str, Any], given: Mapping[str, Any], free: Collection[str], unknown: Collection[str]
+) -> None:
+    """Raise OtherRunError if two configs differ in other keys than those in `free`, and in and below `unknown`."""
     before, after = dict(_flat(stored)), dict(_flat(given))
     keys = (*after, *(key for key in before if key not in after))
     values = {key: (before.get(key), after.get(key)) for key in keys if key not in free}
+    values = {
+        key: each for key, each in values.items() if not any(f"{key}.".startswith(f"{name}.") for name in unknown)
+    }
     differences = {key: (old, new) for key, (old, new) in values.items() if old != new}
     if not differences:
         return

@@ -44,12 +44,15 @@ SOURCES: Final = (
 """The modules and folders of fnnet that the compiler imports, and whose text is part of the key."""
 
 
-def folder() -> Path | None:
-    """Return the folder of compiled code, FNNET_CACHE or one in the user's cache; None if there is no home folder."""
+def folder(named: str | None = None) -> Path | None:
+    """Return the folder of compiled code: `named`, else FNNET_CACHE, else one in the user's cache.
+
+    None if there is no home folder.
+    """
     from platformdirs import user_cache_path
 
     try:
-        if chosen := os.environ.get("FNNET_CACHE"):
+        if chosen := named or os.environ.get("FNNET_CACHE"):
             return Path(os.path.realpath(chosen))
         place = user_cache_path("fnnet", appauthor=False) / "kernels"
     except (OSError, RuntimeError):
@@ -75,9 +78,9 @@ def _key() -> str:
     return digest.hexdigest()
 
 
-def place(part: str, dtype: str) -> Path | None:
-    """Return the file for the code of `part` for `dtype`."""
-    where = folder()
+def place(part: str, dtype: str, where: Path | None = None) -> Path | None:
+    """Return the file for the code of `part` for `dtype`, in the folder `where`; None for `folder()`."""
+    where = where or folder()
     return where and where / f"{part}-{dtype}-{_key()[:32]}.o"
 
 
@@ -112,6 +115,22 @@ def write(path: Path | None, code: bytes) -> None:
     with contextlib.suppress(OSError):
         os.chmod(path, 0o600)
     _prune(path)
+
+
+def open_to_read(path: Path) -> None:
+    """Let every user read a file of code that was read or written now, and nothing else that has another name.
+
+    Raises   OSError if that is not possible.
+    """
+    if stat.S_IMODE(os.lstat(path).st_mode) == 0o644:
+        return  # it may be another's
+    if os.lstat(path).st_nlink > 1:  # a mode belongs to all names of a file
+        write(path, read(path) or b"")
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        os.chmod(descriptor if os.chmod in os.supports_fd else path, 0o644)
+    finally:
+        os.close(descriptor)
 
 
 def check_folder(folder: Path | None) -> Path:

@@ -12,6 +12,8 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -169,21 +171,36 @@ def load_parts(
 def keep_parts(
     parts: Sequence[str],
     dtype: DTypeLike,
+    folder: Path | None,
     on_compile: Callable[[], None],
     notify: Callable[[str], None],
     on_part: Callable[[float], None],
-) -> None:
-    """Compile those of `parts`, and of what they need, that are not on disk, and keep them; load none.
+) -> list[Path]:
+    """Compile those of `parts`, and of what they need, that are not in `folder`, and keep them there; load none.
 
-    Arguments and errors are those of `load_parts`.
+    Other arguments and errors are those of `load_parts`.
+    Returns  the files.
     """
     _check_allowed()
     name = np.dtype(dtype).name
+    places = {part: cache.place(part, name, folder) for part in closure(parts)}
     with _lock:
-        absent = [part for part in closure(parts) if cache.read(cache.place(part, name)) is None]
+        absent = [part for part, place in places.items() if cache.read(place) is None]
         if absent:
             on_compile()
-        _keep(_compile(absent, name, on_part), name, notify)
+        _keep(_compile(absent, name, on_part), name, notify, folder)
+    return [place for place in places.values() if place]
+
+
+def possible() -> bool:
+    """Return True unless it is clear without compiling that NumPy will compute: forbidden, or not installed."""
+    try:
+        _check_allowed()
+        for name in ("numba", "llvmlite"):
+            metadata.version(name)
+    except (FnnetError, ImportError):
+        return False
+    return True
 
 
 def _check_allowed() -> None:
@@ -211,10 +228,10 @@ def _load(
         return loaded
 
 
-def _keep(compiled: dict[str, bytes], dtype: str, notify: Callable[[str], None]) -> None:
+def _keep(compiled: dict[str, bytes], dtype: str, notify: Callable[[str], None], folder: Path | None = None) -> None:
     """Keep what was compiled; if that is not possible, notify once."""
     try:
         for part, code in compiled.items():
-            cache.write(cache.place(part, dtype), code)
+            cache.write(cache.place(part, dtype, folder), code)
     except (FnnetError, OSError) as error:
         notify(f"compiled kernels cannot be kept, each process compiles them again: {error}")

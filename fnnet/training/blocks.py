@@ -28,7 +28,10 @@ from fnnet.training.steps import (
 )
 
 Rates = float | Callable[[Array], Array]
-"""A learning rate, or a schedule: a function of the steps (n,), counted from 0, that gives the rates (n,)."""
+"""A learning rate, or a schedule: a function of the steps (n,), counted from 0, that gives the rates (n,).
+
+A function of one step that gives one rate, as optax's schedules are, is called for each step.
+"""
 
 
 def train_block(
@@ -65,7 +68,7 @@ def train_block(
     >>> state.step, correct
     (2, 8)
     """
-    check_count("batch_size", batch_size, 1)
+    batch_size = check_count("batch_size", batch_size, 1)
     state = check_work(state, objective, optimizer)
     examples = check_examples(examples)
     x = check_input(examples.x, state.params)
@@ -86,13 +89,29 @@ def rates_of(learning_rate: Rates, first: int, steps: int) -> Array:
     """Return the learning rates of `steps` steps from `first` on, float64; UsageError for one below 0 or not finite."""
     if not callable(learning_rate):
         return np.full(steps, check_amount("learning_rate", learning_rate))
-    given = as_array("rates of a schedule", learning_rate(np.arange(first, first + steps)), "fiu", "numbers")
+    given = as_array("rates of a schedule", _rates_at(learning_rate, np.arange(first, first + steps)), "fiu", "numbers")
     if given.shape != (steps,):
         found = f"shape {given.shape}, dtype {given.dtype}"
-        raise UsageError("rates of a schedule", expected=f"shape ({steps},), numbers", found=found)
+        fix = "return one rate for each step"
+        raise UsageError("rates of a schedule", expected=f"shape ({steps},), numbers", found=found, fix=fix)
     rates: Array = given.astype(np.float64)
     for rate in (rates.min(), rates.max()):
         check_amount("learning_rate", float(rate))
+    return rates
+
+
+def _rates_at(schedule: Callable[[Any], Any], steps: Array) -> Any:
+    """Return what a schedule gives for `steps`; one that takes or gives one number at a time is called for each."""
+    try:
+        rates = schedule(steps)
+    except (
+        TypeError,
+        ValueError,
+    ):  # of `if step < 10` or math.cos(step); other errors are raised again
+        rates = 0.0
+    if np.size(rates) == 1 != len(steps) or np.ndim(rates) == 0:
+        each = [schedule(step) for step in steps.tolist()]
+        return [check_amount("learning_rate", rate) for rate in each]
     return rates
 
 

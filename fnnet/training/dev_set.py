@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from fnnet import data
 from fnnet.core.check_network import check_examples
@@ -14,6 +15,9 @@ from fnnet.data import Dataset
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import Reading
 from fnnet.errors import DataError, UsageError, counted
+
+OF_TRAINING: Final = ("numbered-classes", "transposed", "transpose-name")
+"""Notes with the remedy, behind a semicolon, of an option that says how the data for training is read."""
 
 
 def load_dev_set(
@@ -29,6 +33,12 @@ def load_dev_set(
     label_column, first_index   as in `fnnet.data.preprocess.Reading`.
     Raises   as `data.load`; UsageError for images of another shape or other classes.
     """
+
+    def tell(note: str) -> None:
+        """Pass a note on, without a remedy by options that are for the other data set."""
+        code = getattr(note, "code", "")
+        notify(Note(code, note.partition("; ")[0]) if code in OF_TRAINING else note)
+
     try:
         found = data.load(
             os.fsdecode(path),
@@ -38,12 +48,14 @@ def load_dev_set(
             reading=Reading(label_column=label_column, first_index=first_index),
             preprocessing=dataset.preprocessing,
             by_name=True,
-            notify=notify,
+            notify=tell,
         )
         found = data.with_classes(found, dataset.classes, notify)
     except DataError as error:
-        # Its remedy is a command.
-        raise (error.at("dev_data", fix="") if error.where == "--data" else error) from None
+        # Its remedies are those of the other data set.
+        where, fix = ("dev_data", "") if error.where == "--data" else (error.where, error.fix)
+        fix = "label its images as those of training" if error.problem.startswith("label ") else fix
+        raise error.at(where, fix=re.sub("--data(?= )", "`dev_data`", fix)) from None
     if found.image_shape != dataset.image_shape or found.classes != dataset.classes:
         kinds = [
             f"{each.image_shape} pixels, {counted(len(each.classes), 'class', 'classes')} ({_shown(each.classes)})"

@@ -43,10 +43,13 @@ def of_training(sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool
     return max(start, FLOAT * (count * (3 + 2 * trees) + rows * (sizes[0] + 2 * widths)))
 
 
-def check(sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool) -> None:
-    """Raise FnnetError if training would need more memory than this process may allocate."""
+def check(sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool, fixed: bool = False) -> None:
+    """Raise FnnetError if training would need more memory than this process may allocate.
+
+    fixed   whether the layers are those of a model, so that they cannot be smaller.
+    """
     needed, limit = of_training(sizes, images, plan, compiled=compiled), limits.available_bytes()
     if limit and needed > limit[0]:
         expected = f"at most {limit[0] / 1e6:,.0f} MB, as {limit[1]} leaves"
-        fix = "use a smaller `hidden` or `batch_size`, or raise the limit"
+        fix = f"use a smaller {'' if fixed else '`hidden` or '}`batch_size`, or raise the limit"
         raise FnnetError("not enough memory", expected=expected, found=f"at least {needed / 1e6:,.0f} MB", fix=fix)

@@ -263,4 +263,6 @@ def plain_values(value: Any) -> Any:
         return plain_values(value.tolist())
     if type(value) not in (bool, int, float) and isinstance(value, numbers.Real):
         return float(value)
+    if getattr(value, "shape", None) == () and np.asarray(value).dtype.kind in "fiub":  # of other libraries
+        return np.asarray(value).item()
     return value

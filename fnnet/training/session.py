@@ -63,7 +63,7 @@ from fnnet.training.plan import (
 )
 from fnnet.training.recipes import Recipe
 from fnnet.training.record import Record, open_record
-from fnnet.training.starting import first_params, note_of_start, with_model
+from fnnet.training.starting import check_dataset, first_params, note_of_start, with_model
 
 LBFGS_ITERATIONS: Final = 100
 OVERRIDABLE: Final = frozenset(Recipe._fields) - {"name", "what", "plan"}
@@ -128,7 +128,9 @@ def prepare(
     if dev_set is not None:
         dev_set = check_dev_set(dev_set, dataset.train.x.shape[1], len(dataset.classes))
     settings, seed = plain_values(settings), rng.check_seed(seed)
-    chosen = _chosen(recipe, settings, lambda own: own if start is None else with_model(own, start, dataset, settings))
+    chosen = chosen_recipe(recipe, settings, start)
+    if start is not None:
+        check_dataset(start, dataset)
     _check_dev(settings, dev_set is not None)
     held_out = chosen.dev if "dev" in settings else chosen.dev_for(len(dataset.train.labels))
     plan = plan_of(chosen)
@@ -147,7 +149,12 @@ def prepare(
 
 
 def check_settings(
-    recipe: str | Recipe, settings: Mapping[str, Any], *, has_dev_set: bool = False, class_weights: Any = None
+    recipe: str | Recipe,
+    settings: Mapping[str, Any],
+    *,
+    has_dev_set: bool = False,
+    class_weights: Any = None,
+    start: Model | None = None,
 ) -> None:
     """Check what `prepare` is to be given, as far as that is possible before there are data.
 
@@ -155,11 +162,11 @@ def check_settings(
     Raises   UsageError at the name of the field that does not fit; FnnetError if there is not enough memory for the
              network alone.
     """
-    chosen = _chosen(recipe, plain_values(settings))
+    chosen = chosen_recipe(recipe, plain_values(settings), start)
     plan = plan_of(chosen)
     _check_dev(settings, has_dev_set)
     check_plan(plan, has_dev=has_dev_set or bool(chosen.dev), hidden=len(chosen.hidden))
-    memory.check(check_hidden((1, *chosen.hidden, 1)), 1, plan, compiled=False)
+    memory.check(check_hidden((1, *chosen.hidden, 1)), 1, plan, compiled=False, fixed=start is not None)
     check_text(class_weights)
 
 
@@ -169,13 +176,12 @@ def _check_dev(settings: Mapping[str, Any], has_dev_set: bool) -> None:
         raise UsageError(problem, where="dev", expected="one of them", found=settings["dev"])
 
 
-def _chosen(
-    recipe: str | Recipe, settings: Mapping[str, Any], adapted: Callable[[Recipe], Recipe] = lambda own: own
-) -> Recipe:
-    """Return the recipe, as `adapted`, with `settings` in place of its own, all but its plan checked."""
+def chosen_recipe(recipe: str | Recipe, settings: Mapping[str, Any], start: Model | None) -> Recipe:
+    """Return the recipe, as it is with `start`, with `settings` in place of its own, all but its plan checked."""
     if not isinstance(recipe, (str, Recipe)):
         raise ArgumentTypeError("recipe", expected="a name or a Recipe", found=type(recipe).__name__)
-    chosen = override(adapted(recipes.get(recipe) if isinstance(recipe, str) else check_parts(recipe)), settings)
+    own = recipes.get(recipe) if isinstance(recipe, str) else check_parts(recipe)
+    chosen = override(own if start is None else with_model(own, start, settings), settings)
     if not isinstance(chosen.hidden, (tuple, list)):
         raise ArgumentTypeError("hidden", expected="a size for each hidden layer", found=repr(chosen.hidden))
     check_recipe(chosen, settings)
@@ -242,7 +248,8 @@ def train(
     """
     _check_job(job, kernels)
     check_run_dir(run_dir, resume, job.plan.optimizer)
-    memory.check(job.sizes, len(job.train.labels), job.plan, compiled=kernels.compiled)
+    fixed = job.start is not None
+    memory.check(job.sizes, len(job.train.labels), job.plan, compiled=kernels.compiled, fixed=fixed)
     training = epochs.start(first_params(job), job.seed, job.plan)
     if job.start and not resume and (note := note_of_start(job.start, job.dataset.classes)):
         notify(note)

@@ -43,10 +43,10 @@ def start_of(run_dir: str | os.PathLike[str]) -> Model | None:
         raise error.at(path, fix="move it away, and give the model again as `start`") from None
 
 
-def with_model(recipe: Recipe, model: Any, dataset: Dataset, settings: Mapping[str, Any]) -> Recipe:
+def with_model(recipe: Recipe, model: Any, settings: Mapping[str, Any]) -> Recipe:
     """Return a recipe with the hidden layers and the activation of the model that training starts from.
 
-    Raises   UsageError at the field of a setting that contradicts it, and at `start` for a model that does not fit.
+    Raises   UsageError at the field of a setting that contradicts it.
     """
     if not isinstance(model, Model):
         raise ArgumentTypeError("start", expected="a Model", found=type(model).__name__)
@@ -57,15 +57,25 @@ def with_model(recipe: Recipe, model: Any, dataset: Dataset, settings: Mapping[s
         if (tuple(given) if isinstance(given, list) else given) != value:
             fix = f"leave `{name}` out"
             raise UsageError("contradicts `start`", where=name, expected=_typed(value), found=_typed(given), fix=fix)
-    if dataset.image_shape != model.image_shape:
-        (height, width), (rows, columns) = model.image_shape, dataset.image_shape
+    return recipe._replace(hidden=hidden, plan={**recipe.plan, "activation": model.activation})
+
+
+def check_shape(model: Model, shape: tuple[int, int]) -> None:
+    """Raise UsageError at `start` unless images of a shape are as large as those of the model."""
+    if shape != model.image_shape:
+        (height, width), (rows, columns) = model.image_shape, shape
         expected, found = f"{height}x{width}, as the model has", f"{rows}x{columns}"
         raise UsageError("images of another size", where="start", expected=expected, found=found)
-    if dataset.preprocessing != model.preprocessing:
+
+
+def check_dataset(model: Model, dataset: Dataset) -> None:
+    """Raise UsageError at `start` unless the images of a data set are like those of the model."""
+    check_shape(model, dataset.image_shape)
+    # How the files store an image does not concern the model: MNIST's are upright whatever those of training were.
+    if dataset.preprocessing._replace(transpose=False) != model.preprocessing._replace(transpose=False):
         expected, found = (str(each.preprocessing) for each in (model, dataset))
-        fix = "load the data set with `preprocessing` of the model"
+        fix = "load the data set with preprocessing=model.preprocessing"
         raise UsageError("pixels read in another way", where="start", expected=expected, found=found, fix=fix)
-    return recipe._replace(hidden=hidden, plan={**recipe.plan, "activation": model.activation})
 
 
 def first_params(job: Job) -> Params:

@@ -125,17 +125,17 @@ def check_work(state: Any, objective: Any, optimizer: Any) -> TrainState:
         raise ArgumentTypeError("not of type TrainState", expected="TrainState", found=type(state).__name__)
     if not isinstance(objective, Objective):
         raise ArgumentTypeError("not of type Objective", expected="Objective", found=type(objective).__name__)
+    checked: TrainState = state
     seed, number = state.seed, state.step
     if not (type(seed) is type(number) is int and 0 <= seed < 2**64 and 0 <= number <= MOST):
-        rng.check_seed(seed)
-        check_count("step", number, 0)
+        checked = state._replace(seed=rng.check_seed(seed), step=check_count("step", number, 0))
     check_optimizer(optimizer)
-    params = check_params(state.params)
+    params = check_params(checked.params)
     if objective is not PLAIN:
         check_activation(objective.activation)
-        dropout.dropped(objective.dropout, len(state.params.layers) - 1)
+        dropout.dropped(objective.dropout, len(params.layers) - 1)
         check_label_smoothing(objective.label_smoothing)
-    return state if params is state.params else state._replace(params=params)
+    return checked if params is checked.params else checked._replace(params=params)
 
 
 def diverged(step: int | str, layer: int | None = None, found: object = None) -> DivergedError:

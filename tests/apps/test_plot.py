@@ -83,7 +83,10 @@ def test_an_epoch_that_was_done_again_counts_once(tmp_path):
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        ("nonsense", "line 2: damaged log; expected a JSON object .*, found 'nonsense'; repair it .* with --resume"),
+        (
+            "nonsense",
+            "line 2: damaged log; expected a JSON object .*, found 'nonsense'; repair it .*'fnnet train --resume'",
+        ),
         ("[1]", "line 2: damaged log"),
         ("", "line 2: damaged log"),
         ("NaN", "line 2: damaged log"),

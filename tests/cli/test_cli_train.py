@@ -14,8 +14,10 @@ from PIL import Image
 
 import fnnet
 from fnnet import data
+from fnnet.files import heartbeat
 from fnnet.files.checkpoints import load_checkpoint
 from fnnet.files.log import read_log
+from fnnet.files.owner import this_process
 from fnnet.training import epochs, recipes
 from tests.conftest import ROOT, idx_bytes, start
 
@@ -211,10 +213,10 @@ OTHERS = [
     (("--seed", 1), "--seed differs from the run; expected 0, found 1; resume with --seed 0"),
     # The kernels differ in the last bits.
     (("--jit",), "the choice of kernels differs from the run; expected --no-jit, found --jit; resume with --no-jit"),
-    (("--class-weights", "3=2"), "--class-weights differs from the run; expected none, found weights with SHA-256 "),
+    (("--class-weights", "3=2"), "--class-weights differs from the run; expected none, found 3=2; resume without it"),
     (
         ("--dev", 0),
-        "the data differs from the run; expected 45 training images, found 50; resume with the run's --data, --classes",
+        "the data differs from the run; expected 5 dev images, found 0; resume with the run's --data, --classes",
     ),
     (("--hidden", "9"), "--hidden differs from the run; expected 10, found 9; resume with --hidden 10"),
     (("--hidden", ""), "--hidden differs from the run; expected 10, found ''; resume with --hidden 10"),
@@ -440,3 +442,22 @@ def test_the_log_is_json_lines(run, idx_folder, tmp_path):
     assert [line["train_loss"] for line in lines if line["event"] == "epoch"] == [
         report["train_loss"] for report in document["epochs"]
     ]
+
+
+@pytest.mark.parametrize("more", [[], ["--quiet"], ["--json"], ["--quiet", "--json"]], ids=" ".join)
+def test_the_wait_for_another_host_is_told_even_where_no_notices_are_wanted(
+    more, run, idx_folder, tmp_path, monkeypatch
+):
+    """It may take 90 seconds, in which nothing else happens."""
+    monkeypatch.setattr(heartbeat, "QUIET", 0.3)
+    monkeypatch.setattr(heartbeat, "LOOK", 0.02)
+    (tmp_path / "run").mkdir()
+    elsewhere = this_process()._replace(host="far-away", boot="another", machine="another")._asdict()
+    (tmp_path / "run" / "lock").write_text(json.dumps(elsewhere) + "\n")
+    result = run("train", "--data", idx_folder, "--epochs", 1, "--run-dir", "run", *more)
+    assert result.code == 0
+    assert "waiting up to 0 s for a sign of life" in result.err
+    if "--quiet" in more:
+        assert result.err.count("\n") == 1
+    if "--json" in more:
+        assert "sign of life" not in result.out

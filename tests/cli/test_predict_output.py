@@ -120,3 +120,33 @@ def test_kaggle_s_form_by_option(model, run, tmp_path):
     (tmp_path / "out.csv").unlink()
     run("predict", model, folder, "-o", "out.csv", "--kaggle").failed(2, "two images of one id", "b/2.png")
     assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["id", "ImageId", "image_id", "Image ID"])
+@pytest.mark.parametrize("last", [False, True])
+def test_kaggle_s_ids_are_those_of_a_table(name, last, model, run, tmp_path, small_images):
+    x = small_images[0].reshape(-1, 784)[:4].tolist()
+    pixels = [f"pixel{i}" for i in range(784)]
+
+    def save(path, names, ids, rows=x):
+        lines = [[*row, mark] if last else [mark, *row] for mark, row in zip(ids, rows, strict=True)]
+        head = [*pixels, names] if last else [names, *pixels]
+        return write(tmp_path / path, "".join(",".join(map(str, line)) + "\n" for line in [head, *lines]).encode())
+
+    def ids_of(*paths):
+        found = run("predict", model, *paths, "-o", "out.csv", "--kaggle", "--json")
+        codes = [note["code"] for note in found.json["notes"]]
+        return [row[0] for row in table(tmp_path / "out.csv")][1:], [code for code in codes if "ids" in code]
+
+    a, b = save("a.csv", name, [50, 10, 0, 999]), save("b.csv", name, [7], x[:1])
+    assert ids_of(a) == (["50", "10", "0", "999"], [])
+    assert ids_of(b) == (["7"], [])
+    assert ids_of(a, b) == (["50", "10", "0", "999", "7"], [])
+    for path, codes in (
+        (save("names.csv", name, ["a", "b", "c", "d"]), ["ids-not-read", "counted-ids"]),
+        (save("rows.csv", "Unnamed: 0", [9, 8, 7, 6]), ["counted-ids"]),
+    ):
+        assert ids_of(path) == (["1", "2", "3", "4"], codes)
+    assert ids_of(a, path) == ([str(number) for number in range(1, 9)], ["counted-ids"])
+    twice = save("twice.csv", name, [5, 6, 7, 5])
+    run("predict", model, twice, "-o", "out.csv", "--kaggle").failed(2, "two images of one id", "twice.csv[0] and")

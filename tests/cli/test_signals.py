@@ -293,7 +293,7 @@ while events >= place:
     got.clear()
     if place > 10000:
         break
-print(*(key for key, count in sorted(ends.items()) if count), place > 300, file=sys.__stdout__)
+print(*(key for key, count in sorted(ends.items()) if count), place > 250, file=sys.__stdout__)
 """
 )
 

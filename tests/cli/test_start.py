@@ -90,7 +90,6 @@ def test_pixels_are_read_as_the_model_reads_them(run, tmp_path):
     assert run(*further, "--ink", "dark", "--out", "same.safetensors").code == 0
     run(*further, "--ink", "light").failed(2, "--ink: contradicts --start; expected dark, found light; leave it out")
     run(*further, "--pixel-max", 16).failed(2, "--pixel-max: contradicts --start; expected 255, found 16")
-    run(*further, "--transpose").failed(2, "--transpose: contradicts --start; expected none, found --transpose")
     digits = (*ARGUMENTS, 1, "--data", "digits")
     run(*digits).failed(2, "--start: images of another size; expected 6x5, as the model has, found 28x28")
 

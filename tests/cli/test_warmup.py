@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,8 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(place, run, t
 def test_what_is_open_already_is_left_to_its_owner(run, tmp_path, numba_kernels, monkeypatch):
     folder = shutil.copytree(os.environ["FNNET_CACHE"], tmp_path / "kernels")
     run("warmup", "--to", folder)
-    monkeypatch.setattr(Path, "chmod", lambda path, mode: pytest.fail("changed what belongs to another"))
+    for place in (os, Path):
+        monkeypatch.setattr(place, "chmod", lambda path, mode: pytest.fail("changed what belongs to another"))
     monkeypatch.setattr(library, "_libraries", {})
     assert run("warmup", "--to", folder).code == 0
 
@@ -89,3 +91,114 @@ def test_a_process_that_has_loaded_kernels_keeps_them_where_it_is_told(run, tmp_
             monkeypatch.setenv(way, str(folder))
             run("warmup")
         assert len(cache.files(folder)) == len(library.PARTS)
+
+
+@pytest.fixture
+def codes(numba_kernels, monkeypatch):
+    """The code of each part, from which it is compiled at once."""
+    codes = {part: cache.read(cache.place(part, "float32")) for part in library.PARTS}
+    monkeypatch.setattr(library, "_libraries", {})
+    monkeypatch.setattr(library, "_compile", lambda parts, dtype, on_part: {part: codes[part] for part in parts})
+    return codes
+
+
+def test_calls_that_overlap_keep_the_kernels_each_in_its_folder(run, tmp_path, codes, monkeypatch):
+    from fnnet import cli
+
+    places = [None, *(tmp_path / name for name in "abc")]
+    own = tmp_path / "own"
+    monkeypatch.setenv("FNNET_CACHE", str(own))
+    together, ends = threading.Barrier(len(places)), []
+    monkeypatch.setattr(library, "_lock", threading.Semaphore(len(places)))
+    compile_now = library._compile
+
+    def compile_together(*given):
+        together.wait(60)  # all have begun, and none has kept anything
+        return compile_now(*given)
+
+    monkeypatch.setattr(library, "_compile", compile_together)
+
+    def work(place):
+        try:
+            cli.main(["warmup", "-q", *(["--to", str(place)] if place else [])])
+        except SystemExit as end:
+            ends.append((place, end.code, os.environ["FNNET_CACHE"]))
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in places]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {(place, 0, str(own)) for place in places} == {*ends}
+    for place in places:
+        assert len(cache.files(place or own)) == len(library.PARTS)
+
+
+def as_text(place):
+    """A file's kind, mode and content."""
+    found = place.lstat()
+    return found.st_mode, place.read_bytes() if place.is_file() else None
+
+
+def symbolic(inside, outside):
+    inside.symlink_to(outside)
+
+
+def hard(inside, outside):
+    os.link(outside, inside)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and modes are POSIX")
+@pytest.mark.parametrize("link", [symbolic, hard])
+@pytest.mark.parametrize("kept", ["the code", "another content"])
+@pytest.mark.parametrize("current", [True, False])
+def test_what_a_link_of_its_names_leads_to_is_left_alone(link, kept, current, run, tmp_path, codes):
+    folder, outside = tmp_path / "kernels", tmp_path / "outside"
+    run("warmup", "--to", folder)
+    place = cache.place("infer", "float32", folder)
+    shutil.copy(place, outside)
+    if kept != "the code":
+        outside.write_bytes(b"secret")
+    outside.chmod(0o600)
+    if not current:
+        place = place.with_name(f"infer-float32-{'0' * 32}.o")
+    place.unlink(missing_ok=True)
+    link(place, outside)
+    before = as_text(outside)
+    assert run("warmup", "--to", folder).code == 0
+    assert as_text(outside) == before
+    for part in library.PARTS:
+        file = cache.place(part, "float32", folder)
+        assert cache.read(file) == codes[part]
+        assert not file.is_symlink()
+        assert file.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
+def test_only_what_is_code_of_now_is_opened_to_read(run, tmp_path, codes):
+    """A file may have the name that code had once, and other content."""
+    folder = tmp_path / "kernels"
+    folder.mkdir(mode=0o700)
+    other = folder / f"train-float64-{'0' * 32}.o"
+    other.write_bytes(b"secret")
+    other.chmod(0o600)
+    assert run("warmup", "--to", folder).code == 0
+    assert as_text(other) == (0o100600, b"secret")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["warmup --to kernels", "train --epochs 1 --jit --run-dir run --plot curves.svg", "gradcheck", "-h"],
+)
+def test_no_command_changes_the_environment_at_any_time(command, run, idx_folder, codes, monkeypatch):
+    """Other threads, and the processes that they start, would see it."""
+    import threadpoolctl  # noqa: F401 - it does, when it is imported
+
+    words = command.split()
+    words += ["--data", str(idx_folder)] if words[0] == "train" else []
+    monkeypatch.delenv("FNNET_CACHE")
+    for name in ("__setitem__", "__delitem__"):
+        monkeypatch.setattr(type(os.environ), name, lambda *given: pytest.fail(f"changed {given[1]}"))
+    code = run(*words).code
+    monkeypatch.undo()
+    assert code == 0

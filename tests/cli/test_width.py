@@ -72,7 +72,7 @@ def test_a_long_path_of_data_stays_whole_and_in_a_pipe_on_the_line(run, idx_fold
     idx_folder.rename(place)
     first = run("data", "info", "--data", place).out.splitlines()[0]
     assert first == f"data: idx, 50 train, 10 test images ({place})"
-    monkeypatch.setattr(streams.Borrowed, "isatty", lambda stream: True)
+    monkeypatch.setattr(streams.Stream, "isatty", lambda stream: True)
     lines = run("data", "info", "--data", place).out.splitlines()
     assert lines[:2] == ["data: idx, 50 train, 10 test images", f"  ({place})"]
 

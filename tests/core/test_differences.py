@@ -159,7 +159,7 @@ def test_a_check_says_what_is_not_decided():
 @pytest.mark.parametrize(
     ("at", "step", "message"),
     [
-        (1e17, 1e-3, r"element \(1,\), which is 1e\+17: step is lost in rounding; .*give a larger step, or scale"),
+        (1e17, 1e-3, r"element \(1,\), which is 1e\+17: step is lost in rounding; .*give step=1e\+14, .*or scale"),
         (-1e12, 1e-3, "step is lost in rounding"),
         (1.0, 1e-17, r"expected a step of at least 5\.7e-14, found 1e-17"),
         (1.0, 1e-300, "step is lost"),
@@ -170,6 +170,80 @@ def test_a_check_says_what_is_not_decided():
 def test_a_step_that_moves_nothing_is_refused(at, step, message):
     with pytest.raises(UsageError, match=message):
         fnnet.check_gradient(lambda v: 3.0, np.array([0.0, at]), np.zeros(2), step=step)
+
+
+@pytest.mark.parametrize("size", [1e13, 1e17, 1e100, 1e150])
+def test_the_step_that_a_message_names_decides(size):
+    at = size * np.array([0.3, 1.0, -0.7])
+    with pytest.raises(UsageError, match="step is lost in rounding") as caught:
+        fnnet.check_gradient(lambda x: x @ x, at, 2 * at)
+    step = float(caught.value.fix.removeprefix("give step=").partition(",")[0])
+    assert fnnet.check_gradient(lambda x: x @ x, at, 2 * at, step=step)
+    assert "WRONG" in repr(fnnet.check_gradient(lambda x: x @ x, at, 2 * at * [1, 1, 1.001], step=step))
+
+
+@pytest.mark.parametrize("scale", [1e-298, 1e-250, 1e-230, 1e-205, 1e-100, 1.0, 1e200])
+def test_the_complex_step_at_any_scale(scale):
+    at = np.array([0.3, 0.5, 1.0])
+    right = scale * np.cos(at)
+    for gradient, passes in ((right, True), (right * [1, 1, 1 + 1e-9], False)):
+        (check,) = fnnet.check_gradient(lambda x: scale * np.sin(x).sum(), at, gradient, complex_step=True)
+        assert check.passed == passes, check
+    zeros = np.zeros(3)
+    assert fnnet.check_gradient(lambda x: 0 * x.sum(), at, zeros, complex_step=True)[0].complex_step == 0
+    with pytest.raises(
+        UsageError, match="at: values too small for the complex step; expected values of at least 1e-299"
+    ):
+        fnnet.check_gradient(lambda x: 1e-301 * np.sin(x).sum(), at, zeros, complex_step=True)
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+BENT = {
+    "x abs(x)": (lambda x: x * abs(x), lambda x: 2 * abs(x), 0.0),
+    "relu**2": (lambda x: relu(x) ** 2, lambda x: 2 * relu(x), 0.0),
+    "relu**2 + sin": (lambda x: relu(x) ** 2 + np.sin(x), lambda x: 2 * relu(x) + np.cos(x), 0.0),
+    "relu**3": (lambda x: relu(x) ** 3, lambda x: 3 * relu(x) ** 2, 0.0),
+    "squared hinge": (lambda x: relu(1 - x) ** 2, lambda x: -2 * relu(1 - x), 1.0),
+    "huber": (lambda x: np.where(abs(x) < 1, x * x / 2, abs(x) - 0.5), lambda x: np.clip(x, -1, 1), 1.0),
+    "elu": (lambda x: np.where(x > 0, x, np.expm1(x)), lambda x: np.where(x > 0, 1, np.exp(np.minimum(x, 0))), 0.0),
+}
+"""A function whose second derivative jumps, or its third, its derivative, and where it jumps."""
+
+
+@pytest.mark.parametrize("name", BENT)
+def test_a_second_derivative_that_jumps_is_no_fault_and_hides_none(name):
+    function, derivative, corner = BENT[name]
+    rng = np.random.default_rng(len(name))
+    for distance in [0.0] * 60 + [1e-9, -9.4e-10, 9.5e-10, -1e-7, 1e-5, -1e-4, 3e-4, -1e-3, 1.1e-3, 1.5e-3] * 6:
+        k, scale = rng.uniform(0.5, 10), 10.0 ** rng.integers(-200, 200)
+        at = rng.normal(size=3) * 10.0 ** rng.uniform(-2, 0.3)
+        at[0] = corner / k + distance
+        at[1] = (corner + 0.5 - (corner == 1)) / k  # not all is flat
+
+        def scaled(x, k=k, scale=scale):
+            return scale * function(k * x).sum()
+
+        right = scale * k * derivative(k * at)
+        (check,) = fnnet.check_gradient(scaled, at, right)
+        assert (check.passed, check.checked) == (True, 3), (k, scale, at, check)
+        number = rng.integers(3)
+        right[number] += 1e-3 * abs(right).max()
+        assert "WRONG" in repr(fnnet.check_gradient(scaled, at, right)), (k, scale, at, number)
+
+
+def test_rounding_that_cancels_in_the_values_is_not_called_wrong():
+    at, k = np.array([0.9511482570165006, -1.8909362986282132]), 9.681866861499218
+    assert "WRONG" not in repr(fnnet.check_gradient(lambda x: np.tanh(k * x).sum(), at, k / np.cosh(k * at) ** 2))
+
+
+def test_a_model_is_no_point():
+    params = fnnet.init((4, 3, 2), dtype="float64")
+    for at, gradient in ((fnnet.Model(params), params), (params, fnnet.Model(params))):
+        with pytest.raises(ArgumentTypeError, match=r"found Model; pass model\.params"):
+            fnnet.check_gradient(lambda p: 0.0, at, gradient)
 
 
 def test_values_too_small_for_differences_are_refused_or_checked():

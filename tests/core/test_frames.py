@@ -131,3 +131,23 @@ def test_what_is_no_frame():
         assert not frames.is_frame(other)
     for other in (X, [1], None, pd.DataFrame([1]), pl.DataFrame([1])):
         assert not frames.is_series(other)
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize("pattern", ["V{}", "feature {}", "{}", "px-{}"])
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_numbered_columns_sorted_as_text_are_refused(maker, pattern, first, dtype):
+    """V1, V10, V11, V2: taken by place, the image would be another one."""
+    if maker == "pandas nullable" and dtype is np.uint8:
+        pytest.skip("UInt8 is refused")
+    params = fnnet.init([12, 3], 0)
+    x = (np.arange(36).reshape(3, 12) / (1 if dtype is np.uint8 else 36)).astype(dtype)
+    names = [pattern.format(first + number) for number in range(12)]
+    order = np.argsort(names)
+    assert np.array_equal(fnnet.predict(params, MAKERS[maker](x, names)), fnnet.predict(params, x))
+    with pytest.raises(UsageError, match=r"columns of pixels are not in order; expected .*put them in order") as raised:
+        fnnet.predict(params, MAKERS[maker](x[:, order], [names[at] for at in order]))
+    assert raised.value.expected == ", ".join(names[:4])
+    for others in ([*names[:-1], "area"], [names[0], *names[2:], pattern.format(99)][::-1]):  # no numbers of pixels
+        assert np.array_equal(fnnet.predict(params, MAKERS[maker](x, others)), fnnet.predict(params, x))

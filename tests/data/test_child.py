@@ -393,7 +393,13 @@ def test_every_format_of_a_child_says_so():
 
 @pytest.mark.parametrize("colours", [None, np.arange(768, dtype=np.uint8).reshape(16, 16, 3)])
 def test_the_colours_of_a_picture_come_through(colours):
-    content = Content(np.zeros((1, 4), np.uint8), None, (2, 2), colours=colours, ink=colours is None)
+    content = Content(
+        np.zeros((1, 4), np.uint8),
+        None,
+        (2, 2),
+        colours=colours,
+        ink=np.array([1], np.uint8) if colours is None else None,
+    )
     arrays = []
     found = child.content_of(json.loads(json.dumps(child.described(content, arrays))), iter(arrays))
     assert found.ink == content.ink

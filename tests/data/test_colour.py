@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fnnet import data
+from fnnet.data.canvas import Canvas
 from fnnet.data.colour import colour_notes
-from fnnet.data.grey import POINTS, Canvas, colours_at, points, weighed
+from fnnet.data.grey import POINTS, colours_at, points, weighed
 from tests.tools.samples import write
 
 DIGITS = data.load("digits").train.x.reshape(-1, 28, 28)
@@ -182,7 +183,7 @@ def test_pieces_of_a_canvas_give_the_colours_of_the_whole(height, width, step, s
             passes.put(where, image[0][where][..., 0], image[0][where])
     for canvas in (rows, passes):
         np.testing.assert_array_equal(canvas.colours, expected)
-        np.testing.assert_array_equal(canvas.image()[0], image[0, ..., 0])
+        np.testing.assert_array_equal(canvas.content("").x[0], image[0, ..., 0].ravel())
 
 
 def test_a_turned_picture_has_its_colours_turned(tmp_path):
@@ -198,3 +199,39 @@ def test_a_turned_picture_has_its_colours_turned(tmp_path):
         grey = weighed(content.colours)
         there = content.x.reshape(32, 32)[1::2, 1::2]
         np.testing.assert_array_equal(((grey + 2**15) // 2**16).astype(np.uint8), there)
+
+
+COLOURS = {"colour": [(200, 0, 0), (0, 102, 0)], "ink": [(0, 0, 0), (255, 255, 255)], "neither": [(200, 200, 200)] * 2}
+
+
+@pytest.mark.parametrize("form", ["folder", "parquet", "stream"])
+@pytest.mark.parametrize("what", ["colour", "ink", "neither"])
+def test_packed_pictures_are_looked_at_as_files_are(form, what, monkeypatch, tmp_path):
+    """Red and green of one luma; and black and white ink on a transparent ground, whose opacity is alike."""
+    if form != "folder":
+        pyarrow = pytest.importorskip("pyarrow")
+        from pyarrow import parquet
+    rng, labels, pictures = np.random.default_rng(0), np.arange(60) % 2, []
+    for label in labels:
+        image = np.zeros((16, 16, 4), np.uint8)
+        row, column = rng.integers(2, 8, 2)
+        colour = COLOURS[what]
+        image[row : row + 6, column : column + 6] = *colour[label], 255
+        content = io.BytesIO()
+        Image.fromarray(image if what == "ink" else image[..., :3]).save(content, "PNG")
+        pictures.append(content.getvalue())
+    path = tmp_path / "a"
+    if form == "folder":
+        for number, (label, content) in enumerate(zip(labels, pictures, strict=True)):
+            (path / str(label)).mkdir(parents=True, exist_ok=True)
+            (path / str(label) / f"{number}.png").write_bytes(content)
+    else:
+        table = pyarrow.table({"image": pictures, "label": labels})
+        if form == "parquet":
+            parquet.write_table(table, path)
+        else:
+            with pyarrow.ipc.new_stream(path, table.schema) as file:
+                for at in range(0, 60, 20):
+                    file.write_batch(table.slice(at, 20).to_batches()[0])
+    notes = data.load(path, classes=("a", "b")).notes
+    assert [note.code for note in notes if note.code != "dim-pixels"] == ["colour"] * (what != "neither")

@@ -117,7 +117,7 @@ def test_what_the_user_says_of_a_frame():
     assert repr(found).startswith("Dataset(frame, 99 train, 0 test images of 28x28, 10 classes)")
     turned = data.from_frame(frame, reading=reading._replace(transpose=True), flat=(28, 28))
     assert np.array_equal(turned.train.x[0].reshape(28, 28).T.reshape(-1), DIGITS.x[0])
-    with pytest.raises(UsageError, match="--first-index: has no effect"):
+    with pytest.raises(UsageError, match="first_index: has no effect"):
         data.from_frame(frame, reading=reading._replace(first_index=1))
     nullable = pd.DataFrame(DIGITS.x[:99]).assign(y=DIGITS.labels[:99]).convert_dtypes()
     assert np.array_equal(data.from_frame(nullable, reading=Reading(label_column="y")).train.x, DIGITS.x[:99])

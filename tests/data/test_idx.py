@@ -178,3 +178,34 @@ def test_gzip_of_several_members(cuts, tmp_path, small_images):
     for damaged in (members[:-1], [*members, b"\0"], [*members, b"\x1f\x8b"], [*members, gzip.compress(b"1")]):
         with pytest.raises(DataError):
             read_idx(write(tmp_path / "a.gz", b"".join(damaged)))
+
+
+@pytest.mark.parametrize("folder", [True, False])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("last", [True, False])
+@pytest.mark.parametrize("dtype", ["u1", ">i4", ">f4"])
+def test_colours_are_read_as_those_of_npz(folder, channels, last, dtype, tmp_path):
+    """Of rank 4, colours behind height and width or before; a note where they carry the class."""
+    generator = np.random.default_rng(channels)
+    x, y = np.zeros((40, 12, 9, channels), np.uint8), np.arange(40) % 2
+    x[..., :3] = generator.integers(0, 256, (40, 12, 9, min(channels, 3)))
+    if channels > 1:  # red and green of one luma
+        x[y == 0, ..., :3], x[y == 1, ..., :3] = (200, 0, 0), (0, 102, 0)
+    x[:, :2] = 0
+    x[..., 3:] = 255
+    stored = x if last else np.moveaxis(x, 3, 1)
+    np.savez(tmp_path / "a.npz", x=stored, y=y)
+    sizes = b"".join(size.to_bytes(4, "big") for size in stored.shape)
+    kind = {"u1": 8, ">i4": 12, ">f4": 13}[dtype]
+    images = write(tmp_path / "a-images-idx4-ubyte", bytes((0, 0, kind, 4)) + sizes + stored.astype(dtype).tobytes())
+    write(tmp_path / "a-labels-idx1-ubyte", idx_bytes(y))
+    expected = data.load(tmp_path / "a.npz")
+    (tmp_path / "a.npz").unlink()
+    found = data.load(tmp_path if folder else images)
+    assert np.array_equal(found.train.x, expected.train.x)
+    assert np.array_equal(found.train.labels, y)
+    assert found.image_shape == (12, 9)
+    codes = [note.code for note in found.notes]
+    assert codes == [note.code for note in expected.notes]
+    assert ("colour" in codes) == (channels > 1)
+    assert np.array_equal(data.read_images(images, (12, 9), found.preprocessing), found.train.x)

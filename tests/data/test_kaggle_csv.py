@@ -5,9 +5,10 @@ import pytest
 
 from fnnet import data
 from fnnet.data import csv_numbers, kaggle_csv
+from fnnet.data.ids import read_ids
 from fnnet.data.kaggle_csv import read_csv
 from fnnet.errors import DataError
-from tests.tools.samples import ROWS, changed, csv_file, write
+from tests.tools.samples import ROWS, changed, csv_file, png, write
 
 
 @pytest.mark.parametrize("header", [True, False])
@@ -64,7 +65,7 @@ def test_f22_csv_without_labels_is_for_predict(tmp_path):
                 "1e3",
                 "1e400",
                 "300",
-                "-1",
+                "-1.5",
                 "12.5",
                 "0x1f",
                 "",
@@ -74,6 +75,7 @@ def test_f22_csv_without_labels_is_for_predict(tmp_path):
                 "a",
             )
         ),
+        (changed(4, 10, "-1"), "line 6, column 11: not a pixel: a number below 0; .* from 0 to 255.* found -1;"),
         (changed(0, 3, "NaN"), "line 2, column 4"),
     ],
 )
@@ -198,3 +200,24 @@ def test_blank_lines_before_the_first_are_passed_over(piece, monkeypatch, tmp_pa
         for text in (["", "", "label,pixel0", "3,4"], ["", "3,4", ""]):
             x, labels = read_csv(write(tmp_path / "a", end.join(text).encode()), "first", image=True)
             assert (x.tolist(), labels.tolist()) == ([[4]], [3])
+
+
+@pytest.mark.parametrize("name", ["id", "ImageId", "image_id", "Image Id"])
+def test_ids_of_a_table(name, tmp_path):
+    def save(head, ids):
+        lines = [[head, "pixel0"], *([number, 7] for number in ids)]
+        return write(tmp_path / "a.csv", "".join(f"{one},{other}\n" for one, other in lines).encode())
+
+    ids, notes = read_ids(save(name, [5, 900_000, 0]), (1, 1))
+    assert (ids.tolist(), notes) == ([5, 900_000, 0], [])
+    for wrong in ("a", 1.5, -1, 10**7):
+        ids, (note,) = read_ids(save(name, [5, wrong]), (1, 1))
+        assert (ids, note.code) == (None, "ids-not-read")
+        assert "line 3, column 1: not a label" in note
+    assert read_ids(save("row", [5]), (1, 1)) == (None, [])
+
+
+def test_files_without_ids(tmp_path):
+    png(tmp_path / "a.png", [[7]])
+    assert read_ids(tmp_path / "a.png", (1, 1)) == (None, [])
+    assert read_ids(write(tmp_path / "a.csv", b"pixel0\n7\n"), (1, 1)) == (None, [])

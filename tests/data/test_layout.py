@@ -118,12 +118,21 @@ def test_two_folders_of_one_part_are_refused(tmp_path):
         load(tmp_path)
 
 
-@pytest.mark.parametrize("more", ["train/c", "test/c"])
-def test_parts_of_other_classes_are_refused(more, tmp_path):
-    for name in ("train/a", "train/b", "test/a", "test/b", more):
+def test_a_test_part_of_other_classes_is_refused(tmp_path):
+    for name in ("train/a", "train/b", "test/a", "test/b", "test/c"):
         put(tmp_path, f"{name}/1.png")
     with pytest.raises(DataError, match="classes of test and train differ"):
         load(tmp_path)
+
+
+def test_a_test_part_of_some_of_the_classes_is_noted(tmp_path):
+    for name in ("train/a", "train/b", "train/c", "test/c", "test/a"):
+        put(tmp_path, f"{name}/1.png")
+    found = data.load(tmp_path)
+    assert found.test.labels.tolist() == [0, 2]
+    assert [str(note) for note in found.notes if note.code == "classes-missing"] == [
+        f"{tmp_path / 'test'}: 1 class without test images: b"
+    ]
 
 
 def test_classes_that_are_named_like_parts(tmp_path):
@@ -224,3 +233,55 @@ def test_a_folder_without_pictures_names_what_is_there(tmp_path):
     write(tmp_path / "a" / "images.csv", b"1,2")
     with pytest.raises(DataError, match=r"found a/images\.csv; name the files"):
         pictures_below(tmp_path)
+
+
+@given(
+    st.sampled_from(["seg_{}", "{}1", "mnist-{}-28x28", "New {}", "x.{}.y", "{}-v2_final"]),
+    st.sampled_from([("train", "test"), ("Training", "Testing"), ("train", "val"), ("train", "test", "valid")]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_names_that_differ_in_the_word_of_the_part_alone_are_parts(tmp_path_factory, pattern, words, nested, other):
+    folder = tmp_path_factory.mktemp("in")
+    names = [pattern.format(word) for word in words]
+    for value, name in enumerate(names):
+        for number, each in enumerate(("cat", "dog")):
+            put(folder / name / name if nested else folder / name, f"{each}/1.png", 10 * value + number)
+    if other:
+        put(folder, "seg_pred/1.png")
+    found = data.load(folder)
+    assert found.classes == ("cat", "dog")
+    assert found.train.x.tolist() == [[0], [1]]
+    assert (found.test.x.tolist() if found.test else None) == ([[10], [11]] if "test" in words[1].lower() else None)
+    assert any("seg_pred" in note for note in found.notes) == other
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("steam_train", "bus"), ("train_station", "test_tube"), ("train1", "train2"), ("bullet_train", "bullet_points"),
+        ("strainer1", "tester1"), ("test1", "val1"), ("train_test_1", "train_test_2"),
+    ],
+)  # fmt: skip
+def test_words_of_parts_in_the_names_of_classes_are_classes(names, tmp_path):
+    for name in names:
+        put(tmp_path, f"{name}/1.png")
+    assert data.load(tmp_path).classes == tuple(sorted(names))
+
+
+def test_parts_of_each_class_are_refused(tmp_path):
+    """Four classes as they stand, whose halves would be told from one another."""
+    for name in ("cat_train", "cat_test", "dog_train", "dog_test"):
+        put(tmp_path, f"{name}/1.png")
+    with pytest.raises(
+        DataError, match="several folders of training; expected one of each part, found cat_test"
+    ) as raised:
+        data.load(tmp_path)
+    assert missing_parts(raised.value) == []
+
+
+def test_pictures_in_folders_that_differ_in_the_part_alone(tmp_path):
+    for name in ("train1", "test1"):
+        put(tmp_path, f"{name}/1.png")
+    with pytest.raises(DataError, match="training images without classes"):
+        data.load(tmp_path)

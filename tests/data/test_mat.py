@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.io import savemat
 
 from fnnet import data
-from fnnet.data import Reading, mat
+from fnnet.data import Reading, mat, named
 from fnnet.errors import DataError
 from tests.tools.samples import missing_parts
 from tests.tools.written import matlab_7
@@ -190,3 +190,52 @@ def test_the_option_on_the_command_line(option, kept, run, tmp_path):
     assert load_model("m").preprocessing.transpose == kept
     run("data", "info", "--data", "digits", option).failed(2, "--transpose: has no effect")
     assert "pixel-order" in [note["code"] for note in run("evaluate", "m", "--data", path, "--json").json["notes"]]
+
+
+@given(
+    SAVES,
+    st.sampled_from(["logical", "double", "single", "uint8", "int16"]),
+    st.sampled_from(["", "data", "train", "images"]),
+    st.booleans(),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_truth_values_and_numbers_from_0_to_1_are_read_as_in_npz(tmp_path_factory, save, kind, within, other):
+    """Within a structure, too, and beside a variable of something else; bytes of 0 and 1 are noted as dim."""
+    path = tmp_path_factory.mktemp("in") / "a.mat"
+    x, y = images(20, 6, 6)
+    masks = (x > 127).astype(bool if kind == "logical" else kind)
+    names = ("images", "labels") if within == "images" else ("X", "y")
+    arrays = dict(zip(names, (np.moveaxis(masks, 0, -1), y[:, None]), strict=True))
+    if within and save is matlab_7:
+        arrays = {f"{within}/{name}": each for name, each in arrays.items()}
+    elif within:
+        arrays = {within: arrays}
+    found = data.load(save(path, **arrays, **({"scale": np.array([[2.0]])} if other else {})))
+    bright = kind in ("logical", "double", "single")
+    assert np.array_equal(found.train.x, (x > 127).reshape(20, -1) * (255 if bright else 1))
+    assert found.train.labels.tolist() == y.tolist()
+    codes = [note.code for note in found.notes]
+    assert ("dim-pixels" in codes) == (not bright)
+    assert ("unit-pixels" in codes) == (kind in ("double", "single"))
+
+
+@pytest.mark.parametrize(
+    ("there", "images", "labels"),
+    [
+        (["data.X", "data.y"], "data.X", "data.y"),
+        (["images.data", "images.labels", "images.set", "meta.sets"], "images.data", "images.labels"),
+        (["images/data", "labels/data"], "images/data", "labels/data"),
+        (["train.data.x", "train.data.y"], "train.data.x", "train.data.y"),
+        (["set/x_train", "set/y_train"], "set/x_train", "set/y_train"),
+    ],
+)
+def test_the_words_of_a_path_say_what_it_is(there, images, labels):
+    chosen = named.choose(there, True, "a").names
+    assert {role.labels: name for role, name in chosen.items()} == {False: images, True: labels}
+
+
+def test_whole_numbers_of_matlab_s_doubles_are_doubles():
+    """MATLAB keeps them as bytes."""
+    assert mat._of_class(np.array([0, 1], np.uint8), "double").dtype == np.float32
+    for values, kind in (([0, 2], "double"), ([0, 1], "uint8"), ([], "double")):
+        assert mat._of_class(np.array(values, np.uint8), kind).dtype == np.uint8

@@ -307,3 +307,7 @@ def test_dark_ink_by_the_user_s_word_without_a_light_paper():
 def test_medians_are_those_of_numpy(width, dtype):
     x = np.random.default_rng(width).integers(0, 256, (7, width)).astype(dtype)
     assert np.array_equal(photo.medians(x), np.median(x, axis=1))
+
+
+def test_a_note_is_one_line_that_cannot_control_the_terminal():
+    assert Note("code", "a\x1b[2Jb\nc\0 é") == r"a\x1b[2Jb\nc\x00 é"

@@ -49,7 +49,7 @@ def test_a_sealed_line_that_is_no_event_is_damage(text, folder):
     head = text[:-1].encode()
     line = head + b', "sha256": "' + hashlib.sha256(head).hexdigest().encode() + b'"}'
     (folder / "log.jsonl").write_bytes(line + b"\n")
-    with pytest.raises(DataError, match=r"log.jsonl: line 1: damaged log.*; repair it .* with --resume"):
+    with pytest.raises(DataError, match=r"log.jsonl: line 1: damaged log.*; give another folder"):
         read_log(folder)
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import fnnet
-from fnnet.errors import ModelError, StorageError, UsageError
+from fnnet.errors import DataError, ModelError, StorageError, UsageError
+from fnnet.files import runs
 from fnnet.files.checkpoints import load_checkpoint
 from fnnet.files.disk import DISK, append_line, write_file
 from fnnet.files.log import read_log
@@ -169,7 +170,7 @@ def test_f45_a_newer_format_is_not_taken_for_damage(folder, monkeypatch):
 # What must be the same
 
 
-@pytest.mark.parametrize(
+OTHERS = pytest.mark.parametrize(
     ("config", "message"),
     [
         ({**CONFIG, "recipe": "quick"}, 'recipe differs from the run; expected "classic", found "quick"'),
@@ -182,6 +183,9 @@ def test_f45_a_newer_format_is_not_taken_for_damage(folder, monkeypatch):
         ({**CONFIG, "plan": {}}, "plan differs from the run; expected none, found {}"),
     ],
 )
+
+
+@OTHERS
 def test_f70_another_config_is_refused_by_its_key(config, message, folder):
     train(folder, 1)
     before = (folder / "log.jsonl").read_bytes()
@@ -189,6 +193,53 @@ def test_f70_another_config_is_refused_by_its_key(config, message, folder):
         resume(folder, config)
     assert message in str(caught.value)
     assert (folder / "log.jsonl").read_bytes() == before
+
+
+@OTHERS
+def test_what_is_known_of_another_config_is_refused_before_all_of_it_is_known(config, message, folder):
+    key = message.split()[0]
+    train(folder, 1)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    found = runs.newest(folder)
+    with pytest.raises(UsageError) as caught:
+        runs.check_resumable(folder, found, config, unknown=["reci", "plan.epoch"])
+    assert message in str(caught.value)
+    for unknown in (key, key.partition(".")[0]):
+        runs.check_resumable(folder, found, config, unknown=[unknown, "plan"])
+    runs.check_resumable(folder, found, CONFIG)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_folder_is_looked_at_without_a_change(folder):
+    for _ in range(2):  # missing, then empty
+        runs.check_new(folder)
+        assert runs.newest(folder) is None
+        folder.mkdir(parents=True, exist_ok=True)
+    train(folder, 1, 2)
+    with open_run(folder, CONFIG, resume=True):  # as another process would
+        assert runs.newest(folder).state.step == 2
+        with pytest.raises(UsageError, match="holds a run already; go on with `resume`"):
+            runs.check_new(folder)
+    file(folder, 2).write_bytes(b"damaged")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    assert runs.newest(folder).state.step == 1
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    file(folder, 1).write_bytes(b"damaged")
+    with pytest.raises(ModelError, match="no checkpoint is intact"):
+        runs.newest(folder)
+    (folder / "log.jsonl").write_text("my own\n")
+    for look in (runs.newest, runs.check_new):
+        with pytest.raises(UsageError, match="not a log of fnnet"):
+            look(folder)
+
+
+def test_a_checkpoint_that_another_process_removes_meanwhile_is_not_damaged(folder, monkeypatch):
+    train(folder, 1)
+    real = runs._checkpoints
+    monkeypatch.setattr(runs, "_checkpoints", lambda *given: real(*given) | {9: file(folder, 9)})
+    assert runs.newest(folder).state.step == 1
+    file(folder, 1).unlink()
+    assert runs.newest(folder) is None
 
 
 def test_the_same_config_in_other_clothes_is_the_same(folder):
@@ -381,6 +432,9 @@ def test_a_log_that_fnnet_did_not_write_is_left_alone(content, folder):
         with pytest.raises(UsageError, match=r"log.jsonl: not a log of fnnet"), open_run(folder, {}, resume=again):
             pass
         assert (folder / "log.jsonl").read_bytes() == content
+    (folder / "log.jsonl").write_bytes(content + b"\n")
+    with pytest.raises(DataError, match=r"log.jsonl: line 1: damaged log; .*; give another folder"):
+        read_log(folder)  # resuming would not repair it
 
 
 def test_a_log_that_is_not_fnnets_beside_checkpoints_is_left_alone(folder):
@@ -432,6 +486,18 @@ def test_the_last_line_may_be_cut_and_every_copy_has_a_name_of_its_own(folder):
         assert (folder / f"log.jsonl.{name}").read_bytes() == content
         assert is_ours(f"log.jsonl.{name}")
         assert told.pop() == f"{log}: 1 line is not fnnet's; kept in log.jsonl.{name}, going on without"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links are POSIX")
+def test_a_link_in_the_place_of_a_copy_is_left_as_it_is(folder, tmp_path):
+    train(folder, 1)
+    with open(folder / "log.jsonl", "ab") as log:
+        log.write(b"my notes\n")
+    (folder / "log.jsonl.before").symlink_to(tmp_path / "elsewhere")
+    assert resume(folder)[0] == 1
+    assert (folder / "log.jsonl.before").is_symlink()
+    assert not (tmp_path / "elsewhere").exists()
+    assert b"my notes" in (folder / "log.jsonl.before-2").read_bytes()
 
 
 @pytest.mark.parametrize("content", [b"", b'{"event": "epo', b"\0" * 40])

@@ -98,8 +98,8 @@ def test_other_kinds_of_things_are_refused(kernels):
 
 @pytest.mark.parametrize(
     "schedule",
-    [lambda s: 0.1, lambda s: np.full(2, 0.1), lambda s: None, lambda s: ["a"] * len(s), lambda s: s * np.nan,
-     lambda s: s - 1.0],
+    [lambda s: np.full((3, 1), 0.1), lambda s: np.full(2, 0.1), lambda s: None, lambda s: ["a"] * len(s),
+     lambda s: s * np.nan, lambda s: s - 1.0],
 )  # fmt: skip
 def test_schedules_that_give_no_rates(schedule, kernels):
     examples = data(60, 20, 3, zeros=0.5, as_bytes=True)

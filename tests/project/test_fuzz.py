@@ -1,5 +1,6 @@
 """The corpus of the fuzzer, replayed without it, and the contract shown to catch what breaks it."""
 
+import importlib
 import importlib.util
 import json
 import re
@@ -12,6 +13,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
+from fnnet.data import child
 from fnnet.errors import DataError, UsageError
 from tests.campaigns.fuzz import __main__ as command
 from tests.campaigns.fuzz import contract
@@ -53,7 +55,7 @@ def test_no_file_of_the_corpus_breaks_its_reader(outcomes, reader):
 
 def test_the_corpus_is_small_and_the_seeds_are_those_that_the_program_writes():
     files = [path for each in FILES.values() for path in each]
-    assert len(files) <= 400
+    assert len(files) <= 500
     assert sum(path.stat().st_size for path in files) <= 200_000
     assert set(SEEDS) == set(TARGETS) == set(MODULES)
     for reader, seeds in SEEDS.items():
@@ -202,6 +204,21 @@ WRONG = {
         "writable": np.array,
     },
     "images": {"dtype": lambda x: x.astype(np.int16), "size": lambda x: x[:, 1:].copy()},
+    "npy": {"a pixel": lambda c: c._replace(x=changed(c.x)), "an image less": lambda c: c._replace(x=c.x[1:].copy())},
+    "pictures": {
+        "a pixel": lambda c: c._replace(x=changed(c.x)),
+        "turned": lambda c: c._replace(image_shape=c.image_shape[::-1]),
+    },
+    **{
+        reader: {
+            "a label less": lambda c: c._replace(labels=c.labels[1:]),
+            "labels below 0": lambda c: c._replace(labels=c.labels - 2),
+            "shape": lambda c: c._replace(x=c.x[:, 1:].copy()),
+            "dtype": lambda c: c._replace(x=c.x.astype(float)),
+            "a note of two lines": lambda c: c._replace(notes=("b\nc",)),
+        }
+        for reader in ("hdf5", "mat", "arrow")
+    },
     "model": {
         "not finite": with_weights(lambda W: locked(np.full_like(W, np.nan))),
         "writable": with_weights(np.array),
@@ -227,12 +244,18 @@ GOOD = {
     "npz": "pair",
     "png": "grey",
     "images": "npz",
+    "npy": "u1",
+    "pictures": "sample-2",
+    **dict.fromkeys(("hdf5", "mat", "arrow"), "sample-0"),
     "log": "lines",
 }
 
 
 @pytest.mark.parametrize(("reader", "fault"), [(reader, fault) for reader in WRONG for fault in WRONG[reader]])
-def test_a_silently_wrong_value_is_caught(reader, fault, tmp_path):
+def test_a_silently_wrong_value_is_caught(reader, fault, tmp_path, monkeypatch):
+    for name in ("h5py", "scipy.io", "pyarrow.parquet"):
+        importlib.import_module(name)
+    monkeypatch.setattr(child, "inside", True)
     target = TARGETS[reader]
     place = Place(tmp_path, target.file)
     name = "good-" + GOOD.get(reader, "small-description" if reader == "model" else "plain-description")
@@ -243,6 +266,14 @@ def test_a_silently_wrong_value_is_caught(reader, fault, tmp_path):
     value = check(target.read, place.path, lambda value: target.hold(value, place.path))
     with pytest.raises(BreachError, match="the value does not hold"):
         check(lambda path: WRONG[reader][fault](value), place.path, lambda value: target.hold(value, place.path))
+
+
+def test_a_crash_is_contained_where_the_child_makes_an_error_of_it(tmp_path):
+    for name, contained in (("good-sample-0", False), ("cut-0", True)):
+        folder = tmp_path / "mat"
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes((CORPUS / "mat" / name).read_bytes())
+        assert command._is_contained(str(folder / name)) == contained
 
 
 def test_without_the_fuzzer_one_line_says_what_to_install(monkeypatch, capsys):

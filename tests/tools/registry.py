@@ -319,6 +319,8 @@ THROUGH = {
     "checks.as_array": "public.forward",
     "checks.as_integers": "public.loss",
     "checks.whole": "public_optimizers.adam",
+    "checks.one_number": "rng.check_seed",
+    "checks.is_span": "rng.check_seed",
     "checks.calm": "public.forward",
     "checks.check_untraced": "public.forward",
     "checks.check_labels": "public.loss",
@@ -359,6 +361,8 @@ THROUGH = {
     "lbfgs.flatten": "lbfgs.minimise",
     "lbfgs.unflatten": "lbfgs.minimise",
     "differences.differentiate": "gradcheck.check_gradient",
+    "differences.fitting_step": "gradcheck.check_gradient",
+    "differences.fitting_complex_step": "gradcheck.check_gradient",
     "gradcheck.example": "gradcheck.check_gradients",
     "gradcheck.example_weights": "gradcheck.check_gradients",
 }

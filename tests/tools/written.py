@@ -11,13 +11,13 @@ import numpy as np
 FOLDER = Path(__file__).parents[1] / "data" / "written"
 
 
-def hdf5(**arrays):
+def hdf5(options=None, **arrays):
     import h5py
 
     into = io.BytesIO()
     with h5py.File(into, "w", libver="latest") as file:
         for name, array in arrays.items():
-            file.create_dataset(name, data=array, track_times=False)
+            file.create_dataset(name.replace("__", "/"), data=array, track_times=False, **options or {})
     return into.getvalue()
 
 
@@ -82,7 +82,11 @@ def main():
     FOLDER.mkdir(exist_ok=True)
     contents = {
         "a.h5": hdf5(x=X, y=LABELS),
+        "packed.h5": hdf5({"compression": "gzip", "chunks": True}, train__x=X, train__y=LABELS),
+        "floats.h5": hdf5(images=X / 255, labels=LABELS.astype(np.int16)),
         "a.mat": matlab(X=np.moveaxis(X, 0, -1), y=LABELS),
+        "packed.mat": matlab(True, X=np.moveaxis(X, 0, -1), y=LABELS),
+        "floats.mat": matlab(images=X / 255, labels=LABELS[:, None]),
         "a.parquet": parquet(
             table, compression="none", use_dictionary=False, write_statistics=False, store_schema=False
         ),

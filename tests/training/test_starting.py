@@ -134,7 +134,7 @@ def test_what_contradicts_the_model_is_refused_by_name():
     )
     refused("start", "images of another size; expected 4x4, as the model has, found 2x8", data=dataset(shape=(2, 8)))
     inverted = Preprocessing(paper=255, ink=0)
-    refused("start", "pixels read in another way; .*load the data set with `preprocessing` of the model",
+    refused("start", "pixels read in another way; .*load the data set with preprocessing=model.preprocessing",
             data=dataset(preprocessing=inverted))  # fmt: skip
     refused("", "start; expected a Model, found str", start="model.safetensors")
     for same in ({"hidden": [6, 5]}, {"hidden": np.array([6, 5])}, {"activation": "tanh"}):

@@ -6,6 +6,7 @@ Each reader runs in a process of its own. Findings are kept between calls in the
 
 import argparse
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.campaigns.fuzz.decoded import CONTAINED
 from tests.campaigns.fuzz.worker import MEMORY_FOLDER, MODULES
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -30,19 +32,21 @@ def fuzz(reader, work, runs, seconds):
     """Fuzz one reader in one process after another; return its line of results and the breaches."""
     corpus = Path(work, "corpus", reader)
     corpus.mkdir(parents=True, exist_ok=True)
-    start, done, found = time.monotonic(), 0, []
-    while runs is None or done < runs:
-        limit = f"-max_total_time={seconds}" if runs is None else f"-runs={min(RUNS, runs - done)}"
-        ran, breaches = _fuzz_once(reader, work, corpus, limit)
-        done, found = done + ran, found + breaches
-        if runs is None or breaches or not ran:
+    start, done, found, contained = time.monotonic(), 0, [], 0
+    while done < runs if runs else time.monotonic() - start < seconds:
+        left = seconds and max(1, int(seconds - (time.monotonic() - start)))
+        limit = f"-runs={min(RUNS, runs - done)}" if runs else f"-max_total_time={left}"
+        ran, breaches, crashes = _fuzz_once(reader, work, corpus, limit)
+        done, found, contained = done + ran, found + breaches, contained + crashes
+        if breaches or not ran:
             break
     speed, files = done / (time.monotonic() - start), len(list(corpus.iterdir()))
-    return f"{reader}: {done:,} executions, {speed:,.0f}/s, {files:,} corpus files, {len(found)} breaches", found
+    line = f"{reader}: {done:,} executions, {speed:,.0f}/s, {files:,} corpus files, {len(found)} breaches"
+    return line + (f", {contained} crashes of the library that the child process contains" if contained else ""), found
 
 
 def _fuzz_once(reader, work, corpus, limit):
-    """Return how often one process executed the reader, and the breaches that it found."""
+    """Return how often one process executed the reader, the breaches that it found, and crashes contained in use."""
     breaches, log = Path(work, "breaches"), Path(work, f"{reader}.log")
     breaches.mkdir(exist_ok=True)
     seeds = [CORPUS / reader] if (CORPUS / reader).is_dir() else []
@@ -53,10 +57,22 @@ def _fuzz_once(reader, work, corpus, limit):
             done = subprocess.run([*command, limit, corpus, *seeds], cwd=ROOT, stdout=file, stderr=file, check=False)
     text = log.read_text(errors="replace")
     found = re.findall(r"^BREACH (.*)$", text, re.MULTILINE)
+    crashes = 0
     if done.returncode:
         artifact = re.findall(r"Test unit written to (\S+)", text)
-        found.append(f"{artifact[-1] if artifact else log}: the process ended with {done.returncode}, see {log}")
-    return max([0, *(int(number) for number in re.findall(r"^(?:#|Done )(\d+)", text, re.MULTILINE))]), found
+        if artifact and reader in CONTAINED and _is_contained(artifact[-1]):
+            crashes = 1
+        else:
+            found.append(f"{artifact[-1] if artifact else log}: the process ended with {done.returncode}, see {log}")
+    ran = max([0, *(int(number) for number in re.findall(r"^(?:#|Done )(\d+)", text, re.MULTILINE))])
+    return ran, found, crashes
+
+
+def _is_contained(artifact):
+    """Return True if the child process makes an error of the crash that a file causes."""
+    command = [sys.executable, "-m", "tests.campaigns.fuzz.replay", "--child", artifact]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.returncode == 0 and json.loads(done.stdout)["ends"] == "error"
 
 
 def main():

@@ -115,6 +115,12 @@ def check_error(error, path):
         raise BreachError(f"an error without {', '.join(lacks)}: {text}", f"{error.problem.split(' (')[0]}: {lacks}")
 
 
+def must(fact, what, found=""):
+    """Raise BreachError for a value that is not what the file holds."""
+    if not fact:
+        raise BreachError(f"the value does not hold: {what} {found}".rstrip(), what)
+
+
 def _innermost(error):
     """Return the last place of a traceback inside fnnet, as file:line."""
     frames = traceback.extract_tb(error.__traceback__)

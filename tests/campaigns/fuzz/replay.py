@@ -1,20 +1,22 @@
 """`python -m tests.campaigns.fuzz.replay FILE...` puts inputs through the contract once more.
 
 One JSON line each: `reader`, `name`, `ends` ("value", "error" or "breach"), `says`. The reader is named by the folder,
-or by the start of the file's name.
+or by the start of the file's name. With `--child`, files are read as in use, by the child process.
 """
 
+import contextlib
 import faulthandler
 import json
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.campaigns.fuzz.contract import BreachError, afresh, check, limited, read_here
+from fnnet.errors import FnnetError
+from tests.campaigns.fuzz.contract import BreachError, afresh, check, check_error, limited, read_here
 from tests.campaigns.fuzz.worker import MEMORY_FOLDER, Place
 
 
-def replay(paths):
+def replay(paths, in_child=False):
     """Yield the outcome of each file."""
     from tests.campaigns.fuzz.targets import TARGETS
 
@@ -25,7 +27,7 @@ def replay(paths):
             with tempfile.TemporaryDirectory(dir=folder) as inner:
                 place = Place(inner, target.file)
                 place.put(target.build(path.read_bytes()))
-                ends, says = outcome(target, place.path)
+                ends, says = in_use(target, place.path) if in_child else outcome(target, place.path)
                 place.close()
             yield {"reader": reader, "name": path.name, "ends": ends, "says": says}
 
@@ -39,10 +41,22 @@ def outcome(target, path):
     return ("error" if isinstance(found, Exception) else "value"), str(found)[:200]
 
 
+def in_use(target, path):
+    """Return how reading the file ends where a child process may be started for it."""
+    try:
+        target.hold(found := target.read(path), path)
+    except FnnetError as error:
+        check_error(error, path)
+        return "error", str(error)
+    return "value", str(found)[:200]
+
+
 if __name__ == "__main__":
     faulthandler.enable()
-    afresh()
-    read_here()
-    with limited():
-        for line in replay(sys.argv[1:]):
+    in_child = sys.argv[1:2] == ["--child"]
+    if not in_child:
+        afresh()
+        read_here()
+    with contextlib.nullcontext() if in_child else limited():
+        for line in replay(sys.argv[1 + in_child :], in_child):
             print(json.dumps(line), flush=True)

@@ -18,6 +18,17 @@ from fnnet.files.checkpoints import checkpoint_of, save_checkpoint
 from fnnet.files.model import Model
 from fnnet.training import steps
 from tests.campaigns.fuzz.build import chunk, deflated
+from tests.campaigns.fuzz.seeds_data import (
+    arff_seeds,
+    csv_seeds,
+    libsvm_seeds,
+    npy,
+    npy_seeds,
+    picture_seeds,
+    samples,
+    tiff_seeds,
+    written,
+)  # fmt: skip
 from tests.tools.samples import SAMPLES, SHAPE
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -69,136 +80,13 @@ def gzip_seeds():
     }
 
 
-def csv_seeds():
-    """Kaggle's files, and the faults of every table."""
-    head = "label," + ",".join(f"pixel{i}" for i in range(4))
-    rows = "1,0,2,3,255\n7,9,8,7,6\n"
-    utf16 = f"{head}\n{rows}".encode("utf-16")
-    texts = {
-        "good-header": f"{head}\n{rows}",
-        "good-label-last": "".join("0," * 64 + f"{number % 10}\n" for number in range(40)),
-        "good-square": (",".join(["0,1,2,3"] * 16) + "\n") * 2,
-        "small": rows,
-        "good-crlf": f"{head}\n{rows}".replace("\n", "\r\n"),
-        "good-cr": f"{head}\n{rows}".replace("\n", "\r"),
-        "good-bom": f"\ufeff{head}\n{rows}",
-        "good-quotes": '"label","pixel0"\n"1","2"\n',
-        "good-order": "pixel1,label,pixel0\n5,1,6\n",
-        "good-grid": "label,1x1,1x2,2x1,2x2\n1,2,3,4,5\n",
-        "good-large-label": "label,pixel0\n300,1\n2,3\n",
-        "good-blank-lines": "label,pixel0\n\n1,2\n\n",
-        "no-end": "1,2",
-        "header-only": f"{head}\n",
-        "uneven": "1,2\n1,2,3\n",
-        "text": "label,pixel0\n1,x\n",
-        "nan": "label,pixel0\n1,NaN\n",
-        "fraction": "label,pixel0\n1,2.5\n",
-        "negative": "label,pixel0\n1,-1\n",
-        "large": "label,pixel0\n1,256\n",
-        "exponent": "label,pixel0\n1,1e400\n",
-        "hex": "label,pixel0\n1,0x10\n",
-        "empty-cell": "label,pixel0\n1,\n",
-        "good-semicolons": "label;pixel0\n1;2\n",
-        "good-tabs": "label\tpixel0\n1\t2\n",
-        "good-floats": "label,pixel0,pixel1\n1.0,2.55e+02,0.0\n",
-        "good-fractions": "label,pixel0,pixel1\n1,0.5,1\n2,0,0.25\n",
-        "good-row-names": '"label" "pixel0"\n"1" 7 255\n"b c" 1 0\n',
-        "good-blanks": " \n\t\nlabel,pixel0\n \n1,2\n\t\n",
-        "short-header": "label,pixel0\n1,0,0\n",
-        "joined": "\ufefflabel,pixel0\n1,2\n" * 2,
-        "decimal-commas": "label;pixel0\n1;0,5\n",
-        "twice": "label,pixel0,pixel0\n1,2,3\n",
-        "gap": "label,pixel0,pixel2\n1,2,3\n",
-        "unknown": "label,pixel0,colour\n1,2,3\n",
-        "html": "<html><body>404</body></html>",
-        "unclosed": 'label,pixel0\n1,"2\n3,4\n',
-        # NumPy's loadtxt looks these up beyond the end of a table: a crash, or a number out of nothing.
-        "found-beyond-table": "label,pixel0\n1,\u01fe\n",
-        "found-beyond-table-far": "label,pixel0\n1,\U0010fe1a\n",
-        "arabic-digit": "label,pixel0\n1,\u0661\n",
-        "wide-header": "label,pixel\u0661\n1,2\n",
-        "separator": "label,pixel0\n1,\x1c2\n",
-        "blank": "\n1,2\n",
-    }
-    faults = {"utf16": utf16, "nul": b"label,pixel0\n1,\0\n", "latin": b"label,pixel0\n1,\xe9\n", "empty": b""}
-    return {name: text.encode() for name, text in texts.items()} | faults
-
-
-def libsvm_seeds():
-    """libsvm's text of images of 2 x 3, and its faults."""
-    texts = {
-        "good-plain": "5 1:3 2:18 6:255 \n0 3:7 \n",
-        "good-from-0": "5 0:3 5:255\n7 2:1\n",
-        "good-every": "1 1:1 2:2 3:3 4:4 5:5 6:6\n",
-        "good-unit": "1.000000 1:0.5 2:1 3:1e-3\n+2 6:0.25\n",
-        "good-signed": "+1 1:-1 2:1 3:-0.25\n-1 6:0.5\n",
-        "good-comments": "# Column indices are zero-based\n\n3 1:2 # 4:5\r\n\t4\t2:3\r",
-        "good-blank": "3\n4 1:0\n",
-        "good-bom": "\ufeff3 2:2\n",
-        "query": "3 qid:1 1:2\n",
-        "no-label": "1:2 2:3\n",
-        "labels": "1,2 1:2\n",
-        "below": "-1 1:2\n2 1:3\n",
-        "order": "1 2:3 1:4\n",
-        "twice": "1 2:3 2:3\n",
-        "beyond": "1 7:3\n",
-        "far": "1 99999999999:3\n",
-        "large": "1 1:256\n",
-        "mixed": "1 1:0.5 2:7\n",
-        "nan": "1 1:nan\n",
-        "text": "1 1:2 x\n",
-        "space": "1 1: 2\n",
-    }
-    return {name: text.encode() for name, text in texts.items()}
-
-
-def arff_seeds():
-    """ARFF of images of two pixels, dense and sparse, and its faults."""
-    numeric = "@relation a\n@attribute pixel1 real\n@attribute pixel2 REAL\n@attribute class integer\n@data\n"
-    nominal = numeric.replace("integer", "{b,a}")
-    texts = {
-        "good-dense": numeric + "1,2,3\n255,0,9\n",
-        "good-nominal": nominal + "1,2,a\n3,4,b\n",
-        "good-sparse": numeric + "{0 1, 2 3}\n{}\n{1 5}\n",
-        "good-sparse-nominal": nominal + "{0 1, 2 a}\n{1 7}\n",
-        "good-comments": "% a\n" + nominal.upper().replace("\n", "\r\n") + "% b\r\n1, 2, A\r\n\r\n3 ,4 ,B\r\n",
-        "good-quotes": "@relation 'a b'\n@attribute 'pixel1' real\n@attribute class {'a b','c,d'}\n@data\n"
-        "1,'c,d'\n2,\"a b\"\n",
-        "good-unit": numeric + "0.5,1,3\n0,0.25,2\n",
-        "good-numbers": numeric.replace("integer", "{7,5,10}") + "1,2,10\n3,4,5\n",
-        "good-pixels": numeric.replace("pixel1 real", "pixel1 {0,255}") + "255,2,1\n0,1,0\n",
-        "good-names": numeric.replace("@data", "@attribute id string\n@data") + "1,2,3,'x y'\n4,5,6,z\n",
-        "missing": numeric + "?,2,3\n",
-        "weight": numeric + "1,2,3,{5}\n",
-        "sparse-weight": numeric + "{0 1},{5}\n",
-        "beyond": numeric + "{3 1}\n",
-        "twice": numeric + "{0 1, 0 2}\n",
-        "colon": numeric + "{0:1}\n",
-        "unknown": nominal + "1,2,c\n",
-        "no-data": numeric.replace("@data\n", ""),
-        "no-rows": numeric + "% none\n",
-        "date": numeric.replace("pixel2 REAL", "pixel2 date"),
-        "relational": numeric.replace("pixel2 REAL", "pixel2 relational"),
-        "unclosed": nominal + "1,2,'a\n",
-    }
-    return {name: text.encode() for name, text in texts.items()}
-
-
-def _npy(array):
-    import io
-
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
-
-
 def npz_seeds():
     """Archives by mode: two npy files, headers by number, members whose directory lies."""
     x, labels = np.arange(8, dtype=np.uint8).reshape(2, 2, 2), np.array([1, 2], np.uint8)
 
     def pair(x, labels):
-        first = _npy(x)
-        return b"\1" + len(first).to_bytes(2, "little") + first + _npy(labels)
+        first = npy(x)
+        return b"\1" + len(first).to_bytes(2, "little") + first + npy(labels)
 
     def numbered(flags, *arrays):
         return b"\2" + bytes((flags,)) + b"".join(bytes(head) + body for head, body in arrays)
@@ -287,14 +175,14 @@ def png_seeds():
 
 def image_seeds():
     """One file to predict of each format in the table; those that `build` makes around a body; the wrong size."""
-    samples = {each.format: each.content for each in reversed(SAMPLES.values())}
-    whole = {f"good-sample-{name.replace(' ', '-')}": b"\0" + content for name, content in samples.items()}
+    each_format = {each.format: each.content for each in reversed(SAMPLES.values())}
+    whole = {f"good-sample-{name.replace(' ', '-')}": b"\0" + content for name, content in each_format.items()}
     idx = bytes((0, 0, 8, 3)) + struct.pack(">III", 1, *SHAPE) + bytes(range(6))
     x_test = b"\3" + bytes((2, 3, 12)) + bytes((0, 0, 3, 1, *SHAPE)) + bytes(range(6))
     return whole | {
         "good-idx": b"\1\1" + idx,
         "good-npz": b"\2" + x_test,
-        "good-png": b"\3\1" + samples["PNG"][8:],
+        "good-png": b"\3\1" + each_format["PNG"][8:],
         "good-plain-csv": b"\0" + b"label,pixel0,pixel1,pixel2,pixel3,pixel4,pixel5\n7,0,1,2,3,4,5\n",
         "size-idx": b"\1\1" + idx_seeds()["good-images"],
         "size-csv": b"\0" + b"0\n",
@@ -428,6 +316,12 @@ SEEDS = {
     "npz": npz_seeds,
     "png": png_seeds,
     "images": image_seeds,
+    "npy": npy_seeds,
+    "pictures": picture_seeds,
+    "tiff": tiff_seeds,
+    "hdf5": lambda: samples("HDF5") | written({".h5"}),
+    "mat": lambda: samples("MATLAB") | written({".mat"}),
+    "arrow": lambda: samples("Parquet", "Arrow"),
     "model": model_seeds,
     "checkpoint": checkpoint_seeds,
     "log": log_seeds,

@@ -35,9 +35,11 @@ that survived is tried again. Others of the module, and of its room, take a thir
 """
 AT_IMPORT = 2
 """Of the tests that execute a line there are fewer if it is executed at import."""
-LIMIT, SLOWER = 20.0, 4.0
+LIMIT, SLOWER = 60.0, 4.0
 """Tests that have not ended after LIMIT seconds and SLOWER times their own never end."""
-QUIET = ("-q", "-x", "--tb=native", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "--benchmark-disable",
+QUIET = ("-q", "-x", "--tb=native", "-p", "no:cacheprovider", "-p", "no:xdist",
+         "-p", "no:unraisableexception", "--no-header",
+         "--benchmark-disable",
          "-W", "ignore::pytest.PytestAssertRewriteWarning")  # fmt: skip
 CONTROLS = 4
 """Mutants whose tests run without them first: they must pass, else everything would count as caught."""

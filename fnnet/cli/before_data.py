@@ -1,0 +1,103 @@
+"""What `fnnet train` refuses before it reads its data: that may take seconds, or a download."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from fnnet.cli.common import NAMED, check_count
+from fnnet.cli.mismatch import naming_options
+from fnnet.core.state import Model
+from fnnet.data import DIGITS, PLAIN
+from fnnet.errors import DataError, FnnetError, UsageError
+from fnnet.files.model import load_model
+from fnnet.kernels import library
+from fnnet.training import before_data, session
+from fnnet.training.config import Known
+from fnnet.training.starting import check_shape
+from fnnet.training.starting import start_of as started_from
+
+SHAPE: Final = (28, 28)
+OF_THE_MODEL: Final = ("--pixel-max", "--ink", "--size")
+"""Options that say how pixels are read, which a model says, too."""
+
+
+def start_of(options: Mapping[str, Any]) -> Model | None:
+    """Return the model of --start, or that of the run to resume; UsageError for an option that contradicts it."""
+    with naming_options(only_in_text=True):
+        kept = started_from(options["run_dir"]) if options["resume"] and not options["start"] else None
+        model = load_model(options["start"]) if options["start"] else kept
+    if model is None:
+        return None
+    known, shape = model.preprocessing, _shown(model.image_shape)
+    ink = "dark" if known.ink < known.paper else "light"
+    size, image_size = options["size"], options["image_size"]
+    for option, expected, found, differs in (
+        ("--pixel-max", known.pixel_max, options["pixel_max"], options["pixel_max"] not in (None, known.pixel_max)),
+        ("--ink", ink, options["ink"], options["ink"] not in (None, "auto", ink)),
+        ("--size", shape if known.resize else "none", _shown(size), size and not (known.resize and _is(size, model))),
+        ("--image-size", shape, _shown(image_size), image_size and not _is(image_size, model)),
+    ):
+        if differs:
+            fix = _remedy(model, option, shape if option == "--size" else found)
+            raise UsageError("contradicts --start", where=option, expected=expected, found=found, fix=fix)
+    return model
+
+
+def _is(size: tuple[int, int], model: Model) -> bool:
+    return size == model.image_shape
+
+
+def _shown(size: tuple[int, int] | None) -> str:
+    return "x".join(map(str, size or ()))
+
+
+def _remedy(model: Model, option: str, value: object) -> str:
+    """Return what to do about an option that says otherwise than the model how images are read."""
+    if option not in OF_THE_MODEL or model.preprocessing._replace(faint=PLAIN.faint) != PLAIN:
+        return "leave it out, and give images stored like those that the model was trained on"
+    return f"leave it out, and start on what 'fnnet data convert OUT {option} {value}' makes of the data"
+
+
+def check(options: Mapping[str, Any], recipe: str, settings: Mapping[str, Any], start: Model | None) -> None:
+    """Raise UsageError for what is wrong whatever the data are, FnnetError if memory cannot hold the network."""
+    weights, dev_data, choice = options["class_weights"], options["dev_data"], options["data_choice"]
+    check_count(options)
+    with naming_options():
+        given = {"class_weights": weights, "start": start}
+        session.check_settings(recipe, settings, has_dev_set=bool(dev_data), **given)
+        if start and choice in NAMED:
+            check_shape(start, SHAPE)
+    if dev_data and dev_data not in NAMED and not os.path.exists(dev_data):
+        expected = "auto, mnist, digits or a path that exists"
+        raise DataError("no such data set", where="--dev-data", expected=expected, found=repr(dev_data))
+    if options["run_dir"]:
+        with naming_options(choice, only_in_text=True):
+            compiled = options["jit"] and library.possible()
+            more = {"seed": options["seed"], "compiled": compiled, "known": _known(options, start), **given}
+            before_data.check_run(options["run_dir"], options["resume"], recipe, settings, **more)
+
+
+def _known(options: Mapping[str, Any], start: Model | None) -> Known:
+    dev = 0 if options["dev"] == 0 and not options["dev_data"] else None
+    if options["data_choice"] in NAMED:
+        return Known(SHAPE, DIGITS, dev=dev)
+    shape = start.image_shape if start else options["image_size"] or options["size"]
+    return Known(shape, options["class_names"], options["classes"], dev)
+
+
+@contextlib.contextmanager
+def reading_as(start: Model | None) -> Iterator[None]:
+    """Leave out of an error's remedy what the model that training starts from does not allow."""
+    try:
+        yield
+    except FnnetError as error:
+        named = {*re.findall(r"--[a-z-]+", error.fix)}
+        if start is None or not named & {*OF_THE_MODEL}:
+            raise
+        ways = [way for way in error.fix.split(", or ") if not any(option in way for option in OF_THE_MODEL)]
+        fix = ", or ".join(ways) or "give images stored like those that the model was trained on"
+        raise error.at(error.where, fix=fix).with_traceback(error.__traceback__) from None

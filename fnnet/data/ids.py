@@ -1,0 +1,32 @@
+"""The ids that a table gives its images, for answers that name them."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from fnnet.core.params import Array
+from fnnet.data import formats
+from fnnet.data.notes import Note
+from fnnet.data.reader import NO_COLUMN, AnyPath, Wanted
+from fnnet.errors import DataError, UsageError
+
+NAMES: Final = ("id", "imageid", "image_id", "image id")
+"""Columns of ids, in lower case; numbers of rows, as pandas writes them, do not count."""
+
+
+def read_ids(path: AnyPath, shape: tuple[int, int]) -> tuple[Array | None, list[Note]]:
+    """Return the ids of the images in a table, whole numbers (n,), None if it has none; and a note if they are unfit.
+
+    shape   (height, width) of the images, as they are stored.
+    """
+    for name in NAMES:
+        try:
+            return formats.read(path, Wanted(labelled=False, shape=shape, label_column=name)).labels, []
+        except UsageError:
+            return None, []  # no table
+        except DataError as error:
+            if error.problem != NO_COLUMN:
+                text = f"{os.fsdecode(path)}: its column {name} is not taken as ids: {error.place}: {error.problem}"
+                return None, [Note("ids-not-read", text)]
+    return None, []

@@ -1,0 +1,57 @@
+"""Files store images row by row, or column by column as EMNIST's own do, whatever a model was trained on."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from fnnet.data.notes import Note
+from fnnet.data.reader import AnyPath
+
+ITS_OWN: Final = re.compile(
+    r"emnist-(?:(?:balanced|byclass|bymerge|digits|letters|mnist)(?![^\W_])|.*images-idx3)", re.IGNORECASE
+)
+"""How the names of EMNIST's own files begin; all of these are stored column by column."""
+
+
+class Order(NamedTuple):
+    """The order of pixels in files.
+
+    transpose   True if images are stored column by column, False if row by row; None if nothing shows it.
+    notes       what the user should know about it.
+    """
+
+    transpose: bool | None
+    notes: tuple[Note, ...] = ()
+
+
+def order_of(
+    where: AnyPath, names: Sequence[str], given: bool | None, trained: bool | None, *, pictures: bool = False
+) -> Order:
+    """Return how files are stored: as the user says, else as their kind or names show, else as those of training.
+
+    where      names the data in notes.
+    names      of the files; the name of a folder is a hint at most, as anyone gives it.
+    given      what the user says, as `Reading.transpose`.
+    trained    whether the files that a model was trained on were stored column by column; None without a model.
+    pictures   True for files of one picture, which are stored upright.
+    """
+    shown = os.fsdecode(where)
+    if given is not None:
+        turned = pictures and given and trained is None
+        text = f"{shown}: pictures are turned, as --transpose says; later commands read pictures upright without it"
+        return Order(given, (Note("turned-pictures", text),) if turned else ())
+    if pictures:
+        return Order(False)
+    if any(map(ITS_OWN.match, names)):
+        text = f"{shown}: read column by column, as EMNIST's own files are stored; if not, say --no-transpose"
+        return Order(True, () if trained else (Note("transpose-name", text),))
+    if trained:
+        text = f"{shown}: read column by column, as what the model was trained on; if row by row, say --no-transpose"
+        return Order(True, (Note("transposed", text),))
+    if any("emnist" in name.lower() for name in (*names, os.path.basename(os.path.realpath(shown)))):
+        text = f"{shown}: EMNIST's own files store images column by column; look with 'data show', or say --transpose"
+        return Order(trained, (Note("transpose-name", text),))
+    return Order(trained)

@@ -1,0 +1,83 @@
+"""Dark ink is seen where the edge of an image does not show it: uneven light, shadows, borders of scanners."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fnnet import data
+from fnnet.data.preprocess import Reading, measure
+from fnnet.data.strokes import in_border, looks_dark, strokes
+
+DIGITS = data.load("digits").train.x[:200].reshape(-1, 28, 28)
+KINDS = st.sampled_from(["even", "gradient", "vignette", "shadow", "border"])
+
+
+def lit(x, kind, rng):
+    """Digits as dark ink on paper, float (n, height, width), 0 to 255."""
+    n, (height, width) = len(x), x.shape[1:]
+    rows, columns = np.mgrid[:height, :width] / np.array([height, width])[:, None, None] - 0.5
+    angle = rng.uniform(0, 2 * np.pi, n)[:, None, None]
+    along = np.cos(angle) * columns + np.sin(angle) * rows
+    light = {
+        "gradient": 0.75 + along / 3,
+        "vignette": np.broadcast_to(1 - 0.9 * (rows**2 + columns**2), along.shape),
+        "shadow": np.where(along > rng.uniform(-0.25, 0.25, n)[:, None, None], 1, 0.55),
+    }.get(kind, np.ones_like(along))
+    page = (255 - 0.9 * x) * light
+    if kind == "border":
+        wide = height // 28 * int(rng.integers(1, 4))
+        page[:, :wide] = page[:, -wide:] = page[:, :, :wide] = page[:, :, -wide:] = 0
+    return page
+
+
+@settings(max_examples=40)
+@given(KINDS, st.sampled_from([1, 2, 4, 10]), st.booleans(), st.integers(0, 2**31))
+def test_ink_is_told_from_paper_in_any_light(kind, scale, dark, seed):
+    rng = np.random.default_rng(seed)
+    some = DIGITS[rng.permutation(len(DIGITS))[:60]]
+    shape = 28 * scale, 28 * scale
+    page = lit(np.kron(some, np.ones((1, scale, scale), np.uint8)), kind, rng).clip(0, 255).astype(np.uint8)
+    x = (page if dark else 255 - page).reshape(len(page), -1)
+    found, notes = measure(Reading(), x, shape)
+    assert (found.ink < found.paper) == dark
+    assert [note.code for note in notes if note.code in ("dark-ink", "mixed-ink")] == ["dark-ink"] * dark
+    assert (strokes(x, shape) * (-1 if dark else 1) >= 0).mean() > 0.9
+    assert looks_dark(x, shape).mean() > 0.8 if dark else looks_dark(x, shape).mean() < 0.1
+    assert ("border" in "".join(notes)) == (dark and kind == "border")
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(["noise", "texture", "empty"]), st.integers(4, 64), st.integers(0, 12), st.integers(0, 2**31))
+def test_what_is_no_ink_stays_undecided(kind, side, smooth, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(60, side, side))
+    for _ in range(smooth if kind == "texture" else 0):
+        x = sum(np.roll(x, off, axis) for axis in (1, 2) for off in (-1, 0, 1))
+    x = x * (kind != "empty")
+    x = (x - x.min((1, 2), keepdims=True)) / np.maximum(np.ptp(x, axis=(1, 2), keepdims=True), 1e-9)
+    found, _ = measure(Reading(), (255 * x).astype(np.uint8).reshape(60, -1), (side, side))
+    assert (found.paper, found.ink) == (0, 255)
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (7, 40)])
+def test_small_and_black_images_are_not_judged(shape):
+    x = np.zeros((3, shape[0] * shape[1]), np.uint8)
+    x[1] = 255
+    assert strokes(x, shape).tolist() == in_border(x, shape).tolist() == [0, 0, 0]
+
+
+def test_what_is_inside_a_border_may_be_too_small():
+    x = np.zeros((1, 16, 16), np.uint8)
+    x[:, 5:11] = 200
+    assert in_border(x.reshape(1, -1), (16, 16)).tolist() == [0]
+
+
+@pytest.mark.parametrize("ink", ["light", "dark"])
+def test_ink_that_is_told_is_not_noted_in_test_images_alike(ink, tmp_path):
+    """Training and test images look alike: neither is of another ink than the other."""
+    labels = np.arange(100) % 10
+    for name, x in (("light", DIGITS), ("dark", 255 - DIGITS)):
+        np.savez(tmp_path / name, x_train=x[:100], y_train=labels, x_test=x[100:], y_test=labels)
+        notes = data.load(tmp_path / f"{name}.npz", reading=Reading(ink=ink)).notes
+        assert "other-ink" not in [note.code for note in notes]
