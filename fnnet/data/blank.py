@@ -23,6 +23,8 @@ PARTS: Final = 8
 SOME: Final = 0.02
 """With a larger part of a training set blank than this, and more than FEW images, a network knows what they are."""
 FEW: Final = 2
+USUAL: Final = 100
+"""Images whose contrast shows what is usual: 0.4 ms, and all the others are judged in half of that."""
 MOST_PIXELS: Final = 300 * 1024
 """Pixels of a data set that are looked at: it takes 3 ms."""
 
@@ -74,9 +76,9 @@ def faint_of(sample: Array, shape: tuple[int, int], n: int) -> tuple[int, list[N
     if min(shape) < SMALLEST:
         return FAINT, []
     sample = _few(sample)
-    seen = contrast(sample)
-    faint = min(FAINT, int(medians(seen[None])[0]) // PARTS)
-    count = int((seen <= faint).sum())
+    usual = int(medians(contrast(sample[:: -(-len(sample) // USUAL)])[None])[0])
+    faint = min(FAINT, usual // PARTS)
+    count = int(is_blank(sample, shape, faint).sum())
     known = count > max(FEW, SOME * len(sample)) or 2 * count > len(sample)
     also = ": the model will take blank images as it does others" if known else ""
     notes = [Note("blank", f"{_counts(count, len(sample), n, 'training')}{also}")] if count else []

@@ -18,6 +18,7 @@ import numpy as np
 from fnnet.core.params import Array, freeze
 from fnnet.data.arrays import COLOURS, as_content, as_labels
 from fnnet.data.bounds import bytes_on_disk, check_expansion
+from fnnet.data.filled import fill
 from fnnet.data.kinds import kind_of
 from fnnet.data.notes import Note
 from fnnet.data.reader import AGAIN, AnyPath, Content, Format, Opened, Wanted
@@ -134,11 +135,7 @@ def _copy(file: BufferedReader, head: bytes, where: AnyPath) -> Array:
     _check_length(header, os.fstat(file.fileno()).st_size, where)
     check_expansion(header.needed, bytes_on_disk(file.fileno()), where, "byte 4")
     payload = np.empty(header.bytes, np.uint8)
-    # Past the buffer, header included: another program may have written since the header was read.
-    file.raw.seek(0, os.SEEK_SET)
-    filled = 0
-    while filled < len(payload) and (count := file.raw.readinto(payload.data[filled:])):
-        filled += count
+    filled = fill(file, payload)  # header included
     if filled < len(payload) or payload[: len(head)].tobytes() != head[: len(payload)]:
         problem, fix = "file changed while it was read", "wait until it is written"
         refuse(problem, where, f"byte {filled}", counted(len(payload), "byte"), f"{filled:,}", fix)

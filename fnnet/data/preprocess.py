@@ -133,7 +133,8 @@ def measure(
         notes = [note for note in notes if note.code != "dim-pixels"]
     blank = _noise(sample, shape, paper, ink, lossy) if lossy or ink < paper else 0
     found = Preprocessing(most, paper, ink, blank, bool(reading.transpose))
-    faint, blanks = faint_of(np.take(table(found), sample), shape, len(x))
+    as_taken = sample if (paper, ink, blank) == (0, 255, 0) else np.take(table(found), sample)
+    faint, blanks = faint_of(as_taken, shape, len(x))
     empty = any(note.code == "blank" for note in notes)
     return found._replace(faint=faint, resize=reading.size is not None), [*notes, *more, *([] if empty else blanks)]
 
