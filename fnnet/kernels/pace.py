@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 SLEEPS: Final = 4
 """How often a team falls asleep before it looks whether fewer threads are faster."""
 OFTEN: Final = 50.0
-"""Falling asleep so many times in a second is a sign that threads do not run; now and then it is chance."""
+"""A team that falls asleep more often in a second has threads that do not run; now and then it is chance."""
 TRIAL: Final = 0.02
 """Seconds of a trial: some slices of time that a busy machine gives."""
 PIECE: Final = 0.05
