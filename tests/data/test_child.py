@@ -16,7 +16,7 @@ import pytest
 
 from fnnet import data
 from fnnet.data import bounds, child, child_main, formats
-from fnnet.data.reader import Content, Format, Opened, Wanted, read_as
+from fnnet.data.reader import Content, Format, Opened, Wanted, joined_ink, read_as
 from fnnet.errors import DataError, FnnetError, StorageError, UsageError
 from tests.conftest import ROOT, start
 from tests.tools.faulty import DOES
@@ -404,6 +404,19 @@ def test_the_colours_of_a_picture_come_through(colours):
     found = child.content_of(json.loads(json.dumps(child.described(content, arrays))), iter(arrays))
     assert found.ink == content.ink
     assert (found.colours is None) if colours is None else np.array_equal(found.colours, colours)
+
+
+def test_kinds_of_ink_of_another_form_are_refused():
+    content = Content(np.zeros((1, 4), np.uint8), None, (2, 2), ink=np.zeros(2, np.uint8))
+    arrays = []
+    fields = child.described(content, arrays)
+    with pytest.raises(FnnetError, match=r"answers in another form; found shape \(2,\)"):
+        child.content_of(fields, iter(arrays))
+
+
+def test_kinds_of_ink_are_joined_where_any_part_has_them():
+    assert joined_ink([(None, 2), (None, 1)]) is None
+    assert joined_ink([(None, 2), (np.array([1], np.uint8), 1)]).tolist() == [0, 0, 1]
 
 
 def test_colours_of_another_form_are_refused():
