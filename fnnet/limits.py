@@ -26,6 +26,7 @@ FRACTION: Final = Range("0 or more and less than 1", lambda number: 0 <= number 
 WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
 DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?(?:nan|inf)", re.IGNORECASE)
 MAX_THREADS: Final = 1024
+MOST_SHARDS: Final = 4096
 MAX_CLASSES: Final = 10**6
 MAX_SIZE: Final = 512
 """Height and width that pictures are scaled to, at most."""

@@ -16,6 +16,7 @@ from fnnet.limits import (
     MAX_CLASSES,
     MAX_SIZE,
     MAX_THREADS,
+    MOST_SHARDS,
     NONNEGATIVE,
     POSITIVE,
     Range,
@@ -350,6 +351,10 @@ PLAN_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "--dropout": {"type": Fractions(), "help": "Fraction of hidden units dropped in training, one or one per layer."},
     "--label-smoothing": {"type": Number(FRACTION), "help": "Fraction of each label spread over all classes."},
+    "--shards": {
+        "type": Count(1, MOST_SHARDS),
+        "help": "Parts of each batch whose gradients are summed in a fixed tree: machines can share them, same bits.",
+    },
     "--augment/--no-augment": {"default": None, "help": "Deform the training images, differently in each epoch."},
     "--deformation": {
         "type": FigureList(),

@@ -69,6 +69,7 @@ _TRAIN: Final = {
             "shares": REALS,
             "ids": INT64S,
             "batch": INTEGER,
+            "shards": INTEGER,
             "chunk_rows": INTEGER,
             "steps": INTEGER,
             "begin": INTEGER,

@@ -54,6 +54,7 @@ class Outcome(NamedTuple):
 class Work(NamedTuple):
     """What a trainer is built for.
 
+    shards      parts of a batch, whose gradients are summed in a tree.
     rule        one of RULES, whose moments are shaped like the parameters.
     averages    True if the last of the moments is the average of the parameters.
     dropped     units of 65,536 that dropout leaves out, for each hidden layer.
@@ -62,6 +63,7 @@ class Work(NamedTuple):
     """
 
     batch_size: int
+    shards: int
     rule: str
     averages: bool
     activation: str
@@ -101,7 +103,7 @@ class Trainer:
             "parameters": self._p,
             "first_moment": first_moment,
             "second_moment": second_moment,
-            "gradient": aligned(count if work.clips or work.batch_size > rows else 0, dtype),
+            "gradient": aligned(self._kept_gradients(rows) * count, dtype),
             "average": average,
             "norms": np.zeros(int(pads.sum()) if work.clips else 0),
             "work": aligned(self._plan.workspace, dtype),
@@ -110,12 +112,19 @@ class Trainer:
             "order_all": aligned(self.threads * whole_lines(2 * rows + BUCKETS + 1), np.int64),
             "floats_all": aligned(self.threads * whole_lines(floats), dtype),
             "batch": work.batch_size,
+            "shards": work.shards,
             "chunk_rows": rows,
             "rule": self._rule,
             "seed": work.seed,
         }
         self._library = library("train", dtype)
         self.pace = Pace(self.threads)
+
+    def _kept_gradients(self, rows: int) -> int:
+        """Return how many gradients are kept in memory: none where each sum moves its weights at once."""
+        if self._work.shards > 1:
+            return self._work.shards
+        return int(self._work.clips or self._work.batch_size > rows)
 
     def _zeros(self, widest: int) -> Array:
         """Return zeros for the start of sums, and behind them a one."""

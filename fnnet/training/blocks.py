@@ -225,8 +225,8 @@ class Compiled:
         assert isinstance(activation, str)
         dropped = dropout.dropped(self._objective.dropout, len(params.layers) - 1)
         work = Work(
-            self._batch_size, rule.name, rule.averages, activation, dropped, rule.clips, density(x),
-            self._start.seed,
+            self._batch_size, self._objective.shards, rule.name, rule.averages, activation, dropped, rule.clips,
+            density(x), self._start.seed,
         )  # fmt: skip
         trees = trees_of(self._start.optimizer_state)
         return self._kernels.trainer(params, trees, work, self._kernels.threads)

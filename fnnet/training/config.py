@@ -116,9 +116,10 @@ def plan_config(plan: Plan) -> dict[str, Any]:
 
 
 def plan_as_json(plan: Plan) -> dict[str, Any]:
-    """Return the plan as JSON values; its `cycles` only if there are any, as few runs have them."""
+    """Return the plan as JSON values; its `cycles` and `shards` only if there are any, as few runs have them."""
     values = plan._asdict() | {"deformation": plan.deformation and plan.deformation._asdict()}
-    return {name: value for name, value in values.items() if name != "cycles" or value}
+    usual = {"cycles": (), "shards": 1}
+    return {name: value for name, value in values.items() if value != usual.get(name, ...)}
 
 
 def _fingerprint(examples: Examples) -> str:

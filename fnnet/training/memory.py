@@ -31,16 +31,18 @@ def of_training(sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool
     if not plan.is_stepwise:
         return start + DOUBLE * (images * (sizes[0] + 2 * widths) + 2 * PAIRS * count)
     optimizer = make_optimizer(plan)
-    trees = (optimizer.trees or 0) + ("clip_norm" in optimizer.figures)
+    # Kept gradients: one for each shard, or one to clip.
+    kept = plan.shards if plan.shards > 1 else int("clip_norm" in optimizer.figures)
+    trees = optimizer.trees or 0
     rows = min(plan.batch_size or images, images)
     if compiled:
         from fnnet.kernels.trainer import CHUNK_ROWS
 
         # Three copies: in the trainer's vectors, as given and as returned. Narrow networks take more rows at once, but
         # their activations are small.
-        return max(start, FLOAT * (3 * count * (1 + trees) + 2 * min(rows, CHUNK_ROWS) * widths))
+        return max(start, FLOAT * (3 * count * (1 + trees) + kept * count + 2 * min(rows, CHUNK_ROWS) * widths))
     # A step makes new parameters and moments of the old ones and the gradient.
-    return max(start, FLOAT * (count * (3 + 2 * trees) + rows * (sizes[0] + 2 * widths)))
+    return max(start, FLOAT * (count * (3 + 2 * trees + kept) + rows * (sizes[0] + 2 * widths)))
 
 
 def check(sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool, fixed: bool = False) -> None:

@@ -17,6 +17,7 @@ from fnnet.core.optimizers import Optimizer
 from fnnet.core.schedules import check_cycles, make_plateau, make_schedule
 from fnnet.core.state import Objective
 from fnnet.errors import ArgumentTypeError, UsageError
+from fnnet.limits import MOST_SHARDS
 from fnnet.names import ACTIVATIONS, OPTIMIZERS, STEPPING
 from fnnet.training.recipes import Recipe
 
@@ -37,6 +38,7 @@ class Plan(NamedTuple):
     dropout         fraction of hidden units dropped, one number or one for each layer.
     early_stopping  reports without a better dev loss after which training ends and the best weights are returned.
     deformation     of the images, drawn again in each epoch; None for none.
+    shards          parts of a batch whose gradients are summed in a fixed tree: see `core.shards`.
     cycles          epochs after which a schedule that depends on their number starts again; a run that was resumed for
                     more epochs has them.
     """
@@ -57,11 +59,12 @@ class Plan(NamedTuple):
     early_stopping: int | None = None
     deformation: deform.Deformation | None = None
     cycles: tuple[int, ...] = ()
+    shards: int = 1
 
     @property
     def objective(self) -> Objective:
         """The part of the plan that a single step minimises."""
-        return Objective(self.activation, self.dropout, self.label_smoothing)
+        return Objective(self.activation, self.dropout, self.label_smoothing, self.shards)
 
     @property
     def is_stepwise(self) -> bool:
@@ -114,6 +117,7 @@ def check_plan(plan: Plan, *, has_dev: bool = True, hidden: int | None = None) -
         "activation": lambda: _check_activation(plan.activation),
         "momentum": lambda: check_share("momentum", plan.momentum),
         "label_smoothing": lambda: check_label_smoothing(plan.label_smoothing),
+        "shards": lambda: check_count("shards", plan.shards, 1, MOST_SHARDS),
         "dropout": lambda: dropped(plan.dropout, hidden),
         "weight_decay": lambda: check_amount("weight_decay", plan.weight_decay),
         "clip_norm": lambda: check_amount("clip_norm", plan.clip_norm),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fnnet.core import dropout, network, rng
+from fnnet.core import dropout, network, rng, shards
 from fnnet.core.check_network import as_input, check_activation, check_finite_input, check_params
 from fnnet.core.checks import (
     MOST,
@@ -20,11 +20,12 @@ from fnnet.core.checks import (
 )
 from fnnet.core.operations import Operations
 from fnnet.core.optimizers import Optimizer, trees_of
-from fnnet.core.params import Array, Params, each, freeze_params, layer_sizes
+from fnnet.core.params import Array, Params, each, freeze_params, layer_sizes, zeros
 from fnnet.core.public_optimizers import SGD, check_optimizer, check_state, unchecked
 from fnnet.core.state import PLAIN, Objective, TrainState
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import ArgumentTypeError, DivergedError
+from fnnet.limits import MOST_SHARDS
 
 
 def start(params: Params, seed: int, *, optimizer: Optimizer = SGD) -> TrainState:
@@ -91,18 +92,49 @@ def step(
     operations: Operations,
 ) -> tuple[TrainState, float, int]:
     """Make a training step on one batch `x` of floats: `train_step` without checks of its arguments."""
-    params, (activation, _, smoothing) = state.params, objective
+    params, (activation, _, smoothing, count) = state.params, objective
     masks = _masks(state, len(x), objective)
-    activations = network.forward(params, x, activation, masks, operations)
-    logits = activations.z[-1]
-    mean_loss = operations.cross_entropy(logits, labels, weights, smoothing)
-    if not math.isfinite(mean_loss):
-        raise diverged(state.step + 1, overflowing_layer(activations.z), mean_loss)
-    grads = network.backward(params, activations, labels, weights, smoothing, operations)
+    if count == 1:
+        activations = network.forward(params, x, activation, masks, operations)
+        logits = activations.z[-1]
+        mean_loss = operations.cross_entropy(logits, labels, weights, smoothing)
+        if not math.isfinite(mean_loss):
+            raise diverged(state.step + 1, overflowing_layer(activations.z), mean_loss)
+        grads = network.backward(params, activations, labels, weights, smoothing, operations)
+        correct = int(np.count_nonzero(logits.argmax(axis=1) == labels))
+    else:
+        grads, mean_loss, correct = _sharded(state, x, labels, weights, objective, masks, operations)
     params, optimizer_state = optimizer.update(params, grads, state.optimizer_state, learning_rate)
     made = TrainState(params, optimizer_state, state.step + 1, state.seed, state.scheme)
     check_finite_weights(made)
-    return made, mean_loss, int(np.count_nonzero(logits.argmax(axis=1) == labels))
+    return made, mean_loss, correct
+
+
+def _sharded(
+    state: TrainState, x: Array, labels: Array, weights: Array | None, objective: Objective,
+    masks: tuple[Array, ...] | None, operations: Operations,
+) -> tuple[Params, float, int]:  # fmt: skip
+    """Return the gradient of a batch as the sum over its shards, its mean loss and number of correct predictions."""
+    params, (activation, _, smoothing, count) = state.params, objective
+    parts, mean_loss, correct = [], 0.0, 0
+    for first, last in shards.cuts(len(x), count):
+        share, rows = shards.share_of(weights, len(x), first, last), slice(first, last)
+        if first == last or not share:
+            parts.append(zeros(params))
+        if first == last:
+            continue
+        own = None if masks is None else tuple(mask[rows] for mask in masks)
+        activations = network.forward(params, x[rows], activation, own, operations)
+        logits, targets = activations.z[-1], (labels[rows], None if weights is None else weights[rows], smoothing)
+        correct += int(np.count_nonzero(logits.argmax(axis=1) == labels[rows]))
+        if not share:
+            continue
+        mean_loss += share * operations.cross_entropy(logits, *targets)
+        if not math.isfinite(mean_loss):
+            raise diverged(state.step + 1, overflowing_layer(activations.z), mean_loss)
+        dlogits = operations.cross_entropy_backward(activations.probs, *targets)
+        parts.append(network.backpropagate(params, activations, dlogits * dlogits.dtype.type(share), operations))
+    return shards.tree_sum(parts), mean_loss, correct
 
 
 def _masks(state: TrainState, n: int, objective: Objective) -> tuple[Array, ...] | None:
@@ -135,6 +167,7 @@ def check_work(state: Any, objective: Any, optimizer: Any) -> TrainState:
         check_activation(objective.activation)
         dropout.dropped(objective.dropout, len(params.layers) - 1)
         check_label_smoothing(objective.label_smoothing)
+        check_count("shards", objective.shards, 1, MOST_SHARDS)
     return checked if params is checked.params else checked._replace(params=params)
 
 

@@ -37,7 +37,8 @@ OBJECTIVES = {
     "smooth": steps.Objective(label_smoothing=0.1),
     "dropout": steps.Objective(dropout=0.4),
     **{name: steps.Objective(activation=name) for name in ACTIVATIONS[1:]},
-    "all at once": steps.Objective("silu", 0.3, 0.2),
+    "sharded": steps.Objective(shards=3),
+    "all at once": steps.Objective("silu", 0.3, 0.2, 5),
 }
 
 

@@ -5,9 +5,10 @@ batch with a part of W that is its own. Then rows: each unit takes some of them 
 back, with the weights as they are. Then weights: the gradient of each is summed over all rows, in the order of the
 rows, and moves it; of the first W each thread sums and moves its own part again, which so stays in its cache.
 
-A batch larger than a chunk goes through the first two phases chunk by chunk, and leaves W as it is between them. Where
-W is narrow every thread then has all of it in its cache, and takes its rows through the first layer too: the first
-phase is left out. No sum depends on who computed it.
+A batch cut into shards has a gradient for each, which are summed in a tree before they move the weights: see
+`core.shards`. A batch or a shard larger than a chunk goes through the first two phases chunk by chunk, and leaves W as
+it is between them. Where W is narrow every thread then has all of it in its cache, and takes its rows through the first
+layer too: the first phase is left out. No sum depends on who computed it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Final
 
 from fnnet.kernels.layout import BLOCK, CLIP, CUT, ENDED, FAILED, IN, PAD, PANEL, SLEPT, TICKET
 from fnnet.kernels.native import compiled
-from fnnet.kernels.native.clip import move_first, move_unit, scale_of, square_columns
+from fnnet.kernels.native.clip import add_shards, move_first, move_unit, scale_of, square_columns
 from fnnet.kernels.native.gradient import dense_region, sparse_region, weight_unit, weight_units
 from fnnet.kernels.native.network import dense_layer, gather_rows
 from fnnet.kernels.native.pieces import second_phase, sparse_layer
@@ -106,7 +107,8 @@ def last_phase(
 def train_block(
     rank, threads, counters, shape, middle, parameters, first_moment, second_moment, gradient, average, norms, work,
     zeros, scratch_all, order_all, floats_all, x_bytes, x_floats, starts, indices, codes, values, labels, shares, ids,
-    batch, chunk_rows, steps, begin, end, sleeps, rule, constants, seed, first_step, totals, shifted, right, done,
+    batch, shards, chunk_rows, steps, begin, end, sleeps, rule, constants, seed, first_step, totals, shifted, right,
+    done,
 ):  # fmt: skip
     """Train on batches `begin` to `end` of `steps`: ids[0:batch], ids[batch:2 batch], ..., and again from the start.
 
@@ -123,20 +125,25 @@ def train_block(
     size = piece(floats_all, threads)
     floats = floats_all[rank * size : (rank + 1) * size]
     sparse, buffers = (starts, indices, codes, values), (work, zeros, floats)
-    params = (parameters, first_moment, second_moment, gradient, average)
+    each = gradient.size // shards
     dense = starts.size == 0
     weights = weight_units(shape, parameters.itemsize)
     columns = constants.size // steps
-    phase = base = chunk = 0
+    phase = base = chunk = shard = 0
     step = begin
     while step < end:
         first = step * batch % ids.size
         count = min(batch, ids.size - first)
         current = constants[step * columns : (step + 1) * columns]
-        at, rows = first + chunk, min(chunk_rows, count - chunk)
+        while count * (shard + 1) // shards == chunk:
+            shard += 1  # it has no rows
+        shard_first = count * shard // shards
+        at, rows = first + chunk, min(chunk_rows, count * (shard + 1) // shards - chunk)
         last, clips = chunk + rows == count, current[CLIP] > 0
-        # Clipping needs the whole gradient before it moves anything.
-        moves = last and not clips
+        # Clipping and shards need the whole gradient before it moves anything.
+        whole = clips or shards > 1
+        moves = last and not whole
+        params = (parameters, first_moment, second_moment, gradient[shard * each : (shard + 1) * each], average)
         by_rows = count > chunk_rows and shape[0, CUT] < shape[0, IN]
         if not by_rows:
             if dense:
@@ -160,29 +167,37 @@ def train_block(
         if load(counters, FAILED):
             return
         last_phase(
-            rank, threads, shape, middle, params, buffers, rows, ids, at, dense, sparse, scratch, chunk, moves, rule,
-            current,
+            rank, threads, shape, middle, params, buffers, rows, ids, at, dense, sparse, scratch, chunk - shard_first,
+            moves, rule, current,
         )  # fmt: skip
         unit = fetch_add(counters, TICKET, 1) - base
         while unit < weights:
-            weight_unit(unit, shape, params, work, zeros, scratch, rows, chunk, moves, rule, current)
+            weight_unit(unit, shape, params, work, zeros, scratch, rows, chunk - shard_first, moves, rule, current)
             unit = fetch_add(counters, TICKET, 1) - base
         base += weights + threads
         if rank == 0 and load(counters, SLEPT) >= sleeps:
             fetch_add(counters, ENDED, 1)
         phase += 1
         meet(counters, threads, phase)
-        if last and clips:
-            square_columns(rank, threads, shape, gradient, norms)
-            phase += 1
-            meet(counters, threads, phase)
-            scale = scale_of(norms, current)
-            move_first(rank, threads, shape[0], params, rule, current, scale)
+        if last and whole:
+            summed = (parameters, first_moment, second_moment, gradient[:each], average)
+            scale = current.dtype.type(1)
+            if shards > 1:
+                add_shards(rank, threads, gradient, shards, count)
+                phase += 1
+                meet(counters, threads, phase)
+            if clips:
+                square_columns(rank, threads, shape, gradient, norms)
+                phase += 1
+                meet(counters, threads, phase)
+                scale = scale_of(norms, current)
+            move_first(rank, threads, shape[0], summed, rule, current, scale)
             for number in range(rank, weights, threads):
-                move_unit(number, shape, params, rule, current, scale)
+                move_unit(number, shape, summed, rule, current, scale)
             phase += 1
             meet(counters, threads, phase)
         chunk, step = (0, step + 1) if last else (chunk + rows, step)
+        shard = 0 if last else (shard + 1 if chunk == count * (shard + 1) // shards else shard)
         done[0] = step
         # Written before the step's last barriers: all see the same.
         if last and load(counters, ENDED):

@@ -1,4 +1,4 @@
-"""Clipping: a step whose gradient is summed as a whole first, then scaled to the largest norm it may have.
+"""Steps whose gradient is summed as a whole first: over shards, and to be scaled to the largest norm it may have.
 
 The gradient lies in g as the weights lie in p. Each column's squares are summed over its rows in their order, and then
 the columns in theirs: the same bits however the columns are shared out.
@@ -46,6 +46,27 @@ def scale_of(norms, constants):
         total += norms[j]
     norm, most = square_root(total), np.float64(constants[CLIP])
     return constants.dtype.type(most / norm if norm > most else np.float64(1))
+
+
+@compiled
+def add_shards(rank, threads, gradient, shards, rows):
+    """Sum the gradients of the shards of `rows` rows into the first, this thread's part of each: see `core.shards`.
+
+    Those of shards without rows are 0.
+    """
+    each = gradient.size // shards
+    begin, end = each * rank // threads, each * (rank + 1) // threads
+    for shard in range(shards):
+        if rows * shard // shards == rows * (shard + 1) // shards:
+            gradient[shard * each + begin : shard * each + end] = 0
+    apart = 1
+    while apart < shards:
+        for shard in range(0, shards - apart, 2 * apart):
+            left = gradient[shard * each + begin : shard * each + end]
+            right = gradient[(shard + apart) * each + begin : (shard + apart) * each + end]
+            for i in range(end - begin):
+                left[i] += right[i]
+        apart *= 2
 
 
 @compiled
