@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NoReturn
 
 from fnnet.cli import signals, streams
@@ -20,10 +21,10 @@ def launch() -> NoReturn:
     sys.exit(code)
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
+def main(arguments: Iterable[str | os.PathLike[str]] | None = None) -> NoReturn:
     """Run the command line and raise SystemExit with its exit code; streams and handlers of signals are left as found.
 
-    arguments   without the name of the program; None for those of the process.
+    arguments   texts and paths, without the name of the program; None for those of the process.
 
     >>> import fnnet.cli
     >>> try:  # doctest: +ELLIPSIS
@@ -34,12 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     exit code 0
     """
     with signals.installed(), streams.prepared():
-        word, code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        word, code = _run(sys.argv[1:] if arguments is None else arguments)
         _tell(word)
     sys.exit(code)
 
 
-def _run(arguments: list[str]) -> tuple[str, int]:
+def _run(arguments: Iterable[str | os.PathLike[str]]) -> tuple[str, int]:
     """Return the word for the signal that ended the command, if one did, and the exit code."""
 
     def work() -> int:

@@ -9,6 +9,7 @@ import click
 from fnnet.cli.common import Notices, console, load_kernels, print_json
 from fnnet.cli.options import Fractions, Number, Sizes, jit_option, json_option, seed_option
 from fnnet.cli.streams import echo
+from fnnet.errors import UsageError
 from fnnet.limits import FRACTION
 from fnnet.names import ACTIVATIONS
 
@@ -18,9 +19,7 @@ from fnnet.names import ACTIVATIONS
 @click.option(
     "--activation",
     type=click.Choice(ACTIVATIONS),
-    default="relu",
-    show_default=True,
-    help="Activation of the hidden units.",
+    help="Activation of the hidden units.  [default: relu]",
 )
 @click.option(
     "--dropout", type=Fractions(), default=0.0, help="Fraction of hidden units dropped, one or one per layer."
@@ -33,18 +32,18 @@ from fnnet.names import ACTIVATIONS
 @seed_option
 @json_option
 def gradcheck(
-    sizes: tuple[int, ...], activation: str, dropout: Any, label_smoothing: float, weighted: bool, jit: bool, seed: int,
-    as_json: bool,
+    sizes: tuple[int, ...], activation: str | None, dropout: Any, label_smoothing: float, weighted: bool, jit: bool,
+    seed: int, as_json: bool,
 ) -> int:  # fmt: skip
     """Check the gradient of every parameter, in float64, against central differences and the complex step.
 
     The exit code is 1 if any difference exceeds its limit.
     """
     from fnnet.core import gradcheck as checker
-    from fnnet.core.check_network import check_sizes
     from fnnet.core.dropout import masks
 
-    check_sizes(sizes)
+    _check(sizes, activation, dropout)
+    activation = activation or "relu"
     kernels, _ = load_kernels(jit, 1 if jit else None, Notices(quiet=as_json), ["operations"])
     params, x, labels = checker.example(sizes, seed)
     checks = checker.check_gradients(
@@ -80,3 +79,22 @@ def gradcheck(
     )
     echo(f"{'gradient right' if passed else 'GRADIENT WRONG'}; {limits_line}")
     return 0 if passed else 1
+
+
+def _check(sizes: tuple[int, ...], activation: str | None, dropout: Any) -> None:
+    """Raise UsageError, at the option, for sizes of no network, and for what these sizes leave without an effect."""
+    from fnnet.core.check_network import check_sizes
+    from fnnet.core.dropout import dropped
+
+    hidden = len(sizes) - 2
+    try:
+        check_sizes(sizes)
+    except UsageError as error:
+        raise error.at("--sizes") from None
+    for option, given in (("--activation", activation), ("--dropout", dropout)):
+        if given and not hidden:
+            raise UsageError("has no effect without hidden layers", where=option, expected="hidden layers")
+    try:
+        dropped(dropout, hidden)
+    except UsageError as error:
+        raise error.at("--dropout") from None

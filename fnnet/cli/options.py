@@ -50,7 +50,7 @@ class Sizes(click.ParamType):  # type: ignore[type-arg]
 
 
 class FileName(click.ParamType):  # type: ignore[type-arg]
-    """A name of a file or folder, not empty."""
+    """A name of a file or folder, not empty and without NUL, which no system takes."""
 
     name = "FILE"
 
@@ -58,6 +58,8 @@ class FileName(click.ParamType):  # type: ignore[type-arg]
         """Return the name as it was given."""
         if not value:
             self.fail("expected a name, found ''", param, context)
+        if "\0" in value:
+            self.fail(f"expected a name without the character NUL, found {value!r}", param, context)
         return str(value)
 
 

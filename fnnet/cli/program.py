@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import UserDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ import click
 from fnnet import __version__
 from fnnet.cli import signals
 from fnnet.cli.streams import OutputError, echo, err, missing, out, print_error
-from fnnet.errors import FnnetError
+from fnnet.errors import ArgumentTypeError, FnnetError
 
 COMMANDS: Final = {
     "data": "fnnet.cli.data:data",
@@ -97,11 +97,13 @@ cli.params.insert(0, _eager(("--version",), _print_version, "Show the version an
 _with_help(cli)
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: Iterable[str | os.PathLike[str]]) -> int:
     """Run the command line and return its exit code. Raises Stopped when a signal comes."""
-    debug = "--debug" in arguments
+    debug = False
     try:
-        code = _call([each for each in arguments if each != "--debug"])
+        texts = _texts(arguments)
+        debug = "--debug" in texts
+        code = _call([each for each in texts if each != "--debug"])
         out().flush()
         return code
     except click.exceptions.Exit as end:
@@ -119,6 +121,19 @@ def run(arguments: list[str]) -> int:
 
             traceback.print_exc(file=err())
         return _fail(_explain(error), getattr(error, "exit_code", 1))
+
+
+def _texts(arguments: Any) -> list[str]:
+    """Return arguments as texts, else ArgumentTypeError: a number can be written in several ways."""
+    if isinstance(arguments, (str, bytes, os.PathLike)) or not isinstance(arguments, Iterable):
+        kind = type(arguments).__name__
+        raise ArgumentTypeError("no arguments of a command", expected="a list of texts", found=f"{kind} {arguments!r}")
+    given = list(arguments)
+    for number, each in enumerate(given, 1):
+        if not isinstance(each, (str, os.PathLike)):
+            place, found = f"argument {number}", f"{type(each).__name__} {each!r}"
+            raise ArgumentTypeError("not a text", place=place, expected="a text or a path", found=found)
+    return [os.fsdecode(each) for each in given]
 
 
 def _call(arguments: list[str]) -> int:

@@ -63,6 +63,8 @@ def _warm(dtypes: list[str], to: str | None, notify: Any) -> tuple[Path, list[Pa
             with compiling_bar(notify) as (on_compile, on_part):
 
                 def begin(on_compile: Callable[[], None] = on_compile) -> None:
+                    if to and folder:
+                        _make_parents(folder)
                     cache.check_folder(folder)  # before minutes of work that could not be kept
                     on_compile()
 
@@ -85,6 +87,19 @@ def _check_own(folder: Path) -> None:
     if others:
         expected, fix = "compiled kernels alone", "name a new folder with --to"
         raise StorageError("holds other files", where=folder, expected=expected, found=min(others), fix=fix)
+
+
+def _make_parents(folder: Path) -> None:
+    """Make the missing folders above `folder`, open to every user whatever the umask; existing ones keep their modes.
+
+    What cannot be made, `cache.check_folder` reports.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        for parent in reversed(folder.parents):
+            if not parent.exists():
+                with contextlib.suppress(FileExistsError):  # another process made it now: its mode is not ours to set
+                    parent.mkdir()
+                    parent.chmod(0o755)
 
 
 def _open_to_read(folder: Path, files: list[Path]) -> None:

@@ -102,7 +102,7 @@ def read(path: Path | None) -> bytes | None:
 
 
 def write(path: Path | None, code: bytes) -> None:
-    """Write `code` to the cache.
+    """Write `code` to the cache, for whom the mode of the folder lets read it.
 
     Raises   StorageError if there is no folder that only this user may write.
     """
@@ -113,7 +113,7 @@ def write(path: Path | None, code: bytes) -> None:
     _clear(path)
     write_file(path, MAGIC + _digest(path, code) + code)
     with contextlib.suppress(OSError):
-        os.chmod(path, 0o600)
+        os.chmod(path, 0o600 | os.stat(path.parent).st_mode & 0o044)
     _prune(path)
 
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from fnnet.names import ACTIVATIONS
+
 
 @pytest.mark.parametrize("jit", ["--jit", "--no-jit"])
 def test_gradcheck(jit, run):
@@ -18,7 +20,7 @@ def test_gradcheck_of_every_kind(run):
     assert (document["activation"], document["dropout"], document["label_smoothing"]) == ("gelu", [0.2, 0.4], 0.1)
     assert document["weighted"]
     run("gradcheck", "--dropout", 1).failed(2, "--dropout", "less than 1")
-    run("gradcheck", "--dropout", "0.1,0.2").failed(2, "one for each of 1 hidden layers", "found 2")
+    run("gradcheck", "--dropout", "0.1,0.2").failed(2, "--dropout", "one for each of 1 hidden layers", "found 2")
     run("gradcheck", "--label-smoothing", 1).failed(2, "--label-smoothing", "less than 1")
 
 
@@ -42,3 +44,26 @@ def test_gradients_that_are_0_are_right(options, run):
     """Rounding is all that a difference quotient shows of them."""
     for seed in range(8):
         assert run("gradcheck", *options, "--seed", seed, "--sizes", "3,2,2").code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--sizes", "3"), ("--sizes", "too few layer sizes")),
+        (("--sizes", "99999,99999"), ("--sizes", "network too large")),
+        (("--sizes", "3,2", "--dropout", "0.5,0.5"), ("--dropout", "no effect without hidden layers")),
+        (("--sizes", "3,2", "--dropout", "0.5"), ("--dropout", "no effect without hidden layers")),
+        *((("--sizes", "3,2", "--activation", name), ("--activation", "no effect without")) for name in ACTIVATIONS),
+    ],
+)
+def test_what_the_sizes_do_not_allow_is_refused_at_its_option(options, words, run):
+    result = run("gradcheck", *options)
+    result.failed(2, *words)
+    assert result.err.startswith(f"error: {words[0]}: ")
+
+
+def test_a_network_without_hidden_layers_is_checked(run):
+    for options in ((), ("--dropout", 0), ("--weighted", "--label-smoothing", 0.1)):
+        document = run("gradcheck", "--sizes", "3,2", "--json", *options).json
+        assert document["passed"]
+        assert document["activation"] == "relu"

@@ -202,3 +202,49 @@ def test_no_command_changes_the_environment_at_any_time(command, run, idx_folder
     code = run(*words).code
     monkeypatch.undo()
     assert code == 0
+
+
+@pytest.fixture(params=[0o077, 0o027, 0o022, 0o002])
+def umask(request):
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def mode(path):
+    return path.stat().st_mode & 0o777
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
+def test_every_user_reaches_what_is_kept_for_others(umask, run, tmp_path, codes):
+    """The folders that it makes are open; one that was there keeps its mode."""
+    top = tmp_path / "there"
+    top.mkdir()
+    top.chmod(0o710)
+    assert run("warmup", "--to", top / "a" / "b" / "c").code == 0
+    assert mode(top) == 0o710
+    assert [mode(top / each) for each in ("a", "a/b", "a/b/c")] == [0o755] * 3
+    run("warmup", "--to", top / "d")
+    assert mode(top / "d") == 0o755
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
+@pytest.mark.parametrize("how", ["warmup", "train"])
+@pytest.mark.parametrize(("folder_mode", "file_mode"), [(0o755, 0o644), (0o750, 0o640), (0o700, 0o600)])
+def test_what_is_written_anew_is_for_whom_the_folder_is(
+    how, folder_mode, file_mode, umask, run, tmp_path, codes, idx_folder, monkeypatch
+):
+    """In a cache that was handed over, and in a private one."""
+    folder = tmp_path / "kernels"
+    run("warmup", "--to", folder)
+    folder.chmod(folder_mode)
+    place = cache.place("products", "float32", folder)
+    monkeypatch.setenv("FNNET_CACHE", str(folder))
+    for spoil in (Path.unlink, lambda path: path.write_bytes(b"damaged")):
+        spoil(place)
+        monkeypatch.setattr(library, "_libraries", {})
+        words = ["train", "--jit", "--epochs", 1, "--data", idx_folder] if how == "train" else ["warmup"]
+        assert run(*words).code == 0
+        assert cache.read(place) == codes["products"]
+        assert mode(place) == file_mode
+    assert mode(folder) == folder_mode
