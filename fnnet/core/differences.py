@@ -6,7 +6,10 @@ too much, w is halved until they agree, or rounding makes them differ more.
 
 A kink is found by fourth differences divided by w: halving w leaves them as they are at a kink, divides them by 8 where
 the function is smooth, and doubles them where rounding or a jump makes them. They are followed to the place where they
-are largest.
+are largest, and there the jump must be the same at all steps: abs(x)**1.25 has none, as it falls where w is halved.
+
+Rounding may leave values on a grid by chance, and their differences agree. So where a gradient differs, the fourth
+differences of values to one side of the point, close together, tell by how much all values may be wrong.
 """
 
 from __future__ import annotations
@@ -40,6 +43,10 @@ ENOUGH: Final = 5
 """Halvings beyond the best step: what rounding does there tells what it does to the best."""
 NARROWINGS: Final = 20
 """Of the step, at most, around a kink: down to a millionth of it."""
+SPACINGS: Final = 0.25, 0.2236, 0.1937, 0.1581
+"""Of values that show their errors, as fractions of the step: no ratio of two is that of small integers."""
+FLAT: Final = 0.01
+"""A kink's jump is proportional to no larger power of the step than this; that of abs(x)**p is p - 1."""
 
 
 class Slopes(NamedTuple):
@@ -83,6 +90,20 @@ class _Line:
     def rounding(self, w: float, epsilon: float) -> float:
         """Return what rounding values by `epsilon` makes of the slope of step w."""
         return epsilon * max(abs(self(-2 * w)), abs(self(-w)), abs(self(w)), abs(self(2 * w))) / w
+
+    def noise(self, w: float) -> float:
+        """Return what values within 2w, to one side of the point, show of their errors: about 0 for smooth ones.
+
+        Of both sides the one that shows less: a jump or a kink at the point is no error. Errors with a standard
+        deviation of 1 make fourth differences of 8. At equal distances rounded values may lie on a line by chance; at
+        those of SPACINGS they do not all.
+        """
+        sides = [0.0, 0.0]
+        for spacing in SPACINGS:
+            for number, side in enumerate((-spacing * w, spacing * w)):
+                fourths = np.diff([self(place * side) for place in range(9)], 4)
+                sides[number] = max(sides[number], float(abs(fourths).max()) / 8)
+        return min(sides)
 
     def bend(self, w: float) -> float:
         """Return the fourth difference about the point, divided by w: twice the jump of the slope at a kink there."""
@@ -158,7 +179,7 @@ def differentiate(
     # A function rounds its argument too, and what it makes of it on the way to its value: numbers of a thousand steps.
     shaken = max(1024 * step * steepest, float((abs(at) * steep).sum()))
     rounding = 2 * (epsilon() * (1 + shaken) + 5e-324 / unit) / (step / 2)
-    slopes, found = (16 * fine - coarse) / 15, np.zeros(at.shape)
+    slopes, found, steps = (16 * fine - coarse) / 15, np.zeros(at.shape), np.full(at.shape, step / 2)
     alike = abs(fine - coarse) <= np.maximum(abs(fine), abs(coarse)) / 10
     bounds = _bounds(slopes, slopes[alike], steepest, rounding)
     kinks = np.zeros(at.shape, bool)
@@ -169,7 +190,7 @@ def differentiate(
         least = float(np.spacing(abs(at[place]) + 2 * step))
         kinks[place] = _has_kink(each, step, max(float(bound), 1024 * rounding), least, epsilon())
         if not kinks[place]:
-            slopes[place], found[place] = _refined(each, step, float(bound), least, steepest, epsilon())
+            slopes[place], found[place], steps[place] = _refined(each, step, float(bound), least, steepest, epsilon())
     slopes[kinks] = np.nan
     unknown = 8 * found > _coarsest(_largest(slopes[found == 0]), steepest)
     slopes[unknown] = np.nan
@@ -177,7 +198,8 @@ def differentiate(
     tolerance = np.where(found > bounds / 4, np.maximum(bounds, 8 * found), bounds)
     with np.errstate(over="ignore"):
         given = gradient / unit
-    _look_again(lines, given, slopes, tolerance, found, (step, steepest, epsilon()), at)
+    _look_again(lines, given, slopes, tolerance, found, steps, (step, steepest, epsilon()), at)
+    _doubt(lines, given, slopes, tolerance, kinks, steps, step)
     largest = _largest(slopes)
     constant = max(largest, steepest) <= 16 * rounding
     if rounding > (LIMIT * LEAST if constant else _coarsest(largest, steepest)):
@@ -186,10 +208,10 @@ def differentiate(
 
 
 def _look_again(
-    lines: list[_Line], given: Array, slopes: Array, tolerance: Array, found: Array,
+    lines: list[_Line], given: Array, slopes: Array, tolerance: Array, found: Array, steps: Array,
     scales: tuple[float, float, float], at: Array,
 ) -> None:  # fmt: skip
-    """Change `slopes` and `tolerance` where a gradient differs by little, and rounding may be why.
+    """Change `slopes`, `tolerance` and `steps` where a gradient differs by little, and rounding may be why.
 
     It may be chance that two differences agreed, where rounding is more than the values show. Terms that cancel in the
     values leave a rounding that may show at one element only, as what was `found` there.
@@ -199,13 +221,33 @@ def _look_again(
     small = errors <= np.maximum(100 * tolerance, _coarsest(_largest(slopes), steepest))
     for place in np.flatnonzero((errors > tolerance) & small).tolist():
         least = float(np.spacing(abs(at[place]) + 2 * step))
-        slope, error = _refined(lines[place], step, 0.0, least, steepest, epsilon)
+        slope, error, w = _refined(lines[place], step, 0.0, least, steepest, epsilon)
         if 8 * error <= _coarsest(_largest(slopes), steepest):
-            slopes[place], tolerance[place] = slope, max(tolerance[place], 8 * error)
+            slopes[place], tolerance[place], steps[place] = slope, max(tolerance[place], 8 * error), w
         elif errors[place] <= 8 * error:
             slopes[place] = np.nan
     errors = abs(given - slopes)
     slopes[(errors > tolerance) & (errors <= 8 * found[~np.isnan(slopes)].max(initial=0.0))] = np.nan
+
+
+def _doubt(
+    lines: list[_Line], given: Array, slopes: Array, tolerance: Array, kinks: Array, steps: Array, widest: float
+) -> None:  # fmt: skip
+    """Make NaN of `slopes` that the gradient differs from by no more than the errors of the function's values explain.
+
+    These errors are those of one function: what one element shows of them counts for all.
+    """
+    errors = abs(given - slopes)
+    differ = errors > tolerance
+    if differ.any():
+        asked = np.flatnonzero(differ | (np.isnan(slopes) & ~kinks)).tolist()
+        noise = 0.0
+        for place in asked:
+            while not (found := lines[place].noise(float(steps[place]))) and steps[place] < widest:
+                steps[place] *= 2  # values that do not change within a step are not known better for that
+            noise = max(noise, found)
+        # Errors of 1 make one of at most 1.65 / w in the slope of the steps w and 2w.
+        slopes[differ & (errors <= 8 * 1.65 * noise / steps)] = np.nan
 
 
 def _bounds(slopes: Array, known: Array, steepest: float, rounding: float) -> Array:
@@ -232,7 +274,7 @@ def _has_kink(line: _Line, step: float, bound: float, least: float, epsilon: flo
     """Return whether the slope jumps within two steps of the point.
 
     The sum of the fourth differences of nine values, divided by w, is 2 to 4 times the jump: it must stay within these
-    over the last four halvings of w, the last down to rounding or NARROWINGS.
+    over the last four halvings of w, the last down to rounding or NARROWINGS, and it must be flat there.
     """
     w, centre, sums = step / 2, 0.0, list[float]()
     for _ in range(NARROWINGS):
@@ -247,13 +289,39 @@ def _has_kink(line: _Line, step: float, bound: float, least: float, epsilon: flo
         if w < least or 80 * epsilon / w > sums[-1] / 4:
             break
     last = sums[-4:]
-    return len(last) == 4 and max(last) <= 2.2 * min(last)
+    return len(last) == 4 and max(last) <= 2.2 * min(last) and _is_flat(line, centre, 32 * w, 2 * step)
+
+
+def _is_flat(line: _Line, centre: float, w: float, reach: float) -> bool:
+    """Return whether the jump of the slope at the kink near `centre` is the same for w, 2w, 4w, ... within `reach`.
+
+    The fourth difference F of w is J (2w - 3d) for a jump J at a distance d from `centre`, so F(2w) - F(w) tells J
+    whatever d is. The median over all w counts, as other kinks may be near. True where there are too few to tell.
+    """
+    jumps = list[float]()
+    while abs(centre) + 4 * w <= reach:
+        near, far = (
+            abs(
+                line(centre - 2 * v)
+                - 4 * line(centre - v)
+                + 6 * line(centre)
+                - 4 * line(centre + v)
+                + line(centre + 2 * v)
+            )
+            for v in (w, 2 * w)
+        )
+        jumps.append(abs(far - near) / w)
+        w *= 2
+    if len(jumps) < 4:
+        return True
+    powers = np.diff(np.log2(np.maximum(jumps, TINY)))
+    return bool(abs(np.median(powers)) <= FLAT)
 
 
 def _refined(
     line: _Line, step: float, bound: float, least: float, steepest: float, epsilon: float
-) -> tuple[float, float]:
-    """Return the slope at the point, from the step at which the differences agree best, and its error.
+) -> tuple[float, float, float]:
+    """Return the slope at the point, from the step at which the differences agree best, its error, and that step.
 
     They agree if those of three steps do, and the slope does not jump at the point at all steps. Where the second
     derivative jumps, halving w halves the error of the differences, and two of them may agree by chance. So an error
@@ -279,8 +347,8 @@ def _refined(
                 break
         w, coarse, before = w / 2, fine, slope
     if not errors or min(bends) > max(bound, _coarsest(0.0, steepest) / 8):
-        return math.nan, math.inf
-    return slopes[best], _error(errors, best)
+        return math.nan, math.inf, math.ldexp(step, -2 - best)
+    return slopes[best], _error(errors, best), math.ldexp(step, -2 - best)
 
 
 def _error(errors: list[float], number: int) -> float:

@@ -323,3 +323,59 @@ def test_a_point_of_integers_is_refused_with_a_remedy(at):
 
 def test_limits():
     assert (LIMIT, COARSEST) == (1e-7, 4e-6)
+
+
+def verdict(check):
+    """The word in a Check's representation."""
+    return repr(check).split(": ")[1].split(",")[0]
+
+
+ROUNDED = {
+    "float32 sine": (lambda x: float(np.sin(x.astype("f4")).sum()), np.cos),
+    "float32 exp": (lambda x: float(np.exp(x.astype("f4")).sum()), np.exp),
+    "6 decimals": (lambda x: round(float((x**3).sum()), 6), lambda x: 3 * x**2),
+    "4 decimals": (lambda x: round(float(np.exp(x).sum()), 4), np.exp),
+}
+
+
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("name", ROUNDED)
+def test_rounded_values_as_python_floats_make_no_right_gradient_wrong(name, size):
+    function, gradient = ROUNDED[name]
+    for at in np.random.default_rng(size).normal(size=(25, size)):
+        assert verdict(fnnet.check_gradient(function, at, gradient(at))) != "WRONG", at
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_an_error_of_a_thousandth_at_one_element_is_wrong_at_any_point(name):
+    function, gradient = SMOOTH[name]
+    for at in np.random.default_rng(1).normal(size=(5, 4)):
+        given = gradient(at)
+        given[abs(given).argmax()] *= 1.001
+        assert verdict(fnnet.check_gradient(function, at, given)) == "WRONG", at
+
+
+@pytest.mark.parametrize("power", [1.02, 1.05, 1.25, 1.4, 1.5])
+def test_a_slope_that_is_curved_without_bound_is_no_kink(power):
+    for near in (1e-3, -1e-3, 3e-4, 1.7e-3, 1e-6):
+        at = np.array([near, 1.0])
+        right = power * np.sign(at) * abs(at) ** (power - 1)
+        for scale, wanted in ((1, {"passed", "not decided"}), (-1000, {"WRONG", "not decided"})):
+            (check,) = fnnet.check_gradient(lambda x: (abs(x) ** power).sum(), at, right * [scale, 1])
+            assert not check.kinks
+            assert verdict(check) in wanted
+
+
+@pytest.mark.parametrize("count", [1, 2, 10])
+def test_where_slopes_jump_stays_a_kink_beside_other_kinks(count):
+    random = np.random.default_rng(count)
+    for _ in range(30):
+        places, jumps = random.uniform(-1e-3, 1e-3, count), random.normal(size=count)
+
+        def function(x, places=places, jumps=jumps):
+            return float(jumps @ np.maximum(0, x[0] - places) + np.exp(x).sum())
+
+        (check,) = fnnet.check_gradient(function, np.array([0.0, 0.5]), np.array([99.0, np.exp(0.5)]))
+        (kinked,) = fnnet.check_gradient(function, np.array([places[0], 0.5]), np.array([99.0, np.exp(0.5)]))
+        assert kinked.kinks == 1
+        assert check.kinks == 1 or verdict(check) == "WRONG"
