@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -13,12 +14,16 @@ from fnnet.data import (
     arrow,
     colour,
     convert,
+    csv_label,
     formats,
     frames,
     kinds,
     layout,
     libsvm,
     mat,
+    named,
+    photo,
+    pictures,
     preprocess,
     strokes,
     turn,
@@ -27,7 +32,9 @@ from fnnet.data import (
 from fnnet.data.reader import Wanted, read_as
 from fnnet.errors import DataError
 from tests.campaigns.fuzz.build import chunk, deflated
+from tests.data.test_arff import arff_of
 from tests.tools.samples import write
+from tests.tools.written import parquet
 
 
 def codes(dataset):
@@ -152,3 +159,140 @@ def test_animations_of_two_frames_are_refused_and_one_frame_is_read(tmp_path):
     frames_[0].save(into, "GIF", save_all=True, append_images=frames_[1:])
     with pytest.raises(DataError, match="an animation"):
         data.read_images(write(tmp_path / "a.gif", into.getvalue()), (28, 28))
+
+
+def test_labels_by_name_in_the_second_column_of_arff(tmp_path):
+    x = np.random.default_rng(1).integers(0, 10, (40, 64))
+    labels = np.arange(40) * 7 % 10
+    content = arff_of(x, labels, list("abcdefghij"), 1)
+    train = data.load(write(tmp_path / "a.arff", content)).train
+    assert train.x.tolist() == x.tolist()
+    assert train.labels.tolist() == labels.tolist()
+
+
+@pytest.mark.usefixtures("inside")
+def test_a_changed_byte_of_parquet_is_seen_by_its_checksum(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    x = np.random.default_rng(1).integers(0, 256, (40, 64), dtype=np.uint8)
+    columns = {"label": np.arange(40) % 10, **{f"pixel{at}": x[:, at].astype(np.int32) for at in range(64)}}
+    options = {"write_page_checksum": True, "use_dictionary": False, "compression": "none"}
+    content = parquet(pa.table(columns), **options)
+    assert data.load(write(tmp_path / "a.parquet", content)).train.x.tolist() == x.tolist()
+    stored = x[:, 20].astype("<i4").tobytes()
+    assert content.count(stored) == 1
+    at = content.index(stored)
+    damaged = content[:at] + bytes((content[at] ^ 1,)) + content[at + 1 :]
+    with pytest.raises(DataError, match="damaged"):
+        data.load(write(tmp_path / "b.parquet", damaged))
+
+
+def test_labels_are_found_beside_two_pixels():
+    labels = np.arange(200) * 7 % 10
+    pixels = np.zeros((200, 2), np.uint8)
+    pixels[::9] = 250
+    edge = pixels[:, 0].astype(np.float64)
+    assert csv_label.label_column(labels.astype(np.float64), edge, pixels) == "first"
+    assert csv_label.label_column(edge, labels.astype(np.float64), pixels) == "last"
+
+
+@pytest.mark.parametrize(("brightest", "expected"), [(15, None), (16, "first"), (19, "first"), (20, "first")])
+def test_uneven_labels_are_told_from_pixels_by_how_bright_these_are(brightest, expected):
+    """Labels up to 4 are hardly pixels where those go to 16 or more."""
+    labels = np.where(np.arange(400) < 4, 4, np.arange(400) % 4)[np.random.default_rng(1).permutation(400)]
+    pixels = np.zeros((400, 8), np.uint8)
+    pixels[::9] = brightest
+    edge = pixels[:, 0].astype(np.float64)
+    assert csv_label.label_column(labels.astype(np.float64), edge, pixels) == expected
+
+
+def test_a_comma_among_semicolons_parts_no_cells(tmp_path):
+    lines = [";".join([str(number % 10), *["7"] * 64]) for number in range(20)]
+    assert data.load(write(tmp_path / "a.csv", "\n".join(lines).encode())).image_shape == (8, 8)
+    lines[-1] = lines[-1][::-1].replace(";", ",", 1)[::-1]
+    with pytest.raises(DataError, match="line 20"):
+        data.load(write(tmp_path / "b.csv", "\n".join(lines).encode()))
+
+
+@pytest.mark.parametrize("off", [64, 65])
+def test_ink_of_one_kind_is_told_by_how_much_its_greys_differ(off, tmp_path):
+    image = np.zeros((28, 28, 4), np.uint8)
+    image[10:18, 10:18] = 100, 100, 100, 255
+    image[10:18, 10:14, :3] += off  # half of the ink: their standard deviation is half of this
+    into = io.BytesIO()
+    Image.fromarray(image).save(into, "PNG")
+    found = formats.read_picture(write(tmp_path / "a.png", into.getvalue())).x.reshape(28, 28)
+    of_opacity = off == 64
+    assert found[12, 11] == (255 if of_opacity else 100 + off)
+    assert found[12, 16] == (255 if of_opacity else 100)
+
+
+@pytest.mark.parametrize("size", [127, 128, 2**14])
+def test_a_record_s_length_may_have_any_bits(size):
+    field, rest = b"", size
+    while rest > 127:
+        field, rest = field + bytes((rest & 127 | 128,)), rest >> 7
+    field += bytes((rest,))
+    head = struct.pack("<Q", 1 + len(field) + size) + b"crc!" + b"\n" + field + b"\0" * 9
+    assert kinds.kind_of(head)[0] == "a TFRecord file"
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_libsvm_s_first_pixel_may_have_ink(first, tmp_path):
+    content = f"3 {first}:9 {first + 2}:8\n4 {first + 1}:7\n".encode()
+    wanted = Wanted(labelled=True, shape=(1, 3), first_index=first)
+    assert read_as((libsvm.FORMAT,), write(tmp_path / "a", content), wanted).x.tolist() == [[9, 0, 8], [0, 7, 0]]
+
+
+def test_the_last_name_of_a_long_path_says_whether_it_is_of_labels():
+    there = ["images/train/x", "images/train/labels"]
+    names = named.choose(there, True, "a").names
+    assert {role.labels: name for role, name in names.items()} == {False: there[0], True: there[1]}
+    assert {role.part for role in names} == {"train"}
+
+
+def test_a_dtype_that_numpy_does_not_know_is_shown_as_it_is_stored(tmp_path):
+    into = io.BytesIO()
+    np.savez(into, x_test=np.zeros((2, 8, 8), np.uint8))
+    content = into.getvalue()
+    assert b"'|u1'" in content
+    into = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(into, "w") as new:
+        new.writestr("x_test.npy", old.read("x_test.npy").replace(b"'|u1'", b"'|w1'"))
+    with pytest.raises(DataError, match=r"found \|w1"):
+        data.read_images(write(tmp_path / "a.npz", into.getvalue()), (8, 8))
+
+
+@pytest.mark.parametrize("level", [0, 100, 255])
+def test_an_empty_page_is_not_ink_on_paper(level):
+    dark, on_paper = photo.dark_on_paper(np.full((1, 784), level, np.uint8), (28, 28))
+    assert (dark.tolist(), on_paper.tolist()) == ([False], [False])
+
+
+@pytest.mark.usefixtures("inside")
+def test_a_picture_s_file_may_have_as_many_bytes_as_are_said(monkeypatch, tmp_path):
+    image = np.random.default_rng(1).integers(0, 256, (28, 28), dtype=np.uint8)
+    Image.fromarray(image).save(tmp_path / "a.bmp")
+    size = (tmp_path / "a.bmp").stat().st_size
+    monkeypatch.setattr(pictures, "MAX_FILE", size)
+    assert formats.read_picture(tmp_path / "a.bmp").x.tolist() == [image.ravel().tolist()]
+    monkeypatch.setattr(pictures, "MAX_FILE", size - 1)
+    with pytest.raises(DataError, match="file too large"):
+        formats.read_picture(tmp_path / "a.bmp")
+
+
+@pytest.mark.parametrize("light", [14, 15])
+def test_more_than_half_of_the_lines_inside_a_black_border_is_paper(light):
+    image = np.full((28, 28), 255, np.uint8)
+    image[0] = 0
+    image[1, light:] = 40
+    found = strokes._framed(image[None])
+    assert [inside.shape for _, inside in found] == ([(27, 28)] if light > 14 else [])
+
+
+def test_a_zip_archive_of_one_table_may_have_a_comment(tmp_path):
+    table = "\n".join(",".join([str(number % 10), *["7"] * 64]) for number in range(20)).encode()
+    into = io.BytesIO()
+    with zipfile.ZipFile(into, "w") as archive:
+        archive.writestr("a.csv", table)
+        archive.comment = b"made by hand"
+    assert len(data.load(write(tmp_path / "a.zip", into.getvalue())).train.x) == 20
