@@ -7,9 +7,12 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+import numpy as np
+
 from fnnet import data
 from fnnet.core.check_network import check_examples
 from fnnet.core.checks import as_array, check_labels
+from fnnet.core.params import Array
 from fnnet.core.state import Examples
 from fnnet.data import Dataset
 from fnnet.data.notes import Note
@@ -65,7 +68,16 @@ def load_dev_set(
     if found.test is not None:
         text = f"{os.fsdecode(path)}: its test part is not used: validation takes its training images"
         notify(Note("not-used", text))
+    if _are_among(found.train.x, dataset.train.x):
+        text = "validation takes the very images trained on, which does not show how well others are recognised"
+        notify(Note("dev-in-train", f"{os.fsdecode(path)}: {text}"))
     return found.train
+
+
+def _are_among(x: Array, others: Array) -> bool:
+    """Return True if each image of x (n, pixels) is one of the `others`, by hashes of 64 bits."""
+    hashes, known = (np.fromiter((hash(row.tobytes()) for row in each), np.int64, len(each)) for each in (x, others))
+    return bool(np.isin(hashes, known).all())
 
 
 def _shown(classes: tuple[str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import numbers
 import os
 from collections.abc import Callable, Mapping
@@ -14,8 +15,9 @@ from fnnet.core.check_network import check_initialiser, check_sizes
 from fnnet.core.checks import check_amount, check_count, check_label_smoothing, check_share
 from fnnet.core.dropout import dropped
 from fnnet.core.optimizers import Optimizer
-from fnnet.core.schedules import check_cycles, make_plateau, make_schedule
+from fnnet.core.schedules import check_cycles, make_plateau, make_schedule, parse_schedule
 from fnnet.core.state import Objective
+from fnnet.data.notes import Note
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.limits import MOST_SHARDS
 from fnnet.names import ACTIVATIONS, OPTIMIZERS, STEPPING
@@ -251,6 +253,18 @@ def _check_early_stopping(plan: Plan, has_dev: bool) -> None:
     if not has_dev:
         fix = "hold some out with `dev`"
         raise UsageError("no dev images for early stopping", expected="dev images", found="none", fix=fix)
+
+
+def note_of_schedule(plan: Plan) -> Note | None:
+    """Return the note that a plan ends before its schedule leaves the warm-up, or None."""
+    name, options = parse_schedule(plan.schedule)
+    warm = 0.0 if name == "onecycle" else options.get("warmup", 0.0)
+    longest = max(end - begin for begin, end in itertools.pairwise((0, *plan.cycles, plan.epochs)))
+    if not 0 < longest <= warm:
+        return None
+    rate = plan.learning_rate * longest / warm
+    text = f"schedule {name}: its warm-up of {warm:g} epochs takes up the whole run of {longest:,}"
+    return Note("warm-up", f"{text}; the learning rate rises to {rate:.2g} of {plan.learning_rate:g}")
 
 
 def plain_values(value: Any) -> Any:

@@ -59,6 +59,7 @@ from fnnet.training.plan import (
     check_recipe,
     check_run_dir,
     make_optimizer,
+    note_of_schedule,
     plain_values,
 )
 from fnnet.training.recipes import Recipe
@@ -240,7 +241,7 @@ def train(
                whose settings name `epochs` may have others than the run, and a larger `early_stopping`: see `going_on`.
     on_block   shows progress, and may return a reason to stop.
     during     context manager that is entered while steps are made, such as one that handles signals.
-    notify     takes notices: of damaged checkpoints, of a run begun by another version.
+    notify     takes notices: of damaged checkpoints, of a run begun by another version, of a warm-up without an end.
 
     Returns  the Model, which records the plan and the test figures, and the reports.
     Raises   StoppedError if `on_block` returns a reason, and DivergedError; what was reached is kept in `run_dir`.
@@ -257,6 +258,8 @@ def train(
         if record:
             training = record.latest(training)
             job = job._replace(plan=going_on.plan_of(job.plan, record.config))
+        if note := note_of_schedule(job.plan):
+            notify(note)
         training = _train(job, training, kernels, record, on_block, during or nullcontext())
     return _tested(job, training, kernels), training.history
 

@@ -206,6 +206,18 @@ def test_dev_images_and_class_weights(dataset, tmp_path):
     assert prepare(dataset, "classic", class_weights="3=2").weights.max() == 2.0
     np.savez(tmp_path / "own.npz", x_train=dataset.test.x.reshape(10, 28, 28), y_train=dataset.test.labels)
     assert load_dev_set(tmp_path / "own.npz", dataset).x.tobytes() == dataset.test.x.tobytes()
+    notices = []
+    for name, x, known in (
+        ("same", dataset.train.x, True),
+        ("part", dataset.train.x[9:4:-1], True),
+        ("more", np.concatenate([dataset.train.x, dataset.test.x[:1]]), False),
+        ("other", dataset.test.x, False),
+    ):
+        labels = np.resize(dataset.train.labels, len(x))
+        np.savez(tmp_path / f"{name}.npz", x_train=x.reshape(-1, 28, 28), y_train=labels)
+        notices.clear()
+        load_dev_set(tmp_path / f"{name}.npz", dataset, notices.append)
+        assert [each.code for each in notices if "very images trained on" in each] == ["dev-in-train"] * known, name
     np.savez(tmp_path / "small.npz", x_train=np.zeros((10, 20, 20), np.uint8), y_train=dataset.test.labels)
     with pytest.raises(UsageError, match=r"dev_data: .*small.npz: images differ; expected \(28, 28\) pixels"):
         load_dev_set(tmp_path / "small.npz", dataset)
@@ -323,3 +335,36 @@ def test_numbers_of_other_kinds_are_stored_as_python_s_own(dataset, tmp_path):
     fnnet.save_model(tmp_path / "model.safetensors", model)
     with pytest.raises(UsageError, match="seed"):
         prepare(dataset, "classic", seed=1.5)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "epochs", "end"),
+    [
+        ("cosine:warmup=99", 1, "0.00101"),
+        ("constant:warmup=2", 2, "0.1"),
+        ("step:warmup=4", 2, "0.05"),
+        ("plateau:warmup=1e308", 2, "1.99e-309"),
+        ("cosine:warmup=1", 2, ""),
+        ("onecycle:warmup=0.5", 1, ""),
+        ("constant", 0, ""),
+        ("constant:warmup=3", 0, ""),
+    ],
+)
+def test_a_run_that_lies_in_the_warm_up_is_noted(schedule, epochs, end, dataset):
+    settings, notices = {"schedule": schedule, "epochs": epochs, "learning_rate": 0.1}, []
+    train(prepare(dataset, "classic", settings), notify=notices.append)
+    found = [each for each in notices if each.code == "warm-up"]
+    assert len(found) == bool(end)
+    if end:
+        name = schedule.partition(":")[0]
+        assert found[0].startswith(f"schedule {name}: its warm-up of ")
+        reached = float(found[0].rpartition("rises to ")[2].partition(" of ")[0])
+        assert reached == pytest.approx(float(end), rel=0.05)
+
+
+def test_the_warm_up_of_a_run_that_goes_on_is_that_of_its_cycles(dataset, tmp_path):
+    for epochs, noted in ((1, True), (2, True), (5, False)):
+        settings, notices = {"schedule": "cosine:warmup=2", "epochs": epochs}, []
+        job = prepare(dataset, "classic", settings)
+        train(job, run_dir=tmp_path / "run", resume=epochs > 1, notify=notices.append)
+        assert ("warm-up" in [getattr(each, "code", "") for each in notices]) == noted
