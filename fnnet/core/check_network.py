@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from fnnet.core import notes
-from fnnet.core.checks import as_array, check_untraced, one_number
+from fnnet.core.checks import as_array, check_untraced, one_number, shown
 from fnnet.core.frames import is_frame, pixels_of
 from fnnet.core.network import BYTES, Activations, as_floats
 from fnnet.core.operations import Activation
@@ -82,7 +82,7 @@ def check_network(network: Any, activation: Any) -> tuple[Params, str | Activati
     own = network.activation
     if activation is not None and activation != own:
         fix = "leave `activation` out, or pass model.params"
-        raise UsageError("activation is not the model's", expected=own, found=repr(activation), fix=fix)
+        raise UsageError("activation is not the model's", expected=own, found=shown(activation), fix=fix)
     return check_params(network.params), check_activation(own)
 
 
@@ -166,7 +166,7 @@ def check_activation(activation: Any) -> str | Activation:
         return activation
     if not isinstance(activation, Activation):
         expected = " or ".join((*ACTIVATIONS, "an fnnet.Activation"))
-        raise UsageError("unknown activation", expected=expected, found=repr(activation))
+        raise UsageError("unknown activation", expected=expected, found=shown(activation))
     functions: tuple[Any, ...] = activation
     value, backward, kinked = functions
     if isinstance(value, Own):
@@ -325,26 +325,27 @@ def check_initialiser(scheme: Any) -> None:
     """Raise UsageError unless `scheme` is one of INITIALISERS."""
     if not isinstance(scheme, str) or scheme not in INITIALISERS:
         expected = " or ".join(INITIALISERS)
-        raise UsageError("unknown initialiser", expected=expected, found=repr(scheme))
+        raise UsageError("unknown initialiser", expected=expected, found=shown(scheme))
 
 
 def check_sizes(sizes: Any) -> tuple[int, ...]:
     """Return `sizes` as a tuple of at least two positive ints, else UsageError."""
     if not isinstance(sizes, Sequence) or isinstance(sizes, str):
-        found, fix = repr(sizes), "give sizes.tolist()" if isinstance(sizes, ndarray) else ""
+        found, fix = shown(sizes), "give sizes.tolist()" if isinstance(sizes, ndarray) else ""
         expected = "inputs, hidden sizes, outputs"
         raise ArgumentTypeError("sizes is not a sequence", expected=expected, found=found, fix=fix)
     checked = []
     for given in sizes:
         size = one_number("layer size is not an integer", given, "iu", "integers >= 1")
         if not isinstance(size, (int, np.integer)):
-            raise ArgumentTypeError("layer size is not an integer", expected="integers >= 1", found=repr(size))
+            raise ArgumentTypeError("layer size is not an integer", expected="integers >= 1", found=shown(size))
         if size < 1:
-            raise UsageError("layer size out of range", expected="integers >= 1", found=size)
+            raise UsageError("layer size out of range", expected="integers >= 1", found=shown(size))
         checked.append(int(size))
     if len(checked) < 2:
-        raise UsageError("too few layer sizes", expected="inputs, hidden sizes, outputs", found=list(sizes))
+        raise UsageError("too few layer sizes", expected="inputs, hidden sizes, outputs", found=shown(list(sizes)))
     if count_parameters(checked) > MAX_PARAMETERS:
-        expected, found = f"at most {MAX_PARAMETERS:,} parameters", f"{count_parameters(checked):,}"
+        count = count_parameters(checked)
+        expected, found = f"at most {MAX_PARAMETERS:,} parameters", f"{count:,}" if count < 10**30 else shown(count)
         raise UsageError("network too large", expected=expected, found=found, fix="use smaller layers")
     return tuple(checked)

@@ -46,13 +46,14 @@ def _checked(name: str, value: Any, allowed: Range) -> float:
     value = one_number(f"{name} is not a number", value, "fiu", expected)
     if not isinstance(value, numbers.Real):
         fix = "give its value at the step, as schedule(step)" if callable(value) else ""
-        raise ArgumentTypeError(f"{name} is not a number", expected=expected, found=repr(value), fix=fix)
+        raise ArgumentTypeError(f"{name} is not a number", expected=expected, found=shown(value), fix=fix)
     try:
         number = float(value)
     except OverflowError:
         raise UsageError(f"{name} out of range", expected=expected, found="a number beyond 1e308") from None
-    if not (math.isfinite(number) and allowed.contains(value)):
-        raise UsageError(f"{name} out of range", expected=expected, found=value)
+    # The float counts too: a fraction next to a bound is rounded to it.
+    if not (math.isfinite(number) and allowed.contains(value) and allowed.contains(number)):
+        raise UsageError(f"{name} out of range", expected=expected, found=shown(value))
     return number
 
 
@@ -88,9 +89,19 @@ def check_numbers(name: str, values: Any) -> list[float]:
 
 
 def shown(value: Any) -> str:
-    """Return an integer as a message shows it: Python refuses to write thousands of digits."""
-    bits = int(value).bit_length()
-    return str(value) if bits <= LONGEST else f"an integer of {bits} bits"
+    """Return a value as a message shows it, numbers without their types; Python writes no thousands of digits."""
+    if isinstance(value, numbers.Integral) and not is_span(value):
+        bits = int(value).bit_length()
+        return str(value) if bits <= LONGEST else f"an integer of {bits} bits"
+    if isinstance(value, numbers.Rational):
+        return f"{shown(value.numerator)}/{shown(value.denominator)}"
+    if type(value) in (list, tuple):
+        inside = ", ".join(map(shown, value))
+        return f"[{inside}]" if type(value) is list else f"({inside}{',' * (len(value) == 1)})"
+    try:
+        return str(value) if isinstance(value, numbers.Number) else repr(value)
+    except ValueError:  # a huge integer in it
+        return type(value).__name__
 
 
 def check_count(name: str, value: Any, least: int, most: int = MOST) -> int:
@@ -98,7 +109,7 @@ def check_count(name: str, value: Any, least: int, most: int = MOST) -> int:
     if type(value) is not int:
         value = one_number(f"{name} is not an integer", value, "iu", f"an integer >= {least}")
     if not isinstance(value, numbers.Integral):
-        raise ArgumentTypeError(f"{name} is not an integer", expected=f"an integer >= {least}", found=repr(value))
+        raise ArgumentTypeError(f"{name} is not an integer", expected=f"an integer >= {least}", found=shown(value))
     count = int(value)
     if count < least:
         raise UsageError(f"{name} out of range", expected=f"an integer >= {least}", found=shown(value))
@@ -269,8 +280,8 @@ def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """Return `dtype` as float32 or float64, else ArgumentTypeError."""
     try:
         found = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError):  # NumPy writes integers out, and Python refuses to write huge ones
         found = None
     if found not in (np.float32, np.float64):
-        raise ArgumentTypeError("unsupported dtype", expected="float32 or float64", found=repr(dtype))
+        raise ArgumentTypeError("unsupported dtype", expected="float32 or float64", found=shown(dtype))
     return found

@@ -94,7 +94,7 @@ class _Line:
     def noise(self, w: float) -> float:
         """Return what values within 2w, to one side of the point, show of their errors: about 0 for smooth ones.
 
-        Of both sides the one that shows less: a jump or a kink at the point is no error. Errors with a standard
+        Of both sides the one that shows less: a jump or a kink at the point does not count. Errors with a standard
         deviation of 1 make fourth differences of 8. At equal distances rounded values may lie on a line by chance; at
         those of SPACINGS they do not all.
         """

@@ -207,12 +207,13 @@ def check_gradient(
     of one step and of half of it differ, the step is halved until they agree, or rounding parts them: an element may
     then also differ by 8 times what is left.
 
-    An element is not compared, and counts in `kinks`, if the slope jumps within two steps of it and still jumps
-    where the step is halved 20 times, or as often as rounding lets it: there abs, relu and max have no derivative to
-    compare with. It is not compared, and counts in `undecided`, if what is left exceeds 4e-6 of the steepest slope
+    An element is not compared, and counts in `kinks`, if the slope jumps within two steps of it and still jumps by as
+    much where the step is halved 20 times, or as often as rounding lets it: there abs, relu and max have no derivative
+    to compare with. It is not compared, and counts in `undecided`, if what is left exceeds 4e-6 of the steepest slope
     (1e-4 at a minimum, where all differences are less than a hundredth of it): the values jump or are rounded, as those
-    of float32, or the step is too small. A Check is true if at least one element was compared, all that were are right,
-    and none is undecided; what `gradient` holds at kinks is not looked at.
+    of float32, or the step is too small; or if what other elements show of such rounding explains its error. A Check is
+    true if at least one element was compared, all that were are right, and none is undecided; what `gradient` holds at
+    kinks is not looked at.
 
     Raises   ArgumentTypeError for other dtypes, and a function whose values are not numbers; UsageError for a gradient
              of another shape, for values and gradients that are not finite, for a function that writes into its

@@ -16,6 +16,8 @@ from fnnet.core.params import Array
 FIRST, EVERY = 16, 256
 """Look at the FIRST arrays of floats, and then at one of EVERY: a look takes 10 us."""
 HERE: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
+LIGHT: Final = 128
+"""Pixels that are not whole are noted from here on: measurements of other things are often less, pictures seldom."""
 
 turns: Iterator[bool] = itertools.chain(itertools.repeat(True, FIRST), itertools.cycle([False] * (EVERY - 1) + [True]))
 """True where the next array is to be looked at, False after the note; asking takes 50 ns and enters no frame."""
@@ -24,11 +26,14 @@ turns: Iterator[bool] = itertools.chain(itertools.repeat(True, FIRST), itertools
 def note_pixels(x: Array) -> None:
     """Warn, once in a process, if the floats `x` (n, inputs) look like pixels from 0 to 255.
 
-    They do if up to three rows, spread over `x`, hold whole numbers from 0 to 255 alone, one of them above 1.
+    They do if up to three rows, spread over `x`, hold whole numbers from 0 to 255 alone, one of them above 1; or any
+    numbers from 0 to 255, one of them at least LIGHT, as pictures of another size do. Standardised inputs have negative
+    ones.
     """
     global turns  # noqa: PLW0603
     rows = x[:: max(1, len(x) // 2)]
-    if not (1 < rows.max() <= 255 and rows.min() >= 0 and (rows == np.rint(rows)).all()):
+    largest = rows.max()
+    if not (1 < largest <= 255 and rows.min() >= 0 and (largest >= LIGHT or (rows == np.rint(rows)).all())):
         return
     turns = itertools.repeat(False)
     level, frame = 2, sys._getframe().f_back

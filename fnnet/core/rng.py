@@ -34,7 +34,7 @@ def check_seed(seed: Any, name: str = "seed") -> int:
     if type(seed) is not int:
         seed = one_number(f"{name} is not an integer", seed, "iu", "0 to 2**64 - 1")
     if not isinstance(seed, (int, np.integer)):
-        raise ArgumentTypeError(f"{name} is not an integer", expected="0 to 2**64 - 1", found=repr(seed))
+        raise ArgumentTypeError(f"{name} is not an integer", expected="0 to 2**64 - 1", found=shown(seed))
     if not 0 <= seed < 2**64:
         raise UsageError(f"{name} out of range", expected="0 to 2**64 - 1", found=shown(seed))
     return int(seed)
@@ -48,7 +48,7 @@ def words(seed: int, purpose: str, count: int, *, epoch: int = 0, step: int = 0,
     epoch, step, start = check_seed(epoch, "epoch"), check_seed(step, "step"), check_seed(start, "start")
     count = check_count("count", count, 0)
     if not isinstance(purpose, str) or purpose not in PURPOSES:
-        raise UsageError("unknown purpose", expected=", ".join(PURPOSES), found=repr(purpose))
+        raise UsageError("unknown purpose", expected=", ".join(PURPOSES), found=shown(purpose))
     first_block, skip = divmod(start, 4)
     # NumPy's Philox increments its counter before it draws, so it starts one lower (modulo 2**256).
     counter = ((epoch << 128 | step << 64 | first_block) - 1) % 2**256

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from fnnet.core.check_network import check_operands
-from fnnet.core.checks import calm, check_finite, check_label_smoothing, check_labels, check_weights
+from fnnet.core.checks import calm, check_finite, check_label_smoothing, check_labels, check_weights, shown
 from fnnet.core.operations import OPERATIONS, Activation, Operations
 from fnnet.core.params import Array
 from fnnet.errors import ArgumentTypeError
@@ -126,4 +126,4 @@ def check_kernels(kernels: Any) -> None:
     """Raise ArgumentTypeError unless `kernels` is a table of operations."""
     if not isinstance(kernels, Kernels):
         expected = "a table, such as fnnet.load_kernels('numba')"
-        raise ArgumentTypeError("kernels", expected=expected, found=repr(kernels))
+        raise ArgumentTypeError("kernels", expected=expected, found=shown(kernels))

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
+from fnnet.errors import FnnetError, UsageError
 from fnnet.limits import MAX_THREADS, available_threads
 
 if TYPE_CHECKING:
@@ -39,11 +39,12 @@ def load(
     'numpy'
     """
     # Imported here: the compiler imports this package too, and the key of the cache covers all that it imports.
+    from fnnet.core.checks import shown
     from fnnet.core.table import NUMPY, Kernels
 
     threads = check_threads(threads)
     if not isinstance(name, str) or name not in ("numpy", "numba"):
-        raise UsageError("unknown kernels", expected="numpy or numba", found=repr(name))
+        raise UsageError("unknown kernels", expected="numpy or numba", found=shown(name))
     if name == "numpy":
         return NUMPY
     try:
@@ -71,8 +72,6 @@ def check_threads(threads: Any) -> int:
     """Return `threads`, or where it is None the number that can run at once, as an int from 1 to MAX_THREADS."""
     if threads is None:
         return available_threads()
-    if isinstance(threads, bool) or not isinstance(threads, int):
-        raise ArgumentTypeError("threads", expected="an integer", found=repr(threads))
-    if not 1 <= threads <= MAX_THREADS:
-        raise UsageError("threads out of range", expected=f"1 to {MAX_THREADS}", found=threads)
-    return threads
+    from fnnet.core.checks import check_count
+
+    return check_count("threads", threads, 1, MAX_THREADS)

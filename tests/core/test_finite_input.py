@@ -189,7 +189,8 @@ def test_floats_that_look_like_pixels_are_noted_once_where_the_caller_stands(nam
     [
         PIXELS / 255,
         PIXELS.astype(np.uint8),
-        PIXELS + 0.5,
+        PIXELS / 2 + 0.25,
+        (PIXELS + 0.25 - PIXELS.mean()) / PIXELS.std() * 60,
         np.r_[-PIXELS[:1], PIXELS[1:]],
         PIXELS * 2,
         (PIXELS > 100).astype(np.float32),
@@ -197,7 +198,18 @@ def test_floats_that_look_like_pixels_are_noted_once_where_the_caller_stands(nam
         -PIXELS,
         rows(),
     ],
-    ids=["divided", "bytes", "halves", "below 0", "above 255", "0 and 1", "zeros", "negative", "random"],
+    ids=[
+        "divided",
+        "bytes",
+        "halves of at most 128",
+        "standardised",
+        "below 0",
+        "above 255",
+        "0 and 1",
+        "zeros",
+        "negative",
+        "random",
+    ],
 )
 def test_other_input_is_not_noted(x):
     fnnet.scores(fnnet.init(SIZES, 1), x)
@@ -223,6 +235,16 @@ def test_a_look_reads_three_rows(n, monkeypatch):
 def test_the_least_that_looks_like_a_pixel_is_2(n):
     x = np.zeros((n, SIZES[0]), np.float32)
     x[0, 0] = 2
+    with pytest.warns(UserWarning, match=TOLD):
+        fnnet.scores(fnnet.init(SIZES, 1), x)
+
+
+@pytest.mark.usefixtures("untold")
+@pytest.mark.parametrize("least", [0, 127.5])
+def test_pixels_of_resized_pictures_are_noted(least):
+    between = PIXELS[:-1] * 0.3 + PIXELS[1:] * 0.7
+    x = np.minimum(between, least or 255).astype(np.float32)
+    x[0, 0] = max(128.5, x[0, 0])
     with pytest.warns(UserWarning, match=TOLD):
         fnnet.scores(fnnet.init(SIZES, 1), x)
 
