@@ -41,7 +41,7 @@ MODULES = (
             "rng",
         )
     ),
-    *("core." + name for name in ("schedules", "metrics", "dropout", "deform", "differences", "gradcheck")),
+    *("core." + name for name in ("schedules", "metrics", "dropout", "shards", "deform", "differences", "gradcheck")),
     *("training." + name for name in ("class_weights", "stopping", "steps", "blocks", "lbfgs", "lr_find", "epochs")),
     "training.plan",
 )
@@ -341,6 +341,9 @@ THROUGH = {
     "public_optimizers.unchecked": "public_optimizers.clipped",
     "public_optimizers.CheckedUpdate": "public_optimizers.adam",
     "plan.check_kind": "plan.check_plan",
+    "shards.cuts": "blocks.train_block",
+    "shards.tree_sum": "blocks.train_block",
+    "shards.share_of": "blocks.train_block",
     "blocks.rates_of": "blocks.train_block",
     "blocks.add_up": "blocks.train_block",
     "blocks.make_blocks": "blocks.train_block",
@@ -369,6 +372,7 @@ THROUGH = {
 """Functions whose faults show through another operation, which is tested."""
 ELSEWHERE = {
     "plan.plain_values": "tests/training/test_session.py",
+    "plan.note_of_schedule": "tests/training/test_session.py",
     "plan.check_recipe": "tests/training/test_session.py",
     "plan.check_figures": "tests/cli/test_options_first.py",
     "class_weights.check_text": "tests/cli/test_options_first.py",
