@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from io import BufferedReader
@@ -22,39 +23,38 @@ def fill(file: BufferedReader, payload: Array) -> int:
     Past the buffer: another program may have written since it was filled.
     Raises   OSError as reading does.
     """
-    threads = min(MOST, available_threads(), len(payload) // SHARE) if hasattr(os, "preadv") else 1
-    cuts = [len(payload) * number // max(1, threads) for number in range(max(1, threads) + 1)]
+    threads = max(1, min(MOST, available_threads(), len(payload) // SHARE)) if hasattr(os, "preadv") else 1
+    cuts = [len(payload) * number // threads for number in range(threads + 1)]
     ends, failures = cuts[:-1], list[BaseException]()
 
     def read(number: int) -> None:
         try:
             while ends[number] < cuts[number + 1]:
-                count = os.preadv(file.fileno(), [payload.data[ends[number] : cuts[number + 1]]], ends[number])
+                count = _read_at(file, payload, ends[number], cuts[number + 1])
                 if not count:
                     return
                 ends[number] += count
         except BaseException as error:
             failures.append(error)
 
-    others = [threading.Thread(target=read, args=(number,)) for number in range(1, len(ends))]
-    started = []
-    try:
-        for each in others:
-            each.start()
-            started.append(each)
-    except RuntimeError:  # no more threads: this one reads their parts
-        pass
-    _read_alone(file, payload, cuts[0], cuts[1], ends)
-    for each in started:
-        each.join()
-    for number in range(len(started) + 1, len(ends)):
+    started: list[threading.Thread] = []
+    with contextlib.suppress(RuntimeError):  # no more threads: this one reads their parts
+        for number in range(1, len(ends)):
+            thread = threading.Thread(target=read, args=(number,))
+            thread.start()
+            started.append(thread)
+    for number in (0, *range(len(started) + 1, len(ends))):
         read(number)
+    for thread in started:
+        thread.join()
     if failures:
         raise failures[0]
     return next((end for end, cut in zip(ends, cuts[1:], strict=True) if end < cut), len(payload))
 
 
-def _read_alone(file: BufferedReader, payload: Array, first: int, last: int, ends: list[int]) -> None:
+def _read_at(file: BufferedReader, payload: Array, first: int, last: int) -> int:
+    """Read bytes of a file to where they belong, past its buffer; return how many there were."""
+    if hasattr(os, "preadv"):
+        return os.preadv(file.fileno(), [payload.data[first:last]], first)
     file.raw.seek(first, os.SEEK_SET)
-    while ends[0] < last and (count := file.raw.readinto(payload.data[ends[0] : last])):
-        ends[0] += count
+    return file.raw.readinto(payload.data[first:last]) or 0

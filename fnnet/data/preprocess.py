@@ -285,9 +285,7 @@ def _uneven(share: float, sample: Array, shape: tuple[int, int]) -> Array | None
 
     share   as the edges show it.
     """
-    if share >= MOST:
-        return None
-    if len(sample) < FEW:
+    if share >= MOST or len(sample) < FEW:
         return None
     sample = spread(sample, UNEVEN)
     dark = dark_strokes(sample, shape)

@@ -92,48 +92,51 @@ def step(
     operations: Operations,
 ) -> tuple[TrainState, float, int]:
     """Make a training step on one batch `x` of floats: `train_step` without checks of its arguments."""
-    params, (activation, _, smoothing, count) = state.params, objective
     masks = _masks(state, len(x), objective)
-    if count == 1:
-        activations = network.forward(params, x, activation, masks, operations)
-        logits = activations.z[-1]
-        mean_loss = operations.cross_entropy(logits, labels, weights, smoothing)
-        if not math.isfinite(mean_loss):
-            raise diverged(state.step + 1, overflowing_layer(activations.z), mean_loss)
-        grads = network.backward(params, activations, labels, weights, smoothing, operations)
-        correct = int(np.count_nonzero(logits.argmax(axis=1) == labels))
+    if objective.shards == 1:
+        grads, mean_loss, correct = _gradient(state, x, labels, weights, objective, masks, operations)
     else:
         grads, mean_loss, correct = _sharded(state, x, labels, weights, objective, masks, operations)
-    params, optimizer_state = optimizer.update(params, grads, state.optimizer_state, learning_rate)
+    params, optimizer_state = optimizer.update(state.params, grads, state.optimizer_state, learning_rate)
     made = TrainState(params, optimizer_state, state.step + 1, state.seed, state.scheme)
     check_finite_weights(made)
     return made, mean_loss, correct
+
+
+def _gradient(
+    state: TrainState, x: Array, labels: Array, weights: Array | None, objective: Objective,
+    masks: tuple[Array, ...] | None, operations: Operations, share: float = 1.0,
+) -> tuple[Params, float, int]:  # fmt: skip
+    """Return the gradient of the mean loss times `share`, that mean loss, and the number of correct predictions."""
+    params, (activation, _, smoothing, _) = state.params, objective
+    activations = network.forward(params, x, activation, masks, operations)
+    logits = activations.z[-1]
+    mean_loss = operations.cross_entropy(logits, labels, weights, smoothing)
+    if not math.isfinite(mean_loss):
+        raise diverged(state.step + 1, overflowing_layer(activations.z), mean_loss)
+    dlogits = operations.cross_entropy_backward(activations.probs, labels, weights, smoothing)
+    if share != 1:
+        dlogits = dlogits * dlogits.dtype.type(share)
+    grads = network.backpropagate(params, activations, dlogits, operations)
+    return grads, mean_loss, int(np.count_nonzero(logits.argmax(axis=1) == labels))
 
 
 def _sharded(
     state: TrainState, x: Array, labels: Array, weights: Array | None, objective: Objective,
     masks: tuple[Array, ...] | None, operations: Operations,
 ) -> tuple[Params, float, int]:  # fmt: skip
-    """Return the gradient of a batch as the sum over its shards, its mean loss and number of correct predictions."""
-    params, (activation, _, smoothing, count) = state.params, objective
+    """Return what `_gradient` does, the gradient as the sum over the shards of the batch."""
     parts, mean_loss, correct = [], 0.0, 0
-    for first, last in shards.cuts(len(x), count):
-        share, rows = shards.share_of(weights, len(x), first, last), slice(first, last)
-        if first == last or not share:
-            parts.append(zeros(params))
+    for first, last in shards.cuts(len(x), objective.shards):
         if first == last:
+            parts.append(zeros(state.params))
             continue
+        rows, share = slice(first, last), shards.share_of(weights, len(x), first, last)
         own = None if masks is None else tuple(mask[rows] for mask in masks)
-        activations = network.forward(params, x[rows], activation, own, operations)
-        logits, targets = activations.z[-1], (labels[rows], None if weights is None else weights[rows], smoothing)
-        correct += int(np.count_nonzero(logits.argmax(axis=1) == labels[rows]))
-        if not share:
-            continue
-        mean_loss += share * operations.cross_entropy(logits, *targets)
-        if not math.isfinite(mean_loss):
-            raise diverged(state.step + 1, overflowing_layer(activations.z), mean_loss)
-        dlogits = operations.cross_entropy_backward(activations.probs, *targets)
-        parts.append(network.backpropagate(params, activations, dlogits * dlogits.dtype.type(share), operations))
+        given = None if weights is None else weights[rows]
+        grads, loss, right = _gradient(state, x[rows], labels[rows], given, objective, own, operations, share)
+        parts.append(grads)
+        mean_loss, correct = mean_loss + share * loss, correct + right
     return shards.tree_sum(parts), mean_loss, correct
 
 

@@ -136,7 +136,7 @@ def train_block(
         count = min(batch, ids.size - first)
         current = constants[step * columns : (step + 1) * columns]
         while count * (shard + 1) // shards == chunk:
-            shard += 1  # it has no rows
+            shard += 1  # it has no rows, or no more
         shard_first = count * shard // shards
         at, rows = first + chunk, min(chunk_rows, count * (shard + 1) // shards - chunk)
         last, clips = chunk + rows == count, current[CLIP] > 0
@@ -197,7 +197,7 @@ def train_block(
             phase += 1
             meet(counters, threads, phase)
         chunk, step = (0, step + 1) if last else (chunk + rows, step)
-        shard = 0 if last else (shard + 1 if chunk == count * (shard + 1) // shards else shard)
+        shard = 0 if last else shard
         done[0] = step
         # Written before the step's last barriers: all see the same.
         if last and load(counters, ENDED):
