@@ -54,13 +54,17 @@ def main(checkout: Path, pairs: int) -> None:
     print(f"{'command':16}{'this':>9}{'other':>9}{'ratio':>7}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        train = [sys.executable, str(ROOT / "cli.py"), "train", "--quiet", "--data", "digits", "--epochs", "1"]
-        run_program([*train, "--out", "model.safetensors"], folder, {"PYTHONPATH": str(ROOT)})
+        own = {side: folder / str(number) for number, side in enumerate(sides)}
+        for side in sides:
+            # Each its own model: an older fnnet reads no newer file.
+            own[side].mkdir()
+            train = [sys.executable, str(side / "cli.py"), "train", "--quiet", "--data", "digits", "--epochs", "1"]
+            run_program([*train, "--out", "model.safetensors"], own[side], {"PYTHONPATH": str(side)})
         for title, arguments in COMMANDS.items():
             found: dict[Path, list[float]] = {side: [] for side in sides}
             for turn in range(pairs):
                 for side in sides if turn % 2 else reversed(sides):
-                    found[side].append(compiling(side, arguments, folder))
+                    found[side].append(compiling(side, arguments, own[side]))
             ratio = median(mine / other for mine, other in zip(*found.values(), strict=True))
             this, other = (median(each) for each in found.values())
             print(f"{title:16}{this:>7.2f} s{other:>7.2f} s{ratio:>7.2f}", flush=True)
