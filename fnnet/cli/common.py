@@ -80,7 +80,6 @@ def check_outputs(
     inputs            files and folders of data.
     files, pictures   option -> what it writes, if anything.
     """
-    from fnnet.data.folders import is_data_of
     from fnnet.data.idx import labels_beside
     from fnnet.files.disk import check_writable
 
@@ -95,6 +94,8 @@ def check_outputs(
             expected = "a file of its own"
             raise UsageError("would replace another file", where=option, expected=expected, found=taken[place])
         for folder, given in folders.items():
+            from fnnet.data.folders import is_data_of
+
             if os.path.isfile(place) and is_data_of(Path(folder), Path(place)):
                 expected, found = "a file of its own", f"a file of the input {given}"
                 raise UsageError("would replace another file", where=option, expected=expected, found=found)

@@ -68,6 +68,10 @@ class Reading(NamedTuple):
     size: tuple[int, int] | None = None
 
 
+AUTOMATIC: Final = Reading()
+"""Nothing is given: all is found."""
+
+
 def table(preprocessing: Preprocessing) -> Array:
     """Return the byte that each value of a pixel becomes, uint8 (256,).
 

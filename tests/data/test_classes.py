@@ -10,7 +10,9 @@ import fnnet
 from fnnet import data
 from fnnet.core import rng
 from fnnet.core.state import Examples
+from fnnet.data import formats
 from fnnet.data.preprocess import Reading
+from fnnet.data.reader import Wanted
 from fnnet.errors import DataError
 from tests.tools.samples import csv_file, write
 
@@ -159,7 +161,7 @@ def test_the_same_classes_in_another_order_are_put_in_the_model_s():
 def test_images_without_labels_have_no_first_label(monkeypatch, tmp_path):
     """Refused as without one."""
     path = table(tmp_path / "a.csv", Y)
-    content = data.formats.read(path, data.Wanted(labelled=True))._replace(labels=None)
-    monkeypatch.setattr(data.formats, "read", lambda path, wanted: content)
+    content = formats.read(path, Wanted(labelled=True))._replace(labels=None)
+    monkeypatch.setattr(formats, "read", lambda path, wanted: content)
     with pytest.raises(DataError, match="no labels; expected a label for each image"):
         data.load(path, reading=Reading(first_label=1))

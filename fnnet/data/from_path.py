@@ -1,0 +1,210 @@
+"""Data sets from paths of files and folders, and from DataFrames; images to predict."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from fnnet.core.checks import check_classes
+from fnnet.core.frames import is_frame
+from fnnet.core.params import Array
+from fnnet.core.state import Preprocessing
+from fnnet.data import formats, preprocess
+from fnnet.data.dataset import BOTH, DIGITS, PLAIN, Dataset, dataset_of, numbered
+from fnnet.data.folders import idx_files, read_class_folders, read_idx_folder
+from fnnet.data.frames import FRAME, naming_arguments, read_frame, with_arguments
+from fnnet.data.layout import entries, shown
+from fnnet.data.mnist import Notify
+from fnnet.data.notes import Note
+from fnnet.data.order import Order, order_of
+from fnnet.data.preprocess import ABOVE, AUTOMATIC, Reading
+from fnnet.data.reader import SEE, Content, Wanted, check_columns, check_first_index, size
+from fnnet.data.unpacked import GZIP
+from fnnet.errors import DataError, UsageError
+from fnnet.files.disk import read_head, refuse
+
+
+def from_path(
+    path: Path,
+    classes: tuple[str, ...],
+    flat: tuple[int, int] | None,
+    reading: Reading,
+    known: Preprocessing | None,
+    notify: Notify,
+    by_name: bool,
+) -> Dataset:
+    """Return the data set at a path: arguments as `data.load`."""
+    if not os.path.exists(path):
+        expected = "auto, mnist, digits or a path that exists"
+        refuse("no such data set", "--data", "", expected, repr(str(path)), SEE)
+    found = idx_files(path) if path.is_dir() else [path]
+    names = [name for each in found for name in (each.name, os.path.basename(os.path.realpath(each)))]
+    order = order_of(path, names, reading.transpose, known and known.transpose, pictures=not found)
+    transposed = order.transpose
+    if found and reading.size:
+        expected, seen = "class folders of pictures", f"{path}, {'IDX files' if path.is_dir() else 'a file'}"
+        raise UsageError("has no effect", where="--size", expected=expected, found=seen)
+    notes = [*order.notes, *(note for each in found for note in _packing(each))]
+    if not path.is_dir():
+        shape = flat and flat[::-1] if transposed else flat
+        wanted = Wanted(
+            True, shape, reading.label_column, reading.image, transposed, reading.first_index, known=known is not None
+        )
+        content = formats.read(path, wanted)
+    else:
+        check_first_index(reading.first_index, f"the folder {path}")
+        notes += _beside_idx(path) if found else ()
+        check_columns(reading.label_column, reading.image, f"the folder {path}")
+        size = (flat if known.resize else None) if known else reading.size
+        stored = size and size[::-1] if transposed else size
+        fix = f"scale the images alike, or {'train a model with' if known else 'set'} --size"
+        content, classes = (read_idx_folder(path), classes) if found else read_class_folders(path, stored, fix)
+    if content.classes:
+        if reading.first_label:
+            expected, named = "labels that are numbers", f"{path}, which names its classes"
+            raise UsageError("has no effect", where="--first-label", expected=expected, found=named)
+        classes = check_classes(content.classes)
+    elif by_name and content.labels is not None and not reading.first_label and (found or not path.is_dir()):
+        content, more = numbered(content, classes, str(path))
+        notes += more
+    if content.by_row and reading.transpose is None:
+        notes = [note for note in notes if note not in order.notes]
+        transposed = False
+    known = known and known._replace(transpose=bool(transposed))
+    reading = reading._replace(transpose=transposed)
+    return _measured(path.resolve().name, str(path), content, classes, reading, known, notify, notes)
+
+
+def from_frame(
+    frame: Any,
+    *,
+    classes: Sequence[str] = DIGITS,
+    flat: tuple[int, int] | None = None,
+    reading: Reading = AUTOMATIC,
+    preprocessing: Preprocessing | None = None,
+    notify: Notify = lambda notice: None,
+) -> Dataset:
+    """Return a data set of the rows of a DataFrame of pandas or Polars; its index is ignored.
+
+    Columns are found as in CSV: pixels and labels by their names or, where these do not show them, by their values;
+    `reading=Reading(label_column="y")` names the labels. Numbers of any dtype are pixels from 0 to 255, or from 0 to 1.
+    classes, flat, reading, preprocessing, notify   as in `load`; `read_images` reads a frame without labels.
+    Raises   DataError or ArgumentTypeError naming row and column.
+
+    >>> import pandas
+    >>> frame = pandas.DataFrame({"label": [1, 0], "pixel0": [0, 255], "pixel1": [7, 0]})
+    >>> from_frame(frame).train.x.tolist()
+    [[0, 7], [255, 0]]
+    """
+    order = order_of(FRAME, [], reading.transpose, preprocessing and preprocessing.transpose)
+    reading = reading._replace(transpose=order.transpose)
+    known = preprocessing and preprocessing._replace(transpose=bool(order.transpose))
+    shape = flat and flat[::-1] if order.transpose else flat
+    with naming_arguments():
+        content = read_frame(frame, Wanted(True, shape, reading.label_column, reading.image))
+        check_first_index(reading.first_index, "a frame")
+        found = _measured(FRAME, FRAME, content, check_classes(classes), reading, known, lambda note: None, order.notes)
+    found = found._replace(notes=tuple(map(with_arguments, found.notes)))
+    for note in found.notes:
+        notify(note)
+    return found
+
+
+def _measured(
+    name: str,
+    source: str,
+    content: Content,
+    classes: tuple[str, ...],
+    reading: Reading,
+    known: Preprocessing | None,
+    notify: Notify,
+    notes: Sequence[Note] = (),
+) -> Dataset:
+    """Return the data set of images whose preprocessing is found, unless it is `known`."""
+    given, named = known is not None, known is not None or bool(content.classes)
+    compared, told = BOTH if given else BOTH[1:], [*notes]
+    if known is None:
+        if reading.pixel_max == 1 and any(note.code == "unit-pixels" for note in content.notes):
+            reading = reading._replace(pixel_max=None)  # 1 has become 255 where the file was read
+        known, more = preprocess.measure(reading, content.x, content.image_shape, content.lossy, content.ink)
+        told += more
+    with _for_a_model() if given else nullcontext():
+        return dataset_of(name, source, content, classes, known, notify, told, compared, reading.first_label, named)
+
+
+@contextmanager
+def _for_a_model() -> Iterator[None]:
+    """Leave the options of training out of the remedy for pixels that a model was not trained on."""
+    try:
+        yield
+    except DataError as error:
+        alike = "scale the images as those that the model was trained on"
+        raise (error.at(error.where, fix=alike) if error.problem == ABOVE else error) from None
+
+
+def _packing(path: Path) -> Iterator[Note]:
+    packed = read_head(path, 2) == GZIP
+    if packed != (path.suffix.lower() == ".gz"):
+        text = f"{path} is {'' if packed else 'not '}gzip, whatever its name says; read as what it is"
+        yield Note("gzip-name", text)
+
+
+def _beside_idx(path: Path) -> Iterator[Note]:
+    folders = [each.name for each in entries(path) if each.is_dir()]
+    if folders:
+        yield Note("not-used", f"{path}: not used: folders {shown(folders)}; the IDX files beside them are read")
+
+
+def read_images(
+    path: Any,
+    shape: tuple[int, int],
+    preprocessing: Preprocessing = PLAIN,
+    *,
+    label_column: str | None = None,
+    image: bool = False,
+    first_index: int | None = None,
+    transpose: bool | None = None,
+    notify: Notify = lambda notice: None,
+) -> Array:
+    """Return the images in a file to predict, uint8 (n, height x width): of any format in the table; or in a frame.
+
+    path   of the file; or a DataFrame of pandas or Polars, whose columns are found as in CSV.
+    Labels are left out; of an NPZ archive, the images are `x_test`. The opacity of a picture of one colour is light ink
+    on black, whatever ink the model was trained on.
+    label_column   the column of labels in a table, as in `Reading`; "none" if it has none.
+    image          True if the rows of a table are images, as in `Reading`.
+    first_index    the number of the first pixel in text of index:value pairs, as in `Reading`.
+    transpose      True if the file stores images column by column, False if row by row; None for what its name shows,
+                   else as `preprocessing` has it. Pictures are then upright.
+    notify   called with each note about how the file was read.
+    Raises   DataError for a file that cannot be read, images that do not have `shape` (height, width), except pictures
+             for a model that scales them, or a pixel above the largest.
+    """
+    where = FRAME if is_frame(path) else path
+    picture = preprocessing.transpose and transpose is None and not is_frame(path) and formats.is_picture(path)
+    names = [Path(os.fsdecode(where)).name]
+    order = order_of(where, names, transpose, preprocessing.transpose, pictures=picture)
+    preprocessing = preprocessing._replace(transpose=bool(order.transpose))
+    stored = shape[::-1] if preprocessing.transpose else shape
+    wanted = Wanted(
+        labelled=False, shape=stored, label_column=label_column, image=image, transpose=preprocessing.transpose,
+        first_index=first_index, resize=preprocessing.resize, known=True,
+    )  # fmt: skip
+    if is_frame(path):
+        with naming_arguments():
+            content = read_frame(path, wanted)
+    else:
+        content = formats.read(path, wanted)
+    if content.by_row and transpose is None:
+        order, preprocessing, stored = Order(False), preprocessing._replace(transpose=False), shape
+    if content.image_shape != stored:
+        problem, expected = "image size does not fit the model", f"{size(stored)}, as the model was trained"
+        fix = "scale the images to that size, or train a model for theirs, or with --size"
+        refuse(problem, where, content.shape_at, expected, size(content.image_shape), fix)
+    for note in (*order.notes, *content.notes):
+        notify(with_arguments(note) if is_frame(path) else note)
+    with _for_a_model():
+        return preprocess.apply(preprocessing, content.x, shape, where, content.ink)
