@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-SLEEPS: Final = 4
+SLEEPS: Final = 6
 """How often a team falls asleep before it looks whether fewer threads are faster."""
-OFTEN: Final = 50.0
-"""A team that falls asleep more often in a second has threads that do not run; now and then it is chance."""
+OFTEN: Final = 80.0
+"""A team that falls asleep more often in a second has threads that do not run; now and then it is chance. On a quiet
+machine a team fell asleep 10 to 100 times a second, mostly where a block of steps begins."""
 TRIAL: Final = 0.02
 """Seconds of a trial: some slices of time that a busy machine gives."""
+SLOW: Final = 0.8
+"""A trial that is slower by this factor after half of its time ends there."""
 PIECE: Final = 0.05
 """Seconds between looks at the machine with fewer threads than there are."""
 FIRST_WAIT, LAST_WAIT = 0.1, 1.6
@@ -55,6 +58,7 @@ class Pace:
         self._rates: dict[int, float] = {}
         self._now, self._next, self._wait = 0.0, 0.0, FIRST_WAIT
         self._trial: list[Measured] | None = None
+        self._seen: list[Measured] = []
         self._used = self._spent = 0.0
 
     @property
@@ -69,7 +73,7 @@ class Pace:
         if self._at == 0 and self._trial is None:
             return Turn(threads, left, sleeps)
         rate = self._rates.get(self._at) or self._rates.get(self._from, 0.0)
-        seconds = PIECE if self._trial is None else TRIAL
+        seconds = PIECE if self._trial is None else TRIAL / 4
         return Turn(threads, max(1, min(left, int(rate * seconds))), sleeps)
 
     def note(self, found: Measured) -> None:
@@ -83,10 +87,15 @@ class Pace:
             self._trial.append(found)
             self._judge(self._trial, found)
             return
-        self._rates[self._at] = _rate([found])
+        self._seen.append(found)
+        seconds, sleeps = sum(each.seconds for each in self._seen), sum(each.sleeps for each in self._seen)
+        # Short turns say little: much of their time passes until all threads run.
+        if seconds < TRIAL / 2 or (sleeps < SLEEPS and seconds < SLEEPS / OFTEN):
+            return
+        self._rates[self._at], self._seen = _rate(self._seen), []
         if self._now < self._next:
             return
-        often = found.sleeps > OFTEN * found.seconds
+        often = sleeps > OFTEN * seconds
         if often and self._at + 1 < len(self._levels):
             self._try(self._at + 1)
         elif self._at and (found.computing > FREE * found.seconds if self._levels[self._at] == 1 else not often):
@@ -97,12 +106,12 @@ class Pace:
 
     def _judge(self, trial: list[Measured], last: Measured) -> None:
         """End a trial that took long enough: stay where it was faster, go back where not."""
-        seconds = sum(each.seconds for each in trial)
-        if seconds < TRIAL / 2 and last.sleeps < SLEEPS:
-            self._rates[self._at] = _rate(trial)
+        seconds, rate, before = sum(each.seconds for each in trial), _rate(trial), self._rates[self._from]
+        self._rates[self._at] = rate
+        over = last.sleeps >= SLEEPS or (seconds > TRIAL / 2 and rate < SLOW * before)
+        if seconds < TRIAL * 3 / 4 and not over:
             return
-        rate, before = _rate(trial), self._rates[self._from]
-        self._rates[self._at], self._trial = rate, None
+        self._trial = None
         if rate > GAIN * before:
             # What helped once may help again at once.
             self._next, self._wait = self._now, FIRST_WAIT

@@ -64,6 +64,29 @@ def test_threads_that_fall_asleep_now_and_then_stay():
     assert chosen.used == 2
 
 
+def test_short_turns_in_which_a_thread_fell_asleep_once_are_no_reason_for_a_trial():
+    """Blocks begin with one step, then two, then four; a thread falls asleep now and then where one begins."""
+    chosen = Pace(2)
+    for number in range(9):
+        steps = 2**number
+        turn = chosen.turn(steps)
+        assert (turn.threads, turn.steps) == (2, steps)
+        chosen.note(Measured(steps, 0.0003 + steps / 7000, 0.9 * steps / 7000, int(number > 3)))
+
+
+def test_a_trial_that_is_much_slower_ends_early():
+    """The second thread is late for a moment: one alone is tried, and no longer than half a trial."""
+    chosen, machine = Pace(2), Machine({2: 17_000, 1: 10_000}, {2: 300})
+    while chosen.turn(1000).threads == 2:
+        chosen.note(machine.run(chosen.turn(1000)))
+    seconds = 0.0
+    while chosen.turn(1000).threads == 1:
+        found = machine.run(chosen.turn(1000))
+        chosen.note(found)
+        seconds += found.seconds
+    assert seconds < 0.9 * pace.TRIAL
+
+
 @pytest.mark.parametrize("threads", [2, 4])
 def test_on_a_busy_machine_one_thread_is_soon_left(threads):
     chosen = Pace(threads)
