@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from fnnet.files.model import save_model as save_model
     from fnnet.kernels import load as _load
     from fnnet.training.blocks import train_block as train_block
+    from fnnet.training.many import train_many as train_many
     from fnnet.training.steps import train_step as train_step
 
     load_kernels = _load
@@ -95,6 +96,7 @@ _HOMES = {
     "scores": "core.public",
     "sgd": "core.public_optimizers",
     "train_block": "training.blocks",
+    "train_many": "training.many",
     "train_step": "training.steps",
     "update": "core.public",
 }

@@ -27,6 +27,7 @@ WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
 DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?(?:nan|inf)", re.IGNORECASE)
 MAX_THREADS: Final = 1024
 MOST_SHARDS: Final = 4096
+MOST_NETWORKS: Final = 10_000
 MAX_CLASSES: Final = 10**6
 MAX_SIZE: Final = 512
 """Height and width that pictures are scaled to, at most."""

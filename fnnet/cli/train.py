@@ -37,6 +37,7 @@ from fnnet.cli.options import (
     seed_option,
     settings_of,
 )
+from fnnet.cli.seeds import model_files, seeds_of, seeds_options
 from fnnet.cli.signals import Interrupts
 from fnnet.cli.streams import echo
 from fnnet.errors import FnnetError, UsageError, counted
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 @recipe_option
 @plan_options()
 @seed_option
+@seeds_options
 @click.option(
     "--start",
     type=FileName(),
@@ -85,17 +87,17 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     Options that are not given have the recipe's values. `classic` is 784-10-10 by mini-batch gradient descent;
     `notebook` is the full-batch run of 1,200 steps of the notebook that fnnet began with.
     """
-    settings = settings_of(options)
+    settings, seeds = settings_of(options), seeds_of(options)
     _check_run_dir(options)
-    check_outputs(
-        inputs=[*data_inputs(options), *([options["start"]] if options["start"] else [])],
-        files={"--out": options["out"]},
-        pictures={"--plot": options["plot"]},
-    )
+    for out in model_files(options["out"], seeds) or [options["out"]]:
+        check_outputs(
+            inputs=[*data_inputs(options), *([options["start"]] if options["start"] else [])],
+            files={"--out": out},
+            pictures={"--plot": options["plot"]},
+        )
     notify = Notices(quiet)
     begin_loading_kernels(options["jit"], options["threads"])
     from fnnet.cli import before_data
-    from fnnet.files.model import save_model
     from fnnet.training import session
     from fnnet.training.dev_set import load_dev_set
 
@@ -117,26 +119,74 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     kernels, seconds["compile_seconds"] = load_kernels(
         options["jit"], options["threads"], notify, job.plan.kernel_parts
     )
-    model, reports, used = _train(job, kernels, options, quiet, notify)
-    threads = threads_of(kernels)
-    counts = {"threads": threads, "threads_used": threads if used is None else round(used, 2)}
-    document = _document(job, images, model, reports, kernels, counts, seconds, options["out"])
+    if seeds:
+        given |= {"recipe": recipe, "settings": settings, "dev_set": dev_set}
+        document = _train_many(job, images, kernels, seeds, given, options, seconds, quiet)
+    else:
+        document, reports, plot_error = _train_one(job, images, kernels, options, seconds, quiet, notify)
     document["notes"] = notify.notes
-    save_model(options["out"], model)
-    plot_error = None
-    try:
-        _plot(options["plot"], reports, document)
-    except FnnetError as error:
-        plot_error = error
     document["total_seconds"] = time.perf_counter() - shared["began"]
     if as_json:
         print_json(document)
+    elif seeds:
+        from fnnet.cli import many
+
+        many.print_all(document, line, quiet)
     else:
         _print_results(document, line, reports, quiet)
-    if plot_error:
+    if seeds:
+        from fnnet.cli import many
+
+        many.refuse_diverged(document)
+    elif plot_error:
         raise plot_error
     if options["plot"] and not as_json:
         say(f"saved {options['plot']}")
+
+
+def _train_one(
+    job: Job,
+    images: dict[str, int],
+    kernels: Kernels,
+    options: dict[str, Any],
+    seconds: dict[str, float],
+    quiet: bool,
+    notify: Callable[[str], None],
+) -> tuple[dict[str, Any], Sequence[EpochReport], FnnetError | None]:
+    """Train and save one network; return its document, its reports, and the error of a plot that could not be made."""
+    from fnnet.cli.many import results
+    from fnnet.files.model import save_model
+
+    model, reports, used = _train(job, kernels, options, quiet, notify)
+    document = _document(job, images, kernels, used, job.seed, reports, seconds)
+    document["train_seconds"] = float(sum(report.seconds for report in reports))
+    document |= results(model, options["out"])
+    save_model(options["out"], model)
+    try:
+        _plot(options["plot"], reports, document)
+    except FnnetError as error:
+        return document, reports, error
+    return document, reports, None
+
+
+def _train_many(
+    job: Job,
+    images: dict[str, int],
+    kernels: Kernels,
+    seeds: tuple[int, ...],
+    given: dict[str, Any],
+    options: dict[str, Any],
+    seconds: dict[str, float],
+    quiet: bool,
+) -> dict[str, Any]:
+    """Train and save the networks of `seeds`; return their document."""
+    from fnnet.cli import many
+
+    found, files = many.train_all(job, kernels, options, given, quiet), model_files(options["out"], seeds)
+    many.save_all(found, files)
+    seed = None if options["seeds"] else job.seed
+    document = _document(job, images, kernels, found.threads, seed, None, seconds)
+    return document | {"train_seconds": found.seconds} | many.figures(found, seeds, files, seed)
 
 
 def _check_run_dir(options: dict[str, Any]) -> None:
@@ -209,16 +259,16 @@ def _train(
 def _document(
     job: Job,
     images: dict[str, int],
-    model: Model,
-    reports: Sequence[EpochReport],
     kernels: Kernels,
-    counts: dict[str, float],
+    used: float | None,
+    seed: int | None,
+    reports: Sequence[EpochReport] | None,
     seconds: dict[str, float],
-    out: str,
 ) -> dict[str, Any]:
-    """Return the JSON document of a run, with its total still to be filled in."""
+    """Return the JSON document of a run without its results, whose seconds are still to be filled in."""
     from fnnet.core import params
 
+    threads = threads_of(kernels)
     return {
         "dataset": job.dataset.name,
         "images": images,
@@ -226,17 +276,13 @@ def _document(
         "sizes": list(job.sizes),
         "parameters": params.count_parameters(job.sizes),
         "jit": kernels.compiled,
-        **counts,
-        "seed": job.seed,
-        "epochs": [report._asdict() for report in reports],
+        "threads": threads,
+        "threads_used": threads if used is None else round(used, 2),
+        "seed": seed,
+        **({} if reports is None else {"epochs": [report._asdict() for report in reports]}),
         **seconds,
-        "train_seconds": float(sum(report.seconds for report in reports)),
+        "train_seconds": None,
         "total_seconds": None,
-        "test_loss": model.training["test_loss"],
-        "test_accuracy": model.training["test_accuracy"],
-        "dead_units": list(model.training["dead_units"]),
-        "weights_sha256": params.weights_sha256(model.params),
-        "model": out,
     }
 
 

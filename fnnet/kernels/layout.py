@@ -79,40 +79,50 @@ PAGE: Final = 4096
 
 
 class Layout(NamedTuple):
-    """Offsets of a network's parameters in one vector of `parameters` elements, of its rows in `workspace` elements."""
+    """Offsets of networks' parameters in one vector of `parameters` elements, of their rows in `workspace` elements.
+
+    shape   a row for each layer of the first network, then of the next.
+    whole   the first layers side by side, as one layer; the row of a network's own has the places of its columns there.
+    """
 
     sizes: tuple[int, ...]
     dtype: np.dtype[Any]
     lanes: int
     shape: NDArray[Any]
+    whole: NDArray[Any]
     parameters: int
     workspace: int
+    networks: int = 1
 
 
 def layout(
     sizes: Sequence[int], dtype: DTypeLike, vector_bytes: int, rows: int, threads: int = 1, *,
-    activation: str = "relu", dropped: Sequence[int] = (),
+    activation: str = "relu", dropped: Sequence[int] = (), networks: int = 1,
 ) -> Layout:  # fmt: skip
-    """Return the layout of a network with these layer sizes, and of the activations of `rows` rows.
+    """Return the layout of networks with these layer sizes, and of the activations of `rows` rows.
 
-    dropped   units of 65,536 that dropout leaves out, for each hidden layer; empty where nothing is trained.
+    dropped    units of 65,536 that dropout leaves out, for each hidden layer; empty where nothing is trained.
+    networks   at most `side_by_side`.
     """
     dtype = np.dtype(dtype)
-    lanes = vector_bytes // dtype.itemsize
-    layers = len(sizes) - 1
-    shape = np.zeros((layers, FIELDS), np.int64)
-    at, source, source_line = 0, 0, _line(sizes[0], lanes, dtype.itemsize)
+    lanes, layers = vector_bytes // dtype.itemsize, len(sizes) - 1
+    shape = np.zeros((networks * layers, FIELDS), np.int64)
+    at, source_line = 0, _line(sizes[0], lanes, dtype.itemsize)
     free = rows * source_line
-    for number, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
+
+    def take(outputs: int, inputs: int, source: int, line_in: int, number: int) -> list[int]:
+        """Return the row of a layer behind those before it."""
+        nonlocal at, free
         pad = round_up(outputs, lanes)
-        panel = lanes * (PANEL_VECTORS if number else _first_panel(pad // lanes, threads))
+        first_panel = FIRST_PANEL if networks > 1 else _first_panel(pad // lanes, threads)
+        panel = lanes * (PANEL_VECTORS if number else first_panel)
         weights, at = at, at + inputs * pad
         bias, at = at, at + pad
         transposed, at = at, at + (outputs * round_up(inputs, lanes) if number else 0)
         line = _line(outputs, lanes, dtype.itemsize)
         z, free = free, free + rows * line
         dz, free = (z, free) if number == layers - 1 else (free, free + rows * line)
-        narrow = number == 0 and is_narrow(outputs, dtype, vector_bytes)
+        narrow = number == 0 and is_narrow(sizes[1], dtype, vector_bytes)
         cut = inputs if not narrow else min(inputs, (-(-inputs // BLOCK) + 1) // 2 * BLOCK)
         part, free = free, free + (rows * line if cut < inputs else 0)
         hidden, drop = number < layers - 1, dropped[number] if number < len(dropped) else 0
@@ -120,12 +130,31 @@ def layout(
         # Without training the slopes are not read, and may lie where dz would.
         has_slopes = hidden and dropped and (formula != RELU or drop)
         slopes, free = (free, free + rows * line) if has_slopes else (dz, free)
-        shape[number] = (
-            inputs, outputs, pad, panel, weights, bias, transposed, source, source_line, z, dz, line, cut, part,
+        return [
+            inputs, outputs, pad, panel, weights, bias, transposed, source, line_in, z, dz, line, cut, part,
             formula, drop, slopes,
-        )  # fmt: skip
-        source, source_line = z, line
-    return Layout(tuple(sizes), dtype, lanes, shape, at, free)
+        ]  # fmt: skip
+
+    own = round_up(sizes[1], lanes)
+    whole = np.array(take(own * networks if networks > 1 else sizes[1], sizes[0], 0, source_line, 0), np.int64)
+    for network in range(networks):
+        row = whole.copy()
+        row[[OUT, PAD]] = sizes[1], own
+        row[[W_AT, B_AT, Z_AT, DZ_AT, PART_AT, SLOPE_AT]] += network * own
+        shape[network * layers] = row
+        for number, (inputs, outputs) in enumerate(itertools.pairwise(sizes[1:]), 1):
+            row = np.array(take(outputs, inputs, row[Z_AT], row[LINE], number), np.int64)
+            shape[network * layers + number] = row
+    return Layout(tuple(sizes), dtype, lanes, shape, whole, at, free, networks)
+
+
+def side_by_side(sizes: Sequence[int], dtype: DTypeLike, vector_bytes: int) -> int:
+    """Return how many networks of these sizes can lie side by side: as many as make one panel of narrow first layers.
+
+    The inputs are then read once for all of them. A wide layer fills its vectors alone.
+    """
+    vectors = -(-sizes[1] * np.dtype(dtype).itemsize // vector_bytes)
+    return FIRST_PANEL // vectors if vectors <= NARROW else 1
 
 
 def is_narrow(outputs: int, dtype: DTypeLike, vector_bytes: int) -> bool:

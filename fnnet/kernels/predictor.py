@@ -42,7 +42,7 @@ class Predictor:
         self._threads, self._work = threads, sum(a * b for a, b in itertools.pairwise(self.sizes))
         plan = partial(layout, self.sizes, self.dtype, machine().vector_bytes, activation=activation)
         self._plan, self._one = plan(UNIT_ROWS), plan(1)
-        self._p = pack(params, self._plan)
+        self._p = pack([params], self._plan)
         self._library = library("infer", self.dtype)
         self._places: list[_Place] = []
 

@@ -51,7 +51,9 @@ _TRAIN: Final = {
         "block",
         {
             **_TEAM,
+            "whole": INT64S,
             "shape": LAYERS,
+            "networks": INTEGER,
             "middle": INTEGER,
             "parameters": REALS,
             "first_moment": REALS,
@@ -77,6 +79,7 @@ _TRAIN: Final = {
             "sleeps": INTEGER,
             "rule": INTEGER,
             "constants": REALS,
+            "apart": INTEGER,
             "seed": INTEGER,
             "first_step": INTEGER,
             "totals": REALS,
@@ -206,7 +209,16 @@ _INFER: Final = {
     ),
     "rest_forward": Function(
         "network",
-        {"shape": LAYERS, "p": REALS, "work": REALS, "row": INTEGER, "rows": INTEGER, "zeros": REALS, **_DRAWN},
+        {
+            "whole": INT64S,
+            "shape": LAYERS,
+            "p": REALS,
+            "work": REALS,
+            "row": INTEGER,
+            "rows": INTEGER,
+            "zeros": REALS,
+            **_DRAWN,
+        },
     ),
 }
 _BACKWARD: Final = {
@@ -216,7 +228,9 @@ _BACKWARD: Final = {
             "unit_rows": INTEGER,
             "counters": INT64S,
             "base": INTEGER,
+            "whole": INT64S,
             "shape": LAYERS,
+            "networks": INTEGER,
             "p": REALS,
             **_BUFFERS,
             **_IMAGES,
@@ -229,6 +243,7 @@ _BACKWARD: Final = {
             "labels": INT64S,
             "shares": REALS,
             "constants": REALS,
+            "apart": INTEGER,
             **_DRAWN,
             "totals": REALS,
             "shifted": REALS,

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from fnnet.kernels.library import Call
+
+T = TypeVar("T")
 
 
 def shares(n: int, threads: int, least: int) -> list[tuple[int, int]]:
@@ -57,3 +62,39 @@ def run_team(calls: Sequence[Call]) -> None:
         helper.join()
     if failures:
         raise failures[0]
+
+
+def run_each(tasks: Sequence[Callable[[], T]], threads: int) -> list[T]:
+    """Run independent tasks on at most `threads` threads, this one and others, and return their results in order.
+
+    The first task that raises decides: its error is raised when all that had begun have ended, and no more begin.
+    """
+    if len(tasks) == 1 or threads == 1:
+        return [task() for task in tasks]
+    results: list[Any] = [None] * len(tasks)
+    left: deque[int] = deque(range(len(tasks)))
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        while left and not failures:
+            try:
+                number = left.popleft()
+            except IndexError:
+                return
+            try:
+                results[number] = tasks[number]()
+            except BaseException as error:
+                failures.append(error)
+
+    helpers: list[threading.Thread] = []
+    with contextlib.suppress(RuntimeError):  # the system grants no more threads
+        for _ in range(min(threads, len(tasks)) - 1):
+            helper = threading.Thread(target=work, daemon=True)
+            helper.start()
+            helpers.append(helper)
+    work()
+    for helper in helpers:
+        helper.join()
+    if failures:
+        raise failures[0]
+    return results

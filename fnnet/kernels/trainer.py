@@ -1,4 +1,7 @@
-"""Python wrapper of the compiled block trainer; it owns the flat parameter vectors that training updates in place."""
+"""Python wrapper of the compiled block trainer; it owns the flat parameter vectors that training updates in place.
+
+It trains one network, or a few whose first layers lie side by side: see `layout.side_by_side`.
+"""
 
 from __future__ import annotations
 
@@ -44,11 +47,18 @@ TEAM_WORK: Final = 50_000
 
 
 class Outcome(NamedTuple):
-    """Result of a block: the steps made, and for each row of its last pass the loss and 1 for a correct prediction."""
+    """Result of a block.
+
+    steps    made with all networks.
+    losses   of each network for each row of the last pass, (networks, rows).
+    right    1 for a correct prediction, likewise.
+    failed   networks whose loss in the step after these is not finite.
+    """
 
     steps: int
     losses: Array
     right: Array
+    failed: tuple[int, ...] = ()
 
 
 class Work(NamedTuple):
@@ -74,32 +84,40 @@ class Work(NamedTuple):
 
 
 class Trainer:
-    """Parameters and an optimizer's moments, which blocks of steps move."""
+    """Parameters and moments of networks that see the same batches, which blocks of steps move.
 
-    def __init__(self, params: Params, moments: tuple[Params, ...], work: Work, threads: int) -> None:
+    networks   parameters, and the trees that the optimizer remembers, of each.
+    """
+
+    def __init__(self, networks: Sequence[tuple[Params, tuple[Params, ...]]], work: Work, threads: int) -> None:
+        params = networks[0][0]
         dtype = params.layers[0].W.dtype
         sizes = layer_sizes(params)
         self._work, self._rule = work, list(RULES).index(work.rule)
         narrow = is_narrow(max(sizes[1:]), dtype, machine().vector_bytes)
         rows = min(work.batch_size, CHUNK_ROWS * (NARROW_CHUNKS if narrow else 1))
         weights = [a * b for a, b in itertools.pairwise(sizes)]
-        self.threads = threads if rows * (work.density * weights[0] + sum(weights[1:])) >= TEAM_WORK else 1
+        terms = len(networks) * rows * (work.density * weights[0] + sum(weights[1:]))
+        self.threads = threads if terms >= TEAM_WORK else 1
         self._plan = layout(
-            sizes, dtype, machine().vector_bytes, rows, self.threads, activation=work.activation, dropped=work.dropped
-        )
+            sizes, dtype, machine().vector_bytes, rows, self.threads, activation=work.activation, dropped=work.dropped,
+            networks=len(networks),
+        )  # fmt: skip
         count = self._plan.parameters
-        self._p = pack(params, self._plan)
-        self._moments = [pack(each, self._plan) for each in moments]
+        self._p = pack([each for each, _ in networks], self._plan)
+        self._moments = [pack(trees, self._plan) for trees in zip(*(moments for _, moments in networks), strict=True)]
         *trees, average = self._moments if work.averages else (*self._moments, aligned(0, dtype))
         if len(trees) != RULES[work.rule]:
             raise TypeError(f"{work.rule} remembers {RULES[work.rule]} trees, found {len(trees)}")
         first_moment, second_moment = (*trees, *(aligned(0, dtype) for _ in range(2 - len(trees))))
         pads = self._plan.shape[:, PAD]
-        widest, panel = int(pads.max()), PANEL_VECTORS * self._plan.lanes
+        widest, panel = int(max(pads.max(), self._plan.whole[PAD])), PANEL_VECTORS * self._plan.lanes
         scratch = max(SUMS_BYTES // dtype.itemsize, widest, UNIT_INPUTS * panel + rows * (UNIT_INPUTS + panel))
         floats = max(4 * whole_lines(sizes[0] + SLACK), (widest + 7) * self._plan.lanes)
         self._fixed = {
+            "whole": self._plan.whole,
             "shape": self._plan.shape,
+            "networks": len(networks),
             "parameters": self._p,
             "first_moment": first_moment,
             "second_moment": second_moment,
@@ -139,20 +157,21 @@ class Trainer:
 
         examples     rows, and labels int64 (n,).
         shares       weight of each of the ids in the mean loss of its batch, float64.
-        constants    the constants of each step, (steps, CONSTANTS).
+        constants    the constants of each network's steps, (networks, steps, CONSTANTS); (1, ...) if they share them.
         first_step   the number of the first step, for which its dropout masks are drawn.
 
         It ends before the first step with a loss that is not finite.
         """
         pixels, labels = examples
         ids, shares = np.ascontiguousarray(ids, np.int64), np.ascontiguousarray(shares, self._p.dtype)
-        dtype, steps = self._p.dtype, len(constants)
+        dtype, networks, steps = self._p.dtype, self._plan.networks, constants.shape[1]
         # A limit too small for the dtype remains one; 0 would mean none.
-        limits = constants[:, CLIP]
+        limits = constants[..., CLIP]
         constants = constants.astype(dtype)
-        constants[(limits > 0) & (constants[:, CLIP] == 0), CLIP] = np.finfo(dtype).smallest_subnormal
+        constants[(limits > 0) & (constants[..., CLIP] == 0), CLIP] = np.finfo(dtype).smallest_subnormal
         m = len(ids) * max(1, steps // -(-len(ids) // self._work.batch_size))
-        totals, shifted, right = np.ones(m, dtype), np.zeros(m, dtype), np.zeros(m, np.uint8)
+        totals, shifted = np.ones((networks, m), dtype), np.zeros((networks, m), dtype)
+        right = np.zeros((networks, m), np.uint8)
         done, counters = np.zeros(1, np.int64), aligned(COUNTERS, np.int64)
         given = self._fixed | {
             "threads": self.threads,
@@ -167,19 +186,25 @@ class Trainer:
             "ids": ids,
             "steps": steps,
             "constants": constants.reshape(-1),
+            "apart": constants[0].size if len(constants) > 1 else 0,
             "first_step": first_step,
-            "totals": totals,
-            "shifted": shifted,
-            "right": right,
+            "totals": totals.reshape(-1),
+            "shifted": shifted.reshape(-1),
+            "right": right.reshape(-1),
             "done": done,
         }
         self._run_turns(
             [self._library.bind("train_block", rank=rank, **given) for rank in range(self.threads)],
             counters, done, steps,
         )  # fmt: skip
+        failed: tuple[int, ...] = ()
+        if done[0] < steps:
+            at = slice(int(done[0]) * self._work.batch_size, None)
+            unfit = ~np.isfinite(np.log(totals[:, at]) - shifted[:, at]).all(axis=1)
+            failed = tuple(np.flatnonzero(unfit).tolist()) or tuple(range(networks))
         last = slice(-len(ids), None)
-        losses: Array = np.log(totals[last]) - shifted[last]
-        return Outcome(int(done[0]), losses, right[last])
+        losses: Array = np.log(totals[:, last]) - shifted[:, last]
+        return Outcome(int(done[0]), losses, right[:, last], failed)
 
     def _run_turns(self, calls: Sequence[Call], counters: Array, done: Array, steps: int) -> None:
         """Run the calls until all steps are made or one is not, with as many threads as bring the most."""
@@ -196,13 +221,14 @@ class Trainer:
             seconds, computing = time.perf_counter() - start, time.thread_time() - computed
             self.pace.note(Measured(int(done[0]) - begin, seconds, computing, int(counters[SLEPT])))
 
-    def params(self) -> Params:
-        """Return the current parameters."""
+    def params(self) -> tuple[Params, ...]:
+        """Return the current parameters of each network."""
         return unpack(self._p, self._plan)
 
-    def moments(self) -> tuple[Params, ...]:
-        """Return the optimizer's current moments."""
-        return tuple(unpack(each, self._plan) for each in self._moments)
+    def moments(self) -> tuple[tuple[Params, ...], ...]:
+        """Return the optimizer's current moments of each network."""
+        trees = [unpack(each, self._plan) for each in self._moments]
+        return tuple(zip(*trees, strict=True)) or ((),) * self._plan.networks
 
     def is_finite(self) -> bool:
         """Return True if every parameter is finite."""

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from fnnet.core import dropout, network
+from fnnet.core import network as equations
 from fnnet.core.check_network import check_activation, check_examples, check_finite_input, check_input
 from fnnet.core.checks import as_array, as_integers, check_amount, check_count, check_labels, check_weights
-from fnnet.core.optimizers import Optimizer, trees_of
+from fnnet.core.optimizers import Optimizer
 from fnnet.core.params import Array
 from fnnet.core.public_optimizers import SGD, check_state, unchecked
-from fnnet.core.state import PLAIN, Examples, Moments, Objective, TrainState
+from fnnet.core.state import PLAIN, Examples, Objective, TrainState
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import ArgumentTypeError, DivergedError, UsageError
-from fnnet.kernels.layout import SMOOTH
-from fnnet.kernels.rules import Rule, rule_of
-from fnnet.training.steps import (
-    check_finite_weights,
-    check_work,
-    diverged,
-    freeze_state,
-    overflowing_layer,
-    step,
-)
+from fnnet.kernels.rules import rule_of
+from fnnet.training.compiled_blocks import Compiled, Made
+from fnnet.training.steps import check_work, freeze_state, step
 
 Rates = float | Callable[[Array], Array]
 """A learning rate, or a schedule: a function of the steps (n,), counted from 0, that gives the rates (n,).
@@ -79,10 +72,13 @@ def train_block(
     rows = None if rows is None else _check_rows(rows, len(x))
     batch_size = len(x) if rows is None else batch_size
     rates = rates_of(learning_rate, state.step, 1 if rows is None else -(-len(rows) // batch_size))
-    blocks = make_blocks(state, batch_size, objective, optimizer, kernels)
+    blocks = make_blocks([state], batch_size, [objective], [optimizer], kernels)
     rows = blocks.use(Examples(x, labels), weights, rows)
-    losses, correct = blocks.run(rows, rates)
-    return blocks.state(), add_up(0.0, losses), correct
+    (made,) = blocks.run(rows, rates[None])
+    if isinstance(made, DivergedError):
+        raise made
+    (state,) = blocks.states()
+    return state, add_up(0.0, made.losses), made.correct
 
 
 def rates_of(learning_rate: Rates, first: int, steps: int) -> Array:
@@ -147,22 +143,26 @@ class Loop:
         self._weights = weights
         return rows
 
-    def run(self, rows: Array | None, rates: Array, passes: int = 1) -> tuple[Array, int]:
-        """Train on the examples numbered `rows`, or `passes` times on all in their order, at the `rates` of the steps.
+    def run(self, rows: Array | None, rates: Array, passes: int = 1) -> list[Made | DivergedError]:
+        """Train on the examples numbered `rows`, or `passes` times on all in their order.
 
-        Returns  the sum of the losses of each batch of the last pass, and its number of correct predictions.
+        rates    of the steps of each network, (networks, steps); here of one.
+        Returns  what was made of each, or the error of one that diverged.
         """
-        steps = len(rates) // passes
-        with np.errstate(all="ignore"):
-            for number in range(passes):
-                losses, correct = self._run_once(rows, rates[number * steps : (number + 1) * steps])
-        return losses, correct
+        steps, made = rates.shape[1] // passes, Made(np.zeros(0), 0)
+        try:
+            with np.errstate(all="ignore"):
+                for number in range(passes):
+                    made = self._run_once(rows, rates[0, number * steps : (number + 1) * steps])
+        except DivergedError as error:
+            return [error]
+        return [made]
 
-    def _run_once(self, rows: Array | None, rates: Array) -> tuple[Array, int]:
+    def _run_once(self, rows: Array | None, rates: Array) -> Made:
         assert self._examples
         losses, correct, dtype = [], 0, self._state.params.layers[0].W.dtype
         for rate, batch in zip(rates.tolist(), self._batches(rows), strict=True):
-            x, labels = network.as_floats(self._examples.x[batch], dtype), self._examples.labels[batch]
+            x, labels = equations.as_floats(self._examples.x[batch], dtype), self._examples.labels[batch]
             weights = None if self._weights is None else self._weights[batch]
             try:
                 self._state, loss, right = step(
@@ -173,7 +173,7 @@ class Loop:
                 raise
             losses.append(loss * len(labels))
             correct += right
-        return np.array(losses), correct
+        return Made(np.array(losses), correct)
 
     def _batches(self, rows: Array | None) -> Iterator[Any]:
         if rows is None:
@@ -187,122 +187,33 @@ class Loop:
         """The mean number of compiled threads; None without them."""
         return None
 
-    def state(self) -> TrainState:
-        """Return the state after the last step."""
-        return freeze_state(self._state)
-
-
-class Compiled:
-    """Blocks of steps by the compiled block trainer, whose parameters stay in its own vectors from block to block."""
-
-    def __init__(self, state: TrainState, batch_size: int, objective: Objective, rule: Rule, kernels: Kernels) -> None:
-        self._kernels, self._batch_size, self._objective = kernels, batch_size, objective
-        self._rule, self._start, self._steps = rule, state, 0
-        self._trainer: Any = None
-
-    def use(self, examples: Examples, weights: Array | None, rows: Array | None = None) -> Array | None:
-        """Do as `Loop.use`; only the given rows are converted to the form that the trainer reads."""
-        self._numbers = rows
-        if rows is not None:
-            examples = Examples(examples.x[rows], examples.labels[rows])
-            weights = None if weights is None else weights[rows]
-        params, pixels = self._start.params, self._kernels.pixels
-        assert pixels
-        dtype, classes = params.layers[0].W.dtype, params.layers[-1].W.shape[1]
-        x, labels = check_input(examples.x, params), check_labels(examples.labels, (len(examples.x), classes))
-        if self._trainer is None:
-            self._trainer = self._make_trainer(x)
-        self._examples, self._weights = Examples(x, labels), weights
-        self._taken = pixels(x, dtype, self._kernels.threads), np.ascontiguousarray(labels)
-        return None if rows is None else np.arange(len(rows))
-
-    def _make_trainer(self, x: Array) -> Any:
-        from fnnet.kernels.pixels import density
-        from fnnet.kernels.trainer import Work
-
-        assert self._kernels.trainer
-        params, rule, activation = self._start.params, self._rule, self._objective.activation
-        assert isinstance(activation, str)
-        dropped = dropout.dropped(self._objective.dropout, len(params.layers) - 1)
-        work = Work(
-            self._batch_size, self._objective.shards, rule.name, rule.averages, activation, dropped, rule.clips,
-            density(x), self._start.seed,
-        )  # fmt: skip
-        trees = trees_of(self._start.optimizer_state)
-        return self._kernels.trainer(params, trees, work, self._kernels.threads)
-
-    def run(self, rows: Array | None, rates: Array, passes: int = 1) -> tuple[Array, int]:
-        """Do as `Loop.run`."""
-        rows = np.arange(len(self._examples.x)) if rows is None else rows
-        given = self._start.optimizer_state
-        before = self._steps + (given.steps if isinstance(given, Moments) else 0)
-        constants = self._rule.constants(rates, before + np.arange(1.0, len(rates) + 1))
-        firsts = np.arange(0, len(rows), self._batch_size)
-        each = np.ones(len(rows)) if self._weights is None else self._weights[rows].astype(np.float64)
-        counts = np.diff(firsts, append=len(rows))
-        wholes = np.repeat(np.add.reduceat(each, firsts), counts)
-        shares = np.divide(each, wholes, out=np.zeros_like(each), where=wholes > 0)
-        constants[:, SMOOTH] = self._objective.label_smoothing
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            outcome = self._trainer.run(self._taken, rows, shares, constants, self._start.step + self._steps)
-        self._steps += outcome.steps
-        if outcome.steps < len(rates):
-            first = outcome.steps * self._batch_size % len(rows)
-            self._raise_diverged(rows[first : first + self._batch_size])
-        if not self._trainer.is_finite():
-            self._check_finite_input(rows)
-            check_finite_weights(self.state())
-        losses = np.add.reduceat(outcome.losses * shares, firsts) * counts
-        return losses, int(outcome.right.sum())
-
-    def _raise_diverged(self, rows: Array) -> None:
-        """Raise the error for the step after these, whose batch is `rows`, by NumPy's forward pass."""
-        self._check_finite_input(rows)
-        state, activation = self.state(), self._objective.activation
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            x = network.as_floats(self._examples.x[rows], state.params.layers[0].W.dtype)
-            activations = network.forward(state.params, x, activation)
-            found = NUMPY.operations.cross_entropy(activations.logits, self._examples.labels[rows])
-        raise diverged(state.step + 1, overflowing_layer(activations.z), found)
-
-    def _check_finite_input(self, rows: Array) -> None:
-        numbers = rows if self._numbers is None else self._numbers[rows]
-        check_finite_input(self._examples.x[rows], self._start.params, numbers)
-
-    @property
-    def threads_used(self) -> float | None:
-        """Do as `Loop.threads_used`."""
-        used: float | None = self._trainer and self._trainer.pace.used
-        return used
-
-    def state(self) -> TrainState:
-        """Do as `Loop.state`."""
-        if self._trainer is None:
-            return self._start
-        given = self._start.optimizer_state
-        if isinstance(given, Moments):
-            given = Moments(given.steps + self._steps, self._trainer.moments())
-        params = self._trainer.params()
-        return self._start._replace(params=params, optimizer_state=given, step=self._start.step + self._steps)
+    def states(self) -> list[TrainState]:
+        """Return the state of each network after its last step."""
+        return [freeze_state(self._state)]
 
 
 def make_blocks(
-    state: TrainState, batch_size: int, objective: Objective, optimizer: Optimizer, kernels: Kernels
-) -> Loop | Compiled:
-    """Return the runner of blocks: `Compiled` if the kernels are and have the optimizer's rule, else `Loop`.
+    states: Sequence[TrainState], batch_size: int, objectives: Sequence[Objective], optimizers: Sequence[Optimizer],
+    kernels: Kernels,
+) -> Loop | Compiled:  # fmt: skip
+    """Return the runner of blocks: `Compiled` if the kernels are and have the optimizers' rule, else `Loop` for one.
 
     An activation of the user's own runs in the loop too, between the operations of the table.
     """
     check_kernels(kernels)
-    state = check_work(state, objective, optimizer)
-    plain = unchecked(optimizer)
-    moments = check_state(plain, state.params, state.optimizer_state)
-    if moments is not state.optimizer_state:
-        state = state._replace(optimizer_state=moments)
-    rule = rule_of(plain)
-    if kernels.trainer and rule and isinstance(objective.activation, str):
-        return Compiled(state, batch_size, objective, rule, kernels)
-    return Loop(state, batch_size, objective, plain, kernels)
+    states = [check_work(*given) for given in zip(states, objectives, optimizers, strict=True)]
+    plain = [unchecked(optimizer) for optimizer in optimizers]
+    states = [_with_moments(*given) for given in zip(states, plain, strict=True)]
+    rules = [rule for optimizer in plain if (rule := rule_of(optimizer))]
+    if kernels.trainer and len(rules) == len(plain) and isinstance(objectives[0].activation, str):
+        return Compiled(states, batch_size, objectives, rules, kernels)
+    return Loop(states[0], batch_size, objectives[0], plain[0], kernels)
+
+
+def _with_moments(state: TrainState, optimizer: Optimizer) -> TrainState:
+    """Return a state with moments as the optimizer takes them."""
+    moments = check_state(optimizer, state.params, state.optimizer_state)
+    return state if moments is state.optimizer_state else state._replace(optimizer_state=moments)
 
 
 def _check_rows(given: Any, n: int) -> Array:

@@ -27,6 +27,7 @@ class Early(NamedTuple):
     plan: Plan
     seed: int
     start: Model | None
+    init_seed: int | None = None
 
 
 class Known(NamedTuple):
@@ -98,6 +99,7 @@ def _config(
     return {
         "recipe": job.recipe,
         "seed": job.seed,
+        **({} if job.init_seed is None else {"init_seed": job.init_seed}),
         # The results of the two kinds of kernels differ in the last bits.
         "jit": compiled,
         "initialiser": job.initialiser,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -15,12 +15,17 @@ from fnnet.core.check_network import as_input, check_examples
 from fnnet.core.checks import check_labels, check_weights
 from fnnet.core.params import Array, Params
 from fnnet.core.schedules import make_plateau, make_schedule
-from fnnet.core.state import EpochReport, Examples, Progress, Training
+from fnnet.core.state import EpochReport, Examples, Progress, Training, TrainState
 from fnnet.core.table import NUMPY, Kernels
-from fnnet.errors import ArgumentTypeError
+from fnnet.errors import ArgumentTypeError, DivergedError
 from fnnet.training import steps, stopping
-from fnnet.training.blocks import add_up, make_blocks
+from fnnet.training.blocks import add_up
+from fnnet.training.compiled_blocks import Made
 from fnnet.training.plan import Plan, check_kind, check_plan, make_optimizer
+from fnnet.training.together import Together
+
+Reached = Training | DivergedError
+"""Where the training of a network is, or the error with which it ended."""
 
 BLOCK_SECONDS: Final = 0.1
 """About how long a block of steps may run: Ctrl-C, the progress bar and the check for divergence wait for its end."""
@@ -76,14 +81,52 @@ def epochs(
     if not plan.is_stepwise:
         yield from _run_lbfgs(training, train, plan, weights, dev, kernels, on_block)
         return
-    runner = EpochRunner(training, train, plan, weights, image_shape, kernels)
-    while training.epoch < plan.epochs and not stops_early(training, plan):
-        training = runner.run_pass(training, on_block)
-        if training.epoch % plan.report_every == 0 or training.epoch == plan.epochs:
-            training = runner.report(training, dev)
-            yield training
-        else:
-            training = training._replace(images=0, loss_sum=0.0, correct=0)
+    together = epochs_together(
+        [training], train, [plan], weights=weights, image_shape=image_shape, dev=dev, kernels=kernels, on_block=on_block
+    )
+    for (reached,) in together:
+        if isinstance(reached, DivergedError):
+            raise reached
+        yield reached
+
+
+def epochs_together(
+    trainings: Sequence[Training],
+    train: Examples,
+    plans: Sequence[Plan],
+    *,
+    weights: Any = None,
+    image_shape: tuple[int, int] | None = None,
+    dev: Examples | None = None,
+    kernels: Kernels = NUMPY,
+    on_block: Callable[[Progress], None] | None = None,
+) -> Iterator[list[Reached]]:
+    """Train networks that see the same batches by plans with steps, and yield where they are at every report.
+
+    plans    of the networks: they differ in figures of the optimizer, smoothing and early stopping only.
+    Yields   the training of each, also of those that have stopped, or the error of one that diverged.
+    """
+    reached: list[Reached] = list(trainings)
+    members: list[int] = []
+    runner = None
+    while going := {
+        number: each
+        for number, (each, plan) in enumerate(zip(reached, plans, strict=True))
+        if isinstance(each, Training) and each.epoch < plan.epochs and not stops_early(each, plan)
+    }:
+        if runner is None or members != [*going]:
+            # Some have stopped: the others are put together anew.
+            members = [*going]
+            some = [plans[number] for number in members]
+            runner = EpochRunner([*going.values()], train, some, weights, image_shape, kernels)
+        passed = runner.run_pass([*going.values()], on_block)
+        reports = runner.reports_after(passed)
+        for number, each in zip(members, runner.report(passed, dev) if reports else passed, strict=True):
+            reached[number] = each
+            if isinstance(each, Training) and not reports:
+                reached[number] = each._replace(images=0, loss_sum=0.0, correct=0)
+        if reports:
+            yield list(reached)
 
 
 def _run_lbfgs(
@@ -120,17 +163,20 @@ def _run_lbfgs(
 
 
 class EpochRunner:
-    """Runs passes over the training images in blocks of steps, and reports on them.
+    """Runs passes of networks over the training images in blocks of steps, and reports on them.
 
-    The parameters stay in the blocks, compiled or not, from step to step; `Training` records the progress.
+    The parameters stay in the blocks, compiled or not, from step to step; `Training` records the progress. The networks
+    see the same batches.
     """
 
     def __init__(
-        self, training: Training, train: Examples, plan: Plan, weights: Any, image_shape: tuple[int, int] | None,
-        kernels: Kernels,
+        self, trainings: Sequence[Training], train: Examples, plans: Sequence[Plan], weights: Any,
+        image_shape: tuple[int, int] | None, kernels: Kernels,
     ) -> None:  # fmt: skip
-        params, self._images = training.state.params, len(train.x)
-        self._plan, self._kernels, self._optimizer = plan, kernels, make_optimizer(plan)
+        states, plan, self._images = [each.state for each in trainings], plans[0], len(train.x)
+        params = states[0].params
+        self._plans, self._plan, self._kernels = plans, plan, kernels
+        self._optimizers = [make_optimizer(each) for each in plans]
         self._batch_size = min(plan.batch_size or self._images, self._images)
         self._full_batch = self._batch_size == self._images
         self._train = Examples(train.x, check_labels(train.labels, (self._images, params.layers[-1].W.shape[1])))
@@ -138,42 +184,52 @@ class EpochRunner:
         if self._full_batch and not kernels.compiled and not plan.deformation:
             # Every step reads all images: convert the bytes to floats once.
             self._train = Examples(as_input(train.x, params), self._train.labels)
-        self._blocks = make_blocks(training.state, self._batch_size, plan.objective, self._optimizer, kernels)
+        objectives = [each.objective for each in plans]
+        self._blocks = Together(states, self._batch_size, objectives, self._optimizers, kernels)
         if plan.deformation:
             deform.check_images(train.x, image_shape)
         else:
             self._blocks.use(self._train, self._weights)
         steps_per_epoch = -(-self._images // self._batch_size)
         length = (plan.epochs, steps_per_epoch, plan.cycles)
-        self._schedule = make_schedule(plan.schedule, plan.learning_rate, *length)
+        self._schedules = [make_schedule(each.schedule, each.learning_rate, *length) for each in plans]
         self._plateau = make_plateau(plan.schedule)
-        self._seed, self._steps_done, self._steps_per_block = training.state.seed, training.state.step, 1
+        self._seed, self._steps_done, self._steps_per_block = states[0].seed, states[0].step, 1
 
-    def run_pass(self, training: Training, on_block: Callable[[Progress], None] | None) -> Training:
-        """Finish the pass that `training` is in; in the full batch, several passes up to the next report at once."""
-        n, passes = self._images, self._passes_at_once(training)
-        epoch = training.epoch + passes
+    def run_pass(self, trainings: Sequence[Training], on_block: Callable[[Progress], None] | None) -> list[Reached]:
+        """Finish the pass that the trainings are in; in the full batch, several passes up to the next report at once.
+
+        It ends early once all have diverged.
+        """
+        first = trainings[0]
+        n, passes, images = self._images, self._passes_at_once(first), first.images
+        epoch = first.epoch + passes
         order = None if self._full_batch else epoch_order(self._seed, epoch, n)
-        rate_factor = self._rate_factor(training)
-        while training.images < n:
-            first = training.images
-            rows = None if order is None else order[first : first + self._steps_per_block * self._batch_size]
+        factors = np.array([[self._rate_factor(training)] for training in trainings])
+        reached: list[Reached] = list(trainings)
+        while images < n:
+            rows = None if order is None else order[images : images + self._steps_per_block * self._batch_size]
             began = time.perf_counter()
-            losses, correct = self._run_block(rows, epoch, passes, rate_factor)
+            made = self._run_block(rows, epoch, passes, factors)
             seconds = time.perf_counter() - began
-            images = n if rows is None else len(rows)
-            self._fit_block(seconds, passes * -(-images // self._batch_size))
-            training = training._replace(
-                images=first + images,
-                loss_sum=add_up(training.loss_sum, losses),
-                correct=training.correct + correct,
-                seconds=training.seconds + seconds,
-            )
+            some = n if rows is None else len(rows)
+            self._fit_block(seconds, passes * -(-some // self._batch_size))
+            images += some
+            reached = [_added(*each, images, seconds) for each in zip(reached, made, strict=True)]
+            going = [each for each in reached if isinstance(each, Training)]
+            if not going:
+                return reached
             if on_block:
-                figures = (training.images, training.loss_sum, training.correct)
-                within = partial(self._within_pass, training, epoch)
-                on_block(Progress(epoch, *figures, within, self._blocks.threads_used))
-        return training._replace(epoch=epoch)
+                on_block(self._progress(reached, going, epoch))
+        return [each._replace(epoch=epoch) if isinstance(each, Training) else each for each in reached]
+
+    def _progress(self, reached: list[Reached], going: list[Training], epoch: int) -> Progress:
+        """Return the progress of the networks that go on, in the mean; its training is that of the first."""
+        loss_sum = float(np.mean([each.loss_sum for each in going]))
+        correct = round(float(np.mean([each.correct for each in going])))
+        number = next(number for number, each in enumerate(reached) if isinstance(each, Training))
+        within = partial(self._within_pass, going[0], number, epoch)
+        return Progress(epoch, going[0].images, loss_sum, correct, within, self._blocks.threads_used)
 
     def _passes_at_once(self, training: Training) -> int:
         """Return how many passes a block makes: more than 1 only where each is one step on the same images."""
@@ -188,22 +244,23 @@ class EpochRunner:
         growth = min(2.0, BLOCK_SECONDS / max(seconds, 1e-9))
         self._steps_per_block = max(1, int(growth * steps_made))
 
-    def _within_pass(self, training: Training, epoch: int) -> Training:
+    def _within_pass(self, training: Training, number: int, epoch: int) -> Training:
         """Return `training`, at the end of a block, with the state of its parameters; its pass is not reported yet."""
-        return training._replace(state=self._blocks.state(), epoch=epoch - 1)
+        return training._replace(state=self._blocks.states()[number], epoch=epoch - 1)
 
     def _rate_factor(self, training: Training) -> float:
         return self._plateau([_watched_loss(report) for report in training.history])
 
-    def _run_block(self, rows: Array | None, epoch: int, passes: int, rate_factor: float) -> tuple[Array, int]:
+    def _run_block(self, rows: Array | None, epoch: int, passes: int, factors: Array) -> list[Made | DivergedError]:
         images = self._images if rows is None else len(rows)
         steps_ahead = passes * -(-images // self._batch_size)
-        rates = rate_factor * self._schedule(np.arange(self._steps_done, self._steps_done + steps_ahead))
+        numbers = np.arange(self._steps_done, self._steps_done + steps_ahead)
+        rates = factors * np.array([schedule(numbers) for schedule in self._schedules])
         if self._plan.deformation:
             rows = self._deform(np.arange(self._images) if rows is None else rows, epoch)
-        outcome = self._blocks.run(rows, rates, passes)
+        made = self._blocks.run(rows, rates, passes)
         self._steps_done += steps_ahead
-        return outcome
+        return made
 
     def _deform(self, rows: Array, epoch: int) -> Array:
         """Deform these images as in this epoch, pass them to the blocks, and return their new numbers."""
@@ -217,11 +274,22 @@ class EpochRunner:
         self._blocks.use(Examples(x, self._train.labels[rows]), weights)
         return np.arange(len(rows))
 
-    def report(self, training: Training, dev: Examples | None) -> Training:
-        """Return `training` after its pass, with the report of it."""
-        state, plan, n = self._blocks.state(), self._plan, self._images
-        params = optimizers.evaluation_params(state.params, state.optimizer_state, self._optimizer)
-        rate = self._rate_factor(training) * float(self._schedule(self._steps_done - 1))
+    def reports_after(self, reached: Sequence[Reached]) -> bool:
+        """True if a report is due after this pass: every `report_every` epochs, after the last, and if none goes on."""
+        epochs_done = [each.epoch for each in reached if isinstance(each, Training)]
+        return not epochs_done or epochs_done[0] % self._plan.report_every == 0 or epochs_done[0] == self._plan.epochs
+
+    def report(self, reached: Sequence[Reached], dev: Examples | None) -> list[Reached]:
+        """Return the trainings after their pass, with the report of it."""
+        return [
+            self._report(number, training, state, dev) if isinstance(training, Training) else training
+            for number, (training, state) in enumerate(zip(reached, self._blocks.states(), strict=True))
+        ]
+
+    def _report(self, number: int, training: Training, state: TrainState, dev: Examples | None) -> Training:
+        plan, n = self._plans[number], self._images
+        params = optimizers.evaluation_params(state.params, state.optimizer_state, self._optimizers[number])
+        rate = self._rate_factor(training) * float(self._schedules[number](self._steps_done - 1))
         on_train = (training.loss_sum / n, training.correct / n)
         figures = (*on_train, *_dev_figures(params, dev, plan, self._kernels), rate)
         history = (*training.history, EpochReport(training.epoch, training.seconds, *figures))
@@ -230,6 +298,20 @@ class EpochRunner:
         if plan.early_stopping and _ends_with_best(history) and not _is_extra(history[-1], plan):
             best = params
         return Training(state, history, best, training.epoch)
+
+
+def _added(reached: Reached, made: Made | DivergedError, images: int, seconds: float) -> Reached:
+    """Return where a network is after a block up to `images` of its pass."""
+    if isinstance(reached, DivergedError):
+        return reached
+    if isinstance(made, DivergedError):
+        return made
+    return reached._replace(
+        images=images,
+        loss_sum=add_up(reached.loss_sum, made.losses),
+        correct=reached.correct + made.correct,
+        seconds=reached.seconds + seconds,
+    )
 
 
 def _dev_figures(

@@ -17,16 +17,17 @@ PAIRS: Final = 10
 """Steps that L-BFGS keeps, each with the change of the gradient: SciPy's default (maxcor)."""
 
 
-def of_training(sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool) -> int:
+def of_training(sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool, networks: int = 1) -> int:
     """Return the least number of bytes that training needs besides its images.
 
     It counts the parameters, gradients, moments and the activations of a batch.
 
     sizes    of the layers, (inputs, hidden..., outputs).
     images   number of training images.
+    networks   that are trained together.
     """
     layers = list(itertools.pairwise(sizes))
-    widths, count = sum(sizes[1:]), count_parameters(sizes)
+    widths, count = networks * sum(sizes[1:]), networks * count_parameters(sizes)
     start = FLOAT * count + 2 * DOUBLE * max((inputs + 1) * outputs for inputs, outputs in layers)
     if not plan.is_stepwise:
         return start + DOUBLE * (images * (sizes[0] + 2 * widths) + 2 * PAIRS * count)
@@ -45,12 +46,15 @@ def of_training(sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool
     return max(start, FLOAT * (count * (3 + 2 * trees + kept) + rows * (sizes[0] + 2 * widths)))
 
 
-def check(sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool, fixed: bool = False) -> None:
+def check(
+    sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool, fixed: bool = False, networks: int = 1
+) -> None:
     """Raise FnnetError if training would need more memory than this process may allocate.
 
+    networks   that are trained together.
     fixed   whether the layers are those of a model, so that they cannot be smaller.
     """
-    needed, limit = of_training(sizes, images, plan, compiled=compiled), limits.available_bytes()
+    needed, limit = of_training(sizes, images, plan, compiled=compiled, networks=networks), limits.available_bytes()
     if limit and needed > limit[0]:
         expected = f"at most {limit[0] / 1e6:,.0f} MB, as {limit[1]} leaves"
         fix = f"use a smaller {'' if fixed else '`hidden` or '}`batch_size`, or raise the limit"

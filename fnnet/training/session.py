@@ -86,8 +86,10 @@ class Job(NamedTuple):
     initialiser   scheme of the initial weights.
     sizes         of the layers, (inputs, hidden..., classes).
     weights       of the training images (n,); None for equal ones.
+    seed          of all that is drawn but the initial weights: which images are held out, orders, dropout, deformation.
     given         names of the settings that were given in place of the recipe's.
     start         model to train further; None for new parameters.
+    init_seed     of the initial weights; None for `seed`.
     """
 
     recipe: str
@@ -101,6 +103,7 @@ class Job(NamedTuple):
     seed: int
     given: frozenset[str] = frozenset()
     start: Model | None = None
+    init_seed: int | None = None
 
 
 def prepare(
@@ -111,6 +114,7 @@ def prepare(
     dev_set: Examples | None = None,
     class_weights: Any = None,
     seed: int = 0,
+    init_seed: int | None = None,
     start: Model | None = None,
 ) -> Job:
     """Return the job of training on `dataset` by a recipe, with `settings` in place of the recipe's.
@@ -119,6 +123,7 @@ def prepare(
                     that differ from the recipe's; None for no deformation.
     dev_set         images for validation, in place of some held out of the training set; see `dev_set.load_dev_set`.
     class_weights   as text, `balanced` or `CLASS=WEIGHT,...`, or as `class_weights.class_weights` takes them.
+    init_seed       of the initial weights; None for `seed`, which draws all else.
     start           model to train further, in place of new parameters; see `starting`.
     Raises   UsageError at the name of the field that does not fit.
     """
@@ -129,6 +134,7 @@ def prepare(
     if dev_set is not None:
         dev_set = check_dev_set(dev_set, dataset.train.x.shape[1], len(dataset.classes))
     settings, seed = plain_values(settings), rng.check_seed(seed)
+    init_seed = None if init_seed in (None, seed) else rng.check_seed(init_seed)
     chosen = chosen_recipe(recipe, settings, start)
     if start is not None:
         check_dataset(start, dataset)
@@ -145,7 +151,7 @@ def prepare(
         plan = plan._replace(report_every=chosen.report_every(plan.epochs))
     weights = sample_weights(class_weights, train_set.labels, dataset.classes)
     names = frozenset(settings)
-    parts = (train_set, dev_set, weights, seed, names, start)
+    parts = (train_set, dev_set, weights, seed, names, start, init_seed)
     return Job(chosen.name, chosen.initialiser, sizes, plan, dataset, *parts)
 
 
@@ -261,7 +267,7 @@ def train(
         if note := note_of_schedule(job.plan):
             notify(note)
         training = _train(job, training, kernels, record, on_block, during or nullcontext())
-    return _tested(job, training, kernels), training.history
+    return tested(job, training, kernels), training.history
 
 
 def _record(
@@ -320,25 +326,26 @@ def _stop(reason: str, training: Training, record: Record | None) -> Never:
     raise StoppedError(reason, place=f"step {training.state.step}", fix=fix)
 
 
-def _tested(job: Job, training: Training, kernels: Kernels) -> Model:
+def tested(job: Job, training: Training, kernels: Kernels) -> Model:
     """Return the trained model, with its test figures and everything that it was trained with."""
     params, activation = epochs.trained_params(training, job.plan), job.plan.activation
-    tested = job.dataset.test and metrics.evaluate(params, *job.dataset.test, activation=activation, kernels=kernels)
-    if tested and not math.isfinite(tested.loss):
-        raise steps.diverged("test loss", None, tested.loss)
+    test = job.dataset.test and metrics.evaluate(params, *job.dataset.test, activation=activation, kernels=kernels)
+    if test and not math.isfinite(test.loss):
+        raise steps.diverged("test loss", None, test.loss)
     # All images are given, but it stops once every unit has been active.
     dead = metrics.dead_units(params, job.train.x, activation=activation, kernels=kernels)
     about = {
         "recipe": job.recipe,
         "dataset": job.dataset.name,
         "seed": job.seed,
+        **({} if job.init_seed is None else {"init_seed": job.init_seed}),
         "scheme": training.state.scheme,
         "initialiser": job.initialiser,
         "plan": plan_as_json(job.plan),
         "images": len(job.train.labels),
         "steps": training.state.step,
-        "test_loss": tested.loss if tested else None,
-        "test_accuracy": tested.accuracy if tested else None,
+        "test_loss": test.loss if test else None,
+        "test_accuracy": test.accuracy if test else None,
         "dead_units": [count / units for count, units in dead],
     }
     if job.start:

@@ -80,10 +80,11 @@ def check_dataset(model: Model, dataset: Dataset) -> None:
 
 def first_params(job: Job) -> Params:
     """Return the parameters before the first step of a job."""
+    seed = job.seed if job.init_seed is None else job.init_seed
     if job.start is None:
-        return init(job.sizes, job.seed, scheme=job.initialiser)
+        return init(job.sizes, seed, scheme=job.initialiser)
     *layers, known = job.start.params.layers
-    drawn = init(job.sizes, job.seed, scheme=job.initialiser, dtype=known.W.dtype).layers[-1]
+    drawn = init(job.sizes, seed, scheme=job.initialiser, dtype=known.W.dtype).layers[-1]
     W, b, names = np.array(drawn.W), np.array(drawn.b), job.start.classes
     for number, name in enumerate(job.dataset.classes):
         if name in names:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -146,6 +146,24 @@ def epoch_table(reports: Sequence[EpochReport], console: Console) -> None:
             "" if report.dev_accuracy is None else f"{report.dev_accuracy:.2%}",
             f"{seconds:.2f}",
         )
+    console.print(rows)
+
+
+def network_table(networks: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """Print networks of one training, each as in the JSON document, as a table."""
+    rows = table("seed", "epochs", "train loss", "dev loss", "dev acc", "test loss", "test acc")
+    for network in networks:
+        seed = str(network["init_seed"])
+        if "error" in network:
+            rows.add_row(seed, *[""] * 5, "diverged")
+            continue
+        last = network["epochs"][-1] if network["epochs"] else {}
+        losses = [last.get("train_loss"), last.get("dev_loss"), network["test_loss"]]
+        train, dev, test = ("" if loss is None else loss_text(loss) for loss in losses)
+        dev_share, test_share = (
+            "" if share is None else f"{share:.2%}" for share in (last.get("dev_accuracy"), network["test_accuracy"])
+        )
+        rows.add_row(seed, f"{last.get('epoch', 0):,}", train, dev, dev_share, test, test_share)
     console.print(rows)
 
 

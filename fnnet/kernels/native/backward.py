@@ -114,7 +114,7 @@ def turn_back(square, out, at, line, rows, pad):
 
 @compiled
 def rest_backward(shape, p, work, row, rows, zeros):
-    """Go from dlogits to the first layer's dz, with the weights before they move."""
+    """Go from one network's dlogits to the first layer's da, with the weights before they move."""
     lanes = VECTOR_BYTES // p.itemsize
     for number in range(len(shape) - 1, 0, -1):
         layer, before = shape[number], shape[number - 1]
@@ -123,29 +123,42 @@ def rest_backward(shape, p, work, row, rows, zeros):
             ZERO, PANEL_VECTORS * lanes, layer[OUT], zeros, ZERO, ZERO, work, before[DZ_AT] + row * before[LINE],
             before[LINE],
         )  # fmt: skip
-        slope_rows(before, work, row, rows)
+        if number > 1:
+            slope_rows(before, work, row, rows)
 
 
 @compiled
-def rows_unit(shape, p, buffers, ids, known, first, row, rows, constants, drawn, log, out):
-    """Take work rows from `row` on, which are ids[first] and on, from the first layer's z through the network and back.
+def rows_unit(whole, shape, networks, p, buffers, ids, known, first, row, rows, constants, apart, drawn, log, out):
+    """Take work rows from `row` on, which are ids[first] and on, from the first z through the networks and back.
 
     Return True if every loss is finite.
     """
     work, zeros, floats = buffers
     seed, first_step, first_row = drawn
-    rest_forward(shape, p, work, row, rows, zeros, seed, first_step, first_row)
-    finite = softmax_backward(shape[len(shape) - 1], work, row, rows, constants, ids, first, known, out, log, floats)
-    rest_backward(shape, p, work, row, rows, zeros)
+    layers, logged, finite = len(shape) // networks, log[0].size // networks, True
+    for network in range(networks):
+        own = shape[network * layers : (network + 1) * layers]
+        rest_forward(
+            whole if network == 0 else whole[:0], own, p, work, row, rows, zeros, seed, first_step, first_row
+        )  # fmt: skip
+        good = softmax_backward(
+            own[layers - 1], work, row, rows, constants[network * apart :], ids, first, known, network * logged + out,
+            log, floats,
+        )  # fmt: skip
+        finite = finite and good
+        rest_backward(own, p, work, row, rows, zeros)
+    if layers > 1:
+        slope_rows(whole, work, row, rows)
     return finite
 
 
 @compiled
 def second_phase(
-    unit_rows, counters, base, shape, p, work, zeros, floats, x_bytes, x_floats, rows, ids, first, by_rows, starts,
-    indices, codes, values, order, labels, shares, constants, seed, first_step, first_row, totals, shifted, right, out,
+    unit_rows, counters, base, whole, shape, networks, p, work, zeros, floats, x_bytes, x_floats, rows, ids, first,
+    by_rows, starts, indices, codes, values, order, labels, shares, constants, apart, seed, first_step, first_row,
+    totals, shifted, right, out,
 ):  # fmt: skip
-    """Take units of the chunk's rows through the network and back, with `by_rows` through the first layer too."""
+    """Take units of the chunk's rows through the networks and back, with `by_rows` through the first layer too."""
     buffers, known, log = (work, zeros, floats), (labels, shares), (totals, shifted, right)
     drawn = seed, first_step, first_row
     units = -(-rows // unit_rows)
@@ -155,11 +168,27 @@ def second_phase(
         some = min(unit_rows, rows - row)
         if by_rows:
             first_rows(
-                shape[0], p, work, zeros, floats, x_bytes, x_floats, ids, first + row, row, some, starts, indices,
+                whole, p, work, zeros, floats, x_bytes, x_floats, ids, first + row, row, some, starts, indices,
                 codes, values, order,
             )  # fmt: skip
         else:
-            add_parts(shape[0], work, row, some)
-        if not rows_unit(shape, p, buffers, ids, known, first + row, row, some, constants, drawn, log, out + row):
+            add_parts(whole, work, row, some)
+        if not rows_unit(
+            whole,
+            shape,
+            networks,
+            p,
+            buffers,
+            ids,
+            known,
+            first + row,
+            row,
+            some,
+            constants,
+            apart,
+            drawn,
+            log,
+            out + row,
+        ):
             fetch_add(counters, FAILED, 1)
         unit = fetch_add(counters, TICKET, 1) - base

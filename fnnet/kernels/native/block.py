@@ -17,7 +17,7 @@ from typing import Final
 
 from fnnet.kernels.layout import BLOCK, CLIP, CUT, ENDED, FAILED, IN, PAD, PANEL, SLEPT, TICKET
 from fnnet.kernels.native import compiled
-from fnnet.kernels.native.clip import add_shards, move_first, move_unit, scale_of, square_columns
+from fnnet.kernels.native.clip import add_shards, move_whole, square_columns
 from fnnet.kernels.native.gradient import dense_region, sparse_region, weight_unit, weight_units
 from fnnet.kernels.native.network import dense_layer, gather_rows
 from fnnet.kernels.native.pieces import second_phase, sparse_layer
@@ -59,9 +59,8 @@ def region(layer, cut, number, parts, groups, itemsize):
 
 
 @compiled
-def first_phase(rank, threads, shape, p, buffers, rows, ids, first, dense, sparse, order):
+def first_phase(rank, threads, layer, p, buffers, rows, ids, first, dense, sparse, order):
     """Compute this thread's regions of the first layer's z, for all rows of the chunk."""
-    layer = shape[0]
     work, zeros, floats = buffers
     cut = -(-layer[CUT] // BLOCK)
     parts, groups = regions(layer, threads, p.itemsize)
@@ -81,11 +80,14 @@ def first_phase(rank, threads, shape, p, buffers, rows, ids, first, dense, spars
 
 @compiled
 def last_phase(
-    rank, threads, shape, middle, params, buffers, rows, ids, first, dense, sparse, scratch, chunk, last, rule,
-    constants,
+    rank, threads, layer, one, middle, params, buffers, rows, ids, first, dense, sparse, scratch, chunk, last, rule,
+    constants, apart,
 ):  # fmt: skip
-    """Sum this thread's regions of the first layer's gradient over the chunk's rows, and move its weights."""
-    layer, itemsize = shape[0], params[0].itemsize
+    """Sum this thread's regions of the first layer's gradient over the chunk's rows, and move its weights.
+
+    layer, one   the first layers side by side, and that of one network.
+    """
+    itemsize = params[0].itemsize
     work, zeros, floats = buffers
     parts, groups = regions(layer, threads, itemsize)
     for number in range(rank, parts * groups, threads):
@@ -94,21 +96,22 @@ def last_phase(
             continue
         if dense:
             dense_region(
-                layer, block, stop, left, right, params, work, zeros, scratch, rows, chunk, last, rule, constants
+                layer, one, block, stop, left, right, params, work, zeros, scratch, rows, chunk, last, rule, constants,
+                apart,
             )  # fmt: skip
         else:
             sparse_region(
-                layer, block, stop, left, right, params, work, scratch, rows, ids, first, sparse, floats, chunk, last,
-                rule, constants,
+                layer, one, block, stop, left, right, params, work, scratch, rows, ids, first, sparse, floats, chunk,
+                last, rule, constants, apart,
             )  # fmt: skip
 
 
 @compiled
 def train_block(
-    rank, threads, counters, shape, middle, parameters, first_moment, second_moment, gradient, average, norms, work,
-    zeros, scratch_all, order_all, floats_all, x_bytes, x_floats, starts, indices, codes, values, labels, shares, ids,
-    batch, shards, chunk_rows, steps, begin, end, sleeps, rule, constants, seed, first_step, totals, shifted, right,
-    done,
+    rank, threads, counters, whole, shape, networks, middle, parameters, first_moment, second_moment, gradient, average,
+    norms, work, zeros, scratch_all, order_all, floats_all, x_bytes, x_floats, starts, indices, codes, values, labels,
+    shares, ids, batch, shards, chunk_rows, steps, begin, end, sleeps, rule, constants, apart, seed, first_step, totals,
+    shifted, right, done,
 ):  # fmt: skip
     """Train on batches `begin` to `end` of `steps`: ids[0:batch], ids[batch:2 batch], ..., and again from the start.
 
@@ -117,6 +120,9 @@ def train_block(
     x_bytes / 255. A narrow W is cut before the block `middle` where its gradient is summed. done[0] is the number of
     batches before the next; one with a loss that is not finite is not made, and ends the block. It also ends after the
     step in which the team's threads fell asleep `sleeps` times in all: they then wait for one that does not run.
+
+    whole, shape   the first layers of all networks side by side, and the layers of each: see `Layout`.
+    apart          how far the constants of two networks lie from one another, 0 if they share them.
     """
     size = piece(scratch_all, threads)
     scratch = scratch_all[rank * size : (rank + 1) * size]
@@ -127,39 +133,39 @@ def train_block(
     sparse, buffers = (starts, indices, codes, values), (work, zeros, floats)
     each = gradient.size // shards
     dense = starts.size == 0
-    weights = weight_units(shape, parameters.itemsize)
-    columns = constants.size // steps
+    weights = weight_units(shape, networks, parameters.itemsize)
+    columns = (apart or constants.size) // steps
     phase = base = chunk = shard = 0
     step = begin
     while step < end:
         first = step * batch % ids.size
         count = min(batch, ids.size - first)
-        current = constants[step * columns : (step + 1) * columns]
+        current = constants[step * columns :]
         while count * (shard + 1) // shards == chunk:
             shard += 1  # it has no rows, or no more
         shard_first = count * shard // shards
         at, rows = first + chunk, min(chunk_rows, count * (shard + 1) // shards - chunk)
         last, clips = chunk + rows == count, current[CLIP] > 0
         # Clipping and shards need the whole gradient before it moves anything.
-        whole = clips or shards > 1
-        moves = last and not whole
+        gathers = clips or shards > 1
+        moves = last and not gathers
         params = (parameters, first_moment, second_moment, gradient[shard * each : (shard + 1) * each], average)
-        by_rows = count > chunk_rows and shape[0, CUT] < shape[0, IN]
+        by_rows = count > chunk_rows and whole[CUT] < whole[IN]
         if not by_rows:
             if dense:
                 row, below = rows * rank // threads, rows * (rank + 1) // threads
-                gather_rows(shape[0], x_bytes, x_floats, ids, at + row, below - row, work, row)
+                gather_rows(whole, x_bytes, x_floats, ids, at + row, below - row, work, row)
                 phase += 1
                 meet(counters, threads, phase)
-            first_phase(rank, threads, shape, parameters, buffers, rows, ids, at, dense, sparse, order)
+            first_phase(rank, threads, whole, parameters, buffers, rows, ids, at, dense, sparse, order)
             phase += 1
             meet(counters, threads, phase)
         out = step * batch + chunk
         unit_rows = min(UNIT_ROWS, -(-rows // threads))
         second_phase(
-            unit_rows, counters, base, shape, parameters, work, zeros, floats, x_bytes, x_floats, rows, ids, at,
-            by_rows, starts, indices, codes, values, order, labels, shares, current, seed, first_step + step, chunk,
-            totals, shifted, right, out,
+            unit_rows, counters, base, whole, shape, networks, parameters, work, zeros, floats, x_bytes, x_floats, rows,
+            ids, at, by_rows, starts, indices, codes, values, order, labels, shares, current, apart, seed,
+            first_step + step, chunk, totals, shifted, right, out,
         )  # fmt: skip
         base += -(-rows // unit_rows) + threads
         phase += 1
@@ -167,33 +173,33 @@ def train_block(
         if load(counters, FAILED):
             return
         last_phase(
-            rank, threads, shape, middle, params, buffers, rows, ids, at, dense, sparse, scratch, chunk - shard_first,
-            moves, rule, current,
+            rank, threads, whole, shape[0], middle, params, buffers, rows, ids, at, dense, sparse, scratch,
+            chunk - shard_first, moves, rule, current, apart,
         )  # fmt: skip
         unit = fetch_add(counters, TICKET, 1) - base
         while unit < weights:
-            weight_unit(unit, shape, params, work, zeros, scratch, rows, chunk - shard_first, moves, rule, current)
+            weight_unit(
+                unit, shape, networks, params, work, zeros, scratch, rows, chunk - shard_first, moves, rule, current,
+                apart,
+            )  # fmt: skip
             unit = fetch_add(counters, TICKET, 1) - base
         base += weights + threads
         if rank == 0 and load(counters, SLEPT) >= sleeps:
             fetch_add(counters, ENDED, 1)
         phase += 1
         meet(counters, threads, phase)
-        if last and whole:
+        if last and gathers:
             summed = (parameters, first_moment, second_moment, gradient[:each], average)
-            scale = current.dtype.type(1)
             if shards > 1:
                 add_shards(rank, threads, gradient, shards, count)
                 phase += 1
                 meet(counters, threads, phase)
             if clips:
-                square_columns(rank, threads, shape, gradient, norms)
+                square_columns(rank, threads, whole, shape, networks, gradient, norms)
                 phase += 1
                 meet(counters, threads, phase)
-                scale = scale_of(norms, current)
-            move_first(rank, threads, shape[0], summed, rule, current, scale)
-            for number in range(rank, weights, threads):
-                move_unit(number, shape, summed, rule, current, scale)
+            known = norms if clips else norms[:0]
+            move_whole(rank, threads, whole, shape, networks, summed, known, rule, current, apart)
             phase += 1
             meet(counters, threads, phase)
         chunk, step = (0, step + 1) if last else (chunk + rows, step)

@@ -71,6 +71,27 @@ def use_sums(params, at, line, sums, width, rows, last, rule, constants):
 
 
 @compiled
+def use_first(layer, left, params, at, line, sums, width, rows, last, rule, constants, apart):
+    """As `use_sums`, for columns from `left` on of first layers side by side, whose constants lie `apart`, if not 0.
+
+    layer   the first layer of one network.
+    """
+    pad, columns = layer[PAD], 0
+    while columns < width:
+        network = (left + columns) // pad if apart else 0
+        some = min(width, (network + 1) * pad - left) - columns if apart else width
+        if some == width:
+            use_sums(params, at, line, sums, width, rows, last, rule, constants[network * apart :])
+        else:
+            for r in range(rows):
+                place = sums[r * width + columns : r * width + columns + some]
+                use_sums(
+                    params, at + r * line + columns, some, place, some, ONE, last, rule, constants[network * apart :]
+                )
+        columns += some
+
+
+@compiled
 def bias_unit(layer, params, work, zeros, scratch, rows, chunk, last, rule, constants):
     """Sum a layer's dz over the rows, and move its b."""
     pad = layer[PAD]
@@ -86,10 +107,13 @@ def bias_unit(layer, params, work, zeros, scratch, rows, chunk, last, rule, cons
 
 @compiled
 def sparse_region(
-    layer, block, stop, left, right, params, work, scratch, rows, ids, first, sparse, floats, chunk, last, rule,
-    constants,
+    layer, one, block, stop, left, right, params, work, scratch, rows, ids, first, sparse, floats, chunk, last, rule,
+    constants, apart,
 ):  # fmt: skip
-    """Sum x^T dz over the rows for a region of the first W, from the nonzero inputs, and move it."""
+    """Sum x^T dz over the rows for a region of the first W, from the nonzero inputs, and move it.
+
+    layer, one   the first layers side by side, and that of one network.
+    """
     starts, indices, codes, values = sparse
     expanded = codes.size > 0
     reals = floats if expanded else values
@@ -119,7 +143,7 @@ def sparse_region(
                     reals, from_value, indices, begin, end - begin, work, d_at,
                     scratch, -k * width, width, width // lanes,
                 )  # fmt: skip
-            use_sums(params, at, panel, scratch, width, count_k, last, rule, constants)
+            use_first(one, left, params, at, panel, scratch, width, count_k, last, rule, constants, apart)
         left += width
 
 
@@ -154,9 +178,11 @@ def turn(layer, p, at, left, k, width, count_k):
 
 @compiled
 def dense_unit(
-    layer, number, k, count_k, left, right, params, work, zeros, scratch, rows, chunk, last, rule, constants
+    layer, one, k, count_k, left, right, params, work, zeros, scratch, rows, chunk, last, rule, constants, apart
 ):
     """Sum a^T dz over the rows for rows k to k + count_k and columns left to right of W, and move them.
+
+    one   for first layers side by side, the row of one network; else empty.
 
     The strips of a and dz are packed first where their rows are FAR apart: each was on a page of its own, and reading
     them so took twice as long at 1024 units.
@@ -185,39 +211,50 @@ def dense_unit(
             count_k, width, rows, a, a_at, ONE, a_line,
             d, d_at, d_line, ZERO, ZERO, before, ZERO, line, scratch, ZERO, width,
         )  # fmt: skip
-        use_sums(params, at, panel, scratch, width, count_k, last, rule, constants)
-        if last and number:
-            turn(layer, params[0], at, left, k, width, count_k)
+        if one.size:
+            use_first(one, left, params, at, panel, scratch, width, count_k, last, rule, constants, apart)
+        else:
+            use_sums(params, at, panel, scratch, width, count_k, last, rule, constants)
+            if last:
+                turn(layer, params[0], at, left, k, width, count_k)
         left += width
 
 
 @compiled
-def dense_region(layer, block, stop, left, right, params, work, zeros, scratch, rows, chunk, last, rule, constants):
-    """Sum x^T dz over the rows for a region of the first W, and move it."""
+def dense_region(
+    layer, one, block, stop, left, right, params, work, zeros, scratch, rows, chunk, last, rule, constants, apart
+):
+    """Sum x^T dz over the rows for a region of the first W, and move it: arguments as `sparse_region`."""
     end = min(stop * BLOCK, layer[IN])
     for k in range(block * BLOCK, end, UNIT_INPUTS):
         high = min(UNIT_INPUTS, end - k)
-        dense_unit(layer, ZERO, k, high, left, right, params, work, zeros, scratch, rows, chunk, last, rule, constants)
+        dense_unit(
+            layer, one, k, high, left, right, params, work, zeros, scratch, rows, chunk, last, rule, constants, apart
+        )
 
 
 @compiled
-def weight_units(shape, itemsize):
+def weight_units(shape, networks, itemsize):
     """Return the number of units of the last phase: one for each bias, and those of the weights of later layers."""
-    units = len(shape)
+    units, layers = len(shape), len(shape) // networks
     wide = UNIT_PANELS * PANEL_VECTORS * VECTOR_BYTES // itemsize
-    for number in range(1, len(shape)):
-        units += -(-shape[number][PAD] // wide) * -(-shape[number][IN] // UNIT_INPUTS)
+    for number in range(len(shape)):
+        if number % layers:
+            units += -(-shape[number][PAD] // wide) * -(-shape[number][IN] // UNIT_INPUTS)
     return units
 
 
 @compiled
-def place_of(unit, shape, itemsize):
-    """Return the layer of a unit of `weight_units`, its columns left to right, and its rows k to k + high of W.
+def place_of(unit, shape, networks, itemsize):
+    """Return the row in `shape` of a unit of `weight_units`, its columns left to right, and rows k to k + high of W.
 
     The last `len(shape)` units are the biases of the layers; they have no columns.
     """
+    layers = len(shape) // networks
     wide = UNIT_PANELS * PANEL_VECTORS * VECTOR_BYTES // itemsize
-    for number in range(1, len(shape)):
+    for number in range(len(shape)):
+        if number % layers == 0:
+            continue
         layer = shape[number]
         down = -(-layer[IN] // UNIT_INPUTS)
         units = down * -(-layer[PAD] // wide)
@@ -229,13 +266,13 @@ def place_of(unit, shape, itemsize):
 
 
 @compiled
-def weight_unit(unit, shape, params, work, zeros, scratch, rows, chunk, last, rule, constants):
+def weight_unit(unit, shape, networks, params, work, zeros, scratch, rows, chunk, last, rule, constants, apart):
     """Sum the gradient of one unit over the rows of this chunk, and move it after the last."""
-    number, left, right, k, high = place_of(unit, shape, work.itemsize)
-    layer = shape[number]
+    number, left, right, k, high = place_of(unit, shape, networks, work.itemsize)
+    layer, own = shape[number], constants[number * networks // len(shape) * apart :]
     if left == right:
-        bias_unit(layer, params, work, zeros, scratch, rows, chunk, last, rule, constants)
+        bias_unit(layer, params, work, zeros, scratch, rows, chunk, last, rule, own)
     else:
         dense_unit(
-            layer, number, k, high, left, right, params, work, zeros, scratch, rows, chunk, last, rule, constants
+            layer, layer[:0], k, high, left, right, params, work, zeros, scratch, rows, chunk, last, rule, own, ZERO
         )

@@ -157,9 +157,8 @@ def drop_rows(shape, number, work, row, rows, drawn):
 
 
 @compiled
-def activate_rows(shape, number, work, row, rows, drawn):
-    """Replace z of hidden layer `number` by its activation, and store its slope for `slope_rows`."""
-    layer = shape[number]
+def activate_rows(layer, work, row, rows):
+    """Replace a hidden layer's z by its activation, and store its slope for `slope_rows`."""
     if layer[SLOPE_AT] == layer[DZ_AT] and layer[ACTIVATION] == RELU:
         relu_rows(layer, work, row, rows)
         return
@@ -168,14 +167,22 @@ def activate_rows(shape, number, work, row, rows, drawn):
     activate(
         layer[ACTIVATION], work, layer[Z_AT] + row * line, work, layer[SLOPE_AT] + row * line, rows * line // lanes
     )
-    if layer[DROP]:
-        drop_rows(shape, number, work, row, rows, drawn)
 
 
 @compiled
-def rest_forward(shape, p, work, row, rows, zeros, seed, first_step, first_row):
-    """Go from the first layer's z to the logits, with the dropout masks of `drawn`: see `drop_rows`."""
+def rest_forward(whole, shape, p, work, row, rows, zeros, seed, first_step, first_row):
+    """Go from the first layer's z to the logits of one network, with the dropout masks of `drawn`: see `drop_rows`.
+
+    whole   the first layer of all networks side by side, whose activation is computed here for all; for none, it is
+            empty: the activation is there.
+    """
     drawn = seed, first_step, first_row
     for number in range(1, len(shape)):
-        activate_rows(shape, number - 1, work, row, rows, drawn)
+        before = shape[number - 1]
+        if number > 1:
+            activate_rows(before, work, row, rows)
+        elif whole.size:
+            activate_rows(whole, work, row, rows)
+        if before[DROP]:
+            drop_rows(shape, number - 1, work, row, rows, drawn)
         affine(shape[number], p, work, row, rows, zeros)

@@ -1,0 +1,131 @@
+"""Many networks of one `fnnet train`: their training, their JSON document and their table."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Any
+
+from fnnet.cli.bars import progress_bar
+from fnnet.cli.common import console, say
+from fnnet.cli.mismatch import naming_options
+from fnnet.cli.signals import Interrupts
+from fnnet.cli.streams import echo
+from fnnet.core import params
+from fnnet.core.state import Progress
+from fnnet.errors import DivergedError, FnnetError, counted
+from fnnet.files.model import save_model
+from fnnet.training.many import ManyTrained, Trained, train_many
+from fnnet.training.session import Job, StoppedError
+
+if TYPE_CHECKING:
+    from fnnet.core.state import Model
+    from fnnet.core.table import Kernels
+
+
+def train_all(
+    job: Job, kernels: Kernels, options: Mapping[str, Any], given: Mapping[str, Any], quiet: bool
+) -> ManyTrained:
+    """Train the networks of --seeds or --init-seeds under a progress bar.
+
+    job     that of the first, whose plan all have.
+    given   what `train_many` takes besides.
+    """
+    interrupts, lock = Interrupts(), threading.Lock()
+    with progress_bar(job.plan.epochs, len(job.train.labels), not quiet) as show:
+
+        def on_block(progress: Progress) -> str:
+            if show:
+                with lock:
+                    show(progress)
+            return interrupts.word
+
+        try:
+            with naming_options(job.dataset.source, only_in_text=True):
+                return train_many(
+                    job.dataset, **given, seeds=options["seeds"], init_seeds=options["init_seeds"], kernels=kernels,
+                    on_block=on_block, during=interrupts,
+                )  # fmt: skip
+        except StoppedError as stopped:
+            error = FnnetError(stopped.problem, place=stopped.place, fix=stopped.fix.replace("`run_dir`", "--run-dir"))
+            error.exit_code = interrupts.exit_code
+            raise error from None
+
+
+def results(model: Model, file: str) -> dict[str, Any]:
+    """Return the part of a document about a model that was trained."""
+    return {
+        "test_loss": model.training["test_loss"],
+        "test_accuracy": model.training["test_accuracy"],
+        "dead_units": list(model.training["dead_units"]),
+        "weights_sha256": params.weights_sha256(model.params),
+        "model": file,
+    }
+
+
+def save_all(found: ManyTrained, files: list[str]) -> None:
+    """Write the model of each network that did not diverge."""
+    for each, file in zip(found.networks, files, strict=True):
+        if isinstance(each, Trained):
+            save_model(file, each.model)
+
+
+def figures(found: ManyTrained, seeds: tuple[int, ...], files: list[str], seed: int | None) -> dict[str, Any]:
+    """Return the part of the JSON document about results: mean and spread of all, and each.
+
+    seed   of the batches that all see; None where each has its own.
+    """
+    each: list[dict[str, Any]] = []
+    for number, network, file in zip(seeds, found.networks, files, strict=True):
+        about: dict[str, Any] = {"seed": number if seed is None else seed, "init_seed": number}
+        if isinstance(network, DivergedError):
+            each.append(about | {"error": str(network)})
+            continue
+        each.append(
+            about | {"epochs": [report._asdict() for report in network.reports], **results(network.model, file)}
+        )
+    document: dict[str, Any] = {}
+    for key in ("test_loss", "test_accuracy"):
+        values = [value for value in (network.get(key) for network in each) if value is not None]
+        document[key] = mean(values) if values else None
+        document[f"{key}_spread"] = stdev(values) if len(values) > 1 else None
+    return document | {"networks": each}
+
+
+def print_all(document: Mapping[str, Any], line: str, quiet: bool) -> None:
+    """Print a table of the networks, and what they have in the mean."""
+    from fnnet.apps.report import loss_text, terminal
+
+    networks = document["networks"]
+    trained = [each for each in networks if "error" not in each]
+    if quiet:
+        echo(line)
+    else:
+        terminal.network_table(networks, console())
+    sizes = "-".join(map(str, document["sizes"]))
+    values = [each["test_accuracy"] for each in trained if each["test_accuracy"] is not None]
+    if values:
+        spread = document["test_accuracy_spread"]
+        more = "" if spread is None else f" +- {100 * spread:.2f} points, {min(values):.2%} to {max(values):.2%}"
+        echo(f"test accuracy {document['test_accuracy']:.2%}{more}, loss {loss_text(document['test_loss'])}")
+    elif trained:
+        echo("no test set")
+    echo(f"{counted(len(networks), 'network')} {sizes}, {counted(document['parameters'], 'parameter')} each")
+    echo(
+        f"trained together in {document['train_seconds']:.2f} s"
+        f" (loading {document['load_seconds']:.2f} s, compiling {document['compile_seconds']:.2f} s)"
+    )
+    if trained:
+        last = f" to {trained[-1]['model']}" if len(trained) > 1 else ""
+        say(f"saved {trained[0]['model']}{last}")
+
+
+def refuse_diverged(document: Mapping[str, Any]) -> None:
+    """Raise DivergedError if some networks diverged, once all others are saved."""
+    diverged = [each for each in document["networks"] if "error" in each]
+    if diverged:
+        seeds = ", ".join(str(each["init_seed"]) for each in diverged[:8]) + (", ..." if len(diverged) > 8 else "")
+        problem = f"{len(diverged)} of {counted(len(document['networks']), 'network')} diverged"
+        fix = "use a smaller --learning-rate or --weight-decay, or --clip-norm; the models of the others are saved"
+        raise DivergedError(problem, place=f"seeds {seeds}", expected="a finite loss", fix=fix)

@@ -1,0 +1,224 @@
+"""Many networks at once: each with the bits of its training alone, whatever they share."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fnnet
+from fnnet.core.params import weights_sha256
+from fnnet.core.state import Examples, TrainState
+from fnnet.data import Dataset
+from fnnet.errors import ArgumentTypeError, DivergedError, UsageError
+from fnnet.kernels import trainer
+from fnnet.kernels.layout import layout, side_by_side
+from fnnet.kernels.pack import pack, unpack
+from fnnet.kernels.team import run_each
+from fnnet.training import many, session, together
+
+SETTINGS = {"epochs": 2, "min_steps": 0, "dev": 20}
+
+
+def dataset(n=150, inputs=64, classes=5, zeros=0.7, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.integers(1, 256, (n, inputs), np.uint8) * (rng.random((n, inputs)) > zeros)
+    labels = rng.integers(0, classes, n)
+    part = Examples(x.astype(np.uint8), labels)
+    names = tuple(map(str, range(classes)))
+    return Dataset("drawn", "here", part, Examples(x[:30], labels[:30]), names, (8, inputs // 8))
+
+
+def alone(data, kernels, own, seed, init_seed):
+    job = session.prepare(data, "classic", own, seed=seed, init_seed=init_seed)
+    return session.train(job, kernels=kernels)
+
+
+def same(found, wanted):
+    model, reports = wanted
+    assert weights_sha256(found.model.params) == weights_sha256(model.params)
+    assert found.model.training == model.training
+    without = [[report._replace(seconds=0) for report in each] for each in (found.reports, reports)]
+    assert without[0] == without[1]
+
+
+KINDS = {
+    "classic": {},
+    "no hidden layer": {"hidden": ()},
+    "two hidden layers": {"hidden": (17, 9), "activation": "tanh"},
+    "three vectors": {"hidden": (40,)},
+    "wide": {"hidden": (130,), "batch_size": 50},
+    "dropout": {"hidden": (10, 6), "dropout": (0.3, 0.5)},
+    "adam, averaged, clipped": {"optimizer": "adam", "learning_rate": 0.01, "ema": 0.9, "clip_norm": 0.5},
+    "shards, clipped": {"shards": 3, "clip_norm": 0.1, "optimizer": "momentum"},
+    "full batch": {"batch_size": None, "epochs": 7, "report_every": 3},
+    "deformed": {"deformation": {"shift": 1}},
+    "early stopping": {"early_stopping": 1, "epochs": 30, "learning_rate": 0.5, "batch_size": 10},
+}
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("zeros", [0.7, 0.0])
+def test_each_has_the_bits_of_its_training_alone(kind, zeros, numba_kernels, monkeypatch):
+    monkeypatch.setattr(trainer, "TEAM_WORK", 0)
+    data, own = dataset(zeros=zeros), SETTINGS | KINDS[kind]
+    found = many.train_many(data, "classic", own, init_seeds=range(3, 14), seed=1, kernels=numba_kernels)
+    assert len(found.networks) == 11
+    for number, network in zip(range(3, 14), found.networks, strict=True):
+        same(network, alone(data, numba_kernels, own, 1, number))
+    assert len({weights_sha256(each.model.params) for each in found.networks}) == 11
+
+
+@pytest.mark.parametrize("kind", ["classic", "dropout", "early stopping"])
+def test_numpy_trains_them_too(kind):
+    data, own = dataset(), SETTINGS | KINDS[kind]
+    found = many.train_many(data, "classic", own, init_seeds=(5, 2))
+    assert found.threads is None
+    for number, network in zip((5, 2), found.networks, strict=True):
+        same(network, alone(data, fnnet.load_kernels("numpy"), own, 0, number))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adamw"])
+@pytest.mark.parametrize("zeros", [0.7, 0.0])
+@pytest.mark.parametrize("hidden", [(10,), (40,), ()])
+def test_networks_with_settings_of_their_own(optimizer, zeros, hidden, numba_kernels):
+    common = SETTINGS | {"optimizer": optimizer, "hidden": hidden, "clip_norm": 1.0 if zeros else 0.0}
+    each = [
+        common | {"learning_rate": rate, "weight_decay": decay, "label_smoothing": smoothing, "schedule": schedule}
+        for rate, decay, smoothing, schedule in (
+            (0.1, 0.0, 0.0, "constant"),
+            (0.03, 0.01, 0.0, "cosine"),
+            (0.01, 0.1, 0.2, "constant"),
+        )
+    ]
+    data = dataset(zeros=zeros)
+    found = many.train_many(data, "classic", each, init_seeds=(7,), kernels=numba_kernels)
+    for own, network in zip(each, found.networks, strict=True):
+        same(network, alone(data, numba_kernels, own, 0, 7))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_orders_of_their_own(threads, numba_kernels):
+    data, kernels = dataset(), numba_kernels._replace(threads=threads)
+    found = many.train_many(data, "classic", SETTINGS, seeds=(4, 0, 9), kernels=kernels)
+    for number, network in zip((4, 0, 9), found.networks, strict=True):
+        same(network, alone(data, numba_kernels, SETTINGS, number, None))
+    assert 1 <= found.threads <= threads
+    assert found.seconds > 0
+
+
+@pytest.mark.parametrize("batch", [20, None])
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum"])
+def test_one_that_diverges_leaves_the_others(batch, optimizer, numba_kernels):
+    data = dataset()
+    common = SETTINGS | {"batch_size": batch, "optimizer": optimizer, "epochs": 4}
+    each = [common | {"learning_rate": rate} for rate in (0.1, 1e30, 0.2, 1e36)]
+    found = many.train_many(data, "classic", each, kernels=numba_kernels).networks
+    for own, network in zip(each, found, strict=True):
+        if own["learning_rate"] < 1:
+            same(network, alone(data, numba_kernels, own, 0, None))
+            continue
+        with pytest.raises(DivergedError) as wanted:
+            alone(data, numba_kernels, own, 0, None)
+        assert str(network) == str(wanted.value)
+    with pytest.raises(DivergedError):
+        raise found[1]
+
+
+def test_all_may_diverge(numba_kernels):
+    own = SETTINGS | {"learning_rate": 1e36}
+    found = many.train_many(dataset(), "classic", own, init_seeds=range(3), kernels=numba_kernels)
+    assert all(isinstance(each, DivergedError) for each in found.networks)
+    apart = many.train_many(dataset(), "classic", own, seeds=range(3), kernels=numba_kernels)
+    assert all(isinstance(each, DivergedError) for each in apart.networks)
+
+
+@pytest.mark.parametrize(
+    ("settings_of_each", "more", "where"),
+    [
+        ([SETTINGS, SETTINGS | {"batch_size": 7}], {}, "batch_size"),
+        ([SETTINGS, SETTINGS | {"hidden": (3,)}], {}, "hidden"),
+        ([SETTINGS, SETTINGS | {"dev": 10}], {}, "train_images"),
+        ([SETTINGS] * 2, {"init_seeds": range(3)}, "init_seeds"),
+        ([SETTINGS] * 2, {"seeds": range(3)}, "seeds"),
+        ([], {}, "init_seeds"),
+        (SETTINGS, {"seeds": (1,), "init_seeds": (2,)}, "seeds"),
+    ],
+)
+def test_what_cannot_be_trained_together_is_refused(settings_of_each, more, where):
+    with pytest.raises(UsageError) as refused:
+        many.train_many(dataset(), "classic", settings_of_each, **more)
+    assert refused.value.where == where
+
+
+def test_settings_are_mappings():
+    with pytest.raises(ArgumentTypeError, match="settings; expected a Mapping"):
+        many.train_many(dataset(), "classic", 3)
+
+
+def test_lbfgs_trains_one_after_another(numba_kernels):
+    own = {"optimizer": "lbfgs", "epochs": 3, "min_steps": 0}
+    found = many.train_many(dataset(), "classic", own, init_seeds=(0, 1), kernels=numba_kernels)
+    for number, network in enumerate(found.networks):
+        same(network, alone(dataset(), numba_kernels, own, 0, number))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 40))
+def test_groups_have_all_networks_in_order_and_keep_threads_busy(networks, most, threads):
+    groups = together._cut(networks, most, threads)
+    members = [range(networks)[group] for group in groups]
+    assert list(itertools.chain(*members)) == list(range(networks))
+    sizes = [len(group) for group in members]
+    assert 1 <= min(sizes) and max(sizes) <= most and max(sizes) - min(sizes) <= 1
+    assert len(groups) >= min(networks, threads)
+
+
+@pytest.mark.parametrize("hidden", [(10,), (17,), (40,), (64,), (10, 7), ()])
+@pytest.mark.parametrize("lanes", [16, 32, 64])
+def test_packing_networks_side_by_side(hidden, lanes):
+    sizes = (30, *hidden, 5)
+    networks = [fnnet.init(sizes, seed) for seed in range(side_by_side(sizes, np.float32, lanes))]
+    plan = layout(sizes, np.float32, lanes, 4, networks=len(networks))
+    again = unpack(pack(networks, plan), plan)
+    assert [*map(weights_sha256, again)] == [*map(weights_sha256, networks)]
+
+
+def test_images_are_prepared_once_for_all(numba_kernels, monkeypatch):
+    made = []
+    pixels = numba_kernels.pixels
+    kernels = numba_kernels._replace(pixels=lambda *given: made.append(given) or pixels(*given), threads=4)
+    many.train_many(dataset(), "classic", SETTINGS, init_seeds=range(20), kernels=kernels)
+    assert len(made) == 1
+    assert made[0][2] == 4
+
+
+def test_tasks_run_in_order_of_results_and_the_first_error_ends_them():
+    assert run_each([lambda n=n: n * n for n in range(20)], 3) == [n * n for n in range(20)]
+    begun = []
+
+    def task(number):
+        begun.append(number)
+        if number == 2:
+            raise DivergedError("it diverged")
+
+    with pytest.raises(DivergedError):
+        run_each([lambda n=n: task(n) for n in range(1000)], 2)
+    assert len(begun) < 1000
+
+
+def test_without_more_threads_one_does_all(monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading.Thread.start", refuse)
+    assert run_each([lambda n=n: n for n in range(5)], 4) == list(range(5))
+
+
+def test_the_state_of_a_network_can_be_trained_further(numba_kernels):
+    found = many.train_many(dataset(), "classic", SETTINGS, init_seeds=(0, 1), kernels=numba_kernels)
+    state = TrainState(found.networks[1].model.params, (), step=0, seed=0)
+    examples = dataset().train
+    state, _, _ = fnnet.train_block(state, examples, np.arange(40), 10, 0.1, kernels=numba_kernels)
+    assert state.step == 4
