@@ -115,7 +115,7 @@ def epochs_together(
         if isinstance(each, Training) and each.epoch < plan.epochs and not stops_early(each, plan)
     }:
         if runner is None or members != [*going]:
-            # Some have stopped: the others are put together anew.
+            # Some have stopped: the others are put together again.
             members = [*going]
             some = [plans[number] for number in members]
             runner = EpochRunner([*going.values()], train, some, weights, image_shape, kernels)

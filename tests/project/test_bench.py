@@ -81,8 +81,8 @@ def test_a_worker_answers():
 
 
 def test_the_most_that_the_machine_can_do():
-    """From 1 to 100,000 billion operations per second."""
-    assert 1e-5 < workers.peak_run(1, 256)() < 1
+    """A time, in seconds, of 33 million operations, however busy the machine is."""
+    assert 1e-5 < workers.peak_run(1, 256)() < 60
 
 
 def test_works_have_images_like_digits(monkeypatch):

@@ -171,7 +171,9 @@ def test_groups_have_all_networks_in_order_and_keep_threads_busy(networks, most,
     members = [range(networks)[group] for group in groups]
     assert list(itertools.chain(*members)) == list(range(networks))
     sizes = [len(group) for group in members]
-    assert 1 <= min(sizes) and max(sizes) <= most and max(sizes) - min(sizes) <= 1
+    assert min(sizes) >= 1
+    assert max(sizes) <= most
+    assert max(sizes) - min(sizes) <= 1
     assert len(groups) >= min(networks, threads)
 
 
