@@ -19,9 +19,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from fnnet.names import ACTIVATIONS
 
-FIELDS: Final = 17
+FIELDS: Final = 18
 (
     IN, OUT, PAD, PANEL, W_AT, B_AT, WT_AT, X_AT, X_LINE, Z_AT, DZ_AT, LINE, CUT, PART_AT, ACTIVATION, DROP, SLOPE_AT,
+    STRIDE,
 ) = range(FIELDS)  # fmt: skip
 """The columns of `Layout.shape`, a row for each layer. A name in _AT is an offset.
 
@@ -35,12 +36,15 @@ CUT, PART_AT          a narrow first layer sums its inputs in two parts, so that
 ACTIVATION            the number of the activation in `names.ACTIVATIONS`.
 DROP                  dropout leaves out this many of 65,536 units.
 SLOPE_AT              the slopes of the activation; ReLU without dropout needs none, and has DZ_AT here.
+STRIDE                of first layers side by side, the columns from one network to the next; else as PAD.
 """
 
 FIRST_PANEL: Final = 8
 PANEL_VECTORS: Final = 2
 """Vectors in a row of a panel of the first and of the other layers."""
 
+MOST_VECTORS: Final = 16
+"""The most vectors of columns of first layers side by side."""
 NARROW: Final = 4
 """Vectors of columns up to which a first layer sums in two parts."""
 BLOCK: Final = 32
@@ -114,7 +118,7 @@ def layout(
         """Return the row of a layer behind those before it."""
         nonlocal at, free
         pad = round_up(outputs, lanes)
-        first_panel = FIRST_PANEL if networks > 1 else _first_panel(pad // lanes, threads)
+        first_panel = pad // lanes if networks > 1 else _first_panel(pad // lanes, threads)
         panel = lanes * (PANEL_VECTORS if number else first_panel)
         weights, at = at, at + inputs * pad
         bias, at = at, at + pad
@@ -132,14 +136,15 @@ def layout(
         slopes, free = (free, free + rows * line) if has_slopes else (dz, free)
         return [
             inputs, outputs, pad, panel, weights, bias, transposed, source, line_in, z, dz, line, cut, part,
-            formula, drop, slopes,
+            formula, drop, slopes, pad,
         ]  # fmt: skip
 
-    own = round_up(sizes[1], lanes)
-    whole = np.array(take(own * networks if networks > 1 else sizes[1], sizes[0], 0, source_line, 0), np.int64)
+    pad, own = round_up(sizes[1], lanes), _stride(sizes, lanes) if networks > 1 else 0
+    # What is written of a network's dz reaches into the columns of the next, which are written after it.
+    whole = np.array(take((networks - 1) * own + (pad if own else sizes[1]), sizes[0], 0, source_line, 0), np.int64)
     for network in range(networks):
         row = whole.copy()
-        row[[OUT, PAD]] = sizes[1], own
+        row[[OUT, PAD, STRIDE]] = sizes[1], pad, own or pad
         row[[W_AT, B_AT, Z_AT, DZ_AT, PART_AT, SLOPE_AT]] += network * own
         shape[network * layers] = row
         for number, (inputs, outputs) in enumerate(itertools.pairwise(sizes[1:]), 1):
@@ -149,12 +154,19 @@ def layout(
 
 
 def side_by_side(sizes: Sequence[int], dtype: DTypeLike, vector_bytes: int) -> int:
-    """Return how many networks of these sizes can lie side by side: as many as make one panel of narrow first layers.
+    """Return how many networks of these sizes can lie side by side: as many narrow first layers as fill MOST_VECTORS.
 
-    The inputs are then read once for all of them. A wide layer fills its vectors alone.
+    The inputs are then read once for all of them, and no lane is empty. A wide layer fills its vectors alone.
     """
-    vectors = -(-sizes[1] * np.dtype(dtype).itemsize // vector_bytes)
-    return FIRST_PANEL // vectors if vectors <= NARROW else 1
+    lanes = vector_bytes // np.dtype(dtype).itemsize
+    if not is_narrow(sizes[1], dtype, vector_bytes):
+        return 1
+    return (MOST_VECTORS * lanes - round_up(sizes[1], lanes)) // _stride(sizes, lanes) + 1
+
+
+def _stride(sizes: Sequence[int], lanes: int) -> int:
+    """Return the columns from one network's first layer to the next: whole vectors only where its logits lie there."""
+    return sizes[1] if len(sizes) > 2 else round_up(sizes[1], lanes)
 
 
 def is_narrow(outputs: int, dtype: DTypeLike, vector_bytes: int) -> bool:

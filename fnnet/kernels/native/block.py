@@ -179,8 +179,8 @@ def train_block(
         unit = fetch_add(counters, TICKET, 1) - base
         while unit < weights:
             weight_unit(
-                unit, shape, networks, params, work, zeros, scratch, rows, chunk - shard_first, moves, rule, current,
-                apart,
+                unit, whole, shape, networks, params, work, zeros, scratch, rows, chunk - shard_first, moves, rule,
+                current, apart,
             )  # fmt: skip
             unit = fetch_add(counters, TICKET, 1) - base
         base += weights + threads

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fnnet.kernels.layout import B_AT, CLIP, IN, PAD, PANEL, PANEL_VECTORS, W_AT
+from fnnet.kernels.layout import B_AT, CLIP, IN, PAD, PANEL, PANEL_VECTORS, STRIDE, W_AT
 from fnnet.kernels.native import compiled
 from fnnet.kernels.native.gradient import place_of, turn, weight_units
 from fnnet.kernels.native.move import move
@@ -38,9 +38,10 @@ def square_columns(rank, threads, whole, shape, networks, g, norms):
             start = n * layer[PANEL]
             width = min(layer[PANEL], layer[PAD] - start)
             # A panel has columns of one network, or the only panel those of all.
-            some = pad if first and networks > 1 else width
-            for j in range(0, width, some):
-                place = (start + j) // pad * each + (start + j) % pad if first else base + start
+            side = first and networks > 1
+            some = shape[0][STRIDE] if side else width
+            for j in range(0, networks * some if side else width, some):
+                place = j // some * each if side else base + start
                 sums = norms[place : place + some]
                 bias = g[layer[B_AT] + start + j : layer[B_AT] + start + j + some]
                 for c in range(some):
@@ -103,10 +104,10 @@ def move_whole(rank, threads, whole, shape, networks, params, norms, rule, const
 @compiled
 def _move_first(rank, threads, whole, layer, params, rule, constants, scale):
     """Move this thread's part of the first W of a network."""
-    if whole[PAD] > layer[PAD]:
+    if whole[PAD] != layer[STRIDE]:
         for k in range(layer[IN] * rank // threads, layer[IN] * (rank + 1) // threads):
             at = layer[W_AT] + k * whole[PAD]
-            move(rule, params, at, params[3][at : at + layer[PAD]], layer[PAD], constants, scale)
+            move(rule, params, at, params[3][at : at + layer[STRIDE]], layer[STRIDE], constants, scale)
         return
     lines = layer[IN] * layer[PAD] * params[0].itemsize // VECTOR_BYTES
     lanes = VECTOR_BYTES // params[0].itemsize
@@ -122,7 +123,7 @@ def _move_unit(unit, shape, networks, params, rule, constants, scale):
     number, left, right, k, high = place_of(unit, shape, networks, g.itemsize)
     layer = shape[number]
     if left == right:
-        at, count = layer[B_AT], layer[PAD]
+        at, count = layer[B_AT], layer[STRIDE]
         move(rule, params, at, g[at : at + count], count, constants, scale)
     step = PANEL_VECTORS * VECTOR_BYTES // g.itemsize
     while left < right:

@@ -8,12 +8,14 @@ from fnnet.kernels.layout import (
     B_AT,
     BLOCK,
     DZ_AT,
+    FIRST_PANEL,
     IN,
     LINE,
     OUT,
     PAD,
     PANEL,
     PANEL_VECTORS,
+    STRIDE,
     SUMS_BYTES,
     UNIT_INPUTS,
     W_AT,
@@ -76,10 +78,11 @@ def use_first(layer, left, params, at, line, sums, width, rows, last, rule, cons
 
     layer   the first layer of one network.
     """
-    pad, columns = layer[PAD], 0
+    stride, columns, networks = layer[STRIDE], 0, 1 + (constants.size - 1) // apart if apart else 1
     while columns < width:
-        network = (left + columns) // pad if apart else 0
-        some = min(width, (network + 1) * pad - left) - columns if apart else width
+        network = (left + columns) // stride if apart else 0
+        some = min(width, (network + 1) * stride - left) - columns if apart else width
+        network = min(network, networks - 1)  # behind the last there is padding
         if some == width:
             use_sums(params, at, line, sums, width, rows, last, rule, constants[network * apart :])
         else:
@@ -92,8 +95,8 @@ def use_first(layer, left, params, at, line, sums, width, rows, last, rule, cons
 
 
 @compiled
-def bias_unit(layer, params, work, zeros, scratch, rows, chunk, last, rule, constants):
-    """Sum a layer's dz over the rows, and move its b."""
+def bias_unit(layer, one, params, work, zeros, scratch, rows, chunk, last, rule, constants, apart):
+    """Sum a layer's dz over the rows, and move its b: of first layers side by side where `one` is that of a network."""
     pad = layer[PAD]
     sums = scratch[:pad]
     load_sums(params[3], layer[B_AT], pad, sums, pad, 1, chunk)
@@ -102,7 +105,7 @@ def bias_unit(layer, params, work, zeros, scratch, rows, chunk, last, rule, cons
         ONE, pad, rows, zeros, zeros.size - 1, ZERO, ZERO,
         work, layer[DZ_AT], layer[LINE], ZERO, ZERO, sums, ZERO, ZERO, sums, ZERO, ZERO,
     )  # fmt: skip
-    use_sums(params, layer[B_AT], pad, sums, pad, 1, last, rule, constants)
+    use_first(one, ZERO, params, layer[B_AT], pad, sums, pad, ONE, last, rule, constants, apart)
 
 
 @compiled
@@ -123,7 +126,7 @@ def sparse_region(
     while left < right:
         start = left // layer[PANEL] * layer[PANEL]
         panel = min(layer[PANEL], layer[PAD] - start)
-        width = min(start + panel, right) - left
+        width = min(start + panel - left, right - left, FIRST_PANEL * lanes)
         span = max(1, SUMS_BYTES // (width * itemsize * BLOCK))
         for from_block in range(block, stop, span):
             to_block = min(from_block + span, stop)
@@ -266,13 +269,18 @@ def place_of(unit, shape, networks, itemsize):
 
 
 @compiled
-def weight_unit(unit, shape, networks, params, work, zeros, scratch, rows, chunk, last, rule, constants, apart):
-    """Sum the gradient of one unit over the rows of this chunk, and move it after the last."""
+def weight_unit(unit, whole, shape, networks, params, work, zeros, scratch, rows, chunk, last, rule, constants, apart):
+    """Sum the gradient of one unit over the rows of this chunk, and move it after the last.
+
+    The biases of all first layers are those of the first network.
+    """
     number, left, right, k, high = place_of(unit, shape, networks, work.itemsize)
     layer, own = shape[number], constants[number * networks // len(shape) * apart :]
-    if left == right:
-        bias_unit(layer, params, work, zeros, scratch, rows, chunk, last, rule, own)
-    else:
+    if left < right:
         dense_unit(
             layer, layer[:0], k, high, left, right, params, work, zeros, scratch, rows, chunk, last, rule, own, ZERO
         )
+    elif number == 0:
+        bias_unit(whole, layer, params, work, zeros, scratch, rows, chunk, last, rule, constants, apart)
+    elif number * networks % len(shape):
+        bias_unit(layer, layer, params, work, zeros, scratch, rows, chunk, last, rule, own, ZERO)
