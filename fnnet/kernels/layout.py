@@ -43,8 +43,8 @@ FIRST_PANEL: Final = 8
 PANEL_VECTORS: Final = 2
 """Vectors in a row of a panel of the first and of the other layers."""
 
-MOST_VECTORS: Final = 16
-"""The most vectors of columns of first layers side by side."""
+MOST_VECTORS: Final = 8
+"""The most vectors of columns of first layers side by side: with twice as many, W leaves the second-level cache."""
 NARROW: Final = 4
 """Vectors of columns up to which a first layer sums in two parts."""
 BLOCK: Final = 32
