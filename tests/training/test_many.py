@@ -16,7 +16,7 @@ from fnnet.kernels import trainer
 from fnnet.kernels.layout import layout, side_by_side
 from fnnet.kernels.pack import pack, unpack
 from fnnet.kernels.team import run_each
-from fnnet.training import many, session, together
+from fnnet.training import blocks, many, session, together
 
 SETTINGS = {"epochs": 2, "min_steps": 0, "dev": 20}
 
@@ -224,3 +224,24 @@ def test_the_state_of_a_network_can_be_trained_further(numba_kernels):
     examples = dataset().train
     state, _, _ = fnnet.train_block(state, examples, np.arange(40), 10, 0.1, kernels=numba_kernels)
     assert state.step == 4
+
+
+@pytest.mark.parametrize("own_rates", [False, True])
+@pytest.mark.parametrize("kind", ["classic", "dropout", "adam, averaged, clipped", "no hidden layer"])
+def test_a_team_of_threads_trains_networks_side_by_side(kind, own_rates, numba_kernels, monkeypatch):
+    monkeypatch.setattr(trainer, "TEAM_WORK", 0)
+    job = session.prepare(dataset(), "classic", SETTINGS | KINDS[kind])
+    plan, rows = job.plan, np.arange(len(job.train.x))
+    starts = [session.epochs.start(fnnet.init(job.sizes, seed), 0, plan).state for seed in range(5)]
+    steps = -(-len(rows) // plan.batch_size)
+    rates = np.full((5, steps), 0.05) * (np.arange(1, 6)[:, None] if own_rates else 1)
+    digests = set()
+    for threads in (1, 2, 5):
+        kernels, optimizer = numba_kernels._replace(threads=threads), session.make_optimizer(plan)
+        runner = blocks.make_blocks(starts, plan.batch_size, [plan.objective] * 5, [optimizer] * 5, kernels)
+        runner.use(job.train, None)
+        made = runner.run(rows, rates)
+        digests.add(
+            (tuple(weights_sha256(each.params) for each in runner.states()), str([each.correct for each in made]))
+        )
+    assert len(digests) == 1
