@@ -91,7 +91,7 @@ def quantise(params: Params, activation: str = "relu") -> Quantised:
     if limit < 1:
         expected = "values below 3e38 for inputs up to 1"
         raise UsageError("weights are too large for int8", expected=expected, found="larger ones")
-    return Quantised(tuple(layers), SLOPES.get(activation, 0.0), limit)
+    return Quantised(tuple(layers), SLOPES.get(activation, 0.0), float(np.float32(limit)))
 
 
 def _limit(layers: list[QuantisedLayer]) -> float:

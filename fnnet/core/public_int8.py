@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import numpy as np
 
@@ -29,39 +29,53 @@ class Whole:
             expected = " or ".join(int8.SLOPES)
             raise UsageError("activation has no int8 form", expected=expected, found="an Activation of your own")
         self._quantised = int8.quantise(params, formula)
-        self._first = Params((params.layers[0],))
+        self._first, self._inputs = Params((params.layers[0],)), len(params.layers[0].W)
         self._ready = kernels.whole(self._quantised, kernels.threads) if kernels.whole else None
 
     def scores(self, x: Any) -> Array:
         """Return the logits of rows that are checked, float32 (n, classes)."""
-        rows = self._checked(x)
-        if self._ready:
-            logits: Array = self._ready.scores(rows)[0]
-            return logits
-        each = [int8.scores(self._quantised, rows[at : at + CHUNK]) for at in range(0, len(rows), CHUNK)]
-        return each[0] if len(each) == 1 else np.concatenate(each)
+        return self._scored(x)[0]
 
     def best(self, x: Any) -> Array:
         """Return the class of the highest score of each row, int64 (n,), the first of equals; scores are finite."""
-        best: Array = self._ready.best(self._checked(x)) if self._ready else self.scores(x).argmax(axis=1)
+        if not self._ready:
+            return self._scored(x)[1]
+        rows = self._stored(x)
+        best: Array = self._ready.best(rows)
+        if best[0] < 0 or (len(best) > 1 and best.min() < 0):
+            self._refuse(x, rows)
         return best
 
-    def _checked(self, x: Any) -> Array:
-        """Return x as contiguous bytes or float32, which no value of the network overflows for."""
-        given = x
+    def _scored(self, x: Any) -> tuple[Array, Array]:
+        rows = self._stored(x)
+        if self._ready:
+            logits, best = self._ready.scores(rows)
+            if best.min() < 0:
+                self._refuse(x, rows)
+            return logits, best
+        if rows.dtype != BYTES and not np.abs(rows).max() <= self._quantised.limit:
+            self._refuse(x, rows)
+        logits = np.concatenate(
+            [int8.scores(self._quantised, rows[at : at + CHUNK]) for at in range(0, len(rows), CHUNK)]
+        )
+        return logits, logits.argmax(axis=1)
+
+    def _stored(self, x: Any) -> Array:
+        """Return x, which fits the network, as contiguous bytes or float32."""
         plain = type(x) is np.ndarray and (x.dtype is BYTES or x.dtype == np.float32) and x.flags.c_contiguous
-        if not (plain and x.ndim == 2 and x.shape[1] == len(self._first.layers[0].W) and len(x)):
-            given = x = check_input(x, self._first)
+        if not (plain and x.ndim == 2 and x.shape[1] == self._inputs and len(x)):
+            x = check_input(x, self._first)
             with np.errstate(over="ignore"):
                 x = np.ascontiguousarray(x, dtype=BYTES if x.dtype == BYTES else np.float32)
         elif x.dtype is not BYTES and next(notes.turns):
             notes.note_pixels(x)
-        limit = self._quantised.limit
-        if x.dtype != BYTES and not (x.max() <= limit and x.min() >= -limit):
-            check_finite_input(given, self._first)
-            wrong = np.abs(x) > limit
-            row, column = divmod(int(wrong.argmax()), x.shape[1])
-            place, expected = f"row {row}, column {column}", f"at most {limit:.3g} in magnitude"
-            raise UsageError("x is too large for int8", place=place, expected=expected, found=given[row, column])
         stored: Array = x
         return stored
+
+    def _refuse(self, given: Any, rows: Array) -> NoReturn:
+        """Raise UsageError for the first number that is not finite, or too large, with its row and column."""
+        check_finite_input(given, self._first)
+        limit = self._quantised.limit
+        row, column = divmod(int((np.abs(rows) > limit).argmax()), rows.shape[1])
+        place, expected = f"row {row}, column {column}", f"at most {limit:.3g} in magnitude"
+        raise UsageError("x is too large for int8", place=place, expected=expected, found=rows[row, column])

@@ -44,6 +44,7 @@ class Int8Predictor:
             "scales": scales,
             "biases": biases,
             "slope": quantised.slope,
+            "limit": quantised.limit,
             "code_line": plan.codes_line,
             "z_line": plan.floats_line,
         }
@@ -51,9 +52,9 @@ class Int8Predictor:
         self._places: list[tuple[Array, Array, Call, Call, Array, Array]] = []
 
     def scores(self, x: Array) -> tuple[Array, Array]:
-        """Return logits (n, classes), and the best class of each row (n,).
+        """Return logits (n, classes), and the best class of each row (n,), -1 where an input is beyond the limit.
 
-        x   (n, inputs), contiguous, uint8 or float32; finite, and at most the network's limit in magnitude.
+        x   (n, inputs), contiguous, uint8 or float32.
         """
         n = len(x)
         logits, best = np.empty((n, self.sizes[-1]), np.float32), np.empty(n, np.int64)

@@ -222,6 +222,7 @@ _WHOLE: Final = {
             "scales": FLOAT32S,
             "biases": FLOAT64S,
             "slope": REAL,
+            "limit": REAL,
             "code_line": INTEGER,
             "z_line": INTEGER,
             "codes_all": UINT32S,

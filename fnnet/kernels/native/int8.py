@@ -137,10 +137,11 @@ def _layer(
 
 @compiled
 def scores_int8(
-    rank, threads, counters, shape, weights, column_sums, scales, biases, slope, code_line, z_line, codes_all,
+    rank, threads, counters, shape, weights, column_sums, scales, biases, slope, limit, code_line, z_line, codes_all,
     lists_all, counts_all, row_scales_all, zeros_all, z_all, x_bytes, x_floats, n, unit_rows, logits, best,
 ):  # fmt: skip
-    """Store logits (n, classes) and the class of the highest of each row, the first of equals.
+    """Store logits (n, classes) and the class of the highest of each row, the first of equals; -1 where an input is NaN
+    or larger than `limit` in magnitude.
 
     Threads take units of `unit_rows` rows; x is x_floats if there are any, else x_bytes.
     """
@@ -154,7 +155,7 @@ def scores_int8(
     row_scales, zeros = row_scales_all[rank * size : (rank + 1) * size], zeros_all[rank * size : (rank + 1) * size]
     size = piece(z_all, threads)
     z = z_all[rank * size : (rank + 1) * size]
-    input_vectors, below = -(-inputs // LANES), np.float32(slope)
+    input_vectors, below, most = -(-inputs // LANES), np.float32(slope), np.float32(limit)
     unit = 0
     while True:
         if threads > 1:  # one alone needs no tickets, nor counters that start from 0
@@ -164,11 +165,15 @@ def scores_int8(
             return
         rows = min(unit_rows, n - first)
         for r in range(rows):
+            best[first + r] = 0
             if x_floats.size:
                 row = x_floats[(first + r) * inputs : (first + r + 1) * inputs]
                 place = z[: input_vectors * LANES]
+                wrong = np.int32(0)
                 for k in range(inputs):
                     place[k] = row[k]
+                    wrong |= np.int32(not abs(row[k]) <= most)
+                best[first + r] = -wrong
                 for k in range(inputs, input_vectors * LANES):
                     place[k] = 0
                 encode_row(z, 0, input_vectors, ONE, codes, r * code_line, row_scales, zeros, r)
@@ -192,5 +197,6 @@ def scores_int8(
                 place[j] = found[j]
                 if found[j] > found[top]:
                     top = j
-            best[first + r] = top
+            if best[first + r] == 0:
+                best[first + r] = top
         unit += 1
