@@ -155,13 +155,22 @@ LEVELS = {
     "x86-64-v4": "dot maddubs 64",
 }
 """Level -> how it adds four products, and bytes of its vectors."""
+SAMPLE = "equals or saturates or (threads and not several)"
 AT_LEVEL = """
 import sys, pytest
 from fnnet.kernels import machine
 print("dot", machine.machine().dot, machine.machine().vector_bytes)
-sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", "equals or saturates or threads",
+sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", sys.argv[1],
     "tests/kernels/test_int8.py"]))
 """
+NARROW = """
+from fnnet.kernels import machine
+chosen = machine.machine()._replace(vector_bytes=32, rows=6, compress=False, dot="vnni")
+machine.machine = lambda: chosen
+from tests.campaigns import levels
+levels.compile_here(["whole"], ["float32"])
+"""
+"""What comes before AT_LEVEL for a processor whose vectors are half as wide, but which has the instruction."""
 
 
 def lacks(level):
@@ -179,10 +188,22 @@ def lacks(level):
 def test_older_processors_give_the_same_bits(level, way):
     if lacks(level):
         pytest.skip(f"not {level}")
-    done = subprocess.run([sys.executable, "-c", AT_LEVEL], cwd=ROOT, env=environment(FNNET_CPU=level),
-        capture_output=True, text=True, check=False)  # fmt: skip
+    assert sampled(AT_LEVEL, FNNET_CPU=level).startswith(way)
+
+
+def sampled(code, **names):
+    """The output of a process that runs a sample of these tests."""
+    command = [sys.executable, "-c", code, SAMPLE]
+    done = subprocess.run(command, cwd=ROOT, env=environment(**names), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    assert done.stdout.startswith(way)
+    return done.stdout
+
+
+@pytest.mark.skipif("FNNET_CPU" in os.environ, reason="is such a process")
+def test_narrow_vectors_with_the_instruction_give_the_same_bits():
+    if machine.machine().dot != "vnni":
+        pytest.skip("no instruction for four products")
+    assert sampled(NARROW + AT_LEVEL).startswith("dot vnni 32")
 
 
 def test_packing_by_hand():
