@@ -62,7 +62,9 @@ def main(models: tuple[str, ...], pairs: int, threads: int | None) -> None:
                 floats, whole = (time_text(median(each)) for each in zip(*found, strict=True))
                 ratio = median(one / other for one, other in found)
                 images = f"{count:,} x {'dense floats' if dense else 'bytes'}"
-                click.echo(f"{'-'.join(map(str, layer_sizes(params))):22}{images:>24}{floats:>10}{whole:>10}{ratio:7.2f}")
+                click.echo(
+                    f"{'-'.join(map(str, layer_sizes(params))):22}{images:>24}{floats:>10}{whole:>10}{ratio:7.2f}"
+                )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Scores in whole numbers of eight bits, defined once: compiled code, and code for other machines, equal it in all bits.
+"""Scores in whole numbers of eight bits, defined once: code that is compiled for any machine equals it in all bits.
 
 A weight is a whole number from -64 to 64 times the scale of its unit. An input of a layer is a code from 0 to 255, less
 the zero point of its row, times the scale of its row. Sums of products of the two are whole numbers, exact in any
@@ -12,8 +12,8 @@ Every step rounds once, to the nearest, of two equally near to the even one:
               code = x / scale  to whole numbers; then code + zero, at most 255; in float32
     layers    z = sum * (scale of the row * scale of the unit) + b, the factor in float32, z in float64, then to float32
 
-A scale below the least normal float32 is 1 instead. In float64 the product of a sum and a factor is exact, so that z has
-the same bits with and without instructions that multiply and add at once. 64 is the largest weight for which
+A scale below the least normal float32 is 1 instead. In float64 the product of a sum and a factor is exact, so that z
+has the same bits with and without instructions that multiply and add at once. 64 is the largest weight for which
 2 * 255 * 64 fits into 16 bits: processors that add pairs of products in 16 bits never saturate.
 """
 
@@ -26,7 +26,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from fnnet.core.network import BYTES
-from fnnet.core.operations import LEAKY_SLOPE
+from fnnet.core.operations import LEAKY_SLOPE, Activation
 from fnnet.core.params import Array, Params, array_tuple, freeze
 from fnnet.errors import UsageError
 
@@ -67,21 +67,23 @@ class Quantised(NamedTuple):
     limit: float
 
 
-def quantise(params: Params, activation: str = "relu") -> Quantised:
+def quantise(params: Params, activation: str | Activation = "relu") -> Quantised:
     """Return a network with weights of eight bits; float64 is rounded to float32 first.
 
     Raises   UsageError for an activation that is not in SLOPES, a layer of more than MOST_INPUTS inputs, and weights
              that are not finite, or so large that values may overflow for inputs up to 1.
     """
-    if activation not in SLOPES and len(params.layers) > 1:
-        raise UsageError("activation has no int8 form", expected=" or ".join(SLOPES), found=activation)
+    name = activation if isinstance(activation, str) else "an Activation of your own"
+    if name not in SLOPES and len(params.layers) > 1:
+        raise UsageError("activation has no int8 form", expected=" or ".join(SLOPES), found=name)
     layers = []
-    for number, (W, b) in enumerate(params.layers, 1):
+    for number, layer in enumerate(params.layers, 1):
         place = f"layer {number}"
-        if len(W) > MOST_INPUTS:
-            raise UsageError("too many inputs for int8", place=place, expected=f"at most {MOST_INPUTS:,}", found=len(W))
+        if (inputs := len(layer.W)) > MOST_INPUTS:
+            expected, found = f"at most {MOST_INPUTS:,}", f"{inputs:,}"
+            raise UsageError("too many inputs for int8", place=place, expected=expected, found=found)
         with np.errstate(over="ignore"):
-            W, b = W.astype(np.float32), b.astype(np.float32)
+            W, b = layer.W.astype(np.float32), layer.b.astype(np.float32)
         if not (np.isfinite(W).all() and np.isfinite(b).all()):
             raise UsageError("parameters have no int8 form", place=place, expected="finite float32", found="others")
         scale = np.abs(W).max(axis=0) / np.float32(LARGEST_WEIGHT)
@@ -91,7 +93,7 @@ def quantise(params: Params, activation: str = "relu") -> Quantised:
     if limit < 1:
         expected = "values below 3e38 for inputs up to 1"
         raise UsageError("weights are too large for int8", expected=expected, found="larger ones")
-    return Quantised(tuple(layers), SLOPES.get(activation, 0.0), float(np.float32(limit)))
+    return Quantised(tuple(layers), SLOPES.get(name, 0.0), float(np.float32(limit)))
 
 
 def _limit(layers: list[QuantisedLayer]) -> float:
@@ -120,16 +122,19 @@ def scores(quantised: Quantised, x: Array) -> Array:
 
     Floats are finite, and at most `quantised.limit` in magnitude.
     """
-    slope = np.float32(quantised.slope)
+    slope, (first, *rest) = np.float32(quantised.slope), quantised.layers
     with np.errstate(under="ignore", over="ignore"):
         if x.dtype == BYTES:
-            found = x, np.full(len(x), BYTE), np.zeros(len(x), np.float32)
+            z = _layer(first, x, np.full(len(x), BYTE), np.zeros(len(x), np.float32))
         else:
-            found = codes(x.astype(np.float32))
-        for number, (W, scale, b) in enumerate(quantised.layers):
-            if number:
-                found = codes(np.where(z > 0, z, slope * z))
-            code, row, zero = found
-            sums = (code.astype(np.float64) - zero[:, None]) @ W.astype(np.float64)
-            z: Array = (sums * (row[:, None] * scale) + b).astype(np.float32)
+            z = _layer(first, *codes(x.astype(np.float32)))
+        for layer in rest:
+            z = _layer(layer, *codes(np.where(z > 0, z, slope * z)))
+    return z
+
+
+def _layer(layer: QuantisedLayer, code: Array, scale: Array, zero: Array) -> Array:
+    """Return z of a layer, float32 (n, units), for rows of codes with their scales and zero points."""
+    sums = (code.astype(np.float64) - zero[:, None]) @ layer.W.astype(np.float64)
+    z: Array = (sums * (scale[:, None] * layer.scale) + layer.b).astype(np.float32)
     return z

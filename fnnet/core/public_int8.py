@@ -25,9 +25,6 @@ class Whole:
     """
 
     def __init__(self, params: Params, formula: str | Activation, kernels: Kernels) -> None:
-        if not isinstance(formula, str):
-            expected = " or ".join(int8.SLOPES)
-            raise UsageError("activation has no int8 form", expected=expected, found="an Activation of your own")
         self._quantised = int8.quantise(params, formula)
         self._first, self._inputs = Params((params.layers[0],)), len(params.layers[0].W)
         self._ready = kernels.whole(self._quantised, kernels.threads) if kernels.whole else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,17 @@ UNIT_ROWS: Final = 96
 """Rows that go through the network at once: whole tiles of 4 and of 6 rows."""
 SHORTER: Final = 4
 """A multiply-add of bytes takes this much less time than one of float32."""
+
+
+class _Place(NamedTuple):
+    """Buffers for one row and its scores, with calls that have them as arguments."""
+
+    as_bytes: Array
+    as_floats: Array
+    logits: Array
+    best: Array
+    call_bytes: Call
+    call_floats: Call
 
 
 class Int8Predictor:
@@ -49,7 +60,7 @@ class Int8Predictor:
             "z_line": plan.floats_line,
         }
         self._library = library("whole", np.float32)
-        self._places: list[tuple[Array, Array, Call, Call, Array, Array]] = []
+        self._places: list[_Place] = []
 
     def scores(self, x: Array) -> tuple[Array, Array]:
         """Return logits (n, classes), and the best class of each row (n,), -1 where an input is beyond the limit.
@@ -60,7 +71,7 @@ class Int8Predictor:
         logits, best = np.empty((n, self.sizes[-1]), np.float32), np.empty(n, np.int64)
         if n == 1:
             place = self._score_one(x)
-            logits[...], best[...] = place[4:]
+            logits[...], best[...] = place.logits, place.best
             self._places.append(place)
             return logits, best
         threads = max(1, min(self._threads, -(-n // UNIT_ROWS), n * self._work // (SHORTER * TEAM_WORK)))
@@ -73,28 +84,28 @@ class Int8Predictor:
         if len(x) > 1:
             return self.scores(x)[1]
         place = self._score_one(x)
-        found = place[5].copy()
+        found = place.best.copy()
         self._places.append(place)
         return found
 
-    def _score_one(self, x: Array) -> tuple[Array, Array, Call, Call, Array, Array]:
+    def _score_one(self, x: Array) -> _Place:
         """Score one row in buffers that no other call is using; the caller gives them back."""
         try:
             place = self._places.pop()
         except IndexError:
             place = self._place()
-        is_floats = x.dtype.itemsize > 1
-        place[is_floats][...] = x
-        place[2 + is_floats]()
+        is_bytes = x.dtype.itemsize == 1
+        (place.as_bytes if is_bytes else place.as_floats)[...] = x
+        (place.call_bytes if is_bytes else place.call_floats)()
         return place
 
-    def _place(self) -> tuple[Array, Array, Call, Call, Array, Array]:
-        """Return buffers for one more row at a time: a row of bytes and one of floats, their calls, and the result."""
+    def _place(self) -> _Place:
+        """Return buffers for one more row at a time."""
         shared, counters = self._buffers(1, 1), aligned(COUNTERS, np.int64)
         as_bytes, as_floats = (np.zeros((1, self.sizes[0]), dtype) for dtype in (np.uint8, np.float32))
         logits, best = np.zeros((1, self.sizes[-1]), np.float32), np.zeros(1, np.int64)
         calls = [self._bind(0, 1, counters, shared, x, logits, best) for x in (as_bytes, as_floats)]
-        return as_bytes, as_floats, calls[0], calls[1], logits, best
+        return _Place(as_bytes, as_floats, logits, best, *calls)
 
     def _buffers(self, rows: int, threads: int) -> dict[str, Array]:
         """Return the arguments that are the workspace, for each thread a part."""

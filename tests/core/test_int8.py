@@ -56,9 +56,9 @@ def exact(quantised, x):
             code, scale, zero = [int(each) for each in row], FLOAT(1) / FLOAT(255), 0
         else:
             code, scale, zero = encoded(row)
+        z, slope = [], FLOAT(quantised.slope)
         for number, (W, scales, b) in enumerate(quantised.layers):
             if number:
-                slope = FLOAT(quantised.slope)
                 code, scale, zero = encoded([each if each > 0 else slope * each for each in z])
             z = []
             for j in range(len(b)):
@@ -148,7 +148,9 @@ def test_refuses_what_may_overflow():
         for sign in (1, -1):
             row = np.array([[limit, limit * sign]], FLOAT)
             assert np.isfinite(fnnet.scores(params, row, precision="int8")).all()
-            with pytest.raises(UsageError, match=r"row 1, column 1: x is too large for int8; expected at most \d.*e\+2[78]"):
+            with pytest.raises(
+                UsageError, match=r"row 1, column 1: x is too large for int8; expected at most \d.*e\+2[78]"
+            ):
                 fnnet.predictor(params, precision="int8")(np.vstack([row, row * [[1, 1.01]]]).astype(FLOAT))
 
 
@@ -165,7 +167,7 @@ def test_refuses_activations_without_fixed_bits():
 
 def test_refuses_layers_too_wide_for_exact_sums():
     params = Params((Layer(np.ones((int8.MOST_INPUTS + 1, 1), FLOAT), np.zeros(1, FLOAT)),))
-    with pytest.raises(UsageError, match="layer 1: too many inputs for int8; expected at most 32,768, found 32769"):
+    with pytest.raises(UsageError, match="layer 1: too many inputs for int8; expected at most 32,768, found 32,769"):
         fnnet.predictor(params, precision="int8")
     widest = Params((Layer(np.ones((int8.MOST_INPUTS, 1), FLOAT), np.zeros(1, FLOAT)),))
     x = np.full((1, int8.MOST_INPUTS), 255, np.uint8)

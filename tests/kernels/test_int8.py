@@ -79,7 +79,10 @@ def test_threads_and_single_rows_give_the_same_bits(kernels, sizes, monkeypatch)
     monkeypatch.setattr(int8_predictor, "UNIT_ROWS", 12)
     quantised = int8.quantise(fnnet.init(sizes, 3), "leaky_relu")
     draw = np.random.default_rng(0)
-    for x in (draw.integers(0, 256, (155, sizes[0])).astype(np.uint8), draw.standard_normal((155, sizes[0])).astype("f")):
+    for x in (
+        draw.integers(0, 256, (155, sizes[0])).astype(np.uint8),
+        draw.standard_normal((155, sizes[0])).astype("f"),
+    ):
         wanted = int8.scores(quantised, x)
         for threads in (1, 2, 3, 5):
             ready = int8_predictor.Int8Predictor(quantised, threads)
@@ -111,8 +114,8 @@ def test_the_public_functions_use_it(kernels, monkeypatch):
     np.testing.assert_array_equal(fnnet.scores(params, x, precision="int8", kernels=kernels), wanted)
     np.testing.assert_array_equal(fnnet.predict(params, x, precision="int8", kernels=kernels), wanted.argmax(axis=1))
     classify = fnnet.predictor(params, precision="int8", kernels=kernels)
-    for given in (x, x.astype("f"), np.asfortranarray(x.astype("f")), x[::2].astype("f"), x[:1]):
-        np.testing.assert_array_equal(classify(given), fnnet.predict(params, given, precision="int8", kernels=kernels))
+    for each in (x, x.astype("f"), np.asfortranarray(x.astype("f")), x[::2].astype("f"), x[:1]):
+        np.testing.assert_array_equal(classify(each), fnnet.predict(params, each, precision="int8", kernels=kernels))
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 1e39, 2e38, -2e38])
@@ -142,8 +145,9 @@ def test_writes_and_reads_only_its_own_buffers(kernels):
         logits, best = np.full(5 * 3 + 32, 7, FLOAT), np.full(5 + 32, 7)
         shared = ready._buffers(5, 1)
         ready._bind(0, 1, np.zeros(80, np.int64), shared, x, logits[16:-16].reshape(5, 3), best[16:-16])()
-        assert (logits[:16] == 7).all() and (logits[-16:] == 7).all()
-        assert (best[:16] == 7).all() and (best[-16:] == 7).all()
+        for array in (logits, best):
+            assert (array[:16] == 7).all()
+            assert (array[-16:] == 7).all()
         found.append(logits.tobytes())
     assert found[0] == found[1]
 

@@ -19,7 +19,7 @@ BYTES, SHORTS = ir.VectorType(I8, 4 * LANES), ir.VectorType(I16, 2 * LANES)
 LEAST: Final = 2.0**-126
 """The least normal float32."""
 MAGIC: Final = 1.5 * 2**23
-"""Added to a float32 below 2**22 in magnitude, it rounds to a whole number, half to even, which the low bits then hold."""
+"""Added to a float32 below 2**22 in magnitude, it rounds to a whole number, half to even; the low bits then hold it."""
 MAGIC_BITS: Final = 0x4B400000
 
 MADDUBS: Final = {16: ("ssse3.pmadd.ub.sw.128", "sse2.pmadd.wd"), 32: ("avx2.pmadd.ub.sw", "avx2.pmadd.wd"),
@@ -95,8 +95,8 @@ class _Dot:
 def make_tile(rows: int, vectors: int) -> Any:
     """Return an intrinsic for `rows` rows of codes and the units of `vectors` vectors:
 
-    z[r, j] = float32(float64(sum) * float64(row_scales[r] * scales[j]) + biases[j]), where sum is the sum over the listed
-    groups of codes[r] * weights[j], less zeros[r] * column_sums[j].
+    z[r, j] = float32(float64(sum) * float64(row_scales[r] * scales[j]) + biases[j]), where sum is the sum over the
+    listed groups of codes[r] * weights[j], less zeros[r] * column_sums[j].
 
     Rows beyond `last` are computed as row `last` once more.
     """
@@ -107,11 +107,35 @@ def make_tile(rows: int, vectors: int) -> Any:
         biases, column, row_scales, zeros, row, z, z_at, z_line,
     ):  # fmt: skip
         def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            count, _, list_at, last, _, code_at, code_line, _, w_at, w_step, _, _, _, column, _, _, row, _, z_at, z_line = args
+            (
+                count,
+                _,
+                list_at,
+                last,
+                _,
+                code_at,
+                code_line,
+                _,
+                w_at,
+                w_step,
+                _,
+                _,
+                _,
+                column,
+                _,
+                _,
+                row,
+                _,
+                z_at,
+                z_line,
+            ) = args
             lists, codes, weights, column_sums, scales, biases, row_scales, zeros, z = (
                 pointer(context, builder, signature.args[i], args[i]) for i in (1, 4, 7, 10, 11, 12, 14, 15, 17)
             )
-            numbers = [I64(r) if r == 0 else builder.select(builder.icmp_signed("<", I64(r), last), I64(r), last) for r in range(rows)]
+            numbers = [
+                I64(r) if r == 0 else builder.select(builder.icmp_signed("<", I64(r), last), I64(r), last)
+                for r in range(rows)
+            ]
             heads = [builder.gep(codes, [builder.add(code_at, builder.mul(code_line, r))]) for r in numbers]
             listed, panel = builder.gep(lists, [list_at]), builder.gep(weights, [w_at])
             sums, dot = [_all(WORDS, 0)] * (rows * vectors), _Dot(builder)
