@@ -107,72 +107,17 @@ def make_tile(rows: int, vectors: int) -> Any:
         biases, column, row_scales, zeros, row, z, z_at, z_line,
     ):  # fmt: skip
         def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            (
-                count,
-                _,
-                list_at,
-                last,
-                _,
-                code_at,
-                code_line,
-                _,
-                w_at,
-                w_step,
-                _,
-                _,
-                _,
-                column,
-                _,
-                _,
-                row,
-                _,
-                z_at,
-                z_line,
-            ) = args
-            lists, codes, weights, column_sums, scales, biases, row_scales, zeros, z = (
-                pointer(context, builder, signature.args[i], args[i]) for i in (1, 4, 7, 10, 11, 12, 14, 15, 17)
-            )
-            numbers = [
-                I64(r) if r == 0 else builder.select(builder.icmp_signed("<", I64(r), last), I64(r), last)
-                for r in range(rows)
+            places = [
+                pointer(context, builder, kind, given) if isinstance(kind, types.Array) else given
+                for kind, given in zip(signature.args, args, strict=True)
             ]
+            count, lists, list_at, last, codes, code_at, code_line, weights, w_at, w_step, *rest = places
+            numbers = [I64(0)]
+            numbers += [builder.select(builder.icmp_signed("<", I64(r), last), I64(r), last) for r in range(1, rows)]
             heads = [builder.gep(codes, [builder.add(code_at, builder.mul(code_line, r))]) for r in numbers]
             listed, panel = builder.gep(lists, [list_at]), builder.gep(weights, [w_at])
-            sums, dot = [_all(WORDS, 0)] * (rows * vectors), _Dot(builder)
-            before = builder.block
-            with builder.if_then(builder.icmp_signed("<", I64(0), count)):
-                loop = VectorLoop(builder, I64(0), count, sums)
-                group = builder.zext(builder.load(builder.gep(listed, [loop.index])), I64)
-                at = builder.mul(group, w_step)
-                columns = [
-                    dot.weights(_load(builder, panel, builder.add(at, I64(v * LANES * 4)), WORDS, 1))
-                    for v in range(vectors)
-                ]
-                new = []
-                for r, head in enumerate(heads):
-                    words = dot.codes(_splat(builder, builder.load(builder.gep(head, [group]))))
-                    new += [dot.add(loop.values[r * vectors + v], words, columns[v]) for v in range(vectors)]
-                loop.close(new)
-                inside = builder.block
-            found = []
-            for value in new:
-                phi = builder.phi(WORDS)
-                phi.add_incoming(_all(WORDS, 0), before)
-                phi.add_incoming(value, inside)
-                found.append(phi)
-            for v in range(vectors):
-                place = builder.add(column, I64(v * LANES))
-                below = _load(builder, column_sums, place, WORDS, 4)
-                scale, bias = _load(builder, scales, place, FLOATS, 4), _load(builder, biases, place, DOUBLES, 8)
-                for r, number in enumerate(numbers):
-                    at = builder.add(row, number)
-                    zero = _splat(builder, builder.load(builder.gep(zeros, [at])))
-                    exact = builder.sub(found[r * vectors + v], builder.mul(zero, below))
-                    factor = builder.fmul(scale, _splat(builder, builder.load(builder.gep(row_scales, [at]))))
-                    value = builder.fmul(builder.sitofp(exact, DOUBLES), builder.fpext(factor, DOUBLES))
-                    value = builder.fptrunc(builder.fadd(value, bias), FLOATS)
-                    to = builder.add(z_at, builder.add(builder.mul(z_line, number), I64(v * LANES)))
-                    _store(builder, value, z, to, 4)
+            sums = _sums(builder, count, listed, heads, panel, w_step, vectors)
+            _finish(builder, sums, numbers, vectors, rest)
             return context.get_dummy_value()
 
         n = types.intp
@@ -181,6 +126,46 @@ def make_tile(rows: int, vectors: int) -> Any:
         ), emit
 
     return tile
+
+
+def _sums(builder: Any, count: Any, listed: Any, heads: list[Any], panel: Any, step: Any, vectors: int) -> list[Any]:
+    """Emit the sums over the listed groups, for each row a vector after the other."""
+    nothing, dot, before = _all(WORDS, 0), _Dot(builder), builder.block
+    with builder.if_then(builder.icmp_signed("<", I64(0), count)):
+        loop = VectorLoop(builder, I64(0), count, [nothing] * (len(heads) * vectors))
+        group = builder.zext(builder.load(builder.gep(listed, [loop.index])), I64)
+        at = builder.mul(group, step)
+        places = [builder.add(at, I64(v * LANES * 4)) for v in range(vectors)]
+        columns = [dot.weights(_load(builder, panel, place, WORDS, 1)) for place in places]
+        new = []
+        for r, head in enumerate(heads):
+            words = dot.codes(_splat(builder, builder.load(builder.gep(head, [group]))))
+            new += [dot.add(loop.values[r * vectors + v], words, columns[v]) for v in range(vectors)]
+        loop.close(new)
+        inside = builder.block
+    found = []
+    for value in new:
+        found.append(builder.phi(WORDS))
+        found[-1].add_incoming(nothing, before)
+        found[-1].add_incoming(value, inside)
+    return found
+
+
+def _finish(builder: Any, sums: list[Any], numbers: list[Any], vectors: int, places: list[Any]) -> None:
+    """Emit what makes numbers of sums, and stores them."""
+    column_sums, scales, biases, column, row_scales, zeros, row, z, z_at, z_line = places
+    for v in range(vectors):
+        place = builder.add(column, I64(v * LANES))
+        below = _load(builder, column_sums, place, WORDS, 4)
+        scale, bias = _load(builder, scales, place, FLOATS, 4), _load(builder, biases, place, DOUBLES, 8)
+        for r, number in enumerate(numbers):
+            at = builder.add(row, number)
+            zero = _splat(builder, builder.load(builder.gep(zeros, [at])))
+            exact = builder.sub(sums[r * vectors + v], builder.mul(zero, below))
+            factor = builder.fmul(scale, _splat(builder, builder.load(builder.gep(row_scales, [at]))))
+            value = builder.fmul(builder.sitofp(exact, DOUBLES), builder.fpext(factor, DOUBLES))
+            value = builder.fptrunc(builder.fadd(value, bias), FLOATS)
+            _store(builder, value, z, builder.add(z_at, builder.add(builder.mul(z_line, number), I64(v * LANES))), 4)
 
 
 @intrinsic

@@ -27,71 +27,35 @@ if WIDE:
     _row_1, _row_3, _row_4 = (make_tile(1, vectors) for vectors in (1, 3, 4))
 
     @compiled
-    def _tile(
-        units, count, lists, list_at, last, codes, code_at, code_line, w, w_at, w_step, column_sums, scales, biases,
-        column, row_scales, zeros, row, z, z_at, z_line,
-    ):  # fmt: skip
-        """Compute a tile of rows and `units` units; a tile of one row where there is one."""
+    def _tile(several, units, arguments):
+        """Compute the tile of `several` rows, or of one, that is `units` wide, at most PANEL."""
         vectors = units // LANES
-        if last and vectors == 4:
-            _tile_4(
-                count, lists, list_at, last, codes, code_at, code_line, w, w_at, w_step, column_sums, scales, biases,
-                column, row_scales, zeros, row, z, z_at, z_line,
-            )  # fmt: skip
-        elif last and vectors == 3:
-            _tile_3(
-                count, lists, list_at, last, codes, code_at, code_line, w, w_at, w_step, column_sums, scales, biases,
-                column, row_scales, zeros, row, z, z_at, z_line,
-            )  # fmt: skip
-        elif last and vectors == 2:
-            _tile_2(
-                count, lists, list_at, last, codes, code_at, code_line, w, w_at, w_step, column_sums, scales, biases,
-                column, row_scales, zeros, row, z, z_at, z_line,
-            )  # fmt: skip
-        elif last:
-            _tile_1(
-                count, lists, list_at, last, codes, code_at, code_line, w, w_at, w_step, column_sums, scales, biases,
-                column, row_scales, zeros, row, z, z_at, z_line,
-            )  # fmt: skip
+        if several and vectors == 4:
+            _tile_4(*arguments)
+        elif several and vectors == 3:
+            _tile_3(*arguments)
+        elif several and vectors == 2:
+            _tile_2(*arguments)
+        elif several:
+            _tile_1(*arguments)
         elif vectors == 4:
-            _row_4(
-                count, lists, list_at, last, codes, code_at, code_line, w, w_at, w_step, column_sums, scales, biases,
-                column, row_scales, zeros, row, z, z_at, z_line,
-            )  # fmt: skip
+            _row_4(*arguments)
         elif vectors == 3:
-            _row_3(
-                count, lists, list_at, last, codes, code_at, code_line, w, w_at, w_step, column_sums, scales, biases,
-                column, row_scales, zeros, row, z, z_at, z_line,
-            )  # fmt: skip
+            _row_3(*arguments)
         elif vectors == 2:
-            _row_2(
-                count, lists, list_at, last, codes, code_at, code_line, w, w_at, w_step, column_sums, scales, biases,
-                column, row_scales, zeros, row, z, z_at, z_line,
-            )  # fmt: skip
+            _row_2(*arguments)
         else:
-            _row_1(
-                count, lists, list_at, last, codes, code_at, code_line, w, w_at, w_step, column_sums, scales, biases,
-                column, row_scales, zeros, row, z, z_at, z_line,
-            )  # fmt: skip
+            _row_1(*arguments)
 
 else:
 
     @compiled
-    def _tile(
-        units, count, lists, list_at, last, codes, code_at, code_line, w, w_at, w_step, column_sums, scales, biases,
-        column, row_scales, zeros, row, z, z_at, z_line,
-    ):  # fmt: skip
-        """Compute a tile of rows and two vectors of units; a tile of one row where there is one."""
-        if last:
-            _tile_2(
-                count, lists, list_at, last, codes, code_at, code_line, w, w_at, w_step, column_sums, scales, biases,
-                column, row_scales, zeros, row, z, z_at, z_line,
-            )  # fmt: skip
+    def _tile(several, units, arguments):
+        """Compute the tile of `several` rows, or of one, that is two vectors wide."""
+        if several:
+            _tile_2(*arguments)
         else:
-            _row_2(
-                count, lists, list_at, last, codes, code_at, code_line, w, w_at, w_step, column_sums, scales, biases,
-                column, row_scales, zeros, row, z, z_at, z_line,
-            )  # fmt: skip
+            _row_2(*arguments)
 
 
 @compiled
@@ -128,11 +92,13 @@ def _layer(
             # All rows at a panel: its weights stay in a cache.
             for t in range(tiles):
                 first = t * ROWS
-                _tile(
-                    units, counts[t], lists, t * code_line, min(ROWS, rows - first) - 1, codes, first * code_line,
-                    code_line, weights, w_at + j * GROUP, width * GROUP, column_sums, scales, biases,
-                    layer[COLUMN_AT] + left + j, row_scales, zeros, first, z, first * z_line + left + j, z_line,
+                last = min(ROWS, rows - first) - 1
+                arguments = (
+                    counts[t], lists, t * code_line, last, codes, first * code_line, code_line, weights,
+                    w_at + j * GROUP, width * GROUP, column_sums, scales, biases, layer[COLUMN_AT] + left + j,
+                    row_scales, zeros, first, z, first * z_line + left + j, z_line,
                 )  # fmt: skip
+                _tile(last > 0, units, arguments)
 
 
 @compiled
