@@ -37,9 +37,9 @@ def _splat(builder: Any, scalar: Any) -> Any:
     return builder.shuffle_vector(one, undefined, _all(ir.VectorType(I32, LANES), 0))
 
 
-def _call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+def _call(builder: Any, name: str, result: Any, arguments: list[Any], fastmath: tuple[str, ...] = ()) -> Any:
     kind = ir.FunctionType(result, [each.type for each in arguments])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments, fastmath=fastmath)
 
 
 def _load(builder: Any, data: Any, at: Any, kind: Any, align: int) -> Any:
@@ -192,8 +192,9 @@ def encode_row(typing, z, at, vectors, slope, codes, code_at, row_scales, zeros,
         high = builder.select(builder.fcmp_ordered(">", found, high), found, high)
         loop.close([low, high])
         name = f"v{LANES}f32"
-        low = _call(builder, f"llvm.vector.reduce.fmin.{name}", FLOAT, [low])
-        high = _call(builder, f"llvm.vector.reduce.fmax.{name}", FLOAT, [high])
+        # Numbers are finite; a row that holds others is refused, whatever becomes of it here.
+        low = _call(builder, f"llvm.vector.reduce.fmin.{name}", FLOAT, [low], ("nnan", "nsz"))
+        high = _call(builder, f"llvm.vector.reduce.fmax.{name}", FLOAT, [high], ("nnan", "nsz"))
         most, magic, bits = FLOAT(255.0), FLOAT(MAGIC), I32(MAGIC_BITS)
         scale = builder.fsub(builder.fdiv(high, most), builder.fdiv(low, most))
         scale = builder.select(builder.fcmp_ordered("<", scale, FLOAT(LEAST)), FLOAT(1.0), scale)
