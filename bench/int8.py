@@ -1,4 +1,4 @@
-"""Answers in whole numbers of eight bits beside float32, both compiled: `python -m bench.int8`.
+"""Scores in whole numbers of eight bits beside float32, both compiled: `python -m bench.int8`.
 
 Each pair of measurements asks both for the same images, in turns first the one and first the other. Without MODEL files
 the networks are as they are drawn: half of their hidden values are 0, more than after training.
@@ -44,7 +44,7 @@ def measure(params: Params, x: Array, kernels: fnnet.Kernels, pairs: int) -> lis
     return found
 
 
-@click.command(help="Measure int8 answers beside those of float32.")
+@click.command(help="Measure int8 beside float32.")
 @click.argument("models", nargs=-1, type=click.Path(exists=True))
 @click.option("--pairs", type=click.IntRange(1), default=25, show_default=True, help="Pairs of measurements.")
 @click.option("--threads", type=click.IntRange(1), default=None, help="Threads; as many as can run by default.")

@@ -84,15 +84,17 @@ def quantise(params: Params, activation: str | Activation = "relu") -> Quantised
             raise UsageError("too many inputs for int8", place=place, expected=expected, found=found)
         with np.errstate(over="ignore"):
             W, b = layer.W.astype(np.float32), layer.b.astype(np.float32)
-        if not (np.isfinite(W).all() and np.isfinite(b).all()):
-            raise UsageError("parameters have no int8 form", place=place, expected="finite float32", found="others")
+        for array, given in ((W, layer.W), (b, layer.b)):
+            if (wrong := ~np.isfinite(array)).any():
+                found = given[wrong][0]
+                raise UsageError("parameters have no int8 form", place=place, expected="finite float32", found=found)
         scale = np.abs(W).max(axis=0) / np.float32(LARGEST_WEIGHT)
         scale = np.where(scale < LEAST, np.float32(1), scale)
         layers.append(QuantisedLayer(freeze(np.rint(W / scale).astype(np.int8)), freeze(scale), freeze(b)))
     limit = _limit(layers)
     if limit < 1:
-        expected = "values below 3e38 for inputs up to 1"
-        raise UsageError("weights are too large for int8", expected=expected, found="larger ones")
+        expected, found = "values below 3e38 for inputs up to 1", f"for inputs up to {limit:.3g}"
+        raise UsageError("weights are too large for int8", expected=expected, found=found)
     return Quantised(tuple(layers), SLOPES.get(name, 0.0), float(np.float32(limit)))
 
 

@@ -1,4 +1,4 @@
-"""The door to `core.int8`: a network in whole numbers, ready to score rows that are checked once."""
+"""What `core.public` calls for int8: a network in whole numbers, and rows that are checked once."""
 
 from __future__ import annotations
 

@@ -319,7 +319,7 @@ SECONDS: Final[Mapping[str, float]] = MappingProxyType(
         "products": 0.3,
         "operations": 0.9,
         "augment": 0.6,
-        "whole": 0.8,
+        "whole": 0.9,
     }
 )
 """About how long each part took to compile, to share the parts out among processes."""
