@@ -133,9 +133,7 @@ def test_predict_predictor_and_models():
 def test_refuses_parameters_that_are_not_finite(W):
     params = fnnet.init((3, 2, 2), dtype=np.float64)
     params = Params((params[0], Layer(np.full((2, 2), W), np.zeros(2))))
-    with pytest.raises(
-        UsageError, match=r"layer 2: parameters have no int8 form; expected finite float32, found (nan|inf|1e\+39)"
-    ):
+    with pytest.raises(UsageError, match=r"layer 2: .* no int8 form; expected finite float32, found (nan|inf|1e\+39)"):
         fnnet.predictor(params, precision="int8")
 
 
@@ -143,7 +141,7 @@ def test_refuses_what_may_overflow():
     large = network(([[1e20]], [0]), ([[1e20]], [0]))
     with pytest.raises(
         UsageError,
-        match="weights are too large for int8; expected values below 3e38 .* 1, found for inputs up to 0.0294",
+        match=r"weights are too large for int8; .*, found for inputs up to 0\.0294",
     ):
         fnnet.predictor(large, precision="int8")
     for bias in (0, 5e37):
