@@ -4,6 +4,8 @@ from typing import Final
 
 ACTIVATIONS: Final = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "linear", "mish")
 """The activations of hidden layers; compiled code numbers them in this order."""
+PRECISIONS: Final = ("float", "int8")
+"""What a network computes with to predict: floats like its parameters, or whole numbers of eight bits."""
 STEPPING: Final = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lion")
 """The optimizers that update the parameters after each batch."""
 OPTIMIZERS: Final = (*STEPPING, "lbfgs")

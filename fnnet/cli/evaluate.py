@@ -32,7 +32,8 @@ from fnnet.cli.options import (
     transpose_option,
 )
 from fnnet.cli.streams import echo
-from fnnet.errors import DataError, ModelError, counted
+from fnnet.errors import DataError, ModelError, UsageError, counted
+from fnnet.names import PRECISIONS
 
 if TYPE_CHECKING:
     from fnnet.core.metrics import Evaluation
@@ -53,6 +54,13 @@ SHEET: Final = 100
 @transpose_option
 @compiled_options("Evaluate")
 @click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="float",
+    show_default=True,
+    help="int8: weights and hidden values in whole numbers of eight bits, and the accuracy that this loses.",
+)
+@click.option(
     "--plot",
     type=FileName(),
     metavar="[FILE]",
@@ -68,6 +76,7 @@ def evaluate(
     plot: str | None,
     jit: bool,
     threads: int | None,
+    precision: str,
     seed: int,
     as_json: bool,
     quiet: bool,
@@ -82,7 +91,9 @@ def evaluate(
     check_outputs(inputs=[model_path, *data_inputs(options)], pictures={"--plot": plot})
     notify = Notices(quiet)
     begin_loading_kernels(jit, threads)
-    model = load_model(model_path)
+    model, is_int8 = load_model(model_path), precision == "int8"
+    if is_int8:
+        _check_int8(model)
     try:
         dataset = data.with_classes(load_data(options, notify, model), model.classes, notify)
     except DataError as error:  # the number of the classes is the model's
@@ -91,8 +102,13 @@ def evaluate(
     part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
     if not quiet:
         echo(describe(dataset, {part: len(examples.labels)}), err=as_json)
-    kernels, _ = load_kernels(jit, threads, notify, ["infer"])
-    result = metrics.evaluate(model.params, *examples, activation=model.activation, kernels=kernels)
+    kernels, _ = load_kernels(jit, threads, notify, ["infer", *["whole"] * is_int8])
+    results = [
+        metrics.evaluate(model.params, *examples, activation=model.activation, precision=each, kernels=kernels)
+        for each in ("float", "int8")[: 1 + is_int8]
+    ]
+    result = results[-1]
+    lost = results[0].accuracy - result.accuracy if is_int8 else None
     matrix = metrics.confusion(result.predicted, examples.labels, len(model.classes))
     if as_json:
         figures = zip(model.classes, metrics.per_class(matrix), strict=True)
@@ -101,6 +117,8 @@ def evaluate(
             "dataset": dataset.name,
             "images": len(examples.labels),
             "jit": kernels.compiled,
+            "precision": precision,
+            "accuracy_lost": lost,
             "loss": result.loss,
             "accuracy": result.accuracy,
             "classes": [{"class": name, **row._asdict()} for name, row in figures],
@@ -115,10 +133,32 @@ def evaluate(
         say(
             f"accuracy {result.accuracy:.2%}, loss {loss_text(result.loss)} on {counted(len(examples.labels), 'image')}"
         )
+        if is_int8:
+            _say_what_is_lost(*results)
     if plot:
         _plot_sheet(plot, model, dataset, examples, result, seed)
         if not as_json:
             say(f"saved {plot}")
+
+
+def _check_int8(model: Model) -> None:
+    """Raise UsageError, before data is read, for a model that has no int8 form."""
+    from fnnet.core import int8
+
+    try:
+        int8.quantise(model.params, model.activation)
+    except UsageError as error:
+        raise error.at("--precision", fix="leave the option out") from None
+
+
+def _say_what_is_lost(floats: Evaluation, whole: Evaluation) -> None:
+    from fnnet.apps.report import loss_text
+
+    lost = 100 * (floats.accuracy - whole.accuracy)
+    less = f"{abs(lost):.2f} points {'less' if lost > 0 else 'more'}" if lost else "as"
+    differ = counted(int((floats.predicted != whole.predicted).sum()), "image")
+    by_floats = f"{floats.accuracy:.2%}, loss {loss_text(floats.loss)}"
+    say(f"int8: {less} accurate {'than' if lost else 'as'} floats ({by_floats}); {differ} classed otherwise")
 
 
 def _check_fit(model: Model, dataset: Dataset, model_path: str) -> None:

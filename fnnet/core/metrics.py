@@ -48,15 +48,16 @@ def evaluate(
     labels: Array,
     *,
     activation: str | Activation | None = None,
+    precision: str = "float",
     kernels: Kernels = NUMPY,
 ) -> Evaluation:
     """Return loss, accuracy and predictions over `x` (n, inputs), `labels` (n,).
 
-    params, activation   as in `loss`.
+    params, activation, precision   as in `scores`.
 
     Raises   UsageError without rows, or as `forward` does.
     """
-    logits = scores(params, x, activation=activation, kernels=kernels)
+    logits = scores(params, x, activation=activation, precision=precision, kernels=kernels)
     labels = check_labels(labels, logits.shape)
     with np.errstate(over="ignore", invalid="ignore"):
         loss = kernels.operations.cross_entropy(logits, labels)

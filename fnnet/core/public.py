@@ -43,6 +43,7 @@ from fnnet.core.checks import (
     check_label_smoothing,
     check_labels,
     check_weights,
+    shown,
 )
 from fnnet.core.network import BYTES, Activations
 from fnnet.core.operations import Activation
@@ -50,6 +51,7 @@ from fnnet.core.params import Array, Params, freeze, freeze_params
 from fnnet.core.state import Model
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import UsageError
+from fnnet.names import PRECISIONS
 
 CHUNK: Final = 4096
 """Rows that NumPy's kernels score at a time: bounds the memory of the float copy and of the activations."""
@@ -203,21 +205,33 @@ def update(params: Params, grads: Params, learning_rate: float, *, kernels: Kern
 
 @calm
 def scores(
-    params: Params | Model, x: Any, *, activation: str | Activation | None = None, kernels: Kernels = NUMPY
+    params: Params | Model,
+    x: Any,
+    *,
+    activation: str | Activation | None = None,
+    precision: str = "float",
+    kernels: Kernels = NUMPY,
 ) -> Array:
     """Return the logits of each row of `x` (n, inputs), read-only (n, classes).
 
     params, activation   as in `loss`.
+    precision            "float", that of the parameters, or "int8": weights and hidden values are whole numbers of
+                         eight bits, as `fnnet.core.int8` defines them, and scores are float32. It takes less time and
+                         is less exact, and the activation must be relu, leaky_relu or linear.
 
     NumPy's kernels take CHUNK rows at a time. Compiled kernels take all in one call; the bits of a row then do not
-    depend on the other rows.
+    depend on the other rows. With int8 they never do, and both kernels give the same bits.
 
     >>> import fnnet, numpy as np
     >>> fnnet.scores(fnnet.init((4, 3, 2)), np.zeros((5, 4))).shape
     (5, 2)
+    >>> fnnet.scores(fnnet.init((4, 3, 2)), np.zeros((5, 4)), precision="int8").dtype
+    dtype('float32')
     """
     params, formula = check_network(params, activation)
     check_kernels(kernels)
+    if _is_int8(precision):
+        return freeze(_whole(params, formula, kernels).scores(x))
     x, dtype = check_input(x, params), params.layers[0].W.dtype
     with np.errstate(over="ignore", invalid="ignore"):
         if kernels.predictor is not None and isinstance(formula, str):
@@ -233,11 +247,17 @@ def scores(
 
 
 def predict(
-    params: Params | Model, x: Any, *, activation: str | Activation | None = None, kernels: Kernels = NUMPY
+    params: Params | Model,
+    x: Any,
+    *,
+    activation: str | Activation | None = None,
+    precision: str = "float",
+    kernels: Kernels = NUMPY,
 ) -> Array:
     """Return the most probable class of each row of `x` (n, inputs), int64 (n,); the lowest of equally probable ones.
 
     params, activation   as in `loss`: a Model predicts with its own activation.
+    precision            as in `scores`.
     Raises   UsageError for a row that has a NaN among its scores, or whose highest score is infinite; for another
              activation than the model's.
 
@@ -245,13 +265,19 @@ def predict(
     >>> fnnet.predict(fnnet.init((4, 3, 2)), np.zeros((3, 4))).tolist()
     [0, 0, 0]
     """
-    return freeze(best_classes(scores(params, x, activation=activation, kernels=kernels)))
+    return freeze(best_classes(scores(params, x, activation=activation, precision=precision, kernels=kernels)))
 
 
 def predictor(
-    params: Params | Model, *, activation: str | Activation | None = None, kernels: Kernels = NUMPY
+    params: Params | Model,
+    *,
+    activation: str | Activation | None = None,
+    precision: str = "float",
+    kernels: Kernels = NUMPY,
 ) -> Callable[[Any], Array]:
     """Return a function of `x` alone that predicts as `predict` does, for many calls on one network.
+
+    params, activation, precision   as in `scores`.
 
     With compiled kernels the parameters are packed once, and one row then takes microseconds. Several threads may call
     the function.
@@ -260,9 +286,14 @@ def predictor(
     >>> classify = fnnet.predictor(fnnet.init((4, 3, 2)))
     >>> classify(np.zeros((1, 4))).tolist()
     [0]
+    >>> classify = fnnet.predictor(fnnet.init((4, 3, 2)), precision="int8")
+    >>> classify(np.zeros((1, 4), np.uint8)).tolist()
+    [0]
     """
     params, formula = check_network(params, activation)
     check_kernels(kernels)
+    if _is_int8(precision):
+        return calm(_whole(params, formula, kernels).best)
     inputs, dtype = params.layers[0].W.shape[0], params.layers[0].W.dtype
     if kernels.predictor is None or not isinstance(formula, str):
         kept = parameters.each(lambda array: freeze(array.copy()), params)  # as compiled kernels do
@@ -283,6 +314,19 @@ def predictor(
         return best
 
     return classify
+
+
+def _is_int8(precision: Any) -> bool:
+    """Return True for "int8", False for "float", else raise UsageError."""
+    if not isinstance(precision, str) or precision not in PRECISIONS:
+        raise UsageError("unknown precision", expected=" or ".join(PRECISIONS), found=shown(precision))
+    return precision == "int8"
+
+
+def _whole(params: Params, formula: str | Activation, kernels: Kernels) -> Any:
+    from fnnet.core.public_int8 import Whole  # imported here: few programs use it
+
+    return Whole(params, formula, kernels)
 
 
 def _as_stored(x: Array, params: Params) -> Array:

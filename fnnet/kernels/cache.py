@@ -37,7 +37,7 @@ SOURCES: Final = (
     *(f"core/{name}.py" for name in ("__init__", "checks", "dropout", "frames", "operations", "params", "rng")),
     *(
         f"kernels/{name}.py"
-        for name in ("__init__", "build", "layout", "machine", "shipped", "shortcuts", "signatures")
+        for name in ("__init__", "build", "int8_layout", "layout", "machine", "shipped", "shortcuts", "signatures")
     ),
     "kernels/native",
 )

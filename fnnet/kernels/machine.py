@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import platform
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +20,8 @@ class Machine(NamedTuple):
     rows           rows of a register tile: 2 vectors wide, it leaves registers for its operands.
     fma            True if a multiply-add is one instruction that rounds once.
     compress       True if an instruction packs the chosen elements of a vector.
+    dot            how sums of four products of bytes are made: "vnni", one instruction; "maddubs", pairs in 16 bits
+                   first; "", plain operations.
     """
 
     cpu: str
@@ -27,17 +30,18 @@ class Machine(NamedTuple):
     rows: int
     fma: bool
     compress: bool
+    dot: str
 
 
 LEVELS: Final = MappingProxyType(
     {
-        "x86-64": (16, 6, False),
-        "x86-64-v2": (16, 6, False),
-        "x86-64-v3": (32, 6, True),
-        "x86-64-v4": (64, 12, True),
+        "x86-64": (16, 6, False, ""),
+        "x86-64-v2": (16, 6, False, "maddubs"),
+        "x86-64-v3": (32, 6, True, "maddubs"),
+        "x86-64-v4": (64, 12, True, "maddubs"),
     }
 )
-"""Levels of the x86-64 architecture: bytes of a vector, rows of a tile, multiply-add."""
+"""Levels of the x86-64 architecture: bytes of a vector, rows of a tile, multiply-add, sums of four products."""
 
 FEATURES: Final = MappingProxyType(
     {
@@ -75,8 +79,8 @@ def machine() -> Machine:
                 f"{level}, which needs {lacking[0]}",
             )
             raise UsageError("not this processor", where="FNNET_CPU", expected=expected, found=found)
-        width, rows, fma = LEVELS[level]
-        return Machine(level, "", width, rows, fma, compress=False)
+        width, rows, fma, dot = LEVELS[level]
+        return Machine(level, "", width, rows, fma, compress=False, dot=dot)
     cpu, features = binding.get_host_cpu_name(), binding.get_host_cpu_features()
     arm = platform.machine().lower() in ("aarch64", "arm64")
     wide, avx = features.get("avx512f", False), features.get("avx", False)
@@ -87,7 +91,16 @@ def machine() -> Machine:
         12 if wide or arm else 6,
         arm or features.get("fma", False),
         wide and features.get("avx512vbmi2", False),
+        _dot(features, wide, avx),
     )
+
+
+def _dot(features: Mapping[str, bool], wide: bool, avx: bool) -> str:
+    """Return how this machine sums four products of bytes, in vectors of its width."""
+    if features.get("avx512vnni" if wide else "avxvnni"):
+        return "vnni"
+    needed = "avx512bw" if wide else "avx2" if avx else "ssse3"
+    return "maddubs" if features.get(needed) else ""
 
 
 def target() -> Any:

@@ -23,10 +23,12 @@ FOLDER: Final = Path(__file__).with_name("code")
 MAX_BYTES: Final = 64 * 2**20
 
 
-def vectors() -> str:
-    """Return a name for all that the kernels' sources ask about the machine."""
+def vectors(part: str = "") -> str:
+    """Return a name for all that the sources of a part ask about the machine."""
     host = machine()
     kinds = [f"{host.vector_bytes}x{host.rows}", "fma" * host.fma, "compress" * host.compress]
+    if part == "whole":
+        kinds.append(host.dot)
     return "-".join(filter(None, [sys.platform, platform.machine().lower(), *kinds]))
 
 
@@ -56,7 +58,7 @@ def write(part: str, dtype: str, code: bytes) -> None:
 
 
 def _place(part: str, dtype: str) -> Path:
-    return FOLDER / f"{part}-{dtype}-{vectors()}.bc"
+    return FOLDER / f"{part}-{dtype}-{vectors(part)}.bc"
 
 
 def _digest(packed: bytes) -> bytes:

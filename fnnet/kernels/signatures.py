@@ -28,6 +28,8 @@ class Function(NamedTuple):
 INTEGER: Final = Argument("int64")
 REAL: Final = Argument("real")
 REALS: Final = Argument("real", 1)
+INT8S: Final = Argument("int8", 1)
+INT32S: Final = Argument("int32", 1)
 UINT8S: Final = Argument("uint8", 1)
 UINT16S: Final = Argument("uint16", 1)
 UINT32S: Final = Argument("uint32", 1)
@@ -221,6 +223,35 @@ _INFER: Final = {
         },
     ),
 }
+_WHOLE: Final = {
+    "scores_int8": Function(
+        "int8",
+        {
+            **_TEAM,
+            "shape": LAYERS,
+            "weights": INT8S,
+            "column_sums": INT32S,
+            "scales": FLOAT32S,
+            "biases": FLOAT64S,
+            "slope": REAL,
+            "limit": REAL,
+            "code_line": INTEGER,
+            "z_line": INTEGER,
+            "codes_all": UINT32S,
+            "lists_all": UINT32S,
+            "counts_all": INT64S,
+            "row_scales_all": FLOAT32S,
+            "zeros_all": INT32S,
+            "z_all": FLOAT32S,
+            "x_bytes": UINT8S,
+            "x_floats": FLOAT32S,
+            "n": INTEGER,
+            "unit_rows": INTEGER,
+            "logits": FLOAT32S,
+            "best": INT64S,
+        },
+    ),
+}
 _BACKWARD: Final = {
     "second_phase": Function(
         "backward",
@@ -274,6 +305,7 @@ PARTS: Final[Mapping[str, Mapping[str, Function]]] = MappingProxyType(
         "products": _PRODUCTS,
         "operations": _OPERATIONS,
         "augment": _AUGMENT,
+        "whole": _WHOLE,
     }
 )
 """The parts that are compiled side by side, each an object file, the longest first: name -> functions. `name_floats` is
@@ -288,6 +320,7 @@ NEEDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "products": (),
         "operations": ("products",),
         "augment": (),
+        "whole": (),
     }
 )
 """The parts whose functions a part calls, and those that they call."""
@@ -301,6 +334,7 @@ SECONDS: Final[Mapping[str, float]] = MappingProxyType(
         "products": 0.3,
         "operations": 0.9,
         "augment": 0.6,
+        "whole": 0.9,
     }
 )
 """About how long each part took to compile, to share the parts out among processes."""

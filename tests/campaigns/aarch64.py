@@ -27,12 +27,13 @@ from tests.conftest import ROOT
 EMULATOR, COMPILER = "qemu-aarch64", "aarch64-linux-gnu-gcc"
 INSTALL = "apt-get install qemu-user gcc-aarch64-linux-gnu"
 TRIPLE, ELF_MACHINE = "aarch64-linux-gnu", 183
-PARTS = ("train", "augment", "operations")
+PARTS = ("train", "augment", "operations", "whole")
 PROCESSORS = {"cortex-a72": "cortex-a72", "neoverse-v1": "max"}
 """LLVM's names of processors, and what qemu calls the nearest that it has. The second has SVE, vectors of any width."""
 FILES = (
     "tests/kernels/test_block.py",
     "tests/kernels/test_kernels.py",
+    "tests/kernels/test_int8.py",
     "tests/core/test_activations.py",
     "tests/core/test_deform.py",
 )

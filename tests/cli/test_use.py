@@ -1,11 +1,13 @@
 """`fnnet evaluate` and `fnnet predict` with a model that was trained by `fnnet train`."""
 
 import csv
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from fnnet.core import int8
 from tests.cli.conftest import class_folders, save_digits
 from tests.tools.samples import csv_file
 
@@ -17,6 +19,8 @@ def test_evaluate(model, run, idx_folder):
         "dataset",
         "images",
         "jit",
+        "precision",
+        "accuracy_lost",
         "loss",
         "accuracy",
         "classes",
@@ -32,6 +36,46 @@ def test_evaluate(model, run, idx_folder):
     assert lines[0].startswith("data: idx, 10 test images")
     assert lines[-1].startswith("accuracy 100.00%")
     assert len(run("evaluate", model, "--data", idx_folder, "--quiet").out.splitlines()) == 1
+
+
+def test_evaluate_with_int8_says_what_it_loses(model, run, idx_folder, monkeypatch):
+    command = ("evaluate", model, "--data", idx_folder)
+    floats = run(*command, "--json").json
+    assert (floats["precision"], floats["accuracy_lost"]) == ("float", None)
+    for jit in ("--no-jit", "--jit"):
+        document = run(*command, "--precision", "int8", jit, "--json").json
+        assert (document["precision"], document["accuracy_lost"]) == ("int8", 0.0)
+        assert document["loss"] == pytest.approx(floats["loss"], abs=0.01)
+        assert document["loss"] != floats["loss"]
+    lines = run(*command, "--precision", "int8").out.splitlines()
+    assert lines[-2].startswith("accuracy 100.00%")
+    assert re.fullmatch(
+        r"int8: as accurate as floats \(100.00%, loss 0\.\d{4}\); 0 images classed otherwise", lines[-1]
+    )
+    quantise = int8.quantise
+
+    def worse(params, activation):
+        """The scores of the first class have the other sign."""
+        found = quantise(params, activation)
+        last = found.layers[-1]
+        return found._replace(layers=(*found.layers[:-1], last._replace(W=last.W * np.int8([-1] + [1] * 9))))
+
+    monkeypatch.setattr(int8, "quantise", worse)
+    document = run(*command, "--precision", "int8", "--json").json
+    assert document["accuracy_lost"] == 1 - document["accuracy"] > 0
+    lost, wrong = 100 * document["accuracy_lost"], round(10 * document["accuracy_lost"])
+    line = run(*command, "--precision", "int8", "--quiet").out.splitlines()[-1]
+    assert f"int8: {lost:.2f} points less accurate than floats (100.00%" in line
+    assert f"; {wrong} image" in line
+    run(*command, "--precision", "int4").failed(2, "--precision", "float", "int8")
+
+
+def test_evaluate_with_int8_refuses_activations_before_the_data(run, idx_folder):
+    made = run("train", "--data", idx_folder, "--activation", "tanh", "--epochs", 1, "--quiet")
+    assert made.code == 0
+    run("evaluate", "model.safetensors", "--data", "missing", "--precision", "int8").failed(
+        2, "--precision: activation has no int8 form", "relu or leaky_relu or linear", "tanh", "leave the option out"
+    )
 
 
 def test_evaluate_where_there_is_no_test_set(model, run, idx_folder):

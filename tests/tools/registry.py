@@ -119,13 +119,16 @@ _from = {"params": _tree, "activations": (OTHER, FORWARD), "dlogits": (NUMBERS, 
 for _name in ("backpropagate", "input_gradient", "sample_gradients"):
     _add(f"public_gradients.{_name}", getattr(fnnet, _name), _from, takes=True, errors=[({"dlogits": X},
         r"dlogits do not fit the logits; expected shape \(7, 3\), found \(7, 6\)")])
-_add("public.scores", fnnet.scores, {"params": _tree, "x": _x, "activation": _relu}, takes=True, fine=_default,
-    errors=[*_width, ({"x": NAN}, NAN_TOLD)])
-_add("public.predict", fnnet.predict, {"params": _tree, "x": _x, "activation": _relu}, takes=True, fine=_default,
-    errors=[*_width, ({"x": NAN}, NAN_TOLD)])
-_add("public.predictor", lambda params, x, activation, kernels=NUMPY: fnnet.predictor(params, activation=activation,
-    kernels=kernels)(x), {"params": _tree, "x": _x, "activation": _relu}, takes=True, fine=_default,
-    errors=[({"x": NAN}, NAN_TOLD)])
+_answer = {"params": _tree, "x": _x, "activation": _relu, "precision": (OTHER, "float")}
+_whole = [({"precision": "int4"}, "unknown precision; expected float or int8, found 'int4'"),
+    ({"precision": "int8", "x": NAN}, NAN_TOLD), ({"precision": "int8", "activation": "tanh"}, "has no int8 form")]
+_add("public.scores", fnnet.scores, _answer, takes=True, fine=_default, errors=[*_width, ({"x": NAN}, NAN_TOLD),
+    *_whole])
+_add("public.predict", fnnet.predict, _answer, takes=True, fine=_default, errors=[*_width, ({"x": NAN}, NAN_TOLD),
+    *_whole])
+_add("public.predictor", lambda params, x, activation, precision, kernels=NUMPY: fnnet.predictor(params,
+    activation=activation, precision=precision, kernels=kernels)(x), _answer, takes=True, fine=_default,
+    errors=[({"x": NAN}, NAN_TOLD), *_whole])
 _add("public.best_classes", public.best_classes, {"logits": (FLOATS, X)}, errors=[({"logits": X * np.nan}, "row 0")])
 
 # Parameters.
@@ -223,8 +226,9 @@ _add("schedules.plateau_scale", schedules.plateau_scale, {"losses": (OTHER, [3.0
 # Metrics.
 
 _predicted = {"predicted": (INTEGERS, (LABELS + (LABELS > 1)) % 3), "labels": _labels}
-_add("metrics.evaluate", metrics.evaluate, {"params": _tree, "x": _x, "labels": _labels, "activation": _relu},
-    takes=True, fine=_default, errors=[({"x": X[:0], "labels": LABELS[:0]}, "at least 1 row")])
+_add("metrics.evaluate", metrics.evaluate, {"params": _tree, "x": _x, "labels": _labels, "activation": _relu,
+    "precision": (OTHER, "float")}, takes=True, fine=_default, errors=[({"x": X[:0], "labels": LABELS[:0]},
+    "at least 1 row"), *_whole])
 _add("metrics.accuracy", metrics.accuracy, _predicted, errors=[({"labels": LABELS[1:]}, "as many")])
 _add("metrics.confusion", metrics.confusion, _predicted | {"classes": (OTHER, 3)}, errors=[({"classes": 2},
     "label out of range"), ({"labels": LABELS[1:]}, "shape")])
