@@ -302,8 +302,9 @@ def test_nor_outside_those_of_what_else_is_trained(
 def test_packing_and_unpacking(sizes, threads, lanes):
     params = fnnet.init(sizes, 5)
     plan = layout.layout(sizes, np.float32, lanes, 4, threads)
-    flat = pack.pack(params, plan)
-    assert weights_sha256(pack.unpack(flat, plan)) == weights_sha256(params)
+    flat = pack.pack([params], plan)
+    (again,) = pack.unpack(flat, plan)
+    assert weights_sha256(again) == weights_sha256(params)
     assert flat.ctypes.data % 64 == 0
 
 

@@ -44,11 +44,11 @@ def test_core_s_optimizers_keep_their_compiled_twin(numba_kernels):
     }
     for name, optimizer in kinds.items():
         state = TrainState(PARAMS, optimizer.init(PARAMS), 0, 0)
-        assert type(blocks.make_blocks(state, 4, PLAIN, optimizer, numba_kernels)) is blocks.Compiled, name
+        assert type(blocks.make_blocks([state], 4, [PLAIN], [optimizer], numba_kernels)) is blocks.Compiled, name
     mine = own()._replace(name="adam")
     for optimizer in (mine, core.clipped(mine, 1.0), fnnet.clipped(mine, 1.0)):
         state = TrainState(PARAMS, optimizer.init(PARAMS), 0, 0)
-        assert type(blocks.make_blocks(state, 4, PLAIN, optimizer, numba_kernels)) is blocks.Loop
+        assert type(blocks.make_blocks([state], 4, [PLAIN], [optimizer], numba_kernels)) is blocks.Loop
 
 
 BAD = {

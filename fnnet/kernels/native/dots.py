@@ -37,9 +37,9 @@ def _splat(builder: Any, scalar: Any) -> Any:
     return builder.shuffle_vector(one, undefined, _all(ir.VectorType(I32, LANES), 0))
 
 
-def _call(builder: Any, name: str, result: Any, arguments: list[Any], fastmath: tuple[str, ...] = ()) -> Any:
+def _call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
     kind = ir.FunctionType(result, [each.type for each in arguments])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments, fastmath=fastmath)
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
 
 
 def _load(builder: Any, data: Any, at: Any, kind: Any, align: int) -> Any:
