@@ -28,7 +28,7 @@ ARGUMENTS: Final = {
     "--label-column": "label_column", "--image-size HxW": "flat=(height, width)", "--image": "Reading(image=True)",
     "--class-names": "classes", "--classes": "the length of classes", "--first-label": "first_label",
     "--first-index": "first_index", "--pixel-max": "pixel_max", "--no-transpose": "transpose=False",
-    "--transpose": "transpose=True",
+    "--transpose": "transpose=True", "--ink dark": "ink='dark'", "--ink light": "ink='light'",
 }  # fmt: skip
 """Options of the command line, which readers name, and the arguments in Python that they stand for."""
 OPTION: Final = re.compile("|".join(sorted(ARGUMENTS, key=len, reverse=True)))
