@@ -74,7 +74,7 @@ def dataset_of(
         part and _examples(part, source, len(classes), preprocessing, shape, first_label) for part in (train, test)
     )
     assert examples is not None
-    more = [note for note in (test.notes if test else ()) if note.code != "colour"]
+    more = [note for note in (test.notes if test else ()) if note.code != "colour" and note not in train.notes]
     told = [*notes, *train.notes, *more, *_swapped(source, examples, tested)]
     known = compared == BOTH  # by a model, or by the data set that this one is to be like
     name_of_first = "labelled" if known and tested is None else "training"

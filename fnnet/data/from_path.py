@@ -70,6 +70,9 @@ def from_path(
     elif by_name and content.labels is not None and not reading.first_label and (found or not path.is_dir()):
         content, more = numbered(content, classes, str(path))
         notes += more
+    content = content._replace(notes=order.beside(content.notes))
+    if content.test:
+        content = content._replace(test=content.test._replace(notes=order.beside(content.test.notes)))
     if content.by_row and reading.transpose is None:
         notes = [note for note in notes if note not in order.notes]
         transposed = False
@@ -204,7 +207,7 @@ def read_images(
         problem, expected = "image size does not fit the model", f"{size(stored)}, as the model was trained"
         fix = "scale the images to that size, or train a model for theirs, or with --size"
         refuse(problem, where, content.shape_at, expected, size(content.image_shape), fix)
-    for note in (*order.notes, *content.notes):
+    for note in (*order.notes, *order.beside(content.notes)):
         notify(with_arguments(note) if is_frame(path) else note)
     with _for_a_model():
         return preprocess.apply(preprocessing, content.x, shape, where, content.ink)

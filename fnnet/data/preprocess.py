@@ -272,7 +272,7 @@ def _polarity(wanted: Ink, sample: Array, shape: tuple[int, int], most: int) -> 
     if paper - ink < PURE or (paper >= 255 - PURE and ink <= PURE):
         paper, ink = 255, 0
     kind = "black ink on white paper" if (paper, ink) == (255, 0) else f"ink of {ink} on paper of {paper}"
-    text = f"dark ink on light paper: read as light ink on black ({kind}), as the model will keep"
+    text = f"dark ink on light paper: read as light ink on black ({kind})"
     if uneven is not None:
         framed = (in_border(uneven, shape) != 0).mean() > 0.5
         fix = (
