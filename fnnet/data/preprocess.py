@@ -352,9 +352,7 @@ def _both(dark: Array, flat: Array, sample: Array, shape: tuple[int, int]) -> bo
     return bool(min((dark[rows] & (kinds < 0)).mean(), (light[rows] & (kinds > 0)).mean()) > OTHERS)
 
 
-def _mixed(
-    share: float, dark: Array, flat: Array, both: bool, sample: Array, shape: tuple[int, int]
-) -> Iterator[Note]:
+def _mixed(share: float, dark: Array, flat: Array, both: bool, sample: Array, shape: tuple[int, int]) -> Iterator[Note]:
     """Yield a note if images of both kinds of ink are in a sample; arguments as `_both` takes and returns them."""
     # Edges of light ink in uneven light look like both; its strokes do not.
     undecided = 1 - MOST < share < MOST and (strokes(spread(sample, UNEVEN), shape) > 0).mean() < MOST_DARK

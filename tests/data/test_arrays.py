@@ -253,5 +253,11 @@ def test_one_image_alone_is_one(save, made, count, tmp_path):
 
 
 def test_what_may_be_several_images_is_several():
-    for shape, stored in (((6, 6), (6, 6, 6)), ((1, 5), (1, 5)), ((3, 3), (3, 3, 3)), ((6, 5), (3, 6, 5)), (None, (6, 5))):
+    for shape, stored in (
+        ((6, 6), (6, 6, 6)),
+        ((1, 5), (1, 5)),
+        ((3, 3), (3, 3, 3)),
+        ((6, 5), (3, 6, 5)),
+        (None, (6, 5)),
+    ):
         assert arrays.one_image(np.zeros(stored), shape).shape == stored
