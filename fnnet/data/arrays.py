@@ -26,6 +26,8 @@ COLOURS: Final = (1, 3, 4)
 """Channels of an image: grey, RGB, RGB and alpha."""
 PIECE: Final = 2**20
 """Numbers that are converted at a time."""
+ENOUGH: Final = 64
+"""As many pixels are an image for sure, not measurements."""
 
 
 def as_content(
@@ -33,7 +35,7 @@ def as_content(
     labels_at: str = "", labels_name: str = "",
 ) -> Content:  # fmt: skip
     """Return images, with their labels if there are any, as a reader returns them; see `as_images`, `as_labels`."""
-    notes: list[Note] = []
+    notes = [*_one_row(x, name, flat)]
     if labels is None:
         pixels, shape, ink = _in_rows(_as_stored(x, where, name, flat, notes), flat)
         return Content(pixels, None, shape, shape_at=name, notes=(*notes, *opacity_notes(ink)), ink=ink)
@@ -48,6 +50,13 @@ def as_content(
         )
     place = labels_at or f"{os.fsdecode(where)}: {labels_name}"
     return Content(pixels, known, shape, labels_at=place, shape_at=name, notes=tuple(notes), ink=ink)
+
+
+def _one_row(x: Array, name: str, flat: tuple[int, int] | None) -> Iterator[Note]:
+    """Yield a note if rows of pixels, whose size is not given, are many and no square: those of colours may be."""
+    if x.ndim == 2 and x.shape[1] >= ENOUGH and flat is None and image_shape(x.shape[1])[0] == 1:
+        text = f"{name}: {x.shape[1]:,} pixels are no square: an image is taken as one row of them"
+        yield Note("one-row", f"{text}; --image-size HxW says otherwise")
 
 
 def as_images(

@@ -261,3 +261,17 @@ def test_what_may_be_several_images_is_several():
         (None, (6, 5)),
     ):
         assert arrays.one_image(np.zeros(stored), shape).shape == stored
+
+
+@pytest.mark.parametrize(("pixels", "noted"), [(3 * 784, True), (784, False), (63, False), (65, True)])
+def test_rows_that_are_no_squares_are_noted_unless_their_size_is_said(pixels, noted, tmp_path):
+    """Such as rows of three colours."""
+    x = RNG.integers(0, 256, (12, pixels), dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", x=x, y=Y)
+    found = data.load(tmp_path / "a.npz")
+    assert [note.code for note in found.notes if note.code == "one-row"] == ["one-row"] * noted
+    assert found.image_shape == (1, pixels) or not noted
+    found = data.load(tmp_path / "a.npz", flat=(1, pixels))
+    assert "one-row" not in [note.code for note in found.notes]
+    np.savez(tmp_path / "a.npz", x=x[:, None, :], y=Y)  # an array of images
+    assert "one-row" not in [note.code for note in data.load(tmp_path / "a.npz").notes]
