@@ -55,7 +55,7 @@ def as_content(
 def _one_row(x: Array, name: str, flat: tuple[int, int] | None) -> Iterator[Note]:
     """Yield a note if rows of pixels, whose size is not given, are many and no square: those of colours may be."""
     if x.ndim == 2 and x.shape[1] >= ENOUGH and flat is None and image_shape(x.shape[1])[0] == 1:
-        text = f"{name}: {x.shape[1]:,} pixels are no square: an image is taken as one row of them"
+        text = f"{name}: {x.shape[1]:,} pixels do not make a square: an image is taken as one row of them"
         yield Note("one-row", f"{text}; --image-size HxW says otherwise")
 
 

@@ -34,7 +34,7 @@ NUMBERS: Final = "number the classes from 0, and name them with --class-names"
 """What to do with labels that are text."""
 NO_PIXELS: Final = "give each pixel a column, or put the pictures into a folder for each class"
 SEVERAL: Final = 4
-"""Fewer columns with no names of pixels among them are no images, whatever they are."""
+"""Fewer columns, without names of pixels among them, cannot be images."""
 Pixels = dict[tuple[int, ...], int]
 
 
@@ -228,13 +228,12 @@ def _check_names(first: _First, families: dict[int | str, Pixels], others: Seque
         if len(found) >= len(largest):
             first.refuse("no pixel columns", expected, "both kinds of names", KAGGLE)
         others = sorted([*others, *found])
-    if others and not families and len(others) < SEVERAL:
-        shown = ", ".join(repr(first.cells[column][:20]) for column in others)
-        first.refuse("no pixel columns", expected, shown, NO_PIXELS)
     if others:
         name = first.cells[others[0]][:40]
         fix = "rename or remove the column"
-        if len(others) == 1 and told is None:
+        if not families and len(others) < SEVERAL:
+            fix = NO_PIXELS
+        elif len(others) == 1 and told is None:
             fix = f"if it is the labels, say --label-column {others[0] + 1}, or {fix}"
         elif len(others) > 1 and not any(isinstance(family, int) for family in families):
             fix = "tables are not read yet; if each row is an image, say --image"

@@ -34,7 +34,7 @@ with a border 83% or more, of tight crops 89%; of noise and textures at most 27%
 FEW: Final = 20
 """Fewer images do not decide by their strokes: a few of noise all look dark by chance..."""
 FEWEST: Final = 5
-"""... but of this many the user is told."""
+"""... but a note is given on this many."""
 OTHERS: Final = 0.05
 """More images than this of the other ink are noted: of MNIST in shadow or with a border at most 1% look like it."""
 UNEVEN: Final = 100

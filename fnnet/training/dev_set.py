@@ -75,7 +75,7 @@ def load_dev_set(
 
 
 def _loaded(path: str | os.PathLike[str], dataset: Dataset, reading: Reading, notify: Callable[[str], None]) -> Dataset:
-    """Load images as those of a data set are read, without what is said about it that has no meaning for their file."""
+    """Load images as those of a data set are read, without the options that have no meaning for their file."""
     try:
         return data.load(
             os.fsdecode(path), None, classes=dataset.classes, flat=dataset.image_shape, reading=reading,

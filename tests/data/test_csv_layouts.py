@@ -552,11 +552,11 @@ def test_data_after_a_zip_archive_is_refused(tmp_path):
         ("7|0|255\n", "line 1: cells separated by |; .*; write the table with commas"),
         (
             "filename,label\n1.png,7\n",
-            "line 1: no pixel columns; .* found 'filename'; give each pixel a column, or put the",
+            "line 1, column 1: unknown column; .* found 'filename'; give each pixel a column, or put",
         ),
         (
             "emotion,pixels,Usage\n0,1 2 3,Training\n",
-            "no pixel columns; .* found 'emotion', 'pixels', 'Usage'; give each",
+            "unknown column; .* found 'emotion'; give each pixel a column, or",
         ),
         (
             "label,pixel0\ncat,7\n",
