@@ -111,3 +111,5 @@ def _verified(name: str, source: str, content: Content, known: Preprocessing, no
     """Return a data set whose images are known: they are looked at only for a model of other images, and upright."""
     known = known._replace(transpose=False)
     return dataset_of(name, source, content, DIGITS, known, notify, compared=() if known == PLAIN else BOTH)
+
+
