@@ -32,6 +32,7 @@ from fnnet.cli.options import (
     json_option,
     plan_options,
     quiet_option,
+    reading_of,
     reading_options,
     recipe_option,
     seed_option,
@@ -98,6 +99,7 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     notify = Notices(quiet)
     begin_loading_kernels(options["jit"], options["threads"])
     from fnnet.cli import before_data
+    from fnnet.data.preprocess import AUTOMATIC, Reading
     from fnnet.training import session
     from fnnet.training.dev_set import load_dev_set
 
@@ -107,8 +109,8 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     with before_data.reading_as(start):
         dataset = load_data(options, notify, start)
     with naming_options(), before_data.reading_as(start):
-        columns = (options["label_column"], options["first_index"])
-        dev_set = load_dev_set(options["dev_data"], dataset, notify, *columns) if options["dev_data"] else None
+        reading = Reading(**reading_of(options)) if options["dev_data"] else AUTOMATIC
+        dev_set = load_dev_set(options["dev_data"], dataset, notify, reading) if options["dev_data"] else None
         given = {"class_weights": options["class_weights"], "seed": options["seed"], "start": start}
         job = session.prepare(dataset, recipe, settings, dev_set=dev_set, **given)
     seconds = {"load_seconds": time.perf_counter() - began}

@@ -26,6 +26,8 @@ COLOURS: Final = (1, 3, 4)
 """Channels of an image: grey, RGB, RGB and alpha."""
 PIECE: Final = 2**20
 """Numbers that are converted at a time."""
+ENOUGH: Final = 64
+"""As many pixels are an image for sure, not measurements."""
 
 
 def as_content(
@@ -33,11 +35,11 @@ def as_content(
     labels_at: str = "", labels_name: str = "",
 ) -> Content:  # fmt: skip
     """Return images, with their labels if there are any, as a reader returns them; see `as_images`, `as_labels`."""
-    notes: list[Note] = []
+    notes = [*_one_row(x, name, flat)]
     if labels is None:
-        pixels, shape, ink = _in_rows(_as_stored(x, where, name, notes), flat)
+        pixels, shape, ink = _in_rows(_as_stored(x, where, name, flat, notes), flat)
         return Content(pixels, None, shape, shape_at=name, notes=(*notes, *opacity_notes(ink)), ink=ink)
-    stored = _as_stored(x, where, name, notes)
+    stored = _as_stored(x, where, name, flat, notes)
     pixels, shape, ink = _in_rows(stored, flat)
     notes += opacity_notes(ink)
     known = as_labels(labels, len(pixels), labels_at or where, labels_name, notes)
@@ -48,6 +50,13 @@ def as_content(
         )
     place = labels_at or f"{os.fsdecode(where)}: {labels_name}"
     return Content(pixels, known, shape, labels_at=place, shape_at=name, notes=tuple(notes), ink=ink)
+
+
+def _one_row(x: Array, name: str, flat: tuple[int, int] | None) -> Iterator[Note]:
+    """Yield a note if rows of pixels, whose size is not given, are many and no square: those of colours may be."""
+    if x.ndim == 2 and x.shape[1] >= ENOUGH and flat is None and image_shape(x.shape[1])[0] == 1:
+        text = f"{name}: {x.shape[1]:,} pixels do not make a square: an image is taken as one row of them"
+        yield Note("one-row", f"{text}; --image-size HxW says otherwise")
 
 
 def as_images(
@@ -61,18 +70,50 @@ def as_images(
     notes    takes what the user should know.
     Raises   DataError for another shape or a value out of range.
     """
-    return _in_rows(_as_stored(x, where, name, notes), flat)[:2]
+    return _in_rows(_as_stored(x, where, name, flat, notes), flat)[:2]
 
 
-def _as_stored(x: Array, where: AnyPath, name: str, notes: list[Note]) -> Array:
+def one_image(x: Array, shape: tuple[int, int] | None) -> Array:
+    """Return a single image of a model's `shape` as images, (1, ...); any other array as it is.
+
+    >>> one_image(np.zeros((28, 28, 3)), (28, 28)).shape, one_image(np.zeros((3, 28, 28)), (28, 28)).shape
+    ((1, 28, 28, 3), (3, 28, 28))
+    """
+    if shape is None:
+        return x
+    pixels = math.prod(shape)
+    grey, coloured = x.shape == shape, x.ndim == 3 and x.shape[:2] == shape and x.shape[2] in COLOURS
+    # Arrays of that many columns, or of as many channels as columns, may be several images.
+    alone = (grey and x.shape[1] != pixels) or (coloured and x.shape[1:] != shape)
+    return x[None] if alone or x.shape == (pixels,) else x
+
+
+def _as_stored(x: Array, where: AnyPath, name: str, flat: tuple[int, int] | None, notes: list[Note]) -> Array:
     """Return images as bytes in their shape, channels last."""
-    if x.ndim == 4 and x.shape[3] not in COLOURS and x.shape[1] in COLOURS:
+    if x.ndim == 4 and x.shape[1] in COLOURS and not _channels_last(x.shape, where, name, flat):
         x = np.moveaxis(x, 1, 3)
     colours = x.ndim == 4 and x.shape[3] in COLOURS
     if (x.ndim not in (2, 3) and not colours) or 0 in x.shape:
         expected = "at least 1 image, shape (n, height, width) or (n, pixels)"
         refuse("no images", where, name, expected, f"shape {x.shape}", "store one image per row")
     return _as_bytes(x, where, name, notes)
+
+
+def _channels_last(stored: tuple[int, ...], where: AnyPath, name: str, flat: tuple[int, int] | None) -> bool:
+    """Return True if the channels of images, which may be those of the second axis, are those of the last.
+
+    stored   the shape of the array.
+    Raises   DataError if they may be either, and the size of an image does not show which.
+    """
+    if stored[3] not in COLOURS:
+        return False
+    first, last = stored[2:] == flat, stored[1:3] == flat
+    if first == last:
+        expected = "channels along the second or along the last axis"
+        fix = "store grey images as (n, height, width), colours as bytes of grey"
+        fix = f"say --image-size HxW, or {fix}" if flat is None and stored[2:] != stored[1:3] else fix
+        refuse("the axis of the channels is not clear", where, name, expected, f"shape {stored}", fix)
+    return last
 
 
 def _in_rows(x: Array, flat: tuple[int, int] | None) -> tuple[Array, tuple[int, int], Array | None]:

@@ -15,7 +15,7 @@ from fnnet.core.params import Array
 from fnnet.data import csv_columns
 from fnnet.data.arrays import MAX_LABEL, as_content, as_labels, image_shape
 from fnnet.data.bounds import check_expansion
-from fnnet.data.csv_columns import OPTION, Columns, columns_of, is_header
+from fnnet.data.csv_columns import NUMBERS, OPTION, Columns, columns_of, is_header
 from fnnet.data.csv_lines import Lines
 from fnnet.data.csv_numbers import Part, part_of, wrong_numbers
 from fnnet.data.grey import opacity_notes
@@ -114,10 +114,12 @@ def _is_number(kind: Any) -> bool:
     return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
 
 
-def _numbers(array: Any, name: str, first: int, source: Source) -> Array:
+def _numbers(array: Any, name: str, first: int, source: Source, label: bool = False) -> Array:
     """Return the numbers of a column; DataError for an empty cell and for anything else."""
     if not _is_number(array.type):
-        refuse("not numbers", source.path, f"column {name}", "integers, floats or truth values", array.type, OPTION)
+        expected = "integers, floats or truth values"
+        fix = f"{NUMBERS}, or {OPTION}" if label else "store numbers from 0 to 255"
+        refuse("not numbers", source.path, f"column {name}", expected, array.type, fix)
     if array.null_count:
         row = first + int(np.argmax(np.asarray(array.is_null()))) + 1
         place = f"row {row}, column {name}"
@@ -169,7 +171,7 @@ class Table:
         values = np.zeros((batch.num_rows, columns.width))
         for column in self.at:
             name = self.there[column]
-            values[:, column] = _numbers(batch.column(name), name, first, source)
+            values[:, column] = _numbers(batch.column(name), name, first, source, column in columns.labels_at)
         if all(source.schema.field(name).type == "bool" for name in (self.there[each] for each in columns.pixels_at)):
             values[:, columns.pixels] *= 255
         wrong = wrong_numbers(values, columns)
@@ -220,7 +222,7 @@ class Images:
         for batch in batches:
             column = batch.column(self.images)
             if self.labels is not None:
-                labels.append(_numbers(batch.column(self.labels), self.labels, rows, source))
+                labels.append(_numbers(batch.column(self.labels), self.labels, rows, source, label=True))
             if packed is None:
                 parts.append(self._arrays(column, rows))
                 needed = sum(each.nbytes for each in parts)

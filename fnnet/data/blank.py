@@ -80,7 +80,7 @@ def faint_of(sample: Array, shape: tuple[int, int], n: int) -> tuple[int, list[N
     faint = min(FAINT, usual // PARTS)
     count = int(is_blank(sample, shape, faint).sum())
     known = count > max(FEW, SOME * len(sample)) or 2 * count > len(sample)
-    also = ": the model will take blank images as it does others" if known else ""
+    also = ": a model trained on them takes blank images as it does others" if known else ""
     notes = [Note("blank", f"{_counts(count, len(sample), n, 'training')}{also}")] if count else []
     return -1 if known else faint, notes
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from fnnet.core.params import Array, freeze
-from fnnet.data.grey import INKED, POINTS, Tones, one_colour, opacity_notes, points
+from fnnet.data.grey import DOUBTFUL, INKED, POINTS, Tones, on_ground, one_colour, opacity_notes, points, shades_of
 from fnnet.data.reader import Content
 from fnnet.data.turn import turned
 
@@ -26,6 +26,7 @@ class Canvas:
         self.grey = np.empty(shape, np.uint8)
         self.colours: Array | None = None
         self._alpha: Array | None = None
+        self._shades = self.grey[:0]
         self._low, self._high, self._tones = -np.inf, np.inf, Tones(1)
 
     def put(self, where: Where, grey: Array, colours: Array | None = None, alpha: Array | None = None) -> None:
@@ -35,8 +36,8 @@ class Canvas:
             return
         if alpha is not None and (grey.shape != self.shape or alpha.min() < 255):
             if self._alpha is None:
-                self._alpha = np.empty(self.shape, np.uint8)
-            self._alpha[where] = alpha
+                self._alpha, self._shades = np.empty(self.shape, np.uint8), np.empty(self.shape, np.uint8)
+            self._alpha[where], self._shades[where] = alpha, shades_of(colours)
             low, high = one_colour(colours.reshape(1, alpha.size, -1), alpha.reshape(1, -1))
             self._low, self._high = np.maximum(self._low, low[0]), np.minimum(self._high, high[0])
             self._tones.add(colours.reshape(1, alpha.size, -1), alpha.reshape(1, -1))
@@ -62,6 +63,8 @@ class Canvas:
             least, most = (np.array([found]) for found in (self._alpha.min(), self._alpha.max()))
             kind = int(self._tones.kinds(same, least, most, self._alpha.size)[0])
             image = self._alpha if kind == INKED else image
+            if kind == DOUBTFUL and (whole := on_ground(image, self._shades, self._alpha)) is not None:
+                kind, image = 0, whole
         image = freeze(turned(image, orientation))
         colours = None if self.colours is None else turned(self.colours, orientation)
         ink = np.array([kind], np.uint8) if kind else None

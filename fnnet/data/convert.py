@@ -156,7 +156,7 @@ def _not_held(form: str, dataset: Dataset) -> Iterator[Note]:
     x, shape = dataset.train.x, dataset.image_shape
     again, _ = preprocess.measure(Reading(), x, shape)
     if again.ink < again.paper:
-        yield Note("ink-not-held", "the images show dark ink on light paper: read what is written with --ink light")
+        yield Note("ink-not-held", "what is written looks like dark ink on light paper: read it with --ink light")
     if form == "idx" and dataset.preprocessing.transpose:
         text = "the files that are written hold images row by row: where a model reads column by column, say"
         yield Note("order-not-held", f"{text} --no-transpose")

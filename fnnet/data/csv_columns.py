@@ -27,8 +27,14 @@ NUMBERED: Final = re.compile(r"([a-z_ .-]*)([0-9]{1,6})")
 """Names that any columns may have: numbers behind one word, as V1, V2... by R, or alone, as pandas writes them."""
 IS_NUMBER: Final = re.compile(r"\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*")
 READ_AS_NAME: Final = re.compile(r"(X?[0-9]+(?:\.[0-9]+)?)(?:\.|_duplicated_)([0-9]{1,6})")
+SEPARATED: Final = "commas, semicolons, tabs or blanks"
 KAGGLE: Final = "name the columns label, pixel0, pixel1..."
 OPTION: Final = "say --label-column first, last, NAME, NUMBER or none"
+NUMBERS: Final = "number the classes from 0, and name them with --class-names"
+"""What to do with labels that are text."""
+NO_PIXELS: Final = "give each pixel a column, or put the pictures into a folder for each class"
+SEVERAL: Final = 4
+"""Fewer columns, without names of pixels among them, cannot be images."""
 Pixels = dict[tuple[int, ...], int]
 
 
@@ -88,6 +94,8 @@ def columns_of(cells: list[str], place: str, path: AnyPath, wanted: Wanted, name
     if not named and made_of_an_image(cells):
         fix = "write the file from a table that was read without a header (pandas: header=None)"
         first.refuse("the header is made of the first image", "names of columns", repr(",".join(cells[:6]))[:40], fix)
+    if len(cells) == 1 and "|" in cells[0]:
+        first.refuse("cells separated by |", SEPARATED, repr(cells[0][:40]), "write the table with commas")
     places: dict[str, int] = {}
     for column, name in enumerate(names):
         if places.setdefault(name, column) != column:
@@ -223,7 +231,9 @@ def _check_names(first: _First, families: dict[int | str, Pixels], others: Seque
     if others:
         name = first.cells[others[0]][:40]
         fix = "rename or remove the column"
-        if len(others) == 1 and told is None:
+        if not families and len(others) < SEVERAL:
+            fix = NO_PIXELS
+        elif len(others) == 1 and told is None:
             fix = f"if it is the labels, say --label-column {others[0] + 1}, or {fix}"
         elif len(others) > 1 and not any(isinstance(family, int) for family in families):
             fix = "tables are not read yet; if each row is an image, say --image"

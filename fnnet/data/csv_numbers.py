@@ -10,7 +10,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.arrays import MAX_LABEL
-from fnnet.data.csv_columns import Columns
+from fnnet.data.csv_columns import NUMBERS, Columns
 from fnnet.data.csv_lines import MARK, MAX_LINE, Lines, check_line, decimal_comma
 from fnnet.errors import counted
 from fnnet.files.disk import refuse, show_bytes
@@ -165,7 +165,9 @@ def _number(cell: str, column: int, line: int, columns: Columns, lines: Lines) -
     fits = (0 <= value <= most and value.is_integer()) or -1 <= value < 1
     if not fits or (columns.label_at == column and not (value >= 0 and value.is_integer())):
         expected = f"a whole number from 0 to {most}"
-        refuse(f"not a {kind}", lines.path, place, expected, repr(cell[:40]), "correct the cell")
+        text = kind == "label" and not NUMBER.fullmatch(cell) and re.search(r"[^\W\d_]", cell)
+        fix = NUMBERS if text else "correct the cell"
+        refuse(f"not a {kind}", lines.path, place, expected, repr(cell[:40]), fix)
     return value
 
 

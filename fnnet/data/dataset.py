@@ -74,7 +74,7 @@ def dataset_of(
         part and _examples(part, source, len(classes), preprocessing, shape, first_label) for part in (train, test)
     )
     assert examples is not None
-    more = [note for note in (test.notes if test else ()) if note.code != "colour"]
+    more = [note for note in (test.notes if test else ()) if note.code != "colour" and note not in train.notes]
     told = [*notes, *train.notes, *more, *_swapped(source, examples, tested)]
     known = compared == BOTH  # by a model, or by the data set that this one is to be like
     name_of_first = "labelled" if known and tested is None else "training"
@@ -91,16 +91,17 @@ def dataset_of(
     return Dataset(name, source, examples, tested, classes, shape, preprocessing, tuple(told))
 
 
-def numbered(content: Content, classes: tuple[str, ...], source: str) -> tuple[Content, list[Note]]:
+def numbered(content: Content, classes: tuple[str, ...], source: str, first: int = 0) -> tuple[Content, list[Note]]:
     """Return what a file of numbers holds with its labels as places in `classes`, and a note if they were that already.
 
     Classes whose names are numbers are found by these: a label of 3 is the class called 3, wherever it stands.
+    first   the label of the first class: labels are then places, whatever the names are; 0 if it is not given.
     Raises   DataError for any other label.
     """
-    if classes == tuple(map(str, range(len(classes)))):
+    if classes == tuple(map(str, range(first, first + len(classes)))):
         return content, []
-    if not all(name.isascii() and name.isdecimal() and str(int(name)) == name for name in classes):
-        some = ", ".join(f"{number} is {name}" for number, name in enumerate(classes[:12]))
+    if first or not all(name.isascii() and name.isdecimal() and str(int(name)) == name for name in classes):
+        some = ", ".join(f"{number} is {name}" for number, name in enumerate(classes[:12], first))
         text = f"{source}: labels are numbers, taken as the places of the classes: {some}"
         return content, [Note("numbered-classes", f"{text}; --class-names says otherwise")]
     places = {int(name): place for place, name in enumerate(classes)}
@@ -161,7 +162,7 @@ def _without_images(
         some = f"{', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
         text = f"{counted(len(names), 'class', 'classes')} of {len(classes):,} without {part} images: {some}"
         last = int(labels.max()) + 1
-        fix = f"; if there are {last}, say --classes {last}" if numbered and counts[:last].all() else ""
+        fix = f"; if there are {last}, say --classes {last}" if numbered and last > 1 and counts[:last].all() else ""
         yield Note("empty-class", f"{source}: {text}{fix}")
 
 

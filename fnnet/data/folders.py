@@ -78,6 +78,7 @@ def _read_classes(
     pictures: list[Path] = []
     labels: list[int] = []
     unused: list[str] = []
+    deeper: list[str] = []
     for number, name in enumerate(classes):
         if not training and not (folder / name).is_dir():
             continue  # noted where the folders were found
@@ -87,7 +88,9 @@ def _read_classes(
         if other:
             fix = f"save it as {names} or remove it"
             refuse("an image of another kind", other, "the name", f"{names} files", other.suffix, fix)
-        unused += [f"{name}/{path.name}" for path in there if path.suffix.lower() not in readable]
+        for path in there:
+            if path.suffix.lower() not in readable:
+                (deeper if path.is_dir() else unused).append(f"{name}/{path.name}")
         if not files:
             fix, found = "add some or remove the folder", shown([path.name for path in there]) if there else "none"
             refuse("class without images", folder / name, "the folder", f"{names} files", found, fix)
@@ -95,7 +98,9 @@ def _read_classes(
         labels += [number] * len(files)
     looked_at = spread(np.arange(len(pictures))) if training else np.arange(0)
     read = read_pictures(pictures, shape, frozenset(looked_at.tolist()), resize=resize, fix=fix)
-    notes = [Note("not-used", f"{folder}: not used: {shown(unused)}, no pictures by their names")] if unused else []
+    notes = [Note("not-used", f"{folder}: not used: folders in class folders: {shown(deeper)}")] if deeper else []
+    if unused:
+        notes.append(Note("not-used", f"{folder}: not used: {shown(unused)}, no files with the name of a picture"))
     known = np.array(labels)
     notes += [*opacity_notes(read.ink), *colour_notes_of(read, looked_at, known, str(folder))]
     return Content(read.x, known, read.shape, labels_at=str(folder), lossy=read.lossy, notes=tuple(notes), ink=read.ink)

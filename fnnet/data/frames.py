@@ -12,7 +12,7 @@ import numpy as np
 from fnnet.core.frames import is_frame, names_of, numbers_of
 from fnnet.core.params import Array
 from fnnet.data.arrays import image_shape
-from fnnet.data.csv_columns import Columns, columns_of
+from fnnet.data.csv_columns import NUMBERS, Columns, columns_of
 from fnnet.data.csv_lines import Lines
 from fnnet.data.csv_numbers import Part, part_of, wrong_numbers
 from fnnet.data.kaggle_csv import assemble, check_images
@@ -28,7 +28,7 @@ ARGUMENTS: Final = {
     "--label-column": "label_column", "--image-size HxW": "flat=(height, width)", "--image": "Reading(image=True)",
     "--class-names": "classes", "--classes": "the length of classes", "--first-label": "first_label",
     "--first-index": "first_index", "--pixel-max": "pixel_max", "--no-transpose": "transpose=False",
-    "--transpose": "transpose=True",
+    "--transpose": "transpose=True", "--ink dark": "ink='dark'", "--ink light": "ink='light'",
 }  # fmt: skip
 """Options of the command line, which readers name, and the arguments in Python that they stand for."""
 OPTION: Final = re.compile("|".join(sorted(ARGUMENTS, key=len, reverse=True)))
@@ -69,7 +69,7 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
         refuse("empty dataset", FRAME, "the rows", "at least 1 row of numbers", f"{len(frame)} rows", "give another")
     columns = columns_of(names, "the columns", FRAME, wanted, named=True)
     read = columns.read()
-    numbers = numbers_of("a column that is not read", frame.iloc[:, read] if hasattr(frame, "iloc") else frame[:, read])
+    numbers = _numbers(frame, read, columns)
     inside = _inside(columns, read)
     parts = [_part(numbers[row : row + ROWS], row, inside, names, read) for row in range(0, len(numbers), ROWS)]
     x, labels, notes = assemble(parts, inside, Lines(",", FRAME))
@@ -80,6 +80,17 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
     return Content(
         x, labels, shape, labels_at=FRAME, shape_at="the columns", notes=tuple(notes), by_row=columns.shape is not None
     )
+
+
+def _numbers(frame: Any, read: list[int], columns: Columns) -> Array:
+    """Return the numbers in the columns that are read; ArgumentTypeError for anything else."""
+    for at in columns.labels_at:
+        try:
+            numbers_of("labels are not numbers", frame.iloc[:, [at]] if hasattr(frame, "iloc") else frame[:, [at]])
+        except ArgumentTypeError as error:
+            missing = error.found == "missing values"
+            raise error if missing else error.at(error.where, fix=NUMBERS) from None
+    return numbers_of("pixels are not numbers", frame.iloc[:, read] if hasattr(frame, "iloc") else frame[:, read])
 
 
 def _inside(columns: Columns, read: list[int]) -> Columns:

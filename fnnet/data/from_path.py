@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from fnnet.core.checks import check_classes
 from fnnet.core.frames import is_frame
@@ -47,6 +47,8 @@ def from_path(
     if found and reading.size:
         expected, seen = "class folders of pictures", f"{path}, {'IDX files' if path.is_dir() else 'a file'}"
         raise UsageError("has no effect", where="--size", expected=expected, found=seen)
+    if not found and reading.first_label:
+        _refuse_first_label(path)
     notes = [*order.notes, *(note for each in found for note in _packing(each))]
     if not path.is_dir():
         shape = flat and flat[::-1] if transposed else flat
@@ -64,18 +66,25 @@ def from_path(
         content, classes = (read_idx_folder(path), classes) if found else read_class_folders(path, stored, fix)
     if content.classes:
         if reading.first_label:
-            expected, named = "labels that are numbers", f"{path}, which names its classes"
-            raise UsageError("has no effect", where="--first-label", expected=expected, found=named)
+            _refuse_first_label(path)
         classes = check_classes(content.classes)
-    elif by_name and content.labels is not None and not reading.first_label and (found or not path.is_dir()):
-        content, more = numbered(content, classes, str(path))
+    elif by_name and content.labels is not None and found:
+        content, more = numbered(content, classes, str(path), reading.first_label)
         notes += more
+    content = content._replace(notes=order.beside(content.notes))
+    if content.test:
+        content = content._replace(test=content.test._replace(notes=order.beside(content.test.notes)))
     if content.by_row and reading.transpose is None:
         notes = [note for note in notes if note not in order.notes]
         transposed = False
     known = known and known._replace(transpose=bool(transposed))
     reading = reading._replace(transpose=transposed)
     return _measured(path.resolve().name, str(path), content, classes, reading, known, notify, notes)
+
+
+def _refuse_first_label(path: Path) -> NoReturn:
+    expected, named = "labels that are numbers", f"{path}, which names its classes"
+    raise UsageError("has no effect", where="--first-label", expected=expected, found=named)
 
 
 def from_frame(
@@ -204,7 +213,7 @@ def read_images(
         problem, expected = "image size does not fit the model", f"{size(stored)}, as the model was trained"
         fix = "scale the images to that size, or train a model for theirs, or with --size"
         refuse(problem, where, content.shape_at, expected, size(content.image_shape), fix)
-    for note in (*order.notes, *content.notes):
+    for note in (*order.notes, *order.beside(content.notes)):
         notify(with_arguments(note) if is_frame(path) else note)
     with _for_a_model():
         return preprocess.apply(preprocessing, content.x, shape, where, content.ink)

@@ -106,7 +106,32 @@ def ink_of(grey: Array, colours: Array, alpha: Array) -> tuple[Array, Array]:
     least, most = alpha.min(axis=1), alpha.max(axis=1)
     same = np.asarray((low <= high).all(axis=1))
     kinds = tones.kinds(same, least, most, alpha.shape[1])
-    return np.where((kinds == INKED)[:, None], alpha, grey), kinds
+    found = np.where((kinds == INKED)[:, None], alpha, grey)
+    for row in np.flatnonzero(kinds == DOUBTFUL):
+        if (whole := on_ground(grey[row], shades_of(colours[row]), alpha[row])) is not None:
+            found[row], kinds[row] = whole, 0
+    return found, kinds
+
+
+def shades_of(colours: Array) -> Array:
+    """Return the luma of pixels (..., channels), whose colours are from 0 to 255, as bytes (...)."""
+    return over_black(weighed(colours), 255) if colours.shape[-1] == 3 else np.rint(colours[..., 0]).astype(np.uint8)
+
+
+def on_ground(grey: Array, shades: Array, alpha: Array) -> Array | None:
+    """Return an image on the ground that its file gives it, where one colour stands for transparent, else None.
+
+    Ink that was drawn on white, whose white was then made transparent, shades into white: so does it in the colours.
+    A ground that is dark is as good as black, and so is one whose colour the ink has, too: only its opacity tells them.
+    grey     the image laid over black.
+    shades   the luma of each pixel, also of what is transparent.
+    alpha    opacity.
+    """
+    clear = alpha == 0
+    ground = int(shades[clear].max(initial=0))
+    keyed = ground >= DARK and clear.mean() >= 1 - COVERED
+    keyed = keyed and not ((shades == ground) ^ clear).any() and not ((alpha < 255) ^ clear).any()
+    return np.where(clear, np.uint8(ground), grey) if keyed else None
 
 
 def opacity_notes(kinds: Array | None) -> list[Note]:

@@ -6,7 +6,7 @@ from io import BufferedReader
 from typing import Any, Final, NoReturn
 
 from fnnet.core.params import Array
-from fnnet.data.arrays import as_content
+from fnnet.data.arrays import as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
 from fnnet.data.named import assemble, choose
@@ -43,7 +43,8 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         if wanted.labelled and labels is None:
             refuse_labels(path, "the groups", images, list(found))
         numbers = arrays[labels] if labels and wanted.labelled else None
-        return as_content(arrays[images], numbers, path, images, flat, labels_name=labels or "")
+        x = arrays[images] if wanted.labelled else one_image(arrays[images], flat)
+        return as_content(x, numbers, path, images, flat, labels_name=labels or "")
 
     return assemble(chosen, path, wanted, part)
 

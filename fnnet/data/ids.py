@@ -7,6 +7,7 @@ from typing import Final
 
 from fnnet.core.params import Array
 from fnnet.data import formats
+from fnnet.data.arrays import MAX_LABEL
 from fnnet.data.notes import Note
 from fnnet.data.reader import NO_COLUMN, AnyPath, Wanted
 from fnnet.errors import DataError, UsageError
@@ -27,6 +28,7 @@ def read_ids(path: AnyPath, shape: tuple[int, int]) -> tuple[Array | None, list[
             return None, []  # no table
         except DataError as error:
             if error.problem != NO_COLUMN:
-                text = f"{os.fsdecode(path)}: its column {name} is not taken as ids: {error.place}: {error.problem}"
+                what = f"{error.place}: not a whole number from 0 to {MAX_LABEL:,}"
+                text = f"{os.fsdecode(path)}: its column {name} is not taken as ids: {what}"
                 return None, [Note("ids-not-read", text)]
     return None, []

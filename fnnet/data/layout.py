@@ -15,8 +15,12 @@ from fnnet.data.roles import PARTS
 from fnnet.errors import counted
 from fnnet.files.disk import list_folder, refuse
 
-LEFT: Final = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
-"""Names, in lower case, of what systems leave in folders; names that begin with a dot are left by them too."""
+LEFT: Final = frozenset({
+    "__macosx", "thumbs.db", "desktop.ini", "ehthumbs.db", "$recycle.bin", "system volume information", "lost+found",
+    "@eadir", "@recycle", "#recycle", "@tmp", "#snapshot", "__pycache__",
+})  # fmt: skip
+"""Names, in lower case, of what systems and stores leave in folders; names that begin with a dot are left by them
+too."""
 PART_NAME: Final = re.compile(
     r"(?:{0})*({1})(?:{0})*".format(
         r"data|sets?|images?|imgs?|pictures?|pics?|samples?|examples?|files?|folders?|digits?|split|[\W_]",
@@ -191,7 +195,7 @@ def pictures_below(folder: Path) -> tuple[list[Path], list[Note]]:
     if not found:
         expected = f"{formats.picture_names()} files"
         refuse("no images", folder, "the folder", expected, others or "none", "name the files")
-    note = Note("not-used", f"{folder}: not used: {others}, no pictures by their names")
+    note = Note("not-used", f"{folder}: not used: {others}, no files with the name of a picture")
     return found, [note] if left else []
 
 
@@ -231,6 +235,8 @@ def _refuse(folder: Path, inside: Sequence[Path], classes: Sequence[str], parts:
     found += [counted(loose, "picture")] if loose else []
     found += [shown([path.name for path in files])] if files else []
     fix = f"name the file: --data {files[0]}" if files else SEE
+    if len(classes) == 1 and len(_class_folders(folder / classes[0])) > 1:
+        fix = f"name the folder in it: --data {folder / classes[0]}"
     if parts and not files:
         fix = "put the folders of all classes into a folder named train"
     refuse("no data set", folder, "the folder", expected, "; ".join(found), fix)

@@ -8,6 +8,7 @@ whether an image was taken row by row or column by column.
 from __future__ import annotations
 
 import math
+import os
 from io import BufferedReader
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ DEEPEST: Final = 3
 """Structures within one another."""
 ORDER: Final = "say --transpose for column by column, as MATLAB stores them, or --no-transpose for row by row"
 IMAGES_LAST: Final = "store images as (height, width, n)"
+NPZ: Final = "store the images as NPZ, images first"
 
 
 def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
@@ -68,7 +70,7 @@ def _part(x: Array, labels: Array | None, name: str, labels_name: str, path: Any
             problem, expected = "an image may be stored row by row or column by column", "to know which"
             refuse(problem, path, name, expected, f"rows of {x.shape[1]:,} pixels", ORDER)
         order = "column by column" if wanted.transpose else "row by row"
-        notes = (Note("pixel-order", f"{name}: the pixels of an image are taken {order}"),)
+        notes = (Note("pixel-order", f"{os.fsdecode(path)}: the pixels of an image are taken {order}"),)
     content = as_content(x, labels, path, name, wanted.shape, labels_name=labels_name)
     return content._replace(notes=(*notes, *content.notes))
 
@@ -106,7 +108,9 @@ def images_first(x: Array, n: int | None, shape: tuple[int, int] | None, name: s
         first, last = _is_image(x.shape[1:], shape), _is_image(x.shape[:-1], shape)
     if first and last:
         expected = "images along the first or the last axis"
-        refuse("the axis of the images is not clear", path, name, expected, f"shape {x.shape}", IMAGES_LAST)
+        sized = shape is None and x.ndim > 2 and x.shape[1:3] != x.shape[:2]
+        fix = f"say --image-size HxW, or {NPZ}" if sized else NPZ if x.ndim > 2 else IMAGES_LAST
+        refuse("the axis of the images is not clear", path, name, expected, f"shape {x.shape}", fix)
     return np.moveaxis(x, -1, 0) if last else x
 
 

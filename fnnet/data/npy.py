@@ -13,7 +13,7 @@ from typing import IO, Final, NamedTuple
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.data.arrays import BYTES, WHOLE, as_content
+from fnnet.data.arrays import BYTES, WHOLE, as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.reader import AGAIN, AnyPath, Content, Format, Opened, Wanted
 from fnnet.data.roles import beside, role_of
@@ -142,7 +142,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         refuse("these are labels", path, "the name", "a file of images", images_path.name, "name the file of images")
     x = _array(file, path)
     if not wanted.labelled:
-        return as_content(x, None, path, images_path.stem, wanted.shape)
+        return as_content(one_image(x, wanted.shape), None, path, images_path.stem, wanted.shape)
     content = _labelled(x, images_path, wanted)
     test = beside(images_path, "test", labels=False) if role and role.part == "train" else None
     return content._replace(test=_labelled(read_array(test), test, wanted)) if test else content

@@ -15,7 +15,7 @@ import numpy as np
 
 from fnnet.core.checks import check_classes
 from fnnet.core.params import Array
-from fnnet.data.arrays import as_content
+from fnnet.data.arrays import as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.named import CLASS_NAMES, PIXEL_ORDER, ROWS_FIRST, Chosen, assemble, choose, refuse_names
 from fnnet.data.npy import Header, needed, read_header
@@ -190,7 +190,7 @@ def _part(arrays: Mapping[str, Array], name: str, labels: str | None, path: AnyP
     """Return images with their labels, which are in the archive or, if it holds a single array, in one beside it."""
     x = arrays[name]
     if not wanted.labelled:
-        return as_content(x, None, path, name, wanted.shape)
+        return as_content(one_image(x, wanted.shape), None, path, name, wanted.shape)
     if labels:
         return as_content(x, arrays[labels], path, name, wanted.shape, labels_name=labels)
     found = beside(Path(os.fsdecode(path)), labels=True) if name == "arr_0" else None

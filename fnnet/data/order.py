@@ -26,6 +26,11 @@ class Order(NamedTuple):
     transpose: bool | None
     notes: tuple[Note, ...] = ()
 
+    def beside(self, notes: Sequence[Note]) -> tuple[Note, ...]:
+        """Return a reader's notes without those that say once more how pixels are ordered."""
+        said = self.transpose and self.notes
+        return tuple(note for note in notes if not (said and note.code == "pixel-order"))
+
 
 def order_of(
     where: AnyPath, names: Sequence[str], given: bool | None, trained: bool | None, *, pictures: bool = False

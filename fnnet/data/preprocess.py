@@ -32,7 +32,11 @@ MOST_DARK: Final = 0.75
 """The fraction whose strokes must be dark where edges do not show it: of MNIST's images none are, of those in shadow or
 with a border 83% or more, of tight crops 89%; of noise and textures at most 27%."""
 FEW: Final = 20
-"""Fewer images show nothing by their strokes: a few of noise all look dark by chance."""
+"""Fewer images do not decide by their strokes: a few of noise all look dark by chance..."""
+FEWEST: Final = 5
+"""... but a note is given on this many."""
+OTHERS: Final = 0.05
+"""More images than this of the other ink are noted: of MNIST in shadow or with a border at most 1% look like it."""
 UNEVEN: Final = 100
 """Images that are looked at for it: 1 ms where they are light."""
 LOW: Final = 127
@@ -254,8 +258,11 @@ def _polarity(wanted: Ink, sample: Array, shape: tuple[int, int], most: int) -> 
     dark, flat = dark_on_paper(scaled, shape)
     share = _share_inside(dark, flat, scaled, shape)
     uneven = _uneven(share, scaled, shape)
+    both = _both(dark, flat, scaled, shape)
+    mixed = list(_mixed(share, dark, flat, both, scaled, shape))
     if wanted == "auto" and share < MOST and uneven is None:
-        return 0, most, list(_mixed(share, int(dark.sum()), int(flat.sum()), scaled, shape))
+        return 0, most, mixed or list(_unsure(share, scaled, shape))
+    uneven = None if both else uneven  # it is another kind of ink, not the light, that the edges show
     if uneven is not None:
         paper, ink = _light_and_dark(uneven)
     else:
@@ -265,7 +272,7 @@ def _polarity(wanted: Ink, sample: Array, shape: tuple[int, int], most: int) -> 
     if paper - ink < PURE or (paper >= 255 - PURE and ink <= PURE):
         paper, ink = 255, 0
     kind = "black ink on white paper" if (paper, ink) == (255, 0) else f"ink of {ink} on paper of {paper}"
-    text = f"dark ink on light paper: read as light ink on black ({kind}), as the model will keep"
+    text = f"dark ink on light paper: read as light ink on black ({kind})"
     if uneven is not None:
         framed = (in_border(uneven, shape) != 0).mean() > 0.5
         fix = (
@@ -274,7 +281,8 @@ def _polarity(wanted: Ink, sample: Array, shape: tuple[int, int], most: int) -> 
             else "is unevenly lit, which costs accuracy"
         )
         text = f"{text}; the paper {fix}"
-    return round(paper * most / 255), round(ink * most / 255), [Note("dark-ink", text)]
+    mixed = mixed if both and wanted == "auto" else []
+    return round(paper * most / 255), round(ink * most / 255), [Note("dark-ink", text), *mixed]
 
 
 def _paper_and_ink(x: Array, shape: tuple[int, int]) -> tuple[int, int]:
@@ -331,8 +339,31 @@ def _share_inside(dark: Array, flat: Array, sample: Array, shape: tuple[int, int
     return 0.0 if len(few) and (in_border(few, shape) > 0).mean() >= MOST_DARK else share
 
 
-def _mixed(share: float, dark: int, count: int, sample: Array, shape: tuple[int, int]) -> Iterator[Note]:
+def _both(dark: Array, flat: Array, sample: Array, shape: tuple[int, int]) -> bool:
+    """Return True if some images have dark ink on light paper and some light ink, by their edges and their strokes.
+
+    dark, flat   as `dark_on_paper` has them.
+    """
+    light = flat & ~dark
+    if min(dark.mean(), light.mean()) <= OTHERS or 2 * flat.sum() <= len(flat):
+        return False
+    rows = spread(np.arange(len(sample)), UNEVEN)
+    kinds = strokes(sample[rows], shape)
+    return bool(min((dark[rows] & (kinds < 0)).mean(), (light[rows] & (kinds > 0)).mean()) > OTHERS)
+
+
+def _mixed(share: float, dark: Array, flat: Array, both: bool, sample: Array, shape: tuple[int, int]) -> Iterator[Note]:
+    """Yield a note if images of both kinds of ink are in a sample; arguments as `_both` takes and returns them."""
     # Edges of light ink in uneven light look like both; its strokes do not.
-    if share > 1 - MOST and (strokes(spread(sample, UNEVEN), shape) > 0).mean() < MOST_DARK:
-        seen = f"{dark} of {counted(count, 'image')} looked at have dark ink on light paper, the others light ink"
-        yield Note("mixed-ink", f"{seen}: a network learns both badly; invert one kind")
+    undecided = 1 - MOST < share < MOST and (strokes(spread(sample, UNEVEN), shape) > 0).mean() < MOST_DARK
+    if both or undecided:
+        count, of = int(dark.sum()), int(flat.sum())
+        seen = f"{count} of {counted(of, 'image')} looked at {'has' if count == 1 else 'have'} dark ink on light paper"
+        yield Note("mixed-ink", f"{seen}, the others light ink: a network learns both badly; invert one kind")
+
+
+def _unsure(share: float, sample: Array, shape: tuple[int, int]) -> Iterator[Note]:
+    """Yield a note if the strokes of a few images are dark though their edges do not show it; see `_uneven`."""
+    if share < MOST and FEWEST <= len(sample) < FEW and (dark := dark_strokes(sample, shape)).mean() >= MOST_DARK:
+        seen = f"{int(dark.sum())} of {len(sample)} images look like dark ink on paper in a shadow or within a border"
+        yield Note("unsure-ink", f"{seen}, and are too few to tell: they are read as light ink; if not, say --ink dark")

@@ -16,43 +16,43 @@ from fnnet.core.params import Array
 from fnnet.core.state import Examples
 from fnnet.data import Dataset
 from fnnet.data.notes import Note
-from fnnet.data.preprocess import Reading
+from fnnet.data.preprocess import AUTOMATIC, Reading
 from fnnet.errors import DataError, UsageError, counted
 
 OF_TRAINING: Final = ("numbered-classes", "transposed", "transpose-name")
 """Notes with the remedy, behind a semicolon, of an option that says how the data for training is read."""
+OF_A_MODEL: Final = {
+    "labelled image": "validation image", "those that the model was trained on": "those of training",
+    "that of the model": "as for training", "as what the model was trained on": "as the data for training",
+}  # fmt: skip
+"""Words of notes that are for images given to a model -> those for images of validation."""
 
 
 def load_dev_set(
     path: str | os.PathLike[str],
     dataset: Dataset,
     notify: Callable[[str], None] = lambda notice: None,
-    label_column: str | None = None,
-    first_index: int | None = None,
+    reading: Reading = AUTOMATIC,
 ) -> Examples:
     """Load the images at `path` for validation while training on `dataset`.
 
     notify   called with each note about them.
-    label_column, first_index   as in `fnnet.data.preprocess.Reading`.
+    reading  what the user says about the data for training, which holds for these images where it has a meaning: they
+             are read as those of training, but the columns of a table, say, are not those of an archive.
     Raises   as `data.load`; UsageError for images of another shape or other classes.
     """
 
     def tell(note: str) -> None:
         """Pass a note on, without a remedy by options that are for the other data set."""
-        code = getattr(note, "code", "")
-        notify(Note(code, note.partition("; ")[0]) if code in OF_TRAINING else note)
+        code, text = getattr(note, "code", ""), str(note)
+        for word, here in OF_A_MODEL.items():
+            text = text.replace(word, here)
+        notify(Note(code, text.partition("; ")[0] if code in OF_TRAINING else text) if code else note)
 
+    order = None if reading.transpose else reading.transpose  # True is in the preprocessing, and not for pictures
+    reading = reading._replace(pixel_max=None, ink="auto", transpose=order, size=None)
     try:
-        found = data.load(
-            os.fsdecode(path),
-            None,
-            classes=dataset.classes,
-            flat=dataset.image_shape,
-            reading=Reading(label_column=label_column, first_index=first_index),
-            preprocessing=dataset.preprocessing,
-            by_name=True,
-            notify=tell,
-        )
+        found = _loaded(path, dataset, reading, tell)
         found = data.with_classes(found, dataset.classes, notify)
     except DataError as error:
         # Its remedies are those of the other data set.
@@ -72,6 +72,20 @@ def load_dev_set(
         text = "validation takes the very images trained on, which does not show how well others are recognised"
         notify(Note("dev-in-train", f"{os.fsdecode(path)}: {text}"))
     return found.train
+
+
+def _loaded(path: str | os.PathLike[str], dataset: Dataset, reading: Reading, notify: Callable[[str], None]) -> Dataset:
+    """Load images as those of a data set are read, without the options that have no meaning for their file."""
+    try:
+        return data.load(
+            os.fsdecode(path), None, classes=dataset.classes, flat=dataset.image_shape, reading=reading,
+            preprocessing=dataset.preprocessing, by_name=True, notify=notify,
+        )  # fmt: skip
+    except UsageError as error:
+        field = error.where.removeprefix("--").replace("-", "_")
+        if error.problem != "has no effect" or field not in Reading._fields:
+            raise
+        return _loaded(path, dataset, reading._replace(**{field: getattr(AUTOMATIC, field)}), notify)
 
 
 def _are_among(x: Array, others: Array) -> bool:

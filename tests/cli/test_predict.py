@@ -34,7 +34,7 @@ def test_f37_a_folder_stands_for_the_png_files_in_it(model, folder, run):
     document = run("predict", model, folder, "--json").json
     assert [each["file"] for each in document["predictions"]] == files
     assert document.pop("notes") == [
-        {"code": "not-used", "note": f"{folder}: not used: notes.txt, no pictures by their names"}
+        {"code": "not-used", "note": f"{folder}: not used: notes.txt, no files with the name of a picture"}
     ]
     assert run("predict", model, *files, "--json").json == document | {"notes": []}
     assert run("predict", model, folder, files[0], "-o", "out.csv").code == 0

@@ -70,7 +70,7 @@ def test_what_is_no_picture_in_a_folder_is_noted_and_links_back_end(model, run, 
     (folder / "gone.png").symlink_to(tmp_path / "nowhere")
     result = run("predict", model, folder, "--json")
     assert [each["file"] for each in result.json["predictions"]] == [str(folder / "a/1.png"), str(folder / "b/c/2.png")]
-    line = f"{folder}: not used: gone.png, a/list.txt and b/back, no pictures by their names"
+    line = f"{folder}: not used: gone.png, a/list.txt and b/back, no files with the name of a picture"
     assert result.json["notes"] == [{"code": "not-used", "note": line}]
     write(folder / "b" / "3.tif", b"II*\0")
     result = run("predict", model, folder, "--json")

@@ -208,3 +208,70 @@ def test_names_that_say_no_role_or_two(name):
 def test_a_suffix_is_no_word(tmp_path):
     (tmp_path / "digits.labels").touch()
     assert beside(tmp_path / "digits.data", labels=True) is None
+
+
+def many(shape, channels):
+    x = RNG.integers(0, 256, (12, *shape), dtype=np.uint8)
+    return x, np.repeat(x[..., None], channels, axis=3)
+
+
+@given(st.sampled_from([1, 3, 4]), st.sampled_from([1, 3, 4]), st.integers(1, 9), st.booleans())
+def test_channels_that_may_be_along_two_axes_are_refused_unless_the_size_shows_them(
+    tmp_path_factory, channels, other, side, last
+):
+    """(12, 1, 30, 4) is 12 grey images of 30 x 4, or of 1 x 30 with opacity."""
+    path = tmp_path_factory.mktemp("a") / "a.npz"
+    shape = (other, side) if last else (side, other)
+    x, coloured = many(shape, channels)
+    coloured[..., 3:] = 255
+    np.savez(path, x=coloured if last else np.moveaxis(coloured, 3, 1), y=Y)
+    remedy = "store grey" if channels == side == other else "say --image-size HxW, or store grey"
+    with pytest.raises(DataError, match=f"x: the axis of the channels is not clear; .*; {remedy}"):
+        data.load(path)
+    if not channels == side == other:
+        assert np.abs(data.load(path, flat=shape).train.x.astype(int) - x.reshape(12, -1)).max() <= 1
+
+
+@pytest.mark.parametrize("save", [np.save, np.savez])
+@pytest.mark.parametrize(
+    ("made", "count"),
+    [
+        (lambda x: x[0], 1),
+        (lambda x: x[0].ravel(), 1),
+        (lambda x: x[0][..., None], 1),
+        (lambda x: np.repeat(x[0][..., None], 3, axis=2), 1),
+        (lambda x: x[:1], 1),
+        (lambda x: x[:6], 6),
+        (lambda x: x[:5].reshape(5, -1), 5),
+    ],
+)
+def test_one_image_alone_is_one(save, made, count, tmp_path):
+    """The size of a model's images shows it."""
+    path = tmp_path / f"a.{'npy' if save is np.save else 'npz'}"
+    save(path, made(X))
+    np.testing.assert_array_equal(data.read_images(path, (6, 5)), X[:count].reshape(count, -1))
+
+
+def test_what_may_be_several_images_is_several():
+    for shape, stored in (
+        ((6, 6), (6, 6, 6)),
+        ((1, 5), (1, 5)),
+        ((3, 3), (3, 3, 3)),
+        ((6, 5), (3, 6, 5)),
+        (None, (6, 5)),
+    ):
+        assert arrays.one_image(np.zeros(stored), shape).shape == stored
+
+
+@pytest.mark.parametrize(("pixels", "noted"), [(3 * 784, True), (784, False), (63, False), (65, True)])
+def test_rows_that_are_no_squares_are_noted_unless_their_size_is_said(pixels, noted, tmp_path):
+    """Such as rows of three colours."""
+    x = RNG.integers(0, 256, (12, pixels), dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", x=x, y=Y)
+    found = data.load(tmp_path / "a.npz")
+    assert [note.code for note in found.notes if note.code == "one-row"] == ["one-row"] * noted
+    assert found.image_shape == (1, pixels) or not noted
+    found = data.load(tmp_path / "a.npz", flat=(1, pixels))
+    assert "one-row" not in [note.code for note in found.notes]
+    np.savez(tmp_path / "a.npz", x=x[:, None, :], y=Y)  # an array of images
+    assert "one-row" not in [note.code for note in data.load(tmp_path / "a.npz").notes]

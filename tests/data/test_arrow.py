@@ -132,7 +132,7 @@ def test_columns_that_are_not_pixels_and_labels(save, tmp_path):
         ({"label": -1}, "row 1, column label: not a label; expected a whole number from 0 to 999999, found -1.0"),
         ({"label": 0.5}, "row 1, column label: not a label; .* found 0.5"),
         ({"pixel3": 0.5}, "row 1, column pixel3: not a pixel: a fraction; expected whole numbers from 0 to 255"),
-        ({"pixel3": "7"}, "column pixel3: not numbers; expected integers, floats or truth values, found string"),
+        ({"pixel3": "7"}, "column pixel3: not numbers; expected integers, floats or truth values, found string; store"),
         ({"label": None}, "the schema: no labels; expected a column named label, or one column more, found 64 pixels"),
         ({"pixel3": None}, "the schema: pixel columns missing; expected 64 columns, without gaps, found 63"),
         ({"colour": 1}, "the schema, column 66: unknown column; expected label, pixel0"),
@@ -225,7 +225,7 @@ def test_pictures_and_labels_that_are_not_clear(save, tmp_path):
     write(path, SAVES[save](pa.table({"image": [*cells[:3], packed(X[0, :5]), *cells[4:]], "label": Y})))
     refused(path, "a: row 4, column image: .*image size does not fit; expected 8x8")
     write(path, SAVES[save](pa.table({"image": cells, "label": [str(each) for each in Y]})))
-    refused(path, "column label: not numbers; .* found string")
+    refused(path, "column label: not numbers; .* found string; number the classes from 0, and name them with --class-n")
     write(path, SAVES[save](pa.table({"image": cells, "label": Y}).slice(0, 0)))
     refused(path, "the schema: empty dataset; expected at least 1 row, found 0 rows")
     write(path, SAVES[save](pa.table({"image": pa.array([{"a": 1}] * 30), "label": Y})))

@@ -118,7 +118,7 @@ def test_a_class_of_blank_images_is_one_that_can_be_predicted(blank):
     found, notes = measure(Reading(), x, SHAPE)
     assert found.faint == -1
     assert [note.code for note in notes if note.code == "blank"] == ["blank"]
-    assert "will take blank images as it does others" in notes[-1]
+    assert "takes blank images as it does others" in notes[-1]
     assert not is_blank(x, SHAPE, found.faint).any()
 
 

@@ -165,3 +165,12 @@ def test_images_without_labels_have_no_first_label(monkeypatch, tmp_path):
     monkeypatch.setattr(formats, "read", lambda path, wanted: content)
     with pytest.raises(DataError, match="no labels; expected a label for each image"):
         data.load(path, reading=Reading(first_label=1))
+
+
+def test_a_remedy_names_no_number_of_classes_that_is_refused(tmp_path):
+    """One class is none."""
+    for labels, said in (([0, 0, 0], False), ([0, 1, 1], True)):
+        np.savez(tmp_path / "a.npz", x=np.zeros((3, 2, 2), np.uint8), y=np.array(labels))
+        notes = [note for note in data.load(tmp_path / "a.npz").notes if note.code == "empty-class"]
+        assert ["say --classes 2" in note for note in notes] == [said]
+        assert "--classes 1" not in notes[0]

@@ -540,3 +540,32 @@ def test_data_after_a_zip_archive_is_refused(tmp_path):
     for rest in (b"x", b"label,pixel0\n1,2\n"):
         with pytest.raises(DataError, match="damaged ZIP; expected a whole file, found other data after its end"):
             read_csv(write(tmp_path / "a", whole + rest))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "label|pixel0\n1|2\n",
+            "line 1: cells separated by |; expected commas, semicolons, tabs or blanks, found 'label|p",
+        ),
+        ("7|0|255\n", "line 1: cells separated by |; .*; write the table with commas"),
+        (
+            "filename,label\n1.png,7\n",
+            "line 1, column 1: unknown column; .* found 'filename'; give each pixel a column, or put",
+        ),
+        (
+            "emotion,pixels,Usage\n0,1 2 3,Training\n",
+            "unknown column; .* found 'emotion'; give each pixel a column, or",
+        ),
+        (
+            "label,pixel0\ncat,7\n",
+            "line 2, column 1: not a label; .* found 'cat'; number the classes from 0, and name them",
+        ),
+        ("label,pixel0\n,7\n", "line 2, column 1: not a label; .* found ''; correct the cell"),
+        ("label,pixel0\n1e9,7\n", "line 2, column 1: not a label; .* found '1e9'; correct the cell"),
+    ],
+)
+def test_a_remedy_is_for_what_was_found(content, message, tmp_path):
+    with pytest.raises(DataError, match=message.replace("|", r"\|")):
+        data.load(write(tmp_path / "a.csv", content.encode()))

@@ -7,7 +7,7 @@ from fnnet import data
 from fnnet.core.state import Examples, Preprocessing
 from fnnet.data import Dataset
 from fnnet.data.preprocess import Reading
-from fnnet.errors import DataError
+from fnnet.errors import DataError, UsageError
 
 
 def test_a_data_set_is_shown_on_one_line():
@@ -57,6 +57,24 @@ def test_the_label_of_the_first_class_is_said(tmp_path):
     reading = Reading(first_label=3)
     found = data.load(str(numbers(tmp_path / "a.npz", [3, 4])), classes=("3", "4"), by_name=True, reading=reading)
     assert found.train.labels.tolist() == [0, 1]
+    assert "numbered-classes" not in [note.code for note in found.notes]
+
+
+def test_labels_that_are_not_what_their_classes_are_called_are_noted(tmp_path):
+    """Of a file with labels from 1, the model's class 0 is the first: a 1 is then no 1."""
+    path, reading = str(numbers(tmp_path / "a.npz", [1, 2])), Reading(first_label=1)
+    found = data.load(path, classes=tuple("0123"), by_name=True, reading=reading)
+    assert found.train.labels.tolist() == [0, 1]
+    (note,) = [note for note in found.notes if note.code == "numbered-classes"]
+    assert note.endswith("places of the classes: 1 is 0, 2 is 1, 3 is 2, 4 is 3; --class-names says otherwise")
+
+
+def test_class_folders_have_no_first_label(tmp_path):
+    (tmp_path / "0").mkdir()
+    with pytest.raises(
+        UsageError, match=r"--first-label: has no effect; expected labels that are numbers, found .*, wh"
+    ):
+        data.load(str(tmp_path), reading=Reading(first_label=1))
 
 
 def test_a_model_of_transposed_images_reads_known_sets_upright_and_notes_others(tmp_path):

@@ -86,13 +86,14 @@ def test_cells_that_are_refused_with_row_and_column(most, monkeypatch):
 
 def test_columns_that_are_refused_by_name():
     for frame in of(label=[1, 2], pixel0=["a", "b"]):
-        with pytest.raises(ArgumentTypeError, match="column 'pixel0': a column that is not read; expected numbers"):
+        with pytest.raises(ArgumentTypeError, match="column 'pixel0': pixels are not numbers; expected numbers"):
             data.from_frame(frame)
     for frame in of(label=["a", "b"], pixel0=[1, 2]):
-        with pytest.raises(ArgumentTypeError, match="column 'label'"):
+        remedy = "column 'label': labels are not numbers; .*; number the classes from 0, and name them with classes$"
+        with pytest.raises(ArgumentTypeError, match=remedy):
             data.from_frame(frame)
     for frame in of(label=[1, None], pixel0=[1, 2]):
-        with pytest.raises(ArgumentTypeError, match=r"column 'label'.*missing values"):
+        with pytest.raises(ArgumentTypeError, match=r"column 'label'.*missing values; fill them in"):
             data.from_frame(frame)
     for frame in of(label=[1, 2], pixel0=[1, 2], name=["x", "y"]):
         with pytest.raises(DataError, match="frame: the columns, column 3: unknown column"):

@@ -266,3 +266,54 @@ def test_opacity_is_light_ink_beside_pictures_of_any_ink(tmp_path_factory, dark,
 def on_paper(x, dark):
     grey = 255 - x if dark else x
     return np.dstack([grey, grey, grey, np.full_like(x, 255)])
+
+
+@given(
+    st.integers(0, 30), st.integers(150, 255), st.sampled_from(["grey", "rgb", "palette", "gif", "alpha", "npz"]),
+    st.booleans(),
+)  # fmt: skip
+def test_ink_that_shades_into_the_colour_of_transparent_is_read_on_it(tmp_path_factory, ink, ground, form, strips):
+    """As a program makes white transparent in a drawing: laid over black, the ink would be lost."""
+    folder = tmp_path_factory.mktemp("a")
+    image = (ground - DIGIT.astype(np.int64) * (ground - ink) // 255).astype(np.uint8)
+    colours = np.repeat(image[..., None], 3, axis=2)
+    whole = np.concatenate([colours, np.where(image == ground, 0, 255).astype(np.uint8)[..., None]], axis=2)
+    if form in ("grey", "gif"):
+        Image.fromarray(image).save(folder / "a", "PNG" if form == "grey" else "GIF", transparency=ground)
+    elif form == "rgb":
+        Image.fromarray(colours).save(folder / "a", "PNG", transparency=(ground,) * 3)
+    elif form == "palette":
+        picture = Image.fromarray(image).convert("P")
+        picture.putpalette([level for shade in range(256) for level in (shade,) * 3])
+        picture.save(folder / "a", "PNG", transparency=ground)
+    elif form == "alpha":
+        Image.fromarray(whole).save(folder / "a", "PNG")
+    else:
+        np.savez(folder / "a", x=whole[None])
+    notes = []
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (png, pictures) if strips else ():
+            patch.setattr(module, "STRIP", 28 * 3)
+        path = folder / ("a.npz" if form == "npz" else "a")
+        found = data.read_images(path, (28, 28), notify=notes.append)
+    np.testing.assert_array_equal(found.reshape(28, 28), image)
+    assert not notes
+
+
+@pytest.mark.parametrize("case", ["translucent", "the ink has the colour too", "two hidden colours", "dark ground"])
+def test_transparency_that_says_more_than_colours_is_not_passed_over(case, tmp_path):
+    image = np.repeat((255 - DIGIT)[..., None], 4, axis=2)
+    image[..., 3] = np.where(DIGIT, 255, 0)
+    if case == "translucent":
+        image[14, DIGIT[14] > 0, 3] = 200
+    elif case == "the ink has the colour too":
+        image[14, DIGIT[14] > 0, :3] = 255
+    elif case == "two hidden colours":
+        image[0, 0, :3] = 200
+    else:
+        image[DIGIT == 0, :3] = 0
+    np.savez(tmp_path / "a.npz", x=image[None])
+    notes = []
+    found = data.read_images(tmp_path / "a.npz", (28, 28), notify=notes.append)
+    np.testing.assert_array_equal(found.reshape(28, 28), over_black(weighed(image), image[..., 3]))
+    assert [note.code for note in notes] == ["opacity"]

@@ -18,7 +18,10 @@ WORDS = {
 }
 SPELLED = ("{}", "{}_set", "{}-set", "{}set", "{} images", "{}_data", "images_{}", "data-{}")
 CASES = (str, str.upper, str.title)
-LEFT = (".DS_Store", "Thumbs.db", "desktop.ini", "._1.png", ".ipynb_checkpoints/1.png", "__MACOSX/0/._1.png")
+LEFT = (
+    ".DS_Store", "Thumbs.db", "desktop.ini", "._1.png", ".ipynb_checkpoints/1.png", "__MACOSX/0/._1.png",
+    "@eaDir/1.png/SYNOPHOTO_THUMB_M.jpg", "@eaDir/2.png", "$RECYCLE.BIN/1.png", "lost+found/1.png", "#recycle/1.png",
+)  # fmt: skip
 
 
 def picture(value):
@@ -168,9 +171,11 @@ def test_files_that_are_not_used_are_said(tmp_path):
     for number in range(7):
         write(tmp_path / "b" / f"{number}.txt", b"text")
     lines = [line for _, line in load(tmp_path)[1]]
+    texts = "b/0.txt, b/1.txt, b/2.txt, b/3.txt, b/4.txt and 2 more"
     assert lines == [
         f"{tmp_path}: not used: 1 picture in no class folder",
-        f"{tmp_path}: not used: a/deeper, b/0.txt, b/1.txt, b/2.txt, b/3.txt and 3 more, no pictures by their names",
+        f"{tmp_path}: not used: folders in class folders: a/deeper",
+        f"{tmp_path}: not used: {texts}, no files with the name of a picture",
     ]
 
 
@@ -222,7 +227,7 @@ def test_pictures_of_any_tree_are_found_in_natural_order(tmp_path_factory, place
     rank = {"": 0, "a": 1, "b/2": 2, "b/10": 3, "c.png": 4}
     order = sorted(places, key=lambda place: (rank[place[0]], place[1]))
     assert found == [folder / inside / f"{number}.png" for inside, number in order]
-    lines = [f"{folder}: not used: b/back and b/list.txt, no pictures by their names"]
+    lines = [f"{folder}: not used: b/back and b/list.txt, no files with the name of a picture"]
     assert notes == lines * other
 
 
@@ -285,3 +290,12 @@ def test_pictures_in_folders_that_differ_in_the_part_alone(tmp_path):
         put(tmp_path, f"{name}/1.png")
     with pytest.raises(DataError, match="training images without classes"):
         data.load(tmp_path)
+
+
+def test_a_data_set_in_a_folder_of_its_own_is_named(tmp_path):
+    """As an archive unpacks it."""
+    put(tmp_path / "set" / "inner", "a/1.png")
+    put(tmp_path / "set" / "inner", "b/1.png")
+    with pytest.raises(DataError, match=r"found 1 class folder; name the folder in it: --data (.*inner)") as refused:
+        load(tmp_path / "set")
+    assert load(refused.value.fix.partition("--data ")[2])[0].classes == ("a", "b")

@@ -88,7 +88,7 @@ def test_rows_of_pixels_are_read_as_the_user_says(tmp_path, n, side, save, rows,
     assert np.array_equal(dataset.train.x, x.reshape(n, -1))
     assert dataset.preprocessing.transpose == by_column
     order = "column by column" if by_column else "row by row"
-    assert dataset.notes[0] == f"X: the pixels of an image are taken {order}"
+    assert dataset.notes[0] == f"{path}: the pixels of an image are taken {order}"
     assert dataset.notes[0].code == "pixel-order"
     found = data.read_images(path, (side, side), dataset.preprocessing)
     assert np.array_equal(found, x.reshape(n, -1))
@@ -189,7 +189,8 @@ def test_the_option_on_the_command_line(option, kept, run, tmp_path):
 
     assert load_model("m").preprocessing.transpose == kept
     run("data", "info", "--data", "digits", option).failed(2, "--transpose: has no effect")
-    assert "pixel-order" in [note["code"] for note in run("evaluate", "m", "--data", path, "--json").json["notes"]]
+    told = [note["code"] for note in run("evaluate", "m", "--data", path, "--json").json["notes"]]
+    assert [code for code in told if code in ("pixel-order", "transposed")] == ["transposed" if kept else "pixel-order"]
 
 
 @given(
@@ -239,3 +240,34 @@ def test_whole_numbers_of_matlab_s_doubles_are_doubles():
     assert mat._of_class(np.array([0, 1], np.uint8), "double").dtype == np.float32
     for values, kind in (([0, 2], "double"), ([0, 1], "uint8"), ([], "double")):
         assert mat._of_class(np.array(values, np.uint8), kind).dtype == np.uint8
+
+
+@pytest.mark.parametrize("name", ["emnist-digits.mat", "other.mat"])
+@pytest.mark.parametrize("way", ["load", "predict"])
+def test_the_order_of_pixels_is_said_once(name, way, tmp_path):
+    """Whatever says it, and of however many parts."""
+    x, y = images(20, 6, 6)
+    part = {"images": x.transpose(0, 2, 1).reshape(20, -1), "labels": y[:, None]}
+    path = version_5(tmp_path / name, dataset={"train": part, "test": part})
+    notes = []
+    given = None if name.startswith("emnist") else True
+    if way == "load":
+        data.load(path, reading=Reading(transpose=given), notify=notes.append)
+    else:
+        found = data.read_images(path, (6, 6), transpose=given, notify=notes.append)
+        assert np.array_equal(found, x.reshape(20, -1))
+    told = [note for note in notes if "column" in note]
+    assert [note.code for note in told] == ["transpose-name" if given is None else "pixel-order"]
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("height", [12, 5])
+def test_a_remedy_for_the_axis_of_the_images_works(height, tmp_path):
+    """Images along the last axis, as many as rows: their size shows it; of squares, nothing does."""
+    x, y = images(12, height, 12 if height == 12 else 5)
+    x = x if height == 12 else images(12, 12, 5)[0]
+    path = version_5(tmp_path / "a.mat", X=np.moveaxis(x, 0, -1), y=y)
+    remedy = "say --image-size HxW, or store" if height == 5 else "; store"
+    refused(path, f"X: the axis of the images is not clear; .*{remedy} the images as NPZ, images first")
+    if height == 5:
+        assert np.array_equal(data.load(path, flat=(12, 5)).train.x, x.reshape(12, -1))

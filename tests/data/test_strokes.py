@@ -81,3 +81,37 @@ def test_ink_that_is_told_is_not_noted_in_test_images_alike(ink, tmp_path):
         np.savez(tmp_path / name, x_train=x[:100], y_train=labels, x_test=x[100:], y_test=labels)
         notes = data.load(tmp_path / f"{name}.npz", reading=Reading(ink=ink)).notes
         assert "other-ink" not in [note.code for note in notes]
+
+
+def inked(notes):
+    return [note.code for note in notes if note.code.endswith("-ink")]
+
+
+@settings(max_examples=40)
+@given(st.sampled_from([0, 0.02, 0.08, 0.15, 0.2, 0.3, 0.5]), KINDS, st.booleans(), st.integers(0, 2**31))
+def test_both_inks_are_told_from_uneven_light(part, kind, dark, seed):
+    """A tenth of images of the other ink is noted, whichever is the rarer, and said of the ink, not of the light."""
+    rng = np.random.default_rng(seed)
+    pages = lit(DIGITS[:100], "even" if part else kind, rng).clip(0, 255).astype(np.uint8)
+    others = rng.permutation(100) < round(100 * part)
+    x = np.where(others[:, None, None] ^ dark, pages, 255 - pages).reshape(100, -1)
+    found, notes = measure(Reading(), x, (28, 28))
+    assert ("mixed-ink" in inked(notes)) == (part > 0.05)
+    if part != 0.5:
+        assert (found.ink < found.paper) == (dark and part < 0.3)
+        assert ("dark-ink" in inked(notes)) == (dark and part < 0.3)
+    assert part == 0 or "unevenly" not in "".join(notes)
+
+
+@settings(max_examples=40)
+@given(st.integers(5, 19), st.sampled_from(["border", "light"]), st.booleans(), st.integers(0, 2**31))
+def test_a_few_images_whose_ink_is_not_sure_are_noted(n, kind, dark, seed):
+    rng = np.random.default_rng(seed)
+    page = lit(DIGITS[rng.permutation(len(DIGITS))[:n]], kind, rng).clip(0, 255).astype(np.uint8)
+    page = page if dark else 255 - page
+    found, notes = measure(Reading(), page.reshape(n, -1), (28, 28))
+    assert inked(notes) == ([] if not dark else ["unsure-ink"] if kind == "border" else ["dark-ink"])
+    if inked(notes) == ["unsure-ink"]:
+        assert (found.paper, found.ink) == (0, 255)
+        assert "say --ink dark" in "".join(notes)
+        assert inked(measure(Reading(ink="dark"), page.reshape(n, -1), (28, 28))[1]) == ["dark-ink"]

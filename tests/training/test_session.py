@@ -14,6 +14,8 @@ from fnnet.core.deform import Deformation
 from fnnet.core.params import weights_sha256
 from fnnet.core.state import Examples
 from fnnet.data import Dataset
+from fnnet.data.convert import convert
+from fnnet.data.preprocess import Reading
 from fnnet.errors import ArgumentTypeError, DataError, DivergedError, FnnetError, UsageError
 from fnnet.files.log import read_log
 from fnnet.files.runs import OtherRunError
@@ -368,3 +370,51 @@ def test_the_warm_up_of_a_run_that_goes_on_is_that_of_its_cycles(dataset, tmp_pa
         job = prepare(dataset, "classic", settings)
         train(job, run_dir=tmp_path / "run", resume=epochs > 1, notify=notices.append)
         assert ("warm-up" in [getattr(each, "code", "") for each in notices]) == noted
+
+
+def rows_of(examples, name="label", first=0):
+    head = ",".join([name, *(f"pixel{k}" for k in range(examples.x.shape[1]))])
+    return head, np.column_stack([examples.labels + first, examples.x])
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("form", ["csv", "npz", "folder"])
+def test_what_is_said_of_the_data_for_training_holds_for_validation(named, form, tmp_path):
+    """Where it has a meaning: class folders have no first label, and an archive no columns."""
+    digits = data.load("digits")
+    names = tuple("abcdefghij") if named else tuple(map(str, range(1, 11)))
+    reading = Reading(first_label=1, label_column="q")
+    train, other = Examples(digits.train.x[:100], digits.train.labels[:100]), digits.test
+    for path, examples in (("train", train), ("dev", other)):
+        head, rows = rows_of(examples, "q", 1)
+        np.savetxt(tmp_path / f"{path}.csv", rows, "%d", delimiter=",", header=head, comments="")
+    dataset = data.load(str(tmp_path / "train.csv"), classes=names, reading=reading)
+    path = tmp_path / f"dev.{form}"
+    if form == "npz":
+        np.savez(path, x=other.x.reshape(-1, 28, 28), y=other.labels + 1)
+    elif form == "folder":
+        convert(digits._replace(train=other, test=None, classes=names), path, "png")
+    notes = []
+    found = load_dev_set(path, dataset, notes.append, reading)
+    order = np.lexsort([*found.x.T, found.labels]) if form == "folder" else slice(None)
+    wanted = np.lexsort([*other.x.T, other.labels]) if form == "folder" else slice(None)
+    np.testing.assert_array_equal(found.labels[order], other.labels[wanted])
+    np.testing.assert_array_equal(found.x[order], other.x[wanted])
+    told = [note for note in notes if note.code == "numbered-classes"]
+    assert len(told) == (named and form != "folder")
+    assert all("1 is a, 2 is b" in note and "--class-names" not in note for note in told)
+
+
+def test_notes_on_images_for_validation_say_so(tmp_path):
+    digits = data.load("digits")
+    np.savez(tmp_path / "dark.npz", x=255 - digits.test.x.reshape(-1, 28, 28), y=digits.test.labels)
+    np.savez(tmp_path / "dim.npz", x=digits.test.x.reshape(-1, 28, 28) // 3, y=digits.test.labels)
+    np.savez(tmp_path / "empty.npz", x=np.zeros((20, 28, 28), np.uint8), y=np.arange(20) % 9)
+    notes = []
+    for name in ("dark", "dim", "empty"):
+        load_dev_set(tmp_path / f"{name}.npz", digits, notes.append)
+    assert [note.code for note in notes] == ["other-ink", "dim-pixels", "blank", "empty-class"]
+    text = " ".join(notes)
+    assert "labelled" not in text
+    assert "model" not in text
+    assert text.count("validation images") == 4
