@@ -192,9 +192,8 @@ def encode_row(typing, z, at, vectors, slope, codes, code_at, row_scales, zeros,
         high = builder.select(builder.fcmp_ordered(">", found, high), found, high)
         loop.close([low, high])
         name = f"v{LANES}f32"
-        # Numbers are finite; a row that holds others is refused, whatever becomes of it here.
-        low = _call(builder, f"llvm.vector.reduce.fmin.{name}", FLOAT, [low], ("nnan", "nsz"))
-        high = _call(builder, f"llvm.vector.reduce.fmax.{name}", FLOAT, [high], ("nnan", "nsz"))
+        low = _call(builder, f"llvm.vector.reduce.fmin.{name}", FLOAT, [low])
+        high = _call(builder, f"llvm.vector.reduce.fmax.{name}", FLOAT, [high])
         most, magic, bits = FLOAT(255.0), FLOAT(MAGIC), I32(MAGIC_BITS)
         scale = builder.fsub(builder.fdiv(high, most), builder.fdiv(low, most))
         scale = builder.select(builder.fcmp_ordered("<", scale, FLOAT(LEAST)), FLOAT(1.0), scale)
