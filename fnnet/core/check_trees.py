@@ -50,7 +50,12 @@ def _are_alike(one: Any, other: Any) -> bool:
             return False
     except AttributeError:
         return False
-    return not any(isinstance(array, np.ma.MaskedArray) for array in (W, b, other_W, other_b))
+    return not any(_is_masked(array) for array in (W, b, other_W, other_b))
+
+
+def _is_masked(array: Any) -> bool:
+    # `np.ma` is imported at its first use (10 ms).
+    return type(array) is not np.ndarray and isinstance(array, np.ma.MaskedArray)
 
 
 def _describe(layer: Any) -> str:
@@ -59,7 +64,7 @@ def _describe(layer: Any) -> str:
         return type(layer).__name__
     return ", ".join(
         f"{each.shape} {each.dtype}"
-        if hasattr(each, "dtype") and not isinstance(each, np.ma.MaskedArray)
+        if hasattr(each, "dtype") and not _is_masked(each)
         else type(each).__name__
         for each in layer
     )
