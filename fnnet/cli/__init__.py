@@ -18,7 +18,7 @@ def launch() -> NoReturn:
     signals.install()
     codes: list[int] = []
     end_at_once(codes)
-    word, code = _run(sys.argv[1:])
+    word, code = _run(sys.argv[1:], ahead=True)
     signals.settle(code)
     _tell(word)
     codes.append(code)
@@ -61,10 +61,17 @@ def main(arguments: Iterable[str | os.PathLike[str]] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def _run(arguments: Iterable[str | os.PathLike[str]]) -> tuple[str, int]:
-    """Return the word for the signal that ended the command, if one did, and the exit code."""
+def _run(arguments: Iterable[str | os.PathLike[str]], ahead: bool = False) -> tuple[str, int]:
+    """Return the word for the signal that ended the command, if one did, and the exit code.
+
+    ahead   whether data may be read in a thread before the command asks for it.
+    """
 
     def work() -> int:
+        if ahead:
+            from fnnet.cli.ahead import begin
+
+            begin(sys.argv[1:])
         # Only now: importing the commands takes most of a tenth of a second, in which a signal may come.
         from fnnet.cli.program import run
 

@@ -63,9 +63,7 @@ def _describe(layer: Any) -> str:
     if not isinstance(layer, Layer):
         return type(layer).__name__
     return ", ".join(
-        f"{each.shape} {each.dtype}"
-        if hasattr(each, "dtype") and not _is_masked(each)
-        else type(each).__name__
+        f"{each.shape} {each.dtype}" if hasattr(each, "dtype") and not _is_masked(each) else type(each).__name__
         for each in layer
     )
 
