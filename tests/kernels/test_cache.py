@@ -250,7 +250,7 @@ def test_f85_the_check_of_damaged_caches_can_fail(numba_kernels, monkeypatch):
 
 
 OTHERS = {
-    "numba": lambda patch: patch.setattr(cache.metadata, "version", lambda name: "0.0"),
+    "numba": lambda patch: patch.setattr(cache, "version", lambda name: "0.0"),
     "python": lambda patch: patch.setattr(cache.sys, "version", "4.0"),
     "processor": lambda patch: patch.setattr(cache, "machine", lambda: machine.machine()._replace(cpu="z80")),
     "its features": lambda patch: patch.setattr(cache, "machine", lambda: machine.machine()._replace(features="+none")),
