@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from typing import Final
@@ -17,6 +18,7 @@ def begin(arguments: Sequence[str]) -> None:
     if not arguments or arguments[0] not in COMMANDS or "_FNNET_COMPLETE" in os.environ:
         return
     if not any(each.startswith(OTHERWISE) for each in arguments):
-        from fnnet.data import mnist
+        with contextlib.suppress(Exception):  # what is wrong is told where the command comes to it
+            from fnnet.data import mnist
 
-        mnist.begin()
+            mnist.begin()

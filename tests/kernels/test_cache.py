@@ -267,6 +267,25 @@ def test_f86_the_key_is_of_versions_and_the_processor(what, monkeypatch):
     assert cache._key.__wrapped__() == before
 
 
+@pytest.mark.parametrize("kept", ["a file", "with what was installed"])
+def test_f86_the_key_is_of_the_version_that_is_installed(kept, tmp_path, monkeypatch):
+    """Wherever a package keeps its version, another one gives another key; one that is not there is an ImportError."""
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        (tmp_path / "packed").mkdir()
+        (tmp_path / "packed" / "__init__.py").write_text("raise SystemExit('imported')")
+        about = tmp_path / "packed-1.dist-info" / "METADATA"
+        about.parent.mkdir()
+        file = tmp_path / "packed" / "_version.py" if kept == "a file" else about
+        for number in ("1.0", "2.0"):
+            about.write_text("Metadata-Version: 2.1\nName: packed\nVersion: 0.5\n")
+            file.write_text(f"Metadata-Version: 2.1\nName: packed\nVersion: {number}\n")
+            assert number in cache.version("packed")
+    with pytest.raises(ImportError, match="no_such_package"):
+        cache.version("no_such_package")
+    assert cache.version("numba") != cache.version("llvmlite")
+
+
 def test_f86_the_key_is_of_every_source_that_is_compiled(monkeypatch):
     """Every module of ours that the compiler imports, as it reports them itself, and no others; an edit in any of them
     gives another key."""
