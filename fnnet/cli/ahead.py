@@ -18,7 +18,7 @@ def begin(arguments: Sequence[str]) -> None:
     if not arguments or arguments[0] not in COMMANDS or "_FNNET_COMPLETE" in os.environ:
         return
     if not any(each.startswith(OTHERWISE) for each in arguments):
-        with contextlib.suppress(Exception):  # what is wrong is told where the command comes to it
+        with contextlib.suppress(Exception):  # the command reports what is wrong where it comes to it
             from fnnet.data import mnist
 
             mnist.begin()

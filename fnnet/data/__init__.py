@@ -22,7 +22,7 @@ _HOMES = {
     "split": "dataset",
     "with_classes": "dataset",
 }
-"""Public name -> the module of this room that defines it."""
+"""Public name -> the module of this package that defines it."""
 
 __all__ = list(_HOMES)
 
