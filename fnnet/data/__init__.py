@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from fnnet.data.dataset import with_classes as with_classes
     from fnnet.data.from_path import from_frame as from_frame
     from fnnet.data.from_path import read_images as read_images
+    from fnnet.data.preprocess import Reading as Reading
     from fnnet.data.sets import load as load
 
 _HOMES = {
     "DIGITS": "dataset",
     "Dataset": "dataset",
     "PLAIN": "dataset",
+    "Reading": "preprocess",
     "from_frame": "from_path",
     "load": "sets",
     "read_images": "from_path",
