@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from fnnet.data.dataset import with_classes as with_classes
     from fnnet.data.from_path import from_frame as from_frame
     from fnnet.data.from_path import read_images as read_images
+    from fnnet.data.preprocess import AUTOMATIC as AUTOMATIC
     from fnnet.data.preprocess import Reading as Reading
     from fnnet.data.sets import load as load
 
 _HOMES = {
+    "AUTOMATIC": "preprocess",
     "DIGITS": "dataset",
     "Dataset": "dataset",
     "PLAIN": "dataset",
