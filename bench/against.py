@@ -64,6 +64,7 @@ MEASURED: Final = (
     Measured(PROGRAM, tuple(Row(work.name, "MiB" if work.kind == "memory" else "seconds")
                             for work in WORKLOADS if work.kind not in COUNTS)),
     Measured(("train", "--jit"), (Row("program: train --jit", "seconds"),)),
+    Measured(("train", "--jit", "--recipe", "quick"), (Row("program: quick", "seconds"),)),
 )  # fmt: skip
 NEEDS_NO_KERNELS: Final = ("step", "frames", "one row")
 

@@ -15,7 +15,7 @@ from fnnet.data import DIGITS, PLAIN
 from fnnet.errors import DataError, FnnetError, UsageError
 from fnnet.files.model import load_model
 from fnnet.kernels import library
-from fnnet.training import before_data, session
+from fnnet.training import session
 from fnnet.training.config import Known
 from fnnet.training.starting import check_shape
 from fnnet.training.starting import start_of as started_from
@@ -75,6 +75,8 @@ def check(options: Mapping[str, Any], recipe: str, settings: Mapping[str, Any], 
         expected = "auto, mnist, digits or a path that exists"
         raise DataError("no such data set", where="--dev-data", expected=expected, found=repr(dev_data))
     if options["run_dir"]:
+        from fnnet.training import before_data
+
         with naming_options(choice, only_in_text=True):
             compiled = options["jit"] and library.possible()
             more = {"seed": options["seed"], "compiled": compiled, "known": _known(options, start), **given}

@@ -130,6 +130,16 @@ def prepare() -> None:
     sys.stderr = error
 
 
+def flush_all() -> bool:
+    """Flush the streams of the process; return whether nothing is left in them."""
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    except Exception:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def prepared() -> Iterator[None]:
     """Context manager: commands write to the streams that a host program has now, whatever it puts there meanwhile."""

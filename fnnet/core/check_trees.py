@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fnnet.core.check_network import FLOATS, as_plain
+from fnnet.core.checks import is_masked
 from fnnet.core.params import Layer, Params
 from fnnet.core.params import each as tree_map
 from fnnet.core.state import Model
@@ -50,7 +51,7 @@ def _are_alike(one: Any, other: Any) -> bool:
             return False
     except AttributeError:
         return False
-    return not any(isinstance(array, np.ma.MaskedArray) for array in (W, b, other_W, other_b))
+    return not any(is_masked(array) for array in (W, b, other_W, other_b))
 
 
 def _describe(layer: Any) -> str:
@@ -58,9 +59,7 @@ def _describe(layer: Any) -> str:
     if not isinstance(layer, Layer):
         return type(layer).__name__
     return ", ".join(
-        f"{each.shape} {each.dtype}"
-        if hasattr(each, "dtype") and not isinstance(each, np.ma.MaskedArray)
-        else type(each).__name__
+        f"{each.shape} {each.dtype}" if hasattr(each, "dtype") and not is_masked(each) else type(each).__name__
         for each in layer
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import numbers
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
@@ -183,8 +184,14 @@ def check_untraced(given: Any) -> None:
         raise ArgumentTypeError("fnnet's functions cannot be traced", expected="arrays", found="a JAX tracer", fix=fix)
 
 
+def is_masked(given: Any) -> bool:
+    """Return True for an array with a mask."""
+    # `np.ma` is imported at its first use, which takes 10 ms; before, there is no such array.
+    return "numpy.ma" in sys.modules and isinstance(given, np.ma.MaskedArray)
+
+
 def _holds_masked(given: Any) -> bool:
-    if isinstance(given, np.ma.MaskedArray):
+    if is_masked(given):
         return bool(np.ma.is_masked(given))
     return isinstance(given, (list, tuple)) and any(
         _holds_masked(each) for each in given if isinstance(each, (list, tuple, np.ndarray))

@@ -17,7 +17,7 @@ from fnnet.errors import UsageError
 
 MOST_CLASSES: Final = 2**14
 FEW: Final = 256
-"""Rows of the first batch, which is enough to see most units active."""
+"""Rows of the first batch, which is enough to see most units active; each further one doubles the rows read so far."""
 
 
 class Evaluation(NamedTuple):
@@ -123,5 +123,5 @@ def dead_units(
     while first < len(x) and any(each.any() for each in dead):
         rows = forward(params, x[first:last], activation=activation, kernels=kernels)
         dead = [each & ~rows.a[number].any(axis=0) for number, each in enumerate(dead, 1)]
-        first, last = last, last + CHUNK
+        first, last = last, last + min(last, CHUNK)
     return tuple((int(each.sum()), each.size) for each in dead)

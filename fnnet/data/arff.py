@@ -23,7 +23,8 @@ from fnnet.data.csv_lines import Lines, blocks, check_line
 from fnnet.data.csv_numbers import NUMBER, parse
 from fnnet.data.kaggle_csv import assemble, check_images
 from fnnet.data.notes import Note
-from fnnet.data.reader import AGAIN, AnyPath, Content, Format, Wanted
+from fnnet.data.opened import AGAIN, AnyPath
+from fnnet.data.reader import Content, Format, Wanted
 from fnnet.data.sparse import Pairs, dense, parse_pairs
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
 from fnnet.errors import counted

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from fnnet.data.csv_lines import check_line
-from fnnet.data.reader import AGAIN, BINARY, AnyPath
+from fnnet.data.opened import AGAIN, AnyPath
+from fnnet.data.reader import BINARY
 from fnnet.files.disk import refuse, show_bytes
 
 START: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*+(?:%[^\n\r]*+)?[\n\r])*+[ \t]*+@relation\b", re.IGNORECASE)

@@ -13,8 +13,9 @@ from fnnet.core.params import Array
 from fnnet.data.colour import colour_notes
 from fnnet.data.grey import colours_at, ink_of, opacity_notes, over_black, weighed
 from fnnet.data.notes import Note
+from fnnet.data.opened import AnyPath
 from fnnet.data.preprocess import spread
-from fnnet.data.reader import AnyPath, Content
+from fnnet.data.reader import Content
 from fnnet.files.disk import refuse
 from fnnet.limits import MAX_CLASSES
 

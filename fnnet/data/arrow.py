@@ -15,7 +15,8 @@ import numpy as np
 
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader, kept
-from fnnet.data.reader import AnyPath, Content, Format, Opened, Wanted, joined_ink, size
+from fnnet.data.opened import AnyPath, Opened
+from fnnet.data.reader import Content, Format, Wanted, joined_ink, size
 from fnnet.data.roles import PARTS
 from fnnet.errors import counted
 from fnnet.files.disk import refuse

@@ -22,8 +22,9 @@ from fnnet.data.grey import opacity_notes
 from fnnet.data.kaggle_csv import assemble
 from fnnet.data.many import Pictures, colour_notes_of, joined, read_pictures
 from fnnet.data.notes import Note
+from fnnet.data.opened import AnyPath, Packed
 from fnnet.data.preprocess import SAMPLE, spread
-from fnnet.data.reader import AnyPath, Content, Packed, Wanted, check_columns
+from fnnet.data.reader import Content, Wanted, check_columns
 from fnnet.data.roles import LABELS, role_of
 from fnnet.files.disk import refuse
 from fnnet.limits import MAX_CLASSES

@@ -28,7 +28,8 @@ from fnnet.core.params import Array, freeze
 from fnnet.data import bounds
 from fnnet.data.grey import POINTS
 from fnnet.data.notes import Note
-from fnnet.data.reader import AGAIN, AnyPath, Content, Wanted
+from fnnet.data.opened import AGAIN, AnyPath
+from fnnet.data.reader import Content, Wanted
 from fnnet.errors import FnnetError
 from fnnet.files.disk import MAX_FILE_BYTES, refuse
 from fnnet.limits import available_bytes

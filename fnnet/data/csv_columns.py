@@ -11,7 +11,8 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.notes import Note
-from fnnet.data.reader import NO_COLUMN, AnyPath, Wanted
+from fnnet.data.opened import AnyPath
+from fnnet.data.reader import NO_COLUMN, Wanted
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
 from fnnet.names import PIXEL_NAMES

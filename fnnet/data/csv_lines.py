@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple, Protocol
 
-from fnnet.data.reader import AnyPath
+from fnnet.data.opened import AnyPath
 from fnnet.files.disk import refuse, show_bytes
 
 BLANK: Final = re.compile(rb"(?:[ \t]*+\n)*+")

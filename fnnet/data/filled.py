@@ -1,4 +1,4 @@
-"""Fill an array with the bytes of a file, by several threads where it is large: one copies 5 GB a second."""
+"""Fill memory with the bytes of a file, by several threads where it is large: one copies 5 GB a second."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import threading
 from io import BufferedReader
 from typing import Final
 
-from fnnet.core.params import Array
 from fnnet.limits import available_threads
 
 SHARE: Final = 2**23
@@ -17,8 +16,8 @@ MOST: Final = 4
 """More threads than this do not copy faster."""
 
 
-def fill(file: BufferedReader, payload: Array) -> int:
-    """Read a file from its start into `payload`, uint8 (n,); return how many bytes there were, at most n.
+def fill(file: BufferedReader, payload: memoryview) -> int:
+    """Read a file from its start into `payload`; return how many bytes there were, at most as many as it has.
 
     Past the buffer: another program may have written since it was filled.
     Raises   OSError as reading does.
@@ -52,9 +51,9 @@ def fill(file: BufferedReader, payload: Array) -> int:
     return next((end for end, cut in zip(ends, cuts[1:], strict=True) if end < cut), len(payload))
 
 
-def _read_at(file: BufferedReader, payload: Array, first: int, last: int) -> int:
+def _read_at(file: BufferedReader, payload: memoryview, first: int, last: int) -> int:
     """Read bytes of a file to where they belong, past its buffer; return how many there were."""
     if hasattr(os, "preadv"):
-        return os.preadv(file.fileno(), [payload.data[first:last]], first)
+        return os.preadv(file.fileno(), [payload[first:last]], first)
     file.raw.seek(first, os.SEEK_SET)
-    return file.raw.readinto(payload.data[first:last]) or 0
+    return file.raw.readinto(payload[first:last]) or 0

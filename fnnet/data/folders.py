@@ -11,10 +11,11 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data import formats
 from fnnet.data.grey import opacity_notes
-from fnnet.data.idx import is_labels, looks_like_idx, pair, read_idx
+from fnnet.data.idx import is_labels, pair, read_idx
 from fnnet.data.layout import entries, find_layout, shown
 from fnnet.data.many import colour_notes_of, read_pictures
 from fnnet.data.notes import Note
+from fnnet.data.payload import looks_like_idx
 from fnnet.data.preprocess import spread
 from fnnet.data.reader import Content
 from fnnet.files.disk import read_head, refuse

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from fnnet.data import arff, arrow, hdf5, idx, kaggle_csv, libsvm, mat, npy, npz, pictures, png, tiff
-from fnnet.data.reader import MISFIT, AnyPath, Content, Format, Wanted, format_of, listed, read_as, size
+from fnnet.data.opened import AnyPath
+from fnnet.data.reader import MISFIT, Content, Format, Wanted, format_of, listed, read_as, size
 from fnnet.files.disk import refuse
 
 FORMATS: tuple[Format, ...] = (

@@ -20,9 +20,9 @@ from fnnet.data.layout import entries, shown
 from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
 from fnnet.data.order import Order, order_of
+from fnnet.data.payload import GZIP
 from fnnet.data.preprocess import ABOVE, AUTOMATIC, Reading
 from fnnet.data.reader import SEE, Content, Wanted, check_columns, check_first_index, size
-from fnnet.data.unpacked import GZIP
 from fnnet.errors import DataError, UsageError
 from fnnet.files.disk import read_head, refuse
 

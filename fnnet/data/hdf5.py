@@ -10,7 +10,8 @@ from fnnet.data.arrays import as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
 from fnnet.data.named import assemble, choose
-from fnnet.data.reader import AnyPath, Content, Format, Wanted
+from fnnet.data.opened import AnyPath
+from fnnet.data.reader import Content, Format, Wanted
 from fnnet.files.disk import refuse
 
 MAGIC: Final = b"\x89HDF\r\n\x1a\n"

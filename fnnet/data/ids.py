@@ -9,7 +9,8 @@ from fnnet.core.params import Array
 from fnnet.data import formats
 from fnnet.data.arrays import MAX_LABEL
 from fnnet.data.notes import Note
-from fnnet.data.reader import NO_COLUMN, AnyPath, Wanted
+from fnnet.data.opened import AnyPath
+from fnnet.data.reader import NO_COLUMN, Wanted
 from fnnet.errors import DataError, UsageError
 
 NAMES: Final = ("id", "imageid", "image_id", "image id")

@@ -22,7 +22,8 @@ from fnnet.data.csv_numbers import Part, mixed, parse, scaled
 from fnnet.data.kinds import looks_like_pointer
 from fnnet.data.libsvm import looks_like_libsvm
 from fnnet.data.notes import Note
-from fnnet.data.reader import AGAIN, BINARY, AnyPath, Content, Format, Packed, Wanted, looks_like_netpbm, read_as
+from fnnet.data.opened import AGAIN, AnyPath, Packed
+from fnnet.data.reader import BINARY, Content, Format, Wanted, looks_like_netpbm, read_as
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
 from fnnet.data.width import width_of
 from fnnet.files.disk import looks_like_html, refuse, show_bytes

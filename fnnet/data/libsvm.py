@@ -19,7 +19,8 @@ from fnnet.core.params import Array
 from fnnet.data.bounds import bytes_on_disk
 from fnnet.data.csv_lines import blocks
 from fnnet.data.notes import Note
-from fnnet.data.reader import BINARY, AnyPath, Content, Format, Wanted, size
+from fnnet.data.opened import AnyPath
+from fnnet.data.reader import BINARY, Content, Format, Wanted, size
 from fnnet.data.sparse import Pairs, dense, parse_pairs
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
 from fnnet.data.width import width_of

@@ -19,8 +19,9 @@ from fnnet.data.child import kept
 from fnnet.data.colour import colour_notes
 from fnnet.data.grey import POINTS
 from fnnet.data.notes import Note
+from fnnet.data.opened import Packed
 from fnnet.data.png import MAGIC
-from fnnet.data.reader import MISFIT, Packed, joined_ink
+from fnnet.data.reader import MISFIT, joined_ink
 from fnnet.errors import DataError
 from fnnet.files.disk import open_regular
 

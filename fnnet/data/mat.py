@@ -21,7 +21,8 @@ from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
 from fnnet.data.named import assemble, choose, has_images
 from fnnet.data.notes import Note
-from fnnet.data.reader import AnyPath, Content, Format, Wanted
+from fnnet.data.opened import AnyPath
+from fnnet.data.reader import Content, Format, Wanted
 from fnnet.files.disk import refuse
 
 STARTS: Final = (b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file")

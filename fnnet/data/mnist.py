@@ -1,4 +1,7 @@
-"""MNIST: found on this machine or downloaded, and in either case verified by its SHA-256."""
+"""MNIST: found on this machine or downloaded, and in either case verified by its SHA-256.
+
+Light, as a command reads it while NumPy is imported.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,19 @@ import queue
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from fnnet.core.params import Array
 from fnnet.data import web
-from fnnet.data.idx import looks_like_idx, pair, parse_idx, read_payload
-from fnnet.data.npz import read_npz
-from fnnet.data.reader import AGAIN, Content
-from fnnet.data.unpacked import GZIP
+from fnnet.data.opened import AGAIN
+from fnnet.data.payload import GZIP, looks_like_idx, read_payload
 from fnnet.errors import DataError, FnnetError, StorageError, counted
 from fnnet.files.disk import check_writable, list_folder, looks_like_html, make_folder, read_head, refuse, write_file
+
+if TYPE_CHECKING:
+    from fnnet.core.params import Array
+    from fnnet.data.reader import Content
 
 SHA256: Final = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -49,7 +50,8 @@ NO_HOME: Final = "~/.cache/fnnet/mnist"
 LEFT_SECONDS: Final = 3600.0
 """Age in seconds after which a temporary file has no writer."""
 
-Payloads = dict[str, Array]
+Payloads = dict[str, memoryview]
+Found = tuple[memoryview | DataError, str]
 Notify = Callable[[str], None]
 
 
@@ -69,7 +71,7 @@ def find(data_dir: str | None, notify: Notify) -> tuple[Payloads, str] | None:
                 notify(f"no folder {folder}; looking for MNIST elsewhere")
             continue
         try:
-            payloads = _collect(folder, strict=named)
+            payloads = _collected(folder, named)
         except FnnetError as error:
             if named:
                 raise
@@ -80,6 +82,49 @@ def find(data_dir: str | None, notify: Notify) -> tuple[Payloads, str] | None:
         if named:
             notify(f"{folder} has {len(payloads)} of MNIST's {len(SHA256)} files; looking elsewhere")
     return None
+
+
+class _Collecting(threading.Thread):
+    """A thread that collects MNIST from a folder."""
+
+    def __init__(self, folder: Path, strict: bool) -> None:
+        super().__init__(daemon=True)
+        self.folder, self.strict = folder, strict
+        self.payloads: Payloads = {}
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        """Collect the files, or note the error."""
+        try:
+            self.payloads = _collect(self.folder, self.strict)
+        except Exception as error:
+            self.error = error
+
+
+_begun: list[_Collecting] = []
+"""The thread that `begin` has started, until `find` takes what it has read."""
+
+
+def begin() -> None:
+    """Begin in a thread what `find` is to do first, which takes what was read, or the error, where it comes to it."""
+    for folder, named in _places(None):
+        if folder.is_dir():
+            thread = _Collecting(folder, named)
+            with contextlib.suppress(RuntimeError):  # no more threads: `find` reads all
+                thread.start()
+                _begun[:] = [thread]
+            return
+
+
+def _collected(folder: Path, strict: bool) -> Payloads:
+    """Return what `_collect` returns, from the thread that has begun with it, if there is one."""
+    if not (_begun and (_begun[0].folder, _begun[0].strict) == (folder, strict)):
+        return _collect(folder, strict)
+    thread = _begun.pop()
+    thread.join()
+    if thread.error:
+        raise thread.error
+    return thread.payloads
 
 
 def _places(data_dir: str | None) -> Iterator[tuple[Path, bool]]:
@@ -115,10 +160,7 @@ def _collect(folder: Path, strict: bool) -> Payloads:
     payloads: Payloads = {}
     # A name that starts with a dot is a file that another download is writing.
     candidates = [path for path in list_folder(folder) if path.name[0] != "." and _may_be_mnist(path)]
-    # Unpacking and hashing release the GIL: the test images are done beside those of training.
-    with ThreadPoolExecutor(2) as readers:
-        found = list(readers.map(_read, candidates))
-    for path, (payload, digest) in zip(candidates, found, strict=True):
+    for path, (payload, digest) in zip(candidates, _read_all(candidates), strict=True):
         name = _plain_name(path)
         if isinstance(payload, DataError):
             if strict:
@@ -142,13 +184,48 @@ def _may_be_mnist(path: Path) -> bool:
     return any(name in _plain_name(path) for name in SHA256) or looks_like_idx(read_head(path, 4))
 
 
-def _read(path: Path) -> tuple[Array | DataError, str]:
+def _read_all(paths: Sequence[Path]) -> list[Found]:
+    """Return what `_read` returns for each file, read by this thread and another.
+
+    Unpacking and hashing release the GIL: the test images are done beside those of training.
+    Raises   as `_read` does for the first file that it fails for.
+    """
+    found: dict[Path, Found | Exception] = {}
+    left = list(reversed(paths))  # the training images first, which take the longest
+    each = iter(left)
+
+    def work() -> None:
+        for path in each:
+            try:
+                found[path] = _read(path)
+            except Exception as error:
+                found[path] = error
+
+    other = threading.Thread(target=work, daemon=True)
+    try:
+        with contextlib.suppress(RuntimeError):  # no more threads: this one reads all
+            other.start()
+        work()
+        if other.ident:
+            other.join()
+    finally:
+        left.clear()  # a signal came
+    read: list[Found] = []
+    for path in paths:
+        one = found[path]
+        if isinstance(one, Exception):
+            raise one
+        read.append(one)
+    return read
+
+
+def _read(path: Path) -> Found:
     """Return a file's IDX bytes, if they are MNIST's, and their SHA-256; or what is wrong with the file."""
     try:
         payload = read_payload(path)
     except DataError as error:
         return error, ""
-    digest = hashlib.sha256(payload.data).hexdigest()
+    digest = hashlib.sha256(payload).hexdigest()
     # Other files are not kept: those of EMNIST may have half a gigabyte each.
     return payload if digest in SHA256.values() else payload[:0], digest
 
@@ -160,6 +237,10 @@ def complete(folder: Path) -> bool:
 
 def _from_keras(archive: Path) -> Payloads:
     """Return the files of MNIST rebuilt from Keras's mnist.npz, and verified like them."""
+    import numpy as np
+
+    from fnnet.data.npz import read_npz
+
     keys = ("x_train", "y_train", "x_test", "y_test")
     arrays = read_npz(archive, keys)
     payloads = {}
@@ -170,7 +251,7 @@ def _from_keras(archive: Path) -> Payloads:
         digest, expected = hashlib.sha256(payload).hexdigest(), f"sha256 {SHA256[name]}"
         if digest != SHA256[name]:
             refuse("not MNIST's content", archive, key, expected, digest, AGAIN)
-        payloads[name] = np.frombuffer(payload, np.uint8)
+        payloads[name] = memoryview(payload)
     return payloads
 
 
@@ -293,12 +374,14 @@ def _verify(content: bytes, name: str) -> None:
 
 def known(labels: Array) -> str | None:
     """Return the name of MNIST's file that has these labels, if any has."""
-    content = b"\0\0\x08\1" + len(labels).to_bytes(4, "big") + labels.astype(np.uint8).tobytes()
+    content = b"\0\0\x08\1" + len(labels).to_bytes(4, "big") + labels.astype("u1").tobytes()
     digest = hashlib.sha256(content).hexdigest()
     return next((name for name, each in SHA256.items() if each == digest), None)
 
 
 def content(payloads: Payloads) -> Content:
     """Return training and test set from the four files."""
+    from fnnet.data.idx import pair, parse_idx
+
     arrays = [(Path(name), parse_idx(payloads[name], name)) for name in SHA256]
     return pair(*arrays[0], *arrays[1])._replace(test=pair(*arrays[2], *arrays[3]))

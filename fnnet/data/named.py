@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, NoReturn
 
 from fnnet.data.notes import Note
-from fnnet.data.reader import AnyPath, Content, Wanted
+from fnnet.data.opened import AnyPath
+from fnnet.data.reader import Content, Wanted
 from fnnet.data.roles import IMAGES, LABELS, PARTS, WORD, Role, part_in, role_of
 from fnnet.files.disk import refuse
 

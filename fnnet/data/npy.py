@@ -15,7 +15,8 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.arrays import BYTES, WHOLE, as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
-from fnnet.data.reader import AGAIN, AnyPath, Content, Format, Opened, Wanted
+from fnnet.data.opened import AGAIN, AnyPath, Opened
+from fnnet.data.reader import Content, Format, Wanted
 from fnnet.data.roles import beside, role_of
 from fnnet.errors import counted
 from fnnet.files.disk import refuse, show_bytes

@@ -19,7 +19,8 @@ from fnnet.data.arrays import as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.named import CLASS_NAMES, PIXEL_ORDER, ROWS_FIRST, Chosen, assemble, choose, refuse_names
 from fnnet.data.npy import Header, needed, read_header
-from fnnet.data.reader import AnyPath, Content, Format, Opened, Wanted
+from fnnet.data.opened import AnyPath, Opened
+from fnnet.data.reader import Content, Format, Wanted
 from fnnet.data.roles import beside, part_in, role_of
 from fnnet.data.unpacked import ZIP, packs_text
 from fnnet.errors import FnnetError, UsageError, counted

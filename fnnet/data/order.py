@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from fnnet.data.notes import Note
-from fnnet.data.reader import AnyPath
+from fnnet.data.opened import AnyPath
 
 ITS_OWN: Final = re.compile(
     r"emnist-(?:(?:balanced|byclass|bymerge|digits|letters|mnist)(?![^\W_])|.*images-idx3)", re.IGNORECASE

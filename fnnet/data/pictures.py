@@ -18,8 +18,9 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.canvas import WHOLE, Canvas
 from fnnet.data.grey import STRIP, over_black, weighed
+from fnnet.data.opened import AnyPath
 from fnnet.data.png import MAX_PIXELS, MAX_SIDE
-from fnnet.data.reader import MISFIT, AnyPath, Content, Format, Wanted, looks_like_netpbm
+from fnnet.data.reader import MISFIT, Content, Format, Wanted, looks_like_netpbm
 from fnnet.data.turn import ORIENTATION, is_on_its_side
 from fnnet.errors import FnnetError
 from fnnet.files.disk import refuse

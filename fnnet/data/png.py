@@ -13,8 +13,9 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.canvas import Canvas
 from fnnet.data.grey import STRIP
+from fnnet.data.opened import AnyPath
 from fnnet.data.png_samples import SAVE, Png, colours_of, colours_of_deep, grey_of, grey_of_deep, shades_of
-from fnnet.data.reader import MISFIT, AnyPath, Content, Format, Wanted, read_as
+from fnnet.data.reader import MISFIT, Content, Format, Wanted, read_as
 from fnnet.data.turn import MAX_EXIF, is_on_its_side, orientation_in
 from fnnet.errors import FnnetError, counted
 from fnnet.files.disk import refuse, show_bytes

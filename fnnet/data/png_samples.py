@@ -8,7 +8,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.grey import over_black, weighed
-from fnnet.data.reader import AnyPath
+from fnnet.data.opened import AnyPath
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
 

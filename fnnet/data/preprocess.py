@@ -15,8 +15,8 @@ from fnnet.core.state import Preprocessing
 from fnnet.data.blank import faint_of
 from fnnet.data.grey import INKED
 from fnnet.data.notes import Note
+from fnnet.data.opened import AnyPath
 from fnnet.data.photo import NOISE, dark_on_paper, edges, medians
-from fnnet.data.reader import AnyPath
 from fnnet.data.strokes import dark_strokes, in_border, strokes
 from fnnet.errors import counted
 from fnnet.files.disk import refuse

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from io import BufferedReader, BytesIO, FileIO
+from io import BufferedReader
 from typing import Final, NamedTuple, NoReturn
 
 import numpy as np
@@ -13,17 +13,16 @@ import numpy as np
 from fnnet.core.params import Array, freeze
 from fnnet.data.kinds import kind_of
 from fnnet.data.notes import Note
+from fnnet.data.opened import AGAIN, AnyPath, Opened
 from fnnet.data.scale import fitted
-from fnnet.errors import FnnetError, UsageError
-from fnnet.files.disk import looks_like_html, open_regular, refuse, show_bytes, unreadable
+from fnnet.errors import UsageError
+from fnnet.files.disk import looks_like_html, refuse, show_bytes
 
-AnyPath = str | os.PathLike[str]
 HEAD: Final = 512
 """Bytes at the start of a file by which its format is recognised."""
 SEE: Final = "see --data in 'fnnet train --help'"
 NO_COLUMN: Final = "no such column for --label-column"
 MISFIT: Final = "image size does not fit"
-AGAIN: Final = "fetch the file again"
 BZIP2: Final = b"BZh"
 XZ: Final = b"\xfd7zXZ\0"
 SHOWS: Final = 2**20
@@ -165,16 +164,6 @@ def _resized(content: Content, shape: tuple[int, int]) -> Content:
     return content._replace(x=freeze(image).reshape(1, -1), image_shape=shape)
 
 
-class Packed(os.PathLike[str]):
-    """A file within another: its content, and a name for messages, which stands in place of a path."""
-
-    def __init__(self, name: str, content: bytes) -> None:
-        self.name, self.content = name, content
-
-    def __fspath__(self) -> str:
-        return self.name
-
-
 def _first_bytes(file: BufferedReader) -> bytes:
     """Return the first bytes of a file, as many as show what it is; it is then at its start."""
     head = file.peek(HEAD)[:HEAD]
@@ -182,27 +171,6 @@ def _first_bytes(file: BufferedReader) -> bytes:
         head = file.read(SHOWS)
         file.seek(0)
     return head
-
-
-class Opened:
-    """Context manager: the regular file at `path` for reading; a disk that fails inside the block raises StorageError.
-
-    A class rather than a generator, which costs a class folder 2% of its time.
-    """
-
-    def __init__(self, path: AnyPath) -> None:
-        self.path = path
-
-    def __enter__(self) -> BufferedReader:
-        # open() would check for a terminal
-        raw = BytesIO(self.path.content) if isinstance(self.path, Packed) else FileIO(open_regular(self.path))
-        self.file = BufferedReader(raw)
-        return self.file  # type: ignore[return-value]
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self.file.close()
-        if isinstance(error, OSError) and not isinstance(error, FnnetError):
-            raise unreadable(self.path, error) from None
 
 
 def _refuse_kind(path: AnyPath, head: bytes, formats: Sequence[Format]) -> NoReturn:

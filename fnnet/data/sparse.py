@@ -14,7 +14,7 @@ from fnnet.data.bounds import check_expansion
 from fnnet.data.csv_lines import MAX_LINE, check_line
 from fnnet.data.csv_numbers import LONGEST, NUMBER, scaled
 from fnnet.data.notes import Note
-from fnnet.data.reader import AnyPath
+from fnnet.data.opened import AnyPath
 from fnnet.files.disk import refuse
 
 MOST_PIXELS: Final = 2**20

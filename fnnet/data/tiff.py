@@ -17,7 +17,8 @@ from fnnet.core.params import Array
 from fnnet.data import pictures
 from fnnet.data.arrays import as_images
 from fnnet.data.child import Reader
-from fnnet.data.reader import AnyPath, Content, Format, Wanted
+from fnnet.data.opened import AnyPath
+from fnnet.data.reader import Content, Format, Wanted
 from fnnet.files.disk import refuse
 
 if TYPE_CHECKING:

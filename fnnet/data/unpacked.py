@@ -14,11 +14,12 @@ from typing import Any, Final, NoReturn
 
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.csv_lines import Source
-from fnnet.data.reader import AGAIN, BINARY, BZIP2, HEAD, XZ, AnyPath
+from fnnet.data.opened import AGAIN, AnyPath
+from fnnet.data.payload import GZIP
+from fnnet.data.reader import BINARY, BZIP2, HEAD, XZ
 from fnnet.errors import FnnetError
 from fnnet.files.disk import MAX_FILE_BYTES, looks_like_html, refuse, show_bytes
 
-GZIP: Final = b"\x1f\x8b"
 ZIP: Final = b"PK\x03\x04"
 XZ_MEMORY: Final = 2**27
 """Bytes of memory that unpacking xz may take: twice what its highest preset needs."""

@@ -319,8 +319,10 @@ def check_writable(path: PathName) -> None:
     target = Path(path)
     with _writing(target):
         descriptor, temporary = _create_beside(target, DISK)
-        os.close(descriptor)
-        temporary.unlink()
+        try:
+            os.close(descriptor)
+        finally:  # a signal may come
+            temporary.unlink()
 
 
 @contextlib.contextmanager

@@ -12,7 +12,6 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from numpy.typing import DTypeLike
 from fnnet.core.params import Array
 from fnnet.errors import FnnetError
 from fnnet.kernels import cache
-from fnnet.kernels.compiler import compile_parts as _compile
 from fnnet.kernels.machine import target
 from fnnet.kernels.signatures import PARTS, Argument, closure
 
@@ -116,11 +114,14 @@ class Library:
 
 
 def begin_loading() -> None:
-    """Load LLVM in a thread, which takes 0.07 s; a failure is reported where LLVM is used."""
+    """Load LLVM and what calls it in a thread, which takes 0.07 s; a failure is reported where LLVM is used."""
 
     def load() -> None:
         with contextlib.suppress(Exception):
-            import llvmlite.binding  # noqa: F401
+            from fnnet.kernels import compiled, deform, pixels, predictor, trainer  # noqa: F401
+
+            target()
+            cache.place("train", "float32")
 
     threading.Thread(target=load, daemon=True).start()
 
@@ -196,6 +197,8 @@ def possible() -> bool:
     """Return True unless it is clear without compiling that NumPy will compute: forbidden, or not installed."""
     try:
         _check_allowed()
+        from importlib import metadata
+
         for name in ("numba", "llvmlite"):
             metadata.version(name)
     except (FnnetError, ImportError):
@@ -226,6 +229,14 @@ def _load(
         _libraries[dtype] = loaded
         _keep(compiled, dtype, notify)
         return loaded
+
+
+def _compile(parts: Sequence[str], dtype: str, on_part: Callable[[float], None]) -> dict[str, bytes]:
+    if not parts:
+        return {}
+    from fnnet.kernels.compiler import compile_parts
+
+    return compile_parts(parts, dtype, on_part)
 
 
 def _keep(compiled: dict[str, bytes], dtype: str, notify: Callable[[str], None], folder: Path | None = None) -> None:

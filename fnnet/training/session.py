@@ -33,7 +33,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final, NamedTuple, Never
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Never
 
 from fnnet import data
 from fnnet.core import metrics, rng
@@ -43,9 +43,8 @@ from fnnet.core.state import EpochReport, Examples, Model, Progress, Training, f
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.data import Dataset
 from fnnet.errors import ArgumentTypeError, DivergedError, FnnetError, UsageError
-from fnnet.files.runs import DIVERGED
 from fnnet.names import STEPPING
-from fnnet.training import epochs, going_on, memory, recipes, steps
+from fnnet.training import epochs, memory, recipes, steps
 from fnnet.training.class_weights import check_text, sample_weights
 from fnnet.training.config import config_of, plan_as_json
 from fnnet.training.dev_set import check_dev_set
@@ -63,8 +62,10 @@ from fnnet.training.plan import (
     plain_values,
 )
 from fnnet.training.recipes import Recipe
-from fnnet.training.record import Record, open_record
 from fnnet.training.starting import check_dataset, first_params, note_of_start, with_model
+
+if TYPE_CHECKING:
+    from fnnet.training.record import Record
 
 LBFGS_ITERATIONS: Final = 100
 OVERRIDABLE: Final = frozenset(Recipe._fields) - {"name", "what", "plan"}
@@ -262,6 +263,8 @@ def train(
         notify(note)
     with _record(job, kernels, run_dir, resume, notify) if run_dir else nullcontext() as record:
         if record:
+            from fnnet.training import going_on
+
             training = record.latest(training)
             job = job._replace(plan=going_on.plan_of(job.plan, record.config))
         if note := note_of_schedule(job.plan):
@@ -273,6 +276,10 @@ def train(
 def _record(
     job: Job, kernels: Kernels, run_dir: str | os.PathLike[str], resume: bool, notify: Notify
 ) -> AbstractContextManager[Record]:
+    # What keeps a run is imported where one is kept.
+    from fnnet.training import going_on
+    from fnnet.training.record import open_record
+
     options: dict[str, Any] = {"terms": going_on.terms(job.plan, job.given), "start": job.start, "notify": notify}
     return open_record(run_dir, config_of(job, kernels), resume=resume, **options)
 
@@ -310,6 +317,8 @@ def _train(
         except DivergedError as error:
             if record is None:
                 raise
+            from fnnet.files.runs import DIVERGED
+
             record.end(training, DIVERGED)
             kept = f"step {training.state.step}, the last good one, is kept"
             fix = f"{kept}: go on with `resume` and a smaller `learning_rate`, or with `clip_norm`"

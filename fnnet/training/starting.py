@@ -24,7 +24,6 @@ from fnnet.data import Dataset
 from fnnet.data.notes import Note
 from fnnet.errors import ArgumentTypeError, ModelError, UsageError
 from fnnet.files.model import load_model
-from fnnet.files.runs import START
 from fnnet.training.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -36,6 +35,8 @@ def start_of(run_dir: str | os.PathLike[str]) -> Model | None:
 
     Raises   ModelError if it is damaged.
     """
+    from fnnet.files.runs import START
+
     path = Path(run_dir, START)
     try:
         return load_model(path) if path.exists() else None

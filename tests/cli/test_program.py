@@ -343,3 +343,50 @@ def test_a_copy_of_the_program_without_its_package(tmp_path):
 )
 def test_an_unknown_option_names_the_one_that_is_meant(arguments, told, run):
     run(*arguments.split()).failed(2, f"No such option {told} 'fnnet {arguments.split()[0]} --help'")
+
+
+ENDING = """
+import atexit, os, sys, threading, time
+{before}
+from fnnet import cli
+def work():
+    time.sleep(0.3)
+    print("thread")
+    atexit.register(lambda: print("handler"))
+threading.Thread(target=work).start()
+class Torn:
+    def __del__(self):
+        os.write(2, b"torn apart\\n")
+torn = Torn()
+sys.argv = ["fnnet", *sys.argv[1:]]
+sys.stdout.write("buffered\\n")
+cli.launch()
+"""
+
+
+@pytest.mark.parametrize(("argument", "code"), [("--version", 0), ("--verison", 2)])
+@pytest.mark.parametrize("before", ["", "atexit.register(lambda: print('earlier'))"])
+def test_the_program_ends_at_once_and_nothing_is_lost(argument, code, before, tmp_path):
+    """Threads are waited for, handlers called, streams flushed, wherever they lead; only the interpreter is not taken
+    apart, unless somebody was there before."""
+    with open(tmp_path / "out", "w") as out:
+        command = [sys.executable, "-c", ENDING.format(before=before), argument]
+        env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        env["PYTHONPATH"] = str(ROOT)
+        done = subprocess.run(command, env=env, stdout=out, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert done.returncode == code
+    lines = (tmp_path / "out").read_text().splitlines()
+    version = [f"fnnet, version {fnnet.__version__}"] * (code == 0)
+    assert lines == ["buffered", *version, "thread", "handler", *["earlier"] * bool(before)]
+    assert ("torn apart" in done.stderr) == bool(before)
+
+
+def test_what_cannot_be_flushed_at_the_end_is_told_by_the_interpreter(tmp_path):
+    full = "def fill():\n    sys.stdout = type('Full', (), {'flush': lambda self: 1 / 0, 'closed': False})()\n"
+    code = ENDING.replace("{before}", full).replace('lambda: print("handler")', "fill")
+    command = [sys.executable, "-c", code, "--version"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 120
+    assert "ZeroDivisionError" in done.stderr
+    assert "torn apart" in done.stderr

@@ -16,7 +16,8 @@ import pytest
 
 from fnnet import data
 from fnnet.data import bounds, child, child_main, formats
-from fnnet.data.reader import Content, Format, Opened, Wanted, joined_ink, read_as
+from fnnet.data.opened import Opened
+from fnnet.data.reader import Content, Format, Wanted, joined_ink, read_as
 from fnnet.errors import DataError, FnnetError, StorageError, UsageError
 from tests.conftest import ROOT, start
 from tests.tools.faulty import DOES

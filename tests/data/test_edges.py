@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fnnet import data
-from fnnet.data import bounds, csv_lines, digits, idx, kaggle_csv, mnist, npz, png, web
+from fnnet.data import bounds, csv_lines, digits, idx, kaggle_csv, mnist, npz, payload, png, web
 from fnnet.data import npy as npy_reader
 from fnnet.data.photo import dark_on_light
 from fnnet.errors import DataError
@@ -27,7 +27,7 @@ MIB = 2**20
     [
         (bounds.FREE, 64 * MIB),
         (bounds.RATIO, 100),
-        (idx.MAX_PAYLOAD, 2048 * MIB),
+        (payload.MAX_PAYLOAD, 2048 * MIB),
         (mnist.MAX_DOWNLOAD, 16 * MIB),
         (mnist.MAX_PAYLOAD, 64 * MIB),
         (web.MAX_REDIRECTS, 5),
@@ -336,7 +336,7 @@ def test_where_ink_of_one_line_is_placed(amount):
 
 def test_what_deflate_can_hold_is_not_refused(tmp_path, monkeypatch):
     """A bound of so many bytes for each that is packed, and 1,024 besides."""
-    monkeypatch.setattr(idx, "DEFLATE_BOUND", 3)
+    monkeypatch.setattr(payload, "DEFLATE_BOUND", 3)
     packed = {n: gzip.compress(idx_bytes(np.zeros(n)), mtime=0) for n in range(1000, 1300)}
     largest = max(n for n, content in packed.items() if 8 + n <= 3 * len(content) + 1024)
     assert 1000 < largest < 1299

@@ -2,11 +2,13 @@
 
 import gzip
 import itertools
+import mmap
 
 import numpy as np
 import pytest
 
 from fnnet import data
+from fnnet.data import payload
 from fnnet.data.idx import read_idx
 from fnnet.errors import DataError
 from tests.conftest import idx_bytes
@@ -209,3 +211,34 @@ def test_colours_are_read_as_those_of_npz(folder, channels, last, dtype, tmp_pat
     assert codes == [note.code for note in expected.notes]
     assert ("colour" in codes) == (channels > 1)
     assert np.array_equal(data.read_images(images, (12, 9), found.preprocessing), found.train.x)
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_HUGEPAGE"), reason="no large pages on this system")
+@pytest.mark.parametrize("granted", ["large pages", "small pages", "none known"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_memory_of_every_kind_is_filled_alike(granted, pack, tmp_path, monkeypatch):
+    def refuse(memory, advice):
+        raise OSError(22, "Invalid argument")
+
+    array, asked = np.arange(4000, dtype=np.uint8).reshape(10, 20, 20), []
+    monkeypatch.setattr(payload, "LARGE", 4016)
+    if granted == "small pages":
+        kind = type("Refusing", (mmap.mmap,), {"madvise": refuse})
+        monkeypatch.setattr(payload.mmap, "mmap", kind)
+    elif granted == "none known":
+        monkeypatch.delattr(mmap, "MADV_HUGEPAGE")
+        monkeypatch.setattr(payload.mmap, "mmap", lambda *given, **options: asked.append(given))
+    found = read_idx(write(tmp_path / "a", pack(idx_bytes(array))))
+    np.testing.assert_array_equal(found, array)
+    assert (found.flags.writeable, asked) == (False, [])
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_HUGEPAGE"), reason="no large pages on this system")
+def test_too_little_memory_is_no_fault_of_the_file(tmp_path, monkeypatch):
+    def refuse(*given, **options):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(payload, "LARGE", 100)
+    monkeypatch.setattr(payload.mmap, "mmap", refuse)
+    with pytest.raises(MemoryError, match="124 bytes: Cannot allocate memory"):
+        read_idx(write(tmp_path / "a", idx_bytes(np.zeros(116))))

@@ -236,3 +236,102 @@ def test_mirrors_that_never_answer_are_not_waited_for(monkeypatch):
     monkeypatch.setattr(mnist, "_delivers", lambda mirror, seconds: gone.wait(30) and None)
     assert mnist.reachable(0.01) == ()
     gone.set()
+
+
+@pytest.fixture
+def collected(monkeypatch):
+    """Which folders were looked into, and by which thread."""
+    looked, collect = [], mnist._collect
+
+    def note(folder, strict):
+        looked.append((folder, strict, threading.current_thread() is threading.main_thread()))
+        return collect(folder, strict)
+
+    monkeypatch.setattr(mnist, "_collect", note)
+    yield looked
+    mnist._begun.clear()
+
+
+def test_what_is_begun_is_taken_once(little_mnist, monkeypatch, collected):
+    monkeypatch.setenv("FNNET_DATA", str(little_mnist))
+    mnist.begin()
+    first = data.load("mnist")
+    assert collected == [(little_mnist, True, False)]
+    second = data.load("mnist")
+    assert collected == [(little_mnist, True, False), (little_mnist, True, True)]
+    assert first.source == second.source == str(little_mnist)
+    for one, other in zip((*first.train, *first.test), (*second.train, *second.test), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_what_is_begun_is_not_taken_for_another_folder(little_mnist, monkeypatch, collected, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(little_mnist, other)
+    monkeypatch.setenv("FNNET_DATA", str(little_mnist))
+    mnist.begin()
+    assert data.load("mnist", str(other)).source == str(other)
+    assert collected[1] == (other, True, True)
+
+
+@pytest.mark.parametrize("content", [b"<html>404", b"\0\0\x08\1\0\0\0\2\1"])
+def test_errors_of_what_is_begun_come_where_it_is_taken(content, little_mnist, monkeypatch, collected):
+    write(little_mnist / "train-labels-idx1-ubyte", content)
+    monkeypatch.setenv("FNNET_DATA", str(little_mnist))
+    with pytest.raises(DataError) as usual:
+        data.load("mnist")
+    mnist.begin()
+    with pytest.raises(DataError) as ahead:
+        data.load("mnist")
+    assert str(ahead.value) == str(usual.value)
+    assert [each[2] for each in collected] == [True, False]
+
+
+def test_nothing_is_begun_without_a_folder_or_threads(little_mnist, monkeypatch, collected):
+    mnist.begin()
+    assert not mnist._begun
+    monkeypatch.setenv("FNNET_DATA", str(little_mnist))
+    monkeypatch.setattr(threading.Thread, "start", no_more_threads)
+    mnist.begin()
+    assert not mnist._begun
+    assert data.load("mnist").source == str(little_mnist)
+    assert collected == [(little_mnist, True, True)]
+
+
+def no_more_threads(thread):
+    raise RuntimeError("can't start new thread")
+
+
+def test_each_file_is_read_once_by_any_of_the_threads(little_mnist, monkeypatch):
+    read, files = mnist._read, []
+    monkeypatch.setattr(mnist, "_read", lambda path: files.append(path) or read(path))
+    assert data.load("mnist", str(little_mnist)).name == "mnist"
+    assert sorted(files) == sorted(little_mnist.iterdir())
+
+
+def test_what_ends_reading_is_raised_whichever_thread_meets_it(little_mnist, monkeypatch):
+    """The first by name of those that fail; a signal, which only the main thread meets, ends it at once."""
+
+    def fails(path):
+        raise StorageError("cannot be read", where=path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mnist, "_read", fails)
+        with pytest.raises(StorageError, match="t10k-images-idx3-ubyte: cannot be read"):
+            data.load("mnist", str(little_mnist))
+    read, files, other = mnist._read, [], threading.Event()
+
+    def interrupted(path):
+        if threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+        files.append(path)
+        other.wait(20)
+        return read(path)
+
+    monkeypatch.setattr(mnist, "_read", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        data.load("mnist", str(little_mnist))
+    other.set()
+    for thread in threading.enumerate():
+        if thread.daemon and thread is not threading.current_thread():
+            thread.join(1)
+    assert len(files) <= 1

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from fnnet import data
-from fnnet.data import bounds, folders, formats, idx, kaggle_csv, mnist, png
+from fnnet.data import bounds, folders, formats, idx, kaggle_csv, mnist, payload, png
 from fnnet.data import npz as npz_reader
 from fnnet.data.reader import Wanted, read_as
 from fnnet.errors import DataError, FnnetError, StorageError
@@ -168,7 +168,7 @@ def test_f28_a_file_that_changes_while_it_is_read(change, monkeypatch, tmp_path)
         with open(path, "r+b") as file:
             change(file)
 
-    monkeypatch.setattr(idx, "check_expansion", meanwhile)
+    monkeypatch.setattr(payload, "check_expansion", meanwhile)
     with pytest.raises(DataError, match="file changed while it was read") as raised:
         idx.read_idx(path)
     assert missing_parts(raised.value) == []
@@ -203,7 +203,7 @@ def test_f01_f02_f17_f34_every_truncation_and_every_flipped_bit(name, tmp_path):
 
 @pytest.mark.parametrize("piece", [1, 6, 50])
 def test_f01_f02_damage_wherever_the_file_is_cut_into_pieces(piece, monkeypatch, tmp_path):
-    monkeypatch.setattr(idx, "PIECE", piece)
+    monkeypatch.setattr(payload, "PIECE", piece)
     count = damage.damage("idx.gz", tmp_path)
     assert count.wrong == []
     assert count.right == 3  # bits that only fill the last byte of the compressed data

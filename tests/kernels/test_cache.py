@@ -250,7 +250,7 @@ def test_f85_the_check_of_damaged_caches_can_fail(numba_kernels, monkeypatch):
 
 
 OTHERS = {
-    "numba": lambda patch: patch.setattr(cache.metadata, "version", lambda name: "0.0"),
+    "numba": lambda patch: patch.setattr(cache, "version", lambda name: "0.0"),
     "python": lambda patch: patch.setattr(cache.sys, "version", "4.0"),
     "processor": lambda patch: patch.setattr(cache, "machine", lambda: machine.machine()._replace(cpu="z80")),
     "its features": lambda patch: patch.setattr(cache, "machine", lambda: machine.machine()._replace(features="+none")),
@@ -265,6 +265,25 @@ def test_f86_the_key_is_of_versions_and_the_processor(what, monkeypatch):
     assert cache._key.__wrapped__() != before
     monkeypatch.undo()
     assert cache._key.__wrapped__() == before
+
+
+@pytest.mark.parametrize("kept", ["a file", "with what was installed"])
+def test_f86_the_key_is_of_the_version_that_is_installed(kept, tmp_path, monkeypatch):
+    """Wherever a package keeps its version, another one gives another key; one that is not there is an ImportError."""
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        (tmp_path / "packed").mkdir()
+        (tmp_path / "packed" / "__init__.py").write_text("raise SystemExit('imported')")
+        about = tmp_path / "packed-1.dist-info" / "METADATA"
+        about.parent.mkdir()
+        file = tmp_path / "packed" / "_version.py" if kept == "a file" else about
+        for number in ("1.0", "2.0"):
+            about.write_text("Metadata-Version: 2.1\nName: packed\nVersion: 0.5\n")
+            file.write_text(f"Metadata-Version: 2.1\nName: packed\nVersion: {number}\n")
+            assert number in cache.version("packed")
+    with pytest.raises(ImportError, match="no_such_package"):
+        cache.version("no_such_package")
+    assert cache.version("numba") != cache.version("llvmlite")
 
 
 def test_f86_the_key_is_of_every_source_that_is_compiled(monkeypatch):

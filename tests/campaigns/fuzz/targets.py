@@ -9,6 +9,7 @@ import gzip
 import io
 import json
 import math
+import mmap
 import os
 import re
 import sys
@@ -58,7 +59,10 @@ def _array(array, dtypes, what, *, frozen):
     base = array
     while isinstance(base, np.ndarray) and base.base is not None:
         base = base.base
-    must(isinstance(base, (np.ndarray, bytes)), f"{what} does not own its memory", type(base))
+    # The bytes of IDX files lie in memory that was asked for without NumPy, which only a read-only view leads to.
+    owner = base.obj if isinstance(base, memoryview) and base.readonly else base
+    owners = (np.ndarray, bytes) if owner is base else (bytearray, mmap.mmap)
+    must(isinstance(owner, owners), f"{what} does not own its memory", type(owner))
 
 
 def hold_idx(array, path):
