@@ -22,6 +22,7 @@ from fnnet.data import (
     colour,
     csv_label,
     csv_lines,
+    csv_numbers,
     filled,
     grey,
     hdf5,
@@ -304,3 +305,23 @@ def test_a_header_that_names_no_column_is_not_that_of_a_table_whose_rows_have_na
     rows = [",".join([f'"r{row}"', str(row % 10), *["7"] * 65]) for row in range(20)]
     with pytest.raises(DataError, match="column named twice"):
         data.load(write(tmp_path / "a.csv", "\n".join([header, *rows]).encode()))
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_plain_numbers_of_any_kind_are_read_many_at_a_time(separator, tmp_path, monkeypatch):
+    """Cell by cell would read the same, and be slower."""
+    x = np.random.default_rng(1).integers(0, 256, (40, 64))
+    lines = [["label", *(f"pixel{at}" for at in range(64))]]
+    lines += [[str(row % 10), *(repr(value / 255) for value in each)] for row, each in enumerate(x.tolist())]
+    path = write(tmp_path / "a.csv", "\n".join(map(separator.join, lines)).encode())
+    monkeypatch.setattr(csv_numbers, "_parse_cells", None)
+    assert data.load(path).train.x.tolist() == x.tolist()
+
+
+@pytest.mark.parametrize("digits", [1, 2, 6, 7])
+def test_pixels_with_numbers_of_up_to_seven_digits_are_read_many_at_a_time(digits, monkeypatch):
+    monkeypatch.setattr(sparse, "_parse_lines", None)
+    index = 10 ** (digits - 1)
+    found = sparse.parse_pairs(f"3 {index}:7 {index + 1}:0.25\n".encode(), 1, "a")
+    assert found.numbers.tolist() == [index, index + 1]
+    assert found.values.tolist() == [7, 0.25]
