@@ -3,6 +3,7 @@
 import bz2
 import io
 import itertools
+import os
 import struct
 
 import numpy as np
@@ -64,6 +65,7 @@ def test_a_table_whose_names_say_row_and_column_is_read_by_them_whatever_the_fil
         assert not [note for note in found.notes if note.code.startswith("transpose")]
 
 
+@pytest.mark.skipif(not hasattr(os, "preadv"), reason="one thread reads all")
 @few
 @given(st.integers(1, 60), st.integers(1, 9))
 def test_each_thread_reads_a_part_of_its_own(tmp_path, size, available):
