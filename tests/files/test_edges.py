@@ -291,3 +291,57 @@ def test_either_array_of_a_layer_must_fit_its_sizes(at, shape):
     assert model.params_of("layers", tensors, (4, 3)).layers[0].b.tolist() == [1, 1, 1]
     with pytest.raises(ModelError, match="wrong shape; expected W"):
         model.params_of("layers", tensors | {f"layers.0.{at}": np.ones(shape)}, (4, 3))
+
+
+@pytest.mark.parametrize("sign", [None, 2.0, 3.0, 4.0])
+def test_a_lock_is_watched_for_as_long_as_is_said(tmp_path, monkeypatch, sign):
+    """A look each second, by the clock of this process; the last one when the time is over."""
+    now, path = [100.0], tmp_path / "lock"
+    path.write_text("held")
+
+    def sleep(seconds):
+        now[0] += seconds
+        if sign == now[0] - 100:
+            path.write_text("still held")
+
+    monkeypatch.setattr(heartbeat, "QUIET", 3.0)
+    monkeypatch.setattr(heartbeat.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(heartbeat.time, "sleep", sleep)
+    alive = sign is not None and sign <= 3
+    assert heartbeat.watch(path) is (heartbeat.Seen.ALIVE if alive else heartbeat.Seen.QUIET)
+    assert now[0] - 100 == (sign if alive else 3)
+
+
+def test_without_signs_of_life_a_lock_of_elsewhere_is_never_taken_over(tmp_path, monkeypatch):
+    """As on Windows, where the time of an open file cannot be changed: nobody there gives any."""
+    holder = {**owner.this_process()._asdict(), "host": "far-away", "machine": "another", "boot": "another"}
+    (tmp_path / "lock").write_text(json.dumps(holder) + "\n")
+    assert owner.where_is(owner.owner_in((tmp_path / "lock").read_bytes())) is owner.Where.ELSEWHERE
+    monkeypatch.setattr(os, "supports_fd", os.supports_fd - {os.utime})
+    monkeypatch.setattr(heartbeat, "watch", lambda path: heartbeat.Seen.QUIET)
+    with pytest.raises(StorageError, match=r"in use by another training.*far-away"), lock.lock(tmp_path):
+        pass
+    assert json.loads((tmp_path / "lock").read_text()) == holder
+
+
+@pytest.mark.parametrize(
+    ("line", "others"),
+    [
+        (b"note of mine", 1),
+        (b"note\0of mine", 0),
+        (b"\0\0note of mine\0", 1),
+        (b"", 0),
+        (b" \t\0", 0),
+        (b'{"event": "other", "at": 1}', 1),
+        (b'{"event": "oth\0\0\0\0 1}', 0),
+        (b'{"event": "epoch", "epo', 0),
+        (b'{"event": "epoch", "epoch": 1}', 1),
+    ],
+)
+def test_a_line_with_zeros_in_it_is_damaged_and_nobody_else_s(line, others, tmp_path):
+    content = b'{"event": "epo\n' + line + b"\n"
+    (tmp_path / log.LOG).write_bytes(content)
+    count, name = log.keep_others(tmp_path)
+    assert count == others
+    assert (tmp_path / name).read_bytes() == content if others else not name
+    assert log.is_foreign(tmp_path) == bool(others)

@@ -119,6 +119,7 @@ def test_preprocessing_is_kept(preprocessing, tmp_path):
         {"pixel_max": 0}, {"pixel_max": 256}, {"pixel_max": 16.0}, {"pixel_max": True}, {"pixel_max": 16},
         {"paper": -1}, {"paper": "0"}, {"ink": 256}, {"ink": 0}, {"blank": -1}, {"blank": 255}, {"blank": 1.0},
         {"transpose": 1}, {"transpose": None}, {"colour": "mean"},
+        {"paper": 200, "ink": 100, "blank": 100}, {"paper": 100, "ink": 200, "blank": 150},
         {"faint": -2}, {"faint": 256}, {"faint": 24.0}, {"faint": None}, {"resize": 1}, {"resize": [28, 28]},
     ],
     ids=str,
