@@ -140,9 +140,9 @@ class Compiled:
         for place in places:
             network = self._trained[place]
             try:
-                check_finite_weights(self._start[network])
                 if rows is not None:
                     self._raise_diverged(network, rows)
+                check_finite_weights(self._start[network])
             except DivergedError as error:
                 self._errors[network] = error
                 diverged_ones.append(network)

@@ -16,7 +16,7 @@ from fnnet.core.checks import check_labels, check_weights
 from fnnet.core.params import Array, Params
 from fnnet.core.schedules import make_plateau, make_schedule
 from fnnet.core.state import EpochReport, Examples, Progress, Training, TrainState
-from fnnet.core.table import NUMPY, Kernels
+from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import ArgumentTypeError, DivergedError
 from fnnet.training import steps, stopping
 from fnnet.training.blocks import add_up
@@ -173,6 +173,7 @@ class EpochRunner:
         self, trainings: Sequence[Training], train: Examples, plans: Sequence[Plan], weights: Any,
         image_shape: tuple[int, int] | None, kernels: Kernels,
     ) -> None:  # fmt: skip
+        check_kernels(kernels)
         states, plan, self._images = [each.state for each in trainings], plans[0], len(train.x)
         params = states[0].params
         self._plans, self._plan, self._kernels = plans, plan, kernels

@@ -383,16 +383,9 @@ def find_learning_rate(
     start = epochs.start(first_params(job), job.seed, plan)
     began = time.perf_counter()
     found = range_test(
-        start.state,
-        train_set,
-        batch_size_of(job),
-        low=low,
-        high=high,
-        steps=steps,
-        objective=plan.objective,
-        optimizer=make_optimizer(plan),
-        kernels=kernels,
-    )
+        start.state, train_set, batch_size_of(job), low=low, high=high, steps=steps, objective=plan.objective,
+        optimizer=make_optimizer(plan), kernels=kernels,
+    )  # fmt: skip
     return found, time.perf_counter() - began
 
 
