@@ -101,7 +101,7 @@ class Compiled:
         counts = np.diff(firsts, append=len(rows))
         wholes = np.repeat(np.add.reduceat(each, firsts), counts)
         shares = np.divide(each, wholes, out=np.zeros_like(each), where=wholes > 0)
-        constants, first_step = self._constants(rates), self._start[0].step + self._steps
+        constants, first_step = self._constants(rates), self._start[self._trained[0]].step + self._steps
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             outcome = self._trainer.run(self._taken, rows, shares, constants, first_step)
         self._steps += outcome.steps
@@ -120,7 +120,7 @@ class Compiled:
 
     def _constants(self, rates: Array) -> Array:
         """Return the constants of the steps at these rates (networks, steps), or (1, steps) where all have the same."""
-        given = self._start[0].optimizer_state
+        given = self._start[self._trained[0]].optimizer_state
         before = self._steps + (given.steps if isinstance(given, Moments) else 0)
         numbers, tables = before + np.arange(1.0, rates.shape[1] + 1), []
         figures = [(self._rules[each], self._objectives[each].label_smoothing, rates[each]) for each in self._trained]

@@ -121,7 +121,11 @@ def epochs_together(
             runner = EpochRunner([*going.values()], train, some, weights, image_shape, kernels)
         passed = runner.run_pass([*going.values()], on_block)
         reports = runner.reports_after(passed)
-        for number, each in zip(members, runner.report(passed, dev) if reports else passed, strict=True):
+        if reports:
+            passed = runner.report(passed, dev)
+        elif any(isinstance(each, DivergedError) for each in passed):
+            passed = runner.with_states(passed)
+        for number, each in zip(members, passed, strict=True):
             reached[number] = each
             if isinstance(each, Training) and not reports:
                 reached[number] = each._replace(images=0, loss_sum=0.0, correct=0)
@@ -194,7 +198,7 @@ class EpochRunner:
         steps_per_epoch = -(-self._images // self._batch_size)
         length = (plan.epochs, steps_per_epoch, plan.cycles)
         self._schedules = [make_schedule(each.schedule, each.learning_rate, *length) for each in plans]
-        self._plateau = make_plateau(plan.schedule)
+        self._plateaus = [make_plateau(each.schedule) for each in plans]
         self._seed, self._steps_done, self._steps_per_block = states[0].seed, states[0].step, 1
 
     def run_pass(self, trainings: Sequence[Training], on_block: Callable[[Progress], None] | None) -> list[Reached]:
@@ -206,7 +210,7 @@ class EpochRunner:
         n, passes, images = self._images, self._passes_at_once(first), first.images
         epoch = first.epoch + passes
         order = None if self._full_batch else epoch_order(self._seed, epoch, n)
-        factors = np.array([[self._rate_factor(training)] for training in trainings])
+        factors = np.array([[self._rate_factor(*each)] for each in enumerate(trainings)])
         reached: list[Reached] = list(trainings)
         while images < n:
             rows = None if order is None else order[images : images + self._steps_per_block * self._batch_size]
@@ -249,8 +253,8 @@ class EpochRunner:
         """Return `training`, at the end of a block, with the state of its parameters; its pass is not reported yet."""
         return training._replace(state=self._blocks.states()[number], epoch=epoch - 1)
 
-    def _rate_factor(self, training: Training) -> float:
-        return self._plateau([_watched_loss(report) for report in training.history])
+    def _rate_factor(self, number: int, training: Training) -> float:
+        return self._plateaus[number]([_watched_loss(report) for report in training.history])
 
     def _run_block(self, rows: Array | None, epoch: int, passes: int, factors: Array) -> list[Made | DivergedError]:
         images = self._images if rows is None else len(rows)
@@ -280,6 +284,13 @@ class EpochRunner:
         epochs_done = [each.epoch for each in reached if isinstance(each, Training)]
         return not epochs_done or epochs_done[0] % self._plan.report_every == 0 or epochs_done[0] == self._plan.epochs
 
+    def with_states(self, reached: Sequence[Reached]) -> list[Reached]:
+        """Return the trainings with the state of their parameters, from which others than this runner can go on."""
+        return [
+            training._replace(state=state) if isinstance(training, Training) else training
+            for training, state in zip(reached, self._blocks.states(), strict=True)
+        ]
+
     def report(self, reached: Sequence[Reached], dev: Examples | None) -> list[Reached]:
         """Return the trainings after their pass, with the report of it."""
         return [
@@ -290,7 +301,7 @@ class EpochRunner:
     def _report(self, number: int, training: Training, state: TrainState, dev: Examples | None) -> Training:
         plan, n = self._plans[number], self._images
         params = optimizers.evaluation_params(state.params, state.optimizer_state, self._optimizers[number])
-        rate = self._rate_factor(training) * float(self._schedules[number](self._steps_done - 1))
+        rate = self._rate_factor(number, training) * float(self._schedules[number](self._steps_done - 1))
         on_train = (training.loss_sum / n, training.correct / n)
         figures = (*on_train, *_dev_figures(params, dev, plan, self._kernels), rate)
         history = (*training.history, EpochReport(training.epoch, training.seconds, *figures))

@@ -126,6 +126,44 @@ def test_one_that_diverges_leaves_the_others(batch, optimizer, numba_kernels):
         raise found[1]
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "momentum"])
+@pytest.mark.parametrize("more", [{}, {"hidden": (40,)}, {"report_every": 5, "dropout": (0.3,)}, {"report_every": 50}])
+@pytest.mark.parametrize("decays", [(1100, 0.1, 500, 0.0, 420), (1250, 1000, 0.1, 420, 0.0)])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_those_that_diverge_at_different_steps_leave_the_others(optimizer, more, decays, threads, numba_kernels):
+    """By plain gradient descent after 38, 64 and 76 steps, each in an epoch of its own, or two in the second epoch."""
+    data, kernels = dataset(), numba_kernels._replace(threads=threads)
+    common = SETTINGS | {"batch_size": 5, "epochs": 6, "optimizer": optimizer, "dropout": (0.2,)} | more
+    each = [common | {"learning_rate": 0.01, "weight_decay": decay} for decay in decays]
+    found = many.train_many(data, "classic", each, kernels=kernels).networks
+    assert [isinstance(network, DivergedError) for network in found] == [decay > 1 for decay in decays]
+    places = []
+    for own, network in zip(each, found, strict=True):
+        if own["weight_decay"] < 1:
+            same(network, alone(data, kernels, own, 0, None))
+            continue
+        with pytest.raises(DivergedError) as wanted:
+            alone(data, kernels, own, 0, None)
+        assert str(network) == str(wanted.value)
+        places.append(network.place)
+    assert len({*places}) == 3
+
+
+@pytest.mark.parametrize("kernels", ["numpy", "numba"])
+def test_each_has_a_plateau_of_its_own(kernels):
+    kernels, data = fnnet.load_kernels(kernels), dataset()
+    plateau = "plateau:patience=0,threshold=0.99,factor=0.5"
+    schedules = ("constant", plateau, "cosine", plateau.replace("0.5", "0.1"))
+    each = [SETTINGS | {"epochs": 6, "schedule": schedule} for schedule in schedules]
+    found = many.train_many(data, "classic", each, kernels=kernels).networks
+    for own, network in zip(each, found, strict=True):
+        same(network, alone(data, kernels, own, 0, None))
+    rates = [[report.learning_rate for report in network.reports] for network in found]
+    assert rates[0] == [rates[0][0]] * 6
+    assert rates[1][-1] < rates[0][0]
+    assert rates[3][-1] < rates[1][-1]
+
+
 def test_all_may_diverge(numba_kernels):
     own = SETTINGS | {"learning_rate": 1e36}
     found = many.train_many(dataset(), "classic", own, init_seeds=range(3), kernels=numba_kernels)
