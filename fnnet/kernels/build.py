@@ -27,7 +27,7 @@ from fnnet.errors import FnnetError
 from fnnet.kernels import shipped
 from fnnet.kernels.machine import target
 from fnnet.kernels.shortcuts import leave_work_out, texts
-from fnnet.kernels.signatures import FUNCTIONS, NEEDS, PARTS, Function, symbol
+from fnnet.kernels.signatures import FUNCTIONS, LATE, NEEDS, PARTS, Function, pointer, symbol
 
 STATUS, WORD, POINTER = ir.IntType(32), ir.IntType(64), ir.IntType(8).as_pointer()
 
@@ -107,7 +107,8 @@ def native(name: str, described: Function) -> Any:
 def _entries(part: str, bits: int, names: Mapping[str, str]) -> str:
     """Return LLVM code of two functions for each of a part: that which other parts call, and the entry for Python.
 
-    An entry takes the arguments of the first from a vector of 64-bit words.
+    An entry takes the arguments of the first from a vector of 64-bit words. A pointer to each function in LATE that the
+    part calls is null until that function is loaded.
 
     names   of the functions in Numba's code.
     """
@@ -128,6 +129,8 @@ def _entries(part: str, bits: int, names: Mapping[str, str]) -> str:
         places = [builder.gep(entry.args[0], [WORD(number)]) for number in range(len(kinds))]
         words = [builder.bitcast(place, kind.as_pointer()) for place, kind in zip(places, kinds, strict=True)]
         builder.ret(builder.call(function, [builder.load(word) for word in words]))
+    for name in (name for name, caller in LATE.items() if caller == part):
+        ir.GlobalVariable(module, POINTER, pointer(name)).initializer = POINTER(None)
     return str(module)
 
 

@@ -21,12 +21,15 @@ from fnnet.kernels.machine import machine
 from fnnet.names import ACTIVATIONS as NAMES
 
 
-def _compiled(array: Array) -> Library:
-    """Return the compiled operations for the dtype of `array`."""
+def _compiled(array: Array, part: str = "operations") -> Library:
+    """Return the compiled functions for the dtype of `array`, of a part.
+
+    What becomes of logits lies in the part that makes them, "infer": training and predictions then need no other.
+    """
     if array.dtype not in (np.float32, np.float64):
         expected = "float32, float64"
         raise ArgumentTypeError("the compiled kernels do not take this dtype", expected=expected, found=array.dtype)
-    return library("operations", array.dtype)
+    return library(part, array.dtype)
 
 
 def _flat(array: Array, dtype: DTypeLike) -> Array:
@@ -113,14 +116,14 @@ def _twin(name: str) -> Activation:
 
 def softmax(logits: Array) -> Array:
     n, classes = logits.shape
-    compiled, probs = _compiled(logits), _padded(logits, logits.dtype)
+    compiled, probs = _compiled(logits, "infer"), _padded(logits, logits.dtype)
     compiled.run("softmax", probs=probs.reshape(-1), n=n, classes=classes, line=probs.shape[1])
     return np.ascontiguousarray(probs[:, :classes])
 
 
 def cross_entropy(logits: Array, labels: Array, weights: Array | None = None, label_smoothing: float = 0.0) -> float:
     n, classes = logits.shape
-    compiled, rows = _compiled(logits), _padded(logits, logits.dtype)
+    compiled, rows = _compiled(logits, "infer"), _padded(logits, logits.dtype)
     totals, shifted = np.empty(n, logits.dtype), np.empty(n, logits.dtype)
     compiled.run(
         "cross_entropy", rows=rows.reshape(-1), n=n, classes=classes, line=rows.shape[1],

@@ -22,7 +22,7 @@ from fnnet.core.params import Array
 from fnnet.errors import FnnetError
 from fnnet.kernels import cache
 from fnnet.kernels.machine import target
-from fnnet.kernels.signatures import PARTS, Argument, closure
+from fnnet.kernels.signatures import LATE, PARTS, Argument, closure, pointer, symbol
 
 
 class Call:
@@ -98,6 +98,9 @@ class Library:
                 if not place:
                     raise FnnetError("the compiled code lacks a function", found=name)
                 self._functions[name] = prototype(place), described.arguments
+        for name in LATE.keys() & self._functions.keys():
+            if variable := self._engine.get_global_value_address(pointer(name)):
+                ctypes.c_void_p.from_address(variable).value = self._engine.get_function_address(symbol(name))
         self.parts |= codes.keys()
 
     def bind(self, name: str, /, **arguments: Any) -> Call:

@@ -222,6 +222,11 @@ _INFER: Final = {
             **_DRAWN,
         },
     ),
+    "softmax": Function("elementwise", {"probs": REALS, "n": INTEGER, "classes": INTEGER, "line": INTEGER}),
+    "cross_entropy": Function(
+        "elementwise",
+        {**_TARGETS, "smoothing": REAL, "totals": REALS, "shifted": REALS},
+    ),
 }
 _WHOLE: Final = {
     "scores_int8": Function(
@@ -283,14 +288,32 @@ _BACKWARD: Final = {
         },
     ),
 }
+_CLIP: Final = {
+    "move_gathered": Function(
+        "clip",
+        {
+            **_TEAM,
+            "phase": INTEGER,
+            "whole": INT64S,
+            "shape": LAYERS,
+            "networks": INTEGER,
+            "parameters": REALS,
+            "first_moment": REALS,
+            "second_moment": REALS,
+            "gradient": REALS,
+            "average": REALS,
+            "norms": FLOAT64S,
+            "shards": INTEGER,
+            "rows": INTEGER,
+            "rule": INTEGER,
+            "constants": REALS,
+            "apart": INTEGER,
+        },
+    )
+}
 _OPERATIONS: Final = {
     "relu": Function("elementwise", {"z": REALS, "a": REALS}),
     "relu_backward": Function("elementwise", {"da": REALS, "z": REALS, "dz": REALS}),
-    "softmax": Function("elementwise", {"probs": REALS, "n": INTEGER, "classes": INTEGER, "line": INTEGER}),
-    "cross_entropy": Function(
-        "elementwise",
-        {**_TARGETS, "smoothing": REAL, "totals": REALS, "shifted": REALS},
-    ),
     "cross_entropy_backward": Function("elementwise", {**_TARGETS, "shares": REALS, "smoothing": REAL}),
     "column_sums": Function("elementwise", {"dz": REALS, "n": INTEGER, "columns": INTEGER, "sums": REALS}),
     "update": Function("elementwise", {"value": REALS, "gradient": REALS, "rate": REAL, "stepped": REALS}),
@@ -303,6 +326,7 @@ PARTS: Final[Mapping[str, Mapping[str, Function]]] = MappingProxyType(
         "sparse": _SPARSE,
         "backward": _BACKWARD,
         "products": _PRODUCTS,
+        "clip": _CLIP,
         "operations": _OPERATIONS,
         "augment": _AUGMENT,
         "whole": _WHOLE,
@@ -318,6 +342,7 @@ NEEDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "sparse": (),
         "backward": ("infer", "sparse", "products"),
         "products": (),
+        "clip": (),
         "operations": ("products",),
         "augment": (),
         "whole": (),
@@ -327,11 +352,12 @@ NEEDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 SECONDS: Final[Mapping[str, float]] = MappingProxyType(
     {
-        "train": 4.1,
+        "train": 3.2,
         "infer": 1.6,
-        "sparse": 1.6,
+        "sparse": 1.5,
         "backward": 1.1,
         "products": 0.3,
+        "clip": 1.7,
         "operations": 0.9,
         "augment": 0.6,
         "whole": 0.9,
@@ -343,12 +369,21 @@ FUNCTIONS: Final = MappingProxyType({name: function for part in PARTS.values() f
 """Every function by its name."""
 
 
+LATE: Final[Mapping[str, str]] = MappingProxyType({"move_gathered": "train"})
+"""Functions whose parts are loaded only where they are used, and the part that calls each, through a pointer."""
+
+
 def symbol(name: str) -> str:
     """Return the name that a function has for functions of other parts.
 
     These pass an array as its address and its axes, a third of what Numba passes: it is contiguous.
     """
     return f"fnnet_native_{name}"
+
+
+def pointer(name: str) -> str:
+    """Return the name of the variable with the address of a function in LATE."""
+    return f"fnnet_pointer_{name}"
 
 
 def closure(parts: Iterable[str]) -> tuple[str, ...]:

@@ -136,6 +136,8 @@ class Trainer:
             "seed": work.seed,
         }
         self._library = library("train", dtype)
+        if work.clips or work.shards > 1:
+            library("clip", dtype)
         self.pace = Pace(self.threads)
 
     def _kept_gradients(self, rows: int) -> int:

@@ -78,7 +78,8 @@ class Plan(NamedTuple):
         """The parts of the compiled kernels that this training uses: see `fnnet.load_kernels`."""
         if not self.is_stepwise:
             return ("infer", "operations")
-        return ("train", "augment") if self.deformation else ("train",)
+        used = {"clip": self.clip_norm or self.shards > 1, "augment": self.deformation}
+        return "train", *(part for part, is_used in used.items() if is_used)
 
 
 WITH_MOMENTUM: Final = ("momentum", "nesterov")

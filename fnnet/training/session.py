@@ -341,8 +341,9 @@ def tested(job: Job, training: Training, kernels: Kernels) -> Model:
     test = job.dataset.test and metrics.evaluate(params, *job.dataset.test, activation=activation, kernels=kernels)
     if test and not math.isfinite(test.loss):
         raise steps.diverged("test loss", None, test.loss)
-    # All images are given, but it stops once every unit has been active.
-    dead = metrics.dead_units(params, job.train.x, activation=activation, kernels=kernels)
+    # All images are given, but it stops once every unit has been active. By NumPy's operations: compiled ones would be
+    # compiled for this alone.
+    dead = metrics.dead_units(params, job.train.x, activation=activation)
     about = {
         "recipe": job.recipe,
         "dataset": job.dataset.name,

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "entries.h" /* ENTRIES(EACH), the compiled functions in the order of their numbers */
+#include "entries.h" /* ENTRIES(EACH), the compiled functions in the order of their numbers; LATE(EACH), those called
+                        through pointers */
 
 enum { ZONE = 4096 };
 
@@ -19,6 +20,10 @@ enum { ZONE = 4096 };
 #define LIST(name) fnnet_##name,
 ENTRIES(DECLARE)
 static int32_t (*const functions[])(int64_t *) = { ENTRIES(LIST) };
+
+#define DECLARE_LATE(name) extern void *fnnet_pointer_##name; extern char fnnet_native_##name[];
+#define SET(name) fnnet_pointer_##name = fnnet_native_##name;
+LATE(DECLARE_LATE)
 
 struct call {
     int64_t function, *words, status;
@@ -116,6 +121,7 @@ static void serve(int64_t function, int64_t calls, int64_t arrays)
 int main(void)
 {
     int64_t head[3];
+    LATE(SET)
     while (fread(head, sizeof head, 1, stdin) == 1)
         serve(head[0], head[1], head[2]);
     return 0;

@@ -27,7 +27,7 @@ from tests.conftest import ROOT
 EMULATOR, COMPILER = "qemu-aarch64", "aarch64-linux-gnu-gcc"
 INSTALL = "apt-get install qemu-user gcc-aarch64-linux-gnu"
 TRIPLE, ELF_MACHINE = "aarch64-linux-gnu", 183
-PARTS = ("train", "augment", "operations", "whole")
+PARTS = ("train", "clip", "augment", "operations", "whole")
 PROCESSORS = {"cortex-a72": "cortex-a72", "neoverse-v1": "max"}
 """LLVM's names of processors, and what qemu calls the nearest that it has. The second has SVE, vectors of any width."""
 FILES = (
@@ -99,7 +99,8 @@ def connect(processor, parts):
             codes = {part: cache.read(cache.place(part, self._dtype.name)) for part in signatures.closure(parts)}
             self.names = [name for part in codes for name in signatures.PARTS[part]]
             self._folder = tempfile.TemporaryDirectory()
-            program = link(codes, self.names, Path(self._folder.name))
+            late = [name for name in signatures.LATE if name in self.names]
+            program = link(codes, self.names, late, Path(self._folder.name))
             command = [EMULATOR, "-cpu", PROCESSORS[processor], program]
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
@@ -127,16 +128,17 @@ def connect(processor, parts):
     library.library, library.load_parts, team.run_team = load, lambda *arguments: None, run_team
 
 
-def link(codes, names, folder):
-    """The program that calls the functions `names` of object files."""
+def link(codes, names, late, folder):
+    """The program that calls the functions `names` of object files, and sets the pointers to those that are `late`."""
     objects = []
     for part, code in codes.items():
         assert code[:5] == b"\x7fELF\x02", part
         assert struct.unpack_from("<H", code, 18) == (ELF_MACHINE,), part
         objects.append(folder / f"{part}.o")
         objects[-1].write_bytes(code)
-    each = " ".join(f"EACH({name})" for name in names)
-    (folder / "entries.h").write_text(f"#define ENTRIES(EACH) {each}\n")
+    tables = {"ENTRIES": names, "LATE": late}
+    lines = [f"#define {table}(EACH) {' '.join(f'EACH({name})' for name in each)}\n" for table, each in tables.items()]
+    (folder / "entries.h").write_text("".join(lines))
     source, program = Path(__file__).with_suffix(".c"), folder / "program"
     command = [COMPILER, "-O1", "-Wall", "-Werror", "-static", "-pthread", f"-I{folder}", "-o", program, source]
     subprocess.run([*command, *objects], check=True)

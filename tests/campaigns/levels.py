@@ -59,7 +59,8 @@ def environment(**names):
 
 def start(level, tests="", dtypes=("float32", "float64")):
     """A process that runs the tests of the block trainer whose names hold `tests` on code for `level`."""
-    command = [sys.executable, "-c", WORK, tests, " ".join(dtypes), "train operations", "tests/kernels/test_block.py"]
+    parts, file = "train clip operations", "tests/kernels/test_block.py"
+    command = [sys.executable, "-c", WORK, tests, " ".join(dtypes), parts, file]
     return subprocess.Popen(command, cwd=ROOT, env=environment(FNNET_CPU=level), stdout=subprocess.PIPE, text=True)
 
 

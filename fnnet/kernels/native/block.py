@@ -17,10 +17,9 @@ from typing import Final
 
 from fnnet.kernels.layout import BLOCK, CLIP, CUT, ENDED, FAILED, IN, PAD, PANEL, SLEPT, TICKET
 from fnnet.kernels.native import compiled
-from fnnet.kernels.native.clip import add_shards, move_whole, square_columns
 from fnnet.kernels.native.gradient import dense_region, sparse_region, weight_unit, weight_units
 from fnnet.kernels.native.network import dense_layer, gather_rows
-from fnnet.kernels.native.pieces import second_phase, sparse_layer
+from fnnet.kernels.native.pieces import move_gathered, second_phase, sparse_layer
 from fnnet.kernels.native.products import VECTOR_BYTES, ZERO
 from fnnet.kernels.native.team import fetch_add, load, meet, piece
 
@@ -189,19 +188,11 @@ def train_block(
         phase += 1
         meet(counters, threads, phase)
         if last and gathers:
-            summed = (parameters, first_moment, second_moment, gradient[:each], average)
-            if shards > 1:
-                add_shards(rank, threads, gradient, shards, count)
-                phase += 1
-                meet(counters, threads, phase)
-            if clips:
-                square_columns(rank, threads, whole, shape, networks, gradient, norms)
-                phase += 1
-                meet(counters, threads, phase)
-            known = norms if clips else norms[:0]
-            move_whole(rank, threads, whole, shape, networks, summed, known, rule, current, apart)
-            phase += 1
-            meet(counters, threads, phase)
+            move_gathered(
+                rank, threads, counters, phase, whole, shape, networks, parameters, first_moment, second_moment,
+                gradient, average, norms if clips else norms[:0], shards, count, rule, current, apart,
+            )  # fmt: skip
+            phase += 1 + (shards > 1) + clips
         chunk, step = (0, step + 1) if last else (chunk + rows, step)
         shard = 0 if last else shard
         done[0] = step

@@ -13,6 +13,7 @@ from fnnet.kernels.native import compiled
 from fnnet.kernels.native.gradient import place_of, turn, weight_units
 from fnnet.kernels.native.move import move
 from fnnet.kernels.native.products import VECTOR_BYTES
+from fnnet.kernels.native.team import meet
 from fnnet.kernels.native.vector import square_root
 
 
@@ -83,6 +84,28 @@ def add_shards(rank, threads, gradient, shards, rows):
             for i in range(end - begin):
                 left[i] += right[i]
         apart *= 2
+
+
+@compiled
+def move_gathered(
+    rank, threads, counters, phase, whole, shape, networks, parameters, first_moment, second_moment, gradient, average,
+    norms, shards, rows, rule, constants, apart,
+):  # fmt: skip
+    """Move the weights by the gradients of the shards of `rows` rows, clipped where there are norms.
+
+    The team meets after each phase: that of the shards if there are several, that of the norms, and the last.
+    """
+    params = (parameters, first_moment, second_moment, gradient[: gradient.size // shards], average)
+    if shards > 1:
+        add_shards(rank, threads, gradient, shards, rows)
+        phase += 1
+        meet(counters, threads, phase)
+    if norms.size:
+        square_columns(rank, threads, whole, shape, networks, params[3], norms)
+        phase += 1
+        meet(counters, threads, phase)
+    move_whole(rank, threads, whole, shape, networks, params, norms, rule, constants, apart)
+    meet(counters, threads, phase + 1)
 
 
 @compiled

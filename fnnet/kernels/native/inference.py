@@ -65,7 +65,7 @@ def scores(
             shape[0], parameters, work, zeros, floats, some_bytes, some_floats, ids, ZERO, ZERO, rows,
             starts if few else starts[:0], indices, no_codes if as_floats or not few else codes, values, order,
         )  # fmt: skip
-        rest_forward(shape[0], shape, parameters, work, 0, rows, zeros, ZERO, ZERO, ZERO)
+        rest_forward(shape[0], shape, parameters, work, ZERO, rows, zeros, ZERO, ZERO, ZERO)
         for r in range(rows):
             z = work[last[DZ_AT] + r * last[LINE] : last[DZ_AT] + r * last[LINE] + classes]
             place = logits[(first + r) * classes : (first + r + 1) * classes]

@@ -1,7 +1,8 @@
 """Calls of compiled functions that lie in other parts: the linker joins them when the parts are loaded.
 
 A part then compiles no function of another, and the parts compile side by side. `product(...)`, imported from here,
-calls the function of that name in `kernels.signatures`, whose arguments it takes.
+calls the function of that name in `kernels.signatures`, whose arguments it takes. One in LATE is called through its
+pointer, which is set when its part is loaded: who calls it sees to that.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from numba.core import cgutils
 from numba.core.typing import signature
 from numba.extending import lower_builtin, type_callable
 
-from fnnet.kernels.signatures import FUNCTIONS, Function, symbol
+from fnnet.kernels.signatures import FUNCTIONS, LATE, Function, pointer, symbol
 
 POINTER: Final = ir.IntType(8).as_pointer()
 STATUS: Final = ir.IntType(32)
@@ -59,10 +60,20 @@ def _elsewhere(name: str) -> Any:
             else:
                 words.append(given)
         kind = ir.FunctionType(STATUS, [word.type for word in words])
-        builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol(name)), words)
+        if name in LATE:
+            place = builder.load(_pointer_to(builder.module, name))
+            function = builder.bitcast(place, kind.as_pointer())
+        else:
+            function = cgutils.get_or_insert_function(builder.module, kind, symbol(name))
+        builder.call(function, words)
         return context.get_dummy_value()
 
     return call
+
+
+def _pointer_to(module: Any, name: str) -> Any:
+    """Return the variable with the address of a function in LATE, which `kernels.build` defines."""
+    return module.globals.get(pointer(name)) or ir.GlobalVariable(module, POINTER, pointer(name))
 
 
 product: Final = _elsewhere("product")
@@ -73,3 +84,4 @@ compress_floats: Final = _elsewhere("compress_floats")
 first_rows: Final = _elsewhere("first_rows")
 rest_forward: Final = _elsewhere("rest_forward")
 second_phase: Final = _elsewhere("second_phase")
+move_gathered: Final = _elsewhere("move_gathered")
