@@ -24,6 +24,7 @@ from typing import Any, Final, NamedTuple
 
 import click
 
+from bench.accuracy_picture import draw
 from bench.common import ROOT, cpu_name, rewrite, versions
 from fnnet.limits import available_threads
 from fnnet.training import recipes
@@ -35,13 +36,6 @@ BEGIN, END = "<!-- bench.accuracy -->\n", "<!-- /bench.accuracy -->\n"
 TORCH, IMPORT = "quick by PyTorch", "import torch"
 ORDER: Final = ("classic", "quick", TORCH, IMPORT, "accurate", "record")
 MEASURED: Final = [name for name in ORDER if name in recipes.RECIPES]
-COLOURS: Final = {
-    "classic": "#56b4e9",
-    "quick": "#0072b2",
-    TORCH: "#d55e00",
-    "accurate": "#009e73",
-    "record": "#cc79a7",
-}
 
 
 class Target(NamedTuple):
@@ -176,35 +170,6 @@ def section(runs: list[dict[str, Any]]) -> str:
     return f"\n{table(runs)}\n{''.join(lines)}Written by `python -m bench.accuracy`.\n\n"
 
 
-def draw(runs: list[dict[str, Any]]) -> None:
-    """Draw docs/accuracy.svg: errors on the test images over seconds of training, a point for each run."""
-    from fnnet.apps.report.plots import figure_class, save_figure
-
-    figure = figure_class()(figsize=(8, 4.6), layout="constrained")
-    axes = figure.subplots()
-    for name, some in by_name(runs).items():
-        if "accuracy" not in some[0]:
-            continue
-        errors = [100 * (1 - run["accuracy"]) for run in some]
-        marker = "s" if name == TORCH else "o"
-        axes.scatter(_seconds(some), errors, s=28, color=COLOURS[name], marker=marker, alpha=0.75, linewidths=0)
-        label = f"{name}, {100 - mean(errors):.2f} %"
-        # PyTorch's points lie beside those of quick, so its label goes above.
-        edge, shift = (max(errors), 8) if name == TORCH else (min(errors), -14)
-        place = (median(_seconds(some)), edge)
-        axes.annotate(label, place, xytext=(0, shift), textcoords="offset points", ha="center", color=COLOURS[name])
-    axes.set(xscale="log", yscale="log", xlabel="training, seconds", ylabel="errors on the 10,000 test images, %")
-    axes.margins(x=0.15, y=0.15)
-    ticks = [10, 5, 2, 1, 0.5, 0.3]
-    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    times = [0.3, 1, 3, 10, 30, 100, 300, 1000, 3000]
-    axes.set_xticks(times, [f"{tick:g}" for tick in times])
-    axes.minorticks_off()
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    save_figure(figure, PICTURE)
-
-
 def check(runs: list[dict[str, Any]], page: str) -> list[str]:
     """Return the targets that are not reached, and how the page differs."""
     groups = by_name(runs)
@@ -238,7 +203,7 @@ def main(names: tuple[str, ...], seeds: int, only_check: bool, only_draw: bool) 
         before = merge(before, measure(names or ("classic", "quick", "accurate"), seeds))
         RESULTS.write_text(json.dumps(before, indent=1) + "\n")
     rewrite(PAGE, BEGIN, section(before), END)
-    draw(before)
+    draw(by_name(before), PICTURE)
 
 
 if __name__ == "__main__":

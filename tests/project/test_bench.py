@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from bench import accuracy, peers, workers, workloads
+from bench import accuracy, accuracy_picture, peers, published, workers, workloads
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -159,3 +159,19 @@ def test_the_page_of_recipes_is_that_of_the_json():
     runs = json.loads(accuracy.RESULTS.read_text())
     assert accuracy.section(runs) in accuracy.PAGE.read_text()
     assert {run["what"] for run in runs} >= {"classic", *accuracy.TARGETS}
+
+
+def test_multiply_adds_count_each_product_once():
+    """Forward, gradient and, behind the first layer, backward: 784-10-10 by hand, and in proportion to the images."""
+    assert published.multiply_adds((784, 10, 10), 1, 1) == 784 * 10 + 784 * 10 + 3 * 10 * 10
+    assert published.multiply_adds((4, 3), 7, 5) == 7 * 5 * 2 * 12
+    one, two = (published.multiply_adds((5, 4, 3, 2), 1, images) for images in (1, 2))
+    assert (one, two) == (2 * 20 + 3 * 12 + 3 * 6, 2 * one)
+
+
+def test_the_picture_has_our_runs_and_published_ones(tmp_path):
+    runs = [run | {"sizes": (784, 10, 10), "epochs": 2} for run in GOOD if "accuracy" in run]
+    accuracy_picture.draw(accuracy.by_name(runs), tmp_path / "accuracy.svg")
+    assert all(run.seconds or run.epochs for run in published.PUBLISHED)
+    assert all(run.source and 0 < run.errors < 10 for run in published.PUBLISHED)
+    assert (tmp_path / "accuracy.svg").stat().st_size > 10_000
