@@ -329,11 +329,11 @@ def test_a_request_that_is_cut_short_ends_the_child(limits, monkeypatch):
     given = []
     monkeypatch.setattr(resource, "setrlimit", lambda what, limits: given.append(what))
     monkeypatch.setattr(child, "inside", False)
-    monkeypatch.setattr(child_main, "end_with_parent", lambda: None)
+    monkeypatch.setattr(child_main, "end_with_parent", lambda parent: None)
     ours, theirs = socket.socketpair()
     ours.sendall(b"\x09\0\0\0{")
     ours.close()
-    child_main.main(str(theirs.detach()))
+    child_main.main(str(theirs.detach()), "1")
     assert given == [resource.RLIMIT_CORE, resource.RLIMIT_FSIZE]
     assert child.inside
 
@@ -345,10 +345,13 @@ def test_the_child_ends_with_its_parent_where_the_system_can_do_it(monkeypatch):
 
     asked = []
     monkeypatch.setattr(child_main.ctypes, "CDLL", Library)
-    child_main.end_with_parent()
+    child_main.end_with_parent(os.getppid())
     monkeypatch.setattr(child_main.ctypes, "CDLL", lambda name: object())
-    child_main.end_with_parent()
+    child_main.end_with_parent(os.getppid())
     assert asked == [(1, signal.SIGKILL)]
+    # One that ended before the child asked for it, whose request would be answered, however long that takes.
+    with pytest.raises(SystemExit):
+        child_main.end_with_parent(os.getppid() + 1)
 
 
 @pytest.mark.parametrize("hard", [-1, 7])

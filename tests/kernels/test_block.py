@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import fnnet
@@ -16,7 +16,7 @@ from fnnet.errors import DivergedError
 from fnnet.kernels import layout, pack, pixels, predictor, trainer
 from fnnet.names import ACTIVATIONS
 from fnnet.training import steps
-from tests.tools.tolerance import assert_loss, assert_trained
+from tests.tools.tolerance import assert_loss, assert_trained, share_of_limit
 
 OPTIMIZERS = {
     "sgd": optimizers.SGD,
@@ -64,6 +64,20 @@ def block(
     return fnnet.train_block(state, examples, rows, batch_size or n, rate, **options)
 
 
+BY_ROOTS = {"rmsprop", "adam", "adamw", "all at once"}
+"""Optimizers that divide by roots: what rounding leaves of a gradient that is nearly 0 may decide on a step."""
+
+
+def is_conditioned(wanted, examples, *work, **options):
+    """False where NumPy's own training moves by a tenth of the tolerance for inputs of another last bit: in one of
+    300 drawn networks such steps follow on one another, and no bound holds for them."""
+    signs = np.random.default_rng(0).choice([-1, 1], examples.x.shape)
+    floats = examples.x / (255 if examples.x.dtype == np.uint8 else 1.0)
+    nudged = examples._replace(x=floats * (1 + signs * np.finfo(np.float64).eps))
+    moved = block(NUMPY, work[0], nudged, *work[1:], **options)[0]
+    return share_of_limit(moved.params, wanted.params, wanted.step) < 1 / 10
+
+
 @settings(max_examples=120, deadline=None, derandomize=True)
 @given(
     sizes=st.lists(st.integers(1, 70), min_size=2, max_size=5),
@@ -87,6 +101,8 @@ def test_a_block_is_the_loop_over_train_step(
     (found, found_loss, found_right), (wanted, wanted_loss, wanted_right) = (
         block(kernels, sizes, examples, batch, OPTIMIZERS[optimizer], **options) for kernels in (numba_kernels, NUMPY)
     )
+    work = (sizes, batch, OPTIMIZERS[optimizer])
+    assume(optimizer not in BY_ROOTS or is_conditioned(wanted, examples, *work, **options))
     assert_loss(found_loss / n, wanted_loss / n, sizes[-1], n, np.float64)
     assert_trained(found.params, wanted.params, wanted.step)
     assert (found.step, found_right) == (wanted.step, wanted_right)
