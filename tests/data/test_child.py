@@ -161,7 +161,7 @@ def test_another_program_in_place_of_python(monkeypatch, started, tmp_path):
 
 def test_a_child_that_closes_the_socket_and_goes_on(monkeypatch, started, tmp_path):
     """As a program that is not Python would."""
-    write(tmp_path / "python", b'#!/bin/bash\nexec 0<&- 1>&- 2>&-\neval "exec ${@: -1}<&-"\nsleep 60\n').chmod(0o755)
+    write(tmp_path / "python", b'#!/bin/bash\nexec 0<&- 1>&- 2>&-\neval "exec ${@: -2:1}<&-"\nsleep 60\n').chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setattr(child, "START", 1)
     with pytest.raises(

@@ -366,3 +366,22 @@ def test_f82_arguments_stay_as_they_were(numba_kernels):
     np.testing.assert_array_equal(examples.labels, labels)
     assert weights_sha256(params) == before != weights_sha256(state.params)
     assert not any(array.flags.writeable for layer in state.params.layers for array in layer)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "linear"])
+@pytest.mark.parametrize("hidden", [(63,), (64, 65), (200, 7, 130), (300, 1000), (5, 64)])
+def test_one_row_has_the_bits_of_many(hidden, activation, dtype, numba_kernels):
+    """Where fewer than four rows are left, hidden units that are 0 are skipped, and weights not read; all the same."""
+    sizes = (30, *hidden, 11)
+    params = fnnet.init(sizes, 5, dtype=dtype)
+    layers = [layer._replace(b=np.linspace(-1, 1, layer.b.size, dtype=dtype)) for layer in params.layers]
+    predict = predictor.Predictor(fnnet.Params(tuple(layers)), 1, activation)
+    x = np.random.default_rng(0).random((67, 30)).astype(dtype)
+    x[:, ::3] = 0
+    x[66] = 0
+    wanted = predict.scores(np.repeat(x, 4, axis=0))[0][::4]
+    for rows in (1, 2, 3, 65, 66, 67):
+        logits, best = predict.scores(x[-rows:])
+        np.testing.assert_array_equal(logits, wanted[-rows:])
+        np.testing.assert_array_equal(best, wanted[-rows:].argmax(axis=1))
