@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from fnnet.kernels.layout import BLOCK, CLIP, CUT, ENDED, FAILED, IN, PAD, PANEL, SLEPT, TICKET
+from fnnet.kernels.layout import BLOCK, CLIP, CUT, ENDED, FAILED, IN, PAD, PANEL, SLEPT, TICKET, X_AT, X_LINE
 from fnnet.kernels.native import compiled
 from fnnet.kernels.native.gradient import dense_region, sparse_region, weight_unit, weight_units
 from fnnet.kernels.native.network import dense_layer, gather_rows
@@ -68,7 +68,9 @@ def first_phase(rank, threads, layer, p, buffers, rows, ids, first, dense, spars
         if left == right:
             continue
         if dense:
-            dense_layer(layer, p, work, ZERO, rows, block, stop, left, right, zeros)
+            dense_layer(
+                layer, p, work, layer[X_AT], layer[X_LINE], work, ZERO, rows, block, stop, left, right, zeros
+            )  # fmt: skip
         else:
             starts, indices, codes, values = sparse
             sparse_layer(

@@ -72,28 +72,37 @@ def add_parts(shape, work, row, rows):
 
 
 @compiled
-def dense_layer(shape, p, work, row, rows, block, stop, left, right, zeros):
-    """Compute columns left to right of the first layer's z from the inputs in blocks block to stop: `sparse_layer`."""
+def dense_layer(shape, p, x, x_at, x_line, work, row, rows, block, stop, left, right, zeros):
+    """Compute columns left to right of z from the inputs in blocks block to stop, as `sparse_layer` does.
+
+    The inputs are rows of x from x_at on, `x_line` apart.
+    """
     k, pad, inputs = block * BLOCK, shape[PAD], shape[IN]
-    x, z = shape[X_AT] + row * shape[X_LINE] + k, (shape[PART_AT] if block else shape[Z_AT]) + row * shape[LINE] + left
+    z = (shape[PART_AT] if block else shape[Z_AT]) + row * shape[LINE] + left
     start, at, step = p, shape[B_AT] + left, ZERO
     if block:
         # A layer in two parts is a single panel.
         start, at, step = zeros, ZERO, pad
     product(
-        rows, right - left, min(stop * BLOCK, inputs) - k, work, x, shape[X_LINE], ONE,
+        rows, right - left, min(stop * BLOCK, inputs) - k, x, x_at + k, x_line, ONE,
         p, shape[W_AT] + left * inputs + k * pad, step, shape[PANEL], inputs, start, at, ZERO, work, z, shape[LINE],
     )  # fmt: skip
 
 
 @compiled
-def affine(shape, p, work, row, rows, zeros):
-    """Compute z = x W + b for `rows` rows of the workspace from `row` on; in two parts where the layer has a CUT."""
+def affine_of(shape, p, x, x_at, x_line, work, row, rows, zeros):
+    """Compute z = x W + b for rows of x from x_at on, `x_line` apart; in two parts where the layer has a CUT."""
     cut, blocks = -(-shape[CUT] // BLOCK), -(-shape[IN] // BLOCK)
-    dense_layer(shape, p, work, row, rows, ZERO, cut, ZERO, shape[PAD], zeros)
+    dense_layer(shape, p, x, x_at, x_line, work, row, rows, ZERO, cut, ZERO, shape[PAD], zeros)
     if cut < blocks:
-        dense_layer(shape, p, work, row, rows, cut, blocks, ZERO, shape[PAD], zeros)
+        dense_layer(shape, p, x, x_at, x_line, work, row, rows, cut, blocks, ZERO, shape[PAD], zeros)
         add_parts(shape, work, row, rows)
+
+
+@compiled
+def affine(shape, p, work, row, rows, zeros):
+    """Compute z = x W + b for `rows` rows of the workspace from `row` on."""
+    affine_of(shape, p, work, shape[X_AT] + row * shape[X_LINE], shape[X_LINE], work, row, rows, zeros)
 
 
 @compiled
