@@ -13,8 +13,8 @@ from fnnet.core.state import EpochReport, Examples, Model, Progress, Training
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.data import Dataset
 from fnnet.errors import ArgumentTypeError, DivergedError, UsageError
-from fnnet.kernels.team import run_each
 from fnnet.limits import MOST_NETWORKS
+from fnnet.threads import run_each
 from fnnet.training import epochs, memory, session
 from fnnet.training.recipes import Recipe
 from fnnet.training.session import Job, OnBlock, StoppedError

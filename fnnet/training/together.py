@@ -22,7 +22,7 @@ from fnnet.core.table import Kernels
 from fnnet.errors import DivergedError
 from fnnet.kernels.layout import side_by_side
 from fnnet.kernels.rules import rule_of
-from fnnet.kernels.team import run_each
+from fnnet.threads import run_each
 from fnnet.training.blocks import Loop, make_blocks
 from fnnet.training.compiled_blocks import Compiled, Made
 
