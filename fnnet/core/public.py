@@ -231,7 +231,7 @@ def scores(
     params, formula = check_network(params, activation)
     check_kernels(kernels)
     if _is_int8(precision):
-        return freeze(_whole(params, formula, kernels).scores(x))
+        return freeze(_int8_network(params, formula, kernels).scores(x))
     x, dtype = check_input(x, params), params.layers[0].W.dtype
     with np.errstate(over="ignore", invalid="ignore"):
         if kernels.predictor is not None and isinstance(formula, str):
@@ -293,7 +293,7 @@ def predictor(
     params, formula = check_network(params, activation)
     check_kernels(kernels)
     if _is_int8(precision):
-        return calm(_whole(params, formula, kernels).best)
+        return calm(_int8_network(params, formula, kernels).best)
     inputs, dtype = params.layers[0].W.shape[0], params.layers[0].W.dtype
     if kernels.predictor is None or not isinstance(formula, str):
         kept = parameters.each(lambda array: freeze(array.copy()), params)  # as compiled kernels do
@@ -323,10 +323,10 @@ def _is_int8(precision: Any) -> bool:
     return precision == "int8"
 
 
-def _whole(params: Params, formula: str | Activation, kernels: Kernels) -> Any:
-    from fnnet.core.public_int8 import Whole  # imported here: few programs use it
+def _int8_network(params: Params, formula: str | Activation, kernels: Kernels) -> Any:
+    from fnnet.core.public_int8 import Int8Network  # imported here: few programs use it
 
-    return Whole(params, formula, kernels)
+    return Int8Network(params, formula, kernels)
 
 
 def _as_stored(x: Array, params: Params) -> Array:

@@ -1,4 +1,4 @@
-"""What `core.public` calls for int8: a network in whole numbers, and rows that are checked once."""
+"""What `core.public` calls for int8: a network, and rows that are checked once."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ CHUNK: Final = 1024
 """Rows that NumPy scores at a time, in float64."""
 
 
-class Whole:
-    """A checked network in whole numbers, and what scores its rows: NumPy, or compiled code with the same bits.
+class Int8Network:
+    """A checked int8 network, and what scores its rows: NumPy, or compiled code with the same bits.
 
     Raises   UsageError for a network that has no int8 form: see `int8.quantise`.
     """
@@ -27,7 +27,7 @@ class Whole:
     def __init__(self, params: Params, formula: str | Activation, kernels: Kernels) -> None:
         self._quantised = int8.quantise(params, formula)
         self._first, self._inputs = Params((params.layers[0],)), len(params.layers[0].W)
-        self._ready = kernels.whole(self._quantised, kernels.threads) if kernels.whole else None
+        self._ready = kernels.int8(self._quantised, kernels.threads) if kernels.int8 else None
 
     def scores(self, x: Any) -> Array:
         """Return the logits of rows that are checked, float32 (n, classes)."""

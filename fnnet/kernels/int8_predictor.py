@@ -1,4 +1,4 @@
-"""Compiled scores in whole numbers: the twin of `core.int8.scores`, whose bits they have."""
+"""Compiled scores of int8: the twin of `core.int8.scores`, whose bits they have."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Place(NamedTuple):
 
 
 class Int8Predictor:
-    """A network of whole numbers ready to predict. Calls from several threads do not disturb one another."""
+    """An int8 network ready to predict. Calls from several threads do not disturb one another."""
 
     def __init__(self, quantised: Quantised, threads: int) -> None:
         layers = quantised.layers
@@ -59,7 +59,7 @@ class Int8Predictor:
             "code_line": plan.codes_line,
             "z_line": plan.floats_line,
         }
-        self._library = library("whole", np.float32)
+        self._library = library("quantised", np.float32)
         self._places: list[_Place] = []
 
     def scores(self, x: Array) -> tuple[Array, Array]:

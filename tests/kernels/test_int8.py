@@ -1,4 +1,4 @@
-"""Compiled scores in whole numbers are those of NumPy's definition, in all bits, on every level of processors."""
+"""Compiled scores of int8 are those of NumPy's definition, in all bits, on every level of processors."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ FLOAT = np.float32
 
 @pytest.fixture(scope="module")
 def kernels():
-    return fnnet.load_kernels("numba", threads=2, parts=("whole",))
+    return fnnet.load_kernels("numba", threads=2, parts=("quantised",))
 
 
 def rows(draw, n, inputs, as_bytes, zeros):
@@ -172,7 +172,7 @@ from fnnet.kernels import machine
 chosen = machine.machine()._replace(vector_bytes=32, rows=6, compress=False, dot="vnni")
 machine.machine = lambda: chosen
 from tests.campaigns import levels
-levels.compile_here(["whole"], ["float32"])
+levels.compile_here(["quantised"], ["float32"])
 """
 """What comes before AT_LEVEL for a processor whose vectors are half as wide, but which has the instruction."""
 
