@@ -233,6 +233,17 @@ def test_images_are_prepared_once_for_all(numba_kernels, monkeypatch):
     assert made[0][2] == 4
 
 
+def test_jobs_that_are_prepared_train_as_with_train_many(numba_kernels):
+    job = session.prepare(dataset(), "classic", SETTINGS, seed=1)
+    jobs = many.with_init_seeds(job, (1, 7))
+    assert [each.init_seed for each in jobs] == [None, 7]
+    found = many.train_together(jobs, kernels=numba_kernels)
+    apart = many.train_apart([lambda job=job: job for job in jobs], kernels=numba_kernels)
+    for each in (found, apart):
+        for network, number in zip(each.networks, (1, 7), strict=True):
+            same(network, alone(dataset(), numba_kernels, SETTINGS, 1, number))
+
+
 def test_the_state_of_a_network_can_be_trained_further(numba_kernels):
     found = many.train_many(dataset(), "classic", SETTINGS, init_seeds=(0, 1), kernels=numba_kernels)
     state = TrainState(found.networks[1].model.params, (), step=0, seed=0)
