@@ -180,7 +180,8 @@ class Child:
         # Modules are found as here; not in the current folder unless they are here. In a group of its own, Ctrl-C does
         # not reach the child: this process ends it.
         paths = os.pathsep.join(dict.fromkeys(each for each in sys.path if each))
-        command = [sys.executable, "-P", "-W", "ignore", "-m", "fnnet.data.child_main", str(number)]
+        command = [sys.executable, "-P", "-W", "ignore", "-m", "fnnet.data.child_main"]
+        command += [str(number), str(os.getpid())]
         null = subprocess.DEVNULL
         try:
             self.process = subprocess.Popen(

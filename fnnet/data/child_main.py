@@ -1,4 +1,5 @@
-"""The child that reads files, `python -m fnnet.data.child_main DESCRIPTOR` of a socket; see `child`.
+"""The child that reads files, `python -m fnnet.data.child_main DESCRIPTOR PARENT`: of a socket, and the number of the
+process that starts it; see `child`.
 
 A request is its length in 4 bytes, with the descriptor of an open file, and JSON. The answer is the length in 4 bytes,
 JSON and the arrays.
@@ -25,10 +26,10 @@ from fnnet.limits import DATA, in_use
 PR_SET_PDEATHSIG: Final = 1
 
 
-def main(descriptor: str) -> None:
+def main(descriptor: str, parent: str) -> None:
     """Answer requests until the other end of the socket is closed."""
     child.inside = True
-    end_with_parent()
+    end_with_parent(int(parent))
     with contextlib.suppress(ImportError):
         import resource
 
@@ -38,10 +39,12 @@ def main(descriptor: str) -> None:
         serve(connection)
 
 
-def end_with_parent() -> None:
-    """Have Linux end this process when the thread that started it ends, however that ends."""
+def end_with_parent(parent: int) -> None:
+    """Have Linux end this process when the thread that started it ends, however that ends; end if it has ended."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit()
 
 
 def serve(connection: socket.socket) -> None:
@@ -106,4 +109,4 @@ def answer(request: dict[str, Any], file: BufferedReader, arrays: list[Array]) -
 
 
 if __name__ == "__main__":  # pragma: no cover - only in a child
-    main(sys.argv[1])
+    main(*sys.argv[1:])

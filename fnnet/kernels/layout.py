@@ -57,6 +57,8 @@ UNIT_INPUTS: Final = 192
 """Rows of a dense W whose gradient is summed at once: whole tiles, and whole squares of a transposition."""
 SUMS_BYTES: Final = 65536
 """Bytes of a sparse W's gradient that are summed at once: they stay near a processor's core."""
+FEW: Final = 4
+"""Rows of the tile for the rows left below large ones; it repeats the last of them."""
 BUCKETS: Final = 64
 """Classes of length into which sparse rows are sorted, so that rows of like length come together."""
 DENSE: Final = 0.4

@@ -39,16 +39,18 @@ class Predictor(RowPredictor):
 
     def _buffers(self, rows: int, threads: int) -> dict[str, Array]:
         """Return the arguments that are the workspace, zeros, ids, and the sparse rows of one unit for each thread."""
-        inputs = self.sizes[0]
-        plan = self._plan if rows > 1 else self._one
-        places = whole_lines(rows * (inputs + SLACK)) if inputs <= MAX_SPARSE_INPUTS else 0
+        # Hidden units that are 0 are skipped too, row by row: see `few_forward`.
+        inputs, plan = self.sizes[0], self._plan if rows > 1 else self._one
+        widest = max((size for size in self.sizes[:-1] if size <= MAX_SPARSE_INPUTS), default=0)
+        places = whole_lines(max(rows * (inputs + SLACK), widest + SLACK)) if inputs <= MAX_SPARSE_INPUTS else 0
+        starts = max(rows * (-(-inputs // BLOCK) + 1), -(-widest // BLOCK) + 1)
         return {
             "work_all": aligned(threads * whole_lines(plan.workspace), self.dtype),
             "zeros": aligned(int(plan.shape[:, PAD].max()), self.dtype),
             "ids": np.arange(rows),
             "order_all": aligned(threads * whole_lines(2 * rows + BUCKETS + 1), np.int64),
             "floats_all": aligned(threads * 4 * whole_lines(inputs + SLACK), self.dtype),
-            "starts_all": aligned(threads * whole_lines(rows * (-(-inputs // BLOCK) + 1)), np.uint32),
+            "starts_all": aligned(threads * whole_lines(starts), np.uint32),
             "indices_all": aligned(threads * places, np.uint16, zero=False),
             "codes_all": aligned(threads * places, np.uint8, zero=False),
             "values_all": aligned(threads * places, self.dtype, zero=False),

@@ -161,7 +161,7 @@ def test_another_program_in_place_of_python(monkeypatch, started, tmp_path):
 
 def test_a_child_that_closes_the_socket_and_goes_on(monkeypatch, started, tmp_path):
     """As a program that is not Python would."""
-    write(tmp_path / "python", b'#!/bin/bash\nexec 0<&- 1>&- 2>&-\neval "exec ${@: -1}<&-"\nsleep 60\n').chmod(0o755)
+    write(tmp_path / "python", b'#!/bin/bash\nexec 0<&- 1>&- 2>&-\neval "exec ${@: -2:1}<&-"\nsleep 60\n').chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setattr(child, "START", 1)
     with pytest.raises(
@@ -329,11 +329,11 @@ def test_a_request_that_is_cut_short_ends_the_child(limits, monkeypatch):
     given = []
     monkeypatch.setattr(resource, "setrlimit", lambda what, limits: given.append(what))
     monkeypatch.setattr(child, "inside", False)
-    monkeypatch.setattr(child_main, "end_with_parent", lambda: None)
+    monkeypatch.setattr(child_main, "end_with_parent", lambda parent: None)
     ours, theirs = socket.socketpair()
     ours.sendall(b"\x09\0\0\0{")
     ours.close()
-    child_main.main(str(theirs.detach()))
+    child_main.main(str(theirs.detach()), "1")
     assert given == [resource.RLIMIT_CORE, resource.RLIMIT_FSIZE]
     assert child.inside
 
@@ -345,10 +345,13 @@ def test_the_child_ends_with_its_parent_where_the_system_can_do_it(monkeypatch):
 
     asked = []
     monkeypatch.setattr(child_main.ctypes, "CDLL", Library)
-    child_main.end_with_parent()
+    child_main.end_with_parent(os.getppid())
     monkeypatch.setattr(child_main.ctypes, "CDLL", lambda name: object())
-    child_main.end_with_parent()
+    child_main.end_with_parent(os.getppid())
     assert asked == [(1, signal.SIGKILL)]
+    # One that ended before the child asked for it, whose request would be answered, however long that takes.
+    with pytest.raises(SystemExit):
+        child_main.end_with_parent(os.getppid() + 1)
 
 
 @pytest.mark.parametrize("hard", [-1, 7])

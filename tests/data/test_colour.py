@@ -39,9 +39,9 @@ def of_luma(colour, luma):
     return np.clip(np.array(colour) * luma / max(1.0, float(np.dot(WEIGHTS, colour))), 0, 255)
 
 
-@given(st.integers(30, 120), st.integers(0, 5), st.integers(1, 5), st.integers(12, 200), st.booleans(), seeds)
+@given(st.integers(30, 120), st.integers(0, 5), st.integers(1, 5), st.integers(40, 200), st.booleans(), seeds)
 def test_ink_of_two_colours_and_equal_luma_is_noted(luma, first, turn, n, on_paper, seed):
-    """Whatever is drawn, on black or on white."""
+    """Whatever is drawn, on black or on white. In one of a hundred draws of 12 images, grey tells the classes too."""
     hues = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 1, 1), (1, 0, 1)]
     inks = [of_luma(np.array(hues[k % 6]) * 255, luma) for k in (first, first + turn)]
     apart = np.abs(np.subtract(*[ink - np.dot(WEIGHTS, ink) for ink in inks])).max()

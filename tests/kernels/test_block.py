@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import fnnet
@@ -16,7 +16,7 @@ from fnnet.errors import DivergedError
 from fnnet.kernels import layout, pack, pixels, predictor, row_predictor, trainer
 from fnnet.names import ACTIVATIONS
 from fnnet.training import steps
-from tests.tools.tolerance import assert_loss, assert_trained
+from tests.tools.tolerance import assert_loss, assert_trained, share_of_limit
 
 OPTIMIZERS = {
     "sgd": optimizers.SGD,
@@ -64,6 +64,20 @@ def block(
     return fnnet.train_block(state, examples, rows, batch_size or n, rate, **options)
 
 
+BY_ROOTS = {"rmsprop", "adam", "adamw", "all at once"}
+"""Optimizers that divide by roots: what rounding leaves of a gradient that is nearly 0 may decide on a step."""
+
+
+def is_conditioned(wanted, examples, *work, **options):
+    """False where NumPy's own training moves by a tenth of the tolerance for inputs of another last bit: in one of
+    300 drawn networks such steps follow on one another, and no bound holds for them."""
+    signs = np.random.default_rng(0).choice([-1, 1], examples.x.shape)
+    floats = examples.x / (255 if examples.x.dtype == np.uint8 else 1.0)
+    nudged = examples._replace(x=floats * (1 + signs * np.finfo(np.float64).eps))
+    moved = block(NUMPY, work[0], nudged, *work[1:], **options)[0]
+    return share_of_limit(moved.params, wanted.params, wanted.step) < 1 / 10
+
+
 @settings(max_examples=120, deadline=None, derandomize=True)
 @given(
     sizes=st.lists(st.integers(1, 70), min_size=2, max_size=5),
@@ -87,6 +101,8 @@ def test_a_block_is_the_loop_over_train_step(
     (found, found_loss, found_right), (wanted, wanted_loss, wanted_right) = (
         block(kernels, sizes, examples, batch, OPTIMIZERS[optimizer], **options) for kernels in (numba_kernels, NUMPY)
     )
+    work = (sizes, batch, OPTIMIZERS[optimizer])
+    assume(optimizer not in BY_ROOTS or is_conditioned(wanted, examples, *work, **options))
     assert_loss(found_loss / n, wanted_loss / n, sizes[-1], n, np.float64)
     assert_trained(found.params, wanted.params, wanted.step)
     assert (found.step, found_right) == (wanted.step, wanted_right)
@@ -350,3 +366,22 @@ def test_f82_arguments_stay_as_they_were(numba_kernels):
     np.testing.assert_array_equal(examples.labels, labels)
     assert weights_sha256(params) == before != weights_sha256(state.params)
     assert not any(array.flags.writeable for layer in state.params.layers for array in layer)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "linear"])
+@pytest.mark.parametrize("hidden", [(63,), (64, 65), (200, 7, 130), (300, 1000), (5, 64)])
+def test_one_row_has_the_bits_of_many(hidden, activation, dtype, numba_kernels):
+    """Where fewer than four rows are left, hidden units that are 0 are skipped, and weights not read; all the same."""
+    sizes = (30, *hidden, 11)
+    params = fnnet.init(sizes, 5, dtype=dtype)
+    layers = [layer._replace(b=np.linspace(-1, 1, layer.b.size, dtype=dtype)) for layer in params.layers]
+    predict = predictor.Predictor(fnnet.Params(tuple(layers)), 1, activation)
+    x = np.random.default_rng(0).random((67, 30)).astype(dtype)
+    x[:, ::3] = 0
+    x[66] = 0
+    wanted = predict.scores(np.repeat(x, 4, axis=0))[0][::4]
+    for rows in (1, 2, 3, 65, 66, 67):
+        logits, best = predict.scores(x[-rows:])
+        np.testing.assert_array_equal(logits, wanted[-rows:])
+        np.testing.assert_array_equal(best, wanted[-rows:].argmax(axis=1))

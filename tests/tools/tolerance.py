@@ -72,8 +72,18 @@ def assert_trained(found, wanted, steps):
             assert_stepped(a, b, steps)
 
 
+def share_of_limit(found, wanted, steps):
+    """The largest part of its limit by which a parameter differs after `steps` steps."""
+    pairs = [pair for layers in zip(found.layers, wanted.layers, strict=True) for pair in zip(*layers, strict=True)]
+    return max(float((np.abs(a - b) / _step_limit(b, steps)).max()) for a, b in pairs)
+
+
 def assert_stepped(found, wanted, steps):
     assert found.dtype == wanted.dtype
     assert found.shape == wanted.shape
-    limit = 16 * (steps + 4) * np.finfo(wanted.dtype).eps * (1 + np.abs(wanted))
+    limit = _step_limit(wanted, steps)
     assert (np.abs(found - wanted) <= limit).all(), (np.abs(found - wanted) / limit).max()
+
+
+def _step_limit(wanted, steps):
+    return 16 * (steps + 4) * np.finfo(wanted.dtype).eps * (1 + np.abs(wanted))

@@ -15,7 +15,7 @@ def hdf5(options=None, **arrays):
     import h5py
 
     into = io.BytesIO()
-    with h5py.File(into, "w", libver="latest") as file:
+    with h5py.File(into, "w", libver="v110") as file:
         for name, array in arrays.items():
             file.create_dataset(name.replace("__", "/"), data=array, track_times=False, **options or {})
     return into.getvalue()
@@ -35,7 +35,7 @@ def matlab_7(path, **arrays):
     import h5py
 
     classes = {"float64": "double", "float32": "single", "bool": "logical"}
-    with h5py.File(path, "w", libver="latest", userblock_size=512) as file:
+    with h5py.File(path, "w", libver="v110", userblock_size=512) as file:
         for name, array in arrays.items():
             each = file.create_dataset(name, data=np.asarray(array).T, track_times=False)
             kind = np.asarray(array).dtype.name

@@ -2,14 +2,78 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
-from fnnet.kernels.layout import BLOCK, DENSE, DZ_AT, IN, LINE, OUT, SLACK, TICKET
+from fnnet.kernels.layout import (
+    B_AT,
+    BLOCK,
+    DENSE,
+    DZ_AT,
+    FEW,
+    IN,
+    LINE,
+    OUT,
+    PAD,
+    PANEL,
+    PANEL_VECTORS,
+    SLACK,
+    TICKET,
+    W_AT,
+    Z_AT,
+)
 from fnnet.kernels.native import compiled
-from fnnet.kernels.native.network import first_rows, rest_forward
+from fnnet.kernels.native.network import activate_rows, affine, first_rows, rest_forward
 from fnnet.kernels.native.pieces import compress, compress_floats
-from fnnet.kernels.native.products import ZERO
+from fnnet.kernels.native.products import ONE, VECTOR_BYTES, ZERO, sparse_dot
 from fnnet.kernels.native.team import fetch_add, piece
+from fnnet.kernels.native.vector import make_panels_dot
+
+PANELS: Final = 4
+"""Panels that one row goes through at once: their chains of multiply-adds run side by side."""
+SKIPPED: Final = 64
+"""The fewest inputs of a layer that are searched for zeros, where there is one row."""
+_panels_dot = make_panels_dot(PANELS, PANEL_VECTORS)
+
+
+@compiled
+def one_layer(layer, p, work, row, values, indices, count):
+    """Compute z of one row of a layer behind the first from its nonzero inputs.
+
+    Half of them are 0 after a ReLU, and their weights need not be read; a tile would compute four rows.
+    """
+    inputs, pad, panel = layer[IN], layer[PAD], layer[PANEL]
+    lanes = VECTOR_BYTES // p.itemsize
+    z_at = layer[Z_AT] + row * layer[LINE]
+    for j in range(pad):
+        work[z_at + j] = p[layer[B_AT] + j]
+    left = 0
+    while left + PANELS * panel <= pad:
+        _panels_dot(values, indices, count, p, layer[W_AT] + left * inputs, panel, inputs * panel, work, z_at + left)
+        left += PANELS * panel
+    while left < pad:
+        width = min(panel, pad - left)
+        at = layer[W_AT] + left * inputs
+        sparse_dot(values, ZERO, indices, ZERO, count, p, at, width, work, z_at + left, width // lanes)
+        left += width
+
+
+@compiled
+def few_forward(shape, p, work, rows, zeros, starts, indices, values):
+    """Go from the first layer's z of fewer than FEW rows to the logits; the sparse rows are overwritten."""
+    for number in range(1, len(shape)):
+        before, layer = shape[number - 1], shape[number]
+        activate_rows(before, work, ZERO, rows)
+        inputs = layer[IN]
+        if inputs < SKIPPED or inputs + SLACK > indices.size:
+            affine(layer, p, work, ZERO, rows, zeros)
+            continue
+        for r in range(rows):
+            a = before[Z_AT] + r * before[LINE]
+            starts[0] = 0
+            compress_floats(work[a : a + inputs], ZERO, ONE, inputs, starts, indices, values)
+            one_layer(layer, p, work, r, values, indices, np.int64(starts[-(-inputs // BLOCK)]))
 
 
 @compiled
@@ -59,13 +123,16 @@ def scores(
             filled = 0
             for r in range(rows):
                 filled += np.int64(starts[r * (blocks + 1) + blocks]) - r * (inputs + SLACK)
-        # Below four rows a tile would mostly compute the last of them again.
-        few = indices.size and (rows < 4 or filled < DENSE * inputs * rows)
+        # Below FEW rows a tile would mostly compute the last of them again.
+        few = indices.size and (rows < FEW or filled < DENSE * inputs * rows)
         first_rows(
             shape[0], parameters, work, zeros, floats, some_bytes, some_floats, ids, ZERO, ZERO, rows,
             starts if few else starts[:0], indices, no_codes if as_floats or not few else codes, values, order,
         )  # fmt: skip
-        rest_forward(shape[0], shape, parameters, work, ZERO, rows, zeros, ZERO, ZERO, ZERO)
+        if indices.size and rows < FEW:
+            few_forward(shape, parameters, work, rows, zeros, starts, indices, values)
+        else:
+            rest_forward(shape[0], shape, parameters, work, ZERO, rows, zeros, ZERO, ZERO, ZERO)
         for r in range(rows):
             z = work[last[DZ_AT] + r * last[LINE] : last[DZ_AT] + r * last[LINE] + classes]
             place = logits[(first + r) * classes : (first + r + 1) * classes]

@@ -6,15 +6,13 @@ from typing import Final
 
 import numpy as np
 
+from fnnet.kernels.layout import FEW
 from fnnet.kernels.machine import machine
 from fnnet.kernels.native import compiled
 from fnnet.kernels.native.vector import exp_vector, make_sparse_dot, make_sparse_outer, make_tile, max_vector
 
 VECTOR_BYTES: Final = machine().vector_bytes
 ROWS: Final = machine().rows
-FEW: Final = 4
-"""Rows of the tile for the rows left below large ones; it repeats the last of them."""
-
 DEPTH: Final = 256
 """Terms summed at a time: DEPTH rows of a panel are 32 KiB."""
 

@@ -204,6 +204,41 @@ def make_sparse_dot(rows: int, vectors: int) -> Any:
     return sparse_dot
 
 
+def make_panels_dot(panels: int, vectors: int) -> Any:
+    """Return an intrinsic that adds the product of one sparse row and `panels` panels of w to a row of out:
+
+    out[out_at + j] += sum over n < count of values[n] w[w_at + panel_at p + indices[n] w_row + c], n ascending, for j,
+    column c of panel p, of which each has `vectors` vectors of columns.
+    """
+
+    @intrinsic
+    def panels_dot(typing, values, indices, count, w, w_at, w_row, panel_at, out, out_at):
+        def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            _, _, count, _, w_at, w_row, panel_at, _, out_at = args
+            values, indices, w, out = (pointer(context, builder, signature.args[i], args[i]) for i in (0, 1, 3, 7))
+            vector = Vectors(context, builder, signature.args[0])
+            places = [builder.add(out_at, I64(number * vector.lanes)) for number in range(panels * vectors)]
+            with builder.if_then(builder.icmp_signed("<", I64(0), count)):
+                loop = VectorLoop(builder, I64(0), count, [vector.load(out, place) for place in places])
+                number = builder.zext(builder.load(builder.gep(indices, [loop.index])), I64)
+                factor = vector.splat(builder.load(builder.gep(values, [loop.index])))
+                row, new = builder.add(w_at, builder.mul(number, w_row)), list[Any]()
+                for panel in range(panels):
+                    start = builder.add(row, builder.mul(panel_at, I64(panel)))
+                    for v in range(vectors):
+                        weights = vector.load(w, builder.add(start, I64(v * vector.lanes)))
+                        new.append(vector.fma(factor, weights, loop.values[len(new)]))
+                loop.close(new)
+                for value, place in zip(new, places, strict=True):
+                    vector.store(value, out, place)
+            return context.get_dummy_value()
+
+        n = types.intp
+        return types.void(values, indices, n, w, n, n, n, out, n), emit
+
+    return panels_dot
+
+
 def make_sparse_outer(vectors: int) -> Any:
     """Return an intrinsic: g[indices[start + n], j] += values[value_start + n] d[j], n < count, `vectors` vectors."""
 
