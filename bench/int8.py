@@ -1,4 +1,4 @@
-"""Scores in whole numbers of eight bits beside float32, both compiled: `python -m bench.int8`.
+"""Scores of int8 beside float32, both compiled: `python -m bench.int8`.
 
 Each pair of measurements asks both for the same images, in turns first the one and first the other. Without MODEL files
 the networks are as they are drawn: half of their hidden values are 0, more than after training.
@@ -50,7 +50,7 @@ def measure(params: Params, x: Array, kernels: fnnet.Kernels, pairs: int) -> lis
 @click.option("--threads", type=click.IntRange(1), default=None, help="Threads; as many as can run by default.")
 def main(models: tuple[str, ...], pairs: int, threads: int | None) -> None:
     """Print a row for each network and number of images."""
-    kernels = fnnet.load_kernels("numba", threads=threads, parts=("infer", "whole"))
+    kernels = fnnet.load_kernels("numba", threads=threads, parts=("infer", "quantised"))
     networks = [fnnet.load_model(path).params for path in models] or [fnnet.init(sizes) for sizes in SHAPES]
     click.echo(f"{cpu_name()}, {threads or available_threads()} threads, medians of {pairs} pairs")
     click.echo(f"{'network':22}{'images':>24}{'float32':>10}{'int8':>10}{'ratio':>7}")

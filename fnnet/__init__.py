@@ -10,7 +10,9 @@
 True
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fnnet.lazy import importers
 
 if TYPE_CHECKING:
     from fnnet.core.deform import Deformation as Deformation
@@ -103,19 +105,4 @@ _HOMES = {
 """Public name -> the module below `fnnet` that defines it, with the name it has there behind a colon if it differs."""
 
 __all__ = list(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    # A name is imported at its first use: `fnnet --help` then does not load NumPy (0.25 s).
-    if name not in _HOMES:
-        raise AttributeError(f"module 'fnnet' has no attribute {name!r}")
-    from importlib import import_module
-
-    module, _, original = _HOMES[name].partition(":")
-    value = getattr(import_module(f"fnnet.{module}"), original or name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+__getattr__, __dir__ = importers(__name__, _HOMES)

@@ -9,6 +9,8 @@ PRECISIONS: Final = ("float", "int8")
 STEPPING: Final = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lion")
 """The optimizers that update the parameters after each batch."""
 OPTIMIZERS: Final = (*STEPPING, "lbfgs")
+DATA_SETS: Final = ("auto", "mnist", "digits")
+"""Data sets that have a name, whose images are of one shape and show the ten digits."""
 DATA_FORMATS: Final = (
     "IDX", "Kaggle CSV", "ARFF", "libsvm", "NPZ", "NPY", "HDF5", "MATLAB", "Parquet", "Arrow",
 )  # fmt: skip

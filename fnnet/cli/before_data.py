@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from fnnet.cli.common import NAMED, check_count
+from fnnet.cli.common import check_count
 from fnnet.cli.mismatch import naming_options
 from fnnet.core.state import Model
 from fnnet.data import DIGITS, PLAIN
-from fnnet.errors import DataError, FnnetError, UsageError
+from fnnet.data.sets import check_choice
+from fnnet.errors import FnnetError, UsageError
 from fnnet.files.model import load_model
 from fnnet.kernels import library
+from fnnet.names import DATA_SETS
 from fnnet.training import session
 from fnnet.training.config import Known
 from fnnet.training.starting import check_shape
@@ -69,23 +70,22 @@ def check(options: Mapping[str, Any], recipe: str, settings: Mapping[str, Any], 
     with naming_options():
         given = {"class_weights": weights, "start": start}
         session.check_settings(recipe, settings, has_dev_set=bool(dev_data), **given)
-        if start and choice in NAMED:
+        if start and choice in DATA_SETS:
             check_shape(start, SHAPE)
-    if dev_data and dev_data not in NAMED and not os.path.exists(dev_data):
-        expected = "auto, mnist, digits or a path that exists"
-        raise DataError("no such data set", where="--dev-data", expected=expected, found=repr(dev_data))
+    if dev_data:
+        check_choice(dev_data, "--dev-data")
     if options["run_dir"]:
-        from fnnet.training import before_data
+        from fnnet.training.check_run import check_run
 
         with naming_options(choice, only_in_text=True):
             compiled = options["jit"] and library.possible()
             more = {"seed": options["seed"], "compiled": compiled, "known": _known(options, start), **given}
-            before_data.check_run(options["run_dir"], options["resume"], recipe, settings, **more)
+            check_run(options["run_dir"], options["resume"], recipe, settings, **more)
 
 
 def _known(options: Mapping[str, Any], start: Model | None) -> Known:
     dev = 0 if options["dev"] == 0 and not options["dev_data"] else None
-    if options["data_choice"] in NAMED:
+    if options["data_choice"] in DATA_SETS:
         return Known(SHAPE, DIGITS, dev=dev)
     shape = start.image_shape if start else options["image_size"] or options["size"]
     return Known(shape, options["class_names"], options["classes"], dev)

@@ -15,6 +15,7 @@ from fnnet.cli.bars import compiling_bar
 from fnnet.cli.options import reading_of
 from fnnet.cli.streams import echo, out, print_aside
 from fnnet.errors import UsageError, one_line
+from fnnet.names import DATA_SETS
 
 if TYPE_CHECKING:
     from fnnet.apps.report.screen import Console
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from fnnet.data import Dataset
 
 
-NAMED: Final = ("auto", "mnist", "digits")
-"""Data sets whose images are of one shape and show the ten digits."""
 _lock: Final = threading.Lock()
 
 
@@ -115,7 +114,7 @@ def data_inputs(options: dict[str, Any]) -> list[str]:
 def check_count(options: Mapping[str, Any]) -> None:
     """Raise UsageError for a --classes that is not that of a data set with a name."""
     choice, count = options["data_choice"], options["classes"]
-    if choice in NAMED and count not in (None, 10):
+    if choice in DATA_SETS and count not in (None, 10):
         expected = f"10, as {'MNIST and digits have' if choice == 'auto' else f'{choice} has'}"
         raise UsageError("number of classes differs", where="--classes", expected=expected, found=count)
 

@@ -102,7 +102,7 @@ def evaluate(
     part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
     if not quiet:
         echo(describe(dataset, {part: len(examples.labels)}), err=as_json)
-    kernels, _ = load_kernels(jit, threads, notify, ["infer", *["whole"] * is_int8])
+    kernels, _ = load_kernels(jit, threads, notify, ["infer", *["quantised"] * is_int8])
     results = [
         metrics.evaluate(model.params, *examples, activation=model.activation, precision=each, kernels=kernels)
         for each in ("float", "int8")[: 1 + is_int8]

@@ -2,55 +2,38 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
-from fnnet.cli.bars import progress_bar
 from fnnet.cli.common import console, say
-from fnnet.cli.mismatch import naming_options
-from fnnet.cli.signals import Interrupts
 from fnnet.cli.streams import echo
+from fnnet.cli.watch import watched
 from fnnet.core import params
-from fnnet.core.state import Progress
-from fnnet.errors import DivergedError, FnnetError, counted
+from fnnet.errors import DivergedError, counted
 from fnnet.files.model import save_model
-from fnnet.training.many import ManyTrained, Trained, train_many
-from fnnet.training.session import Job, StoppedError
+from fnnet.training.many import ManyTrained, Trained, train_apart, train_together, with_init_seeds
 
 if TYPE_CHECKING:
     from fnnet.core.state import Model
     from fnnet.core.table import Kernels
+    from fnnet.training.session import Job
 
 
 def train_all(
-    job: Job, kernels: Kernels, options: Mapping[str, Any], given: Mapping[str, Any], quiet: bool
+    job: Job, make: Callable[..., Job], seeds: Sequence[int], seed: int | None, kernels: Kernels, quiet: bool
 ) -> ManyTrained:
     """Train the networks of --seeds or --init-seeds under a progress bar.
 
-    job     that of the first, whose plan all have.
-    given   what `train_many` takes besides.
+    job, make   that of the first, and what prepares those of other seeds.
+    seed        of the batches that all see; None where each has its own.
     """
-    interrupts, lock = Interrupts(), threading.Lock()
-    with progress_bar(job.plan.epochs, len(job.train.labels), not quiet) as show:
-
-        def on_block(progress: Progress) -> str:
-            if show:
-                with lock:
-                    show(progress)
-            return interrupts.word
-
-        try:
-            with naming_options(job.dataset.source, only_in_text=True):
-                return train_many(
-                    job.dataset, **given, seeds=options["seeds"], init_seeds=options["init_seeds"], kernels=kernels,
-                    on_block=on_block, during=interrupts,
-                )  # fmt: skip
-        except StoppedError as stopped:
-            error = FnnetError(stopped.problem, place=stopped.place, fix=stopped.fix.replace("`run_dir`", "--run-dir"))
-            error.exit_code = interrupts.exit_code
-            raise error from None
+    with watched(job, quiet) as watch:
+        given: dict[str, Any] = {"kernels": kernels, "on_block": watch.on_block, "during": watch.interrupts}
+        if seed is None:
+            return train_apart([lambda: job, *(partial(make, seed=number) for number in seeds[1:])], **given)
+        return train_together(with_init_seeds(job, seeds), **given)
 
 
 def results(model: Model, file: str) -> dict[str, Any]:

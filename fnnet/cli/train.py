@@ -6,11 +6,11 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fnnet.cli.bars import progress_bar
 from fnnet.cli.common import (
     Notices,
     begin_loading_kernels,
@@ -39,12 +39,11 @@ from fnnet.cli.options import (
     settings_of,
 )
 from fnnet.cli.seeds import model_files, seeds_of, seeds_options
-from fnnet.cli.signals import Interrupts
 from fnnet.cli.streams import echo
 from fnnet.errors import FnnetError, UsageError, counted
 
 if TYPE_CHECKING:
-    from fnnet.core.state import EpochReport, Model, Progress
+    from fnnet.core.state import EpochReport, Model
     from fnnet.core.table import Kernels
     from fnnet.training.session import Job
 
@@ -111,8 +110,10 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     with naming_options(), before_data.reading_as(start):
         reading = Reading(**reading_of(options)) if options["dev_data"] else AUTOMATIC
         dev_set = load_dev_set(options["dev_data"], dataset, notify, reading) if options["dev_data"] else None
-        given = {"class_weights": options["class_weights"], "seed": options["seed"], "start": start}
-        job = session.prepare(dataset, recipe, settings, dev_set=dev_set, **given)
+        given = {"dev_set": dev_set, "class_weights": options["class_weights"], "start": start}
+        make = partial(session.prepare, dataset, recipe, settings, **given)
+        seed = seeds[0] if options["seeds"] else options["seed"]
+        job = make(seed=seed, init_seed=seeds[0] if options["init_seeds"] else None)
     seconds = {"load_seconds": time.perf_counter() - began}
     images = _count_images(job)
     line = describe(dataset, images)
@@ -122,8 +123,7 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
         options["jit"], options["threads"], notify, job.plan.kernel_parts
     )
     if seeds:
-        given |= {"recipe": recipe, "settings": settings, "dev_set": dev_set}
-        document = _train_many(job, images, kernels, seeds, given, options, seconds, quiet)
+        document = _train_many(job, make, images, kernels, seeds, options, seconds, quiet)
     else:
         document, reports, plot_error = _train_one(job, images, kernels, options, seconds, quiet, notify)
     document["notes"] = notify.notes
@@ -173,20 +173,20 @@ def _train_one(
 
 def _train_many(
     job: Job,
+    make: Callable[..., Job],
     images: dict[str, int],
     kernels: Kernels,
     seeds: tuple[int, ...],
-    given: dict[str, Any],
     options: dict[str, Any],
     seconds: dict[str, float],
     quiet: bool,
 ) -> dict[str, Any]:
-    """Train and save the networks of `seeds`; return their document."""
+    """Train and save the networks of `seeds`, of which `job` is the first; return their document."""
     from fnnet.cli import many
 
-    found, files = many.train_all(job, kernels, options, given, quiet), model_files(options["out"], seeds)
-    many.save_all(found, files)
     seed = None if options["seeds"] else job.seed
+    found, files = many.train_all(job, make, seeds, seed, kernels, quiet), model_files(options["out"], seeds)
+    many.save_all(found, files)
     document = _document(job, images, kernels, found.threads, seed, None, seconds)
     return document | {"train_seconds": found.seconds} | many.figures(found, seeds, files, seed)
 
@@ -226,36 +226,22 @@ def _train(
 
     Returns  the model, the reports, and the mean number of compiled threads, None if NumPy trained.
     """
+    from fnnet.cli.watch import watched
     from fnnet.training import session
 
-    run_dir, interrupts, used = options["run_dir"], Interrupts(), None
-    with progress_bar(job.plan.epochs, len(job.train.labels), not quiet) as show:
-
-        def on_block(progress: Progress) -> str:
-            nonlocal used
-            used = progress.threads
-            if show:
-                show(progress)
-            return interrupts.word
-
-        try:
-            with naming_options(job.dataset.source, only_in_text=True):
-                model, reports = session.train(
-                    job,
-                    kernels=kernels,
-                    run_dir=run_dir,
-                    resume=options["resume"],
-                    on_block=on_block,
-                    # An iteration of L-BFGS may take seconds and is not kept: a signal need not wait for its end.
-                    during=interrupts if job.plan.is_stepwise else nullcontext(),
-                    notify=notify,
-                )
-        except session.StoppedError as stopped:
-            fix = f"go on with --run-dir {run_dir} --resume" if run_dir else stopped.fix
-            error = FnnetError(stopped.problem, place=stopped.place, fix=fix)
-            error.exit_code = interrupts.exit_code
-            raise error from None
-    return model, reports, used
+    run_dir = options["run_dir"]
+    with watched(job, quiet, run_dir) as watch:
+        model, reports = session.train(
+            job,
+            kernels=kernels,
+            run_dir=run_dir,
+            resume=options["resume"],
+            on_block=watch.on_block,
+            # An iteration of L-BFGS may take seconds and is not kept: a signal need not wait for its end.
+            during=watch.interrupts if job.plan.is_stepwise else nullcontext(),
+            notify=notify,
+        )
+    return model, reports, watch.threads
 
 
 def _document(

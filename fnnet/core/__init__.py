@@ -11,7 +11,9 @@ Positional arguments follow the order of `fnnet`'s; `operations=` takes the plac
 >>> params = core.update(params, grads, 0.1)
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fnnet.lazy import importers
 
 if TYPE_CHECKING:
     from fnnet.core.network import backpropagate as backpropagate
@@ -56,14 +58,4 @@ _HOMES = {
 """Public name -> the module that defines it."""
 
 __all__ = list(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    # At their first use: importing a module of this package need not load all four.
-    if name not in _HOMES:
-        raise AttributeError(f"module 'fnnet.core' has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"fnnet.core.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = importers(__name__, _HOMES)

@@ -228,6 +228,24 @@ def as_input(x: Any, params: Params) -> Array:
     return floats
 
 
+def as_stored(x: Any, params: Params, dtype: np.dtype[Any]) -> Array:
+    """Return `x`, rows that fit the network, contiguous, as uint8 or in `dtype`, as compiled predictors read them."""
+    plain = type(x) is ndarray and (x.dtype is BYTES or x.dtype == dtype) and x.flags.c_contiguous
+    if not (plain and x.ndim == 2 and x.shape[1] == params.layers[0].W.shape[0] and len(x)):
+        x = contiguous(check_input(x, params), dtype)
+    elif x.dtype is not BYTES and next(notes.turns):
+        notes.note_pixels(x)
+    stored: Array = x
+    return stored
+
+
+def contiguous(x: Array, dtype: np.dtype[Any]) -> Array:
+    """Return `x` contiguous, as uint8 or in `dtype`."""
+    with np.errstate(over="ignore"):
+        stored: Array = np.ascontiguousarray(x, dtype=BYTES if x.dtype == BYTES else dtype)
+    return stored
+
+
 def check_finite_input(given: Any, params: Params, numbers: Array | None = None) -> None:
     """Raise UsageError, with row and column, if x (n, inputs), `given`, has NaN or infinity in the parameters' dtype.
 

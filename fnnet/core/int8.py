@@ -56,7 +56,7 @@ class QuantisedLayer(NamedTuple):
 
 @array_tuple
 class Quantised(NamedTuple):
-    """A network in whole numbers.
+    """An int8 network.
 
     slope   of the activation below 0.
     limit   the largest magnitude of inputs for which no value overflows.

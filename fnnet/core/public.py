@@ -20,10 +20,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import DTypeLike
 
-from fnnet.core import network, notes, optimizers, rng
+from fnnet.core import network, optimizers, rng
 from fnnet.core import params as parameters
 from fnnet.core.check_network import (
     as_input,
+    as_stored,
     check_activation,
     check_activations,
     check_finite_input,
@@ -33,6 +34,7 @@ from fnnet.core.check_network import (
     check_network,
     check_params,
     check_sizes,
+    contiguous,
 )
 from fnnet.core.check_trees import check_finite_grads, check_like
 from fnnet.core.checks import (
@@ -45,7 +47,7 @@ from fnnet.core.checks import (
     check_weights,
     shown,
 )
-from fnnet.core.network import BYTES, Activations
+from fnnet.core.network import Activations
 from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Params, freeze, freeze_params
 from fnnet.core.state import Model
@@ -231,11 +233,11 @@ def scores(
     params, formula = check_network(params, activation)
     check_kernels(kernels)
     if _is_int8(precision):
-        return freeze(_whole(params, formula, kernels).scores(x))
+        return freeze(_int8_network(params, formula, kernels).scores(x))
     x, dtype = check_input(x, params), params.layers[0].W.dtype
     with np.errstate(over="ignore", invalid="ignore"):
         if kernels.predictor is not None and isinstance(formula, str):
-            logits = kernels.predictor(params, kernels.threads, formula).scores(_as_stored(x, params))[0]
+            logits = kernels.predictor(params, kernels.threads, formula).scores(contiguous(x, dtype))[0]
         else:
             chunks = (network.as_floats(x[start : start + CHUNK], dtype) for start in range(0, len(x), CHUNK))
             each = [network.scores(params, chunk, formula, kernels.operations) for chunk in chunks]
@@ -293,8 +295,8 @@ def predictor(
     params, formula = check_network(params, activation)
     check_kernels(kernels)
     if _is_int8(precision):
-        return calm(_whole(params, formula, kernels).best)
-    inputs, dtype = params.layers[0].W.shape[0], params.layers[0].W.dtype
+        return calm(_int8_network(params, formula, kernels).best)
+    dtype = params.layers[0].W.dtype
     if kernels.predictor is None or not isinstance(formula, str):
         kept = parameters.each(lambda array: freeze(array.copy()), params)  # as compiled kernels do
         return lambda x: predict(kept, x, activation=formula, kernels=kernels)
@@ -302,11 +304,7 @@ def predictor(
 
     @calm
     def classify(x: Any) -> Array:
-        plain = type(x) is np.ndarray and (x.dtype is BYTES or x.dtype == dtype) and x.flags.c_contiguous
-        if not (plain and x.ndim == 2 and x.shape[1] == inputs and len(x)):
-            x = _as_stored(check_input(x, params), params)
-        elif x.dtype is not BYTES and next(notes.turns):
-            notes.note_pixels(x)
+        x = as_stored(x, params, dtype)
         best: Array = ready.best(x)
         if best[0] < 0 or (len(best) > 1 and best.min() < 0):
             check_finite_input(x, params)
@@ -323,17 +321,10 @@ def _is_int8(precision: Any) -> bool:
     return precision == "int8"
 
 
-def _whole(params: Params, formula: str | Activation, kernels: Kernels) -> Any:
-    from fnnet.core.public_int8 import Whole  # imported here: few programs use it
+def _int8_network(params: Params, formula: str | Activation, kernels: Kernels) -> Any:
+    from fnnet.core.public_int8 import Int8Network  # imported here: few programs use it
 
-    return Whole(params, formula, kernels)
-
-
-def _as_stored(x: Array, params: Params) -> Array:
-    """Return `x` contiguous, as uint8 or in the parameters' dtype."""
-    with np.errstate(over="ignore"):
-        stored: Array = np.ascontiguousarray(x, dtype=BYTES if x.dtype == BYTES else params.layers[0].W.dtype)
-    return stored
+    return Int8Network(params, formula, kernels)
 
 
 def best_classes(logits: Any) -> Array:

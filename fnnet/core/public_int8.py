@@ -1,4 +1,4 @@
-"""What `core.public` calls for int8: a network in whole numbers, and rows that are checked once."""
+"""What `core.public` calls for int8: a network, and rows that are checked once."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 
-from fnnet.core import int8, notes
-from fnnet.core.check_network import check_finite_input, check_input
+from fnnet.core import int8
+from fnnet.core.check_network import as_stored, check_finite_input
 from fnnet.core.network import BYTES
 from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Params
 from fnnet.core.table import Kernels
 from fnnet.errors import UsageError
 
+FLOAT: Final = np.dtype(np.float32)
 CHUNK: Final = 1024
 """Rows that NumPy scores at a time, in float64."""
 
 
-class Whole:
-    """A checked network in whole numbers, and what scores its rows: NumPy, or compiled code with the same bits.
+class Int8Network:
+    """A checked int8 network, and what scores its rows: NumPy, or compiled code with the same bits.
 
     Raises   UsageError for a network that has no int8 form: see `int8.quantise`.
     """
 
     def __init__(self, params: Params, formula: str | Activation, kernels: Kernels) -> None:
         self._quantised = int8.quantise(params, formula)
-        self._first, self._inputs = Params((params.layers[0],)), len(params.layers[0].W)
-        self._ready = kernels.whole(self._quantised, kernels.threads) if kernels.whole else None
+        self._first = Params((params.layers[0],))
+        self._ready = kernels.int8(self._quantised, kernels.threads) if kernels.int8 else None
 
     def scores(self, x: Any) -> Array:
         """Return the logits of rows that are checked, float32 (n, classes)."""
@@ -37,14 +38,14 @@ class Whole:
         """Return the class of the highest score of each row, int64 (n,), the first of equals; scores are finite."""
         if not self._ready:
             return self._scored(x)[1]
-        rows = self._stored(x)
+        rows = as_stored(x, self._first, FLOAT)
         best: Array = self._ready.best(rows)
         if best[0] < 0 or (len(best) > 1 and best.min() < 0):
             self._refuse(x, rows)
         return best
 
     def _scored(self, x: Any) -> tuple[Array, Array]:
-        rows = self._stored(x)
+        rows = as_stored(x, self._first, FLOAT)
         if self._ready:
             logits, best = self._ready.scores(rows)
             if best.min() < 0:
@@ -56,18 +57,6 @@ class Whole:
             [int8.scores(self._quantised, rows[at : at + CHUNK]) for at in range(0, len(rows), CHUNK)]
         )
         return logits, logits.argmax(axis=1)
-
-    def _stored(self, x: Any) -> Array:
-        """Return x, which fits the network, as contiguous bytes or float32."""
-        plain = type(x) is np.ndarray and (x.dtype is BYTES or x.dtype == np.float32) and x.flags.c_contiguous
-        if not (plain and x.ndim == 2 and x.shape[1] == self._inputs and len(x)):
-            x = check_input(x, self._first)
-            with np.errstate(over="ignore"):
-                x = np.ascontiguousarray(x, dtype=BYTES if x.dtype == BYTES else np.float32)
-        elif x.dtype is not BYTES and next(notes.turns):
-            notes.note_pixels(x)
-        stored: Array = x
-        return stored
 
     def _refuse(self, given: Any, rows: Array) -> NoReturn:
         """Raise UsageError for the first number that is not finite, or too large, with its row and column."""

@@ -26,7 +26,7 @@ class Kernels(NamedTuple):
     pixels       (x, dtype, threads) -> the rows of x as the block trainer reads them.
     trainer      the block trainer: `kernels.trainer.Trainer`.
     predictor    compiled inference: `kernels.predictor.Predictor`.
-    whole        compiled inference in whole numbers: `kernels.int8_predictor.Int8Predictor`.
+    int8         compiled inference of int8: `kernels.int8_predictor.Int8Predictor`.
     deform       compiled deformation of images: `kernels.deform.deform`.
     """
 
@@ -37,7 +37,7 @@ class Kernels(NamedTuple):
     trainer: Callable[..., Any] | None = None
     predictor: Callable[..., Any] | None = None
     deform: Callable[..., Array] | None = None
-    whole: Callable[..., Any] | None = None
+    int8: Callable[..., Any] | None = None
 
     def __repr__(self) -> str:
         return f"Kernels({self.name}, threads={self.threads})" if self.compiled else f"Kernels({self.name})"

@@ -1,6 +1,8 @@
 """Data sets by name or path, verified as a whole, images kept as bytes."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fnnet.lazy import importers
 
 if TYPE_CHECKING:
     from fnnet.data.dataset import DIGITS as DIGITS
@@ -29,14 +31,4 @@ _HOMES = {
 """Public name -> the module of this package that defines it."""
 
 __all__ = list(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    # A name is imported at its first use: MNIST is read while NumPy is imported, and needs no reader of other formats.
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"fnnet.data.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = importers(__name__, _HOMES)

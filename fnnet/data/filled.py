@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import os
-import threading
+from functools import partial
 from io import BufferedReader
 from typing import Final
 
 from fnnet.limits import available_threads
+from fnnet.threads import run_each
 
 SHARE: Final = 2**23
 """Bytes that are worth a thread."""
@@ -24,31 +25,16 @@ def fill(file: BufferedReader, payload: memoryview) -> int:
     """
     threads = max(1, min(MOST, available_threads(), len(payload) // SHARE)) if hasattr(os, "preadv") else 1
     cuts = [len(payload) * number // threads for number in range(threads + 1)]
-    ends, failures = cuts[:-1], list[BaseException]()
+    parts = list(itertools.pairwise(cuts))
+    ends = run_each([partial(_fill_part, file, payload, *part) for part in parts], threads)
+    return next((end for end, (_, last) in zip(ends, parts, strict=True) if end < last), len(payload))
 
-    def read(number: int) -> None:
-        try:
-            while ends[number] < cuts[number + 1]:
-                count = _read_at(file, payload, ends[number], cuts[number + 1])
-                if not count:
-                    return
-                ends[number] += count
-        except BaseException as error:
-            failures.append(error)
 
-    started: list[threading.Thread] = []
-    with contextlib.suppress(RuntimeError):  # no more threads: this one reads their parts
-        for number in range(1, len(ends)):
-            thread = threading.Thread(target=read, args=(number,))
-            thread.start()
-            started.append(thread)
-    for number in (0, *range(len(started) + 1, len(ends))):
-        read(number)
-    for thread in started:
-        thread.join()
-    if failures:
-        raise failures[0]
-    return next((end for end, cut in zip(ends, cuts[1:], strict=True) if end < cut), len(payload))
+def _fill_part(file: BufferedReader, payload: memoryview, first: int, last: int) -> int:
+    """Read bytes of a file to where they belong; return where they end, before `last` if the file does."""
+    while first < last and (count := _read_at(file, payload, first, last)):
+        first += count
+    return first
 
 
 def _read_at(file: BufferedReader, payload: memoryview, first: int, last: int) -> int:

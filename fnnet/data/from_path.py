@@ -22,7 +22,7 @@ from fnnet.data.notes import Note
 from fnnet.data.order import Order, order_of
 from fnnet.data.payload import GZIP
 from fnnet.data.preprocess import ABOVE, AUTOMATIC, Reading
-from fnnet.data.reader import SEE, Content, Wanted, check_columns, check_first_index, size
+from fnnet.data.reader import Content, Wanted, check_columns, check_first_index, size
 from fnnet.errors import DataError, UsageError
 from fnnet.files.disk import read_head, refuse
 
@@ -37,9 +37,6 @@ def from_path(
     by_name: bool,
 ) -> Dataset:
     """Return the data set at a path: arguments as `data.load`."""
-    if not os.path.exists(path):
-        expected = "auto, mnist, digits or a path that exists"
-        refuse("no such data set", "--data", "", expected, repr(str(path)), SEE)
     found = idx_files(path) if path.is_dir() else [path]
     names = [name for each in found for name in (each.name, os.path.basename(os.path.realpath(each)))]
     order = order_of(path, names, reading.transpose, known and known.transpose, pictures=not found)

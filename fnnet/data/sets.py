@@ -13,9 +13,10 @@ from fnnet.data.dataset import BOTH, DIGITS, PLAIN, Dataset, dataset_of
 from fnnet.data.digits import SOURCE, TEST_IMAGES, load_digits
 from fnnet.data.mnist import Notify
 from fnnet.data.preprocess import AUTOMATIC, Reading
-from fnnet.data.reader import Content
-from fnnet.errors import ArgumentTypeError, FnnetError
+from fnnet.data.reader import SEE, Content
+from fnnet.errors import ArgumentTypeError, DataError, FnnetError
 from fnnet.files.disk import refuse
+from fnnet.names import DATA_SETS
 
 
 def load(
@@ -58,7 +59,16 @@ def load(
         return _mnist(data_dir, choice == "mnist", known, notify) or _digits(known, notify)
     from fnnet.data.from_path import from_path
 
-    return from_path(Path(choice), check_classes(classes), flat, reading, preprocessing, notify, by_name)
+    path = Path(choice)
+    check_choice(path, "--data", SEE)
+    return from_path(path, check_classes(classes), flat, reading, preprocessing, notify, by_name)
+
+
+def check_choice(choice: str | Path, where: str, fix: str = "") -> None:
+    """Raise DataError about the option `where` unless `choice` names a data set or is a path that exists."""
+    if choice not in DATA_SETS and not os.path.exists(choice):
+        expected = f"{', '.join(DATA_SETS)} or a path that exists"
+        raise DataError("no such data set", where=where, expected=expected, found=repr(str(choice)), fix=fix)
 
 
 def _mnist(data_dir: str | None, required: bool, known: Preprocessing, notify: Notify) -> Dataset | None:

@@ -27,8 +27,8 @@ def load(
     threads   of the compiled functions; None for as many as this process may run at once. The results are the same
               bits for any number.
     parts     of the compiled code that are made ready now: "train", which predicts too, "infer" for predictions alone,
-              "whole" for those with int8, "augment" for deformed images, "clip" for training that clips gradients or
-              sums those of shards, "operations" for the table's operations; others at their first use.
+              "quantised" for those with int8, "augment" for deformed images, "clip" for training that clips gradients
+              or sums those of shards, "operations" for the table's operations; others at their first use.
     notify    called with a message, once, where Numba is absent, broken or forbidden, and the table is then NumPy's;
               and where what was compiled cannot be kept.
     on_compile   called before something is compiled.
@@ -66,12 +66,12 @@ def load(
         trainer=trainer.Trainer,
         predictor=predictor.Predictor,
         deform=deform.deform,
-        whole=_whole,
+        int8=_int8,
     )
 
 
-def _whole(quantised: Any, threads: int) -> Any:
-    """Return a compiled network of whole numbers, whose code is imported at its first use."""
+def _int8(quantised: Any, threads: int) -> Any:
+    """Return a compiled int8 network, whose code is imported at its first use."""
     from fnnet.kernels.int8_predictor import Int8Predictor
 
     return Int8Predictor(quantised, threads)

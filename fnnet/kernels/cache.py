@@ -32,6 +32,7 @@ ROOT: Final = Path(__file__).parents[1]
 SOURCES: Final = (
     "__init__.py",
     "errors.py",
+    "lazy.py",
     "limits.py",
     "names.py",
     *(f"core/{name}.py" for name in ("__init__", "checks", "dropout", "frames", "operations", "params", "rng")),

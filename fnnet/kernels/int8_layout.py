@@ -1,4 +1,4 @@
-"""Where a network of whole numbers lies in flat vectors, for compiled code that is the same for every depth.
+"""Where an int8 network lies in flat vectors, for compiled code that is the same for every depth.
 
 Four inputs that follow one another are a group: one instruction adds their products with a unit's four weights. The
 units are padded to UNITS and cut into panels of up to PANEL; a panel holds, group by group, the four weights of each of

@@ -27,7 +27,7 @@ def vectors(part: str = "") -> str:
     """Return a name for all that the sources of a part ask about the machine."""
     host = machine()
     kinds = [f"{host.vector_bytes}x{host.rows}", "fma" * host.fma, "compress" * host.compress]
-    if part == "whole":
+    if part == "quantised":
         kinds.append(host.dot)
     return "-".join(filter(None, [sys.platform, platform.machine().lower(), *kinds]))
 

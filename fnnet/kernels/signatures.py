@@ -228,7 +228,7 @@ _INFER: Final = {
         {**_TARGETS, "smoothing": REAL, "totals": REALS, "shifted": REALS},
     ),
 }
-_WHOLE: Final = {
+_QUANTISED: Final = {
     "scores_int8": Function(
         "int8",
         {
@@ -329,7 +329,7 @@ PARTS: Final[Mapping[str, Mapping[str, Function]]] = MappingProxyType(
         "clip": _CLIP,
         "operations": _OPERATIONS,
         "augment": _AUGMENT,
-        "whole": _WHOLE,
+        "quantised": _QUANTISED,
     }
 )
 """The parts that are compiled side by side, each an object file, the longest first: name -> functions. `name_floats` is
@@ -345,7 +345,7 @@ NEEDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "clip": (),
         "operations": ("products",),
         "augment": (),
-        "whole": (),
+        "quantised": (),
     }
 )
 """The parts whose functions a part calls, and those that they call."""
@@ -360,7 +360,7 @@ SECONDS: Final[Mapping[str, float]] = MappingProxyType(
         "clip": 1.7,
         "operations": 0.9,
         "augment": 0.6,
-        "whole": 0.9,
+        "quantised": 0.9,
     }
 )
 """About how long each part took to compile, to share the parts out among processes."""

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import threading
-from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 from fnnet.kernels.library import Call
-
-T = TypeVar("T")
+from fnnet.threads import run_each
 
 
 def shares(n: int, threads: int, least: int) -> list[tuple[int, int]]:
@@ -27,10 +23,10 @@ def run_team(calls: Sequence[Call]) -> None:
     and if the system grants fewer threads, only those calls run and `threads` is set to their number. Other calls are
     independent, and all of them run.
     """
-    if len(calls) == 1:
-        calls[0]()
+    if len(calls) == 1 or "threads" not in calls[0].at:
+        run_each(calls, len(calls))
         return
-    team, go = "threads" in calls[0].at, threading.Event()
+    go = threading.Event()
     failures: list[BaseException] = []
 
     def work(number: int) -> None:
@@ -49,52 +45,12 @@ def run_team(calls: Sequence[Call]) -> None:
             helper.start()
             helpers.append(helper)
     except RuntimeError:
-        if team:
-            for call in calls:
-                call.words[call.at["threads"]] = len(helpers) + 1
+        for call in calls:
+            call.words[call.at["threads"]] = len(helpers) + 1
     running[0] = len(helpers) + 1
     go.set()
     calls[0]()
-    if not team:
-        for call in calls[running[0] :]:
-            call()
     for helper in helpers:
         helper.join()
     if failures:
         raise failures[0]
-
-
-def run_each(tasks: Sequence[Callable[[], T]], threads: int) -> list[T]:
-    """Run independent tasks on at most `threads` threads, this one and others, and return their results in order.
-
-    The first task that raises decides: its error is raised when all that had begun have ended, and no more begin.
-    """
-    if len(tasks) == 1 or threads == 1:
-        return [task() for task in tasks]
-    results: list[Any] = [None] * len(tasks)
-    left: deque[int] = deque(range(len(tasks)))
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        while left and not failures:
-            try:
-                number = left.popleft()
-            except IndexError:
-                return
-            try:
-                results[number] = tasks[number]()
-            except BaseException as error:
-                failures.append(error)
-
-    helpers: list[threading.Thread] = []
-    with contextlib.suppress(RuntimeError):  # the system grants no more threads
-        for _ in range(min(threads, len(tasks)) - 1):
-            helper = threading.Thread(target=work, daemon=True)
-            helper.start()
-            helpers.append(helper)
-    work()
-    for helper in helpers:
-        helper.join()
-    if failures:
-        raise failures[0]
-    return results

@@ -16,7 +16,7 @@ from fnnet.core.public_optimizers import SGD, check_state, unchecked
 from fnnet.core.state import PLAIN, Examples, Objective, TrainState
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import ArgumentTypeError, DivergedError, UsageError
-from fnnet.kernels.rules import rule_of
+from fnnet.kernels.rules import Rule, rule_of
 from fnnet.training.compiled_blocks import Compiled, Made
 from fnnet.training.steps import check_work, freeze_state, step
 
@@ -204,10 +204,17 @@ def make_blocks(
     states = [check_work(*given) for given in zip(states, objectives, optimizers, strict=True)]
     plain = [unchecked(optimizer) for optimizer in optimizers]
     states = [_with_moments(*given) for given in zip(states, plain, strict=True)]
-    rules = [rule for optimizer in plain if (rule := rule_of(optimizer))]
-    if kernels.trainer and len(rules) == len(plain) and isinstance(objectives[0].activation, str):
+    if rules := rules_of(objectives, optimizers, kernels):
         return Compiled(states, batch_size, objectives, rules, kernels)
     return Loop(states[0], batch_size, objectives[0], plain[0], kernels)
+
+
+def rules_of(objectives: Sequence[Objective], optimizers: Sequence[Optimizer], kernels: Kernels) -> list[Rule]:
+    """Return the rule of each optimizer in compiled code; none where the loop makes the steps."""
+    rules = [rule for optimizer in optimizers if (rule := rule_of(unchecked(optimizer)))]
+    activations = [objective.activation for objective in objectives]
+    compiled = kernels.trainer and len(rules) == len(optimizers) and all(isinstance(each, str) for each in activations)
+    return rules if compiled else []
 
 
 def _with_moments(state: TrainState, optimizer: Optimizer) -> TrainState:

@@ -13,8 +13,8 @@ from fnnet.core.state import EpochReport, Examples, Model, Progress, Training
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.data import Dataset
 from fnnet.errors import ArgumentTypeError, DivergedError, UsageError
-from fnnet.kernels.team import run_each
 from fnnet.limits import MOST_NETWORKS
+from fnnet.threads import run_each
 from fnnet.training import epochs, memory, session
 from fnnet.training.recipes import Recipe
 from fnnet.training.session import Job, OnBlock, StoppedError
@@ -87,20 +87,24 @@ def train_many(
             partial(session.prepare, dataset, recipe, own, seed=rng.check_seed(number), **given)
             for number, own in zip(seeds, each, strict=True)
         ]
-        return _train_apart(makers, kernels, on_block, during or nullcontext())
+        return train_apart(makers, kernels=kernels, on_block=on_block, during=during)
     numbers = [seed] if init_seeds is None else list(init_seeds)
     if len(numbers) == 1:
         numbers *= len(each)
     first = session.prepare(dataset, recipe, each[0], seed=seed, init_seed=numbers[0], **given)
-    jobs = [first]
-    for number, own in zip(numbers[1:], each[1:], strict=True):
+    jobs = with_init_seeds(first, numbers)
+    for at, (number, own) in enumerate(zip(numbers, each, strict=True)):
         if own == each[0]:
-            jobs.append(first._replace(init_seed=None if number == first.seed else rng.check_seed(number)))
             continue
         job = session.prepare(dataset, recipe, own, seed=seed, init_seed=number, **given)
         _check_alike(first, job)
-        jobs.append(job._replace(train=first.train, dev=first.dev, weights=first.weights))
-    return _train_together(jobs, kernels, on_block, during or nullcontext())
+        jobs[at] = job._replace(train=first.train, dev=first.dev, weights=first.weights)
+    return train_together(jobs, kernels=kernels, on_block=on_block, during=during)
+
+
+def with_init_seeds(job: Job, seeds: Sequence[int]) -> list[Job]:
+    """Return a job for each seed of initial weights; their networks see the same batches."""
+    return [job._replace(init_seed=None if seed == job.seed else rng.check_seed(seed)) for seed in seeds]
 
 
 def _settings_of_each(
@@ -142,27 +146,36 @@ def _check_alike(first: Job, job: Job) -> None:
         raise UsageError("differs between networks", where="train_images", expected=expected, found=found)
 
 
-def _train_together(
-    jobs: Sequence[Job], kernels: Kernels, on_block: OnBlock, during: AbstractContextManager[Any]
+def train_together(
+    jobs: Sequence[Job],
+    *,
+    kernels: Kernels = NUMPY,
+    on_block: OnBlock = lambda progress: None,
+    during: AbstractContextManager[Any] | None = None,
 ) -> ManyTrained:
-    """Train networks that see the same batches."""
+    """Train networks that see the same batches, as `train_many` does with `init_seeds` and settings for each.
+
+    jobs   with the same images; see `with_init_seeds`.
+    """
+    check_kernels(kernels)
     first = jobs[0]
     if not first.plan.is_stepwise:
         makers = [lambda job=job: job for job in jobs]
-        return _train_apart(makers, kernels, on_block, during)
+        return train_apart(makers, kernels=kernels, on_block=on_block, during=during)
     fixed = first.start is not None
     memory.check(
         first.sizes, len(first.train.labels), first.plan, compiled=kernels.compiled, fixed=fixed, networks=len(jobs)
     )
-    used: list[float | None] = [None]
+    used: float | None = None
 
     def after_block(progress: Progress) -> None:
-        used[0] = progress.threads
+        nonlocal used
+        used = progress.threads
         _stop_for(on_block(progress), progress)
 
     starts = [epochs.start(first_params(job), job.seed, job.plan) for job in jobs]
     reached: list[epochs.Reached] = [*starts]
-    with during:
+    with during or nullcontext():
         for latest in epochs.epochs_together(
             starts,
             first.train,
@@ -177,13 +190,21 @@ def _train_together(
     histories = [each.history for each in reached if isinstance(each, Training)]
     seconds = max((sum(report.seconds for report in history) for history in histories), default=0.0)
     tasks = [partial(_tested, job, each, kernels) for job, each in zip(jobs, reached, strict=True)]
-    return ManyTrained(tuple(run_each(tasks, kernels.threads)), seconds, used[0])
+    return ManyTrained(tuple(run_each(tasks, kernels.threads)), seconds, used)
 
 
-def _train_apart(
-    makers: Sequence[Callable[[], Job]], kernels: Kernels, on_block: OnBlock, during: AbstractContextManager[Any]
+def train_apart(
+    makers: Sequence[Callable[[], Job]],
+    *,
+    kernels: Kernels = NUMPY,
+    on_block: OnBlock = lambda progress: None,
+    during: AbstractContextManager[Any] | None = None,
 ) -> ManyTrained:
-    """Train networks that share nothing but the data, one on each thread."""
+    """Train networks that share nothing but the data, one on each thread, as `train_many` does with `seeds`.
+
+    makers   each returns a job, whose images are copied out of the data set only while it is trained.
+    """
+    check_kernels(kernels)
     own = remembering(kernels)._replace(threads=1)
 
     def train(make: Callable[[], Job]) -> Trained | DivergedError:
@@ -204,7 +225,7 @@ def _train_apart(
         return _tested(job, reached, own)
 
     began = time.perf_counter()
-    with during:
+    with during or nullcontext():
         networks = run_each([partial(train, make) for make in makers], kernels.threads)
     seconds = time.perf_counter() - began
     return ManyTrained(tuple(networks), seconds, float(min(kernels.threads, len(makers))) if kernels.compiled else None)

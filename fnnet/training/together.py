@@ -16,14 +16,12 @@ import numpy as np
 
 from fnnet.core.optimizers import Optimizer
 from fnnet.core.params import Array, layer_sizes
-from fnnet.core.public_optimizers import unchecked
 from fnnet.core.state import Examples, Objective, TrainState
 from fnnet.core.table import Kernels
 from fnnet.errors import DivergedError
 from fnnet.kernels.layout import side_by_side
-from fnnet.kernels.rules import rule_of
-from fnnet.kernels.team import run_each
-from fnnet.training.blocks import Loop, make_blocks
+from fnnet.threads import run_each
+from fnnet.training.blocks import Loop, make_blocks, rules_of
 from fnnet.training.compiled_blocks import Compiled, Made
 
 
@@ -41,7 +39,8 @@ class Together:
         optimizers: Sequence[Optimizer],
         kernels: Kernels,
     ) -> None:
-        self._groups = _cut(len(states), _most(states[0], objectives[0], optimizers[0], kernels), kernels.threads)
+        compiled = bool(rules_of(objectives, optimizers, kernels))
+        self._groups = _cut(len(states), _most(states[0], compiled), kernels.threads)
         self._threads = kernels.threads
         kernels = remembering(kernels)
         own = kernels._replace(threads=max(1, kernels.threads // len(self._groups)))
@@ -49,7 +48,6 @@ class Together:
             make_blocks(states[group], batch_size, objectives[group], optimizers[group], own)
             for group in self._groups
         ]  # fmt: skip
-        self._pixels = kernels.pixels
 
     def use(self, examples: Examples, weights: Array | None, rows: Array | None = None) -> None:
         """Train on these examples from now on."""
@@ -76,9 +74,9 @@ class Together:
         return [state for runner in self._runners for state in runner.states()]
 
 
-def _most(state: TrainState, objective: Objective, optimizer: Optimizer, kernels: Kernels) -> int:
+def _most(state: TrainState, compiled: bool) -> int:
     """Return how many networks lie side by side in one runner."""
-    if not kernels.trainer or not isinstance(objective.activation, str) or not rule_of(unchecked(optimizer)):
+    if not compiled:
         return 1
     from fnnet.kernels.machine import machine
 

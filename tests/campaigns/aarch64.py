@@ -27,7 +27,7 @@ from tests.conftest import ROOT
 EMULATOR, COMPILER = "qemu-aarch64", "aarch64-linux-gnu-gcc"
 INSTALL = "apt-get install qemu-user gcc-aarch64-linux-gnu"
 TRIPLE, ELF_MACHINE = "aarch64-linux-gnu", 183
-PARTS = ("train", "clip", "augment", "operations", "whole")
+PARTS = ("train", "clip", "augment", "operations", "quantised")
 PROCESSORS = {"cortex-a72": "cortex-a72", "neoverse-v1": "max"}
 """LLVM's names of processors, and what qemu calls the nearest that it has. The second has SVE, vectors of any width."""
 FILES = (

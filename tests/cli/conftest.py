@@ -1,7 +1,10 @@
 """Fixtures and helpers of the command line's tests."""
 
+import click
 import pytest
 from PIL import Image
+
+from fnnet.cli import program
 
 
 @pytest.fixture
@@ -23,3 +26,18 @@ def save_digits(tmp_path, small_images, count):
     for number in range(count):
         Image.fromarray(small_images[0][number]).save(tmp_path / f"{number}.png")
     return [tmp_path / f"{number}.png" for number in range(count)]
+
+
+def command(words):
+    """The command that words begin with, `data convert` for one."""
+    found = program.cli
+    for word in words:
+        if not isinstance(found, click.Group) or word not in found.commands:
+            break
+        found = found.commands[word]
+    return found
+
+
+def options_of(words):
+    """The options of the command that words begin with."""
+    return {name for each in command(words).params for name in (*each.opts, *each.secondary_opts)}

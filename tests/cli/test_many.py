@@ -7,6 +7,7 @@ import pytest
 import fnnet
 from fnnet.cli.seeds import Seeds, model_files
 from fnnet.core.params import weights_sha256
+from fnnet.training import session
 from tests.cli.test_train import EPOCH_KEYS, TRAIN_KEYS
 
 OF_EACH = ("epochs", "test_loss", "test_accuracy", "dead_units", "weights_sha256", "model")
@@ -52,6 +53,22 @@ def test_json_has_mean_spread_and_each(jit, option, run, idx_folder, tmp_path):
     alone = run("train", "--data", idx_folder, jit, "--json", "--epochs", 2, "--seed", 4).json
     hashes = {each["init_seed"]: each["weights_sha256"] for each in networks}
     assert (hashes[4] == alone["weights_sha256"]) is not alike
+
+
+@pytest.mark.parametrize(
+    ("option", "prepared"),
+    [("--init-seeds", [{"seed": 0, "init_seed": 3}]), ("--seeds", [{"seed": 3, "init_seed": None}, {"seed": 5}])],
+)
+def test_each_job_is_prepared_once(option, prepared, run, idx_folder, monkeypatch):
+    prepare, calls = session.prepare, []
+
+    def noted(*arguments, seed, **given):
+        calls.append({"seed": seed, **{name: given[name] for name in ("init_seed",) if name in given}})
+        return prepare(*arguments, seed=seed, **given)
+
+    monkeypatch.setattr(session, "prepare", noted)
+    assert run("train", "--data", idx_folder, "--no-jit", "--epochs", 1, option, "3,5").code == 0
+    assert calls == prepared
 
 
 def test_a_single_seed_has_no_spread(run, idx_folder):

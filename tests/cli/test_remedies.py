@@ -10,10 +10,10 @@ from scipy.io import savemat
 
 import fnnet
 from fnnet import data
-from fnnet.cli.program import cli
 from fnnet.core.state import Preprocessing
 from fnnet.data.preprocess import Reading
 from fnnet.errors import FnnetError
+from tests.cli.conftest import options_of
 from tests.conftest import idx_bytes
 from tests.tools.samples import write
 
@@ -124,18 +124,6 @@ MODELS = {
     "turned": Preprocessing(transpose=True),
     "named": Preprocessing(),
 }
-
-
-def options_of(words):
-    """The options of a command, and the words before its own arguments."""
-    command, context = cli, None
-    for word in words:
-        found = getattr(command, "commands", {}).get(word) if command is not None else None
-        if found is None:
-            break
-        command = found
-    assert context is None
-    return {each for option in command.params for each in (*option.opts, *option.secondary_opts)}
 
 
 @pytest.fixture(scope="module")

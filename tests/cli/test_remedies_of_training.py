@@ -6,30 +6,15 @@ An option in quotes belongs to the command that is quoted with it.
 import re
 import shutil
 
-import click
 import numpy as np
 import pytest
 from PIL import Image
 
 import fnnet
-from fnnet.cli import before_data, program
+from fnnet.cli import before_data
 from fnnet.core.state import Preprocessing
 from fnnet.files.model import save_model
-from tests.cli.conftest import class_folders
-
-
-def command(words):
-    """The command that words begin with, `data convert` for one."""
-    found = program.cli
-    for word in words:
-        if not isinstance(found, click.Group) or word not in found.commands:
-            break
-        found = found.commands[word]
-    return found
-
-
-def options_of(words):
-    return {name for each in command(words).params for name in (*each.opts, *each.secondary_opts)}
+from tests.cli.conftest import class_folders, options_of
 
 
 def assert_possible(words, message, given=()):

@@ -1,4 +1,4 @@
-"""The definition of scores in whole numbers, worked out by hand and in exact fractions."""
+"""The definition of scores of int8, worked out by hand and in exact fractions."""
 
 from fractions import Fraction
 

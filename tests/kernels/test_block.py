@@ -13,7 +13,7 @@ from fnnet.core.params import weights_sha256
 from fnnet.core.state import Examples
 from fnnet.core.table import NUMPY
 from fnnet.errors import DivergedError
-from fnnet.kernels import layout, pack, pixels, predictor, trainer
+from fnnet.kernels import layout, pack, pixels, predictor, row_predictor, trainer
 from fnnet.names import ACTIVATIONS
 from fnnet.training import steps
 from tests.tools.tolerance import assert_loss, assert_trained, share_of_limit
@@ -254,7 +254,7 @@ def guarded_buffers():
         return raw[zone : zone + count]
 
     with pytest.MonkeyPatch.context() as monkeypatch:
-        for module in (pack, trainer, predictor):
+        for module in (pack, trainer, predictor, row_predictor):
             monkeypatch.setattr(module, "aligned", aligned)
         monkeypatch.setattr(trainer, "TEAM_WORK", 0)
         monkeypatch.setattr(predictor, "TEAM_WORK", 1)

@@ -66,7 +66,7 @@ def test_what_is_not_used_is_not_compiled(fresh, monkeypatch):
     table.relu(np.ones(3, np.float32))
     assert sorted(fresh) == ["infer", "operations", "products", "sparse"]
     kernels.load("numba")
-    assert sorted(set(library.PARTS) - set(fresh)) == ["augment", "clip", "whole"]
+    assert sorted(set(library.PARTS) - set(fresh)) == ["augment", "clip", "quantised"]
     assert len(fresh) == len(set(fresh)), "each once"
 
 

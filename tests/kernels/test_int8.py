@@ -1,4 +1,4 @@
-"""Compiled scores in whole numbers are those of NumPy's definition, in all bits, on every level of processors."""
+"""Compiled scores of int8 are those of NumPy's definition, in all bits, on every level of processors."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ FLOAT = np.float32
 
 @pytest.fixture(scope="module")
 def kernels():
-    return fnnet.load_kernels("numba", threads=2, parts=("whole",))
+    return fnnet.load_kernels("numba", threads=2, parts=("quantised",))
 
 
 def rows(draw, n, inputs, as_bytes, zeros):
@@ -143,8 +143,7 @@ def test_writes_and_reads_only_its_own_buffers(kernels):
         x = whole[64:-64].reshape(5, 21)
         x[...] = np.arange(105).reshape(5, 21)
         logits, best = np.full(5 * 3 + 32, 7, FLOAT), np.full(5 + 32, 7)
-        shared = ready._buffers(5, 1)
-        ready._bind(0, 1, np.zeros(80, np.int64), shared, x, logits[16:-16].reshape(5, 3), best[16:-16])()
+        ready._bind(0, ready._shared(5, 1), x, logits[16:-16].reshape(5, 3), best[16:-16])()
         for array in (logits, best):
             assert (array[:16] == 7).all()
             assert (array[-16:] == 7).all()
@@ -172,7 +171,7 @@ from fnnet.kernels import machine
 chosen = machine.machine()._replace(vector_bytes=32, rows=6, compress=False, dot="vnni")
 machine.machine = lambda: chosen
 from tests.campaigns import levels
-levels.compile_here(["whole"], ["float32"])
+levels.compile_here(["quantised"], ["float32"])
 """
 """What comes before AT_LEVEL for a processor whose vectors are half as wide, but which has the instruction."""
 

@@ -18,8 +18,8 @@ PACKAGE = ROOT / "fnnet"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = ("core", "files", "kernels", "data", "training", "apps", "cli")
-"""Each folder imports only from itself and from those before it; `errors`, `names` and `limits` lie below all."""
-GROUND = ("errors", "names", "limits")
+"""Each folder imports only from itself and from those before it; those of GROUND lie below all."""
+GROUND = ("errors", "lazy", "names", "limits", "threads")
 HEAVY = {"h5py", "llvmlite", "matplotlib", "numba", "PIL", "pyarrow", "requests", "scipy", "threadpoolctl"}
 LIBRARIES = {"pillow": "PIL"}
 """Distribution -> the module that it installs, where the names differ."""

@@ -15,7 +15,6 @@ from fnnet.errors import ArgumentTypeError, DivergedError, UsageError
 from fnnet.kernels import trainer
 from fnnet.kernels.layout import layout, side_by_side
 from fnnet.kernels.pack import pack, unpack
-from fnnet.kernels.team import run_each
 from fnnet.training import blocks, many, session, together
 
 SETTINGS = {"epochs": 2, "min_steps": 0, "dev": 20}
@@ -234,26 +233,15 @@ def test_images_are_prepared_once_for_all(numba_kernels, monkeypatch):
     assert made[0][2] == 4
 
 
-def test_tasks_run_in_order_of_results_and_the_first_error_ends_them():
-    assert run_each([lambda n=n: n * n for n in range(20)], 3) == [n * n for n in range(20)]
-    begun = []
-
-    def task(number):
-        begun.append(number)
-        if number == 2:
-            raise DivergedError("it diverged")
-
-    with pytest.raises(DivergedError):
-        run_each([lambda n=n: task(n) for n in range(1000)], 2)
-    assert len(begun) < 1000
-
-
-def test_without_more_threads_one_does_all(monkeypatch):
-    def refuse(self):
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr("threading.Thread.start", refuse)
-    assert run_each([lambda n=n: n for n in range(5)], 4) == list(range(5))
+def test_jobs_that_are_prepared_train_as_with_train_many(numba_kernels):
+    job = session.prepare(dataset(), "classic", SETTINGS, seed=1)
+    jobs = many.with_init_seeds(job, (1, 7))
+    assert [each.init_seed for each in jobs] == [None, 7]
+    found = many.train_together(jobs, kernels=numba_kernels)
+    apart = many.train_apart([lambda job=job: job for job in jobs], kernels=numba_kernels)
+    for each in (found, apart):
+        for network, number in zip(each.networks, (1, 7), strict=True):
+            same(network, alone(dataset(), numba_kernels, SETTINGS, 1, number))
 
 
 def test_the_state_of_a_network_can_be_trained_further(numba_kernels):

@@ -1,4 +1,4 @@
-"""Scores in whole numbers of eight bits: the compiled twin of `core.int8.scores`, over `kernels.int8_layout`."""
+"""Scores of int8: the compiled twin of `core.int8.scores`, over `kernels.int8_layout`."""
 
 from __future__ import annotations
 

@@ -1,0 +1,53 @@
+"""A training, of one network or of many, under a progress bar; the first signal stops it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from fnnet.cli.bars import progress_bar
+from fnnet.cli.mismatch import naming_options
+from fnnet.cli.signals import Interrupts
+from fnnet.core.state import Progress
+from fnnet.errors import FnnetError
+from fnnet.training.session import StoppedError
+
+if TYPE_CHECKING:
+    from fnnet.training.session import Job
+
+
+class Watch:
+    """What a training is given: `on_block`, and `interrupts` to be entered while steps are made.
+
+    threads   the mean number of compiled threads up to the last block; None if NumPy trains.
+    """
+
+    def __init__(self, show: Callable[[Progress], None] | None) -> None:
+        self.interrupts = Interrupts()
+        self.threads: float | None = None
+        self._show, self._lock = show, threading.Lock()
+
+    def on_block(self, progress: Progress) -> str:
+        """Show a block, which any thread has made; return the reason to stop, if a signal came."""
+        with self._lock:
+            self.threads = progress.threads
+            if self._show:
+                self._show(progress)
+        return self.interrupts.word
+
+
+@contextmanager
+def watched(job: Job, quiet: bool, run_dir: str | None = None) -> Iterator[Watch]:
+    """Yield the Watch of a training; its errors name options, and that it was stopped has a signal's exit code."""
+    with progress_bar(job.plan.epochs, len(job.train.labels), not quiet) as show:
+        watch = Watch(show)
+        try:
+            with naming_options(job.dataset.source, only_in_text=True):
+                yield watch
+        except StoppedError as stopped:
+            fix = f"go on with --run-dir {run_dir} --resume" if run_dir else stopped.fix
+            error = FnnetError(stopped.problem, place=stopped.place, fix=fix)
+            error.exit_code = watch.interrupts.exit_code
+            raise error from None

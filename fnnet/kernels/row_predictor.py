@@ -1,0 +1,114 @@
+"""What compiled inference of floats and of int8 has in common: rows in units by a team of threads, one in its place."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fnnet.core.params import Array
+from fnnet.kernels.layout import COUNTERS, aligned
+from fnnet.kernels.library import Call, library
+from fnnet.kernels.team import run_team
+
+
+class _Place(NamedTuple):
+    """Buffers for one row and its scores, with calls that have them as arguments."""
+
+    as_bytes: Array
+    as_floats: Array
+    logits: Array
+    best: Array
+    call_bytes: Call
+    call_floats: Call
+
+
+class RowPredictor:
+    """A network ready to predict. Calls from several threads do not disturb one another.
+
+    function    the compiled function, of this part; `dtype` is that of its floats.
+    unit_rows   rows that go through the network at once.
+    team_work   the fewest multiply-adds for a second thread.
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], dtype: Any, threads: int, part: str, function: str, unit_rows: int, team_work: int
+    ) -> None:
+        self.sizes, self.dtype = tuple(sizes), np.dtype(dtype)
+        self._threads, self._work = threads, sum(a * b for a, b in itertools.pairwise(sizes))
+        self._library, self._function = library(part, self.dtype), function
+        self._unit_rows, self._team_work = unit_rows, team_work
+        self._places: list[_Place] = []
+
+    def _arguments(self, rows: int, threads: int) -> dict[str, Any]:
+        """Return the arguments that are the network, and a workspace of each thread for units of `rows` rows."""
+        raise NotImplementedError
+
+    def _unit(self, n: int) -> int:
+        """Return how many of n rows go through the network at once."""
+        return min(self._unit_rows, n)
+
+    def scores(self, x: Array) -> tuple[Array, Array]:
+        """Return logits (n, classes), and the best class of each row (n,), -1 where it has no scores.
+
+        x   (n, inputs), contiguous, uint8 or floats of `dtype`.
+        """
+        n = len(x)
+        logits, best = np.empty((n, self.sizes[-1]), self.dtype), np.empty(n, np.int64)
+        if n == 1:
+            place = self._score_one(x)
+            logits[...], best[...] = place.logits, place.best
+            self._places.append(place)
+            return logits, best
+        threads = max(1, min(self._threads, -(-n // self._unit_rows), n * self._work // self._team_work))
+        shared = self._shared(n, threads)
+        run_team([self._bind(rank, shared, x, logits, best) for rank in range(threads)])
+        return logits, best
+
+    def best(self, x: Array) -> Array:
+        """Return only the best class of each row; for one row twice as fast as `scores`."""
+        if len(x) > 1:
+            return self.scores(x)[1]
+        place = self._score_one(x)
+        found = place.best.copy()
+        self._places.append(place)
+        return found
+
+    def _score_one(self, x: Array) -> _Place:
+        """Score one row in buffers that no other call is using; the caller gives them back."""
+        try:
+            place = self._places.pop()
+        except IndexError:
+            place = self._place()
+        is_bytes = x.dtype.itemsize == 1
+        (place.as_bytes if is_bytes else place.as_floats)[...] = x
+        (place.call_bytes if is_bytes else place.call_floats)()
+        return place
+
+    def _place(self) -> _Place:
+        """Return buffers for one more row at a time."""
+        as_bytes, as_floats = (np.zeros((1, self.sizes[0]), dtype) for dtype in (np.uint8, self.dtype))
+        logits, best = np.zeros((1, self.sizes[-1]), self.dtype), np.zeros(1, np.int64)
+        shared = self._shared(1, 1)
+        calls = [self._bind(0, shared, x, logits, best) for x in (as_bytes, as_floats)]
+        return _Place(as_bytes, as_floats, logits, best, *calls)
+
+    def _shared(self, n: int, threads: int) -> dict[str, Any]:
+        """Return the arguments that the calls for n rows share."""
+        rows = self._unit(n)
+        given = {"threads": threads, "counters": aligned(COUNTERS, np.int64), "n": n, "unit_rows": rows}
+        return given | self._arguments(rows, threads)
+
+    def _bind(self, rank: int, shared: dict[str, Any], x: Array, logits: Array, best: Array) -> Call:
+        is_bytes = x.dtype == np.uint8
+        return self._library.bind(
+            self._function,
+            **shared,
+            rank=rank,
+            x_bytes=x.reshape(-1) if is_bytes else np.empty(0, np.uint8),
+            x_floats=np.empty(0, self.dtype) if is_bytes else x.reshape(-1),
+            logits=logits.reshape(-1),
+            best=best,
+        )
