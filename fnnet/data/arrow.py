@@ -15,6 +15,7 @@ import numpy as np
 
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader, kept
+from fnnet.data.listing import entries
 from fnnet.data.opened import AnyPath, Opened
 from fnnet.data.reader import Content, Format, Wanted, joined_ink, size
 from fnnet.data.roles import PARTS
@@ -126,8 +127,6 @@ def _pieces(path: Path) -> list[Path]:
     own = _piece(path)
     if not own:
         return [path]
-    from fnnet.data.layout import entries  # which needs the table of formats
-
     found: dict[int, Path] = {}
     for each in entries(path.parent):
         other = _piece(each)
@@ -143,7 +142,7 @@ def _pieces(path: Path) -> list[Path]:
 
 def _test_beside(path: Path) -> list[Path]:
     """Return the files of the test set beside one of training, by their names or those of their folders."""
-    from fnnet.data.layout import entries, part_of
+    from fnnet.data.layout import part_of  # which needs the table of formats
 
     name, folders = _part_named(path), [path.parent]
     if part_of(path.absolute().parent.name) == "train":
