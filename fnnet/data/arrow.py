@@ -179,10 +179,11 @@ class _Parts:
 
 FORMATS: Final = (
     Format(
-        "Parquet", lambda head, path: head.startswith(PARQUET), _Parts("Parquet"), extra="fnnet[formats]", columns=True
+        "Parquet", lambda head, path: head.startswith(PARQUET), _Parts("Parquet"), extra="fnnet[formats]", columns=True,
+        suffixes=(".parquet", ".pq"),
     ),
     Format(
         "Arrow", lambda head, path: head.startswith(FILE) or _is_stream(head), _Parts("Arrow"), extra="fnnet[formats]",
-        columns=True,
+        columns=True, suffixes=(".arrow", ".feather", ".ipc"),
     ),
 )  # fmt: skip

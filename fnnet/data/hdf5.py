@@ -98,5 +98,9 @@ def load(chosen: dict[str, Any], file: BufferedReader, path: AnyPath) -> dict[st
 
 
 FORMAT: Final = Format(
-    "HDF5", lambda head, path: head.startswith(MAGIC), Reader("HDF5", __name__), extra="fnnet[formats]"
+    "HDF5",
+    lambda head, path: head.startswith(MAGIC),
+    Reader("HDF5", __name__),
+    extra="fnnet[formats]",
+    suffixes=(".h5", ".hdf5", ".hdf"),
 )

@@ -138,7 +138,7 @@ def _check_named(block: bytes, line: int, lines: Lines) -> bytes:
     return block
 
 
-FORMAT: Final = Format("Kaggle CSV", _recognise, _read, columns=True)
+FORMAT: Final = Format("Kaggle CSV", _recognise, _read, columns=True, any_text=True)
 
 
 def check_images(

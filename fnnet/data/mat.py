@@ -183,5 +183,9 @@ def _text(value: Any) -> str:
 
 
 FORMAT: Final = Format(
-    "MATLAB", lambda head, path: head.startswith(STARTS), Reader("MATLAB", __name__), extra="fnnet[formats]"
+    "MATLAB",
+    lambda head, path: head.startswith(STARTS),
+    Reader("MATLAB", __name__),
+    extra="fnnet[formats]",
+    suffixes=(".mat",),
 )

@@ -157,4 +157,4 @@ def _labelled(x: Array, path: Path, wanted: Wanted) -> Content:
     return as_content(x, read_array(labels), path, path.stem, wanted.shape, str(labels), labels.stem)
 
 
-FORMAT: Final = Format("NPY", lambda head, path: head.startswith(MAGIC), _read)
+FORMAT: Final = Format("NPY", lambda head, path: head.startswith(MAGIC), _read, suffixes=(".npy",))

@@ -212,4 +212,4 @@ def _recognise(head: bytes, path: AnyPath) -> bool:
     return head.startswith(ZIP) and not packs_text(head)
 
 
-FORMAT: Final = Format("NPZ", _recognise, _read_content)
+FORMAT: Final = Format("NPZ", _recognise, _read_content, suffixes=(".npz",))
