@@ -133,7 +133,7 @@ def _as_grey(x: Array) -> tuple[Array, Array | None]:
     for part in _pieces(len(x), x[0].size):
         colours, alpha = flat[part][..., :3], flat[part][..., 3:].squeeze(-1) if x.shape[3] == 4 else None
         grey = over_black(weighed(colours), 255 if alpha is None else alpha)
-        found[part], kinds[part] = (grey, 0) if alpha is None else ink_of(grey, colours, alpha)
+        found[part], kinds[part] = (grey, 0) if alpha is None else ink_of(grey, colours, alpha, x.shape[1:3])
     return found, kinds if kinds.any() else None
 
 
