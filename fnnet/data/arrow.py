@@ -15,6 +15,7 @@ import numpy as np
 
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader, kept
+from fnnet.data.label_names import joined, with_test
 from fnnet.data.listing import entries
 from fnnet.data.opened import AnyPath, Opened
 from fnnet.data.reader import Content, Format, Wanted, joined_ink, size
@@ -87,7 +88,7 @@ def _read_parts(reader: Reader, file: BufferedReader, path: AnyPath, wanted: Wan
     with kept():
         content = _joined(reader, _pieces(here), wanted)
         test = _test_beside(here)
-        return content._replace(test=_joined(reader, test, wanted)) if test else content
+        return with_test(content, _joined(reader, test, wanted), test[0]) if test else content
 
 
 def _joined(reader: Reader, paths: Sequence[Path], wanted: Wanted) -> Content:
@@ -95,6 +96,7 @@ def _joined(reader: Reader, paths: Sequence[Path], wanted: Wanted) -> Content:
     for path in paths:
         with Opened(path) as file:
             contents.append(reader(file, path, wanted))
+    contents = joined(contents)
     first = contents[0]
     for path, each in zip(paths[1:], contents[1:], strict=True):
         if (each.image_shape, each.classes) != (first.image_shape, first.classes):

@@ -52,7 +52,14 @@ def from_path(
     if not path.is_dir():
         shape = flat and flat[::-1] if transposed else flat
         wanted = Wanted(
-            True, shape, reading.label_column, reading.image, transposed, reading.first_index, known=known is not None
+            True,
+            shape,
+            reading.label_column,
+            reading.image,
+            transposed,
+            reading.first_index,
+            known=known is not None,
+            names=classes,
         )
         content = _read_file(path, wanted)
     else:
@@ -63,6 +70,7 @@ def from_path(
         stored = size and size[::-1] if transposed else size
         fix = f"scale the images alike, or {'train a model with' if known else 'set'} --size"
         content, classes = (read_idx_folder(path), classes) if found else _class_folders(path, stored, fix)
+    _check_several(content, path)
     if content.classes:
         if reading.first_label:
             _refuse_first_label(path)
@@ -79,6 +87,13 @@ def from_path(
     known = known and known._replace(transpose=bool(transposed))
     reading = reading._replace(transpose=transposed)
     return _measured(path.resolve().name, str(path), content, classes, reading, known, notify, notes)
+
+
+def _check_several(content: Content, where: Path | str) -> None:
+    """Raise DataError for a data set whose labels are all of one name."""
+    if content.named and len(content.classes) < 2:
+        expected, fix = "the names of at least two classes", "add rows of other classes"
+        refuse("one class", where, "the labels", expected, content.classes[0], fix)
 
 
 def _read_file(path: Path, wanted: Wanted) -> Content:
@@ -130,9 +145,12 @@ def from_frame(
     known = preprocessing and preprocessing._replace(transpose=bool(order.transpose))
     shape = flat and flat[::-1] if order.transpose else flat
     with naming_arguments():
-        content = read_frame(frame, Wanted(True, shape, reading.label_column, reading.image))
+        classes = check_classes(classes)
+        content = read_frame(frame, Wanted(True, shape, reading.label_column, reading.image, names=classes))
+        _check_several(content, FRAME)
+        classes = content.classes or classes
         check_first_index(reading.first_index, "a frame")
-        found = _measured(FRAME, FRAME, content, check_classes(classes), reading, known, lambda note: None, order.notes)
+        found = _measured(FRAME, FRAME, content, classes, reading, known, lambda note: None, order.notes)
     found = found._replace(notes=tuple(map(with_arguments, found.notes)))
     for note in found.notes:
         notify(note)

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from fnnet.core.checks import check_classes
 from fnnet.data import formats
+from fnnet.data.label_names import in_order
 from fnnet.data.listing import LEFT, entries, shown
 from fnnet.data.notes import Note
 from fnnet.data.reader import SEE
@@ -179,11 +180,6 @@ def pictures_below(folder: Path) -> tuple[list[Path], list[Note]]:
 def _names(folders: Sequence[Path]) -> tuple[str, ...]:
     """Return the names of class folders in their order."""
     return check_classes(in_order([path.name for path in folders]))
-
-
-def in_order(classes: Sequence[str]) -> tuple[str, ...]:
-    """Return names of classes as folders give them: numbers in order of value, other names in alphabetical order."""
-    return tuple(sorted(classes, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)))
 
 
 def is_class_name(name: str) -> bool:

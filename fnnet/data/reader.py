@@ -44,6 +44,7 @@ class Wanted(NamedTuple):
     first_index   the number of the first pixel where pixels are numbered, 0 or 1; None if the file shows it.
     colours   True if the colours of a picture are to be looked at.
     resize    True if a picture of another size is scaled to `shape`.
+    names     of the classes as the user or a model has them: labels that are names among these keep their order.
     known     True if `shape` is that of a model or another data set: no other fits, whatever the user says.
     """
 
@@ -56,6 +57,7 @@ class Wanted(NamedTuple):
     colours: bool = False
     resize: bool = False
     known: bool = False
+    names: tuple[str, ...] = ()
 
 
 class Content(NamedTuple):
@@ -74,6 +76,7 @@ class Content(NamedTuple):
     ink          uint8 (n,): INKED for images that are the opacity of ink, 255, whatever ink other images have; DOUBTFUL
                  for those of light and dark colours beside transparent places; None if there are neither.
     by_row       True if the file says that it holds images row by row.
+    named        True if the labels in the file are the names of `classes`.
     """
 
     x: Array
@@ -88,6 +91,7 @@ class Content(NamedTuple):
     colours: Array | None = None
     ink: Array | None = None
     by_row: bool = False
+    named: bool = False
 
 
 def joined_ink(parts: Sequence[tuple[Array | None, int]]) -> Array | None:
