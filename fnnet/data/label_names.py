@@ -24,7 +24,7 @@ MISSING: Final = frozenset({
 })  # fmt: skip
 """What pandas reads as missing, and ARFF's and UCI's mark."""
 FEW: Final = 10
-"""So many names may all be different; of more, at most half as many as there are rows are classes."""
+"""Up to FEW names may all differ; more are classes if they are at most half as many as the rows."""
 FIX: Final = "correct the cell, or remove the row"
 
 
