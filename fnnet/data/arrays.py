@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Literal, NoReturn
 
 import numpy as np
 
@@ -29,6 +29,9 @@ PIECE: Final = 2**20
 """Numbers that are converted at a time."""
 ENOUGH: Final = 64
 """As many pixels are an image for sure, not measurements."""
+ONE_PICTURE, GREYS = 0.95, 0.3
+"""Planes are the colours of one picture if all are as alike, by the size of their correlation; images in grey if none
+are more alike than that."""
 
 
 def as_content(
@@ -74,19 +77,69 @@ def as_images(
     return _in_rows(_as_stored(x, where, name, flat, notes), flat)[:2]
 
 
-def one_image(x: Array, shape: tuple[int, int] | None) -> Array:
+def one_image(x: Array, shape: tuple[int, int] | None, where: AnyPath, name: str) -> Array:
     """Return a single image of a model's `shape` as images, (1, ...); any other array as it is.
 
-    >>> one_image(np.zeros((28, 28, 3)), (28, 28)).shape, one_image(np.zeros((3, 28, 28)), (28, 28)).shape
-    ((1, 28, 28, 3), (3, 28, 28))
+    Raises   DataError for an array that may be one image in colours or several in grey.
+
+    >>> one_image(np.zeros((28, 28, 1)), (28, 28), "a", "x").shape, one_image(np.zeros(784), (28, 28), "a", "x").shape
+    ((1, 28, 28, 1), (1, 784))
     """
     if shape is None:
         return x
     pixels = math.prod(shape)
+    planes = planes_along(x.shape, shape)
+    if planes:
+        found = in_colours_or_grey(x, where, name, last=planes == "last")
+        if planes == "last" and found.ndim == 3:
+            _refuse_planes(x, where, name)
+        return found
     grey, coloured = x.shape == shape, x.ndim == 3 and x.shape[:2] == shape and x.shape[2] in COLOURS
     # Arrays of that many columns, or of as many channels as columns, may be several images.
     alone = (grey and x.shape[1] != pixels) or (coloured and x.shape[1:] != shape)
     return x[None] if alone or x.shape == (pixels,) else x
+
+
+def planes_along(stored: tuple[int, ...], shape: tuple[int, int]) -> Literal["first", "last", ""]:
+    """Return along which axis of an array planes of `shape` lie that may be colours; "" along none, or if they are so
+    small that they tell nothing.
+    """
+    if len(stored) != 3 or math.prod(shape) < ENOUGH:
+        return ""
+    first, last = (
+        count in COLOURS[1:] and plane == shape for count, plane in ((stored[0], stored[1:]), (stored[2], stored[:2]))
+    )
+    return "first" if first and not last else "last" if last and not first else ""
+
+
+def in_colours_or_grey(x: Array, where: AnyPath, name: str, *, last: bool) -> Array:
+    """Return 3 or 4 planes as one image in colours (1, height, width, planes), or as images in grey, by their likeness.
+
+    Of 4,000 pieces of photos the colours of each are more alike than GREYS, some only as much as three digits: those
+    are alike by 0.79 at most, of 5,000 triples.
+    last     True if the planes lie along the last axis.
+    Raises   DataError if they may be either.
+    """
+    planes = np.moveaxis(x, -1, 0) if last else x
+    rows = planes.reshape(len(planes), -1).astype(np.float64)
+    rows -= rows.mean(axis=1, keepdims=True)
+    lengths = np.sqrt((rows**2).sum(axis=1))
+    if np.isfinite(lengths).all() and lengths[:3].all():
+        alike = np.abs(rows @ rows.T) / np.maximum(np.outer(lengths, lengths), 1e-300)
+        if alike[:3, :3].min() >= ONE_PICTURE:
+            return np.moveaxis(planes, 0, -1)[None]
+        if lengths.all() and alike[~np.eye(len(alike), dtype=bool)].max() <= GREYS:
+            return planes
+    return _refuse_planes(x, where, name)
+
+
+def _refuse_planes(x: Array, where: AnyPath, name: str) -> NoReturn:
+    expected, fix = (
+        "the axis of the images and that of the colours",
+        "store one picture in colours as (1, height, width, 3)",
+    )
+    problem = "one picture in colours, or several in grey"
+    refuse(problem, where, name, expected, f"shape {x.shape}", f"{fix}, pictures in grey as (n, height, width, 1)")
 
 
 def _as_stored(x: Array, where: AnyPath, name: str, flat: tuple[int, int] | None, notes: list[Note]) -> Array:
@@ -133,7 +186,7 @@ def _as_grey(x: Array) -> tuple[Array, Array | None]:
     for part in _pieces(len(x), x[0].size):
         colours, alpha = flat[part][..., :3], flat[part][..., 3:].squeeze(-1) if x.shape[3] == 4 else None
         grey = over_black(weighed(colours), 255 if alpha is None else alpha)
-        found[part], kinds[part] = (grey, 0) if alpha is None else ink_of(grey, colours, alpha)
+        found[part], kinds[part] = (grey, 0) if alpha is None else ink_of(grey, colours, alpha, x.shape[1:3])
     return found, kinds if kinds.any() else None
 
 

@@ -15,6 +15,8 @@ import numpy as np
 
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader, kept
+from fnnet.data.label_names import joined, with_test
+from fnnet.data.listing import entries
 from fnnet.data.opened import AnyPath, Opened
 from fnnet.data.reader import Content, Format, Wanted, joined_ink, size
 from fnnet.data.roles import PARTS
@@ -86,7 +88,7 @@ def _read_parts(reader: Reader, file: BufferedReader, path: AnyPath, wanted: Wan
     with kept():
         content = _joined(reader, _pieces(here), wanted)
         test = _test_beside(here)
-        return content._replace(test=_joined(reader, test, wanted)) if test else content
+        return with_test(content, _joined(reader, test, wanted), test[0]) if test else content
 
 
 def _joined(reader: Reader, paths: Sequence[Path], wanted: Wanted) -> Content:
@@ -94,6 +96,7 @@ def _joined(reader: Reader, paths: Sequence[Path], wanted: Wanted) -> Content:
     for path in paths:
         with Opened(path) as file:
             contents.append(reader(file, path, wanted))
+    contents = joined(contents)
     first = contents[0]
     for path, each in zip(paths[1:], contents[1:], strict=True):
         if (each.image_shape, each.classes) != (first.image_shape, first.classes):
@@ -126,8 +129,6 @@ def _pieces(path: Path) -> list[Path]:
     own = _piece(path)
     if not own:
         return [path]
-    from fnnet.data.layout import entries  # which needs the table of formats
-
     found: dict[int, Path] = {}
     for each in entries(path.parent):
         other = _piece(each)
@@ -143,7 +144,7 @@ def _pieces(path: Path) -> list[Path]:
 
 def _test_beside(path: Path) -> list[Path]:
     """Return the files of the test set beside one of training, by their names or those of their folders."""
-    from fnnet.data.layout import entries, part_of
+    from fnnet.data.layout import part_of  # which needs the table of formats
 
     name, folders = _part_named(path), [path.parent]
     if part_of(path.absolute().parent.name) == "train":
@@ -180,10 +181,11 @@ class _Parts:
 
 FORMATS: Final = (
     Format(
-        "Parquet", lambda head, path: head.startswith(PARQUET), _Parts("Parquet"), extra="fnnet[formats]", columns=True
+        "Parquet", lambda head, path: head.startswith(PARQUET), _Parts("Parquet"), extra="fnnet[formats]", columns=True,
+        suffixes=(".parquet", ".pq"),
     ),
     Format(
         "Arrow", lambda head, path: head.startswith(FILE) or _is_stream(head), _Parts("Arrow"), extra="fnnet[formats]",
-        columns=True,
+        columns=True, suffixes=(".arrow", ".feather", ".ipc"),
     ),
 )  # fmt: skip

@@ -20,6 +20,7 @@ from fnnet.data.csv_lines import Lines
 from fnnet.data.csv_numbers import Part, part_of, wrong_numbers
 from fnnet.data.grey import opacity_notes
 from fnnet.data.kaggle_csv import assemble
+from fnnet.data.label_names import labels_of
 from fnnet.data.many import Pictures, colour_notes_of, joined, read_pictures
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath, Packed
@@ -117,6 +118,10 @@ def _is_number(kind: Any) -> bool:
 
 def _numbers(array: Any, name: str, first: int, source: Source, label: bool = False) -> Array:
     """Return the numbers of a column; DataError for an empty cell and for anything else."""
+    from pyarrow import types
+
+    if types.is_dictionary(array.type):
+        array = array.dictionary_decode()
     if not _is_number(array.type):
         expected = "integers, floats or truth values"
         fix = f"{NUMBERS}, or {OPTION}" if label else "store numbers from 0 to 255"
@@ -127,6 +132,20 @@ def _numbers(array: Any, name: str, first: int, source: Source, label: bool = Fa
         refuse("an empty cell", source.path, place, "a number", "null", "fill it or remove the row")
     found: Array = array.to_numpy(zero_copy_only=False)
     return found
+
+
+def _texts(array: Any, name: str, first: int, source: Source) -> list[str] | None:
+    """Return the labels in a column of text; None if it holds something else. DataError for an empty cell."""
+    from pyarrow import types
+
+    kind = array.type.value_type if types.is_dictionary(array.type) else array.type
+    if not (types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)):
+        return None
+    found = array.to_pylist()
+    if None in found:
+        place = f"row {first + found.index(None) + 1}, column {name}"
+        refuse("an empty cell", source.path, place, "the name of a class", "null", "fill it or remove the row")
+    return list(found)
 
 
 class Table:
@@ -141,6 +160,7 @@ class Table:
         self.columns: Columns = columns_of(there, SCHEMA, source.path, source.wanted)
         self.at = self.columns.read()
         self.there, self.names = there, tuple(there[column] for column in self.at)
+        self.texts: list[str] = []
 
     def read(self, batches: Iterator[Any]) -> Content:
         """Return the images."""
@@ -153,9 +173,13 @@ class Table:
         if not rows:
             refuse("empty dataset", source.path, SCHEMA, "at least 1 row of numbers", "0 rows", "fetch the file again")
         x, labels, notes = assemble(parts, columns, Lines(",", source.path))
+        if self.texts:
+            at = self.there[columns.labels_at[0]]
+            labels, named = labels_of(self.texts, source.path, at, source.wanted)
         shape = columns.shape or image_shape(x.shape[1], source.wanted.shape)
         told = (*columns.notes, *notes)
         names = class_names(source.schema, self.there[columns.label_at]) if columns.label_at is not None else ()
+        names = named if self.texts else names
         return Content(
             x,
             labels,
@@ -164,6 +188,7 @@ class Table:
             shape_at=SCHEMA,
             notes=told,
             classes=names,
+            named=bool(self.texts and names),
             by_row=columns.shape is not None,
         )
 
@@ -172,6 +197,9 @@ class Table:
         values = np.zeros((batch.num_rows, columns.width))
         for column in self.at:
             name = self.there[column]
+            if column == columns.label_at and (texts := _texts(batch.column(name), name, first, source)) is not None:
+                self.texts += texts
+                continue
             values[:, column] = _numbers(batch.column(name), name, first, source, column in columns.labels_at)
         if all(source.schema.field(name).type == "bool" for name in (self.there[each] for each in columns.pixels_at)):
             values[:, columns.pixels] *= 255
@@ -219,11 +247,16 @@ class Images:
     def read(self, batches: Iterator[Any]) -> Content:
         """Return the images, with their labels if they are wanted."""
         source, labels, parts = self.source, list[Array](), list[Any]()
+        texts = list[str]()
         rows, packed = 0, _bytes_of(source.schema.field(self.images).type)
         for batch in batches:
             column = batch.column(self.images)
             if self.labels is not None:
-                labels.append(_numbers(batch.column(self.labels), self.labels, rows, source, label=True))
+                found = _texts(batch.column(self.labels), self.labels, rows, source)
+                if found is None:
+                    labels.append(_numbers(batch.column(self.labels), self.labels, rows, source, label=True))
+                else:
+                    texts += found
             if packed is None:
                 parts.append(self._arrays(column, rows))
                 needed = sum(each.nbytes for each in parts)
@@ -234,9 +267,13 @@ class Images:
             source.check(needed)
         if not rows:
             refuse("empty dataset", source.path, SCHEMA, "at least 1 row", "0 rows", "fetch the file again")
-        known = np.concatenate(labels) if labels else None
+        known, names = np.concatenate(labels) if labels else None, tuple[str, ...]()
+        if texts and self.labels:
+            known, names = labels_of(texts, source.path, self.labels, source.wanted)
         content = self._content(parts, known, packed is not None)
-        return content._replace(classes=class_names(source.schema, self.labels) if self.labels else ())
+        if not texts and self.labels:
+            names = class_names(source.schema, self.labels)
+        return content._replace(classes=names, named=bool(texts and names))
 
     def _content(self, parts: list[Any], labels: Array | None, packed: bool) -> Content:
         source, name = self.source, self.labels or ""

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from fnnet.core.params import Array, freeze
+from fnnet.data import grey as greys
 from fnnet.data.grey import DOUBTFUL, INKED, POINTS, Tones, on_ground, one_colour, opacity_notes, points, shades_of
 from fnnet.data.reader import Content
 from fnnet.data.turn import turned
@@ -61,8 +62,10 @@ class Canvas:
         if self._alpha is not None:
             same = np.array([np.all(self._low <= self._high)])
             least, most = (np.array([found]) for found in (self._alpha.min(), self._alpha.max()))
-            kind = int(self._tones.kinds(same, least, most, self._alpha.size)[0])
-            image = self._alpha if kind == INKED else image
+            edged = greys.is_edged(self._alpha.reshape(1, -1), self.shape)
+            [kind], [cut_out] = (each.tolist() for each in self._tones.kinds(same, least, most, edged, image.size))
+            if kind == INKED:
+                image = most[0] - self._alpha if cut_out else self._alpha
             if kind == DOUBTFUL and (whole := on_ground(image, self._shades, self._alpha)) is not None:
                 kind, image = 0, whole
         image = freeze(turned(image, orientation))

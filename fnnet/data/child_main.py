@@ -90,7 +90,8 @@ def limit(memory: int, seconds: int) -> None:
 def answer(request: dict[str, Any], file: BufferedReader, arrays: list[Array]) -> dict[str, Any]:
     """Return what a file holds, or the error, as JSON; the arrays are appended to `arrays`."""
     wanted = Wanted(**request["wanted"])
-    wanted = wanted._replace(shape=wanted.shape and (wanted.shape[0], wanted.shape[1]))
+    shape = wanted.shape and (wanted.shape[0], wanted.shape[1])
+    wanted = wanted._replace(shape=shape, names=tuple(wanted.names))
     path = os.fsdecode(os.fsencode(request["path"]))
     try:
         file.seek(0)

@@ -22,7 +22,8 @@ from fnnet.core.state import Examples
 from fnnet.data import Dataset, preprocess
 from fnnet.data.bounds import FREE, RATIO
 from fnnet.data.csv_lines import MAX_LINE
-from fnnet.data.layout import in_order, is_class_name, part_of
+from fnnet.data.label_names import in_order
+from fnnet.data.layout import is_class_name, part_of
 from fnnet.data.mnist import Notify
 from fnnet.data.named import CLASS_NAMES, PIXEL_ORDER, ROWS_FIRST
 from fnnet.data.notes import Note

@@ -36,6 +36,8 @@ NUMBERS: Final = "number the classes from 0, and name them with --class-names"
 NO_PIXELS: Final = "give each pixel a column, or put the pictures into a folder for each class"
 SEVERAL: Final = 4
 """Fewer columns, without names of pixels among them, cannot be images."""
+NO_NAMES: Final = frozenset({"nan", "-nan", "na", "n/a", "null", "none", "inf", "-inf", "true", "false"})
+"""Words that may stand in place of a pixel, in lower case."""
 Pixels = dict[tuple[int, ...], int]
 
 
@@ -104,7 +106,18 @@ def columns_of(cells: list[str], place: str, path: AnyPath, wanted: Wanted, name
     told = _told(first)
     if header:
         return _by_name(first, told)
+    if told is None and wanted.label_column is None:
+        told = _name_at_an_end(cells)
     return _by_count({(column,): column for column in range(len(cells)) if column != told}, first, told, [])
+
+
+def _name_at_an_end(cells: list[str]) -> int | None:
+    """Return the first or the last column if it alone holds a name, which is then the label; else None."""
+    texts = [column for column, cell in enumerate(cells) if not IS_NUMBER.fullmatch(cell)]
+    if len(texts) != 1 or texts[0] not in (0, len(cells) - 1):
+        return None
+    cell = cells[texts[0]].strip().lower()
+    return texts[0] if re.search(r"[^\W\d_]", cell) and cell not in NO_NAMES else None
 
 
 def is_header(cells: list[str]) -> bool:

@@ -23,7 +23,8 @@ def fill(file: BufferedReader, payload: memoryview) -> int:
     Past the buffer: another program may have written since it was filled.
     Raises   OSError as reading does.
     """
-    threads = max(1, min(MOST, available_threads(), len(payload) // SHARE)) if hasattr(os, "preadv") else 1
+    worth = min(MOST, len(payload) // SHARE) if hasattr(os, "preadv") else 1
+    threads = min(worth, available_threads()) if worth > 1 else 1  # files of the system say how many: 0.4 ms
     cuts = [len(payload) * number // threads for number in range(threads + 1)]
     parts = list(itertools.pairwise(cuts))
     ends = run_each([partial(_fill_part, file, payload, *part) for part in parts], threads)

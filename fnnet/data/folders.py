@@ -1,58 +1,21 @@
-"""Folders as data sets: class folders of pictures, or the IDX files of a training and a test set."""
+"""Class folders of pictures as data sets; see `idx_folder` for folders of IDX files."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
-from fnnet.core.params import Array
 from fnnet.data import formats
 from fnnet.data.grey import opacity_notes
-from fnnet.data.idx import is_labels, pair, read_idx
-from fnnet.data.layout import entries, find_layout, shown
+from fnnet.data.idx_folder import is_idx
+from fnnet.data.layout import find_layout
+from fnnet.data.listing import entries, shown
 from fnnet.data.many import colour_notes_of, read_pictures
 from fnnet.data.notes import Note
-from fnnet.data.payload import looks_like_idx
 from fnnet.data.preprocess import spread
 from fnnet.data.reader import Content
-from fnnet.files.disk import read_head, refuse
-
-TEST_NAME: Final = re.compile(r"(?:^|[^a-z])(?:t10k|test)(?:[^a-z]|$)", re.IGNORECASE)
-IDX_NAME: Final = re.compile(r"ubyte|idx[123]", re.IGNORECASE)
-
-
-def idx_files(folder: Path) -> list[Path]:
-    """Return the files of `folder` that hold IDX data, raw or compressed, or whose names say that they do."""
-    return [path for path in entries(folder) if _is_idx(path)]
-
-
-def _is_idx(path: Path) -> bool:
-    return path.is_file() and (IDX_NAME.search(path.name) is not None or looks_like_idx(read_head(path, 4)))
-
-
-def read_idx_folder(folder: Path) -> Content:
-    """Read the training and test set of a folder of IDX files; names with `t10k` or `test` are the test set's."""
-    parts: dict[bool, dict[int, tuple[Path, Array]]] = {False: {}, True: {}}
-    for path in idx_files(folder):
-        array, is_test = read_idx(path), TEST_NAME.search(path.name) is not None
-        before = parts[is_test].setdefault(1 if is_labels(array) else 3, (path, array))
-        if before[1] is not array and not np.array_equal(before[1], array):
-            expected = "one file of images and one of labels for training, and for test"
-            found = f"{before[0].name} and {path.name}"
-            refuse("more files than expected", folder, path.name, expected, found, "remove the files of other sets")
-    test = _pair(parts[True], folder, "test") if parts[True] else None
-    return _pair(parts[False], folder, "training")._replace(test=test)
-
-
-def _pair(files: dict[int, tuple[Path, Array]], folder: Path, part: str) -> Content:
-    if set(files) != {1, 3}:
-        found = ", ".join(path.name for path, _ in files.values()) or "none"
-        expected = "a file of images and a file of labels"
-        refuse(f"{part} set incomplete", folder, "the folder", expected, found, "fetch the files that are missing")
-    return pair(*files[3], *files[1])
+from fnnet.files.disk import refuse
 
 
 def read_class_folders(
@@ -110,5 +73,5 @@ def _read_classes(
 def is_data_of(folder: Path, file: Path) -> bool:
     """Return True if `file` is part of the folder's data set: IDX files in it, or pictures in the folders below."""
     if file.parent == folder:
-        return file.name == "mnist.npz" or _is_idx(file)
+        return file.name == "mnist.npz" or is_idx(file)
     return folder in file.parents and file.suffix.lower() in formats.picture_suffixes()

@@ -16,6 +16,7 @@ from fnnet.data.csv_columns import NUMBERS, Columns, columns_of
 from fnnet.data.csv_lines import Lines
 from fnnet.data.csv_numbers import Part, part_of, wrong_numbers
 from fnnet.data.kaggle_csv import assemble, check_images
+from fnnet.data.label_names import labels_of
 from fnnet.data.notes import Note
 from fnnet.data.reader import Content, Wanted
 from fnnet.errors import ArgumentTypeError, FnnetError
@@ -69,17 +70,46 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
         refuse("empty dataset", FRAME, "the rows", "at least 1 row of numbers", f"{len(frame)} rows", "give another")
     columns = columns_of(names, "the columns", FRAME, wanted, named=True)
     read = columns.read()
+    frame, texts = _without_names(frame, columns)
     numbers = _numbers(frame, read, columns)
     inside = _inside(columns, read)
     parts = [_part(numbers[row : row + ROWS], row, inside, names, read) for row in range(0, len(numbers), ROWS)]
     x, labels, notes = assemble(parts, inside, Lines(",", FRAME))
+    classes: tuple[str, ...] = ()
+    if texts:
+        labels, classes = labels_of(texts, FRAME, names[columns.labels_at[0]], wanted)
     shape = columns.shape or image_shape(x.shape[1], wanted.shape)
     unit = any(note.code == "unit-pixels" for note in notes)
     check_images(x, shape, columns, unit=unit, path=FRAME, wanted=wanted)
     notes = [*columns.notes, *notes]
     return Content(
-        x, labels, shape, labels_at=FRAME, shape_at="the columns", notes=tuple(notes), by_row=columns.shape is not None
-    )
+        x, labels, shape, labels_at=FRAME, shape_at="the columns", notes=tuple(notes), by_row=columns.shape is not None,
+        classes=classes, named=bool(classes),
+    )  # fmt: skip
+
+
+def _without_names(frame: Any, columns: Columns) -> tuple[Any, list[str]]:
+    """Return a frame with 0 in place of labels that are names, or numbers as text or as categories, and those.
+
+    None where the labels are numbers, or may be either of two columns; missing ones are left to the error of numbers.
+    """
+    if columns.label_at is None:
+        return frame, []
+    pandas = hasattr(frame, "iloc")
+    series = frame.iloc[:, columns.label_at] if pandas else frame[:, columns.label_at]
+    if getattr(series.dtype, "kind", "O") not in "OTUS" or (not pandas and series.dtype.is_numeric()):
+        return frame, []
+    values = series.tolist() if pandas else series.to_list()
+    whole = all(isinstance(each, (str, int)) and not isinstance(each, bool) for each in values)
+    if not values or not whole:
+        return frame, []
+    zeros = np.zeros(len(values), np.int64)
+    if pandas:
+        frame = frame.copy(deep=False)
+        frame.isetitem(columns.label_at, zeros)
+    else:
+        frame = frame.with_columns(series.__class__(series.name, zeros))
+    return frame, [str(each) for each in values]
 
 
 def _numbers(frame: Any, read: list[int], columns: Columns) -> Array:

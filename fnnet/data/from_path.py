@@ -12,17 +12,16 @@ from fnnet.core.checks import check_classes
 from fnnet.core.frames import is_frame
 from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing
-from fnnet.data import formats, preprocess
+from fnnet.data import idx, preprocess
 from fnnet.data.dataset import BOTH, DIGITS, PLAIN, Dataset, dataset_of, numbered
-from fnnet.data.folders import idx_files, read_class_folders, read_idx_folder
-from fnnet.data.frames import FRAME, naming_arguments, read_frame, with_arguments
-from fnnet.data.layout import entries, shown
+from fnnet.data.idx_folder import idx_files, read_idx_folder
+from fnnet.data.listing import entries, shown
 from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
 from fnnet.data.order import Order, order_of
-from fnnet.data.payload import GZIP
+from fnnet.data.payload import GZIP, looks_like_idx
 from fnnet.data.preprocess import ABOVE, AUTOMATIC, Reading
-from fnnet.data.reader import Content, Wanted, check_columns, check_first_index, size
+from fnnet.data.reader import Content, Wanted, check_columns, check_first_index, read_as, size
 from fnnet.errors import DataError, UsageError
 from fnnet.files.disk import read_head, refuse
 
@@ -50,9 +49,16 @@ def from_path(
     if not path.is_dir():
         shape = flat and flat[::-1] if transposed else flat
         wanted = Wanted(
-            True, shape, reading.label_column, reading.image, transposed, reading.first_index, known=known is not None
+            True,
+            shape,
+            reading.label_column,
+            reading.image,
+            transposed,
+            reading.first_index,
+            known=known is not None,
+            names=classes,
         )
-        content = formats.read(path, wanted)
+        content = _read_file(path, wanted)
     else:
         check_first_index(reading.first_index, f"the folder {path}")
         notes += _beside_idx(path) if found else ()
@@ -60,7 +66,8 @@ def from_path(
         size = (flat if known.resize else None) if known else reading.size
         stored = size and size[::-1] if transposed else size
         fix = f"scale the images alike, or {'train a model with' if known else 'set'} --size"
-        content, classes = (read_idx_folder(path), classes) if found else read_class_folders(path, stored, fix)
+        content, classes = (read_idx_folder(path), classes) if found else _class_folders(path, stored, fix)
+    _check_several(content, path)
     if content.classes:
         if reading.first_label:
             _refuse_first_label(path)
@@ -77,6 +84,29 @@ def from_path(
     known = known and known._replace(transpose=bool(transposed))
     reading = reading._replace(transpose=transposed)
     return _measured(path.resolve().name, str(path), content, classes, reading, known, notify, notes)
+
+
+def _check_several(content: Content, where: Path | str) -> None:
+    """Raise DataError for a data set whose labels are all of one name."""
+    if content.named and len(content.classes) < 2:
+        expected, fix = "the names of at least two classes", "add rows of other classes"
+        refuse("one class", where, "the labels", expected, content.classes[0], fix)
+
+
+def _read_file(path: Path, wanted: Wanted) -> Content:
+    """Read a file of any format; one of plain IDX without the other readers, whose import takes longer than it."""
+    head = read_head(path, 4)
+    if looks_like_idx(head) and not head.startswith(GZIP):
+        return read_as((idx.FORMAT,), path, wanted)
+    from fnnet.data import formats
+
+    return formats.read(path, wanted)
+
+
+def _class_folders(path: Path, size: tuple[int, int] | None, fix: str) -> tuple[Content, tuple[str, ...]]:
+    from fnnet.data.folders import read_class_folders
+
+    return read_class_folders(path, size, fix)
 
 
 def _refuse_first_label(path: Path) -> NoReturn:
@@ -105,14 +135,19 @@ def from_frame(
     >>> from_frame(frame).train.x.tolist()
     [[0, 7], [255, 0]]
     """
+    from fnnet.data.frames import FRAME, naming_arguments, read_frame, with_arguments
+
     order = order_of(FRAME, [], reading.transpose, preprocessing and preprocessing.transpose)
     reading = reading._replace(transpose=order.transpose)
     known = preprocessing and preprocessing._replace(transpose=bool(order.transpose))
     shape = flat and flat[::-1] if order.transpose else flat
     with naming_arguments():
-        content = read_frame(frame, Wanted(True, shape, reading.label_column, reading.image))
+        classes = check_classes(classes)
+        content = read_frame(frame, Wanted(True, shape, reading.label_column, reading.image, names=classes))
+        _check_several(content, FRAME)
+        classes = content.classes or classes
         check_first_index(reading.first_index, "a frame")
-        found = _measured(FRAME, FRAME, content, check_classes(classes), reading, known, lambda note: None, order.notes)
+        found = _measured(FRAME, FRAME, content, classes, reading, known, lambda note: None, order.notes)
     found = found._replace(notes=tuple(map(with_arguments, found.notes)))
     for note in found.notes:
         notify(note)
@@ -189,6 +224,9 @@ def read_images(
     Raises   DataError for a file that cannot be read, images that do not have `shape` (height, width), except pictures
              for a model that scales them, or a pixel above the largest.
     """
+    from fnnet.data import formats
+    from fnnet.data.frames import FRAME, naming_arguments, read_frame, with_arguments
+
     where = FRAME if is_frame(path) else path
     picture = preprocessing.transpose and transpose is None and not is_frame(path) and formats.is_picture(path)
     names = [Path(os.fsdecode(where)).name]

@@ -8,6 +8,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.notes import Note
+from fnnet.data.photo import SMALLEST, edges
 
 STRIP: Final = 2**18
 """Pixels that are converted at a time."""
@@ -20,7 +21,9 @@ SHADES: Final = 32
 COVERED: Final = 0.5
 """Ink covers at most this of an image; an object that was cut out, with colours of its own, may cover more."""
 MOST_COVERED: Final = 0.75
-"""What covers more than this has no ground."""
+"""What covers more than this has no ground: it is one, if the edge is of it, with the ink cut out."""
+EDGE: Final = 0.75
+"""The fraction of the edge, and the corners, that such a ground covers."""
 DARK: Final = 64
 """Colours below this are hardly seen over black..."""
 LOST: Final = 0.02
@@ -78,11 +81,13 @@ class Tones:
         self.squares += (weights * luma**2).sum(axis=1)
         self.dark += (weights * (luma < DARK)).sum(axis=1)
 
-    def kinds(self, same: Array, least: Array, most: Array, pixels: int) -> Array:
-        """Return INKED for images whose opacity is ink, DOUBTFUL for those whose colours may be it, else 0, uint8 (n,).
+    def kinds(self, same: Array, least: Array, most: Array, edged: Array, pixels: int) -> tuple[Array, Array]:
+        """Return INKED for images whose opacity is ink, DOUBTFUL for those whose colours may be it, else 0, uint8 (n,),
+        and whether their ink, or what may be it, is what is transparent.
 
         same          whether all pixels of an image have one colour.
         least, most   the opacities of each.
+        edged         as `is_edged` has it.
         pixels        of an image.
         """
         weight = np.maximum(self.weight, 1)
@@ -90,23 +95,39 @@ class Tones:
         varied = np.sqrt(np.maximum(self.squares / weight - mean**2, 0)) > SHADES
         covered = self.weight / (np.maximum(most, 1) * float(pixels))
         differs = least < most
-        inked = differs & (same | (~varied & (covered <= COVERED)))
-        doubtful = differs & ~inked & (self.dark > LOST * weight) & (covered <= MOST_COVERED)
-        return (inked * INKED + doubtful * DOUBTFUL).astype(np.uint8)
+        cut_out = edged & (covered > MOST_COVERED) & (2 * least.astype(np.int64) < most)
+        inked = differs & (same | (~varied & ((covered <= COVERED) | cut_out)))
+        doubtful = differs & ~inked & (cut_out | ((self.dark > LOST * weight) & (covered <= MOST_COVERED)))
+        return (inked * INKED + doubtful * DOUBTFUL).astype(np.uint8), cut_out
 
 
-def ink_of(grey: Array, colours: Array, alpha: Array) -> tuple[Array, Array]:
+def is_edged(alpha: Array, shape: tuple[int, int]) -> Array:
+    """Return True for images whose edge and corners are of the opaque pixels, bool (n,).
+
+    alpha   opacity, uint8 (n, pixels).
+    shape   (height, width).
+    """
+    if min(shape) < SMALLEST:
+        return np.zeros(len(alpha), bool)
+    opaque = 2 * alpha.astype(np.int64) >= alpha.max(axis=1)[:, None]
+    corners = opaque[:, [0, shape[1] - 1, -shape[1], -1]].all(axis=1)
+    found: Array = corners & (edges(opaque, shape).mean(axis=1) >= EDGE)
+    return found
+
+
+def ink_of(grey: Array, colours: Array, alpha: Array, shape: tuple[int, int]) -> tuple[Array, Array]:
     """Return images, uint8 (n, pixels), as their opacity where it makes the image, else as `grey`, and their kinds.
 
-    Black ink on a transparent ground is black all over without its opacity, and so is white ink white.
+    Black ink on a transparent ground is black all over without its opacity, and so is white ink white. Where the ink is
+    transparent and the ground is not, what is not opaque is the image.
     """
     low, high = one_colour(colours, alpha)
     tones = Tones(len(alpha))
     tones.add(colours, alpha)
     least, most = alpha.min(axis=1), alpha.max(axis=1)
     same = np.asarray((low <= high).all(axis=1))
-    kinds = tones.kinds(same, least, most, alpha.shape[1])
-    found = np.where((kinds == INKED)[:, None], alpha, grey)
+    kinds, cut_out = tones.kinds(same, least, most, is_edged(alpha, shape), alpha.shape[1])
+    found = np.where((kinds == INKED)[:, None], np.where(cut_out[:, None], most[:, None] - alpha, alpha), grey)
     for row in np.flatnonzero(kinds == DOUBTFUL):
         if (whole := on_ground(grey[row], shades_of(colours[row]), alpha[row])) is not None:
             found[row], kinds[row] = whole, 0
@@ -139,9 +160,10 @@ def opacity_notes(kinds: Array | None) -> list[Note]:
     count = 0 if kinds is None else int((kinds == DOUBTFUL).sum())
     if kinds is None or not count:
         return []
-    which = f"{count:,} of {len(kinds):,} images have" if len(kinds) > 1 else "there is"
-    text = f"{which} ink of light and dark colours on a transparent ground: it is read laid over black, where dark ink"
-    return [Note("opacity", f"{text} is lost; lay it over a ground that shows it, and save it without transparency")]
+    which = f"{count:,} of {len(kinds):,} images have" if len(kinds) > 1 else "there are"
+    text = f"{which} light and dark colours beside transparent places: all is read laid over black, where dark ink"
+    fix = "lay it over a ground that shows it, and save it without transparency"
+    return [Note("opacity", f"{text} and transparent ink are lost; {fix}")]
 
 
 def points(size: int) -> list[int]:

@@ -44,7 +44,7 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         if wanted.labelled and labels is None:
             refuse_labels(path, "the groups", images, list(found))
         numbers = arrays[labels] if labels and wanted.labelled else None
-        x = arrays[images] if wanted.labelled else one_image(arrays[images], flat)
+        x = arrays[images] if wanted.labelled else one_image(arrays[images], flat, path, images)
         return as_content(x, numbers, path, images, flat, labels_name=labels or "")
 
     return assemble(chosen, path, wanted, part)
@@ -98,5 +98,9 @@ def load(chosen: dict[str, Any], file: BufferedReader, path: AnyPath) -> dict[st
 
 
 FORMAT: Final = Format(
-    "HDF5", lambda head, path: head.startswith(MAGIC), Reader("HDF5", __name__), extra="fnnet[formats]"
+    "HDF5",
+    lambda head, path: head.startswith(MAGIC),
+    Reader("HDF5", __name__),
+    extra="fnnet[formats]",
+    suffixes=(".h5", ".hdf5", ".hdf"),
 )

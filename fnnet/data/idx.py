@@ -13,10 +13,9 @@ from typing import Final
 import numpy as np
 
 from fnnet.core.params import Array, freeze
-from fnnet.data.arrays import COLOURS, as_content, as_labels
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
-from fnnet.data.payload import checked_header, looks_like_idx, payload_of, read_payload
+from fnnet.data.payload import GZIP, checked_header, looks_like_idx, payload_of, read_payload
 from fnnet.data.reader import Content, Format, Wanted
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
@@ -62,6 +61,8 @@ def pair(images_path: Path, images: Array, labels_path: Path, labels: Array) -> 
         text = f"{labels_path}: the first of {QMNIST} columns is read as the class, as QMNIST has it"
         labels, notes = labels[:, 0], [Note("qmnist", text)]
     if labels.dtype != np.uint8:
+        from fnnet.data.arrays import as_labels
+
         labels = as_labels(labels, len(images), labels_path, "the labels", notes)
     content = _content(images, images_path, labels)
     return content._replace(labels=labels, labels_at=str(labels_path), notes=(*content.notes, *notes))
@@ -83,12 +84,18 @@ def _labels_name(images_path: Path) -> str:
 
 def is_images(array: Array) -> bool:
     """Return True for images, one behind the other, grey or with colours behind or before height and width."""
-    return array.ndim == 3 or (array.ndim == 4 and bool({array.shape[1], array.shape[3]} & {*COLOURS}))
+    if array.ndim != 4:
+        return array.ndim == 3
+    from fnnet.data.arrays import COLOURS
+
+    return bool({array.shape[1], array.shape[3]} & {*COLOURS})
 
 
 def _content(images: Array, path: Path, labels: Array | None = None) -> Content:
     """Return images as bytes; their labels show whether colours carry the class."""
     if images.dtype != np.uint8 or images.ndim == 4:
+        from fnnet.data.arrays import as_content
+
         return as_content(images, labels, path, "the images", None)._replace(shape_at="byte 8")
     return Content(images.reshape(len(images), -1), None, images.shape[1:], shape_at="byte 8")
 
@@ -117,9 +124,11 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
 
 def _recognise(head: bytes, path: AnyPath) -> bool:
     """Return True for what may be IDX; gzip of text is not."""
+    if not looks_like_idx(head) or not head.startswith(GZIP):
+        return looks_like_idx(head)
     from fnnet.data.unpacked import packs_text
 
-    return looks_like_idx(head) and not packs_text(head)
+    return not packs_text(head)
 
 
 FORMAT: Final = Format("IDX", _recognise, _read)

@@ -20,6 +20,7 @@ from fnnet.data.csv_label import label_column
 from fnnet.data.csv_lines import SEPARATORS, Lines, blocks, check_line, first_of, separator_of
 from fnnet.data.csv_numbers import Part, mixed, parse, scaled
 from fnnet.data.kinds import looks_like_pointer
+from fnnet.data.label_names import Texts, labels_of, with_test
 from fnnet.data.libsvm import looks_like_libsvm
 from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath, Packed
@@ -81,6 +82,9 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
                 block = _check_named(block, after, lines)
         else:
             after = line
+        texts = None if columns.label_at is None else Texts(columns.label_at, columns.width, lines)
+        if texts and texts.begins_with_name(block, after):
+            block, pieces = texts.taken(block, after), texts.all_taken(pieces)
         parts = [parse(block, after, columns, lines)]
         parts += [parse(block, line, columns, lines) for line, block in pieces]
     if not any(len(part.x) for part in parts):
@@ -89,11 +93,14 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     if lines.separator != ",":
         notes.append(Note("separator", f"{os.fsdecode(path)}: cells are separated by {SEPARATORS[lines.separator]}"))
     x, labels, more = assemble(parts, columns, lines)
+    classes: tuple[str, ...] = ()
+    if texts and texts.found:
+        labels, classes = labels_of(texts.found, path, str(texts.column + 1), wanted)
     shape = columns.shape or image_shape(x.shape[1], wanted.shape)
     check_images(x, shape, columns, unit=any(note.code == "unit-pixels" for note in more), path=path, wanted=wanted)
     content = Content(
         x, labels, shape, labels_at=os.fsdecode(path), shape_at=place, notes=(*notes, *more),
-        by_row=columns.shape is not None,
+        by_row=columns.shape is not None, classes=classes, named=bool(classes),
     )  # fmt: skip
     return _with_test(content, path, columns, wanted) if wanted.labelled else content
 
@@ -108,7 +115,7 @@ def _with_test(content: Content, path: AnyPath, columns: Columns, wanted: Wanted
     if test.labels is None:
         text = f"{beside}: not used as the test set of {os.fsdecode(path)}: it has no labels"
         return content._replace(notes=(*content.notes, Note("not-used", text)))
-    return content._replace(test=test)
+    return with_test(content, test, beside)
 
 
 def _names_rows(block: bytes, line: int, width: int, lines: Lines) -> bool:
@@ -138,7 +145,7 @@ def _check_named(block: bytes, line: int, lines: Lines) -> bytes:
     return block
 
 
-FORMAT: Final = Format("Kaggle CSV", _recognise, _read, columns=True)
+FORMAT: Final = Format("Kaggle CSV", _recognise, _read, columns=True, any_text=True)
 
 
 def check_images(

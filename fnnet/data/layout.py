@@ -9,18 +9,14 @@ from typing import Final, NamedTuple, NoReturn
 
 from fnnet.core.checks import check_classes
 from fnnet.data import formats
+from fnnet.data.label_names import in_order
+from fnnet.data.listing import LEFT, entries, shown
 from fnnet.data.notes import Note
-from fnnet.data.reader import SEE, listed
+from fnnet.data.reader import SEE
 from fnnet.data.roles import PARTS
 from fnnet.errors import counted
-from fnnet.files.disk import list_folder, refuse
+from fnnet.files.disk import refuse
 
-LEFT: Final = frozenset({
-    "__macosx", "thumbs.db", "desktop.ini", "ehthumbs.db", "$recycle.bin", "system volume information", "lost+found",
-    "@eadir", "@recycle", "#recycle", "@tmp", "#snapshot", "__pycache__",
-})  # fmt: skip
-"""Names, in lower case, of what systems and stores leave in folders; names that begin with a dot are left by them
-too."""
 PART_NAME: Final = re.compile(
     r"(?:{0})*({1})(?:{0})*".format(
         r"data|sets?|images?|imgs?|pictures?|pics?|samples?|examples?|files?|folders?|digits?|split|[\W_]",
@@ -36,8 +32,6 @@ DATA_FILES: Final = frozenset({
     ".parquet", ".arrow", ".feather",
 })  # fmt: skip
 """Suffixes of files that may be what the user meant."""
-SHOWN: Final = 5
-"""Names in a message at most."""
 
 
 class Layout(NamedTuple):
@@ -52,22 +46,6 @@ class Layout(NamedTuple):
     test: Path | None
     classes: tuple[str, ...]
     notes: tuple[Note, ...]
-
-
-def entries(folder: Path) -> list[Path]:
-    """Return what is in a folder in natural order, `2.png` before `10.png`, without what systems leave there."""
-    there = [path for path in list_folder(folder) if path.name[0] != "." and path.name.lower() not in LEFT]
-    return sorted(there, key=lambda path: natural(path.name))
-
-
-def natural(name: str) -> tuple[list[str | int], str]:
-    """Return a key that sorts names with the numbers in them by value.
-
-    >>> sorted(["10.png", "2.png", "a"], key=natural)
-    ['2.png', '10.png', 'a']
-    """
-    pieces = re.split(r"(\d+)", name)
-    return [int(piece) if number % 2 else piece for number, piece in enumerate(pieces)], name
 
 
 def part_of(name: str) -> str:
@@ -204,11 +182,6 @@ def _names(folders: Sequence[Path]) -> tuple[str, ...]:
     return check_classes(in_order([path.name for path in folders]))
 
 
-def in_order(classes: Sequence[str]) -> tuple[str, ...]:
-    """Return names of classes as folders give them: numbers in order of value, other names in alphabetical order."""
-    return tuple(sorted(classes, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)))
-
-
 def is_class_name(name: str) -> bool:
     """Return True if a folder of this name inside a part is a class."""
     left = name.startswith(".") or name.lower() in LEFT
@@ -257,9 +230,3 @@ def _unused(folder: Path, inside: Sequence[Path], folders: Sequence[Path]) -> It
     found += [f"{counted(loose, 'picture')} in no class folder"] if loose else []
     if found:
         yield Note("not-used", f"{folder}: not used: {' and '.join(found)}")
-
-
-def shown(names: Sequence[str]) -> str:
-    """Return the first names as a phrase, and how many more there are."""
-    more = len(names) - SHOWN
-    return f"{', '.join(names[:SHOWN])} and {more:,} more" if more > 0 else listed(names).replace(" or ", " and ")

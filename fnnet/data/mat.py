@@ -16,7 +16,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data import hdf5
-from fnnet.data.arrays import COLOURS, as_content, image_shape
+from fnnet.data.arrays import COLOURS, as_content, image_shape, in_colours_or_grey, planes_along
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
 from fnnet.data.named import assemble, choose, has_images
@@ -103,6 +103,8 @@ def images_first(x: Array, n: int | None, shape: tuple[int, int] | None, name: s
         first, last = x.ndim < 3, x.ndim > 2
     elif x.shape == shape and math.prod(shape) not in shape:
         return x.reshape(1, *shape)
+    elif planes := planes_along(x.shape, shape):
+        return in_colours_or_grey(x, path, name, last=planes == "last")
     elif x.ndim == 2:
         first, last = x.shape[1] == math.prod(shape), x.shape[0] == math.prod(shape)
     else:
@@ -183,5 +185,9 @@ def _text(value: Any) -> str:
 
 
 FORMAT: Final = Format(
-    "MATLAB", lambda head, path: head.startswith(STARTS), Reader("MATLAB", __name__), extra="fnnet[formats]"
+    "MATLAB",
+    lambda head, path: head.startswith(STARTS),
+    Reader("MATLAB", __name__),
+    extra="fnnet[formats]",
+    suffixes=(".mat",),
 )

@@ -143,7 +143,9 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         refuse("these are labels", path, "the name", "a file of images", images_path.name, "name the file of images")
     x = _array(file, path)
     if not wanted.labelled:
-        return as_content(one_image(x, wanted.shape), None, path, images_path.stem, wanted.shape)
+        return as_content(
+            one_image(x, wanted.shape, path, images_path.stem), None, path, images_path.stem, wanted.shape
+        )
     content = _labelled(x, images_path, wanted)
     test = beside(images_path, "test", labels=False) if role and role.part == "train" else None
     return content._replace(test=_labelled(read_array(test), test, wanted)) if test else content
@@ -157,4 +159,4 @@ def _labelled(x: Array, path: Path, wanted: Wanted) -> Content:
     return as_content(x, read_array(labels), path, path.stem, wanted.shape, str(labels), labels.stem)
 
 
-FORMAT: Final = Format("NPY", lambda head, path: head.startswith(MAGIC), _read)
+FORMAT: Final = Format("NPY", lambda head, path: head.startswith(MAGIC), _read, suffixes=(".npy",))

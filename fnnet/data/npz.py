@@ -191,7 +191,7 @@ def _part(arrays: Mapping[str, Array], name: str, labels: str | None, path: AnyP
     """Return images with their labels, which are in the archive or, if it holds a single array, in one beside it."""
     x = arrays[name]
     if not wanted.labelled:
-        return as_content(one_image(x, wanted.shape), None, path, name, wanted.shape)
+        return as_content(one_image(x, wanted.shape, path, name), None, path, name, wanted.shape)
     if labels:
         return as_content(x, arrays[labels], path, name, wanted.shape, labels_name=labels)
     found = beside(Path(os.fsdecode(path)), labels=True) if name == "arr_0" else None
@@ -212,4 +212,4 @@ def _recognise(head: bytes, path: AnyPath) -> bool:
     return head.startswith(ZIP) and not packs_text(head)
 
 
-FORMAT: Final = Format("NPZ", _recognise, _read_content)
+FORMAT: Final = Format("NPZ", _recognise, _read_content, suffixes=(".npz",))

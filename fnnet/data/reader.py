@@ -15,7 +15,7 @@ from fnnet.data.kinds import kind_of
 from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath, Opened
 from fnnet.data.scale import fitted
-from fnnet.errors import UsageError
+from fnnet.errors import DataError, UsageError
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
 
 HEAD: Final = 512
@@ -44,6 +44,7 @@ class Wanted(NamedTuple):
     first_index   the number of the first pixel where pixels are numbered, 0 or 1; None if the file shows it.
     colours   True if the colours of a picture are to be looked at.
     resize    True if a picture of another size is scaled to `shape`.
+    names     of the classes as the user or a model has them: labels that are names among these keep their order.
     known     True if `shape` is that of a model or another data set: no other fits, whatever the user says.
     """
 
@@ -56,6 +57,7 @@ class Wanted(NamedTuple):
     colours: bool = False
     resize: bool = False
     known: bool = False
+    names: tuple[str, ...] = ()
 
 
 class Content(NamedTuple):
@@ -72,8 +74,9 @@ class Content(NamedTuple):
     lossy        True if the file does not keep every pixel: blank ones may be nearly blank.
     colours      those of a picture at some places, as `Canvas` has them, if they are wanted and it has any.
     ink          uint8 (n,): INKED for images that are the opacity of ink, 255, whatever ink other images have; DOUBTFUL
-                 for those of light and dark colours on a transparent ground; None if there are neither.
+                 for those of light and dark colours beside transparent places; None if there are neither.
     by_row       True if the file says that it holds images row by row.
+    named        True if the labels in the file are the names of `classes`.
     """
 
     x: Array
@@ -88,6 +91,7 @@ class Content(NamedTuple):
     colours: Array | None = None
     ink: Array | None = None
     by_row: bool = False
+    named: bool = False
 
 
 def joined_ink(parts: Sequence[tuple[Array | None, int]]) -> Array | None:
@@ -105,10 +109,11 @@ class Format(NamedTuple):
     read       (file at its start, path for messages and for files beside it, what is wanted) -> what the file holds.
                Libraries that only this format needs are imported inside.
     picture    True if a file holds one image: such files are taken from class folders and from folders to predict.
-    suffixes   of the names of pictures, in lower case, with the dot.
+    suffixes   of the names of such files, in lower case, with the dot; none for text, and where names say little.
     extra      what to pip install for the libraries that `read` imports, if they are optional.
     columns    True if labels are a column among those of the pixels, so that `Wanted.label_column` can name it.
     numbered   True if each pixel has its number, so that `Wanted.first_index` says where they begin.
+    any_text   True if any text is recognised: what cannot be read may be something else.
     """
 
     name: str
@@ -119,6 +124,7 @@ class Format(NamedTuple):
     extra: str = ""
     columns: bool = False
     numbered: bool = False
+    any_text: bool = False
 
 
 def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content:
@@ -143,12 +149,25 @@ def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content
         resized = wanted.shape if found.picture and wanted.resize else None
         try:
             content = found.read(file, path, wanted._replace(shape=None) if resized else wanted)
+        except DataError:
+            if found.any_text and not BINARY.search(head):
+                _check_name(path, head, formats)
+            raise
         except ImportError as error:
             if not found.extra:
                 raise
             problem, fix = f"{found.name} needs an optional library", f"pip install '{found.extra}'"
             refuse(problem, path, "byte 0", found.extra, error, fix)
     return _resized(content, resized) if resized else content
+
+
+def _check_name(path: AnyPath, head: bytes, formats: Sequence[Format]) -> None:
+    """Raise DataError for text, which is not read, in a file whose name says that it is something else."""
+    suffix = os.path.splitext(os.fsdecode(path))[1].lower()
+    named = next((each for each in formats if suffix in each.suffixes), None)
+    if named:
+        expected = f"{named.name}, as {suffix} in the name says"
+        refuse(f"text, not {named.name}", path, "byte 0", expected, show_bytes(head), AGAIN)
 
 
 def format_of(formats: Sequence[Format], path: AnyPath) -> Format | None:

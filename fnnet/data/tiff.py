@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 STARTS: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 KIND, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES = 254, 258, 259, 262, 339
 """Tags: what the frame is of, bits of a sample, packing, meaning of 0, kind of numbers."""
-LOSSY: Final = frozenset({6, 7, 33003, 33005, 34712, 50001})
-"""JPEG, JPEG 2000 and WebP."""
+LOSSY: Final = frozenset({6, 7, 50001})
+"""JPEG, old and new, and WebP, which some builds of Pillow unpack: it refuses JPEG 2000, JPEG XL and JPEG XR."""
 DIM: Final = 255
 """Samples of more than 8 bits that are no larger were stored without scaling, or the image is black."""
 PLACE: Final = "the pixels"

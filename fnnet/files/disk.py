@@ -180,8 +180,9 @@ def write_pieces(path: PathName, chunks: Iterable[bytes | memoryview], *, disk: 
     """
     target = _target(path)
     with _writing(target):
-        descriptor, temporary = _create_beside(target, disk)
+        temporary = _name_beside(target)
         try:
+            descriptor = _create(temporary, target, disk)
             try:
                 for chunk in chunks:
                     _write(descriptor, chunk, disk)
@@ -194,9 +195,13 @@ def write_pieces(path: PathName, chunks: Iterable[bytes | memoryview], *, disk: 
             finally:
                 disk.close(descriptor)
             disk.replace(temporary, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
+        except FileExistsError:  # of another writer
+            raise
+        except BaseException:  # a signal, which may come as soon as the file is there: nothing is called before this
+            try:  # noqa: SIM105 - it would be called
                 disk.unlink(temporary)
+            except OSError:
+                pass
             raise
         disk.sync_folder(target.parent)
 
@@ -293,9 +298,14 @@ def check_folder(path: PathName) -> None:
     try:
         above = next(each for each in (folder, *folder.parents) if each.exists())
         # Another process may be making the folder itself.
-        trial = above / f".run.{os.getpid()}-{secrets.token_hex(4)}.part"
-        trial.mkdir()
-        trial.rmdir()
+        trial = os.path.join(above, f".run.{os.getpid()}-{secrets.token_hex(4)}.part")
+        try:
+            os.mkdir(trial)
+        finally:  # a signal may come
+            try:  # noqa: SIM105 - as above
+                os.rmdir(trial)
+            except FileNotFoundError:
+                pass
     except (OSError, ValueError) as error:
         raise _not_made(path, error) from None
 
@@ -318,11 +328,14 @@ def check_writable(path: PathName) -> None:
     """Raise StorageError if a file at `path` could not be written: before the work rather than after it."""
     target = Path(path)
     with _writing(target):
-        descriptor, temporary = _create_beside(target, DISK)
+        temporary = _name_beside(target)
         try:
-            os.close(descriptor)
+            os.close(_create(temporary, target, DISK))
         finally:  # a signal may come
-            temporary.unlink()
+            try:  # noqa: SIM105 - as above
+                os.unlink(temporary)
+            except FileNotFoundError:
+                pass
 
 
 @contextlib.contextmanager
@@ -342,12 +355,19 @@ def _writing(target: Path) -> Iterator[None]:
         raise StorageError(f"cannot be written: {reason}", where=target, fix="choose another place") from None
 
 
-def _create_beside(target: Path, disk: FileSystem) -> tuple[int, Path]:
-    """Create an empty file in the folder of `target`, with the mode of that file, or of a new file if there is none."""
+def _name_beside(target: Path) -> str:
+    """Return the path of a temporary file in the folder of `target`, which no other writer has.
+
+    It is text, as a signal may come while a path is made text to remove the file.
+    """
     # A name has at most 255 bytes, and that of the target may have as many.
     name = os.fsdecode(os.fsencode(target.name)[:NAME_BYTES])
-    temporary = target.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    return os.fspath(target.with_name(f".{name}.{os.getpid()}-{secrets.token_hex(4)}.part"))
+
+
+def _create(temporary: str, target: Path, disk: FileSystem) -> int:
+    """Create an empty file with the mode of `target`, or of a new file if there is none; return its descriptor."""
     descriptor = disk.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666)
     with contextlib.suppress(OSError):
         os.chmod(temporary, stat.S_IMODE(os.lstat(target).st_mode))
-    return descriptor, temporary
+    return descriptor

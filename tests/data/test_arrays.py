@@ -1,9 +1,11 @@
 """Arrays of NumPy as people name, shape and type them, in NPZ and in NPY: the same bytes and labels, or refused."""
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.io import savemat
 
 from fnnet import data
 from fnnet.core.params import freeze
@@ -260,7 +262,7 @@ def test_what_may_be_several_images_is_several():
         ((6, 5), (3, 6, 5)),
         (None, (6, 5)),
     ):
-        assert arrays.one_image(np.zeros(stored), shape).shape == stored
+        assert arrays.one_image(np.zeros(stored), shape, "a", "x").shape == stored
 
 
 @pytest.mark.parametrize(("pixels", "noted"), [(3 * 784, True), (784, False), (63, False), (65, True)])
@@ -275,3 +277,78 @@ def test_rows_that_are_no_squares_are_noted_unless_their_size_is_said(pixels, no
     assert "one-row" not in [note.code for note in found.notes]
     np.savez(tmp_path / "a.npz", x=x[:, None, :], y=Y)  # an array of images
     assert "one-row" not in [note.code for note in data.load(tmp_path / "a.npz").notes]
+
+
+DIGITS = data.load("digits").test.x
+ALIKE, UNLIKE = DIGITS[0], DIGITS[[0, 3, 1, 5]]
+PLANES = {
+    "grey in colours": np.stack([ALIKE] * 3),
+    "blue ink on white": np.stack([255 - ALIKE * fraction for fraction in (0.9, 0.8, 0.4)]),
+    "white ink, opaque": np.stack([ALIKE, ALIKE, ALIKE, np.full(784, 255)]),
+}
+DOUBTFUL = {
+    "red ink": np.stack([ALIKE, 0 * ALIKE, 0 * ALIKE]),
+    "blank": np.zeros((3, 784)),
+    "blank and opaque": np.stack([ALIKE, ALIKE, 0 * ALIKE, np.full(784, 255)]),
+    "digits": UNLIKE[:3],
+    "four digits": UNLIKE,
+}
+
+
+def stored(planes, axis, kind, folder):
+    x = np.moveaxis(np.rint(planes).astype(np.uint8).reshape(-1, 28, 28), 0, axis)
+    path = folder / f"x_test.{kind}"
+    if kind == "mat":
+        savemat(path, {"x_test": x})
+    elif kind == "h5":
+        with h5py.File(path, "w") as file:
+            file["x_test"] = x
+    else:
+        np.save(path, x)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["npy", "h5", "mat"])
+@pytest.mark.parametrize("axis", [0, -1])
+@pytest.mark.parametrize("name", PLANES)
+def test_three_planes_alike_are_one_picture_in_colours(name, axis, kind, tmp_path):
+    """Not three pictures in grey."""
+    x = data.read_images(stored(PLANES[name], axis, kind, tmp_path), (28, 28))
+    assert len(x) == 1
+    assert abs(np.corrcoef(x[0], ALIKE)[0, 1]) > 0.99
+
+
+@pytest.mark.parametrize("kind", ["npy", "h5", "mat"])
+@pytest.mark.parametrize("axis", [0, -1])
+@pytest.mark.parametrize("name", DOUBTFUL)
+def test_three_planes_that_may_be_colours_or_images_are_refused(name, axis, kind, tmp_path):
+    path = stored(DOUBTFUL[name], axis, kind, tmp_path)
+    with pytest.raises(
+        DataError, match=r"one picture in colours, or several in grey; .*store one picture in colours as"
+    ):
+        data.read_images(path, (28, 28))
+
+
+@pytest.mark.parametrize("kind", ["npy", "h5", "mat"])
+def test_planes_that_have_nothing_in_common_are_images_in_grey(kind, tmp_path):
+    x = RNG.integers(0, 256, (3, 784), dtype=np.uint8)
+    assert np.array_equal(data.read_images(stored(x, 0, kind, tmp_path), (28, 28)), x)
+    path = stored(x, -1, kind, tmp_path)
+    if kind == "mat":  # which has images along the last axis
+        assert np.array_equal(data.read_images(path, (28, 28)), x)
+    else:
+        with pytest.raises(DataError, match="one picture in colours, or several in grey"):
+            data.read_images(path, (28, 28))
+
+
+@pytest.mark.parametrize("kind", ["npy", "h5"])
+def test_the_remedy_of_planes_is_read(kind, tmp_path):
+    for planes, shape, count in ((UNLIKE[:3], (3, 28, 28, 1), 3), (DOUBTFUL["red ink"], (1, 3, 28, 28), 1)):
+        path = tmp_path / f"x_test.{kind}"
+        x = planes.reshape(shape).astype(np.uint8)
+        if kind == "npy":
+            np.save(path, x)
+        else:
+            with h5py.File(path, "w") as file:
+                file["x_test"] = x
+        assert len(data.read_images(path, (28, 28))) == count

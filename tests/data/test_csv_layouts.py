@@ -559,8 +559,8 @@ def test_data_after_a_zip_archive_is_refused(tmp_path):
             "unknown column; .* found 'emotion'; give each pixel a column, or",
         ),
         (
-            "label,pixel0\ncat,7\n",
-            "line 2, column 1: not a label; .* found 'cat'; number the classes from 0, and name them",
+            "label,pixel0\n1,7\ncat,7\n",
+            "line 3, column 1: not a label; .* found 'cat'; number the classes from 0, and name them",
         ),
         ("label,pixel0\n,7\n", "line 2, column 1: not a label; .* found ''; correct the cell"),
         ("label,pixel0\n1e9,7\n", "line 2, column 1: not a label; .* found '1e9'; correct the cell"),

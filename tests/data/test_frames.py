@@ -88,7 +88,7 @@ def test_columns_that_are_refused_by_name():
     for frame in of(label=[1, 2], pixel0=["a", "b"]):
         with pytest.raises(ArgumentTypeError, match="column 'pixel0': pixels are not numbers; expected numbers"):
             data.from_frame(frame)
-    for frame in of(label=["a", "b"], pixel0=[1, 2]):
+    for frame in of(label=[True, False], pixel0=[1, 2]):
         remedy = "column 'label': labels are not numbers; .*; number the classes from 0, and name them with classes$"
         with pytest.raises(ArgumentTypeError, match=remedy):
             data.from_frame(frame)

@@ -3,6 +3,8 @@
 import gzip
 import itertools
 import mmap
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -242,3 +244,13 @@ def test_too_little_memory_is_no_fault_of_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(payload.mmap, "mmap", refuse)
     with pytest.raises(MemoryError, match="124 bytes: Cannot allocate memory"):
         read_idx(write(tmp_path / "a", idx_bytes(np.zeros(116))))
+
+
+def test_reading_idx_imports_no_other_reader(idx_folder):
+    """The import of all of them takes longer than reading MNIST."""
+    code = "import sys; from fnnet.data import load; load('digits'); load(sys.argv[1]); print(*sys.modules)"
+    for path in (idx_folder, next(idx_folder.glob("train-images*"))):
+        run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+        for name in ("formats", "kaggle_csv", "folders", "frames", "arrays"):
+            assert f"fnnet.data.{name}" not in run.stdout.split()
+        assert "subprocess" not in run.stdout.split()

@@ -11,6 +11,7 @@ from PIL import Image
 from fnnet import data
 from fnnet.core.state import Preprocessing
 from fnnet.data import formats, pictures, png
+from fnnet.data.arrays import as_content, as_images
 from fnnet.data.canvas import Canvas
 from fnnet.data.grey import INKED, ink_of, one_colour, over_black, weighed
 from tests.tools.samples import write
@@ -52,7 +53,7 @@ def test_colours_stored_multiplied_by_their_opacity_are_one(colour):
     kept = (np.array(colour) * alpha[..., None] + 127) // 255
     back = np.where(alpha[..., None] > 0, (kept * 255 + alpha[..., None] // 2) // np.maximum(alpha, 1)[..., None], 0)
     image = np.minimum(back, 255).astype(np.uint8).reshape(1, -1, 3)
-    found, kinds = ink_of(np.zeros((1, 784), np.uint8), image, DIGIT.reshape(1, -1))
+    found, kinds = ink_of(np.zeros((1, 784), np.uint8), image, DIGIT.reshape(1, -1), (28, 28))
     assert kinds.tolist() == [INKED]
     np.testing.assert_array_equal(found[0], DIGIT.ravel())
 
@@ -317,3 +318,52 @@ def test_transparency_that_says_more_than_colours_is_not_passed_over(case, tmp_p
     found = data.read_images(tmp_path / "a.npz", (28, 28), notify=notes.append)
     np.testing.assert_array_equal(found.reshape(28, 28), over_black(weighed(image), image[..., 3]))
     assert [note.code for note in notes] == ["opacity"]
+
+
+def content_of(folder, image):
+    return formats.read_picture(write(folder / "a", saved(image)))
+
+
+GROUNDS = {
+    "black": np.zeros((28, 28, 3)),
+    "grey": np.full((28, 28, 3), 100),
+    "white": np.full((28, 28, 3), 255),
+    "red": np.dstack([np.full((28, 28), 200), np.zeros((28, 28, 2))]),
+    "noise": np.random.default_rng(3).integers(0, 30, (28, 28, 3)),
+}
+
+
+@pytest.mark.parametrize("ground", GROUNDS)
+@pytest.mark.parametrize("form", ["soft", "hard"])
+@pytest.mark.parametrize("array", [False, True])
+def test_ink_that_was_made_transparent_is_the_ink(ground, form, array, tmp_path):
+    """What is seen on any other paper is light ink on black, not the opaque ground."""
+    ink = DIGIT if form == "soft" else np.where(DIGIT > 100, 255, 0).astype(np.uint8)
+    image = np.dstack([GROUNDS[ground], 255 - ink]).astype(np.uint8)
+    if array:
+        notes = []
+        x, _ = as_images(image[None], "a", "x", None, notes)
+    else:
+        content = content_of(tmp_path, image)
+        x, notes = content.x, content.notes
+    assert np.array_equal(x.reshape(28, 28), ink)
+    assert not notes
+
+
+@pytest.mark.parametrize("array", [False, True])
+def test_a_hole_in_many_colours_is_noted(array, tmp_path):
+    colours = np.repeat(np.tile(np.linspace(0, 255, 28), (28, 1))[..., None], 3, 2)
+    image = np.dstack([colours, 255 - DIGIT]).astype(np.uint8)
+    content = as_content(image[None], None, "a", "x", None) if array else content_of(tmp_path, image)
+    assert [note.code for note in content.notes] == ["opacity"]
+
+
+@pytest.mark.parametrize("corner", [1, 3])
+def test_round_corners_are_no_ink(corner, tmp_path):
+    alpha = np.full((28, 28), 255, np.uint8)
+    for rows in (slice(corner), slice(-corner, None)):
+        for columns in (slice(corner), slice(-corner, None)):
+            alpha[rows, columns] = 0
+    grey = DIGIT // 8 * (alpha > 0)
+    content = content_of(tmp_path, np.dstack([grey] * 3 + [alpha]))
+    assert np.array_equal(content.x.reshape(28, 28), grey)

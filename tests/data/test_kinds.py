@@ -3,6 +3,7 @@
 import gzip
 import io
 import pickle
+import re
 import sqlite3
 import struct
 import tarfile
@@ -16,7 +17,7 @@ import fnnet
 from fnnet import data
 from fnnet.data.kinds import FILES, IMAGES, kind_of
 from fnnet.errors import DataError
-from tests.tools.samples import SAMPLES, missing_parts, write
+from tests.tools.samples import ROWS, SAMPLES, csv_file, missing_parts, write
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
 
@@ -103,3 +104,29 @@ def test_any_bytes_have_a_name_or_none(head):
 @pytest.mark.parametrize("size", [b"\xff" * 5, b"\x80" * 5, b"\xff"])
 def test_a_record_whose_field_has_no_end_is_none(size):
     assert kind_of(struct.pack("<Q", 300) + b"\1\2\3\4\n" + size) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.png", "PNG"),
+        ("a.JPG", "JPEG"),
+        ("a.npz", "NPZ"),
+        ("a.mat", "MATLAB"),
+        ("a.h5", "HDF5"),
+        ("a.parquet", "Parquet"),
+    ],
+)
+@pytest.mark.parametrize("text", [b"not a picture", b"404: Not Found\n", b"a,b\nc,d\n"])
+def test_text_with_the_name_of_something_else_is_named_for_both(name, kind, text, tmp_path):
+    path = write(tmp_path / name, text)
+    message = f"byte 0: text, not {kind}; expected {kind}, as {path.suffix.lower()} in the name says, found b'"
+    with pytest.raises(DataError, match=re.escape(message)):
+        data.read_images(path, (28, 28))
+    with pytest.raises(DataError, match=re.escape(message)):
+        data.load(path)
+
+
+def test_a_table_is_read_whatever_its_name_says(tmp_path):
+    csv_file(tmp_path / "a.png", ROWS)
+    assert len(data.read_images(tmp_path / "a.png", (28, 28))) == len(ROWS)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fnnet import data
-from fnnet.data.layout import entries, natural, part_of, pictures_below
+from fnnet.data.layout import part_of, pictures_below
+from fnnet.data.listing import entries, natural
 from fnnet.errors import DataError
 from tests.tools.samples import missing_parts, png_bytes, write
 

@@ -11,12 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.TiffImagePlugin import COMPRESSION_INFO
 
 from fnnet import data
 from fnnet.core.params import freeze
 from fnnet.data import child, formats, pictures
 from fnnet.data.many import read_pictures
 from fnnet.data.reader import Wanted
+from fnnet.data.tiff import LOSSY
 from fnnet.errors import DataError
 from tests.tools.samples import missing_parts, write
 from tests.tools.written import tiff
@@ -167,6 +169,11 @@ def test_a_lossy_packing_is_noted(tmp_path):
     for options, lossy in (({"compression": "jpeg"}, True), ({}, False)):
         content = tiff(np.zeros((16, 16), np.uint8), **options)
         assert formats.read_picture(write(tmp_path / "a", content)).lossy == lossy
+
+
+def test_lossy_packings_are_those_that_pillow_knows():
+    assert {*COMPRESSION_INFO} >= LOSSY
+    assert {COMPRESSION_INFO[tag] for tag in LOSSY} == {"tiff_jpeg", "jpeg", "webp"}
 
 
 UNKNOWN = (

@@ -1,0 +1,53 @@
+"""The IDX files of a training and a test set in one folder."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from fnnet.core.params import Array
+from fnnet.data.idx import is_labels, pair, read_idx
+from fnnet.data.listing import entries
+from fnnet.data.payload import looks_like_idx
+from fnnet.data.reader import Content
+from fnnet.files.disk import read_head, refuse
+
+TEST_NAME: Final = re.compile(r"(?:^|[^a-z])(?:t10k|test)(?:[^a-z]|$)", re.IGNORECASE)
+IDX_NAMES: Final = ("ubyte", "idx1", "idx2", "idx3")
+
+
+def idx_files(folder: Path) -> list[Path]:
+    """Return the files of `folder` that hold IDX data, raw or compressed, or whose names say that they do."""
+    return [path for path in entries(folder) if is_idx(path)]
+
+
+def is_idx(path: Path) -> bool:
+    """Return True if a file holds IDX data, raw or compressed, or its name says so."""
+    return path.is_file() and (
+        any(each in path.name.lower() for each in IDX_NAMES) or looks_like_idx(read_head(path, 4))
+    )
+
+
+def read_idx_folder(folder: Path) -> Content:
+    """Read the training and test set of a folder of IDX files; names with `t10k` or `test` are the test set's."""
+    parts: dict[bool, dict[int, tuple[Path, Array]]] = {False: {}, True: {}}
+    for path in idx_files(folder):
+        array, is_test = read_idx(path), TEST_NAME.search(path.name) is not None
+        before = parts[is_test].setdefault(1 if is_labels(array) else 3, (path, array))
+        if before[1] is not array and not np.array_equal(before[1], array):
+            expected = "one file of images and one of labels for training, and for test"
+            found = f"{before[0].name} and {path.name}"
+            refuse("more files than expected", folder, path.name, expected, found, "remove the files of other sets")
+    test = _pair(parts[True], folder, "test") if parts[True] else None
+    return _pair(parts[False], folder, "training")._replace(test=test)
+
+
+def _pair(files: dict[int, tuple[Path, Array]], folder: Path, part: str) -> Content:
+    if set(files) != {1, 3}:
+        found = ", ".join(path.name for path, _ in files.values()) or "none"
+        expected = "a file of images and a file of labels"
+        refuse(f"{part} set incomplete", folder, "the folder", expected, found, "fetch the files that are missing")
+    return pair(*files[3], *files[1])

@@ -1,0 +1,160 @@
+"""Labels that are names: text in a column of a table. One rule for all formats: classes are ordered as folders are."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from fnnet.core.params import Array
+from fnnet.data.arrays import MAX_LABEL
+from fnnet.data.csv_columns import NUMBERS
+from fnnet.data.csv_lines import Lines
+from fnnet.data.opened import AnyPath
+from fnnet.data.reader import Content, Wanted
+from fnnet.files.disk import refuse
+
+NUMBER: Final = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
+MISSING: Final = frozenset({
+    "", "?", "#N/A N/A", "#N/A", "N/A", "n/a", "NA", "<NA>", "#NA", "NULL", "null", "NaN", "-NaN", "nan", "-nan",
+    "None", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
+})  # fmt: skip
+"""What pandas reads as missing, and ARFF's and UCI's mark."""
+FEW: Final = 10
+"""Up to FEW names may all differ; more are classes if they are at most half as many as the rows."""
+FIX: Final = "correct the cell, or remove the row"
+
+
+def labels_of(texts: Sequence[str], path: AnyPath, column: str, wanted: Wanted) -> tuple[Array, tuple[str, ...]]:
+    """Return labels, int64 (n,), and the names of their classes; none if all texts are numbers, which are labels.
+
+    Names that the user or a model gives keep their order; others are in the order of class folders.
+    Raises   DataError for names beside numbers, for missing names, and for names that hardly ever occur twice.
+    """
+    stripped = [text.strip() for text in texts]
+    found = dict.fromkeys(stripped)
+    numbers = [name for name in found if NUMBER.fullmatch(name)]
+    if len(numbers) == len(found):
+        return _as_numbers(stripped, path, column), ()
+    if set(found) <= set(wanted.names):
+        classes = tuple(wanted.names)
+    else:
+        if wanted.labelled:
+            _check(stripped, found, numbers, path, column)
+        classes = in_order([*found])
+    places = {name: number for number, name in enumerate(classes)}
+    return np.array([places[name] for name in stripped], np.int64), classes
+
+
+def _as_numbers(texts: Sequence[str], path: AnyPath, column: str) -> Array:
+    values = np.array([float(text) for text in texts])
+    wrong = ~((values >= 0) & (values <= MAX_LABEL) & (values == np.floor(values)))
+    if wrong.any():
+        row = int(wrong.argmax())
+        place, expected = f"row {row + 1}, column {column}", f"a whole number from 0 to {MAX_LABEL}"
+        refuse("not a label", path, place, expected, repr(texts[row][:40]), FIX)
+    return values.astype(np.int64)
+
+
+def _check(texts: Sequence[str], found: dict[str, None], numbers: Sequence[str], path: AnyPath, column: str) -> None:
+    for name in found:
+        if name in MISSING or not name.isprintable():
+            place = f"row {texts.index(name) + 1}, column {column}"
+            refuse("a label is missing", path, place, "the name of a class", repr(name[:40]), FIX)
+    if numbers:
+        other = next(name for name in found if name not in numbers)
+        place = f"row {texts.index(other) + 1}, column {column}"
+        refuse(
+            "not a label",
+            path,
+            place,
+            "a number, as in other rows",
+            repr(other[:40]),
+            f"correct the cell, or {NUMBERS}",
+        )
+    if len(found) > max(FEW, len(texts) // 2):
+        some = f"{len(found):,} names in {len(texts):,} rows"
+        fix = "say --label-column, or add rows of each class"
+        refuse("names that hardly ever occur twice", path, f"column {column}", "names of classes", some, fix)
+
+
+def in_order(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return names of classes in the order of folders: numbers by value, then other names in alphabetical order."""
+    return tuple(sorted(classes, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)))
+
+
+def joined(contents: Sequence[Content]) -> list[Content]:
+    """Return pieces of one set whose labels are names, with all names as the classes of each."""
+    if not all(each.named for each in contents):
+        return [*contents]
+    first = contents[0].classes
+    if all(each.classes == first for each in contents):
+        return [*contents]
+    classes = in_order([*{name: None for each in contents for name in each.classes}])
+    return [_renumbered(each, classes) for each in contents]
+
+
+def with_test(content: Content, test: Content, where: AnyPath) -> Content:
+    """Return a training set with its test set, whose labels are found by the names of training.
+
+    Raises   DataError for a class that the training set has not.
+    """
+    if content.named or test.named:
+        other = [name for name in test.classes if name not in content.classes]
+        if other or content.named != test.named:
+            expected = f"{', '.join(content.classes[:12]) or 'numbers'}, as in {os.fsdecode(content.labels_at)}"
+            found = ", ".join(other[:12]) or "numbers"
+            refuse(
+                "classes of test and train differ", where, "the labels", expected, found, "give both the same classes"
+            )
+        test = _renumbered(test, content.classes)
+    return content._replace(test=test)
+
+
+def _renumbered(content: Content, classes: tuple[str, ...]) -> Content:
+    assert content.labels is not None
+    places = np.array([classes.index(name) for name in content.classes])
+    return content._replace(labels=places[content.labels], classes=classes)
+
+
+class Texts:
+    """The labels of lines of a table as text, taken out of them; 0 stands in their place."""
+
+    def __init__(self, column: int, width: int, lines: Lines) -> None:
+        self.column, self.width, self.lines = column, width, lines
+        self.found: list[str] = []
+
+    def begins_with_name(self, block: bytes, line: int) -> bool:
+        """Return True if the label of the first line is neither a number nor empty."""
+        cells = self.lines.cells(block.partition(b"\n")[0], line)
+        name = cells[self.column].strip() if len(cells) == self.width else ""
+        return bool(name) and not NUMBER.fullmatch(name) and re.search(r"[^\W\d_]", name) is not None
+
+    def taken(self, block: bytes, line: int) -> bytes:
+        """Return whole lines without the labels."""
+        return b"\n".join(self._taken(each, number) for number, each in enumerate(block.split(b"\n"), line))
+
+    def _taken(self, content: bytes, line: int) -> bytes:
+        if self.lines.is_blank(content):
+            return content
+        separator = self.lines.separator.encode()
+        if separator != b" " and b'"' not in content:
+            cells = content.split(separator)
+            if len(cells) != self.width:
+                return content  # refused where cells are read
+            self.found.append(cells[self.column].decode("utf-8", "replace"))
+            cells[self.column] = b"0"
+            return separator.join(cells)
+        texts = self.lines.cells(content, line)
+        if len(texts) != self.width:
+            return content
+        self.found.append(texts[self.column])
+        texts[self.column] = "0"
+        return separator.join(re.sub(r'["\s]', "_", each).encode().replace(separator, b"_") for each in texts)
+
+    def all_taken(self, pieces: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+        """Yield blocks of lines without the labels."""
+        return ((line, self.taken(block, line)) for line, block in pieces)

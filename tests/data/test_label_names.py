@@ -1,0 +1,189 @@
+"""Labels that are names, in CSV, Parquet, Arrow and frames: read alike, in the order of class folders."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.feather
+import pytest
+
+from fnnet import data
+from fnnet.core.state import Preprocessing
+from fnnet.errors import DataError, FnnetError
+from tests.tools.samples import write
+
+pytestmark = pytest.mark.usefixtures("inside")
+X = np.random.default_rng(1).integers(0, 256, (24, 784), dtype=np.uint8)
+NAMES = ["dog", "cat", "eel", "cat"] * 6
+PLACES = [1, 0, 2, 0] * 6
+
+
+def frame_of(labels, dtype=None, x=X):
+    frame = pd.DataFrame(x, columns=[f"pixel{i}" for i in range(784)])
+    frame.insert(0, "label", pd.Series(list(labels), dtype=dtype))
+    return frame
+
+
+def parquet(frame, folder, name="a.parquet"):
+    frame.to_parquet(folder / name)
+    return folder / name
+
+
+def headless(frame, folder, last=False):
+    frame = frame[[*frame.columns[1:], "label"]] if last else frame
+    frame.to_csv(folder / "a.csv", index=False, header=False)
+    return folder / "a.csv"
+
+
+def csv(frame, folder, **options):
+    frame.to_csv(folder / "a.csv", index=False, **options)
+    return folder / "a.csv"
+
+
+def arrow(frame, folder):
+    pyarrow.feather.write_feather(pa.Table.from_pandas(frame), folder / "a.arrow")
+    return folder / "a.arrow"
+
+
+def dictionaries(frame, folder):
+    table = pa.Table.from_pandas(frame)
+    table = table.set_column(0, "label", table["label"].dictionary_encode())
+    pyarrow.feather.write_feather(table, folder / "a.arrow")
+    return folder / "a.arrow"
+
+
+def lists(frame, folder):
+    table = pa.table({"image": frame.iloc[:, 1:].to_numpy().tolist(), "label": frame["label"]})
+    pyarrow.feather.write_feather(table, folder / "a.arrow", chunksize=5)
+    return folder / "a.arrow"
+
+
+FORMS = {
+    "CSV": csv,
+    "CSV with quotes": lambda frame, folder: csv(frame, folder, quoting=2),
+    "CSV with semicolons": lambda frame, folder: csv(frame, folder, sep=";"),
+    "CSV without header": headless,
+    "CSV without header, label last": lambda frame, folder: headless(frame, folder, last=True),
+    "CSV, packed": lambda frame, folder: frame.to_csv(folder / "a.csv.gz", index=False) or folder / "a.csv.gz",
+    "Parquet": parquet,
+    "Parquet of categories": lambda frame, folder: parquet(frame.astype({"label": "category"}), folder),
+    "Parquet by Polars": lambda frame, folder: pl.from_pandas(frame).write_parquet(folder / "a") or folder / "a",
+    "Arrow": arrow,
+    "Arrow of dictionaries": dictionaries,
+    "Arrow of lists": lists,
+    "pandas": lambda frame, folder: frame,
+    "pandas, string": lambda frame, folder: frame.astype({"label": "string"}),
+    "pandas, category": lambda frame, folder: frame.astype({"label": "category"}),
+    "Polars": lambda frame, folder: pl.from_pandas(frame),
+    "Polars, Categorical": lambda frame, folder: pl.from_pandas(frame).cast({"label": pl.Categorical}),
+}
+
+
+def loaded(given, **options):
+    return data.load(str(given), **options) if hasattr(given, "parent") else data.from_frame(given, **options)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_names_are_classes_in_alphabetical_order(form, tmp_path):
+    found = loaded(FORMS[form](frame_of(NAMES), tmp_path))
+    assert found.classes == ("cat", "dog", "eel")
+    assert found.train.labels.tolist() == PLACES
+    assert np.array_equal(found.train.x, X)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_names_that_are_known_keep_their_order(form, tmp_path):
+    """Those of a model, of which a file may have only some."""
+    known = ("eel", "cat", "fox", "dog")
+    given = FORMS[form](frame_of(NAMES), tmp_path)
+    found = loaded(given, classes=known, preprocessing=Preprocessing())
+    assert found.classes == known
+    assert found.train.labels.tolist() == [known.index(name) for name in NAMES]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_numbers_as_text_are_numbers(form, tmp_path):
+    """As in CSV, where they cannot be told apart; "10" comes behind "9"."""
+    numbers = [7, 0, 10, 2] * 6
+    found = loaded(FORMS[form](frame_of(map(str, numbers)), tmp_path), classes=tuple(map(str, range(11))))
+    assert found.classes == tuple(map(str, range(11)))
+    assert found.train.labels.tolist() == numbers
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_images_to_predict_need_no_known_names(form, tmp_path):
+    given = FORMS[form](frame_of(NAMES), tmp_path)
+    assert np.array_equal(data.read_images(given, (28, 28)), X)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("labels", "problem"),
+    [
+        (["cat", "dog", "nan", *NAMES[3:]], "missing"),
+        (["cat", "dog", "?", *NAMES[3:]], "missing"),
+        (["cat", "dog", "3", *NAMES[3:]], "not a label|numbers"),
+        ([f"row {number}" for number in range(24)], "hardly ever occur twice"),
+    ],
+)
+def test_what_is_no_name_is_refused(form, labels, problem, tmp_path):
+    with pytest.raises(DataError, match=problem):
+        loaded(FORMS[form](frame_of(labels), tmp_path))
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if "CSV" not in form])
+def test_empty_cells_are_refused(form, tmp_path):
+    frame = frame_of(NAMES)
+    frame.loc[5, "label"] = None
+    with pytest.raises(FnnetError, match=r"empty cell|missing values|not numbers|missing"):
+        loaded(FORMS[form](frame, tmp_path))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_one_name_is_no_data_set_unless_others_are_known(form, tmp_path):
+    given = FORMS[form](frame_of(["dog"] * 24), tmp_path)
+    with pytest.raises(DataError, match="the labels: one class; expected the names of at least two classes, found dog"):
+        loaded(given)
+    assert loaded(given, classes=("cat", "dog"), preprocessing=Preprocessing()).train.labels.tolist() == [1] * 24
+
+
+def test_pieces_and_tests_are_joined_by_name(tmp_path):
+    """Each has only some of the names, so that their own numbers differ."""
+    first, second = frame_of(["eel"] * 12, x=X[:12]), frame_of(["dog", "cat"] * 6, x=X[12:])
+    parquet(first, tmp_path, "train-00000-of-00002.parquet")
+    parquet(second, tmp_path, "train-00001-of-00002.parquet")
+    parquet(frame_of(["eel", "dog"] * 12), tmp_path, "test-00000-of-00001.parquet")
+    found = data.load(str(tmp_path / "train-00000-of-00002.parquet"))
+    assert found.classes == ("cat", "dog", "eel")
+    assert found.train.labels.tolist() == [2] * 12 + [1, 0] * 6
+    assert found.test.labels.tolist() == [2, 1] * 12
+
+
+def test_the_test_set_beside_csv_is_read_by_name(tmp_path):
+    frame_of(NAMES).to_csv(tmp_path / "a.csv", index=False)
+    frame_of(["eel", "dog"] * 12).to_csv(tmp_path / "a-test.csv", index=False)
+    assert data.load(str(tmp_path / "a.csv")).test.labels.tolist() == [2, 1] * 12
+    for other in (["owl", "dog"] * 12, [0, 1] * 12):
+        frame_of(other).to_csv(tmp_path / "a-test.csv", index=False)
+        with pytest.raises(DataError, match="classes of test and train differ; expected cat, dog, eel"):
+            data.load(str(tmp_path / "a.csv"))
+
+
+@pytest.mark.parametrize("word", ["nan", "NA", "null", "None"])
+@pytest.mark.parametrize("at", [0, 300, 784])
+def test_a_word_in_place_of_a_pixel_is_no_label(word, at, tmp_path):
+    rows = [[number % 10, *row] for number, row in enumerate(X.tolist())]
+    rows[0][at] = word
+    path = write(tmp_path / "a.csv", "".join(",".join(map(str, row)) + "\n" for row in rows).encode())
+    for read in (lambda: data.load(path), lambda: data.read_images(path, (28, 28))):
+        with pytest.raises(DataError):
+            read()
+
+
+@pytest.mark.parametrize("pieces", [7, 2**17])
+def test_names_are_read_in_any_pieces(pieces, monkeypatch, tmp_path):
+    from fnnet.data import kaggle_csv
+
+    monkeypatch.setattr(kaggle_csv, "PIECE", pieces)
+    found = data.load(csv(frame_of(NAMES), tmp_path))
+    assert found.train.labels.tolist() == PLACES
