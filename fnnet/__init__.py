@@ -13,6 +13,7 @@ True
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fnnet.core.committee import join as join
     from fnnet.core.deform import Deformation as Deformation
     from fnnet.core.deform import deform as deform
     from fnnet.core.gradcheck import check_gradient as check_gradient
@@ -83,6 +84,7 @@ _HOMES = {
     "forward": "core.public",
     "init": "core.public",
     "input_gradient": "core.public_gradients",
+    "join": "core.committee",
     "lion": "core.public_optimizers",
     "load_kernels": "kernels:load",
     "load_model": "files.model",
