@@ -105,7 +105,7 @@ def _check_fits(first: Params, member: Params) -> None:
             problem = f"number of {what} is not that of networks[0]"
             raise UsageError(problem, expected=expected, found=found, fix="join networks of one task and depth")
     if member[0].W.dtype != first[0].W.dtype:
-        dtypes = {"expected": first[0].W.dtype, "found": member[0].W.dtype}
+        dtypes: dict[str, Any] = {"expected": first[0].W.dtype, "found": member[0].W.dtype}
         fix = "load or train all with one dtype"
         raise ArgumentTypeError("dtype is not that of networks[0]", fix=fix, **dtypes)
     for number, layer in enumerate(member, 1):
