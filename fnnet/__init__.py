@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from fnnet.lazy import importers
 
 if TYPE_CHECKING:
+    from fnnet.core.committee import join as join
     from fnnet.core.deform import Deformation as Deformation
     from fnnet.core.deform import deform as deform
     from fnnet.core.gradcheck import check_gradient as check_gradient
@@ -85,6 +86,7 @@ _HOMES = {
     "forward": "core.public",
     "init": "core.public",
     "input_gradient": "core.public_gradients",
+    "join": "core.committee",
     "lion": "core.public_optimizers",
     "load_kernels": "kernels:load",
     "load_model": "files.model",

@@ -36,6 +36,7 @@ MODULES = (
             "public_optimizers",
             "check_network",
             "check_trees",
+            "committee",
             "checks",
             "state",
             "rng",
@@ -139,6 +140,9 @@ _add("public.init", fnnet.init, {"sizes": (OTHER, (4, 3, 2)), "seed": (OTHER, 3)
 _add("check_network.check_sizes", check_network.check_sizes, {"sizes": (OTHER, (4, 3, 2))})
 _add("checks.check_classes", checks.check_classes, {"names": (OTHER, ("a", "b"))}, fine={"names": ("empty",)})
 _add("checks.check_dtype", checks.check_dtype, {"dtype": (OTHER, np.float32)}, fine={"dtype": ("none",)})
+
+_add("committee.join", fnnet.join, {"networks": (OTHER, (PARAMS, GRADS))}, fine={"networks": ()},
+    errors=[({"networks": (PARAMS, fnnet.init((6, 3), dtype=np.float64))}, r"networks\[1\]: number of layers")])
 
 # Optimizers: one step of each.
 
