@@ -24,12 +24,18 @@ def read_ids(path: AnyPath, shape: tuple[int, int]) -> tuple[Array | None, list[
     """
     for name in NAMES:
         try:
-            return formats.read(path, Wanted(labelled=False, shape=shape, label_column=name)).labels, []
+            content = formats.read(path, Wanted(labelled=False, shape=shape, label_column=name))
         except UsageError:
             return None, []  # no table
         except DataError as error:
             if error.problem != NO_COLUMN:
-                what = f"{error.place}: not a whole number from 0 to {MAX_LABEL:,}"
-                text = f"{os.fsdecode(path)}: its column {name} is not taken as ids: {what}"
-                return None, [Note("ids-not-read", text)]
+                return None, [_unfit(path, name, f"{error.place}: not a whole number")]
+        else:
+            # Names would be numbered as those of classes.
+            return (None, [_unfit(path, name, "names, not whole numbers")]) if content.classes else (content.labels, [])
     return None, []
+
+
+def _unfit(path: AnyPath, name: str, what: str) -> Note:
+    text = f"{os.fsdecode(path)}: its column {name} is not taken as ids: {what} from 0 to {MAX_LABEL:,}"
+    return Note("ids-not-read", text)

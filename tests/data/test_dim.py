@@ -43,9 +43,9 @@ def test_a_dim_data_set_is_noted_once(tmp_path):
 
 def test_images_to_predict(run):
     run("train", "--data", "digits", "--epochs", 0, "--no-jit", "--out", "m")
-    np.save("x.npy", np.stack([DIGITS[0], DIGITS[1] // 4, DIGITS[2] // 5]))
+    np.save("x.npy", np.stack([DIGITS[0], DIGITS[1] // 4, DIGITS[2] // 5, DIGITS[3], DIGITS[4]]))
     (note,) = run("predict", "m", "x.npy", "--json").json["notes"]
-    assert (note["code"], note["note"][:21]) == ("dim-pixels", "2 of 3 images are dim")
+    assert (note["code"], note["note"][:21]) == ("dim-pixels", "2 of 5 images are dim")
     assert note["note"].endswith("the first is x.npy[1]")
     np.save("one.npy", DIGITS[:1] // 4)
     (note,) = run("predict", "m", "one.npy", "--json").json["notes"]

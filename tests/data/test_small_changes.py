@@ -18,8 +18,8 @@ from fnnet.data import (
     formats,
     frames,
     kinds,
-    layout,
     libsvm,
+    listing,
     mat,
     named,
     photo,
@@ -65,9 +65,9 @@ def test_an_option_is_named_whole_where_another_is_its_beginning(option):
 
 
 def test_as_many_names_as_are_shown_leave_none_out():
-    names = [f"a{number}" for number in range(layout.SHOWN)]
-    assert "more" not in layout.shown(names)
-    assert layout.shown([*names, "b"]).endswith("and 1 more")
+    names = [f"a{number}" for number in range(listing.SHOWN)]
+    assert "more" not in listing.shown(names)
+    assert listing.shown([*names, "b"]).endswith("and 1 more")
 
 
 @pytest.mark.parametrize("size", [(2**15 + 1, 1), (1, 2**15 + 1)])

@@ -5,7 +5,7 @@ import pytest
 from tests.campaigns import aarch64, emulated
 from tests.campaigns.levels import passed
 
-OPERATIONS = {"parts": ("operations",), "files": ("tests/kernels/test_kernels.py",)}
+OPERATIONS = {"parts": ("infer", "operations"), "files": ("tests/kernels/test_kernels.py",)}
 SAMPLE = "twins_are_equal and batch-64"
 
 

@@ -35,7 +35,7 @@ PANELS: Final = 4
 SKIPPED: Final = 64
 """The fewest inputs of a layer that are searched for zeros, where there is one row."""
 SAMPLED: Final = 16
-"""Of so many rows of floats one is searched for zeros first: searching and copying all took half the time."""
+"""Of SAMPLED rows of floats one is searched for zeros first: searching and copying all took half the time."""
 _panels_dot = make_panels_dot(PANELS, PANEL_VECTORS)
 
 
