@@ -9,6 +9,9 @@ import pytest
 
 from fnnet import data
 from fnnet.core.state import Preprocessing
+from fnnet.data import formats
+from fnnet.data.label_names import labels_of, with_test
+from fnnet.data.reader import Content, Wanted
 from fnnet.errors import DataError, FnnetError
 from tests.tools.samples import write
 
@@ -187,3 +190,24 @@ def test_names_are_read_in_any_pieces(pieces, monkeypatch, tmp_path):
     monkeypatch.setattr(kaggle_csv, "PIECE", pieces)
     found = data.load(csv(frame_of(NAMES), tmp_path))
     assert found.train.labels.tolist() == PLACES
+
+
+def test_numbers_as_text_are_whole_numbers(tmp_path):
+    with pytest.raises(DataError, match="not a label"):
+        labels_of(["1", "2.5", "1", "1"], "a", "3", Wanted(labelled=True))
+
+
+@pytest.mark.parametrize("quoted", [False, True])
+def test_a_line_of_another_length_beside_names_is_refused(quoted, tmp_path):
+    path = csv(frame_of(NAMES), tmp_path, quoting=1 if quoted else 0)
+    lines = path.read_text().splitlines()
+    lines[5] = lines[5].rpartition(",")[0]
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataError, match="line 6"):
+        formats.read(path, Wanted(labelled=True))
+
+
+def test_a_test_set_of_numbers_is_left_as_it_is():
+    x = np.zeros((2, 4), np.uint8)
+    train, test = (Content(x, np.array(labels), (2, 2)) for labels in ([0, 1], [1, 1]))
+    assert with_test(train, test, "a").test.labels.tolist() == [1, 1]
