@@ -211,3 +211,24 @@ def test_a_test_set_of_numbers_is_left_as_it_is():
     x = np.zeros((2, 4), np.uint8)
     train, test = (Content(x, np.array(labels), (2, 2)) for labels in ([0, 1], [1, 1]))
     assert with_test(train, test, "a").test.labels.tolist() == [1, 1]
+
+
+def test_numbers_in_a_dictionary_are_labels_and_pixels(tmp_path):
+    names = [f"pixel{number}" for number in range(784)]
+    columns = {"label": pa.array(PLACES, pa.int64()).dictionary_encode()}
+    columns |= {name: pa.array(X[:, number]).dictionary_encode() for number, name in enumerate(names)}
+    pa.feather.write_feather(pa.table(columns), tmp_path / "a.feather")
+    found = formats.read(tmp_path / "a.feather", Wanted(labelled=True))
+    assert found.labels.tolist() == PLACES
+    assert np.array_equal(found.x, X)
+
+
+@pytest.mark.parametrize("kind", ["mat", "npy"])
+def test_planes_to_predict_that_are_alike_are_one_picture(kind, tmp_path):
+    from scipy.io import savemat
+
+    plane = np.random.default_rng(0).integers(0, 256, (28, 28), np.uint8)
+    x = np.stack([plane, plane // 2, plane // 3])
+    path = tmp_path / f"a.{kind}"
+    savemat(path, {"X": np.moveaxis(x, 0, -1)}) if kind == "mat" else np.save(path, x)
+    assert formats.read(path, Wanted(labelled=False, shape=(28, 28))).x.size == 784
