@@ -46,6 +46,14 @@ _PIXELS = {**_IMAGES, **_SPARSE_ROWS}
 _BUFFERS = {"work": REALS, "zeros": REALS, "floats": REALS}
 _DRAWN = {"seed": INTEGER, "first_step": INTEGER, "first_row": INTEGER}
 _TARGETS = {"rows": REALS, "n": INTEGER, "classes": INTEGER, "line": INTEGER, "labels": INT64S}
+_MOVED = {
+    "parameters": REALS,
+    "first_moment": REALS,
+    "second_moment": REALS,
+    "gradient": REALS,
+    "average": REALS,
+    "norms": FLOAT64S,
+}
 _ROWS = {"first": INTEGER, "last": INTEGER, "inputs": INTEGER}
 
 _TRAIN: Final = {
@@ -57,12 +65,7 @@ _TRAIN: Final = {
             "shape": LAYERS,
             "networks": INTEGER,
             "middle": INTEGER,
-            "parameters": REALS,
-            "first_moment": REALS,
-            "second_moment": REALS,
-            "gradient": REALS,
-            "average": REALS,
-            "norms": FLOAT64S,
+            **_MOVED,
             "work": REALS,
             "zeros": REALS,
             "scratch_all": REALS,
@@ -297,12 +300,7 @@ _CLIP: Final = {
             "whole": INT64S,
             "shape": LAYERS,
             "networks": INTEGER,
-            "parameters": REALS,
-            "first_moment": REALS,
-            "second_moment": REALS,
-            "gradient": REALS,
-            "average": REALS,
-            "norms": FLOAT64S,
+            **_MOVED,
             "shards": INTEGER,
             "rows": INTEGER,
             "rule": INTEGER,

@@ -35,7 +35,7 @@ PANELS: Final = 4
 SKIPPED: Final = 64
 """The fewest inputs of a layer that are searched for zeros, where there is one row."""
 SAMPLED: Final = 16
-"""Of SAMPLED rows of floats one is searched for zeros first: searching and copying all took half the time."""
+"""Of SAMPLED rows one is searched for zeros first: searching and copying all floats took half the time."""
 _panels_dot = make_panels_dot(PANELS, PANEL_VECTORS)
 
 
@@ -125,26 +125,26 @@ def scores(
         rows = min(unit_rows, n - first)
         some_bytes = x_bytes[first * inputs : (first + rows) * inputs]
         some_floats = x_floats[first * inputs : (first + rows) * inputs]
-        filled = inputs * rows
-        dense = as_floats and rows >= FEW and (indices.size == 0 or is_dense(some_floats, rows, inputs))
-        if indices.size and not dense:
-            for r in range(rows):
-                starts[r * (blocks + 1)] = r * (inputs + SLACK)
-            if as_floats:
-                compress_floats(some_floats, 0, rows, inputs, starts, indices, values)
-            else:
-                compress(some_bytes, 0, rows, inputs, starts, indices, codes)
-            filled = 0
-            for r in range(rows):
-                filled += np.int64(starts[r * (blocks + 1) + blocks]) - r * (inputs + SLACK)
         # Below FEW rows a tile would mostly compute the last of them again.
-        few = indices.size and (rows < FEW or filled < DENSE * inputs * rows)
-        if dense:
+        if indices.size == 0:
+            dense = True
+        elif as_floats:
+            dense = rows >= FEW and is_dense(some_floats, rows, inputs)
+        else:
+            dense = rows >= FEW and is_dense(some_bytes, rows, inputs)
+        if dense and as_floats:
             affine_of(shape[0], parameters, some_floats, ZERO, inputs, work, ZERO, rows, zeros)
         else:
+            if not dense:
+                for r in range(rows):
+                    starts[r * (blocks + 1)] = r * (inputs + SLACK)
+                if as_floats:
+                    compress_floats(some_floats, 0, rows, inputs, starts, indices, values)
+                else:
+                    compress(some_bytes, 0, rows, inputs, starts, indices, codes)
             first_rows(
                 shape[0], parameters, work, zeros, floats, some_bytes, some_floats, ids, ZERO, ZERO, rows,
-                starts if few else starts[:0], indices, no_codes if as_floats or not few else codes, values, order,
+                starts[:0] if dense else starts, indices, no_codes if as_floats or dense else codes, values, order,
             )  # fmt: skip
         if indices.size and rows < FEW:
             few_forward(shape, parameters, work, rows, zeros, starts, indices, values)
