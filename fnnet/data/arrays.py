@@ -134,12 +134,9 @@ def in_colours_or_grey(x: Array, where: AnyPath, name: str, *, last: bool) -> Ar
 
 
 def _refuse_planes(x: Array, where: AnyPath, name: str) -> NoReturn:
-    expected, fix = (
-        "the axis of the images and that of the colours",
-        "store one picture in colours as (1, height, width, 3)",
-    )
-    problem = "one picture in colours, or several in grey"
-    refuse(problem, where, name, expected, f"shape {x.shape}", f"{fix}, pictures in grey as (n, height, width, 1)")
+    problem, expected = "one picture in colours, or several in grey", "the axis of the images and that of the colours"
+    fix = "store one picture in colours as (1, height, width, 3), pictures in grey as (n, height, width, 1)"
+    refuse(problem, where, name, expected, f"shape {x.shape}", fix)
 
 
 def _as_stored(x: Array, where: AnyPath, name: str, flat: tuple[int, int] | None, notes: list[Note]) -> Array:

@@ -36,6 +36,7 @@ NUMBERS: Final = "number the classes from 0, and name them with --class-names"
 NO_PIXELS: Final = "give each pixel a column, or put the pictures into a folder for each class"
 SEVERAL: Final = 4
 """Fewer columns, without names of pixels among them, cannot be images."""
+LETTER: Final = re.compile(r"[^\W\d_]")
 NO_NAMES: Final = frozenset({"nan", "-nan", "na", "n/a", "null", "none", "inf", "-inf", "true", "false"})
 """Words that may stand in place of a pixel, in lower case."""
 Pixels = dict[tuple[int, ...], int]
@@ -117,7 +118,7 @@ def _name_at_an_end(cells: list[str]) -> int | None:
     if len(texts) != 1 or texts[0] not in (0, len(cells) - 1):
         return None
     cell = cells[texts[0]].strip().lower()
-    return texts[0] if re.search(r"[^\W\d_]", cell) and cell not in NO_NAMES else None
+    return texts[0] if LETTER.search(cell) and cell not in NO_NAMES else None
 
 
 def is_header(cells: list[str]) -> bool:

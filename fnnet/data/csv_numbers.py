@@ -10,7 +10,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.arrays import MAX_LABEL
-from fnnet.data.csv_columns import NUMBERS, Columns
+from fnnet.data.csv_columns import LETTER, NUMBERS, Columns
 from fnnet.data.csv_lines import MARK, MAX_LINE, Lines, check_line, decimal_comma
 from fnnet.errors import counted
 from fnnet.files.disk import refuse, show_bytes
@@ -155,6 +155,11 @@ def _parse_cells(block: bytes, line: int, columns: Columns, lines: Lines) -> Arr
     return np.array(rows).reshape(-1, columns.width)
 
 
+def is_name(cell: str) -> bool:
+    """Return True if a cell may be the name of a class: it is no number, and has a letter."""
+    return not NUMBER.fullmatch(cell) and LETTER.search(cell) is not None
+
+
 def _number(cell: str, column: int, line: int, columns: Columns, lines: Lines) -> float:
     """Return the value of a cell; DataError if neither a pixel nor, in a column of labels, a label can have it."""
     place = f"line {line}, column {column + 1}"
@@ -165,8 +170,7 @@ def _number(cell: str, column: int, line: int, columns: Columns, lines: Lines) -
     fits = (0 <= value <= most and value.is_integer()) or -1 <= value < 1
     if not fits or (columns.label_at == column and not (value >= 0 and value.is_integer())):
         expected = f"a whole number from 0 to {most}"
-        text = kind == "label" and not NUMBER.fullmatch(cell) and re.search(r"[^\W\d_]", cell)
-        fix = NUMBERS if text else "correct the cell"
+        fix = NUMBERS if kind == "label" and is_name(cell) else "correct the cell"
         refuse(f"not a {kind}", lines.path, place, expected, repr(cell[:40]), fix)
     return value
 

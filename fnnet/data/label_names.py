@@ -13,11 +13,11 @@ from fnnet.core.params import Array
 from fnnet.data.arrays import MAX_LABEL
 from fnnet.data.csv_columns import NUMBERS
 from fnnet.data.csv_lines import Lines
+from fnnet.data.csv_numbers import NUMBER, is_name
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Wanted
 from fnnet.files.disk import refuse
 
-NUMBER: Final = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
 MISSING: Final = frozenset({
     "", "?", "#N/A N/A", "#N/A", "N/A", "n/a", "NA", "<NA>", "#NA", "NULL", "null", "NaN", "-NaN", "nan", "-nan",
     "None", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
@@ -130,8 +130,7 @@ class Texts:
     def begins_with_name(self, block: bytes, line: int) -> bool:
         """Return True if the label of the first line is neither a number nor empty."""
         cells = self.lines.cells(block.partition(b"\n")[0], line)
-        name = cells[self.column].strip() if len(cells) == self.width else ""
-        return bool(name) and not NUMBER.fullmatch(name) and re.search(r"[^\W\d_]", name) is not None
+        return len(cells) == self.width and is_name(cells[self.column])
 
     def taken(self, block: bytes, line: int) -> bytes:
         """Return whole lines without the labels."""
