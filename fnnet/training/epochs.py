@@ -15,7 +15,7 @@ from fnnet.core.check_network import as_input, check_examples
 from fnnet.core.checks import check_labels, check_weights
 from fnnet.core.params import Array, Params
 from fnnet.core.schedules import make_plateau, make_schedule
-from fnnet.core.state import EpochReport, Examples, Progress, Training, TrainState
+from fnnet.core.state import EpochReport, Examples, Progress, Training
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import ArgumentTypeError, DivergedError
 from fnnet.training import steps, stopping
@@ -294,12 +294,12 @@ class EpochRunner:
     def report(self, reached: Sequence[Reached], dev: Examples | None) -> list[Reached]:
         """Return the trainings after their pass, with the report of it."""
         return [
-            self._report(number, training, state, dev) if isinstance(training, Training) else training
-            for number, (training, state) in enumerate(zip(reached, self._blocks.states(), strict=True))
+            self._report(number, training, dev) if isinstance(training, Training) else training
+            for number, training in enumerate(self.with_states(reached))
         ]
 
-    def _report(self, number: int, training: Training, state: TrainState, dev: Examples | None) -> Training:
-        plan, n = self._plans[number], self._images
+    def _report(self, number: int, training: Training, dev: Examples | None) -> Training:
+        plan, n, state = self._plans[number], self._images, training.state
         params = optimizers.evaluation_params(state.params, state.optimizer_state, self._optimizers[number])
         rate = self._rate_factor(number, training) * float(self._schedules[number](self._steps_done - 1))
         on_train = (training.loss_sum / n, training.correct / n)

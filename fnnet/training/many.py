@@ -162,10 +162,7 @@ def train_together(
     if not first.plan.is_stepwise:
         makers = [lambda job=job: job for job in jobs]
         return train_apart(makers, kernels=kernels, on_block=on_block, during=during)
-    fixed = first.start is not None
-    memory.check(
-        first.sizes, len(first.train.labels), first.plan, compiled=kernels.compiled, fixed=fixed, networks=len(jobs)
-    )
+    memory.check_job(first, kernels, networks=len(jobs))
     used: float | None = None
 
     def after_block(progress: Progress) -> None:
@@ -209,7 +206,7 @@ def train_apart(
 
     def train(make: Callable[[], Job]) -> Trained | DivergedError:
         job = make()
-        memory.check(job.sizes, len(job.train.labels), job.plan, compiled=kernels.compiled, fixed=job.start is not None)
+        memory.check_job(job, kernels)
         begun = epochs.start(first_params(job), job.seed, job.plan)
         reached: epochs.Reached = begun
 

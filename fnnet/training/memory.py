@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fnnet import limits
 from fnnet.core.params import count_parameters
 from fnnet.errors import FnnetError
 from fnnet.training.plan import Plan, make_optimizer
+
+if TYPE_CHECKING:
+    from fnnet.core.table import Kernels
+    from fnnet.training.session import Job
 
 FLOAT: Final = 4
 DOUBLE: Final = 8
@@ -59,3 +63,11 @@ def check(
         expected = f"at most {limit[0] / 1e6:,.0f} MB, as {limit[1]} leaves"
         fix = f"use a smaller {'' if fixed else '`hidden` or '}`batch_size`, or raise the limit"
         raise FnnetError("not enough memory", expected=expected, found=f"at least {needed / 1e6:,.0f} MB", fix=fix)
+
+
+def check_job(job: Job, kernels: Kernels, networks: int = 1) -> None:
+    """Raise FnnetError if training a job, or `networks` like it, would need too much memory: see `check`."""
+    fixed = job.start is not None
+    check(
+        job.sizes, len(job.train.labels), job.plan, compiled=kernels.compiled, fixed=fixed, networks=networks
+    )  # fmt: skip

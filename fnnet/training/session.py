@@ -256,8 +256,7 @@ def train(
     """
     _check_job(job, kernels)
     check_run_dir(run_dir, resume, job.plan.optimizer)
-    fixed = job.start is not None
-    memory.check(job.sizes, len(job.train.labels), job.plan, compiled=kernels.compiled, fixed=fixed)
+    memory.check_job(job, kernels)
     training = epochs.start(first_params(job), job.seed, job.plan)
     if job.start and not resume and (note := note_of_start(job.start, job.dataset.classes)):
         notify(note)

@@ -42,6 +42,16 @@ def same(found, wanted):
     assert without[0] == without[1]
 
 
+def same_end(found, data, kernels, own, diverges):
+    """A network, or the error with which it ended, is that of its training alone."""
+    if not diverges:
+        same(found, alone(data, kernels, own, 0, None))
+        return
+    with pytest.raises(DivergedError) as wanted:
+        alone(data, kernels, own, 0, None)
+    assert str(found) == str(wanted.value)
+
+
 KINDS = {
     "classic": {},
     "no hidden layer": {"hidden": ()},
@@ -115,12 +125,7 @@ def test_one_that_diverges_leaves_the_others(batch, optimizer, numba_kernels):
     each = [common | {"learning_rate": rate} for rate in (0.1, 1e30, 0.2, 1e36)]
     found = many.train_many(data, "classic", each, kernels=numba_kernels).networks
     for own, network in zip(each, found, strict=True):
-        if own["learning_rate"] < 1:
-            same(network, alone(data, numba_kernels, own, 0, None))
-            continue
-        with pytest.raises(DivergedError) as wanted:
-            alone(data, numba_kernels, own, 0, None)
-        assert str(network) == str(wanted.value)
+        same_end(network, data, numba_kernels, own, diverges=own["learning_rate"] > 1)
     with pytest.raises(DivergedError):
         raise found[1]
 
@@ -136,16 +141,9 @@ def test_those_that_diverge_at_different_steps_leave_the_others(optimizer, more,
     each = [common | {"learning_rate": 0.01, "weight_decay": decay} for decay in decays]
     found = many.train_many(data, "classic", each, kernels=kernels).networks
     assert [isinstance(network, DivergedError) for network in found] == [decay > 1 for decay in decays]
-    places = []
     for own, network in zip(each, found, strict=True):
-        if own["weight_decay"] < 1:
-            same(network, alone(data, kernels, own, 0, None))
-            continue
-        with pytest.raises(DivergedError) as wanted:
-            alone(data, kernels, own, 0, None)
-        assert str(network) == str(wanted.value)
-        places.append(network.place)
-    assert len({*places}) == 3
+        same_end(network, data, kernels, own, diverges=own["weight_decay"] > 1)
+    assert len({network.place for network in found if isinstance(network, DivergedError)}) == 3
 
 
 @pytest.mark.parametrize("kernels", ["numpy", "numba"])
