@@ -156,7 +156,7 @@ def _parse_cells(block: bytes, line: int, columns: Columns, lines: Lines) -> Arr
 
 
 def is_name(cell: str) -> bool:
-    """Return True if a cell may be the name of a class: it is no number, and has a letter."""
+    """Return True if a cell may be the name of a class: it is not a number, and has a letter."""
     return not NUMBER.fullmatch(cell) and LETTER.search(cell) is not None
 
 
