@@ -13,7 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -23,6 +23,9 @@ from fnnet.errors import FnnetError
 from fnnet.kernels import cache
 from fnnet.kernels.machine import target
 from fnnet.kernels.signatures import LATE, PARTS, Argument, closure, pointer, symbol
+
+RETURNED: Final = (0, -2)  # Numba's codes for a return
+"""What a compiled function returns: anything else is `failed`."""
 
 
 class Call:
@@ -62,9 +65,18 @@ class Call:
 
     def __call__(self) -> None:
         """Run."""
-        # 0 and -2 are Numba's codes for a return; compiled functions raise nothing.
-        if self._function(self._pointer) not in (0, -2):
-            raise FnnetError("a compiled kernel failed", fix="report this, with the command that showed it")
+        if self._function(self._pointer) not in RETURNED:
+            raise failed()
+
+    @property
+    def bare(self) -> tuple[Callable[[int], int], int]:
+        """The function and its argument, to call it without a frame of Python; see RETURNED."""
+        return self._function, self._pointer
+
+
+def failed() -> FnnetError:
+    """Return the error of a compiled function that returned none of RETURNED: it raises nothing."""
+    return FnnetError("a compiled kernel failed", fix="report this, with the command that showed it")
 
 
 def address(array: Array) -> int:

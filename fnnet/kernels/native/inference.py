@@ -9,6 +9,7 @@ import numpy as np
 from fnnet.kernels.layout import (
     B_AT,
     BLOCK,
+    CUT,
     DENSE,
     DZ_AT,
     FEW,
@@ -18,17 +19,19 @@ from fnnet.kernels.layout import (
     PAD,
     PANEL,
     PANEL_VECTORS,
+    PART_AT,
     SLACK,
     TICKET,
     W_AT,
     Z_AT,
 )
 from fnnet.kernels.native import compiled
-from fnnet.kernels.native.network import activate_rows, affine, affine_of, first_rows, rest_forward
+from fnnet.kernels.native.network import activate_rows, add_parts, affine, affine_of, first_rows, rest_forward
+from fnnet.kernels.native.packing import RUN, expand_run
 from fnnet.kernels.native.pieces import compress, compress_floats
 from fnnet.kernels.native.products import ONE, VECTOR_BYTES, ZERO, sparse_dot
 from fnnet.kernels.native.team import fetch_add, piece
-from fnnet.kernels.native.vector import make_panels_dot
+from fnnet.kernels.native.vector import make_panels_dot, make_sparse_dot
 
 PANELS: Final = 4
 """Panels that one row goes through at once: their chains of multiply-adds run side by side."""
@@ -36,6 +39,7 @@ SKIPPED: Final = 64
 """The fewest inputs of a layer that are searched for zeros, where there is one row."""
 SAMPLED: Final = 16
 """Of SAMPLED rows one is searched for zeros first: searching and copying all floats took half the time."""
+_pair_4, _pair_2, _pair_1 = (make_sparse_dot(2, vectors) for vectors in (4, 2, 1))
 _panels_dot = make_panels_dot(PANELS, PANEL_VECTORS)
 
 
@@ -62,8 +66,58 @@ def one_layer(layer, p, work, row, values, indices, count):
 
 
 @compiled
+def columns_dot(values, indices, begin, middle, end, p, w_at, width, work, z_at, part_at, vectors):
+    """Add the inputs from begin to middle times w to z at some columns, those from middle to end to the other part.
+
+    The two chains of multiply-adds of a narrow layer run side by side.
+    """
+    n = min(middle - begin, end - middle)
+    if n and vectors == 4:
+        _pair_4(values, (begin, middle), indices, (begin, middle), n, p, w_at, width, work, (z_at, part_at))
+    elif n and vectors == 2:
+        _pair_2(values, (begin, middle), indices, (begin, middle), n, p, w_at, width, work, (z_at, part_at))
+    elif n and vectors == 1:
+        _pair_1(values, (begin, middle), indices, (begin, middle), n, p, w_at, width, work, (z_at, part_at))
+    else:
+        n = 0
+    sparse_dot(values, begin + n, indices, begin + n, middle - begin - n, p, w_at, width, work, z_at, vectors)
+    sparse_dot(values, middle + n, indices, middle + n, end - middle - n, p, w_at, width, work, part_at, vectors)
+
+
+@compiled
+def one_first(layer, p, work, row, starts, at, indices, values):
+    """Compute z of one row of the first layer from its nonzero inputs, which starts[at] and on list, as `first_rows`."""
+    inputs, pad, panel = layer[IN], layer[PAD], layer[PANEL]
+    lanes = VECTOR_BYTES // p.itemsize
+    z_at, part_at = layer[Z_AT] + row * layer[LINE], layer[PART_AT] + row * layer[LINE]
+    for j in range(pad):
+        work[z_at + j] = p[layer[B_AT] + j]
+    begin, end = np.int64(starts[at]), np.int64(starts[at - (-inputs // BLOCK)])
+    middle = np.int64(starts[at - (-layer[CUT] // BLOCK)])
+    if layer[CUT] < inputs:
+        for j in range(pad):
+            work[part_at + j] = 0
+    left = 0
+    while left < pad:
+        start = left // panel * panel
+        width = min(panel, pad - start)
+        vectors = 8
+        while left + vectors * lanes > start + width:
+            vectors //= 2
+        columns_dot(
+            values, indices, begin, middle, end, p, layer[W_AT] + start * inputs + left - start, width, work,
+            z_at + left, part_at + left, vectors,
+        )  # fmt: skip
+        left += vectors * lanes
+    add_parts(layer, work, row, ONE)
+
+
+@compiled
 def few_forward(shape, p, work, rows, zeros, starts, indices, values):
-    """Go from the first layer's z of fewer than FEW rows to the logits; the sparse rows are overwritten."""
+    """Go from fewer than FEW sparse rows to the logits; the sparse rows are overwritten."""
+    inputs = shape[0, IN]
+    for r in range(rows):
+        one_first(shape[0], p, work, r, starts, r * (-(-inputs // BLOCK) + 1), indices, values)
     for number in range(1, len(shape)):
         before, layer = shape[number - 1], shape[number]
         activate_rows(before, work, ZERO, rows)
@@ -126,12 +180,13 @@ def scores(
         some_bytes = x_bytes[first * inputs : (first + rows) * inputs]
         some_floats = x_floats[first * inputs : (first + rows) * inputs]
         # Below FEW rows a tile would mostly compute the last of them again.
+        few = indices.size > 0 and rows < FEW
         if indices.size == 0:
             dense = True
         elif as_floats:
-            dense = rows >= FEW and is_dense(some_floats, rows, inputs)
+            dense = not few and is_dense(some_floats, rows, inputs)
         else:
-            dense = rows >= FEW and is_dense(some_bytes, rows, inputs)
+            dense = not few and is_dense(some_bytes, rows, inputs)
         if dense and as_floats:
             affine_of(shape[0], parameters, some_floats, ZERO, inputs, work, ZERO, rows, zeros)
         else:
@@ -142,11 +197,17 @@ def scores(
                     compress_floats(some_floats, 0, rows, inputs, starts, indices, values)
                 else:
                     compress(some_bytes, 0, rows, inputs, starts, indices, codes)
-            first_rows(
-                shape[0], parameters, work, zeros, floats, some_bytes, some_floats, ids, ZERO, ZERO, rows,
-                starts[:0] if dense else starts, indices, no_codes if as_floats or dense else codes, values, order,
-            )  # fmt: skip
-        if indices.size and rows < FEW:
+            if few and not as_floats:
+                for r in range(rows):
+                    end = np.int64(starts[r * (blocks + 1) + blocks])
+                    for at in range(np.int64(starts[r * (blocks + 1)]), end, RUN):
+                        expand_run(codes, at, values, at)
+            elif not few:
+                first_rows(
+                    shape[0], parameters, work, zeros, floats, some_bytes, some_floats, ids, ZERO, ZERO, rows,
+                    starts[:0] if dense else starts, indices, no_codes if as_floats or dense else codes, values, order,
+                )  # fmt: skip
+        if few:
             few_forward(shape, parameters, work, rows, zeros, starts, indices, values)
         else:
             rest_forward(shape[0], shape, parameters, work, ZERO, rows, zeros, ZERO, ZERO, ZERO)
