@@ -86,7 +86,7 @@ def columns_dot(values, indices, begin, middle, end, p, w_at, width, work, z_at,
 
 @compiled
 def one_first(layer, p, work, row, starts, at, indices, values):
-    """Compute z of one row of the first layer from its nonzero inputs, which starts[at] and on list, as `first_rows`."""
+    """Compute z of one row of the first layer, as `first_rows` does, from the nonzero inputs that starts[at] begins."""
     inputs, pad, panel = layer[IN], layer[PAD], layer[PANEL]
     lanes = VECTOR_BYTES // p.itemsize
     z_at, part_at = layer[Z_AT] + row * layer[LINE], layer[PART_AT] + row * layer[LINE]
