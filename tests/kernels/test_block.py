@@ -371,17 +371,21 @@ def test_f82_arguments_stay_as_they_were(numba_kernels):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "linear"])
 @pytest.mark.parametrize("hidden", [(63,), (64, 65), (200, 7, 130), (300, 1000), (5, 64)])
-def test_one_row_has_the_bits_of_many(hidden, activation, dtype, numba_kernels):
-    """Where fewer than four rows are left, hidden units that are 0 are skipped, and weights not read; all the same."""
-    sizes = (30, *hidden, 11)
+@pytest.mark.parametrize("inputs", [30, 200])
+def test_one_row_has_the_bits_of_many(inputs, hidden, activation, dtype, numba_kernels):
+    """Fewer than four rows go a way of their own: hidden units that are 0 are skipped, and two parts side by side."""
+    sizes = (inputs, *hidden, 11)
     params = fnnet.init(sizes, 5, dtype=dtype)
     layers = [layer._replace(b=np.linspace(-1, 1, layer.b.size, dtype=dtype)) for layer in params.layers]
     predict = predictor.Predictor(fnnet.Params(tuple(layers)), 1, activation)
-    x = np.random.default_rng(0).random((67, 30)).astype(dtype)
+    x = np.random.default_rng(0).random((67, inputs)).astype(dtype)
     x[:, ::3] = 0
-    x[66] = 0
-    wanted = predict.scores(np.repeat(x, 4, axis=0))[0][::4]
-    for rows in (1, 2, 3, 65, 66, 67):
-        logits, best = predict.scores(x[-rows:])
-        np.testing.assert_array_equal(logits, wanted[-rows:])
-        np.testing.assert_array_equal(best, wanted[-rows:].argmax(axis=1))
+    x[40:50, : inputs // 2] = x[50:60, inputs // 2 :] = x[66] = 0
+    for rows_of in (x, np.rint(x * 255).astype(np.uint8)):
+        wanted = predict.scores(np.repeat(rows_of, 4, axis=0))[0][::4]
+        for rows in (1, 2, 3, 27, 65, 66, 67):
+            logits, best = predict.scores(rows_of[-rows:])
+            np.testing.assert_array_equal(logits, wanted[-rows:])
+            np.testing.assert_array_equal(best, wanted[-rows:].argmax(axis=1))
+        alone = [int(predict.best(rows_of[row : row + 1])[0]) for row in range(67)]
+        np.testing.assert_array_equal(alone, wanted.argmax(axis=1))
