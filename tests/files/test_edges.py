@@ -5,6 +5,8 @@ import fcntl
 import json
 import os
 import platform
+import secrets
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -236,6 +238,28 @@ def test_why_a_folder_cannot_be_made(tmp_path):
         disk.check_folder(tmp_path / "a" / "b")
     disk.check_folder(tmp_path / "c" / "d")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_folder_where_no_file_may_be_made(tmp_path, monkeypatch):
+    """As where a disk is read-only; for whoever may write anywhere, the system's answer is put in its place."""
+
+    def refused(path, *rest):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr(os, "mkdir", refused)
+    with pytest.raises(StorageError, match="cannot be made: Permission denied; expected a folder"):
+        disk.check_folder(tmp_path / "a")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_temporary_file_of_another_writer_stays(tmp_path, monkeypatch):
+    """Should two writers draw one name: the file that is there is not removed."""
+    monkeypatch.setattr(secrets, "token_hex", lambda size: "00000000")
+    theirs = Path(disk._name_beside(tmp_path / "a"))
+    theirs.write_bytes(b"theirs")
+    with pytest.raises(StorageError):
+        disk.write_file(tmp_path / "a", b"ours")
+    assert [(path, path.read_bytes()) for path in tmp_path.iterdir()] == [(theirs, b"theirs")]
 
 
 def test_the_largest_file_is_one_that_can_be_read(tmp_path, monkeypatch):
