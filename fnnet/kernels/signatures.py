@@ -186,6 +186,7 @@ _INFER: Final = {
             **_IMAGES,
             "n": INTEGER,
             "unit_rows": INTEGER,
+            "dense_from": INT64S,
             "ids": INT64S,
             "order_all": INT64S,
             "floats_all": REALS,

@@ -14,6 +14,7 @@ from fnnet.core.state import Examples
 from fnnet.core.table import NUMPY
 from fnnet.errors import DivergedError
 from fnnet.kernels import layout, pack, pixels, predictor, row_predictor, trainer
+from fnnet.kernels.machine import machine
 from fnnet.names import ACTIVATIONS
 from fnnet.training import steps
 from tests.tools.tolerance import assert_loss, assert_trained, share_of_limit
@@ -389,3 +390,34 @@ def test_one_row_has_the_bits_of_many(inputs, hidden, activation, dtype, numba_k
             np.testing.assert_array_equal(best, wanted[-rows:].argmax(axis=1))
         alone = [int(predict.best(rows_of[row : row + 1])[0]) for row in range(67)]
         np.testing.assert_array_equal(alone, wanted.argmax(axis=1))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("hidden", [(5,), (130,)])
+def test_whether_rows_are_searched_for_zeros_moves_no_bits(hidden, dtype, numba_kernels):
+    predict = predictor.Predictor(fnnet.init((200, *hidden, 11), 5, dtype=dtype), 1)
+    x = np.random.default_rng(0).integers(0, 256, (70, 200)).astype(np.uint8)
+    x[:, ::3] = 0
+    for rows in (x, (x / 255).astype(dtype)):
+        found = []
+        for count in (0, 100, 201):
+            predict._dense_from = np.array([count, count])
+            found.append(predict.scores(rows)[0])
+        assert found[0].tobytes() == found[1].tobytes() == found[2].tobytes()
+
+
+@pytest.mark.parametrize("inputs", [1, 784])
+@pytest.mark.parametrize("compress", [True, False])
+def test_the_narrower_a_layer_the_sparser_rows_must_be_to_be_searched(inputs, compress, monkeypatch):
+    monkeypatch.setattr(predictor, "machine", lambda: machine()._replace(compress=compress))
+
+    def shares(outputs):
+        plan = layout.layout((inputs, outputs), np.float32, 32, 64)
+        return predictor.dense_from(plan).tolist()
+
+    bytes_from, floats_from = zip(*(shares(outputs) for outputs in (1, 10, 40, 100, 10_000)), strict=True)
+    for each in (bytes_from, floats_from):
+        assert list(each) == sorted(each)
+        assert each[0] >= 0
+        assert abs(each[-1] - layout.DENSE * inputs) <= 1
+    assert all(few <= many for few, many in zip(floats_from, bytes_from, strict=True))

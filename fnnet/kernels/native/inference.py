@@ -10,7 +10,6 @@ from fnnet.kernels.layout import (
     B_AT,
     BLOCK,
     CUT,
-    DENSE,
     DZ_AT,
     FEW,
     IN,
@@ -133,25 +132,25 @@ def few_forward(shape, p, work, rows, zeros, starts, indices, values):
 
 
 @compiled
-def is_dense(x, rows, inputs):
-    """True if every SAMPLED-th of these rows has few zeros. It decides on speed alone."""
-    filled = 0
-    for r in range(0, rows, SAMPLED):
+def is_dense(x, rows, inputs, dense_from):
+    """True if every SAMPLED-th of these rows has on average `dense_from` nonzero inputs. It decides on speed alone."""
+    filled, least = 0, dense_from * -(-rows // SAMPLED)
+    for r in range(0, rows if least else 0, SAMPLED):
         row = x[r * inputs : (r + 1) * inputs]
         for k in range(inputs):
             filled += row[k] != 0
-    return filled >= DENSE * inputs * -(-rows // SAMPLED)
+    return filled >= least
 
 
 @compiled
 def scores(
-    rank, threads, counters, shape, parameters, work_all, zeros, x_bytes, x_floats, n, unit_rows, ids, order_all,
-    floats_all, starts_all, indices_all, codes_all, values_all, logits, best,
+    rank, threads, counters, shape, parameters, work_all, zeros, x_bytes, x_floats, n, unit_rows, dense_from, ids,
+    order_all, floats_all, starts_all, indices_all, codes_all, values_all, logits, best,
 ):  # fmt: skip
     """Store logits (n, classes) and the class of the highest of each row, the first of equals; -1 where one is NaN.
 
     Threads take units of `unit_rows` rows; x is x_floats if there are any, else x_bytes / 255. ids counts from 0 to
-    unit_rows.
+    unit_rows. dense_from has the nonzero inputs from which rows of bytes and of floats are not searched for zeros.
     """
     inputs, classes = shape[0, IN], shape[len(shape) - 1, OUT]
     last = shape[len(shape) - 1]
@@ -184,9 +183,9 @@ def scores(
         if indices.size == 0:
             dense = True
         elif as_floats:
-            dense = not few and is_dense(some_floats, rows, inputs)
+            dense = not few and is_dense(some_floats, rows, inputs, dense_from[1])
         else:
-            dense = not few and is_dense(some_bytes, rows, inputs)
+            dense = not few and is_dense(some_bytes, rows, inputs, dense_from[0])
         if dense and as_floats:
             affine_of(shape[0], parameters, some_floats, ZERO, inputs, work, ZERO, rows, zeros)
         else:

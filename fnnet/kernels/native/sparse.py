@@ -48,7 +48,10 @@ def count_nonzero(x, first, last, inputs, counts):
 def _compress_one_by_one(x, at, first, indices, values, n):
     """`compress_run` for machines without the instruction."""
     for half in range(0, RUN, 8):
-        if x.itemsize > 1 or load_word(x, at + half) != 0:
+        some = np.uint64(0)
+        for j in range(0, 8, 8 // x.itemsize):
+            some |= load_word(x, at + half + j)
+        if some != 0:
             # Written without a branch, and kept only if not zero.
             for j in range(half, half + 8):
                 value = x[at + j]
