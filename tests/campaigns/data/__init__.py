@@ -122,6 +122,7 @@ def of_pillow(path: Path, known: Any) -> tuple[Any, Any]:
 
 def cases() -> list[Case]:
     """Return all rows, in the order of the table."""
-    from tests.campaigns.data import arrays, extras, pictures, strangers, tables
+    from tests.campaigns.data import arrays, columns, extras, lines, pictures, strangers, tables
 
-    return [*tables.cases(), *arrays.cases(), *pictures.cases(), *extras.cases(), *strangers.cases()]
+    pages = (tables, arrays, pictures, columns, extras, lines, strangers)
+    return [case for page in pages for case in page.cases()]

@@ -189,6 +189,21 @@ def of_numpy():
     yield "in Fortran's order", npy(IMAGES, LABELS, "F")
 
 
+def of_planes():
+    """The rows of arrays to predict that may be one picture in colours, or several in grey."""
+    alike = np.repeat(IMAGES[:1], 3, axis=0)
+    apart = np.stack([IMAGES[3], np.roll(IMAGES[4], 14, axis=0), np.roll(IMAGES[5], 14, axis=1)])
+    one, three = (X[:1], None, (28, 28)), (apart.reshape(3, -1), None, (28, 28))
+    doubt, last = "one picture in colours, or several in grey", np.moveaxis(IMAGES[:3], 0, -1)
+    yield "(3, 28, 28) to predict, planes that are alike: one picture in colours", alike, one
+    yield "(28, 28, 3) to predict, planes that are alike: one picture in colours", np.moveaxis(alike, 0, -1), one
+    yield "(3, 28, 28) to predict, planes that are not: three pictures in grey", apart, three
+    yield "(28, 28) to predict: one picture", IMAGES[0], one
+    yield "(1, 28, 28, 3) to predict", np.moveaxis(alike, 0, -1)[None], one
+    yield "(3, 28, 28) to predict, in doubt", IMAGES[:3], doubt
+    yield "(28, 28, 3) to predict, in doubt", last, doubt
+
+
 def wrong():
     """The rows that are refused, and words of the line."""
     odd = np.empty(60, object)
@@ -206,7 +221,12 @@ def wrong():
     yield NUMPY, "a label of NaN", npz(x_train=IMAGES, y_train=np.where(LABELS == 3, np.nan, LABELS)), "found nan"
     yield NUMPY, "labels of -1 and 1", npz(x_train=IMAGES, y_train=np.where(LABELS > 4, 1, -1)), "value out of range"
     yield NUMPY, "one row of labels", npz(x_train=IMAGES, y_train=LABELS[None]), "y_train: no labels"
-    yield NUMPY, "channels first or last", npz(x_train=IMAGES[:, :3, :, :3], y_train=LABELS), "the axis of the channels"
+    yield (
+        NUMPY,
+        "(n, 3, 28, 3): channels first or last",
+        npz(x_train=np.zeros((60, 3, 28, 3)), y_train=LABELS),
+        "the axis of the channels",
+    )
     yield NUMPY, "images without labels", npz(x_train=IMAGES), "labels missing"
     yield NUMPY, "complex numbers", npz(x_train=IMAGES.astype(complex), y_train=LABELS), "complex"
 
@@ -223,3 +243,6 @@ def cases():
             reading, expected, codes = (*rest, *({}, None, ())[len(rest) :])
             yield Case(group, what, by, write, reading, expected, codes=codes)
         yield from (case for case in bad if case.group == group)
+    for what, array, right in of_planes():
+        told = {"refused": right} if isinstance(right, str) else {"expected": right}
+        yield Case(NUMPY, what, "numpy", npz(x_test=array), images=True, **told)

@@ -251,7 +251,6 @@ def read():
         by_pandas(lambda: frame(labels=NAMED), header=False),
         {},
         OF_NAMES,
-        ("label-column",),
     )
     yield (
         "labels that are names, every cell in quotes",
