@@ -155,7 +155,7 @@ def _version_5(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str,
 
 
 def _check_kinds(kinds: dict[str, str], path: AnyPath, wanted: Wanted) -> None:
-    """Raise DataError if what is images or labels by its name is no array of numbers, and no other variable is."""
+    """Raise DataError if what is images or labels by its name is not an array of numbers, and no other variable is."""
     roles = {name: role for name in kinds if (role := role_of(name)) and role.part != "val"}
     numbers = {role.labels for name, role in roles.items() if kinds[name] in ITEMS}
     for name, role in roles.items():
