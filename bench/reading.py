@@ -1,7 +1,8 @@
 """The time and memory of reading data, beside another checkout and libraries: `python -m bench.reading CHECKOUT`.
 
-Every measurement is a process of its own, which has imported what it reads with, and all take turns: the first pass
-over them brings the files into memory and is not counted. A ratio is the median of those of the passes.
+Every measurement is a process of its own, which has read a small file of the kind, and so imported what it reads with,
+and all take turns: the first pass over them brings the files into memory and is not counted. A ratio is the median of
+those of the passes; of the time of processors the least is printed.
 
 FNNET_DATA=... python -m bench.reading ../before                   MNIST as CSV, IDX, NPZ and 60,000 PNGs (minutes)
 FNNET_DATA=... python -m bench.reading ../before --only CSV        the rows whose names contain this
@@ -29,28 +30,32 @@ from fnnet.limits import available_threads
 
 KAGGLE: Final = 42_000
 """Rows of Kaggle's train.csv."""
+FEW: Final = 100
+"""Images of a small file."""
 PROGRAM: Final = """
 import json, sys, time
 {prepare}
+read = lambda path: {read}
+read(sys.argv[2])
 base = open("/proc/self/status").read().split("VmHWM:")[1].split()[0]
-began = time.perf_counter()
-x, labels = {read}
-seconds = time.perf_counter() - began
+began, worked = time.perf_counter(), time.process_time()
+x, labels = read(sys.argv[1])
+seconds, work = time.perf_counter() - began, time.process_time() - worked
 peak = open("/proc/self/status").read().split("VmHWM:")[1].split()[0]
-print(json.dumps([seconds, (int(peak) - int(base)) / 1024, int(x.sum()) + int(labels.sum())]))
+print(json.dumps([seconds, (int(peak) - int(base)) / 1024, int(x.sum()) + int(labels.sum()), work]))
 """
 OWN: Final = {
-    "prepare": "from fnnet.data import load; load('digits'); path = sys.argv[1]",
+    "prepare": "from fnnet.data import load; load('digits')",
     "read": "load(path).train",
 }
 FRAMES: Final = {
     "pandas": {
-        "prepare": "import numpy as np, pandas; path = sys.argv[1]",
+        "prepare": "import numpy as np, pandas",
         "read": "(lambda f: (f.drop(columns='label').to_numpy(), f['label'].to_numpy()))"
         "(pandas.read_csv(path, dtype=np.uint8))",
     },
     "polars": {
-        "prepare": "import polars; path = sys.argv[1]",
+        "prepare": "import polars",
         "read": "(lambda f: (f.drop('label').to_numpy(), f['label'].to_numpy()))"
         "(polars.read_csv(path, schema_overrides=[polars.UInt8] * 785))",
     },
@@ -58,8 +63,8 @@ FRAMES: Final = {
 """The quickest way of each to bytes, which it has to be told; it checks nothing."""
 
 
-def written(dataset: Dataset, folder: Path, only: str) -> dict[str, Path]:
-    """Return the name of each row -> what is read, written to `folder`."""
+def written(dataset: Dataset, folder: Path, only: str) -> dict[str, tuple[Path, Path]]:
+    """Return the name of each row -> what is read, and some of it, written to `folder`."""
     alone = dataset._replace(test=None)
     x, labels = dataset.train
     rows = {
@@ -72,15 +77,17 @@ def written(dataset: Dataset, folder: Path, only: str) -> dict[str, Path]:
     for kind, (part, name, form) in rows.items():
         title = f"{kind}, {len(part.train.labels):,} images"
         if only in title:
-            convert(part, folder / name, form)
-            names[title] = folder / name
+            few = part._replace(train=Examples(*(each[:FEW] for each in part.train)), test=None)
+            names[title] = folder / name, folder / f"few-{name}"
+            for each, path in zip((part, few), names[title], strict=True):
+                convert(each, path, form)
     return names
 
 
-def measure(texts: dict[str, str], checkout: Path, path: Path) -> list[float]:
-    """Return the seconds, the MiB above those of the imports, and a sum of what was read."""
+def measure(texts: dict[str, str], checkout: Path, path: Path, few: Path) -> list[float]:
+    """Return the seconds, the MiB above those of the imports, a sum of what was read, and the seconds of processors."""
     env = {**os.environ, "PYTHONPATH": str(checkout), "FNNET_OFFLINE": "1"}
-    command = [sys.executable, "-c", PROGRAM.format(**texts), str(path)]
+    command = [sys.executable, "-c", PROGRAM.format(**texts), str(path), str(few)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, cwd=path.parent)
     if done.returncode:
         sys.exit(f"{checkout}: {path}: {done.stderr.strip().splitlines()[-1]}")
@@ -97,17 +104,19 @@ def main(checkout: Path, pairs: int, only: str) -> None:
     print(f"reading; {cpu_name()}, {available_threads()} threads, {pairs} passes")
     frames = [name for name in FRAMES if importlib.util.find_spec(name)]
     others = " ".join(f"{name:>18}" for name in frames)
-    print(f"{'work':24}{'this':>9}{'other':>9}{'ratio':>7}{'MiB':>6}{'other':>6} {others}")
+    print(f"{'work':24}{'this':>9}{'other':>9}{'ratio':>7}{'CPU':>9}{'other':>9}{'MiB':>6}{'other':>6} {others}")
     with tempfile.TemporaryDirectory() as name:
-        for title, path in written(load(), Path(name), only).items():
+        for title, (path, few) in written(load(), Path(name), only).items():
             ways = {"this": (OWN, ROOT), "other": (OWN, checkout.resolve())}
             ways |= {frame: (FRAMES[frame], ROOT) for frame in frames if path.suffix == ".csv"}
-            passes = [{way: measure(*how, path) for way, how in ways.items()} for _ in range(pairs + 1)][1:]
+            passes = [{way: measure(*how, path, few) for way, how in ways.items()} for _ in range(pairs + 1)][1:]
             assert len({found[2] for each in passes for found in each.values()}) == 1, "read differently"
             seconds = {way: median(each[way][0] for each in passes) for way in ways}
+            work = {way: min(each[way][3] for each in passes) for way in ways}
             mib = {way: median(each[way][1] for each in passes) for way in ways}
             ratios = {way: median(each["this"][0] / each[way][0] for each in passes) for way in ways}
             line = f"{title:24}{time_text(seconds['this']):>9}{time_text(seconds['other']):>9}{ratios['other']:>7.2f}"
+            line += f"{time_text(work['this']):>9}{time_text(work['other']):>9}"
             line += f"{mib['this']:>6.0f}{mib['other']:>6.0f} "
             rest = " ".join(f"{time_text(seconds[each]):>9} ({ratios[each]:.2f})" for each in frames if each in ways)
             print(line + rest, flush=True)

@@ -250,12 +250,14 @@ def _is_one_hot(values: Array) -> bool:
 
 def _check_range(values: Array, most: int, where: AnyPath, name: str) -> None:
     """Compare the smallest and the largest value, which takes no memory; NaN is neither."""
-    if not (values.min() >= 0 and values.max() <= most):
+    with np.errstate(over="ignore"):  # 16-bit floats take no such `most`
+        if values.min() >= 0 and values.max() <= most:
+            return
         wrong = ~((values >= 0) & (values <= most)) if values.dtype.kind == "f" else None
-        at = wrong.argmax() if wrong is not None else values.argmin() if values.min() < 0 else values.argmax()
-        index = tuple(map(int, np.unravel_index(at, values.shape)))
-        place, fix = f"{name}[{', '.join(map(str, index))}]", BYTES if most == 255 else WHOLE
-        refuse("value out of range", where, place, f"0 to {most}", values[index], fix)
+    at = wrong.argmax() if wrong is not None else values.argmin() if values.min() < 0 else values.argmax()
+    index = tuple(map(int, np.unravel_index(at, values.shape)))
+    place, fix = f"{name}[{', '.join(map(str, index))}]", BYTES if most == 255 else WHOLE
+    refuse("value out of range", where, place, f"0 to {most}", values[index], fix)
 
 
 def image_shape(pixels: int, flat: tuple[int, int] | None = None) -> tuple[int, int]:

@@ -27,7 +27,7 @@ from fnnet.data.opened import AnyPath, Packed
 from fnnet.data.preprocess import SAMPLE, spread
 from fnnet.data.reader import Content, Wanted, check_columns
 from fnnet.data.roles import LABELS, role_of
-from fnnet.files.disk import refuse
+from fnnet.files.disk import refuse, show_bytes
 from fnnet.limits import MAX_CLASSES
 
 NAMES: Final = frozenset({*csv_columns.LABELS, *LABELS})
@@ -35,6 +35,8 @@ NAMES: Final = frozenset({*csv_columns.LABELS, *LABELS})
 INDEX: Final = re.compile(r"__index_level_[0-9]+__")
 """How pandas names the numbers of the rows."""
 SCHEMA: Final = "the schema"
+EXTENSION, DESCRIPTION = b"ARROW:extension:name", b"ARROW:extension:metadata"
+"""Where Arrow keeps the name of a type that is not its own, and what that type says of itself."""
 
 
 class Source(NamedTuple):
@@ -65,7 +67,7 @@ def chosen_columns(schema: Any, path: AnyPath, wanted: Wanted, packed: int) -> T
     Raises   DataError if columns are not images and labels, or may be either.
     """
     source = Source(schema, path, wanted, packed)
-    found = [field.name for field in schema if _holds_images(field.type)]
+    found = [field.name for field in schema if _holds_images(field.type) and field.name.lower() not in NAMES]
     if len(set(schema.names)) < len(schema.names):
         source.refuse_columns("column named twice", "each name once", schema.names, "rename one")
     named = [name for name in found if (role := role_of(name)) and not role.labels]
@@ -139,13 +141,24 @@ def _texts(array: Any, name: str, first: int, source: Source) -> list[str] | Non
     from pyarrow import types
 
     kind = array.type.value_type if types.is_dictionary(array.type) else array.type
-    if not (types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)):
+    as_bytes = types.is_binary(kind) or types.is_large_binary(kind)
+    if not (as_bytes or types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)):
         return None
     found = array.to_pylist()
-    if None in found:
-        place = f"row {first + found.index(None) + 1}, column {name}"
-        refuse("an empty cell", source.path, place, "the name of a class", "null", "fill it or remove the row")
-    return list(found)
+    for row, each in enumerate(found, first + 1):
+        place, expected = f"row {row}, column {name}", "the name of a class"
+        if each is None:
+            refuse("an empty cell", source.path, place, expected, "null", "fill it or remove the row")
+        if as_bytes and not _is_text(each):
+            refuse("not a label", source.path, place, expected, show_bytes(each), OPTION)
+    return [each.decode() for each in found] if as_bytes else list(found)
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        return content.decode().isprintable()
+    except UnicodeDecodeError:
+        return False
 
 
 class Table:
@@ -317,6 +330,8 @@ class Images:
             order = getattr(kind, "permutation", None)
             if order not in (None, list(range(len(known or ())))):
                 refuse("axes in another order", source.path, self.images, "rows of pixels", order, "reorder them")
+        else:
+            known = self._told_shape(column.type)
         while _is_list(column.type):
             lengths = np.unique(column.value_lengths().to_numpy(zero_copy_only=False))
             if column.null_count or len(lengths) != 1 or not lengths[0]:
@@ -325,7 +340,31 @@ class Images:
                 refuse("images differ in size", source.path, place, "lists of one length", found, "scale them alike")
             shape.append(int(lengths[0]))
             column = column.flatten()
+        if known and math.prod(known) != math.prod(shape):
+            expected, found = f"as many numbers as {tuple(known)} has", f"lists of {', '.join(map(str, shape))}"
+            refuse("tensors of another size", source.path, self.images, expected, found, "store lists of rows")
         return _numbers(column, self.images, first, source).reshape(rows, *(known or shape))
+
+    def _told_shape(self, kind: Any) -> tuple[int, ...] | None:
+        """Return the shape of tensors of a type that pyarrow does not know, as Ray's: its description may say it.
+
+        None for lists, and for a size that the caller knows.
+        Raises   DataError if the description cannot be read: it may be a pickle, which is never opened.
+        """
+        source = self.source
+        about = source.schema.field(self.images).metadata or {}
+        if EXTENSION not in about or _is_list(kind.value_type):
+            return None
+        try:
+            told = json.loads(about.get(DESCRIPTION, b""))
+        except ValueError:
+            told = None
+        if isinstance(told, list) and told and all(type(size) is int and size > 0 for size in told):
+            return tuple(told)
+        if source.wanted.shape is None:
+            kind, fix = about[EXTENSION].decode("utf-8", "replace"), "say --image-size HxW, or store lists of rows"
+            refuse("tensors of an unknown shape", source.path, self.images, "their shape in the schema", kind, fix)
+        return None
 
 
 def class_names(schema: Any, column: str) -> tuple[str, ...]:

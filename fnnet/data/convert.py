@@ -11,7 +11,7 @@ import io
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -87,8 +87,7 @@ def convert(
         for part, examples in parts.items():
             write_pieces(files[part], _Table(examples, dataset.image_shape))
         return [str(file) for file in files.values()]
-    with _Folder(target) as folder:
-        (_write_idx if name == "idx" else _write_png)(folder, dataset, parts)
+    _write_folder(target, lambda folder: (_write_idx if name == "idx" else _write_png)(folder, dataset, parts))
     return [str(target)]
 
 
@@ -219,33 +218,22 @@ def _write_png(folder: Path, dataset: Dataset, parts: dict[str, Examples]) -> No
             Image.fromarray(image.reshape(dataset.image_shape)).save(file)
 
 
-class _Folder:
-    """Context manager: a new folder beside `path`, which takes its name if the block succeeds, and is removed else."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> Path:
-        with _naming(self.path):
-            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+def _write_folder(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a new folder beside `path`, which takes its name if that succeeds, and is removed else."""
+    new = path.parent / f".{path.name}.{secrets.token_hex(4)}"
+    try:  # not in a context manager: a signal may come as it is entered or left
+        with _naming(path):
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
                 problem, expected = "would replace what is there", "a new or an empty folder"
                 fix = "name another, or remove it"
-                raise StorageError(problem, where=self.path, expected=expected, found="files", fix=fix)
-            self.new = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
-            self.new.mkdir(parents=True)
-        return self.new
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        try:
-            with _naming(self.path):
-                if isinstance(error, OSError) and not isinstance(error, StorageError):
-                    raise error
-                if error is None:
-                    if self.path.exists():
-                        self.path.rmdir()
-                    self.new.rename(self.path)
-        finally:
-            shutil.rmtree(self.new, ignore_errors=True)
+                raise StorageError(problem, where=path, expected=expected, found="files", fix=fix)
+            new.mkdir(parents=True)
+            write(new)
+            if path.exists():
+                path.rmdir()
+            new.rename(path)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -149,8 +149,9 @@ def _examples(
             if (classes, first, int(labels.min()), int(labels.max())) == (10, 0, 1, 10):
                 remedy = f"where 10 stands for the digit 0, say {TEN_FOR_ZERO}; else {remedy}"
             refuse(problem, content.labels_at, place, expected, int(labels[at]), remedy)
+    labels -= first
     x = preprocess.apply(preprocessing, content.x, shape, source, content.ink)
-    return Examples(freeze(x.view()), freeze(labels - first))
+    return Examples(freeze(x.view()), freeze(labels))
 
 
 def _without_images(

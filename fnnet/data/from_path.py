@@ -66,7 +66,7 @@ def from_path(
         size = (flat if known.resize else None) if known else reading.size
         stored = size and size[::-1] if transposed else size
         fix = f"scale the images alike, or {'train a model with' if known else 'set'} --size"
-        content, classes = (read_idx_folder(path), classes) if found else _class_folders(path, stored, fix)
+        content, classes = (read_idx_folder(path, found), classes) if found else _class_folders(path, stored, fix)
     _check_several(content, path)
     if content.classes:
         if reading.first_label:

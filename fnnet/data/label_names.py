@@ -98,20 +98,17 @@ def joined(contents: Sequence[Content]) -> list[Content]:
 
 
 def with_test(content: Content, test: Content, where: AnyPath) -> Content:
-    """Return a training set with its test set, whose labels are found by the names of training.
+    """Return a training set with its test set, whose labels are found by the names of training: each file may number
+    the classes in an order of its own.
 
     Raises   DataError for a class that the training set has not.
     """
-    if content.named or test.named:
-        other = [name for name in test.classes if name not in content.classes]
-        if other or content.named != test.named:
-            expected = f"{', '.join(content.classes[:12]) or 'numbers'}, as in {os.fsdecode(content.labels_at)}"
-            found = ", ".join(other[:12]) or "numbers"
-            refuse(
-                "classes of test and train differ", where, "the labels", expected, found, "give both the same classes"
-            )
-        test = _renumbered(test, content.classes)
-    return content._replace(test=test)
+    other = [name for name in test.classes if name not in content.classes]
+    if other or content.named != test.named:
+        expected = f"{', '.join(content.classes[:12]) or 'numbers'}, as in {os.fsdecode(content.labels_at)}"
+        found = ", ".join(other[:12]) or "numbers"
+        refuse("classes of test and train differ", where, "the labels", expected, found, "give both the same classes")
+    return content._replace(test=_renumbered(test, content.classes) if test.classes else test)
 
 
 def _renumbered(content: Content, classes: tuple[str, ...]) -> Content:

@@ -23,6 +23,7 @@ from fnnet.data.named import assemble, choose, has_images
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Format, Wanted
+from fnnet.data.roles import role_of
 from fnnet.files.disk import refuse
 
 STARTS: Final = (b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file")
@@ -31,6 +32,11 @@ ITEMS: Final = {
     "int8": 1, "int16": 2, "int32": 4, "int64": 8, "uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8,
 }  # fmt: skip
 """Classes of arrays of numbers -> bytes of an element."""
+OTHERS: Final = {
+    "sparse": ("a sparse matrix", "store full(x)"),
+    "cell": ("a cell array", "store numbers, as findgroups gives for names, and say --class-names"),
+    "char": ("text", "store numbers, as findgroups gives for names, and say --class-names"),
+}
 CHANNELS: Final = [(colours,) for colours in COLOURS]
 DEEPEST: Final = 3
 """Structures within one another."""
@@ -131,6 +137,7 @@ def _version_5(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str,
     kinds = {name: kind for name, _, kind in listed}
     structures = [name for name, shape, kind in listed if kind == "struct" and math.prod(shape) == 1]
     packed = bytes_on_disk(file.fileno())
+    _check_kinds(kinds, path, wanted)
     if structures and not has_images(list(numbers)):
         check_expansion(sum(numbers.values()), packed, path, ", ".join(numbers))
         file.seek(0)
@@ -145,6 +152,16 @@ def _version_5(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str,
     file.seek(0)
     loaded = loadmat(file, variable_names=[*chosen]) if chosen else {}
     return {name: _of_class(loaded[name], kinds[name]) if name in loaded else None for name in numbers}
+
+
+def _check_kinds(kinds: dict[str, str], path: AnyPath, wanted: Wanted) -> None:
+    """Raise DataError if what is images or labels by its name is not an array of numbers, and no other variable is."""
+    roles = {name: role for name in kinds if (role := role_of(name)) and role.part != "val"}
+    numbers = {role.labels for name, role in roles.items() if kinds[name] in ITEMS}
+    for name, role in roles.items():
+        if kinds[name] in OTHERS and role.labels not in numbers and (wanted.labelled or not role.labels):
+            what, fix = OTHERS[kinds[name]]
+            refuse("not an array of numbers", path, name, "numbers, one for each pixel or image", what, fix)
 
 
 def _of_class(values: Array, kind: str) -> Array:

@@ -19,6 +19,9 @@ PIXEL_ORDER: Final = "pixel_order"
 """The array of the order of pixels, which says ROWS_FIRST: `fnnet data convert` writes both."""
 ROWS_FIRST: Final = "row by row"
 
+SPARSE: Final = (("indices", "indptr"), ("format", "shape"), ("ir", "jc"))
+"""Arrays beside `data` in a sparse matrix, as SciPy, AnnData and MATLAB store it."""
+
 
 class Chosen(NamedTuple):
     """The arrays that are read.
@@ -50,8 +53,20 @@ def choose(there: Sequence[str], labelled: bool, where: AnyPath, place: str = "t
     if not roles:
         expected = "x_train, y_train" if labelled else "x_test"
         refuse_names(f"no array {expected.partition(',')[0]}", where, expected, there, place)
+    for role in roles:
+        _check_whole(names[role], there, where)
     beside = tuple(name for role, name in names.items() if not role.part and role not in roles)
     return Chosen({role: names[role] for role in roles}, tuple(left_out), beside)
+
+
+def _check_whole(name: str, there: Sequence[str], where: AnyPath) -> None:
+    """Raise DataError for the numbers of a sparse matrix: those that are not 0, whose places other arrays hold."""
+    folder, _, last = name.rpartition("/")
+    beside = {each.rpartition("/")[2] for each in there if each.rpartition("/")[0] == folder}
+    found = next((each for each in SPARSE if {*each} <= beside), None)
+    if last == "data" and found:
+        fix = "store all numbers: numpy.savez(file, x_train=matrix.toarray(), y_train=...)"
+        refuse("a sparse matrix", where, name, "an array of all pixels", f"data beside {' and '.join(found)}", fix)
 
 
 def _roles(there: Sequence[str]) -> list[Role | None]:

@@ -23,7 +23,7 @@ def dark_on_light(x: Array, shape: tuple[int, int]) -> Array:
     x        uint8 (n, height x width).
     shape    (height, width).
     """
-    return _is_dark(x, edges(x, shape))
+    return _is_dark(x, medians(edges(x, shape)))
 
 
 def dark_on_paper(x: Array, shape: tuple[int, int]) -> tuple[Array, Array]:
@@ -36,9 +36,10 @@ def dark_on_paper(x: Array, shape: tuple[int, int]) -> tuple[Array, Array]:
         return np.zeros(len(x), bool), np.zeros(len(x), bool)
     border = edges(x, shape)
     paper, least, most = medians(border), x.min(axis=1), x.max(axis=1)
-    flat = (np.abs(border - paper[:, None]) <= NOISE).mean(axis=1) >= 0.5
+    near = np.ceil(paper - NOISE).clip(0), np.floor(paper + NOISE).clip(None, 255)
+    flat = 2 * outside(border, *near) <= border.shape[1]
     on_paper: Array = flat & (np.maximum(paper - least, most - paper) > NOISE)
-    return on_paper & _is_dark(x, border) & (paper - least > NOISE), on_paper
+    return on_paper & _is_dark(x, paper) & (paper - least > NOISE), on_paper
 
 
 def edges(x: Array, shape: tuple[int, int]) -> Array:
@@ -54,7 +55,21 @@ def medians(x: Array) -> Array:
     return found
 
 
-def _is_dark(x: Array, border: Array) -> Array:
-    edge = medians(border)
-    dark: Array = (edge >= GREY) & (edge >= x.mean(axis=1))
+def means(x: Array) -> Array:
+    """Return the mean of each row of bytes, float64 (n,), in a third of the time of x.mean."""
+    found: Array = x.sum(axis=1, dtype=np.uint32 if x.shape[1] < 2**24 else np.uint64) / x.shape[1]
+    return found
+
+
+def outside(x: Array, low: Array, high: Array) -> Array:
+    """Return how many bytes of each row are less than its `low` or more than its `high`, whole from 0 to 255, (n,)."""
+    low, high = (each.astype(np.uint8)[:, None] for each in (low, high))
+    off = x < low
+    off |= x > high
+    found: Array = off.view(np.uint8).sum(axis=1, dtype=np.uint32)
+    return found
+
+
+def _is_dark(x: Array, edge: Array) -> Array:
+    dark: Array = (edge >= GREY) & (edge >= means(x))
     return dark

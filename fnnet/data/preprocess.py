@@ -300,7 +300,7 @@ def _uneven(share: float, sample: Array, shape: tuple[int, int]) -> Array | None
     if share >= MOST or len(sample) < FEW:
         return None
     sample = spread(sample, UNEVEN)
-    dark = dark_strokes(sample, shape)
+    dark = dark_strokes(sample, shape, MOST_DARK)
     return sample[dark] if dark.mean() >= MOST_DARK else None
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from fnnet.core.params import Array, freeze
-from fnnet.data.photo import dark_on_light
+from fnnet.data.photo import dark_on_light, means
 
 SMALLEST: Final = 8
 """Rows and columns of the smallest image that is judged."""
@@ -55,11 +55,15 @@ def strokes(x: Array, shape: tuple[int, int]) -> Array:
     return found
 
 
-def dark_strokes(x: Array, shape: tuple[int, int]) -> Array:
-    """Return True for each image whose strokes are darker than their ground, and that is not dark itself, bool (n,)."""
+def dark_strokes(x: Array, shape: tuple[int, int], least: float = 0.0) -> Array:
+    """Return True for each image whose strokes are darker than their ground, and that is not dark itself, bool (n,).
+
+    least   if fewer images than this part of them are not dark themselves, none is looked at.
+    """
     found = np.zeros(len(x), bool)
-    rows = np.flatnonzero(x.mean(axis=1) >= GREY)  # which costs next to nothing, and settles MNIST
-    found[rows] = strokes(x[rows], shape) < 0
+    rows = np.flatnonzero(means(x) >= GREY)  # which costs next to nothing, and settles MNIST
+    if len(rows) >= least * len(x):
+        found[rows] = strokes(x[rows], shape) < 0
     return found
 
 

@@ -180,7 +180,7 @@ def write_pieces(path: PathName, chunks: Iterable[bytes | memoryview], *, disk: 
     """
     target = _target(path)
     with _writing(target):
-        temporary = _name_beside(target)
+        temporary = name_beside(target)
         try:
             descriptor = _create(temporary, target, disk)
             try:
@@ -328,7 +328,7 @@ def check_writable(path: PathName) -> None:
     """Raise StorageError if a file at `path` could not be written: before the work rather than after it."""
     target = Path(path)
     with _writing(target):
-        temporary = _name_beside(target)
+        temporary = name_beside(target)
         try:
             os.close(_create(temporary, target, DISK))
         finally:  # a signal may come
@@ -355,7 +355,7 @@ def _writing(target: Path) -> Iterator[None]:
         raise StorageError(f"cannot be written: {reason}", where=target, fix="choose another place") from None
 
 
-def _name_beside(target: Path) -> str:
+def name_beside(target: Path) -> str:
     """Return the path of a temporary file in the folder of `target`, which no other writer has.
 
     It is text, as a signal may come while a path is made text to remove the file.

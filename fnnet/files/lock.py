@@ -6,7 +6,6 @@ import contextlib
 import errno
 import json
 import os
-import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from typing import Final
 
 from fnnet.errors import StorageError
 from fnnet.files import heartbeat
-from fnnet.files.disk import DISK, FileSystem
+from fnnet.files.disk import DISK, FileSystem, name_beside
 from fnnet.files.heartbeat import MAX_BYTES, Heartbeat, Seen
 from fnnet.files.owner import Owner, Where, is_alive, owner_in, this_process, where_is
 
@@ -162,13 +161,18 @@ def _put_aside(descriptor: int, path: Path, disk: FileSystem) -> None:
 
     It is another file afterwards: an owner that had only been held up finds itself without its lock.
     """
-    aside = path.with_name(f".{NAME}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    with contextlib.suppress(FileNotFoundError):
-        disk.replace(path, aside)
+    here, aside = os.fspath(path), name_beside(path)
+    try:
+        disk.replace(here, aside)
         if _is_at(descriptor, aside):
-            _remove(aside, disk)
-        else:
-            disk.replace(aside, path)
+            disk.unlink(aside)
+    except FileNotFoundError:  # its owner, or another that waits, was quicker
+        pass
+    finally:  # a signal may come before it is known whose it is: nothing is called before this
+        try:  # noqa: SIM105 - it would be called
+            disk.replace(aside, here)
+        except FileNotFoundError:
+            pass
 
 
 def _flock(descriptor: int) -> bool | None:
@@ -184,7 +188,7 @@ def _flock(descriptor: int) -> bool | None:
     return True
 
 
-def _is_at(descriptor: int, path: Path) -> bool:
+def _is_at(descriptor: int, path: Path | str) -> bool:
     """Return True if the open file is the one at `path`."""
     try:
         found = os.lstat(path)

@@ -255,6 +255,45 @@ def test_images_as_lists(tmp_path, save, shape, dtype):
     assert np.array_equal(data.read_images(path, (8, 8)), FLAT)
 
 
+def strange(x, told, kind="ray.data.arrow_tensor"):
+    """A column of tensors as a library that is not installed writes it: a type that pyarrow does not know."""
+    about = {b"ARROW:extension:name": kind.encode(), b"ARROW:extension:metadata": told}
+    cells = pa.array([*x.reshape(len(x), -1)])
+    schema = pa.schema([pa.field("image", cells.type, metadata=about), pa.field("label", pa.int64())])
+    return pa.table([cells, pa.array(Y)], schema=schema)
+
+
+@pytest.mark.parametrize("save", ["parquet", "arrow, pieces"])
+def test_tensors_of_other_libraries_have_the_shape_that_they_say(save, tmp_path):
+    path = write(tmp_path / "a", SAVES[save](strange(X, b"[4, 16]")))
+    assert data.load(path).image_shape == (4, 16)
+    assert np.array_equal(data.load(path).train.x, FLAT)
+    write(path, SAVES[save](strange(np.repeat(X[..., None], 3, -1), b"[8, 8, 3]")))
+    holds(data.load(path))
+    for told in (b"", b"\x80\x04", b"null", b"[]", b'["8", 8]', b"[true, 64]", b"[-8, -8]"):
+        write(path, SAVES[save](strange(X, told)))
+        refused(path, "image: tensors of an unknown shape; expected their shape in .* found ray.data.arrow_tensor; say")
+        holds(data.load(path, flat=(8, 8)))
+        assert np.array_equal(data.read_images(path, (8, 8)), FLAT)
+    write(path, SAVES[save](strange(X, b"[8, 9]")))
+    refused(path, r"image: tensors of another size; expected as many numbers as \(8, 9\) has, found lists of 64; store")
+    rows = pa.array([each.tolist() for each in X])
+    about = {b"ARROW:extension:name": b"datasets.Array2D", b"ARROW:extension:metadata": b"\x80"}
+    nested = pa.schema([pa.field("image", rows.type, metadata=about), pa.field("label", pa.int64())])
+    write(path, SAVES[save](pa.table([rows, pa.array(Y)], schema=nested)))
+    holds(data.load(path))
+
+
+def test_a_test_set_whose_classes_are_numbered_in_another_order(tmp_path):
+    pieces(tmp_path, "train", 1)
+    pieces(tmp_path, "test", 1, X[:9], 9 - Y[:9], NAMES[::-1])
+    found = data.load(tmp_path / "train-00000-of-00001.parquet")
+    assert found.classes == tuple(NAMES)
+    assert found.test.labels.tolist() == Y[:9].tolist()
+    pieces(tmp_path, "test", 1, X[:9], Y[:9], [*NAMES, "ten"])
+    refused(tmp_path / "train-00000-of-00001.parquet", "classes of test and train differ; .* found ten; give both the")
+
+
 def test_lists_that_are_not_images(tmp_path):
     path, rows = tmp_path / "a", [each.tolist() for each in X]
     for cells, message in (

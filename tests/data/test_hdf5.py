@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
 
 from fnnet import data
 from fnnet.data import hdf5
@@ -141,3 +142,19 @@ def test_the_child_reads_what_this_process_reads(tmp_path, monkeypatch):
 )
 def test_names_that_matlab_s_data_sets_have(name, part, labels):
     assert role_of(name) == (part, labels)
+
+
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_the_numbers_of_a_sparse_matrix_are_neither_images_nor_labels(name, tmp_path):
+    """The numbers of rows with a single 1 are as many as there are images."""
+    rows = csr_matrix(np.eye(10)[Y])
+    arrays = {"x": X, "y": Y, f"{name}/data": rows.data, f"{name}/indices": rows.indices, f"{name}/indptr": rows.indptr}
+    del arrays[name]
+    path = save(tmp_path / "a.h5", **arrays)
+    with pytest.raises(
+        DataError, match=f"{name}/data: a sparse matrix; .* found data beside indices and ind"
+    ) as caught:
+        data.load(path)
+    assert missing_parts(caught.value) == []
+    if name == "y":
+        assert len(data.read_images(path, X.shape[1:])) == len(X)

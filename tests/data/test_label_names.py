@@ -5,6 +5,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.feather
+import pyarrow.parquet
 import pytest
 
 from fnnet import data
@@ -61,6 +62,19 @@ def lists(frame, folder):
     return folder / "a.arrow"
 
 
+def as_bytes(frame, folder):
+    table = pa.Table.from_pandas(frame)
+    pyarrow.parquet.write_table(table.set_column(0, "label", table["label"].cast(pa.binary())), folder / "a.parquet")
+    return folder / "a.parquet"
+
+
+def lists_and_bytes(frame, folder):
+    table = pa.table({"image": frame.iloc[:, 1:].to_numpy().tolist(), "label": frame["label"]})
+    table = table.set_column(1, "label", table["label"].cast(pa.large_binary()))
+    pyarrow.feather.write_feather(table, folder / "a.arrow", chunksize=5)
+    return folder / "a.arrow"
+
+
 FORMS = {
     "CSV": csv,
     "CSV with quotes": lambda frame, folder: csv(frame, folder, quoting=2),
@@ -70,6 +84,8 @@ FORMS = {
     "CSV, packed": lambda frame, folder: frame.to_csv(folder / "a.csv.gz", index=False) or folder / "a.csv.gz",
     "Parquet": parquet,
     "Parquet of categories": lambda frame, folder: parquet(frame.astype({"label": "category"}), folder),
+    "Parquet of bytes": as_bytes,
+    "Arrow of lists and bytes": lists_and_bytes,
     "Parquet by Polars": lambda frame, folder: pl.from_pandas(frame).write_parquet(folder / "a") or folder / "a",
     "Arrow": arrow,
     "Arrow of dictionaries": dictionaries,
@@ -232,3 +248,42 @@ def test_planes_to_predict_that_are_alike_are_one_picture(kind, tmp_path):
     path = tmp_path / f"a.{kind}"
     savemat(path, {"X": np.moveaxis(x, 0, -1)}) if kind == "mat" else np.save(path, x)
     assert formats.read(path, Wanted(labelled=False, shape=(28, 28))).x.size == 784
+
+
+@pytest.mark.parametrize("label", [b"\xff\xfe", b"a\0b", b"\x89PNG\r\n\x1a\n"])
+def test_bytes_that_are_no_text_are_no_labels(label, tmp_path):
+    labels = [b"cat", label, *[b"dog"] * 22]
+    table = pa.table({"image": X.tolist(), "label": pa.array(labels, pa.binary())})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="row 2, column label: not a label; expected the name of a class, found b'"):
+        formats.read(tmp_path / "a.parquet", Wanted(labelled=True))
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "right"),
+    [
+        (("a", "b", "c"), ("c", "b", "a"), [2, 1]),
+        (("a", "b", "c"), ("b", "c"), [1, 2]),
+        (("a", "b", "c"), (), [0, 1]),
+        ((), (), [0, 1]),
+    ],
+)
+def test_the_names_of_a_test_set_that_numbers_its_classes_decide(train, test, right):
+    """As hubs describe them: each file names its numbers in an order of its own."""
+    x = np.zeros((2, 4), np.uint8)
+    parts = [Content(x, np.array([0, 1]), (2, 2), classes=names) for names in (train, test)]
+    found = with_test(*parts, "a")
+    assert found.test.labels.tolist() == right
+    assert found.labels.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "expected", "found"),
+    [((), ("b", "a"), "numbers", "b, a"), (("a", "b"), ("a", "b", "c"), "a, b", "c")],
+)
+def test_a_test_set_with_other_names_is_refused(train, test, expected, found):
+    x = np.zeros((2, 4), np.uint8)
+    parts = [Content(x, np.array([0, 1]), (2, 2), labels_at="t", classes=names) for names in (train, test)]
+    message = f"a: the labels: classes of test and train differ; expected {expected}, as in t, found {found}; give both"
+    with pytest.raises(DataError, match=message):
+        with_test(*parts, "a")

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
+from scipy.sparse import csc_matrix
 
 from fnnet import data
 from fnnet.data import Reading, mat, named
@@ -271,3 +272,26 @@ def test_a_remedy_for_the_axis_of_the_images_works(height, tmp_path):
     refused(path, f"X: the axis of the images is not clear; .*{remedy} the images as NPZ, images first")
     if height == 5:
         assert np.array_equal(data.load(path, flat=(12, 5)).train.x, x.reshape(12, -1))
+
+
+PICTURES = np.random.default_rng(8).integers(0, 256, (20, 5, 6), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_is_no_array_of_numbers_is_named(packed, tmp_path):
+    x, names = np.moveaxis(PICTURES, 0, -1), np.array(["one", "two"])[np.arange(len(PICTURES)) % 2]
+    labels, path = np.arange(len(PICTURES)) % 2, tmp_path / "a.mat"
+    for arrays, name, what in (
+        ({"X": x, "y": names}, "y", "text"),
+        ({"X": x, "y": names.astype(object)}, "y", "a cell array"),
+        ({"X": csc_matrix(PICTURES.reshape(len(PICTURES), -1) / 1.0), "y": labels}, "X", "a sparse matrix"),
+        ({"X": x, "y": csc_matrix(labels / 1.0)}, "y", "a sparse matrix"),
+    ):
+        savemat(path, arrays, do_compression=packed)
+        with pytest.raises(DataError, match=f": {name}: not an array of numbers; .* found {what}; store") as caught:
+            data.load(path)
+        assert missing_parts(caught.value) == []
+        if name == "y":
+            assert len(data.read_images(path, PICTURES.shape[1:])) == len(PICTURES)
+    savemat(path, {"X": x, "y": labels, "data": "as Kaggle has it", "val_labels": names, "target": "digits"})
+    assert np.array_equal(data.load(path).train.labels, labels)

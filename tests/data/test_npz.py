@@ -1,9 +1,11 @@
 """NPZ archives: read rightly or refused with member and remedy."""
 
+import warnings
 import zipfile
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from fnnet import data
 from fnnet.data import npz as npz_reader
@@ -190,3 +192,31 @@ def test_arrays_beside_those_of_a_part_are_noted(more, tmp_path, small_images):
         data.read_images(npz(tmp_path / "b.npz", x_test=x, x_train=x, **{more: x[:1]}), (2, 2), notify=told.append)
     )
     assert [note.partition(": ")[2] for note in told] == [f"{more} not used: x_test is"]
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "coo", "bsr", "dia"])
+def test_the_numbers_of_a_sparse_matrix_are_no_images(form, tmp_path):
+    """As many as an image has pixels were taken for one."""
+    path = tmp_path / "a.npz"
+    scipy.sparse.save_npz(path, scipy.sparse.csr_matrix(np.eye(16)).asformat(form))
+    for read in (lambda: data.load(path), lambda: data.read_images(path, (4, 4))):
+        with pytest.raises(DataError, match="data: a sparse matrix; expected an array of all pixels, found data"):
+            read()
+
+
+def test_labels_of_16_bit_floats(tmp_path, small_images):
+    """The largest label that is allowed is more than such a number can be."""
+    x, labels = small_images
+    path = npz(tmp_path / "a.npz", x_train=x, y_train=labels.astype(np.float16))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.array_equal(data.load(path).train.labels, labels)
+        path = npz(tmp_path / "a.npz", x_train=x, y_train=np.where(labels == 3, np.nan, labels).astype(np.float16))
+        with pytest.raises(DataError, match=r"y_train\[\d+\]: value out of range; .* found nan"):
+            data.load(path)
+
+
+def test_an_array_named_shape_is_no_sign_of_a_sparse_matrix(tmp_path, small_images):
+    x, labels = small_images
+    path = npz(tmp_path / "a.npz", data=x, target=labels, shape=x.shape, indices=labels)
+    assert np.array_equal(data.load(path).train.labels, labels)

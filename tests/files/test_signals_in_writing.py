@@ -1,11 +1,17 @@
 """A signal at any moment of writing a file leaves the file as it was, or whole, and nothing beside it."""
 
 import contextlib
+import os
+import shutil
 import sys
 
+import numpy as np
 import pytest
 
-from fnnet.files import disk
+from fnnet.core.state import Examples
+from fnnet.data import Dataset
+from fnnet.data.convert import convert
+from fnnet.files import disk, lock
 
 OLD, NEW = b"old", b"new and longer"
 
@@ -62,3 +68,39 @@ def test_a_signal_at_any_moment_leaves_nothing_behind(function, allowed, tmp_pat
         assert path.read_bytes() in allowed, moments
     assert moments > 20
     assert path.read_bytes() == (NEW if NEW in allowed else OLD)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("replaced", [False, True], ids=["of one that ended", "of one that took it over"])
+def test_f61_a_signal_as_a_lock_is_put_aside_leaves_no_other_file(replaced, tmp_path):
+    path, moments = tmp_path / lock.NAME, 0
+    came = True
+    while came:
+        path.write_bytes(OLD)
+        with open(path, "rb") as seen:
+            if replaced:
+                (tmp_path / "new").write_bytes(NEW)
+                os.replace(tmp_path / "new", path)
+            moments += 1
+            came = SignalAt(moments).run(lock._put_aside, seen.fileno(), path, disk.DISK)
+        there = [each.name for each in tmp_path.iterdir()]
+        assert there in ([lock.NAME], []), moments
+        if replaced:
+            assert path.read_bytes() == NEW, moments
+    assert moments > 20
+    assert there == [lock.NAME] * replaced
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_as_a_folder_is_converted_leaves_the_folder_or_nothing(tmp_path):
+    x, labels = np.arange(8, dtype=np.uint8).reshape(2, 4), np.arange(2)
+    dataset = Dataset("a", "a", Examples(x, labels), None, ("a", "b"), (2, 2))
+    moments, came = 0, True
+    while came:
+        moments += 1
+        came = SignalAt(moments).run(convert, dataset, tmp_path / "out", "idx")
+        there = [each.name for each in tmp_path.iterdir()]
+        assert there in (["out"], []), moments
+        shutil.rmtree(tmp_path / "out", ignore_errors=came)
+    assert moments > 200
+    assert there == ["out"]

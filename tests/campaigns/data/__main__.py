@@ -29,12 +29,15 @@ OPTIONS = {
 
 def shown(reading):
     """The options of a row."""
-    values = {
-        name: "x".join(map(str, value)) if name == "flat" else len(value) if name == "classes" else value
-        for name, value in reading.items()
-    }
-    words = (f"`{OPTIONS.get(name, name)}{'' if value is True else f' {value}'}`" for name, value in values.items())
-    return " ".join(words)
+    return " ".join(f"`{' '.join(_typed(*each))}`" for each in reading.items())
+
+
+def _typed(name, value):
+    """An option as it is typed."""
+    if name == "classes" and not all(each.isdecimal() for each in value):
+        return "--class-names", ",".join(value)
+    value = "x".join(map(str, value)) if name == "flat" else len(value) if name == "classes" else value
+    return (OPTIONS.get(name, name),) if value is True else (OPTIONS.get(name, name), str(value))
 
 
 def version(name):

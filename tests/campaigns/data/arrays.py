@@ -4,7 +4,7 @@ import gzip
 
 import numpy as np
 
-from tests.campaigns.data import IMAGES, LABELS, Case, X
+from tests.campaigns.data import IMAGES, LABELS, WORDS, Case, X
 
 IDX, NUMPY = "IDX", "Arrays of NumPy"
 TYPES = {"u1": 8, "i1": 9, "i2": 11, "i4": 12, "f4": 13, "f8": 14}
@@ -133,6 +133,7 @@ def npy(x, labels, order="C"):
 def of_numpy():
     """The rows of arrays."""
     half, (a, b) = 30, ("x_train", "y_train")
+    inked = np.concatenate([np.full_like(np.repeat(IMAGES[..., None], 3, axis=3), 255), IMAGES[..., None]], axis=3)
     x3, stored = np.repeat(IMAGES[..., None], 3, axis=3), np.eye(10)[LABELS]
     yield (
         "x_train, y_train, x_test, y_test",
@@ -172,9 +173,35 @@ def of_numpy():
     yield "big-endian int32", npz(**{a: IMAGES.astype(">i4"), b: LABELS})
     yield "truth values", npz(**{a: IMAGES > 127, b: LABELS}), {}, ((X > 127).astype(np.uint8) * 255, LABELS)
     yield "one-hot labels", npz(**{a: IMAGES, b: stored}), {}, None, ("one-hot",)
+    yield "labels as 16-bit floats", npz(**{a: IMAGES, b: LABELS.astype(np.float16)})
+    yield "one-hot truth values", npz(**{a: IMAGES, b: stored > 0}), {}, None, ("one-hot",)
+    yield (
+        "a test set whose labels are one-hot, those of training not",
+        npz(x_train=IMAGES, y_train=LABELS, x_test=IMAGES[:half], y_test=stored[:half]),
+        {},
+        None,
+        ("one-hot",),
+    )
+    yield "(n, 3, 28, 28), grey stored as colour", npz(**{a: np.moveaxis(x3, 3, 1), b: LABELS})
+    yield "(n, 28, 28, 4), white ink in the alpha channel", npz(**{a: inked, b: LABELS})
     yield "labels as floats", npz(**{a: IMAGES, b: LABELS.astype(np.float32)})
     yield "x_train.npy beside y_train.npy", npy(IMAGES, LABELS)
     yield "in Fortran's order", npy(IMAGES, LABELS, "F")
+
+
+def of_planes():
+    """The rows of arrays to predict that may be one picture in colours, or several in grey."""
+    alike = np.repeat(IMAGES[:1], 3, axis=0)
+    apart = np.stack([IMAGES[3], np.roll(IMAGES[4], 14, axis=0), np.roll(IMAGES[5], 14, axis=1)])
+    one, three = (X[:1], None, (28, 28)), (apart.reshape(3, -1), None, (28, 28))
+    doubt, last = "one picture in colours, or several in grey", np.moveaxis(IMAGES[:3], 0, -1)
+    yield "(3, 28, 28) to predict, planes that are alike: one picture in colours", alike, one
+    yield "(28, 28, 3) to predict, planes that are alike: one picture in colours", np.moveaxis(alike, 0, -1), one
+    yield "(3, 28, 28) to predict, planes that are not: three pictures in grey", apart, three
+    yield "(28, 28) to predict: one picture", IMAGES[0], one
+    yield "(1, 28, 28, 3) to predict", np.moveaxis(alike, 0, -1)[None], one
+    yield "(3, 28, 28) to predict, in doubt", IMAGES[:3], doubt
+    yield "(28, 28, 3) to predict, in doubt", last, doubt
 
 
 def wrong():
@@ -187,6 +214,19 @@ def wrong():
     yield IDX, "labels alone", one_of(pair(), "train-labels-idx1-ubyte"), "train-labels"
     yield NUMPY, "an array of objects: a pickle", npz(x_train=odd, y_train=LABELS), "object"
     yield NUMPY, "floats from -2 to 2", npz(x_train=IMAGES / 63.75 - 2, y_train=LABELS), "value out of range"
+    names = np.array(WORDS)[LABELS]
+    yield NUMPY, "labels that are text", npz(x_train=IMAGES, y_train=names), "y_train: dtype; expected integers"
+    yield NUMPY, "labels that are bytes", npz(x_train=IMAGES, y_train=names.astype("S")), "y_train: dtype"
+    yield NUMPY, "labels that are objects", npz(x_train=IMAGES, y_train=names.astype(object)), "pickled objects"
+    yield NUMPY, "a label of NaN", npz(x_train=IMAGES, y_train=np.where(LABELS == 3, np.nan, LABELS)), "found nan"
+    yield NUMPY, "labels of -1 and 1", npz(x_train=IMAGES, y_train=np.where(LABELS > 4, 1, -1)), "value out of range"
+    yield NUMPY, "one row of labels", npz(x_train=IMAGES, y_train=LABELS[None]), "y_train: no labels"
+    yield (
+        NUMPY,
+        "(n, 3, 28, 3): channels first or last",
+        npz(x_train=np.zeros((60, 3, 28, 3)), y_train=LABELS),
+        "the axis of the channels",
+    )
     yield NUMPY, "images without labels", npz(x_train=IMAGES), "labels missing"
     yield NUMPY, "complex numbers", npz(x_train=IMAGES.astype(complex), y_train=LABELS), "complex"
 
@@ -203,3 +243,6 @@ def cases():
             reading, expected, codes = (*rest, *({}, None, ())[len(rest) :])
             yield Case(group, what, by, write, reading, expected, codes=codes)
         yield from (case for case in bad if case.group == group)
+    for what, array, right in of_planes():
+        told = {"refused": right} if isinstance(right, str) else {"expected": right}
+        yield Case(NUMPY, what, "numpy", npz(x_test=array), images=True, **told)

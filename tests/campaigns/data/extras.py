@@ -1,14 +1,11 @@
-"""Formats of other programs: HDF5, MATLAB, Parquet, Arrow, TIFF, ARFF, libsvm, and frames."""
-
-import io
+"""Formats of other programs: HDF5, MATLAB, TIFF."""
 
 import numpy as np
 
-from tests.campaigns.data import CLASSES, IMAGES, LABELS, Case, X, by_class
-from tests.campaigns.data.tables import NAMES, frame
+from tests.campaigns.data import IMAGES, LABELS, Case, X, by_class
+from tests.campaigns.data.tables import NAMED
 
-HDF5, MATLAB, COLUMNS, TIFF = "HDF5", "MATLAB", "Parquet and Arrow", "TIFF, in a folder for each class"
-ARFF, LIBSVM = "ARFF", "libsvm text"
+HDF5, MATLAB, TIFF = "HDF5", "MATLAB", "TIFF, in a folder for each class"
 HALF = 30
 
 
@@ -54,6 +51,15 @@ def of_hdf5():
     yield "big-endian 16 bits", hdf5(images=IMAGES.astype(">i2"), labels=LABELS)
 
 
+def wrong_hdf5():
+    """The rows of HDF5 that are refused, and words of the line."""
+    x, text = IMAGES, NAMED.astype("S")
+    whole = {"X__data": X[X > 0], "X__indices": np.flatnonzero(X) % 784, "X__indptr": np.arange(61), "y": LABELS}
+    yield "labels that are text", hdf5(x_train=x, y_train=NAMED.astype(object)), "y_train: not numbers"
+    yield "labels that are bytes", hdf5(x_train=x, y_train=text), "y_train: not numbers"
+    yield "a sparse matrix, as AnnData has it", hdf5(**whole), "X/data: a sparse matrix"
+
+
 def matlab(name="savemat", **arrays):
     """Write variables with SciPy."""
 
@@ -96,6 +102,7 @@ def of_matlab():
         None,
         ("pixel-order",),
     )
+    yield "truth values with a single 1", "scipy", matlab(X=last, y=np.eye(10)[LABELS] > 0), {}, None, ("one-hot",)
     yield (
         "labels from 1 to 10, 10 for 0, as SVHN has them",
         "scipy",
@@ -106,84 +113,19 @@ def of_matlab():
     yield "version 7.3", "h5py", matlab_7(X=last, y=LABELS[:, None])
 
 
-def in_columns(form, made, **options):
-    """Write a table of pyarrow."""
-
-    def write(folder):
-        import pyarrow
-        from pyarrow import feather, parquet
-
-        table = made()
-        path = folder / f"a.{form}"
-        if form == "parquet":
-            parquet.write_table(table, path, **options)
-        elif form == "feather":
-            feather.write_feather(table, path, **options)
-        else:
-            with pyarrow.ipc.new_stream(path, table.schema) as writer:
-                writer.write_table(table)
-        return path
-
-    return write
+def wrong_matlab():
+    """The rows of MATLAB that are refused, and words of the line."""
+    last = IMAGES.transpose(1, 2, 0)
+    yield "labels in a cell array", matlab(X=last, y=NAMED.astype(object)), "found a cell array"
+    yield "labels that are text", matlab(X=last, y=NAMED), "y: not an array of numbers"
+    yield "a sparse matrix", sparse_matlab, "X: not an array of numbers"
 
 
-def wide():
-    """A column for each pixel."""
-    import pyarrow
+def sparse_matlab(folder):
+    """Write a sparse matrix."""
+    from scipy.sparse import csc_matrix
 
-    return pyarrow.table({"label": LABELS, **{name: X[:, n] for n, name in enumerate(NAMES)}})
-
-
-def lists(depth=1):
-    """A column of lists of numbers."""
-    import pyarrow
-
-    return pyarrow.table({"image": (X if depth == 1 else IMAGES).tolist(), "label": LABELS})
-
-
-def of_hub(form="PNG"):
-    """Packed pictures in a column of structures, as model hubs store them."""
-    import pyarrow
-    from PIL import Image
-
-    rows = []
-    for number, image in enumerate(IMAGES):
-        into = io.BytesIO()
-        Image.fromarray(image).save(into, form)
-        rows.append({"bytes": into.getvalue(), "path": f"{number}.{form.lower()}"})
-    return pyarrow.table({"image": rows, "label": LABELS})
-
-
-def by_library(library, **options):
-    """Write the frame of Kaggle's table with pandas or Polars."""
-
-    def write(folder):
-        made = frame()
-        if library == "pandas":
-            made.to_parquet(folder / "a.parquet", **options)
-        else:
-            import polars
-
-            polars.DataFrame({name: made[name].to_numpy() for name in made}).write_parquet(folder / "a.parquet")
-        return folder / "a.parquet"
-
-    return write
-
-
-def of_columns():
-    """The rows of Parquet and Arrow."""
-    yield "Parquet, a column for each pixel", "pyarrow", in_columns("parquet", wide)
-    yield "Parquet by pandas", "pandas+pyarrow", by_library("pandas")
-    yield "Parquet by Polars", "polars", by_library("polars")
-    yield "Parquet, packed by zstd", "pyarrow", in_columns("parquet", wide, compression="zstd")
-    yield "Parquet, packed by gzip", "pyarrow", in_columns("parquet", wide, compression="gzip")
-    yield "Parquet, lists of 784 numbers", "pyarrow", in_columns("parquet", lists)
-    yield "Parquet, lists of 28 lists", "pyarrow", in_columns("parquet", lambda: lists(2))
-    yield "Parquet, PNG as model hubs store them", "pyarrow+PIL", in_columns("parquet", of_hub)
-    yield "Parquet, TIFF in the same way", "pyarrow+PIL", in_columns("parquet", lambda: of_hub("TIFF"))
-    yield "Feather", "pyarrow", in_columns("feather", wide)
-    yield "Feather, packed by lz4", "pyarrow", in_columns("feather", wide, compression="lz4")
-    yield "an Arrow stream, PNG as model hubs store them", "pyarrow+PIL", in_columns("arrow", of_hub)
+    return matlab(X=csc_matrix(X.astype(float)), y=LABELS)(folder)
 
 
 def tiffs(save):
@@ -237,55 +179,12 @@ def of_tiff():
     yield "32 bits", "tifffile", tiffs(by_tifffile(lambda image: image.astype(np.int32)))
 
 
-def libsvm(x=X, labels=LABELS, **options):
-    """Write with scikit-learn."""
-
-    def write(folder):
-        from sklearn.datasets import dump_svmlight_file
-
-        dump_svmlight_file(x.astype(float), labels, str(folder / "a.txt"), **options)
-        return folder / "a.txt"
-
-    return write
-
-
-def arff(sparse=False):
-    """Write with liac-arff."""
-
-    def write(folder):
-        import arff as liac
-
-        attributes = [(name, "INTEGER") for name in NAMES] + [("class", list(CLASSES))]
-        rows = [[*row, str(label)] for row, label in zip(X.tolist(), LABELS.tolist(), strict=True)]
-        if sparse:
-            rows = [{n: value for n, value in enumerate(row) if value not in (0, "0")} for row in rows]
-        with open(folder / "a.arff", "w") as file:
-            liac.dump({"relation": "digits", "attributes": attributes, "data": rows}, file)
-        return folder / "a.arff"
-
-    return write
-
-
 def cases():
     """All rows of this page."""
     pages = [
         *((HDF5, what, "h5py", *rest) for what, *rest in of_hdf5()),
         *((MATLAB, *row) for row in of_matlab()),
-        *((COLUMNS, *row) for row in of_columns()),
         *((TIFF, what, by, write, {}, by_class()) for what, by, write in of_tiff()),
-        (ARFF, "dense, as OpenML has MNIST", "arff", arff()),
-        (ARFF, "sparse", "arff", arff(sparse=True)),
-        (LIBSVM, "numbered from 1", "sklearn", libsvm(zero_based=False), {"flat": (28, 28)}, None, ("first-index",)),
-        (LIBSVM, "numbered from 0", "sklearn", libsvm(zero_based=True), {"first_index": 0, "flat": (28, 28)}),
-        (
-            LIBSVM,
-            "floats from 0 to 1",
-            "sklearn",
-            libsvm(X / 255, zero_based=False),
-            {"first_index": 1, "flat": (28, 28)},
-            None,
-            ("unit-pixels",),
-        ),
     ]
     for group, what, by, write, *rest in pages:
         reading, expected, codes = (*rest, *({}, None, ())[len(rest) :])
@@ -295,3 +194,5 @@ def cases():
         MATLAB, "rows of pixels, stored by row or by column", "scipy", matlab(X=X, y=LABELS), refused="transpose"
     )
     yield Case(HDF5, "no images", "h5py", hdf5(weights=rows), refused="no array")
+    for group, by, made in ((HDF5, "h5py", wrong_hdf5), (MATLAB, "scipy", wrong_matlab)):
+        yield from (Case(group, what, by, write, refused=words) for what, write, words in made())

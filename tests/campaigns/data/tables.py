@@ -9,13 +9,14 @@ import zipfile
 
 import numpy as np
 
-from tests.campaigns.data import IMAGES, LABELS, Case, X
+from tests.campaigns.data import BY_NAME, IMAGES, LABELS, WORDS, Case, X
 
 CSV = "CSV and other tables of numbers as text"
 NAMES = [f"pixel{number}" for number in range(784)]
 KAGGLE = np.column_stack([LABELS, X])
 LAST = np.column_stack([X, LABELS])
 PASSED = ("column-passed-over",)
+NAMED, OF_NAMES = np.array(WORDS)[LABELS], (X, BY_NAME[LABELS])
 SMALL = IMAGES[:, 6:22, 6:22].reshape(-1, 256)
 
 
@@ -236,6 +237,40 @@ def read():
         by_pandas(lambda: frame(x=IMAGES.transpose(0, 2, 1).reshape(-1, 784))),
         {"transpose": True},
     )
+    for what, at in (("first", 0), ("last", -1)):
+        yield (
+            f"labels that are names, {what}",
+            "pandas",
+            by_pandas(lambda at=at: frame(at=at, labels=NAMED)),
+            {},
+            OF_NAMES,
+        )
+    yield (
+        "labels that are names, without a header",
+        "pandas",
+        by_pandas(lambda: frame(labels=NAMED), header=False),
+        {},
+        OF_NAMES,
+    )
+    yield (
+        "labels that are names, every cell in quotes",
+        "polars",
+        by_polars(lambda: frame(labels=NAMED), quote_style="always"),
+        {},
+        OF_NAMES,
+    )
+    yield (
+        "labels that are names, in the order of a model",
+        "pandas",
+        by_pandas(lambda: frame(labels=NAMED)),
+        {"classes": WORDS},
+    )
+    yield (
+        "labels that are numbers in quotes",
+        "polars",
+        by_polars(lambda: frame(labels=LABELS.astype(str)), quote_style="non_numeric"),
+    )
+    yield "labels as floats: 7.0", "pandas", by_pandas(lambda: frame(labels=LABELS.astype(float)))
     yield "labels from 1", "pandas", by_pandas(lambda: frame(labels=LABELS + 1)), {"first_label": 1}
     yield (
         "16x16 pixels",
@@ -248,6 +283,7 @@ def read():
 
 def refused():
     """The rows that are refused, and words of the line."""
+    one_less = [None if number == 7 else name for number, name in enumerate(NAMED.tolist())]
     some, few = (np.column_stack([X[:, :number], LABELS]) for number in (17, 16))
     yield "decimal commas", "pandas", by_pandas(lambda: frame(x=X / 255), sep=";", decimal=","), "a decimal comma"
     yield "UTF-16", "pandas", by_pandas(encoding="utf-16"), "UTF-16 text"
@@ -288,6 +324,14 @@ def refused():
         "",
         packed(lambda content: gzip.compress(content)[:-20], "a.csv.gz"),
         "gzip",
+    )
+    yield "a label is missing among names", "pandas", by_pandas(lambda: frame(labels=one_less)), "a label is missing"
+    yield "names among labels that are numbers", "", as_text(spoiled(3, 0, "three")), "line 4, column 1: not a label"
+    yield (
+        "names that are as many as the rows",
+        "pandas",
+        by_pandas(lambda: frame(labels=[f"image {n}" for n in range(60)])),
+        "names that hardly ever occur twice",
     )
     yield "labels above the classes", "pandas", by_pandas(lambda: frame(labels=LABELS + 1)), "label out of range"
 
