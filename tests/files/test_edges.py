@@ -255,7 +255,7 @@ def test_a_folder_where_no_file_may_be_made(tmp_path, monkeypatch):
 def test_the_temporary_file_of_another_writer_stays(tmp_path, monkeypatch):
     """Should two writers draw one name: the file that is there is not removed."""
     monkeypatch.setattr(secrets, "token_hex", lambda size: "00000000")
-    theirs = Path(disk._name_beside(tmp_path / "a"))
+    theirs = Path(disk.name_beside(tmp_path / "a"))
     theirs.write_bytes(b"theirs")
     with pytest.raises(StorageError):
         disk.write_file(tmp_path / "a", b"ours")
