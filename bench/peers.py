@@ -188,18 +188,25 @@ def engines_section(machines: list[dict[str, Any]]) -> str:
     parts = []
     for results in machines:
         slower = [f"{row['work']} ({row['fastest']} {row['ratio']:.2f})" for row in results["rows"] if row["ratio"] < 1]
+        measured = {row["work"] for row in results["rows"]}
+        missing = [work.name for work in PREDICTIONS if work.name not in measured]
         parts.append(
             f"\n## {results['cpu']}\n\n{table(results['rows'], PREDICTIONS, ENGINES)}\n"
             f"fnnet is slower in {len(slower)} of {len(results['rows'])} rows: {'; '.join(slower) or 'none'}.\n\n"
-            f"{machine_line(results)}. Written by `python -m bench.peers --predict`.\n"
+            + (f"Not measured on this machine: {'; '.join(missing)}.\n\n" if missing else "")
+            + f"{machine_line(results)}. Written by `python -m bench.peers --predict`.\n"
         )
     return "".join(parts) + "\n"
 
 
 def check(readme: str, page: str) -> list[str]:
     """Return how the tables differ from their JSON, and their rows from this program's."""
-    faults = []
     results, machines = json.loads(RESULTS.read_text()), json.loads(ENGINES_RESULTS.read_text())
+    found, wanted = {row["work"] for row in results["rows"]}, {work.name for work in WORKLOADS}
+    unknown = {row["work"] for each in machines for row in each["rows"]} - {work.name for work in PREDICTIONS}
+    if found != wanted or unknown:
+        return [f"the program has other rows: {sorted((found ^ wanted) | unknown)}"]
+    faults = []
     for title, text, inside in (
         ("the README", readme, section(results)),
         ("docs/engines.md", page, engines_section(machines)),
@@ -208,11 +215,6 @@ def check(readme: str, page: str) -> list[str]:
             faults.append(f"{title} has no table of bench.peers")
         elif text.split(BEGIN)[1].split(END, maxsplit=1)[0] != inside:
             faults.append(f"the table of {title} is not that of its JSON")
-    measured = [row["work"] for row in results["rows"]], [row["work"] for each in machines for row in each["rows"]]
-    for found, works in zip(measured, (WORKLOADS, PREDICTIONS), strict=True):
-        wanted = [work.name for work in works]
-        if {*found} != {*wanted}:
-            faults.append(f"the program has other rows: {sorted({*found} ^ {*wanted})}")
     return faults
 
 

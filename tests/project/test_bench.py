@@ -38,9 +38,16 @@ def test_a_page_with_other_rows_fails(which, spoil, fault):
 
 @pytest.mark.parametrize("name", ["WORKLOADS", "PREDICTIONS"])
 def test_a_program_with_other_rows_fails(monkeypatch, name):
-    last = getattr(workloads, name)[-1]
-    monkeypatch.setattr(peers, name, (*getattr(workloads, name)[:-1], last._replace(name="new"), last))
-    assert "other rows: ['new']" in " ".join(peers.check(README, PAGE))
+    rows = getattr(workloads, name)
+    monkeypatch.setattr(peers, name, rows[1:])
+    assert peers.check(README, PAGE) == [f"the program has other rows: {[rows[0].name]}"]
+
+
+def test_rows_that_a_machine_lacks_are_named(monkeypatch):
+    monkeypatch.setattr(peers, "PREDICTIONS", (*workloads.PREDICTIONS, workloads.prediction("one", (784, 10), "bytes")))
+    assert peers.check(README, PAGE) == ["the table of docs/engines.md is not that of its JSON"]
+    text = peers.engines_section(json.loads(peers.ENGINES_RESULTS.read_text()))
+    assert "1 image, bytes, 784-10.\n" in text.partition("Not measured on this machine: ")[2]
 
 
 def test_no_losing_row_is_hidden():
