@@ -132,7 +132,9 @@ def mnn_engine(task: Task) -> Engine:
 
     def answer(rows: Any) -> Any:
         inputs.copyFromHostTensor(MNN.Tensor(shape, kind, rows, MNN.Tensor_DimensionType_Caffe))
-        model.runSession(session)
+        code = model.runSession(session)
+        if code:
+            raise RuntimeError(f"MNN's runSession returned {code}")
         return np.array(outputs.getNumpyData(), copy=False)
 
     return Engine(answer)
