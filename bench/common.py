@@ -10,7 +10,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 UNITS: Final = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6))
-PACKAGES: Final = ("numpy", "numba", "torch", "jax", "scikit-learn", "onnxruntime")
+PACKAGES: Final = ("numpy", "numba", "torch", "jax", "scikit-learn", "onnxruntime", "ai-edge-litert", "mnn", "openvino")
 
 
 def cpu_name() -> str:

@@ -2,13 +2,16 @@
 
 Every library runs in two processes, one with one thread and one with all, which take turns. The table has the medians
 of the rounds, for each library its faster setting; one that takes twice as long as the fastest in the first round is
-not measured again. FNNET_DATA is the folder of MNIST.
+not measured again. FNNET_DATA is the folder of MNIST. PEERS_BIN is the folder of libxsmm-dnn's program mlp_mnist, where
+it was built (tests/mlp, with MNIST's files in datasets/mnist); without it there is a column less.
 
 python -m bench.peers                       measure everything (20 minutes), write docs/peers.json and the README
+python -m bench.peers --predict             measure predictions beside other engines, write docs/engines.json and .md
+python -m bench.peers --shape 784-500-10    measure predictions of networks of this shape; nothing is written
 python -m bench.peers --only 784-128-10     only workloads whose names contain this; nothing is written
-python -m bench.peers --only 784-128-10 --merge    the same, and replace their rows
-python -m bench.peers --write               write the README's table from docs/peers.json again
-python -m bench.peers --check               compare the README's table with docs/peers.json and this program
+python -m bench.peers --only 784-128-10 --merge    the same, and write their rows in the place of those before
+python -m bench.peers --write               write both tables from their JSON again
+python -m bench.peers --check               compare both tables with their JSON and this program
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -27,14 +30,19 @@ from typing import Any, Final
 import click
 
 from bench.common import ROOT, cpu_name, rewrite, time_text, versions
+from bench.engines import CHECKED
 from bench.processes import Worker, run_program
-from bench.workloads import COUNTS, PROGRAM, WORKLOADS, Workload
+from bench.workloads import CLASSES, COUNTS, PIXELS, PREDICTIONS, PROGRAM, WORKLOADS, Workload, predictions
 from fnnet.limits import available_threads
 
 README: Final = ROOT / "README.md"
 RESULTS: Final = ROOT / "docs" / "peers.json"
 BEGIN, END = "<!-- bench.peers -->\n", "<!-- /bench.peers -->\n"
-PEERS: Final = ("PyTorch", "PyTorch compiled", "JAX", "scikit-learn", "ONNX Runtime", "NumPy")
+PEERS: Final = ("PyTorch", "PyTorch compiled", "JAX", "scikit-learn", "ONNX Runtime", "NumPy", "libxsmm-dnn")
+ENGINES_PAGE: Final = ROOT / "docs" / "engines.md"
+ENGINES_RESULTS: Final = ROOT / "docs" / "engines.json"
+"""A list: the results of each machine, by the name of its processor."""
+ENGINES: Final = ("LiteRT", "MNN", "OpenVINO", "OpenVINO, float32", "ONNX Runtime", "NumPy", "JAX", "PyTorch")
 
 
 @contextlib.contextmanager
@@ -52,48 +60,52 @@ def workers(names: Sequence[str], threads: int) -> Iterator[list[Worker]]:
             worker.end()
 
 
-def measure(number: int, rounds: int, threads: int) -> dict[str, Any]:
-    """Measure workload `number`: medians of interleaved rounds, for each library its faster number of threads."""
-    work = WORKLOADS[number]
+def measure(team: list[Worker], work: Workload, rounds: int, threads: int) -> dict[str, Any]:
+    """Measure a workload: medians of interleaved rounds, for each library its faster number of threads."""
     seconds: dict[tuple[str, int], list[float]] = {}
-    errors = {}
-    with workers(["fnnet", *PEERS, "peak"], threads) as team:
-        able = []
-        for worker in team:
-            worker.send({"work": number, "count": COUNTS[work.kind]})
-        for worker in team:
+    errors, lower = {}, {}
+    able = []
+    for worker in team:
+        worker.send({"work": work, "count": COUNTS[work.kind]})
+    for worker in team:
+        answer = worker.answer()
+        if answer.get("able"):
+            able.append(worker)
+            if answer.get("precision", "float32") != "float32":
+                lower[worker.name] = {"precision": answer["precision"], "wrong": answer["wrong"]}
+        elif "error" in answer:
+            errors[worker.name] = answer["error"]
+    for turn in range(rounds):
+        if turn == 1:
+            able = _in_the_race(able, seconds, lower)
+        for worker in able:
+            # The previous worker's threads may still be spinning.
+            time.sleep(0.2)
+            worker.send({})
             answer = worker.answer()
-            if answer.get("able"):
-                able.append(worker)
-            elif "error" in answer:
-                errors[worker.name] = answer["error"]
-        for turn in range(rounds):
-            if turn == 1:
-                able = _in_the_race(able, seconds)
-            for worker in able:
-                # The previous worker's threads may still be spinning.
-                time.sleep(0.2)
-                worker.send({})
-                answer = worker.answer()
-                if "seconds" in answer:
-                    seconds.setdefault((worker.name, worker.threads), []).append(answer["seconds"])
+            if "seconds" in answer:
+                seconds.setdefault((worker.name, worker.threads), []).append(answer["seconds"])
     medians = {key: median(taken) for key, taken in seconds.items()}
     best = {name: min(value for (other, _), value in medians.items() if other == name) for name, _ in medians}
     peak = 1 / best.pop("peak")
     ours = medians["fnnet", threads]
-    row = _row(work, ours, {name: value for name, value in best.items() if name != "fnnet"})
+    row = _row(work, ours, {name: value for name, value in best.items() if name != "fnnet"}, lower)
     gflops = work.gflop(1 if work.kind == "one" else COUNTS[work.kind]) / ours
     row |= {"fnnet, 1 thread": medians["fnnet", 1], "gflops": gflops, "peak_gflops": peak, "errors": errors}
     return row
 
 
-def _in_the_race(team: list[Worker], seconds: dict[tuple[str, int], list[float]]) -> list[Worker]:
+def _in_the_race(
+    team: list[Worker], seconds: dict[tuple[str, int], list[float]], lower: Container[str]
+) -> list[Worker]:
     """Return the workers that may still be the fastest.
 
-    A library that took twice as long as another in the first round keeps that figure: the ratio is to the fastest one.
+    A library that took twice as long as another in the first round keeps that figure: the ratio is to the fastest one
+    whose precision is not lower.
     """
     first = {key: taken[0] for key, taken in seconds.items()}
-    fastest = min((value for (name, _), value in first.items() if name not in ("fnnet", "peak")), default=0.0)
+    equals = [value for (name, _), value in first.items() if name not in ("fnnet", "peak") and name not in lower]
+    fastest = min(equals, default=0.0)
     return [
         worker
         for worker in team
@@ -101,10 +113,12 @@ def _in_the_race(team: list[Worker], seconds: dict[tuple[str, int], list[float]]
     ]
 
 
-def _row(work: Workload, ours: float, peers: dict[str, float]) -> dict[str, Any]:
-    fastest = min(peers, key=lambda name: peers[name]) if peers else None
+def _row(work: Workload, ours: float, peers: dict[str, float], lower: dict[str, Any] | None = None) -> dict[str, Any]:
+    equals = [name for name in peers if not lower or name not in lower]
+    fastest = min(equals, key=lambda name: peers[name]) if equals else None
     ratio = peers[fastest] / ours if fastest else None
-    return {"work": work.name, "fnnet": ours, "peers": peers, "fastest": fastest, "ratio": ratio, "target": work.target}
+    row = {"work": work.name, "fnnet": ours, "peers": peers, "fastest": fastest, "ratio": ratio, "target": work.target}
+    return row | ({"lower": lower} if lower else {})
 
 
 def measure_programs(rounds: int) -> list[dict[str, Any]]:
@@ -131,90 +145,165 @@ def measure_programs(rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Return the rows as a Markdown table."""
-    heads = ["work", "fnnet", *PEERS, "fnnet is faster by", "target"]
+def table(rows: list[dict[str, Any]], works: Sequence[Workload], names: Sequence[str]) -> str:
+    """Return the rows as a Markdown table, with a column for each library that is in one of them."""
+    columns = [name for name in names if any(name in row["peers"] for row in rows)]
+    heads = ["work", "fnnet", *columns, "fnnet is faster by", "target"]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for row in rows:
-        work = next(work for work in WORKLOADS if work.name == row["work"])
-        cells = [_amount(work, row["fnnet"])]
-        cells += [_amount(work, row["peers"][peer]) if peer in row["peers"] else "" for peer in PEERS]
+        work = next(work for work in works if work.name == row["work"])
+        cells = [_amount(work, row["fnnet"]), *(_cell(work, row, name) for name in columns)]
         ratio = f"{row['ratio']:.2f}" if row["ratio"] else ""
         lines.append("| " + " | ".join([row["work"], *cells, f"**{ratio}**", f"{row['target']:g}"]) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _cell(work: Workload, row: dict[str, Any], name: str) -> str:
+    if name not in row["peers"]:
+        return ""
+    amount = _amount(work, row["peers"][name])
+    lower = row.get("lower", {}).get(name)
+    return f"{amount}, {lower['precision']}: {lower['wrong']} of {CHECKED:,} differ" if lower else amount
 
 
 def _amount(work: Workload, value: float) -> str:
     return f"{value:.0f} MiB" if work.kind == "memory" else time_text(value)
 
 
+def machine_line(results: dict[str, Any]) -> str:
+    """Return what was measured on, and with which versions."""
+    return f"{results['cpu']}, {results['threads']} threads; peak {results['peak_gflops']:.0f} GFLOP/s; " + ", ".join(
+        f"{name} {version}" for name, version in results["versions"].items()
+    )
+
+
 def section(results: dict[str, Any]) -> str:
     """Return the README's text between the two marks."""
-    machine_line = (
-        f"{results['cpu']}, {results['threads']} threads; peak {results['peak_gflops']:.0f} GFLOP/s; "
-        + ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    )
-    return f"\n{table(results['rows'])}\n{machine_line}. Written by `python -m bench.peers`.\n\n"
+    rows = table(results["rows"], WORKLOADS, PEERS)
+    return f"\n{rows}\n{machine_line(results)}. Written by `python -m bench.peers`.\n\n"
 
 
-def check(readme: str) -> list[str]:
-    """Return how the README's table differs from docs/peers.json, and its rows from this program's."""
-    if BEGIN not in readme or END not in readme:
-        return ["the README has no table of bench.peers"]
-    inside = readme.split(BEGIN)[1].split(END, maxsplit=1)[0]
-    results = json.loads(RESULTS.read_text())
-    found, wanted = [row["work"] for row in results["rows"]], [work.name for work in WORKLOADS]
-    if found != wanted:
-        return [f"the program has other rows: {sorted({*found} ^ {*wanted})}"]
-    return [] if inside == section(results) else ["the README's table is not that of docs/peers.json"]
+def engines_section(machines: list[dict[str, Any]]) -> str:
+    """Return the text of docs/engines.md between the two marks: a table for each machine."""
+    parts = []
+    for results in machines:
+        slower = [f"{row['work']} ({row['fastest']} {row['ratio']:.2f})" for row in results["rows"] if row["ratio"] < 1]
+        measured = {row["work"] for row in results["rows"]}
+        missing = [work.name for work in PREDICTIONS if work.name not in measured]
+        parts.append(
+            f"\n## {results['cpu']}\n\n{table(results['rows'], PREDICTIONS, ENGINES)}\n"
+            f"fnnet is slower in {len(slower)} of {len(results['rows'])} rows: {'; '.join(slower) or 'none'}.\n\n"
+            + (f"Not measured on this machine: {'; '.join(missing)}.\n\n" if missing else "")
+            + f"{machine_line(results)}. Written by `python -m bench.peers --predict`.\n"
+        )
+    return "".join(parts) + "\n"
+
+
+def check(readme: str, page: str) -> list[str]:
+    """Return how the tables differ from their JSON, and their rows from this program's."""
+    results, machines = json.loads(RESULTS.read_text()), json.loads(ENGINES_RESULTS.read_text())
+    found, wanted = {row["work"] for row in results["rows"]}, {work.name for work in WORKLOADS}
+    unknown = {row["work"] for each in machines for row in each["rows"]} - {work.name for work in PREDICTIONS}
+    if found != wanted or unknown:
+        return [f"the program has other rows: {sorted((found ^ wanted) | unknown)}"]
+    faults = []
+    for title, text, inside in (
+        ("the README", readme, section(results)),
+        ("docs/engines.md", page, engines_section(machines)),
+    ):
+        if BEGIN not in text or END not in text:
+            faults.append(f"{title} has no table of bench.peers")
+        elif text.split(BEGIN)[1].split(END, maxsplit=1)[0] != inside:
+            faults.append(f"the table of {title} is not that of its JSON")
+    return faults
+
+
+def sizes_of(_context: click.Context, _option: click.Parameter, shapes: tuple[str, ...]) -> list[tuple[int, ...]]:
+    """Return the sizes of networks that are written 784-128-10."""
+    found = []
+    for shape in shapes:
+        sizes = tuple(int(size) if size.isdecimal() else 0 for size in shape.split("-"))
+        if len(sizes) < 2 or sizes[0] != PIXELS or sizes[-1] != CLASSES or min(sizes) < 1:
+            raise click.BadParameter(f"{shape} is not a network from {PIXELS} pixels to {CLASSES} classes: 784-128-10")
+        found.append(sizes)
+    return found
 
 
 @click.command()
 @click.option("--rounds", default=5, show_default=True, help="Rounds; the table has their medians.")
+@click.option("--predict", is_flag=True, help="Predictions, beside engines that answer for a network.")
+@click.option("--shape", multiple=True, callback=sizes_of, help="Predictions of this network; nothing is written.")
 @click.option("--only", default="", help="Only workloads whose names contain this; nothing is written.")
-@click.option("--merge", is_flag=True, help="With --only: replace their rows, if machine and libraries are the same.")
-@click.option("--check", "only_check", is_flag=True, help="Only compare the README's table.")
-@click.option("--write", "only_write", is_flag=True, help="Only write the README's table from the JSON.")
-@click.option("--out", default=str(RESULTS), show_default=True, help="The JSON file.")
-def main(rounds: int, only: str, merge: bool, only_check: bool, only_write: bool, out: str) -> None:
+@click.option(
+    "--merge", is_flag=True, help="With --only: write their rows, beside others of this machine and these libraries."
+)
+@click.option("--check", "only_check", is_flag=True, help="Only compare the tables.")
+@click.option("--write", "only_write", is_flag=True, help="Only write the tables from the JSON.")
+@click.option("--out", default=None, help="The JSON file; by default docs/peers.json, or docs/engines.json.")
+def main(
+    rounds: int,
+    predict: bool,
+    shape: list[tuple[int, ...]],
+    only: str,
+    merge: bool,
+    only_check: bool,
+    only_write: bool,
+    out: str | None,
+) -> None:
     """Compare fnnet with other libraries."""
     if only_check:
-        faults = check(README.read_text())
+        faults = check(README.read_text(), ENGINES_PAGE.read_text())
         for fault in faults:
             click.echo(fault, err=True)
         sys.exit(bool(faults))
     if only_write:
-        rewrite(README, BEGIN, section(json.loads(RESULTS.read_text())), END)
+        _write_tables()
         return
-    threads = available_threads()
+    if merge and (shape or not only):
+        raise click.UsageError("--merge goes with --only, and not with --shape")
+    predict = predict or bool(shape)
+    works = [work for sizes in shape for work in predictions(sizes)] or (PREDICTIONS if predict else WORKLOADS)
+    if not any(only in work.name for work in works):
+        raise click.UsageError(f"no row has a name that contains {only}")
+    path, threads = Path(out or (ENGINES_RESULTS if predict else RESULTS)), available_threads()
     results = {"cpu": cpu_name(), "threads": threads, "rounds": rounds, "versions": versions()}
-    if merge and not Path(out).exists():
-        raise click.UsageError(f"--merge needs {out}: measure everything first")
-    before = json.loads(Path(out).read_text()) if merge else None
-    if before and any(before[key] != value for key, value in results.items()):
-        raise click.UsageError(
-            f"{out} was measured on another machine, or with other libraries or rounds: measure everything"
-        )
+    stored = json.loads(path.read_text()) if path.exists() else []
+    machines = stored if isinstance(stored, list) else [stored]
+    here = next((each for each in machines if each["cpu"] == results["cpu"]), None)
+    if merge and (any(here[key] != value for key, value in results.items()) if here else not predict):
+        raise click.UsageError(f"{path} is of another machine, or of other libraries or rounds: measure everything")
+    rows = _rows(works, ENGINES if predict else PEERS, only, rounds, threads)
+    if shape or (only and not merge):
+        return
+    if merge:
+        known = {row["work"]: row for row in [*(here["rows"] if here else []), *rows]}
+        rows = [known[work.name] for work in works if work.name in known]
+    results |= {"peak_gflops": max(row["peak_gflops"] for row in rows if "peak_gflops" in row), "rows": rows}
+    others = [each for each in machines if each is not here]
+    path.write_text(json.dumps([*others, results] if predict else results, indent=1) + "\n")
+    if path.resolve() in (RESULTS, ENGINES_RESULTS):
+        _write_tables()
+
+
+def _rows(
+    works: Sequence[Workload], names: Sequence[str], only: str, rounds: int, threads: int
+) -> list[dict[str, Any]]:
     rows = []
-    for number, work in enumerate(WORKLOADS):
-        if work.kind in COUNTS and only in work.name:
-            row = measure(number, rounds, threads)
-            rows.append(row)
-            _say(work, row)
-    if only in "program":
+    with workers(["fnnet", *names, "peak"], threads) as team:
+        for work in works:
+            if work.kind in COUNTS and only in work.name:
+                rows.append(measure(team, work, rounds, threads))
+                _say(work, rows[-1])
+    if works is WORKLOADS and only in "program":
         for row in measure_programs(rounds):
             rows.append(row)
             _say(next(work for work in WORKLOADS if work.name == row["work"]), row)
-    if before:
-        fresh = {row["work"]: row for row in rows}
-        rows = [fresh.get(row["work"], row) for row in before["rows"]]
-    elif only:
-        return
-    peaks = [row["peak_gflops"] for row in rows if "peak_gflops" in row]
-    results |= {"peak_gflops": max(peaks), "rows": rows}
-    Path(out).write_text(json.dumps(results, indent=1) + "\n")
-    if Path(out).resolve() == RESULTS:
-        rewrite(README, BEGIN, section(results), END)
+    return rows
+
+
+def _write_tables() -> None:
+    rewrite(README, BEGIN, section(json.loads(RESULTS.read_text())), END)
+    rewrite(ENGINES_PAGE, BEGIN, engines_section(json.loads(ENGINES_RESULTS.read_text())), END)
 
 
 def _say(work: Workload, row: dict[str, Any]) -> None:
@@ -223,7 +312,8 @@ def _say(work: Workload, row: dict[str, Any]) -> None:
     ratio = (
         "no peer" if row["ratio"] is None else f"{row['ratio']:.2f} times {row['fastest']} (target {row['target']:g})"
     )
-    click.echo(f"{work.name}: {_amount(work, row['fnnet'])}{share}; {ratio}; {peers} {row.get('errors') or ''}")
+    more = [str(row[key]) for key in ("lower", "errors") if row.get(key)]
+    click.echo(f"{work.name}: {_amount(work, row['fnnet'])}{share}; {ratio}; {peers} {' '.join(more)}".rstrip())
 
 
 if __name__ == "__main__":

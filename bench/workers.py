@@ -1,6 +1,7 @@
 """One library in one process: `python -m bench.workers NAME THREADS` reads JSON lines and writes one for each.
 
-{"work": number, "count": images} prepares a workload, {} measures it.
+{"work": the fields of a workload, "count": images} prepares it, {} measures it. What predicts is in `bench.engines`:
+its answers are compared with NumPy's before they are timed.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import resource
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.workloads import RATE, WORKLOADS, Workload, images_and_labels
+from bench.engines import ENGINES, Engine, checked, fnnet_engine, task_of
+from bench.workloads import COUNTS, RATE, Workload, images_and_labels
 
 Run = Callable[[], float]
 """Runs the workload once and returns the seconds it took."""
@@ -34,10 +38,17 @@ def _timed(action: Callable[[], Any]) -> Run:
     return run
 
 
-def _one_by_one(answer: Callable[[Any], Any], x: Any) -> Run:
-    """Return the seconds per image of a thousand images, one at a time."""
-    rows = [x[i : i + 1] for i in range(min(1000, len(x)))]
-    timed = _timed(lambda: [answer(row) for row in rows])
+def _answering(engine: Engine, work: Workload, x: Any) -> Run:
+    """Answer for all images at once, or for a thousand one at a time: the seconds are those of one."""
+    if work.kind == "many":
+        return _timed(lambda: engine.answer(x))
+    rows = [x[i : i + 1] for i in range(min(COUNTS["one"], len(x)))]
+
+    def each() -> None:
+        for row in rows:
+            engine.answer(row)
+
+    timed = _timed(each)
     return lambda: timed() / len(rows)
 
 
@@ -64,38 +75,30 @@ def fnnet_run(work: Workload, count: int, threads: int) -> Run | None:
     """Run fnnet as a user calls it; an epoch includes its shuffle."""
     import fnnet
 
+    x, labels = images_and_labels(work, count)
+    if work.kind in ("one", "many"):
+        return _answering(fnnet_engine(task_of(work, x, threads)), work, x)
     epochs, plans, state = (
         module("training.epochs", "train"),
         module("training.plan", "plan"),
         module("core.state", "network"),
     )
     kernels = fnnet.load_kernels("numba", threads=threads)
-    x, labels = images_and_labels(work, count)
-    if work.kind in ("train", "step"):
-        batch = work.batch if work.kind == "train" else None
-        every = 1 if work.kind == "train" else 10
-        plan = plans.Plan(10**9, batch, RATE, report_every=every)
-        training = epochs.start(_initial(work), 0, plan)
-        reached: Iterator[Any] = epochs.epochs(training, state.Examples(x, labels), plan, kernels=kernels)
-        timed = _timed(lambda: next(reached))
-        return lambda: timed() / every
-    answer = fnnet.predictor(_initial(work), kernels=kernels)
-    return _one_by_one(answer, x) if work.kind == "one" else _timed(lambda: answer(x))
+    batch = work.batch if work.kind == "train" else None
+    every = 1 if work.kind == "train" else 10
+    plan = plans.Plan(10**9, batch, RATE, report_every=every)
+    training = epochs.start(_initial(work), 0, plan)
+    reached: Iterator[Any] = epochs.epochs(training, state.Examples(x, labels), plan, kernels=kernels)
+    timed = _timed(lambda: next(reached))
+    return lambda: timed() / every
 
 
 def numpy_run(work: Workload, count: int, threads: int) -> Run | None:
-    """Run NumPy: training in float64, as the notebook that the full-batch recipe comes from, prediction in float32."""
-    x, labels = _floats(work, count)
-    if work.kind == "step":
-        return _timed(_notebook_step(x.astype(np.float64).T.copy(), labels, work.sizes))
-    if work.kind not in ("one", "many"):
+    """Run NumPy: full-batch training in float64, as the notebook that its recipe comes from."""
+    if work.kind != "step":
         return None
-    (W1, b1), (W2, b2) = _initial(work).layers
-
-    def answer(rows: Any) -> Any:
-        return (np.maximum(rows @ W1 + b1, 0) @ W2 + b2).argmax(axis=1)
-
-    return _one_by_one(answer, x) if work.kind == "one" else _timed(lambda: answer(x))
+    x, labels = _floats(work, count)
+    return _timed(_notebook_step(x.astype(np.float64).T.copy(), labels, work.sizes))
 
 
 def _notebook_step(x: Any, labels: Any, sizes: tuple[int, ...]) -> Callable[[], None]:
@@ -123,22 +126,14 @@ def torch_run(work: Workload, count: int, threads: int, compiled: bool = False) 
     """Run PyTorch, eager or compiled, with the data as a tensor in memory and the fused optimizer."""
     import torch
 
-    torch.set_num_threads(threads)
-    if work.kind == "step":
+    if work.kind != "train":
         return None
+    torch.set_num_threads(threads)
     x, labels = (torch.from_numpy(np.ascontiguousarray(part)) for part in _floats(work, count))
     layers: list[Any] = []
     for inputs, outputs in itertools.pairwise(work.sizes):
         layers += [torch.nn.Linear(inputs, outputs), torch.nn.ReLU()]
     model = torch.nn.Sequential(*layers[:-1])
-    if work.kind in ("one", "many"):
-        run_model = torch.compile(model) if compiled else model
-
-        def answer(rows: Any) -> Any:
-            with torch.inference_mode():
-                return run_model(rows).argmax(dim=1)
-
-        return _one_by_one(answer, x) if work.kind == "one" else _timed(lambda: answer(x))
     optimizer = torch.optim.SGD(model.parameters(), lr=RATE, fused=True)
     loss_of = torch.nn.CrossEntropyLoss()
 
@@ -193,8 +188,8 @@ def jax_run(work: Workload, count: int, threads: int) -> Run | None:
 
 
 def sklearn_run(work: Workload, count: int, threads: int) -> Run | None:
-    """Run scikit-learn's MLPClassifier: one pass of stochastic gradient descent, or predict."""
-    if work.kind not in ("train", "one", "many"):
+    """Run scikit-learn's MLPClassifier: one pass of stochastic gradient descent."""
+    if work.kind != "train":
         return None
     from sklearn.neural_network import MLPClassifier
 
@@ -208,40 +203,30 @@ def sklearn_run(work: Workload, count: int, threads: int) -> Run | None:
         momentum=0.0,
         nesterovs_momentum=False,
     )
-    if work.kind == "train":
-        return _timed(lambda: model.partial_fit(x, labels, classes=np.arange(10)))
-    model.set_params(batch_size=200).partial_fit(x[:1000], labels[:1000], classes=np.arange(10))
-    return _one_by_one(model.predict, x) if work.kind == "one" else _timed(lambda: model.predict(x))
+    return _timed(lambda: model.partial_fit(x, labels, classes=np.arange(10)))
 
 
-def onnx_run(work: Workload, count: int, threads: int) -> Run | None:
-    """Run ONNX Runtime: prediction with the same network."""
-    if work.kind not in ("one", "many"):
+def libxsmm_run(work: Workload, count: int, threads: int) -> Run | None:
+    """Run libxsmm-dnn's program mlp_mnist in the folder PEERS_BIN, where its ../../datasets/mnist is, if there is one.
+
+    It makes the products of an epoch, for dense and sparse images alike, without a shuffle and without steps of the
+    biases, so its time flatters it. Blocks of the sizes that are fastest in one epoch.
+    """
+    if work.kind != "train" or "PEERS_BIN" not in os.environ:
         return None
-    import onnx
-    import onnxruntime
-    from onnx import TensorProto, helper, numpy_helper
+    folder, hidden, epochs = os.environ["PEERS_BIN"], [str(size) for size in work.sizes[1:-1]], 4
 
-    x, _ = _floats(work, count)
-    nodes, weights, value = [], [], "x"
-    for number, (W, b) in enumerate(_initial(work).layers):
-        weights += [numpy_helper.from_array(np.array(part), f"{name}{number}") for name, part in (("W", W), ("b", b))]
-        nodes.append(helper.make_node("Gemm", [value, f"W{number}", f"b{number}"], [f"z{number}"]))
-        nodes.append(helper.make_node("Relu", [f"z{number}"], [f"a{number}"]))
-        value = f"a{number}"
-    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", work.sizes[0]])]
-    outputs = [helper.make_tensor_value_info(f"z{number}", TensorProto.FLOAT, ["n", work.sizes[-1]])]
-    graph = helper.make_graph(nodes[:-1], "network", inputs, outputs, weights)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
-    onnx.checker.check_model(model)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    def epoch(blocks: tuple[int, int], times: int) -> float:
+        numbers = map(str, (times, work.batch, 32, *blocks, 0))
+        command = [f"{folder}/mlp_mnist", *numbers, *hidden]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        found = re.search(r"^fp time = (\S+)", done.stdout, re.MULTILINE)
+        if not found:
+            raise ValueError(f"mlp_mnist prints no 'fp time': {done.stdout.strip()[-100:]!r}")
+        return float(found[1]) * (count // work.batch)
 
-    def answer(rows: Any) -> Any:
-        return session.run(None, {"x": rows})
-
-    return _one_by_one(answer, x) if work.kind == "one" else _timed(lambda: answer(x))
+    blocks = min(itertools.product((16, 32, 64), (28, 56, 112)), key=lambda each: epoch(each, 1))
+    return lambda: epoch(blocks, epochs)
 
 
 def peak_run(threads: int, size: int = 2048) -> Run:
@@ -251,15 +236,36 @@ def peak_run(threads: int, size: int = 2048) -> Run:
     return lambda: timed() / (2 * size**3 / 1e9)
 
 
-PEERS: dict[str, Callable[[Workload, int, int], Run | None]] = {
+TRAINERS: dict[str, Callable[[Workload, int, int], Run | None]] = {
     "fnnet": fnnet_run,
     "NumPy": numpy_run,
     "PyTorch": torch_run,
     "PyTorch compiled": lambda work, count, threads: torch_run(work, count, threads, compiled=True),
     "JAX": jax_run,
     "scikit-learn": sklearn_run,
-    "ONNX Runtime": onnx_run,
+    "libxsmm-dnn": libxsmm_run,
 }
+
+
+def engine_run(name: str, work: Workload, count: int, threads: int) -> tuple[Run, dict[str, Any]]:
+    """Run an engine that answers, once its answers are those of NumPy; return its precision and how many differ, too.
+
+    For "mnist" fnnet gets bytes and the others floats; for the rest all get the same.
+    """
+    x, _ = images_and_labels(work, count) if name == "fnnet" or work.data != "mnist" else _floats(work, count)
+    task = task_of(work, x, threads)
+    engine = ENGINES[name](task)
+    found = checked(engine, task, x)
+    return _answering(engine, work, x), {"precision": engine.precision, "wrong": found.wrong}
+
+
+def prepared(name: str, work: Workload, count: int, threads: int) -> tuple[Run | None, dict[str, Any]]:
+    """Return what runs the workload, if the library can, and notes on it."""
+    if name == "peak":
+        return peak_run(threads), {}
+    if work.kind in ("one", "many"):
+        return engine_run(name, work, count, threads) if name in ENGINES else (None, {})
+    return TRAINERS[name](work, count, threads) if name in TRAINERS else None, {}
 
 
 def settled(run: Run, seconds: float = 0.3) -> float:
@@ -282,11 +288,10 @@ def main() -> None:
         try:
             if "work" in asked:
                 run = None
-                work = WORKLOADS[asked["work"]]
-                run = peak_run(threads) if name == "peak" else PEERS[name](work, asked["count"], threads)
+                run, notes = prepared(name, Workload.of(asked["work"]), asked["count"], threads)
                 if run:
                     run()
-                answer = {"able": run is not None}
+                answer = {"able": run is not None, **notes}
             elif run:
                 answer = {"seconds": settled(run), "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
         except Exception as error:

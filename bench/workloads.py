@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 IMAGES: Final = 60_000
+PIXELS, CLASSES = 784, 10
 COUNTS: Final = {"train": IMAGES, "step": 41_000, "one": 1000, "many": 10_000}
 """How many images each kind of workload has."""
 RATE: Final = 0.05
@@ -20,7 +22,8 @@ class Workload(NamedTuple):
 
     name    in the tables.
     kind    "train" an epoch, "step" a full-batch step, "one" an image, "many" images, "process" a whole program.
-    data    "mnist", or "dense" for random floats of the same shape without zeros.
+    data    "mnist", or "dense" for random floats of the same shape without zeros. To predict, also "bytes" or "floats":
+            MNIST as every library gets it, whereas for "mnist" fnnet gets bytes and the others floats.
     target  how many times faster than the fastest peer fnnet is to be, at least.
     """
 
@@ -30,6 +33,12 @@ class Workload(NamedTuple):
     batch: int
     data: str
     target: float
+
+    @classmethod
+    def of(cls, fields: Sequence[Any]) -> Workload:
+        """Return the workload with these fields, which come from JSON."""
+        name, kind, sizes, batch, data, target = fields
+        return cls(name, kind, tuple(sizes), batch, data, target)
 
     def gflop(self, images: int) -> float:
         """Return the 10^9 floating-point operations of dense code for `images`: forward, and backward in training."""
@@ -64,9 +73,44 @@ WORKLOADS: Final = (
 )
 """Every row of the tables, in order."""
 
+_TARGETS: Final = {
+    "one": {
+        (784, 10, 10): {"bytes": 1.4, "dense": 1.0},
+        (784, 128, 10): {"bytes": 1.8, "dense": 1.0},
+        (784, 1024, 1024, 10): {"bytes": 1.0, "dense": 0.9},
+    },
+    "many": {
+        (784, 10, 10): {"bytes": 2.2, "floats": 1.2, "dense": 1.0},
+        (784, 300, 100, 10): {"bytes": 2.1, "floats": 2.0, "dense": 1.0},
+        (784, 1024, 1024, 10): {"bytes": 1.5, "floats": 1.2, "dense": 1.02},
+    },
+}
+_DATA: Final = {"bytes": "bytes", "floats": "floats", "dense": "dense floats"}
+
+
+def prediction(kind: str, sizes: tuple[int, ...], data: str) -> Workload:
+    """Return the workload of predicting one image or many, given as bytes, as floats, or as floats without zeros."""
+    images = "1 image" if kind == "one" else f"{COUNTS[kind]:,} images"
+    target = _TARGETS[kind].get(sizes, {}).get(data, 1.0)
+    return Workload(f"{images}, {_DATA[data]}, {_title(sizes)}", kind, sizes, COUNTS[kind], data, target)
+
+
+PREDICTIONS: Final = tuple(
+    prediction(kind, sizes, data)
+    for kind, shapes in _TARGETS.items()
+    for sizes, each in shapes.items()
+    for data in each
+)
+"""Every row of docs/engines.md, in order."""
+
+
+def predictions(sizes: tuple[int, ...]) -> tuple[Workload, ...]:
+    """Return the rows that a network of these sizes would have."""
+    return tuple(prediction(kind, sizes, data) for kind in _TARGETS for data in _DATA)
+
 
 def images_and_labels(work: Workload, count: int) -> tuple[Any, Any]:
-    """Return `count` images as bytes, or as random floats for a dense workload, and labels.
+    """Return `count` images as bytes, as floats, or as random floats for a dense workload, and labels.
 
     The images are MNIST's if it is found, otherwise blots of ink as dense as digits.
     """
@@ -78,7 +122,8 @@ def images_and_labels(work: Workload, count: int) -> tuple[Any, Any]:
         found = _blots(draw, 6000), draw.integers(0, 10, 6000)
     x, labels = found
     rows = np.arange(count) % len(x)
-    return np.ascontiguousarray(x[rows]), np.ascontiguousarray(labels[rows]).astype(np.int64)
+    x, labels = np.ascontiguousarray(x[rows]), np.ascontiguousarray(labels[rows]).astype(np.int64)
+    return (np.divide(x, 255, dtype=np.float32) if work.data == "floats" else x), labels
 
 
 def random_images(count: int, dense: bool = False) -> tuple[Any, Any]:

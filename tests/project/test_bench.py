@@ -7,31 +7,48 @@ import sys
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from bench import accuracy, accuracy_picture, peers, published, workers, workloads
+from bench import accuracy, accuracy_picture, engines, peers, published, workers, workloads
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
+PAGE = (ROOT / "docs" / "engines.md").read_text()
 
 
-def test_the_readme_has_the_rows_of_this_program():
-    assert peers.check(README) == []
+def test_the_tables_have_the_rows_of_this_program():
+    assert peers.check(README, PAGE) == []
 
 
+@pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize(
     ("spoil", "fault"),
     [
         (lambda text: text.replace(peers.BEGIN, ""), "has no table"),
-        (lambda text: text.replace("| predict 1 image, 784-10-10 |", "| predict one image |"), "is not that of"),
+        (lambda text: text.replace(" 784-10-10 |", " 784-10 |"), "is not that of"),
     ],
 )
-def test_a_readme_with_other_rows_fails(spoil, fault):
-    assert fault in " ".join(peers.check(spoil(README)))
+def test_a_page_with_other_rows_fails(which, spoil, fault):
+    pages = [README, PAGE]
+    pages[which] = spoil(pages[which])
+    (found,) = peers.check(*pages)
+    assert fault in found
+    assert ("the README", "docs/engines.md")[which] in found
 
 
-def test_a_program_with_other_rows_fails(monkeypatch):
-    monkeypatch.setattr(peers, "WORKLOADS", workloads.WORKLOADS[:-1])
-    assert "other rows" in " ".join(peers.check(README))
+@pytest.mark.parametrize("name", ["WORKLOADS", "PREDICTIONS"])
+def test_a_program_with_other_rows_fails(monkeypatch, name):
+    measured = json.loads(peers.RESULTS.read_text()), *json.loads(peers.ENGINES_RESULTS.read_text())
+    gone = measured[name == "PREDICTIONS"]["rows"][0]["work"]
+    monkeypatch.setattr(peers, name, [work for work in getattr(workloads, name) if work.name != gone])
+    assert peers.check(README, PAGE) == [f"the program has other rows: {[gone]}"]
+
+
+def test_rows_that_a_machine_lacks_are_named(monkeypatch):
+    monkeypatch.setattr(peers, "PREDICTIONS", (*workloads.PREDICTIONS, workloads.prediction("one", (784, 10), "bytes")))
+    assert peers.check(README, PAGE) == ["the table of docs/engines.md is not that of its JSON"]
+    text = peers.engines_section(json.loads(peers.ENGINES_RESULTS.read_text()))
+    assert "1 image, bytes, 784-10.\n" in text.partition("Not measured on this machine: ")[2]
 
 
 def test_no_losing_row_is_hidden():
@@ -44,6 +61,119 @@ def test_no_losing_row_is_hidden():
         assert row["ratio"] == pytest.approx(min(row["peers"].values()) / row["fnnet"])
 
 
+def test_no_losing_row_of_an_engine_is_hidden():
+    """Rows in which fnnet is slower are counted and named, too."""
+    for machine in json.loads(peers.ENGINES_RESULTS.read_text()):
+        inside = PAGE.partition(f"## {machine['cpu']}\n")[2].partition("\n## ")[0]
+        for row in machine["rows"]:
+            equals = {name: value for name, value in row["peers"].items() if name not in row.get("lower", {})}
+            assert row["ratio"] == pytest.approx(min(equals.values()) / row["fnnet"])
+            assert f"| {row['work']} |" in inside
+            assert f"**{row['ratio']:.2f}**" in inside
+            assert (f"{row['work']} ({row['fastest']} {row['ratio']:.2f})" in inside) == (row["ratio"] < 1)
+
+
+ROW = {"work": "10,000 images, bytes, 784-10-10", "fnnet": 2e-3, "ratio": 1.5, "target": 2.2}
+
+
+def test_a_lower_precision_is_named_and_does_not_count(monkeypatch):
+    lower = {"OpenVINO": {"precision": "bfloat16", "wrong": 11}}
+    row = peers._row(workloads.PREDICTIONS[6], 2e-3, {"OpenVINO": 1e-3, "NumPy": 3e-3}, lower)
+    assert (row["fastest"], row["ratio"]) == ("NumPy", pytest.approx(1.5))
+    text = peers.table([row], workloads.PREDICTIONS, peers.ENGINES)
+    heads, _, cells = text.splitlines()
+    assert heads == "| work | fnnet | OpenVINO | NumPy | fnnet is faster by | target |"
+    assert "| 2.00 ms | 1.00 ms, bfloat16: 11 of 1,000 differ | 3.00 ms | **1.50** | 2.2 |" in cells
+
+
+def test_only_engines_of_equal_precision_set_the_pace():
+    class Taken:
+        threads = 1
+
+        def __init__(self, name):
+            self.name = name
+
+    team = [Taken(name) for name in ("fnnet", "peak", "OpenVINO", "LiteRT", "MNN", "JAX")]
+    seconds = {(each.name, 1): [taken] for each, taken in zip(team, (9.0, 9.0, 1.0, 4.0, 7.0, 8.0), strict=True)}
+    left = [each.name for each in peers._in_the_race(team, seconds, {"OpenVINO"})]
+    assert left == ["fnnet", "peak", "OpenVINO", "LiteRT", "MNN"]
+
+
+@pytest.mark.parametrize("shape", ["784", "784-0-10", "784-x-10", "28-10-10", "784-10-11", ""])
+def test_a_shape_that_is_no_network_for_mnist_is_refused(shape):
+    done = CliRunner().invoke(peers.main, ["--shape", shape])
+    assert done.exit_code == 2
+    assert "is not a network from 784 pixels to 10 classes: 784-128-10" in done.output
+
+
+@pytest.mark.parametrize("options", [["--merge"], ["--merge", "--shape", "784-10-10", "--only", "bytes"]])
+def test_merge_needs_rows_of_the_table(options):
+    done = CliRunner().invoke(peers.main, options)
+    assert done.exit_code == 2
+    assert "--merge goes with --only" in done.output
+
+
+@pytest.mark.parametrize(("options", "cpu"), [((), "one"), (("--predict",), None)])
+def test_rows_of_other_libraries_are_not_replaced(tmp_path, options, cpu):
+    """Nor those of another machine, where the file has one machine."""
+    path, before = tmp_path / "before.json", {"cpu": cpu or peers.cpu_name(), "threads": 0, "rounds": 5, "versions": {}}
+    path.write_text(json.dumps([{**before, "rows": []}] if options else {**before, "rows": []}))
+    done = CliRunner().invoke(peers.main, [*options, "--only", "784-10-10", "--merge", "--out", str(path)])
+    assert done.exit_code == 2
+    assert "is of another machine, or of other libraries or rounds" in " ".join(done.output.split())
+
+
+def test_rows_that_there_are_not_are_refused():
+    done = CliRunner().invoke(peers.main, ["--only", "784-11-10"])
+    assert done.exit_code == 2
+    assert "no row has a name that contains 784-11-10" in done.output
+
+
+def measured(works, names, only, rounds, threads):
+    return [
+        {**ROW, "work": work.name, "fnnet": float(rounds), "peers": {}, "peak_gflops": 1.0}
+        for work in works
+        if only in work.name
+    ]
+
+
+def test_each_machine_keeps_its_rows(tmp_path, monkeypatch):
+    """Measuring again replaces the rows of this machine; --only writes with --merge alone; --shape never writes."""
+    monkeypatch.setattr(peers, "_rows", measured)
+    path = tmp_path / "engines.json"
+    path.write_text(json.dumps([{"cpu": "one", "threads": 2, "rounds": 5, "versions": {}, "rows": []}]))
+
+    def run(*options):
+        done = CliRunner().invoke(peers.main, ["--predict", "--out", str(path), *options], catch_exceptions=False)
+        assert done.exit_code == 0
+        return json.loads(path.read_text())
+
+    (other, ours) = run("--only", "10,000 images", "--merge", "--rounds", "3")
+    assert [row["work"] for row in ours["rows"]] == [work.name for work in workloads.PREDICTIONS[6:]]
+    assert run("--only", "1 image", "--merge", "--rounds", "3") == run("--rounds", "3")
+    other, ours = run("--rounds", "3")
+    assert (other["cpu"], ours["cpu"]) == ("one", peers.cpu_name())
+    assert [row["work"] for row in ours["rows"]] == [work.name for work in workloads.PREDICTIONS]
+    assert run("--only", "1 image", "--rounds", "4") == [other, ours]
+    assert run("--shape", "784-20-10") == [other, ours]
+    monkeypatch.setattr(peers, "_rows", lambda *given: [row | {"fnnet": 7.0} for row in measured(*given)])
+    _, merged = run("--only", "1 image, bytes", "--merge", "--rounds", "3")
+    assert [row["fnnet"] for row in merged["rows"]] == [
+        7.0 if row["work"].startswith("1 image, bytes") else 3.0 for row in ours["rows"]
+    ]
+
+
+def test_a_shape_has_a_row_for_each_kind_of_rows():
+    rows = workloads.predictions((784, 20, 10))
+    assert [row.name for row in rows[:3]] == [
+        f"1 image, {each}, 784-20-10" for each in ("bytes", "floats", "dense floats")
+    ]
+    assert {(row.kind, row.data) for row in rows} == {
+        (k, d) for k in ("one", "many") for d in ("bytes", "floats", "dense")
+    }
+    assert set(workloads.PREDICTIONS) > set(workloads.predictions((784, 10, 10))[3:])
+
+
 KINDS = {"fnnet": (0, 10, 11, 13), "NumPy": (10, 11, 13), "scikit-learn": (0, 11, 13)}
 """The numbers of workloads, one of each kind, that a library can run."""
 
@@ -52,32 +182,117 @@ KINDS = {"fnnet": (0, 10, 11, 13), "NumPy": (10, 11, 13), "scikit-learn": (0, 11
 def test_libraries_run_what_they_can(peer):
     """Each kind of workload, on a few images."""
     for number in (0, 10, 11, 13):
-        run = workers.PEERS[peer](workloads.WORKLOADS[number], 300, 1)
+        run, notes = workers.prepared(peer, workloads.WORKLOADS[number], 300, 1)
         assert (run is not None) == (number in KINDS[peer])
         assert run is None or workers.settled(run, 0) > 0
+        assert notes == ({"precision": "float32", "wrong": 0} if run and number > 10 else {})
 
 
-def test_a_worker_answers():
-    """What it cannot run, and what goes wrong, are answers too."""
-    numbers = [0, 11, len(workloads.WORKLOADS)]
-    questions = [question for number in numbers for question in ({"work": number, "count": 300}, {})]
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.workers", "NumPy", "1"],
-        input="".join(json.dumps(question) + "\n" for question in questions),
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    cannot, nothing, can, measured, wrong, nothing_again = map(json.loads, done.stdout.splitlines())
+LIBRARIES = {
+    "LiteRT": "ai_edge_litert", "MNN": "MNN", "OpenVINO": "openvino", "OpenVINO, float32": "openvino",
+    "ONNX Runtime": "onnxruntime", "JAX": "jax", "PyTorch": "torch",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in engines.ENGINES if name != "PyTorch compiled"])
+@pytest.mark.parametrize("data", ["bytes", "floats", "dense"])
+def test_engines_answer_as_numpy(name, data):
+    """Those that are installed, one image and many, in two hidden layers; a wrong answer raises."""
+    if name in LIBRARIES:
+        pytest.importorskip(LIBRARIES[name], reason=f"needs {LIBRARIES[name]}: pip install -e '.[peers]'")
+    for kind in ("one", "many"):
+        work = workloads.prediction(kind, (784, 20, 16, 10), data)
+        run, notes = workers.prepared(name, work, 300, 1)
+        assert run() > 0
+        assert notes["wrong"] < 15
+
+
+def answering(precision, change):
+    """An engine whose scores are NumPy's, changed."""
+    work = workloads.prediction("many", (784, 20, 10), "dense")
+    x, _ = workloads.images_and_labels(work, 400)
+    task = engines.task_of(work, x, 1)
+    exact = engines.numpy_engine(task).answer
+    return engines.checked(engines.Engine(lambda rows: change(exact(rows).copy()), precision), task, x)
+
+
+def swapped(rows):
+    def change(scores):
+        scores[:rows] = -scores[:rows]
+        return scores
+
+    return change
+
+
+def test_wrong_answers_are_not_timed():
+    assert answering("float32", lambda scores: scores) == (0, pytest.approx(0, abs=1e-6))
+    assert answering("float32", lambda scores: scores.argmax(axis=1)) == (0, None)
+    assert answering("bfloat16", swapped(9)).wrong == 9
+    for precision, change in (
+        ("float32", swapped(1)),
+        ("float32", lambda scores: swapped(1)(scores).argmax(axis=1)),
+        ("float32", lambda scores: scores * np.float32(1.001)),
+        ("bfloat16", swapped(21)),
+    ):
+        with pytest.raises(ArithmeticError, match=f"of 400 answers differ from NumPy's in {precision}"):
+            answering(precision, change)
+
+
+PROGRAM = """#!/bin/sh
+echo "$@" >> calls
+case "$OUT" in none) echo nothing;; *) echo "fp time = 0.0$4";; esac
+"""
+
+
+def test_a_program_of_libxsmm_is_timed_where_it_is(tmp_path, monkeypatch):
+    """In its folder, once for each size of blocks, then with the fastest; what it prints is a batch's time."""
+    work = workloads.WORKLOADS[2]
+    assert workers.prepared("libxsmm-dnn", work, 60_000, 1) == (None, {})
+    monkeypatch.setenv("PEERS_BIN", str(tmp_path))
+    with pytest.raises(FileNotFoundError):
+        workers.prepared("libxsmm-dnn", work, 60_000, 1)
+    (tmp_path / "mlp_mnist").write_text(PROGRAM)
+    (tmp_path / "mlp_mnist").chmod(0o755)
+    run, _ = workers.prepared("libxsmm-dnn", work, 60_000, 1)
+    assert run() == pytest.approx(0.016 * 1200)
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert len(calls) == 10
+    assert (calls[0], calls[-1]) == ("1 50 32 16 28 0 300 100", "4 50 32 16 28 0 300 100")
+    assert workers.prepared("libxsmm-dnn", workloads.WORKLOADS[11], 1000, 1) == (None, {})
+    monkeypatch.setenv("OUT", "none")
+    with pytest.raises(ValueError, match="prints no 'fp time': 'nothing'"):
+        run()
+
+
+def test_a_worker_answers(tmp_path):
+    """What it cannot run, a library that is not there, and what goes wrong, are answers too."""
+    (tmp_path / "ai_edge_litert.py").write_text("raise ImportError('not here')")
+
+    def answers(name, *works):
+        questions = [question for work in works for question in ({"work": work, "count": 300}, {})]
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.workers", name, "1"],
+            input="".join(json.dumps(question) + "\n" for question in questions),
+            env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        )
+        return list(map(json.loads, done.stdout.splitlines()))
+
+    works = workloads.WORKLOADS[0], workloads.WORKLOADS[11], ["no workload"]
+    cannot, nothing, can, measured, wrong, nothing_again = answers("NumPy", *works)
     assert cannot == {"able": False}
-    assert can == {"able": True}
+    assert can == {"able": True, "precision": "float32", "wrong": 0}
     assert measured["seconds"] > 0
     assert measured["mib"] > 10
     assert wrong["able"] is False
-    assert "IndexError" in wrong["error"]
+    assert "ValueError" in wrong["error"]
     assert nothing == nothing_again == {}
+    without, _ = answers("LiteRT", workloads.PREDICTIONS[0])
+    assert without["able"] is False
+    assert "ImportError: not here" in without["error"] or "flatbuffers" in without["error"]
 
 
 def test_the_most_that_the_machine_can_do():
@@ -92,6 +307,9 @@ def test_works_have_images_like_digits(monkeypatch):
     assert 0.1 < np.count_nonzero(x) / x.size < 0.25
     assert labels.min() >= 0
     assert labels.max() <= 9
+    floats, _ = workloads.images_and_labels(workloads.prediction("many", (784, 10), "floats"), 500)
+    assert floats.dtype == np.float32
+    assert np.array_equal(np.rint(floats * 255), x)
     x, _ = workloads.images_and_labels(workloads.WORKLOADS[5], 500)
     assert x.dtype == np.float32
     assert np.count_nonzero(x) > 0.99 * x.size
