@@ -39,7 +39,7 @@ from fnnet import data
 from fnnet.core import metrics, rng
 from fnnet.core.deform import Deformation, deform
 from fnnet.core.params import Array, weights_sha256
-from fnnet.core.state import EpochReport, Examples, Model, Progress, Training, frozen
+from fnnet.core.state import EpochReport, Examples, Model, Progress, Training, frozen, networks_of
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.data import Dataset
 from fnnet.errors import ArgumentTypeError, DivergedError, FnnetError, UsageError
@@ -358,7 +358,7 @@ def tested(job: Job, training: Training, kernels: Kernels) -> Model:
         "dead_units": [count / units for count, units in dead],
     }
     if job.start:
-        about["start"] = weights_sha256(job.start.params)
+        about["start"] = weights_sha256(*networks_of(job.start.params))
     given = job.dataset
     return Model(params, activation, given.classes, given.image_shape, given.preprocessing, frozen(about))
 
