@@ -210,7 +210,7 @@ class Training(NamedTuple):
 class Progress(NamedTuple):
     """What `epochs` reports after each block: the images of this pass so far with their loss sum and their number of
     correct predictions; `training()` returns all that is needed to continue from here. `threads` is the mean number of
-    compiled threads since the start, None where NumPy trains."""
+    compiled threads since the start, None where NumPy trains; `member` the number of a committee's member, from 1."""
 
     epoch: int
     images: int
@@ -218,3 +218,4 @@ class Progress(NamedTuple):
     correct: int
     training: Callable[[], Training]
     threads: float | None = None
+    member: int = 1
