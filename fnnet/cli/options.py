@@ -16,7 +16,7 @@ from fnnet.limits import (
     MAX_CLASSES,
     MAX_SIZE,
     MAX_THREADS,
-    MOST_NETWORKS,
+    MOST_MEMBERS,
     MOST_SHARDS,
     NONNEGATIVE,
     POSITIVE,
@@ -355,7 +355,7 @@ PLAN_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "type": Count(1, MOST_SHARDS),
         "help": "Parts of each batch whose gradients are summed in a fixed tree: machines can share them, same bits.",
     },
-    "--members": {"type": Count(1, MOST_NETWORKS), "help": "Networks, each with a seed, whose logits are averaged."},
+    "--members": {"type": Count(1, MOST_MEMBERS), "help": "Networks, each with a seed, whose logits are averaged."},
     "--augment/--no-augment": {"default": None, "help": "Deform the training images, differently in each epoch."},
     "--deformation": {
         "type": FigureList(),

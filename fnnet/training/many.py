@@ -26,7 +26,7 @@ OWN: Final = ("learning_rate", "schedule", "momentum", "weight_decay", "label_sm
 
 
 class Trained(NamedTuple):
-    """A network that was trained, and the reports on its training; `seconds` in them are those of all together."""
+    """A network, and the reports on its training; `seconds` in them are those of all that were trained together."""
 
     model: Model
     reports: tuple[EpochReport, ...]

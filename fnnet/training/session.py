@@ -170,7 +170,8 @@ def check_settings(
     plan = plan_of(chosen)
     _check_dev(settings, has_dev_set)
     check_plan(plan, has_dev=has_dev_set or bool(chosen.dev), hidden=len(chosen.hidden))
-    memory.check(check_hidden((1, *chosen.hidden, 1)), 1, plan, compiled=False, fixed=start is not None)
+    sizes, fixed = check_hidden((1, *chosen.hidden, 1)), start is not None
+    memory.check(sizes, 1, plan, compiled=False, fixed=fixed, members=chosen.members)
     check_text(class_weights)
 
 

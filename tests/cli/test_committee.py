@@ -10,7 +10,7 @@ import fnnet
 from fnnet.cli import watch
 from fnnet.core import committee as definition
 from fnnet.core.params import weights_sha256
-from fnnet.core.state import Committee, networks_of
+from fnnet.core.state import Committee, Progress, networks_of
 from fnnet.training.committee import seeds
 from tests.cli.test_many import OF_EACH
 from tests.cli.test_train import EPOCH_KEYS, TRAIN_KEYS
@@ -149,6 +149,10 @@ def test_a_run_that_is_stopped_goes_on_by_the_same_command(run, idx_folder, monk
     other = run(*command, "--members", 4)
     assert other.code == 2
     assert "--members differs from the run; expected 3, found 4; resume with --members 3" in other.err
+    inside = [*(word for word in command if word not in {"--members", 3}), "--run-dir", "runs/c/member-01"]
+    inside = run(*inside)
+    assert inside.code == 2
+    assert "--members differs from the run; expected 3, found 1; resume with --members 3, or" in inside.err
     alone = run("train", "--data", idx_folder, "--run-dir", "runs/c", "--resume")
     assert alone.code == 2
     assert (
@@ -163,7 +167,7 @@ def test_a_run_that_is_stopped_goes_on_by_the_same_command(run, idx_folder, monk
         (("--recipe", "committee", "--init-seeds", "0-1"), "--init-seeds: each network is a committee; expected one"),
         (("--members", 2, "--plot", "curves.png"), "--plot: draws one network; expected 1, found 2 members; leave"),
         (("--members", 0), "--members"),
-        (("--members", 20000), "1 to 10000"),
+        (("--members", 501), "1 to 500"),
         (("--members", 2, "--run-dir", "r", "--out", "r/member-01"), "would replace a file of the run"),
     ],
 )
@@ -194,3 +198,11 @@ def test_the_range_test_has_one_network(run, idx_folder):
         "lr-find", "--data", idx_folder, "--recipe", "committee", "--hidden", "9", "--steps", 10, "--no-augment"
     )
     assert result.code == 0, result.err
+
+
+def test_threads_used_are_the_mean_of_the_members():
+    watched = watch.Watch(None)
+    assert watched.threads is None
+    for member, threads in ((1, 2.0), (1, 1.0), (2, 2.0)):
+        watched.on_block(Progress(1, 1, 0.0, 1, lambda: None, threads, member))
+    assert watched.threads == 1.5

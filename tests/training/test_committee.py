@@ -1,5 +1,7 @@
 """A committee: its members are networks alone with seeds of their own; its run goes on wherever it was stopped."""
 
+import copy
+import pickle
 import re
 
 import numpy as np
@@ -12,6 +14,7 @@ from fnnet.core.state import Committee, networks_of
 from fnnet.errors import ArgumentTypeError, DivergedError, UsageError
 from fnnet.files.log import read_log
 from fnnet.files.runs import OtherRunError
+from fnnet.limits import MOST_MEMBERS
 from fnnet.training import check_run, committee, many, recipes, session
 from fnnet.training.session import StoppedError, prepare
 from tests.training.test_many import dataset
@@ -249,7 +252,7 @@ def test_what_a_committee_cannot_be_combined_with(images):
     for given in ({"init_seeds": range(2)}, {"seeds": range(2)}):
         with pytest.raises(UsageError, match="members: each network is a committee; expected 1, found 3"):
             many.train_many(images, "classic", SETTINGS, **given)
-    for members in (0, 10**5, 1.5):
+    for members in (0, 501, 1.5):
         with pytest.raises(UsageError, match=r"^members: "):
             prepare(images, "classic", {"members": members})
     with pytest.raises(ArgumentTypeError, match="job; expected a Job"):
@@ -258,6 +261,24 @@ def test_what_a_committee_cannot_be_combined_with(images):
         committee.train(prepare(images, "classic", SETTINGS), resume=True)
     with pytest.raises(UsageError, match="`run_dir` keeps steps"):
         committee.train(prepare(images, "classic", {"optimizer": "lbfgs", "members": 2}), run_dir="never-made")
+
+
+def test_the_largest_committee_can_be_described(tmp_path):
+    """Each member of seven layers has its tensors and its figures in the description."""
+    member = fnnet.init((2, *[1] * 6, 2))
+    figures = {f"{part}_{key}": 0.1 + 0.2 for part in ("dev", "test") for key in ("loss", "accuracy")}
+    own = figures | {"seed": 2**53, "steps": 10**6, "dead_units": [0.1 + 0.2] * 6}
+    made = fnnet.Model(Committee((member,) * MOST_MEMBERS), "relu", ("a", "b"), (1, 2))
+    made = made._replace(training={"members": [own] * MOST_MEMBERS})
+    fnnet.save_model(tmp_path / "m", made)
+    assert len(fnnet.load_model(tmp_path / "m").params.members) == MOST_MEMBERS
+
+
+def test_a_committee_can_be_copied():
+    made = fnnet.Model(Committee((fnnet.init((4, 2)), fnnet.init((4, 2), 1))))
+    for again in (copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
+        assert again.params == made.params
+        assert not again.params.members[1][0].W.flags.writeable
 
 
 def test_the_recipe(images):
