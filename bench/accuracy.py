@@ -5,6 +5,7 @@ runs `quick` too, and `import torch` is timed as a process; the three take turns
 
 python -m bench.accuracy                     classic, quick, accurate, five seeds each (six minutes)
 python -m bench.accuracy --recipe record     the record, one seed (45 minutes); other rows are kept
+python -m bench.accuracy --recipe committee --run-dir runs    one seed (40 minutes); stopped, the same command goes on
 python -m bench.accuracy --check             check that every target is reached and that docs/recipes.md has the table
 """
 
@@ -34,7 +35,8 @@ PAGE: Final = ROOT / "docs" / "recipes.md"
 PICTURE: Final = ROOT / "docs" / "accuracy.svg"
 BEGIN, END = "<!-- bench.accuracy -->\n", "<!-- /bench.accuracy -->\n"
 TORCH, IMPORT = "quick by PyTorch", "import torch"
-ORDER: Final = ("classic", "quick", TORCH, IMPORT, "accurate", "record")
+ORDER: Final = ("classic", "quick", TORCH, IMPORT, "accurate", "record", "committee")
+ONE_SEED: Final = ("record", "committee")
 MEASURED: Final = [name for name in ORDER if name in recipes.RECIPES]
 
 
@@ -58,20 +60,25 @@ def timed(command: Sequence[str], folder: str) -> tuple[str, float]:
     return done.stdout, time.perf_counter() - began
 
 
-def run_recipe(name: str, seed: int, folder: str) -> dict[str, Any]:
-    """Return the figures of one run of a recipe."""
+def run_recipe(name: str, seed: int, folder: str, run_dir: str | None = None) -> dict[str, Any]:
+    """Return the figures of one run of a recipe; with `run_dir` it is kept below, and goes on where it was stopped."""
     options = ["--jit", "--data", "mnist", "--recipe", name, "--seed", str(seed), "--dev", "0", "--json", "--quiet"]
+    if run_dir:
+        options += ["--run-dir", os.path.abspath(os.path.join(run_dir, f"{name}-{seed}")), "--resume"]
     printed, process = timed([sys.executable, str(ROOT / "cli.py"), "train", *options], folder)
     found = json.loads(printed)
+    members = found.get("members", [])
     return {
         "what": name,
         "seed": seed,
         "accuracy": found["test_accuracy"],
         "seconds": found["train_seconds"],
-        "process": process,
+        # That of the last process, if earlier ones were stopped, leaves out what they trained.
+        "process": max(process, found["train_seconds"]),
         "sizes": found["sizes"],
         "parameters": found["parameters"],
-        "epochs": found["epochs"][-1]["epoch"],
+        "epochs": (members[0] if members else found)["epochs"][-1]["epoch"],
+        **({"members": len(members)} if members else {}),
     }
 
 
@@ -87,7 +94,7 @@ def run_torch(seed: int, folder: str, threads: int) -> list[dict[str, Any]]:
     return [best, {"what": IMPORT, "seed": seed, "process": process}]
 
 
-def measure(names: Sequence[str], seeds: int) -> list[dict[str, Any]]:
+def measure(names: Sequence[str], seeds: int, run_dir: str | None = None) -> list[dict[str, Any]]:
     """Run these recipes with every seed."""
     threads, has_torch = available_threads(), find_spec("torch") is not None
     if "quick" in names and not has_torch:
@@ -96,8 +103,8 @@ def measure(names: Sequence[str], seeds: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         timed([sys.executable, str(ROOT / "cli.py"), "warmup"], folder)
         for name in names:
-            for seed in range(1 if name == "record" else seeds):
-                fresh = [run_recipe(name, seed, folder)]
+            for seed in range(1 if name in ONE_SEED else seeds):
+                fresh = [run_recipe(name, seed, folder, run_dir)]
                 if name == "quick" and has_torch:
                     fresh += run_torch(seed, folder, threads)
                 click.echo(json.dumps(fresh))
@@ -146,7 +153,9 @@ def table(runs: list[dict[str, Any]]) -> str:
                 f"{max(_seconds(some)):.2f}",
             ]
         if "sizes" in first:
-            cells[1:4] = ["-".join(map(str, first["sizes"])), f"{first['parameters']:,}", str(first["epochs"])]
+            members, sizes = first.get("members", 1), "-".join(map(str, first["sizes"]))
+            network = sizes if members == 1 else f"{members} times {sizes}"
+            cells[1:4] = [network, f"{members * first['parameters']:,}", str(first["epochs"])]
         if name in TARGETS:
             target = TARGETS[name]
             cells[10:] = [
@@ -185,10 +194,13 @@ def check(runs: list[dict[str, Any]], page: str) -> list[str]:
 
 @click.command()
 @click.option("--recipe", "names", multiple=True, type=click.Choice(MEASURED), help="Only these; other rows are kept.")
-@click.option("--seeds", default=5, show_default=True, help="Seeds of each recipe except `record`, which has one.")
+@click.option(
+    "--seeds", default=5, show_default=True, help="Seeds of each recipe except `record` and `committee`, of one."
+)
+@click.option("--run-dir", type=click.Path(), help="Folder that keeps the runs; those that were stopped go on.")
 @click.option("--check", "only_check", is_flag=True, help="Only check; exit code 1 if a target is missed.")
 @click.option("--draw", "only_draw", is_flag=True, help="Only write the table and the picture again.")
-def main(names: tuple[str, ...], seeds: int, only_check: bool, only_draw: bool) -> None:
+def main(names: tuple[str, ...], seeds: int, run_dir: str | None, only_check: bool, only_draw: bool) -> None:
     """Measure the recipes' accuracy and time."""
     before = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     if only_check:
@@ -200,7 +212,7 @@ def main(names: tuple[str, ...], seeds: int, only_check: bool, only_draw: bool) 
         if not os.environ.get("FNNET_DATA"):
             raise click.ClickException("set FNNET_DATA to the folder of MNIST's four files")
         os.environ["FNNET_DATA"] = str(Path(os.environ["FNNET_DATA"]).resolve())
-        before = merge(before, measure(names or ("classic", "quick", "accurate"), seeds))
+        before = merge(before, measure(names or ("classic", "quick", "accurate"), seeds, run_dir))
         RESULTS.write_text(json.dumps(before, indent=1) + "\n")
     rewrite(PAGE, BEGIN, section(before), END)
     draw(by_name(before), PICTURE)

@@ -17,6 +17,7 @@ COLOURS: Final = {
     "quick by PyTorch": "#d55e00",
     "accurate": "#009e73",
     "record": "#cc79a7",
+    "committee": "#e69f00",
 }
 GREY: Final = "#777777"
 
@@ -29,7 +30,7 @@ def draw(groups: Mapping[str, list[dict[str, Any]]], path: Path) -> None:
     _runs(by_time, known, lambda run: run["seconds"])
     # PyTorch's is the network of `quick`, with the same operations.
     sized = {name: runs for name, runs in known.items() if "sizes" in runs[0]}
-    _runs(by_work, sized, lambda run: multiply_adds(run["sizes"], run["epochs"]))
+    _runs(by_work, sized, lambda run: run.get("members", 1) * multiply_adds(run["sizes"], run["epochs"]))
     labels = []
     for number, run in enumerate(PUBLISHED, 1):
         labels.append(f"{number}  {run.name}, {'-'.join(map(str, run.sizes))}: {run.errors:g} %, {run.device}")
@@ -54,7 +55,7 @@ def draw(groups: Mapping[str, list[dict[str, Any]]], path: Path) -> None:
 def _runs(axes: Any, groups: Mapping[str, list[dict[str, Any]]], place: Callable[[dict[str, Any]], float]) -> None:
     for name, some in groups.items():
         errors, places = [100 * (1 - run["accuracy"]) for run in some], [place(run) for run in some]
-        torch, above = "PyTorch" in name, "PyTorch" in name or name == "record"
+        torch, above = "PyTorch" in name, "PyTorch" in name or name in {"record", "committee"}
         axes.scatter(places, errors, s=28, color=COLOURS[name], marker="s" if torch else "o", alpha=0.75, linewidths=0)
         # Labels below would cover the points of quick, and published ones.
         edge, shift = (max(errors), 8) if above else (min(errors), -14)

@@ -19,6 +19,7 @@ import click
 import fnnet
 from bench.common import cpu_name, time_text
 from bench.workloads import random_images
+from fnnet.core.check_network import check_params
 from fnnet.core.params import Array, Params, layer_sizes
 from fnnet.limits import available_threads
 
@@ -51,7 +52,8 @@ def measure(params: Params, x: Array, kernels: fnnet.Kernels, pairs: int) -> lis
 def main(models: tuple[str, ...], pairs: int, threads: int | None) -> None:
     """Print a row for each network and number of images."""
     kernels = fnnet.load_kernels("numba", threads=threads, parts=("infer", "quantised"))
-    networks = [fnnet.load_model(path).params for path in models] or [fnnet.init(sizes) for sizes in SHAPES]
+    given = [check_params(fnnet.load_model(path).params) for path in models]
+    networks = given or [fnnet.init(sizes) for sizes in SHAPES]
     click.echo(f"{cpu_name()}, {threads or available_threads()} threads, medians of {pairs} pairs")
     click.echo(f"{'network':22}{'images':>24}{'float32':>10}{'int8':>10}{'ratio':>7}")
     for params in networks:

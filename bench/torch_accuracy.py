@@ -18,7 +18,7 @@ import torch
 from bench.torch_program import read
 from fnnet.core.schedules import parse_schedule
 from fnnet.training import recipes
-from fnnet.training.session import plan_of
+from fnnet.training.choice import plan_of
 
 
 def main() -> None:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from fnnet.core.public_optimizers import momentum as momentum
     from fnnet.core.public_optimizers import rmsprop as rmsprop
     from fnnet.core.public_optimizers import sgd as sgd
+    from fnnet.core.state import Committee as Committee
     from fnnet.core.state import Model as Model
     from fnnet.core.state import Objective as Objective
     from fnnet.core.state import Preprocessing as Preprocessing
@@ -64,6 +65,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Activation": "core.operations",
     "Activations": "core.network",
+    "Committee": "core.state",
     "Deformation": "core.deform",
     "FnnetError": "errors",
     "Kernels": "core.table",

@@ -28,6 +28,8 @@ DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?
 MAX_THREADS: Final = 1024
 MOST_SHARDS: Final = 4096
 MOST_NETWORKS: Final = 10_000
+MOST_MEMBERS: Final = 500
+"""Of a committee: a model file describes each, and its description has 1 MiB."""
 MAX_CLASSES: Final = 10**6
 MAX_SIZE: Final = 512
 """Height and width that pictures are scaled to, at most."""

@@ -74,8 +74,13 @@ def compiling_bar(
 
 
 @contextmanager
-def progress_bar(epochs: int, images: int, shown: bool) -> Iterator[Callable[[Progress], None] | None]:
-    """Show a progress bar on stderr over all epochs; yield its function of a block, None without a terminal."""
+def progress_bar(
+    epochs: int, images: int, shown: bool, members: int = 1
+) -> Iterator[Callable[[Progress], None] | None]:
+    """Show a progress bar on stderr over all epochs; yield its function of a block, None without a terminal.
+
+    members   of a committee, each trained for `epochs`, one after another.
+    """
     if not (shown and epochs):
         yield None
         return
@@ -87,22 +92,23 @@ def progress_bar(epochs: int, images: int, shown: bool) -> Iterator[Callable[[Pr
 
     figures = "loss {task.fields[loss]:.3f}  accuracy {task.fields[accuracy]:.1%}"
     wide = (
-        TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+        TextColumn("{task.fields[member]}epoch {task.fields[epoch]}/{task.fields[epochs]}"),
         BarColumn(bar_width=None),
         TextColumn(figures + "  {task.fields[rate]:,.0f} images/s"),
         TimeRemainingColumn(compact=True),
     )
     narrow = (wide[0], BarColumn(bar_width=8), TextColumn(figures + "  {task.fields[rate]:,.0f}/s"))
     began = time.perf_counter()
-    fields: dict[str, Any] = {"epoch": 0, "epochs": epochs, "loss": 0.0, "accuracy": 0.0, "rate": 0.0}
+    fields: dict[str, Any] = {"member": "", "epoch": 0, "epochs": epochs, "loss": 0.0, "accuracy": 0.0, "rate": 0.0}
     with _bar(screen, *(wide if screen.width >= 80 else narrow)) as bar:
-        task = bar.add_task("", total=epochs * images, **fields)
+        task = bar.add_task("", total=members * epochs * images, **fields)
 
         def on_block(progress: Any) -> None:
-            done = (progress.epoch - 1) * images + progress.images
+            done = ((progress.member - 1) * epochs + progress.epoch - 1) * images + progress.images
             bar.update(
                 task,
                 completed=done,
+                member=f"member {progress.member}/{members} " if members > 1 else "",
                 epoch=progress.epoch,
                 loss=progress.loss_sum / progress.images,
                 accuracy=progress.correct / progress.images,

@@ -16,7 +16,7 @@ from fnnet.errors import FnnetError, UsageError
 from fnnet.files.model import load_model
 from fnnet.kernels import library
 from fnnet.names import DATA_SETS
-from fnnet.training import session
+from fnnet.training import recipes, session
 from fnnet.training.config import Known
 from fnnet.training.starting import check_shape
 from fnnet.training.starting import start_of as started_from
@@ -67,6 +67,7 @@ def check(options: Mapping[str, Any], recipe: str, settings: Mapping[str, Any], 
     """Raise UsageError for what is wrong whatever the data are, FnnetError if memory cannot hold the network."""
     weights, dev_data, choice = options["class_weights"], options["dev_data"], options["data_choice"]
     check_count(options)
+    _check_members(options, settings.get("members", recipes.get(recipe).members))
     with naming_options():
         given = {"class_weights": weights, "start": start}
         session.check_settings(recipe, settings, has_dev_set=bool(dev_data), **given)
@@ -81,6 +82,17 @@ def check(options: Mapping[str, Any], recipe: str, settings: Mapping[str, Any], 
             compiled = options["jit"] and library.possible()
             more = {"seed": options["seed"], "compiled": compiled, "known": _known(options, start), **given}
             check_run(options["run_dir"], options["resume"], recipe, settings, **more)
+
+
+def _check_members(options: Mapping[str, Any], members: int) -> None:
+    """Raise UsageError for what a committee cannot be combined with."""
+    for name in ("seeds", "init_seeds"):
+        if members > 1 and options[name]:
+            where, expected = f"--{name.replace('_', '-')}", "one committee, with --seed"
+            raise UsageError("each network is a committee", where=where, expected=expected, found=f"{members} members")
+    if members > 1 and options["plot"]:
+        fix = "leave it out, and draw the runs of the members: fnnet plot RUN_DIR/member-*"
+        raise UsageError("draws one network", where="--plot", expected="1", found=f"{members} members", fix=fix)
 
 
 def _known(options: Mapping[str, Any], start: Model | None) -> Known:

@@ -144,9 +144,11 @@ def evaluate(
 def _check_int8(model: Model) -> None:
     """Raise UsageError, before data is read, for a model that has no int8 form."""
     from fnnet.core import int8
+    from fnnet.core.state import networks_of
 
     try:
-        int8.quantise(model.params, model.activation)
+        for network in networks_of(model.params):
+            int8.quantise(network, model.activation)
     except UsageError as error:
         raise error.at("--precision", fix="leave the option out") from None
 

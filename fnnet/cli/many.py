@@ -11,6 +11,7 @@ from fnnet.cli.common import console, say
 from fnnet.cli.streams import echo
 from fnnet.cli.watch import watched
 from fnnet.core import params
+from fnnet.core.state import networks_of
 from fnnet.errors import DivergedError, counted
 from fnnet.files.model import save_model
 from fnnet.training.many import ManyTrained, Trained, train_apart, train_together, with_init_seeds
@@ -42,7 +43,7 @@ def results(model: Model, file: str) -> dict[str, Any]:
         "test_loss": model.training["test_loss"],
         "test_accuracy": model.training["test_accuracy"],
         "dead_units": list(model.training["dead_units"]),
-        "weights_sha256": params.weights_sha256(model.params),
+        "weights_sha256": params.weights_sha256(*networks_of(model.params)),
         "model": file,
     }
 

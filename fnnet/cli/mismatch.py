@@ -87,6 +87,9 @@ def _phrase_mismatch(differences: Differences) -> tuple[str, str, str, str]:
         return _phrase_deformation(differences)
     if key == "start":
         return _phrase_start(old, new)
+    if key == "members":
+        found, fix = new or "1", f"resume with --members {old}" if old else "choose the folder of a committee"
+        return "--members", old or "1", found, fix
     if old is None or new is None:
         return "the description", f"{key} {old}", str(new), "resume with the version of fnnet that began it"
     if part in ("images", "data"):

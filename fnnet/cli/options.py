@@ -16,6 +16,7 @@ from fnnet.limits import (
     MAX_CLASSES,
     MAX_SIZE,
     MAX_THREADS,
+    MOST_MEMBERS,
     MOST_SHARDS,
     NONNEGATIVE,
     POSITIVE,
@@ -240,13 +241,11 @@ label_column_option = click.option(
     help="Column of the labels in a table, counted from 1.  [default: by its name or its values]",
 )
 
-
 image_option = click.option(
     "--image",
     is_flag=True,
     help="Each row of a table is an image, however few its columns are and whatever their names.",
 )
-
 
 transpose_option = click.option(
     "--transpose/--no-transpose",
@@ -254,7 +253,6 @@ transpose_option = click.option(
     help="Files store images column by column, as EMNIST's do, or row by row.  [default: by the names of EMNIST's own "
     "files, else as those the model was trained on; pictures: row by row]",
 )
-
 
 first_index_option = click.option(
     "--first-index",
@@ -357,6 +355,7 @@ PLAN_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "type": Count(1, MOST_SHARDS),
         "help": "Parts of each batch whose gradients are summed in a fixed tree: machines can share them, same bits.",
     },
+    "--members": {"type": Count(1, MOST_MEMBERS), "help": "Networks, each with a seed, whose logits are averaged."},
     "--augment/--no-augment": {"default": None, "help": "Deform the training images, differently in each epoch."},
     "--deformation": {
         "type": FigureList(),
@@ -369,8 +368,8 @@ PLAN_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "--dev": {"type": Count(0), "help": "Images held out for validation; 0 trains on all."},
 }
 """Options that override a recipe; each has the name of the field that it sets."""
-COURSE: Final = ("--epochs", "--learning-rate", "--schedule", "--early-stopping")
-"""Options of the rate and the length of training, which `lr-find` does not have."""
+COURSE: Final = ("--epochs", "--learning-rate", "--schedule", "--early-stopping", "--members")
+"""Options of the rate, the length and the repetition of training, which `lr-find` does not have."""
 
 
 def plan_options(without: Collection[str] = ()) -> Decorator:

@@ -123,27 +123,23 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
         options["jit"], options["threads"], notify, job.plan.kernel_parts
     )
     if seeds:
-        document = _train_many(job, make, images, kernels, seeds, options, seconds, quiet)
+        document, show, end = _train_many(job, make, images, kernels, seeds, options, seconds, quiet)
     else:
-        document, reports, plot_error = _train_one(job, images, kernels, options, seconds, quiet, notify)
+        train_job = _train_committee if job.members > 1 else _train_one
+        document, show, end = train_job(job, images, kernels, options, seconds, quiet, notify)
     document["notes"] = notify.notes
     document["total_seconds"] = time.perf_counter() - shared["began"]
     if as_json:
         print_json(document)
-    elif seeds:
-        from fnnet.cli import many
-
-        many.print_all(document, line, quiet)
     else:
-        _print_results(document, line, reports, quiet)
-    if seeds:
-        from fnnet.cli import many
-
-        many.refuse_diverged(document)
-    elif plot_error:
-        raise plot_error
+        show(document, line, quiet)
+    end()
     if options["plot"] and not as_json:
         say(f"saved {options['plot']}")
+
+
+Done = tuple[dict[str, Any], Callable[[dict[str, Any], str, bool], None], Callable[[], None]]
+"""A document, what prints it, and what raises an error that waits until it is printed."""
 
 
 def _train_one(
@@ -154,8 +150,8 @@ def _train_one(
     seconds: dict[str, float],
     quiet: bool,
     notify: Callable[[str], None],
-) -> tuple[dict[str, Any], Sequence[EpochReport], FnnetError | None]:
-    """Train and save one network; return its document, its reports, and the error of a plot that could not be made."""
+) -> Done:
+    """Train and save one network; the error that waits is that of a plot that could not be made."""
     from fnnet.cli.many import results
     from fnnet.files.model import save_model
 
@@ -164,11 +160,17 @@ def _train_one(
     document["train_seconds"] = float(sum(report.seconds for report in reports))
     document |= results(model, options["out"])
     save_model(options["out"], model)
+    failed: list[FnnetError] = []
     try:
         _plot(options["plot"], reports, document)
     except FnnetError as error:
-        return document, reports, error
-    return document, reports, None
+        failed.append(error)
+
+    def end() -> None:
+        for error in failed:
+            raise error
+
+    return document, partial(_print_results, reports), end
 
 
 def _train_many(
@@ -180,15 +182,35 @@ def _train_many(
     options: dict[str, Any],
     seconds: dict[str, float],
     quiet: bool,
-) -> dict[str, Any]:
-    """Train and save the networks of `seeds`, of which `job` is the first; return their document."""
+) -> Done:
+    """Train and save the networks of `seeds`, of which `job` is the first; the error that waits names what diverged."""
     from fnnet.cli import many
 
     seed = None if options["seeds"] else job.seed
     found, files = many.train_all(job, make, seeds, seed, kernels, quiet), model_files(options["out"], seeds)
     many.save_all(found, files)
     document = _document(job, images, kernels, found.threads, seed, None, seconds)
-    return document | {"train_seconds": found.seconds} | many.figures(found, seeds, files, seed)
+    document |= {"train_seconds": found.seconds} | many.figures(found, seeds, files, seed)
+    return document, many.print_all, partial(many.refuse_diverged, document)
+
+
+def _train_committee(
+    job: Job,
+    images: dict[str, int],
+    kernels: Kernels,
+    options: dict[str, Any],
+    seconds: dict[str, float],
+    quiet: bool,
+    notify: Callable[[str], None],
+) -> Done:
+    """Train and save a committee."""
+    from fnnet.cli import committee
+    from fnnet.files.model import save_model
+
+    found, used = committee.train_members(job, kernels, options, quiet, notify)
+    save_model(options["out"], found.model)
+    document = _document(job, images, kernels, used, job.seed, None, seconds)
+    return document | committee.figures(found, options["out"]), committee.print_results, lambda: None
 
 
 def _check_run_dir(options: dict[str, Any]) -> None:
@@ -282,7 +304,7 @@ def _plot(path: str | None, reports: Sequence[EpochReport], document: dict[str, 
         plot_curves(path, reports, f"{document['recipe']}, {sizes}, {document['dataset']}")
 
 
-def _print_results(document: dict[str, Any], line: str, reports: Sequence[EpochReport], quiet: bool) -> None:
+def _print_results(reports: Sequence[EpochReport], document: dict[str, Any], line: str, quiet: bool) -> None:
     from fnnet.apps.report import loss_text
 
     if quiet:

@@ -19,20 +19,23 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """What a training is given: `on_block`, and `interrupts` to be entered while steps are made.
-
-    threads   the mean number of compiled threads up to the last block; None if NumPy trains.
-    """
+    """What a training is given: `on_block`, and `interrupts` to be entered while steps are made."""
 
     def __init__(self, show: Callable[[Progress], None] | None) -> None:
         self.interrupts = Interrupts()
-        self.threads: float | None = None
+        self._threads: dict[int, float | None] = {}
         self._show, self._lock = show, threading.Lock()
+
+    @property
+    def threads(self) -> float | None:
+        """The mean number of compiled threads up to the last block, of members the mean; None if NumPy trains."""
+        known = [threads for threads in self._threads.values() if threads is not None]
+        return sum(known) / len(known) if known else None
 
     def on_block(self, progress: Progress) -> str:
         """Show a block, which any thread has made; return the reason to stop, if a signal came."""
         with self._lock:
-            self.threads = progress.threads
+            self._threads[progress.member] = progress.threads
             if self._show:
                 self._show(progress)
         return self.interrupts.word
@@ -41,7 +44,7 @@ class Watch:
 @contextmanager
 def watched(job: Job, quiet: bool, run_dir: str | None = None) -> Iterator[Watch]:
     """Yield the Watch of a training; its errors name options, and that it was stopped has a signal's exit code."""
-    with progress_bar(job.plan.epochs, len(job.train.labels), not quiet) as show:
+    with progress_bar(job.plan.epochs, len(job.train.labels), not quiet, job.members) as show:
         watch = Watch(show)
         try:
             with naming_options(job.dataset.source, only_in_text=True):

@@ -18,11 +18,13 @@ from fnnet.core.network import BYTES, Activations, as_floats
 from fnnet.core.operations import Activation
 from fnnet.core.own import Own
 from fnnet.core.params import INITIALISERS, Array, Layer, Params, count_parameters, freeze
-from fnnet.core.state import Examples, Model
+from fnnet.core.state import Committee, Examples, Model
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.names import ACTIVATIONS
 
 MAX_PARAMETERS: Final = 10**9
+OF_MEMBERS: Final = "pass one of its members, or fnnet.join(committee.members)"
+"""What to do where a function of one network is given a committee."""
 MOST_DOUBLE: Final = float(np.finfo(np.float64).max)
 FLOATS: Final = (np.dtype(np.float32), np.dtype(np.float64))
 SHAPES: Final = {
@@ -71,19 +73,26 @@ def check_params(params: Any) -> Params:
     return params if _are_fit(params) else _check_each_layer(params)
 
 
-def check_network(network: Any, activation: Any) -> tuple[Params, str | Activation]:
-    """Return the parameters and the activation of Params, by default relu, or of a Model, whose own it is.
+def check_network(network: Any, activation: Any) -> tuple[Params | Committee, str | Activation]:
+    """Return the parameters and the activation: by default relu for Params or a Committee, its own for a Model.
 
     Raises   UsageError for another activation than the model's.
     """
     if not isinstance(network, Model):
         activation = check_activation("relu" if activation is None else activation)
-        return check_params(network), activation
+        return (_check_members if isinstance(network, Committee) else check_params)(network), activation
     own = network.activation
     if activation is not None and activation != own:
         fix = "leave `activation` out, or pass model.params"
         raise UsageError("activation is not the model's", expected=own, found=shown(activation), fix=fix)
-    return check_params(network.params), check_activation(own)
+    params = network.params
+    return (_check_members if isinstance(params, Committee) else check_params)(params), check_activation(own)
+
+
+def _check_members(given: Any) -> Committee:
+    from fnnet.core.committee import check_committee  # few programs have one
+
+    return check_committee(given)
 
 
 def _are_fit(params: Any) -> bool:
@@ -112,6 +121,7 @@ def _check_each_layer(params: Any) -> Params:
     if not isinstance(params, Params) or not isinstance(layers, (tuple, list)) or not layers:
         found, expected = type(params).__name__, "Params with layers"
         fix = "pass model.params, with activation=model.activation" if isinstance(params, Model) else ""
+        fix = OF_MEMBERS if isinstance(params, Committee) else fix
         raise ArgumentTypeError("params is not a network", expected=expected, found=found, fix=fix)
     checked: list[Layer] = []
     for number, layer in enumerate(layers, 1):

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from fnnet.core.check_network import FLOATS, as_plain
+from fnnet.core.check_network import FLOATS, OF_MEMBERS, as_plain
 from fnnet.core.checks import is_masked
 from fnnet.core.params import Layer, Params
 from fnnet.core.params import each as tree_map
-from fnnet.core.state import Model
+from fnnet.core.state import Committee, Model
 from fnnet.errors import ArgumentTypeError, UsageError
 
 
@@ -23,6 +23,7 @@ def check_like(params: Any, other: Any, name: str) -> tuple[Params, Params]:
     for each in (params, other):
         if not isinstance(each, Params) or not isinstance(each.layers, (tuple, list)) or not each.layers:
             fix = "pass model.params" if isinstance(each, Model) else ""
+            fix = OF_MEMBERS if isinstance(each, Committee) else fix
             raise ArgumentTypeError("not a network", expected="Params with layers", found=type(each).__name__, fix=fix)
     plain, alike = True, len(params.layers) == len(other.layers)
     for one, two in zip(params.layers, other.layers, strict=False):

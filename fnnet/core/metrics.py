@@ -11,7 +11,7 @@ from fnnet.core.checks import as_array, calm, check_count, check_labels
 from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Params, freeze
 from fnnet.core.public import CHUNK, forward, scores
-from fnnet.core.state import Model
+from fnnet.core.state import Committee, Model
 from fnnet.core.table import NUMPY, Kernels
 from fnnet.errors import UsageError
 
@@ -43,7 +43,7 @@ class ClassFigures(NamedTuple):
 
 
 def evaluate(
-    params: Params | Model,
+    params: Params | Committee | Model,
     x: Array,
     labels: Array,
     *,

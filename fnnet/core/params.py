@@ -210,10 +210,10 @@ def count_parameters(sizes: Sequence[int]) -> int:
     return sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(sizes))
 
 
-def weights_sha256(params: Params) -> str:
-    """Return the SHA-256 over every W and b in order, as little-endian C-contiguous bytes."""
+def weights_sha256(*networks: Params) -> str:
+    """Return the SHA-256 over every W and b of networks in order, as little-endian C-contiguous bytes."""
     digest = hashlib.sha256()
-    for layer in params.layers:
+    for layer in (layer for params in networks for layer in params.layers):
         for array in layer:
             digest.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).data)
     return digest.hexdigest()

@@ -51,7 +51,7 @@ from fnnet.core.checks import (
 from fnnet.core.network import Activations
 from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Params, freeze, freeze_params
-from fnnet.core.state import Model
+from fnnet.core.state import Committee, Model
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import UsageError
 from fnnet.names import PRECISIONS
@@ -125,7 +125,7 @@ def forward(
 
 @calm
 def loss(
-    params: Params | Model,
+    params: Params | Committee | Model,
     x: Any,
     labels: Any,
     *,
@@ -136,7 +136,7 @@ def loss(
 ) -> float:
     """Return the mean cross-entropy in nats of the network at `x` (n, inputs) against `labels` (n,).
 
-    params            or a Model, whose activation is used.
+    params            or a Committee, or a Model, whose activation is used.
     activation        a name, or an Activation of your own; None for the model's, or for relu.
     weights           of the samples (n,): the mean is sum(weight loss) / sum(weight), 0 where all are 0. None for
                       equal ones. Keras divides by n; PyTorch gives NaN where all are 0.
@@ -149,6 +149,11 @@ def loss(
     """
     params, formula = check_network(params, activation)
     check_kernels(kernels)
+    if isinstance(params, Committee):
+        logits = scores(params, x, activation=formula, kernels=kernels)
+        targets = _check_targets(params.members[0], len(logits), labels, weights, label_smoothing)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return kernels.operations.cross_entropy(logits, *targets)
     floats = as_input(x, params)
     targets = _check_targets(params, len(floats), labels, weights, label_smoothing)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -208,7 +213,7 @@ def update(params: Params, grads: Params, learning_rate: float, *, kernels: Kern
 
 @calm
 def scores(
-    params: Params | Model,
+    params: Params | Committee | Model,
     x: Any,
     *,
     activation: str | Activation | None = None,
@@ -233,6 +238,8 @@ def scores(
     """
     params, formula = check_network(params, activation)
     check_kernels(kernels)
+    if isinstance(params, Committee):
+        return freeze(_members(params, formula, precision, kernels).scores(x))
     if _is_int8(precision):
         return freeze(_int8_network(params, formula, kernels).scores(x))
     x, dtype = check_input(x, params), params.layers[0].W.dtype
@@ -250,7 +257,7 @@ def scores(
 
 
 def predict(
-    params: Params | Model,
+    params: Params | Committee | Model,
     x: Any,
     *,
     activation: str | Activation | None = None,
@@ -272,7 +279,7 @@ def predict(
 
 
 def predictor(
-    params: Params | Model,
+    params: Params | Committee | Model,
     *,
     activation: str | Activation | None = None,
     precision: str = "float",
@@ -295,6 +302,8 @@ def predictor(
     """
     params, formula = check_network(params, activation)
     check_kernels(kernels)
+    if isinstance(params, Committee):
+        return calm(_members(params, formula, precision, kernels).best)
     if _is_int8(precision):
         return calm(_int8_network(params, formula, kernels).best)
     dtype = params.layers[0].W.dtype
@@ -344,6 +353,12 @@ def _int8_network(params: Params, formula: str | Activation, kernels: Kernels) -
     from fnnet.core.public_int8 import Int8Network  # imported here: few programs use it
 
     return Int8Network(params, formula, kernels)
+
+
+def _members(committee: Committee, formula: str | Activation, precision: Any, kernels: Kernels) -> Any:
+    from fnnet.core.public_committee import Members  # imported here: few programs use it
+
+    return Members(committee, formula, _is_int8(precision), kernels)
 
 
 def best_classes(logits: Any) -> Array:

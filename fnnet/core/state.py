@@ -81,10 +81,26 @@ class Preprocessing(NamedTuple):
     resize: bool = False
 
 
+@array_tuple
+class Committee(NamedTuple):
+    """Networks whose logits are averaged, each held apart: one at least, of the same depth, inputs, outputs and dtype.
+
+    `fnnet.join(committee.members)` is the one plain network that it stands for. Where the members have several hidden
+    layers, that takes more memory, as no weight joins the units of two members.
+    """
+
+    members: tuple[Params, ...]
+
+
+def networks_of(network: Params | Committee) -> tuple[Params, ...]:
+    """Return the members of a committee, or the one network."""
+    return network.members if isinstance(network, Committee) else (network,)
+
+
 class Model(NamedTuple):
     """A network with everything needed to use it, and how it was trained.
 
-    params          weights and biases.
+    params          weights and biases, of one network or of the members of a Committee.
     activation      of the hidden layers; an Activation of the user's own cannot be saved.
     classes         the names of the outputs.
     image_shape     (height, width) of an input.
@@ -94,7 +110,7 @@ class Model(NamedTuple):
     `fnnet.predict`, `scores`, `loss` and `predictor` take a model in place of its params, and use its activation.
     """
 
-    params: Params
+    params: Params | Committee
     activation: str | Activation = "relu"
     classes: tuple[str, ...] = tuple("0123456789")
     image_shape: tuple[int, int] = (28, 28)
@@ -102,7 +118,9 @@ class Model(NamedTuple):
     training: Mapping[str, Any] = MappingProxyType({})
 
     def __repr__(self) -> str:
-        network = repr(self.params).removeprefix("Params(").removesuffix(")")
+        network = repr(self.params)
+        if isinstance(self.params, Params):
+            network = network.removeprefix("Params(").removesuffix(")")
         activation = repr(self.activation) if isinstance(self.activation, Activation) else self.activation
         return f"Model({network}, {activation}, {len(self.classes)} classes)"
 
@@ -192,7 +210,7 @@ class Training(NamedTuple):
 class Progress(NamedTuple):
     """What `epochs` reports after each block: the images of this pass so far with their loss sum and their number of
     correct predictions; `training()` returns all that is needed to continue from here. `threads` is the mean number of
-    compiled threads since the start, None where NumPy trains."""
+    compiled threads since the start, None where NumPy trains; `member` the number of a committee's member, from 1."""
 
     epoch: int
     images: int
@@ -200,3 +218,4 @@ class Progress(NamedTuple):
     correct: int
     training: Callable[[], Training]
     threads: float | None = None
+    member: int = 1

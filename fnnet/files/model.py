@@ -11,16 +11,19 @@ import numpy as np
 
 from fnnet.core.check_network import check_params, check_sizes
 from fnnet.core.checks import check_classes
+from fnnet.core.committee import check_committee
 from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Layer, Params, layer_sizes
-from fnnet.core.state import Model, Preprocessing, frozen
+from fnnet.core.state import Committee, Model, Preprocessing, frozen
 from fnnet.errors import ModelError, counted
 from fnnet.files import container
 from fnnet.files.container import Kind
 from fnnet.files.disk import DISK, FileSystem
 from fnnet.names import ACTIVATIONS
 
-MODEL: Final = Kind("model", 3, 2**20, 1)
+MODEL: Final = Kind("model", 4, 2**20, 1)
+PLAIN: Final = MODEL._replace(version=3)
+"""What one network is written as: only the members of a committee need version 4."""
 COLOUR: Final = Preprocessing().colour
 ADDED: Final = frozenset({"faint", "resize"})
 """Fields of the preprocessing that version 2 of the format did not have: they are as by default."""
@@ -44,16 +47,30 @@ def save_model(path: str | os.PathLike[str], model: Model, *, disk: FileSystem =
             found="an Activation",
             fix="store the parameters with numpy.savez, and keep the Activation in the program",
         )
+    kind, sizes, tensors = _described(model.params)
     preprocessing = model.preprocessing
     about = {
-        "sizes": layer_sizes(check_params(model.params)),
+        **sizes,
         "activation": model.activation,
         "classes": model.classes,
         "image_shape": model.image_shape,
         "preprocessing": preprocessing._asdict() if isinstance(preprocessing, Preprocessing) else preprocessing,
         "training": model.training,
     }
-    container.save(path, MODEL, about, tensors_of("layers", model.params), _model, disk)
+    container.save(path, kind, about, tensors, _model, disk)
+
+
+def _described(network: Params | Committee) -> tuple[Kind, dict[str, Any], dict[str, Array]]:
+    """Return how a network is written: the kind of file, the sizes of its layers, and its arrays by name."""
+    if not isinstance(network, Committee):
+        return PLAIN, {"sizes": layer_sizes(check_params(network))}, tensors_of("layers", network)
+    members = check_committee(network).members
+    each = [tensors_of(_prefix(number), member) for number, member in enumerate(members)]
+    return MODEL, {"members": [*map(layer_sizes, members)]}, {name: part[name] for part in each for name in part}
+
+
+def _prefix(number: int) -> str:
+    return f"members.{number}"
 
 
 def _as_model(params: Any) -> str:
@@ -124,8 +141,10 @@ def check_keys(about: Any, keys: frozenset[str]) -> None:
 
 
 def _model(about: Any, tensors: Mapping[str, Array]) -> Model:
-    check_keys(about, KEYS)
-    sizes = check_sizes(about["sizes"])
+    is_committee = "members" in about
+    check_keys(about, KEYS - {"sizes"} | {"members"} if is_committee else KEYS)
+    each = _members(about["members"]) if is_committee else [check_sizes(about["sizes"])]
+    sizes = each[0]
     if about["activation"] not in ACTIVATIONS:
         expected = ", ".join(ACTIVATIONS)
         raise ModelError("unknown activation", expected=expected, found=repr(about["activation"]))
@@ -137,9 +156,26 @@ def _model(about: Any, tensors: Mapping[str, Array]) -> Model:
         expected = f"{counted(sizes[-1], 'class', 'classes')}, {counted(sizes[0], 'pixel')}"
         found = f"{counted(len(classes), 'class', 'classes')}, {height}x{width} pixels"
         raise ModelError("sizes do not fit the layers", expected=expected, found=found)
-    check_names(tensors, ["layers"], sizes)
-    params, shape = params_of("layers", tensors, sizes), (height, width)
-    return Model(params, about["activation"], check_classes(classes), shape, preprocessing, frozen(about["training"]))
+    prefixes = [*map(_prefix, range(len(each)))] if is_committee else ["layers"]
+    check_names(tensors, prefixes, sizes)
+    params = [params_of(prefix, tensors, own) for prefix, own in zip(prefixes, each, strict=True)]
+    network = check_committee(Committee(tuple(params))) if is_committee else params[0]
+    shape, names, training = (height, width), check_classes(classes), frozen(about["training"])
+    return Model(network, about["activation"], names, shape, preprocessing, training)
+
+
+def _members(given: Any) -> list[tuple[int, ...]]:
+    """Return the sizes of the layers of each member of a committee; ModelError unless they fit one another."""
+    if not isinstance(given, list) or not given:
+        expected = "the sizes of the layers of at least 1 network"
+        raise ModelError("members are not a list", expected=expected, found=repr(given)[:80])
+    sizes = [check_sizes(own) for own in given]
+    for number, own in enumerate(sizes):
+        if (len(own), own[0], own[-1]) != (len(sizes[0]), sizes[0][0], sizes[0][-1]):
+            problem, place = "not of the depth, inputs and outputs of the first", f"member {number}"
+            expected, found = ("-".join(map(str, each)) for each in (sizes[0], own))
+            raise ModelError(problem, place=place, expected=expected, found=found)
+    return sizes
 
 
 def _preprocessing(about: Any) -> Preprocessing:

@@ -5,6 +5,8 @@ RUN_DIR/log.jsonl                         what happened, a JSON object on each l
 RUN_DIR/start.safetensors                 the model that training started from, if it started from one
 RUN_DIR/step-000000012345.safetensors     the last two checkpoints
 
+RUN_DIR/member-01, member-02...           the run directories of a committee's members, in place of all of these
+
 The newest checkpoint is the one of the highest step; times do not matter. A checkpoint is removed only after two
 newer ones have been written and read back; a damaged one is kept under another name and never loaded.
 """
@@ -35,6 +37,7 @@ KEPT: Final = 2
 
 START: Final = "start.safetensors"
 STEP: Final = re.compile(r"step-(\d{12,})\.safetensors")
+MEMBER: Final = re.compile(r"member-\d{2,}")
 ABSENT: Final = "none"
 DIVERGED: Final = "diverged"
 """The reason of a "stop" in the log after which some config keys may change."""
@@ -175,7 +178,7 @@ def open_run(
         remove_leftovers(folder, disk)
         run = Run(folder, config, held, terms, notify, disk)
         if resume:
-            _check_log(folder, disk)
+            _check_ours(folder, disk)
             _resume(run, changeable_after_divergence, terms, notify, disk)
         else:
             check_new(folder, disk)
@@ -189,10 +192,13 @@ def _as_json(config: Mapping[str, Any]) -> Mapping[str, Any]:
         raise ArgumentTypeError("config", expected="JSON values", found=str(error)) from None
 
 
-def _check_log(folder: Path, disk: FileSystem) -> None:
+def _check_ours(folder: Path, disk: FileSystem) -> None:
     if log.is_foreign(folder, disk):
         fix = "move it away, or choose another folder"
         raise UsageError("not a log of fnnet", where=folder / LOG, fix=fix)
+    if folder.exists() and any(MEMBER.fullmatch(path.name) for path in list_folder(folder, disk)):
+        fix = "give the recipe or the `members` of that run, or choose another folder"
+        raise UsageError("holds the run of a committee", where=folder, expected="the run of one network", fix=fix)
 
 
 def _intact(folder: Path, disk: FileSystem) -> tuple[Checkpoint | None, list[tuple[Path, FnnetError]]]:
@@ -221,10 +227,27 @@ def _none_intact(folder: Path, damaged: Sequence[tuple[Path, FnnetError]]) -> Mo
 def check_new(path: str | os.PathLike[str], disk: FileSystem = DISK) -> None:
     """Raise UsageError if the folder at `path` holds a run already, or a log that fnnet did not write."""
     folder = Path(path)
-    _check_log(folder, disk)
-    if folder.exists() and (_checkpoints(folder, disk) or any((folder / name).exists() for name in (LOG, START))):
+    _check_ours(folder, disk)
+    if _holds_run(folder, disk):
         fix = "go on with `resume`, or choose another folder"
         raise UsageError("holds a run already", where=folder, fix=fix)
+
+
+def _holds_run(folder: Path, disk: FileSystem) -> bool:
+    files = (LOG, START)
+    return folder.exists() and (bool(_checkpoints(folder, disk)) or any((folder / name).exists() for name in files))
+
+
+def member_folders(path: str | os.PathLike[str], count: int, disk: FileSystem = DISK) -> list[Path]:
+    """Return the run directories of the members of a committee, whose own is `path`.
+
+    Raises   UsageError if it holds the run of one network.
+    """
+    folder = Path(path)
+    if _holds_run(folder, disk):
+        expected, fix = "the run of a committee", "choose another folder"
+        raise UsageError("holds the run of one network", where=folder, expected=expected, fix=fix)
+    return [folder / f"member-{number:02}" for number in range(1, count + 1)]
 
 
 def newest(path: str | os.PathLike[str], disk: FileSystem = DISK) -> Checkpoint | None:
@@ -234,7 +257,7 @@ def newest(path: str | os.PathLike[str], disk: FileSystem = DISK) -> Checkpoint 
     Raises   as `open_run`.
     """
     folder = Path(path)
-    _check_log(folder, disk)
+    _check_ours(folder, disk)
     checkpoint, damaged = _intact(folder, disk) if folder.exists() else (None, [])
     if not checkpoint and damaged and all(other.exists() for other, _ in damaged):  # else another process removed it
         raise _none_intact(folder, damaged)
@@ -262,9 +285,8 @@ def check_resumable(
 
 def is_ours(name: str) -> bool:
     """True if a run directory has, or may come to have, a file of this name of its own."""
-    return name in (LOG, LOCK, START) or bool(
-        OTHER_LOG.fullmatch(name) or STEP.fullmatch(name.removesuffix(".damaged")) or TEMPORARY.fullmatch(name)
-    )
+    named = name in (LOG, LOCK, START) or STEP.fullmatch(name.removesuffix(".damaged"))
+    return bool(named or any(pattern.fullmatch(name) for pattern in (OTHER_LOG, TEMPORARY, MEMBER)))
 
 
 def _checkpoints(folder: Path, disk: FileSystem) -> dict[int, Path]:

@@ -10,7 +10,9 @@ from fnnet.core import rng
 from fnnet.core.state import Model
 from fnnet.errors import UsageError
 from fnnet.files import runs
-from fnnet.training import going_on, session
+from fnnet.files.checkpoints import Checkpoint
+from fnnet.training import committee, going_on
+from fnnet.training.choice import chosen_recipe, plan_of
 from fnnet.training.config import Early, Known, config_before_data
 from fnnet.training.plan import plain_values
 from fnnet.training.recipes import Recipe
@@ -37,15 +39,29 @@ def check_run(
     known   of the data.
     Raises   as `train`.
     """
-    if not resume:
-        runs.check_new(run_dir)
-        return
-    if (found := runs.newest(run_dir)) is None:
-        return
-    settings = plain_values(settings)
-    chosen = session.chosen_recipe(recipe, settings, start)
-    plan = session.plan_of(chosen)
-    job = Early(chosen.name, chosen.initialiser, chosen.hidden, plan, rng.check_seed(seed), start)
+    settings, seed = plain_values(settings), rng.check_seed(seed)
+    chosen = chosen_recipe(recipe, settings, start)
+    alone = chosen.members == 1
+    folders = [run_dir] if alone else [*runs.member_folders(run_dir, chosen.members)]
+    job = Early(chosen.name, chosen.initialiser, chosen.hidden, plan_of(chosen), seed, start, members=chosen.members)
+    for folder, own in zip(folders, committee.seeds(seed, chosen.members), strict=True):
+        if not resume:
+            runs.check_new(folder)
+        elif found := runs.newest(folder):
+            _check_resumed(folder, found, job._replace(seed=own), settings, compiled, class_weights, known)
+
+
+def _check_resumed(
+    run_dir: str | os.PathLike[str],
+    found: Checkpoint,
+    job: Early,
+    settings: Mapping[str, Any],
+    compiled: bool,
+    class_weights: Any,
+    known: Known,
+) -> None:
+    """Raise what going on from the checkpoint `found` in a run directory would raise."""
+    plan = job.plan
     config, unknown = config_before_data(job, compiled, settings, known, class_weights is not None)
     if "epochs" not in settings:  # they follow from the number of images
         stored = found.config.get("plan")

@@ -28,6 +28,7 @@ class Early(NamedTuple):
     seed: int
     start: Model | None
     init_seed: int | None = None
+    members: int = 1
 
 
 class Known(NamedTuple):
@@ -100,6 +101,7 @@ def _config(
         "recipe": job.recipe,
         "seed": job.seed,
         **({} if job.init_seed is None else {"init_seed": job.init_seed}),
+        **({} if job.members == 1 else {"members": job.members}),
         # The results of the two kinds of kernels differ in the last bits.
         "jit": compiled,
         "initialiser": job.initialiser,

@@ -26,7 +26,7 @@ OWN: Final = ("learning_rate", "schedule", "momentum", "weight_decay", "label_sm
 
 
 class Trained(NamedTuple):
-    """A network that was trained, and the reports on its training; `seconds` in them are those of all together."""
+    """A network, and the reports on its training; `seconds` in them are those of all that were trained together."""
 
     model: Model
     reports: tuple[EpochReport, ...]
@@ -146,6 +146,13 @@ def _check_alike(first: Job, job: Job) -> None:
         raise UsageError("differs between networks", where="train_images", expected=expected, found=found)
 
 
+def _check_alone(job: Job) -> None:
+    """Raise UsageError for a job of many networks itself."""
+    if job.members > 1:
+        fix = "train one committee at a time"
+        raise UsageError("each network is a committee", where="members", expected="1", found=job.members, fix=fix)
+
+
 def train_together(
     jobs: Sequence[Job],
     *,
@@ -159,6 +166,7 @@ def train_together(
     """
     check_kernels(kernels)
     first = jobs[0]
+    _check_alone(first)
     if not first.plan.is_stepwise:
         makers = [lambda job=job: job for job in jobs]
         return train_apart(makers, kernels=kernels, on_block=on_block, during=during)
@@ -206,6 +214,7 @@ def train_apart(
 
     def train(make: Callable[[], Job]) -> Trained | DivergedError:
         job = make()
+        _check_alone(job)
         memory.check_job(job, kernels)
         begun = epochs.start(first_params(job), job.seed, job.plan)
         reached: epochs.Reached = begun

@@ -21,7 +21,9 @@ PAIRS: Final = 10
 """Steps that L-BFGS keeps, each with the change of the gradient: SciPy's default (maxcor)."""
 
 
-def of_training(sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool, networks: int = 1) -> int:
+def of_training(
+    sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool, networks: int = 1, members: int = 1
+) -> int:
     """Return the least number of bytes that training needs besides its images.
 
     It counts the parameters, gradients, moments and the activations of a batch.
@@ -29,10 +31,12 @@ def of_training(sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool
     sizes    of the layers, (inputs, hidden..., outputs).
     images   number of training images.
     networks   that are trained together.
+    members    of a committee, trained one after another and kept.
     """
+    kept_members = (members - 1) * FLOAT * count_parameters(sizes)
     layers = list(itertools.pairwise(sizes))
     widths, count = networks * sum(sizes[1:]), networks * count_parameters(sizes)
-    start = FLOAT * count + 2 * DOUBLE * max((inputs + 1) * outputs for inputs, outputs in layers)
+    start = kept_members + FLOAT * count + 2 * DOUBLE * max((inputs + 1) * outputs for inputs, outputs in layers)
     if not plan.is_stepwise:
         return start + DOUBLE * (images * (sizes[0] + 2 * widths) + 2 * PAIRS * count)
     optimizer = make_optimizer(plan)
@@ -45,29 +49,31 @@ def of_training(sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool
 
         # Three copies: in the trainer's vectors, as given and as returned. Narrow networks take more rows at once, but
         # their activations are small.
-        return max(start, FLOAT * (3 * count * (1 + trees) + kept * count + 2 * min(rows, CHUNK_ROWS) * widths))
+        vectors = FLOAT * (3 * count * (1 + trees) + kept * count + 2 * min(rows, CHUNK_ROWS) * widths)
+        return max(start, kept_members + vectors)
     # A step makes new parameters and moments of the old ones and the gradient.
-    return max(start, FLOAT * (count * (3 + 2 * trees + kept) + rows * (sizes[0] + 2 * widths)))
+    return max(start, kept_members + FLOAT * (count * (3 + 2 * trees + kept) + rows * (sizes[0] + 2 * widths)))
 
 
 def check(
-    sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool, fixed: bool = False, networks: int = 1
-) -> None:
+    sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool, fixed: bool = False, networks: int = 1,
+    members: int = 1,
+) -> None:  # fmt: skip
     """Raise FnnetError if training would need more memory than this process may allocate.
 
-    networks   that are trained together.
+    networks, members   as in `of_training`.
     fixed   whether the layers are those of a model, so that they cannot be smaller.
     """
-    needed, limit = of_training(sizes, images, plan, compiled=compiled, networks=networks), limits.available_bytes()
+    needed = of_training(sizes, images, plan, compiled=compiled, networks=networks, members=members)
+    limit = limits.available_bytes()
     if limit and needed > limit[0]:
         expected = f"at most {limit[0] / 1e6:,.0f} MB, as {limit[1]} leaves"
-        fix = f"use a smaller {'' if fixed else '`hidden` or '}`batch_size`, or raise the limit"
+        fewer = "use fewer `members` or a smaller" if members > 1 else "use a smaller"
+        fix = f"{fewer} {'' if fixed else '`hidden` or '}`batch_size`, or raise the limit"
         raise FnnetError("not enough memory", expected=expected, found=f"at least {needed / 1e6:,.0f} MB", fix=fix)
 
 
 def check_job(job: Job, kernels: Kernels, networks: int = 1) -> None:
     """Raise FnnetError if training a job, or `networks` like it, would need too much memory: see `check`."""
-    fixed = job.start is not None
-    check(
-        job.sizes, len(job.train.labels), job.plan, compiled=kernels.compiled, fixed=fixed, networks=networks
-    )  # fmt: skip
+    fixed, compiled, images = job.start is not None, kernels.compiled, len(job.train.labels)
+    check(job.sizes, images, job.plan, compiled=compiled, fixed=fixed, networks=networks, members=job.members)

@@ -19,7 +19,7 @@ from fnnet.core.schedules import check_cycles, make_plateau, make_schedule, pars
 from fnnet.core.state import Objective
 from fnnet.data.notes import Note
 from fnnet.errors import ArgumentTypeError, UsageError
-from fnnet.limits import MOST_SHARDS
+from fnnet.limits import MOST_MEMBERS, MOST_SHARDS
 from fnnet.names import ACTIVATIONS, OPTIMIZERS, STEPPING
 from fnnet.training.recipes import Recipe
 
@@ -148,6 +148,7 @@ def check_recipe(recipe: Recipe, settings: Mapping[str, Any]) -> None:
         "min_steps": lambda: check_count("min_steps", recipe.min_steps, 0),
         "reports": lambda: recipe.reports is None or check_count("reports", recipe.reports, 1),
         "initialiser": lambda: check_initialiser(recipe.initialiser),
+        "members": lambda: check_count("members", recipe.members, 1, MOST_MEMBERS),
     }
     _run(checks)
 

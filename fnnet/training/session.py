@@ -33,43 +33,37 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Never
+from typing import TYPE_CHECKING, Any, NamedTuple, Never
 
 from fnnet import data
 from fnnet.core import metrics, rng
-from fnnet.core.deform import Deformation, deform
-from fnnet.core.params import Array, weights_sha256
-from fnnet.core.state import EpochReport, Examples, Model, Progress, Training, frozen
+from fnnet.core.deform import deform
+from fnnet.core.params import Array, Params, weights_sha256
+from fnnet.core.state import EpochReport, Examples, Model, Progress, Training, frozen, networks_of
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.data import Dataset
 from fnnet.errors import ArgumentTypeError, DivergedError, FnnetError, UsageError
 from fnnet.names import STEPPING
-from fnnet.training import epochs, memory, recipes, steps
+from fnnet.training import epochs, memory, steps
+from fnnet.training.choice import chosen_recipe, plan_of
 from fnnet.training.class_weights import check_text, sample_weights
 from fnnet.training.config import config_of, plan_as_json
 from fnnet.training.dev_set import check_dev_set
 from fnnet.training.lr_find import RangeTest, range_test
 from fnnet.training.plan import (
     Plan,
-    check_effects,
     check_hidden,
-    check_parts,
     check_plan,
-    check_recipe,
     check_run_dir,
     make_optimizer,
     note_of_schedule,
     plain_values,
 )
 from fnnet.training.recipes import Recipe
-from fnnet.training.starting import check_dataset, first_params, note_of_start, with_model
+from fnnet.training.starting import check_dataset, first_params, note_of_start
 
 if TYPE_CHECKING:
     from fnnet.training.record import Record
-
-LBFGS_ITERATIONS: Final = 100
-OVERRIDABLE: Final = frozenset(Recipe._fields) - {"name", "what", "plan"}
-"""Settings that are a recipe's own; all others are its plan's."""
 
 OnBlock = Callable[[Progress], str | None]
 """Called after each block of steps, about ten times a second. A text that it returns is the reason to stop."""
@@ -91,6 +85,7 @@ class Job(NamedTuple):
     given         names of the settings that were given in place of the recipe's.
     start         model to train further; None for new parameters.
     init_seed     of the initial weights; None for `seed`.
+    members       networks whose logits are averaged; 1 for a network alone. See `committee`.
     """
 
     recipe: str
@@ -105,6 +100,7 @@ class Job(NamedTuple):
     given: frozenset[str] = frozenset()
     start: Model | None = None
     init_seed: int | None = None
+    members: int = 1
 
 
 def prepare(
@@ -152,7 +148,7 @@ def prepare(
         plan = plan._replace(report_every=chosen.report_every(plan.epochs))
     weights = sample_weights(class_weights, train_set.labels, dataset.classes)
     names = frozenset(settings)
-    parts = (train_set, dev_set, weights, seed, names, start, init_seed)
+    parts = (train_set, dev_set, weights, seed, names, start, init_seed, chosen.members)
     return Job(chosen.name, chosen.initialiser, sizes, plan, dataset, *parts)
 
 
@@ -174,7 +170,8 @@ def check_settings(
     plan = plan_of(chosen)
     _check_dev(settings, has_dev_set)
     check_plan(plan, has_dev=has_dev_set or bool(chosen.dev), hidden=len(chosen.hidden))
-    memory.check(check_hidden((1, *chosen.hidden, 1)), 1, plan, compiled=False, fixed=start is not None)
+    sizes, fixed = check_hidden((1, *chosen.hidden, 1)), start is not None
+    memory.check(sizes, 1, plan, compiled=False, fixed=fixed, members=chosen.members)
     check_text(class_weights)
 
 
@@ -182,53 +179,6 @@ def _check_dev(settings: Mapping[str, Any], has_dev_set: bool) -> None:
     if has_dev_set and settings.get("dev"):
         problem = "cannot be combined with `dev_data`"
         raise UsageError(problem, where="dev", expected="one of them", found=settings["dev"])
-
-
-def chosen_recipe(recipe: str | Recipe, settings: Mapping[str, Any], start: Model | None) -> Recipe:
-    """Return the recipe, as it is with `start`, with `settings` in place of its own, all but its plan checked."""
-    if not isinstance(recipe, (str, Recipe)):
-        raise ArgumentTypeError("recipe", expected="a name or a Recipe", found=type(recipe).__name__)
-    own = recipes.get(recipe) if isinstance(recipe, str) else check_parts(recipe)
-    chosen = override(own if start is None else with_model(own, start, settings), settings)
-    if not isinstance(chosen.hidden, (tuple, list)):
-        raise ArgumentTypeError("hidden", expected="a size for each hidden layer", found=repr(chosen.hidden))
-    check_recipe(chosen, settings)
-    return chosen
-
-
-def override(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
-    """Return the recipe with `settings`, as `prepare` takes them, in place of its own.
-
-    Raises   UsageError for an unknown setting, or one that would have no effect.
-    """
-    own = {name: value for name, value in settings.items() if name in OVERRIDABLE}
-    figures = {name: value for name, value in settings.items() if name in Plan._fields}
-    for name in settings:
-        if name not in own and name not in figures:
-            expected = "a field of a plan or a recipe"
-            raise UsageError("unknown setting", where=str(name), expected=expected, found=repr(name))
-    deformation = figures.get("deformation")
-    if isinstance(deformation, Mapping):
-        figures["deformation"] = {**(recipe.plan.get("deformation") or recipes.DEFORMATION), **deformation}
-    if settings.get("optimizer") == "lbfgs":
-        # L-BFGS passes over all images in each iteration: these defaults replace the recipe's.
-        figures = {"batch_size": None, "schedule": "constant", "epochs": 1} | figures
-        own = {"min_steps": LBFGS_ITERATIONS} | own
-    chosen = recipe._replace(**own, plan={**recipe.plan, **figures})
-    check_effects(chosen, settings)
-    return chosen
-
-
-def plan_of(recipe: Recipe) -> Plan:
-    """Return the plan of a recipe."""
-    deformation = recipe.plan.get("deformation")
-    if isinstance(deformation, Mapping):
-        unknown = [name for name in deformation if name not in Deformation._fields]
-        if unknown:
-            expected = " or ".join(Deformation._fields)
-            raise UsageError("unknown figure", where="deformation", expected=expected, found=repr(unknown[0]))
-        deformation = Deformation(**deformation)
-    return Plan(**{**recipe.plan, "deformation": deformation})
 
 
 def train(
@@ -241,7 +191,7 @@ def train(
     during: AbstractContextManager[Any] | None = None,
     notify: Notify = lambda notice: None,
 ) -> tuple[Model, tuple[EpochReport, ...]]:
-    """Train and test the model of a job.
+    """Train and test the model of a job; of a committee, as `committee.train` does.
 
     run_dir    folder for checkpoints and a log; None keeps nothing.
     resume     go on with the run in `run_dir`; the result is bit-identical to that of an uninterrupted run. A job
@@ -250,11 +200,26 @@ def train(
     during     context manager that is entered while steps are made, such as one that handles signals.
     notify     takes notices: of damaged checkpoints, of a run begun by another version, of a warm-up without an end.
 
-    Returns  the Model, which records the plan and the test figures, and the reports.
+    Returns  the Model, which records the plan and the test figures, and the reports: of members one after another.
     Raises   StoppedError if `on_block` returns a reason, and DivergedError; what was reached is kept in `run_dir`.
              OtherRunError if `run_dir` holds the run of another job. FnnetError if there is not enough memory.
     """
-    _check_job(job, kernels)
+    check_job(job, kernels)
+    given: dict[str, Any] = {"run_dir": run_dir, "resume": resume, "on_block": on_block, "during": during}
+    if job.members > 1:
+        from fnnet.training.committee import train as train_members
+
+        found = train_members(job, kernels=kernels, notify=notify, **given)
+        return found.model, tuple(report for member in found.members for report in member.reports)
+    job, training = trained(job, kernels=kernels, notify=notify, **given)
+    return tested(job, training, kernels), training.history
+
+
+def trained(
+    job: Job, *, kernels: Kernels, run_dir: str | os.PathLike[str] | None, resume: bool, on_block: OnBlock,
+    during: AbstractContextManager[Any] | None, notify: Notify,
+) -> tuple[Job, Training]:  # fmt: skip
+    """Train one network as `train` does, without reading the test images; return the job with the plan of its run."""
     check_run_dir(run_dir, resume, job.plan.optimizer)
     memory.check_job(job, kernels)
     training = epochs.start(first_params(job), job.seed, job.plan)
@@ -268,8 +233,7 @@ def train(
             job = job._replace(plan=going_on.plan_of(job.plan, record.config))
         if note := note_of_schedule(job.plan):
             notify(note)
-        training = _train(job, training, kernels, record, on_block, during or nullcontext())
-    return tested(job, training, kernels), training.history
+        return job, _train(job, training, kernels, record, on_block, during or nullcontext())
 
 
 def _record(
@@ -283,7 +247,8 @@ def _record(
     return open_record(run_dir, config_of(job, kernels), resume=resume, **options)
 
 
-def _check_job(job: Any, kernels: Any) -> None:
+def check_job(job: Any, kernels: Any) -> None:
+    """Raise ArgumentTypeError unless these are a job and kernels."""
     if not isinstance(job, Job):
         raise ArgumentTypeError("job", expected="a Job, as prepare returns it", found=type(job).__name__)
     check_kernels(kernels)
@@ -336,7 +301,12 @@ def _stop(reason: str, training: Training, record: Record | None) -> Never:
 
 def tested(job: Job, training: Training, kernels: Kernels) -> Model:
     """Return the trained model, with its test figures and everything that it was trained with."""
-    params, activation = epochs.trained_params(training, job.plan), job.plan.activation
+    return model_of(job, epochs.trained_params(training, job.plan), training.state.step, kernels)
+
+
+def model_of(job: Job, params: Params, made: int, kernels: Kernels) -> Model:
+    """Return the model of a job with these parameters, which `made` steps have trained, and test it."""
+    activation = job.plan.activation
     test = job.dataset.test and metrics.evaluate(params, *job.dataset.test, activation=activation, kernels=kernels)
     if test and not math.isfinite(test.loss):
         raise steps.diverged("test loss", None, test.loss)
@@ -348,17 +318,17 @@ def tested(job: Job, training: Training, kernels: Kernels) -> Model:
         "dataset": job.dataset.name,
         "seed": job.seed,
         **({} if job.init_seed is None else {"init_seed": job.init_seed}),
-        "scheme": training.state.scheme,
+        "scheme": rng.SCHEME,
         "initialiser": job.initialiser,
         "plan": plan_as_json(job.plan),
         "images": len(job.train.labels),
-        "steps": training.state.step,
+        "steps": made,
         "test_loss": test.loss if test else None,
         "test_accuracy": test.accuracy if test else None,
         "dead_units": [count / units for count, units in dead],
     }
     if job.start:
-        about["start"] = weights_sha256(job.start.params)
+        about["start"] = weights_sha256(*networks_of(job.start.params))
     given = job.dataset
     return Model(params, activation, given.classes, given.image_shape, given.preprocessing, frozen(about))
 
@@ -371,7 +341,7 @@ def find_learning_rate(
     Returns  the test, and the seconds that its steps took.
     Raises   as `lr_find.range_test`; UsageError for lbfgs; FnnetError if there is not enough memory.
     """
-    _check_job(job, kernels)
+    check_job(job, kernels)
     plan, train_set = job.plan, job.train
     if not plan.is_stepwise:
         problem = "has no learning rate"

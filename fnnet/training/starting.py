@@ -19,7 +19,7 @@ import numpy as np
 from fnnet.core.check_network import check_params
 from fnnet.core.params import Layer, Params, freeze_params, layer_sizes, weights_sha256
 from fnnet.core.public import init
-from fnnet.core.state import Model
+from fnnet.core.state import Committee, Model, networks_of
 from fnnet.data import Dataset
 from fnnet.data.notes import Note
 from fnnet.errors import ArgumentTypeError, ModelError, UsageError
@@ -51,6 +51,9 @@ def with_model(recipe: Recipe, model: Any, settings: Mapping[str, Any]) -> Recip
     """
     if not isinstance(model, Model):
         raise ArgumentTypeError("start", expected="a Model", found=type(model).__name__)
+    if isinstance(model.params, Committee):
+        expected, found = "a model of one network", f"a committee of {len(model.params.members)}, held apart"
+        raise UsageError("cannot be trained further", where="start", expected=expected, found=found)
     hidden = layer_sizes(check_params(model.params))[1:-1]
     own = {"hidden": hidden, "activation": model.activation} if hidden else {"hidden": hidden}
     for name, value in own.items():
@@ -84,7 +87,7 @@ def first_params(job: Job) -> Params:
     seed = job.seed if job.init_seed is None else job.init_seed
     if job.start is None:
         return init(job.sizes, seed, scheme=job.initialiser)
-    *layers, known = job.start.params.layers
+    *layers, known = check_params(job.start.params).layers
     drawn = init(job.sizes, seed, scheme=job.initialiser, dtype=known.W.dtype).layers[-1]
     W, b, names = np.array(drawn.W), np.array(drawn.b), job.start.classes
     for number, name in enumerate(job.dataset.classes):
@@ -96,7 +99,7 @@ def first_params(job: Job) -> Params:
 
 def digest_of_start(model: Model) -> str:
     """Return a digest of all of a model that decides about the training that starts from it."""
-    return hashlib.sha256(json.dumps([weights_sha256(model.params), *model.classes]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([weights_sha256(*networks_of(model.params)), *model.classes]).encode()).hexdigest()
 
 
 def note_of_start(model: Model, classes: Sequence[str]) -> Note | None:

@@ -320,6 +320,19 @@ def test_a_note_is_printed_above_a_bar(monkeypatch):
     assert terminal.getvalue().endswith("note: after\n")
 
 
+def test_a_bar_over_members_says_which(monkeypatch):
+    """It is as long as all of them together."""
+    from fnnet.cli.bars import progress_bar
+    from fnnet.core.state import Progress
+
+    terminal = Seen([])
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with streams.prepared(), progress_bar(4, 50, True, 3) as show:
+        show(Progress(2, 25, 50.0, 20, lambda: None, member=3))
+        streams.print_aside("note", "in it")
+    assert "member 3/3 epoch 2/4" in terminal.getvalue()
+
+
 ORDERS = [
     order for order in itertools.permutations(["main", "own", "end main", "end own"])
     if order.index("main") < order.index("end main") and order.index("own") < order.index("end own")

@@ -14,7 +14,7 @@ import pytest
 
 import fnnet
 from fnnet.core.params import Layer, Params
-from fnnet.core.state import Preprocessing, frozen
+from fnnet.core.state import Committee, Preprocessing, frozen
 from fnnet.errors import ModelError, StorageError
 from fnnet.files import container, model
 from fnnet.files.container import NO_DIGEST
@@ -22,6 +22,7 @@ from fnnet.files.model import Model
 from tests.tools.disks import around
 
 SMALL = Model(fnnet.init((4, 3, 2), 1), classes=("cat", "dog"), image_shape=(2, 2), training={"seed": 1})
+GOLDEN_4 = "62532fa06794c5ddccf77f2ba551fe466eb7eeaf7439e1aa86c46bbf97e3aa56"
 GOLDEN = "95e4ea66cf28fb821df4827959a79bf0ba38a610d1610559e7aab92699e61124"
 
 
@@ -176,7 +177,7 @@ def described(**changes):
         (described(image_shape=[2.0, 2]), "integer"),
         (described(training=float("nan")), "finite numbers"),
         (described(surprise=1), "surprise"),
-        (lambda header: header["__metadata__"].update(version="4"), "newer fnnet"),
+        (lambda header: header["__metadata__"].update(version="5"), "newer fnnet"),
         (lambda header: header["__metadata__"].update(version="zero"), "unknown format version"),
         (lambda header: header["__metadata__"].update(model="["), "damaged fnnet model"),
         (lambda header: header["__metadata__"].update(format="other"), "not an fnnet model"),
@@ -363,6 +364,62 @@ def test_an_activation_of_your_own_is_not_stored(tmp_path):
     with pytest.raises(ModelError, match="stores no code"):
         fnnet.save_model(tmp_path / "model.safetensors", model)
     assert not list(tmp_path.iterdir())
+
+
+MEMBERS = tuple(fnnet.init((4, width, 2), seed) for seed, width in enumerate((3, 5, 2)))
+COMMITTEE = SMALL._replace(params=Committee(MEMBERS), activation="tanh")
+
+
+def test_members_are_kept_apart(tmp_path):
+    fnnet.save_model(tmp_path / "m", COMMITTEE)
+    loaded = fnnet.load_model(tmp_path / "m")
+    assert loaded.params == COMMITTEE.params
+    assert not loaded.params.members[2][0].W.flags.writeable
+    assert loaded._replace(params=None, training=None) == COMMITTEE._replace(params=None, training=None)
+    x = np.arange(12).reshape(3, 4) / 10
+    assert (fnnet.scores(loaded, x) == fnnet.scores(COMMITTEE, x)).all()
+    from safetensors.numpy import load_file
+
+    assert sorted(load_file(tmp_path / "m"))[:3] == ["members.0.0.W", "members.0.0.b", "members.0.1.W"]
+
+
+def test_f45_version_4_is_written_as_ever(tmp_path):
+    """What fnnet 0.1.0 wrote for these members, so that its files are read by every later one."""
+    fnnet.save_model(tmp_path / "m", COMMITTEE)
+    assert hashlib.sha256((tmp_path / "m").read_bytes()).hexdigest() == GOLDEN_4
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"members": []}, "members are not a list"),
+        ({"members": "4-3-2"}, "members are not a list"),
+        ({"members": [[4, 3, 2], [4, 2], [4, 2, 2]]}, "member 1: not of the depth.*expected 4-3-2, found 4-2"),
+        ({"members": [[4, 3, 2], [4, 5, 2], [4, 2, 3]]}, "member 2: not of the depth"),
+        ({"members": [[4, 3, 2], [4, 5, 2], [4, 3, 2]]}, "layer 1 .members.2.0."),
+        ({"members": [[4, 3, 2], [4, 5, 2]]}, "wrong names of tensors"),
+        ({"members": [[4, 3, 2], [4, 5, 10**9]]}, "too large"),
+        ({"sizes": [4, 3, 2]}, "wrong keys"),
+        ({"classes": ["a"]}, "classes"),
+    ],
+)
+def test_f41_members_that_do_not_fit_are_refused(changes, message, tmp_path):
+    fnnet.save_model(tmp_path / "m", COMMITTEE)
+    rewrite(tmp_path / "m", described(**changes))
+    with pytest.raises(ModelError, match=message) as caught:
+        fnnet.load_model(tmp_path / "m")
+    assert_whole(caught.value, tmp_path / "m")
+
+
+def test_members_that_do_not_fit_are_not_saved(tmp_path):
+    for members, told in (
+        ((), "members is empty"),
+        ((MEMBERS[0], fnnet.init((4, 2))), r"members\[1\]: number of layers"),
+        ((MEMBERS[0], fnnet.init((4, 3, 2), dtype=np.float64)), r"members\[1\]: dtype"),
+    ):
+        with pytest.raises(fnnet.FnnetError, match=told):
+            fnnet.save_model(tmp_path / "m", COMMITTEE._replace(params=Committee(members)))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("given", [None, [], "model", np.zeros((4, 2))])

@@ -12,7 +12,7 @@ from fnnet.files import runs
 from fnnet.files.checkpoints import load_checkpoint
 from fnnet.files.disk import DISK, append_line, write_file
 from fnnet.files.log import read_log
-from fnnet.files.runs import AS_IT_WAS, Terms, is_ours, open_run
+from fnnet.files.runs import AS_IT_WAS, Terms, is_ours, member_folders, open_run
 from tests.tools.disks import around
 from tests.tools.running import CONFIG, events, failing, file, make, names, resume, train
 
@@ -411,8 +411,28 @@ def of_checkpoints(name, error):
 def test_f47_the_names_that_a_run_uses(folder):
     train(folder, 1)
     own = [*names(folder), "lock", f"{file(folder, 2).name}.damaged", f".{file(folder, 2).name}.7-0123abcd.part"]
+    own += ["member-01", "member-123"]
     assert all(map(is_ours, own))
-    assert not any(map(is_ours, ["model.safetensors", "step-1.safetensors", "log.json", "locks"]))
+    assert not any(map(is_ours, ["model.safetensors", "step-1.safetensors", "log.json", "locks", "member-1"]))
+
+
+def test_the_folders_of_members_are_below_that_of_their_committee(folder):
+    folders = member_folders(folder, 12)
+    assert folders[0] == folder / "member-01"
+    assert (folders[11], len(folders)) == (folder / "member-12", 12)
+    assert not folder.exists()
+    train(folders[1], 1)
+    assert member_folders(folder, 12) == folders
+    for call in (lambda: runs.check_new(folder), lambda: runs.newest(folder), lambda: resume(folder)):
+        with pytest.raises(UsageError, match="holds the run of a committee; expected the run of one network"):
+            call()
+    assert names(folder) == ["member-02"]
+
+
+def test_a_run_of_one_network_is_not_that_of_a_committee(folder):
+    train(folder, 1)
+    with pytest.raises(UsageError, match="holds the run of one network; expected the run of a committee; choose"):
+        member_folders(folder, 3)
 
 
 @pytest.mark.parametrize(

@@ -379,6 +379,25 @@ def test_the_page_of_recipes_is_that_of_the_json():
     assert {run["what"] for run in runs} >= {"classic", *accuracy.TARGETS}
 
 
+def test_a_committee_is_run_in_a_folder_and_counted_whole(monkeypatch):
+    """Its row has all members, and the folder that a stopped run goes on from."""
+    commands = []
+
+    def timed(command, folder):
+        commands.append(command)
+        members = [{"epochs": [{"epoch": 3}]}] * 4
+        found = {"test_accuracy": 0.99, "train_seconds": 8.0, "sizes": [784, 9, 10], "parameters": 7165}
+        return json.dumps(found | {"members": members}), 2.0
+
+    monkeypatch.setattr(accuracy, "timed", timed)
+    run = accuracy.run_recipe("committee", 7, "elsewhere", "runs")
+    assert commands[0][-3:] == ["--run-dir", os.path.abspath("runs/committee-7"), "--resume"]
+    assert (run["members"], run["epochs"], run["process"]) == (4, 3, 8.0)
+    assert "--run-dir" not in (accuracy.run_recipe("committee", 7, "elsewhere") and commands[1])
+    row = accuracy.table([run | {"machine": None}]).splitlines()[-1]
+    assert row.startswith("| committee | 4 times 784-9-10 | 28,660 | 3 | 1 | **99.00** % |")
+
+
 def test_multiply_adds_count_each_product_once():
     """Forward, gradient and, behind the first layer, backward: 784-10-10 by hand, and in proportion to the images."""
     assert published.multiply_adds((784, 10, 10), 1, 1) == 784 * 10 + 784 * 10 + 3 * 10 * 10
@@ -389,6 +408,7 @@ def test_multiply_adds_count_each_product_once():
 
 def test_the_picture_has_our_runs_and_published_ones(tmp_path):
     runs = [run | {"sizes": (784, 10, 10), "epochs": 2} for run in GOOD if "accuracy" in run]
+    runs.append(run_of("committee", 0.9965, 2400.0) | {"sizes": (784, 10, 10), "epochs": 2, "members": 10})
     accuracy_picture.draw(accuracy.by_name(runs), tmp_path / "accuracy.svg")
     assert all(run.seconds or run.epochs for run in published.PUBLISHED)
     assert all(run.source and 0 < run.errors < 10 for run in published.PUBLISHED)

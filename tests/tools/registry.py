@@ -12,6 +12,7 @@ import fnnet
 from fnnet.core import (
     check_network,
     checks,
+    committee,
     deform,
     dropout,
     gradcheck,
@@ -142,6 +143,8 @@ _add("checks.check_classes", checks.check_classes, {"names": (OTHER, ("a", "b"))
 _add("checks.check_dtype", checks.check_dtype, {"dtype": (OTHER, np.float32)}, fine={"dtype": ("none",)})
 
 _add("committee.join", fnnet.join, {"networks": (OTHER, (PARAMS, GRADS))}, fine={"networks": ()},
+    errors=[({"networks": (PARAMS, fnnet.init((6, 3), dtype=np.float64))}, r"networks\[1\]: number of layers")])
+_add("committee.assemble", committee.assemble, {"networks": (OTHER, (PARAMS, GRADS))}, fine={"networks": ()},
     errors=[({"networks": (PARAMS, fnnet.init((6, 3), dtype=np.float64))}, r"networks\[1\]: number of layers")])
 
 # Optimizers: one step of each.
@@ -332,6 +335,7 @@ THROUGH = {
     "checks.one_number": "rng.check_seed",
     "checks.is_span": "rng.check_seed",
     "checks.calm": "public.forward",
+    "committee.check_committee": "committee.assemble",
     "checks.check_untraced": "public.forward",
     "checks.check_labels": "public.loss",
     "checks.check_weights": "public.loss",

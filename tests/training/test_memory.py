@@ -77,8 +77,8 @@ def test_f69_every_kind_of_too_little_memory_is_told_as_that(error, run, idx_fol
 
 
 def test_f69_the_reckoning_grows_with_what_is_kept():
-    def needed(plan=PLAN, sizes=(784, 1000, 10), images=1000, compiled=False):
-        return memory.of_training(sizes, images, plan, compiled=compiled)
+    def needed(plan=PLAN, sizes=(784, 1000, 10), images=1000, compiled=False, **more):
+        return memory.of_training(sizes, images, plan, compiled=compiled, **more)
 
     count, first = 4 * (785 * 1000 + 1001 * 10), 16 * 785 * 1000
     assert needed() == count + first, "the largest layer is drawn in float64"
@@ -87,6 +87,20 @@ def test_f69_the_reckoning_grows_with_what_is_kept():
     assert needed(PLAN._replace(batch_size=None), images=10**5) > 10**5 * 4 * 784
     assert needed(PLAN._replace(optimizer="adam"), compiled=True) >= 9 * count
     assert needed(PLAN._replace(optimizer="lbfgs")) > 40 * count
+    for plan, compiled in (
+        (PLAN, False),
+        (PLAN._replace(optimizer="adam"), True),
+        (PLAN._replace(optimizer="lbfgs"), 0),
+    ):
+        assert needed(plan, compiled=compiled, members=5) == needed(plan, compiled=compiled) + 4 * count
+
+
+def test_f69_a_committee_too_large_is_refused_before_it_is_trained(run, idx_folder, monkeypatch):
+    monkeypatch.setattr(limits, "available_bytes", lambda: (60_000_000, "the test"))
+    assert run("train", "--data", idx_folder, "--epochs", 1, "--hidden", 1000, "--members", 5).code == 0
+    run("train", "--data", idx_folder, "--epochs", 1, "--hidden", 1000, "--members", 50).failed(
+        1, "expected at most 60 MB, as the test leaves, found at least ", "use fewer --members or a smaller --hidden or"
+    )
 
 
 def test_f69_f88_the_least_limit_is_named(monkeypatch, tmp_path):

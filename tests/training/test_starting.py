@@ -145,6 +145,15 @@ def test_what_contradicts_the_model_is_refused_by_name():
     refused("hidden", "expected no hidden layers, found 6", {"hidden": (6,)}, start=model(hidden=()))
 
 
+def test_a_committee_held_apart_is_not_trained_further():
+    old = model()
+    apart = old._replace(params=fnnet.Committee((old.params,) * 3))
+    with pytest.raises(UsageError, match="start: cannot be trained further; expected a model of one network, found"):
+        prepare(dataset(), "classic", SETTINGS, start=apart)
+    joined = old._replace(params=fnnet.join([old.params] * 3))
+    assert prepare(dataset(), "classic", SETTINGS, start=joined).sizes == (16, 18, 15, 3)
+
+
 @pytest.mark.parametrize("classes", [("a", "b", "c"), ("c", "d", "a", "b")])
 def test_a_run_is_resumed_without_the_file_of_the_model(classes, kernels, tmp_path):
     """Killed and stopped at any epoch, for more epochs, with the model of the run directory alone."""

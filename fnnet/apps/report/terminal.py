@@ -153,7 +153,7 @@ def network_table(networks: Sequence[Mapping[str, Any]], console: Console) -> No
     """Print networks of one training, each as in the JSON document, as a table."""
     rows = table("seed", "epochs", "train loss", "dev loss", "dev acc", "test loss", "test acc")
     for network in networks:
-        seed = str(network["init_seed"])
+        seed = str(network.get("init_seed", network["seed"]))
         if "error" in network:
             rows.add_row(seed, *[""] * 5, "diverged")
             continue

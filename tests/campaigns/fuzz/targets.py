@@ -24,6 +24,7 @@ import numpy as np
 import fnnet
 from fnnet import data
 from fnnet.core.params import Params
+from fnnet.core.state import networks_of
 from fnnet.data import arff, formats, idx, kaggle_csv, libsvm, png
 from fnnet.data.arrays import MAX_LABEL
 from fnnet.data.csv_columns import LABELS
@@ -279,14 +280,17 @@ def _round_trip(value, path, save, load):
 
 
 def hold_model(model, path):
-    _params(model.params)
-    must(all(np.isfinite(array).all() for layer in model.params.layers for array in layer), "weights are not finite")
+    networks = networks_of(model.params)
+    for network in networks:
+        _params(network)
+        must(all(np.isfinite(array).all() for layer in network for array in layer), "weights are not finite")
+        must(len(network[-1].b) == len(model.classes) and len(network[0].W) == len(networks[0][0].W), "members fit")
     must(model.activation in ACTIVATIONS and model.preprocessing.colour == "luma", "a name")
     must(table(model.preprocessing)[[model.preprocessing.paper, model.preprocessing.ink]].tolist() == [0, 255], "ink")
-    must(len(set(model.classes)) == len(model.classes) == len(model.params.layers[-1].b), "classes")
+    must(len(set(model.classes)) == len(model.classes), "classes")
     must(all(isinstance(name, str) and name.isprintable() and name for name in model.classes), "a class name")
     height, width = model.image_shape
-    must(height * width == len(model.params.layers[0].W), "the image's shape", model.image_shape)
+    must(height * width == len(networks[0][0].W), "the image's shape", model.image_shape)
     _round_trip(model, path, fnnet.save_model, fnnet.load_model)
 
 
