@@ -41,20 +41,25 @@ class Call:
             found = ", ".join(sorted(arguments.keys() ^ signature.keys()))
             raise TypeError(f"missing or unknown arguments of a compiled function: {found}")
         # Kept, or the arrays could be freed while their addresses are in use.
-        self._function, self._arguments, self._real = function, arguments, real
+        self._function, self._arguments, self._signature, self._real = function, arguments, signature, real
         words: list[int] = []
         self.at: dict[str, int] = {}
-        for name, kind in signature.items():
-            argument, self.at[name] = arguments[name], len(words)
-            if kind.dimensions:
-                self._check(name, kind, argument)
-                words += [address(argument), *argument.shape]
-            elif kind.dtype == "real":
-                words.append(int.from_bytes(np.asarray(argument, real).tobytes(), "little"))
-            else:
-                words.append(int(argument))
+        for name, argument in ((name, arguments[name]) for name in signature):
+            self.at[name] = len(words)
+            words += self.words_of(name, argument)
         self.words = (ctypes.c_int64 * len(words))(*words)
         self._pointer = ctypes.addressof(self.words)
+        self.held: Mapping[str, Any] = {}
+
+    def words_of(self, name: str, argument: Any) -> list[int]:
+        """Return the words of an argument; TypeError for an array of another dtype or number of axes."""
+        kind = self._signature[name]
+        if kind.dimensions:
+            self._check(name, kind, argument)
+            return [address(argument), *argument.shape]
+        if kind.dtype == "real":
+            return [int.from_bytes(np.asarray(argument, self._real).tobytes(), "little")]
+        return [int(argument)]
 
     def _check(self, name: str, kind: Argument, array: Array) -> None:
         expected = self._real if kind.dtype == "real" else np.dtype(kind.dtype)
@@ -72,6 +77,20 @@ class Call:
     def bare(self) -> tuple[Callable[[int], int], int]:
         """The function and its argument, to call it without a frame of Python; see RETURNED."""
         return self._function, self._pointer
+
+
+def put(calls: Sequence[Call], arguments: Mapping[str, Any]) -> None:
+    """Put other arguments in the places of those of calls of one function, which then hold them; none lets them go.
+
+    Raises   TypeError as `Library.bind`.
+    """
+    for call in calls:
+        # A thread that is still running when another is interrupted has the calls, and so what it writes to.
+        call.held = arguments
+    for name, argument in arguments.items():
+        for number, word in enumerate(calls[0].words_of(name, argument), calls[0].at[name]):
+            for call in calls:
+                call.words[number] = word
 
 
 def failed() -> FnnetError:

@@ -39,9 +39,6 @@ class Predictor(RowPredictor):
         self._p = pack([params], self._plan)
         self._dense_from = dense_from(self._plan)
 
-    def _unit(self, n: int) -> int:
-        return UNIT_ROWS if n > 1 else 1
-
     def _arguments(self, rows: int, threads: int) -> dict[str, Any]:
         plan = self._plan if rows > 1 else self._one
         given = {"shape": plan.shape, "parameters": self._p, "dense_from": self._dense_from}

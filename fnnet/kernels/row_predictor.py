@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.kernels.layout import COUNTERS, aligned
-from fnnet.kernels.library import RETURNED, Call, failed, library
+from fnnet.kernels.library import RETURNED, Call, failed, library, put
 from fnnet.kernels.team import run_team
 
 
@@ -29,6 +29,13 @@ class _Place:
         (self.run_bytes, self.words_bytes), (self.run_floats, self.words_floats) = (call.bare for call in calls)
 
 
+class _Team(NamedTuple):
+    """Calls for many rows, a thread each, with workspaces that are made once: making them took as long as 300 rows."""
+
+    calls: list[Call]
+    counters: Array
+
+
 class RowPredictor:
     """A network ready to predict. Calls from several threads do not disturb one another.
 
@@ -45,6 +52,7 @@ class RowPredictor:
         self._library, self._function = library(part, self.dtype), function
         self._unit_rows, self._team_work = unit_rows, team_work
         self._places: list[_Place] = []
+        self._teams: dict[tuple[int, int], list[_Team]] = {}
 
     def _arguments(self, rows: int, threads: int) -> dict[str, Any]:
         """Return the arguments that are the network, and a workspace of each thread for units of `rows` rows."""
@@ -52,7 +60,7 @@ class RowPredictor:
 
     def _unit(self, n: int) -> int:
         """Return how many of n rows go through the network at once."""
-        return min(self._unit_rows, n)
+        return self._unit_rows if n > 1 else 1
 
     def scores(self, x: Array) -> tuple[Array, Array]:
         """Return logits (n, classes), and the best class of each row (n,), -1 where it has no scores.
@@ -67,8 +75,16 @@ class RowPredictor:
             self._places.append(place)
             return logits, best
         threads = max(1, min(self._threads, -(-n // self._unit_rows), n * self._work // self._team_work))
-        shared = self._shared(n, threads)
-        run_team([self._bind(rank, shared, x, logits, best) for rank in range(threads)])
+        free = self._teams.setdefault((threads, self._unit(n)), [])
+        try:
+            team = free.pop()
+        except IndexError:
+            team = self._team(threads, self._unit(n))
+        team.counters[:] = 0
+        put(team.calls, {"threads": threads, "n": n, **self._rows(x), "logits": logits.reshape(-1), "best": best})
+        run_team(team.calls)
+        put(team.calls, {})
+        free.append(team)
         return logits, best
 
     def best(self, x: Array) -> Array:
@@ -102,24 +118,28 @@ class RowPredictor:
         """Return buffers for one more row at a time."""
         as_bytes, as_floats = (np.zeros((1, self.sizes[0]), dtype) for dtype in (np.uint8, self.dtype))
         logits, best = np.zeros((1, self.sizes[-1]), self.dtype), np.zeros(1, np.int64)
+        found = {"logits": logits.reshape(-1), "best": best}
         shared = self._shared(1, 1)
-        calls = [self._bind(0, shared, x, logits, best) for x in (as_bytes, as_floats)]
+        calls = [self._bind(rank=0, n=1, **shared, **self._rows(x), **found) for x in (as_bytes, as_floats)]
         return _Place(as_bytes, as_floats, logits, best, calls)
 
-    def _shared(self, n: int, threads: int) -> dict[str, Any]:
-        """Return the arguments that the calls for n rows share."""
-        rows = self._unit(n)
-        given = {"threads": threads, "counters": aligned(COUNTERS, np.int64), "n": n, "unit_rows": rows}
+    def _team(self, threads: int, rows: int) -> _Team:
+        """Return calls and their workspaces for one more team, for units of `rows` rows."""
+        shared, nothing = self._shared(rows, threads), np.empty(0, self.dtype)
+        found = {"logits": nothing, "best": np.empty(0, np.int64)}
+        calls = [self._bind(rank=rank, n=0, **shared, **self._rows(nothing), **found) for rank in range(threads)]
+        return _Team(calls, shared["counters"])
+
+    def _shared(self, rows: int, threads: int) -> dict[str, Any]:
+        """Return the arguments that the calls of a team share."""
+        given = {"threads": threads, "counters": aligned(COUNTERS, np.int64), "unit_rows": rows}
         return given | self._arguments(rows, threads)
 
-    def _bind(self, rank: int, shared: dict[str, Any], x: Array, logits: Array, best: Array) -> Call:
-        is_bytes = x.dtype == np.uint8
-        return self._library.bind(
-            self._function,
-            **shared,
-            rank=rank,
-            x_bytes=x.reshape(-1) if is_bytes else np.empty(0, np.uint8),
-            x_floats=np.empty(0, self.dtype) if is_bytes else x.reshape(-1),
-            logits=logits.reshape(-1),
-            best=best,
-        )
+    def _rows(self, x: Array) -> dict[str, Array]:
+        """Return rows as the arguments that they are: as bytes or as floats."""
+        if x.dtype == np.uint8:
+            return {"x_bytes": x.reshape(-1), "x_floats": np.empty(0, self.dtype)}
+        return {"x_bytes": np.empty(0, np.uint8), "x_floats": x.reshape(-1)}
+
+    def _bind(self, **arguments: Any) -> Call:
+        return self._library.bind(self._function, **arguments)

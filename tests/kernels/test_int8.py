@@ -143,7 +143,8 @@ def test_writes_and_reads_only_its_own_buffers(kernels):
         x = whole[64:-64].reshape(5, 21)
         x[...] = np.arange(105).reshape(5, 21)
         logits, best = np.full(5 * 3 + 32, 7, FLOAT), np.full(5 + 32, 7)
-        ready._bind(0, ready._shared(5, 1), x, logits[16:-16].reshape(5, 3), best[16:-16])()
+        written = {"logits": logits[16:-16], "best": best[16:-16]}
+        ready._bind(rank=0, n=5, **ready._shared(5, 1), **ready._rows(x), **written)()
         for array in (logits, best):
             assert (array[:16] == 7).all()
             assert (array[-16:] == 7).all()
