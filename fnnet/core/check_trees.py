@@ -70,7 +70,9 @@ def check_finite_grads(grads: Params) -> None:
     for number, layer in enumerate(grads.layers, 1):
         W, b = layer
         # The sum of squares is quicker, makes no array of booleans, and may overflow even if all numbers are finite.
-        if math.isfinite(np.vdot(W, W)) and math.isfinite(np.vdot(b, b)):
+        # Unaligned numbers would reach BLAS as they are: that of NumPy 1.26.0 crashes on processors it does not know.
+        aligned = W.flags.aligned and b.flags.aligned
+        if aligned and math.isfinite(np.vdot(W, W)) and math.isfinite(np.vdot(b, b)):
             continue
         for name, array in zip(layer._fields, layer, strict=True):
             if not (finite := np.isfinite(array)).all():
