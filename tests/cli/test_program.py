@@ -182,7 +182,12 @@ def test_a_signal_ends_the_command_and_not_the_program_that_called_it(tmp_path, 
         "import signal, sys, threading, time\n"
         "from fnnet.cli import main\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in a background job
-        "threading.Timer(2, lambda: signal.raise_signal(signal.SIGTERM)).start()\n"
+        "def later():\n"  # once it trains, however long that takes to import
+        "    while 'fnnet.training.epochs' not in sys.modules:\n"
+        "        time.sleep(0.05)\n"
+        "    time.sleep(2)\n"
+        "    signal.raise_signal(signal.SIGTERM)\n"
+        "threading.Thread(target=later, daemon=True).start()\n"
         "try:\n"
         "    main(sys.argv[1:])\n"
         "except SystemExit as end:\n"
