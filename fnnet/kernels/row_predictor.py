@@ -11,7 +11,7 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.kernels.layout import COUNTERS, aligned
 from fnnet.kernels.library import RETURNED, Call, failed, library, put
-from fnnet.kernels.team import run_team
+from fnnet.threads import run_each
 
 
 class _Place:
@@ -82,7 +82,8 @@ class RowPredictor:
             team = self._team(threads, self._unit(n))
         team.counters[:] = 0
         put(team.calls, {"threads": threads, "n": n, **self._rows(x), "logits": logits.reshape(-1), "best": best})
-        run_team(team.calls)
+        # None waits for another: rows are taken in units, and who comes late finds fewer, or none.
+        run_each(team.calls, threads)
         put(team.calls, {})
         free.append(team)
         return logits, best

@@ -124,11 +124,11 @@ def test_what_is_predicted_is_held_while_a_call_runs(numba_kernels, monkeypatch)
     """As where a signal ends the call of one thread, and another still writes."""
     predict, teams = predictor.Predictor(fnnet.init((20, 11), 5), 1), []
 
-    def interrupted(calls):
+    def interrupted(calls, threads):
         teams.append(calls)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(row_predictor, "run_team", interrupted)
+    monkeypatch.setattr(row_predictor, "run_each", interrupted)
     x = np.ones((70, 20), np.float32)
     with pytest.raises(KeyboardInterrupt):
         predict.scores(x)

@@ -1,5 +1,8 @@
 """Independent tasks on several threads: results in order, the first error, fewer threads than asked for."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -25,6 +28,7 @@ def test_without_more_threads_one_does_all(monkeypatch):
     def refuse(self):
         raise RuntimeError("can't start new thread")
 
+    monkeypatch.setattr("fnnet.threads._pools", [])
     monkeypatch.setattr("threading.Thread.start", refuse)
     assert run_each([lambda n=n: n for n in range(5)], 4) == list(range(5))
 
@@ -62,3 +66,47 @@ def test_a_signal_goes_before_errors():
 @pytest.mark.parametrize("threads", [1, 2, 9])
 def test_no_tasks_have_no_results(threads):
     assert run_each([], threads) == []
+
+
+def test_threads_are_used_again(monkeypatch):
+    monkeypatch.setattr("fnnet.threads._pools", [])
+    both = threading.Barrier(2, timeout=60)
+
+    def name():
+        both.wait()
+        return threading.current_thread().name
+
+    first, second = ({*run_each([name, name], 2)} for _ in range(2))
+    assert first == second
+    assert len(first) == 2
+
+
+def test_tasks_may_have_tasks_of_their_own():
+    def several(depth):
+        return sum(run_each([lambda: several(depth - 1)] * 3, 3)) if depth else 1
+
+    assert several(4) == 81
+
+
+FORKED = """
+import os, threading
+from fnnet.threads import run_each
+
+def both():
+    barrier = threading.Barrier(2, timeout=20)
+    return run_each([barrier.wait, barrier.wait], 2)
+
+both()
+child = os.fork()
+if not child:
+    os._exit(len(both()) - 2)
+assert os.waitpid(child, 0)[1] == 0
+print(len(both()))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_fork_has_threads_of_its_own():
+    command = [sys.executable, "-W", "ignore", "-c", FORKED]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.stdout, done.stderr, done.returncode) == ("2\n", "", 0)
