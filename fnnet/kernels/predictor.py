@@ -17,8 +17,8 @@ from fnnet.kernels.row_predictor import RowPredictor
 
 UNIT_ROWS: Final = 64
 """Rows that go through the network at once."""
-TEAM_WORK: Final = 4_000_000
-"""The fewest multiply-adds for a second thread: starting one takes about 100 us."""
+TEAM_WORK: Final = 1_000_000
+"""The fewest multiply-adds for a second thread: waking one takes about 10 us."""
 
 SEARCH: Final = {True: (0.1, 0.55), False: (1.2, 1.4)}
 """What finding the nonzero inputs of bytes and of floats costs, on machines that can `compress` and on others.
