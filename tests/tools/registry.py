@@ -404,6 +404,7 @@ ELSEWHERE = {
     "state.report_of": "tests/files/test_checkpoints.py",
     "state.frozen": "tests/files/test_model.py",
     "state.thawed": "tests/files/test_model.py",
+    "state.networks_of": "tests/core/test_committee.py",
 }
 """Functions that are no mathematics, and the file that tests them."""
 
