@@ -157,6 +157,15 @@ def test_columns_that_are_not_pixels_and_labels(save, tmp_path):
     )
 
 
+def test_rows_are_numbered_over_all_pieces(tmp_path):
+    """An Arrow file is read batch by batch."""
+    for row, value, message in ((23, 256, "row 24, column pixel3: not a pixel; .* found 256.0"), (17, None, "row 18, ")):
+        cells = [int(each) for each in FLAT[:, 3]]
+        cells[row] = value
+        whole = table(pixel3=pa.array(cells, pa.int64()))
+        refused(write(tmp_path / "a", arrow_file(whole, stream=True, rows=7)), message)
+
+
 def test_truth_values_are_black_and_white(tmp_path):
     bits = X > 127
     path = write(tmp_path / "a", parquet(table(**{f"pixel{n}": bits.reshape(30, -1)[:, n] for n in range(64)})))
