@@ -159,7 +159,11 @@ def test_columns_that_are_not_pixels_and_labels(save, tmp_path):
 
 def test_rows_are_numbered_over_all_pieces(tmp_path):
     """An Arrow file is read batch by batch."""
-    for row, value, message in ((23, 256, "row 24, column pixel3: not a pixel; .* found 256.0"), (17, None, "row 18, ")):
+    for row, value, message in (
+        (23, 256, "row 24, column pixel3: not a pixel; .* found 256.0"),
+        (23, -1, "row 24, column pixel3: not a pixel: a number below 0"),
+        (17, None, "row 18, column pixel3: an empty cell"),
+    ):
         cells = [int(each) for each in FLAT[:, 3]]
         cells[row] = value
         whole = table(pixel3=pa.array(cells, pa.int64()))
