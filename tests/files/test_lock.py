@@ -10,6 +10,7 @@ import pytest
 
 from fnnet.errors import StorageError
 from fnnet.files import lock
+from fnnet.files.disk import DISK
 from fnnet.files.runs import open_run
 from tests.conftest import ROOT
 from tests.tools.running import CONFIG, failing, names, train
@@ -128,3 +129,13 @@ def test_what_a_killed_process_left_of_its_lock_is_taken_over(content, folder):
     with open_run(folder, {}):
         pass
     assert names(folder) == []
+
+
+def test_a_lock_whose_owner_has_removed_it_meanwhile(tmp_path):
+    """Of several that wait, one puts it aside; the others find nothing there, and leave nothing."""
+    path = tmp_path / "lock"
+    path.write_bytes(b"{}")
+    with path.open("rb") as seen:
+        path.unlink()
+        lock._put_aside(seen.fileno(), path, DISK)
+    assert names(tmp_path) == []
