@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import warnings
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -274,6 +274,26 @@ def test_a_crash_is_contained_where_the_child_makes_an_error_of_it(tmp_path):
         folder.mkdir(exist_ok=True)
         (folder / name).write_bytes((CORPUS / "mat" / name).read_bytes())
         assert command._is_contained(str(folder / name)) == contained
+
+
+def test_fuzzing_goes_on_behind_a_crash_that_is_contained(tmp_path, monkeypatch):
+    """Even before the first input is counted: the crash counts, and its input is taken out of the corpus."""
+    corpus = tmp_path / "corpus" / "mat"
+    corpus.mkdir(parents=True)
+    (corpus / "5f37").write_bytes(b"one that crashed now only")
+
+    def run(arguments, stdout=None, **options):
+        if "tests.campaigns.fuzz.replay" in arguments:
+            return SimpleNamespace(returncode=0, stdout='{"ends": "error"}')
+        crashes = (corpus / "5f37").exists()
+        stdout.write(f"Test unit written to {tmp_path}/breaches/mat-crash-5f37\n" if crashes else "Done 2 runs\n")
+        return SimpleNamespace(returncode=-11 if crashes else 0)
+
+    monkeypatch.setattr(command.subprocess, "run", run)
+    line, found = command.fuzz("mat", tmp_path, 3, None)
+    assert not found
+    assert line.startswith("mat: 3 executions, ")
+    assert line.endswith("0 corpus files, 0 breaches, 1 crashes of the library that the child process contains")
 
 
 def test_without_the_fuzzer_one_line_says_what_to_install(monkeypatch, capsys):
