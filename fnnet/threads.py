@@ -4,17 +4,40 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
-
-from fnnet.limits import MAX_THREADS
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
 T = TypeVar("T")
-_pools: list[ThreadPoolExecutor] = []
+_free: list[_Helper] = []
+"""Threads that wait."""
+
+
+class _Helper:
+    """A thread that does what it is given, and then waits for more: as concurrent.futures, whose import takes 5 ms."""
+
+    def __init__(self) -> None:
+        self._given: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._ended: SimpleQueue[None] = SimpleQueue()
+        threading.Thread(target=self._serve, name="fnnet", daemon=True).start()
+
+    def begin(self, work: Callable[[], None]) -> None:
+        """Do `work`, which raises nothing."""
+        self._given.put(work)
+
+    def wait(self) -> None:
+        """Wait for the end of the work."""
+        self._ended.get()
+        _free.append(self)
+
+    def _serve(self) -> None:
+        while True:
+            work = self._given.get()
+            work()
+            del work  # or what it holds would live until the next
+            self._ended.put(None)
 
 
 def run_each(tasks: Sequence[Callable[[], T]], threads: int) -> list[T]:
@@ -40,30 +63,29 @@ def run_each(tasks: Sequence[Callable[[], T]], threads: int) -> list[T]:
             except BaseException as error:
                 failures[number] = error
 
-    helpers: list[Future[None]] = []
+    helpers: list[_Helper] = []
     try:
-        with contextlib.suppress(RuntimeError):  # the system grants no more threads, or the program ends
+        with contextlib.suppress(RuntimeError):  # the system grants no more threads
             for _ in range(min(threads, len(tasks)) - 1):
-                helpers.append(_pool().submit(work))  # noqa: PERF401 - one may be refused
+                helper = _free_helper()
+                helper.begin(work)
+                helpers.append(helper)  # last: one that has not begun would never end
         work()
     finally:
         left.clear()  # a signal may have come between two tasks
         for helper in helpers:
-            # All threads may be at work for others, or for the caller of this.
-            if not helper.cancel():
-                helper.result()
+            helper.wait()
     if failures:
         raise failures[min(failures, key=lambda number: (isinstance(failures[number], Exception), number))]
     return results
 
 
-def _pool() -> ThreadPoolExecutor:
-    from concurrent.futures import ThreadPoolExecutor  # 5 ms
-
-    if not _pools:
-        _pools.append(ThreadPoolExecutor(MAX_THREADS, "fnnet"))
-    return _pools[0]
+def _free_helper() -> _Helper:
+    try:
+        return _free.pop()
+    except IndexError:
+        return _Helper()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pools.clear)  # a child has none of its parent's threads
+    os.register_at_fork(after_in_child=_free.clear)  # a child has none of its parent's threads

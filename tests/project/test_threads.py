@@ -28,7 +28,7 @@ def test_without_more_threads_one_does_all(monkeypatch):
     def refuse(self):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("fnnet.threads._pools", [])
+    monkeypatch.setattr("fnnet.threads._free", [])
     monkeypatch.setattr("threading.Thread.start", refuse)
     assert run_each([lambda n=n: n for n in range(5)], 4) == list(range(5))
 
@@ -69,12 +69,12 @@ def test_no_tasks_have_no_results(threads):
 
 
 def test_threads_are_used_again(monkeypatch):
-    monkeypatch.setattr("fnnet.threads._pools", [])
+    monkeypatch.setattr("fnnet.threads._free", [])
     both = threading.Barrier(2, timeout=60)
 
     def name():
         both.wait()
-        return threading.current_thread().name
+        return threading.current_thread().ident
 
     first, second = ({*run_each([name, name], 2)} for _ in range(2))
     assert first == second
