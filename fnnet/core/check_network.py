@@ -80,16 +80,17 @@ def check_network(network: Any, activation: Any) -> tuple[Params | Committee, st
     """
     if not isinstance(network, Model):
         activation = check_activation("relu" if activation is None else activation)
-        return (_check_members if isinstance(network, Committee) else check_params)(network), activation
+        return _check_params_or_members(network), activation
     own = network.activation
     if activation is not None and activation != own:
         fix = "leave `activation` out, or pass model.params"
         raise UsageError("activation is not the model's", expected=own, found=shown(activation), fix=fix)
-    params = network.params
-    return (_check_members if isinstance(params, Committee) else check_params)(params), check_activation(own)
+    return _check_params_or_members(network.params), check_activation(own)
 
 
-def _check_members(given: Any) -> Committee:
+def _check_params_or_members(given: Any) -> Params | Committee:
+    if not isinstance(given, Committee):
+        return check_params(given)
     from fnnet.core.committee import check_committee  # few programs have one
 
     return check_committee(given)

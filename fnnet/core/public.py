@@ -308,7 +308,7 @@ def predictor(
         return calm(_int8_network(params, formula, kernels).best)
     dtype = params.layers[0].W.dtype
     if kernels.predictor is None or not isinstance(formula, str):
-        kept = parameters.each(lambda array: freeze(array.copy()), params)  # as compiled kernels do
+        kept = parameters.copied(params)  # as compiled kernels do
         return lambda x: predict(kept, x, activation=formula, kernels=kernels)
     ready = kernels.predictor(params, kernels.threads, formula)
 
@@ -321,12 +321,8 @@ def predictor(
             raise _not_numbers(int((best < 0).argmax()))
         return best
 
-    plain, one_row, best_of_one, note = (
-        network.BYTES,
-        (1, params.layers[0].W.shape[0]),
-        ready.best_of_one,
-        calm(notes.note_pixels),
-    )
+    plain, one_row = network.BYTES, (1, params.layers[0].W.shape[0])
+    best_of_one, note = ready.best_of_one, calm(notes.note_pixels)
 
     def classify(x: Any) -> Array:
         # One row as it is to be is neither converted nor made calm: all that took as long as its answer.

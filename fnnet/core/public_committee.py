@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from fnnet.core import params as parameters
 from fnnet.core import public
 from fnnet.core.check_network import check_finite_input, check_input, contiguous
 from fnnet.core.operations import Activation
-from fnnet.core.params import Array, Params, freeze
+from fnnet.core.params import Array, Params, copied
 from fnnet.core.state import Committee
 from fnnet.core.table import Kernels
 
@@ -51,7 +50,7 @@ def _scorer(params: Params, formula: str | Activation, is_int8: bool, kernels: K
 
         return Int8Network(params, formula, kernels).scores
     if kernels.predictor is None or not isinstance(formula, str):
-        kept = parameters.each(lambda array: freeze(array.copy()), params)  # as compiled kernels do
+        kept = copied(params)  # as compiled kernels do
         return lambda rows: public.scores(kept, rows, activation=formula, kernels=kernels)
     ready = kernels.predictor(params, kernels.threads, formula)
     return lambda rows: ready.scores(rows)[0]

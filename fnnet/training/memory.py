@@ -33,10 +33,14 @@ def of_training(
     networks   that are trained together.
     members    of a committee, trained one after another and kept.
     """
-    kept_members = (members - 1) * FLOAT * count_parameters(sizes)
+    earlier_members = (members - 1) * FLOAT * count_parameters(sizes)
+    return earlier_members + _at_once(sizes, images, plan, compiled, networks)
+
+
+def _at_once(sizes: Sequence[int], images: int, plan: Plan, compiled: bool, networks: int) -> int:
     layers = list(itertools.pairwise(sizes))
     widths, count = networks * sum(sizes[1:]), networks * count_parameters(sizes)
-    start = kept_members + FLOAT * count + 2 * DOUBLE * max((inputs + 1) * outputs for inputs, outputs in layers)
+    start = FLOAT * count + 2 * DOUBLE * max((inputs + 1) * outputs for inputs, outputs in layers)
     if not plan.is_stepwise:
         return start + DOUBLE * (images * (sizes[0] + 2 * widths) + 2 * PAIRS * count)
     optimizer = make_optimizer(plan)
@@ -49,10 +53,9 @@ def of_training(
 
         # Three copies: in the trainer's vectors, as given and as returned. Narrow networks take more rows at once, but
         # their activations are small.
-        vectors = FLOAT * (3 * count * (1 + trees) + kept * count + 2 * min(rows, CHUNK_ROWS) * widths)
-        return max(start, kept_members + vectors)
+        return max(start, FLOAT * (3 * count * (1 + trees) + kept * count + 2 * min(rows, CHUNK_ROWS) * widths))
     # A step makes new parameters and moments of the old ones and the gradient.
-    return max(start, kept_members + FLOAT * (count * (3 + 2 * trees + kept) + rows * (sizes[0] + 2 * widths)))
+    return max(start, FLOAT * (count * (3 + 2 * trees + kept) + rows * (sizes[0] + 2 * widths)))
 
 
 def check(
