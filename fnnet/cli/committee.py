@@ -1,46 +1,18 @@
-"""A committee of one `fnnet train`: its training, its JSON document and its table."""
+"""A committee of one `fnnet train`: its JSON document and its table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Mapping
 from statistics import mean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from fnnet.cli.common import console, say
+from fnnet.cli.common import console, echo_seconds, say
 from fnnet.cli.many import results
 from fnnet.cli.streams import echo
-from fnnet.cli.watch import watched
 from fnnet.core.params import weights_sha256
 from fnnet.core.state import networks_of
 from fnnet.errors import counted
-from fnnet.training import committee
 from fnnet.training.committee import CommitteeTrained
-
-if TYPE_CHECKING:
-    from fnnet.core.table import Kernels
-    from fnnet.training.session import Job
-
-
-def train_members(
-    job: Job, kernels: Kernels, options: Mapping[str, Any], quiet: bool, notify: Callable[[str], None]
-) -> tuple[CommitteeTrained, float | None]:
-    """Train the members under a progress bar; the first signal stops the one that is being trained.
-
-    Returns  the committee, and the mean number of compiled threads, None if NumPy trained.
-    """
-    run_dir = options["run_dir"]
-    with watched(job, quiet, run_dir) as watch:
-        found = committee.train(
-            job,
-            kernels=kernels,
-            run_dir=run_dir,
-            resume=options["resume"],
-            on_block=watch.on_block,
-            during=watch.interrupts if job.plan.is_stepwise else nullcontext(),
-            notify=notify,
-        )
-    return found, watch.threads
 
 
 def figures(found: CommitteeTrained, file: str) -> dict[str, Any]:
@@ -84,8 +56,5 @@ def print_results(document: Mapping[str, Any], line: str, quiet: bool) -> None:
     sizes = "-".join(map(str, document["sizes"]))
     each = counted(document["parameters"], "parameter")
     echo(f"{counted(len(members), 'member')} {sizes}, {each} each")
-    echo(
-        f"trained in {document['train_seconds']:.2f} s"
-        f" (loading {document['load_seconds']:.2f} s, compiling {document['compile_seconds']:.2f} s)"
-    )
+    echo_seconds(document)
     say(f"saved {document['model']}")

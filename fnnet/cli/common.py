@@ -55,6 +55,14 @@ def say(line: str, err: bool = False) -> None:
     echo(one_line(line), err=err)
 
 
+def echo_seconds(document: Mapping[str, Any], how: str = "") -> None:
+    """Print how long training, loading and compiling took."""
+    echo(
+        f"trained {how}in {document['train_seconds']:.2f} s"
+        f" (loading {document['load_seconds']:.2f} s, compiling {document['compile_seconds']:.2f} s)"
+    )
+
+
 def print_json(document: Any) -> None:
     """Print one JSON document on stdout; NaN and infinity, which JSON lacks, become null."""
     import json

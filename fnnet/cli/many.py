@@ -7,7 +7,7 @@ from functools import partial
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
-from fnnet.cli.common import console, say
+from fnnet.cli.common import console, echo_seconds, say
 from fnnet.cli.streams import echo
 from fnnet.cli.watch import watched
 from fnnet.core import params
@@ -96,20 +96,18 @@ def print_all(document: Mapping[str, Any], line: str, quiet: bool) -> None:
     elif trained:
         echo("no test set")
     echo(f"{counted(len(networks), 'network')} {sizes}, {counted(document['parameters'], 'parameter')} each")
-    echo(
-        f"trained together in {document['train_seconds']:.2f} s"
-        f" (loading {document['load_seconds']:.2f} s, compiling {document['compile_seconds']:.2f} s)"
-    )
+    echo_seconds(document, "together ")
     if trained:
         last = f" to {trained[-1]['model']}" if len(trained) > 1 else ""
         say(f"saved {trained[0]['model']}{last}")
 
 
-def refuse_diverged(document: Mapping[str, Any]) -> None:
-    """Raise DivergedError if some networks diverged, once all others are saved."""
+def error_of_diverged(document: Mapping[str, Any]) -> DivergedError | None:
+    """Return the error to raise if some networks diverged, once all others are saved."""
     diverged = [each for each in document["networks"] if "error" in each]
-    if diverged:
-        seeds = ", ".join(str(each["init_seed"]) for each in diverged[:8]) + (", ..." if len(diverged) > 8 else "")
-        problem = f"{len(diverged)} of {counted(len(document['networks']), 'network')} diverged"
-        fix = "use a smaller --learning-rate or --weight-decay, or --clip-norm; the models of the others are saved"
-        raise DivergedError(problem, place=f"seeds {seeds}", expected="a finite loss", fix=fix)
+    if not diverged:
+        return None
+    seeds = ", ".join(str(each["init_seed"]) for each in diverged[:8]) + (", ..." if len(diverged) > 8 else "")
+    problem = f"{len(diverged)} of {counted(len(document['networks']), 'network')} diverged"
+    fix = "use a smaller --learning-rate or --weight-decay, or --clip-norm; the models of the others are saved"
+    return DivergedError(problem, place=f"seeds {seeds}", expected="a finite loss", fix=fix)

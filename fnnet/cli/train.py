@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from fnnet.cli.common import (
     console,
     data_inputs,
     describe,
+    echo_seconds,
     load_data,
     load_kernels,
     print_json,
@@ -43,7 +43,7 @@ from fnnet.cli.streams import echo
 from fnnet.errors import FnnetError, UsageError, counted
 
 if TYPE_CHECKING:
-    from fnnet.core.state import EpochReport, Model
+    from fnnet.core.state import EpochReport
     from fnnet.core.table import Kernels
     from fnnet.training.session import Job
 
@@ -123,23 +123,24 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
         options["jit"], options["threads"], notify, job.plan.kernel_parts
     )
     if seeds:
-        document, show, end = _train_many(job, make, images, kernels, seeds, options, seconds, quiet)
+        document, show, error = _train_many(job, make, images, kernels, seeds, options, seconds, quiet)
     else:
         train_job = _train_committee if job.members > 1 else _train_one
-        document, show, end = train_job(job, images, kernels, options, seconds, quiet, notify)
+        document, show, error = train_job(job, images, kernels, options, seconds, quiet, notify)
     document["notes"] = notify.notes
     document["total_seconds"] = time.perf_counter() - shared["began"]
     if as_json:
         print_json(document)
     else:
         show(document, line, quiet)
-    end()
+    if error:
+        raise error
     if options["plot"] and not as_json:
         say(f"saved {options['plot']}")
 
 
-Done = tuple[dict[str, Any], Callable[[dict[str, Any], str, bool], None], Callable[[], None]]
-"""A document, what prints it, and what raises an error that waits until it is printed."""
+Done = tuple[dict[str, Any], Callable[[dict[str, Any], str, bool], None], FnnetError | None]
+"""A document, what prints it, and an error that is raised once it is printed."""
 
 
 def _train_one(
@@ -153,24 +154,21 @@ def _train_one(
 ) -> Done:
     """Train and save one network; the error that waits is that of a plot that could not be made."""
     from fnnet.cli.many import results
+    from fnnet.cli.watch import train_watched
     from fnnet.files.model import save_model
+    from fnnet.training import session
 
-    model, reports, used = _train(job, kernels, options, quiet, notify)
+    (model, reports), used = train_watched(session.train, job, kernels, options, quiet, notify)
     document = _document(job, images, kernels, used, job.seed, reports, seconds)
     document["train_seconds"] = float(sum(report.seconds for report in reports))
     document |= results(model, options["out"])
     save_model(options["out"], model)
-    failed: list[FnnetError] = []
+    show = partial(_print_results, reports)
     try:
         _plot(options["plot"], reports, document)
     except FnnetError as error:
-        failed.append(error)
-
-    def end() -> None:
-        for error in failed:
-            raise error
-
-    return document, partial(_print_results, reports), end
+        return document, show, error
+    return document, show, None
 
 
 def _train_many(
@@ -191,7 +189,7 @@ def _train_many(
     many.save_all(found, files)
     document = _document(job, images, kernels, found.threads, seed, None, seconds)
     document |= {"train_seconds": found.seconds} | many.figures(found, seeds, files, seed)
-    return document, many.print_all, partial(many.refuse_diverged, document)
+    return document, many.print_all, many.error_of_diverged(document)
 
 
 def _train_committee(
@@ -205,12 +203,14 @@ def _train_committee(
 ) -> Done:
     """Train and save a committee."""
     from fnnet.cli import committee
+    from fnnet.cli.watch import train_watched
     from fnnet.files.model import save_model
+    from fnnet.training.committee import train as train_members
 
-    found, used = committee.train_members(job, kernels, options, quiet, notify)
+    found, used = train_watched(train_members, job, kernels, options, quiet, notify)
     save_model(options["out"], found.model)
     document = _document(job, images, kernels, used, job.seed, None, seconds)
-    return document | committee.figures(found, options["out"]), committee.print_results, lambda: None
+    return document | committee.figures(found, options["out"]), committee.print_results, None
 
 
 def _check_run_dir(options: dict[str, Any]) -> None:
@@ -239,31 +239,6 @@ def _check_run_dir(options: dict[str, Any]) -> None:
 def _count_images(job: Job) -> dict[str, int]:
     parts = (("train", job.train), ("dev", job.dev), ("test", job.dataset.test))
     return {part: len(found.labels) if found else 0 for part, found in parts}
-
-
-def _train(
-    job: Job, kernels: Kernels, options: dict[str, Any], quiet: bool, notify: Callable[[str], None]
-) -> tuple[Model, Sequence[EpochReport], float | None]:
-    """Train under a progress bar; the first signal stops training after the block of steps that it comes in.
-
-    Returns  the model, the reports, and the mean number of compiled threads, None if NumPy trained.
-    """
-    from fnnet.cli.watch import watched
-    from fnnet.training import session
-
-    run_dir = options["run_dir"]
-    with watched(job, quiet, run_dir) as watch:
-        model, reports = session.train(
-            job,
-            kernels=kernels,
-            run_dir=run_dir,
-            resume=options["resume"],
-            on_block=watch.on_block,
-            # An iteration of L-BFGS may take seconds and is not kept: a signal need not wait for its end.
-            during=watch.interrupts if job.plan.is_stepwise else nullcontext(),
-            notify=notify,
-        )
-    return model, reports, watch.threads
 
 
 def _document(
@@ -321,10 +296,7 @@ def _print_results(reports: Sequence[EpochReport], document: dict[str, Any], lin
     else:
         echo(f"test accuracy {document['test_accuracy']:.2%}, loss {loss_text(document['test_loss'])}")
     echo(f"{sizes}, {counted(document['parameters'], 'parameter')}")
-    echo(
-        f"trained in {document['train_seconds']:.2f} s"
-        f" (loading {document['load_seconds']:.2f} s, compiling {document['compile_seconds']:.2f} s)"
-    )
+    echo_seconds(document)
     for number, (fraction, units) in enumerate(zip(document["dead_units"], document["sizes"][1:], strict=False), 1):
         if fraction:
             one = "its only unit is" if units == 1 else f"1 of its {units:,} units is"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fnnet.cli.bars import progress_bar
 from fnnet.cli.mismatch import naming_options
@@ -15,7 +15,10 @@ from fnnet.errors import FnnetError
 from fnnet.training.session import StoppedError
 
 if TYPE_CHECKING:
+    from fnnet.core.table import Kernels
     from fnnet.training.session import Job
+
+T = TypeVar("T")
 
 
 class Watch:
@@ -54,3 +57,30 @@ def watched(job: Job, quiet: bool, run_dir: str | None = None) -> Iterator[Watch
             error = FnnetError(stopped.problem, place=stopped.place, fix=fix)
             error.exit_code = watch.interrupts.exit_code
             raise error from None
+
+
+def train_watched(
+    train: Callable[..., T],
+    job: Job,
+    kernels: Kernels,
+    options: Mapping[str, Any],
+    quiet: bool,
+    notify: Callable[[str], None],
+) -> tuple[T, float | None]:
+    """Train a job, by `train` of `session` or of `committee`; the first signal stops it after the block it comes in.
+
+    Returns  what `train` returns, and the mean number of compiled threads, None if NumPy trained.
+    """
+    run_dir = options["run_dir"]
+    with watched(job, quiet, run_dir) as watch:
+        found = train(
+            job,
+            kernels=kernels,
+            run_dir=run_dir,
+            resume=options["resume"],
+            on_block=watch.on_block,
+            # An iteration of L-BFGS may take seconds and is not kept: a signal need not wait for its end.
+            during=watch.interrupts if job.plan.is_stepwise else nullcontext(),
+            notify=notify,
+        )
+    return found, watch.threads
