@@ -29,6 +29,7 @@ from fnnet.kernels.native.network import activate_rows, add_parts, affine, affin
 from fnnet.kernels.native.packing import RUN, expand_run
 from fnnet.kernels.native.pieces import compress, compress_floats
 from fnnet.kernels.native.products import ONE, VECTOR_BYTES, ZERO, sparse_dot
+from fnnet.kernels.native.sparse import widest
 from fnnet.kernels.native.team import fetch_add, piece
 from fnnet.kernels.native.vector import make_panels_dot, make_sparse_dot
 
@@ -98,11 +99,7 @@ def one_first(layer, p, work, row, starts, at, indices, values):
             work[part_at + j] = 0
     left = 0
     while left < pad:
-        start = left // panel * panel
-        width = min(panel, pad - start)
-        vectors = 8
-        while left + vectors * lanes > start + width:
-            vectors //= 2
+        start, width, vectors = widest(left, pad, panel, pad, lanes)
         columns_dot(
             values, indices, begin, middle, end, p, layer[W_AT] + start * inputs + left - start, width, work,
             z_at + left, part_at + left, vectors,

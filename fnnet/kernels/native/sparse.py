@@ -205,6 +205,17 @@ def sparse_rows(rows, ids, first, sparse, blocks, block, stop, w, w_at, width, z
 
 
 @compiled
+def widest(left, right, panel, pad, lanes):
+    """Return where the panel of column `left` starts, its width, and the vectors from `left` on: 8, 4, 2 or 1."""
+    start = left // panel * panel
+    width = min(panel, pad - start)
+    vectors = 8
+    while left + vectors * lanes > min(start + width, right):
+        vectors //= 2
+    return start, width, vectors
+
+
+@compiled
 def sparse_layer(
     shape, p, work, row, rows, ids, first, starts, indices, codes, values, block, stop, left, right, order, floats
 ):  # fmt: skip
@@ -225,11 +236,7 @@ def sparse_layer(
             z[j] = 0 if block else bias[j]
     sort_rows(rows, ids, first, sparse, -(-inputs // BLOCK), block, stop, order)
     while left < right:
-        start = left // panel * panel
-        width = min(panel, pad - start)
-        vectors = 8
-        while left + vectors * lanes > min(start + width, right):
-            vectors //= 2
+        start, width, vectors = widest(left, right, panel, pad, lanes)
         span = SPAN_BYTES // (BLOCK * vectors * lanes * p.itemsize)
         at_w, at_z = shape[W_AT] + start * inputs + left - start, base + left
         for from_block in range(block, stop, span):
