@@ -6,16 +6,16 @@ import contextlib
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-_free: list[_Helper] = []
+_free: list[Helper] = []
 """Threads that wait."""
 
 
-class _Helper:
+class Helper:
     """A thread that does what it is given, and then waits for more: as concurrent.futures, whose import takes 5 ms."""
 
     def __init__(self) -> None:
@@ -63,13 +63,11 @@ def run_each(tasks: Sequence[Callable[[], T]], threads: int) -> list[T]:
             except BaseException as error:
                 failures[number] = error
 
-    helpers: list[_Helper] = []
+    helpers: list[Helper] = []
     try:
-        with contextlib.suppress(RuntimeError):  # the system grants no more threads
-            for _ in range(min(threads, len(tasks)) - 1):
-                helper = _free_helper()
-                helper.begin(work)
-                helpers.append(helper)  # last: one that has not begun would never end
+        for helper in free_helpers(min(threads, len(tasks)) - 1):
+            helper.begin(work)
+            helpers.append(helper)  # last: one that has not begun would never end
         work()
     finally:
         left.clear()  # a signal may have come between two tasks
@@ -80,11 +78,14 @@ def run_each(tasks: Sequence[Callable[[], T]], threads: int) -> list[T]:
     return results
 
 
-def _free_helper() -> _Helper:
-    try:
-        return _free.pop()
-    except IndexError:
-        return _Helper()
+def free_helpers(count: int) -> Iterator[Helper]:
+    """Yield `count` threads that do nothing, or as many as the system grants."""
+    with contextlib.suppress(RuntimeError):
+        for _ in range(count):
+            try:
+                yield _free.pop()
+            except IndexError:
+                yield Helper()
 
 
 if hasattr(os, "register_at_fork"):

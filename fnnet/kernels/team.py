@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Sequence
+from functools import partial
 
 from fnnet.kernels.library import Call
-from fnnet.threads import run_each
+from fnnet.threads import free_helpers, run_each
 
 
 def shares(n: int, threads: int, least: int) -> list[tuple[int, int]]:
@@ -29,28 +30,21 @@ def run_team(calls: Sequence[Call]) -> None:
     go = threading.Event()
     failures: list[BaseException] = []
 
-    def work(number: int) -> None:
+    def work(call: Call) -> None:
         go.wait()
         try:
-            if number < running[0]:
-                calls[number]()
+            call()
         except BaseException as error:
             failures.append(error)
 
-    running = [1]
-    helpers = []
-    try:
-        for number in range(1, len(calls)):
-            helper = threading.Thread(target=work, args=(number,), daemon=True)
-            helper.start()
-            helpers.append(helper)
-    except RuntimeError:
-        for call in calls:
-            call.words[call.at["threads"]] = len(helpers) + 1
-    running[0] = len(helpers) + 1
+    helpers = [*free_helpers(len(calls) - 1)]
+    for call in calls if len(helpers) + 1 < len(calls) else ():
+        call.words[call.at["threads"]] = len(helpers) + 1
+    for helper, call in zip(helpers, calls[1:], strict=False):
+        helper.begin(partial(work, call))
     go.set()
     calls[0]()
     for helper in helpers:
-        helper.join()
+        helper.wait()
     if failures:
         raise failures[0]

@@ -95,9 +95,12 @@ def test_f88_a_thread_that_cannot_be_started(numba_kernels, monkeypatch):
         started.append(thread)
         start(thread)
 
+    monkeypatch.setattr("fnnet.threads._free", [])  # none waits
     monkeypatch.setattr(threading.Thread, "start", some)
     found = blocks.block(numba_kernels._replace(threads=8), (784, 10, 10), examples, 64)[0]
+    assert len(started) == 2
     started.clear()
+    monkeypatch.setattr("fnnet.threads._free", [])
     monkeypatch.setattr(blocks.pixels, "ROWS_A_THREAD", 1)
     rows = numba_kernels.pixels(examples.x, np.dtype(np.float32), 8)
     monkeypatch.undo()
