@@ -15,28 +15,9 @@ from fnnet.training.committee import seeds
 from tests.cli.test_many import OF_EACH
 from tests.cli.test_train import EPOCH_KEYS, TRAIN_KEYS
 
-KEYS = [
-    *(key for key in TRAIN_KEYS if key not in OF_EACH and key != "notes"),
-    "dev_loss",
-    "dev_accuracy",
-    "test_loss",
-    "test_accuracy",
-    "dead_units",
-    "weights_sha256",
-    "model",
-    "members",
-    "notes",
-]
-OF_MEMBERS = [
-    "seed",
-    "epochs",
-    "dev_loss",
-    "dev_accuracy",
-    "test_loss",
-    "test_accuracy",
-    "dead_units",
-    "weights_sha256",
-]
+FIGURES = ["dev_loss", "dev_accuracy", "test_loss", "test_accuracy", "dead_units", "weights_sha256"]
+KEYS = [*(key for key in TRAIN_KEYS if key not in OF_EACH and key != "notes"), *FIGURES, "model", "members", "notes"]
+OF_MEMBERS = ["seed", "epochs", *FIGURES]
 FEW = ("--epochs", 2, "--members", 3, "--hidden", "9,8", "--dev", 20)
 
 
