@@ -18,6 +18,7 @@ from fnnet.core.network import BYTES, Activations, as_floats
 from fnnet.core.operations import Activation
 from fnnet.core.own import Own
 from fnnet.core.params import INITIALISERS, Array, Layer, Params, count_parameters, freeze
+from fnnet.core.params import each as tree_map
 from fnnet.core.state import Committee, Examples, Model
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.names import ACTIVATIONS
@@ -248,6 +249,11 @@ def as_stored(x: Any, params: Params, dtype: np.dtype[Any]) -> Array:
         notes.note_pixels(x)
     stored: Array = x
     return stored
+
+
+def copied(params: Params) -> Params:
+    """Return `params` with read-only arrays of its own, which stay as they are whatever becomes of the given ones."""
+    return tree_map(lambda array: freeze(array.copy()), params)
 
 
 def contiguous(x: Array, dtype: np.dtype[Any]) -> Array:

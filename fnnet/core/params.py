@@ -200,11 +200,6 @@ def freeze_params(params: Params) -> Params:
     return params
 
 
-def copied(params: Params) -> Params:
-    """Return `params` with read-only arrays of its own, which stay as they are whatever becomes of the given ones."""
-    return each(lambda array: freeze(array.copy()), params)
-
-
 def layer_sizes(params: Params) -> tuple[int, ...]:
     """Return (inputs, hidden..., outputs) of a network."""
     return (params.layers[0].W.shape[0], *(layer.W.shape[1] for layer in params.layers))

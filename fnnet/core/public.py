@@ -36,6 +36,7 @@ from fnnet.core.check_network import (
     check_params,
     check_sizes,
     contiguous,
+    copied,
 )
 from fnnet.core.check_trees import check_finite_grads, check_like
 from fnnet.core.checks import (
@@ -308,7 +309,7 @@ def predictor(
         return calm(_int8_network(params, formula, kernels).best)
     dtype = params.layers[0].W.dtype
     if kernels.predictor is None or not isinstance(formula, str):
-        kept = parameters.copied(params)  # as compiled kernels do
+        kept = copied(params)  # as compiled kernels do
         return lambda x: predict(kept, x, activation=formula, kernels=kernels)
     ready = kernels.predictor(params, kernels.threads, formula)
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from fnnet.core import public
-from fnnet.core.check_network import check_finite_input, check_input, contiguous
+from fnnet.core.check_network import check_finite_input, check_input, contiguous, copied
 from fnnet.core.operations import Activation
-from fnnet.core.params import Array, Params, copied
+from fnnet.core.params import Array, Params
 from fnnet.core.state import Committee
 from fnnet.core.table import Kernels
 

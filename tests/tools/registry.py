@@ -321,6 +321,7 @@ THROUGH = {
     "check_network.as_plain": "public.forward",
     "check_network.as_stored": "public.scores",
     "check_network.contiguous": "public.scores",
+    "check_network.copied": "public.predictor",
     "check_trees.check_like": "public.update",
     "check_trees.check_finite_grads": "public.update",
     "check_network.check_network": "public.loss",
