@@ -3,7 +3,9 @@
 import importlib
 import importlib.util
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -16,7 +18,7 @@ import pytest
 from fnnet.data import child
 from fnnet.errors import DataError, UsageError
 from tests.campaigns.fuzz import __main__ as command
-from tests.campaigns.fuzz import contract
+from tests.campaigns.fuzz import contract, scout
 from tests.campaigns.fuzz.contract import BreachError, check
 from tests.campaigns.fuzz.seeds import CORPUS, SEEDS
 from tests.campaigns.fuzz.targets import TARGETS
@@ -294,6 +296,47 @@ def test_fuzzing_goes_on_behind_a_crash_that_is_contained(tmp_path, monkeypatch)
     assert not found
     assert line.startswith("mat: 3 executions, ")
     assert line.endswith("0 corpus files, 0 breaches, 1 crashes of the library that the child process contains")
+
+
+def test_a_scout_reads_on_behind_what_ended_it(monkeypatch):
+    """An error is no crash; after one, and after many inputs, another child reads."""
+    todo = []
+
+    def read():
+        if todo[-1] == "error":
+            raise ValueError("of no interest")
+        if todo[-1] == "crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+
+    monkeypatch.setattr(scout, "READS", 2)
+    found = []
+    for what in ("value", "error", "crash", "value", "crash", "crash", "error", "error", "value"):
+        todo.append(what)
+        reader = scout.Scout(read)  # the child sees what there is when it begins
+        found.append(reader.survives())
+        reader.end()
+    assert found == [True, True, False, True, False, False, True, True, True]
+    again = scout.Scout(read)
+    assert [again.survives() for _ in range(5)] == [True] * 5
+    again.end()
+
+
+def test_what_ended_a_scout_and_is_neither_value_nor_error_in_use_is_a_breach(tmp_path, monkeypatch):
+    """A crash that the product's child contains counts; one that ends the product, too, is told."""
+    paths = [f"{tmp_path}/breaches/mat-crash-{number}" for number in "12"]
+
+    def run(arguments, stdout=None, **options):
+        if "tests.campaigns.fuzz.replay" in arguments:
+            assert arguments[-2:] == paths
+            return SimpleNamespace(returncode=-11, stdout='{"name": "mat-crash-1", "ends": "error"}\n')
+        stdout.write("".join(f"CRASH {path}\n" for path in paths) + "Done 5 runs\n")
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(command.subprocess, "run", run)
+    line, found = command.fuzz("mat", tmp_path, 5, None)
+    assert found == [f"{paths[1]}: not contained"]
+    assert line.startswith("mat: 5 executions, ")
+    assert line.endswith("1 breaches, 1 crashes of the library that the child process contains")
 
 
 def test_without_the_fuzzer_one_line_says_what_to_install(monkeypatch, capsys):

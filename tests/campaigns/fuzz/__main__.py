@@ -57,17 +57,30 @@ def _fuzz_once(reader, work, corpus, limit):
             done = subprocess.run([*command, limit, corpus, *seeds], cwd=ROOT, stdout=file, stderr=file, check=False)
     text = log.read_text(errors="replace")
     found = re.findall(r"^BREACH (.*)$", text, re.MULTILINE)
-    crashes = 0
+    scouted = re.findall(r"^CRASH (.*)$", text, re.MULTILINE)
+    escaped = _escaped(scouted)
+    crashes = len(scouted) - len(escaped)
+    found += [f"{each}: not contained" for each in escaped]
     if done.returncode:
         artifact = re.findall(r"Test unit written to (\S+)", text)
         if artifact and reader in CONTAINED and _is_contained(artifact[-1]):
-            crashes = 1
+            crashes += 1
             # A library that reads what is not its own crashes now and then: the corpus may have taken the input before.
             (corpus / Path(artifact[-1]).name.rpartition("-")[2]).unlink(missing_ok=True)
         else:
             found.append(f"{artifact[-1] if artifact else log}: the process ended with {done.returncode}, see {log}")
     ran = max([crashes, *(int(number) for number in re.findall(r"^(?:#|Done )(\d+)", text, re.MULTILINE))])
     return ran, found, crashes
+
+
+def _escaped(paths):
+    """Return those of the files which ended a scout that the product makes neither a value nor an error of."""
+    if not paths:
+        return []
+    command = [sys.executable, "-m", "tests.campaigns.fuzz.replay", "--child", *paths]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    held = {json.loads(line)["name"] for line in done.stdout.splitlines()}
+    return [path for path in paths if Path(path).name not in held]
 
 
 def _is_contained(artifact):

@@ -86,24 +86,33 @@ def main(reader, folder, breaches, flags):
 
     instrument(atheris, MODULES[reader])
     from tests.campaigns.fuzz.contract import BreachError, check, limited, read_here
+    from tests.campaigns.fuzz.decoded import CONTAINED
+    from tests.campaigns.fuzz.scout import Scout
     from tests.campaigns.fuzz.targets import TARGETS
 
     target = TARGETS[reader]
     place, seen = Place(folder, target.file), set()
+    scout = Scout(lambda: target.read(place.path)) if reader in CONTAINED else None
 
     def hold(value):
         return target.hold(value, place.path)
 
+    def keep(data, end):
+        kept = Path(breaches, f"{reader}-{end}{hashlib.sha256(data).hexdigest()[:12]}")
+        kept.write_bytes(data)
+        return kept
+
     def one(data):
         try:
             place.put(target.build(data))
+            if scout and not scout.survives():
+                print(f"\nCRASH {keep(data, 'crash-')}", file=sys.stderr, flush=True)
+                return
             check(target.read, place.path, hold, target.memory)
         except BreachError as breach:
             if breach.signature not in seen:
                 seen.add(breach.signature)
-                kept = Path(breaches, f"{reader}-{hashlib.sha256(data).hexdigest()[:12]}")
-                kept.write_bytes(data)
-                print(f"\nBREACH {kept}: {breach}", file=sys.stderr, flush=True)
+                print(f"\nBREACH {keep(data, '')}: {breach}", file=sys.stderr, flush=True)
 
     read_here()
     with limited():
