@@ -8,6 +8,7 @@ one checkout (784-1024-1024-10, dense).
 python -m bench.against ../before                     everything (a quarter of an hour)
 python -m bench.against ../before --only NumPy        the rows whose names contain this
 python -m bench.against ../before --pairs 31          more pairs, a narrower spread
+python -m bench.against ../before --itself            a third side, CHECKOUT again: how far the same code differs
 """
 
 from __future__ import annotations
@@ -101,8 +102,8 @@ class Side:
         return f"{self.checkout} ({done.stdout.strip() or 'no commit'})"
 
 
-def measure(measured: Measured, sides: tuple[Side, Side], pairs: int, threads: int) -> list[tuple[Figures, Figures]]:
-    """Return the figures of both sides, pair by pair."""
+def measure(measured: Measured, sides: Sequence[Side], pairs: int, threads: int) -> list[tuple[Figures, ...]]:
+    """Return the figures of the sides, pair by pair."""
     if isinstance(measured.name, tuple):
         options = [*measured.name, "--quiet", "--out", "model.safetensors"]
         options += [] if os.environ.get("FNNET_DATA") else ["--data", "digits"]
@@ -110,7 +111,7 @@ def measure(measured: Measured, sides: tuple[Side, Side], pairs: int, threads: i
         for program in programs:
             program()
         return list(_pairs(programs, range(pairs)))
-    found: list[tuple[Figures, Figures]] = []
+    found: list[tuple[Figures, ...]] = []
     while len(found) < pairs:
         found += _by_workers(
             measured.name, sides, range(len(found), min(len(found) + PAIRS_OF_A_PROCESS, pairs)), threads
@@ -118,7 +119,7 @@ def measure(measured: Measured, sides: tuple[Side, Side], pairs: int, threads: i
     return found
 
 
-def _by_workers(name: str, sides: tuple[Side, Side], turns: range, threads: int) -> list[tuple[Figures, Figures]]:
+def _by_workers(name: str, sides: Sequence[Side], turns: range, threads: int) -> list[tuple[Figures, ...]]:
     """Return the figures of these turns, by a new process for each side."""
     with ExitStack() as stack:
         workers = [side.worker(threads) for side in sides]
@@ -128,12 +129,12 @@ def _by_workers(name: str, sides: tuple[Side, Side], turns: range, threads: int)
         return list(_pairs([partial(_asked, worker, {}) for worker in workers], turns))
 
 
-def _pairs(asks: Sequence[Callable[[], Figures]], turns: range) -> Iterator[tuple[Figures, Figures]]:
+def _pairs(asks: Sequence[Callable[[], Figures]], turns: range) -> Iterator[tuple[Figures, ...]]:
     for turn in turns:
-        found: list[Figures] = [{}, {}]
-        for side in (0, 1) if turn % 2 else (1, 0):
+        found: list[Figures] = [{} for _ in asks]
+        for side in range(len(asks)) if turn % 2 else reversed(range(len(asks))):
             found[side] = asks[side]()
-        yield found[0], found[1]
+        yield tuple(found)
 
 
 def _asked(worker: Worker, question: dict[str, str]) -> Figures:
@@ -144,22 +145,35 @@ def _asked(worker: Worker, question: dict[str, str]) -> Figures:
 
 
 HEAD: Final = f"{'work':58}{'this':>9}{'other':>9}{'ratio':>7}  {'quartiles':13}{'pairs':>5}"
+ITSELF: Final = f"{'itself':>8}  {'quartiles':13}"
 
 
-def line(row: Row, pairs: list[tuple[Figures, Figures]]) -> str:
-    """Return a row of the table: medians of both, median and quartiles of the pairs' ratios."""
-    values = [(this[row.figure], other[row.figure]) for this, other in pairs]
-    ratios = [this / other for this, other in values]
+def line(row: Row, pairs: Sequence[tuple[Figures, ...]]) -> str:
+    """Return a row of the table: medians of both, median and quartiles of the pairs' ratios.
+
+    Where there is a third side, the other checkout's again, the ratios of the two follow.
+    """
+    values = [tuple(side[row.figure] for side in pair) for pair in pairs]
+    this, other = (FORMATS[row.figure](median(pair[side] for pair in values)) for side in (0, 1))
+    ratio, spread = _ratios([pair[0] / pair[1] for pair in values])
+    text = f"{row.name:58}{this:>9}{other:>9}{ratio:>7}  {spread:13}{len(pairs):>5}"
+    if len(values[0]) > 2:
+        ratio, spread = _ratios([pair[1] / pair[2] for pair in values])
+        text += f"{ratio:>8}  {spread:13}"
+    return text
+
+
+def _ratios(ratios: list[float]) -> tuple[str, str]:
     first, _, third = quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
-    this, other = (FORMATS[row.figure](median(side)) for side in zip(*values, strict=True))
-    return f"{row.name:58}{this:>9}{other:>9}{median(ratios):>7.3f}  {f'{first:.3f}-{third:.3f}':13}{len(pairs):>5}"
+    return f"{median(ratios):.3f}", f"{first:.3f}-{third:.3f}"
 
 
 @click.command()
 @click.argument("checkout", type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path))
 @click.option("--only", multiple=True, help="Only the rows whose names contain this.")
 @click.option("--pairs", default=15, show_default=True, type=click.IntRange(min=1), help="Pairs of measurements.")
-def main(checkout: Path, only: tuple[str, ...], pairs: int) -> None:
+@click.option("--itself", is_flag=True, help="Measure CHECKOUT twice, and show how far the same code differs.")
+def main(checkout: Path, only: tuple[str, ...], pairs: int, itself: bool) -> None:
     """Measure this checkout and the one in the folder CHECKOUT."""
     chosen = [each for each in MEASURED if not only or any(text in row.name for text in only for row in each.rows)]
     if not chosen:
@@ -168,12 +182,13 @@ def main(checkout: Path, only: tuple[str, ...], pairs: int) -> None:
         raise click.UsageError(f"{checkout} has no fnnet")
     threads = available_threads()
     with tempfile.TemporaryDirectory() as folder:
-        sides = Side(ROOT, Path(folder, "this")), Side(checkout, Path(folder, "other"))
+        sides = [Side(ROOT, Path(folder, "this")), Side(checkout, Path(folder, "other"))]
+        sides += [Side(checkout, Path(folder, "again"))] if itself else []
         click.echo(f"this: {sides[0].version()}; other: {sides[1].version()}; {cpu_name()}, {threads} threads")
         if any(each.name not in NEEDS_NO_KERNELS for each in chosen):
             for side in sides:
                 side.run("warmup", "--quiet")
-        click.echo(HEAD)
+        click.echo(HEAD + (ITSELF if itself else ""))
         for each in chosen:
             found = measure(each, sides, pairs, threads)
             for row in each.rows:

@@ -14,15 +14,15 @@ from tests.conftest import ROOT
 
 def test_a_checkout_against_itself(tmp_path):
     """Both sides enter the same frames; nothing is compiled for it, and nothing left behind."""
-    command = [sys.executable, "-m", "bench.against", str(ROOT), "--only", "frames", "--pairs", "2"]
+    command = [sys.executable, "-m", "bench.against", str(ROOT), "--only", "frames", "--pairs", "2", "--itself"]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True, timeout=120)
     about, head, row = done.stdout.splitlines()
     assert str(ROOT) in about
-    assert head.split() == ["work", "this", "other", "ratio", "quartiles", "pairs"]
+    assert head.split() == ["work", "this", "other", "ratio", "quartiles", "pairs", "itself", "quartiles"]
     this, other, *rest = row.removeprefix(against.MEASURED[1].rows[0].name).split()
     assert int(this) == int(other) > 0
-    assert rest == ["1.000", "1.000-1.000", "2"]
+    assert rest == ["1.000", "1.000-1.000", "2", "1.000", "1.000-1.000"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -52,7 +52,7 @@ def test_pairs_alternate():
     """First the one, then the other side comes first."""
     asked = []
     asks = [lambda side=side: asked.append(side) or {"seconds": 2.0 - side} for side in (0, 1)]
-    assert list(against._pairs(asks, 2)) == [({"seconds": 2.0}, {"seconds": 1.0})] * 2
+    assert list(against._pairs(asks, range(2))) == [({"seconds": 2.0}, {"seconds": 1.0})] * 2
     assert asked == [1, 0, 0, 1]
 
 
@@ -61,6 +61,8 @@ def test_a_line():
     assert against.line(against.Row("work", "seconds"), pairs).split() == [
         "work", "2.00", "ms", "1.00", "ms", "2.000", "1.000-3.000", "3",
     ]  # fmt: skip
+    again = [(this, other, {"seconds": 2e-3}) for this, other in pairs]
+    assert against.line(against.Row("work", "seconds"), again).split()[-2:] == ["0.500", "0.500-0.500"]
     assert "1.000-1.000" in against.line(against.Row("work", "seconds"), pairs[:1])
 
 
