@@ -34,6 +34,8 @@ NAMES: Final = frozenset({*csv_columns.LABELS, *LABELS})
 """Names of columns of labels beside images."""
 INDEX: Final = re.compile(r"__index_level_[0-9]+__")
 """How pandas names the numbers of the rows."""
+HEIGHTS, WIDTHS = ("h", "height", "rows", "y"), ("w", "width", "columns", "x")
+"""What tensors call the axes of an image."""
 SCHEMA: Final = "the schema"
 EXTENSION, DESCRIPTION = b"ARROW:extension:name", b"ARROW:extension:metadata"
 """Where Arrow keeps the name of a type that is not its own, and what that type says of itself."""
@@ -330,6 +332,10 @@ class Images:
             order = getattr(kind, "permutation", None)
             if order not in (None, list(range(len(known or ())))):
                 refuse("axes in another order", source.path, self.images, "rows of pixels", order, "reorder them")
+            called = [str(each).lower() for each in getattr(kind, "dim_names", None) or ()]
+            if [each in HEIGHTS for each in called if each in (*HEIGHTS, *WIDTHS)] == [False, True]:
+                found = f"axes called {', '.join(kind.dim_names)}"
+                refuse("axes in another order", source.path, self.images, "rows of pixels", found, "reorder them")
         else:
             known = self._told_shape(column.type)
         while _is_list(column.type):

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from io import BufferedReader
-from typing import Any, Final
+from typing import Any, Final, Never
 
 import numpy as np
 
@@ -65,6 +66,9 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
 
 
 def _part(x: Array, labels: Array | None, name: str, labels_name: str, path: AnyPath, wanted: Wanted) -> Content:
+    for values, place in ((x, name), (labels, labels_name)):
+        if values is not None and values.dtype.kind == "c":  # MATLAB gives the class of its parts
+            _refuse_complex(path, place)
     if labels is not None and labels.ndim == 2 and 1 in labels.shape:
         labels = labels.reshape(-1)
     if labels is not None and labels.ndim == 2 and x.ndim > 1:  # rows or columns with a single 1
@@ -80,6 +84,11 @@ def _part(x: Array, labels: Array | None, name: str, labels_name: str, path: Any
         notes = (Note("pixel-order", f"{os.fsdecode(path)}: the pixels of an image are taken {order}"),)
     content = as_content(x, labels, path, name, wanted.shape, labels_name=labels_name)
     return content._replace(notes=(*notes, *content.notes))
+
+
+def _refuse_complex(path: AnyPath, place: str) -> Never:
+    expected, found = "numbers, one for each pixel or image", "complex numbers"
+    refuse("not real numbers", path, place, expected, found, "store real(x)")
 
 
 def _common(labels: Array, x: Array, name: str, path: AnyPath) -> int:
@@ -142,7 +151,14 @@ def _version_5(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str,
         check_expansion(sum(numbers.values()), packed, path, ", ".join(numbers))
         file.seek(0)
         found: dict[str, Array] = {}
-        for name, value in loadmat(file, variable_names=[*structures, *numbers], mat_dtype=True).items():
+        with warnings.catch_warnings():
+            # SciPy gives the real parts in structures.
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            try:
+                loaded = loadmat(file, variable_names=[*structures, *numbers], mat_dtype=True)
+            except np.exceptions.ComplexWarning:
+                _refuse_complex(path, ", ".join([*structures, *numbers]))
+        for name, value in loaded.items():
             if name in kinds:
                 _flatten(name, value, found, 1)
         check_expansion(sum(each.nbytes for each in found.values()), packed, path, ", ".join(structures))

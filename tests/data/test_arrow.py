@@ -323,6 +323,15 @@ def test_lists_that_are_not_images(tmp_path):
     storage = pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), 64)
     write(path, arrow_file(pa.table({"image": pa.ExtensionArray.from_storage(kind, storage), "label": Y})))
     refused(path, r"image: axes in another order; expected rows of pixels, found \[1, 0\]; reorder them")
+    for names, told in (
+        (("W", "H"), None), (("Height", "width"), (8, 8)), (("columns", "rows"), None), (("a", "b"), (8, 8)),
+    ):  # fmt: skip
+        kind = pa.fixed_shape_tensor(pa.uint8(), (8, 8), dim_names=names)
+        write(path, arrow_file(pa.table({"image": pa.ExtensionArray.from_storage(kind, storage), "label": Y})))
+        if told:
+            assert data.load(path).image_shape == told
+        else:
+            refused(path, f"axes in another order; .* found axes called {names[0]}, {names[1]}; reorder them")
     write(path, parquet(pa.table({"image": pa.array([["a"]] * 30), "label": Y})))
     refused(path, "unknown column")
 

@@ -295,3 +295,14 @@ def test_what_is_no_array_of_numbers_is_named(packed, tmp_path):
             assert len(data.read_images(path, PICTURES.shape[1:])) == len(PICTURES)
     savemat(path, {"X": x, "y": labels, "data": "as Kaggle has it", "val_labels": names, "target": "digits"})
     assert np.array_equal(data.load(path).train.labels, labels)
+
+
+@pytest.mark.parametrize("which", ["X", "y"])
+@pytest.mark.parametrize("nested", [False, True], ids=["plain", "structure"])
+def test_complex_numbers_are_not_read_as_their_real_parts(tmp_path, which, nested):
+    """MATLAB's list of variables gives the class of the parts."""
+    x, y = images(20, 8, 8)
+    arrays = {"X": np.moveaxis(x, 0, -1).astype(float), "y": y.astype(float)}
+    arrays[which] = arrays[which] + 3j
+    path = version_5(tmp_path / "a.mat", **({"set": arrays} if nested else arrays))
+    refused(path, "not real numbers; expected numbers, .* found complex numbers; store real")
