@@ -215,9 +215,20 @@ def _by_name(first: _First, told: int | None) -> Columns:
         expected = f"{math.prod(spans)} columns, without gaps"
         first.refuse("pixel columns missing", expected, len(pixels), KAGGLE)
     if isinstance(family, int):
+        _check_order(first, pixels, spans)
         columns = _columns(first, [pixels[number] for number in sorted(pixels)], told, notes)
         return columns._replace(sure=True, shape=(spans[0], spans[1]) if len(spans) == 2 else None)
     return _by_count(pixels, first, told, notes)
+
+
+def _check_order(first: _First, pixels: Pixels, spans: list[int]) -> None:
+    """Raise DataError where names such as pixel_1_0 stand in the order of their second numbers, which may be rows."""
+    by_second = sorted(pixels, key=lambda numbers: numbers[::-1])
+    if len(spans) < 2 or min(spans) == 1 or [*pixels] != by_second or first.wanted.transpose is not None:
+        return
+    expected, found = "to know which", ", ".join(repr(first.names[pixels[each]]) for each in by_second[:2])
+    fix = "say --no-transpose if it is the row, or --transpose if it is the column"
+    first.refuse("the first number of a name may be the row or the column", expected, found, fix)
 
 
 def is_pixel(name: str) -> bool:

@@ -221,3 +221,22 @@ def test_files_without_ids(tmp_path):
     png(tmp_path / "a.png", [[7]])
     assert read_ids(tmp_path / "a.png", (1, 1)) == (None, [])
     assert read_ids(write(tmp_path / "a.csv", b"pixel0\n7\n"), (1, 1)) == (None, [])
+
+
+@pytest.mark.parametrize("name", ["pixel_{}_{}", "{}x{}"])
+def test_names_in_the_order_of_their_second_numbers_are_not_guessed(tmp_path, name):
+    """pixel_x_y in the order of the file is an image, and by its names the transposed one."""
+    draw = np.random.default_rng(0)
+    x = draw.integers(0, 256, (5, 8, 9))
+    names = [name.format(column, row) for row in range(8) for column in range(9)]
+    lines = [",".join(["label", *names]), *(",".join(map(str, [1, *image.ravel()])) for image in x)]
+    path = write(tmp_path / "a.csv", "\n".join(lines).encode())
+    message = r"line 1: the first number of a name may be the row or the column; expected to know which, found .*_0"
+    with pytest.raises(DataError, match=message.replace(".*_0", ".*0.*, .*1.*; say --no-transpose if")):
+        data.load(path)
+    by_names = data.load(path, reading=data.Reading(transpose=False))
+    assert by_names.image_shape == (9, 8)
+    assert by_names.train.x.reshape(-1, 9, 8).tolist() == x.transpose(0, 2, 1).tolist()
+    as_stored = data.load(path, reading=data.Reading(transpose=True))
+    assert as_stored.image_shape == (8, 9)
+    assert as_stored.train.x.reshape(-1, 8, 9).tolist() == x.tolist()
