@@ -13,7 +13,7 @@ from fnnet.data.label_names import in_order
 from fnnet.data.listing import LEFT, entries, shown
 from fnnet.data.notes import Note
 from fnnet.data.reader import SEE
-from fnnet.data.roles import PARTS
+from fnnet.data.roles import PARTS, part_in
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
 
@@ -194,7 +194,7 @@ def _refuse_part(train: Path) -> NoReturn:
     found = counted(len(pictures(inside)), "picture")
     files = [path for path in inside if path.suffix.lower() in DATA_FILES]
     fix = "make them; if it is a class, put all class folders into a folder named train"
-    fix = f"name the file: --data {files[0]}" if files else fix
+    fix = _name(files) if files else fix
     refuse("training images without classes", train, "the folder", expected, f"{found} and no folder", fix)
 
 
@@ -207,12 +207,19 @@ def _refuse(folder: Path, inside: Sequence[Path], classes: Sequence[str], parts:
     found += [f"{path.name}, a part by its name" for path in parts]
     found += [counted(loose, "picture")] if loose else []
     found += [shown([path.name for path in files])] if files else []
-    fix = f"name the file: --data {files[0]}" if files else SEE
+    fix = _name(files) if files else SEE
     if len(classes) == 1 and len(_class_folders(folder / classes[0])) > 1:
         fix = f"name the folder in it: --data {folder / classes[0]}"
     if parts and not files:
         fix = "put the folders of all classes into a folder named train"
     refuse("no data set", folder, "the folder", expected, "; ".join(found), fix)
+
+
+def _name(files: Sequence[Path]) -> str:
+    """Return the advice to name one of the files: of training images, or of images that are called neither."""
+    parts = {path: part_in(path.stem) for path in files}
+    file = min(files, key=lambda path: ("train", "").index(parts[path]) if parts[path] in ("train", "") else 2)
+    return f"name the file: --data {file}"
 
 
 def _unused_parts(parts: dict[str, Path], labelled: dict[str, Path]) -> Iterator[Note]:

@@ -166,6 +166,24 @@ def test_files_that_may_be_meant_are_named(tmp_path):
         load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("names", "named"),
+    [
+        (["test-00000-of-00001.parquet", "train-00000-of-00001.parquet"], "train-00000"),
+        (["X_test.npy", "X_train.npy", "y_train.npy"], "X_train"),
+        (["test.csv", "validation.csv", "zoo.csv"], "zoo"),
+        (["a.csv", "b.csv"], "a.csv"),
+        (["test.csv"], "test.csv"),
+    ],
+)
+def test_the_file_that_is_named_is_not_that_of_the_test_images(tmp_path, names, named):
+    """To follow the advice would train on them."""
+    for name in names:
+        write(tmp_path / name, b"label,pixel0\n1,2\n")
+    with pytest.raises(DataError, match=f"name the file: --data .*{named}"):
+        load(tmp_path)
+
+
 def test_files_that_are_not_used_are_said(tmp_path):
     for name in ("a/1.png", "b/1.png", "3.png", "a/deeper/1.png"):
         put(tmp_path, name)
