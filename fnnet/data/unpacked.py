@@ -78,6 +78,8 @@ def packed_head(head: bytes) -> bytes | None:
             if head.startswith(kind):
                 inside: bytes = unpacker().decompress(head, HEAD)
                 return inside or (None if len(head) >= HEAD else b"")
+        while head[30 : 30 + int.from_bytes(head[26:28], "little")].endswith(b"/"):  # a folder, which has no content
+            head = head[30 + int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little") :]
         if head[30 : 30 + int.from_bytes(head[26:28], "little")].endswith(b".npy"):
             return b""
         start = 30 + int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")

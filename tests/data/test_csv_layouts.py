@@ -227,16 +227,19 @@ def test_other_fractions_are_refused_with_their_place(rows, message, tmp_path):
 
 
 def packed(content, kind):
-    if kind != "zip":
+    if not kind.endswith("zip"):
         return {"gz": gzip, "bz2": bz2, "xz": lzma}[kind].compress(content)
     into = io.BytesIO()
     with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("train.csv", content)
+        folder = "digits/" if kind == "folder.zip" else ""
+        if folder:
+            archive.writestr(folder, b"")  # as zip -r and file managers do
+        archive.writestr(f"{folder}train.csv", content)
         archive.writestr("__MACOSX/._train.csv", b"\0\1")
     return into.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zip"])
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zip", "folder.zip"])
 def test_packed_tables_are_read_and_damaged_ones_refused(kind, tmp_path):
     rows = table(DIGITS.x[:100], DIGITS.labels[:100], "last")
     content = packed(text(rows), kind)
@@ -251,7 +254,7 @@ def test_packed_tables_are_read_and_damaged_ones_refused(kind, tmp_path):
             else:
                 assert np.array_equal(again, DIGITS.x[:100])
                 assert np.array_equal(labels, DIGITS.labels[:100])
-    if kind == "zip":
+    if kind.endswith("zip"):
         bomb = packed(b"label,pixel0\n" + b"1,1\n" * 2**25, kind)
     else:  # one after another, as each may follow: bzip2 takes 20 s to pack as much at once
         bomb = packed(b"label,pixel0\n", kind) + packed(b"1,1\n" * 2**18, kind) * 2**7
