@@ -78,16 +78,23 @@ def packed_head(head: bytes) -> bytes | None:
             if head.startswith(kind):
                 inside: bytes = unpacker().decompress(head, HEAD)
                 return inside or (None if len(head) >= HEAD else b"")
-        while head[30 : 30 + int.from_bytes(head[26:28], "little")].endswith(b"/"):  # a folder, which has no content
-            head = head[30 + int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little") :]
-        if head[30 : 30 + int.from_bytes(head[26:28], "little")].endswith(b".npy"):
+        start, packed, name = _local(head)
+        while name.endswith(b"/"):  # a folder
+            head = head[start + packed :]
+            start, packed, name = _local(head)
+        if name.endswith(b".npy"):
             return b""
-        start = 30 + int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
         if head[8:10] == b"\x08\0":
             return zlib.decompressobj(-15).decompress(head[start:], 256)
-        return head[start : start + min(256, int.from_bytes(head[18:22], "little"))]
+        return head[start : start + min(256, packed)]
     except (zlib.error, lzma.LZMAError, OSError):
         return b""
+
+
+def _local(head: bytes) -> tuple[int, int, bytes]:
+    """Return where the content of a ZIP archive's member begins, its bytes, and its name, from the header before it."""
+    name, more = int.from_bytes(head[26:28], "little"), int.from_bytes(head[28:30], "little")
+    return 30 + name + more, int.from_bytes(head[18:22], "little"), head[30 : 30 + name]
 
 
 def packs_text(head: bytes) -> bool:
