@@ -37,6 +37,7 @@ def load_dev_set(
 ) -> Examples:
     """Load the images at `path` for validation while training on `dataset`.
 
+    Labels that are numbers are places of the classes if those for training are (`dataset.numbered`), else their names.
     notify   called with each note about them.
     reading  what the user says about the data for training, which holds for these images where it has a meaning: they
              are read as those of training, but the columns of a table, say, are not those of an archive.
