@@ -53,7 +53,8 @@ def as_content(
             pixels[rows], shape, colours_at(stored[rows]), known[rows], place, None if ink is None else ink[rows]
         )
     place = labels_at or f"{os.fsdecode(where)}: {labels_name}"
-    return Content(pixels, known, shape, labels_at=place, shape_at=name, notes=tuple(notes), ink=ink)
+    content = Content(pixels, known, shape, labels_at=place, shape_at=name, notes=tuple(notes), ink=ink)
+    return content._replace(one_hot=labels.shape[1] if labels.ndim == 2 and labels.shape[1] > 1 else 0)
 
 
 def _one_row(x: Array, name: str, flat: tuple[int, int] | None) -> Iterator[Note]:

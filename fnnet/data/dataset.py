@@ -21,6 +21,7 @@ from fnnet.files.disk import refuse
 
 DIGITS: Final = tuple("0123456789")
 PLAIN: Final = Preprocessing()
+COLUMNS: Final = "number of columns differs from that of the classes"
 TEN_FOR_ZERO: Final = "--first-label 1 --class-names 1,2,3,4,5,6,7,8,9,0"
 BOTH: Final[tuple[str, ...]] = ("training", "test")
 
@@ -30,6 +31,7 @@ class Dataset(NamedTuple):
 
     preprocessing   how the pixels in the files became those in x.
     notes           what the user should know about the data; each a line with a code.
+    numbered        True if the labels in the files are the places of the classes, whatever these are called.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Dataset(NamedTuple):
     image_shape: tuple[int, int]
     preprocessing: Preprocessing = PLAIN
     notes: tuple[Note, ...] = ()
+    numbered: bool = False
 
     def __repr__(self) -> str:
         (height, width), test = self.image_shape, len(self.test.labels) if self.test else 0
@@ -69,6 +72,7 @@ def dataset_of(
     if test is not None and test.image_shape != stored:
         expected, found = f"test images {stored} like those of training", f"{test.image_shape}"
         refuse("image sizes differ", source, "test set", expected, found, "take both from the same set")
+    _check_one_hot(train, len(classes), named)
     shape = stored[::-1] if preprocessing.transpose else stored
     examples, tested = (
         part and _examples(part, source, len(classes), preprocessing, shape, first_label) for part in (train, test)
@@ -94,18 +98,50 @@ def dataset_of(
 def numbered(content: Content, classes: tuple[str, ...], source: str, first: int = 0) -> tuple[Content, list[Note]]:
     """Return what a file of numbers holds with its labels as places in `classes`, and a note if they were that already.
 
-    Classes whose names are numbers are found by these: a label of 3 is the class called 3, wherever it stands.
+    Classes whose names are numbers are found by these: a label of 3 is the class called 3, wherever it stands; if all
+    labels could be places as well, that is noted. The columns of one-hot labels are places.
     first   the label of the first class: labels are then places, whatever the names are; 0 if it is not given.
     Raises   DataError for any other label.
     """
-    if classes == tuple(map(str, range(first, first + len(classes)))):
-        return content, []
-    if first or not all(name.isascii() and name.isdecimal() and str(int(name)) == name for name in classes):
-        some = ", ".join(f"{number} is {name}" for number, name in enumerate(classes[:12], first))
-        text = f"{source}: labels are numbers, taken as the places of the classes: {some}"
-        return content, [Note("numbered-classes", f"{text}; --class-names says otherwise")]
+    parts = labelled(content)
+    by_place = first or _plain(classes, first) or any(part.one_hot for part, _ in parts)
+    if by_place or not all(name.isascii() and name.isdecimal() and str(int(name)) == name for name in classes):
+        return content, placed(classes, source, first)
     places = {int(name): place for place, name in enumerate(classes)}
-    return _renumbered(content, places, classes), []
+    found = _renumbered(content, places, classes)
+    labels = {label for _, each in parts for label in np.unique(each).tolist()}
+    return found, _doubtful(labels, classes, source)
+
+
+def labelled(content: Content) -> list[tuple[Content, Array]]:
+    """Return the parts of what files hold that have labels, with these."""
+    return [(part, part.labels) for part in (content, content.test) if part is not None and part.labels is not None]
+
+
+def placed(classes: tuple[str, ...], source: str, first: int) -> list[Note]:
+    """Return a note that labels from `first` are the places of classes, unless these are called so."""
+    if _plain(classes, first):
+        return []
+    text = f"{source}: labels are numbers, taken as the places of the classes: {_places(classes, first)}"
+    return [Note("numbered-classes", f"{text}; --class-names says otherwise")]
+
+
+def _plain(classes: tuple[str, ...], first: int) -> bool:
+    return classes == tuple(map(str, range(first, first + len(classes))))
+
+
+def _doubtful(labels: set[int], classes: tuple[str, ...], source: str) -> list[Note]:
+    """Return a note if labels, which are names of classes, could be the places of others."""
+    if max(labels, default=0) >= len(classes) or all(classes[label] == str(label) for label in labels):
+        return []
+    names = f"{','.join(classes)} says so" if len(classes) <= 12 else "with all of them in their order says so"
+    text = f"{source}: labels are numbers, taken as the names of the classes"
+    remedy = f"if they are places ({_places(classes)}), --class-names {names}"
+    return [Note("numbers-as-names", f"{text}; {remedy}")]
+
+
+def _places(classes: tuple[str, ...], first: int = 0) -> str:
+    return ", ".join(f"{number} is {name}" for number, name in enumerate(classes[:12], first))
 
 
 def _renumbered(content: Content, places: dict[int, int], classes: tuple[str, ...]) -> Content:
@@ -127,6 +163,21 @@ def _renumbered(content: Content, places: dict[int, int], classes: tuple[str, ..
     return content._replace(labels=labels, test=test)
 
 
+def _check_one_hot(train: Content, classes: int, named: bool) -> None:
+    """Raise DataError unless one-hot labels have a column for each class: one left out would shift those behind it."""
+    fix = "give integer labels, or a column for every class, also for one without images"
+    parts = [part for part, _ in labelled(train) if part.one_hot]
+    if len(parts) == 2 and parts[0].one_hot != parts[1].one_hot:
+        few, many = sorted(parts, key=lambda part: part.one_hot)
+        expected = f"{many.one_hot:,}, as in {many.labels_at}"
+        refuse(COLUMNS, few.labels_at, "one-hot labels", expected, f"{few.one_hot:,}", fix)
+    for part in parts:
+        if part.one_hot != classes:
+            expected, found = f"{classes:,}, one for each class", f"{part.one_hot:,}"
+            fix += "" if named else f"; if there are {found} classes, say --classes {part.one_hot}"
+            refuse(COLUMNS, part.labels_at, "one-hot labels", expected, found, fix)
+
+
 def _examples(
     content: Content,
     source: str,
@@ -137,7 +188,7 @@ def _examples(
 ) -> Examples:
     if content.labels is None:
         refuse("no labels", source, "the file", "a label for each image", "images alone", "use it with predict")
-    labels = content.labels.astype(np.int64)
+    labels, first = content.labels.astype(np.int64), 0 if content.one_hot else first
     for outside, problem, expected, fix in (
         (labels < first, "label below the first", f"{first} or more, as --first-label says", "--first-label"),
         (labels >= first + classes, "label out of range", f"{first} to {first + classes - 1}", "--classes"),

@@ -13,7 +13,7 @@ from fnnet.core.frames import is_frame
 from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing
 from fnnet.data import idx, preprocess
-from fnnet.data.dataset import BOTH, DIGITS, PLAIN, Dataset, dataset_of, numbered
+from fnnet.data.dataset import BOTH, DIGITS, PLAIN, Dataset, dataset_of, labelled, numbered
 from fnnet.data.idx_folder import idx_files, read_idx_folder
 from fnnet.data.listing import entries, shown
 from fnnet.data.mnist import Notify
@@ -44,7 +44,7 @@ def from_path(
         expected, seen = "class folders of pictures", f"{path}, {'IDX files' if path.is_dir() else 'a file'}"
         raise UsageError("has no effect", where="--size", expected=expected, found=seen)
     if not found and reading.first_label:
-        _refuse_first_label(path)
+        _refuse_first_label(f"{path}, which names its classes")
     notes = [*order.notes, *(note for each in found for note in _packing(each))]
     if not path.is_dir():
         shape = flat and flat[::-1] if transposed else flat
@@ -68,13 +68,17 @@ def from_path(
         fix = f"scale the images alike, or {'train a model with' if known else 'set'} --size"
         content, classes = (read_idx_folder(path, found), classes) if found else _class_folders(path, stored, fix)
     _check_several(content, path)
+    if reading.first_label and content.labels is not None and all(part.one_hot for part, _ in labelled(content)):
+        _refuse_first_label(f"{content.labels_at}, one-hot labels, whose columns are the classes")
+    by_place = bool(found) and not content.classes
     if content.classes:
         if reading.first_label:
-            _refuse_first_label(path)
+            _refuse_first_label(f"{path}, which names its classes")
         classes = check_classes(content.classes)
     elif by_name and content.labels is not None and found:
-        content, more = numbered(content, classes, str(path), reading.first_label)
-        notes += more
+        before = content
+        content, more = numbered(before, classes, str(path), reading.first_label)
+        notes, by_place = [*notes, *more], content is before
     content = content._replace(notes=order.beside(content.notes))
     if content.test:
         content = content._replace(test=content.test._replace(notes=order.beside(content.test.notes)))
@@ -83,7 +87,8 @@ def from_path(
         transposed = False
     known = known and known._replace(transpose=bool(transposed))
     reading = reading._replace(transpose=transposed)
-    return _measured(path.resolve().name, str(path), content, classes, reading, known, notify, notes)
+    dataset = _measured(path.resolve().name, str(path), content, classes, reading, known, notify, notes)
+    return dataset._replace(numbered=by_place)
 
 
 def _check_several(content: Content, where: Path | str) -> None:
@@ -109,9 +114,9 @@ def _class_folders(path: Path, size: tuple[int, int] | None, fix: str) -> tuple[
     return read_class_folders(path, size, fix)
 
 
-def _refuse_first_label(path: Path) -> NoReturn:
-    expected, named = "labels that are numbers", f"{path}, which names its classes"
-    raise UsageError("has no effect", where="--first-label", expected=expected, found=named)
+def _refuse_first_label(found: str) -> NoReturn:
+    expected, fix = "labels that are numbers", "leave it out"
+    raise UsageError("has no effect", where="--first-label", expected=expected, found=found, fix=fix)
 
 
 def from_frame(
@@ -148,7 +153,7 @@ def from_frame(
         classes = content.classes or classes
         check_first_index(reading.first_index, "a frame")
         found = _measured(FRAME, FRAME, content, classes, reading, known, lambda note: None, order.notes)
-    found = found._replace(notes=tuple(map(with_arguments, found.notes)))
+    found = found._replace(notes=tuple(map(with_arguments, found.notes)), numbered=not content.classes)
     for note in found.notes:
         notify(note)
     return found

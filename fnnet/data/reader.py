@@ -77,6 +77,7 @@ class Content(NamedTuple):
                  for those of light and dark colours beside transparent places; None if there are neither.
     by_row       True if the file says that it holds images row by row.
     named        True if the labels in the file are the names of `classes`.
+    one_hot      how many columns the labels have in the file, if they are rows with a single 1; else 0.
     """
 
     x: Array
@@ -92,6 +93,7 @@ class Content(NamedTuple):
     ink: Array | None = None
     by_row: bool = False
     named: bool = False
+    one_hot: int = 0
 
 
 def joined_ink(parts: Sequence[tuple[Array | None, int]]) -> Array | None:

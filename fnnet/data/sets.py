@@ -41,7 +41,8 @@ def load(
     preprocessing   that of the model or the data set that the images are for; None to find it from `reading` and the
              training images.
     by_name  True if `classes` are those of a model or of another data set: labels in a file of numbers are then their
-             names where these are numbers, and else their places, which is noted.
+             names where these are numbers (which is noted if they could be places, too), and else their places, which
+             is noted. The columns of one-hot labels are always places.
     notify   called with one line for each download, each place that was skipped and each of the data set's notes.
     Raises   DataError or StorageError naming file and place.
 

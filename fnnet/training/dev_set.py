@@ -15,11 +15,12 @@ from fnnet.core.checks import as_array, check_labels
 from fnnet.core.params import Array
 from fnnet.core.state import Examples
 from fnnet.data import Dataset
+from fnnet.data.dataset import placed
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import AUTOMATIC, Reading
 from fnnet.errors import DataError, UsageError, counted
 
-OF_TRAINING: Final = ("numbered-classes", "transposed", "transpose-name")
+OF_TRAINING: Final = ("numbered-classes", "numbers-as-names", "transposed", "transpose-name")
 """Notes with the remedy, behind a semicolon, of an option that says how the data for training is read."""
 OF_A_MODEL: Final = {
     "labelled image": "validation image", "those that the model was trained on": "those of training",
@@ -36,6 +37,7 @@ def load_dev_set(
 ) -> Examples:
     """Load the images at `path` for validation while training on `dataset`.
 
+    Labels that are numbers are places of the classes if those for training are (`dataset.numbered`), else their names.
     notify   called with each note about them.
     reading  what the user says about the data for training, which holds for these images where it has a meaning: they
              are read as those of training, but the columns of a table, say, are not those of an archive.
@@ -77,15 +79,18 @@ def load_dev_set(
 def _loaded(path: str | os.PathLike[str], dataset: Dataset, reading: Reading, notify: Callable[[str], None]) -> Dataset:
     """Load images as those of a data set are read, without the options that have no meaning for their file."""
     try:
-        return data.load(
+        found = data.load(
             os.fsdecode(path), None, classes=dataset.classes, flat=dataset.image_shape, reading=reading,
-            preprocessing=dataset.preprocessing, by_name=True, notify=notify,
+            preprocessing=dataset.preprocessing, by_name=not dataset.numbered, notify=notify,
         )  # fmt: skip
     except UsageError as error:
         field = error.where.removeprefix("--").replace("-", "_")
         if error.problem != "has no effect" or field not in Reading._fields:
             raise
         return _loaded(path, dataset, reading._replace(**{field: getattr(AUTOMATIC, field)}), notify)
+    for note in placed(found.classes, found.source, reading.first_label) if dataset.numbered and found.numbered else ():
+        notify(note)
+    return found
 
 
 def _are_among(x: Array, others: Array) -> bool:

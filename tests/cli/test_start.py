@@ -76,6 +76,28 @@ def test_a_file_of_numbers_has_the_classes_of_the_model_or_its_own(old, run, tmp
     run(*ARGUMENTS, 1, "--data", "more.npz").failed(1, "label out of range", "--classes")
 
 
+def test_numbers_that_may_be_names_or_places_are_noted_with_the_option_that_decides(run, tmp_path):
+    """Labels 0, 1, 2 of classes called 1, 2, 0: --class-names says in all commands that they are places."""
+    x, y = np.random.default_rng(0).integers(0, 50, (60, 6, 5), np.uint8), np.arange(60) % 3
+    x[np.arange(60), y] = 255
+    for name in ("own", "dev"):
+        np.savez(tmp_path / f"{name}.npz", x_train=x, y_train=y)
+        x = x.copy()
+        x[:, 5] = 1
+    names = ("--class-names", "1,2,0")
+    trained = run("train", "--data", "own.npz", *names, "--epochs", 30, "--batch-size", 5, "--dev-data", "dev.npz",
+                  "--json", "--out", "old.safetensors").json  # fmt: skip
+    assert [note["code"] for note in trained["notes"]] == ["numbered-classes"]
+    assert trained["epochs"][-1]["dev_accuracy"] == 1
+    assert run("evaluate", "old.safetensors", "--data", "own.npz", *names, "--json").json["accuracy"] == 1
+    for command in (("evaluate", "old.safetensors"), ARGUMENTS[:-1]):
+        found = run(*command, "--data", "own.npz", "--json")
+        (note,) = found.json["notes"]
+        assert note["code"] == "numbers-as-names"
+        assert note["note"].endswith("if they are places (0 is 1, 1 is 2, 2 is 0), --class-names 1,2,0 says so")
+        assert run(*command, "--data", "own.npz", *names, "--json").json["notes"] == []
+
+
 def test_pixels_are_read_as_the_model_reads_them(run, tmp_path):
     """Of a model of dark ink; on light ink it is noted."""
     folders(tmp_path / "dark", ("cat", "dog", "eel"), dark=True)

@@ -1,6 +1,7 @@
 """What a data set is shown as."""
 
 import numpy as np
+import pandas
 import pytest
 
 from fnnet import data
@@ -39,6 +40,57 @@ def test_labels_that_are_numbers_are_names_where_the_names_of_a_model_are(classe
     found = data.load(str(numbers(tmp_path / "a.npz", labels)), classes=classes, by_name=True)
     assert found.train.labels.tolist() == places
     assert "numbered-classes" not in [note.code for note in found.notes]
+
+
+ORDER = tuple("1234567890")
+
+
+@pytest.mark.parametrize(
+    ("classes", "labels", "test", "places", "doubtful"),
+    [
+        (ORDER, [0, 1, 9, 2], [3], [9, 0, 8, 1], True),
+        (("1", "2", "0", "7"), [0, 1], [2], [2, 0], True),
+        (("1", "2", "0", "7"), [0, 1], [7], [2, 0], False),  # 7 is no place
+        (("0", "1", "4", "3"), [0, 1], [3], [0, 1], False),  # the places are called so
+        (tuple(map(str, range(13, -1, -1))), [13, 0], [5], [0, 13], True),
+    ],
+)
+def test_names_of_a_model_that_may_be_places_are_noted(classes, labels, test, places, doubtful, tmp_path):
+    x = np.arange(5 * 64, dtype=np.uint8).reshape(-1, 8, 8)
+    path = tmp_path / "a.npz"
+    np.savez(path, x_train=x[: len(labels)], y_train=labels, x_test=x[:1], y_test=test)
+    found = data.load(str(path), classes=classes, by_name=True)
+    assert (found.train.labels.tolist(), found.numbered) == (places, False)
+    assert found.test.labels.tolist() == [classes.index(str(test[0]))]
+    told = [note for note in found.notes if note.code == "numbers-as-names"]
+    assert len(told) == doubtful
+    names = ",".join(classes) if len(classes) <= 12 else "with all of them in their order"
+    assert all(f"names of the classes; if they are places (0 is {classes[0]}, 1 is " in note for note in told)
+    assert all(note.endswith(f", --class-names {names} says so") for note in told)
+
+
+def test_whether_labels_are_places_is_known(tmp_path):
+    """Of a file of numbers, unless the names of a model decide; not of names in the file."""
+    path = str(numbers(tmp_path / "a.npz", [0, 1, 9, 2]))
+    assert data.load(path, classes=ORDER).numbered
+    assert data.load(path, by_name=True).numbered
+    assert data.load(path, classes=tuple("abcdefghij"), by_name=True).numbered
+    assert not data.load(path, classes=ORDER, by_name=True).numbered
+    frame = pandas.DataFrame({"label": [1, 0], "pixel0": [0, 255], "pixel1": [7, 0]})
+    assert data.from_frame(frame).numbered
+    assert not data.from_frame(frame.assign(label=["b", "a"])).numbered
+    (tmp_path / "table.csv").write_text("label,pixel0,pixel1\nb,0,255\na,7,0\n")
+    assert not data.load(str(tmp_path / "table.csv")).numbered
+
+
+@pytest.mark.parametrize("test", [np.eye(10)[[4, 0]], [4, 0]])
+def test_columns_of_a_single_1_are_places_whatever_the_classes_of_a_model_are_called(test, tmp_path):
+    x = np.arange(4 * 64, dtype=np.uint8).reshape(-1, 8, 8)
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=np.eye(10)[[0, 1, 9, 2]], x_test=x[:2], y_test=test)
+    found = data.load(str(tmp_path / "a.npz"), classes=ORDER, by_name=True)
+    assert (found.train.labels.tolist(), found.test.labels.tolist()) == ([0, 1, 9, 2], [4, 0])
+    (note,) = [note for note in found.notes if note.code == "numbered-classes"]
+    assert "places of the classes: 0 is 1, 1 is 2" in note
 
 
 def test_a_number_that_is_no_name_is_refused(tmp_path):
