@@ -15,6 +15,7 @@ from fnnet.data.grey import colours_at, ink_of, opacity_notes, over_black, weigh
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.preprocess import spread
+from fnnet.data.ranges import SIGNED, UNIT, UNREACHED, WHOLE, ZERO, scaling
 from fnnet.data.reader import Content
 from fnnet.files.disk import refuse
 from fnnet.limits import MAX_CLASSES
@@ -22,7 +23,8 @@ from fnnet.limits import MAX_CLASSES
 MAX_LABEL: Final = MAX_CLASSES - 1
 """--classes takes at most a million classes."""
 BYTES: Final = "store bytes from 0 to 255"
-WHOLE: Final = "store whole numbers from 0"
+WHOLE_LABELS: Final = "store whole numbers from 0"
+OTHERS: Final = "as others of the set show"
 COLOURS: Final = (1, 3, 4)
 """Channels of an image: grey, RGB, RGB and alpha."""
 PIECE: Final = 2**20
@@ -36,15 +38,19 @@ are more alike than that."""
 
 def as_content(
     x: Array, labels: Array | None, where: AnyPath, name: str, flat: tuple[int, int] | None,
-    labels_at: str = "", labels_name: str = "",
+    labels_at: str = "", labels_name: str = "", pixel_range: str = "",
 ) -> Content:  # fmt: skip
-    """Return images, with their labels if there are any, as a reader returns them; see `as_images`, `as_labels`."""
+    """Return images, with their labels if there are any, as a reader returns them; see `as_images`, `as_labels`.
+
+    pixel_range   as `Wanted` has it.
+    """
     notes = [*_one_row(x, name, flat)]
-    if labels is None:
-        pixels, shape, ink = _in_rows(_as_stored(x, where, name, flat, notes), flat)
-        return Content(pixels, None, shape, shape_at=name, notes=(*notes, *opacity_notes(ink)), ink=ink)
-    stored = _as_stored(x, where, name, flat, notes)
+    stored, found = _as_stored(x, where, name, flat, notes, pixel_range)
+    ranges = (found,) if found else ()
     pixels, shape, ink = _in_rows(stored, flat)
+    if labels is None:
+        notes += opacity_notes(ink)
+        return Content(pixels, None, shape, shape_at=name, notes=tuple(notes), ink=ink, pixel_ranges=ranges)
     notes += opacity_notes(ink)
     known = as_labels(labels, len(pixels), labels_at or where, labels_name, notes)
     if stored.ndim == 4 and stored.shape[3] > 1:
@@ -53,7 +59,9 @@ def as_content(
             pixels[rows], shape, colours_at(stored[rows]), known[rows], place, None if ink is None else ink[rows]
         )
     place = labels_at or f"{os.fsdecode(where)}: {labels_name}"
-    content = Content(pixels, known, shape, labels_at=place, shape_at=name, notes=tuple(notes), ink=ink)
+    content = Content(
+        pixels, known, shape, labels_at=place, shape_at=name, notes=tuple(notes), ink=ink, pixel_ranges=ranges
+    )
     return content._replace(one_hot=labels.shape[1] if labels.ndim == 2 and labels.shape[1] > 1 else 0)
 
 
@@ -75,7 +83,7 @@ def as_images(
     notes    takes what the user should know.
     Raises   DataError for another shape or a value out of range.
     """
-    return _in_rows(_as_stored(x, where, name, flat, notes), flat)[:2]
+    return _in_rows(_as_stored(x, where, name, flat, notes)[0], flat)[:2]
 
 
 def one_image(x: Array, shape: tuple[int, int] | None, where: AnyPath, name: str) -> Array:
@@ -140,15 +148,17 @@ def _refuse_planes(x: Array, where: AnyPath, name: str) -> NoReturn:
     refuse(problem, where, name, expected, f"shape {x.shape}", fix)
 
 
-def _as_stored(x: Array, where: AnyPath, name: str, flat: tuple[int, int] | None, notes: list[Note]) -> Array:
-    """Return images as bytes in their shape, channels last."""
+def _as_stored(
+    x: Array, where: AnyPath, name: str, flat: tuple[int, int] | None, notes: list[Note], pixel_range: str = ""
+) -> tuple[Array, str]:
+    """Return images as bytes in their shape, channels last, and the range that floats were of."""
     if x.ndim == 4 and x.shape[1] in COLOURS and not _channels_last(x.shape, where, name, flat):
         x = np.moveaxis(x, 1, 3)
     colours = x.ndim == 4 and x.shape[3] in COLOURS
     if (x.ndim not in (2, 3) and not colours) or 0 in x.shape:
         expected = "at least 1 image, shape (n, height, width) or (n, pixels)"
         refuse("no images", where, name, expected, f"shape {x.shape}", "store one image per row")
-    return _as_bytes(x, where, name, notes)
+    return _as_bytes(x, where, name, notes, pixel_range)
 
 
 def _channels_last(stored: tuple[int, ...], where: AnyPath, name: str, flat: tuple[int, int] | None) -> bool:
@@ -188,18 +198,17 @@ def _as_grey(x: Array) -> tuple[Array, Array | None]:
     return found, kinds if kinds.any() else None
 
 
-def _as_bytes(x: Array, where: AnyPath, name: str, notes: list[Note]) -> Array:
-    """Return numbers as bytes."""
+def _as_bytes(x: Array, where: AnyPath, name: str, notes: list[Note], given: str) -> tuple[Array, str]:
+    """Return numbers as bytes, and the range that floats were of: the one `given`, or what they show; "" for others."""
     if x.dtype == bool:
-        return x.astype(np.uint8) * np.uint8(255)
-    lowest = -1 if x.dtype.kind == "f" and x.min() == -1 and 0 < x.max() <= 1 else 0
-    if not lowest:
-        _check_range(x, 255, where, name)
+        return x.astype(np.uint8) * np.uint8(255), ""
     if x.dtype.kind in "iu":
-        return x.astype(np.uint8, copy=False)
-    unit = x.max() <= 1
+        _check_range(x, 255, where, name)
+        return x.astype(np.uint8, copy=False), ""
+    kind = _range_of(x, given, where, name)
+    unit, lowest = kind != WHOLE, -1 if kind == SIGNED else 0
     if unit:
-        notes.append(Note("unit-pixels", f"{name}: pixels from {lowest} to 1 are scaled to 0 to 255"))
+        notes.append(Note("unit-pixels", f"{name}: {scaling(SIGNED if lowest else UNIT)}"))
     found = np.empty(x.shape, np.uint8)
     for part in _pieces(len(x), x[0].size):
         values = x[part].astype(np.float64)
@@ -208,10 +217,20 @@ def _as_bytes(x: Array, where: AnyPath, name: str, notes: list[Note]) -> Array:
         if not unit and (whole != values).any():
             at = tuple(map(int, np.argwhere(whole != values)[0]))
             place = f"{name}[{', '.join(map(str, (at[0] + part.start, *at[1:])))}]"
-            expected = "whole numbers from 0 to 255, or from 0 to 1"
-            refuse("pixel is not a whole number", where, place, expected, x[part][at], "round them, or divide by 255")
+            expected = f"whole numbers from {WHOLE}, {OTHERS if given else f'or from {UNIT}'}"
+            fix = BYTES if given else "round them, or divide by 255"
+            refuse("pixel is not a whole number", where, place, expected, x[part][at], fix)
         found[part] = whole
-    return found
+    return found, kind
+
+
+def _range_of(x: Array, given: str, where: AnyPath, name: str) -> str:
+    """Return the range of floats: the one `given`, or what they show. DataError if they are not in it."""
+    if given == SIGNED or (not given and x.min() == -1 and 0 < x.max() <= 1):
+        _check_range(x, 1, where, name, least=-1)
+        return SIGNED
+    _check_range(x, 255, where, name)
+    return given or (WHOLE if x.max() > 1 else UNIT if x.any() else ZERO)
 
 
 def _pieces(count: int, size: int) -> Iterator[slice]:
@@ -240,7 +259,7 @@ def as_labels(values: Array, n: int, where: AnyPath, name: str, notes: list[Note
     labels: Array = values.astype(np.int64)
     if values.dtype.kind == "f" and (labels != values).any():
         at = int((labels != values).argmax())
-        refuse("label is not a whole number", where, f"{name}[{at}]", "0, 1, 2...", values[at], WHOLE)
+        refuse("label is not a whole number", where, f"{name}[{at}]", "0, 1, 2...", values[at], WHOLE_LABELS)
     return labels
 
 
@@ -249,16 +268,21 @@ def _is_one_hot(values: Array) -> bool:
     return bool((ones | (values == 0)).all() and (ones.sum(axis=1) == 1).all())
 
 
-def _check_range(values: Array, most: int, where: AnyPath, name: str) -> None:
+def _check_range(values: Array, most: int, where: AnyPath, name: str, least: int = 0) -> None:
     """Compare the smallest and the largest value, which takes no memory; NaN is neither."""
     with np.errstate(over="ignore"):  # 16-bit floats take no such `most`
-        if values.min() >= 0 and values.max() <= most:
+        if values.min() >= least and values.max() <= most:
             return
-        wrong = ~((values >= 0) & (values <= most)) if values.dtype.kind == "f" else None
+        wrong = ~((values >= least) & (values <= most)) if values.dtype.kind == "f" else None
     at = wrong.argmax() if wrong is not None else values.argmin() if values.min() < 0 else values.argmax()
     index = tuple(map(int, np.unravel_index(at, values.shape)))
-    place, fix = f"{name}[{', '.join(map(str, index))}]", BYTES if most == 255 else WHOLE
-    refuse("value out of range", where, place, f"0 to {most}", values[index], fix)
+    place, fix = f"{name}[{', '.join(map(str, index))}]", WHOLE_LABELS if most == MAX_LABEL else BYTES
+    expected = f"{least} to {most}"
+    if least:
+        expected = f"{expected}, {OTHERS}"
+    elif most == 255 and wrong is not None and -1 < values.min() < 0 and values.max() <= 1:
+        expected, fix = f"{WHOLE}, {UNIT}, or {SIGNED} with -1 among them", UNREACHED
+    refuse("value out of range", where, place, expected, values[index], fix)
 
 
 def image_shape(pixels: int, flat: tuple[int, int] | None = None) -> tuple[int, int]:

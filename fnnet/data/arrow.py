@@ -111,6 +111,7 @@ def _joined(reader: Reader, paths: Sequence[Path], wanted: Wanted) -> Content:
         labels=np.concatenate(labels),
         lossy=any(each.lossy for each in contents),
         ink=joined_ink([(each.ink, len(each.x)) for each in contents]),
+        pixel_ranges=tuple(dict.fromkeys(found for each in contents for found in each.pixel_ranges)),
         notes=tuple(dict.fromkeys(note for each in contents for note in each.notes)),
     )
 

@@ -25,6 +25,7 @@ from fnnet.data.many import Pictures, colour_notes_of, joined, read_pictures
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath, Packed
 from fnnet.data.preprocess import SAMPLE, spread
+from fnnet.data.ranges import SCALED, ranges_in_table, scaling
 from fnnet.data.reader import Content, Wanted, check_columns
 from fnnet.data.roles import LABELS, role_of
 from fnnet.files.disk import refuse, show_bytes
@@ -205,6 +206,7 @@ class Table:
             classes=names,
             named=bool(self.texts and names),
             by_row=columns.shape is not None,
+            pixel_ranges=ranges_in_table(x, notes),
         )
 
     def _part(self, batch: Any, first: int) -> Part:
@@ -296,16 +298,19 @@ class Images:
             if len({each.shape[1:] for each in parts}) > 1:
                 shapes = " and ".join(sorted({str(each.shape[1:]) for each in parts}))
                 refuse("images differ in size", source.path, self.images, "one size", shapes, "scale them alike")
-            x, flat = np.concatenate(parts), source.wanted.shape
-            return as_content(x, labels, source.path, self.images, flat, labels_name=name)
+            x, flat, given = np.concatenate(parts), source.wanted.shape, source.wanted.pixel_range
+            return as_content(x, labels, source.path, self.images, flat, labels_name=name, pixel_range=given)
         found, notes, place = joined(parts), list[Note](), f"{source.path}: {name}"
         notes += opacity_notes(found.ink)
+        notes += [
+            Note("unit-pixels", f"{self.images}: {scaling(each)}") for each in found.pixel_ranges if each in SCALED
+        ]
         known = None if labels is None else as_labels(labels, len(found.x), source.path, name, notes)
         if known is not None:
             where = f"{source.path}: {self.images}"
             notes += colour_notes_of(found, np.concatenate(self.looked_at), known, where)
         content = Content(found.x, known, found.shape, None, place, self.images, found.lossy, tuple(notes))
-        return content._replace(ink=found.ink)
+        return content._replace(ink=found.ink, pixel_ranges=found.pixel_ranges)
 
     def _pictures(self, column: Any, field: str, first: int, shape: tuple[int, int] | None) -> Pictures:
         """Return the pictures that are packed in the cells of a column."""
@@ -316,12 +321,12 @@ class Images:
                 refuse("no picture", source.path, place, "its bytes", "null", "store the pictures in the file")
             packed.append(Packed(f"{source.path}: {place}", each))
         if shape is None:
-            shape = read_pictures(packed[:1]).shape
+            shape = read_pictures(packed[:1], pixel_range=source.wanted.pixel_range).shape
         source.check((first + len(packed)) * math.prod(shape))
         # The number of rows to come is not known: of each batch some are looked at, fewer and fewer.
         rows = spread(np.arange(len(packed)), source.wanted.labelled * SAMPLE // (1 + len(self.looked_at)))
         self.looked_at.append(first - 1 + rows)
-        return read_pictures(packed, shape, frozenset(rows.tolist()))
+        return read_pictures(packed, shape, frozenset(rows.tolist()), pixel_range=source.wanted.pixel_range)
 
     def _arrays(self, column: Any, first: int) -> Array:
         """Return lists of numbers as an array (n, ...); DataError unless all are of one length."""

@@ -9,11 +9,12 @@ import numpy as np
 from fnnet.data import formats
 from fnnet.data.grey import opacity_notes
 from fnnet.data.idx_folder import is_idx
-from fnnet.data.layout import find_layout
+from fnnet.data.layout import Layout, find_layout
 from fnnet.data.listing import entries, shown
 from fnnet.data.many import colour_notes_of, read_pictures
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import spread
+from fnnet.data.ranges import SCALED, in_one_range, scaling
 from fnnet.data.reader import Content
 from fnnet.files.disk import refuse
 
@@ -27,16 +28,27 @@ def read_class_folders(
     fix    what to do with pictures of several sizes.
     """
     layout = find_layout(folder)
-    content = _read_classes(layout.train, layout.classes, size, True, size is not None, fix)
+    return in_one_range(lambda found: _read_layout(layout, size, fix, found), folder), layout.classes
+
+
+def _read_layout(layout: Layout, size: tuple[int, int] | None, fix: str, pixel_range: str) -> Content:
+    classes, resize = layout.classes, size is not None
+    content = _read_classes(layout.train, classes, size, True, resize, fix, pixel_range)
     content = content._replace(notes=(*layout.notes, *content.notes))
     if layout.test is None:
-        return content, layout.classes
-    test = _read_classes(layout.test, layout.classes, content.image_shape, False, size is not None, fix)
-    return content._replace(test=test), layout.classes
+        return content
+    test = _read_classes(layout.test, classes, content.image_shape, False, resize, fix, pixel_range)
+    return content._replace(test=test)
 
 
 def _read_classes(
-    folder: Path, classes: tuple[str, ...], shape: tuple[int, int] | None, training: bool, resize: bool, fix: str
+    folder: Path,
+    classes: tuple[str, ...],
+    shape: tuple[int, int] | None,
+    training: bool,
+    resize: bool,
+    fix: str,
+    pixel_range: str,
 ) -> Content:
     readable, names = formats.picture_suffixes(), formats.picture_names()
     pictures: list[Path] = []
@@ -61,13 +73,20 @@ def _read_classes(
         pictures += files
         labels += [number] * len(files)
     looked_at = spread(np.arange(len(pictures))) if training else np.arange(0)
-    read = read_pictures(pictures, shape, frozenset(looked_at.tolist()), resize=resize, fix=fix)
+    read = read_pictures(
+        pictures, shape, frozenset(looked_at.tolist()), resize=resize, fix=fix, pixel_range=pixel_range
+    )
     notes = [Note("not-used", f"{folder}: not used: folders in class folders: {shown(deeper)}")] if deeper else []
     if unused:
         notes.append(Note("not-used", f"{folder}: not used: {shown(unused)}, no files with the name of a picture"))
     known = np.array(labels)
     notes += [*opacity_notes(read.ink), *colour_notes_of(read, looked_at, known, str(folder))]
-    return Content(read.x, known, read.shape, labels_at=str(folder), lossy=read.lossy, notes=tuple(notes), ink=read.ink)
+    kinds = [each for each in read.pixel_ranges if each in SCALED]
+    notes += [Note("unit-pixels", f"{folder}: {scaling(each)}") for each in kinds]
+    return Content(
+        read.x, known, read.shape, labels_at=str(folder), lossy=read.lossy, notes=tuple(notes), ink=read.ink,
+        pixel_ranges=read.pixel_ranges,
+    )  # fmt: skip
 
 
 def is_data_of(folder: Path, file: Path) -> bool:

@@ -31,14 +31,21 @@ def is_picture(path: AnyPath) -> bool:
 
 
 def read_picture(
-    path: AnyPath, shape: tuple[int, int] | None = None, *, colours: bool = False, resize: bool = False
+    path: AnyPath,
+    shape: tuple[int, int] | None = None,
+    *,
+    colours: bool = False,
+    resize: bool = False,
+    pixel_range: str = "",
 ) -> Content:
     """Read one image of any format of pictures; DataError unless it has `shape` (height, width), if given.
 
     colours   True to look at its colours, too.
     resize    True to scale it to `shape`, whatever size it has.
+    pixel_range   as `Wanted` has it.
     """
-    content = read_as(picture_formats(), path, Wanted(False, shape, colours=colours, resize=resize))
+    wanted = Wanted(False, shape, colours=colours, resize=resize, pixel_range=pixel_range)
+    content = read_as(picture_formats(), path, wanted)
     if shape not in (None, content.image_shape):
         expected, found = size(shape), size(content.image_shape)
         refuse(MISFIT, path, content.shape_at, expected, found, "scale the image to that size")

@@ -21,6 +21,7 @@ from fnnet.data.notes import Note
 from fnnet.data.order import Order, order_of
 from fnnet.data.payload import GZIP, looks_like_idx
 from fnnet.data.preprocess import ABOVE, AUTOMATIC, Reading
+from fnnet.data.ranges import in_one_range
 from fnnet.data.reader import Content, Wanted, check_columns, check_first_index, read_as, size
 from fnnet.errors import DataError, UsageError
 from fnnet.files.disk import read_head, refuse
@@ -58,7 +59,7 @@ def from_path(
             known=known is not None,
             names=classes,
         )
-        content = _read_file(path, wanted)
+        content = in_one_range(lambda found: _read_file(path, wanted._replace(pixel_range=found)), path)
     else:
         check_first_index(reading.first_index, f"the folder {path}")
         notes += _beside_idx(path) if found else ()
@@ -66,7 +67,10 @@ def from_path(
         size = (flat if known.resize else None) if known else reading.size
         stored = size and size[::-1] if transposed else size
         fix = f"scale the images alike, or {'train a model with' if known else 'set'} --size"
-        content, classes = (read_idx_folder(path, found), classes) if found else _class_folders(path, stored, fix)
+        if found:
+            content = in_one_range(lambda _: read_idx_folder(path, found), path)
+        else:
+            content, classes = _class_folders(path, stored, fix)
     _check_several(content, path)
     if reading.first_label and content.labels is not None and all(part.one_hot for part, _ in labelled(content)):
         _refuse_first_label(f"{content.labels_at}, one-hot labels, whose columns are the classes")

@@ -45,7 +45,7 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
             refuse_labels(path, "the groups", images, list(found))
         numbers = arrays[labels] if labels and wanted.labelled else None
         x = arrays[images] if wanted.labelled else one_image(arrays[images], flat, path, images)
-        return as_content(x, numbers, path, images, flat, labels_name=labels or "")
+        return as_content(x, numbers, path, images, flat, labels_name=labels or "", pixel_range=wanted.pixel_range)
 
     return assemble(chosen, path, wanted, part)
 

@@ -24,6 +24,7 @@ from fnnet.data.label_names import Texts, labels_of, with_test
 from fnnet.data.libsvm import looks_like_libsvm
 from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath, Packed
+from fnnet.data.ranges import SIGNED, UNIT, ranges_in_table, scaling
 from fnnet.data.reader import BINARY, Content, Format, Wanted, looks_like_netpbm, read_as
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
 from fnnet.data.width import width_of
@@ -100,7 +101,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     check_images(x, shape, columns, unit=any(note.code == "unit-pixels" for note in more), path=path, wanted=wanted)
     content = Content(
         x, labels, shape, labels_at=os.fsdecode(path), shape_at=place, notes=(*notes, *more),
-        by_row=columns.shape is not None, classes=classes, named=bool(classes),
+        by_row=columns.shape is not None, classes=classes, named=bool(classes), pixel_ranges=ranges_in_table(x, more),
     )  # fmt: skip
     return _with_test(content, path, columns, wanted) if wanted.labelled else content
 
@@ -180,8 +181,7 @@ def assemble(parts: Sequence[Part], columns: Columns, lines: Lines) -> tuple[Arr
 
 
 def _notes(lowest: int | None) -> list[Note]:
-    text = f"pixels from {lowest} to 1 are scaled to 0 to 255"
-    return [] if lowest is None else [Note("unit-pixels", text)]
+    return [] if lowest is None else [Note("unit-pixels", scaling(SIGNED if lowest else UNIT))]
 
 
 def _by_values(parts: Sequence[Part], labels: Array, columns: Columns, lines: Lines, lowest: int | None) -> int:

@@ -42,6 +42,7 @@ class Pictures(NamedTuple):
     lossy    as in `Content`.
     colours  row -> colours, as in `Content`, of those that were looked at.
     ink      as in `Content`.
+    pixel_ranges   as in `Content`.
     """
 
     x: Array
@@ -49,6 +50,7 @@ class Pictures(NamedTuple):
     lossy: bool
     colours: dict[int, Array]
     ink: Array | None
+    pixel_ranges: tuple[str, ...] = ()
 
 
 def read_pictures(
@@ -58,6 +60,7 @@ def read_pictures(
     *,
     resize: bool = False,
     fix: str = "",
+    pixel_range: str = "",
 ) -> Pictures:
     """Read at least one picture, from files or packed in one; they must have `shape`, or that of the first.
 
@@ -65,17 +68,24 @@ def read_pictures(
     looked_at   the rows of those whose colours are looked at.
     resize      True to scale them to `shape`.
     fix         what to do with pictures of several sizes.
+    pixel_range   as `Wanted` has it.
     Raises   as `formats.read_picture` does, for the first file that it refuses.
     """
     with kept():
-        return _read_pictures(paths, shape, looked_at, resize, fix)
+        return _read_pictures(paths, shape, looked_at, resize, fix, pixel_range)
 
 
 def _read_pictures(
-    paths: Sequence[Path | Packed], shape: tuple[int, int] | None, looked_at: Container[int], resize: bool, fix: str
+    paths: Sequence[Path | Packed],
+    shape: tuple[int, int] | None,
+    looked_at: Container[int],
+    resize: bool,
+    fix: str,
+    pixel_range: str,
 ) -> Pictures:
     x, lossy, waiting = np.empty((0, 0), np.uint8), False, list[tuple[int, bytes]]()
     colours: dict[int, Array] = {}
+    ranges = dict[str, None]()
     ink = np.zeros(len(paths), np.uint8)
     for row, path in enumerate(paths):
         plain, content = _plain(path), None
@@ -84,10 +94,13 @@ def _read_pictures(
             waiting.append((row, plain[1]))
         else:
             try:
-                content = formats.read_picture(path, shape, colours=row in looked_at, resize=resize)
+                content = formats.read_picture(
+                    path, shape, colours=row in looked_at, resize=resize, pixel_range=pixel_range
+                )
             except DataError as error:
                 raise (error.at(error.where, fix=fix) if fix and error.problem == MISFIT else error) from None
             shape, lossy = content.image_shape, lossy or content.lossy
+            ranges |= dict.fromkeys(content.pixel_ranges)
             if content.colours is not None:
                 colours[row] = content.colours
             if content.ink is not None:
@@ -102,7 +115,7 @@ def _read_pictures(
     assert shape is not None
     if waiting:
         _unpack(waiting, shape, x)
-    return Pictures(x, shape, lossy, colours, ink if ink.any() else None)
+    return Pictures(x, shape, lossy, colours, ink if ink.any() else None, tuple(ranges))
 
 
 def joined(parts: Sequence[Pictures]) -> Pictures:
@@ -112,7 +125,8 @@ def joined(parts: Sequence[Pictures]) -> Pictures:
     colours = {at + row: seen for at, each in each_first for row, seen in each.colours.items()}
     ink = joined_ink([(each.ink, len(each.x)) for each in parts])
     x, lossy = np.concatenate([each.x for each in parts]), any(each.lossy for each in parts)
-    return Pictures(x, parts[0].shape, lossy, colours, ink)
+    ranges = tuple(dict.fromkeys(found for each in parts for found in each.pixel_ranges))
+    return Pictures(x, parts[0].shape, lossy, colours, ink, ranges)
 
 
 def colour_notes_of(pictures: Pictures, looked_at: Array, labels: Array, where: str) -> list[Note]:

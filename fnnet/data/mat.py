@@ -82,7 +82,7 @@ def _part(x: Array, labels: Array | None, name: str, labels_name: str, path: Any
             refuse(problem, path, name, expected, f"rows of {x.shape[1]:,} pixels", ORDER)
         order = "column by column" if wanted.transpose else "row by row"
         notes = (Note("pixel-order", f"{os.fsdecode(path)}: the pixels of an image are taken {order}"),)
-    content = as_content(x, labels, path, name, wanted.shape, labels_name=labels_name)
+    content = as_content(x, labels, path, name, wanted.shape, labels_name=labels_name, pixel_range=wanted.pixel_range)
     return content._replace(notes=(*notes, *content.notes))
 
 

@@ -13,7 +13,7 @@ from typing import IO, Final, NamedTuple
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.data.arrays import BYTES, WHOLE, as_content, one_image
+from fnnet.data.arrays import BYTES, WHOLE_LABELS, as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.opened import AGAIN, AnyPath, Opened
 from fnnet.data.reader import Content, Format, Wanted
@@ -80,7 +80,7 @@ def read_header(
     if len(found) != 3 or len(sizes) > 8 or ITEM.sub("", body, 3):
         refuse(problem, where, name, "the header of a plain array", repr(text[:60]), fix)
     role = role_of(name)
-    better = WHOLE if role and role.labels else BYTES
+    better = WHOLE_LABELS if role and role.labels else BYTES
     if found["descr"].lstrip("<>|=")[0] == "O":
         refuse(problem, where, name, "numbers", "pickled objects, which are never opened", better)
     is_text = words and re.fullmatch(r"[<>]U[1-9][0-9]{0,3}", found["descr"])
@@ -144,8 +144,9 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     x = _array(file, path)
     if not wanted.labelled:
         return as_content(
-            one_image(x, wanted.shape, path, images_path.stem), None, path, images_path.stem, wanted.shape
-        )
+            one_image(x, wanted.shape, path, images_path.stem), None, path, images_path.stem, wanted.shape,
+            pixel_range=wanted.pixel_range,
+        )  # fmt: skip
     content = _labelled(x, images_path, wanted)
     test = beside(images_path, "test", labels=False) if role and role.part == "train" else None
     return content._replace(test=_labelled(read_array(test), test, wanted)) if test else content
@@ -156,7 +157,8 @@ def _labelled(x: Array, path: Path, wanted: Wanted) -> Content:
     if labels is None:
         expected = "a file of labels beside it, such as y_train.npy beside x_train.npy"
         refuse("no labels", path, "the folder", expected, "none", "put the labels there")
-    return as_content(x, read_array(labels), path, path.stem, wanted.shape, str(labels), labels.stem)
+    at, known = str(labels), read_array(labels)
+    return as_content(x, known, path, path.stem, wanted.shape, at, labels.stem, wanted.pixel_range)
 
 
 FORMAT: Final = Format("NPY", lambda head, path: head.startswith(MAGIC), _read, suffixes=(".npy",))

@@ -191,15 +191,17 @@ def _part(arrays: Mapping[str, Array], name: str, labels: str | None, path: AnyP
     """Return images with their labels, which are in the archive or, if it holds a single array, in one beside it."""
     x = arrays[name]
     if not wanted.labelled:
-        return as_content(one_image(x, wanted.shape, path, name), None, path, name, wanted.shape)
+        x = one_image(x, wanted.shape, path, name)
+        return as_content(x, None, path, name, wanted.shape, pixel_range=wanted.pixel_range)
     if labels:
-        return as_content(x, arrays[labels], path, name, wanted.shape, labels_name=labels)
+        flat, given = wanted.shape, wanted.pixel_range
+        return as_content(x, arrays[labels], path, name, flat, labels_name=labels, pixel_range=given)
     found = beside(Path(os.fsdecode(path)), labels=True) if name == "arr_0" else None
     if found is None:
         expected, there = "images and labels of each part", ", ".join(arrays)
         refuse("labels missing", path, "the directory", expected, there, f"add the labels of {name}")
     values = read_npz(found, ("arr_0",))["arr_0"]
-    content = as_content(x, values, path, name, wanted.shape, str(found), "arr_0")
+    content = as_content(x, values, path, name, wanted.shape, str(found), "arr_0", wanted.pixel_range)
     test = beside(Path(os.fsdecode(path)), "test", labels=False)
     if test is None or part_in(Path(os.fsdecode(path)).stem) != "train":
         return content

@@ -45,6 +45,7 @@ class Wanted(NamedTuple):
     colours   True if the colours of a picture are to be looked at.
     resize    True if a picture of another size is scaled to `shape`.
     names     of the classes as the user or a model has them: labels that are names among these keep their order.
+    pixel_range   the range of `ranges` that all floats are of, as others of the data set show; "" if it is not known.
     known     True if `shape` is that of a model or another data set: no other fits, whatever the user says.
     """
 
@@ -58,6 +59,7 @@ class Wanted(NamedTuple):
     resize: bool = False
     known: bool = False
     names: tuple[str, ...] = ()
+    pixel_range: str = ""
 
 
 class Content(NamedTuple):
@@ -78,6 +80,7 @@ class Content(NamedTuple):
     by_row       True if the file says that it holds images row by row.
     named        True if the labels in the file are the names of `classes`.
     one_hot      how many columns the labels have in the file, if they are rows with a single 1; else 0.
+    pixel_ranges   the ranges of `ranges` that its floats were read in; none for bytes.
     """
 
     x: Array
@@ -94,6 +97,7 @@ class Content(NamedTuple):
     by_row: bool = False
     named: bool = False
     one_hot: int = 0
+    pixel_ranges: tuple[str, ...] = ()
 
 
 def joined_ink(parts: Sequence[tuple[Array | None, int]]) -> Array | None:

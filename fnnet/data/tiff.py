@@ -15,9 +15,11 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data import pictures
-from fnnet.data.arrays import as_images
+from fnnet.data.arrays import as_content
 from fnnet.data.child import Reader
+from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
+from fnnet.data.ranges import SCALED, scaling
 from fnnet.data.reader import Content, Format, Wanted
 from fnnet.files.disk import refuse
 
@@ -63,26 +65,31 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
                 fix = "develop the photo, and save it as PNG"
                 refuse("a raw photo", path, "the tags", "an image", "a reduced copy of one", fix)
             image.load()
-            special = _special(image, tags, path)
-            canvas = pictures.canvas_of(image.convert("LA") if image.mode == "La" else image, wanted.colours, special)
-    return canvas.content("the header")._replace(lossy=tags[COMPRESSION] in LOSSY)
+            grey, ranges = _special(image, tags, path, wanted.pixel_range)
+            canvas = pictures.canvas_of(image.convert("LA") if image.mode == "La" else image, wanted.colours, grey)
+    found = canvas.content("the header")
+    lossy, scaled = tags[COMPRESSION] in LOSSY, [each for each in ranges if each in SCALED]
+    notes = (*found.notes, *(Note("unit-pixels", f"TIFF of floats: {scaling(each)}") for each in scaled))
+    return found._replace(lossy=lossy, notes=notes, pixel_ranges=ranges)
 
 
-def _special(image: Image, tags: dict[int, Any], path: AnyPath) -> Array | None:
-    """Return the pixels as grey bytes (height, width) where Pillow's conversion would lose some; None elsewhere."""
+def _special(
+    image: Image, tags: dict[int, Any], path: AnyPath, pixel_range: str
+) -> tuple[Array | None, tuple[str, ...]]:
+    """Return the pixels as grey bytes (height, width) where Pillow's conversion would lose some, None elsewhere; and
+    the range that floats were of.
+    """
     light = tags[PHOTOMETRIC] == 0
     bits = max(tags[BITS] or (1,))
     if image.mode.startswith("I;16"):
-        return _scaled(np.asarray(image).astype(np.uint32), 2**bits - 1, light, path)
+        return _scaled(np.asarray(image).astype(np.uint32), 2**bits - 1, light, path), ()
     if image.mode in ("I", "F"):
-        values = np.asarray(image)
-        if light:
-            values = (1 if values.max() <= 1 else 255) - values
-        grey: Array = as_images(values[None], path, PLACE, None, [])[0].reshape(values.shape)
-        return grey
+        found = as_content(np.asarray(image)[None], None, path, PLACE, None, pixel_range=pixel_range)
+        grey = found.x.reshape(found.image_shape)
+        return 255 - grey if light else grey, found.pixel_ranges
     if image.mode == "L" and 2 in (tags[SAMPLES] or ()):
         refuse("signed samples", path, "the tags", "samples from 0", "numbers below 0 too", pictures.SAVE)
-    return None
+    return None, ()
 
 
 def _scaled(values: Array, most: int, light: bool, path: AnyPath) -> Array:

@@ -363,9 +363,12 @@ def test_pictures_are_counted_before_they_are_unpacked(monkeypatch, tmp_path):
     monkeypatch.setattr(bounds, "FREE", 10_000)
     monkeypatch.setattr(bounds, "RATIO", 1)
     unpacked, real = [], arrow_columns.read_pictures
-    monkeypatch.setattr(
-        arrow_columns, "read_pictures", lambda each, *more: unpacked.append(len(each)) or real(each, *more)
-    )
+
+    def read(each, *more, **named):
+        unpacked.append(len(each))
+        return real(each, *more, **named)
+
+    monkeypatch.setattr(arrow_columns, "read_pictures", read)
     blank = packed(np.zeros((50, 50), np.uint8))
     path = write(tmp_path / "a", parquet(pa.table({"image": [blank] * 50, "label": Y[:1].repeat(50)})))
     refused(path, "the rows: expands to far more than its size on disk; .* found 125,000 bytes")

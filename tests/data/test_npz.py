@@ -73,7 +73,7 @@ def test_more_classes_than_a_byte_counts(form, tmp_path):
         ),
         (
             {"x_train": np.full((3, 4, 4), -0.5), "y_train": np.zeros(3, int)},
-            r"x_train\[0, 0, 0\]: value out of range; expected 0 to 255, found -0.5",
+            r"x_train\[0, 0, 0\]: value out of range; expected 0 to 255, 0 to 1, or -1 to 1 with -1 among them, found",
         ),
         (
             {"x_train": np.full((3, 4, 4), np.nan), "y_train": np.zeros(3, int)},

@@ -175,7 +175,8 @@ def of_tiff():
         "tifffile",
         tiffs(by_tifffile(lambda image: 65535 - image.astype(np.uint16) * 257, **white)),
     )
-    yield "floats from 0 to 1", "tifffile", tiffs(by_tifffile(lambda image: (image / 255).astype(np.float32)))
+    fractions = tiffs(by_tifffile(lambda image: (image / 255).astype(np.float32)))
+    yield "floats from 0 to 1", "tifffile", fractions, ("unit-pixels",)
     yield "32 bits", "tifffile", tiffs(by_tifffile(lambda image: image.astype(np.int32)))
 
 
@@ -184,7 +185,7 @@ def cases():
     pages = [
         *((HDF5, what, "h5py", *rest) for what, *rest in of_hdf5()),
         *((MATLAB, *row) for row in of_matlab()),
-        *((TIFF, what, by, write, {}, by_class()) for what, by, write in of_tiff()),
+        *((TIFF, what, by, write, {}, by_class(), *codes) for what, by, write, *codes in of_tiff()),
     ]
     for group, what, by, write, *rest in pages:
         reading, expected, codes = (*rest, *({}, None, ())[len(rest) :])

@@ -1,0 +1,224 @@
+"""All images of a data set are read in one range, though some of them look as if they were of another."""
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from fnnet import data
+from fnnet.data import ranges
+from fnnet.errors import DataError
+
+n = 24
+LIGHT = np.random.default_rng(5).integers(128, 256, (n, 8, 8)).astype(np.uint8)
+"""No number below 0 where they are stored from -1 to 1, and so like those from 0 to 1."""
+DARK = 255 - LIGHT
+DARK[:, 0, :2] = 0, 255
+LABELS = np.arange(n) % 2
+SIGNED = {"light": LIGHT / 127.5 - 1, "dark": DARK / 127.5 - 1}
+BYTES = {"light": LIGHT, "dark": DARK}
+ORDERS = [["light", "dark"], ["dark", "light"]]
+
+
+def tiff(image):
+    into = io.BytesIO()
+    Image.fromarray(image.astype(np.float32)).save(into, "TIFF")
+    return into.getvalue()
+
+
+def folder_of(path, images, part=""):
+    for number, image in enumerate(images):
+        folder = path / part / str(LABELS[number])
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number:02}.tif").write_bytes(tiff(image))
+    return path
+
+
+def noted(found):
+    return [str(note) for note in found.notes if note.code == "unit-pixels"]
+
+
+def in_folders(images):
+    """Return images in the order in which class folders hold them."""
+    return np.concatenate([images[: len(images)][LABELS[: len(images)] == label] for label in (0, 1)])
+
+
+def check(found, first, second=None):
+    both = [np.asarray(each).reshape(-1, 64) for each in (first, second) if each is not None]
+    assert np.array_equal(found.train.x, both[0])
+    if second is not None:
+        assert np.array_equal(found.test.x, both[1])
+    assert noted(found)
+    assert all("from -1 to 1 are scaled" in note for note in noted(found))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("part", ["pictures", "test"])
+def test_a_folder_of_pictures(order, part, tmp_path):
+    first, second = order
+    if part == "test":
+        folder_of(folder_of(tmp_path, SIGNED[first], "train"), SIGNED[second], "test")
+        return check(data.load(tmp_path), in_folders(BYTES[first]), in_folders(BYTES[second]))
+    images, stored = (np.stack([each[first], each[second]], 1).reshape(-1, 8, 8)[:n] for each in (BYTES, SIGNED))
+    return check(data.load(folder_of(tmp_path, stored)), in_folders(images))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("kind", ["npz", "npy", "h5", "mat"])
+def test_train_and_test_in_arrays(order, kind, tmp_path):
+    first, second = order
+    arrays = {"x_train": SIGNED[first], "y_train": LABELS, "x_test": SIGNED[second], "y_test": LABELS}
+    path = tmp_path / f"a.{kind}"
+    if kind == "npz":
+        np.savez(path, **arrays)
+    elif kind == "npy":
+        for name, array in arrays.items():
+            np.save(tmp_path / f"{name}.npy", array)
+        path = tmp_path / "x_train.npy"
+    elif kind == "h5":
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(path, "w") as archive:
+            for name, array in arrays.items():
+                archive[name] = array
+    else:
+        pytest.importorskip("scipy.io").savemat(path, arrays)
+    check(data.load(path), BYTES[first], BYTES[second])
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("kind", ["lists", "pictures"])
+@pytest.mark.parametrize("parts", [["train-00000-of-00002", "train-00001-of-00002"], ["train", "test"]])
+def test_pieces_of_parquet(order, kind, parts, tmp_path):
+    for name, part in zip(parts, order, strict=True):
+        x = [tiff(image) if kind == "pictures" else image.tolist() for image in SIGNED[part]]
+        pq.write_table(pa.table({"image": x, "label": LABELS}), tmp_path / f"{name}.parquet")
+    found = data.load(tmp_path / f"{parts[0]}.parquet")
+    first, second = (BYTES[part] for part in order)
+    if parts[1] == "test":
+        return check(found, first, second)
+    return check(found, np.concatenate([first, second]))
+
+
+def table_of(path, x, labels=LABELS):
+    names = ["label", *(f"pixel{i}" for i in range(64))]
+    if path.suffix == ".csv":
+        rows = [[str(label), *map(repr, row)] for label, row in zip(labels.tolist(), x.tolist(), strict=True)]
+        path.write_text("\n".join(",".join(row) for row in [names, *rows]) + "\n")
+    else:
+        pq.write_table(pa.table(dict(zip(names, [labels, *x.T], strict=True))), path)
+
+
+OTHERS = {
+    "light": (LIGHT / 127.5 - 1, "-1 to 1"),
+    "of 0 and 1 alone": (LIGHT.astype(float) // 200, "0 to 255"),
+}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("other", OTHERS)
+def test_tables_that_show_several_ranges_are_refused(kind, other, tmp_path):
+    """Nothing shows that all of them are of one."""
+    first, second = ("a", "a-test") if kind == "csv" else ("train", "test")
+    x, seen = OTHERS[other]
+    table_of(tmp_path / f"{first}.{kind}", (SIGNED["dark"] if other == "light" else LIGHT / 255).reshape(n, -1))
+    table_of(tmp_path / f"{second}.{kind}", x.reshape(n, -1))
+    message = (
+        f"{first}.{kind}: the images: pixels of several ranges; expected one range for all images of the set, found"
+    )
+    with pytest.raises(DataError, match=message) as caught:
+        data.load(tmp_path / f"{first}.{kind}")
+    assert {*caught.value.found.split(" and ")} == {"0 to 1", seen}
+    table_of(tmp_path / f"{second}.{kind}", LIGHT.reshape(n, -1))  # clear, though of another
+    assert np.array_equal(data.load(tmp_path / f"{first}.{kind}").test.x, LIGHT.reshape(n, -1))
+
+
+def idx_of(path, array, kind):
+    code = {"f": 0x0D, "u": 0x08, "i": 0x08}[kind]
+    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+    content = array.astype(">f4" if kind == "f" else np.uint8).tobytes()
+    path.write_bytes(bytes([0, 0, code, array.ndim]) + sizes + content)
+
+
+def test_floats_in_idx_files_that_show_several_ranges_are_refused(tmp_path):
+    for part, x in (("train", SIGNED["dark"]), ("t10k", SIGNED["light"])):
+        idx_of(tmp_path / f"{part}-images-idx3-ubyte", x, "f")
+        idx_of(tmp_path / f"{part}-labels-idx1-ubyte", LABELS, "u")
+    with pytest.raises(DataError, match="the images: pixels of several ranges"):
+        data.load(tmp_path)
+
+
+def test_a_picture_of_0_and_1_among_those_up_to_255(tmp_path):
+    x = LIGHT.astype(float)
+    x[3] = LIGHT[3] // 200
+    found = data.load(folder_of(tmp_path, x))
+    assert np.array_equal(found.train.x, in_folders(x.reshape(n, -1)))
+    assert not noted(found)
+
+
+@pytest.mark.parametrize(
+    ("stored", "place", "message"),
+    [
+        (
+            LIGHT / 255,
+            r"0\d\.tif: the pixels\[0, \d, \d\]",
+            "pixel is not a whole number; expected whole numbers",
+        ),
+        (
+            SIGNED["dark"],
+            r"0\d\.tif: the pixels\[0, \d, \d\]",
+            "value out of range; expected -1 to 1, as others",
+        ),
+    ],
+    ids=["0 to 1", "-1 to 1"],
+)
+def test_pictures_that_are_of_no_one_range_are_refused(stored, place, message, tmp_path):
+    x = LIGHT.astype(float)
+    x[4] = stored[4]
+    with pytest.raises(DataError, match=f"({place}): {message}.*store bytes from 0 to 255"):
+        data.load(folder_of(tmp_path, x))
+
+
+@pytest.mark.parametrize(("other", "byte"), [(LIGHT / 255, 0), (LIGHT / 1.0, 0), (SIGNED["dark"], 128)])
+def test_black_is_of_any_range(other, byte, tmp_path):
+    x = other.copy()
+    x[5] = 0
+    found = data.load(folder_of(tmp_path, x))
+    assert (found.train.x[n // 2 + 2] == byte).all()
+    want = DARK if byte else LIGHT
+    assert np.array_equal(found.train.x[:12], in_folders(want.reshape(n, -1))[:12])
+
+
+def test_bytes_are_of_any_range(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=SIGNED["dark"], y_train=LABELS, x_test=DARK, y_test=LABELS)
+    check(data.load(tmp_path / "a.npz"), DARK, DARK)
+
+
+@pytest.mark.parametrize(("x", "text"), [(LIGHT / 255, "0 to 1"), (SIGNED["dark"], "-1 to 1"), (LIGHT, "")])
+def test_a_picture_to_predict_is_noted(x, text, tmp_path):
+    (tmp_path / "a.tif").write_bytes(tiff(x[0]))
+    told = []
+    data.read_images(tmp_path / "a.tif", (8, 8), notify=told.append)
+    assert [(note.code, str(note)) for note in told] == (
+        [("unit-pixels", f"TIFF of floats: pixels from {text} are scaled to 0 to 255")] if text else []
+    )
+
+
+@pytest.mark.parametrize("suffix", ["npy", "tif"])
+def test_numbers_that_do_not_reach_minus_1(suffix, tmp_path):
+    """An inverted digit whose largest pixel is 254."""
+    image = 255 - np.minimum(DARK[0], 254)
+    stored = (image / 127.5 - 1).astype(np.float32)
+    if suffix == "npy":
+        np.save(tmp_path / "a.npy", stored)
+    else:
+        (tmp_path / "a.tif").write_bytes(tiff(stored))
+    message = r"value out of range; expected 0 to 255, 0 to 1, or -1 to 1 with -1 among them, found -0\."
+    with pytest.raises(DataError, match=message) as caught:
+        data.read_images(tmp_path / f"a.{suffix}", (8, 8))
+    assert ranges.TO_BYTES in caught.value.fix
+    x = stored
+    assert ranges.TO_BYTES == "((x + 1) * 127.5).round().astype(np.uint8)"
+    assert np.array_equal(((x + 1) * 127.5).round().astype(np.uint8), image)
