@@ -221,6 +221,9 @@ def wrong():
     yield NUMPY, "a label of NaN", npz(x_train=IMAGES, y_train=np.where(LABELS == 3, np.nan, LABELS)), "found nan"
     yield NUMPY, "labels of -1 and 1", npz(x_train=IMAGES, y_train=np.where(LABELS > 4, 1, -1)), "value out of range"
     yield NUMPY, "one row of labels", npz(x_train=IMAGES, y_train=LABELS[None]), "y_train: no labels"
+    fewer = np.eye(9)[LABELS[LABELS < 9]]
+    lacking = npz(x_train=IMAGES, y_train=np.eye(10)[LABELS], x_test=IMAGES[LABELS < 9], y_test=fewer)
+    yield NUMPY, "one-hot labels of a test set without a column for one class", lacking, "y_test: one-hot labels"
     yield (
         NUMPY,
         "(n, 3, 28, 3): channels first or last",
