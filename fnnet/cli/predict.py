@@ -170,10 +170,16 @@ def _predict(model: Model, file: str, kernels: Any, columns: dict[str, Any], not
     from fnnet import data
     from fnnet.core.public import best_classes, scores
     from fnnet.data.blank import is_blank
+    from fnnet.data.from_path import BINARY
     from fnnet.data.preprocess import is_dim
     from fnnet.data.strokes import looks_dark
 
-    x = data.read_images(file, model.image_shape, model.preprocessing, **columns, notify=notify)
+    notes: list[str] = []
+    x = data.read_images(file, model.image_shape, model.preprocessing, **columns, notify=notes.append)
+    for note in notes:
+        if getattr(note, "code", "") == BINARY:
+            raise DataError(str(note))  # no image in it is blank for sure
+        notify(note)
     logits = scores(model.params, x, activation=model.activation, kernels=kernels)
     blank = is_blank(x, model.image_shape, model.preprocessing.faint)
     dark = looks_dark(x, model.image_shape) & ~blank

@@ -24,6 +24,7 @@ from fnnet.data.csv_numbers import NUMBER, parse
 from fnnet.data.kaggle_csv import assemble, check_images
 from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath
+from fnnet.data.ranges import ranges_in_table
 from fnnet.data.reader import Content, Format, Wanted
 from fnnet.data.sparse import Pairs, dense, parse_pairs
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
@@ -105,7 +106,10 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     check_images(x, shape, table.columns, unit=unit, path=path, wanted=wanted)
     labels = None if table.ignored else labels
     by_row, classes = table.columns.shape is not None, tuple(table.classes)
-    return Content(x, labels, shape, labels_at=at, shape_at=PLACE, notes=tuple(notes), classes=classes, by_row=by_row)
+    return Content(
+        x, labels, shape, labels_at=at, shape_at=PLACE, notes=tuple(notes), classes=classes, by_row=by_row,
+        pixel_ranges=ranges_in_table(x, more),
+    )  # fmt: skip
 
 
 FORMAT: Final = Format("ARFF", _recognise, _read, columns=True)

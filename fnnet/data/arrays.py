@@ -15,7 +15,7 @@ from fnnet.data.grey import colours_at, ink_of, opacity_notes, over_black, weigh
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.preprocess import spread
-from fnnet.data.ranges import SIGNED, UNIT, UNREACHED, WHOLE, ZERO, scaling
+from fnnet.data.ranges import REACHED, SIGNED, UNIT, UNREACHED, WHOLE, ZERO, scaling
 from fnnet.data.reader import Content
 from fnnet.files.disk import refuse
 from fnnet.limits import MAX_CLASSES
@@ -281,7 +281,7 @@ def _check_range(values: Array, most: int, where: AnyPath, name: str, least: int
     if least:
         expected = f"{expected}, {OTHERS}"
     elif most == 255 and wrong is not None and -1 < values.min() < 0 and values.max() <= 1:
-        expected, fix = f"{WHOLE}, {UNIT}, or {SIGNED} with -1 among them", UNREACHED
+        expected, fix = f"{WHOLE}, {REACHED}", UNREACHED
     refuse("value out of range", where, place, expected, values[index], fix)
 
 

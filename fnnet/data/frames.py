@@ -18,6 +18,7 @@ from fnnet.data.csv_numbers import Part, part_of, wrong_numbers
 from fnnet.data.kaggle_csv import assemble, check_images
 from fnnet.data.label_names import labels_of
 from fnnet.data.notes import Note
+from fnnet.data.ranges import ranges_in_table
 from fnnet.data.reader import Content, Wanted
 from fnnet.errors import ArgumentTypeError, FnnetError
 from fnnet.files.disk import refuse
@@ -84,7 +85,7 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
     notes = [*columns.notes, *notes]
     return Content(
         x, labels, shape, labels_at=FRAME, shape_at="the columns", notes=tuple(notes), by_row=columns.shape is not None,
-        classes=classes, named=bool(classes),
+        classes=classes, named=bool(classes), pixel_ranges=ranges_in_table(x, notes),
     )  # fmt: skip
 
 

@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from fnnet.core.checks import check_classes
 from fnnet.core.frames import is_frame
 from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing
 from fnnet.data import idx, preprocess
+from fnnet.data.blank import is_blank
 from fnnet.data.dataset import BOTH, DIGITS, PLAIN, Dataset, dataset_of, labelled, numbered
 from fnnet.data.idx_folder import idx_files, read_idx_folder
 from fnnet.data.listing import entries, shown
@@ -21,7 +22,7 @@ from fnnet.data.notes import Note
 from fnnet.data.order import Order, order_of
 from fnnet.data.payload import GZIP, looks_like_idx
 from fnnet.data.preprocess import ABOVE, AUTOMATIC, Reading
-from fnnet.data.ranges import in_one_range
+from fnnet.data.ranges import WHOLE, in_one_range
 from fnnet.data.reader import Content, Wanted, check_columns, check_first_index, read_as, size
 from fnnet.errors import DataError, UsageError
 from fnnet.files.disk import read_head, refuse
@@ -185,6 +186,10 @@ def _measured(
         return dataset_of(name, source, content, classes, known, notify, told, compared, reading.first_label, named)
 
 
+BINARY: Final = "binary-pixels"
+"""The code of the note that pixels are 0 and 1 alone, and look blank."""
+
+
 @contextmanager
 def _for_a_model() -> Iterator[None]:
     """Leave the options of training out of the remedy for pixels that a model was not trained on."""
@@ -260,4 +265,20 @@ def read_images(
     for note in (*order.notes, *order.beside(content.notes)):
         notify(with_arguments(note) if is_frame(path) else note)
     with _for_a_model():
-        return preprocess.apply(preprocessing, content.x, shape, where, content.ink)
+        x = preprocess.apply(preprocessing, content.x, shape, where, content.ink)
+    for note in _binary(content, x, shape, preprocessing, where):
+        notify(note)
+    return x
+
+
+def _binary(
+    content: Content, x: Array, shape: tuple[int, int], preprocessing: Preprocessing, where: Any
+) -> Iterator[Note]:
+    """Yield a note for a table of 0 and 1 alone that a model takes for blank images: 1 may be the ink.
+
+    x   the images as the model takes them.
+    """
+    if content.pixel_ranges == (WHOLE,) and content.x.max() == 1 and is_blank(x, shape, preprocessing.faint).all():
+        most = preprocessing.pixel_max
+        text = f"pixels are 0 and 1 alone, of 0 to {most}: nearly blank; if 1 is the ink, multiply by {most}"
+        yield Note(BINARY, f"{os.fsdecode(where)}: {text}")

@@ -24,7 +24,7 @@ from fnnet.data.label_names import Texts, labels_of, with_test
 from fnnet.data.libsvm import looks_like_libsvm
 from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath, Packed
-from fnnet.data.ranges import SIGNED, UNIT, ranges_in_table, scaling
+from fnnet.data.ranges import REACHED, SIGNED, UNIT, UNREACHED, WHOLE, ranges_in_table, scaling
 from fnnet.data.reader import BINARY, Content, Format, Wanted, looks_like_netpbm, read_as
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
 from fnnet.data.width import width_of
@@ -218,7 +218,10 @@ def _in_one_range(parts: Sequence[Part], edges: Array | None, lines: Lines) -> t
         mixed(fraction, f"{edges.min():g}", lines)
     if least >= 0:
         return [part if part.fraction else part._replace(x=part.x * np.uint8(255)) for part in parts], 0
-    if least != -1 or not any(part.x.any() for part in parts):
+    if least > -1:
+        expected, found = f"{WHOLE}, {REACHED}", f"pixels from {least:g}"
+        refuse("not a pixel: a number below 0", lines.path, fraction, expected, found, UNREACHED)
+    if not any(part.x.any() for part in parts):
         mixed(fraction, f"pixels from {least:g}", lines)
     whole = scaled((np.arange(2) + 1) / 2)
     return [part._replace(x=whole[part.x] if part.signed is None else part.signed) for part in parts], -1

@@ -19,6 +19,7 @@ SCALED: Final = (UNIT, SIGNED)
 ZERO: Final = "0"
 """Numbers that are all 0: white of -1 to 1 is 1, and black of the other ranges is 0."""
 TO_BYTES: Final = "((x + 1) * 127.5).round().astype(np.uint8)"
+REACHED: Final = f"{UNIT}, or {SIGNED} with -1 among them"
 UNREACHED: Final = f"if they are from {SIGNED}, store {TO_BYTES}"
 """What to do with numbers from -1 to 1 of which none is -1: they may be noise below 0, too."""
 

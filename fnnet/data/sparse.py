@@ -15,6 +15,7 @@ from fnnet.data.csv_lines import MAX_LINE, check_line
 from fnnet.data.csv_numbers import LONGEST, NUMBER, scaled
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
+from fnnet.data.ranges import REACHED, UNREACHED, WHOLE
 from fnnet.files.disk import refuse
 
 MOST_PIXELS: Final = 2**20
@@ -205,7 +206,10 @@ def _range(parts: Sequence[Pairs], path: AnyPath) -> tuple[bool, int, list[Note]
     if most > 1 or (least < 0 and not (least == -1 and most > 0)):
         expected = "whole numbers from 0 to 255, or all of them from 0 to 1 or from -1 to 1"
         found = f"{odd[1]}, and others from {least:g} to {most:g}"
-        refuse("pixels of no known range", path, odd[0], expected, found, "scale all images alike")
+        signed = most <= 1 and least > -1
+        expected = f"{WHOLE}, {REACHED}" if signed else expected
+        fix = UNREACHED if signed else "scale all images alike"
+        refuse("pixels of no known range", path, odd[0], expected, found, fix)
     lowest = -1 if least < 0 else 0
     text = "from -1 to 1 are scaled to 0 to 255, and those left out are 0: half grey" if lowest else ""
     return True, lowest, [Note("unit-pixels", f"pixels {text or 'from 0 to 1 are scaled to 0 to 255'}")]

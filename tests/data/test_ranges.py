@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from fnnet import data
-from fnnet.data import ranges
+from fnnet.core.state import Preprocessing
+from fnnet.data.preprocess import Reading
 from fnnet.errors import DataError
 
 n = 24
@@ -206,19 +207,75 @@ def test_a_picture_to_predict_is_noted(x, text, tmp_path):
     )
 
 
-@pytest.mark.parametrize("suffix", ["npy", "tif"])
+@pytest.mark.parametrize("suffix", ["npy", "tif", "csv", "txt"])
 def test_numbers_that_do_not_reach_minus_1(suffix, tmp_path):
     """An inverted digit whose largest pixel is 254."""
     image = 255 - np.minimum(DARK[0], 254)
-    stored = (image / 127.5 - 1).astype(np.float32)
+    stored, path = (image / 127.5 - 1).astype(np.float32), tmp_path / f"a.{suffix}"
     if suffix == "npy":
-        np.save(tmp_path / "a.npy", stored)
+        np.save(path, stored)
+    elif suffix == "tif":
+        path.write_bytes(tiff(stored))
+    elif suffix == "csv":
+        np.savetxt(path, stored.reshape(1, -1), delimiter=",")
     else:
-        (tmp_path / "a.tif").write_bytes(tiff(stored))
-    message = r"value out of range; expected 0 to 255, 0 to 1, or -1 to 1 with -1 among them, found -0\."
+        path.write_text("1 " + " ".join(f"{i}:{x:.6f}" for i, x in enumerate(stored.ravel(), 1)) + "\n")
+    message = r"expected 0 to 255, 0 to 1, or -1 to 1 with -1 among them, found .*-0\.99"
     with pytest.raises(DataError, match=message) as caught:
-        data.read_images(tmp_path / f"a.{suffix}", (8, 8))
-    assert ranges.TO_BYTES in caught.value.fix
+        data.read_images(path, (8, 8))
     x = stored
-    assert ranges.TO_BYTES == "((x + 1) * 127.5).round().astype(np.uint8)"
+    assert caught.value.fix == "if they are from -1 to 1, store ((x + 1) * 127.5).round().astype(np.uint8)"
     assert np.array_equal(((x + 1) * 127.5).round().astype(np.uint8), image)
+
+
+BINARY = (DARK > 127).astype(np.uint8)
+LIKE = Preprocessing()
+
+
+@pytest.mark.parametrize("written", [int, float])
+@pytest.mark.parametrize("kind", ["csv", "arff", "parquet", "frame"])
+def test_a_table_of_0_and_1_is_not_called_blank(written, kind, tmp_path):
+    """Training says that it is dim; to a model of 255 levels it is blank, and its ink may be 1."""
+    x, path = BINARY.reshape(n, -1).astype(written), tmp_path / f"a.{kind}"
+    if kind == "arff":
+        names = [f"@attribute pixel{i} numeric" for i in range(64)]
+        lines = ["@relation a", *names, "@attribute class {0,1}", "@data"]
+        rows = [",".join([*map(repr, row), str(label)]) for row, label in zip(x.tolist(), LABELS.tolist(), strict=True)]
+        path.write_text("\n".join([*lines, *rows]) + "\n")
+    elif kind != "frame":
+        table_of(path, x)
+    else:
+        pd = pytest.importorskip("pandas")
+        path = pd.DataFrame(x, columns=[f"pixel{i}" for i in range(64)]).assign(label=LABELS)
+    load, told = data.from_frame if kind == "frame" else data.load, []
+    assert np.array_equal(data.read_images(path, (8, 8), LIKE, notify=told.append), BINARY.reshape(n, -1))
+    (note,) = (str(note) for note in told if note.code == "binary-pixels")
+    assert note.endswith("pixels are 0 and 1 alone, of 0 to 255: nearly blank; if 1 is the ink, multiply by 255")
+    trained = load(path)
+    assert np.array_equal(trained.train.x, BINARY.reshape(n, -1))
+    assert any("is 1 of 255" in note for note in trained.notes)
+    told = load(path, reading=Reading(pixel_max=1))
+    assert np.array_equal(told.train.x, BINARY.reshape(n, -1) * 255)
+    heard = []
+    for model, times in ((trained.preprocessing, 1), (told.preprocessing, 255)):
+        found = data.read_images(path, (8, 8), model, notify=heard.append)
+        assert np.array_equal(found, BINARY.reshape(n, -1) * times)
+    assert "binary-pixels" not in [note.code for note in heard]
+
+
+def test_predict_does_not_call_a_row_of_0_and_1_blank(run, tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=LIGHT, y_train=LABELS)
+    trained = run("train", "--data", tmp_path / "a.npz", "--epochs", 1, "--out", tmp_path / "m", "-q")
+    assert trained.code == 0
+    np.savetxt(tmp_path / "a.csv", BINARY[:1].reshape(1, -1), fmt="%.1f", delimiter=",")
+    found = run("predict", tmp_path / "m", tmp_path / "a.csv")
+    assert found.code == 1
+    assert "a.csv: pixels are 0 and 1 alone, of 0 to 255: nearly blank; if 1 is the ink, multiply by" in found.err
+    assert not found.out
+
+
+def test_a_blank_row_of_a_table_is_blank(tmp_path):
+    table_of(tmp_path / "a.csv", np.zeros((n, 64), int))
+    told = []
+    assert not data.read_images(tmp_path / "a.csv", (8, 8), LIKE, notify=told.append).any()
+    assert not told
