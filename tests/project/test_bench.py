@@ -340,6 +340,7 @@ GOOD = [
     *(run_of("quick", 0.982, 0.5, seed) for seed in range(3)),
     run_of("accurate", 0.9941, 60.0),
     run_of("record", 0.9955, 2000.0),
+    run_of("committee", 0.9965, 7000.0),
     run_of("import torch", None, None, process=1.5),
 ]
 
@@ -356,6 +357,7 @@ def page_of(runs):
         ([run_of("quick", 0.99, 0.5), run_of("quick", 0.99, 1.01, 1)], "quick: missed"),
         ([run_of("accurate", 0.9929, 60.0)], "accurate: missed"),
         ([run_of("record", 0.9955, 3601.0)], "record: missed"),
+        ([run_of("committee", 0.9959, 7000.0)], "committee: missed"),
         ([run_of("quick", 0.99, 0.5, process=1.6)], "the whole process"),
     ],
 )
@@ -368,9 +370,9 @@ def test_what_the_recipes_must_reach(change, fault):
 
 def test_new_runs_take_the_place_of_those_of_their_name():
     runs = accuracy.merge(GOOD, [run_of("record", 0.99, 10.0)])
-    assert [run["what"] for run in runs] == ["quick"] * 3 + ["import torch", "accurate", "record"]
-    assert runs[-1]["accuracy"] == 0.99
-    assert accuracy.check([], "")[:3] == ["quick: no runs", "accurate: no runs", "record: no runs"]
+    assert [run["what"] for run in runs] == ["quick"] * 3 + ["import torch", "accurate", "record", "committee"]
+    assert runs[-2]["accuracy"] == 0.99
+    assert accuracy.check([], "")[:4] == [f"{name}: no runs" for name in ("quick", "accurate", "record", "committee")]
 
 
 def test_the_page_of_recipes_is_that_of_the_json():
