@@ -10,6 +10,8 @@ from PIL import Image
 
 from fnnet import data
 from fnnet.core.state import Preprocessing
+from fnnet.data import ranges
+from fnnet.data.arrays import as_content
 from fnnet.data.preprocess import Reading
 from fnnet.errors import DataError
 
@@ -279,3 +281,10 @@ def test_a_blank_row_of_a_table_is_blank(tmp_path):
     told = []
     assert not data.read_images(tmp_path / "a.csv", (8, 8), LIKE, notify=told.append).any()
     assert not told
+
+
+def test_numbers_outside_the_range_of_the_others_are_refused_with_their_place():
+    pixels = SIGNED["dark"].copy()
+    pixels[3, 2, 1] = 1.5
+    with pytest.raises(DataError, match=r"x\[3, 2, 1\]: value out of range; expected -1 to 1, as others .*found 1\.5"):
+        as_content(pixels, LABELS, "a.npz", "x", None, pixel_range=ranges.SIGNED)
