@@ -25,7 +25,7 @@ from fnnet.data.many import Pictures, colour_notes_of, joined, read_pictures
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath, Packed
 from fnnet.data.preprocess import SAMPLE, spread
-from fnnet.data.ranges import SCALED, ranges_in_table, scaling
+from fnnet.data.ranges import ranges_in_table, scaled_notes
 from fnnet.data.reader import Content, Wanted, check_columns
 from fnnet.data.roles import LABELS, role_of
 from fnnet.files.disk import refuse, show_bytes
@@ -302,9 +302,7 @@ class Images:
             return as_content(x, labels, source.path, self.images, flat, labels_name=name, pixel_range=given)
         found, notes, place = joined(parts), list[Note](), f"{source.path}: {name}"
         notes += opacity_notes(found.ink)
-        notes += [
-            Note("unit-pixels", f"{self.images}: {scaling(each)}") for each in found.pixel_ranges if each in SCALED
-        ]
+        notes += scaled_notes(found.pixel_ranges, self.images)
         known = None if labels is None else as_labels(labels, len(found.x), source.path, name, notes)
         if known is not None:
             where = f"{source.path}: {self.images}"

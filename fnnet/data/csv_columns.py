@@ -223,8 +223,10 @@ def _by_name(first: _First, told: int | None) -> Columns:
 
 def _check_order(first: _First, pixels: Pixels, spans: list[int]) -> None:
     """Raise DataError where names such as pixel_1_0 stand in the order of their second numbers, which may be rows."""
+    if len(spans) < 2 or min(spans) == 1 or first.wanted.transpose is not None:
+        return
     by_second = sorted(pixels, key=lambda numbers: numbers[::-1])
-    if len(spans) < 2 or min(spans) == 1 or [*pixels] != by_second or first.wanted.transpose is not None:
+    if [*pixels] != by_second:
         return
     expected, found = "to know which", ", ".join(repr(first.names[pixels[each]]) for each in by_second[:2])
     fix = "say --no-transpose if it is the row, or --transpose if it is the column"

@@ -14,7 +14,7 @@ from fnnet.data.listing import entries, shown
 from fnnet.data.many import colour_notes_of, read_pictures
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import spread
-from fnnet.data.ranges import SCALED, in_one_range, scaling
+from fnnet.data.ranges import in_one_range, scaled_notes
 from fnnet.data.reader import Content
 from fnnet.files.disk import refuse
 
@@ -81,8 +81,7 @@ def _read_classes(
         notes.append(Note("not-used", f"{folder}: not used: {shown(unused)}, no files with the name of a picture"))
     known = np.array(labels)
     notes += [*opacity_notes(read.ink), *colour_notes_of(read, looked_at, known, str(folder))]
-    kinds = [each for each in read.pixel_ranges if each in SCALED]
-    notes += [Note("unit-pixels", f"{folder}: {scaling(each)}") for each in kinds]
+    notes += scaled_notes(read.pixel_ranges, str(folder))
     return Content(
         read.x, known, read.shape, labels_at=str(folder), lossy=read.lossy, notes=tuple(notes), ink=read.ink,
         pixel_ranges=read.pixel_ranges,

@@ -27,6 +27,9 @@ from fnnet.data.reader import Content, Wanted, check_columns, check_first_index,
 from fnnet.errors import DataError, UsageError
 from fnnet.files.disk import read_head, refuse
 
+BINARY: Final = "binary-pixels"
+"""The code of the note that pixels are 0 and 1 alone, and look blank."""
+
 
 def from_path(
     path: Path,
@@ -184,10 +187,6 @@ def _measured(
         told += more
     with _for_a_model() if given else nullcontext():
         return dataset_of(name, source, content, classes, known, notify, told, compared, reading.first_label, named)
-
-
-BINARY: Final = "binary-pixels"
-"""The code of the note that pixels are 0 and 1 alone, and look blank."""
 
 
 @contextmanager

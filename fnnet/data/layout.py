@@ -217,9 +217,8 @@ def _refuse(folder: Path, inside: Sequence[Path], classes: Sequence[str], parts:
 
 def _name(files: Sequence[Path]) -> str:
     """Return the advice to name one of the files: of training images, or of images that are called neither."""
-    parts = {path: part_in(path.stem) for path in files}
-    file = min(files, key=lambda path: ("train", "").index(parts[path]) if parts[path] in ("train", "") else 2)
-    return f"name the file: --data {file}"
+    order = {"train": 0, "": 1}
+    return f"name the file: --data {min(files, key=lambda path: order.get(part_in(path.stem), 2))}"
 
 
 def _unused_parts(parts: dict[str, Path], labelled: dict[str, Path]) -> Iterator[Note]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from fnnet.core.params import Array
@@ -27,6 +27,11 @@ UNREACHED: Final = f"if they are from {SIGNED}, store {TO_BYTES}"
 def scaling(found: str) -> str:
     """Return the text that says that pixels of a range are scaled."""
     return f"pixels from {found} are scaled to {WHOLE}"
+
+
+def scaled_notes(ranges: Iterable[str], place: str) -> list[Note]:
+    """Return a note for each of the ranges that is scaled."""
+    return [Note("unit-pixels", f"{place}: {scaling(found)}") for found in ranges if found in SCALED]
 
 
 def ranges_in_table(x: Array, notes: Sequence[Note]) -> tuple[str, ...]:

@@ -17,9 +17,8 @@ from fnnet.core.params import Array
 from fnnet.data import pictures
 from fnnet.data.arrays import as_content
 from fnnet.data.child import Reader
-from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
-from fnnet.data.ranges import SCALED, scaling
+from fnnet.data.ranges import scaled_notes
 from fnnet.data.reader import Content, Format, Wanted
 from fnnet.files.disk import refuse
 
@@ -68,9 +67,8 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
             grey, ranges = _special(image, tags, path, wanted.pixel_range)
             canvas = pictures.canvas_of(image.convert("LA") if image.mode == "La" else image, wanted.colours, grey)
     found = canvas.content("the header")
-    lossy, scaled = tags[COMPRESSION] in LOSSY, [each for each in ranges if each in SCALED]
-    notes = (*found.notes, *(Note("unit-pixels", f"TIFF of floats: {scaling(each)}") for each in scaled))
-    return found._replace(lossy=lossy, notes=notes, pixel_ranges=ranges)
+    notes = (*found.notes, *scaled_notes(ranges, "TIFF of floats"))
+    return found._replace(lossy=tags[COMPRESSION] in LOSSY, notes=notes, pixel_ranges=ranges)
 
 
 def _special(
