@@ -75,10 +75,10 @@ RATE, FIRST, FIRST_REST, SECOND, SECOND_REST, KEEP, STEP, ROOT, LEAST, DECAY, CL
 """The columns of the constants of a step: learning rate; beta_1, 1 - beta_1, beta_2, 1 - beta_2; factor of the weights;
 Adam's step size, factor of the root of its second moment, epsilon; weight decay within the gradient; largest norm of
 the gradient, 0 for any; weight of the new parameters in their average; label smoothing."""
-ARRIVED, TICKET, FAILED, ASLEEP, SLEPT, ENDED, COUNTERS = 0, 16, 32, 48, 49, 64, 80
+ARRIVED, TICKET, FAILED, ASLEEP, SLEPT, READS, ENDED, COUNTERS = 0, 16, 32, 48, 49, 50, 64, 80
 """Places in the counters of a team of threads, and the length of the counters: those that arrived at barriers, tickets
-drawn, losses that are not finite, threads asleep, how often one fell asleep, 1 if the block ends early for that. What
-is written at every step lies on a cache line of its own."""
+drawn, losses that are not finite, threads asleep, how often one fell asleep, reads of a barrier before that, 1 if the
+block ends early for it. What is written at every step lies on a cache line of its own."""
 
 ALIGNMENT: Final = 64
 PAGE: Final = 4096

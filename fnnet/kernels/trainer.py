@@ -21,6 +21,7 @@ from fnnet.kernels.layout import (
     FAILED,
     PAD,
     PANEL_VECTORS,
+    READS,
     RULES,
     SLACK,
     SLEPT,
@@ -44,6 +45,12 @@ NARROW_CHUNKS: Final = 4
 """Factor of CHUNK_ROWS if every layer is narrow: activations then fit the cache, and threads wait less often."""
 TEAM_WORK: Final = 50_000
 """The fewest multiply-adds of a step for a second thread: below, it waits longer than it works."""
+
+LEAST_READS, MOST_READS, READ_TERMS = 200_000, 4_000_000, 12
+"""Reads of a barrier before a thread sleeps, at least (about 0.15 milliseconds) and at most, and multiply-adds of a
+step for each: about as long as the step takes, since one that slept is late by 0.1 to 0.2 milliseconds. With a tenth of
+the least, threads of a quiet machine slept so often that one trained alone, and 784-10-10 took 1.3 of the time; with
+the most, 784-10-10 beside two busy loops took 1.1 of it."""
 
 
 class Outcome(NamedTuple):
@@ -99,6 +106,7 @@ class Trainer:
         weights = [a * b for a, b in itertools.pairwise(sizes)]
         terms = len(networks) * rows * (work.density * weights[0] + sum(weights[1:]))
         self.threads = threads if terms >= TEAM_WORK else 1
+        self._reads = min(max(LEAST_READS, int(terms) // READ_TERMS), MOST_READS)
         self._plan = layout(
             sizes, dtype, machine().vector_bytes, rows, self.threads, activation=work.activation, dropped=work.dropped,
             networks=len(networks),
@@ -218,6 +226,7 @@ class Trainer:
                 for name, value in places.items():
                     call.words[call.at[name]] = value
             counters[:] = 0
+            counters[READS] = self._reads
             start, computed = time.perf_counter(), time.thread_time()
             run_team(team)
             seconds, computing = time.perf_counter() - start, time.thread_time() - computed

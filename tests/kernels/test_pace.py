@@ -9,7 +9,7 @@ import pytest
 import fnnet
 from fnnet.core.params import weights_sha256
 from fnnet.kernels import pace, trainer
-from fnnet.kernels.layout import SLEPT
+from fnnet.kernels.layout import READS, SLEPT
 from fnnet.kernels.pace import Measured, Pace, Turn
 from tests.kernels.test_block import block, data
 
@@ -215,3 +215,19 @@ def test_progress_says_how_many_threads_trained(numba_kernels):
     assert compiled
     assert all(1 <= each <= numba_kernels.threads for each in compiled)
     assert set(threads[len(compiled) :]) == {None}
+
+
+def test_threads_wait_awake_about_as_long_as_a_step_takes(numba_kernels, monkeypatch):
+    """Who sleeps is woken late: between short steps that costs more than in long ones, of which more is lost awake."""
+    found, team = {}, trainer.run_team
+    for sizes, batch in (((20, 8, 5), 64), ((20, 500, 500, 5), 64), ((20, 1200, 2000, 5), 128)):
+
+        def seen(calls, sizes=sizes):
+            team(calls)
+            found[sizes] = int(calls[0]._arguments["counters"][READS])
+
+        monkeypatch.setattr(trainer, "run_team", seen)
+        block(numba_kernels._replace(threads=2), sizes, data(2 * batch, 20, 5, zeros=0.5, as_bytes=True), batch)
+    least, middle, most = found.values()
+    assert (least, most) == (trainer.LEAST_READS, trainer.MOST_READS)
+    assert middle == pytest.approx(64 * (500 * 500 + 500 * 5 + 20 * 500 / 2) / trainer.READ_TERMS, rel=0.02)

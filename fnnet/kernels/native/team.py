@@ -19,12 +19,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from fnnet.kernels.layout import ARRIVED, ASLEEP, SLEPT
+from fnnet.kernels.layout import ARRIVED, ASLEEP, READS, SLEPT
 from fnnet.kernels.native import compiled
 
-SPINS: Final = 200_000
-"""Reads of a barrier before the thread sleeps: about 0.15 milliseconds. With a tenth of them threads of a quiet machine
-slept so often that one trained alone, and 784-10-10 took 1.3 of the time; beside two busy loops more cost nothing."""
 FUTEX: Final = MappingProxyType({"x86_64": 202, "aarch64": 98, "riscv64": 98, "ppc64le": 221})
 """Linux's number of the system call that sleeps until memory changes, for little-endian processors."""
 CAN_SLEEP: Final = sys.platform == "linux" and platform.machine() in FUTEX
@@ -108,7 +105,7 @@ def meet(counters, threads, phase):
         if load(counters, ASLEEP):
             wake(counters)
         return
-    for _ in range(SPINS):
+    for _ in range(counters[READS]):
         if load(counters, ARRIVED) >= target:
             return
     fetch_add(counters, SLEPT, 1)
