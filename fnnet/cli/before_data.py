@@ -58,7 +58,7 @@ def _shown(size: tuple[int, int] | None) -> str:
 
 def _remedy(model: Model, option: str, value: object) -> str:
     """Return what to do about an option that says otherwise than the model how images are read."""
-    if option not in OF_THE_MODEL or model.preprocessing._replace(faint=PLAIN.faint) != PLAIN:
+    if option not in OF_THE_MODEL or model.preprocessing._replace(faint=PLAIN.faint, signed=PLAIN.signed) != PLAIN:
         return "leave it out, and give images stored like those that the model was trained on"
     return f"leave it out, and start on what 'fnnet data convert OUT {option} {value}' makes of the data"
 

@@ -74,13 +74,11 @@ def predict(
     quiet: bool,
 ) -> int:
     """Predict the class of each image in the files."""
-    from fnnet.data.child import kept
     from fnnet.files.model import load_model
 
     if kaggle and not output:
         raise UsageError("has no effect", where="--kaggle", expected="--output FILE", found="no --output")
     notify = Notices(quiet)
-    predictions: list[Prediction] = []
     failures: list[dict[str, str]] = []
 
     def fail(file: str, error: FnnetError) -> None:
@@ -92,17 +90,7 @@ def predict(
     model = load_model(model_path)
     kernels, _ = load_kernels(jit, threads, notify, ["infer"])
     columns = {"label_column": label_column, "first_index": first_index, "transpose": transpose, "image": image}
-    with kept():
-        for file in files:
-            try:
-                new = _predict(model, file, kernels, columns, notify)
-                new = _with_ids(new, file, model.image_shape, notify) if kaggle else new
-            except UsageError:  # of an option, not of the file
-                raise
-            except FnnetError as error:
-                fail(file, error)
-            else:
-                predictions += new
+    predictions = _predict_files(model, files, kernels, columns, kaggle, fail, notify)
     _note(predictions, model, kaggle, notify)
     if output and not failures:
         _write(output, model, predictions, kaggle, notify)
@@ -166,12 +154,47 @@ def _in_folders(files: tuple[str, ...], fail: Callable[[str, FnnetError], None],
     return tuple(found)
 
 
-def _predict(model: Model, file: str, kernels: Any, columns: dict[str, Any], notify: Notices) -> list[Prediction]:
+def _predict_files(
+    model: Model,
+    files: tuple[str, ...],
+    kernels: Any,
+    columns: dict[str, Any],
+    kaggle: bool,
+    fail: Callable[[str, FnnetError], None],
+    notify: Notices,
+) -> list[Prediction]:
+    """Return the predictions of all files; call `fail` for one that cannot be read, or not for sure."""
+    from fnnet.data.child import kept
+    from fnnet.data.ranges import SIGNED, UNIT, differs
+
+    found: dict[str, list[Prediction]] = {}
+    ranges: dict[str, tuple[str, ...]] = {}
+    with kept():
+        for file in files:
+            try:
+                new, ranges[file] = _predict(model, file, kernels, columns, notify)
+                found[file] = _with_ids(new, file, model.image_shape, notify) if kaggle else new
+            except UsageError:  # of an option, not of the file
+                raise
+            except FnnetError as error:
+                fail(file, error)
+    for file in found if any(SIGNED in each for each in ranges.values()) else ():
+        if UNIT in ranges[file]:  # it may be from -1 to 1 without a number below 0
+            fail(file, differs(file))
+            found[file] = []
+    return [each for file in files for each in found.get(file, [])]
+
+
+def _predict(
+    model: Model, file: str, kernels: Any, columns: dict[str, Any], notify: Notices
+) -> tuple[list[Prediction], tuple[str, ...]]:
+    """Return the predictions of a file, and the ranges that its pixels were scaled from."""
     from fnnet import data
     from fnnet.core.public import best_classes, scores
     from fnnet.data.blank import is_blank
     from fnnet.data.from_path import BINARY
     from fnnet.data.preprocess import is_dim
+    from fnnet.data.ranges import ranges_noted
     from fnnet.data.strokes import looks_dark
 
     notes: list[str] = []
@@ -185,7 +208,7 @@ def _predict(model: Model, file: str, kernels: Any, columns: dict[str, Any], not
     dark = looks_dark(x, model.image_shape) & ~blank
     best, dim = best_classes(logits).tolist(), (is_dim(x) & ~blank).tolist()
     each = zip(x, dark.tolist(), blank.tolist(), best, kernels.softmax(logits), dim, strict=True)
-    return [Prediction(file, i, len(x), *parts) for i, parts in enumerate(each)]
+    return [Prediction(file, i, len(x), *parts) for i, parts in enumerate(each)], ranges_noted(notes)
 
 
 def _with_ids(predictions: list[Prediction], file: str, shape: tuple[int, int], notify: Notices) -> list[Prediction]:

@@ -69,6 +69,8 @@ class Preprocessing(NamedTuple):
     faint       an image whose pixels, all but three, differ from their median by at most this is blank; -1 if none is,
                 for a network that was trained on blank images too.
     resize      True if pictures of any size are scaled to that of the model's images.
+    signed      True if numbers with fractions were from -1 to 1 in the files; others than these are then refused where
+                they may be either, and not taken as from 0 to 1.
     """
 
     pixel_max: int = 255
@@ -79,6 +81,7 @@ class Preprocessing(NamedTuple):
     colour: str = "luma"
     faint: int = 24
     resize: bool = False
+    signed: bool = False
 
 
 @array_tuple

@@ -92,14 +92,14 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         if block.startswith(b"{"):
             _check_sparse(attributes, table)
             parts = [_sparse(each, number, table) for number, each in _chain(line, block, rows)]
-            x, labels, more = _of_pairs(parts, table, bytes_on_disk(file.fileno()))
+            x, labels, more = _of_pairs(parts, table, bytes_on_disk(file.fileno()), wanted.pixel_range)
         else:
             lines = Lines(",", path)
             cells = [
                 parse(_dense(each, number, table), number, table.columns, lines)
                 for number, each in _chain(line, block, rows)
             ]
-            x, labels, more = assemble(cells, table.columns, lines)
+            x, labels, more = assemble(cells, table.columns, lines, wanted.pixel_range)
     notes += [*table.columns.notes, *more]
     at, shape = os.fsdecode(path), table.columns.shape or image_shape(x.shape[1], wanted.shape)
     unit = any(note.code == "unit-pixels" for note in more)
@@ -273,10 +273,10 @@ def _taken(body: bytes, column: int) -> tuple[bytes | None, bytes]:
     return found[1].strip(), before + b"," + after if before and after else before or after
 
 
-def _of_pairs(parts: list[Pairs], table: Table, packed: int) -> tuple[Array, Array | None, list[Note]]:
+def _of_pairs(parts: list[Pairs], table: Table, packed: int, given: str) -> tuple[Array, Array | None, list[Note]]:
     """Return the images, the labels and the notes of sparse lines."""
     columns, path = table.columns, table.path
-    x, notes = dense(parts, 0, len(columns.pixels_at), path, packed)
+    x, notes = dense(parts, 0, len(columns.pixels_at), path, packed, given)
     if columns.label_at is None:
         return x, None, notes
     labels = np.concatenate([part.labels for part in parts]).astype(np.int64)

@@ -15,7 +15,7 @@ from fnnet.data.grey import colours_at, ink_of, opacity_notes, over_black, weigh
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.preprocess import spread
-from fnnet.data.ranges import REACHED, SIGNED, UNIT, UNREACHED, WHOLE, ZERO, scaled_notes
+from fnnet.data.ranges import REACHED, SIGNED, UNIT, UNREACHED, WHOLE, ZERO, reached, scaled_notes
 from fnnet.data.reader import Content
 from fnnet.files.disk import refuse
 from fnnet.limits import MAX_CLASSES
@@ -207,8 +207,7 @@ def _as_bytes(x: Array, where: AnyPath, name: str, notes: list[Note], given: str
         return x.astype(np.uint8, copy=False), ""
     kind = _range_of(x, given, where, name)
     unit, lowest = kind != WHOLE, -1 if kind == SIGNED else 0
-    if unit:
-        notes += scaled_notes([SIGNED if lowest else UNIT], name)
+    notes += scaled_notes([kind], name)
     found = np.empty(x.shape, np.uint8)
     for part in _pieces(len(x), x[0].size):
         values = x[part].astype(np.float64)
@@ -221,7 +220,7 @@ def _as_bytes(x: Array, where: AnyPath, name: str, notes: list[Note], given: str
             fix = BYTES if given else "round them, or divide by 255"
             refuse("pixel is not a whole number", where, place, expected, x[part][at], fix)
         found[part] = whole
-    return found, kind
+    return found, reached(kind, found)
 
 
 def _range_of(x: Array, given: str, where: AnyPath, name: str) -> str:

@@ -188,7 +188,7 @@ class Table:
             source.check(rows * len(columns.pixels_at))
         if not rows:
             refuse("empty dataset", source.path, SCHEMA, "at least 1 row of numbers", "0 rows", "fetch the file again")
-        x, labels, notes = assemble(parts, columns, Lines(",", source.path))
+        x, labels, notes = assemble(parts, columns, Lines(",", source.path), source.wanted.pixel_range)
         if self.texts:
             at = self.there[columns.labels_at[0]]
             labels, named = labels_of(self.texts, source.path, at, source.wanted)

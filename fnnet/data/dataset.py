@@ -231,9 +231,14 @@ def with_classes(dataset: Dataset, classes: tuple[str, ...], notify: Notify = la
 
     The data set is returned as it is if it has the same classes, or others.
     notify   called with a note of the classes that it has not.
+    Raises   DataError for one-hot labels with columns for some of the classes: they do not say for which.
     """
     if dataset.classes == classes or not set(dataset.classes) <= set(classes):
         return dataset
+    one_hot = dataset.numbered and any(note.code == "one-hot" for note in dataset.notes)
+    if one_hot and len(dataset.classes) < len(classes):
+        expected, fix = f"{len(classes):,}, one for each class", "give a column for every class of the model"
+        refuse(COLUMNS, dataset.source, "one-hot labels", expected, len(dataset.classes), fix)
     order = np.array([classes.index(name) for name in dataset.classes])
     train, test = dataset.train, dataset.test
     train = train._replace(labels=freeze(order[train.labels]))

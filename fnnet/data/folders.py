@@ -20,15 +20,16 @@ from fnnet.files.disk import refuse
 
 
 def read_class_folders(
-    folder: Path, size: tuple[int, int] | None = None, fix: str = ""
+    folder: Path, size: tuple[int, int] | None = None, fix: str = "", signed: bool = False
 ) -> tuple[Content, tuple[str, ...]]:
     """Return the training set, with the test set if there is one, and the class names; see `find_layout`.
 
     size   (height, width) that pictures of any size are scaled to; None if all must have that of the first.
     fix    what to do with pictures of several sizes.
+    signed   as `in_one_range` takes it.
     """
     layout = find_layout(folder)
-    return in_one_range(lambda found: _read_layout(layout, size, fix, found), folder), layout.classes
+    return in_one_range(lambda found: _read_layout(layout, size, fix, found), folder, signed), layout.classes
 
 
 def _read_layout(layout: Layout, size: tuple[int, int] | None, fix: str, pixel_range: str) -> Content:

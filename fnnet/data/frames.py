@@ -75,7 +75,7 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
     numbers = _numbers(frame, read, columns)
     inside = _inside(columns, read)
     parts = [_part(numbers[row : row + ROWS], row, inside, names, read) for row in range(0, len(numbers), ROWS)]
-    x, labels, notes = assemble(parts, inside, Lines(",", FRAME))
+    x, labels, notes = assemble(parts, inside, Lines(",", FRAME), wanted.pixel_range)
     classes: tuple[str, ...] = ()
     if texts:
         labels, classes = labels_of(texts, FRAME, names[columns.labels_at[0]], wanted)

@@ -22,7 +22,7 @@ from fnnet.data.notes import Note
 from fnnet.data.order import Order, order_of
 from fnnet.data.payload import GZIP, looks_like_idx
 from fnnet.data.preprocess import ABOVE, AUTOMATIC, Reading
-from fnnet.data.ranges import WHOLE, in_one_range
+from fnnet.data.ranges import INSIDE, SIGNED, WHOLE, in_one_range
 from fnnet.data.reader import Content, Wanted, check_columns, check_first_index, read_as, size
 from fnnet.errors import DataError, UsageError
 from fnnet.files.disk import read_head, refuse
@@ -51,6 +51,7 @@ def from_path(
     if not found and reading.first_label:
         _refuse_first_label(f"{path}, which names its classes")
     notes = [*order.notes, *(note for each in found for note in _packing(each))]
+    signed = known is not None and known.signed
     if not path.is_dir():
         shape = flat and flat[::-1] if transposed else flat
         wanted = Wanted(
@@ -63,7 +64,7 @@ def from_path(
             known=known is not None,
             names=classes,
         )
-        content = in_one_range(lambda found: _read_file(path, wanted._replace(pixel_range=found)), path)
+        content = in_one_range(lambda given: _read_file(path, wanted._replace(pixel_range=given)), path, signed)
     else:
         check_first_index(reading.first_index, f"the folder {path}")
         notes += _beside_idx(path) if found else ()
@@ -72,9 +73,9 @@ def from_path(
         stored = size and size[::-1] if transposed else size
         fix = f"scale the images alike, or {'train a model with' if known else 'set'} --size"
         if found:
-            content = in_one_range(lambda _: read_idx_folder(path, found), path)
+            content = in_one_range(lambda _: read_idx_folder(path, found), path, signed)
         else:
-            content, classes = _class_folders(path, stored, fix)
+            content, classes = _class_folders(path, stored, fix, signed)
     _check_several(content, path)
     if reading.first_label and content.labels is not None and all(part.one_hot for part, _ in labelled(content)):
         _refuse_first_label(f"{content.labels_at}, one-hot labels, whose columns are the classes")
@@ -116,10 +117,10 @@ def _read_file(path: Path, wanted: Wanted) -> Content:
     return formats.read(path, wanted)
 
 
-def _class_folders(path: Path, size: tuple[int, int] | None, fix: str) -> tuple[Content, tuple[str, ...]]:
+def _class_folders(path: Path, size: tuple[int, int] | None, fix: str, signed: bool) -> tuple[Content, tuple[str, ...]]:
     from fnnet.data.folders import read_class_folders
 
-    return read_class_folders(path, size, fix)
+    return read_class_folders(path, size, fix, signed)
 
 
 def _refuse_first_label(found: str) -> NoReturn:
@@ -156,7 +157,9 @@ def from_frame(
     shape = flat and flat[::-1] if order.transpose else flat
     with naming_arguments():
         classes = check_classes(classes)
-        content = read_frame(frame, Wanted(True, shape, reading.label_column, reading.image, names=classes))
+        wanted = Wanted(True, shape, reading.label_column, reading.image, names=classes)
+        signed = known is not None and known.signed
+        content = in_one_range(lambda given: read_frame(frame, wanted._replace(pixel_range=given)), FRAME, signed)
         _check_several(content, FRAME)
         classes = content.classes or classes
         check_first_index(reading.first_index, "a frame")
@@ -184,6 +187,7 @@ def _measured(
         if reading.pixel_max == 1 and any(note.code == "unit-pixels" for note in content.notes):
             reading = reading._replace(pixel_max=None)  # 1 has become 255 where the file was read
         known, more = preprocess.measure(reading, content.x, content.image_shape, content.lossy, content.ink)
+        known = known._replace(signed=not {SIGNED, INSIDE}.isdisjoint(content.pixel_ranges))
         told += more
     with _for_a_model() if given else nullcontext():
         return dataset_of(name, source, content, classes, known, notify, told, compared, reading.first_label, named)
@@ -250,11 +254,10 @@ def read_images(
         labelled=False, shape=stored, label_column=label_column, image=image, transpose=preprocessing.transpose,
         first_index=first_index, resize=preprocessing.resize, known=True,
     )  # fmt: skip
-    if is_frame(path):
-        with naming_arguments():
-            content = read_frame(path, wanted)
-    else:
-        content = formats.read(path, wanted)
+    read = read_frame if is_frame(path) else formats.read
+    with naming_arguments() if is_frame(path) else nullcontext():
+        signed = preprocessing.signed
+        content = in_one_range(lambda given: read(path, wanted._replace(pixel_range=given)), where, signed)
     if content.by_row and transpose is None:
         order, preprocessing, stored = Order(False), preprocessing._replace(transpose=False), shape
     if content.image_shape != stored:

@@ -93,7 +93,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     notes = list(columns.notes)
     if lines.separator != ",":
         notes.append(Note("separator", f"{os.fsdecode(path)}: cells are separated by {SEPARATORS[lines.separator]}"))
-    x, labels, more = assemble(parts, columns, lines)
+    x, labels, more = assemble(parts, columns, lines, wanted.pixel_range)
     classes: tuple[str, ...] = ()
     if texts and texts.found:
         labels, classes = labels_of(texts.found, path, str(texts.column + 1), wanted)
@@ -162,11 +162,13 @@ def check_images(
         refuse("a table, or images", path, "the columns", expected, f"{x.shape[1]:,} of fractions", fix)
 
 
-def assemble(parts: Sequence[Part], columns: Columns, lines: Lines) -> tuple[Array, Array | None, list[Note]]:
-    """Return pixels, labels and notes of the whole file."""
+def assemble(
+    parts: Sequence[Part], columns: Columns, lines: Lines, given: str
+) -> tuple[Array, Array | None, list[Note]]:
+    """Return pixels, labels and notes of the whole file; `given` is the range of fractions, as `Wanted` has it."""
     parts = [part for part in parts if len(part.x)]
     labels = np.concatenate([part.labels for part in parts])
-    parts, lowest = _in_one_range(parts, labels if len(columns.labels_at) > 1 else None, lines)
+    parts, lowest = _in_one_range(parts, labels if len(columns.labels_at) > 1 else None, lines, given)
     if len(columns.labels_at) < 2:
         x = np.ascontiguousarray(np.concatenate([part.x for part in parts]))
         found = labels[:, 0].astype(np.int64) if columns.labels_at else None
@@ -201,10 +203,13 @@ def _beside(x: Array) -> Array:
     return x if x.shape[1] <= 8 else np.concatenate([x[:, :4], x[:, -4:]], axis=1)
 
 
-def _in_one_range(parts: Sequence[Part], edges: Array | None, lines: Lines) -> tuple[Sequence[Part], int | None]:
+def _in_one_range(
+    parts: Sequence[Part], edges: Array | None, lines: Lines, given: str
+) -> tuple[Sequence[Part], int | None]:
     """Return parts whose x are bytes of one range, and its lowest number, 0 or -1; None if they are bytes in the file.
 
     edges   the columns of which one is a pixel, if they are apart.
+    given   the range of fractions, as `Wanted` has it.
     Raises   DataError for pixels of several ranges.
     """
     fraction = next((part.fraction for part in parts if part.fraction), "")
@@ -216,9 +221,9 @@ def _in_one_range(parts: Sequence[Part], edges: Array | None, lines: Lines) -> t
     least = min(part.least for part in parts)
     if edges is not None and edges.min() < least:
         mixed(fraction, f"{edges.min():g}", lines)
-    if least >= 0:
+    if least >= 0 and given != SIGNED:
         return [part if part.fraction else part._replace(x=part.x * np.uint8(255)) for part in parts], 0
-    if least > -1:
+    if least > -1 and given != SIGNED:
         expected, found = f"{WHOLE}, {REACHED}", f"pixels from {least:g}"
         refuse("not a pixel: a number below 0", lines.path, fraction, expected, found, UNREACHED)
     if not any(part.x.any() for part in parts):

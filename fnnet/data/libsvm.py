@@ -20,6 +20,7 @@ from fnnet.data.bounds import bytes_on_disk
 from fnnet.data.csv_lines import blocks
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
+from fnnet.data.ranges import ranges_in_table
 from fnnet.data.reader import BINARY, Content, Format, Wanted, size
 from fnnet.data.sparse import Pairs, dense, parse_pairs
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
@@ -66,12 +67,12 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     every = all((part.counts == last - first + 1).all() for part in parts)
     shape = wanted.shape or _square(last - first + 1, every, path)
     _check_fits(shape, first, last, every, path, THAT_SIZE if wanted.known else OTHER)
-    x, more = dense(parts, first, math.prod(shape), path, bytes_on_disk(file.fileno()))
+    x, more = dense(parts, first, math.prod(shape), path, bytes_on_disk(file.fileno()), wanted.pixel_range)
     _check_width(x, shape, last - first + 1, path, wanted)
     labels, of_labels = _labels(parts, path)
     at = os.fsdecode(path)
-    notes += [*more, *of_labels]
-    return Content(x, labels, shape, labels_at=at, shape_at=f"index {last}", notes=tuple(notes))
+    all_notes, ranges = (*notes, *more, *of_labels), ranges_in_table(x, more)
+    return Content(x, labels, shape, labels_at=at, shape_at=f"index {last}", notes=all_notes, pixel_ranges=ranges)
 
 
 FORMAT: Final = Format("libsvm", _recognise, _read, numbered=True)

@@ -9,15 +9,19 @@ from fnnet.core.params import Array
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content
+from fnnet.errors import DataError
 from fnnet.files.disk import refuse
 
 WHOLE: Final = "0 to 255"
 UNIT: Final = "0 to 1"
 SIGNED: Final = "-1 to 1"
+INSIDE: Final = "-1 to 1, without -1"
+"""Numbers that others of their set, or a model, show to be from -1 to 1."""
 SCALED: Final = (UNIT, SIGNED)
 """The ranges that are scaled to bytes."""
 ZERO: Final = "0"
 """Numbers that are all 0: white of -1 to 1 is 1, and black of the other ranges is 0."""
+STORE_BYTES: Final = "store bytes from 0 to 255"
 TO_BYTES: Final = "((x + 1) * 127.5).round().astype(np.uint8)"
 REACHED: Final = f"{UNIT}, or {SIGNED} with -1 among them"
 UNREACHED: Final = f"if they are from {SIGNED}, store {TO_BYTES}"
@@ -31,7 +35,14 @@ def scaling(found: str) -> str:
 
 def scaled_notes(ranges: Iterable[str], place: str) -> list[Note]:
     """Return a note for each of the ranges that is scaled."""
-    return [Note("unit-pixels", f"{place}: {scaling(found)}") for found in ranges if found in SCALED]
+    found = dict.fromkeys(SIGNED if each == INSIDE else each for each in ranges)
+    return [Note("unit-pixels", f"{place}: {scaling(each)}") for each in found if each in SCALED]
+
+
+def ranges_noted(notes: Iterable[str]) -> tuple[str, ...]:
+    """Return the ranges that notes say are scaled."""
+    told = list(notes)
+    return tuple(each for each in SCALED if any(scaling(each) in note for note in told))
 
 
 def ranges_in_table(x: Array, notes: Sequence[Note]) -> tuple[str, ...]:
@@ -39,27 +50,51 @@ def ranges_in_table(x: Array, notes: Sequence[Note]) -> tuple[str, ...]:
 
     x   as bytes. Whole numbers are ambiguous only if they are no more than 1.
     """
-    noted = [each for each in SCALED if any(scaling(each) in note for note in notes)]
-    return tuple(noted) or ((WHOLE,) if 0 < x.max() <= 1 else ())
+    if noted := ranges_noted(notes):
+        return (reached(SIGNED, x),) if SIGNED in noted else noted
+    return (WHOLE,) if 0 < x.max() <= 1 else ()
 
 
-def in_one_range(read: Callable[[str], Content], where: AnyPath) -> Content:
+def reached(found: str, x: Array) -> str:
+    """Return the range of numbers that were read in the range `found` as the bytes x."""
+    return INSIDE if found == SIGNED and x.min() else found
+
+
+def in_one_range(read: Callable[[str], Content], where: AnyPath, signed: bool = False) -> Content:
     """Return what `read` returns, read again in one range if parts of it were read in several.
 
     An image from -1 to 1 with no number below 0 looks like one from 0 to 1; one from 0 to 255 of 0 and 1 alone, too.
-    read   takes the range that all numbers are of; "" if each part shows its own.
-    Raises   DataError if there is no range that all are of.
+    read     takes the range that all numbers are of; "" if each part shows its own.
+    signed   True if a model, or the training set, has numbers from -1 to 1.
+    Raises   DataError if there is no range that all are of, or it may be either.
     """
-    content = read("")
+    try:
+        content = read("")
+    except DataError as error:
+        if error.fix != UNREACHED:
+            raise
+        content = read(SIGNED)  # others may show it
+        if not signed and SIGNED not in _ranges(content):
+            raise error from None
     found = _ranges(content)
-    if not _differ(found):
-        return content
-    content = read(SIGNED if SIGNED in found else WHOLE)
-    found = _ranges(content)
-    if _differ(found):  # tables show the range of each file themselves
+    if _differ(found):
+        content = read(SIGNED if SIGNED in found else WHOLE)
+        found = _ranges(content)
+    if _differ(found):
         expected, seen = "one range for all images of the set", " and ".join(sorted(found))
-        refuse("pixels of several ranges", where, "the images", expected, seen, "store bytes from 0 to 255")
+        refuse("pixels of several ranges", where, "the images", expected, seen, STORE_BYTES)
+    if signed and UNIT in found:
+        problem, seen = "the range of the pixels is not clear", f"numbers from {UNIT}"
+        expected = f"numbers from {SIGNED}, some below 0, as those of training, or bytes"
+        refuse(problem, where, "the images", expected, seen, STORE_BYTES)
     return content
+
+
+def differs(where: AnyPath) -> DataError:
+    """Return the error of a file from 0 to 1 beside others, for the same model, from -1 to 1."""
+    expected = f"the range of the other files, {SIGNED}, with numbers below 0"
+    found = f"numbers from {UNIT}, which may be of either"
+    return DataError("pixels of several ranges", where=where, expected=expected, found=found, fix=STORE_BYTES)
 
 
 def _ranges(content: Content) -> set[str]:
@@ -67,4 +102,5 @@ def _ranges(content: Content) -> set[str]:
 
 
 def _differ(found: set[str]) -> bool:
-    return len(found if SIGNED in found else found - {ZERO}) > 1
+    signed = found & {SIGNED, INSIDE}
+    return len(found - signed if signed else found - {ZERO}) > (0 if signed else 1)

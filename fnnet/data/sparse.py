@@ -15,7 +15,7 @@ from fnnet.data.csv_lines import MAX_LINE, check_line
 from fnnet.data.csv_numbers import LONGEST, NUMBER, scaled
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
-from fnnet.data.ranges import REACHED, UNREACHED, WHOLE
+from fnnet.data.ranges import REACHED, SIGNED, UNIT, UNREACHED, WHOLE, scaling
 from fnnet.files.disk import refuse
 
 MOST_PIXELS: Final = 2**20
@@ -176,16 +176,19 @@ def _pair(field: str, before: int, place: str, path: AnyPath) -> tuple[int, floa
     return index, value
 
 
-def dense(parts: Sequence[Pairs], first: int, pixels: int, path: AnyPath, packed: int) -> tuple[Array, list[Note]]:
+def dense(
+    parts: Sequence[Pairs], first: int, pixels: int, path: AnyPath, packed: int, given: str
+) -> tuple[Array, list[Note]]:
     """Return the images, uint8 (n, pixels), with a note if their pixels are fractions; pixels left out are 0.
 
     first    the number of the first pixel.
     packed   the bytes of the file on disk, which bound what it may expand to.
+    given    the range of fractions, as `Wanted` has it.
     Raises   DataError for numbers that are neither whole nor all from 0 to 1 nor all from -1 to 1.
     """
     count = sum(len(part.labels) for part in parts)
     check_expansion(count * pixels, packed, path, f"index {first + pixels - 1}")
-    unit, lowest, notes = _range(parts, path)
+    unit, lowest, notes = _range(parts, path, given)
     x = np.full((count, pixels), 0 if lowest == 0 else 128, np.uint8)
     row = 0
     for part in parts:
@@ -196,20 +199,20 @@ def dense(parts: Sequence[Pairs], first: int, pixels: int, path: AnyPath, packed
     return x, notes
 
 
-def _range(parts: Sequence[Pairs], path: AnyPath) -> tuple[bool, int, list[Note]]:
+def _range(parts: Sequence[Pairs], path: AnyPath, given: str) -> tuple[bool, int, list[Note]]:
     """Return whether pixels are fractions, the lowest value that they may have, and the note that says so."""
     odd = next((part.odd for part in parts if part.odd), None)
     if odd is None:
         return False, 0, []
     least = min(float(part.values.min(initial=0)) for part in parts)
     most = max(float(part.values.max(initial=0)) for part in parts)
-    if most > 1 or (least < 0 and not (least == -1 and most > 0)):
+    if most > 1 or (least < 0 and given != SIGNED and not (least == -1 and most > 0)):
         expected = "whole numbers from 0 to 255, or all of them from 0 to 1 or from -1 to 1"
         found = f"{odd[1]}, and others from {least:g} to {most:g}"
         signed = most <= 1 and least > -1
         expected = f"{WHOLE}, {REACHED}" if signed else expected
         fix = UNREACHED if signed else "scale all images alike"
         refuse("pixels of no known range", path, odd[0], expected, found, fix)
-    lowest = -1 if least < 0 else 0
-    text = "from -1 to 1 are scaled to 0 to 255, and those left out are 0: half grey" if lowest else ""
-    return True, lowest, [Note("unit-pixels", f"pixels {text or 'from 0 to 1 are scaled to 0 to 255'}")]
+    lowest = -1 if least < 0 or given == SIGNED else 0
+    text = f"{scaling(SIGNED)}, and those left out are 0: half grey" if lowest else scaling(UNIT)
+    return True, lowest, [Note("unit-pixels", text)]

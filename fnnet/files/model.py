@@ -21,12 +21,15 @@ from fnnet.files.container import Kind
 from fnnet.files.disk import DISK, FileSystem
 from fnnet.names import ACTIVATIONS
 
-MODEL: Final = Kind("model", 4, 2**20, 1)
-PLAIN: Final = MODEL._replace(version=3)
-"""What one network is written as: only the members of a committee need version 4."""
+MODEL: Final = Kind("model", 5, 2**20, 1)
+PLAIN: Final = 3
+MEMBERS: Final = 4
+"""The versions that one network and the members of a committee need; `signed` pixels need the last."""
 COLOUR: Final = Preprocessing().colour
 ADDED: Final = frozenset({"faint", "resize"})
 """Fields of the preprocessing that version 2 of the format did not have: they are as by default."""
+SIGNED: Final = "signed"
+"""The field that is written only where it is true."""
 KEYS: Final = frozenset({"sizes", "activation", "classes", "image_shape", "preprocessing", "training"})
 
 
@@ -47,26 +50,32 @@ def save_model(path: str | os.PathLike[str], model: Model, *, disk: FileSystem =
             found="an Activation",
             fix="store the parameters with numpy.savez, and keep the Activation in the program",
         )
-    kind, sizes, tensors = _described(model.params)
-    preprocessing = model.preprocessing
+    version, sizes, tensors = _described(model.params)
+    preprocessing: Any = model.preprocessing
+    if isinstance(preprocessing, Preprocessing):
+        preprocessing = preprocessing._asdict()
+        if preprocessing[SIGNED] is False:
+            del preprocessing[SIGNED]
+        else:
+            version = MODEL.version
     about = {
         **sizes,
         "activation": model.activation,
         "classes": model.classes,
         "image_shape": model.image_shape,
-        "preprocessing": preprocessing._asdict() if isinstance(preprocessing, Preprocessing) else preprocessing,
+        "preprocessing": preprocessing,
         "training": model.training,
     }
-    container.save(path, kind, about, tensors, _model, disk)
+    container.save(path, MODEL._replace(version=version), about, tensors, _model, disk)
 
 
-def _described(network: Params | Committee) -> tuple[Kind, dict[str, Any], dict[str, Array]]:
-    """Return how a network is written: the kind of file, the sizes of its layers, and its arrays by name."""
+def _described(network: Params | Committee) -> tuple[int, dict[str, Any], dict[str, Array]]:
+    """Return how a network is written: the version it needs, the sizes of its layers, and its arrays by name."""
     if not isinstance(network, Committee):
         return PLAIN, {"sizes": layer_sizes(check_params(network))}, tensors_of("layers", network)
     members = check_committee(network).members
     each = [tensors_of(_prefix(number), member) for number, member in enumerate(members)]
-    return MODEL, {"members": [*map(layer_sizes, members)]}, {name: part[name] for part in each for name in part}
+    return MEMBERS, {"members": [*map(layer_sizes, members)]}, {name: part[name] for part in each for name in part}
 
 
 def _prefix(number: int) -> str:
@@ -183,7 +192,7 @@ def _preprocessing(about: Any) -> Preprocessing:
     if about == "bytes/255":
         return Preprocessing()
     fields = frozenset(Preprocessing._fields)
-    if not isinstance(about, dict) or set(about) not in (fields, fields - ADDED):
+    if not isinstance(about, dict) or set(about) | {SIGNED} not in (fields, fields - ADDED):
         expected = f"an object of {', '.join(Preprocessing._fields)}"
         raise ModelError("unknown preprocessing", expected=expected, found=repr(about)[:80])
     found = Preprocessing(**about)
@@ -192,8 +201,8 @@ def _preprocessing(about: Any) -> Preprocessing:
     if not (whole and 1 <= most <= 255 and 0 <= paper <= most and 0 <= ink <= most and 0 <= blank < abs(ink - paper)):
         expected = "pixel_max from 1 to 255, paper and ink two values up to it, blank less than they differ by"
         raise ModelError("unknown preprocessing", expected=expected, found=found[:4])
-    flags = isinstance(found.transpose, bool) and isinstance(found.resize, bool)
+    flags = all(isinstance(each, bool) for each in (found.transpose, found.resize, found.signed))
     if not (flags and found.colour == COLOUR and -1 <= found.faint <= 255):
-        expected = f"transpose and resize true or false, colour {COLOUR}, faint from -1 to 255"
+        expected = f"transpose, resize and signed true or false, colour {COLOUR}, faint from -1 to 255"
         raise ModelError("unknown preprocessing", expected=expected, found=found[4:])
     return found

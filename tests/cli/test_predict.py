@@ -122,3 +122,22 @@ def test_f38_file_names_that_could_steer_a_terminal(name, model, folder, run):
     assert [line.partition(":")[0] for line in result.err.splitlines()] == ["error", "note"]
     document = run("predict", model, good, bad, "--json").json
     assert [each["file"] for each in document["predictions"] + document["failures"]] == [good, bad]
+
+
+def test_f37_files_of_floats_from_several_ranges_are_not_answered_in_one_command(model, run, tmp_path):
+    """A picture from -1 to 1 with no number below 0 looks like one from 0 to 1."""
+    x = data.load("digits").test.x[:5].reshape(5, 28, 28)
+    light = 128 + x[:1] // 2
+    for name, array in (("dark", x / 127.5 - 1), ("light", light / 127.5 - 1), ("bytes", light), ("blank", x * 0.0)):
+        np.save(tmp_path / f"{name}.npy", array)
+    files = [tmp_path / f"{name}.npy" for name in ("light", "dark", "bytes", "blank")]
+    result = run("predict", model, *files, "--json")
+    reason = (
+        f"{files[0]}: pixels of several ranges; expected the range of the other files, -1 to 1, with numbers below 0, "
+        "found numbers from 0 to 1, which may be of either; store bytes from 0 to 255"
+    )
+    assert (result.code, result.json["failures"]) == (1, [{"file": str(files[0]), "error": reason}])
+    counts = [sum(each["file"] == str(file) for each in result.json["predictions"]) for file in files]
+    assert counts == [0, 5, 1, 5]
+    assert run("predict", model, files[0], "--json").code == 0
+    assert run("predict", model, *files[1:], "--json").code == 0

@@ -117,3 +117,14 @@ def test_the_first_label_is_that_of_the_part_with_integers(form, columns, tmp_pa
     found = data.load(str(form(tmp_path, arrays(train, test))), reading=Reading(first_label=1))
     assert np.array_equal(found.train.labels, Y)
     assert np.array_equal(found.test.labels, Y[SOME])
+
+
+@FORMS
+def test_columns_of_some_of_a_models_classes_do_not_say_which(form, tmp_path):
+    """`evaluate --classes 9` on a model of ten: the columns may be those of any nine."""
+    found = data.load(str(form(tmp_path, arrays(without_5(Y[SOME]), part=SOME))), classes=tuple("012345678"))
+    with pytest.raises(DataError, match=r"one-hot labels.*expected 10, one for each class, found 9") as raised:
+        data.with_classes(found, tuple("0123456789"))
+    assert missing_parts(raised.value) == []
+    turned = tuple("876543210")
+    assert np.array_equal(data.with_classes(found, turned).train.labels, 8 - found.train.labels)

@@ -105,6 +105,7 @@ PREPROCESSING = [
     Preprocessing(paper=255, ink=0),
     Preprocessing(16, 0, 16, transpose=True),
     Preprocessing(200, 180, 3, 12),
+    Preprocessing(signed=True),
 ]
 
 
@@ -114,6 +115,15 @@ def test_preprocessing_is_kept(preprocessing, tmp_path):
     assert fnnet.load_model(tmp_path / "m").preprocessing == preprocessing
 
 
+def test_f45_only_pixels_from_minus_1_need_version_5(tmp_path):
+    """A file that needs no more than an older version had is written as that version; no other reads it wrongly."""
+    for signed, version in ((False, b'"version":"3"'), (True, b'"version":"5"')):
+        fnnet.save_model(tmp_path / "m", SMALL._replace(preprocessing=Preprocessing(signed=signed)))
+        content = (tmp_path / "m").read_bytes()
+        assert version in content.replace(b" ", b"")
+        assert (b"signed" in content) == signed
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -121,6 +131,7 @@ def test_preprocessing_is_kept(preprocessing, tmp_path):
         {"paper": -1}, {"paper": "0"}, {"ink": 256}, {"ink": 0}, {"blank": -1}, {"blank": 255}, {"blank": 1.0},
         {"transpose": 1}, {"transpose": None}, {"colour": "mean"},
         {"paper": 200, "ink": 100, "blank": 100}, {"paper": 100, "ink": 200, "blank": 150},
+        {"signed": 1}, {"signed": None},
         {"faint": -2}, {"faint": 256}, {"faint": 24.0}, {"faint": None}, {"resize": 1}, {"resize": [28, 28]},
     ],
     ids=str,
@@ -177,7 +188,7 @@ def described(**changes):
         (described(image_shape=[2.0, 2]), "integer"),
         (described(training=float("nan")), "finite numbers"),
         (described(surprise=1), "surprise"),
-        (lambda header: header["__metadata__"].update(version="5"), "newer fnnet"),
+        (lambda header: header["__metadata__"].update(version="6"), "newer fnnet"),
         (lambda header: header["__metadata__"].update(version="zero"), "unknown format version"),
         (lambda header: header["__metadata__"].update(model="["), "damaged fnnet model"),
         (lambda header: header["__metadata__"].update(format="other"), "not an fnnet model"),
