@@ -1,4 +1,4 @@
-"""MATLAB's files: version 5 by SciPy, version 7.3, which is HDF5 with reversed axes, by h5py.
+"""MATLAB's files: versions 4 and 5 by SciPy, version 7.3, which is HDF5 with reversed axes, by h5py.
 
 MATLAB stores columns first and puts the images of an array along its last axis, Python along its first. Where neither
 the number of labels nor the size of an image shows which, the file is refused. Nor does an array of rows of pixels show
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import os
+import re
+import struct
 import warnings
 from io import BufferedReader
 from typing import Any, Final, Never
@@ -28,6 +30,11 @@ from fnnet.data.roles import role_of
 from fnnet.files.disk import refuse
 
 STARTS: Final = (b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file")
+VERSION_4: Final = (("<", 0), (">", 1000))
+"""Orders of bytes, and the number that says each in the kind of a variable, with which a file of version 4 begins."""
+KINDS_4: Final = {10 * stored + what for stored in range(6) for what in range(3)}
+"""How numbers are stored, and whether they are numbers, text or a sparse matrix."""
+NAME_4: Final = re.compile(rb"[A-Za-z][A-Za-z0-9_]{0,62}\0")
 ITEMS: Final = {
     "double": 8, "single": 4, "logical": 1,
     "int8": 1, "int16": 2, "int32": 4, "int64": 8, "uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8,
@@ -53,7 +60,7 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     Raises   DataError for missing names, axes that may be either, elements that are not numbers; whatever SciPy or h5py
              raises for a damaged file.
     """
-    found = _version_7(file, path, wanted) if file.peek(8).startswith(STARTS[1]) else _version_5(file, path, wanted)
+    found = _version_7(file, path, wanted) if file.peek(8).startswith(STARTS[1]) else _by_scipy(file, path, wanted)
     chosen = choose(list(found), wanted.labelled, path, "the variables")
 
     def part(images: str, labels: str | None) -> Content:
@@ -137,7 +144,7 @@ def _is_image(axes: tuple[int, ...], shape: tuple[int, int]) -> bool:
     return axes == shape or (axes[:2] == shape and axes[2:] in CHANNELS) or (axes[1:] == shape and axes[:1] in CHANNELS)
 
 
-def _version_5(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str, Any]:
+def _by_scipy(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str, Any]:
     """Return name -> numbers of the variables that are read, and name -> None of the others."""
     from scipy.io import loadmat, whosmat
 
@@ -198,7 +205,7 @@ def _flatten(name: str, value: Array, found: dict[str, Array], depth: int) -> No
 
 
 def _version_7(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str, Any]:
-    """As `_version_5`, for HDF5."""
+    """As `_by_scipy`, for HDF5."""
     import h5py
 
     with h5py.File(file, "r") as archive:
@@ -217,9 +224,22 @@ def _text(value: Any) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
+def _recognise(head: bytes, path: AnyPath) -> bool:
+    return head.startswith(STARTS) or any(_is_version_4(head, *order) for order in VERSION_4)
+
+
+def _is_version_4(head: bytes, order: str, least: int) -> bool:
+    """Return True for a variable's kind, rows, columns, whether it is complex, the length of its name, and that."""
+    if len(head) < 20:
+        return False
+    kind, rows, columns, imaginary, length = struct.unpack(f"{order}5i", head[:20])
+    plausible = kind - least in KINDS_4 and min(rows, columns) >= 0 and imaginary in (0, 1) and length > 0
+    return plausible and NAME_4.fullmatch(head[20 : 20 + length]) is not None
+
+
 FORMAT: Final = Format(
     "MATLAB",
-    lambda head, path: head.startswith(STARTS),
+    _recognise,
     Reader("MATLAB", __name__),
     extra="fnnet[formats]",
     suffixes=(".mat",),

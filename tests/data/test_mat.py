@@ -1,5 +1,7 @@
 """MATLAB's files as SciPy writes version 5 and as MATLAB writes version 7.3: which axis, which order of pixels."""
 
+import struct
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -8,7 +10,7 @@ from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
 from fnnet import data
-from fnnet.data import Reading, mat, named
+from fnnet.data import Reading, formats, mat, named
 from fnnet.errors import DataError
 from tests.tools.samples import missing_parts
 from tests.tools.written import matlab_7
@@ -24,6 +26,12 @@ def version_5(path, **arrays):
 
 def compressed(path, **arrays):
     savemat(path, arrays, do_compression=True)
+    return path
+
+
+def version_4(path, **arrays):
+    """Matrices alone, of floats and of whole numbers of 8 to 32 bits."""
+    savemat(path, arrays, format="4")
     return path
 
 
@@ -306,3 +314,64 @@ def test_complex_numbers_are_not_read_as_their_real_parts(tmp_path, which, neste
     arrays[which] = arrays[which] + 3j
     path = version_5(tmp_path / "a.mat", **({"set": arrays} if nested else arrays))
     refused(path, "not real numbers; expected numbers, .* found complex numbers; store real")
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "f4", "f8", ">f8"])
+@pytest.mark.parametrize("by_column", [False, True])
+@pytest.mark.parametrize("rows", ROWS)
+def test_version_4_is_read(rows, by_column, dtype, tmp_path):
+    """It has matrices alone: rows of pixels, or columns."""
+    x, y = images(20, 5, 6)
+    stored = ROWS[rows](x.transpose(0, 2, 1) if by_column else x)
+    path = version_4(tmp_path / "a", X=stored.astype(dtype), y=y[:, None].astype(float))
+    if dtype == ">f8":
+        path.write_bytes(swapped(path.read_bytes(), x.size, 20))
+    assert formats.format_of(formats.FORMATS, path).name == "MATLAB"
+    refused(
+        path,
+        "X: an image may be stored row by row or column by column; .* found rows of 30 pixels; say --transpose",
+        lambda path: data.load(path, flat=(5, 6)),
+    )
+    dataset = data.load(path, flat=(5, 6), reading=Reading(transpose=by_column))
+    assert np.array_equal(dataset.train.x, x.reshape(20, -1))
+    assert dataset.train.labels.tolist() == y.tolist()
+    found = data.read_images(path, (5, 6), transpose=by_column)
+    assert np.array_equal(found, x.reshape(20, -1))
+
+
+def swapped(content, *counts):
+    """A file of version 4 whose variables are of 64-bit floats, with the bytes in the other order."""
+    found, at = b"", 0
+    for count in counts:
+        kind, *rest = struct.unpack("<5i", content[at : at + 20])
+        name = content[at + 20 : at + 20 + rest[3]]
+        at += 20 + len(name)
+        values = np.frombuffer(content, "<f8", count, at)
+        found += struct.pack(">5i", kind + 1000, *rest) + name + values.astype(">f8").tobytes()
+        at += 8 * count
+    assert at == len(content)
+    return found
+
+
+def test_what_version_4_holds_besides_numbers_is_named(tmp_path):
+    x, y = images(20, 5, 6)
+    x, path = x.reshape(20, -1), tmp_path / "a.mat"
+    refused(version_4(path, X=x, y=np.array(["a"] * 20)), ": y: not an array of numbers; .* found text; store numbers")
+    savemat(path, {"X": csc_matrix(x / 1.0), "y": y / 1.0}, format="4")
+    refused(path, ": X: not an array of numbers; .* found a sparse matrix; store full")
+    refused(version_4(path, X=x + 1j, y=y / 1.0), "not real numbers; .* found complex numbers; store real")
+    refused(version_4(path, other=x), "the variables: no array x_train; expected x_train, y_train, found other")
+    refused(version_4(path, X=x, y=y[:9] / 1.0), r"X: counts differ; expected 9 images, .* found shape \(20, 30\)")
+    whole = version_4(path, X=x, y=y / 1.0).read_bytes()
+    path.write_bytes(whole[:-9])
+    refused(path, "damaged or unsupported MATLAB file; expected a whole MATLAB file, found Not enough bytes to read")
+
+
+@pytest.mark.parametrize("at", [0, 2, 7, 11, 12, 16, 20])
+def test_what_is_nearly_version_4_is_no_matlab_file(at, tmp_path):
+    whole = version_4(tmp_path / "a", X=np.zeros((3, 3))).read_bytes()
+    path = tmp_path / "b"
+    path.write_bytes(whole[:at] + b"\xf9" + whole[at + 1 :])
+    assert mat.FORMAT.recognise(whole, path)
+    assert not mat.FORMAT.recognise(path.read_bytes(), path)
+    assert not mat.FORMAT.recognise(whole[:19], path)
