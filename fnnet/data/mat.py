@@ -25,7 +25,8 @@ from fnnet.data.child import Reader
 from fnnet.data.named import assemble, choose, has_images
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
-from fnnet.data.reader import Content, Format, Wanted
+from fnnet.data.order import exchange
+from fnnet.data.reader import MISFIT, Content, Format, Wanted, size
 from fnnet.data.roles import role_of
 from fnnet.files.disk import refuse
 
@@ -50,6 +51,7 @@ DEEPEST: Final = 3
 """Structures within one another."""
 ORDER: Final = "say --transpose for column by column, as MATLAB stores them, or --no-transpose for row by row"
 IMAGES_LAST: Final = "store images as (height, width, n)"
+OTHER_SIZE: Final = "scale the images to that size, or train a model for theirs"
 NPZ: Final = "store the images as NPZ, images first"
 
 
@@ -81,7 +83,7 @@ def _part(x: Array, labels: Array | None, name: str, labels_name: str, path: Any
     if labels is not None and labels.ndim == 2 and x.ndim > 1:  # rows or columns with a single 1
         n = _common(labels, x, name, path)
         labels = labels if len(labels) == n else labels.T
-    x = images_first(x, None if labels is None else len(labels), wanted.shape, name, path)
+    x = images_first(x, None if labels is None else len(labels), wanted, name, path)
     notes: tuple[Note, ...] = ()
     if x.ndim == 2 and 1 not in image_shape(x.shape[1], wanted.shape):
         if wanted.transpose is None:
@@ -107,36 +109,54 @@ def _common(labels: Array, x: Array, name: str, path: AnyPath) -> int:
     return int(common.pop())
 
 
-def images_first(x: Array, n: int | None, shape: tuple[int, int] | None, name: str, path: AnyPath) -> Array:
+def images_first(x: Array, n: int | None, wanted: Wanted, name: str, path: AnyPath) -> Array:
     """Return `x` with the images along its first axis, a view.
 
-    n       the number of images if labels say it.
-    shape   (height, width) of an image if it is known; needed without labels.
-    Raises   DataError if they may lie along the first axis or the last.
+    n        the number of images if labels say it.
+    wanted   with the (height, width) of an image if it is known; needed without labels.
+    Raises   DataError if they may lie along the first axis or the last, or are of another size along both.
     """
+    shape = wanted.shape
     if n is not None:
         first, last = x.shape[0] == n, x.ndim > 1 and x.shape[-1] == n
-        if first and last and shape is not None and x.ndim > 2:
-            first, last = _is_image(x.shape[1:], shape), _is_image(x.shape[:-1], shape)
         if not (first or last):
             expected = f"{n:,} images, as many as labels, along the first or the last axis"
             refuse("counts differ", path, name, expected, f"shape {x.shape}", "store one label for each image")
+        if first and last and shape is not None and x.ndim > 2:
+            first, last = _axes_by_size(x, shape, wanted, name, path)
     elif shape is None:
         first, last = x.ndim < 3, x.ndim > 2
     elif x.shape == shape and math.prod(shape) not in shape:
         return x.reshape(1, *shape)
     elif planes := planes_along(x.shape, shape):
         return in_colours_or_grey(x, path, name, last=planes == "last")
-    elif x.ndim == 2:
-        first, last = x.shape[1] == math.prod(shape), x.shape[0] == math.prod(shape)
     else:
-        first, last = _is_image(x.shape[1:], shape), _is_image(x.shape[:-1], shape)
+        first, last = _axes_by_size(x, shape, wanted, name, path)
     if first and last:
         expected = "images along the first or the last axis"
         sized = shape is None and x.ndim > 2 and x.shape[1:3] != x.shape[:2]
         fix = f"say --image-size HxW, or {NPZ}" if sized else NPZ if x.ndim > 2 else IMAGES_LAST
         refuse("the axis of the images is not clear", path, name, expected, f"shape {x.shape}", fix)
     return np.moveaxis(x, -1, 0) if last else x
+
+
+def _axes_by_size(x: Array, shape: tuple[int, int], wanted: Wanted, name: str, path: AnyPath) -> tuple[bool, bool]:
+    """Return whether images of a size may lie along the first axis, and along the last; DataError along neither.
+
+    MATLAB lays images along the last axis: if those have height and width exchanged, a model's size does not show that
+    they lie along the first.
+    """
+    if x.ndim == 2:
+        first, last = x.shape[1] == math.prod(shape), x.shape[0] == math.prod(shape)
+    else:
+        first, last = _is_image(x.shape[1:], shape), _is_image(x.shape[:-1], shape)
+    exchanged = _is_image(x.shape[:-1], shape[::-1])
+    if not (first or last):
+        exchanged = exchanged or shape[::-1] in (x.shape, x.shape[1:])
+        expected = f"images of {size(shape)} along the first or the last axis"
+        fix = exchange(wanted.transpose) if exchanged else OTHER_SIZE
+        refuse(f"{MISFIT} the model" if wanted.known else MISFIT, path, name, expected, f"shape {x.shape}", fix)
+    return first, last or (wanted.known and exchanged)
 
 
 def _is_image(axes: tuple[int, ...], shape: tuple[int, int]) -> bool:

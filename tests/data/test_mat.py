@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
+import fnnet
 from fnnet import data
 from fnnet.data import Reading, formats, mat, named
+from fnnet.data.reader import Wanted
 from fnnet.errors import DataError
+from fnnet.files.model import Model
 from tests.tools.samples import missing_parts
 from tests.tools.written import matlab_7
 
@@ -145,7 +148,7 @@ def test_images_to_predict(save, tmp_path):
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_without_a_size_images_lie_as_matlab_lays_them(ndim):
     x = np.zeros((3, 4, 5)[:ndim])
-    assert mat.images_first(x, None, None, "X", "a").shape == ((3, 4) if ndim == 2 else (5, 3, 4))
+    assert mat.images_first(x, None, Wanted(False), "X", "a").shape == ((3, 4) if ndim == 2 else (5, 3, 4))
 
 
 def test_structures_as_emnist_has_them(tmp_path):
@@ -375,3 +378,65 @@ def test_what_is_nearly_version_4_is_no_matlab_file(at, tmp_path):
     assert mat.FORMAT.recognise(whole, path)
     assert not mat.FORMAT.recognise(path.read_bytes(), path)
     assert not mat.FORMAT.recognise(whole[:19], path)
+
+
+SIZED = r"X: image size does not fit the model; expected images of 20x28 \(height x width\) along the first or the last"
+
+
+@pytest.mark.parametrize("save", [version_5, matlab_7])
+@pytest.mark.parametrize("n", [12, 20, 28])
+def test_images_whose_height_and_width_are_exchanged_are_not_taken_for_others(n, save, tmp_path):
+    """28 images of 28x20 along the last axis have the shape of 28 of 20x28 along the first."""
+    x, y = images(n, 28, 20)
+    path = save(tmp_path / "a.mat", X=np.moveaxis(x, 0, -1), y=y)
+    assert np.array_equal(data.read_images(path, (28, 20)), x.reshape(n, -1))
+    turned = data.read_images(path, (20, 28), transpose=True)
+    assert np.array_equal(turned, x.transpose(0, 2, 1).reshape(n, -1))
+    exchanged = rf"{SIZED} axis, found shape \(28, 20, {n}\); say --transpose if they are stored column by column, else"
+    unclear = r"X: the axis of the images is not clear; .* found shape \(28, 20, 28\); store the images as NPZ"
+    refused(path, unclear if n == 28 else exchanged, lambda path: data.read_images(path, (20, 28)))
+    back = exchanged.replace("--transpose", "--no-transpose").replace("column by column", "row by row")
+    refused(path, unclear if n == 28 else back, lambda path: data.read_images(path, (28, 20), transpose=True))
+
+
+def test_images_of_another_size_are_told_by_their_shape(tmp_path):
+    x, y = images(12, 28, 20)
+    path, other = tmp_path / "a.mat", "axis, found shape {}; scale the images to that size, or train a model for theirs"
+    for stored, found in (
+        (x[:, :9], r"\(12, 9, 20\)"),
+        (x.reshape(12, -1)[:, 1:], r"\(12, 559\)"),
+        (np.repeat(x[..., None], 2, -1), r"\(12, 28, 20, 2\)"),
+    ):
+        version_5(path, X=stored)
+        refused(path, f"{SIZED} {other.format(found)}", lambda path: data.read_images(path, (20, 28)))
+    for stored, count, found in ((x[0], 1, r"\(28, 20\)"), (x, 12, r"\(12, 28, 20\)")):
+        version_5(path, X=stored)
+        assert np.array_equal(data.read_images(path, (28, 20)), x.reshape(12, -1)[:count])
+        refused(path, f"{SIZED} axis, found shape {found}; say --tr", lambda path: data.read_images(path, (20, 28)))
+    x, y = images(28, 20, 28)
+    version_5(path, X=x, y=y)
+    refused(
+        path,
+        r"X: image size does not fit; .* found shape \(28, 20, 28\); sc",
+        lambda path: data.load(path, flat=(9, 9)),
+    )
+    assert np.array_equal(data.load(path, flat=(20, 28)).train.x, x.reshape(28, -1)), "as the user says"
+
+
+@pytest.mark.parametrize("n", [12, 28])
+def test_evaluate_names_the_way_out_of_exchanged_height_and_width(n, tmp_path, run):
+    x, y = images(n, 28, 20)
+    path = version_5(tmp_path / "a.mat", X=np.moveaxis(x, 0, -1), y=y % 2)
+    fnnet.save_model(tmp_path / "model", Model(fnnet.init((560, 2), 1), "relu", ("0", "1"), (20, 28)))
+    result = run("evaluate", tmp_path / "model", "--data", path)
+    assert result.code == 1
+    if n == 28:
+        assert "X: the axis of the images is not clear; expected images along" in result.err
+    else:
+        assert "expected 20x28 pixels and classes 0, 1, found 28x20 pixels and" in result.err
+        assert "; say --transpose if they are stored column by column, else train a model for theirs" in result.err
+    assert run("evaluate", tmp_path / "model", "--data", path, "--transpose").code == 0
+    np.savez(tmp_path / "a.npz", x_test=x)
+    result = run("predict", tmp_path / "model", tmp_path / "a.npz")
+    assert "expected 20x28 (height x width), as the model was trained, found 28x20" in result.err
+    assert "; say --transpose if they are stored column by column, else train a model for theirs" in result.err
