@@ -172,7 +172,10 @@ def _check_fit(model: Model, dataset: Dataset, model_path: str) -> None:
                 (dataset.image_shape, dataset.classes),
             )
         )
-        fix = "use data like that it was trained on"
+        from fnnet.data.order import exchange
+
+        exchanged = model.classes == dataset.classes and model.image_shape == dataset.image_shape[::-1]
+        fix = exchange(dataset.preprocessing.transpose) if exchanged else "use data like that it was trained on"
         raise ModelError(f"does not fit {dataset.name}", where=model_path, expected=expected, found=found, fix=fix)
 
 

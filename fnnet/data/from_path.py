@@ -19,7 +19,7 @@ from fnnet.data.idx_folder import idx_files, read_idx_folder
 from fnnet.data.listing import entries, shown
 from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
-from fnnet.data.order import Order, order_of
+from fnnet.data.order import Order, exchange, order_of
 from fnnet.data.payload import GZIP, looks_like_idx
 from fnnet.data.preprocess import ABOVE, AUTOMATIC, Reading
 from fnnet.data.ranges import INSIDE, SIGNED, WHOLE, in_one_range
@@ -263,6 +263,7 @@ def read_images(
     if content.image_shape != stored:
         problem, expected = "image size does not fit the model", f"{size(stored)}, as the model was trained"
         fix = "scale the images to that size, or train a model for theirs, or with --size"
+        fix = exchange(preprocessing.transpose) if content.image_shape == stored[::-1] else fix
         refuse(problem, where, content.shape_at, expected, size(content.image_shape), fix)
     for note in (*order.notes, *order.beside(content.notes)):
         notify(with_arguments(note) if is_frame(path) else note)

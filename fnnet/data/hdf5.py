@@ -5,16 +5,18 @@ from __future__ import annotations
 from io import BufferedReader
 from typing import Any, Final, NoReturn
 
+import numpy as np
+
 from fnnet.core.params import Array
 from fnnet.data.arrays import as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
+from fnnet.data.kinds import HDF5
 from fnnet.data.named import assemble, choose
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Format, Wanted
 from fnnet.files.disk import refuse
 
-MAGIC: Final = b"\x89HDF\r\n\x1a\n"
 DEEPEST: Final = 4
 """Groups within one another."""
 MOST: Final = 1000
@@ -84,10 +86,16 @@ def datasets(archive: Any, path: AnyPath) -> dict[str, Any]:
 
 def load(chosen: dict[str, Any], file: BufferedReader, path: AnyPath) -> dict[str, Array]:
     """Return the numbers of datasets; DataError unless they are numbers, lie in the file and are of bounded size."""
+    import h5py
+
     needed = stored = 0
     for name, each in chosen.items():
         if each.external or each.is_virtual:
             refuse("numbers in another file", path, name, "numbers in this file", "a reference to one", SAVE)
+        if isinstance(h5py.check_vlen_dtype(each.dtype), np.dtype):
+            expected, found = "one array of numbers", f"{each.size:,} arrays, each of its own length"
+            fix = "store images as one array (n, height, width), labels as (n,)"
+            refuse("arrays of variable length", path, name, expected, found, fix)
         if each.dtype.kind not in "iufb" or each.shape is None:
             found = "none" if each.shape is None else "text or references" if each.dtype.kind in "OS" else each.dtype
             refuse("not numbers", path, name, "integers, floats or truth values", found, SAVE)
@@ -99,7 +107,7 @@ def load(chosen: dict[str, Any], file: BufferedReader, path: AnyPath) -> dict[st
 
 FORMAT: Final = Format(
     "HDF5",
-    lambda head, path: head.startswith(MAGIC),
+    lambda head, path: head.startswith(HDF5),
     Reader("HDF5", __name__),
     extra="fnnet[formats]",
     suffixes=(".h5", ".hdf5", ".hdf"),

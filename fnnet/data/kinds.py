@@ -10,6 +10,7 @@ AS_PNG: Final = "save it as PNG"
 UNPACK: Final = "unpack it, and name the folder or the files in it"
 AS_UTF8: Final = "save it as CSV (UTF-8)"
 MANY: Final = "it may hold many images: name it by itself, as --data"
+HDF5: Final = b"\x89HDF\r\n\x1a\n"
 POINTER: Final = b"version https://git-lfs"
 BY_ITS_LIBRARY: Final = f"read it with {{}}, and write {SAVEZ}"
 
@@ -32,7 +33,7 @@ FILES: Final = {
     b"PK": ("a ZIP archive", UNPACK),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", UNPACK),
     b"Rar!": ("a RAR archive", UNPACK),
-    b"\x89HDF\r\n\x1a\n": ("an HDF5 file", MANY),
+    HDF5: ("an HDF5 file", MANY),
     b"MATLAB": ("a MATLAB file", MANY),
     b"PAR1": ("a Parquet file", MANY),
     b"PARE": ("an encrypted Parquet file", "decrypt it"),

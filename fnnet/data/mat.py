@@ -1,4 +1,4 @@
-"""MATLAB's files: version 5 by SciPy, version 7.3, which is HDF5 with reversed axes, by h5py.
+"""MATLAB's files: versions 4 and 5 by SciPy, version 7.3, which is HDF5 with reversed axes, by h5py.
 
 MATLAB stores columns first and puts the images of an array along its last axis, Python along its first. Where neither
 the number of labels nor the size of an image shows which, the file is refused. Nor does an array of rows of pixels show
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import os
+import re
+import struct
 import warnings
 from io import BufferedReader
 from typing import Any, Final, Never
@@ -23,11 +25,17 @@ from fnnet.data.child import Reader
 from fnnet.data.named import assemble, choose, has_images
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
-from fnnet.data.reader import Content, Format, Wanted
+from fnnet.data.order import exchange
+from fnnet.data.reader import MISFIT, Content, Format, Wanted, size
 from fnnet.data.roles import role_of
 from fnnet.files.disk import refuse
 
 STARTS: Final = (b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file")
+VERSION_4: Final = (("<", 0), (">", 1000))
+"""Orders of bytes, and the number that says each in the kind of a variable, with which a file of version 4 begins."""
+KINDS_4: Final = {10 * stored + what for stored in range(6) for what in range(3)}
+"""How numbers are stored, and whether they are numbers, text or a sparse matrix."""
+NAME_4: Final = re.compile(rb"[A-Za-z][A-Za-z0-9_]{0,62}\0")
 ITEMS: Final = {
     "double": 8, "single": 4, "logical": 1,
     "int8": 1, "int16": 2, "int32": 4, "int64": 8, "uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8,
@@ -43,6 +51,7 @@ DEEPEST: Final = 3
 """Structures within one another."""
 ORDER: Final = "say --transpose for column by column, as MATLAB stores them, or --no-transpose for row by row"
 IMAGES_LAST: Final = "store images as (height, width, n)"
+OTHER_SIZE: Final = "scale the images to that size, or train a model for theirs"
 NPZ: Final = "store the images as NPZ, images first"
 
 
@@ -53,7 +62,7 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     Raises   DataError for missing names, axes that may be either, elements that are not numbers; whatever SciPy or h5py
              raises for a damaged file.
     """
-    found = _version_7(file, path, wanted) if file.peek(8).startswith(STARTS[1]) else _version_5(file, path, wanted)
+    found = _version_7(file, path, wanted) if file.peek(8).startswith(STARTS[1]) else _by_scipy(file, path, wanted)
     chosen = choose(list(found), wanted.labelled, path, "the variables")
 
     def part(images: str, labels: str | None) -> Content:
@@ -74,7 +83,7 @@ def _part(x: Array, labels: Array | None, name: str, labels_name: str, path: Any
     if labels is not None and labels.ndim == 2 and x.ndim > 1:  # rows or columns with a single 1
         n = _common(labels, x, name, path)
         labels = labels if len(labels) == n else labels.T
-    x = images_first(x, None if labels is None else len(labels), wanted.shape, name, path)
+    x = images_first(x, None if labels is None else len(labels), wanted, name, path)
     notes: tuple[Note, ...] = ()
     if x.ndim == 2 and 1 not in image_shape(x.shape[1], wanted.shape):
         if wanted.transpose is None:
@@ -100,30 +109,29 @@ def _common(labels: Array, x: Array, name: str, path: AnyPath) -> int:
     return int(common.pop())
 
 
-def images_first(x: Array, n: int | None, shape: tuple[int, int] | None, name: str, path: AnyPath) -> Array:
+def images_first(x: Array, n: int | None, wanted: Wanted, name: str, path: AnyPath) -> Array:
     """Return `x` with the images along its first axis, a view.
 
-    n       the number of images if labels say it.
-    shape   (height, width) of an image if it is known; needed without labels.
-    Raises   DataError if they may lie along the first axis or the last.
+    n        the number of images if labels say it.
+    wanted   with the (height, width) of an image if it is known; needed without labels.
+    Raises   DataError if they may lie along the first axis or the last, or are of another size along both.
     """
+    shape = wanted.shape
     if n is not None:
         first, last = x.shape[0] == n, x.ndim > 1 and x.shape[-1] == n
-        if first and last and shape is not None and x.ndim > 2:
-            first, last = _is_image(x.shape[1:], shape), _is_image(x.shape[:-1], shape)
         if not (first or last):
             expected = f"{n:,} images, as many as labels, along the first or the last axis"
             refuse("counts differ", path, name, expected, f"shape {x.shape}", "store one label for each image")
+        if first and last and shape is not None and x.ndim > 2:
+            first, last = _axes_by_size(x, shape, wanted, name, path)
     elif shape is None:
         first, last = x.ndim < 3, x.ndim > 2
     elif x.shape == shape and math.prod(shape) not in shape:
         return x.reshape(1, *shape)
     elif planes := planes_along(x.shape, shape):
         return in_colours_or_grey(x, path, name, last=planes == "last")
-    elif x.ndim == 2:
-        first, last = x.shape[1] == math.prod(shape), x.shape[0] == math.prod(shape)
     else:
-        first, last = _is_image(x.shape[1:], shape), _is_image(x.shape[:-1], shape)
+        first, last = _axes_by_size(x, shape, wanted, name, path)
     if first and last:
         expected = "images along the first or the last axis"
         sized = shape is None and x.ndim > 2 and x.shape[1:3] != x.shape[:2]
@@ -132,12 +140,31 @@ def images_first(x: Array, n: int | None, shape: tuple[int, int] | None, name: s
     return np.moveaxis(x, -1, 0) if last else x
 
 
+def _axes_by_size(x: Array, shape: tuple[int, int], wanted: Wanted, name: str, path: AnyPath) -> tuple[bool, bool]:
+    """Return whether images of a size may lie along the first axis, and along the last; DataError along neither.
+
+    MATLAB lays images along the last axis: if those have height and width exchanged, a model's size does not show that
+    they lie along the first.
+    """
+    if x.ndim == 2:
+        first, last = x.shape[1] == math.prod(shape), x.shape[0] == math.prod(shape)
+    else:
+        first, last = _is_image(x.shape[1:], shape), _is_image(x.shape[:-1], shape)
+    exchanged = _is_image(x.shape[:-1], shape[::-1])
+    if not (first or last):
+        exchanged = exchanged or shape[::-1] in (x.shape, x.shape[1:])
+        expected = f"images of {size(shape)} along the first or the last axis"
+        fix = exchange(wanted.transpose) if exchanged else OTHER_SIZE
+        refuse(f"{MISFIT} the model" if wanted.known else MISFIT, path, name, expected, f"shape {x.shape}", fix)
+    return first, last or (wanted.known and exchanged)
+
+
 def _is_image(axes: tuple[int, ...], shape: tuple[int, int]) -> bool:
     """Return True for the axes of an image of this height and width, grey or with channels last or first."""
     return axes == shape or (axes[:2] == shape and axes[2:] in CHANNELS) or (axes[1:] == shape and axes[:1] in CHANNELS)
 
 
-def _version_5(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str, Any]:
+def _by_scipy(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str, Any]:
     """Return name -> numbers of the variables that are read, and name -> None of the others."""
     from scipy.io import loadmat, whosmat
 
@@ -198,7 +225,7 @@ def _flatten(name: str, value: Array, found: dict[str, Array], depth: int) -> No
 
 
 def _version_7(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str, Any]:
-    """As `_version_5`, for HDF5."""
+    """As `_by_scipy`, for HDF5."""
     import h5py
 
     with h5py.File(file, "r") as archive:
@@ -217,9 +244,22 @@ def _text(value: Any) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
+def _recognise(head: bytes, path: AnyPath) -> bool:
+    return head.startswith(STARTS) or any(_is_version_4(head, *order) for order in VERSION_4)
+
+
+def _is_version_4(head: bytes, order: str, least: int) -> bool:
+    """Return True for a variable's kind, rows, columns, whether it is complex, the length of its name, and that."""
+    if len(head) < 20:
+        return False
+    kind, rows, columns, imaginary, length = struct.unpack(f"{order}5i", head[:20])
+    plausible = kind - least in KINDS_4 and min(rows, columns) >= 0 and imaginary in (0, 1) and length > 0
+    return plausible and NAME_4.fullmatch(head[20 : 20 + length]) is not None
+
+
 FORMAT: Final = Format(
     "MATLAB",
-    lambda head, path: head.startswith(STARTS),
+    _recognise,
     Reader("MATLAB", __name__),
     extra="fnnet[formats]",
     suffixes=(".mat",),

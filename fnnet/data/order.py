@@ -61,6 +61,12 @@ def order_of(
     return Order(trained)
 
 
+def exchange(transposed: bool | None) -> str:
+    """Return what to do with images whose height and width are those of the model exchanged, read as `transposed`."""
+    option, order = ("--no-transpose", "row by row") if transposed else ("--transpose", "column by column")
+    return f"say {option} if they are stored {order}, else train a model for theirs"
+
+
 def _is_its_own(name: str) -> bool:
     """Return True for the name of a file of EMNIST; the pattern is compiled for such names only: 0.2 ms."""
     rest = name.lower().removeprefix(EMNIST)

@@ -78,7 +78,20 @@ def _orientation(image: Image) -> int:
 
 def check(image: Image, on_its_side: bool, wanted: Wanted, path: AnyPath, name: str) -> None:
     """Check size and number of images before anything is unpacked."""
-    (width, height), place = image.size, "the header"
+    check_size(image.size, on_its_side, wanted, path)
+    # A phone's JPEG may carry a second picture, made from the first.
+    if image.format != "MPO" and (getattr(image, "is_animated", False) or getattr(image, "n_frames", 1) > 1):
+        refuse_several(path, name)
+
+
+def refuse_several(path: AnyPath, name: str) -> NoReturn:
+    """Raise DataError for several images in a file of the format `name`."""
+    refuse("an animation", path, "the header", "one image", f"{name} of several", "save a single frame")
+
+
+def check_size(size: tuple[int, int], on_its_side: bool, wanted: Wanted, path: AnyPath) -> None:
+    """Raise DataError for an image, (width, height), of another size than is wanted, or too large."""
+    (width, height), place = size, "the header"
     shape = (width, height) if on_its_side else (height, width)
     if wanted.shape is not None and shape != wanted.shape:
         fix = "scale the image to that size, light ink on black"
@@ -86,9 +99,6 @@ def check(image: Image, on_its_side: bool, wanted: Wanted, path: AnyPath, name: 
         refuse(MISFIT, path, place, expected, f"{shape[1]}x{shape[0]}", fix)
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         refuse_size(path, f"{width}x{height}")
-    # A phone's JPEG may carry a second picture, made from the first.
-    if image.format != "MPO" and (getattr(image, "is_animated", False) or getattr(image, "n_frames", 1) > 1):
-        refuse("an animation", path, place, "one image", f"{name} of several", "save a single frame")
 
 
 def canvas_of(image: Image, wanted: bool, grey: Array | None = None) -> Canvas:

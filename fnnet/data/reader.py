@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, NoReturn
 import numpy as np
 
 from fnnet.core.params import Array, freeze
-from fnnet.data.kinds import kind_of
+from fnnet.data.kinds import HDF5, kind_of
 from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath, Opened
 from fnnet.data.scale import fitted
@@ -140,8 +140,7 @@ def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content
     Raises   DataError naming the place in the file; StorageError if it cannot be opened or read.
     """
     with Opened(path) as file:
-        head = _first_bytes(file)
-        found = next((each for each in formats if each.recognise(head, path)), None)
+        head, found = _recognised(formats, file, path)
         if found is None:
             _refuse_kind(path, head, formats)
         if found.picture and wanted.labelled:
@@ -179,8 +178,31 @@ def _check_name(path: AnyPath, head: bytes, formats: Sequence[Format]) -> None:
 def format_of(formats: Sequence[Format], path: AnyPath) -> Format | None:
     """Return the one of `formats` that recognises the file at `path`, if any does."""
     with Opened(path) as file:
-        head = _first_bytes(file)
-    return next((each for each in formats if each.recognise(head, path)), None)
+        return _recognised(formats, file, path)[1]
+
+
+def _recognised(formats: Sequence[Format], file: BufferedReader, path: AnyPath) -> tuple[bytes, Format | None]:
+    """Return the bytes by which a file is recognised, and the one of `formats` that recognises it, if any does.
+
+    HDF5 may begin behind a block of anything, whose bytes show nothing; in a tar archive, it is one file of several.
+    """
+    head = _first_bytes(file)
+    found = next((each for each in formats if each.recognise(head, path)), None)
+    text = found is not None and not BINARY.search(head)
+    if (found is None or text) and kind_of(head) is None and _is_behind_a_block(file):
+        head = HDF5
+        found = next((each for each in formats if each.recognise(head, path)), None)
+    return head, found
+
+
+def _is_behind_a_block(file: BufferedReader) -> bool:
+    """Return True if HDF5 begins at byte 512, 1,024, 2,048...; the file is then at its start."""
+    end, at, found = file.seek(0, os.SEEK_END), HEAD, False
+    while at < end and not found:
+        file.seek(at)
+        found, at = file.read(len(HDF5)) == HDF5, 2 * at
+    file.seek(0)
+    return found
 
 
 def _resized(content: Content, shape: tuple[int, int]) -> Content:

@@ -1,5 +1,7 @@
 """HDF5 as h5py writes it: groups and names, chunks, references to other files."""
 
+import tarfile
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -7,10 +9,12 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
 from fnnet import data
-from fnnet.data import hdf5
+from fnnet.data import formats, hdf5
+from fnnet.data.kinds import HDF5
 from fnnet.data.roles import role_of
 from fnnet.errors import DataError
 from tests.tools.samples import SAMPLES, SHAPE, missing_parts
+from tests.tools.written import matlab_7
 
 h5py = pytest.importorskip("h5py")
 pytestmark = pytest.mark.usefixtures("inside")
@@ -135,6 +139,64 @@ def test_the_child_reads_what_this_process_reads(tmp_path, monkeypatch):
     here = data.read_images(path, SHAPE)
     monkeypatch.setattr(child, "inside", False)
     assert np.array_equal(data.read_images(path, SHAPE), here)
+
+
+def behind(path, block, **arrays):
+    """HDF5 behind a block of the user's, whose size is a power of 2 from 512."""
+    with h5py.File(path, "w", userblock_size=len(block)) as file:
+        for name, array in arrays.items():
+            file[name] = array
+    with open(path, "r+b") as file:
+        file.write(block)
+    return path
+
+
+BLOCKS = {
+    "zeros": b"", "text": b"how the images were taken\n", "a table": b"label,pixel0\n1,2\n",
+    "a page": b"<html>", "numbers": bytes(range(1, 200)), "libsvm's text": b"1 1:5 2:7\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [512, 1024, 4096, 2**17])
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_block_of_the_user_s_may_come_first(block, size, tmp_path):
+    filling = b" " if BLOCKS[block].isascii() and BLOCKS[block] else b"\0"
+    path = behind(tmp_path / "a", BLOCKS[block].ljust(size, filling), x=X, y=Y)
+    dataset = data.load(path)
+    assert np.array_equal(dataset.train.x, X.reshape(20, -1))
+    assert np.array_equal(dataset.train.labels, Y)
+    assert np.array_equal(data.read_images(path, (5, 5)), X.reshape(20, -1))
+    assert not formats.is_picture(path)
+    with pytest.raises(DataError, match=r"unknown kind of image; .* found an HDF5 file; it may hold many images"):
+        formats.read_picture(path)
+
+
+def test_a_block_that_says_what_the_file_is_is_believed(tmp_path):
+    """MATLAB's files of version 7.3 have one; HDF5 that is the first file of a tar archive begins at byte 512, too."""
+    path = matlab_7(tmp_path / "a.mat", X=np.moveaxis(X, 0, -1), y=Y)
+    assert formats.format_of(formats.FORMATS, path).name == "MATLAB"
+    assert np.array_equal(data.load(path).train.x, X.reshape(20, -1))
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
+        archive.add(save(tmp_path / "a.h5", x=X, y=Y), "a.h5")
+    assert path.read_bytes()[512:520] == HDF5
+    refused(path, "unknown kind of file; .* found a tar archive; unpack it")
+
+
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_arrays_of_variable_length_are_named(name, tmp_path):
+    arrays = {"x": X, "y": Y}
+    cells = arrays.pop(name).reshape(20, -1)
+    path = save(tmp_path / "a.h5", **arrays)
+    with h5py.File(path, "a") as file:
+        each = file.create_dataset(name, 20, h5py.vlen_dtype(np.uint8))
+        for number, cell in enumerate(cells):
+            each[number] = cell
+    refused(
+        path,
+        f"{name}: arrays of variable length; expected one array of numbers, found 20 arrays, each of its own length; "
+        r"store images as one array \(n, height, width\), labels as \(n,\)",
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """MATLAB's files as SciPy writes version 5 and as MATLAB writes version 7.3: which axis, which order of pixels."""
 
+import struct
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -7,9 +9,12 @@ from hypothesis import strategies as st
 from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
+import fnnet
 from fnnet import data
-from fnnet.data import Reading, mat, named
+from fnnet.data import Reading, formats, mat, named
+from fnnet.data.reader import Wanted
 from fnnet.errors import DataError
+from fnnet.files.model import Model
 from tests.tools.samples import missing_parts
 from tests.tools.written import matlab_7
 
@@ -24,6 +29,12 @@ def version_5(path, **arrays):
 
 def compressed(path, **arrays):
     savemat(path, arrays, do_compression=True)
+    return path
+
+
+def version_4(path, **arrays):
+    """Matrices alone, of floats and of whole numbers of 8 to 32 bits."""
+    savemat(path, arrays, format="4")
     return path
 
 
@@ -137,7 +148,7 @@ def test_images_to_predict(save, tmp_path):
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_without_a_size_images_lie_as_matlab_lays_them(ndim):
     x = np.zeros((3, 4, 5)[:ndim])
-    assert mat.images_first(x, None, None, "X", "a").shape == ((3, 4) if ndim == 2 else (5, 3, 4))
+    assert mat.images_first(x, None, Wanted(False), "X", "a").shape == ((3, 4) if ndim == 2 else (5, 3, 4))
 
 
 def test_structures_as_emnist_has_them(tmp_path):
@@ -306,3 +317,126 @@ def test_complex_numbers_are_not_read_as_their_real_parts(tmp_path, which, neste
     arrays[which] = arrays[which] + 3j
     path = version_5(tmp_path / "a.mat", **({"set": arrays} if nested else arrays))
     refused(path, "not real numbers; expected numbers, .* found complex numbers; store real")
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "f4", "f8", ">f8"])
+@pytest.mark.parametrize("by_column", [False, True])
+@pytest.mark.parametrize("rows", ROWS)
+def test_version_4_is_read(rows, by_column, dtype, tmp_path):
+    """It has matrices alone: rows of pixels, or columns."""
+    x, y = images(20, 5, 6)
+    stored = ROWS[rows](x.transpose(0, 2, 1) if by_column else x)
+    path = version_4(tmp_path / "a", X=stored.astype(dtype), y=y[:, None].astype(float))
+    if dtype == ">f8":
+        path.write_bytes(swapped(path.read_bytes(), x.size, 20))
+    assert formats.format_of(formats.FORMATS, path).name == "MATLAB"
+    refused(
+        path,
+        "X: an image may be stored row by row or column by column; .* found rows of 30 pixels; say --transpose",
+        lambda path: data.load(path, flat=(5, 6)),
+    )
+    dataset = data.load(path, flat=(5, 6), reading=Reading(transpose=by_column))
+    assert np.array_equal(dataset.train.x, x.reshape(20, -1))
+    assert dataset.train.labels.tolist() == y.tolist()
+    found = data.read_images(path, (5, 6), transpose=by_column)
+    assert np.array_equal(found, x.reshape(20, -1))
+
+
+def swapped(content, *counts):
+    """A file of version 4 whose variables are of 64-bit floats, with the bytes in the other order."""
+    found, at = b"", 0
+    for count in counts:
+        kind, *rest = struct.unpack("<5i", content[at : at + 20])
+        name = content[at + 20 : at + 20 + rest[3]]
+        at += 20 + len(name)
+        values = np.frombuffer(content, "<f8", count, at)
+        found += struct.pack(">5i", kind + 1000, *rest) + name + values.astype(">f8").tobytes()
+        at += 8 * count
+    assert at == len(content)
+    return found
+
+
+def test_what_version_4_holds_besides_numbers_is_named(tmp_path):
+    x, y = images(20, 5, 6)
+    x, path = x.reshape(20, -1), tmp_path / "a.mat"
+    refused(version_4(path, X=x, y=np.array(["a"] * 20)), ": y: not an array of numbers; .* found text; store numbers")
+    savemat(path, {"X": csc_matrix(x / 1.0), "y": y / 1.0}, format="4")
+    refused(path, ": X: not an array of numbers; .* found a sparse matrix; store full")
+    refused(version_4(path, X=x + 1j, y=y / 1.0), "not real numbers; .* found complex numbers; store real")
+    refused(version_4(path, other=x), "the variables: no array x_train; expected x_train, y_train, found other")
+    refused(version_4(path, X=x, y=y[:9] / 1.0), r"X: counts differ; expected 9 images, .* found shape \(20, 30\)")
+    whole = version_4(path, X=x, y=y / 1.0).read_bytes()
+    path.write_bytes(whole[:-9])
+    refused(path, "damaged or unsupported MATLAB file; expected a whole MATLAB file, found Not enough bytes to read")
+
+
+@pytest.mark.parametrize("at", [0, 2, 7, 11, 12, 16, 20])
+def test_what_is_nearly_version_4_is_no_matlab_file(at, tmp_path):
+    whole = version_4(tmp_path / "a", X=np.zeros((3, 3))).read_bytes()
+    path = tmp_path / "b"
+    path.write_bytes(whole[:at] + b"\xf9" + whole[at + 1 :])
+    assert mat.FORMAT.recognise(whole, path)
+    assert not mat.FORMAT.recognise(path.read_bytes(), path)
+    assert not mat.FORMAT.recognise(whole[:19], path)
+
+
+SIZED = r"X: image size does not fit the model; expected images of 20x28 \(height x width\) along the first or the last"
+
+
+@pytest.mark.parametrize("save", [version_5, matlab_7])
+@pytest.mark.parametrize("n", [12, 20, 28])
+def test_images_whose_height_and_width_are_exchanged_are_not_taken_for_others(n, save, tmp_path):
+    """28 images of 28x20 along the last axis have the shape of 28 of 20x28 along the first."""
+    x, y = images(n, 28, 20)
+    path = save(tmp_path / "a.mat", X=np.moveaxis(x, 0, -1), y=y)
+    assert np.array_equal(data.read_images(path, (28, 20)), x.reshape(n, -1))
+    turned = data.read_images(path, (20, 28), transpose=True)
+    assert np.array_equal(turned, x.transpose(0, 2, 1).reshape(n, -1))
+    exchanged = rf"{SIZED} axis, found shape \(28, 20, {n}\); say --transpose if they are stored column by column, else"
+    unclear = r"X: the axis of the images is not clear; .* found shape \(28, 20, 28\); store the images as NPZ"
+    refused(path, unclear if n == 28 else exchanged, lambda path: data.read_images(path, (20, 28)))
+    back = exchanged.replace("--transpose", "--no-transpose").replace("column by column", "row by row")
+    refused(path, unclear if n == 28 else back, lambda path: data.read_images(path, (28, 20), transpose=True))
+
+
+def test_images_of_another_size_are_told_by_their_shape(tmp_path):
+    x, y = images(12, 28, 20)
+    path, other = tmp_path / "a.mat", "axis, found shape {}; scale the images to that size, or train a model for theirs"
+    for stored, found in (
+        (x[:, :9], r"\(12, 9, 20\)"),
+        (x.reshape(12, -1)[:, 1:], r"\(12, 559\)"),
+        (np.repeat(x[..., None], 2, -1), r"\(12, 28, 20, 2\)"),
+    ):
+        version_5(path, X=stored)
+        refused(path, f"{SIZED} {other.format(found)}", lambda path: data.read_images(path, (20, 28)))
+    for stored, count, found in ((x[0], 1, r"\(28, 20\)"), (x, 12, r"\(12, 28, 20\)")):
+        version_5(path, X=stored)
+        assert np.array_equal(data.read_images(path, (28, 20)), x.reshape(12, -1)[:count])
+        refused(path, f"{SIZED} axis, found shape {found}; say --tr", lambda path: data.read_images(path, (20, 28)))
+    x, y = images(28, 20, 28)
+    version_5(path, X=x, y=y)
+    refused(
+        path,
+        r"X: image size does not fit; .* found shape \(28, 20, 28\); sc",
+        lambda path: data.load(path, flat=(9, 9)),
+    )
+    assert np.array_equal(data.load(path, flat=(20, 28)).train.x, x.reshape(28, -1)), "as the user says"
+
+
+@pytest.mark.parametrize("n", [12, 28])
+def test_evaluate_names_the_way_out_of_exchanged_height_and_width(n, tmp_path, run):
+    x, y = images(n, 28, 20)
+    path = version_5(tmp_path / "a.mat", X=np.moveaxis(x, 0, -1), y=y % 2)
+    fnnet.save_model(tmp_path / "model", Model(fnnet.init((560, 2), 1), "relu", ("0", "1"), (20, 28)))
+    result = run("evaluate", tmp_path / "model", "--data", path)
+    assert result.code == 1
+    if n == 28:
+        assert "X: the axis of the images is not clear; expected images along" in result.err
+    else:
+        assert "expected 20x28 pixels and classes 0, 1, found 28x20 pixels and" in result.err
+        assert "; say --transpose if they are stored column by column, else train a model for theirs" in result.err
+    assert run("evaluate", tmp_path / "model", "--data", path, "--transpose").code == 0
+    np.savez(tmp_path / "a.npz", x_test=x)
+    result = run("predict", tmp_path / "model", tmp_path / "a.npz")
+    assert "expected 20x28 (height x width), as the model was trained, found 28x20" in result.err
+    assert "; say --transpose if they are stored column by column, else train a model for theirs" in result.err

@@ -69,11 +69,11 @@ def made(samples, bits, *, order="<", light=None, kind=1, packing=1, extra=None,
     end = where + 2 + 12 * len(entries) + 4
     for tag, value in sorted(entries.items()):
         values = value if isinstance(value, tuple) else (value,)
-        plain = struct.pack(f"{order}{len(values)}H", *values) if tag not in (256, 257, 273, 278, 279) else None
-        cell = struct.pack(f"{order}I", value) if plain is None else plain
+        long = tag in (256, 257, 273, 278, 279)
+        cell = struct.pack(f"{order}{len(values)}{'I' if long else 'H'}", *values)
         if len(cell) > 4:
             cell, aside = struct.pack(f"{order}I", end + len(aside)), aside + cell
-        table += struct.pack(f"{order}HHI", tag, 4 if plain is None else 3, len(values)) + cell.ljust(4, b"\0")
+        table += struct.pack(f"{order}HHI", tag, 4 if long else 3, len(values)) + cell.ljust(4, b"\0")
     start = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}I", where)
     return start + content + struct.pack(f"{order}H", len(entries)) + table + bytes(4) + aside
 
@@ -83,7 +83,7 @@ def made(samples, bits, *, order="<", light=None, kind=1, packing=1, extra=None,
 def test_grey_of_any_depth(tmp_path, bits, white_is_0, order, packing, draw):
     """Scaled from the whole range of the samples, inverted where 0 is white."""
     most = 2**bits - 1
-    if (bits == 12 and (white_is_0 or order == ">")) or (bits == 16 and white_is_0 and order == ">"):
+    if bits == 12 and (white_is_0 or order == ">"):
         return  # Pillow does not know these; see below
     stored = np.array(draw.draw(st.lists(st.integers(0, most), min_size=12, max_size=12))).reshape(3, 4)
     stored[0, :2] = 0, most
@@ -100,10 +100,88 @@ def test_floats_and_integers_of_32_bits(tmp_path, white_is_0, unit, order):
     stored = (1 if unit else 255) - stored if white_is_0 else stored
     path = write(tmp_path / "a", made(stored, 32, order=order, kind=3, light=0 if white_is_0 else 1))
     assert np.array_equal(read(path), GREY)
-    for kind in (1, 2):
-        if not white_is_0 and not (kind == 1 and order == ">"):
-            assert np.array_equal(read(write(path, made(GREY, 32, order=order, kind=kind))), GREY)
-            assert np.array_equal(read(write(path, made(GREY, 16, order=order, kind=2))), GREY)
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("light", [1, 0], ids=["", "white is 0"])
+@pytest.mark.parametrize("packing", [1, 8])
+@pytest.mark.parametrize(("kind", "bits"), [(1, 32), (1, 64), (2, 16), (2, 32), (2, 64), (3, 16), (3, 32), (3, 64)])
+def test_numbers_of_any_kind(kind, bits, packing, light, order, tmp_path):
+    """From 0 to 255, floats also from 0 to 1; half floats have 11 bits, enough for all of 255."""
+    stored = GREY if light else 255 - GREY
+    options = {"order": order, "light": light, "kind": kind, "packing": packing}
+    for each in (stored.astype(float), stored / 255) if kind == 3 else (stored.astype(np.int64),):
+        path = write(tmp_path / "a", made(each, bits, **options))
+        assert np.array_equal(read(path), GREY)
+        noted = ["unit-pixels"] if each.max() <= 1 else []
+        assert [note.code for note in formats.read_picture(path).notes] == noted
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("packing", [1, 8])
+@pytest.mark.parametrize(("bits", "value"), [(32, 2**31), (32, 2**32 - 1), (32, 70_000), (64, 2**63 + 1)])
+def test_numbers_without_a_sign_are_told_as_they_are(bits, value, packing, order, tmp_path):
+    stored = GREY.astype(np.uint64)
+    stored[2, 3] = value
+    path = write(tmp_path / "a", made(stored, bits, order=order, packing=packing))
+    refused(path, rf"the pixels\[0, 2, 3\]: value out of range; expected 0 to 255, found {value};")
+    if value == 2**31:
+        refused(write(path, made(stored, bits, order=order, packing=packing, kind=2)), f"found -{value};")
+
+
+def strips(samples, bits, rows, **options):
+    """A TIFF image whose strips have that many rows, the first of them last in the file."""
+    line = samples.shape[1] * bits // 8
+    body = made(samples, bits, **options)[8 : 8 + line * len(samples)]
+    pieces = [body[top * line : (top + rows) * line] for top in range(0, len(samples), rows)]
+    content = b"".join(reversed(pieces))
+    starts = tuple(8 + len(b"".join(reversed(pieces[number + 1 :]))) for number in range(len(pieces)))
+    tags = {"_273": starts, "_278": rows, "_279": tuple(map(len, pieces))}
+    whole = made(samples, bits, **options | tags)
+    return whole[:8] + content + whole[8 + len(content) :]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 5, 99])
+def test_strips_are_put_in_their_order(rows, tmp_path):
+    for bits, order in ((16, "<"), (64, ">")):
+        content = strips(GREY.astype(float), bits, min(rows, 5), kind=3, order=order)
+        assert np.array_equal(read(write(tmp_path / "a", content)), GREY)
+    content = made(GREY.astype(float), 64, kind=3, _278=rows)
+    if rows < 5:
+        refused(write(tmp_path / "a", content), r"the tags: strips missing or left over; expected \d strips, found 1;")
+    else:
+        assert np.array_equal(read(write(tmp_path / "a", content)), GREY)
+
+
+@pytest.mark.parametrize("packing", [1, 8])
+def test_a_strip_that_is_cut_short_is_not_filled(packing, tmp_path):
+    content = made(np.zeros((5, 7)), 64, kind=3, packing=packing, **({"_279": 99} if packing == 1 else {}))
+    if packing == 8:
+        content = made(np.zeros((4, 7)), 64, kind=3, packing=packing, _257=5, _278=5)
+    refused(write(tmp_path / "a", content), r"row 0: TIFF cut short; expected a strip of 280 bytes, found (99|224);")
+
+
+@pytest.mark.parametrize("orientation", TURNED)
+def test_floats_of_64_bits_are_turned_as_their_tag_says(orientation, tmp_path):
+    path, wanted = write(tmp_path / "a", made(GREY / 255, 64, kind=3, _274=orientation)), TURNED[orientation]
+    assert np.array_equal(read(path, wanted.shape), wanted)
+    refused_size = f"image size does not fit; expected {wanted.shape[0]}x{wanted.shape[1]} pixels"
+    with pytest.raises(DataError, match=refused_size):
+        read(path, wanted.shape[::-1])
+
+
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64", "uint32", "int32", "uint64", "int64"])
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_kinds_of_numbers_that_tifffile_writes(kind, bigtiff, tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    path = tmp_path / "a.tif"
+    for options in ({}, {"compression": "zlib"}, {"rowsperstrip": 2}, {"byteorder": ">"}):
+        if bigtiff and "byteorder" in options:
+            continue  # see below
+        tifffile.imwrite(path, GREY.astype(kind), bigtiff=bigtiff, **options)
+        assert np.array_equal(read(path), GREY), options
+    tifffile.imwrite(path, np.stack([GREY, GREY]).astype(kind), bigtiff=bigtiff, photometric="minisblack")
+    refused(path, "the header: an animation; expected one image, found TIFF of several; save a single frame")
 
 
 @pytest.mark.parametrize(
@@ -176,16 +254,35 @@ def test_lossy_packings_are_those_that_pillow_knows():
     assert {COMPRESSION_INFO[tag] for tag in LOSSY} == {"tiff_jpeg", "jpeg", "webp"}
 
 
-UNKNOWN = (
-    "unknown or damaged kind of TIFF; expected grey of 1 to 16 bits or 32, .* found another kind; save it again as PNG"
-)
+def unknown(found, fix=""):
+    expected = "grey of 1, 2, 4, 8, 12, 16, 32 or 64 bits, .*"
+    return f"unknown or damaged kind of TIFF; expected {expected} found {found}; {fix}save it again as PNG"
+
+
+UNKNOWN = unknown(".*")
+FLOAT = "store float32, or "
 SAMPLES = {
     "signed bytes": (made(GREY // 2, 8, kind=2), "signed samples; expected samples from 0"),
-    "14 bits": (made(GREY, 14), UNKNOWN),
-    "64 bits": (made(GREY / 255, 64, kind=3), UNKNOWN),
-    "half floats": (made(GREY / 255, 16, kind=3), UNKNOWN),
-    "16 bits, white is 0, of the other order": (made(GREY.astype(int) * 257, 16, light=0, order=">"), UNKNOWN),
-    "16 bits and alpha": (made(np.stack([GREY, GREY], -1), 16, extra=2), UNKNOWN),
+    "14 bits": (made(GREY, 14), unknown("whole numbers from 0 of 14 bits")),
+    "floats of 64 bits in three colours": (
+        made(np.stack([GREY] * 3, -1) / 255, 64, kind=3, light=2), unknown("floats of 64 bits, 3 a pixel", FLOAT),
+    ),
+    "half floats, packed otherwise": (
+        made(GREY / 255, 16, kind=3, packing=5), unknown("floats of 16 bits, packed in the way 5", FLOAT),
+    ),
+    "half floats with a predictor": (
+        made(GREY / 255, 16, kind=3, packing=8, _317=3),
+        unknown("floats of 16 bits, packed in the way 8, predictor 3", FLOAT),
+    ),
+    "half floats in tiles": (made(GREY / 255, 16, kind=3, _324=8, _277=2), unknown(".* 2 a pixel, in tiles", FLOAT)),
+    "complex numbers": (made(GREY / 255, 64, kind=6), unknown("another kind of samples of 64 bits")),
+    "a raw photo of floats": (made(GREY / 255, 64, kind=3, _254=1), "the tags: a raw photo; expected an image, found"),
+    "no tags": (b"II*\0", unknown("damaged tags")),
+    "BigTIFF of the other order": (b"MM\0+\0\x08" + bytes(99), unknown("a BigTIFF of big-endian numbers")),
+    "tags behind the end": (b"II*\0\xff\0\0\0", unknown("no size")),
+    "16 bits and alpha": (
+        made(np.stack([GREY, GREY], -1), 16, extra=2), unknown("whole numbers from 0 of 16 bits, 2 a pixel"),
+    ),
     "bytes in 16 bits": (
         made(GREY, 16), "samples of more than 8 bits, nearly black; expected samples up to 65,535, .* found at most 2",
     ),
