@@ -145,7 +145,7 @@ def test_text_in_bzip2_is_known_by_more_than_its_first_bytes(tmp_path):
 def test_libsvm_s_message_counts_the_pixels_that_are_left_out():
     parts = [sparse.parse_pairs(b"3 1:0.5 2:200\n4 2:100\n", 5, "a")]
     with pytest.raises(DataError, match=r"line 5, index 1.*found 0\.5, and others from 0 to 200"):
-        sparse.dense(parts, 1, 2, "a", 100)
+        sparse.dense(parts, 1, 2, "a", 100, "")
 
 
 @pytest.mark.parametrize("training", [None, DIGITS.x])
