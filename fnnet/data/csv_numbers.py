@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.arrays import MAX_LABEL
-from fnnet.data.csv_columns import LETTER, NUMBERS, Columns
+from fnnet.data.csv_columns import LETTER, NUMBERS, OPTION, Columns
 from fnnet.data.csv_lines import MARK, MAX_LINE, Lines, check_line, decimal_comma
+from fnnet.data.opened import AnyPath
 from fnnet.errors import counted
 from fnnet.files.disk import refuse, show_bytes
 
@@ -184,6 +185,29 @@ def wrong_numbers(values: Array, columns: Columns) -> Array:
     if columns.label_at is not None:
         wrong[:, columns.label_at] |= ~whole[:, columns.label_at] | (values[:, columns.label_at] < 0)
     return np.asarray(wrong[:, columns.read()])
+
+
+def as_pixels(values: Array, truth: Sequence[bool], columns: Columns, names: Sequence[str], path: AnyPath) -> None:
+    """Multiply pixels that are truth values, in numbers (n, width), by 255, in place.
+
+    truth    for each column of the table, True if it holds truth values.
+    Raises   DataError for truth values beside numbers, and where a column may be the labels or pixels.
+    """
+    edges = columns.labels_at if columns.label_at is None else ()
+    pixels = sorted({*columns.pixels_at.tolist(), *edges})
+    kinds = {truth[column] for column in pixels}
+    if kinds == {False}:
+        return
+    if edges:
+        place = f"columns {names[edges[0]][:40]!r} and {names[edges[1]][:40]!r}"
+        problem, expected = "the first or the last column is the labels", "one that is named, beside truth values"
+        refuse(problem, path, place, expected, "either may be", OPTION)
+    if len(kinds) > 1:
+        other = next(column for column in pixels if truth[column] != truth[pixels[0]])
+        one, two = ("truth values" if truth[column] else "numbers" for column in (pixels[0], other))
+        found, fix = f"{one} in {names[pixels[0]][:40]!r}, {two} here", "write 0 and 255 for False and True"
+        refuse("truth values beside numbers", path, f"column {names[other][:40]!r}", "pixels of one kind", found, fix)
+    values[:, columns.pixels] *= 255
 
 
 def _part(values: Array, block: bytes, line: int, columns: Columns, lines: Lines) -> Part:
