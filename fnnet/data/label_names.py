@@ -61,8 +61,11 @@ def _as_numbers(texts: Sequence[str], path: AnyPath, column: str) -> Array:
 
 def _check(texts: Sequence[str], found: dict[str, None], numbers: Sequence[str], path: AnyPath, column: str) -> None:
     for name in found:
-        if name in MISSING or not name.isprintable():
-            place = f"row {texts.index(name) + 1}, column {column}"
+        place = f"row {texts.index(name) + 1}, column {column}"
+        if name not in MISSING and not name.isprintable():
+            expected, fix = "printable characters", "write the name without tabs and the like"
+            refuse("a control character in the name of a class", path, place, expected, repr(name[:40]), fix)
+        if name in MISSING:
             refuse("a label is missing", path, place, "the name of a class", repr(name[:40]), FIX)
     if numbers:
         other = next(name for name in found if name not in numbers)
