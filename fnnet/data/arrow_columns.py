@@ -13,7 +13,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data import csv_columns
-from fnnet.data.arrays import MAX_LABEL, as_content, as_labels, image_shape
+from fnnet.data.arrays import as_content, as_labels, image_shape
 from fnnet.data.bounds import check_expansion
 from fnnet.data.csv_columns import NUMBERS, OPTION, Columns, columns_of, is_header, is_pixel
 from fnnet.data.csv_lines import Lines
@@ -231,7 +231,7 @@ class Table:
         if wrong.any():
             row, number = np.argwhere(wrong)[0].tolist()
             at = self.at[number]
-            kind, most = ("label", MAX_LABEL) if at in columns.labels_at else ("pixel", 255)
+            kind, most = ("label", columns.most_label) if at in columns.labels_at else ("pixel", 255)
             expected, found = f"a whole number from 0 to {most}", values[row, at]
             refuse(f"not a {kind}", source.path, self._place(first + row, at), expected, found, "correct the cell")
         return part_of(values, columns, Lines(",", source.path), lambda row, column: self._place(first + row, column))

@@ -9,7 +9,6 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.data.arrays import MAX_LABEL
 from fnnet.data.csv_columns import LETTER, NUMBERS, OPTION, Columns
 from fnnet.data.csv_lines import MARK, MAX_LINE, Lines, check_line, decimal_comma
 from fnnet.data.opened import AnyPath
@@ -167,7 +166,7 @@ def _number(cell: str, column: int, line: int, columns: Columns, lines: Lines) -
     if lines.separator != "," and re.search("[0-9],[0-9]", cell):
         decimal_comma(cell, place, lines.path)
     value = float(cell) if len(cell) <= LONGEST and NUMBER.fullmatch(cell) else -2.0
-    kind, most = ("label", MAX_LABEL) if column in columns.labels_at else ("pixel", 255)
+    kind, most = ("label", columns.most_label) if column in columns.labels_at else ("pixel", 255)
     fits = (0 <= value <= most and value.is_integer()) or -1 <= value < 1
     if not fits or (columns.label_at == column and not (value >= 0 and value.is_integer())):
         expected = f"a whole number from 0 to {most}"
@@ -178,8 +177,8 @@ def _number(cell: str, column: int, line: int, columns: Columns, lines: Lines) -
 
 def wrong_numbers(values: Array, columns: Columns) -> Array:
     """Return which values no pixel, and in columns of labels no label, can have, of the columns read; as `_number`."""
-    most = np.full(columns.width, 255)
-    most[list(columns.labels_at)] = MAX_LABEL
+    most = np.full(columns.width, 255, np.int64)
+    most[list(columns.labels_at)] = columns.most_label
     whole = values == np.floor(values)
     wrong = ~((values >= 0) & (values <= most) & whole) & ~((values >= -1) & (values < 1))
     if columns.label_at is not None:

@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.data.arrays import MAX_LABEL
 from fnnet.data.csv_columns import NUMBERS
 from fnnet.data.csv_lines import Lines
 from fnnet.data.csv_numbers import NUMBER, is_name
@@ -38,7 +37,7 @@ def labels_of(texts: Sequence[str], path: AnyPath, column: str, wanted: Wanted) 
     found = dict.fromkeys(stripped)
     numbers = [name for name in found if NUMBER.fullmatch(name)]
     if len(numbers) == len(found):
-        return _as_numbers(stripped, path, column), ()
+        return _as_numbers(stripped, path, column, wanted.most_label), ()
     if set(found) <= set(wanted.names):
         classes = tuple(wanted.names)
     else:
@@ -49,12 +48,12 @@ def labels_of(texts: Sequence[str], path: AnyPath, column: str, wanted: Wanted) 
     return np.array([places[name] for name in stripped], np.int64), classes
 
 
-def _as_numbers(texts: Sequence[str], path: AnyPath, column: str) -> Array:
+def _as_numbers(texts: Sequence[str], path: AnyPath, column: str, most: int) -> Array:
     values = np.array([float(text) for text in texts])
-    wrong = ~((values >= 0) & (values <= MAX_LABEL) & (values == np.floor(values)))
+    wrong = ~((values >= 0) & (values <= most) & (values == np.floor(values)))
     if wrong.any():
         row = int(wrong.argmax())
-        place, expected = f"row {row + 1}, column {column}", f"a whole number from 0 to {MAX_LABEL}"
+        place, expected = f"row {row + 1}, column {column}", f"a whole number from 0 to {most}"
         refuse("not a label", path, place, expected, repr(texts[row][:40]), FIX)
     return values.astype(np.int64)
 
