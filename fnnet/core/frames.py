@@ -43,13 +43,14 @@ def check_series(problem: str, series: Any, expected: str) -> None:
         raise ArgumentTypeError(problem, place=place, expected=expected, found="missing values", fix=FILL)
 
 
-def numbers_of(problem: str, frame: Any) -> Array:
+def numbers_of(problem: str, frame: Any, *, truth: bool = False) -> Array:
     """Return the numbers of a frame, (n, columns).
 
+    truth    True to take truth values as 0 and 1.
     Raises   ArgumentTypeError, with the name of the column, for text, objects, truth values, dates and missing values.
     """
     names, dtypes = names_of(frame), [*frame.dtypes]
-    kinds = [_kind(dtype) for dtype in dtypes]
+    kinds = ["b" if truth and is_truth(dtype) else _kind(dtype) for dtype in dtypes]
     if "" in kinds:
         at = kinds.index("")
         found, fix = str(dtypes[at]), "convert the column, or leave it out"
@@ -120,6 +121,11 @@ def _numbered(names: list[str]) -> list[tuple[int, ...]]:
     numbers = [int(match[2]) for match in found if match]
     gaps = len(set(numbers)) < len(names) or max(numbers, default=0) - min(numbers, default=0) >= len(names)
     return [] if gaps else [(number,) for number in numbers]
+
+
+def is_truth(dtype: Any) -> bool:
+    """Return True for the dtype of truth values: NumPy's, pandas' or Polars'."""
+    return str(dtype).lower() in ("bool", "boolean", "bool[pyarrow]")
 
 
 def _column(name: str) -> str:

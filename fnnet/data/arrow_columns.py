@@ -13,11 +13,11 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data import csv_columns
-from fnnet.data.arrays import MAX_LABEL, as_content, as_labels, image_shape
+from fnnet.data.arrays import as_content, as_labels, image_shape
 from fnnet.data.bounds import check_expansion
-from fnnet.data.csv_columns import NUMBERS, OPTION, Columns, columns_of, is_header
+from fnnet.data.csv_columns import NUMBERS, OPTION, Columns, columns_of, is_header, is_pixel
 from fnnet.data.csv_lines import Lines
-from fnnet.data.csv_numbers import Part, part_of, wrong_numbers
+from fnnet.data.csv_numbers import Part, as_pixels, part_of, wrong_numbers
 from fnnet.data.grey import opacity_notes
 from fnnet.data.kaggle_csv import assemble
 from fnnet.data.label_names import labels_of
@@ -47,12 +47,14 @@ class Source(NamedTuple):
 
     schema   pyarrow's.
     packed   the bytes of the file on disk.
+    first    the number of the first row in messages.
     """
 
     schema: Any
     path: AnyPath
     wanted: Wanted
     packed: int
+    first: int = 1
 
     def refuse_columns(self, problem: str, expected: str, names: Sequence[str], fix: str) -> None:
         """Raise DataError for the columns `names`."""
@@ -63,13 +65,13 @@ class Source(NamedTuple):
         check_expansion(needed, self.packed, self.path, "the rows")
 
 
-def chosen_columns(schema: Any, path: AnyPath, wanted: Wanted, packed: int) -> Table | Images:
+def chosen_columns(schema: Any, path: AnyPath, wanted: Wanted, packed: int, first: int = 1) -> Table | Images:
     """Return which columns are read, and how.
 
     Images are a column of packed pictures or of lists, if there is one; else each row of numbers is an image.
     Raises   DataError if columns are not images and labels, or may be either.
     """
-    source = Source(schema, path, wanted, packed)
+    source = Source(schema, path, wanted, packed, first)
     found = [field.name for field in schema if _holds_images(field.type) and field.name.lower() not in NAMES]
     if len(set(schema.names)) < len(schema.names):
         source.refuse_columns("column named twice", "each name once", schema.names, "rename one")
@@ -77,6 +79,10 @@ def chosen_columns(schema: Any, path: AnyPath, wanted: Wanted, packed: int) -> T
     found = named if len(named) == 1 else found
     if len(found) > 1:
         source.refuse_columns("several columns may be the images", "one", found, "leave out the others")
+    pixels = [name for name in schema.names if name not in found and is_pixel(name)]
+    if found and pixels:
+        problem, names = "lists or pictures beside columns of pixels", [*found, *pixels]
+        source.refuse_columns(problem, "one of both as the images", names, "leave out the others")
     return Images(source, found[0]) if found else Table(source)
 
 
@@ -132,7 +138,7 @@ def _numbers(array: Any, name: str, first: int, source: Source, label: bool = Fa
         fix = f"{NUMBERS}, or {OPTION}" if label else "store numbers from 0 to 255"
         refuse("not numbers", source.path, f"column {name}", expected, array.type, fix)
     if array.null_count:
-        row = first + int(np.argmax(np.asarray(array.is_null()))) + 1
+        row = source.first + first + int(np.argmax(np.asarray(array.is_null())))
         place = f"row {row}, column {name}"
         refuse("an empty cell", source.path, place, "a number", "null", "fill it or remove the row")
     found: Array = array.to_numpy(zero_copy_only=False)
@@ -140,21 +146,30 @@ def _numbers(array: Any, name: str, first: int, source: Source, label: bool = Fa
 
 
 def _texts(array: Any, name: str, first: int, source: Source) -> list[str] | None:
-    """Return the labels in a column of text; None if it holds something else. DataError for an empty cell."""
+    """Return the labels in a column of text or truth values; None if it holds something else.
+
+    Raises   DataError for an empty cell.
+    """
     from pyarrow import types
 
     kind = array.type.value_type if types.is_dictionary(array.type) else array.type
     as_bytes = types.is_binary(kind) or types.is_large_binary(kind)
-    if not (as_bytes or types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)):
+    if not (
+        as_bytes
+        or types.is_boolean(kind)
+        or types.is_string(kind)
+        or types.is_large_string(kind)
+        or types.is_string_view(kind)
+    ):
         return None
     found = array.to_pylist()
-    for row, each in enumerate(found, first + 1):
+    for row, each in enumerate(found, source.first + first):
         place, expected = f"row {row}, column {name}", "the name of a class"
         if each is None:
             refuse("an empty cell", source.path, place, expected, "null", "fill it or remove the row")
         if as_bytes and not _is_text(each):
             refuse("not a label", source.path, place, expected, show_bytes(each), OPTION)
-    return [each.decode() for each in found] if as_bytes else list(found)
+    return [each.decode() if as_bytes else str(each) for each in found]
 
 
 def _is_text(content: bytes) -> bool:
@@ -197,17 +212,9 @@ class Table:
         names = class_names(source.schema, self.there[columns.label_at]) if columns.label_at is not None else ()
         names = named if self.texts else names
         return Content(
-            x,
-            labels,
-            shape,
-            labels_at=str(source.path),
-            shape_at=SCHEMA,
-            notes=told,
-            classes=names,
-            named=bool(self.texts and names),
-            by_row=columns.shape is not None,
-            pixel_ranges=ranges_in_table(x, notes),
-        )
+            x, labels, shape, labels_at=str(source.path), shape_at=SCHEMA, notes=told, classes=names,
+            named=bool(self.texts and names), by_row=columns.shape is not None, pixel_ranges=ranges_in_table(x, notes),
+        )  # fmt: skip
 
     def _part(self, batch: Any, first: int) -> Part:
         columns, source = self.columns, self.source
@@ -218,19 +225,19 @@ class Table:
                 self.texts += texts
                 continue
             values[:, column] = _numbers(batch.column(name), name, first, source, column in columns.labels_at)
-        if all(source.schema.field(name).type == "bool" for name in (self.there[each] for each in columns.pixels_at)):
-            values[:, columns.pixels] *= 255
+        truth = [source.schema.field(name).type == "bool" for name in self.there]
+        as_pixels(values, truth, columns, self.there, source.path)
         wrong = wrong_numbers(values, columns)
         if wrong.any():
             row, number = np.argwhere(wrong)[0].tolist()
             at = self.at[number]
-            kind, most = ("label", MAX_LABEL) if at in columns.labels_at else ("pixel", 255)
+            kind, most = ("label", columns.most_label) if at in columns.labels_at else ("pixel", 255)
             expected, found = f"a whole number from 0 to {most}", values[row, at]
             refuse(f"not a {kind}", source.path, self._place(first + row, at), expected, found, "correct the cell")
         return part_of(values, columns, Lines(",", source.path), lambda row, column: self._place(first + row, column))
 
     def _place(self, row: int, column: int) -> str:
-        return f"row {row + 1}, column {self.there[column]}"
+        return f"row {self.source.first + row}, column {self.there[column]}"
 
 
 class Images:
@@ -313,7 +320,7 @@ class Images:
     def _pictures(self, column: Any, field: str, first: int, shape: tuple[int, int] | None) -> Pictures:
         """Return the pictures that are packed in the cells of a column."""
         source, packed = self.source, list[Packed]()
-        for row, each in enumerate((column.field(field) if field else column).to_pylist(), first + 1):
+        for row, each in enumerate((column.field(field) if field else column).to_pylist(), source.first + first):
             place = f"row {row}, column {self.images}"
             if each is None:
                 refuse("no picture", source.path, place, "its bytes", "null", "store the pictures in the file")
@@ -344,7 +351,7 @@ class Images:
         while _is_list(column.type):
             lengths = np.unique(column.value_lengths().to_numpy(zero_copy_only=False))
             if column.null_count or len(lengths) != 1 or not lengths[0]:
-                place = f"rows {first + 1} to {first + rows}, column {self.images}"
+                place = f"rows {source.first + first} to {source.first + first + rows - 1}, column {self.images}"
                 found = "null" if column.null_count else f"lists of {', '.join(map(str, lengths[:4].tolist()))}"
                 refuse("images differ in size", source.path, place, "lists of one length", found, "scale them alike")
             shape.append(int(lengths[0]))

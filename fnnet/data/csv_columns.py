@@ -15,6 +15,7 @@ from fnnet.data.opened import AnyPath
 from fnnet.data.reader import NO_COLUMN, Wanted
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
+from fnnet.limits import MAX_CLASSES
 from fnnet.names import PIXEL_NAMES
 
 COUNTED: Final = 9
@@ -54,6 +55,7 @@ class Columns(NamedTuple):
     notes      on what is passed over.
     sure       True if the names are those of pixels.
     shape      (height, width) of an image if the names say the row and the column of each pixel.
+    most_label   the largest number in the column of labels.
     """
 
     width: int
@@ -65,6 +67,7 @@ class Columns(NamedTuple):
     notes: tuple[Note, ...] = ()
     sure: bool = False
     shape: tuple[int, int] | None = None
+    most_label: int = MAX_CLASSES - 1
 
     def read(self) -> list[int]:
         """Return the columns that hold pixels or labels."""
@@ -312,4 +315,7 @@ def _columns(
     at = at[1:-1] if open_label else at
     beside = at == [*range(at[0], at[0] + len(at))]
     pixels = slice(at[0], at[-1] + 1) if beside else np.array(at)
-    return Columns(len(first.cells), np.array(at), pixels, labels_at, label_at, bool(first.names), tuple(notes))
+    header, most = bool(first.names), first.wanted.most_label
+    return Columns(
+        len(first.cells), np.array(at), pixels, labels_at, label_at, header, tuple(notes), most_label=most
+    )  # fmt: skip

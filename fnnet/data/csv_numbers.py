@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.data.arrays import MAX_LABEL
-from fnnet.data.csv_columns import LETTER, NUMBERS, Columns
+from fnnet.data.csv_columns import LETTER, NUMBERS, OPTION, Columns
 from fnnet.data.csv_lines import MARK, MAX_LINE, Lines, check_line, decimal_comma
+from fnnet.data.opened import AnyPath
 from fnnet.errors import counted
 from fnnet.files.disk import refuse, show_bytes
 
@@ -166,7 +166,7 @@ def _number(cell: str, column: int, line: int, columns: Columns, lines: Lines) -
     if lines.separator != "," and re.search("[0-9],[0-9]", cell):
         decimal_comma(cell, place, lines.path)
     value = float(cell) if len(cell) <= LONGEST and NUMBER.fullmatch(cell) else -2.0
-    kind, most = ("label", MAX_LABEL) if column in columns.labels_at else ("pixel", 255)
+    kind, most = ("label", columns.most_label) if column in columns.labels_at else ("pixel", 255)
     fits = (0 <= value <= most and value.is_integer()) or -1 <= value < 1
     if not fits or (columns.label_at == column and not (value >= 0 and value.is_integer())):
         expected = f"a whole number from 0 to {most}"
@@ -177,13 +177,36 @@ def _number(cell: str, column: int, line: int, columns: Columns, lines: Lines) -
 
 def wrong_numbers(values: Array, columns: Columns) -> Array:
     """Return which values no pixel, and in columns of labels no label, can have, of the columns read; as `_number`."""
-    most = np.full(columns.width, 255)
-    most[list(columns.labels_at)] = MAX_LABEL
+    most = np.full(columns.width, 255, np.int64)
+    most[list(columns.labels_at)] = columns.most_label
     whole = values == np.floor(values)
     wrong = ~((values >= 0) & (values <= most) & whole) & ~((values >= -1) & (values < 1))
     if columns.label_at is not None:
         wrong[:, columns.label_at] |= ~whole[:, columns.label_at] | (values[:, columns.label_at] < 0)
     return np.asarray(wrong[:, columns.read()])
+
+
+def as_pixels(values: Array, truth: Sequence[bool], columns: Columns, names: Sequence[str], path: AnyPath) -> None:
+    """Multiply pixels that are truth values, in numbers (n, width), by 255, in place.
+
+    truth    for each column of the table, True if it holds truth values.
+    Raises   DataError for truth values beside numbers, and where a column may be the labels or pixels.
+    """
+    edges = columns.labels_at if columns.label_at is None else ()
+    pixels = sorted({*columns.pixels_at.tolist(), *edges})
+    kinds = {truth[column] for column in pixels}
+    if kinds == {False}:
+        return
+    if edges:
+        place = f"columns {names[edges[0]][:40]!r} and {names[edges[1]][:40]!r}"
+        problem, expected = "the first or the last column is the labels", "one that is named, beside truth values"
+        refuse(problem, path, place, expected, "either may be", OPTION)
+    if len(kinds) > 1:
+        other = next(column for column in pixels if truth[column] != truth[pixels[0]])
+        one, two = ("truth values" if truth[column] else "numbers" for column in (pixels[0], other))
+        found, fix = f"{one} in {names[pixels[0]][:40]!r}, {two} here", "write 0 and 255 for False and True"
+        refuse("truth values beside numbers", path, f"column {names[other][:40]!r}", "pixels of one kind", found, fix)
+    values[:, columns.pixels] *= 255
 
 
 def _part(values: Array, block: bytes, line: int, columns: Columns, lines: Lines) -> Part:

@@ -9,16 +9,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from fnnet.core.frames import is_frame, names_of, numbers_of
+from fnnet.core.frames import is_frame, is_truth, names_of, numbers_of
 from fnnet.core.params import Array
 from fnnet.data.arrays import image_shape
 from fnnet.data.csv_columns import NUMBERS, Columns, columns_of
 from fnnet.data.csv_lines import Lines
-from fnnet.data.csv_numbers import Part, part_of, wrong_numbers
+from fnnet.data.csv_numbers import Part, as_pixels, part_of, wrong_numbers
 from fnnet.data.kaggle_csv import assemble, check_images
 from fnnet.data.label_names import labels_of
 from fnnet.data.notes import Note
-from fnnet.data.ranges import ranges_in_table
+from fnnet.data.ranges import in_one_range, ranges_in_table
 from fnnet.data.reader import Content, Wanted
 from fnnet.errors import ArgumentTypeError, FnnetError
 from fnnet.files.disk import refuse
@@ -26,6 +26,9 @@ from fnnet.files.disk import refuse
 FRAME: Final = "frame"
 ROWS: Final = 1024
 """Rows that are converted at a time."""
+LISTS: Final = (bytes, dict, list, np.ndarray)
+"""Cells that are images: packed pictures, or lists of pixels."""
+EXTRA: Final = "fnnet[formats]"
 ARGUMENTS: Final = {
     "--label-column": "label_column", "--image-size HxW": "flat=(height, width)", "--image": "Reading(image=True)",
     "--class-names": "classes", "--classes": "the length of classes", "--first-label": "first_label",
@@ -69,11 +72,17 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
     names = names_of(frame)
     if not names or not len(frame):
         refuse("empty dataset", FRAME, "the rows", "at least 1 row of numbers", f"{len(frame)} rows", "give another")
+    if any(isinstance(each, LISTS) for each in (frame.iloc[0].tolist() if _is_pandas(frame) else frame.row(0))):
+        return in_one_range(lambda given: _read_lists(frame, wanted._replace(pixel_range=given)), FRAME)
     columns = columns_of(names, "the columns", FRAME, wanted, named=True)
     read = columns.read()
     frame, texts = _without_names(frame, columns)
     numbers = _numbers(frame, read, columns)
     inside = _inside(columns, read)
+    truth = [is_truth(dtype) for dtype in frame.dtypes]
+    if any(truth):
+        numbers = numbers.astype(np.float64)
+        as_pixels(numbers, [truth[at] for at in read], inside, [names[at] for at in read], FRAME)
     parts = [_part(numbers[row : row + ROWS], row, inside, names, read) for row in range(0, len(numbers), ROWS)]
     x, labels, notes = assemble(parts, inside, Lines(",", FRAME), wanted.pixel_range)
     classes: tuple[str, ...] = ()
@@ -89,20 +98,45 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
     )  # fmt: skip
 
 
+def _is_pandas(frame: Any) -> bool:
+    return hasattr(frame, "iloc")
+
+
+def _read_lists(frame: Any, wanted: Wanted) -> Content:
+    """Return images in a column of lists or of packed pictures, as they are read of the Parquet that the frame writes.
+
+    Raises   DataError without pyarrow, and for cells that it cannot take.
+    """
+    try:
+        import pyarrow as pa
+
+        from fnnet.data.arrow_columns import chosen_columns
+
+        table = pa.Table.from_pandas(frame, preserve_index=False) if _is_pandas(frame) else frame.to_arrow()
+    except ImportError as error:
+        problem, fix = "a frame of lists or pictures needs an optional library", "give each pixel a column"
+        refuse(problem, FRAME, "the columns", EXTRA, error, f"pip install '{EXTRA}', or {fix}")
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        found, fix = str(error.args[0] if error.args else error)[:120], "store a list of numbers in each (.tolist())"
+        refuse("cells that Arrow cannot hold", FRAME, "the columns", "cells of one kind", found, fix)
+    columns = chosen_columns(table.schema, FRAME, wanted, table.nbytes, first=0)
+    return columns.read(iter(table.select(list(columns.names)).to_batches(ROWS)))
+
+
 def _without_names(frame: Any, columns: Columns) -> tuple[Any, list[str]]:
-    """Return a frame with 0 in place of labels that are names, or numbers as text or as categories, and those.
+    """Return a frame with 0 for labels that are names, truth values, or numbers as text or categories, and them.
 
     None where the labels are numbers, or may be either of two columns; missing ones are left to the error of numbers.
     """
     if columns.label_at is None:
         return frame, []
-    pandas = hasattr(frame, "iloc")
+    pandas = _is_pandas(frame)
     series = frame.iloc[:, columns.label_at] if pandas else frame[:, columns.label_at]
-    if getattr(series.dtype, "kind", "O") not in "OTUS" or (not pandas and series.dtype.is_numeric()):
+    if getattr(series.dtype, "kind", "O") not in "OTUSb" or (not pandas and series.dtype.is_numeric()):
         return frame, []
     values = series.tolist() if pandas else series.to_list()
-    whole = all(isinstance(each, (str, int)) and not isinstance(each, bool) for each in values)
-    if not values or not whole:
+    truth = [isinstance(each, bool) for each in values]
+    if not (all(isinstance(each, (str, int)) for each in values) and len({*truth}) == 1):
         return frame, []
     zeros = np.zeros(len(values), np.int64)
     if pandas:
@@ -117,11 +151,13 @@ def _numbers(frame: Any, read: list[int], columns: Columns) -> Array:
     """Return the numbers in the columns that are read; ArgumentTypeError for anything else."""
     for at in columns.labels_at:
         try:
-            numbers_of("labels are not numbers", frame.iloc[:, [at]] if hasattr(frame, "iloc") else frame[:, [at]])
+            label = frame.iloc[:, [at]] if _is_pandas(frame) else frame[:, [at]]
+            numbers_of("labels are not numbers", label, truth=True)
         except ArgumentTypeError as error:
             missing = error.found == "missing values"
             raise error if missing else error.at(error.where, fix=NUMBERS) from None
-    return numbers_of("pixels are not numbers", frame.iloc[:, read] if hasattr(frame, "iloc") else frame[:, read])
+    numbers = frame.iloc[:, read] if _is_pandas(frame) else frame[:, read]
+    return numbers_of("pixels are not numbers", numbers, truth=True)
 
 
 def _inside(columns: Columns, read: list[int]) -> Columns:

@@ -7,7 +7,6 @@ from typing import Final
 
 from fnnet.core.params import Array
 from fnnet.data import formats
-from fnnet.data.arrays import MAX_LABEL
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import NO_COLUMN, Wanted
@@ -15,6 +14,9 @@ from fnnet.errors import DataError, UsageError
 
 NAMES: Final = ("id", "imageid", "image_id", "image id")
 """Columns of ids, in lower case; numbers of rows, as pandas writes them, do not count."""
+
+MOST: Final = 2**53 - 1
+"""The largest id: numbers of a table are read as floats of 64 bits, which are exact up to here."""
 
 
 def read_ids(path: AnyPath, shape: tuple[int, int]) -> tuple[Array | None, list[Note]]:
@@ -24,7 +26,7 @@ def read_ids(path: AnyPath, shape: tuple[int, int]) -> tuple[Array | None, list[
     """
     for name in NAMES:
         try:
-            content = formats.read(path, Wanted(labelled=False, shape=shape, label_column=name))
+            content = formats.read(path, Wanted(labelled=False, shape=shape, label_column=name, most_label=MOST))
         except UsageError:
             return None, []  # no table
         except DataError as error:
@@ -37,5 +39,5 @@ def read_ids(path: AnyPath, shape: tuple[int, int]) -> tuple[Array | None, list[
 
 
 def _unfit(path: AnyPath, name: str, what: str) -> Note:
-    text = f"{os.fsdecode(path)}: its column {name} is not taken as ids: {what} from 0 to {MAX_LABEL:,}"
+    text = f"{os.fsdecode(path)}: its column {name} is not taken as ids: {what} from 0 to {MOST:,}"
     return Note("ids-not-read", text)

@@ -49,7 +49,11 @@ def is_labels(array: Array) -> bool:
 
 def pair(images_path: Path, images: Array, labels_path: Path, labels: Array) -> Content:
     """Return the content of a file of images and its file of labels; DataError unless they fit."""
-    if not is_images(images) or not is_labels(labels):
+    if is_images(images) and not is_labels(labels):
+        expected = f"rank 1, a label for each image, or rank 2 of {QMNIST} columns of 4-byte integers, as QMNIST has it"
+        fix = "store the classes alone, as (n,)"
+        refuse("not labels", labels_path, "byte 3", expected, f"rank {labels.ndim}, shape {labels.shape}", fix)
+    if not is_images(images):
         found = f"ranks {images.ndim} and {labels.ndim}"
         fix = "store images as (n, height, width), colours behind these, and labels as (n,)"
         refuse("not images and labels", images_path, "byte 3", "ranks 3 or 4 and 1", found, fix)

@@ -41,7 +41,8 @@ def read_idx_folder(folder: Path, files: Sequence[Path]) -> Content:
     parts: dict[bool, dict[int, tuple[Path, Array]]] = {False: {}, True: {}}
     for path in files:
         array, is_test = read_idx(path), TEST_NAME.search(path.name.lower()) is not None
-        before = parts[is_test].setdefault(1 if is_labels(array) else 3, (path, array))
+        labels = is_labels(array) or (array.ndim < 3 and "label" in path.name.lower())
+        before = parts[is_test].setdefault(1 if labels else 3, (path, array))
         if before[1] is not array and not np.array_equal(before[1], array):
             expected = "one file of images and one of labels for training, and for test"
             found = f"{before[0].name} and {path.name}"

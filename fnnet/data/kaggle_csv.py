@@ -16,6 +16,7 @@ from fnnet.core.params import Array
 from fnnet.data.arff_header import looks_like_arff
 from fnnet.data.arrays import image_shape
 from fnnet.data.csv_columns import KAGGLE, OPTION, Columns, columns_of
+from fnnet.data.csv_comments import behind_comments
 from fnnet.data.csv_label import label_column
 from fnnet.data.csv_lines import SEPARATORS, Lines, blocks, check_line, first_of, separator_of
 from fnnet.data.csv_numbers import Part, mixed, parse, scaled
@@ -30,8 +31,8 @@ from fnnet.data.unpacked import is_packed, packed_head, unpacked
 from fnnet.data.width import width_of
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
 
-START: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:[\s\w\"'+\-.,;\x80-\xff]|\Z)")
-"""What a header or a number may start with, after UTF-8's mark."""
+START: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:[\s\w\"'+\-.,;\x80-\xff]|#(?![!?]|define|include)|\Z)")
+"""What a header, a number or a comment may start with, after UTF-8's mark."""
 PIECE: Final = 2**17
 """Bytes that are read at a time. With 2**18, arrays are large enough for the system to take them back and clear them
 each time, which doubled the time; 2**16 took a quarter more."""
@@ -67,7 +68,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     """
     with unpacked(file, path) as source:
         pieces = blocks(source, path, PIECE)
-        line, block = first_of(pieces)
+        line, block, comments = behind_comments(pieces, path)
         first, _, rest = block.partition(b"\n")
         check_line(first, line, path)
         lines, place = Lines(separator_of(first, line, path), path), f"line {line}"
@@ -90,7 +91,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         parts += [parse(block, line, columns, lines) for line, block in pieces]
     if not any(len(part.x) for part in parts):
         refuse("empty dataset", path, f"line {line + 1}", "at least 1 row of numbers", "0 rows", AGAIN)
-    notes = list(columns.notes)
+    notes = [*comments, *columns.notes]
     if lines.separator != ",":
         notes.append(Note("separator", f"{os.fsdecode(path)}: cells are separated by {SEPARATORS[lines.separator]}"))
     x, labels, more = assemble(parts, columns, lines, wanted.pixel_range)

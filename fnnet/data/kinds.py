@@ -27,9 +27,19 @@ IMAGES: Final = {
     b"%PDF": "a PDF file",
 }
 """First bytes -> what a message calls a picture."""
+UNPACK_ONCE: Final = "unpack it once, and name the file that comes out"
+PACKED: Final = {
+    b"\x1f\x8b": ("gzip", UNPACK_ONCE),
+    b"BZh": ("bzip2", UNPACK_ONCE),
+    b"\xfd7zXZ\0": ("xz", UNPACK_ONCE),
+    b"\x93NUMPY": ("a NumPy array (.npy)", "unpack it and the labels beside it, and name the file of images"),
+}
+"""First bytes within gzip -> what a message calls it, and what to do."""
 FILES: Final = {
     b"\xff\xfe": ("UTF-16 text", AS_UTF8),
     b"\xfe\xff": ("UTF-16 text", AS_UTF8),
+    b"BZh": ("bzip2 of something other than text", UNPACK),
+    b"\xfd7zXZ\0": ("xz of something other than text", UNPACK),
     b"PK": ("a ZIP archive", UNPACK),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", UNPACK),
     b"Rar!": ("a RAR archive", UNPACK),

@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.data.arrays import MAX_LABEL
 from fnnet.data.csv_columns import NUMBERS
 from fnnet.data.csv_lines import Lines
 from fnnet.data.csv_numbers import NUMBER, is_name
@@ -38,7 +37,7 @@ def labels_of(texts: Sequence[str], path: AnyPath, column: str, wanted: Wanted) 
     found = dict.fromkeys(stripped)
     numbers = [name for name in found if NUMBER.fullmatch(name)]
     if len(numbers) == len(found):
-        return _as_numbers(stripped, path, column), ()
+        return _as_numbers(stripped, path, column, wanted.most_label), ()
     if set(found) <= set(wanted.names):
         classes = tuple(wanted.names)
     else:
@@ -49,20 +48,23 @@ def labels_of(texts: Sequence[str], path: AnyPath, column: str, wanted: Wanted) 
     return np.array([places[name] for name in stripped], np.int64), classes
 
 
-def _as_numbers(texts: Sequence[str], path: AnyPath, column: str) -> Array:
+def _as_numbers(texts: Sequence[str], path: AnyPath, column: str, most: int) -> Array:
     values = np.array([float(text) for text in texts])
-    wrong = ~((values >= 0) & (values <= MAX_LABEL) & (values == np.floor(values)))
+    wrong = ~((values >= 0) & (values <= most) & (values == np.floor(values)))
     if wrong.any():
         row = int(wrong.argmax())
-        place, expected = f"row {row + 1}, column {column}", f"a whole number from 0 to {MAX_LABEL}"
+        place, expected = f"row {row + 1}, column {column}", f"a whole number from 0 to {most}"
         refuse("not a label", path, place, expected, repr(texts[row][:40]), FIX)
     return values.astype(np.int64)
 
 
 def _check(texts: Sequence[str], found: dict[str, None], numbers: Sequence[str], path: AnyPath, column: str) -> None:
     for name in found:
-        if name in MISSING or not name.isprintable():
-            place = f"row {texts.index(name) + 1}, column {column}"
+        place = f"row {texts.index(name) + 1}, column {column}"
+        if name not in MISSING and not name.isprintable():
+            expected, fix = "printable characters", "write the name without tabs and the like"
+            refuse("a control character in the name of a class", path, place, expected, repr(name[:40]), fix)
+        if name in MISSING:
             refuse("a label is missing", path, place, "the name of a class", repr(name[:40]), FIX)
     if numbers:
         other = next(name for name in found if name not in numbers)

@@ -15,6 +15,7 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.arrays import BYTES, WHOLE_LABELS, as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
+from fnnet.data.listing import entries
 from fnnet.data.opened import AGAIN, AnyPath, Opened
 from fnnet.data.reader import Content, Format, Wanted
 from fnnet.data.roles import beside, role_of
@@ -156,9 +157,17 @@ def _labelled(x: Array, path: Path, wanted: Wanted) -> Content:
     labels = beside(path, labels=True)
     if labels is None:
         expected = "a file of labels beside it, such as y_train.npy beside x_train.npy"
-        refuse("no labels", path, "the folder", expected, "none", "put the labels there")
+        packed = next((each.name for each in entries(path.parent) if _is_packed_labels(each)), "")
+        fix = f"unpack {packed}" if packed else "put the labels there"
+        refuse("no labels", path, "the folder", expected, packed or "none", fix)
     at, known = str(labels), read_array(labels)
     return as_content(x, known, path, path.stem, wanted.shape, at, labels.stem, wanted.pixel_range)
+
+
+def _is_packed_labels(path: Path) -> bool:
+    """Return True for the name of a packed array of labels, such as y_train.npy.gz."""
+    role = role_of(Path(path.stem).stem)
+    return ".npy" in path.suffixes[:-1] and role is not None and role.labels
 
 
 FORMAT: Final = Format("NPY", lambda head, path: head.startswith(MAGIC), _read, suffixes=(".npy",))

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.filled import fill
-from fnnet.data.kinds import kind_of
+from fnnet.data.kinds import PACKED, UNPACK_ONCE, kind_of
 from fnnet.data.opened import AGAIN, AnyPath, Opened
 from fnnet.errors import counted
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
@@ -205,6 +205,10 @@ def _gunzip(file: BufferedReader, where: AnyPath) -> memoryview:
     head = b""
     while len(head) < MAX_HEADER and (more := source.read(MAX_HEADER - len(head))):
         head += more
+    for start, (found, fix) in PACKED.items():
+        if head.startswith(start):
+            problem = "packed twice" if fix == UNPACK_ONCE else "not an IDX file"
+            refuse(problem, where, "decompressed byte 0", "IDX or text in gzip", found, fix)
     header = _header(head, where)
     source.declared = declared = header.bytes
     if declared > DEFLATE_BOUND * size + 1024:

@@ -17,6 +17,7 @@ from fnnet.data.opened import AGAIN, AnyPath, Opened
 from fnnet.data.scale import fitted
 from fnnet.errors import DataError, UsageError
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
+from fnnet.limits import MAX_CLASSES
 
 HEAD: Final = 512
 """Bytes at the start of a file by which its format is recognised."""
@@ -46,6 +47,7 @@ class Wanted(NamedTuple):
     resize    True if a picture of another size is scaled to `shape`.
     names     of the classes as the user or a model has them: labels that are names among these keep their order.
     pixel_range   the range of `ranges` that all floats are of, as others of the data set show; "" if it is not known.
+    most_label   the largest number in the column of labels; ids may be larger than labels.
     known     True if `shape` is that of a model or another data set: no other fits, whatever the user says.
     """
 
@@ -60,6 +62,7 @@ class Wanted(NamedTuple):
     known: bool = False
     names: tuple[str, ...] = ()
     pixel_range: str = ""
+    most_label: int = MAX_CLASSES - 1
 
 
 class Content(NamedTuple):

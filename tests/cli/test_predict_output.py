@@ -141,6 +141,8 @@ def test_kaggle_s_ids_are_those_of_a_table(name, last, model, run, tmp_path, sma
     a, b = save("a.csv", name, [50, 10, 0, 999]), save("b.csv", name, [7], x[:1])
     assert ids_of(a) == (["50", "10", "0", "999"], [])
     assert ids_of(b) == (["7"], [])
+    large = [1_000_000, 2**53 - 1, 20_240_131, 5]
+    assert ids_of(save("large.csv", name, large)) == ([str(each) for each in large], [])
     assert ids_of(a, b) == (["50", "10", "0", "999", "7"], [])
     for path, codes in (
         (save("names.csv", name, ["a", "b", "c", "d"]), ["ids-not-read", "counted-ids"]),

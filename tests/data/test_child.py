@@ -253,6 +253,9 @@ def test_no_process_is_left(number, tmp_path):
         deadline = time.monotonic() + 30
         while not (children := children_of(process.pid)) and time.monotonic() < deadline:
             time.sleep(0.01)
+        # It leaves the group between fork and exec, and may be seen before: whoever interrupts it then ends it.
+        while os.getpgid(children[0]) != children[0] and time.monotonic() < deadline:
+            time.sleep(0.01)
         assert os.getpgid(children[0]) == children[0] != os.getpgid(process.pid)
         time.sleep(0.5)
         process.send_signal(number)
@@ -261,6 +264,25 @@ def test_no_process_is_left(number, tmp_path):
     while is_running(children[0]) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not is_running(children[0])
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+@pytest.mark.parametrize("group", [False, True])
+def test_no_process_is_left_by_an_interrupt_while_it_starts(group, tmp_path):
+    """Of the parent alone, or of its group, in which the child may still be."""
+    path = write(tmp_path / "a", b"sleep")
+    command = [sys.executable, "-c", f"import os; os.setpgid(0, 0){INTERRUPTED}", str(path)]
+    for _ in range(3):
+        with start(command, tmp_path, os.environ | {"PYTHONPATH": str(ROOT)}) as process:
+            assert process.stdout.readline() == "started\n"
+            deadline = time.monotonic() + 30
+            while not (children := children_of(process.pid)) and time.monotonic() < deadline:
+                pass
+            (os.killpg if group else os.kill)(process.pid, signal.SIGINT)
+            process.wait(30)
+        while is_running(children[0]) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not is_running(children[0])
 
 
 def is_running(number):

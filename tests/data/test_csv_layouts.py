@@ -19,7 +19,7 @@ from fnnet.data.csv_label import label_column
 from fnnet.data.kaggle_csv import read_csv
 from fnnet.data.preprocess import Reading, spread
 from fnnet.errors import DataError, FnnetError, UsageError
-from tests.tools.samples import write
+from tests.tools.samples import missing_parts, write
 
 DIGITS = data.load("digits").train
 few = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -572,3 +572,60 @@ def test_data_after_a_zip_archive_is_refused(tmp_path):
 def test_a_remedy_is_for_what_was_found(content, message, tmp_path):
     with pytest.raises(DataError, match=message.replace("|", r"\|")):
         data.load(write(tmp_path / "a.csv", content.encode()))
+
+
+def savetxt(path, header, delimiter=",", x=DIGITS.x[:60], labels=DIGITS.labels[:60]):
+    np.savetxt(path, np.column_stack([labels, x]), "%d", delimiter, header=header)
+    return path
+
+
+NAMES = ["label", *(f"pixel{number}" for number in range(784))]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", " "])
+def test_names_of_columns_behind_a_number_sign_are_names(delimiter, tmp_path):
+    """The names turn the columns round here, so that the order of the file would be read wrongly."""
+    names = [NAMES[0], *NAMES[:0:-1]]
+    path = savetxt(tmp_path / "a.csv", delimiter.join(names), delimiter, DIGITS.x[:60, ::-1])
+    path.write_bytes(b"# 60 digits\n" + path.read_bytes().replace(b"\n", b"\n\n", 1))
+    told = []
+    found = data.load(path, notify=told.append)
+    assert np.array_equal(found.train.x, DIGITS.x[:60])
+    assert np.array_equal(found.train.labels, DIGITS.labels[:60])
+    assert f"{path}: 1 line at the top, which begin with #, are passed over" in map(str, told)
+    path.write_bytes(path.read_bytes().replace(b"\n50", b"\n256", 1) + b"x\n")
+    with pytest.raises(DataError, match=r"a.csv: line 64: wrong number of fields"):
+        data.load(path)
+
+
+@pytest.mark.parametrize("header", ["digits", '"of" two\nlines', "label,pixel0"])
+def test_comments_at_the_top_are_passed_over_with_a_note(header, tmp_path):
+    for delimiter in (",", " "):
+        told = []
+        found = data.load(savetxt(tmp_path / "a.csv", header, delimiter), notify=told.append)
+        assert np.array_equal(found.train.x, DIGITS.x[:60])
+        assert np.array_equal(found.train.labels, DIGITS.labels[:60])
+        assert "comments" in [note.code for note in told]
+    path = savetxt(tmp_path / "a.csv", ",".join(NAMES[::-1]))
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\n" + ",".join(NAMES).encode() + b"\n", 1))
+    assert np.array_equal(data.load(path).train.x, DIGITS.x[:60])
+
+
+def test_a_row_behind_a_number_sign_is_refused(tmp_path):
+    path = savetxt(tmp_path / "a.csv", ",".join(["5"] * 785))
+    with pytest.raises(DataError, match=r"a.csv: line 1: a row that begins with #; .* take the # out") as raised:
+        data.load(path)
+    assert missing_parts(raised.value) == []
+    with pytest.raises(DataError, match="first line is empty"):
+        data.load(write(tmp_path / "b.csv", b"# nothing\n"))
+
+
+@pytest.mark.parametrize("quote", ['"', ""])
+def test_a_tab_in_the_name_of_a_class_is_named(quote, tmp_path):
+    rows = [f"{quote}a{number % 2}\tb{quote},{','.join(map(str, row))}" for number, row in enumerate(DIGITS.x[:60])]
+    path = write(tmp_path / "a.csv", "\n".join([",".join(NAMES), *rows]).encode())
+    with pytest.raises(
+        DataError, match=r"row 1, column 1: a control character in the name .* found 'a0\\tb'"
+    ) as raised:
+        data.load(path)
+    assert missing_parts(raised.value) == []

@@ -1,5 +1,7 @@
 """Data sets of frames: read as the CSV file that the frame writes, or refused with row and column."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -13,7 +15,7 @@ from fnnet.data import frames
 from fnnet.data.preprocess import Reading
 from fnnet.errors import ArgumentTypeError, DataError, FnnetError, UsageError
 from fnnet.training import session
-from tests.tools.samples import missing_parts
+from tests.tools.samples import missing_parts, png
 
 DIGITS = data.load("digits").train
 few = with_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -88,7 +90,7 @@ def test_columns_that_are_refused_by_name():
     for frame in of(label=[1, 2], pixel0=["a", "b"]):
         with pytest.raises(ArgumentTypeError, match="column 'pixel0': pixels are not numbers; expected numbers"):
             data.from_frame(frame)
-    for frame in of(label=[True, False], pixel0=[1, 2]):
+    for frame in of(label=[2.5j, 1j], pixel0=[1, 2]):
         remedy = "column 'label': labels are not numbers; .*; number the classes from 0, and name them with classes$"
         with pytest.raises(ArgumentTypeError, match=remedy):
             data.from_frame(frame)
@@ -154,3 +156,116 @@ def test_images_of_a_frame_are_read_as_a_model_was_trained(library):
         data.read_images(frame, (8, 8))
     with pytest.raises(DataError, match="frame: image 1: pixel above the largest"):
         data.read_images(frame, (28, 28), dark._replace(pixel_max=16))
+
+
+def kinds_of(frame):
+    return [frame, frame.convert_dtypes(), pl.DataFrame(frame.to_dict("list"))]
+
+
+def test_truth_values_are_black_and_white_pixels():
+    columns = {f"pixel{i}": DIGITS.x[:9, i] > 127 for i in range(784)}
+    for frame in kinds_of(pd.DataFrame({"label": DIGITS.labels[:9], **columns})):
+        found = data.from_frame(frame)
+        assert np.array_equal(found.train.x, (DIGITS.x[:9] > 127) * 255)
+        assert np.array_equal(found.train.labels, DIGITS.labels[:9])
+        assert np.array_equal(data.read_images(frame, (28, 28)), found.train.x)
+
+
+def test_truth_values_as_labels_are_classes_as_in_csv(tmp_path):
+    frame = pd.DataFrame({"label": [True, False, True], "pixel0": [0, 255, 3]})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_parquet(tmp_path / "a.parquet")
+    found = [data.load(tmp_path / name) for name in ("a.csv", "a.parquet")]
+    for each in [*found, *map(data.from_frame, kinds_of(frame))]:
+        assert (each.classes, each.train.labels.tolist()) == (("False", "True"), [1, 0, 1])
+    for missing in (pd.array([True, None]), pl.Series([True, None])):
+        frame = (pl if isinstance(missing, pl.Series) else pd).DataFrame({"label": missing, "pixel0": [1, 2]})
+        with pytest.raises(ArgumentTypeError, match=r"column 'label'.*missing values; fill them in"):
+            data.from_frame(frame)
+
+
+def test_truth_values_beside_numbers_are_refused(tmp_path):
+    """1 would be nearly black beside 255, and a column that may be the labels would be 1 beside 255."""
+    frame = pd.DataFrame({"label": [1, 0], "pixel0": [True, False], "pixel1": [1, 255]})
+    frame.to_parquet(tmp_path / "a.parquet")
+    message = "column 'pixel1': truth values beside numbers; .* found truth values in 'pixel0', numbers here; write 0"
+    for read in (lambda: data.load(tmp_path / "a.parquet"), lambda: data.from_frame(frame)):
+        with pytest.raises(DataError, match=message) as raised:
+            read()
+        assert missing_parts(raised.value) == []
+    frame = pd.DataFrame(DIGITS.x[:50] > 127)
+    frame.columns = frame.columns.astype(str)
+    frame["784"] = DIGITS.labels[:50]
+    frame.to_parquet(tmp_path / "a.parquet")
+    message = "columns '0' and '784': the first or the last column is the labels; .* truth values, found either may be"
+    for read in (lambda: data.load(tmp_path / "a.parquet"), lambda: data.from_frame(frame)):
+        with pytest.raises(DataError, match=message) as raised:
+            read()
+        assert missing_parts(raised.value) == []
+    found = data.from_frame(frame, reading=Reading(label_column="last"))
+    assert np.array_equal(found.train.x, (DIGITS.x[:50] > 127) * 255)
+
+
+LISTS = [
+    pl.List(pl.UInt8), pl.Array(pl.Int64, 784), pl.List(pl.Float64), pl.Array(pl.UInt8, (28, 28)),
+    pl.List(pl.List(pl.Int16)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", LISTS, ids=str)
+def test_a_column_of_lists_is_read_as_the_parquet_that_the_frame_writes(kind, tmp_path):
+    nested = "28, 28" in str(kind) or "List(List" in str(kind)
+    images = DIGITS.x[:9].reshape((9, 28, 28) if nested else (9, 784)).tolist()
+    frame = pl.DataFrame(
+        {"image": images, "label": DIGITS.labels[:9]}, schema={"image": kind, "label": pl.Int64}
+    )  # fmt: skip
+    frame.write_parquet(tmp_path / "a.parquet")
+    for found in (data.load(tmp_path / "a.parquet"), data.from_frame(frame)):
+        assert np.array_equal(found.train.x, DIGITS.x[:9])
+        assert np.array_equal(found.train.labels, DIGITS.labels[:9])
+    assert np.array_equal(data.read_images(frame.select("image"), (28, 28)), DIGITS.x[:9])
+    if not nested:
+        arrays = pd.DataFrame({"image": [*DIGITS.x[:9]], "label": [*"abcabcabc"]}, index=[*range(9, 18)])
+        found = data.from_frame(arrays)
+        assert (found.classes, found.train.labels.tolist()) == (("a", "b", "c"), [0, 1, 2] * 3)
+        assert np.array_equal(found.train.x, DIGITS.x[:9])
+
+
+def test_a_column_of_packed_pictures(tmp_path):
+    for number, each in enumerate(DIGITS.x[:4]):
+        png(tmp_path / f"{number}.png", each.reshape(28, 28))
+    packed = [(tmp_path / f"{number}.png").read_bytes() for number in range(4)]
+    pictures = [{"bytes": each, "path": None} for each in packed]
+    for cells in (packed, pictures):
+        for frame in of(image=cells, label=DIGITS.labels[:4]):
+            assert np.array_equal(data.from_frame(frame).train.x, DIGITS.x[:4])
+
+
+def test_lists_that_are_refused():
+    for frame in of(image=[[1, 2, 3, 4], [5, 6]], label=[1, 0]):
+        with pytest.raises(DataError, match="frame: rows 0 to 1, column image: images differ in size") as raised:
+            data.from_frame(frame)
+        assert missing_parts(raised.value) == []
+    for frame in of(image=[[1, 2], [5, 6]], label=[1, None]):
+        with pytest.raises(DataError, match="frame: row 1, column label: an empty cell") as raised:
+            data.from_frame(frame)
+    for frame in of(image=[[1, 2], [5, 6]], label=["a", None]):
+        with pytest.raises(DataError, match="frame: row 1, column label: an empty cell") as raised:
+            data.from_frame(frame)
+    for frame in of(boxes=[[1, 2], [5, 6]], pixel0=[1, 2], label=[1, 0]):
+        with pytest.raises(DataError, match=r"lists or pictures beside columns of pixels; .* boxes, pixel0") as raised:
+            data.from_frame(frame)
+        assert missing_parts(raised.value) == []
+    for cells in ([[1, 2], 3], [np.zeros((2, 2))] * 2):
+        with pytest.raises(DataError, match="frame: the columns: cells that Arrow cannot hold") as raised:
+            data.from_frame(pd.DataFrame({"image": cells, "label": [1, 0]}))
+        assert missing_parts(raised.value) == []
+
+
+def test_lists_need_an_optional_library(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(
+        DataError, match=r"needs an optional library; expected fnnet\[formats\].*, or give each"
+    ) as raised:
+        data.from_frame(pl.DataFrame({"image": [[1, 2], [3, 4]], "label": [1, 0]}))
+    assert missing_parts(raised.value) == []

@@ -14,7 +14,7 @@ from fnnet.data import payload
 from fnnet.data.idx import read_idx
 from fnnet.errors import DataError
 from tests.conftest import idx_bytes
-from tests.tools.samples import write
+from tests.tools.samples import missing_parts, write
 
 
 @pytest.mark.parametrize("shape", [(5,), (2, 3), (4, 3, 2), (2, 2, 2, 2)])
@@ -254,3 +254,13 @@ def test_reading_idx_imports_no_other_reader(idx_folder):
         for name in ("formats", "kaggle_csv", "folders", "frames", "arrays"):
             assert f"fnnet.data.{name}" not in run.stdout.split()
         assert "subprocess" not in run.stdout.split()
+
+
+@pytest.mark.parametrize("columns", [1, 8, 10])
+def test_labels_of_two_axes_are_named_with_their_shape(columns, idx_folder):
+    write(idx_folder / "train-labels-idx1-ubyte", idx_bytes(np.zeros((12, columns), np.uint8)))
+    for path in (idx_folder, idx_folder / "train-images-idx3-ubyte"):
+        message = rf"train-labels-idx1-ubyte: byte 3: not labels; .* found rank 2, shape \(12, {columns}\); store the"
+        with pytest.raises(DataError, match=message) as raised:
+            data.load(path)
+        assert missing_parts(raised.value) == []

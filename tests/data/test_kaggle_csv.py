@@ -210,10 +210,13 @@ def test_ids_of_a_table(name, tmp_path):
 
     ids, notes = read_ids(save(name, [5, 900_000, 0]), (1, 1))
     assert (ids.tolist(), notes) == ([5, 900_000, 0], [])
-    for wrong in ("a", 1.5, -1, 10**7):
+    for large in ([10**6, 10**7], [5, 2**53 - 1, 1], ['"12345678"', '"7"']):
+        ids, notes = read_ids(save(name, large), (1, 1))
+        assert (ids.tolist(), notes) == ([int(str(each).strip('"')) for each in large], [])
+    for wrong in ("a", 1.5, -1, 10**6 + 0.5, 2**53, 2**53 + 1, 2**64):
         ids, (note,) = read_ids(save(name, [5, wrong]), (1, 1))
         assert (ids, note.code) == (None, "ids-not-read")
-        assert note.endswith("line 3, column 1: not a whole number from 0 to 999,999")
+        assert note.endswith("line 3, column 1: not a whole number from 0 to 9,007,199,254,740,991")
     assert read_ids(save("row", [5]), (1, 1)) == (None, [])
 
 

@@ -1,7 +1,9 @@
 """Files that are not read are named for what they are, with the way to something that is read."""
 
+import bz2
 import gzip
 import io
+import lzma
 import pickle
 import re
 import sqlite3
@@ -17,7 +19,8 @@ import fnnet
 from fnnet import data
 from fnnet.data.kinds import FILES, IMAGES, kind_of
 from fnnet.errors import DataError
-from tests.tools.samples import ROWS, SAMPLES, csv_file, missing_parts, write
+from tests.conftest import idx_bytes
+from tests.tools.samples import ROWS, SAMPLES, csv_file, missing_parts, npy, write
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
 
@@ -130,3 +133,31 @@ def test_text_with_the_name_of_something_else_is_named_for_both(name, kind, text
 def test_a_table_is_read_whatever_its_name_says(tmp_path):
     csv_file(tmp_path / "a.png", ROWS)
     assert len(data.read_images(tmp_path / "a.png", (28, 28))) == len(ROWS)
+
+
+@pytest.mark.parametrize("inside", ["idx", "csv"])
+@pytest.mark.parametrize("first", [gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("second", [gzip.compress, bz2.compress, lzma.compress])
+def test_what_is_packed_twice_is_to_be_unpacked_once(inside, first, second, tmp_path):
+    images = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
+    content = idx_bytes(images) if inside == "idx" else csv_file(tmp_path / "a.csv", ROWS).read_bytes()
+    path = write(tmp_path / "train-images-idx3-ubyte.gz", second(first(content)))
+    message = "packed twice; .* unpack it once" if second is gzip.compress else "something other than text; unpack it"
+    for read in (lambda: data.load(path), lambda: data.read_images(path, (8, 8))):
+        with pytest.raises(DataError, match=message) as raised:
+            read()
+        assert missing_parts(raised.value) == []
+
+
+def test_packed_arrays_of_numpy_are_to_be_unpacked(tmp_path):
+    images, labels = gzip.compress(npy(np.zeros((4, 8, 8), np.uint8))), gzip.compress(npy(np.arange(4)))
+    path = write(tmp_path / "x_train.npy.gz", images)
+    write(tmp_path / "y_train.npy.gz", labels)
+    for read in (lambda: data.load(path), lambda: data.read_images(path, (8, 8))):
+        with pytest.raises(DataError, match=r"found a NumPy array \(.npy\); unpack it and the labels") as raised:
+            read()
+        assert missing_parts(raised.value) == []
+    path = write(tmp_path / "x_train.npy", gzip.decompress(images))
+    with pytest.raises(DataError, match=r"no labels; .*, found y_train.npy.gz; unpack y_train.npy.gz") as raised:
+        data.load(path)
+    assert missing_parts(raised.value) == []
