@@ -18,7 +18,7 @@ from fnnet.data.csv_numbers import Part, as_pixels, part_of, wrong_numbers
 from fnnet.data.kaggle_csv import assemble, check_images
 from fnnet.data.label_names import labels_of
 from fnnet.data.notes import Note
-from fnnet.data.ranges import in_one_range, ranges_in_table
+from fnnet.data.ranges import ranges_in_table
 from fnnet.data.reader import Content, Wanted
 from fnnet.errors import ArgumentTypeError, FnnetError
 from fnnet.files.disk import refuse
@@ -73,7 +73,7 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
     if not names or not len(frame):
         refuse("empty dataset", FRAME, "the rows", "at least 1 row of numbers", f"{len(frame)} rows", "give another")
     if any(isinstance(each, LISTS) for each in (frame.iloc[0].tolist() if _is_pandas(frame) else frame.row(0))):
-        return in_one_range(lambda given: _read_lists(frame, wanted._replace(pixel_range=given)), FRAME)
+        return _read_lists(frame, wanted)
     columns = columns_of(names, "the columns", FRAME, wanted, named=True)
     read = columns.read()
     frame, texts = _without_names(frame, columns)
