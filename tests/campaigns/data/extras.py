@@ -7,15 +7,16 @@ from tests.campaigns.data.tables import NAMED
 
 HDF5, MATLAB, TIFF = "HDF5", "MATLAB", "TIFF, in a folder for each class"
 HALF = 30
+PACKED = {"byteorder": ">", "compression": "zlib"}
 
 
-def hdf5(options=None, **arrays):
+def hdf5(options=None, userblock=0, **arrays):
     """Write datasets; a double underscore in a name is a slash."""
 
     def write(folder):
         import h5py
 
-        with h5py.File(folder / "a.h5", "w") as file:
+        with h5py.File(folder / "a.h5", "w", userblock_size=userblock) as file:
             for name, array in arrays.items():
                 file.create_dataset(name.replace("__", "/"), data=array, **(options or {}))
         return folder / "a.h5"
@@ -49,6 +50,7 @@ def of_hdf5():
         ("unit-pixels", "one-hot"),
     )
     yield "big-endian 16 bits", hdf5(images=IMAGES.astype(">i2"), labels=LABELS)
+    yield "behind a user block of 1,024 bytes", hdf5(userblock=1024, x_train=IMAGES, y_train=LABELS)
 
 
 def wrong_hdf5():
@@ -58,6 +60,17 @@ def wrong_hdf5():
     yield "labels that are text", hdf5(x_train=x, y_train=NAMED.astype(object)), "y_train: not numbers"
     yield "labels that are bytes", hdf5(x_train=x, y_train=text), "y_train: not numbers"
     yield "a sparse matrix, as AnnData has it", hdf5(**whole), "X/data: a sparse matrix"
+    yield "arrays of variable length", lists_of_hdf5, "x_train: arrays of variable length"
+
+
+def lists_of_hdf5(folder):
+    """Write a dataset whose elements are arrays."""
+    import h5py
+
+    with h5py.File(folder / "a.h5", "w") as file:
+        file.create_dataset("x_train", (len(X),), h5py.vlen_dtype(np.uint8))[:] = [*X]
+        file["y_train"] = LABELS
+    return folder / "a.h5"
 
 
 def matlab(name="savemat", **arrays):
@@ -66,7 +79,7 @@ def matlab(name="savemat", **arrays):
     def write(folder):
         from scipy.io import savemat
 
-        savemat(folder / "a.mat", arrays, do_compression=name == "packed")
+        savemat(folder / "a.mat", arrays, do_compression=name == "packed", format="4" if name == "version 4" else "5")
         return folder / "a.mat"
 
     return write
@@ -110,6 +123,8 @@ def of_matlab():
         {"first_label": 1, "classes": ("1", "2", "3", "4", "5", "6", "7", "8", "9", "0")},
         (X, (LABELS + 9) % 10),
     )
+    version_4 = matlab("version 4", X=X.astype(float), y=LABELS.astype(float))
+    yield "version 4, rows of pixels", "scipy", version_4, {"transpose": False}, None, ("pixel-order",)
     yield "version 7.3", "h5py", matlab_7(X=last, y=LABELS[:, None])
 
 
@@ -178,6 +193,10 @@ def of_tiff():
     fractions = tiffs(by_tifffile(lambda image: (image / 255).astype(np.float32)))
     yield "floats from 0 to 1", "tifffile", fractions, ("unit-pixels",)
     yield "32 bits", "tifffile", tiffs(by_tifffile(lambda image: image.astype(np.int32)))
+    yield "32 bits without a sign", "tifffile", tiffs(by_tifffile(lambda image: image.astype(np.uint32)))
+    for bits in (16, 32, 64):
+        fractions = tiffs(by_tifffile(lambda image, bits=bits: (image / 255).astype(f"f{bits // 8}"), **PACKED))
+        yield f"floats of {bits} bits, big-endian, packed", "tifffile", fractions, ("unit-pixels",)
 
 
 def cases():

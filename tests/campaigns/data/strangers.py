@@ -8,6 +8,8 @@ import sqlite3
 import tarfile
 import zipfile
 
+import numpy as np
+
 from tests.campaigns.data import IMAGES, LABELS, Case
 
 STRANGERS = "Files that are named for what they are"
@@ -33,6 +35,15 @@ def pickled_and_packed(folder):
     """The same, packed."""
     (folder / "mnist.pkl.gz").write_bytes(gzip.compress(pickle.dumps((IMAGES, LABELS))))
     return folder / "mnist.pkl.gz"
+
+
+def packed_array(folder):
+    """An array beside its labels, both packed."""
+    for name, array in (("x_train", IMAGES), ("y_train", LABELS)):
+        into = io.BytesIO()
+        np.save(into, array)
+        (folder / f"{name}.npy.gz").write_bytes(gzip.compress(into.getvalue()))
+    return folder / "x_train.npy.gz"
 
 
 def tar(folder):
@@ -88,6 +99,8 @@ def cases():
     """All rows of this page."""
     rows = (
         ("a pickle", "", pickled, "a Python pickle"),
+        ("gzip in gzip", "", file("a.csv.gz", gzip.compress(gzip.compress(b"1,2,3\n" * 9))), "packed twice"),
+        ("a packed array of NumPy", "numpy", packed_array, "unpack"),
         ("a pickle, packed: mnist.pkl.gz", "", pickled_and_packed, "pickle"),
         ("a tar archive", "", tar, "a tar archive"),
         ("a ZIP archive of pictures", "", zip_of_pictures, "zip"),

@@ -196,6 +196,8 @@ def read():
         None,
         ("label-column",),
     )
+    named = by_savetxt(KAGGLE, fmt="%d", delimiter=",", header=",".join(["label", *NAMES]))
+    yield "names behind #, as numpy.savetxt writes them", "numpy", named
     yield "blanks to a width", "numpy", by_savetxt(KAGGLE, fmt="%4d"), {}, None, ("separator", "label-column")
     yield (
         "write.csv of R, with names of rows",
