@@ -33,6 +33,8 @@ def behind_comments(pieces: Iterator[tuple[int, bytes]], path: AnyPath) -> tuple
         line, block = first_of(itertools.chain([(line + 1, rest)], pieces))
     if not comments:
         return line, block, []
+    if not block.strip():
+        refuse("no rows", path, f"line {at}", "rows behind the comments", "comments alone", "fetch the file again")
     row, names = block.partition(b"\n")[0], last.lstrip(b"# \t")
     check_line(row, line, path)
     lines = Lines(separator_of(row, line, path), path)

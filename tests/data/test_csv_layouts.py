@@ -616,7 +616,7 @@ def test_a_row_behind_a_number_sign_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"a.csv: line 1: a row that begins with #; .* take the # out") as raised:
         data.load(path)
     assert missing_parts(raised.value) == []
-    with pytest.raises(DataError, match="first line is empty"):
+    with pytest.raises(DataError, match="no rows; expected rows behind the comments"):
         data.load(write(tmp_path / "b.csv", b"# nothing\n"))
 
 
