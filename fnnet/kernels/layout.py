@@ -57,6 +57,10 @@ UNIT_INPUTS: Final = 192
 """Rows of a dense W whose gradient is summed at once: whole tiles, and whole squares of a transposition."""
 SUMS_BYTES: Final = 65536
 """Bytes of a sparse W's gradient that are summed at once: they stay near a processor's core."""
+LISTED: Final = 4
+"""Vectors of columns of a thread's part of W from which its gradient is summed from lists of each input's rows."""
+LISTS: Final = 2**22
+"""The most elements of these lists, each with room for all rows: 24 MiB."""
 FEW: Final = 4
 """Rows of the tile for the rows left below large ones; it repeats the last of them."""
 BUCKETS: Final = 64

@@ -14,11 +14,17 @@ import numpy as np
 
 from fnnet.core.params import Array, Params, layer_sizes
 from fnnet.kernels.layout import (
+    BLOCK,
     BUCKETS,
     CLIP,
     COUNTERS,
     CUT,
+    DENSE,
     FAILED,
+    FIRST_PANEL,
+    IN,
+    LISTED,
+    LISTS,
     PAD,
     PANEL_VECTORS,
     READS,
@@ -30,6 +36,7 @@ from fnnet.kernels.layout import (
     aligned,
     is_narrow,
     layout,
+    round_up,
     whole_lines,
 )
 from fnnet.kernels.library import Call, library
@@ -120,7 +127,8 @@ class Trainer:
         first_moment, second_moment = (*trees, *(aligned(0, dtype) for _ in range(2 - len(trees))))
         pads = self._plan.shape[:, PAD]
         widest, panel = int(max(pads.max(), self._plan.whole[PAD])), PANEL_VECTORS * self._plan.lanes
-        scratch = max(SUMS_BYTES // dtype.itemsize, widest, UNIT_INPUTS * panel + rows * (UNIT_INPUTS + panel))
+        sums = SUMS_BYTES // dtype.itemsize + rows * FIRST_PANEL * self._plan.lanes
+        scratch = max(sums, widest, UNIT_INPUTS * panel + rows * (UNIT_INPUTS + panel))
         floats = max(4 * whole_lines(sizes[0] + SLACK), (widest + 7) * self._plan.lanes)
         self._fixed = {
             "whole": self._plan.whole,
@@ -137,6 +145,7 @@ class Trainer:
             "scratch_all": aligned(self.threads * whole_lines(scratch), dtype),
             "order_all": aligned(self.threads * whole_lines(2 * rows + BUCKETS + 1), np.int64),
             "floats_all": aligned(self.threads * whole_lines(floats), dtype),
+            **self._lists(rows),
             "batch": work.batch_size,
             "shards": work.shards,
             "chunk_rows": rows,
@@ -147,6 +156,22 @@ class Trainer:
         if work.clips or work.shards > 1:
             library("clip", dtype)
         self.pace = Pace(self.threads)
+
+    def _lists(self, rows: int) -> dict[str, Array]:
+        """Return room for the lists of the rows where each input is not zero; none where they do not pay.
+
+        An odd number of cache lines each: lists as far apart as a divisor of a page would share few sets of the cache.
+        """
+        whole, room = self._plan.whole, (-(-rows // 16) | 1) * 16
+        inputs = round_up(int(whole[IN]), BLOCK)
+        groups = max(1, self.threads // (2 if whole[CUT] < whole[IN] else 1))
+        pays = self._work.density < DENSE and whole[PAD] >= LISTED * self._plan.lanes * groups
+        inputs = inputs if pays and inputs * room <= LISTS else 0
+        return {
+            "numbers": aligned(inputs * room, np.uint16, zero=False),
+            "reals": aligned(inputs * room, self._plan.dtype, zero=False),
+            "ends": aligned(inputs, np.int64),
+        }
 
     def _kept_gradients(self, rows: int) -> int:
         """Return how many gradients are kept in memory: none where each sum moves its weights at once."""

@@ -3,7 +3,8 @@
 A step has three phases, and the team meets after each. First the first layer: each thread multiplies all rows of the
 batch with a part of W that is its own. Then rows: each unit takes some of them through the rest of the network and
 back, with the weights as they are. Then weights: the gradient of each is summed over all rows, in the order of the
-rows, and moves it; of the first W each thread sums and moves its own part again, which so stays in its cache.
+rows, and moves it; of the first W each thread sums and moves its own part again, which so stays in its cache. For a
+wide W of sparse rows the first phase also lists the rows of each input: whoever sums a gradient then sums it in registers.
 
 A batch cut into shards has a gradient for each, which are summed in a tree before they move the weights: see
 `core.shards`. A batch or a shard larger than a chunk goes through the first two phases chunk by chunk, and leaves W as
@@ -17,7 +18,14 @@ from typing import Final
 
 from fnnet.kernels.layout import BLOCK, CLIP, CUT, ENDED, FAILED, IN, PAD, PANEL, SLEPT, TICKET, X_AT, X_LINE
 from fnnet.kernels.native import compiled
-from fnnet.kernels.native.gradient import dense_region, sparse_region, weight_unit, weight_units
+from fnnet.kernels.native.gradient import (
+    dense_region,
+    list_inputs,
+    listed_region,
+    sparse_region,
+    weight_unit,
+    weight_units,
+)
 from fnnet.kernels.native.network import dense_layer, gather_rows
 from fnnet.kernels.native.pieces import move_gathered, second_phase, sparse_layer
 from fnnet.kernels.native.products import VECTOR_BYTES, ZERO
@@ -81,8 +89,8 @@ def first_phase(rank, threads, layer, p, buffers, rows, ids, first, dense, spars
 
 @compiled
 def last_phase(
-    rank, threads, layer, one, middle, params, buffers, rows, ids, first, dense, sparse, scratch, chunk, last, rule,
-    constants, apart,
+    rank, threads, layer, one, middle, params, buffers, rows, ids, first, dense, sparse, listed, lists, scratch,
+    chunk, last, rule, constants, apart,
 ):  # fmt: skip
     """Sum this thread's regions of the first layer's gradient over the chunk's rows, and move its weights.
 
@@ -100,6 +108,11 @@ def last_phase(
                 layer, one, block, stop, left, right, params, work, zeros, scratch, rows, chunk, last, rule, constants,
                 apart,
             )  # fmt: skip
+        elif listed:
+            listed_region(
+                layer, one, block, stop, left, right, params, work, scratch, rows, lists, chunk, last, rule, constants,
+                apart,
+            )  # fmt: skip
         else:
             sparse_region(
                 layer, one, block, stop, left, right, params, work, scratch, rows, ids, first, sparse, floats, chunk,
@@ -110,9 +123,9 @@ def last_phase(
 @compiled
 def train_block(
     rank, threads, counters, whole, shape, networks, middle, parameters, first_moment, second_moment, gradient, average,
-    norms, work, zeros, scratch_all, order_all, floats_all, x_bytes, x_floats, starts, indices, codes, values, labels,
-    shares, ids, batch, shards, chunk_rows, steps, begin, end, sleeps, rule, constants, apart, seed, first_step, totals,
-    shifted, right, done,
+    norms, work, zeros, scratch_all, order_all, floats_all, numbers, reals, ends, x_bytes, x_floats, starts, indices,
+    codes, values, labels, shares, ids, batch, shards, chunk_rows, steps, begin, end, sleeps, rule, constants, apart,
+    seed, first_step, totals, shifted, right, done,
 ):  # fmt: skip
     """Train on batches `begin` to `end` of `steps`: ids[0:batch], ids[batch:2 batch], ..., and again from the start.
 
@@ -123,6 +136,7 @@ def train_block(
     step in which the team's threads fell asleep `sleeps` times in all: they then wait for one that does not run.
 
     whole, shape   the first layers of all networks side by side, and the layers of each: see `Layout`.
+    numbers, reals, ends   room for the lists of each input's rows: see `list_inputs`; empty where none are made.
     apart          how far the constants of two networks lie from one another, 0 if they share them.
     """
     size = piece(scratch_all, threads)
@@ -131,9 +145,11 @@ def train_block(
     order = order_all[rank * size : (rank + 1) * size]
     size = piece(floats_all, threads)
     floats = floats_all[rank * size : (rank + 1) * size]
+    lists = numbers, reals, ends
     sparse, buffers = (starts, indices, codes, values), (work, zeros, floats)
     each = gradient.size // shards
     dense = starts.size == 0
+    listed = ends.size > 0 and not dense
     weights = weight_units(shape, networks, parameters.itemsize)
     columns = (apart or constants.size) // steps
     phase = base = chunk = shard = 0
@@ -159,6 +175,10 @@ def train_block(
                 phase += 1
                 meet(counters, threads, phase)
             first_phase(rank, threads, whole, parameters, buffers, rows, ids, at, dense, sparse, order)
+            if listed:
+                blocks = ends.size // BLOCK
+                block, stop = blocks * rank // threads, blocks * (rank + 1) // threads
+                list_inputs(rows, ids, at, sparse, blocks, block, stop, lists, floats)
             phase += 1
             meet(counters, threads, phase)
         out = step * batch + chunk
@@ -174,8 +194,8 @@ def train_block(
         if load(counters, FAILED):
             return
         last_phase(
-            rank, threads, whole, shape[0], middle, params, buffers, rows, ids, at, dense, sparse, scratch,
-            chunk - shard_first, moves, rule, current, apart,
+            rank, threads, whole, shape[0], middle, params, buffers, rows, ids, at, dense, sparse,
+            listed and not by_rows, lists, scratch, chunk - shard_first, moves, rule, current, apart,
         )  # fmt: skip
         unit = fetch_add(counters, TICKET, 1) - base
         while unit < weights:

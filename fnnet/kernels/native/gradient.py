@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+
 from fnnet.kernels.layout import (
     B_AT,
     BLOCK,
@@ -26,7 +28,7 @@ from fnnet.kernels.layout import (
 from fnnet.kernels.native import compiled
 from fnnet.kernels.native.move import move
 from fnnet.kernels.native.pieces import product
-from fnnet.kernels.native.products import ONE, VECTOR_BYTES, ZERO, sparse_outer
+from fnnet.kernels.native.products import ONE, VECTOR_BYTES, ZERO, sparse_dot, sparse_outer
 from fnnet.kernels.native.sparse import AHEAD, expand, fetch_part, part
 from fnnet.kernels.native.vector import transpose
 
@@ -106,6 +108,77 @@ def bias_unit(layer, one, params, work, zeros, scratch, rows, chunk, last, rule,
         work, layer[DZ_AT], layer[LINE], ZERO, ZERO, sums, ZERO, ZERO, sums, ZERO, ZERO,
     )  # fmt: skip
     use_first(one, ZERO, params, layer[B_AT], pad, sums, pad, ONE, last, rule, constants, apart)
+
+
+@compiled
+def list_inputs(rows, ids, first, sparse, blocks, block, stop, lists, floats):
+    """Store for each input in blocks block to stop the rows where it is not zero, in their order, and its values there.
+
+    Those of input k are numbers[k room] to numbers[ends[k]], and values likewise, where `lists` is (numbers, values,
+    ends).
+    """
+    starts, indices, codes, reals = sparse
+    numbers, values, ends = lists
+    expanded = codes.size > 0
+    source = floats if expanded else reals
+    room = numbers.size // ends.size
+    for k in range(block * BLOCK, stop * BLOCK):
+        ends[k] = k * room
+    for r in range(rows):
+        if r + AHEAD < rows:
+            fetch_part(ids, first + r + AHEAD, starts, blocks, block, stop)
+        begin, end = part(ids, first + r, starts, blocks, block, stop)
+        from_value = begin
+        if expanded:
+            from_value = 0
+            expand(sparse, begin, end, floats, 0)
+        for n in range(end - begin):
+            i = np.uint64(indices[begin + n])  # a number with a sign would be checked for being below 0
+            place = np.uint64(ends[i])
+            numbers[place], values[place] = r, source[from_value + n]
+            ends[i] += 1
+
+
+@compiled
+def sum_inputs(k, count, lists, d, d_at, width, sums):
+    """Add to each of `count` rows of sums, for inputs from k on, the values in its list times their rows of d.
+
+    d, sums   rows of `width` elements, one after another; those of d from d_at on.
+    """
+    numbers, values, ends = lists
+    room, lanes = numbers.size // ends.size, VECTOR_BYTES // d.itemsize
+    for i in range(count):
+        at, j = (k + i) * room, 0
+        while j < width:
+            vectors = 8
+            while j + vectors * lanes > width:
+                vectors //= 2
+            sparse_dot(values, at, numbers, at, ends[k + i] - at, d, d_at + j, width, sums, i * width + j, vectors)
+            j += vectors * lanes
+
+
+@compiled
+def listed_region(
+    layer, one, block, stop, left, right, params, work, scratch, rows, lists, chunk, last, rule, constants, apart
+):
+    """As `sparse_region`, from the lists of `list_inputs`: the sums of an input stay in registers while the rows pass.
+
+    Row by row each multiply-add stores what it added: 784-800-10 took 1.25 of the time.
+    """
+    lanes = VECTOR_BYTES // work.itemsize
+    packed = SUMS_BYTES // work.itemsize
+    while left < right:
+        start = left // layer[PANEL] * layer[PANEL]
+        panel = min(layer[PANEL], layer[PAD] - start)
+        width = min(start + panel - left, right - left, FIRST_PANEL * lanes)
+        pack(work, layer[DZ_AT] + left, layer[LINE], rows, width, scratch, packed)
+        for k in range(block * BLOCK, min(stop * BLOCK, layer[IN]), BLOCK):
+            count_k = min(k + BLOCK, layer[IN]) - k
+            at = layer[W_AT] + start * layer[IN] + k * panel + left - start
+            load_sums(params[3], at, panel, scratch, width, count_k, chunk)
+            sum_inputs(k, count_k, lists, scratch, packed, width, scratch)
+            use_first(one, left, params, at, panel, scratch, width, count_k, last, rule, constants, apart)
+        left += width
 
 
 @compiled
