@@ -3,8 +3,8 @@
 A step has three phases, and the team meets after each. First the first layer: each thread multiplies all rows of the
 batch with a part of W that is its own. Then rows: each unit takes some of them through the rest of the network and
 back, with the weights as they are. Then weights: the gradient of each is summed over all rows, in the order of the
-rows, and moves it; of the first W each thread sums and moves its own part again, which so stays in its cache. For a
-wide W of sparse rows the first phase also lists the rows of each input: whoever sums a gradient then sums it in registers.
+rows, and moves it; of the first W each thread sums and moves its own part again, which so stays in its cache. Where it
+is wide and rows are sparse, the first phase also lists the rows of each input, so that sums stay in registers.
 
 A batch cut into shards has a gradient for each, which are summed in a tree before they move the weights: see
 `core.shards`. A batch or a shard larger than a chunk goes through the first two phases chunk by chunk, and leaves W as
