@@ -15,7 +15,18 @@ from fnnet.data.grey import colours_at, ink_of, opacity_notes, over_black, weigh
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.preprocess import spread
-from fnnet.data.ranges import REACHED, SIGNED, UNIT, UNREACHED, WHOLE, ZERO, reached, scaled_notes
+from fnnet.data.ranges import (
+    REACHED,
+    SIGNED,
+    UNIT,
+    UNREACHED,
+    WHOLE,
+    ZERO,
+    check_marks,
+    is_paper,
+    reached,
+    scaled_notes,
+)  # fmt: skip
 from fnnet.data.reader import Content
 from fnnet.files.disk import refuse
 from fnnet.limits import MAX_CLASSES
@@ -27,6 +38,8 @@ WHOLE_LABELS: Final = "store whole numbers from 0"
 OTHERS: Final = "as others of the set show"
 COLOURS: Final = (1, 3, 4)
 """Channels of an image: grey, RGB, RGB and alpha."""
+ALMOST: Final = 1e-3
+"""By how much numbers may miss the end of their range by rounding; from -1 to 1, 255 levels are further apart."""
 PIECE: Final = 2**20
 """Numbers that are converted at a time."""
 ENOUGH: Final = 64
@@ -220,7 +233,9 @@ def _as_bytes(x: Array, where: AnyPath, name: str, notes: list[Note], given: str
             fix = BYTES if given else "round them, or divide by 255"
             refuse("pixel is not a whole number", where, place, expected, x[part][at], fix)
         found[part] = whole
-    return found, reached(kind, found)
+    if kind == SIGNED:
+        check_marks(found, where, lambda at: f"{name}{list(at)}")
+    return found, reached(kind, found, unit and is_paper(x, -ALMOST, ALMOST))
 
 
 def _range_of(x: Array, given: str, where: AnyPath, name: str) -> str:

@@ -213,7 +213,8 @@ class Table:
         names = named if self.texts else names
         return Content(
             x, labels, shape, labels_at=str(source.path), shape_at=SCHEMA, notes=told, classes=names,
-            named=bool(self.texts and names), by_row=columns.shape is not None, pixel_ranges=ranges_in_table(x, notes),
+            named=bool(self.texts and names), by_row=columns.shape is not None,
+            pixel_ranges=ranges_in_table(x, notes, source.path),
         )  # fmt: skip
 
     def _part(self, batch: Any, first: int) -> Part:

@@ -94,7 +94,7 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
     notes = [*columns.notes, *notes]
     return Content(
         x, labels, shape, labels_at=FRAME, shape_at="the columns", notes=tuple(notes), by_row=columns.shape is not None,
-        classes=classes, named=bool(classes), pixel_ranges=ranges_in_table(x, notes),
+        classes=classes, named=bool(classes), pixel_ranges=ranges_in_table(x, notes, FRAME),
     )  # fmt: skip
 
 

@@ -102,7 +102,8 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     check_images(x, shape, columns, unit=any(note.code == "unit-pixels" for note in more), path=path, wanted=wanted)
     content = Content(
         x, labels, shape, labels_at=os.fsdecode(path), shape_at=place, notes=(*notes, *more),
-        by_row=columns.shape is not None, classes=classes, named=bool(classes), pixel_ranges=ranges_in_table(x, more),
+        by_row=columns.shape is not None, classes=classes, named=bool(classes),
+        pixel_ranges=ranges_in_table(x, more, path),
     )  # fmt: skip
     return _with_test(content, path, columns, wanted) if wanted.labelled else content
 

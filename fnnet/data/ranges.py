@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+import numpy as np
+
 from fnnet.core.params import Array
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
@@ -17,12 +19,18 @@ UNIT: Final = "0 to 1"
 SIGNED: Final = "-1 to 1"
 INSIDE: Final = "-1 to 1, without -1"
 """Numbers that others of their set, or a model, show to be from -1 to 1."""
+PAPER: Final = "0 to 1, with 0 common"
+"""Numbers from 0 to 1 that are so for sure: from -1 to 1, 0 is half grey, and images have something darker."""
 SCALED: Final = (UNIT, SIGNED)
 """The ranges that are scaled to bytes."""
 ZERO: Final = "0"
 """Numbers that are all 0: white of -1 to 1 is 1, and black of the other ranges is 0."""
 STORE_BYTES: Final = "store bytes from 0 to 255"
 TO_BYTES: Final = "((x + 1) * 127.5).round().astype(np.uint8)"
+COMMON: Final = 0.1
+"""A fraction of the pixels that paper has, and half grey, if it is the darkest, has not."""
+HALF: Final = 128
+"""The byte of 0 in numbers from -1 to 1."""
 REACHED: Final = f"{UNIT}, or {SIGNED} with -1 among them"
 UNREACHED: Final = f"if they are from {SIGNED}, store {TO_BYTES}"
 """What to do with numbers from -1 to 1 of which none is -1: they may be noise below 0, too."""
@@ -35,7 +43,7 @@ def scaling(found: str) -> str:
 
 def scaled_notes(ranges: Iterable[str], place: str) -> list[Note]:
     """Return a note for each of the ranges that is scaled."""
-    found = dict.fromkeys(SIGNED if each == INSIDE else each for each in ranges)
+    found = dict.fromkeys({INSIDE: SIGNED, PAPER: UNIT}.get(each, each) for each in ranges)
     return [Note("unit-pixels", f"{place}: {scaling(each)}") for each in found if each in SCALED]
 
 
@@ -45,25 +53,57 @@ def ranges_noted(notes: Iterable[str]) -> tuple[str, ...]:
     return tuple(each for each in SCALED if any(scaling(each) in note for note in told))
 
 
-def ranges_in_table(x: Array, notes: Sequence[Note]) -> tuple[str, ...]:
+def ranges_in_table(x: Array, notes: Sequence[Note], where: AnyPath) -> tuple[str, ...]:
     """Return the range of the pixels of a table, as `Content` has it.
 
-    x   as bytes. Whole numbers are ambiguous only if they are no more than 1.
+    x        as bytes. Whole numbers are ambiguous only if they are no more than 1.
+    Raises   DataError as `check_marks` does.
     """
-    if noted := ranges_noted(notes):
-        return (reached(SIGNED, x),) if SIGNED in noted else noted
+    noted = ranges_noted(notes)
+    if SIGNED in noted:
+        check_marks(x, where, lambda at: f"image {at[0] + 1}")
+        return (reached(SIGNED, x, is_paper(x, HALF - 1, HALF)),)
+    if noted:
+        return (reached(UNIT, x, is_paper(x, 0, 0)),)
     return (WHOLE,) if 0 < x.max() <= 1 else ()
 
 
-def reached(found: str, x: Array) -> str:
-    """Return the range of numbers that were read in the range `found` as the bytes x."""
+def reached(found: str, x: Array, paper: bool) -> str:
+    """Return the range of numbers that were read in the range `found` as the bytes x.
+
+    paper   as `is_paper` has it.
+    """
+    if paper and found in SCALED:
+        return PAPER
     return INSIDE if found == SIGNED and x.min() else found
+
+
+def is_paper(x: Array, least: float, most: float) -> bool:
+    """Return True if the smallest pixels are from `least` to `most`, which stand for 0, are common, and not alone."""
+    if not (least <= x.min() <= most < x.max()):
+        return False
+    return bool(np.count_nonzero(x <= most) >= COMMON * x.size)
+
+
+def check_marks(x: Array, where: AnyPath, place: Callable[[tuple[int, ...]], str]) -> None:
+    """Raise DataError if -1 marks something among numbers from 0 to 1: no other is below 0, and 0 is common.
+
+    x       numbers read as from -1 to 1, as bytes.
+    place   the index of a pixel -> the place in words.
+    """
+    if x.min() or ((x - np.uint8(1)) < HALF - 1).any() or np.count_nonzero(x == HALF) < COMMON * x.size:
+        return
+    at = tuple(map(int, np.unravel_index(x.argmin(), x.shape)))
+    expected = f"numbers from {UNIT}, or from {SIGNED} with some between -1 and 0"
+    fix = f"replace -1 if it marks something; {UNREACHED}"
+    refuse("-1 is the only number below 0", where, place(at), expected, "-1, where 0 is common", fix)
 
 
 def in_one_range(read: Callable[[str], Content], where: AnyPath, signed: bool = False) -> Content:
     """Return what `read` returns, read again in one range if parts of it were read in several.
 
-    An image from -1 to 1 with no number below 0 looks like one from 0 to 1; one from 0 to 255 of 0 and 1 alone, too.
+    An image from -1 to 1 with no number below 0 looks like one from 0 to 1, unless 0 is common; one from 0 to 255 of 0
+    and 1 alone, too.
     read     takes the range that all numbers are of; "" if each part shows its own.
     signed   True if a model, or the training set, has numbers from -1 to 1.
     Raises   DataError if there is no range that all are of, or it may be either.
@@ -83,7 +123,7 @@ def in_one_range(read: Callable[[str], Content], where: AnyPath, signed: bool = 
     if _differ(found):
         expected, seen = "one range for all images of the set", " and ".join(sorted(found))
         refuse("pixels of several ranges", where, "the images", expected, seen, STORE_BYTES)
-    if signed and UNIT in found:
+    if signed and not found.isdisjoint((UNIT, PAPER)):
         problem, seen = "the range of the pixels is not clear", f"numbers from {UNIT}"
         expected = f"numbers from {SIGNED}, some below 0, as those of training, or bytes"
         refuse(problem, where, "the images", expected, seen, STORE_BYTES)
@@ -103,4 +143,6 @@ def _ranges(content: Content) -> set[str]:
 
 def _differ(found: set[str]) -> bool:
     signed = found & {SIGNED, INSIDE}
-    return len(found - signed if signed else found - {ZERO}) > (0 if signed else 1)
+    if signed:
+        return found != signed
+    return len({UNIT if each == PAPER else each for each in found} - {ZERO}) > 1

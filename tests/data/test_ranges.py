@@ -141,6 +141,67 @@ def test_tables_that_show_several_ranges_are_refused(kind, tmp_path):
     assert np.array_equal(data.load(tmp_path / f"{first}.{kind}").test.x, LIGHT.reshape(n, -1))
 
 
+PAGES = np.where(LIGHT > 200, LIGHT, 0) / 255
+"""On paper of 0, as no images from -1 to 1 are."""
+
+
+@pytest.mark.parametrize("other", ["dark", "grey"])
+@pytest.mark.parametrize("kind", ["npz", "csv", "pictures", "test"])
+def test_paper_of_0_is_not_of_minus_1_to_1_whatever_others_are(kind, other, tmp_path):
+    shown = SIGNED[other].copy()
+    shown[0] = SIGNED["dark"][0]
+    path = tmp_path / f"a.{kind}"
+    if kind == "npz":
+        np.savez(path, x_train=shown, y_train=LABELS, x_test=PAGES, y_test=LABELS)
+    elif kind == "csv":
+        table_of(path, shown.reshape(n, -1))
+        table_of(tmp_path / "a-test.csv", PAGES.reshape(n, -1))
+    elif kind == "test":
+        path = folder_of(folder_of(path, PAGES, "train"), shown, "test")
+    else:
+        path = folder_of(path, np.concatenate([shown[:5], PAGES[5:6], shown[6:]]))
+    with pytest.raises(DataError, match="the images: pixels of several ranges; expected one range") as caught:
+        data.load(path)
+    assert {"-1 to 1", "0 to 1, with 0 common"} <= {*caught.value.found.split(" and ")}
+    assert caught.value.fix == "store bytes from 0 to 255"
+
+
+@pytest.mark.parametrize("other", [LIGHT / 255, LIGHT / 1.0], ids=["0 to 1", "0 to 255"])
+def test_paper_of_0_among_others_from_0(other, tmp_path):
+    x = other.copy()
+    x[3] = PAGES[3] * 255 if x.max() > 1 else PAGES[3]
+    want = np.where(np.arange(n)[:, None, None] == 3, np.rint(PAGES * 255), LIGHT)
+    assert np.array_equal(data.load(folder_of(tmp_path, x)).train.x, in_folders(want.reshape(n, -1)))
+
+
+def test_a_model_of_minus_1_to_1_does_not_take_paper_of_0(tmp_path):
+    (tmp_path / "a.tif").write_bytes(tiff(PAGES[0]))
+    with pytest.raises(DataError, match=r"the range of the pixels is not clear.*numbers from 0 to 1; store bytes"):
+        data.read_images(tmp_path / "a.tif", (8, 8), Preprocessing(signed=True))
+
+
+@pytest.mark.parametrize("kind", ["npz", "csv", "pictures"])
+def test_a_mark_of_minus_1_in_images_from_0_to_1(kind, tmp_path):
+    x = PAGES.copy()
+    x[5, 3, 4] = -1
+    path, place = tmp_path / f"a.{kind}", "a.csv: image 6"
+    if kind == "npz":
+        np.savez(path, x=x, y=LABELS)
+        place = r"a.npz: x\[5, 3, 4\]"
+    elif kind == "csv":
+        table_of(path, x.reshape(n, -1))
+    else:
+        path, place = folder_of(path, x), r"05\.tif: the pixels\[0, 3, 4\]"
+    message = f"{place}: -1 is the only number below 0; expected numbers from 0 to 1, .*; replace -1 if it marks"
+    with pytest.raises(DataError, match=message):
+        data.load(path)
+
+
+def test_minus_1_and_1_alone_are_pixels(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.where(PAGES, 1.0, -1.0), y=LABELS)
+    assert np.array_equal(data.load(tmp_path / "a.npz").train.x, np.where(PAGES, 255, 0).reshape(n, -1))
+
+
 def idx_of(path, array, kind):
     code = {"f": 0x0D, "u": 0x08, "i": 0x08}[kind]
     sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
