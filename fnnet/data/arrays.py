@@ -16,6 +16,7 @@ from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.preprocess import spread
 from fnnet.data.ranges import (
+    LEVELS,
     REACHED,
     SIGNED,
     UNIT,
@@ -212,9 +213,9 @@ def _as_grey(x: Array) -> tuple[Array, Array | None]:
 
 
 def _as_bytes(x: Array, where: AnyPath, name: str, notes: list[Note], given: str) -> tuple[Array, str]:
-    """Return numbers as bytes, and the range that floats were of: the one `given`, or what they show; "" for others."""
+    """Return numbers as bytes, and their range: of floats the one `given`, or what they show; "" for integers."""
     if x.dtype == bool:
-        return x.astype(np.uint8) * np.uint8(255), ""
+        return x.astype(np.uint8) * np.uint8(255), LEVELS
     if x.dtype.kind in "iu":
         _check_range(x, 255, where, name)
         return x.astype(np.uint8, copy=False), ""

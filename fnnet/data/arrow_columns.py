@@ -25,7 +25,7 @@ from fnnet.data.many import Pictures, colour_notes_of, joined, read_pictures
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath, Packed
 from fnnet.data.preprocess import SAMPLE, spread
-from fnnet.data.ranges import ranges_in_table, scaled_notes
+from fnnet.data.ranges import LEVELS, ranges_in_table, scaled_notes
 from fnnet.data.reader import Content, Wanted, check_columns
 from fnnet.data.roles import LABELS, role_of
 from fnnet.files.disk import refuse, show_bytes
@@ -192,6 +192,7 @@ class Table:
         self.at = self.columns.read()
         self.there, self.names = there, tuple(there[column] for column in self.at)
         self.texts: list[str] = []
+        self.scaled = False
 
     def read(self, batches: Iterator[Any]) -> Content:
         """Return the images."""
@@ -214,7 +215,7 @@ class Table:
         return Content(
             x, labels, shape, labels_at=str(source.path), shape_at=SCHEMA, notes=told, classes=names,
             named=bool(self.texts and names), by_row=columns.shape is not None,
-            pixel_ranges=ranges_in_table(x, notes, source.path),
+            pixel_ranges=(LEVELS,) if self.scaled else ranges_in_table(x, notes, source.path),
         )  # fmt: skip
 
     def _part(self, batch: Any, first: int) -> Part:
@@ -227,7 +228,7 @@ class Table:
                 continue
             values[:, column] = _numbers(batch.column(name), name, first, source, column in columns.labels_at)
         truth = [source.schema.field(name).type == "bool" for name in self.there]
-        as_pixels(values, truth, columns, self.there, source.path)
+        self.scaled = as_pixels(values, truth, columns, self.there, source.path)
         wrong = wrong_numbers(values, columns)
         if wrong.any():
             row, number = np.argwhere(wrong)[0].tolist()

@@ -186,8 +186,8 @@ def wrong_numbers(values: Array, columns: Columns) -> Array:
     return np.asarray(wrong[:, columns.read()])
 
 
-def as_pixels(values: Array, truth: Sequence[bool], columns: Columns, names: Sequence[str], path: AnyPath) -> None:
-    """Multiply pixels that are truth values, in numbers (n, width), by 255, in place.
+def as_pixels(values: Array, truth: Sequence[bool], columns: Columns, names: Sequence[str], path: AnyPath) -> bool:
+    """Multiply pixels that are truth values, in numbers (n, width), by 255, in place; return whether they are.
 
     truth    for each column of the table, True if it holds truth values.
     Raises   DataError for truth values beside numbers, and where a column may be the labels or pixels.
@@ -196,7 +196,7 @@ def as_pixels(values: Array, truth: Sequence[bool], columns: Columns, names: Seq
     pixels = sorted({*columns.pixels_at.tolist(), *edges})
     kinds = {truth[column] for column in pixels}
     if kinds == {False}:
-        return
+        return False
     if edges:
         place = f"columns {names[edges[0]][:40]!r} and {names[edges[1]][:40]!r}"
         problem, expected = "the first or the last column is the labels", "one that is named, beside truth values"
@@ -207,6 +207,7 @@ def as_pixels(values: Array, truth: Sequence[bool], columns: Columns, names: Seq
         found, fix = f"{one} in {names[pixels[0]][:40]!r}, {two} here", "write 0 and 255 for False and True"
         refuse("truth values beside numbers", path, f"column {names[other][:40]!r}", "pixels of one kind", found, fix)
     values[:, columns.pixels] *= 255
+    return True
 
 
 def _part(values: Array, block: bytes, line: int, columns: Columns, lines: Lines) -> Part:

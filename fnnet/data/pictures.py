@@ -20,6 +20,7 @@ from fnnet.data.canvas import WHOLE, Canvas
 from fnnet.data.grey import STRIP, over_black, weighed
 from fnnet.data.opened import AnyPath
 from fnnet.data.png import MAX_PIXELS, MAX_SIDE
+from fnnet.data.ranges import LEVELS
 from fnnet.data.reader import MISFIT, Content, Format, Wanted, looks_like_netpbm
 from fnnet.data.turn import ORIENTATION, is_on_its_side
 from fnnet.errors import FnnetError
@@ -53,8 +54,10 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted, *, name: str, plu
             with Image.open(io.BytesIO(content), formats=plugins) as image:
                 orientation = _orientation(image)
                 check(image, is_on_its_side(orientation), wanted, path, name)
+                scaled = name == "netpbm" and _is_scaled(image)
                 canvas = canvas_of(image, wanted.colours)
                 lossy = _is_lossy(name, content)
+                scaled = scaled or image.mode == "1"
         except FnnetError:
             raise
         except Image.DecompressionBombError:
@@ -62,7 +65,13 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted, *, name: str, plu
         except FAILURES as error:
             found = str(error).partition("\n")[0][:80] or type(error).__name__
             refuse(f"damaged {name} image", path, "the file", "a whole image", found, SAVE)
-    return canvas.content("the header", orientation)._replace(lossy=lossy)
+    return canvas.content("the header", orientation)._replace(lossy=lossy, pixel_ranges=(LEVELS,) if scaled else ())
+
+
+def _is_scaled(image: Any) -> bool:
+    """Return True if a netpbm image that is not unpacked yet has a largest value below 255, which becomes 255."""
+    args = image.tile[0].args
+    return isinstance(args, tuple) and isinstance(args[-1], int) and args[-1] < 255
 
 
 def refuse_size(path: AnyPath, found: str) -> NoReturn:

@@ -15,6 +15,7 @@ from fnnet.data.canvas import Canvas
 from fnnet.data.grey import STRIP
 from fnnet.data.opened import AnyPath
 from fnnet.data.png_samples import SAVE, Png, colours_of, colours_of_deep, grey_of, grey_of_deep, shades_of
+from fnnet.data.ranges import LEVELS
 from fnnet.data.reader import MISFIT, Content, Format, Wanted, read_as
 from fnnet.data.turn import MAX_EXIF, is_on_its_side, orientation_in
 from fnnet.errors import FnnetError, counted
@@ -53,7 +54,8 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     Animations are refused.
     """
     png = _read_chunks(file, wanted.shape, path)
-    return _decode(png, path, wanted.colours).content("byte 16", png.orientation)
+    content = _decode(png, path, wanted.colours).content("byte 16", png.orientation)
+    return content._replace(pixel_ranges=(LEVELS,)) if png.depth < 8 and png.colour == 0 else content
 
 
 FORMAT: Final = Format("PNG", lambda head, path: head.startswith(MAGIC), _read, picture=True, suffixes=(".png",))

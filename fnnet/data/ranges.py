@@ -23,6 +23,10 @@ PAPER: Final = "0 to 1, with 0 common"
 """Numbers from 0 to 1 that are so for sure: from -1 to 1, 0 is half grey, and images have something darker."""
 SCALED: Final = (UNIT, SIGNED)
 """The ranges that are scaled to bytes."""
+LEVELS: Final = "levels of less than a byte"
+"""Truth values, and pixels of 1, 2 or 4 bits: what is the largest is 255."""
+BYTES: Final = "bytes"
+"""Pixels as they are in the file, where others of its set were scaled."""
 ZERO: Final = "0"
 """Numbers that are all 0: white of -1 to 1 is 1, and black of the other ranges is 0."""
 STORE_BYTES: Final = "store bytes from 0 to 255"
@@ -45,6 +49,11 @@ def scaled_notes(ranges: Iterable[str], place: str) -> list[Note]:
     """Return a note for each of the ranges that is scaled."""
     found = dict.fromkeys({INSIDE: SIGNED, PAPER: UNIT}.get(each, each) for each in ranges)
     return [Note("unit-pixels", f"{place}: {scaling(each)}") for each in found if each in SCALED]
+
+
+def all_scaled(ranges: Sequence[str]) -> bool:
+    """Return True if pixels of these ranges, as `Content` has them, are from 0 to 255 whatever their file's were."""
+    return bool(ranges) and {WHOLE, BYTES}.isdisjoint(ranges)
 
 
 def ranges_noted(notes: Iterable[str]) -> tuple[str, ...]:
@@ -138,7 +147,7 @@ def differs(where: AnyPath) -> DataError:
 
 
 def _ranges(content: Content) -> set[str]:
-    return {*content.pixel_ranges, *(content.test.pixel_ranges if content.test else ())}
+    return {*content.pixel_ranges, *(content.test.pixel_ranges if content.test else ())} - {LEVELS, BYTES}
 
 
 def _differ(found: set[str]) -> bool:

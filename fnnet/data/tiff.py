@@ -19,7 +19,7 @@ from fnnet.data.arrays import as_content
 from fnnet.data.canvas import WHOLE, Canvas
 from fnnet.data.child import Reader
 from fnnet.data.opened import AnyPath
-from fnnet.data.ranges import scaled_notes
+from fnnet.data.ranges import LEVELS, scaled_notes
 from fnnet.data.reader import Content, Format, Wanted
 from fnnet.data.tiff_strips import BITS, COMPRESSION, KIND, PHOTOMETRIC, SAMPLES
 from fnnet.data.turn import ORIENTATION, is_on_its_side
@@ -69,6 +69,8 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
             image.load()
             grey, ranges = _special(image, tags, path, wanted.pixel_range)
             canvas = pictures.canvas_of(image.convert("LA") if image.mode == "La" else image, wanted.colours, grey)
+    if image.mode in ("1", "L") and max(tags[BITS] or (1,)) < 8:
+        ranges = (LEVELS,)
     return _noting(canvas.content("the header"), ranges)._replace(lossy=tags[COMPRESSION] in LOSSY)
 
 
