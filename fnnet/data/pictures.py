@@ -17,6 +17,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.canvas import WHOLE, Canvas
+from fnnet.data.depth import DEEP, as_bytes
 from fnnet.data.grey import STRIP, over_black, weighed
 from fnnet.data.opened import AnyPath
 from fnnet.data.png import MAX_PIXELS, MAX_SIDE
@@ -55,7 +56,8 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted, *, name: str, plu
                 orientation = _orientation(image)
                 check(image, is_on_its_side(orientation), wanted, path, name)
                 scaled = name == "netpbm" and _is_scaled(image)
-                canvas = canvas_of(image, wanted.colours)
+                deep = as_bytes(np.asarray(image), DEEP, path) if image.mode.startswith("I") else None  # netpbm's
+                canvas = canvas_of(image, wanted.colours, deep)
                 lossy = _is_lossy(name, content)
                 scaled = scaled or image.mode == "1"
         except FnnetError:
@@ -117,9 +119,7 @@ def canvas_of(image: Image, wanted: bool, grey: Array | None = None) -> Canvas:
         canvas.put(WHOLE, grey)
         return canvas
     transparent = "transparency" in image.info or image.mode in ("LA", "PA", "RGBA", "La", "RGBa")
-    if image.mode.startswith("I"):  # 16 bits, of netpbm's
-        canvas.put(WHOLE, ((np.asarray(image).astype(np.uint64) * 255 + 32767) // 65535).astype(np.uint8))
-    elif image.mode == "1":
+    if image.mode == "1":
         canvas.put(WHOLE, np.asarray(image).astype(np.uint8) * np.uint8(255))
     elif image.mode == "L" and not transparent:
         canvas.put(WHOLE, np.asarray(image))
