@@ -16,16 +16,18 @@ from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.preprocess import spread
 from fnnet.data.ranges import (
+    ALMOST,
+    CLIP_SIGNED,
     LEVELS,
     REACHED,
     SIGNED,
     UNIT,
-    UNREACHED,
     WHOLE,
     ZERO,
     check_marks,
     is_paper,
     reached,
+    remedy,
     scaled_notes,
 )  # fmt: skip
 from fnnet.data.reader import Content
@@ -39,8 +41,6 @@ WHOLE_LABELS: Final = "store whole numbers from 0"
 OTHERS: Final = "as others of the set show"
 COLOURS: Final = (1, 3, 4)
 """Channels of an image: grey, RGB, RGB and alpha."""
-ALMOST: Final = 1e-3
-"""By how much numbers may miss the end of their range by rounding; from -1 to 1, 255 levels are further apart."""
 PIECE: Final = 2**20
 """Numbers that are converted at a time."""
 ENOUGH: Final = 64
@@ -231,7 +231,7 @@ def _as_bytes(x: Array, where: AnyPath, name: str, notes: list[Note], given: str
             at = tuple(map(int, np.argwhere(whole != values)[0]))
             place = f"{name}[{', '.join(map(str, (at[0] + part.start, *at[1:])))}]"
             expected = f"whole numbers from {WHOLE}, {OTHERS if given else f'or from {UNIT}'}"
-            fix = BYTES if given else "round them, or divide by 255"
+            fix = BYTES if given else remedy(0, float(x.max())) or "divide them by the largest that there can be"
             refuse("pixel is not a whole number", where, place, expected, x[part][at], fix)
         found[part] = whole
     if kind == SIGNED:
@@ -293,10 +293,11 @@ def _check_range(values: Array, most: int, where: AnyPath, name: str, least: int
     index = tuple(map(int, np.unravel_index(at, values.shape)))
     place, fix = f"{name}[{', '.join(map(str, index))}]", WHOLE_LABELS if most == MAX_LABEL else BYTES
     expected = f"{least} to {most}"
+    found = remedy(float(values.min()), float(values.max())) if wrong is not None and most != MAX_LABEL else ""
     if least:
-        expected = f"{expected}, {OTHERS}"
-    elif most == 255 and wrong is not None and -1 < values.min() < 0 and values.max() <= 1:
-        expected, fix = f"{WHOLE}, {REACHED}", UNREACHED
+        expected, fix = f"{expected}, {OTHERS}", CLIP_SIGNED if found == CLIP_SIGNED else fix
+    elif found:
+        expected, fix = f"{WHOLE}, {REACHED}", found
     refuse("value out of range", where, place, expected, values[index], fix)
 
 

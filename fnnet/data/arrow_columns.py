@@ -17,7 +17,7 @@ from fnnet.data.arrays import as_content, as_labels, image_shape
 from fnnet.data.bounds import check_expansion
 from fnnet.data.csv_columns import NUMBERS, OPTION, Columns, columns_of, is_header, is_pixel
 from fnnet.data.csv_lines import Lines
-from fnnet.data.csv_numbers import Part, as_pixels, part_of, wrong_numbers
+from fnnet.data.csv_numbers import CORRECT, Part, as_pixels, fix_of, part_of, wrong_numbers
 from fnnet.data.grey import opacity_notes
 from fnnet.data.kaggle_csv import assemble
 from fnnet.data.label_names import labels_of
@@ -235,7 +235,8 @@ class Table:
             at = self.at[number]
             kind, most = ("label", columns.most_label) if at in columns.labels_at else ("pixel", 255)
             expected, found = f"a whole number from 0 to {most}", values[row, at]
-            refuse(f"not a {kind}", source.path, self._place(first + row, at), expected, found, "correct the cell")
+            fix = CORRECT if kind == "label" else fix_of(values, columns)
+            refuse(f"not a {kind}", source.path, self._place(first + row, at), expected, found, fix)
         return part_of(values, columns, Lines(",", source.path), lambda row, column: self._place(first + row, column))
 
     def _place(self, row: int, column: int) -> str:

@@ -14,7 +14,7 @@ from fnnet.core.params import Array
 from fnnet.data.arrays import image_shape
 from fnnet.data.csv_columns import NUMBERS, Columns, columns_of
 from fnnet.data.csv_lines import Lines
-from fnnet.data.csv_numbers import Part, as_pixels, part_of, wrong_numbers
+from fnnet.data.csv_numbers import CORRECT, Part, as_pixels, fix_of, part_of, wrong_numbers
 from fnnet.data.kaggle_csv import assemble, check_images
 from fnnet.data.label_names import labels_of
 from fnnet.data.notes import Note
@@ -182,5 +182,6 @@ def _part(values: Array, first: int, columns: Columns, names: list[str], read: l
         row, column = map(int, np.argwhere(wrong)[0])
         kind = "label" if column in columns.labels_at else "pixel"
         expected = "a whole number from 0" if kind == "label" else "a whole number from 0 to 255, or from 0 to 1"
-        refuse(f"not a {kind}", FRAME, place(row, column), expected, f"{values[row, column]:g}", "correct the cell")
+        fix = CORRECT if kind == "label" else fix_of(values, columns)
+        refuse(f"not a {kind}", FRAME, place(row, column), expected, f"{values[row, column]:g}", fix)
     return part_of(values, columns, Lines(",", FRAME), place)

@@ -36,8 +36,34 @@ COMMON: Final = 0.1
 HALF: Final = 128
 """The byte of 0 in numbers from -1 to 1."""
 REACHED: Final = f"{UNIT}, or {SIGNED} with -1 among them"
-UNREACHED: Final = f"if they are from {SIGNED}, store {TO_BYTES}"
+FROM_SIGNED: Final = f"if they are from {SIGNED}, store {TO_BYTES}"
+UNREACHED: Final = f"undo what shifted them; {FROM_SIGNED}"
 """What to do with numbers from -1 to 1 of which none is -1: they may be noise below 0, too."""
+CLIP: Final = "rounding has moved them: store x.clip(0, 1)"
+CLIP_SIGNED: Final = "rounding has moved them: store x.clip(-1, 1)"
+ROUND: Final = "round them: store x.clip(0, 255).round()"
+STANDARDISED: Final = "they look standardised: store x * deviation + mean, as bytes from 0 to 255"
+ALMOST: Final = 1e-3
+"""By which part of their range numbers may miss it by rounding; from -1 to 1, 255 levels are further apart."""
+LARGE: Final = 64
+"""Standardised numbers are smaller; the largest of those from 0 to 255 are not, unless the images are dim."""
+
+
+def remedy(least: float, most: float) -> str:
+    """Return what to do with numbers, not all of them whole, that are in no range as they are; "" if it is not clear.
+
+    >>> remedy(-1e-9, 1) == CLIP, remedy(0.5, 255.00002) == ROUND, remedy(-0.42, 2.8) == STANDARDISED
+    (True, True, True)
+    """
+    if least >= -ALMOST and most <= 1 + ALMOST:
+        return CLIP
+    if least > -1 and most <= 1:
+        return UNREACHED
+    if -1 - 2 * ALMOST <= least < -0.9 and most <= 1 + 2 * ALMOST and (least < -1 or most > 1):
+        return CLIP_SIGNED
+    if least >= -255 * ALMOST and LARGE <= most <= 255 * (1 + ALMOST):
+        return ROUND
+    return STANDARDISED if least < 0 and most < LARGE and (least < -1 or most > 1) else ""
 
 
 def scaling(found: str) -> str:
@@ -104,7 +130,7 @@ def check_marks(x: Array, where: AnyPath, place: Callable[[tuple[int, ...]], str
         return
     at = tuple(map(int, np.unravel_index(x.argmin(), x.shape)))
     expected = f"numbers from {UNIT}, or from {SIGNED} with some between -1 and 0"
-    fix = f"replace -1 if it marks something; {UNREACHED}"
+    fix = f"replace -1 if it marks something; {FROM_SIGNED}"
     refuse("-1 is the only number below 0", where, place(at), expected, "-1, where 0 is common", fix)
 
 
@@ -120,9 +146,12 @@ def in_one_range(read: Callable[[str], Content], where: AnyPath, signed: bool = 
     try:
         content = read("")
     except DataError as error:
-        if error.fix != UNREACHED:
+        if error.fix not in (UNREACHED, CLIP):
             raise
-        content = read(SIGNED)  # others may show it
+        try:
+            content = read(SIGNED)  # others may show it
+        except DataError as other:
+            raise (error if error.fix == CLIP else other) from None
         if not signed and SIGNED not in _ranges(content):
             raise error from None
     found = _ranges(content)
