@@ -108,7 +108,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     by_row, classes = table.columns.shape is not None, tuple(table.classes)
     return Content(
         x, labels, shape, labels_at=at, shape_at=PLACE, notes=tuple(notes), classes=classes, by_row=by_row,
-        pixel_ranges=ranges_in_table(x, more),
+        pixel_ranges=ranges_in_table(x, more, path),
     )  # fmt: skip
 
 

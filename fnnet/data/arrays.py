@@ -15,7 +15,21 @@ from fnnet.data.grey import colours_at, ink_of, opacity_notes, over_black, weigh
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.preprocess import spread
-from fnnet.data.ranges import REACHED, SIGNED, UNIT, UNREACHED, WHOLE, ZERO, reached, scaled_notes
+from fnnet.data.ranges import (
+    ALMOST,
+    CLIP_SIGNED,
+    LEVELS,
+    REACHED,
+    SIGNED,
+    UNIT,
+    WHOLE,
+    ZERO,
+    check_marks,
+    is_paper,
+    reached,
+    remedy,
+    scaled_notes,
+)  # fmt: skip
 from fnnet.data.reader import Content
 from fnnet.files.disk import refuse
 from fnnet.limits import MAX_CLASSES
@@ -199,9 +213,9 @@ def _as_grey(x: Array) -> tuple[Array, Array | None]:
 
 
 def _as_bytes(x: Array, where: AnyPath, name: str, notes: list[Note], given: str) -> tuple[Array, str]:
-    """Return numbers as bytes, and the range that floats were of: the one `given`, or what they show; "" for others."""
+    """Return numbers as bytes, and their range: of floats the one `given`, or what they show; "" for integers."""
     if x.dtype == bool:
-        return x.astype(np.uint8) * np.uint8(255), ""
+        return x.astype(np.uint8) * np.uint8(255), LEVELS
     if x.dtype.kind in "iu":
         _check_range(x, 255, where, name)
         return x.astype(np.uint8, copy=False), ""
@@ -217,10 +231,12 @@ def _as_bytes(x: Array, where: AnyPath, name: str, notes: list[Note], given: str
             at = tuple(map(int, np.argwhere(whole != values)[0]))
             place = f"{name}[{', '.join(map(str, (at[0] + part.start, *at[1:])))}]"
             expected = f"whole numbers from {WHOLE}, {OTHERS if given else f'or from {UNIT}'}"
-            fix = BYTES if given else "round them, or divide by 255"
+            fix = BYTES if given else remedy(0, float(x.max())) or "divide them by the largest that there can be"
             refuse("pixel is not a whole number", where, place, expected, x[part][at], fix)
         found[part] = whole
-    return found, reached(kind, found)
+    if kind == SIGNED:
+        check_marks(found, where, lambda at: f"{name}{list(at)}")
+    return found, reached(kind, found, unit and is_paper(x, -ALMOST, ALMOST))
 
 
 def _range_of(x: Array, given: str, where: AnyPath, name: str) -> str:
@@ -277,10 +293,11 @@ def _check_range(values: Array, most: int, where: AnyPath, name: str, least: int
     index = tuple(map(int, np.unravel_index(at, values.shape)))
     place, fix = f"{name}[{', '.join(map(str, index))}]", WHOLE_LABELS if most == MAX_LABEL else BYTES
     expected = f"{least} to {most}"
+    found = remedy(float(values.min()), float(values.max())) if wrong is not None and most != MAX_LABEL else ""
     if least:
-        expected = f"{expected}, {OTHERS}"
-    elif most == 255 and wrong is not None and -1 < values.min() < 0 and values.max() <= 1:
-        expected, fix = f"{WHOLE}, {REACHED}", UNREACHED
+        expected, fix = f"{expected}, {OTHERS}", CLIP_SIGNED if found == CLIP_SIGNED else fix
+    elif found:
+        expected, fix = f"{WHOLE}, {REACHED}", found
     refuse("value out of range", where, place, expected, values[index], fix)
 
 

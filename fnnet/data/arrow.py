@@ -18,6 +18,7 @@ from fnnet.data.child import Reader, kept
 from fnnet.data.label_names import joined, with_test
 from fnnet.data.listing import entries
 from fnnet.data.opened import AnyPath, Opened
+from fnnet.data.ranges import BYTES
 from fnnet.data.reader import Content, Format, Wanted, joined_ink, size
 from fnnet.data.roles import PARTS
 from fnnet.errors import counted
@@ -111,7 +112,7 @@ def _joined(reader: Reader, paths: Sequence[Path], wanted: Wanted) -> Content:
         labels=np.concatenate(labels),
         lossy=any(each.lossy for each in contents),
         ink=joined_ink([(each.ink, len(each.x)) for each in contents]),
-        pixel_ranges=tuple(dict.fromkeys(found for each in contents for found in each.pixel_ranges)),
+        pixel_ranges=tuple(dict.fromkeys(found for each in contents for found in each.pixel_ranges or (BYTES,))),
         notes=tuple(dict.fromkeys(note for each in contents for note in each.notes)),
     )
 

@@ -17,7 +17,7 @@ from fnnet.data.arrays import as_content, as_labels, image_shape
 from fnnet.data.bounds import check_expansion
 from fnnet.data.csv_columns import NUMBERS, OPTION, Columns, columns_of, is_header, is_pixel
 from fnnet.data.csv_lines import Lines
-from fnnet.data.csv_numbers import Part, as_pixels, part_of, wrong_numbers
+from fnnet.data.csv_numbers import CORRECT, Part, as_pixels, fix_of, part_of, wrong_numbers
 from fnnet.data.grey import opacity_notes
 from fnnet.data.kaggle_csv import assemble
 from fnnet.data.label_names import labels_of
@@ -25,7 +25,7 @@ from fnnet.data.many import Pictures, colour_notes_of, joined, read_pictures
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath, Packed
 from fnnet.data.preprocess import SAMPLE, spread
-from fnnet.data.ranges import ranges_in_table, scaled_notes
+from fnnet.data.ranges import LEVELS, ranges_in_table, scaled_notes
 from fnnet.data.reader import Content, Wanted, check_columns
 from fnnet.data.roles import LABELS, role_of
 from fnnet.files.disk import refuse, show_bytes
@@ -192,6 +192,7 @@ class Table:
         self.at = self.columns.read()
         self.there, self.names = there, tuple(there[column] for column in self.at)
         self.texts: list[str] = []
+        self.scaled = False
 
     def read(self, batches: Iterator[Any]) -> Content:
         """Return the images."""
@@ -213,7 +214,8 @@ class Table:
         names = named if self.texts else names
         return Content(
             x, labels, shape, labels_at=str(source.path), shape_at=SCHEMA, notes=told, classes=names,
-            named=bool(self.texts and names), by_row=columns.shape is not None, pixel_ranges=ranges_in_table(x, notes),
+            named=bool(self.texts and names), by_row=columns.shape is not None,
+            pixel_ranges=(LEVELS,) if self.scaled else ranges_in_table(x, notes, source.path),
         )  # fmt: skip
 
     def _part(self, batch: Any, first: int) -> Part:
@@ -226,14 +228,15 @@ class Table:
                 continue
             values[:, column] = _numbers(batch.column(name), name, first, source, column in columns.labels_at)
         truth = [source.schema.field(name).type == "bool" for name in self.there]
-        as_pixels(values, truth, columns, self.there, source.path)
+        self.scaled = as_pixels(values, truth, columns, self.there, source.path)
         wrong = wrong_numbers(values, columns)
         if wrong.any():
             row, number = np.argwhere(wrong)[0].tolist()
             at = self.at[number]
             kind, most = ("label", columns.most_label) if at in columns.labels_at else ("pixel", 255)
             expected, found = f"a whole number from 0 to {most}", values[row, at]
-            refuse(f"not a {kind}", source.path, self._place(first + row, at), expected, found, "correct the cell")
+            fix = CORRECT if kind == "label" else fix_of(values, columns)
+            refuse(f"not a {kind}", source.path, self._place(first + row, at), expected, found, fix)
         return part_of(values, columns, Lines(",", source.path), lambda row, column: self._place(first + row, column))
 
     def _place(self, row: int, column: int) -> str:

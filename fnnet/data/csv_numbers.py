@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -12,9 +13,11 @@ from fnnet.core.params import Array
 from fnnet.data.csv_columns import LETTER, NUMBERS, OPTION, Columns
 from fnnet.data.csv_lines import MARK, MAX_LINE, Lines, check_line, decimal_comma
 from fnnet.data.opened import AnyPath
-from fnnet.errors import counted
+from fnnet.data.ranges import remedy
+from fnnet.errors import DataError, counted
 from fnnet.files.disk import refuse, show_bytes
 
+CORRECT: Final = "correct the cell"
 LONGEST: Final = 60
 """Characters of a number: Python refuses to convert thousands of digits."""
 NUMBER: Final = re.compile(r"[ \t]*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,4})?[ \t]*")
@@ -49,7 +52,7 @@ def parse(block: bytes, line: int, columns: Columns, lines: Lines) -> Part:
     """
     if block and lines.separator == "," and (found := _parse_digits(np.frombuffer(block, np.uint8), columns)):
         return found
-    plain = lines.plain(block)
+    plain, fix = lines.plain(block), CORRECT
     if plain == b"":
         return Part(np.zeros((0, len(columns.pixels_at)), np.uint8), np.zeros((0, len(columns.labels_at)), np.int64))
     if plain is not None:
@@ -59,7 +62,19 @@ def parse(block: bytes, line: int, columns: Columns, lines: Lines) -> Part:
         values = _parse_numbers(plain, codes, columns)
         if values is not None and not wrong_numbers(values, columns).any():
             return _part(values, block, line, columns, lines)
-    return _part(_parse_cells(block, line, columns, lines), block, line, columns, lines)
+        fix = fix if values is None else fix_of(values, columns)
+    with _advising(fix):
+        values = _parse_cells(block, line, columns, lines)
+    return _part(values, block, line, columns, lines)
+
+
+@contextmanager
+def _advising(fix: str) -> Iterator[None]:
+    """Put a remedy into the error of a pixel."""
+    try:
+        yield
+    except DataError as error:
+        raise (error.at(error.where, fix=fix) if error.problem == "not a pixel" else error) from None
 
 
 def _parse_digits(codes: Array, columns: Columns) -> Part | None:
@@ -170,9 +185,17 @@ def _number(cell: str, column: int, line: int, columns: Columns, lines: Lines) -
     fits = (0 <= value <= most and value.is_integer()) or -1 <= value < 1
     if not fits or (columns.label_at == column and not (value >= 0 and value.is_integer())):
         expected = f"a whole number from 0 to {most}"
-        fix = NUMBERS if kind == "label" and is_name(cell) else "correct the cell"
+        fix = NUMBERS if kind == "label" and is_name(cell) else CORRECT
         refuse(f"not a {kind}", lines.path, place, expected, repr(cell[:40]), fix)
     return value
+
+
+def fix_of(values: Array, columns: Columns) -> str:
+    """Return what to do with a pixel of a wrong number: the others of its row show it, or nothing does."""
+    x = values[:, columns.pixels]
+    wrong = ~((x >= -1) & (x < 1)) & ((x < 0) | (x > 255) | (x != np.floor(x)))
+    rows = x[wrong.any(axis=1)]
+    return (remedy(float(rows.min()), float(rows.max())) if rows.size else "") or CORRECT
 
 
 def wrong_numbers(values: Array, columns: Columns) -> Array:
@@ -186,8 +209,8 @@ def wrong_numbers(values: Array, columns: Columns) -> Array:
     return np.asarray(wrong[:, columns.read()])
 
 
-def as_pixels(values: Array, truth: Sequence[bool], columns: Columns, names: Sequence[str], path: AnyPath) -> None:
-    """Multiply pixels that are truth values, in numbers (n, width), by 255, in place.
+def as_pixels(values: Array, truth: Sequence[bool], columns: Columns, names: Sequence[str], path: AnyPath) -> bool:
+    """Multiply pixels that are truth values, in numbers (n, width), by 255, in place; return whether they are.
 
     truth    for each column of the table, True if it holds truth values.
     Raises   DataError for truth values beside numbers, and where a column may be the labels or pixels.
@@ -196,7 +219,7 @@ def as_pixels(values: Array, truth: Sequence[bool], columns: Columns, names: Seq
     pixels = sorted({*columns.pixels_at.tolist(), *edges})
     kinds = {truth[column] for column in pixels}
     if kinds == {False}:
-        return
+        return False
     if edges:
         place = f"columns {names[edges[0]][:40]!r} and {names[edges[1]][:40]!r}"
         problem, expected = "the first or the last column is the labels", "one that is named, beside truth values"
@@ -207,6 +230,7 @@ def as_pixels(values: Array, truth: Sequence[bool], columns: Columns, names: Seq
         found, fix = f"{one} in {names[pixels[0]][:40]!r}, {two} here", "write 0 and 255 for False and True"
         refuse("truth values beside numbers", path, f"column {names[other][:40]!r}", "pixels of one kind", found, fix)
     values[:, columns.pixels] *= 255
+    return True
 
 
 def _part(values: Array, block: bytes, line: int, columns: Columns, lines: Lines) -> Part:
@@ -229,15 +253,16 @@ def part_of(values: Array, columns: Columns, lines: Lines, place: Callable[[int,
     row, pixel = map(int, np.unravel_index(fractions.argmax(), x.shape))
     at = place(row, int(columns.pixels_at[pixel]))
     if x.max() > 1:
-        mixed(at, f"{x[row, pixel]:g}", lines, "a fraction" if x[row, pixel] > 0 else "a number below 0")
+        fix = remedy(float(x[row].min()), float(x[row].max())) if x[row].max() > 1 else ""
+        mixed(at, f"{x[row, pixel]:g}", lines, "a fraction" if x[row, pixel] > 0 else "a number below 0", fix)
     least = float(x.min())
     return Part(scaled(np.maximum(x, 0)), labels, at, scaled((x + 1) / 2), least)
 
 
-def mixed(place: str, found: str, lines: Lines, what: str = "a fraction") -> None:
+def mixed(place: str, found: str, lines: Lines, what: str = "a fraction", fix: str = "") -> None:
     """Raise DataError for a fraction, or a number below 0, among pixels of another range."""
     expected = "whole numbers from 0 to 255, or all of them from 0 to 1 or from -1 to 1"
-    refuse(f"not a pixel: {what}", lines.path, place, expected, found, "scale all images alike")
+    refuse(f"not a pixel: {what}", lines.path, place, expected, found, fix or "scale all images alike")
 
 
 def scaled(fractions: Array) -> Array:

@@ -15,6 +15,7 @@ from fnnet.data.blank import blank_in
 from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import dim_in, other_ink
+from fnnet.data.ranges import all_scaled
 from fnnet.data.reader import Content
 from fnnet.errors import ArgumentTypeError, UsageError, counted
 from fnnet.files.disk import refuse
@@ -68,12 +69,12 @@ def dataset_of(
     first_label   the label of the first class in the files.
     named         True if the files or a model name the classes, so that their number is not the user's to say.
     """
-    test, stored = train.test, train.image_shape
-    if test is not None and test.image_shape != stored:
-        expected, found = f"test images {stored} like those of training", f"{test.image_shape}"
+    test, shape = train.test, train.image_shape
+    if test is not None and test.image_shape != shape:
+        expected, found = f"test images {shape} like those of training", f"{test.image_shape}"
         refuse("image sizes differ", source, "test set", expected, found, "take both from the same set")
     _check_one_hot(train, len(classes), named)
-    shape = stored[::-1] if preprocessing.transpose else stored
+    shape = shape[::-1] if preprocessing.transpose else shape
     examples, tested = (
         part and _examples(part, source, len(classes), preprocessing, shape, first_label) for part in (train, test)
     )
@@ -83,11 +84,12 @@ def dataset_of(
     known = compared == BOTH  # by a model, or by the data set that this one is to be like
     name_of_first = "labelled" if known and tested is None else "training"
     beside = None if known else examples.x
-    for part, each, stored_x in ((name_of_first, examples, train.x), ("test", tested, test.x if test else train.x)):
+    for part, each, stored in ((name_of_first, examples, train), ("test", tested, test or train)):
         if each and (part == "test" or known) and compared:
             sample = preprocess.spread(each.x)
             told += other_ink(sample, shape, part, beside)
-            told += dim_in(sample, stored_x, part, preprocessing, beside)
+            of = preprocess.of_bytes(preprocessing) if all_scaled(stored.pixel_ranges) else preprocessing
+            told += dim_in(sample, stored.x, part, of, beside)
             told += blank_in(sample, shape, len(each.x), part, preprocessing.faint)
     told += _without_images(source, examples.labels, classes, name_of_first, numbered=not named)
     for note in told:
@@ -201,7 +203,8 @@ def _examples(
                 remedy = f"where 10 stands for the digit 0, say {TEN_FOR_ZERO}; else {remedy}"
             refuse(problem, content.labels_at, place, expected, int(labels[at]), remedy)
     labels -= first
-    x = preprocess.apply(preprocessing, content.x, shape, source, content.ink)
+    scaled = all_scaled(content.pixel_ranges)
+    x = preprocess.apply(preprocessing, content.x, shape, source, content.ink, scaled=scaled)
     return Examples(freeze(x.view()), freeze(labels))
 
 

@@ -14,11 +14,11 @@ from fnnet.core.params import Array
 from fnnet.data.arrays import image_shape
 from fnnet.data.csv_columns import NUMBERS, Columns, columns_of
 from fnnet.data.csv_lines import Lines
-from fnnet.data.csv_numbers import Part, as_pixels, part_of, wrong_numbers
+from fnnet.data.csv_numbers import CORRECT, Part, as_pixels, fix_of, part_of, wrong_numbers
 from fnnet.data.kaggle_csv import assemble, check_images
 from fnnet.data.label_names import labels_of
 from fnnet.data.notes import Note
-from fnnet.data.ranges import ranges_in_table
+from fnnet.data.ranges import LEVELS, ranges_in_table
 from fnnet.data.reader import Content, Wanted
 from fnnet.errors import ArgumentTypeError, FnnetError
 from fnnet.files.disk import refuse
@@ -80,9 +80,10 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
     numbers = _numbers(frame, read, columns)
     inside = _inside(columns, read)
     truth = [is_truth(dtype) for dtype in frame.dtypes]
+    scaled = False
     if any(truth):
         numbers = numbers.astype(np.float64)
-        as_pixels(numbers, [truth[at] for at in read], inside, [names[at] for at in read], FRAME)
+        scaled = as_pixels(numbers, [truth[at] for at in read], inside, [names[at] for at in read], FRAME)
     parts = [_part(numbers[row : row + ROWS], row, inside, names, read) for row in range(0, len(numbers), ROWS)]
     x, labels, notes = assemble(parts, inside, Lines(",", FRAME), wanted.pixel_range)
     classes: tuple[str, ...] = ()
@@ -94,7 +95,7 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
     notes = [*columns.notes, *notes]
     return Content(
         x, labels, shape, labels_at=FRAME, shape_at="the columns", notes=tuple(notes), by_row=columns.shape is not None,
-        classes=classes, named=bool(classes), pixel_ranges=ranges_in_table(x, notes),
+        classes=classes, named=bool(classes), pixel_ranges=(LEVELS,) if scaled else ranges_in_table(x, notes, FRAME),
     )  # fmt: skip
 
 
@@ -181,5 +182,6 @@ def _part(values: Array, first: int, columns: Columns, names: list[str], read: l
         row, column = map(int, np.argwhere(wrong)[0])
         kind = "label" if column in columns.labels_at else "pixel"
         expected = "a whole number from 0" if kind == "label" else "a whole number from 0 to 255, or from 0 to 1"
-        refuse(f"not a {kind}", FRAME, place(row, column), expected, f"{values[row, column]:g}", "correct the cell")
+        fix = CORRECT if kind == "label" else fix_of(values, columns)
+        refuse(f"not a {kind}", FRAME, place(row, column), expected, f"{values[row, column]:g}", fix)
     return part_of(values, columns, Lines(",", FRAME), place)

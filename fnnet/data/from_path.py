@@ -22,7 +22,7 @@ from fnnet.data.notes import Note
 from fnnet.data.order import Order, exchange, order_of
 from fnnet.data.payload import GZIP, looks_like_idx
 from fnnet.data.preprocess import ABOVE, AUTOMATIC, Reading
-from fnnet.data.ranges import INSIDE, SIGNED, WHOLE, in_one_range
+from fnnet.data.ranges import INSIDE, SIGNED, WHOLE, all_scaled, in_one_range
 from fnnet.data.reader import Content, Wanted, check_columns, check_first_index, read_as, size
 from fnnet.errors import DataError, UsageError
 from fnnet.files.disk import read_head, refuse
@@ -185,13 +185,27 @@ def _measured(
     given, named = known is not None, known is not None or bool(content.classes)
     compared, told = BOTH if given else BOTH[1:], [*notes]
     if known is None:
-        if reading.pixel_max == 1 and any(note.code == "unit-pixels" for note in content.notes):
-            reading = reading._replace(pixel_max=None)  # 1 has become 255 where the file was read
-        known, more = preprocess.measure(reading, content.x, content.image_shape, content.lossy, content.ink)
+        scaled = all_scaled(content.pixel_ranges)
+        if scaled:
+            reading = _of_bytes(reading, source)
+        known, more = preprocess.measure(
+            reading, content.x, content.image_shape, content.lossy, content.ink, scaled=scaled
+        )
         known = known._replace(signed=not {SIGNED, INSIDE}.isdisjoint(content.pixel_ranges))
         told += more
     with _for_a_model() if given else nullcontext():
         return dataset_of(name, source, content, classes, known, notify, told, compared, reading.first_label, named)
+
+
+def _of_bytes(reading: Reading, source: str) -> Reading:
+    """Return what the user says about pixels that became bytes where they were read: the largest that may be is 255.
+
+    Raises   DataError for another largest than that or 1.
+    """
+    if isinstance(reading.pixel_max, int) and reading.pixel_max not in (1, 255):
+        expected, found = f"0 to {reading.pixel_max}", f"pixels that are scaled to {WHOLE}"
+        refuse(ABOVE, source, "the images", expected, found, "leave --pixel-max out")
+    return reading._replace(pixel_max=None)
 
 
 @contextmanager
@@ -269,7 +283,8 @@ def read_images(
     for note in (*order.notes, *order.beside(content.notes)):
         notify(with_arguments(note) if is_frame(path) else note)
     with _for_a_model():
-        x = preprocess.apply(preprocessing, content.x, shape, where, content.ink)
+        scaled = all_scaled(content.pixel_ranges)
+        x = preprocess.apply(preprocessing, content.x, shape, where, content.ink, scaled=scaled)
     for note in _binary(content, x, shape, preprocessing, where):
         notify(note)
     return x

@@ -25,7 +25,7 @@ from fnnet.data.label_names import Texts, labels_of, with_test
 from fnnet.data.libsvm import looks_like_libsvm
 from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath, Packed
-from fnnet.data.ranges import REACHED, SIGNED, UNIT, UNREACHED, WHOLE, ranges_in_table, scaling
+from fnnet.data.ranges import REACHED, SIGNED, UNIT, WHOLE, ranges_in_table, remedy, scaling
 from fnnet.data.reader import BINARY, Content, Format, Wanted, looks_like_netpbm, read_as
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
 from fnnet.data.width import width_of
@@ -102,7 +102,8 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     check_images(x, shape, columns, unit=any(note.code == "unit-pixels" for note in more), path=path, wanted=wanted)
     content = Content(
         x, labels, shape, labels_at=os.fsdecode(path), shape_at=place, notes=(*notes, *more),
-        by_row=columns.shape is not None, classes=classes, named=bool(classes), pixel_ranges=ranges_in_table(x, more),
+        by_row=columns.shape is not None, classes=classes, named=bool(classes),
+        pixel_ranges=ranges_in_table(x, more, path),
     )  # fmt: skip
     return _with_test(content, path, columns, wanted) if wanted.labelled else content
 
@@ -226,7 +227,7 @@ def _in_one_range(
         return [part if part.fraction else part._replace(x=part.x * np.uint8(255)) for part in parts], 0
     if least > -1 and given != SIGNED:
         expected, found = f"{WHOLE}, {REACHED}", f"pixels from {least:g}"
-        refuse("not a pixel: a number below 0", lines.path, fraction, expected, found, UNREACHED)
+        refuse("not a pixel: a number below 0", lines.path, fraction, expected, found, remedy(least, 1))
     if not any(part.x.any() for part in parts):
         mixed(fraction, f"pixels from {least:g}", lines)
     whole = scaled((np.arange(2) + 1) / 2)

@@ -71,7 +71,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     _check_width(x, shape, last - first + 1, path, wanted)
     labels, of_labels = _labels(parts, path)
     at = os.fsdecode(path)
-    all_notes, ranges = (*notes, *more, *of_labels), ranges_in_table(x, more)
+    all_notes, ranges = (*notes, *more, *of_labels), ranges_in_table(x, more, path)
     return Content(x, labels, shape, labels_at=at, shape_at=f"index {last}", notes=all_notes, pixel_ranges=ranges)
 
 

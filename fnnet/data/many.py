@@ -21,6 +21,7 @@ from fnnet.data.grey import POINTS
 from fnnet.data.notes import Note
 from fnnet.data.opened import Packed
 from fnnet.data.png import MAGIC
+from fnnet.data.ranges import BYTES
 from fnnet.data.reader import MISFIT, joined_ink
 from fnnet.errors import DataError
 from fnnet.files.disk import open_regular
@@ -92,6 +93,7 @@ def _read_pictures(
         if plain is not None and shape in (None, plain[0]):
             shape = plain[0]
             waiting.append((row, plain[1]))
+            ranges[BYTES] = None
         else:
             try:
                 content = formats.read_picture(
@@ -100,7 +102,7 @@ def _read_pictures(
             except DataError as error:
                 raise (error.at(error.where, fix=fix) if fix and error.problem == MISFIT else error) from None
             shape, lossy = content.image_shape, lossy or content.lossy
-            ranges |= dict.fromkeys(content.pixel_ranges)
+            ranges |= dict.fromkeys(content.pixel_ranges or (BYTES,))
             if content.colours is not None:
                 colours[row] = content.colours
             if content.ink is not None:

@@ -17,9 +17,11 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.canvas import WHOLE, Canvas
+from fnnet.data.depth import DEEP, as_bytes
 from fnnet.data.grey import STRIP, over_black, weighed
 from fnnet.data.opened import AnyPath
 from fnnet.data.png import MAX_PIXELS, MAX_SIDE
+from fnnet.data.ranges import LEVELS
 from fnnet.data.reader import MISFIT, Content, Format, Wanted, looks_like_netpbm
 from fnnet.data.turn import ORIENTATION, is_on_its_side
 from fnnet.errors import FnnetError
@@ -53,8 +55,11 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted, *, name: str, plu
             with Image.open(io.BytesIO(content), formats=plugins) as image:
                 orientation = _orientation(image)
                 check(image, is_on_its_side(orientation), wanted, path, name)
-                canvas = canvas_of(image, wanted.colours)
+                scaled = name == "netpbm" and _is_scaled(image)
+                deep = as_bytes(np.asarray(image), DEEP, path) if image.mode.startswith("I") else None  # netpbm's
+                canvas = canvas_of(image, wanted.colours, deep)
                 lossy = _is_lossy(name, content)
+                scaled = scaled or image.mode == "1"
         except FnnetError:
             raise
         except Image.DecompressionBombError:
@@ -62,7 +67,13 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted, *, name: str, plu
         except FAILURES as error:
             found = str(error).partition("\n")[0][:80] or type(error).__name__
             refuse(f"damaged {name} image", path, "the file", "a whole image", found, SAVE)
-    return canvas.content("the header", orientation)._replace(lossy=lossy)
+    return canvas.content("the header", orientation)._replace(lossy=lossy, pixel_ranges=(LEVELS,) if scaled else ())
+
+
+def _is_scaled(image: Any) -> bool:
+    """Return True if a netpbm image that is not unpacked yet has a largest value below 255, which becomes 255."""
+    args = image.tile[0].args
+    return isinstance(args, tuple) and isinstance(args[-1], int) and args[-1] < 255
 
 
 def refuse_size(path: AnyPath, found: str) -> NoReturn:
@@ -108,9 +119,7 @@ def canvas_of(image: Image, wanted: bool, grey: Array | None = None) -> Canvas:
         canvas.put(WHOLE, grey)
         return canvas
     transparent = "transparency" in image.info or image.mode in ("LA", "PA", "RGBA", "La", "RGBa")
-    if image.mode.startswith("I"):  # 16 bits, of netpbm's
-        canvas.put(WHOLE, ((np.asarray(image).astype(np.uint64) * 255 + 32767) // 65535).astype(np.uint8))
-    elif image.mode == "1":
+    if image.mode == "1":
         canvas.put(WHOLE, np.asarray(image).astype(np.uint8) * np.uint8(255))
     elif image.mode == "L" and not transparent:
         canvas.put(WHOLE, np.asarray(image))

@@ -12,9 +12,11 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.canvas import Canvas
+from fnnet.data.depth import Largest
 from fnnet.data.grey import STRIP
 from fnnet.data.opened import AnyPath
-from fnnet.data.png_samples import SAVE, Png, colours_of, colours_of_deep, grey_of, grey_of_deep, shades_of
+from fnnet.data.png_samples import SAVE, Png, colours_of, colours_of_deep, grey_of, grey_of_deep, samples_of, shades_of
+from fnnet.data.ranges import LEVELS
 from fnnet.data.reader import MISFIT, Content, Format, Wanted, read_as
 from fnnet.data.turn import MAX_EXIF, is_on_its_side, orientation_in
 from fnnet.errors import FnnetError, counted
@@ -53,7 +55,8 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     Animations are refused.
     """
     png = _read_chunks(file, wanted.shape, path)
-    return _decode(png, path, wanted.colours).content("byte 16", png.orientation)
+    content = _decode(png, path, wanted.colours).content("byte 16", png.orientation)
+    return content._replace(pixel_ranges=(LEVELS,)) if png.depth < 8 and png.colour == 0 else content
 
 
 FORMAT: Final = Format("PNG", lambda head, path: head.startswith(MAGIC), _read, picture=True, suffixes=(".png",))
@@ -222,16 +225,19 @@ def _decode(png: Png, path: AnyPath, colours: bool) -> Canvas:
     width, height = png.size
     canvas = Canvas((height, width), colours)
     rows = max(1, STRIP // width)
-    shades = shades_of(png, path)
+    shades, largest = shades_of(png, path), Largest()
     try:
         if depth == 16 and colour in (2, 6):
-            return _decode_deep(png, canvas)
+            return _decode_deep(png, canvas, path)
         with _open(header, png.data) as image:
             for top in range(0, height, rows):
                 bottom = min(top + rows, height)
                 x = np.asarray(image.crop((0, top, width, bottom)))
                 grey = grey_of(x, png, shades, path)
+                if depth == 16:
+                    largest.add(*samples_of(x, png))
                 canvas.put((slice(top, bottom), slice(None)), grey, *colours_of(x, png, colours))
+            largest.check(path)
     except FnnetError:
         raise
     except (OSError, SyntaxError, ValueError) as error:
@@ -247,7 +253,7 @@ def _open(header: bytes, data: bytes) -> Any:
     return Image.open(io.BytesIO(content), formats=("PNG",))
 
 
-def _decode_deep(png: Png, canvas: Canvas) -> Canvas:
+def _decode_deep(png: Png, canvas: Canvas, path: AnyPath) -> Canvas:
     """Unpack 16 bits of colour and convert them to grey, a strip at a time.
 
     A filter of PNG adds bytes of one place in a sample only: the upper bytes alone are an image of 8 bits with the same
@@ -256,7 +262,7 @@ def _decode_deep(png: Png, canvas: Canvas) -> Canvas:
     """
     width, height = png.size
     channels = SAMPLES[png.colour]
-    rows = _Rows(png.data)
+    rows, largest = _Rows(png.data), Largest()
     for x, y, by, down in ADAM7 if png.header[12] else ((0, 0, 1, 1),):
         columns, lines = -(-(width - x) // by), -(-(height - y) // down)
         above = np.zeros((2, 1, columns * channels), np.uint8)
@@ -274,8 +280,10 @@ def _decode_deep(png: Png, canvas: Canvas) -> Canvas:
                     halves.append(np.asarray(image))
                 above[half] = halves[half][-1].reshape(1, -1)
             deep = halves[0][1:].astype(np.uint32) * 256 + halves[1][1:]
+            largest.add(deep[..., :3], deep[..., 3] if png.colour == 6 else None)
             where = slice(y + top * down, y + (top + count) * down, down), slice(x, None, by)
             canvas.put(where, grey_of_deep(deep, png), *colours_of_deep(deep, png))
+    largest.check(path)
     return canvas
 
 

@@ -83,8 +83,15 @@ def grey_of(x: Array, png: Png, shades: Array, path: AnyPath) -> Array:
         return over_black(weighed(x), x[..., 3])
     if not deep:
         return over_black(x[..., 0].astype(np.uint32) * 2**16, x[..., 1])
-    value, alpha = (x[..., i].astype(np.uint64) * 256 + x[..., i + 1] for i in (0, 2))
+    value, alpha = (each.astype(np.uint64) for each in samples_of(x, png))
     return ((value * alpha * 255 + 65535**2 // 2) // 65535**2).astype(np.uint8)
+
+
+def samples_of(x: Array, png: Png) -> tuple[Array, ...]:
+    """Return samples of 16 bits, as Pillow returns them, of grey or of grey and opacity, uint32."""
+    if png.colour == 0:
+        return (x.astype(np.uint32),)
+    return tuple(x[..., i].astype(np.uint32) * 256 + x[..., i + 1] for i in (0, 2))
 
 
 def _levels(x: Array, png: Png) -> Array:

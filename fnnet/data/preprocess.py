@@ -92,8 +92,28 @@ def table(preprocessing: Preprocessing) -> Array:
     return (scaled // (2 * abs(ink - paper))).clip(0, 255).astype(np.uint8)
 
 
+def of_bytes(preprocessing: Preprocessing) -> Preprocessing:
+    """Return how to read the same images scaled to 0 to 255.
+
+    >>> from fnnet.core.state import Preprocessing
+    >>> of_bytes(Preprocessing(pixel_max=16, paper=16, ink=0)) == Preprocessing(paper=255, ink=0)
+    True
+    """
+    most = preprocessing.pixel_max
+    paper, ink, blank = (
+        round(each * 255 / most) for each in (preprocessing.paper, preprocessing.ink, preprocessing.blank)
+    )
+    return preprocessing._replace(pixel_max=255, paper=paper, ink=ink, blank=blank)
+
+
 def apply(
-    preprocessing: Preprocessing, x: Array, shape: tuple[int, int], where: AnyPath, kinds: Array | None = None
+    preprocessing: Preprocessing,
+    x: Array,
+    shape: tuple[int, int],
+    where: AnyPath,
+    kinds: Array | None = None,
+    *,
+    scaled: bool = False,
 ) -> Array:
     """Return images as a network takes them, uint8 (n, height x width).
 
@@ -102,8 +122,10 @@ def apply(
     where   names the file in messages.
     kinds   of the images, as `Content.ink`: what is the opacity of ink is light ink on black already, whatever
             the ink of other images is.
+    scaled  True if x is from 0 to 255, whatever the file's numbers were.
     Raises   DataError for a pixel above the largest.
     """
+    preprocessing = of_bytes(preprocessing) if scaled else preprocessing
     most = preprocessing.pixel_max
     inked = np.zeros(len(x), bool) if kinds is None else kinds == INKED
     if most < 255 and (above := (x.max(axis=1) > most) & ~inked).any():
@@ -122,20 +144,27 @@ def apply(
 
 
 def measure(
-    reading: Reading, x: Array, shape: tuple[int, int], lossy: bool = False, kinds: Array | None = None
+    reading: Reading,
+    x: Array,
+    shape: tuple[int, int],
+    lossy: bool = False,
+    kinds: Array | None = None,
+    *,
+    scaled: bool = False,
 ) -> tuple[Preprocessing, list[Note]]:
     """Return how the images of a training set are to be read, and notes about them.
 
     x, shape   as the file stores them: uint8 (n, pixels), (height, width).
     lossy      True if the files do not keep every pixel.
     kinds      of the images, as `Content.ink`.
+    scaled     as in `apply`; the largest pixel is then 255.
     """
     if not len(x):
         return Preprocessing(), []
     if kinds is not None and (kinds == INKED).any():
-        return _beside_opacity(reading, x, shape, lossy, kinds == INKED)
+        return _beside_opacity(reading, x, shape, lossy, kinds == INKED, scaled)
     sample = spread(x)
-    most, notes = _pixel_max(reading, x, int(sample.max()))
+    most, notes = _pixel_max(reading, x, int(sample.max()), scaled)
     paper, ink, more = _polarity(reading.ink, sample, shape, most)
     if ink < paper:  # it fills the range
         notes = [note for note in notes if note.code != "dim-pixels"]
@@ -154,13 +183,13 @@ def shows_dark(sample: Array, shape: tuple[int, int]) -> bool:
 
 
 def _beside_opacity(
-    reading: Reading, x: Array, shape: tuple[int, int], lossy: bool, inked: Array
+    reading: Reading, x: Array, shape: tuple[int, int], lossy: bool, inked: Array, scaled: bool
 ) -> tuple[Preprocessing, list[Note]]:
     """Return what `measure` does, of images some of which are the opacity of ink: they show nothing of the others."""
     if inked.all():
         found, notes = measure(reading._replace(pixel_max=None, ink="light"), x, shape, lossy)
         return (found._replace(paper=255, ink=0) if reading.ink == "dark" else found), notes
-    found, notes = measure(reading, x[~inked], shape, lossy)
+    found, notes = measure(reading, x[~inked], shape, lossy, scaled=scaled)
     kinds = np.where(inked, INKED, 0).astype(np.uint8)
     rows = spread(np.arange(len(x)))
     faint, blanks = faint_of(apply(found, x[rows], shape, "", kinds[rows]), shape, len(x))
@@ -237,16 +266,17 @@ def spread(x: Array, count: int = SAMPLE) -> Array:
     return x[((number + number * GOLDEN % 1) * (len(x) / max(count, 1))).astype(np.int64)]
 
 
-def _pixel_max(reading: Reading, x: Array, seen: int) -> tuple[int, list[Note]]:
+def _pixel_max(reading: Reading, x: Array, seen: int, scaled: bool) -> tuple[int, list[Note]]:
     if isinstance(reading.pixel_max, int):
         return reading.pixel_max, []
     if seen > LOW or (largest := int(x.max())) > LOW:
         return 255, []
     if not largest:
         return 255, [Note("blank", "every image is blank: all pixels are 0")]
-    if reading.pixel_max == "auto":
+    if reading.pixel_max == "auto" and not scaled:
         return largest, [Note("pixel-max", f"pixels from 0 to {largest} are scaled to 0 to 255")]
     fix = f"if it is the brightest there can be, say --pixel-max {largest}"
+    fix = "scale them in the file" if scaled else fix
     return 255, [Note("dim-pixels", f"the largest pixel is {largest} of 255: images so dim train badly; {fix}")]
 
 

@@ -83,7 +83,7 @@ class Content(NamedTuple):
     by_row       True if the file says that it holds images row by row.
     named        True if the labels in the file are the names of `classes`.
     one_hot      how many columns the labels have in the file, if they are rows with a single 1; else 0.
-    pixel_ranges   the ranges of `ranges` that its floats were read in; none for bytes.
+    pixel_ranges   the ranges of `ranges` that its floats, truth values and bits were read in; none for bytes alone.
     """
 
     x: Array

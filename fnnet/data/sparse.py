@@ -15,7 +15,7 @@ from fnnet.data.csv_lines import MAX_LINE, check_line
 from fnnet.data.csv_numbers import LONGEST, NUMBER, scaled
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
-from fnnet.data.ranges import REACHED, SIGNED, UNIT, UNREACHED, WHOLE, scaling
+from fnnet.data.ranges import CLIP, REACHED, SIGNED, UNIT, UNREACHED, WHOLE, remedy, scaling
 from fnnet.files.disk import refuse
 
 MOST_PIXELS: Final = 2**20
@@ -209,9 +209,9 @@ def _range(parts: Sequence[Pairs], path: AnyPath, given: str) -> tuple[bool, int
     if most > 1 or (least < 0 and given != SIGNED and not (least == -1 and most > 0)):
         expected = "whole numbers from 0 to 255, or all of them from 0 to 1 or from -1 to 1"
         found = f"{odd[1]}, and others from {least:g} to {most:g}"
-        signed = most <= 1 and least > -1
-        expected = f"{WHOLE}, {REACHED}" if signed else expected
-        fix = UNREACHED if signed else "scale all images alike"
+        fix = remedy(least, most)
+        expected = f"{WHOLE}, {REACHED}" if fix in (UNREACHED, CLIP) else expected
+        fix = fix or "scale all images alike"
         refuse("pixels of no known range", path, odd[0], expected, found, fix)
     lowest = -1 if least < 0 or given == SIGNED else 0
     text = f"{scaling(SIGNED)}, and those left out are 0: half grey" if lowest else scaling(UNIT)

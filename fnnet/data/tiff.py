@@ -18,8 +18,9 @@ from fnnet.data import pictures, tiff_strips
 from fnnet.data.arrays import as_content
 from fnnet.data.canvas import WHOLE, Canvas
 from fnnet.data.child import Reader
+from fnnet.data.depth import DEEP, PLACE, as_bytes
 from fnnet.data.opened import AnyPath
-from fnnet.data.ranges import scaled_notes
+from fnnet.data.ranges import LEVELS, scaled_notes
 from fnnet.data.reader import Content, Format, Wanted
 from fnnet.data.tiff_strips import BITS, COMPRESSION, KIND, PHOTOMETRIC, SAMPLES
 from fnnet.data.turn import ORIENTATION, is_on_its_side
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 STARTS: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 LOSSY: Final = frozenset({6, 7, 50001})
 """JPEG, old and new, and WebP, which some builds of Pillow unpack: it refuses JPEG 2000, JPEG XL and JPEG XR."""
-DIM: Final = 255
-"""Samples of more than 8 bits that are no larger were stored without scaling, or the image is black."""
-PLACE: Final = "the pixels"
 NATIVE: Final = {
     "I;16S": "I;16NS", "I;16BS": "I;16NS", "I;32S": "I;32NS", "I;32BS": "I;32NS", "F;32F": "F;32NF", "F;32BF": "F;32NF",
 }  # fmt: skip
@@ -69,6 +67,8 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
             image.load()
             grey, ranges = _special(image, tags, path, wanted.pixel_range)
             canvas = pictures.canvas_of(image.convert("LA") if image.mode == "La" else image, wanted.colours, grey)
+    if image.mode in ("1", "L") and max(tags[BITS] or (1,)) < 8:
+        ranges = (LEVELS,)
     return _noting(canvas.content("the header"), ranges)._replace(lossy=tags[COMPRESSION] in LOSSY)
 
 
@@ -122,7 +122,7 @@ def _as_grey(values: Array, light: bool, path: AnyPath, pixel_range: str) -> tup
     Those of 16 bits from 0 are scaled; others are from 0 to 255, or floats, as in arrays.
     """
     if values.dtype.kind == "u" and values.dtype.itemsize == 2:
-        return _scaled(values.astype(np.uint32), 2**16 - 1, light, path), ()
+        return as_bytes(values.astype(np.uint32), DEEP, path, light), ()
     found = as_content(values[None], None, path, PLACE, None, pixel_range=pixel_range)
     grey = found.x.reshape(found.image_shape)
     return 255 - grey if light else grey, found.pixel_ranges
@@ -137,7 +137,7 @@ def _special(
     light = tags[PHOTOMETRIC] == 0
     bits = max(tags[BITS] or (1,))
     if image.mode.startswith("I;16"):
-        return _scaled(np.asarray(image).astype(np.uint32), 2**bits - 1, light, path), ()
+        return as_bytes(np.asarray(image).astype(np.uint32), 2**bits - 1, path, light), ()
     if image.mode in ("I", "F"):
         values = np.asarray(image)
         unsigned = image.mode == "I" and bits == 32 and tags[SAMPLES] in (None, (1,))
@@ -145,15 +145,6 @@ def _special(
     if image.mode == "L" and 2 in (tags[SAMPLES] or ()):
         refuse("signed samples", path, "the tags", "samples from 0", "numbers below 0 too", pictures.SAVE)
     return None, ()
-
-
-def _scaled(values: Array, most: int, light: bool, path: AnyPath) -> Array:
-    """Return samples from 0 to `most` as bytes."""
-    if 0 < values.max() <= DIM < most:
-        expected, fix = f"samples up to {most:,}, or an image that is blank", "save it with 8 bits, or scaled"
-        refuse("samples of more than 8 bits, nearly black", path, PLACE, expected, f"at most {values.max()}", fix)
-    values = most - np.minimum(values, most) if light else values
-    return ((values.astype(np.uint64) * 255 + most // 2) // most).astype(np.uint8)
 
 
 FORMAT: Final = Format(

@@ -79,6 +79,14 @@ def test_a_progressive_and_a_cmyk_jpeg(tmp_path):
     np.testing.assert_array_equal(read(write(tmp_path / "b.jpg", content))[0], pillow(content))
 
 
+@pytest.mark.parametrize("most", [255, 4095])
+def test_bytes_in_16_bits_are_refused(most, tmp_path):
+    values = (GREY.astype(int) * most // 255).astype(">u2")
+    path = write(tmp_path / "a.pgm", b"P5 28 28 65535\n" + values.tobytes())
+    with pytest.raises(DataError, match=r"a\.pgm: the pixels: samples of more than 8 bits, nearly black; .* save it"):
+        read(path)
+
+
 @pytest.mark.parametrize("text", [False, True])
 @pytest.mark.parametrize("most", [1, 2, 15, 100, 254, 255, 256, 1000, 65535])
 def test_netpbm_images_are_scaled_from_their_maximum(most, text, tmp_path):

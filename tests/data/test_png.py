@@ -50,9 +50,9 @@ def test_f30_png_conversions(tmp_path):
     deep = Image.fromarray(grey.astype(np.uint16) * 257)
     deep.save(tmp_path / "deep.png")
     np.testing.assert_array_equal(reader.read_png(tmp_path / "deep.png"), grey)
-    dark = Image.fromarray(np.full((2, 2), 255, np.uint16))
+    dark = Image.fromarray(np.array([[255, 65535]], np.uint16))
     dark.save(tmp_path / "dark.png")
-    assert (reader.read_png(tmp_path / "dark.png") == 1).all()  # 255 of 65,535 is nearer 1 than 0 of 255
+    assert reader.read_png(tmp_path / "dark.png").tolist() == [[1, 255]]  # 255 of 65,535 is nearer 1 than 0 of 255
     half = np.dstack([np.full((2, 2), 200), np.full((2, 2), 128)]).astype(np.uint8)
     Image.fromarray(half).save(tmp_path / "half.png")
     assert (reader.read_png(tmp_path / "half.png") == 100).all()
@@ -137,6 +137,31 @@ def test_f30_transparency_is_laid_over_black(colour, depth, tmp_path):
     found = reader.read_png(path)
     np.testing.assert_array_equal(found, wanted)
     assert palette or found[3, 4] == 0
+
+
+@pytest.mark.parametrize("interlace", [0, 1])
+@pytest.mark.parametrize("colour", [0, 2, 4, 6])
+def test_bytes_in_16_bits_are_refused(colour, interlace, tmp_path):
+    """So are 12 bits in 16: the largest would be 15 of 255. What has other levels of opacity is meant by these."""
+    path, samples = tmp_path / "a.png", noise(colour, 16, 23, 4)
+    for most in (255, 4095):
+        low = samples * most // 65535
+        low[0, 0] = most
+        for alpha in (low[..., -1], 65535):
+            if colour in (4, 6):
+                low[..., -1] = alpha
+            write(path, encode(low, colour, 16, interlace))
+            message = rf"the pixels: samples of more than 8 bits, nearly black; .* found at most {most:,}; save it"
+            with pytest.raises(DataError, match=message):
+                reader.read_png(path)
+    if colour in (4, 6):
+        low[..., -1] = samples[..., -1]
+        assert reader.read_png(write(path, encode(low, colour, 16, interlace))).size
+    low = samples // 15
+    low[0, 0] = 4370
+    assert reader.read_png(write(path, encode(low, colour, 16, interlace))).size
+    black = np.zeros_like(samples)
+    assert not reader.read_png(write(path, encode(black, colour, 16, interlace))).any()
 
 
 @pytest.mark.parametrize("strip", [1, 5, 10**6])

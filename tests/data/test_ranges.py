@@ -141,6 +141,67 @@ def test_tables_that_show_several_ranges_are_refused(kind, tmp_path):
     assert np.array_equal(data.load(tmp_path / f"{first}.{kind}").test.x, LIGHT.reshape(n, -1))
 
 
+PAGES = np.where(LIGHT > 200, LIGHT, 0) / 255
+"""On paper of 0, as no images from -1 to 1 are."""
+
+
+@pytest.mark.parametrize("other", ["dark", "grey"])
+@pytest.mark.parametrize("kind", ["npz", "csv", "pictures", "test"])
+def test_paper_of_0_is_not_of_minus_1_to_1_whatever_others_are(kind, other, tmp_path):
+    shown = SIGNED[other].copy()
+    shown[0] = SIGNED["dark"][0]
+    path = tmp_path / f"a.{kind}"
+    if kind == "npz":
+        np.savez(path, x_train=shown, y_train=LABELS, x_test=PAGES, y_test=LABELS)
+    elif kind == "csv":
+        table_of(path, shown.reshape(n, -1))
+        table_of(tmp_path / "a-test.csv", PAGES.reshape(n, -1))
+    elif kind == "test":
+        path = folder_of(folder_of(path, PAGES, "train"), shown, "test")
+    else:
+        path = folder_of(path, np.concatenate([shown[:5], PAGES[5:6], shown[6:]]))
+    with pytest.raises(DataError, match="the images: pixels of several ranges; expected one range") as caught:
+        data.load(path)
+    assert {"-1 to 1", "0 to 1, with 0 common"} <= {*caught.value.found.split(" and ")}
+    assert caught.value.fix == "store bytes from 0 to 255"
+
+
+@pytest.mark.parametrize("other", [LIGHT / 255, LIGHT / 1.0], ids=["0 to 1", "0 to 255"])
+def test_paper_of_0_among_others_from_0(other, tmp_path):
+    x = other.copy()
+    x[3] = PAGES[3] * 255 if x.max() > 1 else PAGES[3]
+    want = np.where(np.arange(n)[:, None, None] == 3, np.rint(PAGES * 255), LIGHT)
+    assert np.array_equal(data.load(folder_of(tmp_path, x)).train.x, in_folders(want.reshape(n, -1)))
+
+
+def test_a_model_of_minus_1_to_1_does_not_take_paper_of_0(tmp_path):
+    (tmp_path / "a.tif").write_bytes(tiff(PAGES[0]))
+    with pytest.raises(DataError, match=r"the range of the pixels is not clear.*numbers from 0 to 1; store bytes"):
+        data.read_images(tmp_path / "a.tif", (8, 8), Preprocessing(signed=True))
+
+
+@pytest.mark.parametrize("kind", ["npz", "csv", "pictures"])
+def test_a_mark_of_minus_1_in_images_from_0_to_1(kind, tmp_path):
+    x = PAGES.copy()
+    x[5, 3, 4] = -1
+    path, place = tmp_path / f"a.{kind}", "a.csv: image 6"
+    if kind == "npz":
+        np.savez(path, x=x, y=LABELS)
+        place = r"a.npz: x\[5, 3, 4\]"
+    elif kind == "csv":
+        table_of(path, x.reshape(n, -1))
+    else:
+        path, place = folder_of(path, x), r"05\.tif: the pixels\[0, 3, 4\]"
+    message = f"{place}: -1 is the only number below 0; expected numbers from 0 to 1, .*; replace -1 if it marks"
+    with pytest.raises(DataError, match=message):
+        data.load(path)
+
+
+def test_minus_1_and_1_alone_are_pixels(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.where(PAGES, 1.0, -1.0), y=LABELS)
+    assert np.array_equal(data.load(tmp_path / "a.npz").train.x, np.where(PAGES, 255, 0).reshape(n, -1))
+
+
 def idx_of(path, array, kind):
     code = {"f": 0x0D, "u": 0x08, "i": 0x08}[kind]
     sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
@@ -229,7 +290,8 @@ def test_numbers_that_do_not_reach_minus_1(suffix, tmp_path):
     with pytest.raises(DataError, match=message) as caught:
         data.read_images(path, (8, 8))
     x = stored
-    assert caught.value.fix == "if they are from -1 to 1, store ((x + 1) * 127.5).round().astype(np.uint8)"
+    store = "((x + 1) * 127.5).round().astype(np.uint8)"
+    assert caught.value.fix == f"undo what shifted them; if they are from -1 to 1, store {store}"
     assert np.array_equal(((x + 1) * 127.5).round().astype(np.uint8), image)
 
 
@@ -291,3 +353,92 @@ def test_numbers_outside_the_range_of_the_others_are_refused_with_their_place():
     pixels[3, 2, 1] = 1.5
     with pytest.raises(DataError, match=r"x\[3, 2, 1\]: value out of range; expected -1 to 1, as others .*found 1\.5"):
         as_content(pixels, LABELS, "a.npz", "x", None, pixel_range=ranges.SIGNED)
+
+
+ROUNDED = "rounding has moved them: store x.clip"
+STANDARD = "they look standardised: store x * deviation + mean, as bytes from 0 to 255"
+PHOTO = np.random.default_rng(6).uniform(0, 255, (n, 8, 8))
+MISSES = {
+    "above 1": (DARK / 255 * 1.0000001, f"{ROUNDED}(0, 1)"),
+    "below 0": (DARK / 255 - 1e-9, f"{ROUNDED}(0, 1)"),
+    "above 1 and below -1": (SIGNED["dark"] * 1.0000001, f"{ROUNDED}(-1, 1)"),
+    "above 255": (DARK * (255.00002 / 255), "round them: store x.clip(0, 255).round()"),
+    "fractions up to 255": (PHOTO, "round them: store x.clip(0, 255).round()"),
+    "of deviation 1": ((PHOTO - PHOTO.mean()) / PHOTO.std(), STANDARD),
+    "of another deviation": ((DARK / 255 - 0.1307) / 0.3081, STANDARD),
+    "shifted": (DARK / 255 - 0.5, "undo what shifted them; if they are from -1 to 1, store ((x + 1) * 127.5).round()"),
+}
+
+
+@pytest.mark.parametrize("name", MISSES)
+@pytest.mark.parametrize("kind", ["npz", "tif", "csv", "parquet", "frame"])
+def test_what_to_do_with_floats_of_no_range(kind, name, tmp_path):
+    x, fix = MISSES[name]
+    path = tmp_path / f"a.{kind}"
+    if kind == "npz":
+        np.savez(path, x=x, y=LABELS)
+    elif kind == "tif":
+        path = folder_of(tmp_path / "a", np.float64(np.float32(x)) if name != "below 0" else x - 1e-8)
+    elif kind == "frame":
+        pd = pytest.importorskip("pandas")
+        path = pd.DataFrame(x.reshape(n, -1), columns=[f"pixel{i}" for i in range(64)]).assign(label=LABELS)
+    else:
+        table_of(path, x.reshape(n, -1))
+    load = data.from_frame if kind == "frame" else data.load
+    with pytest.raises(DataError) as caught:
+        load(path)
+    assert caught.value.fix.startswith(fix)
+    if "clip" in fix:  # and what it makes is read
+        least, most = map(int, fix.partition("clip(")[2].partition(")")[0].split(","))
+        np.savez(tmp_path / "b.npz", x=x.clip(least, most).round(0 if most == 255 else 9), y=LABELS)
+        want = np.rint(x) if "255" in fix else DARK
+        assert np.array_equal(data.load(tmp_path / "b.npz").train.x, want.reshape(n, -1))
+
+
+@pytest.mark.parametrize(
+    ("x", "fix"),
+    [
+        (LIGHT / 100, "divide them by the largest that there can be"),
+        (LIGHT * 2.5, "store bytes from 0 to 255"),
+        (np.where(LIGHT > 200, -1.0, 0), "store bytes from 0 to 255"),
+        (LIGHT - 300.5, STANDARD),
+    ],
+)
+def test_floats_that_show_no_range(x, fix, tmp_path):
+    np.savez(tmp_path / "a.npz", x=x, y=LABELS)
+    with pytest.raises(DataError) as caught:
+        data.load(tmp_path / "a.npz")
+    assert caught.value.fix == fix
+
+
+def test_what_misses_0_by_rounding_beside_numbers_from_minus_1_to_1(tmp_path):
+    """They are not scaled as those if 0 is common."""
+    np.savez(tmp_path / "a.npz", x_train=SIGNED["dark"], y_train=LABELS, x_test=PAGES - 1e-9, y_test=LABELS)
+    with pytest.raises(DataError, match="the images: pixels of several ranges"):
+        data.load(tmp_path / "a.npz")
+    x = SIGNED["dark"] * 1.0000001
+    np.savez(tmp_path / "a.npz", x_train=SIGNED["grey"], y_train=LABELS, x_test=x, y_test=LABELS)
+    with pytest.raises(DataError, match=r"expected -1 to 1, as others of the set show, .* store x\.clip\(-1, 1\)"):
+        data.load(tmp_path / "a.npz")
+
+
+def test_text_of_pairs_that_misses_a_range_by_rounding(tmp_path):
+    x = (PAGES - 1e-9).reshape(n, -1).tolist()
+    rows = ["1 " + " ".join(f"{i}:{v:.12f}" for i, v in enumerate(row, 1)) for row in x]
+    (tmp_path / "a.svm").write_text("\n".join(rows) + "\n")
+    with pytest.raises(DataError, match=r"pixels of no known range; .* store x\.clip\(0, 1\)"):
+        data.read_images(tmp_path / "a.svm", (8, 8))
+
+
+def test_a_table_of_images_of_two_ranges_is_not_to_be_rounded(tmp_path):
+    x = np.where(np.arange(n)[:, None, None] % 2, LIGHT / 255, LIGHT)
+    table_of(tmp_path / "a.csv", x.reshape(n, -1))
+    with pytest.raises(DataError, match=r"not a pixel: a fraction; .* scale all images alike"):
+        data.load(tmp_path / "a.csv")
+
+
+def test_a_table_of_standardised_numbers_within_the_bounds_of_a_cell(tmp_path):
+    x = np.where(LIGHT > 200, 2.0, -0.42)
+    table_of(tmp_path / "a.csv", x.reshape(n, -1))
+    with pytest.raises(DataError, match=f"not a pixel: a number below 0; .* {STANDARD[:20]}"):
+        data.load(tmp_path / "a.csv")

@@ -3,13 +3,14 @@
 import numpy as np
 import pandas
 import pytest
+from PIL import Image
 
 import fnnet
 from fnnet import data
 from fnnet.core.state import Preprocessing
 from fnnet.data.preprocess import Reading
 from fnnet.errors import DataError
-from tests.data.test_ranges import BYTES, DARK, LABELS, LIGHT, SIGNED, folder_of, n, table_of, tiff
+from tests.data.test_ranges import BYTES, DARK, LABELS, LIGHT, SIGNED, folder_of, in_folders, n, table_of, tiff
 
 TRAINED = Preprocessing(signed=True)
 KINDS = ["npy", "tif", "csv", "parquet", "svm", "arff", "frame"]
@@ -103,3 +104,93 @@ def test_pixel_max_and_ink_are_of_the_scaled_bytes(tmp_path):
     np.savez(tmp_path / "a.npz", x=SIGNED["dark"], y=LABELS)
     found = data.load(tmp_path / "a.npz", reading=Reading(ink="light")).preprocessing
     assert found == Preprocessing(signed=True, faint=found.faint)
+
+
+BITS = (DARK > 99).astype(np.uint8)
+SIXTEENTHS = DARK // 17
+
+
+def picture(path, kind, image):
+    path = path / f"a.{kind}"
+    if kind == "pgm":
+        path.write_bytes(b"P5 8 8 15\n" + image.tobytes())
+    elif kind == "txt.pgm":
+        path.write_text("P2 8 8 15\n" + " ".join(map(str, image.ravel().tolist())) + "\n")
+    else:
+        Image.fromarray(image.astype(bool)).save(path)
+    return path
+
+
+def bits(path, kind):
+    """Write BITS in a form in which 1 is the largest by itself."""
+    if kind == "bool":
+        np.save(path / "a.npy", BITS.astype(bool))
+        return path / "a.npy"
+    if kind in ("png", "tif", "bmp", "pbm"):
+        return picture(path, kind, BITS[0])
+    if kind in ("frame of bool", "parquet of bool"):
+        frame = pandas.DataFrame({f"pixel{at}": BITS.reshape(n, -1)[:, at].astype(bool) for at in range(64)})
+        if kind == "frame of bool":
+            return frame
+        frame.to_parquet(path / "a.parquet")
+        return path / "a.parquet"
+    return stored(path, kind.split()[-1], BITS * 0.999 if "floats" in kind else BITS * 2.0 - 1)
+
+
+@pytest.mark.parametrize("ink", ["light", "dark"])
+@pytest.mark.parametrize(
+    "kind",
+    ["bool", "png", "tif", "bmp", "pbm", "frame of bool", "parquet of bool"]
+    + [f"{what} {kind}" for kind in KINDS for what in ("floats", "signed")],
+)
+def test_what_is_scaled_where_it_is_read_is_not_compared_with_the_largest_pixel(kind, ink, tmp_path):
+    np.savez(tmp_path / "a.npz", x=BITS, y=LABELS)
+    model = data.load(tmp_path / "a.npz", reading=Reading(pixel_max=1, ink=ink)).preprocessing
+    assert model.pixel_max == 1
+    found = read(bits(tmp_path, kind), model)
+    want = BITS.reshape(n, -1) * 255 if ink == "light" else 255 - BITS.reshape(n, -1) * 255
+    assert np.array_equal(found, want[: len(found)])
+
+
+@pytest.mark.parametrize("kind", ["pgm", "txt.pgm"])
+def test_a_picture_of_fewer_levels_than_a_byte(kind, tmp_path):
+    model = Preprocessing(pixel_max=15, paper=15, ink=1, blank=1)
+    path = picture(tmp_path, kind, SIXTEENTHS[0])
+    want = ((15.0 - SIXTEENTHS[0]) / 14 * 255).clip(0, 255)
+    want[SIXTEENTHS[0] >= 14] = 0
+    assert np.abs(read(path, model).reshape(8, 8) - want).max() <= 1
+
+
+def test_a_byte_above_the_largest_pixel_is_refused_beside_pictures_of_bits(tmp_path):
+    folder, most = tmp_path / "a", Preprocessing(pixel_max=1, ink=1)
+    for number, image in enumerate(BITS):
+        (folder / str(number % 2)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.astype(bool)).save(folder / str(number % 2) / f"{number:02}.png")
+    known = data.load(folder, preprocessing=most)
+    assert np.array_equal(known.train.x, in_folders(BITS.reshape(n, -1) * 255))
+    Image.fromarray(BITS[3] * 255).save(folder / "1" / "03.png")
+    with pytest.raises(DataError, match="pixel above the largest; expected 0 to 1, found 255"):
+        data.load(folder, preprocessing=most)
+
+
+def test_the_largest_pixel_of_training_is_not_that_of_what_is_scaled(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, x=BITS.astype(bool), y=LABELS)
+    for most in (1, 255, "auto", None):
+        assert data.load(path, reading=Reading(pixel_max=most)).train.x.max() == 255
+    message = "pixel above the largest; expected 0 to 16, found pixels that are scaled to 0 to 255; leave --pixel-max"
+    with pytest.raises(DataError, match=message):
+        data.load(path, reading=Reading(pixel_max=16))
+    np.savez(path, x=BITS * 0.2, y=LABELS)
+    for most in ("auto", None):
+        found = data.load(path, reading=Reading(pixel_max=most))
+        assert found.train.x.max() == 51
+        assert [str(note) for note in found.notes if note.code == "dim-pixels"] == [
+            "the largest pixel is 51 of 255: images so dim train badly; scale them in the file"
+        ]
+
+
+def test_dim_images_that_are_scaled_are_of_255(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=BITS, y_train=LABELS, x_test=BITS * 0.2, y_test=LABELS)
+    found = data.load(tmp_path / "a.npz", reading=Reading(pixel_max=1))
+    assert any("the largest pixel of the test images is 51 of 255" in note for note in found.notes)

@@ -286,6 +286,7 @@ SAMPLES = {
     "bytes in 16 bits": (
         made(GREY, 16), "samples of more than 8 bits, nearly black; expected samples up to 65,535, .* found at most 2",
     ),
+    "12 bits in 16": (made(GREY.astype(int) * 16, 16), "samples of more than 8 bits, nearly black; .* at most 3,9"),
     "bytes in 16 bits, white is 0": (made(GREY, 16, light=0), "samples of more than 8 bits, nearly black"),
     "large integers": (made(GREY.astype(np.int32) * 99, 32, kind=2), "value out of range; expected 0 to 255"),
     "negative integers": (made(-GREY.astype(np.int32), 32, kind=2), "value out of range; expected 0 to 255, found -"),
