@@ -84,7 +84,7 @@ def read_header(
     better = WHOLE_LABELS if role and role.labels else BYTES
     if found["descr"].lstrip("<>|=")[0] == "O":
         refuse(problem, where, name, "numbers", "pickled objects, which are never opened", better)
-    is_text = words and re.fullmatch(r"[<>]U[1-9][0-9]{0,3}", found["descr"])
+    is_text = words and re.fullmatch(r"(?:[<>]U|\|S)[1-9][0-9]{0,3}", found["descr"])
     if not is_text and not re.fullmatch(r"[<>|=]?(?:[iu][1248]|f[248]|b1|\?)", found["descr"]):
         refuse("dtype", where, name, "integers, floats or truth values", _dtype_name(found["descr"]), better)
     header = Header(tuple(map(int, sizes)), np.dtype(found["descr"]), found["order"] == "True", 8 + wide + length)
