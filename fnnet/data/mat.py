@@ -19,7 +19,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data import hdf5
-from fnnet.data.arrays import COLOURS, as_content, image_shape, in_colours_or_grey, planes_along
+from fnnet.data.arrays import COLOURS, as_content, image_shape, in_colours_or_grey, planes_along, rows_of_pixels
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
 from fnnet.data.named import assemble, choose, has_images, named_so, texts_in, with_names
@@ -87,13 +87,14 @@ def _part(x: Array, labels: Array | None, name: str, labels_name: str, path: Any
         n = _common(labels, x, name, path)
         labels = labels if len(labels) == n else labels.T
     x = images_first(x, None if labels is None else len(labels), wanted, name, path)
-    notes: tuple[Note, ...] = ()
+    x, rows = rows_of_pixels(x, name, wanted.shape)
+    notes: tuple[Note, ...] = tuple(rows)
     if x.ndim == 2 and 1 not in image_shape(x.shape[1], wanted.shape):
         if wanted.transpose is None:
             problem, expected = "an image may be stored row by row or column by column", "to know which"
             refuse(problem, path, name, expected, f"rows of {x.shape[1]:,} pixels", ORDER)
         order = "column by column" if wanted.transpose else "row by row"
-        notes = (Note("pixel-order", f"{os.fsdecode(path)}: the pixels of an image are taken {order}"),)
+        notes += (Note("pixel-order", f"{os.fsdecode(path)}: the pixels of an image are taken {order}"),)
     content = as_content(x, labels, path, name, wanted.shape, labels_name=labels_name, pixel_range=wanted.pixel_range)
     return content._replace(notes=(*notes, *content.notes))
 

@@ -352,3 +352,41 @@ def test_the_remedy_of_planes_is_read(kind, tmp_path):
             with h5py.File(path, "w") as file:
                 file["x_test"] = x
         assert len(data.read_images(path, (28, 28))) == count
+
+
+@pytest.mark.parametrize("sizes", [(784, 1), (1, 784), (784, 1, 1), (1, 784, 1), (1, 1, 784)])
+def test_images_of_one_row_or_column_are_rows_of_pixels(sizes, tmp_path):
+    """Where these make a square, with a note, or have the size that is said."""
+    x = RNG.integers(0, 256, (12, 784), dtype=np.uint8)
+    for number, save in enumerate((np.savez, written_by_h5py)):
+        path = tmp_path / f"{number}.npz"
+        save(path, x=x.reshape(-1, *sizes), y=Y)
+        line = "784x1" if sizes[0] == 784 else "1x784"
+        for flat, shape, noted in (
+            (None, (28, 28), True),
+            ((14, 56), (14, 56), False),
+            ((784, 1), (784, 1), False),
+            ((1, 784), (1, 784), False),
+            ((20, 20), (28, 28), True),
+        ):
+            found = data.load(path, flat=flat)
+            assert found.image_shape == shape
+            assert np.array_equal(found.train.x, x)
+            told = [note for note in found.notes if note.code == "rows-of-pixels"]
+            assert [note.endswith(f"28x28; --image-size {line} says otherwise") for note in told] == [True] * noted
+        assert data.read_images(path, (28, 28)).shape == (12, 784)
+
+
+def written_by_h5py(path, **arrays):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file[name] = array
+
+
+@pytest.mark.parametrize("sizes", [(785, 1), (1, 60), (49, 1), (28, 28), (1, 784, 3)])
+def test_images_of_one_row_that_make_no_square_stay_so(sizes):
+    x = RNG.integers(0, 256, (12, *sizes), dtype=np.uint8)
+    found, notes = arrays.rows_of_pixels(x, "x", None)
+    assert found is x
+    assert notes == []
