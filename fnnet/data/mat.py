@@ -30,6 +30,7 @@ from fnnet.data.reader import MISFIT, Content, Format, Wanted, size
 from fnnet.data.roles import role_of
 from fnnet.files.disk import refuse
 from fnnet.limits import MAX_CLASSES
+from fnnet.names import composed
 
 STARTS: Final = (b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file")
 VERSION_4: Final = (("<", 0), (">", 1000))
@@ -277,7 +278,7 @@ def _lines(characters: Any) -> list[str]:
     """Return the lines of text that an array of numbers of characters holds; none of another array."""
     if characters.ndim != 2 or characters.dtype.kind != "u" or characters.size > MAX_CLASSES:
         return []
-    return ["".join(map(chr, line)).strip() for line in characters[()].T.tolist()]
+    return [composed("".join(map(chr, line)).strip()) for line in characters[()].T.tolist()]
 
 
 def _text(value: Any) -> str:

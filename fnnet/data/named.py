@@ -15,6 +15,7 @@ from fnnet.data.reader import Content, Wanted
 from fnnet.data.roles import IMAGES, LABELS, PARTS, WORD, Role, part_in, role_of
 from fnnet.errors import FnnetError, counted
 from fnnet.files.disk import refuse
+from fnnet.names import composed
 
 CLASS_NAMES: Final = "class_names"
 """The array of the names of the classes, in archives that say the order of pixels."""
@@ -164,7 +165,7 @@ def texts_in(values: Array) -> list[str] | None:
     if values.dtype.kind not in "USO" or values.ndim == 0 or values.size != max(values.shape):
         return None
     texts = [each.decode("utf-8", "replace") if isinstance(each, bytes) else each for each in values.ravel().tolist()]
-    return [each.strip() for each in texts] if all(isinstance(each, str) for each in texts) else None
+    return [composed(each.strip()) for each in texts] if all(isinstance(each, str) for each in texts) else None
 
 
 def with_names(content: Content, found: Mapping[str, Sequence[str] | None], path: AnyPath, wanted: Wanted) -> Content:
