@@ -18,7 +18,7 @@ from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.listing import entries
 from fnnet.data.opened import AGAIN, AnyPath, Opened
 from fnnet.data.reader import Content, Format, Wanted
-from fnnet.data.roles import beside, role_of
+from fnnet.data.roles import beside, part_in, role_of
 from fnnet.errors import counted
 from fnnet.files.disk import refuse, show_bytes
 
@@ -149,7 +149,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
             pixel_range=wanted.pixel_range,
         )  # fmt: skip
     content = _labelled(x, images_path, wanted)
-    test = beside(images_path, "test", labels=False) if role and role.part == "train" else None
+    test = beside(images_path, "test", labels=False) if part_in(images_path.stem) == "train" else None
     return content._replace(test=_labelled(read_array(test), test, wanted)) if test else content
 
 

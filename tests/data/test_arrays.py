@@ -137,6 +137,12 @@ def test_large_arrays_are_converted_in_pieces(monkeypatch, tmp_path):
         (("images.npy", "labels.npy"), None),
         (("data.npy", "target.npy"), None),
         (("digits-data.npy", "digits-targets.npy"), None),
+        (("trainX.npy", "trainY.npy"), ("testX.npy", "testY.npy")),
+        (("trainx.npy", "trainy.npy"), ("testx.npy", "testy.npy")),
+        (("Xtrain.npy", "ytrain.npy"), ("Xtest.npy", "ytest.npy")),
+        (("EMNIST_train.npy", "EMNIST_train_labels.npy"), ("EMNIST_test.npy", "EMNIST_test_labels.npy")),
+        (("EMNIST_train_images.npy", "EMNIST_train_labels.npy"), ("EMNIST_test_images.npy", "EMNIST_test_labels.npy")),
+        (("train.npy", "labels-train.npy"), ("test.npy", "labels-test.npy")),
     ],
 )
 def test_arrays_in_files_of_their_own(names, test, tmp_path):
@@ -151,7 +157,7 @@ def test_arrays_in_files_of_their_own(names, test, tmp_path):
         same(load(tmp_path / names[0]).test, X[8:], Y[8:])
     same(load(tmp_path / names[0]).train, X[:8], Y[:8])
     if test:
-        with pytest.raises(DataError, match="these are labels; expected a file of images"):
+        with pytest.raises(DataError, match=r"these are labels; expected a file of images|no labels; expected"):
             load(tmp_path / names[1])
 
 
