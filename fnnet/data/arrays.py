@@ -44,6 +44,8 @@ def as_content(
 
     pixel_range   as `Wanted` has it.
     """
+    if labels is not None and labels.ndim:
+        _check_axis(x, len(labels), where, name)
     x, notes = rows_of_pixels(x, name, flat)
     notes += _one_row(x, name, flat)
     stored, found = _as_stored(x, where, name, flat, notes, pixel_range)
@@ -64,6 +66,13 @@ def as_content(
         pixels, known, shape, labels_at=place, shape_at=name, notes=tuple(notes), ink=ink, pixel_ranges=ranges
     )
     return content._replace(one_hot=labels.shape[1] if labels.ndim == 2 and labels.shape[1] > 1 else 0)
+
+
+def _check_axis(x: Array, n: int, where: AnyPath, name: str) -> None:
+    """Raise DataError for images that lie along the last axis, as the number of labels shows."""
+    if x.ndim in (2, 3) and n == x.shape[-1] and x.shape.count(n) == 1:
+        expected, fix = f"{n:,} images along the first axis, as many as labels", "store np.moveaxis(x, -1, 0)"
+        refuse("the images lie along the last axis", where, name, expected, f"shape {x.shape}", fix)
 
 
 def rows_of_pixels(x: Array, name: str, flat: tuple[int, int] | None) -> tuple[Array, list[Note]]:

@@ -22,6 +22,11 @@ DEEPEST: Final = 4
 """Groups within one another."""
 MOST: Final = 1000
 """Objects that are looked at."""
+FILTERS: Final = {
+    4: "SZIP", 307: "bzip2", 32001: "Blosc", 32004: "LZ4", 32008: "bitshuffle", 32013: "ZFP", 32015: "Zstandard",
+    32026: "Blosc2",
+}  # fmt: skip
+"""Numbers of filters that pack datasets -> what they are called."""
 MOST_TEXT: Final = 2**24
 """Bytes of the names of classes."""
 SAVE: Final = "store the numbers themselves, with h5py"
@@ -127,7 +132,24 @@ def load(chosen: dict[str, Any], file: BufferedReader, path: AnyPath) -> dict[st
         needed += each.size * (each.dtype.itemsize + 1)
         stored += each.id.get_storage_size()
     check_expansion(needed, min(stored, bytes_on_disk(file.fileno())), path, ", ".join(chosen))
-    return {name: each[()] for name, each in chosen.items()}
+    return {name: _numbers(each, name, path) for name, each in chosen.items()}
+
+
+def _numbers(dataset: Any, name: str, path: AnyPath) -> Array:
+    """Return the numbers of a dataset; DataError for one packed by a filter that h5py lacks."""
+    import h5py
+
+    try:
+        found: Array = dataset[()]
+    except OSError:
+        created = dataset.id.get_create_plist()
+        codes = [created.get_filter(number)[0] for number in range(created.get_nfilters())]
+        lacking = [FILTERS.get(code, f"filter {code}") for code in codes if not h5py.h5z.filter_avail(code)]
+        if not lacking:
+            raise
+        fix = "save it with compression='gzip' where it can be read (import hdf5plugin)"
+        refuse("compression that h5py lacks", path, name, "gzip, LZF or none", " and ".join(lacking), fix)
+    return found
 
 
 FORMAT: Final = Format(

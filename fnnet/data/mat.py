@@ -258,6 +258,7 @@ def _version_7(file: BufferedReader, path: AnyPath, wanted: Wanted) -> tuple[dic
         there = hdf5.datasets(archive, path)
         kinds = {name: _text(each.attrs.get("MATLAB_class")) for name, each in there.items()}
         numbers = [name for name in there if kinds[name] in ITEMS]
+        _check_kinds(kinds, path, wanted)
         chosen = choose(numbers, wanted.labelled, path, "the variables").names.values()
         loaded = hdf5.load({name: there[name] for name in chosen}, file, path)
         names = {name: _texts_7(archive, there[name], kinds[name]) for name in named_so(there)}

@@ -18,6 +18,7 @@ from fnnet.core.checks import check_classes
 from fnnet.core.params import Array
 from fnnet.data.arrays import as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
+from fnnet.data.listing import shown
 from fnnet.data.named import (
     CLASS_NAMES,
     PIXEL_ORDER,
@@ -136,6 +137,13 @@ def _check_end(file: BufferedReader, path: AnyPath) -> None:
 def _check_directory(archive: zipfile.ZipFile, path: AnyPath) -> dict[str, zipfile.ZipInfo]:
     """Check the directory; return name of each array -> its member."""
     members: dict[str, zipfile.ZipInfo] = {}
+    files = [name for name in archive.namelist() if not name.endswith("/")]
+    if files and not any(name.endswith(".npy") for name in files):
+        expected, fix = (
+            "arrays (.npy) as numpy.savez stores them, or one file of text",
+            "unpack it, and name a file in it",
+        )
+        refuse("a ZIP archive of other files", path, "the directory", expected, shown(files), fix)
     for member in archive.infolist():
         name, place = member.filename.removesuffix(".npy"), repr(member.filename)
         if name in members:

@@ -12,7 +12,7 @@ from fnnet.core.params import freeze
 from fnnet.data import arrays
 from fnnet.data.roles import Role, beside, role_of
 from fnnet.errors import DataError
-from tests.tools.samples import npy, write
+from tests.tools.samples import missing_parts, npy, write
 
 RNG = np.random.default_rng(5)
 X = freeze(RNG.integers(0, 256, (12, 6, 5), dtype=np.uint8))
@@ -396,3 +396,13 @@ def test_images_of_one_row_that_make_no_square_stay_so(sizes):
     found, notes = arrays.rows_of_pixels(x, "x", None)
     assert found is x
     assert notes == []
+
+
+@pytest.mark.parametrize("shape", [(6, 5, 12), (30, 12)])
+@pytest.mark.parametrize("save", [np.savez, written_by_h5py])
+def test_images_along_the_last_axis_are_told_by_the_number_of_labels(save, shape, tmp_path):
+    save(tmp_path / "a.npz", x=np.zeros(shape, np.uint8), y=Y)
+    message = r"x: the images lie along the last axis; expected 12 images .*; store np.moveaxis\(x, -1, 0\)"
+    with pytest.raises(DataError, match=message) as caught:
+        data.load(tmp_path / "a.npz")
+    assert missing_parts(caught.value) == []

@@ -453,3 +453,14 @@ def test_images_of_one_row_or_column_have_an_order_of_pixels(turned, save, tmp_p
     assert found.image_shape == (9, 9)
     assert np.array_equal(found.train.x, x.reshape(12, -1))
     assert [note.code for note in found.notes if "blank" not in note.code] == ["rows-of-pixels", "pixel-order"]
+
+
+@pytest.mark.parametrize(("kind", "what"), [("cell", "a cell array"), ("char", "text")])
+def test_labels_of_version_7_that_are_no_numbers_are_named(kind, what, tmp_path):
+    import h5py
+
+    path = matlab_7(tmp_path / "a.mat", X=PICTURES, y=np.zeros(20, np.uint16))
+    with h5py.File(path, "r+") as file:
+        file["y"].attrs["MATLAB_class"] = np.bytes_(kind)
+    refused(path, f": y: not an array of numbers; .* found {what}; store")
+    assert len(data.read_images(path, PICTURES.shape[1:])) == len(PICTURES)

@@ -12,7 +12,7 @@ from fnnet.data import npz as npz_reader
 from fnnet.data.preprocess import Reading
 from fnnet.errors import DataError
 from tests.conftest import idx_bytes
-from tests.tools.samples import csv_file, npy, npz, raw_npz, write
+from tests.tools.samples import csv_file, missing_parts, npy, npz, raw_npz, write
 
 
 def test_keras_npz(tmp_path, small_images):
@@ -225,3 +225,14 @@ def test_an_array_named_shape_is_no_sign_of_a_sparse_matrix(tmp_path, small_imag
     x, labels = small_images
     path = npz(tmp_path / "a.npz", data=x, target=labels, shape=x.shape, indices=labels)
     assert np.array_equal(data.load(path).train.labels, labels)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("name", ["a.npz", "folder/a.npz", "a.csv.gz", "a.png", "train-images-idx3-ubyte"])
+def test_a_zip_archive_of_other_files_is_to_be_unpacked(name, method, tmp_path, small_images):
+    inside = npz(tmp_path / "inside.npz", x=small_images[0], y=small_images[1])
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        archive.write(inside, name)
+    with pytest.raises(DataError, match=f"a ZIP archive of other files; .* found {name}; unpack it") as caught:
+        data.load(tmp_path / "a.zip")
+    assert missing_parts(caught.value) == []
