@@ -26,3 +26,16 @@ PIXEL_NAMES: Final = (
     r"pixel_([0-9]{1,4})_([0-9]{1,4})",
 )
 """Names of columns, in lower case, that only pixels have."""
+
+
+def composed(name: str) -> str:
+    """Return a name in Unicode's form C: systems write an accent into its letter, or behind it.
+
+    >>> len("e\\u0301"), len(composed("e\\u0301"))
+    (2, 1)
+    """
+    if name.isascii():
+        return name
+    from unicodedata import normalize
+
+    return normalize("NFC", name)

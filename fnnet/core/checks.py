@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 from fnnet.core.frames import check_series, is_series
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError, counted
 from fnnet.limits import FINITE, FRACTION, NONNEGATIVE, POSITIVE, Range
+from fnnet.names import composed
 
 if TYPE_CHECKING:
     from fnnet.core.params import Array
@@ -272,15 +273,16 @@ def check_label_smoothing(share: Any) -> float:
 
 
 def check_classes(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of classes as a tuple of printable strings, each once, else UsageError."""
+    """Return the names of classes as a tuple of printable strings, `composed`, each once, else UsageError."""
     if not isinstance(names, Sequence) or isinstance(names, (str, bytes)):
         raise ArgumentTypeError("class names", expected="a sequence of names", found=repr(names))
     seen: set[str] = set()
-    for name in names:
+    found = tuple(composed(name) if isinstance(name, str) else name for name in names)
+    for name in found:
         if not isinstance(name, str) or not name or not name.isprintable() or name in seen:
             raise UsageError("class name", expected="printable names, each once", found=repr(name))
         seen.add(name)
-    return tuple(names)
+    return found
 
 
 def check_dtype(dtype: DTypeLike) -> np.dtype[Any]:

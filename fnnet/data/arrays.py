@@ -58,7 +58,10 @@ def as_content(
 
     pixel_range   as `Wanted` has it.
     """
-    notes = [*_one_row(x, name, flat)]
+    if labels is not None and labels.ndim:
+        _check_axis(x, len(labels), where, name)
+    x, notes = rows_of_pixels(x, name, flat)
+    notes += _one_row(x, name, flat)
     stored, found = _as_stored(x, where, name, flat, notes, pixel_range)
     ranges = (found,) if found else ()
     pixels, shape, ink = _in_rows(stored, flat)
@@ -77,6 +80,33 @@ def as_content(
         pixels, known, shape, labels_at=place, shape_at=name, notes=tuple(notes), ink=ink, pixel_ranges=ranges
     )
     return content._replace(one_hot=labels.shape[1] if labels.ndim == 2 and labels.shape[1] > 1 else 0)
+
+
+def _check_axis(x: Array, n: int, where: AnyPath, name: str) -> None:
+    """Raise DataError for images that lie along the last axis, as the number of labels shows."""
+    if x.ndim in (2, 3) and n == x.shape[-1] and x.shape.count(n) == 1:
+        expected, fix = f"{n:,} images along the first axis, as many as labels", "store np.moveaxis(x, -1, 0)"
+        refuse("the images lie along the last axis", where, name, expected, f"shape {x.shape}", fix)
+
+
+def rows_of_pixels(x: Array, name: str, flat: tuple[int, int] | None) -> tuple[Array, list[Note]]:
+    """Return images of one row or column as rows of pixels if these have the size `flat`, or make a square, with a note
+    of that; any others as they are.
+
+    >>> x, (note,) = rows_of_pixels(np.zeros((2, 784, 1)), "x", None)
+    >>> print(x.shape, note)
+    (2, 784) x: images of shape (784, 1) are taken as rows of pixels, 28x28; --image-size 784x1 says otherwise
+    """
+    sizes, pixels = x.shape[1:], math.prod(x.shape[1:])
+    if len(sizes) not in (2, 3) or max(sizes) != pixels or pixels < ENOUGH or flat == sizes:
+        return x, []
+    given, shape = flat is not None and math.prod(flat) == pixels, image_shape(pixels)
+    if not given and 1 in shape:
+        return x, []
+    line = f"{pixels}x1" if sizes[0] == pixels else f"1x{pixels}"
+    text = f"{name}: images of shape {sizes} are taken as rows of pixels, {shape[0]}x{shape[1]}"
+    notes = [] if given else [Note("rows-of-pixels", f"{text}; --image-size {line} says otherwise")]
+    return x.reshape(len(x), pixels), notes
 
 
 def _one_row(x: Array, name: str, flat: tuple[int, int] | None) -> Iterator[Note]:

@@ -30,6 +30,7 @@ from fnnet.data.reader import Content, Wanted, check_columns
 from fnnet.data.roles import LABELS, role_of
 from fnnet.files.disk import refuse, show_bytes
 from fnnet.limits import MAX_CLASSES
+from fnnet.names import composed
 
 NAMES: Final = frozenset({*csv_columns.LABELS, *LABELS})
 """Names of columns of labels beside images."""
@@ -394,4 +395,4 @@ def class_names(schema: Any, column: str) -> tuple[str, ...]:
     except (KeyError, TypeError, ValueError):
         return ()
     plain = isinstance(names, list) and all(isinstance(name, str) and name.isprintable() and name for name in names)
-    return tuple(names) if plain and 2 <= len(names) == len(set(names)) <= MAX_CLASSES else ()
+    return tuple(map(composed, names)) if plain and 2 <= len(names) == len(set(names)) <= MAX_CLASSES else ()

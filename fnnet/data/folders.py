@@ -9,7 +9,7 @@ import numpy as np
 from fnnet.data import formats
 from fnnet.data.grey import opacity_notes
 from fnnet.data.idx_folder import is_idx
-from fnnet.data.layout import Layout, find_layout
+from fnnet.data.layout import Layout, class_folder, find_layout
 from fnnet.data.listing import entries, shown
 from fnnet.data.many import colour_notes_of, read_pictures
 from fnnet.data.notes import Note
@@ -57,9 +57,10 @@ def _read_classes(
     unused: list[str] = []
     deeper: list[str] = []
     for number, name in enumerate(classes):
-        if not training and not (folder / name).is_dir():
+        inside = class_folder(folder, name)
+        if inside is None:
             continue  # noted where the folders were found
-        there = entries(folder / name)
+        there = entries(inside)
         files = [path for path in there if path.suffix.lower() in readable]
         other = next((path for path in there if path.suffix.lower() in formats.UNREADABLE - readable), None)
         if other:
@@ -70,7 +71,7 @@ def _read_classes(
                 (deeper if path.is_dir() else unused).append(f"{name}/{path.name}")
         if not files:
             fix, found = "add some or remove the folder", shown([path.name for path in there]) if there else "none"
-            refuse("class without images", folder / name, "the folder", f"{names} files", found, fix)
+            refuse("class without images", inside, "the folder", f"{names} files", found, fix)
         pictures += files
         labels += [number] * len(files)
     looked_at = spread(np.arange(len(pictures))) if training else np.arange(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from io import BufferedReader
 from typing import Any, Final, NoReturn
 
@@ -12,7 +13,7 @@ from fnnet.data.arrays import as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
 from fnnet.data.kinds import HDF5
-from fnnet.data.named import assemble, choose
+from fnnet.data.named import assemble, choose, named_so, texts_in, with_names
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Format, Wanted
 from fnnet.files.disk import refuse
@@ -21,6 +22,13 @@ DEEPEST: Final = 4
 """Groups within one another."""
 MOST: Final = 1000
 """Objects that are looked at."""
+FILTERS: Final = {
+    4: "SZIP", 307: "bzip2", 32001: "Blosc", 32004: "LZ4", 32008: "bitshuffle", 32013: "ZFP", 32015: "Zstandard",
+    32026: "Blosc2",
+}  # fmt: skip
+"""Numbers of filters that pack datasets -> what they are called."""
+MOST_TEXT: Final = 2**24
+"""Bytes of the names of classes."""
 SAVE: Final = "store the numbers themselves, with h5py"
 
 
@@ -40,6 +48,7 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
             refuse("a Keras model, not data", path, "the root group", "images", "model_weights", fix)
         chosen = choose(list(found), wanted.labelled, path, "the groups")
         arrays = load({name: found[name] for name in chosen.names.values()}, file, path)
+        names = _names(archive, found, [found[name] for name in chosen.names.values()])
     flat = wanted.shape
 
     def part(images: str, labels: str | None) -> Content:
@@ -49,7 +58,28 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         x = arrays[images] if wanted.labelled else one_image(arrays[images], flat, path, images)
         return as_content(x, numbers, path, images, flat, labels_name=labels or "", pixel_range=wanted.pixel_range)
 
-    return assemble(chosen, path, wanted, part)
+    content = assemble(chosen, path, wanted, part)
+    return with_names(content, names, path, wanted) if wanted.labelled else content
+
+
+def _names(archive: Any, found: dict[str, Any], chosen: list[Any]) -> dict[str, list[str] | None]:
+    """Return each dataset and attribute of the names of classes -> what it holds; None if it is no text."""
+    names = {name: texts_in(found[name][()]) if _is_text(found[name]) else None for name in named_so(found)}
+    for each in (archive, *chosen):
+        for name in named_so(each.attrs):
+            where = f"attribute {'/'.join(part for part in (each.name.strip('/'), name) if part)}"
+            names[where] = None
+            with suppress(OSError, TypeError):  # a type that NumPy has not
+                names[where] = texts_in(np.asarray(each.attrs[name]))
+    return names
+
+
+def _is_text(dataset: Any) -> bool:
+    """Return True for a dataset of text in this file that may name classes."""
+    import h5py
+
+    text = dataset.shape is not None and h5py.check_string_dtype(dataset.dtype) is not None
+    return text and not (dataset.external or dataset.is_virtual) and dataset.size * dataset.dtype.itemsize <= MOST_TEXT
 
 
 def refuse_labels(path: AnyPath, place: str, images: str, there: list[str]) -> NoReturn:
@@ -102,7 +132,24 @@ def load(chosen: dict[str, Any], file: BufferedReader, path: AnyPath) -> dict[st
         needed += each.size * (each.dtype.itemsize + 1)
         stored += each.id.get_storage_size()
     check_expansion(needed, min(stored, bytes_on_disk(file.fileno())), path, ", ".join(chosen))
-    return {name: each[()] for name, each in chosen.items()}
+    return {name: _numbers(each, name, path) for name, each in chosen.items()}
+
+
+def _numbers(dataset: Any, name: str, path: AnyPath) -> Array:
+    """Return the numbers of a dataset; DataError for one packed by a filter that h5py lacks."""
+    import h5py
+
+    try:
+        found: Array = dataset[()]
+    except OSError:
+        created = dataset.id.get_create_plist()
+        codes = [created.get_filter(number)[0] for number in range(created.get_nfilters())]
+        lacking = [FILTERS.get(code, f"filter {code}") for code in codes if not h5py.h5z.filter_avail(code)]
+        if not lacking:
+            raise
+        fix = "save it with compression='gzip' where it can be read (import hdf5plugin)"
+        refuse("compression that h5py lacks", path, name, "gzip, LZF or none", " and ".join(lacking), fix)
+    return found
 
 
 FORMAT: Final = Format(

@@ -100,7 +100,8 @@ def _content(images: Array, path: Path, labels: Array | None = None) -> Content:
     if images.dtype != np.uint8 or images.ndim == 4:
         from fnnet.data.arrays import as_content
 
-        return as_content(images, labels, path, "the images", None)._replace(shape_at="byte 8")
+        size = images.shape[1:] if images.ndim == 3 else None  # as the header says it
+        return as_content(images, labels, path, "the images", size)._replace(shape_at="byte 8")
     return Content(images.reshape(len(images), -1), None, images.shape[1:], shape_at="byte 8")
 
 

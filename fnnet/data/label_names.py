@@ -16,6 +16,7 @@ from fnnet.data.csv_numbers import NUMBER, is_name
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Wanted
 from fnnet.files.disk import refuse
+from fnnet.names import composed
 
 MISSING: Final = frozenset({
     "", "?", "#N/A N/A", "#N/A", "N/A", "n/a", "NA", "<NA>", "#NA", "NULL", "null", "NaN", "-NaN", "nan", "-nan",
@@ -33,7 +34,7 @@ def labels_of(texts: Sequence[str], path: AnyPath, column: str, wanted: Wanted) 
     Names that the user or a model gives keep their order; others are in the order of class folders.
     Raises   DataError for names beside numbers, for missing names, and for names that hardly ever occur twice.
     """
-    stripped = [text.strip() for text in texts]
+    stripped = [composed(text.strip()) for text in texts]
     found = dict.fromkeys(stripped)
     numbers = [name for name in found if NUMBER.fullmatch(name)]
     if len(numbers) == len(found):

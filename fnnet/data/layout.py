@@ -16,6 +16,7 @@ from fnnet.data.reader import SEE
 from fnnet.data.roles import PARTS, part_in
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
+from fnnet.names import composed
 
 PART_NAME: Final = re.compile(
     r"(?:{0})*({1})(?:{0})*".format(
@@ -178,8 +179,23 @@ def pictures_below(folder: Path) -> tuple[list[Path], list[Note]]:
 
 
 def _names(folders: Sequence[Path]) -> tuple[str, ...]:
-    """Return the names of class folders in their order."""
-    return check_classes(in_order([path.name for path in folders]))
+    """Return the names of class folders in their order, `composed`."""
+    found: dict[str, Path] = {}
+    for path in folders:
+        name = composed(path.name)
+        if name in found:
+            expected, seen = "each class once", f"{found[name].name!a} and {path.name!a}"
+            refuse("two folders of one class", path.parent, "the folder", expected, seen, "move the images into one")
+        found[name] = path
+    return check_classes(in_order([*found]))
+
+
+def class_folder(folder: Path, name: str) -> Path | None:
+    """Return the folder of a class in `folder`, if it is there; its name may be in another form of Unicode."""
+    path = folder / name
+    if path.is_dir() or name.isascii():
+        return path if path.is_dir() else None
+    return next((path for path in entries(folder) if composed(path.name) == name and path.is_dir()), None)
 
 
 def is_class_name(name: str) -> bool:
@@ -208,8 +224,9 @@ def _refuse(folder: Path, inside: Sequence[Path], classes: Sequence[str], parts:
     found += [counted(loose, "picture")] if loose else []
     found += [shown([path.name for path in files])] if files else []
     fix = _name(files) if files else SEE
-    if len(classes) == 1 and len(_class_folders(folder / classes[0])) > 1:
-        fix = f"name the folder in it: --data {folder / classes[0]}"
+    alone = class_folder(folder, classes[0]) if len(classes) == 1 else None
+    if alone and len(_class_folders(alone)) > 1:
+        fix = f"name the folder in it: --data {alone}"
     if parts and not files:
         fix = "put the folders of all classes into a folder named train"
     refuse("no data set", folder, "the folder", expected, "; ".join(found), fix)

@@ -19,16 +19,18 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data import hdf5
-from fnnet.data.arrays import COLOURS, as_content, image_shape, in_colours_or_grey, planes_along
+from fnnet.data.arrays import COLOURS, as_content, image_shape, in_colours_or_grey, planes_along, rows_of_pixels
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
-from fnnet.data.named import assemble, choose, has_images
+from fnnet.data.named import assemble, choose, has_images, named_so, texts_in, with_names
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.order import exchange
 from fnnet.data.reader import MISFIT, Content, Format, Wanted, size
 from fnnet.data.roles import role_of
 from fnnet.files.disk import refuse
+from fnnet.limits import MAX_CLASSES
+from fnnet.names import composed
 
 STARTS: Final = (b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file")
 VERSION_4: Final = (("<", 0), (">", 1000))
@@ -62,7 +64,8 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     Raises   DataError for missing names, axes that may be either, elements that are not numbers; whatever SciPy or h5py
              raises for a damaged file.
     """
-    found = _version_7(file, path, wanted) if file.peek(8).startswith(STARTS[1]) else _by_scipy(file, path, wanted)
+    by_version = _version_7 if file.peek(8).startswith(STARTS[1]) else _by_scipy
+    found, names = by_version(file, path, wanted)
     chosen = choose(list(found), wanted.labelled, path, "the variables")
 
     def part(images: str, labels: str | None) -> Content:
@@ -71,7 +74,8 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         numbers = found[labels] if labels and wanted.labelled else None
         return _part(found[images], numbers, images, labels or "", path, wanted)
 
-    return assemble(chosen, path, wanted, part)
+    content = assemble(chosen, path, wanted, part)
+    return with_names(content, names, path, wanted) if wanted.labelled else content
 
 
 def _part(x: Array, labels: Array | None, name: str, labels_name: str, path: AnyPath, wanted: Wanted) -> Content:
@@ -84,13 +88,14 @@ def _part(x: Array, labels: Array | None, name: str, labels_name: str, path: Any
         n = _common(labels, x, name, path)
         labels = labels if len(labels) == n else labels.T
     x = images_first(x, None if labels is None else len(labels), wanted, name, path)
-    notes: tuple[Note, ...] = ()
+    x, rows = rows_of_pixels(x, name, wanted.shape)
+    notes: tuple[Note, ...] = tuple(rows)
     if x.ndim == 2 and 1 not in image_shape(x.shape[1], wanted.shape):
         if wanted.transpose is None:
             problem, expected = "an image may be stored row by row or column by column", "to know which"
             refuse(problem, path, name, expected, f"rows of {x.shape[1]:,} pixels", ORDER)
         order = "column by column" if wanted.transpose else "row by row"
-        notes = (Note("pixel-order", f"{os.fsdecode(path)}: the pixels of an image are taken {order}"),)
+        notes += (Note("pixel-order", f"{os.fsdecode(path)}: the pixels of an image are taken {order}"),)
     content = as_content(x, labels, path, name, wanted.shape, labels_name=labels_name, pixel_range=wanted.pixel_range)
     return content._replace(notes=(*notes, *content.notes))
 
@@ -164,8 +169,12 @@ def _is_image(axes: tuple[int, ...], shape: tuple[int, int]) -> bool:
     return axes == shape or (axes[:2] == shape and axes[2:] in CHANNELS) or (axes[1:] == shape and axes[:1] in CHANNELS)
 
 
-def _by_scipy(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str, Any]:
-    """Return name -> numbers of the variables that are read, and name -> None of the others."""
+Names = dict[str, "list[str] | None"]
+"""The variables that name classes -> what they hold; None if it is no text."""
+
+
+def _by_scipy(file: BufferedReader, path: AnyPath, wanted: Wanted) -> tuple[dict[str, Any], Names]:
+    """Return name -> numbers of the variables that are read, and name -> None of the others; and names of classes."""
     from scipy.io import loadmat, whosmat
 
     listed = whosmat(file)
@@ -174,27 +183,42 @@ def _by_scipy(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str, 
     structures = [name for name, shape, kind in listed if kind == "struct" and math.prod(shape) == 1]
     packed = bytes_on_disk(file.fileno())
     _check_kinds(kinds, path, wanted)
+    names = named_so(kinds)
+    texts = [name for name in names if kinds[name] in ("cell", "char")]
     if structures and not has_images(list(numbers)):
         check_expansion(sum(numbers.values()), packed, path, ", ".join(numbers))
         file.seek(0)
         found: dict[str, Array] = {}
+        cells: dict[str, Array] = {}
         with warnings.catch_warnings():
             # SciPy gives the real parts in structures.
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
             try:
-                loaded = loadmat(file, variable_names=[*structures, *numbers], mat_dtype=True)
+                loaded = loadmat(file, variable_names=[*structures, *numbers, *texts], mat_dtype=True)
             except np.exceptions.ComplexWarning:
                 _refuse_complex(path, ", ".join([*structures, *numbers]))
         for name, value in loaded.items():
             if name in kinds:
-                _flatten(name, value, found, 1)
+                _flatten(name, value, found, cells, 1)
         check_expansion(sum(each.nbytes for each in found.values()), packed, path, ", ".join(structures))
-        return found
+        return found, {name: _texts(cells.get(name)) for name in named_so([*found, *cells])}
     chosen = choose(list(numbers), wanted.labelled, path, "the variables").names.values() if numbers else ()
     check_expansion(sum(numbers[name] for name in chosen), packed, path, ", ".join(chosen))
     file.seek(0)
-    loaded = loadmat(file, variable_names=[*chosen]) if chosen else {}
-    return {name: _of_class(loaded[name], kinds[name]) if name in loaded else None for name in numbers}
+    loaded = loadmat(file, variable_names=[*chosen, *texts]) if chosen or texts else {}
+    return {name: _of_class(loaded[name], kinds[name]) if name in loaded else None for name in numbers}, {
+        name: _texts(loaded.get(name)) for name in names
+    }
+
+
+def _texts(values: Array | None) -> list[str] | None:
+    """Return the lines of text, or the texts in the cells, of a variable; None for any other."""
+    if values is None:
+        return None
+    if values.dtype.kind == "O":
+        cells = [each.item() if isinstance(each, np.ndarray) and each.size == 1 else None for each in values.ravel()]
+        values = np.array(cells, object)
+    return texts_in(values)
 
 
 def _check_kinds(kinds: dict[str, str], path: AnyPath, wanted: Wanted) -> None:
@@ -215,29 +239,47 @@ def _of_class(values: Array, kind: str) -> Array:
     return values.astype(np.float32) if whole and values.size and values.max() <= 1 else values
 
 
-def _flatten(name: str, value: Array, found: dict[str, Array], depth: int) -> None:
-    """Add the arrays of numbers in a structure to `found`, named structure.field."""
+def _flatten(name: str, value: Array, found: dict[str, Array], others: dict[str, Array], depth: int) -> None:
+    """Add the arrays of numbers in a structure to `found`, those of text and cells to `others`: structure.field."""
     if value.dtype.kind in "iufb":
         found[name] = value
     elif value.dtype.names and value.size == 1 and depth <= DEEPEST:
         for field in value.dtype.names:
-            _flatten(f"{name}.{field}", value[field].item(), found, depth + 1)
+            _flatten(f"{name}.{field}", value[field].item(), found, others, depth + 1)
+    elif value.dtype.kind in "UO":
+        others[name] = value
 
 
-def _version_7(file: BufferedReader, path: AnyPath, wanted: Wanted) -> dict[str, Any]:
+def _version_7(file: BufferedReader, path: AnyPath, wanted: Wanted) -> tuple[dict[str, Any], Names]:
     """As `_by_scipy`, for HDF5."""
     import h5py
 
     with h5py.File(file, "r") as archive:
-        there = {
-            name: each
-            for name, each in hdf5.datasets(archive, path).items()
-            if _text(each.attrs.get("MATLAB_class")) in ITEMS
-        }
-        chosen = choose(list(there), wanted.labelled, path, "the variables").names.values()
-        loaded = hdf5.load({name: there[name] for name in chosen}, file, path)
+        there = hdf5.datasets(archive, path)
         kinds = {name: _text(each.attrs.get("MATLAB_class")) for name, each in there.items()}
-    return {name: _of_class(loaded[name].T, kinds[name]) if name in loaded else None for name in there}
+        numbers = [name for name in there if kinds[name] in ITEMS]
+        _check_kinds(kinds, path, wanted)
+        chosen = choose(numbers, wanted.labelled, path, "the variables").names.values()
+        loaded = hdf5.load({name: there[name] for name in chosen}, file, path)
+        names = {name: _texts_7(archive, there[name], kinds[name]) for name in named_so(there)}
+    return {name: _of_class(loaded[name].T, kinds[name]) if name in loaded else None for name in numbers}, names
+
+
+def _texts_7(archive: Any, variable: Any, kind: str) -> list[str] | None:
+    """As `_texts`, for HDF5: text is numbers of characters, a cell a reference to what is in it."""
+    if kind == "char":
+        return _lines(variable)
+    if kind != "cell" or variable.size > MAX_CLASSES:
+        return None
+    cells = [_lines(archive[each]) for each in variable[()].ravel()]
+    return [each[0] for each in cells] if all(len(each) == 1 for each in cells) else None
+
+
+def _lines(characters: Any) -> list[str]:
+    """Return the lines of text that an array of numbers of characters holds; none of another array."""
+    if characters.ndim != 2 or characters.dtype.kind != "u" or characters.size > MAX_CLASSES:
+        return []
+    return [composed("".join(map(chr, line)).strip()) for line in characters[()].T.tolist()]
 
 
 def _text(value: Any) -> str:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, NoReturn
 
+from fnnet.core.checks import check_classes
+from fnnet.core.params import Array
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Wanted
 from fnnet.data.roles import IMAGES, LABELS, PARTS, WORD, Role, part_in, role_of
+from fnnet.errors import FnnetError, counted
 from fnnet.files.disk import refuse
+from fnnet.names import composed
 
 CLASS_NAMES: Final = "class_names"
 """The array of the names of the classes, in archives that say the order of pixels."""
 PIXEL_ORDER: Final = "pixel_order"
 """The array of the order of pixels, which says ROWS_FIRST: `fnnet data convert` writes both."""
 ROWS_FIRST: Final = "row by row"
+NAMES: Final = ("classnames", "classes", "labelnames", "targetnames", "names", "categories", "listclasses")
+"""What arrays of the names of classes are called, the likeliest first, in lower case and without separators."""
+SHOWN: Final = 12
+"""Names of classes in a remedy."""
 
 SPARSE: Final = (("indices", "indptr"), ("format", "shape"), ("ir", "jc"))
 """Arrays beside `data` in a sparse matrix, as SciPy, AnnData and MATLAB store it."""
@@ -140,3 +148,60 @@ def _noting(content: Content, path: AnyPath, unused: Sequence[str], why: str) ->
     """Return `content` with a note of the arrays that are not used, if there are any."""
     text = f"{os.fsdecode(path)}: {', '.join(unused)} not used: {why}"
     return content._replace(notes=(*content.notes, Note("not-used", text))) if unused else content
+
+
+def named_so(there: Iterable[str]) -> list[str]:
+    """Return the names of arrays, which may be paths, that are of the names of classes, the likeliest first.
+
+    >>> named_so(["y_train", "meta/Label_Names", "class_names"])
+    ['class_names', 'meta/Label_Names']
+    """
+    last = {name: "".join(WORD.split(re.split(r"[/.]", name)[-1].lower())) for name in there}
+    return sorted((name for name in last if last[name] in NAMES), key=lambda name: NAMES.index(last[name]))
+
+
+def texts_in(values: Array) -> list[str] | None:
+    """Return what an array of text holds, in a line along one axis; None for any other array."""
+    if values.dtype.kind not in "USO" or values.ndim == 0 or values.size != max(values.shape):
+        return None
+    texts = [each.decode("utf-8", "replace") if isinstance(each, bytes) else each for each in values.ravel().tolist()]
+    return [composed(each.strip()) for each in texts] if all(isinstance(each, str) for each in texts) else None
+
+
+def with_names(content: Content, found: Mapping[str, Sequence[str] | None], path: AnyPath, wanted: Wanted) -> Content:
+    """Return labelled content with the names of its classes that a file holds beside it, or with notes of why not.
+
+    found   the name of each array of names -> what it holds, the likeliest first; None if it is no text.
+    Names that the user gives count; those of a model, unless all names in the file are among them.
+    """
+    for name, texts in found.items():
+        if tuple(texts or ()) == wanted.names and not wanted.known:
+            continue  # the user says the same, perhaps from another label on
+        why = "names of classes are in use" if content.classes else _why_not(texts, content, wanted)
+        content = _noting(content, path, [name], why) if why else content._replace(classes=tuple(texts or ()))
+    return content
+
+
+def _why_not(texts: Sequence[str] | None, content: Content, wanted: Wanted) -> str:
+    """Return why texts are not taken as the names of classes; "" if they are.
+
+    They are one for each label, or as many as the classes that are expected; others may be the names of images.
+    """
+    parts = [(each, each.labels) for each in (content, content.test) if each is not None and each.labels is not None]
+    needed = max([each.one_hot or int(labels.max()) + 1 for each, labels in parts])
+    try:
+        names = check_classes(list(texts or ()))
+    except FnnetError as error:
+        return f"expected {error.expected}, found {error.found}"
+    if not names:
+        return "it is no list of text"
+    if len(names) != needed and (len(names) < needed or len(names) != len(wanted.names) or parts[0][0].one_hot):
+        starts = min(int(labels.min()) for _, labels in parts)
+        some = f"{counted(len(names), 'name')} for labels from {starts} to {needed - 1}"
+        shown = ",".join(names) if len(names) <= SHOWN else "..."
+        by_first = f"; say --first-label {starts} --class-names {shown}" if needed - starts == len(names) else ""
+        return some + by_first
+    given = wanted.names
+    if {*names} <= {*given} or (not wanted.known and given == tuple(map(str, range(len(given))))):
+        return ""
+    return "the classes of the model are called otherwise" if wanted.known else "the names that are given count"

@@ -18,7 +18,7 @@ from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.listing import entries
 from fnnet.data.opened import AGAIN, AnyPath, Opened
 from fnnet.data.reader import Content, Format, Wanted
-from fnnet.data.roles import beside, role_of
+from fnnet.data.roles import beside, part_in, role_of
 from fnnet.errors import counted
 from fnnet.files.disk import refuse, show_bytes
 
@@ -84,7 +84,7 @@ def read_header(
     better = WHOLE_LABELS if role and role.labels else BYTES
     if found["descr"].lstrip("<>|=")[0] == "O":
         refuse(problem, where, name, "numbers", "pickled objects, which are never opened", better)
-    is_text = words and re.fullmatch(r"[<>]U[1-9][0-9]{0,3}", found["descr"])
+    is_text = words and re.fullmatch(r"(?:[<>]U|\|S)[1-9][0-9]{0,3}", found["descr"])
     if not is_text and not re.fullmatch(r"[<>|=]?(?:[iu][1248]|f[248]|b1|\?)", found["descr"]):
         refuse("dtype", where, name, "integers, floats or truth values", _dtype_name(found["descr"]), better)
     header = Header(tuple(map(int, sizes)), np.dtype(found["descr"]), found["order"] == "True", 8 + wide + length)
@@ -149,7 +149,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
             pixel_range=wanted.pixel_range,
         )  # fmt: skip
     content = _labelled(x, images_path, wanted)
-    test = beside(images_path, "test", labels=False) if role and role.part == "train" else None
+    test = beside(images_path, "test", labels=False) if part_in(images_path.stem) == "train" else None
     return content._replace(test=_labelled(read_array(test), test, wanted)) if test else content
 
 

@@ -7,6 +7,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import Final
@@ -17,13 +18,25 @@ from fnnet.core.checks import check_classes
 from fnnet.core.params import Array
 from fnnet.data.arrays import as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
-from fnnet.data.named import CLASS_NAMES, PIXEL_ORDER, ROWS_FIRST, Chosen, assemble, choose, refuse_names
+from fnnet.data.listing import shown
+from fnnet.data.named import (
+    CLASS_NAMES,
+    PIXEL_ORDER,
+    ROWS_FIRST,
+    Chosen,
+    assemble,
+    choose,
+    named_so,
+    refuse_names,
+    texts_in,
+    with_names,
+)
 from fnnet.data.npy import Header, needed, read_header
 from fnnet.data.opened import AnyPath, Opened
 from fnnet.data.reader import Content, Format, Wanted
 from fnnet.data.roles import beside, part_in, role_of
 from fnnet.data.unpacked import ZIP, packs_text
-from fnnet.errors import FnnetError, UsageError, counted
+from fnnet.errors import DataError, FnnetError, UsageError, counted
 from fnnet.files.disk import refuse, show_bytes
 
 MAX_MEMBER: Final = 2 * 2**30
@@ -60,8 +73,9 @@ def _arrays(file: BufferedReader, path: AnyPath, chosen: Callable[[Sequence[str]
         _check_end(file, path)
         with zipfile.ZipFile(file) as archive:
             members = _check_directory(archive, path)
-            names = [*chosen(list(members)), *(name for name in TEXTS if PIXEL_ORDER in members and name in members)]
-            headers = {name: _header(archive, members[name], name, path) for name in names}
+            headers = {name: _header(archive, members[name], name, path) for name in chosen(list(members))}
+            headers |= _texts(archive, members, path)
+            names = list(headers)
             total = sum(needed(header, _is_labels(name)) for name, header in headers.items())
             packed = sum(members[name].compress_size for name in names)
             check_expansion(total, min(packed, bytes_on_disk(file.fileno())), path, ", ".join(names))
@@ -70,6 +84,19 @@ def _arrays(file: BufferedReader, path: AnyPath, chosen: Callable[[Sequence[str]
         raise
     except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, struct.error) as error:
         refuse("damaged NPZ", path, "the archive", "a valid archive", str(error) or type(error).__name__, SAVE)
+
+
+def _texts(archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], path: AnyPath) -> dict[str, Header]:
+    """Return the headers of arrays of text: those of our own archives, or any that name classes; no others of these."""
+    if PIXEL_ORDER in members:
+        return {name: _header(archive, members[name], name, path, words=True) for name in TEXTS if name in members}
+    found = {}
+    for name in named_so(members):
+        with suppress(DataError):  # it holds pickled objects, say
+            header = _header(archive, members[name], name, path, words=True)
+            if header.dtype.kind in "US":
+                found[name] = header
+    return found
 
 
 def _is_labels(name: str) -> bool:
@@ -110,6 +137,13 @@ def _check_end(file: BufferedReader, path: AnyPath) -> None:
 def _check_directory(archive: zipfile.ZipFile, path: AnyPath) -> dict[str, zipfile.ZipInfo]:
     """Check the directory; return name of each array -> its member."""
     members: dict[str, zipfile.ZipInfo] = {}
+    files = [name for name in archive.namelist() if not name.endswith("/")]
+    if files and not any(name.endswith(".npy") for name in files):
+        expected, fix = (
+            "arrays (.npy) as numpy.savez stores them, or one file of text",
+            "unpack it, and name a file in it",
+        )
+        refuse("a ZIP archive of other files", path, "the directory", expected, shown(files), fix)
     for member in archive.infolist():
         name, place = member.filename.removesuffix(".npy"), repr(member.filename)
         if name in members:
@@ -133,10 +167,12 @@ def _check_directory(archive: zipfile.ZipFile, path: AnyPath) -> dict[str, zipfi
     return members
 
 
-def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, path: AnyPath) -> Header:
+def _header(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, path: AnyPath, *, words: bool = False
+) -> Header:
     """Return the header of a member, which must agree with the size in the archive's directory."""
     with archive.open(member) as stream:
-        return read_header(stream, member.file_size, path, name, "NPZ", SAVE, words=name in TEXTS)
+        return read_header(stream, member.file_size, path, name, "NPZ", SAVE, words=words)
 
 
 def _read(
@@ -164,15 +200,18 @@ def _read(
 def _read_content(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     """Read the arrays of training and, if there are any, of test; without labels, the images of test, else all."""
     found: list[Chosen] = []
+    names: list[str] = []
 
     def chosen(there: Sequence[str]) -> list[str]:
         found.append(choose(there, wanted.labelled, path))
+        names.extend(named_so(there))
         return list(found[0].names.values())
 
     arrays = _arrays(file, path, chosen)
     content = assemble(found[0], path, wanted, lambda name, labels: _part(arrays, name, labels, path, wanted))
     if PIXEL_ORDER not in arrays or arrays[PIXEL_ORDER].tolist() != ROWS_FIRST:
-        return content
+        texts = {name: texts_in(arrays[name]) if name in arrays else None for name in names}
+        return with_names(content, texts, path, wanted) if wanted.labelled else content
     return content._replace(by_row=True, classes=_class_names(arrays, path))
 
 

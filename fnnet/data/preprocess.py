@@ -16,8 +16,8 @@ from fnnet.data.blank import faint_of
 from fnnet.data.grey import INKED
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
-from fnnet.data.photo import NOISE, dark_on_paper, edges, medians
-from fnnet.data.strokes import dark_strokes, in_border, strokes
+from fnnet.data.photo import GREY, NOISE, dark_on_paper, edges, means, medians
+from fnnet.data.strokes import dark_strokes, in_border, inks, strokes
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
 
@@ -198,14 +198,33 @@ def _beside_opacity(
 
 
 def other_ink(sample: Array, shape: tuple[int, int], part: str, training: Array | None = None) -> Iterator[Note]:
-    """Yield a note if nearly all of a sample of a part's images, as a network takes them, are of the other ink.
+    """Yield a note if all or some of a sample of a part's images, as a network takes them, are of the other ink.
 
     training   the images of the data set for training; None if a model has been trained.
     """
-    if shows_dark(sample, shape) and not (training is not None and shows_dark(spread(training), shape)):
-        others = "those of training" if training is not None else "those that the model was trained on"
-        text = f"the {part} images show ink of the other kind than {others}, dark for light or light for dark"
-        yield Note("other-ink", text)
+    others = "those of training" if training is not None else "those that the model was trained on"
+    text = f"ink of the other kind than {others}, dark for light or light for dark"
+    alike = training is not None and shows_dark(spread(training), shape)
+    if not alike and shows_dark(sample, shape):
+        yield Note("other-ink", f"the {part} images show {text}")
+        return
+    count, of = _count_other(sample, shape, dark=not alike)
+    if count <= OTHERS * of:
+        return
+    trained, all_trained = (0, 1) if training is None else _count_other(spread(training), shape, dark=not alike)
+    if count / of - trained / max(all_trained, 1) > OTHERS:
+        yield Note("other-ink", f"{count} of {counted(of, f'{part} image')} looked at show {text}: invert them")
+
+
+def _count_other(sample: Array, shape: tuple[int, int], *, dark: bool) -> tuple[int, int]:
+    """Return how many images of a sample are sure to be of dark ink, or else of light ink, and of how many."""
+    if (means(sample) >= GREY).mean() <= OTHERS:  # which settles MNIST
+        return 0 if dark else len(sample), len(sample)
+    sample = sample[sample.max(axis=1) - sample.min(axis=1) > PURE]  # others are blank
+    if not len(sample):
+        return 0, 0
+    kinds = inks(sample, shape, spread(sample, UNEVEN))
+    return int((kinds == (-1 if dark else 1)).sum()), len(kinds)
 
 
 def dim_in(

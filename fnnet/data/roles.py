@@ -18,6 +18,8 @@ PARTS: Final = {
 }  # fmt: skip
 """Words in names -> the part of a data set."""
 WORD: Final = re.compile(r"[^a-z0-9]+")
+JOINED: Final = re.compile("([xy])(train|test|val|valid)|(train|test|val|valid)([xy])", re.IGNORECASE)
+"""Two words without anything between them."""
 
 
 class Role(NamedTuple):
@@ -39,10 +41,7 @@ def role_of(name: str) -> Role | None:
     >>> role_of("X")
     Role(part='', labels=False)
     """
-    words = [word for word in WORD.split(name.lower()) if word]
-    joined = re.fullmatch(r"([xy])(train|test|val|valid)|(train|test|val|valid)([xy])", "".join(words))
-    if joined:
-        words = [group for group in joined.groups() if group]
+    words = _words(name)
     parts = {PARTS[word] for word in words if word in PARTS}
     kinds = {word in LABELS for word in words if word in IMAGES or word in LABELS}
     rest = [word for word in words if word not in PARTS and word not in IMAGES and word not in LABELS]
@@ -54,18 +53,30 @@ def role_of(name: str) -> Role | None:
 def part_in(name: str) -> str:
     """Return the part that a word in a name says, whatever the others are; "" if none does.
 
-    >>> part_in("kmnist-train-imgs")
-    'train'
+    >>> part_in("kmnist-train-imgs"), part_in("testX")
+    ('train', 'test')
     """
-    return next((PARTS[word] for word in WORD.split(name.lower()) if word in PARTS), "")
+    return next((PARTS[word] for word in _words(name) if word in PARTS), "")
+
+
+def _words(name: str) -> list[str]:
+    """Return the words in a name, in lower case."""
+    return [part for word in WORD.split(name.lower()) if word for part in _apart(word)]
+
+
+def _apart(word: str) -> list[str]:
+    """Return the two words of a joined one, such as `trainX`; else the word."""
+    joined = JOINED.fullmatch(word)
+    return [group for group in joined.groups() if group] if joined else [word]
 
 
 def beside(path: Path, part: str = "", *, labels: bool) -> Path | None:
     """Return the file beside `path` whose name differs in its role alone: of labels, or of another part.
 
+    Where the name does not say that it is of images, that of its labels has one word more: train.npy, train_labels.npy.
     part   the part that it is of; "" for the same.
     """
-    pieces = re.split(r"([A-Za-z]+)", path.name)
+    pieces = [word for piece in re.split(r"([A-Za-z]+)", path.name) for word in _apart(piece)]
     lower = [piece.lower() for piece in pieces]
     suffix = len(path.suffix.lstrip("."))  # its letters do not count
     places = [i for i, word in enumerate(lower) if word in IMAGES and i < len(pieces) - 1 - bool(suffix)]
@@ -85,6 +96,10 @@ def beside(path: Path, part: str = "", *, labels: bool) -> Path | None:
             for new in _cases(word)
         ]
     names = ["".join(each) for each in swapped]
+    if labels and not places:
+        words = [each for word in LABELS for each in _cases(word)]
+        names = [f"{path.stem}{mark}{word}{path.suffix}" for word in words for mark in "_-"]
+        names += [f"{word}{mark}{path.name}" for word in words for mark in "_-"]
     found = [path.with_name(name) for name in dict.fromkeys(names) if name != path.name]
     there = [each for each in found if each.is_file()]
     return there[0] if there else None

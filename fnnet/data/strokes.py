@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from fnnet.core.params import Array, freeze
-from fnnet.data.photo import dark_on_light, means
+from fnnet.data.photo import NOISE, dark_on_light, dark_on_paper, edges, means, medians
 
 SMALLEST: Final = 8
 """Rows and columns of the smallest image that is judged."""
@@ -33,6 +33,10 @@ GREY: Final = 64
 """Paper inside a border is lighter, for the most part."""
 PIECE: Final = 2**20
 """Pixels that are judged at a time."""
+BY_EDGES: Final = 0.95
+BY_STROKES: Final = 0.9
+"""The ink of so many images must be known for it to be told at all. Of noise, textures and filled shapes the strokes of
+at most 66% are known, of digits those of 95% at least; the edges of textures are seldom white or black."""
 
 
 def strokes(x: Array, shape: tuple[int, int]) -> Array:
@@ -75,6 +79,23 @@ def looks_dark(x: Array, shape: tuple[int, int]) -> Array:
     rows = np.flatnonzero(found)
     found[rows] = strokes(x[rows], shape) <= 0
     return found | dark_strokes(x, shape)
+
+
+def inks(x: Array, shape: tuple[int, int], few: Array) -> Array:
+    """Return the ink of images as `strokes` does; all 0 unless nearly all images show their ink.
+
+    They show it by their strokes; else by edges that are white or black, on which shapes may be filled.
+    few   some of them, whose strokes are looked at; what is returned is of these, or of all.
+    """
+    found = strokes(few, shape)
+    if (found != 0).mean() >= BY_STROKES:
+        return found
+    dark, on_paper = dark_on_paper(x, shape)
+    paper = medians(edges(x, shape))
+    white, black = dark & (paper >= 255 - NOISE), on_paper & ~dark & (paper <= NOISE)
+    if (white | black).mean() < BY_EDGES:
+        return np.zeros(len(x), np.int8)
+    return black.astype(np.int8) - white.astype(np.int8)
 
 
 def in_border(x: Array, shape: tuple[int, int]) -> Array:

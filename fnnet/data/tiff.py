@@ -123,7 +123,7 @@ def _as_grey(values: Array, light: bool, path: AnyPath, pixel_range: str) -> tup
     """
     if values.dtype.kind == "u" and values.dtype.itemsize == 2:
         return as_bytes(values.astype(np.uint32), DEEP, path, light), ()
-    found = as_content(values[None], None, path, PLACE, None, pixel_range=pixel_range)
+    found = as_content(values[None], None, path, PLACE, values.shape, pixel_range=pixel_range)
     grey = found.x.reshape(found.image_shape)
     return 255 - grey if light else grey, found.pixel_ranges
 

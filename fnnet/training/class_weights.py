@@ -11,6 +11,7 @@ from fnnet.core.checks import as_array, check_amount, check_classes, check_count
 from fnnet.core.params import Array, freeze
 from fnnet.errors import ArgumentTypeError, UsageError, counted
 from fnnet.limits import decimal_number
+from fnnet.names import composed
 
 BALANCED: Final = "balanced"
 
@@ -43,6 +44,7 @@ def _split(text: str) -> dict[str, float]:
     found: dict[str, float] = {}
     for part in text.split(",") if text != BALANCED else ():
         name, equals, value = part.rpartition("=")
+        name = composed(name)
         if not equals or name in found:
             problem = "weight given twice" if equals else "no weight of a class"
             raise UsageError(problem, expected=f"CLASS=WEIGHT,... or {BALANCED}", found=repr(part))

@@ -12,7 +12,7 @@ from fnnet.core.params import freeze
 from fnnet.data import arrays
 from fnnet.data.roles import Role, beside, role_of
 from fnnet.errors import DataError
-from tests.tools.samples import npy, write
+from tests.tools.samples import missing_parts, npy, write
 
 RNG = np.random.default_rng(5)
 X = freeze(RNG.integers(0, 256, (12, 6, 5), dtype=np.uint8))
@@ -137,6 +137,12 @@ def test_large_arrays_are_converted_in_pieces(monkeypatch, tmp_path):
         (("images.npy", "labels.npy"), None),
         (("data.npy", "target.npy"), None),
         (("digits-data.npy", "digits-targets.npy"), None),
+        (("trainX.npy", "trainY.npy"), ("testX.npy", "testY.npy")),
+        (("trainx.npy", "trainy.npy"), ("testx.npy", "testy.npy")),
+        (("Xtrain.npy", "ytrain.npy"), ("Xtest.npy", "ytest.npy")),
+        (("EMNIST_train.npy", "EMNIST_train_labels.npy"), ("EMNIST_test.npy", "EMNIST_test_labels.npy")),
+        (("EMNIST_train_images.npy", "EMNIST_train_labels.npy"), ("EMNIST_test_images.npy", "EMNIST_test_labels.npy")),
+        (("train.npy", "labels-train.npy"), ("test.npy", "labels-test.npy")),
     ],
 )
 def test_arrays_in_files_of_their_own(names, test, tmp_path):
@@ -151,7 +157,7 @@ def test_arrays_in_files_of_their_own(names, test, tmp_path):
         same(load(tmp_path / names[0]).test, X[8:], Y[8:])
     same(load(tmp_path / names[0]).train, X[:8], Y[:8])
     if test:
-        with pytest.raises(DataError, match="these are labels; expected a file of images"):
+        with pytest.raises(DataError, match=r"these are labels; expected a file of images|no labels; expected"):
             load(tmp_path / names[1])
 
 
@@ -352,3 +358,51 @@ def test_the_remedy_of_planes_is_read(kind, tmp_path):
             with h5py.File(path, "w") as file:
                 file["x_test"] = x
         assert len(data.read_images(path, (28, 28))) == count
+
+
+@pytest.mark.parametrize("sizes", [(784, 1), (1, 784), (784, 1, 1), (1, 784, 1), (1, 1, 784)])
+def test_images_of_one_row_or_column_are_rows_of_pixels(sizes, tmp_path):
+    """Where these make a square, with a note, or have the size that is said."""
+    x = RNG.integers(0, 256, (12, 784), dtype=np.uint8)
+    for number, save in enumerate((np.savez, written_by_h5py)):
+        path = tmp_path / f"{number}.npz"
+        save(path, x=x.reshape(-1, *sizes), y=Y)
+        line = "784x1" if sizes[0] == 784 else "1x784"
+        for flat, shape, noted in (
+            (None, (28, 28), True),
+            ((14, 56), (14, 56), False),
+            ((784, 1), (784, 1), False),
+            ((1, 784), (1, 784), False),
+            ((20, 20), (28, 28), True),
+        ):
+            found = data.load(path, flat=flat)
+            assert found.image_shape == shape
+            assert np.array_equal(found.train.x, x)
+            told = [note for note in found.notes if note.code == "rows-of-pixels"]
+            assert [note.endswith(f"28x28; --image-size {line} says otherwise") for note in told] == [True] * noted
+        assert data.read_images(path, (28, 28)).shape == (12, 784)
+
+
+def written_by_h5py(path, **arrays):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file[name] = array
+
+
+@pytest.mark.parametrize("sizes", [(785, 1), (1, 60), (49, 1), (28, 28), (1, 784, 3)])
+def test_images_of_one_row_that_make_no_square_stay_so(sizes):
+    x = RNG.integers(0, 256, (12, *sizes), dtype=np.uint8)
+    found, notes = arrays.rows_of_pixels(x, "x", None)
+    assert found is x
+    assert notes == []
+
+
+@pytest.mark.parametrize("shape", [(6, 5, 12), (30, 12)])
+@pytest.mark.parametrize("save", [np.savez, written_by_h5py])
+def test_images_along_the_last_axis_are_told_by_the_number_of_labels(save, shape, tmp_path):
+    save(tmp_path / "a.npz", x=np.zeros(shape, np.uint8), y=Y)
+    message = r"x: the images lie along the last axis; expected 12 images .*; store np.moveaxis\(x, -1, 0\)"
+    with pytest.raises(DataError, match=message) as caught:
+        data.load(tmp_path / "a.npz")
+    assert missing_parts(caught.value) == []

@@ -220,3 +220,27 @@ def test_the_numbers_of_a_sparse_matrix_are_neither_images_nor_labels(name, tmp_
     assert missing_parts(caught.value) == []
     if name == "y":
         assert len(data.read_images(path, X.shape[1:])) == len(X)
+
+
+@pytest.mark.parametrize(
+    ("code", "called"), [(32001, "Blosc"), (32004, "LZ4"), (32015, "Zstandard"), (999, "filter 999")]
+)
+def test_a_compression_that_h5py_lacks_is_named(code, called, tmp_path):
+    path = save(tmp_path / "a.h5", y=Y)
+    with h5py.File(path, "r+") as file:
+        created = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        created.set_chunk((len(X), 5, 5))
+        created.set_filter(code, h5py.h5z.FLAG_OPTIONAL, ())
+        space = h5py.h5s.create_simple(X.shape)
+        made = h5py.h5d.create(file.id, b"x", h5py.h5t.NATIVE_UINT8, space, created)
+        made.write_direct_chunk((0, 0, 0), X.tobytes(), 0)
+    refused(path, f"x: compression that h5py lacks; expected gzip, LZF or none, found {called}; save it with")
+
+
+def test_damage_in_a_chunk_is_no_lack_of_a_filter(tmp_path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["y"] = Y
+        made = file.create_dataset("x", shape=X.shape, dtype=np.uint8, chunks=X.shape, compression="gzip")
+        made.id.write_direct_chunk((0, 0, 0), b"no stream of gzip", 0)
+    refused(path, "damaged or unsupported HDF5 file")

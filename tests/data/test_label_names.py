@@ -9,11 +9,13 @@ import pyarrow.parquet
 import pytest
 
 from fnnet import data
+from fnnet.cli.options import ClassNames
 from fnnet.core.state import Preprocessing
 from fnnet.data import formats
 from fnnet.data.label_names import labels_of, with_test
 from fnnet.data.reader import Content, Wanted
 from fnnet.errors import DataError, FnnetError
+from fnnet.training.class_weights import parse
 from tests.tools.samples import write
 
 pytestmark = pytest.mark.usefixtures("inside")
@@ -287,3 +289,15 @@ def test_a_test_set_with_other_names_is_refused(train, test, expected, found):
     message = f"a: the labels: classes of test and train differ; expected {expected}, as in t, found {found}; give both"
     with pytest.raises(DataError, match=message):
         with_test(*parts, "a")
+
+
+def test_names_are_compared_whatever_their_form_in_unicode(tmp_path):
+    """In labels, in names that are given, in the weights of classes."""
+    one, two = "caf\u00e9", "cafe\u0301"
+    path = csv(frame_of([one, two, "b", "b"] * 6), tmp_path)
+    assert data.load(path).classes == ("b", one)
+    found = data.load(path, classes=[two, "b"])
+    assert found.classes == (one, "b")
+    assert found.train.labels.tolist() == [0, 0, 1, 1] * 6
+    assert parse(f"{two}=2,b=1", [one, "b"]) == {0: 2.0, 1: 1.0}
+    assert ClassNames().convert(f"{two},b", None, None) == (one, "b")

@@ -318,3 +318,41 @@ def test_a_data_set_in_a_folder_of_its_own_is_named(tmp_path):
     with pytest.raises(DataError, match=r"found 1 class folder; name the folder in it: --data (.*inner)") as refused:
         load(tmp_path / "set")
     assert load(refused.value.fix.partition("--data ")[2])[0].classes == ("a", "b")
+
+
+COMPOSED, APART = "caf\u00e9", "cafe\u0301"
+"""One name in two forms of Unicode."""
+
+
+@pytest.mark.parametrize(("first", "second"), [(COMPOSED, APART), (APART, COMPOSED), (APART, APART)])
+def test_names_of_classes_are_compared_whatever_their_form_in_unicode(first, second, tmp_path):
+    for part, name in (("train", first), ("test", second)):
+        put(tmp_path, f"{part}/{name}/1.png", 9)
+        put(tmp_path, f"{part}/zoo/1.png", 70)
+    found = data.load(str(tmp_path))
+    assert found.classes == (COMPOSED, "zoo")
+    place = found.classes.index(COMPOSED)
+    for part in (found.train, found.test):
+        assert part.x[part.labels == place].tolist() == [[9]]
+        assert part.x[part.labels != place].tolist() == [[70]]
+
+
+def test_a_class_without_test_images_may_have_any_letters(tmp_path):
+    for name in ("train/é/1.png", "train/a/1.png", "train/b/1.png", "test/a/1.png", "test/b/1.png"):
+        put(tmp_path, name)
+    assert data.load(str(tmp_path)).test.labels.tolist() == [0, 1]
+
+
+def test_one_class_in_two_folders_is_refused(tmp_path):
+    for name in (COMPOSED, APART, "zoo"):
+        put(tmp_path, f"{name}/1.png")
+    with pytest.raises(DataError, match=r"two folders of one class; .*cafe\\u0301.*caf\\xe9"):
+        data.load(str(tmp_path))
+
+
+def test_a_folder_that_holds_the_class_folders_is_named_as_it_is(tmp_path):
+    for name in ("a", "b"):
+        put(tmp_path, f"{APART}/{name}/1.png")
+    with pytest.raises(DataError) as caught:
+        data.load(str(tmp_path))
+    assert caught.value.fix == f"name the folder in it: --data {tmp_path / APART}"

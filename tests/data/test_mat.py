@@ -440,3 +440,27 @@ def test_evaluate_names_the_way_out_of_exchanged_height_and_width(n, tmp_path, r
     result = run("predict", tmp_path / "model", tmp_path / "a.npz")
     assert "expected 20x28 (height x width), as the model was trained, found 28x20" in result.err
     assert "; say --transpose if they are stored column by column, else train a model for theirs" in result.err
+
+
+@pytest.mark.parametrize("save", [version_5, matlab_7])
+@pytest.mark.parametrize("turned", [False, True])
+def test_images_of_one_row_or_column_have_an_order_of_pixels(turned, save, tmp_path):
+    """They are rows of pixels, which may be taken row by row or column by column."""
+    x, y = images(12, 9, 9)
+    path = save(tmp_path / "a.mat", X=x.reshape(12, -1).T.reshape((1, 81, 12) if turned else (81, 1, 12)), y=y)
+    refused(path, "an image may be stored row by row or column by column")
+    found = data.load(path, reading=Reading(transpose=False))
+    assert found.image_shape == (9, 9)
+    assert np.array_equal(found.train.x, x.reshape(12, -1))
+    assert [note.code for note in found.notes if "blank" not in note.code] == ["rows-of-pixels", "pixel-order"]
+
+
+@pytest.mark.parametrize(("kind", "what"), [("cell", "a cell array"), ("char", "text")])
+def test_labels_of_version_7_that_are_no_numbers_are_named(kind, what, tmp_path):
+    import h5py
+
+    path = matlab_7(tmp_path / "a.mat", X=PICTURES, y=np.zeros(20, np.uint16))
+    with h5py.File(path, "r+") as file:
+        file["y"].attrs["MATLAB_class"] = np.bytes_(kind)
+    refused(path, f": y: not an array of numbers; .* found {what}; store")
+    assert len(data.read_images(path, PICTURES.shape[1:])) == len(PICTURES)

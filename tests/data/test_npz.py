@@ -12,7 +12,7 @@ from fnnet.data import npz as npz_reader
 from fnnet.data.preprocess import Reading
 from fnnet.errors import DataError
 from tests.conftest import idx_bytes
-from tests.tools.samples import csv_file, npy, npz, raw_npz, write
+from tests.tools.samples import csv_file, missing_parts, npy, npz, raw_npz, write
 
 
 def test_keras_npz(tmp_path, small_images):
@@ -131,11 +131,16 @@ def test_f17_f18_npz_with_odd_members(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("shape", [(14, 56), (56, 14), (784, 1)])
 def test_f14_images_of_another_shape_do_not_pass_for_their_number_of_pixels(shape, tmp_path):
+    """Except those of one column in an archive, which are rows of pixels."""
     images_idx = write(tmp_path / "a", idx_bytes(np.zeros((2, *shape))))
     with pytest.raises(DataError, match="size does not fit"):
         data.read_images(images_idx, (28, 28))
+    path = npz(tmp_path / "a.npz", x_test=np.zeros((2, *shape), np.uint8))
+    if shape == (784, 1):
+        assert data.read_images(path, (28, 28)).shape == (2, 784)
+        return
     with pytest.raises(DataError, match="size does not fit"):
-        data.read_images(npz(tmp_path / "a.npz", x_test=np.zeros((2, *shape), np.uint8)), (28, 28))
+        data.read_images(path, (28, 28))
 
 
 def test_flat_rows_take_the_shape_that_is_wanted(tmp_path):
@@ -220,3 +225,14 @@ def test_an_array_named_shape_is_no_sign_of_a_sparse_matrix(tmp_path, small_imag
     x, labels = small_images
     path = npz(tmp_path / "a.npz", data=x, target=labels, shape=x.shape, indices=labels)
     assert np.array_equal(data.load(path).train.labels, labels)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("name", ["a.npz", "folder/a.npz", "a.csv.gz", "a.png", "train-images-idx3-ubyte"])
+def test_a_zip_archive_of_other_files_is_to_be_unpacked(name, method, tmp_path, small_images):
+    inside = npz(tmp_path / "inside.npz", x=small_images[0], y=small_images[1])
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        archive.write(inside, name)
+    with pytest.raises(DataError, match=f"a ZIP archive of other files; .* found {name}; unpack it") as caught:
+        data.load(tmp_path / "a.zip")
+    assert missing_parts(caught.value) == []

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fnnet import data
-from fnnet.data.preprocess import Reading, measure
+from fnnet.data.preprocess import Reading, measure, other_ink
 from fnnet.data.strokes import in_border, looks_dark, strokes
 
 DIGITS = data.load("digits").train.x[:200].reshape(-1, 28, 28)
@@ -115,3 +115,61 @@ def test_a_few_images_whose_ink_is_not_sure_are_noted(n, kind, dark, seed):
         assert (found.paper, found.ink) == (0, 255)
         assert "say --ink dark" in "".join(notes)
         assert inked(measure(Reading(ink="dark"), page.reshape(n, -1), (28, 28))[1]) == ["dark-ink"]
+
+
+@pytest.mark.parametrize("every", [2, 10])
+@pytest.mark.parametrize("kind", ["even", "gradient", "shadow", "border"])
+def test_some_test_images_of_the_other_ink_are_noted(kind, every, tmp_path):
+    """As many as `predict` says, of those looked at; with training images of either ink, and with a model."""
+    rng = np.random.default_rng(1)
+    page = lit(DIGITS[:100], kind, rng).clip(0, 255).astype(np.uint8)
+    test = DIGITS[100:].copy()
+    test[::every] = 255 - test[::every] if kind == "even" else page[::every]
+    labels = np.arange(100) % 10
+    (note,) = other_ink(test.reshape(100, -1), (28, 28), "test")
+    assert note.code == "other-ink"
+    assert note.startswith(f"{len(test[::every])} of 100 test images looked at show ink of the other kind than those")
+    np.savez(tmp_path / "light", x_train=DIGITS[:100], y_train=labels, x_test=test, y_test=labels)
+    np.savez(tmp_path / "dark", x_train=255 - DIGITS[:100], y_train=labels, x_test=255 - test, y_test=labels)
+    for name in ("light", "dark"):
+        loaded = data.load(tmp_path / f"{name}.npz")
+        assert [each for each in inked(loaded.notes) if each != "dark-ink"] == ["other-ink"]
+        assert "those of training" in "".join(loaded.notes)
+
+
+def test_ink_that_training_has_as_often_is_noted_of_training_alone():
+    half = DIGITS.reshape(200, -1).copy()
+    half[::2] = 255 - half[::2]
+    assert list(other_ink(half[100:], (28, 28), "test", half[:100])) == []
+    dark = 255 - DIGITS.reshape(200, -1)
+    assert list(other_ink(dark[100:], (28, 28), "test", dark[:100])) == []
+    (note,) = other_ink(half[100:], (28, 28), "test", dark[:100])
+    assert note.startswith("50 of 100 test images looked at")
+    (note,) = other_ink(255 - dark[100:], (28, 28), "test", dark[:100])
+    assert note.startswith("100 of 100 test images looked at")
+
+
+def shapes(rng):
+    """Filled shapes on black, as of clothes."""
+    rows, columns = np.abs(np.mgrid[:28, :28] - 13.5)
+    size = rng.uniform(5, 14, (2, 200, 1, 1))
+    return ((rows < size[0]) & (columns < size[1])) * rng.integers(90, 230, (200, 28, 28))
+
+
+@pytest.mark.parametrize("make", ["noise", "rough", "smooth", "shapes", "grey", "digits"])
+def test_what_is_no_ink_or_of_one_kind_is_not_noted(make):
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(200, 28, 28))
+    for _ in range({"rough": 2, "smooth": 12}.get(make, 0)):
+        x = sum(np.roll(x, off, axis) for axis in (1, 2) for off in (-1, 0, 1))
+    x = 128 + x * (127 / np.abs(x).max())
+    x = {"shapes": shapes(rng), "grey": np.full((200, 28, 28), 90), "digits": DIGITS}.get(make, x)
+    assert list(other_ink(x.astype(np.uint8).reshape(200, -1), (28, 28), "test")) == []
+
+
+@pytest.mark.parametrize("every", [2, 10])
+def test_filled_shapes_of_the_other_ink_are_told_by_their_edges(every):
+    x = shapes(np.random.default_rng(3)).astype(np.uint8).reshape(200, -1)
+    x[::every] = 255 - x[::every]
+    (note,) = other_ink(x, (28, 28), "test")
+    assert 0.7 < int(note.split()[0]) / (200 / every) <= 1
