@@ -119,7 +119,7 @@ def predict(
 def _note(predictions: list[Prediction], model: Model, kaggle: bool, notify: Notices) -> None:
     """Note images of another ink than the model's, blank ones and dim ones: one line of each kind."""
     from fnnet.data.blank import blank_predicted
-    from fnnet.data.preprocess import dim_predicted, other_ink_in
+    from fnnet.data.unlike import dim_predicted, other_ink_in
 
     if others := [each for each in predictions if each.other_ink]:
         counts = {each.file: each.of for each in others}
@@ -193,9 +193,9 @@ def _predict(
     from fnnet.core.public import best_classes, scores
     from fnnet.data.blank import is_blank
     from fnnet.data.from_path import BINARY
-    from fnnet.data.preprocess import is_dim
     from fnnet.data.ranges import ranges_noted
     from fnnet.data.strokes import looks_dark
+    from fnnet.data.unlike import is_dim
 
     notes: list[str] = []
     x = data.read_images(file, model.image_shape, model.preprocessing, **columns, notify=notes.append)

@@ -14,9 +14,9 @@ from fnnet.data import mnist, preprocess
 from fnnet.data.blank import blank_in
 from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
-from fnnet.data.preprocess import dim_in, other_ink
 from fnnet.data.ranges import all_scaled
 from fnnet.data.reader import Content
+from fnnet.data.unlike import dim_in, other_ink
 from fnnet.errors import ArgumentTypeError, UsageError, counted
 from fnnet.files.disk import refuse
 

@@ -16,8 +16,8 @@ from fnnet.data.blank import faint_of
 from fnnet.data.grey import INKED
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
-from fnnet.data.photo import GREY, NOISE, dark_on_paper, edges, means, medians
-from fnnet.data.strokes import dark_strokes, in_border, inks, strokes
+from fnnet.data.photo import NOISE, dark_on_paper, edges, medians
+from fnnet.data.strokes import dark_strokes, in_border, strokes
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
 
@@ -195,85 +195,6 @@ def _beside_opacity(
     faint, blanks = faint_of(apply(found, x[rows], shape, "", kinds[rows]), shape, len(x))
     told = [note for note in notes if note.code != "blank" or "every" in note]
     return found._replace(faint=faint), [*told, *blanks]
-
-
-def other_ink(sample: Array, shape: tuple[int, int], part: str, training: Array | None = None) -> Iterator[Note]:
-    """Yield a note if all or some of a sample of a part's images, as a network takes them, are of the other ink.
-
-    training   the images of the data set for training; None if a model has been trained.
-    """
-    others = "those of training" if training is not None else "those that the model was trained on"
-    text = f"ink of the other kind than {others}, dark for light or light for dark"
-    alike = training is not None and shows_dark(spread(training), shape)
-    if not alike and shows_dark(sample, shape):
-        yield Note("other-ink", f"the {part} images show {text}")
-        return
-    count, of = _count_other(sample, shape, dark=not alike)
-    if count <= OTHERS * of:
-        return
-    trained, all_trained = (0, 1) if training is None else _count_other(spread(training), shape, dark=not alike)
-    if count / of - trained / max(all_trained, 1) > OTHERS:
-        yield Note("other-ink", f"{count} of {counted(of, f'{part} image')} looked at show {text}: invert them")
-
-
-def _count_other(sample: Array, shape: tuple[int, int], *, dark: bool) -> tuple[int, int]:
-    """Return how many images of a sample are sure to be of dark ink, or else of light ink, and of how many."""
-    if (means(sample) >= GREY).mean() <= OTHERS:  # which settles MNIST
-        return 0 if dark else len(sample), len(sample)
-    sample = sample[sample.max(axis=1) - sample.min(axis=1) > PURE]  # others are blank
-    if not len(sample):
-        return 0, 0
-    kinds = inks(sample, shape, spread(sample, UNEVEN))
-    return int((kinds == (-1 if dark else 1)).sum()), len(kinds)
-
-
-def dim_in(
-    sample: Array, stored: Array, part: str, preprocessing: Preprocessing, training: Array | None = None
-) -> Iterator[Note]:
-    """Yield a note if a part's images, as a network takes them, are dim, and those of training are not.
-
-    sample     of the part's images, as a network takes them.
-    stored     all of them, as the file stores them.
-    training   as in `other_ink`.
-    """
-    span = int(sample.max()) - int(sample.min())
-    if not max(preprocessing.faint, 0) < span <= LOW:
-        return
-    if training is None:
-        most = f"{preprocessing.pixel_max}, that of the model"
-    elif np.ptp(spread(training)) > LOW:
-        most = f"{preprocessing.pixel_max}, as for training"
-    else:
-        return
-    if preprocessing.ink > preprocessing.paper:
-        seen = f"the largest pixel of the {part} images is {int(stored.max())} of {most}"
-    else:
-        seen = f"light and dark differ in the {part} images by at most {span} of 255 levels, from 0 to {most}"
-    yield Note("dim-pixels", f"{seen}: images so dim are read badly; scale them alike")
-
-
-def is_dim(x: Array) -> Array:
-    """Return True for each image, as a network takes it, whose pixels differ by at most LOW of 255, bool (n,)."""
-    found: Array = x.max(axis=1) - x.min(axis=1) <= LOW
-    return found
-
-
-def dim_predicted(count: int, of: int, first: str) -> Note:
-    """Return the note that `count` of `of` images to predict are dim.
-
-    first   the name of the first.
-    """
-    which = f"{first}: dim" if of == 1 else f"{count:,} of {of:,} images {'is' if count == 1 else 'are'} dim"
-    text = f"{which}: light and dark differ by at most {LOW} of the 255 levels that the model takes"
-    return Note("dim-pixels", text if of == 1 else f"{text}; the first is {first}")
-
-
-def other_ink_in(file: str, count: int, of: int, preprocessing: Preprocessing) -> Note:
-    """Return the note that `count` of `of` images in a file are of the other ink than those of training."""
-    seen, trained = ("light", "dark") if preprocessing.ink < preprocessing.paper else ("dark", "light")
-    which = "looks" if of == 1 else f"{count:,} of {of:,} images look"
-    text = f"{file}: {which} like {seen} ink; the model was trained on {trained} ink: invert"
-    return Note("other-ink", text)
 
 
 def spread(x: Array, count: int = SAMPLE) -> Array:

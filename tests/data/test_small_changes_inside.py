@@ -33,6 +33,7 @@ from fnnet.data import (
     png_samples,
     preprocess,
     sparse,
+    unlike,
 )
 from fnnet.data.csv_numbers import Part
 from fnnet.errors import DataError
@@ -150,7 +151,7 @@ def test_libsvm_s_message_counts_the_pixels_that_are_left_out():
 
 @pytest.mark.parametrize("training", [None, DIGITS.x])
 def test_the_note_on_other_ink_says_whose_it_is_not(training):
-    (note,) = preprocess.other_ink(preprocess.spread(255 - DIGITS.x), (28, 28), "test", training)
+    (note,) = unlike.other_ink(preprocess.spread(255 - DIGITS.x), (28, 28), "test", training)
     trained = "those that the model was trained on" if training is None else "those of training"
     assert note == f"the test images show ink of the other kind than {trained}, dark for light or light for dark"
 
@@ -160,7 +161,7 @@ def test_the_note_on_other_ink_says_whose_it_is_not(training):
 def test_how_dim_images_are_is_how_much_their_pixels_differ(low, span):
     sample = np.full((30, 784), min(low, 255 - span), np.uint8)
     sample[:, ::9] += np.uint8(span)
-    notes = list(preprocess.dim_in(sample, sample, "test", Preprocessing(), DIGITS.x))
+    notes = list(unlike.dim_in(sample, sample, "test", Preprocessing(), DIGITS.x))
     assert [note.code for note in notes] == (["dim-pixels"] if span <= preprocess.LOW else [])
 
 

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fnnet import data
-from fnnet.data.preprocess import Reading, measure, other_ink
+from fnnet.data.preprocess import Reading, measure
 from fnnet.data.strokes import in_border, looks_dark, strokes
+from fnnet.data.unlike import other_ink
 
 DIGITS = data.load("digits").train.x[:200].reshape(-1, 28, 28)
 KINDS = st.sampled_from(["even", "gradient", "vignette", "shadow", "border"])
