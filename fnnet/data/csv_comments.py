@@ -18,7 +18,7 @@ MARK: Final = b"#"
 
 
 def behind_comments(pieces: Iterator[tuple[int, bytes]], path: AnyPath) -> tuple[int, bytes, list[Note]]:
-    """Return the first line that is no comment and what follows, with the number of that line, and a note of comments.
+    """Return the first line that is not a comment and what follows, with the number of that line, and a note of comments.
 
     The last comment names the columns if it has as many names as the first row has cells; its # is then taken off.
     Raises   DataError for a comment that has as many cells without being names: it may be a row.

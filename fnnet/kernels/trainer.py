@@ -158,18 +158,18 @@ class Trainer:
         self.pace = Pace(self.threads)
 
     def _lists(self, rows: int) -> dict[str, Array]:
-        """Return room for the lists of the rows where each input is not zero; none where they do not pay.
+        """Return arrays for the lists of the rows where each input is not zero; empty where they do not pay.
 
         An odd number of cache lines each: lists as far apart as a divisor of a page would share few sets of the cache.
         """
-        whole, room = self._plan.whole, (-(-rows // 16) | 1) * 16
+        whole, capacity = self._plan.whole, (-(-rows // 16) | 1) * 16
         inputs = round_up(int(whole[IN]), BLOCK)
         groups = max(1, self.threads // (2 if whole[CUT] < whole[IN] else 1))
         pays = self._work.density < DENSE and whole[PAD] >= LISTED * self._plan.lanes * groups
-        inputs = inputs if pays and inputs * room <= LISTS else 0
+        inputs = inputs if pays and inputs * capacity <= LISTS else 0
         return {
-            "numbers": aligned(inputs * room, np.uint16, zero=False),
-            "reals": aligned(inputs * room, self._plan.dtype, zero=False),
+            "numbers": aligned(inputs * capacity, np.uint16, zero=False),
+            "reals": aligned(inputs * capacity, self._plan.dtype, zero=False),
             "ends": aligned(inputs, np.int64),
         }
 

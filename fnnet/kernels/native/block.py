@@ -136,7 +136,7 @@ def train_block(
     step in which the team's threads fell asleep `sleeps` times in all: they then wait for one that does not run.
 
     whole, shape   the first layers of all networks side by side, and the layers of each: see `Layout`.
-    numbers, reals, ends   room for the lists of each input's rows: see `list_inputs`; empty where none are made.
+    numbers, reals, ends   the lists of each input's rows: see `list_inputs`; empty where none are made.
     apart          how far the constants of two networks lie from one another, 0 if they share them.
     """
     size = piece(scratch_all, threads)

@@ -114,16 +114,16 @@ def bias_unit(layer, one, params, work, zeros, scratch, rows, chunk, last, rule,
 def list_inputs(rows, ids, first, sparse, blocks, block, stop, lists, floats):
     """Store for each input in blocks block to stop the rows where it is not zero, in their order, and its values there.
 
-    Those of input k are numbers[k room] to numbers[ends[k]], and values likewise, where `lists` is (numbers, values,
+    Those of input k are numbers[k capacity] to numbers[ends[k]], and values likewise, where `lists` is (numbers, values,
     ends).
     """
     starts, indices, codes, reals = sparse
     numbers, values, ends = lists
     expanded = codes.size > 0
     source = floats if expanded else reals
-    room = numbers.size // ends.size
+    capacity = numbers.size // ends.size
     for k in range(block * BLOCK, stop * BLOCK):
-        ends[k] = k * room
+        ends[k] = k * capacity
     for r in range(rows):
         if r + AHEAD < rows:
             fetch_part(ids, first + r + AHEAD, starts, blocks, block, stop)
@@ -146,9 +146,9 @@ def sum_inputs(k, count, lists, d, d_at, width, sums):
     d, sums   rows of `width` elements, one after another; those of d from d_at on.
     """
     numbers, values, ends = lists
-    room, lanes = numbers.size // ends.size, VECTOR_BYTES // d.itemsize
+    capacity, lanes = numbers.size // ends.size, VECTOR_BYTES // d.itemsize
     for i in range(count):
-        at, j = (k + i) * room, 0
+        at, j = (k + i) * capacity, 0
         while j < width:
             vectors = 8
             while j + vectors * lanes > width:
