@@ -17,6 +17,7 @@ from fnnet.data import Dataset
 from fnnet.data.convert import convert, form_of
 from fnnet.data.preprocess import Reading
 from fnnet.errors import DataError, StorageError, UsageError
+from fnnet.names import composed
 from tests.tools.samples import csv_file
 
 DIGITS = data.load("digits")
@@ -67,7 +68,9 @@ def test_oblong_images_and_other_classes(tmp_path):
     np.testing.assert_array_equal(found.train.x, x)
 
 
-NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=8)
+NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=8).map(
+    composed
+)
 KNOWN = ["train", "Test", "val", "10", "9", "x,y", " a", "a.png", ".b", "..", "Thumbs.db", "é"]
 
 
