@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from fnnet.core.params import Array
+from fnnet.data.csv_lines import check_text
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import NO_COLUMN, Wanted
@@ -87,6 +88,11 @@ class _First(NamedTuple):
         """Raise DataError about the first line, or a column in it."""
         place = self.place if column is None else f"{self.place}, column {column + 1}"
         refuse(problem, self.path, place, expected, found, fix)
+
+    def check_text(self, columns: Iterable[int]) -> None:
+        """Raise DataError for the name of one of these columns that is not UTF-8."""
+        for column in columns:
+            check_text(self.cells[column], f"{self.place}, column {column + 1}", self.path)
 
 
 def columns_of(cells: list[str], place: str, path: AnyPath, wanted: Wanted, named: bool = False) -> Columns:
@@ -178,6 +184,8 @@ def _told(first: _First) -> int | None:
     elif choice.isascii() and choice.isdigit() and len(choice) < 7 and 1 <= int(choice) <= width:
         found.add(int(choice) - 1)
     if len(found) != 1:
+        if not choice.isascii():
+            first.check_text(range(width))
         expected = "first, last, none, a name in the header, or " + f"1 to {width}"
         problem = "two columns may be meant by --label-column" if found else NO_COLUMN
         first.refuse(problem, expected, repr(choice), "name another, or say its number")
@@ -260,6 +268,7 @@ def _check_names(first: _First, families: dict[int | str, Pixels], others: Seque
             first.refuse("no pixel columns", expected, "both kinds of names", KAGGLE)
         others = sorted([*others, *found])
     if others:
+        first.check_text(others)
         name = first.cells[others[0]][:40]
         fix = "rename or remove the column"
         if not families and len(others) < SEVERAL:

@@ -36,7 +36,8 @@ def behind_comments(pieces: Iterator[tuple[int, bytes]], path: AnyPath) -> tuple
     row, names = block.partition(b"\n")[0], last.lstrip(b"# \t")
     check_line(row, line, path)
     lines = Lines(separator_of(row, line, path), path)
-    cells, found = lines.cells(row, line), names.decode("utf-8", "replace").split(lines.separator.strip(" ") or None)
+    text = names.decode("utf-8", "surrogateescape")
+    cells, found = lines.cells(row, line), text.split(lines.separator.strip(" ") or None)
     named = len(cells) == len(found) > 1 and not is_header(cells)
     if named and not is_header(found):
         expected = "a comment, or the names of the columns"

@@ -10,7 +10,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.csv_columns import LETTER, NUMBERS, OPTION, Columns
-from fnnet.data.csv_lines import MARK, MAX_LINE, Lines, check_line, decimal_comma
+from fnnet.data.csv_lines import MARK, MAX_LINE, Lines, check_line, check_text, decimal_comma
 from fnnet.data.opened import AnyPath
 from fnnet.errors import counted
 from fnnet.files.disk import refuse, show_bytes
@@ -163,6 +163,7 @@ def is_name(cell: str) -> bool:
 def _number(cell: str, column: int, line: int, columns: Columns, lines: Lines) -> float:
     """Return the value of a cell; DataError if neither a pixel nor, in a column of labels, a label can have it."""
     place = f"line {line}, column {column + 1}"
+    check_text(cell, place, lines.path)
     if lines.separator != "," and re.search("[0-9],[0-9]", cell):
         decimal_comma(cell, place, lines.path)
     value = float(cell) if len(cell) <= LONGEST and NUMBER.fullmatch(cell) else -2.0

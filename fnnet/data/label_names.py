@@ -11,7 +11,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.csv_columns import NUMBERS
-from fnnet.data.csv_lines import Lines
+from fnnet.data.csv_lines import Lines, check_text
 from fnnet.data.csv_numbers import NUMBER, is_name
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Wanted
@@ -143,15 +143,20 @@ class Texts:
             cells = content.split(separator)
             if len(cells) != self.width:
                 return content  # refused where cells are read
-            self.found.append(cells[self.column].decode("utf-8", "replace"))
+            self._take(cells[self.column].decode("utf-8", "surrogateescape"), line)
             cells[self.column] = b"0"
             return separator.join(cells)
         texts = self.lines.cells(content, line)
         if len(texts) != self.width:
             return content
-        self.found.append(texts[self.column])
+        self._take(texts[self.column], line)
         texts[self.column] = "0"
-        return separator.join(re.sub(r'["\s]', "_", each).encode().replace(separator, b"_") for each in texts)
+        return separator.join(
+            re.sub(r'["\s]', "_", each).encode("utf-8", "surrogateescape").replace(separator, b"_") for each in texts
+        )
+
+    def _take(self, label: str, line: int) -> None:
+        self.found.append(check_text(label, f"line {line}, column {self.column + 1}", self.lines.path))
 
     def all_taken(self, pieces: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
         """Yield blocks of lines without the labels."""

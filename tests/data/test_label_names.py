@@ -12,6 +12,7 @@ from fnnet import data
 from fnnet.core.state import Preprocessing
 from fnnet.data import formats
 from fnnet.data.label_names import labels_of, with_test
+from fnnet.data.preprocess import Reading
 from fnnet.data.reader import Content, Wanted
 from fnnet.errors import DataError, FnnetError
 from tests.tools.samples import write
@@ -287,3 +288,41 @@ def test_a_test_set_with_other_names_is_refused(train, test, expected, found):
     message = f"a: the labels: classes of test and train differ; expected {expected}, as in t, found {found}; give both"
     with pytest.raises(DataError, match=message):
         with_test(*parts, "a")
+
+
+HEADER = ",".join(["label", *(f"pixel{i}" for i in range(64))])
+ACCENTS = {"ends in one": ["né", "nè"], "one letter": ["é", "è"], "in quotes": ['"né"', '"nè"']}
+
+
+def rows_of(labels):
+    return "".join(f"{label},{','.join(map(str, x[:64]))}\n" for label, x in zip(labels, X, strict=False))
+
+
+@pytest.mark.parametrize("header", [HEADER + "\n", ""])
+@pytest.mark.parametrize("names", ACCENTS.values(), ids=ACCENTS)
+@pytest.mark.parametrize("before", [0, 9])
+def test_names_that_are_not_utf8_are_never_one_class(header, names, before, tmp_path):
+    text = header + rows_of(["a", "b"] * before + names * 3)
+    path = write(tmp_path / "a.csv", text.encode("latin-1"))
+    line = bool(header) + 2 * before + 1
+    found = names[0].strip('"').replace("é", r"\\xe9")
+    message = f"a.csv: line {line}, column 1: text is not UTF-8; expected UTF-8, found the bytes b'{found}'; save it as"
+    with pytest.raises(DataError, match=rf"{message} CSV \(UTF-8\)"):
+        data.load(path)
+
+
+def test_names_in_utf8_are_kept_apart(tmp_path):
+    path = write(tmp_path / "a.csv", (HEADER + "\n" + rows_of(["né", "nè"] * 3)).encode())
+    assert data.load(path).classes == ("nè", "né")
+
+
+def test_a_header_that_matters_is_utf8(tmp_path):
+    text = HEADER.replace("label", "größe") + "\n" + rows_of([0, 1] * 3)
+    path = write(tmp_path / "a.csv", text.encode("latin-1"))
+    for reading in (Reading(), Reading(label_column="größe"), Reading(label_column="größe", image=True)):
+        with pytest.raises(
+            DataError, match=r"a.csv: line 1, column 1: text is not UTF-8.*b'gr\\xf6\\xdfe'; save it as"
+        ):
+            data.load(path, reading=reading)
+    assert data.load(path, reading=Reading(label_column="first")).train.labels.tolist() == [0, 1] * 3
+    assert data.load(write(path, text.encode()), reading=Reading(label_column="größe")).train.labels[1] == 1
