@@ -33,6 +33,8 @@ from fnnet.files.disk import looks_like_html, refuse, show_bytes
 
 START: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:[\s\w\"'+\-.,;\x80-\xff]|#(?![!?]|define|include)|\Z)")
 """What a header, a number or a comment may start with, after UTF-8's mark."""
+QUOTED: Final = re.compile(rb'(?:[ \t,;]*+"(?:[^"\n]|"")*+")++[ \t]*+')
+"""Cells that are all in quotes."""
 PIECE: Final = 2**17
 """Bytes that are read at a time. With 2**18, arrays are large enough for the system to take them back and clear them
 each time, which doubled the time; 2**16 took a quarter more."""
@@ -75,7 +77,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         cells = lines.cells(first, line)
         if not any(cells):
             refuse("first line is empty", path, place, "a header or numbers", show_bytes(first), KAGGLE)
-        columns = columns_of(cells, place, path, wanted)
+        columns = columns_of(cells, place, path, wanted, quoted=_alone_quoted(first, rest))
         if columns.header:
             after, block = first_of(itertools.chain([(line + 1, rest)], pieces), lines.separator == "\t")
             if _names_rows(block, after, columns.width, lines):
@@ -105,6 +107,11 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         by_row=columns.shape is not None, classes=classes, named=bool(classes), pixel_ranges=ranges_in_table(x, more),
     )  # fmt: skip
     return _with_test(content, path, columns, wanted) if wanted.labelled else content
+
+
+def _alone_quoted(first: bytes, rest: bytes) -> bool:
+    """Return True if all cells of the first line are in quotes, and none of those below."""
+    return QUOTED.fullmatch(first) is not None and rest.strip() != b"" and b'"' not in rest
 
 
 def _with_test(content: Content, path: AnyPath, columns: Columns, wanted: Wanted) -> Content:
