@@ -14,6 +14,7 @@ from fnnet.core.params import Array, freeze
 from fnnet.data.kinds import HDF5, kind_of
 from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath, Opened
+from fnnet.data.pieces import alone
 from fnnet.data.scale import fitted
 from fnnet.errors import DataError, UsageError
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
@@ -122,6 +123,7 @@ class Format(NamedTuple):
     extra      what to pip install for the libraries that `read` imports, if they are optional.
     columns    True if labels are a column among those of the pixels, so that `Wanted.label_column` can name it.
     numbered   True if each pixel has its number, so that `Wanted.first_index` says where they begin.
+    pieces     True if `read` joins the files that are pieces of one part.
     any_text   True if any text is recognised: what cannot be read may be something else.
     """
 
@@ -133,6 +135,7 @@ class Format(NamedTuple):
     extra: str = ""
     columns: bool = False
     numbered: bool = False
+    pieces: bool = False
     any_text: bool = False
 
 
@@ -166,6 +169,8 @@ def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content
                 raise
             problem, fix = f"{found.name} needs an optional library", f"pip install '{found.extra}'"
             refuse(problem, path, "byte 0", found.extra, error, fix)
+    if wanted.labelled and not found.pieces:
+        content = content._replace(notes=(*content.notes, *alone(path)))
     return _resized(content, resized) if resized else content
 
 
