@@ -14,7 +14,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.arff_header import looks_like_arff
-from fnnet.data.arrays import image_shape
+from fnnet.data.arrays import image_shape, one_row
 from fnnet.data.csv_columns import KAGGLE, OPTION, Columns, columns_of
 from fnnet.data.csv_comments import behind_comments
 from fnnet.data.csv_label import label_column
@@ -100,10 +100,10 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     classes: tuple[str, ...] = ()
     if texts and texts.found:
         labels, classes = labels_of(texts.found, path, str(texts.column + 1), wanted)
-    shape = columns.shape or image_shape(x.shape[1], wanted.shape)
+    shape, of_shape = shape_of(x, columns, os.fsdecode(path), wanted)
     check_images(x, shape, columns, unit=any(note.code == "unit-pixels" for note in more), path=path, wanted=wanted)
     content = Content(
-        x, labels, shape, labels_at=os.fsdecode(path), shape_at=place, notes=(*notes, *more),
+        x, labels, shape, labels_at=os.fsdecode(path), shape_at=place, notes=(*notes, *more, *of_shape),
         by_row=columns.shape is not None, classes=classes, named=bool(classes), pixel_ranges=ranges_in_table(x, more),
     )  # fmt: skip
     return _with_test(content, path, columns, wanted) if wanted.labelled else content
@@ -155,6 +155,13 @@ def _check_named(block: bytes, line: int, lines: Lines) -> bytes:
 
 
 FORMAT: Final = Format("Kaggle CSV", _recognise, _read, columns=True, any_text=True)
+
+
+def shape_of(x: Array, columns: Columns, where: str, wanted: Wanted) -> tuple[tuple[int, int], list[Note]]:
+    """Return the (height, width) of images, and a note if they are taken as one row of pixels."""
+    if columns.shape:
+        return columns.shape, []
+    return image_shape(x.shape[1], wanted.shape), [*one_row(x.shape[1], where, wanted.shape)]
 
 
 def check_images(

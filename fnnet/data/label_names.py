@@ -30,15 +30,18 @@ FIX: Final = "correct the cell, or remove the row"
 def labels_of(texts: Sequence[str], path: AnyPath, column: str, wanted: Wanted) -> tuple[Array, tuple[str, ...]]:
     """Return labels, int64 (n,), and the names of their classes; none if all texts are numbers, which are labels.
 
-    Names that the user or a model gives keep their order; others are in the order of class folders.
+    Names that the user or a model gives keep their order, those that are numbers too; others are in the order of class
+    folders.
     Raises   DataError for names beside numbers, for missing names, and for names that hardly ever occur twice.
     """
     stripped = [text.strip() for text in texts]
     found = dict.fromkeys(stripped)
     numbers = [name for name in found if NUMBER.fullmatch(name)]
-    if len(numbers) == len(found):
+    called = set(found) <= set(wanted.names)
+    plain = all(name == str(place) for place, name in enumerate(wanted.names))
+    if len(numbers) == len(found) and (plain or not called):
         return _as_numbers(stripped, path, column, wanted.most_label), ()
-    if set(found) <= set(wanted.names):
+    if called:
         classes = tuple(wanted.names)
     else:
         if wanted.labelled:

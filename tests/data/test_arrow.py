@@ -5,6 +5,7 @@ import io
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -312,9 +313,9 @@ def test_lists_that_are_not_images(tmp_path):
     path, rows = tmp_path / "a", [each.tolist() for each in X]
     for cells, message in (
         ([*rows[:3], rows[3][:5], *rows[4:]], "rows 1 to 30, column image: images differ in .* found lists of 5, 8"),
-        ([None, *rows[1:]], "rows 1 to 30, column image: images differ in .* one length, found null"),
+        ([None, *rows[1:]], "row 1, column image: images differ in .* one length, found null"),
         ([[]] * 30, "found lists of 0"),
-        ([[[1, None]]] * 30, "row 2, column image: an empty cell"),
+        ([[[1, None]]] * 30, "row 1, column image, number 2 of the list: an empty cell"),
     ):  # fmt: skip
         write(path, parquet(pa.table({"image": pa.array(cells, pa.list_(pa.list_(pa.int64()))), "label": Y})))
         refused(path, message)
@@ -514,3 +515,39 @@ def test_a_piece_of_text_that_is_read_by_itself_is_noted(names, ending, tmp_path
 
 def text_of(lines):
     return "\n".join(lines).encode()
+
+
+@pytest.mark.parametrize("row", [0, 9, 29])
+def test_a_null_is_named_with_its_row(row, tmp_path, monkeypatch):
+    monkeypatch.setattr(arrow, "ROWS", 8)
+    for rows, cell, message in (
+        (FLAT.tolist(), lambda each: None, ": images differ in size.*null"),
+        (FLAT.tolist(), lambda each: [None, *each[1:]], ", number 1 of the list: an empty cell"),
+        (X.tolist(), lambda each: [*each[:7], None], ": images differ in size.*null"),
+    ):
+        cells = [cell(each) if at == row else each for at, each in enumerate(rows)]
+        path = write(tmp_path / "a.parquet", parquet(pa.table({"image": cells, "label": Y})))
+        refused(path, f"row {row + 1}, column image{message}")
+
+
+@pytest.mark.parametrize("kind", ["csv", "arff", "frame", "parquet"])
+@pytest.mark.parametrize(("pixels", "noted"), [(560, True), (784, False), (60, False)])
+def test_rows_of_a_table_that_are_no_squares_are_noted_unless_their_size_is_said(kind, pixels, noted, tmp_path):
+    x = rng.integers(0, 256, (10, pixels), dtype=np.uint8)
+    names = ["label", *(f"pixel{i}" for i in range(pixels))]
+    rows = np.column_stack([Y[:10], x])
+    lines = [",".join(map(str, row)) for row in rows]
+    frame = pd.DataFrame(rows, columns=names)
+    if kind == "csv":
+        write(tmp_path / "a", text_of([",".join(names), *lines]))
+    elif kind == "arff":
+        header = ["@relation a", *(f"@attribute {name} numeric" for name in names), "@data"]
+        write(tmp_path / "a", text_of([*header, *lines]))
+    else:
+        frame.to_parquet(tmp_path / "a")
+    load = data.from_frame if kind == "frame" else data.load
+    given = frame if kind == "frame" else tmp_path / "a"
+    found = load(given)
+    assert [note.code for note in found.notes if note.code == "one-row"] == ["one-row"] * noted
+    assert found.image_shape == (1, pixels) or not noted
+    assert "one-row" not in [note.code for note in load(given, flat=(20, pixels // 20)).notes]

@@ -326,3 +326,34 @@ def test_a_header_that_matters_is_utf8(tmp_path):
             data.load(path, reading=reading)
     assert data.load(path, reading=Reading(label_column="first")).train.labels.tolist() == [0, 1] * 3
     assert data.load(write(path, text.encode()), reading=Reading(label_column="größe")).train.labels[1] == 1
+
+
+def as_it_is(frame, _):
+    return frame
+
+
+def as_polars(frame, _):
+    return pl.from_pandas(frame)
+
+
+@pytest.mark.parametrize("names", [("1", "0"), ("2", "1"), ("b", "1", "0")])
+@pytest.mark.parametrize("read", [parquet, arrow, lists, as_it_is, as_polars])
+def test_numbers_as_text_find_the_classes_that_are_called_so(names, read, tmp_path):
+    labels = [names[-1], names[-2]] * 12
+    given = read(frame_of(labels, "str"), tmp_path)
+    load = data.load if hasattr(given, "exists") else data.from_frame
+    found = load(given, classes=names)
+    assert [found.classes[label] for label in found.train.labels] == labels
+    assert found.classes == names
+    places = load(given, classes=("a", "b", "c"))
+    assert [str(label) for label in places.train.labels] == labels
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
+@pytest.mark.parametrize("dtype", [None, "string", "category"])
+def test_a_missing_name_in_a_frame_is_named_with_its_row(missing, dtype, tmp_path):
+    frame = frame_of(["dog", "cat", missing, *NAMES[3:]], dtype)
+    for given in (frame, pl.from_pandas(frame)):
+        with pytest.raises(DataError, match="frame: row 2, column 'label': a label is missing; expected the name of a"):
+            data.from_frame(given)
+        assert np.array_equal(data.read_images(given, (28, 28)), X)
