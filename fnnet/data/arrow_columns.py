@@ -182,6 +182,8 @@ class Table:
         values = np.zeros((batch.num_rows, columns.width))
         for column in self.at:
             name = self.there[column]
+            if column == columns.label_at and source.wanted.images_alone:
+                continue
             if column == columns.label_at and (texts := _texts(batch.column(name), name, first, source)) is not None:
                 self.texts += texts
                 continue

@@ -255,7 +255,7 @@ def read_images(
     stored = shape[::-1] if preprocessing.transpose else shape
     wanted = Wanted(
         labelled=False, shape=stored, label_column=label_column, image=image, transpose=preprocessing.transpose,
-        first_index=first_index, resize=preprocessing.resize, known=True,
+        first_index=first_index, resize=preprocessing.resize, known=True, images_alone=True,
     )  # fmt: skip
     read = read_frame if is_frame(path) else formats.read
     with naming_arguments() if is_frame(path) else nullcontext():

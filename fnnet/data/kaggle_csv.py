@@ -35,6 +35,7 @@ START: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:[\s\w\"'+\-.,;\x80-\xff]|#(?![!
 """What a header, a number or a comment may start with, after UTF-8's mark."""
 QUOTED: Final = re.compile(rb'(?:[ \t,;]*+"(?:[^"\n]|"")*+")++[ \t]*+')
 """Cells that are all in quotes."""
+SAID: Final = re.compile(rb'"?sep=([,;\t])"?[,;\t]*\n', re.IGNORECASE)
 PIECE: Final = 2**17
 """Bytes that are read at a time. With 2**18, arrays are large enough for the system to take them back and clear them
 each time, which doubled the time; 2**16 took a quarter more."""
@@ -71,9 +72,10 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     with unpacked(file, path) as source:
         pieces = blocks(source, path, PIECE)
         line, block, comments = behind_comments(pieces, path)
+        said, line, block = _separator_said(line, block, pieces)
         first, _, rest = block.partition(b"\n")
         check_line(first, line, path)
-        lines, place = Lines(separator_of(first, line, path), path), f"line {line}"
+        lines, place = Lines(said or separator_of(first, line, path), path), f"line {line}"
         cells = lines.cells(first, line)
         if not any(cells):
             refuse("first line is empty", path, place, "a header or numbers", show_bytes(first), KAGGLE)
@@ -87,7 +89,8 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         else:
             after = line
         texts = None if columns.label_at is None else Texts(columns.label_at, columns.width, lines)
-        if texts and texts.begins_with_name(block, after):
+        passed_over = texts and wanted.images_alone and texts.begins_without_label(block, after)
+        if texts and (passed_over or texts.begins_with_name(block, after)):
             block, pieces = texts.taken(block, after), texts.all_taken(pieces)
         parts = [parse(block, after, columns, lines)]
         parts += [parse(block, line, columns, lines) for line, block in pieces]
@@ -98,7 +101,9 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         notes.append(Note("separator", f"{os.fsdecode(path)}: cells are separated by {SEPARATORS[lines.separator]}"))
     x, labels, more = assemble(parts, columns, lines, wanted.pixel_range)
     classes: tuple[str, ...] = ()
-    if texts and texts.found:
+    if passed_over:
+        labels = None
+    elif texts and texts.found:
         labels, classes = labels_of(texts.found, path, str(texts.column + 1), wanted)
     shape, of_shape = shape_of(x, columns, os.fsdecode(path), wanted)
     check_images(x, shape, columns, unit=any(note.code == "unit-pixels" for note in more), path=path, wanted=wanted)
@@ -107,6 +112,15 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         by_row=columns.shape is not None, classes=classes, named=bool(classes), pixel_ranges=ranges_in_table(x, more),
     )  # fmt: skip
     return _with_test(content, path, columns, wanted) if wanted.labelled else content
+
+
+def _separator_said(line: int, block: bytes, pieces: Iterator[tuple[int, bytes]]) -> tuple[str, int, bytes]:
+    """Return the separator that the first line names, as Excel reads and writes it, and what follows that line."""
+    said = SAID.match(block)
+    if not said:
+        return "", line, block
+    line, block = first_of(itertools.chain([(line + 1, block[said.end() :])], pieces))
+    return said[1].decode(), line, block
 
 
 def _alone_quoted(first: bytes, rest: bytes) -> bool:

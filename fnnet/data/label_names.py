@@ -134,6 +134,11 @@ class Texts:
         cells = self.lines.cells(block.partition(b"\n")[0], line)
         return len(cells) == self.width and is_name(cells[self.column])
 
+    def begins_without_label(self, block: bytes, line: int) -> bool:
+        """Return True if the label of the first line is no whole number from 0."""
+        cells = self.lines.cells(block.partition(b"\n")[0], line)
+        return len(cells) == self.width and not cells[self.column].isdecimal()
+
     def taken(self, block: bytes, line: int) -> bytes:
         """Return whole lines without the labels."""
         return b"\n".join(self._taken(each, number) for number, each in enumerate(block.split(b"\n"), line))

@@ -49,6 +49,7 @@ class Wanted(NamedTuple):
     names     of the classes as the user or a model has them: labels that are names among these keep their order.
     pixel_range   the range of `ranges` that all floats are of, as others of the data set show; "" if it is not known.
     most_label   the largest number in the column of labels; ids may be larger than labels.
+    images_alone   True if labels are passed over, whatever they are: they may be empty, or -1.
     known     True if `shape` is that of a model or another data set: no other fits, whatever the user says.
     """
 
@@ -64,6 +65,7 @@ class Wanted(NamedTuple):
     names: tuple[str, ...] = ()
     pixel_range: str = ""
     most_label: int = MAX_CLASSES - 1
+    images_alone: bool = False
 
 
 class Content(NamedTuple):

@@ -729,3 +729,19 @@ def test_names_with_two_numbers_that_are_no_image_are_not_taken_in_their_order(t
     found = data.load(path, classes=[str(i) for i in range(66)], reading=Reading(image=True))
     assert found.image_shape == (8, 8)
     assert found.train.x[0].tolist() == [*range(1, 65)]
+
+
+@pytest.mark.parametrize("said", ["sep={}", '"sep={}"', "SEP={}", "sep={}{}{}"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("header", [True, False])
+def test_the_first_line_may_name_the_separator(said, separator, header, tmp_path):
+    rows = table(DIGITS.x[:60], DIGITS.labels[:60], "first")
+    names = ["label", *(f"pixel{i}" for i in range(784))] if header else ()
+    content = said.format(*[separator] * 3).encode() + b"\r\n" + text(rows, separator, names)
+    found = data.load(write(tmp_path / "a.csv", content))
+    assert np.array_equal(found.train.x, DIGITS.x[:60])
+    assert np.array_equal(found.train.labels, DIGITS.labels[:60])
+    with pytest.raises(DataError, match="first line is empty"):
+        data.load(write(tmp_path / "a.csv", b"sep=;\n"))
+    with pytest.raises(DataError, match="line 3, column 2: not a pixel"):
+        data.load(write(tmp_path / "a.csv", b"sep=;\n" + text([["1", "x"]], ";", ["label", "pixel0"])))

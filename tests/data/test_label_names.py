@@ -357,3 +357,31 @@ def test_a_missing_name_in_a_frame_is_named_with_its_row(missing, dtype, tmp_pat
         with pytest.raises(DataError, match="frame: row 2, column 'label': a label is missing; expected the name of a"):
             data.from_frame(given)
         assert np.array_equal(data.read_images(given, (28, 28)), X)
+
+
+@pytest.mark.parametrize("names", [("10-19", "20-29"), ("2020-01-08", "2020-01-09"), ("+", "-"), ("<5", ">5")])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_names_without_letters_are_names(names, quote, tmp_path):
+    path = write(tmp_path / "a.csv", (HEADER + "\n" + rows_of([quote + name + quote for name in names] * 6)).encode())
+    found = data.load(path)
+    assert [found.classes[label] for label in found.train.labels] == [*names] * 6
+    assert np.array_equal(data.read_images(path, (8, 8)), X[:12, :64])
+
+
+@pytest.mark.parametrize("label", ["", "?", "-1", "1.5", "1.2.3", "nan", '"1,5"'])
+def test_labels_of_images_to_predict_may_be_anything_and_are_refused_for_training(label, tmp_path):
+    path = write(tmp_path / "a.csv", (HEADER + "\n" + rows_of([label] * 6)).encode())
+    with pytest.raises(DataError, match=r"(line 2|row 1), column 1: (not a label|a label is missing)"):
+        data.load(path)
+    assert np.array_equal(data.read_images(path, (8, 8)), X[:6, :64])
+    write(path, (HEADER + "\n" + f"{label},1,2\n").encode())
+    with pytest.raises(DataError, match="line 2: wrong number of fields"):
+        data.read_images(path, (8, 8))
+
+
+@pytest.mark.parametrize("label", [None, -1.0])
+def test_labels_of_a_parquet_file_to_predict_may_be_anything(label, tmp_path):
+    path = parquet(frame_of([label] * 23 + [2.0]), tmp_path)
+    assert np.array_equal(data.read_images(path, (28, 28)), X)
+    with pytest.raises(DataError, match="row 1, column label"):
+        data.load(path)
