@@ -745,3 +745,14 @@ def test_the_first_line_may_name_the_separator(said, separator, header, tmp_path
         data.load(write(tmp_path / "a.csv", b"sep=;\n"))
     with pytest.raises(DataError, match="line 3, column 2: not a pixel"):
         data.load(write(tmp_path / "a.csv", b"sep=;\n" + text([["1", "x"]], ";", ["label", "pixel0"])))
+
+
+def test_small_images_under_numbers_or_any_names(tmp_path):
+    x = np.arange(27).reshape(3, 9)
+    rows = np.column_stack([np.arange(3), x])
+    path = write(tmp_path / "a.csv", text(rows, header=["", *map(str, range(9))]))
+    assert np.array_equal(read_csv(path, "none", image=True)[0], x)
+    header = ["label", "a", "b", "c", *(f"v{i}" for i in range(6))]
+    found, labels = read_csv(write(path, text(rows, header=header)), image=True)
+    assert np.array_equal(found, x)
+    assert labels.tolist() == [0, 1, 2]
