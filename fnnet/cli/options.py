@@ -159,9 +159,9 @@ class ClassNames(click.ParamType):  # type: ignore[type-arg]
         if not isinstance(value, str):
             return tuple(value)
         if os.path.isfile(value):
-            from fnnet.files.disk import read_bytes
+            from fnnet.files.disk import read_text
 
-            text = read_bytes(value).decode("utf-8-sig", "replace")
+            text = read_text(value)
             names = [line.strip() for line in text.splitlines() if line.strip()]
         else:
             names = [name.strip() for name in value.split(",")]

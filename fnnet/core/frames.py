@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PIXELS: Final = tuple(map(re.compile, PIXEL_NAMES))
 NUMBERED: Final = re.compile(r"(.*?)([0-9]{1,6})", re.DOTALL)
+WIDE: Final = frozenset({"Int128", "UInt128"})
+"""Integers of Polars that NumPy does not have."""
 FILL: Final = "fill them in, or leave their rows out"
 
 
@@ -54,7 +56,8 @@ def numbers_of(problem: str, frame: Any, *, truth: bool = False) -> Array:
     if "" in kinds:
         at = kinds.index("")
         found, fix = str(dtypes[at]), "convert the column, or leave it out"
-        raise ArgumentTypeError(problem, place=_column(names[at]), expected="numbers", found=found, fix=fix)
+        expected = "numbers of at most 64 bits" if found in WIDE else "numbers"
+        raise ArgumentTypeError(problem, place=_column(names[at]), expected=expected, found=found, fix=fix)
     missing = frame.isna().to_numpy().any(axis=0) if hasattr(frame, "isna") else np.array(frame.null_count().row(0))
     if missing.any():
         place, expected = _column(names[int(missing.astype(bool).argmax())]), "a number in every row"
@@ -135,6 +138,6 @@ def _column(name: str) -> str:
 def _kind(dtype: Any) -> str:
     """Return "i" for integers, "f" for floats, "" for all else."""
     kind = getattr(dtype, "kind", None)  # NumPy's, and pandas' own
-    if kind is None and hasattr(dtype, "is_integer"):  # Polars'
+    if kind is None and hasattr(dtype, "is_integer") and str(dtype) not in WIDE:  # Polars'
         return "i" if dtype.is_integer() else "f" if dtype.is_float() else ""
     return {"i": "i", "u": "i", "f": "f"}.get(kind or "", "")

@@ -15,13 +15,12 @@ from typing import Final, NamedTuple, NoReturn
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.data.arff_header import ITEM, Attribute, cells_of, looks_like_arff, read_header, unquoted
-from fnnet.data.arrays import image_shape
+from fnnet.data.arff_header import AS_UTF8, ITEM, Attribute, cells_of, looks_like_arff, read_header, unquoted
 from fnnet.data.bounds import bytes_on_disk
 from fnnet.data.csv_columns import LABELS, OPTION, Columns, columns_of, is_pixel
-from fnnet.data.csv_lines import Lines, blocks, check_line
+from fnnet.data.csv_lines import Lines, blocks, check_line, check_text
 from fnnet.data.csv_numbers import NUMBER, parse
-from fnnet.data.kaggle_csv import assemble, check_images
+from fnnet.data.kaggle_csv import assemble, check_images, shape_of
 from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath
 from fnnet.data.ranges import ranges_in_table
@@ -65,7 +64,8 @@ class Table(NamedTuple):
         """Return the number of a label that is written as `text`; a number of a numeric column as it is."""
         if self.ignored:
             return b"0"
-        name = unquoted(text.decode("utf-8", "replace"))
+        name = unquoted(text.decode("utf-8", "surrogateescape"))
+        check_text(name, f"line {line}", self.path, AS_UTF8)
         if not self.classes:
             return name.encode()
         if name not in self.classes:
@@ -101,13 +101,14 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
             ]
             x, labels, more = assemble(cells, table.columns, lines, wanted.pixel_range)
     notes += [*table.columns.notes, *more]
-    at, shape = os.fsdecode(path), table.columns.shape or image_shape(x.shape[1], wanted.shape)
+    at = os.fsdecode(path)
+    shape, of_shape = shape_of(x, table.columns, at, wanted)
     unit = any(note.code == "unit-pixels" for note in more)
     check_images(x, shape, table.columns, unit=unit, path=path, wanted=wanted)
     labels = None if table.ignored else labels
     by_row, classes = table.columns.shape is not None, tuple(table.classes)
     return Content(
-        x, labels, shape, labels_at=at, shape_at=PLACE, notes=tuple(notes), classes=classes, by_row=by_row,
+        x, labels, shape, labels_at=at, shape_at=PLACE, notes=(*notes, *of_shape), classes=classes, by_row=by_row,
         pixel_ranges=ranges_in_table(x, more, path),
     )  # fmt: skip
 
@@ -192,7 +193,7 @@ def _dense_line(content: bytes, line: int, table: Table) -> bytes:
             return rest + b"," + table.label(name.strip(), line)
         name, _, rest = content.partition(b",")
         return table.label(name.strip(), line) + b"," + rest
-    cells = cells_of(content.decode("utf-8", "replace"))
+    cells = cells_of(content.decode("utf-8", "surrogateescape"))
     if len(cells) != width:
         expected = counted(width, "field")
         refuse(
@@ -201,8 +202,8 @@ def _dense_line(content: bytes, line: int, table: Table) -> bytes:
     for column in table.unread:
         cells[column] = "0"
     if label is not None:
-        cells[label] = table.label(cells[label].encode(), line).decode()
-    return ",".join(cell.replace(",", " ") for cell in cells).encode()
+        cells[label] = table.label(cells[label].encode("utf-8", "surrogateescape"), line).decode()
+    return ",".join(cell.replace(",", " ") for cell in cells).encode("utf-8", "surrogateescape")
 
 
 def _check_sparse(attributes: list[Attribute], table: Table) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from fnnet.data.csv_lines import check_line
+from fnnet.data.csv_lines import check_line, check_text
 from fnnet.data.opened import AGAIN, AnyPath
 from fnnet.data.reader import BINARY
 from fnnet.files.disk import refuse, show_bytes
@@ -20,6 +20,7 @@ ITEM: Final = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 ATTRIBUTE: Final = re.compile(rf"@attribute\s+({ITEM}|[^\s'\"{{][^\s{{]*)\s*(.*)", re.IGNORECASE | re.DOTALL)
 NUMERIC: Final = re.compile(r"(?:numeric|real|integer)\b.*", re.IGNORECASE | re.DOTALL)
 NOMINAL: Final = re.compile(r"\{(.*)\}\s*", re.DOTALL)
+AS_UTF8: Final = "save it as UTF-8"
 FIX: Final = "correct the header"
 CELLS: Final = re.compile(rf"(\s*(?:{ITEM})\s*|[^,]*)(,|\Z)")
 
@@ -65,9 +66,10 @@ def read_header(pieces: Iterator[tuple[int, bytes]], path: AnyPath) -> tuple[lis
 
 def _takes(content: bytes, place: str, attributes: list[Attribute], path: AnyPath) -> bool:
     """Add the column that a line of the header declares to `attributes`; return True if it is the last line."""
-    text = content.decode("utf-8", "replace").strip()
+    text = content.decode("utf-8", "surrogateescape").strip()
     word = text.partition(" ")[0].partition("\t")[0].lower()
     if word == "@attribute":
+        check_text(text, place, path, AS_UTF8)
         attributes.append(_attribute(text, place, path))
     elif text and not text.startswith("%") and word not in ("@relation", "@data"):
         refuse("no line of an ARFF header", path, place, "@attribute or @data", show_bytes(content), FIX)

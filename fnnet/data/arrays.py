@@ -61,7 +61,7 @@ def as_content(
     if labels is not None and labels.ndim:
         _check_axis(x, len(labels), where, name)
     x, notes = rows_of_pixels(x, name, flat)
-    notes += _one_row(x, name, flat)
+    notes += one_row(x.shape[1] if x.ndim == 2 else 0, name, flat)
     stored, found = _as_stored(x, where, name, flat, notes, pixel_range)
     ranges = (found,) if found else ()
     pixels, shape, ink = _in_rows(stored, flat)
@@ -109,10 +109,10 @@ def rows_of_pixels(x: Array, name: str, flat: tuple[int, int] | None) -> tuple[A
     return x.reshape(len(x), pixels), notes
 
 
-def _one_row(x: Array, name: str, flat: tuple[int, int] | None) -> Iterator[Note]:
+def one_row(pixels: int, name: str, flat: tuple[int, int] | None) -> Iterator[Note]:
     """Yield a note if rows of pixels, whose size is not given, are many and no square: those of colours may be."""
-    if x.ndim == 2 and x.shape[1] >= ENOUGH and flat is None and image_shape(x.shape[1])[0] == 1:
-        text = f"{name}: {x.shape[1]:,} pixels do not make a square: an image is taken as one row of them"
+    if pixels >= ENOUGH and flat is None and image_shape(pixels)[0] == 1:
+        text = f"{name}: {pixels:,} pixels do not make a square: an image is taken as one row of them"
         yield Note("one-row", f"{text}; --image-size HxW says otherwise")
 
 

@@ -18,6 +18,7 @@ from fnnet.data.child import Reader, kept
 from fnnet.data.label_names import joined, with_test
 from fnnet.data.listing import entries
 from fnnet.data.opened import AnyPath, Opened
+from fnnet.data.pieces import piece_of, pieces_of
 from fnnet.data.ranges import BYTES
 from fnnet.data.reader import Content, Format, Wanted, joined_ink, size
 from fnnet.data.roles import PARTS
@@ -32,8 +33,6 @@ ROWS: Final = 2048
 """Rows that are unpacked at a time."""
 SIZES: Final = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "FLOAT": 4, "DOUBLE": 8}
 """Parquet's types -> bytes of a number."""
-SHARD: Final = re.compile(r"(.*)-(\d{5})-of-(\d{5})(?:-[0-9a-f]+)?|()(0\d{3,4})")
-"""How hubs name the pieces of a part: train-00000-of-00002, or 0000 in a folder of its own."""
 
 
 def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
@@ -87,7 +86,7 @@ def _read_parts(reader: Reader, file: BufferedReader, path: AnyPath, wanted: Wan
         return reader(file, path, wanted)
     here = Path(os.fsdecode(path))
     with kept():
-        content = _joined(reader, _pieces(here), wanted)
+        content = _joined(reader, pieces_of(here), wanted)
         test = _test_beside(here)
         return with_test(content, _joined(reader, test, wanted), test[0]) if test else content
 
@@ -117,33 +116,6 @@ def _joined(reader: Reader, paths: Sequence[Path], wanted: Wanted) -> Content:
     )
 
 
-def _piece(path: Path) -> tuple[str, int, int] | None:
-    """Return name, number and count of the pieces that a file is one of; a count of 0 if it is not stated."""
-    match = SHARD.fullmatch(path.stem)
-    if not match:
-        return None
-    name, number, count = match.groups()[:3] if match[2] else (*match.groups()[3:], "0")
-    return name, int(number), int(count)
-
-
-def _pieces(path: Path) -> list[Path]:
-    """Return all pieces of the part that a file is a piece of, in order; DataError if one is missing."""
-    own = _piece(path)
-    if not own:
-        return [path]
-    found: dict[int, Path] = {}
-    for each in entries(path.parent):
-        other = _piece(each)
-        if other and each.suffix == path.suffix and (other[0], other[2]) == (own[0], own[2]):
-            found.setdefault(other[1], each)
-    count = own[2] or max(found) + 1
-    missing = [number for number in range(count) if number not in found]
-    if missing:
-        expected, there = f"{counted(count, 'file')} of one part, as the names say", f"{len(found):,}"
-        refuse("a piece is missing", path, "the folder", expected, there, f"fetch number {missing[0]:05} too")
-    return [found[number] for number in range(count)]
-
-
 def _test_beside(path: Path) -> list[Path]:
     """Return the files of the test set beside one of training, by their names or those of their folders."""
     from fnnet.data.layout import part_of  # which needs the table of formats
@@ -156,13 +128,13 @@ def _test_beside(path: Path) -> list[Path]:
     wanted = [word if word != "train" else "test" for word in name]
     inside = [each for folder in folders for each in entries(folder) if each.suffix == path.suffix]
     found = [each for each in inside if _part_named(each) == wanted]
-    return _pieces(found[0]) if found else []
+    return pieces_of(found[0]) if found else []
 
 
 def _part_named(path: Path) -> list[str]:
     """Return the name of a part in pieces, the word for the part as "train", "test" or "val"."""
-    own = _piece(path)
-    pieces = re.split(r"([A-Za-z]+)", own[0] if own else path.stem)
+    own = piece_of(path)
+    pieces = re.split(r"([A-Za-z]+)", own.name if own else path.stem)
     return [PARTS.get(piece.lower(), piece) for piece in pieces]
 
 
@@ -184,10 +156,10 @@ class _Parts:
 FORMATS: Final = (
     Format(
         "Parquet", lambda head, path: head.startswith(PARQUET), _Parts("Parquet"), extra="fnnet[formats]", columns=True,
-        suffixes=(".parquet", ".pq"),
+        pieces=True, suffixes=(".parquet", ".pq"),
     ),
     Format(
         "Arrow", lambda head, path: head.startswith(FILE) or _is_stream(head), _Parts("Arrow"), extra="fnnet[formats]",
-        columns=True, suffixes=(".arrow", ".feather", ".ipc"),
+        columns=True, pieces=True, suffixes=(".arrow", ".feather", ".ipc"),
     ),
 )  # fmt: skip

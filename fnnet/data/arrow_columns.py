@@ -13,13 +13,14 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data import csv_columns
-from fnnet.data.arrays import as_content, as_labels, image_shape
+from fnnet.data.arrays import as_content, as_labels
+from fnnet.data.arrow_types import bytes_of, holds_images, is_list, is_number
 from fnnet.data.bounds import check_expansion
 from fnnet.data.csv_columns import NUMBERS, OPTION, Columns, columns_of, is_header, is_pixel
 from fnnet.data.csv_lines import Lines
 from fnnet.data.csv_numbers import CORRECT, Part, as_pixels, fix_of, part_of, wrong_numbers
 from fnnet.data.grey import opacity_notes
-from fnnet.data.kaggle_csv import assemble
+from fnnet.data.kaggle_csv import assemble, shape_of
 from fnnet.data.label_names import labels_of
 from fnnet.data.many import Pictures, colour_notes_of, joined, read_pictures
 from fnnet.data.notes import Note
@@ -73,7 +74,7 @@ def chosen_columns(schema: Any, path: AnyPath, wanted: Wanted, packed: int, firs
     Raises   DataError if columns are not images and labels, or may be either.
     """
     source = Source(schema, path, wanted, packed, first)
-    found = [field.name for field in schema if _holds_images(field.type) and field.name.lower() not in NAMES]
+    found = [field.name for field in schema if holds_images(field.type) and field.name.lower() not in NAMES]
     if len(set(schema.names)) < len(schema.names):
         source.refuse_columns("column named twice", "each name once", schema.names, "rename one")
     named = [name for name in found if (role := role_of(name)) and not role.labels]
@@ -87,60 +88,20 @@ def chosen_columns(schema: Any, path: AnyPath, wanted: Wanted, packed: int, firs
     return Images(source, found[0]) if found else Table(source)
 
 
-def _holds_images(kind: Any) -> bool:
-    return _bytes_of(kind) is not None or _numbers_of(kind) is not None
-
-
-def _bytes_of(kind: Any) -> str | None:
-    """Return the field of a column that holds packed pictures, "" for the column itself; None if none does."""
-    from pyarrow import types
-
-    if types.is_binary(kind) or types.is_large_binary(kind):
-        return ""
-    if types.is_struct(kind):
-        fields = [kind.field(number) for number in range(kind.num_fields)]
-        return next((each.name for each in fields if each.name == "bytes" and _bytes_of(each.type) == ""), None)
-    return None
-
-
-def _numbers_of(kind: Any) -> Any:
-    """Return the type of the numbers in lists; None for other types."""
-    from pyarrow import types
-
-    if hasattr(kind, "storage_type"):
-        kind = kind.storage_type
-    if not _is_list(kind):
-        return None
-    while _is_list(kind):
-        kind = kind.value_type
-    return kind if _is_number(kind) or types.is_boolean(kind) else None
-
-
-def _is_list(kind: Any) -> bool:
-    from pyarrow import types
-
-    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
-
-
-def _is_number(kind: Any) -> bool:
-    from pyarrow import types
-
-    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
-
-
-def _numbers(array: Any, name: str, first: int, source: Source, label: bool = False) -> Array:
-    """Return the numbers of a column; DataError for an empty cell and for anything else."""
+def _numbers(array: Any, name: str, first: int, source: Source, label: bool = False, each: int = 1) -> Array:
+    """Return the numbers of a column, `each` of a row; DataError for an empty cell and for anything else."""
     from pyarrow import types
 
     if types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    if not _is_number(array.type):
+    if not is_number(array.type):
         expected = "integers, floats or truth values"
         fix = f"{NUMBERS}, or {OPTION}" if label else "store numbers from 0 to 255"
         refuse("not numbers", source.path, f"column {name}", expected, array.type, fix)
     if array.null_count:
-        row = source.first + first + int(np.argmax(np.asarray(array.is_null())))
-        place = f"row {row}, column {name}"
+        row, at = divmod(int(np.argmax(np.asarray(array.is_null()))), each)
+        number = f", number {at + 1} of the list" if each > 1 else ""
+        place = f"row {source.first + first + row}, column {name}{number}"
         refuse("an empty cell", source.path, place, "a number", "null", "fill it or remove the row")
     found: Array = array.to_numpy(zero_copy_only=False)
     return found
@@ -209,8 +170,8 @@ class Table:
         if self.texts:
             at = self.there[columns.labels_at[0]]
             labels, named = labels_of(self.texts, source.path, at, source.wanted)
-        shape = columns.shape or image_shape(x.shape[1], source.wanted.shape)
-        told = (*columns.notes, *notes)
+        shape, of_shape = shape_of(x, columns, os.fsdecode(source.path), source.wanted)
+        told = (*columns.notes, *notes, *of_shape)
         names = class_names(source.schema, self.there[columns.label_at]) if columns.label_at is not None else ()
         names = named if self.texts else names
         return Content(
@@ -224,6 +185,8 @@ class Table:
         values = np.zeros((batch.num_rows, columns.width))
         for column in self.at:
             name = self.there[column]
+            if column == columns.label_at and source.wanted.images_alone:
+                continue
             if column == columns.label_at and (texts := _texts(batch.column(name), name, first, source)) is not None:
                 self.texts += texts
                 continue
@@ -276,7 +239,7 @@ class Images:
         """Return the images, with their labels if they are wanted."""
         source, labels, parts = self.source, list[Array](), list[Any]()
         texts = list[str]()
-        rows, packed = 0, _bytes_of(source.schema.field(self.images).type)
+        rows, packed = 0, bytes_of(source.schema.field(self.images).type)
         for batch in batches:
             column = batch.column(self.images)
             if self.labels is not None:
@@ -352,18 +315,21 @@ class Images:
                 refuse("axes in another order", source.path, self.images, "rows of pixels", found, "reorder them")
         else:
             known = self._told_shape(column.type)
-        while _is_list(column.type):
+        while is_list(column.type):
             lengths = np.unique(column.value_lengths().to_numpy(zero_copy_only=False))
             if column.null_count or len(lengths) != 1 or not lengths[0]:
                 place = f"rows {source.first + first} to {source.first + first + rows - 1}, column {self.images}"
-                found = "null" if column.null_count else f"lists of {', '.join(map(str, lengths[:4].tolist()))}"
+                found = f"lists of {', '.join(map(str, lengths[:4].tolist()))}"
+                if column.null_count:
+                    row = int(np.argmax(np.asarray(column.is_null()))) // math.prod(shape)
+                    place, found = f"row {source.first + first + row}, column {self.images}", "null"
                 refuse("images differ in size", source.path, place, "lists of one length", found, "scale them alike")
             shape.append(int(lengths[0]))
             column = column.flatten()
         if known and math.prod(known) != math.prod(shape):
             expected, found = f"as many numbers as {tuple(known)} has", f"lists of {', '.join(map(str, shape))}"
             refuse("tensors of another size", source.path, self.images, expected, found, "store lists of rows")
-        return _numbers(column, self.images, first, source).reshape(rows, *(known or shape))
+        return _numbers(column, self.images, first, source, each=math.prod(shape)).reshape(rows, *(known or shape))
 
     def _told_shape(self, kind: Any) -> tuple[int, ...] | None:
         """Return the shape of tensors of a type that pyarrow does not know, as Ray's: its description may say it.
@@ -373,7 +339,7 @@ class Images:
         """
         source = self.source
         about = source.schema.field(self.images).metadata or {}
-        if EXTENSION not in about or _is_list(kind.value_type):
+        if EXTENSION not in about or is_list(kind.value_type):
             return None
         try:
             told = json.loads(about.get(DESCRIPTION, b""))

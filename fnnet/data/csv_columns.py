@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from fnnet.core.params import Array
+from fnnet.data.csv_lines import check_text
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import NO_COLUMN, Wanted
@@ -27,6 +28,12 @@ ROW_NAMES: Final = re.compile(r"id|image[ _]?id|index|row[ _.]?names?|unnamed: [
 PIXELS: Final = tuple(map(re.compile, PIXEL_NAMES))
 NUMBERED: Final = re.compile(r"([a-z_ .-]*)([0-9]{1,6})")
 """Names that any columns may have: numbers behind one word, as V1, V2... by R, or alone, as pandas writes them."""
+PAIR: Final = re.compile(r"([^0-9]*)([0-9]{1,4})([^0-9]+)([0-9]{1,4})([^0-9]*)")
+"""Names with two numbers, of a row and a column if each row is an image: r0c0, x0_y0, (0, 0)."""
+ROWS, COLUMNS = ("r", "row", "h", "y"), ("c", "col", "column", "w", "x")
+"""Words before the number of a row and that of a column."""
+WHOLE: Final = re.compile(r"\s*([0-9]{1,6})(?:\.0*)?\s*")
+"""A number of a column; floats are written with a point."""
 IS_NUMBER: Final = re.compile(r"\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*")
 READ_AS_NAME: Final = re.compile(r"(X?[0-9]+(?:\.[0-9]+)?)(?:\.|_duplicated_)([0-9]{1,6})")
 SEPARATED: Final = "commas, semicolons, tabs or blanks"
@@ -88,15 +95,23 @@ class _First(NamedTuple):
         place = self.place if column is None else f"{self.place}, column {column + 1}"
         refuse(problem, self.path, place, expected, found, fix)
 
+    def check_text(self, columns: Iterable[int]) -> None:
+        """Raise DataError for the name of one of these columns that is not UTF-8."""
+        for column in columns:
+            check_text(self.cells[column], f"{self.place}, column {column + 1}", self.path)
 
-def columns_of(cells: list[str], place: str, path: AnyPath, wanted: Wanted, named: bool = False) -> Columns:
+
+def columns_of(
+    cells: list[str], place: str, path: AnyPath, wanted: Wanted, named: bool = False, quoted: bool = False
+) -> Columns:
     """Return what the columns are.
 
     named    True if the cells are names in any case, False if the values of a first image are possible.
+    quoted   True if all of them are in quotes, and no cell below is: they are names, perhaps made of an image.
     Raises   DataError for unknown names and for numbers of columns that images cannot have.
     """
-    header = named or is_header(cells)
-    names = [cell.strip().lower() for cell in cells] if header else []
+    header = named or quoted or is_header(cells)
+    names = _names(cells) if header else []
     first = _First(cells, names, place, path, wanted)
     if not named and made_of_an_image(cells):
         fix = "write the file from a table that was read without a header (pandas: header=None)"
@@ -115,6 +130,13 @@ def columns_of(cells: list[str], place: str, path: AnyPath, wanted: Wanted, name
     return _by_count({(column,): column for column in range(len(cells)) if column != told}, first, told, [])
 
 
+def _names(cells: list[str]) -> list[str]:
+    """Return names in lower case, those that are numbers as 0, 1... if all of these are whole."""
+    names = [cell.strip().lower() for cell in cells]
+    whole = all(map(WHOLE.fullmatch, filter(IS_NUMBER.fullmatch, names)))
+    return [WHOLE.sub(r"\1", name) if WHOLE.fullmatch(name) else name for name in names] if whole else names
+
+
 def _name_at_an_end(cells: list[str]) -> int | None:
     """Return the first or the last column if it alone holds a name, which is then the label; else None."""
     texts = [column for column, cell in enumerate(cells) if not IS_NUMBER.fullmatch(cell)]
@@ -126,7 +148,8 @@ def _name_at_an_end(cells: list[str]) -> int | None:
 
 def is_header(cells: list[str]) -> bool:
     """Return True if a first line names or numbers the columns."""
-    if _numbers_columns(cells) or not any(map(IS_NUMBER.fullmatch, cells)):
+    inside = (cells, cells[1:], cells[:-1]) if len(cells) > ENOUGH else (cells,)
+    if any(map(_numbers_columns, inside)) or not any(map(IS_NUMBER.fullmatch, cells)):
         return True
     names = [cell.strip().lower() for cell in cells]
     if not names[0]:
@@ -137,10 +160,18 @@ def is_header(cells: list[str]) -> bool:
 
 
 def _numbers_columns(cells: list[str], least: int = COUNTED) -> bool:
-    """Return True if these cells number the columns, as pandas writes columns without names."""
-    return len(cells) >= least and any(
-        cells == [str(number) for number in range(start, start + len(cells))] for start in (0, 1)
-    )
+    """Return True if these cells number the columns, as pandas writes columns without names.
+
+    They do if they count up from 0 or 1, or if there are ENOUGH, all different, without gaps, in any order: no image
+    has so many values, each of them once.
+    """
+    matches = [WHOLE.fullmatch(cell) for cell in cells]
+    numbers = [int(match[1]) for match in matches if match]
+    if len(numbers) < max(least, len(cells)):
+        return False
+    first, count = min(numbers), len(numbers)
+    in_order = first < 2 and numbers == [*range(first, first + count)]
+    return in_order or (count >= ENOUGH and len({*numbers}) == count == max(numbers) - first + 1)
 
 
 def made_of_an_image(cells: list[str]) -> bool:
@@ -178,6 +209,8 @@ def _told(first: _First) -> int | None:
     elif choice.isascii() and choice.isdigit() and len(choice) < 7 and 1 <= int(choice) <= width:
         found.add(int(choice) - 1)
     if len(found) != 1:
+        if not choice.isascii():
+            first.check_text(range(width))
         expected = "first, last, none, a name in the header, or " + f"1 to {width}"
         problem = "two columns may be meant by --label-column" if found else NO_COLUMN
         first.refuse(problem, expected, repr(choice), "name another, or say its number")
@@ -189,6 +222,7 @@ def _by_name(first: _First, told: int | None) -> Columns:
     row_names: list[int] = []
     others: list[int] = []
     families: dict[int | str, Pixels] = {}
+    in_pairs = first.wanted.image and 2 * sum(map(bool, map(PAIR.fullmatch, first.names))) > len(first.names)
     for column, name in enumerate(first.names):
         if column == told:
             continue
@@ -196,7 +230,7 @@ def _by_name(first: _First, told: int | None) -> Columns:
             labels.append(column)
         elif ROW_NAMES.fullmatch(name) or (not name and column == 0):
             row_names.append(column)
-        elif (found := _family(name)) is None:
+        elif (found := _family(name, in_pairs)) is None:
             others.append(column)
         else:
             pixels = families.setdefault(found[0], {})
@@ -208,24 +242,54 @@ def _by_name(first: _First, told: int | None) -> Columns:
     if told is None and first.wanted.label_column is None and labels:
         told = labels.pop()
     notes = [_passed_over(first.cells[column], column, column in labels) for column in sorted([*labels, *row_names])]
-    if first.wanted.image and not any(isinstance(family, int) for family in families) and (others or len(families) > 1):
+    only_numbered = first.wanted.image and not (in_pairs or any(isinstance(family, int) for family in families))
+    if only_numbered and (others or len(families) > 1):
         inside = sorted([*others, *(column for each in families.values() for column in each.values())])
         return _by_count({(column,): column for column in inside}, first, told, notes)
     _check_names(first, families, others, told)
     [(family, pixels)] = families.items()
+    pixels = _by_row(str(family), pixels)
     spans = [max(numbers) - min(numbers) + 1 for numbers in zip(*pixels, strict=True)]
     if math.prod(spans) != len(pixels):
         expected = f"{math.prod(spans)} columns, without gaps"
         first.refuse("pixel columns missing", expected, len(pixels), KAGGLE)
-    if isinstance(family, int):
-        _check_order(first, pixels, spans)
+    if isinstance(family, int) or (in_pairs and min(spans) > 1):
+        _check_order(first, pixels, spans, str(family))
         columns = _columns(first, [pixels[number] for number in sorted(pixels)], told, notes)
         return columns._replace(sure=True, shape=(spans[0], spans[1]) if len(spans) == 2 else None)
     return _by_count(pixels, first, told, notes)
 
 
-def _check_order(first: _First, pixels: Pixels, spans: list[int]) -> None:
-    """Raise DataError where names such as pixel_1_0 stand in the order of their second numbers, which may be rows."""
+def _words(family: str) -> tuple[str, str]:
+    """Return the words before both numbers of a name.
+
+    >>> _words("pixel_x#_y#"), _words("(#, #)")
+    (('x', 'y'), ('', ''))
+    """
+    one, two, *_ = [(re.findall("[a-z]+", part) or [""])[-1] for part in (*family.split("#"), "")]
+    return one, two
+
+
+def _by_row(family: str, pixels: Pixels) -> Pixels:
+    """Return pixels by the numbers in their names, that of the row first; x0_y0 and c0r0 say that it is the second."""
+    one, two = _words(family)
+    column_first = one in COLUMNS and two in ROWS
+    return {numbers[::-1]: column for numbers, column in pixels.items()} if column_first else pixels
+
+
+def _check_order(first: _First, pixels: Pixels, spans: list[int], family: str) -> None:
+    """Raise DataError where names such as pixel_1_0 stand in the order of their second numbers, which may be rows.
+
+    Some call the row x: where x0_y0 does not go along the rows, either may be.
+    """
+    if {*_words(family)} == {"x", "y"}:
+        if [*pixels] != sorted(pixels):
+            found = ", ".join(repr(first.names[column]) for column in [*pixels.values()][:2])
+            expected, fix = "x0_y0, x1_y0..., along the rows", "name the columns pixel_ROW_COLUMN"
+            first.refuse("x may be the row or the column", expected, found, fix)
+        return
+    if {*_words(family)} <= {*ROWS, *COLUMNS}:
+        return
     if len(spans) < 2 or min(spans) == 1 or first.wanted.transpose is not None:
         return
     by_second = sorted(pixels, key=lambda numbers: numbers[::-1])
@@ -241,11 +305,17 @@ def is_pixel(name: str) -> bool:
     return any(each.fullmatch(name.strip().lower()) for each in PIXELS)
 
 
-def _family(name: str) -> tuple[int | str, tuple[int, ...]] | None:
-    """Return which kind of names of pixels a name is, or the word before its number, and its numbers."""
+def _family(name: str, in_pairs: bool) -> tuple[int | str, tuple[int, ...]] | None:
+    """Return which kind of names of pixels a name is, or the words beside its numbers, and its numbers.
+
+    in_pairs   True if names of any words may have two numbers.
+    """
     for kind, each in enumerate(PIXELS):
         if match := each.fullmatch(name):
             return kind, tuple(map(int, match.groups()))
+    pair = PAIR.fullmatch(name) if in_pairs else None
+    if pair:
+        return f"{pair[1]}#{pair[3]}#{pair[5]}", (int(pair[2]), int(pair[4]))
     numbered = NUMBERED.fullmatch(name)
     return (numbered[1], (int(numbered[2]),)) if numbered else None
 
@@ -260,13 +330,14 @@ def _check_names(first: _First, families: dict[int | str, Pixels], others: Seque
             first.refuse("no pixel columns", expected, "both kinds of names", KAGGLE)
         others = sorted([*others, *found])
     if others:
+        first.check_text(others)
         name = first.cells[others[0]][:40]
         fix = "rename or remove the column"
         if not families and len(others) < SEVERAL:
             fix = NO_PIXELS
         elif len(others) == 1 and told is None:
             fix = f"if it is the labels, say --label-column {others[0] + 1}, or {fix}"
-        elif len(others) > 1 and not any(isinstance(family, int) for family in families):
+        elif len(others) > 1 and not (first.wanted.image or any(isinstance(family, int) for family in families)):
             fix = "tables are not read yet; if each row is an image, say --image"
         first.refuse("unknown column", expected, repr(name), fix, others[0])
     if not families:

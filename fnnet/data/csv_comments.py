@@ -18,7 +18,7 @@ MARK: Final = b"#"
 
 
 def behind_comments(pieces: Iterator[tuple[int, bytes]], path: AnyPath) -> tuple[int, bytes, list[Note]]:
-    """Return the first line that is not a comment and what follows, with the number of that line, and a note of comments.
+    """Return the first line that is not a comment and what follows, with its number, and a note of comments.
 
     The last comment names the columns if it has as many names as the first row has cells; its # is then taken off.
     Raises   DataError for a comment that has as many cells without being names: it may be a row.
@@ -38,7 +38,8 @@ def behind_comments(pieces: Iterator[tuple[int, bytes]], path: AnyPath) -> tuple
     row, names = block.partition(b"\n")[0], last.lstrip(b"# \t")
     check_line(row, line, path)
     lines = Lines(separator_of(row, line, path), path)
-    cells, found = lines.cells(row, line), names.decode("utf-8", "replace").split(lines.separator.strip(" ") or None)
+    text = names.decode("utf-8", "surrogateescape")
+    cells, found = lines.cells(row, line), text.split(lines.separator.strip(" ") or None)
     named = len(cells) == len(found) > 1 and not is_header(cells)
     if named and not is_header(found):
         expected = "a comment, or the names of the columns"

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple, Protocol
 
+from fnnet.data.kinds import AS_UTF8
 from fnnet.data.opened import AnyPath
 from fnnet.files.disk import refuse, show_bytes
 
@@ -17,6 +18,8 @@ MARK: Final = b"\xef\xbb\xbf"
 MAX_LINE: Final = 65536
 SAVE: Final = "save it as CSV (comma separated, UTF-8)"
 DECIMAL_COMMA: Final = re.compile(r"\s*[-+]?[0-9]*,[0-9]+([eE][-+]?[0-9]+)?\s*")
+NOT_UTF8: Final = frozenset(map(chr, range(0xDC80, 0xDD00)))
+"""What stands for each byte that is not UTF-8."""
 SEPARATORS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", " ": "blanks"}
 """What may separate the cells of a line, and its name in messages."""
 
@@ -39,8 +42,8 @@ class Lines(NamedTuple):
     path: AnyPath
 
     def cells(self, content: bytes, line: int) -> list[str]:
-        """Return the cells of line number `line`; quotes are taken off."""
-        text = content.decode("utf-8", "replace")
+        """Return the cells of line number `line`; quotes are taken off. Bytes that are not UTF-8 become surrogates."""
+        text = content.decode("utf-8", "surrogateescape")
         blanks = self.separator == " "
         text = text.replace("\t", " ").strip(" ") if blanks else text
         try:
@@ -126,6 +129,15 @@ def separator_of(first: bytes, line: int, path: AnyPath) -> str:
     if "," in text:
         return ","
     return next((each for each in (";", "\t") if each in text), " " if len(text.split()) > 1 else ",")
+
+
+def check_text(cell: str, place: str, path: AnyPath, fix: str = AS_UTF8) -> str:
+    """Return a cell that matters; DataError if it is not UTF-8: two names in another code could become one."""
+    if not cell.isascii() and not NOT_UTF8.isdisjoint(cell):
+        at = next(number for number, each in enumerate(cell) if each in NOT_UTF8)
+        found = f"the bytes {show_bytes(cell[max(0, at - 4) :].encode('utf-8', 'surrogateescape'))}"
+        refuse("text is not UTF-8", path, place, "UTF-8", found, fix)
+    return cell
 
 
 def decimal_comma(cell: str, place: str, path: AnyPath) -> None:

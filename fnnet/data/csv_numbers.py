@@ -11,7 +11,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.csv_columns import LETTER, NUMBERS, OPTION, Columns
-from fnnet.data.csv_lines import MARK, MAX_LINE, Lines, check_line, decimal_comma
+from fnnet.data.csv_lines import MARK, MAX_LINE, Lines, check_line, check_text, decimal_comma
 from fnnet.data.opened import AnyPath
 from fnnet.data.ranges import remedy
 from fnnet.errors import DataError, counted
@@ -21,6 +21,8 @@ CORRECT: Final = "correct the cell"
 LONGEST: Final = 60
 """Characters of a number: Python refuses to convert thousands of digits."""
 NUMBER: Final = re.compile(r"[ \t]*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,4})?[ \t]*")
+DAMAGED: Final = re.compile(r"[\s?\"]*|[-+.,\s]*[0-9][0-9.,\s]*")
+"""A number with what no number has in its place, and what stands for nothing; neither has a letter."""
 IN_NUMBERS: Final = np.isin(np.arange(256), list(b"0123456789.eE+-,\n\t "))
 """The bytes of lines that hold only numbers."""
 VALUES: Final = {str(value): float(value) for value in range(256)}
@@ -171,13 +173,18 @@ def _parse_cells(block: bytes, line: int, columns: Columns, lines: Lines) -> Arr
 
 
 def is_name(cell: str) -> bool:
-    """Return True if a cell may be the name of a class: it is not a number, and has a letter."""
-    return not NUMBER.fullmatch(cell) and LETTER.search(cell) is not None
+    """Return True if a cell may be the name of a class: it is neither a number, also a damaged one, nor missing.
+
+    >>> [cell for cell in ("cat", "10-19", "+", "-1", "1,5", "1.2.3", "?", "") if is_name(cell)]
+    ['cat', '10-19', '+']
+    """
+    return not NUMBER.fullmatch(cell) and (LETTER.search(cell) is not None or not DAMAGED.fullmatch(cell))
 
 
 def _number(cell: str, column: int, line: int, columns: Columns, lines: Lines) -> float:
     """Return the value of a cell; DataError if neither a pixel nor, in a column of labels, a label can have it."""
     place = f"line {line}, column {column + 1}"
+    check_text(cell, place, lines.path)
     if lines.separator != "," and re.search("[0-9],[0-9]", cell):
         decimal_comma(cell, place, lines.path)
     value = float(cell) if len(cell) <= LONGEST and NUMBER.fullmatch(cell) else -2.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -22,6 +23,8 @@ from fnnet.files.disk import refuse
 
 DIGITS: Final = tuple("0123456789")
 PLAIN: Final = Preprocessing()
+NUMBER: Final = re.compile(r"0|[-+]?[1-9][0-9]{0,8}")
+"""A name that is a number: labels of two classes are often -1 and +1."""
 COLUMNS: Final = "number of columns differs from that of the classes"
 TEN_FOR_ZERO: Final = "--first-label 1 --class-names 1,2,3,4,5,6,7,8,9,0"
 BOTH: Final[tuple[str, ...]] = ("training", "test")
@@ -100,19 +103,25 @@ def dataset_of(
 def numbered(content: Content, classes: tuple[str, ...], source: str, first: int = 0) -> tuple[Content, list[Note]]:
     """Return what a file of numbers holds with its labels as places in `classes`, and a note if they were that already.
 
-    Classes whose names are numbers are found by these: a label of 3 is the class called 3, wherever it stands; if all
-    labels could be places as well, that is noted. The columns of one-hot labels are places.
+    Classes whose names are numbers are found by these: a label of 3 is the class called 3, wherever it stands, and -1
+    that called -1; if all labels could be places as well, that is noted. The columns of one-hot labels are places.
     first   the label of the first class: labels are then places, whatever the names are; 0 if it is not given.
     Raises   DataError for any other label.
     """
     parts = labelled(content)
     by_place = first or _plain(classes, first) or any(part.one_hot for part, _ in parts)
-    if by_place or not all(name.isascii() and name.isdecimal() and str(int(name)) == name for name in classes):
+    places = places_by_number(classes)
+    if by_place or not places:
         return content, placed(classes, source, first)
-    places = {int(name): place for place, name in enumerate(classes)}
     found = _renumbered(content, places, classes)
     labels = {label for _, each in parts for label in np.unique(each).tolist()}
     return found, _doubtful(labels, classes, source)
+
+
+def places_by_number(classes: Sequence[str]) -> dict[int, int]:
+    """Return the number that each class is called -> its place; nothing if one is called otherwise."""
+    numbers = [int(name) for name in classes if NUMBER.fullmatch(name)]
+    return dict(zip(numbers, range(len(classes)), strict=True)) if len({*numbers}) == len(classes) else {}
 
 
 def labelled(content: Content) -> list[tuple[Content, Array]]:

@@ -9,14 +9,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from fnnet.core.frames import is_frame, is_truth, names_of, numbers_of
+from fnnet.core.frames import WIDE, is_frame, is_truth, names_of, numbers_of
 from fnnet.core.params import Array
-from fnnet.data.arrays import image_shape
 from fnnet.data.csv_columns import NUMBERS, Columns, columns_of
 from fnnet.data.csv_lines import Lines
 from fnnet.data.csv_numbers import CORRECT, Part, as_pixels, fix_of, part_of, wrong_numbers
-from fnnet.data.kaggle_csv import assemble, check_images
-from fnnet.data.label_names import labels_of
+from fnnet.data.kaggle_csv import assemble, check_images, shape_of
+from fnnet.data.label_names import FIX, labels_of
 from fnnet.data.notes import Note
 from fnnet.data.ranges import LEVELS, ranges_in_table
 from fnnet.data.reader import Content, Wanted
@@ -76,7 +75,7 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
         return _read_lists(frame, wanted)
     columns = columns_of(names, "the columns", FRAME, wanted, named=True)
     read = columns.read()
-    frame, texts = _without_names(frame, columns)
+    frame, texts = _without_names(frame, columns, labelled=wanted.labelled)
     numbers = _numbers(frame, read, columns)
     inside = _inside(columns, read)
     truth = [is_truth(dtype) for dtype in frame.dtypes]
@@ -89,10 +88,11 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
     classes: tuple[str, ...] = ()
     if texts:
         labels, classes = labels_of(texts, FRAME, names[columns.labels_at[0]], wanted)
-    shape = columns.shape or image_shape(x.shape[1], wanted.shape)
+    shape, of_shape = shape_of(x, columns, FRAME, wanted)
     unit = any(note.code == "unit-pixels" for note in notes)
     check_images(x, shape, columns, unit=unit, path=FRAME, wanted=wanted)
-    notes = [*columns.notes, *notes]
+    notes = [*columns.notes, *notes, *of_shape]
+    labels = labels if wanted.labelled or columns.label_at is None else None
     return Content(
         x, labels, shape, labels_at=FRAME, shape_at="the columns", notes=tuple(notes), by_row=columns.shape is not None,
         classes=classes, named=bool(classes), pixel_ranges=(LEVELS,) if scaled else ranges_in_table(x, notes, FRAME),
@@ -124,28 +124,41 @@ def _read_lists(frame: Any, wanted: Wanted) -> Content:
     return columns.read(iter(table.select(list(columns.names)).to_batches(ROWS)))
 
 
-def _without_names(frame: Any, columns: Columns) -> tuple[Any, list[str]]:
+def _without_names(frame: Any, columns: Columns, *, labelled: bool) -> tuple[Any, list[str]]:
     """Return a frame with 0 for labels that are names, truth values, or numbers as text or categories, and them.
 
-    None where the labels are numbers, or may be either of two columns; missing ones are left to the error of numbers.
+    None where the labels are numbers, or may be either of two columns. Labels that are not wanted become 0, whatever
+    they are.
+    Raises   DataError for a name that is missing.
     """
     if columns.label_at is None:
         return frame, []
     pandas = _is_pandas(frame)
+    if not labelled:
+        return _with_zeros(frame, columns.label_at), []
     series = frame.iloc[:, columns.label_at] if pandas else frame[:, columns.label_at]
     if getattr(series.dtype, "kind", "O") not in "OTUSb" or (not pandas and series.dtype.is_numeric()):
         return frame, []
     values = series.tolist() if pandas else series.to_list()
+    missing = (series.isna() if pandas else series.is_null()).to_numpy()
+    if missing.any() and any(isinstance(each, str) for each in values):
+        place = f"row {int(missing.argmax())}, column {str(series.name)[:40]!r}"
+        refuse("a label is missing", FRAME, place, "the name of a class", "a missing value", FIX)
     truth = [isinstance(each, bool) for each in values]
     if not (all(isinstance(each, (str, int)) for each in values) and len({*truth}) == 1):
         return frame, []
-    zeros = np.zeros(len(values), np.int64)
-    if pandas:
+    return _with_zeros(frame, columns.label_at), [str(each) for each in values]
+
+
+def _with_zeros(frame: Any, column: int) -> Any:
+    """Return a frame with 0 in a column."""
+    zeros = np.zeros(len(frame), np.int64)
+    if _is_pandas(frame):
         frame = frame.copy(deep=False)
-        frame.isetitem(columns.label_at, zeros)
-    else:
-        frame = frame.with_columns(series.__class__(series.name, zeros))
-    return frame, [str(each) for each in values]
+        frame.isetitem(column, zeros)
+        return frame
+    series = frame[:, column]
+    return frame.with_columns(series.__class__(series.name, zeros))
 
 
 def _numbers(frame: Any, read: list[int], columns: Columns) -> Array:
@@ -155,8 +168,8 @@ def _numbers(frame: Any, read: list[int], columns: Columns) -> Array:
             label = frame.iloc[:, [at]] if _is_pandas(frame) else frame[:, [at]]
             numbers_of("labels are not numbers", label, truth=True)
         except ArgumentTypeError as error:
-            missing = error.found == "missing values"
-            raise error if missing else error.at(error.where, fix=NUMBERS) from None
+            convertible = error.found == "missing values" or error.found in WIDE
+            raise error if convertible else error.at(error.where, fix=NUMBERS) from None
     numbers = frame.iloc[:, read] if _is_pandas(frame) else frame[:, read]
     return numbers_of("pixels are not numbers", numbers, truth=True)
 

@@ -152,18 +152,20 @@ def from_frame(
     """
     from fnnet.data.frames import FRAME, naming_arguments, read_frame, with_arguments
 
-    order = order_of(FRAME, [], reading.transpose, preprocessing and preprocessing.transpose)
-    reading = reading._replace(transpose=order.transpose)
-    known = preprocessing and preprocessing._replace(transpose=bool(order.transpose))
+    given = reading.transpose
+    order = order_of(FRAME, [], given, preprocessing and preprocessing.transpose)
     shape = flat and flat[::-1] if order.transpose else flat
     with naming_arguments():
         classes = check_classes(classes)
-        wanted = Wanted(True, shape, reading.label_column, reading.image, names=classes)
-        signed = known is not None and known.signed
+        wanted = Wanted(True, shape, reading.label_column, reading.image, order.transpose, names=classes)
+        signed = preprocessing is not None and preprocessing.signed
         content = in_one_range(lambda given: read_frame(frame, wanted._replace(pixel_range=given)), FRAME, signed)
         _check_several(content, FRAME)
         classes = content.classes or classes
         check_first_index(reading.first_index, "a frame")
+        order = Order(False) if content.by_row and given is None else order
+        reading = reading._replace(transpose=order.transpose)
+        known = preprocessing and preprocessing._replace(transpose=bool(order.transpose))
         found = _measured(FRAME, FRAME, content, classes, reading, known, lambda note: None, order.notes)
     found = found._replace(notes=tuple(map(with_arguments, found.notes)), numbered=not content.classes)
     for note in found.notes:
@@ -267,7 +269,7 @@ def read_images(
     stored = shape[::-1] if preprocessing.transpose else shape
     wanted = Wanted(
         labelled=False, shape=stored, label_column=label_column, image=image, transpose=preprocessing.transpose,
-        first_index=first_index, resize=preprocessing.resize, known=True,
+        first_index=first_index, resize=preprocessing.resize, known=True, images_alone=True,
     )  # fmt: skip
     read = read_frame if is_frame(path) else formats.read
     with naming_arguments() if is_frame(path) else nullcontext():

@@ -63,7 +63,7 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
 
 
 def _names(archive: Any, found: dict[str, Any], chosen: list[Any]) -> dict[str, list[str] | None]:
-    """Return each dataset and attribute of the names of classes -> what it holds; None if it is no text."""
+    """Return each dataset and attribute of the names of classes -> what it holds; None if it is something else."""
     names = {name: texts_in(found[name][()]) if _is_text(found[name]) else None for name in named_so(found)}
     for each in (archive, *chosen):
         for name in named_so(each.attrs):

@@ -14,7 +14,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.arff_header import looks_like_arff
-from fnnet.data.arrays import image_shape
+from fnnet.data.arrays import image_shape, one_row
 from fnnet.data.csv_columns import KAGGLE, OPTION, Columns, columns_of
 from fnnet.data.csv_comments import behind_comments
 from fnnet.data.csv_label import label_column
@@ -33,6 +33,9 @@ from fnnet.files.disk import looks_like_html, refuse, show_bytes
 
 START: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:[\s\w\"'+\-.,;\x80-\xff]|#(?![!?]|define|include)|\Z)")
 """What a header, a number or a comment may start with, after UTF-8's mark."""
+QUOTED: Final = re.compile(rb'(?:[ \t,;]*+"(?:[^"\n]|"")*+")++[ \t]*+')
+"""Cells that are all in quotes."""
+SAID: Final = re.compile(rb'"?sep=([,;\t])"?[,;\t]*\n', re.IGNORECASE)
 PIECE: Final = 2**17
 """Bytes that are read at a time. With 2**18, arrays are large enough for the system to take them back and clear them
 each time, which doubled the time; 2**16 took a quarter more."""
@@ -69,13 +72,14 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     with unpacked(file, path) as source:
         pieces = blocks(source, path, PIECE)
         line, block, comments = behind_comments(pieces, path)
+        said, line, block = _separator_said(line, block, pieces)
         first, _, rest = block.partition(b"\n")
         check_line(first, line, path)
-        lines, place = Lines(separator_of(first, line, path), path), f"line {line}"
+        lines, place = Lines(said or separator_of(first, line, path), path), f"line {line}"
         cells = lines.cells(first, line)
         if not any(cells):
             refuse("first line is empty", path, place, "a header or numbers", show_bytes(first), KAGGLE)
-        columns = columns_of(cells, place, path, wanted)
+        columns = columns_of(cells, place, path, wanted, quoted=_alone_quoted(first, rest))
         if columns.header:
             after, block = first_of(itertools.chain([(line + 1, rest)], pieces), lines.separator == "\t")
             if _names_rows(block, after, columns.width, lines):
@@ -85,7 +89,8 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         else:
             after = line
         texts = None if columns.label_at is None else Texts(columns.label_at, columns.width, lines)
-        if texts and texts.begins_with_name(block, after):
+        passed_over = texts and wanted.images_alone and texts.begins_without_label(block, after)
+        if texts and (passed_over or texts.begins_with_name(block, after)):
             block, pieces = texts.taken(block, after), texts.all_taken(pieces)
         parts = [parse(block, after, columns, lines)]
         parts += [parse(block, line, columns, lines) for line, block in pieces]
@@ -96,16 +101,32 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         notes.append(Note("separator", f"{os.fsdecode(path)}: cells are separated by {SEPARATORS[lines.separator]}"))
     x, labels, more = assemble(parts, columns, lines, wanted.pixel_range)
     classes: tuple[str, ...] = ()
-    if texts and texts.found:
+    if passed_over:
+        labels = None
+    elif texts and texts.found:
         labels, classes = labels_of(texts.found, path, str(texts.column + 1), wanted)
-    shape = columns.shape or image_shape(x.shape[1], wanted.shape)
+    shape, of_shape = shape_of(x, columns, os.fsdecode(path), wanted)
     check_images(x, shape, columns, unit=any(note.code == "unit-pixels" for note in more), path=path, wanted=wanted)
     content = Content(
-        x, labels, shape, labels_at=os.fsdecode(path), shape_at=place, notes=(*notes, *more),
+        x, labels, shape, labels_at=os.fsdecode(path), shape_at=place, notes=(*notes, *more, *of_shape),
         by_row=columns.shape is not None, classes=classes, named=bool(classes),
         pixel_ranges=ranges_in_table(x, more, path),
     )  # fmt: skip
     return _with_test(content, path, columns, wanted) if wanted.labelled else content
+
+
+def _separator_said(line: int, block: bytes, pieces: Iterator[tuple[int, bytes]]) -> tuple[str, int, bytes]:
+    """Return the separator that the first line names, as Excel reads and writes it, and what follows that line."""
+    said = SAID.match(block)
+    if not said:
+        return "", line, block
+    line, block = first_of(itertools.chain([(line + 1, block[said.end() :])], pieces))
+    return said[1].decode(), line, block
+
+
+def _alone_quoted(first: bytes, rest: bytes) -> bool:
+    """Return True if all cells of the first line are in quotes, and none of those below."""
+    return QUOTED.fullmatch(first) is not None and rest.strip() != b"" and b'"' not in rest
 
 
 def _with_test(content: Content, path: AnyPath, columns: Columns, wanted: Wanted) -> Content:
@@ -149,6 +170,13 @@ def _check_named(block: bytes, line: int, lines: Lines) -> bytes:
 
 
 FORMAT: Final = Format("Kaggle CSV", _recognise, _read, columns=True, any_text=True)
+
+
+def shape_of(x: Array, columns: Columns, where: str, wanted: Wanted) -> tuple[tuple[int, int], list[Note]]:
+    """Return the (height, width) of images, and a note if they are taken as one row of pixels."""
+    if columns.shape:
+        return columns.shape, []
+    return image_shape(x.shape[1], wanted.shape), [*one_row(x.shape[1], where, wanted.shape)]
 
 
 def check_images(

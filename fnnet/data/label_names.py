@@ -11,7 +11,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.csv_columns import NUMBERS
-from fnnet.data.csv_lines import Lines
+from fnnet.data.csv_lines import Lines, check_text
 from fnnet.data.csv_numbers import NUMBER, is_name
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Wanted
@@ -31,15 +31,18 @@ FIX: Final = "correct the cell, or remove the row"
 def labels_of(texts: Sequence[str], path: AnyPath, column: str, wanted: Wanted) -> tuple[Array, tuple[str, ...]]:
     """Return labels, int64 (n,), and the names of their classes; none if all texts are numbers, which are labels.
 
-    Names that the user or a model gives keep their order; others are in the order of class folders.
+    Names that the user or a model gives keep their order, those that are numbers too; others are in the order of class
+    folders.
     Raises   DataError for names beside numbers, for missing names, and for names that hardly ever occur twice.
     """
     stripped = [composed(text.strip()) for text in texts]
     found = dict.fromkeys(stripped)
     numbers = [name for name in found if NUMBER.fullmatch(name)]
-    if len(numbers) == len(found):
+    called = set(found) <= set(wanted.names)
+    plain = all(name == str(place) for place, name in enumerate(wanted.names))
+    if len(numbers) == len(found) and (plain or not called):
         return _as_numbers(stripped, path, column, wanted.most_label), ()
-    if set(found) <= set(wanted.names):
+    if called:
         classes = tuple(wanted.names)
     else:
         if wanted.labelled:
@@ -132,6 +135,11 @@ class Texts:
         cells = self.lines.cells(block.partition(b"\n")[0], line)
         return len(cells) == self.width and is_name(cells[self.column])
 
+    def begins_without_label(self, block: bytes, line: int) -> bool:
+        """Return True if the label of the first line is no whole number from 0."""
+        cells = self.lines.cells(block.partition(b"\n")[0], line)
+        return len(cells) == self.width and not cells[self.column].isdecimal()
+
     def taken(self, block: bytes, line: int) -> bytes:
         """Return whole lines without the labels."""
         return b"\n".join(self._taken(each, number) for number, each in enumerate(block.split(b"\n"), line))
@@ -144,15 +152,20 @@ class Texts:
             cells = content.split(separator)
             if len(cells) != self.width:
                 return content  # refused where cells are read
-            self.found.append(cells[self.column].decode("utf-8", "replace"))
+            self._take(cells[self.column].decode("utf-8", "surrogateescape"), line)
             cells[self.column] = b"0"
             return separator.join(cells)
         texts = self.lines.cells(content, line)
         if len(texts) != self.width:
             return content
-        self.found.append(texts[self.column])
+        self._take(texts[self.column], line)
         texts[self.column] = "0"
-        return separator.join(re.sub(r'["\s]', "_", each).encode().replace(separator, b"_") for each in texts)
+        return separator.join(
+            re.sub(r'["\s]', "_", each).encode("utf-8", "surrogateescape").replace(separator, b"_") for each in texts
+        )
+
+    def _take(self, label: str, line: int) -> None:
+        self.found.append(check_text(label, f"line {line}, column {self.column + 1}", self.lines.path))
 
     def all_taken(self, pieces: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
         """Yield blocks of lines without the labels."""

@@ -18,6 +18,7 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.bounds import bytes_on_disk
 from fnnet.data.csv_lines import blocks
+from fnnet.data.dataset import places_by_number
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.ranges import ranges_in_table
@@ -69,10 +70,13 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     _check_fits(shape, first, last, every, path, THAT_SIZE if wanted.known else OTHER)
     x, more = dense(parts, first, math.prod(shape), path, bytes_on_disk(file.fileno()), wanted.pixel_range)
     _check_width(x, shape, last - first + 1, path, wanted)
-    labels, of_labels = _labels(parts, path)
+    labels, classes, of_labels = _labels(parts, path, wanted.names)
     at = os.fsdecode(path)
     all_notes, ranges = (*notes, *more, *of_labels), ranges_in_table(x, more, path)
-    return Content(x, labels, shape, labels_at=at, shape_at=f"index {last}", notes=all_notes, pixel_ranges=ranges)
+    return Content(
+        x, labels, shape, labels_at=at, shape_at=f"index {last}", notes=all_notes, pixel_ranges=ranges,
+        classes=classes, named=bool(classes),
+    )  # fmt: skip
 
 
 FORMAT: Final = Format("libsvm", _recognise, _read, numbered=True)
@@ -135,12 +139,24 @@ def _check_width(x: Array, shape: tuple[int, int], pixels: int, path: AnyPath, w
     refuse("the size of an image is not certain", path, place, expected, f"{found}, not {shape[1]}", SIZE)
 
 
-def _labels(parts: Sequence[Pairs], path: AnyPath) -> tuple[Array, list[Note]]:
+def _labels(parts: Sequence[Pairs], path: AnyPath, names: tuple[str, ...]) -> tuple[Array, tuple[str, ...], list[Note]]:
+    """Return the labels, the classes if labels below 0 are the names of some, and a note if they are not.
+
+    names   as `Wanted` has them: those that are numbers name the labels, in whatever order.
+    """
     labels = np.concatenate([part.labels for part in parts]).astype(np.int64)
     if labels.min() >= 0:
-        return labels, []
+        return labels, (), []
+    places = places_by_number(names)
+    if -1 in places:
+        unknown = [label for label in labels.tolist() if label not in places]
+        if unknown:
+            row, expected = labels.tolist().index(unknown[0]), f"{' or '.join(names[:12])}, as the classes are called"
+            refuse("label of no class", path, f"image {row + 1}", expected, unknown[0], "correct it")
+        return np.array([places[label] for label in labels.tolist()]), names, []
     if not np.isin(labels, (-1, 1)).all():
         other = labels[~np.isin(labels, (-1, 1))][0]
         expected, found = "labels from 0, or -1 and 1 alone", f"-1 and {other}"
         refuse("label below 0", path, "a label of -1", expected, found, "number them from 0")
-    return (labels + 1) // 2, [Note("signed-labels", f"{os.fsdecode(path)}: the labels -1 and 1 are read as 0 and 1")]
+    text = f"{os.fsdecode(path)}: the labels -1 and 1 are read as 0 and 1"
+    return (labels + 1) // 2, (), [Note("signed-labels", text)]

@@ -170,7 +170,7 @@ def _is_image(axes: tuple[int, ...], shape: tuple[int, int]) -> bool:
 
 
 Names = dict[str, "list[str] | None"]
-"""The variables that name classes -> what they hold; None if it is no text."""
+"""The variables that name classes -> what they hold; None if it is something else."""
 
 
 def _by_scipy(file: BufferedReader, path: AnyPath, wanted: Wanted) -> tuple[dict[str, Any], Names]:

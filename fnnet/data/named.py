@@ -171,7 +171,7 @@ def texts_in(values: Array) -> list[str] | None:
 def with_names(content: Content, found: Mapping[str, Sequence[str] | None], path: AnyPath, wanted: Wanted) -> Content:
     """Return labelled content with the names of its classes that a file holds beside it, or with notes of why not.
 
-    found   the name of each array of names -> what it holds, the likeliest first; None if it is no text.
+    found   the name of each array of names -> what it holds, the likeliest first; None if it is something else.
     Names that the user gives count; those of a model, unless all names in the file are among them.
     """
     for name, texts in found.items():
@@ -194,7 +194,7 @@ def _why_not(texts: Sequence[str] | None, content: Content, wanted: Wanted) -> s
     except FnnetError as error:
         return f"expected {error.expected}, found {error.found}"
     if not names:
-        return "it is no list of text"
+        return "it is not a list of text"
     if len(names) != needed and (len(names) < needed or len(names) != len(wanted.names) or parts[0][0].one_hot):
         starts = min(int(labels.min()) for _, labels in parts)
         some = f"{counted(len(names), 'name')} for labels from {starts} to {needed - 1}"

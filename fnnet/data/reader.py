@@ -14,6 +14,7 @@ from fnnet.core.params import Array, freeze
 from fnnet.data.kinds import HDF5, kind_of
 from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath, Opened
+from fnnet.data.pieces import alone
 from fnnet.data.scale import fitted
 from fnnet.errors import DataError, UsageError
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
@@ -48,6 +49,7 @@ class Wanted(NamedTuple):
     names     of the classes as the user or a model has them: labels that are names among these keep their order.
     pixel_range   the range of `ranges` that all floats are of, as others of the data set show; "" if it is not known.
     most_label   the largest number in the column of labels; ids may be larger than labels.
+    images_alone   True if labels are passed over, whatever they are: they may be empty, or -1.
     known     True if `shape` is that of a model or another data set: no other fits, whatever the user says.
     """
 
@@ -63,6 +65,7 @@ class Wanted(NamedTuple):
     names: tuple[str, ...] = ()
     pixel_range: str = ""
     most_label: int = MAX_CLASSES - 1
+    images_alone: bool = False
 
 
 class Content(NamedTuple):
@@ -122,6 +125,7 @@ class Format(NamedTuple):
     extra      what to pip install for the libraries that `read` imports, if they are optional.
     columns    True if labels are a column among those of the pixels, so that `Wanted.label_column` can name it.
     numbered   True if each pixel has its number, so that `Wanted.first_index` says where they begin.
+    pieces     True if `read` joins the files that are pieces of one part.
     any_text   True if any text is recognised: what cannot be read may be something else.
     """
 
@@ -133,6 +137,7 @@ class Format(NamedTuple):
     extra: str = ""
     columns: bool = False
     numbered: bool = False
+    pieces: bool = False
     any_text: bool = False
 
 
@@ -166,6 +171,8 @@ def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content
                 raise
             problem, fix = f"{found.name} needs an optional library", f"pip install '{found.extra}'"
             refuse(problem, path, "byte 0", found.extra, error, fix)
+    if wanted.labelled and not found.pieces:
+        content = content._replace(notes=(*content.notes, *alone(path)))
     return _resized(content, resized) if resized else content
 
 

@@ -35,7 +35,7 @@ PIECE: Final = 2**20
 """Pixels that are judged at a time."""
 BY_EDGES: Final = 0.95
 BY_STROKES: Final = 0.9
-"""The ink of so many images must be known for it to be told at all. Of noise, textures and filled shapes the strokes of
+"""The fraction of images whose ink must be known before any of it counts. Of noise, textures and filled shapes the strokes of
 at most 66% are known, of digits those of 95% at least; the edges of textures are seldom white or black."""
 
 

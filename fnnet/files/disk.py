@@ -119,6 +119,19 @@ def read_bytes(path: PathName, cap: int = MAX_FILE_BYTES, *, disk: FileSystem = 
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
+def read_text(path: PathName) -> str:
+    """Return the text of a file of UTF-8, without its mark; DataError naming line and column of other bytes."""
+    content = read_bytes(path)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start]
+        line = before.count(b"\n") + 1
+        column = len(before[before.rfind(b"\n") + 1 :].decode()) + 1
+        found = f"the bytes {show_bytes(error.object[error.start :])}"
+        refuse("text is not UTF-8", path, f"line {line}, column {column}", "UTF-8", found, "save it as UTF-8")
+
+
 def _pieces(descriptor: int, size: int, disk: FileSystem) -> Iterator[bytes]:
     """Yield the next `size` bytes, or as many as there are; the system may return fewer at a time than asked for."""
     while size and (piece := disk.read(descriptor, size)):

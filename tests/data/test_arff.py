@@ -292,3 +292,22 @@ def test_every_command_takes_the_names_of_the_classes(tmp_path, run):
     names.failed(2, "--class-names", "as the data names them")
     with pytest.raises(UsageError, match="has no effect"):
         data.load(path, reading=Reading(first_label=1))
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_names_that_are_not_utf8_are_refused(sparse, tmp_path):
+    x, labels = DIGITS.x[:10], DIGITS.labels[:10] % 2
+    text = arff_of(x, labels, ["b", "n\u00e9"], sparse=sparse)
+    assert data.load(write(tmp_path / "a", text)).classes == ("b", "n\u00e9")
+    header, rows = text.split(b"@DATA", 1)
+    for content, place in (
+        (text.decode().encode("latin-1"), "line [0-9]+"),
+        (header + b"@DATA" + rows.decode().encode("latin-1"), "line [0-9]+"),
+    ):
+        with pytest.raises(DataError, match=rf"{place}: text is not UTF-8.*\\xe9.*; save it as UTF-8"):
+            data.load(write(tmp_path / "a", content))
+
+
+def test_a_comment_may_be_in_any_code(tmp_path):
+    text = b"% caf\xe9\n" + arff_of(DIGITS.x[:10], DIGITS.labels[:10], CLASSES["words"])
+    assert len(data.load(write(tmp_path / "a", text)).train.x) == 10

@@ -1,9 +1,11 @@
 """Parquet and Arrow as pandas, pyarrow and hubs write them: tables, packed pictures, lists, pieces."""
 
+import gzip
 import io
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -311,9 +313,9 @@ def test_lists_that_are_not_images(tmp_path):
     path, rows = tmp_path / "a", [each.tolist() for each in X]
     for cells, message in (
         ([*rows[:3], rows[3][:5], *rows[4:]], "rows 1 to 30, column image: images differ in .* found lists of 5, 8"),
-        ([None, *rows[1:]], "rows 1 to 30, column image: images differ in .* one length, found null"),
+        ([None, *rows[1:]], "row 1, column image: images differ in .* one length, found null"),
         ([[]] * 30, "found lists of 0"),
-        ([[[1, None]]] * 30, "row 2, column image: an empty cell"),
+        ([[[1, None]]] * 30, "row 1, column image, number 2 of the list: an empty cell"),
     ):  # fmt: skip
         write(path, parquet(pa.table({"image": pa.array(cells, pa.list_(pa.list_(pa.int64()))), "label": Y})))
         refused(path, message)
@@ -459,3 +461,93 @@ def test_pieces_that_are_missing_or_differ(tmp_path):
 )
 def test_the_start_of_a_stream(head):
     assert arrow.FORMATS[1].recognise(head, "a") == (head[4] == 16)
+
+
+SPARK = ["part-00000-ab-c000.snappy", "part-00000-ab-c001.snappy", "part-00001-ab-c000.snappy"]
+JOBS = {
+    "Spark": SPARK,
+    "two jobs of Spark": ["part-00000-ab-c000", "part-00000-ac-c000", "part-00001-ac-c000"],
+    "Spark, without a piece": ["part-00000-ab", "part-00001-ab", "part-00003-ab"],
+    "Dask": ["part.0", "part.1", "part.2"],
+    "pyarrow": ["part-0", "part-1", "part-2"],
+    "Hadoop": ["part-m-00000", "part-m-00001", "part-m-00002"],
+}
+
+
+@pytest.mark.parametrize("names", JOBS.values(), ids=JOBS)
+def test_pieces_that_a_job_writes_are_read_together(names, tmp_path):
+    for part, each in (("train", 0), ("test", 100)):
+        (tmp_path / part).mkdir()
+        write(tmp_path / part / "_SUCCESS", b"")
+        for number, name in enumerate(names):
+            content = pa.table({"image": X[number * 10 : number * 10 + 10].tolist(), "label": Y[:10]})
+            write(tmp_path / part / f"{name}.parquet", parquet(content.slice(0, 10 - bool(each))))
+    found = data.load(tmp_path / "train" / f"{names[1]}.parquet")
+    assert np.array_equal(found.train.x, FLAT)
+    assert len(found.test.x) == 27
+    assert "one-piece" not in [note.code for note in found.notes]
+    if names == JOBS["Spark, without a piece"]:
+        (tmp_path / "train" / "_SUCCESS").unlink()
+        refused(tmp_path / "train" / f"{names[0]}.parquet", "a piece is missing; expected 4 .* fetch number 00002 too")
+
+
+@pytest.mark.parametrize(
+    "names", [SPARK, ["part-00000", "part-00001"], ["train-00000-of-00002", "train-00001-of-00002"]]
+)
+@pytest.mark.parametrize("ending", ["", ".csv", ".csv.gz", ".svm"])
+def test_a_piece_of_text_that_is_read_by_itself_is_noted(names, ending, tmp_path):
+    names = [name + ending for name in names if not (ending == ".csv.gz" and "of" in name)] or SPARK
+    for name in names:
+        pairs = [" ".join(f"{at}:{value}" for at, value in enumerate(x, 1)) for x in FLAT]
+        rows = [f"{label} {each}" for label, each in zip(Y, pairs, strict=True)]
+        lines = [",".join(["label", *(f"pixel{i}" for i in range(64))])]
+        lines += [",".join(map(str, [label, *x])) for x, label in zip(FLAT, Y, strict=True)]
+        text = text_of(rows if ending == ".svm" else lines)
+        write(tmp_path / name, gzip.compress(text) if ending == ".csv.gz" else text)
+    found = data.load(tmp_path / names[0])
+    text = f"{names[0]}: one of {len(names)} pieces by its name; the others beside it are not read; put their rows into"
+    assert [text in note for note in found.notes if note.code == "one-piece"] == [True]
+    assert "one-piece" not in [note.code for note in data.load(write(tmp_path / "other.csv", text_of(lines))).notes]
+    for name in names[1:]:
+        (tmp_path / name).unlink()
+    assert "one-piece" not in [note.code for note in data.load(tmp_path / names[0]).notes]
+
+
+def text_of(lines):
+    return "\n".join(lines).encode()
+
+
+@pytest.mark.parametrize("row", [0, 9, 29])
+def test_a_null_is_named_with_its_row(row, tmp_path, monkeypatch):
+    monkeypatch.setattr(arrow, "ROWS", 8)
+    for rows, cell, message in (
+        (FLAT.tolist(), lambda each: None, ": images differ in size.*null"),
+        (FLAT.tolist(), lambda each: [None, *each[1:]], ", number 1 of the list: an empty cell"),
+        (X.tolist(), lambda each: [*each[:7], None], ": images differ in size.*null"),
+    ):
+        cells = [cell(each) if at == row else each for at, each in enumerate(rows)]
+        path = write(tmp_path / "a.parquet", parquet(pa.table({"image": cells, "label": Y})))
+        refused(path, f"row {row + 1}, column image{message}")
+
+
+@pytest.mark.parametrize("kind", ["csv", "arff", "frame", "parquet"])
+@pytest.mark.parametrize(("pixels", "noted"), [(560, True), (784, False), (60, False)])
+def test_rows_of_a_table_that_are_no_squares_are_noted_unless_their_size_is_said(kind, pixels, noted, tmp_path):
+    x = rng.integers(0, 256, (10, pixels), dtype=np.uint8)
+    names = ["label", *(f"pixel{i}" for i in range(pixels))]
+    rows = np.column_stack([Y[:10], x])
+    lines = [",".join(map(str, row)) for row in rows]
+    frame = pd.DataFrame(rows, columns=names)
+    if kind == "csv":
+        write(tmp_path / "a", text_of([",".join(names), *lines]))
+    elif kind == "arff":
+        header = ["@relation a", *(f"@attribute {name} numeric" for name in names), "@data"]
+        write(tmp_path / "a", text_of([*header, *lines]))
+    else:
+        frame.to_parquet(tmp_path / "a")
+    load = data.from_frame if kind == "frame" else data.load
+    given = frame if kind == "frame" else tmp_path / "a"
+    found = load(given)
+    assert [note.code for note in found.notes if note.code == "one-row"] == ["one-row"] * noted
+    assert found.image_shape == (1, pixels) or not noted
+    assert "one-row" not in [note.code for note in load(given, flat=(20, pixels // 20)).notes]

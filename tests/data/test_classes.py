@@ -43,6 +43,15 @@ def test_names_are_kept_in_the_model(given, end, run, tmp_path):
     assert labels <= set(NAMES.split(","))
 
 
+def test_a_file_of_names_is_utf8(run, tmp_path):
+    write(tmp_path / "names.txt", "zero\nné\n".encode("latin-1"))
+    result = train(run, table(tmp_path / "a.csv", Y), "--class-names", tmp_path / "names.txt")
+    words = (
+        r"names.txt: line 2, column 2: text is not UTF-8; expected UTF-8, found the bytes b'\xe9\n'; save it as UTF-8"
+    )
+    result.failed(1, words)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

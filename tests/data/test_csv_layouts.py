@@ -7,6 +7,7 @@ import lzma
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,9 @@ from PIL import Image
 
 import fnnet
 from fnnet import data
+from fnnet.core.state import Preprocessing
 from fnnet.data import kaggle_csv, unpacked
+from fnnet.data.csv_columns import is_header
 from fnnet.data.csv_label import label_column
 from fnnet.data.kaggle_csv import read_csv
 from fnnet.data.preprocess import Reading, spread
@@ -629,3 +632,127 @@ def test_a_tab_in_the_name_of_a_class_is_named(quote, tmp_path):
     ) as raised:
         data.load(path)
     assert missing_parts(raised.value) == []
+
+
+RUNS = {"up from 2": 0, "permuted": 1, "down": 2, "up from 0": 3}
+FORMATS = ["{}", "{:02d}", "{}.0", '"{}"']
+
+
+@pytest.mark.parametrize("number", FORMATS)
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+@pytest.mark.parametrize("where", ["none", "first", "last"])
+def test_a_run_of_numbers_is_a_header_in_any_order_and_form(number, run, where, tmp_path):
+    generator = np.random.default_rng(0)
+    x, labels = images("small", 400, generator), generator.integers(0, 10, 400)
+    rows = table(x, labels, where)
+    width = rows.shape[1]
+    numbers = [range(2, width + 2), generator.permutation(width), range(width)[::-1], range(width)][run]
+    stored = rows[:, np.argsort(np.argsort(numbers))]
+    path = write(tmp_path / "a.csv", text(stored, header=[number.format(each) for each in numbers]))
+    found, found_labels = read_csv(path)
+    assert np.array_equal(found, x)
+    assert np.array_equal(found_labels, labels) if where != "none" else found_labels is None
+
+
+@few
+@given(st.sampled_from([64, 65, 256, 784]), st.sampled_from([8, 80, 256]), st.integers(0, 2**32 - 1))
+def test_an_image_is_no_header(width, most, seed):
+    assert not is_header([*map(str, np.random.default_rng(seed).integers(0, most, width))])
+
+
+def test_a_header_that_numbers_the_pixels_alone_is_not_an_image(tmp_path):
+    for header in (["999", *map(str, range(2, 66))], [*map(str, range(2, 66)), "999"], ["cat", *map(str, range(64))]):
+        with pytest.raises(DataError, match=r"line 1.*(pixel columns missing|unknown column)"):
+            read_csv(write(tmp_path / "a", text(np.zeros((3, 65), int), header=header)))
+
+
+def test_numbers_in_quotes_above_numbers_without_are_names(tmp_path):
+    x = DIGITS.x[:20]
+    header = [f'"{each}"' for each in np.random.default_rng(1).integers(0, 10**6, 784)]
+    with pytest.raises(DataError, match="line 1: pixel columns missing"):
+        read_csv(write(tmp_path / "a", text(x, header=header)))
+    quoted = [[f'"{each}"' for each in row] for row in x]
+    for rows in (quoted, quoted[:1]):
+        assert np.array_equal(read_csv(write(tmp_path / "a", text(rows)))[0], x[: len(rows)])
+
+
+ROW_FIRST = ["r{r}c{c}", "Row{r}_Col{c}", "p{r}_{c}", '"({r}, {c})"', "px_{r:02d}_{c:02d}", "{r}.{c}", "y{r}x{c}"]
+COLUMN_FIRST = ["x{c}y{r}", "x{c}_y{r}", "c{c}r{r}", "col{c}_row{r}"]
+KNOWN = ("r{r}c{c}", "Row{r}_Col{c}", "c{c}r{r}", "col{c}_row{r}")
+"""Whose words say what is the row."""
+
+
+@pytest.mark.parametrize("name", [*ROW_FIRST, *COLUMN_FIRST])
+@pytest.mark.parametrize("order", ["rows", "columns", "mixed"])
+@pytest.mark.parametrize("from_frame", [False, True])
+def test_names_with_two_numbers_place_the_pixels(name, order, from_frame, tmp_path):
+    x = DIGITS.x[:30].reshape(-1, 28, 28)[:, :, 4:24]
+    cells = [(r, c) for r in range(28) for c in range(20)]
+    cells = sorted(cells, key=lambda cell: cell[::-1]) if order == "columns" else cells
+    cells = [cells[at] for at in np.random.default_rng(0).permutation(560)] if order == "mixed" else cells
+    rows = np.column_stack([DIGITS.labels[:30], *(x[:, r, c] for r, c in cells)])
+    header = ["label", *(name.format(r=r, c=c) for r, c in cells)]
+    path = write(tmp_path / "a.csv", text(rows, header=header))
+    given = pd.DataFrame(rows, columns=[each.strip('"') for each in header]) if from_frame else path
+    load = data.from_frame if from_frame else data.load
+    either = order == "columns" or (order == "mixed" and "y" in name)
+    if name not in KNOWN and either:
+        words = "x may be the row" if "y" in name else "the first number of a name may be the row"
+        with pytest.raises(DataError, match=words):
+            load(given, reading=Reading(image=True))
+        if "y" not in name:
+            for transpose in (True, False):
+                found = load(given, reading=Reading(image=True, transpose=transpose))
+                assert np.array_equal(found.train.x, (x.swapaxes(1, 2) if transpose else x).reshape(30, -1))
+        return
+    found = load(given, reading=Reading(image=True))
+    assert found.image_shape == (28, 20)
+    assert np.array_equal(found.train.x, x.reshape(30, -1))
+    assert np.array_equal(data.read_images(given, (28, 20), image=True), found.train.x)
+    turned = Preprocessing(transpose=True)
+    assert np.array_equal(load(given, reading=Reading(image=True), preprocessing=turned).train.x, found.train.x)
+
+
+def test_names_with_two_numbers_that_are_no_image_are_not_taken_in_their_order(tmp_path):
+    names = [f"r{r}c{c}" for r in range(8) for c in range(8)]
+    for header, words in (
+        (["y", *names], "say --label-column 1"),
+        (["v1", "v2", *names], "unknown column.*rename or remove the column"),
+        (["label", *names[:-1], "r9c9"], "pixel columns missing"),
+        (["label", *names[:-1], "q7c7"], "unknown column"),
+    ):
+        rows = np.zeros((3, len(header)), int)
+        with pytest.raises(DataError, match=words):
+            data.load(write(tmp_path / "a.csv", text(rows, header=header)), reading=Reading(image=True))
+    header = ["label", *(f"s1_p{number}" for number in range(64))]
+    path = write(tmp_path / "a.csv", text(np.arange(130).reshape(2, 65), header=header))
+    found = data.load(path, classes=[str(i) for i in range(66)], reading=Reading(image=True))
+    assert found.image_shape == (8, 8)
+    assert found.train.x[0].tolist() == [*range(1, 65)]
+
+
+@pytest.mark.parametrize("said", ["sep={}", '"sep={}"', "SEP={}", "sep={}{}{}"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("header", [True, False])
+def test_the_first_line_may_name_the_separator(said, separator, header, tmp_path):
+    rows = table(DIGITS.x[:60], DIGITS.labels[:60], "first")
+    names = ["label", *(f"pixel{i}" for i in range(784))] if header else ()
+    content = said.format(*[separator] * 3).encode() + b"\r\n" + text(rows, separator, names)
+    found = data.load(write(tmp_path / "a.csv", content))
+    assert np.array_equal(found.train.x, DIGITS.x[:60])
+    assert np.array_equal(found.train.labels, DIGITS.labels[:60])
+    with pytest.raises(DataError, match="first line is empty"):
+        data.load(write(tmp_path / "a.csv", b"sep=;\n"))
+    with pytest.raises(DataError, match="line 3, column 2: not a pixel"):
+        data.load(write(tmp_path / "a.csv", b"sep=;\n" + text([["1", "x"]], ";", ["label", "pixel0"])))
+
+
+def test_small_images_under_numbers_or_any_names(tmp_path):
+    x = np.arange(27).reshape(3, 9)
+    rows = np.column_stack([np.arange(3), x])
+    path = write(tmp_path / "a.csv", text(rows, header=["", *map(str, range(9))]))
+    assert np.array_equal(read_csv(path, "none", image=True)[0], x)
+    header = ["label", "a", "b", "c", *(f"v{i}" for i in range(6))]
+    found, labels = read_csv(write(path, text(rows, header=header)), image=True)
+    assert np.array_equal(found, x)
+    assert labels.tolist() == [0, 1, 2]

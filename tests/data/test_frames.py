@@ -269,3 +269,20 @@ def test_lists_need_an_optional_library(monkeypatch):
     ) as raised:
         data.from_frame(pl.DataFrame({"image": [[1, 2], [3, 4]], "label": [1, 0]}))
     assert missing_parts(raised.value) == []
+
+
+@pytest.mark.parametrize("dtype", ["Int128", "UInt128"])
+@pytest.mark.parametrize("column", ["label", "pixel3"])
+def test_integers_that_numpy_does_not_have_are_refused(dtype, column):
+    frame = pl.DataFrame({"label": [0, 1], **{f"pixel{i}": [3, 4] for i in range(64)}})
+    frame = frame.with_columns(pl.col(column).cast(getattr(pl, dtype)))
+    with pytest.raises(ArgumentTypeError, match=f"column '{column}'.*at most 64 bits, found {dtype}; convert the colu"):
+        data.from_frame(frame)
+
+
+def test_labels_of_images_to_predict_are_not_read():
+    x = DIGITS.x[:5]
+    for labels in (["a", "b", None, "c", "d"], [1.5, -3, 2, 10**9, 0], [None] * 5):
+        frame = pd.DataFrame({f"pixel{i}": x[:, i] for i in range(784)}).assign(label=labels)
+        for each in (frame, pl.from_pandas(frame)):
+            assert np.array_equal(data.read_images(each, (28, 28)), x)

@@ -13,6 +13,7 @@ from fnnet.cli.options import ClassNames
 from fnnet.core.state import Preprocessing
 from fnnet.data import formats
 from fnnet.data.label_names import labels_of, with_test
+from fnnet.data.preprocess import Reading
 from fnnet.data.reader import Content, Wanted
 from fnnet.errors import DataError, FnnetError
 from fnnet.training.class_weights import parse
@@ -301,3 +302,100 @@ def test_names_are_compared_whatever_their_form_in_unicode(tmp_path):
     assert found.train.labels.tolist() == [0, 0, 1, 1] * 6
     assert parse(f"{two}=2,b=1", [one, "b"]) == {0: 2.0, 1: 1.0}
     assert ClassNames().convert(f"{two},b", None, None) == (one, "b")
+
+
+HEADER = ",".join(["label", *(f"pixel{i}" for i in range(64))])
+ACCENTS = {"ends in one": ["né", "nè"], "one letter": ["é", "è"], "in quotes": ['"né"', '"nè"']}
+
+
+def rows_of(labels):
+    return "".join(f"{label},{','.join(map(str, x[:64]))}\n" for label, x in zip(labels, X, strict=False))
+
+
+@pytest.mark.parametrize("header", [HEADER + "\n", ""])
+@pytest.mark.parametrize("names", ACCENTS.values(), ids=ACCENTS)
+@pytest.mark.parametrize("before", [0, 9])
+def test_names_that_are_not_utf8_are_never_one_class(header, names, before, tmp_path):
+    text = header + rows_of(["a", "b"] * before + names * 3)
+    path = write(tmp_path / "a.csv", text.encode("latin-1"))
+    line = bool(header) + 2 * before + 1
+    found = names[0].strip('"').replace("é", r"\\xe9")
+    message = f"a.csv: line {line}, column 1: text is not UTF-8; expected UTF-8, found the bytes b'{found}'; save it as"
+    with pytest.raises(DataError, match=rf"{message} CSV \(UTF-8\)"):
+        data.load(path)
+
+
+def test_names_in_utf8_are_kept_apart(tmp_path):
+    path = write(tmp_path / "a.csv", (HEADER + "\n" + rows_of(["né", "nè"] * 3)).encode())
+    assert data.load(path).classes == ("nè", "né")
+
+
+def test_a_header_that_matters_is_utf8(tmp_path):
+    text = HEADER.replace("label", "größe") + "\n" + rows_of([0, 1] * 3)
+    path = write(tmp_path / "a.csv", text.encode("latin-1"))
+    for reading in (Reading(), Reading(label_column="größe"), Reading(label_column="größe", image=True)):
+        with pytest.raises(
+            DataError, match=r"a.csv: line 1, column 1: text is not UTF-8.*b'gr\\xf6\\xdfe'; save it as"
+        ):
+            data.load(path, reading=reading)
+    assert data.load(path, reading=Reading(label_column="first")).train.labels.tolist() == [0, 1] * 3
+    assert data.load(write(path, text.encode()), reading=Reading(label_column="größe")).train.labels[1] == 1
+
+
+def as_it_is(frame, _):
+    return frame
+
+
+def as_polars(frame, _):
+    return pl.from_pandas(frame)
+
+
+@pytest.mark.parametrize("names", [("1", "0"), ("2", "1"), ("b", "1", "0")])
+@pytest.mark.parametrize("read", [parquet, arrow, lists, as_it_is, as_polars])
+def test_numbers_as_text_find_the_classes_that_are_called_so(names, read, tmp_path):
+    labels = [names[-1], names[-2]] * 12
+    given = read(frame_of(labels, "str"), tmp_path)
+    load = data.load if hasattr(given, "exists") else data.from_frame
+    found = load(given, classes=names)
+    assert [found.classes[label] for label in found.train.labels] == labels
+    assert found.classes == names
+    places = load(given, classes=("a", "b", "c"))
+    assert [str(label) for label in places.train.labels] == labels
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
+@pytest.mark.parametrize("dtype", [None, "string", "category"])
+def test_a_missing_name_in_a_frame_is_named_with_its_row(missing, dtype, tmp_path):
+    frame = frame_of(["dog", "cat", missing, *NAMES[3:]], dtype)
+    for given in (frame, pl.from_pandas(frame)):
+        with pytest.raises(DataError, match="frame: row 2, column 'label': a label is missing; expected the name of a"):
+            data.from_frame(given)
+        assert np.array_equal(data.read_images(given, (28, 28)), X)
+
+
+@pytest.mark.parametrize("names", [("10-19", "20-29"), ("2020-01-08", "2020-01-09"), ("+", "-"), ("<5", ">5")])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_names_without_letters_are_names(names, quote, tmp_path):
+    path = write(tmp_path / "a.csv", (HEADER + "\n" + rows_of([quote + name + quote for name in names] * 6)).encode())
+    found = data.load(path)
+    assert [found.classes[label] for label in found.train.labels] == [*names] * 6
+    assert np.array_equal(data.read_images(path, (8, 8)), X[:12, :64])
+
+
+@pytest.mark.parametrize("label", ["", "?", "-1", "1.5", "1.2.3", "nan", '"1,5"'])
+def test_labels_of_images_to_predict_may_be_anything_and_are_refused_for_training(label, tmp_path):
+    path = write(tmp_path / "a.csv", (HEADER + "\n" + rows_of([label] * 6)).encode())
+    with pytest.raises(DataError, match=r"(line 2|row 1), column 1: (not a label|a label is missing)"):
+        data.load(path)
+    assert np.array_equal(data.read_images(path, (8, 8)), X[:6, :64])
+    write(path, (HEADER + "\n" + f"{label},1,2\n").encode())
+    with pytest.raises(DataError, match="line 2: wrong number of fields"):
+        data.read_images(path, (8, 8))
+
+
+@pytest.mark.parametrize("label", [None, -1.0])
+def test_labels_of_a_parquet_file_to_predict_may_be_anything(label, tmp_path):
+    path = parquet(frame_of([label] * 23 + [2.0]), tmp_path)
+    assert np.array_equal(data.read_images(path, (28, 28)), X)
+    with pytest.raises(DataError, match="row 1, column label"):
+        data.load(path)

@@ -273,3 +273,26 @@ def test_every_command_takes_it(tmp_path, run):
         assert [note["code"] for note in found["notes"]] == codes
         assert len(found["predictions"]) == len(DIGITS.x)
     run("data", "info", "--data", "digits", "--first-index", 0).failed(2, "--first-index: has no effect")
+
+
+@pytest.mark.parametrize("names", [("1", "-1"), ("-1", "1"), ("+1", "-1"), ("-1", "0", "1")])
+def test_labels_of_minus_one_and_one_find_the_classes_that_are_called_so(names, tmp_path):
+    x = np.full((4, 64), 9, np.uint8)
+    labels = ["+1", "-1", "-1", "1"]
+    path = write(tmp_path / "a", text(x, labels))
+    for by_name in (True, False):
+        found = data.load(path, classes=names, by_name=by_name)
+        assert [int(found.classes[label]) for label in found.train.labels] == [1, -1, -1, 1]
+        assert "signed-labels" not in codes(found)
+    ones = data.load(write(path, text(x, [1] * 4)), classes=names, by_name=True)
+    assert [int(ones.classes[label]) for label in ones.train.labels] == [1] * 4
+    with pytest.raises(DataError, match=r"image 2: label of no class; expected .*, as the classes are called, found 2"):
+        data.load(write(path, text(x, [-1, 2, 2, 1])), classes=names)
+    with pytest.raises(UsageError, match="has no effect"):
+        data.load(write(path, text(x, labels)), classes=names, reading=Reading(first_label=1))
+
+
+@pytest.mark.parametrize("names", [("b", "a"), ("1", "2"), ("1", "+1")])
+def test_labels_of_minus_one_and_one_are_places_of_classes_that_are_called_otherwise(names, tmp_path):
+    found = data.load(write(tmp_path / "a", text(np.full((4, 64), 9, np.uint8), [1, -1, -1, 1])), classes=names)
+    assert found.train.labels.tolist() == [1, 0, 0, 1]
