@@ -163,7 +163,7 @@ def _numbers_columns(cells: list[str], least: int = COUNTED) -> bool:
     """Return True if these cells number the columns, as pandas writes columns without names.
 
     They do if they count up from 0 or 1, or if there are ENOUGH, all different, without gaps, in any order: no image
-    has so many values, each of them once.
+    has values like these, each of them once.
     """
     matches = [WHOLE.fullmatch(cell) for cell in cells]
     numbers = [int(match[1]) for match in matches if match]

@@ -136,7 +136,7 @@ class Texts:
         return len(cells) == self.width and is_name(cells[self.column])
 
     def begins_without_label(self, block: bytes, line: int) -> bool:
-        """Return True if the label of the first line is no whole number from 0."""
+        """Return True if the label of the first line is not a whole number from 0."""
         cells = self.lines.cells(block.partition(b"\n")[0], line)
         return len(cells) == self.width and not cells[self.column].isdecimal()
 

@@ -35,8 +35,8 @@ PIECE: Final = 2**20
 """Pixels that are judged at a time."""
 BY_EDGES: Final = 0.95
 BY_STROKES: Final = 0.9
-"""The fraction of images whose ink must be known before any of it counts. Of noise, textures and filled shapes the strokes of
-at most 66% are known, of digits those of 95% at least; the edges of textures are seldom white or black."""
+"""The fraction of images whose ink must be known before any of it counts. Of noise, textures and filled shapes the
+strokes of at most 66% are known, of digits those of 95% at least; the edges of textures are seldom white or black."""
 
 
 def strokes(x: Array, shape: tuple[int, int]) -> Array:

@@ -155,7 +155,7 @@ def test_columns_of_labels_need_a_name_each(tmp_path):
 )
 def test_arrays_that_are_no_list_of_text_are_noted(names, tmp_path):
     found = data.load(saved("npz", tmp_path, classes=names))
-    assert notes(found) == ["classes not used: it is no list of text"]
+    assert notes(found) == ["classes not used: it is not a list of text"]
     assert len(data.read_images(tmp_path / "a.npz", (5, 6))) == 20
 
 
@@ -175,7 +175,7 @@ def test_what_is_no_text_in_hdf5_is_noted(tmp_path):
         time = h5py.h5t.UNIX_D32LE  # NumPy has no such type
         h5py.h5a.create(file.id, b"label_names", time, h5py.h5s.create_simple((1,)))
     assert notes(data.load(path)) == [
-        f"{name} not used: it is no list of text"
+        f"{name} not used: it is not a list of text"
         for name in ("classes", "names", "attribute classes", "attribute label_names")
     ]
 
@@ -183,19 +183,19 @@ def test_what_is_no_text_in_hdf5_is_noted(tmp_path):
 def test_cells_that_hold_no_text_are_noted(tmp_path):
     for names in (np.array([*NAMES[:3], 5], object), np.array([*NAMES[:3], np.array([1, 2])], object)):
         savemat(tmp_path / "a.mat", {"x": X, "y": Y, "classes": names})
-        assert notes(data.load(tmp_path / "a.mat")) == ["classes not used: it is no list of text"]
+        assert notes(data.load(tmp_path / "a.mat")) == ["classes not used: it is not a list of text"]
     path = saved("cells_7", tmp_path, classes=np.array(NAMES))
     with h5py.File(path, "r+") as file:
         file["numbers"] = np.zeros((1, 2))
         file["classes"][0, 1] = file["numbers"].ref
-    assert notes(data.load(path)) == ["classes not used: it is no list of text"]
+    assert notes(data.load(path)) == ["classes not used: it is not a list of text"]
     with h5py.File(path, "r+") as file:
         file["classes"].attrs["MATLAB_class"] = np.bytes_("double")
-    assert notes(data.load(path)) == ["classes not used: it is no list of text"]
+    assert notes(data.load(path)) == ["classes not used: it is not a list of text"]
 
 
 def test_numbers_beside_a_structure_are_no_names(tmp_path):
     savemat(tmp_path / "a.mat", {"data": {"x": X, "y": Y}, "classes": np.arange(4), "names": np.array(NAMES)})
     found = data.load(tmp_path / "a.mat")
     assert found.classes == NAMES
-    assert notes(found) == ["classes not used: it is no list of text"]
+    assert notes(found) == ["classes not used: it is not a list of text"]

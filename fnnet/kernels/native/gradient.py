@@ -114,7 +114,8 @@ def bias_unit(layer, one, params, work, zeros, scratch, rows, chunk, last, rule,
 def list_inputs(rows, ids, first, sparse, blocks, block, stop, lists, floats):
     """Store for each input in blocks block to stop the rows where it is not zero, in their order, and its values there.
 
-    Those of input k are numbers[k capacity] to numbers[ends[k]], and values likewise; `lists` is (numbers, values, ends).
+    Those of input k are numbers[k capacity] to numbers[ends[k]], and values likewise.
+    lists   (numbers, values, ends).
     """
     starts, indices, codes, reals = sparse
     numbers, values, ends = lists
