@@ -184,24 +184,25 @@ def test_truth_values_as_labels_are_classes_as_in_csv(tmp_path):
             data.from_frame(frame)
 
 
+def refused_alike(frame, path, message):
+    """Check that a frame and its Parquet file are refused with the same words."""
+    frame.to_parquet(path)
+    for read in (lambda: data.load(path), lambda: data.from_frame(frame)):
+        with pytest.raises(DataError, match=message) as raised:
+            read()
+        assert missing_parts(raised.value) == []
+
+
 def test_truth_values_beside_numbers_are_refused(tmp_path):
     """1 would be nearly black beside 255, and a column that may be the labels would be 1 beside 255."""
     frame = pd.DataFrame({"label": [1, 0], "pixel0": [True, False], "pixel1": [1, 255]})
-    frame.to_parquet(tmp_path / "a.parquet")
     message = "column 'pixel1': truth values beside numbers; .* found truth values in 'pixel0', numbers here; write 0"
-    for read in (lambda: data.load(tmp_path / "a.parquet"), lambda: data.from_frame(frame)):
-        with pytest.raises(DataError, match=message) as raised:
-            read()
-        assert missing_parts(raised.value) == []
+    refused_alike(frame, tmp_path / "a.parquet", message)
     frame = pd.DataFrame(DIGITS.x[:50] > 127)
     frame.columns = frame.columns.astype(str)
     frame["784"] = DIGITS.labels[:50]
-    frame.to_parquet(tmp_path / "a.parquet")
     message = "columns '0' and '784': the first or the last column is the labels; .* truth values, found either may be"
-    for read in (lambda: data.load(tmp_path / "a.parquet"), lambda: data.from_frame(frame)):
-        with pytest.raises(DataError, match=message) as raised:
-            read()
-        assert missing_parts(raised.value) == []
+    refused_alike(frame, tmp_path / "a.parquet", message)
     found = data.from_frame(frame, reading=Reading(label_column="last"))
     assert np.array_equal(found.train.x, (DIGITS.x[:50] > 127) * 255)
 

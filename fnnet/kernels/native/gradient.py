@@ -29,7 +29,7 @@ from fnnet.kernels.native import compiled
 from fnnet.kernels.native.move import move
 from fnnet.kernels.native.pieces import product
 from fnnet.kernels.native.products import ONE, VECTOR_BYTES, ZERO, sparse_dot, sparse_outer
-from fnnet.kernels.native.sparse import AHEAD, expand, fetch_part, part
+from fnnet.kernels.native.sparse import AHEAD, expand, fetch_part, part, widest
 from fnnet.kernels.native.vector import transpose
 
 FAR: Final = 1024
@@ -150,9 +150,7 @@ def sum_inputs(k, count, lists, d, d_at, width, sums):
     for i in range(count):
         at, j = (k + i) * capacity, 0
         while j < width:
-            vectors = 8
-            while j + vectors * lanes > width:
-                vectors //= 2
+            _, _, vectors = widest(j, width, width, width, lanes)
             sparse_dot(values, at, numbers, at, ends[k + i] - at, d, d_at + j, width, sums, i * width + j, vectors)
             j += vectors * lanes
 
