@@ -74,6 +74,11 @@ def order(seed: int, purpose: str, n: int, *, epoch: int = 0) -> NDArray[np.int6
     """
     n = check_count("n", n, 0)
     bits = np.uint64(max(n - 1, 1).bit_length())
-    keyed = (words(seed, purpose, n, epoch=epoch) >> bits << bits) | np.arange(n, dtype=np.uint64)
+    # In place: an array of 60,000 numbers for each operation cost a third of the time, in pages that the system zeros.
+    keyed = words(seed, purpose, n, epoch=epoch)
+    keyed >>= bits
+    keyed <<= bits
+    keyed |= np.arange(n, dtype=np.uint64)
     keyed.sort()
-    return (keyed & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64)
+    keyed &= (np.uint64(1) << bits) - np.uint64(1)
+    return keyed.view(np.int64)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from fnnet.kernels.library import Call
+from fnnet.kernels.processors import Places
 from fnnet.threads import free_helpers, run_each
 
 
@@ -21,18 +22,19 @@ def run_team(calls: Sequence[Call]) -> None:
     """Run calls of one function at once, a thread each.
 
     Where the function has an argument `threads`, its calls wait for one another: none starts before all threads run,
-    and if the system grants fewer threads, only those calls run and `threads` is set to their number. Other calls are
-    independent, and all of them run.
+    each on a processor of its own where there are as many; if the system grants fewer threads, only those calls run and
+    `threads` is set to their number. Other calls are independent, and all of them run.
     """
     if len(calls) == 1 or "threads" not in calls[0].at:
         run_each(calls, len(calls))
         return
-    go = threading.Event()
+    go, places = threading.Event(), Places()
     failures: list[BaseException] = []
 
     def work(call: Call) -> None:
         go.wait()
         try:
+            places.take()
             call()
         except BaseException as error:
             failures.append(error)
@@ -42,6 +44,7 @@ def run_team(calls: Sequence[Call]) -> None:
         call.words[call.at["threads"]] = len(helpers) + 1
     for helper, call in zip(helpers, calls[1:], strict=False):
         helper.begin(partial(work, call))
+    places.take()
     go.set()
     calls[0]()
     for helper in helpers:

@@ -50,6 +50,7 @@ class Compiled:
         self._trained: list[int] = list(range(len(states)))
         self._errors: dict[int, DivergedError] = {}
         self._trainer: Any = None
+        self._even = np.zeros(0)
 
     def use(self, examples: Examples, weights: Array | None, rows: Array | None = None) -> Array | None:
         """Do as `Loop.use`; only the given rows are converted to the form that the trainer reads."""
@@ -97,10 +98,8 @@ class Compiled:
     def _run_some(self, rows: Array, rates: Array, passes: int, parts: dict[int, list[Made]]) -> int:
         """Make steps until all are made or one with a loss that is not finite comes; return how many."""
         firsts = np.arange(0, len(rows), self._batch_size)
-        each = np.ones(len(rows)) if self._weights is None else self._weights[rows].astype(np.float64)
         counts = np.diff(firsts, append=len(rows))
-        wholes = np.repeat(np.add.reduceat(each, firsts), counts)
-        shares = np.divide(each, wholes, out=np.zeros_like(each), where=wholes > 0)
+        shares = self._shares(rows, firsts, counts)
         constants, first_step = self._constants(rates), self._start[self._trained[0]].step + self._steps
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             outcome = self._trainer.run(self._taken, rows, shares, constants, first_step)
@@ -117,6 +116,18 @@ class Compiled:
             self._check_finite_input(rows)
             self._drop(range(len(self._trained)), None)
         return int(outcome.steps)
+
+    def _shares(self, rows: Array, firsts: Array, counts: Array) -> Array:
+        """Return the weight of each row in the mean loss of its batch, float64."""
+        if self._weights is None:
+            # Most blocks are as long as the one before.
+            if len(self._even) != len(rows):
+                self._even = np.repeat(1.0 / counts, counts)
+            return self._even
+        each = self._weights[rows].astype(np.float64)
+        wholes = np.repeat(np.add.reduceat(each, firsts), counts)
+        found: Array = np.divide(each, wholes, out=np.zeros_like(each), where=wholes > 0)
+        return found
 
     def _constants(self, rates: Array) -> Array:
         """Return the constants of the steps at these rates (networks, steps), or (1, steps) where all have the same."""
