@@ -46,7 +46,7 @@ def test_images_to_predict(run):
     np.save("x.npy", np.stack([DIGITS[0], DIGITS[1] // 4, DIGITS[2] // 5, DIGITS[3], DIGITS[4]]))
     (note,) = run("predict", "m", "x.npy", "--json").json["notes"]
     assert (note["code"], note["note"][:21]) == ("dim-pixels", "2 of 5 images are dim")
-    assert note["note"].endswith("the first is x.npy[1]")
+    assert note["note"].endswith("images so dim are read badly: scale them alike; the first is x.npy[1]")
     np.save("one.npy", DIGITS[:1] // 4)
     (note,) = run("predict", "m", "one.npy", "--json").json["notes"]
     assert note["note"].startswith("one.npy: dim: light and dark differ by at most 127")
