@@ -90,6 +90,8 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
             after = line
         texts = None if columns.label_at is None else Texts(columns.label_at, columns.width, lines)
         passed_over = texts and wanted.images_alone and texts.begins_without_label(block, after)
+        if texts and wanted.images_alone and not passed_over:  # they may be missing further down
+            columns, texts = columns._replace(labels_at=(), label_at=None), None
         if texts and (passed_over or texts.begins_with_name(block, after)):
             block, pieces = texts.taken(block, after), texts.all_taken(pieces)
         parts = [parse(block, after, columns, lines)]
