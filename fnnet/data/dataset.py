@@ -208,7 +208,9 @@ def _examples(
             at = int(outside.argmax())
             other = " or --first-label" if fix == "--classes" and labels.min() > first else ""
             place, remedy = f"image {at + 1}", f"correct it, or set {fix}{other}"
-            if (classes, first, int(labels.min()), int(labels.max())) == (10, 0, 1, 10):
+            if content.classes:
+                remedy = "correct it, or the names of the classes in the file"
+            elif (classes, first, int(labels.min()), int(labels.max())) == (10, 0, 1, 10):
                 remedy = f"where 10 stands for the digit 0, say {TEN_FOR_ZERO}; else {remedy}"
             refuse(problem, content.labels_at, place, expected, int(labels[at]), remedy)
     labels -= first

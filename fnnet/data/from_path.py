@@ -64,6 +64,7 @@ def from_path(
             reading.first_index,
             known=known is not None,
             names=classes,
+            first_label=reading.first_label,
         )
         content = in_one_range(lambda given: _read_file(path, wanted._replace(pixel_range=given)), path, signed)
     else:
