@@ -196,6 +196,7 @@ def _number(cell: str, column: int, line: int, columns: Columns, lines: Lines) -
     if not fits or (columns.label_at == column and not (value >= 0 and value.is_integer())):
         expected = f"a whole number from 0 to {most}"
         fix = NUMBERS if kind == "label" and is_name(cell) else CORRECT
+        fix = f"{CORRECT}, or {OPTION}" if kind == "label" and columns.label_at is None else fix
         refuse(f"not a {kind}", lines.path, place, expected, repr(cell[:40]), fix)
     return value
 

@@ -298,3 +298,16 @@ def test_labels_that_are_missing_from_some_line_on_do_not_matter_to_predict(
     if known < 30 and missing in ("", "-1", "2.5", "?"):
         with pytest.raises(DataError, match="label"):
             data.load(path)
+
+
+def test_a_missing_label_in_what_may_be_pixels_asks_for_the_column(tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (12, 64))
+    rows = [[row % 10 if row < 9 else "", *each] for row, each in enumerate(x.tolist())]
+    path = csv_file(tmp_path / "a.csv", rows, header=False)
+    with pytest.raises(DataError) as told:
+        data.read_images(path, (8, 8))
+    assert str(told.value).startswith(f"{path}: line 10, column 1: not a label")
+    assert str(told.value).endswith(
+        "found ''; correct the cell, or say --label-column first, last, NAME, NUMBER or none"
+    )
+    assert np.array_equal(data.read_images(path, (8, 8), label_column="first"), x)

@@ -240,3 +240,13 @@ def test_labels_from_1_of_as_many_classes_as_have_names(first, save, tmp_path):
     found = data.load(path, classes=names, reading=Reading(first_label=first))
     assert (found.classes, found.notes) == (names, ())
     assert found.train.labels.tolist() == [*range(10)] * 2
+
+
+def test_labels_from_1_of_a_model_with_names(tmp_path):
+    """Where 10 is not the digit 0."""
+    path = saved("npz", tmp_path, y=Y + 1)
+    for classes in (NAMES, tuple("0123")):
+        with pytest.raises(DataError, match="label out of range; expected 0 to 3, found 4") as told:
+            data.load(path, classes=classes)
+        begins = "where they begin at 1, say --first-label 1; else " if classes == NAMES else ""
+        assert str(told.value).endswith(f"found 4; {begins}correct it, or set --classes or --first-label")
