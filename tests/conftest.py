@@ -60,7 +60,7 @@ def _no_note_of_pixels():
     """Numbers worked out by hand look like pixels: tests/core/test_finite_input.py looks at the note."""
     from fnnet.core import notes
 
-    notes.turns = itertools.repeat(False)
+    notes.turns = notes.turns_of_bytes = itertools.repeat(False)
 
 
 @pytest.fixture(autouse=True)

@@ -127,7 +127,8 @@ def _note(predictions: list[Prediction], model: Model, kaggle: bool, notify: Not
         name = f"{first} and {counted(len(more), 'other file')}" if more else first
         notify(other_ink_in(name, len(others), sum(counts.values()), model.preprocessing))
     if blanks := [each.name for each in predictions if each.blank]:
-        notify(blank_predicted(len(blanks), len(predictions), blanks[0], kaggle))
+        what = "Kaggle's form gives a class all the same" if kaggle else "no class is given"
+        notify(blank_predicted(len(blanks), len(predictions), blanks[0], what))
     if dims := [each.name for each in predictions if each.dim]:
         notify(dim_predicted(len(dims), len(predictions), dims[0]))
 
@@ -189,26 +190,20 @@ def _predict(
     model: Model, file: str, kernels: Any, columns: dict[str, Any], notify: Notices
 ) -> tuple[list[Prediction], tuple[str, ...]]:
     """Return the predictions of a file, and the ranges that its pixels were scaled from."""
-    from fnnet import data
     from fnnet.core.public import best_classes, scores
-    from fnnet.data.blank import is_blank
-    from fnnet.data.from_path import BINARY
-    from fnnet.data.ranges import ranges_noted
-    from fnnet.data.strokes import looks_dark
-    from fnnet.data.unlike import is_dim
+    from fnnet.data.from_path import BINARY, images_to_predict
+    from fnnet.data.ranges import scaled_from
+    from fnnet.data.unlike import looks_of
 
-    notes: list[str] = []
-    x = data.read_images(file, model.image_shape, model.preprocessing, **columns, notify=notes.append)
-    for note in notes:
-        if getattr(note, "code", "") == BINARY:
+    read = images_to_predict(file, model.image_shape, model.preprocessing, **columns)
+    for note in read.notes:
+        if note.code == BINARY:
             raise DataError(str(note))  # no image in it is blank for sure
         notify(note)
-    logits = scores(model.params, x, activation=model.activation, kernels=kernels)
-    blank = is_blank(x, model.image_shape, model.preprocessing.faint)
-    dark = looks_dark(x, model.image_shape) & ~blank
-    best, dim = best_classes(logits).tolist(), (is_dim(x) & ~blank).tolist()
-    each = zip(x, dark.tolist(), blank.tolist(), best, kernels.softmax(logits), dim, strict=True)
-    return [Prediction(file, i, len(x), *parts) for i, parts in enumerate(each)], ranges_noted(notes)
+    logits = scores(model.params, read.x, activation=model.activation, kernels=kernels)
+    others, blank, dim = (each.tolist() for each in looks_of(read.x, model.image_shape, model.preprocessing))
+    each = zip(read.x, others, blank, best_classes(logits).tolist(), kernels.softmax(logits), dim, strict=True)
+    return [Prediction(file, i, len(read.x), *parts) for i, parts in enumerate(each)], scaled_from(read.pixel_ranges)
 
 
 def _with_ids(predictions: list[Prediction], file: str, shape: tuple[int, int], notify: Notices) -> list[Prediction]:

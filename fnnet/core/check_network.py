@@ -204,7 +204,10 @@ def check_input(given: Any, params: Params) -> Array:
         raise UsageError("x does not fit the network", expected=f"shape (n, {inputs})", found=x.shape, fix=fix)
     if len(x) == 0:
         raise UsageError("x is empty", expected="at least 1 row", found="0 rows")
-    if x.dtype is not BYTES and next(notes.turns) and x.dtype.kind == "f":
+    if x.dtype is BYTES:
+        if next(notes.turns_of_bytes):
+            notes.note_bits(x)
+    elif next(notes.turns) and x.dtype.kind == "f":
         notes.note_pixels(x)
     return x
 
@@ -229,6 +232,8 @@ def as_input(x: Any, params: Params) -> Array:
     W = params.layers[0].W
     fits = type(x) is ndarray and x.ndim == 2 and x.shape[1] == W.shape[0] and x.size
     if fits and x.dtype is BYTES:
+        if next(notes.turns_of_bytes):
+            notes.note_bits(x)
         floats = as_floats(x, W.dtype)
     else:
         if not (fits and x.dtype is W.dtype):
@@ -245,7 +250,10 @@ def as_stored(x: Any, params: Params, dtype: np.dtype[Any]) -> Array:
     plain = type(x) is ndarray and (x.dtype is BYTES or x.dtype == dtype) and x.flags.c_contiguous
     if not (plain and x.ndim == 2 and x.shape[1] == params.layers[0].W.shape[0] and len(x)):
         x = contiguous(check_input(x, params), dtype)
-    elif x.dtype is not BYTES and next(notes.turns):
+    elif x.dtype is BYTES:
+        if next(notes.turns_of_bytes):
+            notes.note_bits(x)
+    elif next(notes.turns):
         notes.note_pixels(x)
     stored: Array = x
     return stored

@@ -323,13 +323,16 @@ def predictor(
         return best
 
     plain, one_row = network.BYTES, (1, params.layers[0].W.shape[0])
-    best_of_one, note = ready.best_of_one, calm(notes.note_pixels)
+    best_of_one, note, note_bits = ready.best_of_one, calm(notes.note_pixels), notes.note_bits
 
     def classify(x: Any) -> Array:
         # One row as it is to be is neither converted nor made calm: all that took as long as its answer.
         kind = x.dtype if type(x) is ndarray else None
         if (kind is plain or kind is dtype) and x.shape == one_row and x.flags.c_contiguous:
-            if kind is dtype and next(notes.turns):
+            if kind is plain:
+                if next(notes.turns_of_bytes):
+                    note_bits(x)
+            elif next(notes.turns):
                 note(x)
             best: Array = best_of_one(x)
             if best.item() >= 0:

@@ -92,24 +92,23 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         if block.startswith(b"{"):
             _check_sparse(attributes, table)
             parts = [_sparse(each, number, table) for number, each in _chain(line, block, rows)]
-            x, labels, more = _of_pairs(parts, table, bytes_on_disk(file.fileno()), wanted.pixel_range)
+            x, labels, more, read_as = _of_pairs(parts, table, bytes_on_disk(file.fileno()), wanted.pixel_range)
         else:
             lines = Lines(",", path)
             cells = [
                 parse(_dense(each, number, table), number, table.columns, lines)
                 for number, each in _chain(line, block, rows)
             ]
-            x, labels, more = assemble(cells, table.columns, lines, wanted.pixel_range)
+            x, labels, more, read_as = assemble(cells, table.columns, lines, wanted.pixel_range)
     notes += [*table.columns.notes, *more]
     at = os.fsdecode(path)
     shape, of_shape = shape_of(x, table.columns, at, wanted)
-    unit = any(note.code == "unit-pixels" for note in more)
-    check_images(x, shape, table.columns, unit=unit, path=path, wanted=wanted)
+    check_images(x, shape, table.columns, unit=bool(read_as), path=path, wanted=wanted)
     labels = None if table.ignored else labels
     by_row, classes = table.columns.shape is not None, tuple(table.classes)
     return Content(
         x, labels, shape, labels_at=at, shape_at=PLACE, notes=(*notes, *of_shape), classes=classes, by_row=by_row,
-        pixel_ranges=ranges_in_table(x, more, path),
+        pixel_ranges=ranges_in_table(x, read_as, path),
     )  # fmt: skip
 
 
@@ -274,15 +273,15 @@ def _taken(body: bytes, column: int) -> tuple[bytes | None, bytes]:
     return found[1].strip(), before + b"," + after if before and after else before or after
 
 
-def _of_pairs(parts: list[Pairs], table: Table, packed: int, given: str) -> tuple[Array, Array | None, list[Note]]:
-    """Return the images, the labels and the notes of sparse lines."""
+def _of_pairs(parts: list[Pairs], table: Table, packed: int, given: str) -> tuple[Array, Array | None, list[Note], str]:
+    """Return the images, the labels and the notes of sparse lines, and the range of the pixels, as `assemble` does."""
     columns, path = table.columns, table.path
-    x, notes = dense(parts, 0, len(columns.pixels_at), path, packed, given)
+    x, notes, read_as = dense(parts, 0, len(columns.pixels_at), path, packed, given)
     if columns.label_at is None:
-        return x, None, notes
+        return x, None, notes, read_as
     labels = np.concatenate([part.labels for part in parts]).astype(np.int64)
     if labels.min() < 0:
         refuse(
             "not a label", path, f"row {int(labels.argmin()) + 1}", "0 or more", int(labels.min()), "number them from 0"
         )
-    return x, labels, notes
+    return x, labels, notes, read_as

@@ -166,7 +166,7 @@ class Table:
             source.check(rows * len(columns.pixels_at))
         if not rows:
             refuse("empty dataset", source.path, SCHEMA, "at least 1 row of numbers", "0 rows", "fetch the file again")
-        x, labels, notes = assemble(parts, columns, Lines(",", source.path), source.wanted.pixel_range)
+        x, labels, notes, read_as = assemble(parts, columns, Lines(",", source.path), source.wanted.pixel_range)
         if self.texts:
             at = self.there[columns.labels_at[0]]
             labels, named = labels_of(self.texts, source.path, at, source.wanted)
@@ -177,7 +177,7 @@ class Table:
         return Content(
             x, labels, shape, labels_at=str(source.path), shape_at=SCHEMA, notes=told, classes=names,
             named=bool(self.texts and names), by_row=columns.shape is not None,
-            pixel_ranges=(LEVELS,) if self.scaled else ranges_in_table(x, notes, source.path),
+            pixel_ranges=(LEVELS,) if self.scaled else ranges_in_table(x, read_as, source.path),
         )  # fmt: skip
 
     def _part(self, batch: Any, first: int) -> Part:

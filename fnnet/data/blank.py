@@ -94,13 +94,12 @@ def _few(sample: Array) -> Array:
     return sample[:: -(-sample.size // MOST_PIXELS)]
 
 
-def blank_predicted(count: int, of: int, first: str, kaggle: bool = False) -> Note:
+def blank_predicted(count: int, of: int, first: str, what: str) -> Note:
     """Return the note that `count` of `of` images to predict are blank.
 
-    first    the name of the first.
-    kaggle   True if they are given a class in Kaggle's form, which has no place for none.
+    first   the name of the first.
+    what    becomes of them.
     """
-    what = "Kaggle's form gives a class all the same" if kaggle else "no class is given"
     if of == 1:
         return Note("blank", f"{first}: blank or nearly blank: {what}")
     text = f"{count:,} of {of:,} images {_are(count)} blank or nearly blank: {what}; the first is {first}"

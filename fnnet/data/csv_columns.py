@@ -44,6 +44,9 @@ NUMBERS: Final = "number the classes from 0, and name them with --class-names"
 NO_PIXELS: Final = "give each pixel a column, or put the pictures into a folder for each class"
 SEVERAL: Final = 4
 """Fewer columns, without names of pixels among them, cannot be images."""
+TRUTH: Final = frozenset({"true", "false"})
+"""How tables write truth values, in lower case."""
+AS_BYTES: Final = "write 0 and 255 for False and True"
 LETTER: Final = re.compile(r"[^\W\d_]")
 NO_NAMES: Final = frozenset({"nan", "-nan", "na", "n/a", "null", "none", "inf", "-inf", "true", "false"})
 """Words that may stand in place of a pixel, in lower case."""
@@ -120,7 +123,10 @@ def columns_of(
         first.refuse("cells separated by |", SEPARATED, repr(cells[0][:40]), "write the table with commas")
     places: dict[str, int] = {}
     for column, name in enumerate(names):
-        if places.setdefault(name, column) != column:
+        if places.setdefault(name, column) != column and name in TRUTH and not named:
+            expected, found = "names of columns, or numbers", repr(cells[column][:40])
+            first.refuse("truth values in the first line", expected, found, AS_BYTES, column)
+        if places[name] != column:
             first.refuse("column named twice", "each name once", repr(cells[column][:40]), KAGGLE, column)
     told = _told(first)
     if header:

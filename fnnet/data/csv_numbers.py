@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.data.csv_columns import LETTER, NUMBERS, OPTION, Columns
+from fnnet.data.csv_columns import AS_BYTES, LETTER, NUMBERS, OPTION, TRUTH, Columns
 from fnnet.data.csv_lines import MARK, MAX_LINE, Lines, check_line, check_text, decimal_comma
 from fnnet.data.opened import AnyPath
 from fnnet.data.ranges import remedy
@@ -187,12 +187,16 @@ def _number(cell: str, column: int, line: int, columns: Columns, lines: Lines) -
     check_text(cell, place, lines.path)
     if lines.separator != "," and re.search("[0-9],[0-9]", cell):
         decimal_comma(cell, place, lines.path)
+    if column != columns.label_at and cell.strip().lower() in TRUTH:
+        expected = "a whole number from 0 to 255"
+        refuse("not a pixel: a truth value", lines.path, place, expected, repr(cell[:40]), AS_BYTES)
     value = float(cell) if len(cell) <= LONGEST and NUMBER.fullmatch(cell) else -2.0
     kind, most = ("label", columns.most_label) if column in columns.labels_at else ("pixel", 255)
     fits = (0 <= value <= most and value.is_integer()) or -1 <= value < 1
     if not fits or (columns.label_at == column and not (value >= 0 and value.is_integer())):
         expected = f"a whole number from 0 to {most}"
         fix = NUMBERS if kind == "label" and is_name(cell) else CORRECT
+        fix = f"{CORRECT}, or {OPTION}" if kind == "label" and columns.label_at is None else fix
         refuse(f"not a {kind}", lines.path, place, expected, repr(cell[:40]), fix)
     return value
 
@@ -234,8 +238,8 @@ def as_pixels(values: Array, truth: Sequence[bool], columns: Columns, names: Seq
     if len(kinds) > 1:
         other = next(column for column in pixels if truth[column] != truth[pixels[0]])
         one, two = ("truth values" if truth[column] else "numbers" for column in (pixels[0], other))
-        found, fix = f"{one} in {names[pixels[0]][:40]!r}, {two} here", "write 0 and 255 for False and True"
-        refuse("truth values beside numbers", path, f"column {names[other][:40]!r}", "pixels of one kind", found, fix)
+        found, place = f"{one} in {names[pixels[0]][:40]!r}, {two} here", f"column {names[other][:40]!r}"
+        refuse("truth values beside numbers", path, place, "pixels of one kind", found, AS_BYTES)
     values[:, columns.pixels] *= 255
     return True
 

@@ -79,7 +79,7 @@ def dataset_of(
     _check_one_hot(train, len(classes), named)
     shape = shape[::-1] if preprocessing.transpose else shape
     examples, tested = (
-        part and _examples(part, source, len(classes), preprocessing, shape, first_label) for part in (train, test)
+        part and _examples(part, source, classes, preprocessing, shape, first_label) for part in (train, test)
     )
     assert examples is not None
     more = [note for note in (test.notes if test else ()) if note.code != "colour" and note not in train.notes]
@@ -192,14 +192,14 @@ def _check_one_hot(train: Content, classes: int, named: bool) -> None:
 def _examples(
     content: Content,
     source: str,
-    classes: int,
+    names: tuple[str, ...],
     preprocessing: Preprocessing,
     shape: tuple[int, int],
     first: int,
 ) -> Examples:
     if content.labels is None:
         refuse("no labels", source, "the file", "a label for each image", "images alone", "use it with predict")
-    labels, first = content.labels.astype(np.int64), 0 if content.one_hot else first
+    labels, first, classes = content.labels.astype(np.int64), 0 if content.one_hot else first, len(names)
     for outside, problem, expected, fix in (
         (labels < first, "label below the first", f"{first} or more, as --first-label says", "--first-label"),
         (labels >= first + classes, "label out of range", f"{first} to {first + classes - 1}", "--classes"),
@@ -208,13 +208,25 @@ def _examples(
             at = int(outside.argmax())
             other = " or --first-label" if fix == "--classes" and labels.min() > first else ""
             place, remedy = f"image {at + 1}", f"correct it, or set {fix}{other}"
-            if (classes, first, int(labels.min()), int(labels.max())) == (10, 0, 1, 10):
-                remedy = f"where 10 stands for the digit 0, say {TEN_FOR_ZERO}; else {remedy}"
+            if content.classes:
+                remedy = "correct it, or the names of the classes in the file"
+            elif (first, int(labels.min()), int(labels.max())) == (0, 1, classes):
+                remedy = f"{_from_one(names)}{remedy}"
             refuse(problem, content.labels_at, place, expected, int(labels[at]), remedy)
     labels -= first
     scaled = all_scaled(content.pixel_ranges)
     x = preprocess.apply(preprocessing, content.x, shape, source, content.ink, scaled=scaled)
     return Examples(freeze(x.view()), freeze(labels))
+
+
+def _from_one(names: tuple[str, ...]) -> str:
+    """Return what to do with labels from 1 to the number of classes; "" if the labels are all that classes are called.
+
+    The digits are also labelled so that 10 stands for 0.
+    """
+    if names == DIGITS:
+        return f"where 10 stands for the digit 0, say {TEN_FOR_ZERO}; else "
+    return "" if _plain(names, 0) else "where they begin at 1, say --first-label 1; else "
 
 
 def _without_images(

@@ -84,18 +84,17 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
         numbers = numbers.astype(np.float64)
         scaled = as_pixels(numbers, [truth[at] for at in read], inside, [names[at] for at in read], FRAME)
     parts = [_part(numbers[row : row + ROWS], row, inside, names, read) for row in range(0, len(numbers), ROWS)]
-    x, labels, notes = assemble(parts, inside, Lines(",", FRAME), wanted.pixel_range)
+    x, labels, notes, read_as = assemble(parts, inside, Lines(",", FRAME), wanted.pixel_range)
     classes: tuple[str, ...] = ()
     if texts:
         labels, classes = labels_of(texts, FRAME, names[columns.labels_at[0]], wanted)
     shape, of_shape = shape_of(x, columns, FRAME, wanted)
-    unit = any(note.code == "unit-pixels" for note in notes)
-    check_images(x, shape, columns, unit=unit, path=FRAME, wanted=wanted)
+    check_images(x, shape, columns, unit=bool(read_as), path=FRAME, wanted=wanted)
     notes = [*columns.notes, *notes, *of_shape]
     labels = labels if wanted.labelled or columns.label_at is None else None
     return Content(
         x, labels, shape, labels_at=FRAME, shape_at="the columns", notes=tuple(notes), by_row=columns.shape is not None,
-        classes=classes, named=bool(classes), pixel_ranges=(LEVELS,) if scaled else ranges_in_table(x, notes, FRAME),
+        classes=classes, named=bool(classes), pixel_ranges=(LEVELS,) if scaled else ranges_in_table(x, read_as, FRAME),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from fnnet.core.checks import check_classes
 from fnnet.core.frames import is_frame
@@ -18,12 +18,13 @@ from fnnet.data.dataset import BOTH, DIGITS, PLAIN, Dataset, dataset_of, labelle
 from fnnet.data.idx_folder import idx_files, read_idx_folder
 from fnnet.data.listing import entries, shown
 from fnnet.data.mnist import Notify
-from fnnet.data.notes import Note
+from fnnet.data.notes import Note, warned
 from fnnet.data.order import Order, exchange, order_of
 from fnnet.data.payload import GZIP, looks_like_idx
 from fnnet.data.preprocess import ABOVE, AUTOMATIC, Reading
 from fnnet.data.ranges import INSIDE, SIGNED, WHOLE, all_scaled, in_one_range
 from fnnet.data.reader import Content, Wanted, check_columns, check_first_index, read_as, size
+from fnnet.data.unlike import unlike_training
 from fnnet.errors import DataError, UsageError
 from fnnet.files.disk import read_head, refuse
 
@@ -63,6 +64,7 @@ def from_path(
             reading.first_index,
             known=known is not None,
             names=classes,
+            first_label=reading.first_label,
         )
         content = in_one_range(lambda given: _read_file(path, wanted._replace(pixel_range=given)), path, signed)
     else:
@@ -236,13 +238,13 @@ def _beside_idx(path: Path) -> Iterator[Note]:
 def read_images(
     path: Any,
     shape: tuple[int, int],
-    preprocessing: Preprocessing = PLAIN,
+    preprocessing: Preprocessing | None = None,
     *,
     label_column: str | None = None,
     image: bool = False,
     first_index: int | None = None,
     transpose: bool | None = None,
-    notify: Notify = lambda notice: None,
+    notify: Notify = warned,
 ) -> Array:
     """Return the images in a file to predict, uint8 (n, height x width): of any format in the table; or in a frame.
 
@@ -252,12 +254,52 @@ def read_images(
     label_column   the column of labels in a table, as in `Reading`; "none" if it has none.
     image          True if the rows of a table are images, as in `Reading`.
     first_index    the number of the first pixel in text of index:value pairs, as in `Reading`.
+    preprocessing  that of the model that the images are for; None for light ink on black, from 0 to 255.
     transpose      True if the file stores images column by column, False if row by row; None for what its name shows,
                    else as `preprocessing` has it. Pictures are then upright.
-    notify   called with each note about how the file was read.
+    notify   called with each note about how the file was read and, for a model, on images that look unlike those of
+             its training: of the other ink, blank or dim. By default these are warnings, and others are left out.
     Raises   DataError for a file that cannot be read, images that do not have `shape` (height, width), except pictures
              for a model that scales them, or a pixel above the largest.
     """
+    from fnnet.data.frames import FRAME
+
+    known = PLAIN if preprocessing is None else preprocessing
+    read = images_to_predict(
+        path, shape, known, label_column=label_column, image=image, first_index=first_index, transpose=transpose
+    )
+    for note in read.notes:
+        notify(note)
+    if preprocessing is not None and not any(note.code == BINARY for note in read.notes):
+        for note in unlike_training(read.x, shape, preprocessing, FRAME if is_frame(path) else path):
+            notify(note)
+    return read.x
+
+
+class Images(NamedTuple):
+    """Images to predict.
+
+    x              as networks take them, uint8 (n, height x width).
+    pixel_ranges   as in `Content`.
+    notes          on how the file was read.
+    """
+
+    x: Array
+    pixel_ranges: tuple[str, ...]
+    notes: tuple[Note, ...]
+
+
+def images_to_predict(
+    path: Any,
+    shape: tuple[int, int],
+    preprocessing: Preprocessing,
+    *,
+    label_column: str | None = None,
+    image: bool = False,
+    first_index: int | None = None,
+    transpose: bool | None = None,
+) -> Images:
+    """Return what `read_images` does, with the notes on how the file was read; the images are not looked at."""
     from fnnet.data import formats
     from fnnet.data.frames import FRAME, naming_arguments, read_frame, with_arguments
 
@@ -282,14 +324,12 @@ def read_images(
         fix = "scale the images to that size, or train a model for theirs, or with --size"
         fix = exchange(preprocessing.transpose) if content.image_shape == stored[::-1] else fix
         refuse(problem, where, content.shape_at, expected, size(content.image_shape), fix)
-    for note in (*order.notes, *order.beside(content.notes)):
-        notify(with_arguments(note) if is_frame(path) else note)
+    notes = [with_arguments(note) if is_frame(path) else note for note in (*order.notes, *order.beside(content.notes))]
     with _for_a_model():
         scaled = all_scaled(content.pixel_ranges)
         x = preprocess.apply(preprocessing, content.x, shape, where, content.ink, scaled=scaled)
-    for note in _binary(content, x, shape, preprocessing, where):
-        notify(note)
-    return x
+    notes += _binary(content, x, shape, preprocessing, where)
+    return Images(x, content.pixel_ranges, tuple(notes))
 
 
 def _binary(

@@ -90,6 +90,8 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
             after = line
         texts = None if columns.label_at is None else Texts(columns.label_at, columns.width, lines)
         passed_over = texts and wanted.images_alone and texts.begins_without_label(block, after)
+        if texts and wanted.images_alone and not passed_over:  # they may be missing further down
+            columns, texts = columns._replace(labels_at=(), label_at=None), None
         if texts and (passed_over or texts.begins_with_name(block, after)):
             block, pieces = texts.taken(block, after), texts.all_taken(pieces)
         parts = [parse(block, after, columns, lines)]
@@ -99,18 +101,18 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     notes = [*comments, *columns.notes]
     if lines.separator != ",":
         notes.append(Note("separator", f"{os.fsdecode(path)}: cells are separated by {SEPARATORS[lines.separator]}"))
-    x, labels, more = assemble(parts, columns, lines, wanted.pixel_range)
+    x, labels, more, read_as = assemble(parts, columns, lines, wanted.pixel_range)
     classes: tuple[str, ...] = ()
     if passed_over:
         labels = None
     elif texts and texts.found:
         labels, classes = labels_of(texts.found, path, str(texts.column + 1), wanted)
     shape, of_shape = shape_of(x, columns, os.fsdecode(path), wanted)
-    check_images(x, shape, columns, unit=any(note.code == "unit-pixels" for note in more), path=path, wanted=wanted)
+    check_images(x, shape, columns, unit=bool(read_as), path=path, wanted=wanted)
     content = Content(
         x, labels, shape, labels_at=os.fsdecode(path), shape_at=place, notes=(*notes, *more, *of_shape),
         by_row=columns.shape is not None, classes=classes, named=bool(classes),
-        pixel_ranges=ranges_in_table(x, more, path),
+        pixel_ranges=ranges_in_table(x, read_as, path),
     )  # fmt: skip
     return _with_test(content, path, columns, wanted) if wanted.labelled else content
 
@@ -194,26 +196,27 @@ def check_images(
 
 def assemble(
     parts: Sequence[Part], columns: Columns, lines: Lines, given: str
-) -> tuple[Array, Array | None, list[Note]]:
-    """Return pixels, labels and notes of the whole file; `given` is the range of fractions, as `Wanted` has it."""
+) -> tuple[Array, Array | None, list[Note], str]:
+    """Return pixels, labels and notes of the whole file, and the range that the pixels were scaled from, "" for none.
+
+    given   the range of fractions, as `Wanted` has it.
+    """
     parts = [part for part in parts if len(part.x)]
     labels = np.concatenate([part.labels for part in parts])
     parts, lowest = _in_one_range(parts, labels if len(columns.labels_at) > 1 else None, lines, given)
+    read_as = "" if lowest is None else SIGNED if lowest else UNIT
+    scaled_so = [Note("unit-pixels", scaling(read_as))] if read_as else []
     if len(columns.labels_at) < 2:
         x = np.ascontiguousarray(np.concatenate([part.x for part in parts]))
         found = labels[:, 0].astype(np.int64) if columns.labels_at else None
-        return x, found, _notes(lowest)
+        return x, found, scaled_so, read_as
     at = _by_values(parts, labels, columns, lines, lowest)
     x = _with_edge(parts, labels[:, 1 - at], -at, lowest)
     what = "the first" if at == 0 else "the last"
     note = Note(
         "label-column", f"the values show that {what} column, number {columns.labels_at[at] + 1}, is the labels"
     )
-    return x, labels[:, at].astype(np.int64), [note, *_notes(lowest)]
-
-
-def _notes(lowest: int | None) -> list[Note]:
-    return [] if lowest is None else [Note("unit-pixels", scaling(SIGNED if lowest else UNIT))]
+    return x, labels[:, at].astype(np.int64), [note, *scaled_so], read_as
 
 
 def _by_values(parts: Sequence[Part], labels: Array, columns: Columns, lines: Lines, lowest: int | None) -> int:

@@ -68,11 +68,11 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     every = all((part.counts == last - first + 1).all() for part in parts)
     shape = wanted.shape or _square(last - first + 1, every, path)
     _check_fits(shape, first, last, every, path, THAT_SIZE if wanted.known else OTHER)
-    x, more = dense(parts, first, math.prod(shape), path, bytes_on_disk(file.fileno()), wanted.pixel_range)
+    x, more, read_as = dense(parts, first, math.prod(shape), path, bytes_on_disk(file.fileno()), wanted.pixel_range)
     _check_width(x, shape, last - first + 1, path, wanted)
     labels, classes, of_labels = _labels(parts, path, wanted.names)
     at = os.fsdecode(path)
-    all_notes, ranges = (*notes, *more, *of_labels), ranges_in_table(x, more, path)
+    all_notes, ranges = (*notes, *more, *of_labels), ranges_in_table(x, read_as, path)
     return Content(
         x, labels, shape, labels_at=at, shape_at=f"index {last}", notes=all_notes, pixel_ranges=ranges,
         classes=classes, named=bool(classes),

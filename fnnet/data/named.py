@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from fnnet.core.checks import check_classes
 from fnnet.core.params import Array
+from fnnet.data.csv_lines import check_text
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Wanted
@@ -161,10 +162,14 @@ def named_so(there: Iterable[str]) -> list[str]:
 
 
 def texts_in(values: Array) -> list[str] | None:
-    """Return what an array of text holds, in a line along one axis; None for any other array."""
+    """Return what an array of text holds, in a line along one axis; None for any other array.
+
+    Bytes that are not UTF-8 become surrogates, which `with_names` refuses.
+    """
     if values.dtype.kind not in "USO" or values.ndim == 0 or values.size != max(values.shape):
         return None
-    texts = [each.decode("utf-8", "replace") if isinstance(each, bytes) else each for each in values.ravel().tolist()]
+    each_of = values.ravel().tolist()
+    texts = [each.decode("utf-8", "surrogateescape") if isinstance(each, bytes) else each for each in each_of]
     return [composed(each.strip()) for each in texts] if all(isinstance(each, str) for each in texts) else None
 
 
@@ -173,13 +178,38 @@ def with_names(content: Content, found: Mapping[str, Sequence[str] | None], path
 
     found   the name of each array of names -> what it holds, the likeliest first; None if it is something else.
     Names that the user gives count; those of a model, unless all names in the file are among them.
+    Raises   DataError for names that are not UTF-8, and for labels from 1 on of as many classes as have names.
     """
     for name, texts in found.items():
         if tuple(texts or ()) == wanted.names and not wanted.known:
             continue  # the user says the same, perhaps from another label on
+        if not content.classes:
+            _check_names(name, texts or (), content, path, wanted)
         why = "names of classes are in use" if content.classes else _why_not(texts, content, wanted)
         content = _noting(content, path, [name], why) if why else content._replace(classes=tuple(texts or ()))
     return content
+
+
+def _check_names(name: str, texts: Sequence[str], content: Content, path: AnyPath, wanted: Wanted) -> None:
+    for number, text in enumerate(texts):
+        check_text(text, f"{name}[{number}]", path, "store the names as text, or as bytes of UTF-8")
+    starts, needed = _span(content)
+    given = wanted.known or wanted.first_label or needed <= len(wanted.names)
+    if starts and needed - starts == len(texts) and not (given or content.one_hot):
+        expected = f"labels from 0 to {len(texts) - 1} for {counted(len(texts), 'name')} of classes in {name}"
+        found, fix = f"{starts} to {needed - 1}", f"say {_first_label(starts, texts)}"
+        refuse("labels do not begin at 0", path, "the labels", expected, found, fix)
+
+
+def _span(content: Content) -> tuple[int, int]:
+    """Return the least label of all parts, and the number of classes if they are numbered from 0."""
+    parts = [(each, each.labels) for each in (content, content.test) if each is not None and each.labels is not None]
+    needed = max([each.one_hot or int(labels.max()) + 1 for each, labels in parts])
+    return min(int(labels.min()) for _, labels in parts), needed
+
+
+def _first_label(starts: int, names: Sequence[str]) -> str:
+    return f"--first-label {starts} --class-names {','.join(names) if len(names) <= SHOWN else '...'}"
 
 
 def _why_not(texts: Sequence[str] | None, content: Content, wanted: Wanted) -> str:
@@ -187,19 +217,16 @@ def _why_not(texts: Sequence[str] | None, content: Content, wanted: Wanted) -> s
 
     They are one for each label, or as many as the classes that are expected; others may be the names of images.
     """
-    parts = [(each, each.labels) for each in (content, content.test) if each is not None and each.labels is not None]
-    needed = max([each.one_hot or int(labels.max()) + 1 for each, labels in parts])
+    starts, needed = _span(content)
     try:
         names = check_classes(list(texts or ()))
     except FnnetError as error:
         return f"expected {error.expected}, found {error.found}"
     if not names:
         return "it is not a list of text"
-    if len(names) != needed and (len(names) < needed or len(names) != len(wanted.names) or parts[0][0].one_hot):
-        starts = min(int(labels.min()) for _, labels in parts)
+    if len(names) != needed and (len(names) < needed or len(names) != len(wanted.names) or content.one_hot):
         some = f"{counted(len(names), 'name')} for labels from {starts} to {needed - 1}"
-        shown = ",".join(names) if len(names) <= SHOWN else "..."
-        by_first = f"; say --first-label {starts} --class-names {shown}" if needed - starts == len(names) else ""
+        by_first = f"; say {_first_label(starts, names)}" if needed - starts == len(names) else ""
         return some + by_first
     given = wanted.names
     if {*names} <= {*given} or (not wanted.known and given == tuple(map(str, range(len(given))))):

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from fnnet.core.notes import warn
 from fnnet.errors import one_line
+
+UNLIKE: Final = frozenset({"binary-pixels", "blank", "dim-pixels", "other-ink"})
+"""The codes of notes on images to predict that look unlike those of training: what is predicted may be wrong."""
 
 
 class Note(str):
@@ -19,3 +25,9 @@ class Note(str):
 
     def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
         return self.code, str(self)
+
+
+def warned(note: str) -> None:
+    """Warn of a note on images that look unlike those of training; other notes are left out."""
+    if isinstance(note, Note) and note.code in UNLIKE:
+        warn(note)

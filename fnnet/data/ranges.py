@@ -73,8 +73,13 @@ def scaling(found: str) -> str:
 
 def scaled_notes(ranges: Iterable[str], place: str) -> list[Note]:
     """Return a note for each of the ranges that is scaled."""
+    return [Note("unit-pixels", f"{place}: {scaling(each)}") for each in scaled_from(ranges)]
+
+
+def scaled_from(ranges: Iterable[str]) -> tuple[str, ...]:
+    """Return which of SCALED these ranges, as `Content` has them, are; those that are not scaled are left out."""
     found = dict.fromkeys({INSIDE: SIGNED, PAPER: UNIT}.get(each, each) for each in ranges)
-    return [Note("unit-pixels", f"{place}: {scaling(each)}") for each in found if each in SCALED]
+    return tuple(each for each in found if each in SCALED)
 
 
 def all_scaled(ranges: Sequence[str]) -> bool:
@@ -82,23 +87,17 @@ def all_scaled(ranges: Sequence[str]) -> bool:
     return bool(ranges) and {WHOLE, BYTES}.isdisjoint(ranges)
 
 
-def ranges_noted(notes: Iterable[str]) -> tuple[str, ...]:
-    """Return the ranges that notes say are scaled."""
-    told = list(notes)
-    return tuple(each for each in SCALED if any(scaling(each) in note for note in told))
-
-
-def ranges_in_table(x: Array, notes: Sequence[Note], where: AnyPath) -> tuple[str, ...]:
+def ranges_in_table(x: Array, read_as: str, where: AnyPath) -> tuple[str, ...]:
     """Return the range of the pixels of a table, as `Content` has it.
 
-    x        as bytes. Whole numbers are ambiguous only if they are no more than 1.
-    Raises   DataError as `check_marks` does.
+    x         as bytes. Whole numbers are ambiguous only if they are no more than 1.
+    read_as   the one of SCALED that they were scaled from; "" for whole numbers.
+    Raises    DataError as `check_marks` does.
     """
-    noted = ranges_noted(notes)
-    if SIGNED in noted:
+    if read_as == SIGNED:
         check_marks(x, where, lambda at: f"image {at[0] + 1}")
         return (reached(SIGNED, x, is_paper(x, HALF - 1, HALF)),)
-    if noted:
+    if read_as:
         return (reached(UNIT, x, is_paper(x, 0, 0)),)
     return (WHOLE,) if 0 < x.max() <= 1 else ()
 

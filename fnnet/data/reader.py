@@ -50,6 +50,7 @@ class Wanted(NamedTuple):
     pixel_range   the range of `ranges` that all floats are of, as others of the data set show; "" if it is not known.
     most_label   the largest number in the column of labels; ids may be larger than labels.
     images_alone   True if labels are passed over, whatever they are: they may be empty, or -1.
+    first_label   the label of the first class, as `Reading` has it.
     known     True if `shape` is that of a model or another data set: no other fits, whatever the user says.
     """
 
@@ -66,6 +67,7 @@ class Wanted(NamedTuple):
     pixel_range: str = ""
     most_label: int = MAX_CLASSES - 1
     images_alone: bool = False
+    first_label: int = 0
 
 
 class Content(NamedTuple):

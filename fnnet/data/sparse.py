@@ -178,8 +178,9 @@ def _pair(field: str, before: int, place: str, path: AnyPath) -> tuple[int, floa
 
 def dense(
     parts: Sequence[Pairs], first: int, pixels: int, path: AnyPath, packed: int, given: str
-) -> tuple[Array, list[Note]]:
-    """Return the images, uint8 (n, pixels), with a note if their pixels are fractions; pixels left out are 0.
+) -> tuple[Array, list[Note], str]:
+    """Return the images, uint8 (n, pixels), with a note if their pixels are fractions, and the range that they were
+    scaled from, "" for whole numbers; pixels left out are 0.
 
     first    the number of the first pixel.
     packed   the bytes of the file on disk, which bound what it may expand to.
@@ -188,22 +189,23 @@ def dense(
     """
     count = sum(len(part.labels) for part in parts)
     check_expansion(count * pixels, packed, path, f"index {first + pixels - 1}")
-    unit, lowest, notes = _range(parts, path, given)
+    read_as, notes = _range(parts, path, given)
+    lowest = -1 if read_as == SIGNED else 0
     x = np.full((count, pixels), 0 if lowest == 0 else 128, np.uint8)
     row = 0
     for part in parts:
         rows = np.repeat(np.arange(row, row + len(part.labels)), part.counts)
-        values = scaled((part.values - lowest) / (1 - lowest)) if unit else part.values.astype(np.uint8)
+        values = scaled((part.values - lowest) / (1 - lowest)) if read_as else part.values.astype(np.uint8)
         x[rows, part.numbers - first] = values
         row += len(part.labels)
-    return x, notes
+    return x, notes, read_as
 
 
-def _range(parts: Sequence[Pairs], path: AnyPath, given: str) -> tuple[bool, int, list[Note]]:
-    """Return whether pixels are fractions, the lowest value that they may have, and the note that says so."""
+def _range(parts: Sequence[Pairs], path: AnyPath, given: str) -> tuple[str, list[Note]]:
+    """Return the range that pixels are scaled from, and the note that says so; "" and none for whole numbers."""
     odd = next((part.odd for part in parts if part.odd), None)
     if odd is None:
-        return False, 0, []
+        return "", []
     least = min(float(part.values.min(initial=0)) for part in parts)
     most = max(float(part.values.max(initial=0)) for part in parts)
     if most > 1 or (least < 0 and given != SIGNED and not (least == -1 and most > 0)):
@@ -213,6 +215,6 @@ def _range(parts: Sequence[Pairs], path: AnyPath, given: str) -> tuple[bool, int
         expected = f"{WHOLE}, {REACHED}" if fix in (UNREACHED, CLIP) else expected
         fix = fix or "scale all images alike"
         refuse("pixels of no known range", path, odd[0], expected, found, fix)
-    lowest = -1 if least < 0 or given == SIGNED else 0
-    text = f"{scaling(SIGNED)}, and those left out are 0: half grey" if lowest else scaling(UNIT)
-    return True, lowest, [Note("unit-pixels", text)]
+    if least < 0 or given == SIGNED:
+        return SIGNED, [Note("unit-pixels", f"{scaling(SIGNED)}, and those left out are 0: half grey")]
+    return UNIT, [Note("unit-pixels", scaling(UNIT))]

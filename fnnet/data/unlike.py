@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing
+from fnnet.data.blank import blank_predicted, is_blank
 from fnnet.data.notes import Note
+from fnnet.data.opened import AnyPath
 from fnnet.data.photo import GREY, means
 from fnnet.data.preprocess import LOW, OTHERS, PURE, UNEVEN, shows_dark, spread
-from fnnet.data.strokes import inks
+from fnnet.data.strokes import inks, looks_dark
 from fnnet.errors import counted
 
 
@@ -70,10 +74,44 @@ def dim_in(
     yield Note("dim-pixels", f"{seen}: images so dim are read badly; scale them alike")
 
 
-def is_dim(x: Array) -> Array:
-    """Return True for each image, as a network takes it, whose pixels differ by at most LOW of 255, bool (n,)."""
-    found: Array = x.max(axis=1) - x.min(axis=1) <= LOW
-    return found
+class Looks(NamedTuple):
+    """What images to predict look like, bool (n,) each.
+
+    other_ink   their ink is dark where that of the training images is light, or the other way round.
+    blank       there is nothing on them; they are neither of the others.
+    dim         their pixels differ by at most LOW of 255.
+    """
+
+    other_ink: Array
+    blank: Array
+    dim: Array
+
+
+def looks_of(x: Array, shape: tuple[int, int], preprocessing: Preprocessing) -> Looks:
+    """Return what images look like.
+
+    x   as a network takes them, uint8 (n, height x width).
+    """
+    blank = is_blank(x, shape, preprocessing.faint)
+    dim = x.max(axis=1) - x.min(axis=1) <= LOW
+    return Looks(looks_dark(x, shape) & ~blank, blank, dim & ~blank)
+
+
+def unlike_training(x: Array, shape: tuple[int, int], preprocessing: Preprocessing, where: AnyPath) -> Iterator[Note]:
+    """Yield a note for each way in which images to predict look unlike those of training.
+
+    x       as in `looks_of`.
+    where   names the file in the notes.
+    """
+    found, file, n = looks_of(x, shape, preprocessing), os.fsdecode(where), len(x)
+    others, blanks, dims = (int(each.sum()) for each in found)
+    firsts = [file if n == 1 else f"{file}[{int(each.argmax())}]" for each in found]
+    if others:
+        yield other_ink_in(file, others, n, preprocessing)
+    if blanks:
+        yield blank_predicted(blanks, n, firsts[1], "a model gives a class all the same")
+    if dims:
+        yield dim_predicted(dims, n, firsts[2])
 
 
 def dim_predicted(count: int, of: int, first: str) -> Note:
@@ -83,7 +121,8 @@ def dim_predicted(count: int, of: int, first: str) -> Note:
     """
     which = f"{first}: dim" if of == 1 else f"{count:,} of {of:,} images {'is' if count == 1 else 'are'} dim"
     text = f"{which}: light and dark differ by at most {LOW} of the 255 levels that the model takes"
-    return Note("dim-pixels", text if of == 1 else f"{text}; the first is {first}")
+    fix = "images so dim are read badly: scale them alike"
+    return Note("dim-pixels", f"{text}; {fix}" if of == 1 else f"{text}; {fix}; the first is {first}")
 
 
 def other_ink_in(file: str, count: int, of: int, preprocessing: Preprocessing) -> Note:

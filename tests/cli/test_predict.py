@@ -8,6 +8,7 @@ from PIL import Image
 
 import fnnet
 from fnnet import data
+from fnnet.data import ranges
 from tests.tools.samples import chunk, csv_file, write
 
 
@@ -141,3 +142,15 @@ def test_f37_files_of_floats_from_several_ranges_are_not_answered_in_one_command
     assert counts == [0, 5, 1, 5]
     assert run("predict", model, files[0], "--json").code == 0
     assert run("predict", model, *files[1:], "--json").code == 0
+
+
+def test_the_ranges_of_files_are_known_whatever_their_notes_say(model, run, monkeypatch, tmp_path):
+    x = data.load("digits").test.x[:5].reshape(5, 784)
+    monkeypatch.setattr(ranges, "scaling", lambda found: "other words")
+    for kind, write_as in (("npy", np.save), ("csv", lambda path, x: np.savetxt(path, x, delimiter=","))):
+        files = [tmp_path / f"{name}.{kind}" for name in ("dark", "light")]
+        write_as(files[0], x / 127.5 - 1)
+        write_as(files[1], (128 + x[:2] // 2) / 127.5 - 1)
+        result = run("predict", model, *files, "--json")
+        assert [each["file"] for each in result.json["failures"]] == [str(files[1])]
+        assert "pixels of several ranges" in result.json["failures"][0]["error"]

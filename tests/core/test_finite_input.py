@@ -7,6 +7,8 @@ import re
 import warnings
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
 import fnnet
@@ -166,6 +168,64 @@ TOLD = re.escape(
 def untold(monkeypatch):
     """As in a process that has just begun."""
     monkeypatch.setattr(notes, "turns", itertools.repeat(True))
+    monkeypatch.setattr(notes, "turns_of_bytes", itertools.repeat(True))
+
+
+@pytest.mark.usefixtures("untold")
+@pytest.mark.parametrize("name", CALLS)
+def test_bytes_that_look_like_truth_values_are_noted_once(name, kernels):
+    params, x = fnnet.init(SIZES, 1), np.tile((PIXELS[:1] > 100).astype(np.uint8), (N, 1))
+    text = r"x looks like truth values, 0 and 1, and bytes are divided by 255; give x \* 255, or floats"
+    with pytest.warns(UserWarning, match=text) as told:
+        CALLS[name](params, x, kernels=kernels)
+        CALLS[name](params, x, kernels=kernels)
+    assert [each.filename for each in told] == [__file__]
+
+
+@pytest.mark.usefixtures("untold")
+def test_a_predictor_looks_at_one_row_of_bytes(kernels):
+    classify, x = fnnet.predictor(fnnet.init(SIZES, 1), kernels=kernels), PIXELS[:1].astype(np.uint8)
+    classify(x)
+    classify(x * 0)
+    with pytest.warns(UserWarning, match="looks like truth values") as told:
+        classify(np.minimum(x, 1))
+    assert [each.filename for each in told] == [__file__]
+
+
+@pytest.mark.usefixtures("untold")
+def test_truth_values_of_any_dtype_are_taken_as_they_are_refused_or_noted():
+    """Bytes, numbers in columns of pixels, and others."""
+    params, x = fnnet.init(SIZES, 1), (PIXELS > 100).astype(np.uint8)
+    frame = pd.DataFrame(x).add_prefix("pixel")
+    assert np.array_equal(fnnet.scores(params, frame.astype("float32")), fnnet.scores(params, x.astype("float32")))
+    for given in (x.astype(int), x.astype(bool), frame.astype(bool)):
+        with pytest.raises(fnnet.FnnetError, match="no usable dtype"):
+            fnnet.scores(params, given)
+    with pytest.warns(UserWarning, match="truth values"):
+        fnnet.scores(params, frame.astype(int))
+
+
+@pytest.mark.usefixtures("untold")
+@pytest.mark.parametrize("kind", [np.array, pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "uint16", "int64", "float16", "float32", "float64"])
+@pytest.mark.parametrize("scale", [1, 255])
+def test_the_same_pixels_of_any_dtype_score_alike_or_are_refused_or_noted(kind, dtype, scale):
+    params, x = fnnet.init(SIZES, 1), np.minimum(PIXELS, 127 if dtype == "int8" else 255).astype(np.uint8)
+    numbers = (x / scale).astype(dtype)
+    if scale == 255 and "float" not in dtype:
+        return
+    names = [f"pixel{number}" for number in range(SIZES[0])]
+    given = numbers if kind is np.array else kind(dict(zip(names, numbers.T, strict=True)))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            scores = fnnet.scores(params, given)
+        except fnnet.FnnetError:
+            assert kind is np.array
+            assert "int" in dtype
+            return
+    alike = np.allclose(scores, fnnet.scores(params, x), rtol=1e-2, atol=1e-2)
+    assert alike != bool(told)
 
 
 @pytest.mark.usefixtures("untold")

@@ -132,7 +132,7 @@ def test_labels_of_usual_images_are_found(kind, where, n, tmp_path):
     assert np.array_equal(read_csv(path)[0], x)
     assert "label-column" in [note.code for note in found.notes]
     side = int(x.shape[1] ** 0.5)
-    assert np.array_equal(data.read_images(path, (side, side)), x)
+    assert np.array_equal(data.read_images(path, (side, side), notify=str), x)
 
 
 def test_names_of_rows_are_never_labels(tmp_path):

@@ -1,8 +1,10 @@
 """Dim images are noted at a model's input, and in a test part beside a brighter training part."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from fnnet import data
 from fnnet.core.state import Preprocessing
@@ -46,7 +48,22 @@ def test_images_to_predict(run):
     np.save("x.npy", np.stack([DIGITS[0], DIGITS[1] // 4, DIGITS[2] // 5, DIGITS[3], DIGITS[4]]))
     (note,) = run("predict", "m", "x.npy", "--json").json["notes"]
     assert (note["code"], note["note"][:21]) == ("dim-pixels", "2 of 5 images are dim")
-    assert note["note"].endswith("the first is x.npy[1]")
+    assert note["note"].endswith("images so dim are read badly: scale them alike; the first is x.npy[1]")
     np.save("one.npy", DIGITS[:1] // 4)
     (note,) = run("predict", "m", "one.npy", "--json").json["notes"]
     assert note["note"].startswith("one.npy: dim: light and dark differ by at most 127")
+
+
+@pytest.mark.parametrize("kind", ["png", "tif"])
+def test_pictures_of_14_bits_kept_in_16_are_noted_with_a_remedy(kind, tmp_path):
+    """Their largest sample is 16,383 of 65,535, a quarter: 64 of 255."""
+    for number, image in enumerate(DIGITS[:10]):
+        folder = tmp_path / str(number % 2)
+        folder.mkdir(exist_ok=True)
+        Image.fromarray((image.astype(np.uint32) * 16383 // 255).astype(np.uint16)).save(folder / f"{number}.{kind}")
+    (note,) = dim_notes(data.load(tmp_path))
+    assert note.startswith("the largest pixel is 64 of 255: images so dim train badly")
+    assert note.endswith("say --pixel-max 64")
+    assert dim_notes(data.load(tmp_path, reading=Reading(pixel_max=64))) == []
+    with pytest.warns(UserWarning, match=": dim: .*; images so dim are read badly: scale them alike"):
+        data.read_images(tmp_path / "1" / f"3.{kind}", (28, 28), Preprocessing())

@@ -212,7 +212,7 @@ def test_colours_are_read_as_those_of_npz(folder, channels, last, dtype, tmp_pat
     codes = [note.code for note in found.notes]
     assert codes == [note.code for note in expected.notes]
     assert ("colour" in codes) == (channels > 1)
-    assert np.array_equal(data.read_images(images, (12, 9), found.preprocessing), found.train.x)
+    assert np.array_equal(data.read_images(images, (12, 9), found.preprocessing, notify=str), found.train.x)
 
 
 @pytest.mark.skipif(not hasattr(mmap, "MADV_HUGEPAGE"), reason="no large pages on this system")

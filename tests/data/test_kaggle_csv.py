@@ -243,3 +243,71 @@ def test_names_in_the_order_of_their_second_numbers_are_not_guessed(tmp_path, na
     as_stored = data.load(path, reading=data.Reading(transpose=True))
     assert as_stored.image_shape == (8, 9)
     assert as_stored.train.x.reshape(-1, 8, 9).tolist() == x.tolist()
+
+
+TRUTH = "write 0 and 255 for False and True"
+
+
+@pytest.mark.parametrize("false", ["False", "false", "FALSE"])
+@pytest.mark.parametrize(
+    ("head", "label", "place", "problem"),
+    [
+        ("label,{names}", "3,", "line 2, column 2", "not a pixel: a truth value"),
+        ("{names}", "", "line 2, column 1", "not a pixel: a truth value"),
+        ("", "3,", "line 1, column 2", "not a pixel: a truth value"),
+        ("", "", "line 1, column 2", "truth values in the first line"),
+    ],
+)
+def test_pixels_that_are_truth_values_are_refused(head, label, place, problem, false, tmp_path):
+    """As pandas, Polars and R write them."""
+    names = ",".join(f"pixel{number}" for number in range(64))
+    row = label + ",".join([false] * 63 + ["True"])
+    lines = [*([head.format(names=names)] if head else []), *[row] * 12]
+    path = write(tmp_path / "a.csv", "\n".join(lines).encode() + b"\n")
+    for read in (data.load, lambda path: data.read_images(path, (8, 8))):
+        with pytest.raises(DataError) as told:
+            read(path)
+        if label or read is not data.load or not head:
+            assert str(told.value).startswith(f"{path}: {place}: {problem}; expected ")
+            assert str(told.value).endswith(f"found {false!r}; {TRUTH}")
+
+
+def test_labels_that_are_truth_values_are_names(tmp_path):
+    text = b"label,pixel0,pixel1,pixel2,pixel3\nTrue,1,2,3,4\nFalse,5,6,7,8\n"
+    found = data.load(write(tmp_path / "a.csv", text))
+    assert (found.classes, found.train.labels.tolist()) == (("False", "True"), [1, 0])
+
+
+@pytest.mark.parametrize("missing", ["", "nan", "?", "-1", "cat", "2.5"])
+@pytest.mark.parametrize("known", [0, 1, 3, 30])
+@pytest.mark.parametrize("where", ["first", "last"])
+def test_labels_that_are_missing_from_some_line_on_do_not_matter_to_predict(
+    where, known, missing, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(kaggle_csv, "PIECE", 200)  # several pieces
+    x = np.random.default_rng(known).integers(0, 256, (30, 16))
+    labels = [str(row % 10) if row < known else missing for row in range(30)]
+    names = [f"pixel{number}" for number in range(16)]
+
+    def line(label, cells):
+        return ",".join([label, *map(str, cells)] if where == "first" else [*map(str, cells), label])
+
+    text = "\n".join([line("label", names), *(line(*each) for each in zip(labels, x, strict=True))])
+    path = write(tmp_path / "a.csv", text.encode())
+    assert np.array_equal(data.read_images(path, (4, 4)), x)
+    if known < 30 and missing in ("", "-1", "2.5", "?"):
+        with pytest.raises(DataError, match="label"):
+            data.load(path)
+
+
+def test_a_missing_label_in_what_may_be_pixels_asks_for_the_column(tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (12, 64))
+    rows = [[row % 10 if row < 9 else "", *each] for row, each in enumerate(x.tolist())]
+    path = csv_file(tmp_path / "a.csv", rows, header=False)
+    with pytest.raises(DataError) as told:
+        data.read_images(path, (8, 8))
+    assert str(told.value).startswith(f"{path}: line 10, column 1: not a label")
+    assert str(told.value).endswith(
+        "found ''; correct the cell, or say --label-column first, last, NAME, NUMBER or none"
+    )
+    assert np.array_equal(data.read_images(path, (8, 8), label_column="first"), x)

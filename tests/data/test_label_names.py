@@ -399,3 +399,14 @@ def test_labels_of_a_parquet_file_to_predict_may_be_anything(label, tmp_path):
     assert np.array_equal(data.read_images(path, (28, 28)), X)
     with pytest.raises(DataError, match="row 1, column label"):
         data.load(path)
+
+
+def test_labels_beyond_the_names_in_a_table(tmp_path):
+    frame = pd.DataFrame({"label": [1, 2], **{f"pixel{number}": [0, 9] for number in range(4)}})
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    names = b'{"info": {"features": {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}}}'
+    pa.parquet.write_table(table.replace_schema_metadata({b"huggingface": names}), tmp_path / "a.parquet")
+    with pytest.raises(
+        DataError, match="expected 0 to 1, found 2; correct it, or the names of the classes in the file"
+    ):
+        data.load(tmp_path / "a.parquet")

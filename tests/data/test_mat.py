@@ -102,7 +102,7 @@ def test_rows_of_pixels_are_read_as_the_user_says(tmp_path, n, side, save, rows,
     order = "column by column" if by_column else "row by row"
     assert dataset.notes[0] == f"{path}: the pixels of an image are taken {order}"
     assert dataset.notes[0].code == "pixel-order"
-    found = data.read_images(path, (side, side), dataset.preprocessing)
+    found = data.read_images(path, (side, side), dataset.preprocessing, notify=str)
     assert np.array_equal(found, x.reshape(n, -1))
 
 

@@ -199,3 +199,54 @@ def test_numbers_beside_a_structure_are_no_names(tmp_path):
     found = data.load(tmp_path / "a.mat")
     assert found.classes == NAMES
     assert notes(found) == ["classes not used: it is not a list of text"]
+
+
+LATIN = np.array([name.encode("latin-1") for name in NAMES])
+
+
+def of_bytes(save, folder, names):
+    if save == "attribute":
+        path = saved("hdf5", folder)
+        with h5py.File(path, "r+") as file:
+            file["y"].attrs["classes"] = names
+        return path, "attribute y/classes"
+    return saved(save, folder, classes=names), "classes"
+
+
+@pytest.mark.parametrize("save", ["npz", "hdf5", "attribute"])
+def test_names_that_are_not_utf8_are_refused(save, tmp_path):
+    """As cells of tables are: names that differ in such a byte alone would be one."""
+    path, where = of_bytes(save, tmp_path, LATIN)
+    with pytest.raises(DataError) as told:
+        data.load(path)
+    at = f"{path}: {where}[2]: text is not UTF-8; expected UTF-8, found the bytes "
+    assert str(told.value).startswith(at)
+    assert str(told.value).endswith("; store the names as text, or as bytes of UTF-8")
+    assert len(data.read_images(path, (5, 6))) == 20
+
+
+@pytest.mark.parametrize("save", SAVES)
+@pytest.mark.parametrize("first", [1, 7])
+def test_labels_from_1_of_as_many_classes_as_have_names(first, save, tmp_path):
+    names = tuple("abcdefghij")
+    path = saved(save, tmp_path, y=np.arange(20) % 10 + first, classes=np.array(names))
+    where = {"attribute": "attribute y/classes", "structure": "data.classes"}.get(save, "classes")
+    with pytest.raises(DataError) as told:
+        data.load(path)
+    assert str(told.value) == (
+        f"{path}: the labels: labels do not begin at 0; expected labels from 0 to 9 for 10 names of classes in "
+        f"{where}, found {first} to {first + 9}; say --first-label {first} --class-names a,b,c,d,e,f,g,h,i,j"
+    )
+    found = data.load(path, classes=names, reading=Reading(first_label=first))
+    assert (found.classes, found.notes) == (names, ())
+    assert found.train.labels.tolist() == [*range(10)] * 2
+
+
+def test_labels_from_1_of_a_model_with_names(tmp_path):
+    """Where 10 is not the digit 0."""
+    path = saved("npz", tmp_path, y=Y + 1)
+    for classes in (NAMES, tuple("0123")):
+        with pytest.raises(DataError, match="label out of range; expected 0 to 3, found 4") as told:
+            data.load(path, classes=classes)
+        begins = "where they begin at 1, say --first-label 1; else " if classes == NAMES else ""
+        assert str(told.value).endswith(f"found 4; {begins}correct it, or set --classes or --first-label")
