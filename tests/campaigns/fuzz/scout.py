@@ -39,7 +39,10 @@ class Scout:
         asked, self._ask = os.pipe()
         self._answer, answered = os.pipe()
         self._left = READS
-        self._child = os.fork()
+        with warnings.catch_warnings():
+            # Python 3.12 and JAX warn of threads whose locks the child may wait for; it only reads.
+            warnings.simplefilter("ignore")
+            self._child = os.fork()
         if not self._child:
             os.close(self._ask)
             os.close(self._answer)
