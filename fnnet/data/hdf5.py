@@ -12,16 +12,13 @@ from fnnet.core.params import Array
 from fnnet.data.arrays import as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
+from fnnet.data.hdf5_links import SAVE, find
 from fnnet.data.kinds import HDF5
-from fnnet.data.named import assemble, choose, named_so, texts_in, with_names
+from fnnet.data.named import assemble, named_so, texts_in, with_names
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Format, Wanted
 from fnnet.files.disk import refuse
 
-DEEPEST: Final = 4
-"""Groups within one another."""
-MOST: Final = 1000
-"""Objects that are looked at."""
 FILTERS: Final = {
     4: "SZIP", 307: "bzip2", 32001: "Blosc", 32004: "LZ4", 32008: "bitshuffle", 32013: "ZFP", 32015: "Zstandard",
     32026: "Blosc2",
@@ -29,7 +26,6 @@ FILTERS: Final = {
 """Numbers of filters that pack datasets -> what they are called."""
 MOST_TEXT: Final = 2**24
 """Bytes of the names of classes."""
-SAVE: Final = "store the numbers themselves, with h5py"
 
 
 def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
@@ -42,11 +38,12 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     import h5py
 
     with h5py.File(file, "r") as archive:
-        found = datasets(archive, path)
-        if "model_weights" in archive:
+        there = find(archive, path)
+        found = there.datasets
+        if archive.id.links.exists(b"model_weights"):
             fix = "name a file of images"
             refuse("a Keras model, not data", path, "the root group", "images", "model_weights", fix)
-        chosen = choose(list(found), wanted.labelled, path, "the groups")
+        chosen = there.choose(list(found), wanted.labelled, path, "the groups")
         arrays = load({name: found[name] for name in chosen.names.values()}, file, path)
         names = _names(archive, found, [found[name] for name in chosen.names.values()])
     flat = wanted.shape
@@ -86,32 +83,6 @@ def refuse_labels(path: AnyPath, place: str, images: str, there: list[str]) -> N
     """Raise DataError for images without labels."""
     expected, found = "images and labels of each part", ", ".join(there[:8])
     refuse("labels missing", path, place, expected, found, f"add the labels of {images}")
-
-
-def datasets(archive: Any, path: AnyPath) -> dict[str, Any]:
-    """Return the path of each dataset in a file -> the dataset; links to other files are not followed.
-
-    Raises   DataError for more objects than images and labels can be.
-    """
-    import h5py
-
-    found: dict[str, Any] = {}
-    waiting, seen = [("", archive, 1)], 0
-    while waiting:
-        prefix, group, depth = waiting.pop()
-        for name in group:
-            seen += 1
-            if seen > MOST:
-                expected = f"at most {MOST:,} groups and datasets"
-                refuse("too many objects", path, prefix or "/", expected, "more", "store only images and labels")
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                continue
-            each = group[name]
-            if isinstance(each, h5py.Dataset):
-                found[prefix + name] = each
-            elif isinstance(each, h5py.Group) and depth < DEEPEST and not name.startswith("#"):
-                waiting.append((f"{prefix}{name}/", each, depth + 1))
-    return found
 
 
 def load(chosen: dict[str, Any], file: BufferedReader, path: AnyPath) -> dict[str, Array]:

@@ -22,6 +22,7 @@ from fnnet.data import hdf5
 from fnnet.data.arrays import COLOURS, as_content, image_shape, in_colours_or_grey, planes_along, rows_of_pixels
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
+from fnnet.data.hdf5_links import find
 from fnnet.data.named import assemble, choose, has_images, named_so, texts_in, with_names
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
@@ -255,11 +256,12 @@ def _version_7(file: BufferedReader, path: AnyPath, wanted: Wanted) -> tuple[dic
     import h5py
 
     with h5py.File(file, "r") as archive:
-        there = hdf5.datasets(archive, path)
+        found = find(archive, path)
+        there = found.datasets
         kinds = {name: _text(each.attrs.get("MATLAB_class")) for name, each in there.items()}
         numbers = [name for name in there if kinds[name] in ITEMS]
         _check_kinds(kinds, path, wanted)
-        chosen = choose(numbers, wanted.labelled, path, "the variables").names.values()
+        chosen = found.choose(numbers, wanted.labelled, path, "the variables").names.values()
         loaded = hdf5.load({name: there[name] for name in chosen}, file, path)
         names = {name: _texts_7(archive, there[name], kinds[name]) for name in named_so(there)}
     return {name: _of_class(loaded[name].T, kinds[name]) if name in loaded else None for name in numbers}, names

@@ -52,7 +52,7 @@ def choose(there: Sequence[str], labelled: bool, where: AnyPath, place: str = "t
     """
     names: dict[Role, str] = {}
     left_out: list[str] = []
-    for name, role in zip(there, _roles(there), strict=True):
+    for name, role in zip(there, roles_of(there), strict=True):
         if role and role.part == "val":
             left_out.append(name)
         elif role and names.setdefault(role, name) != name:
@@ -77,7 +77,7 @@ def _check_whole(name: str, there: Sequence[str], where: AnyPath) -> None:
         refuse("a sparse matrix", where, name, "an array of all pixels", f"data beside {' and '.join(found)}", fix)
 
 
-def _roles(there: Sequence[str]) -> list[Role | None]:
+def roles_of(there: Sequence[str]) -> list[Role | None]:
     """Return the role of each name; if none is of images, the first folder of a path says nothing."""
     if list(there) == ["arr_0"]:
         return [Role("", labels=False)]
@@ -107,7 +107,7 @@ def _role_of(pieces: Sequence[str]) -> Role | None:
 
 def has_images(there: Sequence[str]) -> bool:
     """Return True if one of the names is of images that are read."""
-    return any(role and not role.labels and role.part != "val" for role in _roles(there))
+    return any(role and not role.labels and role.part != "val" for role in roles_of(there))
 
 
 def refuse_names(
