@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from io import BufferedReader
 from typing import Any, Final, NoReturn
@@ -17,6 +18,7 @@ from fnnet.data.kinds import HDF5
 from fnnet.data.named import assemble, named_so, texts_in, with_names
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Format, Wanted
+from fnnet.data.text_labels import is_text, named, numbered_texts
 from fnnet.files.disk import refuse
 
 FILTERS: Final = {
@@ -24,6 +26,8 @@ FILTERS: Final = {
     32026: "Blosc2",
 }  # fmt: skip
 """Numbers of filters that pack datasets -> what they are called."""
+TEXT: Final = 100
+"""Bytes in memory for each label that is text, beside those in the file."""
 MOST_TEXT: Final = 2**24
 """Bytes of the names of classes."""
 
@@ -44,7 +48,8 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
             fix = "name a file of images"
             refuse("a Keras model, not data", path, "the root group", "images", "model_weights", fix)
         chosen = there.choose(list(found), wanted.labelled, path, "the groups")
-        arrays = load({name: found[name] for name in chosen.names.values()}, file, path)
+        labels = [name for role, name in chosen.names.items() if role.labels]
+        arrays = load({name: found[name] for name in chosen.names.values()}, file, path, labels)
         names = _names(archive, found, [found[name] for name in chosen.names.values()])
     flat = wanted.shape
 
@@ -52,8 +57,12 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         if wanted.labelled and labels is None:
             refuse_labels(path, "the groups", images, list(found))
         numbers = arrays[labels] if labels and wanted.labelled else None
+        classes: tuple[str, ...] = ()
+        if labels and is_text(numbers):
+            numbers, classes = numbered_texts(arrays[labels], path, labels, wanted, names)
         x = arrays[images] if wanted.labelled else one_image(arrays[images], flat, path, images)
-        return as_content(x, numbers, path, images, flat, labels_name=labels or "", pixel_range=wanted.pixel_range)
+        place, given = labels or "", wanted.pixel_range
+        return named(as_content(x, numbers, path, images, flat, labels_name=place, pixel_range=given), classes)
 
     content = assemble(chosen, path, wanted, part)
     return with_names(content, names, path, wanted) if wanted.labelled else content
@@ -85,8 +94,11 @@ def refuse_labels(path: AnyPath, place: str, images: str, there: list[str]) -> N
     refuse("labels missing", path, place, expected, found, f"add the labels of {images}")
 
 
-def load(chosen: dict[str, Any], file: BufferedReader, path: AnyPath) -> dict[str, Array]:
-    """Return the numbers of datasets; DataError unless they are numbers, lie in the file and are of bounded size."""
+def load(chosen: dict[str, Any], file: BufferedReader, path: AnyPath, labels: Sequence[str] = ()) -> dict[str, Array]:
+    """Return the numbers of datasets; DataError unless they are numbers, lie in the file and are of bounded size.
+
+    labels   the names of those that may be text.
+    """
     import h5py
 
     needed = stored = 0
@@ -97,10 +109,11 @@ def load(chosen: dict[str, Any], file: BufferedReader, path: AnyPath) -> dict[st
             expected, found = "one array of numbers", f"{each.size:,} arrays, each of its own length"
             fix = "store images as one array (n, height, width), labels as (n,)"
             refuse("arrays of variable length", path, name, expected, found, fix)
-        if each.dtype.kind not in "iufb" or each.shape is None:
+        text = name in labels and h5py.check_string_dtype(each.dtype) is not None
+        if (each.dtype.kind not in "iufb" and not text) or each.shape is None:
             found = "none" if each.shape is None else "text or references" if each.dtype.kind in "OS" else each.dtype
             refuse("not numbers", path, name, "integers, floats or truth values", found, SAVE)
-        needed += each.size * (each.dtype.itemsize + 1)
+        needed += each.size * (each.dtype.itemsize + (TEXT if text else 1))
         stored += each.id.get_storage_size()
     check_expansion(needed, min(stored, bytes_on_disk(file.fileno())), path, ", ".join(chosen))
     return {name: _numbers(each, name, path) for name, each in chosen.items()}

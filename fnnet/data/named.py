@@ -139,9 +139,19 @@ def assemble(chosen: Chosen, path: AnyPath, wanted: Wanted, part: Part) -> Conte
     images = [role for role in chosen.names if not role.labels]
     parts = [part(chosen.names[role], chosen.names.get(role._replace(labels=True))) for role in images]
     left_out = chosen.left_out if wanted.labelled else ()
+    parts[1:] = [_as_test(parts[0], each, path) for each in parts[1:]]
     content = _noting(parts[0], path, left_out, "validation takes images of training")
     content = _noting(content, path, chosen.beside, f"{chosen.names[images[0]]} is")
     return content._replace(test=parts[1]) if len(parts) > 1 else content
+
+
+def _as_test(content: Content, test: Content, path: AnyPath) -> Content:
+    """Return a test set whose labels, if they are names, are found by the names of training."""
+    if not (content.named or test.named):
+        return test
+    from fnnet.data.label_names import with_test  # which imports the readers of text
+
+    return with_test(content, test, path).test or test
 
 
 def _noting(content: Content, path: AnyPath, unused: Sequence[str], why: str) -> Content:
@@ -174,8 +184,9 @@ def with_names(content: Content, found: Mapping[str, Sequence[str] | None], path
     found   the name of each array of names -> what it holds, the likeliest first; None if it is something else.
     Names that the user gives count; those of a model, unless all names in the file are among them.
     """
+    given = content.classes if content.named else None if wanted.known else wanted.names
     for name, texts in found.items():
-        if tuple(texts or ()) == wanted.names and not wanted.known:
+        if tuple(texts or ()) == given:
             continue  # the user says the same, perhaps from another label on
         why = "names of classes are in use" if content.classes else _why_not(texts, content, wanted)
         content = _noting(content, path, [name], why) if why else content._replace(classes=tuple(texts or ()))

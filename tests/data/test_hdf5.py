@@ -179,7 +179,7 @@ def test_links_that_are_not_needed_are_not_followed(tmp_path):
 
 
 def test_what_is_not_images_and_labels(tmp_path):
-    refused(save(tmp_path / "a", x=X, y=["a"] * 20), "y: not numbers; expected integers, .* found text or references")
+    refused(save(tmp_path / "a", x=["a"] * 20, y=Y), "x: not numbers; expected integers, .* found text or references")
     refused(save(tmp_path / "a", x=h5py.Empty("f"), y=Y), "x: not numbers; .* found none")
     refused(save(tmp_path / "a", x=X.astype(complex), y=Y), "x: not numbers; .* found complex128")
     refused(
