@@ -164,3 +164,10 @@ def test_class_folders_are_read_whatever_table_is_beside_them(tmp_path):
     assert load(tmp_path)[0].classes == ("cat", "dog")
     write(tmp_path / "labels.csv", b"filename,label\n\xff,cat\n")
     assert load(tmp_path)[0].classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize("header", ["filename,label", "id,label", "label"])
+def test_a_table_of_names_that_is_read_by_itself_says_how_it_is_read(header, tmp_path):
+    given = rows() if "file" in header else [(str(number), str(number % 3)) for number in range(N)]
+    path = table(tmp_path / "labels.csv", [row[: header.count(",") + 1] for row in given], header)
+    refused(path, "give each pixel a column; if the rows name pictures, say --data with the folder of both")
