@@ -130,6 +130,6 @@ def is_data_of(folder: Path, file: Path) -> bool:
 def _is_listed(folder: Path, file: Path) -> bool:
     listed = None
     if file.suffix.lower() in {*SUFFIXES, *formats.picture_suffixes()}:
-        with suppress(FnnetError):  # which is said where it is read
+        with suppress(FnnetError):  # the reader raises it
             listed = find_listed(folder)
     return listed is not None and (file == listed.table or file in listed.files)

@@ -132,7 +132,7 @@ class _Walk:
             self.below(f"{prefix}{name}/", each, depth + 1, around | {_address(each)}, self.linked)
 
     def _target(self, group: Any, name: bytes, hops: int = HOPS) -> Any:
-        """Return the object that a link leads to, by at most so many others, or why it leads to none."""
+        """Return the object that a link leads to, by at most `hops` others, or why it leads to none."""
         import h5py
 
         kind, links = group.id.links.get_info(name).type, group.id.links

@@ -52,10 +52,10 @@ def inverted(x: Array, shape: tuple[int, int], rows: Array, table: Array | None 
 
 
 def most_looked_at(pixels: int) -> int:
-    """Return how many images of so many pixels are looked at."""
+    """Return how many images are looked at; `pixels` are those of one."""
     return min(LOOKED_AT, max(FEWEST, MOST_PIXELS // pixels))
 
 
 def is_noted(count: int, of: int) -> bool:
-    """Return True if so many inverted images are worth a note."""
+    """Return True if `count` inverted images of those looked at are worth a note."""
     return count > 0 and count >= RARE * of
