@@ -20,6 +20,8 @@ MOST: Final = 1000
 """Objects that are looked at, and links that are followed."""
 HOPS: Final = 16
 """Links that lead to links, as many as HDF5 follows; more go in a circle."""
+READ: Final = ("train", "test")
+"""Parts that are read."""
 SAVE: Final = "store the numbers themselves, with h5py"
 
 
@@ -47,7 +49,7 @@ class Found(NamedTuple):
         """
         names = [*there, *self.lost]
         roles = dict(zip(names, roles_of(names), strict=True))
-        of_parts = [name for name in self.lost if not roles[name] and part_in(name.rpartition("/")[2])]
+        of_parts = [name for name in self.lost if not roles[name] and part_in(name.rpartition("/")[2]) in READ]
         self._check(of_parts if has_images(names) else self.lost, path)
         chosen = choose(names, labelled, path, place)
         self._check(chosen.names.values(), path)
