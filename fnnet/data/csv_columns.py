@@ -41,7 +41,7 @@ KAGGLE: Final = "name the columns label, pixel0, pixel1..."
 OPTION: Final = "say --label-column first, last, NAME, NUMBER or none"
 NUMBERS: Final = "number the classes from 0, and name them with --class-names"
 """What to do with labels that are text."""
-NO_PIXELS: Final = "give each pixel a column, or put the pictures into a folder for each class"
+NO_PIXELS: Final = "give each pixel a column; if the rows name pictures, say --data with the folder of both"
 SEVERAL: Final = 4
 """Fewer columns, without names of pixels among them, cannot be images."""
 TRUTH: Final = frozenset({"true", "false"})
@@ -347,7 +347,7 @@ def _check_names(first: _First, families: dict[int | str, Pixels], others: Seque
             fix = "tables are not read yet; if each row is an image, say --image"
         first.refuse("unknown column", expected, repr(name), fix, others[0])
     if not families:
-        first.refuse("no pixel columns", expected, "none", KAGGLE)
+        first.refuse("no pixel columns", expected, "none", NO_PIXELS)
 
 
 def _passed_over(name: str, column: int, label: bool) -> Note:

@@ -17,7 +17,7 @@ from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
 from fnnet.data.ranges import all_scaled
 from fnnet.data.reader import Content
-from fnnet.data.unlike import dim_in, other_ink
+from fnnet.data.unlike import dim_in, few_of_other_ink, other_ink
 from fnnet.errors import ArgumentTypeError, UsageError, counted
 from fnnet.files.disk import refuse
 
@@ -90,7 +90,7 @@ def dataset_of(
     for part, each, stored in ((name_of_first, examples, train), ("test", tested, test or train)):
         if each and (part == "test" or known) and compared:
             sample = preprocess.spread(each.x)
-            told += other_ink(sample, shape, part, beside)
+            told += [*other_ink(sample, shape, part, beside)] or few_of_other_ink(each.x, shape, part, beside=not known)
             of = preprocess.of_bytes(preprocessing) if all_scaled(stored.pixel_ranges) else preprocessing
             told += dim_in(sample, stored.x, part, of, beside)
             told += blank_in(sample, shape, len(each.x), part, preprocessing.faint)

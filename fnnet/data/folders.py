@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from fnnet.core.params import Array
 from fnnet.data import formats
 from fnnet.data.grey import opacity_notes
 from fnnet.data.idx_folder import is_idx
 from fnnet.data.layout import Layout, class_folder, find_layout
+from fnnet.data.listed import SUFFIXES, find_listed
 from fnnet.data.listing import entries, shown
 from fnnet.data.many import colour_notes_of, read_pictures
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import spread
 from fnnet.data.ranges import in_one_range, scaled_notes
 from fnnet.data.reader import Content
+from fnnet.errors import FnnetError
 from fnnet.files.disk import refuse
 
 
 def read_class_folders(
     folder: Path, size: tuple[int, int] | None = None, fix: str = "", signed: bool = False
 ) -> tuple[Content, tuple[str, ...]]:
-    """Return the training set, with the test set if there is one, and the class names; see `find_layout`.
+    """Return the training set, with the test set if there is one, and the class names; see `find_layout`, and
+    `find_listed` for pictures whose classes a table names.
 
     size   (height, width) that pictures of any size are scaled to; None if all must have that of the first.
     fix    what to do with pictures of several sizes.
     signed   as `in_one_range` takes it.
     """
+    listed = find_listed(folder)
+    if listed:
+        read = partial(_read_files, listed.files, listed.labels, str(listed.table), size, True, size is not None, fix)
+        content = in_one_range(read, folder, signed)
+        return content._replace(notes=(*listed.notes, *content.notes)), listed.classes
     layout = find_layout(folder)
     return in_one_range(lambda found: _read_layout(layout, size, fix, found), folder, signed), layout.classes
 
@@ -74,24 +86,50 @@ def _read_classes(
             refuse("class without images", inside, "the folder", f"{names} files", found, fix)
         pictures += files
         labels += [number] * len(files)
+    notes = [Note("not-used", f"{folder}: not used: folders in class folders: {shown(deeper)}")] if deeper else []
+    if unused:
+        notes.append(Note("not-used", f"{folder}: not used: {shown(unused)}, no files with the name of a picture"))
+    content = _read_files(pictures, np.array(labels), str(folder), shape, training, resize, fix, pixel_range)
+    return content._replace(notes=(*notes, *content.notes))
+
+
+def _read_files(
+    pictures: Sequence[Path],
+    labels: Array,
+    where: str,
+    shape: tuple[int, int] | None,
+    training: bool,
+    resize: bool,
+    fix: str,
+    pixel_range: str,
+) -> Content:
+    """Return pictures with their labels.
+
+    where   the folder or the table that gives the labels.
+    """
     looked_at = spread(np.arange(len(pictures))) if training else np.arange(0)
     read = read_pictures(
         pictures, shape, frozenset(looked_at.tolist()), resize=resize, fix=fix, pixel_range=pixel_range
     )
-    notes = [Note("not-used", f"{folder}: not used: folders in class folders: {shown(deeper)}")] if deeper else []
-    if unused:
-        notes.append(Note("not-used", f"{folder}: not used: {shown(unused)}, no files with the name of a picture"))
-    known = np.array(labels)
-    notes += [*opacity_notes(read.ink), *colour_notes_of(read, looked_at, known, str(folder))]
-    notes += scaled_notes(read.pixel_ranges, str(folder))
+    notes = [*opacity_notes(read.ink), *colour_notes_of(read, looked_at, labels, where)]
+    notes += scaled_notes(read.pixel_ranges, where)
     return Content(
-        read.x, known, read.shape, labels_at=str(folder), lossy=read.lossy, notes=tuple(notes), ink=read.ink,
+        read.x, labels, read.shape, labels_at=where, lossy=read.lossy, notes=tuple(notes), ink=read.ink,
         pixel_ranges=read.pixel_ranges,
     )  # fmt: skip
 
 
 def is_data_of(folder: Path, file: Path) -> bool:
-    """Return True if `file` is part of the folder's data set: IDX files in it, or pictures in the folders below."""
+    """Return True if `file` is part of the folder's data set: IDX files in it, a table of pictures with these, or
+    pictures in the folders below."""
     if file.parent == folder:
-        return file.name == "mnist.npz" or is_idx(file)
+        return file.name == "mnist.npz" or is_idx(file) or _is_listed(folder, file)
     return folder in file.parents and file.suffix.lower() in formats.picture_suffixes()
+
+
+def _is_listed(folder: Path, file: Path) -> bool:
+    listed = None
+    if file.suffix.lower() in {*SUFFIXES, *formats.picture_suffixes()}:
+        with suppress(FnnetError):  # the reader raises it
+            listed = find_listed(folder)
+    return listed is not None and (file == listed.table or file in listed.files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from io import BufferedReader
 from typing import Any, Final, NoReturn
@@ -12,24 +13,23 @@ from fnnet.core.params import Array
 from fnnet.data.arrays import as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
+from fnnet.data.hdf5_links import SAVE, find
 from fnnet.data.kinds import HDF5
-from fnnet.data.named import assemble, choose, named_so, texts_in, with_names
+from fnnet.data.named import assemble, named_so, texts_in, with_names
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Format, Wanted
+from fnnet.data.text_labels import is_text, named, numbered_texts
 from fnnet.files.disk import refuse
 
-DEEPEST: Final = 4
-"""Groups within one another."""
-MOST: Final = 1000
-"""Objects that are looked at."""
 FILTERS: Final = {
     4: "SZIP", 307: "bzip2", 32001: "Blosc", 32004: "LZ4", 32008: "bitshuffle", 32013: "ZFP", 32015: "Zstandard",
     32026: "Blosc2",
 }  # fmt: skip
 """Numbers of filters that pack datasets -> what they are called."""
+TEXT: Final = 100
+"""Bytes in memory for each label that is text, beside those in the file."""
 MOST_TEXT: Final = 2**24
 """Bytes of the names of classes."""
-SAVE: Final = "store the numbers themselves, with h5py"
 
 
 def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
@@ -42,12 +42,14 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     import h5py
 
     with h5py.File(file, "r") as archive:
-        found = datasets(archive, path)
-        if "model_weights" in archive:
+        there = find(archive, path)
+        found = there.datasets
+        if archive.id.links.exists(b"model_weights"):
             fix = "name a file of images"
             refuse("a Keras model, not data", path, "the root group", "images", "model_weights", fix)
-        chosen = choose(list(found), wanted.labelled, path, "the groups")
-        arrays = load({name: found[name] for name in chosen.names.values()}, file, path)
+        chosen = there.choose(list(found), wanted.labelled, path, "the groups")
+        labels = [name for role, name in chosen.names.items() if role.labels]
+        arrays = load({name: found[name] for name in chosen.names.values()}, file, path, labels)
         names = _names(archive, found, [found[name] for name in chosen.names.values()])
     flat = wanted.shape
 
@@ -55,8 +57,12 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         if wanted.labelled and labels is None:
             refuse_labels(path, "the groups", images, list(found))
         numbers = arrays[labels] if labels and wanted.labelled else None
+        classes: tuple[str, ...] = ()
+        if labels and is_text(numbers):
+            numbers, classes = numbered_texts(arrays[labels], path, labels, wanted, names)
         x = arrays[images] if wanted.labelled else one_image(arrays[images], flat, path, images)
-        return as_content(x, numbers, path, images, flat, labels_name=labels or "", pixel_range=wanted.pixel_range)
+        place, given = labels or "", wanted.pixel_range
+        return named(as_content(x, numbers, path, images, flat, labels_name=place, pixel_range=given), classes)
 
     content = assemble(chosen, path, wanted, part)
     return with_names(content, names, path, wanted) if wanted.labelled else content
@@ -88,34 +94,11 @@ def refuse_labels(path: AnyPath, place: str, images: str, there: list[str]) -> N
     refuse("labels missing", path, place, expected, found, f"add the labels of {images}")
 
 
-def datasets(archive: Any, path: AnyPath) -> dict[str, Any]:
-    """Return the path of each dataset in a file -> the dataset; links to other files are not followed.
+def load(chosen: dict[str, Any], file: BufferedReader, path: AnyPath, labels: Sequence[str] = ()) -> dict[str, Array]:
+    """Return the numbers of datasets; DataError unless they are numbers, lie in the file and are of bounded size.
 
-    Raises   DataError for more objects than images and labels can be.
+    labels   the names of those that may be text.
     """
-    import h5py
-
-    found: dict[str, Any] = {}
-    waiting, seen = [("", archive, 1)], 0
-    while waiting:
-        prefix, group, depth = waiting.pop()
-        for name in group:
-            seen += 1
-            if seen > MOST:
-                expected = f"at most {MOST:,} groups and datasets"
-                refuse("too many objects", path, prefix or "/", expected, "more", "store only images and labels")
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                continue
-            each = group[name]
-            if isinstance(each, h5py.Dataset):
-                found[prefix + name] = each
-            elif isinstance(each, h5py.Group) and depth < DEEPEST and not name.startswith("#"):
-                waiting.append((f"{prefix}{name}/", each, depth + 1))
-    return found
-
-
-def load(chosen: dict[str, Any], file: BufferedReader, path: AnyPath) -> dict[str, Array]:
-    """Return the numbers of datasets; DataError unless they are numbers, lie in the file and are of bounded size."""
     import h5py
 
     needed = stored = 0
@@ -126,10 +109,11 @@ def load(chosen: dict[str, Any], file: BufferedReader, path: AnyPath) -> dict[st
             expected, found = "one array of numbers", f"{each.size:,} arrays, each of its own length"
             fix = "store images as one array (n, height, width), labels as (n,)"
             refuse("arrays of variable length", path, name, expected, found, fix)
-        if each.dtype.kind not in "iufb" or each.shape is None:
+        text = name in labels and h5py.check_string_dtype(each.dtype) is not None
+        if (each.dtype.kind not in "iufb" and not text) or each.shape is None:
             found = "none" if each.shape is None else "text or references" if each.dtype.kind in "OS" else each.dtype
             refuse("not numbers", path, name, "integers, floats or truth values", found, SAVE)
-        needed += each.size * (each.dtype.itemsize + 1)
+        needed += each.size * (each.dtype.itemsize + (TEXT if text else 1))
         stored += each.id.get_storage_size()
     check_expansion(needed, min(stored, bytes_on_disk(file.fileno())), path, ", ".join(chosen))
     return {name: _numbers(each, name, path) for name, each in chosen.items()}

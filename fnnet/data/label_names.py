@@ -13,6 +13,7 @@ from fnnet.core.params import Array
 from fnnet.data.csv_columns import NUMBERS
 from fnnet.data.csv_lines import Lines, check_text
 from fnnet.data.csv_numbers import NUMBER, is_name
+from fnnet.data.listing import natural
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Wanted
 from fnnet.files.disk import refuse
@@ -88,8 +89,12 @@ def _check(texts: Sequence[str], found: dict[str, None], numbers: Sequence[str],
 
 
 def in_order(classes: Sequence[str]) -> tuple[str, ...]:
-    """Return names of classes in the order of folders: numbers by value, then other names in alphabetical order."""
-    return tuple(sorted(classes, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)))
+    """Return names of classes in natural order, as pictures are taken: numbers first, and those in names by value.
+
+    >>> in_order(["k10", "k2", "10", "b", "9"])
+    ('9', '10', 'b', 'k2', 'k10')
+    """
+    return tuple(sorted(classes, key=natural))
 
 
 def joined(contents: Sequence[Content]) -> list[Content]:

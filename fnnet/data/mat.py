@@ -22,12 +22,14 @@ from fnnet.data import hdf5
 from fnnet.data.arrays import COLOURS, as_content, image_shape, in_colours_or_grey, planes_along, rows_of_pixels
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
-from fnnet.data.named import assemble, choose, has_images, named_so, texts_in, with_names
+from fnnet.data.hdf5_links import find
+from fnnet.data.named import assemble, choose, has_images, named_so, roles_of, texts_in, with_names
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.order import exchange
 from fnnet.data.reader import MISFIT, Content, Format, Wanted, size
 from fnnet.data.roles import role_of
+from fnnet.data.text_labels import is_text, named, numbered_texts
 from fnnet.files.disk import refuse
 from fnnet.limits import MAX_CLASSES
 from fnnet.names import composed
@@ -48,6 +50,8 @@ OTHERS: Final = {
     "cell": ("a cell array", "store numbers, as findgroups gives for names, and say --class-names"),
     "char": ("text", "store numbers, as findgroups gives for names, and say --class-names"),
 }
+TEXTS: Final = ("cell", "char")
+"""Those that may be labels."""
 CHANNELS: Final = [(colours,) for colours in COLOURS]
 DEEPEST: Final = 3
 """Structures within one another."""
@@ -72,7 +76,10 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         if wanted.labelled and labels is None:
             hdf5.refuse_labels(path, "the variables", images, list(found))
         numbers = found[labels] if labels and wanted.labelled else None
-        return _part(found[images], numbers, images, labels or "", path, wanted)
+        classes: tuple[str, ...] = ()
+        if labels and is_text(numbers):
+            numbers, classes = numbered_texts(found[labels], path, labels, wanted, names)
+        return named(_part(found[images], numbers, images, labels or "", path, wanted), classes)
 
     content = assemble(chosen, path, wanted, part)
     return with_names(content, names, path, wanted) if wanted.labelled else content
@@ -184,7 +191,8 @@ def _by_scipy(file: BufferedReader, path: AnyPath, wanted: Wanted) -> tuple[dict
     packed = bytes_on_disk(file.fileno())
     _check_kinds(kinds, path, wanted)
     names = named_so(kinds)
-    texts = [name for name in names if kinds[name] in ("cell", "char")]
+    texts = [name for name in names if kinds[name] in TEXTS]
+    labels = _labels_of_text(kinds)
     if structures and not has_images(list(numbers)):
         check_expansion(sum(numbers.values()), packed, path, ", ".join(numbers))
         file.seek(0)
@@ -194,21 +202,42 @@ def _by_scipy(file: BufferedReader, path: AnyPath, wanted: Wanted) -> tuple[dict
             # SciPy gives the real parts in structures.
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
             try:
-                loaded = loadmat(file, variable_names=[*structures, *numbers, *texts], mat_dtype=True)
+                loaded = loadmat(file, variable_names=[*structures, *numbers, *texts, *labels], mat_dtype=True)
             except np.exceptions.ComplexWarning:
                 _refuse_complex(path, ", ".join([*structures, *numbers]))
         for name, value in loaded.items():
             if name in kinds:
                 _flatten(name, value, found, cells, 1)
         check_expansion(sum(each.nbytes for each in found.values()), packed, path, ", ".join(structures))
+        kinds = dict.fromkeys(found, "double") | dict.fromkeys(cells, "cell")
+        found |= {name: _as_labels(_texts(cells[name]), "cell", name, path) for name in _labels_of_text(kinds)}
         return found, {name: _texts(cells.get(name)) for name in named_so([*found, *cells])}
-    chosen = choose(list(numbers), wanted.labelled, path, "the variables").names.values() if numbers else ()
-    check_expansion(sum(numbers[name] for name in chosen), packed, path, ", ".join(chosen))
+    there = [*numbers, *labels]
+    chosen = choose(there, wanted.labelled, path, "the variables").names.values() if numbers else ()
+    check_expansion(sum(numbers.get(name, 0) for name in chosen), packed, path, ", ".join(chosen))
     file.seek(0)
     loaded = loadmat(file, variable_names=[*chosen, *texts]) if chosen or texts else {}
-    return {name: _of_class(loaded[name], kinds[name]) if name in loaded else None for name in numbers}, {
-        name: _texts(loaded.get(name)) for name in names
-    }
+    arrays: dict[str, Any] = dict.fromkeys(there)
+    for name in chosen:
+        of_text = name in labels
+        kind, values = kinds[name], loaded[name]
+        arrays[name] = _as_labels(_texts(values), kind, name, path) if of_text else _of_class(values, kind)
+    return arrays, {name: _texts(loaded.get(name)) for name in names}
+
+
+def _labels_of_text(kinds: dict[str, str]) -> list[str]:
+    """Return the variables that are labels by their names and text by their kinds; numbers of the same part count."""
+    roles = {name: role for name, role in zip(kinds, roles_of(list(kinds)), strict=True) if role and role.labels}
+    numbers = {role for name, role in roles.items() if kinds[name] in ITEMS}
+    return [name for name, role in roles.items() if kinds[name] in TEXTS and role not in numbers]
+
+
+def _as_labels(texts: list[str] | None, kind: str, name: str, path: AnyPath) -> Array:
+    """Return labels that are text as an array; DataError for cells that hold something else."""
+    if texts is None:
+        what, fix = OTHERS[kind]
+        refuse("not an array of numbers", path, name, "numbers, or one text for each image", what, fix)
+    return np.array(texts, object)
 
 
 def _texts(values: Array | None) -> list[str] | None:
@@ -226,7 +255,8 @@ def _check_kinds(kinds: dict[str, str], path: AnyPath, wanted: Wanted) -> None:
     roles = {name: role for name in kinds if (role := role_of(name)) and role.part != "val"}
     numbers = {role.labels for name, role in roles.items() if kinds[name] in ITEMS}
     for name, role in roles.items():
-        if kinds[name] in OTHERS and role.labels not in numbers and (wanted.labelled or not role.labels):
+        text = role.labels and kinds[name] in TEXTS  # which is read
+        if kinds[name] in OTHERS and not text and role.labels not in numbers and (wanted.labelled or not role.labels):
             what, fix = OTHERS[kinds[name]]
             refuse("not an array of numbers", path, name, "numbers, one for each pixel or image", what, fix)
 
@@ -255,21 +285,27 @@ def _version_7(file: BufferedReader, path: AnyPath, wanted: Wanted) -> tuple[dic
     import h5py
 
     with h5py.File(file, "r") as archive:
-        there = hdf5.datasets(archive, path)
+        found = find(archive, path)
+        there = found.datasets
         kinds = {name: _text(each.attrs.get("MATLAB_class")) for name, each in there.items()}
-        numbers = [name for name in there if kinds[name] in ITEMS]
+        numbers, labels = [name for name in there if kinds[name] in ITEMS], _labels_of_text(kinds)
         _check_kinds(kinds, path, wanted)
-        chosen = choose(numbers, wanted.labelled, path, "the variables").names.values()
-        loaded = hdf5.load({name: there[name] for name in chosen}, file, path)
+        chosen = found.choose([*numbers, *labels], wanted.labelled, path, "the variables").names.values()
+        loaded = hdf5.load({name: there[name] for name in chosen if name not in labels}, file, path)
+        texts = {name: _texts_7(archive, there[name], kinds[name]) for name in chosen if name in labels}
         names = {name: _texts_7(archive, there[name], kinds[name]) for name in named_so(there)}
-    return {name: _of_class(loaded[name].T, kinds[name]) if name in loaded else None for name in numbers}, names
+    arrays: dict[str, Any] = dict.fromkeys([*numbers, *labels])
+    arrays |= {name: _of_class(each.T, kinds[name]) for name, each in loaded.items()}
+    return arrays | {name: _as_labels(each, kinds[name], name, path) for name, each in texts.items()}, names
 
 
 def _texts_7(archive: Any, variable: Any, kind: str) -> list[str] | None:
     """As `_texts`, for HDF5: text is numbers of characters, a cell a reference to what is in it."""
+    import h5py
+
     if kind == "char":
-        return _lines(variable)
-    if kind != "cell" or variable.size > MAX_CLASSES:
+        return _lines(variable) or None
+    if kind != "cell" or variable.size > MAX_CLASSES or h5py.check_ref_dtype(variable.dtype) is None:
         return None
     cells = [_lines(archive[each]) for each in variable[()].ravel()]
     return [each[0] for each in cells] if all(len(each) == 1 for each in cells) else None

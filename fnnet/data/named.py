@@ -53,7 +53,7 @@ def choose(there: Sequence[str], labelled: bool, where: AnyPath, place: str = "t
     """
     names: dict[Role, str] = {}
     left_out: list[str] = []
-    for name, role in zip(there, _roles(there), strict=True):
+    for name, role in zip(there, roles_of(there), strict=True):
         if role and role.part == "val":
             left_out.append(name)
         elif role and names.setdefault(role, name) != name:
@@ -78,7 +78,7 @@ def _check_whole(name: str, there: Sequence[str], where: AnyPath) -> None:
         refuse("a sparse matrix", where, name, "an array of all pixels", f"data beside {' and '.join(found)}", fix)
 
 
-def _roles(there: Sequence[str]) -> list[Role | None]:
+def roles_of(there: Sequence[str]) -> list[Role | None]:
     """Return the role of each name; if none is of images, the first folder of a path says nothing."""
     if list(there) == ["arr_0"]:
         return [Role("", labels=False)]
@@ -108,7 +108,7 @@ def _role_of(pieces: Sequence[str]) -> Role | None:
 
 def has_images(there: Sequence[str]) -> bool:
     """Return True if one of the names is of images that are read."""
-    return any(role and not role.labels and role.part != "val" for role in _roles(there))
+    return any(role and not role.labels and role.part != "val" for role in roles_of(there))
 
 
 def refuse_names(
@@ -140,9 +140,19 @@ def assemble(chosen: Chosen, path: AnyPath, wanted: Wanted, part: Part) -> Conte
     images = [role for role in chosen.names if not role.labels]
     parts = [part(chosen.names[role], chosen.names.get(role._replace(labels=True))) for role in images]
     left_out = chosen.left_out if wanted.labelled else ()
+    parts[1:] = [_as_test(parts[0], each, path) for each in parts[1:]]
     content = _noting(parts[0], path, left_out, "validation takes images of training")
     content = _noting(content, path, chosen.beside, f"{chosen.names[images[0]]} is")
     return content._replace(test=parts[1]) if len(parts) > 1 else content
+
+
+def _as_test(content: Content, test: Content, path: AnyPath) -> Content:
+    """Return a test set whose labels, if they are names, are found by the names of training."""
+    if not (content.named or test.named):
+        return test
+    from fnnet.data.label_names import with_test  # which imports the readers of text
+
+    return with_test(content, test, path).test or test
 
 
 def _noting(content: Content, path: AnyPath, unused: Sequence[str], why: str) -> Content:
@@ -180,8 +190,9 @@ def with_names(content: Content, found: Mapping[str, Sequence[str] | None], path
     Names that the user gives count; those of a model, unless all names in the file are among them.
     Raises   DataError for names that are not UTF-8, and for labels from 1 on of as many classes as have names.
     """
+    given = content.classes if content.named else None if wanted.known else wanted.names
     for name, texts in found.items():
-        if tuple(texts or ()) == wanted.names and not wanted.known:
+        if tuple(texts or ()) == given:
             continue  # the user says the same, perhaps from another label on
         if not content.classes:
             _check_names(name, texts or (), content, path, wanted)

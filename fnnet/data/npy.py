@@ -15,10 +15,12 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.arrays import BYTES, WHOLE_LABELS, as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
+from fnnet.data.label_names import with_test
 from fnnet.data.listing import entries
 from fnnet.data.opened import AGAIN, AnyPath, Opened
 from fnnet.data.reader import Content, Format, Wanted
 from fnnet.data.roles import beside, part_in, role_of
+from fnnet.data.text_labels import is_text, named, numbered_texts
 from fnnet.errors import counted
 from fnnet.files.disk import refuse, show_bytes
 
@@ -112,20 +114,21 @@ def needed(header: Header, labels: bool) -> int:
     return header.elements * (size + converted)
 
 
-def read_array(path: AnyPath) -> Array:
+def read_array(path: AnyPath, *, words: bool = False) -> Array:
     """Return the numbers in a file of one array, as stored.
 
+    words    True if text is allowed, too.
     Raises   DataError for a damaged file, pickled objects and other kinds of elements.
     """
     with Opened(path) as file:
-        return _array(file, path)
+        return _array(file, path, words=words)
 
 
-def _array(file: BufferedReader, path: AnyPath) -> Array:
+def _array(file: BufferedReader, path: AnyPath, *, words: bool = False) -> Array:
     size, name = os.fstat(file.fileno()).st_size, Path(os.fsdecode(path)).stem
     if size > MAX_ARRAY:
         refuse("array too large", path, name, f"at most {MAX_ARRAY:,} bytes", f"{size:,}", "split the data")
-    header = read_header(file, size, path, name, "NPY", SAVE)
+    header = read_header(file, size, path, name, "NPY", SAVE, words=words)
     check_expansion(needed(header, labels=True), bytes_on_disk(file.fileno()), path, name)
     values = np.empty(header.elements, header.dtype)
     into, filled = values.view(np.uint8).data, 0
@@ -150,7 +153,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         )  # fmt: skip
     content = _labelled(x, images_path, wanted)
     test = beside(images_path, "test", labels=False) if part_in(images_path.stem) == "train" else None
-    return content._replace(test=_labelled(read_array(test), test, wanted)) if test else content
+    return with_test(content, _labelled(read_array(test), test, wanted), test) if test else content
 
 
 def _labelled(x: Array, path: Path, wanted: Wanted) -> Content:
@@ -160,8 +163,12 @@ def _labelled(x: Array, path: Path, wanted: Wanted) -> Content:
         packed = next((each.name for each in entries(path.parent) if _is_packed_labels(each)), "")
         fix = f"unpack {packed}" if packed else "put the labels there"
         refuse("no labels", path, "the folder", expected, packed or "none", fix)
-    at, known = str(labels), read_array(labels)
-    return as_content(x, known, path, path.stem, wanted.shape, at, labels.stem, wanted.pixel_range)
+    at, known = str(labels), read_array(labels, words=True)
+    classes: tuple[str, ...] = ()
+    if is_text(known):
+        known, classes = numbered_texts(known, labels, labels.stem, wanted, {})
+    content = as_content(x, known, path, path.stem, wanted.shape, at, labels.stem, wanted.pixel_range)
+    return named(content, classes)
 
 
 def _is_packed_labels(path: Path) -> bool:

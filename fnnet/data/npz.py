@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import zipfile
@@ -16,8 +17,9 @@ import numpy as np
 
 from fnnet.core.checks import check_classes
 from fnnet.core.params import Array
-from fnnet.data.arrays import as_content, one_image
+from fnnet.data.arrays import ENOUGH, as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
+from fnnet.data.label_names import with_test
 from fnnet.data.listing import shown
 from fnnet.data.named import (
     CLASS_NAMES,
@@ -34,7 +36,8 @@ from fnnet.data.named import (
 from fnnet.data.npy import Header, needed, read_header
 from fnnet.data.opened import AnyPath, Opened
 from fnnet.data.reader import Content, Format, Wanted
-from fnnet.data.roles import beside, part_in, role_of
+from fnnet.data.roles import Role, beside, part_in, role_of
+from fnnet.data.text_labels import Stored, is_text, named, numbered_texts
 from fnnet.data.unpacked import ZIP, packs_text
 from fnnet.errors import DataError, FnnetError, UsageError, counted
 from fnnet.files.disk import refuse, show_bytes
@@ -51,32 +54,46 @@ TEXTS: Final = (CLASS_NAMES, PIXEL_ORDER)
 """Arrays of text."""
 
 
-def read_npz(path: AnyPath, wanted: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Array]:
+def read_npz(
+    path: AnyPath, wanted: tuple[str, ...], optional: tuple[str, ...] = (), *, words: bool = False
+) -> dict[str, Array]:
     """Return the arrays `wanted`, and those of `optional` that the archive at `path` has, as stored.
 
+    words    True if they are labels, which may be text.
     Raises   DataError for missing names, archives that declare too much, pickled objects and other kinds of elements.
     """
 
-    def chosen(there: Sequence[str]) -> list[str]:
+    def chosen(there: Sequence[str], header: Headers) -> dict[str, bool]:
         missing = [name for name in wanted if name not in there]
         if missing:
             refuse_names(f"no array {missing[0]}", path, ", ".join(wanted), there)
-        return [name for name in (*wanted, *optional) if name in there]
+        return {name: words or _is_labels(name) for name in (*wanted, *optional) if name in there}
 
     with Opened(path) as file:
         return _arrays(file, path, chosen)
 
 
-def _arrays(file: BufferedReader, path: AnyPath, chosen: Callable[[Sequence[str]], Sequence[str]]) -> dict[str, Array]:
-    """Return those arrays of an archive that `chosen` returns of all their names."""
+Headers = Callable[[str], Header]
+"""The name of an array -> its header."""
+
+
+def _arrays(
+    file: BufferedReader, path: AnyPath, chosen: Callable[[Sequence[str], Headers], Mapping[str, bool]]
+) -> dict[str, Array]:
+    """Return those arrays of an archive that `chosen` returns of all their names, each with True if it is labels."""
     try:
         _check_end(file, path)
         with zipfile.ZipFile(file) as archive:
             members = _check_directory(archive, path)
-            headers = {name: _header(archive, members[name], name, path) for name in chosen(list(members))}
+
+            def header_of(name: str, words: bool = True) -> Header:
+                return _header(archive, members[name], name, path, words=words)
+
+            labels = chosen(list(members), header_of)
+            headers = {name: header_of(name, is_labels) for name, is_labels in labels.items()}
             headers |= _texts(archive, members, path)
             names = list(headers)
-            total = sum(needed(header, _is_labels(name)) for name, header in headers.items())
+            total = sum(needed(header, labels.get(name, False)) for name, header in headers.items())
             packed = sum(members[name].compress_size for name in names)
             check_expansion(total, min(packed, bytes_on_disk(file.fileno())), path, ", ".join(names))
             return {name: _read(archive, file, members[name], name, headers[name], path) for name in names}
@@ -202,17 +219,35 @@ def _read_content(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Conten
     found: list[Chosen] = []
     names: list[str] = []
 
-    def chosen(there: Sequence[str]) -> list[str]:
-        found.append(choose(there, wanted.labelled, path))
+    def chosen(there: Sequence[str], header: Headers) -> dict[str, bool]:
+        found.append(_by_shape(there, header, wanted.labelled) or choose(there, wanted.labelled, path))
         names.extend(named_so(there))
-        return list(found[0].names.values())
+        return {name: role.labels for role, name in found[0].names.items()}
 
     arrays = _arrays(file, path, chosen)
-    content = assemble(found[0], path, wanted, lambda name, labels: _part(arrays, name, labels, path, wanted))
+    texts = {name: texts_in(arrays[name]) if name in arrays else None for name in names}
+    content = assemble(found[0], path, wanted, lambda name, labels: _part(arrays, name, labels, path, wanted, texts))
     if PIXEL_ORDER not in arrays or arrays[PIXEL_ORDER].tolist() != ROWS_FIRST:
-        texts = {name: texts_in(arrays[name]) if name in arrays else None for name in names}
         return with_names(content, texts, path, wanted) if wanted.labelled else content
     return content._replace(by_row=True, classes=_class_names(arrays, path))
+
+
+def _by_shape(there: Sequence[str], header: Headers, labelled: bool) -> Chosen | None:
+    """Return which of the two arrays that numpy.savez has numbered is of images, if their shapes show it.
+
+    Images have ENOUGH pixels each; labels are as many numbers or texts, or as many rows of fewer numbers.
+    """
+    if sorted(there) != ["arr_0", "arr_1"]:
+        return None
+    headers = {name: header(name) for name in sorted(there)}
+    for images, labels in (("arr_0", "arr_1"), ("arr_1", "arr_0")):
+        (n, *pixels), (count, *columns) = (headers[name].shape or (0,) for name in (images, labels))
+        numbers, rows = (headers[name].dtype.kind not in "US" for name in (images, labels))
+        alike = n == count and len(columns) < 2 and (rows or not columns)
+        if numbers and alike and math.prod(pixels) >= ENOUGH > math.prod(columns):
+            names = {Role("", labels=False): images} | ({Role("", labels=True): labels} if labelled else {})
+            return Chosen(names, (), ())
+    return None
 
 
 def _class_names(arrays: Mapping[str, Array], path: AnyPath) -> tuple[str, ...]:
@@ -226,26 +261,40 @@ def _class_names(arrays: Mapping[str, Array], path: AnyPath) -> tuple[str, ...]:
         refuse("class names", path, CLASS_NAMES, error.expected, error.found, SAVE)
 
 
-def _part(arrays: Mapping[str, Array], name: str, labels: str | None, path: AnyPath, wanted: Wanted) -> Content:
+def _part(
+    arrays: Mapping[str, Array], name: str, labels: str | None, path: AnyPath, wanted: Wanted, texts: Stored
+) -> Content:
     """Return images with their labels, which are in the archive or, if it holds a single array, in one beside it."""
     x = arrays[name]
     if not wanted.labelled:
         x = one_image(x, wanted.shape, path, name)
         return as_content(x, None, path, name, wanted.shape, pixel_range=wanted.pixel_range)
     if labels:
-        flat, given = wanted.shape, wanted.pixel_range
-        return as_content(x, arrays[labels], path, name, flat, labels_name=labels, pixel_range=given)
+        return _with_labels(x, arrays[labels], name, labels, path, "", wanted, texts)
     found = beside(Path(os.fsdecode(path)), labels=True) if name == "arr_0" else None
     if found is None:
         expected, there = "images and labels of each part", ", ".join(arrays)
         refuse("labels missing", path, "the directory", expected, there, f"add the labels of {name}")
-    values = read_npz(found, ("arr_0",))["arr_0"]
-    content = as_content(x, values, path, name, wanted.shape, str(found), "arr_0", wanted.pixel_range)
+    values = read_npz(found, ("arr_0",), words=True)["arr_0"]
+    content = _with_labels(x, values, name, "arr_0", path, str(found), wanted, texts)
     test = beside(Path(os.fsdecode(path)), "test", labels=False)
     if test is None or part_in(Path(os.fsdecode(path)).stem) != "train":
         return content
     with Opened(test) as file:
-        return content._replace(test=_read_content(file, test, wanted))
+        return with_test(content, _read_content(file, test, wanted), test)
+
+
+def _with_labels(
+    x: Array, values: Array, name: str, labels: str, path: AnyPath, at: str, wanted: Wanted, texts: Stored
+) -> Content:
+    """Return images with their labels, numbers or text.
+
+    at   the file of the labels, if it is another.
+    """
+    classes: tuple[str, ...] = ()
+    if is_text(values):
+        values, classes = numbered_texts(values, at or path, labels, wanted, texts)
+    return named(as_content(x, values, path, name, wanted.shape, at, labels, wanted.pixel_range), classes)
 
 
 def _recognise(head: bytes, path: AnyPath) -> bool:

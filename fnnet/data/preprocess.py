@@ -17,6 +17,7 @@ from fnnet.data.grey import INKED
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.photo import NOISE, dark_on_paper, edges, medians
+from fnnet.data.rare_ink import inverted, is_noted, most_looked_at
 from fnnet.data.strokes import dark_strokes, in_border, strokes
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
@@ -173,7 +174,20 @@ def measure(
     as_taken = sample if (paper, ink, blank) == (0, 255, 0) else np.take(table(found), sample)
     faint, blanks = faint_of(as_taken, shape, len(x))
     empty = any(note.code == "blank" for note in notes)
+    more += [] if any(note.code == "mixed-ink" for note in more) else _rare(found, x, shape)
     return found._replace(faint=faint, resize=reading.size is not None), [*notes, *more, *([] if empty else blanks)]
+
+
+def _rare(found: Preprocessing, x: Array, shape: tuple[int, int]) -> Iterator[Note]:
+    """Yield a note if a few images of a set, which is read as `found`, are inverted for sure."""
+    rows = spread(np.arange(len(x)), most_looked_at(x.shape[1]))
+    as_it_is = (found.paper, found.ink, found.blank) == (0, 255, 0)
+    count = inverted(x, shape, rows, None if as_it_is else table(found))
+    if is_noted(count, len(rows)):
+        one, others = ("dark ink on light paper", "light ink")
+        one, others = (one, others) if found.ink > found.paper else ("light ink on black", "dark ink")
+        seen = f"{count} of {counted(len(rows), 'image')} looked at {'has' if count == 1 else 'have'} {one}"
+        yield Note("mixed-ink", f"{seen}, the others {others}: a network learns the few badly; invert them")
 
 
 def shows_dark(sample: Array, shape: tuple[int, int]) -> bool:

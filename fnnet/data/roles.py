@@ -18,6 +18,8 @@ PARTS: Final = {
 }  # fmt: skip
 """Words in names -> the part of a data set."""
 WORD: Final = re.compile(r"[^a-z0-9]+")
+OF_PARTS: Final = ("set", "sets")
+"""Words that say nothing beside the word of a part: train_set_x, as Coursera's files have it."""
 JOINED: Final = re.compile("([xy])(train|test|val|valid)|(train|test|val|valid)([xy])", re.IGNORECASE)
 """Two words without anything between them."""
 
@@ -43,6 +45,7 @@ def role_of(name: str) -> Role | None:
     """
     words = _words(name)
     parts = {PARTS[word] for word in words if word in PARTS}
+    words = [word for word in words if not (parts and word in OF_PARTS)]
     kinds = {word in LABELS for word in words if word in IMAGES or word in LABELS}
     rest = [word for word in words if word not in PARTS and word not in IMAGES and word not in LABELS]
     if len(parts) > 1 or len(kinds) != 1 or rest:

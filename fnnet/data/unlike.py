@@ -15,6 +15,7 @@ from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.photo import GREY, means
 from fnnet.data.preprocess import LOW, OTHERS, PURE, UNEVEN, shows_dark, spread
+from fnnet.data.rare_ink import inverted, is_noted, most_looked_at
 from fnnet.data.strokes import inks, looks_dark
 from fnnet.errors import counted
 
@@ -24,8 +25,7 @@ def other_ink(sample: Array, shape: tuple[int, int], part: str, training: Array 
 
     training   the images of the data set for training; None if a model has been trained.
     """
-    others = "those of training" if training is not None else "those that the model was trained on"
-    text = f"ink of the other kind than {others}, dark for light or light for dark"
+    text = _of_the_other(training is not None)
     alike = training is not None and shows_dark(spread(training), shape)
     if not alike and shows_dark(sample, shape):
         yield Note("other-ink", f"the {part} images show {text}")
@@ -36,6 +36,24 @@ def other_ink(sample: Array, shape: tuple[int, int], part: str, training: Array 
     trained, all_trained = (0, 1) if training is None else _count_other(spread(training), shape, dark=not alike)
     if count / of - trained / max(all_trained, 1) > OTHERS:
         yield Note("other-ink", f"{count} of {counted(of, f'{part} image')} looked at show {text}: invert them")
+
+
+def few_of_other_ink(x: Array, shape: tuple[int, int], part: str, *, beside: bool) -> Iterator[Note]:
+    """Yield a note if a few of a part's images, as a network takes them, are inverted for sure: fewer than `other_ink`
+    tells, which looks at fewer.
+
+    beside   True if the part is one of a data set for training; False if a model has been trained.
+    """
+    rows = spread(np.arange(len(x)), most_looked_at(x.shape[1]))
+    count = inverted(x, shape, rows)
+    if is_noted(count, len(rows)):
+        seen = f"{count} of {counted(len(rows), f'{part} image')} looked at {'shows' if count == 1 else 'show'}"
+        yield Note("other-ink", f"{seen} {_of_the_other(beside)}: invert them")
+
+
+def _of_the_other(beside: bool) -> str:
+    others = "those of training" if beside else "those that the model was trained on"
+    return f"ink of the other kind than {others}, dark for light or light for dark"
 
 
 def _count_other(sample: Array, shape: tuple[int, int], *, dark: bool) -> tuple[int, int]:

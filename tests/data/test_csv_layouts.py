@@ -558,11 +558,11 @@ def test_data_after_a_zip_archive_is_refused(tmp_path):
         ("7|0|255\n", "line 1: cells separated by |; .*; write the table with commas"),
         (
             "filename,label\n1.png,7\n",
-            "line 1, column 1: unknown column; .* found 'filename'; give each pixel a column, or put",
+            "line 1, column 1: unknown column; .* found 'filename'; give each pixel a column; if the",
         ),
         (
             "emotion,pixels,Usage\n0,1 2 3,Training\n",
-            "unknown column; .* found 'emotion'; give each pixel a column, or",
+            "unknown column; .* found 'emotion'; give each pixel a column; if",
         ),
         (
             "label,pixel0\n1,7\ncat,7\n",

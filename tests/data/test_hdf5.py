@@ -1,5 +1,6 @@
 """HDF5 as h5py writes it: groups and names, chunks, references to other files."""
 
+import os
 import tarfile
 
 import numpy as np
@@ -83,7 +84,10 @@ def test_what_lies_in_another_file_is_not_read(tmp_path):
     X.tofile(tmp_path / "raw")
     with h5py.File(tmp_path / "link", "w") as file:
         file["x"], file["y"] = h5py.ExternalLink(other, "/x"), Y
-    refused(tmp_path / "link", "the groups: no array x_train; expected x_train, y_train, found y; save the arrays")
+    refused(
+        tmp_path / "link",
+        f"x: numbers in another file; expected numbers in this file, found a link to {other}, which is not foll",
+    )
     with h5py.File(tmp_path / "external", "w") as file:
         file.create_dataset("x", X.shape, "u1", external=[(str(tmp_path / "raw"), 0, X.nbytes)])
         file["y"] = Y
@@ -98,8 +102,84 @@ def test_what_lies_in_another_file_is_not_read(tmp_path):
     refused(tmp_path / "virtual", "x: numbers in another file")
 
 
+def linked(path, arrays=(), **links):
+    """A file of arrays, and of links: text is the place that a soft link leads to."""
+    path = save(path, **dict(arrays))
+    with h5py.File(path, "a") as file:
+        for name, link in links.items():
+            file[name.replace("__", "/")] = h5py.SoftLink(link) if isinstance(link, str) else link
+    return path
+
+
+ELSEWHERE = {"store__a": X, "store__b": Y, "store__c": X[:7], "store__d": Y[:7]}
+
+
+@pytest.mark.parametrize("up", ["", "/"])
+def test_soft_links_inside_the_file_are_followed(up, tmp_path):
+    """To datasets and to groups, by links of links, wherever they begin."""
+    places = {"x_train": f"{up}store/a", "y_train": f"{up}./store//b/", "x_test": f"{up}way/c", "y_test": "/store/d"}
+    path = linked(tmp_path / "a.h5", ELSEWHERE, way="hop", hop="/store", **places)
+    found = data.load(path)
+    assert np.array_equal(found.train.x, X.reshape(20, -1))
+    assert np.array_equal(found.train.labels, Y)
+    assert np.array_equal(found.test.x, X[:7].reshape(7, -1))
+    assert np.array_equal(data.read_images(path, (5, 5)), X[:7].reshape(7, -1))
+    parts = {"k__x": X, "k__y": Y, "l__x": X[:7], "l__y": Y[:7]}
+    found = data.load(linked(tmp_path / "b.h5", parts, train="/k", test="l"))
+    assert np.array_equal(found.train.x, X.reshape(20, -1))
+    assert np.array_equal(found.test.labels, Y[:7])
+
+
+def test_a_second_name_of_an_array_and_links_in_circles_are_passed_over(tmp_path):
+    circles = {"here": "/", "a": "b", "b": "a", "store": "/store", "other": "/x", "list_classes": "/names"}
+    path = linked(
+        tmp_path / "a.h5",
+        {"x": X, "y": Y, "names": [f"n{k}" for k in range(10)], "deep__in": Y},
+        images="x", labels="/y", deep__up="/deep", **circles,
+    )  # fmt: skip
+    found = data.load(path)
+    assert np.array_equal(found.train.x, X.reshape(20, -1))
+    assert found.notes == ()
+    assert found.classes == tuple(f"n{k}" for k in range(10))
+    path = linked(tmp_path / "b.h5", {"x_train": X, "y_train": Y}, x_test="x_train", y_test="y_train")
+    assert np.array_equal(data.load(path).test.x, X.reshape(20, -1))
+
+
+@pytest.mark.parametrize("lost", ["external", "by the way", "nowhere", "through an array", "a circle"])
+@pytest.mark.parametrize("name", ["x_train", "y_train", "x_test", "train", "test", "data"])
+def test_a_link_that_is_needed_and_is_not_followed_is_named(lost, name, tmp_path):
+    other = save(tmp_path / "other.h5", x=X, y=Y)
+    links = {
+        "external": h5py.ExternalLink(other, "/x"), "by the way": "/out/x", "nowhere": "/not/there",
+        "through an array": "/y_train/x" if name == "data" else "/names/x", "a circle": name,
+    }  # fmt: skip
+    arrays = {"x_train": X, "y_train": Y, "x_test": X, "y_test": Y, "names": Y}
+    arrays = {"store": Y, "y_train": Y} if name == "data" else {each: arrays[each] for each in arrays if each != name}
+    out = {"out": h5py.ExternalLink(other, "/")}
+    path = linked(tmp_path / "a.h5", arrays, **{name: links[lost]}, **out)
+    if lost == "a circle":
+        found = f"a link that leads nowhere; expected numbers in this file, found a link to {name}, and so on"
+    elif lost in ("external", "by the way"):
+        found = f"numbers in another file; expected numbers in this file, found a link to {other}, which is not"
+    else:
+        found = f"a link that leads nowhere; expected numbers in this file, found a link to {links[lost]}, which is not"
+    refused(path, found)
+
+
+def test_links_that_are_not_needed_are_not_followed(tmp_path):
+    """Not even to see whether the file is there: opening a pipe would wait for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    link = h5py.ExternalLink(tmp_path / "pipe", "/")
+    path = linked(
+        tmp_path / "a.h5", {"x_train": X, "y_train": Y, "x_test": X[:7]}, more=link, y_test=link,
+        names=link, elsewhere="/more/x", nothing="/nothing",
+    )  # fmt: skip
+    assert np.array_equal(data.read_images(path, (5, 5)), X[:7].reshape(7, -1))
+    refused(linked(tmp_path / "b.h5", {"x": X, "y": Y}, model_weights=link), "the root group: a Keras model")
+
+
 def test_what_is_not_images_and_labels(tmp_path):
-    refused(save(tmp_path / "a", x=X, y=["a"] * 20), "y: not numbers; expected integers, .* found text or references")
+    refused(save(tmp_path / "a", x=["a"] * 20, y=Y), "x: not numbers; expected integers, .* found text or references")
     refused(save(tmp_path / "a", x=h5py.Empty("f"), y=Y), "x: not numbers; .* found none")
     refused(save(tmp_path / "a", x=X.astype(complex), y=Y), "x: not numbers; .* found complex128")
     refused(

@@ -208,6 +208,33 @@ def test_pictures_are_taken_in_natural_order(tmp_path_factory, order):
     assert [path.name for path in entries(folder / "a")] == [f"{number}.png" for number in range(12)]
 
 
+def test_classes_are_in_natural_order_and_keep_their_names_where_some_are_missing(run, tmp_path):
+    """k2 before k10: in class folders, columns of text, and answers; another folder may have some of them."""
+    names = [f"k{number}" for number in (0, 1, 2, 9, 10, 11)]
+    bars = {name: bytes(255 * (at == number) for at in range(8)) for number, name in enumerate(names)}
+    drawn = {name: png_bytes(8, 8, 0, 8, zlib.compress((b"\0" + bar) * 8)) for name, bar in bars.items()}
+    for name in names:
+        (tmp_path / "all" / name).mkdir(parents=True)
+        for number in range(4):
+            write(tmp_path / "all" / name / f"{number}.png", drawn[name])
+    for name in ("k10", "k2"):
+        (tmp_path / "some" / name).mkdir(parents=True)
+        write(tmp_path / "some" / name / "0.png", drawn[name])
+    header = ",".join(f"pixel{number}" for number in range(64))
+    table = [f"{name},{','.join(map(str, bars[name] * 8))}\n" for name in reversed(names) for _ in range(4)]
+    write(tmp_path / "a.csv", f"label,{header}\n{''.join(table)}".encode())
+    for path in (tmp_path / "all", tmp_path / "a.csv"):
+        found = load(path)[0]
+        assert found.classes == tuple(names)
+        assert all(x[:8].tobytes() == bars[names[label]] for x, label in zip(*found.train, strict=True))
+    options = ("--epochs", 200, "--learning-rate", 1, "--dev", 0, "--out", "m", "--quiet")
+    assert run("train", "--data", tmp_path / "all", *options).code == 0
+    report = run("evaluate", "m", "--data", tmp_path / "some", "--json").json
+    assert report["accuracy"] == 1
+    answers = run("predict", "m", *(tmp_path / "all" / name / "0.png" for name in names), "--json").json["predictions"]
+    assert [each["label"] for each in answers] == names
+
+
 @given(st.lists(st.text(st.sampled_from("a1٣0_."), max_size=6), unique=True), st.randoms())
 def test_any_names_have_an_order(names, random):
     assert len({(tuple(pieces), name) for pieces, name in map(natural, names)}) == len(names)

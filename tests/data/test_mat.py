@@ -293,8 +293,8 @@ def test_what_is_no_array_of_numbers_is_named(packed, tmp_path):
     x, names = np.moveaxis(PICTURES, 0, -1), np.array(["one", "two"])[np.arange(len(PICTURES)) % 2]
     labels, path = np.arange(len(PICTURES)) % 2, tmp_path / "a.mat"
     for arrays, name, what in (
-        ({"X": x, "y": names}, "y", "text"),
-        ({"X": x, "y": names.astype(object)}, "y", "a cell array"),
+        ({"X": x, "y": labels.astype(object)}, "y", "a cell array"),
+        ({"X": "text", "y": labels}, "X", "text"),
         ({"X": csc_matrix(PICTURES.reshape(len(PICTURES), -1) / 1.0), "y": labels}, "X", "a sparse matrix"),
         ({"X": x, "y": csc_matrix(labels / 1.0)}, "y", "a sparse matrix"),
     ):
@@ -359,7 +359,8 @@ def swapped(content, *counts):
 def test_what_version_4_holds_besides_numbers_is_named(tmp_path):
     x, y = images(20, 5, 6)
     x, path = x.reshape(20, -1), tmp_path / "a.mat"
-    refused(version_4(path, X=x, y=np.array(["a"] * 20)), ": y: not an array of numbers; .* found text; store numbers")
+    names = np.array(["cat", "dog"])[y % 2]
+    assert data.load(version_4(path, X=x, y=names), reading=Reading(transpose=False)).classes == ("cat", "dog")
     savemat(path, {"X": csc_matrix(x / 1.0), "y": y / 1.0}, format="4")
     refused(path, ": X: not an array of numbers; .* found a sparse matrix; store full")
     refused(version_4(path, X=x + 1j, y=y / 1.0), "not real numbers; .* found complex numbers; store real")

@@ -26,7 +26,7 @@ from fnnet.data import (
     csv_numbers,
     filled,
     grey,
-    hdf5,
+    hdf5_links,
     kaggle_csv,
     mat,
     mnist,
@@ -119,13 +119,13 @@ def test_what_matlab_s_structures_unpack_to_is_bounded(levels, tmp_path, monkeyp
         data.load(tmp_path / "a.mat")
 
 
-@pytest.mark.parametrize("groups", [0, hdf5.DEEPEST - 1, hdf5.DEEPEST])
+@pytest.mark.parametrize("groups", [0, hdf5_links.DEEPEST - 1, hdf5_links.DEEPEST])
 def test_groups_are_looked_into_as_deep_as_is_said(groups):
     h5py = pytest.importorskip("h5py")
     name = "/".join(["g"] * groups + ["x"])
     with h5py.File("a", "w", driver="core", backing_store=False) as archive:
         archive[name] = np.zeros(3)
-        assert list(hdf5.datasets(archive, "a")) == ([name] if groups < hdf5.DEEPEST else [])
+        assert list(hdf5_links.find(archive, "a").datasets) == ([name] if groups < hdf5_links.DEEPEST else [])
 
 
 def test_a_line_may_have_as_many_bytes_as_are_said():

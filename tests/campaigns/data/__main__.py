@@ -16,6 +16,8 @@ Every row is a small file, written by the library that is named, which fnnet rea
 read to the right bytes, {refused} are refused in one line. `python -m tests.campaigns.data` makes the page;
 `tests/data/test_table.py` runs every row. Pictures of lossy formats have the bytes that Pillow gives, with blank pixels
 blank again. A row names the options that it needs; notes are lines on standard error, and in the JSON under `notes`.
+Classes that have names are in natural order, in class folders and in columns of text: 2 before 10, k2 before k10 (as
+text, k10 would be before k2: so torchvision and Keras number them).
 
 {versions}
 """

@@ -4,9 +4,10 @@ import gzip
 
 import numpy as np
 
-from tests.campaigns.data import IMAGES, LABELS, WORDS, Case, X
+from tests.campaigns.data import BY_NAME, IMAGES, LABELS, WORDS, Case, X
 
 IDX, NUMPY = "IDX", "Arrays of NumPy"
+NAMED = np.array(WORDS)[LABELS]
 TYPES = {"u1": 8, "i1": 9, "i2": 11, "i4": 12, "f4": 13, "f8": 14}
 
 
@@ -162,6 +163,9 @@ def of_numpy():
         None,
         ("not-used",),
     )
+    yield "arrays that are not named: images, labels", npz(arr_0=IMAGES, arr_1=LABELS)
+    yield "labels that are text", npz(**{a: IMAGES, b: NAMED}), {}, (X, BY_NAME[LABELS])
+    yield "labels that are bytes", npz(**{a: IMAGES, b: NAMED.astype("S")}), {}, (X, BY_NAME[LABELS])
     yield "one image a row", npz(**{a: X, b: LABELS})
     yield "(n, 1, 28, 28)", npz(**{a: IMAGES[:, None], b: LABELS})
     yield "(n, 28, 28, 1)", npz(**{a: IMAGES[..., None], b: LABELS})
@@ -214,10 +218,7 @@ def wrong():
     yield IDX, "labels alone", one_of(pair(), "train-labels-idx1-ubyte"), "train-labels"
     yield NUMPY, "an array of objects: a pickle", npz(x_train=odd, y_train=LABELS), "object"
     yield NUMPY, "floats from -2 to 2", npz(x_train=IMAGES / 63.75 - 2, y_train=LABELS), "value out of range"
-    names = np.array(WORDS)[LABELS]
-    yield NUMPY, "labels that are text", npz(x_train=IMAGES, y_train=names), "y_train: dtype; expected integers"
-    yield NUMPY, "labels that are bytes", npz(x_train=IMAGES, y_train=names.astype("S")), "y_train: dtype"
-    yield NUMPY, "labels that are objects", npz(x_train=IMAGES, y_train=names.astype(object)), "pickled objects"
+    yield NUMPY, "labels that are objects", npz(x_train=IMAGES, y_train=NAMED.astype(object)), "pickled objects"
     yield NUMPY, "a label of NaN", npz(x_train=IMAGES, y_train=np.where(LABELS == 3, np.nan, LABELS)), "found nan"
     yield NUMPY, "labels of -1 and 1", npz(x_train=IMAGES, y_train=np.where(LABELS > 4, 1, -1)), "value out of range"
     yield NUMPY, "one row of labels", npz(x_train=IMAGES, y_train=LABELS[None]), "y_train: no labels"

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.campaigns.data import IMAGES, LABELS, Case, X, by_class
-from tests.campaigns.data.tables import NAMED
+from tests.campaigns.data.tables import NAMED, OF_NAMES
 
 HDF5, MATLAB, TIFF = "HDF5", "MATLAB", "TIFF, in a folder for each class"
 HALF = 30
@@ -50,15 +50,16 @@ def of_hdf5():
         ("unit-pixels", "one-hot"),
     )
     yield "big-endian 16 bits", hdf5(images=IMAGES.astype(">i2"), labels=LABELS)
+    yield "labels that are text", hdf5(x_train=IMAGES, y_train=NAMED.astype(object)), {}, OF_NAMES
+    yield "labels that are bytes", hdf5(x_train=IMAGES, y_train=NAMED.astype("S")), {}, OF_NAMES
+    coursera = {"train_set_x": IMAGES, "train_set_y": LABELS, "test_set_x": IMAGES[:HALF], "test_set_y": LABELS[:HALF]}
+    yield "Coursera: train_set_x, train_set_y, test_set_x, test_set_y", hdf5(**coursera)
     yield "behind a user block of 1,024 bytes", hdf5(userblock=1024, x_train=IMAGES, y_train=LABELS)
 
 
 def wrong_hdf5():
     """The rows of HDF5 that are refused, and words of the line."""
-    x, text = IMAGES, NAMED.astype("S")
     whole = {"X__data": X[X > 0], "X__indices": np.flatnonzero(X) % 784, "X__indptr": np.arange(61), "y": LABELS}
-    yield "labels that are text", hdf5(x_train=x, y_train=NAMED.astype(object)), "y_train: not numbers"
-    yield "labels that are bytes", hdf5(x_train=x, y_train=text), "y_train: not numbers"
     yield "a sparse matrix, as AnnData has it", hdf5(**whole), "X/data: a sparse matrix"
     yield "arrays of variable length", lists_of_hdf5, "x_train: arrays of variable length"
 
@@ -125,14 +126,15 @@ def of_matlab():
     )
     version_4 = matlab("version 4", X=X.astype(float), y=LABELS.astype(float))
     yield "version 4, rows of pixels", "scipy", version_4, {"transpose": False}, None, ("pixel-order",)
+    yield "labels in a cell array of text", "scipy", matlab(X=last, y=NAMED.astype(object)), {}, OF_NAMES
+    yield "labels that are lines of text", "scipy", matlab(X=last, y=NAMED), {}, OF_NAMES
     yield "version 7.3", "h5py", matlab_7(X=last, y=LABELS[:, None])
 
 
 def wrong_matlab():
     """The rows of MATLAB that are refused, and words of the line."""
     last = IMAGES.transpose(1, 2, 0)
-    yield "labels in a cell array", matlab(X=last, y=NAMED.astype(object)), "found a cell array"
-    yield "labels that are text", matlab(X=last, y=NAMED), "y: not an array of numbers"
+    yield "labels in a cell array of numbers", matlab(X=last, y=LABELS.astype(object)), "found a cell array"
     yield "a sparse matrix", sparse_matlab, "X: not an array of numbers"
 
 
