@@ -1,7 +1,7 @@
 """What an HDF5 file holds, by its links: soft links inside the file are followed, no link ever to another file.
 
-h5py opens the other file of an external link even where it is only asked whether a name is there: each link is looked
-at by itself, and a soft link is followed one name at a time, as another link may lie on its way.
+h5py opens the other file of an external link where it is only asked whether a name behind the link is there: each link
+is looked at by itself, and a soft link is followed one name at a time, as another link may lie on its way.
 """
 
 from __future__ import annotations
