@@ -29,8 +29,9 @@ from fnnet.kernels.native.products import VECTOR_BYTES, sparse_dot, sparse_dots
 
 AHEAD: Final = 8
 """Rows between prefetching where a row lies and reading it."""
-SPAN_BYTES: Final = 262144
-"""Bytes of W that a pass over the rows keeps in the second-level cache."""
+SPAN_BYTES: Final = 4096 * VECTOR_BYTES
+"""Bytes of W that a pass over the rows keeps in the second-level cache. Twice as many, with vectors of 32 bytes and a
+cache of 512 KiB, took 1.07 of the time of 784-800-10 and 1.02 of 784-128-10."""
 
 
 @compiled
