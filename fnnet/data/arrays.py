@@ -292,7 +292,7 @@ def as_labels(values: Array, n: int, where: AnyPath, name: str, notes: list[Note
     """
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
-    if values.ndim == 2 and len(values) == n and n and _is_one_hot(values):
+    if values.ndim == 2 and len(values) == n and n and is_one_hot(values):
         notes.append(Note("one-hot", f"{name}: rows with a single 1 are read as the class where it is"))
         classes: Array = values.argmax(axis=1).astype(np.int64)
         return classes
@@ -308,7 +308,8 @@ def as_labels(values: Array, n: int, where: AnyPath, name: str, notes: list[Note
     return labels
 
 
-def _is_one_hot(values: Array) -> bool:
+def is_one_hot(values: Array) -> bool:
+    """Return True for rows with a single 1."""
     ones = values == 1
     return bool((ones | (values == 0)).all() and (ones.sum(axis=1) == 1).all())
 

@@ -19,7 +19,15 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data import hdf5
-from fnnet.data.arrays import COLOURS, as_content, image_shape, in_colours_or_grey, planes_along, rows_of_pixels
+from fnnet.data.arrays import (
+    COLOURS,
+    as_content,
+    image_shape,
+    in_colours_or_grey,
+    is_one_hot,
+    planes_along,
+    rows_of_pixels,
+)  # fmt: skip
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
 from fnnet.data.hdf5_links import find
@@ -93,7 +101,7 @@ def _part(x: Array, labels: Array | None, name: str, labels_name: str, path: Any
         labels = labels.reshape(-1)
     if labels is not None and labels.ndim == 2 and x.ndim > 1:  # rows or columns with a single 1
         n = _common(labels, x, name, path)
-        labels = labels if len(labels) == n else labels.T
+        labels = labels if len(labels) == n and not _in_columns(labels, labels_name, path) else labels.T
     x = images_first(x, None if labels is None else len(labels), wanted, name, path)
     x, rows = rows_of_pixels(x, name, wanted.shape)
     notes: tuple[Note, ...] = tuple(rows)
@@ -110,6 +118,16 @@ def _part(x: Array, labels: Array | None, name: str, labels_name: str, path: Any
 def _refuse_complex(path: AnyPath, place: str) -> Never:
     expected, found = "numbers, one for each pixel or image", "complex numbers"
     refuse("not real numbers", path, place, expected, found, "store real(x)")
+
+
+def _in_columns(labels: Array, name: str, path: AnyPath) -> bool:
+    """Return True for labels as columns with a single 1; DataError where columns and rows say other classes."""
+    if labels.shape[0] != labels.shape[1] or not is_one_hot(labels.T):
+        return False
+    if is_one_hot(labels) and (labels != labels.T).any():
+        problem, expected = "the classes may be where the rows or the columns have a 1", "one of both"
+        refuse(problem, path, name, expected, f"shape {labels.shape}", "store the number of the class of each image")
+    return True
 
 
 def _common(labels: Array, x: Array, name: str, path: AnyPath) -> int:

@@ -465,3 +465,21 @@ def test_labels_of_version_7_that_are_no_numbers_are_named(kind, what, tmp_path)
         file["y"].attrs["MATLAB_class"] = np.bytes_(kind)
     refused(path, f": y: not an array of numbers; .* found {what}; store")
     assert len(data.read_images(path, PICTURES.shape[1:])) == len(PICTURES)
+
+
+# As many classes as images
+
+
+@pytest.mark.parametrize("save", [version_5, matlab_7])
+def test_a_square_of_labels_with_a_single_1(save, tmp_path):
+    x, _ = images(10, 5, 7)
+    labels = np.array([3, 0, 1, 2, 4, 5, 6, 7, 8, 9])
+    path = save(tmp_path / "a.mat", X=np.moveaxis(x, 0, -1), y=np.eye(10)[labels])
+    refused(
+        path, r"y: the classes may be where the rows or the columns have a 1; expected one of both, found shape \(10"
+    )
+    swapped = np.array([1, 0, *range(2, 10)])  # which is the same by rows and by columns
+    often = np.arange(10) // 2
+    for wanted, values in ((swapped, np.eye(10)[swapped]), (often, np.eye(10)[often]), (often, np.eye(10)[often].T)):
+        path = save(tmp_path / "a.mat", X=np.moveaxis(x, 0, -1), y=values)
+        assert np.array_equal(data.load(path).train.labels, wanted)
