@@ -42,10 +42,24 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     """
     import pyarrow as pa
 
-    from fnnet.data.arrow_columns import chosen_columns
-
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
+    try:
+        return _read(file, path, wanted)
+    except pa.ArrowNotImplementedError as error:
+        found = str(error).partition("\n")[0][:120]
+        expected, fix = (
+            "types and compression that pyarrow reads",
+            "store numbers of at most 64 bits, packed by Zstandard",
+        )
+        refuse("not implemented in pyarrow", path, "the columns", expected, found, fix)
+
+
+def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
+    import pyarrow as pa
+
+    from fnnet.data.arrow_columns import chosen_columns
+
     packed, head = bytes_on_disk(file.fileno()), file.peek(4)
     with pa.PythonFile(file, mode="r") as source:
         if head.startswith(PARQUET):

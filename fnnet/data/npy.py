@@ -30,7 +30,7 @@ MAX_HEADER: Final = 10_000
 MAX_ARRAY: Final = 4 * 2**30
 SIZE: Final = "(?:0|[1-9][0-9]{0,18})L?"
 ITEM: Final = re.compile(
-    r" *'(?:descr' *: *'(?P<descr>[<>|=]?[A-Za-z?][0-9]*)'"
+    r" *'(?:descr' *: *'(?P<descr>[<>|=]?[A-Za-z?][0-9]*(?:\[[A-Za-z0-9/]{1,16}\])?)'"
     r"|fortran_order' *: *(?P<order>True|False)"
     rf"|shape' *: *\((?P<shape>|{SIZE},|{SIZE}(?:, ?{SIZE})+,?)\)) *(?:,|$)"
 )
@@ -79,11 +79,15 @@ def read_header(
     body = body if "'" in body else body.replace('"', "'")
     for match in ITEM.finditer(body):
         found |= {key: value for key, value in match.groupdict().items() if value is not None}
+    role = role_of(name)
+    better = WHOLE_LABELS if role and role.labels else BYTES
+    fields = re.match(r" *'descr' *: *\[(.*)\]", body)
+    if fields:
+        expected, some = "integers, floats or truth values", f"a structured dtype, {fields[1][:60]}"
+        refuse("dtype", where, name, expected, some, f"store one field as an array; {better}")
     sizes = re.findall("[0-9]+", found.get("shape", ""))
     if len(found) != 3 or len(sizes) > 8 or ITEM.sub("", body, 3):
         refuse(problem, where, name, "the header of a plain array", repr(text[:60]), fix)
-    role = role_of(name)
-    better = WHOLE_LABELS if role and role.labels else BYTES
     if found["descr"].lstrip("<>|=")[0] == "O":
         refuse(problem, where, name, "numbers", "pickled objects, which are never opened", better)
     is_text = words and re.fullmatch(r"(?:[<>]U|\|S)[1-9][0-9]{0,3}", found["descr"])

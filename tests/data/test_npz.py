@@ -236,3 +236,31 @@ def test_a_zip_archive_of_other_files_is_to_be_unpacked(name, method, tmp_path, 
     with pytest.raises(DataError, match=f"a ZIP archive of other files; .* found {name}; unpack it") as caught:
         data.load(tmp_path / "a.zip")
     assert missing_parts(caught.value) == []
+
+
+STRANGE = {
+    "datetime64": (lambda y: y.astype("M8[Y]"), r"found datetime64\[Y\]"),
+    "datetime64 of 25 seconds": (lambda y: y.astype("M8[25s]"), r"found datetime64\[25s\]"),
+    "timedelta64": (lambda y: y.astype("m8[ns]"), r"found timedelta64\[ns\]"),
+    "structured": (
+        lambda y: np.zeros(y.shape, [("a", "<i4"), ("b", "u1")]),
+        r"a structured dtype, \('a', '<i4'\), \('b",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+@pytest.mark.parametrize("name", ["x_train", "y_train"])
+def test_elements_that_are_no_numbers_are_named(name, kind, tmp_path, small_images):
+    x, labels = small_images
+    made, found = STRANGE[kind]
+    arrays = {"x_train": x, "y_train": labels}
+    arrays[name] = made(arrays[name])
+    message = f"{name}: dtype; expected integers, floats or truth values, .*{found}.*; store .*"
+    message += "bytes from 0 to 255" if name == "x_train" else "whole numbers from 0"
+    for each, values in arrays.items():
+        np.save(tmp_path / f"{each}.npy", values)
+    for path in (npz(tmp_path / "a.npz", **arrays), str(tmp_path / "x_train.npy")):
+        with pytest.raises(DataError, match=message) as raised:
+            data.load(path)
+        assert missing_parts(raised.value) == []
