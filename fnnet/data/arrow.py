@@ -21,7 +21,8 @@ from fnnet.data.opened import AnyPath, Opened
 from fnnet.data.pieces import piece_of, pieces_of
 from fnnet.data.ranges import BYTES
 from fnnet.data.reader import Content, Format, Wanted, joined_ink, size
-from fnnet.data.roles import PARTS
+from fnnet.data.roles import PARTS, part_of
+from fnnet.data.splits import PROBLEM
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
 
@@ -110,6 +111,7 @@ def _joined(reader: Reader, paths: Sequence[Path], wanted: Wanted) -> Content:
     for path in paths:
         with Opened(path) as file:
             contents.append(reader(file, path, wanted))
+    _check_one_part(contents, paths)
     contents = joined(contents)
     first = contents[0]
     for path, each in zip(paths[1:], contents[1:], strict=True):
@@ -130,10 +132,20 @@ def _joined(reader: Reader, paths: Sequence[Path], wanted: Wanted) -> Content:
     )
 
 
+def _check_one_part(contents: Sequence[Content], paths: Sequence[Path]) -> None:
+    """Raise DataError for pieces whose columns say that they are of several parts."""
+    said: dict[str, tuple[str, Path]] = {}
+    for path, content in zip(paths, contents, strict=True):
+        for text in content.one_part:
+            column, _, part = text.rpartition(": ")
+            first, of = said.setdefault(column, (part, path))
+            if first != part:
+                expected, fix = f"{first}, as in {of.name}", "move the pieces of each part into a folder: train, test"
+                refuse(PROBLEM, path, f"column {column}", expected, part, fix)
+
+
 def _test_beside(path: Path) -> list[Path]:
     """Return the files of the test set beside one of training, by their names or those of their folders."""
-    from fnnet.data.layout import part_of  # which needs the table of formats
-
     name, folders = _part_named(path), [path.parent]
     if part_of(path.absolute().parent.name) == "train":
         folders = [each for each in entries(path.absolute().parent.parent) if part_of(each.name) == "test"]

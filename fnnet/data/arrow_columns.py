@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +13,8 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data import csv_columns
 from fnnet.data.arrays import as_content, as_labels
-from fnnet.data.arrow_types import bytes_of, holds_images, is_list, is_number
+from fnnet.data.arrow_beside import INDEX, Beside
+from fnnet.data.arrow_types import bytes_of, holds_images, is_list, is_number, is_text
 from fnnet.data.bounds import check_expansion
 from fnnet.data.csv_columns import NUMBERS, OPTION, Columns, columns_of, is_header, is_pixel
 from fnnet.data.csv_lines import Lines
@@ -35,8 +35,6 @@ from fnnet.names import composed
 
 NAMES: Final = frozenset({*csv_columns.LABELS, *LABELS})
 """Names of columns of labels beside images."""
-INDEX: Final = re.compile(r"__index_level_[0-9]+__")
-"""How pandas names the numbers of the rows."""
 HEIGHTS, WIDTHS = ("h", "height", "rows", "y"), ("w", "width", "columns", "x")
 """What tensors call the axes of an image."""
 SCHEMA: Final = "the schema"
@@ -116,13 +114,7 @@ def _texts(array: Any, name: str, first: int, source: Source) -> list[str] | Non
 
     kind = array.type.value_type if types.is_dictionary(array.type) else array.type
     as_bytes = types.is_binary(kind) or types.is_large_binary(kind)
-    if not (
-        as_bytes
-        or types.is_boolean(kind)
-        or types.is_string(kind)
-        or types.is_large_string(kind)
-        or types.is_string_view(kind)
-    ):
+    if not (as_bytes or types.is_boolean(kind) or is_text(kind)):
         return None
     found = array.to_pylist()
     for row, each in enumerate(found, source.first + first):
@@ -215,7 +207,8 @@ class Images:
         self.source, self.images = source, images
         self.looked_at: list[Array] = []
         self.labels = self._label_column() if source.wanted.labelled else None
-        self.names = (images,) if self.labels is None else (images, self.labels)
+        self.beside = Beside(source.schema, source.path, images, self.labels) if self.labels is not None else None
+        self.names = (images,) if self.beside is None else (images, self.beside.labels, *self.beside.read)
 
     def _label_column(self) -> str:
         source = self.source
@@ -242,7 +235,8 @@ class Images:
         rows, packed = 0, bytes_of(source.schema.field(self.images).type)
         for batch in batches:
             column = batch.column(self.images)
-            if self.labels is not None:
+            if self.labels is not None and self.beside is not None:
+                self.beside.look(batch)
                 found = _texts(batch.column(self.labels), self.labels, rows, source)
                 if found is None:
                     labels.append(_numbers(batch.column(self.labels), self.labels, rows, source, label=True))
@@ -258,13 +252,18 @@ class Images:
             source.check(needed)
         if not rows:
             refuse("empty dataset", source.path, SCHEMA, "at least 1 row", "0 rows", "fetch the file again")
+        if self.beside is not None:
+            self.beside.check()
         known, names = np.concatenate(labels) if labels else None, tuple[str, ...]()
         if texts and self.labels:
             known, names = labels_of(texts, source.path, self.labels, source.wanted)
         content = self._content(parts, known, packed is not None)
         if not texts and self.labels:
             names = class_names(source.schema, self.labels)
-        return content._replace(classes=names, named=bool(texts and names))
+        content = content._replace(classes=names, named=bool(texts and names))
+        if self.beside is None:
+            return content
+        return content._replace(notes=(*content.notes, *self.beside.notes()), one_part=self.beside.one_part())
 
     def _content(self, parts: list[Any], labels: Array | None, packed: bool) -> Content:
         source, name = self.source, self.labels or ""

@@ -42,6 +42,13 @@ def is_list(kind: Any) -> bool:
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
+def is_text(kind: Any) -> bool:
+    """Return True for text."""
+    from pyarrow import types
+
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
 def is_number(kind: Any) -> bool:
     """Return True for integers, floats and truth values."""
     from pyarrow import types

@@ -298,5 +298,5 @@ def content_of(fields: dict[str, Any], arrays: Iterator[Array]) -> Content:
         raise FnnetError("the process that reads the file answers in another form", found=f"shape {colours.shape}")
     if ink is not None and (ink.dtype != np.uint8 or ink.shape != (len(x),)):
         raise FnnetError("the process that reads the file answers in another form", found=f"shape {ink.shape}")
-    ranges = {"pixel_ranges": tuple(fields["pixel_ranges"])}
+    ranges = {name: tuple(fields[name]) for name in ("pixel_ranges", "one_part")}
     return Content(**fields | values | {"colours": colours, "ink": ink, "classes": tuple(fields["classes"]), **ranges})

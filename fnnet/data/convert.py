@@ -23,11 +23,12 @@ from fnnet.data import Dataset, preprocess
 from fnnet.data.bounds import FREE, RATIO
 from fnnet.data.csv_lines import MAX_LINE
 from fnnet.data.label_names import in_order
-from fnnet.data.layout import is_class_name, part_of
+from fnnet.data.layout import is_class_name
 from fnnet.data.mnist import Notify
 from fnnet.data.named import CLASS_NAMES, PIXEL_ORDER, ROWS_FIRST
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import Reading
+from fnnet.data.roles import part_of
 from fnnet.errors import StorageError, UsageError
 from fnnet.files.disk import write_file, write_pieces
 from fnnet.limits import MAX_CLASSES

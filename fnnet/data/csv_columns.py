@@ -14,6 +14,7 @@ from fnnet.data.csv_lines import check_text
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import NO_COLUMN, Wanted
+from fnnet.data.splits import ONE_PART, says_parts
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
 from fnnet.limits import MAX_CLASSES
@@ -338,7 +339,7 @@ def _check_names(first: _First, families: dict[int | str, Pixels], others: Seque
     if others:
         first.check_text(others)
         name = first.cells[others[0]][:40]
-        fix = "rename or remove the column"
+        fix = ONE_PART if says_parts(name) else "rename or remove the column"
         if not families and len(others) < SEVERAL:
             fix = NO_PIXELS
         elif len(others) == 1 and told is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from io import BufferedReader
@@ -15,9 +16,10 @@ from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
 from fnnet.data.hdf5_links import SAVE, find
 from fnnet.data.kinds import HDF5
-from fnnet.data.named import assemble, named_so, texts_in, with_names
+from fnnet.data.named import Chosen, assemble, named_so, texts_in, with_names
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Format, Wanted
+from fnnet.data.splits import check_arrays, refuse_array, saying
 from fnnet.data.text_labels import is_text, named, numbered_texts
 from fnnet.files.disk import refuse
 
@@ -49,7 +51,9 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
             refuse("a Keras model, not data", path, "the root group", "images", "model_weights", fix)
         chosen = there.choose(list(found), wanted.labelled, path, "the groups")
         labels = [name for role, name in chosen.names.items() if role.labels]
-        arrays = load({name: found[name] for name in chosen.names.values()}, file, path, labels)
+        beside = _saying_parts(archive, found, chosen, path) if wanted.labelled else []
+        read = [*chosen.names.values(), *beside]
+        arrays = load({name: found[name] for name in read}, file, path, [*labels, *beside])
         names = _names(archive, found, [found[name] for name in chosen.names.values()])
     flat = wanted.shape
 
@@ -65,7 +69,24 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         return named(as_content(x, numbers, path, images, flat, labels_name=place, pixel_range=given), classes)
 
     content = assemble(chosen, path, wanted, part)
+    check_arrays({name: arrays[name] for name in beside}, chosen, len(content.x), path)
     return with_names(content, names, path, wanted) if wanted.labelled else content
+
+
+def _saying_parts(archive: Any, found: dict[str, Any], chosen: Chosen, path: AnyPath) -> list[str]:
+    """Return the datasets that may say of which part each image is, by their names or as text.
+
+    Raises   DataError for an attribute of the file that does, as Fuel writes it.
+    """
+    images = next(name for role, name in chosen.names.items() if not role.labels)
+    n = found[images].shape[0] if found[images].shape else 0
+    said = {*saying(found, chosen)}
+    for name in saying(archive.attrs, chosen):
+        if math.prod(archive.attrs.get_id(name).shape) > 1:
+            refuse_array(path, f"attribute {name}", f"shape {archive.attrs.get_id(name).shape}")
+    taken = {*chosen.names.values(), *named_so(found)}
+    texts = {name for name, each in found.items() if _is_text(each) and each.size == n} - taken
+    return [name for name in found if found[name].shape and name in said | texts]
 
 
 def _names(archive: Any, found: dict[str, Any], chosen: list[Any]) -> dict[str, list[str] | None]:

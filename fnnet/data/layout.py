@@ -13,17 +13,11 @@ from fnnet.data.label_names import in_order
 from fnnet.data.listing import LEFT, entries, shown
 from fnnet.data.notes import Note
 from fnnet.data.reader import SEE
-from fnnet.data.roles import PARTS, part_in
+from fnnet.data.roles import PARTS, part_in, part_of
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
 from fnnet.names import composed
 
-PART_NAME: Final = re.compile(
-    r"(?:{0})*({1})(?:{0})*".format(
-        r"data|sets?|images?|imgs?|pictures?|pics?|samples?|examples?|files?|folders?|digits?|split|[\W_]",
-        "|".join(word for word in PARTS if word.isalpha()),
-    )
-)
 AFFIXED: Final = re.compile(
     "(.*?)(?<![a-z])({})(?![a-z])(.*)".format("|".join(word for word in PARTS if word.isalpha())), re.DOTALL
 )
@@ -47,16 +41,6 @@ class Layout(NamedTuple):
     test: Path | None
     classes: tuple[str, ...]
     notes: tuple[Note, ...]
-
-
-def part_of(name: str) -> str:
-    """Return the part that a folder is by its name, "train", "test" or "val"; "" for a class.
-
-    >>> part_of("Training Set"), part_of("valid_images"), part_of("testbed")
-    ('train', 'val', '')
-    """
-    found = PART_NAME.fullmatch(name.lower())
-    return PARTS[found[1]] if found else ""
 
 
 def _parts_in(folder: Path, names: Sequence[str]) -> dict[str, str]:

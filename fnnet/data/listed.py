@@ -16,12 +16,13 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.label_names import FEW, in_order, labels_of
-from fnnet.data.layout import part_of, pictures
+from fnnet.data.layout import pictures
 from fnnet.data.listing import entries, shown
 from fnnet.data.notes import Note
 from fnnet.data.opened import Opened
 from fnnet.data.reader import Wanted
-from fnnet.data.roles import LABELS, part_in
+from fnnet.data.roles import LABELS, part_in, part_of
+from fnnet.data.splits import divides, refuse_column
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
 from fnnet.names import composed
@@ -33,6 +34,8 @@ MOST_BYTES: Final = 2**26
 NAMES: Final = (*LABELS, "class", "classes", "category", "categories")
 """What a column of labels is called among others, in lower case."""
 FOLDERS: Final = "put the pictures of each class into a folder that is called as the class"
+
+PARTS: Final = "put the pictures of each part and class into a folder: train/cat, test/cat"
 
 
 class Listed(NamedTuple):
@@ -133,6 +136,7 @@ def _listed(
         if row[at] not in named:
             _refuse(path, f"row {number}, column {header[at]}", "the name of a picture", repr(row[at][:40]))
         files.append(named[row[at]])
+    beside = _beside(path, header, rows, at, label)
     if len({*files}) < len(files):
         twice, count = Counter(files).most_common(1)[0]
         _refuse(path, f"column {header[at]}", "each picture once", f"{twice.name} {count} times")
@@ -140,9 +144,22 @@ def _listed(
     text = f"{path}: column {header[at]} names the pictures, column {header[label]} their classes"
     notes = [Note("labels-in-table", text)]
     left = [f"{counted(there - len(files), 'picture')} that it does not name"] if there > len(files) else []
-    unused = [*others, *left]
+    unused = [*(f"column {name}" for name in beside), *others, *left]
     notes += [Note("not-used", f"{path}: not used: {shown(unused)}")] if unused else []
     return Listed(path, files, labels, classes, tuple(notes))
+
+
+def _beside(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], at: int, label: int) -> list[str]:
+    """Return the other columns, which are not used; DataError for one that says that the pictures are of several parts.
+
+    One that is called as labels are is, whatever its values are: there may be a class called test.
+    """
+    columns = {number: {row[number] for row in rows} for number in range(len(header)) if number != at}
+    for number, values in columns.items():
+        name = header[number] if number != label else ""
+        if divides(name, values) and not (number == label and header[number].lower() in NAMES):
+            refuse_column(path, f"column {header[number]}", values, f"keep only the rows of one part, or {PARTS}")
+    return [header[number] for number in columns if number != label and header[number]]
 
 
 def _label_column(

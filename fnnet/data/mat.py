@@ -37,6 +37,7 @@ from fnnet.data.opened import AnyPath
 from fnnet.data.order import exchange
 from fnnet.data.reader import MISFIT, Content, Format, Wanted, size
 from fnnet.data.roles import role_of
+from fnnet.data.splits import check_arrays, saying, says_parts
 from fnnet.data.text_labels import is_text, named, numbered_texts
 from fnnet.files.disk import refuse
 from fnnet.limits import MAX_CLASSES
@@ -90,7 +91,10 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         return named(_part(found[images], numbers, images, labels or "", path, wanted), classes)
 
     content = assemble(chosen, path, wanted, part)
-    return with_names(content, names, path, wanted) if wanted.labelled else content
+    if not wanted.labelled:
+        return content
+    check_arrays({name: found[name] for name in saying(found, chosen)}, chosen, len(content.x), path)
+    return with_names(content, names, path, wanted)
 
 
 def _part(x: Array, labels: Array | None, name: str, labels_name: str, path: AnyPath, wanted: Wanted) -> Content:
@@ -229,17 +233,22 @@ def _by_scipy(file: BufferedReader, path: AnyPath, wanted: Wanted) -> tuple[dict
         check_expansion(sum(each.nbytes for each in found.values()), packed, path, ", ".join(structures))
         kinds = dict.fromkeys(found, "double") | dict.fromkeys(cells, "cell")
         found |= {name: _as_labels(_texts(cells[name]), "cell", name, path) for name in _labels_of_text(kinds)}
+        found |= {name: np.array(_texts(each) or (), object) for name, each in cells.items() if says_parts(name)}
         return found, {name: _texts(cells.get(name)) for name in named_so([*found, *cells])}
     there = [*numbers, *labels]
     chosen = choose(there, wanted.labelled, path, "the variables").names.values() if numbers else ()
-    check_expansion(sum(numbers.get(name, 0) for name in chosen), packed, path, ", ".join(chosen))
+    beside = [name for name in _saying_parts(kinds) if wanted.labelled and name not in chosen]
+    read = [*chosen, *beside]
+    check_expansion(sum(numbers.get(name, 0) for name in read), packed, path, ", ".join(read))
     file.seek(0)
-    loaded = loadmat(file, variable_names=[*chosen, *texts]) if chosen or texts else {}
+    loaded = loadmat(file, variable_names=[*read, *texts]) if read or texts else {}
     arrays: dict[str, Any] = dict.fromkeys(there)
     for name in chosen:
         of_text = name in labels
         kind, values = kinds[name], loaded[name]
         arrays[name] = _as_labels(_texts(values), kind, name, path) if of_text else _of_class(values, kind)
+    for name in beside:
+        arrays[name] = loaded[name] if kinds[name] in ITEMS else np.array(_texts(loaded[name]) or (), object)
     return arrays, {name: _texts(loaded.get(name)) for name in names}
 
 
@@ -248,6 +257,11 @@ def _labels_of_text(kinds: dict[str, str]) -> list[str]:
     roles = {name: role for name, role in zip(kinds, roles_of(list(kinds)), strict=True) if role and role.labels}
     numbers = {role for name, role in roles.items() if kinds[name] in ITEMS}
     return [name for name, role in roles.items() if kinds[name] in TEXTS and role not in numbers]
+
+
+def _saying_parts(kinds: dict[str, str]) -> list[str]:
+    """Return the variables of numbers or text that by their names say of which part each image is."""
+    return [name for name, kind in kinds.items() if says_parts(name) and (kind in ITEMS or kind in TEXTS)]
 
 
 def _as_labels(texts: list[str] | None, kind: str, name: str, path: AnyPath) -> Array:
@@ -309,11 +323,15 @@ def _version_7(file: BufferedReader, path: AnyPath, wanted: Wanted) -> tuple[dic
         numbers, labels = [name for name in there if kinds[name] in ITEMS], _labels_of_text(kinds)
         _check_kinds(kinds, path, wanted)
         chosen = found.choose([*numbers, *labels], wanted.labelled, path, "the variables").names.values()
-        loaded = hdf5.load({name: there[name] for name in chosen if name not in labels}, file, path)
+        beside = [name for name in _saying_parts(kinds) if wanted.labelled and name not in chosen]
+        read = {name: there[name] for name in [*chosen, *beside] if kinds[name] in ITEMS}
+        loaded = hdf5.load(read, file, path)
         texts = {name: _texts_7(archive, there[name], kinds[name]) for name in chosen if name in labels}
+        parts = {name: _texts_7(archive, there[name], kinds[name]) or () for name in beside if name not in read}
         names = {name: _texts_7(archive, there[name], kinds[name]) for name in named_so(there)}
     arrays: dict[str, Any] = dict.fromkeys([*numbers, *labels])
     arrays |= {name: _of_class(each.T, kinds[name]) for name, each in loaded.items()}
+    arrays |= {name: np.array(each, object) for name, each in parts.items()}
     return arrays | {name: _as_labels(each, kinds[name], name, path) for name, each in texts.items()}, names
 
 

@@ -37,6 +37,7 @@ from fnnet.data.npy import Header, needed, read_header
 from fnnet.data.opened import AnyPath, Opened
 from fnnet.data.reader import Content, Format, Wanted
 from fnnet.data.roles import Role, beside, part_in, role_of
+from fnnet.data.splits import check_arrays, refuse_array, saying
 from fnnet.data.text_labels import Stored, is_text, named, numbered_texts
 from fnnet.data.unpacked import ZIP, packs_text
 from fnnet.errors import DataError, FnnetError, UsageError, counted
@@ -218,18 +219,43 @@ def _read_content(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Conten
     """Read the arrays of training and, if there are any, of test; without labels, the images of test, else all."""
     found: list[Chosen] = []
     names: list[str] = []
+    beside: list[str] = []
 
     def chosen(there: Sequence[str], header: Headers) -> dict[str, bool]:
         found.append(_by_shape(there, header, wanted.labelled) or choose(there, wanted.labelled, path))
         names.extend(named_so(there))
-        return {name: role.labels for role, name in found[0].names.items()}
+        beside.extend(_saying_parts(there, header, found[0], path) if wanted.labelled else ())
+        return {name: role.labels for role, name in found[0].names.items()} | dict.fromkeys(beside, True)
 
     arrays = _arrays(file, path, chosen)
     texts = {name: texts_in(arrays[name]) if name in arrays else None for name in names}
     content = assemble(found[0], path, wanted, lambda name, labels: _part(arrays, name, labels, path, wanted, texts))
+    check_arrays({name: arrays[name] for name in beside}, found[0], len(content.x), path)
     if PIXEL_ORDER not in arrays or arrays[PIXEL_ORDER].tolist() != ROWS_FIRST:
         return with_names(content, texts, path, wanted) if wanted.labelled else content
     return content._replace(by_row=True, classes=_class_names(arrays, path))
+
+
+def _saying_parts(there: Sequence[str], header: Headers, chosen: Chosen, path: AnyPath) -> list[str]:
+    """Return the arrays that may say of which part each image is, by their names or as text.
+
+    Raises   DataError for one that does by its name, and is of objects.
+    """
+    images = next(name for role, name in chosen.names.items() if not role.labels)
+    said, n = {*saying(there, chosen)}, (*header(images).shape, 0)[0]
+    found = []
+    for name in there:
+        if name in chosen.names.values():
+            continue
+        try:
+            kind = header(name)
+        except DataError as error:  # it holds pickled objects, say
+            if name in said:
+                refuse_array(path, name, error.found)
+            continue
+        if name in said or (kind.dtype.kind in "US" and kind.elements == n):
+            found.append(name)
+    return found
 
 
 def _by_shape(there: Sequence[str], header: Headers, labelled: bool) -> Chosen | None:

@@ -89,6 +89,7 @@ class Content(NamedTuple):
     named        True if the labels in the file are the names of `classes`.
     one_hot      how many columns the labels have in the file, if they are rows with a single 1; else 0.
     pixel_ranges   the ranges of `ranges` that its floats, truth values and bits were read in; none for bytes alone.
+    one_part     "column: part" for each column beside the images that says of which part they are, all of them of one.
     """
 
     x: Array
@@ -106,6 +107,7 @@ class Content(NamedTuple):
     named: bool = False
     one_hot: int = 0
     pixel_ranges: tuple[str, ...] = ()
+    one_part: tuple[str, ...] = ()
 
 
 def joined_ink(parts: Sequence[tuple[Array | None, int]]) -> Array | None:

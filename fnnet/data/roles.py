@@ -17,6 +17,12 @@ PARTS: Final = {
     "val": "val", "valid": "val", "validation": "val", "dev": "val",
 }  # fmt: skip
 """Words in names -> the part of a data set."""
+PART_NAME: Final = re.compile(
+    r"(?:{0})*({1})(?:{0})*".format(
+        r"data|sets?|images?|imgs?|pictures?|pics?|samples?|examples?|files?|folders?|digits?|split|[\W_]",
+        "|".join(word for word in PARTS if word.isalpha()),
+    )
+)
 WORD: Final = re.compile(r"[^a-z0-9]+")
 OF_PARTS: Final = ("set", "sets")
 """Words that say nothing beside the word of a part: train_set_x, as Coursera's files have it."""
@@ -60,6 +66,16 @@ def part_in(name: str) -> str:
     ('train', 'test')
     """
     return next((PARTS[word] for word in _words(name) if word in PARTS), "")
+
+
+def part_of(name: str) -> str:
+    """Return the part that a folder is by its name, "train", "test" or "val"; "" for a class.
+
+    >>> part_of("Training Set"), part_of("valid_images"), part_of("testbed")
+    ('train', 'val', '')
+    """
+    found = PART_NAME.fullmatch(name.lower())
+    return PARTS[found[1]] if found else ""
 
 
 def _words(name: str) -> list[str]:

@@ -1,0 +1,140 @@
+"""Columns and arrays that say of which part each image is: split, Usage, is_test, fold, train_idx.
+
+Parts are read from files or arrays of their own. A set whose images are of several parts is refused: the images of the
+test set would be trained on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final, NoReturn
+
+from fnnet.core.params import Array
+from fnnet.data.listing import shown
+from fnnet.data.named import Chosen
+from fnnet.data.opened import AnyPath
+from fnnet.data.roles import PARTS, Role, part_of
+from fnnet.files.disk import refuse
+
+MOST: Final = 20
+"""Parts or folds at most; more values are something else."""
+SAYS: Final = re.compile(
+    "(?:(?:data)?(?:split|partition|fold)|usage|kfold|set|subset)s?(?:id|idx|index|name|number|no)?"
+)
+"""Names of what says the part of each image, in lower case and without separators."""
+FLAG: Final = re.compile(
+    "(?:is|in)?(?:trn|tst|{})(?:set|split|fold)?(?:mask|idx|ids?|inds?|index|indexes|indices|flag)?".format(
+        "|".join(word for word in PARTS if word.isalpha())
+    )
+)
+"""Names of what says which images are of one part."""
+EITHER: Final = re.compile(f"{SAYS.pattern}|{FLAG.pattern}")
+PUBLIC: Final = re.compile("public|private")
+"""Kaggle's two halves of a test set."""
+ONE_PART: Final = "keep only the rows of one part, and leave the column out"
+PROBLEM: Final = "images of several parts in one set"
+LEAVE: Final = "if it says something else, leave it out"
+
+
+def says_parts(name: str) -> bool:
+    """Return True if what has this name, which may be a path, says of which part images are.
+
+    >>> says_parts("Usage"), says_parts("images/set"), says_parts("trainIdx"), says_parts("is_test"), says_parts("id")
+    (True, True, True, True, False)
+    """
+    return EITHER.fullmatch(_last(name)) is not None
+
+
+def _last(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", re.split(r"[/.]", name)[-1].lower())
+
+
+def part_called(text: str) -> str:
+    """Return the part that a text is the name of; "" for any other text.
+
+    >>> part_called("PublicTest"), part_called("dev"), part_called("cat")
+    ('test', 'val', '')
+    """
+    return part_of(PUBLIC.sub("", text.lower().strip()))
+
+
+def part_named(value: object) -> object:
+    """Return the part that a value is the name of; the value itself if it is of none."""
+    return (part_called(value) if isinstance(value, str) else "") or value
+
+
+def divides(name: str, values: Collection[object]) -> bool:
+    """Return True if a column of these different values says that images are of several parts.
+
+    name   of the column; "" if its values alone count.
+    Missing values, None or no text, are a part of their own beside others.
+    """
+    there = {plain(each) for each in values}
+    known = there - {None}
+    if not 1 < len({part_named(each) for each in there}) <= MOST:
+        return False
+    return says_parts(name) or all(isinstance(each, str) and part_called(each) for each in known)
+
+
+def plain(value: object) -> object:
+    """Return a value, None for NaN and empty text."""
+    missing = value != value or (isinstance(value, str) and not value.strip())  # noqa: PLR0124
+    return None if missing else value
+
+
+def refuse_column(path: AnyPath, place: str, values: Iterable[object], fix: str) -> NoReturn:
+    """Raise DataError for a column that `divides`."""
+    texts = sorted(str(each) for each in {plain(each) for each in values} - {None})
+    refuse(PROBLEM, path, place, "images of one part", shown(texts), f"{fix}; {LEAVE}")
+
+
+def saying(there: Iterable[str], chosen: Chosen) -> list[str]:
+    """Return the arrays that by their names say of which part the images are that are read.
+
+    None where there is a test set: the parts are arrays of their own.
+    """
+    if Role("test", labels=False) in chosen.names:
+        return []
+    of_one = Role("train", labels=False) in chosen.names  # train_ids beside x_train are those of its images
+    taken = {*chosen.names.values(), *chosen.left_out}
+    return [name for name in there if name not in taken and (SAYS if of_one else EITHER).fullmatch(_last(name))]
+
+
+def check_arrays(arrays: Mapping[str, Array | None], chosen: Chosen, n: int, path: AnyPath) -> None:
+    """Raise DataError if one of these arrays says that the n images that are read are of several parts.
+
+    By its name, or as one text for each image, all of which are names of parts.
+    """
+    if Role("test", labels=False) in chosen.names:
+        return
+    said = {*saying(arrays, chosen)}
+    for name, values in arrays.items():
+        if values is None or name in chosen.names.values() or not values.size or not values.ndim:
+            continue
+        each = values.size == n
+        if values.dtype.kind in "USO":
+            found: list[object] = [_decoded(text) for text in {*values.ravel().tolist()}] if each else []
+            if divides(_last(name) if name in said else "", found):
+                refuse_array(path, name, shown(sorted(str(text) for text in found)))
+        elif name in said and _divides_numbers(name, values, n):
+            least, most = float(values.min()), float(values.max())
+            refuse_array(path, name, f"shape {values.shape}, numbers from {least:g} to {most:g}")
+
+
+def _decoded(text: object) -> object:
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+
+
+def _divides_numbers(name: str, values: Array, n: int) -> bool:
+    """Return True for numbers of parts or folds, one for each image or in a line for each fold, masks and indices."""
+    different = len({*values.ravel().tolist()})
+    if FLAG.fullmatch(_last(name)):
+        return not (values.size == n and different in (1, n))  # else all images are of that part
+    return n in values.shape and (1 < different <= MOST or values.size > n)
+
+
+def refuse_array(path: AnyPath, name: str, found: object) -> NoReturn:
+    """Raise DataError for an array that says the parts of images."""
+    fix = f"store the parts as arrays of their own: x_train, y_train, x_test, y_test; {LEAVE}"
+    refuse(PROBLEM, path, name, "images of one part", found, fix)
