@@ -16,6 +16,7 @@ from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
 from fnnet.data.hdf5_links import SAVE, find
 from fnnet.data.kinds import HDF5
+from fnnet.data.listing import shown
 from fnnet.data.named import Chosen, assemble, named_so, texts_in, with_names
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Format, Wanted
@@ -54,6 +55,7 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         beside = _saying_parts(archive, found, chosen, path) if wanted.labelled else []
         read = [*chosen.names.values(), *beside]
         arrays = load({name: found[name] for name in read}, file, path, [*labels, *beside])
+        arrays |= {name: _enumerated(arrays[name], found[name], name, path) for name in labels}
         names = _names(archive, found, [found[name] for name in chosen.names.values()])
     flat = wanted.shape
 
@@ -87,6 +89,26 @@ def _saying_parts(archive: Any, found: dict[str, Any], chosen: Chosen, path: Any
     taken = {*chosen.names.values(), *named_so(found)}
     texts = {name for name, each in found.items() if _is_text(each) and each.size == n} - taken
     return [name for name in found if found[name].shape and name in said | texts]
+
+
+def _enumerated(values: Array, dataset: Any, name: str, path: AnyPath) -> Array:
+    """Return labels of an enumeration as the names that its type gives to numbers, any others as they are.
+
+    Raises   DataError for a number without a name.
+    """
+    import h5py
+
+    kinds = h5py.check_enum_dtype(dataset.dtype)
+    if kinds is None:
+        return values
+    known = {number: text for text, number in kinds.items()}
+    texts = [known.get(number) for number in values.ravel().tolist()]
+    if None in texts:
+        at = texts.index(None)
+        place = f"{name}[{', '.join(map(str, map(int, np.unravel_index(at, values.shape))))}]"
+        expected, fix = f"a number that its type names: {shown([*kinds])}", "correct the label, or name it in the type"
+        refuse("a label without a name", path, place, expected, values.flat[at], fix)
+    return np.array(texts, object).reshape(values.shape)
 
 
 def _names(archive: Any, found: dict[str, Any], chosen: list[Any]) -> dict[str, list[str] | None]:

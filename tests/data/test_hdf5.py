@@ -324,3 +324,37 @@ def test_damage_in_a_chunk_is_no_lack_of_a_filter(tmp_path):
         made = file.create_dataset("x", shape=X.shape, dtype=np.uint8, chunks=X.shape, compression="gzip")
         made.id.write_direct_chunk((0, 0, 0), b"no stream of gzip", 0)
     refused(path, "damaged or unsupported HDF5 file")
+
+
+# Enumerations
+
+
+def enumerated(path, kinds, labels, **more):
+    save(path, x_train=X, **more)
+    with h5py.File(path, "a") as file:
+        file.create_dataset("y_train", data=labels, dtype=h5py.enum_dtype(kinds, basetype="i1"))
+    return path
+
+
+def test_the_names_of_an_enumeration_are_those_of_the_classes(tmp_path):
+    names = ["plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+    path = enumerated(tmp_path / "a.h5", {name: 9 - number for number, name in enumerate(names)}, 9 - Y)
+    dataset = data.load(path)
+    assert dataset.classes == tuple(sorted(names))
+    assert [dataset.classes[label] for label in dataset.train.labels] == [names[label] for label in Y]
+    dataset = data.load(path, classes=names)
+    assert np.array_equal(dataset.train.labels, Y)
+    path = enumerated(tmp_path / "b.h5", {str(number): 9 - number for number in range(10)}, (9 - Y)[:, None])
+    assert np.array_equal(data.load(path).train.labels, Y)
+
+
+def test_a_number_that_an_enumeration_does_not_name(tmp_path):
+    path = enumerated(tmp_path / "a.h5", {"cat": 0, "dog": 1}, Y % 3)
+    refused(
+        path, r"y_train\[2\]: a label without a name; expected a number that its type names: cat and dog, found 2; c"
+    )
+
+
+def test_truth_values_are_numbers_of_classes(tmp_path):
+    path = save(tmp_path / "a.h5", x_train=X, y_train=Y > 4)
+    assert np.array_equal(data.load(path, classes=["low", "high"]).train.labels, Y > 4)
