@@ -60,6 +60,15 @@ class Source(NamedTuple):
         """Raise DataError for the columns `names`."""
         refuse(problem, self.path, SCHEMA, expected, ", ".join(names[:8]) or "no columns", fix)
 
+    def check_type(self, column: str) -> None:
+        """Raise DataError for a type that is not Arrow's own: what its numbers stand for is not known."""
+        field = self.schema.field(column)
+        told = (field.metadata or {}).get(EXTENSION, b"").decode("utf-8", "replace")
+        kind = getattr(field.type, "extension_name", told)
+        if kind:
+            fix = f"{NUMBERS}, or store them as text"
+            refuse("not numbers", self.path, f"column {column}", "integers, floats, truth values or text", kind, fix)
+
     def check(self, needed: int) -> None:
         """Raise DataError if the bytes that are needed are far more than the file takes."""
         check_expansion(needed, self.packed, self.path, "the rows")
@@ -145,6 +154,9 @@ class Table:
         self.columns: Columns = columns_of(there, SCHEMA, source.path, source.wanted)
         self.at = self.columns.read()
         self.there, self.names = there, tuple(there[column] for column in self.at)
+        for column in self.at:
+            if column != self.columns.label_at or not source.wanted.images_alone:
+                source.check_type(there[column])
         self.texts: list[str] = []
         self.scaled = False
 
@@ -207,6 +219,8 @@ class Images:
         self.source, self.images = source, images
         self.looked_at: list[Array] = []
         self.labels = self._label_column() if source.wanted.labelled else None
+        if self.labels is not None:
+            source.check_type(self.labels)
         self.beside = Beside(source.schema, source.path, images, self.labels) if self.labels is not None else None
         self.names = (images,) if self.beside is None else (images, self.beside.labels, *self.beside.read)
 

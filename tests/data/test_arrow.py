@@ -551,3 +551,38 @@ def test_rows_of_a_table_that_are_no_squares_are_noted_unless_their_size_is_said
     assert [note.code for note in found.notes if note.code == "one-row"] == ["one-row"] * noted
     assert found.image_shape == (1, pixels) or not noted
     assert "one-row" not in [note.code for note in load(given, flat=(20, pixels // 20)).notes]
+
+
+# Types that are not Arrow's own
+
+
+def test_labels_of_a_type_that_is_not_arrows_own(tmp_path):
+    """Periods are stored as numbers, which are not what they stand for."""
+    path = tmp_path / "a"
+    periods = pd.PeriodIndex.from_ordinals(Y, freq="Y")
+    lists = pd.DataFrame({"image": FLAT.tolist(), "label": periods})
+    pixels = pd.DataFrame(FLAT, columns=[f"pixel{number}" for number in range(64)]).assign(label=periods)
+    for frame in (lists, pixels):
+        frame.to_parquet(path)
+        refused(
+            path, "column label: not numbers; expected integers, floats, truth values or text, found pandas.period; n"
+        )
+        assert len(data.read_images(path, (8, 8))) == 30
+    unknown = pa.field("label", pa.int64(), metadata={"ARROW:extension:name": "an.other"})
+    for columns in (
+        pa.table({"image": FLAT.tolist(), "label": Y}),
+        table().select([*table().column_names[1:], "label"]),
+    ):
+        path.write_bytes(parquet(columns.cast(columns.schema.set(columns.schema.get_field_index("label"), unknown))))
+        refused(path, "column label: not numbers; .* found an.other; number the classes from 0")
+    with pytest.raises(DataError, match=r"column label: not numbers; .* found pandas.period"):
+        data.from_frame(lists)
+
+
+def test_numbers_that_pyarrow_does_not_read(tmp_path):
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame({"image": FLAT.tolist(), "label": polars.Series(Y).cast(polars.Int128)})
+    frame.write_parquet(tmp_path / "a")
+    refused(
+        tmp_path / "a", "the columns: not implemented in pyarrow; .* found Integers with more than 64 bits .*; store"
+    )
