@@ -15,7 +15,7 @@ from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
 from fnnet.data.hdf5_links import SAVE, find
 from fnnet.data.kinds import HDF5
-from fnnet.data.named import assemble, named_so, texts_in, with_names
+from fnnet.data.named import assemble, named_so, texts_in, with_names, without_coordinates
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Format, Wanted
 from fnnet.data.text_labels import is_text, named, numbered_texts
@@ -47,7 +47,8 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         if archive.id.links.exists(b"model_weights"):
             fix = "name a file of images"
             refuse("a Keras model, not data", path, "the root group", "images", "model_weights", fix)
-        chosen = there.choose(list(found), wanted.labelled, path, "the groups")
+        named_there = without_coordinates(list(found), lambda name: found[name].shape)
+        chosen = there.choose(named_there, wanted.labelled, path, "the groups")
         labels = [name for role, name in chosen.names.items() if role.labels]
         arrays = load({name: found[name] for name in chosen.names.values()}, file, path, labels)
         names = _names(archive, found, [found[name] for name in chosen.names.values()])
