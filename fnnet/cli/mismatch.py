@@ -92,6 +92,9 @@ def _phrase_mismatch(differences: Differences) -> tuple[str, str, str, str]:
         return "--members", old or "1", found, fix
     if old is None or new is None:
         return "the description", f"{key} {old}", str(new), "resume with the version of fnnet that began it"
+    if field.startswith("preprocessing."):
+        name, fix = field.partition(".")[2], "resume with the run's --data, --ink, --pixel-max, --transpose and --size"
+        return "the way images are read", f"{name} {old}", f"{name} {new}", fix
     if part in ("images", "data"):
         expected, found = (f"{old} {UNITS[field]}", new) if part == "images" else _phrase_data(field, old, new)
         return "the data", expected, found, "resume with the run's --data, --classes, --dev and --dev-data"

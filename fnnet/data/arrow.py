@@ -18,7 +18,7 @@ from fnnet.data.child import Reader, kept
 from fnnet.data.label_names import joined, with_test
 from fnnet.data.listing import entries
 from fnnet.data.opened import AnyPath, Opened
-from fnnet.data.pieces import piece_of, pieces_of
+from fnnet.data.pieces import joined_note, piece_of, pieces_of, unused_part
 from fnnet.data.ranges import BYTES
 from fnnet.data.reader import Content, Format, Wanted, joined_ink, size
 from fnnet.data.roles import PARTS, part_of
@@ -101,8 +101,11 @@ def _read_parts(reader: Reader, file: BufferedReader, path: AnyPath, wanted: Wan
         return reader(file, path, wanted)
     here = Path(os.fsdecode(path))
     with kept():
-        content = _joined(reader, pieces_of(here), wanted)
-        test = _test_beside(here)
+        paths = pieces_of(here)
+        content = _joined(reader, paths, wanted)
+        notes = [*joined_note(here, len(paths)), *(unused_part(each, "val") for each in _part_beside(here, "val")[:1])]
+        content = content._replace(notes=(*content.notes, *notes))
+        test = pieces_of(found[0]) if (found := _part_beside(here, "test")) else []
         return with_test(content, _joined(reader, test, wanted), test[0]) if test else content
 
 
@@ -144,17 +147,16 @@ def _check_one_part(contents: Sequence[Content], paths: Sequence[Path]) -> None:
                 refuse(PROBLEM, path, f"column {column}", expected, part, fix)
 
 
-def _test_beside(path: Path) -> list[Path]:
-    """Return the files of the test set beside one of training, by their names or those of their folders."""
+def _part_beside(path: Path, part: str) -> list[Path]:
+    """Return the files of a part beside one of training, by their names or those of their folders."""
     name, folders = _part_named(path), [path.parent]
     if part_of(path.absolute().parent.name) == "train":
-        folders = [each for each in entries(path.absolute().parent.parent) if part_of(each.name) == "test"]
+        folders = [each for each in entries(path.absolute().parent.parent) if part_of(each.name) == part]
     elif "train" not in name:
         return []
-    wanted = [word if word != "train" else "test" for word in name]
+    wanted = [word if word != "train" else part for word in name]
     inside = [each for folder in folders for each in entries(folder) if each.suffix == path.suffix]
-    found = [each for each in inside if _part_named(each) == wanted]
-    return pieces_of(found[0]) if found else []
+    return [each for each in inside if _part_named(each) == wanted]
 
 
 def _part_named(path: Path) -> list[str]:

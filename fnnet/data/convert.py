@@ -127,7 +127,7 @@ def _check_folders(dataset: Dataset) -> None:
         dataset.classes, np.bincount(dataset.train.labels, minlength=len(dataset.classes)), strict=True
     ):
         if not count:
-            expected, fix = "a training image of each class, as class folders need", "write NPZ, or leave the class out"
+            expected, fix = "a training image of each class, as class folders need", "write NPZ, or add images of it"
             raise UsageError("class without training images", where="OUT", expected=expected, found=name, fix=fix)
 
 

@@ -17,7 +17,7 @@ from fnnet.data.child import Reader
 from fnnet.data.hdf5_links import SAVE, find
 from fnnet.data.kinds import HDF5
 from fnnet.data.listing import shown
-from fnnet.data.named import Chosen, assemble, named_so, texts_in, with_names
+from fnnet.data.named import Chosen, assemble, named_so, texts_in, with_names, without_coordinates
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Format, Wanted
 from fnnet.data.splits import check_arrays, refuse_array, saying
@@ -50,7 +50,8 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         if archive.id.links.exists(b"model_weights"):
             fix = "name a file of images"
             refuse("a Keras model, not data", path, "the root group", "images", "model_weights", fix)
-        chosen = there.choose(list(found), wanted.labelled, path, "the groups")
+        named_there = without_coordinates(list(found), lambda name: found[name].shape)
+        chosen = there.choose(named_there, wanted.labelled, path, "the groups")
         labels = [name for role, name in chosen.names.items() if role.labels]
         beside = _saying_parts(archive, found, chosen, path) if wanted.labelled else []
         read = [*chosen.names.values(), *beside]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
@@ -12,10 +13,11 @@ from fnnet.data import formats
 from fnnet.data.label_names import in_order
 from fnnet.data.listing import LEFT, entries, shown
 from fnnet.data.notes import Note
+from fnnet.data.pieces import unused_part
 from fnnet.data.reader import SEE
 from fnnet.data.roles import PARTS, part_in, part_of
-from fnnet.errors import counted
-from fnnet.files.disk import refuse
+from fnnet.errors import StorageError, counted
+from fnnet.files.disk import list_folder, refuse
 from fnnet.names import composed
 
 AFFIXED: Final = re.compile(
@@ -27,6 +29,10 @@ DATA_FILES: Final = frozenset({
     ".parquet", ".arrow", ".feather",
 })  # fmt: skip
 """Suffixes of files that may be what the user meant."""
+PACKED: Final = frozenset({".gz", ".zip", ".bz2", ".xz"})
+"""Suffixes of files that the folders beside them may have been unpacked from."""
+HIDDEN: Final = re.compile(r"\.(?:ipynb_checkpoints|thumbnails|trash.*|spotlight-v100|fseventsd|_.*)", re.IGNORECASE)
+"""Hidden folders that systems leave, which may hold pictures or copies of them; others may be meant as classes."""
 
 
 class Layout(NamedTuple):
@@ -111,6 +117,8 @@ def find_layout(folder: Path) -> Layout:
         *_lacking(test, missing),
         *_unused_parts(parts, labelled),
         *_unused(folder, inside, others if train != folder else ()),
+        *(_unused(train, entries(train), ()) if train != folder else ()),
+        *_hidden_notes([train, test] if test else [train]),
     ]
     return Layout(train, test, classes, tuple(notes))
 
@@ -201,9 +209,13 @@ def _refuse_part(train: Path) -> NoReturn:
 def _refuse(folder: Path, inside: Sequence[Path], classes: Sequence[str], parts: Sequence[Path]) -> NoReturn:
     """Raise DataError for a folder without class folders, naming what it holds instead."""
     expected = f"IDX files, or one folder of {formats.picture_names()} images for each class"
+    if classes:
+        expected = f"IDX files, or two or more folders of {formats.picture_names()} images, one for each class"
     files = [path for path in inside if path.suffix.lower() in DATA_FILES]
     loose = sum(path.is_file() for path in pictures(inside))
     found = [counted(len(classes), "class folder")]
+    hidden = _hidden(folder)
+    found += [_phrase_hidden(hidden)] if hidden else []
     found += [f"{path.name}, a part by its name" for path in parts]
     found += [counted(loose, "picture")] if loose else []
     found += [shown([path.name for path in files])] if files else []
@@ -227,13 +239,39 @@ def _unused_parts(parts: dict[str, Path], labelled: dict[str, Path]) -> Iterator
         if part not in labelled:
             yield Note("unlabelled-part", f"{path}: not used: it has no folders of classes, so no labels")
         elif part == "val":
-            text = f"{path}: not used: validation takes images of training, or with 'train --dev-data {path}' these"
-            yield Note("not-used", text)
+            yield unused_part(path, part)
 
 
 def _unused(folder: Path, inside: Sequence[Path], folders: Sequence[Path]) -> Iterator[Note]:
     loose = sum(path.is_file() for path in pictures(inside))
+    files = [path.name for path in inside if path.suffix.lower() in DATA_FILES - PACKED and path.is_file()]
     found = [f"folders {shown([path.name for path in folders])}"] if folders else []
     found += [f"{counted(loose, 'picture')} in no class folder"] if loose else []
+    found += [f"{shown(files)} beside the class folders"] if files else []
     if found:
         yield Note("not-used", f"{folder}: not used: {' and '.join(found)}")
+
+
+def _hidden_notes(folders: Sequence[Path]) -> Iterator[Note]:
+    for folder in folders:
+        if names := _hidden(folder):
+            text = f"{folder}: not used: {_phrase_hidden(names)}"
+            yield Note("not-used", f"{text}; if they are classes, rename them")
+
+
+def _phrase_hidden(names: Sequence[str]) -> str:
+    return f"hidden folders of pictures: {shown(names)}"
+
+
+def _hidden(folder: Path) -> list[str]:
+    """Return the names of hidden folders, which are no classes, that hold pictures."""
+    return [path.name for path in list_folder(folder) if path.name[0] == "." and _may_be_a_class(path)]
+
+
+def _may_be_a_class(path: Path) -> bool:
+    """Return True if a hidden folder holds pictures, and is not one that systems leave."""
+    if HIDDEN.fullmatch(path.name) or not path.is_dir():
+        return False
+    with suppress(StorageError):  # it may be another user's
+        return bool(pictures(entries(path)))
+    return False

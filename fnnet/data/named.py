@@ -18,6 +18,8 @@ from fnnet.errors import FnnetError, counted
 from fnnet.files.disk import refuse
 from fnnet.names import composed
 
+COORDINATES: Final = ("x", "y")
+"""Names that are of images and labels, unless they are of the coordinates along the axes of other images."""
 CLASS_NAMES: Final = "class_names"
 """The array of the names of the classes, in archives that say the order of pixels."""
 PIXEL_ORDER: Final = "pixel_order"
@@ -66,6 +68,22 @@ def choose(there: Sequence[str], labelled: bool, where: AnyPath, place: str = "t
         _check_whole(names[role], there, where)
     beside = tuple(name for role, name in names.items() if not role.part and role not in roles)
     return Chosen({role: names[role] for role in roles}, tuple(left_out), beside)
+
+
+def without_coordinates(there: Sequence[str], shape_of: Callable[[str], Sequence[int] | None]) -> list[str]:
+    """Return the names of arrays without `x` and `y`, where these are surely coordinates, as xarray stores them.
+
+    There are other images (n, height, width) and n labels without a part, and `x` and `y` are as long as their axes.
+    """
+    others = [name for name in there if name not in COORDINATES]
+    roles = dict(zip(others, roles_of(others), strict=True))
+    images, labels = ([name for name in others if roles[name] == Role("", labels=each)] for each in (False, True))
+    if len(others) + 2 != len(there) or len(images) != 1 or len(labels) != 1:
+        return [*there]
+    count, *axes = shape_of(images[0]) or (0,)
+    lengths = [tuple(shape_of(name) or ()) for name in COORDINATES]
+    along = len(axes) == 2 and count not in axes and all(len(each) == 1 and each[0] in axes for each in lengths)
+    return others if along and tuple(shape_of(labels[0]) or ())[:1] == (count,) else [*there]
 
 
 def _check_whole(name: str, there: Sequence[str], where: AnyPath) -> None:

@@ -32,6 +32,7 @@ from fnnet.data.named import (
     refuse_names,
     texts_in,
     with_names,
+    without_coordinates,
 )
 from fnnet.data.npy import Header, needed, read_header
 from fnnet.data.opened import AnyPath, Opened
@@ -222,6 +223,7 @@ def _read_content(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Conten
     beside: list[str] = []
 
     def chosen(there: Sequence[str], header: Headers) -> dict[str, bool]:
+        there = without_coordinates(there, lambda name: header(name).shape)
         found.append(_by_shape(there, header, wanted.labelled) or choose(there, wanted.labelled, path))
         names.extend(named_so(there))
         beside.extend(_saying_parts(there, header, found[0], path) if wanted.labelled else ())

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath, Packed
-from fnnet.errors import counted
+from fnnet.data.roles import beside, part_in
+from fnnet.errors import StorageError, counted
 from fnnet.files.disk import list_folder, refuse
 
 SHARD: Final = re.compile(r"(.*)-(\d{5})-of-(\d{5})(?:-[0-9a-f]+)?|()(0\d{3,4})")
 """How hubs name the pieces of a part: train-00000-of-00002, or 0000 in a folder of its own."""
 OF_A_JOB: Final = re.compile(r"(part(?:-[mr])?)[-.](\d{1,5})((?:-[^.]*?)?)(?:-c(\d{3}))?((?:\.[a-z]\w*)*)")
 """How Spark, Dask and pyarrow name the pieces that a job writes: part-00000-JOB-c000.snappy, part.0, part-0."""
+NUMBER: Final = re.compile(r"([0-9]+)")
 DONE: Final = "_SUCCESS"
 """The file that Spark leaves where all pieces are; those without rows are not written."""
 
@@ -83,10 +86,64 @@ def _beside(path: Path, own: Piece) -> dict[Piece, Path]:
     return dict(sorted(found.items(), key=lambda item: (item[0].job, item[0].number)))
 
 
-def alone(path: AnyPath) -> Iterator[Note]:
-    """Yield a note about a file that is read by itself, though others beside it are pieces of the same part."""
-    here = Path(os.fsdecode(path)) if not isinstance(path, Packed) else None
-    own = here and piece_of(here)
-    if here and own and len(there := _beside(here, own)) > 1:
-        text = f"{here}: one of {len(there):,} pieces by its name; the others beside it are not read"
+def joined_note(path: Path, count: int) -> Iterator[Note]:
+    """Yield a note about `count` files that are read as the pieces of one part, of which the user named one."""
+    if count > 1:
+        others = counted(count - 1, "other file")
+        yield Note("pieces", f"{path}: read with {others} beside it, as pieces of one part by their names")
+
+
+def beside_notes(path: AnyPath, *, joins: bool, tested: bool) -> Iterator[Note]:
+    """Yield notes about files beside one of a data set that are not read, though they belong to it by their names.
+
+    joins    True if the format's reader joins pieces, and takes the other parts of the set.
+    tested   True if a test set was read.
+    """
+    if isinstance(path, Packed):
+        return
+    here = Path(os.fsdecode(path))
+    with suppress(StorageError):  # a folder that cannot be listed may have a file that can be read
+        yield from _alone(here, joins)
+    if not joins and part_in(here.stem) == "train":
+        for part in ("val",) if tested else ("test", "val"):
+            found = beside(here, part, labels=False)
+            if found:
+                yield unused_part(found, part)
+
+
+def unused_part(path: Path, part: str) -> Note:
+    """Return the note of a file or folder of another part, "test" or "val", that is not used."""
+    if part == "val":
+        why = f"validation takes images of training, or with 'train --dev-data {path}' these"
+    else:
+        why = f"if it has labels, 'evaluate MODEL --data {path}' measures a model on it"
+    return Note("not-used", f"{path}: not used: {why}")
+
+
+def _alone(here: Path, joins: bool) -> Iterator[Note]:
+    """Yield a note about a file that is read by itself, though others beside it are pieces or have its name but for a
+    number."""
+    own = piece_of(here)
+    if joins and own:
+        return
+    count = len(_beside(here, own) if own else _series(here))
+    if count > 1:
+        kind = f"one of {count:,} pieces by its name" if own else f"one of {count:,} files named alike but for a number"
+        text = f"{here}: {kind}; the others beside it are not read"
         yield Note("one-piece", f"{text}; put their rows into one file if they are one data set")
+
+
+def _series(path: Path) -> list[Path]:
+    """Return the files beside `path` that have its name but for one number, and itself."""
+    own = NUMBER.split(path.stem)
+    there = [each for each in list_folder(path.parent) if each.suffix == path.suffix] if len(own) > 1 else []
+    found = [each for each in there if _differs_in_a_number(NUMBER.split(each.stem), own)]
+    return [path, *(each for each in found if each.is_file())]
+
+
+def _differs_in_a_number(name: Sequence[str], other: Sequence[str]) -> bool:
+    """Return True if two names, as NUMBER splits them, differ in one number alone."""
+    if len(name) != len(other):
+        return False
+    places = [at for at, (one, two) in enumerate(zip(name, other, strict=True)) if one != two]
+    return len(places) == 1 and places[0] % 2 == 1

@@ -14,7 +14,7 @@ from fnnet.core.params import Array, freeze
 from fnnet.data.kinds import HDF5, kind_of
 from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath, Opened
-from fnnet.data.pieces import alone
+from fnnet.data.pieces import beside_notes
 from fnnet.data.scale import fitted
 from fnnet.errors import DataError, UsageError
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
@@ -175,8 +175,9 @@ def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content
                 raise
             problem, fix = f"{found.name} needs an optional library", f"pip install '{found.extra}'"
             refuse(problem, path, "byte 0", found.extra, error, fix)
-    if wanted.labelled and not found.pieces:
-        content = content._replace(notes=(*content.notes, *alone(path)))
+    if wanted.labelled:
+        more = beside_notes(path, joins=found.pieces, tested=content.test is not None)
+        content = content._replace(notes=(*content.notes, *more))
     return _resized(content, resized) if resized else content
 
 

@@ -57,6 +57,8 @@ def config_of(job: Job, kernels: Kernels) -> dict[str, Any]:
         "dev": job.dev and _fingerprint(job.dev),
         "shape": list(job.dataset.image_shape),
         "classes": list(job.dataset.classes),
+        # Other files may become the same bytes, but a model reads files as it says.
+        "preprocessing": job.dataset.preprocessing._asdict(),
     }
     return _config(
         job,
@@ -81,6 +83,7 @@ def config_before_data(
     number = len(classes) if classes else number
     images = {"pixels": shape and math.prod(shape), "classes": number, "train": None, "dev": dev}
     data = {"train": None, "dev": None, "shape": shape and list(shape), "classes": classes and list(classes)}
+    data["preprocessing"] = None
     config = _config(job, compiled, list(job.hidden), plan_config(job.plan), images, data, None)
     parts: dict[str, dict[str, Any]] = {"images": images, "data": data}
     unknown = {f"{part}.{key}" for part, values in parts.items() for key, value in values.items() if value is None}

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Final
 
 from fnnet.core.schedules import follows_length, parse_schedule
-from fnnet.core.state import Training, frozen
+from fnnet.core.state import Preprocessing, Training, frozen
 from fnnet.data.notes import Note
 from fnnet.errors import UsageError, counted
 from fnnet.files.checkpoints import Checkpoint, checkpoint_of, training_of
@@ -47,7 +47,9 @@ def _changeable(plan: Plan, given: Collection[str], config: Mapping[str, Any]) -
     patience = stored.get("early_stopping")
     if plan.early_stopping and type(patience) is int and plan.early_stopping > patience:
         names.append("early_stopping")
-    return [f"plan.{name}" for name in names]
+    data = config.get("data", {})
+    read = () if "preprocessing" in data else Preprocessing._fields  # of a run that did not keep it
+    return [*(f"plan.{name}" for name in names), *(f"data.preprocessing.{name}" for name in read)]
 
 
 def _adapt(plan: Plan, given: Collection[str], found: Checkpoint, config: Mapping[str, Any]) -> tuple[Checkpoint, str]:

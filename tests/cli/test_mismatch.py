@@ -2,6 +2,7 @@
 
 import traceback
 
+import numpy as np
 import pytest
 
 from fnnet.cli.mismatch import naming_options
@@ -57,3 +58,19 @@ def test_a_run_directory_with_the_name_of_a_field(run, idx_folder):
     assert run(*arguments).code == 0
     run(*arguments).failed(2, "error: momentum: holds a run already; go on with --resume")
     run(*arguments, "--resume", "--ema", 0.5).failed(2, "error: momentum: --ema differs from the run; expected 0.0")
+
+
+def test_a_run_of_images_that_are_read_in_another_way(run, tmp_path):
+    """Inverted images become the same bytes; the model would take light ink for paper."""
+    rng = np.random.default_rng(3)
+    x, y = np.zeros((40, 12, 12), np.uint8), np.arange(40) % 2
+    x[:, 4:8, 4:8] = rng.integers(128, 256, (40, 4, 4))
+    x[:, 5, 5] = 255
+    for name, images in (("light.npz", x), ("dark.npz", 255 - x)):
+        np.savez(tmp_path / name, x=images, y=y)
+    train = ("train", "--dev", 0, "--run-dir", "kept", "--epochs")
+    assert run(*train, 1, "--data", "light.npz").code == 0
+    done = run(*train, 2, "--data", "dark.npz", "--resume")
+    done.failed(2, "kept: the way images are read differs from the run; expected paper 0, found paper 255 in dark.npz")
+    assert "resume with the run's --data, --ink, --pixel-max, --transpose and --size, or train into another" in done.err
+    assert run(*train, 2, "--data", "light.npz", "--resume").code == 0

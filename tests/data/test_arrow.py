@@ -411,6 +411,8 @@ def test_a_test_set_beside_a_whole_file(tmp_path):
     dataset = data.load(tmp_path / "train.parquet")
     holds(dataset)
     assert len(dataset.test.x) == 7
+    assert [note.code for note in dataset.notes] == ["not-used"]
+    assert f"{tmp_path / 'validation.parquet'}: not used: validation takes" in dataset.notes[0]
     assert data.load(tmp_path / "test.parquet").test is None
 
 
@@ -428,6 +430,10 @@ def test_parts_in_folders_of_their_own(names, tmp_path, monkeypatch, run):
         dataset = data.load(path)
         holds(dataset)
         assert np.array_equal(dataset.test.x, FLAT[:8])
+        unused = [str(note) for note in dataset.notes if note.code == "not-used"]
+        assert [f"{names[0]}.parquet: not used: validation takes images of training" in each for each in unused] == [
+            True
+        ]
     assert data.load(tmp_path / "test" / f"{names[0]}.parquet").test is None
     first = tmp_path / "train" / f"{names[0]}.parquet"
     run("data", "info", "--data", tmp_path).failed(1, f"name the file: --data {first}")
@@ -485,7 +491,8 @@ def test_pieces_that_a_job_writes_are_read_together(names, tmp_path):
     found = data.load(tmp_path / "train" / f"{names[1]}.parquet")
     assert np.array_equal(found.train.x, FLAT)
     assert len(found.test.x) == 27
-    assert "one-piece" not in [note.code for note in found.notes]
+    codes = [(note.code, str(note).partition(": ")[2]) for note in found.notes if "piece" in note.code]
+    assert codes == [("pieces", "read with 2 other files beside it, as pieces of one part by their names")]
     if names == JOBS["Spark, without a piece"]:
         (tmp_path / "train" / "_SUCCESS").unlink()
         refused(tmp_path / "train" / f"{names[0]}.parquet", "a piece is missing; expected 4 .* fetch number 00002 too")

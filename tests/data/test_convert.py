@@ -293,3 +293,9 @@ def test_a_stop_leaves_nothing(monkeypatch, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         convert(SMALL, tmp_path / "out", "png")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_class_without_images_has_no_folder_and_the_remedy_is_one(tmp_path):
+    lacking = SMALL._replace(train=Examples(SMALL.train.x[:9], np.zeros(9, np.int64)), classes=("a", "b"), test=None)
+    with pytest.raises(UsageError, match="as class folders need, found b; write NPZ, or add images of it"):
+        convert(lacking, tmp_path / "folder", "png")

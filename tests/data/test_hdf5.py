@@ -14,7 +14,7 @@ from fnnet.data import formats, hdf5
 from fnnet.data.kinds import HDF5
 from fnnet.data.roles import role_of
 from fnnet.errors import DataError
-from tests.tools.samples import SAMPLES, SHAPE, missing_parts
+from tests.tools.samples import SAMPLES, SHAPE, missing_parts, npz
 from tests.tools.written import matlab_7
 
 h5py = pytest.importorskip("h5py")
@@ -358,3 +358,20 @@ def test_a_number_that_an_enumeration_does_not_name(tmp_path):
 def test_truth_values_are_numbers_of_classes(tmp_path):
     path = save(tmp_path / "a.h5", x_train=X, y_train=Y > 4)
     assert np.array_equal(data.load(path, classes=["low", "high"]).train.labels, Y > 4)
+
+
+def test_coordinates_of_xarray_are_no_labels(tmp_path):
+    """`x` and `y` as long as the axes of images of another name, where nothing else they may be."""
+    images = np.random.default_rng(3).integers(0, 256, (20, 5, 6), dtype=np.uint8)
+    along = {"images": images, "labels": Y, "x": np.arange(6.0), "y": np.arange(5.0)}
+    for save_in in (save, npz):
+        dataset = data.load(path := save_in(tmp_path / "a.npz", **along))  # the name does not count
+        assert np.array_equal(dataset.train.x, images.reshape(20, -1))
+        assert np.array_equal(dataset.train.labels, Y)
+        assert np.array_equal(data.read_images(path, (5, 6)), dataset.train.x)
+        for other in (
+            {"x": np.arange(7)}, {"y": Y}, {"x": images}, {"images": images[:6], "labels": Y[:6]}, {"labels": Y[:9]},
+            {"images": images.reshape(20, 30), "x": np.arange(30), "y": np.arange(30)}, {"data": images},
+            {"target": Y}, {"x": np.float64(6)}, {"labels": np.int64(3)},
+        ):  # fmt: skip
+            refused(save_in(tmp_path / "b.npz", **along | other), "two arrays of one kind")

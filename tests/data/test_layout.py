@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fnnet import data
+from fnnet.data import layout
 from fnnet.data.layout import part_of, pictures_below
 from fnnet.data.listing import entries, natural
-from fnnet.errors import DataError
+from fnnet.errors import DataError, StorageError
 from tests.tools.samples import missing_parts, png_bytes, write
 
 WORDS = {
@@ -383,3 +384,46 @@ def test_a_folder_that_holds_the_class_folders_is_named_as_it_is(tmp_path):
     with pytest.raises(DataError) as caught:
         data.load(str(tmp_path))
     assert caught.value.fix == f"name the folder in it: --data {tmp_path / APART}"
+
+
+def test_a_data_set_has_two_class_folders(tmp_path):
+    put(tmp_path, "cat/1.png")
+    with pytest.raises(DataError, match=r"expected IDX files, or two or more folders of .* images, one for each class"):
+        load(tmp_path)
+    put(tmp_path, ".dog/1.png")
+    with pytest.raises(DataError, match=r"found 1 class folder; hidden folders of pictures: \.dog; see --data"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("part", [".", "train", "test"])
+def test_hidden_folders_of_pictures_are_no_classes_and_noted(part, tmp_path, monkeypatch):
+    for name in ("b", "c"):
+        put(tmp_path, f"{part}/{name}/1.png")
+        put(tmp_path, f"train/{name}/1.png") if part == "test" else None
+    for name in (".a/1.png", ".Trash-1000/1.png", ".ipynb_checkpoints/1.png", ".git/x/1.png"):
+        put(tmp_path / part, name)
+    (tmp_path / part / ".DS_Store").write_bytes(b"")
+    found, notes = load(tmp_path)
+    said = "not used: hidden folders of pictures: .a; if they are classes, rename them"
+    assert (found.classes, notes) == (("b", "c"), [("not-used", f"{tmp_path / part}: {said}")])
+
+    def fails(folder):
+        if folder.name == ".a":
+            raise StorageError("cannot be listed", where=folder)
+        return entries(folder)
+
+    monkeypatch.setattr(layout, "entries", fails)
+    assert load(tmp_path)[1] == []
+
+
+@pytest.mark.parametrize("part", [".", "train"])
+def test_tables_beside_class_folders_are_noted(part, tmp_path):
+    for name in ("b/1.png", "c/1.png"):
+        put(tmp_path / part, name)
+    for name in ("labels.csv", "b.npz", "set.zip", "README.txt"):
+        write(tmp_path / part / name, b"1.png,c")
+    (tmp_path / part / "d.csv").mkdir()
+    put(tmp_path / part, "d.csv/1.png")
+    found, notes = load(tmp_path)
+    assert found.classes == ("b", "c", "d.csv")
+    assert notes == [("not-used", f"{tmp_path / part}: not used: b.npz and labels.csv beside the class folders")]

@@ -14,6 +14,8 @@ from fnnet.errors import UsageError
 from fnnet.files.log import read_log
 from fnnet.files.runs import OtherRunError
 from fnnet.names import OPTIMIZERS, STEPPING
+from fnnet.training import session
+from fnnet.training.config import config_of
 from fnnet.training.plan import Plan
 from fnnet.training.session import StoppedError, prepare, train
 
@@ -292,3 +294,34 @@ def test_cycles_that_do_not_fit(settings, words, dataset):
         prepare(dataset, "classic", BASE | {"epochs": 6} | settings)
     assert refused.value.where == "cycles"
     assert Plan._field_defaults["cycles"] == ()
+
+
+OTHER = {
+    "paper": 255, "ink": 0, "pixel_max": 254, "blank": 5, "transpose": True, "faint": 9, "resize": True, "signed": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", OTHER)
+def test_images_that_are_read_in_another_way_are_refused(field, dataset, tmp_path):
+    """Though they become the same bytes, the model would read files otherwise than the run's."""
+    settings, other = BASE | {"epochs": 1}, dataset.preprocessing._replace(**{field: OTHER[field]})
+    train(prepare(dataset, "classic", settings), run_dir=tmp_path / "run")
+    job = prepare(dataset._replace(preprocessing=other), "classic", settings)
+    with pytest.raises(OtherRunError, match=f"data.preprocessing.{field} differs from the run; expected") as raised:
+        train(job, run_dir=tmp_path / "run", resume=True)
+    assert [*raised.value.differences] == [f"data.preprocessing.{field}"]
+
+
+def test_a_run_that_did_not_keep_how_images_are_read_goes_on_and_keeps_it(dataset, tmp_path, monkeypatch):
+    def as_before(job, kernels):
+        config = config_of(job, kernels)
+        return config | {"data": {key: value for key, value in config["data"].items() if key != "preprocessing"}}
+
+    inverted = dataset._replace(preprocessing=dataset.preprocessing._replace(paper=255, ink=0))
+    with monkeypatch.context() as patched:
+        patched.setattr(session, "config_of", as_before)
+        train(prepare(inverted, "classic", BASE | {"epochs": 1}), run_dir=tmp_path)
+    job = prepare(inverted, "classic", BASE | {"epochs": 2})
+    assert train(job, run_dir=tmp_path, resume=True)[0].preprocessing == inverted.preprocessing
+    with pytest.raises(OtherRunError, match=r"data\.preprocessing\.paper differs from the run; expected 255, found 0"):
+        train(prepare(dataset, "classic", BASE | {"epochs": 2}), run_dir=tmp_path, resume=True)

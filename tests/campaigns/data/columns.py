@@ -154,7 +154,8 @@ def of_columns():
     yield "Parquet, lists of 28 lists", "pyarrow", in_columns("parquet", lambda: lists(2))
     yield "Parquet, PNG as model hubs store them", "pyarrow+PIL", in_columns("parquet", of_hub)
     yield "Parquet, TIFF in the same way", "pyarrow+PIL", in_columns("parquet", lambda: of_hub("TIFF"))
-    yield "Parquet in two pieces, names of classes as model hubs describe them", "pyarrow+PIL", in_pieces
+    said = {}, None, ("pieces",)
+    yield "Parquet in two pieces, names of classes as model hubs describe them", "pyarrow+PIL", in_pieces, *said
     yield "Parquet, the test set numbers the classes alike", "pyarrow+PIL", with_test(WORDS, LABELS), {}, tested_by_name
     yield (
         "Parquet, the test set numbers the classes in another order",
