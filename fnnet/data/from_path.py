@@ -72,14 +72,14 @@ def from_path(
         check_first_index(reading.first_index, f"the folder {path}")
         check_size(bool(found and reading.size), f"{path}, IDX files")
         notes += _beside_idx(path) if found else ()
-        check_columns(reading.label_column, reading.image, f"the folder {path}")
+        check_columns(reading.label_column if found else None, reading.image, f"the folder {path}")
         size = (flat if known.resize else None) if known else reading.size
         stored = size and size[::-1] if transposed else size
         fix = f"scale the images alike, or {'train a model with' if known else 'set'} --size"
         if found:
             content = in_one_range(lambda _: read_idx_folder(path, found), path, signed)
         else:
-            content, classes = _class_folders(path, stored, fix, signed)
+            content, classes = _class_folders(path, stored, fix, signed, reading.label_column)
     _check_several(content, path)
     if reading.first_label and content.labels is not None and all(part.one_hot for part, _ in labelled(content)):
         _refuse_first_label(f"{content.labels_at}, one-hot labels, whose columns are the classes")
@@ -121,10 +121,12 @@ def _read_file(path: Path, wanted: Wanted) -> Content:
     return formats.read(path, wanted)
 
 
-def _class_folders(path: Path, size: tuple[int, int] | None, fix: str, signed: bool) -> tuple[Content, tuple[str, ...]]:
+def _class_folders(
+    path: Path, size: tuple[int, int] | None, fix: str, signed: bool, label_column: str | None
+) -> tuple[Content, tuple[str, ...]]:
     from fnnet.data.folders import read_class_folders
 
-    return read_class_folders(path, size, fix, signed)
+    return read_class_folders(path, size, fix, signed, label_column)
 
 
 def _refuse_first_label(found: str) -> NoReturn:
