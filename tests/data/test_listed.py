@@ -307,3 +307,8 @@ def test_a_table_may_be_packed(tmp_path):
     for content in (packed[:12], b"\x1f\x8b", b"\x1f\x8b" + bytes(50), gzip.compress(b"\x93NUMPY\1\0")):
         write(tmp_path / "b" / "labels.csv.gz", content)
         refused(tmp_path / "b", "labels.csv.gz: ")
+
+
+def test_a_table_alone_is_named_by_itself(tmp_path):
+    table(tmp_path / "labels.csv", rows())
+    refused(tmp_path, "no data set; .* labels.csv; name the file: --data .*labels.csv")
