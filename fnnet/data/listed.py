@@ -122,7 +122,7 @@ def is_table(path: Path) -> bool:
 
 
 def _check_names(read: Sequence[tuple[Path, list[list[str]]]], there: Pictures, folder: Path) -> None:
-    """Raise DataError for a table with a column like one of names of pictures: to read it by itself is no remedy."""
+    """Raise DataError for a table with a column like one of names of pictures, which no reader of tables takes."""
     for path, rows in read:
         at = column_like_names(rows)
         if at is not None:
