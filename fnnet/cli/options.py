@@ -239,7 +239,8 @@ label_column_option = click.option(
     "--label-column",
     type=FileName(),
     metavar="first|last|NAME|NUMBER|none",
-    help="Column of the labels in a table, counted from 1.  [default: by its name or its values]",
+    help="Column of the labels in a table, also of names of pictures, counted from 1.  [default: by its name or its "
+    "values]",
 )
 
 image_option = click.option(
@@ -277,8 +278,8 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--size",
             metavar="N|HxW",
             type=ImageSize(),
-            help="Scale the pictures in class folders to N x N pixels, or height x width: as large as fits, in the "
-            "middle. The model remembers it.  [default: all must have one size]",
+            help="Scale pictures, in folders or packed in a file, to N x N pixels, or height x width: as large as "
+            "fits, in the middle. The model remembers it.  [default: all must have one size]",
         ),
         image_option,
         label_column_option,

@@ -17,14 +17,16 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.arff_header import AS_UTF8, ITEM, Attribute, cells_of, looks_like_arff, read_header, unquoted
 from fnnet.data.bounds import bytes_on_disk
-from fnnet.data.csv_columns import LABELS, OPTION, Columns, columns_of, is_pixel
+from fnnet.data.csv_columns import OPTION, Columns, columns_of, is_pixel
 from fnnet.data.csv_lines import Lines, blocks, check_line, check_text
 from fnnet.data.csv_numbers import NUMBER, parse
 from fnnet.data.kaggle_csv import assemble, check_images, shape_of
+from fnnet.data.label_names import as_whole, whole_names
 from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath
 from fnnet.data.ranges import ranges_in_table
 from fnnet.data.reader import Content, Format, Wanted
+from fnnet.data.roles import LABEL_COLUMNS
 from fnnet.data.sparse import Pairs, dense, parse_pairs
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
 from fnnet.errors import counted
@@ -68,6 +70,7 @@ class Table(NamedTuple):
         check_text(name, f"line {line}", self.path, AS_UTF8)
         if not self.classes:
             return name.encode()
+        name = name if name in self.classes else as_whole(name)
         if name not in self.classes:
             expected = f"one of {', '.join([*self.classes][:12])}"
             refuse("not a class of the header", self.path, f"line {line}", expected, repr(name[:40]), FIX)
@@ -141,7 +144,11 @@ def _table(attributes: list[Attribute], path: AnyPath, wanted: Wanted) -> tuple[
     names = [each.name for each in attributes]
     nominal = [column for column, each in enumerate(attributes) if each.values and not is_pixel(each.name)]
     notes: list[Note] = []
-    if wanted.label_column is None and len(nominal) == 1 and not LABELS & {name.strip().lower() for name in names}:
+    if (
+        wanted.label_column is None
+        and len(nominal) == 1
+        and not LABEL_COLUMNS & {name.strip().lower() for name in names}
+    ):
         [column] = nominal
         wanted = wanted._replace(label_column=str(column + 1))
         text = f"{os.fsdecode(path)}: column {column + 1}, {names[column][:40]!r}, is the labels: it alone is nominal"
@@ -164,6 +171,8 @@ def _table(attributes: list[Attribute], path: AnyPath, wanted: Wanted) -> tuple[
 
 def _classes(values: tuple[str, ...]) -> tuple[dict[str, int], bytes]:
     """Return the numbers of classes, names that are numbers in order of value, and the label of the header's first."""
+    whole = whole_names(values)
+    values = tuple(dict.fromkeys(whole[value] for value in values))
     numbers = all(value.isascii() and value.isdecimal() and len(value) < 10 for value in values)
     classes = {name: number for number, name in enumerate(sorted(values, key=int) if numbers else values)}
     return classes, b"%d" % (classes[values[0]] if values else 0)

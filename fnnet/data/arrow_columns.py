@@ -11,12 +11,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.data import csv_columns
 from fnnet.data.arrays import as_content, as_labels
 from fnnet.data.arrow_beside import INDEX, Beside
-from fnnet.data.arrow_types import bytes_of, holds_images, is_list, is_number, is_text
+from fnnet.data.arrow_types import bytes_of, holds_images, is_bytes, is_list, is_number, is_text
 from fnnet.data.bounds import check_expansion
-from fnnet.data.csv_columns import NUMBERS, OPTION, Columns, columns_of, is_header, is_pixel
+from fnnet.data.csv_columns import NUMBERS, OPTION, Columns, column_said, columns_of, is_header, is_pixel
 from fnnet.data.csv_lines import Lines
 from fnnet.data.csv_numbers import CORRECT, Part, as_pixels, fix_of, part_of, wrong_numbers
 from fnnet.data.grey import opacity_notes
@@ -25,16 +24,15 @@ from fnnet.data.label_names import labels_of
 from fnnet.data.many import Pictures, colour_notes_of, joined, read_pictures
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath, Packed
+from fnnet.data.order import turned_pictures
 from fnnet.data.preprocess import SAMPLE, spread
 from fnnet.data.ranges import LEVELS, ranges_in_table, scaled_notes
-from fnnet.data.reader import Content, Wanted, check_columns
-from fnnet.data.roles import LABELS, role_of
+from fnnet.data.reader import Content, Wanted, check_columns, check_size
+from fnnet.data.roles import LABEL_COLUMNS, role_of
 from fnnet.files.disk import refuse, show_bytes
 from fnnet.limits import MAX_CLASSES
 from fnnet.names import composed
 
-NAMES: Final = frozenset({*csv_columns.LABELS, *LABELS})
-"""Names of columns of labels beside images."""
 HEIGHTS, WIDTHS = ("h", "height", "rows", "y"), ("w", "width", "columns", "x")
 """What tensors call the axes of an image."""
 SCHEMA: Final = "the schema"
@@ -81,7 +79,7 @@ def chosen_columns(schema: Any, path: AnyPath, wanted: Wanted, packed: int, firs
     Raises   DataError if columns are not images and labels, or may be either.
     """
     source = Source(schema, path, wanted, packed, first)
-    found = [field.name for field in schema if holds_images(field.type) and field.name.lower() not in NAMES]
+    found = [field.name for field in schema if holds_images(field.type) and field.name.lower() not in LABEL_COLUMNS]
     if len(set(schema.names)) < len(schema.names):
         source.refuse_columns("column named twice", "each name once", schema.names, "rename one")
     named = [name for name in found if (role := role_of(name)) and not role.labels]
@@ -92,6 +90,8 @@ def chosen_columns(schema: Any, path: AnyPath, wanted: Wanted, packed: int, firs
     if found and pixels:
         problem, names = "lists or pictures beside columns of pixels", [*found, *pixels]
         source.refuse_columns(problem, "one of both as the images", names, "leave out the others")
+    if not found or bytes_of(schema.field(found[0]).type) is None:
+        check_size(wanted.sized, f"{os.fsdecode(path)}, numbers")
     return Images(source, found[0]) if found else Table(source)
 
 
@@ -122,7 +122,7 @@ def _texts(array: Any, name: str, first: int, source: Source) -> list[str] | Non
     from pyarrow import types
 
     kind = array.type.value_type if types.is_dictionary(array.type) else array.type
-    as_bytes = types.is_binary(kind) or types.is_large_binary(kind)
+    as_bytes = is_bytes(kind)
     if not (as_bytes or types.is_boolean(kind) or is_text(kind)):
         return None
     found = array.to_pylist()
@@ -229,12 +229,10 @@ class Images:
         names = [name for name in source.schema.names if name != self.images and not INDEX.fullmatch(name)]
         if source.wanted.label_column is not None:
             cells = list(source.schema.names)
-            lower = [name.lower() for name in cells]
-            first = csv_columns._First(cells, lower, SCHEMA, source.path, source.wanted)
-            told = csv_columns._told(first)
+            told = column_said(cells, SCHEMA, source.path, source.wanted)
             found: list[str] = [] if told is None else [cells[told]]
         else:
-            found = [name for name in names if name.lower() in NAMES]
+            found = [name for name in names if name.lower() in LABEL_COLUMNS]
             found = found or [name for name in names if class_names(source.schema, name)]
         if len(found) > 1:
             source.refuse_columns("several columns may be the labels", "one", found, OPTION)
@@ -260,7 +258,7 @@ class Images:
                 parts.append(self._arrays(column, rows))
                 needed = sum(each.nbytes for each in parts)
             else:
-                parts.append(self._pictures(column, packed, rows, parts[0].shape if parts else source.wanted.shape))
+                parts.append(self._pictures(column, packed, rows, parts[0].shape if parts else self._shape()))
                 needed = sum(each.x.nbytes for each in parts)
             rows += batch.num_rows
             source.check(needed)
@@ -290,17 +288,26 @@ class Images:
         found, notes, place = joined(parts), list[Note](), f"{source.path}: {name}"
         notes += opacity_notes(found.ink)
         notes += scaled_notes(found.pixel_ranges, self.images)
+        if source.wanted.transpose and not (source.wanted.upright or source.wanted.known):
+            notes.append(turned_pictures(f"column {self.images}"))
         known = None if labels is None else as_labels(labels, len(found.x), source.path, name, notes)
         if known is not None:
             where = f"{source.path}: {self.images}"
             notes += colour_notes_of(found, np.concatenate(self.looked_at), known, where)
         content = Content(found.x, known, found.shape, None, place, self.images, found.lossy, tuple(notes))
-        return content._replace(ink=found.ink, pixel_ranges=found.pixel_ranges)
+        return content._replace(ink=found.ink, pixel_ranges=found.pixel_ranges, by_row=True)
+
+    def _shape(self) -> tuple[int, int] | None:
+        """Return the size that pictures have as they are stored: upright, unless the user says that they are turned."""
+        wanted = self.source.wanted
+        return wanted.shape[::-1] if wanted.shape and wanted.transpose and wanted.upright else wanted.shape
 
     def _pictures(self, column: Any, field: str, first: int, shape: tuple[int, int] | None) -> Pictures:
         """Return the pictures that are packed in the cells of a column."""
         source, packed = self.source, list[Packed]()
-        for row, each in enumerate((column.field(field) if field else column).to_pylist(), source.first + first):
+        if field:  # not `column.field`, which has a value where the whole cell is null
+            column = column.flatten()[column.type.get_field_index(field)]
+        for row, each in enumerate(column.to_pylist(), source.first + first):
             place = f"row {row}, column {self.images}"
             if each is None:
                 refuse("no picture", source.path, place, "its bytes", "null", "store the pictures in the file")
@@ -311,7 +318,12 @@ class Images:
         # The number of rows to come is not known: of each batch some are looked at, fewer and fewer.
         rows = spread(np.arange(len(packed)), source.wanted.labelled * SAMPLE // (1 + len(self.looked_at)))
         self.looked_at.append(first - 1 + rows)
-        return read_pictures(packed, shape, frozenset(rows.tolist()), pixel_range=source.wanted.pixel_range)
+        wanted, fix = source.wanted, ""
+        if wanted.labelled:
+            fix = f"scale the images alike, or {'train a model with' if wanted.known else 'set'} --size"
+        resize = wanted.resize and wanted.shape is not None
+        at = frozenset(rows.tolist())
+        return read_pictures(packed, shape, at, resize=resize, fix=fix, pixel_range=wanted.pixel_range)
 
     def _arrays(self, column: Any, first: int) -> Array:
         """Return lists of numbers as an array (n, ...); DataError unless all are of one length."""

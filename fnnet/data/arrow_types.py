@@ -14,12 +14,19 @@ def bytes_of(kind: Any) -> str | None:
     """Return the field of a column that holds packed pictures, "" for the column itself; None if none does."""
     from pyarrow import types
 
-    if types.is_binary(kind) or types.is_large_binary(kind):
+    if is_bytes(kind):
         return ""
     if types.is_struct(kind):
         fields = [kind.field(number) for number in range(kind.num_fields)]
         return next((each.name for each in fields if each.name == "bytes" and bytes_of(each.type) == ""), None)
     return None
+
+
+def is_bytes(kind: Any) -> bool:
+    """Return True for bytes, however Arrow stores them; Polars writes views of them."""
+    from pyarrow import types
+
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
 
 
 def numbers_of(kind: Any) -> Any:

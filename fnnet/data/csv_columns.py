@@ -11,9 +11,11 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.csv_lines import check_text
+from fnnet.data.csv_made import IS_NUMBER, made_of_an_image
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import NO_COLUMN, Wanted
+from fnnet.data.roles import LABEL_COLUMNS
 from fnnet.data.splits import ONE_PART, says_parts
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
@@ -25,6 +27,7 @@ COUNTED: Final = 9
 ENOUGH: Final = 64
 """Columns without names of pixels are images if there are at least this many: fewer are measurements as often."""
 LABELS: Final = frozenset({"label", "class", "target", "digit"})
+"""Names that show that a first line is a header; "y" may be the label of a first image."""
 ROW_NAMES: Final = re.compile(r"id|image[ _]?id|index|row[ _.]?names?|unnamed: [0-9]+(\.[0-9]+)?")
 PIXELS: Final = tuple(map(re.compile, PIXEL_NAMES))
 NUMBERED: Final = re.compile(r"([a-z_ .-]*)([0-9]{1,6})")
@@ -35,8 +38,6 @@ ROWS, COLUMNS = ("r", "row", "h", "y"), ("c", "col", "column", "w", "x")
 """Words before the number of a row and that of a column."""
 WHOLE: Final = re.compile(r"\s*([0-9]{1,6})(?:\.0*)?\s*")
 """A number of a column; floats are written with a point."""
-IS_NUMBER: Final = re.compile(r"\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*")
-READ_AS_NAME: Final = re.compile(r"(X?[0-9]+(?:\.[0-9]+)?)(?:\.|_duplicated_)([0-9]{1,6})")
 SEPARATED: Final = "commas, semicolons, tabs or blanks"
 KAGGLE: Final = "name the columns label, pixel0, pixel1..."
 OPTION: Final = "say --label-column first, last, NAME, NUMBER or none"
@@ -181,28 +182,9 @@ def _numbers_columns(cells: list[str], least: int = COUNTED) -> bool:
     return in_order or (count >= ENOUGH and len({*numbers}) == count == max(numbers) - first + 1)
 
 
-def made_of_an_image(cells: list[str]) -> bool:
-    """Return True if a reader made these names of numbers: it numbers those that occur again.
-
-    >>> made_of_an_image(["7", "0", "0.1", "0.2", "18", "0.3"])  # pandas
-    True
-    >>> made_of_an_image(["7", "0", "0_duplicated_0"]), made_of_an_image(["X7", "X0", "X0.1"])  # Polars, R
-    (True, True)
-    >>> made_of_an_image(["7", "0", "0", "0.1"])
-    False
-    """
-    seen: dict[str, int] = {}
-    again = 0
-    for cell in map(str.strip, cells):
-        match = READ_AS_NAME.fullmatch(cell)
-        if match and seen.get(match[1]) == int(match[2]) + ("_" in cell):
-            seen[match[1]] += 1
-            again += 1
-        elif cell in seen or not IS_NUMBER.fullmatch(cell.removeprefix("X")):
-            return False
-        else:
-            seen[cell] = 1
-    return again > 0
+def column_said(cells: list[str], place: str, path: AnyPath, wanted: Wanted) -> int | None:
+    """Return the column of these names that the user says holds the labels; None for "none" and for nothing."""
+    return _told(_First(cells, [name.strip().lower() for name in cells], place, path, wanted))
 
 
 def _told(first: _First) -> int | None:
@@ -233,7 +215,7 @@ def _by_name(first: _First, told: int | None) -> Columns:
     for column, name in enumerate(first.names):
         if column == told:
             continue
-        if name in LABELS:
+        if name in LABEL_COLUMNS:
             labels.append(column)
         elif ROW_NAMES.fullmatch(name) or (not name and column == 0):
             row_names.append(column)
@@ -394,6 +376,4 @@ def _columns(
     beside = at == [*range(at[0], at[0] + len(at))]
     pixels = slice(at[0], at[-1] + 1) if beside else np.array(at)
     header, most = bool(first.names), first.wanted.most_label
-    return Columns(
-        len(first.cells), np.array(at), pixels, labels_at, label_at, header, tuple(notes), most_label=most
-    )  # fmt: skip
+    return Columns(len(first.cells), np.array(at), pixels, labels_at, label_at, header, tuple(notes), most_label=most)

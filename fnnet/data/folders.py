@@ -14,19 +14,23 @@ from fnnet.data import formats
 from fnnet.data.grey import opacity_notes
 from fnnet.data.idx_folder import is_idx
 from fnnet.data.layout import Layout, class_folder, find_layout
-from fnnet.data.listed import SUFFIXES, find_listed
+from fnnet.data.listed import find_listed, find_table, is_table
 from fnnet.data.listing import entries, shown
 from fnnet.data.many import colour_notes_of, read_pictures
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import spread
 from fnnet.data.ranges import in_one_range, scaled_notes
-from fnnet.data.reader import Content
+from fnnet.data.reader import Content, check_columns
 from fnnet.errors import FnnetError
 from fnnet.files.disk import refuse
 
 
 def read_class_folders(
-    folder: Path, size: tuple[int, int] | None = None, fix: str = "", signed: bool = False
+    folder: Path,
+    size: tuple[int, int] | None = None,
+    fix: str = "",
+    signed: bool = False,
+    label_column: str | None = None,
 ) -> tuple[Content, tuple[str, ...]]:
     """Return the training set, with the test set if there is one, and the class names; see `find_layout`, and
     `find_listed` for pictures whose classes a table names.
@@ -34,12 +38,14 @@ def read_class_folders(
     size   (height, width) that pictures of any size are scaled to; None if all must have that of the first.
     fix    what to do with pictures of several sizes.
     signed   as `in_one_range` takes it.
+    label_column   as `find_listed` takes it.
     """
-    listed = find_listed(folder)
+    listed = find_listed(folder, label_column)
     if listed:
         read = partial(_read_files, listed.files, listed.labels, str(listed.table), size, True, size is not None, fix)
         content = in_one_range(read, folder, signed)
         return content._replace(notes=(*listed.notes, *content.notes)), listed.classes
+    check_columns(label_column, False, f"the folder {folder}")
     layout = find_layout(folder)
     return in_one_range(lambda found: _read_layout(layout, size, fix, found), folder, signed), layout.classes
 
@@ -128,8 +134,8 @@ def is_data_of(folder: Path, file: Path) -> bool:
 
 
 def _is_listed(folder: Path, file: Path) -> bool:
-    listed = None
-    if file.suffix.lower() in {*SUFFIXES, *formats.picture_suffixes()}:
+    table = None
+    if is_table(file) or file.suffix.lower() in formats.picture_suffixes():
         with suppress(FnnetError):  # the reader raises it
-            listed = find_listed(folder)
-    return listed is not None and (file == listed.table or file in listed.files)
+            table = find_table(folder)
+    return table is not None and (file == table.path or file in table.named.values())

@@ -18,21 +18,22 @@ from fnnet.data.kaggle_csv import assemble, check_images, shape_of
 from fnnet.data.label_names import FIX, labels_of
 from fnnet.data.notes import Note
 from fnnet.data.ranges import LEVELS, ranges_in_table
-from fnnet.data.reader import Content, Wanted
+from fnnet.data.reader import Content, Wanted, check_size
 from fnnet.errors import ArgumentTypeError, FnnetError
 from fnnet.files.disk import refuse
 
 FRAME: Final = "frame"
 ROWS: Final = 1024
 """Rows that are converted at a time."""
-LISTS: Final = (bytes, dict, list, np.ndarray)
+LISTS: Final = (bytes, bytearray, dict, list, np.ndarray)
 """Cells that are images: packed pictures, or lists of pixels."""
 EXTRA: Final = "fnnet[formats]"
 ARGUMENTS: Final = {
     "--label-column": "label_column", "--image-size HxW": "flat=(height, width)", "--image": "Reading(image=True)",
     "--class-names": "classes", "--classes": "the length of classes", "--first-label": "first_label",
     "--first-index": "first_index", "--pixel-max": "pixel_max", "--no-transpose": "transpose=False",
-    "--transpose": "transpose=True", "--ink dark": "ink='dark'", "--ink light": "ink='light'",
+    "--transpose": "transpose=True", "--size": "size=(height, width)", "--ink dark": "ink='dark'",
+    "--ink light": "ink='light'",
 }  # fmt: skip
 """Options of the command line, which readers name, and the arguments in Python that they stand for."""
 OPTION: Final = re.compile("|".join(sorted(ARGUMENTS, key=len, reverse=True)))
@@ -71,8 +72,9 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
     names = names_of(frame)
     if not names or not len(frame):
         refuse("empty dataset", FRAME, "the rows", "at least 1 row of numbers", f"{len(frame)} rows", "give another")
-    if any(isinstance(each, LISTS) for each in (frame.iloc[0].tolist() if _is_pandas(frame) else frame.row(0))):
+    if any(isinstance(each, LISTS) for each in _first_cells(frame)):
         return _read_lists(frame, wanted)
+    check_size(wanted.sized, "a frame of numbers")
     columns = columns_of(names, "the columns", FRAME, wanted, named=True)
     read = columns.read()
     frame, texts = _without_names(frame, columns, labelled=wanted.labelled)
@@ -100,6 +102,16 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
 
 def _is_pandas(frame: Any) -> bool:
     return hasattr(frame, "iloc")
+
+
+def _first_cells(frame: Any) -> Iterator[Any]:
+    """Yield the first cell of each column that is not missing; of columns of numbers nothing, as far as types show."""
+    for at, dtype in enumerate(frame.dtypes):
+        if not (getattr(dtype, "kind", "O") in "biufcmM" if _is_pandas(frame) else dtype.is_numeric()):
+            column = frame.iloc[:, at] if _is_pandas(frame) else frame[:, at]
+            there = np.flatnonzero(~np.asarray(column.isna() if _is_pandas(frame) else column.is_null()))
+            if len(there):
+                yield column.iloc[there[0]] if _is_pandas(frame) else frame.row(int(there[0]))[at]
 
 
 def _read_lists(frame: Any, wanted: Wanted) -> Content:

@@ -23,7 +23,7 @@ from fnnet.data.order import Order, exchange, order_of
 from fnnet.data.payload import GZIP, looks_like_idx
 from fnnet.data.preprocess import ABOVE, AUTOMATIC, Reading
 from fnnet.data.ranges import INSIDE, SIGNED, WHOLE, all_scaled, in_one_range
-from fnnet.data.reader import Content, Wanted, check_columns, check_first_index, read_as, size
+from fnnet.data.reader import Content, Wanted, check_columns, check_first_index, check_size, read_as, size
 from fnnet.data.unlike import unlike_training
 from fnnet.errors import DataError, UsageError
 from fnnet.files.disk import read_head, refuse
@@ -46,14 +46,12 @@ def from_path(
     names = [name for each in found for name in (each.name, os.path.basename(os.path.realpath(each)))]
     order = order_of(path, names, reading.transpose, known and known.transpose, pictures=not found)
     transposed = order.transpose
-    if found and reading.size:
-        expected, seen = "class folders of pictures", f"{path}, {'IDX files' if path.is_dir() else 'a file'}"
-        raise UsageError("has no effect", where="--size", expected=expected, found=seen)
     if not found and reading.first_label:
         _refuse_first_label(f"{path}, which names its classes")
     notes = [*order.notes, *(note for each in found for note in _packing(each))]
     signed = known is not None and known.signed
     if not path.is_dir():
+        flat = flat if known else reading.size or flat
         shape = flat and flat[::-1] if transposed else flat
         wanted = Wanted(
             True,
@@ -65,19 +63,23 @@ def from_path(
             known=known is not None,
             names=classes,
             first_label=reading.first_label,
+            upright=reading.transpose is None,
+            resize=known.resize if known else reading.size is not None,
+            sized=reading.size is not None,
         )
         content = in_one_range(lambda given: _read_file(path, wanted._replace(pixel_range=given)), path, signed)
     else:
         check_first_index(reading.first_index, f"the folder {path}")
+        check_size(bool(found and reading.size), f"{path}, IDX files")
         notes += _beside_idx(path) if found else ()
-        check_columns(reading.label_column, reading.image, f"the folder {path}")
+        check_columns(reading.label_column if found else None, reading.image, f"the folder {path}")
         size = (flat if known.resize else None) if known else reading.size
         stored = size and size[::-1] if transposed else size
         fix = f"scale the images alike, or {'train a model with' if known else 'set'} --size"
         if found:
             content = in_one_range(lambda _: read_idx_folder(path, found), path, signed)
         else:
-            content, classes = _class_folders(path, stored, fix, signed)
+            content, classes = _class_folders(path, stored, fix, signed, reading.label_column)
     _check_several(content, path)
     if reading.first_label and content.labels is not None and all(part.one_hot for part, _ in labelled(content)):
         _refuse_first_label(f"{content.labels_at}, one-hot labels, whose columns are the classes")
@@ -119,10 +121,12 @@ def _read_file(path: Path, wanted: Wanted) -> Content:
     return formats.read(path, wanted)
 
 
-def _class_folders(path: Path, size: tuple[int, int] | None, fix: str, signed: bool) -> tuple[Content, tuple[str, ...]]:
+def _class_folders(
+    path: Path, size: tuple[int, int] | None, fix: str, signed: bool, label_column: str | None
+) -> tuple[Content, tuple[str, ...]]:
     from fnnet.data.folders import read_class_folders
 
-    return read_class_folders(path, size, fix, signed)
+    return read_class_folders(path, size, fix, signed, label_column)
 
 
 def _refuse_first_label(found: str) -> NoReturn:
@@ -156,10 +160,15 @@ def from_frame(
 
     given = reading.transpose
     order = order_of(FRAME, [], given, preprocessing and preprocessing.transpose)
+    flat = flat if preprocessing else reading.size or flat
     shape = flat and flat[::-1] if order.transpose else flat
     with naming_arguments():
         classes = check_classes(classes)
-        wanted = Wanted(True, shape, reading.label_column, reading.image, order.transpose, names=classes)
+        wanted = Wanted(
+            True, shape, reading.label_column, reading.image, order.transpose, names=classes, upright=given is None,
+            resize=preprocessing.resize if preprocessing else reading.size is not None, known=preprocessing is not None,
+            sized=reading.size is not None,
+        )  # fmt: skip
         signed = preprocessing is not None and preprocessing.signed
         content = in_one_range(lambda given: read_frame(frame, wanted._replace(pixel_range=given)), FRAME, signed)
         _check_several(content, FRAME)
@@ -311,7 +320,7 @@ def images_to_predict(
     stored = shape[::-1] if preprocessing.transpose else shape
     wanted = Wanted(
         labelled=False, shape=stored, label_column=label_column, image=image, transpose=preprocessing.transpose,
-        first_index=first_index, resize=preprocessing.resize, known=True, images_alone=True,
+        first_index=first_index, resize=preprocessing.resize, known=True, images_alone=True, upright=transpose is None,
     )  # fmt: skip
     read = read_frame if is_frame(path) else formats.read
     with naming_arguments() if is_frame(path) else nullcontext():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -12,8 +13,8 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.idx import is_labels, pair, read_idx
 from fnnet.data.listing import entries
-from fnnet.data.payload import looks_like_idx
-from fnnet.data.reader import Content
+from fnnet.data.payload import GZIP, looks_like_idx
+from fnnet.data.reader import BINARY, HEAD, Content
 from fnnet.files.disk import read_head, refuse
 
 TEST_NAME: Final = re.compile(r"(?<![a-z])t(?:10k|est)(?![a-z])")
@@ -28,9 +29,21 @@ def idx_files(folder: Path) -> list[Path]:
 
 def is_idx(path: Path) -> bool:
     """Return True if a file holds IDX data, raw or compressed, or its name says so."""
-    return path.is_file() and (
-        any(each in path.name.lower() for each in IDX_NAMES) or looks_like_idx(read_head(path, 4))
-    )
+    if not path.is_file():
+        return False
+    if any(each in path.name.lower() for each in IDX_NAMES):
+        return True
+    head = read_head(path)
+    return looks_like_idx(head) and not (head.startswith(GZIP) and _packs_text(head))
+
+
+def _packs_text(head: bytes) -> bool:
+    """Return True if these first bytes of gzip show text, such as a table beside pictures."""
+    try:
+        inside = zlib.decompressobj(31).decompress(head, HEAD)
+    except zlib.error:
+        return False
+    return inside != b"" and not BINARY.search(inside)
 
 
 def read_idx_folder(folder: Path, files: Sequence[Path]) -> Content:

@@ -88,6 +88,26 @@ def _check(texts: Sequence[str], found: dict[str, None], numbers: Sequence[str],
         refuse("names that hardly ever occur twice", path, f"column {column}", "names of classes", some, fix)
 
 
+def whole_names(texts: Sequence[str]) -> dict[str, str]:
+    """Return texts that are numbers -> the names of their classes: whole ones are called alike, 7 for 7.0 and 7.
+
+    Digits alone are names as they are, 07 too, unless two are the same number. Other texts are what they are.
+    """
+    found = dict.fromkeys(texts)
+    whole = {text: as_whole(text) for text in found}
+    plain = all(text.isascii() and text.isdecimal() for text in found) and len({*whole.values()}) == len(found)
+    return {text: text for text in found} if plain or not all(map(NUMBER.fullmatch, found)) else whole
+
+
+def as_whole(text: str) -> str:
+    """Return a whole number without point and exponent; other text as it is.
+
+    >>> as_whole("7.0"), as_whole("7e0"), as_whole("7.5"), as_whole("seven")
+    ('7', '7', '7.5', 'seven')
+    """
+    return str(int(float(text))) if NUMBER.fullmatch(text) and float(text).is_integer() else text
+
+
 def in_order(classes: Sequence[str]) -> tuple[str, ...]:
     """Return names of classes in natural order, as pictures are taken: numbers first, and those in names by value.
 

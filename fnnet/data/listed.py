@@ -15,14 +15,17 @@ from typing import Final, NamedTuple, NoReturn
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.data.label_names import FEW, in_order, labels_of
+from fnnet.data.csv_columns import OPTION, column_said
+from fnnet.data.label_names import FEW, in_order, labels_of, whole_names
 from fnnet.data.layout import pictures
+from fnnet.data.listed_names import Named, Pictures, column_like_names, column_of_names
 from fnnet.data.listing import entries, shown
 from fnnet.data.notes import Note
 from fnnet.data.opened import Opened
 from fnnet.data.reader import Wanted
-from fnnet.data.roles import LABELS, part_in, part_of
+from fnnet.data.roles import LABEL_COLUMNS, part_in, part_of
 from fnnet.data.splits import divides, refuse_column
+from fnnet.data.unpacked import unpacked
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
 from fnnet.names import composed
@@ -31,8 +34,6 @@ SUFFIXES: Final = (".csv", ".tsv")
 WIDEST: Final = 64
 """Columns of such a table at most: more may be pixels."""
 MOST_BYTES: Final = 2**26
-NAMES: Final = (*LABELS, "class", "classes", "category", "categories")
-"""What a column of labels is called among others, in lower case."""
 FOLDERS: Final = "put the pictures of each class into a folder that is called as the class"
 
 PARTS: Final = "put the pictures of each part and class into a folder: train/cat, test/cat"
@@ -55,53 +56,94 @@ class Listed(NamedTuple):
     notes: tuple[Note, ...]
 
 
-def find_listed(folder: Path) -> Listed | None:
+class Table(NamedTuple):
+    """A table that names pictures.
+
+    path     its path.
+    rows     its cells.
+    at       the column of the names.
+    named    these -> the pictures.
+    there    all pictures that it might name.
+    others   the names of other tables beside it.
+    """
+
+    path: Path
+    rows: list[list[str]]
+    at: int
+    named: Named
+    there: Pictures
+    others: list[str]
+
+
+def find_listed(folder: Path, label_column: str | None = None) -> Listed | None:
     """Return the pictures of a folder without class folders that a table in it names, with their classes.
 
     The pictures lie in the folder itself, or in those in it, of training or of no part. None if there is no such table.
+    label_column   the column of labels, as `Reading` has it; None to find it.
     Raises   DataError for a table that names some pictures, and is not of one name and one label a row.
     """
+    table = find_table(folder)
+    return table and _listed(table, label_column)
+
+
+def find_table(folder: Path) -> Table | None:
+    """Return the table of `find_listed`, whatever else is in it.
+
+    Raises   DataError for several such tables, and if names in a table are those of no pictures.
+    """
     inside = entries(folder)
-    tables = [path for path in inside if path.suffix.lower() in SUFFIXES and path.is_file()]
+    tables = [path for path in inside if is_table(path) and path.is_file()]
     folders = [path for path in inside if path.is_dir()] if tables else []
     if not tables or len([path for path in folders if not part_of(path.name)]) > 1:
         return None
     if any(each.is_dir() for path in folders for each in entries(path)):
         return None
-    there = pictures(inside) + [
+    paths = pictures(inside) + [
         each for path in folders if part_of(path.name) in ("", "train") for each in pictures(entries(path))
     ]
-    named = _named(there, folder) if there else {}
-    found = [(path, rows, at) for path in tables if (rows := _rows(path)) and (at := _best(rows, named)) is not None]
+    if not paths:
+        return None
+    there = Pictures(paths, folder)
+    read = [(path, rows) for path in tables if (rows := _rows(path))]
+    found = [Table(path, rows, *best, there, []) for path, rows in read if (best := column_of_names(rows, there))]
     for parts in (("train",), ("train", "")):  # a table of the test set, which may have no labels, is the last choice
-        found = [each for each in found if part_in(each[0].stem) in parts] or found
+        found = [each for each in found if part_in(each.path.stem) in parts] or found
     if not found:
+        _check_names(read, there, folder)
         return None
     if len(found) > 1:
-        seen = shown([path.name for path, *_ in found])
+        seen = shown([each.path.name for each in found])
         refuse(
             "several tables of pictures", folder, "the folder", "one table of names and labels", seen, "move one away"
         )
-    path, rows, at = found[0]
-    return _listed(path, rows, at, named, len(there), [each.name for each in tables if each != path])
+    return found[0]._replace(others=[each.name for each in tables if each != found[0].path])
 
 
-def _named(there: Sequence[Path], folder: Path) -> dict[str, Path]:
-    """Return the names that a table may have for each picture -> the picture; none that is of several."""
-    named: dict[str, Path] = {}
-    twice = set()
-    for path in there:
-        place = path.relative_to(folder)
-        for name in {str(place), path.name, str(place.with_suffix("")), path.stem}:
-            if named.setdefault(composed(name), path) != path:
-                twice.add(composed(name))
-    return {name: path for name, path in named.items() if name not in twice}
+def is_table(path: Path) -> bool:
+    """Return True for the name of such a table, which gzip may have packed."""
+    return path.name.lower().removesuffix(".gz").endswith(SUFFIXES)
+
+
+def _check_names(read: Sequence[tuple[Path, list[list[str]]]], there: Pictures, folder: Path) -> None:
+    """Raise DataError for a table with a column like one of names of pictures, which no reader of tables takes."""
+    for path, rows in read:
+        at = column_like_names(rows)
+        if at is not None:
+            cells = [row[at] for row in rows[1:] if at < len(row)]
+            other = next((cell for cell in cells if there.find(cell) is None), None)
+            if other is None:
+                found = f"{counted(len({*cells}), 'name')} in {counted(len(cells), 'row')}"
+                _refuse(path, f"column {rows[0][at][:40]}", "each picture once", found)
+            expected = f"names of pictures in {folder.name or folder}, such as {there.there[0].relative_to(folder)}"
+            _refuse(path, f"column {rows[0][at][:40]}", expected, f"{other[:80]!r}, which is the name of none")
 
 
 def _rows(path: Path) -> list[list[str]]:
     """Return the rows of a table of a few columns of text, without blank lines; none of other files."""
-    with Opened(path) as file:
-        content = file.read(MOST_BYTES + 1)
+    content = b""
+    with Opened(path) as file, unpacked(file, path) as source:
+        while len(content) <= MOST_BYTES and (piece := source.read(MOST_BYTES + 1 - len(content))):
+            content += piece
     try:
         lines = content.decode("utf-8-sig").splitlines()
         first = next((line for line in lines if line.strip()), "")
@@ -113,24 +155,17 @@ def _rows(path: Path) -> list[list[str]]:
     return [[composed(cell.strip()) for cell in row] for row in rows] if few else []
 
 
-def _best(rows: Sequence[Sequence[str]], named: dict[str, Path]) -> int | None:
-    """Return the column with the most names of pictures, each of them once; None if no column has any."""
-    columns = range(len(rows[0]))
-    cells = [[row[at] for row in rows[1:] if at < len(row)] for at in columns]
-    counts = [len({*column} & named.keys()) for column in cells]
-    most = max(counts)
-    return counts.index(most) if most > len(rows) // 2 else None
-
-
-def _listed(
-    path: Path, rows: list[list[str]], at: int, named: dict[str, Path], there: int, others: Sequence[str]
-) -> Listed:
-    """Return the pictures of a table whose column `at` names them."""
-    headed = rows[0][at] not in named
-    header = rows.pop(0) if headed else [str(number) for number in range(1, len(rows[0]) + 1)]
-    label = _label_column(path, header, rows, at, named)
+def _listed(table: Table, label_column: str | None) -> Listed:
+    """Return the pictures of a table."""
+    path, at, rows, named = table.path, table.at, [*table.rows], table.named
+    first = table.there.find(rows[0][at])
+    if first is None:
+        header = rows.pop(0)
+    else:
+        header, named = [str(number) for number in range(1, len(rows[0]) + 1)], {**named, rows[0][at]: first}
+    label = _label_column(table, header, rows, label_column)
     files: list[Path] = []
-    for number, row in enumerate(rows, 1 + headed):
+    for number, row in enumerate(rows, 1 + (first is None)):
         if len(row) != len(header):
             _refuse(path, f"row {number}", f"{len(header)} cells", f"{len(row)}")
         if row[at] not in named:
@@ -143,8 +178,9 @@ def _listed(
     labels, classes = _labels([row[label] for row in rows], path, header[label])
     text = f"{path}: column {header[at]} names the pictures, column {header[label]} their classes"
     notes = [Note("labels-in-table", text)]
-    left = [f"{counted(there - len(files), 'picture')} that it does not name"] if there > len(files) else []
-    unused = [*(f"column {name}" for name in beside), *others, *left]
+    more = len(table.there.there) - len(files)
+    left = [f"{counted(more, 'picture')} that it does not name"] if more else []
+    unused = [*(f"column {name}" for name in beside), *table.others, *left]
     notes += [Note("not-used", f"{path}: not used: {shown(unused)}")] if unused else []
     return Listed(path, files, labels, classes, tuple(notes))
 
@@ -157,22 +193,28 @@ def _beside(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], at
     columns = {number: {row[number] for row in rows} for number in range(len(header)) if number != at}
     for number, values in columns.items():
         name = header[number] if number != label else ""
-        if divides(name, values) and not (number == label and header[number].lower() in NAMES):
+        if divides(name, values) and not (number == label and header[number].lower() in LABEL_COLUMNS):
             refuse_column(path, f"column {header[number]}", values, f"keep only the rows of one part, or {PARTS}")
     return [header[number] for number in columns if number != label and header[number]]
 
 
-def _label_column(
-    path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], at: int, named: dict[str, Path]
-) -> int:
-    """Return the column of labels: the only other one, or the only one of them that is called so."""
+def _label_column(table: Table, header: Sequence[str], rows: Sequence[Sequence[str]], label_column: str | None) -> int:
+    """Return the column of labels: that which the user says, the only other one, or the only one that is called so."""
+    path, at = table.path, table.at
+    if label_column is not None:
+        told = column_said([*header], "line 1", path, Wanted(True, label_column=label_column))
+        if told is None or told == at:
+            seen = f"--label-column {label_column}"
+            _refuse(path, "line 1", f"a column of labels beside {header[at]}", seen, "name another")
+        return told
     others = [number for number in range(len(header)) if number != at]
-    called = [number for number in others if header[number].lower() in NAMES]
+    called = [number for number in others if header[number].lower() in LABEL_COLUMNS]
     label = others[0] if len(others) == 1 else called[0] if len(called) == 1 else None
     if label is None:
         seen = ", ".join(header[number] for number in others[:8])
-        _refuse(path, "line 1", f"one column of labels beside {header[at]}", seen)
-    if all(len(row) > label and row[label] in named for row in rows) and len({row[label] for row in rows}) == len(rows):
+        _refuse(path, "line 1", f"one column of labels beside {header[at]}", seen, OPTION)
+    cells = {row[label] for row in rows if label < len(row)}
+    if len(cells) == len(rows) and all(table.there.find(cell) for cell in cells):
         seen = f"{header[at]} and {header[label]}"
         _refuse(path, "line 1", "one column of names of pictures, and one of labels", seen)
     return label
@@ -182,6 +224,8 @@ def _labels(texts: Sequence[str], path: Path, column: str) -> tuple[Array, tuple
     """Return labels as places of their names, and these; numbers are names, too."""
     labels, classes = labels_of(texts, path, column, Wanted(True))
     if not classes:
+        names = whole_names(texts)
+        texts = [names[text] for text in texts]
         classes = in_order([*{*texts}])
         if len(classes) > max(FEW, len(texts) // 2):
             _refuse(path, f"column {column}", "names of classes", f"{len(classes):,} numbers in {len(texts):,} rows")
@@ -192,5 +236,5 @@ def _labels(texts: Sequence[str], path: Path, column: str) -> tuple[Array, tuple
     return labels, classes
 
 
-def _refuse(path: Path, place: str, expected: str, found: str) -> NoReturn:
-    refuse("a table beside pictures", path, place, expected, found, f"correct the table, or {FOLDERS}")
+def _refuse(path: Path, place: str, expected: str, found: str, fix: str = "correct the table") -> NoReturn:
+    refuse("a table beside pictures", path, place, expected, found, f"{fix}, or {FOLDERS}")

@@ -45,8 +45,7 @@ def order_of(
     shown = os.fsdecode(where)
     if given is not None:
         turned = pictures and given and trained is None
-        text = f"{shown}: pictures are turned, as --transpose says; later commands read pictures upright without it"
-        return Order(given, (Note("turned-pictures", text),) if turned else ())
+        return Order(given, (turned_pictures(shown),) if turned else ())
     if pictures:
         return Order(False)
     if any(map(_is_its_own, names)):
@@ -59,6 +58,12 @@ def order_of(
         text = f"{shown}: EMNIST's own files store images column by column; look with 'data show', or say --transpose"
         return Order(trained, (Note("transpose-name", text),))
     return Order(trained)
+
+
+def turned_pictures(shown: str) -> Note:
+    """Return the note that pictures, which are upright, are turned as the user says."""
+    text = f"{shown}: pictures are turned, as --transpose says; later commands read pictures upright without it"
+    return Note("turned-pictures", text)
 
 
 def exchange(transposed: bool | None) -> str:

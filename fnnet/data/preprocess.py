@@ -56,11 +56,11 @@ class Reading(NamedTuple):
     transpose   True if the files store images column by column, False if row by row; None for row by row, unless the
                 format leaves it open.
     first_label   the label of the first class in a file of numbers.
-    label_column   the column of labels in a table of numbers: "first", "last", its name, its number counted from 1, or
-                "none"; None to find it by the header or the values.
+    label_column   the column of labels in a table, of numbers or of names of pictures: "first", "last", its name, its
+                number counted from 1, or "none"; None to find it by the header or the values.
     image       True if the rows of a table are images, however few columns there are.
     first_index   the number of the first pixel in text of index:value pairs, 0 or 1; None to find it.
-    size        (height, width) that the pictures in class folders are scaled to; None if they are of one size.
+    size        (height, width) that pictures are scaled to, in folders or packed; None if they are of one size.
     """
 
     pixel_max: int | Literal["auto"] | None = None

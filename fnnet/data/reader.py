@@ -52,6 +52,8 @@ class Wanted(NamedTuple):
     images_alone   True if labels are passed over, whatever they are: they may be empty, or -1.
     first_label   the label of the first class, as `Reading` has it.
     known     True if `shape` is that of a model or another data set: no other fits, whatever the user says.
+    upright   True if packed pictures are upright, whatever `transpose` is: the user does not say it.
+    sized     True if the user says the size that pictures are scaled to.
     """
 
     labelled: bool
@@ -68,6 +70,8 @@ class Wanted(NamedTuple):
     most_label: int = MAX_CLASSES - 1
     images_alone: bool = False
     first_label: int = 0
+    upright: bool = False
+    sized: bool = False
 
 
 class Content(NamedTuple):
@@ -85,7 +89,7 @@ class Content(NamedTuple):
     colours      those of a picture at some places, as `Canvas` has them, if they are wanted and it has any.
     ink          uint8 (n,): INKED for images that are the opacity of ink, 255, whatever ink other images have; DOUBTFUL
                  for those of light and dark colours beside transparent places; None if there are neither.
-    by_row       True if the file says that it holds images row by row.
+    by_row       True if the file says that it holds images row by row, or holds pictures, which are upright.
     named        True if the labels in the file are the names of `classes`.
     one_hot      how many columns the labels have in the file, if they are rows with a single 1; else 0.
     pixel_ranges   the ranges of `ranges` that its floats, truth values and bits were read in; none for bytes alone.
@@ -163,6 +167,8 @@ def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content
             check_columns(wanted.label_column, wanted.image, where)
         if not found.numbered:
             check_first_index(wanted.first_index, where)
+        if not found.pieces:
+            check_size(wanted.sized, where)
         resized = wanted.shape if found.picture and wanted.resize else None
         try:
             content = found.read(file, path, wanted._replace(shape=None) if resized else wanted)
@@ -267,6 +273,13 @@ def check_first_index(first_index: int | None, found: str) -> None:
     if first_index is not None:
         expected = "a table of index:value pairs, such as libsvm"
         raise UsageError("has no effect", where="--first-index", expected=expected, found=found)
+
+
+def check_size(sized: bool, found: str) -> None:
+    """Raise UsageError if a size to scale pictures to is given where there are none, in the data `found`."""
+    if sized:
+        expected = "class folders of pictures, or a column of pictures in Parquet, Arrow or a frame"
+        raise UsageError("has no effect", where="--size", expected=expected, found=found)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -11,6 +11,8 @@ KINDS: Final = ("images", "image", "imgs", "img", "data", "features", "pixels")
 IMAGES: Final = {"x": ("y",), "fea": ("gnd",)} | dict.fromkeys(KINDS, WORDS)
 """Words in the names of images -> those in the names of their labels, the most likely first."""
 LABELS: Final = ("y", *WORDS, "gnd")
+LABEL_COLUMNS: Final = frozenset({*LABELS, "class", "classes", "category", "categories", "digit"})
+"""What a column of labels is called in a table, in lower case."""
 PARTS: Final = {
     "train": "train", "training": "train",
     "test": "test", "testing": "test", "t10k": "test",

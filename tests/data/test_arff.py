@@ -311,3 +311,20 @@ def test_names_that_are_not_utf8_are_refused(sparse, tmp_path):
 def test_a_comment_may_be_in_any_code(tmp_path):
     text = b"% caf\xe9\n" + arff_of(DIGITS.x[:10], DIGITS.labels[:10], CLASSES["words"])
     assert len(data.load(write(tmp_path / "a", text)).train.x) == 10
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("values", [["3.0", "0.0", "10.0"], ["3", "0.0", "1e1"]])
+def test_whole_numbers_as_names_are_called_as_in_csv(values, sparse, tmp_path):
+    """As pandas writes a column that had empty cells."""
+    labels = np.arange(30) % 3
+    path = write(tmp_path / "a", arff_of(DIGITS.x[:30], labels, values, sparse=sparse))
+    found = data.load(path)
+    assert found.classes == ("0", "3", "10")
+    assert [found.classes[label] for label in found.train.labels] == [["3", "0", "10"][label] for label in labels]
+    assert np.array_equal(found.train.x, DIGITS.x[:30])
+
+
+def test_a_whole_number_may_be_written_otherwise_than_in_the_header(tmp_path):
+    text = arff_of(DIGITS.x[:30], np.arange(30) % 3, ["0", "1", "2"]).replace(b",2\n", b",2.0\n")
+    assert data.load(write(tmp_path / "a", text)).train.labels.tolist() == [0, 1, 2] * 10

@@ -6,12 +6,14 @@ import json
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from fnnet import data
+from fnnet.core.state import Preprocessing
 from fnnet.data import Reading, arrow, arrow_columns, bounds
 from fnnet.errors import DataError, UsageError
 from tests.tools.samples import missing_parts, write
@@ -247,6 +249,92 @@ def test_pictures_and_labels_that_are_not_clear(save, tmp_path):
     refused(path, "the schema: empty dataset; expected at least 1 row, found 0 rows")
     write(path, SAVES[save](pa.table({"image": pa.array([{"a": 1}] * 30), "label": Y})))
     refused(path, "unknown column")
+
+
+OBLONG = X[:, :6]
+
+
+@pytest.mark.parametrize("save", ["parquet", "stream"])
+@pytest.mark.parametrize("trained", [None, True, False])
+def test_packed_pictures_are_upright_unless_the_user_says_otherwise(save, trained, tmp_path):
+    """Their sizes show which way they are read."""
+    table = pa.table({"image": structs(map(packed, OBLONG)), "label": Y})
+    path = write(tmp_path / "emnist-letters.a", SAVES[save](table))
+    known = None if trained is None else Preprocessing(transpose=trained)
+    for told, x in ((None, OBLONG), (False, OBLONG), (True, OBLONG.transpose(0, 2, 1))):
+        found = data.load(path, flat=x.shape[1:], preprocessing=known, reading=Reading(transpose=told))
+        frame = table.to_pandas()
+        framed = data.from_frame(frame, flat=x.shape[1:], preprocessing=known, reading=Reading(transpose=told))
+        for each in (found, framed):
+            assert each.image_shape == x.shape[1:]
+            assert np.array_equal(each.train.x, x.reshape(30, -1))
+            assert each.preprocessing.transpose == bool(told)
+            codes = [note.code for note in each.notes]
+            assert codes.count("turned-pictures") == bool(told and known is None)
+            assert not {"transposed", "transpose-name"} & {*codes}
+        for source in (path, frame):
+            notes = []
+            read = data.read_images(source, x.shape[1:], known, transpose=told, notify=notes.append)
+            assert np.array_equal(read, x.reshape(30, -1))
+            assert not {"transposed", "transpose-name"} & {note.code for note in notes}
+
+
+@pytest.mark.parametrize("save", ["parquet", "arrow, pieces"])
+def test_packed_pictures_of_any_size_are_scaled(save, tmp_path):
+    cells = [packed(np.kron(each, np.ones((1 + n % 3, 1 + n % 3), np.uint8))) for n, each in enumerate(OBLONG)]
+    table = pa.table({"image": cells, "label": Y})
+    path, frame = write(tmp_path / "a", SAVES[save](table)), table.to_pandas()
+    refused(path, "row 2, column image: .*size does not fit; expected 8x6 .*; scale the images alike, or set --size")
+    with pytest.raises(DataError, match=r"scale the images alike, or set size=\(height, width\)"):
+        data.from_frame(frame)
+    reading = Reading(size=(6, 8))
+    for found in (data.load(path, reading=reading), data.from_frame(frame, reading=reading)):
+        assert np.array_equal(found.train.x, OBLONG.reshape(30, -1))
+        assert found.image_shape == (6, 8)
+        assert found.preprocessing.resize
+        for again in (
+            data.load(path, flat=(6, 8), preprocessing=found.preprocessing),
+            data.from_frame(frame, flat=(6, 8), preprocessing=found.preprocessing),
+        ):
+            assert np.array_equal(again.train.x, found.train.x)
+        for source in (path, frame):
+            assert np.array_equal(data.read_images(source, (6, 8), found.preprocessing, notify=str), found.train.x)
+    turned = data.load(path, reading=Reading(size=(8, 6), transpose=True))
+    assert np.array_equal(turned.train.x, OBLONG.transpose(0, 2, 1).reshape(30, -1))
+    with pytest.raises(DataError, match="scale the images alike, or train a model with --size"):
+        data.load(path, flat=(6, 8), preprocessing=Preprocessing())
+    with pytest.raises(DataError, match="scale the image to that size"):
+        data.read_images(path, (6, 8))
+
+
+def test_numbers_are_not_scaled(tmp_path):
+    pixels = {f"pixel{number}": FLAT[:, number] for number in range(64)}
+    for each in (pa.table({"image": [*FLAT], "label": Y}), pa.table({"label": Y, **pixels})):
+        path = write(tmp_path / "a", parquet(each))
+        refused(
+            path,
+            "--size: has no effect; .* column of pictures .*, found .*a, numbers",
+            Reading(size=(8, 8)),
+            UsageError,
+        )
+        with pytest.raises(
+            UsageError, match=r"size=\(height, width\): has no effect; .*, found .*, numbers|a frame of num"
+        ):
+            data.from_frame(each.to_pandas(), reading=Reading(size=(8, 8)))
+
+
+@pytest.mark.parametrize("way", ["write_ipc", "write_ipc_stream", "write_parquet"])
+@pytest.mark.parametrize("as_structs", [True, False])
+def test_pictures_and_text_as_polars_writes_them(way, as_structs, tmp_path):
+    """In Arrow as views."""
+    cells = [packed(each) for each in X]
+    images = [{"bytes": each, "path": None} for each in cells] if as_structs else cells
+    names = [NAMES[label] for label in Y]
+    for labels in (names, [name.encode() for name in names]):
+        getattr(pl.DataFrame({"image": images, "label": labels}), way)(tmp_path / "a")
+        found = data.load(tmp_path / "a")
+        assert np.array_equal(found.train.x, FLAT)
+        assert [found.classes[label] for label in found.train.labels] == names
 
 
 # Lists

@@ -716,7 +716,7 @@ def test_names_with_two_numbers_place_the_pixels(name, order, from_frame, tmp_pa
 def test_names_with_two_numbers_that_are_no_image_are_not_taken_in_their_order(tmp_path):
     names = [f"r{r}c{c}" for r in range(8) for c in range(8)]
     for header, words in (
-        (["y", *names], "say --label-column 1"),
+        (["kind", *names], "say --label-column 1"),
         (["v1", "v2", *names], "unknown column.*rename or remove the column"),
         (["label", *names[:-1], "r9c9"], "pixel columns missing"),
         (["label", *names[:-1], "q7c7"], "unknown column"),
@@ -756,3 +756,28 @@ def test_small_images_under_numbers_or_any_names(tmp_path):
     found, labels = read_csv(write(path, text(rows, header=header)), image=True)
     assert np.array_equal(found, x)
     assert labels.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["labels", "y", "Category", "targets", "classes"])
+@pytest.mark.parametrize("at", [0, 300, 784])
+def test_labels_are_known_by_the_names_that_other_files_give_them(name, at, tmp_path):
+    frame = pd.DataFrame(DIGITS.x[:30], columns=[f"pixel{i}" for i in range(784)])
+    frame.insert(at, name, DIGITS.labels[:30])
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_parquet(tmp_path / "a.parquet")
+    for found in (data.load(tmp_path / "a.csv"), data.load(tmp_path / "a.parquet"), data.from_frame(frame)):
+        assert np.array_equal(found.train.x, DIGITS.x[:30])
+        assert np.array_equal(found.train.labels, DIGITS.labels[:30])
+    frame.insert(0, "label", DIGITS.labels[:30])
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(
+        DataError, match=r"several columns may be the labels; expected one, found .*label.*say --label-"
+    ):
+        data.load(tmp_path / "a.csv")
+
+
+def test_a_first_image_whose_label_is_y_is_no_header(tmp_path):
+    lines = [f"{'xyz'[i % 3]}," + ",".join(map(str, DIGITS.x[i])) for i in range(1, 31)]
+    found = data.load(write(tmp_path / "a", "\n".join(lines).encode()))
+    assert len(found.train.x) == 30
+    assert [found.classes[label] for label in found.train.labels[:3]] == ["y", "z", "x"]

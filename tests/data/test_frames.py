@@ -240,6 +240,23 @@ def test_a_column_of_packed_pictures(tmp_path):
     for cells in (packed, pictures):
         for frame in of(image=cells, label=DIGITS.labels[:4]):
             assert np.array_equal(data.from_frame(frame).train.x, DIGITS.x[:4])
+    frame = pd.DataFrame({"image": [*map(bytearray, packed)], "label": DIGITS.labels[:4]})
+    assert np.array_equal(data.from_frame(frame).train.x, DIGITS.x[:4])
+
+
+def test_a_first_picture_that_is_missing_is_named():
+    for missing in ([None], [None, None]):
+        for cells in (b"\x89PNG", {"bytes": b"\x89PNG", "path": None}):
+            for frame in of(image=[*missing, cells], label=[1] * len(missing) + [0]):
+                with pytest.raises(DataError, match=r"frame: row 0, column image: no picture; .* found null") as raised:
+                    data.from_frame(frame)
+                assert missing_parts(raised.value) == []
+    for frame in of(image=[None, [1, 2]], label=[1, 0]):
+        with pytest.raises(DataError, match=r"frame: row 0, column image: images differ in size; .* found null"):
+            data.from_frame(frame)
+    for frame in of(image=[None, None], label=[1, 0]):
+        with pytest.raises(DataError, match="unknown column"):
+            data.from_frame(frame)
 
 
 def test_lists_that_are_refused():

@@ -1,12 +1,13 @@
 """Pictures in one folder whose classes a table beside them names, as Kaggle has them."""
 
+import gzip
 import zlib
 
 import pytest
 
 from fnnet import data
 from fnnet.data.folders import is_data_of
-from fnnet.errors import DataError
+from fnnet.errors import DataError, UsageError
 from tests.tools.samples import missing_parts, png_bytes, write
 
 N = 24
@@ -92,6 +93,9 @@ def test_what_is_not_named_and_other_tables_are_noted(tmp_path):
     assert is_data_of(tmp_path, tmp_path / "train.csv")
     assert not is_data_of(tmp_path, tmp_path / "test.csv")
     assert not is_data_of(tmp_path, tmp_path / "a.txt")
+    (tmp_path / "train.csv").rename(tmp_path / "a.csv")
+    table(tmp_path / "b.csv", rows())
+    assert not is_data_of(tmp_path, tmp_path / "a.csv")  # either may be
 
 
 @pytest.mark.parametrize("name", ["{}.png", "{}"])
@@ -122,13 +126,16 @@ def test_a_model_s_classes_are_found_by_their_names(run, tmp_path):
         ([*rows()[:-1], ("img_0.png",)], "filename,label", "row 25: .*expected 2 cells, found 1; correct"),
         ([*rows()[:-1], ("img_1.png", "cat")], "filename,label", "each picture once, found img_1.png 2 times; correct"),
         ([(*row, "3") for row in rows()], "filename,label,target", "line 1: .* one column of labels beside filename"),
-        ([(*row, "3") for row in rows()], "filename,a,b", "one column of labels beside filename, found a, b"),
+        ([(*row, "3") for row in rows()], "filename,a,b", "one column of labels beside filename, found a, b; say --la"),
         ([(name, name) for name, _ in rows()], "a,b", "one column of names of pictures, and .* found a and b"),
         ([(name, f"{k}.5") for k, (name, _) in enumerate(rows())], "a,b", "column b: not a label; .* found '0.5'"),
         ([(name, str(k)) for k, (name, _) in enumerate(rows())], "a,b", "column b: .* classes, found 24 numbers"),
         ([(name, "cat") for name, _ in rows()], "a,b", "column b: .* at least two classes, found cat"),
         ([(name, "") for name, _ in rows()], "a,b", "column b: a label is missing"),
-        ([("elsewhere.png", "cat")] * 5, "filename,label", "no data set; .* 24 pictures; labels.csv"),
+        ([("else.png", "cat")] * 5, "filename,label", "column filename: .* as img_0.png, found 'else.png', which is"),
+        ([("else", "cat")] * 5, "id,label", "column id: .* such as img_0.png, found 'else', which is the name of none"),
+        ([("img_0.png", "cat")] * 5, "filename,label", "column filename: .* each picture once, found 1 name in 5 rows"),
+        ([("elsewhere", "cat"), ("a",)] * 5, "a,label", "no data set; .* 24 pictures; labels.csv"),
         ([("img_0.png", *"1" * 70)] * 5, "", "no data set; .* 24 pictures; labels.csv"),
         ([], "filename,label", "no data set; .* 24 pictures; labels.csv"),
         ([('"img', "cat")], "filename,label", "no data set; .* 24 pictures; labels.csv"),
@@ -138,7 +145,6 @@ def test_a_table_that_does_not_name_one_class_for_each_picture_is_refused(given,
     put(tmp_path)
     table(tmp_path / "labels.csv", given, header)
     refused(tmp_path, message)
-    assert not is_data_of(tmp_path, tmp_path / "labels.csv")
 
 
 def test_two_tables_are_refused_and_one_name_of_two_pictures(tmp_path):
@@ -171,3 +177,139 @@ def test_a_table_of_names_that_is_read_by_itself_says_how_it_is_read(header, tmp
     given = rows() if "file" in header else [(str(number), str(number % 3)) for number in range(N)]
     path = table(tmp_path / "labels.csv", [row[: header.count(",") + 1] for row in given], header)
     refused(path, "give each pixel a column; if the rows name pictures, say --data with the folder of both")
+
+
+WRITTEN = {
+    "here": "./img/{:03}.png",
+    "on Windows": ".\\img\\{:03}.png",
+    "on another machine": "/content/a set/img/{:03}.png",
+    "on another machine, without endings": "C:\\a\\{:03}",
+    "with other endings": "img/{:03}.PNG",
+    "by numbers": "{}",
+    "by numbers with zeros": "{:05}",
+}
+
+
+@pytest.mark.parametrize("form", WRITTEN)
+def test_names_are_found_as_others_write_them(form, tmp_path):
+    put(tmp_path, "img", "{:03}.png")
+    table(tmp_path / "labels.csv", rows(WRITTEN[form]), "id,label")
+    found, codes = load(tmp_path)
+    assert right(found)
+    assert codes == ["labels-in-table"]
+
+
+def test_absolute_paths_and_paths_without_a_header(tmp_path):
+    put(tmp_path, "test", "{:03}.png")
+    table(tmp_path / "test" / "labels.csv", rows(f"{tmp_path}/test/{{:03}}.png"), "")
+    assert right(load(tmp_path / "test")[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "message"),
+    [
+        ("test/img_{}.png", "a,b", "found 'test/img_23.png', which is the name of none"),
+        ("img_{}.jpg", "a,b", "found 'img_23.jpg', which is the name of none"),
+        ("{}", "id,b", "found '23', which is the name of none"),
+    ],
+)
+def test_names_that_are_not_certain_are_refused(name, header, message, tmp_path):
+    put(tmp_path, "train")
+    table(tmp_path / "labels.csv", rows(name), header)
+    refused(
+        tmp_path, f"column {header.split(',')[0]}: .* such as train/img_0.png, {message}; correct the table, or put"
+    )
+
+
+def test_a_folder_that_is_not_here_is_not_left_out_beside_one_that_is(tmp_path):
+    put(tmp_path, "a")
+    table(tmp_path / "labels.csv", [*rows("a/img_{}.png")[:-1], ("b/img_0.png", "cat")])
+    refused(tmp_path, "row 25, column filename: .* expected the name of a picture, found 'b/img_0.png'")
+
+
+@pytest.mark.parametrize(
+    ("given", "header"),
+    [
+        ([(str(number), "a.jpg", "cat") for number in range(N)], ",file,label"),  # numbers of the rows
+        ([(str(number + 1), "cat") for number in range(N)], "id,label"),
+        ([(str(number % 23), "cat") for number in range(N)], "id,label"),
+        ([(str(number), "cat") for number in range(N - 1)], "id,label"),
+    ],
+)
+def test_numbers_that_are_not_those_of_all_pictures_are_refused(given, header, tmp_path):
+    put(tmp_path, name="0{}.png")
+    table(tmp_path / "labels.csv", given, header)
+    refused(tmp_path, "names of pictures in .*, such as 00.png, found|the name of a picture, found|each picture once")
+
+
+def test_one_ending_in_two_cases_is_none(tmp_path):
+    put(tmp_path, name="img_{}.PNG")
+    write(tmp_path / "img_3.png", drawn(3))
+    table(tmp_path / "labels.csv", rows("img_{}.Png"))
+    refused(tmp_path, "row 22, column filename: .* found 'img_3.Png'")
+
+
+def test_the_user_says_which_column_is_the_labels(run, tmp_path):
+    put(tmp_path)
+    lines = [(f"L{number // 2}", name, label, "40.0") for number, (name, label) in enumerate(rows())]
+    table(tmp_path / "a.csv", lines, "lesion_id,image_id,dx,age")
+    refused(tmp_path, "one column of labels beside image_id, found lesion_id, dx, age; say --label-column")
+    for said in ("dx", " DX ", "3"):
+        found, codes = load(tmp_path, reading=data.Reading(label_column=said))
+        assert right(found)
+        assert codes == ["labels-in-table", "not-used"]
+        assert "column lesion_id and column age" in found.notes[1].text
+    for said, message in (
+        ("kind", "no such column for --label-column"),
+        ("2", "beside image_id, found --label-column 2"),
+    ):
+        with pytest.raises(DataError, match=message):
+            load(tmp_path, reading=data.Reading(label_column=said))
+    with pytest.raises(DataError, match="beside image_id, found --label-column none; name another"):
+        load(tmp_path, reading=data.Reading(label_column="none"))
+    assert is_data_of(tmp_path, tmp_path / "a.csv")
+    run("train", "--data", tmp_path, "--label-column", "dx", "--out", tmp_path / "a.csv").failed(2, "would replace")
+    (tmp_path / "a.csv").unlink()
+    with pytest.raises(UsageError, match=r"--label-column: has no effect; .* found the folder"):
+        load(tmp_path, reading=data.Reading(label_column="dx"))
+
+
+@pytest.mark.parametrize(
+    ("texts", "classes"),
+    [
+        (["7.0", "10.0"], ("7", "10")),
+        (["7", "10.0"], ("7", "10")),
+        (["07", "10"], ("07", "10")),
+        (["07", "7"], None),
+        (["a7.0", "b"], ("a7.0", "b")),
+    ],
+)
+def test_whole_numbers_are_called_alike(texts, classes, tmp_path):
+    put(tmp_path)
+    given = [(f"img_{number}.png", texts[number % 2]) for number in range(N)]
+    table(tmp_path / "labels.csv", given)
+    if classes is None:
+        refused(tmp_path, "at least two classes, found 7")
+    else:
+        assert load(tmp_path)[0].classes == classes
+
+
+def test_a_table_may_be_packed(tmp_path):
+    put(tmp_path / "a", "img")
+    packed = gzip.compress(table(tmp_path / "a" / "labels.csv", rows()).read_bytes())
+    (tmp_path / "a" / "labels.csv").unlink()
+    write(tmp_path / "a" / "labels.csv.gz", packed)
+    assert right(load(tmp_path / "a")[0])
+    assert is_data_of(tmp_path / "a", tmp_path / "a" / "labels.csv.gz")
+    for name in ("cat", "dog"):
+        put(tmp_path / "b", name, n=3)
+    write(tmp_path / "b" / "labels.csv.gz", packed)
+    assert load(tmp_path / "b")[0].classes == ("cat", "dog")
+    for content in (packed[:12], b"\x1f\x8b", b"\x1f\x8b" + bytes(50), gzip.compress(b"\x93NUMPY\1\0")):
+        write(tmp_path / "b" / "labels.csv.gz", content)
+        refused(tmp_path / "b", "labels.csv.gz: ")
+
+
+def test_a_table_alone_is_named_by_itself(tmp_path):
+    table(tmp_path / "labels.csv", rows())
+    refused(tmp_path, "no data set; .* labels.csv; name the file: --data .*labels.csv")

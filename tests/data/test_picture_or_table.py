@@ -105,7 +105,7 @@ def test_pictures_are_read_and_tables_refused_naming_the_option(tmp_path, names,
         assert image or names in SURE or kind != "noise as fractions"
 
 
-@pytest.mark.parametrize("others", [["y"], ["y", "z"]])
+@pytest.mark.parametrize("others", [["kind"], ["kind", "z"]])
 def test_columns_beside_pixels_are_named_with_the_option_that_decides(others, tmp_path):
     names = [*(f"pixel{i}" for i in range(64)), *others]
     path = write(
@@ -116,7 +116,7 @@ def test_columns_beside_pixels_are_named_with_the_option_that_decides(others, tm
             data.load(path, reading=Reading(image=image))
         assert ("--label-column 65" in str(raised.value)) == (len(others) == 1)
     if len(others) == 1:
-        assert data.load(path, reading=Reading(label_column="y")).train.labels.tolist() == [3]
+        assert data.load(path, reading=Reading(label_column="kind")).train.labels.tolist() == [3]
 
 
 def test_a_word_with_another_number_is_no_pixel(tmp_path):

@@ -1,0 +1,111 @@
+"""Which picture a cell of a table names: by its path, as another machine or system writes it, too, or by its number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from fnnet.data.ids import NAMES as IDS
+from fnnet.data.layout import pictures
+from fnnet.data.roles import part_of
+from fnnet.names import composed
+
+Named = dict[str, Path]
+"""Cells of a column -> the pictures that they name."""
+FILE_NAMES: Final = frozenset({*IDS, "file", "filename", "file_name", "path", "image", "name"})
+"""What a column of names is called among others, in lower case."""
+
+
+class Pictures:
+    """Pictures in a folder, and the names that a table may have for them; a name of several counts for none."""
+
+    def __init__(self, there: Sequence[Path], folder: Path) -> None:
+        self.there, self.folder = there, folder.resolve().name
+        self.named = _one_each(
+            (name, path)
+            for path in there
+            for place in (path.relative_to(folder),)
+            for name in (place.as_posix(), path.name, place.with_suffix("").as_posix(), path.stem)
+        )
+        self.any_case = _one_each((_lower_ending(name), path) for name, path in self.named.items())
+
+    def find(self, cell: str, *, moved: bool = True) -> Path | None:
+        """Return the picture that a cell names, None if it names none for certain.
+
+        moved   True if folders before it may be those of another machine, where what is behind them names one picture;
+                those of a test set are not.
+        """
+        if cell in self.named:
+            return self.named[cell]
+        pieces = [piece for piece in cell.replace("\\", "/").split("/") if piece not in ("", ".")]
+        for first in range(len(pieces) if moved else min(1, len(pieces))):
+            name = "/".join(pieces[first:])
+            found = self.named.get(name) or self.any_case.get(_lower_ending(name))
+            left = pieces[first - 1] if first else ""
+            if found:
+                other = part_of(left) in ("test", "val") and left != self.folder
+                return None if other else found
+        return None
+
+    def find_all(self, cells: Iterable[str]) -> Named:
+        """Return the pictures that the cells of a column name: by their names or, if these do not show all, by numbers.
+
+        Numbers are those in the names, 0 for 000.png, if each cell has that of one picture and each picture is named.
+        """
+        different = dict.fromkeys(cells)
+        for moved in (False, True):  # where some are in place, the folders before others mean something else
+            found = {cell: path for cell in different if (path := self.find(cell, moved=moved)) is not None}
+            if found:
+                break
+        return found if len(found) == len(different) else self._by_number(different) or found
+
+    def _by_number(self, cells: Iterable[str]) -> Named:
+        stems = [path.stem for path in self.there]
+        if not all(each.isascii() and each.isdecimal() for each in (*cells, *stems)):
+            return {}
+        numbers = {int(stem): path for stem, path in zip(stems, self.there, strict=True)}
+        found = {cell: numbers.get(int(cell)) for cell in cells}
+        there = {cell: path for cell, path in found.items() if path is not None}
+        return there if len({*there.values()}) == len(found) == len(stems) else {}
+
+
+def column_of_names(rows: Sequence[Sequence[str]], there: Pictures) -> tuple[int, Named] | None:
+    """Return the column with the most names of pictures, each of them once, with these; None if no column has any.
+
+    Numbers are names in a table of two columns, or in one that is called so.
+    """
+    best: tuple[int, Named] | None = None
+    for at, name in enumerate(rows[0]):
+        cells = [row[at] for row in rows[1:] if at < len(row)]
+        found = there.find_all(cells)
+        by_number = any(there.find(cell) is None for cell in found)
+        if by_number and len(rows[0]) > 2 and name.lower() not in IDS:
+            continue  # numbers of the rows, perhaps
+        if len({*found.values()}) > (len(best[1]) if best else len(rows) // 2):
+            best = at, found
+    return best
+
+
+def column_like_names(rows: Sequence[Sequence[str]]) -> int | None:
+    """Return the first column of paths with endings of pictures, or that is called as one of names; None without."""
+    columns = range(len(rows[0]))
+    ending = [at for at in columns if pictures([Path(row[at]) for row in rows[1:2] if at < len(row)])]
+    called = [at for at in columns if rows[0][at].lower() in FILE_NAMES]
+    return next(iter((*ending, *called)), None)
+
+
+def _one_each(pairs: Iterable[tuple[str, Path]]) -> Named:
+    """Return names with their pictures; none that is of several."""
+    named: Named = {}
+    twice = set()
+    for name, path in pairs:
+        if named.setdefault(composed(name), path) != path:
+            twice.add(composed(name))
+    return {name: path for name, path in named.items() if name not in twice}
+
+
+def _lower_ending(name: str) -> str:
+    """Return a name with its ending in lower case."""
+    ending = PurePosixPath(name).suffix
+    return name.removesuffix(ending) + ending.lower()
