@@ -29,7 +29,8 @@ LISTS: Final = (bytes, dict, list, np.ndarray)
 """Cells that are images: packed pictures, or lists of pixels."""
 EXTRA: Final = "fnnet[formats]"
 ARGUMENTS: Final = {
-    "--label-column": "label_column", "--image-size HxW": "flat=(height, width)", "--image": "Reading(image=True)",
+    "--label-column": "label_column", "--image-size HxW": "flat=(height, width)", "--image-size": "flat",
+    "--size": "Reading(size=...)", "--image": "Reading(image=True)",
     "--class-names": "classes", "--classes": "the length of classes", "--first-label": "first_label",
     "--first-index": "first_index", "--pixel-max": "pixel_max", "--no-transpose": "transpose=False",
     "--transpose": "transpose=True", "--ink dark": "ink='dark'", "--ink light": "ink='light'",
