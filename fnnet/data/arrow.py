@@ -20,7 +20,7 @@ from fnnet.data.listing import entries
 from fnnet.data.opened import AnyPath, Opened
 from fnnet.data.pieces import piece_of, pieces_of
 from fnnet.data.ranges import BYTES
-from fnnet.data.reader import Content, Format, Wanted, joined_ink, size
+from fnnet.data.reader import Content, Format, Wanted, joined_ink, like, size
 from fnnet.data.roles import PARTS
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
@@ -88,7 +88,7 @@ def _read_parts(reader: Reader, file: BufferedReader, path: AnyPath, wanted: Wan
     with kept():
         content = _joined(reader, pieces_of(here), wanted)
         test = _test_beside(here)
-        return with_test(content, _joined(reader, test, wanted), test[0]) if test else content
+        return with_test(content, _joined(reader, test, like(content, wanted)), test[0]) if test else content
 
 
 def _joined(reader: Reader, paths: Sequence[Path], wanted: Wanted) -> Content:

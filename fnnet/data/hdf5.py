@@ -51,9 +51,9 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         labels = [name for role, name in chosen.names.items() if role.labels]
         arrays = load({name: found[name] for name in chosen.names.values()}, file, path, labels)
         names = _names(archive, found, [found[name] for name in chosen.names.values()])
-    flat = wanted.shape
 
-    def part(images: str, labels: str | None) -> Content:
+    def part(images: str, labels: str | None, wanted: Wanted) -> Content:
+        flat = wanted.shape
         if wanted.labelled and labels is None:
             refuse_labels(path, "the groups", images, list(found))
         numbers = arrays[labels] if labels and wanted.labelled else None

@@ -108,6 +108,11 @@ class Content(NamedTuple):
     pixel_ranges: tuple[str, ...] = ()
 
 
+def like(train: Content, wanted: Wanted) -> Wanted:
+    """Return what is wanted of a test set: rows of pixels have the size of training, unless it is one row itself."""
+    return wanted if wanted.shape or 1 in train.image_shape else wanted._replace(shape=train.image_shape)
+
+
 def joined_ink(parts: Sequence[tuple[Array | None, int]]) -> Array | None:
     """Return the kinds of images in parts one after another, each the kinds in it and the number of its images."""
     if all(kinds is None for kinds, _ in parts):

@@ -1,5 +1,7 @@
 """What a caller says about data: checked where it enters, and refused where it has no effect or does not fit."""
 
+import re
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -10,8 +12,8 @@ import scipy.io
 from fnnet import data
 from fnnet.core.state import Preprocessing
 from fnnet.data.preprocess import Reading
-from fnnet.errors import ArgumentTypeError, UsageError
-from tests.tools.samples import npz, png, write
+from fnnet.errors import ArgumentTypeError, DataError, UsageError
+from tests.tools.samples import csv_file, npz, png, write
 
 DIGITS = data.load("digits").train
 X, Y = DIGITS.x[:60].reshape(-1, 28, 28), DIGITS.labels[:60]
@@ -254,3 +256,39 @@ def test_frames_refuse_what_files_refuse(tmp_path):
     for library in ("pandas", "polars"):
         with pytest.raises(UsageError, match=words):
             data.from_frame(saved(library, tmp_path, X, NAMED), reading=Reading(first_label=1))
+
+
+# A test set stored as rows.
+
+
+def test_rows_of_a_test_set_have_the_size_of_training(tmp_path):
+    x, few = NARROW[:40], NARROW[40:].reshape(20, -1)
+    labels = Y[:40], Y[40:]
+    arrays = {"x_train": x, "y_train": labels[0], "x_test": few, "y_test": labels[1]}
+    npz(tmp_path / "a.npz", **arrays)
+    scipy.io.savemat(tmp_path / "a.mat", arrays)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name, each in arrays.items():
+            file[name] = each
+    for name, each in arrays.items():
+        np.save(tmp_path / f"{name}.npy", each)
+    for part, images, given in (("train", list(x.tolist()), labels[0]), ("test", list(few), labels[1])):
+        pd.DataFrame({"image": images, "label": given}).to_parquet(tmp_path / f"{part}.parquet")
+    named = [f"{row}x{column}" for row in range(1, 29) for column in range(1, 21)]
+    csv_file(tmp_path / "b-test.csv", np.column_stack([labels[1], few]).tolist())
+    pd.DataFrame(np.column_stack([labels[0], x.reshape(40, -1)]), columns=["label", *named]).to_csv(
+        tmp_path / "b.csv", index=False
+    )
+    for name in ("a.npz", "a.mat", "a.h5", "x_train.npy", "train.parquet", "b.csv"):
+        found = data.load(tmp_path / name, reading=said_for(name[2:]))
+        assert found.image_shape == (28, 20), name
+        assert np.array_equal(found.train.x, x.reshape(40, -1)), name
+        assert np.array_equal(found.test.x, few), name
+        assert not [note for note in found.notes if note.code == "one-row"], name
+
+
+def test_a_test_set_of_another_size_is_refused(tmp_path):
+    for x, test in ((NARROW, X.reshape(60, -1)), (NARROW.reshape(60, -1), NARROW), (NARROW, NARROW.transpose(0, 2, 1))):
+        path = npz(tmp_path / "a.npz", x_train=x, y_train=Y, x_test=test, y_test=Y)
+        with pytest.raises(DataError, match=re.escape("image sizes differ; expected test images (")):
+            data.load(path)
