@@ -130,39 +130,30 @@ def check_count(options: Mapping[str, Any]) -> None:
 def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Model | None = None) -> Dataset:
     """Load the data set that --data, --data-dir and --classes name; a file of rows has the image shape of `model`."""
     from fnnet import data
+    from fnnet.data.arguments import check_effect
     from fnnet.data.preprocess import Reading
+    from fnnet.data.sets import check_data_dir, load_alike
 
     signals.check()
     check_count(options)
-    if options["data_dir"] and options["data_choice"] not in ("auto", "mnist"):
-        expected, found = "--data auto or mnist", f"--data {options['data_choice']}"
-        raise UsageError("has no effect", where="--data-dir", expected=expected, found=found)
+    check_data_dir(options["data_choice"], options["data_dir"])
     reading, count, names = Reading(**reading_of(options)), options["classes"], options["class_names"]
     if names and count not in (None, len(names)):
         raise UsageError("number of classes differs", where="--classes", expected=len(names), found=count)
-    numbers = [str(label) for label in range(reading.first_label, reading.first_label + (count or 10))]
-    classes = names or (model.classes if model and count is None else numbers)
-    wanted = options.get("image_size")
-    flat = wanted or (model.image_shape if model else None)
-    dataset = data.load(
-        options["data_choice"],
-        options["data_dir"],
-        classes=classes,
-        flat=flat,
+    first, wanted, where = reading.first_label, options.get("image_size"), (options["data_choice"], options["data_dir"])
+    said = names or (tuple(map(str, range(first, first + count))) if count else None)
+    if model is None:
+        return data.load(*where, classes=said, flat=wanted, reading=reading, notify=notify)
+    dataset = load_alike(
+        *where,
+        classes=said or model.classes,
+        flat=wanted or model.image_shape,
         reading=reading,
-        preprocessing=model and model.preprocessing,
-        by_name=model is not None and classes == model.classes and not names,
+        preprocessing=model.preprocessing,
+        by_name=not names and (said or model.classes) == model.classes,
         notify=notify,
     )
-    if wanted and dataset.image_shape != wanted:
-        expected, found = "x".join(map(str, dataset.image_shape)), "x".join(map(str, wanted))
-        raise UsageError("images have another size", where="--image-size", expected=expected, found=found)
-    if names and dataset.classes != names:
-        expected = f"{', '.join(dataset.classes[:12])}, as the data names them"
-        raise UsageError("names differ", where="--class-names", expected=expected, found=", ".join(names[:12]))
-    if count not in (None, len(dataset.classes)):
-        expected = f"{len(dataset.classes)}, as {dataset.name} has"
-        raise UsageError("number of classes differs", where="--classes", expected=expected, found=count)
+    check_effect(dataset, wanted, said, first)
     return dataset
 
 

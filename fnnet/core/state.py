@@ -84,6 +84,24 @@ class Preprocessing(NamedTuple):
     signed: bool = False
 
 
+def unfit(given: Preprocessing) -> tuple[str, tuple[Any, ...]] | None:
+    """Return what was expected and found of fields that no preprocessing has; None for one that may be.
+
+    >>> unfit(Preprocessing(ink=300))[1]
+    (255, 0, 300, 0)
+    """
+    most, paper, ink, blank = given[:4]
+    whole = all(type(each) is int for each in (*given[:4], given.faint))
+    if not (whole and 1 <= most <= 255 and 0 <= paper <= most and 0 <= ink <= most and 0 <= blank < abs(ink - paper)):
+        expected = "pixel_max from 1 to 255, paper and ink two values up to it, blank less than they differ by"
+        return expected, given[:4]
+    colour = Preprocessing().colour
+    flags = all(isinstance(each, bool) for each in (given.transpose, given.resize, given.signed))
+    if not (flags and given.colour == colour and -1 <= given.faint <= 255):
+        return f"transpose, resize and signed true or false, colour {colour}, faint from -1 to 255", given[4:]
+    return None
+
+
 @array_tuple
 class Committee(NamedTuple):
     """Networks whose logits are averaged, each held apart: one at least, of the same depth, inputs, outputs and dtype.

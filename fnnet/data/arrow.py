@@ -20,7 +20,7 @@ from fnnet.data.listing import entries
 from fnnet.data.opened import AnyPath, Opened
 from fnnet.data.pieces import joined_note, piece_of, pieces_of, unused_part
 from fnnet.data.ranges import BYTES
-from fnnet.data.reader import Content, Format, Wanted, joined_ink, size
+from fnnet.data.reader import Content, Format, Wanted, joined_ink, like, size
 from fnnet.data.roles import PARTS, part_of
 from fnnet.data.splits import PROBLEM
 from fnnet.errors import counted
@@ -106,7 +106,7 @@ def _read_parts(reader: Reader, file: BufferedReader, path: AnyPath, wanted: Wan
         notes = [*joined_note(here, len(paths)), *(unused_part(each, "val") for each in _part_beside(here, "val")[:1])]
         content = content._replace(notes=(*content.notes, *notes))
         test = pieces_of(found[0]) if (found := _part_beside(here, "test")) else []
-        return with_test(content, _joined(reader, test, wanted), test[0]) if test else content
+        return with_test(content, _joined(reader, test, like(content, wanted)), test[0]) if test else content
 
 
 def _joined(reader: Reader, paths: Sequence[Path], wanted: Wanted) -> Content:

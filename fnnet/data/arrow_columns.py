@@ -27,7 +27,7 @@ from fnnet.data.opened import AnyPath, Packed
 from fnnet.data.order import turned_pictures
 from fnnet.data.preprocess import SAMPLE, spread
 from fnnet.data.ranges import LEVELS, ranges_in_table, scaled_notes
-from fnnet.data.reader import Content, Wanted, check_columns, check_size
+from fnnet.data.reader import Content, Wanted, check_columns, check_scaling
 from fnnet.data.roles import LABEL_COLUMNS, role_of
 from fnnet.files.disk import refuse, show_bytes
 from fnnet.limits import MAX_CLASSES
@@ -91,7 +91,7 @@ def chosen_columns(schema: Any, path: AnyPath, wanted: Wanted, packed: int, firs
         problem, names = "lists or pictures beside columns of pixels", [*found, *pixels]
         source.refuse_columns(problem, "one of both as the images", names, "leave out the others")
     if not found or bytes_of(schema.field(found[0]).type) is None:
-        check_size(wanted.sized, f"{os.fsdecode(path)}, numbers")
+        check_scaling(wanted.sized, f"{os.fsdecode(path)}, numbers")
     return Images(source, found[0]) if found else Table(source)
 
 

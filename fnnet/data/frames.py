@@ -18,7 +18,7 @@ from fnnet.data.kaggle_csv import assemble, check_images, shape_of
 from fnnet.data.label_names import FIX, labels_of
 from fnnet.data.notes import Note
 from fnnet.data.ranges import LEVELS, ranges_in_table
-from fnnet.data.reader import Content, Wanted, check_size
+from fnnet.data.reader import Content, Wanted, check_scaling
 from fnnet.errors import ArgumentTypeError, FnnetError
 from fnnet.files.disk import refuse
 
@@ -29,7 +29,8 @@ LISTS: Final = (bytes, bytearray, dict, list, np.ndarray)
 """Cells that are images: packed pictures, or lists of pixels."""
 EXTRA: Final = "fnnet[formats]"
 ARGUMENTS: Final = {
-    "--label-column": "label_column", "--image-size HxW": "flat=(height, width)", "--image": "Reading(image=True)",
+    "--label-column": "label_column", "--image-size HxW": "flat=(height, width)", "--image-size": "flat",
+    "--image": "Reading(image=True)",
     "--class-names": "classes", "--classes": "the length of classes", "--first-label": "first_label",
     "--first-index": "first_index", "--pixel-max": "pixel_max", "--no-transpose": "transpose=False",
     "--transpose": "transpose=True", "--size": "size=(height, width)", "--ink dark": "ink='dark'",
@@ -74,7 +75,7 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
         refuse("empty dataset", FRAME, "the rows", "at least 1 row of numbers", f"{len(frame)} rows", "give another")
     if any(isinstance(each, LISTS) for each in _first_cells(frame)):
         return _read_lists(frame, wanted)
-    check_size(wanted.sized, "a frame of numbers")
+    check_scaling(wanted.sized, "a frame of numbers")
     columns = columns_of(names, "the columns", FRAME, wanted, named=True)
     read = columns.read()
     frame, texts = _without_names(frame, columns, labelled=wanted.labelled)

@@ -6,15 +6,25 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple
 
 from fnnet.core.checks import check_classes
 from fnnet.core.frames import is_frame
 from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing
 from fnnet.data import idx, preprocess
+from fnnet.data.arguments import (
+    Said,
+    check_effect,
+    check_first_label,
+    check_preprocessing,
+    check_reading,
+    check_said,
+    check_size,
+    refuse_first_label,
+)
 from fnnet.data.blank import is_blank
-from fnnet.data.dataset import BOTH, DIGITS, PLAIN, Dataset, dataset_of, labelled, numbered
+from fnnet.data.dataset import BOTH, PLAIN, Dataset, dataset_of, numbered
 from fnnet.data.idx_folder import idx_files, read_idx_folder
 from fnnet.data.listing import entries, shown
 from fnnet.data.mnist import Notify
@@ -23,31 +33,24 @@ from fnnet.data.order import Order, exchange, order_of
 from fnnet.data.payload import GZIP, looks_like_idx
 from fnnet.data.preprocess import ABOVE, AUTOMATIC, Reading
 from fnnet.data.ranges import INSIDE, SIGNED, WHOLE, all_scaled, in_one_range
-from fnnet.data.reader import Content, Wanted, check_columns, check_first_index, check_size, read_as, size
+from fnnet.data.reader import Content, Wanted, check_columns, check_first_index, check_scaling, read_as, size
 from fnnet.data.unlike import unlike_training
-from fnnet.errors import DataError, UsageError
+from fnnet.errors import DataError
 from fnnet.files.disk import read_head, refuse
 
 BINARY: Final = "binary-pixels"
 """The code of the note that pixels are 0 and 1 alone, and look blank."""
 
 
-def from_path(
-    path: Path,
-    classes: tuple[str, ...],
-    flat: tuple[int, int] | None,
-    reading: Reading,
-    known: Preprocessing | None,
-    notify: Notify,
-    by_name: bool,
-) -> Dataset:
+def from_path(path: Path, said: Said, notify: Notify, by_name: bool) -> Dataset:
     """Return the data set at a path: arguments as `data.load`."""
+    classes, flat, reading, known = said
     found = idx_files(path) if path.is_dir() else [path]
     names = [name for each in found for name in (each.name, os.path.basename(os.path.realpath(each)))]
     order = order_of(path, names, reading.transpose, known and known.transpose, pictures=not found)
     transposed = order.transpose
     if not found and reading.first_label:
-        _refuse_first_label(f"{path}, which names its classes")
+        refuse_first_label(f"{path}, which names its classes")
     notes = [*order.notes, *(note for each in found for note in _packing(each))]
     signed = known is not None and known.signed
     if not path.is_dir():
@@ -70,7 +73,7 @@ def from_path(
         content = in_one_range(lambda given: _read_file(path, wanted._replace(pixel_range=given)), path, signed)
     else:
         check_first_index(reading.first_index, f"the folder {path}")
-        check_size(bool(found and reading.size), f"{path}, IDX files")
+        check_scaling(bool(found and reading.size), f"{path}, IDX files")
         notes += _beside_idx(path) if found else ()
         check_columns(reading.label_column if found else None, reading.image, f"the folder {path}")
         size = (flat if known.resize else None) if known else reading.size
@@ -81,12 +84,9 @@ def from_path(
         else:
             content, classes = _class_folders(path, stored, fix, signed, reading.label_column)
     _check_several(content, path)
-    if reading.first_label and content.labels is not None and all(part.one_hot for part, _ in labelled(content)):
-        _refuse_first_label(f"{content.labels_at}, one-hot labels, whose columns are the classes")
+    check_first_label(content, reading, str(path))
     by_place = bool(found) and not content.classes
     if content.classes:
-        if reading.first_label:
-            _refuse_first_label(f"{path}, which names its classes")
         classes = check_classes(content.classes)
     elif by_name and content.labels is not None and found:
         before = content
@@ -129,15 +129,10 @@ def _class_folders(
     return read_class_folders(path, size, fix, signed, label_column)
 
 
-def _refuse_first_label(found: str) -> NoReturn:
-    expected, fix = "labels that are numbers", "leave it out"
-    raise UsageError("has no effect", where="--first-label", expected=expected, found=found, fix=fix)
-
-
 def from_frame(
     frame: Any,
     *,
-    classes: Sequence[str] = DIGITS,
+    classes: Sequence[str] | None = None,
     flat: tuple[int, int] | None = None,
     reading: Reading = AUTOMATIC,
     preprocessing: Preprocessing | None = None,
@@ -149,7 +144,7 @@ def from_frame(
     `reading=Reading(label_column="y")` names the labels. Numbers of any dtype are pixels from 0 to 255, or from 0 to 1;
     truth values are 0 and 255. A column of lists of pixels, or of packed pictures, is read as in Parquet (by pyarrow).
     classes, flat, reading, preprocessing, notify   as in `load`; `read_images` reads a frame without labels.
-    Raises   DataError or ArgumentTypeError naming row and column.
+    Raises   DataError or ArgumentTypeError naming row and column; UsageError as `load`.
 
     >>> import pandas
     >>> frame = pandas.DataFrame({"label": [1, 0], "pixel0": [0, 255], "pixel1": [7, 0]})
@@ -158,26 +153,29 @@ def from_frame(
     """
     from fnnet.data.frames import FRAME, naming_arguments, read_frame, with_arguments
 
-    given = reading.transpose
+    said = check_said(classes, flat, reading, preprocessing)
+    names, flat, reading, preprocessing = said
+    given, first = reading.transpose, reading.first_label
     order = order_of(FRAME, [], given, preprocessing and preprocessing.transpose)
     flat = flat if preprocessing else reading.size or flat
     shape = flat and flat[::-1] if order.transpose else flat
     with naming_arguments():
-        classes = check_classes(classes)
+        check_first_index(reading.first_index, "a frame")
         wanted = Wanted(
-            True, shape, reading.label_column, reading.image, order.transpose, names=classes, upright=given is None,
-            resize=preprocessing.resize if preprocessing else reading.size is not None, known=preprocessing is not None,
-            sized=reading.size is not None,
+            True, shape, reading.label_column, reading.image, order.transpose, names=names, first_label=first,
+            upright=given is None, resize=preprocessing.resize if preprocessing else reading.size is not None,
+            known=preprocessing is not None, sized=reading.size is not None,
         )  # fmt: skip
         signed = preprocessing is not None and preprocessing.signed
         content = in_one_range(lambda given: read_frame(frame, wanted._replace(pixel_range=given)), FRAME, signed)
         _check_several(content, FRAME)
-        classes = content.classes or classes
-        check_first_index(reading.first_index, "a frame")
+        check_first_label(content, reading, "a frame")
+        names = content.classes or names
         order = Order(False) if content.by_row and given is None else order
         reading = reading._replace(transpose=order.transpose)
         known = preprocessing and preprocessing._replace(transpose=bool(order.transpose))
-        found = _measured(FRAME, FRAME, content, classes, reading, known, lambda note: None, order.notes)
+        found = _measured(FRAME, FRAME, content, names, reading, known, lambda note: None, order.notes)
+        check_effect(found, flat, None if classes is None else said.classes, first)
     found = found._replace(notes=tuple(map(with_arguments, found.notes)), numbered=not content.classes)
     for note in found.notes:
         notify(note)
@@ -273,7 +271,7 @@ def read_images(
     """
     from fnnet.data.frames import FRAME
 
-    known = PLAIN if preprocessing is None else preprocessing
+    known = check_preprocessing(preprocessing) or PLAIN
     read = images_to_predict(
         path, shape, known, label_column=label_column, image=image, first_index=first_index, transpose=transpose
     )
@@ -312,21 +310,25 @@ def images_to_predict(
     from fnnet.data import formats
     from fnnet.data.frames import FRAME, naming_arguments, read_frame, with_arguments
 
+    shape = check_size("shape", shape)
+    said = Reading(label_column=label_column, image=image, first_index=first_index, transpose=transpose)
+    said = check_reading(said, "")
     where = FRAME if is_frame(path) else path
-    picture = preprocessing.transpose and transpose is None and not is_frame(path) and formats.is_picture(path)
+    picture = preprocessing.transpose and said.transpose is None and not is_frame(path) and formats.is_picture(path)
     names = [Path(os.fsdecode(where)).name]
-    order = order_of(where, names, transpose, preprocessing.transpose, pictures=picture)
+    order = order_of(where, names, said.transpose, preprocessing.transpose, pictures=picture)
     preprocessing = preprocessing._replace(transpose=bool(order.transpose))
     stored = shape[::-1] if preprocessing.transpose else shape
     wanted = Wanted(
-        labelled=False, shape=stored, label_column=label_column, image=image, transpose=preprocessing.transpose,
-        first_index=first_index, resize=preprocessing.resize, known=True, images_alone=True, upright=transpose is None,
+        labelled=False, shape=stored, label_column=said.label_column, image=said.image,
+        transpose=preprocessing.transpose, first_index=said.first_index, resize=preprocessing.resize, known=True,
+        images_alone=True, upright=said.transpose is None,
     )  # fmt: skip
     read = read_frame if is_frame(path) else formats.read
     with naming_arguments() if is_frame(path) else nullcontext():
         signed = preprocessing.signed
         content = in_one_range(lambda given: read(path, wanted._replace(pixel_range=given)), where, signed)
-    if content.by_row and transpose is None:
+    if content.by_row and said.transpose is None:
         order, preprocessing, stored = Order(False), preprocessing._replace(transpose=False), shape
     if content.image_shape != stored:
         problem, expected = "image size does not fit the model", f"{size(stored)}, as the model was trained"

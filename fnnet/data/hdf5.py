@@ -58,9 +58,9 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         arrays = load({name: found[name] for name in read}, file, path, [*labels, *beside])
         arrays |= {name: _enumerated(arrays[name], found[name], name, path) for name in labels}
         names = _names(archive, found, [found[name] for name in chosen.names.values()])
-    flat = wanted.shape
 
-    def part(images: str, labels: str | None) -> Content:
+    def part(images: str, labels: str | None, wanted: Wanted) -> Content:
+        flat = wanted.shape
         if wanted.labelled and labels is None:
             refuse_labels(path, "the groups", images, list(found))
         numbers = arrays[labels] if labels and wanted.labelled else None

@@ -26,7 +26,7 @@ from fnnet.data.libsvm import looks_like_libsvm
 from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath, Packed
 from fnnet.data.ranges import REACHED, SIGNED, UNIT, WHOLE, ranges_in_table, remedy, scaling
-from fnnet.data.reader import BINARY, Content, Format, Wanted, looks_like_netpbm, read_as
+from fnnet.data.reader import BINARY, Content, Format, Wanted, like, looks_like_netpbm, read_as
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
 from fnnet.data.width import width_of
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
@@ -137,7 +137,7 @@ def _with_test(content: Content, path: AnyPath, columns: Columns, wanted: Wanted
     beside = beside.with_stem(f"{beside.stem}-test")
     if isinstance(path, Packed) or beside.suffix.lower() != ".csv" or not beside.is_file():
         return content
-    test = read_as((FORMAT,), beside, wanted._replace(labelled=False))
+    test = read_as((FORMAT,), beside, like(content, wanted)._replace(labelled=False))
     if test.labels is None:
         text = f"{beside}: not used as the test set of {os.fsdecode(path)}: it has no labels"
         return content._replace(notes=(*content.notes, Note("not-used", text)))

@@ -41,7 +41,7 @@ def labels_of(texts: Sequence[str], path: AnyPath, column: str, wanted: Wanted) 
     numbers = [name for name in found if NUMBER.fullmatch(name)]
     called = set(found) <= set(wanted.names)
     plain = all(name == str(place) for place, name in enumerate(wanted.names))
-    if len(numbers) == len(found) and (plain or not called):
+    if len(numbers) == len(found) and (plain or wanted.first_label or not called):  # the first of numbers is given
         return _as_numbers(stripped, path, column, wanted.most_label), ()
     if called:
         classes = tuple(wanted.names)

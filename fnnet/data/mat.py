@@ -81,7 +81,7 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     found, names = by_version(file, path, wanted)
     chosen = choose(list(found), wanted.labelled, path, "the variables")
 
-    def part(images: str, labels: str | None) -> Content:
+    def part(images: str, labels: str | None, wanted: Wanted) -> Content:
         if wanted.labelled and labels is None:
             hdf5.refuse_labels(path, "the variables", images, list(found))
         numbers = found[labels] if labels and wanted.labelled else None

@@ -12,7 +12,7 @@ from fnnet.core.params import Array
 from fnnet.data.csv_lines import check_text
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
-from fnnet.data.reader import Content, Wanted
+from fnnet.data.reader import Content, Wanted, like
 from fnnet.data.roles import IMAGES, LABELS, PARTS, WORD, Role, part_in, role_of
 from fnnet.errors import FnnetError, counted
 from fnnet.files.disk import refuse
@@ -149,16 +149,19 @@ def _wanted(names: Mapping[Role, str], labelled: bool) -> list[Role]:
     return [role for role in wanted if role in names]
 
 
-Part = Callable[[str, str | None], Content]
-"""(name of images, name of their labels if there are any) -> their content."""
+Part = Callable[[str, str | None, Wanted], Content]
+"""(name of images, name of their labels if there are any, what is wanted of them) -> their content."""
 
 
 def assemble(chosen: Chosen, path: AnyPath, wanted: Wanted, part: Part) -> Content:
     """Return the content of the chosen arrays: a training set with its test set, or images alone."""
     images = [role for role in chosen.names if not role.labels]
-    parts = [part(chosen.names[role], chosen.names.get(role._replace(labels=True))) for role in images]
+    parts: list[Content] = []
+    for role in images:
+        given = like(parts[0], wanted) if parts else wanted
+        each = part(chosen.names[role], chosen.names.get(role._replace(labels=True)), given)
+        parts.append(_as_test(parts[0], each, path) if parts else each)
     left_out = chosen.left_out if wanted.labelled else ()
-    parts[1:] = [_as_test(parts[0], each, path) for each in parts[1:]]
     content = _noting(parts[0], path, left_out, "validation takes images of training")
     content = _noting(content, path, chosen.beside, f"{chosen.names[images[0]]} is")
     return content._replace(test=parts[1]) if len(parts) > 1 else content

@@ -18,7 +18,7 @@ from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.label_names import with_test
 from fnnet.data.listing import entries
 from fnnet.data.opened import AGAIN, AnyPath, Opened
-from fnnet.data.reader import Content, Format, Wanted
+from fnnet.data.reader import Content, Format, Wanted, like
 from fnnet.data.roles import beside, part_in, role_of
 from fnnet.data.text_labels import is_text, named, numbered_texts
 from fnnet.errors import counted
@@ -157,7 +157,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         )  # fmt: skip
     content = _labelled(x, images_path, wanted)
     test = beside(images_path, "test", labels=False) if part_in(images_path.stem) == "train" else None
-    return with_test(content, _labelled(read_array(test), test, wanted), test) if test else content
+    return with_test(content, _labelled(read_array(test), test, like(content, wanted)), test) if test else content
 
 
 def _labelled(x: Array, path: Path, wanted: Wanted) -> Content:

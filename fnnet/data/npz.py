@@ -36,7 +36,7 @@ from fnnet.data.named import (
 )
 from fnnet.data.npy import Header, needed, read_header
 from fnnet.data.opened import AnyPath, Opened
-from fnnet.data.reader import Content, Format, Wanted
+from fnnet.data.reader import Content, Format, Wanted, like
 from fnnet.data.roles import Role, beside, part_in, role_of
 from fnnet.data.splits import check_arrays, refuse_array, saying
 from fnnet.data.text_labels import Stored, is_text, named, numbered_texts
@@ -231,7 +231,9 @@ def _read_content(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Conten
 
     arrays = _arrays(file, path, chosen)
     texts = {name: texts_in(arrays[name]) if name in arrays else None for name in names}
-    content = assemble(found[0], path, wanted, lambda name, labels: _part(arrays, name, labels, path, wanted, texts))
+    content = assemble(
+        found[0], path, wanted, lambda name, labels, given: _part(arrays, name, labels, path, given, texts)
+    )
     check_arrays({name: arrays[name] for name in beside}, found[0], len(content.x), path)
     if PIXEL_ORDER not in arrays or arrays[PIXEL_ORDER].tolist() != ROWS_FIRST:
         return with_names(content, texts, path, wanted) if wanted.labelled else content
@@ -309,7 +311,7 @@ def _part(
     if test is None or part_in(Path(os.fsdecode(path)).stem) != "train":
         return content
     with Opened(test) as file:
-        return with_test(content, _read_content(file, test, wanted), test)
+        return with_test(content, _read_content(file, test, like(content, wanted)), test)
 
 
 def _with_labels(

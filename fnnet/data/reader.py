@@ -114,6 +114,11 @@ class Content(NamedTuple):
     one_part: tuple[str, ...] = ()
 
 
+def like(train: Content, wanted: Wanted) -> Wanted:
+    """Return what is wanted of a test set: rows of pixels have the size of training, unless it is one row itself."""
+    return wanted if wanted.shape or 1 in train.image_shape else wanted._replace(shape=train.image_shape)
+
+
 def joined_ink(parts: Sequence[tuple[Array | None, int]]) -> Array | None:
     """Return the kinds of images in parts one after another, each the kinds in it and the number of its images."""
     if all(kinds is None for kinds, _ in parts):
@@ -168,7 +173,7 @@ def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content
         if not found.numbered:
             check_first_index(wanted.first_index, where)
         if not found.pieces:
-            check_size(wanted.sized, where)
+            check_scaling(wanted.sized, where)
         resized = wanted.shape if found.picture and wanted.resize else None
         try:
             content = found.read(file, path, wanted._replace(shape=None) if resized else wanted)
@@ -275,7 +280,7 @@ def check_first_index(first_index: int | None, found: str) -> None:
         raise UsageError("has no effect", where="--first-index", expected=expected, found=found)
 
 
-def check_size(sized: bool, found: str) -> None:
+def check_scaling(sized: bool, found: str) -> None:
     """Raise UsageError if a size to scale pictures to is given where there are none, in the data `found`."""
     if sized:
         expected = "class folders of pictures, or a column of pictures in Parquet, Arrow or a frame"

@@ -6,15 +6,15 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from fnnet.core.checks import check_classes
 from fnnet.core.state import Preprocessing
 from fnnet.data import mnist
+from fnnet.data.arguments import Said, check_effect, check_flag, check_said, check_unread
 from fnnet.data.dataset import BOTH, DIGITS, PLAIN, Dataset, dataset_of
 from fnnet.data.digits import SOURCE, TEST_IMAGES, load_digits
 from fnnet.data.mnist import Notify
 from fnnet.data.preprocess import AUTOMATIC, Reading
 from fnnet.data.reader import SEE, Content
-from fnnet.errors import ArgumentTypeError, DataError, FnnetError
+from fnnet.errors import ArgumentTypeError, DataError, FnnetError, UsageError
 from fnnet.files.disk import refuse
 from fnnet.names import DATA_SETS
 
@@ -23,7 +23,7 @@ def load(
     choice: str = "auto",
     data_dir: str | None = None,
     *,
-    classes: Sequence[str] = DIGITS,
+    classes: Sequence[str] | None = None,
     flat: tuple[int, int] | None = None,
     reading: Reading = AUTOMATIC,
     preprocessing: Preprocessing | None = None,
@@ -34,9 +34,9 @@ def load(
     class folders.
 
     classes  the names of labels 0, 1... in a file of numbers; class folders have names of their own, and so have some
-             files.
+             files. None for ten, called by their labels.
     flat     (height, width) to give to images stored as rows of that many pixels; by default they are squares. With a
-             `preprocessing` that scales pictures, their size.
+             `preprocessing` that scales pictures, their size. No others are read: the command line's --image-size.
     reading  what the user says about the images.
     preprocessing   that of the model or the data set that the images are for; None to find it from `reading` and the
              training images.
@@ -44,16 +44,47 @@ def load(
              names where these are numbers (which is noted if they could be places, too), and else their places, which
              is noted. The columns of one-hot labels are always places.
     notify   called with one line for each download, each place that was skipped and each of the data set's notes.
-    Raises   DataError or StorageError naming file and place.
+    Raises   DataError or StorageError naming file and place; UsageError for an argument that is out of range, has no
+             effect or does not fit the data, naming its option of the command line where this has one.
 
     >>> from fnnet.data import load
     >>> digits = load("digits")
     >>> digits.train.x.shape, digits.test.x.shape, digits.image_shape
     ((1437, 784), (360, 784), (28, 28))
     """
+    said = check_said(classes, flat, reading, preprocessing)
+    found = _load(choice, data_dir, said, check_flag("by_name", by_name), notify)
+    check_effect(found, said.flat, None if by_name or classes is None else said.classes, said.reading.first_label)
+    return found
+
+
+def load_alike(
+    choice: str,
+    data_dir: str | None,
+    *,
+    classes: Sequence[str],
+    flat: tuple[int, int],
+    reading: Reading,
+    preprocessing: Preprocessing,
+    by_name: bool,
+    notify: Notify,
+) -> Dataset:
+    """Load a data set that is to be like another or fit a model; arguments as `load`.
+
+    Its images may be of another size than `flat` and other classes than `classes`: the caller compares them.
+    """
+    return _load(choice, data_dir, check_said(classes, flat, reading, preprocessing), by_name, notify)
+
+
+def _load(choice: str, data_dir: str | None, said: Said, by_name: bool, notify: Notify) -> Dataset:
     if not isinstance(choice, (str, os.PathLike)):
         raise ArgumentTypeError("no data set", expected="a name or a path", found=repr(choice))
-    known = preprocessing or PLAIN
+    if data_dir is not None and not isinstance(data_dir, (str, os.PathLike)):
+        raise ArgumentTypeError("data_dir is not a folder", expected="a path or None", found=repr(data_dir))
+    check_data_dir(choice, data_dir)
+    known = said.preprocessing or PLAIN
+    if choice in DATA_SETS:
+        check_unread(said.reading, str(choice))
     if choice == "digits":
         return _digits(known, notify)
     if choice in ("auto", "mnist"):
@@ -62,7 +93,14 @@ def load(
 
     path = Path(choice)
     check_choice(path, "--data", SEE)
-    return from_path(path, check_classes(classes), flat, reading, preprocessing, notify, by_name)
+    return from_path(path, said, notify, by_name)
+
+
+def check_data_dir(choice: str | Path, data_dir: str | None) -> None:
+    """Raise UsageError if the folder of MNIST is given for another data set."""
+    if data_dir and choice not in ("auto", "mnist"):
+        expected, found = "--data auto or mnist", f"--data {os.fspath(choice)}"
+        raise UsageError("has no effect", where="--data-dir", expected=expected, found=found)
 
 
 def check_choice(choice: str | Path, where: str, fix: str = "") -> None:

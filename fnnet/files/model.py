@@ -14,7 +14,7 @@ from fnnet.core.checks import check_classes
 from fnnet.core.committee import check_committee
 from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Layer, Params, layer_sizes
-from fnnet.core.state import Committee, Model, Preprocessing, frozen
+from fnnet.core.state import Committee, Model, Preprocessing, frozen, unfit
 from fnnet.errors import ModelError, counted
 from fnnet.files import container
 from fnnet.files.container import Kind
@@ -25,7 +25,6 @@ MODEL: Final = Kind("model", 5, 2**20, 1)
 PLAIN: Final = 3
 MEMBERS: Final = 4
 """The versions that one network and the members of a committee need; `signed` pixels need the last."""
-COLOUR: Final = Preprocessing().colour
 ADDED: Final = frozenset({"faint", "resize"})
 """Fields of the preprocessing that version 2 of the format did not have: they are as by default."""
 SIGNED: Final = "signed"
@@ -196,13 +195,6 @@ def _preprocessing(about: Any) -> Preprocessing:
         expected = f"an object of {', '.join(Preprocessing._fields)}"
         raise ModelError("unknown preprocessing", expected=expected, found=repr(about)[:80])
     found = Preprocessing(**about)
-    most, paper, ink, blank = found[:4]
-    whole = all(type(each) is int for each in (*found[:4], found.faint))
-    if not (whole and 1 <= most <= 255 and 0 <= paper <= most and 0 <= ink <= most and 0 <= blank < abs(ink - paper)):
-        expected = "pixel_max from 1 to 255, paper and ink two values up to it, blank less than they differ by"
-        raise ModelError("unknown preprocessing", expected=expected, found=found[:4])
-    flags = all(isinstance(each, bool) for each in (found.transpose, found.resize, found.signed))
-    if not (flags and found.colour == COLOUR and -1 <= found.faint <= 255):
-        expected = f"transpose, resize and signed true or false, colour {COLOUR}, faint from -1 to 255"
-        raise ModelError("unknown preprocessing", expected=expected, found=found[4:])
+    if wrong := unfit(found):
+        raise ModelError("unknown preprocessing", expected=wrong[0], found=wrong[1])
     return found

@@ -18,6 +18,7 @@ from fnnet.data import Dataset
 from fnnet.data.dataset import placed
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import AUTOMATIC, Reading
+from fnnet.data.sets import load_alike
 from fnnet.errors import DataError, UsageError, counted
 
 OF_TRAINING: Final = ("numbered-classes", "numbers-as-names", "transposed", "transpose-name")
@@ -79,7 +80,7 @@ def load_dev_set(
 def _loaded(path: str | os.PathLike[str], dataset: Dataset, reading: Reading, notify: Callable[[str], None]) -> Dataset:
     """Load images as those of a data set are read, without the options that have no meaning for their file."""
     try:
-        found = data.load(
+        found = load_alike(
             os.fsdecode(path), None, classes=dataset.classes, flat=dataset.image_shape, reading=reading,
             preprocessing=dataset.preprocessing, by_name=not dataset.numbered, notify=notify,
         )  # fmt: skip

@@ -11,7 +11,7 @@ from fnnet import data
 from fnnet.core.params import freeze
 from fnnet.data import arrays
 from fnnet.data.roles import Role, beside, role_of
-from fnnet.errors import DataError
+from fnnet.errors import DataError, UsageError
 from tests.tools.samples import missing_parts, npy, write
 
 RNG = np.random.default_rng(5)
@@ -373,13 +373,14 @@ def test_images_of_one_row_or_column_are_rows_of_pixels(sizes, tmp_path):
             ((14, 56), (14, 56), False),
             ((784, 1), (784, 1), False),
             ((1, 784), (1, 784), False),
-            ((20, 20), (28, 28), True),
         ):
             found = data.load(path, flat=flat)
             assert found.image_shape == shape
             assert np.array_equal(found.train.x, x)
             told = [note for note in found.notes if note.code == "rows-of-pixels"]
             assert [note.endswith(f"28x28; --image-size {line} says otherwise") for note in told] == [True] * noted
+        with pytest.raises(UsageError, match="another size; expected 784 pixels, as 28x28 has, found 20x20"):
+            data.load(path, flat=(20, 20))
         assert data.read_images(path, (28, 28)).shape == (12, 784)
 
 

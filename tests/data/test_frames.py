@@ -155,7 +155,7 @@ def test_images_of_a_frame_are_read_as_a_model_was_trained(library):
     with pytest.raises(DataError, match=r"frame: the columns: image size does not fit the model; expected 8x8"):
         data.read_images(frame, (8, 8))
     with pytest.raises(DataError, match="frame: image 1: pixel above the largest"):
-        data.read_images(frame, (28, 28), dark._replace(pixel_max=16))
+        data.read_images(frame, (28, 28), dark._replace(pixel_max=16, paper=16))
 
 
 def kinds_of(frame):

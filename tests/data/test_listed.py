@@ -258,7 +258,7 @@ def test_the_user_says_which_column_is_the_labels(run, tmp_path):
         found, codes = load(tmp_path, reading=data.Reading(label_column=said))
         assert right(found)
         assert codes == ["labels-in-table", "not-used"]
-        assert "column lesion_id and column age" in found.notes[1].text
+        assert "column lesion_id and column age" in found.notes[1]
     for said, message in (
         ("kind", "no such column for --label-column"),
         ("2", "beside image_id, found --label-column 2"),
