@@ -167,7 +167,7 @@ def refuse_first_label(found: str) -> NoReturn:
 
 
 def check_unread(reading: Reading, choice: str) -> None:
-    """Raise UsageError for anything that is said about the images of a data set with a name."""
+    """Raise UsageError for anything that is given about the images of a data set with a name."""
     for name, value, unsaid in zip(Reading._fields, reading, AUTOMATIC, strict=True):
         if value != unsaid:
             where, expected = f"--{name.replace('_', '-')}", "--data PATH"

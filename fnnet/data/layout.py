@@ -264,7 +264,7 @@ def _phrase_hidden(names: Sequence[str]) -> str:
 
 
 def _hidden(folder: Path) -> list[str]:
-    """Return the names of hidden folders, which are no classes, that hold pictures."""
+    """Return the names of hidden folders that hold pictures, as they are not classes."""
     return [path.name for path in list_folder(folder) if path.name[0] == "." and _may_be_a_class(path)]
 
 

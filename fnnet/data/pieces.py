@@ -121,20 +121,20 @@ def unused_part(path: Path, part: str) -> Note:
 
 
 def _alone(here: Path, joins: bool) -> Iterator[Note]:
-    """Yield a note about a file that is read by itself, though others beside it are pieces or have its name but for a
-    number."""
+    """Yield a note about a file that is read by itself, though others beside it are pieces, or have its name except
+    for a number."""
     own = piece_of(here)
     if joins and own:
         return
     count = len(_beside(here, own) if own else _series(here))
     if count > 1:
-        kind = f"one of {count:,} pieces by its name" if own else f"one of {count:,} files named alike but for a number"
-        text = f"{here}: {kind}; the others beside it are not read"
+        kind = "pieces by its name" if own else "files named alike except for a number"
+        text = f"{here}: one of {count:,} {kind}; the others beside it are not read"
         yield Note("one-piece", f"{text}; put their rows into one file if they are one data set")
 
 
 def _series(path: Path) -> list[Path]:
-    """Return the files beside `path` that have its name but for one number, and itself."""
+    """Return the files beside `path` that have its name except for one number, and itself."""
     own = NUMBER.split(path.stem)
     there = [each for each in list_folder(path.parent) if each.suffix == path.suffix] if len(own) > 1 else []
     found = [each for each in there if _differs_in_a_number(NUMBER.split(each.stem), own)]

@@ -57,7 +57,7 @@ def test_a_file_of_a_numbered_series_is_read_alone_and_the_others_are_said(names
     put(tmp_path / f"other{ending}")
     found, notes = noted(first, "one-piece", "pieces")
     assert np.array_equal(found.train.x, X[:20].reshape(20, -1))
-    said = "one of 2 files named alike but for a number; the others beside it are not read; put their rows into one"
+    said = "one of 2 files named alike except for a number; the others beside it are not read; put their rows into one"
     assert [note.startswith(f"{first}: {said}") for note in notes] == [True]
     assert noted(tmp_path / f"other{ending}", "one-piece", "pieces")[1] == []
 
