@@ -14,12 +14,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from io import BufferedReader
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, BinaryIO, Final, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from fnnet.core.params import Array, freeze
 from fnnet.data import bounds
 from fnnet.data.grey import POINTS
 from fnnet.data.notes import Note
-from fnnet.data.opened import AGAIN, AnyPath
+from fnnet.data.opened import AGAIN, AnyPath, Packed
 from fnnet.data.reader import Content, Wanted
 from fnnet.errors import FnnetError
 from fnnet.files.disk import MAX_FILE_BYTES, refuse
@@ -106,6 +107,16 @@ def read_in_child(reader: Reader, file: BufferedReader, path: AnyPath, wanted: W
     Raises   the error of the reader; DataError if the child ends, or needs more memory or time than the file's size
              allows; ImportError if the library is missing.
     """
+    if not isinstance(path, Packed):
+        return _read_open(reader, file, path, wanted)
+    with tempfile.TemporaryFile() as copy:  # a picture in a cell of a frame is no file that a child could get
+        copy.write(path.content)
+        copy.seek(0)
+        return _read_open(reader, copy, path, wanted)
+
+
+def _read_open(reader: Reader, file: BufferedReader | BinaryIO, path: AnyPath, wanted: Wanted) -> Content:
+    """Do as `read_in_child`, for a file of the system."""
     packed = bounds.bytes_on_disk(file.fileno())
     request = {
         "module": reader.module,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from fnnet.data.ids import NAMES as IDS
 from fnnet.data.layout import pictures
-from fnnet.data.roles import part_of
+from fnnet.data.roles import part_in
 from fnnet.names import composed
 
+NUMBER: Final = re.compile("[0-9]+$")
 Named = dict[str, Path]
 """Cells of a column -> the pictures that they name."""
 FILE_NAMES: Final = frozenset({*IDS, "file", "filename", "file_name", "path", "image", "name"})
@@ -42,11 +44,20 @@ class Pictures:
         for first in range(len(pieces) if moved else min(1, len(pieces))):
             name = "/".join(pieces[first:])
             found = self.named.get(name) or self.any_case.get(_lower_ending(name))
-            left = pieces[first - 1] if first else ""
             if found:
-                other = part_of(left) in ("test", "val") and left != self.folder
-                return None if other else found
+                return None if self._is_of_others(pieces[:first]) else found
         return None
+
+    def _is_of_others(self, folders: Sequence[str]) -> bool:
+        """Return True if the last of the folders before a name that says a part says one that is not of training.
+
+        Those up to one that is called as this folder are, on another machine, what lies above it.
+        """
+        for folder in reversed(folders):
+            part = part_in(NUMBER.sub("", folder)) or part_in(folder)
+            if folder == self.folder or part:
+                return folder != self.folder and part != "train"
+        return False
 
     def find_all(self, cells: Iterable[str]) -> Named:
         """Return the pictures that the cells of a column name: by their names or, if these do not show all, by numbers.
@@ -73,18 +84,26 @@ class Pictures:
 def column_of_names(rows: Sequence[Sequence[str]], there: Pictures) -> tuple[int, Named] | None:
     """Return the column with the most names of pictures, each of them once, with these; None if no column has any.
 
-    Numbers are names in a table of two columns, or in one that is called so.
+    Names with the endings of pictures come before others, then those in a column that is called so: the numbers of the
+    rows may be names of pictures, too. Other numbers are names in a table of two columns, or in one that is called so.
     """
     best: tuple[int, Named] | None = None
+    highest = (0, 0, len(rows) // 2)
     for at, name in enumerate(rows[0]):
         cells = [row[at] for row in rows[1:] if at < len(row)]
         found = there.find_all(cells)
         by_number = any(there.find(cell) is None for cell in found)
         if by_number and len(rows[0]) > 2 and name.lower() not in IDS:
             continue  # numbers of the rows, perhaps
-        if len({*found.values()}) > (len(best[1]) if best else len(rows) // 2):
-            best = at, found
+        count = len({*found.values()})
+        rank = (2 * count > len(rows) and _have_endings(found), name.lower() in FILE_NAMES, count)
+        if count > len(rows) // 2 and rank > highest:
+            best, highest = (at, found), rank
     return best
+
+
+def _have_endings(names: Iterable[str]) -> bool:
+    return bool(pictures([Path(name) for name in [*names][:1]]))
 
 
 def column_like_names(rows: Sequence[Sequence[str]]) -> int | None:

@@ -68,21 +68,25 @@ def pieces_of(path: Path) -> list[Path]:
         return [path]
     there = _beside(path, own)
     numbers = {each.number[0] for each in there}
+    twice = next((files for files in there.values() if len(files) > 1), None)
+    if twice:
+        found = " and ".join(each.name for each in twice[:2])
+        refuse("a piece twice", path, "the folder", "one file for each number", found, "keep those of one set there")
     count = own.of or max(numbers) + 1
     missing = [number for number in range(count) if number not in numbers]
     if missing and not own.is_done(path.parent):
         expected, found = f"{counted(count, 'file')} of one part, as the names say", f"{len(numbers):,}"
         refuse("a piece is missing", path, "the folder", expected, found, f"fetch number {missing[0]:05} too")
-    return [*there.values()]
+    return [files[0] for files in there.values()]
 
 
-def _beside(path: Path, own: Piece) -> dict[Piece, Path]:
-    """Return the files that are pieces of the same part, of whatever job."""
-    found: dict[Piece, Path] = {}
+def _beside(path: Path, own: Piece) -> dict[Piece, list[Path]]:
+    """Return the files that are pieces of the same part, of whatever job: hubs call each piece of one differently."""
+    found: dict[Piece, list[Path]] = {}
     for each in list_folder(path.parent):
         other = piece_of(each)
         if other and each.suffix == path.suffix and (other.name, other.of) == (own.name, own.of):
-            found.setdefault(other, each)
+            found.setdefault(other, []).append(each)
     return dict(sorted(found.items(), key=lambda item: (item[0].job, item[0].number)))
 
 

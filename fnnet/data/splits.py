@@ -20,15 +20,19 @@ from fnnet.files.disk import refuse
 MOST: Final = 20
 """Parts or folds at most; more values are something else."""
 SAYS: Final = re.compile(
-    "(?:(?:data)?(?:split|partition|fold)|usage|kfold|set|subset)s?(?:id|idx|index|name|number|no)?"
+    "(?!datasets?$)(?:data|set|imdb|cv|k|oof|crossval|original|sample)*(?:splits?|partitions?|folds?|usage|sets?|subsets?)"
+    "(?:id|ids|idx|index|name|number|num|no|type|label|assignment)?[0-9]?|part|settype"
 )
 """Names of what says the part of each image, in lower case and without separators."""
+INDEX: Final = "(?:masks?|idx|ids?|inds?|index|indexes|indices|flag|locs?|samples|rows)"
 FLAG: Final = re.compile(
-    "(?:is|in)?(?:trn|tst|{})(?:set|split|fold)?(?:mask|idx|ids?|inds?|index|indexes|indices|flag)?".format(
-        "|".join(word for word in PARTS if word.isalpha())
+    "(?:is|in|isin)?{0}?(?:trainval|trn|tst|holdout|{1})(?:set|split|fold)?{0}?|{0}(?:tr|te|va)|(?:tr|te|va){0}".format(
+        INDEX, "|".join(word for word in PARTS if word.isalpha())
     )
 )
 """Names of what says which images are of one part."""
+OTHERS: Final = {"trn": "train", "tst": "test", "holdout": "test", "eval": "val", "evaluation": "val"}
+"""Further names of parts, which classes hardly have all."""
 EITHER: Final = re.compile(f"{SAYS.pattern}|{FLAG.pattern}")
 PUBLIC: Final = re.compile("public|private")
 """Kaggle's two halves of a test set."""
@@ -56,7 +60,8 @@ def part_called(text: str) -> str:
     >>> part_called("PublicTest"), part_called("dev"), part_called("cat")
     ('test', 'val', '')
     """
-    return part_of(PUBLIC.sub("", text.lower().strip()))
+    plainly = text.lower().strip()
+    return OTHERS.get(plainly) or part_of(PUBLIC.sub("", plainly))
 
 
 def part_named(value: object) -> object:

@@ -588,6 +588,25 @@ def test_pieces_that_a_job_writes_are_read_together(names, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "names",
+    [
+        ("train-00000-of-00001-aaaa", "train-00000-of-00001-bbbb"), ("train-00000-of-00001", "train-00000-of-00001-bb"),
+        ("part-0", "part-00000"), ("0000", "00000"),
+    ],
+)  # fmt: skip
+def test_two_files_that_are_one_piece_are_refused(names, tmp_path):
+    """Neither is read in place of the other, as the files of an older set may lie beside those of a newer one."""
+    (tmp_path / "train").mkdir()
+    for name in names:
+        write(tmp_path / "train" / f"{name}.parquet", parquet(table()))
+    for name in names:
+        refused(
+            tmp_path / "train" / f"{name}.parquet",
+            f"the folder: a piece twice; expected one file for each number, found ({names[0]}|{names[1]}).parquet and ",
+        )
+
+
+@pytest.mark.parametrize(
     "names", [SPARK, ["part-00000", "part-00001"], ["train-00000-of-00002", "train-00001-of-00002"]]
 )
 @pytest.mark.parametrize("ending", ["", ".csv", ".csv.gz", ".svm"])

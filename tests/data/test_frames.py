@@ -1,5 +1,6 @@
 """Data sets of frames: read as the CSV file that the frame writes, or refused with row and column."""
 
+import io
 import sys
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as with_settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from fnnet import data
 from fnnet.data import frames
@@ -304,3 +306,15 @@ def test_labels_of_images_to_predict_are_not_read():
         frame = pd.DataFrame({f"pixel{i}": x[:, i] for i in range(784)}).assign(label=labels)
         for each in (frame, pl.from_pandas(frame)):
             assert np.array_equal(data.read_images(each, (28, 28)), x)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_packed_tiff_in_a_frame_is_read(library, tmp_path):
+    """By a child process, which gets a file."""
+    drawn = np.zeros((8, 8), np.uint8)
+    drawn[2:6, 3:5] = 255
+    content = io.BytesIO()
+    Image.fromarray(drawn).save(content, "TIFF")
+    columns = {"image": [content.getvalue()] * 4, "label": [0, 1, 0, 1]}
+    frame = pd.DataFrame(columns) if library == "pandas" else pl.DataFrame(columns)
+    assert np.array_equal(data.from_frame(frame).train.x, np.repeat(drawn.reshape(1, -1), 4, axis=0))

@@ -209,6 +209,10 @@ def test_absolute_paths_and_paths_without_a_header(tmp_path):
     ("name", "header", "message"),
     [
         ("test/img_{}.png", "a,b", "found 'test/img_23.png', which is the name of none"),
+        ("test/images/img_{}.png", "a,b", "found 'test/images/img_23.png', which is the name of none"),
+        ("/x/mnist_test/img_{}.png", "a,b", "found '/x/mnist_test/img_23.png', which is the name of none"),
+        ("train/test1/img_{}.png", "a,b", "found 'train/test1/img_23.png', which is the name of none"),
+        ("t10k-images/img_{}.png", "a,b", "found 't10k-images/img_23.png', which is the name of none"),
         ("img_{}.jpg", "a,b", "found 'img_23.jpg', which is the name of none"),
         ("{}", "id,b", "found '23', which is the name of none"),
     ],
@@ -313,3 +317,19 @@ def test_a_table_may_be_packed(tmp_path):
 def test_a_table_alone_is_named_by_itself(tmp_path):
     table(tmp_path / "labels.csv", rows())
     refused(tmp_path, "no data set; .* labels.csv; name the file: --data .*labels.csv")
+
+
+@pytest.mark.parametrize("name", ["{}.png", "{}"])
+@pytest.mark.parametrize("header", [",file,label", "id,file,label", "number,file,label"])
+def test_the_numbers_of_the_rows_are_no_names_where_there_are_others(name, header, tmp_path):
+    """Numbers that pandas writes before each row are names of pictures called 0.png, 1.png, too."""
+    put(tmp_path, "img", "{}.png")
+    lines = [(str(number), *row) for number, row in enumerate(rows(name))]
+    table(tmp_path / "labels.csv", lines, header)
+    if name == "{}" and header.startswith("id"):
+        found, _ = load(tmp_path)
+        assert not right(found), "id is called so as well, and comes first"
+        return
+    found, codes = load(tmp_path)
+    assert right(found)
+    assert codes[0] == "labels-in-table"

@@ -261,3 +261,27 @@ def test_names_of_parts():
         assert splits.says_parts(name)
     for name in ("id", "width", "settings", "dataset", "training_time", "latest", "folder"):
         assert not splits.says_parts(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "idx_test", "idxTrain", "mask_train", "ids_test", "ind_test", "idx_tr", "tr_idx", "trainval_idx", "test_loc",
+        "train_samples", "is_in_train", "cv_fold", "fold_ids", "fold_assignment", "crossval_fold", "split_type",
+        "split1", "set_type", "imdb_set", "part", "is_holdout", "oof_fold", "original_split",
+    ],
+)  # fmt: skip
+def test_further_names_of_what_says_parts(name, tmp_path):
+    assert splits.says_parts(name)
+    path = saved("npz", tmp_path / "a.npz", data=X, labels=Y, **{name: np.arange(30) % 2})
+    refused(path, f"{name}: images of several parts in one set")
+
+
+@pytest.mark.parametrize("name", ["dataset", "datasets", "offset", "id", "ids", "rows", "settings", "trees", "latest"])
+def test_names_that_say_something_else(name):
+    assert not splits.says_parts(name)
+
+
+def test_further_words_for_parts():
+    words = {"trn": "train", "tst": "test", "holdout": "test", " Evaluation ": "val", "eval": "val", "cat": ""}
+    assert {word: splits.part_called(word) for word in words} == words

@@ -388,6 +388,7 @@ THROUGH = {
 }
 """Functions whose faults show through another operation, which is tested."""
 ELSEWHERE = {
+    "state.unfit": "tests/data/test_arguments.py",
     "plan.plain_values": "tests/training/test_session.py",
     "plan.note_of_schedule": "tests/training/test_session.py",
     "plan.check_recipe": "tests/training/test_session.py",
