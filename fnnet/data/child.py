@@ -109,7 +109,7 @@ def read_in_child(reader: Reader, file: BufferedReader, path: AnyPath, wanted: W
     """
     if not isinstance(path, Packed):
         return _read_open(reader, file, path, wanted)
-    with tempfile.TemporaryFile() as copy:  # a picture in a cell of a frame is no file that a child could get
+    with tempfile.TemporaryFile() as copy:  # the child gets a file, which a cell of a frame is not
         copy.write(path.content)
         copy.seek(0)
         return _read_open(reader, copy, path, wanted)
