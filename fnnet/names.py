@@ -28,6 +28,15 @@ PIXEL_NAMES: Final = (
 """Names of columns, in lower case, that only pixels have."""
 
 
+def names_of_labels(first: int, count: int) -> tuple[str, ...]:
+    """Return what classes are called whose labels are numbers from `first` on.
+
+    >>> names_of_labels(1, 3)
+    ('1', '2', '3')
+    """
+    return tuple(map(str, range(first, first + count)))
+
+
 def composed(name: str) -> str:
     """Return a name in Unicode's form C: systems write an accent into its letter, or behind it.
 

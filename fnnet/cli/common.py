@@ -15,7 +15,7 @@ from fnnet.cli.bars import compiling_bar
 from fnnet.cli.options import reading_of
 from fnnet.cli.streams import echo, out, print_aside
 from fnnet.errors import UsageError, one_line
-from fnnet.names import DATA_SETS
+from fnnet.names import DATA_SETS, names_of_labels
 
 if TYPE_CHECKING:
     from fnnet.apps.report.screen import Console
@@ -141,7 +141,7 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
     if names and count not in (None, len(names)):
         raise UsageError("number of classes differs", where="--classes", expected=len(names), found=count)
     first, wanted, where = reading.first_label, options.get("image_size"), (options["data_choice"], options["data_dir"])
-    said = names or (tuple(map(str, range(first, first + count))) if count else None)
+    said = names or (names_of_labels(first, count) if count else None)
     if model is None:
         return data.load(*where, classes=said, flat=wanted, reading=reading, notify=notify)
     dataset = load_alike(

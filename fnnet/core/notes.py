@@ -22,11 +22,14 @@ HERE: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
 LIGHT: Final = 128
 """Pixels that are not whole are noted from here on: measurements of other things are often less, pictures seldom."""
 
-turns: Iterator[bool] = itertools.chain(itertools.repeat(True, FIRST), itertools.cycle([False] * (EVERY - 1) + [True]))
+
+def _turns() -> Iterator[bool]:
+    return itertools.chain(itertools.repeat(True, FIRST), itertools.cycle([False] * (EVERY - 1) + [True]))
+
+
+turns = _turns()
 """True where the next array is to be looked at, False after the note; asking takes 50 ns and enters no frame."""
-turns_of_bytes: Iterator[bool] = itertools.chain(
-    itertools.repeat(True, FIRST), itertools.cycle([False] * (EVERY - 1) + [True])
-)
+turns_of_bytes = _turns()
 """The same for arrays of bytes."""
 
 

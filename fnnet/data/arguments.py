@@ -17,6 +17,7 @@ from fnnet.data.preprocess import AUTOMATIC, Ink, Reading
 from fnnet.data.reader import Content
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.limits import MAX_CLASSES, MAX_SIZE
+from fnnet.names import names_of_labels
 
 INKS: Final[tuple[str, ...]] = get_args(Ink)
 SIDES: Final = ("height", "width")
@@ -115,13 +116,9 @@ class Said(NamedTuple):
 def check_said(classes: Sequence[str] | None, flat: Any, reading: Reading, preprocessing: Preprocessing | None) -> Said:
     """Return the arguments, checked; classes that are not given are called by ten labels from the first on."""
     reading = check_reading(reading)
-    names = _numbers(reading.first_label, len(DIGITS)) if classes is None else check_classes(classes)
+    names = names_of_labels(reading.first_label, len(DIGITS)) if classes is None else check_classes(classes)
     size = None if flat is None else check_size("flat", flat)
     return Said(names, size, reading, check_preprocessing(preprocessing))
-
-
-def _numbers(first: int, count: int) -> tuple[str, ...]:
-    return tuple(map(str, range(first, first + count)))
 
 
 def check_effect(found: Dataset, flat: tuple[int, int] | None, classes: tuple[str, ...] | None, first: int) -> None:
@@ -136,7 +133,7 @@ def check_effect(found: Dataset, flat: tuple[int, int] | None, classes: tuple[st
         given, fix = f"{flat[0]}x{flat[1]}", "give the size that the images have"
         raise UsageError("images have another size", where="--image-size", expected=expected, found=given, fix=fix)
     if classes is not None and found.classes != classes:
-        if classes != _numbers(first, len(classes)):
+        if classes != names_of_labels(first, len(classes)):
             expected = f"{', '.join(found.classes[:SHOWN])}, as the data names them"
             raise UsageError("names differ", where="--class-names", expected=expected, found=", ".join(classes[:SHOWN]))
         check_number(found, len(classes))

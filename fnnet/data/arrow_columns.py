@@ -27,7 +27,7 @@ from fnnet.data.opened import AnyPath, Packed
 from fnnet.data.order import turned_pictures
 from fnnet.data.preprocess import SAMPLE, spread
 from fnnet.data.ranges import LEVELS, ranges_in_table, scaled_notes
-from fnnet.data.reader import Content, Wanted, check_columns, check_scaling
+from fnnet.data.reader import Content, Wanted, check_columns, check_scaling, scale_alike
 from fnnet.data.roles import LABEL_COLUMNS, role_of
 from fnnet.files.disk import refuse, show_bytes
 from fnnet.limits import MAX_CLASSES
@@ -318,9 +318,8 @@ class Images:
         # The number of rows to come is not known: of each batch some are looked at, fewer and fewer.
         rows = spread(np.arange(len(packed)), source.wanted.labelled * SAMPLE // (1 + len(self.looked_at)))
         self.looked_at.append(first - 1 + rows)
-        wanted, fix = source.wanted, ""
-        if wanted.labelled:
-            fix = f"scale the images alike, or {'train a model with' if wanted.known else 'set'} --size"
+        wanted = source.wanted
+        fix = scale_alike(wanted.known) if wanted.labelled else ""
         resize = wanted.resize and wanted.shape is not None
         at = frozenset(rows.tolist())
         return read_pictures(packed, shape, at, resize=resize, fix=fix, pixel_range=wanted.pixel_range)

@@ -32,6 +32,7 @@ from fnnet.data.roles import part_of
 from fnnet.errors import StorageError, UsageError
 from fnnet.files.disk import write_file, write_pieces
 from fnnet.limits import MAX_CLASSES
+from fnnet.names import names_of_labels
 
 ROWS: Final = 256
 """Rows of a table that are written at a time."""
@@ -140,7 +141,7 @@ def _longest(examples: Examples) -> int:
 def _not_held(form: str, dataset: Dataset) -> Iterator[Note]:
     """Yield a note of each thing that what is written does not say, with the option to read it with."""
     classes = dataset.classes
-    numbers = tuple(map(str, range(len(classes))))
+    numbers = names_of_labels(0, len(classes))
     if form in ("csv", "idx") and (classes != numbers or len(classes) != 10):
         named = classes != numbers
         names = ",".join(classes)

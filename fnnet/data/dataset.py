@@ -20,6 +20,7 @@ from fnnet.data.reader import Content
 from fnnet.data.unlike import dim_in, few_of_other_ink, other_ink
 from fnnet.errors import ArgumentTypeError, UsageError, counted
 from fnnet.files.disk import refuse
+from fnnet.names import names_of_labels
 
 DIGITS: Final = tuple("0123456789")
 PLAIN: Final = Preprocessing()
@@ -138,7 +139,7 @@ def placed(classes: tuple[str, ...], source: str, first: int) -> list[Note]:
 
 
 def _plain(classes: tuple[str, ...], first: int) -> bool:
-    return classes == tuple(map(str, range(first, first + len(classes))))
+    return classes == names_of_labels(first, len(classes))
 
 
 def _doubtful(labels: set[int], classes: tuple[str, ...], source: str) -> list[Note]:

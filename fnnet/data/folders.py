@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,19 @@ from fnnet.errors import FnnetError
 from fnnet.files.disk import refuse
 
 
+class How(NamedTuple):
+    """How pictures are read; fields as arguments of `read_pictures`.
+
+    training   True if they are trained on: some are then looked at.
+    """
+
+    shape: tuple[int, int] | None
+    resize: bool
+    fix: str
+    training: bool = True
+    pixel_range: str = ""
+
+
 def read_class_folders(
     folder: Path,
     size: tuple[int, int] | None = None,
@@ -41,34 +55,29 @@ def read_class_folders(
     label_column   as `find_listed` takes it.
     """
     listed = find_listed(folder, label_column)
+    how = How(size, size is not None, fix)
     if listed:
-        read = partial(_read_files, listed.files, listed.labels, str(listed.table), size, True, size is not None, fix)
-        content = in_one_range(read, folder, signed)
+        content = in_one_range(
+            lambda found: _read_files(listed.files, listed.labels, str(listed.table), how._replace(pixel_range=found)),
+            folder, signed,
+        )  # fmt: skip
         return content._replace(notes=(*listed.notes, *content.notes)), listed.classes
     check_columns(label_column, False, f"the folder {folder}")
     layout = find_layout(folder)
-    return in_one_range(lambda found: _read_layout(layout, size, fix, found), folder, signed), layout.classes
+    return in_one_range(partial(_read_layout, layout, how), folder, signed), layout.classes
 
 
-def _read_layout(layout: Layout, size: tuple[int, int] | None, fix: str, pixel_range: str) -> Content:
-    classes, resize = layout.classes, size is not None
-    content = _read_classes(layout.train, classes, size, True, resize, fix, pixel_range)
+def _read_layout(layout: Layout, how: How, pixel_range: str) -> Content:
+    how = how._replace(pixel_range=pixel_range)
+    content = _read_classes(layout.train, layout.classes, how)
     content = content._replace(notes=(*layout.notes, *content.notes))
     if layout.test is None:
         return content
-    test = _read_classes(layout.test, classes, content.image_shape, False, resize, fix, pixel_range)
+    test = _read_classes(layout.test, layout.classes, how._replace(shape=content.image_shape, training=False))
     return content._replace(test=test)
 
 
-def _read_classes(
-    folder: Path,
-    classes: tuple[str, ...],
-    shape: tuple[int, int] | None,
-    training: bool,
-    resize: bool,
-    fix: str,
-    pixel_range: str,
-) -> Content:
+def _read_classes(folder: Path, classes: tuple[str, ...], how: How) -> Content:
     readable, names = formats.picture_suffixes(), formats.picture_names()
     pictures: list[Path] = []
     labels: list[int] = []
@@ -95,28 +104,18 @@ def _read_classes(
     notes = [Note("not-used", f"{folder}: not used: folders in class folders: {shown(deeper)}")] if deeper else []
     if unused:
         notes.append(Note("not-used", f"{folder}: not used: {shown(unused)}, no files with the name of a picture"))
-    content = _read_files(pictures, np.array(labels), str(folder), shape, training, resize, fix, pixel_range)
+    content = _read_files(pictures, np.array(labels), str(folder), how)
     return content._replace(notes=(*notes, *content.notes))
 
 
-def _read_files(
-    pictures: Sequence[Path],
-    labels: Array,
-    where: str,
-    shape: tuple[int, int] | None,
-    training: bool,
-    resize: bool,
-    fix: str,
-    pixel_range: str,
-) -> Content:
+def _read_files(pictures: Sequence[Path], labels: Array, where: str, how: How) -> Content:
     """Return pictures with their labels.
 
     where   the folder or the table that gives the labels.
     """
-    looked_at = spread(np.arange(len(pictures))) if training else np.arange(0)
-    read = read_pictures(
-        pictures, shape, frozenset(looked_at.tolist()), resize=resize, fix=fix, pixel_range=pixel_range
-    )
+    looked_at = spread(np.arange(len(pictures))) if how.training else np.arange(0)
+    at = frozenset(looked_at.tolist())
+    read = read_pictures(pictures, how.shape, at, resize=how.resize, fix=how.fix, pixel_range=how.pixel_range)
     notes = [*opacity_notes(read.ink), *colour_notes_of(read, looked_at, labels, where)]
     notes += scaled_notes(read.pixel_ranges, where)
     return Content(

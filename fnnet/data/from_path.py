@@ -33,7 +33,16 @@ from fnnet.data.order import Order, exchange, order_of
 from fnnet.data.payload import GZIP, looks_like_idx
 from fnnet.data.preprocess import ABOVE, AUTOMATIC, Reading
 from fnnet.data.ranges import INSIDE, SIGNED, WHOLE, all_scaled, in_one_range
-from fnnet.data.reader import Content, Wanted, check_columns, check_first_index, check_scaling, read_as, size
+from fnnet.data.reader import (
+    Content,
+    Wanted,
+    check_columns,
+    check_first_index,
+    check_scaling,
+    read_as,
+    scale_alike,
+    size,
+)
 from fnnet.data.unlike import unlike_training
 from fnnet.errors import DataError
 from fnnet.files.disk import read_head, refuse
@@ -78,7 +87,7 @@ def from_path(path: Path, said: Said, notify: Notify, by_name: bool) -> Dataset:
         check_columns(reading.label_column if found else None, reading.image, f"the folder {path}")
         size = (flat if known.resize else None) if known else reading.size
         stored = size and size[::-1] if transposed else size
-        fix = f"scale the images alike, or {'train a model with' if known else 'set'} --size"
+        fix = scale_alike(known is not None)
         if found:
             content = in_one_range(lambda _: read_idx_folder(path, found), path, signed)
         else:

@@ -21,7 +21,7 @@ from fnnet.data.named import Chosen, assemble, named_so, texts_in, with_names, w
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Format, Wanted
 from fnnet.data.splits import check_arrays, refuse_array, saying
-from fnnet.data.text_labels import is_text, named, numbered_texts
+from fnnet.data.text_labels import named, numbered_texts
 from fnnet.files.disk import refuse
 
 FILTERS: Final = {
@@ -64,9 +64,7 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         if wanted.labelled and labels is None:
             refuse_labels(path, "the groups", images, list(found))
         numbers = arrays[labels] if labels and wanted.labelled else None
-        classes: tuple[str, ...] = ()
-        if labels and is_text(numbers):
-            numbers, classes = numbered_texts(arrays[labels], path, labels, wanted, names)
+        numbers, classes = numbered_texts(numbers, path, labels or "", wanted, names)
         x = arrays[images] if wanted.labelled else one_image(arrays[images], flat, path, images)
         place, given = labels or "", wanted.pixel_range
         return named(as_content(x, numbers, path, images, flat, labels_name=place, pixel_range=given), classes)

@@ -17,7 +17,7 @@ from fnnet.data.listing import natural
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Wanted
 from fnnet.files.disk import refuse
-from fnnet.names import composed
+from fnnet.names import composed, names_of_labels
 
 MISSING: Final = frozenset({
     "", "?", "#N/A N/A", "#N/A", "N/A", "n/a", "NA", "<NA>", "#NA", "NULL", "null", "NaN", "-NaN", "nan", "-nan",
@@ -40,7 +40,7 @@ def labels_of(texts: Sequence[str], path: AnyPath, column: str, wanted: Wanted) 
     found = dict.fromkeys(stripped)
     numbers = [name for name in found if NUMBER.fullmatch(name)]
     called = set(found) <= set(wanted.names)
-    plain = all(name == str(place) for place, name in enumerate(wanted.names))
+    plain = tuple(wanted.names) == names_of_labels(0, len(wanted.names))
     if len(numbers) == len(found) and (plain or wanted.first_label or not called):  # the first of numbers is given
         return _as_numbers(stripped, path, column, wanted.most_label), ()
     if called:

@@ -109,7 +109,7 @@ def _have_endings(names: Iterable[str]) -> bool:
 def column_like_names(rows: Sequence[Sequence[str]]) -> int | None:
     """Return the first column of paths with endings of pictures, or that is called as one of names; None without."""
     columns = range(len(rows[0]))
-    ending = [at for at in columns if pictures([Path(row[at]) for row in rows[1:2] if at < len(row)])]
+    ending = [at for at in columns if _have_endings(row[at] for row in rows[1:2] if at < len(row))]
     called = [at for at in columns if rows[0][at].lower() in FILE_NAMES]
     return next(iter((*ending, *called)), None)
 

@@ -38,7 +38,7 @@ from fnnet.data.order import exchange
 from fnnet.data.reader import MISFIT, Content, Format, Wanted, size
 from fnnet.data.roles import role_of
 from fnnet.data.splits import check_arrays, saying, says_parts
-from fnnet.data.text_labels import is_text, named, numbered_texts
+from fnnet.data.text_labels import named, numbered_texts
 from fnnet.files.disk import refuse
 from fnnet.limits import MAX_CLASSES
 from fnnet.names import composed
@@ -85,9 +85,7 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         if wanted.labelled and labels is None:
             hdf5.refuse_labels(path, "the variables", images, list(found))
         numbers = found[labels] if labels and wanted.labelled else None
-        classes: tuple[str, ...] = ()
-        if labels and is_text(numbers):
-            numbers, classes = numbered_texts(found[labels], path, labels, wanted, names)
+        numbers, classes = numbered_texts(numbers, path, labels or "", wanted, names)
         return named(_part(found[images], numbers, images, labels or "", path, wanted), classes)
 
     content = assemble(chosen, path, wanted, part)

@@ -16,7 +16,7 @@ from fnnet.data.reader import Content, Wanted, like
 from fnnet.data.roles import IMAGES, LABELS, PARTS, WORD, Role, part_in, role_of
 from fnnet.errors import FnnetError, counted
 from fnnet.files.disk import refuse
-from fnnet.names import composed
+from fnnet.names import composed, names_of_labels
 
 COORDINATES: Final = ("x", "y")
 """Names that are of images and labels, unless they are of the coordinates along the axes of other images."""
@@ -261,6 +261,6 @@ def _why_not(texts: Sequence[str] | None, content: Content, wanted: Wanted) -> s
         by_first = f"; say {_first_label(starts, names)}" if needed - starts == len(names) else ""
         return some + by_first
     given = wanted.names
-    if {*names} <= {*given} or (not wanted.known and given == tuple(map(str, range(len(given))))):
+    if {*names} <= {*given} or (not wanted.known and given == names_of_labels(0, len(given))):
         return ""
     return "the classes of the model are called otherwise" if wanted.known else "the names that are given count"

@@ -20,7 +20,7 @@ from fnnet.data.listing import entries
 from fnnet.data.opened import AGAIN, AnyPath, Opened
 from fnnet.data.reader import Content, Format, Wanted, like
 from fnnet.data.roles import beside, part_in, role_of
-from fnnet.data.text_labels import is_text, named, numbered_texts
+from fnnet.data.text_labels import named, numbered_texts
 from fnnet.errors import counted
 from fnnet.files.disk import refuse, show_bytes
 
@@ -167,11 +167,8 @@ def _labelled(x: Array, path: Path, wanted: Wanted) -> Content:
         packed = next((each.name for each in entries(path.parent) if _is_packed_labels(each)), "")
         fix = f"unpack {packed}" if packed else "put the labels there"
         refuse("no labels", path, "the folder", expected, packed or "none", fix)
-    at, known = str(labels), read_array(labels, words=True)
-    classes: tuple[str, ...] = ()
-    if is_text(known):
-        known, classes = numbered_texts(known, labels, labels.stem, wanted, {})
-    content = as_content(x, known, path, path.stem, wanted.shape, at, labels.stem, wanted.pixel_range)
+    known, classes = numbered_texts(read_array(labels, words=True), labels, labels.stem, wanted, {})
+    content = as_content(x, known, path, path.stem, wanted.shape, str(labels), labels.stem, wanted.pixel_range)
     return named(content, classes)
 
 

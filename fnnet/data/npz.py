@@ -39,7 +39,7 @@ from fnnet.data.opened import AnyPath, Opened
 from fnnet.data.reader import Content, Format, Wanted, like
 from fnnet.data.roles import Role, beside, part_in, role_of
 from fnnet.data.splits import check_arrays, refuse_array, saying
-from fnnet.data.text_labels import Stored, is_text, named, numbered_texts
+from fnnet.data.text_labels import Stored, named, numbered_texts
 from fnnet.data.unpacked import ZIP, packs_text
 from fnnet.errors import DataError, FnnetError, UsageError, counted
 from fnnet.files.disk import refuse, show_bytes
@@ -321,10 +321,8 @@ def _with_labels(
 
     at   the file of the labels, if it is another.
     """
-    classes: tuple[str, ...] = ()
-    if is_text(values):
-        values, classes = numbered_texts(values, at or path, labels, wanted, texts)
-    return named(as_content(x, values, path, name, wanted.shape, at, labels, wanted.pixel_range), classes)
+    numbers, classes = numbered_texts(values, at or path, labels, wanted, texts)
+    return named(as_content(x, numbers, path, name, wanted.shape, at, labels, wanted.pixel_range), classes)
 
 
 def _recognise(head: bytes, path: AnyPath) -> bool:

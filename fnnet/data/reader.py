@@ -287,6 +287,11 @@ def check_scaling(sized: bool, found: str) -> None:
         raise UsageError("has no effect", where="--size", expected=expected, found=found)
 
 
+def scale_alike(known: bool) -> str:
+    """Return what to do with pictures of several sizes; `known` for a model that does not scale them."""
+    return f"scale the images alike, or {'train a model with' if known else 'set'} --size"
+
+
 def listed(names: Sequence[str]) -> str:
     """Return names as a phrase: "IDX, NPZ or PNG"."""
     *others, last = names

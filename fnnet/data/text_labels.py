@@ -11,6 +11,7 @@ from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Wanted
 from fnnet.errors import DataError
 from fnnet.files.disk import refuse
+from fnnet.names import names_of_labels
 
 FIX: Final = "store whole numbers from 0, or one name for each image"
 AS_TEXT: Final = "store the names as text, in UTF-8"
@@ -18,20 +19,19 @@ Stored = Mapping[str, "Sequence[str] | None"]
 """The name of each array of names of classes -> what it holds; None if it is something else."""
 
 
-def is_text(values: Array | None) -> bool:
-    """Return True for an array of text."""
-    return values is not None and values.dtype.kind in "USO"
-
-
 def numbered_texts(
-    values: Array, path: AnyPath, name: str, wanted: Wanted, stored: Stored
-) -> tuple[Array, tuple[str, ...]]:
+    values: Array | None, path: AnyPath, name: str, wanted: Wanted, stored: Stored
+) -> tuple[Array | None, tuple[str, ...]]:
     """Return labels that are text as numbers, int64 (n,), and the names of their classes, as `labels_of` does.
+
+    Other labels are what they are, and have no names; None for none.
 
     stored   names of classes that the file holds: if these are what the labels are called, their order is kept, unless
              the user or a model has another.
-    Raises   DataError for anything but one text for each image.
+    Raises   DataError for text that is not one for each image.
     """
+    if values is None or values.dtype.kind not in "USO":
+        return values, ()
     texts = _texts(values, path, name)
     try:
         return labels_of(texts, path, name, in_stored_order(wanted, stored))
@@ -42,7 +42,7 @@ def numbered_texts(
 
 def in_stored_order(wanted: Wanted, stored: Stored) -> Wanted:
     """Return what is wanted with the names of classes that the file holds, unless the user or a model gives some."""
-    plain = all(name == str(place) for place, name in enumerate(wanted.names))
+    plain = tuple(wanted.names) == names_of_labels(0, len(wanted.names))
     first = next((texts for texts in stored.values() if texts and len({*texts}) == len(texts)), None)
     return wanted._replace(names=tuple(first)) if plain and not wanted.known and first else wanted
 
