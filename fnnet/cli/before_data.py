@@ -11,6 +11,7 @@ from fnnet.cli.common import check_count
 from fnnet.cli.mismatch import naming_options
 from fnnet.core.state import Model
 from fnnet.data import DIGITS, PLAIN
+from fnnet.data.arguments import ink_of
 from fnnet.data.sets import check_choice
 from fnnet.errors import FnnetError, UsageError
 from fnnet.files.model import load_model
@@ -34,7 +35,7 @@ def start_of(options: Mapping[str, Any]) -> Model | None:
     if model is None:
         return None
     known, shape = model.preprocessing, _shown(model.image_shape)
-    ink = "dark" if known.ink < known.paper else "light"
+    ink = ink_of(known)
     size, image_size = options["size"], options["image_size"]
     for option, expected, found, differs in (
         ("--pixel-max", known.pixel_max, options["pixel_max"], options["pixel_max"] not in (None, known.pixel_max)),

@@ -114,11 +114,44 @@ class Said(NamedTuple):
 
 
 def check_said(classes: Sequence[str] | None, flat: Any, reading: Reading, preprocessing: Preprocessing | None) -> Said:
-    """Return the arguments, checked; classes that are not given are called by ten labels from the first on."""
+    """Return the arguments, checked; classes that are not given are called by ten labels from the first on.
+
+    A size of pictures is `flat`, if that is not given, for a preprocessing that scales them.
+    """
     reading = check_reading(reading)
     names = names_of_labels(reading.first_label, len(DIGITS)) if classes is None else check_classes(classes)
-    size = None if flat is None else check_size("flat", flat)
-    return Said(names, size, reading, check_preprocessing(preprocessing))
+    size, known = None if flat is None else check_size("flat", flat), check_preprocessing(preprocessing)
+    if known is not None:
+        _check_agrees(reading, known, size)
+        size = size or reading.size
+    return Said(names, size, reading, known)
+
+
+def ink_of(preprocessing: Preprocessing) -> str:
+    """Return the ink of images that are read so, as `Reading` has it.
+
+    >>> ink_of(Preprocessing(paper=255, ink=0))
+    'dark'
+    """
+    return "dark" if preprocessing.ink < preprocessing.paper else "light"
+
+
+def _check_agrees(reading: Reading, known: Preprocessing, flat: tuple[int, int] | None) -> None:
+    """Raise UsageError for what a reading says otherwise than the preprocessing that decides it.
+
+    That the files store images column by column is said of them alone.
+    flat   (height, width) of pictures for a preprocessing that scales them.
+    """
+    ink, pixel_max, size = ink_of(known), reading.pixel_max, reading.size
+    scaled = flat or size if known.resize else None
+    for field, expected, found, differs in (
+        ("pixel_max", known.pixel_max, pixel_max, pixel_max not in (None, known.pixel_max)),
+        ("ink", repr(ink), repr(reading.ink), reading.ink not in ("auto", ink)),
+        ("size", scaled, size, size is not None and size != scaled),
+    ):
+        if differs:
+            where, fix = f"Reading.{field}", "leave it out, or give no preprocessing"
+            raise UsageError("contradicts preprocessing", where=where, expected=f"{expected}", found=found, fix=fix)
 
 
 def check_effect(found: Dataset, flat: tuple[int, int] | None, classes: tuple[str, ...] | None, first: int) -> None:

@@ -38,8 +38,8 @@ def load(
     flat     (height, width) to give to images stored as rows of that many pixels; by default they are squares. With a
              `preprocessing` that scales pictures, their size. No others are read: the command line's --image-size.
     reading  what the user says about the images.
-    preprocessing   that of the model or the data set that the images are for; None to find it from `reading` and the
-             training images.
+    preprocessing   that of the model or the data set that the images are for, which `reading` must not contradict; None
+             to find it from `reading` and the training images.
     by_name  True if `classes` are those of a model or of another data set: labels in a file of numbers are then their
              names where these are numbers (which is noted if they could be places, too), and else their places, which
              is noted. The columns of one-hot labels are always places.

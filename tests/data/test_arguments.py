@@ -190,6 +190,45 @@ def test_the_preprocessing_and_other_arguments_are_checked(tmp_path):
         data.load("mnist", 3)
 
 
+DARK = Preprocessing(200, paper=200, ink=9)
+
+
+@pytest.mark.parametrize(("known", "said", "words"), [
+    (DARK, {"ink": "light"}, r"ink: contradicts preprocessing; expected 'dark', found 'light'; leave it out, or give"),
+    (Preprocessing(), {"ink": "dark"}, "ink: contradicts preprocessing; expected 'light', found 'dark'"),
+    (DARK, {"pixel_max": 255}, "pixel_max: contradicts preprocessing; expected 200, found 255"),
+    (Preprocessing(), {"pixel_max": "auto"}, "pixel_max: contradicts preprocessing; expected 255, found auto"),
+    (Preprocessing(), {"size": (28, 28)}, r"size: contradicts preprocessing; expected None, found \(28, 28\)"),
+])  # fmt: skip
+def test_a_reading_that_contradicts_the_preprocessing_is_refused(known, said, words, tmp_path):
+    """Not passed over: the preprocessing decides how pixels are read."""
+    for given in (npz(tmp_path / "a.npz", x=X, y=Y), frame_of(X, Y)):
+        with pytest.raises(UsageError, match=rf"^Reading\.{words}"):
+            load(given, reading=Reading(**said), preprocessing=known)
+
+
+def test_a_reading_that_agrees_with_the_preprocessing_is_none_the_worse(tmp_path):
+    x = np.minimum(255 - X, 200)
+    for given in (npz(tmp_path / "a.npz", x=x, y=Y), frame_of(x, Y)):
+        expected = load(given, preprocessing=DARK)
+        found = load(given, reading=Reading(pixel_max=200, ink="dark", transpose=False), preprocessing=DARK)
+        assert np.array_equal(found.train.x, expected.train.x)
+        assert found.preprocessing == expected.preprocessing
+
+
+def test_the_size_of_pictures_is_that_of_the_preprocessing(tmp_path):
+    for label in ("a", "b"):
+        png(tmp_path / label / "1.png", X[0])
+    scales = Preprocessing(resize=True)
+    pictures = pd.DataFrame({"image": [png(tmp_path / "a.png", x).read_bytes() for x in X], "label": Y})
+    for given in (tmp_path, pictures):
+        for flat in (None, (14, 12)):
+            found = load(given, flat=flat, reading=Reading(size=(14, 12)), preprocessing=scales)
+            assert found.image_shape == (14, 12)
+        with pytest.raises(UsageError, match=r"^Reading\.size: contradicts preprocessing; expected \(9, 9\), found"):
+            load(given, flat=(9, 9), reading=Reading(size=(14, 12)), preprocessing=scales)
+
+
 @pytest.mark.parametrize("form", ["npz", "csv", "parquet", "pandas", "polars"])
 def test_classes_that_are_not_given_are_called_by_labels_from_the_first_on(form, tmp_path, run):
     given = saved(form, tmp_path, X, Y + 1)
