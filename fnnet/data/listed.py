@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
@@ -36,6 +36,7 @@ WIDEST: Final = 64
 MOST_BYTES: Final = 2**26
 FOLDERS: Final = "put the pictures of each class into a folder that is called as the class"
 
+OTHER_PARTS: Final = ("test", "val")
 PARTS: Final = "put the pictures of each part and class into a folder: train/cat, test/cat"
 
 
@@ -98,18 +99,22 @@ def find_table(folder: Path) -> Table | None:
         return None
     if any(each.is_dir() for path in folders for each in entries(path)):
         return None
-    paths = pictures(inside) + [
-        each for path in folders if part_of(path.name) in ("", "train") for each in pictures(entries(path))
-    ]
+    parts: dict[str, list[Path]] = {"": pictures(inside)}
+    for path in folders:
+        parts.setdefault(part_of(path.name), []).extend(pictures(entries(path)))
+    paths = parts[""] + parts.get("train", [])
     if not paths:
         return None
     there = Pictures(paths, folder)
     read = [(path, rows) for path in tables if (rows := _rows(path))]
     found = [Table(path, rows, *best, there, []) for path, rows in read if (best := column_of_names(rows, there))]
-    for parts in (("train",), ("train", "")):  # a table of the test set, which may have no labels, is the last choice
-        found = [each for each in found if part_in(each.path.stem) in parts] or found
+    others = [each for each in found if _is_of_others(each.path, parts)]
+    found = [each for each in found if each not in others]
+    for wanted in (("train",), ("train", "")):  # a table of the test set, which may have no labels, is the last choice
+        found = [each for each in found if _part_of_table(each.path) in wanted] or found
     if not found:
-        _check_names(read, there, folder)
+        _check_names([each for each in read if each[0] not in {other.path for other in others}], there, folder)
+        _check_part(others)
         return None
     if len(found) > 1:
         seen = shown([each.path.name for each in found])
@@ -122,6 +127,29 @@ def find_table(folder: Path) -> Table | None:
 def is_table(path: Path) -> bool:
     """Return True for the name of such a table, which gzip may have packed."""
     return path.name.lower().removesuffix(".gz").endswith(SUFFIXES)
+
+
+def _part_of_table(path: Path) -> str:
+    """Return the part that the name of a table says; what is submitted to Kaggle is of the test set."""
+    return "test" if "submission" in path.name.lower() else part_in(path.stem)
+
+
+def _is_of_others(table: Path, parts: Mapping[str, Sequence[Path]]) -> bool:
+    """Return True if a table is of another part than training, by its name, and pictures of training or of its part
+    are known by their folders: names in several parts are often alike.
+
+    parts   the part of folders -> the pictures in them.
+    """
+    part = _part_of_table(table)
+    return part in OTHER_PARTS and bool(parts.get("train") or parts.get(part))
+
+
+def _check_part(others: Sequence[Table]) -> None:
+    """Raise DataError if all tables that name the pictures of training are of other parts."""
+    for path, rows, at, named, _, _ in others:
+        first = next(iter(named.values())).relative_to(path.parent)
+        expected, found = f"a table for {first} and the others, such as train.csv", "one of another part by its name"
+        _refuse(path, f"column {rows[0][at][:40]}", expected, found, "add it; if this is that table, rename it")
 
 
 def _check_names(read: Sequence[tuple[Path, list[list[str]]]], there: Pictures, folder: Path) -> None:
@@ -176,7 +204,9 @@ def _listed(table: Table, label_column: str | None) -> Listed:
         twice, count = Counter(files).most_common(1)[0]
         _refuse(path, f"column {header[at]}", "each picture once", f"{twice.name} {count} times")
     labels, classes = _labels([row[label] for row in rows], path, header[label])
-    text = f"{path}: column {header[at]} names the pictures, column {header[label]} their classes"
+    part = _part_of_table(path)
+    of = f"; by its name it is of {part}" if part in OTHER_PARTS else ""
+    text = f"{path}: column {header[at]} names the pictures, column {header[label]} their classes{of}"
     notes = [Note("labels-in-table", text)]
     more = len(table.there.there) - len(files)
     left = [f"{counted(more, 'picture')} that it does not name"] if more else []

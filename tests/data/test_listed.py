@@ -333,3 +333,34 @@ def test_the_numbers_of_the_rows_are_no_names_where_there_are_others(name, heade
     found, codes = load(tmp_path)
     assert right(found)
     assert codes[0] == "labels-in-table"
+
+
+@pytest.mark.parametrize("file", ["test.csv", "test_labels.csv", "val.csv", "sample_submission.csv"])
+def test_a_table_of_another_part_is_not_that_of_pictures_of_training(file, tmp_path):
+    """Its names are those of pictures in its own folder, too."""
+    put(tmp_path, "train")
+    put(tmp_path, "test")
+    table(tmp_path / file, rows("img_{}"), "id,label")
+    message = "column id: a table beside pictures; expected a table for train/img_23.png and the others, such as"
+    refused(tmp_path, f"{file}: {message} train.csv, found one of another part by its name; add it; if this is that")
+    assert not is_data_of(tmp_path, tmp_path / file)
+    table(tmp_path / "train.csv", rows("else_{}.png"), "id,label")
+    refused(tmp_path, "train.csv: column id: .* found 'else_23.png', which is the name of none")
+    table(tmp_path / "train.csv", rows("img_{}"), "id,label")
+    assert right(load(tmp_path)[0])
+
+
+def test_pictures_beside_those_of_a_part_have_no_table_of_that_part(tmp_path):
+    put(tmp_path)
+    put(tmp_path, "test")
+    table(tmp_path / "test.csv", rows())
+    refused(tmp_path, "test.csv: column filename: .* found one of another part by its name")
+
+
+def test_a_table_of_a_part_beside_pictures_of_no_part_is_theirs_and_noted(tmp_path):
+    put(tmp_path)
+    table(tmp_path / "test.csv", rows())
+    found, codes = load(tmp_path)
+    assert right(found)
+    assert codes == ["labels-in-table"]
+    assert found.notes[0].endswith("column label their classes; by its name it is of test")
