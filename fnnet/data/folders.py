@@ -137,4 +137,4 @@ def _is_listed(folder: Path, file: Path) -> bool:
     if is_table(file) or file.suffix.lower() in formats.picture_suffixes():
         with suppress(FnnetError):  # the reader raises it
             table = find_table(folder)
-    return table is not None and (file == table.path or file in table.named.values())
+    return table is not None and (file == table.path or file in table.names.named.values())

@@ -18,7 +18,7 @@ from fnnet.core.params import Array
 from fnnet.data.csv_columns import OPTION, column_said
 from fnnet.data.label_names import FEW, in_order, labels_of, whole_names
 from fnnet.data.layout import pictures
-from fnnet.data.listed_names import Named, Pictures, column_like_names, column_of_names
+from fnnet.data.listed_names import Column, Pictures, column_like_names, column_of_names
 from fnnet.data.listing import entries, shown
 from fnnet.data.notes import Note
 from fnnet.data.opened import Opened
@@ -62,16 +62,14 @@ class Table(NamedTuple):
 
     path     its path.
     rows     its cells.
-    at       the column of the names.
-    named    these -> the pictures.
+    names    the column of the names.
     there    all pictures that it might name.
     others   the names of other tables beside it.
     """
 
     path: Path
     rows: list[list[str]]
-    at: int
-    named: Named
+    names: Column
     there: Pictures
     others: list[str]
 
@@ -107,7 +105,7 @@ def find_table(folder: Path) -> Table | None:
         return None
     there = Pictures(paths, folder)
     read = [(path, rows) for path in tables if (rows := _rows(path))]
-    found = [Table(path, rows, *best, there, []) for path, rows in read if (best := column_of_names(rows, there))]
+    found = [Table(path, rows, best, there, []) for path, rows in read if (best := column_of_names(rows, there))]
     others = [each for each in found if _is_of_others(each.path, parts)]
     found = [each for each in found if each not in others]
     for wanted in (("train",), ("train", "")):  # a table of the test set, which may have no labels, is the last choice
@@ -146,7 +144,7 @@ def _is_of_others(table: Path, parts: Mapping[str, Sequence[Path]]) -> bool:
 
 def _check_part(others: Sequence[Table]) -> None:
     """Raise DataError if all tables that name the pictures of training are of other parts."""
-    for path, rows, at, named, _, _ in others:
+    for path, rows, (at, named, *_), _, _ in others:
         first = next(iter(named.values())).relative_to(path.parent)
         expected, found = f"a table for {first} and the others, such as train.csv", "one of another part by its name"
         _refuse(path, f"column {rows[0][at][:40]}", expected, found, "add it; if this is that table, rename it")
@@ -185,12 +183,15 @@ def _rows(path: Path) -> list[list[str]]:
 
 def _listed(table: Table, label_column: str | None) -> Listed:
     """Return the pictures of a table."""
-    path, at, rows, named = table.path, table.at, [*table.rows], table.named
+    path, rows, (at, named, alike, rivals) = table.path, [*table.rows], table.names
     first = table.there.find(rows[0][at])
     if first is None:
         header = rows.pop(0)
     else:
         header, named = [str(number) for number in range(1, len(rows[0]) + 1)], {**named, rows[0][at]: first}
+    if alike:
+        seen = shown([header[number] for number in sorted((at, *alike))])
+        _refuse(path, "line 1", "one column of names of pictures", seen, "leave the other names out")
     label = _label_column(table, header, rows, label_column)
     files: list[Path] = []
     for number, row in enumerate(rows, 1 + (first is None)):
@@ -210,7 +211,12 @@ def _listed(table: Table, label_column: str | None) -> Listed:
     notes = [Note("labels-in-table", text)]
     more = len(table.there.there) - len(files)
     left = [f"{counted(more, 'picture')} that it does not name"] if more else []
-    unused = [*(f"column {name}" for name in beside), *table.others, *left]
+    too = {header[number] for number in rivals}
+    unused = [
+        *(f"column {name}{' (of pictures, too)' * (name in too)}" for name in beside),
+        *table.others,
+        *left,
+    ]
     notes += [Note("not-used", f"{path}: not used: {shown(unused)}")] if unused else []
     return Listed(path, files, labels, classes, tuple(notes))
 
@@ -230,7 +236,7 @@ def _beside(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], at
 
 def _label_column(table: Table, header: Sequence[str], rows: Sequence[Sequence[str]], label_column: str | None) -> int:
     """Return the column of labels: that which the user says, the only other one, or the only one that is called so."""
-    path, at = table.path, table.at
+    path, at = table.path, table.names.at
     if label_column is not None:
         told = column_said([*header], "line 1", path, Wanted(True, label_column=label_column))
         if told is None or told == at:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, NamedTuple
 
 from fnnet.data.ids import NAMES as IDS
 from fnnet.data.layout import pictures
@@ -81,14 +81,28 @@ class Pictures:
         return there if len({*there.values()}) == len(found) == len(stems) else {}
 
 
-def column_of_names(rows: Sequence[Sequence[str]], there: Pictures) -> tuple[int, Named] | None:
+class Column(NamedTuple):
+    """A column of names of pictures.
+
+    at       its number, from 0.
+    named    the names in it -> the pictures.
+    alike    other columns that name other pictures, and are as likely to be those of the rows.
+    others   other columns that name other pictures, but are not called as those of names.
+    """
+
+    at: int
+    named: Named
+    alike: tuple[int, ...] = ()
+    others: tuple[int, ...] = ()
+
+
+def column_of_names(rows: Sequence[Sequence[str]], there: Pictures) -> Column | None:
     """Return the column with the most names of pictures, each of them once, with these; None if no column has any.
 
     Names with the endings of pictures come before others, then those in a column that is called so: the numbers of the
     rows may be names of pictures, too. Other numbers are names in a table of two columns, or in one that is called so.
     """
-    best: tuple[int, Named] | None = None
-    highest = (0, 0, len(rows) // 2)
+    columns: dict[int, tuple[tuple[bool, bool, int], Named]] = {}
     for at, name in enumerate(rows[0]):
         cells = [row[at] for row in rows[1:] if at < len(row)]
         found = there.find_all(cells)
@@ -96,10 +110,26 @@ def column_of_names(rows: Sequence[Sequence[str]], there: Pictures) -> tuple[int
         if by_number and len(rows[0]) > 2 and name.lower() not in IDS:
             continue  # numbers of the rows, perhaps
         count = len({*found.values()})
-        rank = (2 * count > len(rows) and _have_endings(found), name.lower() in FILE_NAMES, count)
-        if count > len(rows) // 2 and rank > highest:
-            best, highest = (at, found), rank
-    return best
+        if count > len(rows) // 2:
+            rank = (2 * count > len(rows) and _have_endings(found), name.lower() in FILE_NAMES, count)
+            columns[at] = rank, found
+    if not columns:
+        return None
+    at, (rank, found) = max(columns.items(), key=lambda column: column[1][0])  # the first of several
+    rivals = {
+        other: called
+        for other, ((endings, called, _), named) in columns.items()
+        if endings == rank[0] and any(named.get(row[other]) != found.get(row[at]) for row in _whole(rows[1:], rows[0]))
+    }
+    alike, others = (
+        tuple(at for at, called in rivals.items() if (called == rank[1]) is each) for each in (True, False)
+    )
+    return Column(at, found, alike, others)
+
+
+def _whole(rows: Iterable[Sequence[str]], header: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield the rows with as many cells as the header."""
+    return (row for row in rows if len(row) == len(header))
 
 
 def _have_endings(names: Iterable[str]) -> bool:

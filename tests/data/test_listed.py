@@ -327,8 +327,9 @@ def test_the_numbers_of_the_rows_are_no_names_where_there_are_others(name, heade
     lines = [(str(number), *row) for number, row in enumerate(rows(name))]
     table(tmp_path / "labels.csv", lines, header)
     if name == "{}" and header.startswith("id"):
-        found, _ = load(tmp_path)
-        assert not right(found), "id is called so as well, and comes first"
+        refused(
+            tmp_path, "line 1: .* one column of names of pictures, found id and file; leave the other names out, or"
+        )
         return
     found, codes = load(tmp_path)
     assert right(found)
@@ -364,3 +365,47 @@ def test_a_table_of_a_part_beside_pictures_of_no_part_is_theirs_and_noted(tmp_pa
     assert right(found)
     assert codes == ["labels-in-table"]
     assert found.notes[0].endswith("column label their classes; by its name it is of test")
+
+
+def two_names(first, second, header, missing=0):
+    """Rows of two pictures and a class: img_0.png and mask_0.png; the second is missing in the first few."""
+    there = [f"mask_{number}.png" if number >= missing else "" for number in range(N)]
+    cells = {
+        first: [f"img_{number}.png" for number in range(N)],
+        second: there,
+        "label": [CLASSES[k % 4] for k in range(N)],
+    }
+    return [tuple(cells[name][row] for name in header.split(",")) for row in range(N)]
+
+
+@pytest.mark.parametrize("header", ["a,mask,label", "mask,a,label", "path,image,label", "label,image,path"])
+@pytest.mark.parametrize("missing", [0, 3])
+def test_two_columns_of_pictures_of_which_either_may_be_that_of_the_rows_are_refused(header, missing, tmp_path):
+    put(tmp_path)
+    put(tmp_path, name="mask_{}.png")
+    first, second = ("a", "mask") if "mask" in header else ("image", "path")
+    table(tmp_path / "labels.csv", two_names(first, second, header, missing), header)
+    seen = " and ".join(name for name in header.split(",") if name != "label")
+    refused(tmp_path, f"line 1: .* one column of names of pictures, found {seen}; leave the other names out, or put")
+
+
+@pytest.mark.parametrize("header", ["image,mask,label", "mask,image,label", "label,mask,image"])
+def test_of_two_columns_of_pictures_the_one_that_is_called_so_is_read_and_the_other_noted(header, tmp_path):
+    put(tmp_path)
+    put(tmp_path, name="mask_{}.png")
+    table(tmp_path / "labels.csv", two_names("image", "mask", header), header)
+    found, codes = load(tmp_path)
+    assert right(found)
+    assert codes == ["labels-in-table", "not-used"]
+    assert "column image names the pictures" in found.notes[0]
+    assert "not used: column mask (of pictures, too) and 24 pictures that it does" in found.notes[1]
+
+
+def test_two_columns_of_the_names_of_the_same_pictures_are_as_good_as_one(tmp_path):
+    put(tmp_path, "img")
+    lines = [(f"img/{name}", name, label) for name, label in rows()]
+    table(tmp_path / "labels.csv", lines, "path,filename,label")
+    found, codes = load(tmp_path)
+    assert right(found)
+    assert codes == ["labels-in-table", "not-used"]
+    assert found.notes[1].endswith("not used: column filename")
