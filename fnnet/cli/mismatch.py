@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 Differences = Mapping[str, tuple[str | None, str | None]]
 DEFORMATION: Final = "plan.deformation."
 UNITS: Final = {"pixels": "pixels per image", "classes": "classes", "train": "training images", "dev": "dev images"}
+READING: Final = "data.preprocessing."
+OF_PIXELS: Final = ("images.pixels", "data.train", "data.shape")
+READING_OPTIONS: Final = {
+    "pixel_max": "--pixel-max", "paper": "--ink", "ink": "--ink", "transpose": "--transpose or --no-transpose",
+    "resize": "--size",
+}  # fmt: skip
+"""Fields of the preprocessing -> the options that decide them; the others follow from the images."""
+OF_IMAGES: Final = "--data, --dev, --dev-data, --first-label, --label-column and --first-index"
+OF_CLASSES: Final = "--data, --classes, --class-names, --first-label and --label-column"
+OF_SIZES: Final = "--data, --size and --image-size"
+DATA_OPTIONS: Final = {
+    "pixels": OF_SIZES, "shape": OF_SIZES, "classes": OF_CLASSES, "train": OF_IMAGES, "dev": OF_IMAGES,
+}  # fmt: skip
+"""Fields of the data -> the options that decide them."""
 SHOWN_DIGITS: Final = 12
 """Digits of a SHA-256 that tell two data sets apart for a reader."""
 
@@ -83,6 +97,9 @@ def _phrase_mismatch(differences: Differences) -> tuple[str, str, str, str]:
     """Return what differs, the run's value, the value found, and the remedy, all of the first difference."""
     key, (old, new) = next(iter(differences.items()))
     part, _, field = key.partition(".")
+    if key in OF_PIXELS and (ways := [each for each in differences if each.removeprefix(READING) in READING_OPTIONS]):
+        key = ways[0]  # what images become follows from how they are read
+        (old, new), field = differences[key], key.partition(".")[2]
     if field.startswith("deformation"):
         return _phrase_deformation(differences)
     if key == "start":
@@ -93,11 +110,11 @@ def _phrase_mismatch(differences: Differences) -> tuple[str, str, str, str]:
     if old is None or new is None:
         return "the description", f"{key} {old}", str(new), "resume with the version of fnnet that began it"
     if field.startswith("preprocessing."):
-        name, fix = field.partition(".")[2], "resume with the run's --data, --ink, --pixel-max, --transpose and --size"
-        return "the way images are read", f"{name} {old}", f"{name} {new}", fix
+        name = field.partition(".")[2]
+        return "the way images are read", f"{name} {old}", f"{name} {new}", _resume_reading(differences)
     if part in ("images", "data"):
         expected, found = (f"{old} {UNITS[field]}", new) if part == "images" else _phrase_data(field, old, new)
-        return "the data", expected, found, "resume with the run's --data, --classes, --dev and --dev-data"
+        return "the data", expected, found, f"resume with the run's {DATA_OPTIONS[field]}"
     if key == "weights":
         fix = "resume without it" if old == "null" else "resume with those of the run"
         return "--class-weights", _phrase_weights(old), _phrase_weights(new), fix
@@ -109,6 +126,13 @@ def _phrase_mismatch(differences: Differences) -> tuple[str, str, str, str]:
     option = option_of(field)
     fix = f"resume without {option}" if expected == "none" else f"resume with {option} {expected}"
     return option, expected, found, fix
+
+
+def _resume_reading(differences: Differences) -> str:
+    """Return the remedy for images that are read in another way: all options that may make what differs."""
+    ways = [READING_OPTIONS.get(key.removeprefix(READING), "") for key in differences if key.startswith(READING)]
+    *others, last = dict.fromkeys(["--data", *filter(None, ways)])
+    return f"resume with the run's {', '.join(others)} and {last}" if others else f"resume with the run's {last}"
 
 
 def _phrase_data(field: str, old: str, new: str) -> tuple[str, str]:

@@ -216,7 +216,7 @@ OTHERS = [
     (("--class-weights", "3=2"), "--class-weights differs from the run; expected none, found 3=2; resume without it"),
     (
         ("--dev", 0),
-        "the data differs from the run; expected 5 dev images, found 0; resume with the run's --data, --classes",
+        "the data differs from the run; expected 5 dev images, found 0; resume with the run's --data, --dev, --dev-d",
     ),
     (("--hidden", "9"), "--hidden differs from the run; expected 10, found 9; resume with --hidden 10"),
     (("--hidden", ""), "--hidden differs from the run; expected 10, found ''; resume with --hidden 10"),
