@@ -5,12 +5,14 @@ Python and the command line share these checks; errors of the latter kind name o
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, NoReturn, get_args
 
 import numpy as np
 
 from fnnet.core.checks import check_classes, check_count, shown
+from fnnet.core.frames import is_frame
 from fnnet.core.state import Preprocessing, unfit
 from fnnet.data.dataset import DIGITS, Dataset, labelled
 from fnnet.data.preprocess import AUTOMATIC, Ink, Reading
@@ -79,6 +81,21 @@ def check_flag(name: str, value: Any, or_none: str = "") -> bool:
         return bool(value)
     expected = f"True or False{or_none}"
     raise ArgumentTypeError(f"{name} is not a truth value", expected=expected, found=shown(value))
+
+
+def check_path(value: Any, problem: str, expected: str, several: str) -> Any:
+    """Return `value`, a path; UsageError with the `problem` for what is none, also for text that no file is called.
+
+    several   what to do with a list of paths.
+    """
+    fix = several if isinstance(value, (list, tuple)) else "read a frame by from_frame" if is_frame(value) else ""
+    if not isinstance(value, (str, os.PathLike)):
+        found = "a frame" if is_frame(value) else shown(value)
+        raise ArgumentTypeError(problem, expected=expected, found=found, fix=fix)
+    text = os.fsdecode(value)
+    if not text or "\0" in text:
+        raise UsageError(problem, expected=expected, found=repr(text))
+    return value
 
 
 def check_size(name: str, value: Any, most: int = 2**31 - 1) -> tuple[int, int]:

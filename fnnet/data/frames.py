@@ -69,7 +69,8 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
     """
     if not is_frame(frame):
         expected = "a DataFrame of pandas or Polars"
-        raise ArgumentTypeError("not a frame", expected=expected, found=type(frame).__name__)
+        fix = "fnnet.data.load reads files"
+        raise ArgumentTypeError("not a frame", expected=expected, found=type(frame).__name__, fix=fix)
     names = names_of(frame)
     if not names or not len(frame):
         refuse("empty dataset", FRAME, "the rows", "at least 1 row of numbers", f"{len(frame)} rows", "give another")

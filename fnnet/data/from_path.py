@@ -17,6 +17,7 @@ from fnnet.data.arguments import (
     Said,
     check_effect,
     check_first_label,
+    check_path,
     check_preprocessing,
     check_reading,
     check_said,
@@ -49,6 +50,8 @@ from fnnet.files.disk import read_head, refuse
 
 BINARY: Final = "binary-pixels"
 """The code of the note that pixels are 0 and 1 alone, and look blank."""
+
+ONE_BY_ONE: Final = "numpy.concatenate([read_images(path, shape) for path in paths]) reads several"
 
 
 def from_path(path: Path, said: Said, notify: Notify, by_name: bool) -> Dataset:
@@ -322,7 +325,7 @@ def images_to_predict(
     shape = check_size("shape", shape)
     said = Reading(label_column=label_column, image=image, first_index=first_index, transpose=transpose)
     said = check_reading(said, "")
-    where = FRAME if is_frame(path) else path
+    where = FRAME if is_frame(path) else check_path(path, "no file of images", "a path or a frame", ONE_BY_ONE)
     picture = preprocessing.transpose and said.transpose is None and not is_frame(path) and formats.is_picture(path)
     names = [Path(os.fsdecode(where)).name]
     order = order_of(where, names, said.transpose, preprocessing.transpose, pictures=picture)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fnnet.core.state import Preprocessing
 from fnnet.data import mnist
-from fnnet.data.arguments import Said, check_effect, check_flag, check_said, check_unread
+from fnnet.data.arguments import Said, check_effect, check_flag, check_path, check_said, check_unread
 from fnnet.data.dataset import BOTH, DIGITS, PLAIN, Dataset, dataset_of
 from fnnet.data.digits import SOURCE, TEST_IMAGES, load_digits
 from fnnet.data.mnist import Notify
@@ -77,8 +77,7 @@ def load_alike(
 
 
 def _load(choice: str, data_dir: str | None, said: Said, by_name: bool, notify: Notify) -> Dataset:
-    if not isinstance(choice, (str, os.PathLike)):
-        raise ArgumentTypeError("no data set", expected="a name or a path", found=repr(choice))
+    check_path(choice, "no data set", "a name or a path", "name one file or folder that holds all images")
     if data_dir is not None and not isinstance(data_dir, (str, os.PathLike)):
         raise ArgumentTypeError("data_dir is not a folder", expected="a path or None", found=repr(data_dir))
     check_data_dir(choice, data_dir)

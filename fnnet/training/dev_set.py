@@ -15,6 +15,7 @@ from fnnet.core.checks import as_array, check_labels
 from fnnet.core.params import Array
 from fnnet.core.state import Examples
 from fnnet.data import Dataset
+from fnnet.data.arguments import check_path
 from fnnet.data.dataset import placed
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import AUTOMATIC, Reading
@@ -52,6 +53,7 @@ def load_dev_set(
             text = text.replace(word, here)
         notify(Note(code, text.partition("; ")[0] if code in OF_TRAINING else text) if code else note)
 
+    check_path(path, "dev_data", "a path", "name one file or folder that holds all images")
     order = None if reading.transpose else reading.transpose  # True is in the preprocessing, and not for pictures
     reading = reading._replace(pixel_max=None, ink="auto", transpose=order, size=None)
     try:

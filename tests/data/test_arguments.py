@@ -13,6 +13,7 @@ from fnnet import data
 from fnnet.core.state import Preprocessing
 from fnnet.data.preprocess import Reading
 from fnnet.errors import ArgumentTypeError, DataError, UsageError
+from fnnet.training.dev_set import load_dev_set
 from tests.tools.samples import csv_file, npz, png, write
 
 DIGITS = data.load("digits").train
@@ -188,6 +189,34 @@ def test_the_preprocessing_and_other_arguments_are_checked(tmp_path):
         data.load(path, by_name="no")
     with pytest.raises(ArgumentTypeError, match="data_dir is not a folder; expected a path or None, found 3"):
         data.load("mnist", 3)
+
+
+NO_PATHS = [
+    (["a.png"], ArgumentTypeError, r"found \['a.png'\]"), (("a", "b"), ArgumentTypeError, r"found \('a', 'b'\)"),
+    (None, ArgumentTypeError, "found None"), (3, ArgumentTypeError, "found 3"), (X, ArgumentTypeError, "found array"),
+    (b"a.png", ArgumentTypeError, "found b'a.png'"), ("", UsageError, "found ''"), ("a\0", UsageError, "found 'a"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "error", "words"), NO_PATHS)
+def test_what_is_no_path_is_refused(given, error, words):
+    """No text is not the folder in which the program runs."""
+    several = isinstance(given, (list, tuple))
+    with pytest.raises(error, match=f"^no data set; expected a name or a path, {words}") as raised:
+        data.load(given)
+    assert ("; name one file or folder that holds all images" in str(raised.value)) is several
+    with pytest.raises(error, match=f"^no file of images; expected a path or a frame, {words}") as raised:
+        data.read_images(given, (28, 28))
+    assert ("; numpy.concatenate([read_images(path, shape) for path in paths])" in str(raised.value)) is several
+    with pytest.raises(error, match=f"^dev_data; expected a path, {words}"):
+        load_dev_set(given, data.load("digits"))
+    with pytest.raises(ArgumentTypeError, match=r"not a frame; expected a DataFrame .*; fnnet\.data\.load reads files"):
+        data.from_frame(given)
+
+
+def test_a_frame_is_read_by_a_function_of_its_own():
+    with pytest.raises(ArgumentTypeError, match=r"no data set; .* path, found a frame; read a frame by from_frame$"):
+        data.load(frame_of(X, Y))
 
 
 DARK = Preprocessing(200, paper=200, ink=9)
