@@ -12,6 +12,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.idx import is_labels, pair, read_idx
+from fnnet.data.kinds import UTF16
 from fnnet.data.listing import entries
 from fnnet.data.payload import GZIP, looks_like_idx
 from fnnet.data.reader import BINARY, HEAD, Content
@@ -43,7 +44,7 @@ def _packs_text(head: bytes) -> bool:
         inside = zlib.decompressobj(31).decompress(head, HEAD)
     except zlib.error:
         return False
-    return inside != b"" and not BINARY.search(inside)
+    return inside != b"" and (inside.startswith(UTF16) or not BINARY.search(inside))
 
 
 def read_idx_folder(folder: Path, files: Sequence[Path]) -> Content:

@@ -20,7 +20,7 @@ from fnnet.data.csv_comments import behind_comments
 from fnnet.data.csv_label import label_column
 from fnnet.data.csv_lines import SEPARATORS, Lines, blocks, check_line, first_of, separator_of
 from fnnet.data.csv_numbers import Part, mixed, parse, scaled
-from fnnet.data.kinds import looks_like_pointer
+from fnnet.data.kinds import UTF16, looks_like_pointer
 from fnnet.data.label_names import Texts, labels_of, with_test
 from fnnet.data.libsvm import looks_like_libsvm
 from fnnet.data.notes import Note
@@ -58,7 +58,7 @@ def _is_other(text: bytes) -> bool:
 
 
 def _is_text(head: bytes) -> bool:
-    utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
+    utf16 = head.startswith(UTF16)
     other = utf16 or looks_like_netpbm(head) or looks_like_html(head) or looks_like_pointer(head)
     return bool(START.match(head)) and not (other or BINARY.search(head))
 

@@ -11,6 +11,7 @@ UNPACK: Final = "unpack it, and name the folder or the files in it"
 AS_UTF8: Final = "save it as CSV (UTF-8)"
 MANY: Final = "it may hold many images: name it by itself, as --data"
 HDF5: Final = b"\x89HDF\r\n\x1a\n"
+UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 POINTER: Final = b"version https://git-lfs"
 BY_ITS_LIBRARY: Final = f"read it with {{}}, and write {SAVEZ}"
 
@@ -36,8 +37,7 @@ PACKED: Final = {
 }
 """First bytes within gzip -> what a message calls it, and what to do."""
 FILES: Final = {
-    b"\xff\xfe": ("UTF-16 text", AS_UTF8),
-    b"\xfe\xff": ("UTF-16 text", AS_UTF8),
+    **dict.fromkeys(UTF16, ("UTF-16 text", AS_UTF8)),
     b"BZh": ("bzip2 of something other than text", UNPACK),
     b"\xfd7zXZ\0": ("xz of something other than text", UNPACK),
     b"PK": ("a ZIP archive", UNPACK),

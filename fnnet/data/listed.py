@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
@@ -16,18 +16,19 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.csv_columns import OPTION, column_said
+from fnnet.data.kinds import AS_UTF8, UTF16, kind_of
 from fnnet.data.label_names import FEW, in_order, labels_of, whole_names
 from fnnet.data.layout import pictures
 from fnnet.data.listed_names import Column, Pictures, column_like_names, column_of_names
 from fnnet.data.listing import entries, shown
 from fnnet.data.notes import Note
 from fnnet.data.opened import Opened
-from fnnet.data.reader import Wanted
+from fnnet.data.reader import HEAD, Wanted
 from fnnet.data.roles import LABEL_COLUMNS, part_in, part_of
 from fnnet.data.splits import divides, refuse_column
 from fnnet.data.unpacked import unpacked
 from fnnet.errors import counted
-from fnnet.files.disk import refuse
+from fnnet.files.disk import read_head, refuse, show_bytes
 from fnnet.names import composed
 
 SUFFIXES: Final = (".csv", ".tsv")
@@ -91,7 +92,7 @@ def find_table(folder: Path) -> Table | None:
     Raises   DataError for several such tables, and if names in a table are those of no pictures.
     """
     inside = entries(folder)
-    tables = [path for path in inside if is_table(path) and path.is_file()]
+    tables = [path for path in inside if (is_table(path) or _is_unicode_text(path)) and path.is_file()]
     folders = [path for path in inside if path.is_dir()] if tables else []
     if not tables or len([path for path in folders if not part_of(path.name)]) > 1:
         return None
@@ -111,6 +112,7 @@ def find_table(folder: Path) -> Table | None:
     for wanted in (("train",), ("train", "")):  # a table of the test set, which may have no labels, is the last choice
         found = [each for each in found if _part_of_table(each.path) in wanted] or found
     if not found:
+        _check_texts({*tables} - {path for path, _ in read})
         _check_names([each for each in read if each[0] not in {other.path for other in others}], there, folder)
         _check_part(others)
         return None
@@ -164,12 +166,41 @@ def _check_names(read: Sequence[tuple[Path, list[list[str]]]], there: Pictures, 
             _refuse(path, f"column {rows[0][at][:40]}", expected, f"{other[:80]!r}, which is the name of none")
 
 
-def _rows(path: Path) -> list[list[str]]:
-    """Return the rows of a table of a few columns of text, without blank lines; none of other files."""
+def _is_unicode_text(path: Path) -> bool:
+    """Return True for a table as Excel writes it by that name."""
+    return path.suffix.lower() == ".txt" and path.is_file() and read_head(path, 2) in UTF16
+
+
+def _check_texts(tables: Collection[Path]) -> None:
+    """Raise DataError for a table without rows that is not UTF-8."""
+    for path in sorted(tables):
+        content = _content(path)
+        if len(content) > MOST_BYTES:
+            continue
+        known, at = kind_of(content[:HEAD]), content.find(b"\0")
+        try:
+            content.decode()
+        except UnicodeDecodeError as error:
+            at = error.start if at < 0 else min(at, error.start)
+        if at >= 0:
+            found = known[0] if known else f"the bytes {show_bytes(content[at:])}"
+            _refuse(path, f"byte {at}", "text in UTF-8", found, known[1] if known else AS_UTF8)
+
+
+def _content(path: Path) -> bytes:
+    """Return the content of a table, unpacked, or its first bytes, one more than it may have."""
     content = b""
     with Opened(path) as file, unpacked(file, path) as source:
         while len(content) <= MOST_BYTES and (piece := source.read(MOST_BYTES + 1 - len(content))):
             content += piece
+    return content
+
+
+def _rows(path: Path) -> list[list[str]]:
+    """Return the rows of a table of a few columns of text, without blank lines; none of other files."""
+    content = _content(path)
+    if b"\0" in content:
+        return []
     try:
         lines = content.decode("utf-8-sig").splitlines()
         first = next((line for line in lines if line.strip()), "")

@@ -409,3 +409,33 @@ def test_two_columns_of_the_names_of_the_same_pictures_are_as_good_as_one(tmp_pa
     assert right(found)
     assert codes == ["labels-in-table", "not-used"]
     assert found.notes[1].endswith("not used: column filename")
+
+
+@pytest.mark.parametrize("file", ["labels.csv", "labels.tsv", "labels.csv.gz", "labels.txt"])
+@pytest.mark.parametrize(("code", "found"), [
+    ("utf-16", "byte 0: .* expected text in UTF-8, found UTF-16 text; save it as CSV .UTF-8., or put"),
+    ("utf-16-be", "byte 0: .* expected text in UTF-8, found the bytes b'.*; save it as CSV .UTF-8., or put"),
+    ("latin-1", "byte 25: .* expected text in UTF-8, found the bytes b'.xe9,"),
+])  # fmt: skip
+def test_a_table_that_is_not_utf_8_is_refused_by_name(code, found, file, tmp_path):
+    """Excel's Unicode text is UTF-16, with tabs."""
+    put(tmp_path)
+    lines = ["filename,label", "img_23.pngé,cat", *(",".join(row) for row in rows())]
+    content = "\n".join(lines).encode(code)
+    write(tmp_path / file, gzip.compress(content) if file.endswith("gz") else content)
+    if file == "labels.txt" and code != "utf-16":
+        refused(tmp_path, "no data set; .* 24 pictures; see --data")  # text of any kind is no table
+    elif file == "labels.csv.gz" and code == "utf-16-be":
+        refused(tmp_path, "labels.csv.gz: byte 0: not an IDX file")
+        return
+    else:
+        refused(tmp_path, f"{file}: {found}")
+    table(tmp_path / "other.csv", rows())
+    assert right(load(tmp_path)[0])
+
+
+def test_a_long_table_of_numbers_is_not_looked_at(tmp_path, monkeypatch):
+    put(tmp_path)
+    write(tmp_path / "labels.csv", b"filename,label\n" + bytes(100))
+    monkeypatch.setattr("fnnet.data.listed.MOST_BYTES", 90)
+    refused(tmp_path, "no data set; .* 24 pictures; labels.csv")
