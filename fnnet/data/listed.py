@@ -24,7 +24,7 @@ from fnnet.data.listing import entries, shown
 from fnnet.data.notes import Note
 from fnnet.data.opened import Opened
 from fnnet.data.reader import HEAD, Wanted
-from fnnet.data.roles import LABEL_COLUMNS, part_in, part_of
+from fnnet.data.roles import called_labels, part_in, part_of
 from fnnet.data.splits import divides, refuse_column
 from fnnet.data.unpacked import unpacked
 from fnnet.errors import counted
@@ -260,7 +260,7 @@ def _beside(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], at
     columns = {number: {row[number] for row in rows} for number in range(len(header)) if number != at}
     for number, values in columns.items():
         name = header[number] if number != label else ""
-        if divides(name, values) and not (number == label and header[number].lower() in LABEL_COLUMNS):
+        if divides(name, values) and not (number == label and header[number].lower() in called_labels(header)):
             refuse_column(path, f"column {header[number]}", values, f"keep only the rows of one part, or {PARTS}")
     return [header[number] for number in columns if number != label and header[number]]
 
@@ -275,7 +275,8 @@ def _label_column(table: Table, header: Sequence[str], rows: Sequence[Sequence[s
             _refuse(path, "line 1", f"a column of labels beside {header[at]}", seen, "name another")
         return told
     others = [number for number in range(len(header)) if number != at]
-    called = [number for number in others if header[number].lower() in LABEL_COLUMNS]
+    names = called_labels(header[number] for number in others)
+    called = [number for number in others if header[number].lower() in names]
     label = others[0] if len(others) == 1 else called[0] if len(called) == 1 else None
     if label is None:
         seen = ", ".join(header[number] for number in others[:8])
