@@ -455,3 +455,18 @@ def test_the_numbers_of_classes_are_labels_where_no_other_column_is(header, tmp_
     (tmp_path / "GT-final_test.csv").unlink()
     table(tmp_path / "a.csv", [(row[0], row[-1], "cd"[k % 2]) for k, row in enumerate(lines)], f"file,{header},label")
     assert load(tmp_path)[0].classes == ("c", "d")
+
+
+@pytest.mark.parametrize("name", ["{}/img_{{}}.png", "{}_img_{{}}"])
+@pytest.mark.parametrize(("part", "n"), [("test", 8), ("val", 8), ("test", 28)])
+def test_a_table_of_pictures_of_several_parts_names_these(name, part, n, tmp_path):
+    """Also where most of them are of the other part."""
+    of = "{}_" if "_img" in name else ""
+    put(tmp_path, "train", f"{of.format('train')}img_{{}}.png")
+    put(tmp_path, part, f"{of.format(part)}img_{{}}.png", n=n)
+    table(tmp_path / "labels.csv", [*rows(name.format("train")), *rows(name.format(part), n)], "path,label")
+    place = "column path" if n == 28 else "row 26, column path"
+    expected = f"expected names of pictures of training, such as train/{of.format('train')}img_0.png, found '{part}"
+    refused(tmp_path, f"{place}: a table beside pictures; {expected}.*, of another part by its folder; keep only the")
+    table(tmp_path / "labels.csv", rows(name.format("train")), "path,label")
+    assert right(load(tmp_path)[0])
