@@ -50,9 +50,9 @@ def read_png(path: AnyPath, shape: tuple[int, int] | None = None) -> Array:
 def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     """Read one image.
 
-    Colour becomes luma (ITU-R 601), transparency is laid over black, except that ink on a transparent ground is
-    its opacity; 16 bits are scaled to 8 and rounded. It is turned as EXIF says. Gamma and colour profiles are ignored.
-    Animations are refused.
+    Colour becomes luma (ITU-R 601), transparency is laid over black, or over the light paper that the picture shows
+    around it, except that ink on a transparent ground is its opacity; 16 bits are scaled to 8 and rounded. It is turned
+    as EXIF says. Gamma and colour profiles are ignored. Animations are refused.
     """
     png = _read_chunks(file, wanted.shape, path)
     content = _decode(png, path, wanted.colours).content("byte 16", png.orientation)
