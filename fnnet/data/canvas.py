@@ -69,8 +69,8 @@ class Canvas:
             if kind == DOUBTFUL and (whole := on_ground(image, self._shades, self._alpha)) is not None:
                 kind, image = 0, whole
             elif kind == 0 and 2 * int(least[0]) < most[0]:
-                alike = (each.reshape(1, -1) for each in (image, self._shades, self._alpha))
-                found, [kind] = greys.on_paper(*alike, self.shape)
+                grey, shades, alpha = (each.reshape(1, -1) for each in (image, self._shades, self._alpha))
+                found, [kind] = greys.on_paper(grey, shades, alpha, self.shape)
                 image = found.reshape(self.shape)
         image = freeze(turned(image, orientation))
         colours = None if self.colours is None else turned(self.colours, orientation)
