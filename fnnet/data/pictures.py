@@ -22,7 +22,7 @@ from fnnet.data.grey import STRIP, over_black, weighed
 from fnnet.data.opened import AnyPath
 from fnnet.data.png import MAX_PIXELS, MAX_SIDE
 from fnnet.data.ranges import LEVELS
-from fnnet.data.reader import MISFIT, Content, Format, Wanted, looks_like_netpbm
+from fnnet.data.reader import FIT, MISFIT, Content, Format, Wanted, looks_like_netpbm
 from fnnet.data.turn import ORIENTATION, is_on_its_side
 from fnnet.errors import FnnetError
 from fnnet.files.disk import refuse
@@ -105,9 +105,8 @@ def check_size(size: tuple[int, int], on_its_side: bool, wanted: Wanted, path: A
     (width, height), place = size, "the header"
     shape = (width, height) if on_its_side else (height, width)
     if wanted.shape is not None and shape != wanted.shape:
-        fix = "scale the image to that size, light ink on black"
         expected = f"{wanted.shape[1]}x{wanted.shape[0]} pixels"
-        refuse(MISFIT, path, place, expected, f"{shape[1]}x{shape[0]}", fix)
+        refuse(MISFIT, path, place, expected, f"{shape[1]}x{shape[0]}", FIT)
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         refuse_size(path, f"{width}x{height}")
 

@@ -17,7 +17,7 @@ from fnnet.data.grey import STRIP
 from fnnet.data.opened import AnyPath
 from fnnet.data.png_samples import SAVE, Png, colours_of, colours_of_deep, grey_of, grey_of_deep, samples_of, shades_of
 from fnnet.data.ranges import LEVELS
-from fnnet.data.reader import MISFIT, Content, Format, Wanted, read_as
+from fnnet.data.reader import FIT, MISFIT, Content, Format, Wanted, read_as
 from fnnet.data.turn import MAX_EXIF, is_on_its_side, orientation_in
 from fnnet.errors import FnnetError, counted
 from fnnet.files.disk import refuse, show_bytes
@@ -198,8 +198,7 @@ def _check_shape(header: bytes, on_its_side: bool, shape: tuple[int, int] | None
     sides = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big")
     width, height = sides[::-1] if on_its_side else sides
     if shape is not None and (height, width) != shape:
-        fix = "scale the image to that size, light ink on black"
-        refuse(MISFIT, path, "byte 16", f"{shape[1]}x{shape[0]} pixels", f"{width}x{height}", fix)
+        refuse(MISFIT, path, "byte 16", f"{shape[1]}x{shape[0]} pixels", f"{width}x{height}", FIT)
 
 
 def _raw_bytes(header: bytes) -> int:
