@@ -52,7 +52,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
 
     Colour becomes luma (ITU-R 601), transparency is laid over black, or over the light paper that the picture shows
     around it, except that ink on a transparent ground is its opacity; 16 bits are scaled to 8 and rounded. It is turned
-    as EXIF says. Gamma and colour profiles are ignored. Animations are refused.
+    as EXIF says. Gamma, colour profiles and what is behind the image are ignored. Animations are refused.
     """
     png = _read_chunks(file, wanted.shape, path)
     content = _decode(png, path, wanted.colours).content("byte 16", png.orientation)
@@ -130,8 +130,6 @@ def _read_chunks(file: BufferedReader, shape: tuple[int, int] | None, path: AnyP
                 if kind == b"eXIf" and len(exif) < MAX_EXIF:
                     exif += piece
         before = kind
-    if file.read(1):
-        refuse("data after the end of the image", path, f"byte {chunks.at}", "end of file", "more bytes", SAVE)
     if not inflater.eof or unpacked != wanted:
         expected = f"{counted(wanted, 'byte')} unpacked"
         refuse("damaged PNG: IDAT", path, f"byte {chunks.at}", expected, f"{unpacked:,}", SAVE)
