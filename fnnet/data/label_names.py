@@ -88,7 +88,7 @@ def _check(texts: Sequence[str], found: dict[str, None], numbers: Sequence[str],
 
 
 def check_printable(name: str, path: AnyPath, place: str, how: str) -> None:
-    """Raise DataError for a name with a character that is not printed: where it is written out, it could not be told.
+    """Raise DataError for a name with a character that is not printed: two names may look alike by it.
 
     how   what to do to the name, an imperative.
     """
