@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any, Final, Self
 
+from fnnet.names import JOINERS
+
 LONGEST: Final = 400
 """Characters of the expected and found values shown in a message; a value read from a file may be of any length."""
 
@@ -86,6 +88,7 @@ def counted(count: int, singular: str, plural: str = "") -> str:
 
 
 def one_line(text: str) -> str:
-    """Return `text` on one line, with every non-printable character escaped: none can control the terminal."""
-    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """Return `text` on one line, with every non-printable character escaped, but those that join or part letters: none
+    can control the terminal."""
+    escaped = (c if c.isprintable() or c in JOINERS else c.encode("unicode_escape").decode() for c in text)
     return "".join(escaped).encode("utf-8", "backslashreplace").decode()

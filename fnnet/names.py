@@ -19,6 +19,8 @@ PICTURE_FORMATS: Final = ("PNG", "JPEG", "WebP", "BMP", "GIF", "netpbm", "TIFF")
 """The formats of data files with one image."""
 FORMS: Final = ("npz", "csv", "idx", "png")
 """What `fnnet data convert` writes."""
+JOINERS: Final = "\u200c\u200d"
+"""Zero width non-joiner and joiner: letters of Persian words stand apart by it, and emoji are made of several."""
 SCHEDULES: Final = ("constant", "step", "exponential", "cosine", "onecycle", "plateau")
 PIXEL_NAMES: Final = (
     r"pixel[ _]?([0-9]{1,6})",
@@ -35,6 +37,16 @@ def names_of_labels(first: int, count: int) -> tuple[str, ...]:
     ('1', '2', '3')
     """
     return tuple(map(str, range(first, first + count)))
+
+
+def is_printable(text: str) -> bool:
+    """Return True if the name of a class has characters alone that are printed, or that join or part two of these.
+
+    >>> is_printable("cat 1"), is_printable("a\\tb"), is_printable("x\u200cy"), is_printable("a\u200c")
+    (True, False, True, False)
+    """
+    joined = text.translate({ord(each): JOINERS[0] for each in JOINERS}).split(JOINERS[0])
+    return all(each.isprintable() for each in joined) and (len(joined) == 1 or all(joined))
 
 
 def composed(name: str) -> str:

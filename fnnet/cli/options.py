@@ -24,7 +24,7 @@ from fnnet.limits import (
     decimal_number,
     whole_number,
 )
-from fnnet.names import ACTIVATIONS, DATA_FORMATS, OPTIMIZERS, PICTURE_FORMATS, SCHEDULES, composed
+from fnnet.names import ACTIVATIONS, DATA_FORMATS, OPTIMIZERS, PICTURE_FORMATS, SCHEDULES, composed, is_printable
 from fnnet.training.recipes import DEFORMATION, RECIPES
 
 
@@ -166,7 +166,7 @@ class ClassNames(click.ParamType):  # type: ignore[type-arg]
         else:
             names = [name.strip() for name in value.split(",")]
         names = [composed(name) for name in names]
-        if len(names) < 2 or len(set(names)) < len(names) or not all(name and name.isprintable() for name in names):
+        if len(names) < 2 or len(set(names)) < len(names) or not all(name and is_printable(name) for name in names):
             self.fail(f"expected two or more names, each once, found {', '.join(names)[:80]!r}", param, context)
         return tuple(names)
 

@@ -21,6 +21,7 @@ from fnnet.cli.options import (
 )
 from fnnet.cli.streams import print_aside
 from fnnet.errors import DataError, FnnetError, UsageError, counted
+from fnnet.files.endings import check_ending
 from fnnet.names import DATA_FORMATS, PICTURE_FORMATS
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def predict(
 
     files = _in_folders(files, fail, notify)
     check_outputs(inputs=[model_path, *files], files={"--output": output})
+    if output:
+        check_ending(output, "CSV", "--output")
     model = load_model(model_path)
     kernels, _ = load_kernels(jit, threads, notify, ["infer"])
     columns = {"label_column": label_column, "first_index": first_index, "transpose": transpose, "image": image}

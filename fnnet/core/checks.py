@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 from fnnet.core.frames import check_series, is_series
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError, counted
 from fnnet.limits import FINITE, FRACTION, NONNEGATIVE, POSITIVE, Range
-from fnnet.names import composed
+from fnnet.names import composed, is_printable
 
 if TYPE_CHECKING:
     from fnnet.core.params import Array
@@ -279,7 +279,7 @@ def check_classes(names: Sequence[str]) -> tuple[str, ...]:
     seen: set[str] = set()
     found = tuple(composed(name) if isinstance(name, str) else name for name in names)
     for name in found:
-        if not isinstance(name, str) or not name or not name.isprintable() or name in seen:
+        if not isinstance(name, str) or not name or not is_printable(name) or name in seen:
             raise UsageError("class name", expected="printable names, each once", found=repr(name))
         seen.add(name)
     return found

@@ -10,6 +10,7 @@ from fnnet.data.csv_lines import check_line, check_text
 from fnnet.data.opened import AGAIN, AnyPath
 from fnnet.data.reader import BINARY
 from fnnet.files.disk import refuse, show_bytes
+from fnnet.names import is_printable
 
 START: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*+(?:%[^\n\r]*+)?[\n\r])*+[ \t]*+@relation\b", re.IGNORECASE)
 COMMENTS: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t]*+(?:%[^\n\r]*+)?[\n\r])*+[ \t]*+%[^\n\r]*")
@@ -88,7 +89,7 @@ def _attribute(text: str, place: str, path: AnyPath) -> Attribute:
     nominal = NOMINAL.fullmatch(kind)
     if nominal:
         values = tuple(cells_of(nominal[1]))
-        if len(set(values)) < len(values) or not all(each and each.isprintable() for each in values):
+        if len(set(values)) < len(values) or not all(each and is_printable(each) for each in values):
             refuse("damaged attribute", path, place, "printable names, each once", repr(kind[:40]), FIX)
         return Attribute(name, False, values)
     if kind.lower().partition(" ")[0] not in ("string", "date"):

@@ -31,7 +31,7 @@ from fnnet.data.reader import Content, Wanted, check_columns, check_scaling, sca
 from fnnet.data.roles import called_labels, role_of
 from fnnet.files.disk import refuse, show_bytes
 from fnnet.limits import MAX_CLASSES
-from fnnet.names import composed
+from fnnet.names import composed, is_printable
 
 HEIGHTS, WIDTHS = ("h", "height", "rows", "y"), ("w", "width", "columns", "x")
 """What tensors call the axes of an image."""
@@ -138,7 +138,7 @@ def _texts(array: Any, name: str, first: int, source: Source) -> list[str] | Non
 
 def _is_text(content: bytes) -> bool:
     try:
-        return content.decode().isprintable()
+        return is_printable(content.decode())
     except UnicodeDecodeError:
         return False
 
@@ -386,5 +386,5 @@ def class_names(schema: Any, column: str) -> tuple[str, ...]:
         names = described["info"]["features"][column]["names"]
     except (KeyError, TypeError, ValueError):
         return ()
-    plain = isinstance(names, list) and all(isinstance(name, str) and name.isprintable() and name for name in names)
+    plain = isinstance(names, list) and all(isinstance(name, str) and is_printable(name) and name for name in names)
     return tuple(map(composed, names)) if plain and 2 <= len(names) == len(set(names)) <= MAX_CLASSES else ()

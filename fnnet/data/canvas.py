@@ -68,6 +68,10 @@ class Canvas:
                 image = most[0] - self._alpha if cut_out else self._alpha
             if kind == DOUBTFUL and (whole := on_ground(image, self._shades, self._alpha)) is not None:
                 kind, image = 0, whole
+            elif kind == 0 and 2 * int(least[0]) < most[0]:
+                grey, shades, alpha = (each.reshape(1, -1) for each in (image, self._shades, self._alpha))
+                found, [kind] = greys.on_paper(grey, shades, alpha, self.shape)
+                image = found.reshape(self.shape)
         image = freeze(turned(image, orientation))
         colours = None if self.colours is None else turned(self.colours, orientation)
         ink = np.array([kind], np.uint8) if kind else None

@@ -31,6 +31,7 @@ from fnnet.data.preprocess import Reading
 from fnnet.data.roles import part_of
 from fnnet.errors import StorageError, UsageError
 from fnnet.files.disk import write_file, write_pieces
+from fnnet.files.endings import check_ending
 from fnnet.limits import MAX_CLASSES
 from fnnet.names import names_of_labels
 
@@ -46,12 +47,13 @@ LONGEST_NAME: Final = 255
 def form_of(path: str | os.PathLike[str], wanted: str | None = None) -> str:
     """Return what is to be written: `wanted`, else as the suffix of `path` says; a folder holds PNG images.
 
-    Raises   UsageError for another suffix.
+    Raises   UsageError for another suffix, and for one that says another format than `wanted`.
     """
     suffix = Path(path).suffix.lower()
     found = wanted or {".npz": "npz", ".csv": "csv", "": "png"}.get(suffix)
     if found is None:
         raise UsageError("unknown form", where="OUT", expected="a name with .npz or .csv, or a folder", found=suffix)
+    check_ending(path, {"npz": "NPZ", "csv": "CSV"}.get(found, "a folder"), "OUT")
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from fnnet.data import arff, arrow, hdf5, idx, kaggle_csv, libsvm, mat, npy, npz, pictures, png, tiff
 from fnnet.data.opened import AnyPath
-from fnnet.data.reader import MISFIT, Content, Format, Wanted, format_of, listed, read_as, size
+from fnnet.data.reader import FIT, MISFIT, Content, Format, Wanted, format_of, listed, read_as, size
 from fnnet.files.disk import refuse
 
 FORMATS: tuple[Format, ...] = (
@@ -48,7 +48,7 @@ def read_picture(
     content = read_as(picture_formats(), path, wanted)
     if shape not in (None, content.image_shape):
         expected, found = size(shape), size(content.image_shape)
-        refuse(MISFIT, path, content.shape_at, expected, found, "scale the image to that size")
+        refuse(MISFIT, path, content.shape_at, expected, found, FIT)
     return content
 
 

@@ -1,4 +1,5 @@
-"""Colour as grey: luma, and transparency over black, in whole numbers; the opacity alone where it is the image."""
+"""Colour as grey, in whole numbers: luma; transparency over black, or over the light paper that a picture shows around
+it; the opacity alone where it is the image."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.notes import Note
-from fnnet.data.photo import SMALLEST, edges
+from fnnet.data.photo import NOISE, SMALLEST, edges
 
 STRIP: Final = 2**18
 """Pixels that are converted at a time."""
@@ -28,6 +29,8 @@ DARK: Final = 64
 """Colours below this are hardly seen over black..."""
 LOST: Final = 0.02
 """... and are lost where they are more than this of what is not transparent."""
+LIGHT: Final = 128
+"""Paper from here on is light."""
 
 
 def weighed(rgb: Array) -> Array:
@@ -128,10 +131,48 @@ def ink_of(grey: Array, colours: Array, alpha: Array, shape: tuple[int, int]) ->
     same = np.asarray((low <= high).all(axis=1))
     kinds, cut_out = tones.kinds(same, least, most, is_edged(alpha, shape), alpha.shape[1])
     found = np.where((kinds == INKED)[:, None], np.where(cut_out[:, None], most[:, None] - alpha, alpha), grey)
-    for row in np.flatnonzero(kinds == DOUBTFUL):
+    rows, doubtful = np.flatnonzero((kinds == 0) & (2 * least.astype(np.int64) < most)), kinds == DOUBTFUL
+    found[rows], kinds[rows] = on_paper(found[rows], shades_of(colours[rows]), alpha[rows], shape)
+    for row in np.flatnonzero(doubtful):
         if (whole := on_ground(grey[row], shades_of(colours[row]), alpha[row])) is not None:
             found[row], kinds[row] = whole, 0
     return found, kinds
+
+
+def on_paper(grey: Array, shades: Array, alpha: Array, shape: tuple[int, int]) -> tuple[Array, Array]:
+    """Return images laid over black, uint8 (n, pixels), with their light paper where they are transparent, and kinds.
+
+    Where nothing is drawn there is paper: black corners of a white page that was turned would be ink. An image is on
+    light paper if the pixels at its edge, and beside what is transparent, are mostly of one light shade, and others are
+    darker. Where more than a page leaves out is transparent, it may be an object that was cut out: DOUBTFUL, and black.
+
+    grey     with some pixels less than half as opaque as others of their image.
+    shades   the luma of each pixel without its opacity.
+    """
+    most = alpha.max(axis=1).astype(np.int64)
+    seen = (2 * alpha.astype(np.int64) >= most[:, None]).reshape(-1, *shape)
+    inner = np.pad(seen, ((0, 0), (1, 1), (1, 1)))
+    for axis in (1, 2):
+        size = inner.shape[axis] - 2
+        before, middle, after = (inner.take(range(k, k + size), axis) for k in range(3))
+        inner = before & middle & after
+    rim = _histograms(shades, (seen & ~inner).reshape(shades.shape))
+    below, count = rim.cumsum(axis=1), np.maximum(rim.sum(axis=1), 1)
+    paper = (2 * below >= count[:, None]).argmax(axis=1)
+    off = np.abs(np.arange(256) - paper[:, None])
+    flat = 2 * (rim * (off <= NOISE)).sum(axis=1) >= count
+    darker = (_histograms(shades, seen.reshape(shades.shape)) * (np.arange(256) < paper[:, None] - NOISE)).any(axis=1)
+    light = (paper >= LIGHT) & flat & darker
+    covers = alpha.sum(axis=1, dtype=np.int64) > MOST_COVERED * most * alpha.shape[1]
+    clear = (255 - alpha.astype(np.int64)) * (paper * (light & covers))[:, None]
+    return np.minimum(grey + (clear + 127) // 255, 255).astype(np.uint8), (light & ~covers) * np.uint8(DOUBTFUL)
+
+
+def _histograms(x: Array, where: Array) -> Array:
+    """Return how many of the bytes of each row, where True, have each value, int64 (n, 256)."""
+    row, column = np.nonzero(where)
+    found = np.bincount(row * 256 + x[row, column], minlength=256 * len(x))
+    return found.reshape(len(x), 256)
 
 
 def shades_of(colours: Array) -> Array:

@@ -17,7 +17,7 @@ from fnnet.data.listing import natural
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Wanted
 from fnnet.files.disk import refuse
-from fnnet.names import composed, names_of_labels
+from fnnet.names import composed, is_printable, names_of_labels
 
 MISSING: Final = frozenset({
     "", "?", "#N/A N/A", "#N/A", "N/A", "n/a", "NA", "<NA>", "#NA", "NULL", "null", "NaN", "-NaN", "nan", "-nan",
@@ -66,9 +66,8 @@ def _as_numbers(texts: Sequence[str], path: AnyPath, column: str, most: int) -> 
 def _check(texts: Sequence[str], found: dict[str, None], numbers: Sequence[str], path: AnyPath, column: str) -> None:
     for name in found:
         place = f"row {texts.index(name) + 1}, column {column}"
-        if name not in MISSING and not name.isprintable():
-            expected, fix = "printable characters", "write the name without tabs and the like"
-            refuse("a control character in the name of a class", path, place, expected, repr(name[:40]), fix)
+        if name not in MISSING:
+            check_printable(name, path, place, "write the name")
         if name in MISSING:
             refuse("a label is missing", path, place, "the name of a class", repr(name[:40]), FIX)
     if numbers:
@@ -86,6 +85,16 @@ def _check(texts: Sequence[str], found: dict[str, None], numbers: Sequence[str],
         some = f"{len(found):,} names in {len(texts):,} rows"
         fix = "say --label-column, or add rows of each class"
         refuse("names that hardly ever occur twice", path, f"column {column}", "names of classes", some, fix)
+
+
+def check_printable(name: str, path: AnyPath, place: str, how: str) -> None:
+    """Raise DataError for a name with a character that is not printed: two names may look alike by it.
+
+    how   what to do to the name, an imperative.
+    """
+    if not is_printable(name):
+        problem, fix = "the name of a class cannot be printed", f"{how} with plain spaces, without tabs and the like"
+        refuse(problem, path, place, "printable characters", repr(name[:40]), fix)
 
 
 def whole_names(texts: Sequence[str]) -> dict[str, str]:

@@ -8,9 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
-from fnnet.core.checks import check_classes
 from fnnet.data import formats
-from fnnet.data.label_names import in_order
+from fnnet.data.label_names import check_printable, in_order
 from fnnet.data.listing import LEFT, entries, shown
 from fnnet.data.notes import Note
 from fnnet.data.pieces import unused_part
@@ -179,7 +178,8 @@ def _names(folders: Sequence[Path]) -> tuple[str, ...]:
             expected, seen = "each class once", f"{found[name].name!a} and {path.name!a}"
             refuse("two folders of one class", path.parent, "the folder", expected, seen, "move the images into one")
         found[name] = path
-    return check_classes(in_order([*found]))
+        check_printable(name, path, "the folder", "name the folder")
+    return in_order([*found])
 
 
 def class_folder(folder: Path, name: str) -> Path | None:

@@ -6,6 +6,7 @@ Pillow unpacks; what its conversions to grey would lose, 16 bits for one, is con
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from fnnet.data.grey import STRIP, over_black, weighed
 from fnnet.data.opened import AnyPath
 from fnnet.data.png import MAX_PIXELS, MAX_SIDE
 from fnnet.data.ranges import LEVELS
-from fnnet.data.reader import MISFIT, Content, Format, Wanted, looks_like_netpbm
+from fnnet.data.reader import FIT, MISFIT, Content, Format, Wanted, looks_like_netpbm
 from fnnet.data.turn import ORIENTATION, is_on_its_side
 from fnnet.errors import FnnetError
 from fnnet.files.disk import refuse
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 MAX_FILE: Final = 2**26
 """Bytes of a file: four for each of the most pixels."""
 SAVE: Final = "save it again as PNG"
+PLAIN: Final = (b"1", b"2", b"3")
+"""What is behind the P of netpbm images that are text."""
+COMMENT: Final = re.compile(rb"#[^\n\r]*")
+NEXT: Final = re.compile(rb"P[1-6]\s")
 FAILURES: Final = (
     OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error, AttributeError,
 )  # fmt: skip
@@ -55,6 +60,8 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted, *, name: str, plu
             with Image.open(io.BytesIO(content), formats=plugins) as image:
                 orientation = _orientation(image)
                 check(image, is_on_its_side(orientation), wanted, path, name)
+                if name == "netpbm" and _goes_on(image, content):
+                    refuse_several(path, name)
                 scaled = name == "netpbm" and _is_scaled(image)
                 deep = as_bytes(np.asarray(image), DEEP, path) if image.mode.startswith("I") else None  # netpbm's
                 canvas = canvas_of(image, wanted.colours, deep)
@@ -74,6 +81,16 @@ def _is_scaled(image: Any) -> bool:
     """Return True if a netpbm image that is not unpacked yet has a largest value below 255, which becomes 255."""
     args = image.tile[0].args
     return isinstance(args, tuple) and isinstance(args[-1], int) and args[-1] < 255
+
+
+def _goes_on(image: Any, content: bytes) -> bool:
+    """Return True if another netpbm image is behind the first, which is not unpacked yet."""
+    _, _, start, args = image.tile[0]
+    if content[1:2] in PLAIN:
+        return NEXT.search(COMMENT.sub(b"", content[start:])) is not None
+    bits = 1 if image.mode == "1" else 16 if image.mode == "I" or (isinstance(args, tuple) and args[-1] > 255) else 8
+    end = start + image.height * -(-image.width * len(image.getbands()) * bits // 8)
+    return looks_like_netpbm(content[end : end + 64].lstrip())
 
 
 def refuse_size(path: AnyPath, found: str) -> NoReturn:
@@ -105,9 +122,8 @@ def check_size(size: tuple[int, int], on_its_side: bool, wanted: Wanted, path: A
     (width, height), place = size, "the header"
     shape = (width, height) if on_its_side else (height, width)
     if wanted.shape is not None and shape != wanted.shape:
-        fix = "scale the image to that size, light ink on black"
         expected = f"{wanted.shape[1]}x{wanted.shape[0]} pixels"
-        refuse(MISFIT, path, place, expected, f"{shape[1]}x{shape[0]}", fix)
+        refuse(MISFIT, path, place, expected, f"{shape[1]}x{shape[0]}", FIT)
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         refuse_size(path, f"{width}x{height}")
 

@@ -17,7 +17,7 @@ from fnnet.data.grey import STRIP
 from fnnet.data.opened import AnyPath
 from fnnet.data.png_samples import SAVE, Png, colours_of, colours_of_deep, grey_of, grey_of_deep, samples_of, shades_of
 from fnnet.data.ranges import LEVELS
-from fnnet.data.reader import MISFIT, Content, Format, Wanted, read_as
+from fnnet.data.reader import FIT, MISFIT, Content, Format, Wanted, read_as
 from fnnet.data.turn import MAX_EXIF, is_on_its_side, orientation_in
 from fnnet.errors import FnnetError, counted
 from fnnet.files.disk import refuse, show_bytes
@@ -50,9 +50,9 @@ def read_png(path: AnyPath, shape: tuple[int, int] | None = None) -> Array:
 def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     """Read one image.
 
-    Colour becomes luma (ITU-R 601), transparency is laid over black, except that ink on a transparent ground is
-    its opacity; 16 bits are scaled to 8 and rounded. It is turned as EXIF says. Gamma and colour profiles are ignored.
-    Animations are refused.
+    Colour becomes luma (ITU-R 601), transparency is laid over black, or over the light paper that the picture shows
+    around it, except that ink on a transparent ground is its opacity; 16 bits are scaled to 8 and rounded. It is turned
+    as EXIF says. Gamma, colour profiles and what is behind the image are ignored. Animations are refused.
     """
     png = _read_chunks(file, wanted.shape, path)
     content = _decode(png, path, wanted.colours).content("byte 16", png.orientation)
@@ -130,8 +130,6 @@ def _read_chunks(file: BufferedReader, shape: tuple[int, int] | None, path: AnyP
                 if kind == b"eXIf" and len(exif) < MAX_EXIF:
                     exif += piece
         before = kind
-    if file.read(1):
-        refuse("data after the end of the image", path, f"byte {chunks.at}", "end of file", "more bytes", SAVE)
     if not inflater.eof or unpacked != wanted:
         expected = f"{counted(wanted, 'byte')} unpacked"
         refuse("damaged PNG: IDAT", path, f"byte {chunks.at}", expected, f"{unpacked:,}", SAVE)
@@ -198,8 +196,7 @@ def _check_shape(header: bytes, on_its_side: bool, shape: tuple[int, int] | None
     sides = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big")
     width, height = sides[::-1] if on_its_side else sides
     if shape is not None and (height, width) != shape:
-        fix = "scale the image to that size, light ink on black"
-        refuse(MISFIT, path, "byte 16", f"{shape[1]}x{shape[0]} pixels", f"{width}x{height}", fix)
+        refuse(MISFIT, path, "byte 16", f"{shape[1]}x{shape[0]} pixels", f"{width}x{height}", FIT)
 
 
 def _raw_bytes(header: bytes) -> int:

@@ -12,8 +12,9 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing
-from fnnet.data.blank import faint_of
+from fnnet.data.blank import FAINT, faint_of
 from fnnet.data.grey import INKED
+from fnnet.data.mixed_ranges import gap_in
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.photo import NOISE, dark_on_paper, edges, medians
@@ -175,7 +176,21 @@ def measure(
     faint, blanks = faint_of(as_taken, shape, len(x))
     empty = any(note.code == "blank" for note in notes)
     more += [] if any(note.code == "mixed-ink" for note in more) else _rare(found, x, shape)
+    more += _of_several_ranges(x, FAINT if blanks else 0)
     return found._replace(faint=faint, resize=reading.size is not None), [*notes, *more, *([] if empty else blanks)]
+
+
+def _of_several_ranges(x: Array, least: int) -> Iterator[Note]:
+    """Yield a note if a part of the images of a set looks as if its pixels were of a smaller range than the others.
+
+    least   as in `gap_in`.
+    """
+    rows = spread(np.arange(len(x)), most_looked_at(x.shape[1]))
+    if (gap := gap_in(x[rows].max(axis=1), least)) is not None:
+        count, below, most = gap
+        seen = f"{count:,} of {counted(len(rows), 'image')} looked at reach only {below}, the others up to {most}"
+        fix = "if these are stored in several ranges, a network learns them badly: scale them alike"
+        yield Note("mixed-ranges", f"the largest pixels of {seen}; {fix}")
 
 
 def _rare(found: Preprocessing, x: Array, shape: tuple[int, int]) -> Iterator[Note]:

@@ -25,6 +25,8 @@ HEAD: Final = 512
 SEE: Final = "see --data in 'fnnet train --help'"
 NO_COLUMN: Final = "no such column for --label-column"
 MISFIT: Final = "image size does not fit"
+FIT: Final = "scale the image to that size"
+"""What to do with a picture of another size; which ink it should have, the model knows, which notes the other."""
 BZIP2: Final = b"BZh"
 XZ: Final = b"\xfd7zXZ\0"
 SHOWS: Final = 2**20

@@ -8,7 +8,9 @@ from PIL import Image
 
 import fnnet
 from fnnet import data
+from fnnet.core.state import Preprocessing
 from fnnet.data import ranges
+from fnnet.errors import DataError
 from tests.tools.samples import chunk, csv_file, write
 
 
@@ -95,8 +97,17 @@ def test_f31_many_images_of_one_file_are_noted_once(model, run, tmp_path):
 def test_f14_f29_an_image_of_another_size_names_both_and_the_remedy(size, model, run, tmp_path):
     Image.new("L", size).save(tmp_path / "a.png")
     found = f"{size[0]}x{size[1]}"
-    parts = ("byte 16", "expected 28x28 pixels", f"found {found}", "scale the image to that size, light ink on black")
+    parts = ("byte 16", "expected 28x28 pixels", f"found {found}", "scale the image to that size")
     run("predict", model, tmp_path / "a.png").failed(1, tmp_path / "a.png", *parts)
+
+
+@pytest.mark.parametrize("kind", ["png", "bmp"])
+def test_the_remedy_for_another_size_does_not_ask_for_the_ink_of_another_model(kind, tmp_path):
+    """A model of dark ink takes dark ink."""
+    Image.new("L", (40, 30)).save(tmp_path / f"a.{kind}")
+    with pytest.raises(DataError) as caught:
+        data.read_images(tmp_path / f"a.{kind}", (28, 28), Preprocessing(paper=255, ink=0))
+    assert "ink" not in caught.value.fix
 
 
 def test_f32_an_animation_is_refused(model, folder, run):

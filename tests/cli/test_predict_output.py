@@ -152,3 +152,23 @@ def test_kaggle_s_ids_are_those_of_a_table(name, last, model, run, tmp_path, sma
     assert ids_of(a, path) == ([str(number) for number in range(1, 9)], ["counted-ids"])
     twice = save("twice.csv", name, [5, 6, 7, 5])
     run("predict", model, twice, "-o", "out.csv", "--kaggle").failed(2, "two images of one id", "twice.csv[0] and")
+
+
+@pytest.mark.parametrize("ending", [".csv.gz", ".json", ".XLSX", ".npz", ".tsv", ".parquet"])
+@pytest.mark.parametrize("kaggle", [False, True])
+def test_a_name_that_says_another_format_is_refused_before_the_work(ending, kaggle, model, run, tmp_path):
+    put(tmp_path, "1.png")
+    out = tmp_path / f"s{ending}"
+    suffix = os.path.splitext(out)[1].lower()
+    command = ["predict", model, tmp_path / "1.png", "-o", out, *(["--kaggle"] if kaggle else [])]
+    run(*command).failed(
+        2, "--output: the name says another format", f"found {suffix}, which says ", "name it with .csv"
+    )
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["s.csv", "s.CSV", "s.txt", "s", "s.1"])
+def test_other_names_are_taken(name, model, run, tmp_path):
+    put(tmp_path, "1.png")
+    assert run("predict", model, tmp_path / "1.png", "-o", tmp_path / name).code == 0
+    assert len(table(tmp_path / name)) == 2

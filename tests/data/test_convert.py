@@ -255,7 +255,19 @@ def test_a_disk_that_fails_leaves_nothing(monkeypatch, tmp_path):
 def test_names_that_say_no_form(suffix):
     with pytest.raises(UsageError, match=r"unknown form; expected a name with \.npz or \.csv, or a folder"):
         form_of(f"a{suffix}")
-    assert form_of(f"a{suffix}", "csv") == "csv"
+
+
+@pytest.mark.parametrize("form", ["npz", "csv", "idx", "png"])
+@pytest.mark.parametrize("ending", [".npz", ".csv", ".CSV.gz", ".parquet", ".zip", ".txt", ""])
+def test_a_name_that_says_another_format_than_the_form_is_refused(form, ending):
+    if ending in ("", ".txt", f".{form}"):
+        assert form_of(f"a{ending}", form) == form
+        return
+    with pytest.raises(UsageError, match="OUT: the name says another format; expected the name of ") as caught:
+        form_of(f"a{ending}", form)
+    own = f"with .{form}" if form in ("npz", "csv") else f"without {ending.lower().removeprefix('.csv') or '.csv'}"
+    packs = ending in (".CSV.gz", ".zip")
+    assert caught.value.fix == f"name it {own}{', and pack it then' * packs}"
 
 
 def test_from_the_command_line(run, tmp_path):

@@ -628,7 +628,7 @@ def test_a_tab_in_the_name_of_a_class_is_named(quote, tmp_path):
     rows = [f"{quote}a{number % 2}\tb{quote},{','.join(map(str, row))}" for number, row in enumerate(DIGITS.x[:60])]
     path = write(tmp_path / "a.csv", "\n".join([",".join(NAMES), *rows]).encode())
     with pytest.raises(
-        DataError, match=r"row 1, column 1: a control character in the name .* found 'a0\\tb'"
+        DataError, match=r"row 1, column 1: the name of a class cannot be printed; .* found 'a0\\tb'"
     ) as raised:
         data.load(path)
     assert missing_parts(raised.value) == []

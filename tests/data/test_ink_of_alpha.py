@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from fnnet import data
 from fnnet.core.state import Preprocessing
@@ -367,3 +367,76 @@ def test_round_corners_are_no_ink(corner, tmp_path):
     grey = DIGIT // 8 * (alpha > 0)
     content = content_of(tmp_path, np.dstack([grey] * 3 + [alpha]))
     assert np.array_equal(content.x.reshape(28, 28), grey)
+
+
+def pages(case, grey):
+    """Digits on opaque paper, of which a part was made transparent: (n, 28, 28, 4)."""
+    found = []
+    for x in grey:
+        image = Image.fromarray(np.dstack([x] * 3 + [np.full_like(x, 255)]))
+        mask = Image.new("L", (28, 28), 0)
+        if case == "turned":
+            image = image.rotate(10, Image.Resampling.BILINEAR)
+            mask = image.getchannel("A")
+        elif case == "round corners":
+            ImageDraw.Draw(mask).rounded_rectangle((0, 0, 27, 27), 9, fill=255)
+        elif case == "round":
+            ImageDraw.Draw(mask).ellipse((0, 0, 27, 27), fill=255)
+        else:
+            mask.paste(255, {"top row": (0, 1, 28, 28), "frame": (1, 1, 27, 27)}.get(case, (0, 0, 28, 28)))
+            if case == "corners":
+                for at in ((0, 0), (27, 0), (0, 27), (27, 27)):
+                    mask.putpixel(at, 0)
+        image.putalpha(mask)
+        found.append(np.asarray(image))
+    return np.stack(found)
+
+
+CUTS = ["turned", "round corners", "round", "top row", "frame", "corners"]
+
+
+@pytest.mark.parametrize("case", CUTS)
+@pytest.mark.parametrize("form", ["png", "webp", "npz"])
+@pytest.mark.parametrize(("paper", "ink"), [(255, 0), (200, 40), (0, 255)])
+def test_what_is_transparent_beside_paper_is_paper(case, form, paper, ink, tmp_path):
+    """The corners of a white page that was turned are no ink, whatever colour their file hides there."""
+    digits = data.load("digits").train.x[:20].reshape(-1, 28, 28)
+    images = pages(case, (paper + digits.astype(np.int64) * (ink - paper) // 255).astype(np.uint8))
+    images[images[..., 3] == 0, :3] = 90
+    labels = np.arange(20) % 2
+    if form == "npz":
+        path = tmp_path / "a.npz"
+        np.savez(path, x=images, y=labels)
+    else:
+        path = tmp_path / "a"
+        for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+            (path / str(label)).mkdir(parents=True, exist_ok=True)
+            name = path / str(label) / f"{number:02}.{form}"
+            Image.fromarray(image).save(name, **({"lossless": True, "exact": True} if form == "webp" else {}))
+        images = images[np.argsort(labels, kind="stable")]
+    found = data.load(path)
+    assert {note.code for note in found.notes} - {"empty-class"} == ({"dark-ink"} if paper else set())
+    assert not found.train.x.reshape(images.shape[:3])[images[..., 3] == 0].any()
+    one = path if form == "npz" else path / "0" / f"00.{form}"
+    model = Preprocessing(paper=paper, ink=ink)
+    notes = []
+    x = data.read_images(one, (28, 28), model, notify=notes.append).reshape(-1, 28, 28)
+    assert not x[images[: len(x), ..., 3] == 0].any()
+    assert {note.code for note in notes} <= {"not-used"}
+
+
+@pytest.mark.parametrize("form", ["png", "npz"])
+def test_a_light_object_of_which_more_is_cut_out_is_noted(form, tmp_path):
+    """It may be a page with round corners, or be meant by its outline."""
+    grey = np.where(DIGIT > 200, 100, 255).astype(np.uint8)
+    alpha = np.zeros((28, 28), np.uint8)
+    alpha[3:25, 3:25] = 255
+    image = np.dstack([grey, grey, grey, alpha])
+    if form == "npz":
+        np.savez(tmp_path / "a", x=image[None])
+    else:
+        Image.fromarray(image).save(tmp_path / "a.npz", "PNG")
+    notes = []
+    found = data.read_images(tmp_path / "a.npz", (28, 28), notify=notes.append)
+    np.testing.assert_array_equal(found.reshape(28, 28), np.where(alpha, grey, 0))
+    assert [note.code for note in notes] == ["opacity"]

@@ -7,7 +7,9 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
 import pytest
+from PIL import Image
 
+import fnnet
 from fnnet import data
 from fnnet.cli.options import ClassNames
 from fnnet.core.state import Preprocessing
@@ -15,7 +17,7 @@ from fnnet.data import formats
 from fnnet.data.label_names import labels_of, with_test
 from fnnet.data.preprocess import Reading
 from fnnet.data.reader import Content, Wanted
-from fnnet.errors import DataError, FnnetError
+from fnnet.errors import DataError, FnnetError, one_line
 from fnnet.training.class_weights import parse
 from tests.tools.samples import write
 
@@ -410,3 +412,52 @@ def test_labels_beyond_the_names_in_a_table(tmp_path):
         DataError, match="expected 0 to 1, found 2; correct it, or the names of the classes in the file"
     ):
         data.load(tmp_path / "a.parquet")
+
+
+JOINED = ["\u0645\u06cc\u200c\u062e\u0648\u0627\u0645", "\U0001f468\u200d\U0001f469\u200d\U0001f467"]
+"""A Persian word of two parts, and an emoji of three."""
+
+
+def pictures(frame, folder):
+    for number, name in enumerate(frame["label"]):
+        (folder / "in" / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(X[number].reshape(28, 28)).save(folder / "in" / name / f"{number:02}.png")
+    return folder / "in"
+
+
+def arff(frame, folder):
+    names = ",".join(f"'{name}'" for name in dict.fromkeys(frame["label"]))
+    head = ["@relation a", f"@attribute label {{{names}}}", *(f"@attribute p{i} numeric" for i in range(784))]
+    rows = [f"'{name}',{','.join(map(str, row))}" for name, row in zip(frame["label"], X.tolist(), strict=True)]
+    (folder / "a.arff").write_text("\n".join([*head, "@data", *rows]), encoding="utf-8")
+    return folder / "a.arff"
+
+
+NAMED = [csv, parquet, arrow, dictionaries, as_bytes, pictures, arff]
+
+
+@pytest.mark.parametrize("form", NAMED)
+@pytest.mark.parametrize("name", JOINED)
+def test_names_whose_letters_are_joined_or_parted_are_names(form, name, tmp_path):
+    found = data.load(form(frame_of([name, "b"] * 12), tmp_path))
+    assert set(found.classes) == {name, "b"}
+    model = fnnet.Model(fnnet.init([784, 2], 0), classes=found.classes)
+    fnnet.save_model(tmp_path / "m", model)
+    assert fnnet.load_model(tmp_path / "m").classes == found.classes
+    assert ClassNames().convert(f"{name},b", None, None) == (name, "b")
+
+
+@pytest.mark.parametrize("form", [csv, parquet, arrow, pictures])
+@pytest.mark.parametrize("name", ["a\u00a0b", "a\u00adb", "a\u202eb", "a\u200c", "a\u200c\u200db"])
+def test_names_that_cannot_be_printed_are_refused_with_file_and_remedy(form, name, tmp_path):
+    path = form(frame_of([name, "b"] * 12), tmp_path)
+    with pytest.raises(
+        DataError, match="the name of a class cannot be printed; expected printable characters"
+    ) as caught:
+        data.load(path)
+    assert str(caught.value.where) == str(path / name if form is pictures else path)
+    assert caught.value.fix.endswith("with plain spaces, without tabs and the like")
+
+
+def test_a_name_that_joins_letters_is_printed_as_it_is():
+    assert one_line(f"{JOINED[0]}\t") == f"{JOINED[0]}\\t"

@@ -101,6 +101,29 @@ def test_netpbm_images_are_scaled_from_their_maximum(most, text, tmp_path):
     assert (found[0, 0], found[-1, -1]) == (0, 255)
 
 
+@pytest.mark.parametrize("kind", range(1, 7))
+@pytest.mark.parametrize("most", [1, 255, 1000, 65535])
+@pytest.mark.parametrize("behind", ["image", "line", "bytes", "nothing"])
+def test_netpbm_of_several_images_is_refused_and_other_bytes_behind_it_are_passed_over(kind, most, behind, tmp_path):
+    """As animations are; the format puts one image behind another."""
+    colours, text, bits = 3 if kind % 3 == 0 else 1, kind < 4, kind % 3 == 1
+    values = np.repeat(np.arange(5 * 4) % 2, colours) * most
+    if text:
+        body = " ".join(map(str, values // most if bits else values)).encode()
+    elif bits:
+        body = np.packbits((values // most).reshape(4, 5).astype(bool), axis=1).tobytes()
+    else:
+        body = values.astype(">u2" if most > 255 else "u1").tobytes()
+    one = f"P{kind}\n# P2 is not here\n5 4\n{'' if bits else most}\n".replace("\n\n", "\n").encode() + body
+    more = {"image": one, "line": b"\n", "bytes": b"\n# more P5\n" if text else b"\0\xff", "nothing": b""}[behind]
+    path = write(tmp_path / "a.pnm", one + (b"\n" if text else b"") + more)
+    if behind == "image":
+        with pytest.raises(DataError, match=r"expected one image, found netpbm of several; save a single frame"):
+            read(path)
+    else:
+        assert np.unique(read(path)[0]).tolist() == [0, 255]
+
+
 TURN = {1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: lambda a: a.T,
         6: lambda a: np.rot90(a, 3), 7: lambda a: np.rot90(a, 2).T, 8: np.rot90}  # fmt: skip
 

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from fnnet import data
+from fnnet.data import many
 from fnnet.data import png as reader
 from fnnet.data.photo import GREY, dark_on_light
 from fnnet.errors import DataError
@@ -245,3 +246,14 @@ def test_paper_is_known_by_all_four_edges(turns):
 def test_paper_as_dark_as_the_mean_and_as_grey_as_can_be():
     for value, light in ((GREY, True), (GREY - 1, False)):
         assert dark_on_light(np.full((1, 25), value, np.uint8), (5, 5)).tolist() == [light]
+
+
+@pytest.mark.parametrize("behind", [b"\n", b"\0" * 9, "itself"])
+def test_what_is_behind_an_image_is_passed_over(behind, tmp_path):
+    """As libpng does, and as other formats are read."""
+    x = np.random.default_rng(4).integers(0, 256, (5, 6), dtype=np.uint8)
+    Image.fromarray(x).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    write(tmp_path / "a.png", content + (content if behind == "itself" else behind))
+    np.testing.assert_array_equal(reader.read_png(tmp_path / "a.png"), x)
+    np.testing.assert_array_equal(many.read_pictures([tmp_path / "a.png"]).x.reshape(5, 6), x)

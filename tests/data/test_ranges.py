@@ -442,3 +442,59 @@ def test_a_table_of_standardised_numbers_within_the_bounds_of_a_cell(tmp_path):
     table_of(tmp_path / "a.csv", x.reshape(n, -1))
     with pytest.raises(DataError, match=f"not a pixel: a number below 0; .* {STANDARD[:20]}"):
         data.load(tmp_path / "a.csv")
+
+
+DIGITS = data.load("digits").train.x[:400]
+
+
+def mixed(x):
+    np.savez("a.npz", x=x.reshape(-1, 28, 28), y=np.arange(len(x)) % 10)
+    return [str(note) for note in data.load("a.npz").notes if note.code == "mixed-ranges"]
+
+
+@pytest.mark.parametrize("shift", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("part", [0.05, 0.1, 0.5, 0.9])
+def test_images_of_a_smaller_range_among_others_are_noted_with_their_number(shift, part, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    x, few = DIGITS.copy(), np.random.default_rng(0).permutation(400) < 400 * part
+    x[few] >>= shift
+    notes = mixed(x)
+    if shift > 3 and part < 0.5:
+        assert any(note.code == "blank" for note in data.load("a.npz").notes)
+        return
+    (note,) = notes
+    reached = f"{int(400 * part)} of 400 images looked at reach only {255 >> shift}, the others up to 255"
+    assert note.startswith(f"the largest pixels of {reached}; ")
+    assert note.endswith("a network learns them badly: scale them alike")
+
+
+def test_a_class_of_pictures_of_a_smaller_range_is_noted(tmp_path):
+    for number, image in enumerate(DIGITS[:60].reshape(-1, 28, 28)):
+        folder = tmp_path / str(number % 3)
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(image // (1 + (number % 3 == 1))).save(folder / f"{number}.png")
+    (note,) = [str(each) for each in data.load(tmp_path).notes if each.code == "mixed-ranges"]
+    assert note.startswith("the largest pixels of 20 of 60 images looked at reach only 127")
+
+
+@pytest.mark.parametrize(
+    "case", ["digits", "inverted", "JPEG", "dim", "one grey", "greys", "greys of photos", "few", "blank"]
+)
+def test_images_of_one_range_are_not_noted(case, monkeypatch, tmp_path):
+    """Ink of any grey leaves no gap between the largest pixels."""
+    monkeypatch.chdir(tmp_path)
+    rng, x = np.random.default_rng(1), DIGITS.copy()
+    if case == "JPEG":
+        images = [io.BytesIO() for _ in x]
+        for into, image in zip(images, x.reshape(-1, 28, 28), strict=True):
+            Image.fromarray(image).save(into, "JPEG", quality=40)
+        x = np.stack([np.asarray(Image.open(each)) for each in images])
+    elif case in ("greys", "greys of photos"):
+        most = rng.integers(30, 256, (400, 1)) if case == "greys" else rng.normal(128, 50, (400, 1)).clip(30, 255)
+        x = (x * (most / 255)).astype(np.uint8)
+    elif case == "few":
+        x[:9] >>= 3
+    elif case == "blank":
+        x[:40] = rng.integers(0, 19, (40, 784))
+    x = {"inverted": 255 - x, "dim": x // 8, "one grey": (x * (100 / 255)).astype(np.uint8)}.get(case, x)
+    assert mixed(x) == []

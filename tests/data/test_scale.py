@@ -151,7 +151,7 @@ def test_without_a_size_they_are_refused_by_the_option(tmp_path, run):
     run("evaluate", "m", "--data", folder).failed(1, "scale the images alike, or train a model with --size")
     with pytest.raises(DataError) as caught:
         many.read_pictures(sorted(folder.rglob("*.png")))
-    assert caught.value.fix == "scale the image to that size, light ink on black"
+    assert caught.value.fix == "scale the image to that size"
 
 
 def test_the_model_remembers_the_size(tmp_path, run):

@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 
 from fnnet.data import child
-from fnnet.errors import DataError, FnnetError, ModelError, StorageError
+from fnnet.errors import DataError, FnnetError, ModelError, StorageError, one_line
 
 SECONDS, WAIT = 2.0, 10.0
 """Seconds of computing, and of waiting: a busy machine is not a breach."""
@@ -103,7 +103,7 @@ def check_error(error, path):
     text = str(error)
     parts = {
         "the kind of a file's error": isinstance(error, (DataError, ModelError, StorageError)),
-        "one printable line": text.isprintable(),
+        "one printable line": text == one_line(text),
         "the file": str(path) in text and str(error.where).startswith(str(path)),
         "the problem": bool(error.problem),
         "what was expected or found": error.expected is not None or error.found is not None,

@@ -12,7 +12,7 @@ import numpy as np
 from fnnet.data import arrow, hdf5, mat, npy, pictures, tiff
 from fnnet.data.arrays import MAX_LABEL
 from fnnet.data.reader import Wanted, read_as
-from fnnet.errors import DataError
+from fnnet.errors import DataError, one_line
 from tests.campaigns.fuzz.contract import must
 from tests.tools.samples import SHAPE
 
@@ -47,7 +47,7 @@ def hold(content, path):
             must(labels.dtype == np.int64 and labels.shape == (len(x),), "the labels' form", labels.shape)
             must(labels.min() >= 0 and labels.max() <= MAX_LABEL, "the labels", (labels.min(), labels.max()))
             must(not content.classes or labels.max() < len(content.classes), "a class")
-        must(all(note.isprintable() and note.code for note in content.notes), "a note")
+        must(all(note == one_line(note) and note.code for note in content.notes), "a note")
         content = content.test
 
 

@@ -34,7 +34,7 @@ from fnnet.data.unpacked import ZIP
 from fnnet.errors import FnnetError
 from fnnet.files import log
 from fnnet.files.checkpoints import Checkpoint, load_checkpoint, save_checkpoint, training_of
-from fnnet.names import ACTIVATIONS
+from fnnet.names import ACTIVATIONS, is_printable
 from tests.campaigns.fuzz import build, decoded
 from tests.campaigns.fuzz.contract import MEMORY, must
 from tests.tools.samples import SHAPE
@@ -288,7 +288,7 @@ def hold_model(model, path):
     must(model.activation in ACTIVATIONS and model.preprocessing.colour == "luma", "a name")
     must(table(model.preprocessing)[[model.preprocessing.paper, model.preprocessing.ink]].tolist() == [0, 255], "ink")
     must(len(set(model.classes)) == len(model.classes), "classes")
-    must(all(isinstance(name, str) and name.isprintable() and name for name in model.classes), "a class name")
+    must(all(isinstance(name, str) and is_printable(name) and name for name in model.classes), "a class name")
     height, width = model.image_shape
     must(height * width == len(networks[0][0].W), "the image's shape", model.image_shape)
     _round_trip(model, path, fnnet.save_model, fnnet.load_model)
