@@ -174,7 +174,7 @@ class Table:
         x, labels, notes, read_as = assemble(parts, columns, Lines(",", source.path), source.wanted.pixel_range)
         if self.texts:
             at = self.there[columns.labels_at[0]]
-            labels, named = labels_of(self.texts, source.path, at, source.wanted)
+            labels, named = labels_of(self.texts, source.path, at, source.wanted, typed=True)
         shape, of_shape = shape_of(x, columns, os.fsdecode(source.path), source.wanted)
         told = (*columns.notes, *notes, *of_shape)
         names = class_names(source.schema, self.there[columns.label_at]) if columns.label_at is not None else ()
@@ -270,7 +270,7 @@ class Images:
             self.beside.check()
         known, names = np.concatenate(labels) if labels else None, tuple[str, ...]()
         if texts and self.labels:
-            known, names = labels_of(texts, source.path, self.labels, source.wanted)
+            known, names = labels_of(texts, source.path, self.labels, source.wanted, typed=True)
         content = self._content(parts, known, packed is not None)
         if not texts and self.labels:
             names = class_names(source.schema, self.labels)

@@ -144,8 +144,8 @@ def read_so(content: Content, classes: tuple[str, ...], source: str, first: int)
     A label of 1 is then the class called 1 if it is text, and that at place 1 if it is a number; -1 is no place.
     first   the label of the first class; 0 if it is not given.
     """
-    parts, places = labelled(content), places_by_number(classes)
-    if first or not parts or _plain(classes, 0) or min(places, default=-1) < 0:
+    parts = labelled(content)
+    if first or not parts or _plain(classes, 0) or not all(map(str.isdecimal, classes)):
         return []
     if content.named:
         text = f"{source}: labels are numbers stored as text, taken as the names of the classes, not as their places"

@@ -91,7 +91,7 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
     x, labels, notes, read_as = assemble(parts, inside, Lines(",", FRAME), wanted.pixel_range)
     classes: tuple[str, ...] = ()
     if texts:
-        labels, classes = labels_of(texts, FRAME, names[columns.labels_at[0]], wanted)
+        labels, classes = labels_of(texts, FRAME, names[columns.labels_at[0]], wanted, typed=True)
     shape, of_shape = shape_of(x, columns, FRAME, wanted)
     check_images(x, shape, columns, unit=bool(read_as), path=FRAME, wanted=wanted)
     notes = [*columns.notes, *notes, *of_shape]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from fnnet.core.params import Array
-from fnnet.data.label_names import labels_of
+from fnnet.data.label_names import IN_TEXT, labels_of
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Wanted
 from fnnet.errors import DataError
@@ -34,7 +34,7 @@ def numbered_texts(
         return values, ()
     texts = _texts(values, path, name)
     try:
-        return labels_of(texts, path, name, in_stored_order(wanted, stored))
+        return labels_of(texts, path, name, in_stored_order(wanted, stored), typed=True, missing=IN_TEXT)
     except DataError as error:
         named = "--label-column" in error.fix
         raise (error.at(path, fix="store the names of classes, not of images") if named else error) from None
