@@ -15,6 +15,7 @@ from fnnet.data.csv_columns import NUMBERS
 from fnnet.data.csv_lines import Lines, check_text
 from fnnet.data.csv_numbers import NUMBER, is_name
 from fnnet.data.listing import natural
+from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Wanted
 from fnnet.files.disk import refuse
@@ -73,6 +74,18 @@ def labels_of(
         classes = in_order([*found])
     places = {name: number for number, name in enumerate(classes)}
     return np.array([places[name] for name in stripped], np.int64), classes
+
+
+def merged(texts: Sequence[str], labels: Array, path: AnyPath, column: str) -> list[Note]:
+    """Return a note if texts that differ are one label, as `a` and `a ` or `1` and `01` are."""
+    written: dict[int, dict[str, None]] = {}
+    for text, label in zip(texts, labels.tolist(), strict=True):
+        written.setdefault(label, {})[composed(text)] = None
+    several = next((each for each in written.values() if len(each) > 1), None)
+    if several is None:
+        return []
+    some = " and ".join(repr(text[:40]) for text in [*several][:3])
+    return [Note("same-label", f"{os.fsdecode(path)}: column {column}: {some} are read as one label")]
 
 
 def _are_mixed(found: Counter[str], numbers: Sequence[str], *, typed: bool) -> bool:

@@ -469,3 +469,12 @@ def test_a_piece_of_small_numbers_is_of_names_as_the_others_are(tmp_path):
     found = loaded(tmp_path / "train-00000-of-00003.parquet")
     assert found.classes == ("1", "2", "3", "12")
     assert [found.classes[label] for label in found.train.labels] == [str(each) for piece in pieces for each in piece]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_texts_that_become_one_label_are_noted(form, tmp_path):
+    labels = [*NAMES[:-1], "cat "]
+    found = loaded(FORMS[form](frame_of(labels), tmp_path))
+    assert found.train.labels.tolist() == PLACES
+    (note,) = [note for note in found.notes if note.code == "same-label"]
+    assert note.endswith(": 'cat' and 'cat ' are read as one label")

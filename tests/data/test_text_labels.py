@@ -177,6 +177,21 @@ def test_what_is_missing_in_tables_is_a_name_in_an_array_of_text(form, tmp_path)
         refused(path, "row 1, column .*: a label is missing; .* if it is a class, say --class-names with all of them")
 
 
+@pytest.mark.parametrize("form", ["NPZ", "NPY", "HDF5"])
+@pytest.mark.parametrize(("one", "other"), [("eel", "eel "), ("1", "01")])
+def test_texts_that_become_one_label_are_noted(form, one, other, tmp_path):
+    labels = np.where(NAMES == "eel", one, NAMES) if one == "eel" else (np.arange(20) % 5).astype(str)
+    changed = labels.astype("U9")
+    changed[np.flatnonzero(labels == one)[1]] = other
+    notes = {}
+    for values in (labels, changed):
+        found = data.load(FORMS[form](tmp_path, x_train=X, y_train=values))
+        assert called(found) == labels.tolist()
+        notes[values is changed] = [note for note in found.notes if note.code == "same-label"]
+    assert notes[False] == []
+    assert f"{one!r} and {other!r} are read as one label" in notes[True][0]
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_what_is_no_label_among_texts_is_named(form, tmp_path):
     mixed = np.where(np.arange(20) == 7, "cat", "3")
