@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set, Sized
 from typing import Final
 
 import numpy as np
@@ -31,6 +31,7 @@ FEW: Final = 10
 IN_TEXT: Final = frozenset({"", "nan", "None", "<NA>"})
 """What Python writes for a missing value among text: arrays of text have no other."""
 FIX: Final = "correct the cell, or remove the row"
+NO_LABEL: Final = dict.fromkeys(MISSING, FIX)
 MISSING_FIX: Final = f"{FIX}; if it is a class, say --class-names with all of them"
 
 
@@ -69,7 +70,7 @@ def labels_of(
     else:
         if wanted.labelled:
             fix = MISSING_FIX if wanted.names else FIX
-            stray = [] if not numbers or _are_mixed(found, numbers, typed=typed) else numbers
+            stray = [] if not numbers or _are_names_alike(found, numbers, typed=typed) else numbers
             _check(stripped, found, stray, path, column, dict.fromkeys(missing, fix))
         classes = in_order([*found])
     places = {name: number for number, name in enumerate(classes)}
@@ -88,7 +89,7 @@ def merged(texts: Sequence[str], labels: Array, path: AnyPath, column: str) -> l
     return [Note("same-label", f"{os.fsdecode(path)}: column {column}: {some} are read as one label")]
 
 
-def _are_mixed(found: Counter[str], numbers: Sequence[str], *, typed: bool) -> bool:
+def _are_names_alike(found: Counter[str], numbers: Sequence[str], *, typed: bool) -> bool:
     """Return True if numbers and other texts are names alike; those of either that occur once each are faults."""
     others = [name for name in found if name not in numbers]
     number, other = (max(found[name] for name in each) for each in (numbers, others))
@@ -103,11 +104,13 @@ def _are_names(found: Counter[str], known: Sequence[str]) -> bool:
     whole = {text: as_whole(text) for text in found}
     others = [text for text, name in whole.items() if name not in known]
     several = 2 * len(others) > len(found) or any(found[text] > 1 for text in others)
-    return bool(others) and several and all(map(str.isdecimal, whole.values())) and not _hardly_twice(found)
+    return (
+        bool(others) and several and all(map(str.isdecimal, whole.values())) and not _hardly_twice(found, found.total())
+    )
 
 
-def _hardly_twice(found: Counter[str]) -> bool:
-    return len(found) > max(FEW, found.total() // 2)
+def _hardly_twice(found: Sized, rows: int) -> bool:
+    return len(found) > max(FEW, rows // 2)
 
 
 def _as_numbers(texts: Sequence[str], path: AnyPath, column: str, most: int) -> Array:
@@ -122,11 +125,11 @@ def _as_numbers(texts: Sequence[str], path: AnyPath, column: str, most: int) -> 
 
 def _check(
     texts: Sequence[str],
-    found: Counter[str],
+    found: Mapping[str, object],
     numbers: Sequence[str],
     path: AnyPath,
     column: str,
-    missing: Mapping[str, str],
+    missing: Mapping[str, str] = NO_LABEL,
 ) -> None:
     for name in found:
         place = f"row {texts.index(name) + 1}, column {column}"
@@ -146,7 +149,7 @@ def _check(
             repr(other[:40]),
             f"correct the cell, or {NUMBERS}",
         )
-    if _hardly_twice(found):
+    if _hardly_twice(found, len(texts)):
         some = f"{len(found):,} names in {len(texts):,} rows"
         fix = "say --label-column, or add rows of each class"
         refuse("names that hardly ever occur twice", path, f"column {column}", "names of classes", some, fix)
