@@ -85,8 +85,12 @@ def as_content(
 def _check_axis(x: Array, n: int, where: AnyPath, name: str) -> None:
     """Raise DataError for images that lie along the last axis, as the number of labels shows."""
     if x.ndim in (2, 3) and n == x.shape[-1] and x.shape.count(n) == 1:
-        expected, fix = f"{n:,} images along the first axis, as many as labels", "store np.moveaxis(x, -1, 0)"
-        refuse("the images lie along the last axis", where, name, expected, f"shape {x.shape}", fix)
+        _refuse_last(x, f"{n:,} images along the first axis, as many as labels", where, name)
+
+
+def _refuse_last(x: Array, expected: str, where: AnyPath, name: str) -> NoReturn:
+    problem, fix = "the images lie along the last axis", "store np.moveaxis(x, -1, 0)"
+    refuse(problem, where, name, expected, f"shape {x.shape}", fix)
 
 
 def rows_of_pixels(x: Array, name: str, flat: tuple[int, int] | None) -> tuple[Array, list[Note]]:
@@ -133,7 +137,8 @@ def as_images(
 def one_image(x: Array, shape: tuple[int, int] | None, where: AnyPath, name: str) -> Array:
     """Return a single image of a model's `shape` as images, (1, ...); any other array as it is.
 
-    Raises   DataError for an array that may be one image in colours or several in grey.
+    Raises   DataError for an array that may be one image in colours or several in grey, and for images along the last
+             axis.
 
     >>> one_image(np.zeros((28, 28, 1)), (28, 28), "a", "x").shape, one_image(np.zeros(784), (28, 28), "a", "x").shape
     ((1, 28, 28, 1), (1, 784))
@@ -147,6 +152,10 @@ def one_image(x: Array, shape: tuple[int, int] | None, where: AnyPath, name: str
         if planes == "last" and found.ndim == 3:
             _refuse_planes(x, where, name)
         return found
+    columns = x.ndim == 2 and len(x) == pixels
+    planes_last = x.ndim == 3 and x.shape[:2] == shape != x.shape[1:] and x.shape[2] not in COLOURS
+    if (columns or planes_last) and x.shape[-1] != pixels:
+        _refuse_last(x, "images along the first axis", where, name)
     grey, coloured = x.shape == shape, x.ndim == 3 and x.shape[:2] == shape and x.shape[2] in COLOURS
     # Arrays of that many columns, or of as many channels as columns, may be several images.
     alone = (grey and x.shape[1] != pixels) or (coloured and x.shape[1:] != shape)

@@ -15,6 +15,8 @@ BLANK: Final = re.compile(rb"(?:[ \t]*+\n)*+")
 NO_CELLS: Final = re.compile(rb"(?: *+\n)*+")
 MARK: Final = b"\xef\xbb\xbf"
 """UTF-8's mark, which may begin a file."""
+END: Final = b"\x1a"
+"""What DOS writes at the end of text."""
 MAX_LINE: Final = 65536
 SAVE: Final = "save it as CSV (comma separated, UTF-8)"
 DECIMAL_COMMA: Final = re.compile(r"\s*[-+]?[0-9]*,[0-9]+([eE][-+]?[0-9]+)?\s*")
@@ -87,6 +89,7 @@ def blocks(file: Source, path: AnyPath, size: int) -> Iterator[tuple[int, bytes]
         if b"\r" in lines:
             lines = lines.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if not piece:
+            lines = lines.rstrip(END)
             if lines or line == 1:
                 yield line, lines + b"\n"
             return

@@ -265,9 +265,19 @@ def part_of(values: Array, columns: Columns, lines: Lines, place: Callable[[int,
     at = place(row, int(columns.pixels_at[pixel]))
     if x.max() > 1:
         fix = remedy(float(x[row].min()), float(x[row].max())) if x[row].max() > 1 else ""
-        mixed(at, f"{x[row, pixel]:g}", lines, "a fraction" if x[row, pixel] > 0 else "a number below 0", fix)
+        mixed(at, exact(x[row, pixel]), lines, "a fraction" if x[row, pixel] > 0 else "a number below 0", fix)
     least = float(x.min())
     return Part(scaled(np.maximum(x, 0)), labels, at, scaled((x + 1) / 2), least)
+
+
+def exact(value: float) -> str:
+    """Return a number in few digits if these are all of it.
+
+    >>> exact(79.0), exact(0.5), exact(79.0000001)
+    ('79', '0.5', '79.0000001')
+    """
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))
 
 
 def mixed(place: str, found: str, lines: Lines, what: str = "a fraction", fix: str = "") -> None:

@@ -138,6 +138,21 @@ def placed(classes: tuple[str, ...], source: str, first: int) -> list[Note]:
     return [Note("numbered-classes", f"{text}; --class-names says otherwise")]
 
 
+def read_so(content: Content, classes: tuple[str, ...], source: str, first: int) -> list[Note]:
+    """Return a note of how labels that are numbers were read where classes are called by others than their places.
+
+    A label of 1 is then the class called 1 if it is text, and that at place 1 if it is a number; -1 is no place.
+    first   the label of the first class; 0 if it is not given.
+    """
+    parts = labelled(content)
+    if first or not parts or _plain(classes, 0) or not all(map(str.isdecimal, classes)):
+        return []
+    if content.named:
+        text = f"{source}: labels are numbers stored as text, taken as the names of the classes, not as their places"
+        return [Note("numbers-as-names", f"{text}: {', '.join(classes[:12])}")]
+    return [] if content.classes or any(part.one_hot for part, _ in parts) else placed(classes, source, first)
+
+
 def _plain(classes: tuple[str, ...], first: int) -> bool:
     return classes == names_of_labels(first, len(classes))
 

@@ -13,9 +13,9 @@ from fnnet.core.frames import WIDE, is_frame, is_truth, names_of, numbers_of
 from fnnet.core.params import Array
 from fnnet.data.csv_columns import NUMBERS, Columns, columns_of
 from fnnet.data.csv_lines import Lines
-from fnnet.data.csv_numbers import CORRECT, Part, as_pixels, fix_of, part_of, wrong_numbers
+from fnnet.data.csv_numbers import CORRECT, Part, as_pixels, exact, fix_of, part_of, wrong_numbers
 from fnnet.data.kaggle_csv import assemble, check_images, shape_of
-from fnnet.data.label_names import FIX, labels_of
+from fnnet.data.label_names import FIX, labels_of, merged
 from fnnet.data.notes import Note
 from fnnet.data.ranges import LEVELS, ranges_in_table
 from fnnet.data.reader import Content, Wanted, check_scaling
@@ -27,6 +27,7 @@ ROWS: Final = 1024
 """Rows that are converted at a time."""
 LISTS: Final = (bytes, bytearray, dict, list, np.ndarray)
 """Cells that are images: packed pictures, or lists of pixels."""
+CELLS: Final = "arrays or lists of pixels, or the bytes of pictures"
 EXTRA: Final = "fnnet[formats]"
 ARGUMENTS: Final = {
     "--label-column": "label_column", "--image-size HxW": "flat=(height, width)", "--image-size": "flat",
@@ -74,7 +75,12 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
     names = names_of(frame)
     if not names or not len(frame):
         refuse("empty dataset", FRAME, "the rows", "at least 1 row of numbers", f"{len(frame)} rows", "give another")
-    if any(isinstance(each, LISTS) for each in _first_cells(frame)):
+    first = dict(_first_cells(frame))
+    picture = next((at for at, each in first.items() if hasattr(each, "getbands")), None)
+    if picture is not None:
+        fix = "store numpy.asarray(picture.convert('L')) in each cell, or the bytes of its file"
+        refuse("pictures of Pillow", FRAME, f"column {names[picture][:40]!r}", CELLS, "such objects", fix)
+    if any(isinstance(each, LISTS) for each in first.values()):
         return _read_lists(frame, wanted)
     check_scaling(wanted.sized, "a frame of numbers")
     columns = columns_of(names, "the columns", FRAME, wanted, named=True)
@@ -91,7 +97,8 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
     x, labels, notes, read_as = assemble(parts, inside, Lines(",", FRAME), wanted.pixel_range)
     classes: tuple[str, ...] = ()
     if texts:
-        labels, classes = labels_of(texts, FRAME, names[columns.labels_at[0]], wanted)
+        labels, classes = labels_of(texts, FRAME, names[columns.labels_at[0]], wanted, typed=True)
+        notes += merged(texts, labels, FRAME, names[columns.labels_at[0]])
     shape, of_shape = shape_of(x, columns, FRAME, wanted)
     check_images(x, shape, columns, unit=bool(read_as), path=FRAME, wanted=wanted)
     notes = [*columns.notes, *notes, *of_shape]
@@ -106,14 +113,14 @@ def _is_pandas(frame: Any) -> bool:
     return hasattr(frame, "iloc")
 
 
-def _first_cells(frame: Any) -> Iterator[Any]:
-    """Yield the first cell of each column that is not missing; of columns of numbers nothing, as far as types show."""
+def _first_cells(frame: Any) -> Iterator[tuple[int, Any]]:
+    """Yield each column with its first cell that is not missing; no columns of numbers, as far as types show."""
     for at, dtype in enumerate(frame.dtypes):
         if not (getattr(dtype, "kind", "O") in "biufcmM" if _is_pandas(frame) else dtype.is_numeric()):
             column = frame.iloc[:, at] if _is_pandas(frame) else frame[:, at]
             there = np.flatnonzero(~np.asarray(column.isna() if _is_pandas(frame) else column.is_null()))
             if len(there):
-                yield column.iloc[there[0]] if _is_pandas(frame) else frame.row(int(there[0]))[at]
+                yield at, column.iloc[there[0]] if _is_pandas(frame) else frame.row(int(there[0]))[at]
 
 
 def _read_lists(frame: Any, wanted: Wanted) -> Content:
@@ -126,15 +133,53 @@ def _read_lists(frame: Any, wanted: Wanted) -> Content:
 
         from fnnet.data.arrow_columns import chosen_columns
 
-        table = pa.Table.from_pandas(frame, preserve_index=False) if _is_pandas(frame) else frame.to_arrow()
+        table = _as_table(frame) if _is_pandas(frame) else frame.to_arrow()
     except ImportError as error:
         problem, fix = "a frame of lists or pictures needs an optional library", "give each pixel a column"
         refuse(problem, FRAME, "the columns", EXTRA, error, f"pip install '{EXTRA}', or {fix}")
+    except FnnetError:
+        raise
     except (pa.ArrowException, TypeError, ValueError) as error:
         found, fix = str(error.args[0] if error.args else error)[:120], "store a list of numbers in each (.tolist())"
         refuse("cells that Arrow cannot hold", FRAME, "the columns", "cells of one kind", found, fix)
     columns = chosen_columns(table.schema, FRAME, wanted, table.nbytes, first=0)
     return columns.read(iter(table.select(list(columns.names)).to_batches(ROWS)))
+
+
+def _as_table(frame: Any) -> Any:
+    """Return a frame of pandas as a table of Arrow, with arrays of several axes in cells as lists in lists."""
+    import pyarrow as pa
+
+    names, arrays = names_of(frame), [at for at, each in _first_cells(frame) if getattr(each, "ndim", 0) > 1]
+    lists = {names[at]: _as_lists(frame.iloc[:, at].tolist(), names[at]) for at in arrays}
+    others = frame.iloc[:, [at for at in range(len(names)) if at not in arrays]]
+    rest = pa.Table.from_pandas(others, preserve_index=False)
+    if not lists:
+        return rest
+    columns = [lists[name] if name in lists else rest.column(name) for name in names]
+    return pa.table(columns, names=names)
+
+
+def _as_lists(cells: list[Any], name: str) -> Any:
+    """Return arrays of one shape as a column of lists; DataError for any other cells."""
+    import pyarrow as pa
+
+    def kind(cell: Any) -> str:
+        return f"{cell.dtype} {cell.shape}" if isinstance(cell, np.ndarray) else type(cell).__name__
+
+    first = next(cell for cell in cells if isinstance(cell, np.ndarray))
+    if first.dtype.kind not in "biufO":
+        place, fix = f"column {name[:40]!r}", "store bytes from 0 to 255"
+        refuse("not numbers", FRAME, place, "integers, floats or truth values", first.dtype, fix)
+    for row, cell in enumerate(cells):
+        if kind(cell) != kind(first):
+            place, fix = f"row {row}, column {name[:40]!r}", "store images of one size and dtype in all rows"
+            refuse("images differ", FRAME, place, f"an array {kind(first)}, as in others", kind(cell), fix)
+    stacked = np.stack(cells)
+    lists = pa.array(np.ascontiguousarray(stacked, stacked.dtype.newbyteorder("=")).reshape(-1))
+    for size in reversed(first.shape):
+        lists = pa.FixedSizeListArray.from_arrays(lists, size)
+    return lists
 
 
 def _without_names(frame: Any, columns: Columns, *, labelled: bool) -> tuple[Any, list[str]]:
@@ -209,5 +254,5 @@ def _part(values: Array, first: int, columns: Columns, names: list[str], read: l
         kind = "label" if column in columns.labels_at else "pixel"
         expected = "a whole number from 0" if kind == "label" else "a whole number from 0 to 255, or from 0 to 1"
         fix = CORRECT if kind == "label" else fix_of(values, columns)
-        refuse(f"not a {kind}", FRAME, place(row, column), expected, f"{values[row, column]:g}", fix)
+        refuse(f"not a {kind}", FRAME, place(row, column), expected, exact(values[row, column]), fix)
     return part_of(values, columns, Lines(",", FRAME), place)

@@ -25,7 +25,7 @@ from fnnet.data.arguments import (
     refuse_first_label,
 )
 from fnnet.data.blank import is_blank
-from fnnet.data.dataset import BOTH, PLAIN, Dataset, dataset_of, numbered
+from fnnet.data.dataset import BOTH, PLAIN, Dataset, dataset_of, numbered, read_so
 from fnnet.data.idx_folder import idx_files, read_idx_folder
 from fnnet.data.listing import entries, shown
 from fnnet.data.mnist import Notify
@@ -104,6 +104,8 @@ def from_path(path: Path, said: Said, notify: Notify, by_name: bool) -> Dataset:
         before = content
         content, more = numbered(before, classes, str(path), reading.first_label)
         notes, by_place = [*notes, *more], content is before
+    if known is None and not by_name:
+        notes += read_so(content, classes, str(path), reading.first_label)
     content = content._replace(notes=order.beside(content.notes))
     if content.test:
         content = content._replace(test=content.test._replace(notes=order.beside(content.test.notes)))
@@ -154,7 +156,8 @@ def from_frame(
 
     Columns are found as in CSV: pixels and labels by their names or, where these do not show them, by their values;
     `reading=Reading(label_column="y")` names the labels. Numbers of any dtype are pixels from 0 to 255, or from 0 to 1;
-    truth values are 0 and 255. A column of lists of pixels, or of packed pictures, is read as in Parquet (by pyarrow).
+    truth values are 0 and 255. A column of lists or arrays of pixels, or of packed pictures, is read as in Parquet (by
+    pyarrow).
     classes, flat, reading, preprocessing, notify   as in `load`; `read_images` reads a frame without labels.
     Raises   DataError or ArgumentTypeError naming row and column; UsageError as `load`.
 
@@ -186,7 +189,8 @@ def from_frame(
         order = Order(False) if content.by_row and given is None else order
         reading = reading._replace(transpose=order.transpose)
         known = preprocessing and preprocessing._replace(transpose=bool(order.transpose))
-        found = _measured(FRAME, FRAME, content, names, reading, known, lambda note: None, order.notes)
+        told = [*order.notes, *read_so(content, names, FRAME, first)]
+        found = _measured(FRAME, FRAME, content, names, reading, known, lambda note: None, told)
         check_effect(found, flat, None if classes is None else said.classes, first)
     found = found._replace(notes=tuple(map(with_arguments, found.notes)), numbered=not content.classes)
     for note in found.notes:

@@ -18,6 +18,7 @@ from fnnet.data.hdf5_links import SAVE, find
 from fnnet.data.kinds import HDF5
 from fnnet.data.listing import shown
 from fnnet.data.named import Chosen, assemble, named_so, texts_in, with_names, without_coordinates
+from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Format, Wanted
 from fnnet.data.splits import check_arrays, refuse_array, saying
@@ -64,10 +65,11 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         if wanted.labelled and labels is None:
             refuse_labels(path, "the groups", images, list(found))
         numbers = arrays[labels] if labels and wanted.labelled else None
-        numbers, classes = numbered_texts(numbers, path, labels or "", wanted, names)
+        notes: list[Note] = []
+        numbers, classes = numbered_texts(numbers, path, labels or "", wanted, names, notes)
         x = arrays[images] if wanted.labelled else one_image(arrays[images], flat, path, images)
         place, given = labels or "", wanted.pixel_range
-        return named(as_content(x, numbers, path, images, flat, labels_name=place, pixel_range=given), classes)
+        return named(as_content(x, numbers, path, images, flat, labels_name=place, pixel_range=given), classes, notes)
 
     content = assemble(chosen, path, wanted, part)
     check_arrays({name: arrays[name] for name in beside}, chosen, len(content.x), path)

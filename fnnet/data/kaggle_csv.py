@@ -15,13 +15,13 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.arff_header import looks_like_arff
 from fnnet.data.arrays import image_shape, one_row
-from fnnet.data.csv_columns import KAGGLE, OPTION, Columns, columns_of
+from fnnet.data.csv_columns import KAGGLE, NUMBERS, OPTION, Columns, columns_of
 from fnnet.data.csv_comments import behind_comments
 from fnnet.data.csv_label import label_column
 from fnnet.data.csv_lines import SEPARATORS, Lines, blocks, check_line, first_of, separator_of
 from fnnet.data.csv_numbers import Part, mixed, parse, scaled
 from fnnet.data.kinds import UTF16, looks_like_pointer
-from fnnet.data.label_names import Texts, labels_of, with_test
+from fnnet.data.label_names import Texts, labels_of, merged, with_test
 from fnnet.data.libsvm import looks_like_libsvm
 from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath, Packed
@@ -29,6 +29,7 @@ from fnnet.data.ranges import REACHED, SIGNED, UNIT, WHOLE, ranges_in_table, rem
 from fnnet.data.reader import BINARY, Content, Format, Wanted, like, looks_like_netpbm, read_as
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
 from fnnet.data.width import width_of
+from fnnet.errors import DataError
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
 
 START: Final = re.compile(rb"(?:\xef\xbb\xbf)?(?:[\s\w\"'+\-.,;\x80-\xff]|#(?![!?]|define|include)|\Z)")
@@ -64,8 +65,24 @@ def _is_text(head: bytes) -> bool:
 
 
 def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
-    """Read the file once, in pieces.
+    """Read the file once, in pieces; a second time if labels that begin as numbers go on as names, which all may be."""
+    try:
+        return _read_once(file, path, wanted)
+    except DataError as error:
+        labelled = wanted.labelled or wanted.names  # those of a test set; other numbers may be ids
+        if not (labelled and error.problem == "not a label" and error.fix == NUMBERS):
+            raise
+        file.seek(0)
+        try:
+            return _read_once(file, path, wanted, as_names=True)
+        except DataError as other:
+            raise (error if other.problem == error.problem else other) from None
 
+
+def _read_once(file: BufferedReader, path: AnyPath, wanted: Wanted, *, as_names: bool = False) -> Content:
+    """Read the file in pieces.
+
+    as_names   True if the labels are names, whatever the first is.
     Columns are placed by the names in the header. Where these do not show the labels, the values do.
     Raises   DataError with line and column; a number is never coerced.
     """
@@ -92,7 +109,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         passed_over = texts and wanted.images_alone and texts.begins_without_label(block, after)
         if texts and wanted.images_alone and not passed_over:  # they may be missing further down
             columns, texts = columns._replace(labels_at=(), label_at=None), None
-        if texts and (passed_over or texts.begins_with_name(block, after)):
+        if texts and (passed_over or as_names or texts.begins_with_name(block, after)):
             block, pieces = texts.taken(block, after), texts.all_taken(pieces)
         parts = [parse(block, after, columns, lines)]
         parts += [parse(block, line, columns, lines) for line, block in pieces]
@@ -107,6 +124,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         labels = None
     elif texts and texts.found:
         labels, classes = labels_of(texts.found, path, str(texts.column + 1), wanted)
+        notes += merged(texts.found, labels, path, str(texts.column + 1))
     shape, of_shape = shape_of(x, columns, os.fsdecode(path), wanted)
     check_images(x, shape, columns, unit=bool(read_as), path=path, wanted=wanted)
     content = Content(

@@ -40,6 +40,7 @@ FILES: Final = {
     **dict.fromkeys(UTF16, ("UTF-16 text", AS_UTF8)),
     b"BZh": ("bzip2 of something other than text", UNPACK),
     b"\xfd7zXZ\0": ("xz of something other than text", UNPACK),
+    b"(\xb5/\xfd": ("zstd", "unpack it (zstd -d), and name the file or folder that comes out"),
     b"PK": ("a ZIP archive", UNPACK),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", UNPACK),
     b"Rar!": ("a RAR archive", UNPACK),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set, Sized
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,7 @@ from fnnet.data.csv_columns import NUMBERS
 from fnnet.data.csv_lines import Lines, check_text
 from fnnet.data.csv_numbers import NUMBER, is_name
 from fnnet.data.listing import natural
+from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Wanted
 from fnnet.files.disk import refuse
@@ -26,31 +28,89 @@ MISSING: Final = frozenset({
 """What pandas reads as missing, and ARFF's and UCI's mark."""
 FEW: Final = 10
 """Up to FEW names may all differ; more are classes if they are at most half as many as the rows."""
+IN_TEXT: Final = frozenset({"", "nan", "None", "<NA>"})
+"""What Python writes for a missing value among text: arrays of text have no other."""
 FIX: Final = "correct the cell, or remove the row"
+NO_LABEL: Final = dict.fromkeys(MISSING, FIX)
+MISSING_FIX: Final = f"{FIX}; if it is a class, say --class-names with all of them"
 
 
-def labels_of(texts: Sequence[str], path: AnyPath, column: str, wanted: Wanted) -> tuple[Array, tuple[str, ...]]:
+def labels_of(
+    texts: Sequence[str],
+    path: AnyPath,
+    column: str,
+    wanted: Wanted,
+    *,
+    typed: bool = False,
+    missing: Set[str] = MISSING,
+) -> tuple[Array, tuple[str, ...]]:
     """Return labels, int64 (n,), and the names of their classes; none if all texts are numbers, which are labels.
 
     Names that the user or a model gives keep their order, those that are numbers too; others are in the order of class
-    folders.
+    folders. Texts beside numbers are names as these are if most different ones are no numbers.
+    typed     True if the column or array is of text by its type. Numbers are then names, too, if some that occur more
+              than once are not those of classes, or are no numbers.
+    missing   what stands for no label.
     Raises   DataError for names beside numbers, for missing names, and for names that hardly ever occur twice.
     """
     stripped = [composed(text.strip()) for text in texts]
-    found = dict.fromkeys(stripped)
+    found = Counter(stripped)
     numbers = [name for name in found if NUMBER.fullmatch(name)]
     called = set(found) <= set(wanted.names)
     plain = tuple(wanted.names) == names_of_labels(0, len(wanted.names))
-    if len(numbers) == len(found) and (plain or wanted.first_label or not called):  # the first of numbers is given
-        return _as_numbers(stripped, path, column, wanted.most_label), ()
-    if called:
+    all_numbers = len(numbers) == len(found)
+    if all_numbers and (plain or wanted.first_label or not called):  # the first of numbers is given
+        if not (typed and plain and not wanted.known and not wanted.first_label and _are_names(found, wanted.names)):
+            return _as_numbers(stripped, path, column, wanted.most_label), ()
+        whole = whole_names(stripped)
+        stripped = [whole[text] for text in stripped]
+        classes = in_order([*{*stripped}])
+    elif called:
         classes = tuple(wanted.names)
     else:
         if wanted.labelled:
-            _check(stripped, found, numbers, path, column)
+            fix = MISSING_FIX if wanted.names else FIX
+            stray = [] if not numbers or _are_names_alike(found, numbers, typed=typed) else numbers
+            _check(stripped, found, stray, path, column, dict.fromkeys(missing, fix))
         classes = in_order([*found])
     places = {name: number for number, name in enumerate(classes)}
     return np.array([places[name] for name in stripped], np.int64), classes
+
+
+def merged(texts: Sequence[str], labels: Array, path: AnyPath, column: str) -> list[Note]:
+    """Return a note if texts that differ are one label, as `a` and `a ` or `1` and `01` are."""
+    written: dict[int, dict[str, None]] = {}
+    for text, label in zip(texts, labels.tolist(), strict=True):
+        written.setdefault(label, {})[composed(text)] = None
+    several = next((each for each in written.values() if len(each) > 1), None)
+    if several is None:
+        return []
+    some = " and ".join(repr(text[:40]) for text in [*several][:3])
+    return [Note("same-label", f"{os.fsdecode(path)}: column {column}: {some} are read as one label")]
+
+
+def _are_names_alike(found: Counter[str], numbers: Sequence[str], *, typed: bool) -> bool:
+    """Return True if numbers and other texts are names alike; those of either that occur once each are faults."""
+    others = [name for name in found if name not in numbers]
+    number, other = (max(found[name] for name in each) for each in (numbers, others))
+    return number > 1 and (2 * len(others) > len(found) or (typed and other > 1))
+
+
+def _are_names(found: Counter[str], known: Sequence[str]) -> bool:
+    """Return True if whole numbers, stored as text, are names of classes: not those that are known, which are places.
+
+    A few that occur once each are faults, and so are as many different ones as are no classes.
+    """
+    whole = {text: as_whole(text) for text in found}
+    others = [text for text, name in whole.items() if name not in known]
+    several = 2 * len(others) > len(found) or any(found[text] > 1 for text in others)
+    return (
+        bool(others) and several and all(map(str.isdecimal, whole.values())) and not _hardly_twice(found, found.total())
+    )
+
+
+def _hardly_twice(found: Sized, rows: int) -> bool:
+    return len(found) > max(FEW, rows // 2)
 
 
 def _as_numbers(texts: Sequence[str], path: AnyPath, column: str, most: int) -> Array:
@@ -63,13 +123,19 @@ def _as_numbers(texts: Sequence[str], path: AnyPath, column: str, most: int) -> 
     return values.astype(np.int64)
 
 
-def _check(texts: Sequence[str], found: dict[str, None], numbers: Sequence[str], path: AnyPath, column: str) -> None:
+def _check(
+    texts: Sequence[str],
+    found: Mapping[str, object],
+    numbers: Sequence[str],
+    path: AnyPath,
+    column: str,
+    missing: Mapping[str, str] = NO_LABEL,
+) -> None:
     for name in found:
         place = f"row {texts.index(name) + 1}, column {column}"
-        if name not in MISSING:
-            check_printable(name, path, place, "write the name")
-        if name in MISSING:
-            refuse("a label is missing", path, place, "the name of a class", repr(name[:40]), FIX)
+        if name in missing:
+            refuse("a label is missing", path, place, "the name of a class", repr(name[:40]), missing[name])
+        check_printable(name, path, place, "write the name")
     if numbers:
         other = next(name for name in found if name not in numbers)
         place = f"row {texts.index(other) + 1}, column {column}"
@@ -81,7 +147,7 @@ def _check(texts: Sequence[str], found: dict[str, None], numbers: Sequence[str],
             repr(other[:40]),
             f"correct the cell, or {NUMBERS}",
         )
-    if len(found) > max(FEW, len(texts) // 2):
+    if _hardly_twice(found, len(texts)):
         some = f"{len(found):,} names in {len(texts):,} rows"
         fix = "say --label-column, or add rows of each class"
         refuse("names that hardly ever occur twice", path, f"column {column}", "names of classes", some, fix)
@@ -111,9 +177,11 @@ def whole_names(texts: Sequence[str]) -> dict[str, str]:
 def as_whole(text: str) -> str:
     """Return a whole number without point and exponent; other text as it is.
 
-    >>> as_whole("7.0"), as_whole("7e0"), as_whole("7.5"), as_whole("seven")
-    ('7', '7', '7.5', 'seven')
+    >>> as_whole("7.0"), as_whole("7e0"), as_whole("07"), as_whole("7.5"), as_whole("seven")
+    ('7', '7', '7', '7.5', 'seven')
     """
+    if text.isascii() and text.isdecimal():
+        return text.lstrip("0") or "0"  # a float has not as many digits
     return str(int(float(text))) if NUMBER.fullmatch(text) and float(text).is_integer() else text
 
 
@@ -127,7 +195,12 @@ def in_order(classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def joined(contents: Sequence[Content]) -> list[Content]:
-    """Return pieces of one set whose labels are names, with all names as the classes of each."""
+    """Return pieces of one set whose labels are names, with all names as the classes of each.
+
+    Beside pieces whose names are numbers, numbers are names.
+    """
+    if any(each.named and all(map(str.isdecimal, each.classes)) for each in contents):
+        contents = [each if each.classes or each.one_hot else _called_by_numbers(each) for each in contents]
     if not all(each.named for each in contents):
         return [*contents]
     first = contents[0].classes
@@ -143,12 +216,21 @@ def with_test(content: Content, test: Content, where: AnyPath) -> Content:
 
     Raises   DataError for a class that the training set has not.
     """
+    if content.named and not test.classes and test.labels is not None and not test.one_hot:
+        plain = content.classes == names_of_labels(0, len(content.classes))
+        test = _called_by_numbers(test) if plain else test  # names and places are then the same
     other = [name for name in test.classes if name not in content.classes]
     if other or content.named != test.named:
         expected = f"{', '.join(content.classes[:12]) or 'numbers'}, as in {os.fsdecode(content.labels_at)}"
         found = ", ".join(other[:12]) or "numbers"
         refuse("classes of test and train differ", where, "the labels", expected, found, "give both the same classes")
     return content._replace(test=_renumbered(test, content.classes) if test.classes else test)
+
+
+def _called_by_numbers(content: Content) -> Content:
+    """Return content whose labels, which are numbers, are the names of classes."""
+    found, labels = np.unique(np.asarray(content.labels), return_inverse=True)
+    return content._replace(labels=labels.astype(np.int64), classes=tuple(map(str, found.tolist())), named=True)
 
 
 def _renumbered(content: Content, classes: tuple[str, ...]) -> Content:

@@ -85,8 +85,9 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         if wanted.labelled and labels is None:
             hdf5.refuse_labels(path, "the variables", images, list(found))
         numbers = found[labels] if labels and wanted.labelled else None
-        numbers, classes = numbered_texts(numbers, path, labels or "", wanted, names)
-        return named(_part(found[images], numbers, images, labels or "", path, wanted), classes)
+        notes: list[Note] = []
+        numbers, classes = numbered_texts(numbers, path, labels or "", wanted, names, notes)
+        return named(_part(found[images], numbers, images, labels or "", path, wanted), classes, notes)
 
     content = assemble(chosen, path, wanted, part)
     if not wanted.labelled:

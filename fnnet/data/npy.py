@@ -17,6 +17,7 @@ from fnnet.data.arrays import BYTES, WHOLE_LABELS, as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.label_names import with_test
 from fnnet.data.listing import entries
+from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath, Opened
 from fnnet.data.reader import Content, Format, Wanted, like
 from fnnet.data.roles import beside, part_in, role_of
@@ -167,9 +168,10 @@ def _labelled(x: Array, path: Path, wanted: Wanted) -> Content:
         packed = next((each.name for each in entries(path.parent) if _is_packed_labels(each)), "")
         fix = f"unpack {packed}" if packed else "put the labels there"
         refuse("no labels", path, "the folder", expected, packed or "none", fix)
-    known, classes = numbered_texts(read_array(labels, words=True), labels, labels.stem, wanted, {})
+    notes: list[Note] = []
+    known, classes = numbered_texts(read_array(labels, words=True), labels, labels.stem, wanted, {}, notes)
     content = as_content(x, known, path, path.stem, wanted.shape, str(labels), labels.stem, wanted.pixel_range)
-    return named(content, classes)
+    return named(content, classes, notes)
 
 
 def _is_packed_labels(path: Path) -> bool:

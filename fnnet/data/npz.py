@@ -34,6 +34,7 @@ from fnnet.data.named import (
     with_names,
     without_coordinates,
 )
+from fnnet.data.notes import Note
 from fnnet.data.npy import Header, needed, read_header
 from fnnet.data.opened import AnyPath, Opened
 from fnnet.data.reader import Content, Format, Wanted, like
@@ -321,8 +322,9 @@ def _with_labels(
 
     at   the file of the labels, if it is another.
     """
-    numbers, classes = numbered_texts(values, at or path, labels, wanted, texts)
-    return named(as_content(x, numbers, path, name, wanted.shape, at, labels, wanted.pixel_range), classes)
+    notes: list[Note] = []
+    numbers, classes = numbered_texts(values, at or path, labels, wanted, texts, notes)
+    return named(as_content(x, numbers, path, name, wanted.shape, at, labels, wanted.pixel_range), classes, notes)
 
 
 def _recognise(head: bytes, path: AnyPath) -> bool:

@@ -139,9 +139,11 @@ def _alone(here: Path, joins: bool) -> Iterator[Note]:
 
 def _series(path: Path) -> list[Path]:
     """Return the files beside `path` that have its name except for one number, and itself."""
-    own = NUMBER.split(path.stem)
-    there = [each for each in list_folder(path.parent) if each.suffix == path.suffix] if len(own) > 1 else []
-    found = [each for each in there if _differs_in_a_number(NUMBER.split(each.stem), own)]
+    numbered = path.suffix[1:].isdecimal()  # data.parquet.0
+    own = NUMBER.split(path.name if numbered else path.stem)
+    there = list_folder(path.parent) if len(own) > 1 else []
+    alike = [each for each in there if numbered or each.suffix == path.suffix]
+    found = [each for each in alike if _differs_in_a_number(NUMBER.split(each.name if numbered else each.stem), own)]
     return [path, *(each for each in found if each.is_file())]
 
 

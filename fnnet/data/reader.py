@@ -117,7 +117,11 @@ class Content(NamedTuple):
 
 
 def like(train: Content, wanted: Wanted) -> Wanted:
-    """Return what is wanted of a test set: rows of pixels have the size of training, unless it is one row itself."""
+    """Return what is wanted of a test set: rows of pixels have the size of training, unless it is one row itself.
+
+    Labels that are names are those of training.
+    """
+    wanted = wanted._replace(names=train.classes) if train.named else wanted
     return wanted if wanted.shape or 1 in train.image_shape else wanted._replace(shape=train.image_shape)
 
 

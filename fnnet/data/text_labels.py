@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from fnnet.core.params import Array
-from fnnet.data.label_names import labels_of
+from fnnet.data.label_names import IN_TEXT, labels_of, merged
+from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Wanted
 from fnnet.errors import DataError
@@ -20,7 +21,7 @@ Stored = Mapping[str, "Sequence[str] | None"]
 
 
 def numbered_texts(
-    values: Array | None, path: AnyPath, name: str, wanted: Wanted, stored: Stored
+    values: Array | None, path: AnyPath, name: str, wanted: Wanted, stored: Stored, notes: list[Note]
 ) -> tuple[Array | None, tuple[str, ...]]:
     """Return labels that are text as numbers, int64 (n,), and the names of their classes, as `labels_of` does.
 
@@ -28,16 +29,19 @@ def numbered_texts(
 
     stored   names of classes that the file holds: if these are what the labels are called, their order is kept, unless
              the user or a model has another.
+    notes    takes what the user should know.
     Raises   DataError for text that is not one for each image.
     """
     if values is None or values.dtype.kind not in "USO":
         return values, ()
     texts = _texts(values, path, name)
     try:
-        return labels_of(texts, path, name, in_stored_order(wanted, stored))
+        labels, classes = labels_of(texts, path, name, in_stored_order(wanted, stored), typed=True, missing=IN_TEXT)
     except DataError as error:
         named = "--label-column" in error.fix
         raise (error.at(path, fix="store the names of classes, not of images") if named else error) from None
+    notes += merged(texts, labels, path, name)
+    return labels, classes
 
 
 def in_stored_order(wanted: Wanted, stored: Stored) -> Wanted:
@@ -47,8 +51,9 @@ def in_stored_order(wanted: Wanted, stored: Stored) -> Wanted:
     return wanted._replace(names=tuple(first)) if plain and not wanted.known and first else wanted
 
 
-def named(content: Content, classes: tuple[str, ...]) -> Content:
-    """Return content whose labels are the names of `classes`, if there are any."""
+def named(content: Content, classes: tuple[str, ...], notes: Sequence[Note]) -> Content:
+    """Return content whose labels are the names of `classes`, if there are any, with more notes."""
+    content = content._replace(notes=(*content.notes, *notes))
     return content._replace(classes=classes, named=True) if classes else content
 
 

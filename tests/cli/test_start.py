@@ -87,7 +87,7 @@ def test_numbers_that_may_be_names_or_places_are_noted_with_the_option_that_deci
     names = ("--class-names", "1,2,0")
     trained = run("train", "--data", "own.npz", *names, "--epochs", 30, "--batch-size", 5, "--dev-data", "dev.npz",
                   "--json", "--out", "old.safetensors").json  # fmt: skip
-    assert [note["code"] for note in trained["notes"]] == ["numbered-classes"]
+    assert [note["code"] for note in trained["notes"]] == ["numbered-classes"] * 2  # of training, and of validation
     assert trained["epochs"][-1]["dev_accuracy"] == 1
     assert run("evaluate", "old.safetensors", "--data", "own.npz", *names, "--json").json["accuracy"] == 1
     for command in (("evaluate", "old.safetensors"), ARGUMENTS[:-1]):

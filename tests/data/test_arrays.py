@@ -407,3 +407,16 @@ def test_images_along_the_last_axis_are_told_by_the_number_of_labels(save, shape
     with pytest.raises(DataError, match=message) as caught:
         data.load(tmp_path / "a.npz")
     assert missing_parts(caught.value) == []
+
+
+@pytest.mark.parametrize("stored", [(72, 7), (9, 8, 7), (72, 1)])
+@pytest.mark.parametrize("form", ["npy", "npz"])
+def test_images_to_predict_along_the_last_axis_are_refused_as_such(form, stored, tmp_path):
+    path = tmp_path / f"a.{form}"
+    x = np.zeros(stored, np.uint8)
+    np.save(path, x) if form == "npy" else np.savez(path, x=x)
+    with pytest.raises(
+        DataError, match="the images lie along the last axis; expected images along the first axis"
+    ) as raised:
+        data.read_images(path, (9, 8))
+    assert "np.moveaxis(x, -1, 0)" in raised.value.fix

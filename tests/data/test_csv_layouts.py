@@ -781,3 +781,13 @@ def test_a_first_image_whose_label_is_y_is_no_header(tmp_path):
     found = data.load(write(tmp_path / "a", "\n".join(lines).encode()))
     assert len(found.train.x) == 30
     assert [found.classes[label] for label in found.train.labels[:3]] == ["y", "z", "x"]
+
+
+@pytest.mark.parametrize("end", ["\x1a", "\n\x1a", "\n\x1a\x1a\x1a"])
+def test_the_end_of_text_that_dos_writes_is_no_line(end, tmp_path):
+    text = "\n".join(",".join(map(str, [number % 3, *[number] * 400])) for number in range(9))
+    path = tmp_path / "a.csv"
+    path.write_bytes(("label," + ",".join(f"pixel{i}" for i in range(400)) + "\n" + text + end).encode())
+    found = data.load(path)
+    assert found.train.x.shape == (9, 400)
+    assert found.train.labels.tolist() == [0, 1, 2] * 3

@@ -105,6 +105,35 @@ def test_places_of_classes_with_other_names_are_noted(tmp_path):
     assert note.endswith("places of the classes: 0 is ant, 1 is bee, 2 is cat; --class-names says otherwise")
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet", "parquet of text", "npz", "npz of text", "frame", "frame of text"])
+def test_whether_labels_are_names_or_places_of_classes_called_by_other_numbers_is_noted(form, tmp_path):
+    """Numbers are places, text is names: the note says which, in all formats."""
+    labels = np.array([3, 1, 7, 3])
+    frame = pandas.DataFrame(np.arange(4 * 64, dtype=np.uint8).reshape(4, 64)).add_prefix("pixel")
+    frame.insert(0, "label", labels.astype(str) if "text" in form else labels)
+    path = tmp_path / "a"
+    if form == "csv":
+        frame.to_csv(path, index=False)
+    elif "parquet" in form:
+        frame.to_parquet(path)
+    elif "npz" in form:
+        with path.open("wb") as file:
+            np.savez(
+                file,
+                x=frame.to_numpy()[:, 1:].astype(np.uint8).reshape(4, 8, 8),
+                y=frame["label"].to_numpy("U1" if "text" in form else int),
+            )
+    load = data.from_frame if "frame" in form else lambda _, **options: data.load(str(path), **options)
+    found = load(frame, classes=ORDER)
+    told = [note for note in found.notes if note.code in ("numbered-classes", "numbers-as-names")]
+    text = "text" in form
+    assert [found.classes[label] for label in found.train.labels] == (list("3173") if text else list("4284"))
+    assert [note.code for note in told] == ["numbers-as-names" if text else "numbered-classes"]
+    assert ("names of the classes, not as their places: 1, 2, 3," if text else "0 is 1, 1 is 2") in told[0]
+    told = [note.code for note in load(frame).notes]
+    assert not {"numbered-classes", "numbers-as-names"} & {*told}
+
+
 def test_the_label_of_the_first_class_is_said(tmp_path):
     reading = Reading(first_label=3)
     found = data.load(str(numbers(tmp_path / "a.npz", [3, 4])), classes=("3", "4"), by_name=True, reading=reading)

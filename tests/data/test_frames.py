@@ -234,6 +234,55 @@ def test_a_column_of_lists_is_read_as_the_parquet_that_the_frame_writes(kind, tm
         assert np.array_equal(found.train.x, DIGITS.x[:9])
 
 
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        (lambda x: x, None),
+        (lambda x: x[..., None], None),
+        (lambda x: np.repeat(x[..., None], 3, axis=3), None),
+        (lambda x: x.astype(">u2"), None),
+        (lambda x: x.astype(object), None),
+        (lambda x: x.transpose(0, 2, 1).copy().transpose(0, 2, 1), None),
+        (lambda x: x > 127, lambda x: (x > 127) * np.uint8(255)),
+        (lambda x: x / 255, None),
+    ],
+)
+def test_a_column_of_arrays_of_rows(stored, read):
+    x, labels = DIGITS.x[:9].reshape(9, 28, 28), DIGITS.labels[:9]
+    wanted = read(DIGITS.x[:9]) if read else DIGITS.x[:9]
+    frame = pd.DataFrame({"label": labels, "image": [*stored(x)]})
+    found = data.from_frame(frame)
+    assert np.array_equal(found.train.x, wanted)
+    assert np.array_equal(found.train.labels, labels)
+    assert found.image_shape == (28, 28)
+    assert np.array_equal(data.read_images(frame[["image"]], (28, 28)), wanted)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: [x[0], x[1] / 255], r"row 1, column 'image': images differ; .* uint8 \(4, 4\), .* found float64"),
+        (lambda x: [x[0], x[1, 1:]], r"row 1, column 'image': images differ; .* uint8 \(4, 4\), .* uint8 \(3, 4\)"),
+        (lambda x: [None, x[1]], "row 0, column 'image': images differ; .* found NoneType"),
+        (lambda x: [*x.astype(str)], "column 'image': not numbers; .* store bytes from 0 to 255"),
+        (lambda x: [*x.astype(complex)], "column 'image': not numbers; .* found complex128"),
+        (lambda x: [*map(Image.fromarray, x)], r"column 'image': pictures of Pillow; .*\.convert\('L'\)\) in each"),
+    ],
+)
+def test_other_cells_beside_arrays_are_refused(change, message):
+    frame = pd.DataFrame({"image": change(DIGITS.x[:2, :16].reshape(2, 4, 4)), "label": [1, 0]})
+    with pytest.raises(DataError, match=message) as raised:
+        data.from_frame(frame)
+    assert missing_parts(raised.value) == []
+
+
+def test_a_pixel_that_is_nearly_whole_is_shown_with_all_its_digits(tmp_path):
+    frame = pd.DataFrame(DIGITS.x[:9].astype(float)).add_prefix("pixel").assign(label=DIGITS.labels[:9])
+    frame["pixel9"] = 79.0000001
+    with pytest.raises(DataError, match=r"row 0, column 'pixel9': not a pixel; .* found 79\.0000001"):
+        data.from_frame(frame)
+
+
 def test_a_column_of_packed_pictures(tmp_path):
     for number, each in enumerate(DIGITS.x[:4]):
         png(tmp_path / f"{number}.png", each.reshape(28, 28))
@@ -276,7 +325,7 @@ def test_lists_that_are_refused():
         with pytest.raises(DataError, match=r"lists or pictures beside columns of pixels; .* boxes, pixel0") as raised:
             data.from_frame(frame)
         assert missing_parts(raised.value) == []
-    for cells in ([[1, 2], 3], [np.zeros((2, 2))] * 2):
+    for cells in ([[1, 2], 3], [[1, 2], {"a": 1}]):
         with pytest.raises(DataError, match="frame: the columns: cells that Arrow cannot hold") as raised:
             data.from_frame(pd.DataFrame({"image": cells, "label": [1, 0]}))
         assert missing_parts(raised.value) == []

@@ -61,6 +61,10 @@ KINDS = {
     "short record": (lambda folder: record(bytes(100)), "a TFRecord file"),
     "long record": (lambda folder: record(bytes(900)), "a TFRecord file"),
     "model": (model, "a safetensors file, such as a model"),
+    "zstd": (
+        lambda folder: b"(\xb5/\xfd\x04\x58" + bytes(90),
+        "zstd; unpack it (zstd -d), and name the file or folder",
+    ),
     "7z": (lambda folder: b"7z\xbc\xaf\x27\x1c\0\4" + bytes(90), "a 7z archive"),
 }
 

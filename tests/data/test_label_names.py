@@ -193,6 +193,18 @@ def test_the_test_set_beside_csv_is_read_by_name(tmp_path):
             data.load(str(tmp_path / "a.csv"))
 
 
+def test_the_test_set_beside_csv_may_begin_with_a_name_that_is_a_number(tmp_path):
+    frame_of(["a", "b", "1"] * 8).to_csv(tmp_path / "a.csv", index=False)
+    frame_of(["1", "b"] * 12).to_csv(tmp_path / "a-test.csv", index=False)
+    assert data.load(str(tmp_path / "a.csv")).test.labels.tolist() == [0, 2] * 12
+    frame_of(["", "dog", "1", "dog"] * 6).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(DataError, match="line 2, column 1: not a label"):
+        data.load(str(tmp_path / "a.csv"))
+    frame_of(["1", "dog", "1", "na\tme"] * 6).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(DataError, match="a control character in the name of a class"):
+        data.load(str(tmp_path / "a.csv"))
+
+
 @pytest.mark.parametrize("word", ["nan", "NA", "null", "None"])
 @pytest.mark.parametrize("at", [0, 300, 784])
 def test_a_word_in_place_of_a_pixel_is_no_label(word, at, tmp_path):
@@ -461,3 +473,59 @@ def test_names_that_cannot_be_printed_are_refused_with_file_and_remedy(form, nam
 
 def test_a_name_that_joins_letters_is_printed_as_it_is():
     assert one_line(f"{JOINED[0]}\t") == f"{JOINED[0]}\\t"
+
+
+TYPED = [form for form in FORMS if not form.startswith("CSV")]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_letters_and_digits_of_one_column_are_names_if_most_are_no_digits(form, tmp_path):
+    names = np.array(list("B0A1C0"))[np.arange(24) % 6]
+    found = loaded(FORMS[form](frame_of(names), tmp_path))
+    assert found.classes == tuple("01ABC")
+    assert [found.classes[label] for label in found.train.labels] == names.tolist()
+    if "without header" not in form:  # the first or the last column may then be the labels
+        again = loaded(FORMS[form](frame_of(np.roll(names, -1)), tmp_path))  # a number is then the first
+        assert (again.classes, np.roll(again.train.labels, 1).tolist()) == (found.classes, found.train.labels.tolist())
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if "without header" not in form])
+def test_few_texts_among_numbers_are_faults_unless_they_are_given_as_names(form, tmp_path):
+    names = np.where(np.arange(24) == 5, "x", (np.arange(24) % 4).astype(str))
+    given = FORMS[form](frame_of(names), tmp_path)
+    with pytest.raises(
+        DataError, match=r"column .*: not a label; expected a .*number.*, found 'x'; .*number the class"
+    ):
+        loaded(given)
+    found = loaded(given, classes=tuple("x0123"))
+    assert [found.classes[label] for label in found.train.labels] == names.tolist()
+
+
+@pytest.mark.parametrize("form", TYPED)
+def test_text_of_numbers_that_are_no_places_is_of_names(form, tmp_path):
+    names = np.array(["1", "10", "2", "34"])[np.arange(24) % 4]
+    found = loaded(FORMS[form](frame_of(names), tmp_path))
+    assert found.classes == ("1", "2", "10", "34")
+    assert [found.classes[label] for label in found.train.labels] == names.tolist()
+    (note,) = [note for note in found.notes if note.code == "numbers-as-names"]
+    assert note.endswith("names of the classes, not as their places: 1, 2, 10, 34")
+    with pytest.raises(DataError, match="label out of range"):  # of a model of other classes
+        loaded(FORMS[form](frame_of(names), tmp_path), classes=tuple("0123456789"), preprocessing=Preprocessing())
+
+
+def test_a_piece_of_small_numbers_is_of_names_as_the_others_are(tmp_path):
+    pieces = [["1", "2", "3", "2"] * 6, ["1", "12", "3", "12"] * 6, [2, 1, 3, 3] * 6]
+    for number, labels in enumerate(pieces):
+        parquet(frame_of(labels), tmp_path, f"train-{number:05}-of-00003.parquet")
+    found = loaded(tmp_path / "train-00000-of-00003.parquet")
+    assert found.classes == ("1", "2", "3", "12")
+    assert [found.classes[label] for label in found.train.labels] == [str(each) for piece in pieces for each in piece]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_texts_that_become_one_label_are_noted(form, tmp_path):
+    labels = [*NAMES[:-1], "cat "]
+    found = loaded(FORMS[form](frame_of(labels), tmp_path))
+    assert found.train.labels.tolist() == PLACES
+    (note,) = [note for note in found.notes if note.code == "same-label"]
+    assert note.endswith(": 'cat' and 'cat ' are read as one label")

@@ -62,6 +62,11 @@ def test_a_file_of_a_numbered_series_is_read_alone_and_the_others_are_said(names
     assert noted(tmp_path / f"other{ending}", "one-piece", "pieces")[1] == []
 
 
+def test_a_number_as_the_suffix_is_that_of_a_series(tmp_path):
+    first, *_ = (put(tmp_path / f"data.csv{number}").rename(tmp_path / f"data.csv.{number}") for number in range(3))
+    assert [": one of 3 files named alike" in note for note in noted(first, "one-piece")[1]] == [True]
+
+
 @pytest.mark.parametrize(
     "names",
     [

@@ -7,6 +7,7 @@ from scipy.io import savemat
 
 from fnnet import data
 from fnnet.core.state import Preprocessing
+from fnnet.data.label_names import in_order
 from fnnet.data.roles import role_of
 from fnnet.errors import DataError
 from tests.tools.samples import missing_parts
@@ -124,6 +125,71 @@ def test_texts_that_are_numbers_are_numbers(form, tmp_path):
     found = data.load(FORMS[form](tmp_path, x_train=X, y_train=numbers.astype(str)))
     assert found.classes == tuple("0123456789")
     assert found.train.labels.tolist() == numbers.tolist()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("0", "1", "A", "B", "C"),
+        ("0", "1", "2", "3", "x"),
+        ("1", "2", "3", "5", "10"),
+        ("07", "08", "10", "11", "12"),
+        ("12345678901234567890", "12345678901234567891", "3", "4", "5"),
+    ],
+)
+def test_texts_beside_numbers_and_numbers_that_are_no_places_are_names(form, names, tmp_path):
+    labels = np.array(names)[np.arange(20) % 5]
+    found = data.load(FORMS[form](tmp_path, x_train=X, y_train=labels, x_test=X[:2], y_test=labels[:2]))
+    assert found.classes == in_order(names)
+    assert called(found) == labels.tolist()
+    assert called(found, "test") == labels[:2].tolist()
+    noted = [note for note in found.notes if note.code == "numbers-as-names"]
+    assert len(noted) == all(map(str.isdecimal, names))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_number_that_is_no_place_and_occurs_once_is_a_fault(form, tmp_path):
+    path = FORMS[form](tmp_path, x_train=X, y_train=np.where(np.arange(20) == 7, 12, np.arange(20) % 4).astype(str))
+    refused(path, "image 8: label out of range; expected 0 to 9, found 12; correct it, or set --classes")
+    path = FORMS[form](tmp_path, x_train=X, y_train=np.arange(20).astype(str))
+    refused(path, "image 11: label out of range; expected 0 to 9, found 10; correct it, or set --classes")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_numbers_up_to_that_of_the_classes_of_training_are_names_in_a_test_set_too(form, tmp_path):
+    """Training has the names 0 to 11, the test set only some up to 9."""
+    labels = (np.arange(24) % 12).astype(str)
+    x = np.concatenate([X, X[:4]])
+    path = FORMS[form](tmp_path, x_train=x, y_train=labels, x_test=X[:3], y_test=labels[1:4])
+    found = data.load(path)
+    assert found.classes == tuple(map(str, range(12)))
+    assert called(found, "test") == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_missing_in_tables_is_a_name_in_an_array_of_text(form, tmp_path):
+    for name in ("NA", "null", "?"):
+        found = data.load(FORMS[form](tmp_path, x_train=X, y_train=np.where(NAMES == "eel", name, NAMES)))
+        assert called(found)[:6] == [name, "cat", "k10", "dog", "k2", name]
+    for name in ("nan", "None", "")[: 2 if "MATLAB" in form else 3]:  # an empty cell is no text
+        path = FORMS[form](tmp_path, x_train=X, y_train=np.where(NAMES == "eel", name, NAMES))
+        refused(path, "row 1, column .*: a label is missing; .* if it is a class, say --class-names with all of them")
+
+
+@pytest.mark.parametrize("form", ["NPZ", "NPY", "HDF5"])
+@pytest.mark.parametrize(("one", "other"), [("eel", "eel "), ("1", "01")])
+def test_texts_that_become_one_label_are_noted(form, one, other, tmp_path):
+    labels = np.where(NAMES == "eel", one, NAMES) if one == "eel" else (np.arange(20) % 5).astype(str)
+    changed = labels.astype("U9")
+    changed[np.flatnonzero(labels == one)[1]] = other
+    notes = {}
+    for values in (labels, changed):
+        found = data.load(FORMS[form](tmp_path, x_train=X, y_train=values))
+        assert called(found) == labels.tolist()
+        notes[values is changed] = [note for note in found.notes if note.code == "same-label"]
+    assert notes[False] == []
+    assert f"{one!r} and {other!r} are read as one label" in notes[True][0]
 
 
 @pytest.mark.parametrize("form", FORMS)
