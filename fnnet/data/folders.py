@@ -15,14 +15,15 @@ from fnnet.data import formats
 from fnnet.data.grey import opacity_notes
 from fnnet.data.idx_folder import is_idx
 from fnnet.data.layout import Layout, class_folder, find_layout
-from fnnet.data.listed import find_listed, find_table, is_table
+from fnnet.data.listed import Listed, find_listed, find_table, is_table
+from fnnet.data.listed_over import find_listed_over, find_table_over
 from fnnet.data.listing import entries, shown
 from fnnet.data.many import colour_notes_of, read_pictures
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import spread
 from fnnet.data.ranges import in_one_range, scaled_notes
 from fnnet.data.reader import Content, check_columns
-from fnnet.errors import FnnetError
+from fnnet.errors import DataError, FnnetError
 from fnnet.files.disk import refuse
 
 
@@ -47,24 +48,31 @@ def read_class_folders(
     label_column: str | None = None,
 ) -> tuple[Content, tuple[str, ...]]:
     """Return the training set, with the test set if there is one, and the class names; see `find_layout`, and
-    `find_listed` for pictures whose classes a table names.
+    `find_listed` and `find_listed_over` for pictures whose classes a table names.
 
     size   (height, width) that pictures of any size are scaled to; None if all must have that of the first.
     fix    what to do with pictures of several sizes.
     signed   as `in_one_range` takes it.
     label_column   as `find_listed` takes it.
     """
-    listed = find_listed(folder, label_column)
     how = How(size, size is not None, fix)
-    if listed:
-        content = in_one_range(
-            lambda found: _read_files(listed.files, listed.labels, str(listed.table), how._replace(pixel_range=found)),
-            folder, signed,
-        )  # fmt: skip
-        return content._replace(notes=(*listed.notes, *content.notes)), listed.classes
-    check_columns(label_column, False, f"the folder {folder}")
-    layout = find_layout(folder)
-    return in_one_range(partial(_read_layout, layout, how), folder, signed), layout.classes
+    listed = find_listed(folder, label_column)
+    if listed is None:
+        try:
+            layout = find_layout(folder)
+        except DataError:
+            check_columns(label_column, False, f"the folder {folder}")
+            raise
+        listed = find_listed_over(folder, layout, label_column)
+        if listed is None:
+            check_columns(label_column, False, f"the folder {folder}")
+            return in_one_range(partial(_read_layout, layout, how), folder, signed), layout.classes
+    return in_one_range(partial(_read_listed, listed, how), folder, signed), listed.classes
+
+
+def _read_listed(listed: Listed, how: How, pixel_range: str) -> Content:
+    content = _read_files(listed.files, listed.labels, str(listed.table), how._replace(pixel_range=pixel_range))
+    return content._replace(notes=(*listed.notes, *content.notes))
 
 
 def _read_layout(layout: Layout, how: How, pixel_range: str) -> Content:
@@ -136,5 +144,5 @@ def _is_listed(folder: Path, file: Path) -> bool:
     table = None
     if is_table(file) or file.suffix.lower() in formats.picture_suffixes():
         with suppress(FnnetError):  # the reader raises it
-            table = find_table(folder)
+            table = find_table(folder) or find_table_over(folder, find_layout(folder))
     return table is not None and (file == table.path or file in table.names.named.values())

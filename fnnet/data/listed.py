@@ -83,7 +83,7 @@ def find_listed(folder: Path, label_column: str | None = None) -> Listed | None:
     Raises   DataError for a table that names some pictures, and is not of one name and one label a row.
     """
     table = find_table(folder)
-    return table and _listed(table, label_column)
+    return table and listed_of(table, label_column)
 
 
 def find_table(folder: Path) -> Table | None:
@@ -105,17 +105,25 @@ def find_table(folder: Path) -> Table | None:
     if not paths:
         return None
     there = Pictures(paths, folder)
-    read = [(path, rows) for path in tables if (rows := _rows(path))]
+    read = [(path, rows) for path in tables if (rows := rows_of(path))]
     found = [Table(path, rows, best, there, []) for path, rows in read if (best := column_of_names(rows, there))]
     others = [each for each in found if _is_of_others(each.path, parts)]
     found = [each for each in found if each not in others]
     for wanted in (("train",), ("train", "")):  # a table of the test set, which may have no labels, is the last choice
-        found = [each for each in found if _part_of_table(each.path) in wanted] or found
+        found = [each for each in found if part_of_table(each.path) in wanted] or found
     if not found:
         _check_texts({*tables} - {path for path, _ in read})
         _check_names([each for each in read if each[0] not in {other.path for other in others}], there, folder)
         _check_part(others)
         return None
+    return only_table(found, tables, folder)
+
+
+def only_table(found: Sequence[Table], tables: Sequence[Path], folder: Path) -> Table:
+    """Return the only one of the tables that name pictures, with the names of the others beside it.
+
+    Raises   DataError if there are several.
+    """
     if len(found) > 1:
         seen = shown([each.path.name for each in found])
         refuse(
@@ -129,7 +137,7 @@ def is_table(path: Path) -> bool:
     return path.name.lower().removesuffix(".gz").endswith(SUFFIXES)
 
 
-def _part_of_table(path: Path) -> str:
+def part_of_table(path: Path) -> str:
     """Return the part that the name of a table says; what is submitted to Kaggle is of the test set."""
     return "test" if "submission" in path.name.lower() else part_in(path.stem)
 
@@ -140,7 +148,7 @@ def _is_of_others(table: Path, parts: Mapping[str, Sequence[Path]]) -> bool:
 
     parts   the part of folders -> the pictures in them.
     """
-    part = _part_of_table(table)
+    part = part_of_table(table)
     return part in OTHER_PARTS and bool(parts.get("train") or parts.get(part))
 
 
@@ -196,7 +204,7 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _rows(path: Path) -> list[list[str]]:
+def rows_of(path: Path) -> list[list[str]]:
     """Return the rows of a table of a few columns of text, without blank lines; none of other files."""
     content = _content(path)
     if b"\0" in content:
@@ -205,14 +213,16 @@ def _rows(path: Path) -> list[list[str]]:
         lines = content.decode("utf-8-sig").splitlines()
         first = next((line for line in lines if line.strip()), "")
         separator = max("\t;,", key=first.count)
+        if len(content) > MOST_BYTES or first.count(separator) >= WIDEST:
+            return []
         rows = [row for row in csv.reader(lines, delimiter=separator, strict=True) if any(row)]
     except (UnicodeDecodeError, csv.Error):
         return []
-    few = len(content) <= MOST_BYTES and len(rows) > 1 and 2 <= len(rows[0]) <= WIDEST
+    few = len(rows) > 1 and 2 <= len(rows[0]) <= WIDEST
     return [[composed(cell.strip()) for cell in row] for row in rows] if few else []
 
 
-def _listed(table: Table, label_column: str | None) -> Listed:
+def listed_of(table: Table, label_column: str | None) -> Listed:
     """Return the pictures of a table."""
     path, rows, (at, named, alike, rivals) = table.path, [*table.rows], table.names
     first = table.there.find(rows[0][at])
@@ -236,7 +246,7 @@ def _listed(table: Table, label_column: str | None) -> Listed:
         twice, count = Counter(files).most_common(1)[0]
         _refuse(path, f"column {header[at]}", "each picture once", f"{twice.name} {count} times")
     labels, classes = _labels([row[label] for row in rows], path, header[label])
-    part = _part_of_table(path)
+    part = part_of_table(path)
     of = f"; by its name it is of {part}" if part in OTHER_PARTS else ""
     text = f"{path}: column {header[at]} names the pictures, column {header[label]} their classes{of}"
     notes = [Note("labels-in-table", text)]
