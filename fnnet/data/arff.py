@@ -26,7 +26,7 @@ from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath
 from fnnet.data.ranges import ranges_in_table
 from fnnet.data.reader import Content, Format, Wanted
-from fnnet.data.roles import LABEL_COLUMNS
+from fnnet.data.roles import called_labels
 from fnnet.data.sparse import Pairs, dense, parse_pairs
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
 from fnnet.errors import counted
@@ -144,11 +144,7 @@ def _table(attributes: list[Attribute], path: AnyPath, wanted: Wanted) -> tuple[
     names = [each.name for each in attributes]
     nominal = [column for column, each in enumerate(attributes) if each.values and not is_pixel(each.name)]
     notes: list[Note] = []
-    if (
-        wanted.label_column is None
-        and len(nominal) == 1
-        and not LABEL_COLUMNS & {name.strip().lower() for name in names}
-    ):
+    if wanted.label_column is None and len(nominal) == 1 and not called_labels(names):
         [column] = nominal
         wanted = wanted._replace(label_column=str(column + 1))
         text = f"{os.fsdecode(path)}: column {column + 1}, {names[column][:40]!r}, is the labels: it alone is nominal"

@@ -84,7 +84,7 @@ def check_flag(name: str, value: Any, or_none: str = "") -> bool:
 
 
 def check_path(value: Any, problem: str, expected: str, several: str) -> Any:
-    """Return `value`, a path; UsageError with the `problem` for what is none, also for text that no file is called.
+    """Return `value`, a path; UsageError with the `problem` for anything else, and for text that no file is called.
 
     several   what to do with a list of paths.
     """
@@ -156,7 +156,7 @@ def ink_of(preprocessing: Preprocessing) -> str:
 def _check_agrees(reading: Reading, known: Preprocessing, flat: tuple[int, int] | None) -> None:
     """Raise UsageError for what a reading says otherwise than the preprocessing that decides it.
 
-    That the files store images column by column is said of them alone.
+    Whether files store images column by column is not among it: files of one model may differ there.
     flat   (height, width) of pictures for a preprocessing that scales them.
     """
     ink, pixel_max, size = ink_of(known), reading.pixel_max, reading.size

@@ -28,7 +28,7 @@ from fnnet.data.order import turned_pictures
 from fnnet.data.preprocess import SAMPLE, spread
 from fnnet.data.ranges import LEVELS, ranges_in_table, scaled_notes
 from fnnet.data.reader import Content, Wanted, check_columns, check_scaling, scale_alike
-from fnnet.data.roles import LABEL_COLUMNS, role_of
+from fnnet.data.roles import called_labels, role_of
 from fnnet.files.disk import refuse, show_bytes
 from fnnet.limits import MAX_CLASSES
 from fnnet.names import composed
@@ -79,7 +79,8 @@ def chosen_columns(schema: Any, path: AnyPath, wanted: Wanted, packed: int, firs
     Raises   DataError if columns are not images and labels, or may be either.
     """
     source = Source(schema, path, wanted, packed, first)
-    found = [field.name for field in schema if holds_images(field.type) and field.name.lower() not in LABEL_COLUMNS]
+    called = called_labels(schema.names)
+    found = [field.name for field in schema if holds_images(field.type) and field.name.strip().lower() not in called]
     if len(set(schema.names)) < len(schema.names):
         source.refuse_columns("column named twice", "each name once", schema.names, "rename one")
     named = [name for name in found if (role := role_of(name)) and not role.labels]
@@ -232,7 +233,8 @@ class Images:
             told = column_said(cells, SCHEMA, source.path, source.wanted)
             found: list[str] = [] if told is None else [cells[told]]
         else:
-            found = [name for name in names if name.lower() in LABEL_COLUMNS]
+            called = called_labels(names)
+            found = [name for name in names if name.strip().lower() in called]
             found = found or [name for name in names if class_names(source.schema, name)]
         if len(found) > 1:
             source.refuse_columns("several columns may be the labels", "one", found, OPTION)

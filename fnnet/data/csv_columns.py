@@ -15,7 +15,7 @@ from fnnet.data.csv_made import IS_NUMBER, made_of_an_image
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import NO_COLUMN, Wanted
-from fnnet.data.roles import LABEL_COLUMNS
+from fnnet.data.roles import called_labels
 from fnnet.data.splits import ONE_PART, says_parts
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
@@ -212,10 +212,11 @@ def _by_name(first: _First, told: int | None) -> Columns:
     others: list[int] = []
     families: dict[int | str, Pixels] = {}
     in_pairs = first.wanted.image and 2 * sum(map(bool, map(PAIR.fullmatch, first.names))) > len(first.names)
+    called = called_labels(first.names)
     for column, name in enumerate(first.names):
         if column == told:
             continue
-        if name in LABEL_COLUMNS:
+        if name in called:
             labels.append(column)
         elif ROW_NAMES.fullmatch(name) or (not name and column == 0):
             row_names.append(column)

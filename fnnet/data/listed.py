@@ -24,7 +24,7 @@ from fnnet.data.listing import entries, shown
 from fnnet.data.notes import Note
 from fnnet.data.opened import Opened
 from fnnet.data.reader import HEAD, Wanted
-from fnnet.data.roles import LABEL_COLUMNS, part_in, part_of
+from fnnet.data.roles import called_labels, part_in, part_of
 from fnnet.data.splits import divides, refuse_column
 from fnnet.data.unpacked import unpacked
 from fnnet.errors import counted
@@ -65,6 +65,7 @@ class Table(NamedTuple):
     rows     its cells.
     names    the column of the names.
     there    all pictures that it might name.
+    aside    the pictures of other parts than training, by their folders.
     others   the names of other tables beside it.
     """
 
@@ -72,6 +73,7 @@ class Table(NamedTuple):
     rows: list[list[str]]
     names: Column
     there: Pictures
+    aside: list[Path]
     others: list[str]
 
 
@@ -104,16 +106,16 @@ def find_table(folder: Path) -> Table | None:
     paths = parts[""] + parts.get("train", [])
     if not paths:
         return None
-    there = Pictures(paths, folder)
+    there, aside = Pictures(paths, folder), parts.get("test", []) + parts.get("val", [])
     read = [(path, rows) for path in tables if (rows := rows_of(path))]
-    found = [Table(path, rows, best, there, []) for path, rows in read if (best := column_of_names(rows, there))]
+    found = [Table(path, rows, best, there, aside, []) for path, rows in read if (best := column_of_names(rows, there))]
     others = [each for each in found if _is_of_others(each.path, parts)]
     found = [each for each in found if each not in others]
     for wanted in (("train",), ("train", "")):  # a table of the test set, which may have no labels, is the last choice
         found = [each for each in found if part_of_table(each.path) in wanted] or found
     if not found:
         _check_texts({*tables} - {path for path, _ in read})
-        _check_names([each for each in read if each[0] not in {other.path for other in others}], there, folder)
+        _check_names([each for each in read if each[0] not in {other.path for other in others}], there, aside, folder)
         _check_part(others)
         return None
     return only_table(found, tables, folder)
@@ -154,13 +156,15 @@ def _is_of_others(table: Path, parts: Mapping[str, Sequence[Path]]) -> bool:
 
 def _check_part(others: Sequence[Table]) -> None:
     """Raise DataError if all tables that name the pictures of training are of other parts."""
-    for path, rows, (at, named, *_), _, _ in others:
+    for path, rows, (at, named, *_), *_ in others:
         first = next(iter(named.values())).relative_to(path.parent)
         expected, found = f"a table for {first} and the others, such as train.csv", "one of another part by its name"
         _refuse(path, f"column {rows[0][at][:40]}", expected, found, "add it; if this is that table, rename it")
 
 
-def _check_names(read: Sequence[tuple[Path, list[list[str]]]], there: Pictures, folder: Path) -> None:
+def _check_names(
+    read: Sequence[tuple[Path, list[list[str]]]], there: Pictures, aside: Sequence[Path], folder: Path
+) -> None:
     """Raise DataError for a table with a column like one of names of pictures, which no reader of tables takes."""
     for path, rows in read:
         at = column_like_names(rows)
@@ -170,8 +174,21 @@ def _check_names(read: Sequence[tuple[Path, list[list[str]]]], there: Pictures, 
             if other is None:
                 found = f"{counted(len({*cells}), 'name')} in {counted(len(cells), 'row')}"
                 _refuse(path, f"column {rows[0][at][:40]}", "each picture once", found)
+            _check_aside(path, f"column {rows[0][at][:40]}", other, there, aside)
             expected = f"names of pictures in {folder.name or folder}, such as {there.there[0].relative_to(folder)}"
             _refuse(path, f"column {rows[0][at][:40]}", expected, f"{other[:80]!r}, which is the name of none")
+
+
+def _check_aside(path: Path, place: str, cell: str, there: Pictures, aside: Sequence[Path]) -> None:
+    """Raise DataError for a cell that names a picture of another part than training.
+
+    there, aside   the pictures of training, and those of other parts.
+    """
+    found = Pictures(aside, path.parent).find(cell)
+    if found is not None:
+        expected = f"names of pictures of training, such as {there.there[0].relative_to(path.parent)}"
+        seen = f"{cell[:40]!r}, which is {found.relative_to(path.parent)}, of another part by its folder"
+        refuse("a table beside pictures", path, place, expected, seen, f"keep only the rows of training, or {PARTS}")
 
 
 def _is_unicode_text(path: Path) -> bool:
@@ -239,6 +256,7 @@ def listed_of(table: Table, label_column: str | None) -> Listed:
         if len(row) != len(header):
             _refuse(path, f"row {number}", f"{len(header)} cells", f"{len(row)}")
         if row[at] not in named:
+            _check_aside(path, f"row {number}, column {header[at]}", row[at], table.there, table.aside)
             _refuse(path, f"row {number}, column {header[at]}", "the name of a picture", repr(row[at][:40]))
         files.append(named[row[at]])
     beside = _beside(path, header, rows, at, label)
@@ -270,7 +288,7 @@ def _beside(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], at
     columns = {number: {row[number] for row in rows} for number in range(len(header)) if number != at}
     for number, values in columns.items():
         name = header[number] if number != label else ""
-        if divides(name, values) and not (number == label and header[number].lower() in LABEL_COLUMNS):
+        if divides(name, values) and not (number == label and header[number].lower() in called_labels(header)):
             refuse_column(path, f"column {header[number]}", values, f"keep only the rows of one part, or {PARTS}")
     return [header[number] for number in columns if number != label and header[number]]
 
@@ -285,7 +303,8 @@ def _label_column(table: Table, header: Sequence[str], rows: Sequence[Sequence[s
             _refuse(path, "line 1", f"a column of labels beside {header[at]}", seen, "name another")
         return told
     others = [number for number in range(len(header)) if number != at]
-    called = [number for number in others if header[number].lower() in LABEL_COLUMNS]
+    names = called_labels(header[number] for number in others)
+    called = [number for number in others if header[number].lower() in names]
     label = others[0] if len(others) == 1 else called[0] if len(called) == 1 else None
     if label is None:
         seen = ", ".join(header[number] for number in others[:8])

@@ -97,7 +97,7 @@ def _named(
     called = rows[0][column.at].lower() in FILE_NAMES or names.find(rows[0][column.at]) is not None
     if not called and all(cell.isdecimal() for cell in column.named):
         return None  # numbers of anything
-    table = Table(path, rows, column, names, [])
+    table = Table(path, rows, column, names, [], [])
     return table if _may_be_labels(table) else None
 
 

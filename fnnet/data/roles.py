@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -13,6 +14,10 @@ IMAGES: Final = {"x": ("y",), "fea": ("gnd",)} | dict.fromkeys(KINDS, WORDS)
 LABELS: Final = ("y", *WORDS, "gnd")
 LABEL_COLUMNS: Final = frozenset({*LABELS, "class", "classes", "category", "categories", "digit"})
 """What a column of labels is called in a table, in lower case."""
+LABEL_IDS: Final = frozenset(
+    f"{word}{mark}id" for word in ("class", "label", "target", "category") for mark in ("", "_", " ")
+)
+"""What a column of their numbers is called, as ClassId of GTSRB."""
 PARTS: Final = {
     "train": "train", "training": "train",
     "test": "test", "testing": "test", "t10k": "test",
@@ -59,6 +64,16 @@ def role_of(name: str) -> Role | None:
     if len(parts) > 1 or len(kinds) != 1 or rest:
         return None
     return Role("".join(parts), kinds.pop())
+
+
+def called_labels(names: Iterable[str]) -> frozenset[str]:
+    """Return those of the names of columns, in lower case, that are of labels; of their numbers where no other is.
+
+    >>> sorted(called_labels(["Path", "ClassId"])), sorted(called_labels(["class_id", "Class"]))
+    (['classid'], ['class'])
+    """
+    lower = {name.strip().lower() for name in names}
+    return LABEL_COLUMNS & lower or LABEL_IDS & lower
 
 
 def part_in(name: str) -> str:

@@ -10,11 +10,14 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NoReturn
 
+import numpy as np
+
 from fnnet.core.params import Array
 from fnnet.data.listing import shown
 from fnnet.data.named import Chosen
 from fnnet.data.opened import AnyPath
 from fnnet.data.roles import PARTS, Role, part_of
+from fnnet.errors import counted
 from fnnet.files.disk import refuse
 
 MOST: Final = 20
@@ -38,6 +41,7 @@ PUBLIC: Final = re.compile("public|private")
 """Kaggle's two halves of a test set."""
 ONE_PART: Final = "keep only the rows of one part, and leave the column out"
 PROBLEM: Final = "images of several parts in one set"
+NO_FLAGS: Final = "if it holds images of a part, call it so, as x_train, and their labels y_train"
 LEAVE: Final = "if it says something else, leave it out"
 
 
@@ -119,12 +123,21 @@ def check_arrays(arrays: Mapping[str, Array | None], chosen: Chosen, n: int, pat
             continue
         each = values.size == n
         if values.dtype.kind in "USO":
-            found: list[object] = [_decoded(text) for text in {*values.ravel().tolist()}] if each else []
-            if divides(_last(name) if name in said else "", found):
-                refuse_array(path, name, shown(sorted(str(text) for text in found)))
+            texts: list[object] = [_decoded(text) for text in {*values.ravel().tolist()}] if each else []
+            if divides(_last(name) if name in said else "", texts):
+                refuse_array(path, name, shown(sorted(str(text) for text in texts)))
         elif name in said and _divides_numbers(name, values, n):
-            least, most = float(values.min()), float(values.max())
-            refuse_array(path, name, f"shape {values.shape}, numbers from {least:g} to {most:g}")
+            found = f"shape {values.shape}, numbers from {float(values.min()):g} to {float(values.max()):g}"
+            if not _may_say(values, n):
+                expected = f"flags of the {counted(n, 'image')}, or their numbers"
+                refuse("called as a part", path, name, expected, found, f"{NO_FLAGS}; {LEAVE}")
+            refuse_array(path, name, found)
+
+
+def _may_say(values: Array, n: int) -> bool:
+    """Return True for numbers that may say which of n images are meant: one for each image, or whole ones up to n."""
+    numbers = values.dtype.kind in "biuf" and 0 <= values.min() <= values.max() <= n
+    return values.size == n or n in values.shape or (numbers and bool((values == np.floor(values)).all()))
 
 
 def _decoded(text: object) -> object:

@@ -318,3 +318,21 @@ def test_packed_tiff_in_a_frame_is_read(library, tmp_path):
     columns = {"image": [content.getvalue()] * 4, "label": [0, 1, 0, 1]}
     frame = pd.DataFrame(columns) if library == "pandas" else pl.DataFrame(columns)
     assert np.array_equal(data.from_frame(frame).train.x, np.repeat(drawn.reshape(1, -1), 4, axis=0))
+
+
+@pytest.mark.parametrize("label", ["ClassId", "class_id"])
+def test_numbers_of_classes_are_labels_in_all_tables(label, tmp_path):
+    x, y = DIGITS.x[:60], DIGITS.labels[:60]
+    frame = pd.DataFrame(x, columns=[f"pixel{i}" for i in range(784)]).assign(**{label: y})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_parquet(tmp_path / "a.parquet")
+    pd.DataFrame(
+        {"image": [png(tmp_path / "a.png", each.reshape(28, 28)).read_bytes() for each in x], label: y}
+    ).to_parquet(tmp_path / "pictures.parquet")
+    names = [*(f"@attribute pixel{i} numeric" for i in range(784)), f"@attribute {label} {{0,1,2,3,4,5,6,7,8,9}}"]
+    rows = [",".join(map(str, row)) for row in frame.to_numpy().tolist()]
+    (tmp_path / "a.arff").write_text("\n".join(["@relation a", *names, "@data", *rows]) + "\n")
+    for name in ("a.csv", "a.parquet", "pictures.parquet", "a.arff", ""):
+        found = data.load(tmp_path / name) if name else data.from_frame(frame)
+        assert found.train.labels.tolist() == y.tolist()
+        assert np.array_equal(found.train.x, x)

@@ -439,3 +439,34 @@ def test_a_long_table_of_numbers_is_not_looked_at(tmp_path, monkeypatch):
     write(tmp_path / "labels.csv", b"filename,label\n" + bytes(100))
     monkeypatch.setattr("fnnet.data.listed.MOST_BYTES", 90)
     refused(tmp_path, "no data set; .* 24 pictures; labels.csv")
+
+
+@pytest.mark.parametrize("header", ["ClassId", "class_id", "label id"])
+def test_the_numbers_of_classes_are_labels_where_no_other_column_is(header, tmp_path):
+    """As GTSRB has them: semicolons, and columns of what is in the pictures."""
+    put(tmp_path, name="{:05}.png")
+    lines = [(f"{number:05}.png", "30", "29", "5", "6", str(number % 4)) for number in range(N)]
+    content = "\n".join(";".join(row) for row in [("Filename", "Width", "Height", "Roi.X1", "Roi.Y1", header), *lines])
+    write(tmp_path / "GT-final_test.csv", content.encode())
+    found, codes = load(tmp_path)
+    assert found.classes == ("0", "1", "2", "3")
+    assert found.train.labels.tolist() == [pixel // 9 % 4 for pixel in found.train.x[:, 0].tolist()]
+    assert codes == ["labels-in-table", "not-used"]
+    (tmp_path / "GT-final_test.csv").unlink()
+    table(tmp_path / "a.csv", [(row[0], row[-1], "cd"[k % 2]) for k, row in enumerate(lines)], f"file,{header},label")
+    assert load(tmp_path)[0].classes == ("c", "d")
+
+
+@pytest.mark.parametrize("name", ["{}/img_{{}}.png", "{}_img_{{}}"])
+@pytest.mark.parametrize(("part", "n"), [("test", 8), ("val", 8), ("test", 28)])
+def test_a_table_of_pictures_of_several_parts_names_these(name, part, n, tmp_path):
+    """Also where most of them are of the other part."""
+    of = "{}_" if "_img" in name else ""
+    put(tmp_path, "train", f"{of.format('train')}img_{{}}.png")
+    put(tmp_path, part, f"{of.format(part)}img_{{}}.png", n=n)
+    table(tmp_path / "labels.csv", [*rows(name.format("train")), *rows(name.format(part), n)], "path,label")
+    place = "column path" if n == 28 else "row 26, column path"
+    expected = f"expected names of pictures of training, such as train/{of.format('train')}img_0.png, found '{part}"
+    refused(tmp_path, f"{place}: a table beside pictures; {expected}.*, of another part by its folder; keep only the")
+    table(tmp_path / "labels.csv", rows(name.format("train")), "path,label")
+    assert right(load(tmp_path)[0])

@@ -285,3 +285,20 @@ def test_names_that_say_something_else(name):
 def test_further_words_for_parts():
     words = {"trn": "train", "tst": "test", "holdout": "test", " Evaluation ": "val", "eval": "val", "cat": ""}
     assert {word: splits.part_called(word) for word in words} == words
+
+
+@pytest.mark.parametrize("values", [np.linspace(0.9, 0.1, 7), np.arange(7) * 100, X[:7], -np.arange(7)])
+@pytest.mark.parametrize("name", ["train", "test_set"])
+@pytest.mark.parametrize("form", ["npz", "hdf5", "matlab", "matlab 7.3"])
+def test_an_array_that_is_called_as_a_part_and_says_of_no_image_that_it_is_of_it(form, name, values, tmp_path):
+    """Losses, or images without labels: what is said of them is true."""
+    path = saved(form, tmp_path / "a.npz", x=X, y=Y, **{name: values})
+    options = {"reading": Reading(transpose=False)} if form.startswith("matlab") else {}
+    message = (
+        f"{name}: called as a part; expected flags of the 30 images, or their numbers, found shape .*, numbers from"
+    )
+    said = refused(path, message, **options)
+    assert said.endswith(
+        "; if it holds images of a part, call it so, as x_train, and their labels y_train; if it says something else, "
+        "leave it out"
+    )
