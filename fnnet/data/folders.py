@@ -17,6 +17,7 @@ from fnnet.data.idx_folder import is_idx
 from fnnet.data.layout import Layout, class_folder, find_layout
 from fnnet.data.listed import Listed, find_listed, find_table, is_table
 from fnnet.data.listed_over import find_listed_over, find_table_over
+from fnnet.data.listed_parts import find_listed_parts
 from fnnet.data.listing import entries, shown
 from fnnet.data.many import colour_notes_of, read_pictures
 from fnnet.data.notes import Note
@@ -48,7 +49,7 @@ def read_class_folders(
     label_column: str | None = None,
 ) -> tuple[Content, tuple[str, ...]]:
     """Return the training set, with the test set if there is one, and the class names; see `find_layout`, and
-    `find_listed` and `find_listed_over` for pictures whose classes a table names.
+    `find_listed`, `find_listed_parts` and `find_listed_over` for pictures whose classes a table names.
 
     size   (height, width) that pictures of any size are scaled to; None if all must have that of the first.
     fix    what to do with pictures of several sizes.
@@ -57,22 +58,30 @@ def read_class_folders(
     """
     how = How(size, size is not None, fix)
     listed = find_listed(folder, label_column)
-    if listed is None:
+    found = (listed, None) if listed else find_listed_parts(folder, label_column)
+    if found is None:
         try:
             layout = find_layout(folder)
         except DataError:
             check_columns(label_column, False, f"the folder {folder}")
             raise
-        listed = find_listed_over(folder, layout, label_column)
-        if listed is None:
+        over = find_listed_over(folder, layout, label_column)
+        if over is None:
             check_columns(label_column, False, f"the folder {folder}")
             return in_one_range(partial(_read_layout, layout, how), folder, signed), layout.classes
-    return in_one_range(partial(_read_listed, listed, how), folder, signed), listed.classes
+        found = over, None
+    return in_one_range(partial(_read_listed, *found, how), folder, signed), found[0].classes
 
 
-def _read_listed(listed: Listed, how: How, pixel_range: str) -> Content:
-    content = _read_files(listed.files, listed.labels, str(listed.table), how._replace(pixel_range=pixel_range))
-    return content._replace(notes=(*listed.notes, *content.notes))
+def _read_listed(train: Listed, test: Listed | None, how: How, pixel_range: str) -> Content:
+    how = how._replace(pixel_range=pixel_range)
+    content = _read_files(train.files, train.labels, str(train.table), how)
+    content = content._replace(notes=(*train.notes, *content.notes))
+    if test is None:
+        return content
+    how = how._replace(shape=content.image_shape, training=False)
+    tested = _read_files(test.files, test.labels, str(test.table), how)
+    return content._replace(test=tested._replace(notes=(*test.notes, *tested.notes)))
 
 
 def _read_layout(layout: Layout, how: How, pixel_range: str) -> Content:
@@ -134,10 +143,12 @@ def _read_files(pictures: Sequence[Path], labels: Array, where: str, how: How) -
 
 def is_data_of(folder: Path, file: Path) -> bool:
     """Return True if `file` is part of the folder's data set: IDX files in it, a table of pictures with these, or
-    pictures in the folders below."""
+    pictures in the folders below, and tables of them."""
     if file.parent == folder:
         return file.name == "mnist.npz" or is_idx(file) or _is_listed(folder, file)
-    return folder in file.parents and file.suffix.lower() in formats.picture_suffixes()
+    if folder not in file.parents:
+        return False
+    return file.suffix.lower() in formats.picture_suffixes() or (is_table(file) and _is_listed(file.parent, file))
 
 
 def _is_listed(folder: Path, file: Path) -> bool:

@@ -49,7 +49,7 @@ class Layout(NamedTuple):
     notes: tuple[Note, ...]
 
 
-def _parts_in(folder: Path, names: Sequence[str]) -> dict[str, str]:
+def parts_in(folder: Path, names: Sequence[str]) -> dict[str, str]:
     """Return the part that each folder in `folder` is; "" for a class.
 
     Where no name alone says the training set, names that differ in the word of the part alone do, if one of them is
@@ -92,15 +92,15 @@ def find_layout(folder: Path) -> Layout:
     inside = entries(folder)
     folders = [path for path in inside if path.is_dir()]
     parts: dict[str, Path] = {}
-    part_in = _parts_in(folder, [path.name for path in folders])
+    found = parts_in(folder, [path.name for path in folders])
     for path in folders:
-        part = part_in[path.name]
+        part = found[path.name]
         if part and parts.setdefault(part, path) != path:
-            found = f"{parts[part].name} and {path.name}"
-            refuse("two folders of one part", folder, "the folder", f"one of {part}", found, "move one away")
+            seen = f"{parts[part].name} and {path.name}"
+            refuse("two folders of one part", folder, "the folder", f"one of {part}", seen, "move one away")
     parts = {part: _inner(path) for part, path in parts.items()}
     labelled = {part: path for part, path in parts.items() if _class_folders(path)}
-    others = [path for path in folders if not part_in[path.name]]
+    others = [path for path in folders if not found[path.name]]
     if "train" in parts and "train" not in labelled:
         _refuse_part(parts["train"])
     train, test = labelled.get("train", folder), labelled.get("test")
@@ -110,11 +110,11 @@ def find_layout(folder: Path) -> Layout:
         _refuse(train, inside if train == folder else entries(train), classes, beside)
     tested = _names(_class_folders(test)) if test else classes
     if test and not set(tested) <= set(classes):
-        expected, found = ", ".join(classes), ", ".join(tested)
-        refuse("classes of test and train differ", test, "the folder", expected, found, "give both the same folders")
+        expected, seen = ", ".join(classes), ", ".join(tested)
+        refuse("classes of test and train differ", test, "the folder", expected, seen, "give both the same folders")
     missing = [name for name in classes if name not in tested]
     notes = [
-        *_lacking(test, missing),
+        *lacking(test, missing),
         *_unused_parts(parts, labelled),
         *_unused(folder, inside, others if train != folder else ()),
         *(_unused(train, entries(train), ()) if train != folder else ()),
@@ -123,7 +123,8 @@ def find_layout(folder: Path) -> Layout:
     return Layout(train, test, classes, tuple(notes))
 
 
-def _lacking(test: Path | None, missing: Sequence[str]) -> Iterator[Note]:
+def lacking(test: Path | None, missing: Sequence[str]) -> Iterator[Note]:
+    """Yield a note of the classes that are missing in a test set, a folder or a table, if any are."""
     if missing:
         text = f"{counted(len(missing), 'class', 'classes')} without test images: {shown(missing)}"
         yield Note("classes-missing", f"{test}: {text}")

@@ -48,6 +48,7 @@ class Listed(NamedTuple):
     files     the pictures, in the order of the table.
     labels    int64 (n,).
     classes   their names.
+    column    the name of the column of labels.
     notes     how the table was read, and what is not used.
     """
 
@@ -55,6 +56,7 @@ class Listed(NamedTuple):
     files: list[Path]
     labels: Array
     classes: tuple[str, ...]
+    column: str
     notes: tuple[Note, ...]
 
 
@@ -277,7 +279,7 @@ def listed_of(table: Table, label_column: str | None) -> Listed:
         *left,
     ]
     notes += [Note("not-used", f"{path}: not used: {shown(unused)}")] if unused else []
-    return Listed(path, files, labels, classes, tuple(notes))
+    return Listed(path, files, labels, classes, header[label], tuple(notes))
 
 
 def _beside(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], at: int, label: int) -> list[str]:
