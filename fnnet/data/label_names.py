@@ -13,7 +13,8 @@ from fnnet.core.params import Array
 from fnnet.data.csv_columns import NUMBERS
 from fnnet.data.csv_lines import Lines, check_text
 from fnnet.data.csv_numbers import NUMBER, is_name
-from fnnet.data.listing import natural
+from fnnet.data.listing import natural, shown
+from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Wanted
 from fnnet.files.disk import refuse
@@ -24,6 +25,8 @@ MISSING: Final = frozenset({
     "None", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
 })  # fmt: skip
 """What pandas reads as missing, and ARFF's and UCI's mark."""
+WHOLE: Final = re.compile("[-+]?[0-9]{1,300}")
+"""A whole number, which is not rounded."""
 FEW: Final = 10
 """Up to FEW names may all differ; more are classes if they are at most half as many as the rows."""
 FIX: Final = "correct the cell, or remove the row"
@@ -51,6 +54,48 @@ def labels_of(texts: Sequence[str], path: AnyPath, column: str, wanted: Wanted) 
         classes = in_order([*found])
     places = {name: number for number, name in enumerate(classes)}
     return np.array([places[name] for name in stripped], np.int64), classes
+
+
+def named_labels(texts: Sequence[str], path: AnyPath, column: str) -> tuple[Array, tuple[str, ...], list[Note]]:
+    """Return labels of pictures, int64 (n,), the names of their classes, and notes: numbers are names, too.
+
+    Raises   DataError as `labels_of`, except for names beside numbers that are hardly a mistake: each in several rows.
+    """
+    found = dict.fromkeys(texts)
+    numbers = [name for name in found if NUMBER.fullmatch(name)]
+    notes: list[Note] = []
+    if len(numbers) < len(found):
+        _check(texts, found, () if _are_mixed(texts, numbers) else numbers, path, column)
+        names = {name: name for name in found}
+    else:
+        wrong = next((number for number in numbers if not float(number).is_integer()), None)
+        if wrong is not None:
+            place, fix = f"row {texts.index(wrong) + 1}, column {column}", "correct the cell, or say --label-column"
+            refuse("not a label", path, place, "a whole number, or a name", repr(wrong[:40]), fix)
+        names = whole_names(texts)
+        notes = _alike(names, path, column)
+    classes = in_order([*{*names.values()}])
+    places = {name: number for number, name in enumerate(classes)}
+    return np.array([places[names[text]] for text in texts], np.int64), classes, notes
+
+
+def _are_mixed(texts: Sequence[str], numbers: Sequence[str]) -> bool:
+    """Return True for several numbers and several names, as digits and letters are, both in a tenth of the rows."""
+    rows = [text in numbers for text in texts]
+    several = len(numbers) > 1 and len({*texts}) - len(numbers) > 1
+    return several and len(texts) <= 10 * sum(rows) <= 9 * len(texts)
+
+
+def _alike(names: dict[str, str], path: AnyPath, column: str) -> list[Note]:
+    """Return a note of numbers that are written in several ways, and are one class."""
+    written: dict[str, list[str]] = {}
+    for text, name in names.items():
+        written.setdefault(name, []).append(text)
+    several = [f"{shown(each)} as {name}" for name, each in written.items() if len(each) > 1]
+    if not several:
+        return []
+    text = f"{os.fsdecode(path)}: column {column}: labels that are the same number are one class: {shown(several)}"
+    return [Note("labels-alike", text)]
 
 
 def _as_numbers(texts: Sequence[str], path: AnyPath, column: str, most: int) -> Array:
@@ -105,6 +150,8 @@ def as_whole(text: str) -> str:
     >>> as_whole("7.0"), as_whole("7e0"), as_whole("7.5"), as_whole("seven")
     ('7', '7', '7.5', 'seven')
     """
+    if WHOLE.fullmatch(text):
+        return str(int(text))
     return str(int(float(text))) if NUMBER.fullmatch(text) and float(text).is_integer() else text
 
 

@@ -12,12 +12,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
-import numpy as np
-
 from fnnet.core.params import Array
 from fnnet.data.csv_columns import OPTION, column_said
 from fnnet.data.kinds import AS_UTF8, UTF16, kind_of
-from fnnet.data.label_names import FEW, in_order, labels_of, whole_names
+from fnnet.data.label_names import FEW, named_labels
 from fnnet.data.layout import pictures
 from fnnet.data.listed_names import Column, Pictures, column_like_names, column_of_names
 from fnnet.data.listing import entries, shown
@@ -265,11 +263,11 @@ def listed_of(table: Table, label_column: str | None) -> Listed:
     if len({*files}) < len(files):
         twice, count = Counter(files).most_common(1)[0]
         _refuse(path, f"column {header[at]}", "each picture once", f"{twice.name} {count} times")
-    labels, classes = _labels([row[label] for row in rows], path, header[label])
+    labels, classes, merged = _labels([row[label] for row in rows], path, header[label])
     part = part_of_table(path)
     of = f"; by its name it is of {part}" if part in OTHER_PARTS else ""
     text = f"{path}: column {header[at]} names the pictures, column {header[label]} their classes{of}"
-    notes = [Note("labels-in-table", text)]
+    notes = [Note("labels-in-table", text), *merged]
     more = len(table.there.there) - len(files)
     left = [f"{counted(more, 'picture')} that it does not name"] if more else []
     too = {header[number] for number in rivals}
@@ -318,20 +316,14 @@ def _label_column(table: Table, header: Sequence[str], rows: Sequence[Sequence[s
     return label
 
 
-def _labels(texts: Sequence[str], path: Path, column: str) -> tuple[Array, tuple[str, ...]]:
-    """Return labels as places of their names, and these; numbers are names, too."""
-    labels, classes = labels_of(texts, path, column, Wanted(True))
-    if not classes:
-        names = whole_names(texts)
-        texts = [names[text] for text in texts]
-        classes = in_order([*{*texts}])
-        if len(classes) > max(FEW, len(texts) // 2):
-            _refuse(path, f"column {column}", "names of classes", f"{len(classes):,} numbers in {len(texts):,} rows")
-        places = {name: number for number, name in enumerate(classes)}
-        labels = np.array([places[text] for text in texts], np.int64)
+def _labels(texts: Sequence[str], path: Path, column: str) -> tuple[Array, tuple[str, ...], list[Note]]:
+    """Return labels as places of their names, these, and notes; numbers are names, too."""
+    labels, classes, notes = named_labels(texts, path, column)
+    if len(classes) > max(FEW, len(texts) // 2):
+        _refuse(path, f"column {column}", "names of classes", f"{len(classes):,} numbers in {len(texts):,} rows")
     if len(classes) < 2:
         _refuse(path, f"column {column}", "at least two classes", classes[0])
-    return labels, classes
+    return labels, classes, notes
 
 
 def _refuse(path: Path, place: str, expected: str, found: str, fix: str = "correct the table") -> NoReturn:
