@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from fnnet.core.params import Array
 from fnnet.data import formats
 from fnnet.data.grey import opacity_notes
 from fnnet.data.idx_folder import is_idx
-from fnnet.data.layout import Layout, class_folder, find_layout
+from fnnet.data.layout import Layout, class_folder, find_layout, pictures
 from fnnet.data.listed import Listed, find_listed, find_table, is_table
 from fnnet.data.listed_over import find_listed_over, find_table_over
 from fnnet.data.listed_parts import find_listed_parts
@@ -96,7 +96,7 @@ def _read_layout(layout: Layout, how: How, pixel_range: str) -> Content:
 
 def _read_classes(folder: Path, classes: tuple[str, ...], how: How) -> Content:
     readable, names = formats.picture_suffixes(), formats.picture_names()
-    pictures: list[Path] = []
+    found: list[Path] = []
     labels: list[int] = []
     unused: list[str] = []
     deeper: list[str] = []
@@ -114,25 +114,44 @@ def _read_classes(folder: Path, classes: tuple[str, ...], how: How) -> Content:
             if path.suffix.lower() not in readable:
                 (deeper if path.is_dir() else unused).append(f"{name}/{path.name}")
         if not files:
-            fix, found = "add some or remove the folder", shown([path.name for path in there]) if there else "none"
-            refuse("class without images", inside, "the folder", f"{names} files", found, fix)
-        pictures += files
+            _refuse_class(inside, there)
+        found += files
         labels += [number] * len(files)
     notes = [Note("not-used", f"{folder}: not used: folders in class folders: {shown(deeper)}")] if deeper else []
     if unused:
         notes.append(Note("not-used", f"{folder}: not used: {shown(unused)}, no files with the name of a picture"))
-    content = _read_files(pictures, np.array(labels), str(folder), how)
+    content = _read_files(found, np.array(labels), str(folder), how)
     return content._replace(notes=(*notes, *content.notes))
 
 
-def _read_files(pictures: Sequence[Path], labels: Array, where: str, how: How) -> Content:
+def _refuse_class(folder: Path, there: Sequence[Path]) -> NoReturn:
+    """Raise DataError for a class folder without pictures: they may lie in the folders in it."""
+    expected = f"{formats.picture_names()} files"
+    holding = [path for path in there if path.is_dir() and _holds_pictures(path)]
+    if holding:
+        found = f"folders of pictures: {shown([path.name for path in holding])}"
+        fix = (
+            f"put all pictures of a class into its folder itself; if the folders in it are the classes, --data {folder}"
+        )
+        refuse("class without images", folder, "the folder", expected, found, fix)
+    found = shown([path.name for path in there]) if there else "none"
+    refuse("class without images", folder, "the folder", expected, found, "add some or remove the folder")
+
+
+def _holds_pictures(folder: Path) -> bool:
+    """Return True if pictures lie in a folder, or in one in it."""
+    there = entries(folder)
+    return bool(pictures(there)) or any(pictures(entries(path)) for path in there if path.is_dir())
+
+
+def _read_files(paths: Sequence[Path], labels: Array, where: str, how: How) -> Content:
     """Return pictures with their labels.
 
     where   the folder or the table that gives the labels.
     """
-    looked_at = spread(np.arange(len(pictures))) if how.training else np.arange(0)
+    looked_at = spread(np.arange(len(paths))) if how.training else np.arange(0)
     at = frozenset(looked_at.tolist())
-    read = read_pictures(pictures, how.shape, at, resize=how.resize, fix=how.fix, pixel_range=how.pixel_range)
+    read = read_pictures(paths, how.shape, at, resize=how.resize, fix=how.fix, pixel_range=how.pixel_range)
     notes = [*opacity_notes(read.ink), *colour_notes_of(read, looked_at, labels, where)]
     notes += scaled_notes(read.pixel_ranges, where)
     return Content(

@@ -34,6 +34,9 @@ PACKED: Final = frozenset({".gz", ".zip", ".bz2", ".xz"})
 HIDDEN: Final = re.compile(r"\.(?:ipynb_checkpoints|thumbnails|trash.*|spotlight-v100|fseventsd|_.*)", re.IGNORECASE)
 """Hidden folders that systems leave, which may hold pictures or copies of them; others may be meant as classes."""
 
+DEEPEST: Final = 5
+"""Folders that lie each alone in the one before, as archives unpack, at most."""
+
 
 class Layout(NamedTuple):
     """The class folders of a data set.
@@ -222,11 +225,22 @@ def _refuse(folder: Path, inside: Sequence[Path], classes: Sequence[str], parts:
     found += [shown([path.name for path in files])] if files else []
     fix = _name(files) if files else SEE
     alone = class_folder(folder, classes[0]) if len(classes) == 1 else None
-    if alone and len(_class_folders(alone)) > 1:
-        fix = f"name the folder in it: --data {alone}"
+    below = alone and _classes_below(alone)
+    if below:
+        fix = f"name the folder in it: --data {below}"
     if parts and not files:
         fix = "put the folders of all classes into a folder named train"
     refuse("no data set", folder, "the folder", expected, "; ".join(found), fix)
+
+
+def _classes_below(folder: Path) -> Path | None:
+    """Return the folder, or that which lies alone in it, that holds several folders; None without."""
+    for _ in range(DEEPEST):
+        inside = _class_folders(folder)
+        if len(inside) != 1:
+            return folder if inside else None
+        [folder] = inside
+    return None
 
 
 def _name(files: Sequence[Path]) -> str:
