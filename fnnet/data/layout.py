@@ -25,11 +25,11 @@ AFFIXED: Final = re.compile(
 )
 """A name with the word of a part in it: what is before it, the word, what is behind it."""
 DATA_FILES: Final = frozenset({
-    ".csv", ".tsv", ".npz", ".npy", ".gz", ".zip", ".bz2", ".xz", ".pkl", ".h5", ".hdf5", ".mat",
-    ".parquet", ".arrow", ".feather",
+    ".csv", ".tsv", ".npz", ".npy", ".gz", ".tgz", ".tar", ".zip", ".bz2", ".xz", ".pkl", ".h5", ".hdf5",
+    ".mat", ".parquet", ".arrow", ".feather",
 })  # fmt: skip
 """Suffixes of files that may be what the user meant."""
-PACKED: Final = frozenset({".gz", ".zip", ".bz2", ".xz"})
+PACKED: Final = frozenset({".gz", ".tgz", ".tar", ".zip", ".bz2", ".xz"})
 """Suffixes of files that the folders beside them may have been unpacked from."""
 HIDDEN: Final = re.compile(r"\.(?:ipynb_checkpoints|thumbnails|trash.*|spotlight-v100|fseventsd|_.*)", re.IGNORECASE)
 """Hidden folders that systems leave, which may hold pictures or copies of them; others may be meant as classes."""
