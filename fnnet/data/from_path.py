@@ -277,7 +277,8 @@ def read_images(
     transpose      True if the file stores images column by column, False if row by row; None for what its name shows,
                    else as `preprocessing` has it. Pictures are then upright.
     notify   called with each note about how the file was read and, for a model, on images that look unlike those of
-             its training: of the other ink, blank or dim. By default these are warnings, and others are left out.
+             its training: of the other ink, blank or dim. By default these are warnings, and that they are read column
+             by column as those of training; others are left out.
     Raises   DataError for a file that cannot be read, images that do not have `shape` (height, width), except pictures
              for a model that scales them, or a pixel above the largest.
     """

@@ -341,6 +341,17 @@ def test_labels_that_are_one_number_are_noted(tmp_path):
     assert found.notes[1].endswith("column label: labels that are the same number are one class: 01, 1 and 1.0 as 1")
 
 
+def test_the_form_of_a_submission_is_not_a_table_of_labels(tmp_path):
+    """As Kaggle has cifar10."""
+    put(tmp_path, "train", name="{}.png")
+    put(tmp_path, "test", name="{}.png")
+    table(tmp_path / "trainLabels.csv", rows("{}"), "id,label")
+    table(tmp_path / "sampleSubmission.csv", [(str(number), "cat") for number in range(N)], "id,label")
+    found, codes = load(tmp_path)
+    assert right(found)
+    assert codes == ["labels-in-table", "not-used"]
+
+
 def test_a_table_may_be_packed(tmp_path):
     put(tmp_path / "a", "img")
     packed = gzip.compress(table(tmp_path / "a" / "labels.csv", rows()).read_bytes())
