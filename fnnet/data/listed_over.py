@@ -17,6 +17,7 @@ from fnnet.data.layout import Layout, class_folder, pictures
 from fnnet.data.listed import OTHER_PARTS, Listed, Table, is_table, listed_of, only_table, part_of_table, rows_of
 from fnnet.data.listed_names import FILE_NAMES, Pictures, column_of_names
 from fnnet.data.listing import entries, shown
+from fnnet.data.roles import called_labels
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
 
@@ -24,6 +25,8 @@ OF_IMAGES: Final = frozenset({"images", "image", "imgs", "img", "pictures", "pic
 """What a folder of the pictures of all classes is called, in lower case."""
 PIECES: Final = frozenset({*OF_IMAGES, "part", "parts", "piece", "chunk", "batch", "shard"})
 """Words in the names of folders that differ in a number, and are pieces of one collection."""
+OF_FOLDERS: Final = frozenset({"folder", "subfolder", "dir", "subdir", "directory", "path"})
+"""What a column of the folders of pictures is called, in lower case."""
 NUMBER: Final = re.compile("[0-9]+|(?<![a-z])[a-z]$")
 
 
@@ -44,8 +47,9 @@ def find_table_over(folder: Path, layout: Layout, *, given: bool = False) -> Tab
     for names in _groups(there):
         some = {name: there[name] for name in names}
         over = [table for each in read if (table := _named(*each, some, folder, alone=len(some) < len(there)))]
-        over = [each for each in over if given or not _says_the_same(each)]
-        if over and (given or len(names) == 1 or _are_pieces(names)):
+        plainly = given or len(names) == 1 or _are_pieces(names)
+        over = [each for each in over if plainly or not _says_the_same(each)]
+        if over and plainly:
             left = [f"folder {name}" for name in there if name not in names]
             left += [f"folder {layout.test.name}"] if layout.test else []
             table = only_table(over, tables, folder)
@@ -118,13 +122,21 @@ def _header(table: Table) -> list[str]:
 
 
 def _says_the_same(table: Table) -> bool:
-    """Return True if a column has one value for each folder, and another for each other one."""
+    """Return True if a column of labels, or any if none is called so, has one value for each folder, and others for
+    others."""
     at, named, *_ = table.names
-    rows = [row for row in table.rows[1:] if len(row) == len(table.rows[0]) and row[at] in named]
-    for column in range(len(table.rows[0])):
+    header = [name.lower() for name in _header(table)]
+    called = called_labels(header)
+    columns = [
+        column
+        for column, name in enumerate(header)
+        if column != at and (name in called if called else name not in OF_FOLDERS)
+    ]
+    rows = [row for row in table.rows[1:] if len(row) == len(header) and row[at] in named]
+    for column in columns:
         pairs = {(named[row[at]].parent, row[column]) for row in rows}
         folders, values = ({pair[side] for pair in pairs} for side in (0, 1))
-        if column != at and 1 < len(pairs) == len(folders) == len(values):
+        if 1 < len(pairs) == len(folders) == len(values):
             return True
     return False
 

@@ -101,6 +101,25 @@ def test_a_table_that_says_what_the_folders_say_is_not_needed(tmp_path):
     assert found.classes == ("x", "y", "z")
 
 
+@pytest.mark.parametrize("header", ["file,folder,label", "file,label,set", "file,subdir,breed"])
+def test_a_column_that_repeats_the_folders_does_not_say_that_they_are_classes(header, tmp_path):
+    spread_over(tmp_path, "a", "b")
+    given = [(f"img_{k}.png", "ab"[k % 2], CLASSES[k % 4]) for k in range(N)]
+    given = [(row[0], row[2], row[1]) for row in given] if "set" in header else given
+    path = table(tmp_path / "labels.csv", given, header)
+    refused(tmp_path, "the folders or the table may say the classes")
+    for name, new in (("a", "part1"), ("b", "part2")):
+        (tmp_path / name).rename(tmp_path / new)
+    table(path, [(row[0], "12"[k % 2]) for k, row in enumerate(given)], "file,label")
+    assert load(tmp_path)[0].classes == ("1", "2")
+
+
+def test_a_table_of_a_folder_of_images_and_of_another_is_refused(tmp_path):
+    spread_over(tmp_path, "images", "images", "extra")
+    table(tmp_path / "labels.csv", rows())
+    refused(tmp_path, "found names of 24 pictures in extra and images; if a column")
+
+
 @pytest.mark.parametrize(
     ("given", "header"),
     [
