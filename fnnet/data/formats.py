@@ -14,7 +14,10 @@ FORMATS: tuple[Format, ...] = (
     *arrow.FORMATS, png.FORMAT, *pictures.FORMATS, tiff.FORMAT,
 )  # fmt: skip
 """Every format that fnnet reads; a file is recognised by one of them, whatever its name."""
-UNREADABLE: Final = frozenset({".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".svg"})
+UNREADABLE: Final = frozenset({
+    ".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".jxl", ".svg", ".tga", ".pcx", ".pfm", ".exr", ".psd", ".dcm",
+    ".dds", ".sgi", ".xbm", ".xpm",
+})  # fmt: skip
 """Suffixes of images that must not be passed over in class folders like files of other kinds; those that a format in
 the table reads are read."""
 

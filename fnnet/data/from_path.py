@@ -104,7 +104,7 @@ def from_path(path: Path, said: Said, notify: Notify, by_name: bool) -> Dataset:
         before = content
         content, more = numbered(before, classes, str(path), reading.first_label)
         notes, by_place = [*notes, *more], content is before
-    if known is None and not by_name:
+    if found and known is None and not by_name:
         notes += read_so(content, classes, str(path), reading.first_label)
     content = content._replace(notes=order.beside(content.notes))
     if content.test:
@@ -281,7 +281,8 @@ def read_images(
     transpose      True if the file stores images column by column, False if row by row; None for what its name shows,
                    else as `preprocessing` has it. Pictures are then upright.
     notify   called with each note about how the file was read and, for a model, on images that look unlike those of
-             its training: of the other ink, blank or dim. By default these are warnings, and others are left out.
+             its training: of the other ink, blank or dim. By default these are warnings, and that they are read column
+             by column as those of training; others are left out.
     Raises   DataError for a file that cannot be read, images that do not have `shape` (height, width), except pictures
              for a model that scales them, or a pixel above the largest.
     """

@@ -128,12 +128,12 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
 
 
 def _recognise(head: bytes, path: AnyPath) -> bool:
-    """Return True for what may be IDX; gzip of text is not."""
+    """Return True for what may be IDX; gzip of text is not, nor of archives and other files of many images."""
     if not looks_like_idx(head) or not head.startswith(GZIP):
         return looks_like_idx(head)
-    from fnnet.data.unpacked import packs_text
+    from fnnet.data.unpacked import kind_inside, packs_text
 
-    return not packs_text(head)
+    return not packs_text(head) and kind_inside(head) is None
 
 
 FORMAT: Final = Format("IDX", _recognise, _read)

@@ -12,7 +12,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.idx import is_labels, pair, read_idx
-from fnnet.data.kinds import UTF16
+from fnnet.data.kinds import UTF16, packed_kind
 from fnnet.data.listing import entries
 from fnnet.data.payload import GZIP, looks_like_idx
 from fnnet.data.reader import BINARY, HEAD, Content
@@ -35,15 +35,17 @@ def is_idx(path: Path) -> bool:
     if any(each in path.name.lower() for each in IDX_NAMES):
         return True
     head = read_head(path)
-    return looks_like_idx(head) and not (head.startswith(GZIP) and _packs_text(head))
+    return looks_like_idx(head) and not (head.startswith(GZIP) and _packs_other(head))
 
 
-def _packs_text(head: bytes) -> bool:
-    """Return True if these first bytes of gzip show text, such as a table beside pictures."""
+def _packs_other(head: bytes) -> bool:
+    """Return True if these first bytes of gzip show text, such as a table beside pictures, or an archive of these."""
     try:
         inside = zlib.decompressobj(31).decompress(head, HEAD)
     except zlib.error:
         return False
+    if packed_kind(inside):
+        return True
     return inside != b"" and (inside.startswith(UTF16) or not BINARY.search(inside))
 
 

@@ -29,6 +29,7 @@ IMAGES: Final = {
 }
 """First bytes -> what a message calls a picture."""
 UNPACK_ONCE: Final = "unpack it once, and name the file that comes out"
+UNPACK_FILE: Final = "unpack it, and name the file that comes out"
 PACKED: Final = {
     b"\x1f\x8b": ("gzip", UNPACK_ONCE),
     b"BZh": ("bzip2", UNPACK_ONCE),
@@ -78,6 +79,17 @@ def kind_of(head: bytes) -> tuple[str, str] | None:
     if found:
         return found, AS_PNG
     return next((named for start, named in FILES.items() if head.startswith(start)), None)
+
+
+def packed_kind(inside: bytes) -> tuple[str, str] | None:
+    """Return what a message calls a file that is packed, an archive or one of many images, and what to do.
+
+    inside   the first bytes that it unpacks to.
+    """
+    name, fix = kind_of(inside) or ("", "")
+    if inside.startswith((*PACKED,)) or fix not in (UNPACK, MANY):
+        return None
+    return name, UNPACK if fix == UNPACK else UNPACK_FILE
 
 
 def _is_record(head: bytes) -> bool:

@@ -26,6 +26,8 @@ MISSING: Final = frozenset({
     "None", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
 })  # fmt: skip
 """What pandas reads as missing, and ARFF's and UCI's mark."""
+WHOLE: Final = re.compile("[-+]?[0-9]{1,300}")
+"""A whole number, which is not rounded."""
 FEW: Final = 10
 """Up to FEW names may all differ; more are classes if they are at most half as many as the rows."""
 IN_TEXT: Final = frozenset({"", "nan", "None", "<NA>"})
@@ -70,11 +72,33 @@ def labels_of(
     else:
         if wanted.labelled:
             fix = MISSING_FIX if wanted.names else FIX
-            stray = [] if not numbers or _are_names_alike(found, numbers, typed=typed) else numbers
+            stray = [] if _are_names_alike(found, numbers, typed=typed) else numbers
             _check(stripped, found, stray, path, column, dict.fromkeys(missing, fix))
         classes = in_order([*found])
     places = {name: number for number, name in enumerate(classes)}
     return np.array([places[name] for name in stripped], np.int64), classes
+
+
+def named_labels(texts: Sequence[str], path: AnyPath, column: str) -> tuple[Array, tuple[str, ...], list[Note]]:
+    """Return labels of pictures, int64 (n,), the names of their classes, and notes: numbers are names, too.
+
+    Raises   DataError as `labels_of`, except for names that are numbers.
+    """
+    found = Counter(texts)
+    numbers = [name for name in found if NUMBER.fullmatch(name)]
+    if len(numbers) < len(found):
+        _check(texts, found, () if _are_names_alike(found, numbers) else numbers, path, column)
+        names = {name: name for name in found}
+    else:
+        wrong = next((number for number in numbers if not float(number).is_integer()), None)
+        if wrong is not None:
+            place, fix = f"row {texts.index(wrong) + 1}, column {column}", "correct the cell, or say --label-column"
+            refuse("not a label", path, place, "a whole number, or a name", repr(wrong[:40]), fix)
+        names = whole_names(texts)
+    classes = in_order([*{*names.values()}])
+    places = {name: number for number, name in enumerate(classes)}
+    labels = np.array([places[names[text]] for text in texts], np.int64)
+    return labels, classes, merged(texts, labels, path, column)
 
 
 def merged(texts: Sequence[str], labels: Array, path: AnyPath, column: str) -> list[Note]:
@@ -89,11 +113,19 @@ def merged(texts: Sequence[str], labels: Array, path: AnyPath, column: str) -> l
     return [Note("same-label", f"{os.fsdecode(path)}: column {column}: {some} are read as one label")]
 
 
-def _are_names_alike(found: Counter[str], numbers: Sequence[str], *, typed: bool) -> bool:
-    """Return True if numbers and other texts are names alike; those of either that occur once each are faults."""
+def _are_names_alike(found: Counter[str], numbers: Sequence[str], *, typed: bool = False) -> bool:
+    """Return True if numbers and other texts are names alike, as digits and letters are, and neither are faults.
+
+    There are several of both, each in a tenth of the rows or more; or most different ones are no numbers; or the array
+    is of text by its type. What occurs once is a fault.
+    """
+    if not numbers:
+        return True
     others = [name for name in found if name not in numbers]
     number, other = (max(found[name] for name in each) for each in (numbers, others))
-    return number > 1 and (2 * len(others) > len(found) or (typed and other > 1))
+    share = sum(found[name] for name in numbers) / found.total()
+    several = min(len(numbers), len(others)) > 1 and 0.1 <= share <= 0.9
+    return several or (number > 1 and (2 * len(others) > len(found) or (typed and other > 1)))
 
 
 def _are_names(found: Counter[str], known: Sequence[str]) -> bool:
@@ -180,8 +212,8 @@ def as_whole(text: str) -> str:
     >>> as_whole("7.0"), as_whole("7e0"), as_whole("07"), as_whole("7.5"), as_whole("seven")
     ('7', '7', '7', '7.5', 'seven')
     """
-    if text.isascii() and text.isdecimal():
-        return text.lstrip("0") or "0"  # a float has not as many digits
+    if WHOLE.fullmatch(text):
+        return str(int(text))
     return str(int(float(text))) if NUMBER.fullmatch(text) and float(text).is_integer() else text
 
 

@@ -24,14 +24,17 @@ AFFIXED: Final = re.compile(
 )
 """A name with the word of a part in it: what is before it, the word, what is behind it."""
 DATA_FILES: Final = frozenset({
-    ".csv", ".tsv", ".npz", ".npy", ".gz", ".zip", ".bz2", ".xz", ".pkl", ".h5", ".hdf5", ".mat",
-    ".parquet", ".arrow", ".feather",
+    ".csv", ".tsv", ".npz", ".npy", ".gz", ".tgz", ".tar", ".zip", ".bz2", ".xz", ".pkl", ".h5", ".hdf5",
+    ".mat", ".parquet", ".arrow", ".feather",
 })  # fmt: skip
 """Suffixes of files that may be what the user meant."""
-PACKED: Final = frozenset({".gz", ".zip", ".bz2", ".xz"})
+PACKED: Final = frozenset({".gz", ".tgz", ".tar", ".zip", ".bz2", ".xz"})
 """Suffixes of files that the folders beside them may have been unpacked from."""
 HIDDEN: Final = re.compile(r"\.(?:ipynb_checkpoints|thumbnails|trash.*|spotlight-v100|fseventsd|_.*)", re.IGNORECASE)
 """Hidden folders that systems leave, which may hold pictures or copies of them; others may be meant as classes."""
+
+DEEPEST: Final = 5
+"""Folders that lie each alone in the one before, as archives unpack, at most."""
 
 
 class Layout(NamedTuple):
@@ -48,7 +51,7 @@ class Layout(NamedTuple):
     notes: tuple[Note, ...]
 
 
-def _parts_in(folder: Path, names: Sequence[str]) -> dict[str, str]:
+def parts_in(folder: Path, names: Sequence[str]) -> dict[str, str]:
     """Return the part that each folder in `folder` is; "" for a class.
 
     Where no name alone says the training set, names that differ in the word of the part alone do, if one of them is
@@ -91,15 +94,15 @@ def find_layout(folder: Path) -> Layout:
     inside = entries(folder)
     folders = [path for path in inside if path.is_dir()]
     parts: dict[str, Path] = {}
-    part_in = _parts_in(folder, [path.name for path in folders])
+    found = parts_in(folder, [path.name for path in folders])
     for path in folders:
-        part = part_in[path.name]
+        part = found[path.name]
         if part and parts.setdefault(part, path) != path:
-            found = f"{parts[part].name} and {path.name}"
-            refuse("two folders of one part", folder, "the folder", f"one of {part}", found, "move one away")
+            seen = f"{parts[part].name} and {path.name}"
+            refuse("two folders of one part", folder, "the folder", f"one of {part}", seen, "move one away")
     parts = {part: _inner(path) for part, path in parts.items()}
     labelled = {part: path for part, path in parts.items() if _class_folders(path)}
-    others = [path for path in folders if not part_in[path.name]]
+    others = [path for path in folders if not found[path.name]]
     if "train" in parts and "train" not in labelled:
         _refuse_part(parts["train"])
     train, test = labelled.get("train", folder), labelled.get("test")
@@ -109,11 +112,11 @@ def find_layout(folder: Path) -> Layout:
         _refuse(train, inside if train == folder else entries(train), classes, beside)
     tested = _names(_class_folders(test)) if test else classes
     if test and not set(tested) <= set(classes):
-        expected, found = ", ".join(classes), ", ".join(tested)
-        refuse("classes of test and train differ", test, "the folder", expected, found, "give both the same folders")
+        expected, seen = ", ".join(classes), ", ".join(tested)
+        refuse("classes of test and train differ", test, "the folder", expected, seen, "give both the same folders")
     missing = [name for name in classes if name not in tested]
     notes = [
-        *_lacking(test, missing),
+        *lacking(test, missing),
         *_unused_parts(parts, labelled),
         *_unused(folder, inside, others if train != folder else ()),
         *(_unused(train, entries(train), ()) if train != folder else ()),
@@ -122,7 +125,8 @@ def find_layout(folder: Path) -> Layout:
     return Layout(train, test, classes, tuple(notes))
 
 
-def _lacking(test: Path | None, missing: Sequence[str]) -> Iterator[Note]:
+def lacking(test: Path | None, missing: Sequence[str]) -> Iterator[Note]:
+    """Yield a note of the classes that are missing in a test set, a folder or a table, if any are."""
     if missing:
         text = f"{counted(len(missing), 'class', 'classes')} without test images: {shown(missing)}"
         yield Note("classes-missing", f"{test}: {text}")
@@ -221,11 +225,22 @@ def _refuse(folder: Path, inside: Sequence[Path], classes: Sequence[str], parts:
     found += [shown([path.name for path in files])] if files else []
     fix = _name(files) if files else SEE
     alone = class_folder(folder, classes[0]) if len(classes) == 1 else None
-    if alone and len(_class_folders(alone)) > 1:
-        fix = f"name the folder in it: --data {alone}"
+    below = alone and _classes_below(alone)
+    if below:
+        fix = f"name the folder in it: --data {below}"
     if parts and not files:
         fix = "put the folders of all classes into a folder named train"
     refuse("no data set", folder, "the folder", expected, "; ".join(found), fix)
+
+
+def _classes_below(folder: Path) -> Path | None:
+    """Return the folder, or that which lies alone in it, that holds several folders; None without."""
+    for _ in range(DEEPEST):
+        inside = _class_folders(folder)
+        if len(inside) != 1:
+            return folder if inside else None
+        [folder] = inside
+    return None
 
 
 def _name(files: Sequence[Path]) -> str:

@@ -12,12 +12,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
-import numpy as np
-
 from fnnet.core.params import Array
 from fnnet.data.csv_columns import OPTION, column_said
 from fnnet.data.kinds import AS_UTF8, UTF16, kind_of
-from fnnet.data.label_names import FEW, in_order, labels_of, whole_names
+from fnnet.data.label_names import FEW, named_labels
 from fnnet.data.layout import pictures
 from fnnet.data.listed_names import Column, Pictures, column_like_names, column_of_names
 from fnnet.data.listing import entries, shown
@@ -48,6 +46,7 @@ class Listed(NamedTuple):
     files     the pictures, in the order of the table.
     labels    int64 (n,).
     classes   their names.
+    column    the name of the column of labels.
     notes     how the table was read, and what is not used.
     """
 
@@ -55,6 +54,7 @@ class Listed(NamedTuple):
     files: list[Path]
     labels: Array
     classes: tuple[str, ...]
+    column: str
     notes: tuple[Note, ...]
 
 
@@ -85,7 +85,7 @@ def find_listed(folder: Path, label_column: str | None = None) -> Listed | None:
     Raises   DataError for a table that names some pictures, and is not of one name and one label a row.
     """
     table = find_table(folder)
-    return table and _listed(table, label_column)
+    return table and listed_of(table, label_column)
 
 
 def find_table(folder: Path) -> Table | None:
@@ -107,17 +107,25 @@ def find_table(folder: Path) -> Table | None:
     if not paths:
         return None
     there, aside = Pictures(paths, folder), parts.get("test", []) + parts.get("val", [])
-    read = [(path, rows) for path in tables if (rows := _rows(path))]
+    read = [(path, rows) for path in tables if (rows := rows_of(path))]
     found = [Table(path, rows, best, there, aside, []) for path, rows in read if (best := column_of_names(rows, there))]
     others = [each for each in found if _is_of_others(each.path, parts)]
     found = [each for each in found if each not in others]
     for wanted in (("train",), ("train", "")):  # a table of the test set, which may have no labels, is the last choice
-        found = [each for each in found if _part_of_table(each.path) in wanted] or found
+        found = [each for each in found if part_of_table(each.path) in wanted] or found
     if not found:
         _check_texts({*tables} - {path for path, _ in read})
         _check_names([each for each in read if each[0] not in {other.path for other in others}], there, aside, folder)
         _check_part(others)
         return None
+    return only_table(found, tables, folder)
+
+
+def only_table(found: Sequence[Table], tables: Sequence[Path], folder: Path) -> Table:
+    """Return the only one of the tables that name pictures, with the names of the others beside it.
+
+    Raises   DataError if there are several.
+    """
     if len(found) > 1:
         seen = shown([each.path.name for each in found])
         refuse(
@@ -131,7 +139,7 @@ def is_table(path: Path) -> bool:
     return path.name.lower().removesuffix(".gz").endswith(SUFFIXES)
 
 
-def _part_of_table(path: Path) -> str:
+def part_of_table(path: Path) -> str:
     """Return the part that the name of a table says; what is submitted to Kaggle is of the test set."""
     return "test" if "submission" in path.name.lower() else part_in(path.stem)
 
@@ -142,7 +150,7 @@ def _is_of_others(table: Path, parts: Mapping[str, Sequence[Path]]) -> bool:
 
     parts   the part of folders -> the pictures in them.
     """
-    part = _part_of_table(table)
+    part = part_of_table(table)
     return part in OTHER_PARTS and bool(parts.get("train") or parts.get(part))
 
 
@@ -213,7 +221,7 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _rows(path: Path) -> list[list[str]]:
+def rows_of(path: Path) -> list[list[str]]:
     """Return the rows of a table of a few columns of text, without blank lines; none of other files."""
     content = _content(path)
     if b"\0" in content:
@@ -222,14 +230,16 @@ def _rows(path: Path) -> list[list[str]]:
         lines = content.decode("utf-8-sig").splitlines()
         first = next((line for line in lines if line.strip()), "")
         separator = max("\t;,", key=first.count)
+        if len(content) > MOST_BYTES or first.count(separator) >= WIDEST:
+            return []
         rows = [row for row in csv.reader(lines, delimiter=separator, strict=True) if any(row)]
     except (UnicodeDecodeError, csv.Error):
         return []
-    few = len(content) <= MOST_BYTES and len(rows) > 1 and 2 <= len(rows[0]) <= WIDEST
+    few = len(rows) > 1 and 2 <= len(rows[0]) <= WIDEST
     return [[composed(cell.strip()) for cell in row] for row in rows] if few else []
 
 
-def _listed(table: Table, label_column: str | None) -> Listed:
+def listed_of(table: Table, label_column: str | None) -> Listed:
     """Return the pictures of a table."""
     path, rows, (at, named, alike, rivals) = table.path, [*table.rows], table.names
     first = table.there.find(rows[0][at])
@@ -253,11 +263,11 @@ def _listed(table: Table, label_column: str | None) -> Listed:
     if len({*files}) < len(files):
         twice, count = Counter(files).most_common(1)[0]
         _refuse(path, f"column {header[at]}", "each picture once", f"{twice.name} {count} times")
-    labels, classes = _labels([row[label] for row in rows], path, header[label])
-    part = _part_of_table(path)
+    labels, classes, merged = _labels([row[label] for row in rows], path, header[label])
+    part = part_of_table(path)
     of = f"; by its name it is of {part}" if part in OTHER_PARTS else ""
     text = f"{path}: column {header[at]} names the pictures, column {header[label]} their classes{of}"
-    notes = [Note("labels-in-table", text)]
+    notes = [Note("labels-in-table", text), *merged]
     more = len(table.there.there) - len(files)
     left = [f"{counted(more, 'picture')} that it does not name"] if more else []
     too = {header[number] for number in rivals}
@@ -267,7 +277,7 @@ def _listed(table: Table, label_column: str | None) -> Listed:
         *left,
     ]
     notes += [Note("not-used", f"{path}: not used: {shown(unused)}")] if unused else []
-    return Listed(path, files, labels, classes, tuple(notes))
+    return Listed(path, files, labels, classes, header[label], tuple(notes))
 
 
 def _beside(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]], at: int, label: int) -> list[str]:
@@ -306,20 +316,14 @@ def _label_column(table: Table, header: Sequence[str], rows: Sequence[Sequence[s
     return label
 
 
-def _labels(texts: Sequence[str], path: Path, column: str) -> tuple[Array, tuple[str, ...]]:
-    """Return labels as places of their names, and these; numbers are names, too."""
-    labels, classes = labels_of(texts, path, column, Wanted(True))
-    if not classes:
-        names = whole_names(texts)
-        texts = [names[text] for text in texts]
-        classes = in_order([*{*texts}])
-        if len(classes) > max(FEW, len(texts) // 2):
-            _refuse(path, f"column {column}", "names of classes", f"{len(classes):,} numbers in {len(texts):,} rows")
-        places = {name: number for number, name in enumerate(classes)}
-        labels = np.array([places[text] for text in texts], np.int64)
+def _labels(texts: Sequence[str], path: Path, column: str) -> tuple[Array, tuple[str, ...], list[Note]]:
+    """Return labels as places of their names, these, and notes; numbers are names, too."""
+    labels, classes, notes = named_labels(texts, path, column)
+    if len(classes) > max(FEW, len(texts) // 2):
+        _refuse(path, f"column {column}", "names of classes", f"{len(classes):,} numbers in {len(texts):,} rows")
     if len(classes) < 2:
         _refuse(path, f"column {column}", "at least two classes", classes[0])
-    return labels, classes
+    return labels, classes, notes
 
 
 def _refuse(path: Path, place: str, expected: str, found: str, fix: str = "correct the table") -> NoReturn:

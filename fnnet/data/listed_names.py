@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from fnnet.data.ids import NAMES as IDS
@@ -27,8 +27,8 @@ class Pictures:
         self.named = _one_each(
             (name, path)
             for path in there
-            for place in (path.relative_to(folder),)
-            for name in (place.as_posix(), path.name, place.with_suffix("").as_posix(), path.stem)
+            for place in (path.relative_to(folder).as_posix(),)
+            for name in (place, path.name, place.removesuffix(path.suffix), path.stem)
         )
         self.any_case = _one_each((_lower_ending(name), path) for name, path in self.named.items())
 
@@ -156,5 +156,5 @@ def _one_each(pairs: Iterable[tuple[str, Path]]) -> Named:
 
 def _lower_ending(name: str) -> str:
     """Return a name with its ending in lower case."""
-    ending = PurePosixPath(name).suffix
-    return name.removesuffix(ending) + ending.lower()
+    stem, dot, ending = name.rpartition(".")  # a path's suffix took three times as long
+    return f"{stem}{dot}{ending.lower()}" if stem and "/" not in ending else name

@@ -163,7 +163,7 @@ def assemble(chosen: Chosen, path: AnyPath, wanted: Wanted, part: Part) -> Conte
         parts.append(_as_test(parts[0], each, path) if parts else each)
     left_out = chosen.left_out if wanted.labelled else ()
     content = _noting(parts[0], path, left_out, "validation takes images of training")
-    content = _noting(content, path, chosen.beside, f"{chosen.names[images[0]]} is")
+    content = _noting(content, path, chosen.beside, f"the images are {chosen.names[images[0]]}")
     return content._replace(test=parts[1]) if len(parts) > 1 else content
 
 

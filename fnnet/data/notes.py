@@ -7,8 +7,9 @@ from typing import Final
 from fnnet.core.notes import warn
 from fnnet.errors import one_line
 
-UNLIKE: Final = frozenset({"binary-pixels", "blank", "dim-pixels", "other-ink"})
-"""The codes of notes on images to predict that look unlike those of training: what is predicted may be wrong."""
+WARNED: Final = frozenset({"binary-pixels", "blank", "dim-pixels", "other-ink", "transposed"})
+"""The codes of notes on images to predict that look unlike those of training, or are turned as these were: what is
+predicted may be wrong."""
 
 
 class Note(str):
@@ -28,6 +29,6 @@ class Note(str):
 
 
 def warned(note: str) -> None:
-    """Warn of a note on images that look unlike those of training; other notes are left out."""
-    if isinstance(note, Note) and note.code in UNLIKE:
+    """Warn of a note on images whose prediction may be wrong; other notes are left out."""
+    if isinstance(note, Note) and note.code in WARNED:
         warn(note)

@@ -41,7 +41,7 @@ from fnnet.data.reader import Content, Format, Wanted, like
 from fnnet.data.roles import Role, beside, part_in, role_of
 from fnnet.data.splits import check_arrays, refuse_array, saying
 from fnnet.data.text_labels import Stored, named, numbered_texts
-from fnnet.data.unpacked import ZIP, packs_text
+from fnnet.data.unpacked import ZIP, how_to_unpack, packs_text
 from fnnet.errors import DataError, FnnetError, UsageError, counted
 from fnnet.files.disk import refuse, show_bytes
 
@@ -159,11 +159,8 @@ def _check_directory(archive: zipfile.ZipFile, path: AnyPath) -> dict[str, zipfi
     members: dict[str, zipfile.ZipInfo] = {}
     files = [name for name in archive.namelist() if not name.endswith("/")]
     if files and not any(name.endswith(".npy") for name in files):
-        expected, fix = (
-            "arrays (.npy) as numpy.savez stores them, or one file of text",
-            "unpack it, and name a file in it",
-        )
-        refuse("a ZIP archive of other files", path, "the directory", expected, shown(files), fix)
+        expected = "arrays (.npy) as numpy.savez stores them, or one file of text"
+        refuse("a ZIP archive of other files", path, "the directory", expected, shown(files), how_to_unpack(files))
     for member in archive.infolist():
         name, place = member.filename.removesuffix(".npy"), repr(member.filename)
         if name in members:

@@ -259,7 +259,9 @@ def _refuse_kind(path: AnyPath, head: bytes, formats: Sequence[Format]) -> NoRet
         refuse("file is empty", path, "byte 0", "data", "0 bytes", AGAIN)
     if looks_like_html(head):
         refuse("an HTML page, not data", path, "byte 0", expected, show_bytes(head), AGAIN)
-    known = kind_of(head)
+    from fnnet.data.unpacked import kind_inside
+
+    known = kind_inside(head) or kind_of(head)
     binary = BINARY.search(head) if known is None else None
     place, found = f"byte {binary.start() if binary else 0}", known[0] if known else show_bytes(head)
     tables = [each.name for each in formats if not each.picture]

@@ -143,7 +143,7 @@ def _special(
         unsigned = image.mode == "I" and bits == 32 and tags[SAMPLES] in (None, (1,))
         return _as_grey(values.view(np.uint32) if unsigned else values, light, path, pixel_range)  # Pillow's has a sign
     if image.mode == "L" and 2 in (tags[SAMPLES] or ()):
-        refuse("signed samples", path, "the tags", "samples from 0", "numbers below 0 too", pictures.SAVE)
+        refuse("signed samples", path, "the tags", "unsigned samples", "signed ones of 8 bits", pictures.SAVE)
     return None, ()
 
 

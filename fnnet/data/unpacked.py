@@ -7,13 +7,14 @@ import io
 import lzma
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
 from typing import Any, Final, NoReturn
 
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.csv_lines import Source
+from fnnet.data.kinds import packed_kind
 from fnnet.data.opened import AGAIN, AnyPath
 from fnnet.data.payload import GZIP
 from fnnet.data.reader import BINARY, BZIP2, HEAD, XZ
@@ -101,6 +102,13 @@ def packs_text(head: bytes) -> bool:
     """Return True if these first bytes are those of gzip or ZIP, and show that it packs text."""
     inside = packed_head(head)
     return inside is not None and inside != b"" and not (BINARY.search(inside) or looks_like_html(inside))
+
+
+def kind_inside(head: bytes) -> tuple[str, str] | None:
+    """Return `packed_kind` of what gzip, bzip2 or xz packs, by the first bytes of the file; None for all else."""
+    name = next((name for kind, (name, _) in UNPACKERS.items() if head.startswith(kind)), "")
+    known = packed_kind(packed_head(head) or b"") if name else None
+    return known and (f"{known[0]} in {name}", known[1])
 
 
 @contextmanager
@@ -205,12 +213,21 @@ def _only_member(file: BufferedReader, path: AnyPath) -> Any:
         members = [each for each in archive.infolist() if not _passed_over(each.filename)]
         if len(members) != 1:
             found = ", ".join(each.filename for each in members[:4]) or "none"
-            refuse(
-                "not one file in the archive", path, "the directory", "one file", found, "unpack it and name the file"
-            )
+            fix = how_to_unpack([each.filename for each in members])
+            refuse("not one file in the archive", path, "the directory", "one file", found, fix)
         if members[0].flag_bits & 0x41:
             refuse("an encrypted archive", path, "the directory", "no password", "one", "unpack it and name the file")
         return archive.open(members[0])
+
+
+def how_to_unpack(names: Sequence[str]) -> str:
+    """Return what to do with a ZIP archive of files of these names: pictures and IDX files are read from a folder."""
+    from fnnet.data.formats import picture_suffixes
+    from fnnet.data.idx_folder import IDX_NAMES
+
+    suffixes = (*picture_suffixes(), *IDX_NAMES)
+    in_folder = any(name.lower().removesuffix(".gz").endswith(suffixes) for name in names)
+    return "unpack it into a folder, and name that" if in_folder else "unpack it, and name a file in it"
 
 
 def _passed_over(name: str) -> bool:

@@ -9,6 +9,7 @@ import re
 import sqlite3
 import struct
 import tarfile
+import zipfile
 
 import numpy as np
 import pytest
@@ -164,4 +165,51 @@ def test_packed_arrays_of_numpy_are_to_be_unpacked(tmp_path):
     path = write(tmp_path / "x_train.npy", gzip.decompress(images))
     with pytest.raises(DataError, match=r"no labels; .*, found y_train.npy.gz; unpack y_train.npy.gz") as raised:
         data.load(path)
+    assert missing_parts(raised.value) == []
+
+
+PACKERS = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
+
+
+@pytest.mark.parametrize("packer", PACKERS)
+@pytest.mark.parametrize("name", ["tar", "hdf5", "parquet"])
+def test_a_packed_archive_or_file_of_many_images_is_named_as_it_is_unpacked(packer, name, tmp_path):
+    contents = {"tar": tar(), "hdf5": b"\x89HDF\r\n\x1a\n" + bytes(800), "parquet": b"PAR1\x15\x04" + bytes(800)}
+    kind, fix = {
+        "tar": ("a tar archive", "name the folder or the files in it"),
+        "hdf5": ("an HDF5 file", "name the file that comes out"),
+        "parquet": ("a Parquet file", "name the file that comes out"),
+    }[name]
+    path = write(tmp_path / "a.gz", PACKERS[packer](contents[name]))
+    for read in (lambda: data.load(path), lambda: data.read_images(path, (8, 8))):
+        with pytest.raises(DataError, match=f"unknown kind of file; .* found {kind} in {packer}; unpack it, and {fix}"):
+            read()
+
+
+def test_an_archive_beside_the_folders_that_it_packs_is_no_idx_file(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "1.png", SAMPLES["png grey"].content)
+    for name in ("set.tgz", "set.tar.gz"):
+        write(tmp_path / name, gzip.compress(tar()))
+    write(tmp_path / "set.tar", tar())
+    assert data.load(tmp_path).classes == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("names", "fix"),
+    [
+        (["a/1.png", "b/1.png"], "unpack it into a folder, and name that"),
+        (["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"], "unpack it into a folder, and name that"),
+        (["labels.csv", "1.JPG"], "unpack it into a folder, and name that"),
+        (["a.csv", "b.csv"], "unpack it, and name a file in it"),
+        (["a.parquet", "b.csv"], "unpack it, and name a file in it"),
+    ],
+)
+def test_an_archive_of_pictures_or_idx_files_is_unpacked_into_a_folder(names, fix, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in names:
+            archive.writestr(name, "label,pixel0\n1,2\n" if name.endswith(".csv") else bytes(range(64)))
+    with pytest.raises(DataError, match=f"; {fix}$") as raised:
+        data.load(tmp_path / "a.zip")
     assert missing_parts(raised.value) == []

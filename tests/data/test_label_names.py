@@ -201,7 +201,7 @@ def test_the_test_set_beside_csv_may_begin_with_a_name_that_is_a_number(tmp_path
     with pytest.raises(DataError, match="line 2, column 1: not a label"):
         data.load(str(tmp_path / "a.csv"))
     frame_of(["1", "dog", "1", "na\tme"] * 6).to_csv(tmp_path / "a.csv", index=False)
-    with pytest.raises(DataError, match="a control character in the name of a class"):
+    with pytest.raises(DataError, match="the name of a class cannot be printed"):
         data.load(str(tmp_path / "a.csv"))
 
 

@@ -185,6 +185,51 @@ def test_the_file_that_is_named_is_not_that_of_the_test_images(tmp_path, names, 
         load(tmp_path)
 
 
+@pytest.mark.parametrize("below", ["archive", "archive/mnist_png", "a/b/c/d"])
+@pytest.mark.parametrize("beside", [(), ("archive.zip",)])
+def test_the_folder_that_lies_alone_in_others_is_named(below, beside, tmp_path):
+    for name in "012":
+        put(tmp_path, f"{below}/{name}/1.png")
+    for name in beside:
+        write(tmp_path / name, b"PK")
+    with pytest.raises(DataError, match=f"name the folder in it: --data {tmp_path / below}$"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("below", ["a/b/c/d/e/f", "a"])
+def test_no_folder_far_below_is_named_and_none_without_classes(below, tmp_path):
+    put(tmp_path, "a/1.png" if below == "a" else f"{below}/0/1.png")
+    with pytest.raises(DataError, match="found 1 class folder; see --data"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("inside", ["{}/0", "{}/x/0"])
+def test_pictures_in_folders_in_a_class_folder_are_not_overlooked(inside, tmp_path):
+    """As folds, and copies that were made of them."""
+    for number in range(8):
+        put(tmp_path, f"{inside.format(('fold0', 'fold1')[number % 2])}/{number}.png")
+    first = inside.format("").split("/")[1]
+    message = f"fold0: the folder: class without images; .* found folders of pictures: {first}; put all pictures of a "
+    with pytest.raises(DataError, match=f"{message}.* if the folders in it are the classes, --data {tmp_path}/fold0$"):
+        load(tmp_path)
+
+
+def test_an_empty_class_folder_beside_one_of_folders(tmp_path):
+    put(tmp_path, "b/0.png")
+    (tmp_path / "a" / "c").mkdir(parents=True)
+    with pytest.raises(DataError, match="found c; add some or remove the folder"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".tga", ".pcx", ".pfm", ".TGA"])
+def test_an_image_of_a_kind_that_is_not_read_is_named(suffix, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / f"1{suffix}", bytes(18))
+    with pytest.raises(DataError, match=f"an image of another kind; .* found {suffix}; save it as PNG"):
+        load(tmp_path)
+
+
 def test_files_that_are_not_used_are_said(tmp_path):
     for name in ("a/1.png", "b/1.png", "3.png", "a/deeper/1.png"):
         put(tmp_path, name)

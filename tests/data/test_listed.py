@@ -7,6 +7,7 @@ import pytest
 
 from fnnet import data
 from fnnet.data.folders import is_data_of
+from fnnet.data.label_names import as_whole
 from fnnet.errors import DataError, UsageError
 from tests.tools.samples import missing_parts, png_bytes, write
 
@@ -296,6 +297,59 @@ def test_whole_numbers_are_called_alike(texts, classes, tmp_path):
         refused(tmp_path, "at least two classes, found 7")
     else:
         assert load(tmp_path)[0].classes == classes
+
+
+def labelled(folder, *texts):
+    """A table of these labels in turn."""
+    put(folder)
+    given = [(f"img_{number}.png", texts[number % len(texts)]) for number in range(N)]
+    table(folder / "labels.csv", given)
+    return [texts[number % len(texts)] for number in range(N)]
+
+
+@pytest.mark.parametrize(
+    ("texts", "classes"),
+    [
+        (("0", "9", "A", "z"), ("0", "9", "A", "z")),
+        (("747", "a320", "737", "b"), ("737", "747", "a320", "b")),
+        (("-1", "1"), ("1", "-1")),
+        (("-1.0", "+1"), ("1", "-1")),
+        (("20190411", "1500"), ("1500", "20190411")),
+        (("9007199254740992.0", "9007199254740993"), ("9007199254740992", "9007199254740993")),
+    ],
+)
+def test_numbers_are_names_beside_letters_and_of_any_size(texts, classes, tmp_path):
+    given = labelled(tmp_path, *texts)
+    found, codes = load(tmp_path)
+    assert found.classes == classes
+    assert codes == ["labels-in-table"]
+    names = [found.classes[label] for label in found.train.labels.tolist()]
+    assert names == [as_whole(given[pixel // 9]) for pixel in found.train.x[:, 0].tolist()]
+
+
+@pytest.mark.parametrize("texts", ["01234567890123456789012x", "abcdabcdabcdabcdabcdabc3", "01x" * 8])
+def test_a_name_in_a_column_of_numbers_may_be_a_mistake(texts, tmp_path):
+    labelled(tmp_path, *texts)
+    refused(tmp_path, "column label: not a label; expected a number, as in other rows")
+
+
+def test_labels_that_are_one_number_are_noted(tmp_path):
+    labelled(tmp_path, "01", "1", "1.0", "2")
+    found, codes = load(tmp_path)
+    assert found.classes == ("1", "2")
+    assert codes == ["labels-in-table", "same-label"]
+    assert found.notes[1].endswith("column label: '01' and '1' and '1.0' are read as one label")
+
+
+def test_the_form_of_a_submission_is_not_a_table_of_labels(tmp_path):
+    """As Kaggle has cifar10."""
+    put(tmp_path, "train", name="{}.png")
+    put(tmp_path, "test", name="{}.png")
+    table(tmp_path / "trainLabels.csv", rows("{}"), "id,label")
+    table(tmp_path / "sampleSubmission.csv", [(str(number), "cat") for number in range(N)], "id,label")
+    found, codes = load(tmp_path)
+    assert right(found)
+    assert codes == ["labels-in-table", "not-used"]
 
 
 def test_a_table_may_be_packed(tmp_path):

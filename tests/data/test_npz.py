@@ -191,12 +191,14 @@ def test_arrays_beside_those_of_a_part_are_noted(more, tmp_path, small_images):
     x, labels = np.arange(16, dtype=np.uint8).reshape(4, 2, 2), np.arange(4)
     path = npz(tmp_path / "a.npz", x_train=x, y_train=labels, **{more: x[:1]})
     found = data.load(path)
-    assert [str(note) for note in found.notes if note.code == "not-used"] == [f"{path}: {more} not used: x_train is"]
+    assert [str(note) for note in found.notes if note.code == "not-used"] == [
+        f"{path}: {more} not used: the images are x_train"
+    ]
     told = []
     assert len(
         data.read_images(npz(tmp_path / "b.npz", x_test=x, x_train=x, **{more: x[:1]}), (2, 2), notify=told.append)
     )
-    assert [note.partition(": ")[2] for note in told] == [f"{more} not used: x_test is"]
+    assert [note.partition(": ")[2] for note in told] == [f"{more} not used: the images are x_test"]
 
 
 @pytest.mark.parametrize("form", ["csr", "csc", "coo", "bsr", "dia"])

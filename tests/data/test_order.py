@@ -1,5 +1,7 @@
 """Files hold images row by row or column by column, whatever a model was trained on."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given
@@ -102,6 +104,19 @@ def test_images_to_predict(tmp_path_factory, kind, told, trained):
     turned = told if told is not None else trained and kind != "png"
     assert x.reshape(28, 28).tolist() == (X[0].T if turned else X[0]).tolist()
     assert ("transposed" in [note.code for note in notes]) == (trained and kind != "png" and told is None)
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_images_that_are_turned_as_those_of_training_are_warned_of(trained, tmp_path):
+    np.save(tmp_path / "a.npy", X[:1])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        data.read_images(tmp_path / "a.npy", (28, 28), Preprocessing(transpose=trained))
+    texts = [str(each.message) for each in caught]
+    assert any("a.npy: read column by column, as what the model was trained on" in text for text in texts) == trained
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data.read_images(tmp_path / "a.npy", (28, 28), Preprocessing(transpose=trained), transpose=trained)
 
 
 def test_oblong_pictures_are_upright_for_a_model_of_turned_files(tmp_path):

@@ -262,7 +262,7 @@ def unknown(found, fix=""):
 UNKNOWN = unknown(".*")
 FLOAT = "store float32, or "
 SAMPLES = {
-    "signed bytes": (made(GREY // 2, 8, kind=2), "signed samples; expected samples from 0"),
+    "signed bytes": (made(GREY // 2, 8, kind=2), "signed samples; expected unsigned samples, found signed ones of"),
     "14 bits": (made(GREY, 14), unknown("whole numbers from 0 of 14 bits")),
     "floats of 64 bits in three colours": (
         made(np.stack([GREY] * 3, -1) / 255, 64, kind=3, light=2), unknown("floats of 64 bits, 3 a pixel", FLOAT),
