@@ -29,6 +29,7 @@ from fnnet.data.named import (
     assemble,
     choose,
     named_so,
+    of_shapes,
     refuse_names,
     texts_in,
     with_names,
@@ -224,7 +225,8 @@ def _read_content(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Conten
 
     def chosen(there: Sequence[str], header: Headers) -> dict[str, bool]:
         there = without_coordinates(there, lambda name: header(name).shape)
-        found.append(_by_shape(there, header, wanted.labelled) or choose(there, wanted.labelled, path))
+        known = _by_shape(there, header, wanted.labelled) or choose(there, wanted.labelled, path)
+        found.append(of_shapes(known, lambda name: _shape(name, header), path))
         names.extend(named_so(there))
         beside.extend(_saying_parts(there, header, found[0], path) if wanted.labelled else ())
         return {name: role.labels for role, name in found[0].names.items()} | dict.fromkeys(beside, True)
@@ -238,6 +240,13 @@ def _read_content(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Conten
     if PIXEL_ORDER not in arrays or arrays[PIXEL_ORDER].tolist() != ROWS_FIRST:
         return with_names(content, texts, path, wanted) if wanted.labelled else content
     return content._replace(by_row=True, classes=_class_names(arrays, path))
+
+
+def _shape(name: str, header: Headers) -> tuple[int, ...]:
+    """Return the shape of an array; that of several numbers for one of objects, which is not opened."""
+    with suppress(DataError):
+        return header(name).shape
+    return (2,)
 
 
 def _saying_parts(there: Sequence[str], header: Headers, chosen: Chosen, path: AnyPath) -> list[str]:
