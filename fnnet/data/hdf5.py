@@ -14,6 +14,7 @@ from fnnet.core.params import Array
 from fnnet.data.arrays import as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
+from fnnet.data.first_axis import check_first_axis
 from fnnet.data.hdf5_links import SAVE, find
 from fnnet.data.kinds import HDF5
 from fnnet.data.listing import shown
@@ -71,6 +72,8 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         numbers = arrays[labels] if labels and wanted.labelled else None
         numbers, classes = numbered_texts(numbers, path, labels or "", wanted, names)
         x = arrays[images] if wanted.labelled else one_image(arrays[images], flat, path, images)
+        if not by_row[images]:
+            check_first_axis(x, len(numbers) if numbers is not None and numbers.ndim else None, flat, path, images)
         place, given = labels or "", wanted.pixel_range
         content = as_content(x, numbers, path, images, flat, labels_name=place, pixel_range=given)
         return named(content, classes)._replace(by_row=by_row[images])

@@ -19,6 +19,7 @@ from fnnet.core.checks import check_classes
 from fnnet.core.params import Array
 from fnnet.data.arrays import ENOUGH, as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
+from fnnet.data.first_axis import check_first_axis
 from fnnet.data.label_names import with_test
 from fnnet.data.listing import shown
 from fnnet.data.named import (
@@ -307,6 +308,7 @@ def _part(
     x = arrays[name]
     if not wanted.labelled:
         x = one_image(x, wanted.shape, path, name)
+        check_first_axis(x, None, wanted.shape, path, name)
         return as_content(x, None, path, name, wanted.shape, pixel_range=wanted.pixel_range)
     if labels:
         return _with_labels(x, arrays[labels], name, labels, path, "", wanted, texts)
@@ -331,6 +333,7 @@ def _with_labels(
     at   the file of the labels, if it is another.
     """
     numbers, classes = numbered_texts(values, at or path, labels, wanted, texts)
+    check_first_axis(x, len(values) if values.ndim else None, wanted.shape, path, name)
     return named(as_content(x, numbers, path, name, wanted.shape, at, labels, wanted.pixel_range), classes)
 
 
