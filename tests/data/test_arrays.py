@@ -473,3 +473,17 @@ def test_arrays_of_one_value_or_of_few_pixels_are_read_along_the_first_axis(tmp_
     for x in (np.zeros((12, 12, 12), np.uint8), RNG.integers(0, 256, (5, 5, 5), dtype=np.uint8)):
         path = stored_in("npz", tmp_path, x, labels=False)
         assert np.array_equal(data.read_images(path, x.shape[1:], notify=list), x.reshape(len(x), -1))
+
+
+@pytest.mark.parametrize("form", ["npz", "npy", "hdf5"])
+@pytest.mark.usefixtures("inside")
+def test_images_of_two_ranges_in_one_array_are_not_to_be_rounded(form, tmp_path):
+    x = X.astype(np.float64)
+    x[::2] /= 255
+    with pytest.raises(DataError, match=r"pixel is not a whole number; .*; scale all images alike") as raised:
+        load(stored_in(form, tmp_path, x))
+    assert missing_parts(raised.value) == []
+    x = X + 0.25
+    x[0], x[1] = 0, 1
+    with pytest.raises(DataError, match=r"round them"):
+        load(stored_in(form, tmp_path, x - x.min()))
