@@ -14,7 +14,7 @@ from fnnet.core.params import Array
 from fnnet.data import formats
 from fnnet.data.grey import opacity_notes
 from fnnet.data.idx_folder import is_idx
-from fnnet.data.layout import Layout, class_folder, find_layout
+from fnnet.data.layout import Layout, class_folder, data_files, find_layout, named_file
 from fnnet.data.listed import find_listed, find_table, is_table
 from fnnet.data.listing import entries, shown
 from fnnet.data.many import colour_notes_of, read_pictures
@@ -97,7 +97,9 @@ def _read_classes(folder: Path, classes: tuple[str, ...], how: How) -> Content:
             if path.suffix.lower() not in readable:
                 (deeper if path.is_dir() else unused).append(f"{name}/{path.name}")
         if not files:
+            data = data_files(there)
             fix, found = "add some or remove the folder", shown([path.name for path in there]) if there else "none"
+            fix = f"{named_file(data)}, or {fix}" if data else fix
             refuse("class without images", inside, "the folder", f"{names} files", found, fix)
         pictures += files
         labels += [number] * len(files)
