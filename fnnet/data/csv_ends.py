@@ -36,9 +36,9 @@ class Ends(NamedTuple):
         if count < block.count(b"\n"):
             for number, content in enumerate(block.split(b"\n"), line):
                 if not (self.lines.is_blank(content) or _at_end(self.lines).search(content)):
-                    fix = "end all lines alike, or fill the last cells"
+                    fix, ending = "end all lines alike, or fill the last cells", show_bytes(content[-16:])
                     expected = f"{self.lines.separator!r} at its end, as the lines before it have"
-                    refuse("a line ends otherwise", self.lines.path, f"line {number}", expected, _end(content), fix)
+                    refuse("a line ends otherwise", self.lines.path, f"line {number}", expected, ending, fix)
         return found
 
     def all_taken(self, pieces: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
@@ -65,7 +65,3 @@ def ends_of(first: bytes, rest: bytes, line: int, lines: Lines) -> Ends | None:
 
 def _at_end(lines: Lines) -> re.Pattern[bytes]:
     return re.compile(rb"(?m)%s *+$" % re.escape(lines.separator.encode()))
-
-
-def _end(content: bytes) -> str:
-    return show_bytes(content[-20:])
