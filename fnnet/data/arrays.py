@@ -16,6 +16,7 @@ from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.preprocess import spread
 from fnnet.data.ranges import (
+    ALIKE,
     ALMOST,
     CLIP_SIGNED,
     LEVELS,
@@ -270,12 +271,25 @@ def _as_bytes(x: Array, where: AnyPath, name: str, notes: list[Note], given: str
             at = tuple(map(int, np.argwhere(whole != values)[0]))
             place = f"{name}[{', '.join(map(str, (at[0] + part.start, *at[1:])))}]"
             expected = f"whole numbers from {WHOLE}, {OTHERS if given else f'or from {UNIT}'}"
-            fix = BYTES if given else remedy(0, float(x.max())) or "divide them by the largest that there can be"
+            fix = (
+                ALIKE
+                if _are_mixed(x)
+                else BYTES
+                if given
+                else remedy(0, float(x.max())) or "divide them by the largest that there can be"
+            )
             refuse("pixel is not a whole number", where, place, expected, x[part][at], fix)
         found[part] = whole
     if kind == SIGNED:
         check_marks(found, where, lambda at: f"{name}{list(at)}")
     return found, reached(kind, found, unit and is_paper(x, -ALMOST, ALMOST))
+
+
+def _are_mixed(x: Array) -> bool:
+    """Return True for floats up to 255 if some images are fractions from 0 to 1: rounding would erase these."""
+    rows = x.reshape(len(x), -1)
+    unit = (rows.max(axis=1) <= 1) & ((rows > 0) & (rows < 1)).any(axis=1)
+    return bool(unit.any() and not unit.all())
 
 
 def _range_of(x: Array, given: str, where: AnyPath, name: str) -> str:

@@ -14,6 +14,7 @@ from fnnet.core.params import Array
 from fnnet.data.arrays import as_content, as_labels
 from fnnet.data.arrow_beside import INDEX, Beside
 from fnnet.data.arrow_types import bytes_of, holds_images, is_bytes, is_list, is_number, is_text
+from fnnet.data.axes import order_called
 from fnnet.data.bounds import check_expansion
 from fnnet.data.csv_columns import NUMBERS, OPTION, Columns, column_said, columns_of, is_header, is_pixel
 from fnnet.data.csv_lines import Lines
@@ -33,8 +34,6 @@ from fnnet.files.disk import refuse, show_bytes
 from fnnet.limits import MAX_CLASSES
 from fnnet.names import composed, is_printable
 
-HEIGHTS, WIDTHS = ("h", "height", "rows", "y"), ("w", "width", "columns", "x")
-"""What tensors call the axes of an image."""
 SCHEMA: Final = "the schema"
 EXTENSION, DESCRIPTION = b"ARROW:extension:name", b"ARROW:extension:metadata"
 """Where Arrow keeps the name of a type that is not its own, and what that type says of itself."""
@@ -338,8 +337,7 @@ class Images:
             order = getattr(kind, "permutation", None)
             if order not in (None, list(range(len(known or ())))):
                 refuse("axes in another order", source.path, self.images, "rows of pixels", order, "reorder them")
-            called = [str(each).lower() for each in getattr(kind, "dim_names", None) or ()]
-            if [each in HEIGHTS for each in called if each in (*HEIGHTS, *WIDTHS)] == [False, True]:
+            if order_called([str(each) for each in getattr(kind, "dim_names", None) or ()]) == "columns first":
                 found = f"axes called {', '.join(kind.dim_names)}"
                 refuse("axes in another order", source.path, self.images, "rows of pixels", found, "reorder them")
         else:

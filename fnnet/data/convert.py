@@ -20,6 +20,7 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.core.state import Examples
 from fnnet.data import Dataset, preprocess
+from fnnet.data.arrays import ENOUGH
 from fnnet.data.bounds import FREE, RATIO
 from fnnet.data.csv_lines import MAX_LINE
 from fnnet.data.label_names import in_order
@@ -168,8 +169,11 @@ def _not_held(form: str, dataset: Dataset) -> Iterator[Note]:
 
 def _write_npz(path: Path, parts: dict[str, Examples], dataset: Dataset) -> None:
     arrays: dict[str, Array] = {CLASS_NAMES: np.array(dataset.classes), PIXEL_ORDER: np.array(ROWS_FIRST)}
-    for part, examples in parts.items():
-        arrays |= {f"x_{part}": examples.x.reshape(-1, *dataset.image_shape), f"y_{part}": examples.labels}
+    height, width = dataset.image_shape
+    for part, (x, labels) in parts.items():
+        doubtful = len(x) == width and height * width >= ENOUGH  # where the images lie
+        one = (1,) if doubtful else ()
+        arrays |= {f"x_{part}": x.reshape(-1, height, width, *one), f"y_{part}": labels}
     into = io.BytesIO()
     np.savez_compressed(into, allow_pickle=False, **arrays)
     size = sum(each.nbytes for each in arrays.values())

@@ -13,7 +13,7 @@ from fnnet.core.params import Array
 from fnnet.data.csv_columns import AS_BYTES, LETTER, NUMBERS, OPTION, TRUTH, Columns
 from fnnet.data.csv_lines import MARK, MAX_LINE, Lines, check_line, check_text, decimal_comma
 from fnnet.data.opened import AnyPath
-from fnnet.data.ranges import remedy
+from fnnet.data.ranges import ALIKE, remedy
 from fnnet.errors import DataError, counted
 from fnnet.files.disk import refuse, show_bytes
 
@@ -283,7 +283,7 @@ def exact(value: float) -> str:
 def mixed(place: str, found: str, lines: Lines, what: str = "a fraction", fix: str = "") -> None:
     """Raise DataError for a fraction, or a number below 0, among pixels of another range."""
     expected = "whole numbers from 0 to 255, or all of them from 0 to 1 or from -1 to 1"
-    refuse(f"not a pixel: {what}", lines.path, place, expected, found, fix or "scale all images alike")
+    refuse(f"not a pixel: {what}", lines.path, place, expected, found, fix or ALIKE)
 
 
 def scaled(fractions: Array) -> Array:

@@ -141,7 +141,7 @@ def placed(classes: tuple[str, ...], source: str, first: int) -> list[Note]:
 def read_so(content: Content, classes: tuple[str, ...], source: str, first: int) -> list[Note]:
     """Return a note of how labels that are numbers were read where classes are called by others than their places.
 
-    A label of 1 is then the class called 1 if it is text, and that at place 1 if it is a number; -1 is no place.
+    A label of 1 is then the class called 1 if it is text, and that at place 1 if it is a number; -1 is neither.
     first   the label of the first class; 0 if it is not given.
     """
     parts = labelled(content)

@@ -14,7 +14,7 @@ from fnnet.core.params import Array
 from fnnet.data import formats
 from fnnet.data.grey import opacity_notes
 from fnnet.data.idx_folder import is_idx
-from fnnet.data.layout import Layout, class_folder, find_layout, pictures
+from fnnet.data.layout import Layout, class_folder, data_files, find_layout, named_file, pictures
 from fnnet.data.listed import Listed, find_listed, find_table, is_table
 from fnnet.data.listed_over import find_listed_over, find_table_over
 from fnnet.data.listed_parts import find_listed_parts
@@ -134,8 +134,10 @@ def _refuse_class(folder: Path, there: Sequence[Path]) -> NoReturn:
             f"put all pictures of a class into its folder itself; if the folders in it are the classes, --data {folder}"
         )
         refuse("class without images", folder, "the folder", expected, found, fix)
-    found = shown([path.name for path in there]) if there else "none"
-    refuse("class without images", folder, "the folder", expected, found, "add some or remove the folder")
+    found, data = shown([path.name for path in there]) if there else "none", data_files(there)
+    fix = "add some or remove the folder"
+    fix = f"{named_file(data)}, or {fix}" if data else fix
+    refuse("class without images", folder, "the folder", expected, found, fix)
 
 
 def _holds_pictures(folder: Path) -> bool:

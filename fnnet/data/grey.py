@@ -149,13 +149,11 @@ def on_paper(grey: Array, shades: Array, alpha: Array, shape: tuple[int, int]) -
     grey     with some pixels less than half as opaque as others of their image.
     shades   the luma of each pixel without its opacity.
     """
-    most = alpha.max(axis=1).astype(np.int64)
-    seen = (2 * alpha.astype(np.int64) >= most[:, None]).reshape(-1, *shape)
-    inner = np.pad(seen, ((0, 0), (1, 1), (1, 1)))
-    for axis in (1, 2):
-        size = inner.shape[axis] - 2
-        before, middle, after = (inner.take(range(k, k + size), axis) for k in range(3))
-        inner = before & middle & after
+    most = alpha.max(axis=1)
+    seen = (alpha >= (most // 2 + most % 2)[:, None]).reshape(-1, *shape)
+    inner = np.zeros_like(seen)
+    across = seen[:, :-2] & seen[:, 1:-1] & seen[:, 2:]
+    inner[:, 1:-1, 1:-1] = across[:, :, :-2] & across[:, :, 1:-1] & across[:, :, 2:]
     rim = _histograms(shades, (seen & ~inner).reshape(shades.shape))
     below, count = rim.cumsum(axis=1), np.maximum(rim.sum(axis=1), 1)
     paper = (2 * below >= count[:, None]).argmax(axis=1)
@@ -163,16 +161,24 @@ def on_paper(grey: Array, shades: Array, alpha: Array, shape: tuple[int, int]) -
     flat = 2 * (rim * (off <= NOISE)).sum(axis=1) >= count
     darker = (_histograms(shades, seen.reshape(shades.shape)) * (np.arange(256) < paper[:, None] - NOISE)).any(axis=1)
     light = (paper >= LIGHT) & flat & darker
-    covers = alpha.sum(axis=1, dtype=np.int64) > MOST_COVERED * most * alpha.shape[1]
-    clear = (255 - alpha.astype(np.int64)) * (paper * (light & covers))[:, None]
-    return np.minimum(grey + (clear + 127) // 255, 255).astype(np.uint8), (light & ~covers) * np.uint8(DOUBTFUL)
+    covers = alpha.sum(axis=1, dtype=np.int64) > MOST_COVERED * alpha.shape[1] * most.astype(np.float64)
+    found = grey.copy()
+    for row in np.flatnonzero(light & covers):
+        for at in range(0, grey.shape[1], STRIP):
+            place = slice(at, at + STRIP)
+            clear = (255 - alpha[row, place]) * np.uint16(paper[row])
+            found[row, place] = np.minimum(grey[row, place] + (clear + 127) // 255, 255)
+    return found, (light & ~covers) * np.uint8(DOUBTFUL)
 
 
 def _histograms(x: Array, where: Array) -> Array:
     """Return how many of the bytes of each row, where True, have each value, int64 (n, 256)."""
-    row, column = np.nonzero(where)
-    found = np.bincount(row * 256 + x[row, column], minlength=256 * len(x))
-    return found.reshape(len(x), 256)
+    found = np.zeros((len(x), 256), np.int64)
+    for row in range(len(x)):
+        for at in range(0, x.shape[1], STRIP):
+            place = slice(at, at + STRIP)
+            found[row] += np.bincount(x[row, place][where[row, place]], minlength=256)
+    return found
 
 
 def shades_of(colours: Array) -> Array:

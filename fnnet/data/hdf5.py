@@ -14,10 +14,12 @@ from fnnet.core.params import Array
 from fnnet.data.arrays import as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
+from fnnet.data.first_axis import check_first_axis
 from fnnet.data.hdf5_links import SAVE, find
 from fnnet.data.kinds import HDF5
 from fnnet.data.listing import shown
 from fnnet.data.named import Chosen, assemble, named_so, texts_in, with_names, without_coordinates
+from fnnet.data.netcdf import decoded, is_by_row, is_scaled, without_scales
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Format, Wanted
@@ -51,7 +53,7 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         if archive.id.links.exists(b"model_weights"):
             fix = "name a file of images"
             refuse("a Keras model, not data", path, "the root group", "images", "model_weights", fix)
-        named_there = without_coordinates(list(found), lambda name: found[name].shape)
+        named_there = without_coordinates(without_scales(list(found), found), lambda name: found[name].shape)
         chosen = there.choose(named_there, wanted.labelled, path, "the groups")
         labels = [name for role, name in chosen.names.items() if role.labels]
         beside = _saying_parts(archive, found, chosen, path) if wanted.labelled else []
@@ -59,17 +61,24 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         arrays = load({name: found[name] for name in read}, file, path, [*labels, *beside])
         arrays |= {name: _enumerated(arrays[name], found[name], name, path) for name in labels}
         names = _names(archive, found, [found[name] for name in chosen.names.values()])
+        images = [name for role, name in chosen.names.items() if not role.labels]
+        by_row = {name: is_by_row(found[name], name, path, wanted) for name in images}
 
     def part(images: str, labels: str | None, wanted: Wanted) -> Content:
         flat = wanted.shape
+        if flat and by_row[images] and wanted.transpose and wanted.upright:
+            flat = flat[::-1]
         if wanted.labelled and labels is None:
             refuse_labels(path, "the groups", images, list(found))
         numbers = arrays[labels] if labels and wanted.labelled else None
         notes: list[Note] = []
         numbers, classes = numbered_texts(numbers, path, labels or "", wanted, names, notes)
         x = arrays[images] if wanted.labelled else one_image(arrays[images], flat, path, images)
+        if not by_row[images]:
+            check_first_axis(x, len(numbers) if numbers is not None and numbers.ndim else None, flat, path, images)
         place, given = labels or "", wanted.pixel_range
-        return named(as_content(x, numbers, path, images, flat, labels_name=place, pixel_range=given), classes, notes)
+        content = as_content(x, numbers, path, images, flat, labels_name=place, pixel_range=given)
+        return named(content, classes, notes)._replace(by_row=by_row[images])
 
     content = assemble(chosen, path, wanted, part)
     check_arrays({name: arrays[name] for name in beside}, chosen, len(content.x), path)
@@ -139,7 +148,7 @@ def refuse_labels(path: AnyPath, place: str, images: str, there: list[str]) -> N
 
 
 def load(chosen: dict[str, Any], file: BufferedReader, path: AnyPath, labels: Sequence[str] = ()) -> dict[str, Array]:
-    """Return the numbers of datasets; DataError unless they are numbers, lie in the file and are of bounded size.
+    """Return the numbers of datasets, what codes stand for; DataError unless they lie in the file, in bounded size.
 
     labels   the names of those that may be text.
     """
@@ -157,10 +166,10 @@ def load(chosen: dict[str, Any], file: BufferedReader, path: AnyPath, labels: Se
         if (each.dtype.kind not in "iufb" and not text) or each.shape is None:
             found = "none" if each.shape is None else "text or references" if each.dtype.kind in "OS" else each.dtype
             refuse("not numbers", path, name, "integers, floats or truth values", found, SAVE)
-        needed += each.size * (each.dtype.itemsize + (TEXT if text else 1))
+        needed += each.size * (each.dtype.itemsize + (TEXT if text else 8 if is_scaled(each) else 1))
         stored += each.id.get_storage_size()
     check_expansion(needed, min(stored, bytes_on_disk(file.fileno())), path, ", ".join(chosen))
-    return {name: _numbers(each, name, path) for name, each in chosen.items()}
+    return {name: decoded(_numbers(each, name, path), each, name, path) for name, each in chosen.items()}
 
 
 def _numbers(dataset: Any, name: str, path: AnyPath) -> Array:

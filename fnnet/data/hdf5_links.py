@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from fnnet.data.named import Chosen, choose, has_images, named_so, roles_of
+from fnnet.data.named import Chosen, choose, has_images, named_so, of_shapes, roles_of
 from fnnet.data.opened import AnyPath
 from fnnet.data.roles import part_in
 from fnnet.files.disk import refuse
@@ -53,7 +53,8 @@ class Found(NamedTuple):
         self._check(of_parts if has_images(names) else self.lost, path)
         chosen = choose(names, labelled, path, place)
         self._check(chosen.names.values(), path)
-        return chosen
+        chosen = chosen._replace(unknown=tuple(name for name in chosen.unknown if name not in self.lost))
+        return of_shapes(chosen, lambda name: self.datasets[name].shape, path)
 
     def _check(self, needed: Iterable[str], path: AnyPath) -> None:
         """Raise DataError for the first of the datasets or groups that is lost."""

@@ -17,6 +17,7 @@ from fnnet.data.arff_header import looks_like_arff
 from fnnet.data.arrays import image_shape, one_row
 from fnnet.data.csv_columns import KAGGLE, NUMBERS, OPTION, Columns, columns_of
 from fnnet.data.csv_comments import behind_comments
+from fnnet.data.csv_ends import ends_of
 from fnnet.data.csv_label import label_column
 from fnnet.data.csv_lines import SEPARATORS, Lines, blocks, check_line, first_of, separator_of
 from fnnet.data.csv_numbers import Part, mixed, parse, scaled
@@ -93,6 +94,14 @@ def _read_once(file: BufferedReader, path: AnyPath, wanted: Wanted, *, as_names:
         first, _, rest = block.partition(b"\n")
         check_line(first, line, path)
         lines, place = Lines(said or separator_of(first, line, path), path), f"line {line}"
+        if not rest.strip():  # the first line is as long as a piece
+            rest += next(pieces, (0, b""))[1]
+            block = first + b"\n" + rest
+        ends = ends_of(first, rest, line, lines)
+        if ends and not (wanted.images_alone and wanted.label_column):  # the last cell may be a label that is missing
+            first = first if ends.header else ends.taken(first, line)
+            rest, pieces = ends.taken(rest, line + 1), ends.all_taken(pieces)
+            block, comments = first + b"\n" + rest, [*comments, ends.note()]
         cells = lines.cells(first, line)
         if not any(cells):
             refuse("first line is empty", path, place, "a header or numbers", show_bytes(first), KAGGLE)
@@ -119,10 +128,9 @@ def _read_once(file: BufferedReader, path: AnyPath, wanted: Wanted, *, as_names:
     if lines.separator != ",":
         notes.append(Note("separator", f"{os.fsdecode(path)}: cells are separated by {SEPARATORS[lines.separator]}"))
     x, labels, more, read_as = assemble(parts, columns, lines, wanted.pixel_range)
+    labels = None if passed_over else labels
     classes: tuple[str, ...] = ()
-    if passed_over:
-        labels = None
-    elif texts and texts.found:
+    if texts and texts.found and not passed_over:
         labels, classes = labels_of(texts.found, path, str(texts.column + 1), wanted)
         notes += merged(texts.found, labels, path, str(texts.column + 1))
     shape, of_shape = shape_of(x, columns, os.fsdecode(path), wanted)

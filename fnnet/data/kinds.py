@@ -56,6 +56,7 @@ FILES: Final = {
     POINTER: ("a pointer of Git LFS, not the file", "fetch the file itself: git lfs pull"),
 }
 """First bytes -> what a message calls a file, and what to do."""
+SWAPPED: Final = "IDX with its header in another byte order", "write the header big-endian: struct.pack('>I', size)"
 PICKLE: Final = re.compile(rb"\x80[\x02-\x05][\x95}\](cK-X\x8c-\x94]")
 """How protocols 2 to 5 begin: a number, then an instruction."""
 
@@ -78,7 +79,13 @@ def kind_of(head: bytes) -> tuple[str, str] | None:
     found = next((name for start, name in IMAGES.items() if head.startswith(start)), None)
     if found:
         return found, AS_PNG
-    return next((named for start, named in FILES.items() if head.startswith(start)), None)
+    found_file = next((named for start, named in FILES.items() if head.startswith(start)), None)
+    return found_file or (SWAPPED if _is_swapped(head) else None)
+
+
+def _is_swapped(head: bytes) -> bool:
+    """Return True for the first bytes of an IDX file in the other order."""
+    return head[2:4] == b"\0\0" and head[1] in range(8, 15) and head[0] in range(1, 5)
 
 
 def packed_kind(inside: bytes) -> tuple[str, str] | None:

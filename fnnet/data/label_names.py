@@ -49,9 +49,9 @@ def labels_of(
     """Return labels, int64 (n,), and the names of their classes; none if all texts are numbers, which are labels.
 
     Names that the user or a model gives keep their order, those that are numbers too; others are in the order of class
-    folders. Texts beside numbers are names as these are if most different ones are no numbers.
+    folders. Texts beside numbers may be names as these are: see `_are_names_alike`.
     typed     True if the column or array is of text by its type. Numbers are then names, too, if some that occur more
-              than once are not those of classes, or are no numbers.
+              than once are not those of classes.
     missing   what stands for no label.
     Raises   DataError for names beside numbers, for missing names, and for names that hardly ever occur twice.
     """
@@ -116,8 +116,8 @@ def merged(texts: Sequence[str], labels: Array, path: AnyPath, column: str) -> l
 def _are_names_alike(found: Counter[str], numbers: Sequence[str], *, typed: bool = False) -> bool:
     """Return True if numbers and other texts are names alike, as digits and letters are, and neither are faults.
 
-    There are several of both, each in a tenth of the rows or more; or most different ones are no numbers; or the array
-    is of text by its type. What occurs once is a fault.
+    There are several of both, each in a tenth of the rows or more; or most different ones are other texts; or the
+    array is of text by its type. What occurs once is a fault.
     """
     if not numbers:
         return True
@@ -131,7 +131,7 @@ def _are_names_alike(found: Counter[str], numbers: Sequence[str], *, typed: bool
 def _are_names(found: Counter[str], known: Sequence[str]) -> bool:
     """Return True if whole numbers, stored as text, are names of classes: not those that are known, which are places.
 
-    A few that occur once each are faults, and so are as many different ones as are no classes.
+    A few that occur once each are faults, and so are more different ones than there are classes.
     """
     whole = {text: as_whole(text) for text in found}
     others = [text for text, name in whole.items() if name not in known]

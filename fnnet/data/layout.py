@@ -37,6 +37,10 @@ DEEPEST: Final = 5
 """Folders that lie each alone in the one before, as archives unpack, at most."""
 
 
+PARTITION: Final = re.compile("([^=]+)=.*")
+"""A folder of the rows whose column has one value, as Hive, Spark and pyarrow name it: label=7."""
+
+
 class Layout(NamedTuple):
     """The class folders of a data set.
 
@@ -93,6 +97,7 @@ def find_layout(folder: Path) -> Layout:
     """
     inside = entries(folder)
     folders = [path for path in inside if path.is_dir()]
+    _check_partitions(folder, folders)
     parts: dict[str, Path] = {}
     found = parts_in(folder, [path.name for path in folders])
     for path in folders:
@@ -123,6 +128,19 @@ def find_layout(folder: Path) -> Layout:
         *_hidden_notes([train, test] if test else [train]),
     ]
     return Layout(train, test, classes, tuple(notes))
+
+
+def _check_partitions(folder: Path, folders: Sequence[Path]) -> None:
+    """Raise DataError for a table whose rows lie in a folder for each value of a column."""
+    matches = [PARTITION.fullmatch(path.name) for path in folders]
+    columns = {match[1] if match else "" for match in matches}
+    files = data_files(entries(folders[0])) if len(columns) == 1 else []
+    column = columns.pop() if files else ""
+    if column:
+        found = shown([path.name for path in folders])
+        expected = f"files with a column {column}"
+        fix = f"write its rows into one file: pandas.read_parquet({str(folder)!r}).to_parquet('train.parquet')"
+        refuse(f"a table in folders by the values of {column}", folder, "the folder", expected, found, fix)
 
 
 def lacking(test: Path | None, missing: Sequence[str]) -> Iterator[Note]:
@@ -204,9 +222,9 @@ def _refuse_part(train: Path) -> NoReturn:
     expected = "one folder of images for each class"
     inside = entries(train)
     found = counted(len(pictures(inside)), "picture")
-    files = [path for path in inside if path.suffix.lower() in DATA_FILES]
+    files = data_files(inside)
     fix = "make them; if it is a class, put all class folders into a folder named train"
-    fix = _name(files) if files else fix
+    fix = named_file(files) if files else fix
     refuse("training images without classes", train, "the folder", expected, f"{found} and no folder", fix)
 
 
@@ -215,19 +233,19 @@ def _refuse(folder: Path, inside: Sequence[Path], classes: Sequence[str], parts:
     expected = f"IDX files, or one folder of {formats.picture_names()} images for each class"
     if classes:
         expected = f"IDX files, or two or more folders of {formats.picture_names()} images, one for each class"
-    files = [path for path in inside if path.suffix.lower() in DATA_FILES]
+    files = data_files(inside)
+    below = [path for name in classes for path in data_files(entries(class_folder(folder, name) or folder))]
     loose = sum(path.is_file() for path in pictures(inside))
     found = [counted(len(classes), "class folder")]
     hidden = _hidden(folder)
     found += [_phrase_hidden(hidden)] if hidden else []
     found += [f"{path.name}, a part by its name" for path in parts]
     found += [counted(loose, "picture")] if loose else []
-    found += [shown([path.name for path in files])] if files else []
-    fix = _name(files) if files else SEE
+    found += [shown([str(path.relative_to(folder)) for path in files or below])] if files or below else []
+    fix = named_file(files or below) if files or below else SEE
     alone = class_folder(folder, classes[0]) if len(classes) == 1 else None
-    below = alone and _classes_below(alone)
-    if below:
-        fix = f"name the folder in it: --data {below}"
+    if deeper := alone and _classes_below(alone):
+        fix = f"name the folder in it: --data {deeper}"
     if parts and not files:
         fix = "put the folders of all classes into a folder named train"
     refuse("no data set", folder, "the folder", expected, "; ".join(found), fix)
@@ -243,7 +261,12 @@ def _classes_below(folder: Path) -> Path | None:
     return None
 
 
-def _name(files: Sequence[Path]) -> str:
+def data_files(paths: Sequence[Path]) -> list[Path]:
+    """Return those of `paths` whose names say that they may hold a data set."""
+    return [path for path in paths if path.suffix.lower() in DATA_FILES]
+
+
+def named_file(files: Sequence[Path]) -> str:
     """Return the advice to name one of the files: of training images, or of images that are called neither."""
     order = {"train": 0, "": 1}
     return f"name the file: --data {min(files, key=lambda path: order.get(part_in(path.stem), 2))}"

@@ -31,7 +31,7 @@ from fnnet.data.arrays import (
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
 from fnnet.data.hdf5_links import find
-from fnnet.data.named import assemble, choose, has_images, named_so, roles_of, texts_in, with_names
+from fnnet.data.named import assemble, choose, has_images, named_so, of_shapes, roles_of, texts_in, with_names
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.order import exchange
@@ -80,6 +80,7 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     by_version = _version_7 if file.peek(8).startswith(STARTS[1]) else _by_scipy
     found, names = by_version(file, path, wanted)
     chosen = choose(list(found), wanted.labelled, path, "the variables")
+    chosen = of_shapes(chosen, lambda name: found[name].shape, path)
 
     def part(images: str, labels: str | None, wanted: Wanted) -> Content:
         if wanted.labelled and labels is None:
@@ -202,7 +203,7 @@ Names = dict[str, "list[str] | None"]
 
 
 def _by_scipy(file: BufferedReader, path: AnyPath, wanted: Wanted) -> tuple[dict[str, Any], Names]:
-    """Return name -> numbers of the variables that are read, and name -> None of the others; and names of classes."""
+    """Return name -> numbers of the variables that are read, as `_unread` has the others; and names of classes."""
     from scipy.io import loadmat, whosmat
 
     listed = whosmat(file)
@@ -241,7 +242,7 @@ def _by_scipy(file: BufferedReader, path: AnyPath, wanted: Wanted) -> tuple[dict
     check_expansion(sum(numbers.get(name, 0) for name in read), packed, path, ", ".join(read))
     file.seek(0)
     loaded = loadmat(file, variable_names=[*read, *texts]) if read or texts else {}
-    arrays: dict[str, Any] = dict.fromkeys(there)
+    arrays: dict[str, Any] = {name: _unread(shape) for name, shape, _ in listed if name in there}
     for name in chosen:
         of_text = name in labels
         kind, values = kinds[name], loaded[name]
@@ -249,6 +250,11 @@ def _by_scipy(file: BufferedReader, path: AnyPath, wanted: Wanted) -> tuple[dict
     for name in beside:
         arrays[name] = loaded[name] if kinds[name] in ITEMS else np.array(_texts(loaded[name]) or (), object)
     return arrays, {name: _texts(loaded.get(name)) for name in names}
+
+
+def _unread(shape: tuple[int, ...]) -> Array:
+    """Return an array in place of one that is not read, which takes no memory."""
+    return np.broadcast_to(np.zeros((), bool), shape)
 
 
 def _labels_of_text(kinds: dict[str, str]) -> list[str]:
@@ -328,7 +334,7 @@ def _version_7(file: BufferedReader, path: AnyPath, wanted: Wanted) -> tuple[dic
         texts = {name: _texts_7(archive, there[name], kinds[name]) for name in chosen if name in labels}
         parts = {name: _texts_7(archive, there[name], kinds[name]) or () for name in beside if name not in read}
         names = {name: _texts_7(archive, there[name], kinds[name]) for name in named_so(there)}
-    arrays: dict[str, Any] = dict.fromkeys([*numbers, *labels])
+        arrays: dict[str, Any] = {name: _unread(there[name].shape[::-1]) for name in [*numbers, *labels]}
     arrays |= {name: _of_class(each.T, kinds[name]) for name, each in loaded.items()}
     arrays |= {name: np.array(each, object) for name, each in parts.items()}
     return arrays | {name: _as_labels(each, kinds[name], name, path) for name, each in texts.items()}, names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,11 +10,13 @@ from typing import Final, NamedTuple, NoReturn
 
 from fnnet.core.checks import check_classes
 from fnnet.core.params import Array
+from fnnet.data.arrays import ENOUGH
 from fnnet.data.csv_lines import check_text
+from fnnet.data.listing import shown
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Wanted, like
-from fnnet.data.roles import IMAGES, LABELS, PARTS, WORD, Role, part_in, role_of
+from fnnet.data.roles import IMAGES, LABELS, OF_ARRAYS, WORD, Role, part_in, role_of, words_in
 from fnnet.errors import FnnetError, counted
 from fnnet.files.disk import refuse
 from fnnet.names import composed, names_of_labels
@@ -40,11 +43,13 @@ class Chosen(NamedTuple):
     names      role -> name.
     left_out   the names of arrays for validation.
     beside     the names of arrays of no part, beside those of parts.
+    unknown    the names of all others, which say neither images nor labels of a part that is there; none of classes.
     """
 
     names: dict[Role, str]
     left_out: tuple[str, ...]
     beside: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
 
 def choose(there: Sequence[str], labelled: bool, where: AnyPath, place: str = "the directory") -> Chosen:
@@ -67,7 +72,33 @@ def choose(there: Sequence[str], labelled: bool, where: AnyPath, place: str = "t
     for role in roles:
         _check_whole(names[role], there, where)
     beside = tuple(name for role, name in names.items() if not role.part and role not in roles)
-    return Chosen({role: names[role] for role in roles}, tuple(left_out), beside)
+    used = {*(names[role] for role in roles), *left_out, *beside, *named_so(there)}
+    others = {name for role, name in names.items() if not labelled or not role.labels}
+    unknown = tuple(name for name in there if name not in used | others)
+    return Chosen({role: names[role] for role in roles}, tuple(left_out), beside, unknown)
+
+
+def of_shapes(chosen: Chosen, shape_of: Callable[[str], Sequence[int] | None], path: AnyPath) -> Chosen:
+    """Return which arrays are read, without those of a single number or none among the unknown ones.
+
+    Raises   DataError if others are as large as images to predict of which no name says that they are those.
+    """
+    shapes = {name: tuple(shape_of(name) or ()) for name in (*chosen.names.values(), *chosen.unknown)}
+    unknown = tuple(name for name in chosen.unknown if math.prod(shapes[name]) > 1)
+    (role, images), *labels = chosen.names.items()
+    alike = [name for name in unknown if _images_alike(shapes[name], shapes[images])]
+    if alike and role.part != "test" and not labels:
+        fix = "store the images to predict alone, or call them x_test"
+        refuse("several arrays may be the images", path, images, "one, or x_test", shown([images, *alike]), fix)
+    return chosen._replace(unknown=unknown)
+
+
+def _images_alike(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Return True for shapes of images of one size, along the first axis or the last."""
+    if len(one) < 2 or len(one) != len(other):
+        return False
+    sizes = [(one[1:], other[1:])] + ([(one[:-1], other[:-1])] if len(one) > 2 else [])
+    return any(each == same and math.prod(each) >= ENOUGH for each, same in sizes)
 
 
 def without_coordinates(there: Sequence[str], shape_of: Callable[[str], Sequence[int] | None]) -> list[str]:
@@ -115,12 +146,12 @@ def _role_of(pieces: Sequence[str]) -> Role | None:
     found = role_of("_".join(pieces))
     if found or len(pieces) == 1:
         return found
-    words = [word for piece in pieces for word in WORD.split(piece.lower()) if word]
+    words = words_in("_".join(pieces))
     found = role_of("_".join(word for word in words if word != "data"))
     last = role_of(pieces[-1])
-    if found or last is None or not all(word in PARTS or word in IMAGES or word in LABELS for word in words):
+    if found or last is None or not all(word in OF_ARRAYS or word in IMAGES or word in LABELS for word in words):
         return found
-    parts = {PARTS[word] for word in words if word in PARTS}
+    parts = {OF_ARRAYS[word] for word in words if word in OF_ARRAYS}
     return Role("".join(parts), last.labels) if len(parts) < 2 else None
 
 
@@ -145,8 +176,8 @@ def _wanted(names: Mapping[Role, str], labelled: bool) -> list[Role]:
     images = [Role(part, labels=False) for part in parts]
     if images[0] not in names:
         return []
-    wanted = [*images, *(role._replace(labels=True) for role in images)]
-    return [role for role in wanted if role in names]
+    images = [role for role in images if role in names]
+    return [*images, *(of for role in images if (of := role._replace(labels=True)) in names)]
 
 
 Part = Callable[[str, str | None, Wanted], Content]
@@ -164,6 +195,7 @@ def assemble(chosen: Chosen, path: AnyPath, wanted: Wanted, part: Part) -> Conte
     left_out = chosen.left_out if wanted.labelled else ()
     content = _noting(parts[0], path, left_out, "validation takes images of training")
     content = _noting(content, path, chosen.beside, f"the images are {chosen.names[images[0]]}")
+    content = _noting(content, path, chosen.unknown, "neither images nor labels of a set that is read, by their names")
     return content._replace(test=parts[1]) if len(parts) > 1 else content
 
 
@@ -178,7 +210,8 @@ def _as_test(content: Content, test: Content, path: AnyPath) -> Content:
 
 def _noting(content: Content, path: AnyPath, unused: Sequence[str], why: str) -> Content:
     """Return `content` with a note of the arrays that are not used, if there are any."""
-    text = f"{os.fsdecode(path)}: {', '.join(unused)} not used: {why}"
+    names = ", ".join(unused) if len(unused) <= SHOWN else shown(unused)
+    text = f"{os.fsdecode(path)}: {names} not used: {why}"
     return content._replace(notes=(*content.notes, Note("not-used", text))) if unused else content
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.arrays import BYTES, WHOLE_LABELS, as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
+from fnnet.data.first_axis import check_first_axis
 from fnnet.data.label_names import with_test
 from fnnet.data.listing import entries
 from fnnet.data.notes import Note
@@ -152,10 +153,9 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         refuse("these are labels", path, "the name", "a file of images", images_path.name, "name the file of images")
     x = _array(file, path)
     if not wanted.labelled:
-        return as_content(
-            one_image(x, wanted.shape, path, images_path.stem), None, path, images_path.stem, wanted.shape,
-            pixel_range=wanted.pixel_range,
-        )  # fmt: skip
+        x, name = one_image(x, wanted.shape, path, images_path.stem), images_path.stem
+        check_first_axis(x, None, wanted.shape, path, name)
+        return as_content(x, None, path, name, wanted.shape, pixel_range=wanted.pixel_range)
     content = _labelled(x, images_path, wanted)
     test = beside(images_path, "test", labels=False) if part_in(images_path.stem) == "train" else None
     return with_test(content, _labelled(read_array(test), test, like(content, wanted)), test) if test else content
@@ -168,8 +168,10 @@ def _labelled(x: Array, path: Path, wanted: Wanted) -> Content:
         packed = next((each.name for each in entries(path.parent) if _is_packed_labels(each)), "")
         fix = f"unpack {packed}" if packed else "put the labels there"
         refuse("no labels", path, "the folder", expected, packed or "none", fix)
+    values = read_array(labels, words=True)
     notes: list[Note] = []
-    known, classes = numbered_texts(read_array(labels, words=True), labels, labels.stem, wanted, {}, notes)
+    known, classes = numbered_texts(values, labels, labels.stem, wanted, {}, notes)
+    check_first_axis(x, len(values) if values.ndim else None, wanted.shape, path, path.stem)
     content = as_content(x, known, path, path.stem, wanted.shape, str(labels), labels.stem, wanted.pixel_range)
     return named(content, classes, notes)
 

@@ -19,6 +19,7 @@ from fnnet.core.checks import check_classes
 from fnnet.core.params import Array
 from fnnet.data.arrays import ENOUGH, as_content, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
+from fnnet.data.first_axis import check_first_axis
 from fnnet.data.label_names import with_test
 from fnnet.data.listing import shown
 from fnnet.data.named import (
@@ -29,6 +30,7 @@ from fnnet.data.named import (
     assemble,
     choose,
     named_so,
+    of_shapes,
     refuse_names,
     texts_in,
     with_names,
@@ -222,7 +224,8 @@ def _read_content(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Conten
 
     def chosen(there: Sequence[str], header: Headers) -> dict[str, bool]:
         there = without_coordinates(there, lambda name: header(name).shape)
-        found.append(_by_shape(there, header, wanted.labelled) or choose(there, wanted.labelled, path))
+        known = _by_shape(there, header, wanted.labelled) or choose(there, wanted.labelled, path)
+        found.append(of_shapes(known, lambda name: _shape(name, header), path))
         names.extend(named_so(there))
         beside.extend(_saying_parts(there, header, found[0], path) if wanted.labelled else ())
         return {name: role.labels for role, name in found[0].names.items()} | dict.fromkeys(beside, True)
@@ -236,6 +239,13 @@ def _read_content(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Conten
     if PIXEL_ORDER not in arrays or arrays[PIXEL_ORDER].tolist() != ROWS_FIRST:
         return with_names(content, texts, path, wanted) if wanted.labelled else content
     return content._replace(by_row=True, classes=_class_names(arrays, path))
+
+
+def _shape(name: str, header: Headers) -> tuple[int, ...]:
+    """Return the shape of an array; that of several numbers for one of objects, which is not opened."""
+    with suppress(DataError):
+        return header(name).shape
+    return (2,)
 
 
 def _saying_parts(there: Sequence[str], header: Headers, chosen: Chosen, path: AnyPath) -> list[str]:
@@ -296,6 +306,7 @@ def _part(
     x = arrays[name]
     if not wanted.labelled:
         x = one_image(x, wanted.shape, path, name)
+        check_first_axis(x, None, wanted.shape, path, name)
         return as_content(x, None, path, name, wanted.shape, pixel_range=wanted.pixel_range)
     if labels:
         return _with_labels(x, arrays[labels], name, labels, path, "", wanted, texts)
@@ -321,6 +332,7 @@ def _with_labels(
     """
     notes: list[Note] = []
     numbers, classes = numbered_texts(values, at or path, labels, wanted, texts, notes)
+    check_first_axis(x, len(values) if values.ndim else None, wanted.shape, path, name)
     return named(as_content(x, numbers, path, name, wanted.shape, at, labels, wanted.pixel_range), classes, notes)
 
 

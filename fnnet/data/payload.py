@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.filled import fill
-from fnnet.data.kinds import PACKED, UNPACK_ONCE, kind_of
+from fnnet.data.kinds import PACKED, SWAPPED, UNPACK_ONCE, kind_of
 from fnnet.data.opened import AGAIN, AnyPath, Opened
 from fnnet.errors import counted
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
@@ -106,10 +106,20 @@ def _header(head: bytes, where: AnyPath) -> Header:
         refuse("empty dataset", where, place, "sizes of at least 1", f"shape {shape}", AGAIN)
     header = Header(*TYPES[head[2]], shape)
     if header.bytes > MAX_PAYLOAD + MAX_HEADER:
+        _check_order(shape, where)
         found = f"{header.bytes - header.start:,} for shape {shape}"
         fix = "split the data, or fetch the file again if it is smaller"
         refuse("IDX too large", where, "byte 4", f"at most {MAX_PAYLOAD:,} bytes", found, fix)
     return header
+
+
+def _check_order(shape: tuple[int, ...], where: AnyPath) -> None:
+    """Raise DataError for sizes that are plausible with their bytes in the other order."""
+    swapped = tuple(int.from_bytes(each.to_bytes(4, "big"), "little") for each in shape)
+    if math.prod(swapped) <= MAX_PAYLOAD:
+        expected, fix = "sizes with their highest byte first", SWAPPED[1]
+        found = f"shape {shape}, which is {swapped} with the lowest byte first"
+        refuse("IDX header in another byte order", where, "byte 4", expected, found, fix)
 
 
 def _check_length(header: Header, length: int, where: AnyPath) -> None:

@@ -43,6 +43,7 @@ CLIP: Final = "rounding has moved them: store x.clip(0, 1)"
 CLIP_SIGNED: Final = "rounding has moved them: store x.clip(-1, 1)"
 ROUND: Final = "round them: store x.clip(0, 255).round()"
 STANDARDISED: Final = "they look standardised: store x * deviation + mean, as bytes from 0 to 255"
+ALIKE: Final = "scale all images alike"
 ALMOST: Final = 1e-3
 """By which part of their range numbers may miss it by rounding; from -1 to 1, 255 levels are further apart."""
 LARGE: Final = 64

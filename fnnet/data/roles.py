@@ -24,6 +24,10 @@ PARTS: Final = {
     "val": "val", "valid": "val", "validation": "val", "dev": "val",
 }  # fmt: skip
 """Words in names -> the part of a data set."""
+OTHERS: Final = {"trn": "train", "tst": "test", "holdout": "test", "eval": "val", "evaluation": "val"}
+"""Further names of parts, which classes hardly have all."""
+OF_ARRAYS: Final = PARTS | OTHERS | {"tr": "train", "te": "test"}
+"""Words in the names of arrays, beside those of images or labels -> the part."""
 PART_NAME: Final = re.compile(
     r"(?:{0})*({1})(?:{0})*".format(
         r"data|sets?|images?|imgs?|pictures?|pics?|samples?|examples?|files?|folders?|digits?|split|[\W_]",
@@ -33,7 +37,7 @@ PART_NAME: Final = re.compile(
 WORD: Final = re.compile(r"[^a-z0-9]+")
 OF_PARTS: Final = ("set", "sets")
 """Words that say nothing beside the word of a part: train_set_x, as Coursera's files have it."""
-JOINED: Final = re.compile("([xy])(train|test|val|valid)|(train|test|val|valid)([xy])", re.IGNORECASE)
+JOINED: Final = re.compile("([xy])({0})|({0})([xy])".format("train|test|val|valid|eval|trn|tst|tr|te"), re.IGNORECASE)
 """Two words without anything between them."""
 
 
@@ -56,11 +60,11 @@ def role_of(name: str) -> Role | None:
     >>> role_of("X")
     Role(part='', labels=False)
     """
-    words = _words(name)
-    parts = {PARTS[word] for word in words if word in PARTS}
+    words = words_in(name)
+    parts = {OF_ARRAYS[word] for word in words if word in OF_ARRAYS}
     words = [word for word in words if not (parts and word in OF_PARTS)]
     kinds = {word in LABELS for word in words if word in IMAGES or word in LABELS}
-    rest = [word for word in words if word not in PARTS and word not in IMAGES and word not in LABELS]
+    rest = [word for word in words if word not in OF_ARRAYS and word not in IMAGES and word not in LABELS]
     if len(parts) > 1 or len(kinds) != 1 or rest:
         return None
     return Role("".join(parts), kinds.pop())
@@ -82,7 +86,7 @@ def part_in(name: str) -> str:
     >>> part_in("kmnist-train-imgs"), part_in("testX")
     ('train', 'test')
     """
-    return next((PARTS[word] for word in _words(name) if word in PARTS), "")
+    return next((PARTS[word] for word in words_in(name) if word in PARTS), "")
 
 
 def part_of(name: str) -> str:
@@ -95,7 +99,7 @@ def part_of(name: str) -> str:
     return PARTS[found[1]] if found else ""
 
 
-def _words(name: str) -> list[str]:
+def words_in(name: str) -> list[str]:
     """Return the words in a name, in lower case."""
     return [part for word in WORD.split(name.lower()) if word for part in _apart(word)]
 

@@ -15,7 +15,7 @@ from fnnet.data.csv_lines import MAX_LINE, check_line
 from fnnet.data.csv_numbers import LONGEST, NUMBER, scaled
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
-from fnnet.data.ranges import CLIP, REACHED, SIGNED, UNIT, UNREACHED, WHOLE, remedy, scaling
+from fnnet.data.ranges import ALIKE, CLIP, REACHED, SIGNED, UNIT, UNREACHED, WHOLE, remedy, scaling
 from fnnet.files.disk import refuse
 
 MOST_PIXELS: Final = 2**20
@@ -213,7 +213,7 @@ def _range(parts: Sequence[Pairs], path: AnyPath, given: str) -> tuple[str, list
         found = f"{odd[1]}, and others from {least:g} to {most:g}"
         fix = remedy(least, most)
         expected = f"{WHOLE}, {REACHED}" if fix in (UNREACHED, CLIP) else expected
-        fix = fix or "scale all images alike"
+        fix = fix or ALIKE
         refuse("pixels of no known range", path, odd[0], expected, found, fix)
     if least < 0 or given == SIGNED:
         return SIGNED, [Note("unit-pixels", f"{scaling(SIGNED)}, and those left out are 0: half grey")]

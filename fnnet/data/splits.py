@@ -16,7 +16,7 @@ from fnnet.core.params import Array
 from fnnet.data.listing import shown
 from fnnet.data.named import Chosen
 from fnnet.data.opened import AnyPath
-from fnnet.data.roles import PARTS, Role, part_of
+from fnnet.data.roles import OTHERS, PARTS, Role, part_of
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
 
@@ -34,8 +34,6 @@ FLAG: Final = re.compile(
     )
 )
 """Names of what says which images are of one part."""
-OTHERS: Final = {"trn": "train", "tst": "test", "holdout": "test", "eval": "val", "evaluation": "val"}
-"""Further names of parts, which classes hardly have all."""
 EITHER: Final = re.compile(f"{SAYS.pattern}|{FLAG.pattern}")
 PUBLIC: Final = re.compile("public|private")
 """Kaggle's two halves of a test set."""

@@ -297,7 +297,7 @@ BOMBS = {
 }
 
 
-GO_ON = ("hdf5", "matlab 7.3", "arrow stream")
+GO_ON = ("hdf5", "matlab 7.3", "arrow stream", *(name for name in SAMPLES if name.startswith("png")))
 """Files that say where they end, and after which anything may follow."""
 
 

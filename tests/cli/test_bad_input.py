@@ -98,4 +98,4 @@ def test_f38_a_file_name_cannot_steer_the_terminal(run):
 def test_class_names_that_could_steer_the_terminal_are_refused(run, tmp_path):
     folder = class_folders(tmp_path / "pets", ["cat", "dog\x1b[31m"])
     result = run("train", "--data", folder)
-    result.failed(2, "class name", r"\x1b")
+    result.failed(1, "the name of a class cannot be printed", r"\x1b")

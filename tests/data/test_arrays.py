@@ -420,3 +420,83 @@ def test_images_to_predict_along_the_last_axis_are_refused_as_such(form, stored,
     ) as raised:
         data.read_images(path, (9, 8))
     assert "np.moveaxis(x, -1, 0)" in raised.value.fix
+
+
+# As many images as rows or columns
+
+
+def smooth(n, *shape):
+    """Images whose neighbouring pixels are alike."""
+    waves = np.random.default_rng(7).random((n, 2, 1, 1))
+    rows, columns = np.indices(shape)
+    return np.uint8(127 + 120 * np.sin(6 * waves[:, 0] + (0.1 + 0.2 * waves[:, 1]) * (rows + columns)))
+
+
+def stored_in(form, path, x, labels=True):
+    y = np.arange(len(x)) % 3
+    if form == "npz":
+        np.savez(path / "a.npz", images=x, **({"labels": y} if labels else {}))
+        return path / "a.npz"
+    if form == "npy":
+        np.save(path / "y_train.npy", y)
+        np.save(path / "x_train.npy", x)
+        return path / "x_train.npy"
+    with h5py.File(path / "a.h5", "w") as file:
+        file["images"], file["labels"] = x, y
+    return path / "a.h5"
+
+
+@pytest.mark.usefixtures("inside")
+@pytest.mark.parametrize("form", ["npz", "npy", "hdf5"])
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_as_many_images_as_rows_and_columns_lie_along_the_axis_that_their_pixels_show(form, kind, tmp_path):
+    x = smooth(12, 12, 12).astype(kind)
+    found = load(stored_in(form, tmp_path, x))
+    assert np.array_equal(found.train.x, x.reshape(12, -1))
+    assert np.array_equal(data.read_images(tmp_path / found.name, (12, 12)), found.train.x)
+    path = stored_in(form, tmp_path, np.moveaxis(x, 0, -1))
+    message = (
+        r"the images lie along the last axis; .* found shape \(12, 12, 12\), which .*; store np.moveaxis\(x, -1, 0"
+    )
+    for read in (load, lambda path: data.read_images(path, (12, 12))):
+        with pytest.raises(DataError, match=message) as raised:
+            read(path)
+        assert missing_parts(raised.value) == []
+    noise = RNG.integers(0, 256, (12, 12, 12), dtype=np.uint8)
+    path = stored_in(form, tmp_path, noise)
+    message = r"the axis of the images is not clear; .*, found shape \(12, 12, 12\); store \(n, height, width, 1\)"
+    for read in (load, lambda path: data.read_images(path, (12, 12))):
+        with pytest.raises(DataError, match=message) as raised:
+            read(path)
+        assert missing_parts(raised.value) == []
+    assert np.array_equal(load(stored_in(form, tmp_path, noise[..., None])).train.x, noise.reshape(12, -1))
+
+
+@pytest.mark.parametrize("form", ["npz", "npy"])
+def test_the_size_of_an_image_shows_the_axis_of_the_images(form, tmp_path):
+    noise = RNG.integers(0, 256, (12, 9, 12), dtype=np.uint8)
+    path = stored_in(form, tmp_path, noise)
+    with pytest.raises(DataError, match="the axis of the images is not clear"):
+        load(path)
+    assert np.array_equal(data.load(path, flat=(9, 12), classes=("a", "b", "c")).train.x, noise.reshape(12, -1))
+    assert np.array_equal(data.read_images(path, (9, 12)), noise.reshape(12, -1))
+
+
+def test_arrays_of_one_value_or_of_few_pixels_are_read_along_the_first_axis(tmp_path):
+    for x in (np.zeros((12, 12, 12), np.uint8), RNG.integers(0, 256, (5, 5, 5), dtype=np.uint8)):
+        path = stored_in("npz", tmp_path, x, labels=False)
+        assert np.array_equal(data.read_images(path, x.shape[1:], notify=list), x.reshape(len(x), -1))
+
+
+@pytest.mark.parametrize("form", ["npz", "npy", "hdf5"])
+@pytest.mark.usefixtures("inside")
+def test_images_of_two_ranges_in_one_array_are_not_to_be_rounded(form, tmp_path):
+    x = X.astype(np.float64)
+    x[::2] /= 255
+    with pytest.raises(DataError, match=r"pixel is not a whole number; .*; scale all images alike") as raised:
+        load(stored_in(form, tmp_path, x))
+    assert missing_parts(raised.value) == []
+    x = X + 0.25
+    x[0], x[1] = 0, 1
+    with pytest.raises(DataError, match=r"round them"):
+        load(stored_in(form, tmp_path, x - x.min()))

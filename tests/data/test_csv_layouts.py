@@ -474,8 +474,16 @@ def test_names_of_rows_under_a_header_that_is_one_short(tmp_path, draws, separat
 
 
 def test_cells_that_are_one_too_many_but_name_no_rows_are_refused(tmp_path):
-    for rows in ("1,2,\n", "1,2\n3,4,5\n", "7,1,2\n", "1,2,3,4\n", '"7","1","2"\n', '"7",1,2\n3,4,5\n', '"7,1,2\n'):
-        with pytest.raises(DataError, match=r"wrong number of fields|not a|no name of the row|damaged line"):
+    for rows in (
+        "1,2,\n3,4\n",
+        "1,2\n3,4,5\n",
+        "7,1,2\n",
+        "1,2,3,4\n",
+        '"7","1","2"\n',
+        '"7",1,2\n3,4,5\n',
+        '"7,1,2\n',
+    ):
+        with pytest.raises(DataError, match=r"wrong number of fields|not a|no name of the row|damaged line|ends oth"):
             read_csv(write(tmp_path / "a", b"label,pixel0\n" + rows.encode()))
 
 
@@ -791,3 +799,57 @@ def test_the_end_of_text_that_dos_writes_is_no_line(end, tmp_path):
     found = data.load(path)
     assert found.train.x.shape == (9, 400)
     assert found.train.labels.tolist() == [0, 1, 2] * 3
+
+
+# Separators at the end of every line
+
+
+def ended(separator=",", header=None, ends=True, n=30):
+    """Lines as C and MATLAB print them: a separator behind each number, also in the header if that has one."""
+    rows = [separator.join(map(str, row)) + separator for row in np.column_stack([DIGITS.labels[:n], DIGITS.x[:n]])]
+    names = separator.join(["label", *(f"pixel{number}" for number in range(784))])
+    return "\n".join([*([names + separator * ends] if header else []), *rows, ""])
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", ", "])
+@pytest.mark.parametrize(("header", "ends"), [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize("blank", ["", "\n"])
+def test_a_separator_at_the_end_of_every_line_is_no_column(separator, header, ends, blank, tmp_path, monkeypatch):
+    monkeypatch.setattr(kaggle_csv, "PIECE", 2**12)
+    text = ended(separator, header, ends).replace("\n", "\n" + blank)
+    path = write(tmp_path / "a.csv", text.encode())
+    found = data.load(path)
+    assert np.array_equal(found.train.x, DIGITS.x[:30])
+    assert np.array_equal(found.train.labels, DIGITS.labels[:30])
+    assert "column-passed-over" in [note.code for note in found.notes]
+    assert any("a separator at the end of every line is passed over" in note for note in found.notes)
+    assert np.array_equal(data.read_images(path, (28, 28)), DIGITS.x[:30])
+    if header:  # else either end may be the label
+        one = write(tmp_path / "b.csv", ended(separator, header, ends, 1).encode())
+        assert np.array_equal(data.read_images(one, (28, 28)), DIGITS.x[:1])
+
+
+def test_a_line_without_the_separator_at_the_end_of_the_others_is_named(tmp_path):
+    lines = ended().split("\n")
+    lines[7] = lines[7][:-1]
+    path = write(tmp_path / "a.csv", "\n".join(lines).encode())
+    with pytest.raises(
+        DataError, match=r"line 8: a line ends otherwise; expected ',' at its end, .*; end all"
+    ) as raised:
+        data.load(path)
+    assert missing_parts(raised.value) == []
+
+
+def test_an_empty_last_cell_is_a_missing_label_where_a_column_is_its(tmp_path):
+    """In a header that names it, or where the user says so."""
+    names = ",".join([*(f"pixel{number}" for number in range(784)), "label"])
+    rows = [",".join(map(str, row)) + "," for row in DIGITS.x[:9].tolist()]
+    path = write(tmp_path / "a.csv", "\n".join([names, *rows, ""]).encode())
+    assert np.array_equal(data.read_images(path, (28, 28)), DIGITS.x[:9])
+    with pytest.raises(DataError, match="line 2, column 785"):
+        data.load(path)
+    path = write(tmp_path / "b.csv", "\n".join([*rows, ""]).encode())
+    assert np.array_equal(data.read_images(path, (28, 28), label_column="last"), DIGITS.x[:9])
+    assert np.array_equal(data.read_images(path, (28, 28)), DIGITS.x[:9])
+    with pytest.raises(DataError, match="labels"):
+        data.load(path)

@@ -139,7 +139,7 @@ def test_a_second_name_of_an_array_and_links_in_circles_are_passed_over(tmp_path
     )  # fmt: skip
     found = data.load(path)
     assert np.array_equal(found.train.x, X.reshape(20, -1))
-    assert found.notes == ()
+    assert [note.partition(" not used")[0] for note in found.notes] == [f"{path}: deep/in"]
     assert found.classes == tuple(f"n{k}" for k in range(10))
     path = linked(tmp_path / "b.h5", {"x_train": X, "y_train": Y}, x_test="x_train", y_test="y_train")
     assert np.array_equal(data.load(path).test.x, X.reshape(20, -1))
@@ -280,9 +280,14 @@ def test_arrays_of_variable_length_are_named(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "part", "labels"), [("fea", "", False), ("gnd", "", True), ("train_fea", "train", False)]
-)
-def test_names_that_matlab_s_data_sets_have(name, part, labels):
+    ("name", "part", "labels"),
+    [
+        ("fea", "", False), ("gnd", "", True), ("train_fea", "train", False), ("Xtr", "train", False),
+        ("yte", "test", True), ("X_trn", "train", False), ("tstY", "test", True), ("x_eval", "val", False),
+        ("evaluation_labels", "val", True), ("y_holdout", "test", True),
+    ],
+)  # fmt: skip
+def test_names_that_data_sets_of_others_have(name, part, labels):
     assert role_of(name) == (part, labels)
 
 

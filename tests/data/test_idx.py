@@ -264,3 +264,26 @@ def test_labels_of_two_axes_are_named_with_their_shape(columns, idx_folder):
         with pytest.raises(DataError, match=message) as raised:
             data.load(path)
         assert missing_parts(raised.value) == []
+
+
+def swapped(header):
+    """The numbers of a header with their lowest byte first."""
+    return np.frombuffer(header, ">u4").astype("<u4").tobytes()
+
+
+def test_a_header_in_another_byte_order_is_named(tmp_path):
+    content = idx_bytes(np.zeros((20, 28, 28), np.uint8))
+    sizes = content[:4] + swapped(content[4:16]) + content[16:]
+    message = (
+        r"byte 4: IDX header in another byte order; expected sizes with their highest byte first, found shape "
+        r"\(335544320, .*\), which is \(20, 28, 28\) with the lowest byte first; write the header big-endian"
+    )
+    for packed in (sizes, gzip.compress(sizes)):
+        with pytest.raises(DataError, match=message):
+            read_idx(write(tmp_path / "a", packed))
+    whole = write(tmp_path / "train-images-idx3-ubyte", swapped(content[:16]) + content[16:])
+    for read in (read_idx, data.load):
+        with pytest.raises(
+            DataError, match="found IDX with its header in another byte order; write the header big-end"
+        ):
+            read(whole)

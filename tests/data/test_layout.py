@@ -1,5 +1,6 @@
 """Folders as data sets: which are parts, which are classes, what is not used and how it is said."""
 
+import re
 import zlib
 
 import pytest
@@ -440,6 +441,15 @@ def test_a_data_set_has_two_class_folders(tmp_path):
         load(tmp_path)
 
 
+def test_class_folders_called_by_numbers_are_classes_without_a_note(tmp_path):
+    """Their labels are no numbers that could be places."""
+    for name in ("1", "3", "7"):
+        put(tmp_path, f"{name}/1.png")
+    found = data.load(tmp_path)
+    assert found.classes == ("1", "3", "7")
+    assert not [note for note in found.notes if note.code.startswith("number")]
+
+
 @pytest.mark.parametrize("part", [".", "train", "test"])
 def test_hidden_folders_of_pictures_are_no_classes_and_noted(part, tmp_path, monkeypatch):
     for name in ("b", "c"):
@@ -472,3 +482,35 @@ def test_tables_beside_class_folders_are_noted(part, tmp_path):
     found, notes = load(tmp_path)
     assert found.classes == ("b", "c", "d.csv")
     assert notes == [("not-used", f"{tmp_path / part}: not used: b.npz and labels.csv beside the class folders")]
+
+
+def test_pieces_in_a_folder_below_are_named(tmp_path):
+    """As hubs store them: data/train-00000-of-00002.parquet, or a folder for each of several sets."""
+    folder = tmp_path / "hub" / "data"
+    for name in ("test-00000-of-00001", "train-00000-of-00002", "train-00001-of-00002"):
+        put(folder, f"{name}.parquet")
+    named = re.escape(f"name the file: --data {folder / 'train-00000-of-00002.parquet'}")
+    with pytest.raises(DataError, match=f"no data set; .* found 1 class folder; data/test-00000.*; {named}") as raised:
+        data.load(folder.parent)
+    assert missing_parts(raised.value) == []
+    put(folder.parent, "other/train.csv")
+    with pytest.raises(DataError, match=f"class without images; .*; {named}, or add some or remove the folder"):
+        data.load(folder.parent)
+
+
+def test_a_table_in_folders_by_the_values_of_a_column_is_named(tmp_path):
+    for number in range(3):
+        put(tmp_path, f"label={number}/0.parquet")
+    message = (
+        "the folder: a table in folders by the values of label; expected files with a column label, "
+        "found label=0, label=1 and label=2; write its rows into one file: pandas.read_parquet"
+    )
+    with pytest.raises(DataError, match=message) as raised:
+        data.load(tmp_path)
+    assert missing_parts(raised.value) == []
+
+
+def test_class_folders_of_pictures_may_be_called_so(tmp_path):
+    for number in range(2):
+        put(tmp_path, f"label={number}/0.png", 200 * number)
+    assert data.load(tmp_path).classes == ("label=0", "label=1")

@@ -213,7 +213,8 @@ def test_emnist_s_order(tmp_path):
     found = data.load(path, reading=Reading(transpose=True))
     assert (found.train.x == x).all()
     assert found.notes == ()
-    read = data.read_images(path / "train-images-idx3-ubyte", SHAPE, found.preprocessing)
+    with pytest.warns(UserWarning, match="read column by column, as what the model was trained on"):
+        read = data.read_images(path / "train-images-idx3-ubyte", SHAPE, found.preprocessing)
     assert (read == x).all()
 
 

@@ -156,7 +156,64 @@ def test_arrays_of_one_part_and_of_other_things(form, tmp_path):
     path = saved(form, tmp_path / "a.npz", data=X, labels=Y, subset=np.zeros((0, 2)), usage=Y[:7], **beside, **texts)
     dataset = data.load(path)
     assert np.array_equal(dataset.train.x, X.reshape(30, -1))
-    assert dataset.notes == ()
+    (note,) = dataset.notes
+    assert note.code == "not-used"
+    assert all(name in note for name in (*beside, "usage", *texts))
+    assert "subset" not in note
+
+
+@pytest.mark.parametrize("second", [("x_extra", "y_extra"), ("Xt", "yt"), ("images2", "labels2"), ("query_x",)])
+@pytest.mark.parametrize("form", FORMS)
+def test_arrays_of_other_names_are_noted(form, second, tmp_path):
+    others = dict(zip(second, (X[:9], Y[:9]), strict=False))
+    path = saved(form, tmp_path / "a", x_train=X, y_train=Y, version=np.array([3]), **others)
+    path = path if path.exists() else path.with_suffix(".npz")
+    dataset = data.load(path)
+    assert np.array_equal(dataset.train.x, X.reshape(30, -1))
+    assert dataset.test is None
+    (note,) = dataset.notes
+    names = [f"{'images.' * (form == 'structure')}{name}" for name in (*second, "y_test")][: len(second)]
+    assert sorted(note.removeprefix(f"{path}: ").partition(" not used: neither images nor")[0].split(", ")) == sorted(
+        names
+    )
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_labels_without_images_of_their_part_are_noted(form, tmp_path):
+    path = saved(form, tmp_path / "a.npz", x_train=X, y_train=Y, y_test=Y[:9])
+    assert [(note.code, "y_test not used" in note) for note in data.load(path).notes] == [("not-used", True)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_parts_by_their_short_names(form, tmp_path):
+    path = saved(form, tmp_path / "a.npz", Xtr=X, ytr=Y, Xte=X[:20], yte=Y[:20], x_eval=X[:4], y_eval=Y[:4])
+    dataset = data.load(path)
+    assert np.array_equal(dataset.train.x, X.reshape(30, -1))
+    assert np.array_equal(dataset.test.x, X[:20].reshape(20, -1))
+    (note,) = dataset.notes
+    assert note.endswith("not used: validation takes images of training")
+    assert len(data.read_images(path, (8, 8))) == 20
+
+
+@pytest.mark.parametrize("flat", [True, False])
+@pytest.mark.parametrize("form", FORMS)
+def test_images_to_predict_beside_others_of_their_size_are_refused(form, flat, tmp_path):
+    x = X.reshape(30, -1) if flat else X
+    path = saved(form, tmp_path / "a.npz", X=x, X2=x[:20], weights=np.ones((30, 3)))
+    with pytest.raises(
+        DataError, match=r"several arrays may be the images; expected one, or x_test, found .*X and .*X2;"
+    ):
+        data.read_images(path, (8, 8))
+    path = saved(form, tmp_path / "b.npz", x_test=x, X2=x[:20], scores=np.ones((30, 10)))
+    assert len(data.read_images(path, (8, 8))) == 30
+    path = saved(form, tmp_path / "c.npz", X=x, scores=np.ones((30, 3)), places=np.ones((20, 8)), ids=Y)
+    assert len(data.read_images(path, (8, 8))) == 30
+
+
+def test_objects_that_are_not_used_are_noted(tmp_path):
+    np.savez(tmp_path / "a.npz", x=X, y=Y, meta=np.array([{"a": 1}], object))
+    (note,) = data.load(tmp_path / "a.npz").notes
+    assert "meta not used" in note
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -88,7 +88,6 @@ DAMAGED = {
     "png of no zlib": (png_bytes(2, 2, 0, 8, b"none at all"), "a zlib stream"),
     "png without checksum of its stream": (png_bytes(2, 2, 0, 8, zlib.compress(bytes(6))[:-2]), "IDAT"),
     "png filter 9": (packed_picture(b"\x09\0\0\0\0\0"), "damaged PNG: IDAT"),
-    "png and more": (GREY + b"PK\3\4", f"byte {len(GREY)}: data after the end"),
     "png of no size": (packed_picture(b"", width=0), "without pixels|size does not fit"),
     "png too large": (packed_picture(b"", width=5000, height=5000), "image too large|size does not fit"),
     "png of 3 bits": (packed_picture(bytes(6), depth=3), "unsupported PNG"),
