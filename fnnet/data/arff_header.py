@@ -59,6 +59,8 @@ def read_header(pieces: Iterator[tuple[int, bytes]], path: AnyPath) -> tuple[lis
         start = 0
         for number, content in enumerate(block.split(b"\n")[:-1], line):
             start += len(content) + 1
+            if content.startswith(b"%"):
+                continue
             check_line(content, number, path)
             if _takes(content, f"line {number}", attributes, path):
                 return attributes, number + 1, block[start:]

@@ -104,6 +104,13 @@ class Tones:
         return (inked * INKED + doubtful * DOUBTFUL).astype(np.uint8), cut_out
 
 
+def is_seen(alpha: Array) -> Array:
+    """Return True for pixels at least half as opaque as the most opaque one of their image, bool (n, pixels)."""
+    most = alpha.max(axis=1)
+    found: Array = alpha >= (most // 2 + most % 2)[:, None]
+    return found
+
+
 def is_edged(alpha: Array, shape: tuple[int, int]) -> Array:
     """Return True for images whose edge and corners are of the opaque pixels, bool (n,).
 
@@ -112,7 +119,7 @@ def is_edged(alpha: Array, shape: tuple[int, int]) -> Array:
     """
     if min(shape) < SMALLEST:
         return np.zeros(len(alpha), bool)
-    opaque = 2 * alpha.astype(np.int64) >= alpha.max(axis=1)[:, None]
+    opaque = is_seen(alpha)
     corners = opaque[:, [0, shape[1] - 1, -shape[1], -1]].all(axis=1)
     found: Array = corners & (edges(opaque, shape).mean(axis=1) >= EDGE)
     return found
@@ -149,12 +156,14 @@ def on_paper(grey: Array, shades: Array, alpha: Array, shape: tuple[int, int]) -
     grey     with some pixels less than half as opaque as others of their image.
     shades   the luma of each pixel without its opacity.
     """
-    most = alpha.max(axis=1)
-    seen = (alpha >= (most // 2 + most % 2)[:, None]).reshape(-1, *shape)
+    most, seen = alpha.max(axis=1), is_seen(alpha).reshape(-1, *shape)  # 16 MiB each of the largest picture
     inner = np.zeros_like(seen)
     across = seen[:, :-2] & seen[:, 1:-1] & seen[:, 2:]
     inner[:, 1:-1, 1:-1] = across[:, :, :-2] & across[:, :, 1:-1] & across[:, :, 2:]
-    rim = _histograms(shades, (seen & ~inner).reshape(shades.shape))
+    del across
+    np.greater(seen, inner, out=inner)
+    rim = _histograms(shades, inner.reshape(shades.shape))
+    del inner
     below, count = rim.cumsum(axis=1), np.maximum(rim.sum(axis=1), 1)
     paper = (2 * below >= count[:, None]).argmax(axis=1)
     off = np.abs(np.arange(256) - paper[:, None])
