@@ -80,8 +80,9 @@ class Tones:
         luma = (weighed(colours) >> 16 if colours.shape[2] == 3 else colours[..., 0]).astype(np.float64)
         weights = alpha.astype(np.float64)
         self.weight += weights.sum(axis=1)
-        self.light += (weights * luma).sum(axis=1)
-        self.squares += (weights * luma**2).sum(axis=1)
+        weighted = weights * luma
+        self.light += weighted.sum(axis=1)
+        self.squares += np.einsum("np,np->n", weighted, luma)
         self.dark += (weights * (luma < DARK)).sum(axis=1)
 
     def kinds(self, same: Array, least: Array, most: Array, edged: Array, pixels: int) -> tuple[Array, Array]:

@@ -29,8 +29,8 @@ from tests.tools.archives import archive, directory, end, header, local, npy, sp
 from tests.tools.samples import SAMPLES, SHAPE, chunk, missing_parts, png_bytes
 
 MEMORY = 124
-"""MiB above the base: 16 million pixels of RGBA take 121: their opacity and their luma are kept until it is known what is
-ink and what is paper."""
+"""MiB above the base: 16 million pixels of RGBA take 121: their opacity and their luma are kept until it is known
+what is ink and what is paper."""
 CHILD = 608
 """MiB that a child process which reads a file may take besides: its limit, for files so small."""
 SECONDS = 2.0
