@@ -71,9 +71,9 @@ def labels_of(
         classes = tuple(wanted.names)
     else:
         if wanted.labelled:
-            fix = MISSING_FIX if wanted.names else FIX
+            fixes = {name: MISSING_FIX if wanted.names and name else FIX for name in missing}
             stray = [] if _are_names_alike(found, numbers, typed=typed) else numbers
-            _check(stripped, found, stray, path, column, dict.fromkeys(missing, fix))
+            _check(stripped, found, stray, path, column, fixes)
         classes = in_order([*found])
     places = {name: number for number, name in enumerate(classes)}
     return np.array([places[name] for name in stripped], np.int64), classes

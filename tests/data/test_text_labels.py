@@ -174,7 +174,8 @@ def test_what_is_missing_in_tables_is_a_name_in_an_array_of_text(form, tmp_path)
         assert called(found)[:6] == [name, "cat", "k10", "dog", "k2", name]
     for name in ("nan", "None", "")[: 2 if "MATLAB" in form else 3]:  # an empty cell is no text
         path = FORMS[form](tmp_path, x_train=X, y_train=np.where(NAMES == "eel", name, NAMES))
-        refused(path, "row 1, column .*: a label is missing; .* if it is a class, say --class-names with all of them")
+        more = "; if it is a class, say --class-names with all of them" if name else "$"
+        refused(path, f"row 1, column .*: a label is missing; .* or remove the row{more}")
 
 
 @pytest.mark.parametrize("form", ["NPZ", "NPY", "HDF5"])
