@@ -23,7 +23,7 @@ def check_first_axis(x: Array, n: int | None, flat: tuple[int, int] | None, wher
     n      the number of images if labels say it.
     flat   the (height, width) of an image if it is known.
     """
-    if x.ndim != 3 or not x.shape[0] == x.shape[2] == (x.shape[0] if n is None else n):
+    if x.ndim != 3 or len(x) < 2 or not len(x) == x.shape[2] == (len(x) if n is None else n):
         return
     told = flat is not None and (x.shape[1:] == flat) != (x.shape[:2] == flat)
     if told or math.prod(x.shape[1:]) < ENOUGH or x.dtype.kind not in "biuf":

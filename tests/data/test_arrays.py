@@ -490,6 +490,13 @@ def test_arrays_of_one_value_or_of_few_pixels_are_read_along_the_first_axis(tmp_
 
 @pytest.mark.parametrize("form", ["npz", "npy", "hdf5"])
 @pytest.mark.usefixtures("inside")
+def test_one_image_of_one_column_lies_along_either_axis(form, tmp_path):
+    x = RNG.integers(0, 256, (1, 80, 1), dtype=np.uint8)
+    assert np.array_equal(load(stored_in(form, tmp_path, x)).train.x, x.reshape(1, -1))
+
+
+@pytest.mark.parametrize("form", ["npz", "npy", "hdf5"])
+@pytest.mark.usefixtures("inside")
 def test_images_of_two_ranges_in_one_array_are_not_to_be_rounded(form, tmp_path):
     x = X.astype(np.float64)
     x[::2] /= 255
