@@ -190,6 +190,8 @@ def of_numpy():
     yield "(n, 28, 28, 4), white ink in the alpha channel", npz(**{a: inked, b: LABELS})
     yield "labels as floats", npz(**{a: IMAGES, b: LABELS.astype(np.float32)})
     yield "x_train.npy beside y_train.npy", npy(IMAGES, LABELS)
+    more = {"x_extra": IMAGES[:9], "y_extra": LABELS[:9]}
+    yield "arrays that are not used beside them", npz(x_train=IMAGES, y_train=LABELS, **more), {}, None, ("not-used",)
     yield "in Fortran's order", npy(IMAGES, LABELS, "F")
 
 

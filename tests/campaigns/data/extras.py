@@ -54,13 +54,34 @@ def of_hdf5():
     yield "labels that are bytes", hdf5(x_train=IMAGES, y_train=NAMED.astype("S")), {}, OF_NAMES
     coursera = {"train_set_x": IMAGES, "train_set_y": LABELS, "test_set_x": IMAGES[:HALF], "test_set_y": LABELS[:HALF]}
     yield "Coursera: train_set_x, train_set_y, test_set_x, test_set_y", hdf5(**coursera)
+    codes = netcdf(scale_factor=np.float64(1 / 255), add_offset=np.float64(0))
+    yield "netCDF's axes with names, codes that are to be scaled", codes, {}, None, ("unit-pixels",)
     yield "behind a user block of 1,024 bytes", hdf5(userblock=1024, x_train=IMAGES, y_train=LABELS)
+
+
+def netcdf(axes=("n", "y", "x"), **attributes):
+    """Write images whose axes have names, with attributes, as programs for netCDF do."""
+
+    def write(folder):
+        path = hdf5(x_train=IMAGES, y_train=LABELS)(folder)
+        import h5py
+
+        with h5py.File(path, "r+") as file:
+            for axis, name in enumerate(axes):
+                scale = file.create_dataset(f"{name}", data=np.arange(file["x_train"].shape[axis]))
+                scale.make_scale(name)
+                file["x_train"].dims[axis].attach_scale(scale)
+            file["x_train"].attrs.update(attributes)
+        return path
+
+    return write
 
 
 def wrong_hdf5():
     """The rows of HDF5 that are refused, and words of the line."""
     whole = {"X__data": X[X > 0], "X__indices": np.flatnonzero(X) % 784, "X__indptr": np.arange(61), "y": LABELS}
     yield "a sparse matrix, as AnnData has it", hdf5(**whole), "X/data: a sparse matrix"
+    yield "netCDF's axes, columns before rows", netcdf(("n", "x", "y")), "--transpose"
     yield "arrays of variable length", lists_of_hdf5, "x_train: arrays of variable length"
 
 

@@ -45,6 +45,37 @@ def inked(picture):
     return Image.merge("LA", [Image.new("L", picture.size, 255), picture])
 
 
+def cornered(picture):
+    """A page whose corners are transparent, as one that was turned is saved."""
+    from PIL import Image
+
+    alpha = np.full(picture.size[::-1], 255, np.uint8)
+    alpha[:3, :3] = alpha[:3, -3:] = alpha[-3:, :3] = alpha[-3:, -3:] = 0
+    return Image.merge("LA", [picture, Image.fromarray(alpha)])
+
+
+def longer(folder):
+    """Write bytes behind the end of each picture."""
+    folders("png")(folder)
+    for path in folder.rglob("*.png"):
+        path.write_bytes(path.read_bytes() + b"more")
+    return folder
+
+
+def in_pieces(folder):
+    """Pictures in two folders that are no classes, and a table of their classes beside these."""
+    from PIL import Image
+
+    lines = ["image_id,dx"]
+    for number, (image, label) in enumerate(zip(IMAGES, LABELS.tolist(), strict=True)):
+        place = folder / f"images_part_{1 + number % 2}"
+        place.mkdir(exist_ok=True)
+        Image.fromarray(image).save(place / f"{number:02}.png")
+        lines.append(f"{number:02},{label}")
+    (folder / "metadata.csv").write_text("\n".join([*lines, ""]))
+    return folder
+
+
 def turned(picture):
     """A picture whose columns lie in the file as rows, as a camera held upright stores them."""
     from PIL import Image
@@ -85,6 +116,13 @@ def read():
     yield "PNG, a palette of greys", folders("png", to("P")), GREY
     yield "PNG, white ink in the alpha channel", folders("png", inked), GREY
     yield "PNG, dark ink on light paper", folders("png", x=255 - IMAGES), GREY, ("dark-ink",)
+    yield (
+        "PNG, dark ink on light paper, corners transparent",
+        folders("png", cornered, 255 - IMAGES),
+        GREY,
+        ("dark-ink",),
+    )
+    yield "PNG, with bytes behind its end", longer, GREY
     yield "PNG in folders train and test, with files of macOS and Windows", parts, GREY
     yield "JPEG, quality 95", folders("jpg", quality=95), of_pillow
     yield "JPEG, quality 75", folders("jpg"), of_pillow
@@ -185,3 +223,5 @@ def cases():
         yield Case(PICTURES, what, "PIL", write, expected=expected, codes=codes[0] if codes else ())
     for what, write, words in refused():
         yield Case(PICTURES, what, "PIL", write, refused=words)
+    what, said = "in folders of one collection, and a table of their classes", {"label_column": "dx"}
+    yield Case(PICTURES, what, "PIL", in_pieces, said, codes=("labels-in-table",))

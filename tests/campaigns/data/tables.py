@@ -159,6 +159,7 @@ def read():
         by_pandas(lambda: frame("label", 0, [f"pixel_{r}_{c}" for r in range(28) for c in range(28)])),
     )
     yield "semicolons", "pandas", by_pandas(sep=";"), {}, None, ("separator",)
+    yield "a comma at the end of every line", "", as_text(text(end=",\n")), {}, None, ("column-passed-over",)
     yield "tabs", "pandas", by_pandas(sep="\t", name="a.tsv"), {}, None, ("separator",)
     yield "whole numbers as floats: 255.0", "pandas", by_pandas(lambda: frame(x=X.astype(float)))
     yield "floats from 0 to 1", "pandas", by_pandas(lambda: frame(x=X / 255)), {}, None, ("unit-pixels",)
