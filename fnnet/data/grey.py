@@ -152,7 +152,8 @@ def on_paper(grey: Array, shades: Array, alpha: Array, shape: tuple[int, int]) -
 
     Where nothing is drawn there is paper: black corners of a white page that was turned would be ink. An image is on
     light paper if the pixels at its edge, and beside what is transparent, are mostly of one light shade, and others are
-    darker. Where more than a page leaves out is transparent, it may be an object that was cut out: DOUBTFUL, and black.
+    darker; paper that nothing is lighter than may be of any shade. Where more than a page leaves out is transparent, it
+    may be an object that was cut out: DOUBTFUL, and black.
 
     grey     with some pixels less than half as opaque as others of their image.
     shades   the luma of each pixel without its opacity.
@@ -169,8 +170,9 @@ def on_paper(grey: Array, shades: Array, alpha: Array, shape: tuple[int, int]) -
     paper = (2 * below >= count[:, None]).argmax(axis=1)
     off = np.abs(np.arange(256) - paper[:, None])
     flat = 2 * (rim * (off <= NOISE)).sum(axis=1) >= count
-    darker = (_histograms(shades, seen.reshape(shades.shape)) * (np.arange(256) < paper[:, None] - NOISE)).any(axis=1)
-    light = (paper >= LIGHT) & flat & darker
+    there, step = _histograms(shades, seen.reshape(shades.shape)) > 0, np.arange(256) - paper[:, None]
+    darker, lighter = (there & (step < -NOISE)).any(axis=1), (there & (step > NOISE)).any(axis=1)
+    light = flat & darker & ((paper >= LIGHT) | ~lighter)
     covers = alpha.sum(axis=1, dtype=np.int64) > MOST_COVERED * alpha.shape[1] * most.astype(np.float64)
     found = grey.copy()
     for row in np.flatnonzero(light & covers):

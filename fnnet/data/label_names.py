@@ -117,15 +117,17 @@ def _are_names_alike(found: Counter[str], numbers: Sequence[str], *, typed: bool
     """Return True if numbers and other texts are names alike, as digits and letters are, and neither are faults.
 
     There are several of both, each in a tenth of the rows or more; or most different ones are other texts; or the
-    array is of text by its type. What occurs once is a fault.
+    array is of text by its type, and none of them is much rarer than others are in the mean. What occurs once is a
+    fault.
     """
     if not numbers:
         return True
     others = [name for name in found if name not in numbers]
-    number, other = (max(found[name] for name in each) for each in (numbers, others))
+    number, rarest = max(found[name] for name in numbers), min(found[name] for name in others)
     share = sum(found[name] for name in numbers) / found.total()
     several = min(len(numbers), len(others)) > 1 and 0.1 <= share <= 0.9
-    return several or (number > 1 and (2 * len(others) > len(found) or (typed and other > 1)))
+    often = typed and rarest > 1 and 10 * rarest * len(found) >= found.total()
+    return several or (number > 1 and (2 * len(others) > len(found) or often))
 
 
 def _are_names(found: Counter[str], known: Sequence[str]) -> bool:

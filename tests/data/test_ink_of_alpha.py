@@ -397,7 +397,7 @@ CUTS = ["turned", "round corners", "round", "top row", "frame", "corners"]
 
 @pytest.mark.parametrize("case", CUTS)
 @pytest.mark.parametrize("form", ["png", "webp", "npz"])
-@pytest.mark.parametrize(("paper", "ink"), [(255, 0), (200, 40), (0, 255)])
+@pytest.mark.parametrize(("paper", "ink"), [(255, 0), (200, 40), (110, 0), (0, 255)])
 def test_what_is_transparent_beside_paper_is_paper(case, form, paper, ink, tmp_path):
     """The corners of a white page that was turned are no ink, whatever colour their file hides there."""
     digits = data.load("digits").train.x[:20].reshape(-1, 28, 28)

@@ -179,6 +179,18 @@ def test_what_is_missing_in_tables_is_a_name_in_an_array_of_text(form, tmp_path)
 
 
 @pytest.mark.parametrize("form", ["NPZ", "NPY", "HDF5"])
+@pytest.mark.parametrize(("times", "names"), [(4, None), (40, "O")])
+def test_a_rare_text_among_digits_is_a_fault_and_a_common_one_a_name(form, times, names, tmp_path):
+    labels = (np.arange(1000) % 10).astype("U2")
+    labels[7 : 7 + times] = "O"
+    path = FORMS[form](tmp_path, x_train=np.resize(X, (1000, *X.shape[1:])), y_train=labels)
+    if names:
+        assert called(data.load(path)) == labels.tolist()
+    else:
+        refused(path, "row 8, column .*: not a label; .* found 'O'")
+
+
+@pytest.mark.parametrize("form", ["NPZ", "NPY", "HDF5"])
 @pytest.mark.parametrize(("one", "other"), [("eel", "eel "), ("1", "01")])
 def test_texts_that_become_one_label_are_noted(form, one, other, tmp_path):
     labels = np.where(NAMES == "eel", one, NAMES) if one == "eel" else (np.arange(20) % 5).astype(str)
