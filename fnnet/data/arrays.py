@@ -86,12 +86,18 @@ def as_content(
 def _check_axis(x: Array, n: int, where: AnyPath, name: str) -> None:
     """Raise DataError for images that lie along the last axis, as the number of labels shows."""
     if x.ndim in (2, 3) and n == x.shape[-1] and x.shape.count(n) == 1:
-        _refuse_last(x, f"{n:,} images along the first axis, as many as labels", where, name)
+        refuse_last(x, where, name, f"{n:,} images along the first axis, as many as labels")
 
 
-def _refuse_last(x: Array, expected: str, where: AnyPath, name: str) -> NoReturn:
+def refuse_last(
+    x: Array, where: AnyPath, name: str, expected: str = "images along the first axis", shown: str = ""
+) -> NoReturn:
+    """Raise DataError for images along the last axis.
+
+    shown   what shows it, beside the shape.
+    """
     problem, fix = "the images lie along the last axis", "store np.moveaxis(x, -1, 0)"
-    refuse(problem, where, name, expected, f"shape {x.shape}", fix)
+    refuse(problem, where, name, expected, f"shape {x.shape}{shown}", fix)
 
 
 def rows_of_pixels(x: Array, name: str, flat: tuple[int, int] | None) -> tuple[Array, list[Note]]:
@@ -156,7 +162,7 @@ def one_image(x: Array, shape: tuple[int, int] | None, where: AnyPath, name: str
     columns = x.ndim == 2 and len(x) == pixels
     planes_last = x.ndim == 3 and x.shape[:2] == shape != x.shape[1:] and x.shape[2] not in COLOURS
     if (columns or planes_last) and x.shape[-1] != pixels:
-        _refuse_last(x, "images along the first axis", where, name)
+        refuse_last(x, where, name)
     grey, coloured = x.shape == shape, x.ndim == 3 and x.shape[:2] == shape and x.shape[2] in COLOURS
     # Arrays of that many columns, or of as many channels as columns, may be several images.
     alone = (grey and x.shape[1] != pixels) or (coloured and x.shape[1:] != shape)
@@ -271,13 +277,8 @@ def _as_bytes(x: Array, where: AnyPath, name: str, notes: list[Note], given: str
             at = tuple(map(int, np.argwhere(whole != values)[0]))
             place = f"{name}[{', '.join(map(str, (at[0] + part.start, *at[1:])))}]"
             expected = f"whole numbers from {WHOLE}, {OTHERS if given else f'or from {UNIT}'}"
-            fix = (
-                ALIKE
-                if _are_mixed(x)
-                else BYTES
-                if given
-                else remedy(0, float(x.max())) or "divide them by the largest that there can be"
-            )
+            fix = BYTES if given else remedy(0, float(x.max())) or "divide them by the largest that there can be"
+            fix = ALIKE if _are_mixed(x) else fix
             refuse("pixel is not a whole number", where, place, expected, x[part][at], fix)
         found[part] = whole
     if kind == SIGNED:

@@ -21,7 +21,7 @@ from fnnet.data.csv_lines import Lines
 from fnnet.data.csv_numbers import CORRECT, Part, as_pixels, fix_of, part_of, wrong_numbers
 from fnnet.data.grey import opacity_notes
 from fnnet.data.kaggle_csv import assemble, shape_of
-from fnnet.data.label_names import labels_of, merged
+from fnnet.data.label_names import labels_of
 from fnnet.data.many import Pictures, colour_notes_of, joined, read_pictures
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath, Packed
@@ -173,8 +173,8 @@ class Table:
         x, labels, notes, read_as = assemble(parts, columns, Lines(",", source.path), source.wanted.pixel_range)
         if self.texts:
             at = self.there[columns.labels_at[0]]
-            labels, named = labels_of(self.texts, source.path, at, source.wanted, typed=True)
-            notes += merged(self.texts, labels, source.path, at)
+            labels, named, same = labels_of(self.texts, source.path, at, source.wanted, typed=True)
+            notes += same
         shape, of_shape = shape_of(x, columns, os.fsdecode(source.path), source.wanted)
         told = (*columns.notes, *notes, *of_shape)
         names = class_names(source.schema, self.there[columns.label_at]) if columns.label_at is not None else ()
@@ -268,15 +268,13 @@ class Images:
             refuse("empty dataset", source.path, SCHEMA, "at least 1 row", "0 rows", "fetch the file again")
         if self.beside is not None:
             self.beside.check()
-        known, names = np.concatenate(labels) if labels else None, tuple[str, ...]()
+        known, names, same = np.concatenate(labels) if labels else None, tuple[str, ...](), list[Note]()
         if texts and self.labels:
-            known, names = labels_of(texts, source.path, self.labels, source.wanted, typed=True)
-        content = self._content(parts, known, packed is not None)
-        if texts and known is not None and self.labels:
-            content = content._replace(notes=(*content.notes, *merged(texts, known, source.path, self.labels)))
-        if not texts and self.labels:
+            known, names, same = labels_of(texts, source.path, self.labels, source.wanted, typed=True)
+        elif self.labels:
             names = class_names(source.schema, self.labels)
-        content = content._replace(classes=names, named=bool(texts and names))
+        content = self._content(parts, known, packed is not None)
+        content = content._replace(classes=names, named=bool(texts and names), notes=(*content.notes, *same))
         if self.beside is None:
             return content
         return content._replace(notes=(*content.notes, *self.beside.notes()), one_part=self.beside.one_part())

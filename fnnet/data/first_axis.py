@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.data.arrays import ENOUGH
+from fnnet.data.arrays import ENOUGH, refuse_last
 from fnnet.data.opened import AnyPath
 from fnnet.files.disk import refuse
 
@@ -32,9 +32,7 @@ def check_first_axis(x: Array, n: int | None, flat: tuple[int, int] | None, wher
     if first >= CLEAR * last > 0:
         return
     if last >= CLEAR * first > 0:
-        expected, fix = "images along the first axis", "store np.moveaxis(x, -1, 0)"
-        found = f"shape {x.shape}, which changes most from one to the next along the last axis"
-        refuse("the images lie along the last axis", where, name, expected, found, fix)
+        refuse_last(x, where, name, shown=", which changes most from one to the next along the last axis")
     if x.min() != x.max():
         expected, fix = (
             "images along the first axis or the last, as shape or pixels show",

@@ -15,7 +15,7 @@ from fnnet.data.csv_columns import NUMBERS, Columns, columns_of
 from fnnet.data.csv_lines import Lines
 from fnnet.data.csv_numbers import CORRECT, Part, as_pixels, exact, fix_of, part_of, wrong_numbers
 from fnnet.data.kaggle_csv import assemble, check_images, shape_of
-from fnnet.data.label_names import FIX, labels_of, merged
+from fnnet.data.label_names import FIX, labels_of
 from fnnet.data.notes import Note
 from fnnet.data.ranges import LEVELS, ranges_in_table
 from fnnet.data.reader import Content, Wanted, check_scaling
@@ -97,8 +97,8 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
     x, labels, notes, read_as = assemble(parts, inside, Lines(",", FRAME), wanted.pixel_range)
     classes: tuple[str, ...] = ()
     if texts:
-        labels, classes = labels_of(texts, FRAME, names[columns.labels_at[0]], wanted, typed=True)
-        notes += merged(texts, labels, FRAME, names[columns.labels_at[0]])
+        labels, classes, same = labels_of(texts, FRAME, names[columns.labels_at[0]], wanted, typed=True)
+        notes += same
     shape, of_shape = shape_of(x, columns, FRAME, wanted)
     check_images(x, shape, columns, unit=bool(read_as), path=FRAME, wanted=wanted)
     notes = [*columns.notes, *notes, *of_shape]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -15,7 +14,8 @@ from fnnet.data.idx import is_labels, pair, read_idx
 from fnnet.data.kinds import UTF16, packed_kind
 from fnnet.data.listing import entries
 from fnnet.data.payload import GZIP, looks_like_idx
-from fnnet.data.reader import BINARY, HEAD, Content
+from fnnet.data.reader import BINARY, Content
+from fnnet.data.unpacked import packed_head
 from fnnet.files.disk import read_head, refuse
 
 TEST_NAME: Final = re.compile(r"(?<![a-z])t(?:10k|est)(?![a-z])")
@@ -40,10 +40,7 @@ def is_idx(path: Path) -> bool:
 
 def _packs_other(head: bytes) -> bool:
     """Return True if these first bytes of gzip show text, such as a table beside pictures, or an archive of these."""
-    try:
-        inside = zlib.decompressobj(31).decompress(head, HEAD)
-    except zlib.error:
-        return False
+    inside = packed_head(head) or b""
     if packed_kind(inside):
         return True
     return inside != b"" and (inside.startswith(UTF16) or not BINARY.search(inside))

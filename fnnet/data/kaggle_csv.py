@@ -22,7 +22,7 @@ from fnnet.data.csv_label import label_column
 from fnnet.data.csv_lines import SEPARATORS, Lines, blocks, check_line, first_of, separator_of
 from fnnet.data.csv_numbers import Part, mixed, parse, scaled
 from fnnet.data.kinds import UTF16, looks_like_pointer
-from fnnet.data.label_names import Texts, labels_of, merged, with_test
+from fnnet.data.label_names import Texts, labels_of, with_test
 from fnnet.data.libsvm import looks_like_libsvm
 from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath, Packed
@@ -131,8 +131,8 @@ def _read_once(file: BufferedReader, path: AnyPath, wanted: Wanted, *, as_names:
     labels = None if passed_over else labels
     classes: tuple[str, ...] = ()
     if texts and texts.found and not passed_over:
-        labels, classes = labels_of(texts.found, path, str(texts.column + 1), wanted)
-        notes += merged(texts.found, labels, path, str(texts.column + 1))
+        labels, classes, same = labels_of(texts.found, path, str(texts.column + 1), wanted)
+        notes += same
     shape, of_shape = shape_of(x, columns, os.fsdecode(path), wanted)
     check_images(x, shape, columns, unit=bool(read_as), path=path, wanted=wanted)
     content = Content(

@@ -45,8 +45,8 @@ def labels_of(
     *,
     typed: bool = False,
     missing: Set[str] = MISSING,
-) -> tuple[Array, tuple[str, ...]]:
-    """Return labels, int64 (n,), and the names of their classes; none if all texts are numbers, which are labels.
+) -> tuple[Array, tuple[str, ...], list[Note]]:
+    """Return labels, int64 (n,), the names of their classes, and notes; no names if all texts are numbers: the labels.
 
     Names that the user or a model gives keep their order, those that are numbers too; others are in the order of class
     folders. Texts beside numbers may be names as these are: see `_are_names_alike`.
@@ -63,7 +63,8 @@ def labels_of(
     all_numbers = len(numbers) == len(found)
     if all_numbers and (plain or wanted.first_label or not called):  # the first of numbers is given
         if not (typed and plain and not wanted.known and not wanted.first_label and _are_names(found, wanted.names)):
-            return _as_numbers(stripped, path, column, wanted.most_label), ()
+            labels = _as_numbers(stripped, path, column, wanted.most_label)
+            return labels, (), _merged(texts, labels, path, column)
         whole = whole_names(stripped)
         stripped = [whole[text] for text in stripped]
         classes = in_order([*{*stripped}])
@@ -75,8 +76,8 @@ def labels_of(
             stray = [] if _are_names_alike(found, numbers, typed=typed) else numbers
             _check(stripped, found, stray, path, column, fixes)
         classes = in_order([*found])
-    places = {name: number for number, name in enumerate(classes)}
-    return np.array([places[name] for name in stripped], np.int64), classes
+    labels = _places(stripped, classes)
+    return labels, classes, _merged(texts, labels, path, column)
 
 
 def named_labels(texts: Sequence[str], path: AnyPath, column: str) -> tuple[Array, tuple[str, ...], list[Note]]:
@@ -96,12 +97,16 @@ def named_labels(texts: Sequence[str], path: AnyPath, column: str) -> tuple[Arra
             refuse("not a label", path, place, "a whole number, or a name", repr(wrong[:40]), fix)
         names = whole_names(texts)
     classes = in_order([*{*names.values()}])
+    labels = _places([names[text] for text in texts], classes)
+    return labels, classes, _merged(texts, labels, path, column)
+
+
+def _places(names: Sequence[str], classes: Sequence[str]) -> Array:
     places = {name: number for number, name in enumerate(classes)}
-    labels = np.array([places[names[text]] for text in texts], np.int64)
-    return labels, classes, merged(texts, labels, path, column)
+    return np.array([places[name] for name in names], np.int64)
 
 
-def merged(texts: Sequence[str], labels: Array, path: AnyPath, column: str) -> list[Note]:
+def _merged(texts: Sequence[str], labels: Array, path: AnyPath, column: str) -> list[Note]:
     """Return a note if texts that differ are one label, as `a` and `a ` or `1` and `01` are."""
     written: dict[int, dict[str, None]] = {}
     for text, label in zip(texts, labels.tolist(), strict=True):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from fnnet.core.params import Array
-from fnnet.data.label_names import IN_TEXT, labels_of, merged
+from fnnet.data.label_names import IN_TEXT, labels_of
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Wanted
@@ -36,11 +36,13 @@ def numbered_texts(
         return values, ()
     texts = _texts(values, path, name)
     try:
-        labels, classes = labels_of(texts, path, name, in_stored_order(wanted, stored), typed=True, missing=IN_TEXT)
+        labels, classes, more = labels_of(
+            texts, path, name, in_stored_order(wanted, stored), typed=True, missing=IN_TEXT
+        )
     except DataError as error:
         named = "--label-column" in error.fix
         raise (error.at(path, fix="store the names of classes, not of images") if named else error) from None
-    notes += merged(texts, labels, path, name)
+    notes += more
     return labels, classes
 
 
