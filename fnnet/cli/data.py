@@ -181,7 +181,8 @@ def show(
     captions = [name for i in picked for name in (dataset.classes[dataset.train.labels[i]], *epochs)]
     terminal.draw_sheet(sheet, captions, console(), each if augment else None)
     if augment:
-        echo("left: the images; beside each, its deformations in the epochs of training")
+        before = ", before they fade" if figures.fade else ""
+        echo(f"left: the images; beside each, its deformations in the epochs of training{before}")
     if output:
         from fnnet.apps.report.plots import plot_sheet
 

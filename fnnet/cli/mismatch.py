@@ -162,7 +162,10 @@ def _phrase_digest(value: str) -> str:
 
 def _phrase_deformation(differences: Differences) -> tuple[str, str, str, str]:
     figures = {key.rpartition(".")[2]: values for key, values in differences.items() if key.startswith(DEFORMATION)}
+    if None not in figures.get("shift", ()):  # both are deformed; only one of them fades
+        figures = {name: (old or "0.0", new or "0.0") for name, (old, new) in figures.items()}
     if any(new is None for _, new in figures.values()):
+        figures.setdefault("fade", ("0.0", None))
         bends = figures.get("elastic", ("1", None))[0] not in ("0", "0.0")  # else a correlation changes nothing
         shown = {
             name: old for name, (old, _) in figures.items() if old is not None and (bends or name != "correlation")

@@ -191,7 +191,7 @@ def compiled_options(what: str) -> Decorator:
 
 def deformation_help(what: str) -> str:
     """Return the help of a --deformation that does `what`."""
-    figures = "shift (pixels), rotation (degrees), scale, shear (fractions), elastic, correlation (pixels)"
+    figures = "shift, elastic, correlation (pixels), rotation (degrees), scale, shear, fade (fractions)"
     return f"{what} Figures: {figures}."
 
 

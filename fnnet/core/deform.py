@@ -24,6 +24,8 @@ CHUNK: Final = 2048
 AFFINE_WORDS: Final = 8
 MAX_SHIFT: Final = 1000.0
 MAX_KNOTS: Final = 4096
+FADING: Final = ("shift", "rotation", "scale", "shear", "elastic")
+"""Figures of a deformation that fall to 0 where it fades; with all of them 0 an image stays as it is."""
 
 
 class Deformation(NamedTuple):
@@ -36,6 +38,8 @@ class Deformation(NamedTuple):
     elastic      pixels: root mean square of the displacement in each direction (Simard, Steinkraus and Platt, ICDAR
                  2003, doi:10.1109/ICDAR.2003.1227801).
     correlation  pixels: standard deviation of the kernel that smooths the displacements.
+    fade         fraction of the epochs of training, the last ones, over which the other limits fall to 0: see `faded`.
+                 `deform` does not know how long training is, and leaves it alone.
     """
 
     shift: float = 0.0
@@ -44,6 +48,7 @@ class Deformation(NamedTuple):
     shear: float = 0.0
     elastic: float = 0.0
     correlation: float = 5.0
+    fade: float = 0.0
 
 
 class Figures(NamedTuple):
@@ -63,7 +68,7 @@ def check_deformation(deformation: Any) -> Deformation:
     if not isinstance(deformation, Deformation):
         kind = type(deformation).__name__
         raise ArgumentTypeError("not a deformation", expected="fnnet.core.deform.Deformation", found=kind)
-    limits = {"shift": MAX_SHIFT, "rotation": 179.0, "scale": 0.9, "shear": 10.0, "elastic": MAX_SHIFT}
+    limits = {"shift": MAX_SHIFT, "rotation": 179.0, "scale": 0.9, "shear": 10.0, "elastic": MAX_SHIFT, "fade": 1.0}
     for name, most in limits.items():
         value = check_amount(name, getattr(deformation, name))
         if value > most:
@@ -71,6 +76,25 @@ def check_deformation(deformation: Any) -> Deformation:
     if check_amount("correlation", deformation.correlation, above=True) < 0.5:
         raise UsageError("correlation out of range", expected="at least 0.5 pixels", found=deformation.correlation)
     return deformation
+
+
+def faded(deformation: Deformation, epoch: int, epochs: int) -> Deformation:
+    """Return the deformation of epoch `epoch`, counted from 1, of a training of `epochs` epochs.
+
+    All limits but the correlation are multiplied by min(1, (epochs - epoch + 1/2) / (fade * epochs)): they fall to 0 in
+    a straight line over the last part `fade` of training, and are in each epoch as in its middle.
+    Raises   UsageError for values out of range, and for an epoch after the last.
+
+    >>> weaker = faded(Deformation(rotation=10.0, fade=0.5), 4, epochs=4)
+    >>> weaker.rotation, weaker.fade
+    (2.5, 0.0)
+    """
+    check_deformation(deformation)
+    epoch = check_count("epoch", epoch, 1)
+    left = check_count("epochs", epochs, epoch) - epoch + 0.5
+    share = min(1.0, left / (deformation.fade * epochs)) if deformation.fade else 1.0
+    weaker = {name: share * getattr(deformation, name) for name in FADING}
+    return deformation._replace(**weaker, fade=0.0)
 
 
 def check_image_shape(given: Any) -> tuple[int, int]:

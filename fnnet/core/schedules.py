@@ -207,7 +207,10 @@ def make_schedule(text: str, rate: float, epochs: int, steps_per_epoch: int, cyc
     Raises   UsageError as `parse_schedule` and `make`, and for cycles that do not fit.
     """
     epochs, steps_per_epoch = check_count("epochs", epochs, 0), check_count("steps_per_epoch", steps_per_epoch, 1)
-    bounds = (0, *check_cycles(cycles, text, epochs), epochs)
+    bounds = (0, *check_cycles(cycles, epochs), epochs)
+    if len(bounds) > 2 and not follows_length(text):
+        expected, found = "a schedule that depends on the number of epochs", repr(text)
+        raise UsageError("cycles have no effect", expected=expected, found=found)
     made = [_one_schedule(text, rate, end - begin, steps_per_epoch) for begin, end in itertools.pairwise(bounds)]
     if len(made) == 1:
         return made[0]
@@ -223,7 +226,7 @@ def make_schedule(text: str, rate: float, epochs: int, steps_per_epoch: int, cyc
     return schedule
 
 
-def check_cycles(cycles: Any, text: str, epochs: int) -> tuple[int, ...]:
+def check_cycles(cycles: Any, epochs: int) -> tuple[int, ...]:
     """Return `cycles`, as `make_schedule` takes them; UsageError unless they rise, above 0 and below `epochs`."""
     if isinstance(cycles, str) or not isinstance(cycles, Sequence):
         raise ArgumentTypeError("cycles", expected="a sequence of epochs", found=repr(cycles))
@@ -231,9 +234,6 @@ def check_cycles(cycles: Any, text: str, epochs: int) -> tuple[int, ...]:
     if any(later <= earlier for earlier, later in itertools.pairwise((*known, epochs))):
         expected, found = f"rising numbers below {epochs}, the epochs", ", ".join(map(str, known))
         raise UsageError("cycles out of order", expected=expected, found=found)
-    if not follows_length(text) and known:
-        expected, found = "a schedule that depends on the number of epochs", repr(text)
-        raise UsageError("cycles have no effect", expected=expected, found=found)
     return known
 
 

@@ -123,10 +123,15 @@ def plan_config(plan: Plan) -> dict[str, Any]:
 
 
 def plan_as_json(plan: Plan) -> dict[str, Any]:
-    """Return the plan as JSON values; its `cycles` and `shards` only if there are any, as few runs have them."""
-    values = plan._asdict() | {"deformation": plan.deformation and plan.deformation._asdict()}
-    usual = {"cycles": (), "shards": 1}
-    return {name: value for name, value in values.items() if value != usual.get(name, ...)}
+    """Return the plan as JSON values; its `cycles`, `shards` and `fade` only if it has any: few have."""
+    values = plan._asdict()
+    if plan.deformation:
+        values["deformation"] = _unusual(plan.deformation._asdict(), {"fade": 0})
+    return _unusual(values, {"cycles": (), "shards": 1})
+
+
+def _unusual(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in usual or value != usual[name]}
 
 
 def _fingerprint(examples: Examples) -> str:

@@ -14,14 +14,14 @@ from fnnet.core import deform, metrics, optimizers, rng
 from fnnet.core.check_network import as_input, check_examples
 from fnnet.core.checks import check_labels, check_weights
 from fnnet.core.params import Array, Params
-from fnnet.core.schedules import make_plateau, make_schedule
+from fnnet.core.schedules import make_plateau
 from fnnet.core.state import EpochReport, Examples, Progress, Training
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import ArgumentTypeError, DivergedError
 from fnnet.training import steps, stopping
 from fnnet.training.blocks import add_up
 from fnnet.training.compiled_blocks import Made
-from fnnet.training.plan import Plan, check_kind, check_plan, make_optimizer
+from fnnet.training.plan import Plan, check_kind, check_plan, deformation_in, make_optimizer, schedule_of
 from fnnet.training.together import Together
 
 Reached = Training | DivergedError
@@ -65,7 +65,8 @@ def epochs(
 ) -> Iterator[Training]:
     """Train by `plan` from where `training` is, and yield it every `plan.report_every` epochs and after the last.
 
-    The order of the images in epoch e is a function of (seed, e) alone, their deformation one of (seed, e, image).
+    The order of the images in epoch e is a function of (seed, e) alone, their deformation one of (seed, e, image) and,
+    if it fades, of the plan's epochs.
     With `plan.epochs` 0 nothing is yielded. L-BFGS makes one iteration an epoch and is yielded once, at its end.
 
     weights       of the training images (n,); None for equal ones.
@@ -196,8 +197,7 @@ class EpochRunner:
         else:
             self._blocks.use(self._train, self._weights)
         steps_per_epoch = -(-self._images // self._batch_size)
-        length = (plan.epochs, steps_per_epoch, plan.cycles)
-        self._schedules = [make_schedule(each.schedule, each.learning_rate, *length) for each in plans]
+        self._schedules = [schedule_of(each, steps_per_epoch) for each in plans]
         self._plateaus = [make_plateau(each.schedule) for each in plans]
         self._seed, self._steps_done, self._steps_per_block = states[0].seed, states[0].step, 1
 
@@ -269,10 +269,11 @@ class EpochRunner:
 
     def _deform(self, rows: Array, epoch: int) -> Array:
         """Deform these images as in this epoch, pass them to the blocks, and return their new numbers."""
-        assert self._plan.deformation
+        deformation = deformation_in(self._plan, epoch)
+        assert deformation
         assert self._image_shape
         x = deform.deform(
-            np.asarray(self._train.x)[rows], self._image_shape, self._plan.deformation, seed=self._seed, epoch=epoch,
+            np.asarray(self._train.x)[rows], self._image_shape, deformation, seed=self._seed, epoch=epoch,
             samples=rows, kernels=self._kernels,
         )  # fmt: skip
         weights = None if self._weights is None else self._weights[rows]

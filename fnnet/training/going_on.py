@@ -79,12 +79,11 @@ def _cycles(plan: Plan, wanted: int, training: Training) -> tuple[int, ...]:
     begun = training.epoch + (training.images > 0)
     least, problem = begun, "fewer `epochs` than the run has made"
     ends: list[int] = []
-    if follows_length(plan.schedule):
+    if plan.follows_length:
         bounds = (0, *plan.cycles, plan.epochs)
         ends = [end for start, end in itertools.pairwise(bounds) if start < begun]
         if ends and ends[-1] > least:
-            least, name = ends[-1], parse_schedule(plan.schedule)[0]
-            problem = f"fewer `epochs` than the schedule {name} was begun for"
+            least, problem = ends[-1], f"fewer `epochs` than the {_following(plan)} was begun for"
     if wanted < least:
         expected, fix = f"{least} or more", f"resume with `epochs` {least}, {OTHERWISE}"
         raise UsageError(problem, expected=expected, found=wanted, fix=fix)
@@ -94,6 +93,11 @@ def _cycles(plan: Plan, wanted: int, training: Training) -> tuple[int, ...]:
 def _notice(plan: Plan, wanted: int, cycles: tuple[int, ...]) -> Note:
     text = f"resumed for {counted(wanted, 'epoch')} in place of {plan.epochs:,}"
     if cycles and cycles != plan.cycles:
-        name, added = parse_schedule(plan.schedule)[0], counted(wanted - cycles[-1], "epoch")
-        text += f"; schedule {name} begins a new cycle of {added} after epoch {cycles[-1]:,}"
+        added = counted(wanted - cycles[-1], "epoch")
+        text += f"; {_following(plan)} begins a new cycle of {added} after epoch {cycles[-1]:,}"
     return Note("more-epochs", text)
+
+
+def _following(plan: Plan) -> str:
+    """Return what depends on the number of epochs: the schedule; where it does not, the deformation that fades."""
+    return f"schedule {parse_schedule(plan.schedule)[0]}" if follows_length(plan.schedule) else "fading deformation"

@@ -15,7 +15,7 @@ from fnnet.core.check_network import check_initialiser, check_sizes
 from fnnet.core.checks import check_amount, check_count, check_label_smoothing, check_share
 from fnnet.core.dropout import dropped
 from fnnet.core.optimizers import Optimizer
-from fnnet.core.schedules import check_cycles, make_plateau, make_schedule, parse_schedule
+from fnnet.core.schedules import Schedule, check_cycles, follows_length, make_plateau, make_schedule, parse_schedule
 from fnnet.core.state import Objective
 from fnnet.data.notes import Note
 from fnnet.errors import ArgumentTypeError, UsageError
@@ -41,8 +41,8 @@ class Plan(NamedTuple):
     early_stopping  reports without a better dev loss after which training ends and the best weights are returned.
     deformation     of the images, drawn again in each epoch; None for none.
     shards          parts of a batch whose gradients are summed in a fixed tree: see `core.shards`.
-    cycles          epochs after which a schedule that depends on their number starts again; a run that was resumed for
-                    more epochs has them.
+    cycles          epochs after which what depends on their number starts again, the schedule or a deformation that
+                    fades; a run that was resumed for more epochs has them.
     """
 
     epochs: int
@@ -74,6 +74,11 @@ class Plan(NamedTuple):
         return self.optimizer in STEPPING
 
     @property
+    def follows_length(self) -> bool:
+        """True if an epoch depends on how many there are: by the schedule, or by a deformation that fades."""
+        return follows_length(self.schedule) or bool(self.deformation and self.deformation.fade)
+
+    @property
     def kernel_parts(self) -> tuple[str, ...]:
         """The parts of the compiled kernels that this training uses: see `fnnet.load_kernels`."""
         if not self.is_stepwise:
@@ -100,6 +105,22 @@ def make_optimizer(plan: Plan) -> Optimizer:
     check_kind(plan)
     figures = {"weight_decay": plan.weight_decay, "clip_norm": plan.clip_norm, "ema": plan.ema}
     return public_optimizers.make(plan.optimizer, momentum_beta=plan.momentum, **figures)
+
+
+def schedule_of(plan: Plan, steps_per_epoch: int) -> Schedule:
+    """Make the schedule of a plan: the learning rate by step."""
+    cycles = plan.cycles if follows_length(plan.schedule) else ()  # else they are those of the deformation
+    return make_schedule(plan.schedule, plan.learning_rate, plan.epochs, steps_per_epoch, cycles)
+
+
+def deformation_in(plan: Plan, epoch: int) -> deform.Deformation | None:
+    """Return the deformation of the images in epoch `epoch`, counted from 1."""
+    if plan.deformation is None:
+        return None
+    for begin, end in itertools.pairwise((0, *plan.cycles, plan.epochs)):
+        if epoch <= end:
+            return deform.faded(plan.deformation, epoch - begin, end - begin)
+    raise UsageError("epoch after the last", expected=f"at most {plan.epochs}", found=epoch)
 
 
 def check_plan(plan: Plan, *, has_dev: bool = True, hidden: int | None = None) -> None:
@@ -131,9 +152,16 @@ def check_plan(plan: Plan, *, has_dev: bool = True, hidden: int | None = None) -
             make_plateau(plan.schedule),
         ),
         "deformation": lambda: plan.deformation is None or deform.check_deformation(plan.deformation),
-        "cycles": lambda: check_cycles(plan.cycles, plan.schedule, plan.epochs),
+        "cycles": lambda: _check_cycles(plan),
     }
     _run(checks)
+
+
+def _check_cycles(plan: Plan) -> None:
+    known = check_cycles(plan.cycles, plan.epochs)
+    if known and not plan.follows_length:
+        expected = "a schedule that depends on the number of epochs, or a deformation that fades"
+        raise UsageError("cycles have no effect", expected=expected, found=repr(plan.schedule))
 
 
 def check_recipe(recipe: Recipe, settings: Mapping[str, Any]) -> None:
@@ -164,7 +192,7 @@ def check_figures(figures: Any, given: Any) -> None:
         return
     if isinstance(given, Mapping) and given.get("correlation") and not known.get("elastic"):
         raise UsageError("correlation has no effect", where="deformation", expected="elastic above 0")
-    if not any(known[name] for name in known if name != "correlation"):
+    if not any(known.get(name) for name in deform.FADING):
         fix = "leave the deformation out"
         raise UsageError("has no effect", where="deformation", expected="a figure above 0", found="0 for all", fix=fix)
 

@@ -9,11 +9,12 @@ from typing import Any, Final, NamedTuple
 from fnnet.errors import UsageError
 
 DEFORMATION: Final[Mapping[str, float]] = MappingProxyType(
-    {"shift": 1.5, "rotation": 12.0, "scale": 0.12, "shear": 0.12, "elastic": 1.1, "correlation": 5.0}
+    {"shift": 1.5, "rotation": 12.0, "scale": 0.12, "shear": 0.12, "elastic": 1.1, "correlation": 5.0, "fade": 0.0}
 )
-"""The usual deformation: that of `accurate`, and of every recipe without its own where one is asked for."""
+"""The usual deformation, that of every recipe without its own where one is asked for. It does not fade, so that more
+epochs of a run do not depend on how many were planned."""
 UNSHEARED: Final[Mapping[str, float]] = MappingProxyType(
-    {"shift": 1.0, "rotation": 14.0, "scale": 0.14, "shear": 0.0, "elastic": 1.2, "correlation": 5.0}
+    {"shift": 1.0, "rotation": 14.0, "scale": 0.14, "shear": 0.0, "elastic": 1.2, "correlation": 5.0, "fade": 0.5}
 )
 """For networks that see each image a hundred times or more: stronger, but without shear."""
 
@@ -108,7 +109,7 @@ RECIPES: Final = MappingProxyType(
                     "optimizer": "nesterov",
                     "schedule": "onecycle",
                     "label_smoothing": 0.05,
-                    "deformation": DEFORMATION,
+                    "deformation": MappingProxyType({**DEFORMATION, "fade": 0.5}),
                 },
                 min_steps=2000,
             ),

@@ -256,12 +256,15 @@ def test_f70_a_run_directory_is_neither_overwritten_nor_mixed(run, idx_folder, t
 def test_f70_the_remedy_for_another_run_is_one(run, idx_folder, small_images, tmp_path):
     """Typed as it stands, the run goes on; a cause is named before its effects."""
     arguments = ("train", "--data", idx_folder, "--run-dir", "kept", "--epochs", 1)
-    figures = "shift=2.0,rotation=12.0,scale=0.12,shear=0.12,elastic=0.0"
+    figures = "shift=2.0,rotation=12.0,scale=0.12,shear=0.12,elastic=0.0,fade=0.0"
     run(*arguments, "--deformation", "shift=2,elastic=0")
     run(*arguments, "--resume", "--augment").failed(2, "resume with --deformation shift=2.0,elastic=0.0, or")
     run(*arguments, "--resume").failed(2, "--augment differs", f"resume with --deformation {figures}, or")
     for said in (figures, "shift=2.0,elastic=0.0"):
         assert run(*arguments, "--resume", "--deformation", said).code == 0
+    run(*arguments, "--resume", "--deformation", "shift=2,elastic=0,fade=0.5").failed(
+        2, "--deformation differs", "expected fade=0.0, found fade=0.5", "resume with --deformation fade=0.0, or"
+    )
     x, labels = small_images
     np.savez(tmp_path / "small.npz", x_train=x[:, :20, :20], y_train=labels)
     np.savez(tmp_path / "same.npz", x_train=x[:50], y_train=labels[:50])

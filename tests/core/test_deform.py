@@ -212,6 +212,7 @@ def test_nothing_outside_the_buffers_is_read_or_written(numba_kernels, monkeypat
         ({"shear": float("nan")}, "shear"),
         ({"elastic": float("inf")}, "elastic"),
         ({"correlation": 0.0}, "correlation"),
+        ({"fade": 1.5}, "0 to 1"),
         ({"correlation": 0.4}, "at least 0.5"),
     ],
 )
@@ -274,3 +275,21 @@ def test_training_on_deformed_images_is_the_same_in_both_paths(numba_kernels):
         start = epochs.start(params, 9, plan)
         *_, found = epochs.epochs(start, Examples(x, labels), plan, image_shape=(8, 8), kernels=kernels)
         assert_trained(found.state.params, wanted.params, wanted.step)
+
+
+def test_a_deformation_fades_in_a_straight_line_at_the_end_of_training():
+    whole = STRONG._replace(fade=0.4)
+    shares = [definition.faded(whole, epoch, 10).rotation / STRONG.rotation for epoch in range(1, 11)]
+    assert shares == pytest.approx([1, 1, 1, 1, 1, 1, 3.5 / 4, 2.5 / 4, 1.5 / 4, 0.5 / 4], rel=1e-12)
+    for epoch, share in enumerate(shares, 1):
+        found = definition.faded(whole, epoch, 10)
+        assert found == (*(pytest.approx(share * limit) for limit in STRONG[:5]), STRONG.correlation, 0.0)
+    assert [definition.faded(STRONG, epoch, 10) for epoch in (1, 10)] == [STRONG, STRONG]
+    assert definition.faded(STRONG._replace(fade=1.0), 1, 1).shift == STRONG.shift / 2
+    with pytest.raises(UsageError, match="epochs out of range"):
+        definition.faded(whole, 11, 10)
+
+
+def test_a_fading_deformation_of_one_epoch_is_that_of_no_fade():
+    x = images(9, (28, 28))
+    same(deform(x, (28, 28), STRONG._replace(fade=0.5), seed=1, epoch=3), deform(x, (28, 28), STRONG, seed=1, epoch=3))

@@ -18,7 +18,7 @@ from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.names import ACTIVATIONS
 from tests.conftest import ROOT
 
-LIMITS = {"shift": 1000.0, "rotation": 179.0, "scale": 0.9, "shear": 10.0, "elastic": 1000.0}
+LIMITS = {"shift": 1000.0, "rotation": 179.0, "scale": 0.9, "shear": 10.0, "elastic": 1000.0, "fade": 1.0}
 
 
 @pytest.mark.parametrize("name", LIMITS)

@@ -225,8 +225,8 @@ _add("schedules.make_schedule", _asked(schedules.make_schedule), {"text": (OTHER
     "epochs": (OTHER, 2), "steps_per_epoch": (OTHER, 3), "cycles": (OTHER, (1,)), "at": _at},
     fine={"cycles": ("empty",)})
 _add("schedules.follows_length", schedules.follows_length, {"text": (OTHER, "step:every=2")})
-_add("schedules.check_cycles", schedules.check_cycles, {"cycles": (OTHER, (1, 2)), "text": (OTHER, "cosine"),
-    "epochs": (OTHER, 3)}, fine={"cycles": ("empty",)})
+_add("schedules.check_cycles", schedules.check_cycles, {"cycles": (OTHER, (1, 2)), "epochs": (OTHER, 3)},
+    fine={"cycles": ("empty",)})
 _add("schedules.plateau_scale", schedules.plateau_scale, {"losses": (OTHER, [3.0, 3.0, 3.0]), "factor": (OTHER, 0.5),
     "patience": (OTHER, 1), "threshold": (OTHER, 0.1)}, fine={"losses": ("empty",)})
 
@@ -268,6 +268,8 @@ _add("class_weights.class_weights", class_weights.class_weights, {"weights": (OT
 _add("deform.deform", fnnet.deform, {"x": (BYTES, BYTES_X), "image_shape": (OTHER, (2, 3)), "deformation": (OTHER,
     deform.Deformation(1, 9, 0.1, 0.1, 1.0)), "seed": (OTHER, 1), "epoch": (OTHER, 2), "samples": (INTEGERS,
     np.arange(N))}, none=("samples",), takes=True)
+_add("deform.faded", deform.faded, {"deformation": (OTHER, deform.Deformation(1, 9, 0.1, 0.1, 1.0, fade=0.4)),
+    "epoch": (OTHER, 4), "epochs": (OTHER, 5)}, errors=[({"epoch": 6}, "epochs"), ({"epoch": 0}, "epoch out of range")])
 
 # Training.
 
@@ -356,6 +358,8 @@ THROUGH = {
     "public_optimizers.unchecked": "public_optimizers.clipped",
     "public_optimizers.CheckedUpdate": "public_optimizers.adam",
     "plan.check_kind": "plan.check_plan",
+    "plan.deformation_in": "epochs.epochs",
+    "plan.schedule_of": "epochs.epochs",
     "shards.cuts": "blocks.train_block",
     "shards.tree_sum": "blocks.train_block",
     "shards.share_of": "blocks.train_block",

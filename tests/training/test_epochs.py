@@ -10,6 +10,7 @@ import pytest
 import fnnet
 from fnnet import data
 from fnnet.core import metrics, public, rng, schedules
+from fnnet.core.deform import faded
 from fnnet.core.params import Layer, Params, weights_sha256
 from fnnet.core.state import Examples
 from fnnet.errors import DivergedError, UsageError
@@ -53,6 +54,28 @@ def test_epochs_are_the_loop_over_train_step(batch_size, kernels):
     if not kernels.trainer:
         assert weights_sha256(state.params) == weights_sha256(by_hand.params)
     assert state.step == by_hand.step == 3 * math.ceil(70 / size)
+
+
+@pytest.mark.parametrize("batch_size", [16, None])
+@pytest.mark.parametrize(
+    ("cycles", "places"), [((), ((1, 4), (2, 4), (3, 4), (4, 4))), ((3,), ((1, 3), (2, 3), (3, 3), (1, 1)))]
+)
+def test_epochs_on_images_whose_deformation_fades_are_the_loop(batch_size, cycles, places, kernels):
+    """Within each cycle; where the rate is constant, too."""
+    x = np.random.default_rng(5).integers(0, 256, (70, 30)).astype(np.uint8)
+    labels = x[:, ::3].argmax(axis=1)
+    deformation = fnnet.Deformation(shift=2.0, rotation=30.0, fade=0.7)
+    plan = Plan(4, batch_size, 0.1, deformation=deformation, cycles=cycles)
+    training = epochs.start(fnnet.init((30, 10), 3), 3, plan)
+    *_, training = epochs.epochs(training, Examples(x, labels), plan, image_shape=(5, 6), kernels=kernels)
+    by_hand, size = steps.start(fnnet.init((30, 10), 3), 3), batch_size or 70
+    for epoch, place in enumerate(places, 1):
+        order = rng.order(3, "shuffle", 70, epoch=epoch) if size < 70 else np.arange(70)
+        deformed = fnnet.deform(x, (5, 6), faded(deformation, *place), seed=3, epoch=epoch)
+        for first in range(0, 70, size):
+            rows = order[first : first + size]
+            by_hand, _, _ = steps.train_step(by_hand, deformed[rows], labels[rows], 0.1, kernels=kernels)
+    assert_trained(training.state.params, by_hand.params, by_hand.step)
 
 
 def test_train_step_is_forward_backward_update(kernels):

@@ -82,6 +82,25 @@ def test_three_epochs_and_three_more_are_six(optimizer, schedule, run):
         assert notes == [note]
 
 
+@pytest.mark.parametrize("schedule", ["constant", "onecycle"])
+def test_a_deformation_that_fades_begins_again_with_the_added_epochs(schedule, run):
+    """Its bits are those of a run with these cycles, and it fades in each; without a fade a constant rate has none."""
+    settings = {"schedule": schedule, "deformation": {"fade": 0.6}}
+    whole = run(settings | {"epochs": 5, "cycles": (3,)})
+    notes = []
+    run(settings | {"epochs": 3}, 1)
+    assert run(settings | {"epochs": 5}, 1, resume=True, notify=notes.append) == whole
+    name = "fading deformation" if schedule == "constant" else "schedule onecycle"
+    assert notes == [f"resumed for 5 epochs in place of 3; {name} begins a new cycle of 2 epochs after epoch 3"]
+    with pytest.raises(StoppedError):
+        run(settings | {"epochs": 3}, 2, on_block=stop_in(2, 20))
+    with pytest.raises(UsageError, match=f"fewer `epochs` than the {name} was begun for; expected 3 or more, found 2"):
+        run(settings | {"epochs": 2}, 2, resume=True)
+    assert run(settings | {"epochs": 5}, 2, resume=True) == whole
+    with pytest.raises(UsageError, match=r"cycles have no effect; expected a schedule .*, or a deformation that fades"):
+        run({"schedule": "constant", "deformation": {"fade": 0}, "epochs": 5, "cycles": (3,)}, 3)
+
+
 def test_all_schedules_are_in_the_matrix():
     assert {text.partition(":")[0] for text in SCHEDULES} == {*names.SCHEDULES}
     assert [follows_length(text) for text in SCHEDULES] == [False] * 6 + [True] * 5
