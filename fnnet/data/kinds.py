@@ -51,6 +51,7 @@ FILES: Final = {
     b"PARE": ("an encrypted Parquet file", "decrypt it"),
     b"ARROW1": ("an Arrow file", MANY),
     b"\xff\xff\xff\xff": ("an Arrow stream", MANY),
+    **dict.fromkeys((b"CDF\1", b"CDF\2", b"CDF\5"), ("netCDF of before version 4", BY_ITS_LIBRARY.format("xarray"))),
     b"FEA1": ("a Feather file of version 1", "write it again as version 2: pandas.DataFrame.to_feather"),
     b"SQLite format 3\0": ("an SQLite database", f"read its table, and write {SAVEZ}"),
     POINTER: ("a pointer of Git LFS, not the file", "fetch the file itself: git lfs pull"),

@@ -64,7 +64,10 @@ def choose(there: Sequence[str], labelled: bool, where: AnyPath, place: str = "t
         if role and role.part == "val":
             left_out.append(name)
         elif role and names.setdefault(role, name) != name:
-            refuse_names("two arrays of one kind", where, "one of images and one of labels a part", there, place)
+            kind = "labels" if role.labels else "images"
+            expected = f"one array of {kind}" + (f" of part {role.part}" if role.part else "")
+            found, fix = f"{names[role]} and {name}", "keep one of them, or give the other another name"
+            refuse("two arrays of one kind", where, place, expected, found, fix)
     roles = _wanted(names, labelled)
     if not roles:
         expected = "x_train, y_train" if labelled else "x_test"

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 MAX_FILE: Final = 2**26
 """Bytes of a file: four for each of the most pixels."""
 SAVE: Final = "save it again as PNG"
+PAGED: Final = ("netpbm", "TIFF")
+"""Formats in which several images are pages, or one after another."""
 PLAIN: Final = (b"1", b"2", b"3")
 """What is behind the P of netpbm images that are text."""
 COMMENT: Final = re.compile(rb"#[^\n\r]*")
@@ -114,7 +116,8 @@ def check(image: Image, on_its_side: bool, wanted: Wanted, path: AnyPath, name: 
 
 def refuse_several(path: AnyPath, name: str) -> NoReturn:
     """Raise DataError for several images in a file of the format `name`."""
-    refuse("an animation", path, "the header", "one image", f"{name} of several", "save a single frame")
+    problem, what = ("several images", "image") if name in PAGED else ("an animation", "frame")
+    refuse(problem, path, "the header", "one image", f"{name} of several", f"save a single {what}")
 
 
 def check_size(size: tuple[int, int], on_its_side: bool, wanted: Wanted, path: AnyPath) -> None:

@@ -13,6 +13,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import scipy.io
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +42,13 @@ def database(folder):
     return (folder / "a").read_bytes()
 
 
+def netcdf(folder):
+    with scipy.io.netcdf_file(folder / "a", "w") as file:
+        file.createDimension("image", 3)
+        file.createVariable("label", "i4", ("image",))[:] = [1, 2, 3]
+    return (folder / "a").read_bytes()
+
+
 def record(features):
     """A record of TensorFlow: length, checksum, an Example with one field, checksum."""
     size = len(features)
@@ -58,6 +66,7 @@ KINDS = {
     "pickle": (lambda folder: pickle.dumps([np.zeros(3)], 2), "a Python pickle, which is never opened"),
     "lfs": (lambda folder: POINTER, "a pointer of Git LFS"),
     "tar": (lambda folder: tar(), "a tar archive"),
+    "netcdf 3": (netcdf, "netCDF of before version 4; read it with xarray, and write numpy.savez"),
     "sqlite": (database, "an SQLite database"),
     "short record": (lambda folder: record(bytes(100)), "a TFRecord file"),
     "long record": (lambda folder: record(bytes(900)), "a TFRecord file"),

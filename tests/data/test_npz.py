@@ -91,7 +91,11 @@ def test_more_classes_than_a_byte_counts(form, tmp_path):
         ),
         (
             {"x_train": np.zeros((3, 4, 4), int), "x": np.zeros((3, 4, 4), int), "X": np.zeros(3)},
-            "two arrays of one kind",
+            "two arrays of one kind; expected one array of images, found x and X; keep one of them, or give the other",
+        ),
+        (
+            {f"{kind}_{part}": np.zeros(3, int) for part in ("train", "test", "holdout") for kind in "yx"},
+            "two arrays of one kind; expected one array of labels of part test, found y_test and y_holdout",
         ),
         ({"x_train": np.zeros((3, 4, 4), int), "y_train": np.full(3, 10**6)}, "expected 0 to 999999, found 1000000"),
         ({"x_train": np.zeros((3, 4, 4), int), "y_train": np.full(3, -1)}, r"y_train\[0\]: value out of range"),

@@ -118,7 +118,7 @@ def test_netpbm_of_several_images_is_refused_and_other_bytes_behind_it_are_passe
     more = {"image": one, "line": b"\n", "bytes": b"\n# more P5\n" if text else b"\0\xff", "nothing": b""}[behind]
     path = write(tmp_path / "a.pnm", one + (b"\n" if text else b"") + more)
     if behind == "image":
-        with pytest.raises(DataError, match=r"expected one image, found netpbm of several; save a single frame"):
+        with pytest.raises(DataError, match=r"expected one image, found netpbm of several; save a single image"):
             read(path)
     else:
         assert np.unique(read(path)[0]).tolist() == [0, 255]

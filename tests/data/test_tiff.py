@@ -181,7 +181,7 @@ def test_kinds_of_numbers_that_tifffile_writes(kind, bigtiff, tmp_path):
         tifffile.imwrite(path, GREY.astype(kind), bigtiff=bigtiff, **options)
         assert np.array_equal(read(path), GREY), options
     tifffile.imwrite(path, np.stack([GREY, GREY]).astype(kind), bigtiff=bigtiff, photometric="minisblack")
-    refused(path, "the header: an animation; expected one image, found TIFF of several; save a single frame")
+    refused(path, "the header: several images; expected one image, found TIFF of several; save a single image")
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,9 @@ def test_files_of_another_number_or_size(tmp_path, monkeypatch):
     path, into = tmp_path / "a", io.BytesIO()
     images = [Image.fromarray(GREY)] * 2
     images[0].save(into, "TIFF", save_all=True, append_images=images[1:])
-    refused(write(path, into.getvalue()), "the header: an animation; expected one image, found TIFF of several; save a")
+    refused(
+        write(path, into.getvalue()), "the header: several images; expected one image, found TIFF of several; save a"
+    )
     refused(write(path, made(GREY, 8, _256=40_000)), "image too large; expected at most 16,777,216 pixels")
     refused(write(path, made(GREY, 8, _257=2**31)), "image too large")
     monkeypatch.setattr(pictures, "MAX_FILE", 99)

@@ -63,6 +63,16 @@ def zip_of_pictures(folder):
     return folder / "a.zip"
 
 
+def netcdf(folder):
+    """Labels in the format of netCDF's first versions."""
+    import scipy.io
+
+    with scipy.io.netcdf_file(folder / "a.nc", "w") as file:
+        file.createDimension("image", 3)
+        file.createVariable("label", "i4", ("image",))[:] = [1, 2, 3]
+    return folder / "a.nc"
+
+
 def database(folder):
     """A database."""
     with sqlite3.connect(folder / "a.db") as connection:
@@ -107,6 +117,7 @@ def cases():
         ("a 7z archive", "", file("a.7z", b"7z\xbc\xaf\x27\x1c\0\4"), "a 7z archive"),
         ("a pointer of Git LFS", "", file("train.csv", LFS), "Git LFS"),
         ("an HTML page in place of the file", "", file("train.csv", b"<!DOCTYPE html><html></html>"), "an HTML page"),
+        ("netCDF 3", "scipy", netcdf, "netCDF of before version 4"),
         ("an SQLite database", "", database, "an SQLite database"),
         ("safetensors", "", safetensors, "a safetensors file"),
         ("a PDF file", "", file("a.pdf", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"), "a PDF file"),
