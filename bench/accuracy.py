@@ -49,8 +49,8 @@ class Target(NamedTuple):
 
 TARGETS: Final = {
     "quick": Target(0.98, 1.0),
-    "accurate": Target(0.993, 120.0),
-    "record": Target(0.995, 3600.0),
+    "accurate": Target(0.9937, 120.0),
+    "record": Target(0.9955, 3600.0),
     "committee": Target(0.996, 7200.0),
 }
 
