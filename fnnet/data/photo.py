@@ -42,6 +42,19 @@ def dark_on_paper(x: Array, shape: tuple[int, int]) -> tuple[Array, Array]:
     return on_paper & _is_dark(x, paper) & (paper - least > NOISE), on_paper
 
 
+def pale(x: Array, shape: tuple[int, int]) -> Array:
+    """Return True for each image that is light all over and not of one value, bool (n,): it may have faint dark ink.
+
+    Its edge is on light paper, as `dark_on_paper` has it, and nothing in it differs more than that from it.
+    """
+    if min(shape) < SMALLEST:
+        return np.zeros(len(x), bool)
+    border = edges(x, shape)
+    paper, least, most = medians(border), x.min(axis=1), x.max(axis=1)
+    found: Array = (paper >= GREY) & (np.maximum(paper - least, most - paper) <= NOISE) & (least < most)
+    return found
+
+
 def edges(x: Array, shape: tuple[int, int]) -> Array:
     """Return the pixels of the edge of each image, uint8 (n, 2 (height + width)); the corners are there twice."""
     images = x.reshape(-1, *shape)

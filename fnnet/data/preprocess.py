@@ -17,7 +17,7 @@ from fnnet.data.grey import INKED
 from fnnet.data.mixed_ranges import gap_in
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
-from fnnet.data.photo import NOISE, dark_on_paper, edges, medians
+from fnnet.data.photo import GREY, NOISE, dark_on_paper, edges, means, medians, pale
 from fnnet.data.rare_ink import inverted, is_noted, most_looked_at
 from fnnet.data.strokes import dark_strokes, in_border, strokes
 from fnnet.errors import counted
@@ -260,7 +260,7 @@ def _polarity(wanted: Ink, sample: Array, shape: tuple[int, int], most: int) -> 
     both = _both(dark, flat, scaled, shape)
     mixed = list(_mixed(share, dark, flat, both, scaled, shape))
     if wanted == "auto" and share < MOST and uneven is None:
-        return 0, most, mixed or list(_unsure(share, scaled, shape))
+        return 0, most, mixed or list(_unsure(share, dark, scaled, shape))
     uneven = None if both else uneven  # it is another kind of ink, not the light, that the edges show
     if uneven is not None:
         paper, ink = _light_and_dark(uneven)
@@ -361,8 +361,17 @@ def _mixed(share: float, dark: Array, flat: Array, both: bool, sample: Array, sh
         yield Note("mixed-ink", f"{seen}, the others light ink: a network learns both badly; invert one kind")
 
 
-def _unsure(share: float, sample: Array, shape: tuple[int, int]) -> Iterator[Note]:
-    """Yield a note if the strokes of a few images are dark though their edges do not show it; see `_uneven`."""
-    if share < MOST and FEWEST <= len(sample) < FEW and (dark := dark_strokes(sample, shape)).mean() >= MOST_DARK:
-        seen = f"{int(dark.sum())} of {len(sample)} images look like dark ink on paper in a shadow or within a border"
+def _unsure(share: float, dark: Array, sample: Array, shape: tuple[int, int]) -> Iterator[Note]:
+    """Yield a note if the strokes of a few images are dark though their edges do not show it, see `_uneven`; or if most
+    images may have dark ink, some of it too faint to tell.
+
+    dark   as `dark_on_paper` has it.
+    """
+    if share < MOST and FEWEST <= len(sample) < FEW and (found := dark_strokes(sample, shape)).mean() >= MOST_DARK:
+        seen = f"{int(found.sum())} of {len(sample)} images look like dark ink on paper in a shadow or within a border"
         yield Note("unsure-ink", f"{seen}, and are too few to tell: they are read as light ink; if not, say --ink dark")
+        return
+    found = pale(sample, shape) if means(sample).mean() >= GREY else np.zeros(len(sample), bool)
+    if found.any() and 2 * (found | dark).sum() > len(sample):
+        seen = f"light all over: {int(found.sum())} of {counted(len(sample), 'image')} looked at"
+        yield Note("unsure-ink", f"{seen}; read as light ink; if they have dark ink, and faint, say --ink dark")

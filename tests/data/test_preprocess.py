@@ -89,7 +89,9 @@ def test_grey_ink_on_grey_paper_of_any_two_levels(paper, ink, noise, seed):
     found, notes = measured(grey)
     if ink >= paper:
         assert found == Preprocessing()
-        assert codes(notes) == ["dim-pixels"] * int(grey.max() < 128)
+        faint = ["unsure-ink"] if "unsure-ink" in codes(notes) else []
+        assert codes(notes) == ["dim-pixels"] * int(grey.max() < 128) + faint
+        assert not faint or ink - paper <= 32 + 5 * noise
     elif paper - ink > 64:
         assert codes(notes) == ["dark-ink"]
         assert abs(found.paper - paper) <= max(4, 255 - paper)

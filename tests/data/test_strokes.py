@@ -246,3 +246,20 @@ def test_of_mnist_none_is_inverted_and_all_are_once_they_are():
     for number in range(0, 1000, 10):
         one[:10] = 255 - x[number : number + 10]
         assert inverted(one, (28, 28), np.arange(100)) == 10
+
+
+@settings(max_examples=40)
+@given(st.sampled_from([0.55, 0.8, 1.0]), st.integers(4, 24), st.sampled_from([255, 200, 120]), st.integers(0, 2**31))
+def test_faint_dark_ink_is_read_as_dark_or_noted(part, contrast, paper, seed):
+    """Where most images have it; and neither where the ink is light and the paper dark, however faint."""
+    rng = np.random.default_rng(seed)
+    faint = rng.permutation(200) < round(200 * part)
+    deep = np.where(faint, contrast, paper)[:, None] * (DIGITS.reshape(200, -1) / 255)
+    noise = rng.normal(0, 1.5, deep.shape)
+    page = (paper - deep + noise).clip(0, 255).round().astype(np.uint8)
+    found, notes = measure(Reading(), page, (28, 28))
+    assert inked(notes) == (["dark-ink"] if found.ink < found.paper else ["unsure-ink"])
+    assert found.ink < found.paper or "light all over: " in "".join(notes)
+    assert inked(measure(Reading(ink="light"), page, (28, 28))[1]) == []
+    dark = (deep + noise).clip(0, 255).round().astype(np.uint8)
+    assert inked(measure(Reading(), dark, (28, 28))[1]) == []
