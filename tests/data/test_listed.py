@@ -334,7 +334,7 @@ def test_a_name_in_a_column_of_numbers_may_be_a_mistake(texts, tmp_path):
 
 
 def test_labels_that_are_one_number_are_noted(tmp_path):
-    labelled(tmp_path, "01", "1", "1.0", "2")
+    labelled(tmp_path, "01", "1", "1.0", "2", "1.00")  # three of them are shown
     found, codes = load(tmp_path)
     assert found.classes == ("1", "2")
     assert codes == ["labels-in-table", "same-label"]
