@@ -34,12 +34,11 @@ def dark_on_paper(x: Array, shape: tuple[int, int]) -> tuple[Array, Array]:
     """
     if min(shape) < SMALLEST:
         return np.zeros(len(x), bool), np.zeros(len(x), bool)
-    border = edges(x, shape)
-    paper, least, most = medians(border), x.min(axis=1), x.max(axis=1)
+    border, paper, below, above = _paper(x, shape)
     near = np.ceil(paper - NOISE).clip(0), np.floor(paper + NOISE).clip(None, 255)
     flat = 2 * outside(border, *near) <= border.shape[1]
-    on_paper: Array = flat & (np.maximum(paper - least, most - paper) > NOISE)
-    return on_paper & _is_dark(x, paper) & (paper - least > NOISE), on_paper
+    on_paper: Array = flat & (np.maximum(below, above) > NOISE)
+    return on_paper & _is_dark(x, paper) & (below > NOISE), on_paper
 
 
 def pale(x: Array, shape: tuple[int, int]) -> Array:
@@ -49,10 +48,16 @@ def pale(x: Array, shape: tuple[int, int]) -> Array:
     """
     if min(shape) < SMALLEST:
         return np.zeros(len(x), bool)
-    border = edges(x, shape)
-    paper, least, most = medians(border), x.min(axis=1), x.max(axis=1)
-    found: Array = (paper >= GREY) & (np.maximum(paper - least, most - paper) <= NOISE) & (least < most)
+    _, paper, below, above = _paper(x, shape)
+    found: Array = (paper >= GREY) & (np.maximum(below, above) <= NOISE) & (below + above > 0)
     return found
+
+
+def _paper(x: Array, shape: tuple[int, int]) -> tuple[Array, Array, Array, Array]:
+    """Return the edge of each image, its median, and how far the darkest and the lightest pixel are from that."""
+    border = edges(x, shape)
+    paper = medians(border)
+    return border, paper, paper - x.min(axis=1), x.max(axis=1) - paper
 
 
 def edges(x: Array, shape: tuple[int, int]) -> Array:

@@ -8,7 +8,6 @@ the best weights so far go on. A run resumed with more patience ends as one that
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, Final
@@ -80,8 +79,7 @@ def _cycles(plan: Plan, wanted: int, training: Training) -> tuple[int, ...]:
     least, problem = begun, "fewer `epochs` than the run has made"
     ends: list[int] = []
     if plan.follows_length:
-        bounds = (0, *plan.cycles, plan.epochs)
-        ends = [end for start, end in itertools.pairwise(bounds) if start < begun]
+        ends = [end for begin, end in plan.spans if begin < begun]
         if ends and ends[-1] > least:
             least, problem = ends[-1], f"fewer `epochs` than the {_following(plan)} was begun for"
     if wanted < least:

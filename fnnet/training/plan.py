@@ -79,6 +79,11 @@ class Plan(NamedTuple):
         return follows_length(self.schedule) or bool(self.deformation and self.deformation.fade)
 
     @property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """The epochs after which each cycle begins and ends: from 0 to all of them, without `cycles`."""
+        return tuple(itertools.pairwise((0, *self.cycles, self.epochs)))
+
+    @property
     def kernel_parts(self) -> tuple[str, ...]:
         """The parts of the compiled kernels that this training uses: see `fnnet.load_kernels`."""
         if not self.is_stepwise:
@@ -109,18 +114,19 @@ def make_optimizer(plan: Plan) -> Optimizer:
 
 def schedule_of(plan: Plan, steps_per_epoch: int) -> Schedule:
     """Make the schedule of a plan: the learning rate by step."""
-    cycles = plan.cycles if follows_length(plan.schedule) else ()  # else they are those of the deformation
+    cycles = _for_schedule(plan).cycles
     return make_schedule(plan.schedule, plan.learning_rate, plan.epochs, steps_per_epoch, cycles)
 
 
+def _for_schedule(plan: Plan) -> Plan:
+    """Return a plan without the cycles that are those of its deformation alone."""
+    return plan if follows_length(plan.schedule) else plan._replace(cycles=())
+
+
 def deformation_in(plan: Plan, epoch: int) -> deform.Deformation | None:
-    """Return the deformation of the images in epoch `epoch`, counted from 1."""
-    if plan.deformation is None:
-        return None
-    for begin, end in itertools.pairwise((0, *plan.cycles, plan.epochs)):
-        if epoch <= end:
-            return deform.faded(plan.deformation, epoch - begin, end - begin)
-    raise UsageError("epoch after the last", expected=f"at most {plan.epochs}", found=epoch)
+    """Return the deformation of the images in epoch `epoch`, counted from 1; None if there is none."""
+    begin, end = max(span for span in plan.spans if span[0] < epoch)
+    return plan.deformation and deform.faded(plan.deformation, epoch - begin, end - begin)
 
 
 def check_plan(plan: Plan, *, has_dev: bool = True, hidden: int | None = None) -> None:
@@ -289,7 +295,7 @@ def note_of_schedule(plan: Plan) -> Note | None:
     """Return the note that a plan ends before its schedule leaves the warm-up, or None."""
     name, options = parse_schedule(plan.schedule)
     warm = 0.0 if name == "onecycle" else options.get("warmup", 0.0)
-    longest = max(end - begin for begin, end in itertools.pairwise((0, *plan.cycles, plan.epochs)))
+    longest = max(end - begin for begin, end in _for_schedule(plan).spans)
     if not 0 < longest <= warm:
         return None
     rate = plan.learning_rate * longest / warm

@@ -372,6 +372,16 @@ def test_the_warm_up_of_a_run_that_goes_on_is_that_of_its_cycles(dataset, tmp_pa
         assert ("warm-up" in [getattr(each, "code", "") for each in notices]) == noted
 
 
+def test_the_warm_up_of_a_schedule_does_not_begin_again_with_the_deformation(dataset, tmp_path):
+    for epochs, noted in ((2, True), (5, False)):
+        settings, notices = {"schedule": "constant:warmup=4", "epochs": epochs, "deformation": {"fade": 0.5}}, []
+        job = prepare(dataset, "classic", settings)
+        _, reports = train(job, run_dir=tmp_path / "run", resume=epochs > 2, notify=notices.append)
+        assert ("warm-up" in [getattr(each, "code", "") for each in notices]) == noted
+    rates = [report.learning_rate for report in reports]
+    assert rates[-2:] == [0.05, 0.05]
+
+
 def rows_of(examples, name="label", first=0):
     head = ",".join([name, *(f"pixel{k}" for k in range(examples.x.shape[1]))])
     return head, np.column_stack([examples.labels + first, examples.x])
