@@ -1,8 +1,10 @@
 """The time and memory of reading data, beside another checkout and libraries: `python -m bench.reading CHECKOUT`.
 
 Every measurement is a process of its own, which has read a small file of the kind, and so imported what it reads with,
-and all take turns: the first pass over them brings the files into memory and is not counted. A ratio is the median of
-those of the passes; of the time of processors the least is printed.
+and all take turns: the first pass over them brings the files into memory and is not counted. Every other pass goes
+backwards: a virtual machine may give free memory back to its host, and who is first after a pause gets it anew, and
+leaves it warm for the next. A ratio is the median over neighbouring passes, of either order; of the time of processors
+the least is printed.
 
 FNNET_DATA=... python -m bench.reading ../before                   MNIST as CSV, IDX, NPZ and 60,000 PNGs (minutes)
 FNNET_DATA=... python -m bench.reading ../before --only CSV        the rows whose names contain this
@@ -11,11 +13,14 @@ FNNET_DATA=... python -m bench.reading ../before --only CSV        the rows whos
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from math import sqrt
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -95,9 +100,14 @@ def measure(texts: dict[str, str], checkout: Path, path: Path, few: Path) -> lis
     return found
 
 
+def ratio(passes: Sequence[float]) -> float:
+    """Return the median of the geometric means of neighbouring passes, which have taken turns in either order."""
+    return median(sqrt(one * other) for one, other in itertools.pairwise(passes))
+
+
 @click.command()
 @click.argument("checkout", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--pairs", default=7, show_default=True, type=click.IntRange(min=1), help="Passes that are counted.")
+@click.option("--pairs", default=7, show_default=True, type=click.IntRange(min=2), help="Passes that are counted.")
 @click.option("--only", default="", help="Only rows whose names contain this.")
 def main(checkout: Path, pairs: int, only: str) -> None:
     """Measure here, in the folder CHECKOUT, and in pandas and Polars if they are installed."""
@@ -109,12 +119,16 @@ def main(checkout: Path, pairs: int, only: str) -> None:
         for title, (path, few) in written(load(), Path(name), only).items():
             ways = {"this": (OWN, ROOT), "other": (OWN, checkout.resolve())}
             ways |= {frame: (FRAMES[frame], ROOT) for frame in frames if path.suffix == ".csv"}
-            passes = [{way: measure(*how, path, few) for way, how in ways.items()} for _ in range(pairs + 1)][1:]
+            passes = []
+            for number in range(pairs + 1):
+                turns = [*ways.items()][:: 1 if number % 2 else -1]
+                passes.append({way: measure(*how, path, few) for way, how in turns})
+            del passes[0]
             assert len({found[2] for each in passes for found in each.values()}) == 1, "read differently"
             seconds = {way: median(each[way][0] for each in passes) for way in ways}
             work = {way: min(each[way][3] for each in passes) for way in ways}
             mib = {way: median(each[way][1] for each in passes) for way in ways}
-            ratios = {way: median(each["this"][0] / each[way][0] for each in passes) for way in ways}
+            ratios = {way: ratio([each["this"][0] / each[way][0] for each in passes]) for way in ways}
             line = f"{title:24}{time_text(seconds['this']):>9}{time_text(seconds['other']):>9}{ratios['other']:>7.2f}"
             line += f"{time_text(work['this']):>9}{time_text(work['other']):>9}"
             line += f"{mib['this']:>6.0f}{mib['other']:>6.0f} "
