@@ -175,33 +175,33 @@ def measure(
     as_taken = sample if (paper, ink, blank) == (0, 255, 0) else np.take(table(found), sample)
     faint, blanks = faint_of(as_taken, shape, len(x))
     empty = any(note.code == "blank" for note in notes)
-    more += [] if any(note.code == "mixed-ink" for note in more) else _rare(found, x, shape)
-    more += _of_several_ranges(x, FAINT if blanks else 0)
+    looked_at = spread(x, most_looked_at(x.shape[1]))
+    more += [] if any(note.code == "mixed-ink" for note in more) else _rare(found, looked_at, shape)
+    more += _of_several_ranges(looked_at, FAINT if blanks else 0)
     return found._replace(faint=faint, resize=reading.size is not None), [*notes, *more, *([] if empty else blanks)]
 
 
 def _of_several_ranges(x: Array, least: int) -> Iterator[Note]:
     """Yield a note if a part of the images of a set looks as if its pixels were of a smaller range than the others.
 
+    x       those that are looked at.
     least   as in `gap_in`.
     """
-    rows = spread(np.arange(len(x)), most_looked_at(x.shape[1]))
-    if (gap := gap_in(x[rows].max(axis=1), least)) is not None:
+    if (gap := gap_in(x.max(axis=1), least)) is not None:
         count, below, most = gap
-        seen = f"{count:,} of {counted(len(rows), 'image')} looked at reach only {below}, the others up to {most}"
+        seen = f"{count:,} of {counted(len(x), 'image')} looked at reach only {below}, the others up to {most}"
         fix = "if these are stored in several ranges, a network learns them badly: scale them alike"
         yield Note("mixed-ranges", f"the largest pixels of {seen}; {fix}")
 
 
 def _rare(found: Preprocessing, x: Array, shape: tuple[int, int]) -> Iterator[Note]:
-    """Yield a note if a few images of a set, which is read as `found`, are inverted for sure."""
-    rows = spread(np.arange(len(x)), most_looked_at(x.shape[1]))
+    """Yield a note if a few images of a set, which is read as `found`, are inverted for sure; x are looked at."""
     as_it_is = (found.paper, found.ink, found.blank) == (0, 255, 0)
-    count = inverted(x, shape, rows, None if as_it_is else table(found))
-    if is_noted(count, len(rows)):
+    count = inverted(x, shape, None if as_it_is else table(found))
+    if is_noted(count, len(x)):
         one, others = ("dark ink on light paper", "light ink")
         one, others = (one, others) if found.ink > found.paper else ("light ink on black", "dark ink")
-        seen = f"{count} of {counted(len(rows), 'image')} looked at {'has' if count == 1 else 'have'} {one}"
+        seen = f"{count} of {counted(len(x), 'image')} looked at {'has' if count == 1 else 'have'} {one}"
         yield Note("mixed-ink", f"{seen}, the others {others}: a network learns the few badly; invert them")
 
 
