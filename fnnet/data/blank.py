@@ -24,7 +24,9 @@ SOME: Final = 0.02
 """With a larger part of a training set blank than this, and more than FEW images, a network knows what they are."""
 FEW: Final = 2
 USUAL: Final = 100
-"""Images whose contrast shows what is usual: 0.4 ms, and all the others are judged in half of that."""
+"""Images whose contrast shows what is usual: 0.4 ms, and all the others are judged in less."""
+PALE: Final = 64
+"""Paper is at most as light where ink and paper are told apart at once."""
 MOST_PIXELS: Final = 300 * 1024
 """Pixels of a data set that are looked at: it takes 3 ms."""
 
@@ -39,12 +41,24 @@ def is_blank(x: Array, shape: tuple[int, int], faint: int) -> Array:
     blank = np.zeros(len(x), bool)
     if faint < 0 or min(shape) < SMALLEST or not len(x):
         return blank
-    # The mean of a blank image is near its median: most images are settled by it, in a tenth of the time.
-    mean, reach = means(x), 2 * faint + 255 * SPECKS / x.shape[1] + 1
+    rows = np.flatnonzero(~_shows_ink(x, faint))
+    # The mean of a blank image is near its median: many of the others are settled by it, in a tenth of the time.
+    some = x[rows]
+    mean, reach = means(some), 2 * faint + 255 * SPECKS / x.shape[1] + 1
     low, high = (mean - reach).clip(0, 255), (mean + reach).clip(0, 255)
-    rows = np.flatnonzero(outside(x, low, high) <= SPECKS)
+    rows = rows[outside(some, low, high) <= SPECKS]
     blank[rows] = contrast(x[rows]) <= faint
     return blank
+
+
+def _shows_ink(x: Array, faint: int) -> Array:
+    """Return True for each image that has ink and paper in its middle, bool (n,): more pixels of either than may be
+    specks, too far apart for any median. A part of a millisecond for 300 images of 28x28 pixels, and few are left.
+    """
+    middle = x[:, x.shape[1] * 3 // 8 : x.shape[1] * 5 // 8]
+    paper, ink = (middle <= PALE).sum(axis=1), (middle > PALE + 2 * faint).sum(axis=1)
+    found: Array = (paper > SPECKS) & (ink > SPECKS)
+    return found
 
 
 def contrast(x: Array) -> Array:

@@ -63,7 +63,14 @@ def _paper(x: Array, shape: tuple[int, int]) -> tuple[Array, Array, Array, Array
 def edges(x: Array, shape: tuple[int, int]) -> Array:
     """Return the pixels of the edge of each image, uint8 (n, 2 (height + width)); the corners are there twice."""
     images = x.reshape(-1, *shape)
-    return np.concatenate([images[:, [0, -1]].reshape(len(x), -1), images[:, :, [0, -1]].reshape(len(x), -1)], 1)
+    return np.concatenate([images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]], 1)
+
+
+def black_edges(x: Array, shape: tuple[int, int]) -> int:
+    """Return how many images have an edge that is black for the most part, with noise: none of them is dark ink on
+    light paper, and this is known in a quarter of the time."""
+    border = edges(x, shape)
+    return int((2 * (border < GREY).sum(axis=1, dtype=np.uint32) > border.shape[1]).sum())
 
 
 def medians(x: Array) -> Array:
@@ -89,5 +96,7 @@ def outside(x: Array, low: Array, high: Array) -> Array:
 
 
 def _is_dark(x: Array, edge: Array) -> Array:
-    dark: Array = (edge >= GREY) & (edge >= means(x))
+    dark: Array = edge >= GREY
+    rows = np.flatnonzero(dark)
+    dark[rows] = edge[rows] >= means(x[rows])
     return dark

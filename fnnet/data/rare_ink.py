@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+
 from fnnet.core.params import Array
 from fnnet.data.photo import GREY, NOISE, SMALLEST, edges, means
 
 LOOKED_AT: Final = 2000
-"""Images that are looked at: 1 ms where they are of 28x28 pixels, most of it for the memory that they lie in."""
+"""Images that are looked at: 0.2 ms where they are of 28x28 pixels and no corner is white."""
 MOST_PIXELS: Final = 2**26
 """Pixels of the images that are looked at: of large ones fewer are."""
 FEWEST: Final = 100
@@ -25,21 +27,26 @@ EDGE: Final = 0.75
 """The part of an edge that is white, at least: ink, or a garment, may reach it."""
 
 
-def inverted(x: Array, shape: tuple[int, int], table: Array | None = None) -> int:
+def inverted(x: Array, shape: tuple[int, int], rows: Array, table: Array | None = None) -> int:
     """Return how many images of a set are sure to be dark ink on white, among light ink on black.
 
     Their corners are white and so is the edge for the most part, their mean is light, and there is ink. Photos, noise
     and shapes that fill the image have no such edge, or lie in a set whose edges are not black.
-    x       the images that are looked at, uint8 (n, height x width).
+    x       the images, uint8 (n, height x width).
+    rows    of those that are looked at.
     table   the byte that each byte of x stands for; None if x is as a network takes it.
     """
-    if min(shape) < SMALLEST or not len(x):
+    if min(shape) < SMALLEST or not len(rows):
         return 0
     as_taken = (lambda some: some) if table is None else table.__getitem__
-    corners = as_taken(x.reshape(-1, *shape)[:, :: shape[0] - 1, :: shape[1] - 1].reshape(-1, 4))
-    found = (corners >= 255 - NOISE).all(axis=1)
+    pixels, width = x.shape[1], shape[1]
+    found = np.ones(len(rows), bool)
+    for corner in 0, width - 1, pixels - width, pixels - 1:  # the first one settles MNIST
+        left = np.flatnonzero(found)
+        found[left] = as_taken(x[rows[left], corner]) >= 255 - NOISE
     if not found.any():
         return 0
+    x = x[rows]
     edge = as_taken(edges(x, shape))
     found &= (edge >= 255 - NOISE).sum(axis=1) >= EDGE * edge.shape[1]
     if (2 * (edge <= NOISE).sum(axis=1) > edge.shape[1]).mean() < USUAL:

@@ -44,10 +44,10 @@ def few_of_other_ink(x: Array, shape: tuple[int, int], part: str, *, beside: boo
 
     beside   True if the part is one of a data set for training; False if a model has been trained.
     """
-    looked_at = spread(x, most_looked_at(x.shape[1]))
-    count = inverted(looked_at, shape)
-    if is_noted(count, len(looked_at)):
-        seen = f"{count} of {counted(len(looked_at), f'{part} image')} looked at {'shows' if count == 1 else 'show'}"
+    rows = spread(np.arange(len(x)), most_looked_at(x.shape[1]))
+    count = inverted(x, shape, rows)
+    if is_noted(count, len(rows)):
+        seen = f"{count} of {counted(len(rows), f'{part} image')} looked at {'shows' if count == 1 else 'show'}"
         yield Note("other-ink", f"{seen} {_of_the_other(beside)}: invert them")
 
 

@@ -232,19 +232,20 @@ def test_no_image_of_a_set_of_one_ink_is_taken_for_inverted():
     photos = np.add.outer(rng.integers(0, 128, 200), np.add.outer(np.arange(28), np.arange(28)) * 2) + 20
     half = np.where(np.arange(200)[:, None, None] % 2, DIGITS, 255 - DIGITS)
     for x in (clothes, full, framed, sides, photos, rng.integers(0, 256, (200, 28, 28)), half, DIGITS):
-        assert inverted(x.astype(np.uint8).reshape(200, -1), (28, 28)) == 0
-    assert inverted(np.array([[255] * 4 + [0] * 2 + [255] * 3] + [[0] * 9] * 9, np.uint8), (3, 3)) == 0
+        assert inverted(x.astype(np.uint8).reshape(200, -1), (28, 28), np.arange(200)) == 0
+    assert inverted(np.array([[255] * 4 + [0] * 2 + [255] * 3] + [[0] * 9] * 9, np.uint8), (3, 3), np.arange(10)) == 0
     assert (most_looked_at(784), most_looked_at(2**24)) == (2000, 100)
 
 
 def test_of_mnist_none_is_inverted_and_all_are_once_they_are():
     """The rate that the criterion's comment says, on the digits that are bundled."""
     x = load_digits()[0]
-    assert inverted(x, (28, 28)) == 0
+    assert inverted(x, (28, 28), np.arange(len(x))) == 0
     one = x[:100].copy()
     for number in range(0, 1000, 10):
         one[:10] = 255 - x[number : number + 10]
-        assert inverted(one, (28, 28)) == 10
+        assert inverted(one, (28, 28), np.arange(100)) == 10
+        assert inverted(one, (28, 28), np.arange(5, 100)) == 5
 
 
 @settings(max_examples=40)
