@@ -5,7 +5,7 @@ runs `quick` too, and `import torch` is timed as a process; the three take turns
 
 python -m bench.accuracy                     classic, quick, accurate, five seeds each (six minutes)
 python -m bench.accuracy --recipe record     the record, one seed (45 minutes); other rows are kept
-python -m bench.accuracy --recipe committee --run-dir runs    one seed (40 minutes); stopped, the same command goes on
+python -m bench.accuracy --recipe committee --run-dir runs    one seed (2 hours); stopped, the same command goes on
 python -m bench.accuracy --check             check that every target is reached and that docs/recipes.md has the table
 """
 
