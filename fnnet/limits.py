@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -41,6 +42,8 @@ THREAD_LIMITS: Final = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 SPACE, RESIDENT, DATA = 0, 1, 5
 """Fields of /proc/self/statm, in pages: the whole address space, resident memory, data and stack."""
+LAUNCHED: Final = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS", "MV2_COMM_WORLD_SIZE")
+"""Variables in which launchers of MPI tell a process how many it was started with."""
 
 
 def whole_number(text: str) -> int | None:
@@ -68,6 +71,17 @@ def available_threads() -> int:
     wanted = [os.environ.get(name, "").split(",")[0].strip() for name in THREAD_LIMITS]
     limits = [int(number) for number in wanted if number.isascii() and number.isdecimal() and int(number)]
     return max(1, min([processors, int(_quota(processors)), *limits]))
+
+
+def launched() -> int:
+    """Return with how many processes a launcher of MPI started this one; 1 if none did.
+
+    It imports no MPI: a process that was started by hand never loads it.
+    """
+    if "mpi4py.MPI" in sys.modules:
+        return int(sys.modules["mpi4py.MPI"].COMM_WORLD.Get_size())
+    told = [os.environ.get(name, "") for name in LAUNCHED]
+    return max([1, *(int(size) for size in told if size.isascii() and size.isdecimal())])
 
 
 def available_bytes() -> tuple[int, str] | None:

@@ -10,6 +10,8 @@ from typing import NoReturn
 
 from fnnet.cli import signals, streams
 from fnnet.cli.signals import STOPPED, Stopped
+from fnnet.errors import FnnetError
+from fnnet.limits import launched
 
 
 def launch() -> NoReturn:
@@ -18,11 +20,28 @@ def launch() -> NoReturn:
     signals.install()
     codes: list[int] = []
     end_at_once(codes)
-    word, code = _run(sys.argv[1:], ahead=True)
+    word, code = _run(sys.argv[1:], ahead=True) if launched() == 1 else _run_with_ranks()
     signals.settle(code)
     _tell(word)
     codes.append(code)
     sys.exit(code)
+
+
+def _run_with_ranks() -> tuple[str, int]:
+    """Do as `_run` in the first of the processes that `mpiexec` started; in the others, what it orders."""
+    from fnnet.cli import ranks
+    from fnnet.cli.program import failed
+
+    try:
+        here = ranks.started()
+    except FnnetError as error:
+        streams.print_error(str(error))
+        return "", error.exit_code
+    if here.rank:
+        ended, together = ranks.follow(here)
+        return "", ranks.end(ended, 0, together)
+    word, code = _run(sys.argv[1:], ahead=True)
+    return word, ranks.end(failed[0] if failed else None, code, ranks.give(None))
 
 
 def end_at_once(codes: list[int]) -> None:

@@ -120,7 +120,12 @@ def run(arguments: Iterable[str | os.PathLike[str]]) -> int:
             import traceback
 
             traceback.print_exc(file=err())
-        return _fail(_explain(error), getattr(error, "exit_code", 1))
+        failed[:] = [error]
+        return _fail(explain(error), getattr(error, "exit_code", 1))
+
+
+failed: Final[list[Exception]] = []
+"""The error that ended the command."""
 
 
 def _texts(arguments: Any) -> list[str]:
@@ -173,7 +178,8 @@ def _is_out_of_memory(error: Exception) -> bool:
     )
 
 
-def _explain(error: Exception) -> str:
+def explain(error: Exception) -> str:
+    """Return an error on one line."""
     if isinstance(error, FnnetError):
         return str(error)
     if _is_out_of_memory(error):

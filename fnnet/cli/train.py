@@ -38,6 +38,7 @@ from fnnet.cli.options import (
     seed_option,
     settings_of,
 )
+from fnnet.cli.ranks import Order, give, load_alike, ranks, threads_for
 from fnnet.cli.seeds import model_files, seeds_of, seeds_options
 from fnnet.cli.streams import echo
 from fnnet.errors import FnnetError, UsageError, counted
@@ -119,9 +120,9 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     line = describe(dataset, images)
     if not quiet:
         echo(line, err=as_json)
-    kernels, seconds["compile_seconds"] = load_kernels(
-        options["jit"], options["threads"], notify, job.plan.kernel_parts
-    )
+    if ranks().size > 1:
+        _order(job, options)
+    kernels, seconds["compile_seconds"] = _load_kernels(job, options, notify)
     if seeds:
         document, show, error = _train_many(job, make, images, kernels, seeds, options, seconds, quiet)
     else:
@@ -211,6 +212,35 @@ def _train_committee(
     save_model(options["out"], found.model)
     document = _document(job, images, kernels, used, job.seed, None, seconds)
     return document | committee.figures(found, options["out"]), committee.print_results, None
+
+
+def _load_kernels(job: Job, options: dict[str, Any], notify: Callable[[str], None]) -> tuple[Kernels, float]:
+    here, seconds = ranks(), 0.0
+    threads = threads_for(here, options["threads"]) if options["jit"] else options["threads"]
+
+    def load() -> Kernels:
+        nonlocal seconds
+        kernels, seconds = load_kernels(options["jit"], threads, notify, job.plan.kernel_parts)
+        return kernels
+
+    return load_alike(here, load), seconds
+
+
+def _order(job: Job, options: dict[str, Any]) -> None:
+    """Have the other ranks train with this one."""
+    if options["seeds"] or options["init_seeds"]:
+        expected, found = "one network, whose batches they share", "many networks"
+        fix = "leave out mpiexec, or start a process for each seed"
+        raise UsageError("several ranks", where="mpiexec", expected=expected, found=found, fix=fix)
+    from fnnet.training.plan import check_ranks
+
+    with naming_options():
+        check_ranks(job.plan, ranks())
+    threads_for(ranks(), options["threads"])
+    order = Order(job, options["jit"], options["threads"], options["run_dir"], options["resume"])
+    if not give(order):
+        found = f"less than {ranks().size}"
+        raise FnnetError("ranks did not start", where="mpiexec", expected=f"{ranks().size} ranks", found=found)
 
 
 def _check_run_dir(options: dict[str, Any]) -> None:

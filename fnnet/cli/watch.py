@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fnnet.cli.bars import progress_bar
 from fnnet.cli.mismatch import naming_options
+from fnnet.cli.ranks import ranks
 from fnnet.cli.signals import Interrupts
 from fnnet.core.state import Progress
 from fnnet.errors import FnnetError
@@ -82,5 +83,6 @@ def train_watched(
             # An iteration of L-BFGS may take seconds and is not kept: a signal need not wait for its end.
             during=watch.interrupts if job.plan.is_stepwise else nullcontext(),
             notify=notify,
+            ranks=ranks(),
         )
     return found, watch.threads

@@ -2,16 +2,24 @@
 
 The sum of floats depends on its order. With S shards the order depends on S alone, not on how many threads or machines
 share the work: each shard is summed row by row, and then pairs of shards, pairs of pairs, and so on.
+
+Ranks are processes that share the shards of every batch, each some that follow one another. A rank sums what the tree
+has of its own shards; what is left, the largest subtrees of all ranks, makes the same tree whatever their number is.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from math import inf
+from typing import Any, Final, NoReturn, TypeVar
 
 import numpy as np
 
-from fnnet.core.params import Array, Params, each
+from fnnet.core.flat import flatten, unflatten
+from fnnet.core.params import Array, Params, each, layer_sizes
+
+T = TypeVar("T")
 
 
 def cuts(n: int, shards: int) -> list[tuple[int, int]]:
@@ -31,11 +39,36 @@ def tree_sum(parts: Sequence[Params]) -> Params:
     >>> tree_sum(parts).layers[0].W.item()
     6.0
     """
-    level = list(parts)
-    while len(level) > 1:
-        pairs = [each(np.add, *level[at : at + 2]) for at in range(0, len(level) - 1, 2)]
-        level = [*pairs, *level[len(level) - len(level) % 2 :]]
-    return level[0]
+    found = list(parts)
+    for left, right in additions(dict(leaves(0, len(parts))), len(parts)):
+        found[left] = each(np.add, found[left], found[right])
+    return found[0]
+
+
+def leaves(first: int, last: int) -> Iterator[tuple[int, int]]:
+    """Yield the leaves of the tree from `first` to `last` as `additions` takes subtrees: where each begins and ends."""
+    return ((leaf, leaf + 1) for leaf in range(first, last))
+
+
+def additions(subtrees: MutableMapping[int, int], shards: int) -> Iterator[tuple[int, int]]:
+    """Yield what the tree over `shards` leaves adds to what, as far as subtrees go: (left, right), left taking the sum.
+
+    subtrees   where each begins -> where it ends; as one is added to another it is taken out, and the largest are left.
+
+    >>> some = dict(leaves(0, 3))
+    >>> [*additions(some, 8)], some
+    ([(0, 1)], {0: 2, 2: 3})
+    >>> [*additions({**some, 3: 4, 4: 8}, 8)]
+    [(2, 3), (0, 2), (0, 4)]
+    """
+    apart = 1
+    while apart < shards:
+        for left in range(0, shards - apart, 2 * apart):
+            right, end = left + apart, min(left + 2 * apart, shards)
+            if subtrees.get(left) == right and subtrees.get(right) == end:
+                subtrees[left] = subtrees.pop(right)
+                yield left, right
+        apart *= 2
 
 
 def share_of(weights: Array | None, n: int, first: int, last: int) -> float:
@@ -44,3 +77,88 @@ def share_of(weights: Array | None, n: int, first: int, last: int) -> float:
         return (last - first) / n
     total = float(weights.sum(dtype=np.float64))
     return float(weights[first:last].sum(dtype=np.float64)) / total if total > 0 else 0.0
+
+
+def rows_of(n: int, batch: int, shards: int, own: tuple[int, int]) -> Array:
+    """Return the numbers of the rows of a rank's `own` shards (first, behind the last), of n rows in batches.
+
+    >>> rows_of(9, 6, 3, (1, 3)).tolist()
+    [2, 3, 4, 5, 7, 8]
+    """
+    firsts = range(0, n, batch)
+    counts = [min(batch, n - first) for first in firsts]
+    each = zip(firsts, counts, strict=True)
+    return np.concatenate(
+        [np.arange(first + count * own[0] // shards, first + count * own[1] // shards) for first, count in each]
+    )
+
+
+class Ranks:
+    """The processes that share the shards of each batch; of this class itself, one alone.
+
+    rank, size   the number of this one, counted from 0, and how many there are.
+    neighbours   how many of them there are on this machine.
+    note         what a user should know of them; "" for nothing.
+    """
+
+    rank: int = 0
+    size: int = 1
+    neighbours: int = 1
+    note: str = ""
+
+    def own(self, shards: int) -> tuple[int, int]:
+        """Return the first of this rank's shards, and the one behind its last."""
+        return cuts(shards, self.size)[self.rank]
+
+    def rows(self, n: int, batch: int, shards: int) -> list[Array]:
+        """Return the rows of each rank, as `rows_of` does."""
+        return [rows_of(n, batch, shards, own) for own in cuts(shards, self.size)]
+
+    def total(self, parts: Sequence[Array], shards: int) -> Array:
+        """Return the sum, in the tree, of the vectors of all ranks; what is in `parts` may be written over.
+
+        parts   of this rank's shards, summed already as far as the tree goes: of those that `additions` leaves.
+        """
+        return parts[0]
+
+    def vectors(self, length: int, dtype: Any, shards: int) -> Array | None:
+        """Return memory for the vectors of this rank's shards, from which `total` adds up sooner; None for any.
+
+        All ranks call it, and write over what was returned before no more.
+        """
+        return None
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return the values of all ranks in their order."""
+        return [value]
+
+    def meet(self, seconds: float = inf) -> bool:
+        """Return True once all ranks are here, or False after as many seconds."""
+        return True
+
+    def abort(self, code: int) -> NoReturn:
+        """End all ranks at once with this exit code."""
+        raise SystemExit(code)
+
+    def leave(self) -> None:
+        """Take leave of the other ranks, which are together: none of these functions may be called any more."""
+
+    def in_turn(self, make: Callable[[], T]) -> T:
+        """Return what `make` returns, which of each machine's ranks one calls before the others."""
+        return make()
+
+    def of_first(self, make: Callable[[], T]) -> T:
+        """Return, or raise, in every rank what `make` does in the first, which alone calls it."""
+        return make()
+
+
+ALONE: Final = Ranks()
+
+
+def total(parts: Sequence[Params], shards: int, ranks: Ranks) -> Params:
+    """Return the sum of the trees of parameters of all shards, as `tree_sum` does; `parts` are those of this rank."""
+    first, last = ranks.own(shards)
+    subtrees, found = dict(leaves(first, last)), dict(enumerate(map(flatten, parts), first))
+    for left, right in additions(subtrees, shards):
+        found[left] = found[left] + found[right]
+    return unflatten(ranks.total([found[number] for number in subtrees], shards), layer_sizes(parts[0]))

@@ -54,6 +54,7 @@ _MOVED = {
     "average": REALS,
     "norms": FLOAT64S,
 }
+_SHARDS = {"shards": INTEGER, "own_shard": INTEGER, "own_stop": INTEGER}
 _ROWS = {"first": INTEGER, "last": INTEGER, "inputs": INTEGER}
 
 _TRAIN: Final = {
@@ -79,7 +80,7 @@ _TRAIN: Final = {
             "shares": REALS,
             "ids": INT64S,
             "batch": INTEGER,
-            "shards": INTEGER,
+            **_SHARDS,
             "chunk_rows": INTEGER,
             "steps": INTEGER,
             "begin": INTEGER,
@@ -296,6 +297,7 @@ _BACKWARD: Final = {
     ),
 }
 _CLIP: Final = {
+    "add_own": Function("clip", {**_TEAM, "gradient": REALS, **_SHARDS, "pairs": INT64S, "rows": INTEGER}),
     "move_gathered": Function(
         "clip",
         {
@@ -311,7 +313,7 @@ _CLIP: Final = {
             "constants": REALS,
             "apart": INTEGER,
         },
-    )
+    ),
 }
 _OPERATIONS: Final = {
     "relu": Function("elementwise", {"z": REALS, "a": REALS}),

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from fnnet.core.params import Array, Params, layer_sizes
+from fnnet.core.shards import ALONE, Ranks
 from fnnet.kernels.layout import (
     BLOCK,
     BUCKETS,
@@ -44,6 +45,7 @@ from fnnet.kernels.machine import machine
 from fnnet.kernels.pace import NEVER, Measured, Pace
 from fnnet.kernels.pack import pack, unpack
 from fnnet.kernels.pixels import Pixels
+from fnnet.kernels.shared_steps import MARK, SharedSteps
 from fnnet.kernels.team import run_team
 
 CHUNK_ROWS: Final = 512
@@ -101,13 +103,21 @@ class Trainer:
     """Parameters and moments of networks that see the same batches, which blocks of steps move.
 
     networks   parameters, and the trees that the optimizer remembers, of each.
+    ranks      processes that share the shards of each batch.
     """
 
-    def __init__(self, networks: Sequence[tuple[Params, tuple[Params, ...]]], work: Work, threads: int) -> None:
+    def __init__(
+        self,
+        networks: Sequence[tuple[Params, tuple[Params, ...]]],
+        work: Work,
+        threads: int,
+        ranks: Ranks = ALONE,
+    ) -> None:
         params = networks[0][0]
         dtype = params.layers[0].W.dtype
         sizes = layer_sizes(params)
-        self._work, self._rule = work, list(RULES).index(work.rule)
+        self._work, self._rule, self._ranks = work, list(RULES).index(work.rule), ranks
+        own_shard, own_stop = ranks.own(work.shards)
         narrow = is_narrow(max(sizes[1:]), dtype, machine().vector_bytes)
         rows = min(work.batch_size, CHUNK_ROWS * (NARROW_CHUNKS if narrow else 1))
         weights = [a * b for a, b in itertools.pairwise(sizes)]
@@ -119,6 +129,8 @@ class Trainer:
             networks=len(networks),
         )  # fmt: skip
         count = self._plan.parameters
+        if ranks.size > 1:
+            count = whole_lines(count + MARK)
         self._p = pack([each for each, _ in networks], self._plan)
         self._moments = [pack(trees, self._plan) for trees in zip(*(moments for _, moments in networks), strict=True)]
         *trees, average = self._moments if work.averages else (*self._moments, aligned(0, dtype))
@@ -137,7 +149,7 @@ class Trainer:
             "parameters": self._p,
             "first_moment": first_moment,
             "second_moment": second_moment,
-            "gradient": aligned(self._kept_gradients(rows) * count, dtype),
+            "gradient": self._gradients(self._kept_gradients(rows, own_stop - own_shard), count),
             "average": average,
             "norms": np.zeros(int(pads.sum()) if work.clips else 0),
             "work": aligned(self._plan.workspace, dtype),
@@ -148,6 +160,8 @@ class Trainer:
             **self._lists(rows),
             "batch": work.batch_size,
             "shards": work.shards,
+            "own_shard": own_shard,
+            "own_stop": own_stop,
             "chunk_rows": rows,
             "rule": self._rule,
             "seed": work.seed,
@@ -175,10 +189,16 @@ class Trainer:
             "ends": aligned(inputs, np.int64),
         }
 
-    def _kept_gradients(self, rows: int) -> int:
+    def _gradients(self, kept: int, length: int) -> Array:
+        dtype = self._plan.dtype
+        if self._ranks.size > 1 and (given := self._ranks.vectors(length, dtype, self._work.shards)) is not None:
+            return given.reshape(-1)
+        return aligned(kept * length, dtype)
+
+    def _kept_gradients(self, rows: int, own: int) -> int:
         """Return how many gradients are kept in memory: none where each sum moves its weights at once."""
         if self._work.shards > 1:
-            return self._work.shards
+            return own
         return int(self._work.clips or self._work.batch_size > rows)
 
     def _zeros(self, widest: int) -> Array:
@@ -229,10 +249,12 @@ class Trainer:
             "right": right.reshape(-1),
             "done": done,
         }
-        self._run_turns(
-            [self._library.bind("train_block", rank=rank, **given) for rank in range(self.threads)],
-            counters, done, steps,
-        )  # fmt: skip
+        calls = [self._library.bind("train_block", rank=rank, **given) for rank in range(self.threads)]
+        if self._ranks.size > 1:
+            self._run_shared(calls, given)
+            self._gather(m, totals, shifted, right)
+        else:
+            self._run_turns(calls, counters, done, steps)
         failed: tuple[int, ...] = ()
         if done[0] < steps:
             at = slice(int(done[0]) * self._work.batch_size, None)
@@ -277,6 +299,28 @@ class Trainer:
             run_team(team)
             seconds, computing = time.perf_counter() - start, time.thread_time() - computed
             self.pace.note(Measured(int(done[0]) - begin, seconds, computing, int(counters[SLEPT])))
+
+    def _run_shared(self, calls: Sequence[Call], given: Mapping[str, Any]) -> None:
+        """Run the calls, a step at a time, each with the shards of all ranks, until one step is not made by a rank."""
+        done, steps = given["done"], given["steps"]
+        shared = SharedSteps(self._ranks, self._library, self.threads, given, self._plan.parameters)
+        for step in range(steps):
+            for call in calls:
+                call.words[call.at["begin"]], call.words[call.at["end"]] = step, step + 1
+            given["counters"][:] = 0
+            given["counters"][READS] = self._reads
+            run_team(calls)
+            if not shared.move(step, failed=done[0] == step):
+                done[0] = step
+                return
+
+    def _gather(self, m: int, *marks: Array) -> None:
+        """Fill in what other ranks have of each row."""
+        places = self._ranks.rows(m, self._work.batch_size, self._work.shards)
+        own = places[self._ranks.rank]
+        for rank, found in enumerate(self._ranks.gather([each[:, own] for each in marks])):
+            for array, part in zip(marks, found, strict=True):
+                array[:, places[rank]] = part
 
     def params(self) -> tuple[Params, ...]:
         """Return the current parameters of each network."""

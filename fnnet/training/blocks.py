@@ -13,6 +13,7 @@ from fnnet.core.checks import as_array, as_integers, check_amount, check_count, 
 from fnnet.core.optimizers import Optimizer
 from fnnet.core.params import Array
 from fnnet.core.public_optimizers import SGD, check_state, unchecked
+from fnnet.core.shards import ALONE, Ranks
 from fnnet.core.state import PLAIN, Examples, Objective, TrainState
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import ArgumentTypeError, DivergedError, UsageError
@@ -120,10 +121,11 @@ class Loop:
     """Blocks of steps by their definition, the loop over `train_step`, whose arguments are checked here once."""
 
     def __init__(
-        self, state: TrainState, batch_size: int, objective: Objective, optimizer: Optimizer, kernels: Kernels
-    ) -> None:
+        self, state: TrainState, batch_size: int, objective: Objective, optimizer: Optimizer, kernels: Kernels,
+        ranks: Ranks = ALONE,
+    ) -> None:  # fmt: skip
         objective = objective._replace(activation=check_activation(objective.activation))
-        self._state, self._batch_size = state, batch_size
+        self._state, self._batch_size, self._ranks = state, batch_size, ranks
         self._objective, self._optimizer, self._operations = objective, optimizer, kernels.operations
         self._examples: Examples | None = None
         self._weights: Array | None = None
@@ -166,8 +168,9 @@ class Loop:
             weights = None if self._weights is None else self._weights[batch]
             try:
                 self._state, loss, right = step(
-                    self._state, x, labels, rate, weights, self._objective, self._optimizer, self._operations
-                )
+                    self._state, x, labels, rate, weights, self._objective, self._optimizer, self._operations,
+                    self._ranks,
+                )  # fmt: skip
             except DivergedError:
                 check_finite_input(self._examples.x[batch], self._state.params, None if rows is None else batch)
                 raise
@@ -194,7 +197,7 @@ class Loop:
 
 def make_blocks(
     states: Sequence[TrainState], batch_size: int, objectives: Sequence[Objective], optimizers: Sequence[Optimizer],
-    kernels: Kernels,
+    kernels: Kernels, ranks: Ranks = ALONE,
 ) -> Loop | Compiled:  # fmt: skip
     """Return the runner of blocks: `Compiled` if the kernels are and have the optimizers' rule, else `Loop` for one.
 
@@ -205,8 +208,8 @@ def make_blocks(
     plain = [unchecked(optimizer) for optimizer in optimizers]
     states = [_with_moments(*given) for given in zip(states, plain, strict=True)]
     if rules := rules_of(objectives, optimizers, kernels):
-        return Compiled(states, batch_size, objectives, rules, kernels)
-    return Loop(states[0], batch_size, objectives[0], plain[0], kernels)
+        return Compiled(states, batch_size, objectives, rules, kernels, ranks)
+    return Loop(states[0], batch_size, objectives[0], plain[0], kernels, ranks)
 
 
 def rules_of(objectives: Sequence[Objective], optimizers: Sequence[Optimizer], kernels: Kernels) -> list[Rule]:

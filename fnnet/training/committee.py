@@ -26,6 +26,7 @@ from typing import Any, Final, NamedTuple
 from fnnet.core import metrics
 from fnnet.core.committee import assemble
 from fnnet.core.params import Params
+from fnnet.core.shards import ALONE, Ranks
 from fnnet.core.state import EpochReport, Model, Progress, frozen, networks_of, thawed
 from fnnet.core.table import NUMPY, Kernels
 from fnnet.errors import DivergedError, FnnetError
@@ -78,6 +79,7 @@ def train(
     on_block: OnBlock = lambda progress: None,
     during: AbstractContextManager[Any] | None = None,
     notify: Notify = lambda notice: None,
+    ranks: Ranks = ALONE,
 ) -> CommitteeTrained:
     """Train and test the members of a job one after another, and the committee that they are.
 
@@ -88,9 +90,7 @@ def train(
     session.check_job(job, kernels)
     check_run_dir(run_dir, resume, job.plan.optimizer)
     folders: Sequence[Path | None] = runs.member_folders(run_dir, job.members) if run_dir else [None] * job.members
-    for folder in () if resume else folders:
-        if folder:
-            runs.check_new(folder)
+    ranks.of_first(partial(_check_new, () if resume else folders))
     jobs = [job._replace(seed=seed) for seed in seeds(job.seed, job.members)]
     if job.init_seed is not None:
         own_seeds = zip(jobs, seeds(job.init_seed, job.members), strict=True)
@@ -99,10 +99,24 @@ def train(
     with during or nullcontext():
         for number, (own, folder) in enumerate(zip(jobs, folders, strict=True), 1):
             # Only the first notes that a run begins.
-            begun = number == 1 or (folder is not None and folder.exists())
-            given = {"run_dir": folder, "resume": resume and begun, "notify": notify}
+            begun = ranks.of_first(partial(_is_begun, number, folder))
+            given = {"run_dir": folder, "resume": resume and begun, "notify": notify, "ranks": ranks}
             members.append(_trained(own, number, kernels, on_block, given))
             notify(_line(members[-1], number))
+    return ranks.of_first(lambda: _tested(job, members, kernels))
+
+
+def _check_new(folders: Sequence[Path | None]) -> None:
+    for folder in folders:
+        if folder:
+            runs.check_new(folder)
+
+
+def _is_begun(number: int, folder: Path | None) -> bool:
+    return number == 1 or (folder is not None and folder.exists())
+
+
+def _tested(job: Job, members: Sequence[_Member], kernels: Kernels) -> CommitteeTrained:
     trained = [Trained(session.model_of(*each[:2], each.steps, kernels), each.reports) for each in members]
     return CommitteeTrained(_model(job, trained, kernels), tuple(trained))
 

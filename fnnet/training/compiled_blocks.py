@@ -13,6 +13,7 @@ from fnnet.core.check_network import check_finite_input, check_input
 from fnnet.core.checks import check_labels
 from fnnet.core.optimizers import trees_of
 from fnnet.core.params import Array
+from fnnet.core.shards import ALONE, Ranks
 from fnnet.core.state import Examples, Moments, Objective, TrainState
 from fnnet.core.table import NUMPY, Kernels
 from fnnet.errors import DivergedError
@@ -43,8 +44,9 @@ class Compiled:
         objectives: Sequence[Objective],
         rules: Sequence[Rule],
         kernels: Kernels,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self._kernels, self._batch_size = kernels, batch_size
+        self._kernels, self._batch_size, self._ranks = kernels, batch_size, ranks
         self._objectives, self._rules = objectives, rules
         self._start, self._steps = list(states), 0
         self._trained: list[int] = list(range(len(states)))
@@ -83,7 +85,7 @@ class Compiled:
         )  # fmt: skip
         states = [self._start[network] for network in self._trained]
         networks = [(state.params, trees_of(state.optimizer_state)) for state in states]
-        return self._kernels.trainer(networks, work, self._kernels.threads)
+        return self._kernels.trainer(networks, work, self._kernels.threads, self._ranks)
 
     def run(self, rows: Array | None, rates: Array, passes: int = 1) -> list[Made | DivergedError]:
         """Do as `Loop.run`; one that diverges leaves the others, which go on."""
@@ -165,11 +167,14 @@ class Compiled:
         """Raise the error for a network's next step, whose batch is `rows`, by NumPy's forward pass."""
         self._check_finite_input(rows)
         state, activation = self._start[network], self._objectives[0].activation
+        # Each rank has the images of its own rows.
+        own = rows[self._ranks.rows(len(rows), self._batch_size, self._objectives[0].shards)[self._ranks.rank]]
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            x = equations.as_floats(self._examples.x[rows], state.params.layers[0].W.dtype)
+            x = equations.as_floats(self._examples.x[own], state.params.layers[0].W.dtype)
             activations = equations.forward(state.params, x, activation)
-            found = NUMPY.operations.cross_entropy(activations.logits, self._examples.labels[rows])
-        raise diverged(state.step + 1, overflowing_layer(activations.z), found)
+            found = NUMPY.operations.cross_entropy(activations.logits, self._examples.labels[own])
+        errors = self._ranks.gather((found, diverged(state.step + 1, overflowing_layer(activations.z), found)))
+        raise next((error for loss, error in errors if not np.isfinite(loss)), errors[0][1])
 
     def _check_finite_input(self, rows: Array) -> None:
         numbers = rows if self._numbers is None else self._numbers[rows]

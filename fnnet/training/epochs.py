@@ -15,6 +15,7 @@ from fnnet.core.check_network import as_input, check_examples
 from fnnet.core.checks import check_labels, check_weights
 from fnnet.core.params import Array, Params
 from fnnet.core.schedules import make_plateau
+from fnnet.core.shards import ALONE, Ranks
 from fnnet.core.state import EpochReport, Examples, Progress, Training
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import ArgumentTypeError, DivergedError
@@ -62,6 +63,7 @@ def epochs(
     dev: Examples | None = None,
     kernels: Kernels = NUMPY,
     on_block: Callable[[Progress], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Iterator[Training]:
     """Train by `plan` from where `training` is, and yield it every `plan.report_every` epochs and after the last.
 
@@ -73,6 +75,7 @@ def epochs(
     image_shape   (height, width), for the deformation.
     dev           images for validation; None for none.
     on_block      called after each block of steps.
+    ranks         processes that share the shards of each batch; all are given the same.
     Raises        DivergedError as `train_block`; UsageError for a plan or examples that do not fit.
     """
     check_plan(plan, has_dev=dev is not None)
@@ -83,8 +86,9 @@ def epochs(
         yield from _run_lbfgs(training, train, plan, weights, dev, kernels, on_block)
         return
     together = epochs_together(
-        [training], train, [plan], weights=weights, image_shape=image_shape, dev=dev, kernels=kernels, on_block=on_block
-    )
+        [training], train, [plan], weights=weights, image_shape=image_shape, dev=dev, kernels=kernels,
+        on_block=on_block, ranks=ranks,
+    )  # fmt: skip
     for (reached,) in together:
         if isinstance(reached, DivergedError):
             raise reached
@@ -101,6 +105,7 @@ def epochs_together(
     dev: Examples | None = None,
     kernels: Kernels = NUMPY,
     on_block: Callable[[Progress], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Iterator[list[Reached]]:
     """Train networks that see the same batches by plans with steps, and yield where they are at every report.
 
@@ -119,7 +124,7 @@ def epochs_together(
             # Some have stopped: the others are put together again.
             members = [*going]
             some = [plans[number] for number in members]
-            runner = EpochRunner([*going.values()], train, some, weights, image_shape, kernels)
+            runner = EpochRunner([*going.values()], train, some, weights, image_shape, kernels, ranks)
         passed = runner.run_pass([*going.values()], on_block)
         reports = runner.reports_after(passed)
         if reports:
@@ -176,12 +181,12 @@ class EpochRunner:
 
     def __init__(
         self, trainings: Sequence[Training], train: Examples, plans: Sequence[Plan], weights: Any,
-        image_shape: tuple[int, int] | None, kernels: Kernels,
+        image_shape: tuple[int, int] | None, kernels: Kernels, ranks: Ranks = ALONE,
     ) -> None:  # fmt: skip
         check_kernels(kernels)
         states, plan, self._images = [each.state for each in trainings], plans[0], len(train.x)
         params = states[0].params
-        self._plans, self._plan, self._kernels = plans, plan, kernels
+        self._plans, self._plan, self._kernels, self._ranks = plans, plan, kernels, ranks
         self._optimizers = [make_optimizer(each) for each in plans]
         self._batch_size = min(plan.batch_size or self._images, self._images)
         self._full_batch = self._batch_size == self._images
@@ -191,7 +196,7 @@ class EpochRunner:
             # Every step reads all images: convert the bytes to floats once.
             self._train = Examples(as_input(train.x, params), self._train.labels)
         objectives = [each.objective for each in plans]
-        self._blocks = Together(states, self._batch_size, objectives, self._optimizers, kernels)
+        self._blocks = Together(states, self._batch_size, objectives, self._optimizers, kernels, ranks)
         if plan.deformation:
             deform.check_images(train.x, image_shape)
         else:
@@ -216,7 +221,7 @@ class EpochRunner:
             rows = None if order is None else order[images : images + self._steps_per_block * self._batch_size]
             began = time.perf_counter()
             made = self._run_block(rows, epoch, passes, factors)
-            seconds = time.perf_counter() - began
+            seconds = self._ranks.gather(time.perf_counter() - began)[0]
             some = n if rows is None else len(rows)
             self._fit_block(seconds, passes * -(-some // self._batch_size))
             images += some
@@ -272,12 +277,18 @@ class EpochRunner:
         deformation = deformation_in(self._plan, epoch)
         assert deformation
         assert self._image_shape
-        x = deform.deform(
-            np.asarray(self._train.x)[rows], self._image_shape, deformation, seed=self._seed, epoch=epoch,
-            samples=rows, kernels=self._kernels,
-        )  # fmt: skip
+        given: dict[str, Any] = {"seed": self._seed, "epoch": epoch, "kernels": self._kernels}
+        x, own = np.asarray(self._train.x), rows
+        if self._ranks.size > 1:
+            places = self._ranks.rows(len(rows), self._batch_size, self._plan.shards)[self._ranks.rank]
+            own = rows[places]
+        deformed = deform.deform(x[own], self._image_shape, deformation, samples=own, **given)
+        if len(own) < len(rows):
+            # Images of other ranks stay blank: memory that is not touched costs nothing.
+            deformed, some = np.zeros((len(rows), x.shape[1]), np.uint8), deformed
+            deformed[places] = some
         weights = None if self._weights is None else self._weights[rows]
-        self._blocks.use(Examples(x, self._train.labels[rows]), weights)
+        self._blocks.use(Examples(deformed, self._train.labels[rows]), weights)
         return np.arange(len(rows))
 
     def reports_after(self, reached: Sequence[Reached]) -> bool:
@@ -304,7 +315,8 @@ class EpochRunner:
         params = optimizers.evaluation_params(state.params, state.optimizer_state, self._optimizers[number])
         rate = self._rate_factor(number, training) * float(self._schedules[number](self._steps_done - 1))
         on_train = (training.loss_sum / n, training.correct / n)
-        figures = (*on_train, *_dev_figures(params, dev, plan, self._kernels), rate)
+        on_dev = self._ranks.of_first(lambda: _dev_figures(params, dev, plan, self._kernels))
+        figures = (*on_train, *on_dev, rate)
         history = (*training.history, EpochReport(training.epoch, training.seconds, *figures))
         best = training.best
         # An extra report leaves the best of those before it, for a run that goes on; `trained_params` looks at both.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 from typing import Any, Final
@@ -12,8 +11,9 @@ import numpy as np
 from fnnet.core import network
 from fnnet.core.check_network import as_input, check_activation, check_examples, check_finite_input, check_params
 from fnnet.core.checks import check_amount, check_count, check_label_smoothing, check_labels, check_weights
+from fnnet.core.flat import flatten, unflatten
 from fnnet.core.operations import Activation
-from fnnet.core.params import Array, Layer, Params, freeze_params, layer_sizes
+from fnnet.core.params import Array, Params, layer_sizes
 from fnnet.core.state import Examples
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import DivergedError
@@ -55,7 +55,7 @@ def minimise(
     iterations, l2 = check_count("iterations", iterations, 1), check_amount("l2", l2)
     params = check_params(params)
     sizes, dtype = layer_sizes(params), params.layers[0].W.dtype
-    start, examples = flatten(params), check_examples(examples)
+    start, examples = flatten(params, np.float64), check_examples(examples)
     x = as_input(examples.x, unflatten(start, sizes))
     labels, weights = check_labels(examples.labels, (len(x), sizes[-1])), check_weights(weights, len(x))
     activation = check_activation(activation)
@@ -70,7 +70,7 @@ def minimise(
             loss = operations.cross_entropy(activations.logits, labels, weights, label_smoothing)
             grads = network.backward(at, activations, labels, weights, label_smoothing, operations)
             loss += l2 / 2 * float(np.vdot(vector, vector))
-            slope = flatten(grads) + l2 * vector
+            slope = flatten(grads, np.float64) + l2 * vector
         if not (math.isfinite(loss) and np.isfinite(slope).all()):
             check_finite_input(x, at)
             place = f"iteration {len(history) + 1}"
@@ -86,19 +86,3 @@ def minimise(
     options = {"maxiter": iterations, "maxfun": 20 * iterations + 20, "gtol": GRADIENT, "ftol": FALL}
     found = minimize(objective, start, jac=True, method="L-BFGS-B", callback=report, options=options)
     return unflatten(found.x, sizes, dtype), tuple(history)
-
-
-def flatten(params: Params) -> Array:
-    """Return every W and b in order, each row by row, as one float64 vector."""
-    vector: Array = np.concatenate([each.ravel() for layer in params.layers for each in layer], dtype=np.float64)
-    return vector
-
-
-def unflatten(vector: Array, sizes: tuple[int, ...], dtype: Any = np.float64) -> Params:
-    """Return the parameters of layer `sizes` whose `flatten` is `vector`, as read-only copies of `dtype`."""
-    layers, done = [], 0
-    for inputs, outputs in itertools.pairwise(sizes):
-        W = vector[done : done + inputs * outputs].reshape(inputs, outputs)
-        done += (inputs + 1) * outputs
-        layers.append(Layer(W.astype(dtype), vector[done - outputs : done].astype(dtype)))
-    return freeze_params(Params(tuple(layers)))

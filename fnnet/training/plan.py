@@ -16,6 +16,7 @@ from fnnet.core.checks import check_amount, check_count, check_label_smoothing, 
 from fnnet.core.dropout import dropped
 from fnnet.core.optimizers import Optimizer
 from fnnet.core.schedules import Schedule, check_cycles, follows_length, make_plateau, make_schedule, parse_schedule
+from fnnet.core.shards import Ranks
 from fnnet.core.state import Objective
 from fnnet.data.notes import Note
 from fnnet.errors import ArgumentTypeError, UsageError
@@ -243,6 +244,22 @@ def check_run_dir(run_dir: str | os.PathLike[str] | None, resume: bool, optimize
     if run_dir and optimizer not in STEPPING:
         expected = f"`optimizer` {' or '.join(STEPPING)}"
         raise UsageError("`run_dir` keeps steps, which lbfgs does not make", expected=expected, found=optimizer)
+
+
+def check_ranks(plan: Plan, ranks: Ranks) -> None:
+    """Raise UsageError, at its field, unless ranks can train by a plan: each needs a shard of the batches of its own.
+
+    The gradient of a plan with the default of one shard would be another sum if it were cut up.
+    """
+    if ranks.size == 1:
+        return
+    if not plan.is_stepwise:
+        expected = f"{' or '.join(STEPPING)} for {ranks.size} ranks"
+        raise UsageError("is not trained by several ranks", where="optimizer", expected=expected, found=plan.optimizer)
+    if plan.shards < ranks.size:
+        expected = f"at least {ranks.size}, one for each rank"
+        fix = f"set {max(8, ranks.size)}, here and wherever the same bits are wanted"
+        raise UsageError("fewer shards than ranks", where="shards", expected=expected, found=plan.shards, fix=fix)
 
 
 def _run(checks: Mapping[str, Callable[[], object]]) -> None:

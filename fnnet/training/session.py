@@ -32,13 +32,15 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Never
 
 from fnnet import data
 from fnnet.core import metrics, rng
 from fnnet.core.deform import deform
 from fnnet.core.params import Array, Params, weights_sha256
+from fnnet.core.shards import ALONE, Ranks
 from fnnet.core.state import EpochReport, Examples, Model, Progress, Training, frozen, networks_of
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.data import Dataset
@@ -54,6 +56,7 @@ from fnnet.training.plan import (
     Plan,
     check_hidden,
     check_plan,
+    check_ranks,
     check_run_dir,
     make_optimizer,
     note_of_schedule,
@@ -190,6 +193,7 @@ def train(
     on_block: OnBlock = lambda progress: None,
     during: AbstractContextManager[Any] | None = None,
     notify: Notify = lambda notice: None,
+    ranks: Ranks = ALONE,
 ) -> tuple[Model, tuple[EpochReport, ...]]:
     """Train and test the model of a job; of a committee, as `committee.train` does.
 
@@ -199,41 +203,54 @@ def train(
     on_block   shows progress, and may return a reason to stop.
     during     context manager that is entered while steps are made, such as one that handles signals.
     notify     takes notices: of damaged checkpoints, of a run begun by another version, of a warm-up without an end.
+    ranks      processes that share the shards of each batch, all of which call this with the same job: see
+               `training.distributed`. The first keeps the run and takes notices.
 
     Returns  the Model, which records the plan and the test figures, and the reports: of members one after another.
     Raises   StoppedError if `on_block` returns a reason, and DivergedError; what was reached is kept in `run_dir`.
              OtherRunError if `run_dir` holds the run of another job. FnnetError if there is not enough memory.
     """
     check_job(job, kernels)
-    given: dict[str, Any] = {"run_dir": run_dir, "resume": resume, "on_block": on_block, "during": during}
+    given: dict[str, Any] = {
+        "run_dir": run_dir, "resume": resume, "on_block": on_block, "during": during, "ranks": ranks,
+    }  # fmt: skip
     if job.members > 1:
         from fnnet.training.committee import train as train_members
 
         found = train_members(job, kernels=kernels, notify=notify, **given)
         return found.model, tuple(report for member in found.members for report in member.reports)
     job, training = trained(job, kernels=kernels, notify=notify, **given)
-    return tested(job, training, kernels), training.history
+    return ranks.of_first(lambda: tested(job, training, kernels)), training.history
 
 
 def trained(
     job: Job, *, kernels: Kernels, run_dir: str | os.PathLike[str] | None, resume: bool, on_block: OnBlock,
-    during: AbstractContextManager[Any] | None, notify: Notify,
+    during: AbstractContextManager[Any] | None, notify: Notify, ranks: Ranks = ALONE,
 ) -> tuple[Job, Training]:  # fmt: skip
     """Train one network as `train` does, without reading the test images; return the job with the plan of its run."""
     check_run_dir(run_dir, resume, job.plan.optimizer)
+    check_ranks(job.plan, ranks)
     memory.check_job(job, kernels)
     training = epochs.start(first_params(job), job.seed, job.plan)
     if job.start and not resume and (note := note_of_start(job.start, job.dataset.classes)):
         notify(note)
-    with _record(job, kernels, run_dir, resume, notify) if run_dir else nullcontext() as record:
-        if record:
+    with ExitStack() as stack:
+        record: Record | None = None
+
+        def begin() -> tuple[Training, Plan]:
+            nonlocal record
+            if run_dir is None:
+                return training, job.plan
             from fnnet.training import going_on
 
-            training = record.latest(training)
-            job = job._replace(plan=going_on.plan_of(job.plan, record.config))
+            record = stack.enter_context(_record(job, kernels, run_dir, resume, notify))
+            return record.latest(training), going_on.plan_of(job.plan, record.config)
+
+        training, plan = ranks.of_first(begin)
+        job = job._replace(plan=plan)
         if note := note_of_schedule(job.plan):
             notify(note)
-        return job, _train(job, training, kernels, record, on_block, during or nullcontext())
+        return job, _train(job, training, kernels, record, on_block, during or nullcontext(), ranks)
 
 
 def _record(
@@ -261,42 +278,59 @@ def _train(
     record: Record | None,
     on_block: OnBlock,
     during: AbstractContextManager[Any],
+    ranks: Ranks,
 ) -> Training:
-    """Train to the end, to a reason to stop or to divergence; `record` keeps what was reached in all three cases."""
+    """Train to the end, to a reason to stop or to divergence; `record` keeps what was reached in all three cases.
+
+    record   of the first rank; None in the others, or to keep nothing.
+    """
 
     def after_block(progress: Progress) -> None:
-        reason = on_block(progress)
+        reason = next(filter(None, ranks.gather(on_block(progress))), None)
         if reason:
-            _stop(reason, progress.training(), record)
+            _stop(reason, progress.training(), record, ranks)
+
+    def report() -> None:
+        if record:
+            record.report(training, last=training.epoch == job.plan.epochs)
+
+    def end() -> None:
+        if record:
+            record.end(training, "finished")
 
     options: dict[str, Any] = {"weights": job.weights, "image_shape": job.dataset.image_shape, "dev": job.dev}
     with during:
         try:
             for reached in epochs.epochs(
-                training, job.train, job.plan, kernels=kernels, on_block=after_block, **options
+                training, job.train, job.plan, kernels=kernels, on_block=after_block, ranks=ranks, **options
             ):
                 training = reached
-                if record:
-                    record.report(training, last=training.epoch == job.plan.epochs)
+                ranks.of_first(report)
         except DivergedError as error:
-            if record is None:
-                raise
-            from fnnet.files.runs import DIVERGED
-
-            record.end(training, DIVERGED)
-            kept = f"step {training.state.step}, the last good one, is kept"
-            fix = f"{kept}: go on with `resume` and a smaller `learning_rate`, or with `clip_norm`"
-            raise error.at(record.path, fix=fix) from None
-    if record:
-        record.end(training, "finished")
+            raise ranks.of_first(partial(_diverged, error, training, record)) from None
+    ranks.of_first(end)
     return training
 
 
-def _stop(reason: str, training: Training, record: Record | None) -> Never:
-    if record:
+def _diverged(error: DivergedError, training: Training, record: Record | None) -> DivergedError:
+    """Keep a training that diverged, and return its error with what was kept."""
+    if record is None:
+        return error
+    from fnnet.files.runs import DIVERGED
+
+    record.end(training, DIVERGED)
+    kept = f"step {training.state.step}, the last good one, is kept"
+    return error.at(record.path, fix=f"{kept}: go on with `resume` and a smaller `learning_rate`, or with `clip_norm`")
+
+
+def _stop(reason: str, training: Training, record: Record | None, ranks: Ranks) -> Never:
+    def end() -> str:
+        if record is None:
+            return "nothing is kept without `run_dir`"
         record.end(training, reason)
-    fix = "go on with `resume`" if record else "nothing is kept without `run_dir`"
-    raise StoppedError(reason, place=f"step {training.state.step}", fix=fix)
+        return "go on with `resume`"
+
+    raise StoppedError(reason, place=f"step {training.state.step}", fix=ranks.of_first(end))
 
 
 def tested(job: Job, training: Training, kernels: Kernels) -> Model:

@@ -22,6 +22,7 @@ from fnnet.core.operations import Operations
 from fnnet.core.optimizers import Optimizer, trees_of
 from fnnet.core.params import Array, Params, each, freeze_params, layer_sizes, zeros
 from fnnet.core.public_optimizers import SGD, check_optimizer, check_state, unchecked
+from fnnet.core.shards import ALONE, Ranks
 from fnnet.core.state import PLAIN, Objective, TrainState
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import ArgumentTypeError, DivergedError
@@ -90,13 +91,17 @@ def step(
     objective: Objective,
     optimizer: Optimizer,
     operations: Operations,
+    ranks: Ranks = ALONE,
 ) -> tuple[TrainState, float, int]:
-    """Make a training step on one batch `x` of floats: `train_step` without checks of its arguments."""
+    """Make a training step on one batch `x` of floats: `train_step` without checks of its arguments.
+
+    ranks   processes that share the shards of the batch.
+    """
     masks = _masks(state, len(x), objective)
     if objective.shards == 1:
         grads, mean_loss, correct = _gradient(state, x, labels, weights, objective, masks, operations)
     else:
-        grads, mean_loss, correct = _sharded(state, x, labels, weights, objective, masks, operations)
+        grads, mean_loss, correct = _sharded(state, x, labels, weights, objective, masks, operations, ranks)
     params, optimizer_state = optimizer.update(state.params, grads, state.optimizer_state, learning_rate)
     made = TrainState(params, optimizer_state, state.step + 1, state.seed, state.scheme)
     check_finite_weights(made)
@@ -123,21 +128,34 @@ def _gradient(
 
 def _sharded(
     state: TrainState, x: Array, labels: Array, weights: Array | None, objective: Objective,
-    masks: tuple[Array, ...] | None, operations: Operations,
+    masks: tuple[Array, ...] | None, operations: Operations, ranks: Ranks,
 ) -> tuple[Params, float, int]:  # fmt: skip
-    """Return what `_gradient` does, the gradient as the sum over the shards of the batch."""
-    parts, mean_loss, correct = [], 0.0, 0
-    for first, last in shards.cuts(len(x), objective.shards):
+    """Return what `_gradient` does, the gradient as the sum over the shards of the batch, which ranks share."""
+    parts, marks, failed = [], [], None
+    begin, end = ranks.own(objective.shards)
+    for first, last in shards.cuts(len(x), objective.shards)[begin:end]:
         if first == last:
             parts.append(zeros(state.params))
             continue
         rows, share = slice(first, last), shards.share_of(weights, len(x), first, last)
         own = None if masks is None else tuple(mask[rows] for mask in masks)
         given = None if weights is None else weights[rows]
-        grads, loss, right = _gradient(state, x[rows], labels[rows], given, objective, own, operations, share)
+        try:
+            grads, loss, right = _gradient(state, x[rows], labels[rows], given, objective, own, operations, share)
+        except DivergedError as error:
+            failed = error
+            break
         parts.append(grads)
-        mean_loss, correct = mean_loss + share * loss, correct + right
-    return shards.tree_sum(parts), mean_loss, correct
+        marks.append((share * loss, right))
+    mean_loss, correct = 0.0, 0
+    for found, raised in ranks.gather((marks, failed)):
+        if raised:
+            raise raised
+        for loss, right in found:
+            mean_loss, correct = mean_loss + loss, correct + right
+    if ranks.size == 1:
+        return shards.tree_sum(parts), mean_loss, correct
+    return shards.total(parts, objective.shards, ranks), mean_loss, correct
 
 
 def _masks(state: TrainState, n: int, objective: Objective) -> tuple[Array, ...] | None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from fnnet.core.optimizers import Optimizer
 from fnnet.core.params import Array, layer_sizes
+from fnnet.core.shards import ALONE, Ranks
 from fnnet.core.state import Examples, Objective, TrainState
 from fnnet.core.table import Kernels
 from fnnet.errors import DivergedError
@@ -38,6 +39,7 @@ class Together:
         objectives: Sequence[Objective],
         optimizers: Sequence[Optimizer],
         kernels: Kernels,
+        ranks: Ranks = ALONE,
     ) -> None:
         compiled = bool(rules_of(objectives, optimizers, kernels))
         self._groups = _cut(len(states), _most(states[0], compiled), kernels.threads)
@@ -45,7 +47,7 @@ class Together:
         kernels = remembering(kernels)
         own = kernels._replace(threads=max(1, kernels.threads // len(self._groups)))
         self._runners: list[Loop | Compiled] = [
-            make_blocks(states[group], batch_size, objectives[group], optimizers[group], own)
+            make_blocks(states[group], batch_size, objectives[group], optimizers[group], own, ranks)
             for group in self._groups
         ]  # fmt: skip
 

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.campaigns import bombs, cache, crash, damage, emulated, levels
+from tests.campaigns import bombs, cache, crash, damage, emulated, levels, lost_ranks
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -59,6 +59,7 @@ CAMPAIGNS = {
     "disk": Campaign("the disk fails at each call: once, for good, while resuming", crash.disk_faults, ALL),
     "power": Campaign("different disks after the power went", crash.power_losses, 10_000),
     "training": Campaign("kill -9 at any moment of training, resumed to the same bits", crash.kills_in_training, 1_000),
+    "ranks": Campaign("a rank is lost: all end, and others go on to the same bits", lost_ranks.losses, 100),
 }
 
 PROGRAMS = {
@@ -73,6 +74,8 @@ PROGRAMS = {
 
 def tool_for(name):
     """The program that a campaign needs and this machine lacks; None where nothing is missing."""
+    if name == "ranks":
+        return lost_ranks.missing()
     return "strace" if name == "system" and not shutil.which("strace") else None
 
 

@@ -20,9 +20,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = ("core", "files", "kernels", "data", "training", "apps", "cli")
 """Each folder imports only from itself and from those before it; those of GROUND lie below all."""
 GROUND = ("errors", "lazy", "names", "limits", "threads")
-HEAVY = {"h5py", "llvmlite", "matplotlib", "numba", "PIL", "pyarrow", "requests", "scipy", "threadpoolctl"}
-LIBRARIES = {"pillow": "PIL"}
-"""Distribution -> the module that it installs, where the names differ."""
+HEAVY = {"h5py", "llvmlite", "matplotlib", "mpi4py", "numba", "PIL", "pyarrow", "requests", "scipy", "threadpoolctl"}
+LIBRARIES = {"pillow": "PIL", "mpich": "mpi4py"}
+"""Distribution -> the module that it installs, where the names differ, or that loads it."""
 TOUCH_FILES = {"files", "data", "apps", "cli", "limits"}
 COMPILED = ("kernels/cache.py", "kernels/shipped.py")
 FILE_CALLS = {"open", "write_text", "read_text", "write_bytes", "read_bytes", "unlink", "mkdir", "remove", "rename"}
@@ -146,13 +146,13 @@ def test_what_is_installed_is_what_is_imported():
     """No dependency that no code uses, and none that is missing."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    required = [*project["dependencies"], *extras["formats"]]
+    required = [*project["dependencies"], *extras["formats"], *extras["mpi"]]
     declared = {re.split("[<>=]", requirement)[0] for requirement in required}
     used = {name.split(".")[0] for path in FILES for name in imports(ast.parse(path.read_text()))}
     used -= {*sys.stdlib_module_names, "fnnet", "mpl_toolkits"}
     assert used == {LIBRARIES.get(name, name) for name in declared}
     assert used >= HEAVY
-    assert extras.keys() == {"formats", "test", "fuzz", "dev", "peers"}
+    assert extras.keys() == {"formats", "mpi", "test", "fuzz", "dev", "peers"}
 
 
 def test_each_library_has_its_reason_in_the_changelog():

@@ -11,6 +11,7 @@ import pytest
 import fnnet
 from fnnet import data
 from fnnet.core import metrics
+from fnnet.core.flat import flatten, unflatten
 from fnnet.core.params import Layer, Params, weights_sha256
 from fnnet.core.state import Examples
 from fnnet.errors import DivergedError, UsageError
@@ -88,11 +89,11 @@ def test_arguments_stay_and_the_same_arguments_give_the_same_bits():
 
 def test_flat_and_back():
     params = fnnet.init((4, 3, 2), 5, scheme="notebook")
-    flat = lbfgs.flatten(params)
+    flat = flatten(params, np.float64)
     assert flat.shape == (3 * 5 + 2 * 4,)
     assert flat.dtype == np.float64
     assert flat[4 * 3 : 4 * 3 + 3].tolist() == params.layers[0].b.tolist()
-    assert weights_sha256(lbfgs.unflatten(flat, (4, 3, 2), np.float32)) == weights_sha256(params)
+    assert weights_sha256(unflatten(flat, (4, 3, 2), np.float32)) == weights_sha256(params)
 
 
 def test_iterations_are_a_limit():

@@ -124,8 +124,8 @@ def last_phase(
 def train_block(
     rank, threads, counters, whole, shape, networks, middle, parameters, first_moment, second_moment, gradient, average,
     norms, work, zeros, scratch_all, order_all, floats_all, numbers, reals, ends, x_bytes, x_floats, starts, indices,
-    codes, values, labels, shares, ids, batch, shards, chunk_rows, steps, begin, end, sleeps, rule, constants, apart,
-    seed, first_step, totals, shifted, right, done,
+    codes, values, labels, shares, ids, batch, shards, own_shard, own_stop, chunk_rows, steps, begin, end, sleeps, rule,
+    constants, apart, seed, first_step, totals, shifted, right, done,
 ):  # fmt: skip
     """Train on batches `begin` to `end` of `steps`: ids[0:batch], ids[batch:2 batch], ..., and again from the start.
 
@@ -134,6 +134,9 @@ def train_block(
     x_bytes / 255. A narrow W is cut before the block `middle` where its gradient is summed. done[0] is the number of
     batches before the next; one with a loss that is not finite is not made, and ends the block. It also ends after the
     step in which the team's threads fell asleep `sleeps` times in all: they then wait for one that does not run.
+
+    Where this process has only the shards from `own_shard` to `own_stop` of each batch, it leaves their gradients side
+    by side, and moves no weights.
 
     whole, shape   the first layers of all networks side by side, and the layers of each: see `Layout`.
     numbers, reals, ends   the lists of each input's rows: see `list_inputs`; empty where none are made.
@@ -147,26 +150,34 @@ def train_block(
     floats = floats_all[rank * size : (rank + 1) * size]
     lists = numbers, reals, ends
     sparse, buffers = (starts, indices, codes, values), (work, zeros, floats)
-    each = gradient.size // shards
+    each = gradient.size // (own_stop - own_shard)
     dense = starts.size == 0
     listed = ends.size > 0 and not dense
     weights = weight_units(shape, networks, parameters.itemsize)
     columns = (apart or constants.size) // steps
-    phase = base = chunk = shard = 0
+    phase = base = chunk = 0
+    shard, alone = own_shard, own_stop - own_shard == shards
     step = begin
     while step < end:
         first = step * batch % ids.size
         count = min(batch, ids.size - first)
         current = constants[step * columns :]
+        if chunk == 0:
+            chunk = count * own_shard // shards
+            if chunk == count * own_stop // shards:
+                step += 1  # its shards have no rows
+                chunk = 0
+                done[0] = step
+                continue
         while count * (shard + 1) // shards == chunk:
             shard += 1  # it has no rows, or no more
         shard_first = count * shard // shards
         at, rows = first + chunk, min(chunk_rows, count * (shard + 1) // shards - chunk)
-        last, clips = chunk + rows == count, current[CLIP] > 0
+        last, clips = chunk + rows == count * own_stop // shards, current[CLIP] > 0
         # Clipping and shards need the whole gradient before it moves anything.
         gathers = clips or shards > 1
-        moves = last and not gathers
-        params = (parameters, first_moment, second_moment, gradient[shard * each : (shard + 1) * each], average)
+        moves, place = last and not gathers, (shard - own_shard) * each
+        params = (parameters, first_moment, second_moment, gradient[place : place + each], average)
         by_rows = count > chunk_rows and whole[CUT] < whole[IN]
         if not by_rows:
             if dense:
@@ -209,14 +220,14 @@ def train_block(
             fetch_add(counters, ENDED, 1)
         phase += 1
         meet(counters, threads, phase)
-        if last and gathers:
+        if last and gathers and alone:
             move_gathered(
                 rank, threads, counters, phase, whole, shape, networks, parameters, first_moment, second_moment,
                 gradient, average, norms if clips else norms[:0], shards, count, rule, current, apart,
             )  # fmt: skip
             phase += 1 + (shards > 1) + clips
         chunk, step = (0, step + 1) if last else (chunk + rows, step)
-        shard = 0 if last else shard
+        shard = own_shard if last else shard
         done[0] = step
         # Written before the step's last barriers: all see the same.
         if last and load(counters, ENDED):

@@ -87,6 +87,26 @@ def add_shards(rank, threads, gradient, shards, rows):
 
 
 @compiled
+def add_own(rank, threads, counters, gradient, shards, own_shard, own_stop, pairs, rows):
+    """Sum the gradients of this process's shards of a batch of `rows` rows, this thread's part of each, as far as the
+    tree of all shards goes: pairs[2i] takes what pairs[2i + 1] has. See `core.shards.additions`.
+
+    Those of shards without rows are 0.
+    """
+    each = gradient.size // (own_stop - own_shard)
+    begin, end = each * rank // threads, each * (rank + 1) // threads
+    for shard in range(own_shard, own_stop):
+        if rows * shard // shards == rows * (shard + 1) // shards:
+            at = (shard - own_shard) * each
+            gradient[at + begin : at + end] = 0
+    for pair in range(pairs.size // 2):
+        to, of = (pairs[2 * pair] - own_shard) * each, (pairs[2 * pair + 1] - own_shard) * each
+        left, right = gradient[to + begin : to + end], gradient[of + begin : of + end]
+        for i in range(end - begin):
+            left[i] += right[i]
+
+
+@compiled
 def move_gathered(
     rank, threads, counters, phase, whole, shape, networks, parameters, first_moment, second_moment, gradient, average,
     norms, shards, rows, rule, constants, apart,

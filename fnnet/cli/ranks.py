@@ -1,0 +1,185 @@
+"""A command that `mpiexec` starts with several processes: the first runs it, the others train where it trains.
+
+They wait for its orders, and print nothing; so data are read, files written and lines printed once.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from math import inf
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from fnnet.cli import signals
+from fnnet.cli.streams import print_aside, print_error
+from fnnet.errors import UsageError
+
+if TYPE_CHECKING:
+    from fnnet.core.shards import Ranks
+    from fnnet.core.table import Kernels
+    from fnnet.training.session import Job
+
+STARTING: Final = 60.0
+ENDING: Final = 5.0
+"""Seconds after which a rank that is not where the others are is taken for lost."""
+_ranks: list[Ranks] = []
+"""The ranks of the command that runs, if it was started with some."""
+
+
+class Order(NamedTuple):
+    """What the other ranks are to train with the first."""
+
+    job: Job
+    jit: bool
+    threads: int | None
+    run_dir: str | None
+    resume: bool
+
+
+def started() -> Ranks:
+    """Return the ranks that this command was started with, ALONE if it was not by `mpiexec`."""
+    from fnnet.training.distributed.world import world
+
+    here = world()
+    _ranks[:] = [here]
+    if here.note and not here.rank:
+        print_aside("note", here.note)
+    return here
+
+
+def ranks() -> Ranks:
+    """Return the ranks of the command that runs."""
+    from fnnet.core.shards import ALONE
+
+    return _ranks[0] if _ranks else ALONE
+
+
+def threads_for(ranks: Ranks, wanted: int | None) -> int | None:
+    """Return the threads of each rank: those of a machine share its processors.
+
+    Raises   UsageError if they would be more than these.
+    """
+    if ranks.size == 1:
+        return wanted
+    from fnnet.limits import available_threads
+
+    each = max(1, available_threads() // ranks.neighbours)
+    if wanted is not None and wanted > each:
+        expected = f"at most {each}, as {ranks.neighbours} ranks share {available_threads()} processors"
+        raise UsageError("too many threads", where="--threads", expected=expected, found=wanted)
+    return each if wanted is None else wanted
+
+
+def give(order: Order | None) -> bool:
+    """Have the other ranks do what is ordered, or end; return whether they have heard it."""
+    first = ranks()
+    # Before an order they may still be starting; at the end they wait, unless they are lost.
+    if not first.meet(STARTING if order else ENDING):
+        return False
+    first.of_first(lambda: order)
+    return True
+
+
+def follow(first: Ranks) -> tuple[BaseException | None, bool]:
+    """Do what the first rank orders, until it orders the end.
+
+    Returns  the error that ended it, and whether the other ranks have come to the end too.
+    """
+    from fnnet.training.session import StoppedError
+
+    failed: BaseException | None = None
+    while first.meet(inf if failed is None else ENDING):
+        order: Order | None = first.of_first(lambda: None)
+        if order is None:
+            return failed, True
+        try:
+            _train(first, order)
+        except StoppedError:
+            continue  # all have stopped, and the first says so
+        except (Exception, signals.Stopped) as error:
+            failed = error
+    return failed, False
+
+
+def _train(first: Ranks, order: Order) -> None:
+    from fnnet.training import session
+
+    kernels = load_alike(first, lambda: _kernels(first, order))
+    interrupts = signals.Interrupts()
+    session.train(
+        order.job, kernels=kernels, run_dir=order.run_dir, resume=order.resume,
+        on_block=lambda progress: interrupts.word, during=interrupts, ranks=first,
+    )  # fmt: skip
+
+
+def _kernels(first: Ranks, order: Order) -> Kernels:
+    from fnnet import kernels
+
+    if not order.jit:
+        return kernels.load("numpy")
+    threads = threads_for(first, order.threads)
+    return kernels.load("numba", threads=threads, parts=order.job.plan.kernel_parts, notify=lambda notice: None)
+
+
+def load_alike(here: Ranks, load: Callable[[], Kernels]) -> Kernels:
+    """Return what `load` does in each rank; one on each machine compiles for the others.
+
+    Raises   UsageError, in all ranks, unless all compute the same bits: by the same version and way, on processors of
+             one kind.
+    """
+    kernels = here.in_turn(load)
+    every = here.gather((platform.node(), _about(kernels)))
+    for rank, (name, about) in enumerate(every):
+        for what, first in every[0][1].items():
+            if about[what] != first:
+                fix = "use machines that are alike; FNNET_CPU names a level that several have"
+                place, expected = f"rank {rank} on {name}", f"{first}, as rank 0"
+                raise UsageError(f"{what} differs", where=place, expected=expected, found=about[what], fix=fix)
+    return kernels
+
+
+def end(failed: BaseException | None, code: int, together: bool) -> int:
+    """Leave MPI, and return the exit code of all; where ranks are not together any more, end them at once.
+
+    failed   the error of this rank, which the first has printed. Of others those are printed that are of another kind:
+             most errors come in all ranks.
+    """
+    here = ranks()
+    kind, line, own = "", "", code
+    if failed is not None:
+        kind, (line, own) = type(failed).__name__, _told(failed)
+    if not together:
+        if here.rank or not line:
+            print_error(f"rank {here.rank}: {line or 'the other ranks do not answer'}")
+        here.abort(own or 1)
+    found = here.gather((kind, line, own))
+    for rank, (other, text, _) in enumerate(found):
+        if here.rank == 0 and other not in ("", kind):
+            print_error(f"rank {rank}: {text}")
+    here.leave()
+    # All end with it: of a rank that ends with 0 before, MPICH makes a success of them all.
+    codes: list[int] = [each for _, _, each in found]
+    return codes[0] or max(codes)
+
+
+def _told(failed: BaseException) -> tuple[str, int]:
+    """Return the line and the exit code of an error."""
+    from fnnet.cli.program import explain
+
+    if isinstance(failed, Exception):
+        return explain(failed), getattr(failed, "exit_code", 1)
+    return signals.STOPPED[failed.args[0]]
+
+
+def _about(kernels: Kernels) -> dict[str, str]:
+    """Return what the bits of a result depend on, beside the data and the plan: what it is -> which."""
+    import numpy as np
+
+    from fnnet import __version__
+
+    found = {"version of fnnet": __version__, "version of NumPy": np.__version__, "way of computing": kernels.name}
+    if kernels.compiled:
+        from fnnet.kernels.machine import machine
+
+        found |= {"processor": machine().cpu, "set of the processor's instructions": machine().features}
+    return found

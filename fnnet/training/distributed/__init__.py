@@ -1,0 +1,1 @@
+"""Training on processes that share the shards of each batch, by MPI."""

@@ -1,0 +1,140 @@
+"""How ranks add up what they have of the tree: by messages, or in memory that those of one machine share.
+
+Each rank adds up one part of the vector, for all. MPI moves bytes and adds nothing, so that the order of the additions
+is that of `core.shards`, whatever the MPI is, the number of ranks or the length of the vector.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from fnnet.core.params import Array
+from fnnet.core.shards import additions, cuts, leaves
+from fnnet.files import mapped
+
+LINE: Final = 16
+"""Elements in a part of the vector are a multiple of this: whole cache lines."""
+
+
+class _Plan:
+    """What all ranks know of an exchange.
+
+    cuts    where the part of the vector that each rank adds up begins and ends.
+    trees   the subtrees of each rank: where each begins -> where it ends.
+    """
+
+    def __init__(self, size: int, length: int, shards: int) -> None:
+        edges = [length * number // size // LINE * LINE for number in range(size)] + [length]
+        self.cuts = [*itertools.pairwise(edges)]
+        self.trees = [_subtrees(own, shards) for own in cuts(shards, size)]
+        self._shards = shards
+
+    def additions(self) -> list[tuple[int, int]]:
+        """Return which subtree takes which, until one is left."""
+        ends = {leaf: end for tree in self.trees for leaf, end in tree.items()}
+        return [*additions(ends, self._shards)]
+
+
+def _subtrees(own: tuple[int, int], shards: int) -> dict[int, int]:
+    """Return the largest subtrees of a rank's own shards."""
+    found = dict(leaves(*own))
+    for _ in additions(found, shards):
+        pass
+    return found
+
+
+class Messages:
+    """An exchange by messages: each rank gets its part of all subtrees, and gives its part of the sum.
+
+    kind   length and dtype of the vectors, and the shards.
+    """
+
+    def __init__(self, comm: Any, length: int, dtype: np.dtype[Any], shards: int) -> None:
+        from mpi4py import MPI
+
+        self.kind = (length, dtype, shards)
+        self._comm, rank, size = comm, comm.Get_rank(), comm.Get_size()
+        plan = _Plan(size, length, shards)
+        self._cuts, trees = plan.cuts, plan.trees
+        lengths = [end - begin for begin, end in self._cuts]
+        own, mine = len(trees[rank]), lengths[rank]
+        kind = MPI._typedict[dtype.char]
+        self._sent = np.empty(own * length, dtype)
+        received_all = np.empty(sum(map(len, trees)) * mine, dtype)
+        self._total = np.empty(length, dtype)
+        sent, received = [own * each for each in lengths], [len(tree) * mine for tree in trees]
+        self._send = [self._sent, (sent, _starts(sent)), kind]
+        self._receive = [received_all, (received, _starts(received)), kind]
+        self._gather = [self._total, (lengths, _starts(lengths)), kind]
+        self._mine = self._total[slice(*self._cuts[rank])]
+        places = [leaf for tree in trees for leaf in tree]
+        rows = dict(zip(places, received_all.reshape(len(places), mine), strict=True))
+        self._root = rows[0]
+        self._additions = [(rows[left], rows[right]) for left, right in plan.additions()]
+
+    def total(self, parts: Sequence[Array]) -> Array:
+        """Return the sum, which the next call writes over."""
+        from mpi4py import MPI
+
+        at = 0
+        for begin, end in self._cuts:
+            for part in parts:
+                self._sent[at : at + end - begin] = part[begin:end]
+                at += end - begin
+        self._comm.Alltoallv(self._send, self._receive)
+        for left, right in self._additions:
+            np.add(left, right, out=left)
+        self._mine[:] = self._root
+        self._comm.Allgatherv(MPI.IN_PLACE, self._gather)
+        return self._total
+
+
+class SharedMemory:
+    """An exchange in memory that all ranks share, as they are of one machine: nothing is copied but the sum.
+
+    own   the vectors of this rank's shards, (shards, length): what is to be added up lies there.
+    """
+
+    def __init__(self, comm: Any, length: int, dtype: np.dtype[Any], shards: int) -> None:
+        self._comm, rank, size = comm, comm.Get_rank(), comm.Get_size()
+        plan, vectors = _Plan(size, length, shards), _shared(shards + 1, length, dtype, comm)
+        first, last = cuts(shards, size)[rank]
+        self.own = vectors[first:last]
+        part = slice(*plan.cuts[rank])
+        self._mine, self._root, self._total = vectors[shards, part], vectors[0, part], vectors[shards]
+        self._additions = [(vectors[left, part], vectors[right, part]) for left, right in plan.additions()]
+
+    def holds(self, parts: Sequence[Array]) -> bool:
+        """Return True if these are vectors of `own`."""
+        return np.may_share_memory(parts[0], self.own)
+
+    def total(self) -> Array:
+        """Return the sum, which the next call writes over."""
+        self._comm.Barrier()  # all have put theirs there, and read the sum before
+        for left, right in self._additions:
+            np.add(left, right, out=left)
+        self._mine[:] = self._root
+        self._comm.Barrier()
+        total: Array = self._total
+        return total
+
+
+def _shared(rows: int, columns: int, dtype: np.dtype[Any], comm: Any) -> Array:
+    """Return a matrix of zeros that the ranks of one machine share; the first makes it."""
+    first, size = comm.Get_rank() == 0, rows * columns * dtype.itemsize
+    own = mapped.make_memory(size) if first else -1
+    process, handle = comm.bcast((os.getpid(), own))
+    found: Array = np.frombuffer(mapped.memory(process, handle, size), dtype).reshape(rows, columns)
+    comm.Barrier()
+    if first:
+        os.close(own)
+    return found
+
+
+def _starts(counts: Sequence[int]) -> list[int]:
+    return [0, *itertools.accumulate(counts)][:-1]

@@ -1,0 +1,114 @@
+"""Ranks that MPI started; see `exchange` for how they add up gradients."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import Any, Final, NoReturn, TypeVar, cast
+
+import numpy as np
+
+from fnnet.core.params import Array
+from fnnet.core.shards import Ranks
+from fnnet.files import mapped
+from fnnet.training.distributed.exchange import Messages, SharedMemory
+from fnnet.training.distributed.sharing import give
+from fnnet.training.distributed.watch import Watch
+
+T = TypeVar("T")
+PAUSE: Final = 0.002
+"""Seconds between looks at whether all have come."""
+
+
+class MpiRanks(Ranks):
+    """The ranks of a communicator of mpi4py."""
+
+    def __init__(self, comm: Any) -> None:
+        from mpi4py import MPI
+
+        self._comm, self._meetings = comm, comm.Dup()
+        self.rank, self.size = comm.Get_rank(), comm.Get_size()
+        self._node = comm.Split_type(MPI.COMM_TYPE_SHARED)
+        leads = self._node.Get_rank() == 0
+        leaders = comm.Split(0 if leads else MPI.UNDEFINED)
+        self._leaders = leaders if leads else None
+        self.neighbours = self._node.Get_size()
+        self._messages: Messages | None = None
+        self._memory: SharedMemory | None = None
+        self._watch = Watch(comm, alone=self.neighbours == self.size)
+        self.note = self._watch.note
+
+    def total(self, parts: Sequence[Array], shards: int) -> Array:
+        """Do as `Ranks.total`; what is returned is written over by the next call."""
+        self._watch.enter()
+        if self._memory and self._memory.holds(parts):
+            found = self._memory.total()
+        else:
+            kind = (len(parts[0]), parts[0].dtype, shards)
+            if self._messages is None or self._messages.kind != kind:
+                self._messages = Messages(self._comm, *kind)
+            found = self._messages.total(parts)
+        self._watch.leave()
+        return found
+
+    def vectors(self, length: int, dtype: Any, shards: int) -> Array | None:
+        """Do as `Ranks.vectors`: memory that the ranks of one machine share."""
+        if self.neighbours < self.size or not mapped.CAN_SHARE:
+            return None
+        self._memory = SharedMemory(self._comm, length, np.dtype(dtype), shards)
+        return self._memory.own
+
+    def gather(self, value: Any) -> list[Any]:
+        """Do as `Ranks.gather`."""
+        self._watch.enter()
+        found: list[Any] = self._comm.allgather(value)
+        self._watch.leave()
+        return found
+
+    def of_first(self, make: Callable[[], T]) -> T:
+        """Do as `Ranks.of_first`."""
+        made, raised = None, None
+        if self.rank == 0:
+            try:
+                made = make()
+            except Exception as error:
+                raised = error
+        raised = self._comm.bcast(raised)
+        if raised:
+            raise raised
+        return cast("T", give(made, self._comm, self._node, self._leaders))
+
+    def in_turn(self, make: Callable[[], T]) -> T:
+        """Return what `make` returns, which of each machine's ranks one calls before the others."""
+        first = self._node.Get_rank() == 0
+        made = make() if first else None
+        _meet(self._node)
+        return cast("T", made) if first else make()
+
+    def meet(self, seconds: float = inf) -> bool:
+        """Do as `Ranks.meet`; who waits here leaves the processor to others, which MPI's own barrier does not."""
+        return _meet(self._meetings, seconds)
+
+    def abort(self, code: int) -> NoReturn:
+        """Do as `Ranks.abort`."""
+        self._watch.abort()
+        self._comm.Abort(code)
+        os._exit(code)
+
+    def leave(self) -> None:
+        """Do as `Ranks.leave`."""
+        from mpi4py import MPI
+
+        self._watch.end()
+        MPI.Finalize()
+
+
+def _meet(comm: Any, seconds: float = inf) -> bool:
+    arrived, last = comm.Ibarrier(), time.monotonic() + seconds
+    while not arrived.Test():
+        if time.monotonic() > last:
+            return False
+        time.sleep(PAUSE)
+    return True

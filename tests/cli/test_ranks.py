@@ -1,0 +1,117 @@
+"""`mpiexec -n N python -m mpi4py cli.py`: one program in N processes, with the bits of one."""
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.campaigns import lost_ranks
+from tests.conftest import ROOT
+
+MPIEXEC = shutil.which("mpiexec", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+pytestmark = pytest.mark.skipif(
+    not (MPIEXEC and importlib.util.find_spec("mpi4py")), reason="needs mpiexec and mpi4py: pip install 'fnnet[mpi]'"
+)
+TEXT = """--data digits --hidden 300,100 --optimizer adam --learning-rate 0.001 --dropout 0.2 --augment --epochs 2
+--batch-size 100 --shards 8 --jit"""
+DEEP = TEXT.split()
+KILLED = 9
+"""What MPICH may say of any code but 0: it kills the ranks that are left once one has ended with it."""
+
+
+def begin(size, *arguments, folder, **options):
+    program = [sys.executable, "-m", "mpi4py", str(ROOT / "cli.py")] if size else [sys.executable, str(ROOT / "cli.py")]
+    command = [*([MPIEXEC, "-n", str(size)] if size else []), *program, *arguments]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, stdout=pipe, stderr=pipe, text=True, **options)
+
+
+def ended(process):
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def train(size, folder, *arguments):
+    code, out, err = ended(begin(size, "train", *arguments, "--json", "--quiet", folder=folder))
+    assert (code, err) == (0, "")
+    return json.loads(out)
+
+
+def test_any_number_of_ranks_gives_the_bits_of_one_process(tmp_path):
+    alone = train(0, tmp_path, *DEEP)
+    for size in (1, 2, 3, 8):
+        found = train(size, tmp_path, *DEEP, "--out", f"{size}.safetensors")
+        assert found["weights_sha256"] == alone["weights_sha256"]
+        assert found["test_accuracy"] == alone["test_accuracy"]
+        without = [{**report, "seconds": 0} for report in found["epochs"]]
+        assert without == [{**report, "seconds": 0} for report in alone["epochs"]]
+        assert found["threads"] * size <= max(size, alone["threads"])
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        *(f"{size}.safetensors" for size in (1, 2, 3, 8)),
+        "model.safetensors",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        ("train --data digits", 2, "error: --shards: fewer shards than ranks; expected at least 2, one for each rank"),
+        ("train --data digits --optimizer lbfgs", 2, "error: --optimizer: is not trained by several ranks; "),
+        ("train --data digits --shards 8 --learning-rate 1e30", 1, "error: step 2, layer 2: training diverged; "),
+        ("train --data digits --jit --shards 8 --threads 99", 2, "error: --threads: too many threads; "),
+        ("train --data digits --seeds 0-1", 2, "error: mpiexec: several ranks; "),
+        ("train --fast", 2, "error: No such option '--fast'; "),
+        ("evaluate none.safetensors", 1, "error: none.safetensors: "),
+        ("--version", 0, ""),
+    ],
+)  # fmt: skip
+def test_one_line_is_printed_once(arguments, code, line, tmp_path):
+    found, out, err = ended(begin(2, *arguments.split(), folder=tmp_path))
+    lines = [each for each in err.splitlines() if not each.startswith(("data: ", "  ("))]
+    assert found in (code, KILLED if code else 0)
+    assert len(lines) == bool(line)
+    assert "".join(lines).startswith(line)
+    assert out.count("fnnet, version") == (code == 0)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_run_that_is_interrupted_goes_on_with_other_ranks(tmp_path):
+    work = [*DEEP[:-1], "--run-dir", "run", "--epochs", "6", "--quiet"]
+    process = begin(2, "train", *work, folder=tmp_path, start_new_session=True)
+    log = tmp_path / "run" / "log.jsonl"
+    last = time.monotonic() + 60
+    while not (log.exists() and '"epoch"' in log.read_text()):
+        assert time.monotonic() < last
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    code, _, err = ended(process)
+    assert code in (130, KILLED)
+    assert "interrupted; go on with --run-dir run --resume" in err
+    whole = train(0, tmp_path, *work[:-5], "--epochs", "6", "--out", "whole.safetensors")
+    found = train(3, tmp_path, *work[:-1], "--resume")
+    assert found["weights_sha256"] == whole["weights_sha256"]
+
+
+def test_without_mpi4py_the_processes_say_what_is_missing(tmp_path):
+    """Two that train for themselves would write one file."""
+    hidden = "import sys; sys.modules['mpi4py'] = None; import runpy; sys.argv[0] = 'cli.py'; "
+    command = f"{hidden}runpy.run_path({str(ROOT / 'cli.py')!r}, run_name='__main__')"
+    process = subprocess.run(
+        [sys.executable, "-c", command, "--version"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PMI_SIZE": "2"},
+    )  # fmt: skip
+    assert process.returncode == 1
+    assert process.stderr.startswith("error: mpi4py cannot be loaded; expected the module mpi4py, in a program that ")
+    assert process.stderr.rstrip().endswith("install it: pip install 'fnnet[mpi]'")
+
+
+def test_a_lost_rank_ends_all_and_the_run_goes_on(tmp_path):
+    """A share of `python -m tests.campaigns ranks`."""
+    assert len([*lost_ranks.losses(tmp_path, 3, seed=1)]) == 3

@@ -1,0 +1,62 @@
+"""The command line as one rank that fails: `python -m mpi4py faulty_rank.py HOW RANK EXCHANGE FILE ARGUMENTS...`.
+
+At that exchange of gradients, counted from 1, the rank writes FILE and then is killed, stopped and so on.
+"""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from fnnet import cli
+from fnnet.training.distributed import ranks
+
+
+def hang():
+    time.sleep(1000)
+
+
+def leave(code):
+    os._exit(code)
+
+
+def kill(number):
+    os.kill(os.getpid(), number)
+
+
+def fail(error):
+    raise error
+
+
+FAULTS = {
+    "kill": lambda: kill(signal.SIGKILL),
+    "segmentation fault": lambda: kill(signal.SIGSEGV),
+    "stop": lambda: kill(signal.SIGSTOP),
+    "hang": hang,
+    "exit 0": lambda: leave(0),
+    "exit 3": lambda: leave(3),
+    "sys.exit(0)": lambda: sys.exit(0),
+    "raise": lambda: fail(ValueError("a fault")),
+    "out of memory": lambda: fail(MemoryError()),
+}
+
+
+def main():
+    how, rank, exchange, mark = sys.argv[1:5]
+    sys.argv[1:] = sys.argv[5:]
+    real, seen = ranks.MpiRanks.total, []
+
+    def total(self, parts, shards):
+        seen.append(None)
+        if (self.rank, len(seen)) == (int(rank), int(exchange)):
+            Path(mark).touch()
+            FAULTS[how]()
+        return real(self, parts, shards)
+
+    ranks.MpiRanks.total = total
+    cli.launch()
+
+
+if __name__ == "__main__":
+    main()

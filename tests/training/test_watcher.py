@@ -1,0 +1,211 @@
+"""The watcher of ranks: which rank is lost, and why; by sockets alone, without MPI."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fnnet.training.distributed import watch, watcher
+
+PROGRAM = Path(watcher.__file__)
+
+
+class Ranks:
+    """A watcher, and what connects to it."""
+
+    def __init__(self, size, **limits):
+        code = f"import sys; sys.path.insert(0, {str(PROGRAM.parent)!r}); import watcher; "
+        code += "".join(f"watcher.{name} = {value}; " for name, value in limits.items())
+        pipe = subprocess.PIPE
+        command = [sys.executable, "-c", f"{code}sys.exit(watcher.main())"]
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        given = {"size": size, "alone": True, "token": "word", "hint": "go on"}
+        self.process.stdin.write(json.dumps(given) + "\n")
+        self.process.stdin.flush()
+        self.port = int(self.process.stdout.readline())
+        self.processes = [subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) for _ in range(size)]
+        self.ranks = [self.connect(number, process.pid) for number, process in enumerate(self.processes)]
+
+    def connect(self, number, process, token="word", machine=None):
+        rank = socket.create_connection(("127.0.0.1", self.port))
+        about = {"rank": number, "process": process, "machine": machine or socket.gethostname(), "token": token}
+        rank.sendall(json.dumps(about).encode() + b"\n")
+        return rank
+
+    def say(self, seconds, *words):
+        """Let each rank say its word, again and again."""
+        last = time.monotonic() + seconds
+        while time.monotonic() < last and self.process.poll() is None:
+            for rank, word in zip(self.ranks, words, strict=True):
+                if word:
+                    try:
+                        rank.sendall(f"{word(time.monotonic()) if callable(word) else word}\n".encode())
+                    except OSError:
+                        return
+            time.sleep(0.05)
+
+    def end(self):
+        code = self.process.wait(20)
+        found = code, self.process.stderr.read()
+        self.close()
+        return found
+
+    def close(self):
+        for process in (self.process, *self.processes):
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        for each in (*self.ranks, self.process.stdin, self.process.stdout, self.process.stderr):
+            each.close()
+
+
+COMPUTING = "5 0 {}".format
+FAST = {"SILENT": 1.0, "STUCK": 1.5, "SLOW": 4.0, "ENDING": 0.2}
+
+
+@pytest.fixture
+def ranks():
+    made = []
+
+    def make(size=2, **limits):
+        made.append(Ranks(size, **{**FAST, **limits}))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def name(found, number):
+    return f"error: rank {number} (process {found.processes[number].pid} on {socket.gethostname()})"
+
+
+def test_ranks_that_take_leave_are_not_lost(ranks):
+    found = ranks()
+    found.say(0.5, "1 0 0.1", "1 1 0.1")
+    found.say(0.1, "END", "END")
+    assert found.end() == (0, "")
+
+
+def test_a_rank_that_is_killed_is_named_and_the_others_are_told_to_end(ranks):
+    found = ranks(3)
+    found.say(0.3, *["1 0 0.1"] * 3)
+    found.ranks[1].close()
+    assert found.ranks[0].recv(16) == b"END\n"
+    code, told = found.end()
+    assert code == 1
+    assert told.startswith(f"{name(found, 1)} ended without a word: it was killed, or left early; all ranks end; go on")
+
+
+def test_those_that_do_not_end_are_killed(ranks):
+    found = ranks(2)
+    found.ranks[1].close()
+    code, _ = found.end()
+    assert code == 1
+    assert found.processes[0].returncode == -signal.SIGKILL
+
+
+def test_a_rank_that_says_nothing_is_stopped(ranks):
+    found = ranks()
+    found.say(3, "1 1 0.1", None)
+    code, told = found.end()
+    assert (code, told.startswith(f"{name(found, 1)} has not answered for 1 seconds: it is stopped, or")) == (1, True)
+
+
+def test_a_rank_that_neither_computes_nor_comes_is_stuck(ranks):
+    found = ranks()
+    found.say(3, "2 1 0.1", "1 0 0.1")
+    code, told = found.end()
+    assert (code, told.startswith(f"{name(found, 1)} is stuck: the others have waited for it for ")) == (1, True)
+
+
+def test_a_rank_that_computes_may_take_longer(ranks):
+    found = ranks()
+    found.say(2.5, "2 1 0.1", lambda now: f"1 0 {now}")
+    assert found.process.poll() is None
+    found.say(3.5, "2 1 0.1", lambda now: f"1 0 {now}")
+    code, told = found.end()
+    assert (code, "is stuck" in told) == (1, True)
+
+
+def test_ranks_that_all_wait_or_all_work_are_not_stuck(ranks):
+    found = ranks()
+    found.say(2.5, "2 0 0.1", "1 0 0.1")  # nobody waits: data are read, say
+    found.say(2.5, "2 1 0.1", "2 1 0.1")
+    assert found.process.poll() is None
+
+
+def test_a_rank_that_goes_on_is_not_stuck(ranks):
+    found = ranks()
+    found.say(2.5, "2 1 0.1", lambda now: f"{int(now * 2)} 0 0.1")
+    assert found.process.poll() is None
+
+
+def test_who_does_not_know_the_word_is_not_heard(ranks):
+    found = ranks()
+    stranger = found.connect(0, os.getpid(), token="other")
+    assert stranger.recv(1) == b""
+    stranger.close()
+    other = socket.create_connection(("127.0.0.1", found.port))
+    other.sendall(b"GET / HTTP/1.1\r\n")
+    assert other.recv(1) == b""
+    other.close()
+    found.say(0.1, "END", "END")
+    assert found.end() == (0, "")
+
+
+def test_ranks_that_do_not_start_are_named(ranks):
+    found = ranks(2, STARTING=0.5)
+    assert found.end()[0] == 1  # nobody says anything
+
+    class Fewer(Ranks):
+        def connect(self, number, process, **options):
+            return super().connect(number, process, **options) if number != 1 else socket.socket()
+
+    found = Fewer(3, **FAST, STARTING=0.5)
+    code, told = found.end()
+    assert (code, told) == (1, "error: rank 1 did not start within 0 seconds; all ranks end; go on\n")
+
+
+def test_a_rank_that_says_why_itself_ends_all_without_a_line(ranks):
+    found = ranks()
+    found.say(0.1, "ABORT", None)
+    assert found.end() == (1, "")
+
+
+class One:
+    """A communicator of one rank."""
+
+    def Get_size(self):  # noqa: N802
+        return 1
+
+    def Get_rank(self):  # noqa: N802
+        return 0
+
+    def bcast(self, value):
+        return value
+
+    def allgather(self, value):
+        return [value]
+
+
+def test_a_watch_is_kept_and_ended():
+    found = watch.Watch(One(), alone=True)
+    found.enter()
+    assert (found.count, found.waits, found.note) == (1, True, "")
+    found.leave()
+    found.end()
+    assert not found.waits
+
+
+def test_a_watcher_that_cannot_be_reached_is_noted(monkeypatch):
+    monkeypatch.setattr(watch, "_connected", lambda host, port: None)
+    found = watch.Watch(One(), alone=True)
+    assert found.note.startswith(f"ranks are not watched: {socket.gethostname()} cannot connect to 127.0.0.1, port ")
+    found.end()
