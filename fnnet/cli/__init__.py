@@ -19,8 +19,10 @@ def launch() -> NoReturn:
     streams.prepare()
     signals.install()
     codes: list[int] = []
-    end_at_once(codes)
-    word, code = _run(sys.argv[1:], ahead=True) if launched() == 1 else _run_with_ranks()
+    alone = launched() == 1
+    if alone:  # MPICH kills the other ranks where one has left without the handlers that C has for an exit
+        end_at_once(codes)
+    word, code = _run(sys.argv[1:], ahead=True) if alone else _run_with_ranks()
     signals.settle(code)
     _tell(word)
     codes.append(code)

@@ -6,6 +6,7 @@ They wait for its orders, and print nothing; so data are read, files written and
 from __future__ import annotations
 
 import platform
+import time
 from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 STARTING: Final = 60.0
 ENDING: Final = 5.0
 """Seconds after which a rank that is not where the others are is taken for lost."""
+TELLING: Final = 0.5
+"""Seconds that a launcher has to pass on what a rank printed: lines that came right before the end were lost."""
+
 _ranks: list[Ranks] = []
 """The ranks of the command that runs, if it was started with some."""
 
@@ -151,13 +155,13 @@ def end(failed: BaseException | None, code: int, together: bool) -> int:
     if not together:
         if here.rank or not line:
             print_error(f"rank {here.rank}: {line or 'the other ranks do not answer'}")
+        time.sleep(TELLING)
         here.abort(own or 1)
     found = here.gather((kind, line, own))
     for rank, (other, text, _) in enumerate(found):
         if here.rank == 0 and other not in ("", kind):
             print_error(f"rank {rank}: {text}")
     here.leave()
-    # All end with it: of a rank that ends with 0 before, MPICH makes a success of them all.
     codes: list[int] = [each for _, _, each in found]
     return codes[0] or max(codes)
 

@@ -54,7 +54,7 @@ def finish(folder, size):
     program += ["--out", folder / "m.safetensors"]
     start = command(size, *program) if size else [sys.executable, *map(str, program)]
     done = subprocess.run(start, capture_output=True, text=True, check=False, timeout=120, cwd=folder)
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert (done.returncode, done.stderr) == (0, ""), f"{size} ranks: {done}"
     return json.loads(done.stdout)["weights_sha256"]
 
 
