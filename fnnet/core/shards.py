@@ -79,6 +79,18 @@ def share_of(weights: Array | None, n: int, first: int, last: int) -> float:
     return float(weights[first:last].sum(dtype=np.float64)) / total if total > 0 else 0.0
 
 
+def subtrees(own: tuple[int, int], shards: int) -> tuple[dict[int, int], list[tuple[int, int]]]:
+    """Return the largest subtrees of a rank's `own` shards (first, behind the last): where each begins -> where it
+    ends; and the additions that make them of its shards.
+
+    >>> subtrees((0, 3), 8)
+    ({0: 2, 2: 3}, [(0, 1)])
+    """
+    found = dict(leaves(*own))
+    made = [*additions(found, shards)]
+    return found, made
+
+
 def rows_of(n: int, batch: int, shards: int, own: tuple[int, int]) -> Array:
     """Return the numbers of the rows of a rank's `own` shards (first, behind the last), of n rows in batches.
 
@@ -157,8 +169,9 @@ ALONE: Final = Ranks()
 
 def total(parts: Sequence[Params], shards: int, ranks: Ranks) -> Params:
     """Return the sum of the trees of parameters of all shards, as `tree_sum` does; `parts` are those of this rank."""
-    first, last = ranks.own(shards)
-    subtrees, found = dict(leaves(first, last)), dict(enumerate(map(flatten, parts), first))
-    for left, right in additions(subtrees, shards):
+    own = ranks.own(shards)
+    largest, made = subtrees(own, shards)
+    found = dict(enumerate(map(flatten, parts), own[0]))
+    for left, right in made:
         found[left] = found[left] + found[right]
-    return unflatten(ranks.total([found[number] for number in subtrees], shards), layer_sizes(parts[0]))
+    return unflatten(ranks.total([found[number] for number in largest], shards), layer_sizes(parts[0]))

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.core.shards import Ranks, additions, leaves
+from fnnet.core.shards import Ranks, subtrees
 from fnnet.kernels.layout import CLIP, READS
 from fnnet.kernels.library import Library, put
 from fnnet.kernels.team import run_team
@@ -33,10 +33,9 @@ class SharedSteps:
     def __init__(self, ranks: Ranks, library: Library, threads: int, given: Mapping[str, Any], parameters: int) -> None:
         self._ranks, self._given, self._parameters = ranks, given, parameters
         own, self._shards = (given["own_shard"], given["own_stop"]), given["shards"]
-        subtrees = dict(leaves(*own))
-        pairs = [*additions(subtrees, self._shards)]
+        largest, pairs = subtrees(own, self._shards)
         self._kept = given["gradient"].reshape(own[1] - own[0], -1)
-        self._parts = [self._kept[first - own[0]] for first in subtrees]
+        self._parts = [self._kept[first - own[0]] for first in largest]
         alike = {name: given[name] for name in ("counters", "gradient", "shards", "own_shard", "own_stop")}
         alike |= {"pairs": np.array(pairs, np.int64).reshape(-1), "threads": threads, "rows": 0}
         self._adding = [library.bind("add_own", rank=rank, **alike) for rank in range(threads)]

@@ -1,23 +1,20 @@
 """`mpiexec -n N python -m mpi4py cli.py`: one program in N processes, with the bits of one."""
 
-import importlib.util
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.campaigns import lost_ranks
 from tests.conftest import ROOT
 
-MPIEXEC = shutil.which("mpiexec", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+MPIEXEC = lost_ranks.MPIEXEC
 pytestmark = pytest.mark.skipif(
-    not (MPIEXEC and importlib.util.find_spec("mpi4py")), reason="needs mpiexec and mpi4py: pip install 'fnnet[mpi]'"
+    lost_ranks.missing() is not None, reason="needs mpiexec and mpi4py: pip install 'fnnet[mpi]'"
 )
 TEXT = """--data digits --hidden 300,100 --optimizer adam --learning-rate 0.001 --dropout 0.2 --augment --epochs 2
 --batch-size 100 --shards 8 --jit"""

@@ -3,7 +3,7 @@
 import threading
 from functools import partial
 
-from fnnet.core.shards import Ranks, additions, cuts, leaves
+from fnnet.core.shards import Ranks, additions, cuts, subtrees
 
 
 class ThreadRanks(Ranks):
@@ -24,11 +24,9 @@ class ThreadRanks(Ranks):
         """Add up what all ranks have, each for itself."""
         places, found = {}, {}
         for own, given in zip(cuts(shards, self.size), self.gather([part.copy() for part in parts]), strict=True):
-            subtrees = dict(leaves(*own))
-            for _ in additions(subtrees, shards):
-                pass
-            places |= subtrees
-            found |= dict(zip(subtrees, given, strict=True))
+            largest, _ = subtrees(own, shards)
+            places |= largest
+            found |= dict(zip(largest, given, strict=True))
         for left, right in additions(places, shards):
             found[left] = found[left] + found[right]
         assert places == {0: shards}

@@ -404,6 +404,7 @@ ELSEWHERE = {
     "plan.check_ranks": "tests/training/test_ranks.py",
     "shards.leaves": "tests/training/test_ranks.py",
     "shards.additions": "tests/training/test_ranks.py",
+    "shards.subtrees": "tests/training/test_ranks.py",
     "shards.rows_of": "tests/training/test_ranks.py",
     "shards.total": "tests/training/test_ranks.py",
     "shards.Ranks": "tests/training/test_ranks.py",

@@ -6,7 +6,7 @@ import pytest
 import fnnet
 from fnnet import data
 from fnnet.core.params import weights_sha256
-from fnnet.core.shards import additions, cuts, leaves, rows_of
+from fnnet.core.shards import additions, cuts, leaves, rows_of, subtrees
 from fnnet.core.state import Examples
 from fnnet.errors import DivergedError, UsageError
 from fnnet.training import session
@@ -135,8 +135,8 @@ def test_the_subtrees_of_ranks_make_the_whole_tree(shards, size):
     whole, parts, left = dict(leaves(0, shards)), [], {}
     expected = sorted(additions(whole, shards))
     for own in cuts(shards, size):
-        some = dict(leaves(*own))
-        parts += additions(some, shards)
+        some, made = subtrees(own, shards)
+        parts += made
         left |= some
     assert sorted([*parts, *additions(left, shards)]) == expected
     assert left == whole == {0: shards}

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.core.shards import additions, cuts, leaves
+from fnnet.core.shards import additions, cuts, subtrees
 from fnnet.files import mapped
 
 LINE: Final = 16
@@ -31,21 +31,13 @@ class _Plan:
     def __init__(self, size: int, length: int, shards: int) -> None:
         edges = [length * number // size // LINE * LINE for number in range(size)] + [length]
         self.cuts = [*itertools.pairwise(edges)]
-        self.trees = [_subtrees(own, shards) for own in cuts(shards, size)]
+        self.trees = [subtrees(own, shards)[0] for own in cuts(shards, size)]
         self._shards = shards
 
     def additions(self) -> list[tuple[int, int]]:
         """Return which subtree takes which, until one is left."""
         ends = {leaf: end for tree in self.trees for leaf, end in tree.items()}
         return [*additions(ends, self._shards)]
-
-
-def _subtrees(own: tuple[int, int], shards: int) -> dict[int, int]:
-    """Return the largest subtrees of a rank's own shards."""
-    found = dict(leaves(*own))
-    for _ in additions(found, shards):
-        pass
-    return found
 
 
 class Messages:
