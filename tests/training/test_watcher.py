@@ -32,10 +32,10 @@ class Ranks:
         self.processes = [subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) for _ in range(size)]
         self.ranks = [self.connect(number, process.pid) for number, process in enumerate(self.processes)]
 
-    def connect(self, number, process, token="word", machine=None):
+    def connect(self, number, process, token="word", more=""):
         rank = socket.create_connection(("127.0.0.1", self.port))
-        about = {"rank": number, "process": process, "machine": machine or socket.gethostname(), "token": token}
-        rank.sendall(json.dumps(about).encode() + b"\n")
+        about = {"rank": number, "process": process, "machine": socket.gethostname(), "token": token}
+        rank.sendall(f"{json.dumps(about)}\n{more}".encode())
         return rank
 
     def say(self, seconds, *words):
@@ -179,6 +179,27 @@ def test_a_rank_that_says_why_itself_ends_all_without_a_line(ranks):
     assert found.end() == (1, "")
 
 
+def test_words_that_come_with_the_first_line_are_heard():
+    class Short(Ranks):
+        def connect(self, number, process, **options):
+            rank = super().connect(number, process, more="1 0 0.1\nEND\n", **options)
+            rank.close()
+            return rank
+
+    assert Short(2, **FAST).end() == (0, "")
+
+
+def test_lines_may_come_in_pieces(ranks):
+    found = ranks()
+    found.ranks[1].sendall(b"1 0 ")
+    time.sleep(0.3)
+    found.ranks[1].sendall(b"0.1\nEN")
+    time.sleep(0.3)
+    found.ranks[1].sendall(b"D\n")
+    found.say(0.1, "END", None)
+    assert found.end() == (0, "")
+
+
 class One:
     """A communicator of one rank."""
 
@@ -202,6 +223,7 @@ def test_a_watch_is_kept_and_ended():
     found.leave()
     found.end()
     assert not found.waits
+    assert found._process.wait(20) == 0  # slower than `end` waits for, on a busy machine
 
 
 def test_a_watcher_that_cannot_be_reached_is_noted(monkeypatch):

@@ -63,6 +63,8 @@ class Watch:
         """Take leave: the rank ends, as all do."""
         self._end("END")
         if self._connection:
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)  # so that the thread that listens ends
             self._connection.close()
         if self._process:
             with contextlib.suppress(subprocess.TimeoutExpired):

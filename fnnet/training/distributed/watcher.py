@@ -28,6 +28,8 @@ STARTING = 120.0
 """Seconds that ranks have to connect."""
 ENDING = 1.0
 """Seconds that ranks have to end by themselves."""
+LINE = 4096
+"""Bytes of the longest line that a rank says."""
 
 
 class Rank:
@@ -39,7 +41,6 @@ class Rank:
         self.heard = self.since = time.monotonic()
         self.count, self.waits, self.computed, self.at_since = -1, False, 0.0, 0.0
         self.ended = self.aborts = False
-        self.rest = b""
 
     @property
     def name(self) -> str:
@@ -72,6 +73,29 @@ class Rank:
         return ""
 
 
+class Speaker:
+    """A connection: what it has said of a line that is not whole yet, and the rank that it has shown to be."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self.connection, self.rest = connection, b""
+        self.rank: Rank | None = None
+
+    def hear(self, found: bytes, token: str) -> None:
+        """Take the bytes that came; raise ValueError, KeyError or TypeError if they are no rank's."""
+        *lines, self.rest = (self.rest + found).split(b"\n")
+        for line in lines:
+            if self.rank:
+                self.rank.hear(line)
+                continue
+            about = json.loads(line)
+            if about["token"] != token:
+                raise ValueError
+            self.rank = Rank(self.connection, about)
+        if len(self.rest) > LINE:
+            raise ValueError
+
+
 class Watcher:
     """Listens to `size` ranks until all have ended or one is lost."""
 
@@ -87,10 +111,13 @@ class Watcher:
         while len(self._ranks) < self._size or not all(rank.ended for rank in self._ranks.values()):
             for key, _ in self._ready.select(0.25):
                 if key.fileobj is self._listener:
-                    self._admit()
-                elif why := self._listen(key.data):
-                    return self._end(key.data.name, why)
-                elif key.data.aborts:
+                    connection, _ = self._listener.accept()
+                    self._ready.register(connection, selectors.EVENT_READ, Speaker(connection))
+                    continue
+                why, rank = self._listen(key.data), key.data.rank
+                if why and rank:
+                    return self._end(rank.name, why)
+                if rank and rank.aborts:
                     return self._end()
             if len(self._ranks) < self._size:
                 if time.monotonic() > last:
@@ -103,36 +130,27 @@ class Watcher:
                     return self._end(rank.name, why)
         return 0
 
-    def _admit(self) -> None:
-        connection, _ = self._listener.accept()
-        connection.settimeout(5)
+    def _listen(self, speaker: Speaker) -> str:
+        """Take what a rank says, with its first line too; return why it is lost, "" if it is not."""
         try:
-            with connection.makefile("rb") as stream:
-                about = json.loads(stream.readline(4096))
-            if about["token"] != self._token:
-                raise ValueError
-            rank = Rank(connection, about)
-        except (OSError, ValueError, KeyError, TypeError):
-            connection.close()
-            return
-        connection.setblocking(False)
-        self._ranks[rank.number] = rank
-        self._ready.register(connection, selectors.EVENT_READ, rank)
-
-    def _listen(self, rank: Rank) -> str:
-        """Take what a rank says; return why it is lost, "" if it is not."""
-        try:
-            found = rank.connection.recv(4096)
+            found = speaker.connection.recv(4096)
         except BlockingIOError:
             return ""
         except OSError:
             found = b""
-        if not found:
-            self._ready.unregister(rank.connection)
-            return "" if rank.ended else "ended without a word: it was killed, or left early"
-        *lines, rank.rest = (rank.rest + found).split(b"\n")
-        for line in lines:
-            rank.hear(line)
+        if found:
+            try:
+                speaker.hear(found, self._token)
+            except (ValueError, KeyError, TypeError):
+                found = b""
+        if speaker.rank:
+            self._ranks[speaker.rank.number] = speaker.rank
+        if found:
+            return ""
+        self._ready.unregister(speaker.connection)
+        if speaker.rank:
+            return "" if speaker.rank.ended else "ended without a word: it was killed, or left early"
+        speaker.connection.close()
         return ""
 
     def _end(self, name: str = "", why: str = "") -> int:
