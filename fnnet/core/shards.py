@@ -79,16 +79,44 @@ def share_of(weights: Array | None, n: int, first: int, last: int) -> float:
     return float(weights[first:last].sum(dtype=np.float64)) / total if total > 0 else 0.0
 
 
-def subtrees(own: tuple[int, int], shards: int) -> tuple[dict[int, int], list[tuple[int, int]]]:
+def subtrees(own: tuple[int, int], shards: int) -> dict[int, int]:
     """Return the largest subtrees of a rank's `own` shards (first, behind the last): where each begins -> where it
-    ends; and the additions that make them of its shards.
+    ends, in their order.
 
     >>> subtrees((0, 3), 8)
-    ({0: 2, 2: 3}, [(0, 1)])
+    {0: 2, 2: 3}
     """
     found = dict(leaves(*own))
-    made = [*additions(found, shards)]
-    return found, made
+    for _ in additions(found, shards):
+        pass  # which takes out what is added
+    return found
+
+
+def merges(own: tuple[int, int], shards: int) -> list[int]:
+    """Return, for each of a rank's `own` shards (first, behind the last), how many additions its sum completes.
+
+    Shard by shard, what waits for its neighbour in the tree is a stack: each sum is added to that many before it.
+
+    >>> merges((0, 8), 8), merges((0, 3), 8)
+    ([0, 1, 0, 2, 0, 1, 0, 3], [0, 1, 0])
+    """
+    found, counts = dict(leaves(*own)), [0] * (own[1] - own[0])
+    for left, _ in additions(found, shards):
+        counts[found[left] - 1 - own[0]] += 1
+    return counts
+
+
+def waiting(own: tuple[int, int], shards: int) -> int:
+    """Return the most sums that such a stack has, that of the shard being summed among them.
+
+    >>> waiting((0, 8), 8), waiting((0, 3), 8), waiting((0, 1), 1)
+    (4, 2, 1)
+    """
+    most, depth = 1, 0
+    for count in merges(own, shards):
+        depth += 1
+        most, depth = max(most, depth), depth - count
+    return most
 
 
 def rows_of(n: int, batch: int, shards: int, own: tuple[int, int]) -> Array:
@@ -134,7 +162,7 @@ class Ranks:
         return parts[0]
 
     def vectors(self, length: int, dtype: Any, shards: int) -> Array | None:
-        """Return memory for the vectors of this rank's shards, from which `total` adds up sooner; None for any.
+        """Return memory for what waits of this rank's shards, from which `total` adds up sooner; None for any.
 
         All ranks call it, and write over what was returned before no more.
         """
@@ -170,8 +198,7 @@ ALONE: Final = Ranks()
 def total(parts: Sequence[Params], shards: int, ranks: Ranks) -> Params:
     """Return the sum of the trees of parameters of all shards, as `tree_sum` does; `parts` are those of this rank."""
     own = ranks.own(shards)
-    largest, made = subtrees(own, shards)
-    found = dict(enumerate(map(flatten, parts), own[0]))
-    for left, right in made:
+    places, found = dict(leaves(*own)), dict(enumerate(map(flatten, parts), own[0]))
+    for left, right in additions(places, shards):
         found[left] = found[left] + found[right]
-    return unflatten(ranks.total([found[number] for number in largest], shards), layer_sizes(parts[0]))
+    return unflatten(ranks.total([found[number] for number in places], shards), layer_sizes(parts[0]))

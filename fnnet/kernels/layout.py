@@ -60,7 +60,7 @@ SUMS_BYTES: Final = 65536
 LISTED: Final = 4
 """Vectors of columns of a thread's part of W from which its gradient is summed from lists of each input's rows."""
 LISTS: Final = 2**22
-"""The most elements of these lists, each with a place for every row: 24 MiB."""
+"""The most elements of these lists, each with a place for every row: 24 MiB. Where each shard ends takes less."""
 FEW: Final = 4
 """Rows of the tile for the rows left below large ones; it repeats the last of them."""
 BUCKETS: Final = 64

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import numpy as np
-
 from fnnet.core.params import Array
 from fnnet.core.shards import Ranks, subtrees
 from fnnet.kernels.layout import CLIP, READS
@@ -14,7 +12,7 @@ from fnnet.kernels.library import Library, put
 from fnnet.kernels.team import run_team
 
 MARK: Final = 16
-"""Elements behind each gradient: the first counts the shards whose loss is not finite."""
+"""Elements behind each gradient: the first counts those of ranks whose loss is not finite."""
 
 MOVED: Final = (
     "counters", "whole", "shape", "networks", "parameters", "first_moment", "second_moment", "average", "norms", "rule",
@@ -33,14 +31,10 @@ class SharedSteps:
     def __init__(self, ranks: Ranks, library: Library, threads: int, given: Mapping[str, Any], parameters: int) -> None:
         self._ranks, self._given, self._parameters = ranks, given, parameters
         own, self._shards = (given["own_shard"], given["own_stop"]), given["shards"]
-        largest, pairs = subtrees(own, self._shards)
-        self._kept = given["gradient"].reshape(own[1] - own[0], -1)
-        self._parts = [self._kept[first - own[0]] for first in largest]
-        alike = {name: given[name] for name in ("counters", "gradient", "shards", "own_shard", "own_stop")}
-        alike |= {"pairs": np.array(pairs, np.int64).reshape(-1), "threads": threads, "rows": 0}
-        self._adding = [library.bind("add_own", rank=rank, **alike) for rank in range(threads)]
+        self._own, self._kept = own, given["gradient"].reshape(given["levels"], -1)
+        self._parts = [*self._kept[: len(subtrees(own, self._shards))]]
         alike = {name: given[name] for name in MOVED}
-        alike |= {"gradient": self._kept[0], "shards": 1, "rows": 0, "phase": 0, "threads": threads}
+        alike |= {"gradient": self._kept[0], "phase": 0, "threads": threads}
         self._moving = [library.bind("move_gathered", rank=rank, **alike) for rank in range(threads)]
 
     def move(self, step: int, *, failed: bool) -> bool:
@@ -48,12 +42,9 @@ class SharedSteps:
         given = self._given
         first = step * given["batch"] % given["ids"].size
         rows = min(given["batch"], given["ids"].size - first)
-        for call in self._adding:
-            call.words[call.at["rows"]] = rows
-        self._kept[:, self._parameters] = 0
-        if failed:
-            self._kept[:, self._parameters] = 1
-        run_team(self._adding)
+        if len({rows * shard // self._shards for shard in self._own}) == 1:
+            self._kept[:] = 0  # its shards have no rows
+        self._kept[:, self._parameters] = int(failed)
         total = self._ranks.total(self._parts, self._shards)
         if total[self._parameters]:
             return False

@@ -54,7 +54,14 @@ _MOVED = {
     "average": REALS,
     "norms": FLOAT64S,
 }
-_SHARDS = {"shards": INTEGER, "own_shard": INTEGER, "own_stop": INTEGER}
+_SHARDS = {
+    "shards": INTEGER,
+    "own_shard": INTEGER,
+    "own_stop": INTEGER,
+    "merges": INT64S,
+    "levels": INTEGER,
+    "level": INTEGER,
+}
 _ROWS = {"first": INTEGER, "last": INTEGER, "inputs": INTEGER}
 
 _TRAIN: Final = {
@@ -297,7 +304,6 @@ _BACKWARD: Final = {
     ),
 }
 _CLIP: Final = {
-    "add_own": Function("clip", {**_TEAM, "gradient": REALS, **_SHARDS, "pairs": INT64S, "rows": INTEGER}),
     "move_gathered": Function(
         "clip",
         {
@@ -307,8 +313,6 @@ _CLIP: Final = {
             "shape": LAYERS,
             "networks": INTEGER,
             **_MOVED,
-            "shards": INTEGER,
-            "rows": INTEGER,
             "rule": INTEGER,
             "constants": REALS,
             "apart": INTEGER,

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from fnnet.core.params import Array, Params, layer_sizes
-from fnnet.core.shards import ALONE, Ranks
+from fnnet.core.shards import ALONE, Ranks, merges, waiting
 from fnnet.kernels.layout import (
     BLOCK,
     BUCKETS,
@@ -117,7 +117,6 @@ class Trainer:
         dtype = params.layers[0].W.dtype
         sizes = layer_sizes(params)
         self._work, self._rule, self._ranks = work, list(RULES).index(work.rule), ranks
-        own_shard, own_stop = ranks.own(work.shards)
         narrow = is_narrow(max(sizes[1:]), dtype, machine().vector_bytes)
         rows = min(work.batch_size, CHUNK_ROWS * (NARROW_CHUNKS if narrow else 1))
         weights = [a * b for a, b in itertools.pairwise(sizes)]
@@ -139,8 +138,10 @@ class Trainer:
         first_moment, second_moment = (*trees, *(aligned(0, dtype) for _ in range(2 - len(trees))))
         pads = self._plan.shape[:, PAD]
         widest, panel = int(max(pads.max(), self._plan.whole[PAD])), PANEL_VECTORS * self._plan.lanes
-        sums = SUMS_BYTES // dtype.itemsize + rows * FIRST_PANEL * self._plan.lanes
-        scratch = max(sums, widest, UNIT_INPUTS * panel + rows * (UNIT_INPUTS + panel))
+        own = ranks.own(work.shards)
+        levels = waiting(own, work.shards)
+        level = whole_lines(max(SUMS_BYTES // dtype.itemsize, widest, UNIT_INPUTS * panel))
+        scratch = levels * level + rows * max(FIRST_PANEL * self._plan.lanes, UNIT_INPUTS + panel)
         floats = max(4 * whole_lines(sizes[0] + SLACK), (widest + 7) * self._plan.lanes)
         self._fixed = {
             "whole": self._plan.whole,
@@ -149,7 +150,7 @@ class Trainer:
             "parameters": self._p,
             "first_moment": first_moment,
             "second_moment": second_moment,
-            "gradient": self._gradients(self._kept_gradients(rows, own_stop - own_shard), count),
+            "gradient": self._gradients(levels if self._keeps(rows) else 0, count),
             "average": average,
             "norms": np.zeros(int(pads.sum()) if work.clips else 0),
             "work": aligned(self._plan.workspace, dtype),
@@ -157,23 +158,26 @@ class Trainer:
             "scratch_all": aligned(self.threads * whole_lines(scratch), dtype),
             "order_all": aligned(self.threads * whole_lines(2 * rows + BUCKETS + 1), np.int64),
             "floats_all": aligned(self.threads * whole_lines(floats), dtype),
-            **self._lists(rows),
+            **self._lists(rows, own[1] - own[0]),
             "batch": work.batch_size,
             "shards": work.shards,
-            "own_shard": own_shard,
-            "own_stop": own_stop,
+            "own_shard": own[0],
+            "own_stop": own[1],
+            "merges": np.array(merges(own, work.shards)),
+            "levels": levels,
+            "level": level,
             "chunk_rows": rows,
             "rule": self._rule,
             "seed": work.seed,
         }
         self._library = library("train", dtype)
-        if work.clips or work.shards > 1:
+        if work.clips or ranks.size > 1:
             library("clip", dtype)
         self.pace = Pace(self.threads)
         self._kept: tuple[Array, Array, Array] | None = None
         self._halves: tuple[Pixels, int] | None = None
 
-    def _lists(self, rows: int) -> dict[str, Array]:
+    def _lists(self, rows: int, shards: int) -> dict[str, Array]:
         """Return arrays for the lists of the rows where each input is not zero; empty where they do not pay.
 
         An odd number of cache lines each: lists as far apart as a divisor of a page would share few sets of the cache.
@@ -182,11 +186,11 @@ class Trainer:
         inputs = round_up(int(whole[IN]), BLOCK)
         groups = max(1, self.threads // (2 if whole[CUT] < whole[IN] else 1))
         pays = self._work.density < DENSE and whole[PAD] >= LISTED * self._plan.lanes * groups
-        inputs = inputs if pays and inputs * capacity <= LISTS else 0
+        inputs = inputs if pays and inputs * max(capacity, 4 * shards) <= LISTS else 0
         return {
             "numbers": aligned(inputs * capacity, np.uint16, zero=False),
             "reals": aligned(inputs * capacity, self._plan.dtype, zero=False),
-            "ends": aligned(inputs, np.int64),
+            "ends": aligned(shards * inputs, np.int64),
         }
 
     def _gradients(self, kept: int, length: int) -> Array:
@@ -195,11 +199,9 @@ class Trainer:
             return given.reshape(-1)
         return aligned(kept * length, dtype)
 
-    def _kept_gradients(self, rows: int, own: int) -> int:
-        """Return how many gradients are kept in memory: none where each sum moves its weights at once."""
-        if self._work.shards > 1:
-            return own
-        return int(self._work.clips or self._work.batch_size > rows)
+    def _keeps(self, rows: int) -> bool:
+        """Return True if sums are kept in memory, and do not all move their weights at once."""
+        return self._work.clips or self._ranks.size > 1 or self._work.batch_size > rows
 
     def _zeros(self, widest: int) -> Array:
         """Return zeros for the start of sums, and behind them a one."""

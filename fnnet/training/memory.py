@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from fnnet import limits
 from fnnet.core.params import count_parameters
+from fnnet.core.shards import waiting
 from fnnet.errors import FnnetError
 from fnnet.training.plan import Plan, make_optimizer
 
@@ -44,8 +45,9 @@ def _at_once(sizes: Sequence[int], images: int, plan: Plan, compiled: bool, netw
     if not plan.is_stepwise:
         return start + DOUBLE * (images * (sizes[0] + 2 * widths) + 2 * PAIRS * count)
     optimizer = make_optimizer(plan)
-    # Kept gradients: one for each shard, or one to clip.
-    kept = plan.shards if plan.shards > 1 else int("clip_norm" in optimizer.figures)
+    # Kept gradients: of shards, or one to clip. Compiled code adds them up as soon as the tree has two.
+    kept = waiting((0, plan.shards), plan.shards) if compiled else plan.shards
+    kept = kept if plan.shards > 1 else int("clip_norm" in optimizer.figures)
     trees = optimizer.trees or 0
     rows = min(plan.batch_size or images, images)
     if compiled:

@@ -24,7 +24,7 @@ class ThreadRanks(Ranks):
         """Add up what all ranks have, each for itself."""
         places, found = {}, {}
         for own, given in zip(cuts(shards, self.size), self.gather([part.copy() for part in parts]), strict=True):
-            largest, _ = subtrees(own, shards)
+            largest = subtrees(own, shards)
             places |= largest
             found |= dict(zip(largest, given, strict=True))
         for left, right in additions(places, shards):

@@ -6,7 +6,7 @@ import pytest
 import fnnet
 from fnnet import data
 from fnnet.core.params import weights_sha256
-from fnnet.core.shards import additions, cuts, leaves, rows_of, subtrees
+from fnnet.core.shards import additions, cuts, leaves, merges, rows_of, subtrees, waiting
 from fnnet.core.state import Examples
 from fnnet.errors import DivergedError, UsageError
 from fnnet.training import session
@@ -128,6 +128,25 @@ def test_a_committee_is_trained_by_ranks(tmp_path):
     assert run(2, lambda ranks: outcome(job, kernels, ranks=ranks, run_dir=folder)) == [alone] * 2
 
 
+@pytest.mark.parametrize("shards", [1, 2, 3, 6, 8, 13, 100])
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8])
+def test_shard_by_shard_the_sums_are_those_of_the_tree(shards, size):
+    """A stack, to whose top each shard is added as often as `merges` says, makes the additions of the tree."""
+    for own in cuts(shards, size):
+        stack, made, most = [], [], 0
+        for shard, count in zip(range(*own), merges(own, shards), strict=True):
+            stack.append((shard, shard + 1))
+            most = max(most, len(stack))
+            for _ in range(count):
+                (first, middle), (same, last) = stack[-2:]
+                assert middle == same
+                made.append((first, middle))
+                stack[-2:] = [(first, last)]
+        assert dict(stack) == subtrees(own, shards)
+        assert sorted(made) == sorted(additions(dict(leaves(*own)), shards))
+        assert most <= waiting(own, shards) <= max(1, most)
+
+
 @pytest.mark.parametrize("shards", [1, 2, 3, 6, 8, 13])
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8])
 def test_the_subtrees_of_ranks_make_the_whole_tree(shards, size):
@@ -135,9 +154,8 @@ def test_the_subtrees_of_ranks_make_the_whole_tree(shards, size):
     whole, parts, left = dict(leaves(0, shards)), [], {}
     expected = sorted(additions(whole, shards))
     for own in cuts(shards, size):
-        some, made = subtrees(own, shards)
-        parts += made
-        left |= some
+        parts += additions(dict(leaves(*own)), shards)
+        left |= subtrees(own, shards)
     assert sorted([*parts, *additions(left, shards)]) == expected
     assert left == whole == {0: shards}
     rows = [rows_of(100, 24, shards, own) for own in cuts(shards, size)]

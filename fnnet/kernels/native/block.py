@@ -7,9 +7,9 @@ rows, and moves it; of the first W each thread sums and moves its own part again
 is wide and rows are sparse, the first phase also lists the rows of each input, so that sums stay in registers.
 
 A batch cut into shards has a gradient for each, which are summed in a tree before they move the weights: see
-`core.shards`. A batch or a shard larger than a chunk goes through the first two phases chunk by chunk, and leaves W as
-it is between them. Where W is narrow every thread then has all of it in its cache, and takes its rows through the first
-layer too: the first phase is left out. No sum depends on who computed it.
+`core.shards` and `native.tree`. A batch larger than a chunk goes through all phases chunk by chunk, and W stays as it
+is until the last. Where W is narrow every thread then has all of it in its cache, and takes its rows through the first
+layer too: the first phase is left out. No sum depends on who computed it, or on where chunks end.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from fnnet.kernels.native.network import dense_layer, gather_rows
 from fnnet.kernels.native.pieces import move_gathered, second_phase, sparse_layer
 from fnnet.kernels.native.products import VECTOR_BYTES, ZERO
 from fnnet.kernels.native.team import fetch_add, load, meet, piece
+from fnnet.kernels.native.tree import depth_behind, is_whole
 
 UNIT_ROWS: Final = 256
 """Most rows in a unit of the second phase."""
@@ -89,8 +90,8 @@ def first_phase(rank, threads, layer, p, buffers, rows, ids, first, dense, spars
 
 @compiled
 def last_phase(
-    rank, threads, layer, one, middle, params, buffers, rows, ids, first, dense, sparse, listed, lists, scratch,
-    chunk, last, rule, constants, apart,
+    rank, threads, layer, one, middle, params, buffers, tree, ids, first, dense, sparse, listed, lists, scratch, moves,
+    rule, constants, apart,
 ):  # fmt: skip
     """Sum this thread's regions of the first layer's gradient over the chunk's rows, and move its weights.
 
@@ -105,18 +106,16 @@ def last_phase(
             continue
         if dense:
             dense_region(
-                layer, one, block, stop, left, right, params, work, zeros, scratch, rows, chunk, last, rule, constants,
-                apart,
-            )  # fmt: skip
+                layer, one, block, stop, left, right, params, work, zeros, scratch, tree, moves, rule, constants, apart
+            )
         elif listed:
             listed_region(
-                layer, one, block, stop, left, right, params, work, scratch, rows, lists, chunk, last, rule, constants,
-                apart,
-            )  # fmt: skip
+                layer, one, block, stop, left, right, params, work, scratch, tree, lists, moves, rule, constants, apart
+            )
         else:
             sparse_region(
-                layer, one, block, stop, left, right, params, work, scratch, rows, ids, first, sparse, floats, chunk,
-                last, rule, constants, apart,
+                layer, one, block, stop, left, right, params, work, scratch, tree, ids, first, sparse, floats, moves,
+                rule, constants, apart,
             )  # fmt: skip
 
 
@@ -124,8 +123,8 @@ def last_phase(
 def train_block(
     rank, threads, counters, whole, shape, networks, middle, parameters, first_moment, second_moment, gradient, average,
     norms, work, zeros, scratch_all, order_all, floats_all, numbers, reals, ends, x_bytes, x_floats, starts, indices,
-    codes, values, labels, shares, ids, batch, shards, own_shard, own_stop, chunk_rows, steps, begin, end, sleeps, rule,
-    constants, apart, seed, first_step, totals, shifted, right, done,
+    codes, values, labels, shares, ids, batch, shards, own_shard, own_stop, merges, levels, level, chunk_rows, steps,
+    begin, end, sleeps, rule, constants, apart, seed, first_step, totals, shifted, right, done,
 ):  # fmt: skip
     """Train on batches `begin` to `end` of `steps`: ids[0:batch], ids[batch:2 batch], ..., and again from the start.
 
@@ -135,11 +134,13 @@ def train_block(
     batches before the next; one with a loss that is not finite is not made, and ends the block. It also ends after the
     step in which the team's threads fell asleep `sleeps` times in all: they then wait for one that does not run.
 
-    Where this process has only the shards from `own_shard` to `own_stop` of each batch, it leaves their gradients side
-    by side, and moves no weights.
+    Where this process has only the shards from `own_shard` to `own_stop` of each batch, it leaves the sums that the
+    tree has of them side by side, and moves no weights.
 
     whole, shape   the first layers of all networks side by side, and the layers of each: see `Layout`.
     numbers, reals, ends   the lists of each input's rows: see `list_inputs`; empty where none are made.
+    merges, level          see `native.tree`; elements of `scratch` for sums of one depth.
+    levels                 the most sums of shards that wait at once, and for which there is a gradient.
     apart          how far the constants of two networks lie from one another, 0 if they share them.
     """
     size = piece(scratch_all, threads)
@@ -150,12 +151,14 @@ def train_block(
     floats = floats_all[rank * size : (rank + 1) * size]
     lists = numbers, reals, ends
     sparse, buffers = (starts, indices, codes, values), (work, zeros, floats)
-    each = gradient.size // (own_stop - own_shard)
+    each = gradient.size // levels
     dense = starts.size == 0
     listed = ends.size > 0 and not dense
+    blocks = -(-whole[IN] // BLOCK)
     weights = weight_units(shape, networks, parameters.itemsize)
     columns = (apart or constants.size) // steps
-    phase = base = chunk = 0
+    params = (parameters, first_moment, second_moment, gradient, average)
+    phase = base = chunk = depth = 0
     shard, alone = own_shard, own_stop - own_shard == shards
     step = begin
     while step < end:
@@ -163,21 +166,22 @@ def train_block(
         count = min(batch, ids.size - first)
         current = constants[step * columns :]
         if chunk == 0:
-            chunk = count * own_shard // shards
+            chunk, shard, depth = count * own_shard // shards, own_shard, 0
             if chunk == count * own_stop // shards:
                 step += 1  # its shards have no rows
                 chunk = 0
                 done[0] = step
                 continue
-        while count * (shard + 1) // shards == chunk:
-            shard += 1  # it has no rows, or no more
-        shard_first = count * shard // shards
-        at, rows = first + chunk, min(chunk_rows, count * (shard + 1) // shards - chunk)
+        # Whole shards, as many as a chunk has rows for, or a part of one.
+        stop_shard = shard + 1
+        if count * shard // shards == chunk:
+            while stop_shard < own_stop and count * (stop_shard + 1) // shards - chunk <= chunk_rows:
+                stop_shard += 1
+        at, rows = first + chunk, min(chunk_rows, count * stop_shard // shards - chunk)
         last, clips = chunk + rows == count * own_stop // shards, current[CLIP] > 0
-        # Clipping and shards need the whole gradient before it moves anything.
-        gathers = clips or shards > 1
-        moves, place = last and not gathers, (shard - own_shard) * each
-        params = (parameters, first_moment, second_moment, gradient[place : place + each], average)
+        # Clipping and other processes need the whole gradient before it moves anything.
+        moves = last and alone and not clips
+        tree = (merges, own_shard, shard, stop_shard, shards, count, chunk, rows, depth, each, level, levels * level)
         by_rows = count > chunk_rows and whole[CUT] < whole[IN]
         if not by_rows:
             if dense:
@@ -187,9 +191,8 @@ def train_block(
                 meet(counters, threads, phase)
             first_phase(rank, threads, whole, parameters, buffers, rows, ids, at, dense, sparse, order)
             if listed:
-                blocks = ends.size // BLOCK
                 block, stop = blocks * rank // threads, blocks * (rank + 1) // threads
-                list_inputs(rows, ids, at, sparse, blocks, block, stop, lists, floats)
+                list_inputs(tree, ids, at, sparse, blocks, block, stop, lists, floats)
             phase += 1
             meet(counters, threads, phase)
         out = step * batch + chunk
@@ -205,29 +208,27 @@ def train_block(
         if load(counters, FAILED):
             return
         last_phase(
-            rank, threads, whole, shape[0], middle, params, buffers, rows, ids, at, dense, sparse,
-            listed and not by_rows, lists, scratch, chunk - shard_first, moves, rule, current, apart,
+            rank, threads, whole, shape[0], middle, params, buffers, tree, ids, at, dense, sparse,
+            listed and not by_rows, lists, scratch, moves, rule, current, apart,
         )  # fmt: skip
         unit = fetch_add(counters, TICKET, 1) - base
         while unit < weights:
-            weight_unit(
-                unit, whole, shape, networks, params, work, zeros, scratch, rows, chunk - shard_first, moves, rule,
-                current, apart,
-            )  # fmt: skip
+            weight_unit(unit, whole, shape, networks, params, work, zeros, scratch, tree, moves, rule, current, apart)
             unit = fetch_add(counters, TICKET, 1) - base
         base += weights + threads
         if rank == 0 and load(counters, SLEPT) >= sleeps:
             fetch_add(counters, ENDED, 1)
         phase += 1
         meet(counters, threads, phase)
-        if last and gathers and alone:
+        if last and alone and clips:
             move_gathered(
                 rank, threads, counters, phase, whole, shape, networks, parameters, first_moment, second_moment,
-                gradient, average, norms if clips else norms[:0], shards, count, rule, current, apart,
+                gradient, average, norms, rule, current, apart,
             )  # fmt: skip
-            phase += 1 + (shards > 1) + clips
+            phase += 2
+        depth = depth_behind(tree)
+        shard = stop_shard if is_whole(tree, stop_shard - 1) else shard
         chunk, step = (0, step + 1) if last else (chunk + rows, step)
-        shard = own_shard if last else shard
         done[0] = step
         # Written before the step's last barriers: all see the same.
         if last and load(counters, ENDED):

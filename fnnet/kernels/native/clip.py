@@ -1,4 +1,4 @@
-"""Steps whose gradient is summed as a whole first: over shards, and to be scaled to the largest norm it may have.
+"""Steps whose gradient is summed as a whole first: over all ranks, or to be scaled to the largest norm it may have.
 
 The gradient lies in g as the weights lie in p. Each column's squares are summed over its rows in their order, and then
 the columns in theirs: the same bits however the columns are shared out.
@@ -66,60 +66,15 @@ def scale_of(norms, constants):
 
 
 @compiled
-def add_shards(rank, threads, gradient, shards, rows):
-    """Sum the gradients of the shards of `rows` rows into the first, this thread's part of each: see `core.shards`.
-
-    Those of shards without rows are 0.
-    """
-    each = gradient.size // shards
-    begin, end = each * rank // threads, each * (rank + 1) // threads
-    for shard in range(shards):
-        if rows * shard // shards == rows * (shard + 1) // shards:
-            gradient[shard * each + begin : shard * each + end] = 0
-    apart = 1
-    while apart < shards:
-        for shard in range(0, shards - apart, 2 * apart):
-            left = gradient[shard * each + begin : shard * each + end]
-            right = gradient[(shard + apart) * each + begin : (shard + apart) * each + end]
-            for i in range(end - begin):
-                left[i] += right[i]
-        apart *= 2
-
-
-@compiled
-def add_own(rank, threads, counters, gradient, shards, own_shard, own_stop, pairs, rows):
-    """Sum the gradients of this process's shards of a batch of `rows` rows, this thread's part of each, as far as the
-    tree of all shards goes: pairs[2i] takes what pairs[2i + 1] has. See `core.shards.additions`.
-
-    Those of shards without rows are 0.
-    """
-    each = gradient.size // (own_stop - own_shard)
-    begin, end = each * rank // threads, each * (rank + 1) // threads
-    for shard in range(own_shard, own_stop):
-        if rows * shard // shards == rows * (shard + 1) // shards:
-            at = (shard - own_shard) * each
-            gradient[at + begin : at + end] = 0
-    for pair in range(pairs.size // 2):
-        to, of = (pairs[2 * pair] - own_shard) * each, (pairs[2 * pair + 1] - own_shard) * each
-        left, right = gradient[to + begin : to + end], gradient[of + begin : of + end]
-        for i in range(end - begin):
-            left[i] += right[i]
-
-
-@compiled
 def move_gathered(
     rank, threads, counters, phase, whole, shape, networks, parameters, first_moment, second_moment, gradient, average,
-    norms, shards, rows, rule, constants, apart,
+    norms, rule, constants, apart,
 ):  # fmt: skip
-    """Move the weights by the gradients of the shards of `rows` rows, clipped where there are norms.
+    """Move the weights by their gradient, clipped where there are norms.
 
-    The team meets after each phase: that of the shards if there are several, that of the norms, and the last.
+    The team meets after each phase: that of the norms, and the last.
     """
-    params = (parameters, first_moment, second_moment, gradient[: gradient.size // shards], average)
-    if shards > 1:
-        add_shards(rank, threads, gradient, shards, rows)
-        phase += 1
-        meet(counters, threads, phase)
+    params = (parameters, first_moment, second_moment, gradient, average)
     if norms.size:
         square_columns(rank, threads, whole, shape, networks, params[3], norms)
         phase += 1

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.core.shards import additions, cuts, subtrees
+from fnnet.core.shards import additions, cuts, subtrees, waiting
 from fnnet.files import mapped
 
 LINE: Final = 16
@@ -31,7 +31,7 @@ class _Plan:
     def __init__(self, size: int, length: int, shards: int) -> None:
         edges = [length * number // size // LINE * LINE for number in range(size)] + [length]
         self.cuts = [*itertools.pairwise(edges)]
-        self.trees = [subtrees(own, shards)[0] for own in cuts(shards, size)]
+        self.trees = [subtrees(own, shards) for own in cuts(shards, size)]
         self._shards = shards
 
     def additions(self) -> list[tuple[int, int]]:
@@ -89,17 +89,22 @@ class Messages:
 class SharedMemory:
     """An exchange in memory that all ranks share, as they are of one machine: nothing is copied but the sum.
 
-    own   the vectors of this rank's shards, (shards, length): what is to be added up lies there.
+    own   this rank's vectors, (vectors, length), as many as wait at once for others of the tree; at the end the first
+          have what is to be added up.
     """
 
     def __init__(self, comm: Any, length: int, dtype: np.dtype[Any], shards: int) -> None:
         self._comm, rank, size = comm, comm.Get_rank(), comm.Get_size()
-        plan, vectors = _Plan(size, length, shards), _shared(shards + 1, length, dtype, comm)
-        first, last = cuts(shards, size)[rank]
-        self.own = vectors[first:last]
+        plan, starts = _Plan(size, length, shards), [0]
+        for own in cuts(shards, size):
+            starts.append(starts[-1] + waiting(own, shards))
+        vectors = _shared(starts[-1] + 1, length, dtype, comm)
+        self.own = vectors[starts[rank] : starts[rank + 1]]
+        places = [(start, tree) for start, tree in zip(starts, plan.trees, strict=False)]
+        rows = {leaf: row for start, tree in places for row, leaf in enumerate(tree, start)}
         part = slice(*plan.cuts[rank])
-        self._mine, self._root, self._total = vectors[shards, part], vectors[0, part], vectors[shards]
-        self._additions = [(vectors[left, part], vectors[right, part]) for left, right in plan.additions()]
+        self._mine, self._root, self._total = vectors[-1, part], vectors[0, part], vectors[-1]
+        self._additions = [(vectors[rows[left], part], vectors[rows[right], part]) for left, right in plan.additions()]
 
     def holds(self, parts: Sequence[Array]) -> bool:
         """Return True if these are vectors of `own`."""
