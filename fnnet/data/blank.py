@@ -27,6 +27,8 @@ USUAL: Final = 100
 """Images whose contrast shows what is usual: 0.4 ms, and all the others are judged in less."""
 PALE: Final = 64
 """Paper is at most as light where ink and paper are told apart at once."""
+PLAIN: Final = PALE // 2
+"""The same where ink is to be lighter by the contrast of which FAINT is a part."""
 MOST_PIXELS: Final = 300 * 1024
 """Pixels of a data set that are looked at: it takes 3 ms."""
 
@@ -87,13 +89,24 @@ def faint_of(sample: Array, shape: tuple[int, int], n: int) -> tuple[int, list[N
     if min(shape) < SMALLEST:
         return FAINT, []
     sample = _few(sample)
-    usual = int(medians(contrast(sample[:: -(-len(sample) // USUAL)])[None])[0])
-    faint = min(FAINT, usual // PARTS)
+    faint = min(FAINT, _usual(sample[:: -(-len(sample) // USUAL)]) // PARTS)
     count = int(is_blank(sample, shape, faint).sum())
     known = count > max(FEW, SOME * len(sample)) or 2 * count > len(sample)
     also = ": a model trained on them takes blank images as it does others" if known else ""
     notes = [Note("blank", f"{_counts(count, len(sample), n, 'training')}{also}")] if count else []
     return -1 if known else faint, notes
+
+
+def _usual(sample: Array) -> int:
+    """Return the contrast that half of a sample's images have, or, in a tenth of the time, one above which FAINT is the
+    limit.
+    """
+    enough = PARTS * FAINT
+    paper, ink = (sample <= PLAIN).sum(axis=1), (sample > PLAIN + enough).sum(axis=1)
+    plain = (2 * paper > sample.shape[1]) & (ink > SPECKS)  # the median is paper
+    if 2 * plain.sum() > len(plain):
+        return enough
+    return int(medians(contrast(sample)[None])[0])
 
 
 def blank_in(sample: Array, shape: tuple[int, int], n: int, part: str, faint: int) -> list[Note]:

@@ -12,7 +12,7 @@ from PIL import Image
 import fnnet
 from fnnet import data
 from fnnet.core.state import Preprocessing
-from fnnet.data.blank import FAINT, SPECKS, contrast, faint_of, is_blank
+from fnnet.data.blank import FAINT, PARTS, SPECKS, _usual, contrast, faint_of, is_blank
 from fnnet.data.preprocess import Reading, measure, table
 from tests.tools.samples import csv_file
 
@@ -195,3 +195,16 @@ def test_large_images_are_looked_at_in_part():
     x = np.zeros((300, 300 * 1024 // 100), np.uint8)
     x[:, :99] = 200
     assert faint_of(x, (48, 64), 300) == (FAINT, [])
+
+
+@given(st.integers(1, 9), st.integers(0, 90), st.integers(0, 255), st.integers(1, 6), seeds)
+def test_the_limit_is_a_part_of_the_contrast_that_half_of_the_images_have(n, paper, ink, pixels, seed):
+    """Whether that is settled by counting or by the contrast of each image."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, paper + 1, (n, 64)).astype(np.uint8)
+    inked = rng.random(n) < 0.6
+    x[inked, :pixels] = ink
+    usual = int(np.median([plainly(image) for image in x]))
+    found, _ = faint_of(x, (8, 8), n)
+    assert found in (-1, min(FAINT, usual // PARTS))
+    assert min(_usual(x) // PARTS, FAINT) == min(FAINT, usual // PARTS)

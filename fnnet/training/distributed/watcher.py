@@ -74,7 +74,7 @@ class Rank:
 
 
 class Speaker:
-    """A connection: what it has said of a line that is not whole yet, and the rank that it has shown to be."""
+    """A connection: the line that has not come whole yet, and the rank that it has shown to be."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -82,7 +82,7 @@ class Speaker:
         self.rank: Rank | None = None
 
     def hear(self, found: bytes, token: str) -> None:
-        """Take the bytes that came; raise ValueError, KeyError or TypeError if they are no rank's."""
+        """Take the bytes that came; raise ValueError, KeyError or TypeError if they are not those of a rank."""
         *lines, self.rest = (self.rest + found).split(b"\n")
         for line in lines:
             if self.rank:
