@@ -98,7 +98,7 @@ def _sum_by_mpi() -> None:
 
     from fnnet.training.distributed.ranks import MpiRanks
 
-    def total(self: Any, parts: Any, shards: int) -> Any:
+    def total(self: Any, parts: Any, shards: int, bits: int = 32) -> Any:
         own = sum(parts[1:], parts[0])
         MPI.COMM_WORLD.Allreduce(MPI.IN_PLACE, own)
         return own

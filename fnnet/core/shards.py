@@ -5,12 +5,16 @@ share the work: each shard is summed row by row, and then pairs of shards, pairs
 
 Ranks are processes that share the shards of every batch, each some that follow one another. A rank sums what the tree
 has of its own shards; what is left, the largest subtrees of all ranks, makes the same tree whatever their number is.
+
+Messages of 16 bits are half as long: the gradient of each shard, and each sum of the tree, is then rounded to bfloat16,
+float32 whose lower half is 0, also where one process computes it all, so that the bits depend on the plan alone.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from functools import partial
 from math import inf
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -18,6 +22,7 @@ import numpy as np
 
 from fnnet.core.flat import flatten, unflatten
 from fnnet.core.params import Array, Params, each, layer_sizes
+from fnnet.errors import UsageError
 
 T = TypeVar("T")
 
@@ -31,17 +36,46 @@ def cuts(n: int, shards: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(n * number // shards for number in range(shards + 1)))
 
 
-def tree_sum(parts: Sequence[Params]) -> Params:
+def rounded(values: Array, bits: int = 32) -> Array:
+    """Return float32 as messages of 32 or 16 bits have it: of 16, bfloat16, the nearest, or of two the even one.
+
+    The range is that of float32, so that small gradients need no factor; 8 bits are left of the mantissa.
+
+    >>> rounded(np.float32([1 / 3, 1 + 2**-8, 1e-38]), 16).tolist()
+    [0.333984375, 1.0, 1.0009652836863487e-38]
+    """
+    if bits == 32:
+        return values
+    whole = values.view(np.uint32)
+    upper = (whole + (np.uint32(0x7FFF) + (whole >> 16 & 1))) & np.uint32(0xFFFF0000)
+    found: Array = np.where(np.isnan(values), values, upper.view(np.float32))
+    return found
+
+
+def check_message_bits(bits: Any, shards: int, dtype: Any = np.float32) -> None:
+    """Raise UsageError unless gradients of this dtype, of so many shards, can be sent in messages of `bits`."""
+    if isinstance(bits, bool) or bits not in (16, 32):
+        raise UsageError("message_bits out of range", expected="16 or 32", found=repr(bits))
+    if bits == 16 and shards == 1:
+        fix = "set shards, 8 say: a batch that is not cut sends nothing"
+        raise UsageError("messages of 16 bits are between shards", expected="2 shards or more", found=1, fix=fix)
+    if bits == 16 and dtype != np.float32:
+        raise UsageError("messages of 16 bits are of float32", expected="float32 weights", found=np.dtype(dtype).name)
+
+
+def tree_sum(parts: Sequence[Params], bits: int = 32) -> Params:
     """Return the sum of trees of parameters: of neighbours first, then of neighbouring sums, until one is left.
+
+    bits   of each part and sum, as `rounded` has them.
 
     >>> from fnnet.core.params import Layer
     >>> parts = [Params((Layer(np.full((1, 1), n), np.full(1, n)),)) for n in (1.0, 2.0, 3.0)]
     >>> tree_sum(parts).layers[0].W.item()
     6.0
     """
-    found = list(parts)
+    found = [each(partial(rounded, bits=bits), part) for part in parts]
     for left, right in additions(dict(leaves(0, len(parts))), len(parts)):
-        found[left] = each(np.add, found[left], found[right])
+        found[left] = each(lambda a, b: rounded(a + b, bits), found[left], found[right])
     return found[0]
 
 
@@ -154,10 +188,11 @@ class Ranks:
         """Return the rows of each rank, as `rows_of` does."""
         return [rows_of(n, batch, shards, own) for own in cuts(shards, self.size)]
 
-    def total(self, parts: Sequence[Array], shards: int) -> Array:
+    def total(self, parts: Sequence[Array], shards: int, bits: int = 32) -> Array:
         """Return the sum, in the tree, of the vectors of all ranks; what is in `parts` may be written over.
 
         parts   of this rank's shards, summed already as far as the tree goes: of those that `additions` leaves.
+        bits    of each part and each sum, as `rounded` has them.
         """
         return parts[0]
 
@@ -195,10 +230,10 @@ class Ranks:
 ALONE: Final = Ranks()
 
 
-def total(parts: Sequence[Params], shards: int, ranks: Ranks) -> Params:
+def total(parts: Sequence[Params], shards: int, ranks: Ranks, bits: int = 32) -> Params:
     """Return the sum of the trees of parameters of all shards, as `tree_sum` does; `parts` are those of this rank."""
     own = ranks.own(shards)
-    places, found = dict(leaves(*own)), dict(enumerate(map(flatten, parts), own[0]))
+    places, found = dict(leaves(*own)), dict(enumerate((rounded(flatten(part), bits) for part in parts), own[0]))
     for left, right in additions(places, shards):
-        found[left] = found[left] + found[right]
-    return unflatten(ranks.total([found[number] for number in places], shards), layer_sizes(parts[0]))
+        found[left] = rounded(found[left] + found[right], bits)
+    return unflatten(ranks.total([found[number] for number in places], shards, bits), layer_sizes(parts[0]))

@@ -45,13 +45,14 @@ class TrainState(NamedTuple):
 
 class Objective(NamedTuple):
     """What a step minimises: the loss with this activation, by name or one of the user's own, dropout (one rate for all
-    hidden layers or one for each) and label smoothing; and the shards of a batch, whose gradients are summed in a tree:
-    see `core.shards`."""
+    hidden layers or one for each) and label smoothing; and the shards of a batch, whose gradients are summed in a tree,
+    and are rounded to numbers of `message_bits`, 32 or 16, before and after each addition: see `core.shards`."""
 
     activation: str | Activation = "relu"
     dropout: float | tuple[float, ...] = 0.0
     label_smoothing: float = 0.0
     shards: int = 1
+    message_bits: int = 32
 
 
 PLAIN = Objective()

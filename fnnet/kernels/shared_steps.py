@@ -45,7 +45,7 @@ class SharedSteps:
         if len({rows * shard // self._shards for shard in self._own}) == 1:
             self._kept[:] = 0  # its shards have no rows
         self._kept[:, self._parameters] = int(failed)
-        total = self._ranks.total(self._parts, self._shards)
+        total = self._ranks.total(self._parts, self._shards, given["bits"])
         if total[self._parameters]:
             return False
         self._move(step, total)

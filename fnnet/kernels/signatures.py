@@ -61,6 +61,7 @@ _SHARDS = {
     "merges": INT64S,
     "levels": INTEGER,
     "level": INTEGER,
+    "bits": INTEGER,
 }
 _ROWS = {"first": INTEGER, "last": INTEGER, "inputs": INTEGER}
 

@@ -80,7 +80,7 @@ class Outcome(NamedTuple):
 class Work(NamedTuple):
     """What a trainer is built for.
 
-    shards      parts of a batch, whose gradients are summed in a tree.
+    shards      parts of a batch, whose gradients are summed in a tree, rounded to `message_bits`.
     rule        one of RULES, whose moments are shaped like the parameters.
     averages    True if the last of the moments is the average of the parameters.
     dropped     units of 65,536 that dropout leaves out, for each hidden layer.
@@ -90,6 +90,7 @@ class Work(NamedTuple):
 
     batch_size: int
     shards: int
+    message_bits: int
     rule: str
     averages: bool
     activation: str
@@ -166,6 +167,7 @@ class Trainer:
             "merges": np.array(merges(own, work.shards)),
             "levels": levels,
             "level": level,
+            "bits": work.message_bits,
             "chunk_rows": rows,
             "rule": self._rule,
             "seed": work.seed,

@@ -80,8 +80,8 @@ class Compiled:
         assert isinstance(activation, str)
         dropped = dropout.dropped(objective.dropout, len(start.params.layers) - 1)
         work = Work(
-            self._batch_size, objective.shards, rule.name, rule.averages, activation, dropped, rule.clips,
-            density(self._examples.x), start.seed,
+            self._batch_size, objective.shards, objective.message_bits, rule.name, rule.averages, activation, dropped,
+            rule.clips, density(self._examples.x), start.seed,
         )  # fmt: skip
         states = [self._start[network] for network in self._trained]
         networks = [(state.params, trees_of(state.optimizer_state)) for state in states]

@@ -123,11 +123,11 @@ def plan_config(plan: Plan) -> dict[str, Any]:
 
 
 def plan_as_json(plan: Plan) -> dict[str, Any]:
-    """Return the plan as JSON values; its `cycles`, `shards` and `fade` only if it has any: few have."""
+    """Return the plan as JSON values; those of its fields that few plans set only if it does."""
     values = plan._asdict()
     if plan.deformation:
         values["deformation"] = _unusual(plan.deformation._asdict(), {"fade": 0})
-    return _unusual(values, {"cycles": (), "shards": 1})
+    return _unusual(values, {"cycles": (), "shards": 1, "message_bits": 32})
 
 
 def _unusual(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:

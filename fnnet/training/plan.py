@@ -16,7 +16,7 @@ from fnnet.core.checks import check_amount, check_count, check_label_smoothing, 
 from fnnet.core.dropout import dropped
 from fnnet.core.optimizers import Optimizer
 from fnnet.core.schedules import Schedule, check_cycles, follows_length, make_plateau, make_schedule, parse_schedule
-from fnnet.core.shards import Ranks
+from fnnet.core.shards import Ranks, check_message_bits
 from fnnet.core.state import Objective
 from fnnet.data.notes import Note
 from fnnet.errors import ArgumentTypeError, UsageError
@@ -42,6 +42,7 @@ class Plan(NamedTuple):
     early_stopping  reports without a better dev loss after which training ends and the best weights are returned.
     deformation     of the images, drawn again in each epoch; None for none.
     shards          parts of a batch whose gradients are summed in a fixed tree: see `core.shards`.
+    message_bits    of each number of these gradients and sums, 32 or 16.
     cycles          epochs after which what depends on their number starts again, the schedule or a deformation that
                     fades; a run that was resumed for more epochs has them.
     """
@@ -63,11 +64,12 @@ class Plan(NamedTuple):
     deformation: deform.Deformation | None = None
     cycles: tuple[int, ...] = ()
     shards: int = 1
+    message_bits: int = 32
 
     @property
     def objective(self) -> Objective:
         """The part of the plan that a single step minimises."""
-        return Objective(self.activation, self.dropout, self.label_smoothing, self.shards)
+        return Objective(self.activation, self.dropout, self.label_smoothing, self.shards, self.message_bits)
 
     @property
     def is_stepwise(self) -> bool:
@@ -149,6 +151,7 @@ def check_plan(plan: Plan, *, has_dev: bool = True, hidden: int | None = None) -
         "momentum": lambda: check_share("momentum", plan.momentum),
         "label_smoothing": lambda: check_label_smoothing(plan.label_smoothing),
         "shards": lambda: check_count("shards", plan.shards, 1, MOST_SHARDS),
+        "message_bits": lambda: check_message_bits(plan.message_bits, plan.shards),
         "dropout": lambda: dropped(plan.dropout, hidden),
         "weight_decay": lambda: check_amount("weight_decay", plan.weight_decay),
         "clip_norm": lambda: check_amount("clip_norm", plan.clip_norm),

@@ -113,7 +113,7 @@ def _gradient(
     masks: tuple[Array, ...] | None, operations: Operations, share: float = 1.0,
 ) -> tuple[Params, float, int]:  # fmt: skip
     """Return the gradient of the mean loss times `share`, that mean loss, and the number of correct predictions."""
-    params, (activation, _, smoothing, _) = state.params, objective
+    params, activation, smoothing = state.params, objective.activation, objective.label_smoothing
     activations = network.forward(params, x, activation, masks, operations)
     logits = activations.z[-1]
     mean_loss = operations.cross_entropy(logits, labels, weights, smoothing)
@@ -154,8 +154,8 @@ def _sharded(
         for loss, right in found:
             mean_loss, correct = mean_loss + loss, correct + right
     if ranks.size == 1:
-        return shards.tree_sum(parts), mean_loss, correct
-    return shards.total(parts, objective.shards, ranks), mean_loss, correct
+        return shards.tree_sum(parts, objective.message_bits), mean_loss, correct
+    return shards.total(parts, objective.shards, ranks, objective.message_bits), mean_loss, correct
 
 
 def _masks(state: TrainState, n: int, objective: Objective) -> tuple[Array, ...] | None:
@@ -189,6 +189,7 @@ def check_work(state: Any, objective: Any, optimizer: Any) -> TrainState:
         dropout.dropped(objective.dropout, len(params.layers) - 1)
         check_label_smoothing(objective.label_smoothing)
         check_count("shards", objective.shards, 1, MOST_SHARDS)
+        shards.check_message_bits(objective.message_bits, objective.shards, params.layers[0].W.dtype)
     return checked if params is checked.params else checked._replace(params=params)
 
 

@@ -47,12 +47,12 @@ def main():
     sys.argv[1:] = sys.argv[5:]
     real, seen = ranks.MpiRanks.total, []
 
-    def total(self, parts, shards):
+    def total(self, parts, shards, bits=32):
         seen.append(None)
         if (self.rank, len(seen)) == (int(rank), int(exchange)):
             Path(mark).touch()
             FAULTS[how]()
-        return real(self, parts, shards)
+        return real(self, parts, shards, bits)
 
     ranks.MpiRanks.total = total
     cli.launch()

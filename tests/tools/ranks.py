@@ -3,7 +3,7 @@
 import threading
 from functools import partial
 
-from fnnet.core.shards import Ranks, additions, cuts, subtrees
+from fnnet.core.shards import Ranks, additions, cuts, rounded, subtrees
 
 
 class ThreadRanks(Ranks):
@@ -20,7 +20,7 @@ class ThreadRanks(Ranks):
         self._barrier.wait()
         return found
 
-    def total(self, parts, shards):
+    def total(self, parts, shards, bits=32):
         """Add up what all ranks have, each for itself."""
         places, found = {}, {}
         for own, given in zip(cuts(shards, self.size), self.gather([part.copy() for part in parts]), strict=True):
@@ -28,7 +28,7 @@ class ThreadRanks(Ranks):
             places |= largest
             found |= dict(zip(largest, given, strict=True))
         for left, right in additions(places, shards):
-            found[left] = found[left] + found[right]
+            found[left] = rounded(found[left] + found[right], bits)
         assert places == {0: shards}
         return found[0]
 

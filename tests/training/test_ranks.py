@@ -23,6 +23,7 @@ JOBS = {
     "clipped": ("classic", {"hidden": (20,), "optimizer": "momentum", "clip_norm": 0.3, "ema": 0.9, "batch_size": 37}),
     "weighted": ("classic", {"hidden": (300,), "optimizer": "lion", "learning_rate": 0.001, "activation": "gelu",
                              "label_smoothing": 0.1, "deformation": DEFORMED}),
+    "messages of 16 bits": ("classic", {"hidden": (30, 12), "optimizer": "nesterov", "message_bits": 16}),
     "full batch": ("classic", {"batch_size": None, "report_every": 2}),
     "fewer rows than shards": ("classic", {"batch_size": 5, "hidden": ()}),
 }  # fmt: skip
@@ -60,7 +61,7 @@ def test_another_order_of_additions_gives_other_bits():
     """The tests above can fail."""
 
     class FromLeftToRight(ThreadRanks):
-        def total(self, parts, shards):
+        def total(self, parts, shards, bits=32):
             every = [part for given in self.gather([part.copy() for part in parts]) for part in given]
             return sum(every[1:], every[0])
 

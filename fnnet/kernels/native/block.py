@@ -123,8 +123,8 @@ def last_phase(
 def train_block(
     rank, threads, counters, whole, shape, networks, middle, parameters, first_moment, second_moment, gradient, average,
     norms, work, zeros, scratch_all, order_all, floats_all, numbers, reals, ends, x_bytes, x_floats, starts, indices,
-    codes, values, labels, shares, ids, batch, shards, own_shard, own_stop, merges, levels, level, chunk_rows, steps,
-    begin, end, sleeps, rule, constants, apart, seed, first_step, totals, shifted, right, done,
+    codes, values, labels, shares, ids, batch, shards, own_shard, own_stop, merges, levels, level, bits, chunk_rows,
+    steps, begin, end, sleeps, rule, constants, apart, seed, first_step, totals, shifted, right, done,
 ):  # fmt: skip
     """Train on batches `begin` to `end` of `steps`: ids[0:batch], ids[batch:2 batch], ..., and again from the start.
 
@@ -140,6 +140,7 @@ def train_block(
     whole, shape   the first layers of all networks side by side, and the layers of each: see `Layout`.
     numbers, reals, ends   the lists of each input's rows: see `list_inputs`; empty where none are made.
     merges, level          see `native.tree`; elements of `scratch` for sums of one depth.
+    bits                   of the sums of shards: see `core.shards.rounded`.
     levels                 the most sums of shards that wait at once, and for which there is a gradient.
     apart          how far the constants of two networks lie from one another, 0 if they share them.
     """
@@ -181,7 +182,21 @@ def train_block(
         last, clips = chunk + rows == count * own_stop // shards, current[CLIP] > 0
         # Clipping and other processes need the whole gradient before it moves anything.
         moves = last and alone and not clips
-        tree = (merges, own_shard, shard, stop_shard, shards, count, chunk, rows, depth, each, level, levels * level)
+        tree = (
+            merges,
+            own_shard,
+            shard,
+            stop_shard,
+            shards,
+            count,
+            chunk,
+            rows,
+            depth,
+            each,
+            level,
+            levels * level,
+            bits,
+        )
         by_rows = count > chunk_rows and whole[CUT] < whole[IN]
         if not by_rows:
             if dense:

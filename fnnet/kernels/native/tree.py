@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+
 from fnnet.kernels.native import compiled
 
-FIELDS: Final = 12
-MERGES, OWN, SHARD, STOP, SHARDS, COUNT, CHUNK, ROWS, DEPTH, EACH, LEVEL, REST = range(FIELDS)
+FIELDS: Final = 13
+MERGES, OWN, SHARD, STOP, SHARDS, COUNT, CHUNK, ROWS, DEPTH, EACH, LEVEL, REST, BITS = range(FIELDS)
 """The places in the tuple `tree`, which says of which shards a chunk has rows.
 
 MERGES        how many sums each of this process's shards is added to: see `core.shards.merges`.
@@ -25,7 +27,10 @@ CHUNK, ROWS   the first row of the chunk in the batch, and how many it has.
 DEPTH         sums that wait before this chunk.
 EACH          elements from one kept gradient to the next.
 LEVEL, REST   elements of `scratch` from the sums of one depth to those of the next, and where those of all end.
+BITS          of the sums: see `core.shards.rounded`.
 """
+
+HALF: Final = 16
 
 
 @compiled
@@ -82,6 +87,16 @@ def begin_shard(tree, shard, depth, g, at, line, scratch, width, rows):
 
 
 @compiled
+def round_sums(sums, count):
+    """Round sums, float32, to bfloat16: see `core.shards.rounded`."""
+    words = sums.view(np.uint32)
+    for i in range(count):
+        word = words[i]
+        upper = (word + (np.uint32(0x7FFF) + (word >> np.uint32(16) & np.uint32(1)))) & np.uint32(0xFFFF0000)
+        words[i] = word if sums[i] != sums[i] else upper
+
+
+@compiled
 def end_shard(tree, shard, depth, low, g, at, line, scratch, width, rows):
     """Add the sums of a shard to those before it as far as the tree goes; return where the next lie, and `low`.
 
@@ -89,6 +104,8 @@ def end_shard(tree, shard, depth, low, g, at, line, scratch, width, rows):
     """
     if not is_whole(tree, shard):
         return depth + 1, low  # the next chunk goes on with it
+    if tree[BITS] == HALF:
+        round_sums(scratch[depth * tree[LEVEL] :], rows * width)
     for _ in range(tree[MERGES][shard - tree[OWN]]):
         left, right = scratch[(depth - 1) * tree[LEVEL] :], scratch[depth * tree[LEVEL] :]
         depth -= 1
@@ -97,6 +114,8 @@ def end_shard(tree, shard, depth, low, g, at, line, scratch, width, rows):
             low = depth
         for i in range(rows * width):
             left[i] += right[i]
+        if tree[BITS] == HALF:
+            round_sums(left, rows * width)
     return depth + 1, low
 
 

@@ -14,9 +14,10 @@ from typing import Any, Final
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.core.shards import additions, cuts, subtrees, waiting
+from fnnet.core.shards import additions, cuts, rounded, subtrees, waiting
 from fnnet.files import mapped
 
+HALF: Final = 16
 LINE: Final = 16
 """Elements in a part of the vector are a multiple of this: whole cache lines."""
 
@@ -43,30 +44,31 @@ class _Plan:
 class Messages:
     """An exchange by messages: each rank gets its part of all subtrees, and gives its part of the sum.
 
-    kind   length and dtype of the vectors, and the shards.
+    kind   length and dtype of the vectors, the shards, and the bits of each number in a message.
     """
 
-    def __init__(self, comm: Any, length: int, dtype: np.dtype[Any], shards: int) -> None:
+    def __init__(self, comm: Any, length: int, dtype: np.dtype[Any], shards: int, bits: int) -> None:
         from mpi4py import MPI
 
-        self.kind = (length, dtype, shards)
+        self.kind = (length, dtype, shards, bits)
         self._comm, rank, size = comm, comm.Get_rank(), comm.Get_size()
         plan = _Plan(size, length, shards)
         self._cuts, trees = plan.cuts, plan.trees
         lengths = [end - begin for begin, end in self._cuts]
         own, mine = len(trees[rank]), lengths[rank]
-        kind = MPI._typedict[dtype.char]
-        self._sent = np.empty(own * length, dtype)
-        received_all = np.empty(sum(map(len, trees)) * mine, dtype)
-        self._total = np.empty(length, dtype)
+        sent_as = np.dtype(np.uint16) if bits == HALF else dtype
+        kind = MPI._typedict[sent_as.char]
+        self._sent, self._received, self._gathered = (
+            _Halves(count, dtype) if bits == HALF else _Wholes(count, dtype)
+            for count in (own * length, sum(map(len, trees)) * mine, length)
+        )
         sent, received = [own * each for each in lengths], [len(tree) * mine for tree in trees]
-        self._send = [self._sent, (sent, _starts(sent)), kind]
-        self._receive = [received_all, (received, _starts(received)), kind]
-        self._gather = [self._total, (lengths, _starts(lengths)), kind]
-        self._mine = self._total[slice(*self._cuts[rank])]
+        self._send = [self._sent.wire, (sent, _starts(sent)), kind]
+        self._receive = [self._received.wire, (received, _starts(received)), kind]
+        self._gather = [self._gathered.wire, (lengths, _starts(lengths)), kind]
         places = [leaf for tree in trees for leaf in tree]
-        rows = dict(zip(places, received_all.reshape(len(places), mine), strict=True))
-        self._root = rows[0]
+        rows = dict(zip(places, self._received.values.reshape(len(places), mine), strict=True))
+        self._mine, self._root, self._bits = slice(*self._cuts[rank]), rows[0], bits
         self._additions = [(rows[left], rows[right]) for left, right in plan.additions()]
 
     def total(self, parts: Sequence[Array]) -> Array:
@@ -76,14 +78,55 @@ class Messages:
         at = 0
         for begin, end in self._cuts:
             for part in parts:
-                self._sent[at : at + end - begin] = part[begin:end]
+                self._sent.values[at : at + end - begin] = part[begin:end]
                 at += end - begin
+        self._sent.pack()
         self._comm.Alltoallv(self._send, self._receive)
-        for left, right in self._additions:
-            np.add(left, right, out=left)
-        self._mine[:] = self._root
+        self._received.unpack()
+        _add(self._additions, self._bits)
+        self._gathered.values[self._mine] = self._root
+        self._gathered.pack()
         self._comm.Allgatherv(MPI.IN_PLACE, self._gather)
-        return self._total
+        self._gathered.unpack()
+        return self._gathered.values
+
+
+class _Wholes:
+    """Numbers that are sent as they are."""
+
+    def __init__(self, count: int, dtype: np.dtype[Any]) -> None:
+        self.values: Array = np.zeros(count, dtype)
+        self.wire = self.values
+
+    def pack(self) -> None:
+        """Write the values to `wire`, which is sent."""
+
+    def unpack(self) -> None:
+        """Write what came in `wire` to the values."""
+
+
+class _Halves(_Wholes):
+    """Numbers of float32 whose upper halves are sent."""
+
+    def __init__(self, count: int, dtype: np.dtype[Any]) -> None:
+        super().__init__(count, dtype)
+        self.wire = np.zeros(count, np.uint16)
+
+    def pack(self) -> None:
+        """Do as `_Wholes.pack`."""
+        np.right_shift(self.values.view(np.uint32), HALF, out=self.wire, casting="unsafe")
+
+    def unpack(self) -> None:
+        """Do as `_Wholes.unpack`."""
+        np.left_shift(self.wire, HALF, out=self.values.view(np.uint32), dtype=np.uint32)
+
+
+def _add(additions: Sequence[tuple[Array, Array]], bits: int) -> None:
+    """Add up what the tree says, the first of each pair taking the sum."""
+    for left, right in additions:
+        np.add(left, right, out=left)
+        if bits == HALF:
+            left[:] = rounded(left, bits)
 
 
 class SharedMemory:
@@ -110,11 +153,10 @@ class SharedMemory:
         """Return True if these are vectors of `own`."""
         return np.may_share_memory(parts[0], self.own)
 
-    def total(self) -> Array:
-        """Return the sum, which the next call writes over."""
+    def total(self, bits: int) -> Array:
+        """Return the sum, which the next call writes over; `bits` as in `rounded`."""
         self._comm.Barrier()  # all have put theirs there, and read the sum before
-        for left, right in self._additions:
-            np.add(left, right, out=left)
+        _add(self._additions, bits)
         self._mine[:] = self._root
         self._comm.Barrier()
         total: Array = self._total

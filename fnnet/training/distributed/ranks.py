@@ -40,13 +40,13 @@ class MpiRanks(Ranks):
         self._watch = Watch(comm, alone=self.neighbours == self.size)
         self.note = self._watch.note
 
-    def total(self, parts: Sequence[Array], shards: int) -> Array:
+    def total(self, parts: Sequence[Array], shards: int, bits: int = 32) -> Array:
         """Do as `Ranks.total`; what is returned is written over by the next call."""
         self._watch.enter()
         if self._memory and self._memory.holds(parts):
-            found = self._memory.total()
+            found = self._memory.total(bits)
         else:
-            kind = (len(parts[0]), parts[0].dtype, shards)
+            kind = (len(parts[0]), parts[0].dtype, shards, bits)
             if self._messages is None or self._messages.kind != kind:
                 self._messages = Messages(self._comm, *kind)
             found = self._messages.total(parts)
