@@ -29,6 +29,8 @@ DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?
 MAX_THREADS: Final = 1024
 MOST_SHARDS: Final = 4096
 MOST_NETWORKS: Final = 10_000
+MOST_TIMES: Final = 10**6
+MOST_WINDOW: Final = 2**31 - 1
 MOST_MEMBERS: Final = 500
 """Of a committee: a model file describes each, and its description has 1 MiB."""
 MAX_CLASSES: Final = 10**6

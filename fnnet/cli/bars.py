@@ -74,6 +74,21 @@ def compiling_bar(
 
 
 @contextmanager
+def share_bar(what: str, shown: bool) -> Iterator[Callable[[float], None]]:
+    """Show a bar on stderr; yield its function of the share that is done, which does nothing without a terminal."""
+    screen = _screen()
+    if not (shown and screen.is_terminal):
+        yield lambda done: None
+        return
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn(what), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(compact=True)
+    with _bar(screen, *columns) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda done: bar.update(task, completed=done)
+
+
+@contextmanager
 def progress_bar(
     epochs: int, images: int, shown: bool, members: int = 1
 ) -> Iterator[Callable[[Progress], None] | None]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from fnnet.cli.common import check_count
+from fnnet.cli.common import check_count, is_streamed
 from fnnet.cli.mismatch import naming_options
 from fnnet.core.state import Model
 from fnnet.data import DIGITS, PLAIN
@@ -67,11 +67,13 @@ def _remedy(model: Model, option: str, value: object) -> str:
 def check(options: Mapping[str, Any], recipe: str, settings: Mapping[str, Any], start: Model | None) -> None:
     """Raise UsageError for what is wrong whatever the data are, FnnetError if memory cannot hold the network."""
     weights, dev_data, choice = options["class_weights"], options["dev_data"], options["data_choice"]
+    streamed = is_streamed(options)
     check_count(options)
+    _check_stream(options, streamed)
     _check_members(options, settings.get("members", recipes.get(recipe).members))
     with naming_options():
         given = {"class_weights": weights, "start": start}
-        session.check_settings(recipe, settings, has_dev_set=bool(dev_data), **given)
+        session.check_settings(recipe, settings, has_dev_set=bool(dev_data), streamed=streamed, **given)
         if start and choice in DATA_SETS:
             check_shape(start, SHAPE)
     if dev_data:
@@ -83,6 +85,16 @@ def check(options: Mapping[str, Any], recipe: str, settings: Mapping[str, Any], 
             compiled = options["jit"] and library.possible()
             more = {"seed": options["seed"], "compiled": compiled, "known": _known(options, start), **given}
             check_run(options["run_dir"], options["resume"], recipe, settings, **more)
+
+
+def _check_stream(options: Mapping[str, Any], streamed: bool) -> None:
+    """Raise UsageError for what does not go with a stream, or with another data set."""
+    if options["skip_damaged"] and not streamed:
+        expected, found = "--data DIR, a folder that data expand wrote", f"--data {options['data_choice']}"
+        raise UsageError("has no effect", where="--skip-damaged", expected=expected, found=found)
+    if streamed and options["seeds"]:
+        problem, fix = "each network would read all images", "give --init-seeds: these networks see the same images"
+        raise UsageError(problem, where="--seeds", expected="images in memory", found="a stream", fix=fix)
 
 
 def _check_members(options: Mapping[str, Any], members: int) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 from fnnet.cli import signals
 from fnnet.cli.bars import compiling_bar
-from fnnet.cli.options import reading_of
+from fnnet.cli.said import check_unsaid, reading_of
 from fnnet.cli.streams import echo, out, print_aside
 from fnnet.errors import UsageError, one_line
 from fnnet.names import DATA_SETS, names_of_labels
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fnnet.apps.report.screen import Console
     from fnnet.core.state import Model
     from fnnet.core.table import Kernels
-    from fnnet.data import Dataset
+    from fnnet.data import Dataset, StreamedDataset
 
 
 _lock: Final = threading.Lock()
@@ -157,7 +157,28 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
     return dataset
 
 
-def describe(dataset: Dataset, images: dict[str, int]) -> str:
+def is_streamed(options: Mapping[str, Any]) -> bool:
+    """Return True if --data is the folder of a stream."""
+    if options["data_choice"] in DATA_SETS or not os.path.isdir(options["data_choice"]):
+        return False
+    from fnnet.data.stream_index import is_stream
+
+    return is_stream(Path(options["data_choice"]))
+
+
+def open_stream(options: Mapping[str, Any], notify: Callable[[str], None]) -> StreamedDataset:
+    """Open the stream that --data names, which says itself all that other options say of files."""
+    from fnnet import data
+    from fnnet.data.sets import check_data_dir
+
+    signals.check()
+    folder = options["data_choice"]
+    check_data_dir(folder, options["data_dir"])
+    check_unsaid(options, f"{folder}, a stream, which says it itself")
+    return data.open_stream(folder, skip_damaged=bool(options.get("skip_damaged")), notify=notify)
+
+
+def describe(dataset: Dataset | StreamedDataset, images: dict[str, int]) -> str:
     """Return the first line of a run: which data, how much, from where; the source on a line of its own if it is long.
 
     Characters that could control the terminal are escaped.

@@ -6,8 +6,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from fnnet.cli.common import Notices, check_outputs, console, data_inputs, describe, load_data, print_json, say
-from fnnet.cli.mismatch import naming_options
+from fnnet.cli.common import (
+    Notices,
+    check_outputs,
+    console,
+    data_inputs,
+    describe,
+    is_streamed,
+    load_data,
+    open_stream,
+    print_json,
+    say,
+)
+from fnnet.cli.expand import expand, figures_of
 from fnnet.cli.options import (
     Count,
     FigureList,
@@ -21,12 +32,10 @@ from fnnet.cli.options import (
     seed_option,
 )
 from fnnet.cli.streams import echo
-from fnnet.errors import UsageError
+from fnnet.errors import counted
 from fnnet.names import FORMS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from fnnet.core.deform import Deformation
     from fnnet.core.params import Array
     from fnnet.data import Dataset
@@ -42,6 +51,9 @@ def data(context: click.Context) -> None:
     """Look at data sets and download MNIST."""
     if context.invoked_subcommand is None:
         echo(context.get_help())
+
+
+data.add_command(expand)
 
 
 def _load(options: dict[str, Any], notify: Notices) -> tuple[Dataset, dict[str, int]]:
@@ -63,6 +75,9 @@ def info(as_json: bool, **options: Any) -> None:
     import numpy as np
 
     notify = Notices(quiet=False)
+    if is_streamed(options):
+        _show_stream(as_json, options, notify)
+        return
     dataset, images = _load(options, notify)
     spread = {
         part: np.bincount(examples.labels, minlength=len(dataset.classes)).tolist() if examples else None
@@ -95,6 +110,32 @@ def info(as_json: bool, **options: Any) -> None:
     table = terminal.table("class", "train", "test")
     for number, name in enumerate(dataset.classes):
         table.add_row(name, *(f"{counts[number]:,}" if counts else "" for counts in spread.values()))
+    console().print(table)
+
+
+def _show_stream(as_json: bool, options: dict[str, Any], notify: Notices) -> None:
+    """Show what a stream has, by its index: its images for training are not read."""
+    import numpy as np
+
+    from fnnet.apps.report import terminal
+    from fnnet.data.stream import count_of
+
+    found = open_stream(options, notify)
+    others = {name: part for name, part in (("dev", found.dev), ("test", found.test)) if part}
+    spread = {"train": [*found.train.counts]}
+    spread |= {name: np.bincount(part.labels, minlength=len(found.classes)).tolist() for name, part in others.items()}
+    images = {"train": found.train.images, **{name: count_of(part) for name, part in others.items()}}
+    if as_json:
+        document = {"dataset": found.name, "source": found.source, "images": images, "files": len(found.train.sizes)}
+        document |= {"image_shape": [*found.image_shape], "classes": [*found.classes], "labels": spread}
+        print_json({**document, "preprocessing": found.preprocessing._asdict(), "notes": notify.notes})
+        return
+    echo(describe(found, images))
+    (height, width), files = found.image_shape, counted(len(found.train.sizes), "file")
+    echo(f"{height}x{width} pixels, a stream in {files}")
+    table = terminal.table("class", *spread)
+    for number, name in enumerate(found.classes):
+        table.add_row(name, *(f"{counts[number]:,}" for counts in spread.values()))
     console().print(table)
 
 
@@ -171,7 +212,7 @@ def show(
 
     augment = augment or deformation is not None
     check_outputs(inputs=data_inputs(options), pictures={"--output": output})
-    figures = _figures(deformation)
+    figures = figures_of(deformation)
     dataset, images = _load(options, Notices(quiet=False))
     echo(describe(dataset, images))
     picked = rng.order(seed, "show", images["train"])[: count or (FEW if augment else MANY)]
@@ -188,20 +229,6 @@ def show(
 
         plot_sheet(output, sheet, captions, title=dataset.name + (", deformed by epoch" if augment else ""))
         say(f"saved {output}")
-
-
-def _figures(given: Mapping[str, float] | None) -> Deformation:
-    """Return the deformation that --deformation stands for; UsageError if it is out of range or changes nothing."""
-    from fnnet.core.deform import Deformation, check_deformation
-    from fnnet.training import plan, recipes
-
-    figures = {**recipes.DEFORMATION, **(given or {})}
-    with naming_options():
-        plan.check_figures(figures, given)
-        try:
-            return check_deformation(Deformation(**figures))
-        except UsageError as error:
-            raise error.at("deformation") from None
 
 
 def _deformed(dataset: Dataset, picked: Array, seed: int, deformation: Deformation) -> Array:

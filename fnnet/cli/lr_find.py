@@ -81,7 +81,7 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
     with naming_options():
         job = session.prepare(dataset, recipe, settings, seed=options["seed"])
     if not quiet:
-        echo(describe(dataset, {"train": len(job.train.labels)}), err=as_json)
+        echo(describe(dataset, {"train": job.images}), err=as_json)
     kernels, _ = load_kernels(options["jit"], options["threads"], notify, job.plan.kernel_parts)
     rates: dict[str, Any] = {name: options[name] for name in ("low", "high", "steps")}
     with naming_options():

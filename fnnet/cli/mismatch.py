@@ -102,6 +102,11 @@ def _phrase_mismatch(differences: Differences) -> tuple[str, str, str, str]:
         (old, new), field = differences[key], key.partition(".")[2]
     if field.startswith("deformation"):
         return _phrase_deformation(differences)
+    if "data.left_out" in differences:
+        return _phrase_left_out(*differences["data.left_out"])
+    if None in differences.get("plan.window", ()):
+        expected, found = ("images in memory" if each is None else "a stream" for each in differences["plan.window"])
+        return "the data", expected, found, "resume with the run's --data"
     if key == "start":
         return _phrase_start(old, new)
     if key == "members":
@@ -154,6 +159,13 @@ def _phrase_start(old: str | None, new: str | None) -> tuple[str, str, str, str]
     expected, found = (f"a model with {_phrase_digest(value)}" if value else "none" for value in (old, new))
     fix = "resume without --start" if new else "resume with the model that it was started from as --start"
     return "--start", expected, found, fix
+
+
+def _phrase_left_out(old: str | None, new: str | None) -> tuple[str, str, str, str]:
+    """Return the phrases for a run on a stream of which other files were left out."""
+    expected, found = ("none" if each is None else ", ".join(json.loads(each))[:80] for each in (old, new))
+    fix = "resume without --skip-damaged, the files as they were" if old is None else "resume with --skip-damaged"
+    return "the files that are left out", expected, found, fix
 
 
 def _phrase_digest(value: str) -> str:

@@ -18,6 +18,7 @@ from fnnet.limits import (
     MAX_THREADS,
     MOST_MEMBERS,
     MOST_SHARDS,
+    MOST_WINDOW,
     NONNEGATIVE,
     POSITIVE,
     Range,
@@ -227,8 +228,8 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default="auto",
             show_default=True,
             help="auto (MNIST if available, else digits), mnist, digits, or a path: a file "
-            f"({', '.join(DATA_FORMATS)}), a folder of IDX files, or a folder with one folder of images "
-            f"({', '.join(PICTURE_FORMATS)}) for each class.",
+            f"({', '.join(DATA_FORMATS)}), a folder of IDX files, a folder with one folder of images "
+            f"({', '.join(PICTURE_FORMATS)}) for each class, or a folder that data expand wrote, to train on.",
         ),
     ):
         command = option(command)
@@ -300,24 +301,6 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def reading_of(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the values of `reading_options` say, as fields of `fnnet.data.Reading`.
-
-    Raises   UsageError for one, --class-names or --image-size, that is given for MNIST or digits.
-    """
-    names = ("pixel_max", "ink", "transpose", "first_label", "label_column", "image", "first_index", "size")
-    falsy = {"first_index": 0, "transpose": False}
-    given = {
-        name: value
-        for name in (*names, "class_names", "image_size")
-        if (value := options.get(name)) or (value is not None and name in falsy)
-    }
-    if given and options["data_choice"] in ("auto", "mnist", "digits"):
-        where, found = f"--{next(iter(given)).replace('_', '-')}", f"--data {options['data_choice']}"
-        raise UsageError("has no effect", where=where, expected="--data PATH", found=found)
-    return {name: value for name, value in given.items() if name in names}
-
-
 seed_option = click.option("--seed", type=Count(0, 2**64 - 1), default=0, show_default=True, help="Random seed.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress, no notices, only the results.")
@@ -357,6 +340,10 @@ PLAN_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "type": Count(1, MOST_SHARDS),
         "help": "Parts of each batch whose gradients are summed in a fixed tree: machines can share them, same bits.",
     },
+    "--window": {
+        "type": Count(1, MOST_WINDOW),
+        "help": "Images of a stream that are in memory, and shuffled, at a time.  [default: 65,536]",
+    },
     "--members": {"type": Count(1, MOST_MEMBERS), "help": "Networks, each with a seed, whose logits are averaged."},
     "--augment/--no-augment": {"default": None, "help": "Deform the training images, differently in each epoch."},
     "--deformation": {
@@ -370,8 +357,8 @@ PLAN_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "--dev": {"type": Count(0), "help": "Images held out for validation; 0 trains on all."},
 }
 """Options that override a recipe; each has the name of the field that it sets."""
-COURSE: Final = ("--epochs", "--learning-rate", "--schedule", "--early-stopping", "--members")
-"""Options of the rate, the length and the repetition of training, which `lr-find` does not have."""
+COURSE: Final = ("--epochs", "--learning-rate", "--schedule", "--early-stopping", "--members", "--window")
+"""Options of the rate, the length and the repetition of training, and of streams, which `lr-find` does not have."""
 
 
 def plan_options(without: Collection[str] = ()) -> Decorator:

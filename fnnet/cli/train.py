@@ -18,8 +18,10 @@ from fnnet.cli.common import (
     data_inputs,
     describe,
     echo_seconds,
+    is_streamed,
     load_data,
     load_kernels,
+    open_stream,
     print_json,
     say,
     threads_of,
@@ -32,13 +34,13 @@ from fnnet.cli.options import (
     json_option,
     plan_options,
     quiet_option,
-    reading_of,
     reading_options,
     recipe_option,
     seed_option,
     settings_of,
 )
 from fnnet.cli.ranks import Order, give, load_alike, ranks, threads_for
+from fnnet.cli.said import reading_of
 from fnnet.cli.seeds import model_files, seeds_of, seeds_options
 from fnnet.cli.streams import echo
 from fnnet.errors import FnnetError, UsageError, counted
@@ -65,6 +67,11 @@ if TYPE_CHECKING:
     "that it knows.",
 )
 @click.option("--dev-data", type=FileName(), metavar="PATH", help="Images for validation, in place of --dev.")
+@click.option(
+    "--skip-damaged",
+    is_flag=True,
+    help="Read all files of a stream first, and train without those that are damaged.",
+)
 @click.option(
     "--class-weights",
     metavar="balanced|CLASS=WEIGHT,...",
@@ -107,7 +114,7 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     start = before_data.start_of(options)
     before_data.check(options, recipe, settings, start)
     with before_data.reading_as(start):
-        dataset = load_data(options, notify, start)
+        dataset = open_stream(options, notify) if is_streamed(options) else load_data(options, notify, start)
     with naming_options(), before_data.reading_as(start):
         reading = Reading(**reading_of(options)) if options["dev_data"] else AUTOMATIC
         dev_set = load_dev_set(options["dev_data"], dataset, notify, reading) if options["dev_data"] else None
@@ -267,8 +274,10 @@ def _check_run_dir(options: dict[str, Any]) -> None:
 
 
 def _count_images(job: Job) -> dict[str, int]:
+    from fnnet.data.stream import count_of
+
     parts = (("train", job.train), ("dev", job.dev), ("test", job.dataset.test))
-    return {part: len(found.labels) if found else 0 for part, found in parts}
+    return {part: count_of(found) for part, found in parts}
 
 
 def _document(
@@ -282,11 +291,14 @@ def _document(
 ) -> dict[str, Any]:
     """Return the JSON document of a run without its results, whose seconds are still to be filled in."""
     from fnnet.core import params
+    from fnnet.data.stream import Stream
 
     threads = threads_of(kernels)
+    stream = job.train if isinstance(job.train, Stream) else None
     return {
         "dataset": job.dataset.name,
         "images": images,
+        **({"files": len(stream.sizes), "left_out": [*stream.left_out], "window": job.plan.window} if stream else {}),
         "recipe": job.recipe,
         "sizes": list(job.sizes),
         "parameters": params.count_parameters(job.sizes),

@@ -48,7 +48,7 @@ class Watch:
 @contextmanager
 def watched(job: Job, quiet: bool, run_dir: str | None = None) -> Iterator[Watch]:
     """Yield the Watch of a training; its errors name options, and that it was stopped has a signal's exit code."""
-    with progress_bar(job.plan.epochs, len(job.train.labels), not quiet, job.members) as show:
+    with progress_bar(job.plan.epochs, job.images, not quiet, job.members) as show:
         watch = Watch(show)
         try:
             with naming_options(job.dataset.source, only_in_text=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -117,11 +118,28 @@ def dead_units(
     Rows are read only until every unit has been active. Raises as `forward` does.
     """
     params = check_params(params)
-    x = check_input(x, params)
+    return dead_units_in(params, _growing(check_input(x, params)), activation=activation, kernels=kernels)
+
+
+@calm
+def dead_units_in(
+    params: Params, batches: Iterable[Any], *, activation: str | Activation = "relu", kernels: Kernels = NUMPY
+) -> tuple[tuple[int, int], ...]:
+    """Return what `dead_units` does, of rows that come in batches, no more of which are read than needed."""
+    params = check_params(params)
     dead = [np.ones(layer.b.size, bool) for layer in params.layers[:-1]]
-    first, last = 0, FEW
-    while first < len(x) and any(each.any() for each in dead):
-        rows = forward(params, x[first:last], activation=activation, kernels=kernels)
-        dead = [each & ~rows.a[number].any(axis=0) for number, each in enumerate(dead, 1)]
-        first, last = last, last + min(last, CHUNK)
+    if dead:
+        for x in batches:
+            rows = forward(params, x, activation=activation, kernels=kernels)
+            dead = [each & ~rows.a[number].any(axis=0) for number, each in enumerate(dead, 1)]
+            if not any(each.any() for each in dead):
+                break
     return tuple((int(each.sum()), each.size) for each in dead)
+
+
+def _growing(x: Array) -> Iterator[Array]:
+    """Yield the rows of `x`, a few at first and then more at a time."""
+    first, last = 0, FEW
+    while first < len(x):
+        yield x[first:last]
+        first, last = last, last + min(last, CHUNK)

@@ -22,7 +22,7 @@ SCHEME: Final = "philox4x64-10/1"
 """Name and version of the mapping from stream to numbers; stored with every state that depends on it."""
 
 PURPOSES: Final = MappingProxyType(
-    {"init": 1, "shuffle": 2, "split": 3, "show": 4, "check": 5, "augment": 6, "dropout": 7}
+    {"init": 1, "shuffle": 2, "split": 3, "show": 4, "check": 5, "augment": 6, "dropout": 7, "stream": 8}
 )
 
 
@@ -65,7 +65,7 @@ def uniform(
     return upper.astype(np.float64) * 2.0**-53
 
 
-def order(seed: int, purpose: str, n: int, *, epoch: int = 0) -> NDArray[np.int64]:
+def order(seed: int, purpose: str, n: int, *, epoch: int = 0, step: int = 0) -> NDArray[np.int64]:
     """Return a permutation of range(n): the indices sorted by random keys.
 
     Each index replaces the low bits of its word, so that all keys differ and every sorting algorithm gives the same
@@ -75,7 +75,7 @@ def order(seed: int, purpose: str, n: int, *, epoch: int = 0) -> NDArray[np.int6
     n = check_count("n", n, 0)
     bits = np.uint64(max(n - 1, 1).bit_length())
     # In place: an array of 60,000 numbers for each operation cost a third of the time, in pages that the system zeros.
-    keyed = words(seed, purpose, n, epoch=epoch)
+    keyed = words(seed, purpose, n, epoch=epoch, step=step)
     keyed >>= bits
     keyed <<= bits
     keyed |= np.arange(n, dtype=np.uint64)

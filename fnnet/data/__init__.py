@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from fnnet.data.preprocess import AUTOMATIC as AUTOMATIC
     from fnnet.data.preprocess import Reading as Reading
     from fnnet.data.sets import load as load
+    from fnnet.data.stream import StreamedDataset as StreamedDataset
+    from fnnet.data.stream_folder import open_stream as open_stream
 
 _HOMES = {
     "AUTOMATIC": "preprocess",
@@ -22,8 +24,10 @@ _HOMES = {
     "Dataset": "dataset",
     "PLAIN": "dataset",
     "Reading": "preprocess",
+    "StreamedDataset": "stream",
     "from_frame": "from_path",
     "load": "sets",
+    "open_stream": "stream_folder",
     "read_images": "from_path",
     "split": "dataset",
     "with_classes": "dataset",

@@ -92,7 +92,7 @@ def convert(
         for part, examples in parts.items():
             write_pieces(files[part], _Table(examples, dataset.image_shape))
         return [str(file) for file in files.values()]
-    _write_folder(target, lambda folder: (_write_idx if name == "idx" else _write_png)(folder, dataset, parts))
+    write_folder(target, lambda folder: (_write_idx if name == "idx" else _write_png)(folder, dataset, parts))
     return [str(target)]
 
 
@@ -226,15 +226,12 @@ def _write_png(folder: Path, dataset: Dataset, parts: dict[str, Examples]) -> No
             Image.fromarray(image.reshape(dataset.image_shape)).save(file)
 
 
-def _write_folder(path: Path, write: Callable[[Path], None]) -> None:
+def write_folder(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a new folder beside `path`, which takes its name if that succeeds, and is removed else."""
     new = path.parent / f".{path.name}.{secrets.token_hex(4)}"
     try:  # not in a context manager: a signal may come as it is entered or left
         with _naming(path):
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
-                problem, expected = "would replace what is there", "a new or an empty folder"
-                fix = "name another, or remove it"
-                raise StorageError(problem, where=path, expected=expected, found="files", fix=fix)
+            check_new_folder(path)
             new.mkdir(parents=True)
             write(new)
             if path.exists():
@@ -242,6 +239,13 @@ def _write_folder(path: Path, write: Callable[[Path], None]) -> None:
             new.rename(path)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def check_new_folder(path: Path) -> None:
+    """Raise StorageError if something is at `path` that is not an empty folder."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        problem, expected = "would replace what is there", "a new or an empty folder"
+        raise StorageError(problem, where=path, expected=expected, found="files", fix="name another, or remove it")
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from fnnet.data.notes import Note
 from fnnet.data.preprocess import spread
 from fnnet.data.ranges import in_one_range, scaled_notes
 from fnnet.data.reader import Content, check_columns
+from fnnet.data.stream_index import is_stream
 from fnnet.errors import DataError, FnnetError
 from fnnet.files.disk import refuse
 
@@ -164,7 +165,9 @@ def _read_files(paths: Sequence[Path], labels: Array, where: str, how: How) -> C
 
 def is_data_of(folder: Path, file: Path) -> bool:
     """Return True if `file` is part of the folder's data set: IDX files in it, a table of pictures with these, or
-    pictures in the folders below, and tables of them."""
+    pictures in the folders below, and tables of them; of a stream, any file in it."""
+    if is_stream(folder):
+        return file.parent == folder
     if file.parent == folder:
         return file.name == "mnist.npz" or is_idx(file) or _is_listed(folder, file)
     if folder not in file.parents:

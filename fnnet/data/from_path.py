@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 from fnnet.core.checks import check_classes
 from fnnet.core.frames import is_frame
@@ -44,8 +44,9 @@ from fnnet.data.reader import (
     scale_alike,
     size,
 )
+from fnnet.data.stream_index import INDEX, is_stream, read_index
 from fnnet.data.unlike import unlike_training
-from fnnet.errors import DataError
+from fnnet.errors import DataError, counted
 from fnnet.files.disk import read_head, refuse
 
 BINARY: Final = "binary-pixels"
@@ -56,6 +57,8 @@ ONE_BY_ONE: Final = "numpy.concatenate([read_images(path, shape) for path in pat
 
 def from_path(path: Path, said: Said, notify: Notify, by_name: bool) -> Dataset:
     """Return the data set at a path: arguments as `data.load`."""
+    if is_stream(path):
+        _refuse_stream(path)
     classes, flat, reading, known = said
     found = idx_files(path) if path.is_dir() else [path]
     names = [name for each in found for name in (each.name, os.path.basename(os.path.realpath(each)))]
@@ -116,6 +119,14 @@ def from_path(path: Path, said: Said, notify: Notify, by_name: bool) -> Dataset:
     reading = reading._replace(transpose=transposed)
     dataset = _measured(path.resolve().name, str(path), content, classes, reading, known, notify, notes)
     return dataset._replace(numbered=by_place)
+
+
+def _refuse_stream(path: Path) -> NoReturn:
+    """Raise DataError for a stream, which is not loaded as a whole."""
+    shards = read_index(path).parts["train"]
+    found = f"a stream: {sum(shard.size for shard in shards):,} images in {counted(len(shards), 'file')}"
+    fix = "'fnnet train --data' trains on it, 'fnnet data info' shows what it has; in Python, data.open_stream opens it"
+    refuse("not read as a whole", path, INDEX, "a data set that is read into memory", found, fix)
 
 
 def _check_several(content: Content, where: Path | str) -> None:

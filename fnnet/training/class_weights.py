@@ -9,6 +9,8 @@ import numpy as np
 
 from fnnet.core.checks import as_array, check_amount, check_classes, check_count, check_labels, check_weights
 from fnnet.core.params import Array, freeze
+from fnnet.core.state import Examples
+from fnnet.data.stream import Stream
 from fnnet.errors import ArgumentTypeError, UsageError, counted
 from fnnet.limits import decimal_number
 from fnnet.names import composed
@@ -61,16 +63,19 @@ def check_text(weights: Any) -> None:
         _at_its_field(lambda: _split(weights))
 
 
-def sample_weights(weights: Any, labels: Array, classes: Sequence[str]) -> Array | None:
+def weights_of(weights: Any, train: Examples | Stream, classes: Sequence[str]) -> Array | None:
     """Return what `class_weights` does, of a text for `parse` or of anything that it takes itself; None for None.
 
+    Of a stream, the weights of the classes.
     classes  their names.
     Raises   as the two do, at `class_weights`.
     """
 
     def found() -> Array | None:
         parsed = parse(weights, classes) if isinstance(weights, str) else weights
-        return check_weights(class_weights(parsed, labels, len(classes)), len(labels))
+        if isinstance(train, Stream):
+            return check_weights(_of_classes(parsed, np.array(train.counts)), len(classes))
+        return check_weights(class_weights(parsed, train.labels, len(classes)), len(train.labels))
 
     return None if weights is None else _at_its_field(found)
 
@@ -100,15 +105,19 @@ def class_weights(weights: Any, labels: Any, classes: int) -> Array:
         found = f"{labels.dtype}, shape {labels.shape}"
         raise ArgumentTypeError("labels are not integers", expected="an integer dtype, shape (n,)", found=found)
     labels = check_labels(labels, (len(labels), classes))
+    return freeze(_of_classes(weights, np.bincount(labels, minlength=classes))[labels])
+
+
+def _of_classes(weights: Any, counts: Array) -> Array:
+    """Return the weight of each class, float64, of which there are `counts` images; arguments as `class_weights`."""
+    each: Array
     if isinstance(weights, str) and weights == BALANCED:
-        counts = np.bincount(labels, minlength=classes)
-        each = len(labels) / (classes * np.maximum(counts, 1))
+        each = counts.sum() / (len(counts) * np.maximum(counts, 1))
     else:
-        each = np.array(_each_class(weights, classes))
-    found = each[labels]
-    if found.size and not found.any():
+        each = np.array(_each_class(weights, len(counts)))
+    if counts.any() and not each[counts > 0].any():
         raise UsageError("no sample has a weight", expected="more than 0 for a class that occurs", found="0 for each")
-    return freeze(found)
+    return each
 
 
 def _each_class(weights: Any, classes: int) -> list[float]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from fnnet.core.state import Examples, Model
 from fnnet.core.table import Kernels
+from fnnet.data.stream import Stream, count_of
 from fnnet.training.plan import Plan
 from fnnet.training.starting import digest_of_start
 
@@ -51,8 +52,9 @@ def config_of(job: Job, kernels: Kernels) -> dict[str, Any]:
 
     A recipe's epochs, for one, follow from its batches and the images.
     """
-    images = {"train": len(job.train.x), "dev": len(job.dev.x) if job.dev else 0}
+    images = {"train": job.images, "dev": count_of(job.dev)}
     data = {
+        **({"left_out": [*job.train.left_out]} if isinstance(job.train, Stream) and job.train.left_out else {}),
         "train": _fingerprint(job.train),
         "dev": job.dev and _fingerprint(job.dev),
         "shape": list(job.dataset.image_shape),
@@ -87,7 +89,7 @@ def config_before_data(
     config = _config(job, compiled, list(job.hidden), plan_config(job.plan), images, data, None)
     parts: dict[str, dict[str, Any]] = {"images": images, "data": data}
     unknown = {f"{part}.{key}" for part, values in parts.items() for key, value in values.items() if value is None}
-    unknown |= {f"plan.{name}" for name in ("epochs", "report_every") if name not in settings}
+    unknown |= {f"plan.{name}" for name in ("epochs", "report_every", "window") if name not in settings}
     return config, frozenset(unknown | ({"weights"} if weighted else set()))
 
 
@@ -127,15 +129,17 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
     values = plan._asdict()
     if plan.deformation:
         values["deformation"] = _unusual(plan.deformation._asdict(), {"fade": 0})
-    return _unusual(values, {"cycles": (), "shards": 1, "message_bits": 32})
+    return _unusual(values, {"cycles": (), "shards": 1, "window": None, "message_bits": 32})
 
 
 def _unusual(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in usual or value != usual[name]}
 
 
-def _fingerprint(examples: Examples) -> str:
+def _fingerprint(examples: Examples | Stream) -> str:
     """Return a digest of images and labels, in their order."""
+    if isinstance(examples, Stream):
+        return examples.fingerprint
     digest = hashlib.sha256(np.ascontiguousarray(examples.x).data)
     digest.update(np.ascontiguousarray(examples.labels, dtype="<i8").data)
     return digest.hexdigest()

@@ -14,7 +14,7 @@ from fnnet.core.check_network import check_examples
 from fnnet.core.checks import as_array, check_labels
 from fnnet.core.params import Array
 from fnnet.core.state import Examples
-from fnnet.data import Dataset
+from fnnet.data import Dataset, StreamedDataset
 from fnnet.data.arguments import check_path
 from fnnet.data.dataset import placed
 from fnnet.data.notes import Note
@@ -33,7 +33,7 @@ OF_A_MODEL: Final = {
 
 def load_dev_set(
     path: str | os.PathLike[str],
-    dataset: Dataset,
+    dataset: Dataset | StreamedDataset,
     notify: Callable[[str], None] = lambda notice: None,
     reading: Reading = AUTOMATIC,
 ) -> Examples:
@@ -73,13 +73,16 @@ def load_dev_set(
     if found.test is not None:
         text = f"{os.fsdecode(path)}: its test part is not used: validation takes its training images"
         notify(Note("not-used", text))
-    if _are_among(found.train.x, dataset.train.x):
+    # Of a stream, all files would be read for it.
+    if isinstance(dataset, Dataset) and _are_among(found.train.x, dataset.train.x):
         text = "validation takes the very images trained on, which does not show how well others are recognised"
         notify(Note("dev-in-train", f"{os.fsdecode(path)}: {text}"))
     return found.train
 
 
-def _loaded(path: str | os.PathLike[str], dataset: Dataset, reading: Reading, notify: Callable[[str], None]) -> Dataset:
+def _loaded(
+    path: str | os.PathLike[str], dataset: Dataset | StreamedDataset, reading: Reading, notify: Callable[[str], None]
+) -> Dataset:
     """Load images as those of a data set are read, without the options that have no meaning for their file."""
     try:
         found = load_alike(

@@ -10,19 +10,28 @@ from typing import Any, Final
 
 import numpy as np
 
-from fnnet.core import deform, metrics, optimizers, rng
-from fnnet.core.check_network import as_input, check_examples
-from fnnet.core.checks import check_labels, check_weights
+from fnnet.core import metrics, optimizers
+from fnnet.core.check_network import check_examples
 from fnnet.core.params import Array, Params
 from fnnet.core.schedules import make_plateau
 from fnnet.core.shards import ALONE, Ranks
 from fnnet.core.state import EpochReport, Examples, Progress, Training
 from fnnet.core.table import NUMPY, Kernels, check_kernels
+from fnnet.data.stream import Stream
 from fnnet.errors import ArgumentTypeError, DivergedError
 from fnnet.training import steps, stopping
 from fnnet.training.blocks import add_up
 from fnnet.training.compiled_blocks import Made
-from fnnet.training.plan import Plan, check_kind, check_plan, deformation_in, make_optimizer, schedule_of
+from fnnet.training.feed import Part, deformed, make_feed
+from fnnet.training.plan import (
+    Plan,
+    check_kind,
+    check_plan,
+    check_streamed,
+    deformation_in,
+    make_optimizer,
+    schedule_of,
+)
 from fnnet.training.together import Together
 
 Reached = Training | DivergedError
@@ -48,14 +57,9 @@ def trained_params(training: Training, plan: Plan) -> Params:
     return optimizers.evaluation_params(state.params, state.optimizer_state, make_optimizer(plan))
 
 
-def epoch_order(seed: int, epoch: int, images: int) -> Array:
-    """Return the order of the images in an epoch, counted from 1: a function of (seed, epoch) alone."""
-    return rng.order(seed, "shuffle", images, epoch=epoch)
-
-
 def epochs(
     training: Training,
-    train: Examples,
+    train: Examples | Stream,
     plan: Plan,
     *,
     weights: Any = None,
@@ -67,22 +71,29 @@ def epochs(
 ) -> Iterator[Training]:
     """Train by `plan` from where `training` is, and yield it every `plan.report_every` epochs and after the last.
 
-    The order of the images in epoch e is a function of (seed, e) alone, their deformation one of (seed, e, image) and,
-    if it fades, of the plan's epochs.
+    The order of the images in epoch e is a function of (seed, e) alone, and of the plan's window and the sizes of the
+    pieces if they are streamed: see `core.orders`. Their deformation is one of (seed, e, image) and, if it fades, of
+    the plan's epochs.
     With `plan.epochs` 0 nothing is yielded. L-BFGS makes one iteration an epoch and is yielded once, at its end.
 
-    weights       of the training images (n,); None for equal ones.
+    weights       of the training images (n,), of a stream those of the classes; None for equal ones.
     image_shape   (height, width), for the deformation.
     dev           images for validation; None for none.
     on_block      called after each block of steps.
     ranks         processes that share the shards of each batch; all are given the same.
-    Raises        DivergedError as `train_block`; UsageError for a plan or examples that do not fit.
+    Raises        DivergedError as `train_block`; UsageError for a plan or examples that do not fit; of a stream,
+                  DataError or StorageError for a file that is damaged or not there.
     """
     check_plan(plan, has_dev=dev is not None)
     if not isinstance(training, Training):
         raise ArgumentTypeError("training", expected="a Training", found=type(training).__name__)
-    train, dev = check_examples(train), None if dev is None else check_examples(dev)
+    dev = None if dev is None else check_examples(dev)
+    if isinstance(train, Stream):
+        check_streamed(plan)
+    else:
+        train = check_examples(train)
     if not plan.is_stepwise:
+        assert not isinstance(train, Stream)
         yield from _run_lbfgs(training, train, plan, weights, dev, kernels, on_block)
         return
     together = epochs_together(
@@ -97,7 +108,7 @@ def epochs(
 
 def epochs_together(
     trainings: Sequence[Training],
-    train: Examples,
+    train: Examples | Stream,
     plans: Sequence[Plan],
     *,
     weights: Any = None,
@@ -115,28 +126,34 @@ def epochs_together(
     reached: list[Reached] = list(trainings)
     members: list[int] = []
     runner = None
-    while going := {
-        number: each
-        for number, (each, plan) in enumerate(zip(reached, plans, strict=True))
-        if isinstance(each, Training) and each.epoch < plan.epochs and not stops_early(each, plan)
-    }:
-        if runner is None or members != [*going]:
-            # Some have stopped: the others are put together again.
-            members = [*going]
-            some = [plans[number] for number in members]
-            runner = EpochRunner([*going.values()], train, some, weights, image_shape, kernels, ranks)
-        passed = runner.run_pass([*going.values()], on_block)
-        reports = runner.reports_after(passed)
-        if reports:
-            passed = runner.report(passed, dev)
-        elif any(isinstance(each, DivergedError) for each in passed):
-            passed = runner.with_states(passed)
-        for number, each in zip(members, passed, strict=True):
-            reached[number] = each
-            if isinstance(each, Training) and not reports:
-                reached[number] = each._replace(images=0, loss_sum=0.0, correct=0)
-        if reports:
-            yield list(reached)
+    try:
+        while going := {
+            number: each
+            for number, (each, plan) in enumerate(zip(reached, plans, strict=True))
+            if isinstance(each, Training) and each.epoch < plan.epochs and not stops_early(each, plan)
+        }:
+            if runner is None or members != [*going]:
+                # Some have stopped: the others are put together again.
+                members = [*going]
+                some = [plans[number] for number in members]
+                if runner:
+                    runner.close()
+                runner = EpochRunner([*going.values()], train, some, weights, image_shape, kernels, ranks)
+            passed = runner.run_pass([*going.values()], on_block)
+            reports = runner.reports_after(passed)
+            if reports:
+                passed = runner.report(passed, dev)
+            elif any(isinstance(each, DivergedError) for each in passed):
+                passed = runner.with_states(passed)
+            for number, each in zip(members, passed, strict=True):
+                reached[number] = each
+                if isinstance(each, Training) and not reports:
+                    reached[number] = each._replace(images=0, loss_sum=0.0, correct=0)
+            if reports:
+                yield list(reached)
+    finally:
+        if runner:
+            runner.close()
 
 
 def _run_lbfgs(
@@ -180,31 +197,29 @@ class EpochRunner:
     """
 
     def __init__(
-        self, trainings: Sequence[Training], train: Examples, plans: Sequence[Plan], weights: Any,
+        self, trainings: Sequence[Training], train: Examples | Stream, plans: Sequence[Plan], weights: Any,
         image_shape: tuple[int, int] | None, kernels: Kernels, ranks: Ranks = ALONE,
     ) -> None:  # fmt: skip
         check_kernels(kernels)
-        states, plan, self._images = [each.state for each in trainings], plans[0], len(train.x)
-        params = states[0].params
+        states, plan = [each.state for each in trainings], plans[0]
         self._plans, self._plan, self._kernels, self._ranks = plans, plan, kernels, ranks
-        self._optimizers = [make_optimizer(each) for each in plans]
+        self._optimizers, self._image_shape = [make_optimizer(each) for each in plans], image_shape
+        self._images = train.images if isinstance(train, Stream) else len(train.x)
         self._batch_size = min(plan.batch_size or self._images, self._images)
-        self._full_batch = self._batch_size == self._images
-        self._train = Examples(train.x, check_labels(train.labels, (self._images, params.layers[-1].W.shape[1])))
-        self._weights, self._image_shape = check_weights(weights, self._images), image_shape
-        if self._full_batch and not kernels.compiled and not plan.deformation:
-            # Every step reads all images: convert the bytes to floats once.
-            self._train = Examples(as_input(train.x, params), self._train.labels)
+        self._feed = make_feed(train, weights, plan, states[0], image_shape, kernels, ranks)
         objectives = [each.objective for each in plans]
         self._blocks = Together(states, self._batch_size, objectives, self._optimizers, kernels, ranks)
-        if plan.deformation:
-            deform.check_images(train.x, image_shape)
-        else:
-            self._blocks.use(self._train, self._weights)
+        self._used: Examples | None = None
+        if self._feed.whole and not plan.deformation:
+            self._use(*self._feed.whole)
         steps_per_epoch = -(-self._images // self._batch_size)
         self._schedules = [schedule_of(each, steps_per_epoch) for each in plans]
         self._plateaus = [make_plateau(each.schedule) for each in plans]
         self._seed, self._steps_done, self._steps_per_block = states[0].seed, states[0].step, 1
+
+    def close(self) -> None:
+        """Give back what it holds beside memory; it makes no more steps."""
+        self._feed.close()
 
     def run_pass(self, trainings: Sequence[Training], on_block: Callable[[Progress], None] | None) -> list[Reached]:
         """Finish the pass that the trainings are in; in the full batch, several passes up to the next report at once.
@@ -214,17 +229,16 @@ class EpochRunner:
         first = trainings[0]
         n, passes, images = self._images, self._passes_at_once(first), first.images
         epoch = first.epoch + passes
-        order = None if self._full_batch else epoch_order(self._seed, epoch, n)
+        self._feed.begin(epoch)
         factors = np.array([[self._rate_factor(*each)] for each in enumerate(trainings)])
         reached: list[Reached] = list(trainings)
         while images < n:
-            rows = None if order is None else order[images : images + self._steps_per_block * self._batch_size]
             began = time.perf_counter()
-            made = self._run_block(rows, epoch, passes, factors)
+            part = self._feed.part(images, self._steps_per_block * self._batch_size)
+            made = self._run_block(part, epoch, passes, factors)
             seconds = self._ranks.gather(time.perf_counter() - began)[0]
-            some = n if rows is None else len(rows)
-            self._fit_block(seconds, passes * -(-some // self._batch_size))
-            images += some
+            self._fit_block(seconds, passes * -(-len(part.numbers) // self._batch_size))
+            images += len(part.numbers)
             reached = [_added(*each, images, seconds) for each in zip(reached, made, strict=True)]
             going = [each for each in reached if isinstance(each, Training)]
             if not going:
@@ -243,16 +257,17 @@ class EpochRunner:
 
     def _passes_at_once(self, training: Training) -> int:
         """Return how many passes a block makes: more than 1 only where each is one step on the same images."""
-        if not self._full_batch or self._plan.deformation:
+        if not self._feed.is_full_batch or self._plan.deformation:
             return 1
         every = self._plan.report_every
         until_report = min(every - training.epoch % every, self._plan.epochs - training.epoch)
         return min(self._steps_per_block, until_report)
 
     def _fit_block(self, seconds: float, steps_made: int) -> None:
-        """Choose the size of the next block by the time of the last. Results do not depend on where blocks end."""
-        growth = min(2.0, BLOCK_SECONDS / max(seconds, 1e-9))
-        self._steps_per_block = max(1, int(growth * steps_made))
+        """Choose the size of the next block by the time of the last, which may have been cut short by the end of an
+        epoch or a window. Results do not depend on where blocks end."""
+        in_time = BLOCK_SECONDS / max(seconds, 1e-9) * steps_made
+        self._steps_per_block = max(1, int(min(2.0 * self._steps_per_block, in_time)))
 
     def _within_pass(self, training: Training, number: int, epoch: int) -> Training:
         """Return `training`, at the end of a block, with the state of its parameters; its pass is not reported yet."""
@@ -261,35 +276,24 @@ class EpochRunner:
     def _rate_factor(self, number: int, training: Training) -> float:
         return self._plateaus[number]([_watched_loss(report) for report in training.history])
 
-    def _run_block(self, rows: Array | None, epoch: int, passes: int, factors: Array) -> list[Made | DivergedError]:
-        images = self._images if rows is None else len(rows)
-        steps_ahead = passes * -(-images // self._batch_size)
+    def _run_block(self, part: Part, epoch: int, passes: int, factors: Array) -> list[Made | DivergedError]:
+        steps_ahead = passes * -(-len(part.numbers) // self._batch_size)
         numbers = np.arange(self._steps_done, self._steps_done + steps_ahead)
         rates = factors * np.array([schedule(numbers) for schedule in self._schedules])
-        if self._plan.deformation:
-            rows = self._deform(np.arange(self._images) if rows is None else rows, epoch)
-        made = self._blocks.run(rows, rates, passes)
+        if deformation := deformation_in(self._plan, epoch):
+            assert self._image_shape
+            own = self._ranks.rows(len(part.numbers), self._batch_size, self._plan.shards)[self._ranks.rank]
+            part = deformed(part, own, self._image_shape, deformation, self._seed, epoch, self._kernels)
+        self._use(part.examples, part.weights)
+        made = self._blocks.run(part.rows, rates, passes)
         self._steps_done += steps_ahead
         return made
 
-    def _deform(self, rows: Array, epoch: int) -> Array:
-        """Deform these images as in this epoch, pass them to the blocks, and return their new numbers."""
-        deformation = deformation_in(self._plan, epoch)
-        assert deformation
-        assert self._image_shape
-        given: dict[str, Any] = {"seed": self._seed, "epoch": epoch, "kernels": self._kernels}
-        x, own = np.asarray(self._train.x), rows
-        if self._ranks.size > 1:
-            places = self._ranks.rows(len(rows), self._batch_size, self._plan.shards)[self._ranks.rank]
-            own = rows[places]
-        deformed = deform.deform(x[own], self._image_shape, deformation, samples=own, **given)
-        if len(own) < len(rows):
-            # Images of other ranks stay blank: memory that is not touched costs nothing.
-            deformed, some = np.zeros((len(rows), x.shape[1]), np.uint8), deformed
-            deformed[places] = some
-        weights = None if self._weights is None else self._weights[rows]
-        self._blocks.use(Examples(deformed, self._train.labels[rows]), weights)
-        return np.arange(len(rows))
+    def _use(self, examples: Examples, weights: Array | None) -> None:
+        """Pass these images to the blocks, unless it has been done."""
+        if examples is not self._used:
+            self._blocks.use(examples, weights)
+            self._used = examples
 
     def reports_after(self, reached: Sequence[Reached]) -> bool:
         """True if a report is due after this pass: every `report_every` epochs, after the last, and if none goes on."""

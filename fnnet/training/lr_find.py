@@ -15,6 +15,7 @@ import numpy as np
 from fnnet.core.check_network import check_examples
 from fnnet.core.checks import as_array, check_amount, check_count
 from fnnet.core.optimizers import Optimizer
+from fnnet.core.orders import epoch_order
 from fnnet.core.params import Array
 from fnnet.core.public_optimizers import SGD
 from fnnet.core.state import PLAIN, Examples, Objective, TrainState
@@ -22,7 +23,6 @@ from fnnet.core.table import NUMPY, Kernels
 from fnnet.errors import DivergedError, UsageError
 from fnnet.limits import MIN_RANGE_TEST_STEPS
 from fnnet.training.blocks import train_block
-from fnnet.training.epochs import epoch_order
 from fnnet.training.steps import check_work
 
 MEMORY: Final = 0.9

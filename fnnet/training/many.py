@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 from fnnet.core import rng
 from fnnet.core.state import EpochReport, Examples, Model, Progress, Training
 from fnnet.core.table import NUMPY, Kernels, check_kernels
-from fnnet.data import Dataset
+from fnnet.data import Dataset, StreamedDataset
+from fnnet.data.stream import Stream, count_of
 from fnnet.errors import ArgumentTypeError, DivergedError, UsageError
 from fnnet.limits import MOST_NETWORKS
 from fnnet.threads import run_each
@@ -46,7 +47,7 @@ class ManyTrained(NamedTuple):
 
 
 def train_many(
-    dataset: Dataset,
+    dataset: Dataset | StreamedDataset,
     recipe: str | Recipe = "classic",
     settings: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     *,
@@ -139,10 +140,8 @@ def _check_alike(first: Job, job: Job) -> None:
             raise UsageError("differs between networks", where=name, expected=repr(value), found=repr(own), fix=fix)
     if (job.sizes, job.initialiser) != (first.sizes, first.initialiser):
         raise UsageError("differs between networks", where="hidden", expected=first.sizes, found=job.sizes)
-    if [len(part.labels) if part else 0 for part in (job.train, job.dev)] != [
-        len(part.labels) if part else 0 for part in (first.train, first.dev)
-    ]:
-        expected, found = len(first.train.labels), len(job.train.labels)
+    if (job.images, count_of(job.dev)) != (first.images, count_of(first.dev)):
+        expected, found = first.images, job.images
         raise UsageError("differs between networks", where="train_images", expected=expected, found=found)
 
 
@@ -215,6 +214,9 @@ def train_apart(
     def train(make: Callable[[], Job]) -> Trained | DivergedError:
         job = make()
         _check_alone(job)
+        if isinstance(job.train, Stream):
+            problem, fix = "each network would read all images", "give `init_seeds`: these networks see the same images"
+            raise UsageError(problem, where="seeds", expected="images in memory", found="a stream", fix=fix)
         memory.check_job(job, kernels)
         begun = epochs.start(first_params(job), job.seed, job.plan)
         reached: epochs.Reached = begun

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fnnet import limits
+from fnnet.core.orders import WINDOW, whole_batches
 from fnnet.core.params import count_parameters
 from fnnet.core.shards import waiting
+from fnnet.data.stream import Stream
 from fnnet.errors import FnnetError
 from fnnet.training.plan import Plan, make_optimizer
 
@@ -62,23 +64,28 @@ def _at_once(sizes: Sequence[int], images: int, plan: Plan, compiled: bool, netw
 
 def check(
     sizes: Sequence[int], images: int, plan: Plan, *, compiled: bool, fixed: bool = False, networks: int = 1,
-    members: int = 1,
+    members: int = 1, windows: int = 0,
 ) -> None:  # fmt: skip
     """Raise FnnetError if training would need more memory than this process may allocate.
 
+    windows   bytes of the images of a stream that are in memory.
     networks, members   as in `of_training`.
     fixed   whether the layers are those of a model, so that they cannot be smaller.
     """
-    needed = of_training(sizes, images, plan, compiled=compiled, networks=networks, members=members)
+    needed = windows + of_training(sizes, images, plan, compiled=compiled, networks=networks, members=members)
     limit = limits.available_bytes()
     if limit and needed > limit[0]:
         expected = f"at most {limit[0] / 1e6:,.0f} MB, as {limit[1]} leaves"
         fewer = "use fewer `members` or a smaller" if members > 1 else "use a smaller"
-        fix = f"{fewer} {'' if fixed else '`hidden` or '}`batch_size`, or raise the limit"
+        fields = [*([] if fixed else ["`hidden`"]), *(["`window`"] if windows else []), "`batch_size`"]
+        fix = f"{fewer} {' or '.join(fields)}, or raise the limit"
         raise FnnetError("not enough memory", expected=expected, found=f"at least {needed / 1e6:,.0f} MB", fix=fix)
 
 
 def check_job(job: Job, kernels: Kernels, networks: int = 1) -> None:
     """Raise FnnetError if training a job, or `networks` like it, would need too much memory: see `check`."""
-    fixed, compiled, images = job.start is not None, kernels.compiled, len(job.train.labels)
-    check(job.sizes, images, job.plan, compiled=compiled, fixed=fixed, networks=networks, members=job.members)
+    fixed, compiled, windows = job.start is not None, kernels.compiled, 0
+    if isinstance(job.train, Stream):  # one that is trained on, one that is read
+        windows = 2 * min(whole_batches(job.plan.window or WINDOW, job.plan.batch_size or 1), job.images) * job.sizes[0]
+    given: dict[str, Any] = {"compiled": compiled, "fixed": fixed, "networks": networks, "windows": windows}
+    check(job.sizes, job.images, job.plan, members=job.members, **given)

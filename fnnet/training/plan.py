@@ -20,7 +20,7 @@ from fnnet.core.shards import Ranks, check_message_bits
 from fnnet.core.state import Objective
 from fnnet.data.notes import Note
 from fnnet.errors import ArgumentTypeError, UsageError
-from fnnet.limits import MOST_MEMBERS, MOST_SHARDS
+from fnnet.limits import MOST_MEMBERS, MOST_SHARDS, MOST_WINDOW
 from fnnet.names import ACTIVATIONS, OPTIMIZERS, STEPPING
 from fnnet.training.recipes import Recipe
 
@@ -64,6 +64,7 @@ class Plan(NamedTuple):
     deformation: deform.Deformation | None = None
     cycles: tuple[int, ...] = ()
     shards: int = 1
+    window: int | None = None
     message_bits: int = 32
 
     @property
@@ -163,8 +164,21 @@ def check_plan(plan: Plan, *, has_dev: bool = True, hidden: int | None = None) -
         ),
         "deformation": lambda: plan.deformation is None or deform.check_deformation(plan.deformation),
         "cycles": lambda: _check_cycles(plan),
+        "window": lambda: plan.window is None or check_count("window", plan.window, 1, MOST_WINDOW),
     }
     _run(checks)
+
+
+def check_streamed(plan: Plan) -> None:
+    """Raise UsageError, at its field, for a plan that needs all images at once, which a stream does not have."""
+    if not plan.is_stepwise:
+        expected, fix = " or ".join(STEPPING), "train on a data set that fits in memory"
+        raise UsageError(
+            "reads all images at once", where="optimizer", expected=expected, found=plan.optimizer, fix=fix
+        )
+    if plan.batch_size is None:
+        expected = "a number of images for a stream"
+        raise UsageError("reads all images at once", where="batch_size", expected=expected, found="full")
 
 
 def _check_cycles(plan: Plan) -> None:

@@ -36,19 +36,19 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Never
 
-from fnnet import data
 from fnnet.core import metrics, rng
 from fnnet.core.deform import deform
 from fnnet.core.params import Array, Params, weights_sha256
 from fnnet.core.shards import ALONE, Ranks
 from fnnet.core.state import EpochReport, Examples, Model, Progress, Training, frozen, networks_of
 from fnnet.core.table import NUMPY, Kernels, check_kernels
-from fnnet.data import Dataset
-from fnnet.errors import ArgumentTypeError, DivergedError, FnnetError, UsageError
+from fnnet.data import Dataset, StreamedDataset
+from fnnet.data.stream import Stream, count_of
+from fnnet.errors import ArgumentTypeError, DataError, DivergedError, FnnetError, StorageError, UsageError
 from fnnet.names import STEPPING
-from fnnet.training import epochs, memory, steps
+from fnnet.training import ending, epochs, memory, parts, steps
 from fnnet.training.choice import chosen_recipe, plan_of
-from fnnet.training.class_weights import check_text, sample_weights
+from fnnet.training.class_weights import check_text, weights_of
 from fnnet.training.config import config_of, plan_as_json
 from fnnet.training.dev_set import check_dev_set
 from fnnet.training.lr_find import RangeTest, range_test
@@ -83,7 +83,7 @@ class Job(NamedTuple):
     recipe        name of the recipe that it came from.
     initialiser   scheme of the initial weights.
     sizes         of the layers, (inputs, hidden..., classes).
-    weights       of the training images (n,); None for equal ones.
+    weights       of the training images (n,), of a stream those of the classes; None for equal ones.
     seed          of all that is drawn but the initial weights: which images are held out, orders, dropout, deformation.
     given         names of the settings that were given in place of the recipe's.
     start         model to train further; None for new parameters.
@@ -95,8 +95,8 @@ class Job(NamedTuple):
     initialiser: str
     sizes: tuple[int, ...]
     plan: Plan
-    dataset: Dataset
-    train: Examples
+    dataset: Dataset | StreamedDataset
+    train: Examples | Stream
     dev: Examples | None
     weights: Array | None
     seed: int
@@ -105,9 +105,14 @@ class Job(NamedTuple):
     init_seed: int | None = None
     members: int = 1
 
+    @property
+    def images(self) -> int:
+        """The number of images to train on."""
+        return count_of(self.train)
+
 
 def prepare(
-    dataset: Dataset,
+    dataset: Dataset | StreamedDataset,
     recipe: str | Recipe = "classic",
     settings: Mapping[str, Any] | None = None,
     *,
@@ -127,32 +132,29 @@ def prepare(
     start           model to train further, in place of new parameters; see `starting`.
     Raises   UsageError at the name of the field that does not fit.
     """
-    settings = {} if settings is None else settings
-    for name, given, kind in (("dataset", dataset, Dataset), ("settings", settings, Mapping)):
-        if not isinstance(given, kind):
-            raise ArgumentTypeError(name, expected=f"a {kind.__name__}", found=type(given).__name__)
+    parts.check_arguments(dataset, settings := {} if settings is None else settings)
     if dev_set is not None:
-        dev_set = check_dev_set(dev_set, dataset.train.x.shape[1], len(dataset.classes))
+        dev_set = check_dev_set(dev_set, parts.pixels_of(dataset), len(dataset.classes))
     settings, seed = plain_values(settings), rng.check_seed(seed)
     init_seed = None if init_seed in (None, seed) else rng.check_seed(init_seed)
     chosen = chosen_recipe(recipe, settings, start)
     if start is not None:
         check_dataset(start, dataset)
-    _check_dev(settings, dev_set is not None)
-    held_out = chosen.dev if "dev" in settings else chosen.dev_for(len(dataset.train.labels))
+    parts.check_dev(settings, dev_set is not None)
+    parts.check_kind_of_data(chosen, settings, isinstance(dataset, StreamedDataset))
+    held_out = parts.held_out(dataset, chosen, settings)
     plan = plan_of(chosen)
     check_plan(plan, has_dev=bool(held_out) or dev_set is not None, hidden=len(chosen.hidden))
-    sizes = check_hidden((dataset.train.x.shape[1], *chosen.hidden, len(dataset.classes)))
-    cut = data.split(dataset.train, 0 if dev_set is not None else held_out, seed, chosen.train_images)
-    train_set, dev_set = (cut[0], cut[1] if dev_set is None else dev_set)
+    sizes = check_hidden((parts.pixels_of(dataset), *chosen.hidden, len(dataset.classes)))
+    train_set, dev_set = parts.cut(dataset, held_out, dev_set, seed, chosen.train_images)
+    plan = parts.with_window(plan, train_set)
     if "epochs" not in settings:
-        plan = plan._replace(epochs=chosen.epochs_for(len(train_set.labels)))
+        plan = plan._replace(epochs=chosen.epochs_for(count_of(train_set)))
     if "report_every" not in settings:
         plan = plan._replace(report_every=chosen.report_every(plan.epochs))
-    weights = sample_weights(class_weights, train_set.labels, dataset.classes)
-    names = frozenset(settings)
-    parts = (train_set, dev_set, weights, seed, names, start, init_seed, chosen.members)
-    return Job(chosen.name, chosen.initialiser, sizes, plan, dataset, *parts)
+    weights = weights_of(class_weights, train_set, dataset.classes)
+    others = (frozenset(settings), start, init_seed, chosen.members)
+    return Job(chosen.name, chosen.initialiser, sizes, plan, dataset, train_set, dev_set, weights, seed, *others)
 
 
 def check_settings(
@@ -160,28 +162,25 @@ def check_settings(
     settings: Mapping[str, Any],
     *,
     has_dev_set: bool = False,
+    streamed: bool = False,
     class_weights: Any = None,
     start: Model | None = None,
 ) -> None:
     """Check what `prepare` is to be given, as far as that is possible before there are data.
 
     has_dev_set   whether there will be images for validation in place of some held out.
+    streamed      whether the images are those of a stream.
     Raises   UsageError at the name of the field that does not fit; FnnetError if there is not enough memory for the
              network alone.
     """
     chosen = chosen_recipe(recipe, plain_values(settings), start)
     plan = plan_of(chosen)
-    _check_dev(settings, has_dev_set)
-    check_plan(plan, has_dev=has_dev_set or bool(chosen.dev), hidden=len(chosen.hidden))
+    parts.check_dev(settings, has_dev_set)
+    parts.check_kind_of_data(chosen, settings, streamed)
+    check_plan(plan, has_dev=has_dev_set or streamed or bool(chosen.dev), hidden=len(chosen.hidden))
     sizes, fixed = check_hidden((1, *chosen.hidden, 1)), start is not None
     memory.check(sizes, 1, plan, compiled=False, fixed=fixed, members=chosen.members)
     check_text(class_weights)
-
-
-def _check_dev(settings: Mapping[str, Any], has_dev_set: bool) -> None:
-    if has_dev_set and settings.get("dev"):
-        problem = "cannot be combined with `dev_data`"
-        raise UsageError(problem, where="dev", expected="one of them", found=settings["dev"])
 
 
 def train(
@@ -285,7 +284,11 @@ def _train(
     record   of the first rank; None in the others, or to keep nothing.
     """
 
+    latest: Callable[[], Training] | None = None
+
     def after_block(progress: Progress) -> None:
+        nonlocal latest
+        latest = progress.training
         reason = next(filter(None, ranks.gather(on_block(progress))), None)
         if reason:
             _stop(reason, progress.training(), record, ranks)
@@ -299,28 +302,25 @@ def _train(
             record.end(training, "finished")
 
     options: dict[str, Any] = {"weights": job.weights, "image_shape": job.dataset.image_shape, "dev": job.dev}
-    with during:
+    passes = epochs.epochs(
+        training, job.train, job.plan, kernels=kernels, on_block=after_block, ranks=ranks, **options
+    )  # fmt: skip
+
+    def reach() -> Training | None:
         try:
-            for reached in epochs.epochs(
-                training, job.train, job.plan, kernels=kernels, on_block=after_block, ranks=ranks, **options
-            ):
-                training = reached
-                ranks.of_first(report)
+            return next(passes, None)
         except DivergedError as error:
-            raise ranks.of_first(partial(_diverged, error, training, record)) from None
+            raise ranks.of_first(partial(ending.diverged, error, training, record)) from None
+        except (DataError, StorageError) as error:  # of a stream
+            reached = latest() if latest else training
+            raise ranks.of_first(partial(ending.unreadable, error, reached, record)) from None
+
+    with during:
+        while (reached := reach()) is not None:
+            training, latest = reached, None
+            ranks.of_first(report)
     ranks.of_first(end)
     return training
-
-
-def _diverged(error: DivergedError, training: Training, record: Record | None) -> DivergedError:
-    """Keep a training that diverged, and return its error with what was kept."""
-    if record is None:
-        return error
-    from fnnet.files.runs import DIVERGED
-
-    record.end(training, DIVERGED)
-    kept = f"step {training.state.step}, the last good one, is kept"
-    return error.at(record.path, fix=f"{kept}: go on with `resume` and a smaller `learning_rate`, or with `clip_norm`")
 
 
 def _stop(reason: str, training: Training, record: Record | None, ranks: Ranks) -> Never:
@@ -344,9 +344,7 @@ def model_of(job: Job, params: Params, made: int, kernels: Kernels) -> Model:
     test = job.dataset.test and metrics.evaluate(params, *job.dataset.test, activation=activation, kernels=kernels)
     if test and not math.isfinite(test.loss):
         raise steps.diverged("test loss", None, test.loss)
-    # All images are given, but it stops once every unit has been active. By NumPy's operations: compiled ones would be
-    # compiled for this alone.
-    dead = metrics.dead_units(params, job.train.x, activation=activation)
+    dead = parts.dead_units(params, job.train, activation)
     about = {
         "recipe": job.recipe,
         "dataset": job.dataset.name,
@@ -355,7 +353,7 @@ def model_of(job: Job, params: Params, made: int, kernels: Kernels) -> Model:
         "scheme": rng.SCHEME,
         "initialiser": job.initialiser,
         "plan": plan_as_json(job.plan),
-        "images": len(job.train.labels),
+        "images": job.images,
         "steps": made,
         "test_loss": test.loss if test else None,
         "test_accuracy": test.accuracy if test else None,
@@ -377,10 +375,12 @@ def find_learning_rate(
     """
     check_job(job, kernels)
     plan, train_set = job.plan, job.train
+    if isinstance(train_set, Stream):
+        raise UsageError("reads all images at once", expected="a data set that fits in memory", found="a stream")
     if not plan.is_stepwise:
         problem = "has no learning rate"
         raise UsageError(problem, where="optimizer", expected=" or ".join(STEPPING), found=plan.optimizer)
-    memory.check(job.sizes, len(train_set.labels), plan, compiled=kernels.compiled)
+    memory.check(job.sizes, job.images, plan, compiled=kernels.compiled)
     if plan.deformation:
         place: dict[str, Any] = {"seed": job.seed, "epoch": 1, "kernels": kernels}
         train_set = train_set._replace(x=deform(train_set.x, job.dataset.image_shape, plan.deformation, **place))
@@ -395,5 +395,4 @@ def find_learning_rate(
 
 def batch_size_of(job: Job) -> int:
     """Return the number of images in a step."""
-    images = len(job.train.labels)
-    return min(job.plan.batch_size or images, images)
+    return min(job.plan.batch_size or job.images, job.images)

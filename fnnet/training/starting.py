@@ -20,7 +20,7 @@ from fnnet.core.check_network import check_params
 from fnnet.core.params import Layer, Params, freeze_params, layer_sizes, weights_sha256
 from fnnet.core.public import init
 from fnnet.core.state import Committee, Model, networks_of
-from fnnet.data import Dataset
+from fnnet.data import Dataset, StreamedDataset
 from fnnet.data.notes import Note
 from fnnet.errors import ArgumentTypeError, ModelError, UsageError
 from fnnet.files.model import load_model
@@ -72,7 +72,7 @@ def check_shape(model: Model, shape: tuple[int, int]) -> None:
         raise UsageError("images of another size", where="start", expected=expected, found=found)
 
 
-def check_dataset(model: Model, dataset: Dataset) -> None:
+def check_dataset(model: Model, dataset: Dataset | StreamedDataset) -> None:
     """Raise UsageError at `start` unless the images of a data set are like those of the model."""
     check_shape(model, dataset.image_shape)
     # How the files store an image does not concern the model: MNIST's are upright whatever those of training were.

@@ -1,0 +1,181 @@
+"""A data set written many times over, each time deformed otherwise, as a stream: see `stream_index`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from fnnet.core import deform, rng
+from fnnet.core.checks import check_count
+from fnnet.core.orders import epoch_order
+from fnnet.core.params import Array
+from fnnet.core.state import Examples
+from fnnet.core.table import NUMPY, Kernels
+from fnnet.data.convert import write_folder
+from fnnet.data.dataset import Dataset, split
+from fnnet.data.stream_index import INDEX, File, Index, Shard, index_as_json
+from fnnet.errors import ArgumentTypeError, StorageError
+from fnnet.files.disk import write_file
+from fnnet.limits import MOST_TIMES
+
+SHARD_BYTES: Final = 64 * 10**6
+CHUNK: Final = 8192
+"""Images that are deformed at once."""
+
+
+class Expanded(NamedTuple):
+    """What `expand` wrote: images of each part, files of images for training, and bytes in all."""
+
+    images: dict[str, int]
+    shards: int
+    bytes: int
+
+
+def expand(
+    dataset: Dataset,
+    path: str | os.PathLike[str],
+    times: int,
+    *,
+    dev: int = 0,
+    seed: int = 0,
+    deformation: deform.Deformation | None = None,
+    shard_images: int | None = None,
+    kernels: Kernels = NUMPY,
+    on_images: Callable[[int, int], None] = lambda done, total: None,
+) -> Expanded:
+    """Write the training images of a data set `times` times as a stream, into a new folder, and its test images once.
+
+    Copy k, counted from 1, is in the order, and deformed, as the images are in epoch k of a training of `times` epochs
+    with this seed, `dev` and deformation.
+
+    dev            images for validation, chosen by the seed; they are not deformed.
+    deformation    None for copies as they are.
+    shard_images   images in a file; None for about 64 MB.
+    on_images      called with the number of images that are written, and of all.
+    Raises   StorageError where the disk is too full, or the folder cannot be written: nothing is then left.
+             UsageError for an argument out of range.
+    """
+    if not isinstance(dataset, Dataset):
+        raise ArgumentTypeError("dataset", expected="a Dataset", found=type(dataset).__name__)
+    times = check_count("times", times, 1, MOST_TIMES)
+    train, held_out = split(dataset.train, dev, seed)
+    parts = {"dev": held_out, "test": dataset.test}
+    pixels, images = train.x.shape[1], times * len(train.labels)
+    each = max(1, SHARD_BYTES // pixels) if shard_images is None else check_count("shard_images", shard_images, 1)
+    copies = _Copies(train, dataset.image_shape, times, seed, deformation, kernels)
+    files = -(-images // each)
+    kind = _label_kind(len(dataset.classes))
+    size = sum(
+        (pixels + kind.itemsize) * count for count in (images, *(len(part.labels) for part in parts.values() if part))
+    )
+    _check_space(Path(path), size)
+    others = {name: part for name, part in parts.items() if part}
+
+    def write(folder: Path) -> None:
+        shards, digits = [], max(5, len(str(files)))
+        buffer = Examples(np.empty((min(each, images), pixels), np.uint8), np.empty(min(each, images), kind))
+        for number in range(files):
+            first = number * each
+            stop = min(first + each, images)
+            shard = Examples(*(array[: stop - first] for array in buffer))
+            for at, x, labels in copies.between(first, stop):
+                shard.x[at - first : at - first + len(x)] = x
+                shard.labels[at - first : at - first + len(x)] = labels
+                on_images(at + len(x), images)
+            shards.append(_write_shard(folder, f"train-{number + 1:0{digits}}", shard, len(dataset.classes)))
+        found = {"train": tuple(shards)}
+        for name, part in others.items():
+            plain = Examples(np.ascontiguousarray(part.x), part.labels.astype(kind))
+            found[name] = (_write_shard(folder, name, plain, len(dataset.classes)),)
+        about = (dataset.image_shape, dataset.classes, dataset.preprocessing, dataset.numbered)
+        index = Index(*about, found, _origin(dataset, times, len(others.get("dev", ((), ()))[1]), seed, deformation))
+        write_file(folder / INDEX, index_as_json(index))
+
+    write_folder(Path(path), write)
+    counts = {"train": images, **{name: len(part.labels) for name, part in others.items()}}
+    return Expanded(counts, files, size)
+
+
+class _Copies:
+    """The images of all copies, one behind another."""
+
+    def __init__(
+        self, train: Examples, shape: tuple[int, int], times: int, seed: int, deformation: deform.Deformation | None,
+        kernels: Kernels,
+    ) -> None:  # fmt: skip
+        self._train, self._shape, self._times, self._kernels = train, shape, times, kernels
+        self._seed, self._deformation = rng.check_seed(seed), deformation and deform.check_deformation(deformation)
+        self._order = lru_cache(1)(lambda copy: epoch_order(seed, copy, len(train.labels)))
+
+    def between(self, first: int, stop: int) -> Iterator[tuple[int, Array, Array]]:
+        """Yield the images from `first` to before `stop`: where each few of them begin, they, and their labels."""
+        n = len(self._train.labels)
+        while first < stop:
+            copy, at = divmod(first, n)
+            rows = self._order(copy + 1)[at : min(at + CHUNK, at + stop - first)]
+            yield first, self._deformed(rows, copy + 1), self._train.labels[rows]
+            first += len(rows)
+
+    def _deformed(self, rows: Array, copy: int) -> Array:
+        x = self._train.x[rows]
+        if self._deformation is None:
+            return x
+        place: dict[str, Any] = {"seed": self._seed, "epoch": copy, "samples": rows, "kernels": self._kernels}
+        return deform.deform(x, self._shape, deform.faded(self._deformation, copy, self._times), **place)
+
+
+def _label_kind(classes: int) -> np.dtype[Any]:
+    return np.dtype("|u1" if classes <= 2**8 else "<u2" if classes <= 2**16 else "<u4")
+
+
+def _check_space(path: Path, size: int) -> None:
+    """Raise StorageError unless the disk has `size` bytes for a folder at `path`."""
+    above = next((each for each in path.absolute().parents if each.is_dir()), None)
+    free = shutil.disk_usage(above).free if above else size
+    if free < size:
+        expected, found = f"{size / 1e6:,.0f} MB free", f"{free / 1e6:,.0f} MB"
+        raise StorageError(
+            "disk is too full", where=path, expected=expected, found=found, fix="write less, or elsewhere"
+        )
+
+
+def _write_shard(folder: Path, name: str, examples: Examples, classes: int) -> Shard:
+    images = _write_array(folder, f"{name}.npy", examples.x)
+    labels = _write_array(folder, f"{name}-labels.npy", examples.labels)
+    return Shard(images, labels, tuple(np.bincount(examples.labels, minlength=classes).tolist()))
+
+
+def _write_array(folder: Path, name: str, array: Array) -> File:
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(array))
+    numbers = array.reshape(-1).view(np.uint8).data
+    write_file(folder / name, head.getbuffer(), numbers)
+    digest = hashlib.sha256(head.getbuffer())
+    digest.update(numbers)
+    return File(name, digest.hexdigest())
+
+
+def _origin(
+    dataset: Dataset, times: int, dev: int, seed: int, deformation: deform.Deformation | None
+) -> dict[str, Any]:
+    from fnnet import __version__
+
+    return {
+        "dataset": dataset.name,
+        "source": dataset.source,
+        "images": len(dataset.train.labels),
+        "dev": dev,
+        "times": times,
+        "seed": seed,
+        "deformation": deformation and deformation._asdict(),
+        "scheme": rng.SCHEME,
+        "version": __version__,
+    }

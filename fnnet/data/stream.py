@@ -1,0 +1,89 @@
+"""A stream: labelled images that are read piece by piece, as those that do not fit in memory."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from fnnet.core.params import Array
+from fnnet.core.state import Examples, Preprocessing
+from fnnet.data.dataset import PLAIN
+from fnnet.data.notes import Note
+
+
+class Stream(ABC):
+    """Labelled images in pieces, of which a part is read at a time.
+
+    It can be pickled, for processes that train together: each reads by itself.
+
+    sizes         images in each piece.
+    pixels        of an image.
+    counts        images of each class.
+    fingerprint   a digest of the images and labels in their order.
+    left_out      pieces that are damaged, and left out: all else is as if there were none.
+    """
+
+    sizes: tuple[int, ...]
+    pixels: int
+    counts: tuple[int, ...]
+    fingerprint: str
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def images(self) -> int:
+        """The number of images."""
+        return sum(self.sizes)
+
+    @abstractmethod
+    def read(self, piece: int, first: int, stop: int, x: Array, labels: Array) -> None:
+        """Read the images from `first` to before `stop` of a piece into `x` and `labels`.
+
+        x        uint8 (stop - first, pixels).
+        labels   int64 (stop - first,), in [0, classes).
+        Raises   FnnetError, naming the file, for a piece that is damaged or not there.
+        """
+
+    def batches(self, most: int) -> Iterator[Examples]:
+        """Yield all images in the order of their numbers, at most `most` at a time."""
+        for piece, size in enumerate(self.sizes):
+            for first in range(0, size, most):
+                count = min(most, size - first)
+                examples = Examples(np.empty((count, self.pixels), np.uint8), np.empty(count, np.int64))
+                self.read(piece, first, first + count, *examples)
+                yield examples
+
+
+class StreamedDataset(NamedTuple):
+    """A data set whose training images are a stream; fields as those of `Dataset`.
+
+    dev      images for validation, which are held out of a stream when it is made; None for none.
+    """
+
+    name: str
+    source: str
+    train: Stream
+    dev: Examples | None
+    test: Examples | None
+    classes: tuple[str, ...]
+    image_shape: tuple[int, int]
+    preprocessing: Preprocessing = PLAIN
+    notes: tuple[Note, ...] = ()
+    numbered: bool = False
+
+    def __repr__(self) -> str:
+        (height, width), counts = self.image_shape, []
+        for part, count in (("train", self.train.images), ("dev", count_of(self.dev)), ("test", count_of(self.test))):
+            counts += [f"{count:,} {part}"] if count else []
+        return (
+            f"StreamedDataset({self.name}, {', '.join(counts)} images of {height}x{width}, {len(self.classes)} classes)"
+        )
+
+
+def count_of(part: Examples | Stream | None) -> int:
+    """Return how many images a part of a data set has."""
+    if part is None:
+        return 0
+    return part.images if isinstance(part, Stream) else len(part.labels)

@@ -1,0 +1,201 @@
+"""`data expand`, and what the commands do with the folder that it writes."""
+
+import os
+import re
+import signal
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from fnnet import data
+from fnnet.core.state import Examples
+from fnnet.data.convert import convert
+from tests.conftest import ROOT, start
+
+DIGITS = data.load("digits")
+FEW = DIGITS._replace(
+    train=Examples(DIGITS.train.x[:120], DIGITS.train.labels[:120]),
+    test=Examples(DIGITS.test.x[:40], DIGITS.test.labels[:40]),
+)
+QUICKLY = ("--epochs", "2", "--batch-size", "16", "--window", "64")
+
+
+@pytest.fixture
+def few(tmp_path):
+    convert(FEW, tmp_path / "few.npz")
+    return tmp_path / "few.npz"
+
+
+@pytest.fixture
+def stream(run, few):
+    found = run("data", "expand", "--data", few, "--times", "3", "-o", "stream", "--dev", "20", "--shard-images", "70")
+    assert (found.code, found.err) == (0, "")
+    return few.parent / "stream"
+
+
+def spoil(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_data_set_is_expanded_and_trained_on(run, stream):
+    found = run("data", "expand", "--data", "few.npz", "--times", "3", "-o", "again", "--dev", "20", "--json",
+                "--shard-images", "70")  # fmt: skip
+    assert found.json["images"] == {"train": 300, "dev": 20, "test": 40}
+    assert (found.json["files"], found.json["times"], found.json["folder"]) == (5, 3, "again")
+    assert found.json["deformation"]["rotation"] == 12.0
+    assert (stream / "train-00002.npy").read_bytes() == (stream.parent / "again" / "train-00002.npy").read_bytes()
+    trained = run("train", "--data", stream, *QUICKLY, "--json", "--run-dir", "run")
+    assert trained.code == 0, trained.err
+    assert trained.json["images"] == {"train": 300, "dev": 20, "test": 40}
+    assert (trained.json["files"], trained.json["left_out"], trained.json["window"]) == (5, [], 64)
+    assert len(trained.json["epochs"]) == 2
+    assert trained.json["epochs"][0]["dev_loss"] > 0
+    assert trained.err.splitlines()[0].startswith("data: stream, 300 train, 20 dev, 40 test images")
+    resumed = run(
+        "train", "--data", stream, *QUICKLY, "--json", "--run-dir", "run", "--resume", "--out", "b.safetensors"
+    )
+    assert resumed.json["weights_sha256"] == trained.json["weights_sha256"]
+    shown = run("data", "expand", "--data", "few.npz", "--times", "1", "-o", "plain", "--no-augment", "--quiet")
+    assert shown.out == "saved plain: 120 train, 40 test images, 0 MB, 1 file for training\n"
+
+
+def test_networks_of_many_seeds_and_committees_train_on_a_stream(run, stream):
+    found = run("train", "--data", stream, *QUICKLY, "--init-seeds", "1-3", "--json")
+    assert found.code == 0, found.err
+    found = run("train", "--data", stream, *QUICKLY, "--members", "2", "--json")
+    assert found.code == 0, found.err
+
+
+def test_damaged_files_are_named_or_left_out(run, stream):
+    whole = run("train", "--data", stream, *QUICKLY, "--run-dir", "whole", "--skip-damaged", "--json")
+    assert whole.json["left_out"] == []
+    spoil(stream / "train-00002.npy")
+    found = run("train", "--data", stream, *QUICKLY, "--run-dir", "run")
+    found.failed(
+        1, "train-00002.npy: its bytes: damaged file", "is kept in run", "go on with --resume", "--skip-damaged"
+    )
+    assert "--run-dir" not in found.err
+    found = run("train", "--data", stream, *QUICKLY, "--run-dir", "less", "--skip-damaged", "--json")
+    assert found.code == 0, found.err
+    assert (found.json["left_out"], found.json["images"]["train"]) == (["train-00002.npy"], 230)
+    (note,) = found.json["notes"]
+    assert note["code"] == "left-out"
+    assert "1 damaged file left out, 70 images: train-00002.npy" in note["note"]
+    found = run("train", "--data", stream, *QUICKLY, "--run-dir", "whole", "--resume", "--skip-damaged")
+    found.failed(2, "whole: the files that are left out differs from the run", "expected none", "found train-00002.npy")
+    found = run("train", "--data", stream, *QUICKLY, "--run-dir", "less", "--resume")
+    found.failed(2, "the files that are left out", "expected train-00002.npy", "resume with --skip-damaged")
+    os.truncate(stream / "train-00003.npy", 1000)
+    found = run("train", "--data", stream, *QUICKLY)
+    found.failed(1, "train-00003.npy", "found 1,000", "--skip-damaged")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("--optimizer", "lbfgs"), ("--optimizer: reads all images at once",)),
+        (("--recipe", "notebook"), ("--batch-size: reads all images at once",)),
+        (("--dev", "20"), ("--dev: nothing is held out of a stream", "fnnet data expand --dev N")),
+        (("--seeds", "1-3"), ("--seeds: each network would read all images", "--init-seeds")),
+        (("--label-column", "last"), ("--label-column: has no effect", "a stream, which says it itself")),
+        (("--classes", "10"), ("--classes: has no effect",)),
+        (("--no-transpose",), ("--transpose: has no effect",)),
+        (("--data-dir", "few.npz"), ("--data-dir: has no effect",)),
+        (("--window", "0"), ("--window",)),
+    ],
+)
+def test_what_a_stream_cannot_do_is_refused(arguments, parts, run, stream):
+    for path in stream.glob("train-0000?.npy"):
+        path.unlink()
+    found = run("train", "--data", stream, *arguments)
+    assert found.code == 2
+    for part in parts:
+        assert part in found.err
+
+
+def test_options_of_streams_are_refused_for_other_data(run, few):
+    run("train", "--data", few, "--window", "64").failed(2, "--window: has no effect", "streamed")
+    run("train", "--data", few, "--skip-damaged").failed(2, "--skip-damaged: has no effect", "--data DIR")
+    run("train", "--skip-damaged").failed(2, "--skip-damaged: has no effect")
+
+
+def test_a_run_goes_on_with_its_window_and_its_kind_of_data(run, stream):
+    few = ("--epochs", "2", "--batch-size", "16", "--dev", "0")
+    assert run("train", "--data", stream, *few, "--window", "64", "--run-dir", "run").code == 0
+    found = run("train", "--data", stream, *few, "--window", "96", "--run-dir", "run", "--resume")
+    found.failed(2, "--window differs from the run", "expected 64, found 96", "resume with --window 64")
+    found = run("train", "--data", stream, *few, "--run-dir", "run", "--resume")
+    found.failed(2, "--window differs from the run", "found 65536")
+    loaded = data.open_stream(stream)
+    x, labels = (np.concatenate(each) for each in zip(*loaded.train.batches(100), strict=True))
+    convert(FEW._replace(train=Examples(x, labels)), "same.npz")
+    found = run("train", "--data", "same.npz", *few, "--run-dir", "run", "--resume")
+    found.failed(2, "the data differs from the run", "expected a stream, found images in memory")
+    assert run("train", "--data", "same.npz", *few, "--run-dir", "loaded").code == 0
+    found = run("train", "--data", stream, *few, "--run-dir", "loaded", "--resume")
+    found.failed(2, "the data differs from the run", "expected images in memory, found a stream")
+
+
+def test_other_commands_say_what_it_is(run, stream):
+    found = run("data", "info", "--data", stream)
+    assert found.out.splitlines()[0].startswith("data: stream, 300 train, 20 dev, 40 test images")
+    assert "28x28 pixels, a stream in 5 files" in found.out
+    assert [line for line in found.out.splitlines() if re.match(r" *9 ", line)]
+    found = run("data", "info", "--data", stream, "--json").json
+    assert found["images"] == {"train": 300, "dev": 20, "test": 40}
+    assert sum(found["labels"]["train"]) == 300
+    assert (found["files"], found["preprocessing"]["ink"]) == (5, 255)
+    for command in (
+        ("data", "show"),
+        ("lr-find",),
+        ("data", "convert", "a.npz"),
+        ("data", "expand", "--times", "2", "-o", "b"),
+    ):
+        run(*command, "--data", stream).failed(
+            1, "a stream: 300 images in 5 files", "'fnnet train --data' trains on it"
+        )
+    run("train", "--data", stream, "--out", stream / "train-00001.npy").failed(2, "--out: would replace another file")
+
+
+def test_what_expand_cannot_do_is_refused_before_data_are_read(run, few, stream):
+    expand = ("data", "expand", "--data", few, "--times", "2", "-o")
+    run(*expand, "stream").failed(1, "stream: would replace what is there", "name another, or remove it")
+    run(*expand, few).failed(2, "--output: would replace another file")
+    run(*expand, "a", "--no-augment", "--deformation", "rotation=3").failed(2, "--deformation: nothing to deform")
+    run(*expand, "a", "--deformation", "fade=2").failed(2, "--deformation: fade out of range")
+    run(*expand, "a", "--dev", "120").failed(2, "--dev: dev images out of range")
+    run(*expand, "few.npz/a").failed(1, "few.npz/a: cannot be made")
+    assert run("data", "expand", "-o", "a").code == 2
+    assert not (few.parent / "a").exists()
+
+
+def interrupted(command, tmp_path, pattern, wait=0.0):
+    """What a command printed on standard error that was interrupted once a file was there."""
+    with start([sys.executable, str(ROOT / "cli.py"), *map(str, command)], tmp_path) as process:
+        deadline = time.monotonic() + 60
+        while not [*tmp_path.glob(pattern)] and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert [*tmp_path.glob(pattern)], "it has begun"
+        time.sleep(wait)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    return err
+
+
+def test_a_signal_leaves_nothing(few, tmp_path):
+    expand = ("data", "expand", "--data", few, "--times", "9000", "-o", "big", "--shard-images", "100")
+    interrupted(expand, tmp_path, ".big.*/train-0*")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["few.npz"]
+
+
+def test_stopped_in_the_midst_of_a_file_a_run_goes_on_with_the_same_bits(run, stream, tmp_path):
+    plan = ("--epochs", "40", "--batch-size", "7", "--window", "50", "--augment")
+    alone = run("train", "--data", stream, *plan, "--json").json["weights_sha256"]
+    kept = ("train", "--data", stream, *plan, "--run-dir", "run")
+    assert "go on with --run-dir run --resume" in interrupted(kept, tmp_path, "run/*.safetensors", 0.3)
+    assert run(*kept, "--resume", "--json").json["weights_sha256"] == alone
