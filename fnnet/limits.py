@@ -28,6 +28,7 @@ WHOLE: Final = re.compile(r"[+-]?[0-9]{1,40}")
 DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?(?:nan|inf)", re.IGNORECASE)
 MAX_THREADS: Final = 1024
 MOST_SHARDS: Final = 4096
+MOST_LOCAL_STEPS: Final = 10_000
 MOST_NETWORKS: Final = 10_000
 MOST_TIMES: Final = 10**6
 MOST_WINDOW: Final = 2**31 - 1

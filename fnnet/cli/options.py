@@ -16,6 +16,7 @@ from fnnet.limits import (
     MAX_CLASSES,
     MAX_SIZE,
     MAX_THREADS,
+    MOST_LOCAL_STEPS,
     MOST_MEMBERS,
     MOST_SHARDS,
     MOST_WINDOW,
@@ -340,6 +341,15 @@ PLAN_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
         "type": Count(1, MOST_SHARDS),
         "help": "Parts of each batch whose gradients are summed in a fixed tree: machines can share them, same bits.",
     },
+    "--message-bits": {
+        "type": Count(16, 32),
+        "metavar": "16|32",
+        "help": "Bits of each number of these gradients and sums; 16 halves the messages between machines.",
+    },
+    "--local-steps": {
+        "type": Count(1, MOST_LOCAL_STEPS),
+        "help": "Steps of each shard by itself before all take their mean, in the second half of the epochs.",
+    },
     "--window": {
         "type": Count(1, MOST_WINDOW),
         "help": "Images of a stream that are in memory, and shuffled, at a time.  [default: 65,536]",
@@ -357,8 +367,8 @@ PLAN_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "--dev": {"type": Count(0), "help": "Images held out for validation; 0 trains on all."},
 }
 """Options that override a recipe; each has the name of the field that it sets."""
-COURSE: Final = ("--epochs", "--learning-rate", "--schedule", "--early-stopping", "--members", "--window")
-"""Options of the rate, the length and the repetition of training, and of streams, which `lr-find` does not have."""
+COURSE: Final = ("--epochs", "--learning-rate", "--schedule", "--early-stopping", "--members", "--window", "--local-steps")
+"""Options of the rate, the course and the repetition of training, and of streams, which `lr-find` does not have."""
 
 
 def plan_options(without: Collection[str] = ()) -> Decorator:

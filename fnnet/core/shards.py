@@ -232,8 +232,17 @@ ALONE: Final = Ranks()
 
 def total(parts: Sequence[Params], shards: int, ranks: Ranks, bits: int = 32) -> Params:
     """Return the sum of the trees of parameters of all shards, as `tree_sum` does; `parts` are those of this rank."""
+    vectors = [rounded(flatten(part), bits) for part in parts]
+    return unflatten(vector_total(vectors, shards, ranks, bits), layer_sizes(parts[0]))
+
+
+def vector_total(vectors: Sequence[Array], shards: int, ranks: Ranks, bits: int = 32) -> Array:
+    """Return the sum, in the tree, of the vectors of all shards, which the next call may write over.
+
+    vectors   of this rank's shards.
+    """
     own = ranks.own(shards)
-    places, found = dict(leaves(*own)), dict(enumerate((rounded(flatten(part), bits) for part in parts), own[0]))
+    places, found = dict(leaves(*own)), dict(enumerate(vectors, own[0]))
     for left, right in additions(places, shards):
         found[left] = rounded(found[left] + found[right], bits)
-    return unflatten(ranks.total([found[number] for number in places], shards, bits), layer_sizes(parts[0]))
+    return ranks.total([found[number] for number in places], shards, bits)

@@ -326,6 +326,11 @@ class Trainer:
             for array, part in zip(marks, found, strict=True):
                 array[:, places[rank]] = part
 
+    @property
+    def vectors(self) -> list[Array]:
+        """The parameters of all networks, and each of their moments, of one length: training changes them in place."""
+        return [self._p, *self._moments]
+
     def params(self) -> tuple[Params, ...]:
         """Return the current parameters of each network."""
         return unpack(self._p, self._plan)

@@ -10,11 +10,12 @@ import numpy as np
 from fnnet.core import network as equations
 from fnnet.core.check_network import check_activation, check_examples, check_finite_input, check_input
 from fnnet.core.checks import as_array, as_integers, check_amount, check_count, check_labels, check_weights
-from fnnet.core.optimizers import Optimizer
-from fnnet.core.params import Array
+from fnnet.core.flat import flatten, unflatten
+from fnnet.core.optimizers import Optimizer, trees_of
+from fnnet.core.params import Array, layer_sizes
 from fnnet.core.public_optimizers import SGD, check_state, unchecked
 from fnnet.core.shards import ALONE, Ranks
-from fnnet.core.state import PLAIN, Examples, Objective, TrainState
+from fnnet.core.state import PLAIN, Examples, Moments, Objective, TrainState
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import ArgumentTypeError, DivergedError, UsageError
 from fnnet.kernels.rules import Rule, rule_of
@@ -184,6 +185,27 @@ class Loop:
             return
         for first in range(0, len(rows), self._batch_size):
             yield rows[first : first + self._batch_size]
+
+    def vector(self) -> Array:
+        """Return the parameters, and the moments behind them, as one vector."""
+        state = self._state
+        return np.concatenate([flatten(tree) for tree in (state.params, *trees_of(state.optimizer_state))])
+
+    def take(self, vector: Array) -> None:
+        """Go on with these parameters and moments in place of those of `vector`."""
+        state, sizes = self._state, layer_sizes(self._state.params)
+        moments = state.optimizer_state
+        params, *trees = (unflatten(each, sizes) for each in np.split(vector, 1 + len(trees_of(moments))))
+        if isinstance(moments, Moments):
+            moments = moments._replace(trees=tuple(trees))
+        self._state = state._replace(params=params, optimizer_state=moments)
+
+    def pass_over(self, steps: int) -> None:
+        """Count steps that are not made."""
+        moments = self._state.optimizer_state
+        if isinstance(moments, Moments):
+            moments = moments._replace(steps=moments.steps + steps)
+        self._state = self._state._replace(optimizer_state=moments, step=self._state.step + steps)
 
     @property
     def threads_used(self) -> float | None:

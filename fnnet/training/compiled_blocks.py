@@ -180,6 +180,20 @@ class Compiled:
         numbers = rows if self._numbers is None else self._numbers[rows]
         check_finite_input(self._examples.x[rows], self._start[0].params, numbers)
 
+    def vector(self) -> Array:
+        """Do as `Loop.vector`, of one network, in the trainer's order."""
+        return np.concatenate(self._trainer.vectors)
+
+    def take(self, vector: Array) -> None:
+        """Do as `Loop.take`."""
+        vectors = self._trainer.vectors
+        for own, given in zip(vectors, np.split(vector, len(vectors)), strict=True):
+            own[:] = given
+
+    def pass_over(self, steps: int) -> None:
+        """Do as `Loop.pass_over`."""
+        self._steps += steps
+
     @property
     def threads_used(self) -> float | None:
         """Do as `Loop.threads_used`."""

@@ -129,7 +129,7 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
     values = plan._asdict()
     if plan.deformation:
         values["deformation"] = _unusual(plan.deformation._asdict(), {"fade": 0})
-    return _unusual(values, {"cycles": (), "shards": 1, "window": None, "message_bits": 32})
+    return _unusual(values, {"cycles": (), "shards": 1, "window": None, "message_bits": 32, "local_steps": 1})
 
 
 def _unusual(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:

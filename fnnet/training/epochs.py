@@ -23,6 +23,7 @@ from fnnet.training import steps, stopping
 from fnnet.training.blocks import add_up
 from fnnet.training.compiled_blocks import Made
 from fnnet.training.feed import Part, deformed, make_feed
+from fnnet.training.local_steps import LocalSteps, is_local
 from fnnet.training.plan import (
     Plan,
     check_kind,
@@ -208,6 +209,7 @@ class EpochRunner:
         self._batch_size = min(plan.batch_size or self._images, self._images)
         self._feed = make_feed(train, weights, plan, states[0], image_shape, kernels, ranks)
         objectives = [each.objective for each in plans]
+        self._blocks: Together | LocalSteps
         self._blocks = Together(states, self._batch_size, objectives, self._optimizers, kernels, ranks)
         self._used: Examples | None = None
         if self._feed.whole and not plan.deformation:
@@ -230,11 +232,12 @@ class EpochRunner:
         n, passes, images = self._images, self._passes_at_once(first), first.images
         epoch = first.epoch + passes
         self._feed.begin(epoch)
+        self._go_apart(epoch)
         factors = np.array([[self._rate_factor(*each)] for each in enumerate(trainings)])
         reached: list[Reached] = list(trainings)
         while images < n:
             began = time.perf_counter()
-            part = self._feed.part(images, self._steps_per_block * self._batch_size)
+            part = self._feed.part(images, self._steps_ahead() * self._batch_size)
             made = self._run_block(part, epoch, passes, factors)
             seconds = self._ranks.gather(time.perf_counter() - began)[0]
             self._fit_block(seconds, passes * -(-len(part.numbers) // self._batch_size))
@@ -246,6 +249,22 @@ class EpochRunner:
             if on_block:
                 on_block(self._progress(reached, going, epoch))
         return [each._replace(epoch=epoch) if isinstance(each, Training) else each for each in reached]
+
+    def _go_apart(self, epoch: int) -> None:
+        """Let each shard make steps of its own, if they are local in this epoch."""
+        plan = self._plan
+        if not is_local(plan, epoch) or isinstance(self._blocks, LocalSteps) or self._feed.is_full_batch:
+            return
+        (state,) = self._blocks.states()
+        self._blocks = LocalSteps(
+            state, self._batch_size, plan.local_steps, plan.objective, self._optimizers[0], self._kernels, self._ranks
+        )
+        self._used = None
+
+    def _steps_ahead(self) -> int:
+        """Return the steps of the next block, which ends where shards that make steps of their own take their mean."""
+        every = self._plan.local_steps
+        return -(-self._steps_per_block // every) * every
 
     def _progress(self, reached: list[Reached], going: list[Training], epoch: int) -> Progress:
         """Return the progress of the networks that go on, in the mean; its training is that of the first."""

@@ -74,6 +74,7 @@ def make_feed(
         batch_size = min(plan.batch_size or train.images, train.images)
         if plan.deformation:
             deform.check_images(np.empty((0, train.pixels), np.uint8), image_shape)
+        batch_size *= plan.local_steps  # a window ends where shards take their mean
         return Streamed(train, given, batch_size, state.seed, plan.window or WINDOW, plan.epochs, ranks)
     n = len(train.x)
     batch_size = min(plan.batch_size or n, n)

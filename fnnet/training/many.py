@@ -150,6 +150,9 @@ def _check_alone(job: Job) -> None:
     if job.members > 1:
         fix = "train one committee at a time"
         raise UsageError("each network is a committee", where="members", expected="1", found=job.members, fix=fix)
+    if job.plan.local_steps > 1:
+        problem, fix = "are made by the shards of one network", "train one network at a time"
+        raise UsageError(problem, where="local_steps", expected="1", found=job.plan.local_steps, fix=fix)
 
 
 def train_together(

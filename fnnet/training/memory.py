@@ -86,6 +86,12 @@ def check_job(job: Job, kernels: Kernels, networks: int = 1) -> None:
     """Raise FnnetError if training a job, or `networks` like it, would need too much memory: see `check`."""
     fixed, compiled, windows = job.start is not None, kernels.compiled, 0
     if isinstance(job.train, Stream):  # one that is trained on, one that is read
-        windows = 2 * min(whole_batches(job.plan.window or WINDOW, job.plan.batch_size or 1), job.images) * job.sizes[0]
+        windows = (
+            2
+            * min(
+                whole_batches(job.plan.window or WINDOW, (job.plan.batch_size or 1) * job.plan.local_steps), job.images
+            )
+            * job.sizes[0]
+        )
     given: dict[str, Any] = {"compiled": compiled, "fixed": fixed, "networks": networks, "windows": windows}
     check(job.sizes, job.images, job.plan, members=job.members, **given)

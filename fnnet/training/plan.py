@@ -20,7 +20,7 @@ from fnnet.core.shards import Ranks, check_message_bits
 from fnnet.core.state import Objective
 from fnnet.data.notes import Note
 from fnnet.errors import ArgumentTypeError, UsageError
-from fnnet.limits import MOST_MEMBERS, MOST_SHARDS, MOST_WINDOW
+from fnnet.limits import MOST_LOCAL_STEPS, MOST_MEMBERS, MOST_SHARDS, MOST_WINDOW
 from fnnet.names import ACTIVATIONS, OPTIMIZERS, STEPPING
 from fnnet.training.recipes import Recipe
 
@@ -43,6 +43,8 @@ class Plan(NamedTuple):
     deformation     of the images, drawn again in each epoch; None for none.
     shards          parts of a batch whose gradients are summed in a fixed tree: see `core.shards`.
     message_bits    of each number of these gradients and sums, 32 or 16.
+    local_steps     that each shard makes by itself, in the second half of the epochs, before all take their mean; 1 for
+                    none: see `local_steps`.
     cycles          epochs after which what depends on their number starts again, the schedule or a deformation that
                     fades; a run that was resumed for more epochs has them.
     """
@@ -66,6 +68,7 @@ class Plan(NamedTuple):
     shards: int = 1
     window: int | None = None
     message_bits: int = 32
+    local_steps: int = 1
 
     @property
     def objective(self) -> Objective:
@@ -79,8 +82,9 @@ class Plan(NamedTuple):
 
     @property
     def follows_length(self) -> bool:
-        """True if an epoch depends on how many there are: by the schedule, or by a deformation that fades."""
-        return follows_length(self.schedule) or bool(self.deformation and self.deformation.fade)
+        """True if an epoch depends on how many there are: by the schedule, a deformation that fades or local steps."""
+        fades = bool(self.deformation and self.deformation.fade)
+        return follows_length(self.schedule) or fades or self.local_steps > 1
 
     @property
     def spans(self) -> tuple[tuple[int, int], ...]:
@@ -153,6 +157,7 @@ def check_plan(plan: Plan, *, has_dev: bool = True, hidden: int | None = None) -
         "label_smoothing": lambda: check_label_smoothing(plan.label_smoothing),
         "shards": lambda: check_count("shards", plan.shards, 1, MOST_SHARDS),
         "message_bits": lambda: check_message_bits(plan.message_bits, plan.shards),
+        "local_steps": lambda: _check_local_steps(plan),
         "dropout": lambda: dropped(plan.dropout, hidden),
         "weight_decay": lambda: check_amount("weight_decay", plan.weight_decay),
         "clip_norm": lambda: check_amount("clip_norm", plan.clip_norm),
@@ -181,10 +186,27 @@ def check_streamed(plan: Plan) -> None:
         raise UsageError("reads all images at once", where="batch_size", expected=expected, found="full")
 
 
+def _check_local_steps(plan: Plan) -> None:
+    """Raise UsageError unless each shard has as many images of a batch for its own steps."""
+    check_count("local_steps", plan.local_steps, 1, MOST_LOCAL_STEPS)
+    if plan.local_steps == 1:
+        return
+    if plan.shards == 1:
+        expected, fix = "2 shards or more", "set `shards`, 8 say"
+        raise UsageError("local steps are those of shards", expected=expected, found=plan.shards, fix=fix)
+    if plan.batch_size is None or plan.batch_size % plan.shards:
+        expected = f"a multiple of {plan.shards}, so that each shard has its own steps"
+        found = "full" if plan.batch_size is None else plan.batch_size
+        raise UsageError("is not cut evenly", where="batch_size", expected=expected, found=found)
+    if plan.message_bits != 32:
+        expected, found = "32 for local steps, whose messages are weights", plan.message_bits
+        raise UsageError("cannot be combined with `local_steps`", where="message_bits", expected=expected, found=found)
+
+
 def _check_cycles(plan: Plan) -> None:
     known = check_cycles(plan.cycles, plan.epochs)
     if known and not plan.follows_length:
-        expected = "a schedule that depends on the number of epochs, or a deformation that fades"
+        expected = "a schedule that depends on the number of epochs, a deformation that fades, or local steps"
         raise UsageError("cycles have no effect", expected=expected, found=repr(plan.schedule))
 
 
