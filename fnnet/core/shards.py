@@ -53,7 +53,7 @@ def rounded(values: Array, bits: int = 32) -> Array:
 
 
 def check_message_bits(bits: Any, shards: int, dtype: Any = np.float32) -> None:
-    """Raise UsageError unless gradients of this dtype, of so many shards, can be sent in messages of `bits`."""
+    """Raise UsageError unless gradients of this dtype and number of shards can be sent in messages of `bits`."""
     if isinstance(bits, bool) or bits not in (16, 32):
         raise UsageError("message_bits out of range", expected="16 or 32", found=repr(bits))
     if bits == 16 and shards == 1:
