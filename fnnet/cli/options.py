@@ -367,7 +367,15 @@ PLAN_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "--dev": {"type": Count(0), "help": "Images held out for validation; 0 trains on all."},
 }
 """Options that override a recipe; each has the name of the field that it sets."""
-COURSE: Final = ("--epochs", "--learning-rate", "--schedule", "--early-stopping", "--members", "--window", "--local-steps")
+COURSE: Final = (
+    "--epochs",
+    "--learning-rate",
+    "--schedule",
+    "--early-stopping",
+    "--members",
+    "--window",
+    "--local-steps",
+)
 """Options of the rate, the course and the repetition of training, and of streams, which `lr-find` does not have."""
 
 

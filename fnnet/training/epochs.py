@@ -15,7 +15,7 @@ from fnnet.core.check_network import check_examples
 from fnnet.core.params import Array, Params
 from fnnet.core.schedules import make_plateau
 from fnnet.core.shards import ALONE, Ranks
-from fnnet.core.state import EpochReport, Examples, Progress, Training
+from fnnet.core.state import EpochReport, Examples, Progress, Training, TrainState
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.data.stream import Stream
 from fnnet.errors import ArgumentTypeError, DivergedError
@@ -208,9 +208,7 @@ class EpochRunner:
         self._images = train.images if isinstance(train, Stream) else len(train.x)
         self._batch_size = min(plan.batch_size or self._images, self._images)
         self._feed = make_feed(train, weights, plan, states[0], image_shape, kernels, ranks)
-        objectives = [each.objective for each in plans]
-        self._blocks: Together | LocalSteps
-        self._blocks = Together(states, self._batch_size, objectives, self._optimizers, kernels, ranks)
+        self._blocks: Together | LocalSteps = self._together(states)
         self._used: Examples | None = None
         if self._feed.whole and not plan.deformation:
             self._use(*self._feed.whole)
@@ -250,16 +248,21 @@ class EpochRunner:
                 on_block(self._progress(reached, going, epoch))
         return [each._replace(epoch=epoch) if isinstance(each, Training) else each for each in reached]
 
+    def _together(self, states: Sequence[TrainState]) -> Together:
+        objectives = [each.objective for each in self._plans]
+        return Together(states, self._batch_size, objectives, self._optimizers, self._kernels, self._ranks)
+
     def _go_apart(self, epoch: int) -> None:
-        """Let each shard make steps of its own, if they are local in this epoch."""
-        plan = self._plan
-        if not is_local(plan, epoch) or isinstance(self._blocks, LocalSteps) or self._feed.is_full_batch:
+        """Let each shard make steps of its own if they are local in this epoch, else all together."""
+        plan, local = self._plan, is_local(self._plan, epoch) and not self._feed.is_full_batch
+        if local == isinstance(self._blocks, LocalSteps):
             return
-        (state,) = self._blocks.states()
-        self._blocks = LocalSteps(
-            state, self._batch_size, plan.local_steps, plan.objective, self._optimizers[0], self._kernels, self._ranks
-        )
-        self._used = None
+        states, self._used = self._blocks.states(), None
+        if not local:
+            self._blocks = self._together(states)
+            return
+        given = (plan.local_steps, plan.objective, self._optimizers[0], self._kernels, self._ranks)
+        self._blocks = LocalSteps(states[0], self._batch_size, *given)
 
     def _steps_ahead(self) -> int:
         """Return the steps of the next block, which ends where shards that make steps of their own take their mean."""

@@ -97,5 +97,7 @@ def _notice(plan: Plan, wanted: int, cycles: tuple[int, ...]) -> Note:
 
 
 def _following(plan: Plan) -> str:
-    """Return what depends on the number of epochs: the schedule; where it does not, the deformation that fades."""
-    return f"schedule {parse_schedule(plan.schedule)[0]}" if follows_length(plan.schedule) else "fading deformation"
+    """Return what depends on the number of epochs: the schedule, else the deformation that fades, else local steps."""
+    if follows_length(plan.schedule):
+        return f"schedule {parse_schedule(plan.schedule)[0]}"
+    return "fading deformation" if plan.deformation and plan.deformation.fade else "course of local steps"

@@ -56,11 +56,11 @@ class Record:
         if last or time.monotonic() >= self._next_save:
             self._save(training)
 
-    def end(self, training: Training, reason: str) -> None:
-        """Keep `training`, unless it is kept already, and log the reason why it ended."""
+    def end(self, training: Training, reason: str, **more: Any) -> None:
+        """Keep `training`, unless it is kept already, and log the reason why it ended, and `more`."""
         if training.state.step != self._saved_step:
             self._save(training)
-        self._run.log("stop", reason=reason, step=training.state.step)
+        self._run.log("stop", reason=reason, step=training.state.step, **more)
 
     def _save(self, training: Training) -> None:
         began = time.monotonic()

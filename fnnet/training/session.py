@@ -299,7 +299,9 @@ def _train(
 
     def end() -> None:
         if record:
-            record.end(training, "finished")
+            # What proves the success, whatever a launcher of ranks makes of their exit codes.
+            params = epochs.trained_params(training, job.plan)
+            record.end(training, "finished", weights_sha256=weights_sha256(params))
 
     options: dict[str, Any] = {"weights": job.weights, "image_shape": job.dataset.image_shape, "dev": job.dev}
     passes = epochs.epochs(

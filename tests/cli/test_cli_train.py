@@ -442,6 +442,7 @@ def test_the_log_is_json_lines(run, idx_folder, tmp_path):
     document = run("train", "--data", idx_folder, "--epochs", 3, "--run-dir", "kept", "--json").json
     lines = [json.loads(line) for line in (tmp_path / "kept" / "log.jsonl").read_text().splitlines()]
     assert [line["event"] for line in lines if line["event"] != "checkpoint"] == ["start", *["epoch"] * 3, "stop"]
+    assert (lines[-1]["reason"], lines[-1]["weights_sha256"]) == ("finished", document["weights_sha256"])
     assert [line["train_loss"] for line in lines if line["event"] == "epoch"] == [
         report["train_loss"] for report in document["epochs"]
     ]

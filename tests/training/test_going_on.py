@@ -82,6 +82,19 @@ def test_three_epochs_and_three_more_are_six(optimizer, schedule, run):
         assert notes == [note]
 
 
+def test_local_steps_begin_again_with_the_added_epochs(run):
+    """In the second half of each cycle; the steps before them are those of all shards together."""
+    settings = {"shards": 4, "local_steps": 2, "batch_size": 20}
+    whole = run(settings | {"epochs": 6, "cycles": (3,)})
+    notes = []
+    run(settings | {"epochs": 3}, 1)
+    assert run(settings | {"epochs": 6}, 1, resume=True, notify=notes.append) == whole
+    (note,) = notes
+    assert note == (
+        "resumed for 6 epochs in place of 3; course of local steps begins a new cycle of 3 epochs after epoch 3"
+    )
+
+
 @pytest.mark.parametrize("schedule", ["constant", "onecycle"])
 def test_a_deformation_that_fades_begins_again_with_the_added_epochs(schedule, run):
     """Its bits are those of a run with these cycles, and it fades in each; without a fade a constant rate has none."""
@@ -97,7 +110,7 @@ def test_a_deformation_that_fades_begins_again_with_the_added_epochs(schedule, r
     with pytest.raises(UsageError, match=f"fewer `epochs` than the {name} was begun for; expected 3 or more, found 2"):
         run(settings | {"epochs": 2}, 2, resume=True)
     assert run(settings | {"epochs": 5}, 2, resume=True) == whole
-    with pytest.raises(UsageError, match=r"cycles have no effect; expected a schedule .*, or a deformation that fades"):
+    with pytest.raises(UsageError, match=r"cycles have no effect; expected a schedule .* or local steps"):
         run({"schedule": "constant", "deformation": {"fade": 0}, "epochs": 5, "cycles": (3,)}, 3)
 
 
