@@ -330,6 +330,14 @@ def test_scale_measures_a_point(tmp_path):
     assert (tmp_path / "scale.svg").read_text().startswith("<?xml")
 
 
+def test_less_talking_is_read_on_images_that_are_held_out():
+    from bench import less_talking
+
+    found = less_talking.accuracies("quick", less_talking.WAYS["8 shards, 8 local steps"], range(2), 1000)
+    assert all(50 < each <= 100 and each / 100 * 200 == pytest.approx(round(each / 100 * 200)) for each in found)
+    assert len(found) == 2
+
+
 def run_of(what, accuracy, seconds, seed=0, process=1.0):
     machine = {"cpu": "one", "threads": 2, "versions": {"numpy": "2"}}
     figures = {"accuracy": accuracy, "seconds": seconds} if accuracy else {}
