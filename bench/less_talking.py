@@ -1,8 +1,8 @@
 """What it costs in accuracy to exchange less between ranks: `python -m bench.less_talking`.
 
-Each row trains the networks of a recipe, of seeds 0 to 4, with the gradients of shards and their sums in 16 bits, or with
-local steps in the second half of the epochs, and reads images held out of the training set: never the test set. Which
-processes compute the shards changes no bit, so one process computes them all here.
+Each row trains the networks of a recipe, of seeds 0 to 4, with the gradients of shards and their sums in 16 bits, or
+with local steps in the second half of the epochs, and reads images held out of the training set: never the test set.
+Which processes compute the shards changes no bit, so one process computes them all here.
 
 FNNET_DATA=... python -m bench.less_talking                all rows (minutes)
 FNNET_DATA=... python -m bench.less_talking --only quick   the rows whose names contain this
