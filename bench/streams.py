@@ -42,6 +42,7 @@ class Work(NamedTuple):
     hidden: tuple[int, ...]
     batch: int
     deformed: bool = False
+    window: int | None = None
 
     @property
     def name(self) -> str:
@@ -99,7 +100,7 @@ def train(folder: str, work: Work, streamed: bool, epochs: int) -> Found:
 
     given = data.open_stream(folder)
     settings: dict[str, Any] = {"hidden": work.hidden, "batch_size": work.batch, "epochs": epochs, "min_steps": 0}
-    settings["deformation"] = {} if work.deformed else None
+    settings |= {"deformation": {} if work.deformed else None, "window": work.window}
     job = session.prepare(given, "classic", settings)
     kernels = load_kernels("numba", parts=("train", "clip", "augment"))
     stream, plan = given.train, job.plan
