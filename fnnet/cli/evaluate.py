@@ -14,8 +14,10 @@ from fnnet.cli.common import (
     console,
     data_inputs,
     describe,
+    is_streamed,
     load_data,
     load_kernels,
+    open_stream,
     print_json,
     say,
 )
@@ -95,7 +97,9 @@ def evaluate(
     if is_int8:
         _check_int8(model)
     try:
-        dataset = data.with_classes(load_data(options, notify, model), model.classes, notify)
+        streamed = is_streamed(options)
+        found = open_stream(options, notify).test_set() if streamed else load_data(options, notify, model)
+        dataset = data.with_classes(found, model.classes, notify)
     except DataError as error:  # the number of the classes is the model's
         raise error.at(error.where, fix=re.sub("--classes or |, or set --classes$", "", error.fix)) from None
     _check_fit(model, dataset, model_path)

@@ -71,24 +71,29 @@ def window_order(seed: int, epoch: int, number: int, images: int) -> Array:
     return rng.order(seed, "stream", images, epoch=epoch, step=number + 1)
 
 
-def numbers_of(spans: Sequence[Span], sizes: Sequence[int]) -> Array:
-    """Return the numbers of the images of a window: places in all pieces, one behind another as they are given."""
-    starts = [0, *itertools.accumulate(sizes)]
+def starts_of(sizes: Sequence[int]) -> list[int]:
+    """Return the number of each piece's first image, where images are numbered from piece to piece."""
+    return [0, *itertools.accumulate(sizes)][:-1]
+
+
+def numbers_of(spans: Sequence[Span], starts: Sequence[int]) -> Array:
+    """Return the numbers of the images of a window, int64; `starts` as `starts_of` returns them."""
     return np.concatenate([np.arange(starts[piece] + first, starts[piece] + stop) for piece, first, stop in spans])
 
 
 def stream_order(seed: int, epoch: int, sizes: Sequence[int], window: int) -> Array:
     """Return the order of all images in an epoch, counted from 1, int64: what training on a stream is defined by.
 
-    Images have numbers as `numbers_of` gives them.
+    Images are numbered from piece to piece.
 
     >>> stream_order(0, 1, (3, 4, 2), 5).tolist()
     [7, 3, 8, 5, 4, 2, 0, 6, 1]
     """
+    starts = starts_of(sizes)
 
     def parts() -> Iterator[Array]:
         for number, spans in enumerate(windows(seed, epoch, sizes, window)):
-            numbers = numbers_of(spans, sizes)
+            numbers = numbers_of(spans, starts)
             yield numbers[window_order(seed, epoch, number, len(numbers))]
 
     return np.concatenate([*parts()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -138,8 +139,9 @@ def _label_kind(classes: int) -> np.dtype[Any]:
 
 def _check_space(path: Path, size: int) -> None:
     """Raise StorageError unless the disk has `size` bytes for a folder at `path`."""
-    above = next((each for each in path.absolute().parents if each.is_dir()), None)
-    free = shutil.disk_usage(above).free if above else size
+    free = size
+    with contextlib.suppress(OSError):  # of a place that is not there either, which writing names
+        free = shutil.disk_usage(next(each for each in path.absolute().parents if each.is_dir())).free
     if free < size:
         expected, found = f"{size / 1e6:,.0f} MB free", f"{free / 1e6:,.0f} MB"
         raise StorageError(

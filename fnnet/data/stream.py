@@ -10,8 +10,9 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.core.state import Examples, Preprocessing
-from fnnet.data.dataset import PLAIN
+from fnnet.data.dataset import PLAIN, Dataset
 from fnnet.data.notes import Note
+from fnnet.files.disk import refuse
 
 
 class Stream(ABC):
@@ -80,6 +81,17 @@ class StreamedDataset(NamedTuple):
         return (
             f"StreamedDataset({self.name}, {', '.join(counts)} images of {height}x{width}, {len(self.classes)} classes)"
         )
+
+    def test_set(self) -> Dataset:
+        """Return the images of the test as a data set of their own.
+
+        Raises   DataError if there are none.
+        """
+        if self.test is None:
+            expected, fix = "images of a test", "evaluate on another data set"
+            refuse("no test set", self.source, "the index", expected, "images for training alone", fix)
+        about = (self.classes, self.image_shape, self.preprocessing, self.notes, self.numbered)
+        return Dataset(self.name, self.source, self.test, self.test, *about)
 
 
 def count_of(part: Examples | Stream | None) -> int:

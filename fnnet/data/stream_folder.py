@@ -55,7 +55,8 @@ def open_stream(
 
     >>> from fnnet import data
     >>> from fnnet.data.expand import expand
-    >>> expand(data.load("digits"), "digits-3", 3)
+    >>> expand(data.load("digits"), "digits-3", 3).shards
+    1
     >>> data.open_stream("digits-3")
     StreamedDataset(digits-3, 4,311 train, 360 test images of 28x28, 10 classes)
     """

@@ -71,15 +71,21 @@ def density(x: Array) -> float:
     return np.count_nonzero(sample) / max(1, sample.size)
 
 
+def all_inputs(x: Array, dtype: np.dtype[Any]) -> Pixels:
+    """Return `x` as `pixels` does, with all inputs: bytes as they lie, without another pass over them."""
+    x = np.ascontiguousarray(x) if x.dtype == np.uint8 else np.ascontiguousarray(x, dtype=dtype)
+    (n, inputs), none = x.shape, np.zeros(0, np.uint8)
+    return Pixels(n, inputs, x.reshape(-1), none.view(np.uint32), none.view(np.uint16), none, none.view(dtype))
+
+
 def pixels(x: Array, dtype: np.dtype[Any], threads: int) -> Pixels:
     """Return `x` (n, inputs), uint8 or floats, as compiled code reads it for parameters of `dtype`."""
-    as_bytes = x.dtype == np.uint8
-    x = np.ascontiguousarray(x) if as_bytes else np.ascontiguousarray(x, dtype=dtype)
-    n, inputs = x.shape
-    flat, none = x.reshape(-1), np.zeros(0, np.uint8)
+    whole, as_bytes = all_inputs(x, dtype), x.dtype == np.uint8
+    n, inputs, flat = whole.n, whole.inputs, whole.x
     few = inputs <= MAX_SPARSE_INPUTS and density(x) <= DENSE
     if not few or flat.size + n * SLACK > MAX_PLACES:
-        return Pixels(n, inputs, flat, none.view(np.uint32), none.view(np.uint16), none, none.view(dtype))
+        return whole
+    none = np.zeros(0, np.uint8)
     kind = "" if as_bytes else "_floats"
     counts, blocks = np.empty(n, np.int64), -(-inputs // BLOCK)
     compiled, given = library("sparse", dtype), {"x": flat, "inputs": inputs}
@@ -87,10 +93,10 @@ def pixels(x: Array, dtype: np.dtype[Any], threads: int) -> Pixels:
     run_team([compiled.bind(f"count_nonzero{kind}", **given, **cut, counts=counts) for cut in cuts])
     places = np.zeros(n + 1, np.int64)
     np.cumsum(counts + SLACK, out=places[1:])
-    starts = np.empty((n, blocks + 1), np.uint32)
-    starts[:, 0] = places[:-1]
-    starts = starts.reshape(-1)
-    indices, kept = np.empty(places[-1], np.uint16), np.empty(places[-1], x.dtype)
+    each = np.empty((n, blocks + 1), np.uint32)
+    each[:, 0] = places[:-1]
+    starts = each.reshape(-1)
+    indices, kept = np.empty(places[-1], np.uint16), np.empty(places[-1], flat.dtype)
     given |= {"starts": starts, "indices": indices, "values": kept}
     run_team([compiled.bind(f"compress{kind}", **given, **cut) for cut in cuts])
     codes, values = (kept, none.view(dtype)) if as_bytes else (none, kept)

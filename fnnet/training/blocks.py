@@ -131,10 +131,13 @@ class Loop:
         self._examples: Examples | None = None
         self._weights: Array | None = None
 
-    def use(self, examples: Examples, weights: Array | None, rows: Array | None = None) -> Array | None:
+    def use(
+        self, examples: Examples, weights: Array | None, rows: Array | None = None, once: bool = False
+    ) -> Array | None:
         """Train on these examples from now on.
 
         rows     the examples that `run` will ask for; None for any.
+        once     whether it will ask for each once: what is made of them then has to pay at once.
         Returns  the numbers that `run` takes for these rows.
         """
         params = self._state.params

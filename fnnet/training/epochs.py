@@ -314,7 +314,8 @@ class EpochRunner:
     def _use(self, examples: Examples, weights: Array | None) -> None:
         """Pass these images to the blocks, unless it has been done."""
         if examples is not self._used:
-            self._blocks.use(examples, weights)
+            whole = self._feed.whole
+            self._blocks.use(examples, weights, once=not whole or examples is not whole[0])
             self._used = examples
 
     def reports_after(self, reached: Sequence[Reached]) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from fnnet.core import deform
 from fnnet.core.check_network import as_input
 from fnnet.core.checks import check_labels, check_weights
-from fnnet.core.orders import WINDOW, Span, epoch_order, numbers_of, whole_batches, window_order, windows
+from fnnet.core.orders import WINDOW, Span, epoch_order, numbers_of, starts_of, whole_batches, window_order, windows
 from fnnet.core.params import Array
 from fnnet.core.shards import Ranks
 from fnnet.core.state import Examples, TrainState
@@ -141,6 +141,7 @@ class Streamed:
         self._window = whole_batches(window, batch_size)
         shape = (min(self._window, stream.images), stream.pixels)
         self._buffers = [Examples(np.empty(shape, np.uint8), np.empty(shape[0], np.int64)) for _ in range(2)]
+        self._starts = starts_of(stream.sizes)
         self._spans: Sequence[Sequence[Span]] = ()
         self._epoch = 0
         self._taken: _Window | None = None
@@ -202,7 +203,7 @@ class Streamed:
         weights = None if self._weights is None else self._weights[examples.labels]
         epoch, number = place
         order = window_order(self._seed, epoch, number, filled)
-        return _Window(place, examples, weights, order, numbers_of(spans, self._stream.sizes))
+        return _Window(place, examples, weights, order, numbers_of(spans, self._starts))
 
     def close(self) -> None:
         """Do as `InMemory.close`: wait for what is being read."""

@@ -51,10 +51,10 @@ class Together:
             for group in self._groups
         ]  # fmt: skip
 
-    def use(self, examples: Examples, weights: Array | None, rows: Array | None = None) -> None:
-        """Train on these examples from now on."""
+    def use(self, examples: Examples, weights: Array | None, once: bool = False) -> None:
+        """Train on these examples from now on; `once` as in `blocks.Loop.use`."""
         for runner in self._runners:
-            runner.use(examples, weights, rows)
+            runner.use(examples, weights, once=once)
 
     def run(self, rows: Array | None, rates: Array, passes: int = 1) -> list[Made | DivergedError]:
         """Do as `blocks.Loop.run`, with the rates of each network."""

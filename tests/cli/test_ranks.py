@@ -77,6 +77,20 @@ def test_one_line_is_printed_once(arguments, code, line, tmp_path):
     assert [*tmp_path.iterdir()] == []
 
 
+def test_ranks_read_a_stream_each_for_itself(tmp_path):
+    source = ("--data", "digits", "--times", "2", "-o", "stream", "--shard-images", "600", "--quiet")
+    assert ended(begin(0, "data", "expand", *source, folder=tmp_path))[0] == 0
+    given = ("--data", "stream", "--window", "500", "--epochs", "2", "--shards", "8", "--augment", "--jit")
+    alone = train(0, tmp_path, *given)
+    for size in (2, 3):
+        assert train(size, tmp_path, *given)["weights_sha256"] == alone["weights_sha256"]
+    with (tmp_path / "stream" / "train-00003.npy").open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\1")
+    code, _, err = ended(begin(2, "train", *given, "--quiet", folder=tmp_path))
+    assert (code, err.count("error: "), err.count("train-00003.npy: its bytes: damaged file")) == (1, 1, 1), err
+
+
 def test_a_run_that_is_interrupted_goes_on_with_other_ranks(tmp_path):
     work = [*DEEP[:-1], "--run-dir", "run", "--epochs", "6", "--quiet"]
     process = begin(2, "train", *work, folder=tmp_path, start_new_session=True)

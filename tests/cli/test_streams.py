@@ -55,6 +55,12 @@ def test_a_data_set_is_expanded_and_trained_on(run, stream):
     assert len(trained.json["epochs"]) == 2
     assert trained.json["epochs"][0]["dev_loss"] > 0
     assert trained.err.splitlines()[0].startswith("data: stream, 300 train, 20 dev, 40 test images")
+    tested = run("evaluate", "model.safetensors", "--data", stream, "--json")
+    assert (tested.json["images"], tested.json["accuracy"]) == (40, trained.json["test_accuracy"])
+    further = run(
+        "train", "--data", stream, *QUICKLY, "--start", "model.safetensors", "--out", "c.safetensors", "--json"
+    )
+    assert further.json["epochs"][0]["train_loss"] < trained.json["epochs"][0]["train_loss"]
     resumed = run(
         "train", "--data", stream, *QUICKLY, "--json", "--run-dir", "run", "--resume", "--out", "b.safetensors"
     )

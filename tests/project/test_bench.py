@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from bench import accuracy, accuracy_picture, engines, peers, published, workers, workloads
+from bench import accuracy, accuracy_picture, engines, peers, published, streams, workers, workloads
+from fnnet import data
+from fnnet.data.expand import expand
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -423,3 +425,18 @@ def test_the_picture_has_our_runs_and_published_ones(tmp_path):
     assert all(run.seconds or run.epochs for run in published.PUBLISHED)
     assert all(run.source and 0 < run.errors < 10 for run in published.PUBLISHED)
     assert (tmp_path / "accuracy.svg").stat().st_size > 10_000
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc")
+def test_the_memory_of_a_stream_does_not_grow_with_its_images(tmp_path, numba_kernels):
+    """A small case of `bench.streams`: in memory the larger takes 90 MB more, or twice as much."""
+    digits = data.load("digits")
+    work = streams.Work((10,), 64, window=2000)
+    found = []
+    for times in (4, 84):
+        expand(digits, tmp_path / f"{times}", times)
+        found.append(streams.measure(tmp_path / f"{times}", work, streamed=True, epochs=1))
+    loaded = streams.measure(tmp_path / "84", work, streamed=False, epochs=1)
+    assert found[1].sha256 == loaded.sha256
+    assert abs(found[1].megabytes - found[0].megabytes) < 15
+    assert loaded.megabytes > found[1].megabytes + 80

@@ -8,7 +8,7 @@ import pytest
 
 import fnnet
 from fnnet import data
-from fnnet.core.orders import numbers_of, stream_order, whole_batches, window_order, windows
+from fnnet.core.orders import numbers_of, starts_of, stream_order, whole_batches, window_order, windows
 from fnnet.core.params import weights_sha256
 from fnnet.core.shards import ALONE
 from fnnet.core.state import Examples
@@ -17,7 +17,7 @@ from fnnet.data import Dataset
 from fnnet.data.convert import convert
 from fnnet.data.expand import expand
 from fnnet.data.stream_index import INDEX, digest_of
-from fnnet.errors import ArgumentTypeError, DataError, FnnetError, UsageError
+from fnnet.errors import ArgumentTypeError, DataError, DivergedError, FnnetError, UsageError
 from fnnet.files.log import read_log
 from fnnet.files.runs import OtherRunError
 from fnnet.training import epochs, feed, memory
@@ -111,7 +111,7 @@ def test_the_order_of_a_stream_is_each_image_once_in_windows_of_whole_pieces():
     spans = windows(3, 2, sizes, 6)
     assert [sum(span.stop - span.first for span in each) for each in spans] == [6, 6, 5]
     for number, each in enumerate(spans):
-        numbers = numbers_of(each, sizes)
+        numbers = numbers_of(each, starts_of(sizes))
         assert {*found[6 * number : 6 * number + 6].tolist()} == {*numbers.tolist()}
         assert numbers[window_order(3, 2, number, len(numbers))].tolist() == found[6 * number : 6 * number + 6].tolist()
     pieces = [span.piece for each in spans for span in each]
@@ -306,3 +306,10 @@ def test_training_that_is_left_waits_for_what_is_being_read(stream, monkeypatch)
     with pytest.raises(StoppedError):
         train(prepare(stream, "classic", SETTINGS), on_block=lambda progress: "enough")
     assert closed == [None]
+
+
+@pytest.mark.parametrize("deformation", [None, DEFORMED])
+def test_training_that_diverges_on_a_stream_names_the_step(deformation, stream, kernels, tmp_path):
+    job = prepare(stream, "classic", {**SETTINGS, "learning_rate": 1e30, "deformation": deformation})
+    with pytest.raises(DivergedError, match=r"step 2, layer 2: training diverged; .*step 0, the last good one"):
+        train(job, kernels=kernels, run_dir=tmp_path / "run")
