@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -102,6 +103,31 @@ def test_spark(asked):
     assert found["none"] == []
     assert found["schemas"] == [ANSWERS] * 3
     assert not refused(found["refusal"])  # an error of Spark, with the line in it
+
+
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "scale.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize(("engine", "library"), [("dask", "distributed"), ("ray", "ray"), ("spark", "pyspark")])
+def test_the_example_in_the_document_counts_the_sevens(engine, library, tmp_path, small_images):
+    needs(engine)
+    pd, pq = pytest.importorskip("pandas"), pytest.importorskip("pyarrow", reason="needs pyarrow")
+    (example,) = [block for block in BLOCKS if re.search(f"^(from|import) {library}\\b", block, re.MULTILINE)]
+    images = small_images[0]
+    np.save(tmp_path / "images.npy", images)
+    assert pq
+    pd.DataFrame({"key": range(60), "image": [bytes(image) for image in images]}).to_parquet(
+        tmp_path / "images.parquet"
+    )
+    params = next(
+        params
+        for params in (fnnet.init((784, 10), seed) for seed in range(99))
+        if 0 < (fnnet.predict(params, images.reshape(60, -1)) == 7).sum() < 60
+    )
+    fnnet.save_model(tmp_path / "model.safetensors", fnnet.Model(params))
+    (tmp_path / "example.py").write_text(example)
+    count = str((fnnet.predict(params, images.reshape(60, -1)) == 7).sum())
+    assert printed([tmp_path / "example.py"], tmp_path).split() == [count] * example.count("print(")
 
 
 @pytest.mark.parametrize("engine", ["dask", "ray"])
