@@ -21,7 +21,7 @@ from fnnet.core.state import Model
 from fnnet.data.arguments import check_flag, check_path
 from fnnet.data.unlike import looks_of
 from fnnet.errors import ArgumentTypeError, ModelError, StorageError, UsageError
-from fnnet.files.disk import read_bytes
+from fnnet.files.disk import read_bytes, refuse
 from fnnet.files.model import model_in
 from fnnet.kernels import check_threads, load
 
@@ -186,7 +186,7 @@ class BatchPredictor:
         return self._answer(batch)
 
     def _answer(self, batch: Any) -> Any:
-        if isinstance(batch, np.ndarray):
+        if isinstance(batch, np.ndarray) and not isinstance(batch, np.ma.MaskedArray):
             return self._of_array(batch)
         if isinstance(batch, Mapping):
             return self._of_dict(batch)
@@ -220,6 +220,9 @@ class BatchPredictor:
 
     def _of_frame(self, batch: Any) -> Any:
         names = names_of(batch)
+        if len({*names}) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            refuse("two columns of one name", BATCH, f"column {twice!r}", "each name once", twice, "rename one")
         columns = self._columns(names, {})
         kept = self._kept(names, columns)
         named = batch.set_axis(names, axis=1)  # pandas numbers columns that have no names

@@ -350,6 +350,12 @@ NUMBERS = np.zeros((3, 28, 28), np.uint8)
         (frame_of(NUMBERS).assign(pixel3="a"), ArgumentTypeError, "column 'pixel3'"),
         (frame_of(NUMBERS).assign(pixel3=np.nan), ArgumentTypeError, "column 'pixel3'.*missing values"),
         (frame_of(NUMBERS).assign(note=1), UsageError, "keep: a column is called as one of the answers; found note"),
+        (
+            frame_of(NUMBERS).assign(key=1, other=2).rename(columns={"other": "key"}),
+            DataError,
+            "column 'key': two columns",
+        ),
+        (np.ma.masked_equal(NUMBERS, 5), ArgumentTypeError, "not a batch.*found MaskedArray"),
         ({"x": NUMBERS, "y": NUMBERS}, DataError, r"several columns may be the images.*x \(28, 28\), y \(28, 28\)"),
         ({"x": NUMBERS[:, 1:]}, DataError, r"no column of images.*found x \(27, 28\)"),
         ({"x": np.arange(3)}, DataError, "say images="),
