@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from fnnet.lazy import importers
 
 if TYPE_CHECKING:
+    from fnnet.apps.batches import BatchPredictor as BatchPredictor
     from fnnet.core.committee import join as join
     from fnnet.core.deform import Deformation as Deformation
     from fnnet.core.deform import deform as deform
@@ -65,6 +66,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Activation": "core.operations",
     "Activations": "core.network",
+    "BatchPredictor": "apps.batches",
     "Committee": "core.state",
     "Deformation": "core.deform",
     "FnnetError": "errors",

@@ -73,6 +73,12 @@ def load(path: str | os.PathLike[str], kind: Kind, parse: Parse[T], disk: FileSy
         return parse(*_open(read_bytes(path, disk=disk), kind))
 
 
+def loads(content: bytes, path: str | os.PathLike[str], kind: Kind, parse: Parse[T]) -> T:
+    """Return what `load` does, of the bytes of a file; `path` names it in messages."""
+    with _naming(path, kind, ANOTHER):
+        return parse(*_open(content, kind))
+
+
 @contextlib.contextmanager
 def _naming(path: str | os.PathLike[str], kind: Kind, fix: str) -> Iterator[None]:
     """Turn errors into a ModelError that names `path`, a place and a remedy, except those of the operating system."""

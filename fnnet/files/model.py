@@ -106,6 +106,11 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     return container.load(path, MODEL, _model)
 
 
+def model_in(content: bytes, path: str | os.PathLike[str]) -> Model:
+    """Return the model in the bytes of a file, checked as by `load_model`; `path` names it in messages."""
+    return container.loads(content, path, MODEL, _model)
+
+
 def tensors_of(prefix: str, params: Params) -> dict[str, Array]:
     """Return the arrays of `params` by name: `<prefix>.0.W`, `<prefix>.0.b`, `<prefix>.1.W`, ..."""
     return {

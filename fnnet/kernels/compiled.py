@@ -6,6 +6,7 @@ one fixed order that depends on the widths of the layer only, never on the numbe
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -102,16 +103,17 @@ def _activated(name: str, z: Array) -> tuple[Array, Array]:
     return a[: z.size].reshape(z.shape).copy(), slope[: z.size].reshape(z.shape)
 
 
+def _value(name: str, z: Array) -> Array:
+    return _activated(name, z)[0]
+
+
+def _backward(name: str, da: Array, z: Array) -> Array:
+    return da * _activated(name, z)[1]
+
+
 def _twin(name: str) -> Activation:
-    """Return the twin of the activation `name`."""
-
-    def value(z: Array) -> Array:
-        return _activated(name, z)[0]
-
-    def backward(da: Array, z: Array) -> Array:
-        return da * _activated(name, z)[1]
-
-    return Activation(value, backward, ACTIVATIONS[name].kinked)
+    """Return the twin of the activation `name`: of functions that can be pickled, for the workers of other engines."""
+    return Activation(partial(_value, name), partial(_backward, name), ACTIVATIONS[name].kinked)
 
 
 def softmax(logits: Array) -> Array:

@@ -78,6 +78,14 @@ def test_f45_version_3_is_written_to_the_bit_as_ever(path):
     assert hashlib.sha256(path.read_bytes()).hexdigest() == GOLDEN
 
 
+def test_the_bytes_of_a_file_are_checked_as_the_file_is(path):
+    content = path.read_bytes()
+    assert model.model_in(content, path) == fnnet.load_model(path)
+    with pytest.raises(ModelError, match="damaged file") as told:
+        model.model_in(content[:-1] + b"x", path)
+    assert_whole(told.value, path)
+
+
 def test_f45_version_1_is_read(path):
     """It knew a single preprocessing, by the name bytes/255; the file is what the version of 28 November wrote."""
     old, new = fnnet.load_model(Path(__file__).with_name("version-1.safetensors")), fnnet.load_model(path)

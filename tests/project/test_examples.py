@@ -17,14 +17,16 @@ LINES = {
     "jax_and_optax.py": 60,
     "own_loss.py": 60,
     "own_optimizer.py": 50,
+    "search.py": 60,
 }
-NEEDS = {"jax_and_optax.py": ("jax", "optax")}
+NEEDS = {"jax_and_optax.py": ("jax", "optax"), "search.py": ("joblib",)}
 LEAST = 0.9
 SPOILED = {
     "from_scratch.py": ("params = fnnet.update(params, grads, LEARNING_RATE)", "fnnet.update(params, grads, 0.1)"),
     "own_optimizer.py": ("np.sign(v)", "v"),
     "own_loss.py": ("dprobs = 2 *", "dprobs = -2 *"),
     "input_gradient.py": ("rows, 32, 0.1)", "rows, 32, 0.0)"),
+    "search.py": ("key=lambda each: each[1]", "key=lambda each: -each[1]"),
     "jax_and_optax.py": ("apply_updates(params, updates), state", "apply_updates(updates, updates), state"),
 }
 """A line of each program, and a mistake in its place."""

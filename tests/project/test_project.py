@@ -152,7 +152,7 @@ def test_what_is_installed_is_what_is_imported():
     used -= {*sys.stdlib_module_names, "fnnet", "mpl_toolkits"}
     assert used == {LIBRARIES.get(name, name) for name in declared}
     assert used >= HEAVY
-    assert extras.keys() == {"formats", "mpi", "test", "fuzz", "dev", "peers"}
+    assert extras.keys() == {"formats", "engines", "mpi", "test", "fuzz", "dev", "peers"}
 
 
 def test_each_library_has_its_reason_in_the_changelog():

@@ -410,6 +410,7 @@ ELSEWHERE = {
     "shards.total": "tests/training/test_ranks.py",
     "shards.Ranks": "tests/training/test_ranks.py",
     "many.train_many": "tests/training/test_many.py",
+    "batches.BatchPredictor": "tests/apps/test_batches.py",
     "model.save_model": "tests/files/test_model.py",
     "model.load_model": "tests/files/test_model.py",
     "kernels.load": "tests/kernels/test_library.py",
