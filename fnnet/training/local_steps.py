@@ -61,11 +61,11 @@ class LocalSteps:
         size = self._batch_size // self._shards
         return make_blocks([state], size, [self._objective], [self._optimizer], self._kernels)
 
-    def use(self, examples: Examples, weights: Array | None, rows: Array | None = None) -> None:
-        """Train on these examples from now on."""
+    def use(self, examples: Examples, weights: Array | None, once: bool = False) -> None:
+        """Train on these examples from now on; `once` as in `blocks.Loop.use`."""
         self._given = examples, weights
         for runner in self._runners:
-            runner.use(examples, weights)
+            runner.use(examples, weights, once=once)
 
     def run(self, rows: Array | None, rates: Array, passes: int = 1) -> list[Made | DivergedError]:
         """Do as `Loop.run`; `rows` are given, and `passes` is 1."""
