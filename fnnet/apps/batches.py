@@ -120,7 +120,10 @@ class BatchPredictor:
         where = os.path.abspath(os.fsdecode(check_path(path, "no model file", "a path", "give one file")))
         content = read_bytes(where)
         digest = hashlib.sha256(content).hexdigest()
-        file = _File(where, sha256 or digest, content if check_flag("embed", embed) else None)
+        if sha256 is not None and not isinstance(sha256, str):
+            raise ArgumentTypeError("not a digest", where="sha256", expected="64 characters, or None", found=sha256)
+        wanted = digest if sha256 is None else sha256
+        file = _File(where, wanted, content if check_flag("embed", embed) else None)
         if digest != file.sha256:
             raise _differs(file, digest)
         model = model_in(content, where)
@@ -128,7 +131,7 @@ class BatchPredictor:
             expected = "True if batches hold images column by column, as its training files did, else False"
             raise UsageError("the model leaves it open", where="transpose", expected=expected, found=None)
         turned = None if transpose is None else check_flag("transpose", transpose)
-        if pixel_range is not None and pixel_range not in RANGES:
+        if pixel_range is not None and not (isinstance(pixel_range, tuple) and pixel_range in RANGES):
             raise UsageError("unknown range", where="pixel_range", expected=SAY_RANGE, found=pixel_range)
         named = images if isinstance(images, str) or images is None else _names("images", images)
         self._set(file, Reading(named, pixel_range, turned), keep, check_threads(threads))
@@ -164,7 +167,12 @@ class BatchPredictor:
 
         columns   (name, type) of each column of the DataFrame: its `dtypes`.
         """
-        types = dict(columns)
+        try:
+            types = dict(pairs := [(name, kind) for name, kind in columns])
+        except (TypeError, ValueError):
+            expected, found = "pairs of a name and a type: data.dtypes", type(columns).__name__
+            raise ArgumentTypeError("not columns", where="schema", expected=expected, found=found) from None
+        _check_once([name for name, _ in pairs])
         kept = self._kept([*types], self._columns([*types], {}))
         each = [*((name, types[name]) for name in kept), *zip(FIELDS, TYPES, strict=True)]
         return ", ".join(f"`{name.replace('`', '``')}` {kind}" for name, kind in each)
@@ -186,9 +194,9 @@ class BatchPredictor:
         return self._answer(batch)
 
     def _answer(self, batch: Any) -> Any:
-        if isinstance(batch, np.ndarray) and not isinstance(batch, np.ma.MaskedArray):
+        if isinstance(batch, np.ndarray) and not _is_masked(batch):
             return self._of_array(batch)
-        if isinstance(batch, Mapping):
+        if isinstance(batch, Mapping) and not any(map(_is_masked, batch.values())):
             return self._of_dict(batch)
         if is_frame(batch) and hasattr(batch, "iloc"):
             return self._of_frame(batch)
@@ -220,9 +228,7 @@ class BatchPredictor:
 
     def _of_frame(self, batch: Any) -> Any:
         names = names_of(batch)
-        if len({*names}) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            refuse("two columns of one name", BATCH, f"column {twice!r}", "each name once", twice, "rename one")
+        _check_once(names)
         columns = self._columns(names, {})
         kept = self._kept(names, columns)
         named = batch.set_axis(names, axis=1)  # pandas numbers columns that have no names
@@ -310,8 +316,21 @@ def _kernels_of(threads: int) -> Kernels:
         return _kernels[threads]
 
 
+def _is_masked(values: Any) -> bool:
+    """Return True for an array some of whose values may be missing."""
+    return isinstance(values, np.ma.MaskedArray)
+
+
+def _check_once(names: list[str]) -> None:
+    """Raise DataError for a name that two columns have."""
+    if len({*names}) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        refuse("two columns of one name", BATCH, f"column {twice!r}", "each name once", twice, "rename one")
+
+
 def _names(argument: str, given: Any) -> tuple[str, ...]:
     """Return names of columns; ArgumentTypeError for anything else."""
-    if isinstance(given, str) or not all(isinstance(name, str) for name in given):
+    listed = isinstance(given, Iterable) and not isinstance(given, str)
+    if not listed or not all(isinstance(name, str) for name in given):
         raise ArgumentTypeError("not names of columns", where=argument, expected="a list of text", found=given)
     return tuple(given)

@@ -319,6 +319,11 @@ def test_the_schema_of_spark(save):
     assert BatchPredictor(save()).schema(types) == f"`key` bigint, `a ``b``` array<string>, {answers}"
     assert BatchPredictor(save(), keep=["key"]).schema(types) == f"`key` bigint, {answers}"
     assert BatchPredictor(save(), images="x", keep=()).schema([("x", "binary")]) == answers
+    for given in (7, types[0], pd.DataFrame({"x": [1]})):
+        with pytest.raises(ArgumentTypeError, match=r"schema: not columns; expected pairs.*data\.dtypes"):
+            BatchPredictor(save()).schema(given)
+    with pytest.raises(DataError, match="column 'key': two columns of one name"):
+        BatchPredictor(save()).schema([*types, types[0]])
     with pytest.raises(DataError, match="column 'image': no such column"):
         BatchPredictor(save(), images="image").schema(types)
 
@@ -355,6 +360,7 @@ NUMBERS = np.zeros((3, 28, 28), np.uint8)
             DataError,
             "column 'key': two columns",
         ),
+        ({"x": np.ma.masked_equal(NUMBERS, 5)}, ArgumentTypeError, "not a batch.*found dict"),
         (np.ma.masked_equal(NUMBERS, 5), ArgumentTypeError, "not a batch.*found MaskedArray"),
         ({"x": NUMBERS, "y": NUMBERS}, DataError, r"several columns may be the images.*x \(28, 28\), y \(28, 28\)"),
         ({"x": NUMBERS[:, 1:]}, DataError, r"no column of images.*found x \(27, 28\)"),
@@ -396,13 +402,17 @@ def test_what_a_predictor_is_made_of_is_checked(save, tmp_path):
     path = save()
     for given, message in (
         ({"pixel_range": (0, 2)}, r"pixel_range: unknown range; expected \(0, 1\)"),
+        ({"pixel_range": np.array([0, 1])}, "pixel_range: unknown range"),
+        ({"sha256": 5}, "sha256: not a digest"),
+        ({"sha256": ""}, "not the file that the predictor was made of"),
+        ({"keep": 5}, "keep: not names of columns"),
         ({"images": [1, 2]}, "images: not names of columns"),
         ({"keep": "key"}, "keep: not names of columns"),
         ({"threads": 0}, "threads"),
         ({"embed": 1}, "embed is not a truth value"),
         ({"transpose": "no"}, "transpose is not a truth value"),
     ):
-        with pytest.raises(UsageError, match=message):
+        with pytest.raises((UsageError, ModelError), match=message):
             BatchPredictor(path, **given)
     with pytest.raises(UsageError, match="no model file"):
         BatchPredictor([path])
