@@ -20,20 +20,18 @@ from fnnet.cli.common import (
 )
 from fnnet.cli.mismatch import naming_options
 from fnnet.cli.options import (
-    COURSE,
     Count,
     FileName,
     Number,
     compiled_options,
     data_options,
     json_option,
-    plan_options,
     quiet_option,
     reading_options,
     recipe_option,
     seed_option,
-    settings_of,
 )
+from fnnet.cli.plan_options import COURSE, plan_options, settings_of
 from fnnet.cli.streams import echo
 from fnnet.errors import UsageError, counted
 from fnnet.limits import MIN_RANGE_TEST_STEPS, POSITIVE

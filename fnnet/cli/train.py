@@ -32,13 +32,12 @@ from fnnet.cli.options import (
     compiled_options,
     data_options,
     json_option,
-    plan_options,
     quiet_option,
     reading_options,
     recipe_option,
     seed_option,
-    settings_of,
 )
+from fnnet.cli.plan_options import plan_options, settings_of
 from fnnet.cli.ranks import Order, give, load_alike, ranks, threads_for
 from fnnet.cli.said import reading_of
 from fnnet.cli.seeds import model_files, seeds_of, seeds_options
