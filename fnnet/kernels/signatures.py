@@ -59,9 +59,7 @@ _SHARDS = {
     "own_shard": INTEGER,
     "own_stop": INTEGER,
     "merges": INT64S,
-    "levels": INTEGER,
-    "level": INTEGER,
-    "bits": INTEGER,
+    **dict.fromkeys(("levels", "level", "bits"), INTEGER),
 }
 _ROWS = {"first": INTEGER, "last": INTEGER, "inputs": INTEGER}
 

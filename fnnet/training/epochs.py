@@ -19,7 +19,7 @@ from fnnet.core.state import EpochReport, Examples, Progress, Training, TrainSta
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.data.stream import Stream
 from fnnet.errors import ArgumentTypeError, DivergedError
-from fnnet.training import steps, stopping
+from fnnet.training import steps
 from fnnet.training.blocks import add_up
 from fnnet.training.compiled_blocks import Made
 from fnnet.training.feed import Part, deformed, make_feed
@@ -33,6 +33,7 @@ from fnnet.training.plan import (
     make_optimizer,
     schedule_of,
 )
+from fnnet.training.reports import dev_figures, ends_with_best, is_extra, stops_early, watched_loss
 from fnnet.training.together import Together
 
 Reached = Training | DivergedError
@@ -53,7 +54,7 @@ def trained_params(training: Training, plan: Plan) -> Params:
     state, history = training.state, training.history
     if not check_kind(plan).is_stepwise:
         return state.params
-    if training.best and not (_is_extra(history[-1], plan) and _ends_with_best(history)):
+    if training.best and not (is_extra(history[-1], plan) and ends_with_best(history)):
         return training.best
     return optimizers.evaluation_params(state.params, state.optimizer_state, make_optimizer(plan))
 
@@ -175,7 +176,7 @@ def _run_lbfgs(
         seconds, n = time.perf_counter() - began, len(train.x)
         on_train = metrics.evaluate(params, *train, activation=plan.activation, kernels=kernels)
         # There is no learning rate: each step is as long as the search along its line makes it.
-        figures = (on_train.loss, on_train.accuracy, *_dev_figures(params, dev, plan, kernels), math.nan)
+        figures = (on_train.loss, on_train.accuracy, *dev_figures(params, dev, plan, kernels), math.nan)
         state = training.state._replace(params=params, step=training.state.step + number)
         reached = Training(state, (*reached.history, EpochReport(number, seconds, *figures)), epoch=number)
         if on_block:
@@ -296,7 +297,7 @@ class EpochRunner:
         return training._replace(state=self._blocks.states()[number], epoch=epoch - 1)
 
     def _rate_factor(self, number: int, training: Training) -> float:
-        return self._plateaus[number]([_watched_loss(report) for report in training.history])
+        return self._plateaus[number]([watched_loss(report) for report in training.history])
 
     def _run_block(self, part: Part, epoch: int, passes: int, factors: Array) -> list[Made | DivergedError]:
         steps_ahead = passes * -(-len(part.numbers) // self._batch_size)
@@ -342,12 +343,12 @@ class EpochRunner:
         params = optimizers.evaluation_params(state.params, state.optimizer_state, self._optimizers[number])
         rate = self._rate_factor(number, training) * float(self._schedules[number](self._steps_done - 1))
         on_train = (training.loss_sum / n, training.correct / n)
-        on_dev = self._ranks.of_first(lambda: _dev_figures(params, dev, plan, self._kernels))
+        on_dev = self._ranks.of_first(lambda: dev_figures(params, dev, plan, self._kernels))
         figures = (*on_train, *on_dev, rate)
         history = (*training.history, EpochReport(training.epoch, training.seconds, *figures))
         best = training.best
         # An extra report leaves the best of those before it, for a run that goes on; `trained_params` looks at both.
-        if plan.early_stopping and _ends_with_best(history) and not _is_extra(history[-1], plan):
+        if plan.early_stopping and ends_with_best(history) and not is_extra(history[-1], plan):
             best = params
         return Training(state, history, best, training.epoch)
 
@@ -364,41 +365,3 @@ def _added(reached: Reached, made: Made | DivergedError, images: int, seconds: f
         correct=reached.correct + made.correct,
         seconds=reached.seconds + seconds,
     )
-
-
-def _dev_figures(
-    params: Params, dev: Examples | None, plan: Plan, kernels: Kernels
-) -> tuple[float, float] | tuple[None, None]:
-    """Return loss and accuracy on the dev images, None without any."""
-    if dev is None:
-        return None, None
-    found = metrics.evaluate(params, *dev, activation=plan.activation, kernels=kernels)
-    return found.loss, found.accuracy
-
-
-def _watched_loss(report: EpochReport) -> float:
-    """Return the loss that decides: on dev images, if there are any."""
-    return report.train_loss if report.dev_loss is None else report.dev_loss
-
-
-def _ends_with_best(history: tuple[EpochReport, ...]) -> bool:
-    return stopping.best_epoch([_watched_loss(each) for each in history]) == len(history) - 1
-
-
-def _is_extra(report: EpochReport, plan: Plan) -> bool:
-    """True for the report after the last epoch, if it is not one of those every `report_every` epochs."""
-    return report.epoch % plan.report_every != 0
-
-
-def stops_early(training: Training, plan: Plan) -> bool:
-    """True if early stopping ends the training where it is."""
-    losses = [_watched_loss(report) for report in training.history]
-    return plan.early_stopping is not None and stopping.is_over(losses, plan.early_stopping)
-
-
-def without_extra_report(training: Training, plan: Plan) -> Training:
-    """Return a training to go on with beyond its last epoch, as it would be if that had not been the last."""
-    history = training.history
-    if not (history and _is_extra(history[-1], plan)):
-        return training
-    return training._replace(history=history[:-1], seconds=training.seconds + history[-1].seconds)

@@ -19,8 +19,8 @@ from fnnet.errors import UsageError, counted
 from fnnet.files.checkpoints import Checkpoint, checkpoint_of, training_of
 from fnnet.files.runs import Terms
 from fnnet.training.config import plan_config
-from fnnet.training.epochs import stops_early, without_extra_report
 from fnnet.training.plan import Plan
+from fnnet.training.reports import stops_early, without_extra_report
 
 FOLLOWING: Final = ("cycles", "report_every")
 """Fields that a run keeps unless others are given: they follow from the epochs that it was begun for."""
