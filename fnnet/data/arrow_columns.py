@@ -28,7 +28,7 @@ from fnnet.data.opened import AnyPath, Packed
 from fnnet.data.order import turned_pictures
 from fnnet.data.preprocess import SAMPLE, spread
 from fnnet.data.ranges import LEVELS, ranges_in_table, scaled_notes
-from fnnet.data.reader import Content, Wanted, check_columns, check_scaling, scale_alike
+from fnnet.data.reader import LABELS, Content, Wanted, check_columns, check_scaling, scale_alike
 from fnnet.data.roles import called_labels, role_of
 from fnnet.files.disk import refuse, show_bytes
 from fnnet.limits import MAX_CLASSES
@@ -153,12 +153,26 @@ class Table:
             source.refuse_columns("columns without names", "names of pixels", there, fix)
         self.columns: Columns = columns_of(there, SCHEMA, source.path, source.wanted)
         self.at = self.columns.read()
-        self.there, self.names = there, tuple(there[column] for column in self.at)
+        self.there = there
+        if source.wanted.only == LABELS:
+            self._leave_out_pixels()
+        self.names = tuple(self.there[column] for column in self.at)
         for column in self.at:
             if column != self.columns.label_at or not source.wanted.images_alone:
-                source.check_type(there[column])
+                source.check_type(self.there[column])
         self.texts: list[str] = []
         self.scaled = False
+
+    def _leave_out_pixels(self) -> None:
+        """Read the column of labels alone; DataError unless the names of the columns show it."""
+        columns, source = self.columns, self.source
+        if columns.label_at is None:
+            found = f"{self.there[0]} to {self.there[-1]}"
+            refuse("no column of labels", source.path, SCHEMA, "one by its name, for a stream", found, OPTION)
+        self.there, self.at = [self.there[columns.label_at]], [0]
+        self.columns = columns._replace(
+            width=1, pixels_at=np.empty(0, np.int64), pixels=slice(0, 0), labels_at=(0,), label_at=0, shape=None
+        )
 
     def read(self, batches: Iterator[Any]) -> Content:
         """Return the images."""
@@ -177,12 +191,13 @@ class Table:
             notes += same
         shape, of_shape = shape_of(x, columns, os.fsdecode(source.path), source.wanted)
         told = (*columns.notes, *notes, *of_shape)
+        ranges = ranges_in_table(x, read_as, source.path) if x.size else ()
         names = class_names(source.schema, self.there[columns.label_at]) if columns.label_at is not None else ()
         names = named if self.texts else names
         return Content(
             x, labels, shape, labels_at=str(source.path), shape_at=SCHEMA, notes=told, classes=names,
             named=bool(self.texts and names), by_row=columns.shape is not None,
-            pixel_ranges=(LEVELS,) if self.scaled else ranges_in_table(x, read_as, source.path),
+            pixel_ranges=(LEVELS,) if self.scaled else ranges,
         )  # fmt: skip
 
     def _part(self, batch: Any, first: int) -> Part:
@@ -219,11 +234,14 @@ class Images:
         check_columns(None, source.wanted.image, f"{os.fsdecode(source.path)}, a column of images")
         self.source, self.images = source, images
         self.looked_at: list[Array] = []
-        self.labels = self._label_column() if source.wanted.labelled else None
+        labelled = source.wanted.labelled and not source.wanted.images_alone
+        self.labels = self._label_column() if labelled else None
         if self.labels is not None:
             source.check_type(self.labels)
         self.beside = Beside(source.schema, source.path, images, self.labels) if self.labels is not None else None
-        self.names = (images,) if self.beside is None else (images, self.beside.labels, *self.beside.read)
+        self.names: tuple[str, ...] = (images,)
+        if self.beside is not None:
+            self.names = (*(() if source.wanted.only == LABELS else (images,)), self.beside.labels, *self.beside.read)
 
     def _label_column(self) -> str:
         source = self.source
@@ -246,21 +264,17 @@ class Images:
         """Return the images, with their labels if they are wanted."""
         source, labels, parts = self.source, list[Array](), list[Any]()
         texts = list[str]()
-        rows, packed = 0, bytes_of(source.schema.field(self.images).type)
+        rows, packed, needed = 0, bytes_of(source.schema.field(self.images).type), 0
         for batch in batches:
-            column = batch.column(self.images)
-            if self.labels is not None and self.beside is not None:
-                self.beside.look(batch)
-                found = _texts(batch.column(self.labels), self.labels, rows, source)
-                if found is None:
-                    labels.append(_numbers(batch.column(self.labels), self.labels, rows, source, label=True))
-                else:
-                    texts += found
-            if packed is None:
-                parts.append(self._arrays(column, rows))
+            self._take_labels(batch, rows, labels, texts)
+            if source.wanted.only == LABELS:
+                pass
+            elif packed is None:
+                parts.append(self._arrays(batch.column(self.images), rows))
                 needed = sum(each.nbytes for each in parts)
             else:
-                parts.append(self._pictures(column, packed, rows, parts[0].shape if parts else self._shape()))
+                column, shape = batch.column(self.images), parts[0].shape if parts else self._shape()
+                parts.append(self._pictures(column, packed, rows, shape))
                 needed = sum(each.x.nbytes for each in parts)
             rows += batch.num_rows
             source.check(needed)
@@ -273,11 +287,30 @@ class Images:
             known, names, same = labels_of(texts, source.path, self.labels, source.wanted, typed=True)
         elif self.labels:
             names = class_names(source.schema, self.labels)
-        content = self._content(parts, known, packed is not None)
+        if source.wanted.only == LABELS:
+            content = self._labels(known, rows)
+        else:
+            content = self._content(parts, known, packed is not None)
         content = content._replace(classes=names, named=bool(texts and names), notes=(*content.notes, *same))
         if self.beside is None:
             return content
         return content._replace(notes=(*content.notes, *self.beside.notes()), one_part=self.beside.one_part())
+
+    def _take_labels(self, batch: Any, first: int, labels: list[Array], texts: list[str]) -> None:
+        """Append the labels in a batch to the numbers or to the texts."""
+        if self.labels is not None and self.beside is not None:
+            self.beside.look(batch)
+            found = _texts(batch.column(self.labels), self.labels, first, self.source)
+            if found is None:
+                labels.append(_numbers(batch.column(self.labels), self.labels, first, self.source, label=True))
+            else:
+                texts += found
+
+    def _labels(self, labels: Any, rows: int) -> Content:
+        """Return the labels of images that have no pixels."""
+        name, notes = str(self.labels), list[Note]()
+        known = as_labels(labels, rows, self.source.path, name, notes)
+        return Content(np.empty((rows, 0), np.uint8), known, (0, 0), labels_at=f"{self.source.path}: {name}")
 
     def _content(self, parts: list[Any], labels: Array | None, packed: bool) -> Content:
         source, name = self.source, self.labels or ""
@@ -318,7 +351,8 @@ class Images:
             shape = read_pictures(packed[:1], pixel_range=source.wanted.pixel_range).shape
         source.check((first + len(packed)) * math.prod(shape))
         # The number of rows to come is not known: of each batch some are looked at, fewer and fewer.
-        rows = spread(np.arange(len(packed)), source.wanted.labelled * SAMPLE // (1 + len(self.looked_at)))
+        most = SAMPLE if self.labels is not None else 0
+        rows = spread(np.arange(len(packed)), most // (1 + len(self.looked_at)))
         self.looked_at.append(first - 1 + rows)
         wanted = source.wanted
         fix = scale_alike(wanted.known) if wanted.labelled else ""

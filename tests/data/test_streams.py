@@ -249,7 +249,7 @@ def test_a_file_that_is_cut_after_it_was_checked_is_found(folder, monkeypatch):
     stream = data.open_stream(folder).train
     path = folder / "train-00001.npy"
     path.write_bytes(path.read_bytes()[:-784])
-    monkeypatch.setattr("fnnet.data.stream_folder._digest", lambda file: stream._stored[0][0].file.sha256)
+    monkeypatch.setattr("fnnet.data.stream_folder.digest_of_file", lambda file: stream._stored[0][0].file.sha256)
     with pytest.raises(DataError, match=r"train-00001\.npy: byte 38544: file too short; expected 784 bytes, found 0"):
         stream._fill(stream._stored[0][0], 49 * 784, np.empty(784, np.uint8))
 
