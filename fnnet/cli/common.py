@@ -147,7 +147,7 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
 
 
 def _said(options: Mapping[str, Any], model: Model | None) -> dict[str, Any]:
-    """Return what is said of the images and classes of --data PATH, by options or else by a model, as `data.load` takes
+    """Return what options, or else a model, say of the images and classes of --data PATH, as `data.load` takes
     it.
     """
     from fnnet.data.preprocess import Reading

@@ -352,7 +352,7 @@ PLAN_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "--window": {
         "type": Count(1, MOST_WINDOW),
-        "help": "Images of a stream that are in memory, and shuffled, at a time.  [default: 65,536]",
+        "help": "Images of a stream in memory, and shuffled, at a time; Parquet becomes a stream by it.  [default: 65,536]",
     },
     "--members": {"type": Count(1, MOST_MEMBERS), "help": "Networks, each with a seed, whose logits are averaged."},
     "--augment/--no-augment": {"default": None, "help": "Deform the training images, differently in each epoch."},
@@ -367,7 +367,9 @@ PLAN_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "--dev": {"type": Count(0), "help": "Images held out for validation; 0 trains on all."},
 }
 """Options that override a recipe; each has the name of the field that it sets."""
-COURSE: Final = ("--epochs", "--learning-rate", "--schedule", "--early-stopping", "--members", "--window", "--local-steps")
+COURSE: Final = (
+    "--epochs", "--learning-rate", "--schedule", "--early-stopping", "--members", "--window", "--local-steps",
+)  # fmt: skip
 """Options of the rate, the course and the repetition of training, and of streams, which `lr-find` does not have."""
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.arrays import as_content, as_labels
 from fnnet.data.arrow_beside import INDEX, Beside
-from fnnet.data.arrow_types import bytes_of, holds_images, is_bytes, is_list, is_number, is_text
+from fnnet.data.arrow_cells import DESCRIPTION, EXTENSION, SCHEMA, Source, numbers_in, texts_in
+from fnnet.data.arrow_types import bytes_of, holds_images, is_list
 from fnnet.data.axes import order_called
-from fnnet.data.bounds import check_expansion
-from fnnet.data.csv_columns import NUMBERS, OPTION, Columns, column_said, columns_of, is_header, is_pixel
+from fnnet.data.csv_columns import OPTION, Columns, column_said, columns_of, is_header, is_pixel
 from fnnet.data.csv_lines import Lines
 from fnnet.data.csv_numbers import CORRECT, Part, as_pixels, fix_of, part_of, wrong_numbers
 from fnnet.data.grey import opacity_notes
@@ -30,45 +30,9 @@ from fnnet.data.preprocess import SAMPLE, spread
 from fnnet.data.ranges import LEVELS, ranges_in_table, scaled_notes
 from fnnet.data.reader import LABELS, Content, Wanted, check_columns, check_scaling, scale_alike
 from fnnet.data.roles import called_labels, role_of
-from fnnet.files.disk import refuse, show_bytes
+from fnnet.files.disk import refuse
 from fnnet.limits import MAX_CLASSES
 from fnnet.names import composed, is_printable
-
-SCHEMA: Final = "the schema"
-EXTENSION, DESCRIPTION = b"ARROW:extension:name", b"ARROW:extension:metadata"
-"""Where Arrow keeps the name of a type that is not its own, and what that type says of itself."""
-
-
-class Source(NamedTuple):
-    """What the columns of a file are read from and for.
-
-    schema   pyarrow's.
-    packed   the bytes of the file on disk.
-    first    the number of the first row in messages.
-    """
-
-    schema: Any
-    path: AnyPath
-    wanted: Wanted
-    packed: int
-    first: int = 1
-
-    def refuse_columns(self, problem: str, expected: str, names: Sequence[str], fix: str) -> None:
-        """Raise DataError for the columns `names`."""
-        refuse(problem, self.path, SCHEMA, expected, ", ".join(names[:8]) or "no columns", fix)
-
-    def check_type(self, column: str) -> None:
-        """Raise DataError for a type that is not Arrow's own: what its numbers stand for is not known."""
-        field = self.schema.field(column)
-        told = (field.metadata or {}).get(EXTENSION, b"").decode("utf-8", "replace")
-        kind = getattr(field.type, "extension_name", told)
-        if kind:
-            fix = f"{NUMBERS}, or store them as text"
-            refuse("not numbers", self.path, f"column {column}", "integers, floats, truth values or text", kind, fix)
-
-    def check(self, needed: int) -> None:
-        """Raise DataError if the bytes that are needed are far more than the file takes."""
-        check_expansion(needed, self.packed, self.path, "the rows")
 
 
 def chosen_columns(schema: Any, path: AnyPath, wanted: Wanted, packed: int, first: int = 1) -> Table | Images:
@@ -93,53 +57,6 @@ def chosen_columns(schema: Any, path: AnyPath, wanted: Wanted, packed: int, firs
     if not found or bytes_of(schema.field(found[0]).type) is None:
         check_scaling(wanted.sized, f"{os.fsdecode(path)}, numbers")
     return Images(source, found[0]) if found else Table(source)
-
-
-def _numbers(array: Any, name: str, first: int, source: Source, label: bool = False, each: int = 1) -> Array:
-    """Return the numbers of a column, `each` of a row; DataError for an empty cell and for anything else."""
-    from pyarrow import types
-
-    if types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    if not is_number(array.type):
-        expected = "integers, floats or truth values"
-        fix = f"{NUMBERS}, or {OPTION}" if label else "store numbers from 0 to 255"
-        refuse("not numbers", source.path, f"column {name}", expected, array.type, fix)
-    if array.null_count:
-        row, at = divmod(int(np.argmax(np.asarray(array.is_null()))), each)
-        number = f", number {at + 1} of the list" if each > 1 else ""
-        place = f"row {source.first + first + row}, column {name}{number}"
-        refuse("an empty cell", source.path, place, "a number", "null", "fill it or remove the row")
-    found: Array = array.to_numpy(zero_copy_only=False)
-    return found
-
-
-def _texts(array: Any, name: str, first: int, source: Source) -> list[str] | None:
-    """Return the labels in a column of text or truth values; None if it holds something else.
-
-    Raises   DataError for an empty cell.
-    """
-    from pyarrow import types
-
-    kind = array.type.value_type if types.is_dictionary(array.type) else array.type
-    as_bytes = is_bytes(kind)
-    if not (as_bytes or types.is_boolean(kind) or is_text(kind)):
-        return None
-    found = array.to_pylist()
-    for row, each in enumerate(found, source.first + first):
-        place, expected = f"row {row}, column {name}", "the name of a class"
-        if each is None:
-            refuse("an empty cell", source.path, place, expected, "null", "fill it or remove the row")
-        if as_bytes and not _is_text(each):
-            refuse("not a label", source.path, place, expected, show_bytes(each), OPTION)
-    return [each.decode() if as_bytes else str(each) for each in found]
-
-
-def _is_text(content: bytes) -> bool:
-    try:
-        return is_printable(content.decode())
-    except UnicodeDecodeError:
-        return False
 
 
 class Table:
@@ -207,10 +124,10 @@ class Table:
             name = self.there[column]
             if column == columns.label_at and source.wanted.images_alone:
                 continue
-            if column == columns.label_at and (texts := _texts(batch.column(name), name, first, source)) is not None:
+            if column == columns.label_at and (texts := texts_in(batch.column(name), name, first, source)) is not None:
                 self.texts += texts
                 continue
-            values[:, column] = _numbers(batch.column(name), name, first, source, column in columns.labels_at)
+            values[:, column] = numbers_in(batch.column(name), name, first, source, column in columns.labels_at)
         truth = [source.schema.field(name).type == "bool" for name in self.there]
         self.scaled = as_pixels(values, truth, columns, self.there, source.path)
         wrong = wrong_numbers(values, columns)
@@ -300,16 +217,16 @@ class Images:
         """Append the labels in a batch to the numbers or to the texts."""
         if self.labels is not None and self.beside is not None:
             self.beside.look(batch)
-            found = _texts(batch.column(self.labels), self.labels, first, self.source)
+            found = texts_in(batch.column(self.labels), self.labels, first, self.source)
             if found is None:
-                labels.append(_numbers(batch.column(self.labels), self.labels, first, self.source, label=True))
+                labels.append(numbers_in(batch.column(self.labels), self.labels, first, self.source, label=True))
             else:
                 texts += found
 
     def _labels(self, labels: Any, rows: int) -> Content:
         """Return the labels of images that have no pixels."""
         name, notes = str(self.labels), list[Note]()
-        known = as_labels(labels, rows, self.source.path, name, notes)
+        known = None if labels is None else as_labels(labels, rows, self.source.path, name, notes)
         return Content(np.empty((rows, 0), np.uint8), known, (0, 0), labels_at=f"{self.source.path}: {name}")
 
     def _content(self, parts: list[Any], labels: Array | None, packed: bool) -> Content:
@@ -388,7 +305,7 @@ class Images:
         if known and math.prod(known) != math.prod(shape):
             expected, found = f"as many numbers as {tuple(known)} has", f"lists of {', '.join(map(str, shape))}"
             refuse("tensors of another size", source.path, self.images, expected, found, "store lists of rows")
-        return _numbers(column, self.images, first, source, each=math.prod(shape)).reshape(rows, *(known or shape))
+        return numbers_in(column, self.images, first, source, each=math.prod(shape)).reshape(rows, *(known or shape))
 
     def _told_shape(self, kind: Any) -> tuple[int, ...] | None:
         """Return the shape of tensors of a type that pyarrow does not know, as Ray's: its description may say it.

@@ -339,8 +339,12 @@ def images_to_predict(
     image: bool = False,
     first_index: int | None = None,
     transpose: bool | None = None,
+    reader: Callable[[Any, Wanted], Content] | None = None,
 ) -> Images:
-    """Return what `read_images` does, with the notes on how the file was read; the images are not looked at."""
+    """Return what `read_images` does, with the notes on how the file was read; the images are not looked at.
+
+    reader   what reads the file, in place of the reader of its format.
+    """
     from fnnet.data import formats
     from fnnet.data.frames import FRAME, naming_arguments, read_frame, with_arguments
 
@@ -358,7 +362,7 @@ def images_to_predict(
         transpose=preprocessing.transpose, first_index=said.first_index, resize=preprocessing.resize, known=True,
         images_alone=True, upright=said.transpose is None,
     )  # fmt: skip
-    read = read_frame if is_frame(path) else formats.read
+    read = reader or (read_frame if is_frame(path) else formats.read)
     with naming_arguments() if is_frame(path) else nullcontext():
         signed = preprocessing.signed
         content = in_one_range(lambda given: read(path, wanted._replace(pixel_range=given)), where, signed)

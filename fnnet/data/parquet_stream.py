@@ -41,6 +41,7 @@ SUFFIXES: Final = (".parquet", ".pq")
 SHOWN: Final = 5
 """Row groups in a note."""
 MEMORY: Final = "read it in memory, or write it as a stream: fnnet data expand --times 1"
+OTHER: Final = "images of another kind than those looked at first"
 SKIP: Final = "or leave damaged row groups out: --skip-damaged"
 
 
@@ -77,21 +78,29 @@ def kind_of(content: Content) -> Kind:
     return Kind(content.image_shape, content.by_row, frozenset(made), inked, content.lossy, all_scaled(ranges))
 
 
-def check_kind(found: Kind, known: Kind, preprocessing: Preprocessing, path: Path, place: str) -> None:
-    """Raise DataError for images that are of another kind than those that were looked at."""
+def check_ranges(found: Kind, known: Kind, preprocessing: Preprocessing, path: Path, place: str) -> None:
+    """Raise DataError for images whose pixels are of another range than those that were looked at."""
     same = found.ranges == known.ranges if SIGNED in known.ranges else found.ranges <= {*known.ranges, WHOLE}
     same = same and (UNIT not in known.ranges or WHOLE not in found.ranges)
     sure = preprocessing.pixel_max == 255 or found.scaled == known.scaled
     for expected, seen, alike in (
-        (size(known.shape), size(found.shape), found.shape == known.shape and found.by_row == known.by_row),
         (_named(known.ranges), _named(found.ranges), same),
         ("pixels of one range", "bits beside bytes", sure),
+    ):
+        if not alike:
+            refuse(OTHER, path, place, expected, seen, MEMORY)
+
+
+def check_kind(found: Kind, known: Kind, preprocessing: Preprocessing, path: Path, place: str) -> None:
+    """Raise DataError for images that are of another kind than those that were looked at."""
+    check_ranges(found, known, preprocessing, path, place)
+    for expected, seen, alike in (
+        (size(known.shape), size(found.shape), found.shape == known.shape and found.by_row == known.by_row),
         (_ink(known.inked), _ink(found.inked), found.inked == known.inked),
         ("no JPEG, as others", "JPEG or the like", known.lossy or not found.lossy),
     ):
         if not alike:
-            problem = "images of another kind than those looked at first"
-            refuse(problem, path, place, expected, seen, MEMORY)
+            refuse(OTHER, path, place, expected, seen, MEMORY)
 
 
 def _named(ranges: frozenset[str]) -> str:
@@ -124,19 +133,10 @@ class Survey:
             self.files = Files(pieces_of(Path(os.fsdecode(path))))
             self.groups = [*self._found(wanted)]
         content = self._labels(wanted)
-        parts = [*self._sample(wanted)]
-        first = parts[0]
-        ranges = tuple(dict.fromkeys(found for each in parts for found in each.pixel_ranges or (BYTES,)))
-        odd = next((each for each in parts if each.image_shape != first.image_shape), None)
-        if odd is not None:
-            expected, fix = size(first.image_shape), "scale them alike, or say --size"
-            refuse("images differ in size", path, "the images looked at", expected, size(odd.image_shape), fix)
-        notes = dict.fromkeys(note for each in (content, *parts) for note in each.notes)
-        content = first._replace(
-            x=np.concatenate([each.x for each in parts]), labels=content.labels, labels_at=content.labels_at,
-            lossy=any(each.lossy for each in parts), ink=joined_ink([(each.ink, len(each.x)) for each in parts]),
-            pixel_ranges=() if ranges == (BYTES,) else ranges, notes=(*notes,), classes=content.classes,
-            named=content.named, one_part=content.one_part,
+        sample = joined_sample([*sampled(self.files, self.groups, wanted)], path)
+        content = sample._replace(
+            labels=content.labels, labels_at=content.labels_at, classes=content.classes, named=content.named,
+            one_part=content.one_part, notes=tuple(dict.fromkeys((*content.notes, *sample.notes))),
         )  # fmt: skip
         self.wanted, self.kind = wanted, kind_of(content)
         return with_parts_beside(READER, content, path, len(self.files.paths), wanted)
@@ -199,19 +199,36 @@ class Survey:
             return self.files.named(error, group)
         return None
 
-    def _sample(self, wanted: Wanted) -> Iterator[Content]:
-        """Yield the images by which the reader of whole files finds how pixels are read."""
-        starts = [0, *itertools.accumulate(group.size for group in self.groups)]
-        rows = preprocess.spread(np.arange(starts[-1]))
-        groups = np.searchsorted(starts, rows, "right") - 1
-        for at in dict.fromkeys(groups.tolist()):
-            spans = [(row - starts[at], row - starts[at] + 1) for row in rows[groups == at].tolist()]
-            try:
-                yield self.files.images(self.groups[at], spans, wanted)
-            except FnnetError:
-                for span in spans:  # to name the one
-                    self.files.images(self.groups[at], [span], wanted)
-                raise
+
+def sampled(files: Files, groups: Sequence[Group], wanted: Wanted) -> Iterator[Content]:
+    """Yield the images by which the reader of whole files finds how pixels are read."""
+    starts = [0, *itertools.accumulate(group.size for group in groups)]
+    rows = preprocess.spread(np.arange(starts[-1]))
+    numbers = np.searchsorted(starts, rows, "right") - 1
+    for at in dict.fromkeys(numbers.tolist()):
+        spans = [(row - starts[at], row - starts[at] + 1) for row in rows[numbers == at].tolist()]
+        try:
+            yield files.images(groups[at], spans, wanted)
+        except FnnetError:
+            for span in spans:  # to name the one
+                files.images(groups[at], [span], wanted)
+            raise
+
+
+def joined_sample(parts: Sequence[Content], path: AnyPath) -> Content:
+    """Return images of several row groups as one content; DataError unless they have one size."""
+    first = parts[0]
+    ranges = tuple(dict.fromkeys(found for each in parts for found in each.pixel_ranges or (BYTES,)))
+    odd = next((each for each in parts if each.image_shape != first.image_shape), None)
+    if odd is not None:
+        expected, fix = size(first.image_shape), "scale them alike, or say --size"
+        refuse("images differ in size", path, "the images looked at", expected, size(odd.image_shape), fix)
+    return first._replace(
+        x=np.concatenate([each.x for each in parts]), labels=None, lossy=any(each.lossy for each in parts),
+        ink=joined_ink([(each.ink, len(each.x)) for each in parts]),
+        pixel_ranges=() if ranges == (BYTES,) else ranges,
+        notes=tuple(dict.fromkeys(note for each in parts for note in each.notes)),
+    )  # fmt: skip
 
 
 class RowGroups(Stream):
@@ -226,6 +243,7 @@ class RowGroups(Stream):
         self._preprocessing, self._shape, self.pixels = preprocessing, shape, shape[0] * shape[1]
         self._labels = freeze(labels.astype(np.min_scalar_type(max(n - 1, 0))))
         self.sizes = tuple(group.size for group in self._groups)
+        self.names = tuple(self._files.paths[group.file].name for group in self._groups)
         self._starts = [0, *itertools.accumulate(self.sizes)]
         self.counts = tuple(np.bincount(labels, minlength=n).tolist())
         self.left_out = tuple(survey.left_out)

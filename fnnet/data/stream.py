@@ -23,6 +23,7 @@ class Stream(ABC):
     pixels        of an image.
     counts        images of each class.
     fingerprint   a digest of the images and labels in their order.
+    names         of the files of the pieces.
     left_out      pieces that are damaged, and left out: all else is as if there were none.
     """
 
@@ -30,6 +31,7 @@ class Stream(ABC):
     pixels: int
     counts: tuple[int, ...]
     fingerprint: str
+    names: tuple[str, ...]
     left_out: tuple[str, ...] = ()
 
     @property

@@ -127,6 +127,7 @@ class Shards(Stream):
     ) -> None:
         self._folder, self._classes, self.pixels, self.left_out = folder, classes, pixels, left_out
         self.sizes = tuple(shard.size for shard in shards)
+        self.names = tuple(shard.images.name for shard in shards)
         self.counts = tuple(map(sum, zip(*(shard.counts for shard in shards), strict=True)))
         digest = hashlib.sha256(f"{pixels}".encode())
         for shard in shards:

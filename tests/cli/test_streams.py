@@ -246,3 +246,27 @@ def test_a_damaged_row_group_is_named_or_left_out(run, parquet):
     assert found.json["left_out"] == ["train-00000-of-00002.parquet row group 1"]
     assert found.json["images"]["train"] == 95
     run("train", "--data", path, "--skip-damaged").failed(2, "--skip-damaged: has no effect", "Parquet with --window")
+
+
+def test_a_stream_is_evaluated_on_its_test_set_or_piece_by_piece(run, few):
+    assert run("train", "--data", few, "--epochs", "2", "--dev", "0").code == 0
+    for name, test in (("tested", FEW.test), ("whole", None)):
+        convert(FEW._replace(test=test), few.parent / f"{name}.npz")
+        found = run("data", "expand", "--data", f"{name}.npz", "--times", "1", "--no-augment", "-o", name,
+                    "--shard-images", "50")  # fmt: skip
+        assert found.code == 0
+        expected = run("evaluate", "model.safetensors", "--data", f"{name}.npz", "--json").json
+        found = run("evaluate", "model.safetensors", "--data", name, "--json").json
+        assert found["images"] == (40 if test else 120)
+        for key in ("images", "accuracy", "classes", "confusion", "notes"):
+            assert found[key] == expected[key]
+        assert found["loss"] == pytest.approx(expected["loss"], rel=1e-6)
+    found = run("evaluate", "model.safetensors", "--data", "whole")
+    assert (found.code, "120 labelled images" in found.out, "accuracy" in found.out) == (0, True, True)
+    for option in (("--precision", "int8"), ("--plot", "a.png")):
+        found = run("evaluate", "model.safetensors", "--data", "whole", *option)
+        found.failed(2, f"{option[0]}: reads all images at once")
+    (few.parent / "other.npz").unlink(missing_ok=True)
+    np.savez(few.parent / "other.npz", x_train=np.zeros((20, 5, 5), np.uint8), y_train=np.arange(20) % 10)
+    assert run("data", "expand", "--data", "other.npz", "--times", "1", "--no-augment", "-o", "other").code == 0
+    run("evaluate", "model.safetensors", "--data", "other").failed(1, "does not fit other")
