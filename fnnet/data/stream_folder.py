@@ -55,7 +55,7 @@ def open_stream(
 
     >>> from fnnet import data
     >>> from fnnet.data.expand import expand
-    >>> expand(data.load("digits"), "digits-3", 3)
+    >>> written = expand(data.load("digits"), "digits-3", 3)
     >>> data.open_stream("digits-3")
     StreamedDataset(digits-3, 4,311 train, 360 test images of 28x28, 10 classes)
     """
