@@ -7,7 +7,7 @@ import io
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fnnet.errors import UsageError
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from fnnet.core.params import Array
     from fnnet.core.state import Model
     from fnnet.data.notes import Note
+
+
+COLUMNS: Final = ("file", "index", "label", "probability")
+KAGGLE: Final = ("ImageId", "Label")
 
 
 class Prediction(NamedTuple):
@@ -65,7 +69,7 @@ def as_csv(model: Model, predictions: Sequence[Prediction]) -> bytes:
 
     Class and probability of a blank image are empty.
     """
-    columns = ("file", "index", "label", "probability")
+    columns = COLUMNS
     documents = (document_of(model, each) for each in predictions)
     return _table(columns, ([document[column] for column in columns] for document in documents))
 
@@ -86,7 +90,7 @@ def as_kaggle(model: Model, predictions: Sequence[Prediction]) -> tuple[bytes, l
         notes.append(Note("counted-ids", f"ImageId counts the images from 1, in their order{why}"))
         ids = list(range(1, len(predictions) + 1))
     rows = ([number, model.classes[each.best]] for number, each in zip(ids, predictions, strict=True))
-    return _table(("ImageId", "Label"), rows), notes
+    return _table(KAGGLE, rows), notes
 
 
 def _ids(predictions: Sequence[Prediction]) -> list[int]:
@@ -110,9 +114,11 @@ def _ids(predictions: Sequence[Prediction]) -> list[int]:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    """Return a table as CSV. Names of files keep bytes that do not decode."""
+    return lines_of([head, *rows])
+
+
+def lines_of(rows: Iterable[Sequence[object]]) -> bytes:
+    """Return rows of a table as CSV. Names of files keep bytes that do not decode."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode("utf-8", sys.getfilesystemencodeerrors())

@@ -12,6 +12,7 @@ from fnnet.cli.mismatch import naming_options
 from fnnet.core.state import Model
 from fnnet.data import DIGITS, PLAIN
 from fnnet.data.arguments import ink_of
+from fnnet.data.reader import SEE
 from fnnet.data.sets import check_choice
 from fnnet.errors import FnnetError, UsageError
 from fnnet.files.model import load_model
@@ -90,8 +91,16 @@ def check(options: Mapping[str, Any], recipe: str, settings: Mapping[str, Any], 
 def _check_stream(options: Mapping[str, Any], streamed: bool) -> None:
     """Raise UsageError for what does not go with a stream, or with another data set."""
     if options["skip_damaged"] and not streamed:
-        expected, found = "--data DIR, a folder that data expand wrote", f"--data {options['data_choice']}"
+        expected = "--data DIR, a folder that data expand wrote, or Parquet with --window"
+        found = f"--data {options['data_choice']}"
         raise UsageError("has no effect", where="--skip-damaged", expected=expected, found=found)
+    if options["window"] is not None and not streamed:
+        choice = options["data_choice"]
+        if choice not in DATA_SETS:
+            check_choice(choice, "--data", SEE)
+        expected, again = "Parquet, or a folder that data expand wrote", f"fnnet data expand --data {choice}"
+        fix = f"leave it out to read into memory, or write such a folder: {again} --times 1 --no-augment -o DIR"
+        raise UsageError("has no effect", where="--window", expected=expected, found=f"--data {choice}", fix=fix)
     if streamed and options["seeds"]:
         problem, fix = "each network would read all images", "give --init-seeds: these networks see the same images"
         raise UsageError(problem, where="--seeds", expected="images in memory", found="a stream", fix=fix)

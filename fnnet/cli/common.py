@@ -131,51 +131,72 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
     """Load the data set that --data, --data-dir and --classes name; a file of rows has the image shape of `model`."""
     from fnnet import data
     from fnnet.data.arguments import check_effect
-    from fnnet.data.preprocess import Reading
     from fnnet.data.sets import check_data_dir, load_alike
 
     signals.check()
     check_count(options)
-    check_data_dir(options["data_choice"], options["data_dir"])
-    reading, count, names = Reading(**reading_of(options)), options["classes"], options["class_names"]
-    if names and count not in (None, len(names)):
-        raise UsageError("number of classes differs", where="--classes", expected=len(names), found=count)
-    first, wanted, where = reading.first_label, options.get("image_size"), (options["data_choice"], options["data_dir"])
-    said = names or (names_of_labels(first, count) if count else None)
+    where = options["data_choice"], options["data_dir"]
+    check_data_dir(*where)
+    said = _said(options, model)
     if model is None:
-        return data.load(*where, classes=said, flat=wanted, reading=reading, notify=notify)
-    dataset = load_alike(
-        *where,
-        classes=said or model.classes,
-        flat=wanted or model.image_shape,
-        reading=reading,
-        preprocessing=model.preprocessing,
-        by_name=not names and (said or model.classes) == model.classes,
-        notify=notify,
-    )
-    check_effect(dataset, wanted, said, first)
+        return data.load(*where, **said, notify=notify)
+    dataset = load_alike(*where, **said, notify=notify)
+    given = _said(options, None)
+    check_effect(dataset, given["flat"], given["classes"], given["reading"].first_label)
     return dataset
 
 
+def _said(options: Mapping[str, Any], model: Model | None) -> dict[str, Any]:
+    """Return what options, or else a model, say of the images and classes of --data PATH, as `data.load` takes
+    it.
+    """
+    from fnnet.data.preprocess import Reading
+
+    reading, count, names = Reading(**reading_of(options)), options["classes"], options["class_names"]
+    if names and count not in (None, len(names)):
+        raise UsageError("number of classes differs", where="--classes", expected=len(names), found=count)
+    classes = names or (names_of_labels(reading.first_label, count) if count else None)
+    found = {"classes": classes, "flat": options.get("image_size"), "reading": reading}
+    if model is None:
+        return found
+    classes = classes or model.classes
+    by_name = not names and classes == model.classes
+    known = {"classes": classes, "flat": found["flat"] or model.image_shape, "preprocessing": model.preprocessing}
+    return {**found, **known, "by_name": by_name}
+
+
 def is_streamed(options: Mapping[str, Any]) -> bool:
-    """Return True if --data is the folder of a stream."""
-    if options["data_choice"] in DATA_SETS or not os.path.isdir(options["data_choice"]):
+    """Return True if --data is the folder of a stream or, with --window, Parquet."""
+    if options["data_choice"] in DATA_SETS:
         return False
     from fnnet.data.stream_index import is_stream
 
-    return is_stream(Path(options["data_choice"]))
+    path = Path(options["data_choice"])
+    if path.is_dir() and is_stream(path):
+        return True
+    if options.get("window") is None or not path.exists():
+        return False
+    from fnnet.data.parquet_stream import is_parquet
+
+    return is_parquet(path)
 
 
-def open_stream(options: Mapping[str, Any], notify: Callable[[str], None]) -> StreamedDataset:
-    """Open the stream that --data names, which says itself all that other options say of files."""
+def open_stream(
+    options: Mapping[str, Any], notify: Callable[[str], None], model: Model | None = None
+) -> StreamedDataset:
+    """Open the stream that --data names; the folder of one says itself all that other options say of files."""
     from fnnet import data
     from fnnet.data.sets import check_data_dir
+    from fnnet.data.stream_index import is_stream
 
     signals.check()
-    folder = options["data_choice"]
-    check_data_dir(folder, options["data_dir"])
-    check_unsaid(options, f"{folder}, a stream, which says it itself")
-    return data.open_stream(folder, skip_damaged=bool(options.get("skip_damaged")), notify=notify)
+    path = options["data_choice"]
+    check_data_dir(path, options["data_dir"])
+    skip_damaged = bool(options.get("skip_damaged"))
+    if os.path.isdir(path) and is_stream(Path(path)):
+        check_unsaid(options, f"{path}, a stream, which says it itself")
+        return data.open_stream(path, skip_damaged=skip_damaged, notify=notify)
+    return data.open_parquet(path, **_said(options, model), skip_damaged=skip_damaged, notify=notify)
 
 
 def describe(dataset: Dataset | StreamedDataset, images: dict[str, int]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from fnnet.cli.bars import share_bar
 from fnnet.cli.common import (
     Notices,
     begin_loading_kernels,
@@ -38,10 +39,14 @@ from fnnet.errors import DataError, ModelError, UsageError, counted
 from fnnet.names import PRECISIONS
 
 if TYPE_CHECKING:
-    from fnnet.core.metrics import Evaluation
+    from collections.abc import Callable, Iterator
+
+    from fnnet.core.metrics import Evaluation, Totals
     from fnnet.core.params import Array
     from fnnet.core.state import Examples, Model
-    from fnnet.data import Dataset
+    from fnnet.core.table import Kernels
+    from fnnet.data import Dataset, StreamedDataset
+    from fnnet.data.stream import Stream
 
 SHEET: Final = 100
 """Images in the picture."""
@@ -84,10 +89,14 @@ def evaluate(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Measure MODEL on the test images, class by class; on all labelled images if there is no test set."""
+    """Measure MODEL on the test images, class by class; on all labelled images if there is no test set.
+
+    Those of a folder that 'data expand' wrote are read piece by piece.
+    """
     from fnnet import data
     from fnnet.apps.report import loss_text
     from fnnet.core import metrics
+    from fnnet.data.stream import Stream, count_of
     from fnnet.files.model import load_model
 
     check_outputs(inputs=[model_path, *data_inputs(options)], pictures={"--plot": plot})
@@ -97,29 +106,27 @@ def evaluate(
     if is_int8:
         _check_int8(model)
     try:
-        streamed = is_streamed(options)
-        found = open_stream(options, notify).test_set() if streamed else load_data(options, notify, model)
-        dataset = data.with_classes(found, model.classes, notify)
+        if is_streamed(options):
+            dataset: Dataset | StreamedDataset = open_stream(options, notify)
+        else:
+            dataset = data.with_classes(load_data(options, notify, model), model.classes, notify)
     except DataError as error:  # the number of the classes is the model's
         raise error.at(error.where, fix=re.sub("--classes or |, or set --classes$", "", error.fix)) from None
     _check_fit(model, dataset, model_path)
     part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
+    images = count_of(examples)
+    _check_streamed(examples, precision, plot)
     if not quiet:
-        echo(describe(dataset, {part: len(examples.labels)}), err=as_json)
+        echo(describe(dataset, {part: images}), err=as_json)
     kernels, _ = load_kernels(jit, threads, notify, ["infer", *["quantised"] * is_int8])
-    results = [
-        metrics.evaluate(model.params, *examples, activation=model.activation, precision=each, kernels=kernels)
-        for each in ("float", "int8")[: 1 + is_int8]
-    ]
-    result = results[-1]
+    results, result, matrix = _measured(model, examples, is_int8, kernels, quiet)
     lost = results[0].accuracy - result.accuracy if is_int8 else None
-    matrix = metrics.confusion(result.predicted, examples.labels, len(model.classes))
     if as_json:
         figures = zip(model.classes, metrics.per_class(matrix), strict=True)
         document = {
             "model": model_path,
             "dataset": dataset.name,
-            "images": len(examples.labels),
+            "images": images,
             "jit": kernels.compiled,
             "precision": precision,
             "accuracy_lost": lost,
@@ -134,15 +141,59 @@ def evaluate(
     else:
         if not quiet:
             _print_classes(model, matrix)
-        say(
-            f"accuracy {result.accuracy:.2%}, loss {loss_text(result.loss)} on {counted(len(examples.labels), 'image')}"
-        )
+        say(f"accuracy {result.accuracy:.2%}, loss {loss_text(result.loss)} on {counted(images, 'image')}")
         if is_int8:
             _say_what_is_lost(*results)
-    if plot:
-        _plot_sheet(plot, model, dataset, examples, result, seed)
+    if plot and not isinstance(examples, Stream):
+        _plot_sheet(plot, model, dataset, examples, results[-1], seed)
         if not as_json:
             say(f"saved {plot}")
+
+
+def _measured(
+    model: Model, examples: Examples | Stream, is_int8: bool, kernels: Kernels, quiet: bool
+) -> tuple[list[Evaluation], Evaluation | Totals, Array]:
+    """Return what is found by floats and, if wanted, by int8, of images in memory; the last result; the confusion."""
+    from fnnet.core import metrics
+    from fnnet.data.stream import Stream
+
+    if isinstance(examples, Stream):
+        total = _evaluate_stream(model, examples, kernels, quiet)
+        return [], total, total.confusion
+    results = [
+        metrics.evaluate(model.params, *examples, activation=model.activation, precision=each, kernels=kernels)
+        for each in ("float", "int8")[: 1 + is_int8]
+    ]
+    return results, results[-1], metrics.confusion(results[-1].predicted, examples.labels, len(model.classes))
+
+
+def _check_streamed(examples: Examples | Stream, precision: str, plot: str | None) -> None:
+    """Raise UsageError for what needs all images at once, of a stream."""
+    from fnnet.data.stream import Stream
+
+    if not isinstance(examples, Stream):
+        return
+    for where, given, expected in (("--precision", precision == "int8", "float"), ("--plot", plot, "no picture")):
+        if given:
+            fix = "leave it out, or evaluate on a stream with a test set"
+            raise UsageError("reads all images at once", where=where, expected=expected, found="a stream", fix=fix)
+
+
+def _evaluate_stream(model: Model, stream: Stream, kernels: Kernels, quiet: bool) -> Totals:
+    """Return the figures of all images of a stream, which are read piece by piece."""
+    from fnnet.core import metrics
+    from fnnet.core.public import CHUNK
+
+    def batches(show: Callable[[float], None]) -> Iterator[Examples]:
+        done = 0
+        for each in stream.batches(CHUNK):
+            yield each
+            done += len(each.labels)
+            show(done / stream.images)
+
+    with share_bar("evaluating", not quiet) as show:
+        given: dict[str, Any] = {"activation": model.activation, "kernels": kernels}
+        return metrics.evaluate_in(model.params, batches(show), len(model.classes), **given)
 
 
 def _check_int8(model: Model) -> None:
@@ -167,7 +218,7 @@ def _say_what_is_lost(floats: Evaluation, whole: Evaluation) -> None:
     say(f"int8: {less} accurate {'than' if lost else 'as'} floats ({by_floats}); {differ} classed otherwise")
 
 
-def _check_fit(model: Model, dataset: Dataset, model_path: str) -> None:
+def _check_fit(model: Model, dataset: Dataset | StreamedDataset, model_path: str) -> None:
     if model.image_shape != dataset.image_shape or model.classes != dataset.classes:
         expected, found = (
             f"{height}x{width} pixels and classes {', '.join(classes[:12])}"
@@ -197,7 +248,9 @@ def _print_classes(model: Model, matrix: Array) -> None:
     console().print(table)
 
 
-def _plot_sheet(path: str, model: Model, dataset: Dataset, examples: Examples, result: Evaluation, seed: int) -> None:
+def _plot_sheet(
+    path: str, model: Model, dataset: Dataset | StreamedDataset, examples: Examples, result: Evaluation, seed: int
+) -> None:
     """Draw images chosen by the seed, up to a quarter of them mistakes so that some can be seen."""
     import numpy as np
 

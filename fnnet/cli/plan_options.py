@@ -51,7 +51,7 @@ PLAN_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "--window": {
         "type": Count(1, MOST_WINDOW),
-        "help": "Images of a stream that are in memory, and shuffled, at a time.  [default: 65,536]",
+        "help": "Images of a stream in memory, shuffled at a time; Parquet becomes a stream by it.  [default: 65,536]",
     },
     "--members": {"type": Count(1, MOST_MEMBERS), "help": "Networks, each with a seed, whose logits are averaged."},
     "--augment/--no-augment": {"default": None, "help": "Deform the training images, differently in each epoch."},

@@ -42,6 +42,9 @@ DRAWN: Final = 4
     A file that cannot be read is reported and the others are still predicted: the exit code is 1, and no -o file is
     written. An image whose ink is dark where that of the training images is light, or
     the other way round, is reported. An image with nothing on it is blank: it gets no class.
+
+    With -o, a folder that 'data expand' wrote (its images for training), a folder of Parquet files and large Parquet
+    files are read piece by piece, and the answers are written as they come: any number fits in memory.
     """,
 )
 @click.argument("model_path", metavar="MODEL", type=FileName())
@@ -80,6 +83,9 @@ def predict(
     if kaggle and not output:
         raise UsageError("has no effect", where="--kaggle", expected="--output FILE", found="no --output")
     notify = Notices(quiet)
+    columns = {"label_column": label_column, "first_index": first_index, "transpose": transpose, "image": image}
+    if streams := _streams(files, output, as_json):
+        return _predict_streams(model_path, files, streams, str(output), kaggle, columns, jit, threads, notify)
     failures: list[dict[str, str]] = []
 
     def fail(file: str, error: FnnetError) -> None:
@@ -92,7 +98,6 @@ def predict(
         check_ending(output, "CSV", "--output")
     model = load_model(model_path)
     kernels, _ = load_kernels(jit, threads, notify, ["infer"])
-    columns = {"label_column": label_column, "first_index": first_index, "transpose": transpose, "image": image}
     predictions = _predict_files(model, files, kernels, columns, kaggle, fail, notify)
     _note(predictions, model, kaggle, notify)
     if output and not failures:
@@ -117,6 +122,38 @@ def predict(
         problem = f"predictions not written: {len(failures)} of {counted(len(files), 'file')} could not be read"
         raise DataError(problem, where=output, fix="fix or leave out the files reported above")
     return 1 if failures else 0
+
+
+def _streams(files: tuple[str, ...], output: str | None, as_json: bool) -> list[str]:
+    """Return what is predicted piece by piece of `files`: nothing where they are read at once.
+
+    Raises   UsageError for streams whose answers would be printed: they may be millions.
+    """
+    from fnnet.data.stream_images import streamed
+
+    found = streamed(files)
+    if found and (as_json or not output):
+        if not any(map(os.path.isdir, files)):
+            return []
+        where, given = ("--json", "--json") if as_json else ("--output", "no --output")
+        raise UsageError("answers of a stream go to a file", where=where, expected="--output FILE", found=given)
+    return found
+
+
+def _predict_streams(
+    model_path: str, files: tuple[str, ...], streams: list[str], output: str, kaggle: bool, columns: dict[str, Any],
+    jit: bool, threads: int | None, notify: Notices,
+) -> int:  # fmt: skip
+    from fnnet.cli.predict_stream import predict_streams
+    from fnnet.files.model import load_model
+
+    check_outputs(inputs=[model_path, *files], files={"--output": output})
+    check_ending(output, "CSV", "--output")
+    model = load_model(model_path)
+    kernels, _ = load_kernels(jit, threads, notify, ["infer"])
+    count = predict_streams(model, streams, output, kaggle, columns, kernels, notify)
+    say(f"saved {output}: {counted(count, 'prediction')}")
+    return 0
 
 
 def _note(predictions: list[Prediction], model: Model, kaggle: bool, notify: Notices) -> None:

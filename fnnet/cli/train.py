@@ -113,7 +113,8 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     start = before_data.start_of(options)
     before_data.check(options, recipe, settings, start)
     with before_data.reading_as(start):
-        dataset = open_stream(options, notify) if is_streamed(options) else load_data(options, notify, start)
+        read = open_stream if is_streamed(options) else load_data
+        dataset = read(options, notify, start)
     with naming_options(), before_data.reading_as(start):
         reading = Reading(**reading_of(options)) if options["dev_data"] else AUTOMATIC
         dev_set = load_dev_set(options["dev_data"], dataset, notify, reading) if options["dev_data"] else None

@@ -66,6 +66,36 @@ def evaluate(
     return Evaluation(loss, accuracy(predicted, labels), predicted)
 
 
+class Totals(NamedTuple):
+    """What is known of labelled images of which some are in memory at a time; fields as those of `Evaluation`.
+
+    confusion   as `confusion` returns it.
+    """
+
+    loss: float
+    accuracy: float
+    confusion: Array
+
+
+def evaluate_in(
+    params: Params | Committee | Model, batches: Iterable[tuple[Array, Array]], classes: int, **options: Any
+) -> Totals:
+    """Return what `evaluate` finds of images and labels that come in batches, at least one.
+
+    classes   how many there are.
+    options   as those of `evaluate`.
+    """
+    matrix, total = np.zeros((classes, classes), np.int64), 0.0
+    for x, labels in batches:
+        found = evaluate(params, x, labels, **options)
+        matrix += confusion(found.predicted, labels, classes)
+        total += found.loss * len(labels)
+    images = int(matrix.sum())
+    if not images:
+        raise UsageError("no images", expected="at least one batch", found="none")
+    return Totals(total / images, int(matrix.trace()) / images, matrix)
+
+
 def accuracy(predicted: Array, labels: Array) -> float:
     """Return the fraction of `predicted` (n,) equal to `labels` (n,), 0 to 1.
 

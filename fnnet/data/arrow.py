@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from fnnet.data.arrow_rows import ROWS, opened
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader, kept
 from fnnet.data.label_names import joined, with_test
@@ -20,7 +21,7 @@ from fnnet.data.listing import entries
 from fnnet.data.opened import AnyPath, Opened
 from fnnet.data.pieces import joined_note, piece_of, pieces_of, unused_part
 from fnnet.data.ranges import BYTES
-from fnnet.data.reader import Content, Format, Wanted, joined_ink, like, size
+from fnnet.data.reader import GROUPS, IMAGES, Content, Format, Wanted, joined_ink, like, size
 from fnnet.data.roles import PARTS, part_of
 from fnnet.data.splits import PROBLEM
 from fnnet.errors import counted
@@ -30,8 +31,6 @@ PARQUET: Final = b"PAR1"
 FILE: Final = b"ARROW1\0\0"
 NEXT: Final = b"\xff\xff\xff\xff"
 """Before each message of a stream."""
-ROWS: Final = 2048
-"""Rows that are unpacked at a time."""
 SIZES: Final = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "FLOAT": 4, "DOUBLE": 8}
 """Parquet's types -> bytes of a number."""
 
@@ -62,14 +61,21 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     from fnnet.data.arrow_columns import chosen_columns
 
     packed, head = bytes_on_disk(file.fileno()), file.peek(4)
+    if wanted.only == IMAGES:
+        return _read_rows(file, path, wanted, packed)
     with pa.PythonFile(file, mode="r") as source:
         if head.startswith(PARQUET):
             from pyarrow.parquet import ParquetFile
 
             parquet = ParquetFile(source, pre_buffer=False, page_checksum_verification=True)
+            groups = [*wanted.groups] or [*range(parquet.metadata.num_row_groups)]
+            if wanted.only == GROUPS:
+                sizes = np.array([parquet.metadata.row_group(group).num_rows for group in groups], np.int64)
+                return Content(np.empty((len(sizes), 0), np.uint8), sizes, (0, 0))
             columns = chosen_columns(parquet.schema_arrow, path, wanted, packed)
-            _check_parquet(parquet.metadata, columns.names, packed, path)
-            return columns.read(parquet.iter_batches(ROWS, columns=list(columns.names), use_threads=False))
+            _check_parquet(parquet.metadata, groups, columns.names, packed, path)
+            names = list(columns.names)
+            return columns.read(parquet.iter_batches(ROWS, row_groups=groups, columns=names, use_threads=False))
         options = pa.ipc.IpcReadOptions(use_threads=False)
         if head.startswith(FILE[:4]):
             arrow = pa.ipc.open_file(source, options=options)
@@ -82,10 +88,21 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         return columns.read(piece.select(list(columns.names)) for piece in pieces)
 
 
-def _check_parquet(metadata: Any, names: Sequence[str], packed: int, path: AnyPath) -> None:
-    """Raise DataError if the columns would unpack to far more than they take in the file."""
+def _read_rows(file: BufferedReader, path: AnyPath, wanted: Wanted, packed: int) -> Content:
+    """Return the images of some rows of a Parquet file."""
+    from fnnet.data.arrow_columns import chosen_columns
+
+    (group,), (first, _) = wanted.groups, wanted.rows[0]
+    with opened(file.fileno()) as rows:
+        columns = chosen_columns(rows.parquet.schema_arrow, path, wanted, packed, rows.starts[group] + first + 1)
+        _check_parquet(rows.parquet.metadata, [group], columns.names, packed, path)
+        return columns.read(rows.between(columns.names, group, wanted.rows))
+
+
+def _check_parquet(metadata: Any, groups: Sequence[int], names: Sequence[str], packed: int, path: AnyPath) -> None:
+    """Raise DataError if the columns of row groups would unpack to far more than they take in the file."""
     needed = stored = 0
-    for group in range(metadata.num_row_groups):
+    for group in groups:
         row_group = metadata.row_group(group)
         for number in range(row_group.num_columns):
             column = row_group.column(number)
@@ -99,21 +116,36 @@ def _read_parts(reader: Reader, file: BufferedReader, path: AnyPath, wanted: Wan
     """Read a file and, for a data set, the other pieces of its part and the test set beside it."""
     if not wanted.labelled:
         return reader(file, path, wanted)
-    here = Path(os.fsdecode(path))
     with kept():
-        paths = pieces_of(here)
-        content = _joined(reader, paths, wanted)
-        notes = [*joined_note(here, len(paths)), *(unused_part(each, "val") for each in _part_beside(here, "val")[:1])]
-        content = content._replace(notes=(*content.notes, *notes))
-        test = pieces_of(found[0]) if (found := _part_beside(here, "test")) else []
-        return with_test(content, _joined(reader, test, like(content, wanted)), test[0]) if test else content
+        paths = pieces_of(Path(os.fsdecode(path)))
+        return with_parts_beside(reader, _read_all(reader, paths, wanted), path, len(paths), wanted)
 
 
-def _joined(reader: Reader, paths: Sequence[Path], wanted: Wanted) -> Content:
+def with_parts_beside(reader: Reader, content: Content, path: AnyPath, pieces: int, wanted: Wanted) -> Content:
+    """Return the content of the `pieces` of a training set with the test set beside them, and notes of what is there.
+
+    path   the piece that the user named.
+    """
+    here = Path(os.fsdecode(path))
+    notes = [*joined_note(here, pieces), *(unused_part(each, "val") for each in _part_beside(here, "val")[:1])]
+    content = content._replace(notes=(*content.notes, *notes))
+    test = pieces_of(found[0]) if (found := _part_beside(here, "test")) else []
+    return with_test(content, _read_all(reader, test, like(content, wanted)), test[0]) if test else content
+
+
+def _read_all(reader: Reader, paths: Sequence[Path], wanted: Wanted) -> Content:
     contents: list[Content] = []
     for path in paths:
         with Opened(path) as file:
             contents.append(reader(file, path, wanted))
+    return joined_files(contents, paths)
+
+
+def joined_files(contents: Sequence[Content], paths: Sequence[Path]) -> Content:
+    """Return what the pieces of one part hold, one behind another.
+
+    Raises   DataError unless their images have one size, and their labels are of the same classes.
+    """
     _check_one_part(contents, paths)
     contents = joined(contents)
     first = contents[0]
@@ -149,18 +181,18 @@ def _check_one_part(contents: Sequence[Content], paths: Sequence[Path]) -> None:
 
 def _part_beside(path: Path, part: str) -> list[Path]:
     """Return the files of a part beside one of training, by their names or those of their folders."""
-    name, folders = _part_named(path), [path.parent]
+    name, folders = part_named(path), [path.parent]
     if part_of(path.absolute().parent.name) == "train":
         folders = [each for each in entries(path.absolute().parent.parent) if part_of(each.name) == part]
     elif "train" not in name:
         return []
     wanted = [word if word != "train" else part for word in name]
     inside = [each for folder in folders for each in entries(folder) if each.suffix == path.suffix]
-    return [each for each in inside if _part_named(each) == wanted]
+    return [each for each in inside if part_named(each) == wanted]
 
 
-def _part_named(path: Path) -> list[str]:
-    """Return the name of a part in pieces, the word for the part as "train", "test" or "val"."""
+def part_named(path: Path) -> list[str]:
+    """Return the name of a file, or of a folder, in pieces, the word for the part as "train", "test" or "val"."""
     own = piece_of(path)
     pieces = re.split(r"([A-Za-z]+)", own.name if own else path.stem)
     return [PARTS.get(piece.lower(), piece) for piece in pieces]
@@ -174,20 +206,23 @@ def _is_stream(head: bytes) -> bool:
 class _Parts:
     """The function `read` of a format."""
 
-    def __init__(self, name: str) -> None:
-        self.reader = Reader(name, __name__)
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
 
     def __call__(self, file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         return _read_parts(self.reader, file, path, wanted)
 
 
+READER: Final = Reader("Parquet", __name__)
+"""Reads one file, in a child."""
+
 FORMATS: Final = (
     Format(
-        "Parquet", lambda head, path: head.startswith(PARQUET), _Parts("Parquet"), extra="fnnet[formats]", columns=True,
+        "Parquet", lambda head, path: head.startswith(PARQUET), _Parts(READER), extra="fnnet[formats]", columns=True,
         pieces=True, suffixes=(".parquet", ".pq"),
     ),
     Format(
-        "Arrow", lambda head, path: head.startswith(FILE) or _is_stream(head), _Parts("Arrow"), extra="fnnet[formats]",
-        columns=True, pieces=True, suffixes=(".arrow", ".feather", ".ipc"),
+        "Arrow", lambda head, path: head.startswith(FILE) or _is_stream(head), _Parts(Reader("Arrow", __name__)),
+        extra="fnnet[formats]", columns=True, pieces=True, suffixes=(".arrow", ".feather", ".ipc"),
     ),
 )  # fmt: skip

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.arrays import as_content, as_labels
 from fnnet.data.arrow_beside import INDEX, Beside
-from fnnet.data.arrow_types import bytes_of, holds_images, is_bytes, is_list, is_number, is_text
+from fnnet.data.arrow_cells import DESCRIPTION, EXTENSION, SCHEMA, Source, numbers_in, texts_in
+from fnnet.data.arrow_types import bytes_of, holds_images, is_list
 from fnnet.data.axes import order_called
-from fnnet.data.bounds import check_expansion
-from fnnet.data.csv_columns import NUMBERS, OPTION, Columns, column_said, columns_of, is_header, is_pixel
+from fnnet.data.csv_columns import OPTION, Columns, column_said, columns_of, is_header, is_pixel
 from fnnet.data.csv_lines import Lines
 from fnnet.data.csv_numbers import CORRECT, Part, as_pixels, fix_of, part_of, wrong_numbers
 from fnnet.data.grey import opacity_notes
@@ -28,47 +28,11 @@ from fnnet.data.opened import AnyPath, Packed
 from fnnet.data.order import turned_pictures
 from fnnet.data.preprocess import SAMPLE, spread
 from fnnet.data.ranges import LEVELS, ranges_in_table, scaled_notes
-from fnnet.data.reader import Content, Wanted, check_columns, check_scaling, scale_alike
+from fnnet.data.reader import LABELS, Content, Wanted, check_columns, check_scaling, scale_alike
 from fnnet.data.roles import called_labels, role_of
-from fnnet.files.disk import refuse, show_bytes
+from fnnet.files.disk import refuse
 from fnnet.limits import MAX_CLASSES
 from fnnet.names import composed, is_printable
-
-SCHEMA: Final = "the schema"
-EXTENSION, DESCRIPTION = b"ARROW:extension:name", b"ARROW:extension:metadata"
-"""Where Arrow keeps the name of a type that is not its own, and what that type says of itself."""
-
-
-class Source(NamedTuple):
-    """What the columns of a file are read from and for.
-
-    schema   pyarrow's.
-    packed   the bytes of the file on disk.
-    first    the number of the first row in messages.
-    """
-
-    schema: Any
-    path: AnyPath
-    wanted: Wanted
-    packed: int
-    first: int = 1
-
-    def refuse_columns(self, problem: str, expected: str, names: Sequence[str], fix: str) -> None:
-        """Raise DataError for the columns `names`."""
-        refuse(problem, self.path, SCHEMA, expected, ", ".join(names[:8]) or "no columns", fix)
-
-    def check_type(self, column: str) -> None:
-        """Raise DataError for a type that is not Arrow's own: what its numbers stand for is not known."""
-        field = self.schema.field(column)
-        told = (field.metadata or {}).get(EXTENSION, b"").decode("utf-8", "replace")
-        kind = getattr(field.type, "extension_name", told)
-        if kind:
-            fix = f"{NUMBERS}, or store them as text"
-            refuse("not numbers", self.path, f"column {column}", "integers, floats, truth values or text", kind, fix)
-
-    def check(self, needed: int) -> None:
-        """Raise DataError if the bytes that are needed are far more than the file takes."""
-        check_expansion(needed, self.packed, self.path, "the rows")
 
 
 def chosen_columns(schema: Any, path: AnyPath, wanted: Wanted, packed: int, first: int = 1) -> Table | Images:
@@ -95,53 +59,6 @@ def chosen_columns(schema: Any, path: AnyPath, wanted: Wanted, packed: int, firs
     return Images(source, found[0]) if found else Table(source)
 
 
-def _numbers(array: Any, name: str, first: int, source: Source, label: bool = False, each: int = 1) -> Array:
-    """Return the numbers of a column, `each` of a row; DataError for an empty cell and for anything else."""
-    from pyarrow import types
-
-    if types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    if not is_number(array.type):
-        expected = "integers, floats or truth values"
-        fix = f"{NUMBERS}, or {OPTION}" if label else "store numbers from 0 to 255"
-        refuse("not numbers", source.path, f"column {name}", expected, array.type, fix)
-    if array.null_count:
-        row, at = divmod(int(np.argmax(np.asarray(array.is_null()))), each)
-        number = f", number {at + 1} of the list" if each > 1 else ""
-        place = f"row {source.first + first + row}, column {name}{number}"
-        refuse("an empty cell", source.path, place, "a number", "null", "fill it or remove the row")
-    found: Array = array.to_numpy(zero_copy_only=False)
-    return found
-
-
-def _texts(array: Any, name: str, first: int, source: Source) -> list[str] | None:
-    """Return the labels in a column of text or truth values; None if it holds something else.
-
-    Raises   DataError for an empty cell.
-    """
-    from pyarrow import types
-
-    kind = array.type.value_type if types.is_dictionary(array.type) else array.type
-    as_bytes = is_bytes(kind)
-    if not (as_bytes or types.is_boolean(kind) or is_text(kind)):
-        return None
-    found = array.to_pylist()
-    for row, each in enumerate(found, source.first + first):
-        place, expected = f"row {row}, column {name}", "the name of a class"
-        if each is None:
-            refuse("an empty cell", source.path, place, expected, "null", "fill it or remove the row")
-        if as_bytes and not _is_text(each):
-            refuse("not a label", source.path, place, expected, show_bytes(each), OPTION)
-    return [each.decode() if as_bytes else str(each) for each in found]
-
-
-def _is_text(content: bytes) -> bool:
-    try:
-        return is_printable(content.decode())
-    except UnicodeDecodeError:
-        return False
-
-
 class Table:
     """Rows of numbers, each an image; what the columns are is found as in CSV."""
 
@@ -153,12 +70,26 @@ class Table:
             source.refuse_columns("columns without names", "names of pixels", there, fix)
         self.columns: Columns = columns_of(there, SCHEMA, source.path, source.wanted)
         self.at = self.columns.read()
-        self.there, self.names = there, tuple(there[column] for column in self.at)
+        self.there = there
+        if source.wanted.only == LABELS:
+            self._leave_out_pixels()
+        self.names = tuple(self.there[column] for column in self.at)
         for column in self.at:
             if column != self.columns.label_at or not source.wanted.images_alone:
-                source.check_type(there[column])
+                source.check_type(self.there[column])
         self.texts: list[str] = []
         self.scaled = False
+
+    def _leave_out_pixels(self) -> None:
+        """Read the column of labels alone; DataError unless the names of the columns show it."""
+        columns, source = self.columns, self.source
+        if columns.label_at is None:
+            found = f"{self.there[0]} to {self.there[-1]}"
+            refuse("no column of labels", source.path, SCHEMA, "one by its name, for a stream", found, OPTION)
+        self.there, self.at = [self.there[columns.label_at]], [0]
+        self.columns = columns._replace(
+            width=1, pixels_at=np.empty(0, np.int64), pixels=slice(0, 0), labels_at=(0,), label_at=0, shape=None
+        )
 
     def read(self, batches: Iterator[Any]) -> Content:
         """Return the images."""
@@ -177,12 +108,13 @@ class Table:
             notes += same
         shape, of_shape = shape_of(x, columns, os.fsdecode(source.path), source.wanted)
         told = (*columns.notes, *notes, *of_shape)
+        ranges = ranges_in_table(x, read_as, source.path) if x.size else ()
         names = class_names(source.schema, self.there[columns.label_at]) if columns.label_at is not None else ()
         names = named if self.texts else names
         return Content(
             x, labels, shape, labels_at=str(source.path), shape_at=SCHEMA, notes=told, classes=names,
             named=bool(self.texts and names), by_row=columns.shape is not None,
-            pixel_ranges=(LEVELS,) if self.scaled else ranges_in_table(x, read_as, source.path),
+            pixel_ranges=(LEVELS,) if self.scaled else ranges,
         )  # fmt: skip
 
     def _part(self, batch: Any, first: int) -> Part:
@@ -192,10 +124,10 @@ class Table:
             name = self.there[column]
             if column == columns.label_at and source.wanted.images_alone:
                 continue
-            if column == columns.label_at and (texts := _texts(batch.column(name), name, first, source)) is not None:
+            if column == columns.label_at and (texts := texts_in(batch.column(name), name, first, source)) is not None:
                 self.texts += texts
                 continue
-            values[:, column] = _numbers(batch.column(name), name, first, source, column in columns.labels_at)
+            values[:, column] = numbers_in(batch.column(name), name, first, source, column in columns.labels_at)
         truth = [source.schema.field(name).type == "bool" for name in self.there]
         self.scaled = as_pixels(values, truth, columns, self.there, source.path)
         wrong = wrong_numbers(values, columns)
@@ -219,11 +151,14 @@ class Images:
         check_columns(None, source.wanted.image, f"{os.fsdecode(source.path)}, a column of images")
         self.source, self.images = source, images
         self.looked_at: list[Array] = []
-        self.labels = self._label_column() if source.wanted.labelled else None
+        labelled = source.wanted.labelled and not source.wanted.images_alone
+        self.labels = self._label_column() if labelled else None
         if self.labels is not None:
             source.check_type(self.labels)
         self.beside = Beside(source.schema, source.path, images, self.labels) if self.labels is not None else None
-        self.names = (images,) if self.beside is None else (images, self.beside.labels, *self.beside.read)
+        self.names: tuple[str, ...] = (images,)
+        if self.beside is not None:
+            self.names = (*(() if source.wanted.only == LABELS else (images,)), self.beside.labels, *self.beside.read)
 
     def _label_column(self) -> str:
         source = self.source
@@ -246,21 +181,17 @@ class Images:
         """Return the images, with their labels if they are wanted."""
         source, labels, parts = self.source, list[Array](), list[Any]()
         texts = list[str]()
-        rows, packed = 0, bytes_of(source.schema.field(self.images).type)
+        rows, packed, needed = 0, bytes_of(source.schema.field(self.images).type), 0
         for batch in batches:
-            column = batch.column(self.images)
-            if self.labels is not None and self.beside is not None:
-                self.beside.look(batch)
-                found = _texts(batch.column(self.labels), self.labels, rows, source)
-                if found is None:
-                    labels.append(_numbers(batch.column(self.labels), self.labels, rows, source, label=True))
-                else:
-                    texts += found
-            if packed is None:
-                parts.append(self._arrays(column, rows))
+            self._take_labels(batch, rows, labels, texts)
+            if source.wanted.only == LABELS:
+                pass
+            elif packed is None:
+                parts.append(self._arrays(batch.column(self.images), rows))
                 needed = sum(each.nbytes for each in parts)
             else:
-                parts.append(self._pictures(column, packed, rows, parts[0].shape if parts else self._shape()))
+                column, shape = batch.column(self.images), parts[0].shape if parts else self._shape()
+                parts.append(self._pictures(column, packed, rows, shape))
                 needed = sum(each.x.nbytes for each in parts)
             rows += batch.num_rows
             source.check(needed)
@@ -273,11 +204,30 @@ class Images:
             known, names, same = labels_of(texts, source.path, self.labels, source.wanted, typed=True)
         elif self.labels:
             names = class_names(source.schema, self.labels)
-        content = self._content(parts, known, packed is not None)
+        if source.wanted.only == LABELS:
+            content = self._labels(known, rows)
+        else:
+            content = self._content(parts, known, packed is not None)
         content = content._replace(classes=names, named=bool(texts and names), notes=(*content.notes, *same))
         if self.beside is None:
             return content
         return content._replace(notes=(*content.notes, *self.beside.notes()), one_part=self.beside.one_part())
+
+    def _take_labels(self, batch: Any, first: int, labels: list[Array], texts: list[str]) -> None:
+        """Append the labels in a batch to the numbers or to the texts."""
+        if self.labels is not None and self.beside is not None:
+            self.beside.look(batch)
+            found = texts_in(batch.column(self.labels), self.labels, first, self.source)
+            if found is None:
+                labels.append(numbers_in(batch.column(self.labels), self.labels, first, self.source, label=True))
+            else:
+                texts += found
+
+    def _labels(self, labels: Any, rows: int) -> Content:
+        """Return the labels of images that have no pixels."""
+        name, notes = str(self.labels), list[Note]()
+        known = None if labels is None else as_labels(labels, rows, self.source.path, name, notes)
+        return Content(np.empty((rows, 0), np.uint8), known, (0, 0), labels_at=f"{self.source.path}: {name}")
 
     def _content(self, parts: list[Any], labels: Array | None, packed: bool) -> Content:
         source, name = self.source, self.labels or ""
@@ -318,7 +268,8 @@ class Images:
             shape = read_pictures(packed[:1], pixel_range=source.wanted.pixel_range).shape
         source.check((first + len(packed)) * math.prod(shape))
         # The number of rows to come is not known: of each batch some are looked at, fewer and fewer.
-        rows = spread(np.arange(len(packed)), source.wanted.labelled * SAMPLE // (1 + len(self.looked_at)))
+        most = SAMPLE if self.labels is not None else 0
+        rows = spread(np.arange(len(packed)), most // (1 + len(self.looked_at)))
         self.looked_at.append(first - 1 + rows)
         wanted = source.wanted
         fix = scale_alike(wanted.known) if wanted.labelled else ""
@@ -354,7 +305,7 @@ class Images:
         if known and math.prod(known) != math.prod(shape):
             expected, found = f"as many numbers as {tuple(known)} has", f"lists of {', '.join(map(str, shape))}"
             refuse("tensors of another size", source.path, self.images, expected, found, "store lists of rows")
-        return _numbers(column, self.images, first, source, each=math.prod(shape)).reshape(rows, *(known or shape))
+        return numbers_in(column, self.images, first, source, each=math.prod(shape)).reshape(rows, *(known or shape))
 
     def _told_shape(self, kind: Any) -> tuple[int, ...] | None:
         """Return the shape of tensors of a type that pyarrow does not know, as Ray's: its description may say it.

@@ -91,7 +91,8 @@ def answer(request: dict[str, Any], file: BufferedReader, arrays: list[Array]) -
     """Return what a file holds, or the error, as JSON; the arrays are appended to `arrays`."""
     wanted = Wanted(**request["wanted"])
     shape = wanted.shape and (wanted.shape[0], wanted.shape[1])
-    wanted = wanted._replace(shape=shape, names=tuple(wanted.names))
+    rows = tuple((first, stop) for first, stop in wanted.rows)
+    wanted = wanted._replace(shape=shape, names=tuple(wanted.names), groups=tuple(wanted.groups), rows=rows)
     path = os.fsdecode(os.fsencode(request["path"]))
     try:
         file.seek(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
@@ -55,8 +55,14 @@ BINARY: Final = "binary-pixels"
 ONE_BY_ONE: Final = "numpy.concatenate([read_images(path, shape) for path in paths]) reads several"
 
 
-def from_path(path: Path, said: Said, notify: Notify, by_name: bool) -> Dataset:
-    """Return the data set at a path: arguments as `data.load`."""
+def from_path(
+    path: Path, said: Said, notify: Notify, by_name: bool, read: Callable[[Path, Wanted], Content] | None = None
+) -> Dataset:
+    """Return the data set at a path: arguments as `data.load`.
+
+    read   what reads a file, in place of the reader of its format.
+    """
+    read = read or _read_file
     if is_stream(path):
         _refuse_stream(path)
     classes, flat, reading, known = said
@@ -85,7 +91,7 @@ def from_path(path: Path, said: Said, notify: Notify, by_name: bool) -> Dataset:
             resize=known.resize if known else reading.size is not None,
             sized=reading.size is not None,
         )
-        content = in_one_range(lambda given: _read_file(path, wanted._replace(pixel_range=given)), path, signed)
+        content = in_one_range(lambda given: read(path, wanted._replace(pixel_range=given)), path, signed)
     else:
         check_first_index(reading.first_index, f"the folder {path}")
         check_scaling(bool(found and reading.size), f"{path}, IDX files")
@@ -333,8 +339,12 @@ def images_to_predict(
     image: bool = False,
     first_index: int | None = None,
     transpose: bool | None = None,
+    reader: Callable[[Any, Wanted], Content] | None = None,
 ) -> Images:
-    """Return what `read_images` does, with the notes on how the file was read; the images are not looked at."""
+    """Return what `read_images` does, with the notes on how the file was read; the images are not looked at.
+
+    reader   what reads the file, in place of the reader of its format.
+    """
     from fnnet.data import formats
     from fnnet.data.frames import FRAME, naming_arguments, read_frame, with_arguments
 
@@ -352,7 +362,7 @@ def images_to_predict(
         transpose=preprocessing.transpose, first_index=said.first_index, resize=preprocessing.resize, known=True,
         images_alone=True, upright=said.transpose is None,
     )  # fmt: skip
-    read = read_frame if is_frame(path) else formats.read
+    read = reader or (read_frame if is_frame(path) else formats.read)
     with naming_arguments() if is_frame(path) else nullcontext():
         signed = preprocessing.signed
         content = in_one_range(lambda given: read(path, wanted._replace(pixel_range=given)), where, signed)

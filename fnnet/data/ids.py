@@ -19,14 +19,16 @@ MOST: Final = 2**53 - 1
 """The largest id: numbers of a table are read as floats of 64 bits, which are exact up to here."""
 
 
-def read_ids(path: AnyPath, shape: tuple[int, int]) -> tuple[Array | None, list[Note]]:
+def read_ids(path: AnyPath, shape: tuple[int, int], only: str = "") -> tuple[Array | None, list[Note]]:
     """Return the ids of the images in a table, whole numbers (n,), None if it has none; and a note if they are unfit.
 
     shape   (height, width) of the images, as they are stored.
+    only    LABELS to read nothing else, of Parquet.
     """
     for name in NAMES:
         try:
-            content = formats.read(path, Wanted(labelled=False, shape=shape, label_column=name, most_label=MOST))
+            wanted = Wanted(labelled=False, shape=shape, label_column=name, most_label=MOST, only=only)
+            content = formats.read(path, wanted)
         except UsageError:
             return None, []  # no table
         except DataError as error:

@@ -23,6 +23,9 @@ from fnnet.limits import MAX_CLASSES
 HEAD: Final = 512
 """Bytes at the start of a file by which its format is recognised."""
 SEE: Final = "see --data in 'fnnet train --help'"
+GROUPS: Final = "groups"
+LABELS: Final = "labels"
+IMAGES: Final = "images"
 NO_COLUMN: Final = "no such column for --label-column"
 MISFIT: Final = "image size does not fit"
 FIT: Final = "scale the image to that size"
@@ -56,6 +59,11 @@ class Wanted(NamedTuple):
     known     True if `shape` is that of a model or another data set: no other fits, whatever the user says.
     upright   True if packed pictures are upright, whatever `transpose` is: the user does not say it.
     sized     True if the user says the size that pictures are scaled to.
+    only      of Parquet: GROUPS for the sizes of its row groups, in place of labels; LABELS for these without images,
+              which then have no pixels; IMAGES for those of some rows; "" for all that the file holds.
+    groups    the row groups that are read; none for all.
+    rows      the rows whose images are read, of the one row group of `groups`: the first and that behind the last of
+              some that follow one another, and of others.
     """
 
     labelled: bool
@@ -74,6 +82,9 @@ class Wanted(NamedTuple):
     first_label: int = 0
     upright: bool = False
     sized: bool = False
+    only: str = ""
+    groups: tuple[int, ...] = ()
+    rows: tuple[tuple[int, int], ...] = ()
 
 
 class Content(NamedTuple):

@@ -10,9 +10,8 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.core.state import Examples, Preprocessing
-from fnnet.data.dataset import PLAIN, Dataset
+from fnnet.data.dataset import PLAIN
 from fnnet.data.notes import Note
-from fnnet.files.disk import refuse
 
 
 class Stream(ABC):
@@ -24,6 +23,7 @@ class Stream(ABC):
     pixels        of an image.
     counts        images of each class.
     fingerprint   a digest of the images and labels in their order.
+    names         of the files of the pieces.
     left_out      pieces that are damaged, and left out: all else is as if there were none.
     """
 
@@ -31,6 +31,7 @@ class Stream(ABC):
     pixels: int
     counts: tuple[int, ...]
     fingerprint: str
+    names: tuple[str, ...]
     left_out: tuple[str, ...] = ()
 
     @property
@@ -81,17 +82,6 @@ class StreamedDataset(NamedTuple):
         return (
             f"StreamedDataset({self.name}, {', '.join(counts)} images of {height}x{width}, {len(self.classes)} classes)"
         )
-
-    def test_set(self) -> Dataset:
-        """Return the images of the test as a data set of their own.
-
-        Raises   DataError if there are none.
-        """
-        if self.test is None:
-            expected, fix = "images of a test", "evaluate on another data set"
-            refuse("no test set", self.source, "the index", expected, "images for training alone", fix)
-        about = (self.classes, self.image_shape, self.preprocessing, self.notes, self.numbered)
-        return Dataset(self.name, self.source, self.test, self.test, *about)
 
 
 def count_of(part: Examples | Stream | None) -> int:

@@ -128,6 +128,7 @@ class Shards(Stream):
     ) -> None:
         self._folder, self._classes, self.pixels, self.left_out = folder, classes, pixels, left_out
         self.sizes = tuple(shard.size for shard in shards)
+        self.names = tuple(shard.images.name for shard in shards)
         self.counts = tuple(map(sum, zip(*(shard.counts for shard in shards), strict=True)))
         digest = hashlib.sha256(f"{pixels}".encode())
         for shard in shards:
@@ -193,9 +194,9 @@ class Shards(Stream):
         name, path = stored.file.name, self._folder / stored.file.name
         with Opened(path) as file:
             status = os.fstat(file.fileno())
-            stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+            stamp = stamp_of(status)
             if self.checked.get(name) != stamp:
-                found = _digest(file)
+                found = digest_of_file(file)
                 if found != stored.file.sha256:
                     expected = f"SHA-256 {stored.file.sha256[:12]}..., as the index has it"
                     refuse("damaged file", path, "its bytes", expected, f"{found[:12]}...", DAMAGED)
@@ -203,7 +204,13 @@ class Shards(Stream):
             work(file)
 
 
-def _digest(file: BufferedReader) -> str:
+def stamp_of(status: os.stat_result) -> tuple[int, ...]:
+    """Return what tells that a file was written."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def digest_of_file(file: BufferedReader) -> str:
+    """Return the SHA-256 of the rest of a file."""
     digest, buffer = hashlib.sha256(), bytearray(PIECE)
     while count := file.readinto(buffer):
         digest.update(memoryview(buffer)[:count])

@@ -124,7 +124,10 @@ def test_what_a_stream_cannot_do_is_refused(arguments, parts, run, stream):
 
 
 def test_options_of_streams_are_refused_for_other_data(run, few):
-    run("train", "--data", few, "--window", "64").failed(2, "--window: has no effect", "streamed")
+    found = run("train", "--data", few, "--window", "64")
+    found.failed(2, "--window: has no effect; expected Parquet, or a folder that data expand wrote", "few.npz")
+    found.failed(2, f"fnnet data expand --data {few} --times 1 --no-augment -o DIR")
+    run("train", "--data", "nowhere", "--window", "64").failed(1, "no such data set")
     run("train", "--data", few, "--skip-damaged").failed(2, "--skip-damaged: has no effect", "--data DIR")
     run("train", "--skip-damaged").failed(2, "--skip-damaged: has no effect")
 
@@ -205,3 +208,71 @@ def test_stopped_in_the_midst_of_a_file_a_run_goes_on_with_the_same_bits(run, st
     kept = ("train", "--data", stream, *plan, "--run-dir", "run")
     assert "go on with --run-dir run --resume" in interrupted(kept, tmp_path, "run/*.safetensors", 0.3)
     assert run(*kept, "--resume", "--json").json["weights_sha256"] == alone
+
+
+@pytest.fixture
+def parquet(tmp_path):
+    """Images in row groups of 25, as pieces of a part, and those of a test set."""
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow.parquet import write_table
+
+    (tmp_path / "hub").mkdir()
+    for name, part, rows in (("train-00000-of-00002", FEW.train, slice(70)), ("train-00001-of-00002", FEW.train,
+            slice(70, None)), ("test-00000-of-00001", FEW.test, slice(None))):  # fmt: skip
+        table = pa.table({"image": pa.array([*part.x[rows]]), "label": part.labels[rows]})
+        write_table(table, tmp_path / "hub" / f"{name}.parquet", row_group_size=25, write_page_checksum=True)
+    return tmp_path / "hub"
+
+
+def test_parquet_is_trained_on_from_the_disk_if_a_window_is_given(run, parquet):
+    found = run("train", "--data", parquet, *QUICKLY, "--json", "--run-dir", "run")
+    assert found.json["images"] == {"train": 120, "dev": 0, "test": 40}
+    assert (found.json["dataset"], found.json["files"], found.json["window"]) == ("hub", 5, 64)
+    first = parquet / "train-00000-of-00002.parquet"
+    same = run("train", "--data", first, *QUICKLY, "--json", "--out", "b.safetensors")
+    assert same.json["weights_sha256"] == found.json["weights_sha256"]
+    in_memory = run("train", "--data", first, *QUICKLY[:4], "--json", "--dev", "0", "--out", "b.safetensors")
+    assert "window" not in in_memory.json
+    again = run("train", "--data", parquet, *QUICKLY, "--json", "--run-dir", "run", "--resume", "--epochs", "3")
+    assert (again.code, len(again.json["epochs"])) == (0, 3)
+    started = run(
+        "train", "--data", parquet, *QUICKLY, "--json", "--start", "model.safetensors", "--out", "c.safetensors"
+    )
+    assert started.code == 0, started.err
+    run("train", "--data", parquet, *QUICKLY, "--image-size", "2x2").failed(2, "--image-size: images have another size")
+
+
+def test_a_damaged_row_group_is_named_or_left_out(run, parquet):
+    path = parquet / "train-00000-of-00002.parquet"
+    content = bytearray(path.read_bytes())
+    content[300:400] = bytes(100)
+    path.write_bytes(content)
+    run("train", "--data", parquet, *QUICKLY).failed(1, "train-00000-of-00002.parquet: row group 1: damaged")
+    found = run("train", "--data", parquet, *QUICKLY, "--skip-damaged", "--json")
+    assert found.json["left_out"] == ["train-00000-of-00002.parquet row group 1"]
+    assert found.json["images"]["train"] == 95
+    run("train", "--data", path, "--skip-damaged").failed(2, "--skip-damaged: has no effect", "Parquet with --window")
+
+
+def test_a_stream_is_evaluated_on_its_test_set_or_piece_by_piece(run, few):
+    assert run("train", "--data", few, "--epochs", "2", "--dev", "0").code == 0
+    for name, test in (("tested", FEW.test), ("whole", None)):
+        convert(FEW._replace(test=test), few.parent / f"{name}.npz")
+        found = run("data", "expand", "--data", f"{name}.npz", "--times", "1", "--no-augment", "-o", name,
+                    "--shard-images", "50")  # fmt: skip
+        assert found.code == 0
+        expected = run("evaluate", "model.safetensors", "--data", f"{name}.npz", "--json").json
+        found = run("evaluate", "model.safetensors", "--data", name, "--json").json
+        assert found["images"] == (40 if test else 120)
+        for key in ("images", "accuracy", "classes", "confusion", "notes"):
+            assert found[key] == expected[key]
+        assert found["loss"] == pytest.approx(expected["loss"], rel=1e-6)
+    found = run("evaluate", "model.safetensors", "--data", "whole")
+    assert (found.code, "120 labelled images" in found.out, "accuracy" in found.out) == (0, True, True)
+    for option in (("--precision", "int8"), ("--plot", "a.png")):
+        found = run("evaluate", "model.safetensors", "--data", "whole", *option)
+        found.failed(2, f"{option[0]}: reads all images at once")
+    (few.parent / "other.npz").unlink(missing_ok=True)
+    np.savez(few.parent / "other.npz", x_train=np.zeros((20, 5, 5), np.uint8), y_train=np.arange(20) % 10)
+    assert run("data", "expand", "--data", "other.npz", "--times", "1", "--no-augment", "-o", "other").code == 0
+    run("evaluate", "model.safetensors", "--data", "other").failed(1, "does not fit other")

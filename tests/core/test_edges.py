@@ -275,3 +275,15 @@ def test_an_index_replaces_no_more_bits_of_a_word_than_it_needs(n, bits, monkeyp
     assert rng.order(1, "show", n).tolist() == list(range(n))[::-1]
     words = np.arange(n, dtype=np.uint64)[::-1] & np.uint64(2**bits - 1)
     assert rng.order(1, "show", n).tolist() == list(range(n))
+
+
+def test_figures_of_batches_are_those_of_all_images():
+    rng = np.random.default_rng(5)
+    params, x, labels = fnnet.init([7, 4], 0), rng.normal(size=(50, 7)).astype(np.float32), rng.integers(0, 4, 50)
+    expected = metrics.evaluate(params, x, labels)
+    found = metrics.evaluate_in(params, ((x[at : at + 16], labels[at : at + 16]) for at in range(0, 50, 16)), 4)
+    assert found.accuracy == expected.accuracy
+    assert found.loss == pytest.approx(expected.loss, rel=1e-6)
+    np.testing.assert_array_equal(found.confusion, metrics.confusion(expected.predicted, labels, 4))
+    with pytest.raises(UsageError, match="no images; expected at least one batch"):
+        metrics.evaluate_in(params, [], 4)

@@ -85,15 +85,6 @@ def test_each_copy_is_what_an_epoch_of_training_sees(deformation, tmp_path, kern
     np.testing.assert_array_equal(mapped, x[50:100])
 
 
-def test_its_test_set_is_a_data_set(folder, tmp_path):
-    found = data.open_stream(folder).test_set()
-    np.testing.assert_array_equal(found.test.x, FEW.test.x)
-    assert (found.classes, found.image_shape, found.name) == (FEW.classes, (28, 28), "stream")
-    expand(FEW._replace(test=None), tmp_path / "a", 1)
-    with pytest.raises(DataError, match="a: the index: no test set; expected images of a test"):
-        data.open_stream(tmp_path / "a").test_set()
-
-
 def test_what_a_data_set_says_of_itself_is_kept(tmp_path):
     x = np.arange(600 * 6, dtype=np.uint8).reshape(600, 6)
     labels, names = np.arange(600) % 300, tuple(f"class {number} ä" for number in range(300))
@@ -258,7 +249,7 @@ def test_a_file_that_is_cut_after_it_was_checked_is_found(folder, monkeypatch):
     stream = data.open_stream(folder).train
     path = folder / "train-00001.npy"
     path.write_bytes(path.read_bytes()[:-784])
-    monkeypatch.setattr("fnnet.data.stream_folder._digest", lambda file: stream._stored[0][0].file.sha256)
+    monkeypatch.setattr("fnnet.data.stream_folder.digest_of_file", lambda file: stream._stored[0][0].file.sha256)
     with pytest.raises(DataError, match=r"train-00001\.npy: byte 38544: file too short; expected 784 bytes, found 0"):
         stream._fill(stream._stored[0][0], 49 * 784, np.empty(784, np.uint8))
 

@@ -25,7 +25,9 @@ from fnnet.training.dev_set import load_dev_set
 from fnnet.training.many import train_many
 from fnnet.training.plan import Plan
 from fnnet.training.session import StoppedError, find_learning_rate, prepare, train
+from tests.data.test_arrow import packed, structs
 from tests.tools.ranks import run as run_ranks
+from tests.tools.written import parquet
 
 DIGITS = data.load("digits")
 FEW = DIGITS._replace(
@@ -100,6 +102,31 @@ def test_a_stream_trains_to_the_bits_of_the_same_images_in_memory(name, weights,
     assert outcome(job, kernels) == found
     monkeypatch.setattr(feed, "epoch_order", lambda seed, epoch, n: stream_order(seed + 1, epoch, sizes, window))
     assert outcome(job, kernels) != found, "another order gives other bits"
+
+
+@pytest.mark.parametrize("layout", ["lists", "columns", "PNG"])
+def test_parquet_trains_to_the_bits_of_reading_it_in_memory(layout, tmp_path, kernels, monkeypatch):
+    table, settings = parquet_of(FEW.train, layout), {**SETTINGS, "hidden": (20,), "deformation": DEFORMED}
+    path = tmp_path / "a.parquet"
+    path.write_bytes(parquet(table, row_group_size=40))
+    stream = data.open_parquet(path)
+    found = outcome(prepare(stream, "classic", settings, seed=7), kernels)
+    monkeypatch.setattr(feed, "epoch_order", lambda seed, epoch, n: stream_order(seed, epoch, (40, 40, 40, 30), 64))
+    del settings["window"]
+    assert outcome(prepare(data.load(path), "classic", {**settings, "dev": 0}, seed=7), kernels) == found
+
+
+def parquet_of(examples, layout):
+    """A table of the images in one of the ways that Parquet holds them."""
+    pa = pytest.importorskip("pyarrow")
+    x, cells = examples.x, {}
+    if layout == "columns":
+        cells = {f"pixel{at}": x[:, at] for at in range(784)}
+    elif layout == "lists":
+        cells = {"image": pa.array([*x])}
+    else:
+        cells = {"image": structs([packed(each.reshape(28, 28)) for each in x])}
+    return pa.table({"label": examples.labels, **cells})
 
 
 def test_the_order_of_a_stream_is_each_image_once_in_windows_of_whole_pieces():

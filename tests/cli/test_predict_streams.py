@@ -1,0 +1,115 @@
+"""`predict -o` on streams: the answers and notes of reading all at once."""
+
+import os
+
+import numpy as np
+import pytest
+
+import fnnet
+from fnnet import data
+from fnnet.cli import predict_stream
+from fnnet.data import stream_images
+from fnnet.data.expand import expand
+from tests.tools.written import parquet
+
+pa = pytest.importorskip("pyarrow")
+DIGITS = data.load("digits").test
+X = DIGITS.x[:60].copy()
+X[7] = X[9] = 0
+X[11] //= 3
+X[20] = X[41] = 255 - X[20]
+MODEL = fnnet.Model(fnnet.init([784, 10], 0), classes=tuple("abcdefghij"))
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setattr("fnnet.data.parquet_files.CHUNK", 9 * 784)
+
+
+@pytest.fixture
+def model(tmp_path):
+    fnnet.save_model(tmp_path / "model.safetensors", MODEL)
+    return tmp_path / "model.safetensors"
+
+
+def written(path, x, **more):
+    table = pa.table({**more, **{f"pixel{at}": x[:, at] for at in range(784)}})
+    path.write_bytes(parquet(table, row_group_size=25))
+    return path
+
+
+def table(path):
+    rows = [line.split(",") for line in path.read_text().splitlines()]
+    return [[*row[:-1], round(float(row[-1]), 5)] if "." in row[-1] else row for row in rows]
+
+
+@pytest.mark.parametrize("kaggle", [(), ("--kaggle",)])
+@pytest.mark.parametrize("ids", [{}, {"id": np.arange(60) * 3}])
+def test_answers_and_notes_are_those_of_reading_at_once(kaggle, ids, run, model, tmp_path, monkeypatch):
+    files = [written(tmp_path / "a.parquet", X, **ids), written(tmp_path / "b.parquet", X[:30], **(
+        {"id": 1000 + np.arange(30)} if ids else {}))]  # fmt: skip
+    expected = run("predict", model, *files, "-o", "a.csv", *kaggle)
+    monkeypatch.setattr(stream_images, "LARGE", 0)
+    found = run("predict", model, *files, "-o", "b.csv", *kaggle)
+    assert (found.code, expected.code) == (0, 0)
+    assert found.out == expected.out.replace("a.csv", "b.csv")
+    assert sorted(found.err.splitlines()) == sorted(expected.err.splitlines())
+    assert {"blank", "dim"} <= {word for word in ("blank", "dim") if word in found.err}
+    assert table(tmp_path / "b.csv") == table(tmp_path / "a.csv")
+    assert len(table(tmp_path / "b.csv")) == 91
+
+
+def test_a_folder_of_parquet_and_one_of_a_stream_are_predicted(run, model, tmp_path):
+    (tmp_path / "hub").mkdir()
+    for name in ("10", "2"):
+        written(tmp_path / "hub" / f"{name}.parquet", X[:30])
+    expand(data.load("digits")._replace(train=DIGITS), tmp_path / "stream", 1, shard_images=100)
+    assert run("predict", model, "hub", "stream", "-o", "a.csv").code == 0
+    rows = table(tmp_path / "a.csv")
+    assert [*dict.fromkeys(row[0] for row in rows[1:])] == ["hub/2.parquet", "hub/10.parquet", *(
+        f"stream/train-0000{number}.npy" for number in range(1, 5))]  # fmt: skip
+    assert len(rows) == 421
+    run("predict", model, "stream").failed(2, "--output: answers of a stream go to a file")
+    run("predict", model, "stream", "-o", "b.csv", "--json").failed(2, "--json: answers of a stream go to a file")
+    assert not (tmp_path / "b.csv").exists()
+
+
+def test_an_id_that_two_images_have_is_refused(run, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(stream_images, "LARGE", 0)
+    files = [written(tmp_path / f"{name}.parquet", X[:30], id=np.arange(30) + at) for name, at in (("a", 0), ("b", 29))]
+    found = run("predict", model, *files, "-o", "a.csv", "--kaggle")
+    found.failed(2, "two images of one id", f"{files[0]}[29] and {files[1]}[0]")
+    other = written(tmp_path / "c.parquet", X[:30])
+    found = run("predict", model, files[0], other, "-o", "a.csv", "--kaggle")
+    assert "ImageId counts the images from 1, in their order: not all files have ids" in found.err
+    small = written(tmp_path / "d.parquet", X[:30], id=np.arange(30) / 7)
+    assert "not taken as ids" in run("predict", model, small, "-o", "a.csv", "--kaggle").err
+
+
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt, "damaged"])
+def test_nothing_is_written_where_it_ends_early(stopped, run, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(stream_images, "LARGE", 0)
+    path = written(tmp_path / "a.parquet", X)
+    there = sorted(os.listdir(tmp_path))
+    rows, calls = predict_stream.Answers._rows, []
+
+    def some(self, batch, of):
+        calls.append(batch)
+        if len(calls) > 3:
+            raise KeyboardInterrupt if stopped is KeyboardInterrupt else fnnet.FnnetError("damaged")
+        return rows(self, batch, of)
+
+    monkeypatch.setattr(predict_stream.Answers, "_rows", some)
+    if stopped is KeyboardInterrupt:
+        with pytest.raises(KeyboardInterrupt):
+            run("predict", model, path, "-o", "a.csv")
+    else:
+        run("predict", model, path, "-o", "a.csv").failed(1, "damaged")
+    assert sorted(os.listdir(tmp_path)) == there
+
+
+def test_files_of_ranges_that_differ_are_refused(run, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(stream_images, "LARGE", 0)
+    files = [written(tmp_path / "a.parquet", X / 127.5 - 1), written(tmp_path / "b.parquet", X / 255 * 0.9 + 0.1)]
+    found = run("predict", model, *files, "-o", "a.csv")
+    found.failed(1, "b.parquet: pixels of several ranges")
