@@ -412,7 +412,7 @@ ELSEWHERE = {
     "shards.vector_total": "tests/training/test_local_steps.py",
     "shards.rounded": "tests/core/test_shards.py",
     "shards.check_message_bits": "tests/core/test_shards.py",
-    "metrics.evaluate_in": "tests/core/test_metrics.py",
+    "metrics.evaluate_in": "tests/core/test_edges.py",
     "many.train_many": "tests/training/test_many.py",
     "batches.BatchPredictor": "tests/apps/test_batches.py",
     "model.save_model": "tests/files/test_model.py",
