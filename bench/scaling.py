@@ -6,15 +6,23 @@ place of the plan's tree: another order of additions, which is all that the tree
 
 FNNET_DATA=... python -m bench.scaling                  the rows below, five turns (minutes)
 FNNET_DATA=... python -m bench.scaling --only 2,048     the rows whose names contain this
+FNNET_DATA=... python -m bench.scaling --model          the model of `scaling_model`: what it predicts for 1 to 1,024
+                                                        ranks, and how well for two; docs/scaling-model.* (minutes)
+python -m bench.scaling --model --write                 page and picture again from docs/scaling-model.json
+
+`bench.links` measures two ranks on links of other rates, `bench.scaling_torch` PyTorch's beside fnnet's.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, Final, NamedTuple
@@ -26,11 +34,15 @@ from fnnet.limits import available_threads
 
 BESIDE: Final = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 MPIEXEC: Final = shutil.which("mpiexec", path=BESIDE)
+NEEDS: Final = "needs mpiexec and mpi4py: pip install 'fnnet[mpi]'"
 EPOCHS: Final = 6
 
 
 class Way(NamedTuple):
-    """How an epoch is trained: ranks (0 without MPI), threads of each, shards, and who adds up."""
+    """How an epoch is trained: ranks (0 without MPI), threads of each, shards, and who adds up what.
+
+    sums   `tree`, as fnnet does; `messages`, the same by messages alone, also on one machine; `MPI_SUM`.
+    """
 
     ranks: int
     threads: int
@@ -39,10 +51,11 @@ class Way(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Seconds of an epoch, and the SHA-256 of the weights."""
+    """Seconds of an epoch, the SHA-256 of the weights, and the seconds of an epoch that nothing disturbs."""
 
     seconds: float
     sha256: str
+    least: float
 
 
 class Row(NamedTuple):
@@ -64,7 +77,24 @@ ROWS: Final = (
 )
 
 
-def work(hidden: tuple[int, ...], batch: int, way: Way) -> Found | None:
+def undisturbed(ends: Sequence[float], epochs: Sequence[float]) -> float:
+    """Return the seconds of an epoch whose steps each take their least time: what disturbs one can only add to it.
+
+    ends     when each step of all epochs ended.
+    epochs   seconds of each; the first, which warms up, does not count.
+
+    >>> undisturbed([0.0, 1.0, 2.0, 3.0, 4.5, 5.5, 6.5, 7.5, 8.5], [3.0, 3.0, 4.0])
+    2.5
+    """
+    steps = len(ends) // len(epochs)
+    counted = [ends[first : first + steps] for first in range(steps, len(ends), steps)]
+    each = zip(*([end - begin for begin, end in itertools.pairwise(some)] for some in counted), strict=True)
+    rest: float = min(seconds - (some[-1] - some[0]) for seconds, some in zip(epochs[1:], counted, strict=True))
+    least: float = sum(map(min, each)) + rest
+    return least
+
+
+def work(hidden: tuple[int, ...], batch: int, way: Way, epochs: int = EPOCHS) -> Found | None:
     """Train here, as one of the ranks; return what was found in the first."""
     from fnnet import data, load_kernels
     from fnnet.core.params import weights_sha256
@@ -77,9 +107,12 @@ def work(hidden: tuple[int, ...], batch: int, way: Way) -> Found | None:
         from fnnet.training.distributed.world import world
 
         ranks = world()
-    if way.sums != "tree":
+    if way.sums == "MPI_SUM":
         _sum_by_mpi()
-    settings = {"hidden": hidden, "batch_size": batch, "shards": way.shards, "epochs": EPOCHS, "dev": 0}
+    if way.sums == "messages":
+        _share_no_memory()
+    ends = _note_steps(ranks)
+    settings = {"hidden": hidden, "batch_size": batch, "shards": way.shards, "epochs": epochs, "dev": 0}
     kernels = load_kernels("numba", threads=way.threads, parts=("train", "clip"))
     dataset = data.load()
     job = session.prepare(dataset._replace(test=None), "classic", settings)
@@ -88,8 +121,23 @@ def work(hidden: tuple[int, ...], batch: int, way: Way) -> Found | None:
     if ranks is not ALONE:
         ranks.meet()
         ranks.leave()
-    found = Found(median(report.seconds for report in reports[1:]), weights_sha256(*networks_of(model.params)))
-    return found if first else None
+    seconds = [report.seconds for report in reports]
+    least = undisturbed(ends, seconds) if ends else min(seconds[1:])
+    return Found(median(seconds[1:]), weights_sha256(*networks_of(model.params)), least) if first else None
+
+
+def _note_steps(ranks: Any) -> list[float]:
+    """Return a list to which the end of each exchange of ranks is added from now on."""
+    ends: list[float] = []
+    total = ranks.total
+
+    def timed(*given: Any) -> Any:
+        found = total(*given)
+        ends.append(time.perf_counter())
+        return found
+
+    ranks.total = timed
+    return ends
 
 
 def _sum_by_mpi() -> None:
@@ -106,38 +154,61 @@ def _sum_by_mpi() -> None:
     MpiRanks.total = total  # type: ignore[method-assign]
 
 
-def measure(row: Row, way: Way) -> Found:
+def _share_no_memory() -> None:
+    """Let ranks of one machine exchange messages, as those of several do."""
+    from fnnet.training.distributed.ranks import MpiRanks
+
+    MpiRanks.vectors = lambda *given: None  # type: ignore[method-assign]
+
+
+def program_of(hidden: tuple[int, ...], batch: int, way: Way, epochs: int = EPOCHS) -> list[str]:
+    """Return the program of a process that does `work`, and prints what it returns."""
+    program = ["-m", "bench.scaling", "--work", json.dumps([hidden, batch, way, epochs])]
+    return [sys.executable, *(["-m", "mpi4py"] if way.ranks else []), *program]
+
+
+def measure(name: str, hidden: tuple[int, ...], batch: int, way: Way, epochs: int = EPOCHS) -> Found:
     """Return what `work` does, of processes of its own."""
-    program = [sys.executable, "-m", "bench.scaling", "--work", json.dumps([row.hidden, row.batch, way])]
+    program = program_of(hidden, batch, way, epochs)
     if way.ranks:
         assert MPIEXEC
-        program = [MPIEXEC, "-n", str(way.ranks), sys.executable, "-m", "mpi4py", *program[1:]]
+        program = [MPIEXEC, "-n", str(way.ranks), *program]
     done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        sys.exit(f"{row.name}: {done.stderr.strip()}")
+        sys.exit(f"{name}: {done.stderr.strip()}")
     return Found(*json.loads(done.stdout))
 
 
 @click.command()
 @click.option("--turns", default=5, show_default=True, type=click.IntRange(min=1), help="Turns that are counted.")
 @click.option("--only", default="", help="Only rows whose names contain this.")
+@click.option("--model", is_flag=True, help="Measure what the model takes, predict, and write docs/scaling-model.*.")
+@click.option("--write", is_flag=True, help="With --model: write page and picture from the JSON, and measure nothing.")
+@click.option("--once", is_flag=True, help="With --model: one small work, measured once; nothing is written.")
 @click.option("--work", "task", hidden=True)
-def main(turns: int, only: str, task: str | None) -> None:
+def main(turns: int, only: str, model: bool, write: bool, once: bool, task: str | None) -> None:
     """Measure an epoch in two ways, turn by turn."""
     if task is not None:
-        hidden, batch, way = json.loads(task)
-        if here := work(tuple(hidden), batch, Way(*way)):
+        hidden, batch, way, epochs = json.loads(task)
+        if here := work(tuple(hidden), batch, Way(*way), epochs):
             print(json.dumps(here))
         return
-    if MPIEXEC is None:
-        sys.exit("needs mpiexec and mpi4py: pip install 'fnnet[mpi]'")
+    if (write or once) and not model:
+        raise click.UsageError("--write and --once are options of --model")
+    if MPIEXEC is None and not write:
+        sys.exit(NEEDS)
+    if model:
+        from bench import scaling_report
+
+        scaling_report.run(turns, write=write, once=once)
+        return
     print(f"scaling; {cpu_name()}, {available_threads()} processors, {turns} turns")
     print(f"{'work':52}{'one':>10}{'other':>10}{'ratio':>7}{'most':>7}")
     for row in (row for row in ROWS if only in row.name):
         pairs = []
         for number in range(turns + 1):
             ways = (row.one, row.other)[:: 1 if number % 2 else -1]
-            found = [measure(row, way) for way in ways][:: 1 if number % 2 else -1]
+            found = [measure(row.name, row.hidden, row.batch, way) for way in ways][:: 1 if number % 2 else -1]
             if row.one.shards == row.other.shards and "tree" == row.one.sums == row.other.sums:
                 assert found[0].sha256 == found[1].sha256, f"{row.name}: other bits"
             pairs.append([each.seconds for each in found])
