@@ -77,20 +77,23 @@ ROWS: Final = (
 )
 
 
-def undisturbed(ends: Sequence[float], epochs: Sequence[float]) -> float:
+def undisturbed(ends: Sequence[float], epochs: int) -> float:
     """Return the seconds of an epoch whose steps each take their least time: what disturbs one can only add to it.
 
-    ends     when each step of all epochs ended.
-    epochs   seconds of each; the first, which warms up, does not count.
+    ends     when each step of all epochs ended; the first epoch, which warms up, does not count.
 
-    >>> undisturbed([0.0, 1.0, 2.0, 3.0, 4.5, 5.5, 6.5, 7.5, 8.5], [3.0, 3.0, 4.0])
-    2.5
+    The first step of an epoch, which no end precedes, counts like the others in the mean. What is done once in an epoch
+    or a block of steps is left out.
+
+    >>> undisturbed([0.0, 1.0, 2.0, 3.0, 4.5, 5.5, 6.5, 7.5, 8.5], 3)
+    3.0
     """
-    steps = len(ends) // len(epochs)
+    steps = len(ends) // epochs
+    if steps < 2 or len(ends) != steps * epochs:
+        raise ValueError(f"{len(ends)} ends of steps for {epochs} epochs")
     counted = [ends[first : first + steps] for first in range(steps, len(ends), steps)]
     each = zip(*([end - begin for begin, end in itertools.pairwise(some)] for some in counted), strict=True)
-    rest: float = min(seconds - (some[-1] - some[0]) for seconds, some in zip(epochs[1:], counted, strict=True))
-    least: float = sum(map(min, each)) + rest
+    least: float = sum(map(min, each)) * steps / (steps - 1)
     return least
 
 
@@ -122,7 +125,7 @@ def work(hidden: tuple[int, ...], batch: int, way: Way, epochs: int = EPOCHS) ->
         ranks.meet()
         ranks.leave()
     seconds = [report.seconds for report in reports]
-    least = undisturbed(ends, seconds) if ends else min(seconds[1:])
+    least = undisturbed(ends, epochs) if ends else min(seconds[1:])
     return Found(median(seconds[1:]), weights_sha256(*networks_of(model.params)), least) if first else None
 
 

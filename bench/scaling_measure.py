@@ -180,7 +180,7 @@ def computing(
         epochs.time = SimpleNamespace(perf_counter=clock)  # type: ignore[assignment,attr-defined]
         _, reports = session.train(job, kernels=kernels, ranks=pretended)
         seconds = [report.seconds for report in reports]
-        found["seconds"][str(size)] = undisturbed(pretended.ends, seconds) if size > 1 else min(seconds[1:])
+        found["seconds"][str(size)] = undisturbed(pretended.ends, passes) if size > 1 else min(seconds[1:])
         found["gathers"][str(size)] = round(pretended.gathers / passes)
         found["length"] = max(found["length"], pretended.length)
         found["steps"] = -(-len(train.labels) // batch)

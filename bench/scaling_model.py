@@ -21,6 +21,7 @@ It assumes that
 - messages to several ranks go one after another. MPI sends them at once, which hides latency: with many ranks the
   model is an upper bound;
 - shared memory goes on to be as fast as with two ranks, which holds as long as a machine has the cores and the caches;
+- what is done once in a block of steps, a tenth of a second, costs nothing but the message with its losses;
 - there are max(8, R) shards, and one batch for all ranks: 1,024 ranks have one row or none each of a batch of 512.
 """
 

@@ -309,15 +309,17 @@ with links.linked("1gbit") as made:
 
 
 def test_an_undisturbed_epoch_has_the_least_time_of_each_step():
-    """Of epochs of 3 steps, 0.5 s before the first ends, 0.25 s behind the last; another step of each is disturbed."""
-    ends, epochs, now = [], [], 0.0
+    """Of epochs of 3 steps; another step of each is disturbed, and what lies between epochs does not count."""
+    ends, now = [], 0.0
     for steps in ([9, 9, 9], [0.5, 1.0, 5.0], [0.5, 4.0, 2.0], [3.5, 1.0, 2.0]):
         for step in steps:
             now += step
             ends.append(now)
-        epochs.append(sum(steps) + 0.25)
         now += 100
-    assert scaling.undisturbed(ends, epochs) == pytest.approx(0.5 + 1.0 + 2.0 + 0.25)
+    assert scaling.undisturbed(ends, 4) == pytest.approx((1.0 + 2.0) * 3 / 2)
+    for few in (ends[:-1], ends[:4]):
+        with pytest.raises(ValueError, match="ends of steps for 4 epochs"):
+            scaling.undisturbed(few, 4)
 
 
 def test_figures_of_turns_are_the_least():
