@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -264,14 +264,6 @@ class Operations(NamedTuple):
     cross_entropy_backward: Callable[..., Array]
     update: Callable[..., Array]
     activations: Mapping[str, Activation]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # A mapping proxy cannot be pickled; a dict can.
-        return _rebuild, (*self[:-1], dict(self.activations))
-
-
-def _rebuild(*parts: Any) -> Operations:
-    return Operations._make((*parts[:-1], MappingProxyType(parts[-1])))
 
 
 ACTIVATIONS: Final[Mapping[str, Activation]] = MappingProxyType(

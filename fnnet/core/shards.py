@@ -42,7 +42,7 @@ def rounded(values: Array, bits: int = 32) -> Array:
     The range is that of float32, so that small gradients need no factor; 8 bits are left of the mantissa.
 
     >>> rounded(np.float32([1 / 3, 1 + 2**-8, 1e-38]), 16).tolist()
-    [0.333984375, 1.0, 1.0009652836863487e-38]
+    [0.333984375, 1.0, 1.0010069081221042e-38]
     """
     if bits == 32:
         return values

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from fnnet.core.check_network import check_operands
@@ -10,6 +12,14 @@ from fnnet.core.checks import calm, check_finite, check_label_smoothing, check_l
 from fnnet.core.operations import OPERATIONS, Activation, Operations
 from fnnet.core.params import Array
 from fnnet.errors import ArgumentTypeError
+
+
+def _unpickled(*parts: Any) -> Operations:
+    return Operations._make((*parts[:-1], MappingProxyType(parts[-1])))
+
+
+# A mapping proxy cannot be pickled; a dict can.
+copyreg.pickle(Operations, lambda table: (_unpickled, (*table[:-1], dict(table.activations))))
 
 
 class Kernels(NamedTuple):

@@ -96,7 +96,7 @@ def test_a_number_without_a_rule_diverges(number, numba_kernels, monkeypatch):
 
 def test_too_few_trees_never_reach_compiled_code(numba_kernels):
     params = fnnet.init((5, 3))
-    work = trainer.Work(4, 1, "adam", False, "relu", (), False, 1.0, 0)
+    work = trainer.Work(4, 1, 32, "adam", False, "relu", (), False, 1.0, 0)
     with pytest.raises(TypeError, match="adam remembers 2 trees, found 1"):
         trainer.Trainer([(params, (params,))], work, 1)
 

@@ -284,6 +284,7 @@ def test_namespaces_go_with_the_program(end):
 import signal, subprocess, time
 from bench import links
 signal.signal(signal.SIGTERM, links._stop)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 with links.linked("1gbit") as made:
     command = ["ip", "netns", "exec", made._names[1], "sleep", "100"]
     inside = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -296,7 +297,10 @@ with links.linked("1gbit") as made:
     inside = int(process.stdout.readline().split()[1])
     assert namespaces() >= {f"{links.WORD}-{process.pid}-1", f"{links.WORD}-{process.pid}-2"}
     process.send_signal(end)
-    process.communicate(timeout=30)
+    try:
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
     if end == signal.SIGKILL:
         with links.linked("none"):
             pass

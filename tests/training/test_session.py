@@ -265,6 +265,7 @@ def test_lbfgs_refuses_every_field_that_it_would_ignore():
     others = {
         "batch_size": 5, "schedule": "cosine", "clip_norm": 1.0, "ema": 0.5, "dropout": 0.5, "early_stopping": 2,
         "deformation": Deformation(shift=1.0), "cycles": (1,), "shards": 2, "window": 100,
+        "message_bits": 16, "local_steps": 2,
     }  # fmt: skip
     assert {*others, *USED_BY_LBFGS, *IGNORED_BY_LBFGS} == {*Plan._fields}
     check_plan(plain)
