@@ -14,12 +14,12 @@ from fnnet.core.params import Array
 from fnnet.errors import ArgumentTypeError
 
 
-def _unpickled(*parts: Any) -> Operations:
+def _remade(*parts: Any) -> Operations:
     return Operations._make((*parts[:-1], MappingProxyType(parts[-1])))
 
 
 # A mapping proxy cannot be pickled; a dict can.
-copyreg.pickle(Operations, lambda table: (_unpickled, (*table[:-1], dict(table.activations))))
+copyreg.dispatch_table[Operations] = lambda table: (_remade, (*table[:-1], dict(table.activations)))
 
 
 class Kernels(NamedTuple):
