@@ -102,8 +102,10 @@ def _check_stream(options: Mapping[str, Any], streamed: bool) -> None:
         fix = f"leave it out to read into memory, or write such a folder: {again} --times 1 --no-augment -o DIR"
         raise UsageError("has no effect", where="--window", expected=expected, found=f"--data {choice}", fix=fix)
     if streamed and options["seeds"]:
-        problem, fix = "each network would read all images", "give --init-seeds: these networks see the same images"
-        raise UsageError(problem, where="--seeds", expected="images in memory", found="a stream", fix=fix)
+        from fnnet.training.many import refuse_stream
+
+        with naming_options():
+            refuse_stream()
 
 
 def _check_members(options: Mapping[str, Any], members: int) -> None:

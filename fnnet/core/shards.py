@@ -25,6 +25,8 @@ from fnnet.core.params import Array, Params, each, layer_sizes
 from fnnet.errors import UsageError
 
 T = TypeVar("T")
+HALF: Final = 16
+"""Bits of a number that is rounded."""
 
 
 def cuts(n: int, shards: int) -> list[tuple[int, int]]:
@@ -44,7 +46,7 @@ def rounded(values: Array, bits: int = 32) -> Array:
     >>> rounded(np.float32([1 / 3, 1 + 2**-8, 1e-38]), 16).tolist()
     [0.333984375, 1.0, 1.0010069081221042e-38]
     """
-    if bits == 32:
+    if bits != HALF:
         return values
     whole = values.view(np.uint32)
     upper = (whole + (np.uint32(0x7FFF) + (whole >> 16 & 1))) & np.uint32(0xFFFF0000)
@@ -54,12 +56,12 @@ def rounded(values: Array, bits: int = 32) -> Array:
 
 def check_message_bits(bits: Any, shards: int, dtype: Any = np.float32) -> None:
     """Raise UsageError unless gradients of this dtype and number of shards can be sent in messages of `bits`."""
-    if isinstance(bits, bool) or bits not in (16, 32):
+    if isinstance(bits, bool) or bits not in (HALF, 32):
         raise UsageError("message_bits out of range", expected="16 or 32", found=repr(bits))
-    if bits == 16 and shards == 1:
+    if bits == HALF and shards == 1:
         fix = "set shards, 8 say: a batch that is not cut sends nothing"
         raise UsageError("messages of 16 bits are between shards", expected="2 shards or more", found=1, fix=fix)
-    if bits == 16 and dtype != np.float32:
+    if bits == HALF and dtype != np.float32:
         raise UsageError("messages of 16 bits are of float32", expected="float32 weights", found=np.dtype(dtype).name)
 
 

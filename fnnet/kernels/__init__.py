@@ -28,7 +28,7 @@ def load(
               bits for any number.
     parts     of the compiled code that are made ready now: "train", which predicts too, "infer" for predictions alone,
               "quantised" for those with int8, "augment" for deformed images, "clip" for training that clips gradients
-              or sums those of shards, "operations" for the table's operations; others at their first use.
+              or is shared by ranks, "operations" for the table's operations; others at their first use.
     notify    called with a message, once, where Numba is absent, broken or forbidden, and the table is then NumPy's;
               and where what was compiled cannot be kept.
     on_compile   called before something is compiled.

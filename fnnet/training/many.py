@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 
 from fnnet.core import rng
 from fnnet.core.state import EpochReport, Examples, Model, Progress, Training
@@ -155,6 +155,12 @@ def _check_alone(job: Job) -> None:
         raise UsageError(problem, where="local_steps", expected="1", found=job.plan.local_steps, fix=fix)
 
 
+def refuse_stream() -> NoReturn:
+    """Raise UsageError for networks with orders of their own on a stream."""
+    problem, fix = "each network would read all images", "give `init_seeds`: these networks see the same images"
+    raise UsageError(problem, where="seeds", expected="images in memory", found="a stream", fix=fix)
+
+
 def train_together(
     jobs: Sequence[Job],
     *,
@@ -218,8 +224,7 @@ def train_apart(
         job = make()
         _check_alone(job)
         if isinstance(job.train, Stream):
-            problem, fix = "each network would read all images", "give `init_seeds`: these networks see the same images"
-            raise UsageError(problem, where="seeds", expected="images in memory", found="a stream", fix=fix)
+            refuse_stream()
         memory.check_job(job, kernels)
         begun = epochs.start(first_params(job), job.seed, job.plan)
         reached: epochs.Reached = begun

@@ -14,10 +14,9 @@ from typing import Any, Final
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.core.shards import additions, cuts, rounded, subtrees, waiting
+from fnnet.core.shards import HALF, additions, cuts, rounded, subtrees, waiting
 from fnnet.files import mapped
 
-HALF: Final = 16
 LINE: Final = 16
 """Elements in a part of the vector are a multiple of this: whole cache lines."""
 
