@@ -6,7 +6,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from io import BufferedReader
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import numpy as np
 
@@ -107,15 +107,22 @@ def _read_chunks(file: BufferedReader, shape: tuple[int, int] | None, path: AnyP
     chunks.take(len(MAGIC))
     kept: dict[bytes, bytes] = {}
     data: list[bytes] = []
-    header, before, exif, wanted, unpacked, aside, inflater = b"", b"", b"", 0, 0, 0, zlib.decompressobj()
+    header, before, exif, wanted, packed, unpacked, aside = b"", b"", b"", 0, 0, 0, 0
+    inflater = zlib.decompressobj()
     for kind, length in chunks:
         at = chunks.at - 8
         if (kind == b"IHDR") == bool(header) or kind in kept or (kind == b"IDAT" and data and before != kind):
             expected = "IHDR first and each chunk in its order"
             refuse("damaged PNG", path, f"byte {at}", expected, kind.decode("ascii"), SAVE)
         if kind == b"IDAT":
+            packed += length
+            if packed > 2 * wanted + PIECE:
+                expected = f"at most {2 * wanted + PIECE:,} bytes for {counted(wanted, 'byte')} of image"
+                refuse("damaged PNG: IDAT", path, f"byte {at}", expected, f"{packed:,}", SAVE)
             for piece in chunks.content(kind, length):
                 data.append(piece)
+                if _is_deep(header):  # `_Rows` will verify it: 128 MiB are unpacked once
+                    continue
                 unpacked = _unpack(inflater, piece, unpacked, wanted, chunks)
         elif kind in SIZES:
             _check_chunk(kind, length, bool(data), chunks)
@@ -130,7 +137,7 @@ def _read_chunks(file: BufferedReader, shape: tuple[int, int] | None, path: AnyP
                 if kind == b"eXIf" and len(exif) < MAX_EXIF:
                     exif += piece
         before = kind
-    if not inflater.eof or unpacked != wanted:
+    if not _is_deep(header) and (not inflater.eof or unpacked != wanted):
         expected = f"{counted(wanted, 'byte')} unpacked"
         refuse("damaged PNG: IDAT", path, f"byte {chunks.at}", expected, f"{unpacked:,}", SAVE)
     orientation = orientation_in(exif)
@@ -199,6 +206,11 @@ def _check_shape(header: bytes, on_its_side: bool, shape: tuple[int, int] | None
         refuse(MISFIT, path, "byte 16", f"{shape[1]}x{shape[0]} pixels", f"{width}x{height}", FIT)
 
 
+def _is_deep(header: bytes) -> bool:
+    """Return True for 16 bits of colour, of which Pillow would drop the lower 8."""
+    return header[8] == 16 and header[9] in (2, 6)
+
+
 def _raw_bytes(header: bytes) -> int:
     """Return the number of bytes that the image data unpacks to: lines of whole bytes, each after a filter byte."""
     width, height = int.from_bytes(header[:4], "big"), int.from_bytes(header[4:8], "big")
@@ -224,7 +236,7 @@ def _decode(png: Png, path: AnyPath, colours: bool) -> Canvas:
     rows = max(1, STRIP // width)
     shades, largest = shades_of(png, path), Largest()
     try:
-        if depth == 16 and colour in (2, 6):
+        if _is_deep(png.header):
             return _decode_deep(png, canvas, path)
         with _open(header, png.data) as image:
             for top in range(0, height, rows):
@@ -259,7 +271,7 @@ def _decode_deep(png: Png, canvas: Canvas, path: AnyPath) -> Canvas:
     """
     width, height = png.size
     channels = SAMPLES[png.colour]
-    rows, largest = _Rows(png.data), Largest()
+    rows, largest = _Rows(png, path), Largest()
     for x, y, by, down in ADAM7 if png.header[12] else ((0, 0, 1, 1),):
         columns, lines = -(-(width - x) // by), -(-(height - y) // down)
         above = np.zeros((2, 1, columns * channels), np.uint8)
@@ -280,27 +292,52 @@ def _decode_deep(png: Png, canvas: Canvas, path: AnyPath) -> Canvas:
             largest.add(deep[..., :3], deep[..., 3] if png.colour == 6 else None)
             where = slice(y + top * down, y + (top + count) * down, down), slice(x, None, by)
             canvas.put(where, grey_of_deep(deep, png), *colours_of_deep(deep, png))
+    rows.end()
     largest.check(path)
     return canvas
 
 
 class _Rows:
-    """The rows in deflated data, each with its filter before it."""
+    """The rows of an image, each with its filter before it: they are unpacked, and verified, as they are taken."""
 
-    def __init__(self, data: bytes) -> None:
-        self._pieces = (data[at : at + PIECE] for at in range(0, len(data), PIECE))
+    def __init__(self, png: Png, path: AnyPath) -> None:
+        self._left = (png.data[at : at + PIECE] for at in range(0, len(png.data), PIECE))
         self._inflater, self._rest = zlib.decompressobj(), b""
+        self._wanted, self._found, self._path = _raw_bytes(png.header), 0, path
 
     def take(self, count: int, length: int) -> Array:
         """Return the next rows, uint8 (count, length)."""
         parts, found = [self._rest], len(self._rest)
         while found < count * length:
-            piece = self._inflater.unconsumed_tail or next(self._pieces)
-            parts.append(self._inflater.decompress(piece, PIECE))
+            parts.append(self._more() or self._refuse(f"{self._found:,}"))
             found += len(parts[-1])
         content = b"".join(parts)
         self._rest = content[count * length :]
         return np.frombuffer(content, np.uint8, count * length).reshape(count, length)
+
+    def end(self) -> None:
+        """Refuse what is left after the last row, and data without the checksum at their end."""
+        if self._rest or self._more() or self._inflater.unused_data or next(self._left, b""):
+            self._refuse("more")
+        if not self._inflater.eof:
+            self._refuse(f"{self._found:,} and no end")
+
+    def _more(self) -> bytes:
+        """Return the next bytes, at most PIECE, none at the end."""
+        try:
+            while not self._inflater.eof:
+                piece = self._inflater.unconsumed_tail or next(self._left, b"")
+                content = self._inflater.decompress(piece, PIECE)
+                self._found += len(content)
+                if content or not piece:
+                    return content
+        except zlib.error as error:
+            refuse("damaged PNG: IDAT", self._path, "byte 33", "a zlib stream", str(error), SAVE)
+        return b""
+
+    def _refuse(self, found: str) -> NoReturn:
+        expected = f"{counted(self._wanted, 'byte')} unpacked"
+        refuse("damaged PNG: IDAT", self._path, "byte 33", expected, found, SAVE)
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

@@ -143,7 +143,7 @@ def colours_of_deep(x: Array, png: Png) -> tuple[Array, Array | None]:
     alpha = ((x[..., 3] * np.uint32(255) + 32767) // 65535).astype(np.uint8) if png.colour == 6 else None
     if png.key:
         alpha = _seen((x != np.frombuffer(png.key, ">u2")).any(axis=2))
-    return x[..., :3] / np.float32(257), alpha
+    return x[..., :3].astype(np.float32) / np.float32(257), alpha
 
 
 def _seen(where: Array) -> Array:

@@ -177,6 +177,38 @@ def test_f30_sixteen_bits_of_colour_in_strips(colour, strip, monkeypatch, tmp_pa
         np.testing.assert_array_equal(reader.read_png(path), grey(samples, colour, 16))
 
 
+def _bad_sum(packed):
+    return packed[:-1] + bytes([packed[-1] ^ 1])
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        (lambda raw: zlib.compress(raw[:-1]), "expected 340 bytes unpacked, found"),
+        (lambda raw: zlib.compress(raw + b"\0"), "expected 340 bytes unpacked, found more"),
+        (lambda raw: zlib.compress(raw) + b"\0", "expected 340 bytes unpacked, found more"),
+        (lambda raw: zlib.compress(raw)[:-1], "expected 340 bytes unpacked, found"),
+        (lambda raw: zlib.compress(raw)[:-9], "expected 340 bytes unpacked, found"),
+        (lambda raw: _bad_sum(zlib.compress(raw)), "expected a zlib stream, found Error -3"),
+        (lambda raw: b"\0" + zlib.compress(raw), "expected a zlib stream, found Error -3"),
+        (lambda raw: b"", "expected 340 bytes unpacked, found 0"),
+        (lambda raw: zlib.compress(raw) + bytes(2**17), "expected at most 66,216 bytes for 340 bytes of image"),
+    ],
+)
+@pytest.mark.parametrize(("colour", "depth", "width"), [(2, 16, 14), (0, 8, 84), (6, 8, 21)])
+def test_f35_data_of_another_length_than_the_image_are_refused(colour, depth, width, damage, found, tmp_path):
+    """16 bits of colour are verified as they are unpacked, all else before: the messages are the same."""
+    raw = np.random.default_rng(0).integers(0, 256, (4, 85), np.uint8)
+    raw[:, 0] = 0
+    write(tmp_path / "a.png", png_bytes(width, 4, colour, depth, zlib.compress(raw.tobytes())))
+    assert reader.read_png(tmp_path / "a.png").shape == (4, width)
+    write(tmp_path / "a.png", png_bytes(width, 4, colour, depth, damage(raw.tobytes())))
+    with pytest.raises(DataError, match=found) as raised:
+        reader.read_png(tmp_path / "a.png")
+    assert "damaged PNG: IDAT" in str(raised.value)
+    assert missing_parts(raised.value) == []
+
+
 def test_f30_sixteen_bits_are_scaled_and_rounded(tmp_path):
     every = np.arange(2**16).reshape(256, 256, 1)
     path = write(tmp_path / "a.png", encode(every, 0, 16))
