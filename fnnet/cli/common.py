@@ -130,7 +130,6 @@ def check_count(options: Mapping[str, Any]) -> None:
 def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Model | None = None) -> Dataset:
     """Load the data set that --data, --data-dir and --classes name; a file of rows has the image shape of `model`."""
     from fnnet import data
-    from fnnet.data.arguments import check_effect
     from fnnet.data.sets import check_data_dir, load_alike
 
     signals.check()
@@ -141,9 +140,16 @@ def load_data(options: dict[str, Any], notify: Callable[[str], None], model: Mod
     if model is None:
         return data.load(*where, **said, notify=notify)
     dataset = load_alike(*where, **said, notify=notify)
+    _check_effect(options, dataset)
+    return dataset
+
+
+def _check_effect(options: Mapping[str, Any], dataset: Dataset | StreamedDataset) -> None:
+    """Raise UsageError for what options say of files without any effect on what was read as a model takes it."""
+    from fnnet.data.arguments import check_effect
+
     given = _said(options, None)
     check_effect(dataset, given["flat"], given["classes"], given["reading"].first_label)
-    return dataset
 
 
 def _said(options: Mapping[str, Any], model: Model | None) -> dict[str, Any]:
@@ -165,8 +171,11 @@ def _said(options: Mapping[str, Any], model: Model | None) -> dict[str, Any]:
     return {**found, **known, "by_name": by_name}
 
 
-def is_streamed(options: Mapping[str, Any]) -> bool:
-    """Return True if --data is the folder of a stream or, with --window, Parquet."""
+def is_streamed(options: Mapping[str, Any], large: bool = False) -> bool:
+    """Return True if --data is the folder of a stream or, with --window, Parquet.
+
+    large   True if Parquet that is large is streamed without --window, too.
+    """
     if options["data_choice"] in DATA_SETS:
         return False
     from fnnet.data.stream_index import is_stream
@@ -174,11 +183,11 @@ def is_streamed(options: Mapping[str, Any]) -> bool:
     path = Path(options["data_choice"])
     if path.is_dir() and is_stream(path):
         return True
-    if options.get("window") is None or not path.exists():
+    if not path.exists() or (options.get("window") is None and not large):
         return False
-    from fnnet.data.parquet_stream import is_parquet
+    from fnnet.data.parquet_stream import is_large, is_parquet
 
-    return is_parquet(path)
+    return is_large(path) if large else is_parquet(path)
 
 
 def open_stream(
@@ -196,7 +205,10 @@ def open_stream(
     if os.path.isdir(path) and is_stream(Path(path)):
         check_unsaid(options, f"{path}, a stream, which says it itself")
         return data.open_stream(path, skip_damaged=skip_damaged, notify=notify)
-    return data.open_parquet(path, **_said(options, model), skip_damaged=skip_damaged, notify=notify)
+    dataset = data.open_parquet(path, **_said(options, model), skip_damaged=skip_damaged, notify=notify)
+    if model is not None:
+        _check_effect(options, dataset)
+    return dataset
 
 
 def describe(dataset: Dataset | StreamedDataset, images: dict[str, int]) -> str:

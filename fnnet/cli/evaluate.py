@@ -106,10 +106,9 @@ def evaluate(
     if is_int8:
         _check_int8(model)
     try:
-        if is_streamed(options):
-            dataset: Dataset | StreamedDataset = open_stream(options, notify)
-        else:
-            dataset = data.with_classes(load_data(options, notify, model), model.classes, notify)
+        streamed = is_streamed(options, large=not (plot or is_int8))
+        load = open_stream if streamed else load_data
+        dataset: Dataset | StreamedDataset = data.with_classes(load(options, notify, model), model.classes, notify)
     except DataError as error:  # the number of the classes is the model's
         raise error.at(error.where, fix=re.sub("--classes or |, or set --classes$", "", error.fix)) from None
     _check_fit(model, dataset, model_path)

@@ -17,6 +17,7 @@ from fnnet.core.state import Preprocessing, unfit
 from fnnet.data.dataset import DIGITS, Dataset, labelled
 from fnnet.data.preprocess import AUTOMATIC, Ink, Reading
 from fnnet.data.reader import Content
+from fnnet.data.stream import StreamedDataset
 from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.limits import MAX_CLASSES, MAX_SIZE
 from fnnet.names import names_of_labels
@@ -171,14 +172,17 @@ def _check_agrees(reading: Reading, known: Preprocessing, flat: tuple[int, int] 
             raise UsageError("contradicts preprocessing", where=where, expected=f"{expected}", found=found, fix=fix)
 
 
-def check_effect(found: Dataset, flat: tuple[int, int] | None, classes: tuple[str, ...] | None, first: int) -> None:
+def check_effect(
+    found: Dataset | StreamedDataset, flat: tuple[int, int] | None, classes: tuple[str, ...] | None, first: int
+) -> None:
     """Raise UsageError if a data set has not the size or the classes that were given.
 
     Classes that are called by their labels say how many there are.
     first   the label of the first class.
     """
     if flat is not None and found.image_shape != flat:
-        (height, width), pixels = found.image_shape, found.train.x.shape[1]
+        height, width = found.image_shape
+        pixels = height * width
         expected = f"{height}x{width}" if flat[0] * flat[1] == pixels else f"{pixels:,} pixels, as {height}x{width} has"
         given, fix = f"{flat[0]}x{flat[1]}", "give the size that the images have"
         raise UsageError("images have another size", where="--image-size", expected=expected, found=given, fix=fix)
@@ -189,7 +193,7 @@ def check_effect(found: Dataset, flat: tuple[int, int] | None, classes: tuple[st
         check_number(found, len(classes))
 
 
-def check_number(found: Dataset, count: int) -> None:
+def check_number(found: Dataset | StreamedDataset, count: int) -> None:
     """Raise UsageError if a data set has not as many classes as were given."""
     if len(found.classes) != count:
         expected = f"{len(found.classes)}, as {found.name} has"

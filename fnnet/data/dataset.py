@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,11 @@ from fnnet.data.unlike import dim_in, few_of_other_ink, other_ink
 from fnnet.errors import ArgumentTypeError, UsageError, counted
 from fnnet.files.disk import refuse
 from fnnet.names import names_of_labels
+
+if TYPE_CHECKING:
+    from fnnet.data.stream import StreamedDataset
+
+D = TypeVar("D", bound="Dataset | StreamedDataset")
 
 DIGITS: Final = tuple("0123456789")
 PLAIN: Final = Preprocessing()
@@ -266,8 +271,8 @@ def _swapped(source: str, train: Examples, test: Examples | None) -> Iterator[No
         yield Note("swapped", f"{source}: the test set has {counts}{known}; are the files swapped?")
 
 
-def with_classes(dataset: Dataset, classes: tuple[str, ...], notify: Notify = lambda notice: None) -> Dataset:
-    """Return a data set of some of `classes` as one of all of them, with labels in their order.
+def with_classes(dataset: D, classes: tuple[str, ...], notify: Notify = lambda notice: None) -> D:
+    """Return a data set, in memory or streamed, of some of `classes` as one of all of them, with labels in their order.
 
     The data set is returned as it is if it has the same classes, or others.
     notify   called with a note of the classes that it has not.
@@ -280,15 +285,20 @@ def with_classes(dataset: Dataset, classes: tuple[str, ...], notify: Notify = la
         expected, fix = f"{len(classes):,}, one for each class", "give a column for every class of the model"
         refuse(COLUMNS, dataset.source, "one-hot labels", expected, len(dataset.classes), fix)
     order = np.array([classes.index(name) for name in dataset.classes])
-    train, test = dataset.train, dataset.test
-    train = train._replace(labels=freeze(order[train.labels]))
+    given: Any = dataset  # of either kind
+    train, test = given.train, given.test
+    if isinstance(train, Examples):
+        train = train._replace(labels=freeze(order[train.labels]))
+    else:
+        train = train.relabelled(order, len(classes))
     test = test and test._replace(labels=freeze(order[test.labels]))
     notes, missing = list(dataset.notes), [name for name in classes if name not in dataset.classes]
     if missing:
         text = f"{counted(len(missing), 'class', 'classes')} without images: {', '.join(missing[:12])}"
         notes.append(Note("classes-missing", f"{dataset.source}: {text}"))
         notify(notes[-1])
-    return dataset._replace(train=train, test=test, classes=classes, notes=tuple(notes))
+    found: D = given._replace(train=train, test=test, classes=classes, notes=tuple(notes))
+    return found
 
 
 def split(examples: Examples, dev: int, seed: int, limit: int | None = None) -> tuple[Examples, Examples | None]:

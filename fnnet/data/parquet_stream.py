@@ -38,6 +38,8 @@ from fnnet.errors import DataError, FnnetError, UsageError, counted
 from fnnet.files.disk import read_head, refuse
 
 SUFFIXES: Final = (".parquet", ".pq")
+LARGE: Final = 2**25
+"""Bytes of Parquet files that are evaluated and predicted piece by piece; smaller ones are read at once."""
 SHOWN: Final = 5
 """Row groups in a note."""
 MEMORY: Final = "read it in memory, or write it as a stream: fnnet data expand --times 1"
@@ -340,6 +342,15 @@ def is_parquet(path: Path) -> bool:
             return bool(_there(path))
         return False
     return path.is_file() and read_head(path, len(PARQUET)) == PARQUET
+
+
+def is_large(path: Path) -> bool:
+    """Return True for Parquet of `LARGE` bytes and more."""
+    if not is_parquet(path):
+        return False
+    with suppress(FnnetError, OSError):
+        return sum(map(os.path.getsize, _there(path) if path.is_dir() else pieces_of(path))) >= LARGE
+    return False
 
 
 def _there(folder: Path) -> list[Path]:

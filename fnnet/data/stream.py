@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -56,6 +57,25 @@ class Stream(ABC):
                 examples = Examples(np.empty((count, self.pixels), np.uint8), np.empty(count, np.int64))
                 self.read(piece, first, first + count, *examples)
                 yield examples
+
+    def relabelled(self, order: Array, n: int) -> Stream:
+        """Return the same images with label `order[k]` in place of k, in [0, n)."""
+        return _Relabelled(self, order, n)
+
+
+class _Relabelled(Stream):
+    """A stream whose labels are others."""
+
+    def __init__(self, stream: Stream, order: Array, n: int) -> None:
+        self._stream, self._order = stream, order
+        self.sizes, self.pixels, self.names, self.left_out = stream.sizes, stream.pixels, stream.names, stream.left_out
+        self.counts = tuple(np.bincount(order, weights=stream.counts, minlength=n).astype(np.int64).tolist())
+        self.fingerprint = hashlib.sha256(f"{stream.fingerprint},{order.tolist()}".encode()).hexdigest()
+
+    def read(self, piece: int, first: int, stop: int, x: Array, labels: Array) -> None:
+        """Do as `Stream.read`."""
+        self._stream.read(piece, first, stop, x, labels)
+        labels[:] = self._order[labels]
 
 
 class StreamedDataset(NamedTuple):

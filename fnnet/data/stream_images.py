@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing
+from fnnet.data import parquet_stream
 from fnnet.data.arrow import PARQUET
 from fnnet.data.from_path import BINARY, images_to_predict
 from fnnet.data.listing import entries
@@ -24,9 +25,6 @@ from fnnet.data.stream_folder import open_stream
 from fnnet.data.stream_index import is_stream
 from fnnet.errors import DataError, UsageError
 from fnnet.files.disk import read_head, refuse
-
-LARGE: Final = 2**24
-"""Bytes of Parquet files that are read piece by piece; smaller ones are read at once."""
 
 
 class Batch(NamedTuple):
@@ -58,8 +56,8 @@ def streamed(files: Sequence[str]) -> list[str]:
             found.append(file)
         else:
             return []
-    small = found == [*files] and not any(map(os.path.isdir, found)) and sum(map(os.path.getsize, found)) < LARGE
-    return [] if small else found
+    named = found == [*files] and not any(map(os.path.isdir, found))
+    return [] if named and sum(map(os.path.getsize, found)) < parquet_stream.LARGE else found
 
 
 class ParquetImages:

@@ -8,7 +8,7 @@ import pytest
 import fnnet
 from fnnet import data
 from fnnet.cli import predict_stream
-from fnnet.data import stream_images
+from fnnet.data import parquet_stream
 from fnnet.data.expand import expand
 from tests.tools.written import parquet
 
@@ -49,7 +49,7 @@ def test_answers_and_notes_are_those_of_reading_at_once(kaggle, ids, run, model,
     files = [written(tmp_path / "a.parquet", X, **ids), written(tmp_path / "b.parquet", X[:30], **(
         {"id": 1000 + np.arange(30)} if ids else {}))]  # fmt: skip
     expected = run("predict", model, *files, "-o", "a.csv", *kaggle)
-    monkeypatch.setattr(stream_images, "LARGE", 0)
+    monkeypatch.setattr(parquet_stream, "LARGE", 0)
     found = run("predict", model, *files, "-o", "b.csv", *kaggle)
     assert (found.code, expected.code) == (0, 0)
     assert found.out == expected.out.replace("a.csv", "b.csv")
@@ -75,7 +75,7 @@ def test_a_folder_of_parquet_and_one_of_a_stream_are_predicted(run, model, tmp_p
 
 
 def test_an_id_that_two_images_have_is_refused(run, model, tmp_path, monkeypatch):
-    monkeypatch.setattr(stream_images, "LARGE", 0)
+    monkeypatch.setattr(parquet_stream, "LARGE", 0)
     files = [written(tmp_path / f"{name}.parquet", X[:30], id=np.arange(30) + at) for name, at in (("a", 0), ("b", 29))]
     found = run("predict", model, *files, "-o", "a.csv", "--kaggle")
     found.failed(2, "two images of one id", f"{files[0]}[29] and {files[1]}[0]")
@@ -88,7 +88,7 @@ def test_an_id_that_two_images_have_is_refused(run, model, tmp_path, monkeypatch
 
 @pytest.mark.parametrize("stopped", [KeyboardInterrupt, "damaged"])
 def test_nothing_is_written_where_it_ends_early(stopped, run, model, tmp_path, monkeypatch):
-    monkeypatch.setattr(stream_images, "LARGE", 0)
+    monkeypatch.setattr(parquet_stream, "LARGE", 0)
     path = written(tmp_path / "a.parquet", X)
     there = sorted(os.listdir(tmp_path))
     rows, calls = predict_stream.Answers._rows, []
@@ -109,7 +109,7 @@ def test_nothing_is_written_where_it_ends_early(stopped, run, model, tmp_path, m
 
 
 def test_files_of_ranges_that_differ_are_refused(run, model, tmp_path, monkeypatch):
-    monkeypatch.setattr(stream_images, "LARGE", 0)
+    monkeypatch.setattr(parquet_stream, "LARGE", 0)
     files = [written(tmp_path / "a.parquet", X / 127.5 - 1), written(tmp_path / "b.parquet", X / 255 * 0.9 + 0.1)]
     found = run("predict", model, *files, "-o", "a.csv")
     found.failed(1, "b.parquet: pixels of several ranges")

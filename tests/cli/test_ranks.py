@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from fnnet import data
 from tests.campaigns import lost_ranks
 from tests.conftest import ROOT
 
@@ -89,6 +90,23 @@ def test_ranks_read_a_stream_each_for_itself(tmp_path):
         file.write(b"\1")
     code, _, err = ended(begin(2, "train", *given, "--quiet", folder=tmp_path))
     assert (code, err.count("error: "), err.count("train-00003.npy: its bytes: damaged file")) == (1, 1, 1), err
+
+
+def test_ranks_read_parquet_each_by_a_child_of_its_own(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow.parquet import write_table
+
+    x, labels = data.load("digits").train
+    write_table(pa.table({"image": [*x], "label": labels}), tmp_path / "a.parquet", row_group_size=300)
+    given = ("--data", "a.parquet", "--window", "500", "--epochs", "2", "--shards", "8", "--augment", "--jit")
+    alone = train(0, tmp_path, *given)
+    for size in (2, 3):
+        assert train(size, tmp_path, *given)["weights_sha256"] == alone["weights_sha256"]
+    with (tmp_path / "a.parquet").open("r+b") as file:
+        file.seek(400)
+        file.write(bytes(200))
+    code, _, err = ended(begin(2, "train", *given, "--quiet", folder=tmp_path))
+    assert (code, err.count("error: "), err.count("a.parquet: row group 1")) == (1, 1, 1), err
 
 
 def test_a_run_that_is_interrupted_goes_on_with_other_ranks(tmp_path):

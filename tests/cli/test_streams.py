@@ -5,6 +5,7 @@ import re
 import signal
 import sys
 import time
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -240,6 +241,36 @@ def test_parquet_is_trained_on_from_the_disk_if_a_window_is_given(run, parquet):
     )
     assert started.code == 0, started.err
     run("train", "--data", parquet, *QUICKLY, "--image-size", "2x2").failed(2, "--image-size: images have another size")
+
+
+def test_large_parquet_is_evaluated_piece_by_piece(run, parquet, tmp_path, monkeypatch):
+    """As if it were read at once: classes, options that have no effect, those that need all images."""
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow.parquet import write_table
+
+    assert run("train", "--data", parquet / "train-00000-of-00002.parquet", "--epochs", "2").code == 0
+    some = FEW.train.labels < 4
+    table = pa.table({"image": pa.array([*FEW.train.x[some]]), "label": [f"{3 - k}" for k in FEW.train.labels[some]]})
+    write_table(table, tmp_path / "some.parquet", row_group_size=9)
+    cases = (
+        (parquet / "train-00000-of-00002.parquet",), (parquet / "test-00000-of-00001.parquet",),
+        (tmp_path / "some.parquet",),
+        (tmp_path / "some.parquet", "--classes", "7"), (tmp_path / "some.parquet", "--class-names", "a,b,c,d"),
+        (tmp_path / "some.parquet", "--image-size", "7x112"), (tmp_path / "some.parquet", "--precision", "int8"),
+    )  # fmt: skip
+    read = [run("evaluate", "model.safetensors", "--json", "--data", *case) for case in cases]
+    monkeypatch.setattr("fnnet.data.parquet_stream.LARGE", 0)
+    opened = Mock(wraps=data.open_parquet)
+    monkeypatch.setattr(data, "open_parquet", opened)
+    for case, expected in zip(cases, read, strict=True):
+        found = run("evaluate", "model.safetensors", "--json", "--data", *case)
+        assert (found.code, found.err) == (expected.code, expected.err)
+        if expected.code:
+            continue
+        assert found.json["loss"] == pytest.approx(expected.json["loss"], rel=1e-6)
+        assert {**found.json, "loss": 0} == {**expected.json, "loss": 0}
+    assert [each.code for each in read] == [0, 0, 0, 0, 1, 2, 0]
+    assert opened.call_count == 6
 
 
 def test_a_damaged_row_group_is_named_or_left_out(run, parquet):

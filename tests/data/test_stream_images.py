@@ -5,7 +5,7 @@ import pytest
 
 from fnnet import data
 from fnnet.core.state import Examples, Preprocessing
-from fnnet.data import from_path, parquet_stream, stream_images
+from fnnet.data import from_path, parquet_stream
 from fnnet.data.expand import expand
 from fnnet.data.ids import read_ids
 from fnnet.data.reader import LABELS
@@ -97,7 +97,7 @@ def test_what_is_read_piece_by_piece(tmp_path, stream, monkeypatch):
     assert streamed([str(folder)]) == files[::-1]
     assert streamed([*files, str(folder), stream]) == [*files, *files[::-1], stream]
     assert streamed(files) == []
-    monkeypatch.setattr(stream_images, "LARGE", 1000)
+    monkeypatch.setattr(parquet_stream, "LARGE", 1000)
     assert streamed(files) == files
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.png").write_bytes(b"\\x89PNG")
