@@ -68,6 +68,28 @@ def sources() -> list[Path]:
     return [file for path in paths for file in ([path] if path.suffix else sorted(path.glob("*.py")))]
 
 
+def _stamps() -> list[tuple[int, ...]]:
+    """Return what tells that a file of `sources` was written anew."""
+    with contextlib.suppress(OSError):
+        return [(found.st_mtime_ns, found.st_size, found.st_ino) for found in map(os.stat, sources())]
+    return []
+
+
+STAMPS: Final = _stamps()
+"""Those when this module was imported, and with it the others of fnnet."""
+
+
+def check_sources() -> None:
+    """Raise FnnetError if fnnet's files were written since this process imported them, as an upgrade does.
+
+    The modules in memory, the key and what the compiler reads would not be of one version; code that was compiled from
+    some of both was kept under the key of one, and gave wrong numbers from then on.
+    """
+    if _stamps() != STAMPS:
+        problem, expected = "the files of fnnet were changed while it was running", "those that this process began with"
+        raise FnnetError(problem, where=str(ROOT), expected=expected, found="others", fix="start it again")
+
+
 def version(package: str) -> str:
     """Return what tells an installed package from its other versions; ImportError if it is not installed.
 
@@ -84,10 +106,14 @@ def version(package: str) -> str:
 
 @functools.cache
 def _key() -> str:
-    """Return the digest of everything that compiled code depends on."""
+    """Return the digest of everything that compiled code depends on.
+
+    Raises   FnnetError as `check_sources`.
+    """
     digest = hashlib.sha256()
     for source in sources():
         digest.update(source.relative_to(ROOT).as_posix().encode() + b"\0" + read_bytes(source))
+    check_sources()
     versions = [version("numba"), version("llvmlite"), sys.version, sys.platform]
     digest.update("\0".join([*versions, *map(str, machine())]).encode())
     return digest.hexdigest()

@@ -270,7 +270,9 @@ def _compile(parts: Sequence[str], dtype: str, on_part: Callable[[float], None])
         return {}
     from fnnet.kernels.compiler import compile_parts
 
-    return compile_parts(parts, dtype, on_part)
+    found = compile_parts(parts, dtype, on_part)
+    cache.check_sources()
+    return found
 
 
 def _keep(compiled: dict[str, bytes], dtype: str, notify: Callable[[str], None], folder: Path | None = None) -> None:

@@ -2,6 +2,7 @@
 
 import faulthandler
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -309,6 +310,42 @@ def test_f86_the_key_is_of_every_source_that_is_compiled(monkeypatch):
 
         monkeypatch.setattr(cache, "read_bytes", edited)
         assert cache._key.__wrapped__() != before, source
+
+
+@pytest.mark.parametrize("when", ["never", "before the key", "while it is compiled"])
+def test_f86_files_that_change_in_a_running_process_are_not_compiled(when, tmp_path):
+    """An edit that is taken back meanwhile, too: the compiler had read it, and its code was kept under the old key."""
+    shutil.copytree(Path(cache.__file__).parents[1], tmp_path / "fnnet", ignore=shutil.ignore_patterns("__pycache__"))
+    code = """if True:
+        import sys
+        from pathlib import Path
+        from fnnet.errors import FnnetError
+        from fnnet.kernels import cache, compiler, library
+        def edit(when):
+            if when == sys.argv[1]:
+                path = cache.ROOT / "kernels" / "native" / "gradient.py"
+                text = path.read_text()
+                path.write_text("raise SystemExit")
+                path.write_text(text)
+        def compile_parts(parts, dtype, on_part):
+            edit("while it is compiled")
+            return {part: b"code" for part in parts}
+        compiler.compile_parts = compile_parts
+        library.Library.add = lambda self, codes: None
+        edit("before the key")
+        try:
+            library.library("products", "float32")
+        except FnnetError as error:
+            print(error)
+        print(*(each.read_bytes()[-4:] for each in Path("cache").glob("*")))
+    """
+    env = {**os.environ, "PYTHONPATH": str(tmp_path), "FNNET_CACHE": "cache"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, when], env=env, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    problem = f"{tmp_path / 'fnnet'}: the files of fnnet were changed while it was running; expected"
+    assert done.stdout.startswith(problem) == (when != "never"), done.stdout
+    assert done.stdout.endswith("b'code'\n" if when == "never" else "start it again\n\n"), done.stdout
 
 
 def test_f86_another_version_s_code_is_not_taken(fresh, monkeypatch):
