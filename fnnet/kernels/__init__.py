@@ -33,7 +33,8 @@ def load(
               and where what was compiled cannot be kept.
     on_compile   called before something is compiled.
     on_part   called with the fraction of it that is done, from time to time.
-    Raises    UsageError for another name or number of threads.
+    Raises    UsageError for another name or number of threads, FnnetError if the files of fnnet were changed since this
+              process imported them.
 
     >>> import fnnet
     >>> fnnet.load_kernels("numpy").name
@@ -42,6 +43,7 @@ def load(
     # Imported here: the compiler imports this package too, and the key of the cache covers all that it imports.
     from fnnet.core.checks import shown
     from fnnet.core.table import NUMPY, Kernels
+    from fnnet.kernels.cache import ChangedError
 
     threads = check_threads(threads)
     if not isinstance(name, str) or name not in ("numpy", "numba"):
@@ -52,7 +54,7 @@ def load(
         from fnnet.kernels import compiled, deform, library, pixels, predictor, trainer
 
         library.load_parts(parts, "float32", on_compile, notify, on_part)
-    except UsageError:
+    except (UsageError, ChangedError):
         raise
     except (FnnetError, ImportError, OSError, RuntimeError) as error:
         reason = error.found if isinstance(error, FnnetError) and error.found else error

@@ -79,15 +79,19 @@ STAMPS: Final = _stamps()
 """Those when this module was imported, and with it the others of fnnet."""
 
 
+class ChangedError(FnnetError):
+    """The files of fnnet are not those that this process imported."""
+
+
 def check_sources() -> None:
-    """Raise FnnetError if fnnet's files were written since this process imported them, as an upgrade does.
+    """Raise ChangedError if fnnet's files were written since this process imported them, as an upgrade does.
 
     The modules in memory, the key and what the compiler reads would not be of one version; code that was compiled from
     some of both was kept under the key of one, and gave wrong numbers from then on.
     """
     if _stamps() != STAMPS:
         problem, expected = "the files of fnnet were changed while it was running", "those that this process began with"
-        raise FnnetError(problem, where=str(ROOT), expected=expected, found="others", fix="start it again")
+        raise ChangedError(problem, where=str(ROOT), expected=expected, found="others", fix="start it again")
 
 
 def version(package: str) -> str:
@@ -108,7 +112,7 @@ def version(package: str) -> str:
 def _key() -> str:
     """Return the digest of everything that compiled code depends on.
 
-    Raises   FnnetError as `check_sources`.
+    Raises   ChangedError as `check_sources`.
     """
     digest = hashlib.sha256()
     for source in sources():

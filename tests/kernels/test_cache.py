@@ -319,6 +319,7 @@ def test_f86_files_that_change_in_a_running_process_are_not_compiled(when, tmp_p
     code = """if True:
         import sys
         from pathlib import Path
+        import fnnet
         from fnnet.errors import FnnetError
         from fnnet.kernels import cache, compiler, library
         def edit(when):
@@ -334,7 +335,7 @@ def test_f86_files_that_change_in_a_running_process_are_not_compiled(when, tmp_p
         library.Library.add = lambda self, codes: None
         edit("before the key")
         try:
-            library.library("products", "float32")
+            fnnet.load_kernels("numba", parts=["products"], notify=print)
         except FnnetError as error:
             print(error)
         print(*(each.read_bytes()[-4:] for each in Path("cache").glob("*")))
