@@ -78,9 +78,12 @@ def in_groups(dtypes: Iterable[Any], shape: tuple[int, int], axis: int, part: Ca
 
     part   the places of those of one dtype, in their order -> their bytes.
     """
-    groups: dict[Any, list[int]] = {}
+    objects: dict[int, tuple[Any, list[int]]] = {}
     for place, dtype in enumerate(dtypes):
-        groups.setdefault(dtype, []).append(place)
+        objects.setdefault(id(dtype), (dtype, []))[1].append(place)
+    groups: dict[Any, list[int]] = {}
+    for dtype, places in objects.values():  # few: the hash of a dtype takes 1 us
+        groups[dtype] = sorted([*groups.get(dtype, ()), *places])
     if len(groups) == 1:
         return part(next(iter(groups.values())))
     found = np.empty(shape, np.uint8)

@@ -224,19 +224,20 @@ class BatchPredictor:
         return {name: arrays[name] for name in kept} | answers
 
     def _of_frame(self, batch: Any) -> Any:
+        import pandas as pd  # type: ignore[import-untyped]
+
         names = names_of(batch)
         _check_once(names)
         reading, model = self._reading, self._model()
         cells = axes_in_frame(batch, names) if reading.images is None else {}
         columns = columns_in(names, reading, model, cells=cells)
         kept = self._kept(names, columns)
-        named = batch if [*batch.columns] == names else batch.set_axis(names, axis=1)  # pandas numbers those without
-        found = self._found(of_frame(named, columns, reading, model))
+        found = self._found(of_frame(batch, names, columns, reading, model))
         answers = batch.iloc[:, [names.index(name) for name in kept]].copy(deep=False)
-        for name, values in zip(FIELDS, found.as_columns(), strict=True):
-            answers[name] = values
-        # Else the dtype would depend on whether the batch has a blank image, or any.
-        return answers.astype({name: "string" for name, kind in zip(FIELDS, TYPES, strict=True) if kind == "string"})
+        for name, values, kind in zip(FIELDS, found.as_columns(), TYPES, strict=True):
+            # Else the dtype would depend on whether the batch has a blank image, or any.
+            answers[name] = pd.array(values, dtype="string") if kind == "string" else values
+        return answers
 
     def _kept(self, names: list[str], columns: list[str]) -> list[str]:
         """Return the columns that answers keep; UsageError for one that is missing, or called as a field is."""
