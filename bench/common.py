@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -37,6 +38,12 @@ def rewrite(page: Path, begin: str, inside: str, end: str) -> None:
     """Replace the text between two marks of a page."""
     before, rest = page.read_text().split(begin)
     page.write_text(before + begin + inside + end + rest.split(end)[1])
+
+
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of cells as a page has it."""
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
 
 
 def time_text(seconds: float) -> str:

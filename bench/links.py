@@ -31,11 +31,13 @@ from bench import scaling_report
 from bench.common import ROOT, time_text
 from bench.scaling import MPIEXEC, Found, Way, program_of
 from bench.scaling_measure import SIZES
-from bench.scaling_model import HEADERS, TREE, Link, epoch, fit
+from bench.scaling_model import TREE, Link, epoch, fit, headers
+from bench.scaling_words import error_text
 
 ADDRESSES: Final = ("10.213.77.1", "10.213.77.2")
 DEVICE: Final = "fnnet0"
 MTU: Final = 9000
+"""Of the devices, so that the machine has fewer packets to move than by the usual 1,500."""
 RATES: Final = ("none", "10gbit", "1gbit", "100mbit")
 """As tc has them; without one, the link is as fast as the machine moves its bytes."""
 WORKS: Final = (((128,), 512), ((800,), 2048))
@@ -79,7 +81,7 @@ def link_of(rate: str, plain: Link) -> Link:
     """Return the link of a rate: `plain`, the one without, but no faster than the rate."""
     if rate == "none":
         return plain._replace(name="as fast as the machine")
-    return Link(rate, plain.alpha, max(plain.beta, 8 * HEADERS / bits_of(rate)))
+    return Link(rate, plain.alpha, max(plain.beta, 8 * headers(MTU) / bits_of(rate)))
 
 
 def _run(*command: str) -> str:
@@ -239,7 +241,7 @@ def main(rates: tuple[str, ...], turns: int, once: bool) -> None:
             found = [trained(rate, work.hidden, work.batch, work.steps * work.length) for _ in range(turns)]
             assert len({each.sha256 for each in found}) == 1, "other bits"
             seconds, predicted = min(each.least for each in found), epoch(work, machine, 2, TREE, link)
-            error = scaling_report.error_text(predicted, seconds)
+            error = error_text(predicted, seconds)
             print(
                 f"{work.name:28}{link.name:24}{time_text(predicted):>10}{time_text(seconds):>10}{error:>8}", flush=True
             )

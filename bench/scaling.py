@@ -8,7 +8,7 @@ FNNET_DATA=... python -m bench.scaling                  the rows below, five tur
 FNNET_DATA=... python -m bench.scaling --only 2,048     the rows whose names contain this
 FNNET_DATA=... python -m bench.scaling --model          the model of `scaling_model`: what it predicts for 1 to 1,024
                                                         ranks, and how well for two; docs/scaling-model.* (minutes)
-python -m bench.scaling --model --write                 page and picture again from docs/scaling-model.json
+python -m bench.scaling --model --write                 page, picture and a table of docs/scale.md again from the JSON
 
 `bench.links` measures two ranks on links of other rates, `bench.scaling_torch` PyTorch's beside fnnet's.
 """

@@ -36,8 +36,17 @@ from fnnet.core.shards import cuts, subtrees
 RANKS: Final = tuple(2**power for power in range(11))
 RECURSIVE, BRUCK = 512 * 1024, 80 * 1024
 """Bytes below which MPICH gathers in log2(R) messages: of powers of two, and of other numbers of ranks."""
-HEADERS: Final = 1.045
-"""Bytes on an Ethernet link for each of a message: 1,514 carry 1,448 by TCP."""
+
+
+def headers(mtu: int = 1500) -> float:
+    """Return the bytes on an Ethernet link for each of a message by TCP: 1,514 carry 1,448.
+
+    mtu   the most bytes of a packet, without the 14 of Ethernet; with the 52 of IP, TCP and its time stamps.
+
+    >>> round(headers(), 4), round(headers(9000), 4)
+    (1.0456, 1.0074)
+    """
+    return (mtu + 14) / (mtu - 52)
 
 
 class Link(NamedTuple):
@@ -51,9 +60,11 @@ class Link(NamedTuple):
 
 NETWORKS: Final = (
     Link(
-        "10 Gb/s", 20e-6, 8 * HEADERS / 10e9, "TCP by the kernel, 20 us between programs: Hurwitz and Feng, HotI 2003"
+        "10 Gb/s", 20e-6, 8 * headers() / 10e9, "TCP by the kernel, 20 us between programs: Hurwitz and Feng, HotI 2003"
     ),
-    Link("25 Gb/s", 1.93e-6, 8 * HEADERS / 25e9, "Ethernet past the kernel, 1.93 us by MPI: Squyres, Cisco blog 2014"),
+    Link(
+        "25 Gb/s", 1.93e-6, 8 * headers() / 25e9, "Ethernet past the kernel, 1.93 us by MPI: Squyres, Cisco blog 2014"
+    ),
     Link("100 Gb/s", 1.06e-6, 8 / 100e9, "InfiniBand, 1.06 us by MPI: QLogic OFED+ host software guide, OSU latency"),
 )
 """The latencies are those of the sources, of networks of these kinds; the rates are those in the names."""

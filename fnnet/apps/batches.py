@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from fnnet.apps.batch_images import BATCH, RANGES, SAY_RANGE, Reading, as_taken, columns_in, of_cells, rows_of
+from fnnet.apps.batch_columns import as_columns, axes_in_arrays, axes_in_frame, columns_in, of_arrays, of_frame
+from fnnet.apps.batch_images import BATCH, RANGES, SAY_RANGE, Reading, as_taken
 from fnnet.core.frames import is_frame, names_of
 from fnnet.core.params import Array
-from fnnet.core.public import best_classes, scores
-from fnnet.core.state import Model
+from fnnet.core.public import best_classes
+from fnnet.core.public_committee import Members
+from fnnet.core.state import Committee, Model, networks_of
 from fnnet.data.arguments import check_flag, check_path
 from fnnet.data.unlike import looks_of
 from fnnet.errors import ArgumentTypeError, ModelError, StorageError, UsageError
 from fnnet.files.disk import read_bytes, refuse
 from fnnet.files.model import model_in
 from fnnet.kernels import check_threads, load
+from fnnet.threads import Lock
 
 if TYPE_CHECKING:
     from fnnet.core.table import Kernels
@@ -37,19 +39,16 @@ KEPT: Final = 4
 """Models that a process keeps, those that were used last: workers live long."""
 SHOWN: Final = 12
 
-_models: dict[str, Model] = {}
+_models: dict[str, _Loaded] = {}
 _kernels: dict[int, Kernels] = {}
-_lock = threading.RLock()
+_lock: Final = Lock()
 
 
-def _after_fork() -> None:
-    """A child has none of the threads of its parent, one of which may have held the lock."""
-    global _lock  # noqa: PLW0603
-    _lock = threading.RLock()
+class _Loaded(NamedTuple):
+    """A model, and by threads its networks with the weights laid out for compiled code: that takes 1 ms."""
 
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    model: Model
+    networks: dict[int, Members]
 
 
 class _File(NamedTuple):
@@ -83,12 +82,14 @@ class BatchPredictor:
     path          of the model file, the same on all workers.
     images        the column that holds an image in each row (an array, a list, its bytes, or those of a picture), or
                   the columns of the pixels, in the model's order. None for columns called as pixels are (pixel0, 1x1;
-                  or numbers without gaps), in the order of their numbers, or the only array of images in a dict.
+                  or numbers without gaps), in the order of their numbers, or the only array in a dict that may be
+                  images: one of the model's size, or of two axes or more in each row.
     keep          the columns of a table that its answer has too; None for all but the images.
-    pixel_range   of floats: (0, 1), (-1, 1), or (0, 255) for whole ones; None to refuse floats. Integers are pixels in
-                  the range of those that the model was trained on.
-    transpose     True if images are stored column by column, False if row by row; to be given for a model that was
-                  trained on images stored column by column.
+    pixel_range   of all numbers, integers too: (0, 1) or (-1, 1), which are scaled, or (0, 255) for whole ones. None
+                  for integers in the range of those that the model was trained on; floats are then refused. Pictures
+                  of integers have the range of their format.
+    transpose     True if images, pictures too, are stored column by column, False if row by row; to be given for a
+                  model that was trained on images stored column by column.
     threads       of a call: engines run several on one machine.
     embed         True to pickle the bytes of the file, for workers that do not share its disk.
     sha256        the digest that the file must have; None for that of the file as it is now.
@@ -173,7 +174,7 @@ class BatchPredictor:
             expected, found = "pairs of a name and a type: data.dtypes", type(columns).__name__
             raise ArgumentTypeError("not columns", where="schema", expected=expected, found=found) from None
         _check_once([name for name, _ in pairs])
-        kept = self._kept([*types], self._columns([*types], {}))
+        kept = self._kept([*types], columns_in([*types], self._reading, self._model()))
         each = [*((name, types[name]) for name in kept), *zip(FIELDS, TYPES, strict=True)]
         return ", ".join(f"`{name.replace('`', '``')}` {kind}" for name, kind in each)
 
@@ -205,42 +206,38 @@ class BatchPredictor:
         raise ArgumentTypeError("not a batch", where=BATCH, expected=expected, found=type(batch).__name__, fix=fix)
 
     def _of_array(self, batch: Array) -> Array:
+        if batch.ndim and not len(batch):  # Dask asks about arrays without rows or columns
+            return np.zeros(0, self.dtype)
+        found = self._found(as_taken(batch, self._reading, self._model()))
         answers = np.zeros(len(batch), self.dtype)
-        if len(batch):  # Dask asks about arrays without rows or columns
-            for name, values in zip(FIELDS, self._found(as_taken(batch, self._reading, self._model())), strict=True):
-                answers[name] = values
+        for name, values in zip(FIELDS, found, strict=True):
+            answers[name] = values
         return answers
 
     def _of_dict(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        arrays = {name: np.asarray(values) for name, values in batch.items()}
-        names, axes = [*arrays], {name: each.shape[1:] for name, each in arrays.items() if each.ndim > 1}
-        columns = self._columns(names, axes)
+        arrays, reading, model = as_columns(batch), self._reading, self._model()
+        names = [*arrays]
+        columns = columns_in(names, reading, model, *axes_in_arrays(arrays))
         kept = self._kept(names, columns)
-        first = arrays[columns[0]]
-        if first.dtype == object and len(columns) == 1:
-            x = of_cells(list(first), columns[0], self._reading, self._model())
-        else:
-            whole = np.stack([arrays[name] for name in columns], axis=1) if len(columns) > 1 else first
-            x = as_taken(whole, self._reading, self._model())
-        found = self._found(x)
+        found = self._found(of_arrays(arrays, columns, reading, model))
         answers = dict(zip(FIELDS, found.as_columns(), strict=True))
         return {name: arrays[name] for name in kept} | answers
 
     def _of_frame(self, batch: Any) -> Any:
+        import pandas as pd  # type: ignore[import-untyped]
+
         names = names_of(batch)
         _check_once(names)
-        columns = self._columns(names, {})
+        reading, model = self._reading, self._model()
+        cells = axes_in_frame(batch, names) if reading.images is None else {}
+        columns = columns_in(names, reading, model, cells=cells)
         kept = self._kept(names, columns)
-        named = batch.set_axis(names, axis=1)  # pandas numbers columns that have no names
-        found = self._found(rows_of(named, columns, self._reading, self._model()))
+        found = self._found(of_frame(batch, names, columns, reading, model))
         answers = batch.iloc[:, [names.index(name) for name in kept]].copy(deep=False)
-        for name, values in zip(FIELDS, found.as_columns(), strict=True):
-            answers[name] = values
-        # Else the dtype would depend on whether the batch has a blank image, or any.
-        return answers.astype({name: "string" for name, kind in zip(FIELDS, TYPES, strict=True) if kind == "string"})
-
-    def _columns(self, names: list[str], axes: Mapping[str, tuple[int, ...]]) -> list[str]:
-        return columns_in(names, self._reading, self._model(), axes)
+        for name, values, kind in zip(FIELDS, found.as_columns(), TYPES, strict=True):
+            # Else the dtype would depend on whether the batch has a blank image, or any.
+            answers[name] = pd.array(values, dtype="string") if kind == "string" else values
+        return answers
 
     def _kept(self, names: list[str], columns: list[str]) -> list[str]:
         """Return the columns that answers keep; UsageError for one that is missing, or called as a field is."""
@@ -257,11 +254,10 @@ class BatchPredictor:
 
     def _found(self, x: Array) -> Found:
         """Return the answers to images as the network takes them."""
-        model = self._model()
         if not len(x):
             return Found(np.empty(0, "U1"), np.empty(0, np.float32), np.empty(0, "U1"))
-        kernels = _kernels_of(self._threads)
-        logits = scores(model, x, kernels=kernels)
+        model, network, kernels = *_ready(self._file, self._threads), _kernels_of(self._threads)
+        logits = network.scores(x)
         best, probs = best_classes(logits), kernels.softmax(logits)
         looks = looks_of(x, model.image_shape, model.preprocessing)
         notes = np.select([looks.blank, looks.other_ink, looks.dim], NOTES, "")
@@ -270,14 +266,7 @@ class BatchPredictor:
         return Found(predicted, probability.astype(np.float32), notes)
 
     def _model(self) -> Model:
-        """Return the model of the file, loaded once in a process."""
-        file = self._file
-        with _lock:
-            model = _models.pop(file.sha256, None) or _loaded(file)
-            _models[file.sha256] = model  # last, as it was used last
-            for old in [*_models][:-KEPT]:
-                del _models[old]
-        return model
+        return _loaded(self._file).model
 
 
 def _restored(file: _File, reading: Reading, keep: Sequence[str] | None, threads: int) -> BatchPredictor:
@@ -287,7 +276,28 @@ def _restored(file: _File, reading: Reading, keep: Sequence[str] | None, threads
     return found
 
 
-def _loaded(file: _File) -> Model:
+def _loaded(file: _File) -> _Loaded:
+    """Return the model of a file, loaded once in a process."""
+    with _lock.held():
+        found = _models.pop(file.sha256, None) or _Loaded(_model_in(file), {})
+        _models[file.sha256] = found  # last, as it was used last
+        for old in [*_models][:-KEPT]:
+            del _models[old]
+    return found
+
+
+def _ready(file: _File, threads: int) -> tuple[Model, Members]:
+    """Return the model of a file, and its networks ready to score."""
+    model, networks = _loaded(file)
+    kernels = _kernels_of(threads)
+    with _lock.held():
+        if threads not in networks:
+            members = Committee(networks_of(model.params))
+            networks[threads] = Members(members, model.activation, False, kernels)
+        return model, networks[threads]
+
+
+def _model_in(file: _File) -> Model:
     """Return the model in a file; ModelError if its bytes are not those that were there when it was pickled."""
     try:
         content = read_bytes(file.path) if file.content is None else file.content
@@ -310,7 +320,7 @@ def _differs(file: _File, digest: str) -> ModelError:
 
 def _kernels_of(threads: int) -> Kernels:
     """Return the compiled kernels, loaded once in a process."""
-    with _lock:
+    with _lock.held():
         if threads not in _kernels:
             _kernels[threads] = load("numba", threads=threads, parts=["infer"])
         return _kernels[threads]

@@ -23,6 +23,7 @@ from fnnet.errors import FnnetError
 from fnnet.kernels import cache
 from fnnet.kernels.machine import target
 from fnnet.kernels.signatures import LATE, PARTS, Argument, closure, pointer, symbol
+from fnnet.threads import Lock
 
 RETURNED: Final = (0, -2)  # Numba's codes for a return
 """What a compiled function returns: anything else is `failed`."""
@@ -161,17 +162,7 @@ def begin_loading() -> None:
 
 
 _libraries: dict[str, Library] = {}
-_lock = threading.Lock()
-
-
-def _unlock() -> None:
-    global _lock  # noqa: PLW0603
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    # A child has only the thread that forked: one that was loading would never release the lock.
-    os.register_at_fork(after_in_child=_unlock)
+_lock: Final = Lock()
 
 
 def library(part: str, dtype: DTypeLike) -> Library:
@@ -219,7 +210,7 @@ def keep_parts(
     _check_allowed()
     name = np.dtype(dtype).name
     places = {part: cache.place(part, name, folder) for part in closure(parts)}
-    with _lock:
+    with _lock.held():
         absent = [part for part, place in places.items() if cache.read(place) is None]
         if absent:
             on_compile()
@@ -250,7 +241,7 @@ def _load(
     parts: Sequence[str], dtype: str, on_compile: Callable[[], None] = lambda: None,
     notify: Callable[[str], None] = lambda notice: None, on_part: Callable[[float], None] = lambda done: None,
 ) -> Library:  # fmt: skip
-    with _lock:
+    with _lock.held():
         known = _libraries.get(dtype)
         wanted = [part for part in closure(parts) if not (known and part in known.parts)]
         codes = {part: cache.read(cache.place(part, dtype)) for part in wanted}

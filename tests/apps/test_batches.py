@@ -15,39 +15,11 @@ from fnnet.apps.batches import BatchPredictor
 from fnnet.core.state import Preprocessing
 from fnnet.data import read_images
 from fnnet.errors import ArgumentTypeError, DataError, ModelError, StorageError, UsageError
+from tests.apps.conftest import NAMES
 
 pd = pytest.importorskip("pandas", reason="needs pandas: pip install pandas")
 
-NAMES = tuple(f"class {number}" for number in range(10))
 PIXELS = [f"pixel{number}" for number in range(784)]
-
-
-@pytest.fixture(autouse=True)
-def _no_models():
-    """Each test loads its models itself."""
-    batches._models.clear()
-    yield
-    batches._models.clear()
-
-
-@pytest.fixture
-def save(tmp_path):
-    def make(name="m.safetensors", seed=3, shape=(28, 28), **fields):
-        model = fnnet.Model(fnnet.init((shape[0] * shape[1], 20, 10), seed), classes=NAMES, image_shape=shape, **fields)
-        fnnet.save_model(tmp_path / name, model)
-        return tmp_path / name
-
-    return make
-
-
-@pytest.fixture
-def images(small_images):
-    """Light ink on black, but for some: nothing, inverted, faint."""
-    x = small_images[0].copy()
-    x[5], x[11] = 0, 3
-    x[20:25] = 255 - x[20:25]
-    x[30:33] //= 4
-    return x
 
 
 def in_arrays(image):
@@ -206,9 +178,9 @@ def test_a_dict_of_arrays(save, images):
     ((0, 255), lambda x: x.astype(np.float64)), (None, lambda x: x.astype(np.int64)),
 ])  # fmt: skip
 def test_floats_are_read_in_the_range_that_the_caller_names(pixel_range, stored, save, images):
-    predict = BatchPredictor(save(), pixel_range=pixel_range)
-    assert predict(stored(images)).tobytes() == predict(images).tobytes()
-    assert predict(frame_of(stored(images))).note.tolist() == predict(images)["note"].tolist()
+    predict, whole = BatchPredictor(save(), pixel_range=pixel_range), BatchPredictor(save())(images)
+    assert predict(stored(images)).tobytes() == whole.tobytes()
+    assert predict(frame_of(stored(images))).note.tolist() == whole["note"].tolist()
 
 
 @pytest.mark.parametrize("preprocessing", [

@@ -130,7 +130,7 @@ def test_the_example_in_the_document_counts_the_sevens(engine, library, tmp_path
     assert printed([tmp_path / "example.py"], tmp_path).split() == [count] * example.count("print(")
 
 
-@pytest.mark.parametrize("engine", ["dask", "ray"])
+@pytest.mark.parametrize("engine", ["loky", "dask", "ray"])
 def test_a_search_by_joblib_has_the_bits_of_trainings_one_after_another(engine, tmp_path):
     needs("loky")
     needs(engine)

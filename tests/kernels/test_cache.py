@@ -364,7 +364,7 @@ def test_f88_a_child_that_is_forked_while_another_thread_loads(fresh, monkeypatc
     held, go = threading.Event(), threading.Event()
 
     def hold():
-        with library._lock:
+        with library._lock.held():
             held.set()
             go.wait()
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from bench import accuracy, accuracy_picture, engines, peers, published, streams, workers, workloads
+from bench import accuracy, accuracy_picture, batches, engines, peers, published, streams, workers, workloads
 from fnnet import data
 from fnnet.data.expand import expand
 from tests.conftest import ROOT
@@ -440,3 +440,29 @@ def test_the_memory_of_a_stream_does_not_grow_with_its_images(tmp_path, numba_ke
     assert found[1].sha256 == loaded.sha256
     assert abs(found[1].megabytes - found[0].megabytes) < 15
     assert loaded.megabytes > found[1].megabytes + 80
+
+
+def test_batches_of_all_forms_are_measured_once():
+    done = CliRunner().invoke(batches.main, ["--once"], catch_exceptions=False)
+    assert done.exit_code == 0
+    for row in batches.ROWS:
+        assert f"| {row.name.format(1 if row.name == batches.MANY_ARRAYS else 10)} |" in done.output
+    assert CliRunner().invoke(batches.main, ["--once", "--write"]).exit_code == 2
+
+
+def test_the_page_on_batches_has_the_rows_of_this_program():
+    text = batches.PAGE.read_text().partition(batches.BEGIN)[2].partition(batches.END)[0]
+    names = [row.name.format("1,000" if row.name == batches.SOME_FRAMES else 10) for row in batches.ROWS]
+    assert [line.split(" | ")[0][2:] for line in text.splitlines() if line.startswith("| ")][1:9] == names
+
+
+def test_what_a_call_costs_is_what_parts_take_beyond_the_whole():
+    seconds = dict.fromkeys((row.name for row in batches.ROWS), 0.1)
+    seconds |= {batches.MANY_ARRAYS: 1.099, batches.SOME_FRAMES: 0.19}
+    found = batches.Found(10_000, seconds, (200, 400_000))
+    assert batches.calls(found) == pytest.approx((0.001, 0.01))
+    text = batches.section(found)
+    assert "A call costs 1.00 ms for an array, and 10.0 ms for a frame of 784 columns" in " ".join(text.split())
+    assert "| one array | 100 ms | 100,000 |" in text
+    assert "| computing, arrays | 10.0 us an image | 28 core hours |" in text
+    assert "One core takes 78 MB of images a second, so 16 cores are as fast" in " ".join(text.split())

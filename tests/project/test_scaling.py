@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from bench import links, scaling, scaling_measure, scaling_model, scaling_report, scaling_torch
+from bench import links, scaling, scaling_measure, scaling_model, scaling_report, scaling_torch, scaling_words
 from bench.scaling_model import RING, TREE, WINDOW, Link, Machine, Work
 from fnnet.core.shards import cuts
 from fnnet.training.distributed.exchange import _Plan
@@ -132,6 +132,90 @@ def test_the_page_is_that_of_its_json():
     text = scaling_report.PAGE.read_text()
     inside = text.partition(scaling_report.BEGIN)[2].partition(scaling_report.END)[0]
     assert inside == scaling_report.section(results())
+    text = scaling_report.SCALE.read_text()
+    inside = text.partition(scaling_report.BEGIN)[2].partition(scaling_report.END)[0]
+    works, machine = scaling_report.works_of(results()), scaling_report.machine_of(results())
+    assert inside == f"\n{scaling_words.on_paper(works, machine)}\n"
+
+
+def test_exchanges_are_shown_as_they_were_predicted_and_measured():
+    found = results()
+    found["exchanges"] = {"window": [[4096, 1e-3]], "messages": [[4096, 2e-3]]}
+    machine = MACHINE._replace(copy=0.0, add=0.0, message=Link("", 1e-3, 0.0), window=Link("", 1e-3, 0.0))
+    table = scaling_words.exchange_table(found, machine)
+    assert "| 4,096 | shared memory | 1.00 ms | 1.00 ms | +0 % |" in table
+    assert "| 4,096 | messages | 2.00 ms | 2.00 ms | +0 % |" in table
+    whole = scaling_words.exchange_table(results(), scaling_report.machine_of(results()))
+    assert whole in scaling_report.section(results())
+
+
+def said(found):
+    works, machine = scaling_report.works_of(found), scaling_report.machine_of(found)
+    return " ".join(scaling_words.sentences(found, works, machine).split())
+
+
+def test_sentences_follow_from_the_figures():
+    found = results()
+    machine = scaling_report.machine_of(found)
+    for row in found["exchanges"]["messages"]:
+        row[1] = 3 * scaling_model.by_messages(machine.message, machine, 2, 2, row[0])
+    for row in found["exchanges"]["messages"][-2:]:
+        row[1] *= 2
+    assert "512 KiB and more by messages took 3.0 to 6.0 times what the model predicts, smaller ones 3.0 times" in said(
+        found
+    )
+    for each in found["works"]:
+        each["seconds"] = {"1": 4.0, "2": 2.0}
+        each["gathers"] = {"1": 0, "2": 1}
+        each["two"] = {"tree": 3.0}
+    text = said(found)
+    assert "On networks an epoch is fastest with batches of 512 on 2, with batches of 2,048 on 2 ranks" in text
+    assert "on 2 it takes longer than on one for 0 of 6 works" in text
+    assert "Not to be trusted" not in text
+    found["works"][2]["seconds"]["2"] = 4.3
+    assert "Not to be trusted: 784-128-10, batch 512, where one of 2 ranks computed longer than an epoch" in said(found)
+    del found["links"]
+    assert "Of an epoch of two ranks on links" in text
+    assert "Of an epoch of two ranks on links" not in said(found)
+
+
+def test_who_has_half_of_the_work_is_not_slower():
+    seconds = {1: 1.0, 2: 1.04, 4: 0.5, 8: 0.6, 16: 0.61, 32: 0.3}
+    assert [*scaling_words.too_long(seconds, {})] == [8]
+    assert [*scaling_words.too_long(seconds, {"tree": 0.9, "window": 2.0})] == [8, 2]
+    assert scaling_words.too_long({1: 1.0, 2: 0.9}, {"tree": 0.9}) == {}
+
+
+def test_what_contradicts_other_figures_is_measured_again_in_more_epochs(monkeypatch, capsys):
+    asked, times = [], iter([{"8": 0.9}, {"8": 0.4}, {"16": 0.2}])
+
+    def again(task, hidden, batch, ranks, images, passes):
+        asked.append((task, [*ranks], passes))
+        return [{"seconds": next(times)}, {"seconds": dict.fromkeys(map(str, ranks), 0.1)}]
+
+    monkeypatch.setattr(scaling_report, "side_by_side", again)
+    work = {"hidden": [800], "batch": 512, "images": 60000, "two": {}}
+    work["seconds"] = {"1": 2.0, "2": 1.0, "4": 0.6, "8": 0.7, "16": 0.5}
+    scaling_report.settle(work)
+    assert asked == [("computing", [8], 8), ("computing", [8], 12), ("computing", [16], 16)]
+    assert work["seconds"] == {"1": 2.0, "2": 1.0, "4": 0.6, "8": 0.4, "16": 0.2}
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == (
+        "784-800-10, batch 512: one of 8 ranks computed longer than one of 4, which has twice the work: "
+        "measured again, 1 of 4"
+    )
+    assert len(told) == 3
+
+
+def test_it_is_measured_again_some_times_only(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        scaling_report, "side_by_side", lambda *given: asked.append(given) or [{"seconds": {"2": 9.0}}] * 2
+    )
+    work = {"hidden": [10], "batch": 512, "images": 60000, "two": {}, "seconds": {"1": 1.0, "2": 2.0}}
+    scaling_report.settle(work)
+    assert len(asked) == scaling_report.AGAIN
+    assert work["seconds"] == {"1": 1.0, "2": 2.0}
 
 
 def test_the_saved_results_have_all_works_and_reach_what_is_asked_for():
@@ -160,7 +244,7 @@ def test_the_picture_is_drawn(tmp_path):
 
 
 def test_parts_are_written_into_their_place(tmp_path, monkeypatch):
-    for name in ("RESULTS", "PAGE"):
+    for name in ("RESULTS", "PAGE", "SCALE"):
         copy = tmp_path / getattr(scaling_report, name).name
         copy.write_text(getattr(scaling_report, name).read_text())
         monkeypatch.setattr(scaling_report, name, copy)
@@ -262,7 +346,12 @@ def test_a_link_is_no_faster_than_its_rate_nor_than_the_machine():
     plain = Link("none", 2e-5, 2e-9)
     assert links.link_of("none", plain)[1:3] == plain[1:3]
     assert links.link_of("10gbit", plain).beta == 2e-9
-    assert links.link_of("100mbit", plain).beta == pytest.approx(8e-8 * scaling_model.HEADERS)
+    assert links.link_of("100mbit", plain).beta == pytest.approx(8e-8 * (links.MTU + 14) / (links.MTU - 52))
+
+
+def test_packets_carry_headers_by_their_size():
+    assert scaling_model.headers() == pytest.approx(1514 / 1448)
+    assert scaling_model.headers(9000) == pytest.approx(9014 / 8948)
 
 
 def test_ranks_that_go_around_a_link_are_an_error():

@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from fnnet.threads import run_each
+from fnnet.threads import Lock, run_each
+from tests.conftest import ROOT, forked
 
 
 def test_tasks_run_in_order_of_results_and_the_first_error_ends_them():
@@ -110,3 +111,50 @@ def test_a_fork_has_threads_of_its_own():
     command = [sys.executable, "-W", "ignore", "-c", FORKED]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (done.stdout, done.stderr, done.returncode) == ("2\n", "", 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_lock_is_free_in_a_child_of_a_fork_whoever_held_it():
+    lock, held, go = Lock(), threading.Event(), threading.Event()
+
+    def hold():
+        with lock.held():
+            held.set()
+            go.wait()
+
+    def take():
+        with lock.held(), lock.held():
+            pass
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    try:
+        assert forked(take, 20)
+    finally:
+        go.set()
+        thread.join()
+    with lock.held():  # the thread that forks holds it itself
+        assert forked(take, 20)
+    take()
+
+
+def test_a_lock_keeps_others_out():
+    lock, seen = Lock(), []
+
+    def enter():
+        with lock.held():
+            seen.append(1)
+
+    with lock.held():
+        thread = threading.Thread(target=enter)
+        thread.start()
+        thread.join(0.2)
+        assert not seen
+    thread.join()
+    assert seen == [1]
+
+
+def test_what_a_fork_changes_is_in_one_place():
+    found = [path.name for path in (ROOT / "fnnet").rglob("*.py") if "register_at_fork" in path.read_text()]
+    assert found == ["threads.py"]
