@@ -142,3 +142,11 @@ def test_without_mpi4py_the_processes_say_what_is_missing(tmp_path):
 def test_a_lost_rank_ends_all_and_the_run_goes_on(tmp_path):
     """A share of `python -m tests.campaigns ranks`."""
     assert len([*lost_ranks.losses(tmp_path, 3, seed=1)]) == 3
+
+
+def test_a_signal_to_any_rank_stops_all_with_its_exit_code(tmp_path):
+    code, told, _ = lost_ranks.lose(tmp_path, "SIGTERM", 1, 2, 20)
+    assert code == 143
+    assert told.startswith("error: step ")
+    assert told.endswith(f": terminated; go on with --run-dir {tmp_path / 'run'} --resume\n")
+    assert not (tmp_path / "m.safetensors").exists()
