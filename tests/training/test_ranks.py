@@ -9,6 +9,7 @@ from fnnet.core.params import weights_sha256
 from fnnet.core.shards import additions, cuts, leaves, merges, rows_of, subtrees, waiting
 from fnnet.core.state import Examples
 from fnnet.errors import DivergedError, UsageError
+from fnnet.kernels import team, trainer
 from fnnet.training import session
 from tests.tools.ranks import ThreadRanks, run
 
@@ -75,13 +76,13 @@ def test_another_order_of_additions_gives_other_bits():
 
 
 @pytest.mark.parametrize("kernels", ["numpy", "numba"])
-@pytest.mark.parametrize("name", ["classic", "deep"])
-def test_all_ranks_raise_the_error_of_one_that_diverges(name, kernels):
+@pytest.mark.parametrize(("name", "size"), [("classic", 3), ("deep", 3), ("fewer rows than shards", 8)])
+def test_all_ranks_raise_the_error_of_one_that_diverges(name, size, kernels):
     job, kernels = job_of(name), fnnet.load_kernels(kernels, threads=1)
     job = job._replace(plan=job.plan._replace(learning_rate=1e30, optimizer="sgd"))
     with pytest.raises(DivergedError) as alone:
         outcome(job, kernels)
-    found = run(3, lambda ranks: outcome(job, kernels, ranks=ranks))
+    found = run(size, lambda ranks: outcome(job, kernels, ranks=ranks))
     assert {type(each) for each in found} == {DivergedError}
     assert {each.place for each in found} == {alone.value.place}
 
@@ -161,3 +162,19 @@ def test_the_subtrees_of_ranks_make_the_whole_tree(shards, size):
     assert left == whole == {0: shards}
     rows = [rows_of(100, 24, shards, own) for own in cuts(shards, size)]
     assert sorted(np.concatenate(rows).tolist()) == [*range(100)]
+
+
+def test_threads_that_the_system_refused_once_are_taken_later(monkeypatch):
+    """A step of one thread is followed by steps of two, which must not take themselves for one."""
+    job, alone = job_of("deep"), outcome(job_of("deep"), fnnet.load_kernels("numba", threads=1))
+    asked, free = [], team.free_helpers
+
+    def refusing(count):
+        asked.append(count)
+        return free(count if len(asked) > 2 else 0)
+
+    monkeypatch.setattr(team, "free_helpers", refusing)
+    monkeypatch.setattr(trainer, "TEAM_WORK", 0)
+    kernels = fnnet.load_kernels("numba", threads=2)
+    assert run(2, lambda ranks: outcome(job, kernels, ranks=ranks)) == [alone] * 2
+    assert asked.count(1) > 2
