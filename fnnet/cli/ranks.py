@@ -12,6 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fnnet.cli import signals
+from fnnet.cli.mismatch import naming_options
 from fnnet.cli.streams import print_aside, print_error
 from fnnet.errors import UsageError
 
@@ -110,10 +111,11 @@ def _train(first: Ranks, order: Order) -> None:
 
     kernels = load_alike(first, lambda: _kernels(first, order))
     interrupts = signals.Interrupts()
-    session.train(
-        order.job, kernels=kernels, run_dir=order.run_dir, resume=order.resume,
-        on_block=lambda progress: interrupts.word, during=interrupts, ranks=first,
-    )  # fmt: skip
+    with naming_options(order.job.dataset.source, only_in_text=True):  # as the first, whose errors are of these kinds
+        session.train(
+            order.job, kernels=kernels, run_dir=order.run_dir, resume=order.resume,
+            on_block=lambda progress: interrupts.word, during=interrupts, ranks=first,
+        )  # fmt: skip
 
 
 def _kernels(first: Ranks, order: Order) -> Kernels:

@@ -126,6 +126,14 @@ def test_a_run_that_is_interrupted_goes_on_with_other_ranks(tmp_path):
     assert found["weights_sha256"] == whole["weights_sha256"]
 
 
+def test_a_run_of_other_settings_is_refused_by_the_line_of_one_process(tmp_path):
+    work = ("train", "--data", "digits", "--shards", "2", "--epochs", "1", "--quiet", "--run-dir", "run")
+    assert ended(begin(0, *work, folder=tmp_path))[0] == 0
+    alone, several = (ended(begin(size, *work, "--dev", "100", "--resume", folder=tmp_path)) for size in (0, 2))
+    assert several == alone
+    assert (alone[0], alone[2].count("error: "), "differs from the run" in alone[2]) == (2, 1, True)
+
+
 def test_without_mpi4py_the_processes_say_what_is_missing(tmp_path):
     """Two that train for themselves would write one file."""
     hidden = "import sys; sys.modules['mpi4py'] = None; import runpy; sys.argv[0] = 'cli.py'; "

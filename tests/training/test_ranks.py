@@ -1,5 +1,7 @@
 """Training by several ranks: the same bits as by one process with the same shards, whatever their number."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from fnnet.core.params import weights_sha256
 from fnnet.core.shards import additions, cuts, leaves, merges, rows_of, subtrees, waiting
 from fnnet.core.state import Examples
 from fnnet.errors import DivergedError, UsageError
+from fnnet.files.runs import OtherRunError
 from fnnet.kernels import team, trainer
 from fnnet.training import session
 from tests.tools.ranks import ThreadRanks, run
@@ -178,3 +181,25 @@ def test_threads_that_the_system_refused_once_are_taken_later(monkeypatch):
     kernels = fnnet.load_kernels("numba", threads=2)
     assert run(2, lambda ranks: outcome(job, kernels, ranks=ranks)) == [alone] * 2
     assert asked.count(1) > 2
+
+
+class Odd(Exception):
+    """One that is pickled, and cannot be unpickled."""
+
+    def __init__(self, *, text):
+        super().__init__(text)
+
+
+def test_errors_of_the_first_rank_arrive_as_what_they_are():
+    pytest.importorskip("mpi4py")
+    from fnnet.training.distributed import ranks
+
+    given = OtherRunError("x differs", where="run", expected=1)
+    given.differences = {"x": ("1", "2")}
+    found = ranks._unpacked(ranks._packed(given))
+    assert (type(found), str(found), dict(found.differences)) == (OtherRunError, str(given), given.differences)
+    locked = ValueError("a lock")
+    locked.lock = threading.Lock()
+    for error in (locked, Odd(text="odd")):
+        found = ranks._unpacked(ranks._packed(error))
+        assert (type(found).__name__, str(found)) == (type(error).__name__, str(error))

@@ -12,6 +12,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.core.shards import Ranks
+from fnnet.errors import FnnetError
 from fnnet.files import mapped
 from fnnet.training.distributed.exchange import Messages, SharedMemory
 from fnnet.training.distributed.sharing import give
@@ -69,15 +70,16 @@ class MpiRanks(Ranks):
 
     def of_first(self, make: Callable[[], T]) -> T:
         """Do as `Ranks.of_first`."""
-        made, raised = None, None
+        made: T | None = None
+        raised: Exception | None = None
         if self.rank == 0:
             try:
                 made = make()
             except Exception as error:
                 raised = error
-        raised = self._comm.bcast(raised)
-        if raised:
-            raise raised
+        told = self._comm.bcast(None if raised is None else _packed(raised))
+        if told is not None:
+            raise raised or _unpacked(told)
         return cast("T", give(made, self._comm, self._node, self._leaders))
 
     def in_turn(self, make: Callable[[], T]) -> T:
@@ -103,6 +105,31 @@ class MpiRanks(Ranks):
 
         self._watch.end()
         MPI.Finalize()
+
+
+def _packed(error: Exception) -> bytes | tuple[str, str]:
+    """Return an error for other ranks; what pickle cannot carry there and back, as the name of its type and its text."""
+    from mpi4py import MPI
+
+    try:
+        packed: bytes = MPI.pickle.dumps(error)
+        _ = MPI.pickle.loads(packed)
+    except Exception:
+        return type(error).__name__, str(error)
+    return packed
+
+
+def _unpacked(told: bytes | tuple[str, str]) -> Exception:
+    """Return the error that another rank has packed."""
+    from mpi4py import MPI
+
+    if isinstance(told, bytes):
+        error: Exception = MPI.pickle.loads(told)
+        return error
+    name, text = told
+    kind = type(name, (FnnetError,), {})
+    made: Exception = kind(text)
+    return made
 
 
 def _meet(comm: Any, seconds: float = inf) -> bool:
