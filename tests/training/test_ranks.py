@@ -10,6 +10,7 @@ from fnnet import data
 from fnnet.core.params import weights_sha256
 from fnnet.core.shards import additions, cuts, leaves, merges, rows_of, subtrees, waiting
 from fnnet.core.state import Examples
+from fnnet.core.table import NUMPY
 from fnnet.errors import DivergedError, UsageError
 from fnnet.files.runs import OtherRunError
 from fnnet.kernels import team, trainer
@@ -76,6 +77,20 @@ def test_another_order_of_additions_gives_other_bits():
 
     found = run(3, work)
     assert found[0] == found[1] == found[2] != outcome(job, kernels)
+
+
+def test_a_rank_that_comes_to_other_weights_is_named_and_the_run_is_not_finished(tmp_path):
+    class Odd(ThreadRanks):
+        def total(self, parts, shards, bits=32):
+            return super().total(parts, shards, bits) * (1.001 if self.rank == 1 else 1)
+
+    job, folder = job_of("classic"), tmp_path / "run"
+    found = run(
+        3, lambda ranks: outcome(job, NUMPY, ranks=Odd(ranks.rank, ranks._slots, ranks._barrier), run_dir=folder)
+    )
+    assert len({str(each) for each in found}) == 1
+    assert str(found[0]).startswith("rank 1: other weights than those of other ranks; expected SHA-256 ")
+    assert "finished" not in (folder / "log.jsonl").read_text()
 
 
 @pytest.mark.parametrize("kernels", ["numpy", "numba"])
@@ -183,7 +198,7 @@ def test_threads_that_the_system_refused_once_are_taken_later(monkeypatch):
     assert asked.count(1) > 2
 
 
-class Odd(Exception):
+class OddError(Exception):
     """One that is pickled, and cannot be unpickled."""
 
     def __init__(self, *, text):
@@ -200,6 +215,6 @@ def test_errors_of_the_first_rank_arrive_as_what_they_are():
     assert (type(found), str(found), dict(found.differences)) == (OtherRunError, str(given), given.differences)
     locked = ValueError("a lock")
     locked.lock = threading.Lock()
-    for error in (locked, Odd(text="odd")):
+    for error in (locked, OddError(text="odd")):
         found = ranks._unpacked(ranks._packed(error))
         assert (type(found).__name__, str(found)) == (type(error).__name__, str(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from math import inf
 from typing import Any, Final, NoReturn, TypeVar, cast
 
@@ -58,8 +59,12 @@ class MpiRanks(Ranks):
         """Do as `Ranks.vectors`: memory that the ranks of one machine share."""
         if self.neighbours < self.size or not mapped.CAN_SHARE:
             return None
-        self._memory = SharedMemory(self._comm, length, np.dtype(dtype), shards)
-        return self._memory.own
+        self._memory = None
+        self._watch.enter()
+        with suppress(OSError):
+            self._memory = SharedMemory(self._comm, length, np.dtype(dtype), shards)
+        self._watch.leave()
+        return self._memory and self._memory.own
 
     def gather(self, value: Any) -> list[Any]:
         """Do as `Ranks.gather`."""
@@ -73,21 +78,36 @@ class MpiRanks(Ranks):
         made: T | None = None
         raised: Exception | None = None
         if self.rank == 0:
-            try:
-                made = make()
-            except Exception as error:
-                raised = error
+            with self.slow():
+                try:
+                    made = make()
+                except Exception as error:
+                    raised = error
+        self._watch.enter()
         told = self._comm.bcast(None if raised is None else _packed(raised))
+        given = give(made, self._comm, self._node, self._leaders, self._watch.enter) if told is None else None
+        self._watch.leave()
         if told is not None:
             raise raised or _unpacked(told)
-        return cast("T", give(made, self._comm, self._node, self._leaders))
+        return cast("T", given)
 
     def in_turn(self, make: Callable[[], T]) -> T:
         """Return what `make` returns, which of each machine's ranks one calls before the others."""
-        first = self._node.Get_rank() == 0
-        made = make() if first else None
+        first, made = self._node.Get_rank() == 0, None
+        if first:
+            with self.slow():
+                made = make()
+        self._watch.enter()
         _meet(self._node)
-        return cast("T", made) if first else make()
+        self._watch.leave()
+        if not first:
+            with self.slow():
+                made = make()
+        return cast("T", made)
+
+    def slow(self) -> AbstractContextManager[None]:
+        """Do as `Ranks.slow`."""
+        return self._watch.slow()
 
     def meet(self, seconds: float = inf) -> bool:
         """Do as `Ranks.meet`; who waits here leaves the processor to others, which MPI's own barrier does not."""
@@ -108,7 +128,7 @@ class MpiRanks(Ranks):
 
 
 def _packed(error: Exception) -> bytes | tuple[str, str]:
-    """Return an error for other ranks; what pickle cannot carry there and back, as the name of its type and its text."""
+    """Return an error for other ranks; one that cannot be pickled or unpickled as the name of its type and its text."""
     from mpi4py import MPI
 
     try:
