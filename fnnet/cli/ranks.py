@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from fnnet.cli import signals
 from fnnet.cli.mismatch import naming_options
 from fnnet.cli.streams import print_aside, print_error
-from fnnet.errors import UsageError
+from fnnet.errors import FnnetError, UsageError, counted
 
 if TYPE_CHECKING:
     from fnnet.core.shards import Ranks
@@ -26,6 +26,9 @@ ENDING: Final = 5.0
 """Seconds after which a rank that is not where the others are is taken for lost."""
 TELLING: Final = 0.5
 """Seconds that a launcher has to pass on what a rank printed: lines that came right before the end were lost."""
+
+ALONE_FOR: Final = 2.0
+"""Seconds after which a rank that cannot start takes itself for the only one."""
 
 _ranks: list[Ranks] = []
 """The ranks of the command that runs, if it was started with some."""
@@ -52,6 +55,16 @@ def started() -> Ranks:
     return here
 
 
+def tell_not_started(error: FnnetError) -> None:
+    """Print why a process has not become a rank, once where that is so for all: the launcher then ends the others."""
+    from fnnet.limits import launched_rank
+
+    rank = launched_rank()
+    if rank:
+        time.sleep(ALONE_FOR)
+    print_error(f"rank {rank}: {error}" if rank else str(error))
+
+
 def ranks() -> Ranks:
     """Return the ranks of the command that runs."""
     from fnnet.core.shards import ALONE
@@ -66,13 +79,14 @@ def threads_for(ranks: Ranks, wanted: int | None) -> int | None:
     """
     if ranks.size == 1:
         return wanted
-    from fnnet.limits import available_threads
+    from fnnet.limits import available_threads, granted
 
-    each = max(1, available_threads() // ranks.neighbours)
+    most = granted(ranks.processors)
+    each = max(1, most // ranks.neighbours)
     if wanted is not None and wanted > each:
-        expected = f"at most {each}, as {ranks.neighbours} ranks share {available_threads()} processors"
+        expected = f"at most {each}, as {ranks.neighbours} ranks share {counted(most, 'processor')}"
         raise UsageError("too many threads", where="--threads", expected=expected, found=wanted)
-    return each if wanted is None else wanted
+    return min(each, available_threads()) if wanted is None else wanted
 
 
 def give(order: Order | None) -> bool:
@@ -147,15 +161,16 @@ def load_alike(here: Ranks, load: Callable[[], Kernels]) -> Kernels:
 def end(failed: BaseException | None, code: int, together: bool) -> int:
     """Leave MPI, and return the exit code of all; where ranks are not together any more, end them at once.
 
-    failed   the error of this rank, which the first has printed. Of others those are printed that are of another kind:
-             most errors come in all ranks.
+    failed   the error of this rank. Of others than the first those are printed that are of another kind: most errors
+             come in all ranks.
+    code     of the first rank; if it is not 0, it has printed why.
     """
     here = ranks()
     kind, line, own = "", "", code
     if failed is not None:
         kind, (line, own) = type(failed).__name__, _told(failed)
     if not together:
-        if here.rank or not line:
+        if here.rank or not code:
             print_error(f"rank {here.rank}: {line or 'the other ranks do not answer'}")
         time.sleep(TELLING)
         here.abort(own or 1)

@@ -175,12 +175,14 @@ class Ranks:
 
     rank, size   the number of this one, counted from 0, and how many there are.
     neighbours   how many of them there are on this machine.
+    processors   those that they may run on, together.
     note         what a user should know of them; "" for nothing.
     """
 
     rank: int = 0
     size: int = 1
     neighbours: int = 1
+    processors: int = 1
     note: str = ""
 
     def own(self, shards: int) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from fnnet.core.params import Array
 from fnnet.core.shards import Ranks
 from fnnet.errors import FnnetError
 from fnnet.files import mapped
+from fnnet.limits import processors
 from fnnet.training.distributed.exchange import Messages, SharedMemory
 from fnnet.training.distributed.sharing import give
 from fnnet.training.distributed.watch import Watch
@@ -37,6 +38,7 @@ class MpiRanks(Ranks):
         leaders = comm.Split(0 if leads else MPI.UNDEFINED)
         self._leaders = leaders if leads else None
         self.neighbours = self._node.Get_size()
+        self.processors = len(set().union(*self._node.allgather(processors())))
         self._messages: Messages | None = None
         self._memory: SharedMemory | None = None
         self._watch = Watch(comm, alone=self.neighbours == self.size)
