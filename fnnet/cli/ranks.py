@@ -5,10 +5,12 @@ They wait for its orders, and print nothing; so data are read, files written and
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections.abc import Callable
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fnnet.cli import signals
@@ -46,6 +48,7 @@ class Order(NamedTuple):
 
 def started() -> Ranks:
     """Return the ranks that this command was started with, ALONE if it was not by `mpiexec`."""
+    _limit_blas()
     from fnnet.training.distributed.world import world
 
     here = world()
@@ -53,6 +56,18 @@ def started() -> Ranks:
     if here.note and not here.rank:
         print_aside("note", here.note)
     return here
+
+
+def _limit_blas() -> None:
+    """Let NumPy's BLAS take a rank's share of the processors, where each would take all: called before NumPy is loaded.
+
+    Ranks that are bound to processors of their own keep those.
+    """
+    from fnnet.limits import BLAS_LIMITS, granted, launched_here, processors
+
+    share = granted(os.cpu_count() or 1) // launched_here()
+    if not any(os.environ.get(name) for name in (*BLAS_LIMITS, "OMP_NUM_THREADS")):
+        os.environ.update(dict.fromkeys(BLAS_LIMITS, str(max(1, min(granted(len(processors())), share)))))
 
 
 def tell_not_started(error: FnnetError) -> None:
@@ -152,9 +167,8 @@ def load_alike(here: Ranks, load: Callable[[], Kernels]) -> Kernels:
     for rank, (name, about) in enumerate(every):
         for what, first in every[0][1].items():
             if about[what] != first:
-                fix = "use machines that are alike; FNNET_CPU names a level that several have"
                 place, expected = f"rank {rank} on {name}", f"{first}, as rank 0"
-                raise UsageError(f"{what} differs", where=place, expected=expected, found=about[what], fix=fix)
+                raise UsageError(f"{what} differs", where=place, expected=expected, found=about[what], fix=_fix(what))
     return kernels
 
 
@@ -192,15 +206,48 @@ def _told(failed: BaseException) -> tuple[str, int]:
     return signals.STOPPED[failed.args[0]]
 
 
+KIND: Final = ("vendor_id", "cpu family", "model", "CPU implementer", "CPU part")
+"""Fields of /proc/cpuinfo that tell kinds of processors apart."""
+VECTORS: Final = ("sse", "ssse", "avx", "fma", "f16c", "asimd", "sve")
+"""How flags begin that are instructions for vectors."""
+CODE: Final = "compiled code"
+"""What differs where the files of fnnet, or the versions of Numba, llvmlite or Python, do."""
+
+
 def _about(kernels: Kernels) -> dict[str, str]:
     """Return what the bits of a result depend on, beside the data and the plan: what it is -> which."""
     import numpy as np
 
     from fnnet import __version__
 
+    processor, instructions = _processor()
     found = {"version of fnnet": __version__, "version of NumPy": np.__version__, "way of computing": kernels.name}
+    code = {}
     if kernels.compiled:
+        from fnnet.kernels import cache
         from fnnet.kernels.machine import machine
 
-        found |= {"processor": machine().cpu, "set of the processor's instructions": machine().features}
-    return found
+        processor, instructions = machine().cpu, machine().features
+        place = cache.place("train", "float32", Path())
+        code = {CODE: place.stem if place else ""}
+    # The code last: it differs where any of the others does.
+    return found | {"processor": processor, "set of the processor's instructions": instructions} | code
+
+
+def _processor() -> tuple[str, str]:
+    """Return the kind of this processor, and its instructions for vectors: by these NumPy and its BLAS choose code."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            first = file.read(2**16).split("\n\n")[0]
+    except OSError:
+        return platform.processor(), ""
+    fields = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
+    kind = [fields[name] for name in KIND if name in fields]
+    flags = f"{fields.get('flags', '')} {fields.get('Features', '')}".split()
+    return " ".join(kind), " ".join(sorted(flag for flag in flags if flag.startswith(VECTORS)))
+
+
+def _fix(what: str) -> str:
+    if what == CODE:
+        return "install the same files of fnnet, and versions of Numba, llvmlite and Python, everywhere"
+    return "use machines that are alike; with --jit, FNNET_CPU names a level that several have"

@@ -1,9 +1,11 @@
 """What a rank does by itself: the threads that it takes, what it prints at its end, how it knows that it is one."""
 
 import os
+import platform
 
 import pytest
 
+import fnnet
 from fnnet import cli, limits
 from fnnet.cli import ranks
 from fnnet.core.shards import Ranks
@@ -134,3 +136,74 @@ def test_a_rank_that_cannot_start_says_so_once_for_all(rank, line, printed, monk
     monkeypatch.setattr(ranks, "started", started)
     monkeypatch.setattr(limits, "_told", lambda: [(3, rank)])
     assert (cli._run_with_ranks(), printed) == (1, [line])
+
+
+class Others(Some):
+    """Ranks of which the last says something else."""
+
+    def __init__(self, **other):
+        super().__init__()
+        self._other = other
+
+    def gather(self, value):
+        """Let the other differ."""
+        name, about = value
+        return [value, (name, {**about, **self._other})]
+
+
+@pytest.mark.parametrize("jit", ["numpy", "numba"])
+def test_what_bits_depend_on_is_compared(jit):
+    kernels = fnnet.load_kernels(jit, threads=1)
+    about = ranks._about(kernels)
+    assert all(about.values()), about
+    assert ("compiled code" in about) == (jit == "numba")
+    assert ranks.load_alike(Others(), lambda: kernels) is kernels
+    for what, value in about.items():
+        with pytest.raises(UsageError) as raised:
+            ranks.load_alike(Others(**{what: "another"}), lambda: kernels)
+        assert str(raised.value).startswith(f"rank 1 on {platform.node()}: {what} differs; expected {value[:50]}")
+
+
+def test_kinds_of_processors_are_told_apart_where_the_system_tells(monkeypatch, tmp_path):
+    real, texts = open, {
+        "x86": "processor : 0\nvendor_id : A\ncpu family : 25\nmodel : 1\nflags : fpu sse2 avx2\n\nprocessor : 1\n",
+        "arm": "processor : 0\nFeatures : fp asimd sve\nCPU implementer : 0x41\nCPU part : 0xd0c\n",
+    }  # fmt: skip
+    found = []
+    for name in (*texts, "none"):
+        if name in texts:
+            (tmp_path / name).write_text(texts[name])
+        monkeypatch.setattr(ranks, "open", lambda path, name=name, **options: real(tmp_path / name), raising=False)
+        found.append(ranks._processor())
+    assert found == [("A 25 1", "avx2 sse2"), ("0x41 0xd0c", "asimd sve"), (platform.processor(), "")]
+
+
+@pytest.mark.parametrize(
+    ("own", "quota", "variables", "threads"),
+    [
+        (32, 32, {}, "4"),
+        (4, 32, {}, "4"),
+        (32, 16, {}, "2"),
+        (32, 2, {}, "1"),
+        (32, 32, {"OMP_NUM_THREADS": "3"}, None),
+        (32, 32, {"OPENBLAS_NUM_THREADS": "5"}, "5"),
+    ],
+)
+def test_the_blas_of_ranks_shares_processors(own, quota, variables, threads, machine, monkeypatch):
+    machine(own, quota, MPI_LOCALNRANKS="8")
+    monkeypatch.setattr(os, "environ", {**os.environ})
+    monkeypatch.setattr(os, "cpu_count", lambda: 32)
+    for name in (*limits.BLAS_LIMITS, "OMP_NUM_THREADS"):
+        os.environ.pop(name, None)
+    os.environ.update(variables)
+    ranks._limit_blas()
+    assert os.environ.get("OPENBLAS_NUM_THREADS") == threads
+
+
+def test_the_launcher_tells_how_many_are_on_this_machine(monkeypatch):
+    for name in limits.LAUNCHED_HERE:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(limits, "launched", lambda: 7)
+    assert limits.launched_here() == 7
+    monkeypatch.setenv("OMPI_COMM_WORLD_LOCAL_SIZE", "3")
+    assert limits.launched_here() == 3
