@@ -147,9 +147,8 @@ def test_without_mpi4py_the_processes_say_what_is_missing(tmp_path):
     assert process.stderr.rstrip().endswith("install it: pip install 'fnnet[mpi]'")
 
 
-HALVES = (
-    """--data digits --hidden 40 --optimizer momentum --clip-norm 0.5 --message-bits 16 --epochs 1 --shards 8 --jit"""
-)
+HALVES = """--data digits --hidden 40 --optimizer momentum --clip-norm 0.5 --message-bits 16 --epochs 1 --shards 8
+--jit"""
 HIDDEN = """
 import os
 from fnnet import cli
