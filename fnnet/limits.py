@@ -42,8 +42,8 @@ MIN_RANGE_TEST_STEPS: Final = 10
 
 THREAD_LIMITS: Final = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
 """Environment variables by which users and schedulers of clusters limit the threads of programs."""
-BLAS_LIMITS: Final = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""Those of NumPy's BLAS alone, which goes by them, and else by OMP_NUM_THREADS, when NumPy is loaded."""
+BLAS_LIMITS: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+"""Those by which NumPy's BLAS goes when it is loaded, the first first; without them it takes all processors."""
 
 SPACE, RESIDENT, DATA = 0, 1, 5
 """Fields of /proc/self/statm, in pages: the whole address space, resident memory, data and stack."""
@@ -55,8 +55,6 @@ LAUNCHED: Final = (
     ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID"),
 )
 """Variables in which launchers of MPI tell a process how many it was started with, and which it is."""
-LAUNCHED_HERE: Final = ("MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE")
-"""Those of the processes on one machine."""
 
 
 def whole_number(text: str) -> int | None:
@@ -103,12 +101,6 @@ def launched() -> int:
     if "mpi4py.MPI" in sys.modules:
         return int(sys.modules["mpi4py.MPI"].COMM_WORLD.Get_size())
     return max([1, *(size for size, _ in _told())])
-
-
-def launched_here() -> int:
-    """Return how many of these processes are on this machine, before MPI knows it; all, if nothing tells."""
-    told = [os.environ.get(name, "") for name in LAUNCHED_HERE]
-    return max([1, *(int(size) for size in told if size.isascii() and size.isdecimal())]) if any(told) else launched()
 
 
 def launched_rank() -> int:

@@ -48,7 +48,6 @@ class Order(NamedTuple):
 
 def started() -> Ranks:
     """Return the ranks that this command was started with, ALONE if it was not by `mpiexec`."""
-    _limit_blas()
     from fnnet.training.distributed.world import world
 
     here = world()
@@ -56,18 +55,6 @@ def started() -> Ranks:
     if here.note and not here.rank:
         print_aside("note", here.note)
     return here
-
-
-def _limit_blas() -> None:
-    """Let NumPy's BLAS take a rank's share of the processors, where each would take all: called before NumPy is loaded.
-
-    Ranks that are bound to processors of their own keep those.
-    """
-    from fnnet.limits import BLAS_LIMITS, granted, launched_here, processors
-
-    share = granted(os.cpu_count() or 1) // launched_here()
-    if not any(os.environ.get(name) for name in (*BLAS_LIMITS, "OMP_NUM_THREADS")):
-        os.environ.update(dict.fromkeys(BLAS_LIMITS, str(max(1, min(granted(len(processors())), share)))))
 
 
 def tell_not_started(error: FnnetError) -> None:
@@ -210,6 +197,8 @@ KIND: Final = ("vendor_id", "cpu family", "model", "CPU implementer", "CPU part"
 """Fields of /proc/cpuinfo that tell kinds of processors apart."""
 VECTORS: Final = ("sse", "ssse", "avx", "fma", "f16c", "asimd", "sve")
 """How flags begin that are instructions for vectors."""
+BLAS: Final = "the number of BLAS threads"
+"""Of NumPy's kernels: OpenBLAS adds up otherwise with 1 thread than with 2."""
 CODE: Final = "compiled code"
 """What differs where the files of fnnet, or the versions of Numba, llvmlite or Python, do."""
 
@@ -222,7 +211,7 @@ def _about(kernels: Kernels) -> dict[str, str]:
 
     processor, instructions = _processor()
     found = {"version of fnnet": __version__, "version of NumPy": np.__version__, "way of computing": kernels.name}
-    code = {}
+    code = {BLAS: _blas_threads()}
     if kernels.compiled:
         from fnnet.kernels import cache
         from fnnet.kernels.machine import machine
@@ -247,7 +236,16 @@ def _processor() -> tuple[str, str]:
     return " ".join(kind), " ".join(sorted(flag for flag in flags if flag.startswith(VECTORS)))
 
 
+def _blas_threads() -> str:
+    from fnnet.limits import BLAS_LIMITS, processors
+
+    told = [value for name in BLAS_LIMITS if (value := os.environ.get(name, "")).isdecimal() and int(value)]
+    return told[0] if told else str(len(processors()))
+
+
 def _fix(what: str) -> str:
+    if what == BLAS:
+        return "set OPENBLAS_NUM_THREADS=1 everywhere, also for one process that is to have the same bits; or use --jit"
     if what == CODE:
         return "install the same files of fnnet, and versions of Numba, llvmlite and Python, everywhere"
     return "use machines that are alike; with --jit, FNNET_CPU names a level that several have"

@@ -182,7 +182,8 @@ class Compiled:
         state, activation = self._start[network], self._objectives[0].activation
         # Each rank has the images of its own rows; of few rows, some have none.
         own = rows[self._ranks.rows(len(rows), self._batch_size, self._objectives[0].shards)[self._ranks.rank]]
-        found, error = 0.0, None
+        found = 0.0
+        error: DivergedError | None = None
         if len(own):
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                 x = equations.as_floats(self._examples.x[own], state.params.layers[0].W.dtype)

@@ -156,7 +156,7 @@ def test_what_bits_depend_on_is_compared(jit):
     kernels = fnnet.load_kernels(jit, threads=1)
     about = ranks._about(kernels)
     assert all(about.values()), about
-    assert ("compiled code" in about) == (jit == "numba")
+    assert (ranks.CODE in about, ranks.BLAS in about) == (jit == "numba", jit == "numpy")
     assert ranks.load_alike(Others(), lambda: kernels) is kernels
     for what, value in about.items():
         with pytest.raises(UsageError) as raised:
@@ -179,31 +179,16 @@ def test_kinds_of_processors_are_told_apart_where_the_system_tells(monkeypatch, 
 
 
 @pytest.mark.parametrize(
-    ("own", "quota", "variables", "threads"),
+    ("variables", "threads"),
     [
-        (32, 32, {}, "4"),
-        (4, 32, {}, "4"),
-        (32, 16, {}, "2"),
-        (32, 2, {}, "1"),
-        (32, 32, {"OMP_NUM_THREADS": "3"}, None),
-        (32, 32, {"OPENBLAS_NUM_THREADS": "5"}, "5"),
+        ({}, "6"),
+        ({"OMP_NUM_THREADS": "3"}, "3"),
+        ({"OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "1"}, "1"),
+        ({"OPENBLAS_NUM_THREADS": "0", "OMP_NUM_THREADS": "many"}, "6"),
     ],
 )
-def test_the_blas_of_ranks_shares_processors(own, quota, variables, threads, machine, monkeypatch):
-    machine(own, quota, MPI_LOCALNRANKS="8")
-    monkeypatch.setattr(os, "environ", {**os.environ})
-    monkeypatch.setattr(os, "cpu_count", lambda: 32)
-    for name in (*limits.BLAS_LIMITS, "OMP_NUM_THREADS"):
-        os.environ.pop(name, None)
-    os.environ.update(variables)
-    ranks._limit_blas()
-    assert os.environ.get("OPENBLAS_NUM_THREADS") == threads
-
-
-def test_the_launcher_tells_how_many_are_on_this_machine(monkeypatch):
-    for name in limits.LAUNCHED_HERE:
+def test_the_threads_of_blas_are_known(variables, threads, machine, monkeypatch):
+    for name in limits.BLAS_LIMITS:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(limits, "launched", lambda: 7)
-    assert limits.launched_here() == 7
-    monkeypatch.setenv("OMPI_COMM_WORLD_LOCAL_SIZE", "3")
-    assert limits.launched_here() == 3
+    machine(6, 2, **variables)
+    assert ranks._blas_threads() == threads

@@ -166,12 +166,15 @@ class SharedMemory:
 
 def _shared(rows: int, columns: int, dtype: np.dtype[Any], comm: Any) -> Array:
     """Return a matrix of zeros that the ranks of one machine share, which the first makes; raise as `SharedMemory`."""
-    size, own, found = rows * columns * dtype.itemsize, None, None
+    size = rows * columns * dtype.itemsize
+    own: tuple[int, str] | None = None
+    found: Array | None = None
     with contextlib.suppress(OSError):
         own = mapped.make_memory(size) if comm.Get_rank() == 0 else None
     if place := comm.bcast(own and (os.getpid(), *own)):
+        process, handle, name = place
         with contextlib.suppress(OSError):
-            found = np.frombuffer(mapped.memory(*place, size), dtype).reshape(rows, columns)
+            found = np.frombuffer(mapped.memory(process, handle, name, size), dtype).reshape(rows, columns)
     everywhere = all(comm.allgather(found is not None))
     if own:
         os.close(own[0])

@@ -66,7 +66,7 @@ class MpiRanks(Ranks):
         with suppress(OSError):
             self._memory = SharedMemory(self._comm, length, np.dtype(dtype), shards)
         self._watch.leave()
-        return self._memory and self._memory.own
+        return self._memory.own if self._memory else None
 
     def gather(self, value: Any) -> list[Any]:
         """Do as `Ranks.gather`."""
@@ -95,8 +95,8 @@ class MpiRanks(Ranks):
 
     def in_turn(self, make: Callable[[], T]) -> T:
         """Return what `make` returns, which of each machine's ranks one calls before the others."""
-        first, made = self._node.Get_rank() == 0, None
-        if first:
+        made: T | None = None
+        if first := self._node.Get_rank() == 0:
             with self.slow():
                 made = make()
         self._watch.enter()

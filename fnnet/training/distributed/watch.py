@@ -137,7 +137,8 @@ def _start(size: int, alone: bool, here: Collection[int]) -> tuple[subprocess.Po
     alone   whether all ranks are of this machine.
     here    those whose processes it may end, by their numbers.
     """
-    token, host, process = secrets.token_hex(16), "127.0.0.1" if alone else socket.gethostname(), None
+    token, host = secrets.token_hex(16), "127.0.0.1" if alone else socket.gethostname()
+    process: subprocess.Popen[bytes] | None = None
     given = {"size": size, "alone": alone, "here": [*here], "token": token, "hint": HINT}
     try:
         process = subprocess.Popen(

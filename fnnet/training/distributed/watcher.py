@@ -62,10 +62,10 @@ class Rank:
         if line in (b"END", b"ABORT"):
             self.ended, self.aborts, self.does, self.since = True, line == b"ABORT", WAITS, self.heard
             return
-        count, does, computed = (float(word) for word in line.split())
-        if (count, does) != (self.count, self.does):
-            self.count, self.does, self.since, self.at_since = count, does, self.heard, computed
-        self.computed = computed
+        count, does, computed = line.split()
+        self.computed = float(computed)
+        if (int(count), int(does)) != (self.count, self.does):
+            self.count, self.does, self.since, self.at_since = int(count), int(does), self.heard, self.computed
 
     def lost(self, others: Sequence[Rank]) -> str:
         """Return why the rank is taken for lost; "" if it is not."""
