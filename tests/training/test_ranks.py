@@ -13,7 +13,6 @@ from fnnet.core.state import Examples
 from fnnet.core.table import NUMPY
 from fnnet.errors import DivergedError, UsageError
 from fnnet.files.runs import OtherRunError
-from fnnet.kernels import team, trainer
 from fnnet.training import session
 from tests.tools.ranks import ThreadRanks, run
 
@@ -31,6 +30,7 @@ JOBS = {
     "messages of 16 bits": ("classic", {"hidden": (30, 12), "optimizer": "nesterov", "message_bits": 16}),
     "full batch": ("classic", {"batch_size": None, "report_every": 2}),
     "fewer rows than shards": ("classic", {"batch_size": 5, "hidden": ()}),
+    "some ranks without rows": ("classic", {"batch_size": 5}),
 }  # fmt: skip
 
 
@@ -94,7 +94,7 @@ def test_a_rank_that_comes_to_other_weights_is_named_and_the_run_is_not_finished
 
 
 @pytest.mark.parametrize("kernels", ["numpy", "numba"])
-@pytest.mark.parametrize(("name", "size"), [("classic", 3), ("deep", 3), ("fewer rows than shards", 8)])
+@pytest.mark.parametrize(("name", "size"), [("classic", 3), ("deep", 3), ("some ranks without rows", 8)])
 def test_all_ranks_raise_the_error_of_one_that_diverges(name, size, kernels):
     job, kernels = job_of(name), fnnet.load_kernels(kernels, threads=1)
     job = job._replace(plan=job.plan._replace(learning_rate=1e30, optimizer="sgd"))
@@ -180,22 +180,6 @@ def test_the_subtrees_of_ranks_make_the_whole_tree(shards, size):
     assert left == whole == {0: shards}
     rows = [rows_of(100, 24, shards, own) for own in cuts(shards, size)]
     assert sorted(np.concatenate(rows).tolist()) == [*range(100)]
-
-
-def test_threads_that_the_system_refused_once_are_taken_later(monkeypatch):
-    """A step of one thread is followed by steps of two, which must not take themselves for one."""
-    job, alone = job_of("deep"), outcome(job_of("deep"), fnnet.load_kernels("numba", threads=1))
-    asked, free = [], team.free_helpers
-
-    def refusing(count):
-        asked.append(count)
-        return free(count if len(asked) > 2 else 0)
-
-    monkeypatch.setattr(team, "free_helpers", refusing)
-    monkeypatch.setattr(trainer, "TEAM_WORK", 0)
-    kernels = fnnet.load_kernels("numba", threads=2)
-    assert run(2, lambda ranks: outcome(job, kernels, ranks=ranks)) == [alone] * 2
-    assert asked.count(1) > 2
 
 
 class OddError(Exception):
