@@ -48,13 +48,13 @@ BLAS_LIMITS: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 SPACE, RESIDENT, DATA = 0, 1, 5
 """Fields of /proc/self/statm, in pages: the whole address space, resident memory, data and stack."""
 LAUNCHED: Final = (
-    ("PMI_SIZE", "PMI_RANK"),
-    ("MPI_LOCALNRANKS", "MPI_LOCALRANKID"),
-    ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
-    ("MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK"),
-    ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID"),
+    ("PMI_SIZE", "PMI_RANK", "MPI_LOCALRANKID"),
+    ("MPI_LOCALNRANKS", "MPI_LOCALRANKID", "MPI_LOCALRANKID"),
+    ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK"),
+    ("MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_LOCAL_RANK"),
+    ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID"),
 )
-"""Variables in which launchers of MPI tell a process how many it was started with, and which it is."""
+"""Variables in which launchers of MPI tell a process how many were started, which it is, and which on its machine."""
 
 
 def whole_number(text: str) -> int | None:
@@ -100,23 +100,24 @@ def launched() -> int:
     """
     if "mpi4py.MPI" in sys.modules:
         return int(sys.modules["mpi4py.MPI"].COMM_WORLD.Get_size())
-    return max([1, *(size for size, _ in _told())])
+    return max([1, *(size for size, *_ in _told())])
 
 
-def launched_rank() -> int:
-    """Return the number of this process among those that the launcher started, before MPI knows it; 0 for the first."""
-    return max([0, *(rank for _, rank in _told())])
+def launched_as() -> tuple[int, int]:
+    """Return which of these processes this is, and which of those on its machine, before MPI knows it, from 0 on."""
+    return next(((rank, local) for _, rank, local in _told()), (0, 0))
 
 
-def _told() -> Iterator[tuple[int, int]]:
-    """Yield the number of processes, and that of this one, of each launcher that started it."""
+def _told() -> Iterator[tuple[int, int, int]]:
+    """Yield what each launcher that started this process has told it, as LAUNCHED has it."""
     heirs = () if _is_open(os.environ.get("PMI_FD")) else ("PMI_", "MPI_")  # the launcher started a parent of this one
     for names in LAUNCHED:
         if names[0].startswith(heirs) or (names[0].startswith("SLURM_") and "PMIX_RANK" not in os.environ):
             continue  # Slurm's tasks are ranks where PMIx numbers them, and else may be anything
-        size, rank = (os.environ.get(name, "") for name in names)
-        if size.isascii() and size.isdecimal():
-            yield int(size), int(rank) if rank.isascii() and rank.isdecimal() else 0
+        told = [os.environ.get(name, "") for name in names]
+        size, rank, local = (int(each) if each.isascii() and each.isdecimal() else None for each in told)
+        if size is not None:
+            yield size, rank or 0, (rank or 0) if local is None else local
 
 
 def _is_open(handle: str | None) -> bool:

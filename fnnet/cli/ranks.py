@@ -29,8 +29,6 @@ ENDING: Final = 5.0
 TELLING: Final = 0.5
 """Seconds that a launcher has to pass on what a rank printed: lines that came right before the end were lost."""
 
-ALONE_FOR: Final = 2.0
-"""Seconds after which a rank that cannot start takes itself for the only one."""
 
 _ranks: list[Ranks] = []
 """The ranks of the command that runs, if it was started with some."""
@@ -58,13 +56,12 @@ def started() -> Ranks:
 
 
 def tell_not_started(error: FnnetError) -> None:
-    """Print why a process has not become a rank, once where that is so for all: the launcher then ends the others."""
-    from fnnet.limits import launched_rank
+    """Print why a process has not become a rank, once on each machine, whose processes all have what it lacks."""
+    from fnnet.limits import launched_as
 
-    rank = launched_rank()
-    if rank:
-        time.sleep(ALONE_FOR)
-    print_error(f"rank {rank}: {error}" if rank else str(error))
+    rank, local = launched_as()
+    if not local:
+        print_error(f"rank {rank} on {platform.node()}: {error}" if rank else str(error))
 
 
 def ranks() -> Ranks:

@@ -66,8 +66,7 @@ def printed(monkeypatch):
     lines = []
     for place in (ranks, cli.streams):
         monkeypatch.setattr(place, "print_error", lines.append)
-    for name in ("TELLING", "ALONE_FOR"):
-        monkeypatch.setattr(ranks, name, 0)
+    monkeypatch.setattr(ranks, "TELLING", 0)
     return lines
 
 
@@ -98,22 +97,23 @@ def test_the_word_of_a_signal_is_printed_before_the_others_are_waited_for(printe
     assert (printed, ended.value.code) == (["interrupted", "waits"], 130)
 
 
-HYDRA = {"PMI_SIZE": "3", "PMI_RANK": "1", "MPI_LOCALNRANKS": "2", "MPI_LOCALRANKID": "1"}
+HYDRA = {"PMI_SIZE": "5", "PMI_RANK": "3", "MPI_LOCALNRANKS": "2", "MPI_LOCALRANKID": "1"}
+SLURM = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "2", "SLURM_LOCALID": "0"}
 
 
 @pytest.mark.parametrize(
     ("variables", "found"),
     [
-        ({}, (1, 0)),
-        (HYDRA, (3, 1)),
-        ({**HYDRA, "PMI_FD": "0"}, (3, 1)),
-        ({**HYDRA, "PMI_FD": "name"}, (3, 1)),
-        ({**HYDRA, "PMI_FD": "closed"}, (1, 0)),  # of a program that mpiexec started and that calls fnnet
-        ({"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "3", "PMIX_RANK": "3"}, (4, 3)),
-        ({"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "2"}, (1, 0)),  # tasks of their own
-        ({"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "2", "PMIX_RANK": "2"}, (4, 2)),  # srun --mpi=pmix
-        ({"PMI_SIZE": "many", "PMI_RANK": "1"}, (1, 0)),
-        ({"PMI_SIZE": "2"}, (2, 0)),
+        ({}, (1, 0, 0)),
+        (HYDRA, (5, 3, 1)),
+        ({**HYDRA, "PMI_FD": "0"}, (5, 3, 1)),
+        ({**HYDRA, "PMI_FD": "name"}, (5, 3, 1)),
+        ({**HYDRA, "PMI_FD": "closed"}, (1, 0, 0)),  # of a program that mpiexec started and that calls fnnet
+        ({"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "3", "PMIX_RANK": "3"}, (4, 3, 3)),
+        (SLURM, (1, 0, 0)),  # tasks of their own
+        ({**SLURM, "PMIX_RANK": "2"}, (4, 2, 0)),  # srun --mpi=pmix
+        ({"PMI_SIZE": "many", "PMI_RANK": "1"}, (1, 0, 0)),
+        ({"PMI_SIZE": "2"}, (2, 0, 0)),
     ],
 )
 def test_a_process_knows_its_launcher_by_variables_that_are_its_own(variables, found, monkeypatch):
@@ -125,17 +125,20 @@ def test_a_process_knows_its_launcher_by_variables_that_are_its_own(variables, f
     os.close(handle)
     for name, value in variables.items():
         monkeypatch.setenv(name, str(closed) if value == "closed" else value)
-    assert (limits.launched(), limits.launched_rank()) == found
+    assert (limits.launched(), *limits.launched_as()) == found
 
 
-@pytest.mark.parametrize(("rank", "line"), [(0, "no mpi4py"), (2, "rank 2: no mpi4py")])
-def test_a_rank_that_cannot_start_says_so_once_for_all(rank, line, printed, monkeypatch):
+@pytest.mark.parametrize(
+    ("place", "lines"),
+    [((0, 0), ["no mpi4py"]), ((2, 0), [f"rank 2 on {platform.node()}: no mpi4py"]), ((3, 1), [])],
+)
+def test_a_rank_that_cannot_start_says_so_once_for_its_machine(place, lines, printed, monkeypatch):
     def started():
         raise FnnetError("no mpi4py")
 
     monkeypatch.setattr(ranks, "started", started)
-    monkeypatch.setattr(limits, "_told", lambda: [(3, rank)])
-    assert (cli._run_with_ranks(), printed) == (1, [line])
+    monkeypatch.setattr(limits, "_told", lambda: iter([(4, *place)]))
+    assert (cli._run_with_ranks(), printed) == (1, lines)
 
 
 class Others(Some):
