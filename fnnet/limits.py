@@ -42,11 +42,19 @@ MIN_RANGE_TEST_STEPS: Final = 10
 
 THREAD_LIMITS: Final = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
 """Environment variables by which users and schedulers of clusters limit the threads of programs."""
+BLAS_LIMITS: Final = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+"""Those by which NumPy's BLAS goes when it is loaded, the first first; without them it takes all processors."""
 
 SPACE, RESIDENT, DATA = 0, 1, 5
 """Fields of /proc/self/statm, in pages: the whole address space, resident memory, data and stack."""
-LAUNCHED: Final = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS", "MV2_COMM_WORLD_SIZE")
-"""Variables in which launchers of MPI tell a process how many it was started with."""
+LAUNCHED: Final = (
+    ("PMI_SIZE", "PMI_RANK", "MPI_LOCALRANKID"),
+    ("MPI_LOCALNRANKS", "MPI_LOCALRANKID", "MPI_LOCALRANKID"),
+    ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK"),
+    ("MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_LOCAL_RANK"),
+    ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID"),
+)
+"""Variables in which launchers of MPI tell a process how many were started, which it is, and which on its machine."""
 
 
 def whole_number(text: str) -> int | None:
@@ -70,10 +78,19 @@ def available_threads() -> int:
 
     At most as many as the variables of THREAD_LIMITS allow.
     """
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = [os.environ.get(name, "").split(",")[0].strip() for name in THREAD_LIMITS]
     limits = [int(number) for number in wanted if number.isascii() and number.isdecimal() and int(number)]
-    return max(1, min([processors, int(_quota(processors)), *limits]))
+    return min([granted(len(processors())), *limits])
+
+
+def processors() -> set[int]:
+    """Return the numbers of the processors that this process may run on."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {*range(os.cpu_count() or 1)}
+
+
+def granted(processors: int) -> int:
+    """Return how many threads can run at once on some processors: fewer where the control group has only a share."""
+    return max(1, int(_quota(processors)))
 
 
 def launched() -> int:
@@ -83,8 +100,35 @@ def launched() -> int:
     """
     if "mpi4py.MPI" in sys.modules:
         return int(sys.modules["mpi4py.MPI"].COMM_WORLD.Get_size())
-    told = [os.environ.get(name, "") for name in LAUNCHED]
-    return max([1, *(int(size) for size in told if size.isascii() and size.isdecimal())])
+    return max([1, *(size for size, *_ in _told())])
+
+
+def launched_as() -> tuple[int, int]:
+    """Return which of these processes this is, and which of those on its machine, before MPI knows it, from 0 on."""
+    return next(((rank, local) for _, rank, local in _told()), (0, 0))
+
+
+def _told() -> Iterator[tuple[int, int, int]]:
+    """Yield what each launcher that started this process has told it, as LAUNCHED has it."""
+    heirs = () if _is_open(os.environ.get("PMI_FD")) else ("PMI_", "MPI_")  # the launcher started a parent of this one
+    for names in LAUNCHED:
+        if names[0].startswith(heirs) or (names[0].startswith("SLURM_") and "PMIX_RANK" not in os.environ):
+            continue  # Slurm's tasks are ranks where PMIx numbers them, and else may be anything
+        told = [os.environ.get(name, "") for name in names]
+        size, rank, local = (int(each) if each.isascii() and each.isdecimal() else None for each in told)
+        if size is not None:
+            yield size, rank or 0, (rank or 0) if local is None else local
+
+
+def _is_open(handle: str | None) -> bool:
+    """Return False if this is the number of a handle that is not open in this process."""
+    try:
+        os.fstat(int(handle or ""))
+    except (OSError, OverflowError):
+        return False
+    except ValueError:
+        return True
+    return True
 
 
 def available_bytes() -> tuple[int, str] | None:

@@ -22,28 +22,30 @@ def launch() -> NoReturn:
     alone = launched() == 1
     if alone:  # MPICH kills the other ranks where one has left without the handlers that C has for an exit
         end_at_once(codes)
-    word, code = _run(sys.argv[1:], ahead=True) if alone else _run_with_ranks()
+    word, code = _run(sys.argv[1:], ahead=True) if alone else ("", _run_with_ranks())
     signals.settle(code)
     _tell(word)
     codes.append(code)
     sys.exit(code)
 
 
-def _run_with_ranks() -> tuple[str, int]:
-    """Do as `_run` in the first of the processes that `mpiexec` started; in the others, what it orders."""
+def _run_with_ranks() -> int:
+    """Run the command in the first of the processes that `mpiexec` started, in the others what it orders; return the
+    exit code."""
     from fnnet.cli import ranks
     from fnnet.cli.program import failed
 
     try:
         here = ranks.started()
     except FnnetError as error:
-        streams.print_error(str(error))
-        return "", error.exit_code
+        ranks.tell_not_started(error)
+        return error.exit_code
     if here.rank:
         ended, together = ranks.follow(here)
-        return "", ranks.end(ended, 0, together)
+        return ranks.end(ended, 0, together)
     word, code = _run(sys.argv[1:], ahead=True)
-    return word, ranks.end(failed[0] if failed else None, code, ranks.give(None))
+    _tell(word)  # now: the others may not come
+    return ranks.end(failed[0] if failed else None, code, ranks.give(None))
 
 
 def end_at_once(codes: list[int]) -> None:

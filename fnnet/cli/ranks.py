@@ -5,15 +5,18 @@ They wait for its orders, and print nothing; so data are read, files written and
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections.abc import Callable
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fnnet.cli import signals
+from fnnet.cli.mismatch import naming_options
 from fnnet.cli.streams import print_aside, print_error
-from fnnet.errors import UsageError
+from fnnet.errors import FnnetError, UsageError, counted
 
 if TYPE_CHECKING:
     from fnnet.core.shards import Ranks
@@ -25,6 +28,7 @@ ENDING: Final = 5.0
 """Seconds after which a rank that is not where the others are is taken for lost."""
 TELLING: Final = 0.5
 """Seconds that a launcher has to pass on what a rank printed: lines that came right before the end were lost."""
+
 
 _ranks: list[Ranks] = []
 """The ranks of the command that runs, if it was started with some."""
@@ -51,6 +55,15 @@ def started() -> Ranks:
     return here
 
 
+def tell_not_started(error: FnnetError) -> None:
+    """Print why a process has not become a rank, once on each machine, whose processes all have what it lacks."""
+    from fnnet.limits import launched_as
+
+    rank, local = launched_as()
+    if not local:
+        print_error(f"rank {rank} on {platform.node()}: {error}" if rank else str(error))
+
+
 def ranks() -> Ranks:
     """Return the ranks of the command that runs."""
     from fnnet.core.shards import ALONE
@@ -65,13 +78,14 @@ def threads_for(ranks: Ranks, wanted: int | None) -> int | None:
     """
     if ranks.size == 1:
         return wanted
-    from fnnet.limits import available_threads
+    from fnnet.limits import available_threads, granted
 
-    each = max(1, available_threads() // ranks.neighbours)
+    most = granted(ranks.processors)
+    each = max(1, most // ranks.neighbours)
     if wanted is not None and wanted > each:
-        expected = f"at most {each}, as {ranks.neighbours} ranks share {available_threads()} processors"
+        expected = f"at most {each}, as {ranks.neighbours} ranks share {counted(most, 'processor')}"
         raise UsageError("too many threads", where="--threads", expected=expected, found=wanted)
-    return each if wanted is None else wanted
+    return min(each, available_threads()) if wanted is None else wanted
 
 
 def give(order: Order | None) -> bool:
@@ -110,10 +124,11 @@ def _train(first: Ranks, order: Order) -> None:
 
     kernels = load_alike(first, lambda: _kernels(first, order))
     interrupts = signals.Interrupts()
-    session.train(
-        order.job, kernels=kernels, run_dir=order.run_dir, resume=order.resume,
-        on_block=lambda progress: interrupts.word, during=interrupts, ranks=first,
-    )  # fmt: skip
+    with naming_options(order.job.dataset.source, only_in_text=True):  # as the first, whose errors are of these kinds
+        session.train(
+            order.job, kernels=kernels, run_dir=order.run_dir, resume=order.resume,
+            on_block=lambda progress: interrupts.word, during=interrupts, ranks=first,
+        )  # fmt: skip
 
 
 def _kernels(first: Ranks, order: Order) -> Kernels:
@@ -136,24 +151,24 @@ def load_alike(here: Ranks, load: Callable[[], Kernels]) -> Kernels:
     for rank, (name, about) in enumerate(every):
         for what, first in every[0][1].items():
             if about[what] != first:
-                fix = "use machines that are alike; FNNET_CPU names a level that several have"
                 place, expected = f"rank {rank} on {name}", f"{first}, as rank 0"
-                raise UsageError(f"{what} differs", where=place, expected=expected, found=about[what], fix=fix)
+                raise UsageError(f"{what} differs", where=place, expected=expected, found=about[what], fix=_fix(what))
     return kernels
 
 
 def end(failed: BaseException | None, code: int, together: bool) -> int:
     """Leave MPI, and return the exit code of all; where ranks are not together any more, end them at once.
 
-    failed   the error of this rank, which the first has printed. Of others those are printed that are of another kind:
-             most errors come in all ranks.
+    failed   the error of this rank. Of others than the first those are printed that are of another kind: most errors
+             come in all ranks.
+    code     of the first rank; if it is not 0, it has printed why.
     """
     here = ranks()
     kind, line, own = "", "", code
     if failed is not None:
         kind, (line, own) = type(failed).__name__, _told(failed)
     if not together:
-        if here.rank or not line:
+        if here.rank or not code:
             print_error(f"rank {here.rank}: {line or 'the other ranks do not answer'}")
         time.sleep(TELLING)
         here.abort(own or 1)
@@ -175,15 +190,59 @@ def _told(failed: BaseException) -> tuple[str, int]:
     return signals.STOPPED[failed.args[0]]
 
 
+KIND: Final = ("vendor_id", "cpu family", "model", "CPU implementer", "CPU part")
+"""Fields of /proc/cpuinfo that tell kinds of processors apart."""
+VECTORS: Final = ("sse", "ssse", "avx", "fma", "f16c", "asimd", "sve")
+"""How flags begin that are instructions for vectors."""
+BLAS: Final = "the number of BLAS threads"
+"""Of NumPy's kernels: OpenBLAS adds up otherwise with 1 thread than with 2."""
+CODE: Final = "compiled code"
+"""What differs where the files of fnnet, or the versions of Numba, llvmlite or Python, do."""
+
+
 def _about(kernels: Kernels) -> dict[str, str]:
     """Return what the bits of a result depend on, beside the data and the plan: what it is -> which."""
     import numpy as np
 
     from fnnet import __version__
 
+    processor, instructions = _processor()
     found = {"version of fnnet": __version__, "version of NumPy": np.__version__, "way of computing": kernels.name}
+    code = {BLAS: _blas_threads()}
     if kernels.compiled:
+        from fnnet.kernels import cache
         from fnnet.kernels.machine import machine
 
-        found |= {"processor": machine().cpu, "set of the processor's instructions": machine().features}
-    return found
+        processor, instructions = machine().cpu, machine().features
+        place = cache.place("train", "float32", Path())
+        code = {CODE: place.stem if place else ""}
+    # The code last: it differs where any of the others does.
+    return found | {"processor": processor, "set of the processor's instructions": instructions} | code
+
+
+def _processor() -> tuple[str, str]:
+    """Return the kind of this processor, and its instructions for vectors: by these NumPy and its BLAS choose code."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            first = file.read(2**16).split("\n\n")[0]
+    except OSError:
+        return platform.processor(), ""
+    fields = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
+    kind = [fields[name] for name in KIND if name in fields]
+    flags = f"{fields.get('flags', '')} {fields.get('Features', '')}".split()
+    return " ".join(kind), " ".join(sorted(flag for flag in flags if flag.startswith(VECTORS)))
+
+
+def _blas_threads() -> str:
+    from fnnet.limits import BLAS_LIMITS, processors
+
+    told = [value for name in BLAS_LIMITS if (value := os.environ.get(name, "")).isdecimal() and int(value)]
+    return told[0] if told else str(len(processors()))
+
+
+def _fix(what: str) -> str:
+    if what == BLAS:
+        return "set OPENBLAS_NUM_THREADS=1 everywhere, also for one process that is to have the same bits; or use --jit"
+    if what == CODE:
+        return "install the same files of fnnet, and versions of Numba, llvmlite and Python, everywhere"
+    return "use machines that are alike; with --jit, FNNET_CPU names a level that several have"

@@ -16,6 +16,11 @@ STOPPED: Final = {"SIGINT": ("interrupted", 130), "SIGTERM": ("terminated", 143)
 """Signal -> the word for it and the exit code."""
 
 
+def code_of(word: str) -> int:
+    """Return the exit code for the word of a signal, which another process may have got; 1 for any other reason."""
+    return dict(STOPPED.values()).get(word, 1)
+
+
 AGAIN: Final = 0.02
 """Seconds after which a signal that came during an import is handled again."""
 
@@ -197,11 +202,6 @@ class Interrupts:
 
     def __exit__(self, *failure: object) -> None:
         self._restore()
-
-    @property
-    def exit_code(self) -> int:
-        """The exit code of the command: 130 or 143, 0 if no signal came."""
-        return 0 if self.received is None else STOPPED[signal.Signals(self.received).name][1]
 
     @property
     def word(self) -> str:

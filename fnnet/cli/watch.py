@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fnnet.cli.bars import progress_bar
 from fnnet.cli.mismatch import naming_options
 from fnnet.cli.ranks import ranks
-from fnnet.cli.signals import Interrupts
+from fnnet.cli.signals import Interrupts, code_of
 from fnnet.core.state import Progress
 from fnnet.errors import FnnetError
 from fnnet.training.session import StoppedError
@@ -56,7 +56,7 @@ def watched(job: Job, quiet: bool, run_dir: str | None = None) -> Iterator[Watch
         except StoppedError as stopped:
             fix = f"go on with --run-dir {run_dir} --resume" if run_dir else stopped.fix
             error = FnnetError(stopped.problem, place=stopped.place, fix=fix)
-            error.exit_code = watch.interrupts.exit_code
+            error.exit_code = code_of(stopped.problem)
             raise error from None
 
 

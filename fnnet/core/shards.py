@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from math import inf
 from typing import Any, Final, NoReturn, TypeVar
@@ -174,12 +175,14 @@ class Ranks:
 
     rank, size   the number of this one, counted from 0, and how many there are.
     neighbours   how many of them there are on this machine.
+    processors   those that they may run on, together.
     note         what a user should know of them; "" for nothing.
     """
 
     rank: int = 0
     size: int = 1
     neighbours: int = 1
+    processors: int = 1
     note: str = ""
 
     def own(self, shards: int) -> tuple[int, int]:
@@ -219,6 +222,10 @@ class Ranks:
 
     def leave(self) -> None:
         """Take leave of the other ranks, which are together: none of these functions may be called any more."""
+
+    def slow(self) -> AbstractContextManager[None]:
+        """Return a context manager for what may take long without computing: it reads, or waits for a process."""
+        return nullcontext()
 
     def in_turn(self, make: Callable[[], T]) -> T:
         """Return what `make` returns, which of each machine's ranks one calls before the others."""

@@ -6,8 +6,10 @@ Memory that is shared through `/dev/shm` is 64 MB in a container, and a process 
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from typing import Final
@@ -18,16 +20,26 @@ CAN_SHARE: Final = hasattr(os, "memfd_create") and os.path.exists("/proc/self/fd
 """True where processes can share memory without a file on a disk."""
 
 
-def make_memory(size: int) -> int:
-    """Make memory of zeros without a place on a disk, and return its handle: it lives as long as a map or a handle."""
-    handle = os.memfd_create("fnnet")
+def make_memory(size: int) -> tuple[int, str]:
+    """Make memory of zeros without a place on a disk, and return its handle and its name, which no other has.
+
+    It lives as long as a map or a handle.
+    """
+    name = f"fnnet-{secrets.token_hex(16)}"
+    handle = os.memfd_create(name)
     os.ftruncate(handle, size)
-    return handle
+    return handle, name
 
 
-def memory(process: int, handle: int, size: int) -> memoryview:
-    """Return a view of the memory with a handle of a process of the same user on this machine."""
-    with open(f"/proc/{process}/fd/{handle}", "r+b", buffering=0) as file:
+def memory(process: int, handle: int, name: str, size: int) -> memoryview:
+    """Return a view of the memory with a handle of a process of the same user on this machine.
+
+    Raises   OSError where there is no such memory: the process may be one of another container, or machine.
+    """
+    path = f"/proc/{process}/fd/{handle}"
+    if name not in os.readlink(path):
+        raise OSError(errno.ENOENT, "other memory", path)
+    with open(path, "r+b", buffering=0) as file:
         return memoryview(mmap.mmap(file.fileno(), size))
 
 

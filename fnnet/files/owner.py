@@ -104,3 +104,8 @@ def is_alive(owner: Owner) -> bool | None:
     except OSError:
         return True
     return True
+
+
+def is_within_reach(owner: Owner) -> bool:
+    """Return True if the number of a process that is alive names that process, and no other, to this one too."""
+    return where_is(owner) is Where.HERE and is_alive(owner) is True

@@ -384,7 +384,7 @@ def _check_config(
     old, new = (ABSENT if value is None else value for value in first)
     fix = f"resume with {key} {old}, or train into another folder"
     error = OtherRunError(f"{key} differs from the run", where=path, expected=old, found=new, fix=fix)
-    error.differences = MappingProxyType(differences)
+    error.differences = differences
     raise error
 
 

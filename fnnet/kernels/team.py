@@ -22,11 +22,17 @@ def run_team(calls: Sequence[Call]) -> None:
     """Run calls of one function at once, a thread each.
 
     Where the function has an argument `threads`, its calls wait for one another: none starts before all threads run,
-    each on a processor of its own where there are as many; if the system grants fewer threads, only those calls run and
-    `threads` is set to their number. Other calls are independent, and all of them run.
+    each on a processor of its own where there are as many. `threads` is set to how many the system grants, each time
+    anew, and only so many calls run. Other calls are independent, and all of them run.
     """
-    if len(calls) == 1 or "threads" not in calls[0].at:
+    if "threads" not in calls[0].at:
         run_each(calls, len(calls))
+        return
+    helpers = [*free_helpers(len(calls) - 1)]
+    for call in calls:
+        call.words[call.at["threads"]] = len(helpers) + 1
+    if not helpers:
+        calls[0]()
         return
     go, places = threading.Event(), Places()
     failures: list[BaseException] = []
@@ -39,9 +45,6 @@ def run_team(calls: Sequence[Call]) -> None:
         except BaseException as error:
             failures.append(error)
 
-    helpers = [*free_helpers(len(calls) - 1)]
-    for call in calls if len(helpers) + 1 < len(calls) else ():
-        call.words[call.at["threads"]] = len(helpers) + 1
     for helper, call in zip(helpers, calls[1:], strict=False):
         helper.begin(partial(work, call))
     places.take()

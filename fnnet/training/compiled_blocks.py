@@ -180,13 +180,17 @@ class Compiled:
         """Raise the error for a network's next step, whose batch is `rows`, by NumPy's forward pass."""
         self._check_finite_input(rows)
         state, activation = self._start[network], self._objectives[0].activation
-        # Each rank has the images of its own rows.
+        # Each rank has the images of its own rows; of few rows, some have none.
         own = rows[self._ranks.rows(len(rows), self._batch_size, self._objectives[0].shards)[self._ranks.rank]]
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            x = equations.as_floats(self._examples.x[own], state.params.layers[0].W.dtype)
-            activations = equations.forward(state.params, x, activation)
-            found = NUMPY.operations.cross_entropy(activations.logits, self._examples.labels[own])
-        errors = self._ranks.gather((found, diverged(state.step + 1, overflowing_layer(activations.z), found)))
+        found = 0.0
+        error: DivergedError | None = None
+        if len(own):
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                x = equations.as_floats(self._examples.x[own], state.params.layers[0].W.dtype)
+                activations = equations.forward(state.params, x, activation)
+                found = NUMPY.operations.cross_entropy(activations.logits, self._examples.labels[own])
+            error = diverged(state.step + 1, overflowing_layer(activations.z), found)
+        errors = [(loss, error) for loss, error in self._ranks.gather((found, error)) if error]
         raise next((error for loss, error in errors if not np.isfinite(loss)), errors[0][1])
 
     def _check_finite_input(self, rows: Array) -> None:

@@ -1,14 +1,47 @@
-"""How a training that cannot go on ends: what it has reached is kept, and its error says so."""
+"""How a training ends: what it has reached is kept; the error of one that cannot go on says so."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fnnet.core.params import weights_sha256
+from fnnet.core.shards import Ranks
 from fnnet.core.state import Training
 from fnnet.errors import DivergedError, FnnetError
+from fnnet.training import epochs
+from fnnet.training.plan import Plan
 
 if TYPE_CHECKING:
     from fnnet.training.record import Record
+
+
+def finished(training: Training, plan: Plan, record: Record | None, ranks: Ranks) -> None:
+    """Log what proves the success, whatever a launcher of ranks makes of their exit codes: all have the same weights.
+
+    record   of the first rank; None in the others, or to keep nothing.
+    """
+    if record is None and ranks.size == 1:
+        return
+    digest = weights_sha256(epochs.trained_params(training, plan))
+    _check_alike(ranks.gather(digest))
+
+    def log() -> None:
+        if record:
+            record.end(training, "finished", weights_sha256=digest)
+
+    ranks.of_first(log)
+
+
+def _check_alike(digests: Sequence[str]) -> None:
+    """Raise FnnetError at the rank whose weights, of which each has a digest, are not those of most."""
+    ((most, _),) = Counter(digests).most_common(1)
+    for rank, found in enumerate(digests):
+        if found != most:
+            fix = "train again, without its machine: it computes otherwise, and what the run keeps may be wrong, too"
+            problem, expected = "other weights than those of other ranks", f"SHA-256 {most[:12]}..."
+            raise FnnetError(problem, where=f"rank {rank}", expected=expected, found=f"{found[:12]}...", fix=fix)
 
 
 def diverged(error: DivergedError, training: Training, record: Record | None) -> DivergedError:

@@ -254,8 +254,9 @@ class EpochRunner:
         return Together(states, self._batch_size, objectives, self._optimizers, self._kernels, self._ranks)
 
     def _go_apart(self, epoch: int) -> None:
-        """Let each shard make steps of its own if they are local in this epoch, else all together."""
-        plan, local = self._plan, is_local(self._plan, epoch) and not self._feed.is_full_batch
+        """Let each shard make steps of its own if they are local in this epoch, else all together, as where a batch has
+        all images: it may be smaller than the plan's, which shards divide."""
+        plan, local = self._plan, is_local(self._plan, epoch) and self._batch_size < self._images
         if local == isinstance(self._blocks, LocalSteps):
             return
         states, self._used = self._blocks.states(), None

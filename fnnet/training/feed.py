@@ -169,9 +169,10 @@ class Streamed:
     def _take(self, number: int) -> _Window:
         """Return a window of this epoch, and begin to read the next, into the memory of the one before."""
         place, ahead = (self._epoch, number), self._ahead
-        found = ahead.result() if ahead else None
-        if ahead is None or ahead.place != place:
-            found = self._try(place, self._spans[number])
+        with self._ranks.slow():
+            found = ahead.result() if ahead else None
+            if ahead is None or ahead.place != place:
+                found = self._try(place, self._spans[number])
         self._ahead = None
         errors = self._ranks.gather(found if isinstance(found, Exception) else None)
         if error := next(filter(None, errors), None):

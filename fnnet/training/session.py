@@ -289,19 +289,15 @@ def _train(
     def after_block(progress: Progress) -> None:
         nonlocal latest
         latest = progress.training
-        reason = next(filter(None, ranks.gather(on_block(progress))), None)
+        with ranks.slow():  # a terminal may be held up
+            wanted = on_block(progress)
+        reason = next(filter(None, ranks.gather(wanted)), None)
         if reason:
             _stop(reason, progress.training(), record, ranks)
 
     def report() -> None:
         if record:
             record.report(training, last=training.epoch == job.plan.epochs)
-
-    def end() -> None:
-        if record:
-            # What proves the success, whatever a launcher of ranks makes of their exit codes.
-            params = epochs.trained_params(training, job.plan)
-            record.end(training, "finished", weights_sha256=weights_sha256(params))
 
     options: dict[str, Any] = {"weights": job.weights, "image_shape": job.dataset.image_shape, "dev": job.dev}
     passes = epochs.epochs(
@@ -321,7 +317,7 @@ def _train(
         while (reached := reach()) is not None:
             training, latest = reached, None
             ranks.of_first(report)
-    ranks.of_first(end)
+    ending.finished(training, job.plan, record, ranks)
     return training
 
 

@@ -22,9 +22,9 @@ TEXT = """--data digits --hidden 300,100 --optimizer adam --learning-rate 0.001 
 DEEP = TEXT.split()
 
 
-def begin(size, *arguments, folder, **options):
-    program = [sys.executable, "-m", "mpi4py", str(ROOT / "cli.py")] if size else [sys.executable, str(ROOT / "cli.py")]
-    command = [*([MPIEXEC, "-n", str(size)] if size else []), *program, *arguments]
+def begin(size, *arguments, folder, program=ROOT / "cli.py", **options):
+    python = [MPIEXEC, "-n", str(size), sys.executable, "-m", "mpi4py"] if size else [sys.executable]
+    command = [*python, str(program), *arguments]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=folder, stdout=pipe, stderr=pipe, text=True, **options)
 
@@ -34,8 +34,8 @@ def ended(process):
     return process.returncode, out, err
 
 
-def train(size, folder, *arguments):
-    code, out, err = ended(begin(size, "train", *arguments, "--json", "--quiet", folder=folder))
+def train(size, folder, *arguments, **options):
+    code, out, err = ended(begin(size, "train", *arguments, "--json", "--quiet", folder=folder, **options))
     assert (code, err) == (0, "")
     return json.loads(out)
 
@@ -126,6 +126,14 @@ def test_a_run_that_is_interrupted_goes_on_with_other_ranks(tmp_path):
     assert found["weights_sha256"] == whole["weights_sha256"]
 
 
+def test_f89_a_run_of_other_settings_is_refused_by_the_line_of_one_process(tmp_path):
+    work = ("train", "--data", "digits", "--shards", "2", "--epochs", "1", "--quiet", "--run-dir", "run")
+    assert ended(begin(0, *work, folder=tmp_path))[0] == 0
+    alone, several = (ended(begin(size, *work, "--dev", "100", "--resume", folder=tmp_path)) for size in (0, 2))
+    assert several == alone
+    assert (alone[0], alone[2].count("error: "), "differs from the run" in alone[2]) == (2, 1, True)
+
+
 def test_without_mpi4py_the_processes_say_what_is_missing(tmp_path):
     """Two that train for themselves would write one file."""
     hidden = "import sys; sys.modules['mpi4py'] = None; import runpy; sys.argv[0] = 'cli.py'; "
@@ -139,6 +147,40 @@ def test_without_mpi4py_the_processes_say_what_is_missing(tmp_path):
     assert process.stderr.rstrip().endswith("install it: pip install 'fnnet[mpi]'")
 
 
-def test_a_lost_rank_ends_all_and_the_run_goes_on(tmp_path):
+HALVES = """--data digits --hidden 40 --optimizer momentum --clip-norm 0.5 --message-bits 16 --epochs 1 --shards 8
+--jit"""
+HIDDEN = """
+import os
+from fnnet import cli
+from fnnet.files import mapped
+
+def memory(*given):
+    raise OSError("another container")
+
+if os.environ["PMI_RANK"] == "1":
+    mapped.memory = memory
+cli.launch()
+"""
+
+
+def test_messages_of_16_bits_have_the_bits_of_one_process_in_shared_memory_and_without(tmp_path):
+    given = HALVES.split()
+    (tmp_path / "hidden.py").write_text(HIDDEN)
+    alone = train(0, tmp_path, *given)["weights_sha256"]
+    assert train(0, tmp_path, *given, "--message-bits", "32")["weights_sha256"] != alone
+    assert train(3, tmp_path, *given)["weights_sha256"] == alone
+    hidden = {"program": tmp_path / "hidden.py", "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
+    assert train(3, tmp_path, *given, **hidden)["weights_sha256"] == alone
+
+
+def test_f89_a_lost_rank_ends_all_and_the_run_goes_on(tmp_path):
     """A share of `python -m tests.campaigns ranks`."""
     assert len([*lost_ranks.losses(tmp_path, 3, seed=1)]) == 3
+
+
+def test_a_signal_to_any_rank_stops_all_with_its_exit_code(tmp_path):
+    code, told, _ = lost_ranks.lose(tmp_path, "SIGTERM", 1, 2, 20)
+    assert code == 143
+    assert told.startswith("error: step ")
+    assert told.endswith(f": terminated; go on with --run-dir {tmp_path / 'run'} --resume\n")
+    assert not (tmp_path / "m.safetensors").exists()

@@ -19,7 +19,7 @@ import pytest
 import fnnet.files.owner
 from fnnet.errors import StorageError
 from fnnet.files import heartbeat, lock
-from fnnet.files.owner import Where, owner_in, this_process, where_is
+from fnnet.files.owner import Where, is_within_reach, owner_in, this_process, where_is
 from fnnet.files.runs import open_run
 from tests.conftest import ROOT
 from tests.tools.disks import around
@@ -430,3 +430,11 @@ def test_a_sign_of_life_that_fails_is_tried_again(folder, quick, monkeypatch):
         patched.setattr(heartbeat, "touch", touch)
         time.sleep(6 * BEAT)
     assert len(failed) > 1
+
+
+def test_a_number_names_a_process_under_one_kernel_and_in_one_container(dead):
+    me = this_process()
+    assert is_within_reach(me)
+    assert not is_within_reach(me._replace(boot="other", machine="other"))
+    assert not is_within_reach(me._replace(space="1"))
+    assert not is_within_reach(me._replace(pid=dead))

@@ -51,8 +51,10 @@ def test_what_is_gone_may_be_dropped_again():
 
 @pytest.mark.skipif(not mapped.CAN_SHARE, reason="needs memfd_create and /proc")
 def test_memory_is_shared_while_it_is_mapped():
-    handle = mapped.make_memory(5000)
-    one, other = (mapped.memory(os.getpid(), handle, 5000) for _ in range(2))
+    handle, name = mapped.make_memory(5000)
+    one, other = (mapped.memory(os.getpid(), handle, name, 5000) for _ in range(2))
+    with pytest.raises(OSError, match="other memory"):
+        mapped.memory(os.getpid(), handle, mapped.make_memory(1)[1], 5000)
     os.close(handle)
     one[4999] = 7
     assert (len(other), other[4999], other[0]) == (5000, 7, 0)

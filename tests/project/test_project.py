@@ -94,7 +94,7 @@ def test_every_fault_has_a_test():
 
 def test_faults_wait_only_for_parts_that_do_not_exist():
     waiting = [fault.waits_for for fault in campaigns.FAULTS.values() if fault.waits_for]
-    assert len(waiting) == 3
+    assert len(waiting) == 2
     for path in waiting:
         assert path.startswith("fnnet/")
         assert not (ROOT / path).exists(), path

@@ -11,6 +11,7 @@ from fnnet.core.orders import epoch_order
 from fnnet.core.params import weights_sha256
 from fnnet.core.shards import cuts, tree_sum
 from fnnet.core.state import Examples, Objective, TrainState
+from fnnet.data.expand import expand
 from fnnet.errors import DivergedError, UsageError
 from fnnet.training import epochs, session
 from fnnet.training.local_steps import is_local
@@ -161,3 +162,16 @@ def test_moments_are_averaged_too():
     last = kept[-1]
     assert last.step == last.optimizer_state.steps == 16
     assert all(np.isfinite(tree.layers[0].W).all() for tree in optimizers.trees_of(last.optimizer_state))
+
+
+@pytest.mark.parametrize("kernels", ["numpy", "numba"])
+@pytest.mark.parametrize("images", [22, 3])
+def test_a_batch_that_has_all_images_is_not_cut_into_local_steps(images, kernels, tmp_path):
+    """Of a stream as in memory: its 22 images in a batch of 24 are not of one number for each of four shards."""
+    few = DIGITS._replace(train=Examples(DIGITS.train.x[:images], DIGITS.train.labels[:images]), test=None)
+    expand(few, tmp_path / "stream", 1)
+    stream, table = data.open_stream(tmp_path / "stream"), fnnet.load_kernels(kernels, threads=1)
+    found = [
+        outcome(session.prepare(stream, "classic", {**LOCAL, "local_steps": steps}, seed=5), table) for steps in (3, 1)
+    ]
+    assert found[0] == found[1]

@@ -1,5 +1,7 @@
 """Training by several ranks: the same bits as by one process with the same shards, whatever their number."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,9 @@ from fnnet import data
 from fnnet.core.params import weights_sha256
 from fnnet.core.shards import additions, cuts, leaves, merges, rows_of, subtrees, waiting
 from fnnet.core.state import Examples
+from fnnet.core.table import NUMPY
 from fnnet.errors import DivergedError, UsageError
+from fnnet.files.runs import OtherRunError
 from fnnet.training import session
 from tests.tools.ranks import ThreadRanks, run
 
@@ -26,6 +30,7 @@ JOBS = {
     "messages of 16 bits": ("classic", {"hidden": (30, 12), "optimizer": "nesterov", "message_bits": 16}),
     "full batch": ("classic", {"batch_size": None, "report_every": 2}),
     "fewer rows than shards": ("classic", {"batch_size": 5, "hidden": ()}),
+    "some ranks without rows": ("classic", {"batch_size": 5}),
 }  # fmt: skip
 
 
@@ -74,14 +79,28 @@ def test_another_order_of_additions_gives_other_bits():
     assert found[0] == found[1] == found[2] != outcome(job, kernels)
 
 
+def test_a_rank_that_comes_to_other_weights_is_named_and_the_run_is_not_finished(tmp_path):
+    class Odd(ThreadRanks):
+        def total(self, parts, shards, bits=32):
+            return super().total(parts, shards, bits) * (1.001 if self.rank == 1 else 1)
+
+    job, folder = job_of("classic"), tmp_path / "run"
+    found = run(
+        3, lambda ranks: outcome(job, NUMPY, ranks=Odd(ranks.rank, ranks._slots, ranks._barrier), run_dir=folder)
+    )
+    assert len({str(each) for each in found}) == 1
+    assert str(found[0]).startswith("rank 1: other weights than those of other ranks; expected SHA-256 ")
+    assert "finished" not in (folder / "log.jsonl").read_text()
+
+
 @pytest.mark.parametrize("kernels", ["numpy", "numba"])
-@pytest.mark.parametrize("name", ["classic", "deep"])
-def test_all_ranks_raise_the_error_of_one_that_diverges(name, kernels):
+@pytest.mark.parametrize(("name", "size"), [("classic", 3), ("deep", 3), ("some ranks without rows", 8)])
+def test_all_ranks_raise_the_error_of_one_that_diverges(name, size, kernels):
     job, kernels = job_of(name), fnnet.load_kernels(kernels, threads=1)
     job = job._replace(plan=job.plan._replace(learning_rate=1e30, optimizer="sgd"))
     with pytest.raises(DivergedError) as alone:
         outcome(job, kernels)
-    found = run(3, lambda ranks: outcome(job, kernels, ranks=ranks))
+    found = run(size, lambda ranks: outcome(job, kernels, ranks=ranks))
     assert {type(each) for each in found} == {DivergedError}
     assert {each.place for each in found} == {alone.value.place}
 
@@ -161,3 +180,25 @@ def test_the_subtrees_of_ranks_make_the_whole_tree(shards, size):
     assert left == whole == {0: shards}
     rows = [rows_of(100, 24, shards, own) for own in cuts(shards, size)]
     assert sorted(np.concatenate(rows).tolist()) == [*range(100)]
+
+
+class OddError(Exception):
+    """One that is pickled, and cannot be unpickled."""
+
+    def __init__(self, *, text):
+        super().__init__(text)
+
+
+def test_errors_of_the_first_rank_arrive_as_what_they_are():
+    pytest.importorskip("mpi4py")
+    from fnnet.training.distributed import ranks
+
+    given = OtherRunError("x differs", where="run", expected=1)
+    given.differences = {"x": ("1", "2")}
+    found = ranks._unpacked(ranks._packed(given))
+    assert (type(found), str(found), dict(found.differences)) == (OtherRunError, str(given), given.differences)
+    locked = ValueError("a lock")
+    locked.lock = threading.Lock()
+    for error in (locked, OddError(text="odd")):
+        found = ranks._unpacked(ranks._packed(error))
+        assert (type(found).__name__, str(found)) == (type(error).__name__, str(error))

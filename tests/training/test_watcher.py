@@ -19,13 +19,13 @@ PROGRAM = Path(watcher.__file__)
 class Ranks:
     """A watcher, and what connects to it."""
 
-    def __init__(self, size, **limits):
+    def __init__(self, size, here=(0, 1, 2), **limits):
         code = f"import sys; sys.path.insert(0, {str(PROGRAM.parent)!r}); import watcher; "
         code += "".join(f"watcher.{name} = {value}; " for name, value in limits.items())
         pipe = subprocess.PIPE
         command = [sys.executable, "-c", f"{code}sys.exit(watcher.main())"]
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
-        given = {"size": size, "alone": True, "token": "word", "hint": "go on"}
+        given = {"size": size, "alone": True, "here": [*here], "token": "word", "hint": "go on"}
         self.process.stdin.write(json.dumps(given) + "\n")
         self.process.stdin.flush()
         self.port = int(self.process.stdout.readline())
@@ -66,7 +66,7 @@ class Ranks:
 
 
 COMPUTING = "5 0 {}".format
-FAST = {"SILENT": 1.0, "STUCK": 1.5, "SLOW": 4.0, "ENDING": 0.2}
+FAST = {"SILENT": 1.0, "BEGINNING": 2.0, "STUCK": 1.5, "SLOW": 4.0, "ENDING": 0.2}
 
 
 @pytest.fixture
@@ -111,11 +111,30 @@ def test_those_that_do_not_end_are_killed(ranks):
     assert found.processes[0].returncode == -signal.SIGKILL
 
 
+def test_only_those_are_killed_whose_numbers_mean_the_same_to_the_watcher(ranks):
+    """A rank of another container, or one that has left, may have the number of a stranger."""
+    found = ranks(3, here=(1, 2))
+    found.ranks[1].close()
+    found.ranks[2].close()
+    assert found.process.wait(20) == 1
+    assert [each.poll() for each in found.processes] == [None] * 3
+
+
 def test_a_rank_that_says_nothing_is_stopped(ranks):
     found = ranks()
+    found.say(0.2, "1 1 0.1", "1 0 0.1")
     found.say(3, "1 1 0.1", None)
     code, told = found.end()
     assert (code, told.startswith(f"{name(found, 1)} has not answered for 1 seconds: it is stopped, or")) == (1, True)
+
+
+def test_a_rank_that_loads_libraries_may_be_silent_for_longer(ranks):
+    found = ranks()
+    found.say(1.6, "0 0 0.1", None)
+    assert found.process.poll() is None
+    found.say(2, "0 0 0.1", None)
+    code, told = found.end()
+    assert (code, told.startswith(f"{name(found, 1)} has not answered for 2 seconds: it is stopped, or")) == (1, True)
 
 
 def test_a_rank_that_neither_computes_nor_comes_is_stuck(ranks):
@@ -132,6 +151,32 @@ def test_a_rank_that_computes_may_take_longer(ranks):
     found.say(3.5, "2 1 0.1", lambda now: f"1 0 {now}")
     code, told = found.end()
     assert (code, "is stuck" in told) == (1, True)
+
+
+def test_a_rank_that_reads_or_writes_may_take_longer(ranks):
+    found = ranks(SLOW=2.5)
+    found.say(2.0, "2 1 0.1", "1 2 0.1")
+    assert found.process.poll() is None
+    found.say(3.0, "2 1 0.1", "1 2 0.1")
+    code, told = found.end()
+    assert (code, told.startswith(f"{name(found, 1)} is stuck: ")) == (1, True)
+
+
+def test_ranks_that_wait_for_one_another_for_ever_are_ended(ranks):
+    """A message is lost: who has waited longest is the furthest behind."""
+    found = ranks(SLOW=1.0)
+    found.say(0.8, "2 0 0.1", "1 1 0.1")
+    found.say(3.0, "2 1 0.1", "1 1 0.1")
+    code, told = found.end()
+    assert (code, told.startswith(f"{name(found, 1)} and all others have waited for 1 seconds; all ")) == (1, True)
+
+
+def test_a_rank_that_does_not_end_with_the_others_is_stuck(ranks):
+    found = ranks()
+    found.say(0.1, "END", "3 0 0.1")
+    found.say(3, None, "3 0 0.1")
+    code, told = found.end()
+    assert (code, told.startswith(f"{name(found, 1)} is stuck: ")) == (1, True)
 
 
 def test_ranks_that_all_wait_or_all_work_are_not_stuck(ranks):
@@ -219,10 +264,12 @@ class One:
 def test_a_watch_is_kept_and_ended():
     found = watch.Watch(One(), alone=True)
     found.enter()
-    assert (found.count, found.waits, found.note) == (1, True, "")
+    assert (found.count, found.does, found.note) == (1, watch.WAITS, "")
     found.leave()
+    with found.slow():
+        assert found.does == watch.IS_SLOW
     found.end()
-    assert not found.waits
+    assert found.does == watch.WORKS
     assert found._process.wait(20) == 0  # slower than `end` waits for, on a busy machine
 
 
@@ -231,3 +278,20 @@ def test_a_watcher_that_cannot_be_reached_is_noted(monkeypatch):
     found = watch.Watch(One(), alone=True)
     assert found.note.startswith(f"ranks are not watched: {socket.gethostname()} cannot connect to 127.0.0.1, port ")
     found.end()
+
+
+@pytest.mark.parametrize("program", ["/bin/false", "/nowhere"])
+def test_ranks_go_on_without_a_watcher_that_cannot_start(program, monkeypatch):
+    """Without a port for one, or where there are too many processes."""
+    monkeypatch.setattr(watch.sys, "executable", program)
+    found = watch.Watch(One(), alone=True)
+    assert found.note.endswith(" cannot connect to 127.0.0.1, which opens no port")
+    found.end()
+
+
+def test_a_watcher_without_a_port_ends_without_a_word():
+    given = json.dumps({"size": 1, "alone": True})
+    code = "import socket, runpy, sys; socket.create_server = lambda *a, **b: socket.socket().bind(('192.0.2.1', 0)); "
+    code += f"runpy.run_path({str(PROGRAM)!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code], input=given, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")

@@ -6,6 +6,7 @@ is that of `core.shards`, whatever the MPI is, the number of ranks or the length
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Sequence
@@ -131,8 +132,9 @@ def _add(additions: Sequence[tuple[Array, Array]], bits: int) -> None:
 class SharedMemory:
     """An exchange in memory that all ranks share, as they are of one machine: nothing is copied but the sum.
 
-    own   this rank's vectors, (vectors, length), as many as wait at once for others of the tree; at the end the first
-          have what is to be added up.
+    own      this rank's vectors, (vectors, length), as many as wait at once for others of the tree; at the end the
+             first have what is to be added up.
+    Raises   OSError, in all ranks, where one of them cannot open the memory: containers may hide processes.
     """
 
     def __init__(self, comm: Any, length: int, dtype: np.dtype[Any], shards: int) -> None:
@@ -163,14 +165,21 @@ class SharedMemory:
 
 
 def _shared(rows: int, columns: int, dtype: np.dtype[Any], comm: Any) -> Array:
-    """Return a matrix of zeros that the ranks of one machine share; the first makes it."""
-    first, size = comm.Get_rank() == 0, rows * columns * dtype.itemsize
-    own = mapped.make_memory(size) if first else -1
-    process, handle = comm.bcast((os.getpid(), own))
-    found: Array = np.frombuffer(mapped.memory(process, handle, size), dtype).reshape(rows, columns)
-    comm.Barrier()
-    if first:
-        os.close(own)
+    """Return a matrix of zeros that the ranks of one machine share, which the first makes; raise as `SharedMemory`."""
+    size = rows * columns * dtype.itemsize
+    own: tuple[int, str] | None = None
+    found: Array | None = None
+    with contextlib.suppress(OSError):
+        own = mapped.make_memory(size) if comm.Get_rank() == 0 else None
+    if place := comm.bcast(own and (os.getpid(), *own)):
+        process, handle, name = place
+        with contextlib.suppress(OSError):
+            found = np.frombuffer(mapped.memory(process, handle, name, size), dtype).reshape(rows, columns)
+    everywhere = all(comm.allgather(found is not None))
+    if own:
+        os.close(own[0])
+    if found is None or not everywhere:
+        raise OSError("memory is not shared")
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from math import inf
 from typing import Any, Final, NoReturn, TypeVar, cast
 
@@ -12,7 +13,9 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.core.shards import Ranks
+from fnnet.errors import FnnetError
 from fnnet.files import mapped
+from fnnet.limits import processors
 from fnnet.training.distributed.exchange import Messages, SharedMemory
 from fnnet.training.distributed.sharing import give
 from fnnet.training.distributed.watch import Watch
@@ -35,6 +38,7 @@ class MpiRanks(Ranks):
         leaders = comm.Split(0 if leads else MPI.UNDEFINED)
         self._leaders = leaders if leads else None
         self.neighbours = self._node.Get_size()
+        self.processors = len(set().union(*self._node.allgather(processors())))
         self._messages: Messages | None = None
         self._memory: SharedMemory | None = None
         self._watch = Watch(comm, alone=self.neighbours == self.size)
@@ -57,8 +61,12 @@ class MpiRanks(Ranks):
         """Do as `Ranks.vectors`: memory that the ranks of one machine share."""
         if self.neighbours < self.size or not mapped.CAN_SHARE:
             return None
-        self._memory = SharedMemory(self._comm, length, np.dtype(dtype), shards)
-        return self._memory.own
+        self._memory = None
+        self._watch.enter()
+        with suppress(OSError):
+            self._memory = SharedMemory(self._comm, length, np.dtype(dtype), shards)
+        self._watch.leave()
+        return self._memory.own if self._memory else None
 
     def gather(self, value: Any) -> list[Any]:
         """Do as `Ranks.gather`."""
@@ -69,23 +77,39 @@ class MpiRanks(Ranks):
 
     def of_first(self, make: Callable[[], T]) -> T:
         """Do as `Ranks.of_first`."""
-        made, raised = None, None
+        made: T | None = None
+        raised: Exception | None = None
         if self.rank == 0:
-            try:
-                made = make()
-            except Exception as error:
-                raised = error
-        raised = self._comm.bcast(raised)
-        if raised:
-            raise raised
-        return cast("T", give(made, self._comm, self._node, self._leaders))
+            with self.slow():
+                try:
+                    made = make()
+                except Exception as error:
+                    raised = error
+        self._watch.enter()
+        told = self._comm.bcast(None if raised is None else _packed(raised))
+        given = give(made, self._comm, self._node, self._leaders, self._watch.enter) if told is None else None
+        self._watch.leave()
+        if told is not None:
+            raise raised or _unpacked(told)
+        return cast("T", given)
 
     def in_turn(self, make: Callable[[], T]) -> T:
         """Return what `make` returns, which of each machine's ranks one calls before the others."""
-        first = self._node.Get_rank() == 0
-        made = make() if first else None
+        made: T | None = None
+        if first := self._node.Get_rank() == 0:
+            with self.slow():
+                made = make()
+        self._watch.enter()
         _meet(self._node)
-        return cast("T", made) if first else make()
+        self._watch.leave()
+        if not first:
+            with self.slow():
+                made = make()
+        return cast("T", made)
+
+    def slow(self) -> AbstractContextManager[None]:
+        """Do as `Ranks.slow`."""
+        return self._watch.slow()
 
     def meet(self, seconds: float = inf) -> bool:
         """Do as `Ranks.meet`; who waits here leaves the processor to others, which MPI's own barrier does not."""
@@ -103,6 +127,31 @@ class MpiRanks(Ranks):
 
         self._watch.end()
         MPI.Finalize()
+
+
+def _packed(error: Exception) -> bytes | tuple[str, str]:
+    """Return an error for other ranks; one that cannot be pickled or unpickled as the name of its type and its text."""
+    from mpi4py import MPI
+
+    try:
+        packed: bytes = MPI.pickle.dumps(error)
+        _ = MPI.pickle.loads(packed)
+    except Exception:
+        return type(error).__name__, str(error)
+    return packed
+
+
+def _unpacked(told: bytes | tuple[str, str]) -> Exception:
+    """Return the error that another rank has packed."""
+    from mpi4py import MPI
+
+    if isinstance(told, bytes):
+        error: Exception = MPI.pickle.loads(told)
+        return error
+    name, text = told
+    kind = type(name, (FnnetError,), {})
+    made: Exception = kind(text)
+    return made
 
 
 def _meet(comm: Any, seconds: float = inf) -> bool:

@@ -11,36 +11,48 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
+
+from fnnet.files import owner
 
 BEAT: Final = 0.5
 """Seconds between two words."""
 LOST: Final = 1
 """The exit code of a rank that ends as another is lost."""
 HINT: Final = "a run with --run-dir goes on with --resume"
+WORKS, WAITS, IS_SLOW = 0, 1, 2
+"""What a rank does: it computes, or is about to; it waits for others; it reads, writes, or waits for a process."""
+
+
+Place = tuple[str, int, str]
+"""The host of the watcher, its port, and the word that it knows the ranks by."""
 
 
 class Watch:
     """The word that a rank keeps with the watcher.
 
     count   of the exchanges with other ranks that it has begun.
-    waits   True while it waits in one.
+    does    WORKS, WAITS or IS_SLOW.
     note    why the ranks are not watched; "" if they are.
     """
 
     def __init__(self, comm: Any, alone: bool) -> None:
-        self.count, self.waits = 0, False
-        place: tuple[str, int, str] | None = None
+        self.count, self.does = 0, WORKS
+        place: Place | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        owners = comm.allgather(owner.this_process())
         if comm.Get_rank() == 0:
-            self._process, place = _start(comm.Get_size(), alone)
+            here = [rank for rank, each in enumerate(owners) if owner.is_within_reach(each)]
+            self._process, place = _start(comm.Get_size(), alone, here)
         host, port, token = comm.bcast(place)
         self._over, self._connection = threading.Event(), _connected(host, port)
         about = {"rank": comm.Get_rank(), "process": os.getpid(), "machine": socket.gethostname(), "token": token}
         self._say(json.dumps(about))
         unwatched = [each for each in comm.allgather("" if self._connection else socket.gethostname()) if each]
-        self.note = f"ranks are not watched: {unwatched[0]} cannot connect to {host}, port {port}" if unwatched else ""
+        where = f"{host}, port {port}" if port else f"{host}, which opens no port"
+        self.note = f"ranks are not watched: {unwatched[0]} cannot connect to {where}" if unwatched else ""
         if unwatched:
             self._over.set()
             if self._process:
@@ -51,13 +63,22 @@ class Watch:
             threading.Thread(target=work, daemon=True).start()
 
     def enter(self) -> None:
-        """Note that the rank comes to an exchange with others."""
+        """Note that the rank comes to an exchange with others, or gets on in it."""
         self.count += 1
-        self.waits = True
+        self.does = WAITS
 
     def leave(self) -> None:
         """Note that it goes on."""
-        self.waits = False
+        self.does = WORKS
+
+    @contextlib.contextmanager
+    def slow(self) -> Iterator[None]:
+        """Context manager: what the rank does may take long without computing."""
+        self.does = IS_SLOW
+        try:
+            yield
+        finally:
+            self.does = WORKS
 
     def end(self) -> None:
         """Take leave: the rank ends, as all do."""
@@ -87,7 +108,7 @@ class Watch:
 
     def _speak(self) -> None:
         while not self._over.wait(BEAT):
-            self._say(f"{self.count} {int(self.waits)} {time.process_time():.3f}")
+            self._say(f"{self.count} {self.does} {time.process_time():.3f}")
 
     def _listen(self) -> None:
         assert self._connection
@@ -100,6 +121,8 @@ class Watch:
 
 
 def _connected(host: str, port: int) -> socket.socket | None:
+    if not port:
+        return None
     try:
         connection = socket.create_connection((host, port), timeout=10)
     except OSError:
@@ -108,18 +131,25 @@ def _connected(host: str, port: int) -> socket.socket | None:
     return connection
 
 
-def _start(size: int, alone: bool) -> tuple[subprocess.Popen[bytes], tuple[str, int, str]]:
-    """Start the watcher; return it with its host, its port and the word that it knows the ranks by."""
-    token = secrets.token_hex(16)
-    process = subprocess.Popen(
-        [sys.executable, "-I", str(Path(__file__).with_name("watcher.py"))],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
-    assert process.stdin
-    assert process.stdout
-    given = {"size": size, "alone": alone, "token": token, "hint": HINT}
-    process.stdin.write(f"{json.dumps(given)}\n".encode())
-    process.stdin.close()
-    port = int(process.stdout.readline())
-    process.stdout.close()
-    return process, ("127.0.0.1" if alone else socket.gethostname(), port, token)
+def _start(size: int, alone: bool, here: Collection[int]) -> tuple[subprocess.Popen[bytes] | None, Place]:
+    """Start the watcher; return it with its place, whose port is 0 if it could not start.
+
+    alone   whether all ranks are of this machine.
+    here    those whose processes it may end, by their numbers.
+    """
+    token, host = secrets.token_hex(16), "127.0.0.1" if alone else socket.gethostname()
+    process: subprocess.Popen[bytes] | None = None
+    given = {"size": size, "alone": alone, "here": [*here], "token": token, "hint": HINT}
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-I", str(Path(__file__).with_name("watcher.py"))],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        assert process.stdin
+        assert process.stdout
+        with process.stdin as said, process.stdout as answer:
+            said.write(f"{json.dumps(given)}\n".encode())
+            said.close()
+            return process, (host, int(answer.readline() or 0), token)
+    except OSError:  # no more processes, or it ended at once
+        return process, (host, 0, token)

@@ -14,14 +14,17 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Collection, Sequence
 from typing import Any
 
 SILENT = 4.0
-"""Seconds after which a rank that says nothing is taken for stopped: it says something every half second."""
+"""Seconds after which a rank that says nothing is taken for stopped: it says something every half second..."""
+BEGINNING = 30.0
+"""... and before its first exchange: while libraries are loaded and files decoded, no other thread may run."""
 STUCK = 7.0
 """Seconds after which a rank that neither computes nor comes to where the others wait is taken for stuck..."""
 SLOW = 300.0
-"""... and one that computes for so long."""
+"""... and one that computes, reads or writes for so long, or all if each waits for the others."""
 BUSY = 0.2
 """A rank computes if its processor time grows by this part of the time."""
 STARTING = 120.0
@@ -30,6 +33,8 @@ ENDING = 1.0
 """Seconds that ranks have to end by themselves."""
 LINE = 4096
 """Bytes of the longest line that a rank says."""
+WORKS, WAITS, IS_SLOW = 0, 1, 2
+"""What a rank does, see `watch`."""
 
 
 class Rank:
@@ -39,7 +44,7 @@ class Rank:
         self.connection, self.number = connection, int(about["rank"])
         self.process, self.machine = int(about["process"]), str(about["machine"])
         self.heard = self.since = time.monotonic()
-        self.count, self.waits, self.computed, self.at_since = -1, False, 0.0, 0.0
+        self.count, self.does, self.computed, self.at_since = 0, WORKS, 0.0, 0.0
         self.ended = self.aborts = False
 
     @property
@@ -48,29 +53,46 @@ class Rank:
         return f"rank {self.number} (process {self.process} on {self.machine})"
 
     def hear(self, line: bytes) -> None:
-        """Take what it says: a word, or its count of exchanges, whether it waits in one, and its processor time.
+        """Take what it says: a word, or its count of exchanges, what it does, and its processor time.
 
         END     it ends, as all do.
         ABORT   it ends all, and has given the reason.
         """
         self.heard = time.monotonic()
         if line in (b"END", b"ABORT"):
-            self.ended, self.aborts = True, line == b"ABORT"
+            self.ended, self.aborts, self.does, self.since = True, line == b"ABORT", WAITS, self.heard
             return
-        count, waits, computed = line.split()
-        if (int(count), waits == b"1") != (self.count, self.waits):
-            self.count, self.waits, self.since, self.at_since = int(count), waits == b"1", self.heard, float(computed)
+        count, does, computed = line.split()
         self.computed = float(computed)
+        if (int(count), int(does)) != (self.count, self.does):
+            self.count, self.does, self.since, self.at_since = int(count), int(does), self.heard, self.computed
 
-    def lost(self, others_wait: bool) -> str:
+    def lost(self, others: Sequence[Rank]) -> str:
         """Return why the rank is taken for lost; "" if it is not."""
         now = time.monotonic()
-        if now - self.heard > SILENT:
-            return f"has not answered for {SILENT:.0f} seconds: it is stopped, or its machine is gone"
+        silent = SILENT if self.count else BEGINNING
+        if now - self.heard > silent:
+            return f"has not answered for {silent:.0f} seconds: it is stopped, or its machine is gone"
         at, computed = now - self.since, self.computed - self.at_since
-        if others_wait and not self.waits and at > (SLOW if computed > BUSY * at else STUCK):
+        if self.does == WAITS:  # so may all, once a message is lost; the one that waits longest is the furthest behind
+            last = max(each.since for each in (self, *others))
+            first = all(each.does == WAITS and each.since >= self.since for each in others)
+            return f"and all others have waited for {now - last:.0f} seconds" if first and now - last > SLOW else ""
+        patient = self.does == IS_SLOW or computed > BUSY * at
+        if any(other.does == WAITS for other in others) and at > (SLOW if patient else STUCK):
             return f"is stuck: the others have waited for it for {at:.0f} seconds"
         return ""
+
+    def is_there(self) -> bool:
+        """Return True as long as its connection is open: then its process is there, and its number not another's."""
+        try:
+            while self.connection.recv(LINE):
+                pass
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
 
 
 class Speaker:
@@ -97,10 +119,13 @@ class Speaker:
 
 
 class Watcher:
-    """Listens to `size` ranks until all have ended or one is lost."""
+    """Listens to `size` ranks until all have ended or one is lost.
 
-    def __init__(self, listener: socket.socket, size: int, token: str, hint: str) -> None:
-        self._listener, self._size, self._token, self._hint = listener, size, token, hint
+    here   the ranks whose processes it may end: their numbers have the same meaning to it.
+    """
+
+    def __init__(self, listener: socket.socket, size: int, here: Collection[int], token: str, hint: str) -> None:
+        self._listener, self._size, self._here, self._token, self._hint = listener, size, here, token, hint
         self._ranks: dict[int, Rank] = {}
         self._ready = selectors.DefaultSelector()
         self._ready.register(listener, selectors.EVENT_READ)
@@ -126,7 +151,7 @@ class Watcher:
                 continue
             for rank in self._ranks.values():
                 others = [other for other in self._ranks.values() if other is not rank]
-                if not rank.ended and (why := rank.lost(any(other.waits for other in others))):
+                if not rank.ended and (why := rank.lost(others)):
                     return self._end(rank.name, why)
         return 0
 
@@ -164,9 +189,8 @@ class Watcher:
             except OSError:
                 continue
         time.sleep(ENDING)
-        here = socket.gethostname()
         for rank in self._ranks.values():
-            if rank.machine == here and not rank.ended:
+            if rank.number in self._here and not rank.ended and rank.is_there():
                 try:
                     os.kill(rank.process, signal.SIGKILL)
                 except OSError:
@@ -175,16 +199,19 @@ class Watcher:
 
 
 def main() -> int:
-    """Listen on a port of the machine, or of this host alone."""
+    """Listen on a port of the machine, or of this host alone; without a word where there is none."""
     given = json.loads(sys.stdin.readline())
-    listener = socket.create_server(("127.0.0.1" if given["alone"] else "", 0), backlog=given["size"])
+    try:
+        listener = socket.create_server(("127.0.0.1" if given["alone"] else "", 0), backlog=given["size"])
+    except OSError:
+        return 1
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
     sys.stdin.close()
     sys.stdout.close()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    return Watcher(listener, given["size"], given["token"], given["hint"]).run()
+    return Watcher(listener, given["size"], given["here"], given["token"], given["hint"]).run()
 
 
 if __name__ == "__main__":
