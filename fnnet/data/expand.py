@@ -141,7 +141,7 @@ def _label_kind(classes: int) -> np.dtype[Any]:
 
 
 def _check_index(files: int, classes: Sequence[str], images: int) -> None:
-    """Raise UsageError for so many files of `images` images that their index would be too long to be read."""
+    """Raise UsageError for more files of `images` images than an index holds that can be read."""
     sizes = [len(index_as_json(_indexed(count, classes, images))) for count in (1, 2)]
     one, each = sizes[0] + ROOM, sizes[1] - sizes[0]  # those of dev and test have a file each
     if one + (files + 1) * each > MAX_INDEX:
