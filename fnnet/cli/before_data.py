@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from fnnet.cli.common import check_count, is_streamed
@@ -100,12 +102,23 @@ def _check_stream(options: Mapping[str, Any], streamed: bool) -> None:
             check_choice(choice, "--data", SEE)
         expected, again = "Parquet, or a folder that data expand wrote", f"fnnet data expand --data {choice}"
         fix = f"leave it out to read into memory, or write such a folder: {again} --times 1 --no-augment -o DIR"
-        raise UsageError("has no effect", where="--window", expected=expected, found=f"--data {choice}", fix=fix)
+        found = f"--data {choice}{_beside_parquet(choice)}"
+        raise UsageError("has no effect", where="--window", expected=expected, found=found, fix=fix)
     if streamed and options["seeds"]:
         from fnnet.training.many import refuse_stream
 
         with naming_options():
             refuse_stream()
+
+
+def _beside_parquet(choice: str) -> str:
+    """Return a phrase that names what makes a folder with Parquet one of other data; "" for any other."""
+    if not os.path.isdir(choice):
+        return ""
+    from fnnet.data.parquet_folder import beside_parquet
+
+    other = beside_parquet(Path(choice))
+    return f", which holds {other} beside Parquet" if other else ""
 
 
 def _check_members(options: Mapping[str, Any], members: int) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
@@ -14,7 +17,7 @@ from fnnet.cli import signals
 from fnnet.cli.bars import compiling_bar
 from fnnet.cli.said import check_unsaid, reading_of
 from fnnet.cli.streams import echo, out, print_aside
-from fnnet.errors import UsageError, one_line
+from fnnet.errors import FnnetError, UsageError, one_line
 from fnnet.names import DATA_SETS, names_of_labels
 
 if TYPE_CHECKING:
@@ -38,9 +41,39 @@ class Notices:
         self.heard = not quiet
         self.notes: list[dict[str, str]] = []
         self._told: set[str] = set()
+        self._held: list[Callable[[], None]] | None = None
 
     def __call__(self, notice: str) -> None:
         """Print one line, unless it was printed before."""
+        self.in_turn(partial(self._tell, notice))
+
+    def in_turn(self, say: Callable[[], None]) -> None:
+        """Call what prints something, after all that is held back."""
+        if self._held is None:
+            say()
+        else:
+            self._held.append(say)
+
+    @contextlib.contextmanager
+    def held(self, hold: bool = True) -> Iterator[None]:
+        """Hold back notes on images that are read piece by piece: they are dropped if these must be read at once.
+
+        hold   False for none of this.
+        """
+        from fnnet.data.reader import only_at_once
+
+        self._held, dropped = [] if hold else None, False
+        try:
+            yield
+        except FnnetError as error:
+            dropped = only_at_once(error)
+            raise
+        finally:
+            held, self._held = self._held or [], None
+            for say in held if not dropped else ():
+                say()
+
+    def _tell(self, notice: str) -> None:
         if notice in self._told:
             return
         self._told.add(notice)
@@ -87,10 +120,9 @@ def check_outputs(
     inputs            files and folders of data.
     files, pictures   option -> what it writes, if anything.
     """
-    from fnnet.data.idx import labels_beside
     from fnnet.files.disk import check_writable
 
-    inputs = [*inputs, *(str(path) for given in inputs if os.path.isfile(given) for path in labels_beside(Path(given)))]
+    inputs = [*inputs, *(str(path) for given in inputs if os.path.isfile(given) for path in _read_with(Path(given)))]
     folders = {os.path.realpath(path): path for path in inputs if os.path.isdir(path)}
     taken = {os.path.realpath(path): f"the input {path}" for path in inputs if os.path.exists(path)}
     for option, path in {**(files or {}), **(pictures or {})}.items():
@@ -112,6 +144,21 @@ def check_outputs(
 
             check_plot(path, option)
         check_writable(path)
+
+
+def _read_with(path: Path) -> list[Path]:
+    """Return the files beside one of data that are read with it, as far as their names show them."""
+    from fnnet.data.idx import labels_beside
+    from fnnet.data.pieces import piece_of
+    from fnnet.data.roles import part_in, part_of
+
+    found = labels_beside(path)
+    if piece_of(path) or "train" in (part_in(path.stem), part_of(path.absolute().parent.name)):
+        from fnnet.data import arrow
+
+        with contextlib.suppress(FnnetError):  # who reads the file raises it
+            found += arrow.read_with(path)
+    return found
 
 
 def data_inputs(options: dict[str, Any]) -> list[str]:
@@ -185,7 +232,7 @@ def is_streamed(options: Mapping[str, Any], large: bool = False) -> bool:
         return True
     if not path.exists() or (options.get("window") is None and not large):
         return False
-    from fnnet.data.parquet_stream import is_large, is_parquet
+    from fnnet.data.parquet_folder import is_large, is_parquet
 
     return is_large(path) if large else is_parquet(path)
 
@@ -209,6 +256,16 @@ def open_stream(
     if model is not None:
         _check_effect(options, dataset)
     return dataset
+
+
+@contextlib.contextmanager
+def without_skipping() -> Iterator[None]:
+    """Leave the option of training to go on without what is damaged out of remedies."""
+    try:
+        yield
+    except FnnetError as error:
+        fix = re.sub("(; )?or leave damaged [a-z ]+ out: --skip-damaged", "", error.fix)
+        raise (error if fix == error.fix else error.at(error.where, fix=fix)) from None
 
 
 def describe(dataset: Dataset | StreamedDataset, images: dict[str, int]) -> str:

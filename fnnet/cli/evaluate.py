@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -21,6 +21,7 @@ from fnnet.cli.common import (
     open_stream,
     print_json,
     say,
+    without_skipping,
 )
 from fnnet.cli.options import (
     FileName,
@@ -50,6 +51,17 @@ if TYPE_CHECKING:
 
 SHEET: Final = 100
 """Images in the picture."""
+
+
+class _Measured(NamedTuple):
+    """What was measured, of which images; fields as `_results` returns them."""
+
+    dataset: Dataset | StreamedDataset
+    examples: Examples | Stream
+    kernels: Kernels
+    results: list[Evaluation]
+    result: Evaluation | Totals
+    matrix: Array
 
 
 @click.command(short_help="How good is a model, class by class?")
@@ -91,11 +103,11 @@ def evaluate(
 ) -> None:
     """Measure MODEL on the test images, class by class; on all labelled images if there is no test set.
 
-    Those of a folder that 'data expand' wrote are read piece by piece.
+    Those of a folder that 'data expand' wrote, and of Parquet of 34 MB and more, are read piece by piece.
     """
-    from fnnet import data
     from fnnet.apps.report import loss_text
     from fnnet.core import metrics
+    from fnnet.data.reader import only_at_once
     from fnnet.data.stream import Stream, count_of
     from fnnet.files.model import load_model
 
@@ -105,20 +117,27 @@ def evaluate(
     model, is_int8 = load_model(model_path), precision == "int8"
     if is_int8:
         _check_int8(model)
+
+    def measured(streamed: bool) -> _Measured:
+        dataset = _loaded(options, streamed, model, model_path, notify)
+        part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
+        _check_streamed(examples, precision, plot)
+        if not quiet:
+            line = describe(dataset, {part: count_of(examples)})
+            notify.in_turn(lambda: echo(line, err=as_json))
+        kernels, _ = load_kernels(jit, threads, notify, ["infer", *["quantised"] * is_int8])
+        return _Measured(dataset, examples, kernels, *_results(model, examples, is_int8, kernels, quiet))
+
+    large = not (is_streamed(options) or plot or is_int8) and is_streamed(options, large=True)
     try:
-        streamed = is_streamed(options, large=not (plot or is_int8))
-        load = open_stream if streamed else load_data
-        dataset: Dataset | StreamedDataset = data.with_classes(load(options, notify, model), model.classes, notify)
-    except DataError as error:  # the number of the classes is the model's
-        raise error.at(error.where, fix=re.sub("--classes or |, or set --classes$", "", error.fix)) from None
-    _check_fit(model, dataset, model_path)
-    part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
+        with without_skipping(), notify.held(large):
+            found = measured(large or is_streamed(options))
+    except DataError as error:
+        if not (large and only_at_once(error)):
+            raise
+        found = measured(streamed=False)
+    dataset, examples, kernels, results, result, matrix = found
     images = count_of(examples)
-    _check_streamed(examples, precision, plot)
-    if not quiet:
-        echo(describe(dataset, {part: images}), err=as_json)
-    kernels, _ = load_kernels(jit, threads, notify, ["infer", *["quantised"] * is_int8])
-    results, result, matrix = _measured(model, examples, is_int8, kernels, quiet)
     lost = results[0].accuracy - result.accuracy if is_int8 else None
     if as_json:
         figures = zip(model.classes, metrics.per_class(matrix), strict=True)
@@ -149,7 +168,22 @@ def evaluate(
             say(f"saved {plot}")
 
 
-def _measured(
+def _loaded(
+    options: dict[str, Any], streamed: bool, model: Model, model_path: str, notify: Notices
+) -> Dataset | StreamedDataset:
+    """Return the data, which fit the model."""
+    from fnnet import data
+
+    load = open_stream if streamed else load_data
+    try:
+        dataset: Dataset | StreamedDataset = data.with_classes(load(options, notify, model), model.classes, notify)
+    except DataError as error:  # the number of the classes is the model's
+        raise error.at(error.where, fix=re.sub("--classes or |, or set --classes$", "", error.fix)) from None
+    _check_fit(model, dataset, model_path)
+    return dataset
+
+
+def _results(
     model: Model, examples: Examples | Stream, is_int8: bool, kernels: Kernels, quiet: bool
 ) -> tuple[list[Evaluation], Evaluation | Totals, Array]:
     """Return what is found by floats and, if wanted, by int8, of images in memory; the last result; the confusion."""

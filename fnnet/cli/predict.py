@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from fnnet.cli.answers import Prediction, as_csv, as_kaggle, document_of
-from fnnet.cli.common import Notices, check_outputs, console, load_kernels, print_json, say
+from fnnet.cli.common import Notices, check_outputs, console, load_kernels, print_json, say, without_skipping
 from fnnet.cli.options import (
     FileName,
     compiled_options,
@@ -43,8 +43,8 @@ DRAWN: Final = 4
     written. An image whose ink is dark where that of the training images is light, or
     the other way round, is reported. An image with nothing on it is blank: it gets no class.
 
-    With -o, a folder that 'data expand' wrote (its images for training), a folder of Parquet files and large Parquet
-    files are read piece by piece, and the answers are written as they come: any number fits in memory.
+    With -o, a folder that 'data expand' wrote (its images for training), a folder of nothing but Parquet and large
+    Parquet files are read piece by piece, and the answers are written as they come: any number fits in memory.
     """,
 )
 @click.argument("model_path", metavar="MODEL", type=FileName())
@@ -85,7 +85,10 @@ def predict(
     notify = Notices(quiet)
     columns = {"label_column": label_column, "first_index": first_index, "transpose": transpose, "image": image}
     if streams := _streams(files, output, as_json):
-        return _predict_streams(model_path, files, streams, str(output), kaggle, columns, jit, threads, notify)
+        try:
+            return _predict_streams(model_path, files, streams, str(output), kaggle, columns, jit, threads, notify)
+        except DataError as error:
+            files = _at_once(streams, error)
     failures: list[dict[str, str]] = []
 
     def fail(file: str, error: FnnetError) -> None:
@@ -151,9 +154,21 @@ def _predict_streams(
     check_ending(output, "CSV", "--output")
     model = load_model(model_path)
     kernels, _ = load_kernels(jit, threads, notify, ["infer"])
-    count = predict_streams(model, streams, output, kaggle, columns, kernels, notify)
+    with without_skipping(), notify.held():
+        count = predict_streams(model, streams, output, kaggle, columns, kernels, notify)
     say(f"saved {output}: {counted(count, 'prediction')}")
     return 0
+
+
+def _at_once(streams: list[str], error: DataError) -> tuple[str, ...]:
+    """Return the files of streams to predict all at once; raise the error if that is not what it takes."""
+    from fnnet.data.reader import only_at_once
+
+    if not only_at_once(error):
+        raise error
+    if any(map(os.path.isdir, streams)):
+        raise error.at(error.where, fix="predict the Parquet files by themselves: they are then read at once")
+    return tuple(streams)
 
 
 def _note(predictions: list[Prediction], model: Model, kaggle: bool, notify: Notices) -> None:
@@ -174,10 +189,11 @@ def _note(predictions: list[Prediction], model: Model, kaggle: bool, notify: Not
 
 
 def _in_folders(files: tuple[str, ...], fail: Callable[[str, FnnetError], None], notify: Notices) -> tuple[str, ...]:
-    """Return `files` with each folder replaced by the pictures in it; call `fail` for a folder without any."""
+    """Return `files` with each folder replaced by the pictures or Parquet in it; call `fail` for one without any."""
     from pathlib import Path
 
     from fnnet.data.layout import pictures_below
+    from fnnet.data.parquet_folder import files_of
 
     found: list[str] = []
     for file in files:
@@ -185,7 +201,8 @@ def _in_folders(files: tuple[str, ...], fail: Callable[[str, FnnetError], None],
             found.append(file)
             continue
         try:
-            inside, notes = pictures_below(Path(file))
+            tables = files_of(Path(file))
+            inside, notes = (tables, []) if tables else pictures_below(Path(file))
         except FnnetError as error:
             fail(file, error)
         else:

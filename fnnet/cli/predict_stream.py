@@ -105,7 +105,7 @@ def predict_streams(
     from fnnet.data.stream_images import open_images
     from fnnet.files.disk import write_pieces
 
-    opened = [open_images(file, model.image_shape, model.preprocessing, columns) for file in files]
+    opened = open_images(files, model.image_shape, model.preprocessing, columns)
     for each in opened:
         for note in each.notes:
             notify(note)
@@ -123,22 +123,24 @@ def predict_streams(
 
 
 def _ids(opened: Sequence[ParquetImages | StreamImages], model: Model, notify: Notices) -> Array | None:
-    """Return the ids that tables give their images, in order; None if some have none.
+    """Return the ids that tables give their images, in order; None if some have none, as those of a stream.
 
     Raises   UsageError for two images of one id.
     """
     import numpy as np
 
+    from fnnet.data.child import kept
     from fnnet.data.ids import read_ids
     from fnnet.data.notes import Note
-    from fnnet.data.reader import LABELS
+    from fnnet.data.stream_images import StreamImages
 
     found = []
-    for each in opened:
-        ids, notes = read_ids(each.path, model.image_shape, LABELS)
-        for note in notes:
-            notify(note)
-        found.append(ids)
+    with kept():
+        for each in opened:
+            ids, notes = (None, []) if isinstance(each, StreamImages) else read_ids(each.path, model.image_shape)
+            for note in notes:
+                notify(note)
+            found.append(ids)
     there = [ids for ids in found if ids is not None]
     if len(there) < len(found):
         why = ": not all names of files are numbers" if len(found) > 1 else ""

@@ -53,17 +53,17 @@ are more alike than that."""
 
 def as_content(
     x: Array, labels: Array | None, where: AnyPath, name: str, flat: tuple[int, int] | None,
-    labels_at: str = "", labels_name: str = "", pixel_range: str = "",
+    labels_at: str = "", labels_name: str = "", pixel_range: str = "", sure: bool = False,
 ) -> Content:  # fmt: skip
     """Return images, with their labels if there are any, as a reader returns them; see `as_images`, `as_labels`.
 
-    pixel_range   as `Wanted` has it.
+    pixel_range, sure   as `Wanted` has it.
     """
     if labels is not None and labels.ndim:
         _check_axis(x, len(labels), where, name)
     x, notes = rows_of_pixels(x, name, flat)
     notes += one_row(x.shape[1] if x.ndim == 2 else 0, name, flat)
-    stored, found = _as_stored(x, where, name, flat, notes, pixel_range)
+    stored, found = _as_stored(x, where, name, flat, notes, pixel_range, sure)
     ranges = (found,) if found else ()
     pixels, shape, ink = _in_rows(stored, flat)
     if labels is None:
@@ -209,8 +209,9 @@ def _refuse_planes(x: Array, where: AnyPath, name: str) -> NoReturn:
 
 
 def _as_stored(
-    x: Array, where: AnyPath, name: str, flat: tuple[int, int] | None, notes: list[Note], pixel_range: str = ""
-) -> tuple[Array, str]:
+    x: Array, where: AnyPath, name: str, flat: tuple[int, int] | None, notes: list[Note], pixel_range: str = "",
+    sure: bool = False,
+) -> tuple[Array, str]:  # fmt: skip
     """Return images as bytes in their shape, channels last, and the range that floats were of."""
     if x.ndim == 4 and x.shape[1] in COLOURS and not _channels_last(x.shape, where, name, flat):
         x = np.moveaxis(x, 1, 3)
@@ -218,7 +219,7 @@ def _as_stored(
     if (x.ndim not in (2, 3) and not colours) or 0 in x.shape:
         expected = "at least 1 image, shape (n, height, width) or (n, pixels)"
         refuse("no images", where, name, expected, f"shape {x.shape}", "store one image per row")
-    return _as_bytes(x, where, name, notes, pixel_range)
+    return _as_bytes(x, where, name, notes, pixel_range, sure)
 
 
 def _channels_last(stored: tuple[int, ...], where: AnyPath, name: str, flat: tuple[int, int] | None) -> bool:
@@ -258,8 +259,11 @@ def _as_grey(x: Array) -> tuple[Array, Array | None]:
     return found, kinds if kinds.any() else None
 
 
-def _as_bytes(x: Array, where: AnyPath, name: str, notes: list[Note], given: str) -> tuple[Array, str]:
-    """Return numbers as bytes, and their range: of floats the one `given`, or what they show; "" for integers."""
+def _as_bytes(x: Array, where: AnyPath, name: str, notes: list[Note], given: str, sure: bool) -> tuple[Array, str]:
+    """Return numbers as bytes, and their range: of floats the one `given`, or what they show; "" for integers.
+
+    sure   as `Wanted` has it.
+    """
     if x.dtype == bool:
         return x.astype(np.uint8) * np.uint8(255), LEVELS
     if x.dtype.kind in "iu":
@@ -281,6 +285,8 @@ def _as_bytes(x: Array, where: AnyPath, name: str, notes: list[Note], given: str
             fix = ALIKE if _are_mixed(x) else fix
             refuse("pixel is not a whole number", where, place, expected, x[part][at], fix)
         found[part] = whole
+    if sure:
+        return found, kind
     if kind == SIGNED:
         check_marks(found, where, lambda at: f"{name}{list(at)}")
     return found, reached(kind, found, unit and is_paper(x, -ALMOST, ALMOST))
@@ -308,11 +314,12 @@ def _pieces(count: int, size: int) -> Iterator[slice]:
     return (slice(start, min(start + step, count)) for start in range(0, count, step))
 
 
-def as_labels(values: Array, n: int, where: AnyPath, name: str, notes: list[Note]) -> Array:
+def as_labels(values: Array, n: int, where: AnyPath, name: str, notes: list[Note], most: int = MAX_LABEL) -> Array:
     """Return the labels of n images as int64 (n,); DataError for anything else.
 
     values   whole numbers (n,) or (n, 1), or rows (n, classes) with a single 1 at the class.
     notes    takes what the user should know.
+    most     the largest label.
     """
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
@@ -324,7 +331,7 @@ def as_labels(values: Array, n: int, where: AnyPath, name: str, notes: list[Note
         problem = "counts differ" if values.ndim == 1 else "no labels"
         fix = "store one label for each image, or rows with a single 1"
         refuse(problem, where, name, f"shape ({n},), one label per image", f"shape {values.shape}", fix)
-    _check_range(values, MAX_LABEL, where, name)
+    _check_range(values, most, where, name)
     labels: Array = values.astype(np.int64)
     if values.dtype.kind == "f" and (labels != values).any():
         at = int((labels != values).argmax())

@@ -21,7 +21,19 @@ from fnnet.data.listing import entries
 from fnnet.data.opened import AnyPath, Opened
 from fnnet.data.pieces import joined_note, piece_of, pieces_of, unused_part
 from fnnet.data.ranges import BYTES
-from fnnet.data.reader import GROUPS, IMAGES, Content, Format, Wanted, joined_ink, like, size
+from fnnet.data.reader import (
+    DECODED,
+    GROUPS,
+    IMAGES,
+    LABELS,
+    Content,
+    Format,
+    Wanted,
+    format_of,
+    joined_ink,
+    like,
+    size,
+)
 from fnnet.data.roles import PARTS, part_of
 from fnnet.data.splits import PROBLEM
 from fnnet.errors import counted
@@ -68,14 +80,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
             from pyarrow.parquet import ParquetFile
 
             parquet = ParquetFile(source, pre_buffer=False, page_checksum_verification=True)
-            groups = [*wanted.groups] or [*range(parquet.metadata.num_row_groups)]
-            if wanted.only == GROUPS:
-                sizes = np.array([parquet.metadata.row_group(group).num_rows for group in groups], np.int64)
-                return Content(np.empty((len(sizes), 0), np.uint8), sizes, (0, 0))
-            columns = chosen_columns(parquet.schema_arrow, path, wanted, packed)
-            _check_parquet(parquet.metadata, groups, columns.names, packed, path)
-            names = list(columns.names)
-            return columns.read(parquet.iter_batches(ROWS, row_groups=groups, columns=names, use_threads=False))
+            return _read_parquet(parquet, path, wanted, packed)
         options = pa.ipc.IpcReadOptions(use_threads=False)
         if head.startswith(FILE[:4]):
             arrow = pa.ipc.open_file(source, options=options)
@@ -86,6 +91,23 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         columns = chosen_columns(arrow.schema, path, wanted, packed)
         pieces = (batch.slice(at, ROWS) for batch in batches for at in range(0, batch.num_rows, ROWS))
         return columns.read(piece.select(list(columns.names)) for piece in pieces)
+
+
+def _read_parquet(parquet: Any, path: AnyPath, wanted: Wanted, packed: int) -> Content:
+    """Return what an open Parquet file holds: all, or a part other than the images of some rows."""
+    from fnnet.data.arrow_columns import chosen_columns
+
+    groups = [*wanted.groups] or [*range(parquet.metadata.num_row_groups)]
+    if wanted.only == GROUPS:
+        sizes = np.array([parquet.metadata.row_group(group).num_rows for group in groups], np.int64)
+        return Content(np.empty((len(sizes), 0), np.uint8), sizes, (0, 0))
+    alone = wanted.only in (LABELS, DECODED)
+    columns = chosen_columns(parquet.schema_arrow, path, wanted._replace(only=LABELS if alone else ""), packed)
+    _check_parquet(parquet.metadata, groups, columns.names, packed, path, alone)
+    batches = parquet.iter_batches(ROWS, row_groups=groups, columns=[*columns.names], use_threads=False)
+    if wanted.only == DECODED:
+        return Content(np.empty((sum(each.num_rows for each in batches), 0), np.uint8), None, (0, 0))
+    return columns.read(batches)
 
 
 def _read_rows(file: BufferedReader, path: AnyPath, wanted: Wanted, packed: int) -> Content:
@@ -99,8 +121,13 @@ def _read_rows(file: BufferedReader, path: AnyPath, wanted: Wanted, packed: int)
         return columns.read(rows.between(columns.names, group, wanted.rows))
 
 
-def _check_parquet(metadata: Any, groups: Sequence[int], names: Sequence[str], packed: int, path: AnyPath) -> None:
-    """Raise DataError if the columns of row groups would unpack to far more than they take in the file."""
+def _check_parquet(
+    metadata: Any, groups: Sequence[int], names: Sequence[str], packed: int, path: AnyPath, alone: bool = False
+) -> None:
+    """Raise DataError if the columns of row groups would unpack to far more than they take in the file.
+
+    alone   True for labels without their images: sorted, they take next to nothing, and are held against all of it.
+    """
     needed = stored = 0
     for group in groups:
         row_group = metadata.row_group(group)
@@ -109,7 +136,7 @@ def _check_parquet(metadata: Any, groups: Sequence[int], names: Sequence[str], p
             if column.path_in_schema.partition(".")[0] in names:
                 needed += max(column.num_values * SIZES.get(column.physical_type, 1), column.total_uncompressed_size)
                 stored += column.total_compressed_size
-    check_expansion(needed, min(packed, stored), path, "the row groups")
+    check_expansion(needed, packed if alone else min(packed, stored), path, "the row groups")
 
 
 def _read_parts(reader: Reader, file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
@@ -131,6 +158,18 @@ def with_parts_beside(reader: Reader, content: Content, path: AnyPath, pieces: i
     content = content._replace(notes=(*content.notes, *notes))
     test = pieces_of(found[0]) if (found := _part_beside(here, "test")) else []
     return with_test(content, _read_all(reader, test, like(content, wanted)), test[0]) if test else content
+
+
+def read_with(path: Path) -> list[Path]:
+    """Return the files that are read with one of Parquet or Arrow as a data set: all pieces, and those of the test set.
+
+    None for a file of another format.
+    Raises   DataError if a piece is missing.
+    """
+    if format_of(FORMATS, path) is None:
+        return []
+    test = _part_beside(path, "test")[:1]
+    return [each for first in (path, *test) for each in pieces_of(first)]
 
 
 def _read_all(reader: Reader, paths: Sequence[Path], wanted: Wanted) -> Content:

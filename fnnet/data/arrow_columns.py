@@ -27,8 +27,8 @@ from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath, Packed
 from fnnet.data.order import turned_pictures
 from fnnet.data.preprocess import SAMPLE, spread
-from fnnet.data.ranges import LEVELS, ranges_in_table, scaled_notes
-from fnnet.data.reader import LABELS, Content, Wanted, check_columns, check_scaling, scale_alike
+from fnnet.data.ranges import LEVELS, SIGNED, UNIT, ranges_in_table, scaled_notes
+from fnnet.data.reader import BY_VALUES, LABELS, Content, Wanted, check_columns, check_scaling, scale_alike
 from fnnet.data.roles import called_labels, role_of
 from fnnet.files.disk import refuse
 from fnnet.limits import MAX_CLASSES
@@ -69,8 +69,10 @@ class Table:
             fix = "name them label, pixel0, pixel1..."
             source.refuse_columns("columns without names", "names of pixels", there, fix)
         self.columns: Columns = columns_of(there, SCHEMA, source.path, source.wanted)
-        self.at = self.columns.read()
         self.there = there
+        if source.wanted.only:
+            self._check_named()
+        self.at = self.columns.read()
         if source.wanted.only == LABELS:
             self._leave_out_pixels()
         self.names = tuple(self.there[column] for column in self.at)
@@ -80,12 +82,17 @@ class Table:
         self.texts: list[str] = []
         self.scaled = False
 
-    def _leave_out_pixels(self) -> None:
-        """Read the column of labels alone; DataError unless the names of the columns show it."""
+    def _check_named(self) -> None:
+        """Raise DataError unless the names of the columns show the labels: the values of some rows may show others."""
         columns, source = self.columns, self.source
-        if columns.label_at is None:
+        if columns.label_at is None and (source.wanted.only == LABELS or len(columns.labels_at) > 1):
             found = f"{self.there[0]} to {self.there[-1]}"
-            refuse("no column of labels", source.path, SCHEMA, "one by its name, for a stream", found, OPTION)
+            refuse(BY_VALUES, source.path, SCHEMA, "one, as rows are read piece by piece", found, OPTION)
+
+    def _leave_out_pixels(self) -> None:
+        """Read the column of labels alone."""
+        columns = self.columns
+        assert columns.label_at is not None
         self.there, self.at = [self.there[columns.label_at]], [0]
         self.columns = columns._replace(
             width=1, pixels_at=np.empty(0, np.int64), pixels=slice(0, 0), labels_at=(0,), label_at=0, shape=None
@@ -101,14 +108,17 @@ class Table:
             source.check(rows * len(columns.pixels_at))
         if not rows:
             refuse("empty dataset", source.path, SCHEMA, "at least 1 row of numbers", "0 rows", "fetch the file again")
-        x, labels, notes, read_as = assemble(parts, columns, Lines(",", source.path), source.wanted.pixel_range)
+        x, labels, notes, read_as = assemble(
+            parts, columns, Lines(",", source.path), source.wanted.pixel_range, source.wanted.sure
+        )
         if self.texts:
             at = self.there[columns.labels_at[0]]
             labels, named, same = labels_of(self.texts, source.path, at, source.wanted, typed=True)
             notes += same
         shape, of_shape = shape_of(x, columns, os.fsdecode(source.path), source.wanted)
         told = (*columns.notes, *notes, *of_shape)
-        ranges = ranges_in_table(x, read_as, source.path) if x.size else ()
+        judged = x.size and not source.wanted.sure
+        ranges = ranges_in_table(x, read_as, source.path) if judged else (read_as,) if read_as else ()
         names = class_names(source.schema, self.there[columns.label_at]) if columns.label_at is not None else ()
         names = named if self.texts else names
         return Content(
@@ -148,17 +158,22 @@ class Images:
     """A column of images, packed pictures or lists of numbers, and one of labels."""
 
     def __init__(self, source: Source, images: str) -> None:
-        check_columns(None, source.wanted.image, f"{os.fsdecode(source.path)}, a column of images")
+        wanted = source.wanted
+        check_columns(None, wanted.image, f"{os.fsdecode(source.path)}, a column of images")
+        # Rows of a table need it, which may be 0 and 1 alone: floats, and pictures, show it themselves.
+        source = source._replace(wanted=wanted._replace(pixel_range="")) if wanted.pixel_range == UNIT else source
         self.source, self.images = source, images
         self.looked_at: list[Array] = []
-        labelled = source.wanted.labelled and not source.wanted.images_alone
-        self.labels = self._label_column() if labelled else None
-        if self.labels is not None:
+        self.labels: str | None = None
+        self.beside: Beside | None = None
+        if (wanted.labelled or wanted.label_column is not None) and not wanted.images_alone:
+            self.labels = self._label_column()
             source.check_type(self.labels)
-        self.beside = Beside(source.schema, source.path, images, self.labels) if self.labels is not None else None
-        self.names: tuple[str, ...] = (images,)
-        if self.beside is not None:
-            self.names = (*(() if source.wanted.only == LABELS else (images,)), self.beside.labels, *self.beside.read)
+        if self.labels is not None and wanted.labelled:
+            self.beside = Beside(source.schema, source.path, images, self.labels)
+        self.names: tuple[str, ...] = () if wanted.only == LABELS and self.labels is not None else (images,)
+        self.names += (self.labels,) if self.labels is not None else ()
+        self.names += tuple(self.beside.read) if self.beside is not None else ()
 
     def _label_column(self) -> str:
         source = self.source
@@ -215,8 +230,9 @@ class Images:
 
     def _take_labels(self, batch: Any, first: int, labels: list[Array], texts: list[str]) -> None:
         """Append the labels in a batch to the numbers or to the texts."""
-        if self.labels is not None and self.beside is not None:
+        if self.beside is not None:
             self.beside.look(batch)
+        if self.labels is not None:
             found = texts_in(batch.column(self.labels), self.labels, first, self.source)
             if found is None:
                 labels.append(numbers_in(batch.column(self.labels), self.labels, first, self.source, label=True))
@@ -226,8 +242,11 @@ class Images:
     def _labels(self, labels: Any, rows: int) -> Content:
         """Return the labels of images that have no pixels."""
         name, notes = str(self.labels), list[Note]()
-        known = None if labels is None else as_labels(labels, rows, self.source.path, name, notes)
+        known = None if labels is None else self._as_labels(labels, rows, name, notes)
         return Content(np.empty((rows, 0), np.uint8), known, (0, 0), labels_at=f"{self.source.path}: {name}")
+
+    def _as_labels(self, labels: Array, rows: int, name: str, notes: list[Note]) -> Array:
+        return as_labels(labels, rows, self.source.path, name, notes, self.source.wanted.most_label)
 
     def _content(self, parts: list[Any], labels: Array | None, packed: bool) -> Content:
         source, name = self.source, self.labels or ""
@@ -236,13 +255,14 @@ class Images:
                 shapes = " and ".join(sorted({str(each.shape[1:]) for each in parts}))
                 refuse("images differ in size", source.path, self.images, "one size", shapes, "scale them alike")
             x, flat, given = np.concatenate(parts), source.wanted.shape, source.wanted.pixel_range
-            return as_content(x, labels, source.path, self.images, flat, labels_name=name, pixel_range=given)
+            said: dict[str, Any] = {"pixel_range": given, "sure": source.wanted.sure and given == SIGNED}
+            return as_content(x, labels, source.path, self.images, flat, labels_name=name, **said)
         found, notes, place = joined(parts), list[Note](), f"{source.path}: {name}"
         notes += opacity_notes(found.ink)
         notes += scaled_notes(found.pixel_ranges, self.images)
         if source.wanted.transpose and not (source.wanted.upright or source.wanted.known):
             notes.append(turned_pictures(f"column {self.images}"))
-        known = None if labels is None else as_labels(labels, len(found.x), source.path, name, notes)
+        known = None if labels is None else self._as_labels(labels, len(found.x), name, notes)
         if known is not None:
             where = f"{source.path}: {self.images}"
             notes += colour_notes_of(found, np.concatenate(self.looked_at), known, where)

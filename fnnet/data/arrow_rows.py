@@ -61,7 +61,7 @@ class Rows:
         import pyarrow as pa
 
         # Single rows at once: a batch of pictures is unpacked in little more time than one.
-        batches = [batch for span in spans for batch in self._between(*span)]
+        batches = [_copied(batch) for span in spans for batch in self._between(*span)]
         return iter(pa.Table.from_batches(batches).combine_chunks().to_batches(ROWS))
 
     def _between(self, first: int, stop: int) -> Iterator[Any]:
@@ -80,6 +80,18 @@ class Rows:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _copied(batch: Any) -> Any:
+    """Return rows in memory of their own: a slice keeps the memory of all rows that were unpacked with it."""
+    import pyarrow as pa
+
+    rows = pa.array(range(batch.num_rows))
+    try:
+        return batch.take(rows)
+    except pa.ArrowNotImplementedError:  # of views, as Polars writes them
+        columns = [pa.array(column.to_pylist(), column.type) for column in batch.columns]
+        return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
 @contextmanager

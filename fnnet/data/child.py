@@ -171,7 +171,7 @@ def _child() -> Iterator[Child]:
     """Yield a child: that of the block `kept`, or one that ends with this block. One that failed is ended."""
     children: list[Child] | None = getattr(_kept, "children", None)
     child = children.pop() if children else Child()
-    if child.process.poll() is not None:  # with the thread that started it
+    if child.process.poll() is not None or child.owner != os.getpid():  # it ended with the thread that started it
         child.close()
         child = Child()
     try:
@@ -186,9 +186,13 @@ def _child() -> Iterator[Child]:
 
 
 class Child:
-    """A process that reads files."""
+    """A process that reads files.
+
+    owner   the process that started it, which alone uses and ends it: not one that was forked from that.
+    """
 
     def __init__(self) -> None:
+        self.owner = os.getpid()
         there = available_bytes()
         self.available = there[0] if there else sys.maxsize
         ours, theirs = socket.socketpair()
@@ -214,10 +218,11 @@ class Child:
             theirs.close()
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, if it is this one's."""
         self.socket.close()
-        self.process.kill()
-        self.process.wait()
+        if self.owner == os.getpid():
+            self.process.kill()
+            self.process.wait()
 
     def ask(
         self, request: dict[str, Any], descriptor: int, limits: Limits, packed: int, path: AnyPath, name: str

@@ -31,7 +31,7 @@ from fnnet.data.notes import Note
 from fnnet.data.preprocess import Reading
 from fnnet.data.roles import part_of
 from fnnet.errors import StorageError, UsageError
-from fnnet.files.disk import write_file, write_pieces
+from fnnet.files.disk import DISK, write_file, write_pieces
 from fnnet.files.endings import check_ending
 from fnnet.limits import MAX_CLASSES
 from fnnet.names import names_of_labels
@@ -237,12 +237,18 @@ def write_folder(path: Path, write: Callable[[Path], None]) -> None:
             if path.exists():
                 path.rmdir()
             new.rename(path)
+            DISK.sync_folder(path.parent)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
 
 def check_new_folder(path: Path) -> None:
-    """Raise StorageError if something is at `path` that is not an empty folder."""
+    """Raise StorageError if something is at `path` that is not an empty folder, whose name a new one can take."""
+    kept = f"the folder {path.resolve()}" if path.name in ("", "..") else ""
+    kept = kept or ("a link" if path.is_symlink() else "where a disk is mounted" if os.path.ismount(path) else "")
+    if kept:
+        problem, fix = "cannot be replaced by a new folder", f"name a folder in it: {path / 'new'}"
+        raise StorageError(problem, where=path, expected="a name in a folder", found=kept, fix=fix)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         problem, expected = "would replace what is there", "a new or an empty folder"
         raise StorageError(problem, where=path, expected=expected, found="files", fix="name another, or remove it")

@@ -7,7 +7,7 @@ import hashlib
 import io
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -21,13 +21,15 @@ from fnnet.core.params import Array
 from fnnet.core.state import Examples
 from fnnet.core.table import NUMPY, Kernels
 from fnnet.data.convert import write_folder
-from fnnet.data.dataset import Dataset, split
-from fnnet.data.stream_index import INDEX, File, Index, Shard, index_as_json
-from fnnet.errors import ArgumentTypeError, StorageError
+from fnnet.data.dataset import PLAIN, Dataset, split
+from fnnet.data.stream_index import INDEX, MAX_INDEX, File, Index, Shard, index_as_json
+from fnnet.errors import ArgumentTypeError, StorageError, UsageError
 from fnnet.files.disk import write_file
 from fnnet.limits import MOST_TIMES
 
 SHARD_BYTES: Final = 64 * 10**6
+ROOM: Final = 2**16
+"""Bytes of an index for what is not about files of training."""
 CHUNK: Final = 8192
 """Images that are deformed at once."""
 
@@ -77,6 +79,7 @@ def expand(
     size = sum(
         (pixels + kind.itemsize) * count for count in (images, *(len(part.labels) for part in parts.values() if part))
     )
+    _check_index(files, dataset.classes, each)
     _check_space(Path(path), size)
     others = {name: part for name, part in parts.items() if part}
 
@@ -135,6 +138,23 @@ class _Copies:
 
 def _label_kind(classes: int) -> np.dtype[Any]:
     return np.dtype("|u1" if classes <= 2**8 else "<u2" if classes <= 2**16 else "<u4")
+
+
+def _check_index(files: int, classes: Sequence[str], images: int) -> None:
+    """Raise UsageError for more files of `images` images than an index holds that can be read."""
+    sizes = [len(index_as_json(_indexed(count, classes, images))) for count in (1, 2)]
+    one, each = sizes[0] + ROOM, sizes[1] - sizes[0]  # those of dev and test have a file each
+    if one + (files + 1) * each > MAX_INDEX:
+        least = -(-files * images // max(1, (MAX_INDEX - one) // each - 1))
+        expected, fix = f"{least:,} or more, for an index of at most {MAX_INDEX:,} bytes", "write more into each file"
+        raise UsageError("too many files", where="shard_images", expected=expected, found=f"{images:,}", fix=fix)
+
+
+def _indexed(files: int, classes: Sequence[str], images: int) -> Index:
+    """Return an index at least as long as one of as many files."""
+    counts, name = (images,) * len(classes), f"train-{10**9}"
+    shard = Shard(File(f"{name}.npy", "0" * 64), File(f"{name}-labels.npy", "0" * 64), counts)
+    return Index((1, 1), tuple(classes), PLAIN, False, {"train": (shard,) * files})
 
 
 def _check_space(path: Path, size: int) -> None:

@@ -21,6 +21,7 @@ from fnnet.data.listed_parts import find_listed_parts
 from fnnet.data.listing import entries, shown
 from fnnet.data.many import colour_notes_of, read_pictures
 from fnnet.data.notes import Note
+from fnnet.data.parquet_folder import files_of, is_parquet
 from fnnet.data.preprocess import spread
 from fnnet.data.ranges import in_one_range, scaled_notes
 from fnnet.data.reader import Content, check_columns
@@ -165,9 +166,11 @@ def _read_files(paths: Sequence[Path], labels: Array, where: str, how: How) -> C
 
 def is_data_of(folder: Path, file: Path) -> bool:
     """Return True if `file` is part of the folder's data set: IDX files in it, a table of pictures with these, or
-    pictures in the folders below, and tables of them; of a stream, any file in it."""
+    pictures in the folders below, and tables of them; of a stream, any file in it; of Parquet, all such files."""
     if is_stream(folder):
         return file.parent == folder
+    if is_parquet(folder):
+        return file in files_of(folder)
     if file.parent == folder:
         return file.name == "mnist.npz" or is_idx(file) or _is_listed(folder, file)
     if folder not in file.parents:

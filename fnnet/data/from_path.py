@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple
 
 from fnnet.core.checks import check_classes
 from fnnet.core.frames import is_frame
@@ -44,9 +44,9 @@ from fnnet.data.reader import (
     scale_alike,
     size,
 )
-from fnnet.data.stream_index import INDEX, is_stream, read_index
+from fnnet.data.stream_index import check_no_stream
 from fnnet.data.unlike import unlike_training
-from fnnet.errors import DataError, counted
+from fnnet.errors import DataError
 from fnnet.files.disk import read_head, refuse
 
 BINARY: Final = "binary-pixels"
@@ -63,10 +63,12 @@ def from_path(
     read   what reads a file, in place of the reader of its format.
     """
     read = read or _read_file
-    if is_stream(path):
-        _refuse_stream(path)
+    check_no_stream(path)
     classes, flat, reading, known = said
     found = idx_files(path) if path.is_dir() else [path]
+    if not found and (first := _first_of_parquet(path)):
+        dataset = from_path(first, said, notify, by_name, read)
+        return dataset._replace(name=path.resolve().name, source=str(path))
     names = [name for each in found for name in (each.name, os.path.basename(os.path.realpath(each)))]
     order = order_of(path, names, reading.transpose, known and known.transpose, pictures=not found)
     transposed = order.transpose
@@ -99,11 +101,12 @@ def from_path(
         check_columns(reading.label_column if found else None, reading.image, f"the folder {path}")
         size = (flat if known.resize else None) if known else reading.size
         stored = size and size[::-1] if transposed else size
-        fix = scale_alike(known is not None)
         if found:
             content = in_one_range(lambda _: read_idx_folder(path, found), path, signed)
         else:
-            content, classes = _class_folders(path, stored, fix, signed, reading.label_column)
+            content, classes = _class_folders(
+                path, stored, scale_alike(known is not None), signed, reading.label_column
+            )
     _check_several(content, path)
     check_first_label(content, reading, str(path))
     by_place = bool(found) and not content.classes
@@ -127,12 +130,11 @@ def from_path(
     return dataset._replace(numbered=by_place)
 
 
-def _refuse_stream(path: Path) -> NoReturn:
-    """Raise DataError for a stream, which is not loaded as a whole."""
-    shards = read_index(path).parts["train"]
-    found = f"a stream: {sum(shard.size for shard in shards):,} images in {counted(len(shards), 'file')}"
-    fix = "'fnnet train --data' trains on it, 'fnnet data info' shows what it has; in Python, data.open_stream opens it"
-    refuse("not read as a whole", path, INDEX, "a data set that is read into memory", found, fix)
+def _first_of_parquet(folder: Path) -> Path | None:
+    """Return the first file of training in a folder of Parquet, which is read with all others; None for another."""
+    from fnnet.data.parquet_folder import is_parquet, parquet_in
+
+    return parquet_in(folder) if is_parquet(folder) else None
 
 
 def _check_several(content: Content, where: Path | str) -> None:

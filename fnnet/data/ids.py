@@ -9,7 +9,7 @@ from fnnet.core.params import Array
 from fnnet.data import formats
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
-from fnnet.data.reader import NO_COLUMN, Wanted
+from fnnet.data.reader import LABELS, NO_COLUMN, Wanted
 from fnnet.errors import DataError, UsageError
 
 NAMES: Final = ("id", "imageid", "image_id", "image id")
@@ -19,15 +19,15 @@ MOST: Final = 2**53 - 1
 """The largest id: numbers of a table are read as floats of 64 bits, which are exact up to here."""
 
 
-def read_ids(path: AnyPath, shape: tuple[int, int], only: str = "") -> tuple[Array | None, list[Note]]:
+def read_ids(path: AnyPath, shape: tuple[int, int]) -> tuple[Array | None, list[Note]]:
     """Return the ids of the images in a table, whole numbers (n,), None if it has none; and a note if they are unfit.
 
+    Of Parquet, nothing else is read.
     shape   (height, width) of the images, as they are stored.
-    only    LABELS to read nothing else, of Parquet.
     """
     for name in NAMES:
         try:
-            wanted = Wanted(labelled=False, shape=shape, label_column=name, most_label=MOST, only=only)
+            wanted = Wanted(labelled=False, shape=shape, label_column=name, most_label=MOST, only=LABELS)
             content = formats.read(path, wanted)
         except UsageError:
             return None, []  # no table

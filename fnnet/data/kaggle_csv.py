@@ -26,8 +26,8 @@ from fnnet.data.label_names import Texts, labels_of, with_test
 from fnnet.data.libsvm import looks_like_libsvm
 from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath, Packed
-from fnnet.data.ranges import REACHED, SIGNED, UNIT, WHOLE, ranges_in_table, remedy, scaling
-from fnnet.data.reader import BINARY, Content, Format, Wanted, like, looks_like_netpbm, read_as
+from fnnet.data.ranges import REACHED, SCALED, SIGNED, UNIT, WHOLE, ranges_in_table, remedy, scaling
+from fnnet.data.reader import BINARY, MEMORY, OTHER, Content, Format, Wanted, like, looks_like_netpbm, read_as
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
 from fnnet.data.width import width_of
 from fnnet.errors import DataError
@@ -221,15 +221,15 @@ def check_images(
 
 
 def assemble(
-    parts: Sequence[Part], columns: Columns, lines: Lines, given: str
+    parts: Sequence[Part], columns: Columns, lines: Lines, given: str, sure: bool = False
 ) -> tuple[Array, Array | None, list[Note], str]:
     """Return pixels, labels and notes of the whole file, and the range that the pixels were scaled from, "" for none.
 
-    given   the range of fractions, as `Wanted` has it.
+    given, sure   the range of fractions, as `Wanted` has it.
     """
     parts = [part for part in parts if len(part.x)]
     labels = np.concatenate([part.labels for part in parts])
-    parts, lowest = _in_one_range(parts, labels if len(columns.labels_at) > 1 else None, lines, given)
+    parts, lowest = _in_one_range(parts, labels if len(columns.labels_at) > 1 else None, lines, given, sure)
     read_as = "" if lowest is None else SIGNED if lowest else UNIT
     scaled_so = [Note("unit-pixels", scaling(read_as))] if read_as else []
     if len(columns.labels_at) < 2:
@@ -263,16 +263,18 @@ def _beside(x: Array) -> Array:
 
 
 def _in_one_range(
-    parts: Sequence[Part], edges: Array | None, lines: Lines, given: str
+    parts: Sequence[Part], edges: Array | None, lines: Lines, given: str, sure: bool
 ) -> tuple[Sequence[Part], int | None]:
     """Return parts whose x are bytes of one range, and its lowest number, 0 or -1; None if they are bytes in the file.
 
     edges   the columns of which one is a pixel, if they are apart.
-    given   the range of fractions, as `Wanted` has it.
+    given, sure   the range of fractions, as `Wanted` has it.
     Raises   DataError for pixels of several ranges.
     """
     fraction = next((part.fraction for part in parts if part.fraction), "")
-    if not fraction:
+    if sure:
+        _check_known(parts, fraction, lines, given)
+    if not fraction and not (sure and given in SCALED):
         return parts, None
     for part in parts:
         if not part.fraction and part.x.max() > 1:
@@ -285,10 +287,21 @@ def _in_one_range(
     if least > -1 and given != SIGNED:
         expected, found = f"{WHOLE}, {REACHED}", f"pixels from {least:g}"
         refuse("not a pixel: a number below 0", lines.path, fraction, expected, found, remedy(least, 1))
-    if not any(part.x.any() for part in parts):
+    if not (sure or any(part.x.any() for part in parts)):
         mixed(fraction, f"pixels from {least:g}", lines)
     whole = scaled((np.arange(2) + 1) / 2)
     return [part._replace(x=whole[part.x] if part.signed is None else part.signed) for part in parts], -1
+
+
+def _check_known(parts: Sequence[Part], fraction: str, lines: Lines, known: str) -> None:
+    """Raise DataError for some rows of a table that cannot be of the range that others show.
+
+    fraction   the place of the first one; "" for none.
+    """
+    most = max((int(part.x.max()) for part in parts if not part.fraction), default=0)
+    found = str(most) if known in SCALED and most > 1 else "a fraction" if known not in SCALED and fraction else ""
+    if found:
+        refuse(OTHER, lines.path, fraction or "the pixels", f"pixels from {known}", found, MEMORY)
 
 
 def _with_edge(parts: Sequence[Part], edge: Array, at: int, lowest: int | None) -> Array:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from fnnet.data import formats
 from fnnet.data.label_names import check_printable, in_order
-from fnnet.data.listing import LEFT, entries, shown
+from fnnet.data.listing import LEFT, below, entries, shown
 from fnnet.data.notes import Note
 from fnnet.data.pieces import unused_part
 from fnnet.data.reader import SEE
@@ -25,7 +25,7 @@ AFFIXED: Final = re.compile(
 """A name with the word of a part in it: what is before it, the word, what is behind it."""
 DATA_FILES: Final = frozenset({
     ".csv", ".tsv", ".npz", ".npy", ".gz", ".tgz", ".tar", ".zip", ".bz2", ".xz", ".pkl", ".h5", ".hdf5",
-    ".mat", ".parquet", ".arrow", ".feather",
+    ".mat", ".parquet", ".arrow", ".feather", ".arff",
 })  # fmt: skip
 """Suffixes of files that may be what the user meant."""
 PACKED: Final = frozenset({".gz", ".tgz", ".tar", ".zip", ".bz2", ".xz"})
@@ -171,18 +171,11 @@ def pictures_below(folder: Path) -> tuple[list[Path], list[Note]]:
     kinds = formats.picture_suffixes() | formats.UNREADABLE
     found: list[Path] = []
     left: list[str] = []
-    waiting, known = [folder], {folder.resolve()}
-    while waiting:
-        folders: list[Path] = []
-        for path in entries(waiting.pop()):
-            if path.suffix.lower() in kinds and path.is_file():
-                found.append(path)
-            elif path.is_dir() and (real := path.resolve()) not in known:  # links may lead back
-                folders.append(path)
-                known.add(real)
-            else:
-                left.append(str(path.relative_to(folder)))
-        waiting += reversed(folders)
+    for path in below(folder):
+        if path.suffix.lower() in kinds and path.is_file():
+            found.append(path)
+        else:
+            left.append(str(path.relative_to(folder)))
     others = shown(left) if left else ""
     if not found:
         expected = f"{formats.picture_names()} files"

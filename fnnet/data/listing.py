@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,20 @@ def entries(folder: Path) -> list[Path]:
     """Return what is in a folder in natural order, `2.png` before `10.png`, without what systems leave there."""
     there = [path for path in list_folder(folder) if path.name[0] != "." and path.name.lower() not in LEFT]
     return sorted(there, key=lambda path: natural(path.name))
+
+
+def below(folder: Path) -> Iterator[Path]:
+    """Yield what is in a folder and in the folders in it, in natural order, without these: those of a folder first."""
+    waiting, known = [folder], {folder.resolve()}
+    while waiting:
+        folders: list[Path] = []
+        for path in entries(waiting.pop()):
+            if path.is_dir() and (real := path.resolve()) not in known:  # links may lead back
+                folders.append(path)
+                known.add(real)
+            else:
+                yield path
+        waiting += reversed(folders)
 
 
 def natural(name: str) -> tuple[list[str | int], str]:

@@ -16,11 +16,12 @@ from typing import Any, Final, NamedTuple
 from fnnet.data.arrow import READER
 from fnnet.data.child import Child, kept
 from fnnet.data.opened import AGAIN, Opened
-from fnnet.data.reader import GROUPS, IMAGES, LABELS, Content, Wanted
+from fnnet.data.reader import DECODED, GROUPS, IMAGES, LABELS, Content, Wanted
 from fnnet.data.stream_folder import digest_of_file, stamp_of
 from fnnet.errors import FnnetError
 from fnnet.files.disk import refuse
 
+CHANGED: Final = "written since it was opened"
 CHUNK: Final = 2**24
 """Bytes of images that are read at a time."""
 
@@ -53,12 +54,13 @@ class Files:
         self._begin()
 
     def _begin(self) -> None:
+        self._process = os.getpid()
         self._lock, self._children = threading.RLock(), list[Child]()
         weakref.finalize(self, _close, self._children)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what other processes need."""
-        return {name: value for name, value in vars(self).items() if name not in ("_lock", "_children")}
+        return {name: value for name, value in vars(self).items() if name not in ("_process", "_lock", "_children")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Be as before, with a child of its own."""
@@ -75,6 +77,13 @@ class Files:
         """Return the labels in row groups of one file, in their order, as a content of images without pixels."""
         numbers = tuple(group.number for group in groups)
         return self._read(groups[0].file, wanted._replace(only=LABELS, groups=numbers))
+
+    def decode(self, group: Group, wanted: Wanted) -> None:
+        """Decode the labels of a row group, whatever they are; raise DataError, naming it, unless they are whole."""
+        try:
+            self._read(group.file, wanted._replace(only=DECODED, groups=(group.number,)))
+        except FnnetError as error:
+            raise self.named(error, group) from None
 
     def images(self, group: Group, rows: Sequence[tuple[int, int]], wanted: Wanted) -> Content:
         """Return the images in rows of a row group, as `Wanted.rows` has them; the content's labels mean nothing.
@@ -97,6 +106,8 @@ class Files:
 
     def _read(self, number: int, wanted: Wanted) -> Content:
         path = self.paths[number]
+        if self._process != os.getpid():  # it forked, perhaps while a thread had the lock
+            self._begin()
         with self._lock, kept(self._children), Opened(path) as file:
             self._check(number, file)
             return READER(file, path, wanted)
@@ -110,7 +121,7 @@ class Files:
         file.seek(0)
         if known and found != known:
             path, expected = self.paths[number], f"SHA-256 {known[:12]}..., as when it was opened"
-            refuse("written since it was opened", path, "its bytes", expected, f"{found[:12]}...", AGAIN)
+            refuse(CHANGED, path, "its bytes", expected, f"{found[:12]}...", AGAIN)
         self.digests[number], self._stamps[number] = found, stamp
 
 

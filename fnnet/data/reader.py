@@ -16,7 +16,7 @@ from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath, Opened
 from fnnet.data.pieces import beside_notes
 from fnnet.data.scale import fitted
-from fnnet.errors import DataError, UsageError
+from fnnet.errors import DataError, FnnetError, UsageError
 from fnnet.files.disk import looks_like_html, refuse, show_bytes
 from fnnet.limits import MAX_CLASSES
 
@@ -26,7 +26,17 @@ SEE: Final = "see --data in 'fnnet train --help'"
 GROUPS: Final = "groups"
 LABELS: Final = "labels"
 IMAGES: Final = "images"
+DECODED: Final = "decoded"
 NO_COLUMN: Final = "no such column for --label-column"
+OTHER: Final = "images of another kind than those looked at first"
+SEVERAL: Final = "images of several kinds"
+BY_VALUES: Final = "no column of labels by its name"
+DOUBTFUL: Final = "pixels are 0 and 1 alone, as far as they were looked at"
+ONLY_AT_ONCE: Final = frozenset({OTHER, SEVERAL, BY_VALUES, DOUBTFUL})
+"""Problems of streams alone: all images at once may be read, for what they are is then known."""
+MEMORY: Final = (
+    "leave --window out to read them into memory, or write a stream: fnnet data expand --times 1 --no-augment"
+)
 MISFIT: Final = "image size does not fit"
 FIT: Final = "scale the image to that size"
 """What to do with a picture of another size; which ink it should have, the model knows, which notes the other."""
@@ -53,6 +63,7 @@ class Wanted(NamedTuple):
     resize    True if a picture of another size is scaled to `shape`.
     names     of the classes as the user or a model has them: labels that are names among these keep their order.
     pixel_range   the range of `ranges` that all floats are of, as others of the data set show; "" if it is not known.
+    sure      True if all numbers of a table, or of lists, are known to be of `pixel_range`: some of a stream.
     most_label   the largest number in the column of labels; ids may be larger than labels.
     images_alone   True if labels are passed over, whatever they are: they may be empty, or -1.
     first_label   the label of the first class, as `Reading` has it.
@@ -60,7 +71,8 @@ class Wanted(NamedTuple):
     upright   True if packed pictures are upright, whatever `transpose` is: the user does not say it.
     sized     True if the user says the size that pictures are scaled to.
     only      of Parquet: GROUPS for the sizes of its row groups, in place of labels; LABELS for these without images,
-              which then have no pixels; IMAGES for those of some rows; "" for all that the file holds.
+              which then have no pixels; DECODED for neither, where what LABELS reads is whole; IMAGES for those of some
+              rows; "" for all that the file holds.
     groups    the row groups that are read; none for all.
     rows      the rows whose images are read, of the one row group of `groups`: the first and that behind the last of
               some that follow one another, and of others.
@@ -85,6 +97,7 @@ class Wanted(NamedTuple):
     only: str = ""
     groups: tuple[int, ...] = ()
     rows: tuple[tuple[int, int], ...] = ()
+    sure: bool = False
 
 
 class Content(NamedTuple):
@@ -134,6 +147,11 @@ def like(train: Content, wanted: Wanted) -> Wanted:
     """
     wanted = wanted._replace(names=train.classes) if train.named else wanted
     return wanted if wanted.shape or 1 in train.image_shape else wanted._replace(shape=train.image_shape)
+
+
+def only_at_once(error: FnnetError) -> bool:
+    """Return True if an error is of images that are read piece by piece: at once they may be read."""
+    return error.problem in ONLY_AT_ONCE
 
 
 def joined_ink(parts: Sequence[tuple[Array | None, int]]) -> Array | None:

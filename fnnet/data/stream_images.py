@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,18 +13,20 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing
-from fnnet.data import parquet_stream
-from fnnet.data.arrow import PARQUET
+from fnnet.data import parquet_folder
+from fnnet.data.arrow import FORMATS, PARQUET
 from fnnet.data.from_path import BINARY, images_to_predict
-from fnnet.data.listing import entries
 from fnnet.data.notes import Note
+from fnnet.data.opened import AnyPath
 from fnnet.data.parquet_files import Files, Group, steps
-from fnnet.data.parquet_stream import SUFFIXES, check_ranges, joined_sample, kind_of, sampled
+from fnnet.data.parquet_folder import files_of
+from fnnet.data.parquet_kind import check_ranges, kind_of, sampled
+from fnnet.data.preprocess import AUTOMATIC
 from fnnet.data.ranges import scaled_from
-from fnnet.data.reader import Content, Wanted, size
+from fnnet.data.reader import DOUBTFUL, Content, Wanted, read_as, size
 from fnnet.data.stream_folder import open_stream
 from fnnet.data.stream_index import is_stream
-from fnnet.errors import DataError, UsageError
+from fnnet.errors import UsageError
 from fnnet.files.disk import read_head, refuse
 
 
@@ -48,16 +51,16 @@ def streamed(files: Sequence[str]) -> list[str]:
     for file in files:
         path = Path(file)
         if path.is_dir() and not is_stream(path):
-            inside = [str(each) for each in entries(path) if each.suffix in SUFFIXES]
+            inside = files_of(path)
             if not inside:
                 return []
-            found += inside
+            found += map(str, inside)
         elif path.is_dir() or (path.is_file() and read_head(path, len(PARQUET)) == PARQUET):
             found.append(file)
         else:
             return []
     named = found == [*files] and not any(map(os.path.isdir, found))
-    return [] if named and sum(map(os.path.getsize, found)) < parquet_stream.LARGE else found
+    return [] if named and sum(map(os.path.getsize, found)) < parquet_folder.LARGE else found
 
 
 class ParquetImages:
@@ -70,23 +73,32 @@ class ParquetImages:
     """
 
     def __init__(
-        self, path: str, shape: tuple[int, int], preprocessing: Preprocessing, columns: dict[str, Any]
+        self,
+        path: str,
+        files: Files,
+        number: int,
+        shape: tuple[int, int],
+        preprocessing: Preprocessing,
+        columns: dict[str, Any],
     ) -> None:
         self.path, self._shape, self._preprocessing, self._columns = path, shape, preprocessing, columns
-        self._files = Files([Path(path)])
-        self._groups = self._files.groups(0)
-        self.images = sum(group.size for group in self._groups)
-        if not self.images:
-            refuse("empty dataset", path, "the row groups", "at least 1 row", "0 rows", "leave the file out")
+        self._files, self._number, self._groups = files, number, list[Group]()
         self._kind = kind_of(Content(np.empty((0, 0), np.uint8), None, (0, 0)))
         read = images_to_predict(path, shape, preprocessing, **columns, reader=self._look)
+        self.images = sum(group.size for group in self._groups)
         self.notes, self.ranges = read.notes, scaled_from(read.pixel_ranges)
-        for note in self.notes:
-            if note.code == BINARY:
-                raise DataError(str(note))  # no image in it is blank for sure
+        if any(note.code == BINARY for note in self.notes):  # no image in it is blank for sure
+            expected, fix = "pixels that show what is ink", "multiply them by 255 if 1 is"
+            refuse(DOUBTFUL, path, "the images", expected, "0 and 1", fix)
 
     def _look(self, path: Any, wanted: Wanted) -> Content:
-        content = joined_sample([*sampled(self._files, self._groups, wanted)], self.path)
+        return read_as((FORMATS[0]._replace(read=self._sample),), path, wanted)
+
+    def _sample(self, file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
+        self._groups = self._groups or self._files.groups(self._number)
+        if not self._groups:
+            refuse("empty dataset", path, "the row groups", "at least 1 row", "0 rows", "leave the file out")
+        content = sampled(self._files, self._groups, wanted)[self._number]
         self._kind = kind_of(content)
         return content
 
@@ -102,7 +114,8 @@ class ParquetImages:
             at += group.size
 
     def _read(self, group: Group, rows: tuple[int, int], path: Any, wanted: Wanted) -> Content:
-        content = self._files.images(group, [rows], wanted._replace(pixel_range=self._kind.pixel_range))
+        wanted = wanted._replace(pixel_range=self._kind.pixel_range, sure=True)
+        content = self._files.images(group, [rows], wanted)
         place = f"row group {group.number + 1}, rows {rows[0] + 1} to {rows[1]}"
         check_ranges(kind_of(content), self._kind, self._preprocessing, path, place)
         return content
@@ -135,13 +148,26 @@ class StreamImages:
 
 
 def open_images(
-    path: str, shape: tuple[int, int], preprocessing: Preprocessing, columns: dict[str, Any]
-) -> ParquetImages | StreamImages:
-    """Open what `streamed` returns; arguments as those of `images_to_predict`, those about columns in a mapping."""
-    if os.path.isdir(path):
-        if said := [name for name, value in columns.items() if value]:
-            expected, found = "files", f"{path}, a stream, which says it itself"
-            where = f"--{said[0].replace('_', '-')}"
-            raise UsageError("has no effect", where=where, expected=expected, found=found)
-        return StreamImages(path, shape)
-    return ParquetImages(path, shape, preprocessing, columns)
+    paths: Sequence[str], shape: tuple[int, int], preprocessing: Preprocessing, columns: dict[str, Any]
+) -> list[ParquetImages | StreamImages]:
+    """Open what `streamed` returns; arguments as those of `images_to_predict`, those about columns in a mapping.
+
+    One child reads all Parquet files.
+    """
+    tables = [path for path in paths if not os.path.isdir(path)]
+    files, found = Files([*map(Path, tables)]), list[ParquetImages | StreamImages]()
+    for path in paths:
+        if os.path.isdir(path):
+            _check_unsaid(columns, path)
+            found.append(StreamImages(path, shape))
+        else:
+            found.append(ParquetImages(path, files, tables.index(path), shape, preprocessing, columns))
+    return found
+
+
+def _check_unsaid(columns: dict[str, Any], path: str) -> None:
+    """Raise UsageError for an option about columns, of a stream."""
+    if said := [name for name, value in columns.items() if value != getattr(AUTOMATIC, name)]:
+        expected, found = "files", f"{path}, a stream, which says it itself"
+        where = f"--{said[0].replace('_', '-')}"
+        raise UsageError("has no effect", where=where, expected=expected, found=found)

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from fnnet.core.checks import check_classes
 from fnnet.core.state import Preprocessing, unfit
-from fnnet.errors import DataError, FnnetError
+from fnnet.errors import DataError, FnnetError, counted
 from fnnet.files import strictjson
 from fnnet.files.disk import read_bytes, read_head, refuse
 from fnnet.limits import MAX_CLASSES
@@ -79,6 +79,16 @@ def is_stream(path: Path) -> bool:
     """Return True if there is the index of a stream in the folder at `path`."""
     index = path / INDEX
     return index.is_file() and HEAD.match(read_head(index)) is not None
+
+
+def check_no_stream(path: Path) -> None:
+    """Raise DataError for the folder of a stream, which is not loaded as a whole."""
+    if not is_stream(path):
+        return
+    shards = read_index(path).parts["train"]
+    found = f"a stream: {sum(shard.size for shard in shards):,} images in {counted(len(shards), 'file')}"
+    fix = "'fnnet train --data' trains on it, 'fnnet data info' shows what it has; in Python, data.open_stream opens it"
+    refuse("not read as a whole", path, INDEX, "a data set that is read into memory", found, fix)
 
 
 def index_as_json(index: Index) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
-from fnnet.errors import DataError, StorageError, one_line
+from fnnet.errors import DataError, FnnetError, StorageError, one_line
 
 PathName = str | os.PathLike[str]
 
@@ -361,7 +361,7 @@ def _writing(target: Path) -> Iterator[None]:
                 found = "a folder" if stat.S_ISDIR(mode) else "a link" if stat.S_ISLNK(mode) else "a device or pipe"
                 raise StorageError("cannot be written", where=target, expected="a file name", found=found)
         yield
-    except StorageError:
+    except FnnetError:  # of what is written, too, which may be read meanwhile
         raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

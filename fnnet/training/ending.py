@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fnnet.core.params import weights_sha256
 from fnnet.core.shards import Ranks
 from fnnet.core.state import Training
-from fnnet.errors import DivergedError, FnnetError
+from fnnet.errors import DivergedError, FnnetError, StorageError
 from fnnet.training import epochs
 from fnnet.training.plan import Plan
 
@@ -56,10 +56,18 @@ def diverged(error: DivergedError, training: Training, record: Record | None) ->
 
 
 def unreadable(error: FnnetError, training: Training, record: Record | None) -> FnnetError:
-    """Keep a training whose images cannot be read on, and return the error with what was kept."""
+    """Keep a training whose images cannot be read on, and return the error with what was kept: it goes on if the file
+    is put back as it was, and else the error says what to do.
+    """
     if record is None:
         return error
+    from fnnet.data.parquet_files import CHANGED
+    from fnnet.data.stream_folder import DAMAGED
+
     record.end(training, "unreadable data")
     kept = f"step {training.state.step} is kept in {record.path}"
+    damaged = error.problem.startswith("damaged") or error.fix == DAMAGED or error.problem == CHANGED
+    if not (damaged or isinstance(error, StorageError)):
+        return error.at(error.where, fix=f"{kept}; {error.fix}")
     others = "train without it, with `skip_damaged`, into another folder"
     return error.at(error.where, fix=f"{kept}: put the file back as it was and go on with `resume`, or {others}")

@@ -203,7 +203,9 @@ def train_together(
     histories = [each.history for each in reached if isinstance(each, Training)]
     seconds = max((sum(report.seconds for report in history) for history in histories), default=0.0)
     tasks = [partial(_tested, job, each, kernels) for job, each in zip(jobs, reached, strict=True)]
-    return ManyTrained(tuple(run_each(tasks, kernels.threads)), seconds, used)
+    # A unit that is never active has all of a stream read: by several threads, each where another did not leave off.
+    threads = 1 if isinstance(first.train, Stream) else kernels.threads
+    return ManyTrained(tuple(run_each(tasks, threads)), seconds, used)
 
 
 def train_apart(

@@ -171,7 +171,7 @@ def test_other_commands_say_what_it_is(run, stream):
     run("train", "--data", stream, "--out", stream / "train-00001.npy").failed(2, "--out: would replace another file")
 
 
-def test_what_expand_cannot_do_is_refused_before_data_are_read(run, few, stream):
+def test_what_expand_cannot_do_is_refused_before_data_are_read(run, few, stream, monkeypatch):
     expand = ("data", "expand", "--data", few, "--times", "2", "-o")
     run(*expand, "stream").failed(1, "stream: would replace what is there", "name another, or remove it")
     run(*expand, few).failed(2, "--output: would replace another file")
@@ -180,7 +180,21 @@ def test_what_expand_cannot_do_is_refused_before_data_are_read(run, few, stream)
     run(*expand, "a", "--dev", "120").failed(2, "--dev: dev images out of range")
     run(*expand, "few.npz/a").failed(1, "few.npz/a: cannot be made")
     assert run("data", "expand", "-o", "a").code == 2
+    monkeypatch.setattr("fnnet.data.expand.MAX_INDEX", 10**5)
+    run(*expand, "a", "--no-augment", "--shard-images", "1").failed(2, "--shard-images: too many files")
     assert not (few.parent / "a").exists()
+
+
+def test_expand_takes_no_place_that_a_new_folder_cannot_take(run, few, monkeypatch):
+    expand = ("data", "expand", "--data", few, "--times", "2", "-o")
+    (few.parent / "empty").mkdir()
+    (few.parent / "link").symlink_to("empty")
+    run(*expand, "link").failed(1, "link: cannot be replaced by a new folder", "found a link", "link/new")
+    run(*expand, ".").failed(1, "cannot be replaced by a new folder", f"found the folder {few.parent}", "name a folder")
+    run(*expand, "empty/..").failed(1, "cannot be replaced by a new folder")
+    monkeypatch.setattr("os.path.ismount", lambda path: str(path) == "empty")
+    run(*expand, "empty").failed(1, "empty: cannot be replaced by a new folder", "found where a disk is mounted")
+    assert sorted(path.name for path in few.parent.iterdir()) == ["empty", "few.npz", "link"]
 
 
 def interrupted(command, tmp_path, pattern, wait=0.0):
@@ -256,10 +270,10 @@ def test_large_parquet_is_evaluated_piece_by_piece(run, parquet, tmp_path, monke
         (parquet / "train-00000-of-00002.parquet",), (parquet / "test-00000-of-00001.parquet",),
         (tmp_path / "some.parquet",),
         (tmp_path / "some.parquet", "--classes", "7"), (tmp_path / "some.parquet", "--class-names", "a,b,c,d"),
-        (tmp_path / "some.parquet", "--image-size", "7x112"), (tmp_path / "some.parquet", "--precision", "int8"),
+        (tmp_path / "some.parquet", "--precision", "int8"),
     )  # fmt: skip
     read = [run("evaluate", "model.safetensors", "--json", "--data", *case) for case in cases]
-    monkeypatch.setattr("fnnet.data.parquet_stream.LARGE", 0)
+    monkeypatch.setattr("fnnet.data.parquet_folder.LARGE", 0)
     opened = Mock(wraps=data.open_parquet)
     monkeypatch.setattr(data, "open_parquet", opened)
     for case, expected in zip(cases, read, strict=True):
@@ -269,8 +283,67 @@ def test_large_parquet_is_evaluated_piece_by_piece(run, parquet, tmp_path, monke
             continue
         assert found.json["loss"] == pytest.approx(expected.json["loss"], rel=1e-6)
         assert {**found.json, "loss": 0} == {**expected.json, "loss": 0}
-    assert [each.code for each in read] == [0, 0, 0, 0, 1, 2, 0]
-    assert opened.call_count == 6
+    assert [each.code for each in read] == [0, 0, 0, 0, 1, 0]
+    assert opened.call_count == 5
+
+
+def test_a_folder_of_parquet_is_read_by_all_commands(run, parquet, monkeypatch):
+    """Small or large, into memory or not."""
+    trained = run("train", "--data", parquet, *QUICKLY, "--json")
+    in_memory = run("train", "--data", parquet, "--epochs", "2", "--dev", "0", "--json", "--out", "b.safetensors")
+    assert in_memory.json["images"] == trained.json["images"]
+    assert in_memory.json["dataset"] == "hub"
+    for large in (2**25, 0):
+        monkeypatch.setattr("fnnet.data.parquet_folder.LARGE", large)
+        for more in ((), ("--precision", "int8"), ("--plot", "a.png")):
+            found = run("evaluate", "model.safetensors", "--data", parquet, "--json", *more)
+            assert (found.json["dataset"], found.json["images"]) == ("hub", 40)
+            assert more or found.json["accuracy"] == trained.json["test_accuracy"]
+    assert run("data", "info", "--data", parquet, "--json").json["images"] == {"train": 120, "test": 40}
+
+
+def test_a_folder_with_other_data_is_none_of_parquet(run, parquet, monkeypatch):
+    convert(FEW, "idx", "idx")
+    assert run("train", "--data", "idx", "--epochs", "1").code == 0
+    for path in parquet.iterdir():
+        path.rename(f"idx/{path.name}")
+    monkeypatch.setattr("fnnet.data.parquet_folder.LARGE", 0)
+    opened = Mock()
+    monkeypatch.setattr(data, "open_parquet", opened)
+    found = run("evaluate", "model.safetensors", "--data", "idx", "--json")
+    assert found.json["images"] == 40
+    assert not opened.called
+    found = run("train", "--data", "idx", "--window", "64")
+    found.failed(
+        2, "--window: has no effect", "found --data idx, which holds idx/t10k-images-idx3-ubyte beside Parquet"
+    )
+
+
+def test_what_only_all_images_at_once_show_is_evaluated_so(run, parquet, tmp_path, monkeypatch):
+    """A column of labels that the values show, and a range that the first images do not."""
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow.parquet import write_table
+
+    assert run("train", "--data", parquet, *QUICKLY).code == 0
+    x, labels = FEW.train
+    mixed = (x > 99).astype(float)
+    mixed[30:] = x[30:] / 255
+    for name, columns in (
+        ("a", {f"{at}": column for at, column in enumerate([labels, *x.T])}),
+        ("b", {"label": labels, **{f"pixel{at}": column for at, column in enumerate(mixed.T)}}),
+    ):
+        write_table(pa.table(columns), tmp_path / f"{name}.parquet", row_group_size=25)
+    evaluate = ("evaluate", "model.safetensors", "--data")
+    expected = [run(*evaluate, f"{name}.parquet", "--json") for name in "ab"]
+    monkeypatch.setattr("fnnet.data.parquet_folder.LARGE", 0)
+    monkeypatch.setattr("fnnet.data.preprocess.spread", lambda x, count=5: x[20:25] if len(x) > 25 else x[:5])
+    for name, each in zip("ab", expected, strict=True):
+        found = run(*evaluate, f"{name}.parquet", "--json")
+        assert (found.code, found.err) == (0, each.err)
+        assert found.json == each.json
+    found = run("train", "--data", "b.parquet", *QUICKLY, "--run-dir", "run", "--out", "b.safetensors")
+    found.failed(1, "b.parquet: row group", "of another kind", "is kept in run; leave --window out to read them")
+    assert "put the file back" not in found.err
 
 
 def test_a_damaged_row_group_is_named_or_left_out(run, parquet):
@@ -283,6 +356,19 @@ def test_a_damaged_row_group_is_named_or_left_out(run, parquet):
     assert found.json["left_out"] == ["train-00000-of-00002.parquet row group 1"]
     assert found.json["images"]["train"] == 95
     run("train", "--data", path, "--skip-damaged").failed(2, "--skip-damaged: has no effect", "Parquet with --window")
+
+
+def test_files_that_are_read_are_not_written_over(run, parquet):
+    first, second = (parquet / f"train-0000{number}-of-00002.parquet" for number in range(2))
+    before = second.read_bytes()
+    for given in (parquet, first):
+        for out in (second, parquet / "test-00000-of-00001.parquet"):
+            found = run("train", "--data", given, *QUICKLY, "--out", out)
+            found.failed(2, "--out: would replace another file")
+    assert second.read_bytes() == before
+    assert run("train", "--data", parquet, *QUICKLY, "--out", parquet / "model.safetensors").code == 0
+    second.unlink()
+    run("train", "--data", first, *QUICKLY, "--out", second).failed(1, "a piece is missing")
 
 
 def test_a_stream_is_evaluated_on_its_test_set_or_piece_by_piece(run, few):

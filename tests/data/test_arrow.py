@@ -525,6 +525,8 @@ def test_parts_in_folders_of_their_own(names, tmp_path, monkeypatch, run):
         ]
     assert data.load(tmp_path / "test" / f"{names[0]}.parquet").test is None
     first = tmp_path / "train" / f"{names[0]}.parquet"
+    assert run("data", "info", "--data", tmp_path, "--json").json["images"] == {"train": 30, "test": 8}
+    (tmp_path / "test" / "a.npz").write_bytes(b"PK")
     run("data", "info", "--data", tmp_path).failed(1, f"name the file: --data {first}")
     first.unlink()
     refused(

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from fnnet import data
 from fnnet.core.state import Examples, Preprocessing
 from fnnet.data import Dataset
-from fnnet.data.convert import convert, form_of
+from fnnet.data import convert as converting
+from fnnet.data.convert import check_new_folder, convert, form_of, write_folder
 from fnnet.data.preprocess import Reading
 from fnnet.errors import DataError, StorageError, UsageError
+from fnnet.files.disk import DISK
 from fnnet.names import composed
 from tests.tools.samples import csv_file
 
@@ -311,3 +313,33 @@ def test_a_class_without_images_has_no_folder_and_the_remedy_is_one(tmp_path):
     lacking = SMALL._replace(train=Examples(SMALL.train.x[:9], np.zeros(9, np.int64)), classes=("a", "b"), test=None)
     with pytest.raises(UsageError, match="as class folders need, found b; write NPZ, or add images of it"):
         convert(lacking, tmp_path / "folder", "png")
+
+
+def test_a_new_folder_takes_no_place_that_is_kept(tmp_path, monkeypatch):
+    """Such a folder cannot be renamed to: all that was written would be lost."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("empty")
+    (tmp_path / "nowhere").symlink_to("none")
+    monkeypatch.chdir(tmp_path / "empty")
+    for name, found in (
+        ("../link", "a link"),
+        ("../nowhere", "a link"),
+        (".", "the folder .*empty"),
+        ("..", "the folder"),
+    ):
+        with pytest.raises(
+            StorageError, match=rf"cannot be replaced by a new folder; .*found {found}.*name a folder in"
+        ):
+            check_new_folder(Path(name))
+    monkeypatch.setattr(os.path, "ismount", lambda path: True)
+    with pytest.raises(StorageError, match="found where a disk is mounted"):
+        check_new_folder(tmp_path / "empty")
+
+
+def test_the_name_of_a_new_folder_is_written_to_the_disk(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(
+        converting, "DISK", DISK._replace(sync_folder=lambda path: synced.append((path, [*path.iterdir()])))
+    )
+    write_folder(tmp_path / "a", lambda folder: None)
+    assert synced == [(tmp_path, [tmp_path / "a"])]

@@ -171,7 +171,7 @@ def test_files_that_may_be_meant_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("names", "named"),
     [
-        (["test-00000-of-00001.parquet", "train-00000-of-00001.parquet"], "train-00000"),
+        (["test-00000-of-00001.npz", "train-00000-of-00001.npz"], "train-00000"),
         (["X_test.npy", "X_train.npy", "y_train.npy"], "X_train"),
         (["test.csv", "validation.csv", "zoo.csv"], "zoo"),
         (["a.csv", "b.csv"], "a.csv"),

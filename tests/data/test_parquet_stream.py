@@ -124,7 +124,6 @@ def test_a_folder_of_folders_of_parts_is_found(tmp_path):
     for part in ("train", "test"):
         (tmp_path / part).mkdir()
         written(tmp_path / part / "0000.parquet", LAYOUTS["PNG"][0])
-    assert parquet_stream.is_parquet(tmp_path)
     found = opened(tmp_path)
     assert (found.train.images, len(found.test.labels)) == (90, 90)
 
@@ -219,7 +218,7 @@ def test_images_of_another_kind_than_those_looked_at_are_refused(name, tmp_path,
 
 def test_images_that_are_of_several_kinds_at_once_are_refused(tmp_path):
     path = written(tmp_path / "a.parquet", odd(pictures(PICTURES), pictures(opacity(PICTURES))))
-    with pytest.raises(DataError, match=r"images of several kinds.*some of both; read it in memory"):
+    with pytest.raises(DataError, match=r"images of several kinds.*some of both; leave --window out to read them"):
         opened(path)
     path = written(
         tmp_path / "b.parquet", pa.concat_tables([pictures(PICTURES).slice(0, 34), pictures(SMALL).slice(34)])
@@ -282,6 +281,10 @@ def test_damaged_labels_are_named_and_a_damaged_file_is_left_out(tmp_path):
         opened(tmp_path)
     found = opened(tmp_path, skip_damaged=True)
     assert (found.train.left_out, found.train.images) == (("train-00001-of-00002.parquet",), 45)
+    assert "1 damaged file left out: train-00001-of-00002.parquet (" in found.notes[-1]
+    damage(tmp_path / "train-00000-of-00002.parquet", 1)
+    found = opened(tmp_path, skip_damaged=True)
+    assert "1 damaged file and 1 damaged row group left out: train-00000-of-00002.parquet row" in found.notes[-1]
 
 
 def test_where_all_is_damaged_or_empty_there_is_nothing_to_train_on(tmp_path):
@@ -333,33 +336,13 @@ NUMBERED = pa.table({f"{at}": column for at, column in enumerate([Y, *X[:, :576]
         (pixels(X), {"classes": ["a", "b"]}, "label out of range", DataError),
         (lists(X), {"flat": (2, 2)}, "--image-size: images have another size", UsageError),
         (pixels(X).drop(["label"]), {}, "the schema: no labels; expected a column named label", DataError),
-        (NUMBERED, {}, "the schema: no column of labels; expected one by its name", DataError),
+        (NUMBERED, {}, "the schema: no column of labels by its name; expected one", DataError),
     ],
 )  # fmt: skip
 def test_what_a_stream_cannot_be_is_refused(table, given, message, error, tmp_path):
     path = written(tmp_path / "a.parquet", table)
     with pytest.raises(error, match=message):
         opened(path, **given)
-
-
-def test_a_folder_of_several_sets_or_none_is_refused(tmp_path):
-    assert not parquet_stream.is_parquet(tmp_path)
-    assert not parquet_stream.is_parquet(tmp_path / "none")
-    written(tmp_path / "test.parquet", LAYOUTS["lists"][0])
-    with pytest.raises(DataError, match=r"no Parquet files of training.*found test\.parquet"):
-        opened(tmp_path)
-    for name in ("a", "b"):
-        written(tmp_path / f"{name}.parquet", LAYOUTS["lists"][0])
-    with pytest.raises(DataError, match=r"several sets; .*found a\.parquet and b\.parquet"):
-        opened(tmp_path)
-
-
-def test_a_folder_that_cannot_be_listed_is_no_stream(tmp_path, monkeypatch):
-    def refuse(folder):
-        raise DataError("no")
-
-    monkeypatch.setattr(parquet_stream, "_there", refuse)
-    assert not parquet_stream.is_parquet(tmp_path)
 
 
 def test_another_format_is_named(tmp_path):

@@ -366,3 +366,16 @@ def test_an_index_of_something_else_is_no_stream(tmp_path):
     assert data.load(tmp_path / "a").train.x.shape == (70, 784)
     shutil.rmtree(tmp_path / "a")
     assert not is_stream(tmp_path / "a")
+
+
+def test_an_index_that_would_be_too_long_to_read_is_refused_before_files_are_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(expanding, "ROOM", 2000)
+    monkeypatch.setattr(expanding, "MAX_INDEX", 12_000)
+    with pytest.raises(UsageError, match=r"shard_images: too many files; expected .* or more, .*, found 5") as caught:
+        expand(FEW, tmp_path / "a", 10, dev=10, shard_images=5)
+    assert [*tmp_path.iterdir()] == []
+    least = int(caught.value.expected.split()[0])
+    expand(FEW, tmp_path / "a", 10, dev=10, shard_images=least)
+    size = (tmp_path / "a" / INDEX).stat().st_size
+    assert 8_000 < size < 12_000
+    assert len(read_index(tmp_path / "a").parts["train"]) == -(-600 // least)

@@ -369,3 +369,15 @@ def test_a_line_with_zeros_in_it_is_damaged_and_nobody_else_s(line, others, tmp_
     assert count == others
     assert (tmp_path / name).read_bytes() == content if others else not name
     assert log.is_foreign(tmp_path) == bool(others)
+
+
+def test_an_error_of_what_is_written_is_told_as_it_is(tmp_path):
+    """Pieces may be made of files that are read meanwhile: the file to write is not at fault."""
+
+    def pieces():
+        yield b"some"
+        raise DataError("damaged", where="a.parquet", fix="fetch it again")
+
+    with pytest.raises(DataError, match=r"^a\.parquet: damaged; fetch it again$"):
+        disk.write_pieces(tmp_path / "a.csv", pieces())
+    assert [*tmp_path.iterdir()] == []

@@ -20,7 +20,7 @@ from fnnet.data.stream_index import INDEX, digest_of
 from fnnet.errors import ArgumentTypeError, DataError, DivergedError, FnnetError, UsageError
 from fnnet.files.log import read_log
 from fnnet.files.runs import OtherRunError
-from fnnet.training import epochs, feed, memory
+from fnnet.training import epochs, feed, many, memory
 from fnnet.training.dev_set import load_dev_set
 from fnnet.training.many import train_many
 from fnnet.training.plan import Plan
@@ -266,6 +266,16 @@ def test_networks_of_many_seeds_see_the_same_windows(stream, kernels):
         assert len(network.reports) == len(reports)
     with pytest.raises(UsageError, match="seeds: each network would read all images; expected images in memory"):
         train_many(stream, "classic", settings, seeds=[1, 2], kernels=kernels)
+
+
+def test_networks_of_many_seeds_are_tested_one_after_another(stream, kernels, monkeypatch):
+    """What is not in memory is not read by several threads, each from where another has not left off."""
+    threads = []
+    monkeypatch.setattr(many, "run_each", lambda tasks, count: threads.append(count) or [task() for task in tasks])
+    kernels = kernels._replace(threads=4)
+    for found, window in ((stream, 64), (FEW, None)):
+        train_many(found, "classic", {**SETTINGS, "window": window}, init_seeds=[1, 2], kernels=kernels)
+    assert threads == [1, 4]
 
 
 def test_the_members_of_a_committee_read_the_stream_one_after_another(stream, kernels):
