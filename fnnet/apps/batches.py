@@ -224,8 +224,6 @@ class BatchPredictor:
         return {name: arrays[name] for name in kept} | answers
 
     def _of_frame(self, batch: Any) -> Any:
-        import pandas as pd  # type: ignore[import-untyped]
-
         names = names_of(batch)
         _check_once(names)
         reading, model = self._reading, self._model()
@@ -235,8 +233,9 @@ class BatchPredictor:
         found = self._found(of_frame(batch, names, columns, reading, model))
         answers = batch.iloc[:, [names.index(name) for name in kept]].copy(deep=False)
         for name, values, kind in zip(FIELDS, found.as_columns(), TYPES, strict=True):
-            # Else the dtype would depend on whether the batch has a blank image, or any.
-            answers[name] = pd.array(values, dtype="string") if kind == "string" else values
+            answers[name] = values
+            if kind == "string":  # else the dtype would depend on whether the batch has a blank image, or any
+                answers[name] = answers[name].astype("string")
         return answers
 
     def _kept(self, names: list[str], columns: list[str]) -> list[str]:
