@@ -304,7 +304,7 @@ def _range_of(x: Array, given: str, where: AnyPath, name: str) -> str:
     if given == SIGNED or (not given and x.min() == -1 and 0 < x.max() <= 1):
         _check_range(x, 1, where, name, least=-1)
         return SIGNED
-    _check_range(x, 255, where, name)
+    _check_range(x, 1 if given == UNIT else 255, where, name)
     return given or (WHOLE if x.max() > 1 else UNIT if x.any() else ZERO)
 
 

@@ -68,11 +68,14 @@ def sources() -> list[Path]:
     return [file for path in paths for file in ([path] if path.suffix else sorted(path.glob("*.py")))]
 
 
-def _stamps() -> list[tuple[int, ...]]:
-    """Return what tells that a file of `sources` was written anew."""
-    with contextlib.suppress(OSError):
-        return [(found.st_mtime_ns, found.st_size, found.st_ino) for found in map(os.stat, sources())]
-    return []
+def _stamps() -> dict[str, tuple[int, int, int]]:
+    """Return, for each of `sources`, what shows that it was written again."""
+    found = {}
+    for file in sources():
+        with contextlib.suppress(OSError):
+            about = os.stat(file)
+            found[str(file)] = about.st_mtime_ns, about.st_size, about.st_ino
+    return found
 
 
 STAMPS: Final = _stamps()
@@ -89,9 +92,10 @@ def check_sources() -> None:
     The modules in memory, the key and what the compiler reads would not be of one version; code that was compiled from
     some of both was kept under the key of one, and gave wrong numbers from then on.
     """
-    if _stamps() != STAMPS:
-        problem, expected = "the files of fnnet were changed while it was running", "those that this process began with"
-        raise ChangedError(problem, where=str(ROOT), expected=expected, found="others", fix="start it again")
+    if changed := dict(_stamps().items() ^ STAMPS.items()):
+        problem, expected = "the files of fnnet were changed while it was running", "those that this process imported"
+        found = f"{os.path.relpath(min(changed), ROOT)}, written since"
+        raise ChangedError(problem, where=str(ROOT), expected=expected, found=found, fix="start it again")
 
 
 def version(package: str) -> str:

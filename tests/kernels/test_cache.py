@@ -346,6 +346,7 @@ def test_f86_files_that_change_in_a_running_process_are_not_compiled(when, tmp_p
     )
     problem = f"{tmp_path / 'fnnet'}: the files of fnnet were changed while it was running; expected"
     assert done.stdout.startswith(problem) == (when != "never"), done.stdout
+    assert ("kernels/native/gradient.py, written since" in done.stdout) == (when != "never")
     assert done.stdout.endswith("b'code'\n" if when == "never" else "start it again\n\n"), done.stdout
 
 
