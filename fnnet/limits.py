@@ -109,7 +109,7 @@ def launched_as() -> tuple[int, int]:
 
 
 def _told() -> Iterator[tuple[int, int, int]]:
-    """Yield what each launcher that started this process has told it, as LAUNCHED has it."""
+    """Yield what each launcher that started this process says, as LAUNCHED has it."""
     heirs = () if _is_open(os.environ.get("PMI_FD")) else ("PMI_", "MPI_")  # the launcher started a parent of this one
     for names in LAUNCHED:
         if names[0].startswith(heirs) or (names[0].startswith("SLURM_") and "PMIX_RANK" not in os.environ):
