@@ -22,8 +22,8 @@ def run_team(calls: Sequence[Call]) -> None:
     """Run calls of one function at once, a thread each.
 
     Where the function has an argument `threads`, its calls wait for one another: none starts before all threads run,
-    each on a processor of its own where there are as many. `threads` is set, at every run, to the number that the system
-    grants, and only that number of calls runs. Other calls are independent, and all of them run.
+    each on a processor of its own where there are as many. `threads` is set, at every run, to the number that the
+    system grants, and only that number of calls runs. Other calls are independent, and all of them run.
     """
     if "threads" not in calls[0].at:
         run_each(calls, len(calls))
