@@ -97,7 +97,9 @@ def test_ranks_read_parquet_each_by_a_child_of_its_own(tmp_path):
     from pyarrow.parquet import write_table
 
     x, labels = data.load("digits").train
-    write_table(pa.table({"image": [*x], "label": labels}), tmp_path / "a.parquet", row_group_size=300)
+    write_table(
+        pa.table({"image": [*x], "label": labels}), tmp_path / "a.parquet", row_group_size=300, write_page_checksum=True
+    )
     given = ("--data", "a.parquet", "--window", "500", "--epochs", "2", "--shards", "8", "--augment", "--jit")
     alone = train(0, tmp_path, *given)
     for size in (2, 3):
