@@ -7,7 +7,7 @@ import pytest
 
 import fnnet
 from fnnet import cli, limits
-from fnnet.cli import ranks
+from fnnet.cli import program, ranks
 from fnnet.core.shards import Ranks
 from fnnet.errors import FnnetError, UsageError
 
@@ -92,6 +92,7 @@ def test_the_word_of_a_signal_is_printed_before_the_others_are_waited_for(printe
     monkeypatch.setattr(ranks, "_ranks", [Some()])
     monkeypatch.setattr(cli, "_run", lambda *arguments, **options: ("interrupted", 130))
     monkeypatch.setattr(ranks, "give", lambda order: printed.append("waits"))
+    monkeypatch.setattr(program, "failed", [])  # of the commands of other tests
     with pytest.raises(SystemExit) as ended:
         cli._run_with_ranks()
     assert (printed, ended.value.code) == (["interrupted", "waits"], 130)

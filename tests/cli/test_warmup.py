@@ -1,5 +1,6 @@
 """`fnnet warmup`."""
 
+import contextlib
 import os
 import shutil
 import threading
@@ -109,7 +110,7 @@ def test_calls_that_overlap_keep_the_kernels_each_in_its_folder(run, tmp_path, c
     own = tmp_path / "own"
     monkeypatch.setenv("FNNET_CACHE", str(own))
     together, ends = threading.Barrier(len(places)), []
-    monkeypatch.setattr(library, "_lock", threading.Semaphore(len(places)))
+    monkeypatch.setattr(library._lock, "held", contextlib.nullcontext)
     compile_now = library._compile
 
     def compile_together(*given):
