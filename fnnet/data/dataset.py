@@ -286,18 +286,19 @@ def with_classes(dataset: D, classes: tuple[str, ...], notify: Notify = lambda n
         refuse(COLUMNS, dataset.source, "one-hot labels", expected, len(dataset.classes), fix)
     order = np.array([classes.index(name) for name in dataset.classes])
     given: Any = dataset  # of either kind
-    train, test = given.train, given.test
-    if isinstance(train, Examples):
-        train = train._replace(labels=freeze(order[train.labels]))
-    else:
-        train = train.relabelled(order, len(classes))
-    test = test and test._replace(labels=freeze(order[test.labels]))
+
+    def relabelled(part: Any) -> Any:
+        if isinstance(part, Examples):
+            return part._replace(labels=freeze(order[part.labels]))
+        return part and part.relabelled(order, len(classes))
+
+    parts = {name: relabelled(getattr(given, name)) for name in ("train", "dev", "test") if name in given._fields}
     notes, missing = list(dataset.notes), [name for name in classes if name not in dataset.classes]
     if missing:
         text = f"{counted(len(missing), 'class', 'classes')} without images: {', '.join(missing[:12])}"
         notes.append(Note("classes-missing", f"{dataset.source}: {text}"))
         notify(notes[-1])
-    found: D = given._replace(train=train, test=test, classes=classes, notes=tuple(notes))
+    found: D = given._replace(**parts, classes=classes, notes=tuple(notes))
     return found
 
 

@@ -379,3 +379,22 @@ def test_an_index_that_would_be_too_long_to_read_is_refused_before_files_are_wri
     size = (tmp_path / "a" / INDEX).stat().st_size
     assert 8_000 < size < 12_000
     assert len(read_index(tmp_path / "a").parts["train"]) == -(-600 // least)
+
+
+def test_the_classes_of_a_stream_are_those_of_a_model(folder):
+    """In its order, with those that the stream has not; the same images."""
+    stream = data.open_stream(folder)
+    notes = []
+    model = ("x", *reversed(stream.classes))
+    found = data.with_classes(stream, model, notes.append)
+    assert (found.classes, [note.code for note in notes]) == (model, ["classes-missing"])
+    order = np.array([model.index(name) for name in stream.classes])
+    (x, labels), (same, others) = whole(stream.train), whole(found.train)
+    np.testing.assert_array_equal(same, x)
+    np.testing.assert_array_equal(others, order[labels])
+    np.testing.assert_array_equal(found.train.counts, np.bincount(others, minlength=len(model)))
+    np.testing.assert_array_equal(found.test.labels, order[stream.test.labels])
+    np.testing.assert_array_equal(found.dev.labels, order[stream.dev.labels])
+    assert (found.train.sizes, found.train.names) == (stream.train.sizes, stream.train.names)
+    assert found.train.fingerprint != stream.train.fingerprint
+    assert data.with_classes(stream, stream.classes) is stream
