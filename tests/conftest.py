@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 import warnings
 from contextlib import contextmanager
@@ -193,6 +194,26 @@ def forked(work, seconds=60):
         finally:
             os._exit(1)
     return os.waitpid(pid, 0)[1] == 0
+
+
+@contextmanager
+def held_elsewhere(lock):
+    """Another thread holds a lock of a module."""
+    held, go = threading.Event(), threading.Event()
+
+    def hold():
+        with lock.held():
+            held.set()
+            go.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    try:
+        yield
+    finally:
+        go.set()
+        thread.join()
 
 
 def idx_bytes(array):

@@ -128,10 +128,11 @@ def evaluate(
         kernels, _ = load_kernels(jit, threads, notify, ["infer", *["quantised"] * is_int8])
         return _Measured(dataset, examples, kernels, *_results(model, examples, is_int8, kernels, quiet))
 
-    large = not (is_streamed(options) or plot or is_int8) and is_streamed(options, large=True)
+    streamed = is_streamed(options)
+    large = not (streamed or plot or is_int8) and is_streamed(options, large=True)
     try:
         with without_skipping(), notify.held(large):
-            found = measured(large or is_streamed(options))
+            found = measured(large or streamed)
     except DataError as error:
         if not (large and only_at_once(error)):
             raise

@@ -29,7 +29,6 @@ ENDING: Final = 5.0
 TELLING: Final = 0.5
 """Seconds that a launcher has to pass on what a rank printed: lines that came right before the end were lost."""
 
-
 _ranks: list[Ranks] = []
 """The ranks of the command that runs, if it was started with some."""
 

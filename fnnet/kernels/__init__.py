@@ -43,13 +43,14 @@ def load(
     # Imported here: the compiler imports this package too, and the key of the cache covers all that it imports.
     from fnnet.core.checks import shown
     from fnnet.core.table import NUMPY, Kernels
-    from fnnet.kernels.cache import ChangedError
 
     threads = check_threads(threads)
     if not isinstance(name, str) or name not in ("numpy", "numba"):
         raise UsageError("unknown kernels", expected="numpy or numba", found=shown(name))
     if name == "numpy":
         return NUMPY
+    from fnnet.kernels.cache import ChangedError
+
     try:
         from fnnet.kernels import compiled, deform, library, pixels, predictor, trainer
 

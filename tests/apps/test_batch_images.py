@@ -2,7 +2,6 @@
 
 import io
 import struct
-import threading
 import zlib
 
 import numpy as np
@@ -13,7 +12,7 @@ from fnnet.apps import batches
 from fnnet.apps.batches import BatchPredictor
 from fnnet.core.state import Preprocessing
 from fnnet.errors import ArgumentTypeError, DataError
-from tests.conftest import forked
+from tests.conftest import forked, held_elsewhere
 
 pd = pytest.importorskip("pandas", reason="needs pandas: pip install pandas")
 
@@ -356,24 +355,12 @@ def test_weights_are_laid_out_once_in_a_process(save, images, monkeypatch):
 
 
 def test_a_child_forked_while_another_thread_loads_a_model_predicts(save, images):
-    predict, held, go = BatchPredictor(save()), threading.Event(), threading.Event()
+    predict = BatchPredictor(save())
     whole = predict(images)
     batches._models.clear()
-
-    def hold():
-        with batches._lock.held():
-            held.set()
-            go.wait()
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    held.wait()
 
     def work():
         assert predict(images).tobytes() == whole.tobytes()
 
-    try:
+    with held_elsewhere(batches._lock):
         assert forked(work)
-    finally:
-        go.set()
-        thread.join()

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from fnnet import kernels
 from fnnet.errors import StorageError
 from fnnet.kernels import cache, library, machine
 from tests.campaigns import cache as campaign
-from tests.conftest import ROOT, forked
+from tests.conftest import ROOT, forked, held_elsewhere
 
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -362,21 +361,8 @@ def test_f86_another_version_s_code_is_not_taken(fresh, monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_f88_a_child_that_is_forked_while_another_thread_loads(fresh, monkeypatch):
     """Its copy of the lock would never be let go of."""
-    held, go = threading.Event(), threading.Event()
-
-    def hold():
-        with library._lock.held():
-            held.set()
-            go.wait()
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    held.wait()
-    try:
+    with held_elsewhere(library._lock):
         assert forked(lambda: load_again(monkeypatch))
-    finally:
-        go.set()
-        thread.join()
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root can be another user")

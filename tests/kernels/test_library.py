@@ -30,6 +30,12 @@ def test_a_warm_start_imports_no_numba(numba_kernels):
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+def test_numpy_s_table_imports_nothing_of_the_compiled_one():
+    code = "import sys, fnnet; fnnet.load_kernels(); print(*(n for n in sys.modules if n.startswith('fnnet.kernels.')))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == ""
+
+
 BROKEN = {
     "absent": "raise ModuleNotFoundError(\"No module named 'numba'\", name='numba')",
     "broken": "raise RuntimeError('numba needs another numpy')",

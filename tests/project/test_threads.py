@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from fnnet.threads import Lock, run_each
-from tests.conftest import ROOT, forked
+from tests.conftest import ROOT, forked, held_elsewhere
 
 
 def test_tasks_run_in_order_of_results_and_the_first_error_ends_them():
@@ -115,25 +115,14 @@ def test_a_fork_has_threads_of_its_own():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 def test_a_lock_is_free_in_a_child_of_a_fork_whoever_held_it():
-    lock, held, go = Lock(), threading.Event(), threading.Event()
-
-    def hold():
-        with lock.held():
-            held.set()
-            go.wait()
+    lock = Lock()
 
     def take():
         with lock.held(), lock.held():
             pass
 
-    thread = threading.Thread(target=hold)
-    thread.start()
-    held.wait()
-    try:
+    with held_elsewhere(lock):
         assert forked(take, 20)
-    finally:
-        go.set()
-        thread.join()
     with lock.held():  # the thread that forks holds it itself
         assert forked(take, 20)
     take()

@@ -16,16 +16,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from fnnet.files import owner
+from fnnet.training.distributed.watcher import IS_SLOW, WAITS, WORKS
 
 BEAT: Final = 0.5
 """Seconds between two words."""
 LOST: Final = 1
 """The exit code of a rank that ends as another is lost."""
 HINT: Final = "a run with --run-dir goes on with --resume"
-WORKS, WAITS, IS_SLOW = 0, 1, 2
-"""What a rank does: it computes, or is about to; it waits for others; it reads, writes, or waits for a process."""
-
-
 Place = tuple[str, int, str]
 """The host of the watcher, its port, and the word that it knows the ranks by."""
 

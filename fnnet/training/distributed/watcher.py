@@ -34,7 +34,7 @@ ENDING = 1.0
 LINE = 4096
 """Bytes of the longest line that a rank says."""
 WORKS, WAITS, IS_SLOW = 0, 1, 2
-"""What a rank does, see `watch`."""
+"""What a rank does: it computes, or is about to; it waits for others; it reads, writes, or waits for a process."""
 
 
 class Rank:
