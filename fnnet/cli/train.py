@@ -131,7 +131,7 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
         _order(job, options)
     kernels, seconds["compile_seconds"] = _load_kernels(job, options, notify)
     if seeds:
-        document, show, error = _train_many(job, make, images, kernels, seeds, options, seconds, quiet)
+        document, show, error = _train_many(job, make, images, kernels, seeds, options, seconds, quiet, notify)
     else:
         train_job = _train_committee if job.members > 1 else _train_one
         document, show, error = train_job(job, images, kernels, options, seconds, quiet, notify)
@@ -188,6 +188,7 @@ def _train_many(
     options: dict[str, Any],
     seconds: dict[str, float],
     quiet: bool,
+    notify: Callable[[str], None],
 ) -> Done:
     """Train and save the networks of `seeds`, of which `job` is the first; the error that waits names what diverged."""
     from fnnet.cli import many
@@ -195,6 +196,7 @@ def _train_many(
     seed = None if options["seeds"] else job.seed
     found, files = many.train_all(job, make, seeds, seed, kernels, quiet), model_files(options["out"], seeds)
     many.save_all(found, files)
+    many.note_all(found, seeds, notify)
     document = _document(job, images, kernels, found.threads, seed, None, seconds)
     document |= {"train_seconds": found.seconds} | many.figures(found, seeds, files, seed)
     return document, many.print_all, many.error_of_diverged(document)

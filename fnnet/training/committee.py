@@ -31,7 +31,8 @@ from fnnet.core.state import EpochReport, Model, Progress, frozen, networks_of, 
 from fnnet.core.table import NUMPY, Kernels
 from fnnet.errors import DivergedError, FnnetError
 from fnnet.files import runs
-from fnnet.training import epochs, session
+from fnnet.training import ending, epochs, session
+from fnnet.training.advice import advise, together
 from fnnet.training.many import Trained
 from fnnet.training.plan import check_run_dir
 from fnnet.training.session import Job, Notify, OnBlock, StoppedError
@@ -103,7 +104,7 @@ def train(
             given = {"run_dir": folder, "resume": resume and begun, "notify": notify, "ranks": ranks}
             members.append(_trained(own, number, kernels, on_block, given))
             notify(_line(members[-1], number))
-    return ranks.of_first(lambda: _tested(job, members, kernels))
+    return ranks.of_first(lambda: _tested(job, members, kernels, notify))
 
 
 def _check_new(folders: Sequence[Path | None]) -> None:
@@ -116,8 +117,13 @@ def _is_begun(number: int, folder: Path | None) -> bool:
     return number == 1 or (folder is not None and folder.exists())
 
 
-def _tested(job: Job, members: Sequence[_Member], kernels: Kernels) -> CommitteeTrained:
-    trained = [Trained(session.model_of(*each[:2], each.steps, kernels), each.reports) for each in members]
+def _tested(job: Job, members: Sequence[_Member], kernels: Kernels, notify: Notify) -> CommitteeTrained:
+    trained = []
+    for own, params, reports, steps in members:
+        model = session.model_of(own, params, steps, kernels)
+        trained.append(Trained(model, reports, advise(own, model, reports)))
+    for note in together([(str(number), each.advice) for number, each in enumerate(trained, 1)], "member"):
+        notify(note)
     return CommitteeTrained(_model(job, trained, kernels), tuple(trained))
 
 
@@ -131,9 +137,8 @@ def _trained(own: Job, number: int, kernels: Kernels, on_block: OnBlock, given: 
     except StoppedError as error:
         raise at(error) from None
     except DivergedError as error:
-        # The members that are finished were trained by this plan.
-        fix = "train with a smaller `learning_rate` or with `clip_norm`, in another folder if there is a run"
-        raise at(error, fix=fix) from None
+        # The members that are finished were trained by this plan: what the run keeps cannot go on by another.
+        raise at(ending.explained(error, own, ", in another folder if there is a run")) from None
     return _Member(own, epochs.trained_params(training, own.plan), training.history, training.state.step)
 
 

@@ -16,7 +16,8 @@ from fnnet.data.stream import Stream, count_of
 from fnnet.errors import ArgumentTypeError, DivergedError, UsageError
 from fnnet.limits import MOST_NETWORKS
 from fnnet.threads import run_each
-from fnnet.training import epochs, memory, session
+from fnnet.training import ending, epochs, memory, session
+from fnnet.training.advice import Advice, advise
 from fnnet.training.recipes import Recipe
 from fnnet.training.session import Job, OnBlock, StoppedError
 from fnnet.training.starting import first_params
@@ -27,10 +28,14 @@ OWN: Final = ("learning_rate", "schedule", "momentum", "weight_decay", "label_sm
 
 
 class Trained(NamedTuple):
-    """A network, and the reports on its training; `seconds` in them are those of all that were trained together."""
+    """A network, and the reports on its training; `seconds` in them are those of all that were trained together.
+
+    advice   what went wrong in it, and one thing to try; None if nothing did.
+    """
 
     model: Model
     reports: tuple[EpochReport, ...]
+    advice: Advice | None = None
 
 
 class ManyTrained(NamedTuple):
@@ -251,9 +256,10 @@ def train_apart(
 
 def _tested(job: Job, reached: epochs.Reached, kernels: Kernels) -> Trained | DivergedError:
     if isinstance(reached, DivergedError):
-        return reached
+        return ending.explained(reached, job)
     try:
-        return Trained(session.tested(job, reached, kernels._replace(threads=1)), reached.history)
+        model = session.tested(job, reached, kernels._replace(threads=1))
+        return Trained(model, reached.history, advise(job, model, reached.history))
     except DivergedError as error:
         return error
 

@@ -201,7 +201,8 @@ def train(
                whose settings name `epochs` may have others than the run, and a larger `early_stopping`: see `going_on`.
     on_block   shows progress, and may return a reason to stop.
     during     context manager that is entered while steps are made, such as one that handles signals.
-    notify     takes notices: of damaged checkpoints, of a run begun by another version, of a warm-up without an end.
+    notify     takes notices: of damaged checkpoints, of a run begun by another version, of a warm-up without an end,
+               and at the end of what went wrong, with one thing to try: see `training.advice`.
     ranks      processes that share the shards of each batch, all of which call this with the same job: see
                `training.distributed`. The first keeps the run and takes notices.
 
@@ -219,7 +220,8 @@ def train(
         found = train_members(job, kernels=kernels, notify=notify, **given)
         return found.model, tuple(report for member in found.members for report in member.reports)
     job, training = trained(job, kernels=kernels, notify=notify, **given)
-    return ranks.of_first(lambda: tested(job, training, kernels)), training.history
+    history = training.history
+    return ranks.of_first(lambda: ending.judged(job, tested(job, training, kernels), history, notify)), history
 
 
 def trained(
@@ -308,7 +310,7 @@ def _train(
         try:
             return next(passes, None)
         except DivergedError as error:
-            raise ranks.of_first(partial(ending.diverged, error, training, record)) from None
+            raise ranks.of_first(partial(ending.diverged, error, job, training, record)) from None
         except (DataError, StorageError) as error:  # of a stream
             reached = latest() if latest else training
             raise ranks.of_first(partial(ending.unreadable, error, reached, record)) from None
