@@ -65,10 +65,13 @@ def diverged(error: DivergedError, job: Job, training: Training, record: Record 
     record.end(training, DIVERGED)
     kept = f"step {training.state.step}, the last good one, is kept"
     found = advise_diverged(job, training.history)
-    if found and found.option != "learning_rate":
-        return error.at(record.path, fix=f"{kept}; {found.cause}: {found.remedy}, into another folder")
-    rate, cause = (f"`learning_rate` {found.value:g}", f"; {found.cause}") if found else ("a smaller `learning_rate`", "")
-    return error.at(record.path, fix=f"{kept}: go on with `resume` and {rate}, or with `clip_norm`{cause}")
+    if found is None:
+        fix = f"{kept}: go on with `resume` and a smaller `learning_rate`, or with `clip_norm`"
+    elif found.option == "learning_rate":
+        fix = f"{kept}; {found.cause}: go on with `resume` and `learning_rate` {found.value:g}"
+    else:
+        fix = f"{kept}; {found.cause}: {found.remedy}, into another folder"
+    return error.at(record.path, fix=fix)
 
 
 def explained(error: DivergedError, job: Job, more: str = "") -> DivergedError:

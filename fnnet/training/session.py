@@ -343,7 +343,7 @@ def model_of(job: Job, params: Params, made: int, kernels: Kernels) -> Model:
     activation = job.plan.activation
     test = job.dataset.test and metrics.evaluate(params, *job.dataset.test, activation=activation, kernels=kernels)
     if test and not math.isfinite(test.loss):
-        raise steps.diverged("test loss", None, test.loss)
+        raise ending.explained(steps.diverged("test loss", None, test.loss), job)
     dead = parts.dead_units(params, job.train, activation)
     about = {
         "recipe": job.recipe,

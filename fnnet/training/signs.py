@@ -335,11 +335,16 @@ def _sizes_of_update(params: Params, grads: Params, optimizer: Optimizer, rate: 
 def _distances(params: Params, others: Params) -> list[float]:
     """Return how far apart the weights of each layer of two networks are, beside the size of the second's."""
     pairs = zip(params.layers, others.layers, strict=True)
-    return [float(np.linalg.norm(one.W - other.W)) / max(float(np.linalg.norm(other.W)), TINY) for one, other in pairs]
+    return [_length(one.W - other.W) / max(_length(other.W), TINY) for one, other in pairs]
 
 
 def _norm(params: Params) -> float:
-    return math.sqrt(sum(float(np.linalg.norm(layer.W)) ** 2 for layer in params.layers))
+    return math.hypot(*(_length(layer.W) for layer in params.layers))
+
+
+def _length(array: Array) -> float:
+    """Return the Euclidean norm, in float64: squares of long steps are beyond float32."""
+    return float(np.linalg.norm(array.astype(np.float64)))
 
 
 def _brightest(job: Job, size: float) -> int | None:

@@ -81,10 +81,14 @@ def dataset(name):
         elif change == "shuffled":
             found = found._replace(train=Examples(x, np.random.default_rng(3).permutation(labels)))
         elif change == "inverted":
-            found = found._replace(train=Examples(255 - x, labels), test=Examples(255 - found.test.x, found.test.labels))
+            found = found._replace(
+                train=Examples(255 - x, labels), test=Examples(255 - found.test.x, found.test.labels)
+            )
         else:
             made = {"floats": lambda x: x.astype(np.float32), "bits": lambda x: (x > 127).astype(np.uint8)}[change]
-            found = found._replace(train=Examples(made(x), labels), test=Examples(made(found.test.x), found.test.labels))
+            found = found._replace(
+                train=Examples(made(x), labels), test=Examples(made(found.test.x), found.test.labels)
+            )
     return found
 
 
@@ -217,8 +221,8 @@ def healed(case, advice):
 
 
 def main(most=sys.maxsize):
-    wrong = []
-    provoked, healthy, others = ([each for each in cases if is_there(each)][:most] for cases in (PROVOKED, HEALTHY, OTHERS))
+    wrong, kinds = [], (PROVOKED, HEALTHY, OTHERS)
+    provoked, healthy, others = ([each for each in cases if is_there(each)][:most] for cases in kinds)
     for case in provoked:
         found, accuracy = lines(case)
         codes = {each.code for each in found}
@@ -232,10 +236,13 @@ def main(most=sys.maxsize):
     for case in [*healthy, *others]:
         found, accuracy = lines(case)
         alarms += [case] if found else []
-        print(f"{'FALSE ALARM' if found else 'quiet'}: {case}: {accuracy:.4f}", *[each.note for each in found], flush=True)
+        print(
+            f"{'FALSE ALARM' if found else 'quiet'}: {case}: {accuracy:.4f}", *[each.note for each in found], flush=True
+        )
     print(f"failures: {len(provoked) - len(wrong)} of {len(provoked)} provoked named rightly")
     print(f"failures: {len(alarms)} false alarms in {len(healthy)} healthy runs and {len(others)} with other options")
-    print(f"failures: the line took {1e3 * max(seconds):.0f} ms at most, {1e3 * float(np.median(seconds)):.1f} in the median")
+    most, middle = 1e3 * max(seconds), 1e3 * float(np.median(seconds))
+    print(f"failures: to find the line took {most:.0f} ms at most, {middle:.1f} in the median")
     return bool(wrong or alarms)
 
 

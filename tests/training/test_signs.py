@@ -1,0 +1,283 @@
+"""Signs are measured as they are defined; failures that are provoked get their line, healthy trainings none."""
+
+import math
+
+import numpy as np
+import pytest
+
+import fnnet
+from fnnet import data
+from fnnet.core import network
+from fnnet.core.params import Layer, Params, weights_sha256
+from fnnet.core.state import EpochReport, Examples
+from fnnet.data import Dataset
+from fnnet.training import epochs, recipes, session, signs
+from fnnet.training.advice import NAMES, advise
+from fnnet.training.signs import chance_of, late_fall, sample_of, signs_of, suitable_rate, with_start
+from fnnet.training.starting import first_params
+
+DIGITS = data.load("digits")
+
+
+def some(n, change=lambda x: x, labels=lambda labels: labels):
+    """n of the digits, changed."""
+    x, known = DIGITS.train
+    return DIGITS._replace(train=Examples(change(x[:n]), labels(known[:n])), test=None)
+
+
+def shuffled(labels):
+    return np.random.default_rng(0).permutation(labels)
+
+
+def floats(x):
+    return x.astype(np.float32)
+
+
+def table(x, y):
+    classes = tuple(map(str, range(y.max() + 1)))
+    return Dataset("table", "here", Examples(x.astype(np.float32), y), None, classes, (1, x.shape[1]))
+
+
+def corners(n=600):
+    """Four clouds, of which those at opposite corners are of one class."""
+    draw = np.random.default_rng(2)
+    at = draw.integers(0, 2, (n, 2))
+    return table(2 * at - 1 + 0.3 * draw.standard_normal((n, 2)), at.sum(axis=1) % 2)
+
+
+def clouds(n=600, scale=1.0, shift=0.0):
+    """Three clouds of five numbers, which any network tells apart."""
+    draw = np.random.default_rng(3)
+    y = draw.integers(0, 3, n)
+    middles = 3 * draw.standard_normal((3, 5))
+    return table(scale * (middles[y] + draw.standard_normal((n, 5)) + shift) / 3, y)
+
+
+def line(dataset, settings, recipe="classic", kernels=None, **options):
+    """The notes of a training, and what `advise` finds."""
+    job = session.prepare(dataset, recipe, settings, **options)
+    notes = []
+    more = {} if kernels is None else {"kernels": kernels}
+    model, reports = session.train(job, notify=notes.append, **more)
+    found = advise(job, model, reports)
+    assert notes == ([] if found is None else [found.note])
+    return found
+
+
+def report(epoch, train_loss, dev_loss=None, rate=0.1):
+    return EpochReport(epoch, 1.0, train_loss, 0.5, dev_loss, dev_loss and 0.5, rate)
+
+
+def test_late_fall_by_hand():
+    """A straight line gives a quarter, a loss at rest nothing; a rate that ends near 0 takes no part in it."""
+    after = [report(epoch, 0.0) for epoch in (1, 2, 3, 4)]
+    assert late_fall(after, [1.75, 1.5, 1.25, 1.0], 2.0) == pytest.approx(0.25)
+    assert late_fall(after, [1.0, 1.0, 1.0, 1.0], 2.0) == 0
+    assert late_fall(after, [0.5, 0.5, 1.2, 1.0], 2.0) == pytest.approx(0.2)
+    assert late_fall(after[:1], [1.0], 2.0) is None
+    assert late_fall(after, [1.0, 1.0, 1.0, 2.5], 2.0) is None
+    # Means over the passes are those of their middles: 1/7, 3/7, 5/7 and 1 of the way.
+    in_passes = [2 - each / 7 for each in (1, 3, 5, 7)]
+    assert late_fall(after, in_passes, 2.0, during=True) == pytest.approx(0.25)
+    # Of rates 1, 1, 0, 0 the third epoch has half of the first's, the fourth nothing.
+    falling = [report(epoch, 0.0, rate=rate) for epoch, rate in enumerate((1.0, 1.0, 0.0, 0.0), 1)]
+    assert late_fall(falling, [2 - 1 / 2.5, 2 - 2 / 2.5, 1.0, 1.0], 2.0) == pytest.approx(0.25)
+    unknown = [each._replace(learning_rate=math.nan) for each in after]
+    assert late_fall(unknown, [1.75, 1.5, 1.25, 1.0], 2.0) == pytest.approx(0.25)
+    apart = [report(epoch, 0.0) for epoch in (10, 20, 25)]
+    assert late_fall(apart, [1.6, 1.2, 1.0], 2.0) == pytest.approx(0.25)
+
+
+def test_chance_by_hand():
+    assert chance_of(np.array([0.75, 0.25]), 0.0) == pytest.approx((0.5623, 0.0, 0.75), abs=1e-4)
+    smoothed, floor, share = chance_of(np.array([0.75, 0.25, 0.0, 0.0]), 0.2)
+    shares = np.array([0.65, 0.25, 0.05, 0.05])
+    sure = np.array([0.85, 0.05, 0.05, 0.05])
+    assert smoothed == pytest.approx(-(shares * np.log(shares)).sum())
+    assert floor == pytest.approx(-(sure * np.log(sure)).sum())
+    assert share == 0.75
+
+
+SMALL = {"epochs": 6, "min_steps": 0, "dev": 0, "learning_rate": 0.2}
+
+
+def signs_after(dataset, settings, **options):
+    """The signs of a training with those of its start, and its model."""
+    job = session.prepare(dataset, "classic", settings, **options)
+    model, reports = session.train(job)
+    return job, model, with_start(job, signs_of(job, model, reports), model.params)
+
+
+@pytest.mark.parametrize("options", [{}, {"class_weights": {0: 5.0, 1: 0.0}}])
+@pytest.mark.parametrize("settings", [{}, {"label_smoothing": 0.1, "dropout": 0.3}, {"activation": "tanh"}])
+def test_what_is_measured_is_what_it_is_called(settings, options):
+    """All images are in the sample: by the functions of `fnnet` alone, on the network that training returned."""
+    job, model, found = signs_after(some(300), {**SMALL, **settings}, **options)
+    (x, labels), (W, _) = job.train, model.params.layers[0]
+    weights, smoothing = job.weights, settings.get("label_smoothing", 0.0)
+    first = first_params(job)
+    assert found.rows == len(x) == 300
+    more = {"weights": weights, "label_smoothing": smoothing, "activation": model.activation}
+    assert found.loss == pytest.approx(fnnet.loss(model.params, x, labels, **more), rel=1e-6)
+    right = fnnet.predict(model.params, x, activation=model.activation) == labels
+    assert found.accuracy == pytest.approx(np.average(right, weights=weights))
+    shares = np.bincount(labels, weights) / (300 if weights is None else weights.sum())
+    assert (found.chance_loss, found.floor_loss, found.chance) == pytest.approx(chance_of(shares, smoothing))
+    assert found.learnt == pytest.approx(
+        (found.chance_loss - found.loss) / (found.chance_loss - found.floor_loss), abs=1e-12
+    )
+    assert found.input_size == pytest.approx(np.sqrt(np.mean((x / 255.0) ** 2)), rel=1e-5)
+    assert found.dead == model.training["dead_units"]
+    hidden = fnnet.forward(model.params, x, activation=model.activation).a[1]
+    assert found.variation == pytest.approx(np.sqrt(hidden.var(axis=0).mean() / (hidden**2).mean()), rel=1e-4)
+    assert found.start.moved[0] == pytest.approx(np.linalg.norm(W - first[0].W) / np.linalg.norm(first[0].W), rel=1e-5)
+    sizes = [np.sqrt(sum(np.sum(layer.W**2) for layer in params)) for params in (model.params, first)]
+    assert found.start.kept == pytest.approx(sizes[0] / sizes[1], rel=1e-5)
+    made = fnnet.forward(first, x, activation=model.activation)
+    grads = fnnet.backward(first, made, labels, weights=weights, label_smoothing=smoothing)
+    changes = [0.2 * np.linalg.norm(g.W) / np.linalg.norm(p.W) for g, p in zip(grads, first, strict=True)]
+    assert found.start.update == pytest.approx(max(changes), rel=1e-4)
+    assert (found.steps, found.epochs, found.train_loss) == (60, 6, found.train_loss)
+
+
+def test_the_sample_is_spread_evenly_and_no_larger_than_its_work(monkeypatch):
+    job = session.prepare(DIGITS, "classic", SMALL)
+    monkeypatch.setattr(signs, "MOST", 100)
+    x, labels, weights = sample_of(job)
+    step = -(-len(job.train.x) // 100)
+    np.testing.assert_array_equal(x, job.train.x[::step])
+    np.testing.assert_array_equal(labels, job.train.labels[::step])
+    assert weights is None
+    monkeypatch.setattr(signs, "WORK", 50 * 7960)
+    monkeypatch.setattr(signs, "FEWEST", 10)
+    assert 45 <= len(sample_of(job).x) <= 50
+    weighted = session.prepare(DIGITS, "classic", SMALL, class_weights={3: 7.0})
+    np.testing.assert_array_equal(sample_of(weighted).weights, np.where(sample_of(weighted).labels == 3, 7.0, 1.0))
+
+
+def test_units_that_are_flat_are_counted_by_hand():
+    """Of four units of tanh one is flat for all, one for 98 of 100 rows, one for none but 100 in both directions."""
+    z = np.zeros((100, 4))
+    z[:, 0], z[:98, 1], z[:, 2], z[::2, 2] = 9.0, 9.0, -9.0, 9.0
+    assert signs._saturated("tanh", z) == 0.5
+    assert signs._saturated("sigmoid", z) == 0.5
+    assert signs._saturated("relu", z) == signs._saturated("leaky_relu", z) == signs._saturated("linear", z) == 0
+    assert signs._saturated("sigmoid", np.full((10, 2), 4.0)) == 0, "its slope is 0.0177, of 0.25"
+    assert signs._saturated("gelu", -z[:, [0]]) == 1
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "lion"])
+@pytest.mark.parametrize("scale", [0.1, 1.0, 30.0])
+def test_a_suitable_rate_lowers_the_loss_many_times(optimizer, scale):
+    """Inputs a hundred times larger need a rate ten thousand times smaller; each is found."""
+    job = session.prepare(
+        clouds(scale=scale), "classic", {"hidden": (8,), "optimizer": optimizer, "epochs": 5, "dev": 0}
+    )
+    params, plan, sample = first_params(job), job.plan, sample_of(job)
+    made = network.forward(params, sample.x, plan.activation)
+    grads = network.backward(params, made, sample.labels)
+    rate = suitable_rate(params, grads, sample, plan)
+    before, training = network.loss(params, *sample[:2]), epochs.start(params, 0, plan._replace(learning_rate=rate))
+    *_, training = epochs.epochs(training, job.train, plan._replace(learning_rate=rate))
+    assert training.history[-1].train_loss < before / 2
+    flat = Params((*params.layers[:-1], Layer(0 * params[-1].W, 0 * params[-1].b)))
+    zero = Params(tuple(Layer(0 * W, 0 * b) for W, b in params.layers))
+    assert suitable_rate(flat, zero, sample, plan) is None
+
+
+def test_without_a_training_nothing_is_said():
+    job = session.prepare(some(100), "classic", {"epochs": 0, "dev": 0})
+    model, reports = session.train(job)
+    assert reports == ()
+    assert signs_of(job, model, reports) is advise(job, model, reports) is None
+
+
+def test_one_class_has_no_chance():
+    assert line(some(50, labels=np.zeros_like), {**SMALL, "epochs": 2}) is None
+
+
+def test_the_bits_of_training_and_the_test_figures_are_as_without_it(monkeypatch, kernels):
+    job = session.prepare(DIGITS, "classic", {**SMALL, "epochs": 2})
+    model, reports = session.train(job, kernels=kernels)
+    monkeypatch.setattr("fnnet.training.ending.advise", lambda *given: None)
+    plain, others = session.train(job, kernels=kernels)
+    assert weights_sha256(model.params) == weights_sha256(plain.params)
+    assert model.training == plain.training
+    assert [each._replace(seconds=0) for each in reports] == [each._replace(seconds=0) for each in others]
+
+
+SIGMOIDS = {"hidden": (30,) * 6, "activation": "sigmoid", "epochs": 5, "min_steps": 0}
+FEW = {"min_steps": 0, "dev": 0}
+FAILURES = [
+    ("at-chance", some(300), {**FEW, "learning_rate": 1e-6, "epochs": 3}, "learning_rate"),
+    ("at-chance", DIGITS, SIGMOIDS, "activation"),
+    ("at-chance", some(300), {**FEW, "weight_decay": 1.0, "epochs": 20}, "weight_decay"),
+    ("at-chance", some(300), {**FEW, "clip_norm": 1e-6, "epochs": 10}, "clip_norm"),
+    ("at-chance", some(300), {**FEW, "batch_size": None, "epochs": 1, "learning_rate": 0.05}, "epochs"),
+    ("at-chance", corners(), {**FEW, "hidden": (), "epochs": 20}, "hidden"),
+    ("at-chance", some(1200, labels=shuffled), {**FEW, "epochs": 8}, ""),
+    ("dead-units", DIGITS, {**FEW, "learning_rate": 10.0, "epochs": 4}, "learning_rate"),
+    ("dead-units", clouds(), {**FEW, "hidden": (20,), "learning_rate": 30.0, "epochs": 4}, "learning_rate"),
+    ("saturated", DIGITS, {**FEW, "activation": "tanh", "learning_rate": 30.0, "epochs": 4}, "learning_rate"),
+    ("saturated", clouds(), {**FEW, "activation": "sigmoid", "learning_rate": 100.0, "epochs": 9}, "learning_rate"),
+    ("diverged", DIGITS, {**FEW, "hidden": (), "learning_rate": 30.0, "epochs": 4}, "learning_rate"),
+    ("diverged", clouds(), {**FEW, "hidden": (), "learning_rate": 30.0, "epochs": 4}, "learning_rate"),
+    ("overfitted", some(150), {"hidden": (60,), "epochs": 100, "min_steps": 0, "dev": 50}, None),
+    ("overfitted", some(300, labels=shuffled), {"hidden": (100,), "epochs": 150, "min_steps": 0, "dev": 90}, None),
+    ("unscaled", some(600, change=floats), {**FEW, "epochs": 5}, ""),
+    ("unscaled", some(600, change=lambda x: x // 255), {**FEW, "epochs": 5}, "pixel_max"),
+    ("unscaled", clouds(scale=300), {**FEW, "epochs": 5}, ""),
+    ("unscaled", clouds(shift=1000), {**FEW, "epochs": 5}, ""),
+    ("still-falling", DIGITS, {"min_steps": 0, "learning_rate": 2e-3, "epochs": 10}, None),
+    ("still-falling", clouds(), {**FEW, "learning_rate": 2e-3, "epochs": 5}, None),
+    ("still-falling", DIGITS, {**FEW, "batch_size": None, "epochs": 40}, None),
+]
+
+
+@pytest.mark.parametrize(("code", "dataset", "settings", "option"), FAILURES)
+def test_failures_are_named(code, dataset, settings, option):
+    found = line(dataset, settings)
+    assert found is not None
+    assert (found.code, found.option if option is not None else None) == (code, option)
+
+
+def test_every_kind_of_failure_is_provoked():
+    assert {code for code, *_ in FAILURES} == set(NAMES)
+
+
+@pytest.mark.parametrize("recipe", recipes.RECIPES)
+@pytest.mark.parametrize("seed", range(2))
+def test_healthy_trainings_of_every_recipe_have_no_line(recipe, seed, numba_kernels):
+    """Shortened, and with narrower layers where a step takes long."""
+    few = {"accurate": 30, "record": 30, "committee": 30}
+    narrow = {"accurate": (64, 32), "committee": (64, 32), "record": (100, 80, 60, 40)}
+    settings = {"epochs": few[recipe], "min_steps": 0, "hidden": narrow[recipe]} if recipe in few else {}
+    members = {"members": 2} if recipe == "committee" else {}
+    notes = []
+    session.train(
+        session.prepare(DIGITS, recipe, settings | members, seed=seed), kernels=numba_kernels, notify=notes.append
+    )
+    assert [note for note in notes if hasattr(note, "code")] == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"activation": "tanh"}, {"activation": "sigmoid", "learning_rate": 0.5}, {"hidden": ()}, {"early_stopping": 3},
+        {"optimizer": "adam", "learning_rate": 1e-3, "activation": "gelu"}, {"optimizer": "lbfgs"},
+        {"hidden": (40, 20), "dropout": 0.2}, {"label_smoothing": 0.1, "ema": 0.99},
+    ],
+)  # fmt: skip
+def test_other_healthy_trainings_have_no_line(settings, numba_kernels):
+    assert line(DIGITS, settings, kernels=numba_kernels) is None
+
+
+def test_tables_and_classes_of_weights_have_no_line(numba_kernels):
+    assert line(clouds(), {"learning_rate": 0.1, "epochs": 20, "min_steps": 0}, kernels=numba_kernels) is None
+    assert line(corners(), {}, kernels=numba_kernels) is None
+    draw = np.random.default_rng(5)
+    y = (draw.random(2000) < 0.03).astype(int)
+    rare = table(draw.standard_normal((2000, 5)) + 4 * y[:, None], y)
+    for weights in (None, "balanced"):
+        assert line(rare, {"dev": 400}, kernels=numba_kernels, class_weights=weights) is None
+    assert line(rare, {"dev": 400, "label_smoothing": 0.2}, kernels=numba_kernels) is None
