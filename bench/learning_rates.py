@@ -2,7 +2,7 @@
 
 For each data set the recipe is trained at every rate of a grid, each with several seeds, and the rate is best whose
 loss on images held out of the training set is smallest in the mean: never the test set. The range test is made with the
-same seeds. The factor between the suggestion and the best rate is the larger by the smaller; TARGET is what is promised.
+same seeds. The factor between the suggestion and the best rate is the larger by the smaller; TARGET is the promise.
 
 FNNET_DATA=... python -m bench.learning_rates                  all data sets (minutes)
 FNNET_DATA=... python -m bench.learning_rates --only digits    the data sets whose names contain this

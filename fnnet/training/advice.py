@@ -173,11 +173,11 @@ def _too_long(signs: Signs, code: str, before: str) -> Advice:
     if start and start.decay > 1:
         cause = f"{before}weight decay alone changes the weights by {start.decay:.2g} times their size in a step"
         return Advice(code, cause, "weight_decay", _round(plan.weight_decay * 1e-3 / start.decay))
-    size = signs.update if start is None else start.update
-    which = "an update" if start is None else "the first update"
-    cause = f"{before}{which}, at rate {plan.learning_rate:g}, is {size or 0:.2g} times the size of the weights"
-    if start and start.rate and _is_too_high(signs):
-        cause += f", and a rate of {start.rate:.0e} suits the start"
+    cause = f"{before}a rate of {plan.learning_rate:g} is too high"
+    if start:
+        length = f"{start.update:.2g} times the size of the weights"
+        cause = f"{before}the first update, at rate {plan.learning_rate:g}, is {length}"
+        cause += f", and a rate of {start.rate:.0e} suits the start" if start.rate and _is_too_high(signs) else ""
     return Advice(code, cause, "learning_rate", _lower(signs))
 
 
@@ -262,10 +262,10 @@ def _still_falling(signs: Signs) -> Advice | None:
     if late is None or late < LATE or signs.epochs < plan.epochs:
         return None
     cause = f"{late:.0%} of all that the loss fell came in the last quarter of the run"
-    rate = signs.start and signs.start.rate
-    if rate and rate >= APART * plan.learning_rate:
-        cause = f"{cause}: an update at rate {plan.learning_rate:g} is {signs.update or 0:.2g} times the weights"
-        return Advice("still-falling", cause, "learning_rate", _round(rate))
+    start = signs.start
+    if start and start.rate and start.rate >= APART * plan.learning_rate:
+        cause = f"{cause}: the first update, at rate {plan.learning_rate:g}, is {start.update:.2g} times the weights"
+        return Advice("still-falling", cause, "learning_rate", _round(start.rate))
     return Advice("still-falling", cause, "epochs", 3 * plan.epochs)
 
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 WORK: Final = 10**9
 """Multiply-adds of a forward pass over the sample: a few hundredths of a second, whatever the network."""
-FEWEST, MOST = 128, 2048
-"""Images of the sample, within these limits by WORK. 128 show an accuracy at chance, and 2048 are half a megapixel."""
+FEWEST, MOST = 128, 1024
+"""Images of the sample, within these limits by WORK. Of 128, one standard deviation of an accuracy at chance is 3%."""
 FEW: Final = 512
 """Images on which steps from the start are tried, each at another rate."""
 PIECES: Final = 4
@@ -100,9 +100,7 @@ class Signs(NamedTuple):
     variation       how much the last hidden layer's outputs vary between images, beside their size; None without one.
     input_size      root mean square of what the network takes.
     brightest       the largest byte of images that are dim; None of others.
-    update          the size of an update at the end, at the plan's highest rate, beside that of the weights, the
-                    largest of all layers; None for L-BFGS.
-    start           None where the run has not gone wrong.
+    start           None where the run has not gone wrong, and of L-BFGS, which has no rate.
     """
 
     plan: Plan
@@ -130,7 +128,6 @@ class Signs(NamedTuple):
     variation: float | None
     input_size: float
     brightest: int | None
-    update: float | None
     start: Start | None = None
 
     @property
@@ -176,10 +173,6 @@ def _measured(
         saturated = tuple(_saturated(plan.activation, z) for z in made.z[:-1])
         variation = _variation(hidden[-1]) if hidden else None
         size = float(np.linalg.norm(x)) / math.sqrt(x.size)
-        update = None
-        if plan.is_stepwise:
-            optimizer, grads = unchecked(make_optimizer(plan)), _gradient(params, made, sample, plan)
-            update = max(_sizes_of_update(params, grads, optimizer, plan.learning_rate))
     accuracy = float(np.average(right, weights=_usable(sample.weights)))
     chosen = _report_returned(plan, history)
     dev = [report.dev_loss for report in history if report.dev_loss is not None]
@@ -189,7 +182,7 @@ def _measured(
         chance_loss, floor_loss, chance, loss if math.isfinite(loss) else math.inf, accuracy, len(x), train[-1],
         min(train), chosen and chosen.dev_loss, chosen and chosen.dev_accuracy, count_of(job.dev),
         min(dev, default=None), _late_fall_of(job, history, chance_loss), dead, saturated, variation, size,
-        _brightest(job, size), update,
+        _brightest(job, size),
     )  # fmt: skip
 
 
@@ -201,7 +194,7 @@ def with_start(job: Job, signs: Signs, params: Params | None) -> Signs:
     first, few = first_params(job), _thinned(sample, FEW)
     with np.errstate(all="ignore"):
         made = network.forward(first, _floats(few, first), plan.activation)
-        grads = _gradient(first, made, few, plan)
+        grads = network.backward(first, made, few.labels, few.weights, plan.label_smoothing)
         optimizer = unchecked(make_optimizer(plan))
         update = max(_sizes_of_update(first, grads, optimizer, plan.learning_rate))
         decay = max(_sizes_of_update(first, zeros(first), optimizer, plan.learning_rate)) if plan.weight_decay else 0.0
@@ -321,10 +314,6 @@ def _variation(a: Array) -> float:
     """Return the standard deviation between images of the outputs `a` (n, units), beside their root mean square."""
     size = float(np.linalg.norm(a)) / math.sqrt(a.size)
     return math.sqrt(float(a.var(axis=0).mean())) / size if size else 0.0
-
-
-def _gradient(params: Params, made: network.Activations, sample: Sample, plan: Plan) -> Params:
-    return network.backward(params, made, sample.labels, sample.weights, plan.label_smoothing)
 
 
 def _sizes_of_update(params: Params, grads: Params, optimizer: Optimizer, rate: float) -> list[float]:

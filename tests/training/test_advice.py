@@ -14,8 +14,8 @@ PLAN = Plan(epochs=10, batch_size=32, learning_rate=0.1)
 FIT = Signs(
     PLAN, (784, 20, 10, 10), (28, 28), images=1000, steps=320, epochs=10, diverged=False, chance_loss=2.3,
     floor_loss=0.0, chance=0.1, loss=0.2, accuracy=0.95, rows=1000, train_loss=0.25, least_train_loss=0.25,
-    dev_loss=0.3, dev_accuracy=0.92, dev_images=500, least_dev_loss=0.28, late_fall=0.03, dead=(0.1, 0.0), saturated=(0.0, 0.0),
-    variation=0.8, input_size=0.3, brightest=None, update=0.01,
+    dev_loss=0.3, dev_accuracy=0.92, dev_images=500, least_dev_loss=0.28, late_fall=0.03, dead=(0.1, 0.0),
+    saturated=(0.0, 0.0), variation=0.8, input_size=0.3, brightest=None,
 )  # fmt: skip
 START = Start(moved=(0.5, 0.6, 0.7), kept=1.2, update=0.02, decay=0.0, grad_norm=1.0, rate=0.15)
 CHANCE = {"loss": 2.3, "accuracy": 0.1, "train_loss": 2.3, "least_train_loss": 2.3, "late_fall": None}
@@ -28,7 +28,7 @@ def test_a_healthy_training_has_no_line():
     assert explain(FIT) is None
     assert explain(FIT._replace(start=START)) is None
     assert explain(FIT._replace(dev_loss=None, dev_accuracy=None, least_dev_loss=None, late_fall=None)) is None
-    assert explain(FIT._replace(sizes=(784, 10), dead=(), saturated=(), variation=None, update=None)) is None
+    assert explain(FIT._replace(sizes=(784, 10), dead=(), saturated=(), variation=None)) is None
 
 
 @pytest.mark.parametrize(

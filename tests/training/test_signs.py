@@ -1,6 +1,7 @@
 """Signs are measured as they are defined; failures that are provoked get their line, healthy trainings none."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from fnnet.core import network
 from fnnet.core.params import Layer, Params, weights_sha256
 from fnnet.core.state import EpochReport, Examples
 from fnnet.data import Dataset
+from fnnet.data.expand import expand
 from fnnet.training import epochs, recipes, session, signs
 from fnnet.training.advice import NAMES, advise
 from fnnet.training.signs import chance_of, late_fall, sample_of, signs_of, suitable_rate, with_start
 from fnnet.training.starting import first_params
+from tests.tools.ranks import run as run_ranks
 
 DIGITS = data.load("digits")
 
@@ -281,3 +284,111 @@ def test_tables_and_classes_of_weights_have_no_line(numba_kernels):
     for weights in (None, "balanced"):
         assert line(rare, {"dev": 400}, kernels=numba_kernels, class_weights=weights) is None
     assert line(rare, {"dev": 400, "label_smoothing": 0.2}, kernels=numba_kernels) is None
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory):
+    path = tmp_path_factory.mktemp("streams") / "stream"
+    expand(some(400), path, 3, seed=4, shard_images=150)
+    return data.open_stream(path)
+
+
+def test_the_sample_of_a_stream_is_of_several_files(stream, monkeypatch):
+    job = session.prepare(stream, "classic", {"epochs": 1}, class_weights={2: 3.0})
+    x, labels, weights = sample_of(job)
+    every = np.concatenate([each.x for each in stream.train.batches(10**6)])
+    sizes = stream.train.sizes
+    assert len(sizes) > 4
+    assert len(x) == 4 * 150, "of four files all: they are small"
+    np.testing.assert_array_equal(x[:150], every[:150])
+    np.testing.assert_array_equal(x[-sizes[-1] :], every[-sizes[-1] :])
+    np.testing.assert_array_equal(weights, np.where(labels == 2, 3.0, 1.0))
+    monkeypatch.setattr(signs, "MOST", 40)
+    monkeypatch.setattr(signs, "FEWEST", 40)
+    np.testing.assert_array_equal(sample_of(job).x[:10], every[:10])
+
+
+def test_streams_have_their_line_and_what_is_gone_has_none(stream, monkeypatch):
+    settings = {"epochs": 2, "min_steps": 0, "learning_rate": 1e-6}
+    assert line(stream, settings).code == "at-chance"
+    assert line(stream, {"epochs": 20, "min_steps": 0, "learning_rate": 0.2}) is None
+    job = session.prepare(stream, "classic", settings)
+    model, reports = session.train(job)
+
+    def gone(*arguments):
+        raise StorageError("is not there any more", where="images")
+
+    monkeypatch.setattr(type(stream.train), "read", gone)
+    assert advise(job, model, reports) is None
+    assert advise_diverged(job, reports) is None
+
+
+SLOW = {"epochs": 2, "min_steps": 0, "learning_rate": 1e-6, "dev": 0}
+
+
+def test_many_networks_have_their_own(numba_kernels):
+    rates = [0.2, 1e-6, 1e30]
+    each = [{**SLOW, "epochs": 30, "learning_rate": rate} for rate in rates]
+    found = train_many(some(400), "classic", each, kernels=numba_kernels).networks
+    assert [network.advice and network.advice.code for network in found[:2]] == [None, "at-chance"]
+    assert isinstance(found[2], DivergedError)
+    assert "try `learning_rate` 0." in found[2].fix
+    apart = train_many(some(400), "classic", SLOW, seeds=range(2), kernels=numba_kernels).networks
+    assert [network.advice.code for network in apart] == ["at-chance"] * 2
+
+
+def test_members_of_a_committee_have_their_own_and_share_a_note():
+    notes = []
+    found = committee.train(session.prepare(some(400), "classic", {**SLOW, "members": 2}), notify=notes.append)
+    assert [member.advice.code for member in found.members] == ["at-chance"] * 2
+    assert [str(note) for note in notes if hasattr(note, "code")] == [f"members 1, 2: {found.members[0].advice.note}"]
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_the_first_rank_says_it(size):
+    job = session.prepare(some(200), "classic", {**SLOW, "shards": 2})
+    notes = [[], []]
+    run_ranks(size, lambda ranks: session.train(job, ranks=ranks, notify=notes[ranks.rank].append))
+    assert [[note.code for note in each] for each in notes] == [["at-chance"], []]
+
+
+def test_a_training_that_was_stopped_says_nothing(tmp_path):
+    job, notes = session.prepare(some(200), "classic", {**SLOW, "epochs": 4}), []
+    with pytest.raises(session.StoppedError):
+        stop = lambda progress: "enough" if progress.epoch == 2 else None  # noqa: E731
+        session.train(job, run_dir=tmp_path / "run", on_block=stop, notify=notes.append)
+    assert notes == []
+    _, reports = session.train(job, run_dir=tmp_path / "run", resume=True, notify=notes.append)
+    assert [note.code for note in notes] == ["at-chance"]
+    assert len(reports) == 4
+
+
+def test_early_stopping_leaves_nothing_that_is_still_falling(monkeypatch):
+    """The dev loss of the report whose weights are returned is judged, and an end before the last epoch is no fault."""
+    job = session.prepare(DIGITS, "classic", {"early_stopping": 2, "epochs": 400, "min_steps": 0})
+    model, reports = session.train(job)
+    found = signs_of(job, model, reports)
+    assert found.dev_loss == found.least_dev_loss == min(report.dev_loss for report in reports)
+    assert found.epochs < 400
+    assert advise(job, model, reports) is None
+
+
+@pytest.mark.parametrize("kind", ["weight_decay", "inputs", "rate"])
+def test_the_cause_of_divergence(kind, kernels):
+    dataset = some(300, change=floats) if kind == "inputs" else some(300)
+    figures = {"weight_decay": {"weight_decay": 100.0}, "inputs": {}, "rate": {"learning_rate": 1e3}}[kind]
+    settings = {**FEW, "activation": "leaky_relu", "hidden": (30, 30), "epochs": 30, **figures}
+    job = session.prepare(dataset, "classic", settings)
+    with pytest.raises(DivergedError) as error:
+        session.train(job, kernels=kernels)
+    words = {
+        "weight_decay": r"^weight decay alone changes the weights by 5 times .*: try `weight_decay` 0.02$",
+        "inputs": r"^the inputs are \d+ in size .*: standardise them",
+        "rate": r"^the first update, at rate 1000, is .* suits the start: try `learning_rate` 0\.\d+$",
+    }
+    assert re.search(words[kind], error.value.fix), error.value.fix
+
+
+def test_without_a_rate_there_is_the_general_remedy():
+    job = session.prepare(some(100), "classic", {"optimizer": "lbfgs", "epochs": 2, "dev": 0})
+    assert advise_diverged(job, ()) is None
