@@ -13,8 +13,10 @@ from fnnet.core.params import Layer, Params, weights_sha256
 from fnnet.core.state import EpochReport, Examples
 from fnnet.data import Dataset
 from fnnet.data.expand import expand
-from fnnet.training import epochs, recipes, session, signs
-from fnnet.training.advice import NAMES, advise
+from fnnet.errors import DivergedError, StorageError
+from fnnet.training import committee, epochs, recipes, session, signs
+from fnnet.training.advice import NAMES, advise, advise_diverged
+from fnnet.training.many import train_many
 from fnnet.training.signs import chance_of, late_fall, sample_of, signs_of, suitable_rate, with_start
 from fnnet.training.starting import first_params
 from tests.tools.ranks import run as run_ranks
@@ -354,8 +356,11 @@ def test_the_first_rank_says_it(size):
 
 def test_a_training_that_was_stopped_says_nothing(tmp_path):
     job, notes = session.prepare(some(200), "classic", {**SLOW, "epochs": 4}), []
+
+    def stop(progress):
+        return "enough" if progress.epoch == 2 else None
+
     with pytest.raises(session.StoppedError):
-        stop = lambda progress: "enough" if progress.epoch == 2 else None  # noqa: E731
         session.train(job, run_dir=tmp_path / "run", on_block=stop, notify=notes.append)
     assert notes == []
     _, reports = session.train(job, run_dir=tmp_path / "run", resume=True, notify=notes.append)
