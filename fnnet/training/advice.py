@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 NAMES: Final[Mapping[str, str]] = {
     "unscaled": "unscaled inputs",
-    "diverged": "diverged",
     "dead-units": "dead units",
     "saturated": "saturated units",
+    "diverged": "diverged",
     "at-chance": "at chance",
     "still-falling": "still falling",
     "overfitted": "overfitted",
@@ -37,7 +37,9 @@ NAMES: Final[Mapping[str, str]] = {
 LARGE, SMALL = 10.0, 0.02
 """Root mean squares of inputs beyond which they are not scaled; those of standardised ones are 1, of MNIST 0.33."""
 FINE: Final = 0.8
-"""Learnt: whatever the inputs are, the network gets on with them."""
+"""Learnt: whatever the inputs and the units are, the network gets on with them."""
+FITTED: Final = 0.95
+"""Learnt: what is still falling has nowhere to fall to."""
 WORSE: Final = -0.2
 """Learnt: the loss is above that of chance by a fifth, which no network comes to by steps that lower it."""
 RISE: Final = 0.25
@@ -46,6 +48,8 @@ MANY: Final = 0.5
 """The share of a layer's units, dead or saturated, from which on there is a line."""
 NOTHING: Final = 0.05
 """Learnt: less than this is chance."""
+SQUASHING: Final = ("sigmoid", "tanh")
+"""Activations whose units are saturated where they are 0."""
 SLIPS: Final = 3.0
 """Standard deviations that an accuracy is allowed by luck."""
 LOST: Final = 0.02
@@ -62,7 +66,7 @@ APART: Final = 3.0
 """Times that a rate that suits the start differs from that of the plan, for it to be the cause."""
 DEV_RISE: Final = 0.05
 """Of the loss of chance, that the dev loss has risen since it was smallest."""
-GAP, WIDE_GAP = 0.05, 0.15
+GAP, WIDE_GAP = 0.05, 0.1
 """Of the accuracy on training images above that on dev images: with a dev loss that has risen, and without."""
 PATIENCE: Final = 10
 """Reports of `early_stopping`, at most, that are advised."""
@@ -155,8 +159,9 @@ def _unscaled(signs: Signs) -> Advice | None:
 def _diverged(signs: Signs) -> Advice | None:
     risen = signs.train_loss - signs.least_train_loss > RISE * signs.chance_loss
     if signs.diverged:
-        return _too_long(signs, "diverged", "") if signs.start else None
-    if not (signs.learnt < WORSE or risen):
+        return _too_long(signs, "diverged", "")
+    worse = signs.learnt < WORSE and signs.loss > (signs.start_loss or 0.0)
+    if not (worse or risen):
         return None
     if risen:
         cause = f"the training loss rose from {signs.least_train_loss:.3g} to {signs.train_loss:.3g}"
@@ -195,7 +200,7 @@ def _is_too_high(signs: Signs) -> bool:
 
 
 def _dead(signs: Signs) -> Advice | None:
-    if max(signs.dead, default=0.0) < MANY:
+    if max(signs.dead, default=0.0) < MANY or signs.learnt >= FINE or signs.plan.activation in SQUASHING:
         return None
     layer = signs.dead.index(max(signs.dead))
     cause = f"{signs.dead[layer]:.0%} of hidden layer {layer + 1} are 0 for every training image and learn no more"
@@ -205,7 +210,7 @@ def _dead(signs: Signs) -> Advice | None:
 
 
 def _saturated(signs: Signs) -> Advice | None:
-    if max(signs.saturated, default=0.0) < MANY:
+    if max(signs.saturated, default=0.0) < MANY or signs.learnt >= FINE:
         return None
     layer = signs.saturated.index(max(signs.saturated))
     cause = f"{signs.saturated[layer]:.0%} of hidden layer {layer + 1} are flat for nearly every training image"
@@ -259,7 +264,7 @@ def _too_short(signs: Signs, code: str, cause: str) -> Advice:
 
 def _still_falling(signs: Signs) -> Advice | None:
     late, plan = signs.late_fall, signs.plan
-    if late is None or late < LATE or signs.epochs < plan.epochs:
+    if late is None or late < LATE or signs.learnt >= FITTED or signs.epochs < plan.epochs:
         return None
     cause = f"{late:.0%} of all that the loss fell came in the last quarter of the run"
     start = signs.start
@@ -301,7 +306,7 @@ def _against_overfitting(signs: Signs) -> tuple[str, Any]:
 SMALLEST_PICTURE: Final = 8
 """Pixels a side from which on images are deformed: what has one row is a table."""
 _JUDGES: Final[tuple[Callable[[Signs], Advice | None], ...]] = (
-    _unscaled, _diverged, _dead, _saturated, _at_chance, _still_falling, _overfitted,
+    _unscaled, _dead, _saturated, _diverged, _at_chance, _still_falling, _overfitted,
 )  # fmt: skip
 """In the order of NAMES."""
 

@@ -30,35 +30,30 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Never
 
 from fnnet.core import metrics, rng
-from fnnet.core.deform import deform
 from fnnet.core.params import Array, Params, weights_sha256
 from fnnet.core.shards import ALONE, Ranks
 from fnnet.core.state import EpochReport, Examples, Model, Progress, Training, frozen, networks_of
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.data import Dataset, StreamedDataset
 from fnnet.data.stream import Stream, count_of
-from fnnet.errors import ArgumentTypeError, DataError, DivergedError, FnnetError, StorageError, UsageError
-from fnnet.names import STEPPING
+from fnnet.errors import ArgumentTypeError, DataError, DivergedError, FnnetError, StorageError
 from fnnet.training import ending, epochs, memory, parts, steps
 from fnnet.training.choice import chosen_recipe, plan_of
 from fnnet.training.class_weights import check_text, weights_of
 from fnnet.training.config import config_of, plan_as_json
 from fnnet.training.dev_set import check_dev_set
-from fnnet.training.lr_find import RangeTest, range_test
 from fnnet.training.plan import (
     Plan,
     check_hidden,
     check_plan,
     check_ranks,
     check_run_dir,
-    make_optimizer,
     note_of_schedule,
     plain_values,
 )
@@ -363,34 +358,6 @@ def model_of(job: Job, params: Params, made: int, kernels: Kernels) -> Model:
         about["start"] = weights_sha256(*networks_of(job.start.params))
     given = job.dataset
     return Model(params, activation, given.classes, given.image_shape, given.preprocessing, frozen(about))
-
-
-def find_learning_rate(
-    job: Job, *, low: float = 1e-5, high: float = 10.0, steps: int = 200, kernels: Kernels = NUMPY
-) -> tuple[RangeTest, float]:
-    """Run the learning-rate range test on the training images of a job, deformed as in its first epoch.
-
-    Returns  the test, and the seconds that its steps took.
-    Raises   as `lr_find.range_test`; UsageError for lbfgs; FnnetError if there is not enough memory.
-    """
-    check_job(job, kernels)
-    plan, train_set = job.plan, job.train
-    if isinstance(train_set, Stream):
-        raise UsageError("reads all images at once", expected="a data set that fits in memory", found="a stream")
-    if not plan.is_stepwise:
-        problem = "has no learning rate"
-        raise UsageError(problem, where="optimizer", expected=" or ".join(STEPPING), found=plan.optimizer)
-    memory.check(job.sizes, job.images, plan, compiled=kernels.compiled)
-    if plan.deformation:
-        place: dict[str, Any] = {"seed": job.seed, "epoch": 1, "kernels": kernels}
-        train_set = train_set._replace(x=deform(train_set.x, job.dataset.image_shape, plan.deformation, **place))
-    start = epochs.start(first_params(job), job.seed, plan)
-    began = time.perf_counter()
-    found = range_test(
-        start.state, train_set, batch_size_of(job), low=low, high=high, steps=steps, objective=plan.objective,
-        optimizer=make_optimizer(plan), kernels=kernels,
-    )  # fmt: skip
-    return found, time.perf_counter() - began
 
 
 def batch_size_of(job: Job) -> int:

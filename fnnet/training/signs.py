@@ -23,7 +23,7 @@ from fnnet.core.public_optimizers import unchecked
 from fnnet.core.state import EpochReport, Model
 from fnnet.data.stream import Stream, count_of
 from fnnet.errors import FnnetError
-from fnnet.training.plan import WITH_MOMENTUM, Plan, make_optimizer
+from fnnet.training.plan import Plan, make_optimizer
 from fnnet.training.starting import first_params
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ WORK: Final = 10**9
 """Multiply-adds of a forward pass over the sample: a few hundredths of a second, whatever the network."""
 FEWEST, MOST = 128, 1024
 """Images of the sample, within these limits by WORK. Of 128, one standard deviation of an accuracy at chance is 3%."""
-FEW: Final = 512
-"""Images on which steps from the start are tried, each at another rate."""
+FEW: Final = 256
+"""Images, at most, on which rates are tried from the start."""
 PIECES: Final = 4
 """Files of a stream that the sample is taken from: one alone may have one class."""
 FLAT: Final = 0.01
@@ -47,10 +47,17 @@ DIM: Final = 0.05
 """Root mean square of images whose largest byte is looked for: that of MNIST is 0.33."""
 LAST_PART: Final = 0.25
 """The part of a run, at its end, whose share of the whole fall of the loss is measured."""
-RATES: Final = np.geomspace(1e-6, 1e2, 17)
-"""Learning rates that are tried from the start, about three times apart."""
-SAFE: Final = 1 / 3
-"""Of the rate whose single step lowers the loss most: later steps meet a steeper loss."""
+RATES: Final = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+ROOT: Final = math.sqrt(10)
+"""Learning rates that are tried from the start, and by what those beside the best differ from it."""
+STEPS: Final = 5
+"""At each of these rates. A single step finds rates that differ by a hundred between seeds; more steps find others by a
+factor of two."""
+NEARLY: Final = 0.8
+"""Of the largest fall of the loss: the lowest rate that reaches it leaves room for what comes later."""
+TRIAL, LEAST = 2 * 10**7, 32
+"""Multiply-adds of a forward pass over the images on which they are tried, and the fewest images: there are 135 passes
+forward and back."""
 
 
 class Sample(NamedTuple):
@@ -90,6 +97,7 @@ class Signs(NamedTuple):
     floor_loss      the least loss that there can be: above 0 with label smoothing.
     chance          accuracy, 0 to 1, of always naming the most frequent class.
     loss, accuracy  on the sample: without dropout and deformation, with the smoothing and the weights of training.
+    start_loss      the same before the first step; measured where the loss is above that of chance, else None.
     rows            images in the sample.
     train_loss, least_train_loss   of the last report, and the smallest of all.
     dev_loss, dev_accuracy         of the report whose weights are returned; None without dev images.
@@ -115,6 +123,7 @@ class Signs(NamedTuple):
     chance: float
     loss: float
     accuracy: float
+    start_loss: float | None
     rows: int
     train_loss: float
     least_train_loss: float
@@ -152,7 +161,7 @@ def signs_of(job: Job, model: Model, history: Sequence[EpochReport]) -> Signs | 
 def signs_of_divergence(job: Job, history: Sequence[EpochReport]) -> Signs | None:
     """Return the signs of a training that diverged after the reports `history`: those of its start."""
     found = _measured(job, first_params(job), history, (), 0)
-    return found and with_start(job, found._replace(diverged=True), None)
+    return found and with_start(job, found._replace(diverged=True, saturated=()), None)
 
 
 def _measured(
@@ -168,6 +177,10 @@ def _measured(
     with np.errstate(all="ignore"):
         made = network.forward(params, x, plan.activation)
         loss = OPERATIONS.cross_entropy(made.logits, sample.labels, sample.weights, plan.label_smoothing)
+        start_loss = None
+        if loss > chance_loss:
+            more = (sample.labels, plan.activation, sample.weights, plan.label_smoothing)
+            start_loss = network.loss(first_params(job), x, *more)
         right = made.logits.argmax(axis=1) == sample.labels
         hidden = made.a[1:]
         saturated = tuple(_saturated(plan.activation, z) for z in made.z[:-1])
@@ -179,8 +192,8 @@ def _measured(
     train = [report.train_loss for report in history if math.isfinite(report.train_loss)] or [math.nan]
     return Signs(
         plan, job.sizes, job.dataset.image_shape, job.images, steps, history[-1].epoch if history else 0, False,
-        chance_loss, floor_loss, chance, loss if math.isfinite(loss) else math.inf, accuracy, len(x), train[-1],
-        min(train), chosen and chosen.dev_loss, chosen and chosen.dev_accuracy, count_of(job.dev),
+        chance_loss, floor_loss, chance, loss if math.isfinite(loss) else math.inf, accuracy, start_loss, len(x),
+        train[-1], min(train), chosen and chosen.dev_loss, chosen and chosen.dev_accuracy, count_of(job.dev),
         min(dev, default=None), _late_fall_of(job, history, chance_loss), dead, saturated, variation, size,
         _brightest(job, size),
     )  # fmt: skip
@@ -191,7 +204,7 @@ def with_start(job: Job, signs: Signs, params: Params | None) -> Signs:
     plan, sample = job.plan, sample_of(job)
     if sample is None or not plan.is_stepwise:
         return signs
-    first, few = first_params(job), _thinned(sample, FEW)
+    first, few = first_params(job), _thinned(sample, max(LEAST, min(FEW, TRIAL // count_parameters(job.sizes))))
     with np.errstate(all="ignore"):
         made = network.forward(first, _floats(few, first), plan.activation)
         grads = network.backward(first, made, few.labels, few.weights, plan.label_smoothing)
@@ -200,7 +213,7 @@ def with_start(job: Job, signs: Signs, params: Params | None) -> Signs:
         decay = max(_sizes_of_update(first, zeros(first), optimizer, plan.learning_rate)) if plan.weight_decay else 0.0
         moved = tuple(_distances(params, first)) if params else ()
         kept = _norm(params) / max(_norm(first), TINY) if params else math.inf
-        rate = suitable_rate(first, grads, few, plan)
+        rate = suitable_rate(first, few, plan)
     return signs._replace(start=Start(moved, kept, update, decay, optimizers.global_norm(grads), rate))
 
 
@@ -208,24 +221,34 @@ TINY: Final = 1e-30
 """In place of a size of 0, which nothing can be divided by."""
 
 
-def suitable_rate(params: Params, grads: Params, sample: Sample, plan: Plan) -> float | None:
-    """Return a learning rate by one step from `params` at each of RATES: SAFE of that whose step lowers the loss most.
+def suitable_rate(params: Params, sample: Sample, plan: Plan) -> float | None:
+    """Return a learning rate by a few steps from `params` on all of `sample`, at each of RATES and beside the best.
 
-    With momentum, whose steps add up to 1 / (1 - momentum) times a single one, it is lower by that. The gradient is not
-    clipped, and no weight decays. None if no step lowers the loss.
+    It is the lowest whose loss falls nearly as far as that of the best. The gradient is not clipped, nothing is dropped
+    and no weight decays. None if the loss falls at no rate.
     """
-    bare = plan._replace(clip_norm=0.0, weight_decay=0.0, ema=0.0)
-    optimizer, x, losses = unchecked(make_optimizer(bare)), _floats(sample, params), []
-    state = optimizer.init(params)
-    more = (plan.activation, sample.weights, plan.label_smoothing)
-    for rate in RATES.tolist():
-        stepped, _ = optimizer.update(params, grads, state, rate)
-        losses.append(network.loss(stepped, x, sample.labels, *more))
-    found = np.nan_to_num(np.array(losses), nan=np.inf)
-    if not found.min() < network.loss(params, x, sample.labels, *more):
-        return None
-    best = float(RATES[found.argmin()]) * SAFE
-    return best * (1 - plan.momentum) if plan.optimizer in WITH_MOMENTUM else best
+    optimizer = unchecked(make_optimizer(plan._replace(clip_norm=0.0, weight_decay=0.0, ema=0.0)))
+    x, labels, smoothing = _floats(sample, params), sample.labels, plan.label_smoothing
+
+    def loss(stepped: Params) -> float:
+        found = network.loss(stepped, x, labels, plan.activation, sample.weights, smoothing)
+        return found if math.isfinite(found) else math.inf
+
+    before = loss(params)
+
+    def fall(rate: float) -> float:
+        stepped, state = params, optimizer.init(params)
+        for _ in range(STEPS):
+            made = network.forward(stepped, x, plan.activation)
+            grads = network.backward(stepped, made, labels, sample.weights, smoothing)
+            stepped, state = optimizer.update(stepped, grads, state, rate)
+        return before - loss(stepped)
+
+    falls = {rate: fall(rate) for rate in RATES}
+    best = max(falls, key=lambda rate: falls[rate])
+    falls |= {rate: fall(rate) for rate in (best / ROOT, best * ROOT)}
+    most = max(falls.values())
+    return min(rate for rate, found in falls.items() if found >= NEARLY * most) if most > 0 else None
 
 
 def sample_of(job: Job) -> Sample | None:

@@ -9,7 +9,7 @@ import pytest
 import fnnet
 from fnnet import data
 from fnnet.core import network
-from fnnet.core.params import Layer, Params, weights_sha256
+from fnnet.core.params import weights_sha256
 from fnnet.core.state import EpochReport, Examples
 from fnnet.data import Dataset
 from fnnet.data.expand import expand
@@ -32,6 +32,12 @@ def some(n, change=lambda x: x, labels=lambda labels: labels):
 
 def shuffled(labels):
     return np.random.default_rng(0).permutation(labels)
+
+
+def noisy(labels):
+    """Four of ten labels are drawn by chance."""
+    draw = np.random.default_rng(4)
+    return np.where(draw.random(len(labels)) < 0.4, draw.integers(0, 10, len(labels)), labels)
 
 
 def floats(x):
@@ -103,7 +109,7 @@ def test_chance_by_hand():
     assert share == 0.75
 
 
-SMALL = {"epochs": 6, "min_steps": 0, "dev": 0, "learning_rate": 0.2}
+SMALL = {"epochs": 6, "min_steps": 0, "dev": 0, "learning_rate": 0.05}
 
 
 def signs_after(dataset, settings, **options):
@@ -117,16 +123,16 @@ def signs_after(dataset, settings, **options):
 @pytest.mark.parametrize("settings", [{}, {"label_smoothing": 0.1, "dropout": 0.3}, {"activation": "tanh"}])
 def test_what_is_measured_is_what_it_is_called(settings, options):
     """All images are in the sample: by the functions of `fnnet` alone, on the network that training returned."""
-    job, model, found = signs_after(some(300), {**SMALL, **settings}, **options)
+    job, model, found = signs_after(some(250), {**SMALL, **settings}, **options)
     (x, labels), (W, _) = job.train, model.params.layers[0]
     weights, smoothing = job.weights, settings.get("label_smoothing", 0.0)
     first = first_params(job)
-    assert found.rows == len(x) == 300
+    assert found.rows == len(x) == 250
     more = {"weights": weights, "label_smoothing": smoothing, "activation": model.activation}
     assert found.loss == pytest.approx(fnnet.loss(model.params, x, labels, **more), rel=1e-6)
     right = fnnet.predict(model.params, x, activation=model.activation) == labels
     assert found.accuracy == pytest.approx(np.average(right, weights=weights))
-    shares = np.bincount(labels, weights) / (300 if weights is None else weights.sum())
+    shares = np.bincount(labels, weights) / (250 if weights is None else weights.sum())
     assert (found.chance_loss, found.floor_loss, found.chance) == pytest.approx(chance_of(shares, smoothing))
     assert found.learnt == pytest.approx(
         (found.chance_loss - found.loss) / (found.chance_loss - found.floor_loss), abs=1e-12
@@ -140,21 +146,21 @@ def test_what_is_measured_is_what_it_is_called(settings, options):
     assert found.start.kept == pytest.approx(sizes[0] / sizes[1], rel=1e-5)
     made = fnnet.forward(first, x, activation=model.activation)
     grads = fnnet.backward(first, made, labels, weights=weights, label_smoothing=smoothing)
-    changes = [0.2 * np.linalg.norm(g.W) / np.linalg.norm(p.W) for g, p in zip(grads, first, strict=True)]
+    changes = [0.05 * np.linalg.norm(g.W) / np.linalg.norm(p.W) for g, p in zip(grads, first, strict=True)]
     assert found.start.update == pytest.approx(max(changes), rel=1e-4)
-    assert (found.steps, found.epochs, found.train_loss) == (60, 6, found.train_loss)
+    assert (found.steps, found.epochs, found.train_loss) == (48, 6, found.train_loss)
 
 
 def test_the_sample_is_spread_evenly_and_no_larger_than_its_work(monkeypatch):
     job = session.prepare(DIGITS, "classic", SMALL)
-    monkeypatch.setattr(signs, "MOST", 100)
+    monkeypatch.setattr(signs, "MOST", 200)
     x, labels, weights = sample_of(job)
-    step = -(-len(job.train.x) // 100)
+    step = -(-len(job.train.x) // 200)
     np.testing.assert_array_equal(x, job.train.x[::step])
     np.testing.assert_array_equal(labels, job.train.labels[::step])
     assert weights is None
-    monkeypatch.setattr(signs, "WORK", 50 * 7960)
     monkeypatch.setattr(signs, "FEWEST", 10)
+    monkeypatch.setattr(signs, "WORK", 50 * 7960)
     assert 45 <= len(sample_of(job).x) <= 50
     weighted = session.prepare(DIGITS, "classic", SMALL, class_weights={3: 7.0})
     np.testing.assert_array_equal(sample_of(weighted).weights, np.where(sample_of(weighted).labels == 3, 7.0, 1.0))
@@ -179,15 +185,11 @@ def test_a_suitable_rate_lowers_the_loss_many_times(optimizer, scale):
         clouds(scale=scale), "classic", {"hidden": (8,), "optimizer": optimizer, "epochs": 5, "dev": 0}
     )
     params, plan, sample = first_params(job), job.plan, sample_of(job)
-    made = network.forward(params, sample.x, plan.activation)
-    grads = network.backward(params, made, sample.labels)
-    rate = suitable_rate(params, grads, sample, plan)
+    rate = suitable_rate(params, sample, plan)
     before, training = network.loss(params, *sample[:2]), epochs.start(params, 0, plan._replace(learning_rate=rate))
     *_, training = epochs.epochs(training, job.train, plan._replace(learning_rate=rate))
     assert training.history[-1].train_loss < before / 2
-    flat = Params((*params.layers[:-1], Layer(0 * params[-1].W, 0 * params[-1].b)))
-    zero = Params(tuple(Layer(0 * W, 0 * b) for W, b in params.layers))
-    assert suitable_rate(flat, zero, sample, plan) is None
+    assert suitable_rate(params, sample._replace(weights=np.zeros(len(sample.labels))), plan) is None, "all is 0"
 
 
 def test_without_a_training_nothing_is_said():
@@ -215,24 +217,35 @@ SIGMOIDS = {"hidden": (30,) * 6, "activation": "sigmoid", "epochs": 5, "min_step
 FEW = {"min_steps": 0, "dev": 0}
 FAILURES = [
     ("at-chance", some(300), {**FEW, "learning_rate": 1e-6, "epochs": 3}, "learning_rate"),
+    ("at-chance", some(300), {**FEW, "learning_rate": 1e-6, "epochs": 3, "initialiser": "notebook"}, "learning_rate"),
     ("at-chance", DIGITS, SIGMOIDS, "activation"),
     ("at-chance", some(300), {**FEW, "weight_decay": 1.0, "epochs": 20}, "weight_decay"),
     ("at-chance", some(300), {**FEW, "clip_norm": 1e-6, "epochs": 10}, "clip_norm"),
     ("at-chance", some(300), {**FEW, "batch_size": None, "epochs": 1, "learning_rate": 0.05}, "epochs"),
-    ("at-chance", corners(), {**FEW, "hidden": (), "epochs": 20}, "hidden"),
+    ("at-chance", corners(1200), {**FEW, "hidden": (), "epochs": 20}, "hidden"),
     ("at-chance", some(1200, labels=shuffled), {**FEW, "epochs": 8}, ""),
     ("dead-units", DIGITS, {**FEW, "learning_rate": 10.0, "epochs": 4}, "learning_rate"),
-    ("dead-units", clouds(), {**FEW, "hidden": (20,), "learning_rate": 30.0, "epochs": 4}, "learning_rate"),
+    ("dead-units", corners(), {**FEW, "hidden": (20,), "learning_rate": 300.0, "epochs": 4}, "learning_rate"),
     ("saturated", DIGITS, {**FEW, "activation": "tanh", "learning_rate": 30.0, "epochs": 4}, "learning_rate"),
-    ("saturated", clouds(), {**FEW, "activation": "sigmoid", "learning_rate": 100.0, "epochs": 9}, "learning_rate"),
-    ("diverged", DIGITS, {**FEW, "hidden": (), "learning_rate": 30.0, "epochs": 4}, "learning_rate"),
-    ("diverged", clouds(), {**FEW, "hidden": (), "learning_rate": 30.0, "epochs": 4}, "learning_rate"),
-    ("overfitted", some(150), {"hidden": (60,), "epochs": 100, "min_steps": 0, "dev": 50}, None),
+    (
+        "saturated",
+        DIGITS,
+        {**FEW, "activation": "sigmoid", "learning_rate": 1.0, "optimizer": "adam", "epochs": 4},
+        "learning_rate",
+    ),
+    (
+        "diverged",
+        some(1200, labels=shuffled),
+        {**FEW, "hidden": (), "learning_rate": 30.0, "epochs": 4},
+        "learning_rate",
+    ),
+    ("diverged", corners(), {**FEW, "hidden": (), "learning_rate": 30.0, "epochs": 4}, "learning_rate"),
+    ("overfitted", some(300, labels=noisy), {"hidden": (60,), "epochs": 100, "min_steps": 0, "dev": 100}, None),
     ("overfitted", some(300, labels=shuffled), {"hidden": (100,), "epochs": 150, "min_steps": 0, "dev": 90}, None),
     ("unscaled", some(600, change=floats), {**FEW, "epochs": 5}, ""),
     ("unscaled", some(600, change=lambda x: x // 255), {**FEW, "epochs": 5}, "pixel_max"),
     ("unscaled", clouds(scale=300), {**FEW, "epochs": 5}, ""),
-    ("unscaled", clouds(shift=1000), {**FEW, "epochs": 5}, ""),
+    ("unscaled", clouds(shift=1000), {**FEW, "epochs": 5, "activation": "tanh"}, ""),
     ("still-falling", DIGITS, {"min_steps": 0, "learning_rate": 2e-3, "epochs": 10}, None),
     ("still-falling", clouds(), {**FEW, "learning_rate": 2e-3, "epochs": 5}, None),
     ("still-falling", DIGITS, {**FEW, "batch_size": None, "epochs": 40}, None),
@@ -313,7 +326,7 @@ def test_the_sample_of_a_stream_is_of_several_files(stream, monkeypatch):
 def test_streams_have_their_line_and_what_is_gone_has_none(stream, monkeypatch):
     settings = {"epochs": 2, "min_steps": 0, "learning_rate": 1e-6}
     assert line(stream, settings).code == "at-chance"
-    assert line(stream, {"epochs": 20, "min_steps": 0, "learning_rate": 0.2}) is None
+    assert line(stream, {"epochs": 20, "min_steps": 0, "learning_rate": 0.05}) is None
     job = session.prepare(stream, "classic", settings)
     model, reports = session.train(job)
 
@@ -329,7 +342,7 @@ SLOW = {"epochs": 2, "min_steps": 0, "learning_rate": 1e-6, "dev": 0}
 
 
 def test_many_networks_have_their_own(numba_kernels):
-    rates = [0.2, 1e-6, 1e30]
+    rates = [0.05, 1e-6, 1e30]
     each = [{**SLOW, "epochs": 30, "learning_rate": rate} for rate in rates]
     found = train_many(some(400), "classic", each, kernels=numba_kernels).networks
     assert [network.advice and network.advice.code for network in found[:2]] == [None, "at-chance"]
@@ -394,6 +407,6 @@ def test_the_cause_of_divergence(kind, kernels):
     assert re.search(words[kind], error.value.fix), error.value.fix
 
 
-def test_without_a_rate_there_is_the_general_remedy():
+def test_where_there_is_no_rate_another_optimizer_is_tried():
     job = session.prepare(some(100), "classic", {"optimizer": "lbfgs", "epochs": 2, "dev": 0})
-    assert advise_diverged(job, ()) is None
+    assert advise_diverged(job, ()).note == "diverged: L-BFGS went astray; try `optimizer` adam"
