@@ -294,6 +294,9 @@ def _train(
         reason = next(filter(None, ranks.gather(wanted)), None)
         if reason:
             _stop(reason, progress.training(), record, ranks)
+        if record and record.is_due:
+            with ranks.slow():
+                record.keep(progress.training())
 
     def report() -> None:
         if record:
