@@ -176,8 +176,8 @@ def _errors(results: dict[str, Any], works: Sequence[Work], machine: Machine) ->
         if 2 * size in work.computing
     ]
     yield (
-        f"Computing alone takes one of twice as many ranks {span(shares, '{:.2f}')} times as long, and not always half as "
-        "long: less where what it works on then fits in its caches, more where work of each step is left."
+        f"Computing alone takes one of twice as many ranks {span(shares, '{:.2f}')} times as long: not always half as "
+        "long, but less where what it works on then fits in its caches, and more where work of each step is left."
     )
     for work, each in zip(works, results["works"], strict=True):
         for ranks, than in too_long(work.computing, each["two"]).items():
