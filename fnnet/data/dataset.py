@@ -220,7 +220,20 @@ def _examples(
 ) -> Examples:
     if content.labels is None:
         refuse("no labels", source, "the file", "a label for each image", "images alone", "use it with predict")
-    labels, first, classes = content.labels.astype(np.int64), 0 if content.one_hot else first, len(names)
+    labels, first = content.labels, 0 if content.one_hot else first
+    if len(labels) and not first <= int(labels.min()) <= int(labels.max()) < first + len(names):
+        _refuse_label(content, labels.astype(np.int64), first, names)
+    labels = labels.astype(np.int64)
+    if first:
+        labels -= first
+    scaled = all_scaled(content.pixel_ranges)
+    x = preprocess.apply(preprocessing, content.x, shape, source, content.ink, scaled=scaled)
+    return Examples(freeze(x.view()), freeze(labels))
+
+
+def _refuse_label(content: Content, labels: Array, first: int, names: tuple[str, ...]) -> None:
+    """Raise DataError for the first label of no class."""
+    classes = len(names)
     for outside, problem, expected, fix in (
         (labels < first, "label below the first", f"{first} or more, as --first-label says", "--first-label"),
         (labels >= first + classes, "label out of range", f"{first} to {first + classes - 1}", "--classes"),
@@ -234,10 +247,6 @@ def _examples(
             elif (first, int(labels.min()), int(labels.max())) == (0, 1, classes):
                 remedy = f"{_from_one(names)}{remedy}"
             refuse(problem, content.labels_at, place, expected, int(labels[at]), remedy)
-    labels -= first
-    scaled = all_scaled(content.pixel_ranges)
-    x = preprocess.apply(preprocessing, content.x, shape, source, content.ink, scaled=scaled)
-    return Examples(freeze(x.view()), freeze(labels))
 
 
 def _from_one(names: tuple[str, ...]) -> str:
