@@ -178,14 +178,16 @@ def computing(
         # One rank alone makes all steps of a block in a call, some make a step in a call: so does it here.
         epochs.BLOCK_SECONDS = 0.0 if size == 1 else block  # type: ignore[misc]
         blocks: list[float] = []
-        session.train(
-            job, kernels=kernels, ranks=pretended, on_block=lambda _, ends=blocks: ends.append(time.perf_counter())
-        )
+        session.train(job, kernels=kernels, ranks=pretended, on_block=partial(_note_end, blocks))
         found["seconds"][str(size)] = undisturbed(blocks if size == 1 else pretended.ends, passes)
         found["gathers"][str(size)] = round(pretended.gathers / passes)
         found["length"] = max(found["length"], pretended.length)
         found["steps"] = -(-len(train.labels) // batch)
     return found
+
+
+def _note_end(ends: list[float], progress: object) -> None:
+    ends.append(time.perf_counter())
 
 
 def by_ranks(task: str, *arguments: Any) -> Any:

@@ -228,7 +228,7 @@ class Watcher:
 
 
 def _may_open(files: int) -> bool:
-    """Return whether this process may have so many files open; the system's limit is raised as far as it may be."""
+    """Return whether this process may have `files` files open; the system's limit is raised as far as it may be."""
     try:
         import resource
 
