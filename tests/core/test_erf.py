@@ -124,8 +124,8 @@ def test_the_coefficients_are_those_of_their_formulas():
         assert module.AT_ONE[0] == pytest.approx(float(about_one[0] - module.ERF_1), rel=1e-15)
         about_zero = mpmath.taylor(mpmath.erf, 0, 2 * len(module.AT_ZERO))[1::2]
         about_zero[0] -= 1
-        assert module.AT_ZERO == pytest.approx([float(each) for each in about_zero], rel=1e-15)
-        assert SCALED_ERFC == pytest.approx(scaled_erfc(len(SCALED_ERFC)), rel=1e-13)
+        assert list(module.AT_ZERO) == pytest.approx([float(each) for each in about_zero], rel=1e-15)
+        assert list(SCALED_ERFC) == pytest.approx(scaled_erfc(len(SCALED_ERFC)), rel=1e-13)
 
 
 def scaled_erfc(count, nodes=80):
@@ -142,6 +142,10 @@ def test_a_planted_error_is_found(name, at, by, monkeypatch):
     table = list(getattr(module, name))
     table[at] *= 1 + by
     monkeypatch.setattr(module, name, tuple(table))
+    check = {
+        "SCALED_ERFC": test_the_normal_distribution_is_within_a_few_ulp_however_small,
+        "AT_ZERO": test_erf_is_within_one_ulp_everywhere,
+        "AT_ONE": test_erf_is_within_one_ulp_everywhere,
+    }[name]
     with pytest.raises(AssertionError, match=r"ulp at number"):
-        test_erf_is_within_one_ulp_everywhere()
-        test_the_normal_distribution_is_within_a_few_ulp_however_small()
+        check()

@@ -107,10 +107,9 @@ def test_the_repository_is_what_a_source_distribution_has():
 def run(command, cwd, **environment):
     """Run a program without this one's settings of pip and Python."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_NO_INDEX", "PYTHON"))}
-    done = subprocess.run(
+    return subprocess.run(
         [*map(str, command)], cwd=cwd, env=kept | environment, capture_output=True, text=True, timeout=900, check=False
     )
-    return done
 
 
 def passed(command, cwd, **environment):
