@@ -1,4 +1,4 @@
-"""The error function and the normal distribution, in plain NumPy: the whole line, within 1 ulp.
+"""The error function, within 1 ulp on the whole line, and the normal distribution, in plain NumPy.
 
 Each function computes in float64, or complex128, and returns an array of the dtype of its argument; it changes none of
 its arguments and checks none of them.
