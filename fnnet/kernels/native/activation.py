@@ -7,8 +7,7 @@ To add one, write its formula, put it into FORMULAS, and its name at the end of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -17,7 +16,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from fnnet.core.erf import CENTRE, SCALED_ERFC
+from fnnet.core.erf import CENTRE, powers
 from fnnet.core.operations import FAR, LEAKY_SLOPE
 from fnnet.kernels.native import compiled
 from fnnet.kernels.native.dispatch import emit_switch
@@ -33,22 +32,6 @@ activations and slopes by 0.9, mish by 1.2."""
 
 Emitted = tuple[Any, Any]
 Formula = Callable[[Vectors, Any], Emitted]
-
-
-def _powers(coefficients: Sequence[float]) -> list[float]:
-    """Return a sum of Chebyshev polynomials as coefficients of powers, lowest first, computed exactly and rounded once.
-
-    Their absolute values sum to 1.8, so Horner's rule loses nothing.
-    """
-    before, current = [Fraction(1)], [Fraction(0), Fraction(1)]
-    powers = [Fraction(0)] * len(coefficients)
-    for coefficient in coefficients:
-        for power, factor in enumerate(before):
-            powers[power] += Fraction(coefficient) * factor
-        twice = [Fraction(0), *(2 * factor for factor in current)]
-        following = [factor - (before[power] if power < len(before) else 0) for power, factor in enumerate(twice)]
-        before, current = current, following
-    return [float(power) for power in powers]
 
 
 def _magnitude(vector: Vectors, z: Any) -> Any:
@@ -92,9 +75,9 @@ def _gelu(vector: Vectors, z: Any) -> Emitted:
     x = builder.fmul(_magnitude(vector, z), constant(math.sqrt(0.5)))
     middle = constant(CENTRE)
     t = builder.fdiv(builder.fsub(x, middle), builder.fadd(x, middle))
-    *powers, highest = _powers(SCALED_ERFC[: ERFC_TERMS[vector.bytes]])
+    *lower, highest = powers(ERFC_TERMS[vector.bytes])
     series = constant(highest)
-    for coefficient in reversed(powers):
+    for coefficient in reversed(lower):
         series = vector.fma(series, t, constant(coefficient))
     scaled = builder.fdiv(series, vector.fma(x, constant(2.0), constant(1.0)))
     tail = builder.fmul(builder.fmul(density, constant(0.5)), scaled)
