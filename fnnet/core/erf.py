@@ -97,7 +97,7 @@ EXP_MINUS: Final = (1.0, -1.0, 1 / 2, -1 / 6)
 def erf(x: Array) -> Array:
     """erf(x) = 2 / sqrt(pi) times the integral of exp(-u u) from 0 to x, element by element. NaN stays NaN.
 
-    Within 1 ulp in float64 everywhere: at most 0.80 was measured against mpmath. Abramowitz and Stegun, 7.1.
+    Within 1 ulp in float64 everywhere: at most 0.83 was measured against mpmath. Abramowitz and Stegun, 7.1.
 
     >>> import numpy as np
     >>> from fnnet.core.erf import erf
@@ -110,7 +110,7 @@ def erf(x: Array) -> Array:
 def normal_cdf(z: Array) -> Array:
     """P(z) = (1 + erf(z / sqrt(2))) / 2, the share of a standard normal variable that is below z. NaN stays NaN.
 
-    Where 1 + erf cancels, exp(-z z / 2) is a factor: within 6 ulp in float64 everywhere; at most 4.2 was measured.
+    Where 1 + erf cancels, exp(-z z / 2) is a factor: within 6 ulp in float64 everywhere; at most 4.8 was measured.
 
     >>> import numpy as np
     >>> from fnnet.core.erf import normal_cdf
