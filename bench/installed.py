@@ -91,12 +91,11 @@ def _row(name: str, found: Sizes) -> tuple[str, str, str]:
     largest = ", ".join(f"{each} {_megabytes(size)}" for size, each in known[:NAMED])
     more = len(known) - NAMED
     absent = [each for each, size in found.items() if size is None]
-    total = "" if absent else _megabytes(sum(size for size, _ in known))
-    return name, total, largest + (f" and {more} more" if more > 0 else "") + _not_here(absent)
-
-
-def _not_here(absent: list[str]) -> str:
-    return f"; not installed here: {', '.join(sorted(absent))}" if absent else ""
+    parts = [largest + (f" and {more} more" if more > 0 else "")] if known else []
+    if absent:
+        parts.append(f"not installed here: {', '.join(sorted(absent))}")
+    total = _megabytes(sum(size for size, _ in known))
+    return name, f"over {total}" if absent else total, "; ".join(parts)
 
 
 def _megabytes(size: int) -> str:
