@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from fnnet.apps.trace.numbers import number
 from fnnet.core.differences import LIMIT
 from fnnet.core.optimizers import Optimizer
 from fnnet.core.params import Array, Params, array_tuple, layer_sizes
@@ -58,6 +60,19 @@ class Difference(NamedTuple):
             return "WRONG"
         undecided = self.taken - self.compared - int(np.count_nonzero(self.kinks))
         return "not decided" if undecided or not self.compared else "right"
+
+    def text(self, place: tuple[int, ...]) -> str:
+        """Return the difference of one element, or why there is none."""
+        slope = float(self.slopes[place])
+        return "kink" if self.kinks[place] else number(slope) if math.isfinite(slope) else "?"
+
+    @property
+    def words(self) -> str:
+        """What the differences show, in a line."""
+        kinks = int(np.count_nonzero(self.kinks))
+        at_kinks = f", {kinks:,} at kinks" if kinks else ""
+        text = f"{self.taken:,} of {self.slopes.size:,} compared{at_kinks}: {self.verdict}"
+        return f"{text}; largest relative error {self.error:.1e}, limit {LIMIT:.0e}"
 
 
 @array_tuple

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 import textwrap
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -13,10 +12,9 @@ from fnnet.apps.report.screen import Console, Text
 from fnnet.apps.report.terminal import bars, beside, draw, unicode_ok
 from fnnet.apps.trace.equations import NEW_LOSS, NEW_PROBS
 from fnnet.apps.trace.numbers import cells, element, largest, number, scale_of, summary
-from fnnet.apps.trace.steps import PARTS, Difference, Step, Trace
-from fnnet.apps.trace.words import sentence
+from fnnet.apps.trace.steps import PARTS, Step, Trace
+from fnnet.apps.trace.words import HEADINGS, sentence
 from fnnet.apps.trace.worked import worked
-from fnnet.core.differences import LIMIT
 from fnnet.core.params import Array
 
 INDENT: Final = 4
@@ -31,11 +29,6 @@ MOST_BARS: Final = 40
 ASCII: Final = str.maketrans({"·": "*", "²": "^2"})
 UNBROKEN: Final = "\u00a0"
 """The space at which no line is broken."""
-HEADINGS: Final = {
-    "forward": "Forward: from the image to the loss",
-    "backward": "Backward: how the loss changes with each number",
-    "update": "Update: the step, and what it changes",
-}
 
 
 def print_trace(trace: Trace, console: Console) -> None:
@@ -129,7 +122,7 @@ def _print_numbers(step: Step, console: Console) -> None:
             _print_matrix("central differences", step.difference.slopes, matrix(step.difference.slopes, fits), console)
     if step.difference:
         wrong = step.difference.verdict != "right"
-        _prose(compared(step.difference, array.size), console, "bold red" if wrong else "green")
+        _prose(step.difference.words, console, "bold red" if wrong else "green")
 
 
 def _print_weights(name: str, array: Array, fits: int, console: Console) -> None:
@@ -171,7 +164,7 @@ def _print_elements(step: Step, console: Console) -> None:
     if before is not None:
         columns = {"before": [number(before[place]) for place in places], "after": columns[""]}
     if step.difference:
-        columns = {"gradient": columns[""], "difference": [_slope(step.difference, place) for place in places]}
+        columns = {"gradient": columns[""], "difference": [step.difference.text(place) for place in places]}
     widths = [max(map(len, [title, *column])) for title, column in columns.items()]
     left = max(map(len, names), default=0)
     head = "  ".join([" " * left, *(f"{title:>{width}}" for title, width in zip(columns, widths, strict=True))])
@@ -181,21 +174,6 @@ def _print_elements(step: Step, console: Console) -> None:
         lines.append("  ".join([f"{name:<{left}}", *row]))
     for line in lines:
         console.print(Text(" " * INDENT + line), no_wrap=True, overflow="crop")
-
-
-def _slope(difference: Difference, place: tuple[int, ...]) -> str:
-    slope: Any = difference.slopes[place]
-    if difference.kinks[place]:
-        return "kink"
-    return number(slope) if math.isfinite(slope) else "?"
-
-
-def compared(difference: Difference, size: int) -> str:
-    """Return what central differences show of a gradient with `size` elements, in a line."""
-    kinks = int(np.count_nonzero(difference.kinks))
-    at_kinks = f", {kinks:,} at kinks" if kinks else ""
-    text = f"{difference.taken:,} of {size:,} compared{at_kinks}: {difference.verdict}"
-    return f"{text}; largest relative error {difference.error:.1e}, limit {LIMIT:.0e}"
 
 
 def _prose(text: str, console: Console, style: str = "") -> None:

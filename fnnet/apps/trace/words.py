@@ -9,6 +9,12 @@ from typing import Final
 from fnnet.apps.trace.equations import NEW_LOSS, NEW_PROBS
 from fnnet.apps.trace.steps import UPDATE, Step
 
+HEADINGS: Final[Mapping[str, str]] = {
+    "forward": "Forward: from the image to the loss",
+    "backward": "Backward: how the loss changes with each number",
+    "update": "Update: the step, and what it changes",
+}
+"""The heading of each part."""
 SENTENCES: Final[Mapping[str, str]] = {
     "x": "The pixels as numbers from 0 to 1.",
     "numbers": "The numbers of the image.",
