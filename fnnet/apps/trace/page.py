@@ -101,7 +101,7 @@ def _section(at: int, step: Step, trace: Trace) -> str:
 <h2 id="name-{at}"><span class="part">{at}. {escape(HEADINGS[step.part])}</span></h2>
 <p class="equation" role="math" aria-label="{escape(step.equation)}">{equation(step)}</p>
 <p class="code"><code>{escape(step.equation)}</code> <span>fnnet.core.{escape(step.function)}</span></p>
-<p class="sentence">{escape(sentence(step))}</p>
+<p class="sentence">{escape(sentence(step, trace))}</p>
 <div class="figures">{"".join(_figures(step, trace))}</div>
 {verdict}{example}
 </section>

@@ -45,7 +45,7 @@ def print_trace(trace: Trace, console: Console) -> None:
 def _print_step(number_: int, step: Step, trace: Trace, console: Console) -> None:
     _print_equation(number_, step, console)
     _prose(_shapes(step), console, "dim")
-    _prose(sentence(step), console, "dim")
+    _prose(sentence(step, trace), console, "dim")
     if step.name == "x" and trace.image_shape is not None:
         _print_image(step, trace, console)
     elif step.name in ("probs", NEW_PROBS) and len(trace.classes) <= MOST_BARS:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from fnnet.apps.trace.equations import NEW_LOSS, NEW_PROBS
-from fnnet.apps.trace.steps import UPDATE, Step
+from fnnet.apps.trace.steps import UPDATE, Step, Trace
 
 HEADINGS: Final[Mapping[str, str]] = {
     "forward": "Forward: from the image to the loss",
@@ -39,16 +39,23 @@ SENTENCES: Final[Mapping[str, str]] = {
     "b": "Each bias moves against its gradient.",
     NEW_PROBS: "What the network makes of the same image with the new weights.",
     NEW_LOSS: "The loss of the same image with the new weights.",
+    "rose": "The loss of the same image with the new weights. It rose: the step was too long for this image; a smaller "
+    "learning rate follows the gradient, which is right next to the old weights only.",
 }
 """A sentence for each kind of equation; where several fit, the more special one is taken."""
 
 
-def sentence(step: Step) -> str:
-    """Return what the equation of a step does.
+def sentence(step: Step, trace: Trace) -> str:
+    """Return what the equation of a step of `trace` does.
 
-    >>> sentence(Step("db1", "backward", "{db1} = {dz1}.sum(axis=0)", "", "operations.affine_backward", (), 0.0))
+    >>> import fnnet
+    >>> from fnnet.apps.trace import trace
+    >>> found = trace(fnnet.init((1, 2), seed=1), [[0.5]], [1], differences=False)
+    >>> sentence(found.step("db1"), found)
     'The gradient at each bias, one number per unit: its input is 1.'
     """
+    if step.name == NEW_LOSS and trace.new_loss > trace.loss:
+        return SENTENCES["rose"]
     return SENTENCES[_kind(step)]
 
 
