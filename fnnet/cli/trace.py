@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from fnnet.apps.trace.steps import Trace
     from fnnet.core.params import Array
     from fnnet.core.state import Model
+    from fnnet.data import Dataset
     from fnnet.training.plan import Plan
 
 SETTINGS: Final = (
@@ -126,14 +127,20 @@ def trace(
     notify = Notices(quiet)
     plan = _plan(options)
     model = _loaded(model_path, notify) if model_path else None
-    place = (label, index, notify, as_json)
     if picture:
-        subject = _of_picture(model or _initial(plan, options, seed), picture, *place, options)
+        model = model or _initial(plan, options, seed)
+        subject = _of_picture(model, picture, label, index, notify, options)
     else:
-        subject = _of_data(model, model_path or "", plan, seed, *place, options)
+        dataset: Any = load_fitting(options, model, str(model_path), notify) if model else load_data(options, notify)
+        if not quiet:
+            echo(describe(dataset, {"train": len(dataset.train.labels)}), err=as_json)
+        if model is None:
+            of_data = {"preprocessing": dataset.preprocessing}
+            model = _initial(plan, options, seed, dataset.image_shape, dataset.classes, **of_data)
+        subject = _of_data(model, dataset, label, index)
     settings: dict[str, Any] = {"learning_rate": plan.learning_rate, "label_smoothing": plan.label_smoothing}
     found = traced(subject.model, subject.x, [subject.label], optimizer=make_optimizer(plan), **settings)
-    network = f"{model_path}" if model_path else f"initial weights of seed {seed or 0}"
+    network = model_path or f"initial weights of seed {seed or 0}"
     facts = _facts(found, network, subject)
     if out:
         _write(out, found, facts)
@@ -218,7 +225,7 @@ def _initial(
 
 
 def _of_picture(
-    model: Model, path: str, label: str | None, index: int, notify: Notices, as_json: bool, options: dict[str, Any]
+    model: Model, path: str, label: str | None, index: int, notify: Notices, options: dict[str, Any]
 ) -> _Subject:
     """Return what is traced of a file of images."""
     from fnnet.data.from_path import images_to_predict
@@ -238,17 +245,8 @@ def _of_picture(
     return _Subject(model, x, number, path, about)
 
 
-def _of_data(
-    model: Model | None, model_path: str, plan: Plan, seed: int | None, label: str | None, index: int, notify: Notices,
-    as_json: bool, options: dict[str, Any],
-) -> _Subject:  # fmt: skip
-    """Return what is traced of a data set."""
-    dataset: Any = load_fitting(options, model, model_path, notify) if model else load_data(options, notify)
-    if notify.heard:
-        echo(describe(dataset, {"train": len(dataset.train.labels)}), err=as_json)
-    if model is None:
-        fields = {"preprocessing": dataset.preprocessing}
-        model = _initial(plan, options, seed, dataset.image_shape, dataset.classes, **fields)
+def _of_data(model: Model, dataset: Dataset, label: str | None, index: int) -> _Subject:
+    """Return what is traced of a data set that fits the model."""
     _check_index(index, len(dataset.train.labels), dataset.name)
     x = dataset.train.x[index : index + 1]
     _check_ink(x, model, f"{dataset.name}, training image {index}")
@@ -312,7 +310,7 @@ def _print(found: Trace, facts: list[str], out: str | None, quiet: bool) -> None
             say(line)
         print_trace(found, console())
         return
-    wrong = [step.name for step in found.steps if step.difference and step.difference.verdict != "right"]
-    gradients = "not all gradients are right: " + ", ".join(wrong) if wrong else "gradients right"
+    verdicts = {step.difference.verdict for step in found.steps if step.difference}
+    gradients = next(each for each in ("WRONG", "not decided", "right") if each in verdicts)
     losses = f"loss {number(found.loss)} before, {number(found.new_loss)} after"
-    say(f"saved {out}: {counted(len(found.steps), 'equation')}, {gradients}, {losses}")
+    say(f"saved {out}: {counted(len(found.steps), 'equation')}, gradients {gradients}, {losses}")

@@ -94,8 +94,8 @@ def _links(trace: Trace) -> str:
 def _section(at: int, step: Step, trace: Trace) -> str:
     numbers, verdict = worked(step), ""
     if step.difference:
-        right = "right" if step.difference.verdict == "right" else "wrong"
-        verdict = f'<p class="verdict {right}">Central differences: {escape(step.difference.words)}</p>'
+        kind = step.difference.verdict.partition(" ")[0].lower()
+        verdict = f'<p class="verdict {kind}">Central differences: {escape(step.difference.words)}</p>'
     example = f'<p class="worked">{escape(signed(numbers))}</p>' if numbers else ""
     return f"""<section id="step-{at}" aria-labelledby="name-{at}">
 <h2 id="name-{at}"><span class="part">{at}. {escape(HEADINGS[step.part])}</span></h2>

@@ -54,12 +54,16 @@ class Difference(NamedTuple):
         return int(np.count_nonzero(~np.isnan(self.slopes)))
 
     @property
+    def undecided(self) -> int:
+        """Elements whose difference is lost in rounding: a sure network has gradients of next to 0."""
+        return self.taken - self.compared - int(np.count_nonzero(self.kinks))
+
+    @property
     def verdict(self) -> str:
         """What the differences show of the gradient: that it is right, WRONG, or not decided."""
         if self.error > LIMIT:
             return "WRONG"
-        undecided = self.taken - self.compared - int(np.count_nonzero(self.kinks))
-        return "not decided" if undecided or not self.compared else "right"
+        return "not decided" if self.undecided or not self.compared else "right"
 
     def text(self, place: tuple[int, ...]) -> str:
         """Return the difference of one element, or why there is none."""
@@ -69,10 +73,10 @@ class Difference(NamedTuple):
     @property
     def words(self) -> str:
         """What the differences show, in a line."""
-        kinks = int(np.count_nonzero(self.kinks))
-        at_kinks = f", {kinks:,} at kinks" if kinks else ""
-        text = f"{self.taken:,} of {self.slopes.size:,} compared{at_kinks}: {self.verdict}"
-        return f"{text}; largest relative error {self.error:.1e}, limit {LIMIT:.0e}"
+        counts = {"at kinks": int(np.count_nonzero(self.kinks)), "lost in rounding": self.undecided}
+        others = "".join(f", {count:,} {what}" for what, count in counts.items() if count)
+        text = f"{self.compared:,} of {self.slopes.size:,} compared{others}: {self.verdict}"
+        return f"{text}; largest relative error {self.error:.1e}, limit {LIMIT:.0e}" if self.compared else text
 
 
 @array_tuple

@@ -26,6 +26,8 @@ SOME: Final = 6
 """Elements that are shown of a larger array."""
 MOST_BARS: Final = 40
 """Classes whose probabilities are drawn."""
+STYLES: Final = {"right": "green", "WRONG": "bold red", "not decided": ""}
+"""Of each verdict on a gradient."""
 ASCII: Final = str.maketrans({"·": "*", "²": "^2"})
 UNBROKEN: Final = "\u00a0"
 """The space at which no line is broken."""
@@ -121,8 +123,7 @@ def _print_numbers(step: Step, console: Console) -> None:
         if step.difference:
             _print_matrix("central differences", step.difference.slopes, matrix(step.difference.slopes, fits), console)
     if step.difference:
-        wrong = step.difference.verdict != "right"
-        _prose(step.difference.words, console, "bold red" if wrong else "green")
+        _prose(step.difference.words, console, STYLES[step.difference.verdict])
 
 
 def _print_weights(name: str, array: Array, fits: int, console: Console) -> None:
