@@ -158,6 +158,7 @@ def test_a_wrong_gradient_is_found():
 
     found = trace(*problem(SIZES[1], 2), activation=fnnet.Activation(np.tanh, backward))
     assert found.activation == "activation"
+    assert (found.step("a1").equation, found.step("a1").function) == ("a1 = activation(z1)", "operations.Activation")
     verdicts = {each.name: each.difference.verdict for each in found.steps if each.difference}
     assert verdicts == {
         "dlogits": "right", "dW2": "right", "db2": "right", "da1": "right", "dz1": "WRONG", "dW1": "WRONG",

@@ -120,7 +120,8 @@ def trace(
     if not math.isfinite(values[NEW_LOSS]):
         raise _diverged(values)
     values |= {**_given(x, problem), **plain.figures, "learning_rate": rate}
-    compared = _differences(problem) if differences else {}
+    with np.errstate(all="ignore"):
+        compared = _differences(problem) if differences else {}
     lines = equations.equations(len(network.layers), name, "bytes" in values, len(floats), plain.name, plain.figures)
     steps = tuple([_step(line, values, compared) for line in lines])
     return Trace(

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from fnnet.apps.trace.steps import BACKWARD, FORWARD, UPDATE
+from fnnet.names import ACTIVATIONS
 
 NEW: Final = "new "
 """Begins the key of a value after the step."""
@@ -125,7 +126,7 @@ def _forward(depth: int, activation: str, from_bytes: bool, images: int) -> Iter
         yield Equation(FORWARD, z, f"{{{z}}} = {{{a}}} @ {{W{layer}}} + {{b{layer}}}", "operations.affine")
         if layer < depth:
             value = VALUES.get(activation, f"{activation}({{z}})").replace("{z}", f"{{{z}}}")
-            yield Equation(FORWARD, f"a{layer}", f"{{a{layer}}} = {value}", f"operations.{activation}")
+            yield Equation(FORWARD, f"a{layer}", f"{{a{layer}}} = {value}", _function(activation))
     softmax = "{probs} = exp({logits}) / Σ exp({logits})"
     yield Equation(FORWARD, "probs", "{probs} = softmax({logits})", "operations.softmax", softmax)
     mean, written = ("mean", "the mean of ") if images > 1 else ("", "")
@@ -139,6 +140,11 @@ def _bare(equation: str) -> str:
     return re.sub(r"= \((.*)\)$", r"= \1", equation)
 
 
+def _function(activation: str, ending: str = "") -> str:
+    """Return what computes an activation or, with its ending, what becomes of a gradient."""
+    return f"operations.{activation}{ending}" if activation in ACTIVATIONS else "operations.Activation"
+
+
 def _backward(depth: int, activation: str) -> Iterator[Equation]:
     yield Equation(BACKWARD, "dlogits", "{dlogits} = ({probs} - {y}) / {n}", "operations.cross_entropy_backward")
     for layer in reversed(range(1, depth + 1)):
@@ -146,7 +152,7 @@ def _backward(depth: int, activation: str) -> Iterator[Equation]:
         yield Equation(BACKWARD, f"dW{layer}", f"{{dW{layer}}} = {{{a}}}.T @ {{{dz}}}", by)
         yield Equation(BACKWARD, f"db{layer}", f"{{db{layer}}} = {{{dz}}}.sum(axis=0)", by)
         if layer > 1:
-            z, da, own = z_of(layer - 1, depth), f"d{a}", f"operations.{activation}_backward"
+            z, da, own = z_of(layer - 1, depth), f"d{a}", _function(activation, "_backward")
             yield Equation(BACKWARD, da, f"{{{da}}} = {{{dz}}} @ {{W{layer}}}.T", by)
             slope = SLOPES.get(activation, f"{{da}} * {activation}'({{z}})")
             slope = slope.replace("{da}", f"{{{da}}}").replace("{z}", f"{{{z}}}")
