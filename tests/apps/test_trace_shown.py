@@ -63,7 +63,7 @@ def test_numbers_and_shapes_are_shown(digit):
 
 
 def test_a_loss_that_rises_is_explained():
-    found = trace(*problem((6, 5, 3), 1), learning_rate=100.0, differences=False)
+    found = trace(*problem((6, 5, 3), 8), learning_rate=100.0, differences=False)
     assert found.new_loss > found.loss
     for text in (shown(found), page_of(found, "t", [])):
         assert "It rose" in text
@@ -218,4 +218,4 @@ def test_names_and_equations_as_mathematics():
     assert name_of("dlogits") == "<i>d</i>logits"
     assert signed("-1 - 0.5·(-2) = -3e-05") == "\u22121 \u2212 0.5·(\u22122) = \u22123e-05"
     text = re.sub("<[^>]+>", "", equation(trace(*problem(), differences=False).step("dW1")))
-    assert text == "dW16\u00d75 = x1\u00d76\u1d40 dz11\u00d75"
+    assert text == "dW16\u00d75 = x1\u00d76T dz11\u00d75"

@@ -218,10 +218,9 @@ def _update(depth: int, name: str, figures: Mapping[str, Any]) -> Iterator[Equat
             yield Equation(UPDATE, NEW + array, own, "optimizers.Optimizer")
         else:
             yield from _rule(rule, array, figures)
-    arrays = ", ".join(f"W{layer}, b{layer}" for layer in range(1, depth + 1))
-    network = f"network({{x}}; {arrays})"
-    yield Equation(UPDATE, NEW_PROBS, f"{{{NEW_PROBS}}} = softmax of {network}", "network.forward")
-    yield Equation(UPDATE, NEW_LOSS, f"{{{NEW_LOSS}}} = loss of {network}", "network.loss")
+    yield Equation(UPDATE, NEW_PROBS, f"{{{NEW_PROBS}}} = softmax(network({{x}}))", "network.forward")
+    loss, formula = "cross_entropy(network({x}), {y})", "loss(network({x}), {y})"
+    yield Equation(UPDATE, NEW_LOSS, f"{{{NEW_LOSS}}} = {loss}", "network.loss", f"{{{NEW_LOSS}}} = {formula}")
 
 
 def _rule(rule: Rule, array: str, figures: Mapping[str, Any]) -> Iterator[Equation]:

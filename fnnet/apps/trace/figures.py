@@ -72,11 +72,11 @@ def array_figure(
     """
     top, rows = size_of(array) if top is None else top, np.atleast_2d(array)
     head = f"{caption} <small>{size_text(array)}</small>"
-    if rows.size <= (WHOLE if rows.shape[1] <= COLUMNS else WHOLE // 3):
-        return _figure(head, matrix_table(rows, top, text, array.ndim == 1))
-    about = f"{text}, {signed(summary(_known(array)))}"
-    if not _known(array).any():
+    if not np.any(array):
         return _figure(head, "<p>All 0.</p>")
+    if rows.size <= (WHOLE if rows.shape[1] <= COLUMNS else WHOLE // 3):
+        return _figure(head, matrix_table(rows, top, text))
+    about = f"{text}, {signed(summary(_known(array)))}"
     if image_shape is not None and len(rows) == math.prod(image_shape):
         return _figure(head, _units(rows, image_shape, top, about), _legend(top))
     if len(rows) == 1:
@@ -124,16 +124,16 @@ def _units(rows: Array, shape: tuple[int, int], top: float, about: str) -> str:
     return f'<div class="units" role="img" aria-label="{escape(about)}, an image for each unit">{each}</div>{note}'
 
 
-def matrix_table(rows: Array, top: float, name: str, is_vector: bool = False) -> str:
+def matrix_table(rows: Array, top: float, name: str) -> str:
     """Return a small matrix as a table of coloured cells, in units of its scale."""
     scale = scale_of(rows)
     head = "".join(f'<th scope="col">{column}</th>' for column in range(rows.shape[1]))
     lines = []
     for number_, (texts, values) in enumerate(zip(cells(rows, scale), rows.tolist(), strict=True)):
-        side = "" if is_vector else f'<th scope="row">{number_}</th>'
+        side = "" if len(rows) == 1 else f'<th scope="row">{number_}</th>'
         lines.append(f"<tr>{side}{''.join(map(_cell, texts, values, [top] * len(texts)))}</tr>")
     units = f" in units of 10 to the {signed(str(scale))}" if scale else ""
-    corner = "" if is_vector else "<td></td>"
+    corner = "" if len(rows) == 1 else "<td></td>"
     caption = f"<caption>{escape(name)}{units}</caption>"
     shown = f'<p class="scale">{TIMES}10<sup>{signed(str(scale))}</sup></p>' if scale else ""
     body = f"<thead><tr>{corner}{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
@@ -191,11 +191,12 @@ def loss_curve(points: Sequence[tuple[str, float]]) -> str:
     curve = " ".join(f"{x:.1f},{y:.1f}" for x, y in (at(p, -math.log(p)) for p in np.linspace(0.0068, 1, 80).tolist()))
     (left, bottom), (right, top) = at(0, 0), at(1, most)
     axes = f'<path class="axis" d="M{left:.1f} {top:.1f}V{bottom:.1f}H{right:.1f}"/>'
-    marks = []
-    for name, p in points:
+    marks, line = [], 0.0
+    for name, p in sorted(points, key=lambda point: point[1]):
         x, y = at(p, -math.log(max(p, 1e-300)))
+        line = max(line + 15, y - 6)  # no text upon another
         marks.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5"/>')
-        marks.append(f'<text x="{min(x + 8, width - 60):.1f}" y="{y - 6:.1f}">{escape(name)}</text>')
+        marks.append(f'<text x="{min(x + 10, width - 60):.1f}" y="{line:.1f}">{escape(name)}</text>')
     texts = (
         f'<text x="{left - 8:.0f}" y="{bottom + 4:.0f}" text-anchor="end">0</text>'
         f'<text x="{left - 8:.0f}" y="{top + 4:.0f}" text-anchor="end">{most:.0f}</text>'

@@ -18,6 +18,7 @@ GREEK: Final[Mapping[str, str]] = {
 """Names of figures -> their letters."""
 MINUS: Final = "\u2212"
 TIMES: Final = "\u00d7"
+TRANSPOSED: Final = "\u1d40"
 
 
 def signed(text: str) -> str:
@@ -62,11 +63,12 @@ def equation(step: Step) -> str:
     known: dict[str, Any] = {each.name: each.value for each in step.operands}
     known[step.name] = step.result  # of the shape that it had before, if the equation replaces it
     typeset = []
-    for part in re.split(r"(\{[^}]+\})", step.formula):
-        name = part[1:-1]
+    for part in filter(None, re.split(rf"(\{{[^}}]+\}}{TRANSPOSED}?)", step.formula)):
         if not part.startswith("{"):
-            typeset.append(f'<span class="op">{escape(part)}</span>' if part else "")
+            typeset.append(f'<span class="op">{escape(part)}</span>')
             continue
+        name, _, end = part[1:].partition("}")
+        written = name_of(name) + "<sup>T</sup>" * bool(end)
         below = f"<small>{size_text(known[name])}</small>" if name in known else ""
-        typeset.append(f'<span class="term"><b>{name_of(name)}</b>{below}</span>')
+        typeset.append(f'<span class="term"><b>{written}</b>{below}</span>')
     return "".join(typeset)

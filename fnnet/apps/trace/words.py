@@ -23,7 +23,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "a": "The activation bends each sum; without it all layers together would be one affine map.",
     "relu": "Each unit passes on what is above 0; those below are off for this image.",
     "probs": "Scores become probabilities, which sum to 1.",
-    "loss": "-log of the probability of the label, in nats: 0 if the network is sure and right. "
+    "loss": "The negative logarithm of the label's probability, in nats: 0 if the network is sure and right. "
     "y is 1 at the label and 0 elsewhere.",
     "smoothed": "Cross-entropy in nats. y is the smoothed target: most of it at the label, the rest spread evenly.",
     "dlogits": "How the loss changes with each score: the probability, less the target.",
