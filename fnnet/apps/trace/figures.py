@@ -48,7 +48,7 @@ def heat(array: Array, top: float) -> str:
     """Return a matrix as the URI of a PNG file; a number of size `top` is opaque. NaN is 0."""
     opacity = np.clip(np.nan_to_num(abs(array)) / (top or 1.0), 0.0, 1.0)
     pixels = np.zeros((*array.shape, 4), np.uint8)
-    pixels[..., :3] = np.where((array > 0)[..., None], np.uint8(POSITIVE), np.uint8(NEGATIVE))
+    pixels[..., :3] = np.where((array > 0)[..., None], *np.array([POSITIVE, NEGATIVE], np.uint8))
     pixels[..., 3] = np.rint(255 * opacity)
     return png(pixels)
 
@@ -112,7 +112,7 @@ def shrunk(array: Array) -> Array:
 def _units(rows: Array, shape: tuple[int, int], top: float, about: str) -> str:
     """Return the columns of a matrix as images, those with the largest numbers if there are many."""
     count = rows.shape[1]
-    units = range(count)
+    units: Sequence[int] = range(count)
     if count > UNITS:
         sizes = np.nan_to_num(abs(rows)).max(axis=0)
         units = sorted(np.argsort(-sizes, kind="stable")[:UNITS].tolist())
