@@ -37,7 +37,7 @@ BOTH: Final[tuple[str, ...]] = ("training", "test")
 
 
 class Dataset(NamedTuple):
-    """Labelled images: x uint8 (n, height x width), labels int64 (n,), all read-only.
+    """Labelled images: x uint8 (n, height x width), of arrays also floats, labels int64 (n,), all read-only.
 
     preprocessing   how the pixels in the files became those in x.
     notes           what the user should know about the data; each a line with a code.
