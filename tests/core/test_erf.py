@@ -142,6 +142,7 @@ def test_a_planted_error_is_found(name, at, by, monkeypatch):
     table = list(getattr(module, name))
     table[at] *= 1 + by
     monkeypatch.setattr(module, name, tuple(table))
+    monkeypatch.setattr(module, "powers", module.powers.__wrapped__)  # which keeps what it has computed
     check = {
         "SCALED_ERFC": test_the_normal_distribution_is_within_a_few_ulp_however_small,
         "AT_ZERO": test_erf_is_within_one_ulp_everywhere,
