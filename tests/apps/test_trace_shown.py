@@ -218,4 +218,4 @@ def test_names_and_equations_as_mathematics():
     assert name_of("dlogits") == "<i>d</i>logits"
     assert signed("-1 - 0.5·(-2) = -3e-05") == "\u22121 \u2212 0.5·(\u22122) = \u22123e-05"
     text = re.sub("<[^>]+>", "", equation(trace(*problem(), differences=False).step("dW1")))
-    assert text == "dW16\u00d75 = x1\u00d76T dz11\u00d75"
+    assert text == "dW16\u00d75 = xT1\u00d76 dz11\u00d75"

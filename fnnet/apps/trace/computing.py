@@ -34,7 +34,8 @@ STEP: Final = 1e-3
 """Of the differences, for numbers up to LARGE; as much larger for larger ones."""
 LARGE: Final = 1e6
 WORK: Final = 8 * 10**7
-"""Multiplications for the differences of one array, about: enough for every weight of a 784-10-10 network."""
+"""Multiplications of one loss for each element of an array, at most: all weights of a 784-10-10 network, whose
+differences take a second. Of an array for which they are more, a part is taken that costs a quarter of this."""
 FEWEST: Final = 16
 """Elements of an array whose differences are taken, however large the network is."""
 OWN: Final = "activation"
@@ -233,7 +234,8 @@ def _differences(problem: _Problem) -> dict[str, Difference]:
                 losses[name] = partial(exact.loss_with, layer, given, letter)
         work = len(exact.x) * sum(each.W.size for each in params.layers[layer - 1 :])
         for name, loss in losses.items():
-            most = max(FEWEST, WORK // work)
+            all_fit = work * values[name].size <= WORK
+            most = None if all_fit else max(FEWEST, WORK // (4 * work))
             found[f"d{name}"] = difference(name, values[name], values[f"d{name}"], loss, most)
     return found
 

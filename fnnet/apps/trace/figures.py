@@ -29,6 +29,9 @@ UNITS: Final = 20
 """Units whose weights are drawn as images."""
 SIDE: Final = 96
 """Rows and columns of a heat map at most: of larger arrays each cell is the largest of several numbers."""
+WIDTH: Final = 26.0
+HEIGHT: Final = 20.0
+"""Of a heat map at most, in rem; its cells are squares of at most one, or lower in a high matrix."""
 STRIP: Final = 64
 """Numbers in a row of a long vector."""
 SOME: Final = 6
@@ -84,7 +87,9 @@ def array_figure(
         padded[: rows.size] = rows[0]
         rows = padded.reshape(-1, STRIP)
     shown = shrunk(rows)
-    image = f'<img class="heat" src="{heat(shown, top)}" alt="{escape(about)}">'
+    cell = min(1.0, WIDTH / shown.shape[1])
+    style = f"width:{cell * shown.shape[1]:.1f}rem;height:{min(HEIGHT, cell * shown.shape[0]):.1f}rem"
+    image = f'<img class="heat" src="{heat(shown, top)}" alt="{escape(about)}" style="{style}">'
     note = "" if shown.shape == rows.shape else "<p>Each cell shows the largest of several numbers.</p>"
     return _figure(head, image, note + _legend(top))
 
