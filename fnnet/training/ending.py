@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Never
 
 from fnnet.core.params import weights_sha256
 from fnnet.core.shards import Ranks
@@ -20,6 +20,29 @@ GENERAL: Final = "train with a smaller `learning_rate` or with `clip_norm`"
 if TYPE_CHECKING:
     from fnnet.training.record import Record
     from fnnet.training.session import Job
+
+
+class StoppedError(FnnetError):
+    """Training was stopped by a callback: the problem is its reason, the place the step that was reached.
+
+    training   what was reached, of one network; None of others.
+    """
+
+    training: Training | None = None
+
+
+def stopped(reason: str, training: Training, record: Record | None, ranks: Ranks) -> Never:
+    """Keep a training that a callback stopped, and raise its error; `record` as in `finished`."""
+
+    def end() -> str:
+        if record is None:
+            return "nothing is kept without `run_dir`"
+        record.end(training, reason)
+        return "go on with `resume`"
+
+    error = StoppedError(reason, place=f"step {training.state.step}", fix=ranks.of_first(end))
+    error.training = training
+    raise error
 
 
 def finished(training: Training, plan: Plan, record: Record | None, ranks: Ranks) -> None:

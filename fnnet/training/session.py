@@ -20,7 +20,7 @@ A run directory keeps a training that is stopped; resumed, it ends with the same
 >>> session.train(job, run_dir=run_dir, on_block=stop_in_epoch_2)  # doctest: +ELLIPSIS
 Traceback (most recent call last):
     ...
-fnnet.training.session.StoppedError: step ...: cancelled; go on with `resume`
+fnnet.training.ending.StoppedError: step ...: cancelled; go on with `resume`
 >>> resumed, _ = session.train(job, run_dir=run_dir, resume=True)
 >>> resumed.params.layers[0].W.tobytes() == model.params.layers[0].W.tobytes()
 True
@@ -33,7 +33,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Never
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fnnet.core import metrics, rng
 from fnnet.core.params import Array, Params, weights_sha256
@@ -42,7 +42,7 @@ from fnnet.core.state import EpochReport, Examples, Model, Progress, Training, f
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.data import Dataset, StreamedDataset
 from fnnet.data.stream import Stream, count_of
-from fnnet.errors import ArgumentTypeError, DataError, DivergedError, FnnetError, StorageError
+from fnnet.errors import ArgumentTypeError, DataError, DivergedError, StorageError
 from fnnet.training import ending, epochs, memory, parts, steps
 from fnnet.training.choice import chosen_recipe, plan_of
 from fnnet.training.class_weights import check_text, weights_of
@@ -65,11 +65,10 @@ if TYPE_CHECKING:
 
 OnBlock = Callable[[Progress], str | None]
 """Called after each block of steps, about ten times a second. A text that it returns is the reason to stop."""
+OnReport = Callable[[EpochReport], str | None]
+"""Called with each report on training. A text that it returns is the reason to stop, unless it is the last."""
 Notify = Callable[[str], None]
-
-
-class StoppedError(FnnetError):
-    """Training was stopped by `on_block`: the problem is its reason, the place the step that was reached."""
+StoppedError = ending.StoppedError
 
 
 class Job(NamedTuple):
@@ -185,6 +184,7 @@ def train(
     run_dir: str | os.PathLike[str] | None = None,
     resume: bool = False,
     on_block: OnBlock = lambda progress: None,
+    on_report: OnReport = lambda report: None,
     during: AbstractContextManager[Any] | None = None,
     notify: Notify = lambda notice: None,
     ranks: Ranks = ALONE,
@@ -195,6 +195,7 @@ def train(
     resume     go on with the run in `run_dir`; the result is bit-identical to that of an uninterrupted run. A job
                whose settings name `epochs` may have others than the run, and a larger `early_stopping`: see `going_on`.
     on_block   shows progress, and may return a reason to stop.
+    on_report  takes each report as soon as it is made, and may return a reason to stop.
     during     context manager that is entered while steps are made, such as one that handles signals.
     notify     takes notices: of damaged checkpoints, of a run begun by another version, of a warm-up without an end,
                and at the end of what went wrong, with one thing to try: see `training.advice`.
@@ -202,12 +203,13 @@ def train(
                `training.distributed`. The first keeps the run and takes notices.
 
     Returns  the Model, which records the plan and the test figures, and the reports: of members one after another.
-    Raises   StoppedError if `on_block` returns a reason, and DivergedError; what was reached is kept in `run_dir`.
+    Raises   StoppedError if a callback returns a reason, and DivergedError; what was reached is kept in `run_dir`.
              OtherRunError if `run_dir` holds the run of another job. FnnetError if there is not enough memory.
     """
     check_job(job, kernels)
     given: dict[str, Any] = {
-        "run_dir": run_dir, "resume": resume, "on_block": on_block, "during": during, "ranks": ranks,
+        "run_dir": run_dir, "resume": resume, "on_block": on_block, "on_report": on_report, "during": during,
+        "ranks": ranks,
     }  # fmt: skip
     if job.members > 1:
         from fnnet.training.committee import train as train_members
@@ -221,7 +223,7 @@ def train(
 
 def trained(
     job: Job, *, kernels: Kernels, run_dir: str | os.PathLike[str] | None, resume: bool, on_block: OnBlock,
-    during: AbstractContextManager[Any] | None, notify: Notify, ranks: Ranks = ALONE,
+    on_report: OnReport, during: AbstractContextManager[Any] | None, notify: Notify, ranks: Ranks = ALONE,
 ) -> tuple[Job, Training]:  # fmt: skip
     """Train one network as `train` does, without reading the test images; return the job with the plan of its run."""
     check_run_dir(run_dir, resume, job.plan.optimizer)
@@ -246,7 +248,7 @@ def trained(
         job = job._replace(plan=plan)
         if note := note_of_schedule(job.plan):
             notify(note)
-        return job, _train(job, training, kernels, record, on_block, during or nullcontext(), ranks)
+        return job, _train(job, training, kernels, record, on_block, on_report, during or nullcontext(), ranks)
 
 
 def _record(
@@ -273,6 +275,7 @@ def _train(
     kernels: Kernels,
     record: Record | None,
     on_block: OnBlock,
+    on_report: OnReport,
     during: AbstractContextManager[Any],
     ranks: Ranks,
 ) -> Training:
@@ -288,9 +291,19 @@ def _train(
         latest = progress.training
         with ranks.slow():  # a terminal may be held up
             wanted = on_block(progress)
-        reason = next(filter(None, ranks.gather(wanted)), None)
-        if reason:
-            _stop(reason, progress.training(), record, ranks)
+        heed(wanted, progress.training)
+        if record and record.is_due:
+            with ranks.slow():
+                record.keep(progress.training())
+
+    def heed(wanted: str | None, reached: Callable[[], Training]) -> None:
+        if reason := next(filter(None, ranks.gather(wanted)), None):
+            ending.stopped(reason, reached(), record, ranks)
+
+    def pass_on(known: int) -> None:
+        wanted = [on_report(each) for each in training.history[known:]]
+        if job.plan.is_stepwise and training.epoch < job.plan.epochs:
+            heed(next(filter(None, wanted), None), lambda: training)
 
     def report() -> None:
         if record:
@@ -312,20 +325,11 @@ def _train(
 
     with during:
         while (reached := reach()) is not None:
-            training, latest = reached, None
+            known, training, latest = len(training.history), reached, None
             ranks.of_first(report)
+            pass_on(known)
     ending.finished(training, job.plan, record, ranks)
     return training
-
-
-def _stop(reason: str, training: Training, record: Record | None, ranks: Ranks) -> Never:
-    def end() -> str:
-        if record is None:
-            return "nothing is kept without `run_dir`"
-        record.end(training, reason)
-        return "go on with `resume`"
-
-    raise StoppedError(reason, place=f"step {training.state.step}", fix=ranks.of_first(end))
 
 
 def tested(job: Job, training: Training, kernels: Kernels) -> Model:
