@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fnnet.core.state import EpochReport, Model
 from fnnet.data.notes import Note
-from fnnet.training.signs import Signs, signs_of, signs_of_divergence, with_start
+from fnnet.training.signs import NOTHING, Signs, signs_of, signs_of_divergence, with_start
 
 if TYPE_CHECKING:
     from fnnet.training.session import Job
@@ -46,8 +46,6 @@ RISE: Final = 0.25
 """Of the loss of chance, that the training loss has risen since it was smallest."""
 MANY: Final = 0.5
 """The share of a layer's units, dead or saturated, from which on there is a line."""
-NOTHING: Final = 0.05
-"""Learnt: less than this is chance."""
 SQUASHING: Final = ("sigmoid", "tanh")
 """Activations whose units are saturated where they are 0."""
 SLIPS: Final = 3.0
@@ -182,7 +180,7 @@ def _too_long(signs: Signs, code: str, before: str) -> Advice:
     if start:
         length = f"{start.update:.2g} times the size of the weights"
         cause = f"{before}the first update, at rate {plan.learning_rate:g}, is {length}"
-        cause += f", and a rate of {start.rate:.0e} suits the start" if start.rate and _is_too_high(signs) else ""
+        cause += f", and a rate of {_round(start.rate):g} suits the start" if start.rate and _is_too_high(signs) else ""
     return Advice(code, cause, "learning_rate", _lower(signs))
 
 
@@ -220,11 +218,9 @@ def _saturated(signs: Signs) -> Advice | None:
 
 
 def _at_chance(signs: Signs) -> Advice | None:
-    spread = math.sqrt(signs.chance * (1 - signs.chance) / signs.rows)
-    most = signs.chance + NOTHING * (1 - signs.chance) + SLIPS * spread
-    if not (signs.learnt < NOTHING and signs.accuracy <= most):
+    if signs.gained is None or signs.gained >= NOTHING:
         return None
-    cause = f"accuracy {signs.accuracy:.1%} on training images, {signs.chance:.1%} by the most frequent class alone"
+    cause = f"loss {signs.loss:.4g} on training images, {signs.chance_loss:.4g} by the shares of the classes alone"
     return _why_at_chance(signs, f"{cause}: ")
 
 

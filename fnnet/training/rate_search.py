@@ -191,7 +191,13 @@ def _parts(job: Job, train: Examples, images: int) -> _Parts:
 
 def _loss_after(job: Job, parts: _Parts, passes: int, rate: float, repeats: int, kernels: Kernels) -> float:
     """Return the mean loss on the held-out images after trainings at a rate; infinite if one diverged."""
-    short = {"epochs": passes, "report_every": passes, "early_stopping": None, "cycles": (), "local_steps": 1}
+    short: dict[str, Any] = {
+        "epochs": passes,
+        "report_every": passes,
+        "early_stopping": None,
+        "cycles": (),
+        "local_steps": 1,
+    }
     plan = job.plan._replace(learning_rate=rate, **short)
     losses = []
     for number in range(repeats):

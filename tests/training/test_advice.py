@@ -7,18 +7,19 @@ import pytest
 from fnnet.data.notes import Note
 from fnnet.training import advice
 from fnnet.training.advice import Advice, explain, together
+from fnnet.training.first_steps import Start
 from fnnet.training.plan import Plan
-from fnnet.training.signs import Signs, Start
+from fnnet.training.signs import Signs
 
 PLAN = Plan(epochs=10, batch_size=32, learning_rate=0.1)
 FIT = Signs(
     PLAN, (784, 20, 10, 10), (28, 28), images=1000, steps=320, epochs=10, diverged=False, chance_loss=2.3,
-    floor_loss=0.0, chance=0.1, loss=0.2, accuracy=0.95, start_loss=None, rows=1000, train_loss=0.25,
+    floor_loss=0.0, loss=0.2, accuracy=0.95, start_loss=None, gained=None, train_loss=0.25,
     least_train_loss=0.25, dev_loss=0.3, dev_accuracy=0.92, dev_images=500, least_dev_loss=0.28, late_fall=0.03,
     dead=(0.1, 0.0), saturated=(0.0, 0.0), variation=0.8, input_size=0.3, brightest=None,
 )  # fmt: skip
 START = Start(moved=(0.5, 0.6, 0.7), kept=1.2, update=0.02, decay=0.0, grad_norm=1.0, rate=0.15)
-CHANCE = {"loss": 2.3, "accuracy": 0.1, "train_loss": 2.3, "least_train_loss": 2.3, "late_fall": None}
+CHANCE = {"loss": 2.3, "accuracy": 0.1, "gained": 0.01, "train_loss": 2.3, "least_train_loss": 2.3, "late_fall": None}
 SLIGHT = 1e-6
 HUGE = START._replace(rate=0.03)
 """The start of a training whose rate is too high."""
@@ -45,8 +46,8 @@ def test_a_healthy_training_has_no_line():
         ("dead-units", {"dead": (0.0, 1.0), "loss": 0.5}, {"dead": (0.0, 1.0), "loss": 0.4}),
         ("saturated", {"saturated": (0.0, 0.5), "loss": 0.5}, {"saturated": (0.45, 0.45), "loss": 0.5}),
         ("saturated", {"saturated": (1.0, 1.0), "loss": 0.5}, {"saturated": (1.0, 1.0), "loss": 0.4}),
-        ("at-chance", CHANCE, {**CHANCE, "loss": 2.3 * 0.94}),
-        ("at-chance", {**CHANCE, "loss": 2.19, "accuracy": 0.17}, {**CHANCE, "loss": 2.19, "accuracy": 0.18}),
+        ("at-chance", CHANCE, {**CHANCE, "gained": 0.05}),
+        ("at-chance", {**CHANCE, "gained": -0.5}, {**CHANCE, "gained": None}),
         ("still-falling", {"late_fall": 0.121}, {"late_fall": 0.119}),
         ("still-falling", {"late_fall": 0.25}, {"late_fall": 0.25, "epochs": 9}),
         ("still-falling", {"late_fall": 0.25, "loss": 0.12}, {"late_fall": 0.25, "loss": 0.11}),
@@ -79,7 +80,7 @@ def test_what_is_the_cause_of_others_is_named_first():
         "dead-units": {"dead": (1.0, 0.0)},
         "saturated": {"saturated": (1.0, 0.0)},
         "diverged": {"train_loss": 3.0},
-        "at-chance": {"loss": 2.3, "accuracy": 0.1},
+        "at-chance": {"loss": 2.3, "accuracy": 0.1, "gained": 0.01},
         "still-falling": {"late_fall": 0.2},
         "overfitted": {"accuracy": 1.0, "dev_accuracy": 0.5},
     }

@@ -9,15 +9,17 @@ import pytest
 import fnnet
 from fnnet import data
 from fnnet.core import network
-from fnnet.core.params import weights_sha256
+from fnnet.core.params import Layer, Params, weights_sha256
 from fnnet.core.state import EpochReport, Examples
 from fnnet.data import Dataset
 from fnnet.data.expand import expand
 from fnnet.errors import DivergedError, StorageError
-from fnnet.training import committee, epochs, recipes, session, signs
+from fnnet.training import committee, epochs, recipes, sample, session, signs
 from fnnet.training.advice import NAMES, advise, advise_diverged
+from fnnet.training.first_steps import suitable_rate
 from fnnet.training.many import train_many
-from fnnet.training.signs import chance_of, late_fall, sample_of, signs_of, suitable_rate, with_start
+from fnnet.training.sample import sample_of
+from fnnet.training.signs import chance_of, late_fall, signs_of, with_start
 from fnnet.training.starting import first_params
 from tests.tools.ranks import run as run_ranks
 
@@ -100,13 +102,30 @@ def test_late_fall_by_hand():
 
 
 def test_chance_by_hand():
-    assert chance_of(np.array([0.75, 0.25]), 0.0) == pytest.approx((0.5623, 0.0, 0.75), abs=1e-4)
-    smoothed, floor, share = chance_of(np.array([0.75, 0.25, 0.0, 0.0]), 0.2)
+    assert chance_of(np.array([0.75, 0.25]), 0.0) == pytest.approx((0.5623, 0.0), abs=1e-4)
+    smoothed, floor = chance_of(np.array([0.75, 0.25, 0.0, 0.0]), 0.2)
     shares = np.array([0.65, 0.25, 0.05, 0.05])
     sure = np.array([0.85, 0.05, 0.05, 0.05])
     assert smoothed == pytest.approx(-(shares * np.log(shares)).sum())
     assert floor == pytest.approx(-(sure * np.log(sure)).sum())
-    assert share == 0.75
+
+
+def test_what_outputs_tell_is_what_a_network_gained():
+    """Logits ten thousand times too large lose more than chance does, and tell as much of the classes as before."""
+    job = session.prepare(some(250), "classic", {**SMALL, "epochs": 20})
+    model, reports = session.train(job)
+    assert signs_of(job, model, reports).gained is None
+    last = model.params.layers[-1]
+    sure = Params((*model.params.layers[:-1], Layer(1e4 * last.W, 1e4 * last.b)))
+    found = signs_of(job, model._replace(params=sure), reports)
+    assert found.learnt < 0
+    assert found.gained > 0.5
+    assert advise(job, model._replace(params=sure), reports).code == "diverged"
+    x, labels = job.train
+    assert found.start_loss == pytest.approx(fnnet.loss(first_params(job), x, labels), rel=1e-6)
+    start = signs_of(job, model._replace(params=first_params(job)), reports)
+    assert start.gained == 0
+    assert start.loss == start.start_loss
 
 
 SMALL = {"epochs": 6, "min_steps": 0, "dev": 0, "learning_rate": 0.05}
@@ -127,13 +146,13 @@ def test_what_is_measured_is_what_it_is_called(settings, options):
     (x, labels), (W, _) = job.train, model.params.layers[0]
     weights, smoothing = job.weights, settings.get("label_smoothing", 0.0)
     first = first_params(job)
-    assert found.rows == len(x) == 250
+    assert len(x) == 250
     more = {"weights": weights, "label_smoothing": smoothing, "activation": model.activation}
     assert found.loss == pytest.approx(fnnet.loss(model.params, x, labels, **more), rel=1e-6)
     right = fnnet.predict(model.params, x, activation=model.activation) == labels
     assert found.accuracy == pytest.approx(np.average(right, weights=weights))
     shares = np.bincount(labels, weights) / (250 if weights is None else weights.sum())
-    assert (found.chance_loss, found.floor_loss, found.chance) == pytest.approx(chance_of(shares, smoothing))
+    assert (found.chance_loss, found.floor_loss) == pytest.approx(chance_of(shares, smoothing))
     assert found.learnt == pytest.approx(
         (found.chance_loss - found.loss) / (found.chance_loss - found.floor_loss), abs=1e-12
     )
@@ -153,14 +172,14 @@ def test_what_is_measured_is_what_it_is_called(settings, options):
 
 def test_the_sample_is_spread_evenly_and_no_larger_than_its_work(monkeypatch):
     job = session.prepare(DIGITS, "classic", SMALL)
-    monkeypatch.setattr(signs, "MOST", 200)
+    monkeypatch.setattr(sample, "MOST", 200)
     x, labels, weights = sample_of(job)
     step = -(-len(job.train.x) // 200)
     np.testing.assert_array_equal(x, job.train.x[::step])
     np.testing.assert_array_equal(labels, job.train.labels[::step])
     assert weights is None
-    monkeypatch.setattr(signs, "FEWEST", 10)
-    monkeypatch.setattr(signs, "WORK", 50 * 7960)
+    monkeypatch.setattr(sample, "FEWEST", 10)
+    monkeypatch.setattr(sample, "WORK", 50 * 7960)
     assert 45 <= len(sample_of(job).x) <= 50
     weighted = session.prepare(DIGITS, "classic", SMALL, class_weights={3: 7.0})
     np.testing.assert_array_equal(sample_of(weighted).weights, np.where(sample_of(weighted).labels == 3, 7.0, 1.0))
@@ -184,12 +203,12 @@ def test_a_suitable_rate_lowers_the_loss_many_times(optimizer, scale):
     job = session.prepare(
         clouds(scale=scale), "classic", {"hidden": (8,), "optimizer": optimizer, "epochs": 5, "dev": 0}
     )
-    params, plan, sample = first_params(job), job.plan, sample_of(job)
-    rate = suitable_rate(params, sample, plan)
-    before, training = network.loss(params, *sample[:2]), epochs.start(params, 0, plan._replace(learning_rate=rate))
+    params, plan, images = first_params(job), job.plan, sample_of(job)
+    rate = suitable_rate(params, images, plan)
+    before, training = network.loss(params, *images[:2]), epochs.start(params, 0, plan._replace(learning_rate=rate))
     *_, training = epochs.epochs(training, job.train, plan._replace(learning_rate=rate))
     assert training.history[-1].train_loss < before / 2
-    assert suitable_rate(params, sample._replace(weights=np.zeros(len(sample.labels))), plan) is None, "all is 0"
+    assert suitable_rate(params, images._replace(weights=np.zeros(len(images.labels))), plan) is None, "all is 0"
 
 
 def test_without_a_training_nothing_is_said():
@@ -244,7 +263,7 @@ FAILURES = [
     ("overfitted", some(300, labels=shuffled), {"hidden": (100,), "epochs": 150, "min_steps": 0, "dev": 90}, None),
     ("unscaled", some(600, change=floats), {**FEW, "epochs": 5}, ""),
     ("unscaled", some(600, change=lambda x: x // 255), {**FEW, "epochs": 5}, "pixel_max"),
-    ("unscaled", clouds(scale=300), {**FEW, "epochs": 5}, ""),
+    ("unscaled", clouds(scale=0.003), {**FEW, "epochs": 5}, ""),
     ("unscaled", clouds(shift=1000), {**FEW, "epochs": 5, "activation": "tanh"}, ""),
     ("still-falling", DIGITS, {"min_steps": 0, "learning_rate": 2e-3, "epochs": 10}, None),
     ("still-falling", clouds(), {**FEW, "learning_rate": 2e-3, "epochs": 5}, None),
@@ -266,15 +285,12 @@ def test_every_kind_of_failure_is_provoked():
 @pytest.mark.parametrize("recipe", recipes.RECIPES)
 @pytest.mark.parametrize("seed", range(2))
 def test_healthy_trainings_of_every_recipe_have_no_line(recipe, seed, numba_kernels):
-    """Shortened, and with narrower layers where a step takes long."""
-    few = {"accurate": 30, "record": 30, "committee": 30}
-    narrow = {"accurate": (64, 32), "committee": (64, 32), "record": (100, 80, 60, 40)}
-    settings = {"epochs": few[recipe], "min_steps": 0, "hidden": narrow[recipe]} if recipe in few else {}
-    members = {"members": 2} if recipe == "committee" else {}
-    notes = []
-    session.train(
-        session.prepare(DIGITS, recipe, settings | members, seed=seed), kernels=numba_kernels, notify=notes.append
-    )
+    """Shortened, and with narrower layers where a step takes long; the accuracy shows that they are healthy."""
+    narrow = {"hidden": (128, 64), "epochs": 40, "min_steps": 0}
+    settings = {"accurate": narrow, "record": narrow, "committee": {**narrow, "members": 2}}.get(recipe, {})
+    job, notes = session.prepare(DIGITS, recipe, settings, seed=seed), []
+    model, _ = session.train(job, kernels=numba_kernels, notify=notes.append)
+    assert model.training["test_accuracy"] > 0.85
     assert [note for note in notes if hasattr(note, "code")] == []
 
 
@@ -282,7 +298,7 @@ def test_healthy_trainings_of_every_recipe_have_no_line(recipe, seed, numba_kern
     "settings",
     [
         {"activation": "tanh"}, {"activation": "sigmoid", "learning_rate": 0.5}, {"hidden": ()}, {"early_stopping": 3},
-        {"optimizer": "adam", "learning_rate": 1e-3, "activation": "gelu"}, {"optimizer": "lbfgs"},
+        {"optimizer": "adam", "learning_rate": 1e-3, "activation": "gelu"}, {"optimizer": "lbfgs", "epochs": 30},
         {"hidden": (40, 20), "dropout": 0.2}, {"label_smoothing": 0.1, "ema": 0.99},
     ],
 )  # fmt: skip
@@ -318,8 +334,8 @@ def test_the_sample_of_a_stream_is_of_several_files(stream, monkeypatch):
     np.testing.assert_array_equal(x[:150], every[:150])
     np.testing.assert_array_equal(x[-sizes[-1] :], every[-sizes[-1] :])
     np.testing.assert_array_equal(weights, np.where(labels == 2, 3.0, 1.0))
-    monkeypatch.setattr(signs, "MOST", 40)
-    monkeypatch.setattr(signs, "FEWEST", 40)
+    monkeypatch.setattr(sample, "MOST", 40)
+    monkeypatch.setattr(sample, "FEWEST", 40)
     np.testing.assert_array_equal(sample_of(job).x[:10], every[:10])
 
 
