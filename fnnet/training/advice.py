@@ -49,7 +49,7 @@ MANY: Final = 0.5
 SQUASHING: Final = ("sigmoid", "tanh")
 """Activations whose units are saturated where they are 0."""
 SLIPS: Final = 3.0
-"""Standard deviations that an accuracy is allowed by luck."""
+"""Standard deviations that the gap between two accuracies is allowed by luck."""
 LOST: Final = 0.02
 """Variation of the last hidden layer below which it says the same of every image."""
 SHRUNK: Final = 0.1
@@ -96,7 +96,7 @@ class Advice(NamedTuple):
 
 
 def advise(job: Job, model: Model, history: Sequence[EpochReport]) -> Advice | None:
-    """Return what is to be said of a training that has ended with `model`; None of a healthy one.
+    """Return what went wrong in a training that has ended with `model`; None of a healthy one.
 
     model     of one network.
     history   the reports.
@@ -109,7 +109,7 @@ def advise(job: Job, model: Model, history: Sequence[EpochReport]) -> Advice | N
 
 
 def advise_diverged(job: Job, history: Sequence[EpochReport]) -> Advice | None:
-    """Return what is to be said of a training that diverged after the reports `history`; None if no cause shows."""
+    """Return what went wrong in a training that diverged after the reports `history`; None if no cause shows."""
     signs = signs_of_divergence(job, history)
     return explain(signs) if signs else None
 
@@ -117,7 +117,7 @@ def advise_diverged(job: Job, history: Sequence[EpochReport]) -> Advice | None:
 def together(found: Sequence[tuple[str, Advice | None]], noun: str) -> list[Note]:
     """Return a line for each code that networks of one command have, with the names of these.
 
-    found   the name of each network, and what is to be said of it.
+    found   the name of each network, and what went wrong in it.
     noun    what names stand for: `member`, `seed`.
     """
     codes = {each.code: each for _, each in reversed(found) if each}
@@ -169,7 +169,7 @@ def _diverged(signs: Signs) -> Advice | None:
 
 
 def _too_long(signs: Signs, code: str, before: str) -> Advice:
-    """Return what is to be said of steps that are too long."""
+    """Return the advice about steps that are too long."""
     start, plan = signs.start, signs.plan
     if not plan.is_stepwise:
         return Advice(code, f"{before}L-BFGS went astray", "optimizer", "adam")
@@ -249,7 +249,7 @@ def _why_at_chance(signs: Signs, before: str) -> Advice:
 
 
 def _too_short(signs: Signs, code: str, cause: str) -> Advice:
-    """Return what is to be said of steps that are too short, else too few."""
+    """Return the advice about steps that are too short, else too few."""
     start, plan = signs.start, signs.plan
     assert start
     cause = f"{cause} their size in {signs.steps:,} steps"
@@ -274,7 +274,7 @@ def _overfitted(signs: Signs) -> Advice | None:
     if signs.dev_accuracy is None or signs.dev_loss is None or signs.least_dev_loss is None:
         return None
     gap = signs.accuracy - signs.dev_accuracy
-    luck = SLIPS * math.sqrt(signs.dev_accuracy * (1 - signs.dev_accuracy) / max(signs.dev_images, 1))
+    luck = SLIPS * math.hypot(_spread(signs.accuracy, signs.rows), _spread(signs.dev_accuracy, signs.dev_images))
     rise = signs.dev_loss - signs.least_dev_loss
     has_risen = rise > DEV_RISE * signs.chance_loss and gap > GAP + luck
     if not (has_risen or gap > WIDE_GAP + luck):
@@ -285,6 +285,11 @@ def _overfitted(signs: Signs) -> Advice | None:
         reports = signs.plan.epochs // signs.plan.report_every
         return Advice("overfitted", cause, "early_stopping", max(2, min(PATIENCE, reports // 10)))
     return Advice("overfitted", cause, *_against_overfitting(signs))
+
+
+def _spread(accuracy: float, images: int) -> float:
+    """Return the standard deviation of an accuracy on images that are drawn by chance."""
+    return math.sqrt(accuracy * (1 - accuracy) / max(images, 1))
 
 
 def _against_overfitting(signs: Signs) -> tuple[str, Any]:

@@ -30,7 +30,7 @@ STEPS: Final = 5
 """At each of these rates. A single step finds rates that differ by a hundred between seeds; more steps find others by a
 factor of two."""
 NEARLY: Final = 0.8
-"""Of the largest fall of the loss: the lowest rate that reaches it leaves room for what comes later."""
+"""Of the largest fall of the loss: the lowest rate that reaches it is the safest for the steps behind."""
 TRIAL, LEAST = 2 * 10**7, 32
 """Multiply-adds of a forward pass over the images on which they are tried, and the fewest images: there are 135 passes
 forward and back."""

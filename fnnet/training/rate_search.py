@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -49,7 +49,7 @@ NUMPY_STEPS: Final = 1000
 LEAST: Final = 20
 """Steps of a trial, at least."""
 REPEATS: Final = 5
-"""Trials at each rate, at most, with seeds of their own: as many as WORK allows."""
+"""Trials at each rate, at most, with seeds and held-out images of their own: as many as WORK allows."""
 SEEDS_APART: Final = 2**32
 """Between the seeds of these."""
 ENOUGH: Final = 1000
@@ -115,16 +115,17 @@ def find_learning_rate(
         optimizer=make_optimizer(plan), kernels=kernels,
     )  # fmt: skip
     images, passes, repeats = _extent(job, kernels.compiled)
-    parts = _parts(job, train_set, images)
+    own = [_with_seed(job, number) for number in range(repeats)]
+    parts = [_parts(each, train_set, images) for each in own]
 
     def loss(rate: float) -> float:
-        return _loss_after(job, parts, passes, rate, repeats, kernels)
+        return _loss_after(own, parts, passes, rate, kernels)
 
     trials = tuple(sorted(Trial(*each) for each in search(loss, low, high).items()))
     best = min(trials, key=lambda trial: trial.loss)
-    shares = np.bincount(parts.dev.labels, minlength=job.sizes[-1]) / len(parts.dev.labels)
+    shares = _shares([each.dev.labels for each in parts], job.sizes[-1])
     suggestion = best.rate if best.loss < chance_of(shares, 0.0)[0] else None
-    share = min(1.0, len(parts.train.labels) / max(1, _left(job)))
+    share = min(1.0, len(parts[0].train.labels) / max(1, _left(job)))
     return RateSearch(test, trials, passes * share, suggestion, time.perf_counter() - began)
 
 
@@ -189,25 +190,29 @@ def _parts(job: Job, train: Examples, images: int) -> _Parts:
     return _Parts(Examples(train.x[rows], train.labels[rows]), weights, Examples(x, labels))
 
 
-def _loss_after(job: Job, parts: _Parts, passes: int, rate: float, repeats: int, kernels: Kernels) -> float:
-    """Return the mean loss on the held-out images after trainings at a rate; infinite if one diverged."""
-    short: dict[str, Any] = {
-        "epochs": passes,
-        "report_every": passes,
-        "early_stopping": None,
-        "cycles": (),
-        "local_steps": 1,
-    }
-    plan = job.plan._replace(learning_rate=rate, **short)
+def _with_seed(job: Job, number: int) -> Job:
+    """Return a job with the seeds of a repeat, 0 for those of the job: other images are held out, too."""
+    own = job._replace(seed=(job.seed + number * SEEDS_APART) % 2**64)
+    return own if own.init_seed is None else own._replace(init_seed=(own.init_seed + number * SEEDS_APART) % 2**64)
+
+
+def _shares(labels: Sequence[Array], classes: int) -> Array:
+    counts = np.bincount(np.concatenate(labels), minlength=classes)
+    shares: Array = counts / counts.sum()
+    return shares
+
+
+def _loss_after(own: Sequence[Job], parts: Sequence[_Parts], passes: int, rate: float, kernels: Kernels) -> float:
+    """Return the mean loss on held-out images after trainings at a rate, one of each job; infinite if one diverged."""
     losses = []
-    for number in range(repeats):
-        own = job._replace(seed=(job.seed + number * SEEDS_APART) % 2**64)
-        if own.init_seed is not None:
-            own = own._replace(init_seed=(own.init_seed + number * SEEDS_APART) % 2**64)
-        training = epochs.start(first_params(own), own.seed, plan)
-        options: dict[str, Any] = {"weights": parts.weights, "image_shape": job.dataset.image_shape, "dev": parts.dev}
+    for job, (train, weights, dev) in zip(own, parts, strict=True):
+        plan = job.plan._replace(
+            learning_rate=rate, epochs=passes, report_every=passes, early_stopping=None, cycles=(), local_steps=1
+        )
+        training = epochs.start(first_params(job), job.seed, plan)
+        options: dict[str, Any] = {"weights": weights, "image_shape": job.dataset.image_shape, "dev": dev}
         try:
-            *_, reached = epochs.epochs(training, parts.train, plan, kernels=kernels, **options)
+            *_, reached = epochs.epochs(training, train, plan, kernels=kernels, **options)
         except DivergedError:
             return math.inf
         loss = reached.history[-1].dev_loss

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WORK: Final = 10**9
 """Multiply-adds of a forward pass over the sample: a few hundredths of a second, whatever the network."""
-FEWEST, MOST = 128, 1024
+FEWEST, MOST = 128, 512
 """Images of the sample, within these limits by WORK. Of 128, one standard deviation of an accuracy at chance is 3%."""
 PIECES: Final = 4
 """Files of a stream that the sample is taken from: one alone may have one class."""

@@ -51,9 +51,10 @@ class Signs(NamedTuple):
     chance_loss     nats, of the network that knows how often each class occurs and nothing else.
     floor_loss      the least loss that there can be: above 0 with label smoothing.
     loss, accuracy  on the sample: without dropout and deformation, with the smoothing and the weights of training.
+    rows            images in the sample.
     start_loss      the loss before the first step; measured where less than NOTHING is learnt, else None.
-    gained          what the outputs tell of the classes beyond what they told before the first step, as `learnt`, at
-                    the certainty that suits them; measured where `start_loss` is.
+    gained          as `learnt`, from the network before the first step to that of the end, both at the certainty that
+                    suits their outputs; measured where `start_loss` is.
     train_loss, least_train_loss   of the last report, and the smallest of all.
     dev_loss, dev_accuracy         of the report whose weights are returned; None without dev images.
     dev_images      how many these are.
@@ -77,6 +78,7 @@ class Signs(NamedTuple):
     floor_loss: float
     loss: float
     accuracy: float
+    rows: int
     start_loss: float | None
     gained: float | None
     train_loss: float
@@ -148,7 +150,7 @@ def _measured(
     train = [report.train_loss for report in history if math.isfinite(report.train_loss)] or [math.nan]
     return Signs(
         plan, job.sizes, job.dataset.image_shape, job.images, steps, history[-1].epoch if history else 0, False,
-        chance_loss, floor_loss, loss if math.isfinite(loss) else math.inf, accuracy, start_loss, gained,
+        chance_loss, floor_loss, loss if math.isfinite(loss) else math.inf, accuracy, len(x), start_loss, gained,
         train[-1], min(train), chosen and chosen.dev_loss, chosen and chosen.dev_accuracy, count_of(job.dev),
         min(dev, default=None), _late_fall_of(job, history, chance_loss), dead, saturated, variation, size,
         _brightest(job, size),

@@ -14,7 +14,7 @@ from fnnet.training.signs import Signs
 PLAN = Plan(epochs=10, batch_size=32, learning_rate=0.1)
 FIT = Signs(
     PLAN, (784, 20, 10, 10), (28, 28), images=1000, steps=320, epochs=10, diverged=False, chance_loss=2.3,
-    floor_loss=0.0, loss=0.2, accuracy=0.95, start_loss=None, gained=None, train_loss=0.25,
+    floor_loss=0.0, loss=0.2, accuracy=0.95, rows=1000, start_loss=None, gained=None, train_loss=0.25,
     least_train_loss=0.25, dev_loss=0.3, dev_accuracy=0.92, dev_images=500, least_dev_loss=0.28, late_fall=0.03,
     dead=(0.1, 0.0), saturated=(0.0, 0.0), variation=0.8, input_size=0.3, brightest=None,
 )  # fmt: skip

@@ -107,7 +107,7 @@ def test_a_trial_is_a_training_of_the_plan(numba_kernels):
     for number in range(rate_search.REPEATS):
         seed = 3 + number * 2**32
         own, plan = job._replace(seed=seed), job.plan._replace(learning_rate=trial.rate, report_every=3)
-        parts = _parts(job, job.train, 10**6)
+        parts = _parts(own, job.train, 10**6)
         start = epochs.start(first_params(own), seed, plan)
         *_, reached = epochs.epochs(start, parts.train, plan, dev=parts.dev, kernels=numba_kernels)
         losses.append(reached.history[-1].dev_loss)

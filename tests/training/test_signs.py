@@ -146,7 +146,7 @@ def test_what_is_measured_is_what_it_is_called(settings, options):
     (x, labels), (W, _) = job.train, model.params.layers[0]
     weights, smoothing = job.weights, settings.get("label_smoothing", 0.0)
     first = first_params(job)
-    assert len(x) == 250
+    assert found.rows == len(x) == 250
     more = {"weights": weights, "label_smoothing": smoothing, "activation": model.activation}
     assert found.loss == pytest.approx(fnnet.loss(model.params, x, labels, **more), rel=1e-6)
     right = fnnet.predict(model.params, x, activation=model.activation) == labels
