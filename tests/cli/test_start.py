@@ -28,12 +28,14 @@ def folders(place, names, shape=(6, 5), dark=False):
 def old(run, tmp_path):
     """A model of cats, dogs and eels, in 8 hidden units of tanh."""
     folders(tmp_path / "pets", ("cat", "dog", "eel"))
-    options = ("--hidden", 8, "--activation", "tanh", "--epochs", 3, "--dev", 0, "--out", "old.safetensors")
+    options = ("--hidden", 8, "--activation", "tanh", "--epochs", 3, *ALL, "--out", "old.safetensors")
     assert run("train", "--data", "pets", *options).code == 0
     return fnnet.load_model(tmp_path / "old.safetensors")
 
 
-ARGUMENTS = ("train", "--start", "old.safetensors", "--dev", 0, "--epochs")
+ALL = ("--dev", 0, "--test-data", "none")
+"""All images are trained on."""
+ARGUMENTS = ("train", "--start", "old.safetensors", *ALL, "--epochs")
 
 
 def test_the_same_data_go_on_from_the_model(old, run, tmp_path):
@@ -86,7 +88,7 @@ def test_numbers_that_may_be_names_or_places_are_noted_with_the_option_that_deci
         x[:, 5] = 1
     names = ("--class-names", "1,2,0")
     trained = run("train", "--data", "own.npz", *names, "--epochs", 30, "--batch-size", 5, "--dev-data", "dev.npz",
-                  "--json", "--out", "old.safetensors").json  # fmt: skip
+                  "--test-data", "none", "--json", "--out", "old.safetensors").json  # fmt: skip
     assert [note["code"] for note in trained["notes"]] == ["numbered-classes"] * 2  # of training, and of validation
     assert trained["epochs"][-1]["dev_accuracy"] == 1
     assert run("evaluate", "old.safetensors", "--data", "own.npz", *names, "--json").json["accuracy"] == 1
