@@ -16,6 +16,12 @@ from fnnet.lazy import importers
 
 if TYPE_CHECKING:
     from fnnet.apps.batches import BatchPredictor as BatchPredictor
+    from fnnet.apps.fitting import Fitted as Fitted
+    from fnnet.apps.fitting import fit as fit
+    from fnnet.apps.use import Evaluated as Evaluated
+    from fnnet.apps.use import evaluate as evaluate
+    from fnnet.apps.use import predict as predict
+    from fnnet.apps.use import probabilities as probabilities
     from fnnet.core.committee import join as join
     from fnnet.core.deform import Deformation as Deformation
     from fnnet.core.deform import deform as deform
@@ -29,7 +35,6 @@ if TYPE_CHECKING:
     from fnnet.core.public import forward as forward
     from fnnet.core.public import init as init
     from fnnet.core.public import loss as loss
-    from fnnet.core.public import predict as predict
     from fnnet.core.public import predictor as predictor
     from fnnet.core.public import scores as scores
     from fnnet.core.public import update as update
@@ -46,6 +51,7 @@ if TYPE_CHECKING:
     from fnnet.core.public_optimizers import rmsprop as rmsprop
     from fnnet.core.public_optimizers import sgd as sgd
     from fnnet.core.state import Committee as Committee
+    from fnnet.core.state import EpochReport as EpochReport
     from fnnet.core.state import Model as Model
     from fnnet.core.state import Objective as Objective
     from fnnet.core.state import Preprocessing as Preprocessing
@@ -69,6 +75,9 @@ _HOMES = {
     "BatchPredictor": "apps.batches",
     "Committee": "core.state",
     "Deformation": "core.deform",
+    "EpochReport": "core.state",
+    "Evaluated": "apps.use",
+    "Fitted": "apps.fitting",
     "FnnetError": "errors",
     "Kernels": "core.table",
     "Layer": "core.params",
@@ -87,6 +96,8 @@ _HOMES = {
     "check_gradient": "core.gradcheck",
     "clipped": "core.public_optimizers",
     "deform": "core.deform",
+    "evaluate": "apps.use",
+    "fit": "apps.fitting",
     "forward": "core.public",
     "init": "core.public",
     "input_gradient": "core.public_gradients",
@@ -96,8 +107,9 @@ _HOMES = {
     "load_model": "files.model",
     "loss": "core.public",
     "momentum": "core.public_optimizers",
-    "predict": "core.public",
+    "predict": "apps.use",
     "predictor": "core.public",
+    "probabilities": "apps.use",
     "rmsprop": "core.public_optimizers",
     "sample_gradients": "core.public_gradients",
     "save_model": "files.model",

@@ -189,15 +189,20 @@ def check_activation(activation: Any) -> str | Activation:
     return Activation(Own("value", value), Own("backward", backward), bool(kinked))
 
 
-def check_input(given: Any, params: Params) -> Array:
-    """Return `given` as an array x (n, inputs) of floats or uint8 that fits the network, else UsageError."""
-    inputs = params.layers[0].W.shape[0]
+def as_pixels(given: Any) -> Array:
+    """Return `given` as an array of floats or uint8, of any shape, else ArgumentTypeError."""
     x: Array = given
     if not (type(x) is np.ndarray and (x.dtype is BYTES or x.dtype in FLOATS)):
         problem, expected = "x has no usable dtype", "floats, or uint8 for bytes/255"
         x = as_array(problem, pixels_of(problem, given, expected) if is_frame(given) else given, "fiu", expected)
         if x.dtype.kind in "iu" and x.dtype != BYTES:
             raise ArgumentTypeError(problem, expected=expected, found=x.dtype, fix=_remedy(x))
+    return x
+
+
+def check_input(given: Any, params: Params) -> Array:
+    """Return `given` as an array x (n, inputs) of floats or uint8 that fits the network, else UsageError."""
+    inputs, x = params.layers[0].W.shape[0], as_pixels(given)
     if x.ndim != 2 or x.shape[1] != inputs:
         fix = "give one image as x[None, :]" if x.ndim == 1 else ""
         fix = "give images as x.reshape(len(x), -1)" if x.ndim > 2 and x[:1].size == inputs else fix

@@ -52,7 +52,7 @@ from fnnet.core.checks import (
 from fnnet.core.network import Activations
 from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Params, freeze, freeze_params
-from fnnet.core.state import Committee, Model
+from fnnet.core.state import Committee, Model, class_names
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.errors import UsageError
 from fnnet.names import PRECISIONS
@@ -265,7 +265,8 @@ def predict(
     precision: str = "float",
     kernels: Kernels = NUMPY,
 ) -> Array:
-    """Return the most probable class of each row of `x` (n, inputs), int64 (n,); the lowest of equally probable ones.
+    """Return the most probable class of each row of `x` (n, inputs), the lowest of equally probable ones: its number,
+    int64 (n,), or, of a Model, the name that it has, text (n,).
 
     params, activation   as in `loss`: a Model predicts with its own activation.
     precision            as in `scores`.
@@ -276,7 +277,8 @@ def predict(
     >>> fnnet.predict(fnnet.init((4, 3, 2)), np.zeros((3, 4))).tolist()
     [0, 0, 0]
     """
-    return freeze(best_classes(scores(params, x, activation=activation, precision=precision, kernels=kernels)))
+    best = best_classes(scores(params, x, activation=activation, precision=precision, kernels=kernels))
+    return freeze(class_names(params)[best] if isinstance(params, Model) else best)
 
 
 def predictor(
@@ -290,8 +292,7 @@ def predictor(
 
     params, activation, precision   as in `scores`.
 
-    With compiled kernels the parameters are packed once, and one row then takes microseconds. Several threads may call
-    the function.
+    With compiled kernels the parameters are packed once, and one row then takes microseconds. Threads may share it.
 
     >>> import fnnet, numpy as np
     >>> classify = fnnet.predictor(fnnet.init((4, 3, 2)))
@@ -301,8 +302,11 @@ def predictor(
     >>> classify(np.zeros((1, 4), np.uint8)).tolist()
     [0]
     """
-    params, formula = check_network(params, activation)
+    given, (params, formula) = params, check_network(params, activation)
     check_kernels(kernels)
+    if isinstance(given, Model):
+        names, of = class_names(given), predictor(params, activation=formula, precision=precision, kernels=kernels)
+        return lambda x: freeze(names[of(x)])
     if isinstance(params, Committee):
         return calm(_members(params, formula, precision, kernels).best)
     if _is_int8(precision):
@@ -377,10 +381,8 @@ def best_classes(logits: Any) -> Array:
 
 
 def _not_numbers(row: int) -> UsageError:
-    fix = "give finite inputs, or use a network whose weights are smaller"
-    return UsageError(
-        "scores are not numbers", place=f"row {row}", expected="finite numbers", found="NaN or infinity", fix=fix
-    )
+    problem, fix = "scores are not numbers", "give finite inputs, or use a network whose weights are smaller"
+    return UsageError(problem, place=f"row {row}", expected="finite numbers", found="NaN or infinity", fix=fix)
 
 
 def _check_targets(

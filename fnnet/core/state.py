@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from fnnet.core import rng
 from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Params, array_tuple
-from fnnet.errors import DataError
+from fnnet.errors import DataError, UsageError
 
 
 @array_tuple
@@ -129,7 +131,8 @@ class Model(NamedTuple):
     preprocessing   how pixels become bytes where a file is read; the network takes bytes / 255.
     training        recipe, seed, plan and results of the training, as JSON values.
 
-    `fnnet.predict`, `scores`, `loss` and `predictor` take a model in place of its params, and use its activation.
+    `fnnet.predict`, `scores`, `loss` and `predictor` take a model in place of its params, and use its activation; what
+    the first and the last return are then names of classes, not their numbers.
     """
 
     params: Params | Committee
@@ -154,6 +157,15 @@ class Model(NamedTuple):
 def _rebuild(*parts: Any) -> Model:
     params, activation, classes, image_shape, preprocessing, training = parts
     return Model(params, activation, classes, image_shape, preprocessing, frozen(training))
+
+
+def class_names(model: Model) -> Array:
+    """Return the names of a model's classes in the order of its outputs, text (classes,); UsageError for too few."""
+    outputs = networks_of(model.params)[0].layers[-1].W.shape[1]
+    if len(model.classes) < outputs:
+        expected, fix = f"a name for each of {outputs} outputs", "give names by fnnet.Model(..., classes=...)"
+        raise UsageError("classes of the model", expected=expected, found=f"{len(model.classes)} names", fix=fix)
+    return np.array(model.classes, np.str_)
 
 
 def frozen(value: Any) -> Any:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fnnet.data.dataset import with_classes as with_classes
     from fnnet.data.from_path import from_frame as from_frame
     from fnnet.data.from_path import read_images as read_images
+    from fnnet.data.in_arrays import from_arrays as from_arrays
     from fnnet.data.parquet_stream import open_parquet as open_parquet
     from fnnet.data.preprocess import AUTOMATIC as AUTOMATIC
     from fnnet.data.preprocess import Reading as Reading
@@ -26,6 +27,7 @@ _HOMES = {
     "PLAIN": "dataset",
     "Reading": "preprocess",
     "StreamedDataset": "stream",
+    "from_arrays": "in_arrays",
     "from_frame": "from_path",
     "load": "sets",
     "open_parquet": "parquet_stream",

@@ -14,10 +14,10 @@ from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing
 from fnnet.data.blank import FAINT, faint_of
 from fnnet.data.grey import INKED
-from fnnet.data.mixed_ranges import gap_in
+from fnnet.data.mixed_ranges import gap_in, has_none
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
-from fnnet.data.photo import GREY, NOISE, black_edges, dark_on_paper, edges, means, medians, pale
+from fnnet.data.photo import GREY, NOISE, black_edges, dark_on_paper, edges, means, medians, middle, pale
 from fnnet.data.rare_ink import inverted, is_noted, most_looked_at
 from fnnet.data.strokes import dark_strokes, in_border, strokes
 from fnnet.errors import counted
@@ -190,6 +190,8 @@ def _of_several_ranges(x: Array, rows: Array, least: int) -> list[Note]:
     rows    of those that are looked at.
     least   as in `gap_in`.
     """
+    if has_none(middle(x)[rows].max(axis=1)):  # it settles MNIST, in a third of the time
+        return []
     step = max(1, PIECE // x.shape[1])
     largest = np.concatenate([x[rows[at : at + step]].max(axis=1) for at in range(0, len(rows), step)])
     if (gap := gap_in(largest, least)) is None:

@@ -37,7 +37,7 @@ from fnnet.names import MODEL_FILE
 from fnnet.training import epochs, session
 from fnnet.training.many import Trained
 from fnnet.training.plan import check_run_dir
-from fnnet.training.session import Job, Notify, OnBlock, StoppedError
+from fnnet.training.session import Job, Notify, OnBlock, OnReport, StoppedError
 
 SEEDS_APART: Final = 2**32
 """Between the seeds of members, so that committees of small seeds share none; a float64 holds them exactly."""
@@ -80,6 +80,7 @@ def train(
     run_dir: str | os.PathLike[str] | None = None,
     resume: bool = False,
     on_block: OnBlock = lambda progress: None,
+    on_report: OnReport = lambda report: None,
     during: AbstractContextManager[Any] | None = None,
     notify: Notify = lambda notice: None,
     ranks: Ranks = ALONE,
@@ -104,7 +105,7 @@ def train(
             # Only the first notes that a run begins.
             begun = ranks.of_first(partial(_is_begun, number, folder))
             given = {"run_dir": folder, "resume": resume and begun, "notify": notify, "ranks": ranks}
-            members.append(_trained(own, number, kernels, on_block, given))
+            members.append(_trained(own, number, kernels, on_block, given | {"on_report": on_report}))
             notify(_line(members[-1], number))
     return ranks.of_first(lambda: _kept(_tested(job, members, kernels), run_dir, folders))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 from fnnet.core.params import weights_sha256
 from fnnet.core.shards import Ranks
@@ -15,6 +15,29 @@ from fnnet.training.plan import Plan
 
 if TYPE_CHECKING:
     from fnnet.training.record import Record
+
+
+class StoppedError(FnnetError):
+    """Training was stopped by a callback: the problem is its reason, the place the step that was reached.
+
+    training   what was reached, of one network; None of others.
+    """
+
+    training: Training | None = None
+
+
+def stopped(reason: str, training: Training, record: Record | None, ranks: Ranks) -> Never:
+    """Keep a training that a callback stopped, and raise its error; `record` as in `finished`."""
+
+    def end() -> str:
+        if record is None:
+            return "nothing is kept without `run_dir`"
+        record.end(training, reason)
+        return "go on with `resume`"
+
+    error = StoppedError(reason, place=f"step {training.state.step}", fix=ranks.of_first(end))
+    error.training = training
+    raise error
 
 
 def finished(training: Training, plan: Plan, record: Record | None, ranks: Ranks) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CHANGEABLE_AFTER_DIVERGENCE: Final = ("plan.learning_rate", "plan.clip_norm")
 FRACTION_SPENT_SAVING: Final = 0.1
 """The time between checkpoints is such that saving takes at most this fraction of it."""
+WITHIN_EPOCH: Final = 300.0
+"""Seconds of an epoch after which what it has reached is kept, too: that of a stream may take hours."""
 
 
 class Record:
@@ -29,7 +31,7 @@ class Record:
 
     def __init__(self, run: Run, start: Mapping[str, Any], model: Model | None, notify: Callable[[str], None]) -> None:
         self._run, self._start, self._model, self._notify = run, start, model, notify
-        self._saved_step, self._next_save = -1, 0.0
+        self._saved_step, self._next_save, self._within_epoch = -1, 0.0, time.monotonic() + WITHIN_EPOCH
         self.path = run.path
 
     @property
@@ -47,7 +49,7 @@ class Record:
             self._notify_of_version()
             return training_of(checkpoint)
         self._run.log("start", **self._start)
-        self._save(training)
+        self.keep(training)
         return training
 
     def _notify_of_version(self) -> None:
@@ -60,23 +62,30 @@ class Record:
         """Log the last report of `training`, and keep it at the end or when enough time has passed."""
         self._run.log("epoch", **training.history[-1]._asdict())
         if last or time.monotonic() >= self._next_save:
-            self._save(training)
+            self.keep(training)
 
-    def end(self, training: Training, reason: str, **more: Any) -> None:
-        """Keep `training`, unless it is kept already, and log the reason why it ended, and `more`."""
-        if training.state.step != self._saved_step:
-            self._save(training)
-        self._run.log("stop", reason=reason, step=training.state.step, **more)
+    @property
+    def is_due(self) -> bool:
+        """True if what an epoch has reached is worth keeping before its end."""
+        return time.monotonic() >= max(self._next_save, self._within_epoch)
 
-    def keep(self, model: Model) -> None:
+    def keep_model(self, model: Model) -> None:
         """Keep the trained model in the run directory."""
         self._run.keep_model(model)
 
-    def _save(self, training: Training) -> None:
+    def keep(self, training: Training) -> None:
+        """Keep `training` in a checkpoint."""
         began = time.monotonic()
         self._run.save(checkpoint_of(training))
         ended = time.monotonic()
         self._saved_step, self._next_save = training.state.step, ended + (ended - began) / FRACTION_SPENT_SAVING
+        self._within_epoch = ended + WITHIN_EPOCH
+
+    def end(self, training: Training, reason: str, **more: Any) -> None:
+        """Keep `training`, unless it is kept already, and log the reason why it ended, and `more`."""
+        if training.state.step != self._saved_step:
+            self.keep(training)
+        self._run.log("stop", reason=reason, step=training.state.step, **more)
 
 
 def record_of(

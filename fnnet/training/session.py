@@ -20,7 +20,7 @@ A run directory keeps a training that is stopped; resumed, it ends with the same
 >>> session.train(job, run_dir=run_dir, on_block=stop_in_epoch_2)  # doctest: +ELLIPSIS
 Traceback (most recent call last):
     ...
-fnnet.training.session.StoppedError: step ...: cancelled; go on with `resume`
+fnnet.training.ending.StoppedError: step ...: cancelled; go on with `resume`
 >>> resumed, _ = session.train(job, run_dir=run_dir, resume=True)
 >>> resumed.params.layers[0].W.tobytes() == model.params.layers[0].W.tobytes()
 True
@@ -34,7 +34,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Never
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fnnet.core import metrics, rng
 from fnnet.core.deform import deform
@@ -44,7 +44,7 @@ from fnnet.core.state import EpochReport, Examples, Model, Progress, Training, f
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.data import Dataset, StreamedDataset
 from fnnet.data.stream import Stream, count_of, fingerprint_of
-from fnnet.errors import ArgumentTypeError, DataError, DivergedError, FnnetError, StorageError, UsageError
+from fnnet.errors import ArgumentTypeError, DataError, DivergedError, StorageError, UsageError
 from fnnet.names import STEPPING
 from fnnet.training import ending, epochs, memory, parts, steps
 from fnnet.training.about import about_training
@@ -71,11 +71,10 @@ if TYPE_CHECKING:
 
 OnBlock = Callable[[Progress], str | None]
 """Called after each block of steps, about ten times a second. A text that it returns is the reason to stop."""
+OnReport = Callable[[EpochReport], str | None]
+"""Called with each report on training. A text that it returns is the reason to stop, unless it is the last."""
 Notify = Callable[[str], None]
-
-
-class StoppedError(FnnetError):
-    """Training was stopped by `on_block`: the problem is its reason, the place the step that was reached."""
+StoppedError = ending.StoppedError
 
 
 class Job(NamedTuple):
@@ -194,6 +193,7 @@ def train(
     run_dir: str | os.PathLike[str] | None = None,
     resume: bool = False,
     on_block: OnBlock = lambda progress: None,
+    on_report: OnReport = lambda report: None,
     during: AbstractContextManager[Any] | None = None,
     notify: Notify = lambda notice: None,
     ranks: Ranks = ALONE,
@@ -204,18 +204,20 @@ def train(
     resume     go on with the run in `run_dir`; the result is bit-identical to that of an uninterrupted run. A job
                whose settings name `epochs` may have others than the run, and a larger `early_stopping`: see `going_on`.
     on_block   shows progress, and may return a reason to stop.
+    on_report  takes each report as soon as it is made, and may return a reason to stop.
     during     context manager that is entered while steps are made, such as one that handles signals.
     notify     takes notices: of damaged checkpoints, of a run begun by another version, of a warm-up without an end.
     ranks      processes that share the shards of each batch, all of which call this with the same job: see
                `training.distributed`. The first keeps the run and takes notices.
 
     Returns  the Model, which records the plan and the test figures, and the reports: of members one after another.
-    Raises   StoppedError if `on_block` returns a reason, and DivergedError; what was reached is kept in `run_dir`.
+    Raises   StoppedError if a callback returns a reason, and DivergedError; what was reached is kept in `run_dir`.
              OtherRunError if `run_dir` holds the run of another job. FnnetError if there is not enough memory.
     """
     check_job(job, kernels)
     given: dict[str, Any] = {
-        "run_dir": run_dir, "resume": resume, "on_block": on_block, "during": during, "ranks": ranks,
+        "run_dir": run_dir, "resume": resume, "on_block": on_block, "on_report": on_report, "during": during,
+        "ranks": ranks,
     }  # fmt: skip
     if job.members > 1:
         from fnnet.training.committee import train as train_members
@@ -227,7 +229,7 @@ def train(
         def finish() -> Model:
             model = tested(planned, training, kernels)
             if record:
-                record.keep(model)
+                record.keep_model(model)
             return model
 
         return ranks.of_first(finish), training.history
@@ -236,7 +238,7 @@ def train(
 @contextmanager
 def trained(
     job: Job, *, kernels: Kernels, run_dir: str | os.PathLike[str] | None, resume: bool, on_block: OnBlock,
-    during: AbstractContextManager[Any] | None, notify: Notify, ranks: Ranks = ALONE,
+    on_report: OnReport, during: AbstractContextManager[Any] | None, notify: Notify, ranks: Ranks = ALONE,
 ) -> Iterator[tuple[Job, Training, Record | None]]:  # fmt: skip
     """Train one network as `train` does, without reading the test images.
 
@@ -266,7 +268,8 @@ def trained(
         job = job._replace(plan=plan)
         if note := note_of_schedule(job.plan):
             notify(note)
-        yield job, _train(job, training, kernels, record, on_block, during or nullcontext(), ranks), record
+        reached = _train(job, training, kernels, record, on_block, on_report, during or nullcontext(), ranks)
+        yield job, reached, record
 
 
 def check_job(job: Any, kernels: Any) -> None:
@@ -282,6 +285,7 @@ def _train(
     kernels: Kernels,
     record: Record | None,
     on_block: OnBlock,
+    on_report: OnReport,
     during: AbstractContextManager[Any],
     ranks: Ranks,
 ) -> Training:
@@ -297,9 +301,19 @@ def _train(
         latest = progress.training
         with ranks.slow():  # a terminal may be held up
             wanted = on_block(progress)
-        reason = next(filter(None, ranks.gather(wanted)), None)
-        if reason:
-            _stop(reason, progress.training(), record, ranks)
+        heed(wanted, progress.training)
+        if record and record.is_due:
+            with ranks.slow():
+                record.keep(progress.training())
+
+    def heed(wanted: str | None, reached: Callable[[], Training]) -> None:
+        if reason := next(filter(None, ranks.gather(wanted)), None):
+            ending.stopped(reason, reached(), record, ranks)
+
+    def pass_on(known: int) -> None:
+        wanted = [on_report(each) for each in training.history[known:]]
+        if job.plan.is_stepwise and training.epoch < job.plan.epochs:
+            heed(next(filter(None, wanted), None), lambda: training)
 
     def report() -> None:
         if record:
@@ -321,20 +335,11 @@ def _train(
 
     with during:
         while (reached := reach()) is not None:
-            training, latest = reached, None
+            known, training, latest = len(training.history), reached, None
             ranks.of_first(report)
+            pass_on(known)
     ending.finished(training, job.plan, record, ranks)
     return training
-
-
-def _stop(reason: str, training: Training, record: Record | None, ranks: Ranks) -> Never:
-    def end() -> str:
-        if record is None:
-            return "nothing is kept without `run_dir`"
-        record.end(training, reason)
-        return "go on with `resume`"
-
-    raise StoppedError(reason, place=f"step {training.state.step}", fix=ranks.of_first(end))
 
 
 def tested(job: Job, training: Training, kernels: Kernels) -> Model:

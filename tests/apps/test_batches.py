@@ -15,7 +15,6 @@ from fnnet.apps.batches import BatchPredictor
 from fnnet.core.state import Preprocessing
 from fnnet.data import read_images
 from fnnet.errors import ArgumentTypeError, DataError, ModelError, StorageError, UsageError
-from tests.apps.conftest import NAMES
 
 pd = pytest.importorskip("pandas", reason="needs pandas: pip install pandas")
 
@@ -43,9 +42,7 @@ def test_answers_are_those_of_the_model_by_the_names_of_its_classes(save, images
     assert np.flatnonzero(blank).tolist() == [5, 11]
     assert np.flatnonzero(found["note"] == "other-ink").tolist() == [*range(20, 25)]
     assert np.flatnonzero(found["note"] == "dim-pixels").tolist() == [*range(30, 33)]
-    assert found["predicted"].tolist() == [
-        "" if empty else NAMES[number] for number, empty in zip(best, blank, strict=True)
-    ]
+    assert found["predicted"].tolist() == ["" if empty else name for name, empty in zip(best, blank, strict=True)]
     assert np.isnan(found["probability"]).tolist() == blank.tolist()
     probs = fnnet.forward(model.params, x).probs.max(axis=1)
     np.testing.assert_allclose(found["probability"][~blank], probs[~blank], rtol=1e-5)
@@ -193,7 +190,7 @@ def test_images_are_read_as_a_frame_of_a_file_is(preprocessing, save, images):
     model = fnnet.load_model(path)
     turned = preprocessing.transpose or None
     read = read_images(frame_of(x), (28, 28), preprocessing, notify=lambda note: None)
-    expected = np.array(NAMES)[fnnet.predict(model, read)]
+    expected = fnnet.predict(model, read)
     found = BatchPredictor(path, transpose=turned)(frame_of(x))
     seen = found.predicted.notna().to_numpy()
     assert found.predicted[seen].tolist() == expected[seen].tolist()

@@ -122,10 +122,12 @@ def test_is_never_the_default():
 
 def test_predict_predictor_and_models():
     params, x = fnnet.init((20, 30, 10), 1), np.random.default_rng(0).random((200, 20))
-    model = fnnet.Model(params, "leaky_relu", (4, 5), tuple("0123456789"))
+    model = fnnet.Model(params, "leaky_relu", tuple("0123456789"), (4, 5))
     wanted = fnnet.scores(model, x, precision="int8").argmax(axis=1)
-    np.testing.assert_array_equal(fnnet.predict(model, x, precision="int8"), wanted)
-    np.testing.assert_array_equal(fnnet.predictor(model, precision="int8")(x), wanted)
+    named = np.array(model.classes)[wanted]
+    np.testing.assert_array_equal(fnnet.predict(model, x, precision="int8"), named)
+    np.testing.assert_array_equal(fnnet.predictor(model, precision="int8")(x), named)
+    np.testing.assert_array_equal(fnnet.predictor(params, activation="leaky_relu", precision="int8")(x), wanted)
     assert (wanted != fnnet.predict(params, x, precision="int8")).any()
 
 

@@ -126,11 +126,14 @@ _whole = [({"precision": "int4"}, "unknown precision; expected float or int8, fo
     ({"precision": "int8", "x": NAN}, NAN_TOLD), ({"precision": "int8", "activation": "tanh"}, "has no int8 form")]
 _add("public.scores", fnnet.scores, _answer, takes=True, fine=_default, errors=[*_width, ({"x": NAN}, NAN_TOLD),
     *_whole])
-_add("public.predict", fnnet.predict, _answer, takes=True, fine=_default, errors=[*_width, ({"x": NAN}, NAN_TOLD),
+_add("public.predict", public.predict, _answer, takes=True, fine=_default, errors=[*_width, ({"x": NAN}, NAN_TOLD),
     *_whole])
 _add("public.predictor", lambda params, x, activation, precision, kernels=NUMPY: fnnet.predictor(params,
     activation=activation, precision=precision, kernels=kernels)(x), _answer, takes=True, fine=_default,
     errors=[({"x": NAN}, NAN_TOLD), *_whole])
+for _name in ("predict", "probabilities"):
+    _add(f"use.{_name}", getattr(fnnet, _name), _answer, takes=True, fine=_default, errors=[*_width, ({"x": NAN},
+        NAN_TOLD), *_whole])
 _add("public.best_classes", public.best_classes, {"logits": (FLOATS, X)}, errors=[({"logits": X * np.nan}, "row 0")])
 
 # Parameters.
@@ -318,6 +321,7 @@ THROUGH = {
     "check_network.check_params": "public.forward",
     "check_network.check_input": "public.forward",
     "check_network.as_input": "public.forward",
+    "check_network.as_pixels": "public.forward",
     "check_network.check_finite_input": "public.forward",
     "check_network.check_masks": "public.forward",
     "check_network.as_plain": "public.forward",
@@ -386,10 +390,14 @@ THROUGH = {
     "differences.fitting_complex_step": "gradcheck.check_gradient",
     "gradcheck.example": "gradcheck.check_gradients",
     "gradcheck.example_weights": "gradcheck.check_gradients",
+    "lbfgs.minimizer": "lbfgs.minimise",
 }
 """Functions whose faults show through another operation, which is tested."""
 ELSEWHERE = {
     "state.unfit": "tests/data/test_arguments.py",
+    "state.class_names": "tests/apps/test_use.py",
+    "use.evaluate": "tests/apps/test_use.py",
+    "fitting.fit": "tests/apps/test_fitting.py",
     "plan.plain_values": "tests/training/test_session.py",
     "plan.note_of_schedule": "tests/training/test_session.py",
     "plan.check_recipe": "tests/training/test_session.py",

@@ -66,11 +66,11 @@ def test_its_logits_are_the_mean_and_its_figures_those_of_the_saved_model(images
     loaded = fnnet.load_model(tmp_path / "m")
     assert loaded.training == about
     for part, examples in (("dev", job.dev), ("test", images.test)):
-        right = (fnnet.predict(loaded, examples.x, kernels=kernels) == examples.labels).mean()
+        right = fnnet.evaluate(loaded, examples, kernels=kernels).accuracy
         assert about[f"{part}_accuracy"] == pytest.approx(right)
         assert about[f"{part}_loss"] == pytest.approx(fnnet.loss(loaded, *examples), rel=1e-5)
         for own, each in zip(about["members"], found.members, strict=True):
-            right = (fnnet.predict(each.model, examples.x, kernels=kernels) == examples.labels).mean()
+            right = (fnnet.predict(each.model.params, examples.x, kernels=kernels) == examples.labels).mean()
             assert own[f"{part}_accuracy"] == pytest.approx(right)
     assert [own["seed"] for own in about["members"]] == SEEDS
     assert [own["dev_accuracy"] for own in about["members"]] == [
