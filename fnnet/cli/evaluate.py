@@ -35,7 +35,7 @@ from fnnet.cli.options import (
     seed_option,
     transpose_option,
 )
-from fnnet.cli.outputs import check_picture
+from fnnet.cli.outputs import check_picture, say_replaced
 from fnnet.cli.streams import echo
 from fnnet.errors import DataError, UsageError, counted
 from fnnet.names import PRECISIONS
@@ -108,7 +108,8 @@ def evaluate(
     """Measure MODEL, a file or the folder of a run, on the test images, class by class.
 
     Without --data these are those that it was tested on when it was trained, found where its data were; of other data
-    they are the test set, or all labelled images if there is none. Those of a folder that 'data expand' wrote, and of
+    they are the test set, or all labelled images if there is none. A share that was held out of the data to test on is
+    that of --data, too. Those of a folder that 'data expand' wrote, and of
     Parquet of 34 MB and more, are read piece by piece.
     """
     from fnnet.data.stream import Stream
@@ -119,20 +120,14 @@ def evaluate(
     model, is_int8 = load_kept_model(model_path, notify), precision == "int8"
     if is_int8:
         _check_int8(model)
-    if plot == PICTURE:
-        check_picture(plot, "--plot", notify)
-    given: dict[str, Any] = {
-        "precision": precision,
-        "plot": plot,
-        "jit": jit,
-        "threads": threads,
-        "quiet": quiet,
-        "as_json": as_json,
-    }
-    found = _measure(model, model_path, options, notify, **given)
+    replaced = check_picture(plot, "--plot", notify) if plot == PICTURE else []
+    given: dict[str, Any] = {"plot": plot, "jit": jit, "threads": threads, "quiet": quiet, "as_json": as_json}
+    found = _measure(model, model_path, options, notify, precision=precision, **given)
     if as_json:
         print_json(_document(model, model_path, found, precision) | {"plot": plot, "notes": notify.notes})
     else:
+        if quiet:
+            say_replaced(replaced)
         _print(model, found, quiet)
     if plot and not isinstance(found.examples, Stream):
         _plot_sheet(plot, model, found.dataset, found.examples, found.results[-1], seed)
@@ -155,17 +150,18 @@ def _measure(
 ) -> _Measured:
     """Return what is found of the data that options name, or of the model's own."""
     from fnnet.cli import own_data
+    from fnnet.data.holdout import hold_out_again
     from fnnet.data.reader import only_at_once
     from fnnet.data.stream import count_of
 
-    own, is_int8 = options["data_choice"] is None, precision == "int8"
+    own, is_int8, test = options["data_choice"] is None, precision == "int8", own_data.about_test(model)
     tested = own_data.own_test_set(options, model, model_path, notify) if own else None
     if own and not tested:
         options = own_data.with_own_data(options, model, model_path)
         check_outputs(inputs=data_inputs(options), pictures={"--plot": plot})
 
     def measured(streamed: bool) -> _Measured:
-        dataset = tested or _loaded(options, streamed, model, model_path, notify, own)
+        dataset = tested or hold_out_again(load_fitting(options, model, model_path, notify, streamed), test)
         part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
         _check_streamed(examples, precision, plot)
         if not quiet:
@@ -175,7 +171,7 @@ def _measure(
         return _Measured(dataset, examples, kernels, *_results(model, examples, is_int8, kernels, quiet))
 
     streamed = not tested and is_streamed(options)
-    at_once = tested or streamed or plot or is_int8 or (own and own_data.about_test(model).get("held_out"))
+    at_once = tested or streamed or plot or is_int8 or (own and test.get("held_out"))
     large = not at_once and is_streamed(options, large=True)
     try:
         with without_skipping(), notify.held(large):
@@ -219,16 +215,6 @@ def _print(model: Model, found: _Measured, quiet: bool) -> None:
     say(f"accuracy {found.result.accuracy:.2%}, loss {loss_text(found.result.loss)} on {images}")
     if len(found.results) > 1:
         _say_what_is_lost(*found.results)
-
-
-def _loaded(
-    options: dict[str, Any], streamed: bool, model: Model, model_path: str, notify: Notices, own: bool
-) -> Dataset | StreamedDataset:
-    """Return the data, which fit the model; of its own, with the share held out that it was tested on."""
-    from fnnet.cli.own_data import with_own_share
-
-    dataset = load_fitting(options, model, model_path, notify, streamed)
-    return with_own_share(dataset, model) if own else dataset
 
 
 def _results(

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from fnnet.cli.common import check_outputs, data_inputs, model_file_of
+from fnnet.cli.common import check_outputs, data_inputs, model_file_of, say
 from fnnet.cli.mismatch import naming_options
 from fnnet.cli.seeds import model_files
 from fnnet.errors import UsageError, counted
@@ -14,6 +14,8 @@ from fnnet.names import MODEL_FILE
 
 SOFTWARE: Final = b"Software\0fnnet"
 """What a PNG of fnnet has in its first bytes."""
+REPLACED: Final = "replaced"
+"""The code of notes here."""
 
 
 def check_files(options: dict[str, Any], seeds: tuple[int, ...]) -> list[str]:
@@ -66,7 +68,7 @@ def of_the_run(file: str, run_dir: str | None) -> bool:
 def check_defaults(
     files: Sequence[str], options: Mapping[str, Any], seeds: tuple[int, ...], notify: Callable[[str], None]
 ) -> list[str]:
-    """Return the models that a training will replace though nobody named them; a notice says so.
+    """Return the models that a training will replace though nobody named them; a note says so.
 
     Raises   UsageError, before the work, for a file of another kind.
     """
@@ -74,6 +76,7 @@ def check_defaults(
     there = [file for file in files if not named and os.path.lexists(file)]
     if not there:
         return []
+    from fnnet.data.notes import Note
     from fnnet.files.model import is_model
 
     for file in there:
@@ -82,21 +85,29 @@ def check_defaults(
             fix = "name another file, or move this one away"
             raise UsageError("would replace a file", where="--out", expected=expected, found=found, fix=fix)
     more = f" and {counted(len(there) - 1, 'other')}" if len(there) > 1 else ""
-    notify(f"{there[0]}{more}, an earlier model, will be replaced; --out names another file")
+    notify(Note(REPLACED, f"{there[0]}{more}, an earlier model, will be replaced; --out names another file"))
     return there
 
 
-def check_picture(path: str, where: str, notify: Callable[[str], None]) -> None:
-    """Note that a picture will be replaced that nobody named.
+def check_picture(path: str, where: str, notify: Callable[[str], None]) -> list[str]:
+    """Return the picture if there is one already, which will be replaced though nobody named it; a note says so.
 
     Raises   UsageError, before the work, for a file of another kind.
     """
+    from fnnet.data.notes import Note
     from fnnet.files.disk import read_head
 
     if not os.path.lexists(path):
-        return
+        return []
     if os.path.islink(path) or not os.path.isfile(path) or SOFTWARE not in read_head(path):
         expected, found = "a picture of fnnet, or no such file", f"{path}, a file of another kind"
         fix = f"name another file: {where} FILE"
         raise UsageError("would replace a file", where=where, expected=expected, found=found, fix=fix)
-    notify(f"{path}, an earlier picture, will be replaced; {where} FILE names another")
+    notify(Note(REPLACED, f"{path}, an earlier picture, will be replaced; {where} FILE names another"))
+    return [path]
+
+
+def say_replaced(files: Sequence[str]) -> None:
+    """Print, where notes are not printed, which files are replaced."""
+    if files:
+        say(f"replaced {', '.join(files)}")

@@ -13,7 +13,6 @@ from fnnet.cli.said import check_unsaid
 from fnnet.core.params import Array
 from fnnet.core.state import Examples, Model
 from fnnet.data.dataset import Dataset
-from fnnet.data.holdout import hold_out
 from fnnet.data.notes import Note
 from fnnet.data.origin import find_again, reading_in
 from fnnet.data.preprocess import Reading
@@ -88,12 +87,6 @@ def own_test_set(options: Mapping[str, Any], model: Model, file: str, notify: Ca
 def _no_images(model: Model) -> tuple[Array, Array]:
     height, width = model.image_shape
     return np.zeros((0, height * width), np.uint8), np.zeros(0, np.int64)
-
-
-def with_own_share(dataset: Dataset | StreamedDataset, model: Model) -> Dataset | StreamedDataset:
-    """Return a model's own data with the share held out that was when it was trained."""
-    held = about_test(model).get("held_out") is True and isinstance(dataset, Dataset)
-    return hold_out(dataset) if held and isinstance(dataset, Dataset) else dataset
 
 
 def note_of_others(

@@ -34,7 +34,7 @@ from fnnet.cli.options import (
     recipe_option,
     seed_option,
 )
-from fnnet.cli.outputs import check_defaults, check_files, of_the_run
+from fnnet.cli.outputs import check_defaults, check_files, of_the_run, say_replaced
 from fnnet.cli.plan_options import plan_options, settings_of
 from fnnet.cli.ranks import Order, give, load_alike, ranks, threads_for
 from fnnet.cli.said import reading_of
@@ -139,8 +139,8 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     if as_json:
         print_json(document)
     else:
-        if quiet and replaced:
-            say(f"replaced {', '.join(replaced)}")
+        if quiet:
+            say_replaced(replaced)
         show(document, line, quiet)
     if error:
         raise error

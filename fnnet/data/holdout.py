@@ -12,7 +12,8 @@ images, and none that is trained further has been trained on them.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from fnnet.core.params import Array, freeze
 from fnnet.core.state import Examples
 from fnnet.data.dataset import Dataset
 from fnnet.data.notes import Note
+from fnnet.data.stream import StreamedDataset, fingerprint_of
 from fnnet.errors import counted
 
 SEED: Final = 0
@@ -31,6 +33,7 @@ FEW: Final = 5
 """... and one at least of a class that has this many; smaller ones give one only where that share is not reached."""
 CODE: Final = "held-out"
 NONE: Final = "no-test-set"
+D = TypeVar("D", bound="Dataset | StreamedDataset")
 
 
 def hold_out(dataset: Dataset) -> Dataset:
@@ -48,6 +51,17 @@ def hold_out(dataset: Dataset) -> Dataset:
         return dataset
     train, test = (Examples(freeze(dataset.train.x[rows]), freeze(labels[rows])) for rows in (~held, held))
     return dataset._replace(train=train, test=test, origin=dataset.origin._replace(held_out=count))
+
+
+def hold_out_again(dataset: D, test: Mapping[str, Any]) -> D:
+    """Return a data set with the share of its images held out that a model was tested on; else as it is.
+
+    test   what the model says of the images that it was tested on: the share is known again by their digest.
+    """
+    if test.get("held_out") is not True or not isinstance(dataset, Dataset):
+        return dataset
+    found: Any = hold_out(dataset)
+    return found if found.test and fingerprint_of(found.test) == test.get("sha256") else dataset
 
 
 def _held(labels: Array, order: Array, classes: int) -> Array:

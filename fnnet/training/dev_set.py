@@ -90,6 +90,12 @@ def load_test_set(
     if found.test is not None:
         notify(Note("not-used", f"{os.fsdecode(path)}: only its test images are used, to test on"))
     test = found.test or found.train
+    _check_apart(test, dataset, os.fsdecode(path), notify)
+    return test
+
+
+def _check_apart(test: Examples, dataset: Dataset | StreamedDataset, name: str, notify: Notify) -> None:
+    """Raise UsageError for the very images that are trained on; some that are among these are noted, after `name`."""
     count = _among(test.x, dataset.train.x) if isinstance(dataset, Dataset) else 0
     if count == len(test.labels):
         expected, given = "images that are not trained on", f"{counted(count, 'image')} that are"
@@ -97,26 +103,28 @@ def load_test_set(
         raise UsageError("tests on what is trained on", where=TEST.field, expected=expected, found=given, fix=fix)
     if count:
         text = f"{count:,} of {counted(len(test.labels), 'image')} to test on are trained on, too: the test flatters"
-        notify(Note("test-in-train", f"{os.fsdecode(path)}: {text}"))
-    return test
+        notify(Note("test-in-train", f"{name}: {text}"))
 
 
 def with_test_set(
     dataset: D,
-    test_data: str | os.PathLike[str] | None = None,
+    test_data: str | os.PathLike[str] | Examples | None = None,
     notify: Notify = lambda notice: None,
     reading: Reading = AUTOMATIC,
 ) -> D:
     """Return a data set with images to test on, none of which is trained on.
 
-    test_data   path of these, in place of the data set's own; "none" for no test, and all images to train on; None for
-                its own, and where it has none, for a share of its training images by class (`data.holdout`), but not of
-                a stream. What is done is noted.
+    test_data   path of these, or the images, in place of the data set's own; "none" for no test, and all images to
+                train on; None for its own, and where it has none, for a share of its training images by class
+                (`data.holdout`), but not of a stream. What is done is noted.
     notify, reading   as in `load_dev_set`.
     """
     given: Any = dataset  # of either kind
     found: D = dataset
-    if test_data == NO_TEST:
+    if isinstance(test_data, Examples):
+        _check_apart(test_data, dataset, TEST.field, notify)
+        found = given._replace(test=test_data)
+    elif test_data == NO_TEST:
         found = given._replace(test=None)
     elif test_data is not None:
         test = load_test_set(test_data, dataset, notify, reading)

@@ -73,6 +73,8 @@ def test_commands_take_a_run_for_its_model(trained, run, small_images, tmp_path)
     file = save_digits(tmp_path, small_images, 1)[0]
     found, alone = (run("predict", path, file, "--json").json for path in ("runs/a", trained["model"]))
     assert found == alone
+    assert run("trace", "runs/a", file, "--label", 3, "--json").json["model"] == trained["model"]
+    assert run("trace", "runs/a", "--data", "idx", "--json").json["model"] == trained["model"]
     started = run("train", "--data", "idx", "--epochs", 1, "--start", "runs/a", "--out", "b.safetensors", "--json")
     assert started.json["options"]["start"] == trained["model"]
     run("train", "--data", "idx", "--start", "runs/a", "--out", trained["model"]).failed(
@@ -130,6 +132,7 @@ def test_a_model_is_replaced_by_another_with_a_note_before_the_work(run, idx_fol
     assert note not in run(*words, "--json").err
     second = run(*words, "--seed", 1, "--json")
     assert second.err.startswith(note)
+    assert [f"note: {each['note']}\n" for each in second.json["notes"] if each["code"] == "replaced"] == [note]
     assert weights_sha256(fnnet.load_model("model.safetensors").params) == second.json["weights_sha256"]
     quiet = run(*words, "--quiet")
     assert quiet.err == ""
@@ -160,6 +163,9 @@ def test_the_picture_of_evaluate_replaces_only_its_own(run, model, idx_folder, t
     words = ("evaluate", model, "--data", "idx", "--plot")
     assert run(*words).err == ""
     assert run(*words).err == "note: evaluation.png, an earlier picture, will be replaced; --plot FILE names another\n"
+    assert [each["code"] for each in run(*words, "--json").json["notes"]] == ["replaced"]
+    quiet = run(*words, "--quiet")
+    assert (quiet.err, quiet.out.splitlines()[0]) == ("", "replaced evaluation.png")
     Image.new("L", (4, 4)).save("evaluation.png")
     before = (tmp_path / "evaluation.png").read_bytes()
     run(*words).failed(2, "--plot: would replace a file", "evaluation.png", "name another file: --plot FILE")

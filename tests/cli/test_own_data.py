@@ -96,7 +96,7 @@ def test_images_to_test_on_can_be_named(run, own, others, idx_folder):
         assert found["options"]["test_data"] == others
         model = fnnet.load_model("model.safetensors")
         x, labels = data.load(others).train
-        assert found["test_accuracy"] == (fnnet.predict(model, x) == labels).mean()
+        assert found["test_accuracy"] == (fnnet.predict(model.params, x) == labels).mean()
         assert model.training["test"]["path"] == others
     found = run("train", "--data", own, *FEW, "--test-data", "none", "--json", "--out", "m.safetensors").json
     assert (found["images"]["train"], found["images"]["test"], found["test_accuracy"]) == (54, 0, None)
@@ -233,13 +233,19 @@ def test_other_data_are_noted(run, own, others, idx_folder):
     assert "note: " in run("evaluate", "model.safetensors", "--data", own).err
 
 
+def test_the_share_is_measured_where_its_data_are_named_too(run, own):
+    trained = run("train", "--data", own, *FEW, "--json").json
+    found = run("evaluate", "model.safetensors", "--data", own, "--json").json
+    assert (found["images"], found["accuracy"], codes(found)) == (10, trained["test_accuracy"], [])
+
+
 def test_data_that_have_changed_are_noted(run, own, small_images):
     run("train", "--data", own, *FEW)
     x, labels = small_images
     np.savez(own, x_train=x // 2, y_train=labels)
     found = run("evaluate", "model.safetensors", "--json").json
     (note,) = [note["note"] for note in found["notes"] if note["code"] == "other-data"]
-    assert "the data have changed: these 10 images are not those that the model was tested on" in note
+    assert "the data have changed: these 60 images are not those that the model was tested on" in note
 
 
 def test_a_model_that_was_tested_on_none_is_measured_on_what_trained_it(run, own):
