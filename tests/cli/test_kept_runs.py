@@ -215,6 +215,21 @@ def test_the_documented_keys_are_those_of_the_json():
     assert sorted(re.findall(r"`(\w+)`", listed)) == sorted(KEYS)
 
 
+def test_the_examples_of_the_document_run(run, tmp_path):
+    text = (ROOT / "docs" / "runs.md").read_text()
+    (commands,) = re.findall(r"^```bash\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    shutil.copytree(ROOT / "docs", "docs", ignore=lambda folder, names: {*names} - {"two.png"})
+    for line in commands.splitlines():
+        python, program, *words = line.split()
+        assert (python, program) == ("python", "cli.py")
+        result = run(*words)
+        assert result.code == 0, (line, result.err)
+    assert "** a: --epochs 5, --learning-rate 0.05" in run("plot", "runs/a", "runs/b").out
+    (program,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    exec(compile(program, "runs.md", "exec"), {})
+    assert sorted(os.listdir("runs")) == ["a", "b", "c", "d"]
+
+
 # info
 
 
@@ -367,6 +382,18 @@ def test_info_of_a_model_without_a_training(run, tmp_path):
     assert (found["sizes"], found["options"], found["dataset"]) == ([784, 10], {}, None)
     said = rows(run("info", "m.safetensors").out)
     assert {*said} == {"model", "network", "images", "pixels", "weights", "file"}
+
+
+def test_a_finished_run_without_a_model_is_named(trained, run, tmp_path):
+    """As versions that kept no model left it."""
+    (tmp_path / "runs/a/model.safetensors").unlink()
+    found = run("info", "runs/a")
+    assert (found.code, found.err) == (0, "")
+    assert "runs/a: finished at step 12" in found.out
+    assert rows(found.out)["model"].startswith("none: an earlier version trained")
+    for words in (("evaluate", "runs/a"), ("predict", "runs/a", "idx/t10k-images-idx3-ubyte")):
+        run(*words).failed(1, "runs/a: holds no model yet", "--resume' and its options")
+    assert len(run("plot", "runs", "--json").json["runs"][0]["epochs"]) == 3
 
 
 def test_info_of_a_committee_has_a_line_for_each_member(run, idx_folder, tmp_path):

@@ -93,8 +93,11 @@ def _run(run: Mapping[str, Any]) -> str:
 
 
 def _file(about: Mapping[str, Any]) -> str:
+    run = about["run"] or {}
+    if about["model"] is None and run.get("state") == FINISHED:
+        return "none: an earlier version trained, or its writing failed; 'train --resume' writes it"
     if about["model"] is None:
-        return "none yet: it is written once training is finished" if about["run"] else ""
+        return "none yet: it is written once training is finished" if run else ""
     return f"{about['model']}, {about['bytes']:,} bytes, version {about['format_version']} of the format"
 
 
