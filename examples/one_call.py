@@ -21,8 +21,10 @@ def show(report: fnnet.EpochReport) -> str | None:
     return "good enough" if (report.dev_accuracy or 0) >= 0.97 else None
 
 
-settings = {"batch_size": 32, "optimizer": "adam", "learning_rate": 0.003, "dev": 200}
-model, history = fnnet.fit(train, test_data=test, hidden=(64,), epochs=40, on_report=show, **settings)
+model, history = fnnet.fit(
+    train, test_data=test, dev=200, hidden=(64,), epochs=40, batch_size=32, optimizer="adam", learning_rate=0.003,
+    on_report=show,
+)  # fmt: skip
 fnnet.save_model("digits.safetensors", model)
 
 model = fnnet.load_model("digits.safetensors")

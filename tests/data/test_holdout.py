@@ -6,7 +6,8 @@ import pytest
 from fnnet import data
 from fnnet.core.state import Examples
 from fnnet.data import Dataset
-from fnnet.data.holdout import hold_out, note_of
+from fnnet.data.holdout import hold_out, hold_out_again, note_of
+from fnnet.data.stream import fingerprint_of
 
 
 def made(counts, order=0):
@@ -93,3 +94,14 @@ def test_the_note_gives_the_numbers():
     note = note_of(hold_out(made([2, 2])))
     text = "here: no test set, and too few images of each class to hold some out"
     assert (note.code, note) == ("no-test-set", text)
+
+
+def test_the_share_is_known_again_by_its_digest():
+    dataset = made([100, 50, 10])
+    share = hold_out(dataset).test
+    about = {"held_out": True, "sha256": fingerprint_of(share)}
+    assert fingerprint_of(hold_out_again(dataset, about).test) == about["sha256"]
+    unlike = [about | {"sha256": "x"}, about | {"held_out": False}, {"held_out": True}, {}]
+    assert all(hold_out_again(dataset, each) is dataset for each in unlike)
+    for other in (made([100, 50, 11]), made([3, 3]), dataset._replace(test=share), None):
+        assert hold_out_again(other, about) is other
