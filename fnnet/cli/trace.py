@@ -116,9 +116,9 @@ def trace(
     """Trace one step of training on one image: each equation, of which shapes and numbers, by which function, and
     central differences beside each gradient.
 
-    MODEL is a file, or the folder of a run; without it, the network is 784-10-10 with initial weights. Without IMAGE, the image is the first for training
-    in --data. Nothing is changed: the weights after the step are shown, not saved. Of a committee, the first network
-    is traced.
+    MODEL is a file, or the folder of a run; without it, the network is 784-10-10 with initial weights. Without IMAGE,
+    the image is the first for training in --data. Nothing is changed: the weights after the step are shown, not saved.
+    Of a committee, the first network is traced.
 
     \b
     fnnet trace                                  a new network, the first image

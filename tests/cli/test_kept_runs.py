@@ -5,6 +5,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -226,7 +228,9 @@ def test_the_examples_of_the_document_run(run, tmp_path):
         assert result.code == 0, (line, result.err)
     assert "** a: --epochs 5, --learning-rate 0.05" in run("plot", "runs/a", "runs/b").out
     (program,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    exec(compile(program, "runs.md", "exec"), {})
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     assert sorted(os.listdir("runs")) == ["a", "b", "c", "d"]
 
 
