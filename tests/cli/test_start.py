@@ -71,8 +71,8 @@ def test_a_file_of_numbers_has_the_classes_of_the_model_or_its_own(old, run, tmp
         ("own.npz", ("--class-names", "eel,cat,dog"), ("eel", "cat", "dog")),
         ("more.npz", ("--classes", 4), ("0", "1", "2", "3")),
     ):
-        found = run(*ARGUMENTS, 1, "--data", name, *options, "--json")
-        assert fnnet.load_model(tmp_path / "model.safetensors").classes == classes
+        found = run(*ARGUMENTS, 1, "--data", name, *options, "--json", "--out", "new.safetensors")
+        assert fnnet.load_model(tmp_path / "new.safetensors").classes == classes
         code = "start-classes" if classes != old.classes else "numbered-classes"
         assert [note["code"] for note in found.json["notes"]] == [code]
     run(*ARGUMENTS, 1, "--data", "more.npz").failed(1, "label out of range", "--classes")
@@ -92,7 +92,7 @@ def test_numbers_that_may_be_names_or_places_are_noted_with_the_option_that_deci
     assert [note["code"] for note in trained["notes"]] == ["numbered-classes"] * 2  # of training, and of validation
     assert trained["epochs"][-1]["dev_accuracy"] == 1
     assert run("evaluate", "old.safetensors", "--data", "own.npz", *names, "--json").json["accuracy"] == 1
-    for command in (("evaluate", "old.safetensors"), ARGUMENTS[:-1]):
+    for command in (("evaluate", "old.safetensors"), (*ARGUMENTS[:-1], "--out", "new.safetensors")):
         found = run(*command, "--data", "own.npz", "--json")
         (note,) = found.json["notes"]
         assert note["code"] == "numbers-as-names"

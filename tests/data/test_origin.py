@@ -76,6 +76,12 @@ def test_a_path_on_another_machine_is_not_looked_for(path, monkeypatch):
     assert find_again(path, "model.safetensors") is None
 
 
+def test_the_fingerprint_of_a_stream_is_its_own(tmp_path):
+    expand(data.load("digits")._replace(test=None), tmp_path / "stream", 1)
+    stream = data.open_stream(tmp_path / "stream").train
+    assert fingerprint_of(stream) == stream.fingerprint
+
+
 def test_the_fingerprint_is_of_images_and_labels_in_their_order():
     x, labels = np.arange(12, dtype=np.uint8).reshape(3, 4), np.array([0, 1, 2])
     known = fingerprint_of(Examples(x, labels))
