@@ -19,6 +19,7 @@ from fnnet.cli.common import (
     print_json,
     say,
 )
+from fnnet.cli.help import Grouped
 from fnnet.cli.mismatch import naming_options
 from fnnet.cli.options import (
     Count,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from fnnet.training.rate_search import RateSearch
 
 
-@click.command("lr-find", short_help="Which learning rate? The range test, and short trainings.")
+@click.command("lr-find", cls=Grouped, short_help="Which learning rate? The range test, and short trainings.")
 @compiled_options("Train")
 @data_options
 @reading_options

@@ -3,13 +3,20 @@
 import pytest
 
 from fnnet.cli.mismatch import in_text, noting_options
+from fnnet.cli.outputs import REPLACED
 from fnnet.data.notes import Note
 
 SLOW = ("--data", "digits", "--epochs", 2, "--learning-rate", "1e-6")
 
 
 def notes_of(result):
-    return [line.removeprefix("note: ") for line in result.err.splitlines() if line.startswith("note: ")]
+    """Those on standard error, without that a model is replaced by the next."""
+    notes = [line.removeprefix("note: ") for line in result.err.splitlines() if line.startswith("note: ")]
+    return [note for note in notes if "will be replaced" not in note]
+
+
+def in_json(result):
+    return [note for note in result.json["notes"] if note["code"] != REPLACED]
 
 
 @pytest.mark.parametrize("jit", ["--jit", "--no-jit"])
@@ -19,14 +26,14 @@ def test_it_is_a_note_that_names_an_option(jit, run):
     (line,) = notes_of(result)
     assert line.startswith("at chance: loss 2.")
     assert "; try --learning-rate 0." in line
-    (note,) = run("train", jit, *SLOW, "--json").json["notes"]
+    (note,) = in_json(run("train", jit, *SLOW, "--json"))
     assert note == {"code": "at-chance", "note": line}
 
 
 def test_quiet_leaves_it_to_the_document(run):
     assert run("train", *SLOW, "--quiet").err == ""
     result = run("train", *SLOW, "--quiet", "--json")
-    assert (result.err, [note["code"] for note in result.json["notes"]]) == ("", ["at-chance"])
+    assert (result.err, [note["code"] for note in in_json(result)]) == ("", ["at-chance"])
 
 
 def test_what_is_tried_helps(run):
@@ -35,20 +42,20 @@ def test_what_is_tried_helps(run):
     (line,) = notes_of(run(*arguments))
     option, value = line.partition("; try ")[2].split()
     result = run(*arguments, option, value, "--json")
-    assert result.json["notes"] == []
+    assert in_json(result) == []
     assert result.json["test_accuracy"] > 0.7
 
 
 def test_a_healthy_training_has_none(run):
     result = run("train", "--data", "digits", "--json")
-    assert result.json["notes"] == []
+    assert in_json(result) == []
     assert "note" not in result.err
 
 
 @pytest.mark.parametrize("option", ["--seeds", "--init-seeds"])
 def test_many_networks_share_a_line(option, run):
     result = run("train", *SLOW, option, "3-5", "--json")
-    (note,) = result.json["notes"]
+    (note,) = in_json(result)
     assert note["note"].startswith("seeds 3, 4, 5: at chance: ")
     assert "; try --learning-rate 0." in note["note"]
     assert notes_of(result) == [note["note"]]
@@ -56,13 +63,13 @@ def test_many_networks_share_a_line(option, run):
 
 def test_members_share_a_line(run):
     result = run("train", *SLOW, "--members", 2, "--json")
-    (note,) = result.json["notes"]
+    (note,) = in_json(result)
     assert (note["code"], note["note"][:25]) == ("at-chance", "members 1, 2: at chance: ")
 
 
 def test_a_training_that_is_resumed_has_it_again(run):
-    begun = run("train", *SLOW, "--run-dir", "run", "--json").json["notes"]
-    again = run("train", *SLOW, "--run-dir", "run", "--resume", "--json").json["notes"]
+    begun = in_json(run("train", *SLOW, "--run-dir", "run", "--json"))
+    again = in_json(run("train", *SLOW, "--run-dir", "run", "--resume", "--json"))
     assert begun == again
     assert len(again) == 1
 
