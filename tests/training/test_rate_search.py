@@ -84,9 +84,10 @@ def test_trials_are_as_long_as_their_work_allows(monkeypatch):
     """1,150 images in 36 steps; a trial of one epoch costs 36 x 32 x 3 x 7,960 multiply-adds."""
     job, epoch = job_of({"epochs": 50}), rate_search.MOST_TRIALS * 36 * 32 * 3 * 7960
     assert _extent(job, compiled=True) == (1150, 50, 5)
-    assert _extent(job, compiled=False) == (1150, 27, 1)
+    assert _extent(job, compiled=False) == (1150, 9, 3)
     for work, found in (
-        (3 * epoch, (1150, 3, 1)),
+        (9 * epoch, (1150, 3, 3)),
+        (3 * epoch, (1150, 1, 3)),
         (epoch, (1150, 1, 1)),
         (epoch * 0.8, (28 * 32, 1, 1)),
         (1, (640, 1, 1)),
@@ -94,7 +95,7 @@ def test_trials_are_as_long_as_their_work_allows(monkeypatch):
         monkeypatch.setattr(rate_search, "WORK", int(work))
         assert _extent(job, compiled=True) == found
     monkeypatch.setattr(rate_search, "WORK", 130 * epoch)
-    assert _extent(job, compiled=True) == (1150, 50, 2)
+    assert _extent(job, compiled=True) == (1150, 43, 3)
     assert _extent(job._replace(plan=job.plan._replace(epochs=0)), compiled=True)[1] == 1
 
 
@@ -119,7 +120,8 @@ def test_a_trial_is_a_training_of_the_plan(numba_kernels):
 
 def test_the_same_job_gives_the_same(numba_kernels):
     job = job_of({"epochs": 1})
-    one, other = (find_learning_rate(job, kernels=numba_kernels)._replace(seconds=0) for _ in range(2))
+    between = {"low": 1e-3, "high": 1.0, "kernels": numba_kernels}
+    one, other = (find_learning_rate(job, **between)._replace(seconds=0) for _ in range(2))
     assert one == other
 
 
