@@ -16,6 +16,15 @@ from fnnet.lazy import importers
 
 if TYPE_CHECKING:
     from fnnet.apps.batches import BatchPredictor as BatchPredictor
+    from fnnet.apps.conversions import from_keras as from_keras
+    from fnnet.apps.conversions import from_sklearn as from_sklearn
+    from fnnet.apps.conversions import from_torch as from_torch
+    from fnnet.apps.conversions import from_tree as from_tree
+    from fnnet.apps.conversions import to_keras as to_keras
+    from fnnet.apps.conversions import to_sklearn as to_sklearn
+    from fnnet.apps.conversions import to_torch as to_torch
+    from fnnet.apps.conversions import to_tree as to_tree
+    from fnnet.apps.estimator import FNNetClassifier as FNNetClassifier
     from fnnet.apps.fitting import Fitted as Fitted
     from fnnet.apps.fitting import fit as fit
     from fnnet.apps.use import Evaluated as Evaluated
@@ -77,6 +86,7 @@ _HOMES = {
     "Deformation": "core.deform",
     "EpochReport": "core.state",
     "Evaluated": "apps.use",
+    "FNNetClassifier": "apps.estimator",
     "Fitted": "apps.fitting",
     "FnnetError": "errors",
     "Kernels": "core.table",
@@ -99,6 +109,10 @@ _HOMES = {
     "evaluate": "apps.use",
     "fit": "apps.fitting",
     "forward": "core.public",
+    "from_keras": "apps.conversions",
+    "from_sklearn": "apps.conversions",
+    "from_torch": "apps.conversions",
+    "from_tree": "apps.conversions",
     "init": "core.public",
     "input_gradient": "core.public_gradients",
     "join": "core.committee",
@@ -115,6 +129,10 @@ _HOMES = {
     "save_model": "files.model",
     "scores": "core.public",
     "sgd": "core.public_optimizers",
+    "to_keras": "apps.conversions",
+    "to_sklearn": "apps.conversions",
+    "to_torch": "apps.conversions",
+    "to_tree": "apps.conversions",
     "train_block": "training.blocks",
     "train_many": "training.many",
     "train_step": "training.steps",

@@ -21,7 +21,7 @@ LAYERS = ("core", "files", "kernels", "data", "training", "apps", "cli")
 """Each folder imports only from itself and from those before it; those of GROUND lie below all."""
 GROUND = ("errors", "lazy", "names", "limits", "threads")
 HEAVY = {"h5py", "llvmlite", "matplotlib", "mpi4py", "numba", "PIL", "pyarrow", "requests", "scipy", "threadpoolctl"}
-LIBRARIES = {"pillow": "PIL", "mpich": "mpi4py"}
+LIBRARIES = {"pillow": "PIL", "mpich": "mpi4py", "scikit-learn": "sklearn"}
 """Distribution -> the module that it installs, where the names differ, or that loads it."""
 TOUCH_FILES = {"files", "data", "apps", "cli", "limits"}
 COMPILED = ("kernels/cache.py", "kernels/shipped.py")
@@ -146,13 +146,14 @@ def test_what_is_installed_is_what_is_imported():
     """No dependency that no code uses, and none that is missing."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    required = [*project["dependencies"], *extras["formats"], *extras["mpi"]]
+    required = [*project["dependencies"], *extras["formats"], *extras["mpi"], *extras["sklearn"]]
     declared = {re.split("[<>=]", requirement)[0] for requirement in required}
     used = {name.split(".")[0] for path in FILES for name in imports(ast.parse(path.read_text()))}
     used -= {*sys.stdlib_module_names, "fnnet", "mpl_toolkits"}
+    used -= {"keras", "torch"}  # of users who convert a network to theirs
     assert used == {LIBRARIES.get(name, name) for name in declared}
     assert used >= HEAVY
-    assert extras.keys() == {"formats", "engines", "mpi", "test", "fuzz", "dev", "peers"}
+    assert extras.keys() == {"formats", "engines", "mpi", "sklearn", "test", "fuzz", "dev", "peers"}
 
 
 def test_each_library_has_its_reason_in_the_changelog():
