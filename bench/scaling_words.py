@@ -30,6 +30,8 @@ SLOW: Final = 1e9
 IMAGES: Final = 10**10
 EPOCH: Final = 60_000
 """Images of MNIST."""
+BYTES: Final = 7.84e12
+"""Those of the images."""
 COST: Final = 0.05
 """Dollars of a core hour."""
 ON_PAPER: Final = (128,), 2048, 64
@@ -167,6 +169,16 @@ def _errors(results: dict[str, Any], works: Sequence[Work], machine: Machine) ->
     ]
     if errors:
         yield f"The epochs of two ranks on this machine differ from what is predicted by {span(errors, '{:+.0f}')} %."
+    shares = [
+        work.computing[2 * size] / seconds
+        for work in works
+        for size, seconds in work.computing.items()
+        if 2 * size in work.computing
+    ]
+    yield (
+        f"Computing alone takes one of twice as many ranks {span(shares, '{:.2f}')} times as long: not always half as "
+        "long, but less where what it works on then fits in its caches, and more where work of each step is left."
+    )
     for work, each in zip(works, results["works"], strict=True):
         for ranks, than in too_long(work.computing, each["two"]).items():
             yield f"Not to be trusted: {work.name}, where one of {ranks:,} ranks computed longer than {than}."
@@ -181,6 +193,8 @@ def on_paper(works: Sequence[Work], machine: Machine) -> str:
     hours = {name: IMAGES / EPOCH * seconds / 3600 for name, seconds in times.items()}
     steps, doublings, part = IMAGES / batch, ranks.bit_length() - 1, f"a {ranks}th"
     messages = f"{ranks - 1} of {part} of {work.length / 1000:,.0f} KB a step, and {doublings} of {part} to half of it"
+    reading = BYTES * slow.beta / 3600
+    longest = max(reading, hours[quick.name])
     sent = 2 * (ranks - 1) / ranks * work.length * steps / 1e12
     rows = [
         ["steps", f"10^10 / {batch:,}", f"{steps / 1e6:.1f} million"],
@@ -195,11 +209,12 @@ def on_paper(works: Sequence[Work], machine: Machine) -> str:
         ["the same with `--message-bits 16`", "half", f"{sent / 2:.0f} TB"],
         ["files of a stream", "64 MB each", "120,000, and an index of 50 MB"],
         ["bytes read", "each rank reads each window, all of it", f"{ranks} x 7.84 TB = {ranks * 7.84:.0f} TB"],
+        ["time to read them", f"at {slow.name} for each machine, while it computes", _time(reading)],
         ["memory of a rank", "two windows of 65,536 images, the network, the index", "0.5 GB"],
         [
             f"money, at {COST:g} dollars a core hour",
-            f"{ranks} cores for {_time(hours[quick.name])}",
-            f"{ranks * hours[quick.name] * COST:.1f} dollars",
+            f"{ranks} cores for {_time(longest)}",
+            f"{ranks * longest * COST:.1f} dollars",
         ],
     ]
     return markdown_table(["what", "how it is computed", "result"], rows)

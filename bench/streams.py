@@ -5,7 +5,8 @@ the same steps, which their weights prove. Memory is the highest anonymous memor
 of mapped files are not part of), from before the first step to the last.
 
 FNNET_DATA=... python -m bench.streams                      240,000 images, 4 copies of MNIST (two minutes)
-FNNET_DATA=... python -m bench.streams --images 6000000     also that many, streamed alone where memory is too small
+FNNET_DATA=... python -m bench.streams --images 6000000     also that many, for one epoch; streamed alone where memory
+                                                            is too small for all at once
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 from bench.common import ROOT, cpu_name
-from fnnet.limits import available_threads
+from fnnet.limits import available_bytes, available_threads
 
 COMPARED: Final = 240_000
 """Images of the comparison, whatever the number of `--images` is."""
@@ -32,6 +33,8 @@ LEAST: Final = 0.85
 """Of the speed in memory, at least."""
 MOST: Final = 400.0
 """MB of memory, at most, at 6,000,000 images."""
+IN_MEMORY: Final = 2400
+"""Bytes of memory that an image takes at most where all are there: it, its deformed copy, the list of its pixels."""
 EPOCHS: Final = 2
 PAUSE: Final = 0.002
 
@@ -171,6 +174,20 @@ def compare(folder: Path, images: int, turns: int, works: tuple[Work, ...] = WOR
     return ratios
 
 
+def large(folder: Path, images: int, work: Work) -> str:
+    """Return what one epoch of many images takes, beside that in memory where they fit there."""
+    found = measure(folder, work, True, 1)
+    line = f"{images:,} images, {work.name}: {images / found.seconds[0]:,.0f}/s"
+    line += f", {found.megabytes:.0f} MB (at most {MOST:.0f})"
+    limit = available_bytes()
+    if limit and limit[0] < IN_MEMORY * images:
+        return f"{line}; in memory: skipped, as {limit[1]} leaves {limit[0] / 1e9:.1f} GB"
+    loaded = measure(folder, work, False, 1)
+    assert found.sha256 == loaded.sha256, f"{work.name}: other bits"
+    ratio = loaded.seconds[0] / found.seconds[0]
+    return f"{line}; {ratio:.2f} of the speed in memory (at least {LEAST})"
+
+
 @click.command()
 @click.option("--images", default=COMPARED, show_default=True, type=click.IntRange(min=1), help="Images of a stream.")
 @click.option("--turns", default=5, show_default=True, type=click.IntRange(min=1), help="Turns of the comparison.")
@@ -199,12 +216,7 @@ def main(images: int, turns: int, folder: str | None, task: str | None) -> None:
             return
         many = make(Path(place, "many"), images)
         for work in WORKS:
-            found = measure(Path(place, "many"), work, True, 1)
-            rate = many / found.seconds[0]
-            print(
-                f"{many:,} images, {work.name}: {rate:,.0f}/s, {found.megabytes:.0f} MB (at most {MOST:.0f})",
-                flush=True,
-            )
+            print(large(Path(place, "many"), many, work), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
@@ -16,13 +15,12 @@ from fnnet.cli.common import (
     data_inputs,
     describe,
     is_streamed,
-    load_data,
     load_kernels,
-    open_stream,
     print_json,
     say,
     without_skipping,
 )
+from fnnet.cli.fitting import load_fitting
 from fnnet.cli.options import (
     FileName,
     compiled_options,
@@ -36,7 +34,7 @@ from fnnet.cli.options import (
     transpose_option,
 )
 from fnnet.cli.streams import echo
-from fnnet.errors import DataError, ModelError, UsageError, counted
+from fnnet.errors import DataError, UsageError, counted
 from fnnet.names import PRECISIONS
 
 if TYPE_CHECKING:
@@ -119,7 +117,7 @@ def evaluate(
         _check_int8(model)
 
     def measured(streamed: bool) -> _Measured:
-        dataset = _loaded(options, streamed, model, model_path, notify)
+        dataset = load_fitting(options, model, model_path, notify, streamed)
         part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
         _check_streamed(examples, precision, plot)
         if not quiet:
@@ -167,21 +165,6 @@ def evaluate(
         _plot_sheet(plot, model, dataset, examples, results[-1], seed)
         if not as_json:
             say(f"saved {plot}")
-
-
-def _loaded(
-    options: dict[str, Any], streamed: bool, model: Model, model_path: str, notify: Notices
-) -> Dataset | StreamedDataset:
-    """Return the data, which fit the model."""
-    from fnnet import data
-
-    load = open_stream if streamed else load_data
-    try:
-        dataset: Dataset | StreamedDataset = data.with_classes(load(options, notify, model), model.classes, notify)
-    except DataError as error:  # the number of the classes is the model's
-        raise error.at(error.where, fix=re.sub("--classes or |, or set --classes$", "", error.fix)) from None
-    _check_fit(model, dataset, model_path)
-    return dataset
 
 
 def _results(
@@ -250,22 +233,6 @@ def _say_what_is_lost(floats: Evaluation, whole: Evaluation) -> None:
     differ = counted(int((floats.predicted != whole.predicted).sum()), "image")
     by_floats = f"{floats.accuracy:.2%}, loss {loss_text(floats.loss)}"
     say(f"int8: {less} accurate {'than' if lost else 'as'} floats ({by_floats}); {differ} classed otherwise")
-
-
-def _check_fit(model: Model, dataset: Dataset | StreamedDataset, model_path: str) -> None:
-    if model.image_shape != dataset.image_shape or model.classes != dataset.classes:
-        expected, found = (
-            f"{height}x{width} pixels and classes {', '.join(classes[:12])}"
-            for (height, width), classes in (
-                (model.image_shape, model.classes),
-                (dataset.image_shape, dataset.classes),
-            )
-        )
-        from fnnet.data.order import exchange
-
-        exchanged = model.classes == dataset.classes and model.image_shape == dataset.image_shape[::-1]
-        fix = exchange(dataset.preprocessing.transpose) if exchanged else "use data like that it was trained on"
-        raise ModelError(f"does not fit {dataset.name}", where=model_path, expected=expected, found=found, fix=fix)
 
 
 def _print_classes(model: Model, matrix: Array) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from fnnet.cli.answers import COLUMNS, KAGGLE, lines_of
 from fnnet.cli.bars import share_bar
@@ -16,13 +15,9 @@ if TYPE_CHECKING:
     from fnnet.core.state import Model
     from fnnet.data.stream_images import Batch, ParquetImages, StreamImages
 
-FAST: Final = 1
-"""How much zlib tries: answers become a fifth."""
-
 
 class Answers:
-    """The bytes of the table of answers. Pieces are made when they are first gone through, and kept packed: the file is
-    read back, and compared with them.
+    """The bytes of the table of answers, which are made as they are gone through.
 
     images   those that have been predicted.
     """
@@ -36,7 +31,6 @@ class Answers:
         kernels: Any,
     ) -> None:
         self._model, self._opened, self._ids, self._kaggle, self._kernels = model, opened, ids, kaggle, kernels
-        self._packed: list[bytes] = []
         self.images = 0
         self.others: dict[str, int] = {}
         self.counts, self.firsts = {"other_ink": 0, "blank": 0, "dim": 0}, {"blank": "", "dim": ""}
@@ -44,14 +38,6 @@ class Answers:
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the bytes of the table."""
-        if self._packed:
-            yield from map(zlib.decompress, self._packed)
-            return
-        for piece in self._made():
-            self._packed.append(zlib.compress(piece, FAST))
-            yield piece
-
-    def _made(self) -> Iterator[bytes]:
         yield lines_of([KAGGLE if self._kaggle else COLUMNS])
         total = sum(each.images for each in self._opened)
         for opened in self._opened:

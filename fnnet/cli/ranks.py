@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
+import sys
 import time
 from collections.abc import Callable
 from math import inf
@@ -142,8 +144,8 @@ def _kernels(first: Ranks, order: Order) -> Kernels:
 def load_alike(here: Ranks, load: Callable[[], Kernels]) -> Kernels:
     """Return what `load` does in each rank; one on each machine compiles for the others.
 
-    Raises   UsageError, in all ranks, unless all compute the same bits: by the same version and way, on processors of
-             one kind.
+    Raises   UsageError, in all ranks, unless all were started alike and compute the same bits: by the same version and
+             way, on processors of one kind.
     """
     kernels = here.in_turn(load)
     every = here.gather((platform.node(), _about(kernels)))
@@ -195,18 +197,21 @@ VECTORS: Final = ("sse", "ssse", "avx", "fma", "f16c", "asimd", "sve")
 """How flags begin that are instructions for vectors."""
 BLAS: Final = "the number of BLAS threads"
 """Of NumPy's kernels: OpenBLAS adds up otherwise with 1 thread than with 2."""
+LINE: Final = "command line"
+"""Of each rank, of which that of the first counts: another would not be what its user wants."""
 CODE: Final = "compiled code"
 """What differs where the files of fnnet, or the versions of Numba, llvmlite or Python, do."""
 
 
 def _about(kernels: Kernels) -> dict[str, str]:
-    """Return what the bits of a result depend on, beside the data and the plan: what it is -> which."""
+    """Return what all ranks must have in common: what it is -> which. The bits of a result depend on it."""
     import numpy as np
 
     from fnnet import __version__
 
     processor, instructions = _processor()
-    found = {"version of fnnet": __version__, "version of NumPy": np.__version__, "way of computing": kernels.name}
+    versions = {"version of fnnet": __version__, "version of NumPy": np.__version__}
+    found = {LINE: shlex.join(sys.argv[1:]) or "no arguments", **versions, "way of computing": kernels.name}
     code = {BLAS: _blas_threads()}
     if kernels.compiled:
         from fnnet.kernels import cache
@@ -240,6 +245,8 @@ def _blas_threads() -> str:
 
 
 def _fix(what: str) -> str:
+    if what == LINE:
+        return "start all ranks with the same arguments"
     if what == BLAS:
         return "set OPENBLAS_NUM_THREADS=1 everywhere, also for one process that is to have the same bits; or use --jit"
     if what == CODE:

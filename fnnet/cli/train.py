@@ -339,9 +339,12 @@ def _print_results(reports: Sequence[EpochReport], document: dict[str, Any], lin
         echo(f"test accuracy {document['test_accuracy']:.2%}, loss {loss_text(document['test_loss'])}")
     echo(f"{sizes}, {counted(document['parameters'], 'parameter')}")
     echo_seconds(document)
+    from fnnet.training.parts import SPREAD
+
+    some = " looked at" if "files" in document and document["images"]["train"] > SPREAD else ""
     for number, (fraction, units) in enumerate(zip(document["dead_units"], document["sizes"][1:], strict=False), 1):
         if fraction:
             one = "its only unit is" if units == 1 else f"1 of its {units:,} units is"
             which = one if round(fraction * units) == 1 else f"{fraction:.1%} of its units are"
-            echo(f"hidden layer {number}: {which} dead, 0 for every training image")
+            echo(f"hidden layer {number}: {which} dead, 0 for every training image{some}")
     say(f"saved {document['model']}")

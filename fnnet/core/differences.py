@@ -63,6 +63,12 @@ class Slopes(NamedTuple):
     kinks: Array
     unit: float
 
+    def errors(self, gradient: Array) -> Array:
+        """Return the relative error of each element of a gradient, which is right up to LIMIT; NaN if not compared."""
+        with np.errstate(over="ignore"):
+            errors: Array = LIMIT * (abs(gradient / self.unit - self.slopes) / self.tolerance)
+        return errors
+
 
 class _Line:
     """The function along one coordinate, at distances from the point, each computed once."""

@@ -302,17 +302,16 @@ def _check_function(
         return moved(places[number], distance).real
 
     places, gradient, middle = list(np.ndindex(at.shape)), gradient.ravel(), value(at.copy()).real
-    slopes, tolerance, kinks, unit = differentiate(along, middle, at.ravel(), step, lambda: epsilon[0], gradient)
-    compared = ~np.isnan(slopes)
-    with np.errstate(over="ignore"):
-        errors = LIMIT * (abs(gradient / unit - slopes) / tolerance)[compared]
+    found = differentiate(along, middle, at.ravel(), step, lambda: epsilon[0], gradient)
+    errors, unit = found.errors(gradient), found.unit
+    compared = ~np.isnan(errors)
     complex_error = None
     if exact:
         small = fitting_complex_step(name, unit)
         by_complex_step = [moved(place, small * 1j).imag / small / unit for place in places]
         complex_error = _worst(gradient / unit, np.array(by_complex_step), LEAST)
-    central = float(errors.max()) if errors.size else 0.0
-    return Check(name, at.shape, int(compared.sum()), int(kinks.sum()), central, complex_error)
+    central = float(errors[compared].max(initial=0.0))
+    return Check(name, at.shape, int(compared.sum()), int(found.kinks.sum()), central, complex_error)
 
 
 def _is_scalar(found: Any, is_complex: bool) -> bool:

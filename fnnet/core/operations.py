@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from fnnet.core.erf import normal_cdf
 from fnnet.core.params import Array
 
 LEAKY_SLOPE: Final = 0.01
@@ -81,22 +82,15 @@ def elu_backward(da: Array, z: Array) -> Array:
 
 def gelu(z: Array) -> Array:
     """a = z P(z), P the normal distribution function. Hendrycks and Gimpel, arXiv:1606.08415, exact."""
-    return np.maximum(z, -FAR) * _normal(z)
+    return np.maximum(z, -FAR) * normal_cdf(z)
 
 
 def gelu_backward(da: Array, z: Array) -> Array:
     """dz = da (P(z) + z p(z)), p the normal density."""
     near = np.clip(z, -FAR, FAR)
     density = np.exp(-near * near / 2) / math.sqrt(2 * math.pi)
-    dz: Array = da * (_normal(z) + near * density)
+    dz: Array = da * (normal_cdf(z) + near * density)
     return dz
-
-
-def _normal(z: Array) -> Array:
-    from scipy.special import ndtr  # imported here: 0.2 s, and only GELU needs it
-
-    share: Array = ndtr(z)
-    return share
 
 
 def silu(z: Array) -> Array:

@@ -90,7 +90,7 @@ def convert(
         return [str(target)]
     if name == "csv":
         for part, examples in parts.items():
-            write_pieces(files[part], _Table(examples, dataset.image_shape))
+            write_pieces(files[part], _lines(examples, dataset.image_shape))
         return [str(file) for file in files.values()]
     write_folder(target, lambda folder: (_write_idx if name == "idx" else _write_png)(folder, dataset, parts))
     return [str(target)]
@@ -189,18 +189,13 @@ def _header(shape: tuple[int, int]) -> bytes:
     return ",".join(["label", *names]).encode() + b"\n"
 
 
-class _Table:
-    """The lines of a CSV file; going through them makes them again."""
-
-    def __init__(self, examples: Examples, shape: tuple[int, int]) -> None:
-        self.examples, self.shape = examples, shape
-
-    def __iter__(self) -> Iterator[bytes]:
-        x, labels = self.examples
-        yield _header(self.shape)
-        for first in range(0, len(x), ROWS):
-            rows = np.column_stack([labels[first : first + ROWS], x[first : first + ROWS]]).tolist()
-            yield "".join(",".join(map(str, row)) + "\n" for row in rows).encode()
+def _lines(examples: Examples, shape: tuple[int, int]) -> Iterator[bytes]:
+    """Yield the lines of a CSV file, some at a time."""
+    x, labels = examples
+    yield _header(shape)
+    for first in range(0, len(x), ROWS):
+        rows = np.column_stack([labels[first : first + ROWS], x[first : first + ROWS]]).tolist()
+        yield "".join(",".join(map(str, row)) + "\n" for row in rows).encode()
 
 
 def _write_idx(folder: Path, dataset: Dataset, parts: dict[str, Examples]) -> None:

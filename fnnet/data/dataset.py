@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Never, TypeVar
 
 import numpy as np
 
@@ -220,24 +220,33 @@ def _examples(
 ) -> Examples:
     if content.labels is None:
         refuse("no labels", source, "the file", "a label for each image", "images alone", "use it with predict")
-    labels, first, classes = content.labels.astype(np.int64), 0 if content.one_hot else first, len(names)
-    for outside, problem, expected, fix in (
-        (labels < first, "label below the first", f"{first} or more, as --first-label says", "--first-label"),
-        (labels >= first + classes, "label out of range", f"{first} to {first + classes - 1}", "--classes"),
-    ):
-        if outside.any():
-            at = int(outside.argmax())
-            other = " or --first-label" if fix == "--classes" and labels.min() > first else ""
-            place, remedy = f"image {at + 1}", f"correct it, or set {fix}{other}"
-            if content.classes:
-                remedy = "correct it, or the names of the classes in the file"
-            elif (first, int(labels.min()), int(labels.max())) == (0, 1, classes):
-                remedy = f"{_from_one(names)}{remedy}"
-            refuse(problem, content.labels_at, place, expected, int(labels[at]), remedy)
-    labels -= first
+    labels, first = content.labels, 0 if content.one_hot else first
+    if len(labels) and not first <= int(labels.min()) <= int(labels.max()) < first + len(names):
+        _refuse_label(content, labels.astype(np.int64), first, names)
+    labels = labels.astype(np.int64)
+    if first:
+        labels -= first
     scaled = all_scaled(content.pixel_ranges)
     x = preprocess.apply(preprocessing, content.x, shape, source, content.ink, scaled=scaled)
     return Examples(freeze(x.view()), freeze(labels))
+
+
+def _refuse_label(content: Content, labels: Array, first: int, names: tuple[str, ...]) -> Never:
+    """Raise DataError for the first label of no class; one below the first class comes before one above the last."""
+    classes, lowest, highest = len(names), int(labels.min()), int(labels.max())
+    problem, expected, fix = "label below the first", f"{first} or more, as --first-label says", "--first-label"
+    outside = labels < first
+    if lowest >= first:
+        problem, expected, fix = "label out of range", f"{first} to {first + classes - 1}", "--classes"
+        outside = labels >= first + classes
+    at = int(outside.argmax())
+    other = " or --first-label" if fix == "--classes" and lowest > first else ""
+    place, remedy = f"image {at + 1}", f"correct it, or set {fix}{other}"
+    if content.classes:
+        remedy = "correct it, or the names of the classes in the file"
+    elif (first, lowest, highest) == (0, 1, classes):
+        remedy = f"{_from_one(names)}{remedy}"
+    refuse(problem, content.labels_at, place, expected, int(labels[at]), remedy)
 
 
 def _from_one(names: tuple[str, ...]) -> str:

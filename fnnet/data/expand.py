@@ -25,7 +25,7 @@ from fnnet.data.dataset import PLAIN, Dataset, split
 from fnnet.data.stream_index import INDEX, MAX_INDEX, File, Index, Shard, index_as_json
 from fnnet.errors import ArgumentTypeError, StorageError, UsageError
 from fnnet.files.disk import write_file
-from fnnet.limits import MOST_TIMES
+from fnnet.limits import MOST_TIMES, available_bytes
 
 SHARD_BYTES: Final = 64 * 10**6
 ROOM: Final = 2**16
@@ -80,6 +80,7 @@ def expand(
         (pixels + kind.itemsize) * count for count in (images, *(len(part.labels) for part in parts.values() if part))
     )
     _check_index(files, dataset.classes, each)
+    _check_memory(min(each, images) * (pixels + kind.itemsize), each)
     _check_space(Path(path), size)
     others = {name: part for name, part in parts.items() if part}
 
@@ -155,6 +156,15 @@ def _indexed(files: int, classes: Sequence[str], images: int) -> Index:
     counts, name = (images,) * len(classes), f"train-{10**9}"
     shard = Shard(File(f"{name}.npy", "0" * 64), File(f"{name}-labels.npy", "0" * 64), counts)
     return Index((1, 1), tuple(classes), PLAIN, False, {"train": (shard,) * files})
+
+
+def _check_memory(size: int, images: int) -> None:
+    """Raise UsageError for files of `images` images of `size` bytes, one of which does not fit in memory."""
+    limit = available_bytes()
+    if limit and size > limit[0]:
+        expected = f"fewer: at most {limit[0] / 1e6:,.0f} MB a file, as {limit[1]} leaves"
+        found, fix = f"{size / 1e6:,.0f} MB", "write fewer into each file"
+        raise UsageError(f"files of {images:,} images", where="shard_images", expected=expected, found=found, fix=fix)
 
 
 def _check_space(path: Path, size: int) -> None:

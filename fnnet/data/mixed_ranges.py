@@ -24,6 +24,11 @@ STRAY: Final = 200
 """One image in as many may be within the gap."""
 
 
+def has_none(largest: Array) -> bool:
+    """Return True if `gap_in` finds no gap among the largest pixels of images, which are these or larger, (n,)."""
+    return int((largest <= MOST).sum()) < FEWEST
+
+
 def gap_in(largest: Array, least: int = 0) -> tuple[int, int, int] | None:
     """Return how many images have a largest pixel below a gap, the greatest of these, and the greatest of all.
 

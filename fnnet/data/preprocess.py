@@ -14,7 +14,7 @@ from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing
 from fnnet.data.blank import FAINT, faint_of
 from fnnet.data.grey import INKED
-from fnnet.data.mixed_ranges import gap_in
+from fnnet.data.mixed_ranges import gap_in, has_none
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.photo import GREY, NOISE, black_edges, dark_on_paper, edges, means, medians, pale
@@ -43,6 +43,8 @@ UNEVEN: Final = 100
 """Images that are looked at for it: 1 ms where they are light."""
 LOW: Final = 127
 """A largest pixel of at most this is noted."""
+MIDDLE: Final = 8
+"""Pixels of an image that has a middle."""
 PIECE: Final = 2**17
 """Bytes of images that are fetched at a time: more are neither in the nearest caches nor in memory used before."""
 PURE: Final = 32
@@ -190,7 +192,12 @@ def _of_several_ranges(x: Array, rows: Array, least: int) -> list[Note]:
     rows    of those that are looked at.
     least   as in `gap_in`.
     """
-    step = max(1, PIECE // x.shape[1])
+    pixels = x.shape[1]
+    # It settles MNIST in a third of the time.
+    middle = x[:, pixels * 3 // 8 : pixels * 5 // 8] if pixels >= MIDDLE else x
+    if has_none(middle[rows].max(axis=1)):
+        return []
+    step = max(1, PIECE // pixels)
     largest = np.concatenate([x[rows[at : at + step]].max(axis=1) for at in range(0, len(rows), step)])
     if (gap := gap_in(largest, least)) is None:
         return []

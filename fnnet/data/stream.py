@@ -51,9 +51,17 @@ class Stream(ABC):
 
     def batches(self, most: int) -> Iterator[Examples]:
         """Yield all images in the order of their numbers, at most `most` at a time."""
+        return self.spread(self.images, most)
+
+    def spread(self, images: int, most: int) -> Iterator[Examples]:
+        """Yield about `images` of all images, the first of each piece, at most `most` at a time; all if there are no
+        more.
+        """
+        total = self.images
         for piece, size in enumerate(self.sizes):
-            for first in range(0, size, most):
-                count = min(most, size - first)
+            share = size if images >= total else -(-size * images // total)
+            for first in range(0, share, most):
+                count = min(most, share - first)
                 examples = Examples(np.empty((count, self.pixels), np.uint8), np.empty(count, np.int64))
                 self.read(piece, first, first + count, *examples)
                 yield examples

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import secrets
@@ -132,9 +133,9 @@ def read_text(path: PathName) -> str:
         refuse("text is not UTF-8", path, f"line {line}, column {column}", "UTF-8", found, "save it as UTF-8")
 
 
-def _pieces(descriptor: int, size: int, disk: FileSystem) -> Iterator[bytes]:
-    """Yield the next `size` bytes, or as many as there are; the system may return fewer at a time than asked for."""
-    while size and (piece := disk.read(descriptor, size)):
+def _pieces(descriptor: int, size: int, disk: FileSystem, most: int = MAX_FILE_BYTES) -> Iterator[bytes]:
+    """Yield the next `size` bytes, or as many as there are, at most `most` at a time; the system may return fewer."""
+    while size and (piece := disk.read(descriptor, min(size, most))):
         size -= len(piece)
         yield piece
 
@@ -186,9 +187,10 @@ def write_file(path: PathName, *chunks: bytes | memoryview, disk: FileSystem = D
 
 
 def write_pieces(path: PathName, chunks: Iterable[bytes | memoryview], *, disk: FileSystem = DISK) -> None:
-    """Write the bytes of `chunks`, which are gone through twice, to the file `path`, completely or not at all.
+    """Write the bytes of `chunks`, made as they are asked for, to the file `path`, completely or not at all.
 
-    Writes a temporary file beside it, calls fsync, reads back and compares, renames, and calls fsync on the folder.
+    Writes a temporary file beside it, calls fsync, reads back and compares the SHA-256, renames, and calls fsync on the
+    folder.
     Raises   StorageError; `path` is then as before, or after a failed fsync of the folder, as before or complete.
     """
     target = _target(path)
@@ -197,12 +199,18 @@ def write_pieces(path: PathName, chunks: Iterable[bytes | memoryview], *, disk: 
         try:
             descriptor = _create(temporary, target, disk)
             try:
+                written, size = hashlib.sha256(), 0
                 for chunk in chunks:
                     _write(descriptor, chunk, disk)
+                    written.update(chunk)
+                    size += memoryview(chunk).nbytes
                 # After a failure the system may have dropped the bytes: a second fsync that succeeds proves nothing.
                 disk.fsync(descriptor)
                 disk.seek(descriptor, 0, os.SEEK_SET)
-                if not all(_reads(descriptor, chunk, disk) for chunk in chunks) or disk.read(descriptor, 1):
+                found = hashlib.sha256()
+                for piece in _pieces(descriptor, size, disk, PIECE):
+                    found.update(piece)
+                if found.digest() != written.digest() or disk.read(descriptor, 1):
                     fix = "check the disk"
                     raise StorageError("what was read back differs from what was written", where=target, fix=fix)
             finally:
@@ -235,18 +243,6 @@ def _write(descriptor: int, chunk: bytes | memoryview, disk: FileSystem) -> None
         if not written:
             raise OSError(errno.EIO, "nothing was written")
         left = left[written:]
-
-
-def _reads(descriptor: int, chunk: bytes | memoryview, disk: FileSystem) -> bool:
-    """Return True if the next bytes of the file are those of `chunk`."""
-    left = memoryview(chunk)
-    while left:
-        piece = disk.read(descriptor, min(len(left), PIECE))
-        # Comparing a memoryview is slow: element by element.
-        if not piece or bytes(left[: len(piece)]) != piece:
-            return False
-        left = left[len(piece) :]
-    return True
 
 
 def append_line(path: PathName, line: bytes, *, sync: bool = False, disk: FileSystem = DISK) -> None:

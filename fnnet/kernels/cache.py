@@ -35,7 +35,7 @@ SOURCES: Final = (
     "lazy.py",
     "limits.py",
     "names.py",
-    *(f"core/{name}.py" for name in ("__init__", "checks", "dropout", "frames", "operations", "params", "rng")),
+    *(f"core/{name}.py" for name in ("__init__", "checks", "dropout", "erf", "frames", "operations", "params", "rng")),
     *(
         f"kernels/{name}.py"
         for name in ("__init__", "build", "int8_layout", "layout", "machine", "shipped", "shortcuts", "signatures")

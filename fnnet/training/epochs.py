@@ -163,8 +163,6 @@ def _run_lbfgs(
     on_block: Callable[[Progress], None] | None,
 ) -> Iterator[Training]:  # fmt: skip
     """Train by L-BFGS, whose iterations are the epochs: all of them, or fewer if the minimum is reached."""
-    import scipy.optimize  # noqa: F401  here, so that it does not count in the first iteration's time
-
     from fnnet.training import lbfgs
 
     if plan.epochs < 1:

@@ -16,12 +16,23 @@ from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Params, layer_sizes
 from fnnet.core.state import Examples
 from fnnet.core.table import NUMPY, Kernels, check_kernels
-from fnnet.errors import DivergedError
+from fnnet.errors import DivergedError, FnnetError
 
 GRADIENT: Final = 1e-7
 """The minimum is reached when no entry of the gradient is larger than this."""
 FALL: Final = 1e-12
 """The minimum is reached when the loss falls by less than this fraction of itself in one iteration."""
+
+
+def minimizer() -> Callable[..., Any]:
+    """Return SciPy's `minimize`; FnnetError without SciPy, which nothing else of training needs."""
+    try:
+        from scipy.optimize import minimize
+    except ImportError as error:
+        problem, fix = "`optimizer` lbfgs needs SciPy", "pip install 'fnnet[lbfgs]'"
+        raise FnnetError(problem, expected="the library scipy", found=str(error), fix=fix) from None
+    found: Callable[..., Any] = minimize
+    return found
 
 
 def minimise(
@@ -48,10 +59,9 @@ def minimise(
     on_iteration   called with the number of each iteration, from 1, and the loss and the parameters after it.
     Returns  the parameters, in the dtype of those given, and the loss after each iteration, nats.
     Raises   DivergedError at a loss or gradient that is not finite; UsageError as `forward`, and for arguments
-             that are out of range.
+             that are out of range; FnnetError without SciPy.
     """
-    from scipy.optimize import minimize
-
+    minimize = minimizer()
     iterations, l2 = check_count("iterations", iterations, 1), check_amount("l2", l2)
     params = check_params(params)
     sizes, dtype = layer_sizes(params), params.layers[0].W.dtype

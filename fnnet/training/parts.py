@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from fnnet import data
 from fnnet.core import metrics
@@ -17,6 +17,10 @@ from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.training.choice import plan_of
 from fnnet.training.plan import Plan, check_streamed
 from fnnet.training.recipes import Recipe
+
+SPREAD: Final = 2**18
+"""Images of a stream in which units are looked for that are never active: of 6,000,000 one dead unit would have all
+read again, by one thread, while other ranks wait."""
 
 
 def check_arguments(dataset: Any, settings: Any) -> None:
@@ -83,11 +87,12 @@ def with_window(plan: Plan, train: Examples | Stream) -> Plan:
 
 
 def dead_units(params: Params, train: Examples | Stream, activation: Any) -> tuple[tuple[int, int], ...]:
-    """Return what `metrics.dead_units` does; images are read until every unit has been active.
+    """Return what `metrics.dead_units` does; images are read until every unit has been active, of a stream at most
+    SPREAD that lie in all its parts.
 
     By NumPy's operations: compiled ones would be compiled for this alone.
     """
     if isinstance(train, Stream):
-        batches = (examples.x for examples in train.batches(CHUNK))
+        batches = (examples.x for examples in train.spread(SPREAD, CHUNK))
         return metrics.dead_units_in(params, batches, activation=activation)
     return metrics.dead_units(params, train.x, activation=activation)

@@ -336,6 +336,9 @@ def _check_optimizer(plan: Plan) -> None:
             expected = "full" if field == "batch_size" else "none" if neutral is None else neutral
             fix = "choose another optimizer"
             raise UsageError(f"not with {plan.optimizer}", where=field, expected=expected, found=found, fix=fix)
+    from fnnet.training.lbfgs import minimizer
+
+    minimizer()  # now: an error before the work, and no part of the first iteration's time
 
 
 def _check_early_stopping(plan: Plan, has_dev: bool) -> None:

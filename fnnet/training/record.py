@@ -16,6 +16,8 @@ from fnnet.files.runs import AS_IT_WAS, Run, Terms, open_run
 CHANGEABLE_AFTER_DIVERGENCE: Final = ("plan.learning_rate", "plan.clip_norm")
 FRACTION_SPENT_SAVING: Final = 0.1
 """The time between checkpoints is such that saving takes at most this fraction of it."""
+WITHIN_EPOCH: Final = 300.0
+"""Seconds of an epoch after which what it has reached is kept, too: that of a stream may take hours."""
 
 
 class Record:
@@ -23,7 +25,7 @@ class Record:
 
     def __init__(self, run: Run, start: Mapping[str, Any], model: Model | None, notify: Callable[[str], None]) -> None:
         self._run, self._start, self._model, self._notify = run, start, model, notify
-        self._saved_step, self._next_save = -1, 0.0
+        self._saved_step, self._next_save, self._within_epoch = -1, 0.0, time.monotonic() + WITHIN_EPOCH
         self.path = run.path
 
     @property
@@ -56,6 +58,15 @@ class Record:
         if last or time.monotonic() >= self._next_save:
             self._save(training)
 
+    @property
+    def is_due(self) -> bool:
+        """True if what an epoch has reached is worth keeping before its end."""
+        return time.monotonic() >= max(self._next_save, self._within_epoch)
+
+    def keep(self, training: Training) -> None:
+        """Keep `training`, in the middle of an epoch."""
+        self._save(training)
+
     def end(self, training: Training, reason: str, **more: Any) -> None:
         """Keep `training`, unless it is kept already, and log the reason why it ended, and `more`."""
         if training.state.step != self._saved_step:
@@ -67,6 +78,7 @@ class Record:
         self._run.save(checkpoint_of(training))
         ended = time.monotonic()
         self._saved_step, self._next_save = training.state.step, ended + (ended - began) / FRACTION_SPENT_SAVING
+        self._within_epoch = ended + WITHIN_EPOCH
 
 
 @contextlib.contextmanager

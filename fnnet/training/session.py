@@ -295,6 +295,9 @@ def _train(
         with ranks.slow():  # a terminal may be held up
             wanted = on_block(progress)
         heed(wanted, progress.training)
+        if record and record.is_due:
+            with ranks.slow():
+                record.keep(progress.training())
 
     def heed(wanted: str | None, reached: Callable[[], Training]) -> None:
         if reason := next(filter(None, ranks.gather(wanted)), None):

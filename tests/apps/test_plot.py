@@ -194,7 +194,7 @@ def test_perfect_and_unknown_figures_are_drawn():
 
 def test_pictures_of_runs_and_rates(tmp_path):
     plots = pytest.importorskip("fnnet.apps.report.plots")
-    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install matplotlib")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
     perfect = RunCurves("perfect", {}, (EpochReport(1, 0.1, 0.0, 1.0, 0.0, 1.0, 0.1),))
     named = [RunCurves(r"$\foo$", {}, tuple(reports(3))), RunCurves("_hidden", {}, tuple(reports(50, dev=False)))]
     for suffix in ("png", "svg", "pdf"):
@@ -210,7 +210,7 @@ def test_pictures_of_runs_and_rates(tmp_path):
 
 def test_dev_is_solid_train_dashed_and_colours_tell_runs_apart(tmp_path, monkeypatch):
     plots = pytest.importorskip("fnnet.apps.report.plots")
-    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install matplotlib")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
     drawn = []
     monkeypatch.setattr(plots, "save_figure", lambda figure, path: drawn.append(figure))
     plots.plot_runs("a.png", [*runs(40, 40), RunCurves("_last", {}, tuple(reports(40)))])
@@ -233,7 +233,7 @@ def test_dev_is_solid_train_dashed_and_colours_tell_runs_apart(tmp_path, monkeyp
 
 
 def test_plot_prints_a_table_and_saves_a_picture(run, tmp_path):
-    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install matplotlib")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
     write_log(tmp_path / "first", entries(4))
     write_log(tmp_path / "second", entries(2, dev=False))
     write_log(tmp_path / "new", entries(0))

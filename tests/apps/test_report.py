@@ -126,7 +126,7 @@ def test_the_smallest_images_are_drawn_too(shape):
 
 def test_plots_are_pictures_and_the_same_every_time(tmp_path):
     plots = pytest.importorskip("fnnet.apps.report.plots")
-    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install matplotlib")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
     images = [np.full((28, 28), 20 * number, np.uint8) for number in range(12)]
     for suffix in ("png", "svg", "pdf"):
         contents = []
@@ -144,7 +144,7 @@ def test_plots_are_pictures_and_the_same_every_time(tmp_path):
 
 
 def test_train_and_evaluate_plot(run, idx_folder, tmp_path):
-    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install matplotlib")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
     assert run("train", "--data", idx_folder, "--epochs", 3, "--plot", "curves.svg").code == 0
     assert (tmp_path / "curves.svg").stat().st_size > 1000
     assert run("evaluate", "model.safetensors", "--data", idx_folder, "--plot").code == 0
@@ -156,7 +156,8 @@ def test_without_matplotlib_it_is_said_before_the_work(run, idx_folder, monkeypa
     import sys
 
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    run("train", "--data", idx_folder, "--plot", "a.png", "--quiet").failed(1, "matplotlib", "pip install matplotlib")
+    result = run("train", "--data", idx_folder, "--plot", "a.png", "--quiet")
+    result.failed(1, "pictures need matplotlib", "pip install 'fnnet[plot]'")
     assert not (tmp_path / "model.safetensors").exists()
 
 
@@ -177,7 +178,7 @@ def test_an_answer_fits_any_screen(width):
 
 def test_formulas_in_names_are_no_formulas(tmp_path):
     plots = pytest.importorskip("fnnet.apps.report.plots")
-    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install matplotlib")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
     plots.plot_curves(tmp_path / "a.png", [], r"$\foo$")
     plots.plot_sheet(tmp_path / "b.png", [np.zeros((2, 2))], [r"$\foo$ 漢"], title=r"$\foo$")
 
@@ -185,7 +186,7 @@ def test_formulas_in_names_are_no_formulas(tmp_path):
 @pytest.mark.parametrize(("count", "ticks"), [(1, [1]), (2, [1, 2]), (4, [1, 2, 3, 4])])
 def test_ticks_are_whole_epochs(count, ticks, monkeypatch):
     plots = pytest.importorskip("fnnet.apps.report.plots")
-    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install matplotlib")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
     drawn = []
     monkeypatch.setattr(plots, "save_figure", lambda figure, path: drawn.append(figure))
     reports = [REPORTS[0]._replace(epoch=epoch) for epoch in range(1, count + 1)]

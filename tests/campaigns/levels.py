@@ -39,7 +39,7 @@ def compile_here(parts, dtypes):
             place = cache.place(part, dtype)
             if cache.read(place) is None:
                 cache.write(place, build.build(part, dtype))
-    # Numba's import of SciPy is forbidden by `kernels.shortcuts`, but NumPy's GELU needs it.
+    # Numba's import of SciPy is forbidden by `kernels.shortcuts`, but tests import it.
     for name in [name for name, module in sys.modules.items() if module is None]:
         del sys.modules[name]
 

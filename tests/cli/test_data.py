@@ -20,7 +20,7 @@ def test_data_download_is_told_when_offline(run, tmp_path):
 
 
 def test_data_show(run, idx_folder, tmp_path):
-    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install matplotlib")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
     result = run("data", "show", "--data", idx_folder, "--count", 7, "-o", "sheet.png")
     assert result.code == 0, result.err
     assert sum("█" in line for line in result.out.splitlines()) >= 3
@@ -30,7 +30,7 @@ def test_data_show(run, idx_folder, tmp_path):
 
 def test_data_show_augment(run, idx_folder, tmp_path):
     """Each image beside its deformations, the same for the same seed; as many to a row as the terminal has room for."""
-    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install matplotlib")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
     result = run("data", "show", "--augment", "--data", idx_folder, "--count", 2, "-o", tmp_path / "sheet.png")
     assert result.out.count("epoch 1") == 2
     assert "epoch 9" not in result.out

@@ -86,7 +86,7 @@ def test_three_ways_to_start_are_one_program(run_process):
 
 def test_usage_of_every_kind_is_one_line(run):
     run("evaluate").failed(2, "Missing argument 'MODEL'", "fnnet evaluate --help")
-    run("trian").failed(2, "No such command 'trian'; perhaps train; see 'fnnet --help'")
+    run("trian").failed(2, "No such command 'trian'; perhaps train or trace; see 'fnnet --help'")
     run("xyzzy").failed(2, "No such command 'xyzzy'; see 'fnnet --help'")
     run("data", "inof").failed(2, "No such command 'inof'; perhaps info; see 'fnnet data --help'")
     run("train", "--seed").failed(2, "--seed", "requires an argument")

@@ -159,7 +159,7 @@ def test_divergence_is_told_and_nothing_saved(run, idx_folder, tmp_path):
 
 
 def test_the_result_is_told_even_if_the_picture_fails(run, idx_folder, tmp_path, monkeypatch):
-    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install matplotlib")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
     from fnnet.apps.report import plots
 
     def fail(*arguments):

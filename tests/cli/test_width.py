@@ -45,6 +45,7 @@ def test_tables_and_results_fit(run, idx_folder):
         ("plot", "run"),
         ("lr-find", "--data", "idx", "--steps", 40, "--hidden", "128,64", "--recipe", "accurate", "--no-augment"),
         ("gradcheck", "--sizes", "12,4,3"),
+        ("trace", "--data", "idx", "--hidden", "4", "--optimizer", "adam"),
         ("data", "info", "--data", "idx"),
         ("data", "show", "--data", "idx", "--count", 3),
         ("data", "show", "--data", "idx", "--count", 2, "--augment"),

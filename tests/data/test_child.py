@@ -403,7 +403,7 @@ def exec_memory():
 def test_an_optional_library_that_is_missing(tmp_path, monkeypatch):
     """The line names what to install, whichever process found it missing."""
     monkeypatch.setattr(child, "inside", True)
-    for name, library in (("hdf5", "h5py"), ("parquet", "pyarrow")):
+    for name, library in (("hdf5", "h5py"), ("matlab 7.3", "h5py"), ("matlab", "scipy.io"), ("parquet", "pyarrow")):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, library, None)
             path = write(tmp_path / "a", SAMPLES[name].content)

@@ -136,6 +136,15 @@ def test_a_disk_that_is_too_full_is_found_before_anything_is_written(tmp_path, m
     assert not [*tmp_path.iterdir()]
 
 
+def test_files_that_do_not_fit_in_memory_are_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(expanding, "available_bytes", lambda: (10**6, "ulimit -v"))
+    with pytest.raises(UsageError) as raised:
+        expand(FEW, tmp_path / "many", 200, shard_images=10_000)
+    text = "files of 10,000 images; expected fewer: at most 1 MB a file, as ulimit -v leaves, found 8 MB"
+    assert text in str(raised.value)
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_an_interrupt_leaves_nothing(tmp_path):
     def stop(done, total):
         if done > 100:

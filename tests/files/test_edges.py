@@ -381,3 +381,32 @@ def test_an_error_of_what_is_written_is_told_as_it_is(tmp_path):
     with pytest.raises(DataError, match=r"^a\.parquet: damaged; fetch it again$"):
         disk.write_pieces(tmp_path / "a.csv", pieces())
     assert [*tmp_path.iterdir()] == []
+
+
+def test_pieces_are_made_once_and_read_back_a_little_at_a_time(tmp_path, monkeypatch):
+    """Answers on any number of images fit in memory."""
+    made, asked = [], []
+
+    def pieces():
+        for number in range(3):
+            made.append(number)
+            yield bytes([number]) * (disk.PIECE + 7)
+
+    watched = disk.DISK._replace(read=lambda descriptor, count: asked.append(count) or os.read(descriptor, count))
+    disk.write_pieces(tmp_path / "a", pieces(), disk=watched)
+    assert made == [0, 1, 2]
+    assert max(asked) == disk.PIECE
+    assert (tmp_path / "a").read_bytes() == b"".join(bytes([number]) * (disk.PIECE + 7) for number in range(3))
+
+
+@pytest.mark.parametrize("damage", ["changed", "longer", "shorter"])
+def test_what_is_read_back_otherwise_is_found(damage, tmp_path):
+    def read(descriptor, count):
+        found = os.read(descriptor, count)
+        if not found:
+            return b"more" if damage == "longer" else b""
+        return {"changed": found[:-1] + b"!", "longer": found, "shorter": b""}[damage]
+
+    with pytest.raises(StorageError, match="what was read back differs"):
+        disk.write_pieces(tmp_path / "a", iter([b"some", b"bytes"]), disk=disk.DISK._replace(read=read))
+    assert [*tmp_path.iterdir()] == []

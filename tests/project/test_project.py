@@ -21,8 +21,21 @@ LAYERS = ("core", "files", "kernels", "data", "training", "apps", "cli")
 """Each folder imports only from itself and from those before it; those of GROUND lie below all."""
 GROUND = ("errors", "lazy", "names", "limits", "threads")
 HEAVY = {"h5py", "llvmlite", "matplotlib", "mpi4py", "numba", "PIL", "pyarrow", "requests", "scipy", "threadpoolctl"}
+OPTIONAL = {
+    "scipy": {"training/lbfgs.py", "data/mat.py", "apps/estimator/scores.py"},
+    "sklearn": {
+        "apps/conversions.py",
+        "apps/estimator/__init__.py",
+        "apps/estimator/classifier.py",
+        "apps/estimator/options.py",
+    },
+    "matplotlib": {"apps/report/plots.py"},
+}
+"""Library that fnnet does without -> the modules that import it, where they need it: an estimator is a class of its."""
 LIBRARIES = {"pillow": "PIL", "mpich": "mpi4py", "scikit-learn": "sklearn"}
 """Distribution -> the module that it installs, where the names differ, or that loads it."""
+USED_EXTRAS = ("plot", "lbfgs", "formats", "mpi", "sklearn")
+"""Extras of libraries that fnnet imports."""
 TOUCH_FILES = {"files", "data", "apps", "cli", "limits"}
 COMPILED = ("kernels/cache.py", "kernels/shipped.py")
 FILE_CALLS = {"open", "write_text", "read_text", "write_bytes", "read_bytes", "unlink", "mkdir", "remove", "rename"}
@@ -63,6 +76,18 @@ def test_heavy_libraries_are_imported_inside_the_functions_that_need_them(path):
         name.split(".")[0] for node in top if isinstance(node, (ast.Import, ast.ImportFrom)) for name in imports(node)
     }
     assert not names & HEAVY
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_libraries_of_extras_are_imported_only_where_they_are_needed(path):
+    used = {name.split(".")[0] for name in imports(ast.parse(path.read_text()))}
+    here = path.relative_to(PACKAGE).as_posix()
+    assert used & OPTIONAL.keys() == {library for library, modules in OPTIONAL.items() if here in modules}
+
+
+def test_what_fnnet_requires_is_without_libraries_of_extras():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert not any(re.match(r"scipy|scikit-learn|matplotlib", each) for each in project["dependencies"])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -146,14 +171,14 @@ def test_what_is_installed_is_what_is_imported():
     """No dependency that no code uses, and none that is missing."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    required = [*project["dependencies"], *extras["formats"], *extras["mpi"], *extras["sklearn"]]
+    required = [*project["dependencies"], *(each for name in USED_EXTRAS for each in extras[name])]
     declared = {re.split("[<>=]", requirement)[0] for requirement in required}
     used = {name.split(".")[0] for path in FILES for name in imports(ast.parse(path.read_text()))}
     used -= {*sys.stdlib_module_names, "fnnet", "mpl_toolkits"}
     used -= {"keras", "torch"}  # of users who convert a network to theirs
     assert used == {LIBRARIES.get(name, name) for name in declared}
     assert used >= HEAVY
-    assert extras.keys() == {"formats", "engines", "mpi", "sklearn", "test", "fuzz", "dev", "peers"}
+    assert extras.keys() == {*USED_EXTRAS, "engines", "test", "fuzz", "dev", "peers"}
 
 
 def test_each_library_has_its_reason_in_the_changelog():

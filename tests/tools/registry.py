@@ -390,6 +390,7 @@ THROUGH = {
     "differences.fitting_complex_step": "gradcheck.check_gradient",
     "gradcheck.example": "gradcheck.check_gradients",
     "gradcheck.example_weights": "gradcheck.check_gradients",
+    "lbfgs.minimizer": "lbfgs.minimise",
 }
 """Functions whose faults show through another operation, which is tested."""
 ELSEWHERE = {

@@ -5,6 +5,8 @@
 | relu, leaky_relu, their gradients; update, argmax   | bitwise                                       |
 | the other activations                               | |difference| <= 4 eps (1 + |value|)           |
 | their gradients, from da                            | |difference| <= 4 eps (|da| + |value|)        |
+| erf, the normal distribution, float64               | ERF_ULPS, SHARE_ULPS spacings of floats there |
+| the same, float32                                   | ROUNDED_ULPS: computed in float64             |
 | affine and its gradients, K terms                   | |difference| <= K eps sum |terms| per element |
 | softmax over C classes                              | rtol = atol = 8 C eps                         |
 | mean loss over n rows                               | rtol = atol = 8 (C + sqrt n) eps              |
@@ -22,6 +24,9 @@ from fnnet.core.gradcheck import CENTRAL_LIMIT, COMPLEX_LIMIT
 __all__ = [
     "CENTRAL_LIMIT",
     "COMPLEX_LIMIT",
+    "ERF_ULPS",
+    "ROUNDED_ULPS",
+    "SHARE_ULPS",
     "assert_activated",
     "assert_bitwise",
     "assert_loss",
@@ -29,7 +34,11 @@ __all__ = [
     "assert_stepped",
     "assert_sums",
     "assert_trained",
+    "assert_ulps",
 ]
+
+
+ERF_ULPS, SHARE_ULPS, ROUNDED_ULPS = 1.0, 6.0, 0.500001
 
 
 def assert_bitwise(found, wanted):
@@ -44,6 +53,20 @@ def assert_activated(found, wanted, unit=1.0):
     assert found.shape == wanted.shape
     limit = 4 * np.finfo(wanted.dtype).eps * (unit + np.abs(wanted))
     assert (np.abs(found.astype(np.float64) - wanted) <= limit).all()
+
+
+def assert_ulps(found, exact, ulps):
+    """`exact` are numbers of mpmath. Near 0 the spacing is that of subnormal numbers."""
+    assert len(found) == len(exact)
+    off = ulps_off(found, exact)
+    assert off.max() <= ulps, f"{off.max():.2f} ulp at number {off.argmax()}"
+
+
+def ulps_off(found, exact):
+    """How far numbers are off, in units of the spacing of their dtype there."""
+    spacing = np.spacing(np.abs(np.array([float(each) for each in exact], found.dtype)))
+    pairs = zip(found.tolist(), exact, spacing.tolist(), strict=True)
+    return np.array([float(abs(each - wanted) / unit) for each, wanted, unit in pairs])
 
 
 def assert_sums(found, wanted, terms, magnitude):

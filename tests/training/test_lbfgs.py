@@ -14,8 +14,8 @@ from fnnet.core import metrics
 from fnnet.core.flat import flatten, unflatten
 from fnnet.core.params import Layer, Params, weights_sha256
 from fnnet.core.state import Examples
-from fnnet.errors import DivergedError, UsageError
-from fnnet.training import lbfgs
+from fnnet.errors import DivergedError, FnnetError, UsageError
+from fnnet.training import lbfgs, session
 from tests.conftest import ROOT, start
 from tests.tools.tolerance import assert_loss
 
@@ -210,3 +210,20 @@ def test_no_iterations_is_no_training(run, idx_folder):
     document = run(*command).json
     assert document["epochs"] == []
     assert document["test_accuracy"] is not None
+
+
+def test_without_scipy_one_line_names_the_extra_before_the_work(run, idx_folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+    line = "`optimizer` lbfgs needs SciPy; expected the library scipy, found .*; pip install 'fnnet\\[lbfgs\\]'$"
+    settings = {"optimizer": "lbfgs", "epochs": 2}
+    for call in (
+        lambda: session.check_settings("classic", settings),
+        lambda: session.prepare(data.load("digits"), "classic", settings),
+        lambda: lbfgs.minimise(fnnet.init((5, 3), dtype=np.float64), blobs(), iterations=1),
+    ):
+        with pytest.raises(FnnetError, match=f"^{line}"):
+            call()
+    result = run("train", "--data", idx_folder, "--optimizer", "lbfgs")
+    result.failed(1, "--optimizer lbfgs needs SciPy; expected the library scipy", "; pip install 'fnnet[lbfgs]'")
+    assert not (tmp_path / "model.safetensors").exists()
+    assert run("train", "--data", idx_folder, "--activation", "gelu", "--hidden", 4, "--epochs", 1).code == 0

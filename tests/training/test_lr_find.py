@@ -216,7 +216,7 @@ def test_no_suggestion_is_said(run, idx_folder):
 
 
 def test_its_picture(run, idx_folder, tmp_path):
-    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install matplotlib")
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'fnnet[plot]'")
     result = run("lr-find", "--data", idx_folder, "--steps", 30, "--plot", "rates.svg")
     assert result.out.splitlines()[-1] == "saved rates.svg"
     assert (tmp_path / "rates.svg").stat().st_size > 1000

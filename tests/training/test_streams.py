@@ -19,8 +19,8 @@ from fnnet.data.expand import expand
 from fnnet.data.stream_index import INDEX, digest_of
 from fnnet.errors import ArgumentTypeError, DataError, DivergedError, FnnetError, UsageError
 from fnnet.files.log import read_log
-from fnnet.files.runs import OtherRunError
-from fnnet.training import epochs, feed, many, memory
+from fnnet.files.runs import OtherRunError, newest
+from fnnet.training import epochs, feed, many, memory, parts, record
 from fnnet.training.dev_set import load_dev_set
 from fnnet.training.many import train_many
 from fnnet.training.plan import Plan
@@ -350,3 +350,47 @@ def test_training_that_diverges_on_a_stream_names_the_step(deformation, stream, 
     job = prepare(stream, "classic", {**SETTINGS, "learning_rate": 1e30, "deformation": deformation})
     with pytest.raises(DivergedError, match=r"step 2, layer 2: training diverged; .*step 0, the last good one"):
         train(job, kernels=kernels, run_dir=tmp_path / "run")
+
+
+def test_dead_units_of_a_long_stream_are_looked_for_in_a_part_of_it(stream, monkeypatch):
+    """One dead unit would have all images read again behind the last step, by one thread, while ranks wait."""
+    params = fnnet.init((784, 3, 10), seed=1)
+    dead = params.layers[0]._replace(b=np.full(3, -1e6, np.float32))
+    params = params._replace(layers=(dead, params.layers[1]))
+    read, real = [], type(stream.train).read
+
+    def noted(self, piece, first, stop, x, labels):
+        read.append((piece, first, stop))
+        real(self, piece, first, stop, x, labels)
+
+    monkeypatch.setattr(type(stream.train), "read", noted)
+    assert parts.dead_units(params, stream.train, "relu") == ((3, 3),)
+    assert sum(stop - first for _, first, stop in read) == stream.train.images
+    read.clear()
+    monkeypatch.setattr(parts, "SPREAD", stream.train.images // 10)
+    assert parts.dead_units(params, stream.train, "relu") == ((3, 3),)
+    assert [piece for piece, *_ in read] == [*range(len(stream.train.sizes))]  # of each file some
+    assert parts.SPREAD <= sum(stop - first for _, first, stop in read) <= parts.SPREAD + len(stream.train.sizes)
+
+
+@pytest.mark.parametrize("name", ["classic", "deep"])
+def test_what_an_epoch_has_reached_is_kept_in_its_middle(name, stream, kernels, tmp_path, monkeypatch):
+    """An epoch of a stream may take hours, and a process that is killed writes nothing."""
+    recipe, settings = PLANS[name]
+    job = prepare(stream, recipe, {**settings, **SETTINGS}, seed=1)
+    whole = outcome(job, kernels)
+    monkeypatch.setattr(record, "WITHIN_EPOCH", 0.0)
+    monkeypatch.setattr(record, "FRACTION_SPENT_SAVING", 1e9)
+    monkeypatch.setattr(epochs, "BLOCK_SECONDS", 0.0)
+    seen = []
+
+    def killed(progress):
+        seen.append(progress)
+        if progress.epoch == 2 and len(seen) > 1 and progress.images > job.plan.batch_size:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(job, kernels=kernels, run_dir=tmp_path / "run", on_block=killed)
+    kept = newest(tmp_path / "run")
+    assert (kept.progress["epoch"], kept.progress["images"]) == (1, seen[-2].images)
+    assert outcome(job, kernels, run_dir=tmp_path / "run", resume=True) == whole

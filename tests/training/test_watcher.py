@@ -295,3 +295,48 @@ def test_a_watcher_without_a_port_ends_without_a_word():
     code += f"runpy.run_path({str(PROGRAM)!r}, run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", code], input=given, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+
+
+def test_a_machine_that_was_suspended_has_lost_no_rank(ranks):
+    """A paused container: watcher and ranks stand still for longer than a rank may be silent."""
+    found = ranks(HELD_UP=0.5)
+    found.say(0.5, "1 0 0.1", "1 0 0.1")
+    os.kill(found.process.pid, signal.SIGSTOP)
+    time.sleep(FAST["SILENT"] + 1)
+    os.kill(found.process.pid, signal.SIGCONT)
+    found.say(0.7, "1 0 0.1", "1 0 0.1")
+    assert found.process.poll() is None
+    found.say(2.5, "1 0 0.1", None)
+    code, told = found.end()
+    assert (code, told.startswith(f"{name(found, 1)} has not answered")) == (1, True)
+
+
+def test_a_watcher_that_may_not_open_a_file_for_each_rank_does_not_begin():
+    given = json.dumps({"size": 1000, "alone": True})
+    code = "import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, (500, 1000)); "
+    code += f"runpy.run_path({str(PROGRAM)!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code], input=given, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+
+
+def test_a_watcher_raises_the_limit_of_open_files_as_far_as_it_may():
+    code = "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 1000)); "
+    code += f"sys.path.insert(0, {str(PROGRAM.parent)!r}); import watcher; "
+    code += "print(watcher._may_open(90), watcher._may_open(900), resource.getrlimit(resource.RLIMIT_NOFILE))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True True (900, 1000)\n"
+
+
+def test_of_a_thousand_ranks_a_lost_one_is_found_in_one_pass():
+    """A pass over all ranks for each of them took longer than the words of a thousand came in."""
+    made = []
+    for number in range(1000):
+        rank = watcher.Rank(None, {"rank": number, "process": 1, "machine": "a"})
+        rank.hear(b"1 1 0.1")
+        made.append(rank)
+    made[700].hear(b"1 0 0.1")
+    made[700].since -= watcher.SLOW + 1
+    seen = watcher.Watcher.__new__(watcher.Watcher)
+    seen._ranks = {rank.number: rank for rank in made}
+    lost, why = seen._lost()
+    assert (lost is made[700], why.startswith("is stuck")) == (True, True)

@@ -177,8 +177,8 @@ def figure_class() -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        fix = "pip install matplotlib"
-        raise FnnetError("pictures need matplotlib", expected="matplotlib", found=str(error), fix=fix) from None
+        expected, fix = "the library matplotlib", "pip install 'fnnet[plot]'"
+        raise FnnetError("pictures need matplotlib", expected=expected, found=str(error), fix=fix) from None
     return Figure
 
 

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
 SILENT = 4.0
@@ -31,6 +31,13 @@ STARTING = 120.0
 """Seconds that ranks have to connect."""
 ENDING = 1.0
 """Seconds that ranks have to end by themselves."""
+LOOK = 0.2
+"""Seconds between two looks for a lost rank."""
+HELD_UP = 2.0
+"""Seconds between two looks after which it was the watcher that did not run, and so perhaps no process of the machine:
+one that a scheduler has suspended, or a container that was paused."""
+FILES = 32
+"""Files that the process needs beside a connection for each rank."""
 LINE = 4096
 """Bytes of the longest line that a rank says."""
 WORKS, WAITS, IS_SLOW = 0, 1, 2
@@ -67,21 +74,29 @@ class Rank:
         if (int(count), int(does)) != (self.count, self.does):
             self.count, self.does, self.since, self.at_since = int(count), int(does), self.heard, self.computed
 
-    def lost(self, others: Sequence[Rank]) -> str:
-        """Return why the rank is taken for lost; "" if it is not."""
+    def lost(self, all_wait: bool, some_wait: bool, first: float, last: float) -> str:
+        """Return why the rank is taken for lost; "" if it is not.
+
+        all_wait, some_wait   whether all ranks wait, and whether some do.
+        first, last           when the first and the last began what they do.
+        """
         now = time.monotonic()
         silent = SILENT if self.count else BEGINNING
         if now - self.heard > silent:
             return f"has not answered for {silent:.0f} seconds: it is stopped, or its machine is gone"
         at, computed = now - self.since, self.computed - self.at_since
         if self.does == WAITS:  # so may all, once a message is lost; the one that waits longest is the furthest behind
-            last = max(each.since for each in (self, *others))
-            first = all(each.does == WAITS and each.since >= self.since for each in others)
-            return f"and all others have waited for {now - last:.0f} seconds" if first and now - last > SLOW else ""
+            stalled = all_wait and self.since == first and now - last > SLOW
+            return f"and all others have waited for {now - last:.0f} seconds" if stalled else ""
         patient = self.does == IS_SLOW or computed > BUSY * at
-        if any(other.does == WAITS for other in others) and at > (SLOW if patient else STUCK):
+        if some_wait and at > (SLOW if patient else STUCK):
             return f"is stuck: the others have waited for it for {at:.0f} seconds"
         return ""
+
+    def pass_over(self, seconds: float) -> None:
+        """Do not count some seconds in which nobody listened."""
+        now = time.monotonic()
+        self.heard, self.since = min(now, self.heard + seconds), min(now, self.since + seconds)
 
     def is_there(self) -> bool:
         """Return True as long as its connection is open: then its process is there, and its number not another's."""
@@ -132,7 +147,7 @@ class Watcher:
 
     def run(self) -> int:
         """Return the exit code: 1 if a rank was lost."""
-        last = time.monotonic() + STARTING
+        last, looked = time.monotonic() + STARTING, time.monotonic()
         while len(self._ranks) < self._size or not all(rank.ended for rank in self._ranks.values()):
             for key, _ in self._ready.select(0.25):
                 if key.fileobj is self._listener:
@@ -148,12 +163,26 @@ class Watcher:
                 if time.monotonic() > last:
                     missing = [str(each) for each in range(self._size) if each not in self._ranks]
                     return self._end(f"rank {' and '.join(missing)}", f"did not start within {STARTING:.0f} seconds")
+                looked = time.monotonic()
                 continue
-            for rank in self._ranks.values():
-                others = [other for other in self._ranks.values() if other is not rank]
-                if not rank.ended and (why := rank.lost(others)):
-                    return self._end(rank.name, why)
+            now = time.monotonic()
+            if now - looked >= LOOK:  # not for each word: a thousand ranks say two thousand in a second
+                if now - looked > HELD_UP:
+                    for rank in self._ranks.values():
+                        rank.pass_over(now - looked)
+                looked = now
+                lost, why = self._lost()
+                if lost:
+                    return self._end(lost.name, why)
         return 0
+
+    def _lost(self) -> tuple[Rank | None, str]:
+        """Return a rank that is taken for lost, and why."""
+        ranks = self._ranks.values()
+        waits, since = [rank.does == WAITS for rank in ranks], [rank.since for rank in ranks]
+        about = all(waits), any(waits), min(since), max(since)
+        found = ((rank, rank.lost(*about)) for rank in ranks if not rank.ended)
+        return next((each for each in found if each[1]), (None, ""))
 
     def _listen(self, speaker: Speaker) -> str:
         """Take what a rank says, with its first line too; return why it is lost, "" if it is not."""
@@ -198,9 +227,26 @@ class Watcher:
         return 1
 
 
+def _may_open(files: int) -> bool:
+    """Return whether this process may have `files` files open; the system's limit is raised as far as it may be."""
+    try:
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft == resource.RLIM_INFINITY or soft >= files:
+            return True
+        most = files if hard == resource.RLIM_INFINITY else min(files, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    except (ImportError, OSError, ValueError):
+        return True
+    return most >= files
+
+
 def main() -> int:
     """Listen on a port of the machine, or of this host alone; without a word where there is none."""
     given = json.loads(sys.stdin.readline())
+    if not _may_open(given["size"] + FILES):
+        return 1
     try:
         listener = socket.create_server(("127.0.0.1" if given["alone"] else "", 0), backlog=given["size"])
     except OSError:
