@@ -7,6 +7,7 @@ two softmax units, whose first logit is 0, and predicts the same.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -186,7 +187,9 @@ def from_keras(
     for number, each in enumerate(model.layers):
         kind, place = type(each).__name__, f"layer {number}"
         if kind == "Dense":
-            W, *bias = each.get_weights()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of Keras, in what it calls of NumPy
+                W, *bias = each.get_weights()
             layers.append(Layer(_own(W), _own(bias[0] if bias else np.zeros(W.shape[1], W.dtype))))
         elif kind in {*WITHOUT_WEIGHTS, "Softmax"}:
             continue
