@@ -205,6 +205,8 @@ def test_rows_that_are_held_out_are_of_every_class():
         assert by_class[11] == 0
         seen.add(tuple(out.tolist()))
     assert len(seen) == 40
+    few = np.repeat([0, 1, 2], [10, 2, 1])
+    assert np.bincount(few[rows.held_out(few, 3, 0.9, 0)[1]], minlength=3).tolist() == [9, 1, 0]
     model = quick(early_stopping=3, validation_fraction=0.3, epochs=50).fit(X, Y)
     train, out = rows.held_out(CODES, 3, 0.3, 3)
     again = quick(early_stopping=3, epochs=50).fit(X[train], Y[train], X_val=X[out], y_val=Y[out])
@@ -414,6 +416,18 @@ def test_probabilities(kernels):
     far = quick(kernels=kernels, epochs=30).fit(X, Y).predict_log_proba(1000 * X)
     assert np.isfinite(far).all()
     assert far.min() < -800
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_rows_that_are_not_finite_are_refused(bad):
+    model = quick().fit(X, Y)
+    model.coefs_[0] = -np.abs(model.coefs_[0])  # so that a ReLU hides infinity
+    x = X.copy()
+    x[5, 2] = bad
+    for predict in (model.predict, model.predict_proba, model.predict_log_proba):
+        for rows_given in (x, x[5:6], np.asfortranarray(x), x.tolist()):
+            with pytest.raises(ValueError, match="Input X contains"):
+                predict(rows_given)
 
 
 def test_predictions_are_those_of_the_weights_it_has():
