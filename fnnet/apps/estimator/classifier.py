@@ -346,8 +346,11 @@ class FNNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if type(X) is not np.ndarray or not hasattr(self, "coefs_") or hasattr(self, "feature_names_in_"):
             return False
         W = self.coefs_[0]
+        if X.dtype != W.dtype or X.shape != (len(X), len(W)) or not X.size:
+            return False
+        # By no BLAS, whose threads look for more work for a while, on processors that the network needs next.
         with np.errstate(all="ignore"):
-            return X.dtype == W.dtype and X.shape == (len(X), len(W)) and X.size > 0 and math.isfinite(X.sum())
+            return math.isfinite(np.add.reduce(X, axis=None))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
