@@ -18,6 +18,7 @@ from fnnet.data import Dataset, StreamedDataset
 from fnnet.data.in_arrays import examples_of
 from fnnet.data.reader import SEE
 from fnnet.data.stream import Stream
+from fnnet.data.stream_index import is_stream, is_streamed
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError, counted
 from fnnet.names import DATA_SETS, names_of_labels
 
@@ -68,14 +69,10 @@ def _from_disk(path: str, notify: Notify, known: dict[str, Any], window: int | N
     from fnnet.data.preprocess import AUTOMATIC
     from fnnet.data.sets import load_alike
 
-    if path not in DATA_SETS and os.path.exists(path):
-        from fnnet.data.parquet_folder import is_parquet
-        from fnnet.data.stream_index import is_stream
-
-        if os.path.isdir(path) and is_stream(Path(path)):
+    if path not in DATA_SETS and is_streamed(Path(path), window=window is not None):
+        if is_stream(Path(path)):
             return data.open_stream(path, notify=notify)
-        if window is not None and is_parquet(Path(path)):
-            return data.open_parquet(path, **known, by_name=bool(known), notify=notify)
+        return data.open_parquet(path, **known, by_name=bool(known), notify=notify)
     if not known:
         return data.load(path, notify=notify)
     return load_alike(path, None, **known, reading=AUTOMATIC, by_name=True, notify=notify)

@@ -27,7 +27,8 @@ def predict(
     kernels: Kernels = NUMPY,
 ) -> Array:
     """Return the most probable class of each row of `x`, the lowest of equally probable ones: its name, text (n,), by a
-    Model; its number, int64 (n,), by Params or a Committee, which have no names.
+    Model; its number, int64 (n,), by Params or a Committee, which have no names. Compare names with
+    `np.array(model.classes)[labels]`: NumPy finds names and numbers unequal, without an error.
 
     params       a Model, Params or a Committee.
     x            (n, inputs), for a Model also (n, height, width): floats, or uint8, which is divided by 255; a frame.

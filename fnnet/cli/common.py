@@ -225,16 +225,10 @@ def is_streamed(options: Mapping[str, Any], large: bool = False) -> bool:
     """
     if options["data_choice"] in DATA_SETS:
         return False
-    from fnnet.data.stream_index import is_stream
+    from fnnet.data import stream_index
 
-    path = Path(options["data_choice"])
-    if path.is_dir() and is_stream(path):
-        return True
-    if not path.exists() or (options.get("window") is None and not large):
-        return False
-    from fnnet.data.parquet_folder import is_large, is_parquet
-
-    return is_large(path) if large else is_parquet(path)
+    window = options.get("window") is not None
+    return stream_index.is_streamed(Path(options["data_choice"]), window=window, large=large)
 
 
 def open_stream(

@@ -20,7 +20,7 @@ from fnnet.cli.common import (
     say,
     without_skipping,
 )
-from fnnet.cli.fitting import load_fitting
+from fnnet.cli.for_model import load_fitting
 from fnnet.cli.options import (
     FileName,
     compiled_options,

@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from fnnet.cli.common import Notices, check_outputs, console, data_inputs, describe, load_data, print_json, say
-from fnnet.cli.fitting import load_fitting
+from fnnet.cli.for_model import load_fitting
 from fnnet.cli.mismatch import naming_options
 from fnnet.cli.options import (
     Count,

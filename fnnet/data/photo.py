@@ -16,6 +16,16 @@ SMALLEST: Final = 4
 """Rows and columns of the smallest image on paper."""
 
 
+def middle(x: Array) -> Array:
+    """Return a quarter of the pixels of each image, at least one, in the rows in its middle: most have ink there.
+
+    >>> middle(np.arange(16).reshape(1, 16)).tolist()
+    [[6, 7, 8, 9]]
+    """
+    pixels = x.shape[1]
+    return x[:, pixels * 3 // 8 : -(-pixels * 5 // 8)]
+
+
 def dark_on_light(x: Array, shape: tuple[int, int]) -> Array:
     """Return True for each image that looks like dark ink on light paper, bool (n,): the median of its edge is grey or
     lighter, and no darker than the mean of the image.

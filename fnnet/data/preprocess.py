@@ -17,7 +17,7 @@ from fnnet.data.grey import INKED
 from fnnet.data.mixed_ranges import gap_in, has_none
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
-from fnnet.data.photo import GREY, NOISE, black_edges, dark_on_paper, edges, means, medians, pale
+from fnnet.data.photo import GREY, NOISE, black_edges, dark_on_paper, edges, means, medians, middle, pale
 from fnnet.data.rare_ink import inverted, is_noted, most_looked_at
 from fnnet.data.strokes import dark_strokes, in_border, strokes
 from fnnet.errors import counted
@@ -43,8 +43,6 @@ UNEVEN: Final = 100
 """Images that are looked at for it: 1 ms where they are light."""
 LOW: Final = 127
 """A largest pixel of at most this is noted."""
-MIDDLE: Final = 8
-"""Pixels of an image that has a middle."""
 PIECE: Final = 2**17
 """Bytes of images that are fetched at a time: more are neither in the nearest caches nor in memory used before."""
 PURE: Final = 32
@@ -192,12 +190,9 @@ def _of_several_ranges(x: Array, rows: Array, least: int) -> list[Note]:
     rows    of those that are looked at.
     least   as in `gap_in`.
     """
-    pixels = x.shape[1]
-    # It settles MNIST in a third of the time.
-    middle = x[:, pixels * 3 // 8 : pixels * 5 // 8] if pixels >= MIDDLE else x
-    if has_none(middle[rows].max(axis=1)):
+    if has_none(middle(x)[rows].max(axis=1)):  # it settles MNIST, in a third of the time
         return []
-    step = max(1, PIECE // pixels)
+    step = max(1, PIECE // x.shape[1])
     largest = np.concatenate([x[rows[at : at + step]].max(axis=1) for at in range(0, len(rows), step)])
     if (gap := gap_in(largest, least)) is None:
         return []

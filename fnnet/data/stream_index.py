@@ -81,6 +81,19 @@ def is_stream(path: Path) -> bool:
     return index.is_file() and HEAD.match(read_head(index)) is not None
 
 
+def is_streamed(path: Path, *, window: bool, large: bool = False) -> bool:
+    """Return True for the folder of a stream, and for Parquet that is to be read piece by piece: with a window of
+    images, or, if `large`, where it is large.
+    """
+    if path.is_dir() and is_stream(path):
+        return True
+    if not path.exists() or not (window or large):
+        return False
+    from fnnet.data.parquet_folder import is_large, is_parquet
+
+    return is_large(path) if large else is_parquet(path)
+
+
 def check_no_stream(path: Path) -> None:
     """Raise DataError for the folder of a stream, which is not loaded as a whole."""
     if not is_stream(path):

@@ -43,7 +43,7 @@ class Record:
             self._notify_of_version()
             return training_of(checkpoint)
         self._run.log("start", **self._start)
-        self._save(training)
+        self.keep(training)
         return training
 
     def _notify_of_version(self) -> None:
@@ -56,7 +56,7 @@ class Record:
         """Log the last report of `training`, and keep it at the end or when enough time has passed."""
         self._run.log("epoch", **training.history[-1]._asdict())
         if last or time.monotonic() >= self._next_save:
-            self._save(training)
+            self.keep(training)
 
     @property
     def is_due(self) -> bool:
@@ -64,21 +64,18 @@ class Record:
         return time.monotonic() >= max(self._next_save, self._within_epoch)
 
     def keep(self, training: Training) -> None:
-        """Keep `training`, in the middle of an epoch."""
-        self._save(training)
-
-    def end(self, training: Training, reason: str, **more: Any) -> None:
-        """Keep `training`, unless it is kept already, and log the reason why it ended, and `more`."""
-        if training.state.step != self._saved_step:
-            self._save(training)
-        self._run.log("stop", reason=reason, step=training.state.step, **more)
-
-    def _save(self, training: Training) -> None:
+        """Keep `training` in a checkpoint."""
         began = time.monotonic()
         self._run.save(checkpoint_of(training))
         ended = time.monotonic()
         self._saved_step, self._next_save = training.state.step, ended + (ended - began) / FRACTION_SPENT_SAVING
         self._within_epoch = ended + WITHIN_EPOCH
+
+    def end(self, training: Training, reason: str, **more: Any) -> None:
+        """Keep `training`, unless it is kept already, and log the reason why it ended, and `more`."""
+        if training.state.step != self._saved_step:
+            self.keep(training)
+        self._run.log("stop", reason=reason, step=training.state.step, **more)
 
 
 @contextlib.contextmanager

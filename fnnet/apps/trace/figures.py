@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fnnet.apps.trace.numbers import cells, element, largest, number, scale_of, size_of, summary
+from fnnet.apps.trace.numbers import cells, grey, number, scale_of, size_of, summary
 from fnnet.apps.trace.steps import Step
 from fnnet.apps.trace.typeset import MINUS, TIMES, name_of, signed, size_text
 from fnnet.core.params import Array
@@ -58,10 +58,7 @@ def heat(array: Array, top: float) -> str:
 
 def picture(image: Array, shape: tuple[int, int], text: str) -> str:
     """Return an image, bytes or floats (height x width,), light ink on black."""
-    given = image.astype(np.float64)
-    low, high = (0.0, 255.0) if image.dtype == np.uint8 else (float(given.min()), float(given.max()))
-    pixels = np.rint((given - low) * (255 / ((high - low) or 1.0))).astype(np.uint8)
-    return f'<img class="picture" src="{png(pixels.reshape(shape))}" alt="{escape(text)}">'
+    return f'<img class="picture" src="{png(grey(image).reshape(shape))}" alt="{escape(text)}">'
 
 
 def array_figure(
@@ -154,25 +151,16 @@ def _cell(text: str, value: float, top: float) -> str:
 
 
 def element_table(step: Step) -> str:
-    """Return a table of the elements of a large array that count most: of a gradient beside their differences, of
-    parameters before the step and after it."""
-    array = np.asarray(step.result)
-    before = next((each.value for each in step.operands if each.name == step.name), None)
-    places = [place for place in largest(array if before is None else array - before, SOME) if array[place]]
-    head, columns = [step.name], [[number(array[place]) for place in places]]
-    if before is not None:
-        head, columns = ["before", "after"], [[number(before[place]) for place in places], *columns]
-    if step.difference:
-        head = ["gradient", "difference"]
-        columns.append([step.difference.text(place) for place in places])
+    """Return what `Step.elements` does of a large array as a table."""
+    names, columns = step.elements(SOME)
     lines = [
-        f'<tr><th scope="row">{escape(element(step.name, place))}</th>'
-        f"{''.join(f'<td>{signed(column[at])}</td>' for column in columns)}</tr>"
-        for at, place in enumerate(places)
+        f'<tr><th scope="row">{escape(name)}</th>'
+        f"{''.join(f'<td>{signed(column[at])}</td>' for column in columns.values())}</tr>"
+        for at, name in enumerate(names)
     ]
-    titles = "".join(f'<th scope="col">{escape(title)}</th>' for title in head)
+    titles = "".join(f'<th scope="col">{escape(title or step.name)}</th>' for title in columns)
     body = f"<thead><tr><td></td>{titles}</tr></thead><tbody>{''.join(lines)}</tbody>"
-    return f'<table class="elements"><caption>Elements that count most</caption>{body}</table>' if places else ""
+    return f'<table class="elements"><caption>Elements that count most</caption>{body}</table>' if names else ""
 
 
 def probability_bars(title: str, probs: Array, classes: Sequence[str], label: int) -> str:

@@ -55,6 +55,19 @@ def summary(array: Array) -> str:
     return f"from {number(array.min())} to {number(array.max())}, {filled:,} of {array.size:,} not 0"
 
 
+def grey(image: Array) -> Array:
+    """Return an image as bytes: floats from their smallest number, black, to their largest, white.
+
+    >>> grey(np.array([-1.0, 0.0, 1.0])).tolist()
+    [0, 128, 255]
+    """
+    if image.dtype == np.uint8:
+        return image
+    given = image.astype(np.float64)
+    low, high = float(given.min()), float(given.max())
+    return np.rint((given - low) * (255 / ((high - low) or 1.0))).astype(np.uint8)
+
+
 def scale_of(array: Array) -> int:
     """Return the exponent of the power of ten in whose units an array is shown: 0 unless it is small or large.
 

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from fnnet.apps.trace.numbers import number
+from fnnet.apps.trace.numbers import element, largest, number
 from fnnet.core.differences import LIMIT
 from fnnet.core.optimizers import Optimizer
 from fnnet.core.params import Array, Params, array_tuple, layer_sizes
@@ -111,6 +111,21 @@ class Step(NamedTuple):
     def shape(self) -> tuple[int, ...]:
         """The shape of the result; () of a number."""
         return np.shape(self.result)
+
+    def elements(self, count: int) -> tuple[list[str], dict[str, list[str]]]:
+        """Return the names of the elements that count most, those that are largest or that move most, at most `count`,
+        and columns of their numbers by title: before and after a step, a gradient beside its difference, or "".
+        """
+        array = np.asarray(self.result)
+        before = next((each.value for each in self.operands if each.name == self.name), None)
+        places = [place for place in largest(array if before is None else array - before, count) if array[place]]
+        found = [number(array[place]) for place in places]
+        columns = {"": found}
+        if before is not None:
+            columns = {"before": [number(before[place]) for place in places], "after": found}
+        if self.difference:
+            columns = {"gradient": found, "difference": [self.difference.text(place) for place in places]}
+        return [element(self.name, place) for place in places], columns
 
     def operand(self, name: str) -> Any:
         """Return the value of the operand of this name."""

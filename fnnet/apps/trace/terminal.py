@@ -11,7 +11,7 @@ import numpy as np
 from fnnet.apps.report.screen import Console, Text
 from fnnet.apps.report.terminal import bars, beside, draw, unicode_ok
 from fnnet.apps.trace.equations import NEW_LOSS, NEW_PROBS
-from fnnet.apps.trace.numbers import cells, element, largest, number, scale_of, summary
+from fnnet.apps.trace.numbers import cells, grey, number, scale_of, summary
 from fnnet.apps.trace.steps import PARTS, Step, Trace
 from fnnet.apps.trace.words import HEADINGS, sentence
 from fnnet.apps.trace.worked import worked
@@ -86,7 +86,7 @@ def _shapes(step: Step) -> str:
 def _print_image(step: Step, trace: Trace, console: Console) -> None:
     """Draw the first image, what is known of it beside."""
     given = step.operands[0].value
-    pixels = np.asarray(given[0] if given.dtype == np.uint8 else _as_bytes(given[0]))
+    pixels = grey(np.asarray(given[0]))
     facts = [summary(step.result), f"label {trace.classes[trace.labels[0]]}"]
     if len(trace.labels) > 1:
         facts.append(f"the first of {len(trace.labels)} images")
@@ -97,12 +97,6 @@ def _print_image(step: Step, trace: Trace, console: Console) -> None:
     for line in picture:
         console.print(line, no_wrap=True, overflow="crop")
     _prose("; ".join(facts), console)
-
-
-def _as_bytes(floats: Array) -> Array:
-    """Return an image of floats as bytes, its smallest number black and its largest white."""
-    low, high = float(floats.min()), float(floats.max())
-    return np.rint((floats - low) * (255 / ((high - low) or 1.0))).astype(np.uint8)
 
 
 def _print_numbers(step: Step, console: Console) -> None:
@@ -156,20 +150,12 @@ def matrix(array: Array, fits: int) -> list[str] | None:
 
 
 def _print_elements(step: Step, console: Console) -> None:
-    """Print the elements of a large array that count most: those that are largest, or that move most."""
-    array = np.asarray(step.result)
-    before = next((each.value for each in step.operands if each.name == step.name), None)
-    places = [place for place in largest(array if before is None else array - before, SOME) if array[place]]
-    names = [element(step.name, place) for place in places]
-    columns = {"": [number(array[place]) for place in places]}
-    if before is not None:
-        columns = {"before": [number(before[place]) for place in places], "after": columns[""]}
-    if step.difference:
-        columns = {"gradient": columns[""], "difference": [step.difference.text(place) for place in places]}
+    """Print what `Step.elements` returns of a large array."""
+    names, columns = step.elements(SOME)
     widths = [max(map(len, [title, *column])) for title, column in columns.items()]
     left = max(map(len, names), default=0)
     head = "  ".join([" " * left, *(f"{title:>{width}}" for title, width in zip(columns, widths, strict=True))])
-    lines = [head] if head.strip() and places else []
+    lines = [head] if head.strip() and names else []
     for at, name in enumerate(names):
         row = [f"{column[at]:>{width}}" for column, width in zip(columns.values(), widths, strict=True)]
         lines.append("  ".join([f"{name:<{left}}", *row]))
