@@ -26,19 +26,23 @@ from fnnet.names import names_of_labels
 OF_SKLEARN: Final = {"identity": "linear", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
 OF_TORCH: Final = {
     "ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu", "GELU": "gelu", "SiLU": "silu", "Tanh": "tanh",
-    "Sigmoid": "sigmoid", "Identity": "linear", "Mish": "mish",
+    "Sigmoid": "sigmoid", "Mish": "mish", "Softmax": "softmax", "LogSoftmax": "softmax",
 }  # fmt: skip
 OF_KERAS: Final = {
     "relu": "relu", "elu": "elu", "gelu": "gelu", "silu": "silu", "swish": "silu", "tanh": "tanh", "sigmoid": "sigmoid",
-    "linear": "linear", "mish": "mish",
+    "linear": "linear", "mish": "mish", "softmax": "softmax",
 }  # fmt: skip
 """Activations of other libraries, by their names there, that are the same functions as ours: leaky_relu of Keras has
-another slope."""
-ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
-    "LeakyReLU": {"negative_slope": LEAKY_SLOPE}, "ELU": {"alpha": 1.0}, "GELU": {"approximate": "none"},
+another slope. A softmax may stand at the end."""
+TORCH_ATTRIBUTES: Final[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
+    "LeakyReLU": {"negative_slope": (LEAKY_SLOPE,)}, "ELU": {"alpha": (1.0,)}, "GELU": {"approximate": ("none",)},
+    "Softmax": {"dim": (1, -1, None)}, "LogSoftmax": {"dim": (1, -1, None)},
 }  # fmt: skip
-"""What their modules in PyTorch must have for that."""
-WITHOUT_WEIGHTS: Final = {"Flatten", "Dropout", "InputLayer", "AlphaDropout"}
+KERAS_ATTRIBUTES: Final[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
+    "ReLU": {"max_value": (None,), "negative_slope": (0.0,), "threshold": (0.0,)}, "Softmax": {"axis": (-1, 1)},
+}  # fmt: skip
+"""What their modules in PyTorch, and their layers in Keras, must have for that."""
+WITHOUT_WEIGHTS: Final = {"Flatten", "Dropout", "InputLayer", "AlphaDropout", "Identity"}
 """Layers that change nothing when a network predicts rows."""
 MATRICES, VECTORS = ("W", "w", "kernel"), ("b", "bias")
 """What trees of JAX call a layer's arrays, W (inputs, outputs)."""
@@ -126,15 +130,13 @@ def from_torch(
     for number, each in enumerate(_children(module)):
         kind, place = type(each).__name__, f"layer {number}"
         if kind == "Linear":
-            bias = np.zeros(each.weight.shape[0]) if each.bias is None else _of_torch(each.bias)
-            W = _of_torch(each.weight).T
+            W = _of_torch(each.weight, place).T
+            bias = np.zeros(W.shape[1]) if each.bias is None else _of_torch(each.bias, place)
             layers.append(Layer(_own(W), _own(bias.astype(W.dtype))))
         elif kind in OF_TORCH:
-            for name, expected in ATTRIBUTES.get(kind, {}).items():
-                if (found := getattr(each, name)) != expected:
-                    raise UsageError(f"{name} of {kind}", place=place, expected=expected, found=found)
+            _check_attributes(TORCH_ATTRIBUTES, each, place)
             between.append(f"{len(layers)} {OF_TORCH[kind]}")
-        elif kind not in {*WITHOUT_WEIGHTS, "Softmax", "LogSoftmax"}:
+        elif kind not in WITHOUT_WEIGHTS:
             expected = f"Linear, {', '.join(OF_TORCH)}, Flatten, Dropout"
             raise UsageError("a layer that fnnet does not have", place=place, expected=expected, found=kind)
     return _model(layers, _between(layers, between), classes, image_shape)
@@ -155,7 +157,7 @@ def to_torch(model: Any) -> Any:
         raise FnnetError("needs PyTorch", where="to_torch", found=error, fix="pip install torch") from None
 
     params, activation, _ = _network(model)
-    kinds = {ours: theirs for theirs, ours in OF_TORCH.items()}
+    kinds = {ours: theirs for theirs, ours in OF_TORCH.items()} | {"linear": "Identity"}
     made: list[Any] = []
     for number, (W, b) in enumerate(params.layers):
         if number:
@@ -173,6 +175,7 @@ def from_keras(
     """Return the model of a stack of Dense layers of Keras with one kind of activation between them.
 
     Flatten, Dropout and a softmax at the end are passed over; one output is that of a logistic unit for two classes.
+    A functional model is one if it is a chain.
     classes, image_shape   as in `from_torch`.
     Raises   UsageError at the layer that fnnet does not have.
 
@@ -181,23 +184,20 @@ def from_keras(
     >>> with contextlib.suppress(fnnet.FnnetError):  # without Keras
     ...     assert fnnet.from_keras(fnnet.to_keras(model), classes=model.classes) == model
     """
-    if not hasattr(model, "layers"):
-        raise ArgumentTypeError("not a model of Keras", expected="layers", found=type(model).__name__)
+    _check_stack(model)
     layers, between = list[Layer](), list[str]()
     for number, each in enumerate(model.layers):
         kind, place = type(each).__name__, f"layer {number}"
         if kind == "Dense":
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # of Keras, in what it calls of NumPy
-                W, *bias = each.get_weights()
-            layers.append(Layer(_own(W), _own(bias[0] if bias else np.zeros(W.shape[1], W.dtype))))
-        elif kind in {*WITHOUT_WEIGHTS, "Softmax"}:
+            layers.append(_dense(each, place))
+        elif kind in WITHOUT_WEIGHTS:
             continue
-        elif kind not in ("Activation", "ReLU"):
-            expected = "Dense, Activation, Flatten, Dropout"
+        elif kind not in ("Activation", "ReLU", "Softmax"):
+            expected = "Dense, Activation, ReLU, Softmax, Flatten, Dropout"
             raise UsageError("a layer that fnnet does not have", place=place, expected=expected, found=kind)
-        name = "relu" if kind == "ReLU" else getattr(each.activation, "__name__", str(each.activation))
-        if name not in ("softmax", "linear"):
+        _check_attributes(KERAS_ATTRIBUTES, each, place)
+        name = kind.lower() if kind in KERAS_ATTRIBUTES else getattr(each.activation, "__name__", str(each.activation))
+        if name != "linear":
             between.append(f"{len(layers)} {_known(OF_KERAS, name, place)}")
     return _model(layers, _between(layers, between), classes, image_shape)
 
@@ -205,7 +205,8 @@ def from_keras(
 def to_keras(model: Any) -> Any:
     """Return a keras.Sequential with the weights of a Model or an FNNetClassifier; its outputs are the logits.
 
-    A loss of it is to be made `from_logits=True`.
+    A loss of it is to be made `from_logits=True`. Keras computes parts of float64 in float32, and on JAX it keeps the
+    weights in float32 unless JAX_ENABLE_X64 is set.
     Raises   FnnetError where Keras, or its backend, is not installed.
 
     >>> import contextlib, fnnet
@@ -233,6 +234,8 @@ def from_tree(tree: Any) -> Params:
     """Return the parameters in a tree of JAX: a sequence of layers, each a dict with W and b (or kernel and bias) or a
     pair of both; or a dict of such layers, which come in the order of the numbers in their names.
 
+    Raises   UsageError for layers whose names have no numbers, or for other arrays in a layer.
+
     >>> import fnnet, numpy as np
     >>> fnnet.from_tree([{"W": np.ones((4, 2)), "b": np.zeros(2)}])
     Params(4-2, float64, 10 parameters)
@@ -242,7 +245,7 @@ def from_tree(tree: Any) -> Params:
     if isinstance(tree, Mapping) and set(tree) == {"params"}:
         tree = tree["params"]
     if isinstance(tree, Mapping):
-        tree = [tree[name] for name in sorted(tree, key=_numbers_in)]
+        tree = _in_order(tree)
     if not isinstance(tree, (tuple, list)):
         raise ArgumentTypeError("not a tree of layers", expected="a sequence or a dict", found=type(tree).__name__)
     return check_params(Params(tuple(_layer_in(each, number) for number, each in enumerate(tree, 1))))
@@ -294,15 +297,16 @@ def _between(layers: list[Layer], found: list[str]) -> str:
     if not layers:
         raise UsageError("no layers with weights", expected="one at least", found="0")
     last = len(layers)
-    if len(layers[-1].b) == 1 and f"{last} sigmoid" in found:
-        found = [each for each in found if each != f"{last} sigmoid"]  # of the logistic unit
+    end = f"{last} {'sigmoid' if len(layers[-1].b) == 1 else 'softmax'}"
+    if found and found[-1] == end:
+        found = found[:-1]  # of the probabilities
     names = {each.partition(" ")[2] for each in found}
     wanted = [str(number) for number in range(1, last)]
     places = [each.partition(" ")[0] for each in found]
     if not found and last > 1:
         names, places = {"linear"}, wanted
-    if places != wanted or len(names) > 1:
-        expected = "the same one behind each hidden layer"
+    if places != wanted or len(names) > 1 or "softmax" in names:
+        expected = "the same one behind each hidden layer, other than softmax"
         raise UsageError("activations", expected=expected, found=", ".join(found) or "none")
     return names.pop() if names else "relu"
 
@@ -325,23 +329,68 @@ def _children(module: Any) -> Iterator[Any]:
     if type(module).__name__ != "Sequential":
         yield module
         return
-    for each in module.children():
+    for each in module:  # its `children` leave out one that is there twice
         yield from _children(each)
 
 
-def _of_torch(tensor: Any) -> Array:
-    array: Array = tensor.detach().cpu().numpy()
+def _of_torch(tensor: Any, place: str) -> Array:
+    try:
+        array: Array = tensor.detach().cpu().numpy()
+    except (NotImplementedError, TypeError) as error:  # on the device "meta", or of bfloat16
+        expected = "float32 or float64, in memory"
+        raise UsageError("weights that NumPy cannot hold", place=place, expected=expected, found=error) from None
     return array
 
 
-def _numbers_in(name: Any) -> tuple[Any, ...]:
-    return (*map(int, re.findall("[0-9]+", str(name))), str(name))
+def _check_attributes(wanted: Mapping[str, Mapping[str, tuple[Any, ...]]], layer: Any, place: str) -> None:
+    """Raise UsageError at a layer that is not the function its name says."""
+    kind = type(layer).__name__
+    for name, allowed in wanted.get(kind, {}).items():
+        if (found := getattr(layer, name)) not in allowed:
+            raise UsageError(f"{name} of {kind}", place=place, expected=f"{allowed[0]}", found=found)
+
+
+def _check_stack(model: Any) -> None:
+    """Raise an error for what is not a stack of layers, each of which is used once."""
+    if not hasattr(model, "layers"):
+        raise ArgumentTypeError("not a model of Keras", expected="layers", found=type(model).__name__)
+    if (kind := type(model).__name__) == "Sequential":
+        return
+    if kind != "Functional":
+        raise UsageError("layers in an order that is not known", expected="Sequential, Functional", found=kind)
+    nodes = [len(each.get("inbound_nodes", ())) for each in model.get_config()["layers"]]
+    if max(nodes) > 1 or len(model.outputs) > 1 or len(model.inputs) > 1:
+        found = f"{counted(len(model.inputs), 'input')}, {counted(len(model.outputs), 'output')}"
+        found += f", a layer used {max(nodes)} times" if max(nodes) > 1 else ""
+        raise UsageError("not a chain", expected="one input, one output, each layer used once", found=found)
+
+
+def _dense(layer: Any, place: str) -> Layer:
+    """Return the weights of a Dense layer of Keras."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of Keras, in what it calls of NumPy
+        arrays = layer.get_weights()
+    if len(arrays) not in (1, 2):
+        found, fix = counted(len(arrays), "array"), "" if arrays else "build the model first"
+        raise UsageError("weights of Dense", place=place, expected="kernel, bias", found=found, fix=fix)
+    W, *bias = map(_own, arrays)
+    return Layer(W, bias[0] if bias else _own(np.zeros(W.shape[1], W.dtype)))
+
+
+def _in_order(tree: Mapping[Any, Any]) -> list[Any]:
+    """Return the layers of a dict, in the order of the numbers in their names; the first may have none."""
+    numbers = {name: tuple(map(int, re.findall("[0-9]+", str(name)))) for name in tree}
+    if len({*numbers.values()}) < len(numbers):
+        expected, found = "a number in each name, or a sequence of layers", ", ".join(map(str, tree))
+        raise UsageError("layers in an order that is not known", expected=expected, found=found)
+    return [tree[name] for name in sorted(tree, key=numbers.__getitem__)]
 
 
 def _layer_in(given: Any, number: int) -> Layer:
     """Return a layer of a tree."""
     if isinstance(given, Mapping):
         arrays = [next((given[name] for name in names if name in given), None) for names in (MATRICES, VECTORS)]
+        arrays = arrays if len(given) == len(arrays) else []
     else:
         arrays = [*given] if isinstance(given, (tuple, list)) else []
     if len(arrays) != 2 or any(array is None for array in arrays):

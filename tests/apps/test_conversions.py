@@ -1,5 +1,7 @@
 """Weights from and to other libraries: what they predict is the same."""
 
+import importlib.util
+import os
 import subprocess
 import sys
 import types
@@ -18,6 +20,7 @@ X = DRAW.standard_normal((60, 6))
 Y = np.array(["ant", "bee", "cow"])[(X[:, 0] > 0).astype(int) + (X[:, 1] > 0)]
 TWO = np.where(X[:, 0] * X[:, 1] > 0, 5, -3)
 SEVERAL = (X[:, :2] > 0).astype(int)
+SQUARE = {"W": np.eye(3), "b": np.zeros(3)}
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +97,8 @@ def test_classes_in_any_order_and_a_committee():
         (lambda: fnnet.from_tree([{"W": np.ones((4, 2))}]), "layer 1: not a layer; .* found W"),
         (lambda: fnnet.from_tree([{"W": np.ones((4, 2)), "b": np.ones(3)}]), "layer 1: layers do not fit"),
         (lambda: fnnet.from_tree([(np.ones((4, 2)),)]), "layer 1: not a layer"),
+        (lambda: fnnet.from_tree({"hidden": SQUARE, "decoder": SQUARE}), "order that is not known.*found hidden, deco"),
+        (lambda: fnnet.from_tree([SQUARE | {"scale": np.ones(3)}]), "layer 1: not a layer.*found W, b, scale"),
     ],
 )
 def test_what_cannot_be_converted_is_one_line(call, message):
@@ -112,7 +117,12 @@ def test_trees_of_any_form_are_the_same():
     assert tree[0]["W"].flags.writeable
     flax = {"params": {f"Dense_{at}": {"kernel": layer["W"], "bias": layer["b"]} for at, layer in enumerate(tree)}}
     many = {f"layer{9 + at}": layer for at, layer in enumerate(tree)}
-    for given in (tree, [*tree], [(layer["W"], layer["b"]) for layer in tree], flax, flax["params"], many, params):
+    haiku = {
+        f"linear{end}": {"w": layer["W"], "b": layer["b"]}
+        for end, layer in zip(("_2", "_1", ""), tree[::-1], strict=True)
+    }
+    pairs = [(layer["W"], layer["b"]) for layer in tree]
+    for given in (tree, [*tree], pairs, flax, flax["params"], many, haiku, params):
         assert fnnet.from_tree(given) == params
     model = fnnet.Model(params, classes=("a", "b", "c"), image_shape=(2, 3))
     assert fnnet.from_tree(fnnet.to_tree(model)) == params
@@ -121,12 +131,31 @@ def test_trees_of_any_form_are_the_same():
 def test_optax_trains_a_tree():
     jax = pytest.importorskip("jax", reason="needs jax: pip install jax")
     optax = pytest.importorskip("optax", reason="needs optax: pip install optax")
-    params = fnnet.init((6, 5, 3), 1)
-    optimizer, tree = optax.sgd(0.1), jax.tree.map(jax.numpy.asarray, fnnet.to_tree(params))
-    grads = jax.tree.map(jax.numpy.ones_like, tree)
-    updates, _ = optimizer.update(grads, optimizer.init(tree))
-    found = fnnet.from_tree(optax.apply_updates(tree, updates))
-    np.testing.assert_allclose(found[0].W, params[0].W - np.float32(0.1), rtol=1e-6)
+    model = fnnet.Model(fnnet.init((6, 5, 3), 1), "tanh", ("a", "b", "c"), (1, 6))
+    x = np.float32(X)
+
+    def logits(tree):
+        a = x
+        for number, layer in enumerate(tree):
+            a = (jax.numpy.tanh(a) if number else a) @ layer["W"] + layer["b"]
+        return a
+
+    def loss(tree):
+        return optax.softmax_cross_entropy_with_integer_labels(
+            logits(tree), np.unique(Y, return_inverse=True)[1]
+        ).mean()
+
+    optimizer, tree = optax.adam(0.1), jax.tree.map(jax.numpy.asarray, fnnet.to_tree(model))
+    np.testing.assert_allclose(logits(tree), fnnet.scores(model, x), rtol=1e-5, atol=1e-5)
+    state, before = optimizer.init(tree), loss(tree)
+    gradient = jax.jit(jax.grad(loss))
+    for _ in range(5):
+        updates, state = optimizer.update(gradient(tree), state)
+        tree = optax.apply_updates(tree, updates)
+    assert loss(tree) < before
+    found = model._replace(params=fnnet.from_tree(tree))
+    assert found.params[0].W.dtype == np.float32
+    np.testing.assert_allclose(logits(tree), fnnet.scores(found, x), rtol=1e-5, atol=1e-5)
 
 
 # PyTorch and Keras, by what their objects have.
@@ -147,7 +176,8 @@ class Tensor:
 
 def module(kind, *children, **attributes):
     """An object as one of PyTorch of this kind."""
-    return type(kind, (types.SimpleNamespace,), {"children": lambda self: iter(children)})(**attributes)
+    methods = {"children": lambda self: iter({*children}), "__iter__": lambda self: iter(children)}
+    return type(kind, (types.SimpleNamespace,), methods | {"__hash__": object.__hash__})(**attributes)
 
 
 def linear(W, b):
@@ -162,7 +192,8 @@ def sequential(between="ReLU", attributes=None, last=(), params=PARAMS):
     (first, second, third) = (linear(*layer) for layer in params.layers)
     between = module(between, **attributes or {})
     inner = module("Sequential", between, module("Dropout"), second)
-    return module("Sequential", module("Flatten"), first, inner, between, third, *map(module, last))
+    end = [module(kind, dim=dim) for kind, dim in last]
+    return module("Sequential", module("Flatten"), first, inner, between, third, *end)
 
 
 TORCH = {
@@ -173,7 +204,7 @@ TORCH = {
 
 
 @pytest.mark.parametrize("kind", TORCH)
-@pytest.mark.parametrize("last", [(), ("Softmax",), ("LogSoftmax",)])
+@pytest.mark.parametrize("last", [(), [("Softmax", 1)], [("LogSoftmax", -1)], [("Softmax", None)]])
 def test_modules_of_torch(kind, last):
     activation, attributes = TORCH[kind]
     model = fnnet.from_torch(sequential(kind, attributes, last), classes=["a", "b", "c"], image_shape=(2, 3))
@@ -199,10 +230,13 @@ def test_one_logistic_unit_of_torch_is_two_of_softmax():
         (module("Sequential", FIRST, SECOND, module("ReLU")), "activations; expected"),
         (
             module("Sequential", FIRST, module("ReLU"), SECOND, module("Tanh"), THIRD),
-            "activations; expected the same one behind each hidden layer, found 1 relu, 2 tanh",
+            "activations; expected the same one behind each hidden layer, .* found 1 relu, 2 tanh",
         ),
         (module("Sequential", module("ReLU")), "no layers with weights"),
         (module("Sequential", FIRST, module("ReLU"), THIRD), "layer 2: layers do not fit"),
+        (sequential(last=[("Softmax", 0)]), "layer 7: dim of Softmax; expected 1, found 0"),
+        (module("Sequential", FIRST, module("Softmax", dim=1), SECOND), "other than softmax, found 1 softmax"),
+        (module("Sequential", FIRST, module("Sigmoid")), "activations; .* found 1 sigmoid"),
     ],
 )
 def test_modules_that_fnnet_does_not_have(network, message):
@@ -210,15 +244,25 @@ def test_modules_that_fnnet_does_not_have(network, message):
         fnnet.from_torch(network)
 
 
-def dense(layer, activation, bias=True):
+def dense(layer, activation, arrays=2):
     function = types.SimpleNamespace(__name__=activation)
-    return type("Dense", (), {"activation": function, "get_weights": lambda self: [*layer][: 1 + bias]})()
+    return type("Dense", (), {"activation": function, "get_weights": lambda self: [*layer, *layer][:arrays]})()
+
+
+def stack(*layers, kind="Sequential", **attributes):
+    return type(kind, (), {"layers": layers} | attributes)()
+
+
+def functional(*layers, used=1, outputs=1):
+    config = {"layers": [{"inbound_nodes": []}, *({"inbound_nodes": [0] * used} for _ in layers)]}
+    heads = {"inputs": [0], "outputs": [0] * outputs, "get_config": lambda self: config}
+    return stack(*layers, kind="Functional", **heads)
+
+
+RELU = {"max_value": None, "negative_slope": 0.0, "threshold": 0.0}
 
 
 def test_layers_of_keras():
-    def stack(*layers):
-        return types.SimpleNamespace(layers=layers)
-
     def other(kind, **attributes):
         return type(kind, (), attributes)()
 
@@ -226,22 +270,35 @@ def test_layers_of_keras():
     for last in ("softmax", "linear"):
         model = fnnet.from_keras(stack(
             other("InputLayer"), other("Flatten"), dense(first, "relu"), other("Dropout"), dense(second, "linear"),
-            other("ReLU"), dense(third, last),
+            other("ReLU", **RELU), dense(third, last),
         ))  # fmt: skip
         assert (model.params, model.activation) == (PARAMS, "relu")
     swish = types.SimpleNamespace(__name__="swish")
     model = fnnet.from_keras(
-        stack(dense(first, "linear"), other("Activation", activation=swish), dense(second, "softmax"))
+        stack(
+            dense(first, "linear"),
+            other("Activation", activation=swish),
+            dense(second, "linear"),
+            other("Softmax", axis=-1),
+        )
     )
     assert model.activation == "silu"
+    assert fnnet.from_keras(functional(dense(first, "relu"), dense(second, "linear"))).params.layers == PARAMS[:2]
     assert fnnet.from_keras(stack(dense(first, "linear"), dense(second, "linear"))).activation == "linear"
     one = fnnet.Layer(first.W[:, :1], first.b[:1])
     assert fnnet.from_keras(stack(dense(one, "sigmoid"))).params[-1].b.size == 2
-    assert fnnet.from_keras(stack(dense(first, "softmax", bias=False))).params[0].b.tolist() == [0] * 5
+    assert fnnet.from_keras(stack(dense(first, "softmax", arrays=1))).params[0].b.tolist() == [0] * 5
     for wrong, message in (
         (stack(dense(first, "leaky_relu"), dense(second, "softmax")), "layer 0: an activation that is not the same"),
         (stack(dense(first, "relu"), other("Conv2D")), "layer 1: a layer that fnnet does not have; .* found Conv2D"),
         (stack(dense(first, "relu"), dense(second, "relu")), "activations; expected"),
+        (stack(dense(first, "linear"), other("ReLU", **RELU | {"max_value": 6.0})), "max_value of ReLU; expected None"),
+        (stack(dense(first, "softmax"), dense(second, "softmax")), "activations; .* found 1 softmax$"),
+        (stack(dense(first, "linear", arrays=0)), "layer 0: weights of Dense; .* found 0 arrays; build the model"),
+        (stack(dense(first, "linear", arrays=4)), "layer 0: weights of Dense; .* found 4 arrays$"),
+        (stack(dense(first, "linear"), kind="MyModel"), "order that is not known; .* found MyModel"),
+        (functional(dense(first, "linear"), used=2), "not a chain; .* a layer used 2 times"),
+        (functional(dense(first, "linear"), outputs=2), "not a chain; .* found 1 input, 2 outputs"),
     ):
         with pytest.raises(FnnetError, match=message):
             fnnet.from_keras(wrong)
@@ -249,28 +306,93 @@ def test_layers_of_keras():
 
 # The libraries themselves, where they are installed.
 
+ACTIVATIONS = ["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "linear", "mish"]
 
-@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "leaky_relu", "linear"])
+
+@pytest.fixture(scope="module")
+def torch():
+    return pytest.importorskip("torch", reason="needs torch: pip install torch")
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_torch_itself(activation, dtype):
-    torch = pytest.importorskip("torch", reason="needs torch: pip install torch")
-    model = fnnet.Model(fnnet.init((6, 5, 4, 3), 1, dtype=dtype), activation, ("a", "b", "c"), (1, 6))
+def test_torch_itself(torch, activation, dtype):
+    model = fnnet.Model(fnnet.init((6, 15, 14, 3), 1, dtype=dtype), activation, ("a", "b", "c"), (1, 6))
     network = fnnet.to_torch(model)
     x = X.astype(dtype)
     with torch.no_grad():
         found = network(torch.from_numpy(x)).numpy()
-    np.testing.assert_allclose(found, fnnet.scores(model, x), rtol=1e-4, atol=1e-5)
+    assert found.dtype == dtype
+    near = 1e-13 if dtype == np.float64 else 1e-5
+    np.testing.assert_allclose(found, fnnet.scores(model, x), rtol=near, atol=near)
     back = fnnet.from_torch(network, classes=model.classes)
     assert (back.params, back.activation) == (model.params, activation)
 
 
-def test_keras_itself():
-    pytest.importorskip("keras", reason="needs keras and a backend: pip install keras jax")
-    model = fnnet.Model(fnnet.init((6, 5, 4, 3), 1), "silu", ("a", "b", "c"), (1, 6))
-    network = fnnet.to_keras(model)
-    found = np.asarray(network(np.float32(X)))
-    np.testing.assert_allclose(found, fnnet.scores(model, np.float32(X)), rtol=1e-4, atol=1e-5)
-    assert fnnet.from_keras(network, classes=model.classes).params == model.params
+def test_networks_of_torch(torch):
+    nn = torch.nn
+    relu, linear = nn.ReLU(), nn.Linear(6, 6)
+    inner = nn.Sequential(nn.Linear(6, 5, bias=False), nn.Tanh(), nn.Dropout(0.5))
+    for network in (
+        nn.Sequential(linear, relu, linear, relu, nn.Linear(6, 3), nn.Softmax(1)),
+        nn.Sequential(nn.Flatten(), inner, nn.Linear(5, 3), nn.Softmax(-1)).eval(),
+        nn.Sequential(nn.Linear(6, 5), nn.Mish(), nn.Linear(5, 1), nn.Sigmoid()).double(),
+    ):
+        model = fnnet.from_torch(network)
+        x = X.astype(model.params[0].W.dtype)
+        with torch.no_grad():
+            found = network(torch.from_numpy(x)).numpy()
+        np.testing.assert_allclose(fnnet.probabilities(model, x)[:, -found.shape[1] :], found, rtol=1e-4, atol=1e-6)
+    for weights in ({"dtype": torch.bfloat16}, {"device": "meta"}):
+        with pytest.raises(FnnetError, match="layer 0: weights that NumPy cannot hold; expected float32 or float64"):
+            fnnet.from_torch(nn.Sequential(nn.Linear(6, 3, **weights)))
+
+
+@pytest.fixture(scope="module")
+def keras(tmp_path_factory):
+    """Keras on what there is, which writes its settings beside the tests."""
+    backends = [name for name in ("jax", "torch", "tensorflow") if importlib.util.find_spec(name)]
+    if not backends or not importlib.util.find_spec("keras"):
+        pytest.skip("needs keras and a backend: pip install keras jax")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_HOME", str(tmp_path_factory.mktemp("keras")))
+        patch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", backends[0]))
+        yield importlib.import_module("keras")
+
+
+def outputs(network, x):
+    found = network(x)
+    return found.detach().cpu().numpy() if hasattr(found, "detach") else np.asarray(found)
+
+
+@pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name != "leaky_relu"])
+def test_keras_itself(keras, activation):
+    model = fnnet.Model(fnnet.init((6, 15, 14, 3), 1), activation, ("a", "b", "c"), (1, 6))
+    network, x = fnnet.to_keras(model), np.float32(X)
+    np.testing.assert_allclose(outputs(network, x), fnnet.scores(model, x), rtol=1e-5, atol=1e-5)
+    back = fnnet.from_keras(network, classes=model.classes)
+    assert (back.params, back.activation) == (model.params, activation)
+
+
+def test_models_of_keras(keras):
+    layers = keras.layers
+    entry, shared = keras.Input((6,)), layers.Dense(6, "relu")
+    chain = layers.Dense(3, "softmax")(layers.Dropout(0.5)(layers.Dense(5, "tanh", use_bias=False)(entry)))
+    for network in (
+        keras.Sequential([keras.Input((6,)), layers.Dense(5), layers.ReLU(), layers.Dense(3), layers.Softmax()]),
+        keras.Sequential([keras.Input((6,)), layers.Dense(5, "gelu"), layers.Dense(1, "sigmoid")]),
+        keras.Model(entry, chain),
+    ):
+        model, x = fnnet.from_keras(network), np.float32(X)
+        found = outputs(network, x)
+        np.testing.assert_allclose(fnnet.probabilities(model, x)[:, -found.shape[1] :], found, rtol=1e-4, atol=1e-6)
+    for wrong, message in (
+        (keras.Model(entry, layers.Dense(3)(shared(shared(entry)))), "a layer used 2 times"),
+        (keras.Model(entry, [layers.Dense(6)(entry), layers.Dense(6)(entry)]), "2 outputs"),
+        (keras.Sequential([layers.Dense(3)]), "found 0 arrays; build the model first"),
+    ):
+        with pytest.raises(FnnetError, match=message):
+            fnnet.from_keras(wrong)
 
 
 ALONE = """
