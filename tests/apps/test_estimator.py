@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import subprocess
 import sys
 import warnings
@@ -430,6 +431,20 @@ def test_rows_that_are_not_finite_are_refused(bad):
                 predict(rows_given)
 
 
+@pytest.mark.parametrize("at", [0, 999])
+def test_each_thread_looks_at_its_rows(at, monkeypatch):
+    monkeypatch.setattr(rows, "ADDED", 100)
+    x = DRAW.standard_normal((1000, 6))
+    for values in (x, np.asfortranarray(x), x[::-1]):
+        assert rows.have_finite_sums(values, 3)
+    for bad in (np.nan, np.inf, -np.inf):
+        x[at, 5] = bad
+        assert not rows.have_finite_sums(x, 3)
+    x[0, 0], x[999, 0] = np.inf, -np.inf  # whose sum warns nobody
+    assert not rows.have_finite_sums(x, 2)
+    assert not rows.have_finite_sums(np.full((1000, 6), 1e308), 2)  # scikit-learn looks closer
+
+
 def test_predictions_are_those_of_the_weights_it_has():
     model = quick().fit(X, Y)
     before = model.predict_proba(X)
@@ -574,7 +589,7 @@ def test_parameters_that_do_not_fit_are_one_line(given, message):
         ({"y_val": Y}, "X_val: missing; expected X_val and y_val, found y_val alone"),
         (
             {"X_val": X, "y_val": ["dog"] * 103},
-            "y: label of an unknown class; expected classes ant, bee, cow, found dog",
+            "y_val: label of an unknown class; expected classes ant, bee, cow, found dog",
         ),
     ],
 )
@@ -582,6 +597,47 @@ def test_rows_that_do_not_fit_are_one_line(arguments, message):
     with pytest.raises(UsageError, match=message) as info:
         quick().fit(**{"X": X, "y": Y} | arguments)
     assert "\n" not in str(info.value)
+
+
+HOLES = np.where((np.arange(103) == 5)[:, None] & (np.arange(300) == 7), np.nan, SPARSE)
+COLOURS = pd.DataFrame({"size": np.arange(103.0), "code": ["1.5"] * 103, "colour": ["red"] * 103})
+FILL = "expected finite numbers; fill in what is missing, as SimpleImputer does"
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (sp.csr_array(HOLES), f"row 5, column 7: Input X contains NaN; {FILL}"),
+        (sp.csc_array(HOLES), f"row 5, column 7: Input X contains NaN; {FILL}"),
+        (HOLES, f"row 5, column 7: Input X contains NaN; {FILL}"),
+        (pd.DataFrame({"age": HOLES[:, 7]}), f"row 5, column 'age': Input X contains NaN; {FILL}"),
+        (pd.DataFrame({"age": [None, *range(102)]}, dtype=object), "row 0, column 'age': Input X contains NaN"),
+        (pd.DataFrame({"age": [pd.NA, *range(102)]}, dtype="Int64"), "Input X contains NaN"),
+        (np.where(np.isnan(HOLES), np.inf, HOLES), "row 5, column 7: Input X contains infinity or a value too large"),
+        (COLOURS, "X: row 0, column 'colour': text; expected numbers, found 'red'; make it numbers, as OneHotEncoder"),
+        (COLOURS.to_numpy().tolist(), "X: row 0, column 2: text; expected numbers, found 'red'"),
+    ],
+)  # fmt: skip
+def test_rows_that_are_not_numbers_are_one_line(x, message):
+    with pytest.raises(ValueError, match=re.escape(message)) as info:
+        quick().fit(x, Y)
+    assert isinstance(info.value, UsageError)
+    assert "\n" not in str(info.value)
+
+
+def test_rows_to_predict_and_to_validate_with_are_named():
+    model = quick().fit(SPARSE, Y)
+    for x in (HOLES, sp.csr_array(HOLES)):
+        with pytest.raises(UsageError, match="row 5, column 7: Input X contains NaN"):
+            model.predict(x)
+        with pytest.raises(UsageError, match="row 5, column 7: Input X_val contains NaN"):
+            quick().fit(SPARSE, Y, X_val=x, y_val=Y)
+    with pytest.raises(ValueError, match="could not convert string"):
+        quick().fit(["red", "blue"], ["a", "b"])
+    too_large = pytest.raises(UsageError, match="contains infinity or a value too large for dtype")
+    with np.errstate(over="ignore"), too_large as info:
+        quick(dtype="float32").fit(1e300 * X, Y)
+    assert info.value.place == ""
 
 
 def test_what_cannot_go_on():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import numbers
 import weakref
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fnnet.apps.estimator import options, rows
 from fnnet.apps.estimator.course import Course, Data, Learner, Rule, by_lbfgs, run
+from fnnet.apps.estimator.refused import clearer
 from fnnet.apps.estimator.scores import Scorer
 from fnnet.core.check_network import check_initialiser
 from fnnet.core.optimizers import trees_of
@@ -266,7 +266,7 @@ class FNNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> tuple[Data, Array]:
         """Return checked rows without those of weight 0, and the classes of their labels, or those that are given."""
         dtypes = [self.coefs_[0].dtype.type] if again else options.dtypes_of(self.dtype)
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=dtypes, reset=not again)
+        X, y = self._validated(X, y, dtypes, again=again)
         _check_labels(y)
         weights = _weights(sample_weight, X.shape[0])
         if classes is None and weights is not None and not (weights > 0).all():
@@ -276,6 +276,13 @@ class FNNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         names, labels = rows.coded(y) if classes is None else (classes, rows.numbers_of(y, classes))
         return rows.weighted(Data(rows.taken(X), labels, weights)), names
 
+    def _validated(self, X: Any, y: Any, dtype: Any, *, name: str = "X", again: bool = True) -> Any:
+        """Return rows, and labels if there are any, as scikit-learn checks them."""
+        try:
+            return validate_data(self, X, y, accept_sparse="csr", dtype=dtype, reset=not again)
+        except ValueError as error:
+            raise clearer(error, X, name) from None
+
     def _validation(self, X: Any, y: Any, sample_weight: Any, dtype: np.dtype[Any]) -> Data | None:
         """Return rows for validation that are given; None for none."""
         if X is None and y is None:
@@ -283,9 +290,9 @@ class FNNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if X is None or y is None:
             where, found = ("X_val", "y_val alone") if X is None else ("y_val", "X_val alone")
             raise UsageError("missing", where=where, expected="X_val and y_val", found=found)
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=dtype.type, reset=False)
+        X, y = self._validated(X, y, dtype.type, name="X_val")
         _check_labels(y)
-        data = Data(rows.taken(X), rows.numbers_of(y, self.classes_), _weights(sample_weight, X.shape[0]))
+        data = Data(rows.taken(X), rows.numbers_of(y, self.classes_, "y_val"), _weights(sample_weight, X.shape[0]))
         return rows.weighted(data)
 
     def _learner(self, again: bool, hidden: tuple[Any, ...], data: Data, names: Array, plan: Plan) -> Learner:
@@ -334,7 +341,7 @@ class FNNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the logits of rows."""
         if not self._are_plain(X):
             check_is_fitted(self)
-            X = validate_data(self, X, accept_sparse="csr", dtype=self.coefs_[0].dtype.type, reset=False)
+            X = self._validated(X, "no_validation", self.coefs_[0].dtype.type)
         arrays, kernels, kept = (*self.coefs_, *self.intercepts_), self._kernels(), _kept.get(self)
         if kept is None or kept.kernels is not kernels or not _same(kept.arrays, arrays):
             scorer = Scorer(self._params(), self._training["activation"], kernels)
@@ -348,9 +355,7 @@ class FNNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         W = self.coefs_[0]
         if X.dtype != W.dtype or X.shape != (len(X), len(W)) or not X.size:
             return False
-        # By no BLAS, whose threads look for more work for a while, on processors that the network needs next.
-        with np.errstate(all="ignore"):
-            return math.isfinite(np.add.reduce(X, axis=None))
+        return rows.have_finite_sums(X, self._kernels().threads)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
