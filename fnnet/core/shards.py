@@ -223,8 +223,10 @@ class Ranks:
     def leave(self) -> None:
         """Take leave of the other ranks, which are together: none of these functions may be called any more."""
 
-    def slow(self) -> AbstractContextManager[None]:
-        """Return a context manager for what may take long without computing: it reads, or waits for a process."""
+    def slow(self, computes: bool = False) -> AbstractContextManager[None]:
+        """Return a context manager for what may take long: it reads, or waits for a process; or it `computes`, longer
+        than a step.
+        """
         return nullcontext()
 
     def in_turn(self, make: Callable[[], T]) -> T:

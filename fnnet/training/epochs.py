@@ -140,7 +140,8 @@ def epochs_together(
                 some = [plans[number] for number in members]
                 if runner:
                     runner.close()
-                runner = EpochRunner([*going.values()], train, some, weights, image_shape, kernels, ranks)
+                with ranks.slow(computes=True):  # pixels are looked for
+                    runner = EpochRunner([*going.values()], train, some, weights, image_shape, kernels, ranks)
             passed = runner.run_pass([*going.values()], on_block)
             reports = runner.reports_after(passed)
             if reports:

@@ -82,13 +82,9 @@ class LocalSteps:
 
     def _run_apart(self, rows: Array, rates: Array) -> Made | DivergedError:
         """Make steps in each shard, and take the mean."""
-        steps, found = rates.shape[1], []
-        for shard, runner in zip(self._own, self._runners, strict=True):
-            own = rows[shards.rows_of(len(rows), self._batch_size, self._shards, (shard, shard + 1))]
-            count = -(-len(own) * self._shards // self._batch_size)
-            made = runner.run(own, rates[:, :count])[0] if count else Made(np.zeros(0), 0)
-            runner.pass_over(steps - count)  # the last batch may have no rows for it
-            found.append(made)
+        steps = rates.shape[1]
+        with self._ranks.slow(computes=True):
+            found = [self._run_shard(*each, rows, rates) for each in zip(self._own, self._runners, strict=True)]
         losses, correct = np.zeros(steps), 0
         for made in (each for some in self._ranks.gather(found) for each in some):
             if isinstance(made, DivergedError):
@@ -98,6 +94,14 @@ class LocalSteps:
         self._take_mean()
         self._steps += steps
         return Made(losses, correct)
+
+    def _run_shard(self, shard: int, runner: Loop | Compiled, rows: Array, rates: Array) -> Made | DivergedError:
+        """Make the steps of one shard."""
+        own = rows[shards.rows_of(len(rows), self._batch_size, self._shards, (shard, shard + 1))]
+        count = -(-len(own) * self._shards // self._batch_size)
+        made = runner.run(own, rates[:, :count])[0] if count else Made(np.zeros(0), 0)
+        runner.pass_over(rates.shape[1] - count)  # the last batch may have no rows for it
+        return made
 
     def _take_mean(self) -> None:
         vectors = [runner.vector() for runner in self._runners]

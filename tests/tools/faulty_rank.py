@@ -17,6 +17,11 @@ def hang():
     time.sleep(1000)
 
 
+def spin():
+    while True:
+        pass
+
+
 def leave(code):
     os._exit(code)
 
@@ -34,6 +39,7 @@ FAULTS = {
     "segmentation fault": lambda: kill(signal.SIGSEGV),
     "stop": lambda: kill(signal.SIGSTOP),
     "hang": hang,
+    "loop": spin,
     "exit 0": lambda: leave(0),
     "exit 3": lambda: leave(3),
     "sys.exit(0)": lambda: sys.exit(0),

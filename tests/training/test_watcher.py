@@ -65,7 +65,7 @@ class Ranks:
             each.close()
 
 
-COMPUTING = "5 0 {}".format
+COMPUTING = "5 0 {} 0 0".format
 FAST = {"SILENT": 1.0, "BEGINNING": 2.0, "STUCK": 1.5, "SLOW": 4.0, "ENDING": 0.2}
 
 
@@ -88,14 +88,14 @@ def name(found, number):
 
 def test_ranks_that_take_leave_are_not_lost(ranks):
     found = ranks()
-    found.say(0.5, "1 0 0.1", "1 1 0.1")
+    found.say(0.5, "1 0 0.1 0 0", "1 1 0.1 0 0")
     found.say(0.1, "END", "END")
     assert found.end() == (0, "")
 
 
 def test_a_rank_that_is_killed_is_named_and_the_others_are_told_to_end(ranks):
     found = ranks(3)
-    found.say(0.3, *["1 0 0.1"] * 3)
+    found.say(0.3, *["1 0 0.1 0 0"] * 3)
     found.ranks[1].close()
     assert found.ranks[0].recv(16) == b"END\n"
     code, told = found.end()
@@ -122,42 +122,55 @@ def test_only_those_are_killed_whose_numbers_mean_the_same_to_the_watcher(ranks)
 
 def test_a_rank_that_says_nothing_is_stopped(ranks):
     found = ranks()
-    found.say(0.2, "1 1 0.1", "1 0 0.1")
-    found.say(3, "1 1 0.1", None)
+    found.say(0.2, "1 1 0.1 0 0", "1 0 0.1 0 0")
+    found.say(3, "1 1 0.1 0 0", None)
     code, told = found.end()
     assert (code, told.startswith(f"{name(found, 1)} has not answered for 1 seconds: it is stopped, or")) == (1, True)
 
 
 def test_a_rank_that_loads_libraries_may_be_silent_for_longer(ranks):
     found = ranks()
-    found.say(1.6, "0 0 0.1", None)
+    found.say(1.6, "0 0 0.1 0 0", None)
     assert found.process.poll() is None
-    found.say(2, "0 0 0.1", None)
+    found.say(2, "0 0 0.1 0 0", None)
     code, told = found.end()
     assert (code, told.startswith(f"{name(found, 1)} has not answered for 2 seconds: it is stopped, or")) == (1, True)
 
 
 def test_a_rank_that_neither_computes_nor_comes_is_stuck(ranks):
     found = ranks()
-    found.say(3, "2 1 0.1", "1 0 0.1")
+    found.say(3, "2 1 0.1 0 0", "1 0 0.1 0 0")
     code, told = found.end()
     assert (code, told.startswith(f"{name(found, 1)} is stuck: the others have waited for it for ")) == (1, True)
 
 
 def test_a_rank_that_computes_may_take_longer(ranks):
     found = ranks()
-    found.say(2.5, "2 1 0.1", lambda now: f"1 0 {now}")
+    found.say(2.5, "2 1 0.1 0 0", lambda now: f"1 0 {now} 0 0")
     assert found.process.poll() is None
-    found.say(3.5, "2 1 0.1", lambda now: f"1 0 {now}")
+    found.say(3.5, "2 1 0.1 0 0", lambda now: f"1 0 {now} 0 0")
     code, told = found.end()
     assert (code, "is stuck" in told) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("does", "steps", "longest", "lost"),
+    [(0, 3, 0.1, True), (0, 2, 0.1, False), (0, 3, 0.3, False), (3, 3, 0.1, False), (2, 3, 0.1, False)],
+)
+def test_of_a_rank_that_has_made_steps_it_is_known_how_long_one_takes(ranks, does, steps, longest, lost):
+    found = ranks(SLOW=30.0)
+    found.say(2.5, "2 1 0.1 0 0", lambda now: f"1 {does} {now} {steps} {longest}")
+    assert (found.process.poll() is not None) == lost
+    if lost:
+        code, told = found.end()
+        assert (code, told.startswith(f"{name(found, 1)} is stuck: the others have waited for it for ")) == (1, True)
+
+
 def test_a_rank_that_reads_or_writes_may_take_longer(ranks):
     found = ranks(SLOW=2.5)
-    found.say(2.0, "2 1 0.1", "1 2 0.1")
+    found.say(2.0, "2 1 0.1 0 0", "1 2 0.1 0 0")
     assert found.process.poll() is None
-    found.say(3.0, "2 1 0.1", "1 2 0.1")
+    found.say(3.0, "2 1 0.1 0 0", "1 2 0.1 0 0")
     code, told = found.end()
     assert (code, told.startswith(f"{name(found, 1)} is stuck: ")) == (1, True)
 
@@ -165,30 +178,30 @@ def test_a_rank_that_reads_or_writes_may_take_longer(ranks):
 def test_ranks_that_wait_for_one_another_for_ever_are_ended(ranks):
     """A message is lost: who has waited longest is the furthest behind."""
     found = ranks(SLOW=1.0)
-    found.say(0.8, "2 0 0.1", "1 1 0.1")
-    found.say(3.0, "2 1 0.1", "1 1 0.1")
+    found.say(0.8, "2 0 0.1 0 0", "1 1 0.1 0 0")
+    found.say(3.0, "2 1 0.1 0 0", "1 1 0.1 0 0")
     code, told = found.end()
     assert (code, told.startswith(f"{name(found, 1)} and all others have waited for 1 seconds; all ")) == (1, True)
 
 
 def test_a_rank_that_does_not_end_with_the_others_is_stuck(ranks):
     found = ranks()
-    found.say(0.1, "END", "3 0 0.1")
-    found.say(3, None, "3 0 0.1")
+    found.say(0.1, "END", "3 0 0.1 0 0")
+    found.say(3, None, "3 0 0.1 0 0")
     code, told = found.end()
     assert (code, told.startswith(f"{name(found, 1)} is stuck: ")) == (1, True)
 
 
 def test_ranks_that_all_wait_or_all_work_are_not_stuck(ranks):
     found = ranks()
-    found.say(2.5, "2 0 0.1", "1 0 0.1")  # nobody waits: data are read, say
-    found.say(2.5, "2 1 0.1", "2 1 0.1")
+    found.say(2.5, "2 0 0.1 0 0", "1 0 0.1 0 0")  # nobody waits: data are read, say
+    found.say(2.5, "2 1 0.1 0 0", "2 1 0.1 0 0")
     assert found.process.poll() is None
 
 
 def test_a_rank_that_goes_on_is_not_stuck(ranks):
     found = ranks()
-    found.say(2.5, "2 1 0.1", lambda now: f"{int(now * 2)} 0 0.1")
+    found.say(2.5, "2 1 0.1 0 0", lambda now: f"{int(now * 2)} 0 0.1 0 0")
     assert found.process.poll() is None
 
 
@@ -227,7 +240,7 @@ def test_a_rank_that_says_why_itself_ends_all_without_a_line(ranks):
 def test_words_that_come_with_the_first_line_are_heard():
     class Short(Ranks):
         def connect(self, number, process, **options):
-            rank = super().connect(number, process, more="1 0 0.1\nEND\n", **options)
+            rank = super().connect(number, process, more="1 0 0.1 0 0\nEND\n", **options)
             rank.close()
             return rank
 
@@ -238,7 +251,7 @@ def test_lines_may_come_in_pieces(ranks):
     found = ranks()
     found.ranks[1].sendall(b"1 0 ")
     time.sleep(0.3)
-    found.ranks[1].sendall(b"0.1\nEN")
+    found.ranks[1].sendall(b"0.1 0 0\nEN")
     time.sleep(0.3)
     found.ranks[1].sendall(b"D\n")
     found.say(0.1, "END", None)
@@ -266,11 +279,33 @@ def test_a_watch_is_kept_and_ended():
     found.enter()
     assert (found.count, found.does, found.note) == (1, watch.WAITS, "")
     found.leave()
-    with found.slow():
+    with found.slow(computes=False):
         assert found.does == watch.IS_SLOW
     found.end()
     assert found.does == watch.WORKS
     assert found._process.wait(20) == 0  # slower than `end` waits for, on a busy machine
+
+
+def test_a_watch_knows_the_longest_work_between_exchanges(monkeypatch):
+    now = iter(range(0, 1000, 10))
+    monkeypatch.setattr(watch.time, "monotonic", lambda: next(now))
+    found = watch.Watch(One(), alone=True)
+    monkeypatch.setattr(found, "_say", lambda line: None)
+    found.leave()
+    found.enter(step=True)  # what is before the first step is no step
+    assert (found.steps, found.longest) == (1, 0.0)
+    found.leave()
+    with found.slow(computes=True):
+        found.enter()
+        found.leave()
+        assert found.does == watch.COMPUTES
+    found.enter(step=True)
+    assert (found.steps, found.longest) == (2, 0.0)
+    found.leave()
+    found.enter()
+    assert (found.steps, found.longest) == (2, 10)
+    monkeypatch.undo()
+    found.end()
 
 
 def test_a_watcher_that_cannot_be_reached_is_noted(monkeypatch):
@@ -300,13 +335,13 @@ def test_a_watcher_without_a_port_ends_without_a_word():
 def test_a_machine_that_was_suspended_has_lost_no_rank(ranks):
     """A paused container: watcher and ranks stand still for longer than a rank may be silent."""
     found = ranks(HELD_UP=0.5)
-    found.say(0.5, "1 0 0.1", "1 0 0.1")
+    found.say(0.5, "1 0 0.1 0 0", "1 0 0.1 0 0")
     os.kill(found.process.pid, signal.SIGSTOP)
     time.sleep(FAST["SILENT"] + 1)
     os.kill(found.process.pid, signal.SIGCONT)
-    found.say(0.7, "1 0 0.1", "1 0 0.1")
+    found.say(0.7, "1 0 0.1 0 0", "1 0 0.1 0 0")
     assert found.process.poll() is None
-    found.say(2.5, "1 0 0.1", None)
+    found.say(2.5, "1 0 0.1 0 0", None)
     code, told = found.end()
     assert (code, told.startswith(f"{name(found, 1)} has not answered")) == (1, True)
 
@@ -332,9 +367,9 @@ def test_of_a_thousand_ranks_a_lost_one_is_found_in_one_pass():
     made = []
     for number in range(1000):
         rank = watcher.Rank(None, {"rank": number, "process": 1, "machine": "a"})
-        rank.hear(b"1 1 0.1")
+        rank.hear(b"1 1 0.1 0 0")
         made.append(rank)
-    made[700].hear(b"1 0 0.1")
+    made[700].hear(b"1 0 0.1 0 0")
     made[700].since -= watcher.SLOW + 1
     seen = watcher.Watcher.__new__(watcher.Watcher)
     seen._ranks = {rank.number: rank for rank in made}

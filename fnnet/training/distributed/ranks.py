@@ -46,7 +46,7 @@ class MpiRanks(Ranks):
 
     def total(self, parts: Sequence[Array], shards: int, bits: int = 32) -> Array:
         """Do as `Ranks.total`; what is returned is written over by the next call."""
-        self._watch.enter()
+        self._watch.enter(step=True)
         if self._memory and self._memory.holds(parts):
             found = self._memory.total(bits)
         else:
@@ -107,9 +107,9 @@ class MpiRanks(Ranks):
                 made = make()
         return cast("T", made)
 
-    def slow(self) -> AbstractContextManager[None]:
+    def slow(self, computes: bool = False) -> AbstractContextManager[None]:
         """Do as `Ranks.slow`."""
-        return self._watch.slow()
+        return self._watch.slow(computes)
 
     def meet(self, seconds: float = inf) -> bool:
         """Do as `Ranks.meet`; who waits here leaves the processor to others, which MPI's own barrier does not."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fnnet.files import owner
-from fnnet.training.distributed.watcher import IS_SLOW, WAITS, WORKS
+from fnnet.training.distributed.watcher import COMPUTES, IS_SLOW, WAITS, WORKS
 
 BEAT: Final = 0.5
 """Seconds between two words."""
@@ -30,13 +30,16 @@ Place = tuple[str, int, str]
 class Watch:
     """The word that a rank keeps with the watcher.
 
-    count   of the exchanges with other ranks that it has begun.
-    does    WORKS, WAITS or IS_SLOW.
-    note    why the ranks are not watched; "" if they are.
+    count     of the exchanges with other ranks that it has begun.
+    does      WORKS, WAITS, IS_SLOW or COMPUTES.
+    steps     that it has made.
+    longest   seconds of its longest work from one exchange to the next since the first step, nothing slow between.
+    note      why the ranks are not watched; "" if they are.
     """
 
     def __init__(self, comm: Any, alone: bool) -> None:
-        self.count, self.does = 0, WORKS
+        self.count, self.does, self.steps, self.longest = 0, WORKS, 0, 0.0
+        self._between, self._began = WORKS, 0.0
         place: Place | None = None
         self._process: subprocess.Popen[bytes] | None = None
         owners = comm.allgather(owner.this_process())
@@ -59,23 +62,29 @@ class Watch:
         for work in (self._speak, self._listen):
             threading.Thread(target=work, daemon=True).start()
 
-    def enter(self) -> None:
-        """Note that the rank comes to an exchange with others, or gets on in it."""
-        self.count += 1
+    def enter(self, step: bool = False) -> None:
+        """Note that the rank comes to an exchange with others, of a step or another, or gets on in it."""
+        if self._began:
+            self.longest, self._began = max(self.longest, time.monotonic() - self._began), 0.0
+        self.count, self.steps = self.count + 1, self.steps + step
         self.does = WAITS
 
     def leave(self) -> None:
         """Note that it goes on."""
-        self.does = WORKS
+        self.does = self._between
+        if self.steps and self.does == WORKS:
+            self._began = time.monotonic()
 
     @contextlib.contextmanager
-    def slow(self) -> Iterator[None]:
-        """Context manager: what the rank does may take long without computing."""
-        self.does = IS_SLOW
+    def slow(self, computes: bool) -> Iterator[None]:
+        """Context manager: what the rank does may take long: it waits or, if it `computes`, computes."""
+        before = self._between
+        self.does = self._between = COMPUTES if computes else IS_SLOW
+        self._began = 0.0
         try:
             yield
         finally:
-            self.does = WORKS
+            self.does = self._between = before
 
     def end(self) -> None:
         """Take leave: the rank ends, as all do."""
@@ -105,7 +114,7 @@ class Watch:
 
     def _speak(self) -> None:
         while not self._over.wait(BEAT):
-            self._say(f"{self.count} {self.does} {time.process_time():.3f}")
+            self._say(f"{self.count} {self.does} {time.process_time():.3f} {self.steps} {self.longest:.3f}")
 
     def _listen(self) -> None:
         assert self._connection

@@ -25,6 +25,10 @@ STUCK = 7.0
 """Seconds after which a rank that neither computes nor comes to where the others wait is taken for stuck..."""
 SLOW = 300.0
 """... and one that computes, reads or writes for so long, or all if each waits for the others."""
+KNOWN = 3
+"""Steps of a rank after which it is known how long one takes..."""
+TIMES = 10.0
+"""... and how many times as long one may take, which is STUCK at least: a loop without an end computes, too."""
 BUSY = 0.2
 """A rank computes if its processor time grows by this part of the time."""
 STARTING = 120.0
@@ -40,8 +44,9 @@ FILES = 32
 """Files that the process needs beside a connection for each rank."""
 LINE = 4096
 """Bytes of the longest line that a rank says."""
-WORKS, WAITS, IS_SLOW = 0, 1, 2
-"""What a rank does: it computes, or is about to; it waits for others; it reads, writes, or waits for a process."""
+WORKS, WAITS, IS_SLOW, COMPUTES = 0, 1, 2, 3
+"""What a rank does: it makes a step, or is about to; it waits for others; it reads, writes, or waits for a process; it
+computes what may take longer than any step before."""
 
 
 class Rank:
@@ -52,6 +57,7 @@ class Rank:
         self.process, self.machine = int(about["process"]), str(about["machine"])
         self.heard = self.since = time.monotonic()
         self.count, self.does, self.computed, self.at_since = 0, WORKS, 0.0, 0.0
+        self.steps, self.longest = 0, 0.0
         self.ended = self.aborts = False
 
     @property
@@ -60,7 +66,8 @@ class Rank:
         return f"rank {self.number} (process {self.process} on {self.machine})"
 
     def hear(self, line: bytes) -> None:
-        """Take what it says: a word, or its count of exchanges, what it does, and its processor time.
+        """Take what it says: a word, or its count of exchanges, what it does, its processor time, the steps that it has
+        made, and the seconds of its longest work between exchanges.
 
         END     it ends, as all do.
         ABORT   it ends all, and has given the reason.
@@ -69,8 +76,8 @@ class Rank:
         if line in (b"END", b"ABORT"):
             self.ended, self.aborts, self.does, self.since = True, line == b"ABORT", WAITS, self.heard
             return
-        count, does, computed = line.split()
-        self.computed = float(computed)
+        count, does, computed, steps, longest = line.split()
+        self.computed, self.steps, self.longest = float(computed), int(steps), float(longest)
         if (int(count), int(does)) != (self.count, self.does):
             self.count, self.does, self.since, self.at_since = int(count), int(does), self.heard, self.computed
 
@@ -88,8 +95,10 @@ class Rank:
         if self.does == WAITS:  # so may all, once a message is lost; the one that waits longest is the furthest behind
             stalled = all_wait and self.since == first and now - last > SLOW
             return f"and all others have waited for {now - last:.0f} seconds" if stalled else ""
-        patient = self.does == IS_SLOW or computed > BUSY * at
-        if some_wait and at > (SLOW if patient else STUCK):
+        limit = SLOW if self.does == IS_SLOW or computed > BUSY * at else STUCK
+        if self.does == WORKS and self.steps >= KNOWN:
+            limit = min(limit, max(STUCK, TIMES * self.longest))
+        if some_wait and at > limit:
             return f"is stuck: the others have waited for it for {at:.0f} seconds"
         return ""
 
