@@ -2,10 +2,13 @@
 
 Both get the same rows, hidden layer, optimizer (Adam), batch size and epochs, and take turns in one process, with a
 rest before each, in which the threads of the other stop waiting for work. A ratio is the median of those of the turns.
+On a busy machine threads that wait for one another take many times as long, those of BLAS above all: there, --processor
+compares the processor time of one thread each.
 
-python -m bench.estimator             all tables (minutes)
-python -m bench.estimator --write     also into docs/sklearn.md
-python -m bench.estimator --once      few rows, once; nothing is written
+python -m bench.estimator                 all tables (minutes)
+python -m bench.estimator --processor     processor time of one thread each, on a busy machine
+python -m bench.estimator --write         also into docs/sklearn.md
+python -m bench.estimator --once          few rows, once; nothing is written
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from typing import Any, Final, NamedTuple
 
 import click
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from bench.common import ROOT, cpu_name, markdown_table, rewrite, time_text, versions
 from fnnet.limits import available_threads
@@ -66,8 +70,9 @@ USED: Final = ("numpy", "numba", "scikit-learn")
 
 
 class Size(NamedTuple):
-    """How much is measured."""
+    """How much is measured, and of what: seconds, or the processor time of one thread."""
 
+    processor: bool = False
     turns: int = 5
     rest: float = 0.1
     seeds: int = 20
@@ -88,30 +93,31 @@ def table(shape: Shape, rows: int, seed: int = 0) -> tuple[Any, Any]:
     return centres[labels] + draw.standard_normal((rows, shape.columns)) * shape.columns**0.5 / 3, labels
 
 
-def classifiers(seed: int = 0, **given: Any) -> tuple[Any, Any]:
-    """Return both, which make all epochs."""
+def classifiers(seed: int = 0, *, processor: bool = False, **given: Any) -> tuple[Any, Any]:
+    """Return both, which make all epochs; ours in one thread where processor time is measured."""
     from sklearn.neural_network import MLPClassifier
 
     import fnnet
 
     settings: dict[str, Any] = {"hidden": HIDDEN, "batch_size": BATCH} | given
     theirs = {NAMES.get(name, name): value for name, value in settings.items()}
-    ours = fnnet.FNNetClassifier(**settings, tol=None, random_state=seed)
+    threads = 1 if processor else None
+    ours = fnnet.FNNetClassifier(**settings, tol=None, random_state=seed, threads=threads)
     return ours, MLPClassifier(**theirs, alpha=0.0, tol=0.0, n_iter_no_change=10**6, random_state=seed)
 
 
-def turns(pair: Sequence[Callable[[], Any]], count: int, rest: float, least: float = 0.0) -> list[tuple[float, float]]:
+def turns(pair: Sequence[Callable[[], Any]], size: Size, least: float = 0.0) -> list[tuple[float, float]]:
     """Return the seconds of a call of both, turn by turn; a turn rests first, and calls again for `least` seconds."""
-    found = []
-    for turn in range(count):
+    clock, found = time.process_time if size.processor else time.perf_counter, []
+    for turn in range(size.turns):
         taken = [0.0, 0.0]
         for which in (0, 1) if turn % 2 else (1, 0):
-            time.sleep(rest)
-            began, calls = time.perf_counter(), 0
-            while not calls or time.perf_counter() - began < least:
+            time.sleep(size.rest)
+            began, calls = clock(), 0
+            while not calls or clock() - began < least:
                 pair[which]()
                 calls += 1
-            taken[which] = (time.perf_counter() - began) / calls
+            taken[which] = (clock() - began) / calls
         found.append((taken[0], taken[1]))
     return found
 
@@ -127,12 +133,12 @@ def speed(size: Size) -> str:
     for each in SHAPES:
         shape = Shape(min(each.rows, size.rows), each.columns, each.classes, min(each.epochs, size.epochs))
         x, y = table(shape, shape.rows)
-        pair = classifiers(epochs=shape.epochs)
+        pair = classifiers(processor=size.processor, epochs=shape.epochs)
         for one in pair:
             one.fit(x, y).predict(x)
-        fit = turns([partial(one.fit, x, y) for one in pair], size.turns, size.rest)
+        fit = turns([partial(one.fit, x, y) for one in pair], size)
         least = PREDICTING if size.rest else 0.0
-        predict = turns([partial(one.predict, x) for one in pair], 2 * size.turns, size.rest, least)
+        predict = turns([partial(one.predict, x) for one in pair], size._replace(turns=2 * size.turns), least)
         fits.append(ratio(fit))
         predictions.append(ratio(predict))
         both = [time_text(median(side)) for pairs in (fit, predict) for side in zip(*pairs, strict=True)]
@@ -168,7 +174,7 @@ def accuracy(size: Size) -> str:
         found: list[tuple[float, float]] = []
         for seed in range(size.seeds):
             x, x_test, y, y_test = _data(which, seed, size.rows)
-            pair = classifiers(seed, epochs=min(EPOCHS, size.epochs))
+            pair = classifiers(seed, processor=size.processor, epochs=min(EPOCHS, size.epochs))
             ours, theirs = (100 * one.fit(x, y).score(x_test, y_test) for one in pair)
             found.append((ours, theirs))
         each = [f"{mean(side):.2f} ± {stdev(side):.2f}" for side in zip(*found, strict=True)]
@@ -190,8 +196,9 @@ def search(size: Size) -> str:
     grid = {name: values[: size.settings] for name, values in GRID.items()}
     grids = [grid, {NAMES.get(name, name): values for name, values in grid.items()}]
     epochs = min(20, size.epochs)
-    both = [GridSearchCV(one, of, cv=3) for one, of in zip(classifiers(epochs=epochs), grids, strict=True)]
-    pairs = turns([partial(one.fit, x, y) for one in both], min(size.turns, 3), size.rest)
+    pair = classifiers(processor=size.processor, epochs=epochs)
+    both = [GridSearchCV(one, of, cv=3) for one, of in zip(pair, grids, strict=True)]
+    pairs = turns([partial(one.fit, x, y) for one in both], size._replace(turns=min(size.turns, 3)))
     ours, theirs = (time_text(median(side)) for side in zip(*pairs, strict=True))
     best = [f"{100 * one.best_score_:.1f} %" for one in both]
     settings = int(np.prod([len(values) for values in grid.values()]))
@@ -232,10 +239,11 @@ def checks(size: Size) -> str:
 def sections(size: Size) -> Iterator[str]:
     """Yield the parts of the page between the two marks."""
     libraries = ", ".join(f"{name} {version}" for name, version in versions().items() if name in USED)
+    threads = "processor time of one thread" if size.processor else f"{available_threads()} threads"
+    command = f"python -m bench.estimator{' --processor' if size.processor else ''}"
     yield _filled(
         f"Fit and predict of whole tables of float64, one hidden layer of {HIDDEN[0]}, Adam, batch {BATCH}, beside "
-        f"MLPClassifier, in turns: {cpu_name()}, {available_threads()} threads; {libraries}. Written by "
-        "`python -m bench.estimator`."
+        f"MLPClassifier, in turns: {cpu_name()}, {threads}; {libraries}. Written by `{command}`."
     )
     yield speed(size)
     yield _filled(
@@ -257,14 +265,16 @@ def _note(line: str) -> None:
 
 @click.command()
 @click.option("--write", is_flag=True, help="Write the tables into docs/sklearn.md.")
+@click.option("--processor", is_flag=True, help="Compare the processor time of one thread each.")
 @click.option("--once", is_flag=True, help="Few rows, once; nothing is written.")
-def main(write: bool, once: bool) -> None:
+def main(write: bool, processor: bool, once: bool) -> None:
     """Measure the classifier beside MLPClassifier."""
     if write and once:
         raise click.UsageError("--once writes nothing")
-    with warnings.catch_warnings():
+    size = (ONCE if once else Size())._replace(processor=processor)
+    with warnings.catch_warnings(), threadpool_limits(1 if processor else None):
         warnings.simplefilter("ignore")  # MLPClassifier warns that it has made all epochs
-        text = "\n" + "\n".join(sections(ONCE if once else Size())) + "\n"
+        text = "\n" + "\n".join(sections(size)) + "\n"
     if write:
         rewrite(PAGE, BEGIN, text, END)
     click.echo(text)

@@ -471,12 +471,13 @@ def test_what_a_call_costs_is_what_parts_take_beyond_the_whole():
 
 
 def test_the_classifier_is_measured_once_beside_the_other():
-    done = CliRunner().invoke(estimator.main, ["--once"], catch_exceptions=False)
+    done = CliRunner().invoke(estimator.main, ["--once", "--processor"], catch_exceptions=False)
     assert done.exit_code == 0
     assert all(
         f"| {shape._replace(rows=min(300, shape.rows)).name} | 1 | " in done.output for shape in estimator.SHAPES
     )
     assert "| digits | " in done.output
+    assert "processor time of one thread" in done.output
     assert "`GridSearchCV` over 1 settings of digits" in done.output
     assert "| FNNetClassifier | 3 | 0 | 0 |" in done.output
     assert CliRunner().invoke(estimator.main, ["--once", "--write"]).exit_code == 2
@@ -495,7 +496,8 @@ def test_the_page_on_the_classifier_has_the_rows_of_this_program():
 def test_a_ratio_is_that_of_turns_and_checks_are_counted():
     assert estimator.ratio([(1.0, 2.0), (1.0, 5.0), (4.0, 12.0)]) == 3
     calls = []
-    found = estimator.turns([lambda: calls.append(0), lambda: calls.append(1)], 2, 0.0)
+    size = estimator.ONCE._replace(turns=2)
+    found = estimator.turns([lambda: calls.append(0), lambda: calls.append(1)], size)
     assert calls == [1, 0, 0, 1]
     assert all(seconds > 0 for pair in found for seconds in pair)
 
