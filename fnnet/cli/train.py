@@ -29,8 +29,10 @@ from fnnet.cli.common import (
 from fnnet.cli.mismatch import naming_options
 from fnnet.cli.options import (
     FileName,
+    class_weights_option,
     compiled_options,
     data_options,
+    dev_data_option,
     json_option,
     quiet_option,
     reading_options,
@@ -65,17 +67,13 @@ if TYPE_CHECKING:
     help="Model to train further: its hidden layers, activation and way of reading pixels, and the outputs of classes "
     "that it knows.",
 )
-@click.option("--dev-data", type=FileName(), metavar="PATH", help="Images for validation, in place of --dev.")
+@dev_data_option
 @click.option(
     "--skip-damaged",
     is_flag=True,
     help="Read all files of a stream first, and train without those that are damaged.",
 )
-@click.option(
-    "--class-weights",
-    metavar="balanced|CLASS=WEIGHT,...",
-    help="Weight of each class in the loss (default 1); balanced: as if all classes had the same number of images.",
-)
+@class_weights_option
 @click.option("--run-dir", type=FileName(), metavar="DIR", help="Folder for checkpoints and a log of training.")
 @click.option(
     "--resume",
