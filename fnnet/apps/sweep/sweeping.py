@@ -114,12 +114,11 @@ def sweep_setups(
     objective = training_objective(dataset, make, by=by, repeats=repeats, kernels=kernels, **given)
     if resume and run_dir is None:
         raise UsageError("`resume` needs the folder of the sweep", expected="`run_dir`", found="none")
+    first = reference_job(dataset, make(spaces.values(space, next(spaces.corners(space, 1)))), **given)
     journal: Journal | None = None
     if run_dir is not None:
-        first = next(spaces.corners(space, 1))
-        job = reference_job(dataset, make(spaces.values(space, first)), **given)
         about = {"try": {name: _listed(tried) for name, tried in space.items()}, "by": by, "repeats": repeats}
-        config = {"sweep": FORMAT, **about, "folds": folds, **config_of(job, kernels)}
+        config = {"sweep": FORMAT, **about, "folds": folds or None, **config_of(first, kernels)}
         journal = open_journal(run_dir, config, resume=resume, notify=notify)
     with Study(space, seed, journal) as study:
         reason = search(study, space, objective, seconds=seconds, trials=trials, stop=stop)
