@@ -22,6 +22,7 @@ from fnnet.cli.common import (
     say,
     threads_of,
 )
+from fnnet.cli.help import GROUPS, Group, Grouped
 from fnnet.cli.mismatch import naming_options, option_of
 from fnnet.cli.options import (
     Count,
@@ -60,8 +61,17 @@ TYPED: Final = "typed"
 """The name of the options as they were typed, in the context of the command."""
 
 
-class _Sweep(click.Command):
+class _Sweep(Grouped):
     """A command that keeps its options as they were typed: the best ones are printed as they are typed for `train`."""
+
+    groups = (
+        Group(
+            "Search",
+            ("--try", "--seconds", "--trials", "--by", "--repeats", "--folds"),
+            "fnnet sweep --try learning-rate=0.01..1:log --try 'hidden=10 64,32' --seconds 60",
+        ),
+        *GROUPS,
+    )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[TYPED] = self.make_parser(ctx).parse_args([*args])[0]

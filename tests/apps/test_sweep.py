@@ -376,7 +376,10 @@ def test_what_sees_the_same_batches_is_trained_in_one_pass(monkeypatch):
     assert passes == [6, 6]
     passes.clear()
     results(
-        objective_of(folds=2, settings={"dev": 0}), {"momentum": 0.5, "optimizer": "momentum"}, {"optimizer": "sgd"}, {"weight_decay": 0.1}
+        objective_of(folds=2, settings={"dev": 0}),
+        {"momentum": 0.5, "optimizer": "momentum"},
+        {"optimizer": "sgd"},
+        {"weight_decay": 0.1},
     )
     assert passes == [1, 1, 2, 2]
 

@@ -65,7 +65,7 @@ def test_the_command_of_the_best_after_cross_validation(run):
     command = run(*options).out.splitlines()[-1]
     assert re.fullmatch("fnnet train --data digits --epochs 1 --(no-)?augment --dev 0", command)
     command = run(*options, "--early-stopping", 3, "-q").out.splitlines()[-1]
-    assert command.endswith("--early-stopping 3 --dev 718")
+    assert command.endswith("--early-stopping 3 --dev 719")
     command = run(*options, "--recipe", "quick", "-q").out.splitlines()[-1]
     assert command.endswith("augment")
 
@@ -140,7 +140,7 @@ def test_trials_that_diverge_are_marked_and_not_the_best(run):
     assert "--learning-rate 0.05" in document["command"]
     found = run(*QUICK, "--activation", "linear", "--try", "learning-rate=1e29 1e30", "-q")
     found.failed(1, "no trial was trained", "2 trials, the last:", "try other values")
-    assert found.out.splitlines()[1] == "2 trials: 2 diverged; all combinations tried"
+    assert found.out.splitlines()[-1] == "2 trials: 2 diverged; all combinations tried"
 
 
 def test_a_sweep_goes_on_and_another_one_is_refused(run):
@@ -213,8 +213,8 @@ def test_a_signal_stops_it_and_what_ran_waits(run, tmp_path):
 
 
 def test_two_processes_share_a_sweep(tmp_path):
-    words = [sys.executable, str(ROOT / "cli.py"), *map(str, QUICK), *RATES, "--run-dir", "a", "--resume", "--trials", "6",
-             "--seconds", "100", "--json"]  # fmt: skip
+    options = ["--run-dir", "a", "--resume", "--trials", "6", "--seconds", "100", "--json"]
+    words = [sys.executable, str(ROOT / "cli.py"), *map(str, QUICK), *RATES, *options]
     processes = [
         subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
@@ -235,7 +235,7 @@ def test_the_examples_of_the_document_run(run, tmp_path):
         words = shlex.split(command, comments=True)
         assert words[0] == "sweep", command
         quick = ["--epochs", "1", "--trials", "2", "--no-jit"]
-        found = run(*words, *([] if "--seconds 0" in command else quick))
+        found = run(*words, *quick)
         assert found.code == 0, (command, found.err)
 
 

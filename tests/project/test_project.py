@@ -20,7 +20,19 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = ("core", "files", "kernels", "data", "training", "apps", "cli")
 """Each folder imports only from itself and from those before it; those of GROUND lie below all."""
 GROUND = ("errors", "lazy", "names", "limits", "threads")
-HEAVY = {"h5py", "llvmlite", "matplotlib", "mpi4py", "numba", "optuna", "PIL", "pyarrow", "requests", "scipy", "threadpoolctl"}
+HEAVY = {
+    "h5py",
+    "llvmlite",
+    "matplotlib",
+    "mpi4py",
+    "numba",
+    "optuna",
+    "PIL",
+    "pyarrow",
+    "requests",
+    "scipy",
+    "threadpoolctl",
+}
 OPTIONAL = {
     "scipy": {"training/lbfgs.py", "data/mat.py"},
     "sklearn": set(),
