@@ -37,6 +37,7 @@ from fnnet.cli.options import (
     reading_options,
     recipe_option,
     seed_option,
+    test_data_option,
 )
 from fnnet.cli.plan_options import plan_options
 from fnnet.cli.said import reading_of
@@ -115,6 +116,7 @@ class _Sweep(Grouped):
 @plan_options(without=["--window"])
 @seed_option
 @dev_data_option
+@test_data_option
 @class_weights_option
 @click.option("--run-dir", type=FileName(), metavar="DIR", help="Folder that keeps the trials.")
 @click.option(
@@ -194,15 +196,15 @@ def _check_place(options: Mapping[str, Any]) -> None:
 
 
 def _load(options: dict[str, Any], notify: Notices) -> tuple[Dataset, Examples | None]:
-    """Return the data set without its test images, and the images of --dev-data if it is given."""
-    from fnnet.data.preprocess import Reading
-    from fnnet.training.dev_set import load_dev_set
+    """Return the data set, as `train` takes it, and the images of --dev-data: no image to test on is among them."""
+    from fnnet.data.preprocess import AUTOMATIC, Reading
+    from fnnet.training.dev_set import load_dev_set, with_test_set
 
-    dataset = load_data(options, notify)
+    dataset, dev_data, test_data = load_data(options, notify), options["dev_data"], options["test_data"]
     with naming_options():
-        if not options["dev_data"]:
-            return dataset, None
-        return dataset, load_dev_set(options["dev_data"], dataset, notify, Reading(**reading_of(options)))
+        reading = Reading(**reading_of(options)) if dev_data or test_data else AUTOMATIC
+        dev_set = load_dev_set(dev_data, dataset, notify, reading) if dev_data else None
+        return with_test_set(dataset, test_data, notify, reading), dev_set
 
 
 def _count_images(

@@ -111,6 +111,14 @@ def model_in(content: bytes, path: str | os.PathLike[str]) -> Model:
     return container.loads(content, path, MODEL, _model)
 
 
+def is_model(path: str | os.PathLike[str]) -> bool:
+    """Return True if the file at `path` is a model by its header, whole or damaged, and not a link.
+
+    Raises   StorageError if it cannot be read.
+    """
+    return os.path.isfile(path) and not os.path.islink(path) and container.is_kind(path, MODEL)
+
+
 def tensors_of(prefix: str, params: Params) -> dict[str, Array]:
     """Return the arrays of `params` by name: `<prefix>.0.W`, `<prefix>.0.b`, `<prefix>.1.W`, ..."""
     return {
@@ -169,6 +177,8 @@ def _model(about: Any, tensors: Mapping[str, Array]) -> Model:
         expected = f"{counted(sizes[-1], 'class', 'classes')}, {counted(sizes[0], 'pixel')}"
         found = f"{counted(len(classes), 'class', 'classes')}, {height}x{width} pixels"
         raise ModelError("sizes do not fit the layers", expected=expected, found=found)
+    if not isinstance(about["training"], dict):
+        raise ModelError("training is not an object", expected="an object", found=repr(about["training"])[:80])
     prefixes = [*map(_prefix, range(len(each)))] if is_committee else ["layers"]
     check_names(tensors, prefixes, sizes)
     params = [params_of(prefix, tensors, own) for prefix, own in zip(prefixes, each, strict=True)]

@@ -447,7 +447,7 @@ def test_sweep_in_python(tmp_path):
         sweep_it(FEW, {**choices(hidden=[(), (9,)]), **RATES}, trials=4, run_dir=tmp_path / "a", resume=True, **QUICK)
     for wrong, words in (
         ({"resume": True}, "needs the folder"),
-        ({"dev_data": "x"}, "dev_data: not images"),
+        ({"dev_data": 3}, "dev_data: not labelled images"),
         ({"folds": 2, "dev": 9}, "dev: cannot be combined"),
     ):
         with pytest.raises(UsageError, match=words):

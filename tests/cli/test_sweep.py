@@ -8,8 +8,10 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
+from fnnet import data
 from fnnet.cli import tried
 from tests.conftest import ROOT, start
 
@@ -58,6 +60,19 @@ def test_the_table_and_the_picture(run, tmp_path):
     assert re.fullmatch(r"fnnet train --data digits --epochs 1 --optimizer \w+ --(no-)?augment --dev 90", lines[9])
     assert lines[10] == "saved a.png"
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_of_data_without_a_test_set_what_train_tests_on_is_held_out(run, tmp_path):
+    digits = data.load("digits").train
+    np.savez(tmp_path / "few.npz", x_train=digits.x[:200].reshape(-1, 28, 28), y_train=digits.labels[:200])
+    words = ("sweep", "--data", "few.npz", "--epochs", 1, "--dev", 20, "--try", "hidden=3 4", "--trials", 1, "--json")
+    document = run(*words).json
+    assert document["images"] == {"train": 160, "dev": 20}
+    assert [note["code"] for note in document["notes"]] == ["held-out"]
+    trained = run(*shlex.split(document["command"])[1:], "--json").json
+    assert trained["epochs"][-1]["dev_accuracy"] == document["trials"][0]["dev_accuracy"]
+    assert trained["images"] == {"train": 160, "dev": 20, "test": 20}
+    assert run(*words, "--test-data", "none").json["images"] == {"train": 180, "dev": 20}
 
 
 def test_the_command_of_the_best_after_cross_validation(run):

@@ -1,8 +1,8 @@
 """The folder of a sweep, in which several processes may be at work: its journal, its locks, and what it is.
 
 The journal is Optuna's: a JSON object a line, which Optuna's own tools read. It is written here, as a process that is
-killed in the midst of a line would leave Optuna's file unreadable for ever: the beginning of a line is no line, and the
-next writer cuts it off.
+killed in the midst of a line would leave Optuna's file unreadable for ever: the beginning of a line is not read, and
+the next writer cuts it off.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Journal:
         self._turns, self._written = 0, False
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
-        """Yield the entries of the journal from a number on; the beginning of a line is none yet."""
+        """Yield the entries of the journal from a number on; the beginning of a line is not read yet."""
         if not self._path.exists():
             return
         content = read_bytes(self._path, MAX_BYTES, empty=True)[self._ends[log_number_from] :]

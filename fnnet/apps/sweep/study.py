@@ -272,7 +272,7 @@ def _key(point: Mapping[str, Any]) -> tuple[Any, ...]:
 
 @contextlib.contextmanager
 def _quiet(optuna: Any) -> Iterator[None]:
-    """Have Optuna log no more than warnings, and then as before: it tells of each new study."""
+    """Have Optuna log no more than warnings, and then as before: it reports each new study."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(max(before, optuna.logging.WARNING))
     try:

@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from fnnet.apps.given import dataset_of, examples_for
+from fnnet.apps.fitting import dev_set_of, with_tests_of
+from fnnet.apps.given import dataset_of
 from fnnet.apps.sweep import space as spaces
 from fnnet.apps.sweep.course import Check, best, search
 from fnnet.apps.sweep.journal import Journal, open_journal
@@ -16,7 +17,7 @@ from fnnet.apps.sweep.study import Study, Trial
 from fnnet.core.state import Examples
 from fnnet.core.table import NUMPY, Kernels
 from fnnet.data import Dataset
-from fnnet.errors import ArgumentTypeError, UsageError
+from fnnet.errors import UsageError
 from fnnet.training.config import config_of
 from fnnet.training.recipes import Recipe
 
@@ -51,6 +52,7 @@ def sweep(
     repeats: int = 1,
     folds: int = 0,
     dev_data: Any = None,
+    test_data: Any = None,
     class_weights: Any = None,
     seed: int = 0,
     kernels: Kernels = NUMPY,
@@ -69,7 +71,8 @@ def sweep(
     seconds    that it may take; `trials` at most, with those of earlier starts. One of them is needed.
     by         "accuracy" or "loss", on the dev images, the mean of all networks of a trial.
     repeats    networks of a trial that differ in their initial weights.
-    folds      of cross-validation; 0 for the recipe's dev images, or `dev_data`, a pair (x, labels).
+    folds      of cross-validation; 0 for the recipe's dev images, or `dev_data`, as `fnnet.fit` takes it.
+    test_data  as `fnnet.fit` takes it; without a test set, the share that `fnnet.fit` tests on is held out here, too.
     run_dir    a folder that keeps the trials; with `resume` the sweep in it goes on, in several processes at a time.
     stop       called ten times a second; a text that it returns ends the sweep.
     Raises     UsageError at the name of the argument that does not fit; FnnetError without the library optuna.
@@ -77,12 +80,8 @@ def sweep(
     dataset = dataset_of(data, notify)
     if not isinstance(dataset, Dataset):
         raise UsageError("is read piece by piece", where="data", expected="images in memory", found="a stream")
-    dev_set = None
-    if dev_data is not None:
-        if not (isinstance(dev_data, tuple) and len(dev_data) == 2):
-            expected, found = "a pair (x, labels) or Examples", type(dev_data).__name__
-            raise ArgumentTypeError("not images for validation", where="dev_data", expected=expected, found=found)
-        dev_set = examples_for(dev_data, dataset, "dev_data")
+    dev_set = None if dev_data is None else dev_set_of(dev_data, dataset, notify)
+    dataset = with_tests_of(dataset, test_data, notify)
     make = setup_of(recipe, settings, class_weights)
     return sweep_setups(
         dataset, space, make, seconds=seconds, trials=trials, by=by, repeats=repeats, folds=folds, dev_set=dev_set,
