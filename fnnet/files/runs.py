@@ -381,12 +381,9 @@ def _agrees(event: Mapping[str, Any], epochs: Container[Any], step: int) -> bool
 
 
 def check_config(
-    path: Path,
-    stored: Mapping[str, Any],
-    given: Mapping[str, Any],
-    free: Collection[str] = (),
-    unknown: Collection[str] = (),
-) -> None:
+    path: Path, stored: Mapping[str, Any], given: Mapping[str, Any],
+    free: Collection[str] = (), unknown: Collection[str] = (),
+) -> None:  # fmt: skip
     """Raise OtherRunError if two configs differ in other keys than those in `free`, and in and below `unknown`."""
     found = {
         key: each
