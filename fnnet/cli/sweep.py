@@ -69,7 +69,7 @@ class _Sweep(Grouped):
         Group(
             "Search",
             ("--try", "--seconds", "--trials", "--by", "--repeats", "--folds"),
-            "fnnet sweep --try learning-rate=0.01..1:log --try 'hidden=10 64,32' --seconds 60",
+            "fnnet sweep --try learning-rate=0.01..1:log --try 'hidden=10 64,32'",
         ),
         *GROUPS,
     )
