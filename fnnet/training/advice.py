@@ -56,6 +56,8 @@ SHRUNK: Final = 0.1
 """Of the size of the weights at the start, that decay has left."""
 SHORT: Final = 0.1
 """Of their size at the start, that the weights of no layer have come from there: the steps were too short, or few."""
+FEW: Final = 100
+"""Steps: after fewer a network can be at chance whatever its images are."""
 CLIPPED: Final = 10.0
 """Times that the first gradient is longer than what `clip_norm` leaves of it."""
 LATE: Final = 0.12
@@ -133,7 +135,8 @@ def together(found: Sequence[tuple[str, Advice | None]], noun: str) -> list[Note
 def explain(signs: Signs) -> Advice | None:
     """Return what signs say of a training; None if it is healthy.
 
-    What is wrong does not depend on the start, only what to do: it may be measured afterwards.
+    What is wrong does not depend on the start, only what to do: it may be measured afterwards. Of a network at chance
+    after few steps it shows whether anything is.
     """
     for judge in _JUDGES:
         if found := judge(signs):
@@ -224,7 +227,7 @@ def _at_chance(signs: Signs) -> Advice | None:
     return _why_at_chance(signs, f"{cause}: ")
 
 
-def _why_at_chance(signs: Signs, before: str) -> Advice:
+def _why_at_chance(signs: Signs, before: str) -> Advice | None:
     start, plan, hidden = signs.start, signs.plan, signs.sizes[1:-1]
     code = "at-chance"
     if start and plan.weight_decay and start.kept < SHRUNK:
@@ -242,6 +245,8 @@ def _why_at_chance(signs: Signs, before: str) -> Advice:
         return Advice(code, cause, "hidden", hidden[: max(1, len(hidden) // 2)])
     if _is_too_high(signs):
         return _too_long(signs, code, before)
+    if start and signs.steps < FEW:
+        return None  # too few to say that there is nothing to find, and none of what is measured went wrong
     if not hidden:
         return Advice(code, f"{before}without a hidden layer classes must lie apart by flat cuts", "hidden", (32,))
     cause = f"{before}the weights moved, and found nothing that tells the classes apart"
@@ -260,7 +265,9 @@ def _too_short(signs: Signs, code: str, cause: str) -> Advice:
 
 def _still_falling(signs: Signs) -> Advice | None:
     late, plan = signs.late_fall, signs.plan
-    if late is None or late < LATE or signs.learnt >= FITTED or signs.epochs < plan.epochs:
+    if late is None or late < LATE or signs.epochs < plan.epochs:
+        return None
+    if not NOTHING <= signs.learnt < FITTED:  # of a fall that is nothing, shares are noise
         return None
     cause = f"{late:.0%} of all that the loss fell came in the last quarter of the run"
     start = signs.start

@@ -133,6 +133,16 @@ def test_what_is_tried(signs, start, plan, option, value):
     assert found.value == value or (not option and found.value.startswith(value))
 
 
+@pytest.mark.parametrize("more", [{}, WITHOUT_HIDDEN, {"late_fall": 0.3, "loss": 2.25}])
+def test_after_few_steps_chance_is_named_only_with_a_measured_cause(more):
+    few = FIT._replace(**{**CHANCE, **more}, steps=advice.FEW - 1)
+    assert explain(few).code == "at-chance", "the start is to be measured"
+    assert explain(few._replace(start=START)) is None
+    assert explain(few._replace(start=START, steps=advice.FEW)).code == "at-chance"
+    assert explain(few._replace(start=SHORT)).option == "epochs"
+    assert explain(few._replace(start=HUGE)).option == "learning_rate"
+
+
 OVER = {"accuracy": 1.0, "dev_accuracy": 0.7}
 
 

@@ -164,7 +164,7 @@ def test_bad_values(options, fault):
 # The command.
 
 ABOUT = ["dataset", "recipe", "sizes", "batch_size", "jit", "seed", "seconds"]
-KEYS = [*ABOUT, *lr_find.RangeTest._fields, "plot", "notes"]
+KEYS = [*ABOUT, *lr_find.RangeTest._fields, "trial_epochs", "trials", "suggestion", "plot", "notes"]
 
 
 @pytest.mark.parametrize("jit", ["--jit", "--no-jit"])
@@ -177,7 +177,8 @@ def test_json(jit, run, idx_folder, tmp_path):
     assert document["batch_size"] == 10
     assert document["jit"] is (jit == "--jit")
     assert len(document["rates"]) == len(document["losses"]) == len(document["smoothed"]) <= 100
-    assert document["suggestion"] == min(document["steepest"], document["at_minimum"] / 10)
+    assert [*document["trials"][0]] == ["rate", "loss"]
+    assert document["trial_epochs"] > 0
     assert 1e-5 < document["suggestion"] < 1
     assert not list(tmp_path.glob("*.safetensors"))
 

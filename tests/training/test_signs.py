@@ -17,7 +17,7 @@ from fnnet.errors import DivergedError, StorageError
 from fnnet.training import committee, epochs, recipes, sample, session, signs
 from fnnet.training.advice import NAMES, advise, advise_diverged
 from fnnet.training.first_steps import suitable_rate
-from fnnet.training.many import train_many
+from fnnet.training.many import train_many, train_together
 from fnnet.training.sample import sample_of
 from fnnet.training.signs import chance_of, late_fall, signs_of, with_start
 from fnnet.training.starting import first_params
@@ -326,6 +326,7 @@ def stream(tmp_path_factory):
 
 def test_the_sample_of_a_stream_is_of_several_files(stream, monkeypatch):
     job = session.prepare(stream, "classic", {"epochs": 1}, class_weights={2: 3.0})
+    monkeypatch.setattr(sample, "MOST", 1000)
     x, labels, weights = sample_of(job)
     every = np.concatenate([each.x for each in stream.train.batches(10**6)])
     sizes = stream.train.sizes
@@ -366,6 +367,17 @@ def test_many_networks_have_their_own(numba_kernels):
     assert "try `learning_rate` 0." in found[2].fix
     apart = train_many(some(400), "classic", SLOW, seeds=range(2), kernels=numba_kernels).networks
     assert [network.advice.code for network in apart] == ["at-chance"] * 2
+
+
+@pytest.mark.parametrize("more", [{}, {"optimizer": "lbfgs"}])
+def test_advice_that_is_not_wanted_is_not_sought(more, monkeypatch):
+    for name in ("many.advise", "ending.advise", "ending.advise_diverged"):
+        monkeypatch.setattr(f"fnnet.training.{name}", lambda *given: pytest.fail("it was sought"))
+    each = [{**SLOW, **more}] + ([] if more else [{**SLOW, "learning_rate": 1e30}])
+    jobs = [session.prepare(some(100), "classic", own) for own in each]
+    found = train_together(jobs, advised=False).networks
+    assert found[0].advice is None
+    assert all(isinstance(network, DivergedError) for network in found[1:])
 
 
 def test_members_of_a_committee_have_their_own_and_share_a_note():
