@@ -265,9 +265,9 @@ def _too_short(signs: Signs, code: str, cause: str) -> Advice:
 
 def _still_falling(signs: Signs) -> Advice | None:
     late, plan = signs.late_fall, signs.plan
-    if late is None or late < LATE or signs.epochs < plan.epochs:
+    if late is None or late < LATE or signs.learnt >= FITTED or signs.epochs < plan.epochs:
         return None
-    if not NOTHING <= signs.learnt < FITTED:  # of a fall that is nothing, shares are noise
+    if signs.gained is not None and signs.gained < NOTHING:  # of a fall that is nothing, shares are noise
         return None
     cause = f"{late:.0%} of all that the loss fell came in the last quarter of the run"
     start = signs.start

@@ -203,7 +203,7 @@ def chance_of(shares: Array, smoothing: float) -> tuple[float, float]:
 
 def _entropy(shares: Array) -> float:
     some = shares[shares > 0]
-    return float(-(some * np.log(some)).sum())
+    return float(0.0 - (some * np.log(some)).sum())  # not -0.0
 
 
 def _saturated(activation: Any, z: Array) -> float:
