@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fnnet.core import metrics, public
+from fnnet.core.frames import is_frame
 from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Params, freeze
 from fnnet.core.public import CHUNK, scores
@@ -33,7 +34,9 @@ def predict(
     params       a Model, Params or a Committee.
     x            (n, inputs), for a Model also (n, height, width): floats, or uint8, which is divided by 255; a frame.
                  For a Model also the path of a file of images, or a list of paths, read as those that it was trained
-                 on: what looks unlike them is warned of, as by `data.read_images`.
+                 on: what looks unlike them is warned of, as by `data.read_images`. For a Model of a table, a file or a
+                 frame of such rows, which are standardised as those that it was trained on; arrays are not: they are
+                 what the network takes, as `data.read_images(frame, ...)` gives it.
     activation   of the hidden layers of Params and a Committee, by default relu; a Model has its own.
     precision    "float" or "int8": see `scores`.
     Raises   UsageError for images that do not fit the network, a row that has a NaN among its scores, or whose highest
@@ -144,6 +147,8 @@ def _rows(network: Params | Committee | Model, given: Any) -> Any:
         return _read(network, [given])
     if isinstance(given, (list, tuple)) and given and all(isinstance(each, (str, os.PathLike)) for each in given):
         return _read(network, given)
+    if network.preprocessing.scaling and is_frame(given):
+        return _read(network, [given])
     if isinstance(given, np.ndarray) and given.ndim == 3 and given.shape[1:] == network.image_shape:
         return given.reshape(len(given), math.prod(network.image_shape))
     return given

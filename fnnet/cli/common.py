@@ -17,12 +17,12 @@ from fnnet.cli import signals
 from fnnet.cli.bars import compiling_bar
 from fnnet.cli.said import check_unsaid, reading_of
 from fnnet.cli.streams import echo, out, print_aside
-from fnnet.errors import FnnetError, UsageError, one_line
+from fnnet.errors import FnnetError, UsageError, counted, one_line
 from fnnet.names import DATA_SETS, names_of_labels
 
 if TYPE_CHECKING:
     from fnnet.apps.report.screen import Console
-    from fnnet.core.state import Model
+    from fnnet.core.state import Model, Preprocessing
     from fnnet.core.table import Kernels
     from fnnet.data import Dataset, StreamedDataset
 
@@ -262,6 +262,11 @@ def without_skipping() -> Iterator[None]:
         raise (error if fix == error.fix else error.at(error.where, fix=fix)) from None
 
 
+def unit_of(preprocessing: Preprocessing) -> str:
+    """Return what one of the inputs is called in messages: an image, or a row of a table."""
+    return "row" if preprocessing.scaling else "image"
+
+
 def describe(dataset: Dataset | StreamedDataset, images: dict[str, int]) -> str:
     """Return the first line of a run: which data, how much, from where; the source on a line of its own if it is long.
 
@@ -270,7 +275,8 @@ def describe(dataset: Dataset | StreamedDataset, images: dict[str, int]) -> str:
     import shutil
 
     counts = ", ".join(f"{count:,} {part}" for part, count in images.items() if count)
-    noun = "image" if sum(images.values()) == 1 else "images"
+    noun = unit_of(dataset.preprocessing) + ("" if sum(images.values()) == 1 else "s")
+    noun += f" of {counted(dataset.image_shape[1], 'column')}" if dataset.preprocessing.scaling else ""
     line, source = one_line(f"data: {dataset.name}, {counts} {noun}"), one_line(f"({dataset.source})")
     fits = len(line) + 1 + len(source) <= shutil.get_terminal_size().columns
     # In a pipe, what is known of a file stays one line.

@@ -18,6 +18,7 @@ from fnnet.cli.common import (
     load_kernels,
     print_json,
     say,
+    unit_of,
     without_skipping,
 )
 from fnnet.cli.for_model import load_fitting
@@ -107,6 +108,7 @@ def evaluate(
     from fnnet.core import metrics
     from fnnet.data.reader import only_at_once
     from fnnet.data.stream import Stream, count_of
+    from fnnet.data.tables import refuse_table
     from fnnet.files.model import load_model
 
     check_outputs(inputs=[model_path, *data_inputs(options)], pictures={"--plot": plot})
@@ -120,6 +122,8 @@ def evaluate(
         dataset = load_fitting(options, model, model_path, notify, streamed)
         part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
         _check_streamed(examples, precision, plot)
+        if plot:
+            refuse_table(dataset, "--plot", "images, which can be drawn", "leave it out")
         if not quiet:
             line = describe(dataset, {part: count_of(examples)})
             notify.in_turn(lambda: echo(line, err=as_json))
@@ -136,7 +140,7 @@ def evaluate(
             raise
         found = measured(streamed=False)
     dataset, examples, kernels, results, result, matrix = found
-    images = count_of(examples)
+    images, unit = count_of(examples), unit_of(model.preprocessing)
     lost = results[0].accuracy - result.accuracy if is_int8 else None
     if as_json:
         figures = zip(model.classes, metrics.per_class(matrix), strict=True)
@@ -158,9 +162,9 @@ def evaluate(
     else:
         if not quiet:
             _print_classes(model, matrix)
-        say(f"accuracy {result.accuracy:.2%}, loss {loss_text(result.loss)} on {counted(images, 'image')}")
+        say(f"accuracy {result.accuracy:.2%}, loss {loss_text(result.loss)} on {counted(images, unit)}")
         if is_int8:
-            _say_what_is_lost(*results)
+            _say_what_is_lost(*results, unit)
     if plot and not isinstance(examples, Stream):
         _plot_sheet(plot, model, dataset, examples, results[-1], seed)
         if not as_json:
@@ -225,12 +229,12 @@ def _check_int8(model: Model) -> None:
         raise error.at("--precision", fix="leave the option out") from None
 
 
-def _say_what_is_lost(floats: Evaluation, whole: Evaluation) -> None:
+def _say_what_is_lost(floats: Evaluation, whole: Evaluation, unit: str) -> None:
     from fnnet.apps.report import loss_text
 
     lost = 100 * (floats.accuracy - whole.accuracy)
     less = f"{abs(lost):.2f} points {'less' if lost > 0 else 'more'}" if lost else "as"
-    differ = counted(int((floats.predicted != whole.predicted).sum()), "image")
+    differ = counted(int((floats.predicted != whole.predicted).sum()), unit)
     by_floats = f"{floats.accuracy:.2%}, loss {loss_text(floats.loss)}"
     say(f"int8: {less} accurate {'than' if lost else 'as'} floats ({by_floats}); {differ} classed otherwise")
 
@@ -240,7 +244,8 @@ def _print_classes(model: Model, matrix: Array) -> None:
     from fnnet.core import metrics
 
     last = "most often predicted as"
-    table = terminal.table("class", "images", "precision", "recall", "F1", last, left=last)
+    units = f"{unit_of(model.preprocessing)}s"
+    table = terminal.table("class", units, "precision", "recall", "F1", last, left=last)
     for number, (name, row) in enumerate(zip(model.classes, metrics.per_class(matrix), strict=True)):
         wrong = matrix[number].copy()
         wrong[number] = 0

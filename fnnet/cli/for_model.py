@@ -35,7 +35,9 @@ def load_fitting(
 def _check_fit(model: Model, dataset: Dataset | StreamedDataset, model_path: str) -> None:
     if model.image_shape != dataset.image_shape or model.classes != dataset.classes:
         expected, found = (
-            f"{height}x{width} pixels and classes {', '.join(classes[:12])}"
+            f"{width} columns and classes {', '.join(classes[:12])}"
+            if model.preprocessing.scaling
+            else f"{height}x{width} pixels and classes {', '.join(classes[:12])}"
             for (height, width), classes in (
                 (model.image_shape, model.classes),
                 (dataset.image_shape, dataset.classes),
