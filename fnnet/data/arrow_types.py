@@ -56,6 +56,13 @@ def is_text(kind: Any) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
+def holds_text(kind: Any) -> bool:
+    """Return True for text, and for categories that are text."""
+    from pyarrow import types
+
+    return is_text(kind.value_type if types.is_dictionary(kind) else kind)
+
+
 def is_number(kind: Any) -> bool:
     """Return True for integers, floats and truth values."""
     from pyarrow import types

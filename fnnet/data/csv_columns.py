@@ -40,7 +40,7 @@ WHOLE: Final = re.compile(r"\s*([0-9]{1,6})(?:\.0*)?\s*")
 """A number of a column; floats are written with a point."""
 SEPARATED: Final = "commas, semicolons, tabs or blanks"
 KAGGLE: Final = "name the columns label, pixel0, pixel1..."
-NO_TABLE: Final = "if each row is an image, say --image; tables are read as CSV, or as a frame in Python"
+NO_TABLE: Final = "if each row is an image, say --image; a table, whose rows are none, is read as a whole, as CSV is"
 """What to do with what may be a table, where only images are read."""
 OPTION: Final = "say --label-column first, last, NAME, NUMBER or none"
 NUMBERS: Final = "number the classes from 0, and name them with --class-names"

@@ -50,7 +50,7 @@ def read_table(
     parts: list[Array] = []
     texts: list[str] = []
     for line, block in itertools.chain([first], pieces):
-        values, found = _rows(block, line, columns, lines)
+        values, found = rows_in(block, line, columns, lines)
         parts.append(values)
         texts += found
     x = np.concatenate(parts)
@@ -157,7 +157,7 @@ def _check_classes(whole: Sequence[str], found: Counter[str], path: AnyPath, nam
         refuse("the labels are measured numbers", path, place, "classes, each in several rows", seen, fix)
 
 
-def _rows(block: bytes, line: int, columns: Columns, lines: Lines) -> tuple[Array, list[str]]:
+def rows_in(block: bytes, line: int, columns: Columns, lines: Lines) -> tuple[Array, list[str]]:
     """Return the measurements and the labels of whole lines: in one pass if they are plain, else cell by cell."""
     if b'"' not in block:
         texts = None if columns.label_at is None else Texts(columns.label_at, columns.width, lines)

@@ -16,7 +16,7 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.arff_header import looks_like_arff
 from fnnet.data.arrays import image_shape, one_row
-from fnnet.data.csv_columns import KAGGLE, NUMBERS, OPTION, Columns, is_header
+from fnnet.data.csv_columns import AS_BYTES, KAGGLE, NUMBERS, OPTION, Columns, is_header
 from fnnet.data.csv_comments import behind_comments
 from fnnet.data.csv_ends import ends_of
 from fnnet.data.csv_label import label_column
@@ -198,7 +198,7 @@ def _or_a_table(columns: Columns, wanted: Wanted) -> Iterator[None]:
         yield
     except DataError as error:
         open_yet = not (columns.sure or wanted.image or wanted.known or wanted.shape)
-        if not (open_yet and error.problem.startswith("not a pixel")):
+        if not (open_yet and error.problem.startswith("not a pixel")) or error.fix == AS_BYTES:
             raise
         fix = f"{error.fix}; if each column is a measurement, say --table"
         raise error.at(error.where, fix=fix).with_traceback(error.__traceback__) from None

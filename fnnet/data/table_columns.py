@@ -26,11 +26,12 @@ from fnnet.data.csv_columns import (
     told_by_option,
 )
 from fnnet.data.csv_made import made_of_an_image
-from fnnet.data.csv_numbers import is_name
+from fnnet.data.csv_numbers import NUMBER, is_name
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import EITHER, Wanted
 from fnnet.data.roles import called_labels
+from fnnet.data.splits import says_parts
 from fnnet.errors import counted
 
 NO_REGRESSION: Final = "fnnet tells classes apart: regression is not offered"
@@ -71,8 +72,9 @@ def columns_or_table(
         if column != target:
             (passed if unread else at).append(column)
     if not wanted.table:
-        texts = [column for column in at if len(row) == len(cells) and is_name(row[column])]
-        if (len(at) < SEVERAL and texts == at) or _is_like_images(first, at, target):
+        few = [row[column] for column in at if len(at) < SEVERAL and len(row) == len(cells)]
+        pictures = few and (all(map(is_name, few)) or any(map(_is_list, few)))  # names of files, or all pixels
+        if pictures or _is_like_images(first, at, target):
             return columns_of(cells, place, path, wanted, named, quoted)
     if wanted.labelled and target is None:
         expected = "one named label, class or target, or a single one of text"
@@ -96,6 +98,12 @@ def _beside(first: First) -> frozenset[str]:
     """Return the names of columns that hold other labels than those that the user says."""
     known = {name.lower() for name in first.wanted.columns}
     return (called_labels(first.names) - {"y"} | {first.wanted.target.lower()}) - {""} - known
+
+
+def _is_list(cell: str) -> bool:
+    """Return True for several numbers in one cell."""
+    parts = cell.split()
+    return len(parts) > 1 and all(map(NUMBER.fullmatch, parts))
 
 
 def _may_be_table(first: First, *, named: bool) -> bool:
@@ -146,7 +154,8 @@ def _target(first: First, row: Sequence[str]) -> tuple[int | None, list[Note]]:
         for column, cell in enumerate(row if len(row) == len(first.cells) else ())
         if is_name(cell) and not ROW_NAMES.fullmatch(first.names[column]) and first.names[column] not in known
     ]
-    if len(texts) != 1 or (not first.names[texts[0]] and not texts[0]):
+    unnamed = len(texts) == 1 and not (first.names[texts[0]] or texts[0])
+    if len(texts) != 1 or unnamed or says_parts(first.names[texts[0]]):
         return None, []
     name = first.cells[texts[0]].strip()[:40]
     text = f"{os.fsdecode(first.path)}: column {texts[0] + 1}, {name!r}, is the labels: it alone is text"

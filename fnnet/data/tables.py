@@ -61,7 +61,7 @@ def check_options(reading: Reading, flat: tuple[int, int] | None, where: str) ->
     """
     for field, option in OF_IMAGES.items():
         given = getattr(reading, field)
-        if given not in (getattr(AUTOMATIC, field), "auto"):
+        if given != getattr(AUTOMATIC, field):
             found = "--no-transpose" if field == "transpose" and not given else option
             raise UsageError("has no effect", where=found, expected="images", found=f"{where}, {TABLE}")
     if flat is not None:
