@@ -5,13 +5,13 @@ of the rounds, for each library its faster setting; one that takes twice as long
 not measured again. FNNET_DATA is the folder of MNIST. PEERS_BIN is the folder of libxsmm-dnn's program mlp_mnist, where
 it was built (tests/mlp, with MNIST's files in datasets/mnist); without it there is a column less.
 
-python -m bench.peers                       measure everything (20 minutes), write docs/peers.json and the README
+python -m bench.peers                       measure everything (20 minutes), write docs/peers.json and pages
 python -m bench.peers --predict             measure predictions beside other engines, write docs/engines.json and .md
 python -m bench.peers --shape 784-500-10    measure predictions of networks of this shape; nothing is written
 python -m bench.peers --only 784-128-10     only workloads whose names contain this; nothing is written
 python -m bench.peers --only 784-128-10 --merge    the same, and write their rows in the place of those before
-python -m bench.peers --write               write both tables from their JSON again
-python -m bench.peers --check               compare both tables with their JSON and this program
+python -m bench.peers --write               write the tables from their JSON again
+python -m bench.peers --check               compare the tables with their JSON and this program
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -36,8 +36,17 @@ from bench.workloads import CLASSES, COUNTS, PIXELS, PREDICTIONS, PROGRAM, WORKL
 from fnnet.limits import available_threads
 
 README: Final = ROOT / "README.md"
+PAGE: Final = ROOT / "docs" / "performance.md"
 RESULTS: Final = ROOT / "docs" / "peers.json"
 BEGIN, END = "<!-- bench.peers -->\n", "<!-- /bench.peers -->\n"
+TELLING: Final = (
+    "train 784-10-10, batch 64",
+    "train 784-128-10, batch 128",
+    "train 784-1024-1024-10, batch 512, dense",
+    "predict 10,000 images, 784-10-10",
+    "program: 784-128-10, batch 128, 3 epochs",
+)
+"""The rows of the README, those among them in which others are faster."""
 PEERS: Final = ("PyTorch", "PyTorch compiled", "JAX", "scikit-learn", "ONNX Runtime", "NumPy", "libxsmm-dnn")
 ENGINES_PAGE: Final = ROOT / "docs" / "engines.md"
 ENGINES_RESULTS: Final = ROOT / "docs" / "engines.json"
@@ -177,40 +186,52 @@ def machine_line(results: dict[str, Any]) -> str:
     )
 
 
-def section(results: dict[str, Any]) -> str:
-    """Return the README's text between the two marks."""
-    rows = table(results["rows"], WORKLOADS, PEERS)
-    return f"\n{rows}\n{machine_line(results)}. Written by `python -m bench.peers`.\n\n"
+def section(results: dict[str, Any], telling: bool = False) -> str:
+    """Return the text of docs/performance.md between the two marks; if `telling`, that of the README."""
+    rows = [row for row in results["rows"] if not telling or row["work"] in TELLING]
+    tail = f"{machine_line(results)}. Written by `python -m bench.peers`.\n\n"
+    return f"\n{table(rows, WORKLOADS, PEERS)}\n{'' if telling else slower_in(results)}{tail}"
+
+
+def slower_in(results: dict[str, Any]) -> str:
+    """Return the rows in which others are faster, a line."""
+    rows = [row for row in results["rows"] if row["ratio"]]
+    slower = [f"{row['work']} ({row['fastest']} {row['ratio']:.2f})" for row in rows if row["ratio"] < 1]
+    return f"fnnet is slower in {len(slower)} of {len(rows)} rows: {'; '.join(slower) or 'none'}.\n\n"
 
 
 def engines_section(machines: list[dict[str, Any]]) -> str:
     """Return the text of docs/engines.md between the two marks: a table for each machine."""
     parts = []
     for results in machines:
-        slower = [f"{row['work']} ({row['fastest']} {row['ratio']:.2f})" for row in results["rows"] if row["ratio"] < 1]
         measured = {row["work"] for row in results["rows"]}
         missing = [work.name for work in PREDICTIONS if work.name not in measured]
         parts.append(
             f"\n## {results['cpu']}\n\n{table(results['rows'], PREDICTIONS, ENGINES)}\n"
-            f"fnnet is slower in {len(slower)} of {len(results['rows'])} rows: {'; '.join(slower) or 'none'}.\n\n"
+            + slower_in(results)
             + (f"Not measured on this machine: {'; '.join(missing)}.\n\n" if missing else "")
             + f"{machine_line(results)}. Written by `python -m bench.peers --predict`.\n"
         )
     return "".join(parts) + "\n"
 
 
-def check(readme: str, page: str) -> list[str]:
-    """Return how the tables differ from their JSON, and their rows from this program's."""
+def sections() -> dict[Path, str]:
+    """Return what each page has between the two marks."""
+    results = json.loads(RESULTS.read_text())
+    engines = engines_section(json.loads(ENGINES_RESULTS.read_text()))
+    return {README: section(results, telling=True), PAGE: section(results), ENGINES_PAGE: engines}
+
+
+def check(pages: Mapping[Path, str]) -> list[str]:
+    """Return how the tables of pages differ from their JSON, and their rows from this program's."""
     results, machines = json.loads(RESULTS.read_text()), json.loads(ENGINES_RESULTS.read_text())
     found, wanted = {row["work"] for row in results["rows"]}, {work.name for work in WORKLOADS}
     unknown = {row["work"] for each in machines for row in each["rows"]} - {work.name for work in PREDICTIONS}
     if found != wanted or unknown:
         return [f"the program has other rows: {sorted((found ^ wanted) | unknown)}"]
     faults = []
-    for title, text, inside in (
-        ("the README", readme, section(results)),
-        ("docs/engines.md", page, engines_section(machines)),
-    ):
+    for page, inside in sections().items():
+        title, text = page.relative_to(ROOT), pages[page]
         if BEGIN not in text or END not in text:
             faults.append(f"{title} has no table of bench.peers")
         elif text.split(BEGIN)[1].split(END, maxsplit=1)[0] != inside:
@@ -252,7 +273,7 @@ def main(
 ) -> None:
     """Compare fnnet with other libraries."""
     if only_check:
-        faults = check(README.read_text(), ENGINES_PAGE.read_text())
+        faults = check({page: page.read_text() for page in sections()})
         for fault in faults:
             click.echo(fault, err=True)
         sys.exit(bool(faults))
@@ -302,8 +323,8 @@ def _rows(
 
 
 def _write_tables() -> None:
-    rewrite(README, BEGIN, section(json.loads(RESULTS.read_text())), END)
-    rewrite(ENGINES_PAGE, BEGIN, engines_section(json.loads(ENGINES_RESULTS.read_text())), END)
+    for page, inside in sections().items():
+        rewrite(page, BEGIN, inside, END)
 
 
 def _say(work: Workload, row: dict[str, Any]) -> None:

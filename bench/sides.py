@@ -136,7 +136,7 @@ def frames() -> Callable[[], Figures]:
 
 
 def workload(name: str, threads: int) -> Callable[[], Figures]:
-    """Prepare a row of the README's table."""
+    """Prepare a row of the table of docs/performance.md."""
     work = next(work for work in WORKLOADS if work.name == name)
     run = fnnet_run(work, COUNTS[work.kind], threads)
     assert run

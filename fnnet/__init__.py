@@ -1,8 +1,7 @@
 """A small neural network that reads like its mathematics: pure functions in NumPy, compiled twins in Numba.
 
 >>> import fnnet
->>> from fnnet.data import load
->>> data, params = load("digits"), fnnet.init((784, 10, 10), seed=0)
+>>> data, params = fnnet.data.load("digits"), fnnet.init((784, 10, 10), seed=0)
 >>> activations = fnnet.forward(params, data.train.x)
 >>> grads = fnnet.backward(params, activations, data.train.labels)
 >>> params = fnnet.update(params, grads, learning_rate=0.1)
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING
 from fnnet.lazy import importers
 
 if TYPE_CHECKING:
+    from fnnet import core as core
+    from fnnet import data as data
     from fnnet.apps.batches import BatchPredictor as BatchPredictor
     from fnnet.apps.fitting import Fitted as Fitted
     from fnnet.apps.fitting import fit as fit
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+_PACKAGES = ("core", "data")
 _HOMES = {
     "Activation": "core.operations",
     "Activations": "core.network",
@@ -123,4 +125,4 @@ _HOMES = {
 """Public name -> the module below `fnnet` that defines it, with the name it has there behind a colon if it differs."""
 
 __all__ = list(_HOMES)
-__getattr__, __dir__ = importers(__name__, _HOMES)
+__getattr__, __dir__ = importers(__name__, _HOMES, packages=_PACKAGES)

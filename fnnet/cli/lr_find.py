@@ -18,6 +18,7 @@ from fnnet.cli.common import (
     print_json,
     say,
 )
+from fnnet.cli.help import Grouped
 from fnnet.cli.mismatch import naming_options
 from fnnet.cli.options import (
     Count,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from fnnet.training.lr_find import RangeTest
 
 
-@click.command("lr-find", short_help="Which learning rate? The range test and its curve.")
+@click.command("lr-find", cls=Grouped, short_help="Which learning rate? The range test and its curve.")
 @compiled_options("Train")
 @data_options
 @reading_options

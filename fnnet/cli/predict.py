@@ -190,16 +190,23 @@ def _note(predictions: list[Prediction], model: Model, kaggle: bool, notify: Not
 
 
 def _in_folders(files: tuple[str, ...], fail: Callable[[str, FnnetError], None], notify: Notices) -> tuple[str, ...]:
-    """Return `files` with each folder replaced by the pictures or Parquet in it; call `fail` for one without any."""
+    """Return `files` with each folder replaced by the pictures or Parquet in it; call `fail` for one without any, or
+    a stream, which is not read at once.
+    """
     from pathlib import Path
 
     from fnnet.data.layout import pictures_below
     from fnnet.data.parquet_folder import files_of
+    from fnnet.data.stream_index import is_stream
 
     found: list[str] = []
     for file in files:
         if not os.path.isdir(file):
             found.append(file)
+            continue
+        if is_stream(Path(file)):
+            expected, fix = "streams and Parquet files alone", "predict it by a command of its own, with --output FILE"
+            fail(file, DataError("a stream among other files", where=file, expected=expected, fix=fix))
             continue
         try:
             tables = files_of(Path(file))

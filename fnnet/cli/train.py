@@ -26,6 +26,7 @@ from fnnet.cli.common import (
     say,
     threads_of,
 )
+from fnnet.cli.help import Grouped
 from fnnet.cli.mismatch import naming_options
 from fnnet.cli.options import (
     FileName,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from fnnet.training.session import Job
 
 
-@click.command()
+@click.command(cls=Grouped)
 @compiled_options("Train")
 @data_options
 @reading_options

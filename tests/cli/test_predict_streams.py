@@ -155,6 +155,15 @@ def test_pictures_beside_parquet_are_predicted(run, model, tmp_path):
     assert len(table(tmp_path / "a.csv")) == 63
 
 
+def test_a_stream_beside_pictures_is_refused_for_what_it_is(run, model, tmp_path):
+    expand(data.load("digits"), tmp_path / "stream", times=1)
+    png(tmp_path / "a.png", X[0].reshape(28, 28))
+    result = run("predict", model, tmp_path / "stream", tmp_path / "a.png")
+    line = "stream: a stream among other files; expected streams and Parquet files alone; predict it by a command of "
+    assert (result.code, result.err) == (1, f"error: {tmp_path}/{line}its own, with --output FILE\n")
+    assert "a.png: " in result.out
+
+
 def test_images_of_a_stream_are_counted_for_kaggle(run, model, tmp_path):
     expand(data.load("digits")._replace(train=DIGITS), tmp_path / "stream", 1)
     written(tmp_path / "a.parquet", X, id=np.arange(60) * 3)

@@ -141,6 +141,13 @@ def test_public_names():
         _ = fnnet.nonsense
 
 
+def test_import_fnnet_is_enough_for_its_public_packages():
+    code = "import fnnet, sys; print('numpy' in sys.modules, fnnet.data.load.__name__, fnnet.core.init.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "False load init\n", done.stderr
+    assert {"core", "data"} <= {*dir(fnnet)}
+
+
 def test_type_checkers_see_the_names_that_are_imported_at_their_first_use():
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
     (block,) = (node for node in tree.body if isinstance(node, ast.If))
@@ -154,7 +161,7 @@ def test_type_checkers_see_the_names_that_are_imported_at_their_first_use():
         else:
             assert isinstance(node, ast.Assign)
             seen[node.targets[0].id] = seen.pop(node.value.id)
-    assert seen == fnnet._HOMES
+    assert seen == {**fnnet._HOMES, **dict.fromkeys(fnnet._PACKAGES, "fnnet")}
 
 
 def test_importing_fnnet_alone_imports_no_numpy():
