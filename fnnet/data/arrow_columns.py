@@ -133,7 +133,7 @@ class Table:
         )  # fmt: skip
 
     def _read_table(self, batches: Iterator[Any]) -> Content:
-        source, columns, parts = self.source, self.columns, [np.empty((0, len(self.columns.names)))]
+        source, columns, parts = self.source, self.columns, [np.empty((0, len(self.columns.pixels_at)))]
         names = [self.there[at] for at in columns.pixels_at.tolist()]
         for name in names:
             if not is_number(source.schema.field(name).type):

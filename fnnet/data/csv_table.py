@@ -138,7 +138,8 @@ def _labels(
     elif not plain and not (wanted.known and any(map(NUMBER.fullmatch, wanted.names))):
         return labels_of(texts, path, name, wanted)
     else:
-        _check_classes(whole, found, path, name, wanted)
+        if wanted.labelled:  # others may be ids
+            _check_classes(whole, found, path, name, wanted)
         classes = in_order([*found])
     places = {each: number for number, each in enumerate(classes)}
     return np.array([places[each] for each in whole], np.int64), classes, []

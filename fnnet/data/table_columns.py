@@ -122,7 +122,7 @@ def _has_all(cells: list[str], wanted: Wanted) -> bool:
 
 def _is_like_images(first: First, at: list[int], target: int | None) -> bool:
     """Return True for as many columns as an image has, with names that say nothing; DataError for other names."""
-    counts = (len(at), len(at) - (target is None))
+    counts = (len(at), len(at) - (target is None and first.wanted.label_column is None))
     if not any(count >= ENOUGH and fits(count, None) for count in counts):
         return False
     if first.names and 2 * sum(NUMBERED.fullmatch(first.names[column]) is not None for column in at) < len(at):
