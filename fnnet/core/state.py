@@ -89,7 +89,7 @@ class Preprocessing(NamedTuple):
     resize      True if pictures of any size are scaled to that of the model's images.
     signed      True if numbers with fractions were from -1 to 1 in the files; others than these are then refused where
                 they may be either, and not taken as from 0 to 1.
-    scaling     of a table, whose rows are no images: the other fields are then those of the default.
+    scaling     of a table, whose rows are not images: the other fields are then those of the default.
     """
 
     pixel_max: int = 255

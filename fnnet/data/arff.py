@@ -122,7 +122,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
 
 
 def _measurements(pieces: Pieces, table: Table, wanted: Wanted) -> Content:
-    """Return the rows of a table that are no images, as in CSV; classes are in the order of the header."""
+    """Return the rows of a table that are not images, as in CSV; classes are in the order of the header."""
     columns, lines, names = table.columns, Lines(",", table.path), [*table.classes]
     parts, texts = [], []
     for line, block in pieces:

@@ -38,7 +38,7 @@ from fnnet.limits import MAX_CLASSES
 MAX_LABEL: Final = MAX_CLASSES - 1
 """--classes takes at most a million classes."""
 BYTES: Final = "store bytes from 0 to 255"
-NO_TABLE: Final = f"{BYTES}; a table, whose rows are no images, is read as CSV, or by fnnet.fit((x, labels))"
+NO_TABLE: Final = f"{BYTES}; a table, whose rows are not images, is read as CSV, or by fnnet.fit((x, labels))"
 WHOLE_LABELS: Final = "store whole numbers from 0"
 OTHERS: Final = "as others of the set show"
 COLOURS: Final = (1, 3, 4)

@@ -102,7 +102,7 @@ class Table:
         )
 
     def read(self, batches: Iterator[Any]) -> Content:
-        """Return the images, or the rows of a table that are none."""
+        """Return the images, or the rows of a table."""
         if self.columns.table:
             return self._read_table(batches)
         source, columns, parts = self.source, self.columns, list[Part]()

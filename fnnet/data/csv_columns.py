@@ -40,7 +40,9 @@ WHOLE: Final = re.compile(r"\s*([0-9]{1,6})(?:\.0*)?\s*")
 """A number of a column; floats are written with a point."""
 SEPARATED: Final = "commas, semicolons, tabs or blanks"
 KAGGLE: Final = "name the columns label, pixel0, pixel1..."
-NO_TABLE: Final = "if each row is an image, say --image; a table, whose rows are none, is read as a whole, as CSV is"
+NO_TABLE: Final = (
+    "if each row is an image, say --image; a table, whose rows are not images, is read as a whole, as CSV is"
+)
 """What to do with what may be a table, where only images are read."""
 OPTION: Final = "say --label-column first, last, NAME, NUMBER or none"
 NUMBERS: Final = "number the classes from 0, and name them with --class-names"
@@ -70,7 +72,7 @@ class Columns(NamedTuple):
     sure       True if the names are those of pixels.
     shape      (height, width) of an image if the names say the row and the column of each pixel.
     most_label   the largest number in the column of labels.
-    table      True if the rows are no images: the other columns are then `pixels_at`, in the order of the network.
+    table      True if the rows are not images: the other columns are then `pixels_at`, in the order of the network.
     names      of these, each "" if the first line holds none.
     target     the name of the column of labels, "" if it has none.
     """

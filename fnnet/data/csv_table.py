@@ -1,4 +1,4 @@
-"""The rows of a table that are no images: measurements as they stand, and the names of classes."""
+"""The rows of a table that are not images: measurements as they stand, and the names of classes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def read_table(
 
     first    the number of the first line below the names, and the lines from it on; `pieces` are what follows.
     place    of the names, in words.
-    Raises   DataError with line and column for a cell that is no number.
+    Raises   DataError with line and column for a cell that is not a number.
     """
     parts: list[Array] = []
     texts: list[str] = []
@@ -64,7 +64,7 @@ def table_content(
 ) -> Content:
     """Return rows of measurements, float64 (n, columns), and their labels as text, if they are wanted.
 
-    Raises   DataError for rows that may be images, and for labels that are no classes.
+    Raises   DataError for rows that may be images, and for labels that are not classes.
     """
     where = os.fsdecode(path)
     notes = [*columns.notes]
@@ -109,7 +109,7 @@ def _counting(x: Array, columns: Columns, where: str) -> list[Note]:
     from_1 = x == np.arange(len(x))[:, None] + x[0]
     found = [at for at in np.flatnonzero(from_1.all(axis=0)).tolist() if x[0, at] in (0, 1)]
     return [
-        Note("counts-rows", f"{where}: {_called(columns, at)} numbers the rows: leave it out, it is no measurement")
+        Note("counts-rows", f"{where}: {_called(columns, at)} numbers the rows: leave it out, it is not a measurement")
         for at in found
     ]
 
@@ -186,7 +186,7 @@ def _value(cell: str, column: int, line: int, columns: Columns, lines: Lines) ->
 
 
 def refuse_cell(cell: str, place: str, path: AnyPath) -> NoReturn:
-    """Raise DataError for a cell that is no measurement, by what it holds."""
+    """Raise DataError for a cell that is not a measurement, by what it holds."""
     check_text(cell, place, path)
     text = cell.strip()
     if text.lower() in MARKS:

@@ -40,7 +40,7 @@ BOTH: Final[tuple[str, ...]] = ("training", "test")
 class Dataset(NamedTuple):
     """Labelled images: x uint8 (n, height x width), of arrays also floats, labels int64 (n,), all read-only.
 
-    Of a table whose rows are no images, x is float32 (n, columns), standardised, and image_shape (1, columns).
+    Of a table whose rows are not images, x is float32 (n, columns), standardised, and image_shape (1, columns).
 
     preprocessing   how the pixels in the files became those in x.
     notes           what the user should know about the data; each a line with a code.

@@ -123,7 +123,7 @@ def _texts_in(frame: Any, first: Mapping[int, Any]) -> list[str]:
 
 
 def _read_table(frame: Any, columns: Columns, names: list[str], wanted: Wanted) -> Content:
-    """Return rows that are no images: numbers as they stand, and the names of classes."""
+    """Return rows that are not images: numbers as they stand, and the names of classes."""
     at, pandas = columns.pixels_at.tolist(), _is_pandas(frame)
     numbers = frame.iloc[:, at] if pandas else frame[:, at]
     missing = numbers.isna().to_numpy() if pandas else np.column_stack([each.is_null().to_numpy() for each in numbers])

@@ -179,7 +179,7 @@ def from_frame(
     Columns are found as in CSV: pixels and labels by their names or, where these do not show them, by their values;
     `reading=Reading(label_column="y")` names the labels. Numbers of any dtype are pixels from 0 to 255, or from 0 to 1;
     truth values are 0 and 255. A column of lists or arrays of pixels, or of packed pictures, is read as in Parquet (by
-    pyarrow). Rows that are no images are those of a table, as in CSV: its columns are standardised.
+    pyarrow). Rows that are not images are those of a table, as in CSV: its columns are standardised.
     classes, flat, reading, preprocessing, notify   as in `load`; `read_images` reads a frame without labels.
     Raises   DataError or ArgumentTypeError naming row and column; UsageError as `load`.
 

@@ -30,7 +30,7 @@ def read_ids(
 
     Of Parquet, nothing else is read.
     shape   (height, width) of the images, as they are stored.
-    preprocessing   of the model, if it is known: rows of a table that are no images are those of its columns.
+    preprocessing   of the model, if it is known: rows of a table that are not images are those of its columns.
     """
     for name in NAMES:
         try:

@@ -193,7 +193,7 @@ def _first_line(rest: bytes, line: int, lines: Lines) -> tuple[bytes, int]:
 
 @contextmanager
 def _or_a_table(columns: Columns, wanted: Wanted) -> Iterator[None]:
-    """Put into the remedy of a number that no pixel can be that the rows may be no images, if nothing shows them."""
+    """Put into the remedy of a number that no pixel can be that the rows may not be images, if nothing shows them."""
     try:
         yield
     except DataError as error:

@@ -65,7 +65,7 @@ class Wanted(NamedTuple):
     resize    True if a picture of another size is scaled to `shape`.
     names     of the classes as the user or a model has them: labels that are names among these keep their order.
     pixel_range   the range of `ranges` that all floats are of, as others of the data set show; "" if it is not known.
-    table     True if the rows of a table are no images, whatever it looks like.
+    table     True if the rows of a table are not images, whatever it looks like.
     columns   the names of the columns of a table in their order, as a model or another data set has them, each "" if
               they have none; none to take those of the file.
     target    the name of the column of labels there, "" if it has none.
@@ -128,7 +128,7 @@ class Content(NamedTuple):
     named        True if the labels in the file are the names of `classes`.
     one_hot      how many columns the labels have in the file, if they are rows with a single 1; else 0.
     pixel_ranges   the ranges of `ranges` that its floats, truth values and bits were read in; none for bytes alone.
-    columns      the names of the columns of a table, whose rows are no images, each "" if it has none: x is float64
+    columns      the names of the columns of a table, whose rows are not images, each "" if it has none: x is float64
                  (n, columns), as in the file, and an image a row of these; None for images.
     target       the name of the column of labels of such a table, "" if it has none.
     one_part     "column: part" for each column beside the images that says of which part they are, all of them of one.

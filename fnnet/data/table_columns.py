@@ -107,7 +107,7 @@ def _is_list(cell: str) -> bool:
 
 
 def _may_be_table(first: First, *, named: bool) -> bool:
-    """Return True if rows may be no images: nothing else is said or known, and no column is called as pixels are."""
+    """Return True if rows may not be images: nothing else is given or known, and no column is called as pixels are."""
     wanted = first.wanted
     if wanted.image or wanted.known or wanted.shape is not None or wanted.only:
         return False
@@ -132,7 +132,7 @@ def _is_like_images(first: First, at: list[int], target: int | None) -> bool:
 
 
 def _target(first: First, row: Sequence[str]) -> tuple[int | None, list[Note]]:
-    """Return the column of the classes, None if it is not said or there is none, and notes."""
+    """Return the column of the classes, None if it is not given or there is none, and notes."""
     wanted, known = first.wanted, {name.lower() for name in first.wanted.columns}
     told = told_by_option(first)
     if told is not None or wanted.label_column == "none":

@@ -1,4 +1,4 @@
-"""Tables whose rows are no images, as data sets: what is said of images has no effect, and columns are standardised."""
+"""Tables as data sets: columns are standardised, and options that describe images are refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OF_IMAGES: Final = {
     "first_index": "--first-index",
 }  # fmt: skip
 """Fields of a reading that mean nothing for a table -> their options."""
-TABLE: Final = "a table, whose rows are no images"
+TABLE: Final = "a table, whose rows are not images"
 SHOWN: Final = 8
 
 
@@ -55,9 +55,9 @@ def dataset_of_table(
 
 
 def check_options(reading: Reading, flat: tuple[int, int] | None, where: str) -> None:
-    """Raise UsageError, which names the option, for what is said of images where the data are a table.
+    """Raise UsageError, which names the option, for what is given about images where the data are a table.
 
-    flat   the size of images, if it is said.
+    flat   the size of images, if it is given.
     """
     for field, option in OF_IMAGES.items():
         given = getattr(reading, field)
