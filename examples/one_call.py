@@ -12,7 +12,7 @@ NAMES = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven",
 
 digits = load("digits")
 assert digits.test
-x, labels = digits.train.x, NAMES[digits.train.labels]
+train, test = ((part.x, NAMES[part.labels]) for part in (digits.train, digits.test))
 
 
 def show(report: fnnet.EpochReport) -> str | None:
@@ -22,14 +22,15 @@ def show(report: fnnet.EpochReport) -> str | None:
 
 
 model, history = fnnet.fit(
-    (x, labels), hidden=(64,), epochs=40, batch_size=32, optimizer="adam", learning_rate=0.003, dev=200, on_report=show
-)
+    train, test_data=test, dev=200, hidden=(64,), epochs=40, batch_size=32, optimizer="adam", learning_rate=0.003,
+    on_report=show,
+)  # fmt: skip
 fnnet.save_model("digits.safetensors", model)
 
 model = fnnet.load_model("digits.safetensors")
 predicted = fnnet.predict(model, digits.test.x)
 chances = fnnet.probabilities(model, digits.test.x).max(axis=1)
 print(f"the first is {predicted[0]}, with a probability of {chances[0]:.1%}")
-found = fnnet.evaluate(model, (digits.test.x, NAMES[digits.test.labels]))
+found = fnnet.evaluate(model, test)
 print(f"recall of seven: {found.per_class['seven'].recall:.2%}")
 print(f"test accuracy: {(predicted == NAMES[digits.test.labels]).mean():.2%}")

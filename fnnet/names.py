@@ -6,6 +6,8 @@ ACTIVATIONS: Final = ("relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigm
 """The activations of hidden layers; compiled code numbers them in this order."""
 PRECISIONS: Final = ("float", "int8")
 """What a network computes with to predict: floats like its parameters, or whole numbers of eight bits."""
+MODEL_FILE: Final = "model.safetensors"
+"""The name of a model's file, unless another is given, and in a run directory."""
 STEPPING: Final = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lion")
 """The optimizers that update the parameters after each batch."""
 OPTIMIZERS: Final = (*STEPPING, "lbfgs")

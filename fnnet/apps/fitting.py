@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from fnnet.apps.given import dataset_of, examples_for
 from fnnet.core.state import EpochReport, Examples, Model
@@ -13,6 +13,8 @@ from fnnet.errors import ArgumentTypeError
 from fnnet.training import session
 from fnnet.training.recipes import Recipe
 from fnnet.training.session import Notify, OnBlock, OnReport, StoppedError
+
+D = TypeVar("D", bound="Dataset | StreamedDataset")
 
 
 class Fitted(NamedTuple):
@@ -30,6 +32,7 @@ def fit(
     recipe: str | Recipe = "classic",
     *,
     dev_data: Any = None,
+    test_data: Any = None,
     class_weights: Any = None,
     seed: int = 0,
     init_seed: int | None = None,
@@ -42,9 +45,12 @@ def fit(
     notify: Notify = lambda notice: None,
     **settings: Any,
 ) -> Fitted:
-    """Train a network on `data` by a recipe, with `settings` in place of the recipe's; test it if there is a test set.
+    """Train a network on `data` by a recipe, with `settings` in place of the recipe's, and test it.
 
-    Without a path in `data` or `dev_data`, and without `run_dir`, it is pure: the same arguments give the same bits.
+    Where there is no test set, a tenth of the images of each class is held out and not trained on, the same for every
+    seed and by the same rule as `fnnet train` (`fnnet.data.holdout`), which a note says; with `test_data="none"` there
+    is no test, and all are trained on. Without paths, and without `run_dir`, it is pure: the same arguments give the
+    same bits.
 
     data           a name ("mnist", "digits"), the path of a file or folder, a `Dataset`, a frame of pandas or Polars
                    with a column of labels, or a pair (x, labels) as `data.from_arrays` takes them: what a network takes
@@ -52,11 +58,12 @@ def fit(
                    of a table in a file or a frame are standardised (see `data.Dataset`), those of arrays are not.
     recipe         one of the named ways to train, or a `Recipe`.
     dev_data       images for validation, in place of some held out (`dev=500`): a path, a pair (x, labels) or Examples.
+    test_data      images to test on, in the same forms, in place of the test set or of the share; "none" for no test.
     class_weights  "balanced", or the weight of each class: a mapping, a sequence, or text as in "7=2,1=0.5".
     seed           of all that is drawn; `init_seed` of the initial weights alone.
     start          a model to train further.
     kernels        `fnnet.load_kernels("numba")` trains in compiled code, in a small part of the time.
-    run_dir        a folder for checkpoints and a log; with `resume` the run in it goes on.
+    run_dir        a folder for checkpoints, a log and the model; with `resume` the run in it goes on.
     on_report      called with each EpochReport as soon as it is made; `on_block` about ten times a second, with the
                    Progress. A text that one of them returns ends the training: the model is what it had reached then.
     notify         called with each note about the data and the training, such as `print`.
@@ -85,6 +92,7 @@ def fit(
     dataset = dataset_of(data, notify, start, settings.get("window"))
     given: dict[str, Any] = {"class_weights": class_weights, "seed": seed, "init_seed": init_seed, "start": start}
     dev_set = None if dev_data is None else _dev_set(dev_data, dataset, notify)
+    dataset = _with_test_set(dataset, test_data, notify)
     job = session.prepare(dataset, recipe, settings, dev_set=dev_set, **given)
     try:
         found = session.train(
@@ -105,7 +113,26 @@ def _dev_set(given: Any, dataset: Dataset | StreamedDataset, notify: Notify) -> 
 
         with naming_arguments():
             return load_dev_set(given, dataset, notify)
+    return _arrays(given, dataset, "dev_data")
+
+
+def _with_test_set(dataset: D, given: Any, notify: Notify) -> D:
+    """Return a data set with images to test on: as `dev_set.with_test_set`, with pairs (x, labels), too."""
+    from fnnet.data.frames import naming_arguments, with_arguments
+    from fnnet.data.notes import Note
+    from fnnet.training.dev_set import with_test_set
+
+    def tell(note: str) -> None:
+        notify(with_arguments(note) if isinstance(note, Note) else note)
+
+    if given is not None and not isinstance(given, (str, os.PathLike)):
+        given = _arrays(given, dataset, "test_data")
+    with naming_arguments():
+        return with_test_set(dataset, given, tell)
+
+
+def _arrays(given: Any, dataset: Dataset | StreamedDataset, where: str) -> Examples:
     if isinstance(given, tuple) and len(given) == 2:
-        return examples_for(given, dataset, "dev_data")
+        return examples_for(given, dataset, where)
     expected, found = "a path, a pair (x, labels) or Examples", type(given).__name__
-    raise ArgumentTypeError("not images for validation", where="dev_data", expected=expected, found=found)
+    raise ArgumentTypeError("not labelled images", where=where, expected=expected, found=found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from fnnet import data
 from fnnet.core.frames import is_frame
 from fnnet.core.state import Examples, Model
 from fnnet.data import Dataset, StreamedDataset
+from fnnet.data.holdout import hold_out_again
 from fnnet.data.in_arrays import examples_of
 from fnnet.data.reader import SEE
 from fnnet.data.stream import Stream
@@ -102,9 +103,10 @@ def examples_for(given: tuple[Any, Any], like: Dataset | StreamedDataset | Model
 
 
 def labelled_for(model: Model, given: Any, notify: Notify) -> Examples | Stream:
-    """Return the images that a model is measured on: the test set of what is given, or all without one.
+    """Return the images that a model is measured on: the test set of what is given, the share of it that was held out
+    to test the model on, or all.
 
-    given    as `dataset_of` takes it; the labels of arrays are those of the model's classes.
+    given    as `dataset_of` takes it; a pair is taken as it is, and its labels are those of the model's classes.
     Raises   as `dataset_of`, and UsageError at `data` for what does not fit the model.
     """
     if isinstance(given, tuple) and len(given) == 2:
@@ -119,4 +121,6 @@ def labelled_for(model: Model, given: Any, notify: Notify) -> Examples | Stream:
             for each in (model, dataset)
         )
         raise UsageError("does not fit the model", where="data", expected=expected, found=found)
+    test = model.training.get("test")
+    dataset = hold_out_again(dataset, test if isinstance(test, Mapping) else {})
     return dataset.test or dataset.train

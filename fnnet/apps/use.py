@@ -109,10 +109,11 @@ def evaluate(
 ) -> Evaluated:
     """Measure a model on labelled images: those of the test set, or all where the data have none.
 
-    Without a path in `data` it is pure.
+    Of the data that the model was trained on, where `fit` or `fnnet train` held out a share to test on, they are that
+    share, known again by its SHA-256. Without a path in `data` it is pure.
 
-    data       as `fit` takes it; files and frames are read as those that the model was trained on. Labels of a pair (x,
-               labels) are names of classes, or their places unless the names are numbers.
+    data       as `fit` takes it; files and frames are read as those that the model was trained on. A pair (x, labels)
+               is measured as it is; its labels are names of classes, or their places unless the names are numbers.
     precision  "float" or "int8": see `scores`.
     notify     called with each note about the data, such as `print`.
     Raises   UsageError at `data` for what does not fit the model; DataError, StorageError for files.

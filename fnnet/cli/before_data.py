@@ -22,6 +22,7 @@ from fnnet.kernels import library
 from fnnet.names import DATA_SETS
 from fnnet.training import recipes, session
 from fnnet.training.config import Known
+from fnnet.training.dev_set import NO_TEST
 from fnnet.training.starting import check_shape
 from fnnet.training.starting import start_of as started_from
 
@@ -81,6 +82,8 @@ def check(options: Mapping[str, Any], recipe: str, settings: Mapping[str, Any], 
             check_shape(start, SHAPE)
     if dev_data:
         check_choice(dev_data, "--dev-data")
+    if options["test_data"] not in (None, NO_TEST):
+        check_choice(options["test_data"], "--test-data")
     if options["run_dir"]:
         from fnnet.training.check_run import check_run
 

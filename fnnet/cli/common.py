@@ -163,7 +163,34 @@ def _read_with(path: Path) -> list[Path]:
 
 def data_inputs(options: dict[str, Any]) -> list[str]:
     """Return the files and folders that a command reads its images from."""
-    return [options[name] for name in ("data_choice", "data_dir", "dev_data") if options.get(name)]
+    names = ("data_choice", "data_dir", "dev_data", "test_data")
+    return [options[name] for name in names if options.get(name)]
+
+
+def model_file_of(path: str) -> str:
+    """Return the file of a model, which is in the folder of a run if `path` is one."""
+    if not os.path.isdir(path):
+        return path
+    from fnnet.files.run_folder import model_file
+
+    return model_file(path)
+
+
+def load_kept_model(file: str, notify: Callable[[str], None]) -> Model:
+    """Load the model in a file; a note says if it is that of a run which has gone on since."""
+    from fnnet.files.log import LOG
+    from fnnet.files.model import load_model
+
+    model = load_model(file)
+    if not os.path.exists(Path(file).with_name(LOG)):
+        return model
+    from fnnet.data.notes import Note
+    from fnnet.files.run_folder import is_behind
+
+    if (step := is_behind(file, model)) is not None:
+        text = f"is that of step {model.training['steps']:,}; its run has gone on to step {step:,} and is not finished"
+        notify(Note("behind", f"{file}: {text}"))
+    return model
 
 
 def check_count(options: Mapping[str, Any]) -> None:

@@ -15,7 +15,9 @@ from fnnet.cli.common import (
     data_inputs,
     describe,
     is_streamed,
+    load_kept_model,
     load_kernels,
+    model_file_of,
     print_json,
     say,
     unit_of,
@@ -25,15 +27,16 @@ from fnnet.cli.for_model import load_fitting
 from fnnet.cli.options import (
     FileName,
     compiled_options,
-    data_options,
     first_index_option,
     image_option,
     json_option,
     label_column_option,
+    model_data_options,
     quiet_option,
     seed_option,
     transpose_option,
 )
+from fnnet.cli.outputs import check_picture, say_replaced
 from fnnet.cli.streams import echo
 from fnnet.errors import DataError, UsageError, counted
 from fnnet.names import PRECISIONS
@@ -50,6 +53,8 @@ if TYPE_CHECKING:
 
 SHEET: Final = 100
 """Images in the picture."""
+PICTURE: Final = "evaluation.png"
+"""Its file, unless another is named."""
 
 
 class _Measured(NamedTuple):
@@ -61,11 +66,12 @@ class _Measured(NamedTuple):
     results: list[Evaluation]
     result: Evaluation | Totals
     matrix: Array
+    digest: str
 
 
 @click.command(short_help="How good is a model, class by class?")
 @click.argument("model_path", metavar="MODEL", type=FileName())
-@data_options
+@model_data_options
 @label_column_option
 @image_option
 @first_index_option
@@ -83,8 +89,8 @@ class _Measured(NamedTuple):
     type=FileName(),
     metavar="[FILE]",
     is_flag=False,
-    flag_value="evaluation.png",
-    help="Picture of test images with predictions and labels, mistakes marked.  [evaluation.png]",
+    flag_value=PICTURE,
+    help=f"Picture of test images with predictions and labels, mistakes marked.  [{PICTURE}]",
 )
 @seed_option
 @json_option
@@ -100,26 +106,64 @@ def evaluate(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Measure MODEL on the test images, class by class; on all labelled images if there is no test set.
+    """Measure MODEL, a file or the folder of a run, on the test images, class by class.
 
-    Those of a folder that 'data expand' wrote, and of Parquet of 34 MB and more, are read piece by piece.
+    Without --data these are those that it was tested on when it was trained, found where its data were; of other data
+    they are the test set, or all labelled images if there is none. A share that was held out of the data to test on is
+    that of --data, too. Those of a folder that 'data expand' wrote, and of
+    Parquet of 34 MB and more, are read piece by piece.
     """
-    from fnnet.apps.report import loss_text
-    from fnnet.core import metrics
-    from fnnet.data.reader import only_at_once
-    from fnnet.data.stream import Stream, count_of
-    from fnnet.data.tables import refuse_table
-    from fnnet.files.model import load_model
+    from fnnet.data.stream import Stream
 
+    notify, model_path = Notices(quiet), model_file_of(model_path)
     check_outputs(inputs=[model_path, *data_inputs(options)], pictures={"--plot": plot})
-    notify = Notices(quiet)
     begin_loading_kernels(jit, threads)
-    model, is_int8 = load_model(model_path), precision == "int8"
+    model, is_int8 = load_kept_model(model_path, notify), precision == "int8"
     if is_int8:
         _check_int8(model)
+    replaced = check_picture(plot, "--plot", notify) if plot == PICTURE else []
+    given: dict[str, Any] = {"plot": plot, "jit": jit, "threads": threads, "quiet": quiet, "as_json": as_json}
+    found = _measure(model, model_path, options, notify, precision=precision, **given)
+    if as_json:
+        print_json(_document(model, model_path, found, precision) | {"plot": plot, "notes": notify.notes})
+    else:
+        if quiet:
+            say_replaced(replaced)
+        _print(model, found, quiet)
+    if plot and not isinstance(found.examples, Stream):
+        _plot_sheet(plot, model, found.dataset, found.examples, found.results[-1], seed)
+        if not as_json:
+            say(f"saved {plot}")
+
+
+def _measure(
+    model: Model,
+    model_path: str,
+    options: dict[str, Any],
+    notify: Notices,
+    *,
+    precision: str,
+    plot: str | None,
+    jit: bool,
+    threads: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> _Measured:
+    """Return what is found of the data that options name, or of the model's own."""
+    from fnnet.cli import own_data
+    from fnnet.data.holdout import hold_out_again
+    from fnnet.data.reader import only_at_once
+    from fnnet.data.stream import count_of
+    from fnnet.data.tables import refuse_table
+
+    own, is_int8, test = options["data_choice"] is None, precision == "int8", own_data.about_test(model)
+    tested = own_data.own_test_set(options, model, model_path, notify) if own else None
+    if own and not tested:
+        options = own_data.with_own_data(options, model, model_path)
+        check_outputs(inputs=data_inputs(options), pictures={"--plot": plot})
 
     def measured(streamed: bool) -> _Measured:
-        dataset = load_fitting(options, model, model_path, notify, streamed)
+        dataset = tested or hold_out_again(load_fitting(options, model, model_path, notify, streamed), test)
         part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
         _check_streamed(examples, precision, plot)
         if plot:
@@ -130,8 +174,9 @@ def evaluate(
         kernels, _ = load_kernels(jit, threads, notify, ["infer", *["quantised"] * is_int8])
         return _Measured(dataset, examples, kernels, *_results(model, examples, is_int8, kernels, quiet))
 
-    streamed = is_streamed(options)
-    large = not (streamed or plot or is_int8) and is_streamed(options, large=True)
+    streamed = not tested and is_streamed(options)
+    at_once = tested or streamed or plot or is_int8 or (own and test.get("held_out"))
+    large = not at_once and is_streamed(options, large=True)
     try:
         with without_skipping(), notify.held(large):
             found = measured(large or streamed)
@@ -139,53 +184,61 @@ def evaluate(
         if not (large and only_at_once(error)):
             raise
         found = measured(streamed=False)
-    dataset, examples, kernels, results, result, matrix = found
-    images, unit = count_of(examples), unit_of(model.preprocessing)
-    lost = results[0].accuracy - result.accuracy if is_int8 else None
-    if as_json:
-        figures = zip(model.classes, metrics.per_class(matrix), strict=True)
-        document = {
-            "model": model_path,
-            "dataset": dataset.name,
-            "images": images,
-            "jit": kernels.compiled,
-            "precision": precision,
-            "accuracy_lost": lost,
-            "loss": result.loss,
-            "accuracy": result.accuracy,
-            "classes": [{"class": name, **row._asdict()} for name, row in figures],
-            "confusion": matrix.tolist(),
-            "plot": plot,
-            "notes": notify.notes,
-        }
-        print_json(document)
-    else:
-        if not quiet:
-            _print_classes(model, matrix)
-        say(f"accuracy {result.accuracy:.2%}, loss {loss_text(result.loss)} on {counted(images, unit)}")
-        if is_int8:
-            _say_what_is_lost(*results, unit)
-    if plot and not isinstance(examples, Stream):
-        _plot_sheet(plot, model, dataset, examples, results[-1], seed)
-        if not as_json:
-            say(f"saved {plot}")
+    if note := own_data.note_of_others(model, found.dataset, count_of(found.examples), found.digest, own):
+        notify(note)
+    return found
+
+
+def _document(model: Model, model_path: str, found: _Measured, precision: str) -> dict[str, Any]:
+    """Return the JSON document, except the picture and the notes."""
+    from fnnet.core import metrics
+    from fnnet.data.stream import count_of
+
+    figures = zip(model.classes, metrics.per_class(found.matrix), strict=True)
+    return {
+        "model": model_path,
+        "dataset": found.dataset.name,
+        "images": count_of(found.examples),
+        "jit": found.kernels.compiled,
+        "precision": precision,
+        "accuracy_lost": found.results[0].accuracy - found.result.accuracy if precision == "int8" else None,
+        "loss": found.result.loss,
+        "accuracy": found.result.accuracy,
+        "classes": [{"class": name, **row._asdict()} for name, row in figures],
+        "confusion": found.matrix.tolist(),
+    }
+
+
+def _print(model: Model, found: _Measured, quiet: bool) -> None:
+    from fnnet.apps.report import loss_text
+    from fnnet.data.stream import count_of
+
+    if not quiet:
+        _print_classes(model, found.matrix)
+    unit = unit_of(model.preprocessing)
+    images = counted(count_of(found.examples), unit)
+    say(f"accuracy {found.result.accuracy:.2%}, loss {loss_text(found.result.loss)} on {images}")
+    if len(found.results) > 1:
+        _say_what_is_lost(*found.results, unit)
 
 
 def _results(
     model: Model, examples: Examples | Stream, is_int8: bool, kernels: Kernels, quiet: bool
-) -> tuple[list[Evaluation], Evaluation | Totals, Array]:
-    """Return what is found by floats and, if wanted, by int8, of images in memory; the last result; the confusion."""
+) -> tuple[list[Evaluation], Evaluation | Totals, Array, str]:
+    """Return what is found by floats and, if wanted, by int8, of images in memory; the last result; the confusion; and
+    the digest of the images."""
     from fnnet.core import metrics
-    from fnnet.data.stream import Stream
+    from fnnet.data.stream import Stream, fingerprint_of
 
     if isinstance(examples, Stream):
-        total = _evaluate_stream(model, examples, kernels, quiet)
-        return [], total, total.confusion
+        total, digest = _evaluate_stream(model, examples, kernels, quiet)
+        return [], total, total.confusion, digest
     results = [
         metrics.evaluate(model.params, *examples, activation=model.activation, precision=each, kernels=kernels)
         for each in ("float", "int8")[: 1 + is_int8]
     ]
-    return results, results[-1], metrics.confusion(results[-1].predicted, examples.labels, len(model.classes))
+    matrix = metrics.confusion(results[-1].predicted, examples.labels, len(model.classes))
+    return results, results[-1], matrix, fingerprint_of(examples)
 
 
 def _check_streamed(examples: Examples | Stream, precision: str, plot: str | None) -> None:
@@ -200,21 +253,26 @@ def _check_streamed(examples: Examples | Stream, precision: str, plot: str | Non
             raise UsageError("reads all images at once", where=where, expected=expected, found="a stream", fix=fix)
 
 
-def _evaluate_stream(model: Model, stream: Stream, kernels: Kernels, quiet: bool) -> Totals:
-    """Return the figures of all images of a stream, which are read piece by piece."""
+def _evaluate_stream(model: Model, stream: Stream, kernels: Kernels, quiet: bool) -> tuple[Totals, str]:
+    """Return the figures of all images of a stream, which are read piece by piece, and their digest."""
     from fnnet.core import metrics
     from fnnet.core.public import CHUNK
+    from fnnet.data.stream import Fingerprint
+
+    fingerprint = Fingerprint()
 
     def batches(show: Callable[[float], None]) -> Iterator[Examples]:
         done = 0
         for each in stream.batches(CHUNK):
+            fingerprint.add(each)
             yield each
             done += len(each.labels)
             show(done / stream.images)
 
     with share_bar("evaluating", not quiet) as show:
         given: dict[str, Any] = {"activation": model.activation, "kernels": kernels}
-        return metrics.evaluate_in(model.params, batches(show), len(model.classes), **given)
+        found = metrics.evaluate_in(model.params, batches(show), len(model.classes), **given)
+    return found, fingerprint.hexdigest()
 
 
 def _check_int8(model: Model) -> None:

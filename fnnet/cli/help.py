@@ -22,7 +22,10 @@ class Group(NamedTuple):
 GROUPS: Final = (
     Group(
         "Data",
-        ("--data", "--data-dir", "--dev", "--dev-data", "--class-weights", "--window", "--skip-damaged"),
+        (
+            "--data", "--data-dir", "--dev", "--dev-data", "--test-data", "--class-weights", "--window",
+            "--skip-damaged",
+        ),
         "fnnet train --data train.csv --dev-data dev.csv",
     ),
     Group(

@@ -24,13 +24,15 @@ READING_OPTIONS: Final = {
     "resize": "--size",
 }  # fmt: skip
 """Fields of the preprocessing -> the options that decide them; the others follow from the images."""
-OF_IMAGES: Final = "--data, --dev, --dev-data, --first-label, --label-column and --first-index"
+OF_IMAGES: Final = "--data, --dev, --dev-data, --first-label, --label-column and --first-index, and --test-data"
 OF_CLASSES: Final = "--data, --classes, --class-names, --first-label and --label-column"
 OF_SIZES: Final = "--data, --size and --image-size"
 DATA_OPTIONS: Final = {
     "pixels": OF_SIZES, "shape": OF_SIZES, "classes": OF_CLASSES, "train": OF_IMAGES, "dev": OF_IMAGES,
 }  # fmt: skip
 """Fields of the data -> the options that decide them."""
+BESIDE: Final = ("dev_data", "test_data")
+"""Fields that name other images than those for training: errors about files of these name them, too."""
 SHOWN_DIGITS: Final = 12
 """Digits of a SHA-256 that tell two data sets apart for a reader."""
 
@@ -61,7 +63,7 @@ def naming_options(source: str = "", *, only_in_text: bool = False) -> Iterator[
 
 def _translate(error: FnnetError, only_in_text: bool) -> FnnetError:
     is_field = not only_in_text and (
-        error.where == "dev_data" or (isinstance(error, UsageError) and re.fullmatch("[a-z_]+", error.where))
+        error.where in BESIDE or (isinstance(error, UsageError) and re.fullmatch("[a-z_]+", error.where))
     )
     expected = _in_text(error.expected) if isinstance(error.expected, str) else error.expected
     if is_field and error.where == "deformation" and expected == "none":

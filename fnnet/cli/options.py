@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -196,8 +196,24 @@ def data_dir_option(what: str) -> Decorator:
     return click.option("--data-dir", type=FileName(), metavar="DIR", help=what)
 
 
+WHAT_DATA: Final = (
+    "auto (MNIST if available, else digits), mnist, digits, or a path: a file "
+    f"({', '.join(DATA_FORMATS)}), a folder of IDX files, a folder with one folder of images "
+    f"({', '.join(PICTURE_FORMATS)}) for each class, or a folder that data expand wrote, to train on."
+)
+
+
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add --data, --data-dir, --classes, --class-names and --first-label."""
+    return _with_data(command, default="auto", show_default=True, help=WHAT_DATA)
+
+
+def model_data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the same options, of which --data is by default what a model was trained on."""
+    return _with_data(command, help=f"{WHAT_DATA}  [default: what MODEL was trained on]")
+
+
+def _with_data(command: Callable[..., Any], **about: Any) -> Callable[..., Any]:
     for option in (
         click.option(
             "--first-label",
@@ -220,11 +236,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "data_choice",
             type=FileName(),
             metavar="NAME|PATH",
-            default="auto",
-            show_default=True,
-            help="auto (MNIST if available, else digits), mnist, digits, or a path: a file "
-            f"({', '.join(DATA_FORMATS)}), a folder of IDX files, a folder with one folder of images "
-            f"({', '.join(PICTURE_FORMATS)}) for each class, or a folder that data expand wrote, to train on.",
+            **about,
         ),
     ):
         command = option(command)

@@ -23,16 +23,18 @@ if TYPE_CHECKING:
 def plot(folders: tuple[str, ...], output: str | None, as_json: bool, quiet: bool) -> None:
     """Draw the training curves of several runs in one chart, from the logs that `fnnet train --run-dir` writes.
 
+    A folder of run directories stands for all in it. What differs between the options of the runs is named beside each.
     The axis of the loss is logarithmic, and so is that of the accuracy, in its distance from 100%. A run that is still
     going on can be drawn too.
     """
-    from fnnet.apps.report.runs import read_runs
+    from fnnet.apps.report.runs import compared, places, read_runs
     from fnnet.files.log import LOG
 
-    check_outputs(inputs=[f"{folder}/{LOG}" for folder in folders], pictures={"--output": output})
+    logs = [f"{place.path}/{LOG}" for place in places(folders)]
+    check_outputs(inputs=logs, pictures={"--output": output})
     notify = Notices(quiet)
-    found = read_runs(folders)
-    runs = [run for run in found if run.epochs]
+    found = read_runs(folders, notify)
+    runs = compared([run for run in found if run.epochs])
     for run in found:
         if not run.epochs:
             notify(f"{run.name} has no epochs yet and is left out")
@@ -44,9 +46,15 @@ def plot(folders: tuple[str, ...], output: str | None, as_json: bool, quiet: boo
         plot_runs(output, runs)
     if as_json:
         each = [
-            {"run": run.name, **_summary(run), "epochs": [report._asdict() for report in run.epochs]} for run in runs
+            {
+                "run": run.name,
+                **_summary(run),
+                "differs": dict(run.differs),
+                "epochs": [report._asdict() for report in run.epochs],
+            }
+            for run in runs
         ]
-        print_json({"runs": each, "output": output})
+        print_json({"runs": each, "differs": [*runs[0].differs], "output": output})
         return
     if not quiet:
         _print_runs(runs)

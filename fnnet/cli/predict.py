@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from fnnet.cli.answers import Prediction, as_csv, as_kaggle, document_of
-from fnnet.cli.common import Notices, check_outputs, console, load_kernels, print_json, say, without_skipping
+from fnnet.cli.common import (
+    Notices,
+    check_outputs,
+    console,
+    load_kept_model,
+    load_kernels,
+    model_file_of,
+    print_json,
+    say,
+    without_skipping,
+)
 from fnnet.cli.options import (
     FileName,
     compiled_options,
@@ -35,7 +45,8 @@ DRAWN: Final = 4
 
 @click.command(
     short_help="Which digit is this?",
-    help=f"""Which class is each IMAGE? Files are images ({", ".join(PICTURE_FORMATS)}) or
+    help=f"""Which class is each IMAGE? MODEL is a file, or the folder of a run. Files are images
+    ({", ".join(PICTURE_FORMATS)}) or
     files of many images ({", ".join(DATA_FORMATS)}), of the size that MODEL was trained on; a folder stands for the
     images in it and in its folders, 2.png before 10.png.
 
@@ -78,11 +89,9 @@ def predict(
     quiet: bool,
 ) -> int:
     """Predict the class of each image in the files."""
-    from fnnet.files.model import load_model
-
     if kaggle and not output:
         raise UsageError("has no effect", where="--kaggle", expected="--output FILE", found="no --output")
-    notify = Notices(quiet)
+    notify, model_path = Notices(quiet), model_file_of(model_path)
     columns = {"label_column": label_column, "first_index": first_index, "transpose": transpose, "image": image}
     if streams := _streams(files, output, as_json):
         try:
@@ -99,7 +108,7 @@ def predict(
     check_outputs(inputs=[model_path, *files], files={"--output": output})
     if output:
         check_ending(output, "CSV", "--output")
-    model = load_model(model_path)
+    model = load_kept_model(model_path, notify)
     kernels, _ = load_kernels(jit, threads, notify, ["infer"])
     predictions = _predict_files(model, files, kernels, columns, kaggle, fail, notify)
     _note(predictions, model, kaggle, notify)
@@ -149,11 +158,10 @@ def _predict_streams(
     jit: bool, threads: int | None, notify: Notices,
 ) -> int:  # fmt: skip
     from fnnet.cli.predict_stream import predict_streams
-    from fnnet.files.model import load_model
 
     check_outputs(inputs=[model_path, *files], files={"--output": output})
     check_ending(output, "CSV", "--output")
-    model = load_model(model_path)
+    model = load_kept_model(model_path, notify)
     kernels, _ = load_kernels(jit, threads, notify, ["infer"])
     with without_skipping(), notify.held():
         count = predict_streams(model, streams, output, kaggle, columns, kernels, notify)

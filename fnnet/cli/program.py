@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "data": "fnnet.cli.data:data",
     "evaluate": "fnnet.cli.evaluate:evaluate",
     "gradcheck": "fnnet.cli.gradcheck:gradcheck",
+    "info": "fnnet.cli.info:info",
     "lr-find": "fnnet.cli.lr_find:lr_find",
     "plot": "fnnet.cli.plot:plot",
     "predict": "fnnet.cli.predict:predict",

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 from click.core import ParameterSource
 
-from fnnet.cli.common import Notices, check_outputs, console, data_inputs, describe, load_data, print_json, say
+from fnnet.cli.common import (
+    Notices,
+    check_outputs,
+    console,
+    data_inputs,
+    describe,
+    load_data,
+    load_kept_model,
+    model_file_of,
+    print_json,
+    say,
+)
 from fnnet.cli.for_model import load_fitting
 from fnnet.cli.mismatch import naming_options
 from fnnet.cli.options import (
@@ -105,9 +116,9 @@ def trace(
     """Trace one step of training on one image: each equation, of which shapes and numbers, by which function, and
     central differences beside each gradient.
 
-    Without MODEL, the network is 784-10-10 with initial weights; without IMAGE, the image is the first for training
-    in --data. Nothing is changed: the weights after the step are shown, not saved. Of a committee, the first network
-    is traced.
+    MODEL is a file, or the folder of a run; without it, the network is 784-10-10 with initial weights. Without IMAGE,
+    the image is the first for training in --data. Nothing is changed: the weights after the step are shown, not saved.
+    Of a committee, the first network is traced.
 
     \b
     fnnet trace                                  a new network, the first image
@@ -119,6 +130,7 @@ def trace(
 
     if model_path and not picture and not _is_model(model_path):
         model_path, picture = None, model_path
+    model_path = model_file_of(model_path) if model_path else None
     inputs = [path for path in (model_path, picture) if path]
     check_outputs(inputs=[*inputs, *([] if picture else data_inputs(options))], files={"--out": out})
     if out:
@@ -155,9 +167,14 @@ def trace(
 
 
 def _is_model(path: str) -> bool:
-    """Return True for a file that is named as a model is, or begins as one: by the length and text of its header."""
+    """Return True for the folder of a run, and for a file that is named as a model is, or begins as one: by the length
+    and text of its header.
+    """
     from fnnet.files.disk import read_head
+    from fnnet.files.run_folder import is_run
 
+    if os.path.isdir(path) and is_run(path):
+        return True
     return path.endswith(".safetensors") or (os.path.isfile(path) and read_head(path, 9)[8:] == b"{")
 
 
@@ -199,9 +216,8 @@ def _loaded(path: str, notify: Notices) -> Model:
     """Return the model, with the first network of a committee in place of it."""
     from fnnet.core.state import networks_of
     from fnnet.data.notes import Note
-    from fnnet.files.model import load_model
 
-    model = load_model(path)
+    model = load_kept_model(path, notify)
     networks = networks_of(model.params)
     if len(networks) > 1:
         text = (

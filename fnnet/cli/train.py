@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,9 +12,7 @@ import click
 from fnnet.cli.common import (
     Notices,
     begin_loading_kernels,
-    check_outputs,
     console,
-    data_inputs,
     describe,
     echo_seconds,
     is_streamed,
@@ -38,16 +35,18 @@ from fnnet.cli.options import (
     recipe_option,
     seed_option,
 )
+from fnnet.cli.outputs import check_defaults, check_files, of_the_run, say_replaced
 from fnnet.cli.plan_options import plan_options, settings_of
 from fnnet.cli.ranks import Order, give, load_alike, ranks, threads_for
 from fnnet.cli.said import reading_of
-from fnnet.cli.seeds import model_files, seeds_of, seeds_options
+from fnnet.cli.seeds import seeds_of, seeds_options
 from fnnet.cli.streams import echo
 from fnnet.errors import FnnetError, UsageError, counted
 
 if TYPE_CHECKING:
-    from fnnet.core.state import EpochReport
+    from fnnet.core.state import EpochReport, Examples, Model
     from fnnet.core.table import Kernels
+    from fnnet.data import Dataset, StreamedDataset
     from fnnet.training.session import Job
 
 
@@ -63,10 +62,17 @@ if TYPE_CHECKING:
     "--start",
     type=FileName(),
     metavar="MODEL",
-    help="Model to train further: its hidden layers, activation and way of reading pixels, and the outputs of classes "
-    "that it knows.",
+    help="Model, or its run, to train further: its hidden layers, activation and way of reading pixels, and the "
+    "outputs of classes that it knows.",
 )
 @click.option("--dev-data", type=FileName(), metavar="PATH", help="Images for validation, in place of --dev.")
+@click.option(
+    "--test-data",
+    type=FileName(),
+    metavar="PATH|none",
+    help="Images to test on; none: no test, all images are trained on.  [default: the test set of --data, or else a "
+    "tenth of each class, held out]",
+)
 @click.option(
     "--skip-damaged",
     is_flag=True,
@@ -77,14 +83,18 @@ if TYPE_CHECKING:
     metavar="balanced|CLASS=WEIGHT,...",
     help="Weight of each class in the loss (default 1); balanced: as if all classes had the same number of images.",
 )
-@click.option("--run-dir", type=FileName(), metavar="DIR", help="Folder for checkpoints and a log of training.")
+@click.option(
+    "--run-dir", type=FileName(), metavar="DIR", help="Folder for checkpoints, a log of training and the model."
+)
 @click.option(
     "--resume",
     is_flag=True,
     help="Resume the run in --run-dir; the result is bit-identical to an uninterrupted run. With other --epochs, a "
     "finished run goes on for more, a stopped one for more or less; with a larger --early-stopping, one that it ended.",
 )
-@click.option("--out", type=FileName(), default="model.safetensors", show_default=True, help="File of the model.")
+@click.option(
+    "--out", type=FileName(), help="File of the model.  [default: model.safetensors, in --run-dir if that is given]"
+)
 @click.option("--plot", type=FileName(), help="Curves of loss and accuracy as PNG, SVG or PDF.")
 @json_option
 @quiet_option
@@ -96,29 +106,17 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     `notebook` is the full-batch run of 1,200 steps of the notebook that fnnet began with.
     """
     settings, seeds = settings_of(options), seeds_of(options)
-    _check_run_dir(options)
-    for out in model_files(options["out"], seeds) or [options["out"]]:
-        check_outputs(
-            inputs=[*data_inputs(options), *([options["start"]] if options["start"] else [])],
-            files={"--out": out},
-            pictures={"--plot": options["plot"]},
-        )
-    notify = Notices(quiet)
+    notify, files = Notices(quiet), check_files(options, seeds)
     begin_loading_kernels(options["jit"], options["threads"])
+    replaced = check_defaults(files, options, seeds, notify)
     from fnnet.cli import before_data
-    from fnnet.data.preprocess import AUTOMATIC, Reading
     from fnnet.training import session
-    from fnnet.training.dev_set import load_dev_set
 
     began = time.perf_counter()
     start = before_data.start_of(options)
     before_data.check(options, recipe, settings, start)
-    with before_data.reading_as(start):
-        read = open_stream if is_streamed(options) else load_data
-        dataset = read(options, notify, start)
-    with naming_options(), before_data.reading_as(start):
-        reading = Reading(**reading_of(options)) if options["dev_data"] else AUTOMATIC
-        dev_set = load_dev_set(options["dev_data"], dataset, notify, reading) if options["dev_data"] else None
+    dataset, dev_set = _load(options, notify, start)
+    with naming_options():
         given = {"dev_set": dev_set, "class_weights": options["class_weights"], "start": start}
         make = partial(session.prepare, dataset, recipe, settings, **given)
         seed = seeds[0] if options["seeds"] else options["seed"]
@@ -131,16 +129,19 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     if ranks().size > 1:
         _order(job, options)
     kernels, seconds["compile_seconds"] = _load_kernels(job, options, notify)
+    head = partial(_document, job, images, kernels, options, files, seconds)
     if seeds:
-        document, show, error = _train_many(job, make, images, kernels, seeds, options, seconds, quiet)
+        document, show, error = _train_many(job, make, head, kernels, seeds, options, files, quiet)
     else:
         train_job = _train_committee if job.members > 1 else _train_one
-        document, show, error = train_job(job, images, kernels, options, seconds, quiet, notify)
+        document, show, error = train_job(job, head, kernels, options, files[0], quiet, notify)
     document["notes"] = notify.notes
     document["total_seconds"] = time.perf_counter() - shared["began"]
     if as_json:
         print_json(document)
     else:
+        if quiet:
+            say_replaced(replaced)
         show(document, line, quiet)
     if error:
         raise error
@@ -148,16 +149,37 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
         say(f"saved {options['plot']}")
 
 
+def _load(
+    options: dict[str, Any], notify: Notices, start: Model | None
+) -> tuple[Dataset | StreamedDataset, Examples | None]:
+    """Return the data, with images to test on, and the images for validation that --dev-data names."""
+    from fnnet.cli import before_data
+    from fnnet.data.preprocess import AUTOMATIC, Reading
+    from fnnet.training.dev_set import load_dev_set, with_test_set
+
+    with before_data.reading_as(start):
+        read: Callable[..., Dataset | StreamedDataset] = open_stream if is_streamed(options) else load_data
+        dataset = read(options, notify, start)
+    dev_data, test_data = options["dev_data"], options["test_data"]
+    with naming_options(), before_data.reading_as(start):
+        reading = Reading(**reading_of(options)) if dev_data or test_data else AUTOMATIC
+        # Before any are held out: who validates on the images of --data hears it.
+        dev_set = load_dev_set(dev_data, dataset, notify, reading) if dev_data else None
+        return with_test_set(dataset, test_data, notify, reading), dev_set
+
+
 Done = tuple[dict[str, Any], Callable[[dict[str, Any], str, bool], None], FnnetError | None]
 """A document, what prints it, and an error that is raised once it is printed."""
+Head = Callable[[float | None, int | None, Sequence["EpochReport"] | None], dict[str, Any]]
+"""Makes the part of a document before the results, as `_document` does."""
 
 
 def _train_one(
     job: Job,
-    images: dict[str, int],
+    head: Head,
     kernels: Kernels,
     options: dict[str, Any],
-    seconds: dict[str, float],
+    file: str,
     quiet: bool,
     notify: Callable[[str], None],
 ) -> Done:
@@ -168,10 +190,11 @@ def _train_one(
     from fnnet.training import session
 
     (model, reports), used = train_watched(session.train, job, kernels, options, quiet, notify)
-    document = _document(job, images, kernels, used, job.seed, reports, seconds)
+    document = head(used, job.seed, reports)
     document["train_seconds"] = float(sum(report.seconds for report in reports))
-    document |= results(model, options["out"])
-    save_model(options["out"], model)
+    document |= results(model, file)
+    if not of_the_run(file, options["run_dir"]):
+        save_model(file, model)
     show = partial(_print_results, reports)
     try:
         _plot(options["plot"], reports, document)
@@ -183,30 +206,30 @@ def _train_one(
 def _train_many(
     job: Job,
     make: Callable[..., Job],
-    images: dict[str, int],
+    head: Head,
     kernels: Kernels,
     seeds: tuple[int, ...],
     options: dict[str, Any],
-    seconds: dict[str, float],
+    files: list[str],
     quiet: bool,
 ) -> Done:
     """Train and save the networks of `seeds`, of which `job` is the first; the error that waits names what diverged."""
     from fnnet.cli import many
 
     seed = None if options["seeds"] else job.seed
-    found, files = many.train_all(job, make, seeds, seed, kernels, quiet), model_files(options["out"], seeds)
+    found = many.train_all(job, make, seeds, seed, kernels, quiet)
     many.save_all(found, files)
-    document = _document(job, images, kernels, found.threads, seed, None, seconds)
+    document = head(found.threads, seed, None)
     document |= {"train_seconds": found.seconds} | many.figures(found, seeds, files, seed)
     return document, many.print_all, many.error_of_diverged(document)
 
 
 def _train_committee(
     job: Job,
-    images: dict[str, int],
+    head: Head,
     kernels: Kernels,
     options: dict[str, Any],
-    seconds: dict[str, float],
+    file: str,
     quiet: bool,
     notify: Callable[[str], None],
 ) -> Done:
@@ -217,9 +240,9 @@ def _train_committee(
     from fnnet.training.committee import train as train_members
 
     found, used = train_watched(train_members, job, kernels, options, quiet, notify)
-    save_model(options["out"], found.model)
-    document = _document(job, images, kernels, used, job.seed, None, seconds)
-    return document | committee.figures(found, options["out"]), committee.print_results, None
+    if not of_the_run(file, options["run_dir"]):
+        save_model(file, found.model)
+    return head(used, job.seed, None) | committee.figures(found, file), committee.print_results, None
 
 
 def _load_kernels(job: Job, options: dict[str, Any], notify: Callable[[str], None]) -> tuple[Kernels, float]:
@@ -251,29 +274,6 @@ def _order(job: Job, options: dict[str, Any]) -> None:
         raise FnnetError("ranks did not start", where="mpiexec", expected=f"{ranks().size} ranks", found=found)
 
 
-def _check_run_dir(options: dict[str, Any]) -> None:
-    """Raise UsageError if --run-dir is missing, cannot keep what is to be trained, or is where a file is to go."""
-    folder = options["run_dir"]
-    if not (folder or options["resume"]):
-        return
-    from fnnet.files.disk import check_folder
-    from fnnet.files.runs import is_ours
-    from fnnet.training.plan import check_run_dir
-
-    with naming_options():
-        check_run_dir(folder, options["resume"], options["optimizer"] or "sgd")
-    for name in ("out", "plot"):
-        place = os.path.realpath(options[name] or "")
-        if os.path.dirname(place) == os.path.realpath(folder) and is_ours(os.path.basename(place)):
-            expected, found = "a name that the run does not use", options[name]
-            raise UsageError("would replace a file of the run", where=f"--{name}", expected=expected, found=found)
-        # Neither exists yet, so that only the end of training would show it.
-        if options[name] and os.path.realpath(folder) == place:
-            found = f"{options[name]}, which --{name} writes"
-            raise UsageError("is a folder", where="--run-dir", expected="a place of its own", found=found)
-    check_folder(folder)
-
-
 def _count_images(job: Job) -> dict[str, int]:
     from fnnet.data.stream import count_of
 
@@ -285,12 +285,15 @@ def _document(
     job: Job,
     images: dict[str, int],
     kernels: Kernels,
+    options: dict[str, Any],
+    files: list[str],
+    seconds: dict[str, float],
     used: float | None,
     seed: int | None,
     reports: Sequence[EpochReport] | None,
-    seconds: dict[str, float],
 ) -> dict[str, Any]:
     """Return the JSON document of a run without its results, whose seconds are still to be filled in."""
+    from fnnet.cli.in_force import options_in_force
     from fnnet.core import params
     from fnnet.data.stream import Stream
 
@@ -307,6 +310,7 @@ def _document(
         "threads": threads,
         "threads_used": threads if used is None else round(used, 2),
         "seed": seed,
+        "options": options_in_force(job, options, threads, files),
         **({} if reports is None else {"epochs": [report._asdict() for report in reports]}),
         **seconds,
         "train_seconds": None,

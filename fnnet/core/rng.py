@@ -22,7 +22,7 @@ SCHEME: Final = "philox4x64-10/1"
 """Name and version of the mapping from stream to numbers; stored with every state that depends on it."""
 
 PURPOSES: Final = MappingProxyType(
-    {"init": 1, "shuffle": 2, "split": 3, "show": 4, "check": 5, "augment": 6, "dropout": 7, "stream": 8}
+    {"init": 1, "shuffle": 2, "split": 3, "show": 4, "check": 5, "augment": 6, "dropout": 7, "stream": 8, "test": 9}
 )
 
 

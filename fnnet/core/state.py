@@ -117,6 +117,17 @@ def described(preprocessing: Preprocessing) -> dict[str, Any]:
     return {**values, "scaling": thawed(scaling._asdict() if isinstance(scaling, Scaling) else scaling)}
 
 
+def as_scaling(value: Any) -> Any:
+    """Return a scaling that `described` describes; anything else as it is, which `unfit` finds.
+
+    >>> as_scaling({"names": ["a"], "means": [1.5], "scales": [2.0], "target": ""})
+    Scaling(names=('a',), means=(1.5,), scales=(2.0,), target='')
+    """
+    if not isinstance(value, Mapping) or {*value} != {*Scaling._fields}:
+        return value
+    return Scaling(**{name: tuple(each) if isinstance(each, (list, tuple)) else each for name, each in value.items()})
+
+
 def unfit(given: Preprocessing) -> tuple[str, tuple[Any, ...]] | None:
     """Return what was expected and found of fields that no preprocessing has; None for one that may be.
 

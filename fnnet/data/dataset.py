@@ -15,6 +15,7 @@ from fnnet.data import mnist, preprocess
 from fnnet.data.blank import blank_in
 from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
+from fnnet.data.origin import ARRAYS, Origin
 from fnnet.data.ranges import all_scaled
 from fnnet.data.reader import Content
 from fnnet.data.scaling import standardised
@@ -45,6 +46,7 @@ class Dataset(NamedTuple):
     preprocessing   how the pixels in the files became those in x.
     notes           what the user should know about the data; each a line with a code.
     numbered        True if the labels in the files are the places of the classes, whatever these are called.
+    origin          where it came from, and what became its test set.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Dataset(NamedTuple):
     preprocessing: Preprocessing = PLAIN
     notes: tuple[Note, ...] = ()
     numbered: bool = False
+    origin: Origin = ARRAYS
 
     def __repr__(self) -> str:
         (height, width), test = self.image_shape, len(self.test.labels) if self.test else 0

@@ -38,7 +38,7 @@ ARGUMENTS: Final = {
     "--class-names": "classes", "--classes": "the length of classes", "--first-label": "first_label",
     "--first-index": "first_index", "--pixel-max": "pixel_max", "--no-transpose": "transpose=False",
     "--transpose": "transpose=True", "--size": "size=(height, width)", "--ink dark": "ink='dark'",
-    "--ink light": "ink='light'",
+    "--ink light": "ink='light'", "--test-data": "test_data",
 }  # fmt: skip
 """Options of the command line, which readers name, and the arguments in Python that they stand for."""
 OPTION: Final = re.compile("|".join(sorted(ARGUMENTS, key=len, reverse=True)))

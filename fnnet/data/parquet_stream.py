@@ -26,6 +26,7 @@ from fnnet.data.listing import shown
 from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
+from fnnet.data.origin import Origin
 from fnnet.data.parquet_files import Files, Group, digest_of, steps
 from fnnet.data.parquet_folder import parquet_in
 from fnnet.data.parquet_kind import Kind, check_kind, joined_sample, kind_of, sampled
@@ -231,7 +232,7 @@ def open_parquet(
     if survey.left_out:
         notes = (*notes, _left_out_note(given, survey))
         notify(notes[-1])
-    about = (found.classes, shape, found.preprocessing, notes, found.numbered)
+    about = (found.classes, shape, found.preprocessing, notes, found.numbered, Origin(str(given), said.reading))
     name, source = (given.resolve().name, str(given)) if given.is_dir() else (found.name, found.source)
     return StreamedDataset(name, source, train, None, found.test, *about)
 

@@ -12,6 +12,7 @@ from fnnet.data.arguments import Said, check_effect, check_flag, check_path, che
 from fnnet.data.dataset import BOTH, DIGITS, PLAIN, Dataset, dataset_of
 from fnnet.data.digits import SOURCE, TEST_IMAGES, load_digits
 from fnnet.data.mnist import Notify
+from fnnet.data.origin import Origin
 from fnnet.data.preprocess import AUTOMATIC, Reading
 from fnnet.data.reader import SEE, Content
 from fnnet.errors import ArgumentTypeError, DataError, FnnetError, UsageError
@@ -93,7 +94,7 @@ def _load(choice: str, data_dir: str | None, said: Said, by_name: bool, notify: 
 
     path = Path(choice)
     check_choice(path, "--data", SEE)
-    return from_path(path, said, notify, by_name)
+    return from_path(path, said, notify, by_name)._replace(origin=Origin(str(path), said.reading))
 
 
 def check_data_dir(choice: str | Path, data_dir: str | None) -> None:

@@ -13,6 +13,7 @@ from fnnet.core.params import Array
 from fnnet.core.state import Examples, Preprocessing
 from fnnet.data.dataset import PLAIN
 from fnnet.data.notes import Note
+from fnnet.data.origin import ARRAYS, Origin
 
 
 class Stream(ABC):
@@ -102,6 +103,7 @@ class StreamedDataset(NamedTuple):
     preprocessing: Preprocessing = PLAIN
     notes: tuple[Note, ...] = ()
     numbered: bool = False
+    origin: Origin = ARRAYS
 
     def __repr__(self) -> str:
         (height, width), counts = self.image_shape, []
@@ -117,3 +119,31 @@ def count_of(part: Examples | Stream | None) -> int:
     if part is None:
         return 0
     return part.images if isinstance(part, Stream) else len(part.labels)
+
+
+class Fingerprint:
+    """The digest of images and labels that come in batches, which is that of all at once."""
+
+    def __init__(self) -> None:
+        self._images, self._labels = hashlib.sha256(), list[Array]()
+
+    def add(self, examples: Examples) -> None:
+        """Add images and their labels behind those so far."""
+        self._images.update(np.ascontiguousarray(examples.x).data)
+        self._labels.append(examples.labels.astype(np.uint32))
+
+    def hexdigest(self) -> str:
+        """Return the digest."""
+        found = self._images.copy()
+        for labels in self._labels:
+            found.update(labels.astype("<i8").data)
+        return found.hexdigest()
+
+
+def fingerprint_of(examples: Examples | Stream) -> str:
+    """Return a digest of images and labels, in their order; of a stream its own, which is another than that of all."""
+    if isinstance(examples, Stream):
+        return examples.fingerprint
+    found = Fingerprint()
+    found.add(examples)
+    return found.hexdigest()

@@ -22,6 +22,7 @@ from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
 from fnnet.data.npy import read_header
 from fnnet.data.opened import Opened
+from fnnet.data.origin import Origin
 from fnnet.data.stream import Stream, StreamedDataset
 from fnnet.data.stream_index import AGAIN, File, Index, Shard, is_stream, read_index
 from fnnet.errors import DataError, FnnetError, counted
@@ -70,7 +71,7 @@ def open_stream(
     dev, test = (_loaded(folder, index, part) for part in ("dev", "test"))
     for note in notes:
         notify(note)
-    about = (index.classes, index.image_shape, index.preprocessing, tuple(notes), index.numbered)
+    about = (index.classes, index.image_shape, index.preprocessing, tuple(notes), index.numbered, Origin(str(folder)))
     return StreamedDataset(folder.resolve().name, str(path), train, dev, test, *about)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing, Scaling
 from fnnet.data.dataset import Dataset, dataset_of, numbered
+from fnnet.data.holdout import held_rows
 from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
@@ -41,8 +42,9 @@ def dataset_of_table(
     scaling = known.scaling if known else None
     notes: list[Note] = []
     if scaling is None:
-        scaling = scaling_of(content.x, content.columns or (), content.target)
-        notes += _constant(content.x, scaling, source)
+        x = _trained_on(content, len(content.classes or classes), reading.first_label)
+        scaling = scaling_of(x, content.columns or (), content.target)
+        notes += _constant(x, scaling, source)
     if content.classes:
         classes = content.classes
     elif by_name and content.labels is not None:
@@ -52,6 +54,17 @@ def dataset_of_table(
         bool(content.classes),
     )  # fmt: skip
     return found._replace(numbered=not content.classes)
+
+
+def _trained_on(content: Content, classes: int, first: int) -> Array:
+    """Return the rows that show how columns are standardised: without a test set, not those that are held out for one.
+
+    first   the label of the first class.
+    """
+    if content.test is not None or content.labels is None or int(content.labels.min()) < first:
+        return content.x
+    kept: Array = content.x[~held_rows(content.labels.astype(np.int64) - first, classes)]
+    return kept
 
 
 def check_options(reading: Reading, flat: tuple[int, int] | None, where: str) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from fnnet.core.params import Array, freeze
 from fnnet.errors import FnnetError, ModelError, StorageError, counted
 from fnnet.files import strictjson
-from fnnet.files.disk import DISK, MAX_FILE_BYTES, FileSystem, read_bytes, show_bytes, write_file
+from fnnet.files.disk import DISK, MAX_FILE_BYTES, FileSystem, read_bytes, read_head, show_bytes, write_file
 
 T = TypeVar("T")
 Parse = Callable[[Any, Mapping[str, Array]], T]
@@ -132,6 +132,31 @@ def _with_digest(head: bytes, old: str, new: str) -> bytes:
     if head.count(entry) != 1:
         raise ModelError("no checksum", place="header", expected="one sha256 entry", found=head.count(entry))
     return head.replace(entry, f'"sha256":"{new}"'.encode())
+
+
+def form_of(content: bytes) -> tuple[str, str]:
+    """Return the name of the kind and the version that the header of a file has, as ("model", "3"); two empty texts if
+    fnnet did not write it.
+
+    content   of the file, or the first bytes of it, as far as the header goes. Nothing is verified.
+    """
+    end = 8 + int.from_bytes(content[:8], "little")
+    try:
+        about = strictjson.loads(content[8:end])["__metadata__"]
+        form, version = about["format"], about["version"]
+        texts = form.startswith("fnnet-") and isinstance(version, str)
+    except (FnnetError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return "", ""
+    return (form.removeprefix("fnnet-"), version) if texts else ("", "")
+
+
+def is_kind(path: str | os.PathLike[str], kind: Kind) -> bool:
+    """Return True if the file at `path` says that it is of this kind, of whatever version, whole or damaged.
+
+    Raises   StorageError if it cannot be read.
+    """
+    size = int.from_bytes(read_head(path, 8), "little")
+    return size <= kind.max_header and form_of(read_head(path, 8 + size))[0] == kind.name
 
 
 def _open(content: bytes, kind: Kind) -> tuple[Any, dict[str, Array]]:

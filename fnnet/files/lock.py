@@ -82,6 +82,39 @@ def lock(
             _remove(path, disk)
 
 
+def holder(folder: str | os.PathLike[str]) -> tuple[Owner, bool | None] | None:
+    """Return the process that the lock of a folder names, and whether it holds it now: None if that is not known here.
+
+    None without a lock. Nothing is changed. A process that wants a lock which was left is refused if it comes in the
+    microseconds of this look at it.
+    """
+    try:
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        descriptor = os.open(Path(folder, NAME), flags)
+    except OSError:
+        return None
+    try:
+        owner = owner_in(os.read(descriptor, MAX_BYTES))
+        return owner and (owner, _is_held(descriptor, owner))
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _is_held(descriptor: int, owner: Owner) -> bool | None:
+    where = where_is(owner)
+    alive = is_alive(owner) if where is Where.HERE else None
+    if where is Where.ENDED or alive is False:
+        return False
+    # Of a process that may be alive the lock is tried, and given back when the file is closed: its number may by now be
+    # another's.
+    held = _flock(descriptor)
+    if held is False:
+        return True
+    return False if held and where is Where.HERE else alive
+
+
 def _remove(path: Path, disk: FileSystem) -> None:
     with contextlib.suppress(OSError):
         disk.unlink(path)

@@ -14,7 +14,7 @@ from fnnet.core.checks import check_classes
 from fnnet.core.committee import check_committee
 from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Layer, Params, layer_sizes
-from fnnet.core.state import Committee, Model, Preprocessing, Scaling, described, frozen, unfit
+from fnnet.core.state import Committee, Model, Preprocessing, as_scaling, described, frozen, unfit
 from fnnet.errors import ModelError, counted
 from fnnet.files import container
 from fnnet.files.container import Kind
@@ -116,6 +116,14 @@ def model_in(content: bytes, path: str | os.PathLike[str]) -> Model:
     return container.loads(content, path, MODEL, _model)
 
 
+def is_model(path: str | os.PathLike[str]) -> bool:
+    """Return True if the file at `path` is a model by its header, whole or damaged, and not a link.
+
+    Raises   StorageError if it cannot be read.
+    """
+    return os.path.isfile(path) and not os.path.islink(path) and container.is_kind(path, MODEL)
+
+
 def tensors_of(prefix: str, params: Params) -> dict[str, Array]:
     """Return the arrays of `params` by name: `<prefix>.0.W`, `<prefix>.0.b`, `<prefix>.1.W`, ..."""
     return {
@@ -177,6 +185,8 @@ def _model(about: Any, tensors: Mapping[str, Array]) -> Model:
     if preprocessing.scaling and (height, width) != (1, len(preprocessing.scaling.names)):
         expected, found = f"1x{len(preprocessing.scaling.names)}, a row of columns", f"{height}x{width}"
         raise ModelError("sizes do not fit the columns", expected=expected, found=found)
+    if not isinstance(about["training"], dict):
+        raise ModelError("training is not an object", expected="an object", found=repr(about["training"])[:80])
     prefixes = [*map(_prefix, range(len(each)))] if is_committee else ["layers"]
     check_names(tensors, prefixes, sizes)
     params = [params_of(prefix, tensors, own) for prefix, own in zip(prefixes, each, strict=True)]
@@ -208,17 +218,8 @@ def _preprocessing(about: Any) -> Preprocessing:
         expected = f"an object of {', '.join(Preprocessing._fields)}"
         raise ModelError("unknown preprocessing", expected=expected, found=repr(about)[:80])
     if SCALING in about:
-        about = {**about, SCALING: _scaling(about[SCALING])}
+        about = {**about, SCALING: as_scaling(about[SCALING])}
     found = Preprocessing(**about)
     if wrong := unfit(found):
         raise ModelError("unknown preprocessing", expected=wrong[0], found=wrong[1])
     return found
-
-
-def _scaling(about: Any) -> Scaling:
-    """Return the scaling of a table that a file describes; `unfit` checks what the values are."""
-    if not isinstance(about, dict) or set(about) != {*Scaling._fields}:
-        expected = f"{SCALING} as an object of {', '.join(Scaling._fields)}"
-        raise ModelError("unknown preprocessing", expected=expected, found=repr(about)[:80])
-    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in about.items()}
-    return Scaling(**fields)

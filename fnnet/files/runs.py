@@ -4,8 +4,9 @@ RUN_DIR/lock                              the process that trains here now
 RUN_DIR/log.jsonl                         what happened, a JSON object on each line
 RUN_DIR/start.safetensors                 the model that training started from, if it started from one
 RUN_DIR/step-000000012345.safetensors     the last two checkpoints
+RUN_DIR/model.safetensors                 the trained model, once training is finished
 
-RUN_DIR/member-01, member-02...           the run directories of a committee's members, in place of all of these
+RUN_DIR/member-01, member-02...           the run directories of a committee's members, in place of all but its model
 
 The newest checkpoint is the one of the highest step; times do not matter. A checkpoint is removed only after two
 newer ones have been written and read back; a damaged one is kept under another name and never loaded.
@@ -26,11 +27,13 @@ from fnnet.errors import ArgumentTypeError, FnnetError, ModelError, StorageError
 from fnnet.files import log, strictjson
 from fnnet.files.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from fnnet.files.disk import DISK, TEMPORARY, FileSystem, list_folder, make_folder, remove_leftovers
+from fnnet.files.flat import differences
 from fnnet.files.lock import NAME as LOCK
 from fnnet.files.lock import Lock, lock
 from fnnet.files.log import LOG, OTHER_LOG
 from fnnet.files.model import save_model
 from fnnet.files.owner import now
+from fnnet.names import MODEL_FILE
 
 KEPT: Final = 2
 """Checkpoints kept: the last, and the one before it in case the disk loses the last."""
@@ -38,7 +41,6 @@ KEPT: Final = 2
 START: Final = "start.safetensors"
 STEP: Final = re.compile(r"step-(\d{12,})\.safetensors")
 MEMBER: Final = re.compile(r"member-\d{2,}")
-ABSENT: Final = "none"
 DIVERGED: Final = "diverged"
 """The reason of a "stop" in the log after which some config keys may change."""
 
@@ -136,6 +138,14 @@ class Run:
         if not (self.path / START).exists():
             save_model(self.path / START, model, disk=self._disk)
 
+    def keep_model(self, model: Model) -> None:
+        """Write the trained model, in place of that of fewer epochs.
+
+        Raises   ModelError and StorageError as `save_model`.
+        """
+        self._lock.check()
+        save_model(self.path / MODEL_FILE, model, disk=self._disk)
+
     def log(self, event: str, **values: Any) -> None:
         """Add a line to the log: the event, the time, and `values`, with NaN and infinity as null.
 
@@ -228,14 +238,15 @@ def check_new(path: str | os.PathLike[str], disk: FileSystem = DISK) -> None:
     """Raise UsageError if the folder at `path` holds a run already, or a log that fnnet did not write."""
     folder = Path(path)
     _check_ours(folder, disk)
-    if _holds_run(folder, disk):
+    if holds_run(folder, disk):
         fix = "go on with `resume`, or choose another folder"
         raise UsageError("holds a run already", where=folder, fix=fix)
 
 
-def _holds_run(folder: Path, disk: FileSystem) -> bool:
+def holds_run(folder: Path, disk: FileSystem = DISK) -> bool:
+    """Return True if a folder holds the run of one network, finished or not."""
     files = (LOG, START)
-    return folder.exists() and (bool(_checkpoints(folder, disk)) or any((folder / name).exists() for name in files))
+    return folder.is_dir() and (bool(_checkpoints(folder, disk)) or any((folder / name).exists() for name in files))
 
 
 def member_folders(path: str | os.PathLike[str], count: int, disk: FileSystem = DISK) -> list[Path]:
@@ -244,7 +255,7 @@ def member_folders(path: str | os.PathLike[str], count: int, disk: FileSystem = 
     Raises   UsageError if it holds the run of one network.
     """
     folder = Path(path)
-    if _holds_run(folder, disk):
+    if holds_run(folder, disk):
         expected, fix = "the run of a committee", "choose another folder"
         raise UsageError("holds the run of one network", where=folder, expected=expected, fix=fix)
     return [folder / f"member-{number:02}" for number in range(1, count + 1)]
@@ -285,7 +296,7 @@ def check_resumable(
 
 def is_ours(name: str) -> bool:
     """True if a run directory has, or may come to have, a file of this name of its own."""
-    named = name in (LOG, LOCK, START) or STEP.fullmatch(name.removesuffix(".damaged"))
+    named = name in (LOG, LOCK, START, MODEL_FILE) or STEP.fullmatch(name.removesuffix(".damaged"))
     return bool(named or any(pattern.fullmatch(name) for pattern in (OTHER_LOG, TEMPORARY, MEMBER)))
 
 
@@ -321,6 +332,7 @@ def _resume(
     events = log.whole_events(run.path, disk)
     _check_terms(run.path, found, run.config, changeable, terms, events)
     # Until the next checkpoint is saved, the run stays as it was.
+    before = found.config
     found, notice = _adapted(run.path, found, run.config, terms)
     run.config = found.config
     _prune(run.path, found.state.step, notify, disk)
@@ -329,7 +341,8 @@ def _resume(
     logged = [event["epoch"] for event in kept if event["event"] == "epoch"]
     missing = [{"event": "epoch", **report} for epoch, report in epochs.items() if epoch not in logged]
     log.rewrite(run.path, (*kept, *missing), disk)
-    run.log("resume", step=found.state.step, **({"note": notice} if notice else {}))
+    changed = {} if run.config == before else {"config": run.config}
+    run.log("resume", step=found.state.step, **({"note": notice} if notice else {}), **changed)
     if notice:
         notify(notice)
 
@@ -371,27 +384,16 @@ def _check_config(
     path: Path, stored: Mapping[str, Any], given: Mapping[str, Any], free: Collection[str], unknown: Collection[str]
 ) -> None:
     """Raise OtherRunError if two configs differ in other keys than those in `free`, and in and below `unknown`."""
-    before, after = dict(_flat(stored)), dict(_flat(given))
-    keys = (*after, *(key for key in before if key not in after))
-    values = {key: (before.get(key), after.get(key)) for key in keys if key not in free}
-    values = {
-        key: each for key, each in values.items() if not any(f"{key}.".startswith(f"{name}.") for name in unknown)
+    found = {
+        key: each
+        for key, each in differences(stored, given).items()
+        if key not in free and not any(f"{key}.".startswith(f"{name}.") for name in unknown)
     }
-    differences = {key: (old, new) for key, (old, new) in values.items() if old != new}
-    if not differences:
+    if not found:
         return
-    key, first = next(iter(differences.items()))
-    old, new = (ABSENT if value is None else value for value in first)
+    key, first = next(iter(found.items()))
+    old, new = ("none" if value is None else value for value in first)
     fix = f"resume with {key} {old}, or train into another folder"
     error = OtherRunError(f"{key} differs from the run", where=path, expected=old, found=new, fix=fix)
-    error.differences = differences
+    error.differences = found
     raise error
-
-
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the values inside as ("outer.inner", JSON text)."""
-    if isinstance(value, Mapping) and value:
-        for key, each in value.items():
-            yield from _flat(each, f"{name}.{key}" if name else key)
-    else:
-        yield name, strictjson.dumps(strictjson.without_nan(value))

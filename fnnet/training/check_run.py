@@ -11,6 +11,7 @@ from fnnet.core.state import Model
 from fnnet.errors import UsageError
 from fnnet.files import runs
 from fnnet.files.checkpoints import Checkpoint
+from fnnet.files.run_folder import check_place
 from fnnet.training import committee, going_on
 from fnnet.training.choice import chosen_recipe, plan_of
 from fnnet.training.config import Early, Known, config_before_data
@@ -49,6 +50,9 @@ def check_run(
             runs.check_new(folder)
         elif found := runs.newest(folder):
             _check_resumed(folder, found, job._replace(seed=own), settings, compiled, class_weights, known)
+        check_place(folder, resume)
+    if not alone:
+        check_place(run_dir, resume)
 
 
 def _check_resumed(

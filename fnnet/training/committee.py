@@ -2,7 +2,7 @@
 
 All are trained on the images that the job has cut, so that none has seen those of validation. The test images are read
 once all are trained. In a run directory each member has one of its own: what is finished is not trained again, and a
-member that was stopped goes on from its checkpoint.
+member that was stopped goes on from its checkpoint. The models are kept there, too.
 
 >>> import fnnet
 >>> from fnnet.data import load
@@ -31,6 +31,9 @@ from fnnet.core.state import EpochReport, Model, Progress, frozen, networks_of, 
 from fnnet.core.table import NUMPY, Kernels
 from fnnet.errors import DivergedError, FnnetError
 from fnnet.files import runs
+from fnnet.files.model import save_model
+from fnnet.files.run_folder import check_place
+from fnnet.names import MODEL_FILE
 from fnnet.training import epochs, session
 from fnnet.training.many import Trained
 from fnnet.training.plan import check_run_dir
@@ -91,7 +94,7 @@ def train(
     session.check_job(job, kernels)
     check_run_dir(run_dir, resume, job.plan.optimizer)
     folders: Sequence[Path | None] = runs.member_folders(run_dir, job.members) if run_dir else [None] * job.members
-    ranks.of_first(partial(_check_new, () if resume else folders))
+    ranks.of_first(partial(_check_folders, run_dir, folders, resume))
     jobs = [job._replace(seed=seed) for seed in seeds(job.seed, job.members)]
     if job.init_seed is not None:
         own_seeds = zip(jobs, seeds(job.init_seed, job.members), strict=True)
@@ -104,13 +107,28 @@ def train(
             given = {"run_dir": folder, "resume": resume and begun, "notify": notify, "ranks": ranks}
             members.append(_trained(own, number, kernels, on_block, given | {"on_report": on_report}))
             notify(_line(members[-1], number))
-    return ranks.of_first(lambda: _tested(job, members, kernels))
+    return ranks.of_first(lambda: _kept(_tested(job, members, kernels), run_dir, folders))
 
 
-def _check_new(folders: Sequence[Path | None]) -> None:
-    for folder in folders:
-        if folder:
+def _check_folders(run_dir: str | os.PathLike[str] | None, folders: Sequence[Path | None], resume: bool) -> None:
+    """Raise UsageError for folders that hold a run already, or other files where the models of the run will be."""
+    for folder in filter(None, folders):
+        if not resume:
             runs.check_new(folder)
+        check_place(folder, resume)
+    if run_dir:
+        check_place(run_dir, resume)
+
+
+def _kept(
+    found: CommitteeTrained, run_dir: str | os.PathLike[str] | None, folders: Sequence[Path | None]
+) -> CommitteeTrained:
+    """Keep the models of the members in their run directories, and then that of the committee in its own."""
+    if run_dir:
+        for folder, member in zip(folders, found.members, strict=True):
+            save_model(Path(folder or run_dir, MODEL_FILE), member.model)
+        save_model(Path(run_dir, MODEL_FILE), found.model)
+    return found
 
 
 def _is_begun(number: int, folder: Path | None) -> bool:
@@ -128,14 +146,14 @@ def _trained(own: Job, number: int, kernels: Kernels, on_block: OnBlock, given: 
 
     at = partial(_at_member, number=number, count=own.members)
     try:
-        own, training = session.trained(own, kernels=kernels, on_block=after_block, during=None, **given)
+        with session.trained(own, kernels=kernels, on_block=after_block, during=None, **given) as (job, training, _):
+            return _Member(job, epochs.trained_params(training, job.plan), training.history, training.state.step)
     except StoppedError as error:
         raise at(error) from None
     except DivergedError as error:
         # The members that are finished were trained by this plan.
         fix = "train with a smaller `learning_rate` or with `clip_norm`, in another folder if there is a run"
         raise at(error, fix=fix) from None
-    return _Member(own, epochs.trained_params(training, own.plan), training.history, training.state.step)
 
 
 def _at_member(error: FnnetError, number: int, count: int, fix: str = "") -> FnnetError:

@@ -7,11 +7,9 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from fnnet.core.state import Examples, Model, described
+from fnnet.core.state import Model, described
 from fnnet.core.table import Kernels
-from fnnet.data.stream import Stream, count_of
+from fnnet.data.stream import Stream, count_of, fingerprint_of
 from fnnet.training.plan import Plan
 from fnnet.training.starting import digest_of_start
 
@@ -55,8 +53,8 @@ def config_of(job: Job, kernels: Kernels) -> dict[str, Any]:
     images = {"train": job.images, "dev": count_of(job.dev)}
     data = {
         **({"left_out": [*job.train.left_out]} if isinstance(job.train, Stream) and job.train.left_out else {}),
-        "train": _fingerprint(job.train),
-        "dev": job.dev and _fingerprint(job.dev),
+        "train": fingerprint_of(job.train),
+        "dev": job.dev and fingerprint_of(job.dev),
         "shape": list(job.dataset.image_shape),
         "classes": list(job.dataset.classes),
         # Other files may become the same bytes, but a model reads files as it says.
@@ -134,12 +132,3 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
 
 def _unusual(values: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in usual or value != usual[name]}
-
-
-def _fingerprint(examples: Examples | Stream) -> str:
-    """Return a digest of images and labels, in their order."""
-    if isinstance(examples, Stream):
-        return examples.fingerprint
-    digest = hashlib.sha256(np.ascontiguousarray(examples.x).data)
-    digest.update(np.ascontiguousarray(examples.labels, dtype="<i8").data)
-    return digest.hexdigest()

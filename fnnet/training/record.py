@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 from fnnet.core.state import Model, Training
+from fnnet.data.origin import as_json
 from fnnet.files.checkpoints import checkpoint_of, training_of
 from fnnet.files.log import read_log
-from fnnet.files.runs import AS_IT_WAS, Run, Terms, open_run
+from fnnet.files.run_folder import check_place
+from fnnet.files.runs import Run, Terms, open_run
+from fnnet.training.going_on import terms
+
+if TYPE_CHECKING:
+    from fnnet.training.session import Job
 
 CHANGEABLE_AFTER_DIVERGENCE: Final = ("plan.learning_rate", "plan.clip_norm")
 FRACTION_SPENT_SAVING: Final = 0.1
@@ -63,6 +69,10 @@ class Record:
         """True if what an epoch has reached is worth keeping before its end."""
         return time.monotonic() >= max(self._next_save, self._within_epoch)
 
+    def keep_model(self, model: Model) -> None:
+        """Keep the trained model in the run directory."""
+        self._run.keep_model(model)
+
     def keep(self, training: Training) -> None:
         """Keep `training` in a checkpoint."""
         began = time.monotonic()
@@ -78,27 +88,47 @@ class Record:
         self._run.log("stop", reason=reason, step=training.state.step, **more)
 
 
-@contextlib.contextmanager
-def open_record(
+def record_of(
+    job: Job,
+    config: Mapping[str, Any],
+    run_dir: str | os.PathLike[str],
+    resume: bool,
+    notify: Callable[[str], None] = lambda notice: None,
+) -> AbstractContextManager[Record]:
+    """Open the run directory of a job for this process alone, until the end of the block; arguments as `session.train`.
+
+    config   of the job: the JSON values that a resumed run must share with the one that it goes on with.
+    Raises   as `files.runs.open_run`; UsageError if a file that is not the run's has the name of its model.
+    """
+    data = as_json(job.dataset.origin, job.dataset.numbered)
+    about = {"dataset": job.dataset.name, **({"data": data} if data else {})}
+    given: dict[str, Any] = {"terms": terms(job.plan, job.given), "start": job.start, "notify": notify}
+    return _open(run_dir, config, about, resume=resume, **given)
+
+
+@contextmanager
+def _open(
     run_dir: str | os.PathLike[str],
     config: Mapping[str, Any],
+    data: Mapping[str, Any],
     *,
-    resume: bool = False,
-    terms: Terms = AS_IT_WAS,
-    start: Model | None = None,
-    notify: Callable[[str], None] = lambda notice: None,
+    resume: bool,
+    terms: Terms,
+    start: Model | None,
+    notify: Callable[[str], None],
 ) -> Iterator[Record]:
-    """Open the run directory at `run_dir` for this process alone, until the end of the block.
+    """Open a run directory.
 
-    config   the JSON values that a resumed run must share with the one that it goes on with, except by `terms`.
+    config   as in `record_of`; what may differ from it is in `terms`.
+    data     what is logged of the data beside it.
     start    the model that training starts from, which is kept there.
-    Raises   as `files.runs.open_run`.
     """
     from fnnet import __version__
 
     sizes = [config["images"]["pixels"], *config["hidden"], config["images"]["classes"]]
-    about = {"recipe": config["recipe"], "sizes": sizes, "seed": config["seed"]}
+    about = {"recipe": config["recipe"], "sizes": sizes, "seed": config["seed"], **data}
     changeable = CHANGEABLE_AFTER_DIVERGENCE
     options: dict[str, Any] = {"resume": resume, "terms": terms, "notify": notify}
     with open_run(run_dir, config, changeable_after_divergence=changeable, **options) as run:
+        check_place(run_dir, resume)
         yield Record(run, about | {"version": __version__, "config": config}, start, notify)

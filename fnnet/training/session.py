@@ -31,25 +31,26 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fnnet.core import metrics, rng
 from fnnet.core.deform import deform
-from fnnet.core.params import Array, Params, weights_sha256
+from fnnet.core.params import Array, Params
 from fnnet.core.shards import ALONE, Ranks
-from fnnet.core.state import EpochReport, Examples, Model, Progress, Training, frozen, networks_of
+from fnnet.core.state import EpochReport, Examples, Model, Progress, Training, frozen
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.data import Dataset, StreamedDataset
-from fnnet.data.stream import Stream, count_of
+from fnnet.data.stream import Stream, count_of, fingerprint_of
 from fnnet.errors import ArgumentTypeError, DataError, DivergedError, StorageError, UsageError
 from fnnet.names import STEPPING
 from fnnet.training import ending, epochs, memory, parts, steps
+from fnnet.training.about import about_training
 from fnnet.training.choice import chosen_recipe, plan_of
 from fnnet.training.class_weights import check_text, weights_of
-from fnnet.training.config import config_of, plan_as_json
+from fnnet.training.config import config_of
 from fnnet.training.dev_set import check_dev_set
 from fnnet.training.lr_find import RangeTest, range_test
 from fnnet.training.plan import (
@@ -88,6 +89,7 @@ class Job(NamedTuple):
     start         model to train further; None for new parameters.
     init_seed     of the initial weights; None for `seed`.
     members       networks whose logits are averaged; 1 for a network alone. See `committee`.
+    test_sha256   digest of the images to test on, by which they are known again; "" if there are none.
     """
 
     recipe: str
@@ -103,6 +105,7 @@ class Job(NamedTuple):
     start: Model | None = None
     init_seed: int | None = None
     members: int = 1
+    test_sha256: str = ""
 
     @property
     def images(self) -> int:
@@ -152,7 +155,8 @@ def prepare(
     if "report_every" not in settings:
         plan = plan._replace(report_every=chosen.report_every(plan.epochs))
     weights = weights_of(class_weights, train_set, dataset.classes)
-    others = (frozenset(settings), start, init_seed, chosen.members)
+    digest = fingerprint_of(dataset.test) if dataset.test else ""
+    others = (frozenset(settings), start, init_seed, chosen.members, digest)
     return Job(chosen.name, chosen.initialiser, sizes, plan, dataset, train_set, dev_set, weights, seed, *others)
 
 
@@ -196,7 +200,7 @@ def train(
 ) -> tuple[Model, tuple[EpochReport, ...]]:
     """Train and test the model of a job; of a committee, as `committee.train` does.
 
-    run_dir    folder for checkpoints and a log; None keeps nothing.
+    run_dir    folder for checkpoints, a log and the trained model; None keeps nothing.
     resume     go on with the run in `run_dir`; the result is bit-identical to that of an uninterrupted run. A job
                whose settings name `epochs` may have others than the run, and a larger `early_stopping`: see `going_on`.
     on_block   shows progress, and may return a reason to stop.
@@ -220,15 +224,27 @@ def train(
 
         found = train_members(job, kernels=kernels, notify=notify, **given)
         return found.model, tuple(report for member in found.members for report in member.reports)
-    job, training = trained(job, kernels=kernels, notify=notify, **given)
-    return ranks.of_first(lambda: tested(job, training, kernels)), training.history
+    with trained(job, kernels=kernels, notify=notify, **given) as (planned, training, record):
+
+        def finish() -> Model:
+            model = tested(planned, training, kernels)
+            if record:
+                record.keep_model(model)
+            return model
+
+        return ranks.of_first(finish), training.history
 
 
+@contextmanager
 def trained(
     job: Job, *, kernels: Kernels, run_dir: str | os.PathLike[str] | None, resume: bool, on_block: OnBlock,
     on_report: OnReport, during: AbstractContextManager[Any] | None, notify: Notify, ranks: Ranks = ALONE,
-) -> tuple[Job, Training]:  # fmt: skip
-    """Train one network as `train` does, without reading the test images; return the job with the plan of its run."""
+) -> Iterator[tuple[Job, Training, Record | None]]:  # fmt: skip
+    """Train one network as `train` does, without reading the test images.
+
+    Yields   the job with the plan of its run, how far training came, and the record of the run directory, which is
+             this process's alone until the end of the block; None for the record in other ranks than the first.
+    """
     check_run_dir(run_dir, resume, job.plan.optimizer)
     check_ranks(job.plan, ranks)
     memory.check_job(job, kernels)
@@ -243,26 +259,17 @@ def trained(
             if run_dir is None:
                 return training, job.plan
             from fnnet.training import going_on
+            from fnnet.training.record import record_of
 
-            record = stack.enter_context(_record(job, kernels, run_dir, resume, notify))
+            record = stack.enter_context(record_of(job, config_of(job, kernels), run_dir, resume, notify))
             return record.latest(training), going_on.plan_of(job.plan, record.config)
 
         training, plan = ranks.of_first(begin)
         job = job._replace(plan=plan)
         if note := note_of_schedule(job.plan):
             notify(note)
-        return job, _train(job, training, kernels, record, on_block, on_report, during or nullcontext(), ranks)
-
-
-def _record(
-    job: Job, kernels: Kernels, run_dir: str | os.PathLike[str], resume: bool, notify: Notify
-) -> AbstractContextManager[Record]:
-    # What keeps a run is imported where one is kept.
-    from fnnet.training import going_on
-    from fnnet.training.record import open_record
-
-    options: dict[str, Any] = {"terms": going_on.terms(job.plan, job.given), "start": job.start, "notify": notify}
-    return open_record(run_dir, config_of(job, kernels), resume=resume, **options)
+        reached = _train(job, training, kernels, record, on_block, on_report, during or nullcontext(), ranks)
+        yield job, reached, record
 
 
 def check_job(job: Any, kernels: Any) -> None:
@@ -347,22 +354,7 @@ def model_of(job: Job, params: Params, made: int, kernels: Kernels) -> Model:
     if test and not math.isfinite(test.loss):
         raise steps.diverged("test loss", None, test.loss)
     dead = parts.dead_units(params, job.train, activation)
-    about = {
-        "recipe": job.recipe,
-        "dataset": job.dataset.name,
-        "seed": job.seed,
-        **({} if job.init_seed is None else {"init_seed": job.init_seed}),
-        "scheme": rng.SCHEME,
-        "initialiser": job.initialiser,
-        "plan": plan_as_json(job.plan),
-        "images": job.images,
-        "steps": made,
-        "test_loss": test.loss if test else None,
-        "test_accuracy": test.accuracy if test else None,
-        "dead_units": [count / units for count, units in dead],
-    }
-    if job.start:
-        about["start"] = weights_sha256(*networks_of(job.start.params))
+    about = about_training(job, made, test, dead, kernels)
     given = job.dataset
     return Model(params, activation, given.classes, given.image_shape, given.preprocessing, frozen(about))
 

@@ -9,8 +9,10 @@ from fnnet import data
 from fnnet.core.params import weights_sha256
 from fnnet.core.state import EpochReport, Examples
 from fnnet.data.convert import convert
+from fnnet.data.stream import fingerprint_of
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError
 from fnnet.training import session
+from fnnet.training.dev_set import with_test_set
 
 SETTINGS = {"hidden": (9,), "epochs": 4, "batch_size": 7, "optimizer": "adam", "learning_rate": 0.01, "dropout": 0.2}
 
@@ -32,7 +34,7 @@ def figures(history):
 def test_it_is_the_session_s_training(images, kernels):
     dataset = data.from_arrays(*images)
     given = {"class_weights": "3=2", "seed": 3, "init_seed": 5}
-    job = session.prepare(dataset, "classic", SETTINGS | {"dev": 9}, **given)
+    job = session.prepare(with_test_set(dataset), "classic", SETTINGS | {"dev": 9}, **given)
     model, reports = session.train(job, kernels=kernels)
     for source in (dataset, images):
         found = fnnet.fit(source, **given, dev=9, kernels=kernels, **SETTINGS)
@@ -98,6 +100,44 @@ def test_images_for_validation(images, tmp_path):
     assert figures(fnnet.fit(train, dev_data=tmp_path / "dev.npz", **SETTINGS).history) == figures(wanted.history)
     early = fnnet.fit(train, dev_data=dev, **SETTINGS | {"epochs": 100, "learning_rate": 0.5}, early_stopping=2)
     assert len(early.history) < 100
+
+
+def test_without_a_test_set_the_share_of_the_command_line_is_held_out(images, tmp_path):
+    noted = []
+    found = fnnet.fit(images, dev=0, notify=noted.append, **SETTINGS)
+    about = found.model.training
+    assert (about["images"], about["test"]["images"], about["test"]["held_out"]) == (50, 10, True)
+    (note,) = noted
+    assert note.code == "held-out"
+    assert note.endswith("held out to test on; test_data names others, or none to train on all")
+    share = with_test_set(data.from_arrays(*images)).test
+    assert (fnnet.predict(found.model, share.x) == share.labels.astype(str)).mean() == about["test_accuracy"]
+    assert about["test"]["sha256"] == fingerprint_of(share)
+    # Of the data themselves, evaluate measures the share; of arrays, all that are given.
+    convert(data.from_arrays(*images), tmp_path / "some.npz", "npz")
+    frame = pd.DataFrame({"label": images[1]} | {f"pixel{at}": images[0].reshape(60, -1)[:, at] for at in range(784)})
+    for given in (data.from_arrays(*images), tmp_path / "some.npz", frame):
+        again = fnnet.evaluate(found.model, given)
+        assert (again.images, again.accuracy) == (10, about["test_accuracy"])
+    assert fnnet.evaluate(found.model, images).images == 60
+    others = data.from_arrays(images[0] // 2, images[1])
+    assert fnnet.evaluate(found.model, others).images == 60
+
+
+def test_images_to_test_on(images, tmp_path):
+    x, labels = images
+    names = np.array(list("abcdefghij"))
+    train, test = (x[:40], names[labels[:40]]), (x[40:], names[labels[40:]])
+    convert(data.from_arrays(*test, classes=[*names]), tmp_path / "test.npz", "npz")
+    for given in (test, Examples(x[40:].reshape(20, -1), labels[40:]), tmp_path / "test.npz"):
+        about = fnnet.fit(train, dev=0, test_data=given, **SETTINGS).model.training
+        assert (about["images"], about["test"]["images"]) == (40, 20)
+        assert about["test_accuracy"] is not None
+    noted = []
+    about = fnnet.fit(train, dev=0, test_data="none", notify=noted.append, **SETTINGS).model.training
+    assert (about["images"], about["test"], noted) == (40, None, [])
+    with pytest.raises(UsageError, match="test_data: tests on what is trained on"):
+        fnnet.fit(train, dev=0, test_data=train, **SETTINGS)
 
 
 def test_it_starts_from_a_model(images):
@@ -212,7 +252,9 @@ def test_without_a_path_it_is_pure(images, monkeypatch, tmp_path):
         ("digits", {"epoch": 3}, "epoch: unknown setting; expected a field of a plan or a recipe, found 'epoch'"),
         ("digits", {"epochs": -1}, "epochs"),
         ("digits", {"recipe": "clasic"}, "recipe: unknown recipe"),
-        ("digits", {"dev_data": 5}, "dev_data: not images for validation; .* found int"),
+        ("digits", {"dev_data": 5}, "dev_data: not labelled images; .* found int"),
+        ("digits", {"test_data": 5}, "test_data: not labelled images; .* found int"),
+        ("digits", {"test_data": "nowhere"}, "test_data: no such data set"),
         ("digits", {"dev_data": (np.zeros((3, 784)), [0, 1, 10])}, "dev_data: row 2: label of no class"),
         ("digits", {"class_weights": "x=1"}, "class_weights"),
         ("digits", {"resume": True}, "needs the folder of the run"),

@@ -71,7 +71,8 @@ def test_images_of_height_and_width_are_rows():
 @pytest.fixture
 def digits_model(small_images):
     x, labels = small_images
-    found = fnnet.fit((x, labels), hidden=(30,), epochs=30, batch_size=10, optimizer="adam", learning_rate=0.01, dev=0)
+    settings = {"hidden": (30,), "epochs": 30, "batch_size": 10, "optimizer": "adam", "learning_rate": 0.01}
+    found = fnnet.fit((x, labels), dev=0, test_data="none", **settings)
     return found.model
 
 

@@ -48,9 +48,8 @@ def test_nul_in_a_name_is_refused_at_its_option(words, named, run):
 
 def test_options_that_are_names_are_known_as_such():
     named = {(*words[:1], name) for words, name in lines_with_nul()}
-    wanted = {
-        ("train", name) for name in ("--data", "--data-dir", "--dev-data", "--start", "--run-dir", "--out", "--plot")
-    }
+    names = ("--data", "--data-dir", "--dev-data", "--test-data", "--start", "--run-dir", "--out", "--plot")
+    wanted = {("train", name) for name in names} | {("info", "MODEL|RUN")}
     assert named >= {*wanted, ("warmup", "--to"), ("predict", "IMAGE..."), ("predict", "MODEL"), ("data", "OUT")}
 
 

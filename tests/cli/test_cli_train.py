@@ -118,7 +118,7 @@ def test_f66_a_run_directory_that_is_taken_away_ends_the_run_in_one_line(how, ru
 def test_f70_data_whose_content_changed_is_refused_by_name(run, small_images, tmp_path):
     """Also where sizes and names are what they were, and where only the meaning of the numbers is another."""
     x, labels = small_images
-    arguments = ("train", "--data", "own.npz", "--epochs", 1, "--run-dir", "kept")
+    arguments = ("train", "--data", "own.npz", "--epochs", 1, "--test-data", "none", "--run-dir", "kept")
 
     def changed(**parts):
         np.savez(tmp_path / "own.npz", **({"x_train": x, "y_train": labels} | parts))
@@ -195,7 +195,7 @@ def test_a_new_cycle_is_told(run, idx_folder, tmp_path):
     rates = [report["learning_rate"] for report in found.json["epochs"]]
     assert rates[3] > rates[2]
     assert rates[4] < rates[3]
-    assert fnnet.load_model(tmp_path / "model.safetensors").training["plan"]["cycles"] == (3,)
+    assert fnnet.load_model(tmp_path / "kept" / "model.safetensors").training["plan"]["cycles"] == (3,)
     assert run("plot", "kept", "-o", "curves.svg").code == 0
 
 

@@ -167,7 +167,8 @@ def test_a_run_of_one_member_is_that_of_one_network(run, idx_folder):
 def test_without_dev_and_test_images(run, tmp_path):
     rows = "\n".join(f"{number % 2}," + ",".join(["0", "255"] * 32) for number in range(20))
     (tmp_path / "rows.csv").write_text("label," + ",".join(f"pixel{n}" for n in range(64)) + "\n" + rows + "\n")
-    result = run("train", "--data", "rows.csv", "--classes", 2, "--epochs", 1, "--members", 2, "--dev", 0)
+    few = ("--epochs", 1, "--members", 2, "--dev", 0, "--test-data", "none")
+    result = run("train", "--data", "rows.csv", "--classes", 2, *few)
     assert result.code == 0, result.err
     assert "no test set" in result.out
     assert "dev accuracy" not in result.out

@@ -100,12 +100,14 @@ def test_those_that_diverge_are_named_and_the_others_saved(run, idx_folder, tmp_
     assert not list(tmp_path.glob("model*"))
 
 
-def test_data_without_a_test_set(run, tmp_path):
+def test_without_a_test_set(run, tmp_path):
     rows = "\n".join(f"{number % 2}," + ",".join(["0", "255"] * 32) for number in range(20))
     (tmp_path / "rows.csv").write_text("label," + ",".join(f"pixel{n}" for n in range(64)) + "\n" + rows + "\n")
-    result = run("train", "--data", "rows.csv", "--classes", 2, "--epochs", 1, "--seeds", "1-2")
+    words = ("train", "--data", "rows.csv", "--classes", 2, "--epochs", 1, "--seeds", "1-2")
+    result = run(*words, "--test-data", "none")
     assert result.code == 0, result.err
     assert "no test set" in result.out
+    assert "test accuracy " in run(*words).out  # of a share of these
 
 
 @pytest.mark.parametrize(

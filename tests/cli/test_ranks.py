@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from fnnet import data
@@ -109,6 +110,18 @@ def test_ranks_read_parquet_each_by_a_child_of_its_own(tmp_path):
         file.write(bytes(200))
     code, _, err = ended(begin(2, "train", *given, "--quiet", folder=tmp_path))
     assert (code, err.count("error: "), err.count("a.parquet: row group 1")) == (1, 1, 1), err
+
+
+def test_ranks_hold_out_the_share_of_one_process_and_the_first_keeps_the_model(tmp_path):
+    x, labels = data.load("digits").train
+    np.savez(tmp_path / "own.npz", x_train=x[:300].reshape(-1, 28, 28), y_train=labels[:300])
+    given = ("--data", "own.npz", "--epochs", "2", "--shards", "8", "--run-dir")
+    alone, several = (train(size, tmp_path, *given, f"runs/{size}") for size in (0, 2))
+    for key in ("images", "test_accuracy", "weights_sha256"):
+        assert several[key] == alone[key]
+    assert several["images"]["test"] > 20
+    kept = [(tmp_path / "runs" / size / "model.safetensors").read_bytes() for size in "02"]
+    assert kept[0] == kept[1]
 
 
 def test_a_run_that_is_interrupted_goes_on_with_other_ranks(tmp_path):

@@ -28,12 +28,14 @@ def folders(place, names, shape=(6, 5), dark=False):
 def old(run, tmp_path):
     """A model of cats, dogs and eels, in 8 hidden units of tanh."""
     folders(tmp_path / "pets", ("cat", "dog", "eel"))
-    options = ("--hidden", 8, "--activation", "tanh", "--epochs", 3, "--dev", 0, "--out", "old.safetensors")
+    options = ("--hidden", 8, "--activation", "tanh", "--epochs", 3, *ALL, "--out", "old.safetensors")
     assert run("train", "--data", "pets", *options).code == 0
     return fnnet.load_model(tmp_path / "old.safetensors")
 
 
-ARGUMENTS = ("train", "--start", "old.safetensors", "--dev", 0, "--epochs")
+ALL = ("--dev", 0, "--test-data", "none")
+"""All images are trained on."""
+ARGUMENTS = ("train", "--start", "old.safetensors", *ALL, "--epochs")
 
 
 def test_the_same_data_go_on_from_the_model(old, run, tmp_path):
@@ -69,8 +71,8 @@ def test_a_file_of_numbers_has_the_classes_of_the_model_or_its_own(old, run, tmp
         ("own.npz", ("--class-names", "eel,cat,dog"), ("eel", "cat", "dog")),
         ("more.npz", ("--classes", 4), ("0", "1", "2", "3")),
     ):
-        found = run(*ARGUMENTS, 1, "--data", name, *options, "--json")
-        assert fnnet.load_model(tmp_path / "model.safetensors").classes == classes
+        found = run(*ARGUMENTS, 1, "--data", name, *options, "--json", "--out", "new.safetensors")
+        assert fnnet.load_model(tmp_path / "new.safetensors").classes == classes
         code = "start-classes" if classes != old.classes else "numbered-classes"
         assert [note["code"] for note in found.json["notes"]] == [code]
     run(*ARGUMENTS, 1, "--data", "more.npz").failed(1, "label out of range", "--classes")
@@ -86,11 +88,11 @@ def test_numbers_that_may_be_names_or_places_are_noted_with_the_option_that_deci
         x[:, 5] = 1
     names = ("--class-names", "1,2,0")
     trained = run("train", "--data", "own.npz", *names, "--epochs", 30, "--batch-size", 5, "--dev-data", "dev.npz",
-                  "--json", "--out", "old.safetensors").json  # fmt: skip
+                  "--test-data", "none", "--json", "--out", "old.safetensors").json  # fmt: skip
     assert [note["code"] for note in trained["notes"]] == ["numbered-classes"] * 2  # of training, and of validation
     assert trained["epochs"][-1]["dev_accuracy"] == 1
     assert run("evaluate", "old.safetensors", "--data", "own.npz", *names, "--json").json["accuracy"] == 1
-    for command in (("evaluate", "old.safetensors"), ARGUMENTS[:-1]):
+    for command in (("evaluate", "old.safetensors"), (*ARGUMENTS[:-1], "--out", "new.safetensors")):
         found = run(*command, "--data", "own.npz", "--json")
         (note,) = found.json["notes"]
         assert note["code"] == "numbers-as-names"

@@ -56,11 +56,9 @@ def test_a_data_set_is_expanded_and_trained_on(run, stream):
     assert len(trained.json["epochs"]) == 2
     assert trained.json["epochs"][0]["dev_loss"] > 0
     assert trained.err.splitlines()[0].startswith("data: stream, 300 train, 20 dev, 40 test images")
-    tested = run("evaluate", "model.safetensors", "--data", stream, "--json")
+    tested = run("evaluate", "run", "--data", stream, "--json")
     assert (tested.json["images"], tested.json["accuracy"]) == (40, trained.json["test_accuracy"])
-    further = run(
-        "train", "--data", stream, *QUICKLY, "--start", "model.safetensors", "--out", "c.safetensors", "--json"
-    )
+    further = run("train", "--data", stream, *QUICKLY, "--start", "run", "--out", "c.safetensors", "--json")
     assert further.json["epochs"][0]["train_loss"] < trained.json["epochs"][0]["train_loss"]
     resumed = run(
         "train", "--data", stream, *QUICKLY, "--json", "--run-dir", "run", "--resume", "--out", "b.safetensors"
@@ -250,9 +248,7 @@ def test_parquet_is_trained_on_from_the_disk_if_a_window_is_given(run, parquet):
     assert "window" not in in_memory.json
     again = run("train", "--data", parquet, *QUICKLY, "--json", "--run-dir", "run", "--resume", "--epochs", "3")
     assert (again.code, len(again.json["epochs"])) == (0, 3)
-    started = run(
-        "train", "--data", parquet, *QUICKLY, "--json", "--start", "model.safetensors", "--out", "c.safetensors"
-    )
+    started = run("train", "--data", parquet, *QUICKLY, "--json", "--start", "run", "--out", "c.safetensors")
     assert started.code == 0, started.err
     run("train", "--data", parquet, *QUICKLY, "--image-size", "2x2").failed(2, "--image-size: images have another size")
 

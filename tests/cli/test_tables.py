@@ -77,7 +77,7 @@ def test_accuracy_is_that_of_sklearn(load, run, tmp_path):
         write(tmp_path / f"{name}.csv", lines_of(names, x[rows], labels[rows]))
         for name, rows in (("train", ~part), ("held", part))
     )
-    options = "--epochs 60 --optimizer adam --learning-rate 0.01 --batch-size 32 --dev 0 --quiet"
+    options = "--epochs 60 --optimizer adam --learning-rate 0.01 --batch-size 32 --dev 0 --test-data none --quiet"
     assert run("train", "--data", train, *shlex.split(options)).code == 0
     ours = run("evaluate", "model.safetensors", "--data", test, "--json").json["accuracy"]
     theirs = MLPClassifier(10, learning_rate_init=0.01, batch_size=32, max_iter=60, random_state=0, tol=0)

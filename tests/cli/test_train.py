@@ -17,6 +17,7 @@ TRAIN_KEYS = [
     "threads",
     "threads_used",
     "seed",
+    "options",
     "epochs",
     "load_seconds",
     "compile_seconds",

@@ -140,7 +140,8 @@ def test_kaggle_submission(run, tmp_path, small_images):
     names = ",".join(f"pixel{i}" for i in range(784))
     text = "\n".join([names, *(",".join(map(str, row[1:])) for row in rows)])
     (tmp_path / "test.csv").write_text(text + "\n")
-    document = run("train", "--data", train_csv, "--json", "--epochs", 60, "--batch-size", 10).json
+    words = ("train", "--data", train_csv, "--json", "--epochs", 60, "--batch-size", 10, "--test-data", "none")
+    document = run(*words).json
     assert (document["images"]["test"], document["test_loss"], document["test_accuracy"]) == (0, None, None)
     assert run("predict", "model.safetensors", "test.csv", "-o", "submission.csv", "--kaggle").code == 0
     lines = (tmp_path / "submission.csv").read_text().splitlines()

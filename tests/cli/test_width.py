@@ -39,9 +39,10 @@ def test_tables_and_results_fit(run, idx_folder):
     assert "test accuracy" in result.out
     assert_fits(result.out + result.err)
     for arguments in (
-        ("evaluate", "model.safetensors", "--data", "idx"),
-        ("evaluate", "model.safetensors", *small),
-        ("predict", "model.safetensors", "idx/t10k-images-idx3-ubyte"),
+        ("evaluate", "run", "--data", "idx"),
+        ("evaluate", "run", *small),
+        ("predict", "run", "idx/t10k-images-idx3-ubyte"),
+        ("info", "run"),
         ("plot", "run"),
         ("lr-find", "--data", "idx", "--steps", 40, "--hidden", "128,64", "--recipe", "accurate", "--no-augment"),
         ("gradcheck", "--sizes", "12,4,3"),

@@ -115,7 +115,7 @@ def test_a_data_set_with_some_of_the_model_s_classes(run, tmp_path):
     images = {row["class"]: row["images"] for row in document["classes"]}
     assert images == {str(label): int((label == Y).sum()) * (label in (2, 7)) for label in range(10)}
     assert document["accuracy"] > 0.8
-    assert [note["code"] for note in document["notes"]] == ["classes-missing"]
+    assert [note["code"] for note in document["notes"]] == ["classes-missing", "other-data"]
     (tmp_path / "some" / "2").rename(tmp_path / "some" / "x")
     run("evaluate", "m", "--data", tmp_path / "some").failed(1, "does not fit some")
 

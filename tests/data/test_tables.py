@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import fnnet
 from fnnet import data
+from fnnet.data.holdout import held_rows, hold_out
 from fnnet.data.preprocess import Reading
 from fnnet.data.scaling import scaling_of, standardised
 from fnnet.errors import DataError, FnnetError, UsageError
@@ -221,6 +222,18 @@ def test_columns_have_mean_0_and_deviation_1_whatever_their_size(rows, factor):
         else:
             assert abs(found[:, at].mean()) < 1e-5
             assert found[:, at].std() == pytest.approx(1, abs=1e-4)
+
+
+def test_rows_that_are_held_out_to_test_on_do_not_show_the_scaling(tmp_path):
+    generator = np.random.default_rng(0)
+    x, labels = generator.standard_normal((60, 2)), generator.integers(0, 3, 60)
+    rows = "".join(f"{a!r},{b!r},{label}\n" for (a, b), label in zip(x.tolist(), labels.tolist(), strict=True))
+    found = load(tmp_path, "a,b,label\n" + rows)
+    apart = hold_out(found)
+    kept = ~held_rows(labels, 3)
+    assert len(apart.test.labels) == 60 - kept.sum() == 6
+    assert np.allclose(apart.train.x.mean(axis=0), 0, atol=1e-6)
+    assert found.preprocessing.scaling == scaling_of(x[kept], ("a", "b"), "label")
 
 
 def test_constant_columns_and_no_row_order(tmp_path):

@@ -229,6 +229,7 @@ def described(**changes):
         (described(image_shape=[-2, -2]), ">= 1"),
         (described(image_shape=[2.0, 2]), "integer"),
         (described(training=float("nan")), "finite numbers"),
+        (described(training=[1]), "training is not an object"),
         (described(surprise=1), "surprise"),
         (lambda header: header["__metadata__"].update(version="7"), "newer fnnet"),
         (lambda header: header["__metadata__"].update(version="zero"), "unknown format version"),

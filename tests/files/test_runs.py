@@ -411,9 +411,9 @@ def of_checkpoints(name, error):
 def test_f47_the_names_that_a_run_uses(folder):
     train(folder, 1)
     own = [*names(folder), "lock", f"{file(folder, 2).name}.damaged", f".{file(folder, 2).name}.7-0123abcd.part"]
-    own += ["member-01", "member-123"]
+    own += ["member-01", "member-123", "model.safetensors"]
     assert all(map(is_ours, own))
-    assert not any(map(is_ours, ["model.safetensors", "step-1.safetensors", "log.json", "locks", "member-1"]))
+    assert not any(map(is_ours, ["models.safetensors", "step-1.safetensors", "log.json", "locks", "member-1"]))
 
 
 def test_the_folders_of_members_are_below_that_of_their_committee(folder):

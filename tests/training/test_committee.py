@@ -152,8 +152,9 @@ def test_stopped_again_and_again_and_resumed_it_is_the_same(every, images, kerne
     assert hashes(found) == hashes(whole)
     assert without_seconds(found) == without_seconds(whole)
     assert found.model.training == whole.model.training
-    folders = sorted((tmp_path / "run").iterdir())
+    *folders, kept = sorted((tmp_path / "run").iterdir())
     assert [folder.name for folder in folders] == ["member-01", "member-02", "member-03"]
+    assert fnnet.load_model(kept).params == found.model.params
     assert all(read_log(folder)[-1]["reason"] == "finished" for folder in folders)
 
 
@@ -212,7 +213,8 @@ def test_what_is_not_this_committee_s_run_is_refused(images, tmp_path):
             session.train(alone, run_dir=run, resume=resume)
         with pytest.raises(UsageError, match="run: holds the run of a committee"):
             check_run.check_run(run, resume, "classic", SETTINGS | {"members": 1})
-    assert sorted(path.name for path in run.iterdir()) == ["member-01", "member-02", "member-03"]
+    kept = ["member-01", "member-02", "member-03", "model.safetensors"]
+    assert sorted(path.name for path in run.iterdir()) == kept
     session.train(alone, run_dir=tmp_path / "alone")
     for resume in (False, True):
         with pytest.raises(UsageError, match="alone: holds the run of one network; expected the run of a committee"):

@@ -109,7 +109,7 @@ def _legend_of_runs(figure: Any, runs: Sequence[RunCurves]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], color=COLOURS[number % len(COLOURS)]) for number in range(len(runs))]
-    names = [run.name for run in runs]
+    names = [run.label for run in runs]
     if any(map(has_dev, runs)):
         handles += [Line2D([], [], color="grey", linestyle=style) for style in ("-", "--")]
         names += ["dev", "train"]
@@ -186,7 +186,7 @@ def save_figure(figure: Any, path: str | os.PathLike[str]) -> None:
     """Write a figure as the file `path`, in the format of its suffix; the same figure makes the same bytes."""
     kind = Path(path).suffix.lower().removeprefix(".")
     # No date and a fixed salt: both would differ from run to run.
-    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": "fnnet"}}.get(kind)
     buffer = io.BytesIO()
     import matplotlib as mpl
 

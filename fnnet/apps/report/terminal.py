@@ -202,7 +202,7 @@ def run_curves(runs: Sequence[RunCurves], console: Console) -> None:
             part = "dev" if has_dev(run) else "train"
             epochs, values = points(run, f"{part}_{what}")
             if epochs:
-                name = run.name if part == "dev" else f"{run.name} (train)"
+                name = run.label if part == "dev" else f"{run.label} (train)"
                 style, mark = COLOURS[number % len(COLOURS)], MARKS[number % len(MARKS)]
                 lines.append(Line(name, style, mark, epochs, [scale(value) for value in values]))
         if lines:
