@@ -363,7 +363,7 @@ def images_to_predict(
         content = in_one_range(lambda given: read(path, wanted._replace(pixel_range=given)), where, signed)
     check_is_table(content, preprocessing, where)
     if preprocessing.scaling:
-        check_options(said, None, os.fsdecode(where))
+        check_options(said, os.fsdecode(where))
         return Images(standardised(content.x, preprocessing.scaling, where), (), content.notes)
     if content.by_row and said.transpose is None:
         order, preprocessing, stored = Order(False), preprocessing._replace(transpose=False), shape

@@ -38,7 +38,7 @@ def dataset_of_table(
 
     classes, by_name, reading   as `data.load` has them.
     """
-    check_options(reading, None, source)
+    check_options(reading, source)
     scaling = known.scaling if known else None
     notes: list[Note] = []
     if scaling is None:
@@ -67,18 +67,13 @@ def _trained_on(content: Content, classes: int, first: int) -> Array:
     return kept
 
 
-def check_options(reading: Reading, flat: tuple[int, int] | None, where: str) -> None:
-    """Raise UsageError, which names the option, for what is given about images where the data are a table.
-
-    flat   the size of images, if it is given.
-    """
+def check_options(reading: Reading, where: str) -> None:
+    """Raise UsageError, which names the option, for what is given about images where the data are a table."""
     for field, option in OF_IMAGES.items():
         given = getattr(reading, field)
         if given != getattr(AUTOMATIC, field):
             found = "--no-transpose" if field == "transpose" and not given else option
             raise UsageError("has no effect", where=found, expected="images", found=f"{where}, {TABLE}")
-    if flat is not None:
-        raise UsageError("has no effect", where="--image-size", expected="images", found=f"{where}, {TABLE}")
 
 
 def check_is_table(content: Content, known: Preprocessing | None, where: AnyPath) -> None:

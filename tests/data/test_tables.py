@@ -76,9 +76,10 @@ def test_columns_that_say_nothing_are_noted(tmp_path):
     assert sorted(codes(found)) == ["constant-column", "counts-rows"]
     assert not found.train.x[:, 2].any()
     assert found.preprocessing.scaling.scales[2] == 1
-    rows = "".join(f"{row % 3},4,{'xy'[row % 2]}\n" for row in range(12))
-    text = str(load(tmp_path, rows).notes[0])
-    assert text.endswith("1 column with one value in all training rows, taken as 0: 2")
+    rows = "".join(f"{row},4,{'xy'[row % 2]}\n" for row in range(12))
+    constant, counting = sorted(map(str, load(tmp_path, rows).notes))
+    assert constant.endswith("1 column with one value in all training rows, taken as 0: 2")
+    assert counting.endswith("column 1 numbers the rows: leave it out, it is not a measurement")
 
 
 @pytest.mark.parametrize(
@@ -111,6 +112,9 @@ def test_columns_that_say_nothing_are_noted(tmp_path):
         (HEAD + ROWS + "1,2,3,\n", r"row 4, column label: a label is missing"),
         ("a,b,label\n1,2,0\n2,3,1\n1,1,\n", r"row 3, column label: a label is missing"),
         ("a,b,label\n1,2,x\n2,3,x\n", r"one class"),
+        ("id,label\n1,x\n2,y\n", r"no columns beside the labels"),
+        ("a,b,Usage\n1,2,Training\n2,3,Test\n", r"no column is sure to be the labels"),
+        (HEAD.encode() + b"1,\xff,3,x\n", r"line 2, column 2, 'b': text is not UTF-8"),
         ("path,kind\na.png,x\nb.png,y\n", r"give each pixel a column; if the rows name pictures"),
         ("emotion,pixels,Usage\n0,1 2 3,Training\n", r"unknown column.*give each pixel a column"),
         (wide(70, lambda row, at: str(row + at)), r"a table, or images.*--table.*--image-size HxW"),
@@ -289,6 +293,8 @@ def test_frames_that_are_refused():
         for each in (wrong, polars.from_pandas(wrong)):
             with pytest.raises(FnnetError, match=message):
                 data.from_frame(each)
+    with pytest.raises(DataError, match="row 1, column 'b': a value is missing; expected a number, found nan"):
+        data.from_frame(polars.DataFrame({"a": [1.0, 2.0], "b": [3.0, math.nan], "label": ["x", "y"]}))
     with pytest.raises(UsageError, match="pixel_max: has no effect"):
         data.from_frame(frame, reading=Reading(pixel_max=16))
 
