@@ -180,3 +180,18 @@ def test_a_run_is_resumed_and_a_model_trained_further(wine, trained, run):
     before = fnnet.load_model(trained).preprocessing
     assert run("train", "--data", changed, "--epochs", 2, "--start", trained, "--out", "on", "-q").code == 0
     assert fnnet.load_model(wine.with_name("on")).preprocessing == before
+
+
+def test_a_model_of_a_table_finds_its_own_data_and_is_described(wine, run):
+    """A tenth of each class was held out to test on: `evaluate` alone measures these rows, standardised to the bit."""
+    done = run("train", "--data", wine, "--epochs", 9, "--run-dir", "run", "--json").json
+    assert [note["code"] for note in done["notes"] if note["code"] != "label-column"] == ["held-out"]
+    assert "14 of 142 rows" in str(done["notes"])
+    found = run("evaluate", "run", "--json").json
+    assert (found["images"], found["accuracy"]) == (14, done["test_accuracy"])
+    assert {note["code"] for note in found["notes"]} <= {"label-column"}
+    for shown in (run("info", "run").out, run("info", run("info", "run", "--json").json["model"]).out):
+        assert "13 columns; 3 classes: cultivar 1" in shown
+        assert "standardised by the training rows, classes in cultivar: alcohol, malic_acid" in " ".join(shown.split())
+        assert "pixels" not in shown
+    assert run("info", "run", "--json").json["preprocessing"]["scaling"]["target"] == "cultivar"
