@@ -22,14 +22,19 @@ LAYERS = ("core", "files", "kernels", "data", "training", "apps", "cli")
 GROUND = ("errors", "lazy", "names", "limits", "threads")
 HEAVY = {"h5py", "llvmlite", "matplotlib", "mpi4py", "numba", "PIL", "pyarrow", "requests", "scipy", "threadpoolctl"}
 OPTIONAL = {
-    "scipy": {"training/lbfgs.py", "data/mat.py"},
-    "sklearn": set(),
+    "scipy": {"training/lbfgs.py", "data/mat.py", "apps/estimator/scores.py"},
+    "sklearn": {
+        "apps/conversions.py",
+        "apps/estimator/__init__.py",
+        "apps/estimator/classifier.py",
+        "apps/estimator/options.py",
+    },
     "matplotlib": {"apps/report/plots.py"},
 }
-"""Library that fnnet does without -> the modules that import it, each in the function that needs it."""
-LIBRARIES = {"pillow": "PIL", "mpich": "mpi4py"}
+"""Library that fnnet does without -> the modules that import it, where they need it: an estimator is a class of its."""
+LIBRARIES = {"pillow": "PIL", "mpich": "mpi4py", "scikit-learn": "sklearn"}
 """Distribution -> the module that it installs, where the names differ, or that loads it."""
-USED_EXTRAS = ("plot", "lbfgs", "formats", "mpi")
+USED_EXTRAS = ("plot", "lbfgs", "formats", "mpi", "sklearn")
 """Extras of libraries that fnnet imports."""
 TOUCH_FILES = {"files", "data", "apps", "cli", "limits"}
 COMPILED = ("kernels/cache.py", "kernels/shipped.py")
@@ -177,6 +182,7 @@ def test_what_is_installed_is_what_is_imported():
     declared = {re.split("[<>=]", requirement)[0] for requirement in required}
     used = {name.split(".")[0] for path in FILES for name in imports(ast.parse(path.read_text()))}
     used -= {*sys.stdlib_module_names, "fnnet", "mpl_toolkits"}
+    used -= {"keras", "torch"}  # of users who convert a network to theirs
     assert used == {LIBRARIES.get(name, name) for name in declared}
     assert used >= HEAVY
     assert extras.keys() == {*USED_EXTRAS, "engines", "test", "fuzz", "dev", "peers"}
