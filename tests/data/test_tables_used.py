@@ -97,13 +97,3 @@ def test_what_takes_images_alone_refuses_a_table(tmp_path):
         data.load(
             write(tmp_path / "a.csv", b"a,b,label\n1,2,0\n2,3,3\n"), classes=("u", "v"), reading=Reading(first_label=2)
         )
-
-
-def test_compiled_code_trains_on_tables_as_numpy_does(numba_kernels, tmp_path):
-    x = np.random.default_rng(0).standard_normal((64, 3)) * [1, 10, 100]
-    rows = "".join(f"{a!r},{b!r},{c!r},{'ud'[a > 0]}\n" for a, b, c in x.tolist())
-    found = data.load(write(tmp_path / "a.csv", ("a,b,c,kind\n" + rows).encode()))
-    one, other = (
-        fnnet.fit(found, epochs=3, kernels=each).history[-1] for each in (fnnet.load_kernels(), numba_kernels)
-    )
-    assert one.train_loss == pytest.approx(other.train_loss, rel=1e-4)
