@@ -4,7 +4,6 @@ import numpy as np
 import pandas
 import pytest
 
-import fnnet
 from fnnet import data
 from fnnet.core.state import Preprocessing
 from fnnet.data.convert import convert
