@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "lr-find": "fnnet.cli.lr_find:lr_find",
     "plot": "fnnet.cli.plot:plot",
     "predict": "fnnet.cli.predict:predict",
+    "sweep": "fnnet.cli.sweep:sweep",
     "trace": "fnnet.cli.trace:trace",
     "train": "fnnet.cli.train:train",
     "warmup": "fnnet.cli.warmup:warmup",

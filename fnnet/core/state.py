@@ -125,7 +125,10 @@ def as_scaling(value: Any) -> Any:
     """
     if not isinstance(value, Mapping) or {*value} != {*Scaling._fields}:
         return value
-    return Scaling(**{name: tuple(each) if isinstance(each, (list, tuple)) else each for name, each in value.items()})
+    fields: dict[str, Any] = {
+        name: tuple(each) if isinstance(each, (list, tuple)) else each for name, each in value.items()
+    }
+    return Scaling(**fields)
 
 
 def unfit(given: Preprocessing) -> tuple[str, tuple[Any, ...]] | None:

@@ -124,7 +124,8 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
 def _measurements(pieces: Pieces, table: Table, wanted: Wanted) -> Content:
     """Return the rows of a table that are not images, as in CSV; classes are in the order of the header."""
     columns, lines, names = table.columns, Lines(",", table.path), [*table.classes]
-    parts, texts = [], []
+    parts: list[Array] = []
+    texts: list[str] = []
     for line, block in pieces:
         if block.startswith(b"{"):
             fix = "write the table as CSV, or say --image if each row is an image"

@@ -51,7 +51,8 @@ def read_ids(
 
 def _numbers(content: Content) -> Array:
     """Return labels that are names as the numbers that these are."""
-    return np.array([*map(int, content.classes)], np.int64)[content.labels]
+    found: Array = np.array([*map(int, content.classes)], np.int64)[content.labels]
+    return found
 
 
 def _unfit(path: AnyPath, name: str, what: str) -> Note:

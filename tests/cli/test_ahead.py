@@ -125,6 +125,7 @@ def test_the_model_is_the_same_and_little_is_imported(run, mnist_folder, tmp_pat
     monkeypatch.setenv("FNNET_DATA", mnist_folder)
     arguments = ["train", "--epochs", "1", "--seed", "3", "--json"]
     usual = run(*arguments).json
+    (tmp_path / "model.safetensors").unlink()  # replaced, it would be noted
     code = LAUNCH + "try:\n    launch()\nfinally:\n    print(*sys.modules, file=sys.stderr)"
     command = [sys.executable, "-c", code, *arguments]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
