@@ -110,8 +110,8 @@ def evaluate(
 
     Without --data these are those that it was tested on when it was trained, found where its data were; of other data
     they are the test set, or all labelled images if there is none. A share that was held out of the data to test on is
-    that of --data, too. Those of a folder that 'data expand' wrote, and of
-    Parquet of 34 MB and more, are read piece by piece.
+    that of --data, too. Those of a folder that 'data expand' wrote, and of Parquet of 34 MB and more, are read piece by
+    piece.
     """
     from fnnet.data.stream import Stream
 

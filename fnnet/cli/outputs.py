@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from fnnet.cli.common import check_outputs, data_inputs, model_file_of, say
 from fnnet.cli.mismatch import naming_options
@@ -81,9 +81,7 @@ def check_defaults(
 
     for file in there:
         if not is_model(file):
-            expected, found = "a model of fnnet, or no such file", f"{file}, a file of another kind"
-            fix = "name another file, or move this one away"
-            raise UsageError("would replace a file", where="--out", expected=expected, found=found, fix=fix)
+            _refuse_other("model", file, "--out", "name another file, or move this one away")
     more = f" and {counted(len(there) - 1, 'other')}" if len(there) > 1 else ""
     notify(Note(REPLACED, f"{there[0]}{more}, an earlier model, will be replaced; --out names another file"))
     return there
@@ -100,11 +98,15 @@ def check_picture(path: str, where: str, notify: Callable[[str], None]) -> list[
     if not os.path.lexists(path):
         return []
     if os.path.islink(path) or not os.path.isfile(path) or SOFTWARE not in read_head(path):
-        expected, found = "a picture of fnnet, or no such file", f"{path}, a file of another kind"
-        fix = f"name another file: {where} FILE"
-        raise UsageError("would replace a file", where=where, expected=expected, found=found, fix=fix)
+        _refuse_other("picture", path, where, f"name another file: {where} FILE")
     notify(Note(REPLACED, f"{path}, an earlier picture, will be replaced; {where} FILE names another"))
     return [path]
+
+
+def _refuse_other(kind: str, file: str, where: str, fix: str) -> NoReturn:
+    """Raise UsageError for a file that nobody named, and that is not of the kind to be written."""
+    expected, found = f"a {kind} of fnnet, or no such file", f"{file}, a file of another kind"
+    raise UsageError("would replace a file", where=where, expected=expected, found=found, fix=fix)
 
 
 def say_replaced(files: Sequence[str]) -> None:

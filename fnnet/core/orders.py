@@ -33,6 +33,22 @@ def epoch_order(seed: int, epoch: int, images: int) -> Array:
     return rng.order(seed, "shuffle", images, epoch=epoch)
 
 
+def first_of_classes(labels: Array, order: Array, share: Array) -> Array:
+    """Return which images are taken, bool (n,): of each class as many as its `share`, the first in an order.
+
+    labels   classes of the images, int (n,); order their numbers; share int (classes,).
+
+    >>> first_of_classes(np.array([0, 0, 1, 0]), np.array([3, 2, 1, 0]), np.array([2, 0])).tolist()
+    [False, True, False, True]
+    """
+    counts = np.bincount(labels, minlength=len(share))
+    by_class = order[np.argsort(labels[order], kind="stable")]
+    place = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    taken = np.zeros(len(labels), bool)
+    taken[by_class[place < np.repeat(share, counts)]] = True
+    return taken
+
+
 def whole_batches(window: int, batch_size: int) -> int:
     """Return the images of a window that is cut into whole batches, one at least: about `window`, at most if it can be.
 

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from fnnet.core import rng
+from fnnet.core.orders import first_of_classes
 from fnnet.core.params import Array, freeze
 from fnnet.core.state import Examples
 from fnnet.data.dataset import Dataset
@@ -82,12 +83,7 @@ def _held(labels: Array, order: Array, classes: int) -> Array:
             break
         if small[label] and not share[label]:
             share[label], missing = 1, missing - 1
-    by_class = order[np.argsort(labels[order], kind="stable")]
-    ends = np.cumsum(counts)
-    place = np.arange(len(labels)) - np.repeat(ends - counts, counts)
-    held = np.zeros(len(labels), bool)
-    held[by_class[place < np.repeat(share, counts)]] = True
-    return held
+    return first_of_classes(labels, order, share)
 
 
 def note_of(dataset: Dataset) -> Note:

@@ -229,7 +229,8 @@ class EpochRunner:
         first = trainings[0]
         n, passes, images = self._images, self._passes_at_once(first), first.images
         epoch = first.epoch + passes
-        self._feed.begin(epoch)
+        with self._ranks.slow(computes=True):  # the order of many images takes longer than a step
+            self._feed.begin(epoch)
         self._go_apart(epoch)
         factors = np.array([[self._rate_factor(*each)] for each in enumerate(trainings)])
         reached: list[Reached] = list(trainings)

@@ -21,7 +21,7 @@ from fnnet.data.expand import expand
 from fnnet.data.folders import is_data_of
 from fnnet.data.stream import count_of
 from fnnet.data.stream_folder import Shards
-from fnnet.data.stream_index import INDEX, digest_of, is_stream, read_index
+from fnnet.data.stream_index import INDEX, digest_of, is_stream, is_streamed, read_index
 from fnnet.errors import ArgumentTypeError, DataError, StorageError, UsageError
 
 DIGITS = data.load("digits")
@@ -375,6 +375,13 @@ def test_an_index_of_something_else_is_no_stream(tmp_path):
     assert data.load(tmp_path / "a").train.x.shape == (70, 784)
     shutil.rmtree(tmp_path / "a")
     assert not is_stream(tmp_path / "a")
+
+
+def test_a_stream_is_read_piece_by_piece_whatever_is_said(folder, tmp_path):
+    for window in (True, False):
+        assert is_streamed(folder, window=window)
+        assert not is_streamed(tmp_path / "nowhere", window=window, large=True)
+    assert not is_streamed(tmp_path, window=False)
 
 
 def test_an_index_that_would_be_too_long_to_read_is_refused_before_files_are_written(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import numpy as np
 
 from fnnet.apps.estimator.course import Data
 from fnnet.core import rng
+from fnnet.core.orders import first_of_classes
 from fnnet.core.params import Array
 from fnnet.core.sparse_rows import SparseRows
 from fnnet.errors import UsageError
@@ -122,12 +123,9 @@ def held_out(labels: Array, classes: int, fraction: float, seed: int) -> tuple[A
     for number in np.argsort(quota - share, kind="stable")[: max(0, left)]:
         quota[number] += 1
     quota = np.minimum(quota, np.maximum(counts - 1, 0))
-    order = rng.order(seed, "split", n)
-    by_class = order[np.argsort(labels[order], kind="stable")]
-    place = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
-    out = place < np.repeat(quota, counts)
+    out = first_of_classes(labels, rng.order(seed, "split", n), quota)
     if not out.any():
         fix, found = "give rows for validation as X_val and y_val", f"{n} rows of {classes} classes"
         problem = "no row can be held out"
         raise UsageError(problem, where="validation_fraction", expected="more rows", found=found, fix=fix)
-    return np.sort(by_class[~out]), np.sort(by_class[out])
+    return np.flatnonzero(~out), np.flatnonzero(out)
