@@ -219,7 +219,8 @@ def _print(model: Model, found: _Measured, quiet: bool) -> None:
     images = counted(count_of(found.examples), unit)
     say(f"accuracy {found.result.accuracy:.2%}, loss {loss_text(found.result.loss)} on {images}")
     if len(found.results) > 1:
-        _say_what_is_lost(*found.results, unit)
+        floats, whole = found.results
+        _say_what_is_lost(floats, whole, unit)
 
 
 def _results(

@@ -65,7 +65,7 @@ class Scaling(NamedTuple):
 
     names    of the columns, in the order of the network's inputs; each "" if the table had none.
     means    of the training part, float64.
-    scales   their standard deviations (of the population); 1 for a column that is constant there.
+    scales   their standard deviations (of the population); 0 for a column that is constant there, which becomes 0.
     target   the name of the column of classes; "" if it had none.
     """
 
@@ -161,8 +161,8 @@ def _unfit_scaling(given: Preprocessing) -> str:
         return "a name, a mean and a scale for each column"
     if not all(isinstance(each, str) for each in (*names, target)) or (any(names) and len({*names}) < len(names)):
         return "names that are text, each once, or all empty"
-    if not all(type(each) is float and math.isfinite(each) for each in (*means, *scales)) or min(scales) <= 0:
-        return "finite means, and scales above 0"
+    if not all(type(each) is float and math.isfinite(each) for each in (*means, *scales)) or min(scales) < 0:
+        return "finite means, and scales from 0"
     return "" if given._replace(scaling=None) == Preprocessing() else "the other fields as by default"
 
 

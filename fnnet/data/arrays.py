@@ -38,7 +38,6 @@ from fnnet.limits import MAX_CLASSES
 MAX_LABEL: Final = MAX_CLASSES - 1
 """--classes takes at most a million classes."""
 BYTES: Final = "store bytes from 0 to 255"
-NO_TABLE: Final = f"{BYTES}; a table, whose rows are not images, is read as CSV, or by fnnet.fit((x, labels))"
 WHOLE_LABELS: Final = "store whole numbers from 0"
 OTHERS: Final = "as others of the set show"
 COLOURS: Final = (1, 3, 4)
@@ -355,8 +354,6 @@ def _check_range(values: Array, most: int, where: AnyPath, name: str, least: int
     at = wrong.argmax() if wrong is not None else values.argmin() if values.min() < 0 else values.argmax()
     index = tuple(map(int, np.unravel_index(at, values.shape)))
     place, fix = f"{name}[{', '.join(map(str, index))}]", WHOLE_LABELS if most == MAX_LABEL else BYTES
-    if fix == BYTES and values.ndim == 2 and math.isqrt(values.shape[1]) ** 2 != values.shape[1]:
-        fix = NO_TABLE
     expected = f"{least} to {most}"
     found = remedy(float(values.min()), float(values.max())) if wrong is not None and most != MAX_LABEL else ""
     if least:

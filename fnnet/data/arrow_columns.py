@@ -14,7 +14,7 @@ from fnnet.core.params import Array
 from fnnet.data.arrays import as_content, as_labels
 from fnnet.data.arrow_beside import INDEX, Beside
 from fnnet.data.arrow_cells import DESCRIPTION, EXTENSION, SCHEMA, Source, numbers_in, texts_in
-from fnnet.data.arrow_types import bytes_of, holds_images, holds_text, is_list, is_number
+from fnnet.data.arrow_types import bytes_of, holds_images, is_list, is_number, shown_as
 from fnnet.data.axes import order_called
 from fnnet.data.csv_columns import OPTION, Columns, column_said, is_header, is_pixel
 from fnnet.data.csv_lines import Lines
@@ -70,7 +70,7 @@ class Table:
         if not there or not is_header(there):
             fix = "name them label, pixel0, pixel1..."
             source.refuse_columns("columns without names", "names of pixels", there, fix)
-        row = ["a" if holds_text(source.schema.field(name).type) else "0" for name in there]
+        row = [shown_as(source.schema.field(name).type) for name in there]
         self.columns: Columns = columns_or_table(there, SCHEMA, source.path, source.wanted, row=row)
         self.there = there
         if source.wanted.only:
@@ -145,8 +145,7 @@ class Table:
             values = np.empty((batch.num_rows, len(names)))
             for at, name in enumerate(names):
                 values[:, at] = numbers_in(batch.column(name), name, rows, source)
-            start = source.first + rows
-            check_values(values, source.path, lambda row, at, start=start: f"row {start + row}, column {names[at]}")
+            check_values(values, source.path, names, source.first + rows)
             if label is not None and not source.wanted.images_alone:
                 texts = texts_in(batch.column(label), label, rows, source)
                 found = texts or map(str, numbers_in(batch.column(label), label, rows, source, label=True).tolist())

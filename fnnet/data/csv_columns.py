@@ -168,17 +168,17 @@ def name_at_an_end(cells: list[str]) -> int | None:
 def is_header(cells: list[str]) -> bool:
     """Return True if a first line names or numbers the columns."""
     inside = (cells, cells[1:], cells[:-1]) if len(cells) > ENOUGH else (cells,)
-    if any(map(_numbers_columns, inside)) or not any(map(IS_NUMBER.fullmatch, cells)):
+    if any(map(numbers_columns, inside)) or not any(map(IS_NUMBER.fullmatch, cells)):
         return True
     names = [cell.strip().lower() for cell in cells]
     if not names[0]:
-        if _numbers_columns(cells[1:], 1):
+        if numbers_columns(cells[1:], 1):
             return True
         names = names[1:]
     return any(name in LABELS or ROW_NAMES.fullmatch(name) for name in names)
 
 
-def _numbers_columns(cells: list[str], least: int = COUNTED) -> bool:
+def numbers_columns(cells: list[str], least: int = COUNTED) -> bool:
     """Return True if these cells number the columns, as pandas writes columns without names.
 
     They do if they count up from 0 or 1, or if there are ENOUGH, all different, without gaps, in any order: no image

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NoReturn
 
 import numpy as np
@@ -14,11 +15,12 @@ from fnnet.core.params import Array
 from fnnet.data.csv_columns import ENOUGH, TRUTH, Columns
 from fnnet.data.csv_lines import Lines, check_text, decimal_comma
 from fnnet.data.csv_numbers import CORRECT, LONGEST, NUMBER, cells_in, is_name, parse_numbers
-from fnnet.data.label_names import MISSING, Texts, as_whole, in_order, labels_of
+from fnnet.data.label_names import MISSING, Texts, as_whole, in_order, labels_of, merged
 from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath
 from fnnet.data.reader import Content, Wanted
-from fnnet.data.table_columns import NO_REGRESSION
+from fnnet.data.splits import ONE_PART, divides, refuse_column, says_parts
+from fnnet.data.table_columns import NO_REGRESSION, say_nothing
 from fnnet.errors import counted
 from fnnet.files.disk import refuse
 from fnnet.names import names_of_labels
@@ -30,11 +32,12 @@ INFINITE: Final = frozenset({"inf", "+inf", "-inf", "infinity", "+infinity", "-i
 MANY: Final = 20
 """More numbers than these, each in fewer than FEW rows in the mean, are measured, not classes."""
 FEW: Final = 5
-COUNTED: Final = 10
-"""A column that numbers at least this many rows, one by one, is noted."""
+ALL_DIFFER: Final = 20
+"""A column of whole numbers is noted if it has a different one in each row, of at least this many."""
+ID: Final = re.compile("(?:^|[^A-Za-z])(?:id|Id|ID|uuid|UUID)$|[a-z]I[Dd]$")
+"""Names of columns that name what is measured, as customer_id and PassengerId."""
+RENAME: Final = "if it is a measurement, rename it"
 MARKS: Final = frozenset(each.lower() for each in MISSING)
-Place = Callable[[int, int], str]
-"""(row, column among the measurements), both from 0 -> the place in words."""
 
 
 def read_table(
@@ -69,9 +72,10 @@ def table_content(
     where = os.fsdecode(path)
     notes = [*columns.notes]
     if not (wanted.table or wanted.columns):
-        _check_no_images(x, path)
+        _check_no_images(x, columns, path)
     if not wanted.columns:
-        notes += _counting(x, columns, where)
+        _check_parts(x, columns, path)
+        notes += _naming_rows(x, columns, where)
     labels, classes = None, tuple[str, ...]()
     if len(texts) and not wanted.images_alone:
         name = columns.target or str((columns.label_at or 0) + 1)
@@ -83,35 +87,53 @@ def table_content(
     )  # fmt: skip
 
 
-def check_values(values: Array, path: AnyPath, place: Place) -> None:
-    """Raise DataError for a measurement that is missing, infinite or too large, of numbers (n, columns)."""
+def check_values(values: Array, path: AnyPath, names: Sequence[str], first: int = 0) -> None:
+    """Raise DataError for a measurement that is missing, infinite or too large, of numbers (n, columns).
+
+    names   of the columns, each "" if it has none.
+    first   the number of the first row.
+    """
     wrong = ~(np.abs(values) <= MOST)
     if wrong.any():
         row, column = map(int, np.argwhere(wrong)[0])
+        place = f"row {first + row}, column {repr(names[column][:40]) if names[column] else column + 1}"
         found = float(values[row, column])
         if np.isnan(found):
-            refuse("a value is missing", path, place(row, column), "a number", "nan", FILL)
-        _refuse_large(str(found), place(row, column), path)
+            refuse("a value is missing", path, place, "a number", "nan", FILL)
+        _refuse_large(str(found), place, path)
 
 
-def _check_no_images(x: Array, path: AnyPath) -> None:
-    """Raise DataError for as many whole numbers from 0 to 255 in each row as an image may have, of any size."""
-    if x.shape[1] >= ENOUGH and x.min() >= 0 and x.max() <= 255 and (x == np.floor(x)).all():
+def _check_no_images(x: Array, columns: Columns, path: AnyPath) -> None:
+    """Raise DataError for as many whole numbers from 0 to 255 in each row as an image may have, of any size, unless
+    the columns have names of their own."""
+    if x.shape[1] < ENOUGH or not say_nothing(columns.names):
+        return
+    if x.min() >= 0 and x.max() <= 255 and (x == np.floor(x)).all():
         found = f"{counted(x.shape[1], 'column')} of whole numbers from 0 to 255"
         fix = "say --table if each column is a measurement; if each row is an image, say --image-size HxW"
         refuse("a table, or images", path, "the columns", "names or values that show which", found, fix)
 
 
-def _counting(x: Array, columns: Columns, where: str) -> list[Note]:
-    """Return a note on columns that number the rows: they say in which order these stand, and nothing of others."""
-    if len(x) < COUNTED:
-        return []
-    from_1 = x == np.arange(len(x))[:, None] + x[0]
-    found = [at for at in np.flatnonzero(from_1.all(axis=0)).tolist() if x[0, at] in (0, 1)]
-    return [
-        Note("counts-rows", f"{where}: {_called(columns, at)} numbers the rows: leave it out, it is not a measurement")
-        for at in found
-    ]
+def _check_parts(x: Array, columns: Columns, path: AnyPath) -> None:
+    """Raise DataError for a column that by its name says of which part each row is: those for testing are no others."""
+    for at, name in enumerate(columns.names):
+        if says_parts(name) and divides(name, {*x[:, at].tolist()}):
+            refuse_column(
+                path, _called(columns, at).rstrip(","), [f"{each:g}" for each in x[:, at]], ONE_PART, "rows", RENAME
+            )
+
+
+def _naming_rows(x: Array, columns: Columns, where: str) -> list[Note]:
+    """Return a note of each column that may only name the rows: so it is called, or its whole numbers all differ."""
+    notes = []
+    for at, name in enumerate(columns.names):
+        values = x[:, at]
+        called = ID.search(name) is not None
+        if called or (len(x) >= ALL_DIFFER and (values == np.floor(values)).all() and len(np.unique(values)) == len(x)):
+            why = "by its name, it" if called else "its whole numbers all differ: it"
+            text = f"{where}: {_called(columns, at)} is taken as a measurement; {why} may only name the rows:"
+            notes.append(Note("names-rows", f"{text} if so, leave it out"))
+    return notes
 
 
 def _called(columns: Columns, at: int) -> str:
@@ -142,7 +164,8 @@ def _labels(
             _check_classes(whole, found, path, name, wanted)
         classes = in_order([*found])
     places = {each: number for number, each in enumerate(classes)}
-    return np.array([places[each] for each in whole], np.int64), classes, []
+    labels = np.array([places[each] for each in whole], np.int64)
+    return labels, classes, merged(texts, labels, path, name)
 
 
 def _check_classes(whole: Sequence[str], found: Counter[str], path: AnyPath, name: str, wanted: Wanted) -> None:

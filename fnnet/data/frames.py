@@ -132,7 +132,7 @@ def _read_table(frame: Any, columns: Columns, names: list[str], wanted: Wanted) 
         place = f"row {row}, column {names[at[column]][:40]!r}"
         refuse("a value is missing", FRAME, place, "a number", "a missing value", MISSING_FIX)
     values = numbers_of("columns are not numbers", numbers, truth=True).astype(np.float64)
-    check_values(values, FRAME, lambda row, column: f"row {row}, column {names[at[column]][:40]!r}")
+    check_values(values, FRAME, [names[each] for each in at])
     texts: list[str] = []
     if columns.label_at is not None and not wanted.images_alone:
         texts = _labels_of(frame, columns.label_at)

@@ -16,12 +16,12 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.arff_header import looks_like_arff
 from fnnet.data.arrays import image_shape, one_row
-from fnnet.data.csv_columns import AS_BYTES, KAGGLE, NUMBERS, OPTION, Columns, is_header
+from fnnet.data.csv_columns import AS_BYTES, KAGGLE, NUMBERS, OPTION, Columns, is_header, numbers_columns
 from fnnet.data.csv_comments import behind_comments
 from fnnet.data.csv_ends import ends_of
 from fnnet.data.csv_label import label_column
 from fnnet.data.csv_lines import SEPARATORS, Lines, blocks, check_line, first_of, separator_of
-from fnnet.data.csv_numbers import Part, mixed, parse, scaled
+from fnnet.data.csv_numbers import Part, is_name, mixed, parse, scaled
 from fnnet.data.csv_table import read_table
 from fnnet.data.kinds import UTF16, looks_like_pointer
 from fnnet.data.label_names import Texts, labels_of, with_test
@@ -124,7 +124,8 @@ def _read_once(file: BufferedReader, path: AnyPath, wanted: Wanted, *, as_names:
         row, quoted = lines.cells(below, number), _alone_quoted(first, rest)
         names_rows = is_header(cells) and len(row) == len(cells) + 1 and _named(lines).match(below) is not None
         cells = ["", *cells] if names_rows else cells
-        columns = columns_or_table(cells, place, path, wanted, named=names_rows, quoted=quoted, row=row)
+        named = names_rows or (not wanted.known and _numbered_names(cells, rest, lines))
+        columns = columns_or_table(cells, place, path, wanted, named=named, quoted=quoted, row=row)
         if columns.header:
             after, block = first_of(itertools.chain([(line + 1, rest)], pieces), lines.separator == "\t")
             after = after if block else line
@@ -202,6 +203,18 @@ def _or_a_table(columns: Columns, wanted: Wanted) -> Iterator[None]:
             raise
         fix = f"{error.fix}; if each column is a measurement, say --table"
         raise error.at(error.where, fix=fix).with_traceback(error.__traceback__) from None
+
+
+def _numbered_names(cells: list[str], rest: bytes, lines: Lines) -> bool:
+    """Return True for 0, 1, 2... beside a name at the end, as pandas names columns without names beside a new one.
+
+    The name is not that of a class, which stands in lines below, too.
+    """
+    *numbers, last = cells[1:] if not cells[0].strip() else cells
+    if not numbers_columns(numbers, 2) or float(numbers[0]) or not is_name(last):
+        return False
+    mark, end = lines.separator.encode(), re.escape(last.strip().encode("utf-8", "surrogateescape"))
+    return rest.strip() != b"" and re.search(rb'[%s\t "]%s[ "]*$' % (mark, end), rest, re.MULTILINE) is None
 
 
 def _separator_said(line: int, block: bytes, pieces: Iterator[tuple[int, bytes]]) -> tuple[str, int, bytes]:

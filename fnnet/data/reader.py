@@ -191,6 +191,7 @@ class Format(NamedTuple):
     numbered   True if each pixel has its number, so that `Wanted.first_index` says where they begin.
     pieces     True if `read` joins the files that are pieces of one part.
     any_text   True if any text is recognised: what cannot be read may be something else.
+    rows       True if an array may hold the rows of a table, as `Wanted.table` says.
     """
 
     name: str
@@ -203,6 +204,7 @@ class Format(NamedTuple):
     numbered: bool = False
     pieces: bool = False
     any_text: bool = False
+    rows: bool = False
 
 
 def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content:
@@ -220,7 +222,9 @@ def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content
             refuse(problem, path, "byte 0", expected, f"one {found.name} image", SEE)
         where = f"{os.fsdecode(path)}, {found.name}"
         if not found.columns:
-            check_columns(wanted.label_column, wanted.image, where, table=wanted.table and not wanted.columns)
+            check_columns(
+                wanted.label_column, wanted.image, where, table=wanted.table and not (wanted.columns or found.rows)
+            )
         if not found.numbered:
             check_first_index(wanted.first_index, where)
         if not found.pieces:

@@ -17,10 +17,10 @@ FAR: Final = float(np.finfo(np.float32).max)
 def scaling_of(x: Array, names: tuple[str, ...], target: str = "") -> Scaling:
     """Return the mean and the standard deviation of each column of a training part, float64 (n, columns).
 
-    The rows are added one after another, in float64: no bit depends on threads. A column that is constant has scale 1.
+    The rows are added one after another, in float64: no bit depends on threads. A column that is constant has scale 0.
 
     >>> scaling_of(np.array([[1.0, 7.0], [3.0, 7.0]]), ("a", "b"))
-    Scaling(names=('a', 'b'), means=(2.0, 7.0), scales=(1.0, 1.0), target='')
+    Scaling(names=('a', 'b'), means=(2.0, 7.0), scales=(1.0, 0.0), target='')
     """
     x = np.ascontiguousarray(x, np.float64)
     constant = x.min(axis=0) == x.max(axis=0)
@@ -32,7 +32,6 @@ def scaling_of(x: Array, names: tuple[str, ...], target: str = "") -> Scaling:
     most[most == 0] = 1.0
     apart /= most  # squares of very small and very large numbers are then numbers
     scales = most * np.sqrt((apart * apart).mean(axis=0))
-    scales[constant | (scales == 0)] = 1.0
     return Scaling(names, tuple(means.tolist()), tuple(scales.tolist()), target)
 
 
@@ -43,8 +42,11 @@ def standardised(x: Array, scaling: Scaling, where: AnyPath) -> Array:
     where  names the file in messages.
     Raises   DataError for a value so far from those of training that float32 cannot hold it.
     """
+    means, scales = np.array(scaling.means), np.array(scaling.scales)
+    constant = scales == 0
     with np.errstate(over="ignore"):  # which is refused
-        found = (x - np.array(scaling.means)) / np.array(scaling.scales)
+        found = (x - means) / np.where(constant, 1, scales)
+    found[:, constant] = 0  # nothing was learnt of what it is beside others
     far = ~(np.abs(found) <= FAR)
     if far.any():
         row, column = map(int, np.argwhere(far)[0])

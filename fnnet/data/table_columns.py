@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -12,6 +13,7 @@ from fnnet.data.csv_columns import (
     ENOUGH,
     NUMBERED,
     OPTION,
+    PAIR,
     ROW_NAMES,
     SEVERAL,
     Columns,
@@ -22,6 +24,7 @@ from fnnet.data.csv_columns import (
     is_pixel,
     lowered,
     name_at_an_end,
+    numbers_columns,
     passed_over,
     told_by_option,
 )
@@ -31,11 +34,13 @@ from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import EITHER, Wanted
 from fnnet.data.roles import called_labels
-from fnnet.data.splits import says_parts
+from fnnet.data.splits import ONE_PART, refuse_column, says_parts
 from fnnet.errors import counted
 
 NO_REGRESSION: Final = "fnnet tells classes apart: regression is not offered"
 ONE_TARGET: Final = "several targets at once (multi-label) are not offered"
+LEAST: Final = 3
+"""A first line of at least this many numbers that count the columns may be their names."""
 SHOWN: Final = 8
 """Names of columns in a message."""
 
@@ -52,8 +57,8 @@ def columns_or_table(
 ) -> Columns:
     """Return what the columns are: of images, as `columns_of` does, or of a table.
 
-    Rows are images if the names of columns are those of pixels, or if there are ENOUGH columns of a square number that
-    are called by one word and a number, or not at all; their values must then be those of pixels.
+    Rows are images if the names of columns are those of pixels, or if there are ENOUGH columns of a square number
+    without names or with numbered ones; their values must then be those of pixels.
     named, quoted   as in `columns_of`.
     row             the first line below the names, which shows what is text.
     Raises   DataError as `columns_of`, where rows may be either, and where no column is sure to be the labels.
@@ -65,7 +70,8 @@ def columns_or_table(
         return columns_of(cells, place, path, wanted, named, quoted)
     target, notes = _target(first, row)
     beside = _beside(first) if target is not None and wanted.label_column else frozenset()
-    at, passed = [], []
+    at: list[int] = []
+    passed: list[int] = []
     for column in range(len(cells)):
         name = first.names[column] if header else None
         unread = name is not None and (ROW_NAMES.fullmatch(name) or (not name and column == 0) or name in beside)
@@ -81,6 +87,11 @@ def columns_or_table(
         first.refuse("no column is sure to be the labels", expected, _shown(first), f"{OPTION}; {NO_REGRESSION}")
     if not at:
         first.refuse("no columns beside the labels", "columns of numbers", counted(len(cells), "column"), OPTION)
+    if not header and numbers_columns(cells, LEAST):
+        expected, fix = "names that are no numbers, or measurements", "name the columns, or take the line out"
+        first.refuse("names of columns, or measurements", expected, repr(",".join(cells)), fix)
+    if not wanted.columns:
+        _check_parts(first, at, row)
     if header:
         first.check_text(range(len(cells)))
     at, more = _as_in_training(first, at)
@@ -98,6 +109,14 @@ def _beside(first: First) -> frozenset[str]:
     """Return the names of columns that hold other labels than those that the user says."""
     known = {name.lower() for name in first.wanted.columns}
     return (called_labels(first.names) - {"y"} | {first.wanted.target.lower()}) - {""} - known
+
+
+def _check_parts(first: First, at: Sequence[int], row: Sequence[str]) -> None:
+    """Raise DataError for a column of text that by its name says of which part each row is."""
+    for column in at if first.names and len(row) == len(first.cells) else ():
+        if is_name(row[column]) and says_parts(first.names[column]):
+            place = f"{first.place}, column {column + 1}"
+            refuse_column(first.path, place, [first.cells[column].strip()[:40]], ONE_PART, "rows")
 
 
 def _is_list(cell: str) -> bool:
@@ -121,14 +140,28 @@ def _has_all(cells: list[str], wanted: Wanted) -> bool:
 
 
 def _is_like_images(first: First, at: list[int], target: int | None) -> bool:
-    """Return True for as many columns as an image has, with names that say nothing; DataError for other names."""
+    """Return True for as many columns as an image has, with names that say nothing.
+
+    Raises   DataError for names of two numbers each, which may be the row and the column of a pixel.
+    """
     counts = (len(at), len(at) - (target is None and first.wanted.label_column is None))
-    if not any(count >= ENOUGH and fits(count, None) for count in counts):
+    names = [first.names[column] for column in at] if first.names else []
+    if not (any(count >= ENOUGH and fits(count, None) for count in counts) and say_nothing(names)):
         return False
-    if first.names and 2 * sum(NUMBERED.fullmatch(first.names[column]) is not None for column in at) < len(at):
+    if names and not say_nothing(names, (NUMBERED,)):
         expected = "names such as pixel0, or another number of columns than a square"
         first.refuse("a table, or images", expected, _shown(first), EITHER)
     return True
+
+
+def say_nothing(names: Sequence[str], kinds: Sequence[re.Pattern[str]] = (NUMBERED, PAIR)) -> bool:
+    """Return True if half of the names or more are numbered, or there are none: images and tables may have them.
+
+    >>> say_nothing(["", ""]), say_nothing(["V1", "V2"]), say_nothing(["r0c0", "r0c1"]), say_nothing(["age", "height"])
+    (True, True, True, False)
+    """
+    numbered = [name for name in names if not name or any(kind.fullmatch(name.lower()) for kind in kinds)]
+    return 2 * len(numbered) >= len(names)
 
 
 def _target(first: First, row: Sequence[str]) -> tuple[int | None, list[Note]]:
@@ -177,8 +210,7 @@ def _as_in_training(first: First, at: list[int]) -> tuple[list[int], list[Note]]
             fix = "give the columns of the training data, or say --label-column if one is the labels"
             first.refuse("columns differ from those of training", counted(count, "column"), found, fix)
         named = bool(first.names) or any(known)
-        text = f"{where}: columns are taken in their order: those of training or these have no names"
-        return at, [Note("columns-unnamed", text)] if named else []
+        return at, [unnamed(first.path)] if named else []
     places = {first.names[column]: column for column in at}
     wanted = [name.lower() for name in known]
     missing = [name for name in known if name.lower() not in places]
@@ -192,6 +224,12 @@ def _as_in_training(first: First, at: list[int]) -> tuple[list[int], list[Note]]
     ordered = [places[name] for name in wanted]
     text = f"{where}: columns stand in another order than in training; they are taken by their names"
     return ordered, [Note("columns-ordered", text)] if ordered != at else []
+
+
+def unnamed(path: AnyPath) -> Note:
+    """Return the note of columns that are not found by names."""
+    text = "columns are taken in their order: those of training or these have no names"
+    return Note("columns-unnamed", f"{os.fsdecode(path)}: {text}")
 
 
 def _shown(first: First) -> str:

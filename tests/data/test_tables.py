@@ -59,7 +59,11 @@ def test_a_table_is_standardised_and_its_classes_have_their_names(tmp_path):
         ('"a" "b" "Kind"\n"1" 5.1 3.5 "x"\n"2" 4.9 3 "y"\n', ("x", "y"), ("a", "b"), None),
         ('"a","b","label"\n"1.5","2","x"\n"2","3","y"\n', ("x", "y"), ("a", "b"), []),
         ("a,b,label\n1,2,10\n2,3,2\n", ("2", "10"), ("a", "b"), []),
-        ("a,b,label\n1,2,1.0\n2,3,2\n3,3,1\n", ("1", "2"), ("a", "b"), []),
+        ("a,b,label\n1,2,1.0\n2,3,2\n3,3,1\n", ("1", "2"), ("a", "b"), ["same-label"]),
+        ("a,b,label\n1,2,01\n2,3,2\n3,3,1\n", ("1", "2"), ("a", "b"), ["same-label"]),
+        ("0,1,species\n1,2,x\n2,3,y\n", ("x", "y"), ("0", "1"), ["label-column"]),
+        (",0,1,species\n0,1,2,x\n1,2,3,y\n", ("x", "y"), ("0", "1"), ["label-column", "column-passed-over"]),
+        ("0,1,x\n1,1,y\n1,0,x\n", ("x", "y"), ("", ""), []),
         ("a,b,label\n1,4,x\n1,5,y\n", ("x", "y"), ("a", "b"), ["constant-column"]),
         ("\n\na,b,label\n\n1,4,x\n\n2,5,y\n\n", ("x", "y"), ("a", "b"), []),
     ],
@@ -71,15 +75,48 @@ def test_labels_and_columns_are_found(text, classes, names, noted, tmp_path):
 
 
 def test_columns_that_say_nothing_are_noted(tmp_path):
-    rows = "".join(f"{row + 1},{row % 3},4,{'xy'[row % 2]}\n" for row in range(12))
+    rows = "".join(f"{row + 1},{row % 3},4,{'xy'[row % 2]}\n" for row in range(24))
     found = load(tmp_path, "a,b,c,label\n" + rows)
-    assert sorted(codes(found)) == ["constant-column", "counts-rows"]
+    assert sorted(codes(found)) == ["constant-column", "names-rows"]
     assert not found.train.x[:, 2].any()
-    assert found.preprocessing.scaling.scales[2] == 1
-    rows = "".join(f"{row},4,{'xy'[row % 2]}\n" for row in range(12))
-    constant, counting = sorted(map(str, load(tmp_path, rows).notes))
+    assert found.preprocessing.scaling.scales[2] == 0
+    rows = "".join(f"{row},4,{'xy'[row % 2]}\n" for row in range(24))
+    constant, naming = sorted(map(str, load(tmp_path, rows).notes))
     assert constant.endswith("1 column with one value in all training rows, taken as 0: 2")
-    assert counting.endswith("column 1 numbers the rows: leave it out, it is not a measurement")
+    assert "column 1 is taken as a measurement; its whole numbers all differ: it may only name the rows" in naming
+
+
+@pytest.mark.parametrize(
+    ("name", "noted"),
+    [("customer_id", True), ("PassengerId", True), ("sampleID", True), ("Row ID", True), ("acid", False), ("b", False)],
+)
+def test_columns_that_may_name_the_rows_are_noted(name, noted, tmp_path):
+    found = load(tmp_path, f"{name},a,label\n7,1,x\n9,2,y\n7,3,x\n")
+    assert codes(found) == ["names-rows"] * noted
+    assert found.preprocessing.scaling.names == (name, "a")
+    rows = "".join(f"{row * 7 % 31},{row % 3},{'xy'[row % 2]}\n" for row in range(24))
+    assert "names-rows" in codes(load(tmp_path, f"{name},a,label\n" + rows))
+    rows = "".join(f"{row * 7 % 31}.5,{row % 3},{'xy'[row % 2]}\n" for row in range(24))
+    assert codes(load(tmp_path, f"{name},a,label\n" + rows)) == ["names-rows"] * noted
+
+
+@pytest.mark.parametrize("name", ["is_test", "fold", "Usage", "train"])
+def test_a_column_that_says_the_part_of_each_row_is_no_measurement(name, tmp_path):
+    message = f"column 2.*'?{name}?'?.*rows of several parts in one set.*keep only the rows of one part"
+    rows = "".join(f"{row},{row % 2},{'xy'[row % 2]}\n" for row in range(9))
+    frame = pandas.DataFrame({"a": [1.0, 2, 3], name: [0, 1, 1], "label": ["x", "y", "x"]})
+    frame.to_parquet(tmp_path / "a.parquet", index=False)
+    for source in (write(tmp_path / "a.csv", f"a,{name},label\n{rows}".encode()), tmp_path / "a.parquet"):
+        with pytest.raises(DataError, match=message):
+            data.load(source)
+    with pytest.raises(DataError, match=message):
+        data.from_frame(frame)
+    text = f"a,{name},label\n1,train,x\n2,test,y\n"
+    with pytest.raises(DataError, match=r"line 1, column 2: rows of several parts in one set"):
+        load(tmp_path, text)
+    assert codes(load(tmp_path, f"a,{name},label\n1,0,x\n2,0,y\n")) == ["constant-column"]
+    many = "".join(f"{row},{row % 25}.5,{'xy'[row % 2]}\n" for row in range(50))
+    assert load(tmp_path, f"a,{name},label\n{many}").preprocessing.scaling.names == ("a", name)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +155,11 @@ def test_columns_that_say_nothing_are_noted(tmp_path):
         ("path,kind\na.png,x\nb.png,y\n", r"give each pixel a column; if the rows name pictures"),
         ("emotion,pixels,Usage\n0,1 2 3,Training\n", r"unknown column.*give each pixel a column"),
         (wide(70, lambda row, at: str(row + at)), r"a table, or images.*--table.*--image-size HxW"),
-        (wide(64, lambda row, at: str(row + at), [f"{'ab' * at}c" for at in range(64)]), r"--image .*or --table"),
+        (
+            wide(64, lambda row, at: str(row + at), [f"r{at // 8}c{at % 8}" for at in range(64)]),
+            r"--image .*or --table",
+        ),
+        ("0,1,2,3\n5,1,2,0\n4,3,2,1\n", r"no column is sure to be the labels"),
         (wide(64, lambda row, at: f"{row * at / 7:.2f}"), r"not a pixel.*if each column is a measurement, say --table"),
         (wide(64, lambda row, at: f"{(row * at % 7) / 7:.2f}"), r"a table, or images.*--image .*or --table"),
     ],
@@ -155,9 +196,6 @@ def test_a_table_is_no_image(tmp_path):
             load(tmp_path, HEAD + ROWS, **said)
     with pytest.raises(UsageError, match="--table: has no effect"):
         data.load(fnnet.__path__[0], reading=Reading(table=True))
-    np.save(tmp_path / "x.npy", np.zeros((3, 784), np.uint8))
-    with pytest.raises(UsageError, match="--table: has no effect"):
-        data.load(tmp_path / "x.npy", reading=Reading(table=True))
     with pytest.raises(UsageError, match="table is not a truth value"):
         load(tmp_path, HEAD + ROWS, reading=Reading(table=1))
 
@@ -166,6 +204,9 @@ def test_tables_that_look_like_images_are_read_if_they_are_said_to_be(tmp_path):
     for text in (wide(64, lambda row, at: str(row + at)), wide(70, lambda row, at: str(row + at))):
         found = load(tmp_path, text, reading=Reading(table=True))
         assert found.preprocessing.scaling is not None
+    for count in (64, 70):  # names of their own
+        text = wide(count, lambda row, at: str((row * at) % 2), ["a" * (at + 1) for at in range(count)])
+        assert load(tmp_path, text).preprocessing.scaling is not None
     assert load(tmp_path, wide(64, lambda row, at: str(row + at))).preprocessing.scaling is None
     assert load(tmp_path, wide(70, lambda row, at: str(row + at)), flat=(7, 10)).image_shape == (7, 10)
 
@@ -184,6 +225,13 @@ def test_names_that_the_user_gives(numbers, tmp_path):
         load(tmp_path, "a,b,label\n1,2,0\n2,3,1\n", classes=("0", "1", "2"))
     with pytest.raises(DataError, match=r"row 3: label out of range; expected 0 to 1, found 5"):
         load(tmp_path, "a,b,label\n1,2,0\n2,3,1\n1,1,5\n", classes=("no", "yes"))
+
+
+def test_a_first_line_that_may_be_names_or_numbers(tmp_path):
+    """As pandas names columns without names: a row of it would be trained on."""
+    for text in ("0,1,2\n1,0,1\n5,1,2\n", "1,2,3,4\n1,0,1,2\n5,1,2,1\n"):
+        with pytest.raises(DataError, match=r"line 1: names of columns, or measurements; .* name the columns, or take"):
+            load(tmp_path, text, reading=Reading(label_column="last"))
 
 
 def test_a_label_column_that_is_said(tmp_path):
@@ -243,6 +291,8 @@ def test_rows_that_are_held_out_to_test_on_do_not_show_the_scaling(tmp_path):
 def test_constant_columns_and_no_row_order(tmp_path):
     assert scaling_of(np.full((3, 1), 0.1), ("a",)).means == (0.1,)
     x = np.random.default_rng(0).standard_normal((1000, 3)) * [1, 1e-200, 1e200] + [1e6, 0, 0]
+    scaling = scaling_of(np.array([[1.0, 2], [1, 4]]), ("a", "b"))
+    assert standardised(np.array([[99.0, 4]]), scaling, "t").tolist() == [[0, 1]]  # whatever is constant in training
     one, other = (np.array(scaling_of(each, ("a", "b", "c"))[1:3]) for each in (x, np.asfortranarray(x)))
     assert one.tobytes() == other.tobytes()
     assert np.allclose(one, [x.mean(0), (x / [1, 1e-200, 1e200]).std(0) * [1, 1e-200, 1e200]], rtol=1e-9)
@@ -303,7 +353,7 @@ def test_parquet_and_arff_that_are_refused(tmp_path):
     frame = pandas.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0], "label": ["x", "y"]})
     for wrong, message in (
         (frame.assign(b=[3, None]), r"row 2, column b: an empty cell"),
-        (frame.assign(b=[3, math.inf]), r"row 2, column b: an infinite value"),
+        (frame.assign(b=[3, math.inf]), r"row 2, column 'b': an infinite value"),
         (frame.assign(b=["u", "v"]), r"column b: not numbers.*--label-column"),
         (frame[:0], r"empty dataset"),
     ):

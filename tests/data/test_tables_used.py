@@ -88,10 +88,6 @@ def test_what_takes_images_alone_refuses_a_table(tmp_path):
         convert(found, tmp_path / "b.npz")
     with pytest.raises(UsageError, match="dataset: takes images"):
         expand(found, tmp_path / "out", 2)
-    for x in (np.full((4, 13), 1000.0), np.full((4, 13), 1000)):
-        np.savez(tmp_path / "a.npz", x_train=x, y_train=[0, 1, 0, 1])
-        with pytest.raises(DataError, match="a table, whose rows are not images, is read as CSV"):
-            data.load(tmp_path / "a.npz")
     with pytest.raises(DataError, match="label below the first"):
         data.load(
             write(tmp_path / "a.csv", b"a,b,label\n1,2,0\n2,3,3\n"), classes=("u", "v"), reading=Reading(first_label=2)

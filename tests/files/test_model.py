@@ -116,7 +116,7 @@ PREPROCESSING = [
     Preprocessing(200, 180, 3, 12),
     Preprocessing(signed=True),
 ]
-SCALING = Scaling(("a", "b", "c", "d"), (0.1, -1e300, 5e-324, 0.0), (1 / 3, 1.0, 2.0, 1e-300), "kind")
+SCALING = Scaling(("a", "b", "c", "d"), (0.1, -1e300, 5e-324, 0.0), (1 / 3, 0.0, 2.0, 1e-300), "kind")
 TABLE = Model(SMALL.params, classes=SMALL.classes, image_shape=(1, 4), preprocessing=Preprocessing(scaling=SCALING))
 
 
@@ -146,7 +146,7 @@ def test_f45_the_columns_of_a_table_are_kept_to_the_bit_and_need_version_6(tmp_p
             fnnet.save_model(tmp_path / "m", wrong)
     for change in (
         {"names": ("a",)}, {"names": ("a", "b", "c", 4)}, {"names": ["a"] * 4}, {"target": None},
-        {"scales": (1.0,) * 3}, {"scales": (0.0, 1.0, 1.0, 1.0)},
+        {"scales": (1.0,) * 3}, {"scales": (-1.0, 1.0, 1.0, 1.0)},
         {"means": (math.nan, 0.0, 0.0, 0.0)}, {"means": (1, 2, 3, 4)},
     ):  # fmt: skip
         assert unfit(_scaled(**change).preprocessing), change
