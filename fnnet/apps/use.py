@@ -16,6 +16,8 @@ from fnnet.core.params import Array, Params, freeze
 from fnnet.core.public import CHUNK, scores
 from fnnet.core.state import Committee, Model
 from fnnet.core.table import NUMPY, Kernels, check_kernels
+from fnnet.data.notes import warned
+from fnnet.data.scaling import raw_notes
 from fnnet.errors import ArgumentTypeError
 
 
@@ -150,6 +152,8 @@ def _rows(network: Params | Committee | Model, given: Any) -> Any:
         return _read(network, given)
     if network.preprocessing.scaling and is_frame(given):
         return _read(network, [given])
+    for note in raw_notes(given, network.preprocessing):
+        warned(note)
     if isinstance(given, np.ndarray) and given.ndim == 3 and given.shape[1:] == network.image_shape:
         return given.reshape(len(given), math.prod(network.image_shape))
     return given

@@ -22,7 +22,7 @@ from fnnet.names import DATA_SETS, names_of_labels
 
 if TYPE_CHECKING:
     from fnnet.apps.report.screen import Console
-    from fnnet.core.state import Model, Preprocessing
+    from fnnet.core.state import Model
     from fnnet.core.table import Kernels
     from fnnet.data import Dataset, StreamedDataset
 
@@ -289,17 +289,14 @@ def without_skipping() -> Iterator[None]:
         raise (error if fix == error.fix else error.at(error.where, fix=fix)) from None
 
 
-def unit_of(preprocessing: Preprocessing) -> str:
-    """Return what one of the inputs is called in messages: an image, or a row of a table."""
-    return "row" if preprocessing.scaling else "image"
-
-
 def describe(dataset: Dataset | StreamedDataset, images: dict[str, int]) -> str:
     """Return the first line of a run: which data, how much, from where; the source on a line of its own if it is long.
 
     Characters that could control the terminal are escaped.
     """
     import shutil
+
+    from fnnet.core.state import unit_of
 
     counts = ", ".join(f"{count:,} {part}" for part, count in images.items() if count)
     noun = unit_of(dataset.preprocessing) + ("" if sum(images.values()) == 1 else "s")

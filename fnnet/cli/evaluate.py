@@ -20,7 +20,6 @@ from fnnet.cli.common import (
     model_file_of,
     print_json,
     say,
-    unit_of,
     without_skipping,
 )
 from fnnet.cli.for_model import load_fitting
@@ -211,6 +210,7 @@ def _document(model: Model, model_path: str, found: _Measured, precision: str) -
 
 def _print(model: Model, found: _Measured, quiet: bool) -> None:
     from fnnet.apps.report import loss_text
+    from fnnet.core.state import unit_of
     from fnnet.data.stream import count_of
 
     if not quiet:
@@ -301,6 +301,7 @@ def _say_what_is_lost(floats: Evaluation, whole: Evaluation, unit: str) -> None:
 def _print_classes(model: Model, matrix: Array) -> None:
     from fnnet.apps.report import terminal
     from fnnet.core import metrics
+    from fnnet.core.state import unit_of
 
     last = "most often predicted as"
     units = f"{unit_of(model.preprocessing)}s"

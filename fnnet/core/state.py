@@ -104,6 +104,11 @@ class Preprocessing(NamedTuple):
     scaling: Scaling | None = None
 
 
+def unit_of(preprocessing: Preprocessing) -> str:
+    """Return what one of the inputs is called in messages: an image, or a row of a table."""
+    return "row" if preprocessing.scaling else "image"
+
+
 def described(preprocessing: Preprocessing) -> dict[str, Any]:
     """Return the fields of a preprocessing as JSON values, `scaling` only of a table.
 

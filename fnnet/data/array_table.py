@@ -21,9 +21,9 @@ from fnnet.files.disk import refuse
 
 
 def is_table(x: Array, wanted: Wanted) -> bool:
-    """Return True for numbers (n, columns) that are no pixels: fewer than ENOUGH, unless they are bytes; or it is said.
+    """Return True for rows of a table: numbers (n, columns) other than bytes, of fewer columns than ENOUGH.
 
-    >>> is_table(np.zeros((2, 30)), Wanted()), is_table(np.zeros((2, 30), np.uint8), Wanted())
+    >>> is_table(np.zeros((2, 30)), Wanted(True)), is_table(np.zeros((2, 30), np.uint8), Wanted(True))
     (True, False)
     """
     if wanted.table:

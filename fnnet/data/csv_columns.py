@@ -41,7 +41,7 @@ WHOLE: Final = re.compile(r"\s*([0-9]{1,6})(?:\.0*)?\s*")
 SEPARATED: Final = "commas, semicolons, tabs or blanks"
 KAGGLE: Final = "name the columns label, pixel0, pixel1..."
 NO_TABLE: Final = (
-    "if each row is an image, say --image; a table, whose rows are not images, is read as a whole, as CSV is"
+    "if each row is an image, say --image; a table, whose rows are not images, is read at once, without --window"
 )
 """What to do with what may be a table, where only images are read."""
 OPTION: Final = "say --label-column first, last, NAME, NUMBER or none"

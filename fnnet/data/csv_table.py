@@ -115,7 +115,7 @@ def _check_no_images(x: Array, columns: Columns, path: AnyPath) -> None:
 
 
 def _check_parts(x: Array, columns: Columns, path: AnyPath) -> None:
-    """Raise DataError for a column that by its name says of which part each row is: those for testing are no others."""
+    """Raise DataError for a column that by its name says of which part each row is: some are then for testing."""
     for at, name in enumerate(columns.names):
         if says_parts(name) and divides(name, {*x[:, at].tolist()}):
             refuse_column(

@@ -10,7 +10,7 @@ import numpy as np
 
 from fnnet.core import rng
 from fnnet.core.params import Array, freeze
-from fnnet.core.state import Examples, Preprocessing
+from fnnet.core.state import Examples, Preprocessing, unit_of
 from fnnet.data import mnist, preprocess
 from fnnet.data.blank import blank_in
 from fnnet.data.mnist import Notify
@@ -97,7 +97,7 @@ def dataset_of(
     )
     assert examples is not None
     more = [note for note in (test.notes if test else ()) if note.code != "colour" and note not in train.notes]
-    told = [*notes, *train.notes, *more, *_swapped(source, examples, tested)]
+    told = [*notes, *train.notes, *more, *_swapped(source, examples, tested, unit_of(preprocessing))]
     known = compared == BOTH  # by a model, or by the data set that this one is to be like
     name_of_first = "labelled" if known and tested is None else "training"
     beside = None if known else examples.x
@@ -108,8 +108,8 @@ def dataset_of(
             of = preprocess.of_bytes(preprocessing) if all_scaled(stored.pixel_ranges) else preprocessing
             told += dim_in(sample, stored.x, part, of, beside)
             told += blank_in(sample, shape, len(each.x), part, preprocessing.faint)
-    unit = "images" if train.columns is None else "rows"
-    told += _without_images(source, examples.labels, classes, f"{name_of_first} {unit}", numbered=not named)
+    of_first = f"{name_of_first} {unit_of(preprocessing)}s"
+    told += _without_images(source, examples.labels, classes, of_first, numbered=not named)
     for note in told:
         notify(note)
     return Dataset(name, source, examples, tested, classes, shape, preprocessing, tuple(told))
@@ -283,10 +283,9 @@ def _without_images(
         yield Note("empty-class", f"{source}: {text}{fix}")
 
 
-def _swapped(source: str, train: Examples, test: Examples | None) -> Iterator[Note]:
+def _swapped(source: str, train: Examples, test: Examples | None, unit: str) -> Iterator[Note]:
     if test is not None and len(test.labels) > len(train.labels):
         name = mnist.known(test.labels)
-        unit = "row" if test.x.dtype.kind == "f" else "image"
         counts = f"{counted(len(test.labels), unit)}, the training set {len(train.labels):,}"
         known = f", its labels are those of {name}" if name else ""
         yield Note("swapped", f"{source}: the test set has {counts}{known}; are the files swapped?")

@@ -20,7 +20,7 @@ import numpy as np
 from fnnet.core import rng
 from fnnet.core.orders import first_of_classes
 from fnnet.core.params import Array, freeze
-from fnnet.core.state import Examples
+from fnnet.core.state import Examples, unit_of
 from fnnet.data.dataset import Dataset
 from fnnet.data.notes import Note
 from fnnet.data.stream import StreamedDataset, fingerprint_of
@@ -91,6 +91,6 @@ def note_of(dataset: Dataset) -> Note:
     held = dataset.origin.held_out
     if not held:
         return Note(NONE, f"{dataset.source}: no test set, and too few images of each class to hold some out")
-    count = counted(held + len(dataset.train.labels), "row" if dataset.preprocessing.scaling else "image")
+    count = counted(held + len(dataset.train.labels), unit_of(dataset.preprocessing))
     text = f"no test set: {held:,} of {count}, a share of each class, held out to test on"
     return Note(CODE, f"{dataset.source}: {text}; --test-data names others, or none to train on all")

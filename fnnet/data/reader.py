@@ -34,7 +34,8 @@ OTHER: Final = "images of another kind than those looked at first"
 SEVERAL: Final = "images of several kinds"
 BY_VALUES: Final = "no column of labels by its name"
 DOUBTFUL: Final = "pixels are 0 and 1 alone, as far as they were looked at"
-ONLY_AT_ONCE: Final = frozenset({OTHER, SEVERAL, BY_VALUES, DOUBTFUL})
+TABLE: Final = "a table, piece by piece"
+ONLY_AT_ONCE: Final = frozenset({OTHER, SEVERAL, BY_VALUES, DOUBTFUL, TABLE})
 """Problems of streams alone: all images at once may be read, for what they are is then known."""
 MEMORY: Final = (
     "leave --window out to read them into memory, or write a stream: fnnet data expand --times 1 --no-augment"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 import numpy as np
 
 from fnnet.core.params import Array, freeze
-from fnnet.core.state import Scaling
+from fnnet.core.state import Preprocessing, Scaling
+from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.files.disk import refuse
 
 FAR: Final = float(np.finfo(np.float32).max)
+RAW: Final = 3.0
+"""Rows whose root mean square is larger are hardly standardised: those of training have 1."""
 
 
 def scaling_of(x: Array, names: tuple[str, ...], target: str = "") -> Scaling:
@@ -55,3 +59,19 @@ def standardised(x: Array, scaling: Scaling, where: AnyPath) -> Array:
         expected = f"values near {scaling.means[column]:g}, as in training"
         refuse("too far from the training data", where, place, expected, f"{x[row, column]:g}", "correct the cell")
     return freeze(found.astype(np.float32))
+
+
+def raw_notes(x: Any, preprocessing: Preprocessing) -> Iterator[Note]:
+    """Yield a note for an array, given to a model of a table, that looks as if its columns were not standardised yet.
+
+    >>> known = Preprocessing(scaling=Scaling(("a",), (50.0,), (2.0,)))
+    >>> [note.code for x in (np.array([[49.0], [52.0]]), np.array([[-0.5], [1.0]])) for note in raw_notes(x, known)]
+    ['not-standardised']
+    """
+    if preprocessing.scaling is None or not isinstance(x, np.ndarray) or x.dtype.kind not in "biuf" or not x.size:
+        return
+    if x.dtype.kind != "f" or float(np.sqrt(np.square(x, dtype=np.float64).mean())) > RAW:
+        text = (
+            "the array looks as if its columns were not standardised, as the model takes them: give a file or a frame,"
+        )
+        yield Note("not-standardised", f"{text} a frame, or what data.read_images returns for one")

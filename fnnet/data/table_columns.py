@@ -88,7 +88,7 @@ def columns_or_table(
     if not at:
         first.refuse("no columns beside the labels", "columns of numbers", counted(len(cells), "column"), OPTION)
     if not header and numbers_columns(cells, LEAST):
-        expected, fix = "names that are no numbers, or measurements", "name the columns, or take the line out"
+        expected, fix = "names other than numbers, or measurements", "name the columns, or take the line out"
         first.refuse("names of columns, or measurements", expected, repr(",".join(cells)), fix)
     if not wanted.columns:
         _check_parts(first, at, row)

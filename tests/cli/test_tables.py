@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import fnnet
+from fnnet.data import parquet_folder
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs/tables.md").read_text(encoding="utf-8")
@@ -134,6 +135,29 @@ def test_predict_and_evaluate_find_columns_by_name(trained, run, tmp_path):
     assert right == pytest.approx(np.mean([a == b for a, b in zip(labels[0], CULTIVARS, strict=False)]))
     extra = [line + (",new" if not n else ",1") for n, line in enumerate(bare.read_text().splitlines())]
     run("predict", trained, write(tmp_path / "extra.csv", extra)).failed(1, "columns differ", "with new", "13 columns")
+
+
+def test_large_parquet_is_read_as_csv(trained, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet_folder, "LARGE", 1)
+    pandas.read_csv(tmp_path / "test.csv").to_parquet(tmp_path / "test.parquet", index=False, row_group_size=10)
+    found = [run("evaluate", trained, "--data", f"test.{form}", "--json").json for form in ("csv", "parquet")]
+    assert found[0]["accuracy"] == found[1]["accuracy"] > 0.9
+    for form in ("csv", "parquet"):
+        assert run("predict", trained, f"test.{form}", "-o", f"{form}.csv").code == 0
+    one, other = (pandas.read_csv(tmp_path / f"{form}.csv")["label"].tolist() for form in ("csv", "parquet"))
+    assert one == other
+    run("train", "--data", "test.parquet", "--window", 64, "--table").failed(1, "a table, piece by piece", "--window")
+
+
+def test_a_sweep_leaves_out_what_the_best_is_tested_on(wine, run):
+    pytest.importorskip("optuna")
+    options = ["--data", wine, "--epochs", 3, "--try", "learning-rate=0.1 0.3", "--trials", 2]
+    found = run("sweep", *options, "--json").json
+    done = run("train", *options[:4], "--json").json["images"]
+    assert (found["images"] | {"test": 15}) == done
+    for trial in found["trials"]:
+        history = fnnet.fit(wine, epochs=3, learning_rate=float(trial["options"]["learning_rate"])).history
+        assert trial["dev_accuracy"] == history[-1].dev_accuracy
 
 
 def test_columns_without_names_are_taken_in_their_order(trained, run, tmp_path):

@@ -392,6 +392,12 @@ def test_a_model_predicts_what_it_was_trained_on(tmp_path):
         assert np.array_equal(fnnet.predict(model, other), first)
     x = (frame[["a", "b", "c"]].to_numpy() - model.preprocessing.scaling.means) / model.preprocessing.scaling.scales
     assert np.array_equal(fnnet.predict(model, x.astype(np.float32)), first)
+    raw = frame[["a", "b", "c"]].to_numpy() * 50
+    for given_raw in (raw, raw.astype(np.uint8)):
+        with pytest.warns(UserWarning, match="looks as if its columns were not standardised"):
+            fnnet.predict(model, given_raw)
+    with pytest.warns(UserWarning, match="not standardised"):
+        fnnet.evaluate(model, (raw, frame.kind))
     assert fnnet.evaluate(model, tmp_path / "a.csv").accuracy == fnnet.evaluate(model, frame).accuracy
     for wrong in (frame.drop(columns="b"), frame.assign(d=1.0)):
         with pytest.raises(DataError, match="columns differ from those of training; expected 3 columns: a, b, c"):

@@ -82,6 +82,20 @@ def test_ids_of_the_rows_of_a_table(tmp_path):
     assert data.read_images(tmp_path / "a.parquet", (1, 3), known, notify=str).tolist()[0] == [1, 1, 1]
 
 
+def test_a_table_is_no_stream(tmp_path):
+    """The rows would be read as pixels, from 0 to 255."""
+    found = data.load(write(tmp_path / "a.csv", TABLE))
+    pandas.read_csv(tmp_path / "a.csv").to_parquet(tmp_path / "a.parquet", index=False)
+    known = {"preprocessing": found.preprocessing, "flat": (1, 3), "classes": found.classes}
+    for given in ({"reading": Reading(table=True)}, known):
+        with pytest.raises(DataError, match=r"a table, piece by piece.*leave --window out"):
+            data.open_parquet(tmp_path / "a.parquet", **given)
+    table = pandas.read_csv(tmp_path / "a.csv").assign(d=1.5, e=2.5)
+    table.to_parquet(tmp_path / "a.parquet", index=False)
+    with pytest.raises(DataError, match="a table, whose rows are not images, is read at once, without --window"):
+        data.open_parquet(tmp_path / "a.parquet")
+
+
 def test_what_takes_images_alone_refuses_a_table(tmp_path):
     found = data.load(write(tmp_path / "a.csv", TABLE))
     with pytest.raises(UsageError, match="dataset: takes images"):

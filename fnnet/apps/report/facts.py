@@ -117,12 +117,13 @@ def _data(about: Mapping[str, Any]) -> str:
         return ""
     path = data.get("path") if isinstance(data, Mapping) else None
     images = ", ".join(f"{count:,} {part}" for part, count in counts.items() if isinstance(count, int) and count)
-    text = f"{about['dataset'] or 'data'}, {images} images" if images else f"{about['dataset']}"
+    unit = "rows" if _scaling(about["preprocessing"]) else "images"
+    text = f"{about['dataset'] or 'data'}, {images} {unit}" if images else f"{about['dataset']}"
     text += f" ({path})" if path and path != about["dataset"] else ""
     if isinstance(test, Mapping) and test.get("held_out") is True:
-        text += "; the test images are held out of them"
+        text += f"; the test {unit} are held out of them"
     elif isinstance(test, Mapping) and test.get("path"):
-        text += f"; the test images are {test['path']}"
+        text += f"; the test {unit} are {test['path']}"
     return text
 
 
