@@ -180,7 +180,8 @@ def _table(attributes: list[Attribute], path: AnyPath, wanted: Wanted) -> tuple[
         if not (attributes[column].numeric or (attributes[column].values and (numbers or column == columns.label_at))):
             kind = "names" if attributes[column].values else "text or dates"
             place, expected = f"column {column + 1}, {names[column][:40]!r}", "numbers, or labels by name"
-            refuse("a column that is not read", path, place, expected, kind, OPTION)
+            fix = f"leave the column out, or {OPTION}" if columns.table and column != columns.label_at else OPTION
+            refuse("a column that is not read", path, place, expected, kind, fix)
     classes, left_out = _classes(() if columns.label_at is None else attributes[columns.label_at].values)
     read = set(columns.read())
     unread = tuple(column for column in range(len(names)) if column not in read)
