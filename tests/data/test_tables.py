@@ -230,7 +230,7 @@ def test_names_that_the_user_gives(numbers, tmp_path):
 def test_a_first_line_that_may_be_names_or_numbers(tmp_path):
     """As pandas names columns without names: a row of it would be trained on."""
     rows = "".join(f"{row},{row % 7},{'xy'[row % 2]}\n" for row in range(20))
-    with pytest.raises(DataError, match=r"line 1: names of columns, or a row; .* found 'grade', once; name the columns"):
+    with pytest.raises(DataError, match=r"line 1: names of columns, or a row; .* found 'grade', once; name"):
         load(tmp_path, "2019,2020,grade\n" + rows)
     assert len(load(tmp_path, "2019,2020,x\n" + rows).train.x) == 21
     for text in ("0,1,2\n1,0,1\n5,1,2\n", "1,2,3,4\n1,0,1,2\n5,1,2,1\n"):
@@ -365,7 +365,7 @@ def test_parquet_and_arff_that_are_refused(tmp_path):
         with pytest.raises(DataError, match=message):
             data.load(tmp_path / "a.parquet")
     head = "@relation a\n@attribute a numeric\n@attribute b real\n@attribute class {x,y}\n@data\n"
-    with pytest.raises(DataError, match="column 2, 'b': a column that is not read.* found names; leave the column out"):
+    with pytest.raises(DataError, match=r"column 2, 'b': a column that is not read.* found names; leave the"):
         data.load(write(tmp_path / "a.arff", (head.replace("b real", "b {u,v}") + "1,u,x\n").encode()))
     for rows, message in (("1,?,x\n", "column 2, 'b': a value is missing"), ("{0 1.5,2 x}\n", "a sparse table")):
         with pytest.raises(DataError, match=message):
