@@ -40,10 +40,9 @@ WHOLE: Final = re.compile(r"\s*([0-9]{1,6})(?:\.0*)?\s*")
 """A number of a column; floats are written with a point."""
 SEPARATED: Final = "commas, semicolons, tabs or blanks"
 KAGGLE: Final = "name the columns label, pixel0, pixel1..."
-NO_TABLE: Final = (
-    "if each row is an image, say --image; a table, whose rows are not images, is read at once, without --window"
-)
-"""What to do with what may be a table, where only images are read."""
+IMAGE: Final = "if each row is an image, say --image"
+NO_STREAM: Final = f"{IMAGE}; a table, whose rows are not images, is read at once, not piece by piece"
+"""What to do with what may be a table, where images alone are read."""
 OPTION: Final = "say --label-column first, last, NAME, NUMBER or none"
 NUMBERS: Final = "number the classes from 0, and name them with --class-names"
 """What to do with labels that are text."""
@@ -339,7 +338,7 @@ def _check_names(first: First, families: dict[int | str, Pixels], others: Sequen
         elif len(others) == 1 and told is None:
             fix = f"if it is the labels, say --label-column {others[0] + 1}, or {fix}"
         elif len(others) > 1 and not (first.wanted.image or any(isinstance(family, int) for family in families)):
-            fix = NO_TABLE
+            fix = NO_STREAM if first.wanted.only else IMAGE
         first.refuse("unknown column", expected, repr(name), fix, others[0])
     if not families:
         first.refuse("no pixel columns", expected, "none", NO_PIXELS)
@@ -365,7 +364,7 @@ def _by_count(pixels: Pixels, first: First, told: int | None, notes: Sequence[No
     images = count - open_label
     if not first.wanted.image and images < ENOUGH and (shape is None or images != math.prod(shape)):
         expected = f"names such as pixel0, or at least {ENOUGH} columns of pixels"
-        fix = NO_TABLE
+        fix = NO_STREAM if first.wanted.only else IMAGE
         first.refuse("a table, or images too small to tell", expected, counted(images, "column"), fix)
     return _columns(first, at, told, notes, open_label)
 

@@ -92,7 +92,7 @@ def test_a_table_is_no_stream(tmp_path):
             data.open_parquet(tmp_path / "a.parquet", **given)
     table = pandas.read_csv(tmp_path / "a.csv").assign(d=1.5, e=2.5)
     table.to_parquet(tmp_path / "a.parquet", index=False)
-    with pytest.raises(DataError, match="a table, whose rows are not images, is read at once, without --window"):
+    with pytest.raises(DataError, match="a table, whose rows are not images, is read at once, not piece by piece"):
         data.open_parquet(tmp_path / "a.parquet")
 
 
