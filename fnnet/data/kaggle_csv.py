@@ -58,8 +58,13 @@ each time, which doubled the time; 2**16 took a quarter more."""
 
 
 def read_csv(path: AnyPath, label_column: str | None = None, image: bool = False) -> tuple[Array, Array | None]:
-    """Return the pixels, uint8 (n, pixels), and the labels, int64 (n,), or None if the file has no label column."""
+    """Return the pixels, uint8 (n, pixels), and the labels, int64 (n,), or None if the file has no label column.
+
+    Raises   DataError for a table.
+    """
     content = read_as((FORMAT,), path, Wanted(labelled=False, label_column=label_column, image=image))
+    if content.columns is not None:
+        refuse("a table, not images", path, "the columns", "pixels", "measurements", EITHER)
     return content.x, content.labels
 
 

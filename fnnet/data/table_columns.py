@@ -11,6 +11,7 @@ import numpy as np
 
 from fnnet.data.csv_columns import (
     ENOUGH,
+    NO_PIXELS,
     NUMBERED,
     OPTION,
     PAIR,
@@ -86,7 +87,8 @@ def columns_or_table(
         expected = "one named label, class or target, or a single one of text"
         first.refuse("no column is sure to be the labels", expected, _shown(first), f"{OPTION}; {NO_REGRESSION}")
     if not at:
-        first.refuse("no columns beside the labels", "columns of numbers", counted(len(cells), "column"), OPTION)
+        fix = OPTION if wanted.table else NO_PIXELS
+        first.refuse("no columns beside the labels", "columns of numbers", counted(len(cells), "column"), fix)
     if not header and numbers_columns(cells, LEAST):
         expected, fix = "names other than numbers, or measurements", "name the columns, or take the line out"
         first.refuse("names of columns, or measurements", expected, repr(",".join(cells)), fix)

@@ -10,6 +10,7 @@ from fnnet import data
 from fnnet.data.preprocess import Reading
 from fnnet.errors import DataError, UsageError
 
+pytestmark = pytest.mark.usefixtures("inside")
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.standard_normal((60, 3)) * [1, 100, 1e-3] + [5, -2, 0]
 LABELS = GENERATOR.integers(0, 3, 60)

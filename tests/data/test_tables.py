@@ -238,6 +238,12 @@ def test_a_first_line_that_may_be_names_or_numbers(tmp_path):
             load(tmp_path, text, reading=Reading(label_column="last"))
 
 
+def test_a_table_without_measurements(tmp_path):
+    for given, fix in (({}, "give each pixel a column"), ({"reading": Reading(table=True)}, "say --label-column")):
+        with pytest.raises(DataError, match=f"no columns beside the labels.*{fix}"):
+            load(tmp_path, "id,label\n1,x\n2,y\n", **given)
+
+
 def test_a_label_column_that_is_said(tmp_path):
     text = "target,a,label\n3,1,x\n4,2,y\n"
     found = load(tmp_path, text, reading=Reading(label_column="label"))
@@ -353,6 +359,7 @@ def test_frames_that_are_refused():
         data.from_frame(frame, reading=Reading(pixel_max=16))
 
 
+@pytest.mark.usefixtures("inside")
 def test_parquet_and_arff_that_are_refused(tmp_path):
     frame = pandas.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0], "label": ["x", "y"]})
     for wrong, message in (
@@ -375,6 +382,7 @@ def test_parquet_and_arff_that_are_refused(tmp_path):
     ).shape == (1, 2)
 
 
+@pytest.mark.usefixtures("inside")
 def test_pieces_of_other_columns_differ(tmp_path):
     for number, names in enumerate((["a", "b", "label"], ["a", "c", "label"])):
         frame = pandas.DataFrame([[1, 2, "x"], [2, 3, "y"]], columns=names)

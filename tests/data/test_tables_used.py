@@ -64,6 +64,7 @@ def test_columns_of_a_file_to_predict_that_differ(tmp_path):
         data.read_images(ROOT / "docs/two.png", (1, 3), known_of(("a", "b", "c")))
 
 
+@pytest.mark.usefixtures("inside")
 def test_ids_of_the_rows_of_a_table(tmp_path):
     known = known_of(("a", "b", "c"))
     frame = pandas.DataFrame([[901, 2, 4, 6, "up"], [77, 1, 2, 3, "down"]], columns=["id", "a", "b", "c", "kind"])
