@@ -33,7 +33,7 @@ MANY: Final = 20
 """More numbers than these, each in fewer than FEW rows in the mean, are measured, not classes."""
 FEW: Final = 5
 ROWS: Final = 10
-"""In at least this many rows without names of columns, a class of the first alone is such a name, beside numbers."""
+"""In at least this many rows without names of columns, a class of the first alone is such a name, beside 2019, 2020."""
 ALL_DIFFER: Final = 20
 """A column of whole numbers is noted if it has a different one in each row, of at least this many."""
 ID: Final = re.compile("(?:^|[^A-Za-z])(?:id|Id|ID|uuid|UUID)$|[a-z]I[Dd]$")
@@ -61,7 +61,8 @@ def read_table(
     x = np.concatenate(parts)
     if not len(x):
         refuse("empty dataset", lines.path, f"line {first[0] + 1}", "at least 1 row of numbers", "0 rows", AGAIN)
-    if not (columns.header or wanted.known) and len(texts) >= ROWS and texts.count(texts[0]) == 1:
+    rising = not columns.header and (x[0] == np.floor(x[0])).all() and (np.diff(x[0]) > 0).all()
+    if rising and not wanted.known and len(texts) >= ROWS and texts.count(texts[0]) == 1:
         seen, fix = f"{texts[0][:40]!r}, once", "name the columns, other than by numbers, or take the line out"
         refuse("names of columns, or a row", lines.path, place, "a class that other rows have", seen, fix)
     return table_content(x, texts, columns, lines.path, wanted, place)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 import fnnet
 from fnnet import data
 from fnnet.data.holdout import held_rows, hold_out
+from fnnet.data.kaggle_csv import read_csv
 from fnnet.data.preprocess import Reading
-from fnnet.data.scaling import scaling_of, standardised
+from fnnet.data.scaling import raw_notes, scaling_of, standardised
 from fnnet.errors import DataError, FnnetError, UsageError
 from tests.tools.samples import missing_parts, write
 
@@ -239,9 +240,17 @@ def test_a_first_line_that_may_be_names_or_numbers(tmp_path):
 
 
 def test_a_table_without_measurements(tmp_path):
-    for given, fix in (({}, "give each pixel a column"), ({"reading": Reading(table=True)}, "say --label-column")):
+    for said, fix in (({}, "give each pixel a column"), ({"reading": Reading(table=True)}, "say --label-column")):
         with pytest.raises(DataError, match=f"no columns beside the labels.*{fix}"):
-            load(tmp_path, "id,label\n1,x\n2,y\n", **given)
+            load(tmp_path, "id,label\n1,x\n2,y\n", **said)
+
+
+def test_rows_that_are_taken_as_they_are(tmp_path):
+    with pytest.raises(DataError, match="a table, not images"):
+        read_csv(write(tmp_path / "a.csv", (HEAD + ROWS).encode()))
+    known = load(tmp_path, HEAD + ROWS).preprocessing
+    for x, noted in (([[9.0, 9, 9]], False), (np.full((2, 3), 9.0), True), (np.ones((2, 3)), False)):
+        assert [note.code for note in raw_notes(x, known)] == ["not-standardised"] * noted
 
 
 def test_a_label_column_that_is_said(tmp_path):
