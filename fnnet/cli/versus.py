@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from fnnet.training.session import Job
 
 MOST_STEPS: Final = 10**6
+GROWN: Final = 1e-9
+"""A relative difference of weights above which rounding has grown with the steps."""
 SHOWN: Final = (1, 2, 5)
 """Steps in the table: these times powers of ten, where the two part, and the last."""
 
@@ -207,8 +209,11 @@ def _result(found: Comparison, name: str) -> str:
     """Return the result in one line."""
     parting, steps = found.parting, len(found.rows)
     if parting is None:
-        most = max(row.relative for row in found.rows)
-        over = counted(steps, "step")
+        most, over = max(row.relative for row in found.rows), counted(steps, "step")
+        if most > GROWN:
+            away = f"of fnnet started an ulp away {max(row.itself for row in found.rows):.1e}"
+            grown = f"which grows: weights differ by {most:.1e} of the largest, {away}"
+            return f"no operation differs by more than rounding, {grown}, over {over}"
         return f"equal to rounding: weights differ by {most:.1e} of the largest at most, over {over}"
     line = f"parted at step {parting.step:,}, {parting.operation}: by {parting.difference:.1e} of the largest"
     if not parting.reasons:

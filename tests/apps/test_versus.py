@@ -1,7 +1,7 @@
 """`fnnet.apps.versus`: equal to rounding where options are translated; differences that are planted are named."""
 
-import sys
 from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -9,29 +9,29 @@ import pytest
 import fnnet
 from fnnet import data
 from fnnet.apps.versus import compare, comparing, meanings, of_sklearn, steps
-from fnnet.core import public
 from fnnet.core.optimizers import OPTIMIZERS
-from fnnet.core.state import Examples
+from fnnet.core.params import each
 from fnnet.errors import DivergedError, FnnetError, UsageError
-from fnnet.training import session, steps as training
+from fnnet.training import session
+from fnnet.training import steps as training
+from fnnet.training.starting import first_params
 
 DRAW = np.random.default_rng(0)
 ROWS = DRAW.random((60, 12))
 LABELS = np.arange(60) % 4
-NAMES = {"sklearn": "sklearn", "torch": "torch", "keras": "keras"}
 
 
 def job(seed=0, classes=4, class_weights=None, **settings):
-    """20 steps of training on small rows in an epoch and a half, with a hidden layer of 6 units."""
+    """Training on few rows, four steps an epoch."""
     given = {"hidden": (6, 5), "activation": "tanh", "batch_size": 16, "learning_rate": 0.05, "epochs": 6, "dev": 0}
-    dataset = data.from_arrays((ROWS, LABELS % classes))
-    return session.prepare(dataset, "classic", given | settings, class_weights=class_weights, seed=seed)
+    dataset = data.from_arrays(ROWS, LABELS % classes)
+    given = {name: value for name, value in (given | settings).items() if value is not None or name == "batch_size"}
+    return session.prepare(dataset, "classic", given, class_weights=class_weights, seed=seed)
 
 
 def compared(peer, count=12, by_name=False, **settings):
-    pytest.importorskip(peer, reason=f"needs {comparing.PACKAGES[peer]}: {comparing.FIXES[peer]}")
-    if peer == "keras":
-        pytest.importorskip("jax", reason="needs jax")
+    if not all(find_spec(name) for name in (peer, *(["jax"] if peer == "keras" else []))):
+        pytest.skip(f"needs {comparing.PACKAGES[peer]}: {comparing.FIXES[peer]}")
     return compare(peer, job(**settings), count, by_name=by_name)
 
 
@@ -54,7 +54,7 @@ def test_our_side_is_training(optimizer):
     """Its weights are those of train_step, bit for bit, and its gradients those of backward."""
     given = job(optimizer=optimizer, weight_decay=0.01, clip_norm=0.2, dropout=0.3, label_smoothing=0.1)
     plan, params = given.plan, fnnet.init(given.sizes, 3, dtype=np.float64)
-    made = training.make_optimizer(plan) if hasattr(training, "make_optimizer") else comparing.make_optimizer(plan)
+    made = comparing.make_optimizer(plan)
     state = training.start(params, given.seed, optimizer=made)
     at = steps.Ours(params, comparing.unchecked(made).init(params))
     for batch in comparing.batches(given, given.train, 5):
@@ -78,9 +78,7 @@ def test_the_batches_are_those_of_train():
     given = job(epochs=2, optimizer="nesterov", schedule="onecycle", class_weights="1=3")
     model, _ = session.train(given)
     made = comparing.unchecked(comparing.make_optimizer(given.plan))
-    params = public.each(lambda array: array.astype(np.float64), comparing.first_params(given)) if hasattr(
-        public, "each"
-    ) else comparing.each(lambda array: array.astype(np.float64), comparing.first_params(given))
+    params = each(lambda array: array.astype(np.float64), first_params(given))
     at = steps.Ours(params, made.init(params))
     for batch in comparing.batches(given, given.train, 8):
         at, _ = steps.step(at, batch, "tanh", made)
@@ -120,7 +118,7 @@ def test_scikit_learn(optimizer, activation):
 
 def test_scikit_learn_with_a_schedule_and_class_weights_and_without_hidden_layers():
     assert_equal(compared("sklearn", optimizer="adam", schedule="cosine", class_weights="1=3"))
-    assert_equal(compared("sklearn", schedule="step:every=1", hidden=(), activation="relu"))
+    assert_equal(compared("sklearn", schedule="step:every=1", hidden=(), activation=None))
     assert_equal(compared("sklearn", batch_size=None, activation="linear"))
 
 
@@ -181,7 +179,7 @@ def test_another_epsilon_in_scikit_learn(monkeypatch):
     [
         ("DERIVATIVES", "tanh", lambda Z, delta: np.multiply(delta, 1 - Z * Z * Z, out=delta), "dz2"),
         ("ACTIVATIONS", "tanh", lambda X: np.multiply(np.tanh(X), 1 + 1e-10, out=X), "a1"),
-        ("LOSS_FUNCTIONS", "log_loss", lambda y, p, w: -np.log(p[y > 0]).mean() + 1e-9, "loss"),
+        ("ACTIVATIONS", "softmax", lambda X: np.divide(np.exp(X), np.exp(X).sum(1)[:, None] + 1e-9, out=X), "probs"),
     ],
 )
 def test_another_operation_in_scikit_learn_which_nothing_explains(monkeypatch, where, name, made, expected):
@@ -201,11 +199,16 @@ def test_another_operation_of_ours(monkeypatch):
     parted(compared("sklearn"), 1, "db3")
 
 
-def test_what_grows_from_rounding_is_not_a_difference():
-    """At a rate so high that the weights jump about, rounding grows as it does in fnnet beside itself."""
-    found = compared("sklearn", count=200, learning_rate=3.0, activation="relu", optimizer="momentum")
+def test_what_grows_from_rounding_is_not_a_difference(monkeypatch):
+    """At a rate so high that the weights part in the end, as those of fnnet do from its own."""
+    unstable = {"learning_rate": 0.1, "optimizer": "momentum", "momentum": 0.97}
+    found = compared("sklearn", count=300, **unstable)
     assert found.parting is None
-    assert found.rows[-1].relative > 1e-14
+    assert max(row.relative for row in found.rows) > 1e-9
+    assert max(row.itself for row in found.rows) > 1e-9
+    monkeypatch.setattr(comparing, "MARGIN", 0)
+    monkeypatch.setattr(comparing, "LIMIT", 1e-16)
+    assert compared("sklearn", count=5, **unstable).parting
 
 
 def test_another_epsilon_in_torch(monkeypatch):
@@ -289,7 +292,7 @@ def test_keras_by_name(settings, step, expected):
 # What is refused.
 
 BAD = [
-    ("torch", {"optimizer": "lbfgs"}, "optimizer: makes no steps that could be compared"),
+    ("torch", {"optimizer": "lbfgs", "learning_rate": None, "batch_size": None}, "optimizer: makes no steps"),
     ("torch", {"members": 2}, "members: .* expected 1, found 2"),
     ("torch", {"deformation": {}}, "augment: images are deformed .* expected --no-augment"),
     ("torch", {"early_stopping": 2, "dev": 10}, "early_stopping: steps are compared"),
@@ -326,10 +329,10 @@ def test_other_arguments(monkeypatch):
         compare("jax", job(), 2)
     with pytest.raises(UsageError, match="steps"):
         compare("sklearn", job(), 0)
-    with pytest.raises(UsageError, match="not of type Job|a Job"):
+    with pytest.raises(UsageError, match="expected a Job"):
         compare("sklearn", 3, 2)
     monkeypatch.setattr(comparing, "find_spec", lambda name: None)
-    with pytest.raises(FnnetError, match="PyTorch: is not installed; .* torch; pip install torch"):
+    with pytest.raises(FnnetError, match=r"PyTorch: is not installed; .* torch; pip install torch"):
         compare("torch", job(), 2)
 
 

@@ -173,7 +173,7 @@ def corrected_epsilon(setup: Setup, step: int) -> float:
 def epsilon_of(setup: Setup, step: int, given: float) -> Trait:
     """Return the epsilon of Adam where a library adds it before it corrects the second moment, `given` in `step`."""
     ours = f"{setup.figures['epsilon']:g}"
-    same = np.isclose(given, corrected_epsilon(setup, step), rtol=1e-12)
+    same = np.isclose(given, corrected_epsilon(setup, step), rtol=1e-12, atol=0)
     return Trait("epsilon", ours, ours if same else f"{given:g} (before the second moment is corrected)", (UPDATE,))
 
 

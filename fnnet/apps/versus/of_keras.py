@@ -1,6 +1,7 @@
-"""The side of Keras: `Dense` layers, its own activations, losses and optimizers, and the gradients of JAX.
+"""The side of Keras: `Dense` layers, its own activations, losses and optimizers, and the gradients of its backend.
 
-With other backends than JAX and TensorFlow Keras computes products of float64 in float32, whatever it was asked for.
+Keras computes much of float64 in float32: on JAX tanh, with PyTorch each product of matrices. By one of its tables the
+type of a result has 32 bits unless TensorFlow computes it; here that is lifted.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ CLASSES: Final = {
     "sgd": "SGD", "momentum": "SGD", "nesterov": "SGD", "rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW",
     "lion": "Lion",
 }  # fmt: skip
-BACKEND: Final = "jax"
+BACKENDS: Final = ("jax", "torch")
 KNOWN: Final = "KERAS_BACKEND"
 """The variable that names Keras's backend."""
 THEIR_SLOPE: Final = 0.2
@@ -44,11 +45,13 @@ THEIR_SLOPE: Final = 0.2
 class Peer:
     """Dense layers with the weights of a setup, and an optimizer of Keras.
 
-    decays   whether its gradients hold weight decay: that of a penalty.
+    decays     whether its gradients hold weight decay: that of a penalty.
+    reported   what it only reports.
     """
 
+    reported = ()
+
     def __init__(self, setup: Setup, keras: Any) -> None:
-        jax = import_module("jax")
         self.keras, self.setup, self.steps = keras, setup, 0
         plan, layers = setup.plan, setup.params.layers
         self.decays = bool(plan.weight_decay) and plan.optimizer not in DECOUPLED and not setup.by_name
@@ -60,12 +63,17 @@ class Peer:
         self.slope = THEIR_SLOPE if setup.by_name else LEAKY_SLOPE
         self.optimizer = getattr(keras.optimizers, CLASSES[plan.optimizer])(plan.learning_rate, **self._options())
         self.optimizer.build(self.variables)
-        self.gradient = jax.value_and_grad(self._loss, (0, 1), has_aux=True)
-        if plan.dropout and setup.by_name:
-            self.seeds = keras.random.SeedGenerator(setup.seed % 2**31)  # whose state changes: not compiled
-        else:
-            self.gradient = jax.jit(self.gradient)
         self.translated = [] if setup.by_name else [*self._translated()]
+        if plan.dropout and setup.by_name:
+            self.seeds = keras.random.SeedGenerator(setup.seed % 2**31)
+        if keras.backend.backend() == "torch":
+            self.gradients = self._by_torch
+            return
+        jax = import_module("jax")
+        gradient = jax.value_and_grad(self._loss, (0, 1), has_aux=True)
+        # What draws changes the state of a generator, and is not compiled.
+        self.gradient = gradient if plan.dropout and setup.by_name else jax.jit(gradient)
+        self.gradients = self._by_jax
 
     def _penalties(self) -> dict[str, Any]:
         """Return the arguments of a layer by which its weights and biases decay."""
@@ -111,7 +119,7 @@ class Peer:
         targets = np.eye(self.setup.params.layers[-1].b.size)[batch.labels]
         at = tuple(None if each is None else ops.convert_to_tensor(each) for each in (batch.x, targets, batch.weights))
         masks = None if batch.masks is None else [ops.convert_to_tensor(each) for each in batch.masks]
-        made, dz, grads = self._gradients((*at, masks))
+        made, dz, grads = self.gradients((*at, masks))
         arrays = {name: _numpy(ops, each) for name, each in made.items()}
         arrays["probs"] = _numpy(ops, ops.softmax(made[f"z{len(self.dense)}"]))
         arrays |= {f"dz{number}": _numpy(ops, each) for number, each in enumerate(dz, 1)} | self._named(grads, "d")
@@ -150,8 +158,8 @@ class Peer:
         rate = self.setup.plan.dropout
         return self.keras.random.dropout(a, rate[layer - 1] if isinstance(rate, tuple) else rate, seed=self.seeds)
 
-    def _gradients(self, given: tuple[Any, ...]) -> tuple[dict[str, Any], list[Any], list[Any]]:
-        """Return the arrays of the forward pass, and JAX's gradients at each z and each variable."""
+    def _by_jax(self, given: tuple[Any, ...]) -> tuple[dict[str, Any], list[Any], list[Any]]:
+        """Return the arrays of the forward pass, and the gradients at each z and each variable."""
         values = [each.value for each in self.variables]
         moved = [self.keras.ops.zeros((len(given[0]), dense.units), "float64") for dense in self.dense]
         (_, made), (grads, dz) = self.gradient(values, moved, given)
@@ -162,6 +170,16 @@ class Peer:
         pairs = [*zip(self.variables, values, strict=True)]
         with self.keras.StatelessScope(state_mapping=pairs):
             return self._forward(given, moved)
+
+    def _by_torch(self, given: tuple[Any, ...]) -> tuple[dict[str, Any], list[Any], list[Any]]:
+        for each in self.variables:
+            each.value.grad = None
+        loss, made = self._forward(given, [0.0] * len(self.dense))
+        zs = [made[f"z{number}"] for number in range(1, len(self.dense) + 1)]
+        for z in zs:
+            z.retain_grad()
+        loss.backward()
+        return made, [z.grad for z in zs], [each.value.grad for each in self.variables]
 
     def _named(self, values: list[Any], prefix: str = "") -> Arrays:
         arrays = [_numpy(self.keras.ops, each) for each in values]
@@ -203,30 +221,31 @@ class Peer:
 
 
 def _numpy(ops: Any, tensor: Any) -> Any:
-    return np.array(ops.convert_to_numpy(tensor))
+    """Return a tensor as an array; Keras takes one of PyTorch by what NumPy warns of."""
+    return tensor.detach().cpu().numpy().copy() if hasattr(tensor, "detach") else np.array(ops.convert_to_numpy(tensor))
 
 
 def load() -> Any:
-    """Return Keras, on JAX.
+    """Return Keras on a backend whose gradients are known here: that of KERAS_BACKEND, else one that is installed.
 
-    Raises   FnnetError where JAX is not installed, or Keras has another backend.
+    Raises   FnnetError where there is none.
     """
-    if not find_spec("jax"):
-        fix = "pip install jax"
-        raise FnnetError("is compared on JAX", where="Keras", expected="the package jax", fix=fix)
     wanted = os.environ.get(KNOWN)
-    if not wanted:
-        os.environ[KNOWN] = BACKEND
+    installed = next((each for each in BACKENDS if find_spec(each)), "")
+    if not (wanted or installed):
+        raise FnnetError("needs a backend", where="Keras", expected=" or ".join(BACKENDS), fix="pip install jax")
+    os.environ[KNOWN] = wanted or installed
     try:
         import keras
     except ImportError as error:
-        raise FnnetError("does not load", where="Keras", found=error, fix=f"set {KNOWN}={BACKEND}") from None
+        fix = f"set {KNOWN}={installed}" if installed else "pip install jax"
+        raise FnnetError("does not load", where="Keras", found=error, fix=fix) from None
     finally:
         if not wanted:
-            os.environ.pop(KNOWN, None)
-    if (found := keras.backend.backend()) != BACKEND:
-        problem, fix = "computes float64 in float32, or by gradients not known here", f"set {KNOWN}={BACKEND}"
-        raise FnnetError(problem, where=f"Keras on {found}", expected=BACKEND, found=found, fix=fix)
+            del os.environ[KNOWN]
+    if (found := keras.backend.backend()) not in BACKENDS:
+        expected, fix = " or ".join(BACKENDS), f"set {KNOWN}={installed or BACKENDS[0]}"
+        raise FnnetError("is a backend with other gradients", where=KNOWN, expected=expected, found=found, fix=fix)
     return keras
 
 
@@ -234,10 +253,14 @@ def load() -> Any:
 def opened(setup: Setup) -> Iterator[Peer]:
     """Make the side, in float64, which has to be asked for; what is set for that is as it was at the end."""
     keras = load()
-    jax = import_module("jax")
     with ExitStack() as stack:
         stack.callback(keras.config.set_floatx, keras.config.floatx())
-        stack.callback(jax.config.update, "jax_enable_x64", jax.config.jax_enable_x64)
-        jax.config.update("jax_enable_x64", True)
+        narrow = getattr(import_module("keras.src.backend.common.dtypes"), "BIT64_TO_BIT32_DTYPE", {})
+        stack.callback(narrow.update, dict(narrow))
+        narrow["float64"] = "float64"
+        if keras.backend.backend() == "jax":
+            jax = import_module("jax")
+            stack.callback(jax.config.update, "jax_enable_x64", jax.config.jax_enable_x64)
+            jax.config.update("jax_enable_x64", True)
         keras.config.set_floatx("float64")
         yield Peer(setup, keras)

@@ -24,10 +24,11 @@ SLACK: Final = 1e-6
 class Peer:
     """An nn.Sequential with the weights of a setup, and an optimizer of torch.optim.
 
-    decays   whether its gradients hold weight decay.
+    decays     whether its gradients hold weight decay.
+    reported   what it only reports.
     """
 
-    decays = False
+    decays, reported = False, ()
 
     def __init__(self, setup: Setup) -> None:
         import torch
@@ -157,7 +158,7 @@ class Peer:
 
 
 def _numpy(tensor: Any) -> Any:
-    return np.array(tensor.detach())
+    return tensor.detach().numpy().copy()
 
 
 @contextmanager
