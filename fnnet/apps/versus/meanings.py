@@ -183,7 +183,7 @@ def decay_words(decay: float | None, decoupled: bool, more: str = "") -> str:
 
 
 def momentum_words(beta: float, nesterov: bool) -> str:
-    """Return momentum in words; Nesterov's at 0 is none."""
+    """Return momentum in words."""
     return f"{beta:g}{' (Nesterov)' if nesterov and beta else ''}"
 
 

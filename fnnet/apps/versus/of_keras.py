@@ -26,6 +26,7 @@ from fnnet.apps.versus.meanings import (
     momentum_words,
     velocity,
 )
+from fnnet.apps.versus.of_torch import one_thread
 from fnnet.apps.versus.steps import ACTIVATION, LOSS, UPDATE, Arrays, Batch, named
 from fnnet.core.operations import LEAKY_SLOPE
 from fnnet.core.params import Layer, Params
@@ -262,5 +263,7 @@ def opened(setup: Setup) -> Iterator[Peer]:
             jax = import_module("jax")
             stack.callback(jax.config.update, "jax_enable_x64", jax.config.jax_enable_x64)
             jax.config.update("jax_enable_x64", True)
+        else:
+            stack.enter_context(one_thread())
         keras.config.set_floatx("float64")
         yield Peer(setup, keras)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +23,7 @@ from fnnet.apps.versus.meanings import (
 from fnnet.apps.versus.steps import GRADIENT, UPDATE, Arrays, Batch, named
 from fnnet.core.params import Layer, Params
 from fnnet.core.state import Model
+from fnnet.errors import FnnetError
 
 ADAM: Final = "adam"
 
@@ -49,6 +51,9 @@ class Peer:
         self.translated: list[Translation] = []
         if plan.optimizer in ("momentum", "nesterov"):
             options["momentum"] = plan.momentum
+        if setup.class_weights is not None and "sample_weight" not in signature(self.made.partial_fit).parameters:
+            fix = "pip install -U scikit-learn"
+            raise FnnetError("has no weights of rows", where="MLPClassifier", expected="version 1.7 or later", fix=fix)
         if not setup.by_name:
             self._translate(options)
         self.made.set_params(**options)
@@ -71,10 +76,11 @@ class Peer:
         """Keep what `_backprop` computes."""
         computing = self.made._backprop
 
-        def watched(x: Any, y: Any, weights: Any, activations: Any, deltas: Any, *more: Any) -> Any:
-            found = computing(x, y, weights, activations, deltas, *more)
+        def watched(*given: Any) -> Any:
+            found = computing(*given)
             loss, dW, db = found
-            n = len(x) if weights is None else weights.sum()
+            activations, deltas, weights = *given[-4:-2], given[2]  # weights are an argument from version 1.7 on
+            n = len(given[0]) if weights is None or weights is activations else weights.sum()
             self.seen = {f"a{number}": np.array(a) for number, a in enumerate(activations[1:-1], 1)}
             self.seen |= {f"dz{number}": delta / n for number, delta in enumerate(deltas, 1)}
             penalty = self.made.alpha / 2 * sum(float((W * W).sum()) for W in self.made.coefs_) / n
@@ -96,7 +102,6 @@ class Peer:
             optimizer.learning_rate = batch.rate
             for name, value in at.items():
                 setattr(optimizer, name, value)
-        # The weights of the rows are an argument from version 1.7 on.
         weights = {} if batch.weights is None else {"sample_weight": batch.weights}
         self.made.partial_fit(batch.x, batch.labels, **weights)
         layers = zip(self.made.coefs_, self.made.intercepts_, strict=True)

@@ -128,8 +128,16 @@ def backpropagated(
         if da is not None:
             da = da if found.masks is None else da * found.masks[n - 2]
             dz = formula.backward(da, found.z[n - 2])
-            dz = dz + EPSILON * np.where(np.indices(da.shape).sum(0) % 2, da, -da) if rounded else dz
+            dz = _rounded(dz, da) if rounded else dz
     return Params(tuple(grads)), arrays
+
+
+def _rounded(dz: Array, da: Array) -> Array:
+    """Return dz, where it is not 0, moved by an ulp of da: up in one row, down in the next."""
+    moved = EPSILON * da
+    moved[::2] *= -1
+    rounded: Array = np.where(dz == 0, dz, dz + moved)
+    return rounded
 
 
 def named(params: Params, prefix: str = "") -> Arrays:
