@@ -82,8 +82,8 @@ def versus(peer: str, steps: int, by_name: bool, recipe: str, as_json: bool, qui
 
     \b
     fnnet versus sklearn --optimizer adam
-    fnnet versus torch --optimizer nesterov --schedule onecycle --weight-decay 0.001
-    fnnet versus keras --optimizer adam --by-name        epsilon is another one there
+    fnnet versus torch --optimizer nesterov --weight-decay 0.001
+    fnnet versus keras --optimizer adam --by-name      epsilon is another one there
     """
     from fnnet.apps.versus.comparing import check_installed, compare
     from fnnet.training import session

@@ -35,8 +35,8 @@ LIMIT: Final = 1e-12
 """What differs by more of an array's largest number is not rounding, whatever the network."""
 MARGIN: Final = 10_000
 """Times what fnnet differs from itself, started an ulp away and rounded otherwise: an unstable training grows rounding.
-Beside MLPClassifier, at rates at which units saturate or weights part by 1, 2 of 60 such trainings of 300 steps are
-reported; with 1,000 times 3 are."""
+Of 60 trainings of 300 steps beside MLPClassifier, at rates at which units saturate and most weights part by 1 in the
+end, 1 is reported."""
 PACKAGES: Final = {"sklearn": "scikit-learn", "torch": "torch", "keras": "keras"}
 FIXES: Final = {
     "sklearn": "pip install 'fnnet[sklearn]'",
