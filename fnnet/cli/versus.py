@@ -83,7 +83,7 @@ def versus(peer: str, steps: int, by_name: bool, recipe: str, as_json: bool, qui
     \b
     fnnet versus sklearn --optimizer adam
     fnnet versus torch --optimizer nesterov --weight-decay 0.001
-    fnnet versus keras --optimizer adam --by-name      epsilon is another one there
+    fnnet versus keras --optimizer adam --by-name     another epsilon there
     """
     from fnnet.apps.versus.comparing import check_installed, compare
     from fnnet.training import session
