@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from fnnet.core.params import count_parameters, layer_sizes, weights_sha256
-from fnnet.core.state import Model, Preprocessing, networks_of, thawed, unfit
+from fnnet.core.state import Model, Preprocessing, as_scaling, described, networks_of, thawed, unfit
 from fnnet.errors import FnnetError
 from fnnet.files import log, runs
 from fnnet.files.checkpoints import Checkpoint
@@ -61,7 +61,7 @@ def about_model(file: str | os.PathLike[str]) -> dict[str, Any]:
         "dtype": str(networks[0].layers[0].W.dtype),
         "classes": list(model.classes),
         "image_shape": list(model.image_shape),
-        "preprocessing": model.preprocessing._asdict(),
+        "preprocessing": described(model.preprocessing),
         "images": _images_of(training),
         "options": options_of_model(training, _hidden(model, training)),
         **{name: training.get(name) for name in OF_TRAINING},
@@ -201,8 +201,8 @@ def _sizes(value: Any) -> list[int]:
 def _preprocessing(value: Any) -> Any:
     """Return a preprocessing as JSON values if it is one; None if it is not."""
     fits = isinstance(value, Mapping) and {*value} <= {*Preprocessing._fields}
-    known = Preprocessing(**value) if fits else None
-    return known._asdict() if known and unfit(known) is None else None
+    known = Preprocessing(**{**value, "scaling": as_scaling(value.get("scaling"))}) if fits else None
+    return described(known) if known and unfit(known) is None else None
 
 
 def _about_network(seen: _Seen) -> dict[str, Any]:

@@ -128,6 +128,11 @@ class BatchPredictor:
         if digest != file.sha256:
             raise _differs(file, digest)
         model = model_in(content, where)
+        if model.preprocessing.scaling:
+            fix = "predict a table in one process: fnnet.predict(model, path)"
+            raise UsageError(
+                "takes images", where="path", expected="a model of images", found="a model of a table", fix=fix
+            )
         if model.preprocessing.transpose and transpose is None:
             expected = "True if batches hold images column by column, as its training files did, else False"
             raise UsageError("the model leaves it open", where="transpose", expected=expected, found=None)

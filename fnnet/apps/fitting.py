@@ -54,7 +54,8 @@ def fit(
 
     data           a name ("mnist", "digits"), the path of a file or folder, a `Dataset`, a frame of pandas or Polars
                    with a column of labels, or a pair (x, labels) as `data.from_arrays` takes them: what a network takes
-                   as it is, uint8 divided by 255. `data.load` takes options for files that do not show all.
+                   as it is, uint8 divided by 255. `data.load` takes options for files that do not show all. The columns
+                   of a table in a file or a frame are standardised (see `data.Dataset`), those of arrays are not.
     recipe         one of the named ways to train, or a `Recipe`.
     dev_data       images for validation, in place of some held out (`dev=500`): a path, a pair (x, labels) or Examples.
     test_data      images to test on, in the same forms, in place of the test set or of the share; "none" for no test.

@@ -17,7 +17,9 @@ from fnnet.core.state import Examples, Model
 from fnnet.data import Dataset, StreamedDataset
 from fnnet.data.holdout import hold_out_again
 from fnnet.data.in_arrays import examples_of
+from fnnet.data.notes import warned
 from fnnet.data.reader import SEE
+from fnnet.data.scaling import raw_notes
 from fnnet.data.stream import Stream
 from fnnet.data.stream_index import is_stream, is_streamed
 from fnnet.errors import ArgumentTypeError, FnnetError, UsageError, counted
@@ -102,6 +104,12 @@ def examples_for(given: tuple[Any, Any], like: Dataset | StreamedDataset | Model
     return examples_of(tuple(given), names, like.image_shape, where)
 
 
+def size_of(of: Dataset | StreamedDataset | Model) -> str:
+    """Return the size of an image, or the number of columns of a table, in words."""
+    height, width = of.image_shape
+    return counted(width, "column") if of.preprocessing.scaling else f"{height}x{width} pixels"
+
+
 def labelled_for(model: Model, given: Any, notify: Notify) -> Examples | Stream:
     """Return the images that a model is measured on: the test set of what is given, the share of it that was held out
     to test the model on, or all.
@@ -110,13 +118,16 @@ def labelled_for(model: Model, given: Any, notify: Notify) -> Examples | Stream:
     Raises   as `dataset_of`, and UsageError at `data` for what does not fit the model.
     """
     if isinstance(given, tuple) and len(given) == 2:
-        return examples_for(given, model, "data")
+        examples = examples_for(given, model, "data")
+        for note in raw_notes(examples.x, model.preprocessing):
+            warned(note)
+        return examples
     dataset = dataset_of(given, notify, model)
     with at_data():
         dataset = data.with_classes(dataset, model.classes, notify)
     if dataset.image_shape != model.image_shape or dataset.classes != model.classes:
         expected, found = (
-            f"{'x'.join(map(str, each.image_shape))} pixels, {counted(len(each.classes), 'class', 'classes')}: "
+            f"{size_of(each)}, {counted(len(each.classes), 'class', 'classes')}: "
             f"{', '.join(each.classes[:SHOWN])}{', ...' if len(each.classes) > SHOWN else ''}"
             for each in (model, dataset)
         )

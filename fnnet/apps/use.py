@@ -10,11 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fnnet.core import metrics, public
+from fnnet.core.frames import is_frame
 from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Params, freeze
 from fnnet.core.public import CHUNK, scores
 from fnnet.core.state import Committee, Model
 from fnnet.core.table import NUMPY, Kernels, check_kernels
+from fnnet.data.notes import warned
+from fnnet.data.scaling import raw_notes
 from fnnet.errors import ArgumentTypeError
 
 
@@ -33,7 +36,9 @@ def predict(
     params       a Model, Params or a Committee.
     x            (n, inputs), for a Model also (n, height, width): floats, or uint8, which is divided by 255; a frame.
                  For a Model also the path of a file of images, or a list of paths, read as those that it was trained
-                 on: what looks unlike them is warned of, as by `data.read_images`.
+                 on: what looks unlike them is warned of, as by `data.read_images`. For a Model of a table, a file or a
+                 frame of such rows, which are standardised as those that it was trained on; arrays are not: they are
+                 what the network takes, as `data.read_images(frame, ...)` gives it.
     activation   of the hidden layers of Params and a Committee, by default relu; a Model has its own.
     precision    "float" or "int8": see `scores`.
     Raises   UsageError for images that do not fit the network, a row that has a NaN among its scores, or whose highest
@@ -145,6 +150,10 @@ def _rows(network: Params | Committee | Model, given: Any) -> Any:
         return _read(network, [given])
     if isinstance(given, (list, tuple)) and given and all(isinstance(each, (str, os.PathLike)) for each in given):
         return _read(network, given)
+    if network.preprocessing.scaling and is_frame(given):
+        return _read(network, [given])
+    for note in raw_notes(given, network.preprocessing):
+        warned(note)
     if isinstance(given, np.ndarray) and given.ndim == 3 and given.shape[1:] == network.image_shape:
         return given.reshape(len(given), math.prod(network.image_shape))
     return given

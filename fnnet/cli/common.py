@@ -17,7 +17,7 @@ from fnnet.cli import signals
 from fnnet.cli.bars import compiling_bar
 from fnnet.cli.said import check_unsaid, reading_of
 from fnnet.cli.streams import echo, out, print_aside
-from fnnet.errors import FnnetError, UsageError, one_line
+from fnnet.errors import FnnetError, UsageError, counted, one_line
 from fnnet.names import DATA_SETS, names_of_labels
 
 if TYPE_CHECKING:
@@ -296,8 +296,11 @@ def describe(dataset: Dataset | StreamedDataset, images: dict[str, int]) -> str:
     """
     import shutil
 
+    from fnnet.core.state import unit_of
+
     counts = ", ".join(f"{count:,} {part}" for part, count in images.items() if count)
-    noun = "image" if sum(images.values()) == 1 else "images"
+    noun = unit_of(dataset.preprocessing) + ("" if sum(images.values()) == 1 else "s")
+    noun += f" of {counted(dataset.image_shape[1], 'column')}" if dataset.preprocessing.scaling else ""
     line, source = one_line(f"data: {dataset.name}, {counts} {noun}"), one_line(f"({dataset.source})")
     fits = len(line) + 1 + len(source) <= shutil.get_terminal_size().columns
     # In a pipe, what is known of a file stays one line.

@@ -38,6 +38,7 @@ from fnnet.names import FORMS
 if TYPE_CHECKING:
     from fnnet.core.deform import Deformation
     from fnnet.core.params import Array
+    from fnnet.core.state import Scaling
     from fnnet.data import Dataset
 
 MANY: Final = 20
@@ -74,6 +75,8 @@ def info(as_json: bool, **options: Any) -> None:
     """Show which data set would be used, where it is, and how many images of each class it has."""
     import numpy as np
 
+    from fnnet.core.state import described
+
     notify = Notices(quiet=False)
     if is_streamed(options):
         _show_stream(as_json, options, notify)
@@ -83,7 +86,10 @@ def info(as_json: bool, **options: Any) -> None:
         part: np.bincount(examples.labels, minlength=len(dataset.classes)).tolist() if examples else None
         for part, examples in (("train", dataset.train), ("test", dataset.test))
     }
-    pixels = dataset.train.x
+    pixels, of_pixels = dataset.train.x, dict[str, float]()
+    if not dataset.preprocessing.scaling:
+        of_pixels = {"mean_pixel": float(pixels.mean())}
+        of_pixels["nonzero_pixels"] = float(np.count_nonzero(pixels) / pixels.size)
     document = {
         "dataset": dataset.name,
         "source": dataset.source,
@@ -91,9 +97,8 @@ def info(as_json: bool, **options: Any) -> None:
         "image_shape": list(dataset.image_shape),
         "classes": list(dataset.classes),
         "labels": spread,
-        "mean_pixel": float(pixels.mean()),
-        "nonzero_pixels": float(np.count_nonzero(pixels) / pixels.size),
-        "preprocessing": dataset.preprocessing._asdict(),
+        **of_pixels,
+        "preprocessing": described(dataset.preprocessing),
         "notes": notify.notes,
     }
     if as_json:
@@ -103,13 +108,26 @@ def info(as_json: bool, **options: Any) -> None:
 
     echo(describe(dataset, images))
     height, width = dataset.image_shape
-    echo(
-        f"{height}x{width} pixels, {document['nonzero_pixels']:.1%} of them not zero, "
-        f"mean {document['mean_pixel']:.1f} of 255"
-    )
+    if dataset.preprocessing.scaling:
+        _show_columns(dataset.preprocessing.scaling)
+    else:
+        shares = f"{of_pixels['nonzero_pixels']:.1%} of them not zero, mean {of_pixels['mean_pixel']:.1f} of 255"
+        echo(f"{height}x{width} pixels, {shares}")
     table = terminal.table("class", "train", "test")
     for number, name in enumerate(dataset.classes):
         table.add_row(name, *(f"{counts[number]:,}" if counts else "" for counts in spread.values()))
+    console().print(table)
+
+
+def _show_columns(scaling: Scaling) -> None:
+    """Show how the columns of a table are standardised: their mean and standard deviation in its training part."""
+    from fnnet.apps.report import terminal
+
+    named = f", classes in {scaling.target!r}" if scaling.target else ""
+    echo(f"{counted(len(scaling.names), 'column')}, standardised by the training rows{named}")
+    table = terminal.table("column", "mean", "standard deviation")
+    for number, (name, mean, scale) in enumerate(zip(*scaling[:3], strict=True), 1):
+        table.add_row(name or str(number), f"{mean:.6g}", f"{scale:.6g}")
     console().print(table)
 
 
@@ -118,6 +136,7 @@ def _show_stream(as_json: bool, options: dict[str, Any], notify: Notices) -> Non
     import numpy as np
 
     from fnnet.apps.report import terminal
+    from fnnet.core.state import described
     from fnnet.data.stream import count_of
 
     found = open_stream(options, notify)
@@ -128,7 +147,7 @@ def _show_stream(as_json: bool, options: dict[str, Any], notify: Notices) -> Non
     if as_json:
         document = {"dataset": found.name, "source": found.source, "images": images, "files": len(found.train.sizes)}
         document |= {"image_shape": [*found.image_shape], "classes": [*found.classes], "labels": spread}
-        print_json({**document, "preprocessing": found.preprocessing._asdict(), "notes": notify.notes})
+        print_json({**document, "preprocessing": described(found.preprocessing), "notes": notify.notes})
         return
     echo(describe(found, images))
     (height, width), files = found.image_shape, counted(len(found.train.sizes), "file")
@@ -209,11 +228,13 @@ def show(
     """Draw training images, chosen by the seed, with their labels."""
     from fnnet.apps.report import terminal
     from fnnet.core import rng
+    from fnnet.data.tables import refuse_table
 
     augment = augment or deformation is not None
     check_outputs(inputs=data_inputs(options), pictures={"--output": output})
     figures = figures_of(deformation)
     dataset, images = _load(options, Notices(quiet=False))
+    refuse_table(dataset, "--data", "images, which can be drawn", "fnnet data info shows the columns")
     echo(describe(dataset, images))
     picked = rng.order(seed, "show", images["train"])[: count or (FEW if augment else MANY)]
     rows = _deformed(dataset, picked, seed, figures) if augment else dataset.train.x[picked][:, None]

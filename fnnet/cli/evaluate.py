@@ -153,6 +153,7 @@ def _measure(
     from fnnet.data.holdout import hold_out_again
     from fnnet.data.reader import only_at_once
     from fnnet.data.stream import count_of
+    from fnnet.data.tables import refuse_table
 
     own, is_int8, test = options["data_choice"] is None, precision == "int8", own_data.about_test(model)
     tested = own_data.own_test_set(options, model, model_path, notify) if own else None
@@ -164,6 +165,8 @@ def _measure(
         dataset = tested or hold_out_again(load_fitting(options, model, model_path, notify, streamed), test)
         part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
         _check_streamed(examples, precision, plot)
+        if plot:
+            refuse_table(dataset, "--plot", "images, which can be drawn", "leave it out")
         if not quiet:
             line = describe(dataset, {part: count_of(examples)})
             notify.in_turn(lambda: echo(line, err=as_json))
@@ -207,14 +210,17 @@ def _document(model: Model, model_path: str, found: _Measured, precision: str) -
 
 def _print(model: Model, found: _Measured, quiet: bool) -> None:
     from fnnet.apps.report import loss_text
+    from fnnet.core.state import unit_of
     from fnnet.data.stream import count_of
 
     if not quiet:
         _print_classes(model, found.matrix)
-    images = counted(count_of(found.examples), "image")
+    unit = unit_of(model.preprocessing)
+    images = counted(count_of(found.examples), unit)
     say(f"accuracy {found.result.accuracy:.2%}, loss {loss_text(found.result.loss)} on {images}")
     if len(found.results) > 1:
-        _say_what_is_lost(*found.results)
+        floats, whole = found.results
+        _say_what_is_lost(floats, whole, unit)
 
 
 def _results(
@@ -282,12 +288,12 @@ def _check_int8(model: Model) -> None:
         raise error.at("--precision", fix="leave the option out") from None
 
 
-def _say_what_is_lost(floats: Evaluation, whole: Evaluation) -> None:
+def _say_what_is_lost(floats: Evaluation, whole: Evaluation, unit: str) -> None:
     from fnnet.apps.report import loss_text
 
     lost = 100 * (floats.accuracy - whole.accuracy)
     less = f"{abs(lost):.2f} points {'less' if lost > 0 else 'more'}" if lost else "as"
-    differ = counted(int((floats.predicted != whole.predicted).sum()), "image")
+    differ = counted(int((floats.predicted != whole.predicted).sum()), unit)
     by_floats = f"{floats.accuracy:.2%}, loss {loss_text(floats.loss)}"
     say(f"int8: {less} accurate {'than' if lost else 'as'} floats ({by_floats}); {differ} classed otherwise")
 
@@ -295,9 +301,11 @@ def _say_what_is_lost(floats: Evaluation, whole: Evaluation) -> None:
 def _print_classes(model: Model, matrix: Array) -> None:
     from fnnet.apps.report import terminal
     from fnnet.core import metrics
+    from fnnet.core.state import unit_of
 
     last = "most often predicted as"
-    table = terminal.table("class", "images", "precision", "recall", "F1", last, left=last)
+    units = f"{unit_of(model.preprocessing)}s"
+    table = terminal.table("class", units, "precision", "recall", "F1", last, left=last)
     for number, (name, row) in enumerate(zip(model.classes, metrics.per_class(matrix), strict=True)):
         wrong = matrix[number].copy()
         wrong[number] = 0

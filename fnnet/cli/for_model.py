@@ -33,15 +33,11 @@ def load_fitting(
 
 
 def _check_fit(model: Model, dataset: Dataset | StreamedDataset, model_path: str) -> None:
+    from fnnet.apps.given import size_of
+    from fnnet.data.order import exchange
+
     if model.image_shape != dataset.image_shape or model.classes != dataset.classes:
-        expected, found = (
-            f"{height}x{width} pixels and classes {', '.join(classes[:12])}"
-            for (height, width), classes in (
-                (model.image_shape, model.classes),
-                (dataset.image_shape, dataset.classes),
-            )
-        )
-        from fnnet.data.order import exchange
+        expected, found = (f"{size_of(each)} and classes {', '.join(each.classes[:12])}" for each in (model, dataset))
 
         exchanged = model.classes == dataset.classes and model.image_shape == dataset.image_shape[::-1]
         fix = exchange(dataset.preprocessing.transpose) if exchanged else "use data like that it was trained on"

@@ -31,8 +31,8 @@ GROUPS: Final = (
     Group(
         "How files are read",
         (
-            "--classes", "--class-names", "--first-label", "--label-column", "--image", "--image-size", "--size",
-            "--pixel-max", "--ink", "--transpose", "--first-index",
+            "--classes", "--class-names", "--first-label", "--label-column", "--table", "--image", "--image-size",
+            "--size", "--pixel-max", "--ink", "--transpose", "--first-index",
         ),
         "fnnet train --data scans --ink dark --size 28",
     ),

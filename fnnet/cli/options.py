@@ -257,6 +257,12 @@ image_option = click.option(
     help="Each row of a table is an image, however few its columns are and whatever their names.",
 )
 
+table_option = click.option(
+    "--table",
+    is_flag=True,
+    help="Each column of a table is a measurement, and no row an image, whatever it looks like.",
+)
+
 transpose_option = click.option(
     "--transpose/--no-transpose",
     default=None,
@@ -289,6 +295,7 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Scale pictures, in folders or packed in a file, to N x N pixels, or height x width: as large as "
             "fits, in the middle. The model remembers it.  [default: all must have one size]",
         ),
+        table_option,
         image_option,
         label_column_option,
         transpose_option,

@@ -11,7 +11,7 @@ import numpy as np
 
 from fnnet.cli.said import check_unsaid
 from fnnet.core.params import Array
-from fnnet.core.state import Examples, Model
+from fnnet.core.state import Examples, Model, unit_of
 from fnnet.data.dataset import Dataset
 from fnnet.data.notes import Note
 from fnnet.data.origin import find_again, reading_in
@@ -102,13 +102,14 @@ def note_of_others(
     name = about.get("dataset")
     if not isinstance(name, str):
         return None
-    count = counted(images, "image")
+    unit = unit_of(model.preprocessing)
+    count = counted(images, unit)
     if own and not test and dataset.test is None and "test" in about:
         return Note("trained-on", f"{dataset.name}: the model was tested on no images: these {count} trained it")
     known = test.get("sha256")
     if digest == known if isinstance(known, str) else dataset.name == name:
         return None
-    was = f"{name}, {counted(test['images'], 'image')}" if type(test.get("images")) is int else name
+    was = f"{name}, {counted(test['images'], unit)}" if type(test.get("images")) is int else name
     changed = "the data have changed: " if own else ""
     text = f"{changed}these {count} are not those that the model was tested on ({was})"
     return Note("other-data", text)

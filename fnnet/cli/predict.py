@@ -127,7 +127,8 @@ def predict(
             }
         )
     elif not output or failures:
-        _print_predictions(model, predictions, drawn=not quiet and len(predictions) <= DRAWN)
+        drawn = not (quiet or model.preprocessing.scaling) and len(predictions) <= DRAWN
+        _print_predictions(model, predictions, drawn=drawn)
     else:
         say(f"saved {output}: {counted(len(predictions), 'prediction')}")
     if output and failures:
@@ -246,7 +247,7 @@ def _predict_files(
         for file in files:
             try:
                 new, ranges[file] = _predict(model, file, kernels, columns, notify)
-                found[file] = _with_ids(new, file, model.image_shape, notify) if kaggle else new
+                found[file] = _with_ids(new, file, model, notify) if kaggle else new
             except UsageError:  # of an option, not of the file
                 raise
             except FnnetError as error:
@@ -263,7 +264,8 @@ def _predict(
 ) -> tuple[list[Prediction], tuple[str, ...]]:
     """Return the predictions of a file, and the ranges that its pixels were scaled from."""
     from fnnet.core.public import best_classes, scores
-    from fnnet.data.from_path import BINARY, images_to_predict
+    from fnnet.data.binary import BINARY
+    from fnnet.data.from_path import images_to_predict
     from fnnet.data.ranges import scaled_from
     from fnnet.data.unlike import looks_of
 
@@ -278,11 +280,11 @@ def _predict(
     return [Prediction(file, i, len(read.x), *parts) for i, parts in enumerate(each)], scaled_from(read.pixel_ranges)
 
 
-def _with_ids(predictions: list[Prediction], file: str, shape: tuple[int, int], notify: Notices) -> list[Prediction]:
+def _with_ids(predictions: list[Prediction], file: str, model: Model, notify: Notices) -> list[Prediction]:
     """Return the predictions with the ids of their images, if the file is a table that has a column of them."""
     from fnnet.data.ids import read_ids
 
-    ids, notes = read_ids(file, shape)
+    ids, notes = read_ids(file, model.image_shape, model.preprocessing)
     for note in notes:
         notify(note)
     if ids is None:

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "sweep": "fnnet.cli.sweep:sweep",
     "trace": "fnnet.cli.trace:trace",
     "train": "fnnet.cli.train:train",
+    "versus": "fnnet.cli.versus:versus",
     "warmup": "fnnet.cli.warmup:warmup",
 }
 """The name of each command -> MODULE:FUNCTION."""

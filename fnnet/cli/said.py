@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from fnnet.errors import UsageError
 
-READING: Final = ("pixel_max", "ink", "transpose", "first_label", "label_column", "image", "first_index", "size")
+READING: Final = (
+    "pixel_max", "ink", "transpose", "first_label", "label_column", "image", "table", "first_index", "size",
+)  # fmt: skip
 """Options that are fields of `fnnet.data.Reading`."""
 
 

@@ -45,7 +45,7 @@ from fnnet.names import ACTIVATIONS, STEPPING, composed
 if TYPE_CHECKING:
     from fnnet.apps.trace.steps import Trace
     from fnnet.core.params import Array
-    from fnnet.core.state import Model
+    from fnnet.core.state import Model, Preprocessing
     from fnnet.data import Dataset
     from fnnet.training.plan import Plan
 
@@ -248,6 +248,7 @@ def _of_picture(
     from fnnet.data.unlike import other_ink_in
 
     columns = {name: options[name] for name in ("label_column", "image", "first_index", "transpose")}
+    _check_images(model.preprocessing, path)
     read = images_to_predict(path, model.image_shape, model.preprocessing, **columns)
     for note in read.notes:
         notify(note)
@@ -263,12 +264,21 @@ def _of_picture(
 
 def _of_data(model: Model, dataset: Dataset, label: str | None, index: int) -> _Subject:
     """Return what is traced of a data set that fits the model."""
+    _check_images(dataset.preprocessing, dataset.source)
     _check_index(index, len(dataset.train.labels), dataset.name)
     x = dataset.train.x[index : index + 1]
     _check_ink(x, model, f"{dataset.name}, training image {index}")
     number = int(dataset.train.labels[index]) if label is None else _class(label, dataset.classes)
     about = f"{dataset.name} ({dataset.source}), training image {index}, label {dataset.classes[number]}"
     return _Subject(model, x, number, dataset.name, about)
+
+
+def _check_images(preprocessing: Preprocessing, found: str) -> None:
+    """Raise UsageError for rows of a table, which cannot be drawn."""
+    if preprocessing.scaling:
+        expected, fix = "images", "in Python, fnnet.forward and fnnet.backward give each number of a step"
+        problem, found = "traces a step on an image", f"{found}, a table"
+        raise UsageError(problem, where="trace", expected=expected, found=found, fix=fix)
 
 
 def _check_index(index: int, count: int, where: str) -> None:

@@ -60,6 +60,21 @@ class Objective(NamedTuple):
 PLAIN = Objective()
 
 
+class Scaling(NamedTuple):
+    """How the columns of a table become what a network takes: (value - mean) / scale, in float64, rounded to float32.
+
+    names    of the columns, in the order of the network's inputs; each "" if the table had none.
+    means    of the training part, float64.
+    scales   their standard deviations (of the population); 0 for a column that is constant there, which becomes 0.
+    target   the name of the column of classes; "" if it had none.
+    """
+
+    names: tuple[str, ...]
+    means: tuple[float, ...]
+    scales: tuple[float, ...]
+    target: str = ""
+
+
 class Preprocessing(NamedTuple):
     """How the pixels of image files become the bytes that a network takes, where a file is read.
 
@@ -74,6 +89,7 @@ class Preprocessing(NamedTuple):
     resize      True if pictures of any size are scaled to that of the model's images.
     signed      True if numbers with fractions were from -1 to 1 in the files; others than these are then refused where
                 they may be either, and not taken as from 0 to 1.
+    scaling     of a table, whose rows are not images: the other fields are then those of the default.
     """
 
     pixel_max: int = 255
@@ -85,6 +101,39 @@ class Preprocessing(NamedTuple):
     faint: int = 24
     resize: bool = False
     signed: bool = False
+    scaling: Scaling | None = None
+
+
+def unit_of(preprocessing: Preprocessing) -> str:
+    """Return what one of the inputs is called in messages: an image, or a row of a table."""
+    return "row" if preprocessing.scaling else "image"
+
+
+def described(preprocessing: Preprocessing) -> dict[str, Any]:
+    """Return the fields of a preprocessing as JSON values, `scaling` only of a table.
+
+    >>> described(Preprocessing())["ink"], described(Preprocessing(scaling=Scaling(("a",), (1.5,), (2.0,))))["scaling"]
+    (255, {'names': ['a'], 'means': [1.5], 'scales': [2.0], 'target': ''})
+    """
+    values = preprocessing._asdict()
+    scaling = values.pop("scaling")
+    if scaling is None:
+        return values
+    return {**values, "scaling": thawed(scaling._asdict() if isinstance(scaling, Scaling) else scaling)}
+
+
+def as_scaling(value: Any) -> Any:
+    """Return a scaling that `described` describes; anything else as it is, which `unfit` finds.
+
+    >>> as_scaling({"names": ["a"], "means": [1.5], "scales": [2.0], "target": ""})
+    Scaling(names=('a',), means=(1.5,), scales=(2.0,), target='')
+    """
+    if not isinstance(value, Mapping) or {*value} != {*Scaling._fields}:
+        return value
+    fields: dict[str, Any] = {
+        name: tuple(each) if isinstance(each, (list, tuple)) else each for name, each in value.items()
+    }
+    return Scaling(**fields)
 
 
 def unfit(given: Preprocessing) -> tuple[str, tuple[Any, ...]] | None:
@@ -93,6 +142,8 @@ def unfit(given: Preprocessing) -> tuple[str, tuple[Any, ...]] | None:
     >>> unfit(Preprocessing(ink=300))[1]
     (255, 0, 300, 0)
     """
+    if given.scaling is not None and (wrong := _unfit_scaling(given)):
+        return wrong, (given.scaling,)
     most, paper, ink, blank = given[:4]
     whole = all(type(each) is int for each in (*given[:4], given.faint))
     if not (whole and 1 <= most <= 255 and 0 <= paper <= most and 0 <= ink <= most and 0 <= blank < abs(ink - paper)):
@@ -101,8 +152,23 @@ def unfit(given: Preprocessing) -> tuple[str, tuple[Any, ...]] | None:
     colour = Preprocessing().colour
     flags = all(isinstance(each, bool) for each in (given.transpose, given.resize, given.signed))
     if not (flags and given.colour == colour and -1 <= given.faint <= 255):
-        return f"transpose, resize and signed true or false, colour {colour}, faint from -1 to 255", given[4:]
+        return f"transpose, resize and signed true or false, colour {colour}, faint from -1 to 255", given[4:-1]
     return None
+
+
+def _unfit_scaling(given: Preprocessing) -> str:
+    """Return what was expected of a scaling that no table has; "" for one that may be."""
+    scaling = given.scaling
+    if not isinstance(scaling, Scaling) or not all(isinstance(each, tuple) for each in scaling[:3]):
+        return "a Scaling of tuples"
+    names, means, scales, target = scaling
+    if not (names and len(names) == len(means) == len(scales)):
+        return "a name, a mean and a scale for each column"
+    if not all(isinstance(each, str) for each in (*names, target)) or (any(names) and len({*names}) < len(names)):
+        return "names that are text, each once, or all empty"
+    if not all(type(each) is float and math.isfinite(each) for each in (*means, *scales)) or min(scales) < 0:
+        return "finite means, and scales from 0"
+    return "" if given._replace(scaling=None) == Preprocessing() else "the other fields as by default"
 
 
 @array_tuple

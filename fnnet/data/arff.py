@@ -17,9 +17,10 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.arff_header import AS_UTF8, ITEM, Attribute, cells_of, looks_like_arff, read_header, unquoted
 from fnnet.data.bounds import bytes_on_disk
-from fnnet.data.csv_columns import OPTION, Columns, columns_of, is_pixel
+from fnnet.data.csv_columns import OPTION, Columns, is_pixel
 from fnnet.data.csv_lines import Lines, blocks, check_line, check_text
 from fnnet.data.csv_numbers import NUMBER, parse
+from fnnet.data.csv_table import rows_in, table_content
 from fnnet.data.kaggle_csv import assemble, check_images, shape_of
 from fnnet.data.label_names import as_whole, whole_names
 from fnnet.data.notes import Note
@@ -28,9 +29,11 @@ from fnnet.data.ranges import ranges_in_table
 from fnnet.data.reader import Content, Format, Wanted
 from fnnet.data.roles import called_labels
 from fnnet.data.sparse import Pairs, dense, parse_pairs
+from fnnet.data.table_columns import columns_or_table
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
 from fnnet.errors import counted
 from fnnet.files.disk import refuse, show_bytes
+from fnnet.names import names_of_labels
 
 PIECE: Final = 2**18
 PLACE: Final = "the header"
@@ -92,6 +95,9 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         line, block = next(rows, (line, b""))
         if not block:
             refuse("empty dataset", path, f"line {line}", "at least 1 row of numbers", "0 rows", AGAIN)
+        if table.columns.table:
+            content = _measurements(_chain(line, block, rows), table, wanted)
+            return content._replace(notes=(*notes, *content.notes))
         if block.startswith(b"{"):
             _check_sparse(attributes, table)
             parts = [_sparse(each, number, table) for number, each in _chain(line, block, rows)]
@@ -113,6 +119,23 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         x, labels, shape, labels_at=at, shape_at=PLACE, notes=(*notes, *of_shape), classes=classes, by_row=by_row,
         pixel_ranges=ranges_in_table(x, read_as, path),
     )  # fmt: skip
+
+
+def _measurements(pieces: Pieces, table: Table, wanted: Wanted) -> Content:
+    """Return the rows of a table that are not images, as in CSV; classes are in the order of the header."""
+    columns, lines, names = table.columns, Lines(",", table.path), [*table.classes]
+    parts: list[Array] = []
+    texts: list[str] = []
+    for line, block in pieces:
+        if block.startswith(b"{"):
+            fix = "write the table as CSV, or say --image if each row is an image"
+            refuse("a sparse table", table.path, f"line {line}", "all cells of a row", show_bytes(block[:16]), fix)
+        values, found = rows_in(_dense(block, line, table), line, columns, lines)
+        parts.append(values)
+        texts += [names[int(text)] for text in found] if names and not table.ignored else found
+    plain = tuple(wanted.names) == names_of_labels(0, len(wanted.names))
+    wanted = wanted._replace(names=tuple(names)) if names and plain and not wanted.known else wanted
+    return table_content(np.concatenate(parts), [] if table.ignored else texts, columns, table.path, wanted, PLACE)
 
 
 FORMAT: Final = Format("ARFF", _recognise, _read, columns=True)
@@ -151,13 +174,14 @@ def _table(attributes: list[Attribute], path: AnyPath, wanted: Wanted) -> tuple[
         notes.append(Note("label-column", text))
     if not names:
         refuse("no columns", path, PLACE, "@attribute lines", "none", AGAIN)
-    columns = columns_of(names, PLACE, path, wanted, named=True)
+    columns = columns_or_table(names, PLACE, path, wanted, named=True)
     for column in columns.read():
         numbers = all(map(NUMBER.fullmatch, attributes[column].values))
         if not (attributes[column].numeric or (attributes[column].values and (numbers or column == columns.label_at))):
             kind = "names" if attributes[column].values else "text or dates"
             place, expected = f"column {column + 1}, {names[column][:40]!r}", "numbers, or labels by name"
-            refuse("a column that is not read", path, place, expected, kind, OPTION)
+            fix = f"leave the column out, or {OPTION}" if columns.table and column != columns.label_at else OPTION
+            refuse("a column that is not read", path, place, expected, kind, fix)
     classes, left_out = _classes(() if columns.label_at is None else attributes[columns.label_at].values)
     read = set(columns.read())
     unread = tuple(column for column in range(len(names)) if column not in read)

@@ -48,6 +48,7 @@ def check_reading(given: Reading, prefix: str = "Reading.") -> Reading:
         first_label=check_count(f"{prefix}first_label", given.first_label, 0, MAX_CLASSES),
         label_column=_label_column(f"{prefix}label_column", given.label_column),
         image=check_flag(f"{prefix}image", given.image),
+        table=check_flag(f"{prefix}table", given.table),
         first_index=None if given.first_index is None else check_count(f"{prefix}first_index", given.first_index, 0, 1),
         size=None if given.size is None else check_size(f"{prefix}size", given.size, MAX_SIZE),
     )
@@ -139,6 +140,9 @@ def check_said(classes: Sequence[str] | None, flat: Any, reading: Reading, prepr
     reading = check_reading(reading)
     names = names_of_labels(reading.first_label, len(DIGITS)) if classes is None else check_classes(classes)
     size, known = None if flat is None else check_size("flat", flat), check_preprocessing(preprocessing)
+    for where, value in (("--image", reading.image), ("--image-size", size if known is None else None)):
+        if reading.table and value:
+            raise UsageError("contradicts --table", where=where, expected="one of them", found="both")
     if known is not None:
         _check_agrees(reading, known, size)
         size = size or reading.size

@@ -189,7 +189,7 @@ def joined_files(contents: Sequence[Content], paths: Sequence[Path]) -> Content:
     contents = joined(contents)
     first = contents[0]
     for path, each in zip(paths[1:], contents[1:], strict=True):
-        if (each.image_shape, each.classes) != (first.image_shape, first.classes):
+        if (each.image_shape, each.classes, each.columns) != (first.image_shape, first.classes, first.columns):
             expected = f"{size(first.image_shape)} and the classes of {paths[0].name}"
             found = f"{size(each.image_shape)}, {counted(len(each.classes), 'class', 'classes')}"
             refuse("pieces differ", path, "the columns", expected, found, "fetch all pieces of one set")

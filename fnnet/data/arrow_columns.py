@@ -14,11 +14,12 @@ from fnnet.core.params import Array
 from fnnet.data.arrays import as_content, as_labels
 from fnnet.data.arrow_beside import INDEX, Beside
 from fnnet.data.arrow_cells import DESCRIPTION, EXTENSION, SCHEMA, Source, numbers_in, texts_in
-from fnnet.data.arrow_types import bytes_of, holds_images, is_list
+from fnnet.data.arrow_types import bytes_of, holds_images, is_list, is_number, shown_as
 from fnnet.data.axes import order_called
-from fnnet.data.csv_columns import OPTION, Columns, column_said, columns_of, is_header, is_pixel
+from fnnet.data.csv_columns import OPTION, Columns, column_said, is_header, is_pixel
 from fnnet.data.csv_lines import Lines
 from fnnet.data.csv_numbers import CORRECT, Part, as_pixels, fix_of, part_of, wrong_numbers
+from fnnet.data.csv_table import check_values, table_content
 from fnnet.data.grey import opacity_notes
 from fnnet.data.kaggle_csv import assemble, shape_of
 from fnnet.data.label_names import labels_of
@@ -30,6 +31,7 @@ from fnnet.data.preprocess import SAMPLE, spread
 from fnnet.data.ranges import LEVELS, SIGNED, UNIT, ranges_in_table, scaled_notes
 from fnnet.data.reader import BY_VALUES, LABELS, Content, Wanted, check_columns, check_scaling, scale_alike
 from fnnet.data.roles import called_labels, role_of
+from fnnet.data.table_columns import columns_or_table
 from fnnet.files.disk import refuse
 from fnnet.limits import MAX_CLASSES
 from fnnet.names import composed, is_printable
@@ -68,7 +70,8 @@ class Table:
         if not there or not is_header(there):
             fix = "name them label, pixel0, pixel1..."
             source.refuse_columns("columns without names", "names of pixels", there, fix)
-        self.columns: Columns = columns_of(there, SCHEMA, source.path, source.wanted)
+        row = [shown_as(source.schema.field(name).type) for name in there]
+        self.columns: Columns = columns_or_table(there, SCHEMA, source.path, source.wanted, row=row)
         self.there = there
         if source.wanted.only:
             self._check_named()
@@ -99,7 +102,9 @@ class Table:
         )
 
     def read(self, batches: Iterator[Any]) -> Content:
-        """Return the images."""
+        """Return the images, or the rows of a table."""
+        if self.columns.table:
+            return self._read_table(batches)
         source, columns, parts = self.source, self.columns, list[Part]()
         rows = 0
         for batch in batches:
@@ -126,6 +131,31 @@ class Table:
             named=bool(self.texts and names), by_row=columns.shape is not None,
             pixel_ranges=(LEVELS,) if self.scaled else ranges,
         )  # fmt: skip
+
+    def _read_table(self, batches: Iterator[Any]) -> Content:
+        source, columns, parts = self.source, self.columns, [np.empty((0, len(self.columns.pixels_at)))]
+        names = [self.there[at] for at in columns.pixels_at.tolist()]
+        for name in names:
+            if not is_number(source.schema.field(name).type):
+                fix = "leave the column out, or say --label-column if it is the labels"
+                expected = "integers, floats or truth values"
+                refuse("not numbers", source.path, f"column {name}", expected, source.schema.field(name).type, fix)
+        rows, label = 0, None if columns.label_at is None else self.there[columns.label_at]
+        for batch in batches:
+            values = np.empty((batch.num_rows, len(names)))
+            for at, name in enumerate(names):
+                values[:, at] = numbers_in(batch.column(name), name, rows, source)
+            check_values(values, source.path, names, source.first + rows)
+            if label is not None and not source.wanted.images_alone:
+                texts = texts_in(batch.column(label), label, rows, source)
+                found = texts or map(str, numbers_in(batch.column(label), label, rows, source, label=True).tolist())
+                self.texts += found
+            parts.append(values)
+            rows += batch.num_rows
+            source.check(rows * len(names) * values.itemsize)
+        if not rows:
+            refuse("empty dataset", source.path, SCHEMA, "at least 1 row of numbers", "0 rows", "fetch the file again")
+        return table_content(np.concatenate(parts), self.texts, columns, source.path, source.wanted, SCHEMA)
 
     def _part(self, batch: Any, first: int) -> Part:
         columns, source = self.columns, self.source

@@ -56,6 +56,15 @@ def is_text(kind: Any) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
+def shown_as(kind: Any) -> str:
+    """Return a cell of CSV that shows what a column of a type holds: a name, several numbers, or one."""
+    from pyarrow import types
+
+    if is_text(kind.value_type if types.is_dictionary(kind) else kind):
+        return "a"
+    return "0 0" if types.is_nested(kind) else "0"
+
+
 def is_number(kind: Any) -> bool:
     """Return True for integers, floats and truth values."""
     from pyarrow import types

@@ -56,8 +56,10 @@ ALONE: Final = {
 ERRORS: Final = {
     each.__name__: each for each in (errors.DataError, errors.StorageError, errors.UsageError, errors.FnnetError)
 }
-DTYPES: Final[dict[str, np.dtype[Any]]] = {"|u1": np.dtype(np.uint8), "<i8": np.dtype(np.int64)}
-"""The dtypes of images and labels."""
+DTYPES: Final[dict[str, np.dtype[Any]]] = {
+    np.dtype(each).str: np.dtype(each) for each in (np.uint8, np.int64, np.float64)
+}
+"""The dtypes of images, labels and the rows of tables."""
 
 inside = False
 """True in a child, where files are read directly."""
@@ -311,7 +313,8 @@ def content_of(fields: dict[str, Any], arrays: Iterator[Array]) -> Content:
     colours = next(arrays) if fields["colours"] else None
     ink = next(arrays) if fields["ink"] else None
     height, width = fields["image_shape"]
-    if x.dtype != np.uint8 or x.shape[1:] != (height * width,) or (labels is not None and labels.shape != (len(x),)):
+    kind = np.uint8 if fields["columns"] is None else np.float64
+    if x.dtype != kind or x.shape[1:] != (height * width,) or (labels is not None and labels.shape != (len(x),)):
         raise FnnetError("the process that reads the file answers in another form", found=f"shape {x.shape}")
     notes = tuple(Note(code, text) for code, text in fields["notes"])
     test = fields["test"] and content_of(fields["test"], arrays)
@@ -320,5 +323,6 @@ def content_of(fields: dict[str, Any], arrays: Iterator[Array]) -> Content:
         raise FnnetError("the process that reads the file answers in another form", found=f"shape {colours.shape}")
     if ink is not None and (ink.dtype != np.uint8 or ink.shape != (len(x),)):
         raise FnnetError("the process that reads the file answers in another form", found=f"shape {ink.shape}")
-    ranges = {name: tuple(fields[name]) for name in ("pixel_ranges", "one_part")}
+    ranges: dict[str, Any] = {name: tuple(fields[name]) for name in ("pixel_ranges", "one_part")}
+    ranges["columns"] = None if fields["columns"] is None else tuple(fields["columns"])
     return Content(**fields | values | {"colours": colours, "ink": ink, "classes": tuple(fields["classes"]), **ranges})

@@ -93,6 +93,7 @@ def answer(request: dict[str, Any], file: BufferedReader, arrays: list[Array]) -
     shape = wanted.shape and (wanted.shape[0], wanted.shape[1])
     rows = tuple((first, stop) for first, stop in wanted.rows)
     wanted = wanted._replace(shape=shape, names=tuple(wanted.names), groups=tuple(wanted.groups), rows=rows)
+    wanted = wanted._replace(columns=tuple(wanted.columns))
     path = os.fsdecode(os.fsencode(request["path"]))
     try:
         file.seek(0)

@@ -30,6 +30,7 @@ from fnnet.data.named import CLASS_NAMES, PIXEL_ORDER, ROWS_FIRST
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import Reading
 from fnnet.data.roles import part_of
+from fnnet.data.tables import refuse_table
 from fnnet.errors import StorageError, UsageError
 from fnnet.files.disk import DISK, write_file, write_pieces
 from fnnet.files.endings import check_ending
@@ -101,6 +102,7 @@ def _test_file(path: Path) -> Path:
 
 
 def _check(form: str, dataset: Dataset, parts: dict[str, Examples]) -> None:
+    refuse_table(dataset, "dataset", "images, which convert writes as they are trained on", "train on the table itself")
     """Raise UsageError for what the form cannot hold."""
     if form == "csv":
         longest = max(len(_header(dataset.image_shape)), *(_longest(each) for each in parts.values()))

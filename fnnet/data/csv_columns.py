@@ -40,6 +40,9 @@ WHOLE: Final = re.compile(r"\s*([0-9]{1,6})(?:\.0*)?\s*")
 """A number of a column; floats are written with a point."""
 SEPARATED: Final = "commas, semicolons, tabs or blanks"
 KAGGLE: Final = "name the columns label, pixel0, pixel1..."
+IMAGE: Final = "if each row is an image, say --image"
+NO_STREAM: Final = f"{IMAGE}; a table, whose rows are not images, is read at once, not piece by piece"
+"""What to do with what may be a table, where images alone are read."""
 OPTION: Final = "say --label-column first, last, NAME, NUMBER or none"
 NUMBERS: Final = "number the classes from 0, and name them with --class-names"
 """What to do with labels that are text."""
@@ -68,6 +71,9 @@ class Columns(NamedTuple):
     sure       True if the names are those of pixels.
     shape      (height, width) of an image if the names say the row and the column of each pixel.
     most_label   the largest number in the column of labels.
+    table      True if the rows are not images: the other columns are then `pixels_at`, in the order of the network.
+    names      of these, each "" if the first line holds none.
+    target     the name of the column of labels, "" if it has none.
     """
 
     width: int
@@ -80,13 +86,16 @@ class Columns(NamedTuple):
     sure: bool = False
     shape: tuple[int, int] | None = None
     most_label: int = MAX_CLASSES - 1
+    table: bool = False
+    names: tuple[str, ...] = ()
+    target: str = ""
 
     def read(self) -> list[int]:
         """Return the columns that hold pixels or labels."""
         return sorted((*self.pixels_at.tolist(), *self.labels_at))
 
 
-class _First(NamedTuple):
+class First(NamedTuple):
     """The first line and what is wanted from the file, for all that judges them."""
 
     cells: list[str]
@@ -116,8 +125,8 @@ def columns_of(
     Raises   DataError for unknown names and for numbers of columns that images cannot have.
     """
     header = named or quoted or is_header(cells)
-    names = _names(cells) if header else []
-    first = _First(cells, names, place, path, wanted)
+    names = lowered(cells) if header else []
+    first = First(cells, names, place, path, wanted)
     if not named and made_of_an_image(cells):
         fix = "write the file from a table that was read without a header (pandas: header=None)"
         first.refuse("the header is made of the first image", "names of columns", repr(",".join(cells[:6]))[:40], fix)
@@ -129,23 +138,24 @@ def columns_of(
             expected, found = "names of columns, or numbers", repr(cells[column][:40])
             first.refuse("truth values in the first line", expected, found, AS_BYTES, column)
         if places[name] != column:
-            first.refuse("column named twice", "each name once", repr(cells[column][:40]), KAGGLE, column)
-    told = _told(first)
+            fix = KAGGLE if is_pixel(name) else "give each column a name of its own"
+            first.refuse("column named twice", "each name once", repr(cells[column][:40]), fix, column)
+    told = told_by_option(first)
     if header:
         return _by_name(first, told)
     if told is None and wanted.label_column is None:
-        told = _name_at_an_end(cells)
+        told = name_at_an_end(cells)
     return _by_count({(column,): column for column in range(len(cells)) if column != told}, first, told, [])
 
 
-def _names(cells: list[str]) -> list[str]:
+def lowered(cells: list[str]) -> list[str]:
     """Return names in lower case, those that are numbers as 0, 1... if all of these are whole."""
     names = [cell.strip().lower() for cell in cells]
     whole = all(map(WHOLE.fullmatch, filter(IS_NUMBER.fullmatch, names)))
     return [WHOLE.sub(r"\1", name) if WHOLE.fullmatch(name) else name for name in names] if whole else names
 
 
-def _name_at_an_end(cells: list[str]) -> int | None:
+def name_at_an_end(cells: list[str]) -> int | None:
     """Return the first or the last column if it alone holds a name, which is then the label; else None."""
     texts = [column for column, cell in enumerate(cells) if not IS_NUMBER.fullmatch(cell)]
     if len(texts) != 1 or texts[0] not in (0, len(cells) - 1):
@@ -157,17 +167,17 @@ def _name_at_an_end(cells: list[str]) -> int | None:
 def is_header(cells: list[str]) -> bool:
     """Return True if a first line names or numbers the columns."""
     inside = (cells, cells[1:], cells[:-1]) if len(cells) > ENOUGH else (cells,)
-    if any(map(_numbers_columns, inside)) or not any(map(IS_NUMBER.fullmatch, cells)):
+    if any(map(numbers_columns, inside)) or not any(map(IS_NUMBER.fullmatch, cells)):
         return True
     names = [cell.strip().lower() for cell in cells]
     if not names[0]:
-        if _numbers_columns(cells[1:], 1):
+        if numbers_columns(cells[1:], 1):
             return True
         names = names[1:]
     return any(name in LABELS or ROW_NAMES.fullmatch(name) for name in names)
 
 
-def _numbers_columns(cells: list[str], least: int = COUNTED) -> bool:
+def numbers_columns(cells: list[str], least: int = COUNTED) -> bool:
     """Return True if these cells number the columns, as pandas writes columns without names.
 
     They do if they count up from 0 or 1, or if there are ENOUGH, all different, without gaps, in any order: no image
@@ -184,10 +194,10 @@ def _numbers_columns(cells: list[str], least: int = COUNTED) -> bool:
 
 def column_said(cells: list[str], place: str, path: AnyPath, wanted: Wanted) -> int | None:
     """Return the column of these names that the user says holds the labels; None for "none" and for nothing."""
-    return _told(_First(cells, [name.strip().lower() for name in cells], place, path, wanted))
+    return told_by_option(First(cells, [name.strip().lower() for name in cells], place, path, wanted))
 
 
-def _told(first: _First) -> int | None:
+def told_by_option(first: First) -> int | None:
     """Return the column that the user says holds the labels; None if the user says none, or nothing."""
     choice, width = first.wanted.label_column, len(first.cells)
     if choice is None or choice == "none":
@@ -206,7 +216,7 @@ def _told(first: _First) -> int | None:
     return found.pop()
 
 
-def _by_name(first: _First, told: int | None) -> Columns:
+def _by_name(first: First, told: int | None) -> Columns:
     labels: list[int] = []
     row_names: list[int] = []
     others: list[int] = []
@@ -231,7 +241,7 @@ def _by_name(first: _First, told: int | None) -> Columns:
         first.refuse("several columns may be the labels", "one", shown, OPTION)
     if told is None and first.wanted.label_column is None and labels:
         told = labels.pop()
-    notes = [_passed_over(first.cells[column], column, column in labels) for column in sorted([*labels, *row_names])]
+    notes = [passed_over(first.cells[column], column, column in labels) for column in sorted([*labels, *row_names])]
     only_numbered = first.wanted.image and not (in_pairs or any(isinstance(family, int) for family in families))
     if only_numbered and (others or len(families) > 1):
         inside = sorted([*others, *(column for each in families.values() for column in each.values())])
@@ -267,7 +277,7 @@ def _by_row(family: str, pixels: Pixels) -> Pixels:
     return {numbers[::-1]: column for numbers, column in pixels.items()} if column_first else pixels
 
 
-def _check_order(first: _First, pixels: Pixels, spans: list[int], family: str) -> None:
+def _check_order(first: First, pixels: Pixels, spans: list[int], family: str) -> None:
     """Raise DataError where names such as pixel_1_0 stand in the order of their second numbers, which may be rows.
 
     Some call the row x: where x0_y0 does not go along the rows, either may be.
@@ -310,7 +320,7 @@ def _family(name: str, in_pairs: bool) -> tuple[int | str, tuple[int, ...]] | No
     return (numbered[1], (int(numbered[2]),)) if numbered else None
 
 
-def _check_names(first: _First, families: dict[int | str, Pixels], others: Sequence[int], told: int | None) -> None:
+def _check_names(first: First, families: dict[int | str, Pixels], others: Sequence[int], told: int | None) -> None:
     """Raise DataError unless all columns beside labels and names of rows have names of one kind."""
     expected = "label, pixel0, pixel1... (or 1x1, 1x2...)"
     if len(families) > 1:
@@ -328,43 +338,44 @@ def _check_names(first: _First, families: dict[int | str, Pixels], others: Seque
         elif len(others) == 1 and told is None:
             fix = f"if it is the labels, say --label-column {others[0] + 1}, or {fix}"
         elif len(others) > 1 and not (first.wanted.image or any(isinstance(family, int) for family in families)):
-            fix = "tables are not read yet; if each row is an image, say --image"
+            fix = NO_STREAM if first.wanted.only else IMAGE
         first.refuse("unknown column", expected, repr(name), fix, others[0])
     if not families:
         first.refuse("no pixel columns", expected, "none", NO_PIXELS)
 
 
-def _passed_over(name: str, column: int, label: bool) -> Note:
+def passed_over(name: str, column: int, label: bool) -> Note:
+    """Return the note of a column that is not read; `label` if other labels are why, else it names the rows."""
     what = "another column is the labels, or none" if label else "it names the rows"
     return Note("column-passed-over", f"column {column + 1}, {name[:40]!r}, is passed over: {what}")
 
 
-def _by_count(pixels: Pixels, first: _First, told: int | None, notes: Sequence[Note]) -> Columns:
+def _by_count(pixels: Pixels, first: First, told: int | None, notes: Sequence[Note]) -> Columns:
     """Return the columns of a table whose columns are only numbered: as many as an image has, or one more."""
     at, shape = [pixels[number] for number in sorted(pixels)], first.wanted.shape
     count = len(at)
-    open_label = told is None and first.wanted.label_column is None and _fits(count - 1, shape)
-    if not _fits(count, shape) and not open_label:
+    open_label = told is None and first.wanted.label_column is None and fits(count - 1, shape)
+    if not fits(count, shape) and not open_label:
         expected = "a square number of pixels, such as 784, or one more with the label first or last"
         problem = "names without 'pixel'" if first.names else "no header"
         sized = "" if first.wanted.known else "say --image-size HxW, or "
-        fix = f"if each row is an image, {sized}{KAGGLE}; tables are not read yet"
+        fix = f"if each row is an image, {sized}{KAGGLE}"
         first.refuse(f"{problem} and an odd number of fields", expected, counted(len(first.cells), "field"), fix)
     images = count - open_label
     if not first.wanted.image and images < ENOUGH and (shape is None or images != math.prod(shape)):
         expected = f"names such as pixel0, or at least {ENOUGH} columns of pixels"
-        fix = "tables are not read yet; if each row is an image, say --image"
+        fix = NO_STREAM if first.wanted.only else IMAGE
         first.refuse("a table, or images too small to tell", expected, counted(images, "column"), fix)
     return _columns(first, at, told, notes, open_label)
 
 
-def _fits(count: int, shape: tuple[int, int] | None) -> bool:
+def fits(count: int, shape: tuple[int, int] | None) -> bool:
     """Return True if an image may have this many pixels."""
     return count > 0 and (math.isqrt(count) ** 2 == count or (shape is not None and math.prod(shape) == count))
 
 
 def _columns(
-    first: _First, at: list[int], label_at: int | None, notes: Sequence[Note], open_label: bool = False
+    first: First, at: list[int], label_at: int | None, notes: Sequence[Note], open_label: bool = False
 ) -> Columns:
     if open_label and len(at) < 3:
         expected = "more columns than that of one pixel and that of the labels"

@@ -61,7 +61,7 @@ def parse(block: bytes, line: int, columns: Columns, lines: Lines) -> Part:
         codes = np.frombuffer(plain, np.uint8)
         if plain != block and (found := _parse_digits(codes, columns)):
             return found
-        values = _parse_numbers(plain, codes, columns)
+        values = parse_numbers(plain, codes, columns)
         if values is not None and not wrong_numbers(values, columns).any():
             return _part(values, block, line, columns, lines)
         fix = fix if values is None else fix_of(values, columns)
@@ -130,7 +130,7 @@ def _is_grid(codes: Array, ends: Array, width: int) -> bool:
     return bool(np.diff(newlines, prepend=-1).max() <= MAX_LINE)
 
 
-def _parse_numbers(plain: bytes, codes: Array, columns: Columns) -> Array | None:
+def parse_numbers(plain: bytes, codes: Array, columns: Columns) -> Array | None:
     """Return the numbers, float64 (n, width), however they are written; None if there is anything else."""
     ends = np.flatnonzero((codes == ord(",")) | (codes == ord("\n")))
     if not IN_NUMBERS[codes].all() or not _is_grid(codes, ends, columns.width):
@@ -151,6 +151,21 @@ def _parse_cells(block: bytes, line: int, columns: Columns, lines: Lines) -> Arr
     """
     rows: list[list[float]] = []
     read = columns.read()
+    for number, cells in cells_in(block, line, columns.width, lines):
+        row = [0.0] * columns.width
+        for column in read:
+            cell = cells[column]
+            value = VALUES.get(cell)
+            row[column] = _number(cell, column, number, columns, lines) if value is None else value
+        rows.append(row)
+    return np.array(rows).reshape(-1, columns.width)
+
+
+def cells_in(block: bytes, line: int, width: int, lines: Lines) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number and the cells of each line that is not blank; DataError for one without `width` cells.
+
+    line   the number of the first line.
+    """
     for number, content in enumerate(block.split(b"\n")[:-1], line):
         if lines.is_blank(content):
             continue
@@ -159,17 +174,11 @@ def _parse_cells(block: bytes, line: int, columns: Columns, lines: Lines) -> Arr
             found, fix = show_bytes(content), "it joins files: take the mark and the second header out"
             refuse("a byte order mark within the file", lines.path, f"line {number}", "one at its start", found, fix)
         cells = lines.cells(content, number)
-        if len(cells) != columns.width:
-            place, expected = f"line {number}", counted(columns.width, "field")
+        if len(cells) != width:
+            place, expected = f"line {number}", counted(width, "field")
             fix = "separate the fields by commas" if len(cells) == 1 else "complete or remove the line"
             refuse("wrong number of fields", lines.path, place, expected, len(cells), fix)
-        row = [0.0] * columns.width
-        for column in read:
-            cell = cells[column]
-            value = VALUES.get(cell)
-            row[column] = _number(cell, column, number, columns, lines) if value is None else value
-        rows.append(row)
-    return np.array(rows).reshape(-1, columns.width)
+        yield number, cells
 
 
 def is_name(cell: str) -> bool:

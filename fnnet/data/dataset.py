@@ -10,7 +10,7 @@ import numpy as np
 
 from fnnet.core import rng
 from fnnet.core.params import Array, freeze
-from fnnet.core.state import Examples, Preprocessing
+from fnnet.core.state import Examples, Preprocessing, unit_of
 from fnnet.data import mnist, preprocess
 from fnnet.data.blank import blank_in
 from fnnet.data.mnist import Notify
@@ -18,6 +18,7 @@ from fnnet.data.notes import Note
 from fnnet.data.origin import ARRAYS, Origin
 from fnnet.data.ranges import all_scaled
 from fnnet.data.reader import Content
+from fnnet.data.scaling import standardised
 from fnnet.data.unlike import dim_in, few_of_other_ink, other_ink
 from fnnet.errors import ArgumentTypeError, UsageError, counted
 from fnnet.files.disk import refuse
@@ -40,6 +41,8 @@ BOTH: Final[tuple[str, ...]] = ("training", "test")
 class Dataset(NamedTuple):
     """Labelled images: x uint8 (n, height x width), of arrays also floats, labels int64 (n,), all read-only.
 
+    Of a table whose rows are not images, x is float32 (n, columns), standardised, and image_shape (1, columns).
+
     preprocessing   how the pixels in the files became those in x.
     notes           what the user should know about the data; each a line with a code.
     numbered        True if the labels in the files are the places of the classes, whatever these are called.
@@ -59,8 +62,10 @@ class Dataset(NamedTuple):
 
     def __repr__(self) -> str:
         (height, width), test = self.image_shape, len(self.test.labels) if self.test else 0
-        counts = f"{len(self.train.labels):,} train, {test:,} test images"
-        return f"Dataset({self.name}, {counts} of {height}x{width}, {len(self.classes)} classes)"
+        counts, classes = f"{len(self.train.labels):,} train, {test:,} test", f"{len(self.classes)} classes"
+        if self.preprocessing.scaling:
+            return f"Dataset({self.name}, {counts} rows of {counted(width, 'column')}, {classes})"
+        return f"Dataset({self.name}, {counts} images of {height}x{width}, {classes})"
 
 
 def dataset_of(
@@ -92,7 +97,7 @@ def dataset_of(
     )
     assert examples is not None
     more = [note for note in (test.notes if test else ()) if note.code != "colour" and note not in train.notes]
-    told = [*notes, *train.notes, *more, *_swapped(source, examples, tested)]
+    told = [*notes, *train.notes, *more, *_swapped(source, examples, tested, unit_of(preprocessing))]
     known = compared == BOTH  # by a model, or by the data set that this one is to be like
     name_of_first = "labelled" if known and tested is None else "training"
     beside = None if known else examples.x
@@ -103,7 +108,8 @@ def dataset_of(
             of = preprocess.of_bytes(preprocessing) if all_scaled(stored.pixel_ranges) else preprocessing
             told += dim_in(sample, stored.x, part, of, beside)
             told += blank_in(sample, shape, len(each.x), part, preprocessing.faint)
-    told += _without_images(source, examples.labels, classes, name_of_first, numbered=not named)
+    of_first = f"{name_of_first} {unit_of(preprocessing)}s"
+    told += _without_images(source, examples.labels, classes, of_first, numbered=not named)
     for note in told:
         notify(note)
     return Dataset(name, source, examples, tested, classes, shape, preprocessing, tuple(told))
@@ -229,6 +235,8 @@ def _examples(
     labels = labels.astype(np.int64)
     if first:
         labels -= first
+    if preprocessing.scaling:
+        return Examples(standardised(content.x, preprocessing.scaling, source), freeze(labels))
     scaled = all_scaled(content.pixel_ranges)
     x = preprocess.apply(preprocessing, content.x, shape, source, content.ink, scaled=scaled)
     return Examples(freeze(x.view()), freeze(labels))
@@ -244,7 +252,7 @@ def _refuse_label(content: Content, labels: Array, first: int, names: tuple[str,
         outside = labels >= first + classes
     at = int(outside.argmax())
     other = " or --first-label" if fix == "--classes" and lowest > first else ""
-    place, remedy = f"image {at + 1}", f"correct it, or set {fix}{other}"
+    place, remedy = f"{'image' if content.columns is None else 'row'} {at + 1}", f"correct it, or set {fix}{other}"
     if content.classes:
         remedy = "correct it, or the names of the classes in the file"
     elif (first, lowest, highest) == (0, 1, classes):
@@ -269,16 +277,16 @@ def _without_images(
     if len(labels) > 1 and not counts.all():
         names = [name for name, count in zip(classes, counts, strict=True) if not count]
         some = f"{', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
-        text = f"{counted(len(names), 'class', 'classes')} of {len(classes):,} without {part} images: {some}"
+        text = f"{counted(len(names), 'class', 'classes')} of {len(classes):,} without {part}: {some}"
         last = int(labels.max()) + 1
         fix = f"; if there are {last}, say --classes {last}" if numbered and last > 1 and counts[:last].all() else ""
         yield Note("empty-class", f"{source}: {text}{fix}")
 
 
-def _swapped(source: str, train: Examples, test: Examples | None) -> Iterator[Note]:
+def _swapped(source: str, train: Examples, test: Examples | None, unit: str) -> Iterator[Note]:
     if test is not None and len(test.labels) > len(train.labels):
         name = mnist.known(test.labels)
-        counts = f"{counted(len(test.labels), 'image')}, the training set {len(train.labels):,}"
+        counts = f"{counted(len(test.labels), unit)}, the training set {len(train.labels):,}"
         known = f", its labels are those of {name}" if name else ""
         yield Note("swapped", f"{source}: the test set has {counts}{known}; are the files swapped?")
 

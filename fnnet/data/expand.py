@@ -23,6 +23,7 @@ from fnnet.core.table import NUMPY, Kernels
 from fnnet.data.convert import write_folder
 from fnnet.data.dataset import PLAIN, Dataset, split
 from fnnet.data.stream_index import INDEX, MAX_INDEX, File, Index, Shard, index_as_json
+from fnnet.data.tables import refuse_table
 from fnnet.errors import ArgumentTypeError, StorageError, UsageError
 from fnnet.files.disk import write_file
 from fnnet.limits import MOST_TIMES, available_bytes
@@ -68,6 +69,7 @@ def expand(
     """
     if not isinstance(dataset, Dataset):
         raise ArgumentTypeError("dataset", expected="a Dataset", found=type(dataset).__name__)
+    refuse_table(dataset, "dataset", "images, which are stored as bytes", "train on the table itself")
     times = check_count("times", times, 1, MOST_TIMES)
     train, held_out = split(dataset.train, dev, seed)
     parts = {"dev": held_out, "test": dataset.test}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -11,14 +11,17 @@ import numpy as np
 
 from fnnet.core.frames import WIDE, is_frame, is_truth, names_of, numbers_of
 from fnnet.core.params import Array
-from fnnet.data.csv_columns import NUMBERS, Columns, columns_of
+from fnnet.data.csv_columns import NUMBERS, Columns
 from fnnet.data.csv_lines import Lines
 from fnnet.data.csv_numbers import CORRECT, Part, as_pixels, exact, fix_of, part_of, wrong_numbers
+from fnnet.data.csv_table import FILL as MISSING_FIX
+from fnnet.data.csv_table import check_values, table_content
 from fnnet.data.kaggle_csv import assemble, check_images, shape_of
 from fnnet.data.label_names import FIX, labels_of
 from fnnet.data.notes import Note
 from fnnet.data.ranges import LEVELS, ranges_in_table
 from fnnet.data.reader import Content, Wanted, check_scaling
+from fnnet.data.table_columns import columns_or_table
 from fnnet.errors import ArgumentTypeError, FnnetError
 from fnnet.files.disk import refuse
 
@@ -31,7 +34,7 @@ CELLS: Final = "arrays or lists of pixels, or the bytes of pictures"
 EXTRA: Final = "fnnet[formats]"
 ARGUMENTS: Final = {
     "--label-column": "label_column", "--image-size HxW": "flat=(height, width)", "--image-size": "flat",
-    "--image": "Reading(image=True)",
+    "--image": "Reading(image=True)", "--table": "Reading(table=True)",
     "--class-names": "classes", "--classes": "the length of classes", "--first-label": "first_label",
     "--first-index": "first_index", "--pixel-max": "pixel_max", "--no-transpose": "transpose=False",
     "--transpose": "transpose=True", "--size": "size=(height, width)", "--ink dark": "ink='dark'",
@@ -83,7 +86,9 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
     if any(isinstance(each, LISTS) for each in first.values()):
         return _read_lists(frame, wanted)
     check_scaling(wanted.sized, "a frame of numbers")
-    columns = columns_of(names, "the columns", FRAME, wanted, named=True)
+    columns = columns_or_table(names, "the columns", FRAME, wanted, named=True, row=_texts_in(frame, first))
+    if columns.table:
+        return _read_table(frame, columns, names, wanted)
     read = columns.read()
     frame, texts = _without_names(frame, columns, labelled=wanted.labelled)
     numbers = _numbers(frame, read, columns)
@@ -107,6 +112,41 @@ def read_frame(frame: Any, wanted: Wanted) -> Content:
         x, labels, shape, labels_at=FRAME, shape_at="the columns", notes=tuple(notes), by_row=columns.shape is not None,
         classes=classes, named=bool(classes), pixel_ranges=(LEVELS,) if scaled else ranges_in_table(x, read_as, FRAME),
     )  # fmt: skip
+
+
+def _texts_in(frame: Any, first: Mapping[int, Any]) -> list[str]:
+    """Return a cell of each column: those of text, and 0 for all others.
+
+    first   the first cells that are not missing, as `_first_cells` has them.
+    """
+    return [first[at] if isinstance(first.get(at), str) else "0" for at in range(len(frame.columns))]
+
+
+def _read_table(frame: Any, columns: Columns, names: list[str], wanted: Wanted) -> Content:
+    """Return rows that are not images: numbers as they stand, and the names of classes."""
+    at, pandas = columns.pixels_at.tolist(), _is_pandas(frame)
+    numbers = frame.iloc[:, at] if pandas else frame[:, at]
+    missing = numbers.isna().to_numpy() if pandas else np.column_stack([each.is_null().to_numpy() for each in numbers])
+    if missing.any():
+        row, column = map(int, np.argwhere(missing)[0])
+        place = f"row {row}, column {names[at[column]][:40]!r}"
+        refuse("a value is missing", FRAME, place, "a number", "a missing value", MISSING_FIX)
+    values = numbers_of("columns are not numbers", numbers, truth=True).astype(np.float64)
+    check_values(values, FRAME, [names[each] for each in at])
+    texts: list[str] = []
+    if columns.label_at is not None and not wanted.images_alone:
+        texts = _labels_of(frame, columns.label_at)
+    return table_content(values, texts, columns, FRAME, wanted, "the columns")
+
+
+def _labels_of(frame: Any, at: int) -> list[str]:
+    """Return the labels in a column as text; DataError for one that is missing."""
+    series = frame.iloc[:, at] if _is_pandas(frame) else frame[:, at]
+    missing = (series.isna() if _is_pandas(frame) else series.is_null()).to_numpy()
+    if missing.any():
+        place = f"row {int(missing.argmax())}, column {str(series.name)[:40]!r}"
+        refuse("a label is missing", FRAME, place, "the name of a class", "a missing value", FIX)
+    return [str(each) for each in (series.tolist() if _is_pandas(frame) else series.to_list())]
 
 
 def _is_pandas(frame: Any) -> bool:

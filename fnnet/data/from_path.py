@@ -24,10 +24,9 @@ from fnnet.data.arguments import (
     check_size,
     refuse_first_label,
 )
-from fnnet.data.blank import is_blank
+from fnnet.data.binary import BINARY, binary_pixels
 from fnnet.data.dataset import BOTH, PLAIN, Dataset, dataset_of, numbered, read_so
-from fnnet.data.idx_folder import idx_files, read_idx_folder
-from fnnet.data.listing import entries, shown
+from fnnet.data.idx_folder import beside_idx, idx_files, packing_notes, read_idx_folder
 from fnnet.data.mnist import Notify
 from fnnet.data.notes import Note, warned
 from fnnet.data.order import Order, exchange, order_of
@@ -44,13 +43,12 @@ from fnnet.data.reader import (
     scale_alike,
     size,
 )
+from fnnet.data.scaling import standardised
 from fnnet.data.stream_index import check_no_stream
+from fnnet.data.tables import check_is_table, check_options, dataset_of_table, wanted_as
 from fnnet.data.unlike import unlike_training
 from fnnet.errors import DataError
 from fnnet.files.disk import read_head, refuse
-
-BINARY: Final = "binary-pixels"
-"""The code of the note that pixels are 0 and 1 alone, and look blank."""
 
 ONE_BY_ONE: Final = "numpy.concatenate([read_images(path, shape) for path in paths]) reads several"
 
@@ -74,31 +72,16 @@ def from_path(
     transposed = order.transpose
     if not found and reading.first_label:
         refuse_first_label(f"{path}, which names its classes")
-    notes = [*order.notes, *(note for each in found for note in _packing(each))]
+    notes = [*order.notes, *(note for each in found for note in packing_notes(each))]
     signed = known is not None and known.signed
     if not path.is_dir():
-        flat = flat if known else reading.size or flat
-        shape = flat and flat[::-1] if transposed else flat
-        wanted = Wanted(
-            True,
-            shape,
-            reading.label_column,
-            reading.image,
-            transposed,
-            reading.first_index,
-            known=known is not None,
-            names=classes,
-            first_label=reading.first_label,
-            upright=reading.transpose is None,
-            resize=known.resize if known else reading.size is not None,
-            sized=reading.size is not None,
-        )
+        wanted = _wanted(said, transposed)
         content = in_one_range(lambda given: read(path, wanted._replace(pixel_range=given)), path, signed)
     else:
         check_first_index(reading.first_index, f"the folder {path}")
         check_scaling(bool(found and reading.size), f"{path}, IDX files")
-        notes += _beside_idx(path) if found else ()
-        check_columns(reading.label_column if found else None, reading.image, f"the folder {path}")
+        notes += beside_idx(path) if found else ()
+        check_columns(reading.label_column if found else None, reading.image, f"the folder {path}", table=reading.table)
         size = (flat if known.resize else None) if known else reading.size
         stored = size and size[::-1] if transposed else size
         if found:
@@ -109,6 +92,9 @@ def from_path(
             )
     _check_several(content, path)
     check_first_label(content, reading, str(path))
+    check_is_table(content, known, path)
+    if content.columns is not None:
+        return dataset_of_table(path.resolve().name, str(path), content, classes, known, by_name, reading, notify)
     by_place = bool(found) and not content.classes
     if content.classes:
         classes = check_classes(content.classes)
@@ -128,6 +114,19 @@ def from_path(
     reading = reading._replace(transpose=transposed)
     dataset = _measured(path.resolve().name, str(path), content, classes, reading, known, notify, notes)
     return dataset._replace(numbered=by_place)
+
+
+def _wanted(said: Said, transposed: bool | None) -> Wanted:
+    """Return what is wanted of a file or a frame."""
+    classes, flat, reading, known = said
+    flat = flat if known else reading.size or flat
+    wanted = Wanted(
+        True, flat and flat[::-1] if transposed else flat, reading.label_column, reading.image, transposed,
+        reading.first_index, known=known is not None, names=classes, first_label=reading.first_label,
+        upright=reading.transpose is None, resize=known.resize if known else reading.size is not None,
+        sized=reading.size is not None, table=reading.table,
+    )  # fmt: skip
+    return wanted_as(wanted, known)
 
 
 def _first_of_parquet(folder: Path) -> Path | None:
@@ -162,6 +161,10 @@ def _class_folders(
     return read_class_folders(path, size, fix, signed, label_column)
 
 
+def _silent(note: str) -> None:
+    """Take a note that is passed on later."""
+
+
 def from_frame(
     frame: Any,
     *,
@@ -176,7 +179,7 @@ def from_frame(
     Columns are found as in CSV: pixels and labels by their names or, where these do not show them, by their values;
     `reading=Reading(label_column="y")` names the labels. Numbers of any dtype are pixels from 0 to 255, or from 0 to 1;
     truth values are 0 and 255. A column of lists or arrays of pixels, or of packed pictures, is read as in Parquet (by
-    pyarrow).
+    pyarrow). Rows that are not images are those of a table, as in CSV: its columns are standardised.
     classes, flat, reading, preprocessing, notify   as in `load`; `read_images` reads a frame without labels.
     Raises   DataError or ArgumentTypeError naming row and column; UsageError as `load`.
 
@@ -192,24 +195,24 @@ def from_frame(
     given, first = reading.transpose, reading.first_label
     order = order_of(FRAME, [], given, preprocessing and preprocessing.transpose)
     flat = flat if preprocessing else reading.size or flat
-    shape = flat and flat[::-1] if order.transpose else flat
     with naming_arguments():
         check_first_index(reading.first_index, "a frame")
-        wanted = Wanted(
-            True, shape, reading.label_column, reading.image, order.transpose, names=names, first_label=first,
-            upright=given is None, resize=preprocessing.resize if preprocessing else reading.size is not None,
-            known=preprocessing is not None, sized=reading.size is not None,
-        )  # fmt: skip
+        wanted = _wanted(said, order.transpose)
         signed = preprocessing is not None and preprocessing.signed
         content = in_one_range(lambda given: read_frame(frame, wanted._replace(pixel_range=given)), FRAME, signed)
         _check_several(content, FRAME)
         check_first_label(content, reading, "a frame")
-        names = content.classes or names
-        order = Order(False) if content.by_row and given is None else order
-        reading = reading._replace(transpose=order.transpose)
-        known = preprocessing and preprocessing._replace(transpose=bool(order.transpose))
-        told = [*order.notes, *read_so(content, names, FRAME, first)]
-        found = _measured(FRAME, FRAME, content, names, reading, known, lambda note: None, told)
+        check_is_table(content, preprocessing, FRAME)
+        if content.columns is not None:
+            given_names = preprocessing is not None
+            found = dataset_of_table(FRAME, FRAME, content, names, preprocessing, given_names, reading, _silent)
+        else:
+            names = content.classes or names
+            order = Order(False) if content.by_row and given is None else order
+            reading = reading._replace(transpose=order.transpose)
+            known = preprocessing and preprocessing._replace(transpose=bool(order.transpose))
+            told = [*order.notes, *read_so(content, names, FRAME, first)]
+            found = _measured(FRAME, FRAME, content, names, reading, known, _silent, told)
         check_effect(found, flat, None if classes is None else said.classes, first)
     found = found._replace(notes=tuple(map(with_arguments, found.notes)), numbered=not content.classes)
     for note in found.notes:
@@ -264,19 +267,6 @@ def _for_a_model() -> Iterator[None]:
         raise (error.at(error.where, fix=alike) if error.problem == ABOVE else error) from None
 
 
-def _packing(path: Path) -> Iterator[Note]:
-    packed = read_head(path, 2) == GZIP
-    if packed != (path.suffix.lower() == ".gz"):
-        text = f"{path} is {'' if packed else 'not '}gzip, whatever its name says; read as what it is"
-        yield Note("gzip-name", text)
-
-
-def _beside_idx(path: Path) -> Iterator[Note]:
-    folders = [each.name for each in entries(path) if each.is_dir()]
-    if folders:
-        yield Note("not-used", f"{path}: not used: folders {shown(folders)}; the IDX files beside them are read")
-
-
 def read_images(
     path: Any,
     shape: tuple[int, int],
@@ -289,6 +279,8 @@ def read_images(
     notify: Notify = warned,
 ) -> Array:
     """Return the images in a file to predict, uint8 (n, height x width): of any format in the table; or in a frame.
+
+    For a model of a table, the rows of a table, float32 (n, columns), standardised as those that it was trained on.
 
     path   of the file; or a DataFrame of pandas or Polars, whose columns are found as in CSV.
     Labels are left out; of an NPZ archive, the images are `x_test`. The opacity of a picture of one colour is light ink
@@ -322,7 +314,7 @@ def read_images(
 class Images(NamedTuple):
     """Images to predict.
 
-    x              as networks take them, uint8 (n, height x width).
+    x              as networks take them, uint8 (n, height x width); of a table float32 (n, columns).
     pixel_ranges   as in `Content`.
     notes          on how the file was read.
     """
@@ -364,10 +356,15 @@ def images_to_predict(
         transpose=preprocessing.transpose, first_index=said.first_index, resize=preprocessing.resize, known=True,
         images_alone=True, upright=said.transpose is None,
     )  # fmt: skip
+    wanted = wanted_as(wanted, preprocessing)
     read = reader or (read_frame if is_frame(path) else formats.read)
     with naming_arguments() if is_frame(path) else nullcontext():
         signed = preprocessing.signed
         content = in_one_range(lambda given: read(path, wanted._replace(pixel_range=given)), where, signed)
+    check_is_table(content, preprocessing, where)
+    if preprocessing.scaling:
+        check_options(said, os.fsdecode(where))
+        return Images(standardised(content.x, preprocessing.scaling, where), (), content.notes)
     if content.by_row and said.transpose is None:
         order, preprocessing, stored = Order(False), preprocessing._replace(transpose=False), shape
     if content.image_shape != stored:
@@ -379,18 +376,5 @@ def images_to_predict(
     with _for_a_model():
         scaled = all_scaled(content.pixel_ranges)
         x = preprocess.apply(preprocessing, content.x, shape, where, content.ink, scaled=scaled)
-    notes += _binary(content, x, shape, preprocessing, where)
+    notes += binary_pixels(content, x, shape, preprocessing, where)
     return Images(x, content.pixel_ranges, tuple(notes))
-
-
-def _binary(
-    content: Content, x: Array, shape: tuple[int, int], preprocessing: Preprocessing, where: Any
-) -> Iterator[Note]:
-    """Yield a note for a table of 0 and 1 alone that a model takes for blank images: 1 may be the ink.
-
-    x   the images as the model takes them.
-    """
-    if content.pixel_ranges == (WHOLE,) and content.x.max() == 1 and is_blank(x, shape, preprocessing.faint).all():
-        most = preprocessing.pixel_max
-        text = f"pixels are 0 and 1 alone, of 0 to {most}: nearly blank; if 1 is the ink, multiply by {most}"
-        yield Note(BINARY, f"{os.fsdecode(where)}: {text}")

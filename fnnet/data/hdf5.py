@@ -11,7 +11,8 @@ from typing import Any, Final, NoReturn
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.data.arrays import as_content, one_image
+from fnnet.data.array_table import content_of
+from fnnet.data.arrays import one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.child import Reader
 from fnnet.data.first_axis import check_first_axis
@@ -24,7 +25,7 @@ from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.reader import Content, Format, Wanted
 from fnnet.data.splits import check_arrays, refuse_array, saying
-from fnnet.data.text_labels import named, numbered_texts
+from fnnet.data.text_labels import numbered_texts
 from fnnet.files.disk import refuse
 
 FILTERS: Final = {
@@ -76,9 +77,9 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         x = arrays[images] if wanted.labelled else one_image(arrays[images], flat, path, images)
         if not by_row[images]:
             check_first_axis(x, len(numbers) if numbers is not None and numbers.ndim else None, flat, path, images)
-        place, given = labels or "", wanted.pixel_range
-        content = as_content(x, numbers, path, images, flat, labels_name=place, pixel_range=given)
-        return named(content, classes, notes)._replace(by_row=by_row[images])
+        wanted, at = wanted._replace(shape=flat), labels or ""
+        content = content_of(x, numbers, path, images, wanted, classes, notes, labels_name=at, stored=names)
+        return content._replace(by_row=by_row[images])
 
     content = assemble(chosen, path, wanted, part)
     check_arrays({name: arrays[name] for name in beside}, chosen, len(content.x), path)
@@ -195,4 +196,5 @@ FORMAT: Final = Format(
     Reader("HDF5", __name__),
     extra="fnnet[formats]",
     suffixes=(".h5", ".hdf5", ".hdf"),
+    rows=True,
 )

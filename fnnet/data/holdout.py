@@ -20,7 +20,7 @@ import numpy as np
 from fnnet.core import rng
 from fnnet.core.orders import first_of_classes
 from fnnet.core.params import Array, freeze
-from fnnet.core.state import Examples
+from fnnet.core.state import Examples, unit_of
 from fnnet.data.dataset import Dataset
 from fnnet.data.notes import Note
 from fnnet.data.stream import StreamedDataset, fingerprint_of
@@ -45,8 +45,7 @@ def hold_out(dataset: Dataset) -> Dataset:
     labels = dataset.train.labels
     if dataset.test is not None:
         return dataset
-    order = rng.order(SEED, "test", len(labels))
-    held = _held(labels, order, len(dataset.classes))
+    held = held_rows(labels, len(dataset.classes))
     count = int(held.sum())
     if not count:
         return dataset
@@ -63,6 +62,11 @@ def hold_out_again(dataset: D, test: Mapping[str, Any]) -> D:
         return dataset
     found: Any = hold_out(dataset)
     return found if found.test and fingerprint_of(found.test) == test.get("sha256") else dataset
+
+
+def held_rows(labels: Array, classes: int) -> Array:
+    """Return which images `hold_out` takes of a data set with these labels, bool (n,)."""
+    return _held(labels, rng.order(SEED, "test", len(labels)), classes)
 
 
 def _held(labels: Array, order: Array, classes: int) -> Array:
@@ -87,6 +91,6 @@ def note_of(dataset: Dataset) -> Note:
     held = dataset.origin.held_out
     if not held:
         return Note(NONE, f"{dataset.source}: no test set, and too few images of each class to hold some out")
-    count = counted(held + len(dataset.train.labels), "image")
+    count = counted(held + len(dataset.train.labels), unit_of(dataset.preprocessing))
     text = f"no test set: {held:,} of {count}, a share of each class, held out to test on"
     return Note(CODE, f"{dataset.source}: {text}; --test-data names others, or none to train on all")

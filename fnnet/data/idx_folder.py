@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,8 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.idx import is_labels, pair, read_idx
 from fnnet.data.kinds import UTF16, packed_kind
-from fnnet.data.listing import entries
+from fnnet.data.listing import entries, shown
+from fnnet.data.notes import Note
 from fnnet.data.payload import GZIP, looks_like_idx
 from fnnet.data.reader import BINARY, Content
 from fnnet.data.unpacked import packed_head
@@ -70,3 +71,18 @@ def _pair(files: dict[int, tuple[Path, Array]], folder: Path, part: str) -> Cont
         expected = "a file of images and a file of labels"
         refuse(f"{part} set incomplete", folder, "the folder", expected, found, "fetch the files that are missing")
     return pair(*files[3], *files[1])
+
+
+def packing_notes(path: Path) -> Iterator[Note]:
+    """Yield a note if a file is packed by gzip and its name does not say so, or the other way round."""
+    packed = read_head(path, 2) == GZIP
+    if packed != (path.suffix.lower() == ".gz"):
+        text = f"{path} is {'' if packed else 'not '}gzip, whatever its name says; read as what it is"
+        yield Note("gzip-name", text)
+
+
+def beside_idx(path: Path) -> Iterator[Note]:
+    """Yield a note if there are folders beside the IDX files in a folder."""
+    folders = [each.name for each in entries(path) if each.is_dir()]
+    if folders:
+        yield Note("not-used", f"{path}: not used: folders {shown(folders)}; the IDX files beside them are read")

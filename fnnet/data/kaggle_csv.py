@@ -6,6 +6,7 @@ import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 from typing import Final
@@ -15,19 +16,32 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.arff_header import looks_like_arff
 from fnnet.data.arrays import image_shape, one_row
-from fnnet.data.csv_columns import KAGGLE, NUMBERS, OPTION, Columns, columns_of
+from fnnet.data.csv_columns import AS_BYTES, KAGGLE, NUMBERS, OPTION, Columns, is_header, numbers_columns
 from fnnet.data.csv_comments import behind_comments
 from fnnet.data.csv_ends import ends_of
 from fnnet.data.csv_label import label_column
 from fnnet.data.csv_lines import SEPARATORS, Lines, blocks, check_line, first_of, separator_of
-from fnnet.data.csv_numbers import Part, mixed, parse, scaled
+from fnnet.data.csv_numbers import Part, is_name, mixed, parse, scaled
+from fnnet.data.csv_table import read_table
 from fnnet.data.kinds import UTF16, looks_like_pointer
 from fnnet.data.label_names import Texts, labels_of, with_test
 from fnnet.data.libsvm import looks_like_libsvm
 from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath, Packed
 from fnnet.data.ranges import REACHED, SCALED, SIGNED, UNIT, WHOLE, ranges_in_table, remedy, scaling
-from fnnet.data.reader import BINARY, MEMORY, OTHER, Content, Format, Wanted, like, looks_like_netpbm, read_as
+from fnnet.data.reader import (
+    BINARY,
+    EITHER,
+    MEMORY,
+    OTHER,
+    Content,
+    Format,
+    Wanted,
+    like,
+    looks_like_netpbm,
+    read_as,
+)
+from fnnet.data.table_columns import columns_or_table
 from fnnet.data.unpacked import is_packed, packed_head, unpacked
 from fnnet.data.width import width_of
 from fnnet.errors import DataError
@@ -44,8 +58,13 @@ each time, which doubled the time; 2**16 took a quarter more."""
 
 
 def read_csv(path: AnyPath, label_column: str | None = None, image: bool = False) -> tuple[Array, Array | None]:
-    """Return the pixels, uint8 (n, pixels), and the labels, int64 (n,), or None if the file has no label column."""
+    """Return the pixels, uint8 (n, pixels), and the labels, int64 (n,), or None if the file has no label column.
+
+    Raises   DataError for a table.
+    """
     content = read_as((FORMAT,), path, Wanted(labelled=False, label_column=label_column, image=image))
+    if content.columns is not None:
+        refuse("a table, not images", path, "the columns", "pixels", "measurements", EITHER)
     return content.x, content.labels
 
 
@@ -105,28 +124,51 @@ def _read_once(file: BufferedReader, path: AnyPath, wanted: Wanted, *, as_names:
         cells = lines.cells(first, line)
         if not any(cells):
             refuse("first line is empty", path, place, "a header or numbers", show_bytes(first), KAGGLE)
-        columns = columns_of(cells, place, path, wanted, quoted=_alone_quoted(first, rest))
+        below, number = _first_line(rest, line + 1, lines)
+        check_line(below, number, path)
+        row, quoted = lines.cells(below, number), _alone_quoted(first, rest)
+        names_rows = is_header(cells) and len(row) == len(cells) + 1 and _named(lines).match(below) is not None
+        cells = ["", *cells] if names_rows else cells
+        named = names_rows or (not wanted.known and _numbered_names(cells, rest, lines))
+        columns = columns_or_table(cells, place, path, wanted, named=named, quoted=quoted, row=row)
         if columns.header:
             after, block = first_of(itertools.chain([(line + 1, rest)], pieces), lines.separator == "\t")
-            if _names_rows(block, after, columns.width, lines):
-                columns = columns_of(["", *cells], place, path, wanted, named=True)
+            after = after if block else line
+            if names_rows:  # as R's write.table does; without the quotes the header may be cut
                 pieces = _all_named(pieces, lines)
                 block = _check_named(block, after, lines)
         else:
             after = line
-        texts = None if columns.label_at is None else Texts(columns.label_at, columns.width, lines)
-        passed_over = texts and wanted.images_alone and texts.begins_without_label(block, after)
-        if texts and wanted.images_alone and not passed_over:  # they may be missing further down
-            columns, texts = columns._replace(labels_at=(), label_at=None), None
-        if texts and (passed_over or as_names or texts.begins_with_name(block, after)):
-            block, pieces = texts.taken(block, after), texts.all_taken(pieces)
+        if columns.table:
+            content = read_table((after, block), pieces, columns, lines, wanted, place)
+        else:
+            content = _images((after, block), pieces, columns, lines, wanted, place, as_names=as_names)
+    content = content._replace(notes=(*comments, *_separated(lines), *content.notes))
+    return _with_test(content, path, columns, wanted) if wanted.labelled else content
+
+
+def _images(
+    first: tuple[int, bytes], pieces: Iterator[tuple[int, bytes]], columns: Columns, lines: Lines, wanted: Wanted,
+    place: str, *, as_names: bool,
+) -> Content:  # fmt: skip
+    """Return images and their labels in blocks of lines; arguments as `_read_once`.
+
+    first   the number of the first line below the header, and the lines from it on; `pieces` are what follows.
+    place   of the first line, in words.
+    """
+    (after, block), path = first, lines.path
+    texts = None if columns.label_at is None else Texts(columns.label_at, columns.width, lines)
+    passed_over = texts and wanted.images_alone and texts.begins_without_label(block, after)
+    if texts and wanted.images_alone and not passed_over:  # they may be missing further down
+        columns, texts = columns._replace(labels_at=(), label_at=None), None
+    if texts and (passed_over or as_names or texts.begins_with_name(block, after)):
+        block, pieces = texts.taken(block, after), texts.all_taken(pieces)
+    with _or_a_table(columns, wanted):
         parts = [parse(block, after, columns, lines)]
         parts += [parse(block, line, columns, lines) for line, block in pieces]
     if not any(len(part.x) for part in parts):
-        refuse("empty dataset", path, f"line {line + 1}", "at least 1 row of numbers", "0 rows", AGAIN)
-    notes = [*comments, *columns.notes]
-    if lines.separator != ",":
-        notes.append(Note("separator", f"{os.fsdecode(path)}: cells are separated by {SEPARATORS[lines.separator]}"))
+        refuse("empty dataset", path, f"line {after + 1}", "at least 1 row of numbers", "0 rows", AGAIN)
+    notes = [*columns.notes]
     x, labels, more, read_as = assemble(parts, columns, lines, wanted.pixel_range)
     labels = None if passed_over else labels
     classes: tuple[str, ...] = ()
@@ -135,12 +177,49 @@ def _read_once(file: BufferedReader, path: AnyPath, wanted: Wanted, *, as_names:
         notes += same
     shape, of_shape = shape_of(x, columns, os.fsdecode(path), wanted)
     check_images(x, shape, columns, unit=bool(read_as), path=path, wanted=wanted)
-    content = Content(
+    return Content(
         x, labels, shape, labels_at=os.fsdecode(path), shape_at=place, notes=(*notes, *more, *of_shape),
         by_row=columns.shape is not None, classes=classes, named=bool(classes),
         pixel_ranges=ranges_in_table(x, read_as, path),
     )  # fmt: skip
-    return _with_test(content, path, columns, wanted) if wanted.labelled else content
+
+
+def _separated(lines: Lines) -> list[Note]:
+    """Return a note of what separates cells other than commas."""
+    if lines.separator == ",":
+        return []
+    return [Note("separator", f"{os.fsdecode(lines.path)}: cells are separated by {SEPARATORS[lines.separator]}")]
+
+
+def _first_line(rest: bytes, line: int, lines: Lines) -> tuple[bytes, int]:
+    """Return the first of these lines that is not blank, and its number; nothing if all at their start are."""
+    found = ((content, number) for number, content in enumerate(rest.split(b"\n", 9)[:9], line))
+    return next(((content, number) for content, number in found if not lines.is_blank(content)), (b"", line))
+
+
+@contextmanager
+def _or_a_table(columns: Columns, wanted: Wanted) -> Iterator[None]:
+    """Put into the remedy of a number that no pixel can be that the rows may not be images, if nothing shows them."""
+    try:
+        yield
+    except DataError as error:
+        open_yet = not (columns.sure or wanted.image or wanted.known or wanted.shape)
+        if not (open_yet and error.problem.startswith("not a pixel")) or error.fix == AS_BYTES:
+            raise
+        fix = f"{error.fix}; if each column is a measurement, say --table"
+        raise error.at(error.where, fix=fix).with_traceback(error.__traceback__) from None
+
+
+def _numbered_names(cells: list[str], rest: bytes, lines: Lines) -> bool:
+    """Return True for 0, 1, 2... beside a name at the end, as pandas names columns without names beside a new one.
+
+    The name is not that of a class, which stands in lines below, too.
+    """
+    *numbers, last = cells[1:] if not cells[0].strip() else cells
+    if not numbers_columns(numbers, 2) or float(numbers[0]) or not is_name(last):
+        return False
+    mark, end = lines.separator.encode(), re.escape(last.strip().encode("utf-8", "surrogateescape"))
+    return rest.strip() != b"" and re.search(rb'[%s\t "]%s[ "]*$' % (mark, end), rest, re.MULTILINE) is None
 
 
 def _separator_said(line: int, block: bytes, pieces: Iterator[tuple[int, bytes]]) -> tuple[str, int, bytes]:
@@ -168,15 +247,6 @@ def _with_test(content: Content, path: AnyPath, columns: Columns, wanted: Wanted
         text = f"{beside}: not used as the test set of {os.fsdecode(path)}: it has no labels"
         return content._replace(notes=(*content.notes, Note("not-used", text)))
     return with_test(content, test, beside)
-
-
-def _names_rows(block: bytes, line: int, width: int, lines: Lines) -> bool:
-    """Return True if the first of these lines has a cell more than the header, a name in quotes before plain cells.
-
-    So R's write.table names rows. Without the quotes the header may be cut, and the first cell a label.
-    """
-    first = block.partition(b"\n")[0]
-    return _named(lines).match(first) is not None and len(lines.cells(first, line)) == width + 1
 
 
 def _named(lines: Lines) -> re.Pattern[bytes]:
@@ -216,8 +286,7 @@ def check_images(
     """
     if unit and not (columns.sure or wanted.image or wanted.shape == shape) and width_of(x, shape[1]) != shape[1]:
         expected = "names such as pixel0, whole numbers from 0 to 255, or rows like those below them"
-        fix = "tables are not read yet; if each row is an image, say --image"
-        refuse("a table, or images", path, "the columns", expected, f"{x.shape[1]:,} of fractions", fix)
+        refuse("a table, or images", path, "the columns", expected, f"{x.shape[1]:,} of fractions", EITHER)
 
 
 def assemble(

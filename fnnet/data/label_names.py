@@ -64,7 +64,7 @@ def labels_of(
     if all_numbers and (plain or wanted.first_label or not called):  # the first of numbers is given
         if not (typed and plain and not wanted.known and not wanted.first_label and _are_names(found, wanted.names)):
             labels = _as_numbers(stripped, path, column, wanted.most_label)
-            return labels, (), _merged(texts, labels, path, column)
+            return labels, (), merged(texts, labels, path, column)
         whole = whole_names(stripped)
         stripped = [whole[text] for text in stripped]
         classes = in_order([*{*stripped}])
@@ -77,7 +77,7 @@ def labels_of(
             _check(stripped, found, stray, path, column, fixes)
         classes = in_order([*found])
     labels = _places(stripped, classes)
-    return labels, classes, _merged(texts, labels, path, column)
+    return labels, classes, merged(texts, labels, path, column)
 
 
 def named_labels(texts: Sequence[str], path: AnyPath, column: str) -> tuple[Array, tuple[str, ...], list[Note]]:
@@ -98,7 +98,7 @@ def named_labels(texts: Sequence[str], path: AnyPath, column: str) -> tuple[Arra
         names = whole_names(texts)
     classes = in_order([*{*names.values()}])
     labels = _places([names[text] for text in texts], classes)
-    return labels, classes, _merged(texts, labels, path, column)
+    return labels, classes, merged(texts, labels, path, column)
 
 
 def _places(names: Sequence[str], classes: Sequence[str]) -> Array:
@@ -106,7 +106,7 @@ def _places(names: Sequence[str], classes: Sequence[str]) -> Array:
     return np.array([places[name] for name in names], np.int64)
 
 
-def _merged(texts: Sequence[str], labels: Array, path: AnyPath, column: str) -> list[Note]:
+def merged(texts: Sequence[str], labels: Array, path: AnyPath, column: str) -> list[Note]:
     """Return a note if texts that differ are one label, as `a` and `a ` or `1` and `01` are."""
     written: dict[int, dict[str, None]] = {}
     for text, label in zip(texts, labels.tolist(), strict=True):

@@ -107,7 +107,7 @@ def _square(pixels: int, every: bool, path: AnyPath) -> tuple[int, int]:
     side = math.isqrt(pixels - 1) + 1
     if pixels < LEAST or (every and side * side != pixels):
         expected = f"a square number of pixels, at least {LEAST}, or --image-size"
-        fix = f"tables are not read yet; if each line is an image, {SIZE}"
+        fix = f"write a table as CSV; if each line is an image, {SIZE}"
         refuse("a table, or images too small to tell", path, "the largest index", expected, f"{pixels:,}", fix)
     return side, side
 

@@ -19,9 +19,9 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data import hdf5
+from fnnet.data.array_table import content_of, is_table
 from fnnet.data.arrays import (
     COLOURS,
-    as_content,
     image_shape,
     in_colours_or_grey,
     is_one_hot,
@@ -38,7 +38,7 @@ from fnnet.data.order import exchange
 from fnnet.data.reader import MISFIT, Content, Format, Wanted, size
 from fnnet.data.roles import role_of
 from fnnet.data.splits import check_arrays, saying, says_parts
-from fnnet.data.text_labels import named, numbered_texts
+from fnnet.data.text_labels import numbered_texts
 from fnnet.files.disk import refuse
 from fnnet.limits import MAX_CLASSES
 from fnnet.names import composed
@@ -88,7 +88,9 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         numbers = found[labels] if labels and wanted.labelled else None
         notes: list[Note] = []
         numbers, classes = numbered_texts(numbers, path, labels or "", wanted, names, notes)
-        return named(_part(found[images], numbers, images, labels or "", path, wanted), classes, notes)
+        x, numbers, more = _in_order(found[images], numbers, images, labels or "", path, wanted)
+        content = content_of(x, numbers, path, images, wanted, classes, notes, labels_name=labels or "", stored=names)
+        return content._replace(notes=(*more, *content.notes))
 
     content = assemble(chosen, path, wanted, part)
     if not wanted.labelled:
@@ -97,7 +99,10 @@ def read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     return with_names(content, names, path, wanted)
 
 
-def _part(x: Array, labels: Array | None, name: str, labels_name: str, path: AnyPath, wanted: Wanted) -> Content:
+def _in_order(
+    x: Array, labels: Array | None, name: str, labels_name: str, path: AnyPath, wanted: Wanted
+) -> tuple[Array, Array | None, list[Note]]:
+    """Return images along the first axis, or the rows of a table, their labels as they are, and notes."""
     for values, place in ((x, name), (labels, labels_name)):
         if values is not None and values.dtype.kind == "c":  # MATLAB gives the class of its parts
             _refuse_complex(path, place)
@@ -107,16 +112,16 @@ def _part(x: Array, labels: Array | None, name: str, labels_name: str, path: Any
         n = _common(labels, x, name, path)
         labels = labels if len(labels) == n and not _in_columns(labels, labels_name, path) else labels.T
     x = images_first(x, None if labels is None else len(labels), wanted, name, path)
-    x, rows = rows_of_pixels(x, name, wanted.shape)
-    notes: tuple[Note, ...] = tuple(rows)
+    if is_table(x, wanted):
+        return x, labels, []
+    x, notes = rows_of_pixels(x, name, wanted.shape)
     if x.ndim == 2 and 1 not in image_shape(x.shape[1], wanted.shape):
         if wanted.transpose is None:
             problem, expected = "an image may be stored row by row or column by column", "to know which"
             refuse(problem, path, name, expected, f"rows of {x.shape[1]:,} pixels", ORDER)
         order = "column by column" if wanted.transpose else "row by row"
-        notes += (Note("pixel-order", f"{os.fsdecode(path)}: the pixels of an image are taken {order}"),)
-    content = as_content(x, labels, path, name, wanted.shape, labels_name=labels_name, pixel_range=wanted.pixel_range)
-    return content._replace(notes=(*notes, *content.notes))
+        notes.append(Note("pixel-order", f"{os.fsdecode(path)}: the pixels of an image are taken {order}"))
+    return x, labels, notes
 
 
 def _refuse_complex(path: AnyPath, place: str) -> Never:
@@ -382,4 +387,5 @@ FORMAT: Final = Format(
     Reader("MATLAB", __name__),
     extra="fnnet[formats]",
     suffixes=(".mat",),
+    rows=True,
 )

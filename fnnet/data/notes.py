@@ -7,9 +7,9 @@ from typing import Final
 from fnnet.core.notes import warn
 from fnnet.errors import one_line
 
-WARNED: Final = frozenset({"binary-pixels", "blank", "dim-pixels", "other-ink", "transposed"})
-"""The codes of notes on images to predict that look unlike those of training, or are turned as these were: what is
-predicted may be wrong."""
+WARNED: Final = frozenset({"binary-pixels", "blank", "dim-pixels", "not-standardised", "other-ink", "transposed"})
+"""The codes of notes on images or rows to predict that look unlike those of training, or are turned as these were: what
+is predicted may be wrong."""
 
 
 class Note(str):

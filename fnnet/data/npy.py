@@ -13,7 +13,8 @@ from typing import IO, Final, NamedTuple
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.data.arrays import BYTES, WHOLE_LABELS, as_content, one_image
+from fnnet.data.array_table import content_of
+from fnnet.data.arrays import BYTES, WHOLE_LABELS, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.first_axis import check_first_axis
 from fnnet.data.label_names import with_test
@@ -22,7 +23,7 @@ from fnnet.data.notes import Note
 from fnnet.data.opened import AGAIN, AnyPath, Opened
 from fnnet.data.reader import Content, Format, Wanted, like
 from fnnet.data.roles import beside, part_in, role_of
-from fnnet.data.text_labels import named, numbered_texts
+from fnnet.data.text_labels import numbered_texts
 from fnnet.errors import counted
 from fnnet.files.disk import refuse, show_bytes
 
@@ -155,7 +156,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
     if not wanted.labelled:
         x, name = one_image(x, wanted.shape, path, images_path.stem), images_path.stem
         check_first_axis(x, None, wanted.shape, path, name)
-        return as_content(x, None, path, name, wanted.shape, pixel_range=wanted.pixel_range)
+        return content_of(x, None, path, name, wanted)
     content = _labelled(x, images_path, wanted)
     test = beside(images_path, "test", labels=False) if part_in(images_path.stem) == "train" else None
     return with_test(content, _labelled(read_array(test), test, like(content, wanted)), test) if test else content
@@ -172,8 +173,7 @@ def _labelled(x: Array, path: Path, wanted: Wanted) -> Content:
     notes: list[Note] = []
     known, classes = numbered_texts(values, labels, labels.stem, wanted, {}, notes)
     check_first_axis(x, len(values) if values.ndim else None, wanted.shape, path, path.stem)
-    content = as_content(x, known, path, path.stem, wanted.shape, str(labels), labels.stem, wanted.pixel_range)
-    return named(content, classes, notes)
+    return content_of(x, known, path, path.stem, wanted, classes, notes, str(labels), labels.stem)
 
 
 def _is_packed_labels(path: Path) -> bool:
@@ -182,4 +182,4 @@ def _is_packed_labels(path: Path) -> bool:
     return ".npy" in path.suffixes[:-1] and role is not None and role.labels
 
 
-FORMAT: Final = Format("NPY", lambda head, path: head.startswith(MAGIC), _read, suffixes=(".npy",))
+FORMAT: Final = Format("NPY", lambda head, path: head.startswith(MAGIC), _read, suffixes=(".npy",), rows=True)

@@ -17,7 +17,8 @@ import numpy as np
 
 from fnnet.core.checks import check_classes
 from fnnet.core.params import Array
-from fnnet.data.arrays import ENOUGH, as_content, one_image
+from fnnet.data.array_table import content_of
+from fnnet.data.arrays import ENOUGH, one_image
 from fnnet.data.bounds import bytes_on_disk, check_expansion
 from fnnet.data.first_axis import check_first_axis
 from fnnet.data.label_names import with_test
@@ -42,7 +43,7 @@ from fnnet.data.opened import AnyPath, Opened
 from fnnet.data.reader import Content, Format, Wanted, like
 from fnnet.data.roles import Role, beside, part_in, role_of
 from fnnet.data.splits import check_arrays, refuse_array, saying
-from fnnet.data.text_labels import Stored, named, numbered_texts
+from fnnet.data.text_labels import Stored, numbered_texts
 from fnnet.data.unpacked import ZIP, how_to_unpack, packs_text
 from fnnet.errors import DataError, FnnetError, UsageError, counted
 from fnnet.files.disk import refuse, show_bytes
@@ -307,7 +308,7 @@ def _part(
     if not wanted.labelled:
         x = one_image(x, wanted.shape, path, name)
         check_first_axis(x, None, wanted.shape, path, name)
-        return as_content(x, None, path, name, wanted.shape, pixel_range=wanted.pixel_range)
+        return content_of(x, None, path, name, wanted)
     if labels:
         return _with_labels(x, arrays[labels], name, labels, path, "", wanted, texts)
     found = beside(Path(os.fsdecode(path)), labels=True) if name == "arr_0" else None
@@ -333,7 +334,7 @@ def _with_labels(
     notes: list[Note] = []
     numbers, classes = numbered_texts(values, at or path, labels, wanted, texts, notes)
     check_first_axis(x, len(values) if values.ndim else None, wanted.shape, path, name)
-    return named(as_content(x, numbers, path, name, wanted.shape, at, labels, wanted.pixel_range), classes, notes)
+    return content_of(x, numbers, path, name, wanted, classes, notes, at, labels, texts)
 
 
 def _recognise(head: bytes, path: AnyPath) -> bool:
@@ -341,4 +342,4 @@ def _recognise(head: bytes, path: AnyPath) -> bool:
     return head.startswith(ZIP) and not packs_text(head)
 
 
-FORMAT: Final = Format("NPZ", _recognise, _read_content, suffixes=(".npz",))
+FORMAT: Final = Format("NPZ", _recognise, _read_content, suffixes=(".npz",), rows=True)

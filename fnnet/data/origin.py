@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from fnnet.data.preprocess import AUTOMATIC, Reading
 
 KEPT: Final[Mapping[str, type]] = {
-    "first_label": int, "label_column": str, "image": bool, "first_index": int, "transpose": bool,
+    "first_label": int, "label_column": str, "image": bool, "table": bool, "first_index": int, "transpose": bool,
 }  # fmt: skip
 """Fields of `Reading` that a model's preprocessing does not have -> their type where they are given."""
 

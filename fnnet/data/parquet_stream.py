@@ -33,7 +33,7 @@ from fnnet.data.parquet_kind import Kind, check_kind, joined_sample, kind_of, sa
 from fnnet.data.pieces import pieces_of
 from fnnet.data.preprocess import AUTOMATIC, Reading
 from fnnet.data.ranges import SIGNED, WHOLE
-from fnnet.data.reader import MEMORY, SEVERAL, Content, Wanted, only_at_once, read_as
+from fnnet.data.reader import MEMORY, SEVERAL, TABLE, Content, Wanted, only_at_once, read_as
 from fnnet.data.stream import Stream, StreamedDataset
 from fnnet.errors import DataError, FnnetError, UsageError, counted
 from fnnet.files.disk import refuse
@@ -216,6 +216,9 @@ def open_parquet(
     if said.reading.pixel_max == "auto" and preprocessing is None:
         problem, expected = "would read all images", "a number for a stream"
         raise UsageError(problem, where="--pixel-max", expected=expected, found="auto", fix="say --pixel-max N")
+    if said.reading.table or (preprocessing is not None and preprocessing.scaling is not None):
+        expected, fix = "images, which are read piece by piece", "leave --window out: a table is read at once"
+        refuse(TABLE, given, "the rows", expected, "a table, which fits in memory", fix)
     here = parquet_in(given) if given.is_dir() else given
     survey = Survey(skip_damaged)
     found = from_path(here, said, notify, by_name, survey)

@@ -62,6 +62,7 @@ class Reading(NamedTuple):
     label_column   the column of labels in a table, of numbers or of names of pictures: "first", "last", its name, its
                 number counted from 1, or "none"; None to find it by the header or the values.
     image       True if the rows of a table are images, however few columns there are.
+    table       True if they are not images: each column is a measurement, whatever its name is.
     first_index   the number of the first pixel in text of index:value pairs, 0 or 1; None to find it.
     size        (height, width) that pictures are scaled to, in folders or packed; None if they are of one size.
     """
@@ -72,6 +73,7 @@ class Reading(NamedTuple):
     first_label: int = 0
     label_column: str | None = None
     image: bool = False
+    table: bool = False
     first_index: int | None = None
     size: tuple[int, int] | None = None
 

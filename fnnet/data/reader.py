@@ -27,12 +27,15 @@ GROUPS: Final = "groups"
 LABELS: Final = "labels"
 IMAGES: Final = "images"
 DECODED: Final = "decoded"
+EITHER: Final = "say --image if each row is an image, or --table if each column is a measurement"
+"""What to do with rows of numbers that may be either."""
 NO_COLUMN: Final = "no such column for --label-column"
 OTHER: Final = "images of another kind than those looked at first"
 SEVERAL: Final = "images of several kinds"
 BY_VALUES: Final = "no column of labels by its name"
 DOUBTFUL: Final = "pixels are 0 and 1 alone, as far as they were looked at"
-ONLY_AT_ONCE: Final = frozenset({OTHER, SEVERAL, BY_VALUES, DOUBTFUL})
+TABLE: Final = "a table, piece by piece"
+ONLY_AT_ONCE: Final = frozenset({OTHER, SEVERAL, BY_VALUES, DOUBTFUL, TABLE})
 """Problems of streams alone: all images at once may be read, for what they are is then known."""
 MEMORY: Final = (
     "leave --window out to read them into memory, or write a stream: fnnet data expand --times 1 --no-augment"
@@ -63,6 +66,10 @@ class Wanted(NamedTuple):
     resize    True if a picture of another size is scaled to `shape`.
     names     of the classes as the user or a model has them: labels that are names among these keep their order.
     pixel_range   the range of `ranges` that all floats are of, as others of the data set show; "" if it is not known.
+    table     True if the rows of a table are not images, whatever it looks like.
+    columns   the names of the columns of a table in their order, as a model or another data set has them, each "" if
+              they have none; none to take those of the file.
+    target    the name of the column of labels there, "" if it has none.
     sure      True if all numbers of a table, or of lists, are known to be of `pixel_range`: some of a stream.
     most_label   the largest number in the column of labels; ids may be larger than labels.
     images_alone   True if labels are passed over, whatever they are: they may be empty, or -1.
@@ -98,6 +105,9 @@ class Wanted(NamedTuple):
     groups: tuple[int, ...] = ()
     rows: tuple[tuple[int, int], ...] = ()
     sure: bool = False
+    table: bool = False
+    columns: tuple[str, ...] = ()
+    target: str = ""
 
 
 class Content(NamedTuple):
@@ -119,6 +129,9 @@ class Content(NamedTuple):
     named        True if the labels in the file are the names of `classes`.
     one_hot      how many columns the labels have in the file, if they are rows with a single 1; else 0.
     pixel_ranges   the ranges of `ranges` that its floats, truth values and bits were read in; none for bytes alone.
+    columns      the names of the columns of a table, whose rows are not images, each "" if it has none: x is float64
+                 (n, columns), as in the file, and an image a row of these; None for images.
+    target       the name of the column of labels of such a table, "" if it has none.
     one_part     "column: part" for each column beside the images that says of which part they are, all of them of one.
     """
 
@@ -138,6 +151,8 @@ class Content(NamedTuple):
     one_hot: int = 0
     pixel_ranges: tuple[str, ...] = ()
     one_part: tuple[str, ...] = ()
+    columns: tuple[str, ...] | None = None
+    target: str = ""
 
 
 def like(train: Content, wanted: Wanted) -> Wanted:
@@ -146,6 +161,8 @@ def like(train: Content, wanted: Wanted) -> Wanted:
     Labels that are names are those of training.
     """
     wanted = wanted._replace(names=train.classes) if train.named else wanted
+    if train.columns is not None:
+        return wanted._replace(table=True, columns=train.columns, target=train.target, known=True)
     return wanted if wanted.shape or 1 in train.image_shape else wanted._replace(shape=train.image_shape)
 
 
@@ -175,6 +192,7 @@ class Format(NamedTuple):
     numbered   True if each pixel has its number, so that `Wanted.first_index` says where they begin.
     pieces     True if `read` joins the files that are pieces of one part.
     any_text   True if any text is recognised: what cannot be read may be something else.
+    rows       True if an array may hold the rows of a table, as `Wanted.table` says.
     """
 
     name: str
@@ -187,6 +205,7 @@ class Format(NamedTuple):
     numbered: bool = False
     pieces: bool = False
     any_text: bool = False
+    rows: bool = False
 
 
 def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content:
@@ -204,7 +223,9 @@ def read_as(formats: Sequence[Format], path: AnyPath, wanted: Wanted) -> Content
             refuse(problem, path, "byte 0", expected, f"one {found.name} image", SEE)
         where = f"{os.fsdecode(path)}, {found.name}"
         if not found.columns:
-            check_columns(wanted.label_column, wanted.image, where)
+            check_columns(
+                wanted.label_column, wanted.image, where, table=wanted.table and not (wanted.columns or found.rows)
+            )
         if not found.numbered:
             check_first_index(wanted.first_index, where)
         if not found.pieces:
@@ -303,9 +324,9 @@ def looks_like_netpbm(head: bytes) -> bool:
     return head[:1] == b"P" and head[1:2] in NETPBM and (head[2:3].isspace() or head[2:3] == b"#")
 
 
-def check_columns(label_column: str | None, image: bool, found: str) -> None:
+def check_columns(label_column: str | None, image: bool, found: str, *, table: bool = False) -> None:
     """Raise UsageError if columns are described where there are none, in the data `found`."""
-    where = "--label-column" if label_column is not None else "--image" if image else ""
+    where = "--label-column" if label_column is not None else "--image" if image else "--table" if table else ""
     if where:
         raise UsageError("has no effect", where=where, expected="a table of numbers, such as CSV", found=found)
 

@@ -83,6 +83,7 @@ def _load(choice: str, data_dir: str | None, said: Said, by_name: bool, notify: 
         raise ArgumentTypeError("data_dir is not a folder", expected="a path or None", found=repr(data_dir))
     check_data_dir(choice, data_dir)
     known = said.preprocessing or PLAIN
+    known = PLAIN if known.scaling else known  # whose columns images do not fit, which the caller compares
     if choice in DATA_SETS:
         check_unread(said.reading, str(choice))
     if choice == "digits":

@@ -90,10 +90,17 @@ def plain(value: object) -> object:
     return None if missing else value
 
 
-def refuse_column(path: AnyPath, place: str, values: Iterable[object], fix: str) -> NoReturn:
-    """Raise DataError for a column that `divides`."""
+def refuse_column(
+    path: AnyPath, place: str, values: Iterable[object], fix: str, unit: str = "images", otherwise: str = LEAVE
+) -> NoReturn:
+    """Raise DataError for a column that `divides`.
+
+    unit        what each of its values is about.
+    otherwise   what to do with the column if it says something else.
+    """
     texts = sorted(str(each) for each in {plain(each) for each in values} - {None})
-    refuse(PROBLEM, path, place, "images of one part", shown(texts), f"{fix}; {LEAVE}")
+    problem = PROBLEM.replace("images", unit)
+    refuse(problem, path, place, f"{unit} of one part", shown(texts), f"{fix}; {otherwise}")
 
 
 def saying(there: Iterable[str], chosen: Chosen) -> list[str]:

@@ -15,7 +15,8 @@ from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing
 from fnnet.data import parquet_folder
 from fnnet.data.arrow import FORMATS, PARQUET
-from fnnet.data.from_path import BINARY, images_to_predict
+from fnnet.data.binary import BINARY
+from fnnet.data.from_path import images_to_predict
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
 from fnnet.data.parquet_files import Files, Group, steps

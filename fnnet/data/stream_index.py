@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, NoReturn
 
 from fnnet.core.checks import check_classes
-from fnnet.core.state import Preprocessing, unfit
+from fnnet.core.state import Preprocessing, described, unfit
 from fnnet.errors import DataError, FnnetError, counted
 from fnnet.files import strictjson
 from fnnet.files.disk import read_bytes, read_head, refuse
@@ -107,7 +107,7 @@ def check_no_stream(path: Path) -> None:
 def index_as_json(index: Index) -> bytes:
     """Return the text of an index. Its last key is the SHA-256 of the others, as `digest_of` takes it."""
     found: dict[str, Any] = {"format": FORMAT, "version": VERSION, **index._asdict()}
-    found["preprocessing"] = index.preprocessing._asdict()
+    found["preprocessing"] = described(index.preprocessing)
     found["parts"] = {
         part: [
             {"images": shard.images._asdict(), "labels": shard.labels._asdict(), "counts": shard.counts}
@@ -198,7 +198,8 @@ class _Reader:
         return found
 
     def _preprocessing(self, value: Any) -> Preprocessing:
-        found = Preprocessing(**self._fields(value, "preprocessing", Preprocessing._fields))
+        images = tuple(name for name in Preprocessing._fields if name != "scaling")
+        found = Preprocessing(**self._fields(value, "preprocessing", images))
         if wrong := unfit(found):
             self._refuse("preprocessing", *wrong)
         return found

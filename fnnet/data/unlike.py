@@ -108,8 +108,10 @@ class Looks(NamedTuple):
 def looks_of(x: Array, shape: tuple[int, int], preprocessing: Preprocessing) -> Looks:
     """Return what images look like.
 
-    x   as a network takes them, uint8 (n, height x width).
+    x   as a network takes them, uint8 (n, height x width). Rows of a table look like nothing.
     """
+    if preprocessing.scaling:
+        return Looks(*np.zeros((3, len(x)), bool))
     blank = is_blank(x, shape, preprocessing.faint)
     dim = x.max(axis=1) - x.min(axis=1) <= LOW
     return Looks(looks_dark(x, shape) & ~blank, blank, dim & ~blank)

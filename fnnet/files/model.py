@@ -14,21 +14,25 @@ from fnnet.core.checks import check_classes
 from fnnet.core.committee import check_committee
 from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Layer, Params, layer_sizes
-from fnnet.core.state import Committee, Model, Preprocessing, frozen, unfit
+from fnnet.core.state import Committee, Model, Preprocessing, as_scaling, described, frozen, unfit
 from fnnet.errors import ModelError, counted
 from fnnet.files import container
 from fnnet.files.container import Kind
 from fnnet.files.disk import DISK, FileSystem
 from fnnet.names import ACTIVATIONS
 
-MODEL: Final = Kind("model", 5, 2**20, 1)
+MODEL: Final = Kind("model", 6, 2**20, 1)
 PLAIN: Final = 3
 MEMBERS: Final = 4
-"""The versions that one network and the members of a committee need; `signed` pixels need the last."""
+FROM_MINUS_1: Final = 5
+"""The versions that one network, the members of a committee and `signed` pixels need; the columns of a table need the
+last."""
 ADDED: Final = frozenset({"faint", "resize"})
 """Fields of the preprocessing that version 2 of the format did not have: they are as by default."""
 SIGNED: Final = "signed"
 """The field that is written only where it is true."""
+SCALING: Final = "scaling"
+"""The field that is written only for a table."""
 KEYS: Final = frozenset({"sizes", "activation", "classes", "image_shape", "preprocessing", "training"})
 
 
@@ -52,11 +56,12 @@ def save_model(path: str | os.PathLike[str], model: Model, *, disk: FileSystem =
     version, sizes, tensors = _described(model.params)
     preprocessing: Any = model.preprocessing
     if isinstance(preprocessing, Preprocessing):
-        preprocessing = preprocessing._asdict()
+        preprocessing = described(preprocessing)
         if preprocessing[SIGNED] is False:
             del preprocessing[SIGNED]
         else:
-            version = MODEL.version
+            version = FROM_MINUS_1
+        version = MODEL.version if SCALING in preprocessing else version
     about = {
         **sizes,
         "activation": model.activation,
@@ -177,6 +182,9 @@ def _model(about: Any, tensors: Mapping[str, Array]) -> Model:
         expected = f"{counted(sizes[-1], 'class', 'classes')}, {counted(sizes[0], 'pixel')}"
         found = f"{counted(len(classes), 'class', 'classes')}, {height}x{width} pixels"
         raise ModelError("sizes do not fit the layers", expected=expected, found=found)
+    if preprocessing.scaling and (height, width) != (1, len(preprocessing.scaling.names)):
+        expected, found = f"1x{len(preprocessing.scaling.names)}, a row of columns", f"{height}x{width}"
+        raise ModelError("sizes do not fit the columns", expected=expected, found=found)
     if not isinstance(about["training"], dict):
         raise ModelError("training is not an object", expected="an object", found=repr(about["training"])[:80])
     prefixes = [*map(_prefix, range(len(each)))] if is_committee else ["layers"]
@@ -206,9 +214,11 @@ def _preprocessing(about: Any) -> Preprocessing:
     if about == "bytes/255":
         return Preprocessing()
     fields = frozenset(Preprocessing._fields)
-    if not isinstance(about, dict) or set(about) | {SIGNED} not in (fields, fields - ADDED):
+    if not isinstance(about, dict) or set(about) | {SIGNED, SCALING} not in (fields, fields - ADDED):
         expected = f"an object of {', '.join(Preprocessing._fields)}"
         raise ModelError("unknown preprocessing", expected=expected, found=repr(about)[:80])
+    if SCALING in about:
+        about = {**about, SCALING: as_scaling(about[SCALING])}
     found = Preprocessing(**about)
     if wrong := unfit(found):
         raise ModelError("unknown preprocessing", expected=wrong[0], found=wrong[1])

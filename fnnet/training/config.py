@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fnnet.core.state import Model
+from fnnet.core.state import Model, described
 from fnnet.core.table import Kernels
 from fnnet.data.stream import Stream, count_of, fingerprint_of
 from fnnet.training.plan import Plan
@@ -58,7 +58,7 @@ def config_of(job: Job, kernels: Kernels) -> dict[str, Any]:
         "shape": list(job.dataset.image_shape),
         "classes": list(job.dataset.classes),
         # Other files may become the same bytes, but a model reads files as it says.
-        "preprocessing": job.dataset.preprocessing._asdict(),
+        "preprocessing": described(job.dataset.preprocessing),
     }
     return _config(
         job,

@@ -61,6 +61,14 @@ def check_kind_of_data(recipe: Recipe, settings: Mapping[str, Any], streamed: bo
         raise UsageError(problem, where="train_images", expected=expected, found=recipe.train_images)
 
 
+def fitting(dataset: Dataset | StreamedDataset, plan: Plan) -> Plan:
+    """Return the plan; UsageError at its field for a deformation, which only images can have, of rows of a table."""
+    if plan.deformation and dataset.preprocessing.scaling:
+        found, fix = f"{dataset.name}, a table", "train by a recipe without it, such as classic, or leave it out"
+        raise UsageError("deforms images", where="deformation", expected="none", found=found, fix=fix)
+    return plan
+
+
 def held_out(dataset: Dataset | StreamedDataset, recipe: Recipe, settings: Mapping[str, Any]) -> int:
     """Return how many images are held out for validation; of a stream, those that come with it."""
     if isinstance(dataset, StreamedDataset):

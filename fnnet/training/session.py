@@ -140,7 +140,7 @@ def prepare(
     parts.check_dev(settings, dev_set is not None)
     parts.check_kind_of_data(chosen, settings, isinstance(dataset, StreamedDataset))
     held_out = parts.held_out(dataset, chosen, settings)
-    plan = plan_of(chosen)
+    plan = parts.fitting(dataset, plan_of(chosen))
     check_plan(plan, has_dev=bool(held_out) or dev_set is not None, hidden=len(chosen.hidden))
     sizes = check_hidden((parts.pixels_of(dataset), *chosen.hidden, len(dataset.classes)))
     train_set, dev_set = parts.cut(dataset, held_out, dev_set, seed, chosen.train_images)

@@ -324,8 +324,7 @@ def test_another_column_than_that_named_label(told, tmp_path):
 
 def test_tables_of_few_columns_are_images_only_if_told(tmp_path):
     path = write(tmp_path / "a", text(np.random.default_rng(0).integers(0, 100, (20, 17))))
-    with pytest.raises(DataError, match=r"tables are not read yet; if each row is an image, say --image"):
-        data.load(path, reading=Reading(label_column="last"))
+    assert data.load(path, reading=Reading(label_column="last")).preprocessing.scaling is not None
     found = data.load(path, classes=list(map(str, range(100))), reading=Reading(label_column="last", image=True))
     assert found.image_shape == (4, 4)
     assert data.read_images(path, (4, 4), label_column="last").shape == (20, 16)

@@ -306,7 +306,7 @@ def test_a_first_picture_that_is_missing_is_named():
         with pytest.raises(DataError, match=r"frame: row 0, column image: images differ in size; .* found null"):
             data.from_frame(frame)
     for frame in of(image=[None, None], label=[1, 0]):
-        with pytest.raises(DataError, match="unknown column"):
+        with pytest.raises(DataError, match="row 0, column 'image': a value is missing"):
             data.from_frame(frame)
 
 

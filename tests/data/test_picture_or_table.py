@@ -1,4 +1,4 @@
-"""Is a table of numbers a table of pictures? By the names, the count and the kind of the columns, or it is refused."""
+"""Is a table of numbers one of pictures? By the names, the count and the kind of columns; doubtful ones are refused."""
 
 import math
 
@@ -66,7 +66,9 @@ def cells(kind, n, columns, generator):
     st.booleans(),
     st.integers(0, 2**32 - 1),
 )
-def test_pictures_are_read_and_tables_refused_naming_the_option(tmp_path, names, columns, kind, label, image, seed):
+def test_pictures_and_tables_are_read_and_what_may_be_either_refused_naming_the_option(
+    tmp_path, names, columns, kind, label, image, seed
+):
     generator, n = np.random.default_rng(seed), 40
     text, x = cells(kind, n, columns, generator)
     header = None if names is None else [f"{WORDS[i % 10]} {'ab' * (i // 10)}" for i in range(columns)]
@@ -84,10 +86,11 @@ def test_pictures_are_read_and_tables_refused_naming_the_option(tmp_path, names,
     try:
         if labelled:
             found = data.load(path, reading=Reading(image=image))
-            pixels = found.train.x
-            assert np.array_equal(found.train.labels, labels)
+            pixels, table = found.train.x, found.preprocessing.scaling is not None
+            assert [found.classes[each] for each in found.train.labels] == [*map(str, labels)]
         else:
-            pixels = formats.read(path, Wanted(False, None, "none", image)).x
+            content = formats.read(path, Wanted(False, None, "none", image))
+            pixels, table = content.x, content.columns is not None
     except DataError as error:
         assert missing_parts(error) == []
         if x is None:
@@ -99,6 +102,13 @@ def test_pictures_are_read_and_tables_refused_naming_the_option(tmp_path, names,
         assert not (sure and kind == "images as fractions" and columns in (196, 400)), error
         assert "--image" in str(error)
     else:
+        if table:
+            assert not image
+            assert names not in SURE
+            assert not by_count or names == "words"
+            assert pixels.shape == (n, columns)
+            assert columns < 64 or x is None or kind.endswith("fractions") or names == "words"
+            return
         assert x is not None
         assert np.array_equal(pixels, x)
         assert names in SURE or (by_count and (image or names != "words"))
@@ -130,6 +140,6 @@ def test_rows_of_one_size_are_images_of_the_given_size(run, tmp_path):
     rows = "".join(",".join(str((i + j) % 256) for j in range(70)) + f",{i % 3}\n" for i in range(9))
     names = ",".join(f"v{j}" for j in range(70)) + ",label\n"
     path = write(tmp_path / "a.csv", (names + rows).encode())
-    run("data", "info", "--data", path).failed(1, "odd number of fields", "--image-size HxW", "tables are not read yet")
+    run("data", "info", "--data", path).failed(1, "a table, or images", "--image-size HxW", "--table")
     found = run("data", "info", "--data", path, "--image-size", "7x10", "--json").json
     assert found["image_shape"] == [7, 10]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import fnnet
 from fnnet import data
-from fnnet.core.state import Preprocessing
+from fnnet.core.state import Preprocessing, described
 from fnnet.data import photo
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import SAMPLE, Reading, apply, measure, spread, table
@@ -285,7 +285,7 @@ def test_the_options_reach_the_model(run, tmp_path):
     run("predict", tmp_path / "m", bright).failed(1, "image 1: pixel above the largest", "expected 0 to 16")
     document = run("data", "info", "--data", path, "--json").json
     assert codes_of(document) == ["dim-pixels"]
-    assert document["preprocessing"] == Preprocessing(faint=2)._asdict()
+    assert document["preprocessing"] == described(Preprocessing(faint=2))
 
 
 def test_a_note_is_text_with_a_code_that_can_be_copied():

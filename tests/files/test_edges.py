@@ -25,7 +25,7 @@ MIB = 2**20
     ("limit", "documented"),
     [
         (checkpoints.CHECKPOINT, ("checkpoint", 1, 64 * MIB, 0)),
-        (model.MODEL, ("model", 5, MIB, 1)),
+        (model.MODEL, ("model", 6, MIB, 1)),
         (runs.KEPT, 2),
         (disk.MAX_FILE_BYTES, 4096 * MIB),
         (log.MAX_BYTES, 256 * MIB),

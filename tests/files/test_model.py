@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import math
 import os
 import pickle
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 import fnnet
 from fnnet.core.params import Layer, Params
-from fnnet.core.state import Committee, Preprocessing, frozen
+from fnnet.core.state import Committee, Preprocessing, Scaling, frozen, unfit
 from fnnet.errors import ModelError, StorageError
 from fnnet.files import container, model
 from fnnet.files.container import NO_DIGEST
@@ -115,6 +116,8 @@ PREPROCESSING = [
     Preprocessing(200, 180, 3, 12),
     Preprocessing(signed=True),
 ]
+SCALING = Scaling(("a", "b", "c", "d"), (0.1, -1e300, 5e-324, 0.0), (1 / 3, 0.0, 2.0, 1e-300), "kind")
+TABLE = Model(SMALL.params, classes=SMALL.classes, image_shape=(1, 4), preprocessing=Preprocessing(scaling=SCALING))
 
 
 @pytest.mark.parametrize("preprocessing", PREPROCESSING, ids=str)
@@ -130,6 +133,37 @@ def test_f45_only_pixels_from_minus_1_need_version_5(tmp_path):
         content = (tmp_path / "m").read_bytes()
         assert version in content.replace(b" ", b"")
         assert (b"signed" in content) == signed
+
+
+def test_f45_the_columns_of_a_table_are_kept_to_the_bit_and_need_version_6(tmp_path):
+    fnnet.save_model(tmp_path / "m", TABLE)
+    assert fnnet.load_model(tmp_path / "m").preprocessing == TABLE.preprocessing
+    assert b'"version":"6"' in (tmp_path / "m").read_bytes()
+    fnnet.save_model(tmp_path / "m", SMALL)
+    assert b"scaling" not in (tmp_path / "m").read_bytes()
+    for wrong in (TABLE._replace(image_shape=(2, 2)), _scaled(names=()), _scaled(names=("a", "a", "b", "c"))):
+        with pytest.raises(ModelError, match=r"columns|preprocessing"):
+            fnnet.save_model(tmp_path / "m", wrong)
+    for change in (
+        {"names": ("a",)}, {"names": ("a", "b", "c", 4)}, {"names": ["a"] * 4}, {"target": None},
+        {"scales": (1.0,) * 3}, {"scales": (-1.0, 1.0, 1.0, 1.0)},
+        {"means": (math.nan, 0.0, 0.0, 0.0)}, {"means": (1, 2, 3, 4)},
+    ):  # fmt: skip
+        assert unfit(_scaled(**change).preprocessing), change
+    assert unfit(TABLE.preprocessing._replace(ink=0, paper=255))
+    assert unfit(TABLE.preprocessing._replace(scaling="all"))
+    assert not unfit(_scaled(names=("",) * 4).preprocessing)
+
+
+def _scaled(**change):
+    return TABLE._replace(preprocessing=Preprocessing(scaling=SCALING._replace(**change)))
+
+
+@pytest.mark.parametrize("scaling", ["all", {"names": ["a"]}, [1.0], {**SCALING._asdict(), "more": 1}])
+def test_f40_a_scaling_of_another_form_is_refused(scaling, path):
+    rewrite(path, described(preprocessing={**Preprocessing()._asdict(), "scaling": scaling}))
+    with pytest.raises(ModelError, match="unknown preprocessing"):
+        fnnet.load_model(path)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +231,7 @@ def described(**changes):
         (described(training=float("nan")), "finite numbers"),
         (described(training=[1]), "training is not an object"),
         (described(surprise=1), "surprise"),
-        (lambda header: header["__metadata__"].update(version="6"), "newer fnnet"),
+        (lambda header: header["__metadata__"].update(version="7"), "newer fnnet"),
         (lambda header: header["__metadata__"].update(version="zero"), "unknown format version"),
         (lambda header: header["__metadata__"].update(model="["), "damaged fnnet model"),
         (lambda header: header["__metadata__"].update(format="other"), "not an fnnet model"),

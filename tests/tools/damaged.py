@@ -125,7 +125,7 @@ DAMAGED = {
     "csv of labels": (b"label\n1\n", "no pixel columns"),
     "csv with two kinds of names": (b"pixel0,1x1\n1,1\n", "both kinds of names"),
     "csv of 3 columns": (b"1,2,3\n", "an odd number of fields"),
-    "csv of another name": (b"label,colour\n1,2\n", "unknown column"),
+    "csv of another name": (b"label,pixel0,colour\n1,2,3\n", "unknown column"),
     "csv with a quote that does not close": (b'label,pixel0\n1,"2\n', "line 2: damaged line"),
     "csv with a quote in its header": (b'label,"pixel0\n1,2\n', "line 1: damaged line"),
     "csv with a long first line": (b"1," * 40000 + b"\n", "line 1: line too long"),

@@ -28,8 +28,8 @@ def facts(about: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("model", _file(about)),
         ("network", _network(about)),
         ("data", _data(about)),
-        ("images", _images(about)),
-        ("pixels", _pixels(about["preprocessing"])),
+        ("rows" if _scaling(about["preprocessing"]) else "images", _images(about)),
+        ("columns" if _scaling(about["preprocessing"]) else "pixels", _pixels(about["preprocessing"])),
         ("recipe", _recipe(about)),
         ("options", " ".join(filter(None, (option_text(*each) for each in (about["options"] or {}).items())))),
         ("metrics", _metrics(about)),
@@ -117,12 +117,13 @@ def _data(about: Mapping[str, Any]) -> str:
         return ""
     path = data.get("path") if isinstance(data, Mapping) else None
     images = ", ".join(f"{count:,} {part}" for part, count in counts.items() if isinstance(count, int) and count)
-    text = f"{about['dataset'] or 'data'}, {images} images" if images else f"{about['dataset']}"
+    unit = "rows" if _scaling(about["preprocessing"]) else "images"
+    text = f"{about['dataset'] or 'data'}, {images} {unit}" if images else f"{about['dataset']}"
     text += f" ({path})" if path and path != about["dataset"] else ""
     if isinstance(test, Mapping) and test.get("held_out") is True:
-        text += "; the test images are held out of them"
+        text += f"; the test {unit} are held out of them"
     elif isinstance(test, Mapping) and test.get("path"):
-        text += f"; the test images are {test['path']}"
+        text += f"; the test {unit} are {test['path']}"
     return text
 
 
@@ -131,19 +132,31 @@ def _images(about: Mapping[str, Any]) -> str:
     if not (shape and classes):
         return ""
     names = ", ".join(map(str, classes[:SHOWN])) + (", ..." if len(classes) > SHOWN else "")
-    return f"{'x'.join(map(str, shape))} pixels; {counted(len(classes), 'class', 'classes')}: {names}"
+    size = f"{'x'.join(map(str, shape))} pixels"
+    size = counted(shape[-1], "column") if _scaling(about["preprocessing"]) else size
+    return f"{size}; {counted(len(classes), 'class', 'classes')}: {names}"
 
 
 def _pixels(known: Mapping[str, Any] | None) -> str:
-    """Return how the pixels in files become bytes."""
+    """Return how the pixels in files become bytes, and the columns of a table inputs."""
     if not known:
         return ""
+    if scaling := _scaling(known):
+        names, target = [name for name in scaling["names"] if name], scaling["target"]
+        shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+        text = "standardised by the training rows" + (f", classes in {target}" if target else "")
+        return text + (f": {shown}" if names else "")
     dark = known["ink"] < known["paper"]
     text = f"0 to {known['pixel_max']}, {'dark ink on light paper' if dark else 'light ink on black'}"
     text += f" ({known['paper']} is paper, {known['ink']} ink)" if dark or known["paper"] else ""
     text += ", numbers from -1 to 1" if known.get("signed") else ""
     text += ", stored column by column" if known.get("transpose") else ""
     return text + (", pictures scaled to this size" if known.get("resize") else "")
+
+
+def _scaling(known: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return how the columns of a table are standardised; None for images."""
+    return known.get("scaling") if known else None
 
 
 def _recipe(about: Mapping[str, Any]) -> str:

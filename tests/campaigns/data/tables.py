@@ -318,9 +318,9 @@ def refused():
         "17 columns of measurements",
         "numpy",
         by_savetxt(some, fmt="%d", delimiter=","),
-        "expected a square number of pixels",
+        "no column is sure to be the labels",
     )
-    yield "16 columns of measurements", "numpy", by_savetxt(few, fmt="%d", delimiter=","), "--image"
+    yield "16 columns of measurements", "numpy", by_savetxt(few, fmt="%d", delimiter=","), "--label-column"
     yield "two columns of one name", "", as_text(text().replace("pixel1,", "pixel0,", 1)), "column named twice"
     yield (
         "cut in the midst of a packed file",
