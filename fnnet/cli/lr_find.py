@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,10 +40,10 @@ from fnnet.limits import MIN_RANGE_TEST_STEPS, POSITIVE
 from fnnet.names import STEPPING
 
 if TYPE_CHECKING:
-    from fnnet.training.lr_find import RangeTest
+    from fnnet.training.rate_search import RateSearch
 
 
-@click.command("lr-find", cls=Grouped, short_help="Which learning rate? The range test and its curve.")
+@click.command("lr-find", cls=Grouped, short_help="Which learning rate? The range test, and short trainings.")
 @compiled_options("Train")
 @data_options
 @reading_options
@@ -62,17 +63,18 @@ if TYPE_CHECKING:
 @json_option
 @quiet_option
 def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
-    """Train once while the learning rate grows from step to step, and suggest one.
+    """Train once while the learning rate grows from step to step, then at several rates, and suggest one.
 
-    The test ends when the smoothed loss is 4 times its smallest value, or training diverges. The suggestion is the
-    smaller of the rate where the loss falls fastest and a tenth of the rate where it is smallest. No model is saved.
+    The test ends when the smoothed loss is 4 times its smallest value, or training diverges. Then the recipe is trained
+    at rates ten times apart, and at others beside the best; it is shortened if it takes long. The suggestion is the
+    rate with the smallest loss on images that are held out. No model is saved.
     """
     settings = settings_of(options)
     check_outputs(inputs=data_inputs(options), pictures={"--plot": options["plot"]})
     _check_range(options)
     notify = Notices(quiet)
     begin_loading_kernels(options["jit"], options["threads"])
-    from fnnet.training import session
+    from fnnet.training import rate_search, session
 
     with naming_options():
         session.check_settings(recipe, settings)
@@ -84,20 +86,23 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
     kernels, _ = load_kernels(options["jit"], options["threads"], notify, job.plan.kernel_parts)
     rates: dict[str, Any] = {name: options[name] for name in ("low", "high", "steps")}
     with naming_options():
-        test, seconds = session.find_learning_rate(job, kernels=kernels, **rates)
+        found = rate_search.find_learning_rate(job, kernels=kernels, **rates)
     sizes, batch_size = "-".join(map(str, job.sizes)), session.batch_size_of(job)
     title = f"{job.recipe}, {sizes}, batches of {batch_size:,}, {dataset.name}"
     if options["plot"]:
         from fnnet.apps.report.plots import plot_lr_find
 
-        plot_lr_find(options["plot"], test.rates, test.smoothed, test.suggestion, raw=test.losses, title=title)
+        test = found.test
+        plot_lr_find(options["plot"], test.rates, test.smoothed, found.suggestion, raw=test.losses, title=title)
     if as_json:
         about = {"dataset": dataset.name, "recipe": job.recipe, "sizes": list(job.sizes), "batch_size": batch_size}
-        more = {"jit": kernels.compiled, "seed": options["seed"], "seconds": seconds}
-        print_json({**about, **more, **test._asdict(), "plot": options["plot"], "notes": notify.notes})
+        more = {"jit": kernels.compiled, "seed": options["seed"], "seconds": found.seconds}
+        trials = {"trial_epochs": found.epochs, "trials": [trial._asdict() for trial in found.trials]}
+        end = {"suggestion": found.suggestion, "plot": options["plot"], "notes": notify.notes}
+        print_json({**about, **more, **found.test._asdict(), **trials, **end})
         return
-    made = f"{len(test.rates):,} of {counted(options['steps'], 'step')}"
-    _print(test, options, quiet, f"{title}, {made} in {seconds:.2f} s")
+    made = f"{len(found.test.rates):,} of {counted(options['steps'], 'step')}"
+    _print(found, options, quiet, f"{title}, {made} and {counted(len(found.trials), 'trial')} in {found.seconds:.2f} s")
 
 
 def _check_range(options: dict[str, Any]) -> None:
@@ -110,16 +115,23 @@ def _check_range(options: dict[str, Any]) -> None:
         raise UsageError("not below --high", where="--low", expected=f"less than {high:g}", found=f"{low:g}")
 
 
-def _print(test: RangeTest, options: dict[str, Any], quiet: bool, line: str) -> None:
+def _print(found: RateSearch, options: dict[str, Any], quiet: bool, line: str) -> None:
+    from fnnet.apps.report import loss_text
+
+    test = found.test
     if not quiet and len(test.rates) > 1:
         from fnnet.apps.report import terminal
 
         terminal.rate_curve(test, console())
     say(line)
-    if test.suggestion is None:
-        say("no suggestion: the loss does not fall; try a lower --low, a higher --high or more --steps")
-    else:
+    if test.steepest is not None:
         say(f"steepest fall at {test.steepest:.2g}, smallest loss at {test.at_minimum:.2g}")
-        say(f"suggested learning rate {test.suggestion:.2g}")
+    if not quiet:
+        shown = ", ".join(f"{rate:g}: {loss_text(loss)}" for rate, loss in found.trials if loss < math.inf)
+        say(f"loss on held-out images after {found.epochs:.3g} epochs at each rate: {shown or 'none is finite'}")
+    if found.suggestion is None:
+        say("no suggestion: at no rate is the loss below that of chance; try a lower --low or a higher --high")
+    else:
+        say(f"suggested learning rate {found.suggestion:g}")
     if options["plot"]:
         say(f"saved {options['plot']}")

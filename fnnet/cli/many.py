@@ -8,12 +8,14 @@ from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
 from fnnet.cli.common import console, echo_seconds, say
+from fnnet.cli.mismatch import in_text, noting_options
 from fnnet.cli.streams import echo
 from fnnet.cli.watch import watched
 from fnnet.core import params
 from fnnet.core.state import networks_of
 from fnnet.errors import DivergedError, counted
 from fnnet.files.model import save_model
+from fnnet.training.advice import together
 from fnnet.training.many import ManyTrained, Trained, train_apart, train_together, with_init_seeds
 
 if TYPE_CHECKING:
@@ -35,6 +37,13 @@ def train_all(
         if seed is None:
             return train_apart([lambda: job, *(partial(make, seed=number) for number in seeds[1:])], **given)
         return train_together(with_init_seeds(job, seeds), **given)
+
+
+def note_all(found: ManyTrained, seeds: Sequence[int], notify: Callable[[str], None]) -> None:
+    """Notify of what went wrong in networks that did not diverge, each kind of failure once."""
+    known = [each.advice if isinstance(each, Trained) else None for each in found.networks]
+    for note in together([*zip(map(str, seeds), known, strict=True)], "seed"):
+        noting_options(notify)(note)
 
 
 def results(model: Model, file: str) -> dict[str, Any]:
@@ -64,7 +73,7 @@ def figures(found: ManyTrained, seeds: tuple[int, ...], files: list[str], seed: 
     for number, network, file in zip(seeds, found.networks, files, strict=True):
         about: dict[str, Any] = {"seed": number if seed is None else seed, "init_seed": number}
         if isinstance(network, DivergedError):
-            each.append(about | {"error": str(network)})
+            each.append(about | {"error": in_text(str(network))})
             continue
         each.append(
             about | {"epochs": [report._asdict() for report in network.reports], **results(network.model, file)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -65,22 +65,33 @@ def _translate(error: FnnetError, only_in_text: bool) -> FnnetError:
     is_field = not only_in_text and (
         error.where in BESIDE or (isinstance(error, UsageError) and re.fullmatch("[a-z_]+", error.where))
     )
-    expected = _in_text(error.expected) if isinstance(error.expected, str) else error.expected
+    expected = in_text(error.expected) if isinstance(error.expected, str) else error.expected
     if is_field and error.where == "deformation" and expected == "none":
         expected = "none (--no-augment)"
     return type(error)(
-        _in_text(error.problem),
+        in_text(error.problem),
         where=option_of(error.where) if is_field else error.where,
         place=error.place,
         expected=expected,
         found=error.found,
-        fix=_in_text(error.fix),
+        fix=in_text(error.fix),
     )
 
 
-def _in_text(text: str) -> str:
+def in_text(text: str) -> str:
     """Return `text` with its fields, which are in backquotes, as options."""
-    return re.sub("`([a-z_]+)`", lambda field: option_of(field[1]), text)
+    return re.sub("`([a-z_]+)`", lambda field: option_of(field[1]), text.replace("`deformation` {}", "--augment"))
+
+
+def noting_options(notify: Callable[[str], None]) -> Callable[[str], None]:
+    """Return what calls `notify` with notes that name fields as notes that name options."""
+    from fnnet.data.notes import Note  # behind NumPy, which `--help` does without
+
+    def tell(notice: str) -> None:
+        code = getattr(notice, "code", "")
+        notify(Note(code, in_text(notice)) if code else notice)
+
+    return tell
 
 
 def translate_run_mismatch(error: OtherRunError, source: str) -> UsageError:

@@ -124,7 +124,7 @@ def train(shared: dict[str, Any], /, recipe: str, as_json: bool, quiet: bool, **
     kernels, seconds["compile_seconds"] = _load_kernels(job, options, notify)
     head = partial(_document, job, images, kernels, options, files, seconds)
     if seeds:
-        document, show, error = _train_many(job, make, head, kernels, seeds, options, files, quiet)
+        document, show, error = _train_many(job, make, head, kernels, seeds, options, files, quiet, notify)
     else:
         train_job = _train_committee if job.members > 1 else _train_one
         document, show, error = train_job(job, head, kernels, options, files[0], quiet, notify)
@@ -205,6 +205,7 @@ def _train_many(
     options: dict[str, Any],
     files: list[str],
     quiet: bool,
+    notify: Callable[[str], None],
 ) -> Done:
     """Train and save the networks of `seeds`, of which `job` is the first; the error that waits names what diverged."""
     from fnnet.cli import many
@@ -212,6 +213,7 @@ def _train_many(
     seed = None if options["seeds"] else job.seed
     found = many.train_all(job, make, seeds, seed, kernels, quiet)
     many.save_all(found, files)
+    many.note_all(found, seeds, notify)
     document = head(found.threads, seed, None)
     document |= {"train_seconds": found.seconds} | many.figures(found, seeds, files, seed)
     return document, many.print_all, many.error_of_diverged(document)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fnnet.cli.bars import progress_bar
-from fnnet.cli.mismatch import naming_options
+from fnnet.cli.mismatch import naming_options, noting_options
 from fnnet.cli.ranks import ranks
 from fnnet.cli.signals import Interrupts, code_of
 from fnnet.core.state import Progress
@@ -82,7 +82,7 @@ def train_watched(
             on_block=watch.on_block,
             # An iteration of L-BFGS may take seconds and is not kept: a signal need not wait for its end.
             during=watch.interrupts if job.plan.is_stepwise else nullcontext(),
-            notify=notify,
+            notify=noting_options(notify),
             ranks=ranks(),
         )
     return found, watch.threads

@@ -34,7 +34,8 @@ from fnnet.files import runs
 from fnnet.files.model import save_model
 from fnnet.files.run_folder import check_place
 from fnnet.names import MODEL_FILE
-from fnnet.training import epochs, session
+from fnnet.training import ending, epochs, session
+from fnnet.training.advice import advise, together
 from fnnet.training.many import Trained
 from fnnet.training.plan import check_run_dir
 from fnnet.training.session import Job, Notify, OnBlock, OnReport, StoppedError
@@ -107,7 +108,7 @@ def train(
             given = {"run_dir": folder, "resume": resume and begun, "notify": notify, "ranks": ranks}
             members.append(_trained(own, number, kernels, on_block, given | {"on_report": on_report}))
             notify(_line(members[-1], number))
-    return ranks.of_first(lambda: _kept(_tested(job, members, kernels), run_dir, folders))
+    return ranks.of_first(lambda: _kept(_tested(job, members, kernels, notify), run_dir, folders))
 
 
 def _check_folders(run_dir: str | os.PathLike[str] | None, folders: Sequence[Path | None], resume: bool) -> None:
@@ -135,8 +136,13 @@ def _is_begun(number: int, folder: Path | None) -> bool:
     return number == 1 or (folder is not None and folder.exists())
 
 
-def _tested(job: Job, members: Sequence[_Member], kernels: Kernels) -> CommitteeTrained:
-    trained = [Trained(session.model_of(*each[:2], each.steps, kernels), each.reports) for each in members]
+def _tested(job: Job, members: Sequence[_Member], kernels: Kernels, notify: Notify) -> CommitteeTrained:
+    trained = []
+    for own, params, reports, steps in members:
+        model = session.model_of(own, params, steps, kernels)
+        trained.append(Trained(model, reports, advise(own, model, reports)))
+    for note in together([(str(number), each.advice) for number, each in enumerate(trained, 1)], "member"):
+        notify(note)
     return CommitteeTrained(_model(job, trained, kernels), tuple(trained))
 
 
@@ -151,15 +157,14 @@ def _trained(own: Job, number: int, kernels: Kernels, on_block: OnBlock, given: 
     except StoppedError as error:
         raise at(error) from None
     except DivergedError as error:
-        # The members that are finished were trained by this plan.
-        fix = "train with a smaller `learning_rate` or with `clip_norm`, in another folder if there is a run"
-        raise at(error, fix=fix) from None
+        # The members that are finished were trained by this plan: what the run keeps cannot go on by another.
+        raise at(ending.explained(error, own, ", in another folder if there is a run")) from None
 
 
-def _at_member(error: FnnetError, number: int, count: int, fix: str = "") -> FnnetError:
+def _at_member(error: FnnetError, number: int, count: int) -> FnnetError:
     place = ", ".join(part for part in (f"member {number} of {count}", error.place) if part)
     parts: dict[str, Any] = {"where": error.where, "expected": error.expected, "found": error.found}
-    return type(error)(error.problem, place=place, fix=fix or error.fix, **parts)
+    return type(error)(error.problem, place=place, fix=error.fix, **parts)
 
 
 def _line(member: _Member, number: int) -> str:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Never
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, Never
 
 from fnnet.core.params import weights_sha256
 from fnnet.core.shards import Ranks
-from fnnet.core.state import Training
+from fnnet.core.state import EpochReport, Model, Training
 from fnnet.errors import DivergedError, FnnetError, StorageError
 from fnnet.training import epochs
+from fnnet.training.advice import advise, advise_diverged
 from fnnet.training.plan import Plan
+
+GENERAL: Final = "train with a smaller `learning_rate` or with `clip_norm`"
+"""What to do about divergence without a cause that shows."""
 
 if TYPE_CHECKING:
     from fnnet.training.record import Record
+    from fnnet.training.session import Job
 
 
 class StoppedError(FnnetError):
@@ -67,15 +72,35 @@ def _check_alike(digests: Sequence[str]) -> None:
             raise FnnetError(problem, where=f"rank {rank}", expected=expected, found=f"{found[:12]}...", fix=fix)
 
 
-def diverged(error: DivergedError, training: Training, record: Record | None) -> DivergedError:
-    """Keep a training that diverged, and return its error with what was kept."""
+def judged(job: Job, model: Model, history: Sequence[EpochReport], notify: Callable[[str], None]) -> Model:
+    """Return the model of a training that has ended, and notify of what went wrong in it, if anything did."""
+    if found := advise(job, model, history):
+        notify(found.note)
+    return model
+
+
+def diverged(error: DivergedError, job: Job, training: Training, record: Record | None) -> DivergedError:
+    """Keep a training that diverged, and return its error with what was kept, the likely cause and what to try."""
     if record is None:
-        return error
+        return explained(error, job)
     from fnnet.files.runs import DIVERGED
 
     record.end(training, DIVERGED)
     kept = f"step {training.state.step}, the last good one, is kept"
-    return error.at(record.path, fix=f"{kept}: go on with `resume` and a smaller `learning_rate`, or with `clip_norm`")
+    found = advise_diverged(job, training.history)
+    if found is None:
+        fix = f"{kept}: go on with `resume` and a smaller `learning_rate`, or with `clip_norm`"
+    elif found.option == "learning_rate":
+        fix = f"{kept}; {found.cause}: go on with `resume` and `learning_rate` {found.value:g}"
+    else:
+        fix = f"{kept}; {found.cause}: {found.remedy}, into another folder"
+    return error.at(record.path, fix=fix)
+
+
+def explained(error: DivergedError, job: Job, more: str = "") -> DivergedError:
+    """Return the error of a training of `job` that diverged with the likely cause and what to try, and `more`."""
+    found = advise_diverged(job, ())
+    return error.at(error.where, fix=f"{f'{found.cause}: {found.remedy}' if found else GENERAL}{more}")
 
 
 def unreadable(error: FnnetError, training: Training, record: Record | None) -> FnnetError:

@@ -1,6 +1,6 @@
 """The learning-rate range test: train once while the rate grows, and find where the loss falls fastest.
 
-Smith 2017, arXiv:1506.01186.
+Smith 2017, arXiv:1506.01186. `rate_search` begins with it, and suggests a rate.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ class RangeTest(NamedTuple):
     smoothed    their exponential average, which keeps MEMORY of itself at each step, corrected for its start at 0.
     steepest    the rate where the loss falls fastest on its way to the minimum; None if it does not fall.
     at_minimum  the rate of the smallest smoothed loss; None if too few steps were made.
-    suggestion  the smaller of `steepest` and a tenth of `at_minimum`; None without them.
     """
 
     rates: tuple[float, ...]
@@ -47,7 +46,6 @@ class RangeTest(NamedTuple):
     smoothed: tuple[float, ...]
     steepest: float | None
     at_minimum: float | None
-    suggestion: float | None
 
 
 def range_test(
@@ -97,14 +95,12 @@ def range_test(
         losses.append(loss)
         smoothed.append(now)
     window = max(MIN_RANGE_TEST_STEPS, steps // 8)
-    found = suggest(np.array(rates), np.array(losses), np.array(smoothed), window)
+    found = falls(np.array(rates), np.array(losses), np.array(smoothed), window)
     return RangeTest(tuple(rates), tuple(losses), tuple(smoothed), *found)
 
 
-def suggest(
-    rates: Array, losses: Array, smoothed: Array, window: int
-) -> tuple[float | None, float | None, float | None]:
-    """Return (steepest, at_minimum, suggestion) of a test, as `RangeTest` describes them.
+def falls(rates: Array, losses: Array, smoothed: Array, window: int) -> tuple[float | None, float | None]:
+    """Return (steepest, at_minimum) of a test, as `RangeTest` describes them.
 
     `steepest` is the middle of the `window` consecutive steps, none beyond the minimum, over which the least-squares
     line through the losses over the logarithm of the rate falls most. It is taken from the losses themselves, as the
@@ -118,15 +114,14 @@ def suggest(
         found = ", ".join(str(each.shape) for each in (rates, losses, smoothed))
         raise UsageError("curve", expected="rates, losses and smoothed losses, each (n,)", found=found)
     if len(rates) < window:
-        return None, None, None
+        return None, None
     centred = np.arange(window) - (window - 1) / 2
     lowest = int(smoothed.argmin())
     slopes = np.correlate(losses, centred, mode="valid")[: max(lowest - window + 2, 0)]
     if not slopes.size or slopes.min() >= 0:
-        return None, float(rates[lowest]), None
-    place, at_minimum = int(slopes.argmin()), float(rates[lowest])
-    steepest = math.sqrt(rates[place] * rates[place + window - 1])
-    return steepest, at_minimum, min(steepest, at_minimum / 10)
+        return None, float(rates[lowest])
+    place = int(slopes.argmin())
+    return math.sqrt(rates[place] * rates[place + window - 1]), float(rates[lowest])
 
 
 def _batches(seed: int, examples: Examples, batch_size: int) -> Iterator[Array]:

@@ -16,7 +16,8 @@ from fnnet.data.stream import Stream, count_of
 from fnnet.errors import ArgumentTypeError, DivergedError, UsageError
 from fnnet.limits import MOST_NETWORKS
 from fnnet.threads import run_each
-from fnnet.training import epochs, memory, session
+from fnnet.training import ending, epochs, memory, session
+from fnnet.training.advice import Advice, advise
 from fnnet.training.recipes import Recipe
 from fnnet.training.session import Job, OnBlock, StoppedError
 from fnnet.training.starting import first_params
@@ -27,10 +28,14 @@ OWN: Final = ("learning_rate", "schedule", "momentum", "weight_decay", "label_sm
 
 
 class Trained(NamedTuple):
-    """A network, and the reports on its training; `seconds` in them are those of all that were trained together."""
+    """A network, and the reports on its training; `seconds` in them are those of all that were trained together.
+
+    advice   what went wrong in it, and one thing to try; None if nothing did.
+    """
 
     model: Model
     reports: tuple[EpochReport, ...]
+    advice: Advice | None = None
 
 
 class ManyTrained(NamedTuple):
@@ -167,17 +172,19 @@ def train_together(
     kernels: Kernels = NUMPY,
     on_block: OnBlock = lambda progress: None,
     during: AbstractContextManager[Any] | None = None,
+    advised: bool = True,
 ) -> ManyTrained:
     """Train networks that see the same batches, as `train_many` does with `init_seeds` and settings for each.
 
-    jobs   with the same images; see `with_init_seeds`.
+    jobs      with the same images; see `with_init_seeds`.
+    advised   False to leave `Trained.advice` out, and the cause from the errors of divergence: both take time.
     """
     check_kernels(kernels)
     first = jobs[0]
     _check_alone(first)
     if not first.plan.is_stepwise:
         makers = [lambda job=job: job for job in jobs]
-        return train_apart(makers, kernels=kernels, on_block=on_block, during=during)
+        return train_apart(makers, kernels=kernels, on_block=on_block, during=during, advised=advised)
     memory.check_job(first, kernels, networks=len(jobs))
     used: float | None = None
 
@@ -202,7 +209,7 @@ def train_together(
             reached = latest
     histories = [each.history for each in reached if isinstance(each, Training)]
     seconds = max((sum(report.seconds for report in history) for history in histories), default=0.0)
-    tasks = [partial(_tested, job, each, kernels) for job, each in zip(jobs, reached, strict=True)]
+    tasks = [partial(_tested, job, each, kernels, advised) for job, each in zip(jobs, reached, strict=True)]
     # A unit that is never active has all of a stream read: by several threads, each where another did not leave off.
     threads = 1 if isinstance(first.train, Stream) else kernels.threads
     return ManyTrained(tuple(run_each(tasks, threads)), seconds, used)
@@ -214,10 +221,12 @@ def train_apart(
     kernels: Kernels = NUMPY,
     on_block: OnBlock = lambda progress: None,
     during: AbstractContextManager[Any] | None = None,
+    advised: bool = True,
 ) -> ManyTrained:
     """Train networks that share nothing but the data, one on each thread, as `train_many` does with `seeds`.
 
-    makers   each returns a job, whose images are copied out of the data set only while it is trained.
+    makers    each returns a job, whose images are copied out of the data set only while it is trained.
+    advised   as in `train_together`.
     """
     check_kernels(kernels)
     own = remembering(kernels)._replace(threads=1)
@@ -240,7 +249,7 @@ def train_apart(
                 reached = latest
         except DivergedError as error:
             reached = error
-        return _tested(job, reached, own)
+        return _tested(job, reached, own, advised)
 
     began = time.perf_counter()
     with during or nullcontext():
@@ -249,11 +258,12 @@ def train_apart(
     return ManyTrained(tuple(networks), seconds, float(min(kernels.threads, len(makers))) if kernels.compiled else None)
 
 
-def _tested(job: Job, reached: epochs.Reached, kernels: Kernels) -> Trained | DivergedError:
+def _tested(job: Job, reached: epochs.Reached, kernels: Kernels, advised: bool) -> Trained | DivergedError:
     if isinstance(reached, DivergedError):
-        return reached
+        return ending.explained(reached, job) if advised else reached
     try:
-        return Trained(session.tested(job, reached, kernels._replace(threads=1)), reached.history)
+        model = session.tested(job, reached, kernels._replace(threads=1))
+        return Trained(model, reached.history, advise(job, model, reached.history) if advised else None)
     except DivergedError as error:
         return error
 

@@ -30,36 +30,31 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fnnet.core import metrics, rng
-from fnnet.core.deform import deform
 from fnnet.core.params import Array, Params
 from fnnet.core.shards import ALONE, Ranks
 from fnnet.core.state import EpochReport, Examples, Model, Progress, Training, frozen
 from fnnet.core.table import NUMPY, Kernels, check_kernels
 from fnnet.data import Dataset, StreamedDataset
 from fnnet.data.stream import Stream, count_of, fingerprint_of
-from fnnet.errors import ArgumentTypeError, DataError, DivergedError, StorageError, UsageError
-from fnnet.names import STEPPING
+from fnnet.errors import ArgumentTypeError, DataError, DivergedError, StorageError
 from fnnet.training import ending, epochs, memory, parts, steps
 from fnnet.training.about import about_training
 from fnnet.training.choice import chosen_recipe, plan_of
 from fnnet.training.class_weights import check_text, weights_of
 from fnnet.training.config import config_of
 from fnnet.training.dev_set import check_dev_set
-from fnnet.training.lr_find import RangeTest, range_test
 from fnnet.training.plan import (
     Plan,
     check_hidden,
     check_plan,
     check_ranks,
     check_run_dir,
-    make_optimizer,
     note_of_schedule,
     plain_values,
 )
@@ -206,7 +201,8 @@ def train(
     on_block   shows progress, and may return a reason to stop.
     on_report  takes each report as soon as it is made, and may return a reason to stop.
     during     context manager that is entered while steps are made, such as one that handles signals.
-    notify     takes notices: of damaged checkpoints, of a run begun by another version, of a warm-up without an end.
+    notify     takes notices: of damaged checkpoints, of a run begun by another version, of a warm-up without an end,
+               and at the end of what went wrong, with one thing to try: see `training.advice`.
     ranks      processes that share the shards of each batch, all of which call this with the same job: see
                `training.distributed`. The first keeps the run and takes notices.
 
@@ -230,7 +226,7 @@ def train(
             model = tested(planned, training, kernels)
             if record:
                 record.keep_model(model)
-            return model
+            return ending.judged(planned, model, training.history, notify)
 
         return ranks.of_first(finish), training.history
 
@@ -328,7 +324,7 @@ def _train(
         try:
             return next(passes, None)
         except DivergedError as error:
-            raise ranks.of_first(partial(ending.diverged, error, training, record)) from None
+            raise ranks.of_first(partial(ending.diverged, error, job, training, record)) from None
         except (DataError, StorageError) as error:  # of a stream
             reached = latest() if latest else training
             raise ranks.of_first(partial(ending.unreadable, error, reached, record)) from None
@@ -352,39 +348,11 @@ def model_of(job: Job, params: Params, made: int, kernels: Kernels) -> Model:
     activation = job.plan.activation
     test = job.dataset.test and metrics.evaluate(params, *job.dataset.test, activation=activation, kernels=kernels)
     if test and not math.isfinite(test.loss):
-        raise steps.diverged("test loss", None, test.loss)
+        raise ending.explained(steps.diverged("test loss", None, test.loss), job)
     dead = parts.dead_units(params, job.train, activation)
     about = about_training(job, made, test, dead, kernels)
     given = job.dataset
     return Model(params, activation, given.classes, given.image_shape, given.preprocessing, frozen(about))
-
-
-def find_learning_rate(
-    job: Job, *, low: float = 1e-5, high: float = 10.0, steps: int = 200, kernels: Kernels = NUMPY
-) -> tuple[RangeTest, float]:
-    """Run the learning-rate range test on the training images of a job, deformed as in its first epoch.
-
-    Returns  the test, and the seconds that its steps took.
-    Raises   as `lr_find.range_test`; UsageError for lbfgs; FnnetError if there is not enough memory.
-    """
-    check_job(job, kernels)
-    plan, train_set = job.plan, job.train
-    if isinstance(train_set, Stream):
-        raise UsageError("reads all images at once", expected="a data set that fits in memory", found="a stream")
-    if not plan.is_stepwise:
-        problem = "has no learning rate"
-        raise UsageError(problem, where="optimizer", expected=" or ".join(STEPPING), found=plan.optimizer)
-    memory.check(job.sizes, job.images, plan, compiled=kernels.compiled)
-    if plan.deformation:
-        place: dict[str, Any] = {"seed": job.seed, "epoch": 1, "kernels": kernels}
-        train_set = train_set._replace(x=deform(train_set.x, job.dataset.image_shape, plan.deformation, **place))
-    start = epochs.start(first_params(job), job.seed, plan)
-    began = time.perf_counter()
-    found = range_test(
-        start.state, train_set, batch_size_of(job), low=low, high=high, steps=steps, objective=plan.objective,
-        optimizer=make_optimizer(plan), kernels=kernels,
-    )  # fmt: skip
-    return found, time.perf_counter() - began
 
 
 def batch_size_of(job: Job) -> int:

@@ -372,7 +372,9 @@ def test_what_sees_the_same_batches_is_trained_in_one_pass(monkeypatch):
         measuring, "train_together", lambda jobs, **given: passes.append(len(jobs)) or together(jobs, **given)
     )
     rates = [{"learning_rate": rate, "hidden": hidden} for rate in (0.1, 0.2) for hidden in ((3,), (4,))]
-    results(objective_of(repeats=3), *rates)
+    with monkeypatch.context() as watched:
+        watched.setattr("fnnet.training.many.advise", lambda *given: pytest.fail("nobody reads what it finds"))
+        results(objective_of(repeats=3), *rates)
     assert passes == [6, 6]
     passes.clear()
     results(

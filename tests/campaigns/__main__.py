@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.campaigns import bombs, cache, crash, damage, emulated, levels, lost_ranks
+from tests.campaigns import bombs, cache, crash, damage, emulated, failures, levels, lost_ranks
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -68,6 +68,7 @@ PROGRAMS = {
     "cache": cache.main,
     "levels": levels.main,
     "emulated": emulated.main,
+    "failures": failures.main,
 }
 """Campaigns that print figures of their own: given how many cases at most, they return whether something went wrong."""
 

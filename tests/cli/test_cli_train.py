@@ -19,6 +19,7 @@ from fnnet.files.checkpoints import load_checkpoint
 from fnnet.files.log import read_log
 from fnnet.files.owner import this_process
 from fnnet.training import epochs, recipes
+from fnnet.training.advice import NAMES
 from tests.conftest import ROOT, idx_bytes, start
 
 FULL = ("--hidden", "12,9", "--batch-size", 7, "--optimizer", "nesterov", "--schedule", "onecycle", "--augment")
@@ -183,7 +184,7 @@ def test_a_finished_run_goes_on_for_more_epochs(run, idx_folder, tmp_path):
     run(*arguments, "--resume").failed(2, "--epochs differs from the run; expected 6, found", "--epochs 6")
     kept = run(*arguments, "--epochs", 6, "--resume", "--json")
     assert of(kept.json) == of(more.json)
-    assert kept.json["notes"] == []
+    assert [note["code"] for note in kept.json["notes"]] == ["still-falling"], "of six epochs; none is of the run"
 
 
 def test_a_new_cycle_is_told(run, idx_folder, tmp_path):
@@ -191,7 +192,8 @@ def test_a_new_cycle_is_told(run, idx_folder, tmp_path):
     run(*arguments, "--epochs", 3)
     found = run(*arguments, "--epochs", 5, "--resume", "--json", "--plot", "curves.svg")
     told = "resumed for 5 epochs in place of 3; schedule onecycle begins a new cycle of 2 epochs after epoch 3"
-    assert found.json["notes"] == [{"code": "more-epochs", "note": told}]
+    assert found.json["notes"][0] == {"code": "more-epochs", "note": told}
+    assert {note["code"] for note in found.json["notes"][1:]} <= {*NAMES}
     rates = [report["learning_rate"] for report in found.json["epochs"]]
     assert rates[3] > rates[2]
     assert rates[4] < rates[3]
@@ -282,9 +284,8 @@ def test_f70_the_remedy_for_another_run_is_one(run, idx_folder, small_images, tm
 def test_f71_divergence_keeps_the_last_good_state(jit, run, idx_folder, tmp_path):
     arguments = ("train", jit, "--data", idx_folder, "--hidden", "8", "--epochs", 30, "--batch-size", 5)
     result = run(*arguments, "--learning-rate", 1e30, "--run-dir", "kept")
-    result.failed(
-        1, "training diverged", "step", "layer", "the last good one, is kept", "--resume and a smaller --learning-rate"
-    )
+    remedy = "go on with --resume and --learning-rate 0."
+    result.failed(1, "training diverged", "step", "layer", "the last good one, is kept; the first update", remedy)
     state = load_checkpoint(max((tmp_path / "kept").glob("step-*"))).state
     assert f"step {state.step}, the last good one" in result.err
     assert all(np.isfinite(array).all() for layer in state.params.layers for array in layer)

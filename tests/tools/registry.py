@@ -293,7 +293,7 @@ _add("lbfgs.minimise", lambda x, labels, **rest: lbfgs.minimise(examples=Example
 _add("lr_find.range_test", lr_find.range_test, {"state": (OTHER, STATE), "examples": (OTHER, EXAMPLES),
     "batch_size": (OTHER, 3), "low": (OTHER, 1e-3), "high": (OTHER, 0.1), "steps": (OTHER, 12)}, takes=True,
     n_steps=12)
-_add("lr_find.suggest", lr_find.suggest, {"rates": (NUMBERS, np.arange(1.0, 9.0)), "losses": (NUMBERS,
+_add("lr_find.falls", lr_find.falls, {"rates": (NUMBERS, np.arange(1.0, 9.0)), "losses": (NUMBERS,
     np.arange(8.0)[::-1].copy()), "smoothed": (NUMBERS, np.arange(8.0)[::-1].copy()), "window": (OTHER, 3)})
 _add("gradcheck.check_gradients", gradcheck.check_gradients, {"params": (TREE, fnnet.init((2, 1, 2), 1,
     dtype=np.float64)), "x": (PIXELS, X[:2, :2]), "labels": (INTEGERS, LABELS[:2]), "activation": _relu}, takes=True)

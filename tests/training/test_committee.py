@@ -49,7 +49,8 @@ def test_members_are_networks_alone_with_their_seeds(images, kernels):
         assert model.params == member.model.params
         assert model.training == member.model.training
         assert [each._replace(seconds=0) for each in reports] == [each._replace(seconds=0) for each in member.reports]
-    assert [line.partition(":")[0] for line in told] == [f"member {number} of 3 is trained" for number in (1, 2, 3)]
+    trained = [line.partition(":")[0] for line in told if not hasattr(line, "code")]
+    assert trained == [f"member {number} of 3 is trained" for number in (1, 2, 3)]
     assert "3 epochs, " in told[0]
     assert "train accuracy" in told[0]
     # Committees of small seeds share no member.
@@ -166,7 +167,7 @@ def test_a_finished_member_is_not_trained_again(images, kernels, tmp_path):
     assert not made
     assert [each.reports for each in again.members] == [each.reports for each in first.members]
     assert again.model.params == first.model.params
-    assert all("is trained" in line for line in told)
+    assert all("is trained" in line for line in told if not hasattr(line, "code"))
     # A member that was never begun is begun, without a note on each.
     for path in (tmp_path / "run" / "member-03").iterdir():
         path.unlink()
@@ -226,7 +227,9 @@ def test_what_is_not_this_committee_s_run_is_refused(images, tmp_path):
 def test_a_member_that_diverges_is_named(images, tmp_path):
     wild = prepare(images, "classic", SETTINGS | {"learning_rate": 1e30, "dropout": 0.0})
     for run_dir in (None, tmp_path / "run"):
-        with pytest.raises(DivergedError, match=r"member 1 of 3, .*; train with a smaller `learning_rate` or with"):
+        with pytest.raises(
+            DivergedError, match=r"member 1 of 3, .*: try `learning_rate` [01]\.?\d*, in another folder if"
+        ):
             committee.train(wild, run_dir=run_dir)
 
 

@@ -15,6 +15,7 @@ from fnnet.files.log import read_log
 from fnnet.files.runs import OtherRunError
 from fnnet.names import OPTIMIZERS, STEPPING
 from fnnet.training import session
+from fnnet.training.advice import NAMES
 from fnnet.training.config import config_of
 from fnnet.training.plan import Plan
 from fnnet.training.session import StoppedError, prepare, train
@@ -35,14 +36,22 @@ def dataset():
     return Dataset("small", "here", Examples(x, labels), Examples(x[:9], labels[:9]), ("a", "b", "c"), (4, 4))
 
 
+def is_advice(note):
+    return getattr(note, "code", None) in NAMES
+
+
 @pytest.fixture
 def run(dataset, kernels, tmp_path):
-    """Train by some settings; the bits of the result and the lines about epochs. With a number, as a run directory."""
+    """Train by some settings; the bits of the result and the lines about epochs. With a number, as a run directory.
+
+    `notify` takes the notes on the run, not those on how the training went.
+    """
 
     def course(settings, number=None, resume=False, on_block=lambda progress: None, notify=lambda notice: None):
         folder = None if number is None else tmp_path / f"run{number}"
         job = prepare(dataset, "classic", BASE | settings, seed=2)
-        model, reports = train(job, kernels=kernels, run_dir=folder, resume=resume, on_block=on_block, notify=notify)
+        given = {"run_dir": folder, "resume": resume, "on_block": on_block}
+        model, reports = train(job, kernels=kernels, notify=lambda note: is_advice(note) or notify(note), **given)
         lines = [without_seconds(event) for event in read_log(folder) if event["event"] == "epoch"] if folder else None
         found = [{**report._asdict(), "seconds": 0} for report in reports]
         assert lines is None or [{**line, "seconds": 0} for line in lines] == found

@@ -13,7 +13,7 @@ from fnnet.core.state import Examples
 from fnnet.errors import UsageError
 from fnnet.limits import MIN_RANGE_TEST_STEPS
 from fnnet.training import lr_find, steps
-from fnnet.training.lr_find import MEMORY, TOO_HIGH, range_test, suggest
+from fnnet.training.lr_find import MEMORY, TOO_HIGH, falls, range_test
 from tests.tools.tolerance import assert_loss
 
 
@@ -86,7 +86,7 @@ def test_divergence_ends_it(kernels):
     found = range_test(start(), examples(), 16, low=1e-3, high=1e39, steps=30, kernels=kernels)
     assert len(found.rates) < 30
     at_once = range_test(start(), examples(), 16, low=1e38, high=1e39, steps=30, kernels=kernels)
-    assert (at_once.steepest, at_once.at_minimum, at_once.suggestion) == (None, None, None)
+    assert (at_once.steepest, at_once.at_minimum) == (None, None)
 
 
 def test_the_same_arguments_give_the_same_and_nothing_is_kept(kernels):
@@ -108,29 +108,26 @@ def curve(falls, grows):
     return 2 - np.clip((at - falls[0]) / (falls[1] - falls[0]), 0, 1) + 0.2 * np.maximum(at - grows, 0)
 
 
-def test_the_suggestion_by_hand():
-    """Ten steps that fall alike, 20 to 29: their middle. A tenth of the minimum's rate is 20 steps below it."""
+def test_the_steepest_fall_by_hand():
+    """Ten steps that fall alike, 20 to 29: their middle."""
     losses = curve((20, 29), 60)
-    steepest, at_minimum, suggestion = suggest(RATES, losses, losses, 10)
-    assert steepest == pytest.approx(math.sqrt(RATES[20] * RATES[29]))
-    assert at_minimum == RATES[29]
-    assert suggestion == pytest.approx(RATES[9])
-    steepest, at_minimum, suggestion = suggest(RATES, losses, curve((20, 70), 75), 10)
+    assert falls(RATES, losses, losses, 10) == (pytest.approx(math.sqrt(RATES[20] * RATES[29])), RATES[29])
+    steepest, at_minimum = falls(RATES, losses, curve((20, 70), 75), 10)
     assert at_minimum == RATES[70]
-    assert suggestion == steepest == pytest.approx(math.sqrt(RATES[20] * RATES[29]))
+    assert steepest == pytest.approx(math.sqrt(RATES[20] * RATES[29]))
 
 
 def test_a_fall_after_the_minimum_does_not_count():
     """What grows to 10 and falls back, later, is no progress."""
     losses = curve((20, 40), 81)
     losses[50:60] = 10 - np.arange(10)
-    assert suggest(RATES, losses, losses, 10)[0] < RATES[40]
+    assert falls(RATES, losses, losses, 10)[0] < RATES[40]
 
 
-def test_without_a_fall_there_is_no_suggestion():
+def test_without_a_fall_none_is_steepest():
     rising = np.linspace(1, 2, 81)
-    assert suggest(RATES, rising, rising, 10) == (None, RATES[0], None)
-    assert suggest(RATES[:9], rising[:9], rising[:9], 10) == (None, None, None)
+    assert falls(RATES, rising, rising, 10) == (None, RATES[0])
+    assert falls(RATES[:9], rising[:9], rising[:9], 10) == (None, None)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -140,7 +137,7 @@ def test_noise_does_not_move_it_far(seed):
     for number, loss in enumerate(losses, 1):
         average = MEMORY * average + (1 - MEMORY) * loss
         smoothed.append(average / (1 - MEMORY**number))
-    steepest, at_minimum, _ = suggest(RATES, losses, np.array(smoothed), 10)
+    steepest, at_minimum = falls(RATES, losses, np.array(smoothed), 10)
     assert RATES[25] <= steepest <= RATES[55]
     assert RATES[48] <= at_minimum <= RATES[75]
 
@@ -167,7 +164,7 @@ def test_bad_values(options, fault):
 # The command.
 
 ABOUT = ["dataset", "recipe", "sizes", "batch_size", "jit", "seed", "seconds"]
-KEYS = [*ABOUT, *lr_find.RangeTest._fields, "plot", "notes"]
+KEYS = [*ABOUT, *lr_find.RangeTest._fields, "trial_epochs", "trials", "suggestion", "plot", "notes"]
 
 
 @pytest.mark.parametrize("jit", ["--jit", "--no-jit"])
@@ -180,7 +177,8 @@ def test_json(jit, run, idx_folder, tmp_path):
     assert document["batch_size"] == 10
     assert document["jit"] is (jit == "--jit")
     assert len(document["rates"]) == len(document["losses"]) == len(document["smoothed"]) <= 100
-    assert document["suggestion"] == min(document["steepest"], document["at_minimum"] / 10)
+    assert [*document["trials"][0]] == ["rate", "loss"]
+    assert document["trial_epochs"] > 0
     assert 1e-5 < document["suggestion"] < 1
     assert not list(tmp_path.glob("*.safetensors"))
 

@@ -22,7 +22,8 @@ from fnnet.files.runs import OtherRunError
 from fnnet.training import recipes
 from fnnet.training.dev_set import load_dev_set
 from fnnet.training.plan import IGNORED_BY_LBFGS, USED_BY_LBFGS, Plan, check_plan
-from fnnet.training.session import StoppedError, find_learning_rate, plan_of, prepare, train
+from fnnet.training.rate_search import find_learning_rate
+from fnnet.training.session import StoppedError, plan_of, prepare, train
 from tests.conftest import ROOT
 
 SETTINGS = {"hidden": (9,), "epochs": 4, "batch_size": 7, "optimizer": "adam", "learning_rate": 0.01, "dropout": 0.2}
@@ -112,7 +113,10 @@ def test_divergence_is_kept_and_resumed_with_a_smaller_rate(dataset, kernels, tm
     job = prepare(dataset, "classic", settings | {"learning_rate": 1e30})
     with pytest.raises(DivergedError, match="training diverged"):
         train(job, kernels=kernels)
-    remedy = r"step \d+, the last good one, is kept: go on with `resume` and a smaller `learning_rate`, or with `clip_"
+    remedy = r"the first update, at rate 1e\+30, is \d\S+ times the size of the weights.*: {}`learning_rate` 0\.\d+$"
+    with pytest.raises(DivergedError, match=remedy.format("try ")):
+        train(job, kernels=kernels)
+    remedy = r"step \d+, the last good one, is kept; " + remedy.format("go on with `resume` and ")
     with pytest.raises(DivergedError, match=remedy) as diverged:
         train(job, kernels=kernels, run_dir=tmp_path / "run")
     assert diverged.value.where == str(tmp_path / "run")
@@ -276,11 +280,11 @@ def test_lbfgs_refuses_every_field_that_it_would_ignore():
 
 def test_the_learning_rate_range_test_of_a_job(dataset, kernels):
     job = prepare(dataset, "classic", {"hidden": (9,), "batch_size": 10, "deformation": {}})
-    test, seconds = find_learning_rate(job, low=1e-3, high=1.0, steps=30, kernels=kernels)
-    assert seconds > 0
-    assert len(test.rates) == 30
-    plain, _ = find_learning_rate(job._replace(plan=job.plan._replace(deformation=None)), steps=30, kernels=kernels)
-    assert plain.losses != test.losses
+    found = find_learning_rate(job, low=1e-3, high=1.0, steps=30, kernels=kernels)
+    assert found.seconds > 0
+    assert len(found.test.rates) == 30
+    plain = find_learning_rate(job._replace(plan=job.plan._replace(deformation=None)), steps=30, kernels=kernels)
+    assert plain.test.losses != found.test.losses
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from fnnet.core.deform import Deformation
 from fnnet.core.state import Examples
 from fnnet.errors import ArgumentTypeError, DataError, UsageError
 from fnnet.training.dev_set import load_dev_set
+from fnnet.training.rate_search import find_learning_rate
 from fnnet.training.recipes import Recipe
-from fnnet.training.session import find_learning_rate, prepare, train
+from fnnet.training.session import prepare, train
 
 FIGURES = {"epochs": 1, "batch_size": 32, "learning_rate": 0.1}
 MINE = Recipe("mine", "of the user's own", (4,), "he", 10, FIGURES)

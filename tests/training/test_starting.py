@@ -15,7 +15,8 @@ from fnnet.errors import ModelError, UsageError
 from fnnet.files.model import load_model, save_model
 from fnnet.files.runs import OtherRunError
 from fnnet.training import epochs
-from fnnet.training.session import StoppedError, find_learning_rate, prepare, train
+from fnnet.training.rate_search import find_learning_rate
+from fnnet.training.session import StoppedError, prepare, train
 from fnnet.training.starting import first_params, note_of_start, start_of
 
 SETTINGS = {"batch_size": 9, "epochs": 3, "learning_rate": 0.05, "optimizer": "adam"}
@@ -113,9 +114,9 @@ def test_any_optimizer_and_dtype_start_from_it(more, dtype, kernels):
 def test_the_range_test_starts_from_it():
     figures = {"steps": 30, "low": 1e-3, "high": 1.0}
     losses = [
-        find_learning_rate(prepare(dataset(), "classic", {"hidden": (6, 5), "activation": "tanh"}, **more), **figures)[
-            0
-        ]
+        find_learning_rate(
+            prepare(dataset(), "classic", {"hidden": (6, 5), "activation": "tanh", "epochs": 2}, **more), **figures
+        ).test
         for more in ({}, {"start": model()})
     ]
     assert losses[0].losses != losses[1].losses

@@ -24,7 +24,8 @@ from fnnet.training import epochs, feed, many, memory, parts, record
 from fnnet.training.dev_set import load_dev_set
 from fnnet.training.many import train_many
 from fnnet.training.plan import Plan
-from fnnet.training.session import StoppedError, find_learning_rate, prepare, train
+from fnnet.training.rate_search import find_learning_rate
+from fnnet.training.session import StoppedError, prepare, train
 from tests.data.test_arrow import packed, structs
 from tests.tools.ranks import run as run_ranks
 from tests.tools.written import parquet

@@ -194,7 +194,7 @@ def _trained(jobs: list[Job], kernels: Kernels, check: Check) -> list[Trained | 
         return check()
 
     if jobs[0].members == 1 and jobs[0].plan.local_steps == 1:
-        return [*train_together(jobs, kernels=kernels, on_block=on_block).networks]
+        return [*train_together(jobs, kernels=kernels, on_block=on_block, advised=False).networks]
     found: list[Trained | DivergedError] = []
     for job in jobs:
         try:
