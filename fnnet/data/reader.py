@@ -120,6 +120,7 @@ class Content(NamedTuple):
     one_hot      how many columns the labels have in the file, if they are rows with a single 1; else 0.
     pixel_ranges   the ranges of `ranges` that its floats, truth values and bits were read in; none for bytes alone.
     one_part     "column: part" for each column beside the images that says of which part they are, all of them of one.
+    files        of pictures, the file of each image; empty for other data.
     """
 
     x: Array
@@ -138,6 +139,7 @@ class Content(NamedTuple):
     one_hot: int = 0
     pixel_ranges: tuple[str, ...] = ()
     one_part: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 def like(train: Content, wanted: Wanted) -> Wanted:
