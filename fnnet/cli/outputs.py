@@ -94,16 +94,28 @@ def check_picture(path: str, where: str, notify: Callable[[str], None]) -> list[
 
     Raises   UsageError, before the work, for a file of another kind.
     """
+    return _check_own(path, where, notify, "picture", SOFTWARE)
+
+
+def check_page(path: str, where: str, notify: Callable[[str], None]) -> list[str]:
+    """Do the same for a page of HTML."""
+    from fnnet.apps.pages.page import GENERATOR
+
+    return _check_own(path, where, notify, "page", GENERATOR.encode())
+
+
+def _check_own(path: str, where: str, notify: Callable[[str], None], kind: str, mark: bytes) -> list[str]:
+    """Do as `check_picture` for a file of a kind, which has `mark` in its first bytes if fnnet wrote it."""
     from fnnet.data.notes import Note
     from fnnet.files.disk import read_head
 
     if not os.path.lexists(path):
         return []
-    if os.path.islink(path) or not os.path.isfile(path) or SOFTWARE not in read_head(path):
-        expected, found = "a picture of fnnet, or no such file", f"{path}, a file of another kind"
+    if os.path.islink(path) or not os.path.isfile(path) or mark not in read_head(path):
+        expected, found = f"a {kind} of fnnet, or no such file", f"{path}, a file of another kind"
         fix = f"name another file: {where} FILE"
         raise UsageError("would replace a file", where=where, expected=expected, found=found, fix=fix)
-    notify(Note(REPLACED, f"{path}, an earlier picture, will be replaced; {where} FILE names another"))
+    notify(Note(REPLACED, f"{path}, an earlier {kind}, will be replaced; {where} FILE names another"))
     return [path]
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from fnnet.apps.report.measured import FileOf, bin_name, interval_text, mistake_name
 from fnnet.apps.report.screen import Console, Text
 from fnnet.apps.report.terminal import table
-from fnnet.core.judging import Tally, calibration
+from fnnet.core.judging import Tally, calibration, wilson
 from fnnet.core.metrics import per_class
 from fnnet.core.params import Array
-from fnnet.errors import counted, one_line
+from fnnet.errors import one_line
 
 
 def class_table(matrix: Array, classes: Sequence[str], console: Console) -> None:
@@ -66,7 +66,10 @@ def mistake_table(tally: Tally, classes: Sequence[str], file_of: FileOf, folder:
 
 
 def calibration_table(tally: Tally, console: Console) -> None:
-    """Print what share of the images is correct in each bin of confidence, and the expected calibration error."""
+    """Print what share of the images is correct in each bin of confidence, and the expected calibration error.
+
+    Words say it where the confidence lies outside the 95% interval of the share.
+    """
     found = calibration(tally)
     console.print()
     head = f"calibration: probabilities are off by {100 * found.error:.2f} points in the mean (ECE)"
@@ -75,11 +78,9 @@ def calibration_table(tally: Tally, console: Console) -> None:
     for each in found.bins:
         if each.images:
             gap = 100 * (each.accuracy - each.confidence)
-            verdict = "less sure than right" if gap > 0 else "surer than right"
-            words = f"{gap:+.1f}" + (f"  {verdict}" if abs(gap) >= 5 else "")
+            low, high = wilson(round(each.accuracy * each.images), each.images)
+            verdict = "" if low <= each.confidence <= high else "  too sure" if gap < 0 else "  not sure enough"
+            words = f"{gap:+.1f}{verdict}"
             name = bin_name(each.low, each.high)
             rows.add_row(name, f"{each.images:,}", f"{each.confidence:.1%}", f"{each.accuracy:.1%}", words)
     console.print(rows)
-    few = sum(0 < each.images < 30 for each in found.bins)
-    if few:
-        console.print(f"{counted(few, 'bin')} of fewer than 30 images: of little weight", style="dim")
