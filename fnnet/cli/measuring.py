@@ -91,7 +91,10 @@ def measure(
         check_outputs(inputs=data_inputs(options), **outputs)
 
     def measured(streamed: bool) -> Measured:
-        dataset = tested or hold_out_again(load_fitting(options, model, model_path, notify, streamed), test)
+        dataset = tested or load_fitting(options, model, model_path, notify, streamed)
+        if own and not tested:
+            dataset = own_data.corrected_as(model, dataset, model_path)
+        dataset = hold_out_again(dataset, test)
         part, examples = ("test", dataset.test) if dataset.test else ("labelled", dataset.train)
         _check_streamed(examples, precision, plot)
         if not quiet:

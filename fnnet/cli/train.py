@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -72,6 +72,12 @@ if TYPE_CHECKING:
     metavar="PATH|none",
     help="Images to test on; none: no test, all images are trained on.  [default: the test set of --data, or else a "
     "tenth of each class, held out]",
+)
+@click.option(
+    "--corrections",
+    type=FileName(),
+    metavar="FILE",
+    help="Table of corrected labels and of images to leave out, as suspects writes it.",
 )
 @click.option(
     "--skip-damaged",
@@ -160,6 +166,10 @@ def _load(
     with before_data.reading_as(start):
         read: Callable[..., Dataset | StreamedDataset] = open_stream if is_streamed(options) else load_data
         dataset = read(options, notify, start)
+    if options["corrections"]:
+        from fnnet.data.corrections import corrected
+
+        dataset = corrected(cast(Any, dataset), options["corrections"], notify)
     dev_data, test_data = options["dev_data"], options["test_data"]
     with naming_options(), before_data.reading_as(start):
         reading = Reading(**reading_of(options)) if dev_data or test_data else AUTOMATIC

@@ -119,6 +119,8 @@ def _data(about: Mapping[str, Any]) -> str:
     images = ", ".join(f"{count:,} {part}" for part, count in counts.items() if isinstance(count, int) and count)
     text = f"{about['dataset'] or 'data'}, {images} images" if images else f"{about['dataset']}"
     text += f" ({path})" if path and path != about["dataset"] else ""
+    if isinstance(data, Mapping) and data.get("corrections"):
+        text += f"; labels corrected by {data['corrections']}"
     if isinstance(test, Mapping) and test.get("held_out") is True:
         text += "; the test images are held out of them"
     elif isinstance(test, Mapping) and test.get("path"):

@@ -129,6 +129,7 @@ def _mistakes(report: Report) -> str:
     shape, each = report.model.image_shape, []
     for mistake in mistakes:
         name, label = mistake_name(mistake, report.file_of, report.source), classes[mistake.label]
+        name = name if report.file_of(mistake.index) else f"image {name}"
         predicted = classes[mistake.predicted]
         text = f"{name}: {label}, predicted as {predicted}"
         drawn = picture(mistake.image, shape, text) if min(shape) > 1 else ""
@@ -137,17 +138,15 @@ def _mistakes(report: Report) -> str:
         each.append(f"<figure>{drawn}<figcaption>{words}<br>{likely}<br>{escape(one_line(name))}</figcaption></figure>")
     total = int(report.matrix.sum() - report.matrix.trace())
     words = (
-        f"{len(mistakes)} of {counted(total, 'mistake')}: the class, what it was predicted as and how surely, and the "
+        f"{len(mistakes)} of {counted(total, 'mistake')}: the class, the prediction and its probability, and below that"
     )
-    words += "probability of the class itself."
+    words += " of the class."
     return f'<p class="quiet">{words}</p><div class="mistakes">{"".join(each)}</div>'
 
 
 def _calibration(report: Report) -> str:
     found = calibration(report.tally)
-    words = (
-        f"Probabilities are off by {100 * found.error:.2f} points in the mean: the expected calibration error (ECE)."
-    )
+    words = f"Probabilities are off by {100 * found.error:.2f} points in the mean, the expected calibration error."
     return f'<p class="quiet">{words}</p>{calibration_figure(found)}'
 
 
