@@ -108,7 +108,7 @@ def evaluate(
     from fnnet.data.stream import Stream
 
     notify, model_path = Notices(quiet), model_file_of(model_path)
-    outputs = {"pictures": {"--plot": plot, "--confusion": confusion}}
+    outputs: dict[str, Any] = {"pictures": {"--plot": plot, "--confusion": confusion}}
     check_outputs(inputs=[model_path, *data_inputs(options)], **outputs)
     begin_loading_kernels(jit, threads)
     model, is_int8 = load_kept_model(model_path, notify), precision == "int8"

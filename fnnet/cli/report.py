@@ -68,7 +68,7 @@ def report(
 
     notify, file, place = Notices(quiet), model_file_of(path), out or PAGE
     check_ending(place, "HTML", "--out")
-    outputs = {"files": {"--out": place}}
+    outputs: dict[str, Any] = {"files": {"--out": place}}
     check_outputs(inputs=[file, *data_inputs(options)], **outputs)
     replaced = check_page(place, "--out", notify) if out is None else []
     begin_loading_kernels(jit, threads)

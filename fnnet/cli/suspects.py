@@ -196,8 +196,8 @@ def _draw(path: str, found: Suspects, dataset: Dataset) -> None:
         return
     images = [dataset.train.x[each["index"]].reshape(dataset.image_shape) for each in entries]
     captions = [f"{each['label']}, or {each['suggested']}?\n{each['index']}" for each in entries]
-    title = f"{dataset.name}: first {len(entries)} of {counted(len(found.rows), 'suspect')}; the label, what networks"
-    plot_sheet(path, images, captions, None, f"{title} suggest, and the index")
+    title = f"{dataset.name}: {len(entries)} of {counted(len(found.rows), 'suspect')}: label, or suggestion? index"
+    plot_sheet(path, images, captions, None, title)
 
 
 def _print(found: Suspects, dataset: Dataset, quiet: bool) -> None:

@@ -5,7 +5,7 @@ A tally is made of some images and merged with those of others, so that no more 
 >>> import numpy as np
 >>> logits = np.log([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
 >>> found = tally(np.zeros((3, 4)), np.array([0, 1, 1]), logits, most=5)
->>> [(each.index, each.predicted, round(each.probability, 3)) for each in found.mistakes]
+>>> [(each.row, each.predicted, round(each.probability, 3)) for each in found.mistakes]
 [(1, 0, 0.8)]
 >>> [(each.images, round(each.confidence, 3), each.accuracy) for each in calibration(found).bins if each.images]
 [(1, 0.7, 1.0), (1, 0.8, 0.0), (1, 0.9, 1.0)]
@@ -33,14 +33,14 @@ ROWS: Final = 2**14
 class Mistake(NamedTuple):
     """An image whose predicted class is not its label.
 
-    index        its number, from 0.
+    row          its number, from 0.
     label, predicted   numbers of classes.
     probability, label_probability   of the predicted class, and of that of the label.
     loss         the cross-entropy of the label, nats: the larger, the worse.
     image        its row (inputs,).
     """
 
-    index: int
+    row: int
     label: int
     predicted: int
     probability: float
@@ -124,7 +124,7 @@ def tally(x: Array, labels: Array, logits: Array, *, first: int = 0, most: int =
 
 def merged(one: Tally, other: Tally, most: int) -> Tally:
     """Return the tally of the images of two; `most` mistakes are kept."""
-    mistakes = sorted(one.mistakes + other.mistakes, key=lambda each: (-each.loss, each.index))
+    mistakes = sorted(one.mistakes + other.mistakes, key=lambda each: (-each.loss, each.row))
     return Tally(freeze(one.bins + other.bins), tuple(mistakes[:most]))
 
 

@@ -38,8 +38,8 @@ def mistakes_json(tally: Tally, classes: Sequence[str], file_of: FileOf) -> list
     """Return the worst mistakes, the worst first."""
     return [
         {
-            "index": each.index,
-            "file": file_of(each.index),
+            "index": each.row,
+            "file": file_of(each.row),
             "label": classes[each.label],
             "predicted": classes[each.predicted],
             "probability": each.probability,
@@ -64,9 +64,9 @@ def mistake_name(mistake: Mistake, file_of: FileOf, folder: str) -> str:
     >>> mistake_name(mistake, lambda index: "shapes/test/a/3.png", "shapes"), mistake_name(mistake, lambda _: None, "")
     ('test/a/3.png', '7')
     """
-    file = file_of(mistake.index)
+    file = file_of(mistake.row)
     if file is None:
-        return f"{mistake.index:,}"
+        return f"{mistake.row:,}"
     return file.removeprefix(os.path.join(folder, "")) if folder else file
 
 

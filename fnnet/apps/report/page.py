@@ -129,7 +129,7 @@ def _mistakes(report: Report) -> str:
     shape, each = report.model.image_shape, []
     for mistake in mistakes:
         name, label = mistake_name(mistake, report.file_of, report.source), classes[mistake.label]
-        name = name if report.file_of(mistake.index) else f"image {name}"
+        name = name if report.file_of(mistake.row) else f"image {name}"
         predicted = classes[mistake.predicted]
         text = f"{name}: {label}, predicted as {predicted}"
         drawn = picture(mistake.image, shape, text) if min(shape) > 1 else ""

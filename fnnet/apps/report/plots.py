@@ -160,7 +160,8 @@ def plot_sheet(
     """Draw images (height, width) with captions in rows of SHEET_COLUMNS; the wrong ones in red."""
     columns = min(SHEET_COLUMNS, len(images))
     rows = -(-len(images) // columns)
-    figure = figure_class()(figsize=(columns * 1.05, rows * 1.3 + (0.4 if title else 0)), layout="constrained")
+    width = max(columns * 1.05, 0.085 * len(title) if len(images) < SHEET_COLUMNS else 0)
+    figure = figure_class()(figsize=(width, rows * 1.3 + (0.4 if title else 0)), layout="constrained")
     figure.suptitle(title, fontsize=11, parse_math=False)
     panels = figure.subplots(rows, columns, squeeze=False)
     for number, axes in enumerate(panels.flat):
