@@ -172,8 +172,8 @@ def _print(model: Model, found: Measured, quiet: bool) -> None:
         tables.calibration_table(found.tally, screen)
         screen.print()
     images = counted(found.images, "image")
-    say(f"accuracy {found.result.accuracy:.2%}, loss {loss_text(found.result.loss)} on {images}")
-    say(f"95% interval of the accuracy: {interval_text(int(found.matrix.trace()), found.images)}")
+    measured = f"accuracy {found.result.accuracy:.2%}, loss {loss_text(found.result.loss)} on {images}"
+    say(f"{measured}; 95% interval {interval_text(int(found.matrix.trace()), found.images)}")
     if len(found.results) > 1:
         _say_what_is_lost(*found.results)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fnnet.cli.bars import share_bar
@@ -47,12 +46,7 @@ class Measured(NamedTuple):
         return int(self.matrix.sum())
 
     def file_of(self, index: int) -> str | None:
-        """Return the file of an image by its number, of a stream that of its piece; None where images share one."""
-        from fnnet.data.stream import Stream
-
-        if isinstance(self.examples, Stream):
-            ends = itertools.accumulate(self.examples.sizes)
-            return next(name for name, end in zip(self.examples.names, ends, strict=True) if index < end)
+        """Return the file of an image by its number; None where it has none of its own, as in a stream."""
         train, test = getattr(self.dataset, "files", ((), ()))
         files = test if self.examples is self.dataset.test else train
         return files[index] if files else None
