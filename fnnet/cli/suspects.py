@@ -204,11 +204,12 @@ def _print(found: Suspects, dataset: Dataset, quiet: bool) -> None:
     entries = _entries(found, dataset)
     if entries and not quiet:
         from fnnet.apps.report import terminal
+        from fnnet.apps.report.measured import probability_text
 
         rows = terminal.table("image", "label", "probability", "suggested", "probability", left="image")
         for each in entries[:LISTED]:
             name = each["file"] or f"{each['index']:,}"
-            likely = f"{each['label_probability']:.3%}", f"{each['probability']:.2%}"
+            likely = [probability_text(each[key]) for key in ("label_probability", "probability")]
             rows.add_row(name, each["label"], likely[0], each["suggested"], likely[1])
         console().print(rows)
         if len(entries) > LISTED:

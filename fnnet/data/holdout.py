@@ -57,7 +57,7 @@ def hold_out(dataset: Dataset) -> Dataset:
 
 def _divided(files: Sequence[str], held: Array) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the files of the images for training, and of those held out."""
-    each = list(zip(files, held.tolist(), strict=False))  # there may be none
+    each = list(zip(files, held.tolist(), strict=False))  # of other data than pictures none are known
     return tuple(name for name, out in each if not out), tuple(name for name, out in each if out)
 
 

@@ -70,6 +70,15 @@ def mistake_name(mistake: Mistake, file_of: FileOf, folder: str) -> str:
     return file.removeprefix(os.path.join(folder, "")) if folder else file
 
 
+def probability_text(p: float) -> str:
+    """Return a probability as a percentage, a small one with two digits.
+
+    >>> probability_text(0.1234), probability_text(3.21e-8), probability_text(0.0)
+    ('12.34%', '3.2e-08', '0')
+    """
+    return f"{p:.2%}" if p >= 1e-4 else f"{p:.2g}"
+
+
 def bin_name(low: float, high: float) -> str:
     """Return a bin of confidence in words.
 

@@ -14,7 +14,7 @@ from fnnet.apps.pages.page import base_style, html_page
 from fnnet.apps.report import loss_text, option_text
 from fnnet.apps.report.drawings import Curve, calibration_figure, class_table, confusion_figure, curves_figure
 from fnnet.apps.report.facts import facts
-from fnnet.apps.report.measured import FileOf, interval_text, mistake_name
+from fnnet.apps.report.measured import FileOf, interval_text, mistake_name, probability_text
 from fnnet.core.judging import Tally, calibration
 from fnnet.core.params import Array
 from fnnet.core.state import EpochReport, Model, networks_of, report_of
@@ -134,7 +134,7 @@ def _mistakes(report: Report) -> str:
         text = f"{name}: {label}, predicted as {predicted}"
         drawn = picture(mistake.image, shape, text) if min(shape) > 1 else ""
         words = f"<b>{escape(label)}</b> as <b>{escape(predicted)}</b>, {mistake.probability:.1%}"
-        likely = f"{escape(label)}: {mistake.label_probability:.2g}"
+        likely = f"{escape(label)}: {probability_text(mistake.label_probability)}"
         each.append(f"<figure>{drawn}<figcaption>{words}<br>{likely}<br>{escape(one_line(name))}</figcaption></figure>")
     total = int(report.matrix.sum() - report.matrix.trace())
     words = (
@@ -154,7 +154,7 @@ def _units(report: Report) -> str:
     """Return the weights of the first layer as images, one for each unit."""
     layer, shape = _network(report)[0], report.model.image_shape
     if min(shape) < 2:
-        return "<p>Inputs are no images.</p>"
+        return "<p>The inputs are not images.</p>"
     top = size_of(layer.W)
     images = unit_images(layer.W, shape, top, "weights of the first layer")
     words = "Weights from each pixel to a unit of the first layer: blue adds to it, orange takes away."

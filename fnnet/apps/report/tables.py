@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fnnet.apps.report.measured import FileOf, bin_name, interval_text, mistake_name
+from fnnet.apps.report.measured import FileOf, bin_name, interval_text, mistake_name, probability_text
 from fnnet.apps.report.screen import Console, Text
 from fnnet.apps.report.terminal import table
 from fnnet.core.judging import Tally, calibration, wilson
@@ -60,7 +60,7 @@ def mistake_table(tally: Tally, classes: Sequence[str], file_of: FileOf, folder:
     rows = table("image", "class", "probability", "predicted", "probability", left="image")
     for each in tally.mistakes:
         name = one_line(mistake_name(each, file_of, folder))
-        likely = f"{each.label_probability:.3%}", f"{each.probability:.2%}"
+        likely = [probability_text(p) for p in (each.label_probability, each.probability)]
         rows.add_row(name, classes[each.label], likely[0], classes[each.predicted], likely[1])
     console.print(rows)
 
