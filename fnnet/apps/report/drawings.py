@@ -125,21 +125,23 @@ def _apart(heights: list[float]) -> list[float]:
 
 def class_table(matrix: Array, classes: Sequence[str]) -> str:
     """Return the figures of each class as a table, the interval of its recall drawn, too."""
-    rows = []
-    for name, row, correct in zip(classes, per_class(matrix), matrix.diagonal().tolist(), strict=True):
-        interval, drawn = interval_text(correct, row.images), ""
+    known = [*zip(classes, per_class(matrix), matrix.diagonal().tolist(), strict=True)]
+    least = min((wilson(correct, row.images)[0] for _, row, correct in known if row.images), default=0.0)
+    left, rows = min(math.floor(10 * least) / 10, 0.9), []
+    for name, row, correct in known:
+        drawn = ""
         if row.images:
-            low, high = wilson(correct, row.images)
-            drawn = (
-                f'<span class="range" style="--l:{low:.4f};--h:{high:.4f};--v:{row.recall:.4f}"><i></i><b></b></span>'
-            )
-        figures = (f"{row.images:,}", f"{row.precision:.2%}", f"{row.f1:.2%}", f"{row.recall:.2%}", interval)
+            low, high, value = ((end - left) / (1 - left) for end in (*wilson(correct, row.images), row.recall))
+            style = f"--l:{low:.4f};--h:{high:.4f};--v:{value:.4f}"
+            drawn = f'<span class="range" style="{style}"><i></i><b></b></span>'
+        interval = interval_text(correct, row.images)
+        figures = (f"{row.images:,}", f"{row.recall:.2%}", interval, f"{row.precision:.2%}", f"{row.f1:.2%}")
         cells = "".join(f"<td>{each}</td>" for each in figures)
         rows.append(f'<tr><th scope="row" class="left">{escape(name)}</th>{cells}<td class="left">{drawn}</td></tr>')
-    heads = "".join(
-        f'<th scope="col">{each}</th>' for each in ("images", "precision", "F1", "recall", "95% interval of recall")
-    )
-    head = f'<thead><tr><th scope="col" class="left">class</th>{heads}<td></td></tr></thead>'
+    names = ("images", "recall", "95% interval of recall", "precision", "F1")
+    heads = "".join(f'<th scope="col">{each}</th>' for each in names)
+    drawn = f'<th scope="col" class="left">recall, {left:.0%} to 100%</th>'
+    head = f'<thead><tr><th scope="col" class="left">class</th>{heads}{drawn}</tr></thead>'
     body = f'<table class="list"><caption>Figures of each class</caption>{head}<tbody>{"".join(rows)}</tbody></table>'
     return f'<div class="wide" tabindex="0" role="group" aria-label="Figures of each class">{body}</div>'
 
@@ -151,12 +153,12 @@ def confusion_figure(matrix: Array, classes: Sequence[str]) -> str:
         off = np.where(np.eye(len(classes), dtype=bool), shares, -shares)
         image = f'<img class="heat" src="{heat(off, 1.0)}" alt="Confusion matrix" style="width:26rem">'
         return image + _pairs(matrix, classes)
-    lines = []
+    lines, most = [], float((shares * (1 - np.eye(len(classes)))).max()) or 1.0
     for row, name in enumerate(classes):
         cells = []
         for column, count in enumerate(matrix[row].tolist()):
             kind = "right" if row == column else "wrong" if count else "none"
-            share = shares[row, column] if row == column else math.sqrt(shares[row, column])
+            share = shares[row, column] if row == column else math.sqrt(shares[row, column] / most)
             cells.append(f'<td class="{kind}" style="--v:{share:.3f}">{count or "&middot;"}</td>')
         lines.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>')
     heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in classes)
