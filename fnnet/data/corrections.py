@@ -42,10 +42,9 @@ def corrected(dataset: Dataset, path: str | os.PathLike[str], notify: Notify = l
     Raises   UsageError for a stream; DataError naming the row for a table that is not of these data: another file or
              label at a number, a class that is not one of them, an image twice.
     """
-    if not isinstance(dataset, Dataset):
-        raise UsageError("are of images in memory", where=OPTION, expected="no stream", found="a stream")
+    check_memory(isinstance(dataset, Dataset))
     place = Path(path)
-    rows, labels, kept = _rows(place), dataset.train.labels.copy(), np.ones(len(dataset.train.labels), bool)
+    rows, labels, kept = rows_in(place), dataset.train.labels.copy(), np.ones(len(dataset.train.labels), bool)
     seen: set[int] = set()
     changed = 0
     for number, row in enumerate(rows, 2):
@@ -72,8 +71,14 @@ def corrected(dataset: Dataset, path: str | os.PathLike[str], notify: Notify = l
     )  # fmt: skip
 
 
-def _rows(path: Path) -> list[Mapping[str, str]]:
-    """Return the rows of the table by the names of its columns."""
+def check_memory(is_held: bool) -> None:
+    """Raise UsageError unless the images are held in memory, rather than read piece by piece."""
+    if not is_held:
+        raise UsageError("are of images in memory", where=OPTION, expected="no stream", found="a stream")
+
+
+def rows_in(path: Path) -> list[Mapping[str, str]]:
+    """Return the rows of a table by the names of its columns; DataError for another table, StorageError without one."""
     table = rows_of(path)
     header = [name.lower() for name in table[0]] if table else []
     missing = [name for name in COLUMNS if name not in header]

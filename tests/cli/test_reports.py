@@ -238,3 +238,10 @@ def test_what_python_says_is_what_the_command_says(trained, run):
     assert [*python.interval] == found["interval"]
     assert python.calibration.error == found["calibration"]["expected_calibration_error"]
     assert [each.row for each in python.mistakes] == [each["index"] for each in found["mistakes"]]
+
+
+def test_corrections_are_checked_before_the_data_are_read(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("fnnet.data.load", None)
+    run("train", "--data", "mnist", "--corrections", "gone.csv").failed(1, "gone.csv")
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    run("train", "--data", "mnist", "--corrections", "other.csv").failed(1, "not a table of corrections")
