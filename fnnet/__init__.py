@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from fnnet import core as core
     from fnnet import data as data
     from fnnet.apps.batches import BatchPredictor as BatchPredictor
+    from fnnet.apps.conversions import from_keras as from_keras
+    from fnnet.apps.conversions import from_sklearn as from_sklearn
+    from fnnet.apps.conversions import from_torch as from_torch
+    from fnnet.apps.conversions import from_tree as from_tree
+    from fnnet.apps.conversions import to_keras as to_keras
+    from fnnet.apps.conversions import to_sklearn as to_sklearn
+    from fnnet.apps.conversions import to_torch as to_torch
+    from fnnet.apps.conversions import to_tree as to_tree
+    from fnnet.apps.estimator import FNNetClassifier as FNNetClassifier
     from fnnet.apps.fitting import Fitted as Fitted
     from fnnet.apps.fitting import fit as fit
     from fnnet.apps.use import Evaluated as Evaluated
@@ -79,6 +88,7 @@ _HOMES = {
     "Deformation": "core.deform",
     "EpochReport": "core.state",
     "Evaluated": "apps.use",
+    "FNNetClassifier": "apps.estimator",
     "Fitted": "apps.fitting",
     "FnnetError": "errors",
     "Kernels": "core.table",
@@ -101,6 +111,10 @@ _HOMES = {
     "evaluate": "apps.use",
     "fit": "apps.fitting",
     "forward": "core.public",
+    "from_keras": "apps.conversions",
+    "from_sklearn": "apps.conversions",
+    "from_torch": "apps.conversions",
+    "from_tree": "apps.conversions",
     "init": "core.public",
     "input_gradient": "core.public_gradients",
     "join": "core.committee",
@@ -117,6 +131,10 @@ _HOMES = {
     "save_model": "files.model",
     "scores": "core.public",
     "sgd": "core.public_optimizers",
+    "to_keras": "apps.conversions",
+    "to_sklearn": "apps.conversions",
+    "to_torch": "apps.conversions",
+    "to_tree": "apps.conversions",
     "train_block": "training.blocks",
     "train_many": "training.many",
     "train_step": "training.steps",

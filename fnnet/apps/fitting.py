@@ -90,8 +90,8 @@ def fit(
         raise ArgumentTypeError("start", expected="a Model", found=type(start).__name__)
     dataset = dataset_of(data, notify, start, settings.get("window"))
     given: dict[str, Any] = {"class_weights": class_weights, "seed": seed, "init_seed": init_seed, "start": start}
-    dev_set = None if dev_data is None else _dev_set(dev_data, dataset, notify)
-    dataset = _with_test_set(dataset, test_data, notify)
+    dev_set = None if dev_data is None else dev_set_of(dev_data, dataset, notify)
+    dataset = with_tests_of(dataset, test_data, notify)
     job = session.prepare(dataset, recipe, settings, dev_set=dev_set, **given)
     try:
         found = session.train(
@@ -104,7 +104,7 @@ def fit(
     return Fitted(*found)
 
 
-def _dev_set(given: Any, dataset: Dataset | StreamedDataset, notify: Notify) -> Examples:
+def dev_set_of(given: Any, dataset: Dataset | StreamedDataset, notify: Notify) -> Examples:
     """Return images for validation: those in a file or folder, or arrays."""
     if isinstance(given, (str, os.PathLike)):
         from fnnet.data.frames import naming_arguments
@@ -115,7 +115,7 @@ def _dev_set(given: Any, dataset: Dataset | StreamedDataset, notify: Notify) -> 
     return _arrays(given, dataset, "dev_data")
 
 
-def _with_test_set(dataset: D, given: Any, notify: Notify) -> D:
+def with_tests_of(dataset: D, given: Any, notify: Notify) -> D:
     """Return a data set with images to test on: as `dev_set.with_test_set`, with pairs (x, labels), too."""
     from fnnet.data.frames import naming_arguments, with_arguments
     from fnnet.data.notes import Note

@@ -84,7 +84,7 @@ def check(options: Mapping[str, Any], recipe: str, settings: Mapping[str, Any], 
         check_choice(dev_data, "--dev-data")
     if options["test_data"] not in (None, NO_TEST):
         check_choice(options["test_data"], "--test-data")
-    if options["corrections"]:
+    if options.get("corrections"):
         from fnnet.data.corrections import check_memory, rows_in
 
         check_memory(not streamed)

@@ -70,12 +70,17 @@ def long_name(parameter: click.Parameter) -> str:
 
 
 class Grouped(click.Command):
-    """A command whose help shows its options in GROUPS; an example of a group is shown if it is one of this command."""
+    """A command whose help shows its options in GROUPS; an example of a group is shown if it is one of this command.
+
+    groups   those of a class of commands.
+    """
+
+    groups: tuple[Group, ...] = GROUPS
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options."""
         records = {long_name(each): each.get_help_record(context) for each in self.get_params(context)}
-        for group in GROUPS:
+        for group in self.groups:
             rows = [row for name in group.options if (row := records.pop(name, None))]
             if not rows:
                 continue

@@ -99,6 +99,8 @@ def _phrase_mismatch(differences: Differences) -> tuple[str, str, str, str]:
     """Return what differs, the run's value, the value found, and the remedy, all of the first difference."""
     key, (old, new) = next(iter(differences.items()))
     part, _, field = key.partition(".")
+    if part == "try":
+        return _phrase_tried(field, old, new)
     if key in OF_PIXELS and (ways := [each for each in differences if each.removeprefix(READING) in READING_OPTIONS]):
         key = ways[0]  # what images become follows from how they are read
         (old, new), field = differences[key], key.partition(".")[2]
@@ -133,6 +135,15 @@ def _phrase_mismatch(differences: Differences) -> tuple[str, str, str, str]:
     option = option_of(field)
     fix = f"resume without {option}" if expected == "none" else f"resume with {option} {expected}"
     return option, expected, found, fix
+
+
+def _phrase_tried(field: str, old: str | None, new: str | None) -> tuple[str, str, str, str]:
+    """Return the phrases for an option of which a sweep tries other values, or that one of two does not try."""
+    option = option_of(field).removeprefix("--")
+    known = [None if each is None else json.loads(each) for each in (old, new)]
+    expected, found = ("none" if each is None else each if isinstance(each, str) else " ".join(each) for each in known)
+    fix = "resume without it" if old is None else f"resume with --try '{option}={expected}'"
+    return f"--try {option}", expected, found, fix
 
 
 def _resume_reading(differences: Differences) -> str:

@@ -309,6 +309,21 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 seed_option = click.option("--seed", type=Count(0, 2**64 - 1), default=0, show_default=True, help="Random seed.")
+dev_data_option = click.option(
+    "--dev-data", type=FileName(), metavar="PATH", help="Images for validation, in place of --dev."
+)
+test_data_option = click.option(
+    "--test-data",
+    type=FileName(),
+    metavar="PATH|none",
+    help="Images to test on; none: no test, all images are trained on.  [default: the test set of --data, or else a "
+    "tenth of each class, held out]",
+)
+class_weights_option = click.option(
+    "--class-weights",
+    metavar="balanced|CLASS=WEIGHT,...",
+    help="Weight of each class in the loss (default 1); balanced: as if all classes had the same number of images.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress, no notices, only the results.")
 recipe_option = click.option(

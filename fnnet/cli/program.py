@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "predict": "fnnet.cli.predict:predict",
     "report": "fnnet.cli.report:report",
     "suspects": "fnnet.cli.suspects:suspects",
+    "sweep": "fnnet.cli.sweep:sweep",
     "trace": "fnnet.cli.trace:trace",
     "train": "fnnet.cli.train:train",
     "warmup": "fnnet.cli.warmup:warmup",

@@ -27,13 +27,16 @@ from fnnet.cli.help import Grouped
 from fnnet.cli.mismatch import naming_options
 from fnnet.cli.options import (
     FileName,
+    class_weights_option,
     compiled_options,
     data_options,
+    dev_data_option,
     json_option,
     quiet_option,
     reading_options,
     recipe_option,
     seed_option,
+    test_data_option,
 )
 from fnnet.cli.outputs import check_defaults, check_files, of_the_run, say_replaced
 from fnnet.cli.plan_options import plan_options, settings_of
@@ -65,14 +68,8 @@ if TYPE_CHECKING:
     help="Model, or its run, to train further: its hidden layers, activation and way of reading pixels, and the "
     "outputs of classes that it knows.",
 )
-@click.option("--dev-data", type=FileName(), metavar="PATH", help="Images for validation, in place of --dev.")
-@click.option(
-    "--test-data",
-    type=FileName(),
-    metavar="PATH|none",
-    help="Images to test on; none: no test, all images are trained on.  [default: the test set of --data, or else a "
-    "tenth of each class, held out]",
-)
+@dev_data_option
+@test_data_option
 @click.option(
     "--corrections",
     type=FileName(),
@@ -84,11 +81,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Read all files of a stream first, and train without those that are damaged.",
 )
-@click.option(
-    "--class-weights",
-    metavar="balanced|CLASS=WEIGHT,...",
-    help="Weight of each class in the loss (default 1); balanced: as if all classes had the same number of images.",
-)
+@class_weights_option
 @click.option(
     "--run-dir", type=FileName(), metavar="DIR", help="Folder for checkpoints, a log of training and the model."
 )

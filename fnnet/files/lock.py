@@ -30,6 +30,10 @@ class Waiting(str):
     explains_silence: Final = True
 
 
+class InUseError(StorageError):
+    """The lock of a folder is held by another process, or may be."""
+
+
 class Lock:
     """A lock that this process holds."""
 
@@ -55,7 +59,7 @@ def lock(
     reach this host: the file is taken over after `heartbeat.QUIET` seconds without a sign of life.
 
     notify   takes the notice, a `Waiting`, that a file is watched for signs of life.
-    Raises   StorageError that names the owner if there is one, or if the file cannot be created.
+    Raises   InUseError that names the owner if there is one; StorageError if the file cannot be created.
     """
     path = Path(folder, NAME)
     try:
@@ -252,7 +256,7 @@ def _is_foreign(descriptor: int, disk: FileSystem) -> bool:
     return not HEAD.startswith(content[: len(HEAD)])
 
 
-def _refused(path: Path, owner: Owner | None) -> StorageError:
+def _refused(path: Path, owner: Owner | None) -> InUseError:
     fix = f"wait for it, or remove {NAME} if it is gone, or choose another folder"
     found = str(owner) if owner else "another process"
-    return StorageError("in use by another training", where=path.parent, found=found, fix=fix)
+    return InUseError("in use by another training", where=path.parent, found=found, fix=fix)

@@ -360,7 +360,7 @@ def _check_terms(
     ends = [event for event in events if event["event"] in {"checkpoint", "stop"}]
     diverged = bool(ends) and ends[-1].get("reason") == DIVERGED
     free = {*(changeable if diverged else ()), *terms.changeable(found.config)}
-    _check_config(path, found.config, config, free, unknown)
+    check_config(path, found.config, config, free, unknown)
 
 
 def _adapted(path: Path, found: Checkpoint, config: Mapping[str, Any], terms: Terms) -> tuple[Checkpoint, str]:
@@ -380,9 +380,10 @@ def _agrees(event: Mapping[str, Any], epochs: Container[Any], step: int) -> bool
     return True
 
 
-def _check_config(
-    path: Path, stored: Mapping[str, Any], given: Mapping[str, Any], free: Collection[str], unknown: Collection[str]
-) -> None:
+def check_config(
+    path: Path, stored: Mapping[str, Any], given: Mapping[str, Any],
+    free: Collection[str] = (), unknown: Collection[str] = (),
+) -> None:  # fmt: skip
     """Raise OtherRunError if two configs differ in other keys than those in `free`, and in and below `unknown`."""
     found = {
         key: each

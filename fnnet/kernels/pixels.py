@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from fnnet.core.params import Array
+from fnnet.core.sparse_rows import SparseRows
 from fnnet.kernels.layout import BLOCK, DENSE, SLACK
 from fnnet.kernels.library import library
 from fnnet.kernels.team import run_team, shares
@@ -16,6 +17,10 @@ MAX_PLACES: Final = 2**32 - 1
 SAMPLE: Final = 256
 """Rows from which the fraction of nonzero inputs is estimated. It decides on speed alone: the sums are the same bits
 either way."""
+MOST_STARTS: Final = 2**27
+"""Blocks of all sparse rows together that are kept with their starts: 512 MiB."""
+SORTED_ROWS: Final = 4096
+"""Sparse rows whose blocks are counted at a time."""
 ROWS_A_THREAD: Final = 4096
 """The fewest rows per thread: below, starting another takes longer than it saves."""
 
@@ -65,8 +70,10 @@ class Pixels(NamedTuple):
         return 1 + int(np.abs(2 * ink[1:blocks] - ink[-1]).argmin())
 
 
-def density(x: Array) -> float:
+def density(x: Array | SparseRows) -> float:
     """Return about the fraction of nonzero inputs in x (n, inputs), from a sample of its rows."""
+    if isinstance(x, SparseRows):
+        return x.density
     sample = x[:: max(1, len(x) // SAMPLE)]
     return np.count_nonzero(sample) / max(1, sample.size)
 
@@ -78,8 +85,10 @@ def all_inputs(x: Array, dtype: np.dtype[Any]) -> Pixels:
     return Pixels(n, inputs, x.reshape(-1), none.view(np.uint32), none.view(np.uint16), none, none.view(dtype))
 
 
-def pixels(x: Array, dtype: np.dtype[Any], threads: int) -> Pixels:
+def pixels(x: Array | SparseRows, dtype: np.dtype[Any], threads: int) -> Pixels:
     """Return `x` (n, inputs), uint8 or floats, as compiled code reads it for parameters of `dtype`."""
+    if isinstance(x, SparseRows):
+        return _kept(x, dtype)
     whole, as_bytes = all_inputs(x, dtype), x.dtype == np.uint8
     n, inputs, flat = whole.n, whole.inputs, whole.x
     few = inputs <= MAX_SPARSE_INPUTS and density(x) <= DENSE
@@ -101,3 +110,30 @@ def pixels(x: Array, dtype: np.dtype[Any], threads: int) -> Pixels:
     run_team([compiled.bind(f"compress{kind}", **given, **cut) for cut in cuts])
     codes, values = (kept, none.view(dtype)) if as_bytes else (none, kept)
     return Pixels(n, inputs, flat[:0], starts, indices, codes, values)
+
+
+def fits(x: SparseRows) -> bool:
+    """Return True if compiled code can read these rows as they are kept, in memory of about their own size."""
+    n, inputs = x.shape
+    places = len(x.values) + n * SLACK
+    return inputs <= MAX_SPARSE_INPUTS and places <= MAX_PLACES and n * -(-inputs // BLOCK) <= MOST_STARTS
+
+
+def _kept(x: SparseRows, dtype: np.dtype[Any]) -> Pixels:
+    """Return sparse rows as `pixels` does, without a pass over what is not kept; those that `fits` accepts."""
+    (n, inputs), blocks, none = x.shape, -(-x.shape[1] // BLOCK), np.zeros(0, np.uint8)
+    counts = np.diff(x.indptr)
+    places = np.zeros(n + 1, np.int64)
+    np.cumsum(counts + SLACK, out=places[1:])
+    starts = np.empty((n, blocks + 1), np.uint32)
+    starts[:, 0] = places[:-1]
+    for first in range(0, n, SORTED_ROWS):
+        last = min(first + SORTED_ROWS, n)
+        row = np.repeat(np.arange(last - first), counts[first:last])
+        block = x.indices[x.indptr[first] : x.indptr[last]] // BLOCK
+        inside = np.bincount(row * blocks + block, minlength=(last - first) * blocks).reshape(-1, blocks)
+        starts[first:last, 1:] = places[first:last, None] + inside.cumsum(axis=1)
+    indices, values = np.zeros(places[-1], np.uint16), np.zeros(places[-1], dtype)
+    at = np.arange(len(x.values)) + np.repeat(SLACK * np.arange(n), counts)
+    indices[at], values[at] = x.indices, x.values
+    return Pixels(n, inputs, none.view(dtype), starts.reshape(-1), indices, none, values)

@@ -132,20 +132,25 @@ class Loop:
         self._weights: Array | None = None
 
     def use(
-        self, examples: Examples, weights: Array | None, rows: Array | None = None, once: bool = False
-    ) -> Array | None:
+        self, examples: Examples, weights: Array | None, rows: Array | None = None, once: bool = False,
+        checked: bool = False,
+    ) -> Array | None:  # fmt: skip
         """Train on these examples from now on.
 
         rows     the examples that `run` will ask for; None for any.
         once     whether it will ask for each once: what is made of them then has to pay at once.
+        checked  whether the caller has checked the examples, whose rows may then be SparseRows, too.
         Returns  the numbers that `run` takes for these rows.
         """
+        if checked:
+            self._examples, self._weights = examples, weights
+            return rows
         params = self._state.params
         x, classes = check_input(examples.x, params), params.layers[-1].W.shape[1]
         at = slice(None) if rows is None else rows
         labels = np.asarray(examples.labels)
-        checked = check_labels(labels[at], (len(labels[at]), classes))
-        self._examples = Examples(x, checked if rows is None else labels)
+        found = check_labels(labels[at], (len(labels[at]), classes))
+        self._examples = Examples(x, found if rows is None else labels)
         self._weights = weights
         return rows
 

@@ -59,8 +59,9 @@ class Compiled:
         self._even = np.zeros(0)
 
     def use(
-        self, examples: Examples, weights: Array | None, rows: Array | None = None, once: bool = False
-    ) -> Array | None:
+        self, examples: Examples, weights: Array | None, rows: Array | None = None, once: bool = False,
+        checked: bool = False,
+    ) -> Array | None:  # fmt: skip
         """Do as `Loop.use`; only the given rows are converted to the form that the trainer reads."""
         self._numbers = rows
         if rows is not None:
@@ -69,7 +70,9 @@ class Compiled:
         params, pixels = self._start[0].params, self._kernels.pixels
         assert pixels
         dtype, classes = params.layers[0].W.dtype, params.layers[-1].W.shape[1]
-        x, labels = check_input(examples.x, params), check_labels(examples.labels, (len(examples.x), classes))
+        x, labels = examples
+        if not checked:
+            x, labels = check_input(x, params), check_labels(labels, (len(x), classes))
         self._examples, self._weights = Examples(x, labels), weights
         if self._trainer is None:
             self._trainer = self._make_trainer()

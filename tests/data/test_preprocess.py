@@ -237,7 +237,7 @@ def test_inverted_images_train_to_the_same_weights(recipe, jit, run, tmp_path):
         result = run("train", "--data", path, jit, "--recipe", recipe, "--epochs", 1, "--dev", 20, "--json",
                      "--out", tmp_path / name)  # fmt: skip
         hashes.append(result.json["weights_sha256"])
-        assert codes_of(result.json) == ["dark-ink"] * (name == "inverted")
+        assert codes_of(result.json) == ["dark-ink"] * (name == "inverted") + ["held-out"]
     assert hashes[0] == hashes[1]
     plain, inverted = (fnnet.load_model(tmp_path / name) for name in ("plain", "inverted"))
     assert (plain.preprocessing, inverted.preprocessing) == (Preprocessing(), Preprocessing(paper=255, ink=0))
@@ -258,13 +258,13 @@ def test_evaluate_and_predict_read_as_the_model_was_trained(run, tmp_path):
         for images, path in paths.items():
             document = run("evaluate", tmp_path / model, "--data", path, "--json").json
             accuracy[model, images] = document["accuracy"]
-            assert codes_of(document) == ["other-ink"] * (model != images)
+            assert codes_of(document) == ["other-ink", "other-data"] * (model != images)
             document = run("predict", tmp_path / model, path, "--json").json
             assert codes_of(document) == ["other-ink"] * (model != images)
             assert all(each["other_ink"] == (model != images) for each in document["predictions"])
     assert accuracy["plain", "plain"] == accuracy["inverted", "inverted"] > 0.5
     note = run("evaluate", tmp_path / "inverted", "--data", "digits", "--json").json["notes"]
-    assert {each["code"] for each in note} == {"other-ink"}
+    assert {each["code"] for each in note} == {"other-ink", "other-data"}
 
 
 @pytest.mark.parametrize("option", [("--pixel-max", "16"), ("--ink", "dark"), ("--transpose",)])
@@ -277,7 +277,7 @@ def test_the_options_reach_the_model(run, tmp_path):
     path = csv_file(tmp_path / "a.csv", np.column_stack([DIGITS.labels[:100], x.reshape(100, -1)]).tolist())
     command = ["train", "--data", path, "--pixel-max", "auto", "--transpose", "--epochs", 1, "--dev", 10, "--json"]
     document = run(*command, "--out", tmp_path / "m").json
-    assert codes_of(document) == ["pixel-max", "dark-ink"]
+    assert codes_of(document) == ["pixel-max", "dark-ink", "held-out"]
     assert fnnet.load_model(tmp_path / "m").preprocessing == Preprocessing(16, 16, 0, transpose=True)
     bright = csv_file(tmp_path / "b.csv", [[0] * 784 + [17]])
     run("predict", tmp_path / "m", bright).failed(1, "image 1: pixel above the largest", "expected 0 to 16")

@@ -157,7 +157,7 @@ def test_without_a_size_they_are_refused_by_the_option(tmp_path, run):
 def test_the_model_remembers_the_size(tmp_path, run):
     folder = put(tmp_path / "in", 200)
     command = ["train", "--data", folder, "--epochs", 60, "--batch-size", 10, "--dev", 0, "--json", "--out", "m"]
-    assert run(*command, "--size", "20x24", "--dev-data", folder).code == 0
+    assert run(*command, "--size", "20x24", "--dev-data", folder, "--test-data", "none").code == 0
     model = fnnet.load_model(tmp_path / "m")
     assert (model.image_shape, model.preprocessing) == ((20, 24), Preprocessing(resize=True))
     accuracy = run("evaluate", "m", "--data", folder, "--json").json["accuracy"]

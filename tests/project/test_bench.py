@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import unittest
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from sklearn.utils import estimator_checks
 
-from bench import accuracy, accuracy_picture, batches, engines, peers, published, streams, workers, workloads
+from bench import accuracy, accuracy_picture, batches, engines, estimator, peers, published, streams, workers, workloads
 from fnnet import data
 from fnnet.data.expand import expand
 from tests.conftest import ROOT
@@ -466,3 +468,45 @@ def test_what_a_call_costs_is_what_parts_take_beyond_the_whole():
     assert "| one array | 100 ms | 100,000 |" in text
     assert "| computing, arrays | 10.0 us an image | 28 core hours |" in text
     assert "One core takes 78 MB of images a second, so 16 cores are as fast" in " ".join(text.split())
+
+
+def test_the_classifier_is_measured_once_beside_the_other():
+    done = CliRunner().invoke(estimator.main, ["--once", "--processor"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert all(
+        f"| {shape._replace(rows=min(300, shape.rows)).name} | 1 | " in done.output for shape in estimator.SHAPES
+    )
+    assert "| digits | " in done.output
+    assert "processor time of one thread" in done.output
+    assert "`GridSearchCV` over 1 settings of digits" in done.output
+    assert "| FNNetClassifier | 3 | 0 | 0 |" in done.output
+    assert CliRunner().invoke(estimator.main, ["--once", "--write"]).exit_code == 2
+
+
+def test_the_page_on_the_classifier_has_the_rows_of_this_program():
+    text = estimator.PAGE.read_text().partition(estimator.BEGIN)[2].partition(estimator.END)[0]
+    names = [line.split(" | ")[0][2:] for line in text.splitlines() if line.startswith("| ")]
+    compared = [which.name if isinstance(which, estimator.Shape) else which for which in estimator.COMPARED]
+    sides = ["FNNetClassifier", "MLPClassifier"]
+    heads = ["table", *(shape.name for shape in estimator.SHAPES), "table", *compared, "checks of scikit-learn", *sides]
+    assert names == heads
+    assert np.prod([len(values) for values in estimator.GRID.values()]) == 24
+
+
+def test_a_ratio_is_that_of_turns_and_checks_are_counted():
+    assert estimator.ratio([(1.0, 2.0), (1.0, 5.0), (4.0, 12.0)]) == 3
+    calls = []
+    size = estimator.ONCE._replace(turns=2)
+    found = estimator.turns([lambda: calls.append(0), lambda: calls.append(1)], size)
+    assert calls == [1, 0, 0, 1]
+    assert all(seconds > 0 for pair in found for seconds in pair)
+
+
+def test_failures_of_checks_are_counted(monkeypatch):
+    def skip(one):
+        raise unittest.SkipTest
+
+    checks = [len, skip, skip, str, lambda one: one + "", lambda one: one / 0, lambda one: one[9]]
+    monkeypatch.setattr(estimator_checks, "estimator_checks_generator", lambda one: ((one, check) for check in checks))
+    assert estimator.outcomes("any", None) == {"passed": 3, "skipped": 2, "failed": 2}
+    assert estimator.outcomes("any", 2) == {"passed": 1, "skipped": 1, "failed": 0}

@@ -221,7 +221,7 @@ def _check_room(programs, folder, alone):
         (("--optimizer", "lbfgs"), "--optimizer lbfgs needs SciPy; .*; pip install 'fnnet[lbfgs]'"),
         (("--plot", "a.png"), "pictures need matplotlib; .*; pip install 'fnnet[plot]'"),
     ):
-        done = run([*train[:4], *options], folder, **alone)
+        done = run([*train[:4], "--out", "other.safetensors", *options], folder, **alone)
         assert done.returncode == 1
         assert re.fullmatch(re.escape(f"error: {line}\n").replace(r"\.\*", ".*"), done.stderr), done.stderr
 

@@ -20,16 +20,34 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = ("core", "files", "kernels", "data", "training", "apps", "cli")
 """Each folder imports only from itself and from those before it; those of GROUND lie below all."""
 GROUND = ("errors", "lazy", "names", "limits", "threads")
-HEAVY = {"h5py", "llvmlite", "matplotlib", "mpi4py", "numba", "PIL", "pyarrow", "requests", "scipy", "threadpoolctl"}
-OPTIONAL = {
-    "scipy": {"training/lbfgs.py", "data/mat.py"},
-    "sklearn": set(),
-    "matplotlib": {"apps/report/plots.py"},
+HEAVY = {
+    "h5py",
+    "llvmlite",
+    "matplotlib",
+    "mpi4py",
+    "numba",
+    "optuna",
+    "PIL",
+    "pyarrow",
+    "requests",
+    "scipy",
+    "threadpoolctl",
 }
-"""Library that fnnet does without -> the modules that import it, each in the function that needs it."""
-LIBRARIES = {"pillow": "PIL", "mpich": "mpi4py"}
+OPTIONAL = {
+    "scipy": {"training/lbfgs.py", "data/mat.py", "apps/estimator/scores.py"},
+    "sklearn": {
+        "apps/conversions.py",
+        "apps/estimator/__init__.py",
+        "apps/estimator/classifier.py",
+        "apps/estimator/options.py",
+    },
+    "matplotlib": {"apps/report/plots.py"},
+    "optuna": {"apps/sweep/study.py"},
+}
+"""Library that fnnet does without -> the modules that import it, where they need it: an estimator is a class of its."""
+LIBRARIES = {"pillow": "PIL", "mpich": "mpi4py", "scikit-learn": "sklearn"}
 """Distribution -> the module that it installs, where the names differ, or that loads it."""
-USED_EXTRAS = ("plot", "lbfgs", "formats", "mpi")
+USED_EXTRAS = ("plot", "lbfgs", "formats", "sweep", "mpi", "sklearn")
 """Extras of libraries that fnnet imports."""
 TOUCH_FILES = {"files", "data", "apps", "cli", "limits"}
 COMPILED = ("kernels/cache.py", "kernels/shipped.py")
@@ -82,7 +100,7 @@ def test_libraries_of_extras_are_imported_only_where_they_are_needed(path):
 
 def test_what_fnnet_requires_is_without_libraries_of_extras():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert not any(re.match(r"scipy|scikit-learn|matplotlib", each) for each in project["dependencies"])
+    assert not any(re.match(r"scipy|scikit-learn|matplotlib|optuna", each) for each in project["dependencies"])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -177,6 +195,7 @@ def test_what_is_installed_is_what_is_imported():
     declared = {re.split("[<>=]", requirement)[0] for requirement in required}
     used = {name.split(".")[0] for path in FILES for name in imports(ast.parse(path.read_text()))}
     used -= {*sys.stdlib_module_names, "fnnet", "mpl_toolkits"}
+    used -= {"keras", "torch"}  # of users who convert a network to theirs
     assert used == {LIBRARIES.get(name, name) for name in declared}
     assert used >= HEAVY
     assert extras.keys() == {*USED_EXTRAS, "engines", "test", "fuzz", "dev", "peers"}
