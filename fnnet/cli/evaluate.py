@@ -169,7 +169,7 @@ def _print(model: Model, found: Measured, quiet: bool) -> None:
         tables.class_table(found.matrix, classes, found.unit, screen)
         tables.confusion_table(found.matrix, classes, screen)
         tables.mistake_table(found.tally, classes, found.file_of, found.dataset.source, found.unit, screen)
-        tables.calibration_table(found.tally, screen)
+        tables.calibration_table(found.tally, found.unit, screen)
         screen.print()
     images = counted(found.images, found.unit)
     measured = f"accuracy {found.result.accuracy:.2%}, loss {loss_text(found.result.loss)} on {images}"

@@ -123,7 +123,7 @@ def _apart(heights: list[float]) -> list[float]:
     return heights
 
 
-def class_table(matrix: Array, classes: Sequence[str]) -> str:
+def class_table(matrix: Array, classes: Sequence[str], unit: str) -> str:
     """Return the figures of each class as a table, the interval of its recall drawn, too."""
     known = [*zip(classes, per_class(matrix), matrix.diagonal().tolist(), strict=True)]
     least = min((wilson(correct, row.images)[0] for _, row, correct in known if row.images), default=0.0)
@@ -138,7 +138,7 @@ def class_table(matrix: Array, classes: Sequence[str]) -> str:
         figures = (f"{row.images:,}", f"{row.recall:.2%}", interval, f"{row.precision:.2%}", f"{row.f1:.2%}")
         cells = "".join(f"<td>{each}</td>" for each in figures)
         rows.append(f'<tr><th scope="row" class="left">{escape(name)}</th>{cells}<td class="left">{drawn}</td></tr>')
-    names = ("images", "recall", "95% interval of recall", "precision", "F1")
+    names = (f"{unit}s", "recall", "95% interval of recall", "precision", "F1")
     heads = "".join(f'<th scope="col">{each}</th>' for each in names)
     drawn = f'<th scope="col" class="left">recall, {left:.0%} to 100%</th>'
     head = f'<thead><tr><th scope="col" class="left">class</th>{heads}{drawn}</tr></thead>'
@@ -178,7 +178,7 @@ def _pairs(matrix: Array, classes: Sequence[str]) -> str:
     return f"<p>Confused most:</p><ol>{items}</ol>"
 
 
-def calibration_figure(found: Calibration) -> str:
+def calibration_figure(found: Calibration, unit: str) -> str:
     """Return the reliability diagram, the interval of each share drawn, beside its table."""
     place = _place((0.0, 1.0), (0.0, 1.0))
     (left, bottom), (right, top) = place(0, 0), place(1, 1)
@@ -195,7 +195,7 @@ def calibration_figure(found: Calibration) -> str:
         figures = (f"{each.images:,}", f"{each.confidence:.1%}", f"{each.accuracy:.1%}", f"{low:.1%} to {high:.1%}")
         cells = "".join(f"<td>{text}</td>" for text in figures)
         rows.append(f'<tr><th scope="row" class="left">{bin_name(each.low, each.high)}</th>{cells}</tr>')
-    heads = "".join(f'<th scope="col">{each}</th>' for each in ("images", "mean", "correct", "95% interval"))
+    heads = "".join(f'<th scope="col">{each}</th>' for each in (f"{unit}s", "mean", "correct", "95% interval"))
     head = f'<thead><tr><th scope="col" class="left">confidence</th>{heads}</tr></thead>'
     table = f'<table class="list"><caption>Calibration</caption>{head}<tbody>{"".join(rows)}</tbody></table>'
 
@@ -206,5 +206,5 @@ def calibration_figure(found: Calibration) -> str:
     chart = _chart(
         _grid((0.0, 1.0), (0.0, 1.0), names, form) + "".join(drawn), "Share of correct predictions over confidence"
     )
-    drawing = figure("Correct, of images predicted with a confidence", chart)
+    drawing = figure(f"Correct, of {unit}s predicted with a confidence", chart)
     return f'<div class="charts">{drawing}<div class="wide" tabindex="0">{table}</div></div>'

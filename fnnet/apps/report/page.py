@@ -42,13 +42,18 @@ class Report(NamedTuple):
     tally: Tally
     file_of: FileOf
 
+    @property
+    def unit(self) -> str:
+        """What one of what was measured is called: image, or row of a table."""
+        return unit_of(self.model.preprocessing)
+
 
 def page_of(report: Report, title: str) -> str:
     """Return the page."""
     parts = [
         ("result", "Result", _result(report)),
         ("curves", "Curves of training", _curves(report.about)),
-        ("classes", "Classes", class_table(report.matrix, report.model.classes)),
+        ("classes", "Classes", class_table(report.matrix, report.model.classes, report.unit)),
         ("confusion", "Confusion", _confusion(report)),
         ("mistakes", "Worst mistakes", _mistakes(report)),
         ("calibration", "Calibration", _calibration(report)),
@@ -88,7 +93,7 @@ def _network_words(report: Report) -> list[str]:
 def _result(report: Report) -> str:
     correct, images = int(report.matrix.trace()), int(report.matrix.sum())
     interval = f"95% interval {interval_text(correct, images)}"
-    count = counted(images, unit_of(report.model.preprocessing))
+    count = counted(images, report.unit)
     words = f"of {count} correct; {interval}; loss {loss_text(report.loss)} nats"
     return f'<p class="result">{correct / images:.2%} <small>{escape(words)}</small></p>'
 
@@ -130,7 +135,7 @@ def _mistakes(report: Report) -> str:
     shape, each = report.model.image_shape, []
     for mistake in mistakes:
         name, label = mistake_name(mistake, report.file_of, report.source), classes[mistake.label]
-        name = name if report.file_of(mistake.row) else f"{unit_of(report.model.preprocessing)} {name}"
+        name = name if report.file_of(mistake.row) else f"{report.unit} {name}"
         predicted = classes[mistake.predicted]
         text = f"{name}: {label}, predicted as {predicted}"
         drawn = picture(mistake.image, shape, text) if min(shape) > 1 else ""
@@ -148,7 +153,7 @@ def _mistakes(report: Report) -> str:
 def _calibration(report: Report) -> str:
     found = calibration(report.tally)
     words = f"Probabilities are off by {100 * found.error:.2f} points in the mean, the expected calibration error."
-    return f'<p class="quiet">{words}</p>{calibration_figure(found)}'
+    return f'<p class="quiet">{words}</p>{calibration_figure(found, report.unit)}'
 
 
 def _units(report: Report) -> str:

@@ -67,7 +67,7 @@ def mistake_table(
     console.print(rows)
 
 
-def calibration_table(tally: Tally, console: Console) -> None:
+def calibration_table(tally: Tally, unit: str, console: Console) -> None:
     """Print what share of the images is correct in each bin of confidence, and the expected calibration error.
 
     Words say it where the confidence lies outside the 95% interval of the share.
@@ -76,7 +76,7 @@ def calibration_table(tally: Tally, console: Console) -> None:
     console.print()
     head = f"calibration: probabilities are off by {100 * found.error:.2f} points in the mean (ECE)"
     console.print(head, style="bold")
-    rows = table("confidence", "images", "mean", "correct", "difference in points", left="difference in points")
+    rows = table("confidence", f"{unit}s", "mean", "correct", "difference in points", left="difference in points")
     for each in found.bins:
         if each.images:
             gap = 100 * (each.accuracy - each.confidence)
