@@ -16,6 +16,7 @@ from fnnet.kernels import trainer
 from fnnet.kernels.layout import layout, side_by_side
 from fnnet.kernels.pack import pack, unpack
 from fnnet.training import blocks, many, session, together
+from fnnet.training.plan import make_optimizer
 
 SETTINGS = {"epochs": 2, "min_steps": 0, "dev": 20}
 
@@ -261,7 +262,7 @@ def test_a_team_of_threads_trains_networks_side_by_side(kind, own_rates, numba_k
     rates = np.full((5, steps), 0.05) * (np.arange(1, 6)[:, None] if own_rates else 1)
     digests = set()
     for threads in (1, 2, 5):
-        kernels, optimizer = numba_kernels._replace(threads=threads), session.make_optimizer(plan)
+        kernels, optimizer = numba_kernels._replace(threads=threads), make_optimizer(plan)
         runner = blocks.make_blocks(starts, plan.batch_size, [plan.objective] * 5, [optimizer] * 5, kernels)
         runner.use(job.train, None)
         made = runner.run(rows, rates)
