@@ -48,6 +48,8 @@ NUMPY_STEPS: Final = 1000
 """Steps of a trial, at most, that the loop in NumPy makes: each takes a tenth of a millisecond, however small it is."""
 LEAST: Final = 20
 """Steps of a trial, at least."""
+MOST_EPOCHS: Final = 100
+"""Epochs of a trial, at most: each takes about a millisecond, however few its images are."""
 SOME, REPEATS = 3, 5
 """Trials at each rate with seeds and held-out images of their own: before there are more epochs, and at most. Where
 units die in the first steps, as on inverted MNIST, the best rates of two seeds differ by three."""
@@ -174,7 +176,7 @@ def _extent(job: Job, compiled: bool) -> tuple[int, int, int]:
     most = max(LEAST, WORK // (MOST_TRIALS * 3 * batch * parameters))
     most = most if compiled else min(most, NUMPY_STEPS)
     each = -(-images // batch)
-    passes = max(1, min(job.plan.epochs, most // (SOME * each)))
+    passes = max(1, min(job.plan.epochs, MOST_EPOCHS, most // (SOME * each)))
     images = min(images, most * batch)
     return images, passes, max(1, min(REPEATS, most // (passes * -(-images // batch))))
 
