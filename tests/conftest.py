@@ -37,6 +37,11 @@ def pytest_configure(config):
     if "FNNET_CACHE" not in os.environ:
         config.compiled = tempfile.TemporaryDirectory(prefix="fnnet-kernels-")
         os.environ["FNNET_CACHE"] = config.compiled.name
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # As many workers as processors: threads of NumPy's BLAS would wait for one another, 4 times as long.
+        from threadpoolctl import threadpool_limits
+
+        config.blas = threadpool_limits(1, "blas")
 
 
 @pytest.fixture(scope="session", autouse=True)

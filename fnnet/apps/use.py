@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fnnet.core import metrics, public
+from fnnet.core.checks import check_count
 from fnnet.core.frames import is_frame
+from fnnet.core.judging import Calibration, Mistake, Tally, calibration, tally, wilson
 from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Params, freeze
 from fnnet.core.public import CHUNK, scores
@@ -83,17 +85,34 @@ class Evaluated(NamedTuple):
     accuracy   fraction of correct predictions, 0 to 1.
     confusion  int64 (classes, classes): entry [i, j] counts the images of class i predicted as j.
     classes    their names.
+    tally      of the confidences and the worst mistakes.
     """
 
     loss: float
     accuracy: float
     confusion: Array
     classes: tuple[str, ...]
+    tally: Tally
 
     @property
     def images(self) -> int:
         """The number of images."""
         return int(self.confusion.sum())
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95% confidence interval of the accuracy, by Wilson's score."""
+        return wilson(int(self.confusion.trace()), self.images)
+
+    @property
+    def calibration(self) -> Calibration:
+        """How far probabilities agree with shares of correct predictions, and the expected calibration error."""
+        return calibration(self.tally)
+
+    @property
+    def mistakes(self) -> tuple[Mistake, ...]:
+        """The worst mistakes, of the largest loss first; as many as `evaluate` was to keep."""
+        return self.tally.mistakes
 
     @property
     def per_class(self) -> dict[str, metrics.ClassFigures]:
@@ -106,6 +125,7 @@ def evaluate(
     data: Any,
     *,
     precision: str = "float",
+    worst: int = 10,
     kernels: Kernels = NUMPY,
     notify: Callable[[str], None] = lambda notice: None,
 ) -> Evaluated:
@@ -117,6 +137,7 @@ def evaluate(
     data       as `fit` takes it; files and frames are read as those that the model was trained on. A pair (x, labels)
                is measured as it is; its labels are names of classes, or their places unless the names are numbers.
     precision  "float" or "int8": see `scores`.
+    worst      the worst mistakes that are kept, with their images.
     notify     called with each note about the data, such as `print`.
     Raises   UsageError at `data` for what does not fit the model; DataError, StorageError for files.
 
@@ -125,6 +146,9 @@ def evaluate(
     >>> found = fnnet.evaluate(model, "digits")
     >>> found.images, found.accuracy == model.training["test_accuracy"], found.per_class["7"].recall > 0.5
     (360, True, True)
+    >>> low, high = found.interval
+    >>> low < found.accuracy < high, len(found.mistakes), found.calibration.error < 0.2
+    (True, 10, True)
     """
     if not isinstance(model, Model):
         raise ArgumentTypeError("not a model", where="model", expected="a Model", found=type(model).__name__)
@@ -134,12 +158,15 @@ def evaluate(
 
     examples = labelled_for(model, data, notify)
     options: dict[str, Any] = {"precision": precision, "kernels": kernels}
+    worst = check_count("worst", worst, 0)
     if isinstance(examples, Stream):
-        total = metrics.evaluate_in(model, examples.batches(CHUNK), len(model.classes), **options)
-        return Evaluated(total.loss, total.accuracy, freeze(total.confusion), model.classes)
-    found = metrics.evaluate(model, *examples, **options)
+        total = metrics.evaluate_in(model, examples.batches(CHUNK), len(model.classes), worst=worst, **options)
+        return Evaluated(total.loss, total.accuracy, freeze(total.confusion), model.classes, total.tally)
+    logits = scores(model, examples.x, **options)
+    found = metrics.evaluation_of(logits, examples.labels, kernels=kernels)
     matrix = metrics.confusion(found.predicted, examples.labels, len(model.classes))
-    return Evaluated(found.loss, found.accuracy, freeze(matrix), model.classes)
+    judged = tally(examples.x, examples.labels, logits, most=worst)
+    return Evaluated(found.loss, found.accuracy, freeze(matrix), model.classes, judged)
 
 
 def _rows(network: Params | Committee | Model, given: Any) -> Any:

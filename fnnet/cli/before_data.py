@@ -84,6 +84,11 @@ def check(options: Mapping[str, Any], recipe: str, settings: Mapping[str, Any], 
         check_choice(dev_data, "--dev-data")
     if options["test_data"] not in (None, NO_TEST):
         check_choice(options["test_data"], "--test-data")
+    if options.get("corrections"):
+        from fnnet.data.corrections import check_memory, rows_in
+
+        check_memory(not streamed)
+        rows_in(Path(options["corrections"]))
     if options["run_dir"]:
         from fnnet.training.check_run import check_run
 

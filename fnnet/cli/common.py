@@ -163,7 +163,7 @@ def _read_with(path: Path) -> list[Path]:
 
 def data_inputs(options: dict[str, Any]) -> list[str]:
     """Return the files and folders that a command reads its images from."""
-    names = ("data_choice", "data_dir", "dev_data", "test_data")
+    names = ("data_choice", "data_dir", "dev_data", "test_data", "corrections")
     return [options[name] for name in names if options.get(name)]
 
 

@@ -23,8 +23,8 @@ GROUPS: Final = (
     Group(
         "Data",
         (
-            "--data", "--data-dir", "--dev", "--dev-data", "--test-data", "--class-weights", "--window",
-            "--skip-damaged",
+            "--data", "--data-dir", "--dev", "--dev-data", "--test-data", "--corrections", "--class-weights",
+            "--window", "--skip-damaged", "--folds", "--correction",
         ),
         "fnnet train --data train.csv --dev-data dev.csv",
     ),
@@ -57,7 +57,7 @@ GROUPS: Final = (
     ),
     Group(
         "Results",
-        ("--out", "--run-dir", "--resume", "--plot", "--json", "--quiet", "--help"),
+        ("--out", "--run-dir", "--resume", "--plot", "--sheet", "--json", "--quiet", "--help"),
         "fnnet train --jit --run-dir runs/first --plot curves.png",
     ),
 )  # fmt: skip

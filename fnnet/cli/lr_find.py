@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -102,7 +101,8 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
         print_json({**about, **more, **found.test._asdict(), **trials, **end})
         return
     made = f"{len(found.test.rates):,} of {counted(options['steps'], 'step')}"
-    _print(found, options, quiet, f"{title}, {made} and {counted(len(found.trials), 'trial')} in {found.seconds:.2f} s")
+    made = f"{made} and {counted(len(found.trials), 'trial')} in {found.seconds:.2f} s"
+    _print(found, options, quiet, title, made)
 
 
 def _check_range(options: dict[str, Any]) -> None:
@@ -115,20 +115,22 @@ def _check_range(options: dict[str, Any]) -> None:
         raise UsageError("not below --high", where="--low", expected=f"less than {high:g}", found=f"{low:g}")
 
 
-def _print(found: RateSearch, options: dict[str, Any], quiet: bool, line: str) -> None:
-    from fnnet.apps.report import loss_text
+def _print(found: RateSearch, options: dict[str, Any], quiet: bool, title: str, made: str) -> None:
+    from fnnet.apps.report import loss_text, terminal
 
     test = found.test
     if not quiet and len(test.rates) > 1:
-        from fnnet.apps.report import terminal
-
         terminal.rate_curve(test, console())
-    say(line)
+    say(title)
+    say(made)
     if test.steepest is not None:
         say(f"steepest fall at {test.steepest:.2g}, smallest loss at {test.at_minimum:.2g}")
     if not quiet:
-        shown = ", ".join(f"{rate:g}: {loss_text(loss)}" for rate, loss in found.trials if loss < math.inf)
-        say(f"loss on held-out images after {found.epochs:.3g} epochs at each rate: {shown or 'none is finite'}")
+        last = f"loss on held-out images after {found.epochs:.3g} epochs"
+        rows = terminal.table("rate", last, left="rate")
+        for trial in found.trials:
+            rows.add_row(f"{trial.rate:g}", loss_text(trial.loss))
+        console().print(rows)
     if found.suggestion is None:
         say("no suggestion: at no rate is the loss below that of chance; try a lower --low or a higher --high")
     else:

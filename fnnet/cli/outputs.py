@@ -92,14 +92,26 @@ def check_picture(path: str, where: str, notify: Callable[[str], None]) -> list[
 
     Raises   UsageError, before the work, for a file of another kind.
     """
+    return _check_own(path, where, notify, "picture", SOFTWARE)
+
+
+def check_page(path: str, where: str, notify: Callable[[str], None]) -> list[str]:
+    """Do the same for a page of HTML."""
+    from fnnet.apps.pages.page import GENERATOR
+
+    return _check_own(path, where, notify, "page", GENERATOR.encode())
+
+
+def _check_own(path: str, where: str, notify: Callable[[str], None], kind: str, mark: bytes) -> list[str]:
+    """Do as `check_picture` for a file of a kind, which has `mark` in its first bytes if fnnet wrote it."""
     from fnnet.data.notes import Note
     from fnnet.files.disk import read_head
 
     if not os.path.lexists(path):
         return []
-    if os.path.islink(path) or not os.path.isfile(path) or SOFTWARE not in read_head(path):
-        _refuse_other("picture", path, where, f"name another file: {where} FILE")
-    notify(Note(REPLACED, f"{path}, an earlier picture, will be replaced; {where} FILE names another"))
+    if os.path.islink(path) or not os.path.isfile(path) or mark not in read_head(path):
+        _refuse_other(kind, path, where, f"name another file: {where} FILE")
+    notify(Note(REPLACED, f"{path}, an earlier {kind}, will be replaced; {where} FILE names another"))
     return [path]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from fnnet.cli.said import check_unsaid
 from fnnet.core.params import Array
 from fnnet.core.state import Examples, Model, unit_of
+from fnnet.data.corrections import corrected
 from fnnet.data.dataset import Dataset
 from fnnet.data.notes import Note
 from fnnet.data.origin import find_again, reading_in
@@ -66,6 +67,14 @@ def _again(path: str, file: str) -> str:
         expected, found = f"{path}, as it was called for training", "no such file or folder"
         raise DataError("its data have gone", where=file, expected=expected, found=found, fix=NAME_IT)
     return place
+
+
+def corrected_as(model: Model, dataset: Dataset | StreamedDataset, file: str) -> Dataset | StreamedDataset:
+    """Return a model's own data with the corrections of labels that it was trained with, if any."""
+    path = _about_data(model).get("corrections")
+    if not (isinstance(path, str) and isinstance(dataset, Dataset)):
+        return dataset
+    return corrected(dataset, _again(path, file))
 
 
 def own_test_set(options: Mapping[str, Any], model: Model, file: str, notify: Callable[[str], None]) -> Dataset | None:

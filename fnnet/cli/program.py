@@ -25,6 +25,8 @@ COMMANDS: Final = {
     "lr-find": "fnnet.cli.lr_find:lr_find",
     "plot": "fnnet.cli.plot:plot",
     "predict": "fnnet.cli.predict:predict",
+    "report": "fnnet.cli.report:report",
+    "suspects": "fnnet.cli.suspects:suspects",
     "sweep": "fnnet.cli.sweep:sweep",
     "trace": "fnnet.cli.trace:trace",
     "train": "fnnet.cli.train:train",

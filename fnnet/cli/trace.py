@@ -327,7 +327,7 @@ def _write(path: str, found: Trace, facts: list[str]) -> None:
 
 def _print(found: Trace, facts: list[str], out: str | None, quiet: bool) -> None:
     """Print the trace, or where its page is."""
-    from fnnet.apps.trace.numbers import number
+    from fnnet.apps.pages.numbers import number
 
     if not out:
         from fnnet.apps.trace.terminal import print_trace

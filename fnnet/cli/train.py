@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -70,6 +70,12 @@ if TYPE_CHECKING:
 )
 @dev_data_option
 @test_data_option
+@click.option(
+    "--corrections",
+    type=FileName(),
+    metavar="FILE",
+    help="Table of corrected labels and of images to leave out, as suspects writes it.",
+)
 @click.option(
     "--skip-damaged",
     is_flag=True,
@@ -153,6 +159,10 @@ def _load(
     with before_data.reading_as(start):
         read: Callable[..., Dataset | StreamedDataset] = open_stream if is_streamed(options) else load_data
         dataset = read(options, notify, start)
+    if options["corrections"]:
+        from fnnet.data.corrections import corrected
+
+        dataset = corrected(cast(Any, dataset), options["corrections"], notify)
     dev_data, test_data = options["dev_data"], options["test_data"]
     with naming_options(), before_data.reading_as(start):
         reading = Reading(**reading_of(options)) if dev_data or test_data else AUTOMATIC

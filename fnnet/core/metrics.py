@@ -7,8 +7,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from fnnet.core import judging
 from fnnet.core.check_network import check_input, check_params
 from fnnet.core.checks import as_array, calm, check_count, check_labels
+from fnnet.core.judging import Tally
 from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Params, freeze
 from fnnet.core.public import CHUNK, forward, scores
@@ -59,6 +61,11 @@ def evaluate(
     Raises   UsageError without rows, or as `forward` does.
     """
     logits = scores(params, x, activation=activation, precision=precision, kernels=kernels)
+    return evaluation_of(logits, labels, kernels=kernels)
+
+
+def evaluation_of(logits: Array, labels: Array, *, kernels: Kernels = NUMPY) -> Evaluation:
+    """Return what `evaluate` does, of the logits (n, classes) of images, as `scores` returns them."""
     labels = check_labels(labels, logits.shape)
     with np.errstate(over="ignore", invalid="ignore"):
         loss = kernels.operations.cross_entropy(logits, labels)
@@ -70,30 +77,42 @@ class Totals(NamedTuple):
     """What is known of labelled images of which some are in memory at a time; fields as those of `Evaluation`.
 
     confusion   as `confusion` returns it.
+    tally       as `judging.tally` returns it.
     """
 
     loss: float
     accuracy: float
     confusion: Array
+    tally: Tally
 
 
 def evaluate_in(
-    params: Params | Committee | Model, batches: Iterable[tuple[Array, Array]], classes: int, **options: Any
+    params: Params | Committee | Model,
+    batches: Iterable[tuple[Array, Array]],
+    classes: int,
+    *,
+    worst: int = 0,
+    kernels: Kernels = NUMPY,
+    **options: Any,
 ) -> Totals:
     """Return what `evaluate` finds of images and labels that come in batches, at least one.
 
     classes   how many there are.
+    worst     the worst mistakes that are kept, with their images.
     options   as those of `evaluate`.
     """
-    matrix, total = np.zeros((classes, classes), np.int64), 0.0
+    matrix, total, tally, first = np.zeros((classes, classes), np.int64), 0.0, judging.EMPTY, 0
     for x, labels in batches:
-        found = evaluate(params, x, labels, **options)
+        logits = scores(params, x, kernels=kernels, **options)
+        found = evaluation_of(logits, labels, kernels=kernels)
         matrix += confusion(found.predicted, labels, classes)
         total += found.loss * len(labels)
+        tally = judging.merged(tally, judging.tally(x, labels, logits, first=first, most=worst), worst)
+        first += len(labels)
     images = int(matrix.sum())
     if not images:
         raise UsageError("no images", expected="at least one batch", found="none")
-    return Totals(total / images, int(matrix.trace()) / images, matrix)
+    return Totals(total / images, int(matrix.trace()) / images, matrix, tally)
 
 
 def accuracy(predicted: Array, labels: Array) -> float:

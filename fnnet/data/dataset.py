@@ -47,6 +47,7 @@ class Dataset(NamedTuple):
     notes           what the user should know about the data; each a line with a code.
     numbered        True if the labels in the files are the places of the classes, whatever these are called.
     origin          where it came from, and what became its test set.
+    files           of pictures, the file of each image for training, and of each to test on; empty for other data.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Dataset(NamedTuple):
     notes: tuple[Note, ...] = ()
     numbered: bool = False
     origin: Origin = ARRAYS
+    files: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
     def __repr__(self) -> str:
         (height, width), test = self.image_shape, len(self.test.labels) if self.test else 0
@@ -112,7 +114,8 @@ def dataset_of(
     told += _without_images(source, examples.labels, classes, of_first, numbered=not named)
     for note in told:
         notify(note)
-    return Dataset(name, source, examples, tested, classes, shape, preprocessing, tuple(told))
+    files = train.files, test.files if test else ()
+    return Dataset(name, source, examples, tested, classes, shape, preprocessing, tuple(told), files=files)
 
 
 def numbered(content: Content, classes: tuple[str, ...], source: str, first: int = 0) -> tuple[Content, list[Note]]:

@@ -160,7 +160,7 @@ def _read_files(paths: Sequence[Path], labels: Array, where: str, how: How) -> C
     notes += scaled_notes(read.pixel_ranges, where)
     return Content(
         read.x, labels, read.shape, labels_at=where, lossy=read.lossy, notes=tuple(notes), ink=read.ink,
-        pixel_ranges=read.pixel_ranges,
+        pixel_ranges=read.pixel_ranges, files=tuple(map(str, paths)),
     )  # fmt: skip
 
 

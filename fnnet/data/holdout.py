@@ -12,7 +12,7 @@ images, and none that is trained further has been trained on them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -50,7 +50,15 @@ def hold_out(dataset: Dataset) -> Dataset:
     if not count:
         return dataset
     train, test = (Examples(freeze(dataset.train.x[rows]), freeze(labels[rows])) for rows in (~held, held))
-    return dataset._replace(train=train, test=test, origin=dataset.origin._replace(held_out=count))
+    return dataset._replace(
+        train=train, test=test, origin=dataset.origin._replace(held_out=count), files=_divided(dataset.files[0], held)
+    )
+
+
+def _divided(files: Sequence[str], held: Array) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the files of the images for training, and of those held out."""
+    each = list(zip(files, held.tolist(), strict=False))  # of other data than pictures none are known
+    return tuple(name for name, out in each if not out), tuple(name for name, out in each if out)
 
 
 def hold_out_again(dataset: D, test: Mapping[str, Any]) -> D:

@@ -22,12 +22,14 @@ class Origin(NamedTuple):
     reading    what the user says about its images.
     test       the path of images to test on that took the place of its own, or of a share of its own; "" for none.
     held_out   how many of its images for training are held out to test on: see `holdout`.
+    corrections   the path of a table of corrected labels: see `corrections`; "" for none.
     """
 
     path: str = ""
     reading: Reading = AUTOMATIC
     test: str = ""
     held_out: int = 0
+    corrections: str = ""
 
 
 ARRAYS: Final = Origin()
@@ -35,18 +37,19 @@ ARRAYS: Final = Origin()
 
 
 def as_json(origin: Origin, numbered: bool) -> dict[str, Any]:
-    """Return what a model keeps of the path of its data, and how it was read; empty without a path.
+    """Return what a model keeps of the path of its data, and how it was read; without a path, of corrections alone.
 
     numbered   as in `Dataset`.
 
     >>> as_json(Origin("a.csv", Reading(label_column="last", pixel_max=16)), numbered=True)
     {'path': 'a.csv', 'label_column': 'last', 'numbered': True}
     """
+    corrections = {"corrections": origin.corrections} if origin.corrections else {}
     if not origin.path:
-        return {}
+        return corrections
     said = {name: getattr(origin.reading, name) for name in KEPT}
     given = {name: value for name, value in said.items() if value != getattr(AUTOMATIC, name)}
-    return {"path": origin.path, **given, **({"numbered": True} if numbered else {})}
+    return {"path": origin.path, **given, **({"numbered": True} if numbered else {}), **corrections}
 
 
 def reading_in(kept: Mapping[str, Any]) -> dict[str, Any]:

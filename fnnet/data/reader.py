@@ -133,6 +133,7 @@ class Content(NamedTuple):
                  (n, columns), as in the file, and an image a row of these; None for images.
     target       the name of the column of labels of such a table, "" if it has none.
     one_part     "column: part" for each column beside the images that says of which part they are, all of them of one.
+    files        of pictures, the file of each image; empty for other data.
     """
 
     x: Array
@@ -153,6 +154,7 @@ class Content(NamedTuple):
     one_part: tuple[str, ...] = ()
     columns: tuple[str, ...] | None = None
     target: str = ""
+    files: tuple[str, ...] = ()
 
 
 def like(train: Content, wanted: Wanted) -> Wanted:

@@ -123,12 +123,12 @@ def with_test_set(
     found: D = dataset
     if isinstance(test_data, Examples):
         _check_apart(test_data, dataset, TEST.field, notify)
-        found = given._replace(test=test_data)
+        found = _with(given, test_data)
     elif test_data == NO_TEST:
-        found = given._replace(test=None)
+        found = _with(given, None)
     elif test_data is not None:
         test = load_test_set(test_data, dataset, notify, reading)
-        found = given._replace(test=test, origin=given.origin._replace(test=os.fsdecode(test_data)))
+        found = _with(given, test)._replace(origin=given.origin._replace(test=os.fsdecode(test_data)))
     elif dataset.test is None and isinstance(dataset, Dataset):
         given = hold_out(dataset)
         notify(note_of(given))
@@ -136,6 +136,13 @@ def with_test_set(
     elif dataset.test is None:
         notify(Note(NONE, f"{dataset.source}: no test set, and of a stream none is held out; --test-data names one"))
     return found
+
+
+def _with(dataset: Any, test: Examples | None) -> Any:
+    """Return a data set with other images to test on, of which no files are known."""
+    if isinstance(dataset, Dataset):
+        dataset = dataset._replace(files=(dataset.files[0], ()))
+    return dataset._replace(test=test)
 
 
 def load_beside(

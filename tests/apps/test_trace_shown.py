@@ -10,11 +10,12 @@ import pytest
 from PIL import Image
 
 import fnnet
+from fnnet.apps.pages.figures import NEGATIVE, POSITIVE, UNITS
+from fnnet.apps.pages.numbers import cells, largest, scale_of, signed
 from fnnet.apps.trace import figures, trace
-from fnnet.apps.trace.numbers import cells, largest, scale_of
 from fnnet.apps.trace.page import page_of
 from fnnet.apps.trace.terminal import matrix, print_trace
-from fnnet.apps.trace.typeset import equation, name_of, signed
+from fnnet.apps.trace.typeset import equation, name_of
 from fnnet.core import public_optimizers
 from fnnet.names import ACTIVATIONS, STEPPING
 from tests.apps.test_report import console, printed
@@ -190,8 +191,8 @@ def test_the_images_of_a_page_are_the_numbers(digit):
         image = image_of(uri).astype(int)
         weights = W[:, unit].reshape(28, 28)
         assert (abs(image[..., 3] - 255 * abs(weights) / abs(W).max()) <= 0.51).all()
-        assert (image[weights > 0][:, :3] == figures.POSITIVE).all()
-        assert (image[weights < 0][:, :3] == figures.NEGATIVE).all()
+        assert (image[weights > 0][:, :3] == POSITIVE).all()
+        assert (image[weights < 0][:, :3] == NEGATIVE).all()
 
 
 def test_large_arrays_are_shrunk_to_what_is_largest():
@@ -208,7 +209,7 @@ def test_large_arrays_are_shrunk_to_what_is_largest():
 
 def test_of_many_units_those_with_the_largest_numbers_are_drawn():
     found = trace(fnnet.init((100, 64, 3)), np.ones((1, 100)), [0], differences=False)
-    assert f"{figures.UNITS} of 64 units, those with the largest numbers." in page_of(found, "t", [])
+    assert f"{UNITS} of 64 units, those with the largest numbers." in page_of(found, "t", [])
 
 
 def test_names_and_equations_as_mathematics():

@@ -253,6 +253,14 @@ def test_parquet_is_trained_on_from_the_disk_if_a_window_is_given(run, parquet):
     run("train", "--data", parquet, *QUICKLY, "--image-size", "2x2").failed(2, "--image-size: images have another size")
 
 
+def figures(document):
+    """The numbers of the worst mistakes and of the bins, None as -1: their last bits are those of batches."""
+    of = document["calibration"]
+    bins = [each[key] if each[key] is not None else -1 for each in of["bins"] for key in ("images", "accuracy")]
+    mistakes = [each[key] for each in document["mistakes"] for key in ("index", "probability", "loss")]
+    return [of["expected_calibration_error"], *bins, *mistakes]
+
+
 def test_large_parquet_is_evaluated_piece_by_piece(run, parquet, tmp_path, monkeypatch):
     """As if it were read at once: classes, options that have no effect, those that need all images."""
     pa = pytest.importorskip("pyarrow")
@@ -278,7 +286,9 @@ def test_large_parquet_is_evaluated_piece_by_piece(run, parquet, tmp_path, monke
         if expected.code:
             continue
         assert found.json["loss"] == pytest.approx(expected.json["loss"], rel=1e-6)
-        assert {**found.json, "loss": 0} == {**expected.json, "loss": 0}
+        assert figures(found.json) == pytest.approx(figures(expected.json), rel=1e-5)
+        measured = dict.fromkeys(("loss", "calibration", "mistakes"))
+        assert {**found.json, **measured} == {**expected.json, **measured}
     assert [each.code for each in read] == [0, 0, 0, 0, 1, 0]
     assert opened.call_count == 5
 

@@ -23,9 +23,13 @@ def test_evaluate(model, run, idx_folder):
         "accuracy_lost",
         "loss",
         "accuracy",
+        "interval",
         "classes",
         "confusion",
+        "mistakes",
+        "calibration",
         "plot",
+        "confusion_plot",
         "notes",
     ]
     assert document["images"] == np.sum(document["confusion"]) == 10

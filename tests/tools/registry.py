@@ -383,6 +383,7 @@ THROUGH = {
     "epochs.trained_params": "epochs.start",
     "epochs.EpochRunner": "epochs.epochs",
     "metrics.dead_units_in": "metrics.dead_units",
+    "metrics.evaluation_of": "metrics.evaluate",
     "class_weights.weights_of": "class_weights.class_weights",
     "schedules.make_plateau": "epochs.epochs",
     "differences.differentiate": "gradcheck.check_gradient",

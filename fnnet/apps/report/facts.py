@@ -120,6 +120,8 @@ def _data(about: Mapping[str, Any]) -> str:
     unit = "rows" if _scaling(about["preprocessing"]) else "images"
     text = f"{about['dataset'] or 'data'}, {images} {unit}" if images else f"{about['dataset']}"
     text += f" ({path})" if path and path != about["dataset"] else ""
+    if isinstance(data, Mapping) and data.get("corrections"):
+        text += f"; labels corrected by {data['corrections']}"
     if isinstance(test, Mapping) and test.get("held_out") is True:
         text += f"; the test {unit} are held out of them"
     elif isinstance(test, Mapping) and test.get("path"):

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from fnnet.apps.report.runs import RunCurves, has_dev, points, smallest_error
 from fnnet.core.params import Array
 from fnnet.core.state import EpochReport
@@ -20,6 +22,8 @@ SHEET_COLUMNS: Final = 10
 TRAIN, DEV, WRONG = "#0b7285", "#c2255c", "#c92a2a"
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Of the curves of runs; also distinct to colour-blind readers (Okabe and Ito 2008), without their yellow."""
+MOST_NUMBERS: Final = 60
+"""Classes of a confusion matrix whose cells have numbers."""
 MARKERS: Final = "os^Dv"
 BEYOND: Final = 2.5
 """Factor by which the axes of runs extend beyond the best value on dev images, so that they show at least one tick."""
@@ -156,7 +160,8 @@ def plot_sheet(
     """Draw images (height, width) with captions in rows of SHEET_COLUMNS; the wrong ones in red."""
     columns = min(SHEET_COLUMNS, len(images))
     rows = -(-len(images) // columns)
-    figure = figure_class()(figsize=(columns * 1.05, rows * 1.3 + (0.4 if title else 0)), layout="constrained")
+    width = max(columns * 1.05, 0.085 * len(title) if len(images) < SHEET_COLUMNS else 0)
+    figure = figure_class()(figsize=(width, rows * 1.3 + (0.4 if title else 0)), layout="constrained")
     figure.suptitle(title, fontsize=11, parse_math=False)
     panels = figure.subplots(rows, columns, squeeze=False)
     for number, axes in enumerate(panels.flat):
@@ -169,6 +174,29 @@ def plot_sheet(
         axes.set_title(captions[number], fontsize=9, pad=3, parse_math=False, color=WRONG if mistake else "black")
         if mistake:
             axes.spines[:].set(visible=True, color=WRONG, linewidth=2.5)
+    save_figure(figure, path)
+
+
+def plot_confusion(path: str | os.PathLike[str], matrix: Array, classes: Sequence[str], title: str = "") -> None:
+    """Draw a confusion matrix: counts, and as colour the share of the images of each row's class.
+
+    matrix   int (classes, classes): rows are classes, columns predictions.
+    """
+    count = len(classes)
+    side = min(30.0, max(4.0, 0.42 * count + 1.6))
+    figure = figure_class()(figsize=(side, side), layout="constrained")
+    figure.suptitle(title, fontsize=11, parse_math=False)
+    axes = figure.subplots()
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    rotation = 90 if max(map(len, classes)) > 3 else 0
+    size = 9 if count <= 40 else 6
+    for set_names, turned in ((axes.set_xticks, rotation), (axes.set_yticks, 0)):
+        set_names(range(count), [*classes], rotation=turned, fontsize=size, parse_math=False)
+    axes.set(xlabel="predicted", ylabel="class")
+    for row, column in np.argwhere(matrix > 0).tolist() if count <= MOST_NUMBERS else ():
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, f"{matrix[row, column]}", ha="center", va="center", fontsize=7, color=colour)
     save_figure(figure, path)
 
 

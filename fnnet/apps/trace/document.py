@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fnnet.apps.trace.numbers import largest
+from fnnet.apps.pages.numbers import largest
 from fnnet.apps.trace.steps import Difference, Operand, Step, Trace
 from fnnet.core.params import layer_sizes
 

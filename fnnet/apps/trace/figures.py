@@ -5,8 +5,6 @@ In a heat map the colour is the sign of a number, and its opacity the size: 0 is
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Sequence
 from html import escape
@@ -14,19 +12,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from fnnet.apps.trace.numbers import cells, grey, number, scale_of, size_of, summary
+from fnnet.apps.pages.figures import figure, heat, legend, unit_images
+from fnnet.apps.pages.numbers import MINUS, TIMES, cells, number, scale_of, signed, size_of, summary
 from fnnet.apps.trace.steps import Step
-from fnnet.apps.trace.typeset import MINUS, TIMES, name_of, signed, size_text
+from fnnet.apps.trace.typeset import name_of, size_text
 from fnnet.core.params import Array
 
-POSITIVE: Final = (45, 125, 210)
-NEGATIVE: Final = (225, 110, 20)
-"""Blue and orange: apart for colour-blind readers, too."""
 WHOLE: Final = 144
 """Elements of an array that is a table; of wider ones than COLUMNS a third."""
 COLUMNS: Final = 12
-UNITS: Final = 20
-"""Units whose weights are drawn as images."""
 SIDE: Final = 96
 """Rows and columns of a heat map at most: of larger arrays each cell is the largest of several numbers."""
 WIDTH: Final = 26.0
@@ -36,29 +30,6 @@ STRIP: Final = 64
 """Numbers in a row of a long vector."""
 SOME: Final = 6
 """Elements that a table of a large array lists."""
-
-
-def png(pixels: Array) -> str:
-    """Return an image, uint8 (height, width) or (height, width, 4), as the URI of a PNG file."""
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def heat(array: Array, top: float) -> str:
-    """Return a matrix as the URI of a PNG file; a number of size `top` is opaque. NaN is 0."""
-    opacity = np.clip(np.nan_to_num(abs(array)) / (top or 1.0), 0.0, 1.0)
-    pixels = np.zeros((*array.shape, 4), np.uint8)
-    pixels[..., :3] = np.where((array > 0)[..., None], *np.array([POSITIVE, NEGATIVE], np.uint8))
-    pixels[..., 3] = np.rint(255 * opacity)
-    return png(pixels)
-
-
-def picture(image: Array, shape: tuple[int, int], text: str) -> str:
-    """Return an image, bytes or floats (height x width,), light ink on black."""
-    return f'<img class="picture" src="{png(grey(image).reshape(shape))}" alt="{escape(text)}">'
 
 
 def array_figure(
@@ -73,12 +44,12 @@ def array_figure(
     top, rows = size_of(array) if top is None else top, np.atleast_2d(array)
     head = f"{caption} <small>{size_text(array)}</small>"
     if not np.any(array):
-        return _figure(head, "<p>All 0.</p>")
+        return figure(head, "<p>All 0.</p>")
     if rows.size <= (WHOLE if rows.shape[1] <= COLUMNS else WHOLE // 3):
-        return _figure(head, matrix_table(rows, top, text))
+        return figure(head, matrix_table(rows, top, text))
     about = f"{text}, {signed(summary(_known(array)))}"
     if image_shape is not None and len(rows) == math.prod(image_shape):
-        return _figure(head, _units(rows, image_shape, top, about), _legend(top))
+        return figure(head, unit_images(rows, image_shape, top, about), legend(top))
     if len(rows) == 1:
         padded = np.zeros(-(-rows.size // STRIP) * STRIP)
         padded[: rows.size] = rows[0]
@@ -88,7 +59,7 @@ def array_figure(
     style = f"width:{cell * shown.shape[1]:.1f}rem;height:{min(HEIGHT, cell * shown.shape[0]):.1f}rem"
     image = f'<img class="heat" src="{heat(shown, top)}" alt="{escape(about)}" style="{style}">'
     note = "" if shown.shape == rows.shape else "<p>Each cell shows the largest of several numbers.</p>"
-    return _figure(head, image, note + _legend(top))
+    return figure(head, image, note + legend(top))
 
 
 def _known(array: Array) -> Array:
@@ -109,21 +80,6 @@ def shrunk(array: Array) -> Array:
     best = abs(blocks).argmax(axis=2)
     found: Array = np.take_along_axis(blocks, best[..., None], axis=2)[..., 0]
     return found
-
-
-def _units(rows: Array, shape: tuple[int, int], top: float, about: str) -> str:
-    """Return the columns of a matrix as images, those with the largest numbers if there are many."""
-    count = rows.shape[1]
-    units: Sequence[int] = range(count)
-    if count > UNITS:
-        sizes = np.nan_to_num(abs(rows)).max(axis=0)
-        units = sorted(np.argsort(-sizes, kind="stable")[:UNITS].tolist())
-    each = "".join(
-        f'<span><img class="unit" src="{heat(rows[:, unit].reshape(shape), top)}" alt="">{unit}</span>'
-        for unit in units
-    )
-    note = f"<p>{UNITS} of {count:,} units, those with the largest numbers.</p>" if count > UNITS else ""
-    return f'<div class="units" role="img" aria-label="{escape(about)}, an image for each unit">{each}</div>{note}'
 
 
 def matrix_table(rows: Array, top: float, name: str) -> str:
@@ -171,7 +127,7 @@ def probability_bars(title: str, probs: Array, classes: Sequence[str], label: in
         note = " (label)" if at == label else ""
         bar = f'<td><span class="bar" style="--v:{p:.4f}"></span></td>'
         lines.append(f'<tr{mark}><th scope="row">{escape(name)}{note}</th>{bar}<td>{p:.2%}</td></tr>')
-    return _figure(escape(title), f'<table class="bars"><tbody>{"".join(lines)}</tbody></table>')
+    return figure(escape(title), f'<table class="bars"><tbody>{"".join(lines)}</tbody></table>')
 
 
 def loss_curve(points: Sequence[tuple[str, float]]) -> str:
@@ -200,18 +156,9 @@ def loss_curve(points: Sequence[tuple[str, float]]) -> str:
     drawing = f'{axes}<polyline points="{curve}"/>{"".join(marks)}{texts}'
     box = f'viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(about)}"'
     image = f'<svg class="curve" {box}>{drawing}</svg>'
-    return _figure(f"{MINUS}log of the probability of the label", image)
-
-
-def _figure(caption: str, content: str, below: str = "") -> str:
-    return f"<figure><figcaption>{caption}</figcaption>{content}{below}</figure>"
-
-
-def _legend(top: float) -> str:
-    size = signed(number(top))
-    return f'<p class="legend"><span>{MINUS}{size}</span><i></i><span>{size}</span></p>'
+    return figure(f"{MINUS}log of the probability of the label", image)
 
 
 def value_figure(name: str, value: Any) -> str:
     """Return a figure of one number."""
-    return _figure(name_of(name), f'<p class="number">{signed(number(value))}</p>')
+    return figure(name_of(name), f'<p class="number">{signed(number(value))}</p>')

@@ -12,18 +12,18 @@ from typing import Any, Final
 
 import numpy as np
 
+from fnnet.apps.pages.figures import picture
+from fnnet.apps.pages.numbers import number, signed, size_of
+from fnnet.apps.pages.page import base_style, html_page
 from fnnet.apps.trace import figures
 from fnnet.apps.trace.equations import NEW_LOSS, NEW_PROBS
-from fnnet.apps.trace.numbers import number, size_of
 from fnnet.apps.trace.steps import PARTS, Step, Trace
-from fnnet.apps.trace.typeset import equation, name_of, signed
+from fnnet.apps.trace.typeset import equation, name_of
 from fnnet.apps.trace.words import HEADINGS, sentence
 from fnnet.apps.trace.worked import worked
 from fnnet.files.disk import read_text
 
 FOLDER: Final = Path(__file__).parent
-POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-"""What the page may load: nothing that is not in it."""
 IMAGES: Final = ("x", "bytes", "numbers")
 """Values that are images."""
 
@@ -44,20 +44,7 @@ def page_of(trace: Trace, title: str, about: Sequence[str]) -> str:
     losses = f"loss {number(trace.loss)} before the step, {number(trace.new_loss)} after"
     sections = "".join(_section(number_, step, trace) for number_, step in enumerate(trace.steps, 1))
     style, script = (read_text(FOLDER / f"page.{kind}") for kind in ("css", "js"))
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<meta name="color-scheme" content="light dark">
-<link rel="icon" href="data:,">
-<title>{escape(title)}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<header>
+    body = f"""<header>
 <h1>{escape(title)}</h1>
 <ul class="facts">{facts}<li>{escape(losses)}</li></ul>
 <button type="button" id="theme">Dark</button>
@@ -70,12 +57,8 @@ def page_of(trace: Trace, title: str, about: Sequence[str]) -> str:
 <button type="button" id="back" aria-keyshortcuts="ArrowLeft">Back</button>
 <p id="place" aria-live="polite"><span></span> <span class="hidden"></span></p>
 <button type="button" id="next" aria-keyshortcuts="ArrowRight">Next</button>
-</div>
-<script>
-{script}</script>
-</body>
-</html>
-"""
+</div>"""
+    return html_page(title, base_style() + style, body, script)
 
 
 def _links(trace: Trace) -> str:
@@ -179,7 +162,7 @@ def _image(name: str, image: Any, trace: Trace) -> str:
     """Return a figure of the first image."""
     assert trace.image_shape is not None
     label = trace.classes[trace.labels[0]]
-    drawn = figures.picture(image, trace.image_shape, f"The image, of class {label}")
+    drawn = picture(image, trace.image_shape, f"The image, of class {label}")
     more = f", the first of {len(trace.labels)}" if len(trace.labels) > 1 else ""
     return (
         f"<figure><figcaption>{name_of(name)}{more} <small>label {escape(label)}</small></figcaption>{drawn}</figure>"

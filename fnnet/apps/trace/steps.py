@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from fnnet.apps.trace.numbers import element, largest, number
+from fnnet.apps.pages.numbers import element, largest, number
 from fnnet.core.differences import LIMIT
 from fnnet.core.optimizers import Optimizer
 from fnnet.core.params import Array, Params, array_tuple, layer_sizes

@@ -8,10 +8,10 @@ from typing import Final
 
 import numpy as np
 
+from fnnet.apps.pages.numbers import cells, grey, number, scale_of, summary
 from fnnet.apps.report.screen import Console, Text
 from fnnet.apps.report.terminal import bars, beside, draw, unicode_ok
 from fnnet.apps.trace.equations import NEW_LOSS, NEW_PROBS
-from fnnet.apps.trace.numbers import cells, grey, number, scale_of, summary
 from fnnet.apps.trace.steps import PARTS, Step, Trace
 from fnnet.apps.trace.words import HEADINGS, sentence
 from fnnet.apps.trace.worked import worked

@@ -9,25 +9,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from fnnet.apps.trace.numbers import number
+from fnnet.apps.pages.numbers import TIMES, number, signed
 from fnnet.apps.trace.steps import Step
 
 GREEK: Final[Mapping[str, str]] = {
     "learning_rate": "\u03b1", "weight_decay": "\u03bb", "beta": "\u03b2", "epsilon": "\u03b5",
 }  # fmt: skip
 """Names of figures -> their letters."""
-MINUS: Final = "\u2212"
-TIMES: Final = "\u00d7"
 TRANSPOSED: Final = "\u1d40"
-
-
-def signed(text: str) -> str:
-    """Return a text of numbers with minus signs in place of hyphens, except in exponents.
-
-    >>> signed("-0.5 of 1e-07").encode("unicode_escape").decode()
-    '\\\\u22120.5 of 1e-07'
-    """
-    return re.sub(r"(?<![0-9]e)-(?=[\d.(])|(?<= )-(?= )", MINUS, text)
 
 
 def name_of(name: str) -> str:

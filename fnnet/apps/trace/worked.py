@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from fnnet.apps.pages.numbers import element, factor, largest, number
 from fnnet.apps.trace.equations import NEW_LOSS, NEW_PROBS
-from fnnet.apps.trace.numbers import element, factor, largest, number
 from fnnet.apps.trace.steps import Step
 from fnnet.core.params import Array
 

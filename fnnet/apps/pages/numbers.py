@@ -1,13 +1,17 @@
-"""Numbers of a trace as text: one number, an element of an array, the range of an array, a small array in one scale."""
+"""Numbers as text: one number, an element of an array, the range of an array, a small array in one scale."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+import re
+from typing import Any, Final
 
 import numpy as np
 
 from fnnet.core.params import Array
+
+MINUS: Final = "\u2212"
+TIMES: Final = "\u00d7"
 
 
 def number(value: Any) -> str:
@@ -89,3 +93,12 @@ def cells(array: Array, scale: int) -> list[list[str]]:
     digits = 3 if top < 9.9995 else 2 if top < 99.995 else 1
     rounded = np.round(scaled.astype(np.float64), digits) + 0.0  # not -0
     return [[f"{value:.{digits}f}" if math.isfinite(value) else "?" for value in row] for row in rounded.tolist()]
+
+
+def signed(text: str) -> str:
+    """Return a text of numbers with minus signs in place of hyphens, except in exponents.
+
+    >>> signed("-0.5 of 1e-07").encode("unicode_escape").decode()
+    '\\\\u22120.5 of 1e-07'
+    """
+    return re.sub(r"(?<![0-9]e)-(?=[\d.(])|(?<= )-(?= )", MINUS, text)
