@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from fnnet.core.checks import as_array, check_amount, check_classes, check_count, check_labels, check_weights
+from fnnet.core.checks import as_array, check_amount, check_classes, check_count, check_labels, check_weights, shown
 from fnnet.core.params import Array, freeze
 from fnnet.core.state import Examples
+from fnnet.data.dataset import places_by_number
 from fnnet.data.stream import Stream
 from fnnet.errors import ArgumentTypeError, UsageError, counted
 from fnnet.limits import decimal_number
@@ -66,18 +67,38 @@ def check_text(weights: Any) -> None:
 def weights_of(weights: Any, train: Examples | Stream, classes: Sequence[str]) -> Array | None:
     """Return what `class_weights` does, of a text for `parse` or of anything that it takes itself; None for None.
 
-    Of a stream, the weights of the classes.
+    Of a stream, the weights of the classes. A mapping may have the names of classes as keys; its whole numbers are
+    classes as labels in an array are: by value where all names are whole numbers, else by place.
     classes  their names.
     Raises   as the two do, at `class_weights`.
     """
 
     def found() -> Array | None:
-        parsed = parse(weights, classes) if isinstance(weights, str) else weights
+        parsed = parse(weights, classes) if isinstance(weights, str) else _by_place(weights, classes)
         if isinstance(train, Stream):
             return check_weights(_of_classes(parsed, np.array(train.counts)), len(classes))
         return check_weights(class_weights(parsed, train.labels, len(classes)), len(train.labels))
 
     return None if weights is None else _at_its_field(found)
+
+
+def _by_place(weights: Any, classes: Sequence[str]) -> Any:
+    """Return a mapping with the places of its classes as keys, what is no mapping as it is."""
+    if not isinstance(weights, Mapping):
+        return weights
+    numbers = places_by_number(classes) or {place: place for place in range(len(classes))}
+    known: dict[Any, int] = {**numbers, **{name: place for place, name in enumerate(classes)}}
+    found: dict[int, Any] = {}
+    for label, weight in weights.items():
+        usable = isinstance(label, (str, int, np.integer)) and not isinstance(label, bool)
+        place = known.get(composed(label) if isinstance(label, str) else label) if usable else None
+        if place is None:
+            some = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
+            raise UsageError("weight for an unknown class", expected=some, found=shown(label))
+        if place in found:
+            raise UsageError("weight given twice", expected="one weight for each class", found=shown(label))
+        found[place] = weight
+    return found
 
 
 def _at_its_field(work: Callable[[], Any]) -> Any:

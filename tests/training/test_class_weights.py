@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from fnnet.core.state import Examples
 from fnnet.errors import ArgumentTypeError, UsageError
-from fnnet.training.class_weights import class_weights
+from fnnet.training.class_weights import class_weights, weights_of
 
 LABELS = np.array([0, 2, 2, 2, 1, 2])
 
@@ -67,3 +68,26 @@ def test_labels_that_are_refused():
         class_weights("balanced", [0, 3], 3)
     with pytest.raises(ArgumentTypeError, match="integer"):
         class_weights("balanced", [0.0, 1.0], 3)
+
+
+@pytest.mark.parametrize(
+    ("classes", "weights", "wanted"),
+    [
+        (("1", "2", "3"), {1: 5}, [5, 1, 1]),
+        (("1", "2", "3"), {np.int64(3): 5}, [1, 1, 5]),
+        (("1", "2", "3"), {"1": 5}, [5, 1, 1]),
+        (("0", "1", "2"), {1: 5}, [1, 5, 1]),
+        (("cat", "dog", "white, dry"), {"white, dry": 5, "cat": 0}, [0, 1, 5]),
+        (("cat", "dog", "white, dry"), {1: 5}, [1, 5, 1]),
+    ],
+)
+def test_keys_of_a_mapping_are_the_labels_of_the_data(classes, weights, wanted):
+    found = weights_of(weights, Examples(np.zeros((3, 4), np.float32), np.arange(3)), classes)
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("weights", [{0: 5}, {"0": 5}, {True: 5}, {1.0: 5}, {1: 5, "1": 6}])
+def test_a_key_that_is_no_label_of_the_data_is_refused(weights):
+    examples = Examples(np.zeros((3, 4), np.float32), np.arange(3))
+    with pytest.raises(UsageError, match="class_weights: weight"):
+        weights_of(weights, examples, ("1", "2", "3"))
