@@ -59,7 +59,7 @@ def fit(
     recipe         one of the named ways to train, or a `Recipe`.
     dev_data       images for validation, in place of some held out (`dev=500`): a path, a pair (x, labels) or Examples.
     test_data      images to test on, in the same forms, in place of the test set or of the share; "none" for no test.
-    class_weights  "balanced", or the weight of each class: a mapping from names, or from labels as in arrays, a sequence,
+    class_weights  "balanced", or the weight of each class: a mapping from names or labels as in arrays, a sequence,
                    or text as in "7=2,1=0.5".
     seed           of all that is drawn; `init_seed` of the initial weights alone.
     start          a model to train further.

@@ -83,7 +83,7 @@ def weights_of(weights: Any, train: Examples | Stream, classes: Sequence[str]) -
 
 
 def _by_place(weights: Any, classes: Sequence[str]) -> Any:
-    """Return a mapping with the places of its classes as keys, what is no mapping as it is."""
+    """Return a mapping with the places of its classes as keys, anything else as it is."""
     if not isinstance(weights, Mapping):
         return weights
     numbers = places_by_number(classes) or {place: place for place in range(len(classes))}
