@@ -98,7 +98,7 @@ def _image(row: Mapping[str, str], dataset: Dataset, path: Path, place: str) -> 
     if at is None or not 0 <= at < len(labels):
         refuse(OTHERS, path, f"{place}, column index", f"0 to {len(labels) - 1}", repr(row["index"]), WHOLE)
     label = dataset.classes[labels[at]]
-    if row["label"] != label:
+    if row["label"] != label.strip():  # cells of a table are read without blanks around them
         refuse(OTHERS, path, f"{place}, column label", f"{label}, as image {at} has", repr(row["label"]), WHOLE)
     if files and (name := row.get(FILE)) and Path(name).name != Path(files[at]).name:
         refuse(OTHERS, path, f"{place}, column {FILE}", f"{files[at]}, which is image {at}", name, WHOLE)
@@ -106,7 +106,8 @@ def _image(row: Mapping[str, str], dataset: Dataset, path: Path, place: str) -> 
 
 
 def _class(name: str, classes: Sequence[str], path: Path, place: str) -> int:
-    if name not in classes:
+    names = [each.strip() for each in classes]
+    if name not in names:
         expected = f"{', '.join(classes[:12])}, {LEAVE_OUT} or nothing"
         refuse("not a class", path, f"{place}, column correction", expected, repr(name), "correct the cell")
-    return classes.index(name)
+    return names.index(name)

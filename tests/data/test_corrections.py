@@ -48,6 +48,12 @@ def test_a_table_as_a_spreadsheet_writes_it(tmp_path):
     assert corrected(dataset(), path).train.labels.tolist()[:3] == [0, 2, 2]
 
 
+def test_blanks_around_the_names_of_classes_do_not_matter(tmp_path):
+    spaced = dataset()._replace(classes=("cat ", " dog", "hen"))
+    found = corrected(spaced, table(tmp_path / "s.csv", ",1, dog,cat ,cat ", ",2,hen, dog, dog"))
+    assert found.train.labels.tolist() == [0, 0, 1, *LABELS[3:].tolist()]
+
+
 FILES = tuple(f"scans/{CLASSES[label]}/{number}.png" for number, label in enumerate(LABELS.tolist()))
 
 
