@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from fnnet.training.session import Job
 
 AS_GIVEN: Final = (
-    "data_dir", "first_label", "first_index", "label_column", "image", "dev_data", "test_data", "skip_damaged",
-    "class_weights", "corrections", "start", "run_dir", "resume", "plot",
+    "data_dir", "first_label", "first_index", "label_column", "image", "table", "dev_data", "test_data",
+    "skip_damaged", "class_weights", "corrections", "start", "run_dir", "resume", "plot",
 )  # fmt: skip
 """Options whose value is what was given; None, False or 0 if nothing was."""
 

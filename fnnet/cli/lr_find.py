@@ -65,8 +65,8 @@ def lr_find(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:
     """Train once while the learning rate grows from step to step, then at several rates, and suggest one.
 
     The test ends when the smoothed loss is 4 times its smallest value, or training diverges. Then the recipe is trained
-    at rates ten times apart, and at others beside the best; it is shortened if it takes long. The suggestion is the
-    rate with the smallest loss on images that are held out. No model is saved.
+    at rates ten times apart, and at others beside the best; it is shortened if it takes long. The suggestion is
+    where the loss on images that are held out is smallest, between rates too. No model is saved.
     """
     settings = settings_of(options)
     check_outputs(inputs=data_inputs(options), pictures={"--plot": options["plot"]})

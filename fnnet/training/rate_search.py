@@ -2,7 +2,8 @@
 
 A range test alone cannot tell: where the loss falls fastest while the rate grows, what was learned before counts too,
 and nothing shows which rate serves longest. So the plan is trained at rates ten times apart, shortened if that takes
-long, and then at rates beside the best, closer and closer; each is judged by images that it does not train on.
+long, and then at rates beside the best, closer and closer; each is judged by images that it does not train on. The
+suggestion is where a curve through the best three is lowest.
 
 >>> from fnnet import data
 >>> from fnnet.training import session
@@ -48,6 +49,8 @@ NUMPY_STEPS: Final = 1000
 """Steps of a trial, at most, that the loop in NumPy makes: each takes a tenth of a millisecond, however small it is."""
 LEAST: Final = 20
 """Steps of a trial, at least."""
+MOST_EPOCHS: Final = 100
+"""Epochs of a trial, at most: each takes about a millisecond, however few its images are."""
 SOME, REPEATS = 3, 5
 """Trials at each rate with seeds and held-out images of their own: before there are more epochs, and at most. Where
 units die in the first steps, as on inverted MNIST, the best rates of two seeds differ by three."""
@@ -70,7 +73,7 @@ class RateSearch(NamedTuple):
     test         the range test.
     trials       by their rates.
     epochs       of each trial: fewer than the plan's where these would take long; a fraction where even one would.
-    suggestion   the rate with the smallest loss; None if none is below that of chance.
+    suggestion   see `lowest`; None if no loss is below that of chance.
     seconds      that it all took.
     """
 
@@ -125,7 +128,7 @@ def find_learning_rate(
     trials = tuple(sorted(Trial(*each) for each in search(loss, low, high).items()))
     best = min(trials, key=lambda trial: trial.loss)
     shares = _shares([each.dev.labels for each in parts], job.sizes[-1])
-    suggestion = best.rate if best.loss < chance_of(shares, 0.0)[0] else None
+    suggestion = lowest(trials) if best.loss < chance_of(shares, 0.0)[0] else None
     share = min(1.0, len(parts[0].train.labels) / max(1, _left(job)))
     return RateSearch(test, trials, passes * share, suggestion, time.perf_counter() - began)
 
@@ -157,6 +160,33 @@ def search(loss: Callable[[float], float], low: float, high: float) -> dict[floa
     return known
 
 
+def lowest(trials: Sequence[Trial]) -> float:
+    """Return where the loss is smallest, by the best of trials and those beside it.
+
+    The slope of the loss over the logarithm of the rate is known in the middle between two rates, and 0 on the straight
+    line through both slopes: at most half way to the next rate, on the side where the loss grows more slowly. So it
+    keeps away from an edge beyond which training goes wrong. Without a rate on both sides it is the best itself.
+
+    trials   by their rates.
+
+    >>> lowest([Trial(0.01, 0.5), Trial(0.1, 0.3), Trial(1.0, math.inf)])
+    0.032
+    >>> lowest([Trial(0.01, 0.5), Trial(0.1, 0.3), Trial(1.0, 0.5)])
+    0.1
+    """
+    at = min(range(len(trials)), key=lambda number: trials[number].loss)
+    best = trials[at]
+    if not 0 < at < len(trials) - 1:
+        return best.rate
+    under, over = trials[at - 1], trials[at + 1]
+    if under.loss == over.loss == math.inf:
+        return best.rate
+    falls = (under.loss - best.loss) / math.log(best.rate / under.rate)
+    grows = (over.loss - best.loss) / math.log(over.rate / best.rate)
+    low, high = math.sqrt(under.rate * best.rate), math.sqrt(best.rate * over.rate)
+    return _round(low * (high / low) ** (1 / (1 + grows / falls)))
+
+
 def _round(rate: float) -> float:
     return float(f"{rate:.2g}")
 
@@ -174,7 +204,7 @@ def _extent(job: Job, compiled: bool) -> tuple[int, int, int]:
     most = max(LEAST, WORK // (MOST_TRIALS * 3 * batch * parameters))
     most = most if compiled else min(most, NUMPY_STEPS)
     each = -(-images // batch)
-    passes = max(1, min(job.plan.epochs, most // (SOME * each)))
+    passes = max(1, min(job.plan.epochs, MOST_EPOCHS, most // (SOME * each)))
     images = min(images, most * batch)
     return images, passes, max(1, min(REPEATS, most // (passes * -(-images // batch))))
 

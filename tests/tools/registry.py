@@ -396,6 +396,9 @@ THROUGH = {
 """Functions whose faults show through another operation, which is tested."""
 ELSEWHERE = {
     "state.unfit": "tests/data/test_arguments.py",
+    "state.described": "tests/files/test_model.py",
+    "state.as_scaling": "tests/files/test_model.py",
+    "state.unit_of": "tests/cli/test_tables.py",
     "state.class_names": "tests/apps/test_use.py",
     "use.evaluate": "tests/apps/test_use.py",
     "fitting.fit": "tests/apps/test_fitting.py",

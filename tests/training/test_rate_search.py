@@ -8,7 +8,7 @@ import pytest
 from fnnet import data
 from fnnet.core.state import Examples
 from fnnet.training import epochs, rate_search, session
-from fnnet.training.rate_search import Trial, _extent, _parts, find_learning_rate, search
+from fnnet.training.rate_search import Trial, _extent, _parts, find_learning_rate, lowest, search
 from fnnet.training.starting import first_params
 
 DIGITS = data.load("digits")
@@ -48,6 +48,25 @@ def test_no_rate_is_outside_the_range(low, high):
         found = tried(lambda rate, best=best: abs(math.log(rate / best)), low, high)
         assert 2 <= len(found) <= rate_search.MOST_TRIALS
         assert low * 0.99 <= min(found) <= max(found) <= high * 1.01
+
+
+@pytest.mark.parametrize("rates", [(0.01, 0.018, 0.032), (1e-3, 0.01, 0.1), (0.056, 0.1, 0.18)])
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.8])
+def test_the_lowest_of_a_parabola_is_found_between_rates(rates, part):
+    under, best, over = rates
+    low, high = math.sqrt(under * best), math.sqrt(best * over)
+    bottom = low * (high / low) ** part
+    trials = [Trial(rate, 1 + math.log(rate / bottom) ** 2) for rate in rates]
+    assert lowest(trials) == pytest.approx(bottom, rel=0.05), "of two digits"
+
+
+def test_the_lowest_at_an_edge_beside_a_cliff_and_of_what_is_flat():
+    falling = [Trial(0.01, 0.9), Trial(0.1, 0.5), Trial(1.0, 0.4)]
+    assert lowest(falling) == 1.0
+    assert lowest([*falling, Trial(10.0, math.inf)]) == 0.32
+    assert lowest([Trial(0.01, 0.5), Trial(0.1, 0.4), Trial(1.0, 0.4)]) == 0.32
+    assert lowest([Trial(0.01, math.inf), Trial(0.1, 0.4), Trial(1.0, math.inf)]) == 0.1
+    assert lowest([Trial(0.01, math.inf), Trial(0.1, 0.4), Trial(1.0, 0.5)]) == 0.32
 
 
 def test_images_that_judge_are_not_trained_on():
@@ -114,7 +133,7 @@ def test_a_trial_is_a_training_of_the_plan(numba_kernels):
         losses.append(reached.history[-1].dev_loss)
     assert trial.loss == pytest.approx(np.mean(losses), rel=1e-12)
     assert found.epochs == 3
-    assert found.suggestion == min(found.trials, key=lambda trial: trial.loss).rate
+    assert found.suggestion == lowest(found.trials)
     assert [trial.rate for trial in found.trials] == sorted(trial.rate for trial in found.trials)
 
 

@@ -279,7 +279,9 @@ def test_lbfgs_refuses_every_field_that_it_would_ignore():
 
 
 def test_the_learning_rate_range_test_of_a_job(dataset, kernels):
-    job = prepare(dataset, "classic", {"hidden": (9,), "batch_size": 10, "deformation": {}})
+    job = prepare(
+        dataset, "classic", {"hidden": (9,), "batch_size": 10, "deformation": {}, "epochs": 3, "min_steps": 0}
+    )
     found = find_learning_rate(job, low=1e-3, high=1.0, steps=30, kernels=kernels)
     assert found.seconds > 0
     assert len(found.test.rates) == 30
