@@ -2,11 +2,13 @@
 
 `fnnet suspects` writes one, its user edits it, and `fnnet train --corrections` reads it. Its columns are `index`, the
 number of an image for training from 0; `label`, its class in the data; `correction`, another class, `leave-out`, or
-nothing for the image as it is; and, of pictures, `file`. Other columns are not read.
+nothing for the image as it is; of pictures, `file`; and, where it is there, `digest`, that of the image. Other columns
+are not read.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from fnnet.core.params import freeze
+from fnnet.core.params import Array, freeze
 from fnnet.core.state import Examples, unit_of
 from fnnet.data.dataset import Dataset
 from fnnet.data.listed import rows_of
@@ -28,10 +30,27 @@ LEAVE_OUT: Final = "leave-out"
 """What stands in place of a class for an image that is not trained on."""
 COLUMNS: Final = ("index", "label", "correction")
 FILE: Final = "file"
+DIGEST: Final = "digest"
+DIGITS: Final = 16
+"""Of a digest: two of a million images have the same with a chance of 3e-8."""
 CODE: Final = "corrected"
 OPTION: Final = "--corrections"
 OTHERS: Final = "corrections of other data"
 WHOLE: Final = "give the data that 'fnnet suspects' read"
+SAME: Final = f"{WHOLE}, with the same options of reading, or remove the column"
+
+
+def digest(row: Array) -> str:
+    """Return the first digits of the SHA-256 of an image's values as they are read, in a form that no spreadsheet takes
+    for a number.
+
+    row   (inputs,).
+
+    >>> import numpy as np
+    >>> digest(np.arange(4, dtype=np.uint8))
+    'sha256:054edec1d0211f62'
+    """
+    return f"sha256:{hashlib.sha256(row.tobytes()).hexdigest()[:DIGITS]}"
 
 
 def corrected(dataset: Dataset, path: str | os.PathLike[str], notify: Notify = lambda notice: None) -> Dataset:
@@ -39,8 +58,8 @@ def corrected(dataset: Dataset, path: str | os.PathLike[str], notify: Notify = l
 
     path     of the table, CSV.
     notify   called with a note of what was corrected.
-    Raises   UsageError for a stream; DataError naming the row for a table that is not of these data: another file or
-             label at a number, a class that is not one of them, an image twice.
+    Raises   UsageError for a stream; DataError naming the row for a table that is not of these data: another file,
+             label or image at a number, a class that is not one of them, an image twice.
     """
     check_memory(isinstance(dataset, Dataset))
     place = Path(path)
@@ -93,7 +112,7 @@ def rows_in(path: Path) -> list[Mapping[str, str]]:
 
 
 def _image(row: Mapping[str, str], dataset: Dataset, path: Path, place: str) -> int:
-    """Return the number of the image of a row; DataError unless it has the label and the file of that row."""
+    """Return the number of the image of a row; DataError unless it has the label, file and digest of that row."""
     labels, files, at = dataset.train.labels, dataset.files[0], whole_number(row["index"])
     if at is None or not 0 <= at < len(labels):
         refuse(OTHERS, path, f"{place}, column index", f"0 to {len(labels) - 1}", repr(row["index"]), WHOLE)
@@ -102,6 +121,10 @@ def _image(row: Mapping[str, str], dataset: Dataset, path: Path, place: str) -> 
         refuse(OTHERS, path, f"{place}, column label", f"{label}, as image {at} has", repr(row["label"]), WHOLE)
     if files and (name := row.get(FILE)) and Path(name).name != Path(files[at]).name:
         refuse(OTHERS, path, f"{place}, column {FILE}", f"{files[at]}, which is image {at}", name, WHOLE)
+    seen, known = row.get(DIGEST), digest(dataset.train.x[at])
+    if seen and seen != known:
+        expected = f"{known}, of image {at} as it is read"
+        refuse(OTHERS, path, f"{place}, column {DIGEST}", expected, repr(seen), SAME)
     return at
 
 

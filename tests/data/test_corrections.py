@@ -7,7 +7,7 @@ from PIL import Image
 from fnnet import data
 from fnnet.core.params import freeze
 from fnnet.core.state import Examples
-from fnnet.data.corrections import corrected
+from fnnet.data.corrections import corrected, digest
 from fnnet.data.dataset import Dataset
 from fnnet.data.holdout import hold_out
 from fnnet.data.origin import Origin, as_json
@@ -73,6 +73,20 @@ def test_files_are_left_out_with_their_images(tmp_path):
 def test_a_table_of_other_data_is_refused(row, message, tmp_path):
     with pytest.raises(DataError, match=message):
         corrected(dataset(FILES), table(tmp_path / "s.csv", row))
+
+
+def test_images_are_known_by_their_digests(tmp_path):
+    given, header = dataset(), "index,label,correction,digest"
+    rows = [f"{at},{CLASSES[at % 3]},leave-out,{digest(given.train.x[at])}" for at in (1, 4)]
+    found = corrected(given, table(tmp_path / "s.csv", *rows, "7,dog,leave-out,", header=header))
+    assert found.train.x[:, 0].tolist() == [4 * at for at in range(12) if at not in (1, 4, 7)]
+    reordered = given._replace(
+        train=Examples(freeze(given.train.x[[0, 4, 2, 3, 1, *range(5, 12)]]), given.train.labels)
+    )
+    with pytest.raises(
+        DataError, match=r"row 2, column digest: corrections of other data; .* of image 1 as it is read"
+    ):
+        corrected(reordered, table(tmp_path / "s.csv", *rows, header=header))
 
 
 def test_an_image_twice_and_a_table_that_leaves_none_are_refused(tmp_path):
