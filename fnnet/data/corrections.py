@@ -2,7 +2,7 @@
 
 `fnnet suspects` writes one, its user edits it, and `fnnet train --corrections` reads it. Its columns are `index`, the
 number of an image for training from 0; `label`, its class in the data; `correction`, another class, `leave-out`, or
-nothing for the image as it is; of pictures, `file`; and, where it is there, `digest`, that of the image. Other columns
+nothing for the image as it is; of pictures, `file`; and `data`, by which data in another order are known. Other columns
 are not read.
 """
 
@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from fnnet.core.params import Array, freeze
+from fnnet.core.params import freeze
 from fnnet.core.state import Examples, unit_of
 from fnnet.data.dataset import Dataset
 from fnnet.data.listed import rows_of
@@ -30,27 +30,11 @@ LEAVE_OUT: Final = "leave-out"
 """What stands in place of a class for an image that is not trained on."""
 COLUMNS: Final = ("index", "label", "correction")
 FILE: Final = "file"
-DIGEST: Final = "digest"
-DIGITS: Final = 16
-"""Of a digest: two of a million images have the same with a chance of 3e-8."""
+DATA: Final = "data"
 CODE: Final = "corrected"
 OPTION: Final = "--corrections"
 OTHERS: Final = "corrections of other data"
 WHOLE: Final = "give the data that 'fnnet suspects' read"
-SAME: Final = f"{WHOLE}, with the same options of reading, or remove the column"
-
-
-def digest(row: Array) -> str:
-    """Return the first digits of the SHA-256 of an image's values as they are read, in a form that no spreadsheet takes
-    for a number.
-
-    row   (inputs,).
-
-    >>> import numpy as np
-    >>> digest(np.arange(4, dtype=np.uint8))
-    'sha256:054edec1d0211f62'
-    """
-    return f"sha256:{hashlib.sha256(row.tobytes()).hexdigest()[:DIGITS]}"
 
 
 def corrected(dataset: Dataset, path: str | os.PathLike[str], notify: Notify = lambda notice: None) -> Dataset:
@@ -58,16 +42,16 @@ def corrected(dataset: Dataset, path: str | os.PathLike[str], notify: Notify = l
 
     path     of the table, CSV.
     notify   called with a note of what was corrected.
-    Raises   UsageError for a stream; DataError naming the row for a table that is not of these data: another file,
-             label or image at a number, a class that is not one of them, an image twice.
+    Raises   UsageError for a stream; DataError naming the row for a table that is not of these data: another file or
+             label at a number, a class that is not one of them, an image twice.
     """
     check_memory(isinstance(dataset, Dataset))
     place = Path(path)
     rows, labels, kept = rows_in(place), dataset.train.labels.copy(), np.ones(len(dataset.train.labels), bool)
     seen: set[int] = set()
-    changed = 0
+    changed, digest = 0, digest_of_labels(dataset)
     for number, row in enumerate(rows, 2):
-        at = _image(row, dataset, place, f"row {number}")
+        at = _image(row, dataset, digest, place, f"row {number}")
         if at in seen:
             refuse("image twice", place, f"row {number}", "each image once", row["index"], "remove one of the rows")
         seen.add(at)
@@ -88,6 +72,11 @@ def corrected(dataset: Dataset, path: str | os.PathLike[str], notify: Notify = l
         train=train, files=(files, dataset.files[1]), notes=(*dataset.notes, note),
         origin=dataset.origin._replace(corrections=os.fsdecode(path)),
     )  # fmt: skip
+
+
+def digest_of_labels(dataset: Dataset) -> str:
+    """Return what tells data whose labels for training are others, or in another order; no number to a spreadsheet."""
+    return f"sha256:{hashlib.sha256(dataset.train.labels.astype('<i8').tobytes()).hexdigest()[:12]}"
 
 
 def check_memory(is_held: bool) -> None:
@@ -111,20 +100,21 @@ def rows_in(path: Path) -> list[Mapping[str, str]]:
     return [dict(zip(header, row, strict=True)) for row in table[1:]]
 
 
-def _image(row: Mapping[str, str], dataset: Dataset, path: Path, place: str) -> int:
-    """Return the number of the image of a row; DataError unless it has the label, file and digest of that row."""
+def _image(row: Mapping[str, str], dataset: Dataset, digest: str, path: Path, place: str) -> int:
+    """Return the number of the image of a row; DataError unless it has the label and the file of that row, and all
+    labels have its digest.
+    """
     labels, files, at = dataset.train.labels, dataset.files[0], whole_number(row["index"])
     if at is None or not 0 <= at < len(labels):
         refuse(OTHERS, path, f"{place}, column index", f"0 to {len(labels) - 1}", repr(row["index"]), WHOLE)
     label = dataset.classes[labels[at]]
     if row["label"] != label.strip():  # cells of a table are read without blanks around them
         refuse(OTHERS, path, f"{place}, column label", f"{label}, as image {at} has", repr(row["label"]), WHOLE)
+    if (known := row.get(DATA)) and known != digest:
+        expected = f"{digest}, of all labels of these data"
+        refuse(OTHERS, path, f"{place}, column {DATA}", expected, repr(known), f"{WHOLE}, rows in the same order")
     if files and (name := row.get(FILE)) and Path(name).name != Path(files[at]).name:
         refuse(OTHERS, path, f"{place}, column {FILE}", f"{files[at]}, which is image {at}", name, WHOLE)
-    seen, known = row.get(DIGEST), digest(dataset.train.x[at])
-    if seen and seen != known:
-        expected = f"{known}, of image {at} as it is read"
-        refuse(OTHERS, path, f"{place}, column {DIGEST}", expected, repr(seen), SAME)
     return at
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 from fnnet import data
 from fnnet.core.params import freeze
 from fnnet.core.state import Examples
-from fnnet.data.corrections import corrected, digest
+from fnnet.data.corrections import corrected, digest_of_labels
 from fnnet.data.dataset import Dataset
 from fnnet.data.holdout import hold_out
 from fnnet.data.origin import Origin, as_json
@@ -75,20 +75,6 @@ def test_a_table_of_other_data_is_refused(row, message, tmp_path):
         corrected(dataset(FILES), table(tmp_path / "s.csv", row))
 
 
-def test_images_are_known_by_their_digests(tmp_path):
-    given, header = dataset(), "index,label,correction,digest"
-    rows = [f"{at},{CLASSES[at % 3]},leave-out,{digest(given.train.x[at])}" for at in (1, 4)]
-    found = corrected(given, table(tmp_path / "s.csv", *rows, "7,dog,leave-out,", header=header))
-    assert found.train.x[:, 0].tolist() == [4 * at for at in range(12) if at not in (1, 4, 7)]
-    reordered = given._replace(
-        train=Examples(freeze(given.train.x[[0, 4, 2, 3, 1, *range(5, 12)]]), given.train.labels)
-    )
-    with pytest.raises(
-        DataError, match=r"row 2, column digest: corrections of other data; .* of image 1 as it is read"
-    ):
-        corrected(reordered, table(tmp_path / "s.csv", *rows, header=header))
-
-
 def test_an_image_twice_and_a_table_that_leaves_none_are_refused(tmp_path):
     with pytest.raises(DataError, match="row 3: image twice"):
         corrected(dataset(), table(tmp_path / "s.csv", ",1,dog,cat,cat", ",1,dog,cat,hen"))
@@ -124,3 +110,13 @@ def test_pictures_keep_the_names_of_their_files_and_so_does_a_share_held_out(tmp
             assert x[0] == 4 * int(file[-6:-4])
             assert file.split("/")[-2] == CLASSES[label]
     assert hold_out(data.load("digits")._replace(test=None)).files == ((), ())
+
+
+def test_data_in_another_order_are_known_by_the_digest_of_their_labels(tmp_path):
+    known, header = dataset(), "index,label,correction,data"
+    path = table(tmp_path / "s.csv", f"1,dog,hen,{digest_of_labels(known)}", "2,hen,cat,", header=header)
+    assert corrected(known, path).train.labels.tolist()[:3] == [0, 2, 0]
+    rows = np.r_[:9, 11, 10, 9]  # those that the table names are where they were
+    sorted_ = known._replace(train=Examples(known.train.x[rows], known.train.labels[rows]))
+    with pytest.raises(DataError, match=r"row 2, column data: corrections of other data; .*rows in the same order"):
+        corrected(sorted_, path)
