@@ -25,6 +25,7 @@ from fnnet.names import DATA_SETS
 from fnnet.training.dev_set import TEST, load_beside
 
 NAME_IT: Final = "name it with --data"
+PUT_BACK: Final = "put it back, or name other data with --data"
 OWN: Final = "the model's own data, which are read as for training"
 
 
@@ -61,20 +62,23 @@ def with_own_data(options: Mapping[str, Any], model: Model, file: str) -> dict[s
     return {**options, "data_choice": place, **reading_in(kept), **numbered}
 
 
-def _again(path: str, file: str) -> str:
+def _again(path: str, file: str, problem: str = "its data have gone", fix: str = NAME_IT) -> str:
     place = find_again(path, file)
     if place is None:
         expected, found = f"{path}, as it was called for training", "no such file or folder"
-        raise DataError("its data have gone", where=file, expected=expected, found=found, fix=NAME_IT)
+        raise DataError(problem, where=file, expected=expected, found=found, fix=fix)
     return place
 
 
 def corrected_as(model: Model, dataset: Dataset | StreamedDataset, file: str) -> Dataset | StreamedDataset:
-    """Return a model's own data with the corrections of labels that it was trained with, if any."""
+    """Return a model's own data with the corrections of labels that it was trained with, if any.
+
+    Where the data have images to test on, they are returned as they are: the corrections are of those for training.
+    """
     path = _about_data(model).get("corrections")
-    if not (isinstance(path, str) and isinstance(dataset, Dataset)):
+    if not (isinstance(path, str) and isinstance(dataset, Dataset) and dataset.test is None):
         return dataset
-    return corrected(dataset, _again(path, file))
+    return corrected(dataset, _again(path, file, "the table of its corrections has gone", PUT_BACK))
 
 
 def own_test_set(options: Mapping[str, Any], model: Model, file: str, notify: Callable[[str], None]) -> Dataset | None:

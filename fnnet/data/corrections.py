@@ -2,11 +2,13 @@
 
 `fnnet suspects` writes one, its user edits it, and `fnnet train --corrections` reads it. Its columns are `index`, the
 number of an image for training from 0; `label`, its class in the data; `correction`, another class, `leave-out`, or
-nothing for the image as it is; and, of pictures, `file`. Other columns are not read.
+nothing for the image as it is; of pictures, `file`; and `data`, by which data in another order are known. Other columns
+are not read.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +30,7 @@ LEAVE_OUT: Final = "leave-out"
 """What stands in place of a class for an image that is not trained on."""
 COLUMNS: Final = ("index", "label", "correction")
 FILE: Final = "file"
+DATA: Final = "data"
 CODE: Final = "corrected"
 OPTION: Final = "--corrections"
 OTHERS: Final = "corrections of other data"
@@ -46,9 +49,9 @@ def corrected(dataset: Dataset, path: str | os.PathLike[str], notify: Notify = l
     place = Path(path)
     rows, labels, kept = rows_in(place), dataset.train.labels.copy(), np.ones(len(dataset.train.labels), bool)
     seen: set[int] = set()
-    changed = 0
+    changed, digest = 0, digest_of_labels(dataset)
     for number, row in enumerate(rows, 2):
-        at = _image(row, dataset, place, f"row {number}")
+        at = _image(row, dataset, digest, place, f"row {number}")
         if at in seen:
             refuse("image twice", place, f"row {number}", "each image once", row["index"], "remove one of the rows")
         seen.add(at)
@@ -69,6 +72,11 @@ def corrected(dataset: Dataset, path: str | os.PathLike[str], notify: Notify = l
         train=train, files=(files, dataset.files[1]), notes=(*dataset.notes, note),
         origin=dataset.origin._replace(corrections=os.fsdecode(path)),
     )  # fmt: skip
+
+
+def digest_of_labels(dataset: Dataset) -> str:
+    """Return what tells data whose labels for training are others, or in another order; no number to a spreadsheet."""
+    return f"sha256:{hashlib.sha256(dataset.train.labels.astype('<i8').tobytes()).hexdigest()[:12]}"
 
 
 def check_memory(is_held: bool) -> None:
@@ -92,21 +100,27 @@ def rows_in(path: Path) -> list[Mapping[str, str]]:
     return [dict(zip(header, row, strict=True)) for row in table[1:]]
 
 
-def _image(row: Mapping[str, str], dataset: Dataset, path: Path, place: str) -> int:
-    """Return the number of the image of a row; DataError unless it has the label and the file of that row."""
+def _image(row: Mapping[str, str], dataset: Dataset, digest: str, path: Path, place: str) -> int:
+    """Return the number of the image of a row; DataError unless it has the label and the file of that row, and all
+    labels have its digest.
+    """
     labels, files, at = dataset.train.labels, dataset.files[0], whole_number(row["index"])
     if at is None or not 0 <= at < len(labels):
         refuse(OTHERS, path, f"{place}, column index", f"0 to {len(labels) - 1}", repr(row["index"]), WHOLE)
     label = dataset.classes[labels[at]]
-    if row["label"] != label:
+    if row["label"] != label.strip():  # cells of a table are read without blanks around them
         refuse(OTHERS, path, f"{place}, column label", f"{label}, as image {at} has", repr(row["label"]), WHOLE)
+    if (known := row.get(DATA)) and known != digest:
+        expected = f"{digest}, of all labels of these data"
+        refuse(OTHERS, path, f"{place}, column {DATA}", expected, repr(known), f"{WHOLE}, rows in the same order")
     if files and (name := row.get(FILE)) and Path(name).name != Path(files[at]).name:
         refuse(OTHERS, path, f"{place}, column {FILE}", f"{files[at]}, which is image {at}", name, WHOLE)
     return at
 
 
 def _class(name: str, classes: Sequence[str], path: Path, place: str) -> int:
-    if name not in classes:
+    names = [each.strip() for each in classes]
+    if name not in names:
         expected = f"{', '.join(classes[:12])}, {LEAVE_OUT} or nothing"
         refuse("not a class", path, f"{place}, column correction", expected, repr(name), "correct the cell")
-    return classes.index(name)
+    return names.index(name)

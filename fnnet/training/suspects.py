@@ -30,6 +30,7 @@ from fnnet.core.public import scores
 from fnnet.core.state import Examples
 from fnnet.core.table import NUMPY, Kernels
 from fnnet.data import Dataset
+from fnnet.data.corrections import DATA, digest_of_labels
 from fnnet.errors import DivergedError, UsageError
 from fnnet.training import folds as folding
 from fnnet.training import session
@@ -132,10 +133,10 @@ def rows_of_table(found: Suspects, dataset: Dataset, correction: str) -> Iterato
 
     correction   of all: "suggested", or what stands in the column itself, such as "leave-out" or "".
     """
-    yield ("file", "index", "label", "suggested", "probability", "label_probability", "correction")
-    files, classes = dataset.files[0], dataset.classes
+    yield ("file", "index", "label", "suggested", "probability", "label_probability", DATA, "correction")
+    files, classes, digest = dataset.files[0], dataset.classes, digest_of_labels(dataset)
     for row, other in zip(found.rows.tolist(), found.suggested.tolist(), strict=True):
         label, likely = int(dataset.train.labels[row]), found.probs[row]
         name, suggested = files[row] if files else "", classes[other]
-        cells = (f"{likely[other]:.6f}", f"{likely[label]:.6f}", suggested if correction == "suggested" else correction)
-        yield (name, str(row), classes[label], suggested, *cells)
+        says = suggested if correction == "suggested" else correction
+        yield (name, str(row), classes[label], suggested, f"{likely[other]:.6f}", f"{likely[label]:.6f}", digest, says)

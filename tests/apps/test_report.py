@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from fnnet.apps.report import terminal
+from fnnet.apps.report import tables, terminal
 from fnnet.apps.report.chart import Line, chart
 from fnnet.core.state import EpochReport
 
@@ -196,3 +196,9 @@ def test_ticks_are_whole_epochs(count, ticks, monkeypatch):
         low, high = axes.get_xlim()
         assert [tick for tick in axes.get_xticks() if low <= tick <= high] == ticks
         assert low < 1 < high
+
+
+def test_the_interval_of_a_class_stays_on_its_line():
+    screen = console()
+    tables.class_table(np.diag([1, 2000]), ["a class of many words", "b"], "image", screen)
+    assert "20.65% to 100.00%" in printed(screen)

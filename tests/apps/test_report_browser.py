@@ -110,3 +110,13 @@ def test_text_can_be_read_in_dark_and_in_light(scheme, opened):
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (int(ground[4:].split(",")[0]) < 60) == (scheme == "dark")
     assert page.evaluate(CONTRAST) >= 4.5
+
+
+@pytest.mark.parametrize("width", [680, 900])
+def test_no_figure_of_calibration_is_cut_on_paper(width, opened):
+    page = opened(viewport={"width": width, "height": 1000})
+    page.emulate_media(media="print")
+    table = page.locator("#calibration table").bounding_box()
+    assert table["x"] + table["width"] <= width
+    box = page.locator("#calibration .wide").evaluate("each => each.scrollWidth - each.clientWidth")
+    assert box <= 0

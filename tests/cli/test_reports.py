@@ -193,6 +193,11 @@ def test_suspects_are_the_pictures_in_wrong_folders_and_training_takes_the_table
     assert again["images"] == made["images"]["test"]
     assert [note["code"] for note in again["notes"]] == []
     assert "labels corrected by suspects.csv" in run("info", "model.safetensors").out.replace("\n", " ")
+    os.rename("suspects.csv", "kept.csv")
+    run("evaluate", "model.safetensors").failed(
+        1, "the table of its corrections has gone", "suspects.csv", "put it back"
+    )
+    os.rename("kept.csv", "suspects.csv")
     shown = run(*command, "--correction", "suggested", "--out", "s.csv").out.splitlines()
     assert shown[-2].startswith("2 suspects of 40 images")
     made = run("train", "--data", "shapes", "--corrections", "s.csv", *FEW[:4], "--test-data", "none", "--json").json
@@ -206,6 +211,10 @@ def test_what_suspects_and_corrections_refuse(run, tmp_path):
     run("train", *DIGITS, "--corrections", "s.csv").failed(1, "s.csv: row 2, column label: corrections of other data")
     run("train", *DIGITS, "--corrections", "s.csv", "--out", "s.csv").failed(2, "--out: would replace another file")
     run("train", *DIGITS, "--corrections", "gone.csv").failed(1, "gone.csv")
+    (tmp_path / "s.csv").write_text("index,label,correction\n0,0,leave-out\n")
+    run("train", *DIGITS, "--corrections", "s.csv", "--epochs", 1, "--hidden", 4)
+    os.remove("s.csv")
+    assert run("evaluate", "model.safetensors", "--json").json["images"] == 360  # a test set needs no corrections
 
 
 # The document

@@ -7,7 +7,7 @@ from PIL import Image
 from fnnet import data
 from fnnet.core.params import freeze
 from fnnet.core.state import Examples
-from fnnet.data.corrections import corrected
+from fnnet.data.corrections import corrected, digest_of_labels
 from fnnet.data.dataset import Dataset
 from fnnet.data.holdout import hold_out
 from fnnet.data.origin import Origin, as_json
@@ -46,6 +46,12 @@ def test_a_table_as_a_spreadsheet_writes_it(tmp_path):
     path = tmp_path / "s.csv"
     path.write_bytes("\ufeffIndex;Label;Correction\r\n1;dog;hen\r\n".encode())
     assert corrected(dataset(), path).train.labels.tolist()[:3] == [0, 2, 2]
+
+
+def test_blanks_around_the_names_of_classes_do_not_matter(tmp_path):
+    spaced = dataset()._replace(classes=("cat ", " dog", "hen"))
+    found = corrected(spaced, table(tmp_path / "s.csv", ",1, dog,cat ,cat ", ",2,hen, dog, dog"))
+    assert found.train.labels.tolist() == [0, 0, 1, *LABELS[3:].tolist()]
 
 
 FILES = tuple(f"scans/{CLASSES[label]}/{number}.png" for number, label in enumerate(LABELS.tolist()))
@@ -104,3 +110,13 @@ def test_pictures_keep_the_names_of_their_files_and_so_does_a_share_held_out(tmp
             assert x[0] == 4 * int(file[-6:-4])
             assert file.split("/")[-2] == CLASSES[label]
     assert hold_out(data.load("digits")._replace(test=None)).files == ((), ())
+
+
+def test_data_in_another_order_are_known_by_the_digest_of_their_labels(tmp_path):
+    known, header = dataset(), "index,label,correction,data"
+    path = table(tmp_path / "s.csv", f"1,dog,hen,{digest_of_labels(known)}", "2,hen,cat,", header=header)
+    assert corrected(known, path).train.labels.tolist()[:3] == [0, 2, 0]
+    rows = np.r_[:9, 11, 10, 9]  # those that the table names are where they were
+    sorted_ = known._replace(train=Examples(known.train.x[rows], known.train.labels[rows]))
+    with pytest.raises(DataError, match=r"row 2, column data: corrections of other data; .*rows in the same order"):
+        corrected(sorted_, path)

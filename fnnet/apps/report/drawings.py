@@ -207,4 +207,4 @@ def calibration_figure(found: Calibration, unit: str) -> str:
         _grid((0.0, 1.0), (0.0, 1.0), names, form) + "".join(drawn), "Share of correct predictions over confidence"
     )
     drawing = figure(f"Correct, of {unit}s predicted with a confidence", chart)
-    return f'<div class="charts">{drawing}<div class="wide" tabindex="0">{table}</div></div>'
+    return f'<div class="beside">{drawing}<div class="wide" tabindex="0">{table}</div></div>'

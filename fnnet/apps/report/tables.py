@@ -17,6 +17,8 @@ def class_table(matrix: Array, classes: Sequence[str], unit: str, console: Conso
     """Print the figures of each class, with the interval of its recall, and what it is most often mistaken for."""
     last = "mistaken for"
     rows = table("class", f"{unit}s", "precision", "recall", "95% interval", "F1", last, left=last)
+    for column in rows.columns[1:-1]:
+        column.no_wrap = True
     for number, (name, row) in enumerate(zip(classes, per_class(matrix), strict=True)):
         wrong = matrix[number].copy()
         wrong[number] = 0
