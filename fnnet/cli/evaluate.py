@@ -21,15 +21,13 @@ from fnnet.cli.measuring import measure
 from fnnet.cli.options import (
     Count,
     FileName,
+    column_options,
     compiled_options,
-    first_index_option,
-    image_option,
     json_option,
-    label_column_option,
     model_data_options,
+    picture_option,
     quiet_option,
     seed_option,
-    transpose_option,
 )
 from fnnet.cli.outputs import check_picture, say_replaced
 from fnnet.errors import UsageError, counted
@@ -51,10 +49,7 @@ PICTURE: Final = "evaluation.png"
 @click.command(short_help="How good is a model, class by class?")
 @click.argument("model_path", metavar="MODEL", type=FileName())
 @model_data_options
-@label_column_option
-@image_option
-@first_index_option
-@transpose_option
+@column_options
 @compiled_options("Evaluate")
 @click.option(
     "--precision",
@@ -63,14 +58,7 @@ PICTURE: Final = "evaluation.png"
     show_default=True,
     help="int8: weights and hidden values in whole numbers of eight bits, and the accuracy that this loses.",
 )
-@click.option(
-    "--plot",
-    type=FileName(),
-    metavar="[FILE]",
-    is_flag=False,
-    flag_value=PICTURE,
-    help=f"Picture of test images with predictions and labels, mistakes marked.  [{PICTURE}]",
-)
+@picture_option("--plot", PICTURE, "Picture of test images with predictions and labels, mistakes marked.")
 @click.option(
     "--worst",
     type=Count(0, MOST_MISTAKES),

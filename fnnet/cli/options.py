@@ -278,6 +278,20 @@ first_index_option = click.option(
 )
 
 
+def column_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that describe files which are otherwise read as a model was trained."""
+    for option in (transpose_option, first_index_option, image_option, label_column_option):
+        command = option(command)
+    return command
+
+
+def picture_option(name: str, default: str, what: str) -> Decorator:
+    """Return the option that asks for a picture, in the file `default` unless another is named."""
+    return click.option(
+        name, type=FileName(), metavar="[FILE]", is_flag=False, flag_value=default, help=f"{what}  [{default}]"
+    )
+
+
 def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that describe the images of --data PATH: fields of `Reading`, and --image-size."""
     for option in (

@@ -21,13 +21,10 @@ from fnnet.cli.common import (
 )
 from fnnet.cli.options import (
     FileName,
+    column_options,
     compiled_options,
-    first_index_option,
-    image_option,
     json_option,
-    label_column_option,
     quiet_option,
-    transpose_option,
 )
 from fnnet.cli.streams import print_aside
 from fnnet.errors import DataError, FnnetError, UsageError, counted
@@ -67,10 +64,7 @@ DRAWN: Final = 4
     help="Write -o as Kaggle takes it: ImageId, Label; ids are those in a column named id or ImageId, or the names of "
     "the files if all are numbers, else counted from 1.",
 )
-@label_column_option
-@image_option
-@first_index_option
-@transpose_option
+@column_options
 @compiled_options("Predict")
 @json_option
 @quiet_option

@@ -22,14 +22,11 @@ from fnnet.cli.measuring import measure
 from fnnet.cli.options import (
     Count,
     FileName,
+    column_options,
     compiled_options,
-    first_index_option,
-    image_option,
     json_option,
-    label_column_option,
     model_data_options,
     quiet_option,
-    transpose_option,
 )
 from fnnet.cli.outputs import check_page, say_replaced
 from fnnet.errors import counted
@@ -48,10 +45,7 @@ PAGE: Final = "report.html"
 @click.option("--out", "-o", type=FileName(), help=f"File of the page, which needs no network.  [default: {PAGE}]")
 @click.option("--worst", type=Count(0, 200), default=24, show_default=True, help="The worst mistakes to show.")
 @model_data_options
-@label_column_option
-@image_option
-@first_index_option
-@transpose_option
+@column_options
 @compiled_options("Evaluate")
 @json_option
 @quiet_option

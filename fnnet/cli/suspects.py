@@ -27,9 +27,11 @@ from fnnet.cli.mismatch import naming_options
 from fnnet.cli.options import (
     Count,
     FileName,
+    class_weights_option,
     compiled_options,
     data_options,
     json_option,
+    picture_option,
     quiet_option,
     reading_options,
     recipe_option,
@@ -61,7 +63,7 @@ CORRECTIONS: Final = {"leave-out": "leave-out", "suggested": "suggested", "none"
 @reading_options
 @recipe_option
 @plan_options(without=("--members", "--window", "--local-steps"))
-@click.option("--class-weights", metavar="balanced|CLASS=WEIGHT,...", help="Weight of each class in the loss.")
+@class_weights_option
 @click.option(
     "--folds", type=Count(2, 100), default=5, show_default=True, help="Parts of the images, and networks to train."
 )
@@ -74,14 +76,7 @@ CORRECTIONS: Final = {"leave-out": "leave-out", "suggested": "suggested", "none"
 )
 @seed_option
 @click.option("--out", type=FileName(), help=f"The table of suspects, CSV.  [default: {TABLE}, if there is none]")
-@click.option(
-    "--sheet",
-    type=FileName(),
-    metavar="[FILE]",
-    is_flag=False,
-    flag_value=SHEET,
-    help=f"Picture of the suspects, the most doubtful first, with label and suggestion.  [{SHEET}]",
-)
+@picture_option("--sheet", SHEET, "Picture of the suspects, the most doubtful first, with label and suggestion.")
 @json_option
 @quiet_option
 def suspects(recipe: str, as_json: bool, quiet: bool, **options: Any) -> None:

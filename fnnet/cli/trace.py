@@ -27,13 +27,10 @@ from fnnet.cli.options import (
     FileName,
     Number,
     Sizes,
+    column_options,
     data_options,
-    first_index_option,
-    image_option,
     json_option,
-    label_column_option,
     quiet_option,
-    transpose_option,
 )
 from fnnet.cli.plan_options import PLAN_OPTIONS
 from fnnet.cli.streams import echo
@@ -96,10 +93,7 @@ class _Subject(NamedTuple):
 )
 @click.option("--seed", type=Count(0, 2**64 - 1), help="Without MODEL: seed of the initial weights.  [default: 0]")
 @data_options
-@label_column_option
-@image_option
-@first_index_option
-@transpose_option
+@column_options
 @json_option
 @quiet_option
 def trace(
