@@ -1,7 +1,5 @@
 """The page of a trace in headless Chromium, with the network off: no error, all pictures there, keys and buttons."""
 
-import shutil
-
 import pytest
 
 import fnnet
@@ -9,19 +7,7 @@ from fnnet.apps.trace import trace
 from fnnet.apps.trace.page import page_of
 from tests.apps.test_trace_shown import DIGIT
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-if CHROMIUM is None:
-    pytest.skip("needs Chromium: apt-get install chromium", allow_module_level=True)
 PHONE, BEAMER = {"width": 390, "height": 844}, {"width": 1920, "height": 1080}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -30,28 +16,6 @@ def address(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "trace.html"
     path.write_text(page_of(found, "One step of training", ["784-10-10", "label 1"]), encoding="utf-8")
     return path.as_uri()
-
-
-@pytest.fixture
-def opened(browser, address):
-    """Open the page as a browser of these options does; what it reports or asks for beyond the page fails the test."""
-    heard, contexts = [], []
-
-    def make(hash_="", **options):
-        context = browser.new_context(offline=True, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: heard.append(message.text))
-        page.on("pageerror", lambda error: heard.append(str(error)))
-        page.on("request", lambda request: heard.extend(
-            [request.url] * (not request.url.startswith(("file:", "data:")))))  # fmt: skip
-        page.goto(address + hash_)
-        return page
-
-    yield make
-    for context in contexts:
-        context.close()
-    assert not heard
 
 
 def place(page):
