@@ -44,11 +44,12 @@ def dataset_of_table(
     if scaling is None:
         x = _trained_on(content, len(content.classes or classes), reading.first_label)
         scaling = scaling_of(x, content.columns or (), content.target)
-        notes += _constant(x, scaling, source)
+        notes += _constant(scaling, source)
     if content.classes:
         classes = content.classes
     elif by_name and content.labels is not None:
-        content, notes = numbered(content, classes, source, reading.first_label)
+        content, more = numbered(content, classes, source, reading.first_label)
+        notes += more
     found = dataset_of(
         name, source, content, classes, Preprocessing(scaling=scaling), notify, notes, (), reading.first_label,
         bool(content.classes),
@@ -101,9 +102,9 @@ def refuse_table(dataset: Any, where: str, expected: str, fix: str) -> None:
         raise UsageError("takes images", where=where, expected=expected, found=f"{dataset.source}, {TABLE}", fix=fix)
 
 
-def _constant(x: Array, scaling: Scaling, source: str) -> Sequence[Note]:
+def _constant(scaling: Scaling, source: str) -> Sequence[Note]:
     """Return a note on the columns that are constant in the training part."""
-    at = np.flatnonzero(x.min(axis=0) == x.max(axis=0)).tolist()
+    at = np.flatnonzero(np.array(scaling.scales) == 0).tolist()
     if not at:
         return []
     called = ", ".join(repr(scaling.names[each][:40]) if scaling.names[each] else str(each + 1) for each in at[:SHOWN])
