@@ -39,6 +39,27 @@ class Lock:
             yield
 
 
+class Beside:
+    """Counts the threads that compute beside a team."""
+
+    def __init__(self) -> None:
+        self.count, self._lock = 0, Lock()
+
+    @contextlib.contextmanager
+    def work(self) -> Iterator[None]:
+        """Context manager: this thread computes beside a team."""
+        with self._lock.held():
+            self.count += 1
+        try:
+            yield
+        finally:
+            with self._lock.held():
+                self.count -= 1
+
+
+beside = Beside()
+
+
 class Helper:
     """A thread that does what it is given, and then waits for more: as concurrent.futures, whose import takes 5 ms."""
 
@@ -114,3 +135,4 @@ def free_helpers(count: int) -> Iterator[Helper]:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_free.clear)
+    os.register_at_fork(after_in_child=lambda: setattr(beside, "count", 0))

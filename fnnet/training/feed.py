@@ -16,7 +16,7 @@ from fnnet.core.shards import Ranks
 from fnnet.core.state import Examples, TrainState
 from fnnet.core.table import Kernels
 from fnnet.data.stream import Stream
-from fnnet.threads import Helper, free_helpers
+from fnnet.threads import Helper, beside, free_helpers
 from fnnet.training.plan import Plan
 
 
@@ -228,7 +228,8 @@ class _Ahead:
             ahead = cls(place, helper)
 
             def work(ahead: _Ahead = ahead) -> None:
-                ahead._found = feed._try(place, spans)
+                with beside.work():
+                    ahead._found = feed._try(place, spans)
 
             helper.begin(work)
             return ahead

@@ -11,6 +11,7 @@ from fnnet.core.params import weights_sha256
 from fnnet.kernels import pace, trainer
 from fnnet.kernels.layout import READS, SLEPT
 from fnnet.kernels.pace import Measured, Pace, Turn
+from fnnet.threads import beside
 from tests.kernels.test_block import block, data
 
 
@@ -134,6 +135,29 @@ def test_one_thread_has_no_choice():
     assert chosen.turn(7) == Turn(1, 7, pace.NEVER)
     train(chosen, Machine({1: 100}), 1)
     assert chosen.used == 1
+
+
+def test_a_thread_that_reads_has_a_processor_and_the_team_the_others():
+    chosen = Pace(4, processors=4)
+    train(chosen, QUIET, 1)
+    with beside.work():
+        assert chosen.turn(1000) == Turn(3, 1, pace.NEVER)
+        chosen.note(QUIET.run(Turn(3, 1, pace.NEVER)))
+        assert chosen.turn(1000).steps == pytest.approx(25_000 * pace.TRIAL / 4, rel=0.01)
+        assert train(chosen, QUIET, 5) == pytest.approx(25_000, rel=0.01)
+    assert chosen.turn(1000) == Turn(4, 1000, pace.SLEEPS)
+    assert 3 < chosen.used < 3.5
+
+
+def test_a_team_that_leaves_processors_free_is_not_made_smaller():
+    chosen = Pace(2, processors=4)
+    with beside.work(), beside.work():
+        assert chosen.turn(1000).threads == 2
+        with beside.work():
+            assert chosen.turn(1000).threads == 1
+            with beside.work(), beside.work():
+                assert chosen.turn(1000).threads == 1
+    assert chosen.turn(1000).threads == 2
 
 
 class Drawn:

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from fnnet.threads import Lock, run_each
+from fnnet.threads import Lock, beside, run_each
 from tests.conftest import ROOT, forked, held_elsewhere
 
 
@@ -126,6 +126,16 @@ def test_a_lock_is_free_in_a_child_of_a_fork_whoever_held_it():
     with lock.held():  # the thread that forks holds it itself
         assert forked(take, 20)
     take()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_nothing_computes_beside_in_a_child_of_a_fork():
+    def look():
+        assert beside.count == 0
+
+    with beside.work():
+        assert forked(look, 20)
+        assert beside.count == 1
 
 
 def test_a_lock_keeps_others_out():

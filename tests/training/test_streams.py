@@ -20,6 +20,7 @@ from fnnet.data.stream_index import INDEX, digest_of
 from fnnet.errors import ArgumentTypeError, DataError, DivergedError, FnnetError, UsageError
 from fnnet.files.log import read_log
 from fnnet.files.runs import OtherRunError, newest
+from fnnet.threads import beside
 from fnnet.training import epochs, feed, many, memory, parts, record
 from fnnet.training.dev_set import load_dev_set
 from fnnet.training.many import train_many
@@ -335,6 +336,15 @@ def test_windows_count_as_memory_that_training_needs(stream, monkeypatch):
     monkeypatch.setattr("fnnet.limits.available_bytes", lambda: (2 * 300 * 784, "the test"))
     with pytest.raises(FnnetError, match="use a smaller `hidden` or `window` or `batch_size`"):
         memory.check_job(job, NUMPY)
+
+
+def test_a_window_is_read_beside_the_team_which_leaves_it_a_processor(stream, kernels, monkeypatch):
+    load, counts = feed.Streamed._load, []
+    monkeypatch.setattr(feed.Streamed, "_load", lambda *given: counts.append(beside.count) or load(*given))
+    outcome(prepare(stream, "classic", SETTINGS), kernels)
+    assert counts[0] == 0  # the first window is waited for
+    assert {*counts[1:]} == {1}
+    assert beside.count == 0
 
 
 def test_training_that_is_left_waits_for_what_is_being_read(stream, monkeypatch):
