@@ -9,7 +9,7 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.core.state import Preprocessing
 from fnnet.data.notes import Note
-from fnnet.data.photo import SMALLEST, means, medians, middle, outside
+from fnnet.data.paper import SMALLEST, means, medians, middle, outside
 from fnnet.errors import counted
 
 FAINT: Final = Preprocessing().faint

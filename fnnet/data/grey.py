@@ -9,7 +9,7 @@ import numpy as np
 
 from fnnet.core.params import Array
 from fnnet.data.notes import Note
-from fnnet.data.photo import NOISE, SMALLEST, edges
+from fnnet.data.paper import NOISE, SMALLEST, edges
 
 STRIP: Final = 2**18
 """Pixels that are converted at a time."""

@@ -17,7 +17,7 @@ from fnnet.data.grey import INKED
 from fnnet.data.mixed_ranges import gap_in, has_none
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
-from fnnet.data.photo import GREY, NOISE, black_edges, dark_on_paper, edges, means, medians, middle, pale
+from fnnet.data.paper import GREY, NOISE, black_edges, dark_on_paper, edges, means, medians, middle, pale
 from fnnet.data.rare_ink import inverted, is_noted, most_looked_at
 from fnnet.data.strokes import dark_strokes, in_border, strokes
 from fnnet.errors import counted

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from fnnet.core.params import Array
-from fnnet.data.photo import GREY, NOISE, SMALLEST, edges, means
+from fnnet.data.paper import GREY, NOISE, SMALLEST, edges, means
 
 LOOKED_AT: Final = 2000
 """Images that are looked at: 0.2 ms where they are of 28x28 pixels and no corner is white."""

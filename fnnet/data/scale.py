@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from fnnet.core.params import Array, freeze
-from fnnet.data.photo import edges, medians
+from fnnet.data.paper import edges, medians
 
 STRIP: Final = 2048
 """Rows and columns that are weighed at a time."""

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from fnnet.core.params import Array, freeze
-from fnnet.data.photo import NOISE, dark_on_light, dark_on_paper, edges, means, medians
+from fnnet.data.paper import NOISE, dark_on_light, dark_on_paper, edges, means, medians
 
 SMALLEST: Final = 8
 """Rows and columns of the smallest image that is judged."""

@@ -13,7 +13,7 @@ from fnnet.core.state import Preprocessing
 from fnnet.data.blank import blank_predicted, is_blank
 from fnnet.data.notes import Note
 from fnnet.data.opened import AnyPath
-from fnnet.data.photo import GREY, means
+from fnnet.data.paper import GREY, means
 from fnnet.data.preprocess import LOW, OTHERS, PURE, UNEVEN, shows_dark, spread
 from fnnet.data.rare_ink import inverted, is_noted, most_looked_at
 from fnnet.data.strokes import inks, looks_dark

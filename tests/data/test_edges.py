@@ -13,7 +13,7 @@ import pytest
 from fnnet import data
 from fnnet.data import bounds, csv_lines, digits, idx, kaggle_csv, mnist, npz, payload, png, web
 from fnnet.data import npy as npy_reader
-from fnnet.data.photo import dark_on_light
+from fnnet.data.paper import dark_on_light
 from fnnet.errors import DataError
 from fnnet.files.disk import show_bytes
 from tests.conftest import idx_bytes

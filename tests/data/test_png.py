@@ -9,7 +9,7 @@ from PIL import Image
 from fnnet import data
 from fnnet.data import many
 from fnnet.data import png as reader
-from fnnet.data.photo import GREY, dark_on_light
+from fnnet.data.paper import GREY, dark_on_light
 from fnnet.errors import DataError
 from tests.tools.png import KINDS, encode, grey, key_chunk, noise, palette_chunks
 from tests.tools.samples import chunk, missing_parts, png, png_bytes, write

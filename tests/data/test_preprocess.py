@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import fnnet
 from fnnet import data
 from fnnet.core.state import Preprocessing, described
-from fnnet.data import photo
+from fnnet.data import paper
 from fnnet.data.notes import Note
 from fnnet.data.preprocess import SAMPLE, Reading, apply, measure, spread, table
 from fnnet.errors import DataError
@@ -311,7 +311,7 @@ def test_dark_ink_by_the_user_s_word_without_a_light_paper():
 @pytest.mark.parametrize("dtype", [np.uint8, np.float64])
 def test_medians_are_those_of_numpy(width, dtype):
     x = np.random.default_rng(width).integers(0, 256, (7, width)).astype(dtype)
-    assert np.array_equal(photo.medians(x), np.median(x, axis=1))
+    assert np.array_equal(paper.medians(x), np.median(x, axis=1))
 
 
 def test_a_note_is_one_line_that_cannot_control_the_terminal():

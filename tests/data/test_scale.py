@@ -13,7 +13,7 @@ import fnnet
 from fnnet import data
 from fnnet.core.state import Preprocessing
 from fnnet.data import formats, many, scale
-from fnnet.data.photo import edges
+from fnnet.data.paper import edges
 from fnnet.data.preprocess import Reading
 from fnnet.data.scale import area_means, fitted
 from fnnet.errors import DataError, UsageError

@@ -22,7 +22,7 @@ from fnnet.data import (
     listing,
     mat,
     named,
-    photo,
+    paper,
     pictures,
     preprocess,
     strokes,
@@ -263,7 +263,7 @@ def test_a_dtype_that_numpy_does_not_know_is_shown_as_it_is_stored(tmp_path):
 
 @pytest.mark.parametrize("level", [0, 100, 255])
 def test_an_empty_page_is_not_ink_on_paper(level):
-    dark, on_paper = photo.dark_on_paper(np.full((1, 784), level, np.uint8), (28, 28))
+    dark, on_paper = paper.dark_on_paper(np.full((1, 784), level, np.uint8), (28, 28))
     assert (dark.tolist(), on_paper.tolist()) == ([False], [False])
 
 
