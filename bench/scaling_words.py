@@ -207,7 +207,7 @@ def on_paper(works: Sequence[Work], machine: Machine) -> str:
         ["messages of a rank", messages, f"{(ranks - 1 + doublings) * steps / 1e8:.1f} x 10^8"],
         ["bytes sent by a rank", "twice the gradient a step", f"{sent:.0f} TB"],
         ["the same with `--message-bits 16`", "half", f"{sent / 2:.0f} TB"],
-        ["files of a stream", "64 MB each", "120,000, and an index of 50 MB"],
+        ["files of a stream", "64 MB each", "120,000, and an index of 170 MB"],
         ["bytes read", "each rank reads each window, all of it", f"{ranks} x 7.84 TB = {ranks * 7.84:.0f} TB"],
         ["time to read them", f"at {slow.name} for each machine, while it computes", _time(reading)],
         ["memory of a rank", "two windows of 65,536 images, the network, the index", "0.5 GB"],

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from fnnet.core.state import Examples
 from fnnet.core.table import NUMPY, Kernels
 from fnnet.data.convert import write_folder
 from fnnet.data.dataset import PLAIN, Dataset, split
-from fnnet.data.stream_index import INDEX, MAX_INDEX, File, Index, Shard, index_as_json
+from fnnet.data.stream_index import INDEX, MAX_INDEX, PIECE, File, Index, Shard, index_as_json
 from fnnet.data.tables import refuse_table
 from fnnet.errors import ArgumentTypeError, StorageError, UsageError
 from fnnet.files.disk import write_file
@@ -31,6 +32,8 @@ from fnnet.limits import MOST_TIMES, available_bytes
 SHARD_BYTES: Final = 64 * 10**6
 ROOM: Final = 2**16
 """Bytes of an index for what is not about files of training."""
+SUM: Final = 8
+"""Bytes of an index for a CRC-32."""
 CHUNK: Final = 8192
 """Images that are deformed at once."""
 
@@ -81,7 +84,7 @@ def expand(
     size = sum(
         (pixels + kind.itemsize) * count for count in (images, *(len(part.labels) for part in parts.values() if part))
     )
-    _check_index(files, dataset.classes, each)
+    _check_index(files, dataset.classes, each, pixels, kind)
     _check_memory(min(each, images) * (pixels + kind.itemsize), each)
     _check_space(Path(path), size)
     others = {name: part for name, part in parts.items() if part}
@@ -143,20 +146,33 @@ def _label_kind(classes: int) -> np.dtype[Any]:
     return np.dtype("|u1" if classes <= 2**8 else "<u2" if classes <= 2**16 else "<u4")
 
 
-def _check_index(files: int, classes: Sequence[str], images: int) -> None:
+def _check_index(files: int, classes: Sequence[str], images: int, pixels: int, kind: np.dtype[Any]) -> None:
     """Raise UsageError for more files of `images` images than an index holds that can be read."""
-    sizes = [len(index_as_json(_indexed(count, classes, images))) for count in (1, 2)]
-    one, each = sizes[0] + ROOM, sizes[1] - sizes[0]  # those of dev and test have a file each
-    if one + (files + 1) * each > MAX_INDEX:
-        least = -(-files * images // max(1, (MAX_INDEX - one) // each - 1))
-        expected, fix = f"{least:,} or more, for an index of at most {MAX_INDEX:,} bytes", "write more into each file"
-        raise UsageError("too many files", where="shard_images", expected=expected, found=f"{images:,}", fix=fix)
+    one, each = _lengths(classes, images)
+    total = files * images
+    sums = SUM * (total * (pixels + kind.itemsize) // PIECE)  # of pieces, beside one a file
+    if one + (files + 1) * each + sums <= MAX_INDEX:
+        return
+    bound = f"for an index of at most {MAX_INDEX:,} bytes"
+    one, each = _lengths(classes, total)
+    most = (MAX_INDEX - one - sums) // each - 1
+    if most < 1:
+        raise UsageError("too many images", where="times", expected=f"fewer, {bound}", found=f"{total:,} images")
+    expected, fix = f"{-(-total // most):,} or more, {bound}", "write more into each file"
+    raise UsageError("too many files", where="shard_images", expected=expected, found=f"{images:,}", fix=fix)
 
 
-def _indexed(files: int, classes: Sequence[str], images: int) -> Index:
-    """Return an index at least as long as one of as many files."""
-    counts, name = (images,) * len(classes), f"train-{10**9}"
-    shard = Shard(File(f"{name}.npy", "0" * 64), File(f"{name}-labels.npy", "0" * 64), counts)
+def _lengths(classes: Sequence[str], images: int) -> tuple[int, int]:
+    """Return the bytes of an index at most, of one file of `images` images, and those of another such file."""
+    one, two = (len(index_as_json(_indexed(count, classes, images))) for count in (1, 2))
+    return one + ROOM, two - one  # those of dev and test have a file each
+
+
+def _indexed(files: int, classes: Sequence[str], size: int) -> Index:
+    """Return an index at least as long as one of as many files of `size` images, of a piece each."""
+    counts, name = (size,) * len(classes), f"train-{10**9}"
+    images, labels = (File(each, "0" * 64, "0" * 2 * SUM) for each in (f"{name}.npy", f"{name}-labels.npy"))
+    shard = Shard(images, labels, counts)
     return Index((1, 1), tuple(classes), PLAIN, False, {"train": (shard,) * files})
 
 
@@ -194,7 +210,20 @@ def _write_array(folder: Path, name: str, array: Array) -> File:
     write_file(folder / name, head.getbuffer(), numbers)
     digest = hashlib.sha256(head.getbuffer())
     digest.update(numbers)
-    return File(name, digest.hexdigest())
+    return File(name, digest.hexdigest(), sums_of_pieces(head.getbuffer(), numbers))
+
+
+def sums_of_pieces(*parts: Any) -> str:
+    """Return the CRC-32 of the pieces of a file, as an index has them; its bytes in parts."""
+    found, current, missing = "", 0, PIECE
+    for part in parts:
+        view, at = memoryview(part), 0
+        while at < len(view):
+            some = view[at : at + missing]
+            current, missing, at = crc32(some, current), missing - len(some), at + len(some)
+            if not missing:
+                found, current, missing = f"{found}{current:08x}", 0, PIECE
+    return found if missing == PIECE else f"{found}{current:08x}"
 
 
 def _origin(

@@ -17,11 +17,12 @@ from fnnet.data.arrow import READER
 from fnnet.data.child import Child, kept
 from fnnet.data.opened import AGAIN, Opened
 from fnnet.data.reader import DECODED, GROUPS, IMAGES, LABELS, Content, Wanted
-from fnnet.data.stream_folder import digest_of_file, stamp_of
+from fnnet.data.stream_files import stamp_of
 from fnnet.errors import FnnetError
 from fnnet.files.disk import refuse
 
 CHANGED: Final = "written since it was opened"
+BUFFER: Final = 2**20
 CHUNK: Final = 2**24
 """Bytes of images that are read at a time."""
 
@@ -123,6 +124,14 @@ class Files:
             path, expected = self.paths[number], f"SHA-256 {known[:12]}..., as when it was opened"
             refuse(CHANGED, path, "its bytes", expected, f"{found[:12]}...", AGAIN)
         self.digests[number], self._stamps[number] = found, stamp
+
+
+def digest_of_file(file: BufferedReader) -> str:
+    """Return the SHA-256 of the rest of a file."""
+    digest, buffer = hashlib.sha256(), bytearray(BUFFER)
+    while count := file.readinto(buffer):
+        digest.update(memoryview(buffer)[:count])
+    return digest.hexdigest()
 
 
 def _close(children: list[Child]) -> None:

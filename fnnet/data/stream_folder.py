@@ -1,17 +1,15 @@
 """Streams in folders that `fnnet data expand` writes: see `stream_index` for what lies there.
 
-Names and sizes of all files are checked when a folder is opened, and the SHA-256 of each before it is read for the
-first time, and again if it has been written since.
+Names and sizes of all files are checked when a folder is opened, and their bytes as they are read: see `stream_files`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
-from io import BufferedReader
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -24,23 +22,14 @@ from fnnet.data.npy import read_header
 from fnnet.data.opened import Opened
 from fnnet.data.origin import Origin
 from fnnet.data.stream import Stream, StreamedDataset
-from fnnet.data.stream_index import AGAIN, File, Index, Shard, is_stream, read_index
+from fnnet.data.stream_files import DAMAGED, Stored
+from fnnet.data.stream_index import AGAIN, PIECE, File, Index, Shard, is_stream, read_index
 from fnnet.errors import DataError, FnnetError, counted
 from fnnet.files.disk import refuse
 
-PIECE: Final = 2**20
 LABELS: Final = ("|u1", "<u2", "<u4")
-DAMAGED: Final = f"{AGAIN}; or leave damaged files out: --skip-damaged"
 SHOWN: Final = 5
 """Names of files in a note."""
-
-
-class _Stored(NamedTuple):
-    """A file of one array: where its numbers start, and what they are."""
-
-    file: File
-    start: int
-    dtype: np.dtype[Any]
 
 
 def open_stream(
@@ -79,20 +68,20 @@ def _train(folder: Path, index: Index, skip_damaged: bool) -> tuple[Shards, list
     shards, pixels, classes = index.parts["train"], _pixels(index), len(index.classes)
     if not skip_damaged:
         return Shards(folder, shards, pixels, classes), []
-    whole: list[Shards] = []
-    kept, errors = [], {}
+    kept, stored, errors = [], [], {}
     for shard in shards:
         try:
-            whole.append(Shards(folder, [shard], pixels, classes))
-            whole[-1].check()
+            alone = Shards(folder, [shard], pixels, classes)
+            alone.check()
             kept.append(shard)
+            stored += alone.stored
         except FnnetError as error:
             errors[shard.images.name] = error
     if not kept:
         raise next(iter(errors.values()))
     left_out = tuple(errors)
     found = Shards(folder, kept, pixels, classes, left_out)
-    found.checked = {name: stamp for each in whole for name, stamp in each.checked.items()}
+    found.stored = stored  # which know that they are whole
     if not left_out:
         return found, []
     names = ", ".join(left_out[:SHOWN]) + (", ..." if len(left_out) > SHOWN else "")
@@ -121,7 +110,7 @@ class Shards(Stream):
     """Shards in a folder, whose sizes are as the index says.
 
     classes   how many there are.
-    checked   files whose bytes have been found to be those of the index, and what tells that they were written since.
+    stored    the files of each shard, of images and of labels.
     """
 
     def __init__(
@@ -135,17 +124,16 @@ class Shards(Stream):
         for shard in shards:
             digest.update(f",{shard.size},{shard.images.sha256},{shard.labels.sha256}".encode())
         self.fingerprint = digest.hexdigest()
-        self._stored = [
+        self.stored = [
             (
                 self._check(shard.images, (shard.size, pixels), ("|u1",)),
                 self._check(shard.labels, (shard.size,), LABELS),
             )
             for shard in shards
         ]
-        self.checked: dict[str, tuple[int, ...]] = {}
 
-    def _check(self, file: File, shape: tuple[int, ...], kinds: Sequence[str]) -> _Stored:
-        """Return where the numbers of a file start, which its header and its size must agree with."""
+    def _check(self, file: File, shape: tuple[int, ...], kinds: Sequence[str]) -> Stored:
+        """Return a file, which its header and its size must agree with."""
         path = self._folder / file.name
         with Opened(path) as opened:
             size = os.fstat(opened.fileno()).st_size
@@ -154,65 +142,26 @@ class Shards(Stream):
             order = ", in Fortran's order" if header.fortran else ""
             expected, found = f"{shape} of {' or '.join(kinds)}", f"{header.shape} of {header.dtype.str}{order}"
             refuse("differs from the index", path, "the header", expected, found, DAMAGED)
-        return _Stored(file, header.start, header.dtype)
+        pieces = len(file.crc32) // 8
+        if pieces != -(-size // PIECE):
+            expected = f"as many as in the index: {pieces}"
+            refuse("differs from the index", path, f"pieces of {PIECE:,} bytes", expected, -(-size // PIECE), DAMAGED)
+        return Stored(path, file, header.start, header.dtype, size)
 
     def check(self) -> None:
         """Read all files, and raise DataError for one that is damaged."""
-        for stored in self._stored:
+        for stored in self.stored:
             for each in stored:
-                self._with(each, lambda file: None)
+                each.check()
 
     def read(self, piece: int, first: int, stop: int, x: Array, labels: Array) -> None:
         """Do as `Stream.read`."""
-        images, numbers = self._stored[piece]
-        self._fill(images, first * self.pixels, x.reshape(-1))
+        images, numbers = self.stored[piece]
+        images.read(first * self.pixels, x.reshape(-1))
         stored = np.empty(stop - first, numbers.dtype)
-        self._fill(numbers, first, stored)
+        numbers.read(first, stored)
         if len(stored) and stored.max() >= self._classes:
             at = int((stored >= self._classes).argmax())
-            expected, path = f"0 to {self._classes - 1}", self._folder / numbers.file.name
-            refuse("label out of range", path, f"image {first + at + 1}", expected, int(stored[at]), DAMAGED)
+            expected = f"0 to {self._classes - 1}"
+            refuse("label out of range", numbers.path, f"image {first + at + 1}", expected, int(stored[at]), DAMAGED)
         labels[:] = stored
-
-    def _fill(self, stored: _Stored, first: int, into: Array) -> None:
-        """Read the numbers of a file from number `first` on."""
-
-        def read(file: BufferedReader) -> None:
-            file.seek(stored.start + first * stored.dtype.itemsize)
-            view, filled = into.view(np.uint8).data, 0
-            while filled < len(view) and (count := file.readinto(view[filled:])):
-                filled += count
-            if filled < len(view):
-                path = self._folder / stored.file.name
-                refuse(
-                    "file too short", path, f"byte {file.tell()}", counted(len(view), "byte"), f"{filled:,}", DAMAGED
-                )
-
-        self._with(stored, read)
-
-    def _with(self, stored: _Stored, work: Callable[[BufferedReader], None]) -> None:
-        """Do `work` with a file, which is checked if it has not been yet, or was written since."""
-        name, path = stored.file.name, self._folder / stored.file.name
-        with Opened(path) as file:
-            status = os.fstat(file.fileno())
-            stamp = stamp_of(status)
-            if self.checked.get(name) != stamp:
-                found = digest_of_file(file)
-                if found != stored.file.sha256:
-                    expected = f"SHA-256 {stored.file.sha256[:12]}..., as the index has it"
-                    refuse("damaged file", path, "its bytes", expected, f"{found[:12]}...", DAMAGED)
-                self.checked[name] = stamp
-            work(file)
-
-
-def stamp_of(status: os.stat_result) -> tuple[int, ...]:
-    """Return what tells that a file was written."""
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def digest_of_file(file: BufferedReader) -> str:
-    """Return the SHA-256 of the rest of a file."""
-    digest, buffer = hashlib.sha256(), bytearray(PIECE)
-    while count := file.readinto(buffer):
-        digest.update(memoryview(buffer)[:count])
-    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The index of a folder of a stream: what its files hold, and the SHA-256 of each.
+"""The index of a folder of a stream: what its files hold, the SHA-256 of each, and the CRC-32 of its pieces.
 
 FOLDER/index.json                 this index
 FOLDER/train-00001.npy            images, uint8 (n, inputs), as `numpy.load(file, mmap_mode="r")` maps them
@@ -25,7 +25,7 @@ from fnnet.limits import MAX_CLASSES
 
 INDEX: Final = "index.json"
 FORMAT: Final = "fnnet stream"
-VERSION: Final = 1
+VERSION: Final = 2
 HEAD: Final = re.compile(rb'\s*\{\s*"format"\s*:\s*"fnnet stream"')
 PARTS: Final = ("train", "dev", "test")
 MAX_INDEX: Final = 2**28
@@ -33,14 +33,22 @@ MOST_PIXELS: Final = 2**31 - 1
 NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 """Names of files: none leads out of the folder."""
 SHA256: Final = re.compile("[0-9a-f]{64}")
+CRC32: Final = re.compile("(?:[0-9a-f]{8})+")
+PIECE: Final = 2**19
+"""Bytes of a piece of a file, which stay in the cache between reading and summing."""
 AGAIN: Final = "make the folder again: fnnet data expand"
 
 
 class File(NamedTuple):
-    """A file in the folder, and the SHA-256 of its bytes."""
+    """A file in the folder.
+
+    sha256   of its bytes.
+    crc32    of each `PIECE` bytes of it, one behind another, as zlib computes it: 8 hexadecimal digits each.
+    """
 
     name: str
     sha256: str
+    crc32: str
 
 
 class Shard(NamedTuple):
@@ -231,10 +239,12 @@ class _Reader:
 
     def _file(self, value: Any, place: str, names: set[str]) -> File:
         given = self._fields(value, place, File._fields)
-        name, sha256 = given["name"], given["sha256"]
+        name, sha256, crc32 = (given[key] for key in File._fields)
         if not (isinstance(name, str) and NAME.fullmatch(name)) or name in names or name == INDEX:
             self._refuse(f"{place}.name", "the name of a file in the folder, each once", name)
         if not (isinstance(sha256, str) and SHA256.fullmatch(sha256)):
             self._refuse(f"{place}.sha256", "64 hexadecimal digits", sha256)
+        if not (isinstance(crc32, str) and CRC32.fullmatch(crc32)):
+            self._refuse(f"{place}.crc32", "8 hexadecimal digits for each piece", crc32)
         names.add(name)
-        return File(name, sha256)
+        return File(name, sha256, crc32)

@@ -110,7 +110,7 @@ def unreadable(error: FnnetError, training: Training, record: Record | None) -> 
     if record is None:
         return error
     from fnnet.data.parquet_files import CHANGED
-    from fnnet.data.stream_folder import DAMAGED
+    from fnnet.data.stream_files import DAMAGED
 
     record.end(training, "unreadable data")
     kept = f"step {training.state.step} is kept in {record.path}"

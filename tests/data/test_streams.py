@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 from types import SimpleNamespace
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from fnnet.core.state import Examples, Preprocessing
 from fnnet.data import Dataset
 from fnnet.data import expand as expanding
 from fnnet.data.convert import convert
-from fnnet.data.expand import expand
+from fnnet.data.expand import expand, sums_of_pieces
 from fnnet.data.folders import is_data_of
 from fnnet.data.stream import count_of
 from fnnet.data.stream_folder import Shards
@@ -165,7 +166,9 @@ def test_a_folder_with_files_is_not_replaced(folder):
 @pytest.mark.parametrize("name", ["train-00002.npy", "train-00003-labels.npy", "test.npy", "dev-labels.npy"])
 def test_a_file_that_is_damaged_is_named_when_it_is_read(name, folder):
     spoil(folder / name)
-    with pytest.raises(DataError, match=rf"{name}: its bytes: damaged file; expected SHA-256 .* as the index has it"):
+    with pytest.raises(
+        DataError, match=rf"{name}: bytes 0 to .*: damaged file; expected CRC-32 .* as the index has it"
+    ):
         whole(data.open_stream(folder).train)
 
 
@@ -221,13 +224,13 @@ def test_nothing_is_left_out_of_a_whole_folder(folder):
     plain = data.open_stream(folder)
     assert (found.train.left_out, notes, found.notes) == ((), [], ())
     assert (found.train.fingerprint, found.train.sizes) == (plain.train.fingerprint, plain.train.sizes)
-    assert len(found.train.checked) == 8
+    assert all(each._sure for pair in found.train.stored for each in pair)
 
 
 def test_where_all_files_are_damaged_there_is_nothing_to_train_on(folder):
     for path in folder.glob("train-0000?.npy"):
         spoil(path)
-    with pytest.raises(DataError, match=r"train-00001\.npy: its bytes: damaged file"):
+    with pytest.raises(DataError, match=r"train-00001\.npy: bytes .*: damaged file"):
         data.open_stream(folder, skip_damaged=True)
 
 
@@ -250,17 +253,76 @@ def test_a_file_that_is_written_while_it_is_trained_on_is_checked_again(folder):
     stream = data.open_stream(folder).train
     whole(stream)
     spoil(folder / "train-00003.npy")
-    with pytest.raises(DataError, match=r"train-00003\.npy: its bytes: damaged file"):
+    with pytest.raises(DataError, match=r"train-00003\.npy: bytes .*: damaged file"):
         whole(stream)
 
 
 def test_a_file_that_is_cut_after_it_was_checked_is_found(folder, monkeypatch):
     stream = data.open_stream(folder).train
-    path = folder / "train-00001.npy"
+    path, images = folder / "train-00001.npy", stream.stored[0][0]
+    images.read(0, np.empty(784, np.uint8))
     path.write_bytes(path.read_bytes()[:-784])
-    monkeypatch.setattr("fnnet.data.stream_folder.digest_of_file", lambda file: stream._stored[0][0].file.sha256)
+    with pytest.raises(
+        DataError, match=r"train-00001\.npy: byte 38544: file too short; expected 39,328 bytes, found 38,544"
+    ):
+        images.read(49 * 784, np.empty(784, np.uint8))
+    monkeypatch.setattr(images, "_look", lambda file: None)  # of stamps that are the same
+    images._sure = {0}
     with pytest.raises(DataError, match=r"train-00001\.npy: byte 38544: file too short; expected 784 bytes, found 0"):
-        stream._fill(stream._stored[0][0], 49 * 784, np.empty(784, np.uint8))
+        images.read(49 * 784, np.empty(784, np.uint8))
+
+
+@pytest.fixture
+def pieces(monkeypatch, tmp_path):
+    """A folder, of which pieces of 1,000 bytes are compared; some have the end of the header, some images of two."""
+    for module in ("expand", "stream_files", "stream_folder"):
+        monkeypatch.setattr(f"fnnet.data.{module}.PIECE", 1000)
+    expand(FEW, tmp_path / "pieces", 1, shard_images=50)
+    return tmp_path / "pieces"
+
+
+def test_an_index_has_the_sum_of_each_piece(pieces):
+    for pair in read_index(pieces).parts["train"]:
+        for file in (pair.images, pair.labels):
+            content = (pieces / file.name).read_bytes()
+            assert hashlib.sha256(content).hexdigest() == file.sha256
+            each = [content[at : at + 1000] for at in range(0, len(content), 1000)]
+            assert file.crc32 == "".join(f"{crc32(piece):08x}" for piece in each)
+            assert sums_of_pieces(content[:1], content[1:1000], b"", content[1000:]) == file.crc32
+
+
+@pytest.mark.parametrize("first", [0, 1, 4, 48, 49])
+@pytest.mark.parametrize("count", [1, 2, 13, 50])
+def test_images_of_a_part_of_a_file_are_those_of_the_file(first, count, pieces):
+    x = np.load(pieces / "train-00001.npy")
+    stop = min(first + count, 50)
+    images = data.open_stream(pieces).train.stored[0][0]
+    for _ in range(2):  # compared, and trusted
+        into = np.empty((stop - first, 784), np.uint8)
+        images.read(first * 784, into.reshape(-1))
+        np.testing.assert_array_equal(into, x[first:stop])
+
+
+def test_a_damaged_piece_is_found_before_an_image_of_it_is_given(pieces):
+    path = pieces / "train-00001.npy"
+    spoil(path, 3500)  # image 4 of those from 0; piece 3, with a part of image 3
+    stream = data.open_stream(pieces).train
+    images = stream.stored[0][0]
+    images.read(0, np.empty(3 * 784, np.uint8)[: 3 * 784 - 5])
+    images.read(5 * 784, np.empty(784, np.uint8))
+    for first in (3, 4):
+        with pytest.raises(DataError, match=r"train-00001\.npy: bytes 3,000 to 3,999: damaged file"):
+            images.read(first * 784, np.empty(784, np.uint8))
+    with pytest.raises(DataError, match=r"train-00001\.npy: bytes 3,000 to 3,999: damaged file"):
+        stream.check()
+
+
+def test_sums_of_another_number_of_pieces_are_named_when_the_folder_is_opened(folder):
+    rewrite(folder, lambda values: _shard(values)["images"].update(crc32="0" * 16))
+    with pytest.raises(
+        DataError, match=r"train-00002\.npy: pieces of 524,288 bytes: differs .* in the index: 2, found 1"
+    ):
+        data.open_stream(folder)
 
 
 def test_a_label_of_no_class_is_found(folder):
@@ -271,7 +333,9 @@ def test_a_label_of_no_class_is_found(folder):
     np.save(path, labels)
 
     def change(values):
-        values["parts"]["train"][0]["labels"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        content = path.read_bytes()
+        digests = {"sha256": hashlib.sha256(content).hexdigest(), "crc32": sums_of_pieces(content)}
+        values["parts"]["train"][0]["labels"].update(digests)
 
     rewrite(folder, change)
     with pytest.raises(DataError, match=r"labels\.npy: image 8: label out of range; expected 0 to 9, found 10"):
@@ -313,7 +377,7 @@ def _shard(values):
 
 
 CHANGES = {
-    "version: unknown version": lambda values: values.update(version=2),
+    "version: unknown version": lambda values: values.update(version=1),
     "the index: damaged": lambda values: values.update(more=1),
     "image_shape: .*whole number from 1": lambda values: values.update(image_shape=[28, 0]),
     "image_shape: .*height and width": lambda values: values.update(image_shape=[28]),
@@ -339,6 +403,7 @@ CHANGES = {
         name="train-00001.npy"
     ),
     r"parts\.train\[1\]\.labels\.sha256: .*hexadecimal": lambda values: _shard(values)["labels"].update(sha256="AB"),
+    r"parts\.train\[1\]\.images\.crc32: .*hexadecimal": lambda values: _shard(values)["images"].update(crc32="AB"),
 }
 
 
@@ -395,6 +460,13 @@ def test_an_index_that_would_be_too_long_to_read_is_refused_before_files_are_wri
     size = (tmp_path / "a" / INDEX).stat().st_size
     assert 8_000 < size < 12_000
     assert len(read_index(tmp_path / "a").parts["train"]) == -(-600 // least)
+
+
+def test_the_sums_of_pieces_are_a_part_of_the_length_of_an_index(pieces, tmp_path, monkeypatch):
+    monkeypatch.setattr(expanding, "ROOM", 2000)
+    monkeypatch.setattr(expanding, "MAX_INDEX", 12_000)
+    with pytest.raises(UsageError, match=r"times: too many images; expected fewer, .*, found 3,000 images"):
+        expand(FEW, tmp_path / "a", 30, shard_images=3000)
 
 
 def test_the_classes_of_a_stream_are_those_of_a_model(folder):
