@@ -212,9 +212,7 @@ def main(images: int, turns: int, only: str, folder: str | None, task: str | Non
     with tempfile.TemporaryDirectory(dir=folder) as place:
         free, needed = shutil.disk_usage(place).free, 785 * (images + COMPARED)
         few = make(Path(place, "few"), COMPARED)
-        print(
-            f"{few:,} images; the ratio of the second epoch, and of the first, in which the files' hashes are checked"
-        )
+        print(f"{few:,} images; the ratio of the second epoch, and of the first, in which sums of files are compared")
         compare(Path(place, "few"), few, turns, works)
         if images <= COMPARED:
             return

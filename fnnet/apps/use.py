@@ -11,7 +11,7 @@ import numpy as np
 
 from fnnet.core import metrics, public
 from fnnet.core.checks import check_count
-from fnnet.core.frames import is_frame
+from fnnet.core.frames import is_frame, is_series
 from fnnet.core.judging import Calibration, Mistake, Tally, calibration, tally, wilson
 from fnnet.core.operations import Activation
 from fnnet.core.params import Array, Params, freeze
@@ -177,6 +177,9 @@ def _rows(network: Params | Committee | Model, given: Any) -> Any:
         return _read(network, [given])
     if isinstance(given, (list, tuple)) and given and all(isinstance(each, (str, os.PathLike)) for each in given):
         return _read(network, given)
+    if network.preprocessing.scaling and is_series(given):
+        fix = "give one row as a frame: series.to_frame().T, or frame.iloc[[0]]"
+        raise ArgumentTypeError("not rows of a table", where="x", expected="a frame", found="a series", fix=fix)
     if network.preprocessing.scaling and is_frame(given):
         return _read(network, [given])
     for note in raw_notes(given, network.preprocessing):

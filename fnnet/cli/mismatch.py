@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Differences = Mapping[str, tuple[str | None, str | None]]
 DEFORMATION: Final = "plan.deformation."
-UNITS: Final = {"pixels": "pixels per image", "classes": "classes", "train": "training images", "dev": "dev images"}
+UNITS: Final = {"pixels": "pixels or columns", "classes": "classes", "train": "training images", "dev": "dev images"}
 READING: Final = "data.preprocessing."
 OF_PIXELS: Final = ("images.pixels", "data.train", "data.shape")
 READING_OPTIONS: Final = {

@@ -195,7 +195,7 @@ def as_pixels(given: Any) -> Array:
     if not (type(x) is np.ndarray and (x.dtype is BYTES or x.dtype in FLOATS)):
         problem, expected = "x has no usable dtype", "floats, or uint8 for bytes/255"
         x = as_array(problem, pixels_of(problem, given, expected) if is_frame(given) else given, "fiu", expected)
-        if x.dtype.kind in "iu" and x.dtype != BYTES:
+        if x.ndim and x.dtype.kind in "iu" and x.dtype != BYTES:  # one number has another fault
             raise ArgumentTypeError(problem, expected=expected, found=x.dtype, fix=_remedy(x))
     return x
 

@@ -24,7 +24,7 @@ from fnnet.data.csv_table import rows_in, table_content
 from fnnet.data.kaggle_csv import assemble, check_images, shape_of
 from fnnet.data.label_names import as_whole, whole_names
 from fnnet.data.notes import Note
-from fnnet.data.opened import AGAIN, AnyPath
+from fnnet.data.opened import AGAIN, NO_ROWS, AnyPath
 from fnnet.data.ranges import ranges_in_table
 from fnnet.data.reader import Content, Format, Wanted
 from fnnet.data.roles import called_labels
@@ -94,7 +94,7 @@ def _read(file: BufferedReader, path: AnyPath, wanted: Wanted) -> Content:
         rows = _rows(line, block, pieces)
         line, block = next(rows, (line, b""))
         if not block:
-            refuse("empty dataset", path, f"line {line}", "at least 1 row of numbers", "0 rows", AGAIN)
+            refuse("empty dataset", path, f"line {line}", "at least 1 row of numbers", "0 rows", NO_ROWS)
         if table.columns.table:
             content = _measurements(_chain(line, block, rows), table, wanted)
             return content._replace(notes=(*notes, *content.notes))

@@ -25,7 +25,7 @@ from fnnet.data.kaggle_csv import assemble, shape_of
 from fnnet.data.label_names import labels_of
 from fnnet.data.many import Pictures, colour_notes_of, joined, read_pictures
 from fnnet.data.notes import Note
-from fnnet.data.opened import AnyPath, Packed
+from fnnet.data.opened import NO_ROWS, AnyPath, Packed
 from fnnet.data.order import turned_pictures
 from fnnet.data.preprocess import SAMPLE, spread
 from fnnet.data.ranges import LEVELS, SIGNED, UNIT, ranges_in_table, scaled_notes
@@ -112,7 +112,7 @@ class Table:
             rows += batch.num_rows
             source.check(rows * len(columns.pixels_at))
         if not rows:
-            refuse("empty dataset", source.path, SCHEMA, "at least 1 row of numbers", "0 rows", "fetch the file again")
+            refuse("empty dataset", source.path, SCHEMA, "at least 1 row of numbers", "0 rows", NO_ROWS)
         x, labels, notes, read_as = assemble(
             parts, columns, Lines(",", source.path), source.wanted.pixel_range, source.wanted.sure
         )
@@ -154,7 +154,7 @@ class Table:
             rows += batch.num_rows
             source.check(rows * len(names) * values.itemsize)
         if not rows:
-            refuse("empty dataset", source.path, SCHEMA, "at least 1 row of numbers", "0 rows", "fetch the file again")
+            refuse("empty dataset", source.path, SCHEMA, "at least 1 row of numbers", "0 rows", NO_ROWS)
         return table_content(np.concatenate(parts), self.texts, columns, source.path, source.wanted, SCHEMA)
 
     def _part(self, batch: Any, first: int) -> Part:
@@ -241,7 +241,7 @@ class Images:
             rows += batch.num_rows
             source.check(needed)
         if not rows:
-            refuse("empty dataset", source.path, SCHEMA, "at least 1 row", "0 rows", "fetch the file again")
+            refuse("empty dataset", source.path, SCHEMA, "at least 1 row", "0 rows", NO_ROWS)
         if self.beside is not None:
             self.beside.check()
         known, names, same = np.concatenate(labels) if labels else None, tuple[str, ...](), list[Note]()

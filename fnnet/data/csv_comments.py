@@ -10,7 +10,7 @@ from typing import Final
 from fnnet.data.csv_columns import is_header
 from fnnet.data.csv_lines import Lines, check_line, first_of, separator_of
 from fnnet.data.notes import Note
-from fnnet.data.opened import AnyPath
+from fnnet.data.opened import NO_ROWS, AnyPath
 from fnnet.errors import counted
 from fnnet.files.disk import refuse, show_bytes
 
@@ -34,7 +34,7 @@ def behind_comments(pieces: Iterator[tuple[int, bytes]], path: AnyPath) -> tuple
     if not comments:
         return line, block, []
     if not block.strip():
-        refuse("no rows", path, f"line {at}", "rows behind the comments", "comments alone", "fetch the file again")
+        refuse("no rows", path, f"line {at}", "rows behind the comments", "comments alone", NO_ROWS)
     row, names = block.partition(b"\n")[0], last.lstrip(b"# \t")
     check_line(row, line, path)
     lines = Lines(separator_of(row, line, path), path)

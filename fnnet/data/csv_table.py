@@ -17,7 +17,7 @@ from fnnet.data.csv_lines import Lines, check_text, decimal_comma
 from fnnet.data.csv_numbers import CORRECT, LONGEST, NUMBER, cells_in, is_name, parse_numbers
 from fnnet.data.label_names import MISSING, Texts, as_whole, in_order, labels_of, merged
 from fnnet.data.notes import Note
-from fnnet.data.opened import AGAIN, AnyPath
+from fnnet.data.opened import NO_ROWS, AnyPath
 from fnnet.data.reader import Content, Wanted
 from fnnet.data.splits import ONE_PART, divides, refuse_column, says_parts
 from fnnet.data.table_columns import NO_REGRESSION, say_nothing
@@ -60,7 +60,7 @@ def read_table(
         texts += found
     x = np.concatenate(parts)
     if not len(x):
-        refuse("empty dataset", lines.path, f"line {first[0] + 1}", "at least 1 row of numbers", "0 rows", AGAIN)
+        refuse("empty dataset", lines.path, f"line {first[0] + 1}", "at least 1 row of numbers", "0 rows", NO_ROWS)
     rising = not columns.header and (x[0] == np.floor(x[0])).all() and (np.diff(x[0]) > 0).all()
     if rising and not wanted.known and len(texts) >= ROWS and texts.count(texts[0]) == 1:
         seen, fix = f"{texts[0][:40]!r}, once", "name the columns, other than by numbers, or take the line out"

@@ -81,12 +81,14 @@ def dataset_of(
     compared: Sequence[str] = BOTH,
     first_label: int = 0,
     named: bool = False,
+    beside_others: bool = False,
 ) -> Dataset:
     """Return the data set of what files hold, with its images as networks take them.
 
     compared      the parts whose ink is compared with that of `preprocessing`, and whose blank images are counted.
     first_label   the label of the first class in the files.
     named         True if the files or a model name the classes, so that their number is not the user's to say.
+    beside_others   True for a table whose columns are standardised as those of other data are.
     """
     test, shape = train.test, train.image_shape
     if test is not None and test.image_shape != shape:
@@ -101,7 +103,7 @@ def dataset_of(
     more = [note for note in (test.notes if test else ()) if note.code != "colour" and note not in train.notes]
     told = [*notes, *train.notes, *more, *_swapped(source, examples, tested, unit_of(preprocessing))]
     known = compared == BOTH  # by a model, or by the data set that this one is to be like
-    name_of_first = "labelled" if known and tested is None else "training"
+    name_of_first = "labelled" if (known or beside_others) and tested is None else "training"
     beside = None if known else examples.x
     for part, each, stored in ((name_of_first, examples, train), ("test", tested, test or train)):
         if each and (part == "test" or known) and compared:

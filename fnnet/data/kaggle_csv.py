@@ -27,7 +27,7 @@ from fnnet.data.kinds import UTF16, looks_like_pointer
 from fnnet.data.label_names import Texts, labels_of, with_test
 from fnnet.data.libsvm import looks_like_libsvm
 from fnnet.data.notes import Note
-from fnnet.data.opened import AGAIN, AnyPath, Packed
+from fnnet.data.opened import NO_ROWS, AnyPath, Packed
 from fnnet.data.ranges import REACHED, SCALED, SIGNED, UNIT, WHOLE, ranges_in_table, remedy, scaling
 from fnnet.data.reader import (
     BINARY,
@@ -167,7 +167,7 @@ def _images(
         parts = [parse(block, after, columns, lines)]
         parts += [parse(block, line, columns, lines) for line, block in pieces]
     if not any(len(part.x) for part in parts):
-        refuse("empty dataset", path, f"line {after + 1}", "at least 1 row of numbers", "0 rows", AGAIN)
+        refuse("empty dataset", path, f"line {after + 1}", "at least 1 row of numbers", "0 rows", NO_ROWS)
     notes = [*columns.notes]
     x, labels, more, read_as = assemble(parts, columns, lines, wanted.pixel_range)
     labels = None if passed_over else labels

@@ -11,6 +11,7 @@ from fnnet.files.disk import open_regular, unreadable
 
 AnyPath = str | os.PathLike[str]
 AGAIN: Final = "fetch the file again"
+NO_ROWS: Final = "name a file that has rows, or write some into it"
 
 
 class Packed(os.PathLike[str]):

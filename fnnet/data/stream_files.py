@@ -1,8 +1,8 @@
 """Files of a stream, of one array each, which are compared with the index piece by piece, as they are first read.
 
 A check that reads a whole file before its first image costs another pass over it: with SHA-256 1.2 of the 2.5 seconds
-of processors that an epoch of 1.2 million images takes at 784-10-10. CRC-32 finds every error within 32 neighbouring bits,
-and misses one of 4 billion others; it does not guard against someone who means harm.
+of processors that an epoch of 1.2 million images takes at 784-10-10. CRC-32 finds every error within 32 neighbouring
+bits, and misses one of 4 billion others; it does not guard against someone who means harm.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def dataset_of_table(
         notes += more
     found = dataset_of(
         name, source, content, classes, Preprocessing(scaling=scaling), notify, notes, (), reading.first_label,
-        bool(content.classes),
+        bool(content.classes), beside_others=known is not None,
     )  # fmt: skip
     return found._replace(numbered=not content.classes)
 

@@ -22,6 +22,7 @@ from fnnet.data.notes import Note
 from fnnet.training.signs import NOTHING, Signs, signs_of, signs_of_divergence, with_start
 
 if TYPE_CHECKING:
+    from fnnet.training.plan import Plan
     from fnnet.training.session import Job
 
 NAMES: Final[Mapping[str, str]] = {
@@ -60,6 +61,9 @@ FEW: Final = 100
 """Steps: after fewer a network can be at chance whatever its images are."""
 CLIPPED: Final = 10.0
 """Times that the first gradient is longer than what `clip_norm` leaves of it."""
+MUCH_DROPPED: Final = 0.8
+"""Dropout from which on so few units take part in a step that what is wrong with them is its doing."""
+OTHERS: Final = "look at some images beside their labels: these may belong to others"
 LATE: Final = 0.12
 """Late fall: half of that of a loss that falls in a straight line."""
 APART: Final = 3.0
@@ -205,9 +209,24 @@ def _dead(signs: Signs) -> Advice | None:
         return None
     layer = signs.dead.index(max(signs.dead))
     cause = f"{signs.dead[layer]:.0%} of hidden layer {layer + 1} are 0 for every training image and learn no more"
+    if _most_dropped(signs.plan) >= MUCH_DROPPED:
+        return _too_sparse(signs, "dead-units", f"{cause}: ")
     if _is_too_high(signs):
         return _too_long(signs, "dead-units", f"{cause}: ")
     return Advice("dead-units", cause, "activation", "leaky_relu")
+
+
+def _most_dropped(plan: Plan) -> float:
+    """Return the largest dropout of a hidden layer."""
+    return max(plan.dropout, default=0.0) if isinstance(plan.dropout, tuple) else plan.dropout
+
+
+def _too_sparse(signs: Signs, code: str, before: str) -> Advice:
+    """Return the advice about a dropout that leaves too few units."""
+    dropout = _most_dropped(signs.plan)
+    return Advice(
+        code, f"{before}a dropout of {dropout:g} leaves {1 - dropout:.0%} of the units in a step", "dropout", 0.2
+    )
 
 
 def _saturated(signs: Signs) -> Advice | None:
@@ -243,6 +262,8 @@ def _why_at_chance(signs: Signs, before: str) -> Advice | None:
         if plan.activation != "relu":
             return Advice(code, cause, "activation", "relu")
         return Advice(code, cause, "hidden", hidden[: max(1, len(hidden) // 2)])
+    if _most_dropped(plan) >= MUCH_DROPPED:
+        return _too_sparse(signs, code, before)
     if _is_too_high(signs):
         return _too_long(signs, code, before)
     if start and signs.steps < FEW:
@@ -250,7 +271,7 @@ def _why_at_chance(signs: Signs, before: str) -> Advice | None:
     if not hidden:
         return Advice(code, f"{before}without a hidden layer classes must lie apart by flat cuts", "hidden", (32,))
     cause = f"{before}the weights moved, and found nothing that tells the classes apart"
-    return Advice(code, cause, "", "look at some images beside their labels: these may belong to others")
+    return Advice(code, cause, "", OTHERS)
 
 
 def _too_short(signs: Signs, code: str, cause: str) -> Advice:
@@ -287,6 +308,8 @@ def _overfitted(signs: Signs) -> Advice | None:
     if not (has_risen or gap > WIDE_GAP + luck):
         return None
     cause = f"accuracy {signs.accuracy:.1%} on training images, {signs.dev_accuracy:.1%} on dev images"
+    if signs.chance_loss - signs.least_dev_loss < NOTHING * (signs.chance_loss - signs.floor_loss):
+        return Advice("overfitted", f"{cause}, whose loss was never below that of chance", "", OTHERS)
     if has_risen and signs.plan.early_stopping is None:
         cause = f"{cause}, whose loss rose from {signs.least_dev_loss:.3g} to {signs.dev_loss:.3g}"
         reports = signs.plan.epochs // signs.plan.report_every

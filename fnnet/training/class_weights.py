@@ -17,6 +17,7 @@ from fnnet.limits import decimal_number
 from fnnet.names import composed
 
 BALANCED: Final = "balanced"
+COMMAS: Final = "classes with a comma in their name have weights from Python: fnnet.fit(class_weights={name: weight})"
 
 
 def parse(text: str, classes: Sequence[str]) -> str | dict[int, float]:
@@ -50,7 +51,8 @@ def _split(text: str) -> dict[str, float]:
         name = composed(name)
         if not equals or name in found:
             problem = "weight given twice" if equals else "no weight of a class"
-            raise UsageError(problem, expected=f"CLASS=WEIGHT,... or {BALANCED}", found=repr(part))
+            fix = "" if equals else COMMAS
+            raise UsageError(problem, expected=f"CLASS=WEIGHT,... or {BALANCED}", found=repr(part), fix=fix)
         weight = decimal_number(value)
         if weight is None:
             raise UsageError(f"weight of class {name}", expected="a finite number >= 0", found=repr(value))
@@ -76,8 +78,10 @@ def weights_of(weights: Any, train: Examples | Stream, classes: Sequence[str]) -
     def found() -> Array | None:
         parsed = parse(weights, classes) if isinstance(weights, str) else _by_place(weights, classes)
         if isinstance(train, Stream):
-            return check_weights(_of_classes(parsed, np.array(train.counts)), len(classes))
-        return check_weights(class_weights(parsed, train.labels, len(classes)), len(train.labels))
+            return check_weights(_of_classes(parsed, np.array(train.counts), classes), len(classes))
+        labels = check_labels(train.labels, (len(train.labels), len(classes)))
+        each = _of_classes(parsed, np.bincount(labels, minlength=len(classes)), classes)
+        return check_weights(each[labels], len(labels))
 
     return None if weights is None else _at_its_field(found)
 
@@ -129,20 +133,24 @@ def class_weights(weights: Any, labels: Any, classes: int) -> Array:
     return freeze(_of_classes(weights, np.bincount(labels, minlength=classes))[labels])
 
 
-def _of_classes(weights: Any, counts: Array) -> Array:
-    """Return the weight of each class, float64, of which there are `counts` images; arguments as `class_weights`."""
+def _of_classes(weights: Any, counts: Array, names: Sequence[Any] | None = None) -> Array:
+    """Return the weight of each class, float64, of which there are `counts` images; arguments as `class_weights`.
+
+    names    of the classes, for errors; None for their numbers.
+    """
     each: Array
     if isinstance(weights, str) and weights == BALANCED:
         each = counts.sum() / (len(counts) * np.maximum(counts, 1))
     else:
-        each = np.array(_each_class(weights, len(counts)))
+        each = np.array(_each_class(weights, names or range(len(counts))))
     if counts.any() and not each[counts > 0].any():
         raise UsageError("no sample has a weight", expected="more than 0 for a class that occurs", found="0 for each")
     return each
 
 
-def _each_class(weights: Any, classes: int) -> list[float]:
+def _each_class(weights: Any, names: Sequence[Any]) -> list[float]:
     """Return the weight of every class."""
+    classes = len(names)
     if isinstance(weights, Mapping):
         for number in weights:
             known = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
@@ -159,4 +167,4 @@ def _each_class(weights: Any, classes: int) -> list[float]:
     if len(weights) != classes:
         expected = f"one for each of {counted(classes, 'class', 'classes')}"
         raise UsageError("class weights", expected=expected, found=len(weights))
-    return [check_amount(f"weight of class {number}", weight) for number, weight in enumerate(weights)]
+    return [check_amount(f"weight of class {name}", weight) for name, weight in zip(names, weights, strict=True)]

@@ -27,7 +27,7 @@ from fnnet.core.orders import epoch_order
 from fnnet.core.schedules import plateau_scale
 from fnnet.core.sparse_rows import SparseRows
 from fnnet.core.state import Examples, Objective
-from fnnet.errors import UsageError
+from fnnet.errors import ArgumentTypeError, UsageError
 from fnnet.kernels import pixels
 from fnnet.training import steps
 from tests.conftest import ROOT
@@ -552,6 +552,7 @@ def test_labels_of_any_kind(labels):
         ({"label_smoothing": -0.1}, "label_smoothing"),
         ({"weight_decay": -1}, "weight_decay"),
         ({"early_stopping": 0}, "early_stopping"),
+        ({"validation_fraction": 2.0}, "validation_fraction"),
         ({"early_stopping": 2, "validation_fraction": 0}, "validation_fraction: out of range"),
         ({"early_stopping": 2, "validation_fraction": 1.0}, "validation_fraction"),
         ({"tol": -1.0}, "tol"),
@@ -576,6 +577,13 @@ def test_parameters_that_do_not_fit_are_one_line(given, message):
         quick(**given).fit(X, Y)
     assert isinstance(info.value, UsageError)
     assert "\n" not in str(info.value)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_early_stopping_is_a_number_of_epochs(given):
+    """Not the flag that MLPClassifier has by this name."""
+    with pytest.raises(ArgumentTypeError, match=rf"early_stopping: is a number of epochs; .* found {given}; 10 is"):
+        quick(early_stopping=given).fit(X, Y)
 
 
 @pytest.mark.parametrize(

@@ -203,3 +203,18 @@ def test_nothing_of_it_changes_arguments():
     assert x.flags.writeable
     assert labels.flags.writeable
     assert x.tobytes() == X.tobytes()
+
+
+def test_one_number_is_no_rows(digits_model):
+    with pytest.raises(UsageError, match=r"x does not fit the network; expected shape \(n, \d+\), found \(\)$"):
+        fnnet.predict(digits_model, 3)
+
+
+def test_a_series_is_not_rows_of_a_table():
+    frame = pd.DataFrame({"a": [0.5, 1.5, 2.5, 3.5], "b": [1.0, 2.0, 4.0, 3.0], "kind": ["x", "y", "x", "y"]})
+    model, _ = fnnet.fit(frame, epochs=1)
+    assert len(fnnet.predict(model, frame.iloc[[0]])) == 1
+    with pytest.raises(
+        ArgumentTypeError, match=r"x: not rows of a table; expected a frame, found a series; .*iloc\[\[0\]\]"
+    ):
+        fnnet.predict(model, frame.iloc[0])

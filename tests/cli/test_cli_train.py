@@ -274,7 +274,7 @@ def test_f70_the_remedy_for_another_run_is_one(run, idx_folder, small_images, tm
     run(*other, "same.npz")
     (tmp_path / "same.npz").rename(tmp_path / "renamed.npz")
     assert run(*other, "renamed.npz", "--resume").code == 0
-    run(*other, "small.npz", "--resume").failed(2, "the data differs", "784 pixels per image", "400")
+    run(*other, "small.npz", "--resume").failed(2, "the data differs", "784 pixels or columns", "400")
     run(*other, "renamed.npz", "--classes", 11, "--resume").failed(2, "the data differs", "10 classes", "11")
     run(*other, "renamed.npz", "--batch-size", 7, "--resume").failed(2, "--batch-size differs")
     run(*other, "renamed.npz", "--dev", 7, "--resume").failed(2, "the data differs", "training images")

@@ -108,7 +108,7 @@ def test_a_run_that_is_resumed_with_pictures_of_another_size_names_this(run, tmp
     train = ("train", "--data", "in", "--dev", 0, "--run-dir", "kept", "--epochs")
     assert run(*train, 1).code == 0
     done = run(*train, 2, "--resume", "--size", 14)
-    done.failed(2, "kept: the data differs from the run; expected 120 pixels per image, found 196; resume")
+    done.failed(2, "kept: the data differs from the run; expected 120 pixels or columns, found 196; resume")
     assert "resume with the run's --data, --size and --image-size, or train into another folder" in done.err
     done = run(*train, 2, "--resume", "--size", "12x10")
     done.failed(2, "kept: the way images are read differs from the run; expected resize false, found resize true in in")

@@ -219,3 +219,25 @@ def test_a_model_of_a_table_finds_its_own_data_and_is_described(wine, run):
         assert "standardised by the training rows, classes in cultivar: alcohol, malic_acid" in " ".join(shown.split())
         assert "pixels" not in shown
     assert run("info", "run", "--json").json["preprocessing"]["scaling"]["target"] == "cultivar"
+
+
+def test_a_class_without_rows_has_no_shares(trained, wine, run, tmp_path):
+    first, *rest = wine.read_text().splitlines()
+    some = write(tmp_path / "some.csv", [first, *(row for row in rest if not row.endswith(CULTIVARS[0]))])
+    found = run("evaluate", trained, "--data", some)
+    assert "1 class of 3 without labelled rows" in found.err
+    (row,) = re.findall(rf"^ *{CULTIVARS[0]} +0 .*$", found.out, re.MULTILINE)
+    assert "0.00%" not in row.replace("0.00%", "", 1)
+
+
+def test_a_file_of_a_header_alone_is_said_to_have_no_rows(wine, run, tmp_path):
+    write(tmp_path / "header.csv", [wine.read_text().splitlines()[0]])
+    for command in (["train"], ["train", "--label-column", "cultivar"]):
+        found = run(*command, "--data", tmp_path / "header.csv")
+        found.failed(1)
+        assert "fetch" not in found.err
+
+
+def test_a_run_of_a_table_that_is_resumed_without_its_data_speaks_of_columns(wine, run):
+    run("train", "--data", wine, "--epochs", "1", "--run-dir", "run", "-q")
+    run("train", "--run-dir", "run", "--resume").failed(2, "expected 13 pixels or columns, found 784", "--data")

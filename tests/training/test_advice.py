@@ -25,6 +25,25 @@ HUGE = START._replace(rate=0.03)
 """The start of a training whose rate is too high."""
 
 
+def test_a_dropout_that_leaves_hardly_a_unit_is_the_cause():
+    plan = PLAN._replace(dropout=0.95)
+    found = explain(FIT._replace(plan=plan, dead=(0.0, 1.0), loss=1.5))
+    assert (found.code, found.option, found.value) == ("dead-units", "dropout", 0.2)
+    assert "a dropout of 0.95 leaves 5% of the units in a step" in found.cause
+    found = explain(FIT._replace(**CHANCE, plan=plan, start=START))
+    assert (found.code, found.option, found.value) == ("at-chance", "dropout", 0.2)
+    found = explain(FIT._replace(plan=PLAN._replace(dropout=0.5), dead=(0.0, 1.0), loss=1.5))
+    assert found.option == "activation"
+
+
+def test_what_holds_for_no_dev_image_may_have_labels_of_others():
+    others = FIT._replace(accuracy=1.0, dev_accuracy=0.1, dev_loss=5.0, least_dev_loss=2.25)
+    found = explain(others)
+    assert (found.code, found.option, found.value) == ("overfitted", "", advice.OTHERS)
+    assert "never below that of chance" in found.cause
+    assert explain(others._replace(least_dev_loss=2.1)).option == "early_stopping"
+
+
 def test_a_healthy_training_has_no_line():
     assert explain(FIT) is None
     assert explain(FIT._replace(start=START)) is None

@@ -91,3 +91,19 @@ def test_a_key_that_is_no_label_of_the_data_is_refused(weights):
     examples = Examples(np.zeros((3, 4), np.float32), np.arange(3))
     with pytest.raises(UsageError, match="class_weights: weight"):
         weights_of(weights, examples, ("1", "2", "3"))
+
+
+def test_a_weight_that_is_refused_names_its_class():
+    train = Examples(np.zeros((3, 1)), np.array([0, 1, 1]))
+    for weights in ({"left": -1.0}, [-1.0, 1.0], "left=-1"):
+        with pytest.raises(UsageError, match="class_weights: weight of class left out of range"):
+            weights_of(weights, train, ("left", "right"))
+
+
+def test_a_class_with_a_comma_in_its_name_has_its_weight_from_python():
+    train = Examples(np.zeros((3, 1)), np.array([0, 1, 1]))
+    with pytest.raises(
+        UsageError, match=r"found 'a'; classes with a comma in their name .* fnnet\.fit\(class_weights="
+    ):
+        weights_of("a,b=2", train, ("a,b", "c"))
+    np.testing.assert_array_equal(weights_of({"a,b": 2}, train, ("a,b", "c")), [2, 1, 1])

@@ -27,6 +27,10 @@ FIELDS: Final = (
 
 def plan_of(given: Any, hidden: tuple[Any, ...]) -> Plan:
     """Return the plan of a classifier's parameters; UsageError at the name of one that does not fit."""
+    if given.early_stopping is True or given.early_stopping is False:
+        expected, fix = "epochs, an integer >= 1, or None", "10 is MLPClassifier's number where it stops early"
+        problem = "is a number of epochs"
+        raise ArgumentTypeError(problem, where="early_stopping", expected=expected, found=given.early_stopping, fix=fix)
     values = [plain_values(getattr(given, name)) for name in FIELDS]
     try:
         return _checked(len(hidden), *values)
@@ -66,6 +70,8 @@ def rule_of(given: Any) -> Rule:
     """Return when training ends early."""
     tol = None if given.tol is None else at("tol", lambda: check_amount("tol", given.tol))
     stale = at("n_iter_no_change", lambda: check_count("n_iter_no_change", given.n_iter_no_change, 1))
+    if given.early_stopping is None:
+        fraction_of(given)  # what has no effect is checked, too, as all parameters are
     return Rule(tol if given.early_stopping is None else None, stale, given.early_stopping)
 
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from fnnet.apps.pages.figures import figure, heat
-from fnnet.apps.report.measured import bin_name, interval_text
+from fnnet.apps.report.measured import bin_name, figures_text, interval_text
 from fnnet.core.judging import Calibration, wilson
 from fnnet.core.metrics import per_class
 from fnnet.core.params import Array
@@ -128,14 +128,15 @@ def class_table(matrix: Array, classes: Sequence[str], unit: str) -> str:
     known = [*zip(classes, per_class(matrix), matrix.diagonal().tolist(), strict=True)]
     least = min((wilson(correct, row.images)[0] for _, row, correct in known if row.images), default=0.0)
     left, rows = min(math.floor(10 * least) / 10, 0.9), []
-    for name, row, correct in known:
+    for number, (name, row, correct) in enumerate(known):
         drawn = ""
         if row.images:
             low, high, value = ((end - left) / (1 - left) for end in (*wilson(correct, row.images), row.recall))
             style = f"--l:{low:.4f};--h:{high:.4f};--v:{value:.4f}"
             drawn = f'<span class="range" style="{style}"><i></i><b></b></span>'
         interval = interval_text(correct, row.images)
-        figures = (f"{row.images:,}", f"{row.recall:.2%}", interval, f"{row.precision:.2%}", f"{row.f1:.2%}")
+        recall, precision, f1 = figures_text(matrix, number, row)
+        figures = (f"{row.images:,}", recall, interval, precision, f1)
         cells = "".join(f"<td>{each}</td>" for each in figures)
         rows.append(f'<tr><th scope="row" class="left">{escape(name)}</th>{cells}<td class="left">{drawn}</td></tr>')
     names = (f"{unit}s", "recall", "95% interval of recall", "precision", "F1")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fnnet.core.judging import Mistake, Tally, calibration, wilson
-from fnnet.core.metrics import per_class
+from fnnet.core.metrics import ClassFigures, per_class
 from fnnet.core.params import Array
 
 FileOf = Callable[[int], str | None]
@@ -24,6 +24,21 @@ def interval_text(correct: int, images: int) -> str:
         return ""
     low, high = wilson(correct, images)
     return f"{low:.2%} to {high:.2%}"
+
+
+def figures_text(matrix: Array, number: int, row: ClassFigures) -> tuple[str, str, str]:
+    """Return recall, precision and F1 of a class, "" for a share of nothing.
+
+    >>> import numpy as np
+    >>> matrix = np.array([[3, 1], [0, 0]])
+    >>> figures_text(matrix, 1, per_class(matrix)[1])
+    ('', '0.00%', '')
+    """
+    return (
+        f"{row.recall:.2%}" if row.images else "",
+        f"{row.precision:.2%}" if matrix[:, number].any() else "",
+        f"{row.f1:.2%}" if row.images else "",
+    )
 
 
 def classes_json(matrix: Array, classes: Sequence[str]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fnnet.apps.report.measured import FileOf, bin_name, interval_text, mistake_name, probability_text
+from fnnet.apps.report.measured import FileOf, bin_name, figures_text, interval_text, mistake_name, probability_text
 from fnnet.apps.report.screen import Console, Text
 from fnnet.apps.report.terminal import table
 from fnnet.core.judging import Tally, calibration, wilson
@@ -24,9 +24,8 @@ def class_table(matrix: Array, classes: Sequence[str], unit: str, console: Conso
         wrong[number] = 0
         mistaken = f"{classes[int(wrong.argmax())]} ({wrong.max():,})" if wrong.any() else ""
         interval = interval_text(int(matrix[number, number]), row.images)
-        rows.add_row(
-            name, f"{row.images:,}", f"{row.precision:.2%}", f"{row.recall:.2%}", interval, f"{row.f1:.2%}", mistaken
-        )
+        recall, precision, f1 = figures_text(matrix, number, row)
+        rows.add_row(name, f"{row.images:,}", precision, recall, interval, f1, mistaken)
     console.print(rows)
 
 
