@@ -119,6 +119,7 @@ VARIED: Final = Range(0.85, 1.15, "size of each digit, of the page's")
 GAP: Final = Range(0.3, 0.9, "between digits, of the digit")
 LEADING: Final = Range(0.5, 0.9, "between lines, of the digit")
 JITTER: Final = Range(-0.12, 0.12, "by which digits are higher or lower, of the digit")
+PAGE_TILT: Final = Range(-2, 2, "degrees by which the lines of digits are turned")
 BORDER: Final = Range(0.5, 1.2, "around all, of the digit")
 
 # What is not a digit.
