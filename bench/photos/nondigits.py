@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from bench.photos import ranges
+from bench.photos.camera import taken
 from bench.photos.draws import Draws
 from bench.photos.papers import cloud, turn_of
 from bench.photos.pens import FINE, LENGTH, cut, near, pen, smooth
 from bench.photos.scene import Picture, Placed, difficulties, middle, photo, put, size_of
 from bench.photos.source import Source
-from bench.photos.camera import taken
 from fnnet.core.params import Array
 
 KINDS: Final = tuple(ranges.KINDS)
@@ -96,7 +97,7 @@ def pair(left: Array, right: Array) -> Array:
 def path(points: list[tuple[float, float]]) -> Array:
     """Return a mask with the straight lines between points, each (row, column) of the grid."""
     mask = np.zeros((PLENTY, PLENTY), bool)
-    for (y, x), (to_y, to_x) in zip(points, points[1:], strict=False):
+    for (y, x), (to_y, to_x) in pairwise(points):
         steps = int(2 * max(abs(to_y - y), abs(to_x - x))) + 1
         share = np.arange(steps + 1) / float(steps)
         rows = np.floor(y + (to_y - y) * share + 0.5).astype(np.int64)
@@ -139,9 +140,9 @@ def lines(draws: Draws) -> Array:
 def scribble(draws: Draws) -> Array:
     """Return a line that wanders: a pen whose direction changes by chance, drawn back to the middle."""
     points, (y, x), (down, across) = [], (0.0, 0.0), (0.0, 0.0)
-    for _ in range(draws.whole(40, 110)):
+    for _ in range(draws.whole(30, 80)):
         c, s = turn_of(360 * draws.share())
-        down, across = 0.75 * down + 7 * s - 0.04 * y, 0.75 * across + 7 * c - 0.04 * x
+        down, across = 0.8 * down + 10 * s - 0.03 * y, 0.8 * across + 10 * c - 0.03 * x
         y, x = y + down, x + across
         points.append((y + PLENTY / 2, x + PLENTY / 2))
     return path(points)

@@ -87,5 +87,5 @@ def printed(draws: Draws, sheet: Array, unit: float, ink: Ink, tags: frozenset[s
 
 def drawn(sheet: Array, ink: Array, colour: tuple[float, ...] | list[float]) -> None:
     """Lay ink of a colour on a sheet, in place."""
-    for plane, each in zip(sheet, colour, strict=True):
-        plane += (each - plane) * ink
+    for channel, each in enumerate(colour):
+        sheet[channel] += (each - sheet[channel]) * ink

@@ -100,7 +100,8 @@ def skeleton(mask: Array) -> Array:
             if gone.any():
                 changed = True
                 x[1:-1, 1:-1][gone] = 0
-    return x[1:-1, 1:-1] == 1
+    found: Array = x[1:-1, 1:-1] == 1
+    return found
 
 
 def cut(ink: Array) -> Array:

@@ -58,9 +58,9 @@ CENTRED: Final = Range(-0.2, 0.2, "of the room beside the digit")
 OFF: Final = Range(0.6, 0.95, "of the room beside the digit, to either side")
 
 # Pens: MNIST's own strokes are 2 to 4 of 20 wide.
-LEVEL: Final = 0.42
+LEVEL: Final = 0.33
 """A point is ink if the smoothed digit is above this."""
-THIN: Final = Range(0.045, 0.07, "width of a thin stroke, of the digit")
+THIN: Final = Range(0.05, 0.075, "width of a thin stroke, of the digit")
 THICK: Final = Range(0.015, 0.035, "by which a thick stroke grows on each side, of the digit")
 PRESSURE: Final = Range(0.0, 0.25, "by which ink is thinner in places")
 BLACK: Final = Range(0.05, 0.22, "reflectance of black ink")
