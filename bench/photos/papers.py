@@ -49,31 +49,32 @@ def paper(draws: Draws, shape: tuple[int, int], unit: float, ink: Ink, tags: fro
     unit    pixels of a digit's longer side.
     clear   columns to either side of the middle that a margin's line must leave free.
     """
-    if "light ink" in tags:
-        rgb = (draws.within(ranges.BOARD),) * 3
-    else:
-        rgb = draws.one_of(ranges.TINTS) if "tinted" in tags else (draws.within(ranges.WHITE),) * 3
+    grey = draws.within(ranges.BOARD if "light ink" in tags else ranges.WHITE)
+    rgb = draws.one_of(ranges.TINTS) if "tinted" in tags else (grey, grey, grey)
     texture = np.ones(shape)
     for cell in ranges.CELLS:
         swing = draws.within(ranges.COARSE if "texture" in tags else ranges.FINE)
         texture += swing * cloud(draws, shape, cell, cell) / len(ranges.CELLS) * (2 if "texture" in tags else 1)
     sheet = np.stack([texture * each for each in rgb])
     if "ruled" in tags or "squared" in tags:
-        printed(draws, sheet, unit, ink, tags, clear)
+        dark = ink.rgb if "dark lines" in tags else None
+        printed(draws, sheet, unit, dark or pale(draws, rgb), "squared" in tags, clear)
     return sheet
 
 
-def printed(draws: Draws, sheet: Array, unit: float, ink: Ink, tags: frozenset[str], clear: float) -> None:
-    """Print lines on a sheet, in place."""
-    squared = "squared" in tags
+def pale(draws: Draws, rgb: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Return the colour of pale lines on paper of a colour: grey or bluish."""
+    share = draws.within(ranges.PALE)
+    red, green, blue = (each * share for each in rgb)
+    return (red, green, blue * 0.6 + 0.4) if draws.chance(0.5) else (red, green, blue)
+
+
+def printed(
+    draws: Draws, sheet: Array, unit: float, colour: tuple[float, float, float], squared: bool, clear: float
+) -> None:
+    """Print lines of a colour on a sheet, in place."""
     distance = unit * draws.within(ranges.SQUARED if squared else ranges.RULED)
     width = max(1.0, unit * draws.within(ranges.LINE))
-    pale, bluish = draws.within(ranges.PALE), draws.chance(0.5)
-    colour = [float(each) * pale for each in sheet.mean(axis=(1, 2)).round(3)]
-    if bluish:
-        colour[2] = colour[2] * 0.6 + 0.4
-    if "dark lines" in tags:
-        colour = list(ink.rgb)
     c, s = turn_of(draws.within(ranges.PAPER_TILT))
     y, x = axes((sheet.shape[1], sheet.shape[2]))
     for across in (False, True) if squared else (False,):
@@ -85,7 +86,7 @@ def printed(draws: Draws, sheet: Array, unit: float, ink: Ink, tags: frozenset[s
         drawn(sheet, np.clip(width / 2 + 0.5 - np.abs(x * c + y * s - at), 0.0, 1.0), RED)
 
 
-def drawn(sheet: Array, ink: Array, colour: tuple[float, ...] | list[float]) -> None:
+def drawn(sheet: Array, ink: Array, colour: tuple[float, float, float]) -> None:
     """Lay ink of a colour on a sheet, in place."""
     for channel, each in enumerate(colour):
         sheet[channel] += (each - sheet[channel]) * ink

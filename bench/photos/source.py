@@ -24,9 +24,9 @@ class Source(NamedTuple):
         return self.x[at].reshape(28, 28), int(self.labels[at])
 
 
-def source(choice: str = "mnist", *, tune: bool = False) -> Source:
-    """Return the test digits of a data set, for tuning its training digits."""
-    loaded = data.load(choice)
+def source(choice: str = "mnist", data_dir: str | None = None, *, tune: bool = False) -> Source:
+    """Return the test digits of a data set, or, to tune on, its training digits."""
+    loaded = data.load(choice, data_dir)
     part = loaded.train if tune else loaded.test
     assert part is not None
     seed = ranges.TUNE_SEED if tune else ranges.TEST_SEED
