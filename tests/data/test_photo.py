@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fnnet.data import photo
-from fnnet.data.photo import boxed, light, page
+from fnnet.data.photo import boxed, light, page, single, source
 from fnnet.data.photo.parts import parts_of
 from fnnet.data.photo.reduced import reduced
 from fnnet.errors import ArgumentTypeError, DataError
@@ -149,10 +150,116 @@ def test_closing_keeps_what_is_wider_than_the_window():
     x = np.full((40, 60), 200, np.uint8)
     x[:, 30:] = 90
     edge = x.copy()
-    x[10:14, :] = 20
+    x[10:14, :24] = x[10:14, 36:] = 20
     assert np.array_equal(light.closed(x, 3), edge)
+    for wedge in (np.tri(40, 60, 5, bool), np.tri(40, 60, 5, bool) & np.tri(40, 60, 5, bool)[::-1]):
+        shadow = np.where(wedge, 90, 200).astype(np.uint8)  # corners of windows on a corner, too
+        assert np.array_equal(light.closed(shadow, 3), shadow)
 
 
 def test_lines_of_text_are_told_apart():
     assert page.lines_of([]) == []
     assert page.lines_of([(0, 9, 10, 12), (8, 0, 18, 3), (30, 0, 40, 3)]) == [[0], [1], [2]]
+
+
+def saved(path, mode, **more):
+    """Save the drawing in a mode of Pillow."""
+    image = Image.fromarray(drawn())
+    if mode == "I;16":
+        image = Image.fromarray(drawn().astype(np.uint16) * 257)
+    elif mode == "RGBA":
+        image = Image.merge("RGBA", [Image.fromarray(np.zeros_like(drawn()))] * 3 + [Image.fromarray(220 - drawn())])
+    elif mode != "L":
+        image = image.convert(mode)
+    image.save(path, **more)
+    return path
+
+
+@pytest.mark.parametrize(("mode", "name"), [("L", "a.png"), ("RGB", "a.jpg"), ("I;16", "a.png"), ("RGBA", "a.png")])
+def test_a_file_is_read_as_its_pixels(mode, name, tmp_path):
+    wanted = photo.prepare(drawn()).image.astype(int)
+    path = saved(tmp_path / name, mode)
+    with Image.open(path) as opened:
+        for each in (path, str(path), opened):
+            assert np.abs(photo.prepare(each).image - wanted).mean() < 4
+
+
+def test_a_photo_is_turned_as_exif_says(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    path = tmp_path / "a.png"
+    Image.fromarray(np.rot90(drawn()).copy()).save(path, exif=exif)
+    assert np.array_equal(photo.prepare(path).image, photo.prepare(drawn()).image)
+
+
+def test_what_is_no_picture_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "a.jpg"
+    path.write_text("a note")
+    with pytest.raises(DataError, match=r"a\.jpg: no picture; expected a picture that Pillow reads, .*save it as PNG"):
+        photo.prepare(path)
+    saved(path, "L")
+    monkeypatch.setattr(source, "MOST_PIXELS", 100)
+    with pytest.raises(DataError, match=r"a\.jpg: picture too large; expected at most 100 pixels, found 160x200"):
+        photo.prepare(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(DataError, match=r"a\.jpg: picture too large; expected at most 100 pixels, found more"):
+        photo.prepare(path)
+
+
+def test_thin_strokes_are_thickened_if_that_is_wanted():
+    x = np.full((200, 160), 220, np.uint8)
+    x[30:170, 80:83] = x[100:103, 40:120] = 40
+    thick, plain = photo.prepare(x), photo.prepare(x, photo.Choices(thicken=False))
+    assert thick.figures.thickened > plain.figures.thickened == 0
+    assert thick.image.astype(int).sum() > 1.3 * plain.image.astype(int).sum()
+
+
+def test_a_small_picture_is_boxed():
+    x = np.zeros((28, 28), np.uint8)
+    x[10:20, 12:15] = 200
+    found = photo.prepare(x)
+    assert found.figures.ready
+    rows, _ = np.nonzero(found.image)
+    assert rows.max() - rows.min() == 19
+
+
+def test_a_blot_is_kept_as_it_is():
+    y, x = np.mgrid[:200, :160]
+    found = photo.prepare(np.where((y - 100) ** 2 + (x - 80) ** 2 < 900, 40, 220).astype(np.uint8))
+    assert found.evidence.parts == 1
+    assert found.figures.box[2:] == pytest.approx((59, 59), abs=3)
+
+
+def test_a_low_picture_has_its_lines_found():
+    x = np.full((16, 300), 220, np.uint8)
+    x[8] = 120
+    assert photo.prepare(x).figures.lines[0] == 1
+
+
+def test_bits_belong_to_the_digit_beside_them():
+    x = np.full((300, 600), 220, np.uint8)
+    x[100:220, 100:112] = x[100:220, 400:412] = 40
+    x[100:112, 122:160] = 40  # the bar of a 5
+    x[20:30, 540:575] = 40  # a mark
+    assert [each.prepared.evidence.parts for each in photo.find(x)] == [2, 1]
+
+
+def test_lines_stay_out_where_narrow_strokes_show_the_ground_again():
+    x = np.full((300, 300), 220, np.uint8)
+    x[60:240, 148:153] = 40
+    ruled = x.copy()
+    ruled[20::30] = 90
+    found = photo.prepare(ruled)
+    assert found.figures.lines[0] >= 9
+    assert np.abs(found.image.astype(int) - photo.prepare(x).image).mean() < 8
+
+
+def test_the_more_credible_ink_is_taken_where_border_and_contrast_disagree(monkeypatch):
+    x = np.full((200, 160), 220, np.uint8)
+    x[30:170, 70:90] = 40
+    wanted = photo.prepare(x)
+    for ways in ((False, True), (True, False)):
+        monkeypatch.setattr(single, "ways_of", lambda grey, choices, ways=ways: ways)
+        found = photo.prepare(x)
+        assert found.figures.dark
+        assert np.array_equal(found.image, wanted.image)

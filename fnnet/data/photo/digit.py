@@ -11,14 +11,12 @@ from fnnet.core.params import Array
 from fnnet.data.photo.boxed import bounds, centre_of_mass, fitted, placed, resized
 from fnnet.data.photo.light import widened
 from fnnet.data.photo.results import BOX, CENTRE, Choices, Evidence, Figures, Prepared, Step
-from fnnet.data.photo.sheet import Sheet
+from fnnet.data.photo.sheet import OUTLINE, Sheet
 
 THIN: Final = 1.3
 """Strokes narrower than this, in pixels of the box of 20, are thickened..."""
 THICK: Final = 2.0
 """... to this."""
-OUTLINE: Final = 0.7853981633974483
-"""pi / 4: an outline along the edges of pixels is longer than the curve by its inverse, for all directions alike."""
 
 
 def digit(sheet: Sheet, numbers: Array, choices: Choices) -> Prepared:

@@ -2,45 +2,75 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from fnnet.core.params import Array
 
+DIM: Final = 64
+"""Light ink is compared with itself and this much more: what is next to black has a depth like its own lightness."""
+
 
 def closed(picture: Array, reach: int) -> Array:
-    """Return a picture whose dark spots narrower than 2 `reach` + 1 pixels are filled: the closing by a square window.
+    """Return a picture whose dark spots narrower than 2 `reach` + 1 pixels are filled: closings by windows.
 
     Of the lightest pixel of each window the darkest of all windows that hold a pixel. Edges of wide shadows stay where
-    they are. Windows end at the edge of the picture.
+    they are; windows that stand on a side and on a corner reach into the corners of shadows. Outside the picture
+    goes on as `extended` has it.
 
     >>> closed(np.uint8([[9, 9, 1, 9, 5, 5, 5, 5]]), 1)
     array([[9, 9, 9, 9, 5, 5, 5, 5]], dtype=uint8)
     """
-    picture = widened(picture, reach)
+    upright = _closed(picture, ((1, 0), (0, 1)), reach)
+    return np.minimum(upright, _closed(picture, ((1, 1), (1, -1)), reach * 5 // 7))
+
+
+def _closed(picture: Array, ways: tuple[tuple[int, int], ...], reach: int) -> Array:
     for axis in (0, 1):
-        picture = _slid(picture, reach, axis, np.minimum, 255)
+        picture = extended(picture, 2 * reach * sum(abs(way[axis]) for way in ways), axis)
+    for fold in (np.maximum, np.minimum):
+        for way in ways:
+            picture = _slid(picture, reach, way, fold)
     return picture
+
+
+def extended(picture: Array, edge: int, axis: int) -> Array:
+    """Return a picture with `edge` more pixels at both ends of an axis: it becomes darker outside by as much as it
+    becomes lighter inside, within 0 to 255. Gradients and shadows go on as they are.
+
+    >>> extended(np.uint8([[10, 20, 50]]), 2, 1)
+    array([[  0,   0,  10,  20,  50,  80,  90]], dtype=uint8)
+    """
+    last = picture.shape[axis] - 1
+    far = np.minimum(np.arange(1, edge + 1), last)
+    x = picture.astype(np.int16)
+    before = 2 * x.take([0], axis) - x.take(far[::-1], axis)
+    behind = 2 * x.take([last], axis) - x.take(last - far, axis)
+    return np.concatenate([before, x, behind], axis).clip(0, 255).astype(np.uint8)
 
 
 def widened(picture: Array, reach: int) -> Array:
     """Return the largest pixel within `reach` rows and columns of each."""
-    for axis in (0, 1):
-        picture = _slid(picture, reach, axis, np.maximum, 0)
+    for way in ((1, 0), (0, 1)):
+        edge = [(reach * step, reach * step) for step in way]
+        picture = _slid(np.pad(picture, edge), reach, way, np.maximum)
     return picture
 
 
-def _slid(picture: Array, reach: int, axis: int, fold: np.ufunc, outside: int) -> Array:
-    """Return the largest, or the smallest, of 2 `reach` + 1 pixels around each along an axis, by doubling."""
-    edge = [(0, 0), (0, 0)]
-    edge[axis] = (reach, reach)
-    x = np.pad(picture, edge, constant_values=outside)
-    rows = np.moveaxis(x, axis, 0)
+def _slid(picture: Array, reach: int, way: tuple[int, int], fold: np.ufunc) -> Array:
+    """Return the largest, or the smallest, of 2 `reach` + 1 pixels one way, by doubling, where all are in the picture.
+
+    way   rows and columns from one to the next: (1, 0), (0, 1), (1, 1) or (1, -1).
+    """
     width, done = 2 * reach + 1, 1
     while done < width:
         step = min(done, width - done)
-        rows = fold(rows[: len(rows) - step], rows[step:])
+        rows, columns = picture.shape[0] - step * way[0], picture.shape[1] - step * abs(way[1])
+        first, second = (step, 0) if way[1] < 0 else (0, step * way[1])
+        picture = fold(picture[:rows, first : first + columns], picture[step * way[0] :, second : second + columns])
         done += step
-    return np.moveaxis(rows, 0, axis)
+    return picture
 
 
 def smoothed(picture: Array) -> Array:
@@ -51,10 +81,15 @@ def smoothed(picture: Array) -> Array:
     return ((x + 8) // 16).astype(np.uint8)
 
 
-def depth(picture: Array, ground: Array) -> Array:
-    """Return how much darker than its ground each pixel is, of 255 parts of the ground, rounded down."""
-    low = np.minimum(picture, ground).astype(np.uint16)
-    return ((ground - low) * np.uint16(255) // np.maximum(ground, 1)).astype(np.uint8)
+def depth(picture: Array, ground: Array, dark: bool) -> Array:
+    """Return how far the ink is from its ground, uint8, rounded down: of dark ink in 255 parts of the ground, as in a
+    shadow both are darker by as much; of light ink in 255 parts of itself and DIM.
+    """
+    if dark:
+        low = np.minimum(picture, ground).astype(np.uint16)
+        return ((ground - low) * np.uint16(255) // np.maximum(ground, 1)).astype(np.uint8)
+    high = np.maximum(picture, ground).astype(np.uint16)
+    return ((high - ground) * np.uint16(255) // (high + np.uint16(DIM))).astype(np.uint8)
 
 
 def otsu(picture: Array) -> int:

@@ -1,12 +1,13 @@
 """Ruled and squared lines, as pale or as dark as the ink: they run straight through the picture, and are thin.
 
-How long they are is judged along paths through the depth, in strips of columns; each line is then followed column by
-column, and taken out where it is as thin as elsewhere: what crosses it stays.
+How much of a path is thin and deep is summed over strips of columns, for all rows and slopes; a path that is covered
+enough, at both of its ends too, is a line. It is taken out with what lies above and below it in its place: ink that
+crosses a line stays.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -14,150 +15,186 @@ from fnnet.core.params import Array
 
 STRIP: Final = 16
 """Columns that are summed together."""
-STEEPEST: Final = 0.16
-"""Rows a column: 9 degrees."""
+QUARTERS: Final = 4
+"""Parts of a path that are judged by themselves."""
+STEEPEST: Final = 6
+"""A line rises by at most 1/6 of the columns: 9 degrees,"""
+STEP: Final = 2
+"""tried every 2 rows,"""
+ALIKE: Final = 3
+"""and lines of a picture differ by at most 3 of these steps."""
 CAP: Final = 24
 """Depth above both sides that counts in full."""
-COVERED: Final = 60
-"""Percent of its path that a line covers at least,"""
-ENDS: Final = 50
-"""and of the first and the last quarter of it."""
-LONG: Final = 50
-"""Percent of the columns that a path has in the picture, at least."""
-SPACE: Final = 64
-"""A line is thinner than 1/64 of the picture's longer side."""
+REACHES: Final = (3, 5, 9)
+"""Rows to both sides that a pixel is compared with."""
+COVERED: Final = 50
+"""Percent of a path, and of its ends, that a line covers at least."""
+FAMILY: Final = 3
+"""If there are 3 lines, others of which WEAK percent are covered, and one end, are lines as well."""
+WEAK: Final = 35
+APART: Final = 4
+"""Rows between two lines, at least."""
+THICKEST: Final = 9
+"""Rows of a line, at most; of pictures of more than 360 pixels 1/40."""
+DARKER: Final = 24
+"""Ink that is so much deeper than a line, or half as deep again, stays on it."""
+
+SLOPES: Final = (-2, -1, 0, 1, 2)
+"""Half columns a row: the directions in which ink crosses a line."""
 
 
 class Line(NamedTuple):
-    """A line from left to right: its row in the first column, in 1/65536, and rows a column, likewise."""
+    """A line from left to right.
 
-    start: int
-    slope: int
+    row     in the middle column.
+    rise    rows from the first column to the last.
+    """
+
+    row: int
+    rise: int
 
 
-def without_lines(depth: Array) -> tuple[Array, tuple[int, int]]:
-    """Return the depth without the lines of paper, and how many there were from left to right and from top to bottom.
+def without_lines(depth: Array) -> tuple[Array, tuple[list[Line], list[Line]]]:
+    """Return the depth without the lines of paper, and these, from left to right and from top to bottom.
 
     depth   uint8 (height, width), as `light.depth` has it.
     """
-    counts = []
+    found = []
     for turned in (False, True):
         picture = np.ascontiguousarray(depth.T) if turned else depth
-        found = lines_of(picture)
-        for line in found:
+        found.append(lines_of(picture))
+        for line in found[-1]:
             picture = without(picture, line)
         depth = np.ascontiguousarray(picture.T) if turned else picture
-        counts.append(len(found))
-        if not turned:
-            first = found
-    if counts[1]:
-        for line in first:
-            depth = without(depth, line)
-    return depth, (counts[0], counts[1])
+    return depth, (found[0], found[1])
 
 
-def reach_of(depth: Array) -> int:
-    """Return how far from a line's middle there is no line any more."""
-    return max(2, int(max(depth.shape)) // SPACE)
+def without_these(depth: Array, lines: tuple[list[Line], list[Line]]) -> Array:
+    """Return the depth without these lines, from left to right and from top to bottom."""
+    for turned in (False, True):
+        picture = np.ascontiguousarray(depth.T) if turned else depth
+        for line in lines[turned]:
+            picture = without(picture, line)
+        depth = np.ascontiguousarray(picture.T) if turned else picture
+    return depth
 
 
 def thin(depth: Array) -> Array:
-    """Return how much deeper each pixel is than those `reach` above and below, at most CAP, uint8; 0 at the edge."""
+    """Return how much deeper a pixel is, or one beside it, than those some rows above and below, at most CAP."""
     out = np.zeros_like(depth)
-    for reach in (3, reach_of(depth)):
+    for reach in REACHES:
         if len(depth) > 2 * reach:
-            middle = depth[reach:-reach].astype(np.int16)
-            over = (middle - np.maximum(depth[: -2 * reach], depth[2 * reach :])).clip(0, CAP)
+            sides = np.maximum(depth[: -2 * reach], depth[2 * reach :])
+            middle = depth[reach:-reach]
+            over = np.minimum(middle - np.minimum(middle, sides), CAP)
             out[reach:-reach] = np.maximum(out[reach:-reach], over)
-    return out
-
-
-def lines_of(depth: Array) -> list[Line]:
-    """Return the lines from left to right, the clearest first."""
-    height, width = depth.shape
-    strips = width // STRIP
-    if strips < 4:
-        return []
-    deep = thin(depth)
-    deep = np.maximum(deep, np.maximum(np.pad(deep, ((1, 0), (0, 0)))[:-1], np.pad(deep, ((0, 1), (0, 0)))[1:]))
-    sums = deep[:, : strips * STRIP].reshape(height, strips, STRIP).sum(axis=2, dtype=np.int64)
-    most = int(STEEPEST * width)
-    edge = most + 1
-    x = np.zeros((height + 2 * edge, strips), np.int64)
-    x[edge : edge + height] = sums
-    inside = np.zeros(height + 2 * edge, np.int64)
-    inside[edge : edge + height] = 1
-    best: tuple[int, int, Array] | None = None
-    for rise in range(-most, most + 1):
-        shifts = (rise * (2 * np.arange(strips) + 1 - strips)) // (2 * strips)
-        rows = np.arange(edge, edge + height)[:, None] + shifts
-        values = x[rows, np.arange(strips)]
-        seen = inside[rows]
-        covered, long = values.sum(axis=1), seen.sum(axis=1)
-        good = (long * 100 >= LONG * strips) & (covered * 100 >= COVERED * CAP * STRIP * long)
-        if not good.any():
-            continue
-        first = np.argmax(seen > 0, axis=1)
-        places = np.arange(strips) - first[:, None]
-        part = np.maximum(long // 4, 1)
-        for at, stop in ((np.zeros_like(part), part), (long - part, long)):
-            end = (places >= at[:, None]) & (places < stop[:, None])
-            good &= (values * end).sum(axis=1) * 100 >= ENDS * CAP * STRIP * (stop - at)
-        score = int((covered * good).sum())
-        if best is None or score > best[0]:
-            best = score, rise, covered * 1000 // np.maximum(long, 1) * good
-    if best is None:
-        return []
-    _, rise, covered = best
-    reach, found = reach_of(depth), []
-    slope = rise * 65536 // width
-    while covered.any():
-        row = int(covered.argmax())
-        found.append(Line(row * 65536 - slope * (width // 2), slope))
-        covered[max(0, row - reach) : row + reach + 1] = 0
+    padded = np.pad(out, ((1, 1), (0, 0)))
+    found: Array = np.maximum(out, np.maximum(padded[:-2], padded[2:]))
     return found
 
 
-def without(depth: Array, line: Line) -> Array:
-    """Return the depth without a line: where it is as thin as elsewhere, what is above and below it takes its place."""
+def lines_of(depth: Array) -> list[Line]:
+    """Return the lines from left to right, the most covered first."""
     height, width = depth.shape
-    reach = reach_of(depth)
-    high = 2 * reach + 4
+    strips = width // STRIP
+    if strips < QUARTERS:
+        return []
+    most = width // STEEPEST // STEP
+    rises = STEP * np.arange(-most, most + 1)
+    sums = thin(depth)[:, : strips * STRIP].reshape(height, strips, STRIP).sum(axis=2, dtype=np.int32)
+    covered, seen = _along(sums, rises, width)
+    full = CAP * STRIP
+    # The quarter at each end; that beside it where the path leaves the picture earlier.
+    half = max(1, strips // QUARTERS // 2)
+    long = 2 * seen.sum(axis=1) >= strips
+    share = covered.sum(axis=1) * 100 // (full * np.maximum(seen.sum(axis=1), 1)) * long
+    ends = []
+    for end, beside in ((0, 1), (QUARTERS - 1, QUARTERS - 2)):
+        last = np.where(seen[:, end] >= half, end, beside)[:, None]
+        ink, count = (np.take_along_axis(each, last, axis=1)[:, 0] for each in (covered, seen))
+        ends.append(ink * 100 >= COVERED * full * count)
+    total = share * (share >= COVERED) * ends[0] * ends[1]
+    main = int(total.sum(axis=1).argmax())
+    first = max(0, main - ALIKE)
+    near = total[first : main + ALIKE + 1]
+    if len(_peaks(near.max(axis=0))) >= FAMILY:
+        part = slice(first, main + ALIKE + 1)
+        near = (share * (share >= WEAK) * (ends[0] | ends[1]))[part]
+    # Of slopes that cover as much, that which is most like the others.
+    unlike = np.abs(np.arange(len(near)) + first - main)[:, None]
+    near = np.where(near > 0, near * (ALIKE + 1) - unlike, 0)
+    which, best = near.argmax(axis=0), near.max(axis=0)
+    return [Line(row, int(rises[first + which[row]])) for row in _peaks(best)]
+
+
+def _peaks(values: Array) -> list[int]:
+    """Return the places of the largest values, at least APART from one another, the largest first; of equal ones that
+    lie together, the middle."""
+    values, found = values.copy(), []
+    while values.any():
+        first = last = int(values.argmax())
+        while last + 1 < len(values) and values[last + 1] == values[first]:
+            last += 1
+        found.append((first + last) // 2)
+        values[max(0, first - APART + 1) : last + APART] = 0
+    return found
+
+
+def _along(sums: Array, rises: Array, width: int) -> tuple[Array, Array]:
+    """Return for each rise, quarter and middle row the sum of a path's strips, and how many are in the picture."""
+    height, strips = sums.shape
+    edge = int(rises.max()) + 1
+    x = np.zeros((2, strips, height + 2 * edge), np.int32)
+    x[0, :, edge : edge + height], x[1, :, edge : edge + height] = sums.T, 1
+    out = np.zeros((2, len(rises), QUARTERS, height), np.int32)
+    for number, rise in enumerate(rises.tolist()):
+        for strip in range(strips):
+            shift = edge + rows_of(rise, STRIP * strip + STRIP // 2, width)
+            out[:, number, strip * QUARTERS // strips] += x[:, strip, shift : shift + height]
+    return out[0], out[1]
+
+
+def rows_of(rise: int, column: Any, width: int) -> Any:
+    """Return how many rows a path is below its middle at a column."""
+    return (rise * (2 * column + 1 - width) + width) // (2 * width)
+
+
+def without(depth: Array, line: Line) -> Array:
+    """Return the depth without a line: what is above and below it takes its place, unless ink on it is deeper."""
+    height, width = depth.shape
+    thickest = max(THICKEST, max(height, width) // 40)
+    high = thickest + 3
     columns = np.arange(width)
-    middle = (line.start + line.slope * columns + 32768) // 65536
+    middle = line.row + rows_of(line.rise, columns, width)
+    inside = (middle >= 0) & (middle < height)
+    columns, middle = columns[inside], middle[inside]
     padded = np.pad(depth, ((high, high), (0, 0)))
-    inside = (middle >= -1) & (middle <= height)
-    rows = np.clip(middle, 0, height - 1) + np.arange(2 * high + 1)[:, None]
+    rows = middle + np.arange(2 * high + 1)[:, None]
     band = padded[rows, columns]
-    # The middle is where the line is deepest, within two rows.
-    near = band[high - 2 : high + 3]
-    at = near.argmax(axis=0) + high - 2
-    deepest = band[at, columns]
-    level = int(np.sort(deepest[inside])[int(inside.sum()) // 4])  # ink may cover half of it
-    if not level:
+    level = int(np.sort(band[high - 1 : high + 2].max(axis=0))[len(columns) // 2])
+    profile = np.minimum(band, level).sum(axis=1, dtype=np.int64)
+    deep = 2 * profile > profile[high] + profile.min()
+    top, bottom = high, high
+    while top > 1 and deep[top - 1]:
+        top -= 1
+    while bottom < 2 * high - 1 and deep[bottom + 1]:
+        bottom += 1
+    if bottom - top >= thickest:
         return depth
-    above = band > level // 2
-    places = np.arange(2 * high + 1)[:, None]
-    top = np.where(~above & (places < at), places, -1).max(axis=0)
-    bottom = np.where(~above & (places > at), places, 2 * high + 1).min(axis=0)
-    runs = np.where(deepest > level // 2, bottom - top - 1, 0)
-    usual = int(np.sort(runs[inside])[int(inside.sum()) // 4])
-    if usual > reach:
-        return depth
-    drawn = inside & (runs <= usual + 1 + usual // 2) & (deepest <= level + max(24, level // 2))
-    spread = usual // 2 + 1
-    upper = _widest(band[np.maximum(top - 1, 0), columns], spread)
-    lower = _widest(band[np.minimum(bottom + 1, 2 * high), columns], spread)
-    put = np.minimum(upper, lower)
-    taken = drawn & (places >= top) & (places <= bottom)
-    band = np.where(taken, np.minimum(band, put), band)
-    padded = padded.copy()
-    padded[rows, columns] = band
+    taken = band[top - 1 : bottom + 2]
+    beside = _crossing(band[top - 2], band[bottom + 2], len(taken))
+    put = np.where(taken > level + max(DARKER, level // 2), taken, np.minimum(taken, beside))
+    padded[rows[top - 1 : bottom + 2], columns] = put
     return padded[high : high + height]
 
 
-def _widest(values: Array, reach: int) -> Array:
-    """Return the largest of the values within `reach` columns."""
-    padded = np.pad(values, reach)
-    widest: Array = np.max([padded[i : i + len(values)] for i in range(2 * reach + 1)], axis=0)
-    return widest
+def _crossing(above: Array, below: Array, count: int) -> Array:
+    """Return `count` rows between the row above and that below: what is on both sides of a pixel goes on straight."""
+    rows = np.arange(1, count + 1)[:, None]
+    columns, edge = np.arange(len(above)), count + 1
+    above, below = np.pad(above, edge), np.pad(below, edge)
+    out = np.zeros((count, len(columns)), np.uint8)
+    for slope in SLOPES:
+        up, down = slope * rows // 2, slope * (count + 1 - rows) // 2
+        out = np.maximum(out, np.minimum(above[columns - up + edge], below[columns + down + edge]))
+    return out

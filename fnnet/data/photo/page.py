@@ -9,8 +9,9 @@ import numpy as np
 from fnnet.core.params import Array
 from fnnet.data.photo.digit import digit
 from fnnet.data.photo.parts import Parts
+from fnnet.data.photo.reduced import reduced
 from fnnet.data.photo.results import CHOICES, Choices, Found
-from fnnet.data.photo.sheet import sheets
+from fnnet.data.photo.sheet import sheet_of, ways_of
 from fnnet.data.photo.source import picture_of
 
 LONGEST: Final = 1024
@@ -35,7 +36,11 @@ def find(image: Any, choices: Choices = CHOICES) -> tuple[Found, ...]:
     >>> [each.box for each in photo.find(paper)]
     [(59, 89, 82, 12), (69, 189, 82, 12)]
     """
-    sheet = sheets(picture_of(image), LONGEST, choices)[0]
+    picture = picture_of(image)
+    factor = -(-max(picture.shape[:2]) // LONGEST)
+    grey = reduced(picture, factor)
+    dark, *others = ways_of(grey, choices)
+    sheet = sheet_of(grey, factor, dark, bool(others), choices)
     groups = groups_of(sheet.parts, sheet.ink.shape)
     boxes = [_around(sheet.parts.boxes[group]) for group in groups]
     found = []

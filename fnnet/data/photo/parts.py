@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from fnnet.core.params import Array
+
+WEAK: Final = 70
+"""Percent of the threshold that ink beside stronger ink has at least."""
+STRONG: Final = 3
+"""A part has at least one pixel of 3 above the threshold."""
 
 
 class Parts(NamedTuple):
@@ -14,11 +19,13 @@ class Parts(NamedTuple):
 
     labels   of each pixel, int32: 0 for the ground, 1 for the first part, and so on.
     areas    int64 (parts,): their pixels.
+    outlines   int64 (parts,): edges of pixels between a part and what it is not.
     boxes    int64 (parts, 4): top, left, and behind their ends bottom, right.
     """
 
     labels: Array
     areas: Array
+    outlines: Array
     boxes: Array
 
 
@@ -36,7 +43,7 @@ def parts_of(mask: Array) -> Parts:
     first, number = np.unique(names, return_inverse=True)  # the first run of each part is its name
     count = len(first)
     lengths = ends - starts
-    labels = np.zeros(mask.size, np.int32)
+    labels: Array = np.zeros(mask.size, np.int32)
     places = np.repeat(rows * mask.shape[1] + starts - (lengths.cumsum() - lengths), lengths)
     labels[places + np.arange(len(places))] = np.repeat(number + 1, lengths)
     boxes = np.empty((count, 4), np.int64)
@@ -46,7 +53,8 @@ def parts_of(mask: Array) -> Parts:
     for column, values in ((2, rows + 1), (3, ends)):
         np.maximum.at(boxes[:, column], number, values)
     areas = np.bincount(number, lengths, minlength=count).astype(np.int64)
-    return Parts(labels.reshape(mask.shape), areas, boxes)
+    labels = labels.reshape(mask.shape)
+    return Parts(labels, areas, outlines_of(labels, count), boxes)
 
 
 def _runs(mask: Array) -> tuple[Array, Array, Array]:
@@ -78,3 +86,26 @@ def _joined(count: int, a: Array, b: Array) -> Array:
         np.minimum.at(names, names[b], least)
         while not np.array_equal(names, names[names]):
             names = names[names]
+
+
+def weak_parts(ink: Array, threshold: int) -> Parts:
+    """Return the parts of ink above WEAK percent of the threshold of which a third is above all of it.
+
+    Strokes that fade stay in one piece, and stains do not become parts.
+    """
+    found = parts_of(ink > threshold * WEAK // 100)
+    strong = np.bincount(found.labels.ravel(), (ink > threshold).ravel(), minlength=len(found.areas) + 1)[1:]
+    kept = strong * STRONG >= found.areas
+    numbers = np.zeros(len(kept) + 1, np.int32)
+    numbers[1:] = kept.cumsum() * kept
+    return Parts(numbers[found.labels], found.areas[kept], found.outlines[kept], found.boxes[kept])
+
+
+def outlines_of(labels: Array, count: int) -> Array:
+    """Return how many edges of pixels are between each of `count` parts and what it is not."""
+    x = np.pad(labels, 1)
+    sides = []
+    for a, b in ((x[1:], x[:-1]), (x[:, 1:], x[:, :-1])):
+        off = a != b
+        sides += [a[off], b[off]]
+    return np.bincount(np.concatenate(sides), minlength=count + 1)[1:]

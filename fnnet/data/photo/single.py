@@ -10,14 +10,19 @@ from fnnet.core.params import Array
 from fnnet.data.photo.digit import digit
 from fnnet.data.photo.parts import Parts
 from fnnet.data.photo.ready import ready
+from fnnet.data.photo.reduced import reduced
 from fnnet.data.photo.results import CHOICES, Choices, Prepared
-from fnnet.data.photo.sheet import Sheet, sheets
+from fnnet.data.photo.sheet import sheet_of, ways_of
 from fnnet.data.photo.source import picture_of
 
 LONGEST: Final = 512
 """Pixels of the longer side of a picture after it was reduced, at most."""
 DOUBT: Final = 2
 """The border is believed, against the local contrast, if what it leads to has this many times the contrast."""
+CLEAR: Final = 1.25
+"""Ink of less contrast is doubted in any case."""
+EDGED: Final = 8
+"""The contrast of ink that leaves the picture broadly, as a shadow does, counts for 1/8."""
 NEAR: Final = 4
 """A piece belongs to the digit if it is within 1/4 of its longer side,"""
 SPECK: Final = 100
@@ -49,25 +54,44 @@ def prepare(image: Any, choices: Choices = CHOICES) -> Prepared:
     picture = picture_of(image)
     if (found := ready(picture, choices)) is not None:
         return found
-    ways = sheets(picture, LONGEST, choices)
-    all_found = [digit(sheet, chosen(sheet.parts, sheet.ink.shape), choices) for sheet in ways]
-    first, last = all_found[0], all_found[-1]
-    return last if score(last, ways[-1]) > DOUBT * score(first, ways[0]) else first
+    factor = -(-max(picture.shape[:2]) // LONGEST)
+    grey = reduced(picture, factor)
+    first, *others = ways_of(grey, choices)
+    best, credit = _one_way(grey, factor, first, bool(others), choices)
+    if not others and choices.dark is None and credit < CLEAR:
+        others = [not first]
+    for dark in others:
+        other, its = _one_way(grey, factor, dark, True, choices)
+        if its > DOUBT * credit:
+            best = other
+    return best
 
 
-def score(prepared: Prepared, sheet: Sheet) -> float:
-    """Return the contrast of a digit, half of it if the digit reaches the edge of the picture."""
-    top, left, height, width = (each // sheet.factor for each in prepared.figures.box)
-    inside = top > 0 and left > 0 and top + height < sheet.ink.shape[0] and left + width < sheet.ink.shape[1]
-    return prepared.evidence.contrast if inside else prepared.evidence.contrast / 2
+def _one_way(grey: Array, factor: int, dark: bool, doubted: bool, choices: Choices) -> tuple[Prepared, float]:
+    """Return the digit of a picture with dark, or light, ink, and how credible it is: by its contrast, less if it
+    leaves the picture broadly.
+    """
+    sheet = sheet_of(grey, factor, dark, doubted, choices)
+    numbers = chosen(sheet.parts)
+    found = digit(sheet, numbers, choices)
+    return found, found.evidence.contrast / (EDGED if leaving(sheet.parts)[numbers].any() else 1)
 
 
-def chosen(parts: Parts, shape: tuple[int, ...]) -> Array:
+def leaving(parts: Parts) -> Array:
+    """Return True for the parts that leave the picture broadly; the end of a stroke may touch its edge."""
+    x = parts.labels
+    contact = np.bincount(np.concatenate([x[0], x[-1], x[:, 0], x[:, -1]]), minlength=len(parts.areas) + 1)[1:]
+    sides = parts.boxes[:, 2:] - parts.boxes[:, :2]
+    broad: Array = contact * 3 > sides.min(axis=1)
+    return broad
+
+
+def chosen(parts: Parts) -> Array:
     """Return the numbers of the parts that are the digit, int64: the largest, and those near it, and near these."""
     if not len(parts.areas):
         return np.zeros(0, np.int64)
     top, left, bottom, right = parts.boxes.T
-    edge = (top == 0) | (left == 0) | (bottom == shape[0]) | (right == shape[1])
+    edge = leaving(parts)
     main = int((parts.areas * np.where(edge, 1, EDGE)).argmax())
     kept, others = np.arange(len(edge)) == main, (parts.areas * SPECK >= parts.areas[main]) & (~edge | edge[main])
     while True:
