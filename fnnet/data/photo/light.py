@@ -23,7 +23,7 @@ def closed(picture: Array, reach: int) -> Array:
     array([[9, 9, 9, 9, 5, 5, 5, 5]], dtype=uint8)
     """
     upright = _closed(picture, ((1, 0), (0, 1)), reach)
-    return np.minimum(upright, _closed(picture, ((1, 1), (1, -1)), reach * 5 // 7))
+    return np.minimum(upright, _closed(picture, ((1, 1), (1, -1)), max(1, reach * 5 // 7)))
 
 
 def _closed(picture: Array, ways: tuple[tuple[int, int], ...], reach: int) -> Array:
@@ -40,7 +40,7 @@ def extended(picture: Array, edge: int, axis: int) -> Array:
     becomes lighter inside, within 0 to 255. Gradients and shadows go on as they are.
 
     >>> extended(np.uint8([[10, 20, 50]]), 2, 1)
-    array([[  0,   0,  10,  20,  50,  80,  90]], dtype=uint8)
+    array([[ 0,  0, 10, 20, 50, 80, 90]], dtype=uint8)
     """
     last = picture.shape[axis] - 1
     far = np.minimum(np.arange(1, edge + 1), last)
