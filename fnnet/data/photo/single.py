@@ -19,14 +19,16 @@ LONGEST: Final = 512
 """Pixels of the longer side of a picture after it was reduced, at most."""
 DOUBT: Final = 2
 """The border is believed, against the local contrast, if what it leads to has this many times the contrast."""
-CLEAR: Final = 1.25
+CLEAR: Final = 2.5
 """Ink of less contrast is doubted in any case."""
 EDGED: Final = 8
 """The contrast of ink that leaves the picture broadly, as a shadow does, counts for 1/8."""
 NEAR: Final = 4
 """A piece belongs to the digit if it is within 1/4 of its longer side,"""
+PALE: Final = 8, 5
+"""has 5/8 of the depth of the largest piece on average: the corner of a shadow has less,"""
 SPECK: Final = 100
-"""and has 1/100 of the pixels of the largest piece."""
+"""and 1/100 of its pixels."""
 EDGE: Final = 8
 """A piece at the edge of the picture counts for 1/8: it is a shadow, or something else that is only half seen."""
 
@@ -72,7 +74,7 @@ def _one_way(grey: Array, factor: int, dark: bool, doubted: bool, choices: Choic
     leaves the picture broadly.
     """
     sheet = sheet_of(grey, factor, dark, doubted, choices)
-    numbers = chosen(sheet.parts)
+    numbers = chosen(sheet.parts, sheet.ink)
     found = digit(sheet, numbers, choices)
     return found, found.evidence.contrast / (EDGED if leaving(sheet.parts)[numbers].any() else 1)
 
@@ -86,14 +88,20 @@ def leaving(parts: Parts) -> Array:
     return broad
 
 
-def chosen(parts: Parts) -> Array:
-    """Return the numbers of the parts that are the digit, int64: the largest, and those near it, and near these."""
+def chosen(parts: Parts, ink: Array) -> Array:
+    """Return the numbers of the parts that are the digit, int64: the largest, and those near it, and near these.
+
+    ink   the depths, uint8 (height, width).
+    """
     if not len(parts.areas):
         return np.zeros(0, np.int64)
     top, left, bottom, right = parts.boxes.T
     edge = leaving(parts)
     main = int((parts.areas * np.where(edge, 1, EDGE)).argmax())
-    kept, others = np.arange(len(edge)) == main, (parts.areas * SPECK >= parts.areas[main]) & (~edge | edge[main])
+    sums = np.bincount(parts.labels.ravel(), ink.ravel(), minlength=len(edge) + 1)[1:].astype(np.int64)
+    deep = sums * PALE[0] * parts.areas[main] >= sums[main] * PALE[1] * parts.areas
+    others = deep & (parts.areas * SPECK >= parts.areas[main]) & (~edge | edge[main])
+    kept = np.arange(len(edge)) == main
     while True:
         first, last = parts.boxes[kept, :2].min(axis=0), parts.boxes[kept, 2:].max(axis=0)
         down, across = np.maximum(top - last[0], first[0] - bottom), np.maximum(left - last[1], first[1] - right)
